@@ -15,8 +15,8 @@ import (
 
 var writeDrawing = flag.Bool("update", false, "write the drawings of docs/architecture.md anew")
 
-// drawn names what stands in the drawing of the packages. A folder that is not named is drawn as the nearest named one
-// above it: all readers are "rfid", for example.
+// drawn names the folders that the drawing of the packages shows. Any other folder counts as the nearest folder above
+// it that is named here: all readers are drawn as "rfid", for example.
 var drawn = []string{
 	"cmd/portillond", "cmd/portillon-hub", "cmd/portillon", "cmd/internal/daemoncmd", "cmd/internal/hubd", "rfid",
 	"openbadge", "policy", "policy/analysis", "policy/file", "wire", "wire/mqtt", "site",
@@ -26,7 +26,8 @@ var drawn = []string{
 	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
 }
 
-// notDrawn are small packages that many others use (their arrows would hide the rest), and what only measures.
+// notDrawn names folders that the drawing omits: small packages that many others use, whose arrows would hide the rest,
+// and benchmarks.
 var notDrawn = []string{
 	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
 	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/fault", "hub/httpd",
@@ -46,7 +47,7 @@ func (a arrows) add(from, to string) {
 	a[from][to] = true
 }
 
-// reaches reports whether a way of two arrows or more leads from one node to another.
+// reaches reports whether a path of two or more arrows leads from one node to another.
 func (a arrows) reaches(from, to string) bool {
 	seen := map[string]bool{from: true}
 	var walk func(node string) bool
@@ -70,7 +71,7 @@ func (a arrows) reaches(from, to string) bool {
 	return false
 }
 
-// cycle returns the nodes of one cycle, or nothing.
+// cycle returns the nodes of one cycle of the graph, or nil without a cycle.
 func (a arrows) cycle() []string {
 	done := map[string]bool{}
 	var path []string
@@ -99,7 +100,8 @@ func (a arrows) cycle() []string {
 	return nil
 }
 
-// mermaid writes the graph for Markdown. An arrow that only shortens a longer way is left out.
+// mermaid returns the graph as a Mermaid drawing for Markdown. An arrow is left out if a longer path connects the same
+// nodes.
 func (a arrows) mermaid() string {
 	var b strings.Builder
 	b.WriteString("```mermaid\nflowchart TD\n")
@@ -130,7 +132,7 @@ func drawnAs(dir string) (string, bool) {
 	return best, best != ""
 }
 
-// packageArrows reads who imports whom, without tests.
+// packageArrows returns the graph of the packages' imports, without those of tests.
 func packageArrows(t *testing.T) arrows {
 	a := arrows{}
 	walkGo(t, func(dir, file string, imports []string) {
@@ -150,11 +152,11 @@ func packageArrows(t *testing.T) arrows {
 	return a
 }
 
-// fileArrows reads which file of a package calls functions and methods that another file of it declares, without tests.
-// A function that is passed on counts as a call: whoever gets it calls it.
+// fileArrows returns the graph of calls between the files of one package, without tests. A function that is passed as a
+// value counts as called.
 //
-// The compiler's type checker tells apart methods of one name. It reads this package alone and knows nothing of what
-// the package imports, which is enough for the types that the package declares itself.
+// The type checker distinguishes methods of the same name. It reads only this package, without the imported packages;
+// for the types that the package declares itself, that is enough.
 func fileArrows(t *testing.T, dir string) arrows {
 	t.Helper()
 	var files []*ast.File
@@ -167,9 +169,10 @@ func fileArrows(t *testing.T, dir string) arrows {
 	}
 	info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
 	check := types.Config{Importer: emptyImports{}, Error: func(error) {}}
-	_, _ = check.Check(dir, goFileSet, files, info) // errors concern what is imported
+	// The checker's errors are ignored, because they concern only imported packages.
+	_, _ = check.Check(dir, goFileSet, files, info)
 
-	declared := map[types.Object]string{} // the file of each function and method
+	declared := map[types.Object]string{} // file that declares each function and method
 	for _, f := range files {
 		for _, d := range f.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok {
@@ -191,7 +194,7 @@ func fileArrows(t *testing.T, dir string) arrows {
 	return a
 }
 
-// emptyImports imports every package as one that declares nothing.
+// emptyImports replaces every imported package by a package without declarations.
 type emptyImports struct{}
 
 func (emptyImports) Import(name string) (*types.Package, error) {
@@ -200,7 +203,7 @@ func (emptyImports) Import(name string) (*types.Package, error) {
 	return p, nil
 }
 
-// daemonFiles are the files of package daemon. Each calls only those below it.
+// daemonFiles returns the graph of calls between the files of package daemon.
 func daemonFiles(t *testing.T) arrows {
 	t.Helper()
 	a := fileArrows(t, "daemon")
@@ -212,8 +215,8 @@ func daemonFiles(t *testing.T) arrows {
 
 const drawingsFile = "docs/architecture.md"
 
-// TestArchitectureDrawingsShowTheCode compares the drawings of docs/architecture.md with the code:
-// go test . -run Architecture -update writes them anew.
+// TestArchitectureDrawingsShowTheCode compares the drawings of docs/architecture.md with the code. The command go test
+// . -run Architecture -update writes new drawings.
 func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 	text, err := os.ReadFile(drawingsFile)
 	if err != nil {
@@ -240,7 +243,8 @@ func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 	}
 }
 
-// TestNoArrowLeadsBackUp holds that packages import, and files of daemon call, in one direction only.
+// TestImportsAndCallsHaveNoCycle checks that packages, and the files of package daemon, depend on each other in one
+// direction only.
 func TestNoArrowLeadsBackUp(t *testing.T) {
 	if c := packageArrows(t).cycle(); c != nil {
 		t.Errorf("packages of the drawing import in a circle: %s", strings.Join(c, " -> "))

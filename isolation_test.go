@@ -13,46 +13,47 @@ import (
 	"testing"
 )
 
-// isolationWords say that a machine is safe to work on. An open relay does not make it so: the wires before the relay
-// stay live, and a relay can close again (EN 60204-1, 5.3 and 5.4; NF C 18-510 calls the electrician's procedure
-// «consignation»).
+// isolationWords matches words that call a machine safe to work on. An open relay does not make a machine safe, because
+// the wires before the relay stay live and the relay can close again (EN 60204-1, 5.3 and 5.4; NF C 18-510 calls the
+// electrician's procedure «consignation»).
 var isolationWords = regexp.MustCompile(`(?i)consign|isolat|locked out|safe to open`)
 
-// denials are the words that turn such a sentence into its opposite.
+// denials matches words that negate such a sentence.
 var denials = regexp.MustCompile(
 	`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b|` +
 		`still (be )?live|(encore|reste) sous tension`,
 )
 
-// isolators are what does isolate a machine: a sentence that names one of them speaks of it, not of the relay.
+// isolators matches devices and persons that do isolate a machine. A sentence with such a word does not call the relay
+// an isolation.
 var isolators = regexp.MustCompile(
 	`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|` +
 		`cadenas|électricien|NF C 18-510|EN 60204`,
 )
 
-// relayWords are what Portillon itself does. A sentence with one of them and an isolation word must be a denial,
-// whatever else it names.
+// relayWords matches words for Portillon's own devices and actions. A sentence with such a word and an isolation word
+// must contain a denial, even if the sentence names an isolator.
 var relayWords = regexp.MustCompile(
 	`(?i)\brelays?\b|\brelais\b|\btag(ged|s)?\b|hors service|out of service|étiquette|panel|panneau|portillon`,
 )
 
 var sentenceEnd = regexp.MustCompile(`[.!?;\n]\s+|\n`)
 
-// insulation is another thing, with a word in French that is the same: «isolation renforcée».
+// insulation matches phrases about insulation, for which French has the same word: «isolation renforcée».
 var insulation = regexp.MustCompile(
 	`(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\*\*isolation\*\*`,
 )
 
-// unseen is what a reader of a page does not see: comments, and where links lead.
+// unseen matches the parts of a page that a reader does not see: comments, and the targets of links.
 var unseen = regexp.MustCompile(`<!--.*?-->|\]\([^)]*\)`)
 
-// isolationClaims returns the sentences of text that call what Portillon does an isolation.
+// isolationClaims returns the sentences of text that call an action of Portillon an isolation.
 func isolationClaims(text string) (claims []string) {
 	for _, s := range sentenceEnd.Split(text, -1) {
 		s = strings.TrimSpace(insulation.ReplaceAllString(s, ""))
 		switch {
 		case !isolationWords.MatchString(s), denials.MatchString(s):
-		case !strings.Contains(s, " "): // an identifier: the name of an acceptance step
+		case !strings.Contains(s, " "): // the text is an identifier, such as the name of an acceptance step
 		case isolators.MatchString(s) && !relayWords.MatchString(s):
 		default:
 			claims = append(claims, s)
@@ -61,8 +62,7 @@ func isolationClaims(text string) (claims []string) {
 	return claims
 }
 
-// Whoever reads that a tag, a button or an open relay isolates a machine may put a hand into it while its terminals are
-// live.
+// A person who reads that a tag, a button or an open relay isolates a machine may touch the machine's live terminals.
 func TestNoTextCallsAnOpenRelayAnIsolation(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads all sources")
@@ -92,8 +92,8 @@ func TestNoTextCallsAnOpenRelayAnIsolation(t *testing.T) {
 	}
 }
 
-// textsOf returns what people may read of a file: the strings of a program, the whole of a page, a drawing or a manual.
-// A paragraph of a page is one line of it, as this repository writes Markdown.
+// textsOf returns the texts of a file that people may read: the strings of a program, or the whole text of a page, a
+// drawing or a manual. In this repository's Markdown, each paragraph is one line.
 func textsOf(path string) (texts []string, err error) {
 	switch ext := filepath.Ext(path); {
 	case strings.HasSuffix(path, "_test.go") || strings.Contains(path, "testdata"):
@@ -128,7 +128,7 @@ func TestIsolationClaimsAreFound(t *testing.T) {
 		"Power off: the machine is isolated":                                   1,
 		"Locked out. Maintenance by Inès":                                      1,
 		"The relay is open: it is safe to open the lid":                        1,
-		"Tagged out; the main switch of the relay isolates it":                 1, // what isolates here is the relay
+		"Tagged out; the main switch of the relay isolates it":                 1, // in this sentence the relay isolates
 		"An open relay is not isolation":                                       0,
 		"Une étiquette n’est jamais une consignation":                          0,
 		"L’électricien consigne la machine":                                    0,

@@ -13,10 +13,11 @@ import (
 	"testing"
 )
 
-// importRules say which of our packages each package may import. A package that is not listed may import none.
-// "x" allows that package alone, "x/..." all packages below it. The README states the same rules in words.
+// importRules lists the packages of this repository that each package may import. A package that is not listed may
+// import none. The rule "x" allows only package x, and "x/..." allows all packages below x. The README states the same
+// rules in words.
 var importRules = []struct {
-	pkg    string // this folder and all below it; the longest match counts
+	pkg    string // the rule covers this folder and all folders below; the longest matching rule applies
 	may    []string
 	reason string
 }{
@@ -150,7 +151,7 @@ var importRules = []struct {
 	{"cmd", []string{"..."}, "only cmd connects packages that do not know each other"},
 }
 
-// service is what every service of the hub may import.
+// service lists the packages that every service of the hub may import.
 var service = []string{
 	"hub/store",
 	"hub/actor",
@@ -164,18 +165,18 @@ var service = []string{
 	"dberror",
 }
 
-// testsMayAlso lists what tests may import besides: fakes, and packages that build their input.
+// testsMayAlso lists additional packages that tests may import: fakes, and packages that build the tests' input.
 var testsMayAlso = map[string][]string{
-	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
-		"firmware-config/circuit", // the guard's times are those of the drawings
-		"policy/policytest",       // prepared members are compared with others on random policies
+	"daemon": {"rfid/rfidtest", "policy/file", "site", // tests build bundles as an operator does
+		"firmware-config/circuit", // tests compare the guard's times with those of the drawings
+		"policy/policytest",       // tests compare prepared members with unprepared members on random policies
 		"internal/testlog", "internal/mutate", "wire/replay"},
 	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
-	"site":   {"policy/analysis"}, // the sample site keeps the laws of every policy
+	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws of every policy
 	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
 		"dberror"},
 	"rfid":      {"rfid/rfidtest"},
-	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
+	"openbadge": {"openbadge/internal/otherstest"}, // tests read data of other programs
 }
 
 func TestPackagesImportOnlyWhatTheRulesAllow(t *testing.T) {
@@ -193,7 +194,7 @@ func TestPackagesImportOnlyWhatTheRulesAllow(t *testing.T) {
 	}
 }
 
-// A verdict needs no network: only openbadge/fetch imports one.
+// The verification of a badge must not need the network, so only openbadge/fetch may import network packages.
 func TestOnlyFetchImportsTheNetwork(t *testing.T) {
 	seen := 0
 	walkGo(t, func(dir, file string, _ []string) {
@@ -217,7 +218,7 @@ func TestOnlyFetchImportsTheNetwork(t *testing.T) {
 	}
 }
 
-// Each picture of the README exists, has the size of a screen, and has a text alternative.
+// Each picture that the README shows exists, has the size of a screen, and has a text alternative.
 func TestPicturesOfTheReadmeExist(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -242,7 +243,7 @@ func TestPicturesOfTheReadmeExist(t *testing.T) {
 	}
 }
 
-// A rule that allows everything would hold nothing.
+// The rules must reject forbidden imports, because rules that allow all imports would be useless.
 func TestImportRulesRejectForbiddenImports(t *testing.T) {
 	for _, c := range []struct{ dir, imp string }{
 		{"policy", "wire"}, {"policy", "policy/analysis"}, {"daemon", "policy/analysis"}, {"rfid/keyboard", "rfid/rdm6300"},
@@ -286,7 +287,8 @@ func forbidden(dir, imp string, test bool) string {
 	return importRules[best].reason
 }
 
-// closeness orders the rules that cover a folder: the longer name counts, and of "x" and "x/..." the second.
+// closeness orders the rules that cover a folder. The rule with the longer name applies, and "x/..." takes precedence
+// over "x".
 func closeness(pkg string) int {
 	base, deep := strings.CutSuffix(pkg, "/...")
 	if deep {
@@ -295,7 +297,8 @@ func closeness(pkg string) int {
 	return 2 * len(base)
 }
 
-// covers reports whether the rule of pkg counts for dir: "hub" counts for all below it that has no rule of its own.
+// covers reports whether the rule of pkg applies to dir. The rule "hub" also applies to the folders below hub without a
+// separate rule.
 func covers(pkg, dir string) bool {
 	if base, deep := strings.CutSuffix(pkg, "/..."); deep {
 		return strings.HasPrefix(dir, base+"/")
@@ -317,7 +320,7 @@ func walkGo(t *testing.T, visit func(dir, file string, imports []string)) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || nested(path)) {
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path)) {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") {
@@ -342,8 +345,8 @@ func walkGo(t *testing.T, visit func(dir, file string, imports []string)) {
 	}
 }
 
-// nested reports whether a folder is a module of its own, for which the rules do not count.
-func nested(dir string) bool {
+// isModule reports whether a folder is a separate module, to which the rules do not apply.
+func isModule(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "go.mod"))
 	return err == nil
 }

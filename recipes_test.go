@@ -15,13 +15,13 @@ import (
 	"testing"
 )
 
-// buildAll makes each recipe build every package, as .ci/run does; without it, only the packages that its header names
-// are built and tested, which takes a fifth of the time.
+// buildAll makes each recipe build every package, as .ci/run does. Without this flag, only the packages in the recipe's
+// header are built and tested, which takes a fifth of the time.
 var buildAll = flag.Bool("build-all", false, "build every package with each recipe")
 
-// Each patch in testdata/recipes adds one thing of a kind that administrators or contributors often add: a policy key,
-// a reader, a topic, a panel state, a page of the hub. The patch is both the recipe of docs/architecture.md and the
-// proof that the recipe is short. It begins with header lines, which `git apply` skips:
+// Each patch in testdata/recipes adds one feature of a kind that administrators or contributors often add: a policy
+// key, a reader, a topic, a panel state, a page of the hub. The patch is both the recipe of docs/architecture.md and
+// the proof that the recipe is short. The patch begins with header lines, which `git apply` skips:
 //
 //	recipe: a policy key
 //	new: policy/closed_test.go   (a file or a folder that the patch creates; may be repeated or left out)
@@ -50,7 +50,7 @@ func TestEachRecipeTouchesFewFilesAndPasses(t *testing.T) {
 				}
 				t.Skip("short: the patch applies, and its files are counted; a copy of the tree is not built")
 			}
-			r.try(t)
+			r.test(t)
 		})
 	}
 }
@@ -109,13 +109,13 @@ func readRecipe(path string) (recipe, error) {
 	return r, lines.Err()
 }
 
-// creates reports whether a file is one of the new ones, or stands in a new folder.
+// creates reports whether a file is a new file of the patch, or is in a new folder.
 func (r recipe) creates(name string) bool {
 	return slices.ContainsFunc(r.news, func(n string) bool { return name == n || strings.HasPrefix(name, n+"/") })
 }
 
-// try applies the patch to a copy of the tree and tests the packages named in the header.
-func (r recipe) try(t *testing.T) {
+// test applies the patch to a copy of the tree, and tests the packages that the header names.
+func (r recipe) test(t *testing.T) {
 	t.Helper()
 	tree := t.TempDir()
 	copyTree(t, tree)
@@ -140,7 +140,7 @@ func (r recipe) try(t *testing.T) {
 // copyTree copies the source tree, without its history, build output and binaries.
 func copyTree(t *testing.T, to string) {
 	t.Helper()
-	const largest = 4 << 20 // bytes; larger files are binaries that somebody built in the tree
+	const largest = 4 << 20 // limit in bytes; larger files are binaries that somebody has built in the tree
 	err := fs.WalkDir(os.DirFS("."), ".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -17,15 +17,15 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of the shape of our code. They are the project's own (CONTRIBUTING.md gives the reasons).
+// Limits of the shape of the project's code. CONTRIBUTING.md explains the reasons.
 const (
-	longestLine     = 120 // characters; a tab counts as one, as golangci-lint's lll counts it
-	longestFunction = 60  // lines, from func to the closing brace
-	highComplexity  = 15  // cyclomatic, as gocyclo counts it
-	mostComplex     = 12  // functions outside tests that may be above highComplexity
+	longestLine     = 120 // in characters; a tab counts as one, as in golangci-lint's lll
+	longestFunction = 60  // in lines, from func to the closing brace
+	highComplexity  = 15  // cyclomatic complexity, calculated like gocyclo
+	mostComplex     = 12  // number of functions outside tests that may be above highComplexity
 	mostMethods     = 25
 	mostFields      = 12
-	fewestComments  = 12 // percent of the lines outside tests
+	fewestComments  = 12 // in percent of the lines outside tests
 	mostComments    = 20
 )
 
@@ -33,7 +33,7 @@ var printShape = flag.Bool("shape", false, "print the comments of each package a
 
 // goFile is one parsed file of this repository.
 type goFile struct {
-	path  string // relative to the root, with slashes
+	path  string // path relative to the root, with slashes
 	src   []byte
 	ast   *ast.File
 	lines *token.File
@@ -41,15 +41,15 @@ type goFile struct {
 
 func (f goFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }
 
-// dir is the folder of the file: its package.
+// dir returns the folder of the file, which is that of the file's package.
 func (f goFile) dir() string { return filepath.ToSlash(filepath.Dir(f.path)) }
 
 func (f goFile) line(p token.Pos) int { return f.lines.Line(p) }
 
-// goFileSet holds the positions of goFiles.
+// goFileSet contains the positions of goFiles.
 var goFileSet = token.NewFileSet()
 
-// goFiles parses every Go file of the repository once, those of tests, .ci and nested modules too.
+// goFiles parses every Go file of the repository once, including those of tests, .ci and nested modules.
 var goFiles = sync.OnceValues(func() (all []goFile, err error) {
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -139,7 +139,8 @@ func TestFewFunctionsAreComplex(t *testing.T) {
 	}
 }
 
-// complexity counts the ways through a function: one, and one more at each branch, case, && and ||, as gocyclo does.
+// complexity returns the cyclomatic complexity of a function: one, plus one for each branch, case, && and ||, like
+// gocyclo.
 func complexity(fn *ast.FuncDecl) int {
 	n := 1
 	ast.Inspect(fn, func(node ast.Node) bool {
@@ -201,17 +202,17 @@ func TestCommentsAreBetween12And20PercentOfLines(t *testing.T) {
 	}
 }
 
-// structType is a struct of daemon or hub, with what is declared for it in all files of its package.
+// structType is a struct of daemon or hub, with its declarations in all files of the package.
 type structType struct {
 	where    string // file and line
 	fields   int
 	methods  int
-	pointers int      // methods with a pointer receiver: the type has state that they change
-	embedded []string // names of the types of its own package that it embeds
+	pointers int      // number of methods with a pointer receiver, which may change the type's state
+	embedded []string // names of embedded types of the same package
 }
 
-// TestTypesOfDaemonAndHubAreSmall holds what no reader could keep in mind otherwise: how many methods and fields a type
-// has, and that no type embeds another one whose methods change it.
+// TestTypesOfDaemonAndHubAreSmall limits the number of methods and fields of a type, so that a reader can understand
+// each type. No type may embed another type whose methods change that other type.
 func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 	types := readStructs(readGoFiles(t))
 	if len(types) < 200 {
@@ -248,16 +249,16 @@ func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 	}
 }
 
-// size is how many methods and fields a type has.
+// size is the number of methods and fields of a type.
 type size struct{ methods, fields int }
 
-// largeTypes are the shapes of JSON documents, whose fields are the document's: to group them would change what a
-// script reads. The list may only shrink.
+// largeTypes lists types that may be larger, because their fields are those of a JSON document that scripts read. The
+// list may only shrink.
 var largeTypes = map[string]size{
 	"daemon/control Status": {25, 29}, // JSON: GET status of the control socket
 	"hub/api State":         {25, 15}, // JSON: GET /hub
 	"hub/directory Badge":   {25, 13}, // JSON: GET /members/{member}
-	"hub/directory Erasure": {25, 13}, // JSON: kept in the row of an erased member
+	"hub/directory Erasure": {25, 13}, // JSON: stored in the row of an erased member
 	"hub/directory Member":  {25, 16}, // JSON: GET /members/{member}
 	"hub/directory Preview": {25, 14}, // JSON: POST /imports
 	"hub/enrol Standing":    {25, 17}, // JSON: GET /machines
@@ -319,7 +320,8 @@ func (s *structType) readFields(st *ast.StructType) {
 	}
 }
 
-// receiver returns the type that a method is declared for, and whether it is a pointer. A function has none.
+// receiver returns the type of a method's receiver, and whether the receiver is a pointer. For a function, the type is
+// empty.
 func receiver(fn *ast.FuncDecl) (name string, pointer bool) {
 	if fn.Recv == nil {
 		return "", false
@@ -328,7 +330,7 @@ func receiver(fn *ast.FuncDecl) (name string, pointer bool) {
 	return typeName(fn.Recv.List[0].Type), pointer
 }
 
-// typeName is the name of a type of the same package, without its star and type parameters; empty for others.
+// typeName returns the name of a type of the same package without star and type parameters, or "" for other types.
 func typeName(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.StarExpr:

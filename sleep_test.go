@@ -13,21 +13,21 @@ import (
 	"testing"
 )
 
-// bubbles are the functions that run the function which they are given in a bubble of testing/synctest.
-var bubbles = []string{"synctest.Test", "daemon/relay.held", "hub/api.bubble", "hub/publish.running"}
+// bubbles lists the functions that call their argument, a function, in a bubble of testing/synctest.
+var bubbles = []string{"synctest.Test", "daemon/relay.withSwitch", "hub/api.runInBubble", "hub/publish.runInBubble"}
 
-// sleepers are the functions that call time.Sleep outside such a function, with the reason why.
+// sleepers lists the functions that call time.Sleep outside such a bubble, with the reason.
 var sleepers = map[string]string{
 	"daemon.Append":            "a journal with a slow disk, for tests in a bubble",
 	"daemon/relay.WaitForEdge": "an input without edges, for tests in a bubble",
 	"daemon/relay.wait":        "passes the time of a bubble",
-	"daemon/relay.TestSetReturnsWhenTheGuardHasConfirmed": "a guard that answers late, in the bubble of held",
+	"daemon/relay.TestSetReturnsWhenTheGuardHasConfirmed": "a guard that answers late, in the bubble of withSwitch",
 	"hub/enrol.TestRenewalIsRefusedOnceAnotherComputerHasJoined": "nothing shows that a transaction waits for another; " +
 		"a wait that is too short makes the test weaker, and never fails it",
 }
 
-// A test that sleeps for a guessed time fails on a busy computer and wastes time on an idle one. In a bubble of
-// testing/synctest the clock is not the computer's, and time.Sleep takes no time.
+// A test that sleeps for a guessed time fails on a busy computer and wastes time on an idle one. A bubble of
+// testing/synctest has a simulated clock, in which time.Sleep takes no time.
 func TestNoTestSleepsOutsideASynctestBubble(t *testing.T) {
 	found := map[string][]string{}
 	files := 0
@@ -35,7 +35,7 @@ func TestNoTestSleepsOutsideASynctestBubble(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || nested(path)):
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path)):
 			return filepath.SkipDir
 		case !strings.HasSuffix(path, "_test.go"):
 			return nil
@@ -72,7 +72,7 @@ type sleep struct {
 	line     int
 }
 
-// sleepsOf returns the calls of time.Sleep in a file that do not stand in a function given to one of bubbles.
+// sleepsOf returns the calls of time.Sleep in a file that are outside the function arguments of bubbles.
 func sleepsOf(path string) (out []sleep, err error) {
 	dir, files := filepath.ToSlash(filepath.Dir(path)), token.NewFileSet()
 	f, err := parser.ParseFile(files, path, nil, 0)
@@ -100,7 +100,8 @@ func sleepsOf(path string) (out []sleep, err error) {
 	return out, nil
 }
 
-// called is the name of the function that is called in a file of the folder dir, with its package or its folder.
+// called returns the name of the called function, preceded by its package or, for a function of the same package, the
+// folder dir.
 func called(dir string, c *ast.CallExpr) string {
 	switch f := c.Fun.(type) {
 	case *ast.Ident:

@@ -23,8 +23,8 @@ var (
 )
 
 // TestWordsSample prints random sentences for a reader who does not see the code: 20 of comments, 20 of errors and log
-// lines, 10 test names and 10 of docs. Run it with go test . -run WordsSample -words 1 -v; -words-in hub/store prints all
-// sentences of a folder.
+// lines, 10 test names and 10 of docs. Run it with go test . -run WordsSample -words 1 -v; -words-in hub/store/ prints
+// all sentences of a folder.
 func TestWordsSample(t *testing.T) {
 	all := readWords(t)
 	for kind, least := range map[string]int{"comment": 1000, "error or log": 500, "test": 1000, "docs": 200} {
@@ -89,7 +89,8 @@ func goWords(path string, all map[string][]string) error {
 		return err
 	}
 	add := func(kind string, at token.Pos, text string) {
-		all[kind] = append(all[kind], fmt.Sprintf("%s:%d: %s", path, files.Position(at).Line, strings.ReplaceAll(text, "\n", " ")))
+		text = strings.Join(strings.Fields(text), " ")
+		all[kind] = append(all[kind], fmt.Sprintf("%s:%d: %s", path, files.Position(at).Line, text))
 	}
 	for _, c := range f.Comments {
 		for _, s := range sentences(c.Text()) {
@@ -112,10 +113,13 @@ func goWords(path string, all map[string][]string) error {
 	return nil
 }
 
+// reporters are the names of functions that make an error or write a log line.
+var reporters = []string{"Errorf", "New", "Error", "Warn", "Info", "Debug"}
+
 // reported returns the text of a call that makes an error or writes a log line.
 func reported(call *ast.CallExpr) (string, bool) {
 	f, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || !slices.Contains([]string{"Errorf", "New", "Error", "Warn", "Info", "Debug"}, f.Sel.Name) {
+	if !ok || !slices.Contains(reporters, f.Sel.Name) {
 		return "", false
 	}
 	for _, arg := range call.Args {

@@ -19,7 +19,7 @@ import (
 )
 
 func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
-	r := rosterOf(t, "../site-example") // a separate roster, because clockless changes the policy
+	r := rosterOf(t, "../site-example") // a separate roster, because distrustClock changes the policy
 	for _, x := range []struct {
 		name   string
 		change func(*bench)
@@ -31,8 +31,8 @@ func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
 		{"a pending record", func(b *bench) { b.m.state.Ledger.Pending = make([]session.Record, 1) },
 			panel.CannotRecord()},
 		{"a silent reader", func(b *bench) { b.m.state.Holds.ReaderDown = true }, panel.ReaderSilent(false)},
-		{"an untrusted clock, and rules that need one", func(b *bench) { clockless(b, 0) }, panel.ClockNotSet(true)},
-		{"an untrusted clock, and rules that pass", func(b *bench) { clockless(b, policy.PassHours) },
+		{"an untrusted clock, and rules that need one", func(b *bench) { distrustClock(b, 0) }, panel.ClockNotSet(true)},
+		{"an untrusted clock, and rules that pass", func(b *bench) { distrustClock(b, policy.PassHours) },
 			panel.ClockNotSet(false)},
 	} {
 		b := benchOf(t, r)
@@ -43,8 +43,9 @@ func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
 	}
 }
 
-// clockless gives a machine an untrusted clock, and sets which rules are skipped until the clock is trusted.
-func clockless(b *bench, pass policy.ClockPass) {
+// distrustClock gives the bench's machine an untrusted clock, and sets the rules that are skipped until the clock is
+// trusted.
+func distrustClock(b *bench, pass policy.ClockPass) {
 	b.cfg.Trusted = func() bool { return false }
 	mach, _ := b.m.rules.machine()
 	mach.Pass = pass
@@ -63,8 +64,8 @@ func TestSessionTakesItsSettingsFromThePolicy(t *testing.T) {
 	}
 }
 
-func TestRecountExpectsNoListOfRemovedTagsOfAnOlderRelease(t *testing.T) {
-	c, facts := story(t)
+func TestRecountAcceptsFactsOfAnOlderReleaseWithoutRemovedTags(t *testing.T) {
+	c, facts := sampleRecount(t)
 	delete(facts, FactRemoved+"t1")
 	if got := c.Compare(facts); len(got) != 0 {
 		t.Errorf("facts that list no removed tag at all: %q", got)
@@ -75,10 +76,10 @@ func TestRecountExpectsNoListOfRemovedTagsOfAnOlderRelease(t *testing.T) {
 	}
 }
 
-// An intervention that is logged after its session also waits for ten minutes.
+// An intervention that is logged after its session also waits ten minutes for its endorser.
 func TestInterventionLoggedAfterItsSessionWaitsForFormLife(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	a := attestations{cfg: clockOf(&now)}
+	a := attestations{cfg: configWithClock(&now)}
 	a.add(session.Record{Session: "s", Member: "m-1"}, wire.InterventionBody{ID: "i", Endorser: "m-2"})
 	now = now.Add(formLife - time.Second)
 	if a.expire(""); len(a.waiting) != 1 {
@@ -94,7 +95,8 @@ func TestRestoreIsRefusedWhileARecordIsPending(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Ledger.Pending = make([]session.Record, 1)
 	n := b.notes.n
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err == nil || b.notes.n != n || b.m.journal.restored {
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err == nil || b.notes.n != n ||
+		b.m.journal.restored {
 		t.Errorf("%v, %d records written", err, b.notes.n-n)
 	}
 }
@@ -156,7 +158,7 @@ func TestOnlyATagOfThisMachineIsRemoved(t *testing.T) {
 	}
 }
 
-func TestDoneMaintenanceRemovesNoOtherTag(t *testing.T) {
+func TestCompletedMaintenanceRemovesOnlyItsOwnTag(t *testing.T) {
 	b := newBench(t)
 	b.e.apply(t.Context(), session.AddTag{Tag: session.Tag{ID: "journal", Reason: "belt"}})
 	if b.periodic.upkeep(t.Context()); !b.m.isTagged("journal") {
@@ -178,7 +180,7 @@ func TestOnlyAMaintainerInASessionMayTagTheMachineOut(t *testing.T) {
 	}
 }
 
-func TestVisitorIsNamedAtAMachineThatThePolicyDoesNotKnow(t *testing.T) {
+func TestVisitorIsNamedAtAMachineMissingFromThePolicy(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	b.cfg.Machine = "nowhere"
@@ -197,7 +199,7 @@ func TestConfirmationNamesTheMinutesOfAnIntervention(t *testing.T) {
 	}
 }
 
-func TestAnswersStayForTheFlashTimeAndShortOnesForHalfOfIt(t *testing.T) {
+func TestAnswersAreShownForFlashTimeAndShortAnswersForHalf(t *testing.T) {
 	r := exampleRoster(t)
 	for notice, want := range map[session.Notice]time.Duration{session.Denied: flash, session.CardRefused: flash,
 		session.CannotRecord: flash, session.Occupied: flash / 2, session.Logged: flash / 2, session.Attested: flash / 2,
@@ -220,17 +222,17 @@ func TestAnswersStayForTheFlashTimeAndShortOnesForHalfOfIt(t *testing.T) {
 	}
 }
 
-// reported is an uplink that records each state.
-type reported struct {
-	*post
+// stateRecorder is an uplink that appends each state to a list.
+type stateRecorder struct {
+	*lastState
 	states chan wire.State
 }
 
-func (r reported) SetState(s wire.State) { r.states <- s }
+func (r stateRecorder) SetState(s wire.State) { r.states <- s }
 
 func TestStateIsPublishedAtTheStartBeforeTheFirstTick(t *testing.T) {
 	b := newBench(t)
-	up := reported{&post{}, make(chan wire.State, 100)}
+	up := stateRecorder{&lastState{}, make(chan wire.State, 100)}
 	b.cfg.Uplink = up
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -248,12 +250,13 @@ func TestStateIsPublishedAtTheStartBeforeTheFirstTick(t *testing.T) {
 	<-ended
 }
 
-// After the daemon has ended, nobody can confirm a form that waited.
+// After the daemon has ended, nobody can confirm a form that was waiting for confirmation.
 func TestWaitingFormsAndTheirPhotosAreDroppedAtShutdown(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
-	photo, dir := pictureIn(t)
-	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
+	photo, dir := newPicture(t)
+	if _, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning",
+		Photo: photo}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -266,8 +269,8 @@ func TestWaitingFormsAndTheirPhotosAreDroppedAtShutdown(t *testing.T) {
 	}
 }
 
-// Pages call the machine from other goroutines: each call runs in the machine's loop.
-func TestPagesOpenAndWriteFormsInTheLoop(t *testing.T) {
+// The panel's pages call the machine from other goroutines. Each call runs in the machine's loop.
+func TestCallsOfPagesRunInTheMachinesLoop(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -327,10 +330,10 @@ func TestStateForTheHubDescribesTheMachine(t *testing.T) {
 	}
 }
 
-// Before the first bundle no member is known, and a person who taps is told that the members' list is missing.
+// Before the first bundle no member is known, and the panel tells a person who taps that the members' list is missing.
 func TestNobodyIsKnownBeforeTheFirstBundle(t *testing.T) {
 	b := newBench(t)
-	known, uid := b.m.rules.roster, cardOf(t, lea)
+	known, uid := b.m.rules.roster, mustParseUID(t, lea)
 	if p, ok := b.m.rules.lookup(uid); !ok || b.m.rules.name(p.Member.ID) != "Léa" || b.m.rules.name("") != "" {
 		t.Errorf("%+v %v", p, ok)
 	}
@@ -369,7 +372,7 @@ func TestRefusalAtAMachineOutOfServiceGivesTheReason(t *testing.T) {
 		b.e.apply(t.Context(), x.event)
 		out := policy.NewOutcome(policy.User, policy.Deny, policy.Reason{Code: x.code})
 		d := policy.Decision{Verdict: policy.Deny, Would: policy.Deny, Outcomes: []policy.Outcome{out}}
-		member := b.m.rules.memberOf(cardOf(t, lea))
+		member := b.m.rules.memberOf(mustParseUID(t, lea))
 		got := b.e.views.refusal(session.Notify{Notice: session.Denied, Member: member, Decision: d})
 		if same := got.Line == b.e.views.phaseView().Line; same != x.as {
 			t.Errorf("%s: %q", name, got.Line.EN)
@@ -377,8 +380,8 @@ func TestRefusalAtAMachineOutOfServiceGivesTheReason(t *testing.T) {
 	}
 }
 
-// cardOf parses a card's number.
-func cardOf(t *testing.T, text string) rfid.UID {
+// mustParseUID parses a card's number, and fails the test if the text is not a number.
+func mustParseUID(t *testing.T, text string) rfid.UID {
 	t.Helper()
 	uid, err := rfid.ParseUID(text)
 	if err != nil {
@@ -409,10 +412,10 @@ func TestInterventionOfAnOperatorIsRefusedIfTheJournalFails(t *testing.T) {
 	}
 }
 
-// When a maintainer has removed the tag, the machine does not add it again.
+// When a maintainer has removed the tag of a new journal, the machine does not add the tag again.
 func TestTagOfANewJournalIsAddedOnce(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Uplink = &post{} // there is a hub, with which the journal has not been compared yet
+	b.cfg.Uplink = &lastState{} // a hub is configured, and its copy has not been compared with the journal yet
 	b.m.journal.awaits = true
 	id := b.m.newJournalTag()
 	b.periodic.tagNewJournal(t.Context())
@@ -447,11 +450,11 @@ func TestRunningHoursAreStoredAtEachRetryWhileTheJournalFails(t *testing.T) {
 	b.m.state.Ledger.Broken, b.m.journal.counted = true, b.now
 	kept := func() bool { _, there := b.notes.facts[FactHours]; return there }
 	b.now = b.now.Add(session.RetryEvery - 1)
-	if b.periodic.keepHours(); kept() {
+	if b.periodic.storeRunningHours(); kept() {
 		t.Error("kept before RetryEvery")
 	}
 	b.now = b.now.Add(1)
-	if b.periodic.keepHours(); !kept() {
+	if b.periodic.storeRunningHours(); !kept() {
 		t.Error("not kept after RetryEvery")
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// attestedRoster returns the roster of the example site, whose policy asks the endorser of an intervention at the laser
-// to confirm it at the time.
+// attestedRoster returns the roster of the example site, with a policy that asks an endorser to confirm each
+// intervention at the laser while the endorser is still at the machine.
 func attestedRoster(t *testing.T) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,13 +44,14 @@ func attestedRoster(t *testing.T) *roster.Roster {
 	return rosterOf(t, dir)
 }
 
-// helped returns a maintenance by Inès in which Léa has logged a lens cleaning at the machine's screen.
-func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
+// benchAfterHelpersIntervention returns a bench on which Inès maintains the laser and Léa, her helper, has logged a
+// lens cleaning at the machine's screen. The second result lists the records since then.
+func benchAfterHelpersIntervention(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 	t.Helper()
 	b := benchOf(t, r)
 	b.tap(ines)
 	b.tap(lea)
-	records := b.hear()
+	records := b.collectRecords()
 	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning",
 		Minutes: 1}); err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 // touch endorses the intervention.
 func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	r := attestedRoster(t)
-	b, records := helped(t, r)
+	b, records := benchAfterHelpersIntervention(t, r)
 	if len(*records) != 1 {
 		t.Fatalf("%+v", *records)
 	}
@@ -115,7 +116,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 
 func TestOnlyTheEndorserAtTheMachineCanConfirm(t *testing.T) {
 	r := attestedRoster(t)
-	b, records := helped(t, r)
+	b, records := benchAfterHelpersIntervention(t, r)
 	id := b.m.attests.waiting[0].id
 	b.tap(ines)
 	b.now = b.now.Add(session.ChooseFor)
@@ -138,15 +139,15 @@ func TestOnlyTheEndorserAtTheMachineCanConfirm(t *testing.T) {
 	}
 }
 
-// A maintainer who fills in the form at the machine, after their own tap, has thereby confirmed the intervention: no
-// question follows.
+// A maintainer who fills in the form at the machine, after their own tap, has thereby confirmed the intervention. The
+// panel asks no further question.
 func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
 	b.tap(ines)
 	b.tap(lea)
 	b.tap(ines)
-	records := b.hear()
+	records := b.collectRecords()
 	if got := b.offered(); !strings.HasSuffix(got, "ask log") {
 		t.Fatalf("offered %s", got)
 	}
@@ -163,16 +164,17 @@ func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	}
 }
 
-// A form from a phone, even with the maintainer's own code, confirms nothing: a confirmation needs the card of the
-// person who opened the form, and a touch.
+// A form from a phone, even one with the maintainer's own code, does not confirm an intervention. To confirm, the
+// person who opened the form presents their card and touches the screen.
 func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
 	b.tap(ines)
 	b.tap(lea)
 	b.tap(ines)
-	records := b.hear()
-	if waits, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
+	records := b.collectRecords()
+	if waits, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction",
+		Minutes: 1}); err != nil ||
 		waits == (policy.Text{}) ||
 		len(*records) != 0 {
 		t.Fatal(waits, err, *records)
@@ -187,8 +189,8 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	b = benchOf(t, r) // the member has confirmed their own form, which still waits for the endorser
 	b.tap(ines)
 	b.tap(lea)
-	b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
-	records = b.hear()
+	b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
+	records = b.collectRecords()
 	b.now = b.now.Add(session.ChooseFor)
 	b.tap(lea)
 	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil || len(*records) != 1 {
@@ -199,12 +201,12 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	}
 }
 
-// After a session that ended without the endorser's card, the question remains open for ten minutes; the endorser's
+// After a session that ended without the endorser's card, the question remains open for ten minutes. The endorser's
 // next card only opens the question.
 func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	r := attestedRoster(t)
 	for _, do := range []string{"attest", "decline", ""} {
-		b, records := helped(t, r)
+		b, records := benchAfterHelpersIntervention(t, r)
 		b.now = b.now.Add(2 * formLife) // the session continues
 		b.e.apply(t.Context(), session.Tick{})
 		b.e.apply(t.Context(), session.Stop{})
@@ -229,7 +231,7 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 		b.cfg.Panel.EndFlash()
 		b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	}
-	b, _ := helped(t, r)
+	b, _ := benchAfterHelpersIntervention(t, r)
 	b.e.apply(t.Context(), session.Stop{})
 	b.now = b.now.Add(formLife)
 	b.e.apply(t.Context(), session.Tick{})
@@ -239,8 +241,8 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	}
 }
 
-func TestConfirmationThatCannotBeRecordedIsAskedAgain(t *testing.T) {
-	b, _ := helped(t, attestedRoster(t))
+func TestConfirmationIsRequestedAgainIfItCannotBeRecorded(t *testing.T) {
+	b, _ := benchAfterHelpersIntervention(t, attestedRoster(t))
 	b.tap(ines)
 	b.notes.full = true
 	if err := b.touch(panel.Touch{Do: "attest", Arg: b.m.attests.waiting[0].id}); !errors.Is(err, panel.NotSaved) ||
@@ -254,18 +256,18 @@ func TestConfirmationThatCannotBeRecordedIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestNoConfirmationIsAskedIfThePolicyRequiresNone(t *testing.T) {
+func TestConfirmationIsRequestedOnlyIfThePolicyRequiresOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}
-	b, records := helped(t, exampleRoster(t))
+	b, records := benchAfterHelpersIntervention(t, exampleRoster(t))
 	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.m.attests.waiting) != 0 {
 		t.Errorf("%+v", w)
 	}
 	r := attestedRoster(t)
 	b = benchOf(t, r)
 	b.tap(ines)
-	records = b.hear()
+	records = b.collectRecords()
 	if err := b.fills(panel.FormRequest{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning",
 		Minutes: 1}); err != nil {
 		t.Fatal(err)
@@ -275,13 +277,13 @@ func TestNoConfirmationIsAskedIfThePolicyRequiresNone(t *testing.T) {
 	}
 }
 
-func TestWaitingConfirmationsAreBounded(t *testing.T) {
-	b, _ := helped(t, attestedRoster(t))
-	for range 2 * attestsMost {
+func TestNumberOfWaitingConfirmationsIsLimited(t *testing.T) {
+	b, _ := benchAfterHelpersIntervention(t, attestedRoster(t))
+	for range 2 * maxAttestations {
 		b.e.apply(t.Context(), session.Log{What: "lens-cleaning", ID: b.cfg.NewID()})
 	}
-	if len(b.m.attests.waiting) != attestsMost || !strings.Contains(b.log.String(), "too many interventions wait") {
-		t.Errorf("%d wait", len(b.m.attests.waiting))
+	if len(b.m.attests.waiting) != maxAttestations || !strings.Contains(b.log.String(), "too many are waiting") {
+		t.Errorf("%d interventions are waiting", len(b.m.attests.waiting))
 	}
 }
 
@@ -297,11 +299,11 @@ func TestMinutesOfAFormAreLimitedByItsSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(b.notes.said)
-	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) ||
+	if err := b.fill(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) ||
 		len(b.notes.said) != n {
 		t.Error(err)
 	}
-	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 13}); err != nil || b.since(n) != "intervention" {
+	if err := b.fill(f.Token, panel.Entry{Item: "extraction", Minutes: 13}); err != nil || b.since(n) != "intervention" {
 		t.Error(err, b.since(n))
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"portillon/wire"
 )
 
-// attestsMost bounds the interventions that wait: more than two sessions can log on a small screen (file.MaxItems kinds
-// each).
-const attestsMost = 32
+// maxAttestations is the largest number of interventions that wait for an endorser. The limit is above the number that
+// two sessions can log on a small screen (file.MaxItems kinds each).
+const maxAttestations = 32
 
 // attestations are the interventions that wait for their endorsers.
 type attestations struct {
@@ -35,8 +35,8 @@ func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 	if b.ID == "" || b.Attested || b.Endorser == "" || b.Endorser == r.Member {
 		return
 	}
-	if len(a.waiting) >= attestsMost {
-		a.cfg.Logger.Warn("endorser not asked: too many interventions wait", "kind", b.What, "member", r.Member)
+	if len(a.waiting) >= maxAttestations {
+		a.cfg.Logger.Warn("intervention stays unendorsed: too many are waiting", "kind", b.What, "member", r.Member)
 		return
 	}
 	a.waiting = append(a.waiting, toAttest{
@@ -45,8 +45,8 @@ func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 	})
 }
 
-// expire drops the interventions that are still waiting when formLife has passed since the end of their session.
-// running is the current session; empty: none.
+// expire drops each waiting intervention once formLife has passed since the end of its session. running is the id of
+// the current session; empty: none.
 func (a *attestations) expire(running string) {
 	now := a.cfg.Now()
 	for i, x := range a.waiting {
@@ -63,7 +63,7 @@ func (a *attestations) expire(running string) {
 	})
 }
 
-// oldestOf returns the oldest intervention that waits for this member.
+// oldestOf returns the oldest intervention that waits for this endorser.
 func (a *attestations) oldestOf(id policy.MemberID) (toAttest, bool) {
 	now := a.cfg.Now()
 	i := slices.IndexFunc(a.waiting, func(x toAttest) bool { return id != "" && x.endorser == id && now.Before(x.ends) })
@@ -73,9 +73,9 @@ func (a *attestations) oldestOf(id policy.MemberID) (toAttest, bool) {
 	return a.waiting[i], true
 }
 
-// ask reports whether this is the first tap of the endorser since an intervention waits for them: such a tap only opens
-// the question.
-func (a *attestations) ask(id policy.MemberID) bool {
+// opensQuestion reports whether this is the endorser's first tap since an intervention began to wait for them. Such a
+// tap only opens the question at the panel.
+func (a *attestations) opensQuestion(id policy.MemberID) bool {
 	first := false
 	for i, x := range a.waiting {
 		if x.endorser == id && !x.asked && a.cfg.Now().Before(x.ends) {
@@ -85,7 +85,7 @@ func (a *attestations) ask(id policy.MemberID) bool {
 	return first
 }
 
-// find returns the intervention with this id if it waits for this member.
+// find returns the intervention with this id if the intervention waits for this endorser.
 func (a *attestations) find(id string, who policy.MemberID) (toAttest, bool) {
 	i := slices.IndexFunc(a.waiting, func(x toAttest) bool { return x.id == id && x.endorser == who })
 	if i < 0 {
@@ -94,7 +94,7 @@ func (a *attestations) find(id string, who policy.MemberID) (toAttest, bool) {
 	return a.waiting[i], true
 }
 
-// remove removes an intervention that was confirmed or declined.
+// remove deletes an intervention from the list after its endorser has confirmed or declined it.
 func (a *attestations) remove(id string) {
 	a.waiting = slices.DeleteFunc(a.waiting, func(x toAttest) bool { return x.id == id })
 }

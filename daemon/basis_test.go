@@ -14,9 +14,9 @@ import (
 	"portillon/wire/replay"
 )
 
-// Each record of a decision can be replayed: the policy that decided gives the same answer again.
+// A decision can be replayed from its record: evaluated again, the policy that decided gives the same answer.
 func TestRecordsContainTheBasisOfTheirDecision(t *testing.T) {
-	r := clubOf(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
+	r := membershipRoster(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
 		`cards: ["62E3086CED"]`, "")
 	b := benchOf(t, r)
 	before := func(number string) (*policy.Policy, bool) { return r.Policy, number == r.PolicyNumber }
@@ -88,7 +88,7 @@ func TestBasisContainsTheStrengthOfTheCard(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {
-		b.proves(lea, p)
+		b.tapWithProof(lea, p)
 		text := string(mustJSON(b.notes.kept[0].Body))
 		if got := strings.Contains(text, `"card":"aes"`) && strings.Contains(text,
 			`"verdict":"allow"`); got != (p == rfid.AES) {

@@ -26,7 +26,7 @@ func TestCommandCannotAddARemovedTagAgain(t *testing.T) {
 	if !rep.OK {
 		t.Fatal(rep)
 	}
-	// A broker may deliver the command again, any number of times.
+	// The broker may deliver the same command again, any number of times.
 	rep, did = b.command(tag)
 	if b.wants(did, "[tagged]"); !rep.OK {
 		t.Error(rep)
@@ -36,7 +36,7 @@ func TestCommandCannotAddARemovedTagAgain(t *testing.T) {
 	if b.wants(did, "[ready]"); rep.OK || !strings.Contains(rep.Error, "0123456789abcdef was taken off") {
 		t.Error(rep)
 	}
-	// The fact is written together with the record, so the next daemon knows of the removal.
+	// The fact of the removal is written together with the record, so the daemon's next run finds the removal.
 	if b.notes.facts[FactRemoved+"0123456789abcdef"] == nil {
 		t.Error("no fact says that the tag was taken off")
 	}
@@ -90,7 +90,7 @@ func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
 func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	b.now = b.now.Add(2 * time.Minute) // nobody has tapped within the last minute
+	b.now = b.now.Add(2 * time.Minute) // the presence from the last tap has expired after a minute
 	if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// Journal commits records. Append returns when the record is on the disk, or with an error if the record was not
-// written; Keep does the same for facts without a record.
+// Journal commits records. Append returns nil once the record is on the disk, or an error if the record was not
+// written. Keep does the same for facts without a record.
 type Journal interface {
 	Append(r session.Record, facts map[string][]byte) error
 	Keep(facts map[string][]byte) error
@@ -23,26 +23,26 @@ type Journal interface {
 	Generation() wire.Generation
 }
 
-// Switch is the relay, controlled by the guard. Set returns nil when the guard has confirmed the order; if it returns
+// Switch is the relay, controlled by the guard. Set returns nil when the guard has confirmed the order. If Set returns
 // an error, the relay is off.
 type Switch interface {
 	Set(ctx context.Context, r session.Relay) error
 }
 
-// Uplink receives new records and states; neither method blocks.
+// Uplink sends new records and states to the hub. The methods of an Uplink do not block.
 type Uplink interface {
 	SetState(wire.State)
 	Notify()
 }
 
-// Signal is an unrequested report of the guard: a change of an input, or the end of the guard.
+// Signal is a report that the guard sends without a request: a change of an input, or the end of the guard.
 type Signal struct {
 	What relay.EventKind
-	On   bool // busy: the machine works; e-stop, door: open; contactor: differs from the order
+	On   bool // by kind: busy: the machine is working; e-stop, door: open; contactor: differs from the order
 	Why  string
 }
 
-// GuardBack is the signal that a guard runs again.
+// GuardBack is the signal that the guard runs again after its end.
 const GuardBack relay.EventKind = "guard-back"
 
 // Config holds the settings and the dependencies of one machine. All fields except Uplink, Roster and Logger are
@@ -52,7 +52,8 @@ type Config struct {
 	Machine policy.MachineID
 	Now     func() time.Time
 	Trusted func() bool // reports whether the clock is trusted
-	// LastTrusted returns the time of the newest record with a trusted clock; zero: none. nil: unknown.
+	// LastTrusted returns the time of the newest record that was written with a trusted clock, or zero if there is no
+	// such record. nil: the time is unknown.
 	LastTrusted func() time.Time
 	NewID       func() string
 	Program     string // version of this program
@@ -74,28 +75,29 @@ type Config struct {
 	// RemovedTags holds the ids of removed tags, from the journal's facts. A command cannot add these tags again.
 	RemovedTags map[string]bool
 	// Awaits means that the journal is a new generation and has not yet been compared with the hub's copy of earlier
-	// generations. Restored means that it has been compared.
+	// generations. Restored means that the journal has been compared with that copy.
 	Awaits, Restored bool
 	Practice         map[policy.MemberID]policy.Practice // practice of each member, from the journal's facts
 	Done             map[string]policy.Done              // from the facts: when each kind of maintenance was last done
 	Ran              session.Hours                       // running hours, from the journal's facts
-	// records of the previous run that are not written yet: no session starts until they are
+	// Owed holds the records of the previous run that are not written yet. No session starts until all of them are
+	// written.
 	Owed  []Owed
 	Acked func() uint64 // number of records that the hub holds
-	// state of the communication with the hub; it does not block; nil: there is no hub
+	// HubHealth returns the state of the communication with the hub, without blocking. nil: no hub is configured.
 	HubHealth func() HubHealth
-	// SealKey returns the hub's key of the day for sealed cards (wire.Ack); empty: unknown. It does not block; nil: there
-	// is no hub.
+	// SealKey returns the hub's key of the day for sealed cards (wire.Ack); empty: unknown. The function does not
+	// block. nil: no hub is configured.
 	SealKey func() string
-	// Keys returns, for the machine's state, the keys that the machine uses and the free space of its disk. It does not
-	// block for long; nil: the state omits both.
+	// Keys returns, for the machine's state, the keys that the machine uses and the free space of its disk. The
+	// function does not block for long. nil: the state omits the keys and the free space.
 	Keys func() wire.StateKeys
 	// RestartScreen requests the restart of the browser at this computer's own screen. nil: no restart is possible.
 	RestartScreen func() error
 }
 
-// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice; Practice
-// is zero if the duration of the session is unknown.
+// Owed is the end of a session that the previous daemon left unfinished, with the member's updated practice. If Practice
+// is zero, the end adds no practice.
 type Owed struct {
 	Record   session.Record
 	Practice policy.Practice
@@ -105,11 +107,12 @@ type Owed struct {
 type HubHealth struct {
 	Acknowledges bool // the hub acknowledges records
 	Broker       bool // the broker is connected
-	// Since is the time from which an acknowledgement is missing, for the oldest record that the hub does not hold or for
-	// an unanswered question; zero: none is missing. Owed is the same as a duration, measured by a monotonic clock.
+	// Since is the time at which the oldest record that the hub has not stored, or the oldest unanswered question to
+	// the hub, began to wait for an acknowledgement; zero: no acknowledgement is missing. Owed is the duration since
+	// then, measured by a monotonic clock.
 	Since   time.Time
 	Owed    time.Duration
-	Overdue bool   // the acknowledgement has been missing for so long that people are told
+	Overdue bool   // the acknowledgement is so late that the panel informs people
 	Why     string // code of the reason; empty: unknown
 	Detail  string // details of the reason, for an operator
 }
@@ -125,9 +128,9 @@ type BundleState struct {
 	Verifying bool
 }
 
-// JournalMismatch means that the Hub records that the hub holds are not the first records of this journal, which has
-// Here records: the journal was replaced by a copy of an earlier day, or by a new journal. Tags of the machine may be
-// missing in this journal.
+// JournalMismatch means that the records of the hub's copy are not the first records of this journal, because the
+// journal was replaced by an older copy or by a new journal. Hub is the number of records in the hub's copy, and Here
+// the number in this journal. Tags of the machine may be missing in this journal.
 type JournalMismatch struct {
 	Hub, Here uint64
 	New       bool // the hub's records are of another generation: this journal is new

@@ -10,19 +10,20 @@ import (
 	"portillon/wire"
 )
 
-// This file handles what a member confirms with a touch at the machine, after their card: an unsigned form in their
-// name, or an intervention that was logged in their session.
+// This file handles two things that a member confirms with a touch at the machine, after presenting their card: an
+// unsigned form in their name, or an intervention that was logged in their session.
 //
 // A form is unsigned if it was sent from a phone, or from a screen where another card has been presented since.
 // Everyone who has the code of a form may send it, so a form proves nothing about its sender. The form waits for ten
-// minutes; its member confirms it with a touch at the machine, after their card. Until then the form creates no record
-// in the member's name and switches nothing. However, a reported problem is recorded at once, without a member.
+// minutes. Within that time its member may present their card and confirm the form with a touch at the machine. Until
+// the confirmation, the form creates no record in the member's name and switches nothing. However, a reported problem
+// is recorded at once, without a member.
 //
 // If the policy requires that the evidence of an intervention is endorsed at-the-time, the maintainer in whose session
 // the intervention was logged endorses it with one touch at the machine's own screen, within a minute of their own tap.
 // The intervention is recorded in any case, and a maintainer who sends the form themself has thereby endorsed it. An
-// intervention that nobody endorses within ten minutes after the session stays unendorsed, and so does one that still
-// waits when the daemon ends.
+// intervention that nobody endorses within ten minutes after the session stays unendorsed. An intervention that still
+// waits when the daemon ends stays unendorsed too.
 
 // holdUnsigned stores a submitted form until its member confirms it.
 func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) (policy.Text, error) {
@@ -51,7 +52,7 @@ func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) 
 	return waits, nil
 }
 
-// recordUnsigned records a problem without a member.
+// recordUnsigned records a reported problem without naming a member.
 func (p *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry) error {
 	if !p.model.forms.mayReport(reportKey{f.opener, true}) {
 		return panel.TooMany
@@ -66,7 +67,7 @@ func (p *PanelActions) recordUnsigned(ctx context.Context, f form, e panel.Entry
 			Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener},
 		},
 	)
-	return p.engine.writtenSince(n)
+	return p.engine.requireWrittenSince(n)
 }
 
 // confirm records a form in the name of its member, who is at the machine and touched "confirm".
@@ -109,7 +110,7 @@ func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	}
 	n := p.cfg.Journal.Len()
 	p.engine.apply(ctx, session.Attest{By: who, Session: a.session, Intervention: a.id, What: a.kind})
-	if err := p.engine.writtenSince(n); err != nil {
+	if err := p.engine.requireWrittenSince(n); err != nil {
 		return err
 	}
 	p.model.attests.remove(id)
@@ -117,7 +118,7 @@ func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	return nil
 }
 
-// decline drops the question: the intervention stays recorded and unconfirmed.
+// decline drops the question to the endorser. The intervention stays recorded, without an endorsement.
 func (p *PanelActions) decline(id string, who policy.MemberID) error {
 	p.model.expireAttests()
 	a, ok := p.model.attests.find(id, who)

@@ -183,7 +183,7 @@ func benchOf(t *testing.T, r *roster.Roster) *bench {
 	return b
 }
 
-// tap presents a card three seconds later, and returns the events since then and the panel's sign.
+// tap advances the clock by three seconds, presents a card, and returns the resulting events and the panel's sign.
 func (b *bench) tap(card string) string {
 	b.t.Helper()
 	b.now = b.now.Add(3 * time.Second)
@@ -313,8 +313,9 @@ func TestGuardThatDoesNotConfirmPutsTheMachineInFault(t *testing.T) {
 	}
 }
 
-// The e-stop is pressed while a card is tapped: the guard refuses the order before its event about the e-stop arrives.
-func TestEStopInTheGuardsRefusalClearsLikeAnyOther(t *testing.T) {
+// The e-stop is pressed while a card is tapped: the guard refuses the order before the guard's event about the e-stop
+// arrives.
+func TestEStopReportedByARefusalIsClearedByItsRelease(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrEStop)
 	b.tap(lea)
@@ -384,8 +385,8 @@ func TestSignedCommandsAreExecutedAndRecorded(t *testing.T) {
 	}
 }
 
-// SIGTERM and a tap may arrive at the same time, and the tap may be processed first: then the relay does not close, and
-// no fault is recorded.
+// SIGTERM and a tap may arrive at the same time, and the tap may be processed first. In both orders the relay stays
+// open, and no fault is recorded.
 func TestTapDuringShutdownClosesNoRelay(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -419,7 +420,7 @@ func TestRoleCanBeChosenOnlyIfTheBadgesAllowIt(t *testing.T) {
 	}
 }
 
-// A loop that hangs loses its lease on the relay within a second; a commit to disk may take ten seconds.
+// A loop that hangs loses its lease on the relay within a second, but a commit to disk may take ten seconds.
 func TestHangingLoopIsNotAliveButASlowDiskIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Config{})
@@ -459,7 +460,7 @@ func strongBench(t *testing.T) *bench {
 	return otherBench(t, "\n  laser:\n", "\n  laser:\n    card: aes\n")
 }
 
-// otherBench is the laser with the text was in its policy replaced by is, at the first occurrence.
+// otherBench returns the laser with a changed policy: the first occurrence of the text was is replaced by the text is.
 func otherBench(t *testing.T, was, is string) *bench {
 	t.Helper()
 	dir := t.TempDir()
@@ -481,8 +482,8 @@ func otherBench(t *testing.T, was, is string) *bench {
 	return b
 }
 
-// proves presents a card with the given proof three seconds later.
-func (b *bench) proves(card string, p rfid.Proof) string {
+// tapWithProof advances the clock by three seconds and presents a card that gives the stated proof.
+func (b *bench) tapWithProof(card string, p rfid.Proof) string {
 	b.t.Helper()
 	b.now = b.now.Add(3 * time.Second)
 	before := len(b.notes.said)
@@ -494,29 +495,29 @@ func (b *bench) proves(card string, p rfid.Proof) string {
 func TestMachineThatRequiresAESRejectsACopiedNumber(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(lea, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tapWithProof(lea, rfid.NumberOnly), "refused [refused]")
 	b.wants(b.tap(lea), "refused [refused]") // nor can an operator close the relay
-	b.wants(b.proves(lea, rfid.AES), "session-start RELAY ON [on]")
-	b.wants(b.proves(lea, rfid.AES), "relay off session-end [cooling]")
+	b.wants(b.tapWithProof(lea, rfid.AES), "session-start RELAY ON [on]")
+	b.wants(b.tapWithProof(lea, rfid.AES), "relay off session-end [cooling]")
 }
 
 // A mentor's card number can be copied like a learner's: both cards must prove that they are genuine.
 func TestMentorsCardMustProveThatItIsGenuine(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(jules, rfid.NumberOnly), "refused [refused]")
-	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.wants(b.proves(karim, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tapWithProof(jules, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tapWithProof(jules, rfid.AES), "[awaiting]")
+	b.wants(b.tapWithProof(karim, rfid.NumberOnly), "refused [refused]")
 	if b.m.state.Phase != session.Awaiting {
 		t.Errorf("the learner no longer waits: %v", b.m.state.Phase)
 	}
-	b.wants(b.proves(karim, rfid.AES), "session-start RELAY ON [supervised]")
+	b.wants(b.tapWithProof(karim, rfid.AES), "session-start RELAY ON [supervised]")
 }
 
 func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+	b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 	u, _ := rfid.ParseUID(zoe)
 	b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 	if !b.m.state.Running() {
@@ -527,7 +528,7 @@ func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	if b.m.state.Running() || b.notes.said[len(b.notes.said)-1] != "session-end" {
 		t.Errorf("%v, %v", b.m.state.Phase, b.notes.said)
 	}
-	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+	b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 	b.e.readerEvent(
 		t.Context(),
 		rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}},
@@ -537,7 +538,7 @@ func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	}
 }
 
-// mustJSON marshals a value of a test.
+// mustJSON returns the JSON of v, and panics if v cannot be encoded.
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

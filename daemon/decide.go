@@ -6,7 +6,7 @@ import (
 	"portillon/policy"
 )
 
-// decider evaluates the current policy. It changes no state.
+// decider evaluates the current policy. A decider changes no state.
 type decider struct {
 	cfg   *Config
 	model *model
@@ -36,7 +36,7 @@ func (d *decider) question(member, supervisor *policy.Member, as policy.Role) po
 	s := &d.model.state
 	q := policy.Question{
 		At: d.cfg.Now(), Machine: d.cfg.Machine, Member: member, Supervisor: supervisor, As: as, Card: s.Cards.Strength,
-		Tagged: len(s.Holds.Tags) > 0, Fault: len(s.Holds.Faults) > 0, Answering: d.answers(member, supervisor),
+		Tagged: len(s.Holds.Tags) > 0, Fault: len(s.Holds.Faults) > 0, Answering: d.countSupervised(member, supervisor),
 	}
 	if d.cfg.Trusted() {
 		q.Clock = policy.Trusted
@@ -50,10 +50,10 @@ func (d *decider) question(member, supervisor *policy.Member, as policy.Role) po
 	return q
 }
 
-// answers returns the number of sessions for which the supervisor is responsible here, except the member's own. This
-// machine has only one session, and does not know those of other machines, so the policy's limit "learners:" cannot be
-// checked across machines.
-func (d *decider) answers(member, supervisor *policy.Member) int {
+// countSupervised returns the number of sessions at this machine for which the supervisor is responsible, not counting
+// the member's own session. A machine knows only its own session, so it cannot check the policy's limit "learners:"
+// across machines.
+func (d *decider) countSupervised(member, supervisor *policy.Member) int {
 	s := &d.model.state
 	if supervisor == nil || !s.Running() || s.Current.Supervisor != supervisor.ID ||
 		member != nil && s.Current.Member == member.ID {
@@ -62,7 +62,8 @@ func (d *decider) answers(member, supervisor *policy.Member) int {
 	return 1
 }
 
-// mentors returns the names of those who were here today and may supervise a learner, except the member who asks.
+// mentors returns the names of the members who tapped here today and may supervise a learner, except the member who
+// asks.
 func (d *decider) mentors(but policy.MemberID) []string {
 	var out []string
 	for id := range d.model.presence.visitorsToday {

@@ -41,11 +41,11 @@ func (b *bench) fills(a panel.FormRequest, e panel.Entry) error {
 	if err != nil {
 		return err
 	}
-	return b.writes(f.Token, e)
+	return b.fill(f.Token, e)
 }
 
-// writes submits a form at the screen of the machine.
-func (b *bench) writes(token string, e panel.Entry) error {
+// fill submits a form at the screen of the machine.
+func (b *bench) fill(token string, e panel.Entry) error {
 	e.Here = true
 	_, err := b.actions.fillIn(b.t.Context(), token, e)
 	return err
@@ -102,9 +102,9 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 	b.tap(lea)
 	b.tap(karim)
 	var who policy.MemberID
-	b.cfg.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
+	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
-	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
+	if err := b.fill(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
 		who != "" {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
@@ -114,23 +114,23 @@ func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
 		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("written twice: %v", err)
 	}
 	f, _ = b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.now = b.now.Add(formLife)
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("after ten minutes: %v", err)
 	}
 }
 
-// hears records the bodies of all records.
-type hears struct {
+// bodyRecorder is a journal that also stores the bodies of all records.
+type bodyRecorder struct {
 	*notebook
 	hear func(session.Record)
 }
 
-func (h hears) Append(r session.Record, f map[string][]byte) error {
+func (h bodyRecorder) Append(r session.Record, f map[string][]byte) error {
 	err := h.notebook.Append(r, f)
 	if err == nil {
 		h.hear(r)
@@ -138,19 +138,19 @@ func (h hears) Append(r session.Record, f map[string][]byte) error {
 	return err
 }
 
-func TestFormIsUsedUpOnlyOnceItIsRecorded(t *testing.T) {
+func TestFormStaysUsableUntilItIsRecorded(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
-	if err := b.writes(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
+	if err := b.fill(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.ChooseFromList) {
 		t.Error(err)
 	}
 	b.notes.full = true
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
 		t.Error(err)
 	}
 	b.notes.full = false
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -203,9 +203,9 @@ func TestMaintainerLogsAnInterventionInTwoTouchesAfterTheSession(t *testing.T) {
 		t.Fatalf("%+v %v", f, err)
 	}
 	var r session.Record
-	b.cfg.Journal = hears{b.notes, func(x session.Record) { r = x }}
+	b.cfg.Journal = bodyRecorder{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // the form is filled in slowly
-	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
+	if err := b.fill(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
 		Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -273,8 +273,8 @@ func TestTouchExtendsASessionWithinThePolicysLimit(t *testing.T) {
 	}
 }
 
-// The policy's own maximum limits the session at its start. An extension at the panel adds time beyond it, until the
-// machine closes.
+// The policy's maximum duration limits a session when the session starts. An extension at the panel adds time beyond
+// it, until the machine closes.
 func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
 	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
 	for _, c := range []struct {
@@ -295,7 +295,8 @@ func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
 	}
 }
 
-// The mentor's practice at this machine counts for the extension as it counted for the tap.
+// The extension of a supervised session counts the mentor's practice at this machine, as the tap that started the
+// session did.
 func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	b := otherBench(
 		t,
@@ -316,8 +317,8 @@ func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	}
 }
 
-// A machine knows only its own session. Its mentor is responsible for one learner there, and that session does not
-// count against the mentor when it is extended or when another mentor takes over.
+// A machine knows only its own session, so a mentor is responsible for at most one learner there. That session does not
+// count against the mentor when the session is extended, or when another mentor takes over.
 func TestMentorSupervisesAtMostOneSessionOfAMachine(t *testing.T) {
 	b := otherBench(
 		t,
@@ -387,7 +388,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	}
 }
 
-// The card of a mentor who is not asked a question starts a session.
+// If no question waits for a mentor, the mentor's card starts a session.
 func TestMentorsCardStartsASessionIfNoVouchIsPossible(t *testing.T) {
 	b := benchOf(t, rosterOf(t, "../site-example"))
 	for i := range b.m.rules.roster.Policy.Machines {
@@ -487,12 +488,12 @@ func TestRunningHoursSurviveARestart(t *testing.T) {
 func TestCardWithInsufficientProofClearsPresence(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.proves(ines, 0)
+	b.tapWithProof(ines, 0)
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Error(err)
 	}
-	b.proves(lea, rfid.AES)
-	b.proves(ines, 0)
+	b.tapWithProof(lea, rfid.AES)
+	b.tapWithProof(ines, 0)
 	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("and leaves %s standing there, who has gone", d.Name)
 	}
@@ -505,7 +506,7 @@ func TestOperatorCannotUseTheIDOfAMachinesOwnTag(t *testing.T) {
 	}
 }
 
-// Home Assistant receives the state of the machine and no personal data.
+// Home Assistant receives the state of the machine without personal data.
 func TestStateOnMQTTNamesNobody(t *testing.T) {
 	b := newBench(t)
 	if s := b.e.views.wireState(); s.Format != 2 || s.Generation != "0123456789abcdef" {

@@ -19,7 +19,7 @@
 // commands, new members' lists, and ticks. It refuses input that it cannot check, and gives the reason.
 //
 // The list below shows the files in layers, from the bottom up. A file calls only functions of earlier layers, and of
-// its own layer in one direction; docs/architecture.md has the drawing, and a test checks this.
+// its own layer in one direction. A test checks these calls, and docs/architecture.md contains a drawing of the layers.
 //
 //   - config, facts, tagorigin: the settings of a machine, and the data that survive a restart.
 //   - liveness, presence, openforms, attestations, maintenance, practice, unknown, unread, rules: one subject each, as

@@ -14,7 +14,7 @@ type engine struct {
 	views    *views
 	live     *liveness
 	unread   unreadInput       // reader input that is not a card's number
-	reported map[rfid.UID]bool // cards of the old card key that were reported under the current bundle
+	reported map[rfid.UID]bool // cards with the old card key that were reported since the current bundle was installed
 }
 
 func newEngine(c *Config) *engine {
@@ -34,9 +34,10 @@ func (e *engine) followHub() {
 	e.cfg.Panel.SetHubOnline(h.Acknowledges)
 	switch {
 	case h.Overdue && (!was.Overdue || h.Why != was.Why):
-		e.cfg.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)
+		e.cfg.Logger.Warn("hub does not acknowledge records", "for", h.Owed.Round(time.Second), "why", h.Why,
+			"detail", h.Detail)
 	case was.Overdue && !h.Overdue:
-		e.cfg.Logger.Info("hub acknowledges again")
+		e.cfg.Logger.Info("hub acknowledges records again")
 	}
 }
 

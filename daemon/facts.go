@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The names of the facts that survive a restart, in the journal.
+// The journal stores facts under these names. Facts survive a restart.
 const (
 	FactTags     = "tags"      // present tags: []session.Tag
 	FactRemoved  = "removed/"  // followed by the id of a removed tag, which the hub cannot add again
@@ -20,7 +20,7 @@ const (
 // factSet collects facts for one commit. The zero factSet is empty.
 type factSet struct {
 	values map[string][]byte // by fact name; nil removes a fact
-	err    error             // error of the first fact that could not be encoded: then nothing may be committed
+	err    error             // errors of facts that could not be encoded; if not nil, nothing may be committed
 }
 
 // put adds a fact, encoded as JSON.
@@ -44,8 +44,8 @@ func (f *factSet) set(name string, value []byte) {
 const (
 	// FactAwaits marks a new journal that has not yet been compared with the hub's copy of earlier journals.
 	FactAwaits = "awaits-restore"
-	// FactRestored marks a journal into which the hub's data were restored, which happens only once. It holds the
-	// generations of the earlier journals, []wire.Generation.
+	// FactRestored marks a journal into which the hub's data were restored, which happens only once. The fact contains
+	// the generations of the earlier journals, []wire.Generation.
 	FactRestored = "restored"
 	// tagNewDigits is the number of digits of a generation that distinguish the journals of a machine.
 	tagNewDigits = 8

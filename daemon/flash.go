@@ -9,10 +9,11 @@ import (
 	"portillon/wire"
 )
 
-// flash is how long an answer is shown before the panel shows the machine's state again.
+// flash is how long the panel shows an answer before the panel shows the machine's state again.
 const flash = 9 * time.Second
 
-// flashResult shows an answer to the person at the machine; after flash the panel shows the state again.
+// flashResult shows an answer to the person at the machine. After the time flash, the panel shows the machine's state
+// again.
 func (e *engine) flashResult(t session.Notify) {
 	switch t.Notice {
 	case session.Ended:
@@ -30,7 +31,7 @@ func (e *engine) flashResult(t session.Notify) {
 		e.cfg.Panel.Flash(panel.Occupied(e.model.rules.name(t.Member)), flash/2)
 	case session.Logged:
 		mach, _ := e.model.rules.machine()
-		e.cfg.Panel.Flash(panel.Logged(e.model.rules.name(t.Member), mach.KindName(t.What), e.views.attestNext()), flash/2)
+		e.cfg.Panel.Flash(panel.Logged(e.model.rules.name(t.Member), mach.KindName(t.What), e.views.endorserNote()), flash/2)
 	case session.Attested:
 		mach, _ := e.model.rules.machine()
 		e.cfg.Panel.Flash(panel.Attested(e.model.rules.name(t.Member), mach.KindName(t.What)), flash/2)

@@ -23,7 +23,7 @@ func (p *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
 	case a.At != 0 && a.At != model.presence.generation:
 		return panel.Form{}, panel.AnotherCardTapped
 	case who == "" && a.Do == panel.OpenReport:
-		model.presence.ask(p.cfg.Now())
+		model.presence.expectReporter(p.cfg.Now())
 		if model.state.Running() {
 			return panel.Form{}, panel.CardToReportInUse
 		}
@@ -41,7 +41,7 @@ func (p *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
 	token := make([]byte, 16)
 	rand.Read(token)
 	f.Item, f.Token, f.Ends = a.Item, hex.EncodeToString(token), p.cfg.Now().Add(formLife)
-	if !model.forms.keep(f) {
+	if !model.forms.add(f) {
 		return panel.Form{}, panel.TooManyForms
 	}
 	return f.Form, nil
@@ -62,7 +62,7 @@ func (p *PanelActions) newForm(kind panel.Action, who policy.MemberID) (form, er
 		f.role, f.Stop = model.roleOf(who), string(wire.Dangerous)
 		f.Title, f.Items = panel.ReportQuestion(name), problems()
 	case panel.OpenTag:
-		if !model.maintains(who) {
+		if !model.isMaintaining(who) {
 			return form{}, panel.NotNow
 		}
 		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.TagQuestion(name), problems()
@@ -90,10 +90,10 @@ func (p *PanelActions) fillIn(ctx context.Context, token string, e panel.Entry) 
 	if !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == e.Item }) {
 		return waits, panel.ChooseFromList
 	}
-	if most := p.model.longest(f); f.Do == panel.OpenLog && e.Minutes > most {
+	if most := p.model.maxMinutes(f); f.Do == panel.OpenLog && e.Minutes > most {
 		return waits, panel.TooManyMinutes(most)
 	}
-	if !e.Here || !p.model.isStillTheirs(f) {
+	if !e.Here || !p.model.isOpenerPresent(f) {
 		return p.holdUnsigned(ctx, f, e)
 	}
 	if err := p.recordForm(ctx, f, e); err != nil {

@@ -11,7 +11,7 @@ import (
 	"portillon/daemon/session"
 )
 
-// A contactor that once reported a wrong state is not trusted again before a maintainer has checked the machine.
+// After a contactor has reported a wrong state, the machine stays out of service until a maintainer has checked it.
 func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -30,8 +30,8 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
 
-// The guard's report that the contactor is not yet open is followed by no all-clear, so it is not a fault: the start
-// fails, and the member taps again.
+// The guard sends no all-clear after its report that the contactor is still opening, so the machine does not treat this
+// report as a fault. The start fails, and the member taps again.
 func TestContactorThatIsStillOpeningIsNotAFault(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)

@@ -11,16 +11,16 @@ import (
 	"portillon/wire"
 )
 
-// post is an uplink that stores the last state.
-type post struct{ state wire.State }
+// lastState is an uplink that stores the last state.
+type lastState struct{ state wire.State }
 
-func (p *post) SetState(s wire.State) { p.state = s }
-func (p *post) Notify()               {}
+func (p *lastState) SetState(s wire.State) { p.state = s }
+func (p *lastState) Notify()               {}
 
 func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)
 	var h HubHealth
-	p := &post{}
+	p := &lastState{}
 	b.cfg.HubHealth, b.cfg.Uplink = func() HubHealth { return h }, p
 	since := b.now.Add(-time.Minute)
 	for _, c := range []struct {
@@ -55,7 +55,7 @@ func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 			t.Errorf("%s: status %+v, %+v", c.name, s, s.Unacked)
 		}
 	}
-	for what, n := range map[string]int{"hub does not acknowledge": 1, "hub acknowledges again": 1} {
+	for what, n := range map[string]int{"hub does not acknowledge records": 1, "hub acknowledges records again": 1} {
 		if got := strings.Count(b.log.String(), what); got != n {
 			t.Errorf("logged %q %d times, want %d", what, got, n)
 		}
@@ -64,7 +64,7 @@ func TestOverdueAcknowledgementIsShownOnPanelStatusAndMQTT(t *testing.T) {
 
 func TestStateNamesTheScreenThatIsSilent(t *testing.T) {
 	b := newBench(t)
-	p := &post{}
+	p := &lastState{}
 	b.cfg.Uplink = p
 	near, far := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.40")
 	for _, c := range []struct {

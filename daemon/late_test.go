@@ -13,13 +13,13 @@ import (
 	"portillon/wire"
 )
 
-// The card was removed while the loop was blocked (an SD card may stop for up to diskHang): a removal is valid however
-// late it is processed.
+// The card is removed while the loop is blocked, because an SD card may pause for up to diskHang. A removal is valid
+// however late the loop processes it.
 func TestLateReportOfARemovedCardEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+		b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 		u, _ := rfid.ParseUID(lea)
 		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
 		time.Sleep(2 * staleTap)
@@ -34,7 +34,8 @@ func TestLateReportOfARemovedCardEndsItsSession(t *testing.T) {
 	})
 }
 
-// A slot holds one card. A reader that recovers may find another card in the slot, or the same one.
+// A slot has room for one card. A reader that recovers from a fault may find another card in the slot, or the same
+// card.
 func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	for name, x := range map[string]struct {
 		card string
@@ -45,7 +46,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		"an unknown card, in the slot before": {"DEADBEEF", true, false}, "another card": {zoe, false, false}} {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.proves(lea, 0)
+		b.tapWithProof(lea, 0)
 		b.now = b.now.Add(10 * time.Second)
 		u, _ := rfid.ParseUID(x.card)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
@@ -62,13 +63,13 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	}
 }
 
-// slow is a journal whose commits take a given time.
-type slow struct {
+// slowJournal is a journal whose commits take a given time.
+type slowJournal struct {
 	*notebook
 	d time.Duration
 }
 
-func (s slow) Append(r session.Record, f map[string][]byte) error {
+func (s slowJournal) Append(r session.Record, f map[string][]byte) error {
 	time.Sleep(s.d)
 	return s.notebook.Append(r, f)
 }
@@ -78,11 +79,11 @@ func TestStartThatIsRecordedTooLateClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.cfg.Journal = slow{b.notes, staleTap + 500*time.Millisecond}
-		b.wants(b.proves(lea, 0), "session-start relay off session-end [refused]")
-		b.cfg.Journal = slow{b.notes, staleTap - 500*time.Millisecond}
+		b.cfg.Journal = slowJournal{b.notes, staleTap + 500*time.Millisecond}
+		b.wants(b.tapWithProof(lea, 0), "session-start relay off session-end [refused]")
+		b.cfg.Journal = slowJournal{b.notes, staleTap - 500*time.Millisecond}
 		b.now = b.now.Add(time.Hour)
-		b.proves(lea, 0)
+		b.tapWithProof(lea, 0)
 		if !b.m.relay {
 			t.Error("a disk that is merely slow keeps a member out")
 		}
@@ -92,27 +93,28 @@ func TestStartThatIsRecordedTooLateClosesNoRelay(t *testing.T) {
 // The wall clock may be set back by hours while the loop hangs: only elapsed time counts.
 func TestLivenessIgnoresTheWallClock(t *testing.T) {
 	m := New(Config{})
-	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // the monotonic reading is moved too
+	m.engine.live.born = m.engine.live.born.Add(-2 * hang) // Add also moves the monotonic reading
 	if m.Alive() {
 		t.Error("the loop has not turned for two seconds")
 	}
-	m.engine.live.turned()
+	m.engine.live.markIteration()
 	if !m.Alive() {
 		t.Error("it has just turned")
 	}
-	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // no monotonic reading: the wall clock is used
+	m.engine.live.born = m.engine.live.born.Round(0).Add(-hang) // no monotonic reading: the wall clock counts
 	if m.engine.live.born.String() == "" || m.engine.live.beat.Load() > int64(time.Hour) {
 		t.Errorf("the beat is no length of time: %d", m.engine.live.beat.Load())
 	}
 }
 
-// The wait has expired, although no tick has ended it: the second tap is by another card than the first.
+// The wait has expired, although no tick has ended it yet. The strength of the first card therefore no longer counts
+// for the second tap.
 func TestStrengthOfACardIsForgottenAfterItsWait(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait
-	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
+	b.wants(b.tapWithProof(jules, rfid.AES), "[awaiting]")
+	b.now = b.now.Add(session.AwaitFor)    // no tick has ended the wait
+	b.tapWithProof(jules, rfid.NumberOnly) // a copy of Jules' number
 	if b.m.state.Phase != session.Awaiting || b.m.state.Cards.Strength != strength(rfid.NumberOnly) {
 		t.Errorf("the wait began with a number alone, and counts as %v", b.m.state.Cards.Strength)
 	}
@@ -129,8 +131,8 @@ func TestTagWithALongNameDoesNotBlockTheJournal(t *testing.T) {
 	}
 }
 
-// After an emergency stop the card is still in the slot, and the reader loses contact with it for two seconds: that is
-// not a tap.
+// After an emergency stop the card is still in the slot, and the reader loses contact with the card for two seconds.
+// Finding the card again is not a tap.
 func TestCardLeftInItsSlotStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -173,7 +175,7 @@ func TestMachineWorksAfterAThousandTapsAMinute(t *testing.T) {
 	b.m.state.Holds.ReaderDown = false
 	cards := []string{lea, zoe, "DEADBEEF", malik, lea, "DEADBEEF", jules, karim}
 	before, strangers, noted := len(b.notes.said), 0, 0
-	b.cfg.Journal = hears{b.notes, func(r session.Record) {
+	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) {
 		if r.Kind == wire.Refused && r.Member == "" {
 			noted++
 		}

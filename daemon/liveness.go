@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Time limits after which the loop counts as hung: hang without a commit, and diskHang during one, because SD cards
-// pause for seconds while they move blocks, and a job must not be interrupted for that.
+// The loop counts as hung after these times: hang while no commit is running, and diskHang during a commit. SD cards
+// pause for seconds while they move blocks, and such a pause must not interrupt a job.
 const (
 	hang     = time.Second
 	diskHang = 10 * time.Second
 )
 
-// liveness distinguishes a loop that hangs from one that runs or waits for the disk. It uses the monotonic clock, so
-// that a wall clock that is set back does not make a hung loop count as alive. Create it with newLiveness; its methods
-// are safe for concurrent use.
+// liveness distinguishes a loop that hangs from one that runs or waits for the disk. liveness uses the monotonic clock,
+// so that a wall clock that is set back does not make a hung loop count as alive. Create a liveness with newLiveness.
+// The methods are safe for concurrent use.
 type liveness struct {
 	born time.Time
 	beat atomic.Int64 // nanoseconds from born to the loop's last iteration
@@ -23,14 +23,14 @@ type liveness struct {
 
 func newLiveness() *liveness { return &liveness{born: time.Now()} }
 
-// turned notes an iteration of the loop.
-func (l *liveness) turned() { l.beat.Store(int64(time.Since(l.born))) }
+// markIteration records that the loop has begun an iteration.
+func (l *liveness) markIteration() { l.beat.Store(int64(time.Since(l.born))) }
 
-// duringCommit runs a function that may wait for the disk.
+// duringCommit runs do, which may wait for the disk. Meanwhile alive allows the longer limit diskHang.
 func (l *liveness) duringCommit(do func() error) error {
 	l.disk.Store(max(1, int64(time.Since(l.born))))
 	err := do()
-	l.turned()
+	l.markIteration()
 	l.disk.Store(0)
 	return err
 }

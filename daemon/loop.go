@@ -7,17 +7,17 @@ import (
 )
 
 // loop passes functions to the one goroutine that owns the machine's state (Machine.Run).
-type loop struct{ asks chan ask }
+type loop struct{ asks chan loopCall }
 
-// ask is a function that the loop must run, with a channel for its result.
-type ask struct {
+// loopCall is a function that the loop must run, with a channel for its result.
+type loopCall struct {
 	do   func(context.Context) control.Reply
 	done chan control.Reply
 }
 
-// within runs do in the loop and waits for its result.
+// within runs do in the loop and returns its result, or an error if ctx ends first.
 func (l loop) within(ctx context.Context, do func(context.Context) control.Reply) control.Reply {
-	a := ask{do, make(chan control.Reply, 1)}
+	a := loopCall{do, make(chan control.Reply, 1)}
 	select {
 	case l.asks <- a:
 		return <-a.done

@@ -36,7 +36,7 @@ func New(c Config) *Machine {
 	cfg := &c
 	e := newEngine(cfg)
 	p := &periodic{cfg: cfg, model: e.model, engine: e}
-	l := loop{asks: make(chan ask)}
+	l := loop{asks: make(chan loopCall)}
 	return &Machine{
 		cfg: cfg, model: e.model, engine: e, periodic: p, loop: l, rosters: make(chan *roster.Roster),
 		actions:  &PanelActions{cfg: cfg, model: e.model, engine: e, periodic: p, loop: l},
@@ -52,7 +52,8 @@ func (m *Machine) Alive() bool { return m.engine.live.alive() }
 // Actions returns the actions that people at the panel may perform, which implement panel.Actions.
 func (m *Machine) Actions() *PanelActions { return m.actions }
 
-// Run owns the state until ctx ends; when it returns, the relay is off and the session's end is recorded.
+// Run owns the machine's state until ctx ends. When Run returns, the relay is off and the end of the session is
+// recorded.
 func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
@@ -60,7 +61,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	m.periodic.tagMismatch(ctx)
 	m.engine.show()
 	for {
-		m.engine.live.turned()
+		m.engine.live.markIteration()
 		select {
 		case <-ctx.Done():
 			m.engine.apply(context.WithoutCancel(ctx), session.Shutdown{})
@@ -78,41 +79,41 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			m.model.forms.expire()
 			m.engine.apply(ctx, session.Tick{})
 			m.periodic.upkeep(ctx)
-			m.periodic.keepHours()
+			m.periodic.storeRunningHours()
 			m.periodic.watchScreens()
 			m.periodic.tagMismatch(ctx)
 		}
 	}
 }
 
-// SetRoster gives the machine a new bundle. It blocks until the loop uses the bundle, or ctx ends.
+// SetRoster passes a new bundle to the machine. SetRoster blocks until the loop uses the bundle, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
 
-// SetBundleState sets the state of the bundle on the disk. It does not block.
+// SetBundleState sets the state of the bundle on the disk. SetBundleState does not block.
 func (m *Machine) SetBundleState(s BundleState) { m.model.links.bundle.Store(&s) }
 
-// SetJournalMismatch sets how the journal differs from the hub's copy. It does not block.
+// SetJournalMismatch sets how the journal differs from the hub's copy. SetJournalMismatch does not block.
 func (m *Machine) SetJournalMismatch(x JournalMismatch) {
 	if old := m.model.journal.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
 		m.model.journal.mismatch.Store(&x)
 	}
 }
 
-// JournalFits reports that the hub holds the first records of this journal. It does not block.
+// JournalFits records that the hub holds the first records of this journal. JournalFits does not block.
 func (m *Machine) JournalFits() { m.model.journal.mismatch.Store(nil) }
 
-// SetJournalDamage sets the description of the journal's damage. It does not block.
+// SetJournalDamage sets the description of the journal's damage. SetJournalDamage does not block.
 func (m *Machine) SetJournalDamage(what string) { m.model.journal.damage.Store(&what) }
 
-// Do answers an operator at the control socket. Everyone who may open the socket may send orders; a tap sent there has
-// the same effect as one at the reader.
+// Do answers an operator at the control socket. Everyone who may open the socket may send orders. A tap that is sent
+// there has the same effect as a tap at the reader.
 func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
 	return m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.order(ctx, r, "") })
 }
 
 // Obey executes a command that was signed for this machine, and records the result. A tag that the machine already has
-// is not added again, and neither is one that was removed, so a repeated command has no effect. Tags can be removed
-// only at the machine.
+// is not added again, and neither is a removed tag, so a repeated command has no effect. Tags can be removed only at
+// the machine.
 func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply { return m.operator.obey(ctx, c) })
 	if !rep.OK {
@@ -122,8 +123,8 @@ func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 }
 
 // Restore adds the hub's data from earlier journals to this journal. done holds the kinds of maintenance that a record
-// of this journal shows as done. A journal accepts this once; a second call has no effect. Restore removes only the tag
-// of the new journal, and does not affect a running session.
+// of this journal shows as done. A journal accepts one restore, and a second call has no effect. Restore removes only
+// the tag of the new journal, and does not affect a running session.
 func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	rep := m.loop.within(ctx, func(ctx context.Context) control.Reply {
 		if err := m.restorer.restore(ctx, r, sha, done); err != nil {
@@ -145,8 +146,8 @@ func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
 	})
 }
 
-// setRoster starts to use a new bundle. It ends the current session if the bundle removes or blocks one of its members,
-// or refuses one of its cards.
+// setRoster starts to use a new bundle. setRoster ends the current session if the bundle removes or blocks one of its
+// members, or refuses one of its cards.
 func (m *Machine) setRoster(ctx context.Context, r *roster.Roster) {
 	e := m.engine
 	e.model.rules.roster, e.reported = r, nil
@@ -175,24 +176,25 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == GuardBack:
 		e.apply(ctx, session.FaultCleared{What: session.GuardLost})
 		return
-	case !s.On && slices.Contains(holds, fault):
+	case !s.On && slices.Contains(blockingInputs, fault):
 		e.apply(ctx, session.FaultCleared{What: fault})
 		return
 	}
-	// All other signals mean that the relay is open.
+	// All signals other than those handled above mean that the relay is open.
 	e.model.relay = false
 	switch s.What {
 	case relay.Contactor:
 		e.apply(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
-		// A contactor that once did not follow is not trusted again before a maintainer has checked the machine.
+		// After a contactor has differed from the order once, keep the machine out of service until a maintainer has
+		// checked it.
 		tag := session.Tag{ID: contactorTag, Reason: e.model.rules.inSiteLanguage(disagree)}
 		e.apply(ctx, session.AddTag{Tag: tag, Now: true})
-	case relay.Dropped: // the lease was missed: the session is over, but the machine is not faulty
+	case relay.Dropped: // the lease was not renewed in time: the session is over, but the machine is not faulty
 		if !e.model.state.Running() {
 			return
 		}
 		name := e.model.rules.name(e.model.state.Current.Member)
-		e.apply(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
+		e.apply(ctx, session.FaultRaised{What: session.Lease, Why: openReasonText(s.Why)})
 		e.apply(ctx, session.FaultCleared{What: session.Lease})
 		m.cfg.Panel.Flash(panel.StoppedForSafety(name), time.Minute)
 	default:
@@ -200,11 +202,11 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	}
 }
 
-// holds are the inputs that hold the relay open.
-var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
+// blockingInputs are the inputs that force the relay to stay open.
+var blockingInputs = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
-// why returns, in words, why the guard opened the relay; reason is the guard's code.
-func why(reason string) string {
+// openReasonText returns a text that says why the guard opened the relay. reason is the guard's code.
+func openReasonText(reason string) string {
 	switch reason {
 	case "", "lease":
 		return "the daemon was silent for too long"

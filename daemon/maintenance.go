@@ -10,7 +10,7 @@ import (
 // upkeep records when each kind of maintenance was last done, and at which running hours of the machine.
 type upkeep struct {
 	done  map[string]policy.Done // by kind of maintenance
-	begun []string               // kinds that count from now, and are not recorded yet
+	begun []string               // kinds whose interval starts now and is not recorded yet
 }
 
 func newUpkeep(done map[string]policy.Done) upkeep {
@@ -21,7 +21,7 @@ func newUpkeep(done map[string]policy.Done) upkeep {
 }
 
 // begin starts the intervals of kinds that are new to the policy, and of maintenance that was done while the clock was
-// not trusted; they count from now. Call it only while the clock is trusted.
+// not trusted. The intervals count from now. Call begin only while the clock is trusted.
 func (u *upkeep) begin(mach *policy.Machine, ran time.Duration, now time.Time) {
 	for _, x := range mach.Maintenance {
 		d, known := u.done[x.Kind]
@@ -37,8 +37,8 @@ func (u *upkeep) begin(mach *policy.Machine, ran time.Duration, now time.Time) {
 	}
 }
 
-// isSettled reports whether a kind of maintenance is not due whatever the time is: its interval counts only running
-// hours, or it has just been done.
+// isSettled reports whether a kind of maintenance is not due whatever the time is, because its interval counts only
+// running hours, or because it has just been done.
 func (u *upkeep) isSettled(mach *policy.Machine, kind string) bool {
 	i := slices.IndexFunc(mach.Maintenance, func(x policy.Upkeep) bool { return x.Kind == kind })
 	d, known := u.done[kind]

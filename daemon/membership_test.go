@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// clubOf returns the example site with a membership rule, after edits of its members.
-func clubOf(t *testing.T, rule string, edits ...string) *roster.Roster {
+// membershipRoster returns the roster of the example site with a membership rule, after edits of its members.
+func membershipRoster(t *testing.T, rule string, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
@@ -52,7 +52,8 @@ const (
 
 // The bench's clock shows Monday, 2026-11-23, 10:00 at the site.
 func TestLapsedMembersAreRefusedByNameAndDate(t *testing.T) {
-	b := benchOf(t, clubOf(t, rule, leasLine, leasLine+" until: 2026-11-20,", inesLine, inesLine+" until: 2026-11-20,"))
+	b := benchOf(t, membershipRoster(t, rule, leasLine, leasLine+" until: 2026-11-20,", inesLine,
+		inesLine+" until: 2026-11-20,"))
 	b.wants(b.tap(lea), "refused [expired]")
 	v := b.cfg.Panel.Current()
 	if v.Line.FR != "Léa : l’adhésion s’est terminée le 20 novembre" ||
@@ -81,7 +82,7 @@ func TestSessionShowsTheEndOfTheMembership(t *testing.T) {
 		"2026-11-21": "Adhésion terminée le 21 nov. ; machines utilisables jusqu’au 23 nov. / " +
 			"Membership ended on 21 Nov; machines can be used until 23 Nov",
 	} {
-		b := benchOf(t, clubOf(t, rule, leasLine, leasLine+" until: "+until+","))
+		b := benchOf(t, membershipRoster(t, rule, leasLine, leasLine+" until: "+until+","))
 		if n := b.cfg.Panel.Current().Note; n.FR != "" {
 			t.Errorf("%s: before the tap: %+v", until, n)
 		}
@@ -98,12 +99,12 @@ func TestSessionShowsTheEndOfTheMembership(t *testing.T) {
 	}
 }
 
-// A new bundle may end a running session, but the end of a membership does not.
+// A new bundle may end a running session, but the end of a member's membership does not end a session.
 func TestBlockingEndsARunningSessionAndALapseDoesNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}
-	current := clubOf(t, rule, leasLine, leasLine+" until: 2026-11-21,")
+	current := membershipRoster(t, rule, leasLine, leasLine+" until: 2026-11-21,")
 	for name, c := range map[string]struct {
 		edit, by string
 		runs     bool
@@ -119,7 +120,7 @@ func TestBlockingEndsARunningSessionAndALapseDoesNot(t *testing.T) {
 			b := benchOf(t, current)
 			b.wants(b.tap(lea), "session-start RELAY ON [on]")
 			b.now = b.now.Add(time.Minute)
-			b.setRoster(t.Context(), clubOf(t, rule, c.edit, c.by))
+			b.setRoster(t.Context(), membershipRoster(t, rule, c.edit, c.by))
 			if b.m.relay != c.runs || b.m.state.Running() != c.runs {
 				t.Fatalf("the relay is on: %v, want %v; phase %v", b.m.relay, c.runs, b.m.state.Phase)
 			}
@@ -128,7 +129,7 @@ func TestBlockingEndsARunningSessionAndALapseDoesNot(t *testing.T) {
 			}
 		})
 	}
-	b := benchOf(t, clubOf(t, "membership: { }", inesLine, inesLine+" until: 2026-11-23,"))
+	b := benchOf(t, membershipRoster(t, "membership: { }", inesLine, inesLine+" until: 2026-11-23,"))
 	b.now = time.Date(2026, 11, 23, 22, 59, 0, 0, time.UTC) // a minute before midnight at the site
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	for range 3 {
@@ -143,7 +144,7 @@ func TestBlockingEndsARunningSessionAndALapseDoesNot(t *testing.T) {
 }
 
 func TestLostCardRevealsNothingAndRaisesAnAlert(t *testing.T) {
-	r := clubOf(
+	r := membershipRoster(
 		t,
 		rule,
 		leasCard,
@@ -179,9 +180,9 @@ func TestLostCardRevealsNothingAndRaisesAnAlert(t *testing.T) {
 	b.wants(b.tap(lea), "[refused]") // the alert was already recorded
 }
 
-// A power cut without a network: the clock is not trusted.
+// After a power cut without a network, the clock is not trusted.
 func TestUntrustedClockUsesTheLastTrustedTimeForMemberships(t *testing.T) {
-	r := clubOf(t, "membership: { }", inesLine, inesLine+" until: 2026-11-23,")
+	r := membershipRoster(t, "membership: { }", inesLine, inesLine+" until: 2026-11-23,")
 	for name, c := range map[string]struct {
 		last time.Time
 		want string

@@ -9,8 +9,8 @@ import (
 	"portillon/daemon/session"
 )
 
-// A machine with an older journal is out of service until a maintainer has checked the machine, once for each count of
-// records that the hub reports.
+// A machine with an older journal is out of service until a maintainer has checked the machine. The machine is tagged
+// out once for each count of records that the hub reports.
 func TestOlderJournalTagsTheMachineOutUntilAMaintainerRemovesTheTag(t *testing.T) {
 	b := newBench(t)
 	turn := func(hub uint64) {
@@ -37,7 +37,7 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerRemovesTheTag(t *testing.T
 	}
 }
 
-// A part of the journal cannot be read: the machine works, and the panel shows the damage.
+// If a part of the journal cannot be read, the machine still works and the panel shows the damage.
 func TestDamageOfTheJournalIsShownWhileTheMachineWorks(t *testing.T) {
 	b := newBench(t)
 	b.SetJournalDamage("page 7")

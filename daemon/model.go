@@ -11,7 +11,7 @@ import (
 	"portillon/rfid"
 )
 
-// model is the complete state of the machine. Only the loop uses it, except for the atomic fields in it.
+// model is the complete state of the machine. Only the loop uses a model, except for its atomic fields.
 type model struct {
 	cfg      *Config
 	rules    *rules
@@ -38,8 +38,8 @@ type links struct {
 type journalState struct {
 	damage   atomic.Pointer[string]          // description of the journal's damage; nil: none known
 	mismatch atomic.Pointer[JournalMismatch] // difference between the journal and the hub's copy; nil: none known
-	// awaits means that the journal is new and has not yet been compared with the hub's copy of earlier journals. restored
-	// means that it has been compared.
+	// awaits means that the journal is new and has not yet been compared with the hub's copy of earlier journals.
+	// restored means that the journal has been compared with that copy.
 	awaits, restored bool
 	removedTags      map[string]bool // removed tags, which a command cannot add again
 	counted          time.Time       // when the running hours were last stored
@@ -86,22 +86,22 @@ func (m *model) expireAttests() {
 	m.attests.expire(running)
 }
 
-// verifiesBundle reports whether the first members' list is being verified.
-func (l *links) verifiesBundle() bool {
+// isVerifyingBundle reports whether the first members' list is being verified.
+func (l *links) isVerifyingBundle() bool {
 	s := l.bundle.Load()
 	return s != nil && s.Verifying
 }
 
-// damagedBundle returns the description of the damage; empty: none.
-func (l *links) damagedBundle() string {
+// bundleDamage returns the description of the damage to the bundle on the disk; empty: none.
+func (l *links) bundleDamage() string {
 	if s := l.bundle.Load(); s != nil {
 		return s.Damage
 	}
 	return ""
 }
 
-// refusedBundle returns why a bundle is refused because of its keys; empty: none is refused.
-func (l *links) refusedBundle() string {
+// bundleRefusal returns why a bundle is refused because of its keys; empty: none is refused.
+func (l *links) bundleRefusal() string {
 	if s := l.bundle.Load(); s != nil {
 		return s.Refused
 	}
@@ -111,9 +111,9 @@ func (l *links) refusedBundle() string {
 // currentMember returns the member at the machine; empty: none.
 func (m *model) currentMember() policy.MemberID { return m.presence.member(m.cfg.Now()) }
 
-// arrived notes which member is at the machine now. A card that is blocked, or that proved less than this machine
-// requires, counts as nobody; it also ends the presence of the previous member.
-func (m *model) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
+// noteArrival records which member is at the machine now. A card that is blocked, or that proved less than this machine
+// requires, counts as nobody, and ends the presence of the previous member.
+func (m *model) noteArrival(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
 	mach, ok := m.rules.machine()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
 		m.presence.leave()
@@ -133,15 +133,15 @@ func (m *model) newJournalTag() string {
 	return tagNew + g[:min(len(g), tagNewDigits)]
 }
 
-// alone reports whether this is the tag of a new journal and there is no hub to compare the journal with.
-func (m *model) alone(tag string) bool {
+// isTagWithoutHub reports whether tag is the tag of a new journal and no hub is configured to compare the journal with.
+func (m *model) isTagWithoutHub(tag string) bool {
 	return m.cfg.Uplink == nil && m.journal.awaits && tag == m.newJournalTag()
 }
 
-// wall converts a moment to the machine's present wall time. Moments of this process have a monotonic reading
-// (session), so they are unaffected by changes of the clock; if the clock was set since, the time to show must be
-// computed again. A difference of less than a second does not count as a change of the clock.
-func (m *model) wall(t time.Time) time.Time {
+// toWallTime converts a moment to the machine's present wall time. Moments of this process have a monotonic reading, so
+// a change of the clock does not affect them. If the clock was set since, the time to show must be computed again. A
+// difference of less than a second does not count as a change of the clock.
+func (m *model) toWallTime(t time.Time) time.Time {
 	now := m.cfg.Now()
 	if t.IsZero() {
 		return t

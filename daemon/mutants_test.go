@@ -15,7 +15,7 @@ var mutants = []mutate.Edit{
 	{"openforms.go", "if len(f.open) >= formsMost {\n\t\treturn false", "if false {\n\t\treturn false"},
 	{"openforms.go", "own < formsEach && len(f.waiting) < formsMost", "own < formsEach"},
 	{"openforms.go", "len(f.reports[who]) >= reportsMax", "len(f.reports[who]) >= 2*reportsMax"},
-	{"attestations.go", "if len(a.waiting) >= attestsMost {", "if false {"},
+	{"attestations.go", "if len(a.waiting) >= maxAttestations {", "if false {"},
 	{"screen.go", "policy.NotEnoughHours, policy.BadgeExpired:", "policy.NotEnoughHours:"},
 	{"operator.go", "len(r.Note) > 500 {", "len(r.Note) > 5000 {"},
 	{"decide.go", "if !ok || id == but {", "if !ok {"},

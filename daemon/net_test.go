@@ -17,8 +17,8 @@ import (
 	"portillon/rfid"
 )
 
-// The tests in this file check rules that the other tests of this package miss: each was written for a change to the
-// code that no test detected (mutants_test.go).
+// The tests in this file check rules that the other tests of this package miss. Each test was written after a change to
+// the code went undetected by all tests (mutants_test.go).
 
 func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	members := exampleRoster(t)
@@ -37,7 +37,8 @@ func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 	}
 }
 
-// The fault ends when the contactor follows again; its tag remains until a maintainer has checked the machine.
+// The fault ends when the contactor follows its orders again. The tag of the contactor remains until a maintainer has
+// checked the machine.
 func TestTagOfAContactorRemainsAfterItFollowsAgain(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -49,12 +50,12 @@ func TestTagOfAContactorRemainsAfterItFollowsAgain(t *testing.T) {
 	}
 }
 
-// A number can be copied. If the machine requires more proof, a number alone opens no form and does not make its owner
-// present.
+// A number can be copied. If the machine requires more proof, a number alone opens no form and does not count as the
+// presence of its owner.
 func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.proves(karim, rfid.NumberOnly)
+	b.tapWithProof(karim, rfid.NumberOnly)
 	if d := b.cfg.Panel.Current().Visitor; d != nil {
 		t.Errorf("the panel greets %q after a number alone", d.Name)
 	}
@@ -64,22 +65,22 @@ func TestCardWithInsufficientProofLeavesNobodyPresent(t *testing.T) {
 	if got := b.e.decider.mentors(""); len(got) != 0 {
 		t.Errorf("mentors here today after a number alone: %v", got)
 	}
-	b.m.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision without a reason does not change that
+	b.m.noteArrival("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision without a reason does not change that
 	if who := b.m.currentMember(); who != "" {
 		t.Errorf("%s stands at the machine after a number alone", who)
 	}
-	b.proves(karim, rfid.AES)
+	b.tapWithProof(karim, rfid.AES)
 	if d := b.cfg.Panel.Current().Visitor; d == nil || d.Name != "Karim" {
 		t.Errorf("after a proven card: %+v", d)
 	}
 }
 
-func TestFormsOpenAtOnceAreBounded(t *testing.T) {
+func TestNumberOfOpenFormsIsLimited(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	for i := range formsMost {
 		f := form{opener: policy.MemberID(fmt.Sprint("m-", i)), Form: panel.Form{Ends: b.now.Add(formLife)}}
-		if !b.m.forms.keep(f) {
+		if !b.m.forms.add(f) {
 			t.Fatalf("form %d of %d was refused", i+1, formsMost)
 		}
 	}
@@ -97,7 +98,7 @@ func TestFormsOpenAtOnceAreBounded(t *testing.T) {
 	}
 }
 
-func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
+func TestNumberOfFormsThatWaitForTheirMembersIsLimited(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	for i := range formsMost {
@@ -105,7 +106,7 @@ func TestFormsThatWaitForTheirMembersAreBounded(t *testing.T) {
 			form: form{opener: policy.MemberID(fmt.Sprint("m-", i))}, id: fmt.Sprint(i), ends: b.now.Add(formLife),
 		})
 	}
-	if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
+	if _, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); !errors.Is(
 		err,
 		panel.TooManyWait,
 	) {

@@ -15,7 +15,7 @@ const dangerNoted = 24 * time.Hour
 
 func (v *views) footnote() policy.Text {
 	for _, note := range []func() policy.Text{ // the first note that is not empty, most urgent first
-		v.sessionNote, v.unsignedNote, v.journalNote, v.bundleNote, v.attestNext, v.membershipNote, v.maintenanceNote,
+		v.sessionNote, v.unsignedNote, v.journalNote, v.bundleNote, v.endorserNote, v.membershipNote, v.maintenanceNote,
 	} {
 		if t := note(); t != (policy.Text{}) {
 			return t
@@ -69,15 +69,15 @@ func (v *views) journalNote() policy.Text {
 // bundleNote returns the note that a damaged members' list was replaced by an earlier one.
 func (v *views) bundleNote() policy.Text {
 	members := v.model.rules.roster
-	if v.model.links.damagedBundle() == "" || members == nil || members.Version >= v.model.links.bundle.Load().Version {
+	if v.model.links.bundleDamage() == "" || members == nil || members.Version >= v.model.links.bundle.Load().Version {
 		return policy.Text{}
 	}
 	return panel.EarlierList()
 }
 
-// attestNext returns the note that names the endorser whose card is needed; empty: no intervention waits. While the
+// endorserNote returns the note that names the endorser whose card is needed; empty: no intervention waits. While the
 // session runs, that card also ends the session.
-func (v *views) attestNext() policy.Text {
+func (v *views) endorserNote() policy.Text {
 	if len(v.model.attests.waiting) == 0 {
 		return policy.Text{}
 	}
@@ -113,7 +113,7 @@ func (v *views) membershipNote() policy.Text {
 
 // maintenanceNote returns the note about maintenance that is due now or soon.
 func (v *views) maintenanceNote() policy.Text {
-	due := v.model.due()
+	due := v.model.plannedWork()
 	if len(due) == 0 {
 		return policy.Text{}
 	}
@@ -121,8 +121,8 @@ func (v *views) maintenanceNote() policy.Text {
 	return panel.MaintenanceNote(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 }
 
-// hubNote returns the note that the hub acknowledges no records; empty if it does. Members need to do nothing about
-// this.
+// hubNote returns the note that the hub acknowledges no records; empty: the hub acknowledges them. Members need to do
+// nothing about the delay.
 func (v *views) hubNote() policy.Text {
 	if v.model.links.hub.Overdue {
 		return panel.RecordsKept()

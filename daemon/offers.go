@@ -6,11 +6,11 @@ import (
 	"portillon/policy"
 )
 
-// offers returns the present buttons, and the question to the person at the machine.
+// offers returns the buttons that the panel shows now, and the question to the person at the machine.
 func (v *views) offers() ([]panel.Offer, *panel.Visitor) {
 	var out []panel.Offer
 	s, who := &v.model.state, v.model.currentMember()
-	// Buttons that anybody may touch.
+	// Anybody may touch the following buttons.
 	if s.Phase == session.EndingSoon && s.Current.Limits.Extend > 0 {
 		out = append(out, panel.OfferExtend(s.Current.Limits.Extend))
 	}
@@ -22,9 +22,9 @@ func (v *views) offers() ([]panel.Offer, *panel.Visitor) {
 	}
 	visitor := &panel.Visitor{
 		Name: v.model.rules.name(who), At: v.model.presence.generation,
-		Until: v.model.wall(v.model.presence.since.Add(session.ChooseFor)),
+		Until: v.model.toWallTime(v.model.presence.since.Add(session.ChooseFor)),
 	}
-	// A question about a form or intervention that waits for this member precedes all others.
+	// A question about a form or intervention that waits for this member precedes all other buttons.
 	if u, waits := v.model.forms.oldestOf(who); waits {
 		visitor.Question, visitor.Line = "confirm", panel.ConfirmQuestion(visitor.Name)
 		return append(out, u.confirmOffers()...), visitor

@@ -11,18 +11,19 @@ import (
 const (
 	formLife   = 10 * time.Minute
 	formsMost  = 32               // largest number of open forms; more are refused
-	formsEach  = 4                // open forms per member; the member's oldest is dropped first
+	formsEach  = 4                // largest number of open forms per member; the oldest is dropped first
 	reportsMax = 5                // reports that one member may write within reportsIn
-	reportsIn  = 10 * time.Minute // one card cannot flood a machine with reports
+	reportsIn  = 10 * time.Minute // period of reportsMax: one card cannot flood a machine with reports
 )
 
-// forms holds the forms that were opened at the panel, and those that were sent from elsewhere and wait for their
-// member. Their numbers are bounded, in total and for each member, and so is the number of reports of a member.
+// forms contains the forms that were opened at the panel, and forms that were sent from elsewhere and wait for their
+// member. The numbers of forms are limited, in total and for each member, and the number of a member's reports is
+// limited too.
 type forms struct {
 	cfg     *Config
 	open    []form
 	reports map[reportKey][]time.Time // times of each member's last reports
-	waiting []unsignedForm            // sent from phones; waiting for their members
+	waiting []unsignedForm            // forms from elsewhere that wait for their members
 	// dangerAt is the time of the last unsigned report of a danger, and droppedAt the time at which an unconfirmed form
 	// was last dropped; zero: never.
 	dangerAt, droppedAt time.Time
@@ -56,9 +57,9 @@ type reportKey struct {
 	unsigned bool
 }
 
-// keep stores a form, drops the opener's oldest form if they have too many, and reports whether there was room. A
+// add stores a form, drops the opener's oldest form if they have too many, and reports whether there was room. A
 // member's form is never dropped for a form of another member.
-func (f *forms) keep(x form) bool {
+func (f *forms) add(x form) bool {
 	f.dropOld()
 	n, oldest := 0, -1
 	for i, o := range f.open {
@@ -99,7 +100,7 @@ func (f *forms) useUp(token string) {
 	f.open = slices.DeleteFunc(f.open, func(x form) bool { return x.Token == token })
 }
 
-// mayReport counts a report of a member and reports whether the limit permits it: a card used without limit would fill
+// mayReport counts a report of a member and reports whether the limit permits it. Without a limit, one card could fill
 // the journal.
 func (f *forms) mayReport(who reportKey) bool {
 	if f.reports == nil {
@@ -114,7 +115,8 @@ func (f *forms) mayReport(who reportKey) bool {
 	return true
 }
 
-// roomFor reports whether another form of this member may wait. A waiting form is never dropped for another one.
+// roomFor reports whether another form of this member may wait for confirmation. A waiting form is never dropped for
+// another one.
 func (f *forms) roomFor(id policy.MemberID) bool {
 	f.expire()
 	own := 0
@@ -136,9 +138,9 @@ func (f *forms) oldestOf(id policy.MemberID) (unsignedForm, bool) {
 	return f.waiting[i], true
 }
 
-// ask reports whether this is the first tap of a member since a form was sent in their name: such a tap only opens the
-// question about the form.
-func (f *forms) ask(id policy.MemberID) bool {
+// opensQuestion reports whether this is the member's first tap since a form was sent in their name. Such a tap only
+// opens the question about the form at the panel.
+func (f *forms) opensQuestion(id policy.MemberID) bool {
 	first := false
 	for i, u := range f.waiting {
 		if u.opener == id && !u.asked && f.cfg.Now().Before(u.ends) {
@@ -158,18 +160,18 @@ func (f *forms) waitingFor(id string, who policy.MemberID) (unsignedForm, bool) 
 	return f.waiting[i], true
 }
 
-// remove removes a form that was confirmed or denied.
+// remove deletes a form from the list after its member has confirmed or denied it.
 func (f *forms) remove(id string) {
 	f.waiting = slices.DeleteFunc(f.waiting, func(u unsignedForm) bool { return u.id == id })
 }
 
-// expire drops the forms that have waited for too long.
+// expire drops the forms that have waited for their members longer than formLife.
 func (f *forms) expire() {
 	now := f.cfg.Now()
 	f.drop(func(u unsignedForm) bool { return !now.Before(u.ends) })
 }
 
-// drop drops forms with their photos, logs this, and shows a note at the panel.
+// drop deletes the selected forms with their photos, logs each form, and shows a note at the panel.
 func (f *forms) drop(which func(unsignedForm) bool) {
 	var rest []unsignedForm
 	for _, u := range f.waiting {
@@ -186,7 +188,8 @@ func (f *forms) drop(which func(unsignedForm) bool) {
 	f.waiting = rest
 }
 
-// dropPhoto deletes the photo of a form that was dropped. The photo of a problem belongs to its record and is kept.
+// dropPhoto deletes the photo of a form that was dropped. The photo of a problem belongs to the problem's record and
+// stays.
 func (u unsignedForm) dropPhoto() {
 	if u.Do != panel.OpenReport {
 		u.entry.Photo.Drop()

@@ -25,7 +25,7 @@ type operator struct {
 	refusals map[string]time.Time // when each refusal of a command was last recorded
 }
 
-// obey executes a command; it runs in the loop.
+// obey executes a command. Call obey only in the loop.
 func (o *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply) {
 	switch {
 	case c.Do == "tag" && o.model.isTagged(c.TagID()):
@@ -49,11 +49,11 @@ func (o *operator) obey(ctx context.Context, c wire.Command) (rep control.Reply)
 // fill the disk.
 const refusalEvery = time.Minute
 
-// refusalsMost bounds how many different refusals are recorded in that time.
+// refusalsMost is the largest number of different refusals that are recorded within refusalEvery.
 const refusalsMost = 8
 
-// worthARecord reports whether a refusal is to be recorded: the same refusal was not recorded within refusalEvery.
-func (o *operator) worthARecord(refusal string) bool {
+// shouldRecord reports whether to record a refusal: the same refusal was not recorded within refusalEvery.
+func (o *operator) shouldRecord(refusal string) bool {
 	now := o.cfg.Now()
 	maps.DeleteFunc(o.refusals, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= refusalEvery })
 	if _, recent := o.refusals[refusal]; recent || len(o.refusals) >= refusalsMost {
@@ -68,7 +68,7 @@ func (o *operator) worthARecord(refusal string) bool {
 
 // recordCommand records the result of a command.
 func (o *operator) recordCommand(ctx context.Context, c wire.Command, refusal string) {
-	if refusal != "" && !o.worthARecord(refusal) {
+	if refusal != "" && !o.shouldRecord(refusal) {
 		return
 	}
 	o.engine.recordAlone(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: refusal})

@@ -31,7 +31,7 @@ func (p *periodic) upkeep(ctx context.Context) {
 		model.upkeep.begin(mach, model.ran(), p.cfg.Now())
 	}
 	want := map[string]bool{}
-	for _, w := range model.due() {
+	for _, w := range model.plannedWork() {
 		if !w.Over || !w.Block {
 			continue
 		}
@@ -46,7 +46,7 @@ func (p *periodic) upkeep(ctx context.Context) {
 	p.removeDone(ctx, mach, want)
 }
 
-// removeDone removes the tags of maintenance that has been done. want are the tags that must remain.
+// removeDone removes the tags of maintenance that has been done. want contains the ids of the tags that must remain.
 func (p *periodic) removeDone(ctx context.Context, mach *policy.Machine, want map[string]bool) {
 	model := p.model
 	for _, t := range slices.Clone(model.state.Holds.Tags) {
@@ -63,10 +63,10 @@ func (p *periodic) removeDone(ctx context.Context, mach *policy.Machine, want ma
 // keepEvery is the interval at which running hours are stored: a power cut loses at most this much.
 const keepEvery = time.Minute
 
-// keepHours stores the progress of the current session, so that the next daemon knows the progress if the power fails
-// before the session's end is recorded. This write also detects that a journal which refused a start accepts records
-// again.
-func (p *periodic) keepHours() {
+// storeRunningHours stores the progress of the current session, so that the next daemon knows the progress if the power
+// fails before the session's end is recorded. The write also detects when the journal accepts records again after it
+// refused a start.
+func (p *periodic) storeRunningHours() {
 	now := p.cfg.Now()
 	var facts factSet
 	facts.put(FactHours, p.model.state.Runtime.Ran)
@@ -82,7 +82,7 @@ func (p *periodic) keepHours() {
 		}
 		facts.put(FactUnderWay, u)
 	case ledger.Broken && len(ledger.Pending) == 0 && now.Sub(p.model.journal.counted) >= session.RetryEvery:
-		// a start was refused because of the journal, and no record is pending
+		// A start was refused because of the journal, and no record is pending.
 	default:
 		return
 	}
@@ -92,7 +92,7 @@ func (p *periodic) keepHours() {
 		err = p.engine.live.duringCommit(func() error { return p.cfg.Journal.Keep(facts.values) })
 	}
 	if err != nil {
-		p.cfg.Logger.Warn("running hours not kept", "err", err)
+		p.cfg.Logger.Warn("running hours not stored", "err", err)
 		return
 	}
 	p.engine.markJournalHealthy()
@@ -121,7 +121,7 @@ func (p *periodic) watchScreens() {
 }
 
 // tagMismatch tags a machine out if its journal differs from the hub's copy, until a maintainer has checked the
-// machine. Meanwhile the hub sends the tags that it knows.
+// machine. Meanwhile the hub sends the tags from its own copy.
 func (p *periodic) tagMismatch(ctx context.Context) {
 	x := p.model.journal.mismatch.Load()
 	if x != nil && x.New {
@@ -158,13 +158,14 @@ func (p *periodic) tagNewJournal(ctx context.Context) {
 	)
 }
 
-// awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
+// awaitRestore records that the hub has another generation of this machine's journal. Call awaitRestore only in the
+// loop.
 func (p *periodic) awaitRestore() {
 	if p.model.journal.awaits || p.model.journal.restored {
 		return
 	}
 	if err := p.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
-		p.cfg.Logger.Warn("facts were not kept", "err", err)
+		p.cfg.Logger.Warn("facts not stored", "err", err)
 		return // the next call tries again
 	}
 	p.model.journal.awaits = true

@@ -48,14 +48,21 @@ func (p *practice) after(r session.Record, machine policy.MachineID, end time.Ti
 	}
 	out := Practised(p.of[r.Member], end, time.Duration(body.Seconds)*time.Second)
 	out.Machine = machine
+	if body.Seconds == 0 {
+		// The relay did not close: the guard refused, for example because the contactor was still opening. Such a start
+		// uses up no session of a quota.
+		out.Sessions--
+	}
 	return out, true
 }
 
 // Practised returns a practice with one more session added. Without a trusted clock (a zero end) the session counts on
 // the last known day, and the date of the last practice does not change.
 func Practised(p policy.Practice, end time.Time, took time.Duration) policy.Practice {
-	if end.IsZero() {
-		end = p.Last
+	if !end.IsZero() {
+		return p.Used(end, took)
 	}
-	return p.Used(end, took)
+	out := p.Using(p.Last, took)
+	out.Sessions = p.Sessions + 1 // whenever the session began
+	return out
 }

@@ -30,7 +30,7 @@ func (p *presence) member(now time.Time) policy.MemberID {
 	return p.last
 }
 
-// arrive notes the member whose card was accepted. zone is the site's: visitors are counted by its days.
+// arrive records the member whose card was accepted. zone is the site's: visitors are counted by its days.
 func (p *presence) arrive(id policy.MemberID, now time.Time, zone *time.Location) {
 	if p.last != id || p.member(now) == "" {
 		p.generation++
@@ -42,18 +42,18 @@ func (p *presence) arrive(id policy.MemberID, now time.Time, zone *time.Location
 	p.visitorsToday[id] = true
 }
 
-// leave notes that a card that counts as nobody was presented: the previous member is no longer present.
+// leave ends the presence of the member at the machine, after a card that counts as nobody was presented.
 func (p *presence) leave() {
 	p.last, p.since = "", time.Time{}
 	p.generation++
 }
 
-// ask makes the next card within identify name the reporter of a problem. That tap starts no session, and ends only the
-// session that it would end anyway.
-func (p *presence) ask(now time.Time) { p.askedUntil = now.Add(identify) }
+// expectReporter makes the next card within identify name the reporter of a problem. The tap of that card starts no
+// session, but still ends a session that it would end otherwise.
+func (p *presence) expectReporter(now time.Time) { p.askedUntil = now.Add(identify) }
 
-// answers reports whether a tap at this moment is the requested one, and notes the reporter.
-func (p *presence) answers(now time.Time) bool {
+// acceptReporter reports whether a tap at this moment identifies the reporter of a problem, and records that reporter.
+func (p *presence) acceptReporter(now time.Time) bool {
 	asked := now.Before(p.askedUntil)
 	if asked {
 		p.askedUntil, p.reporter = time.Time{}, p.generation

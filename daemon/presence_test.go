@@ -38,22 +38,22 @@ func TestPresenceLastsAMinuteAndCountsArrivals(t *testing.T) {
 	}
 }
 
-func TestRequestedCardAnswersOnlyOnce(t *testing.T) {
+func TestRequestedCardIdentifiesOneReporterOnly(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	var p presence
 	p.arrive("m-1", at, time.UTC)
-	if p.answers(at) {
+	if p.acceptReporter(at) {
 		t.Error("nobody asked")
 	}
-	p.ask(at)
-	if !p.answers(at.Add(identify-1)) || p.reporter != p.generation {
+	p.expectReporter(at)
+	if !p.acceptReporter(at.Add(identify-1)) || p.reporter != p.generation {
 		t.Error("the card within identify is not the one that was asked for")
 	}
-	if p.answers(at.Add(identify - 1)) {
+	if p.acceptReporter(at.Add(identify - 1)) {
 		t.Error("a second card answers the same question")
 	}
-	p.ask(at)
-	if p.answers(at.Add(identify)) {
+	p.expectReporter(at)
+	if p.acceptReporter(at.Add(identify)) {
 		t.Error("a card after identify answers")
 	}
 }

@@ -49,7 +49,7 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	case panel.OpenTag:
 		p.engine.apply(ctx, session.AddTag{Tag: p.tagFor(f, e), Now: e.Now})
 	}
-	if err := p.engine.writtenSince(n); err != nil {
+	if err := p.engine.requireWrittenSince(n); err != nil {
 		return err
 	}
 	if f.Do == panel.OpenLog {
@@ -58,9 +58,9 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	return nil
 }
 
-// tagFor returns the tag that a form adds. Its reason is the problem, followed by the text of the form. All dangers
-// that one member reports have the same tag id. The id for any other form is computed from its token. Therefore a
-// repeated report, or a form that is sent again, adds no second tag.
+// tagFor returns the tag that a form adds. The tag's reason is the problem, followed by the text of the form. All
+// dangers that one member reports have the same tag id. The id for any other form is computed from its token. Therefore
+// a repeated report, or a form that is sent again, adds no second tag.
 func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	reason := p.model.rules.inSiteLanguage(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {
@@ -73,11 +73,11 @@ func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	if f.Do == panel.OpenReport {
 		id = "danger-" + string(f.by)
 	}
-	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: p.cfg.Now()}
+	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: truncate(reason, 120), Since: p.cfg.Now()}
 }
 
-// cut returns at most the given number of bytes of a text, ending at a whole character.
-func cut(s string, most int) string {
+// truncate returns at most the given number of bytes of a text, ending at a whole character.
+func truncate(s string, most int) string {
 	for len(s) > most {
 		r := []rune(s)
 		s = string(r[:len(r)-1])

@@ -29,10 +29,10 @@ type practised struct {
 	last   time.Time
 }
 
-// Gap notes a record whose body is erased or lost, so that its content is unknown.
+// Gap counts a record whose body is erased or lost, so that the content of the record is unknown.
 func (c *Recount) Gap() { c.gaps = true }
 
-// Add processes the next record. A body that cannot be read counts as a gap.
+// Add processes the next record. A record whose body cannot be read counts as a gap.
 func (c *Recount) Add(r wire.Record) {
 	switch r.Kind {
 	case wire.Tagged, wire.Untagged:
@@ -113,7 +113,7 @@ func (c *Recount) ended(r wire.Record, b wire.EndBody) {
 	}
 	p := c.practice[r.Member]
 	p.logged += time.Duration(b.Seconds) * time.Second
-	// An end that was recorded at the next start does not have the time at which the session ended.
+	// A record that was written at the next start does not contain the time at which the session ended.
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if r.Clock.Believed() && b.Seconds > 0 && !late {
 		p.last = r.Wall
@@ -134,16 +134,17 @@ func (c *Recount) Missing(tags []session.Tag) (out []session.Tag) {
 	return out
 }
 
-// lateness is how much earlier than its record a fact's time may be: a commit may take seconds.
+// lateness is how much earlier a fact's time may be than the time of the fact's record: a commit may take seconds.
 const lateness = time.Minute
 
-// Compare describes each fact that contains less than the records show. A fact may contain more than the records.
+// Compare describes each fact that contains less than the records show. A fact that contains more than the records is
+// not a difference.
 func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	c.compareTags(facts, say)
 	for id, p := range c.practice {
 		var have policy.Practice
-		if err := read(facts[FactPractice+string(id)], &have); err != nil {
+		if err := decodeFact(facts[FactPractice+string(id)], &have); err != nil {
 			say("the practice of %s cannot be read: %v", id, err)
 			continue
 		}
@@ -156,7 +157,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 	}
 	for kind, at := range c.done {
 		var have policy.Done
-		err := read(facts[FactDone+kind], &have)
+		err := decodeFact(facts[FactDone+kind], &have)
 		switch {
 		case err != nil:
 			say("when %s was last done cannot be read: %v", kind, err)
@@ -165,7 +166,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 		}
 	}
 	var ran session.Hours
-	if err := read(facts[FactHours], &ran); err != nil {
+	if err := decodeFact(facts[FactHours], &ran); err != nil {
 		say("the running hours cannot be read: %v", err)
 	} else {
 		for by, least := range c.ran {
@@ -181,7 +182,7 @@ func (c *Recount) Compare(facts map[string][]byte) (out []string) {
 
 func (c *Recount) compareTags(facts map[string][]byte, say func(string, ...any)) {
 	var tags []session.Tag
-	if err := read(facts[FactTags], &tags); err != nil {
+	if err := decodeFact(facts[FactTags], &tags); err != nil {
 		say("the tags cannot be read: %v", err)
 	}
 	for _, t := range c.Missing(tags) {
@@ -197,7 +198,7 @@ func (c *Recount) compareTags(facts map[string][]byte, say func(string, ...any))
 		}
 	}
 	if !slices.ContainsFunc(keysOf(facts), func(k string) bool { return strings.HasPrefix(k, FactRemoved) }) {
-		return // a journal of a release without these facts: the daemon adds them at its start
+		return // a release without these facts wrote the journal: the daemon adds the facts at its start
 	}
 	for id, seq := range c.untagged {
 		if facts[FactRemoved+id] == nil {
@@ -213,8 +214,8 @@ func keysOf(m map[string][]byte) (out []string) {
 	return out
 }
 
-// read decodes a fact; a missing fact is the zero value.
-func read(b []byte, v any) error {
+// decodeFact decodes a fact. A missing fact decodes to the zero value.
+func decodeFact(b []byte, v any) error {
 	if b == nil {
 		return nil
 	}

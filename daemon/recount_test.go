@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// story returns a recount of a few records, and the facts that a daemon stores beside them.
-func story(t *testing.T) (*Recount, map[string][]byte) {
+// sampleRecount returns a recount of a few records, and the facts that a daemon stores beside them.
+func sampleRecount(t *testing.T) (*Recount, map[string][]byte) {
 	t.Helper()
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	c, seq := &Recount{}, uint64(0)
@@ -86,7 +86,7 @@ func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 		{"hours unreadable", func(f map[string][]byte) { f[FactHours] = []byte("x") }, "the running hours cannot be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, facts := story(t)
+			r, facts := sampleRecount(t)
 			c.change(facts)
 			got := r.Compare(facts)
 			if c.want == "" && len(got) > 0 ||
@@ -97,9 +97,9 @@ func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 	}
 }
 
-// The restored facts agree with the records, so that a second comparison finds no difference.
+// The restored facts agree with the records: a comparison finds no difference.
 func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
-	r, _ := story(t)
+	r, _ := sampleRecount(t)
 	restored, err := r.Restored("laser")
 	if err != nil {
 		t.Fatal(err)
@@ -121,9 +121,9 @@ func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	}
 }
 
-// The erased record may be the one that added the tag, so the tag is not reported as a difference.
+// The erased record may be the record that added the tag, so the comparison does not report the tag as a difference.
 func TestTagWithAnErasedRecordIsNotADifference(t *testing.T) {
-	r, facts := story(t)
+	r, facts := sampleRecount(t)
 	r.Gap()
 	facts[FactTags] = mustJSON([]session.Tag{{ID: "t2"}, {ID: "t9"}})
 	if d := r.Compare(facts); len(d) > 0 {

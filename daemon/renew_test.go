@@ -20,8 +20,9 @@ import (
 	"portillon/wire"
 )
 
-// renewed returns the example site after edits of its members: pairs of the old text and the new text.
-func renewed(t *testing.T, edits ...string) *roster.Roster {
+// editRoster returns the roster of the example site after edits of its members: pairs of the old text and the new
+// text.
+func editRoster(t *testing.T, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
@@ -46,27 +47,29 @@ func renewed(t *testing.T, edits ...string) *roster.Roster {
 
 const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 
-// An operator assigns another card to Léa while she works: her old card still ends its session, and starts no other.
+// An operator assigns another card to Léa while she works. Her old card still ends that session, and starts no other
+// session.
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
-		"nobody's": renewed(t, leasCard, other),
-		"Zoé's": renewed(t, leasCard+" }", other+" }\n"+
+		"nobody's": editRoster(t, leasCard, other),
+		"Zoé's": editRoster(t, leasCard+" }", other+" }\n"+
 			"  - { id: m-000001, name: \"Zed\", language: fr, email: zed@example.org, cards: [\"62E3086CED\"] }"),
 	} {
 		u, _ := rfid.ParseUID(lea)
 		b := newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+		b.wants(b.tapWithProof(lea, 0), "session-start RELAY ON [on]")
 		b.setRoster(t.Context(), r)
 		if !b.m.relay {
 			t.Fatalf("%s: a new card ended the session", name)
 		}
-		b.wants(b.proves(lea, 0), "relay off session-end [cooling]")
-		b.wants(b.proves(lea, 0), map[string]string{"nobody's": "refused [unknown]", "Zoé's": "refused [refused]"}[name])
+		b.wants(b.tapWithProof(lea, 0), "relay off session-end [cooling]")
+		b.wants(b.tapWithProof(lea, 0), map[string]string{"nobody's": "refused [unknown]",
+			"Zoé's": "refused [refused]"}[name])
 
 		b = newBench(t)
 		b.m.state.Holds.ReaderDown = false
-		b.proves(lea, 0)
+		b.tapWithProof(lea, 0)
 		b.setRoster(t.Context(), r)
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
 		if b.m.relay {
@@ -75,10 +78,10 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	}
 }
 
-// In a session with a mentor, both cards end the session; in a slot the mentor's card is the last one inserted.
+// In a session with a mentor, both cards end the session. In a slot the mentor's card is the last one inserted.
 func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
-	r := renewed(t, `cards: ["2A00B1C4D7"]`, other)
-	for card, r := range map[string]*roster.Roster{karim: r, jules: renewed(t, `cards: ["01000734E0"]`, other)} {
+	r := editRoster(t, `cards: ["2A00B1C4D7"]`, other)
+	for card, r := range map[string]*roster.Roster{karim: r, jules: editRoster(t, `cards: ["01000734E0"]`, other)} {
 		b := newBench(t)
 		b.tap(jules)
 		b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
@@ -89,8 +92,8 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	}
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
-	b.proves(jules, 0)
-	b.proves(karim, 0)
+	b.tapWithProof(jules, 0)
+	b.tapWithProof(karim, 0)
 	b.setRoster(t.Context(), r)
 	out := func(card string) bool {
 		u, _ := rfid.ParseUID(card)
@@ -105,7 +108,7 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	}
 }
 
-// A learner who waited for a mentor, and whose wait has expired, cannot end the session of the next member.
+// After a learner's wait for a mentor has expired, the learner cannot end the session of the next member.
 func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(jules), "[awaiting]")
@@ -115,7 +118,8 @@ func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b = newBench(t)
 	b.tap(jules)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	b.setRoster(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
+	b.setRoster(t.Context(), editRoster(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`,
+		`cards: ["01000734E0"]`))
 	if b.wants(b.tap(jules), "assisted [maintenance]"); b.m.state.Current.Assistant != "m-9d017e" {
 		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.m.state.Current.Assistant)
 	}
@@ -127,9 +131,9 @@ func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 	b.wants(b.tap(jules), "[occupied]")
 }
 
-// After a hand-over the first mentor may leave, and the second mentor's card remains valid for the session even if a
-// new bundle removes that card.
-func TestCardsOfAHandOver(t *testing.T) {
+// After one mentor has handed the session over to another, the first mentor may leave, and the second mentor's card
+// remains valid for the session even if a new bundle removes that card.
+func TestSecondMentorsCardRemainsValidAfterAHandOver(t *testing.T) {
 	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, hours")
 	b.tap(jules)
 	b.tap(karim)
@@ -137,40 +141,40 @@ func TestCardsOfAHandOver(t *testing.T) {
 	if b.m.state.Current.Supervisor != "m-2dc899" {
 		t.Fatalf("%s answers", b.m.state.Current.Supervisor)
 	}
-	b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
+	b.setRoster(t.Context(), editRoster(t, `cards: ["2A00B1C4D7"]`, other))
 	if b.tap(karim); !b.m.relay {
 		t.Error("the first mentor's old card ended the session")
 	}
-	b.setRoster(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	b.setRoster(t.Context(), editRoster(t, `cards: ["04A224BA115E80"]`, other))
 	if b.tap(ines); b.m.relay {
 		t.Error("the second mentor's old card ends nothing")
 	}
 }
 
-// A maintainer's replaced card also ends the maintenance.
+// After a new bundle has replaced a maintainer's card, the old card still ends the maintenance.
 func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
-	b.setRoster(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	b.setRoster(t.Context(), editRoster(t, `cards: ["04A224BA115E80"]`, other))
 	if b.tap(ines); b.m.relay || b.m.state.Running() {
 		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
 }
 
-// A replaced card also ends a job that is being finished, as the member's current card would.
+// After a new bundle has replaced a member's card, the old card still ends a job that is being finished, as the
+// member's current card would.
 func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.m.state.Phase = session.Finishing
-	b.setRoster(t.Context(), renewed(t, leasCard, other))
+	b.setRoster(t.Context(), editRoster(t, leasCard, other))
 	if b.tap(lea); b.m.relay || b.m.state.Running() {
 		t.Errorf("relay %v, %v", b.m.relay, b.m.state.Phase)
 	}
 }
 
-// A card that a new bundle assigns to somebody else stays in its slot while the reader is reopened: it is the same
-// card, and its session continues. When that session is ended from elsewhere, the card does not start a session for its
-// new member.
+// A card that a new bundle assigns to somebody else stays in its slot while the reader is reopened. The session of the
+// card continues. When that session is ended from elsewhere, the card does not start a session for its new member.
 func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -181,8 +185,10 @@ func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 		b.e.readerEvent(t.Context(), rfid.Event{Alive: true, Tap: x})
 	}
 	says(rfid.Tap{Slot: true})
-	s := strings.Replace(leasCard+" }", leasCard, other, 1)
-	b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
+	s := strings.Replace(leasCard+" }", leasCard, other,
+		1)
+	b.setRoster(t.Context(), editRoster(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`,
+		leasCard+" }", s))
 	if says(rfid.Tap{Slot: true}); !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
 		t.Errorf("seen anew: relay %v, %s", b.m.relay, b.m.state.Current.Member)
 	}
@@ -192,8 +198,8 @@ func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	}
 }
 
-// A card whose own start failed because the contactor was not yet open does not start a session for its new member
-// either.
+// A card whose own start failed because the contactor was not yet open starts no session for the member to whom a new
+// bundle assigns the card.
 func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -207,20 +213,20 @@ func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	b.notes.dead = nil
 	b.setRoster(
 		t.Context(),
-		renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
+		editRoster(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
 	)
 	if says(); b.m.relay {
 		t.Errorf("nobody tapped, and the session of %s runs", b.m.state.Current.Member)
 	}
 }
 
-// A card is remembered only during its own session.
+// The machine remembers a replaced card only during the session of that card.
 func TestCardOfThePreviousSessionEndsNothing(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
 	b.tap(karim)
-	b.setRoster(t.Context(), renewed(t, leasCard, other))
+	b.setRoster(t.Context(), editRoster(t, leasCard, other))
 	if b.tap(lea); !b.m.relay || b.m.state.Current.Member != "m-be879f" {
 		t.Errorf("%v %s", b.m.relay, b.m.state.Current.Member)
 	}
@@ -243,7 +249,7 @@ func TestSessionOfARemovedMemberEnds(t *testing.T) {
 		b := newBench(t)
 		b.tap(lea)
 		n := len(b.notes.said)
-		b.setRoster(t.Context(), renewed(t, c.old, c.with))
+		b.setRoster(t.Context(), editRoster(t, c.old, c.with))
 		if b.m.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.m.relay, b.since(n))
 		}
@@ -253,14 +259,16 @@ func TestSessionOfARemovedMemberEnds(t *testing.T) {
 	}
 	b := newBench(t)
 	b.tap(jules)
+	b.tap(jules)
 	b.tap(karim)
-	if b.setRoster(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.m.relay {
+	r := editRoster(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)
+	if b.setRoster(t.Context(), r); b.m.relay {
 		t.Error("a mentor who is blocked still answers")
 	}
 }
 
-// The loop was blocked: the card was inserted and removed before its tap was processed, and the reader reports the
-// removal only once.
+// The card was inserted and removed while the loop was blocked, before the loop processed the tap. The reader reports
+// the removal only once.
 func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -282,9 +290,9 @@ func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 	})
 }
 
-// With an untrusted clock, practice grows without a newer date, and the limits per day and week still count earlier
-// sessions.
-func TestPracticeWithAnUntrustedClock(t *testing.T) {
+// Without a trusted clock, a session adds to the member's practice but leaves the date of the last practice unchanged.
+// The limits per day and week still count earlier sessions.
+func TestPracticeGrowsWithoutANewDateWhileTheClockIsUntrusted(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
@@ -304,31 +312,31 @@ func TestPracticeWithAnUntrustedClock(t *testing.T) {
 	}
 }
 
-// A start was refused because the disk was full. Once there is room, the machine detects this without a tap, and shows
-// it.
+// A start was refused because the disk was full. Once the disk has room again, the machine detects this without a tap,
+// and the panel shows the change.
 func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
 	b.cfg.Panel.EndFlash()
 	b.now = b.now.Add(time.Minute)
-	b.periodic.keepHours()
+	b.periodic.storeRunningHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("the disk is still full")
 	}
 	b.notes.full = false
-	b.periodic.keepHours()
+	b.periodic.storeRunningHours()
 	if !b.m.state.Ledger.Broken {
 		t.Error("asked again at once")
 	}
 	b.now = b.now.Add(session.RetryEvery)
-	b.periodic.keepHours()
+	b.periodic.storeRunningHours()
 	if b.m.state.Ledger.Broken {
 		t.Error("there is room, and the machine does not know")
 	}
 }
 
-// The end of the previous daemon's session could not be recorded: no session starts until it is.
+// The end of the previous daemon's session could not be recorded. No session starts until that end is recorded.
 func TestPendingRecordsAreWrittenBeforeAnyStart(t *testing.T) {
 	b := newBench(t)
 	end := session.Record{
@@ -351,7 +359,7 @@ func TestPendingRecordsAreWrittenBeforeAnyStart(t *testing.T) {
 	}
 }
 
-// The reply to an order to add or remove a tag states whether the tag was added or removed.
+// The reply to an order that adds or removes a tag states the result.
 func TestReplyToATagOrderStatesItsResult(t *testing.T) {
 	b := newBench(t)
 	for n := range session.TagsMax {

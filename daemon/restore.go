@@ -21,23 +21,23 @@ type restorer struct {
 	engine *engine
 }
 
-// This file handles a new journal, when only the hub knows the machine's earlier state.
+// This file restores the machine's earlier state from the hub after the machine's journal was replaced by a new one.
 
 func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	switch own := m.cfg.Journal.Generation(); {
 	case r.Generation != own || own == "":
-		return fmt.Errorf("the document is for the generation %q of this machine's journal, this is %q", r.Generation, own)
+		return fmt.Errorf("restore document is for journal generation %q, want %q", r.Generation, own)
 	case m.model.journal.restored:
 		return nil
 	case len(m.model.state.Ledger.Pending) > 0 || m.model.state.Ledger.Broken:
-		return errors.New("the journal does not take records")
+		return errors.New("restore refused: the journal does not accept records")
 	}
 	if err := m.restoreTags(ctx, r); err != nil {
 		return err
 	}
-	after := m.restored(r, done)
+	after := m.merge(r, done)
 	b := wire.RestoredBody{
-		From:    r.From[max(0, len(r.From)-restoredFromMost):],
+		From:    r.From[max(0, len(r.From)-maxRestoredFrom):],
 		Tags:    len(r.Tags),
 		Members: len(r.Practice),
 		Left:    r.Left,
@@ -66,7 +66,7 @@ func (m *restorer) restore(ctx context.Context, r wire.Restore, sha string, done
 			m.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
-	m.cfg.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
+	m.cfg.Logger.Info("earlier journals restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
 	m.engine.show()
 	return nil
 }
@@ -78,17 +78,18 @@ func generationsOf(from []wire.ReplacedJournal) (out []wire.Generation) {
 	return out
 }
 
-// IsFormer reports whether a journal with this fact (FactRestored) has replaced the machine's journal of that
-// generation. The hub's data of that generation have been restored into this journal.
+// IsFormer reports whether g is the generation of a former journal whose data the hub has restored into the journal
+// with this fact (FactRestored).
 func IsFormer(fact []byte, g wire.Generation) bool {
 	var all []wire.Generation
 	return json.Unmarshal(fact, &all) == nil && slices.Contains(all, g)
 }
 
-// restoredFromMost is the number of earlier journals that the record names: a record has at most 8 KiB.
-const restoredFromMost = 16
+// maxRestoredFrom limits how many earlier journals the record names, because a record has at most 8 KiB.
+const maxRestoredFrom = 16
 
-// restoreTags adds the tags that the hub knows. Each is recorded. It returns an error if a tag could not be added.
+// restoreTags adds the tags in the hub's data. Each added tag is recorded. restoreTags returns an error if a tag could
+// not be added.
 func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
 		if m.model.isTagged(t.ID) || m.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
@@ -117,9 +118,9 @@ type afterRestore struct {
 	removed  []string // ids of tags that were removed earlier
 }
 
-// restored adds the hub's data to the data that this journal has collected since its creation. done holds the kinds of
+// merge adds the hub's data to the data that this journal has collected since its creation. done holds the kinds of
 // maintenance that a record of this journal shows as done.
-func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
+func (m *restorer) merge(r wire.Restore, done map[string]bool) afterRestore {
 	model := m.model
 	zone := time.UTC
 	if model.rules.roster != nil {
@@ -140,12 +141,12 @@ func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
 	if !m.cfg.HasBusy {
 		before = r.Relay
 	}
-	for kind, d := range model.upkeep.done { // counted from the creation of the new journal
+	for kind, d := range model.upkeep.done { // running hours counted from the creation of the new journal
 		d.Ran += seconds(before)
 		out.done[kind] = d
 	}
 	for _, d := range r.Done {
-		if !done[d.Kind] { // the stored time is when the policy first named this kind, not when it was done
+		if !done[d.Kind] { // the stored time is when the policy first named this kind of maintenance
 			out.done[d.Kind] = policy.Done{At: d.At, Ran: seconds(d.Ran)}
 		}
 	}
@@ -157,7 +158,7 @@ func (m *restorer) restored(r wire.Restore, done map[string]bool) afterRestore {
 	return out
 }
 
-// facts returns the resulting facts for the journal.
+// facts returns the facts of the merged state, for the journal.
 func (a afterRestore) facts(from []wire.ReplacedJournal) factSet {
 	var facts factSet
 	facts.put(FactRestored, generationsOf(from))

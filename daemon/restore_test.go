@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// given returns the hub's data for a machine with a new journal, created on 23 November 2026, 9:00 UTC.
-func given() wire.Restore {
+// restoreData returns the hub's data for a machine with a new journal, created on 23 November 2026, 9:00 UTC.
+func restoreData() wire.Restore {
 	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 	return wire.Restore{Site: "biklab", Machine: "laser", Generation: "0123456789abcdef", ID: "r1", Issued: at,
 		From:    []wire.ReplacedJournal{{Seq: 92, Root: strings.Repeat("a", 64)}},
@@ -36,7 +36,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b.cfg.Uplink = &quietUplink{}
 	b.tap(lea)
 	b.now = b.now.Add(10 * time.Minute)
-	b.tap(lea) // ten minutes in the new journal
+	b.tap(lea) // the session of ten minutes is in the new journal
 	here, ran := b.m.practice.of["m-020dc2"], b.m.state.Runtime.Ran
 	b.SetJournalMismatch(JournalMismatch{Hub: 92, Here: 3, New: true})
 	b.periodic.tagMismatch(t.Context())
@@ -50,7 +50,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	for range 2 { // the second call has no effect
-		if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil {
+		if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,13 +63,13 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 	p := b.m.practice.of["m-020dc2"]
 	if want := here.Logged + 2*time.Hour; p.Logged != want || p.Day != here.Day+10*time.Minute ||
-		!p.Last.Equal(here.Last) {
+		p.Sessions != 2 || !p.Last.Equal(here.Last) { // one session of that day in each journal
 		t.Errorf("practice %+v, here it was %+v", p, here)
 	}
 	if b.m.state.Runtime.Ran.Relay != ran.Relay+10*time.Hour || b.m.state.Runtime.Ran.Busy != ran.Busy+5*time.Hour {
 		t.Errorf("hours %+v, were %+v", b.m.state.Runtime.Ran, ran)
 	}
-	if d := b.m.upkeep.done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(given().Issued) {
+	if d := b.m.upkeep.done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(restoreData().Issued) {
 		t.Errorf("done %+v", d)
 	}
 	if b.notes.facts[FactAwaits] != nil || b.notes.facts[FactRestored] == nil ||
@@ -89,7 +89,8 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 }
 
-// A restore removes the tags that report a different journal, so a person's tag must not have such an id.
+// A restore removes the tags that report a different journal, so the id of a tag that a person adds must not look like
+// the id of such a tag.
 func TestTagOfAPersonCannotHaveTheIDOfAJournalTag(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
@@ -102,7 +103,7 @@ func TestTagOfAPersonCannotHaveTheIDOfAJournalTag(t *testing.T) {
 
 func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	b := newBench(t)
-	r := given()
+	r := restoreData()
 	r.Generation = "fedcba9876543210"
 	if err := b.restorer.restore(t.Context(), r, "5a", nil); err == nil || len(b.m.state.Holds.Tags) > 0 ||
 		b.m.journal.restored {
@@ -110,13 +111,13 @@ func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	}
 }
 
-// A restore never removes other tags, and the current session continues to its end.
-func TestRestoreRemovesNoTagAndEndsNoSession(t *testing.T) {
+// A restore removes only the tags that report a different journal, and leaves the current session running.
+func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 	b := newBench(t)
 	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub reports this tag as removed
 	b.do(control.Request{Do: "untag", Tag: "t0"})
 	b.do(control.Request{Do: "tag", Tag: "t9", Reason: "lens"})
-	r := given()
+	r := restoreData()
 	r.Removed = append(r.Removed, "t9")
 	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and this one was removed here meanwhile
 	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") ||
@@ -126,17 +127,18 @@ func TestRestoreRemovesNoTagAndEndsNoSession(t *testing.T) {
 	}
 	b = newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.state.Running() ||
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err != nil || !b.m.state.Running() ||
 		!b.m.isTagged("t1") {
 		t.Errorf("%v, %v, %+v", err, b.m.state.Phase, b.m.state.Holds.Tags)
 	}
 }
 
-// Maintenance that this journal shows as done is newer than the hub's data; its running hours are added to the hub's.
+// Maintenance that this journal shows as done is newer than the hub's data. The running hours of this journal are added
+// to the hub's running hours.
 func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 	b := newBench(t)
 	b.m.upkeep.done["lens-cleaning"] = policy.Done{At: b.now, Ran: time.Minute}
-	if err := b.restorer.restore(t.Context(), given(), "5a", map[string]bool{"lens-cleaning": true}); err != nil {
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", map[string]bool{"lens-cleaning": true}); err != nil {
 		t.Fatal(err)
 	}
 	want := time.Minute + 10*time.Hour
@@ -148,20 +150,21 @@ func TestRestoreKeepsMaintenanceOfThisJournal(t *testing.T) {
 func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err == nil || b.m.journal.restored ||
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err == nil || b.m.journal.restored ||
 		b.m.state.Runtime.Ran != (session.Hours{}) {
 		t.Errorf("%v, %+v", err, b.m.state.Runtime.Ran)
 	}
 	b.notes.full = false
 	b.now = b.now.Add(time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
-	if err := b.restorer.restore(t.Context(), given(), "5a", nil); err != nil || !b.m.isTagged("t1") ||
+	if err := b.restorer.restore(t.Context(), restoreData(), "5a", nil); err != nil || !b.m.isTagged("t1") ||
 		!b.m.journal.restored {
 		t.Errorf("%v, %+v", err, b.m.state.Holds.Tags)
 	}
 }
 
-// Without a hub the journal is never compared: the maintainer who removes the tag has checked the machine.
+// Without a hub the journal is never compared with another copy. By removing the tag, a maintainer states that the
+// machine was checked.
 func TestRemovingTheNewJournalsTagRemovesItsNoteWithoutAHub(t *testing.T) {
 	b := newBench(t)
 	b.m.journal.awaits = true

@@ -15,12 +15,12 @@ import (
 	"portillon/wire"
 )
 
-// direct calls the machine in the test's own goroutine, for a panel whose requests the test serves.
-type direct struct{ b *bench }
+// directCaller calls the machine in the test's own goroutine, for a panel whose requests the test serves.
+type directCaller struct{ b *bench }
 
-func (d direct) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
+func (d directCaller) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
 
-func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
+func (d directCaller) Form(_ context.Context, a panel.FormRequest) (panel.Form, error) {
 	if a.Token == "" {
 		return d.b.actions.open(a)
 	}
@@ -31,20 +31,20 @@ func (d direct) Form(_ context.Context, a panel.FormRequest) (panel.Form, error)
 	return f.Form, nil
 }
 
-func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
+func (d directCaller) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
 	return d.b.actions.fillIn(ctx, token, e)
 }
 
-// The addresses from which requests come.
+// The addresses from which the test's requests come.
 const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
-// served returns a Handler for the machine's panel, and a screen that sends reports if screen is set.
-func (b *bench) served(screen bool) {
+// servePanel returns a handler for the machine's panel, and a screen that sends reports if screen is set.
+func (b *bench) servePanel(screen bool) {
 	b.cfg.Panel = panel.New(
 		panel.Config{
 			Machine: "laser",
 			URL:     "http://laser.local:8037",
-			Actions: direct{b},
+			Actions: directCaller{b},
 			Now:     b.cfg.Now,
 			Photos:  &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10},
 		},
@@ -55,8 +55,8 @@ func (b *bench) served(screen bool) {
 	}
 }
 
-// asks sends a request to the panel.
-func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.ResponseRecorder {
+// request sends a request to the panel.
+func (b *bench) request(method, path, from, kind string, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://laser"+path, bytes.NewReader(body))
 	ctx, cancel := context.WithCancel(r.Context())
 	if path == "/events" {
@@ -71,18 +71,18 @@ func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.Res
 	return w
 }
 
-// sends submits a form.
-func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRecorder {
+// submit submits a form.
+func (b *bench) submit(token, from string, fields ...string) *httptest.ResponseRecorder {
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for i := 0; i < len(fields); i += 2 {
 		w.WriteField(fields[i], fields[i+1])
 	}
 	w.Close()
-	return b.asks("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
+	return b.request("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
 }
 
-// outcome returns an answer in a word: allowed, refused, or waits for its member.
+// outcome describes an answer in a word: allowed, refused, or waits for its member.
 func outcome(w *httptest.ResponseRecorder) string {
 	switch {
 	case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "Confirm"):
@@ -96,8 +96,8 @@ func outcome(w *httptest.ResponseRecorder) string {
 }
 
 // The test sends requests to every route of the panel, from an own screen and from elsewhere, with a form's code,
-// without one, with an expired code and with one of another machine, before and after another member's card. Léa opened
-// the form; a record in her name without her confirmation fails the test.
+// without a code, with an expired code and with the code of another machine, before and after another member's card.
+// Léa opened the form. A record in her name without her confirmation fails the test.
 func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	const foreign = "00000000000000000000000000000000"
 	rows, members := 0, exampleRoster(t)
@@ -108,9 +108,9 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 				for _, other := range []bool{false, true} {
 					rows++
 					b := benchOf(t, members)
-					b.served(true)
+					b.servePanel(true)
 					var signed []policy.MemberID
-					b.cfg.Journal = hears{b.notes, func(r session.Record) {
+					b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) {
 						if r.Kind == wire.Reported || r.Kind == wire.Intervened || r.Kind == wire.Tagged {
 							signed = append(signed, r.Member)
 						}
@@ -123,18 +123,18 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 					token := map[string]string{"with the code": f.Token, "expired": f.Token, "foreign": foreign}[code]
 					if code == "expired" {
 						b.now = f.Ends
-						b.tap(zoe) // nevertheless somebody is at the machine
+						b.tap(zoe) // somebody is at the machine, although not Léa
 					}
 					if route == "POST /do confirm" && code == "with the code" {
-						b.sends(token, elsewhere, "item", "noise")
+						b.submit(token, elsewhere, "item", "noise")
 						token = b.m.forms.waiting[0].id
 					}
 					if other {
 						b.tap(karim)
 					}
 					signed, b.m.relay = nil, true
-					got := outcome(b.route(route, from, token))
-					if want := allowed(route, from, code, other); got != want {
+					got := outcome(b.requestRoute(route, from, token))
+					if want := expectedOutcome(route, from, code, other); got != want {
 						t.Errorf("%s, %s, %s, after another's tap %v: %s, want %s", route, from, code, other, got, want)
 					}
 					mayBeHers := (strings.HasPrefix(route, "POST /form ") || route == "POST /do confirm") && from == ownScreen &&
@@ -155,7 +155,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 						code,
 						map[bool]string{false: "before", true: "after"}[other],
 						got,
-						names(signed),
+						nameSigners(signed),
 					)
 				}
 			}
@@ -164,8 +164,8 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	t.Logf("%d rows", rows)
 }
 
-// names returns the members in whose names something was recorded.
-func names(signed []policy.MemberID) string {
+// nameSigners returns the names of the members in whose names a record was written, as one text.
+func nameSigners(signed []policy.MemberID) string {
 	var out []string
 	for _, who := range signed {
 		out = append(out, map[bool]string{true: "written in nobody's name", false: "written as " + string(who)}[who == ""])
@@ -177,12 +177,12 @@ func place(from string) string {
 	return map[string]string{ownScreen: "own screen", elsewhere: "elsewhere"}[from]
 }
 
-// route sends the request of a row.
-func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
+// requestRoute sends the request of one row of the test's table.
+func (b *bench) requestRoute(route, from, token string) *httptest.ResponseRecorder {
 	method, rest, _ := strings.Cut(route, " ")
 	path, what, _ := strings.Cut(rest, " ")
 	json := func(path, body string) *httptest.ResponseRecorder {
-		return b.asks(method, path, from, "application/json", []byte(body))
+		return b.request(method, path, from, "application/json", []byte(body))
 	}
 	switch {
 	case path == "/alive":
@@ -194,13 +194,13 @@ func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
 	case route == "GET /form":
 		return json("/form/"+token, "")
 	case what != "":
-		return b.sends(token, from, "item", what, "now", "on")
+		return b.submit(token, from, "item", what, "now", "on")
 	}
 	return json(path, "")
 }
 
-// allowed returns the expected outcome of a row.
-func allowed(route, from, code string, other bool) string {
+// expectedOutcome returns the expected outcome of one row of the test's table.
+func expectedOutcome(route, from, code string, other bool) string {
 	own := from == ownScreen
 	switch route {
 	case "GET /", "GET /events", "POST /alive": // only display; only an own screen's report counts
@@ -226,21 +226,21 @@ func allowed(route, from, code string, other bool) string {
 // A machine without a screen accepts no form from elsewhere, whatever the code is.
 func TestMachineWithoutAScreenAcceptsNoFormFromElsewhere(t *testing.T) {
 	b := newBench(t)
-	b.served(false)
+	b.servePanel(false)
 	b.tap(lea)
 	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := b.notes.n
-	for _, w := range []*httptest.ResponseRecorder{b.asks("POST", "/form", elsewhere, "application/json",
-		[]byte(`{"do":"report"}`)), b.sends(f.Token, elsewhere, "item", "noise"),
-		b.asks("GET", "/form/"+f.Token, elsewhere, "", nil)} {
+	for _, w := range []*httptest.ResponseRecorder{b.request("POST", "/form", elsewhere, "application/json",
+		[]byte(`{"do":"report"}`)), b.submit(f.Token, elsewhere, "item", "noise"),
+		b.request("GET", "/form/"+f.Token, elsewhere, "", nil)} {
 		if w.Code < 400 || !strings.Contains(w.Body.String(), "pas d’écran") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
-	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(
+	if w := b.request("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(
 		w.Body.String(),
 		`"qr"`,
 	) {
@@ -250,7 +250,7 @@ func TestMachineWithoutAScreenAcceptsNoFormFromElsewhere(t *testing.T) {
 		t.Errorf("%d records, %d forms wait", b.notes.n-n, len(b.m.forms.waiting))
 	}
 	b.screenReports()
-	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(
+	if w := b.request("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(
 		w.Body.String(),
 		`"qr"`,
 	) {

@@ -66,8 +66,8 @@ func (r *rules) clock() panel.Clock {
 	return panel.Clock{Zone: r.roster.Policy.Zone}
 }
 
-// siteTime converts a moment to the site's time zone, as the panel shows it; before the first bundle, to this
-// computer's.
+// siteTime converts a moment to the site's time zone, as the panel shows that time. Before the first bundle, it uses
+// the time zone of this computer.
 func (r *rules) siteTime(t time.Time) time.Time {
 	if zone := r.clock().Zone; r.roster != nil && zone != nil {
 		return t.In(zone)
@@ -103,7 +103,8 @@ func (r *rules) inSiteLanguage(t policy.Text) string {
 	return t.In(r.roster.Policy.Language)
 }
 
-// refused returns the refused card with this number, if the site refuses it.
+// refused returns the entry of the card with this number in the site's list of refused cards; false: the card is not in
+// that list.
 func (r *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
 	if r.roster == nil {
 		return roster.RefusedCard{}, false

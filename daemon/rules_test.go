@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-func TestStatusNamesWhyABundleIsRefused(t *testing.T) {
+func TestStatusNamesTheReasonWhyABundleIsRefused(t *testing.T) {
 	b := newBench(t)
 	b.SetBundleState(BundleState{Refused: "signed with the key of another site"})
 	rep := b.operator.order(t.Context(), control.Request{Do: "status"}, "")
@@ -20,7 +20,7 @@ func TestStatusNamesWhyABundleIsRefused(t *testing.T) {
 	}
 }
 
-func TestUntagWithoutATagIsAnError(t *testing.T) {
+func TestRemovingATagThatDoesNotExistIsAnError(t *testing.T) {
 	b := newBench(t)
 	if rep := b.operator.order(t.Context(), control.Request{Do: "untag"}, ""); rep.OK ||
 		rep.Error != "no tag hangs on this machine" {
@@ -28,7 +28,7 @@ func TestUntagWithoutATagIsAnError(t *testing.T) {
 	}
 }
 
-// A tag is listed as removed after its removal, and not before.
+// A tag is in the list of removed tags after its removal, and not before.
 func TestOnlyARemovedTagIsListedAsRemoved(t *testing.T) {
 	b := newBench(t)
 	removed := func() (n int) {
@@ -48,7 +48,7 @@ func TestOnlyARemovedTagIsListedAsRemoved(t *testing.T) {
 	}
 }
 
-func TestInterventionKeepsTheRunningHours(t *testing.T) {
+func TestInterventionLeavesTheRunningHoursUnchanged(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	b.tap(lea)

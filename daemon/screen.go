@@ -20,7 +20,7 @@ func (v *views) view() panel.View {
 // phaseView returns the machine's state as a sign and a sentence.
 func (v *views) phaseView() panel.View {
 	s, c, now := v.model.state, v.model.rules.clock(), v.cfg.Now()
-	s.Current.Since, s.Current.Until = v.model.wall(s.Current.Since), v.model.wall(s.Current.Until)
+	s.Current.Since, s.Current.Until = v.model.toWallTime(s.Current.Since), v.model.toWallTime(s.Current.Until)
 	switch s.Phase {
 	case session.On:
 		switch {
@@ -54,14 +54,14 @@ func (v *views) phaseView() panel.View {
 		}
 		return panel.Maintenance(v.model.rules.name(s.Current.Member), v.model.rules.name(s.Current.Assistant))
 	case session.TaggedOut:
-		return c.TaggedOut(v.model.wall(s.Holds.Tags[0].Since), v.reason(s.Holds.Tags[0]), s.Holds.Tags[0].Role)
+		return c.TaggedOut(v.model.toWallTime(s.Holds.Tags[0].Since), v.reason(s.Holds.Tags[0]), s.Holds.Tags[0].Role)
 	case session.Fault:
 		return panel.Fault(string(s.Holds.Faults[0]))
 	}
 	return v.withVouchCall(v.idleView())
 }
 
-// withVouchCall adds the request for a mentor's card.
+// withVouchCall adds to a view the request for a mentor's card.
 func (v *views) withVouchCall(view panel.View) panel.View {
 	if p := v.model.state.VouchRequest; p.Session != "" && !p.Open {
 		if mach, known := v.model.rules.machine(); known && len(mach.Vouch) > 0 {
@@ -71,11 +71,11 @@ func (v *views) withVouchCall(view panel.View) panel.View {
 	return view
 }
 
-// idleView returns the view of a machine without a session; a tag, a fault or the clock may prevent a start.
+// idleView returns the view of a machine without a session. A tag, a fault or the clock may prevent a start.
 func (v *views) idleView() panel.View {
 	switch {
 	case v.model.rules.roster == nil:
-		return v.withoutList()
+		return v.noRosterView()
 	case len(v.model.state.Ledger.Pending) > 0 || v.model.state.Ledger.Broken:
 		return panel.CannotRecord()
 	case v.model.state.Holds.ReaderDown:
@@ -89,7 +89,7 @@ func (v *views) idleView() panel.View {
 
 func (v *views) refusal(t session.Notify) panel.View {
 	if v.model.rules.roster == nil {
-		return v.withoutList()
+		return v.noRosterView()
 	}
 	if t.Member == "" {
 		return panel.Unknown(v.model.unknown.shown)
@@ -100,7 +100,7 @@ func (v *views) refusal(t session.Notify) panel.View {
 	}
 	if why == policy.TaggedOut && v.model.state.Phase == session.TaggedOut ||
 		why == policy.MachineFault && v.model.state.Phase == session.Fault {
-		return v.phaseView() // the view of the state, with the reason and the next step
+		return v.phaseView() // the view of the machine's phase contains the reason and the next step
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
@@ -115,7 +115,7 @@ func (v *views) refusal(t session.Notify) panel.View {
 // cardRefused returns the view for the tap of a card that the site refuses.
 func (v *views) cardRefused(d policy.Decision) panel.View {
 	if v.model.rules.roster == nil {
-		return v.withoutList()
+		return v.noRosterView()
 	}
 	said := policy.Explain(v.model.rules.roster.Policy, v.decider.question(nil, nil, policy.NoRole), d)
 	return panel.Refused(policy.CardBlocked, said.Fact, said.Next)

@@ -23,7 +23,8 @@ func (b *bench) screenReports() {
 	b.periodic.watchScreens()
 }
 
-// A screen that stops sending reports is logged and shown in the status, and its restart is requested.
+// When a screen stops sending reports, the daemon logs this, shows it in the status, and requests a restart of the
+// screen.
 func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	b := newBench(t)
 	restarts, fails := 0, error(nil)

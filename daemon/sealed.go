@@ -7,8 +7,8 @@ import (
 )
 
 // oldKeyReport returns the record that reports a card which the bundle contains only under the previous card key, so
-// that the hub lists the card under the new key; false: no report is needed, or there is no key to seal the number
-// with. Each card is reported once for each bundle: if the report is lost, it is repeated under the next bundle.
+// that the hub can list the card under the new key. false: no report is needed, or there is no key to seal the number
+// with. Each card is reported once for each bundle, so a lost report is repeated under the next bundle.
 func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	if e.model.rules.roster == nil || e.cfg.SealKey == nil || e.reported[uid] {
 		return session.Record{}, false
@@ -19,11 +19,11 @@ func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	}
 	key := e.cfg.SealKey()
 	if key == "" {
-		return session.Record{}, false // the key may be known at the next tap
+		return session.Record{}, false // the hub's key may be known at the next tap
 	}
 	sealed, err := wire.SealNumber(key, e.cfg.Site, e.cfg.Machine, number.Bytes())
 	if err != nil {
-		e.cfg.Logger.Warn("card of the old key not sealed for the hub", "err", err)
+		e.cfg.Logger.Warn("card of the old card key not encrypted for the hub", "err", err)
 		return session.Record{}, false
 	}
 	if e.reported == nil {
@@ -33,7 +33,8 @@ func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	return session.Record{Kind: wire.CardRebound, Body: wire.CardReboundBody{Sealed: sealed}}, true
 }
 
-// noteUnknown stores an unknown card in the list, and seals it for the hub; empty: the hub's key is unknown.
+// noteUnknown stores an unknown card in the list, and returns its number, encrypted for the hub; empty: the hub's key
+// is unknown.
 func (e *engine) noteUnknown(uid rfid.UID) string {
 	e.model.unknown.shown = ""
 	if e.model.rules.roster == nil {
@@ -50,7 +51,7 @@ func (e *engine) noteUnknown(uid rfid.UID) string {
 	}
 	sealed, err := wire.SealCard(key, e.cfg.Site, e.cfg.Machine, c)
 	if err != nil {
-		e.cfg.Logger.Warn("unknown card not sealed for the hub", "err", err)
+		e.cfg.Logger.Warn("unknown card not encrypted for the hub", "err", err)
 		return ""
 	}
 	return sealed

@@ -13,14 +13,14 @@ import (
 	"portillon/wire"
 )
 
-// clockOf returns a configuration with only a clock and a log.
-func clockOf(now *time.Time) *Config {
+// configWithClock returns a configuration with only a clock and a log.
+func configWithClock(now *time.Time) *Config {
 	return &Config{Now: func() time.Time { return *now }, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestReportsAreRateLimitedPerMember(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	f := forms{cfg: clockOf(&now)}
+	f := forms{cfg: configWithClock(&now)}
 	for n := range reportsMax + 1 {
 		if got := f.mayReport(reportKey{id: "m-1"}); got != (n < reportsMax) {
 			t.Errorf("report %d: %v", n+1, got)
@@ -34,15 +34,15 @@ func TestReportsAreRateLimitedPerMember(t *testing.T) {
 	}
 }
 
-func TestInterventionsThatWaitForTheirEndorserAreBounded(t *testing.T) {
+func TestInterventionsThatWaitForTheirEndorserAreLimitedInNumber(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	a := attestations{cfg: clockOf(&now)}
-	for i := range attestsMost + 1 {
+	a := attestations{cfg: configWithClock(&now)}
+	for i := range maxAttestations + 1 {
 		r := session.Record{Session: "s", Member: "m-1"}
 		a.add(r, wire.InterventionBody{ID: fmt.Sprint(i), What: "lens", Endorser: "m-2"})
 	}
-	if len(a.waiting) != attestsMost {
-		t.Errorf("%d wait, want %d", len(a.waiting), attestsMost)
+	if len(a.waiting) != maxAttestations {
+		t.Errorf("%d wait, want %d", len(a.waiting), maxAttestations)
 	}
 	if _, waits := a.find("0", "m-1"); waits {
 		t.Error("an intervention waits for its own author")
@@ -50,7 +50,7 @@ func TestInterventionsThatWaitForTheirEndorserAreBounded(t *testing.T) {
 	if now = now.Add(formLife); true {
 		a.expire("s")
 	}
-	if len(a.waiting) != attestsMost {
+	if len(a.waiting) != maxAttestations {
 		t.Error("what waits is dropped while its session runs")
 	}
 	now = now.Add(formLife)
@@ -74,7 +74,8 @@ func TestPracticeOfASessionOfUnknownLengthIsNotCounted(t *testing.T) {
 	}
 }
 
-// A fast clock stored a date that is now in the future: once the clock is right, the interval counts from now.
+// A clock that was fast stored a date of maintenance that is now in the future. Once the clock is right, the interval
+// counts from now.
 func TestMaintenanceDatedInTheFutureCountsFromNow(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	u := newUpkeep(map[string]policy.Done{"lens": {At: now.AddDate(1, 0, 0), Ran: time.Hour}})
@@ -100,7 +101,7 @@ func TestLivenessAllowsACommitTenTimesTheLoopsLimit(t *testing.T) {
 			if !l.alive() {
 				t.Error("a disk that is slow makes the loop dead")
 			}
-			time.Sleep(2 * time.Nanosecond) // a commit that begins at once is stored as begun at 1 ns
+			time.Sleep(2 * time.Nanosecond) // a commit that begins at 0 ns is stored as 1 ns, because 0 means no commit
 			if l.alive() {
 				t.Error("a disk that hangs leaves the loop alive")
 			}
@@ -115,7 +116,7 @@ func TestLivenessAllowsACommitTenTimesTheLoopsLimit(t *testing.T) {
 	})
 }
 
-// A fact that cannot be encoded must not be treated as a removed fact.
+// A fact that cannot be encoded must not be treated as a request to remove the fact.
 func TestFactThatCannotBeWrittenStopsTheCommit(t *testing.T) {
 	var f factSet
 	f.put(FactHours, session.Hours{Relay: time.Hour})

@@ -13,7 +13,7 @@ import (
 	"portillon/policy"
 )
 
-// The buttons belong to the member at the machine, and not to the next one.
+// The panel's buttons are valid only for the member at the machine, and not for the next member who taps.
 
 func TestButtonsAreOnlyForTheMemberAtTheMachine(t *testing.T) {
 	b := newBench(t)
@@ -52,7 +52,7 @@ func TestButtonsAreOnlyForTheMemberAtTheMachine(t *testing.T) {
 	}
 }
 
-// A card that identifies a reporter starts no session. It still ends its own session.
+// A card that identifies a reporter starts no session. The card still ends the session that it started.
 func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.actions.open(panel.FormRequest{Do: "report"}); !errors.Is(err, panel.ScanCode) {
@@ -63,7 +63,7 @@ func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 		asked error
 		did   string
 	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} {
-		// first while she works, then while the machine is free
+		// Report first while she works, then while the machine is free.
 		b.now = b.now.Add(5 * time.Minute)
 		b.e.apply(t.Context(), session.Tick{})
 		if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
@@ -105,7 +105,7 @@ func TestReportsOfOneCardAreLimited(t *testing.T) {
 	if _, ok := b.m.forms.find(f.Token); !ok {
 		t.Error("one member's forms push another's out")
 	}
-	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.fill(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("another member may not report: ", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestRepeatedDangerReportAddsOneTag(t *testing.T) {
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.notes.full = true
 	for range 3 {
-		if err := b.writes(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
+		if err := b.fill(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
 			t.Error(err)
 		}
 	}
@@ -175,9 +175,9 @@ func TestTagOfDueMaintenanceCannotBeRemovedByATouch(t *testing.T) {
 	}
 }
 
-// The interval of maintenance that is done without a trusted clock begins when the clock is trusted; a tag for running
-// hours can be removed without a clock.
-func TestMaintenanceWithoutATrustedClockCounts(t *testing.T) {
+// The interval of maintenance that is done without a trusted clock begins once the clock is trusted. A tag for
+// maintenance that is due by running hours can be removed without a clock.
+func TestMaintenanceDoneWithoutATrustedClockIsCounted(t *testing.T) {
 	b := newBench(t)
 	trusted := false
 	b.cfg.Trusted = func() bool { return trusted }
@@ -208,7 +208,7 @@ func TestHoursOfASessionAreStoredWhileItRuns(t *testing.T) {
 	for range 50 {
 		b.now = b.now.Add(30 * time.Second)
 		b.e.apply(t.Context(), session.Tick{})
-		b.periodic.keepHours()
+		b.periodic.storeRunningHours()
 	}
 	var ran session.Hours
 	var u UnderWay
@@ -220,13 +220,13 @@ func TestHoursOfASessionAreStoredWhileItRuns(t *testing.T) {
 	}
 }
 
-// A displayed time is computed again only if the clock was set since (a test cannot set its own process's clock; the
-// emulated machine does).
+// A displayed time is computed again only if the clock was set since. A test cannot set the clock of its own process;
+// the tests with an emulated machine do.
 func TestDisplayedTimesDoNotChangeUnlessTheClockIsSet(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Now = time.Now
 	at := time.Now()
-	if got := b.m.wall(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.m.wall(time.Time{}).IsZero() {
+	if got := b.m.toWallTime(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.m.toWallTime(time.Time{}).IsZero() {
 		t.Errorf("%s is shown as %s", at.Add(time.Hour), got)
 	}
 }
@@ -240,8 +240,8 @@ func TestSessionThatWasEndedEarlyIsExplained(t *testing.T) {
 	}
 }
 
-// One tag was added here while the hub was not reachable, another at the hub while the machine was not: both apply, and
-// each is removed by its own id.
+// One tag was added here while the hub was not reachable, another at the hub while the machine was not reachable. Both
+// tags apply, and each tag is removed by its own id.
 func TestTagsOfHubAndMachineFormOneSet(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)

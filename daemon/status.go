@@ -31,12 +31,12 @@ func (v *views) wireState() wire.State {
 	}
 	if b := v.model.links.bundle.Load(); b != nil {
 		s.Disk = wire.OneLine(b.Damage, 200)
-		s.BundleRefused = wire.OneLine(v.model.links.refusedBundle(), 200)
+		s.BundleRefused = wire.OneLine(v.model.links.bundleRefusal(), 200)
 	}
 	if v.model.links.hub.Overdue {
 		s.UnackedSince, s.UnackedWhy = v.model.links.hub.Since, v.model.links.hub.Why
 	}
-	if due := v.model.due(); len(due) > 0 && due[0].Over {
+	if due := v.model.plannedWork(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}
 	if v.cfg.Keys != nil {
@@ -49,7 +49,7 @@ func (v *views) wireState() wire.State {
 	return s
 }
 
-// silentScreen returns the first of the machine's own screens that sends no reports; empty: all send reports.
+// silentScreen returns the first of the machine's own screens that sends no reports; empty: all screens send reports.
 func silentScreen(screens []panel.Screen) string {
 	for _, s := range screens {
 		if s.Silent > 0 {
@@ -71,8 +71,8 @@ func (v *views) status() control.Status {
 		Member:     string(s.Current.Member),
 		Supervisor: string(s.Current.Supervisor),
 		Assistant:  string(s.Current.Assistant),
-		Since:      v.model.rules.siteTime(v.model.wall(s.Current.Since)),
-		Until:      v.model.rules.siteTime(v.model.wall(s.Current.Until)),
+		Since:      v.model.rules.siteTime(v.model.toWallTime(s.Current.Since)),
+		Until:      v.model.rules.siteTime(v.model.toWallTime(s.Current.Until)),
 		Tags:       tagLines(s.Holds.Tags),
 		Faults:     faultNames(s.Holds.Faults),
 		Reader:     v.cfg.Reader && !s.Holds.ReaderDown,
@@ -96,17 +96,17 @@ func (v *views) status() control.Status {
 	if out.JournalDamage = v.journalTrouble(); v.model.journal.awaits {
 		out.NewJournal = string(v.cfg.Journal.Generation())
 	}
-	out.BundleDamage, out.Screens = v.model.links.damagedBundle(), screenStatus(v.model.links.screens)
+	out.BundleDamage, out.Screens = v.model.links.bundleDamage(), screenStatus(v.model.links.screens)
 	hub := v.model.links.hub
 	out.Hub, out.Broker, out.Unacked = hub.Acknowledges, hub.Broker, unacked(hub, v.model.rules)
-	out.BundleRefused = v.model.links.refusedBundle()
+	out.BundleRefused = v.model.links.bundleRefusal()
 	if v.cfg.Acked != nil {
 		out.Acked = v.cfg.Acked()
 	}
 	return out
 }
 
-// unacked returns the missing acknowledgement of the hub, for an operator; nil: none is missing.
+// unacked describes the missing acknowledgement of the hub, for an operator; nil: no acknowledgement is missing.
 func unacked(h HubHealth, r *rules) *control.Unacked {
 	if h.Owed <= 0 {
 		return nil

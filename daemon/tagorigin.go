@@ -2,8 +2,8 @@ package daemon
 
 import "strings"
 
-// TagOrigin is the origin of a tag. It is encoded as a prefix of the tag's id, because ids are stored in the journal
-// and at the hub, which have no other field for it.
+// TagOrigin is the origin of a tag. The origin is encoded as a prefix of the tag's id, because the journal and the hub
+// store the id and have no other field for the origin.
 type TagOrigin uint8
 
 const (
@@ -14,15 +14,16 @@ const (
 	TagFromSalvage                      // the machine: its journal was damaged, and tags may be lost
 )
 
-// The ids of tags that the machine adds to itself; a prefix if more text follows.
+// These are the ids of the tags that the machine adds to itself. An id to which more text is appended is a prefix.
 const (
 	duePrefix    = "due:" // followed by the kind of maintenance
 	contactorTag = "contactor"
 	// tagOlder is the prefix of the tag for a machine whose journal differs from the hub's copy. The number of records
-	// that the hub holds follows, so that a maintainer removes the tag once for each number that the hub reports.
+	// in the hub's copy follows the prefix, so that a maintainer removes the tag once for each number that the hub
+	// reports.
 	tagOlder = "journal-older-"
-	// tagNew is the prefix of the tag for a machine with a new journal. The beginning of the journal's generation follows,
-	// so that each new journal has a different tag.
+	// tagNew is the prefix of the tag for a machine with a new journal. The beginning of the journal's generation
+	// follows the prefix, so that each new journal has a different tag.
 	tagNew = "journal-new-"
 	// TagSalvaged is the tag for a machine whose journal was damaged in such a way that tags may be lost.
 	TagSalvaged = "journal-damaged"

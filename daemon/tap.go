@@ -26,14 +26,14 @@ const staleTap = 3 * time.Second
 
 // Step 1: an event from the reader.
 
-// readerEvent handles an event of the reader: about the reader itself, about a card, or about a card that it could not
+// readerEvent handles an event of the reader: about the reader itself, about a card, or about a card that could not be
 // read.
 func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	switch {
 	case x.Unread.Why != "":
-		e.unreadable(x.Unread)
+		e.showUnreadable(x.Unread)
 	case x.Err != nil:
-		e.cfg.Logger.Warn("reader does not answer", "err", x.Err)
+		e.cfg.Logger.Warn("card reader does not answer", "err", x.Err)
 		e.apply(ctx, session.Reader{Why: x.Err.Error()})
 	case !x.Alive:
 		e.apply(ctx, session.Reader{})
@@ -43,9 +43,9 @@ func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	}
 }
 
-// unreadable shows that the reader cannot read this card, and logs the reason. The input itself is not logged: it may
-// hold a card's number. While a session runs, the panel keeps showing the remaining time.
-func (e *engine) unreadable(u rfid.Unread) {
+// showUnreadable shows at the panel that the reader cannot read this card, and logs the reason. The input itself is not
+// logged: the input may contain a card's number. While a session runs, the panel keeps showing the remaining time.
+func (e *engine) showUnreadable(u rfid.Unread) {
 	isNew, toLog := e.unread.note(time.Now())
 	if toLog > 0 {
 		e.cfg.Logger.Warn("reader input ignored", "why", u.Why, "times", toLog)
@@ -57,13 +57,14 @@ func (e *engine) unreadable(u rfid.Unread) {
 
 // cardEvent handles a card that was presented, inserted into the reader's slot, or removed from it.
 func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
-	// A removal is never stale: a reader reports it once, and however late, an empty slot is empty.
+	// A removal is never stale. The reader reports a removal only once, and the slot stays empty however late the
+	// report is.
 	if age := time.Since(x.At); !x.Away && !x.At.IsZero() && age > staleTap {
 		e.cfg.Logger.Warn("ignored stale tap", "age", age.Round(time.Millisecond))
 		return
 	}
 	if x.Unproven != nil {
-		e.cfg.Logger.Warn("card did not prove itself", "err", x.Unproven)
+		e.cfg.Logger.Warn("card could not prove that it is genuine", "err", x.Unproven)
 	}
 	if x.Away {
 		e.apply(ctx, session.Removed{Card: x.UID, Member: e.model.rules.memberOf(x.UID), At: x.At})
@@ -85,7 +86,7 @@ func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 // tap handles a card that was presented: it finds the member (step 2), asks the policy (step 3), and passes the
 // decision to the session (step 4).
 func (e *engine) tap(ctx context.Context, x rfid.Tap) {
-	defer e.reportOldKey(ctx, x.UID) // after the tap was answered: the record switches nothing, and no member waits for it
+	defer e.reportOldKey(ctx, x.UID) // last, because no member waits for this record
 	defer e.cfg.Panel.Reading()()
 	if x.At.IsZero() {
 		x.At = time.Now()
@@ -99,7 +100,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 		e.apply(ctx, session.SessionCard{Card: x.UID})
 		return
 	}
-	// A refused card and an unknown card are answered as such. Such a card makes nobody present.
+	// The panel answers a refused card and an unknown card each with its own message. After such a card nobody is
+	// present.
 	refused, isRefused := m.rules.refused(x.UID)
 	if isRefused && !known {
 		e.refuseCard(ctx, refused, card)
@@ -119,7 +121,7 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	tap.Decision, tap.Basis = e.decider.decide(member, nil, card)
 	request := m.state.VouchRequest
 	tap.Asked = m.currentMember() == member.ID && request.Open && request.Mentor == member.ID
-	m.arrived(member.ID, card, tap.Decision)
+	m.noteArrival(member.ID, card, tap.Decision)
 	if e.onlyIdentifies(member.ID) {
 		e.show()
 		return
@@ -128,8 +130,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	e.apply(ctx, tap)
 }
 
-// refuseCard answers a card that the site refuses. The panel reveals nothing else about the card, which makes nobody
-// present.
+// refuseCard answers a card that the site refuses. The panel reveals nothing else about the card. After a refused card
+// nobody is present.
 func (e *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
 	q := e.decider.question(c.Person.Member, nil, policy.NoRole)
 	q.Card, q.CardState = card, c.State
@@ -161,7 +163,7 @@ func strength(p rfid.Proof) policy.CardStrength {
 }
 
 // decideSupervised asks the policy about the learner who waits, or works under a supervisor, with this member as the
-// supervisor. It returns the zero Decision if there is no learner, or if the learner is this member.
+// supervisor. decideSupervised returns the zero Decision if there is no learner, or if the learner is this member.
 func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
 	s := &e.model.state
 	supervised := s.Phase == session.Awaiting || s.Current.Supervisor != ""
@@ -172,23 +174,23 @@ func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrengt
 	if !known {
 		return policy.Decision{}, nil
 	}
-	// The weaker of the two cards counts, because a mentor's number can be copied too.
+	// The weaker proof of the two cards counts, because a mentor's card number can be copied too.
 	weaker := min(card, s.Cards.Strength)
 	return e.decider.decide(e.model.practice.with(learner.Member), member, weaker)
 }
 
 // onlyIdentifies reports whether this tap only identifies the person, because the panel asked for a card: to confirm a
 // form from a phone, to endorse an intervention, or to report a problem. A tap that would end a session still ends it,
-// because a member who taps out must be able to rely on that.
+// because a member who taps out must be able to rely on the end of the session.
 func (e *engine) onlyIdentifies(id policy.MemberID) bool {
 	m := e.model
 	if m.currentMember() != id {
 		return false
 	}
-	waits := m.state.Phase == session.Awaiting // the learner has only a minute, so the mentor is asked later
-	confirms := m.forms.ask(id) && !waits
-	endorses := !confirms && m.attests.ask(id) && !waits // the panel asks one question at a time
-	reports := m.presence.answers(e.cfg.Now())
+	waits := m.state.Phase == session.Awaiting // the learner waits only a minute, so the mentor is asked later
+	confirms := m.forms.opensQuestion(id) && !waits
+	endorses := !confirms && m.attests.opensQuestion(id) && !waits // the panel asks one question at a time
+	reports := m.presence.acceptReporter(e.cfg.Now())
 	if !confirms && !endorses && !reports {
 		return false
 	}
@@ -223,16 +225,16 @@ func (e *engine) apply(ctx context.Context, event session.Event) {
 	m.state, effects = session.Next(m.state, in)
 	if session.Change(before, m.state) != "" {
 		e.cfg.Logger.Info("session", "from", before.String(), "to", m.state.String())
-		e.cfg.Panel.EndFlash() // an answer to a previous person does not describe the present state
+		e.cfg.Panel.EndFlash() // the last answer no longer describes the machine's state
 	}
 	e.execute(ctx, effects, began)
 	e.show()
 }
 
-// Steps 5 and 6: record, then switch.
+// Steps 5 and 6: commit the record, then switch the relay.
 
-// execute carries out effects in order. After a failure the remaining effects are dropped, and the session is notified:
-// therefore no relay closes without a committed record. began is the time of the event that caused the effects.
+// execute carries out effects in order. After a failure the remaining effects are dropped, and the session is notified.
+// Therefore the relay never closes without a committed record. began is the time of the event that caused the effects.
 func (e *engine) execute(ctx context.Context, effects []session.Effect, began time.Time) {
 	for _, effect := range effects {
 		switch x := effect.(type) {
@@ -243,7 +245,7 @@ func (e *engine) execute(ctx context.Context, effects []session.Effect, began ti
 				return
 			}
 		case session.Relay:
-			// The disk may take so long that the member has walked away.
+			// If the disk took too long, the member may have walked away.
 			if age := time.Since(began); x.On && age > staleTap && !e.model.relay {
 				e.cfg.Logger.Warn("start recorded too late, relay stays open", "age", age.Round(time.Millisecond))
 				e.apply(ctx, session.Stop{})
@@ -280,7 +282,7 @@ func (e *engine) record(r session.Record) error {
 	return nil
 }
 
-// afterCommit updates the state after a record was committed, and notifies the uplink.
+// afterCommit updates the machine's state after a record was committed, and notifies the uplink.
 func (e *engine) afterCommit(r session.Record) {
 	m := e.model
 	m.upkeep.begun = nil
@@ -292,7 +294,7 @@ func (e *engine) afterCommit(r session.Record) {
 	case wire.TagBody:
 		if r.Kind == wire.Untagged {
 			m.journal.removedTags[b.Tag] = true
-			m.journal.awaits = m.journal.awaits && !m.alone(b.Tag)
+			m.journal.awaits = m.journal.awaits && !m.isTagWithoutHub(b.Tag)
 		}
 	}
 	if e.cfg.Uplink != nil {
@@ -308,13 +310,13 @@ func (e *engine) markJournalHealthy() {
 	}
 }
 
-// recordAlone writes a record that does not come from the session.
+// recordAlone commits one record, without an event of the session.
 func (e *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
 	e.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
 }
 
-// writtenSince returns nil if the number of written records has grown beyond n, and an error otherwise.
-func (e *engine) writtenSince(n uint64) error {
+// requireWrittenSince returns an error unless more than n records are written.
+func (e *engine) requireWrittenSince(n uint64) error {
 	switch {
 	case e.cfg.Journal.Len() > n && !e.model.state.Ledger.Broken:
 		return nil
@@ -324,7 +326,7 @@ func (e *engine) writtenSince(n uint64) error {
 	return panel.NotNow
 }
 
-// keepPhoto stores a form's photo permanently, which may take as long as a commit.
+// keepPhoto stores a form's photo permanently. This may take as long as a commit.
 func (e *engine) keepPhoto(entry panel.Entry) error {
 	err := e.live.duringCommit(func() error { return entry.Photo.Keep() })
 	return err
@@ -336,7 +338,7 @@ func (e *engine) switchRelay(ctx context.Context, r session.Relay) error {
 	err := e.cfg.Switch.Set(ctx, r)
 	e.model.relay = r.On && err == nil
 	if err != nil {
-		e.cfg.Logger.Warn("guard did not confirm", "on", r.On, "err", err)
+		e.cfg.Logger.Warn("guard did not confirm the order", "on", r.On, "err", err)
 		if !r.On {
 			return nil
 		}

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// This file handles the touches of people at the panel. The member who tapped last may touch for a minute; a form that
+// This file handles the touches of people at the panel. The member who tapped last may touch for a minute. A form that
 // they opened is valid for ten minutes, even if others tap meanwhile. A touch, and the opening of a form, are accepted
 // only from the screen at the machine (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network only
 // displays. A form that is sent from elsewhere, with the form's code, is unsigned (confirm.go).
@@ -20,12 +20,12 @@ var _ panel.Actions = (*PanelActions)(nil)
 
 // Do implements panel.Actions.
 func (p *PanelActions) Do(ctx context.Context, o panel.Touch) error {
-	return p.at(ctx, func(ctx context.Context) error { return p.touch(ctx, o) })
+	return p.runInLoop(ctx, func(ctx context.Context) error { return p.touch(ctx, o) })
 }
 
 // Form implements panel.Actions.
 func (p *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.Form, err error) {
-	err = p.at(ctx, func(context.Context) error {
+	err = p.runInLoop(ctx, func(context.Context) error {
 		if a.Token != "" {
 			x, ok := p.model.forms.find(a.Token)
 			if !ok {
@@ -42,18 +42,18 @@ func (p *PanelActions) Form(ctx context.Context, a panel.FormRequest) (f panel.F
 
 // Write implements panel.Actions.
 func (p *PanelActions) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
-	err = p.at(ctx, func(ctx context.Context) error {
+	err = p.runInLoop(ctx, func(ctx context.Context) error {
 		waits, err = p.fillIn(ctx, token, e)
 		return err
 	})
 	return waits, err
 }
 
-// at runs do in the machine's loop.
-func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) error {
+// runInLoop runs do in the machine's loop.
+func (p *PanelActions) runInLoop(ctx context.Context, do func(context.Context) error) error {
 	var err error
 	rep := p.loop.within(ctx, func(ctx context.Context) control.Reply {
-		err = p.plainly(do(ctx))
+		err = p.localizeRefusal(do(ctx))
 		return control.Reply{OK: true}
 	})
 	if !rep.OK {
@@ -62,8 +62,8 @@ func (p *PanelActions) at(ctx context.Context, do func(context.Context) error) e
 	return err
 }
 
-// plainly returns a refusal in the words of this machine; any other error is returned unchanged.
-func (p *PanelActions) plainly(err error) error {
+// localizeRefusal converts a refusal to one in the words of this machine, and returns any other error unchanged.
+func (p *PanelActions) localizeRefusal(err error) error {
 	no := panel.Refusal{}
 	if mach, known := p.model.rules.machine(); known && errors.As(err, &no) {
 		return panel.Refusal(mach.Plain(policy.Text(no)))
@@ -81,12 +81,12 @@ func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 		return panel.OnlyHere
 	case o.At != 0 && o.At != model.presence.generation:
 		return panel.AnotherCardTapped
-	case o.Do == panel.Extend: // a card would end the session, so anybody present may extend it
+	case o.Do == panel.Extend: // anybody present could end the session with a card, so anybody may extend it
 		p.extend(ctx)
 		return ok(p.cfg.Journal.Len() > n)
 	case o.Do == panel.PowerOff: // opening the relay only makes the machine safer
 		p.engine.apply(ctx, session.PowerOff{By: model.state.Current.Member})
-		return p.engine.writtenSince(n)
+		return p.engine.requireWrittenSince(n)
 	case who == "":
 		return panel.CardFirst
 	}
@@ -125,14 +125,14 @@ func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string
 	}
 	n := p.cfg.Journal.Len()
 	p.engine.apply(ctx, session.RemoveTag{ID: id, By: who})
-	err := p.engine.writtenSince(n)
+	err := p.engine.requireWrittenSince(n)
 	if err == nil && len(p.model.state.Holds.Tags) == 0 {
 		p.cfg.Panel.Flash(panel.Returned(p.model.rules.name(who)), flash/2)
 	}
 	return err
 }
 
-// vouch records which of the policy's skills a learner showed.
+// vouch records the skills that a learner has shown, of those in the policy.
 func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []string) error {
 	mach, known := p.model.rules.machine()
 	isUnknown := func(s string) bool { return !has(mach.Vouch, s) }
@@ -142,10 +142,10 @@ func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []
 	n := p.cfg.Journal.Len()
 	slices.Sort(skills)
 	p.engine.apply(ctx, session.Vouch{By: who, Skills: slices.Compact(skills)})
-	return p.engine.writtenSince(n)
+	return p.engine.requireWrittenSince(n)
 }
 
-// extend asks the policy again, counting the time that the current session has used.
+// extend asks the policy again, counting the time that the current session has used, but not the session itself.
 func (p *PanelActions) extend(ctx context.Context) {
 	person, known := p.model.rules.person(p.model.state.Current.Member)
 	if !known {
@@ -158,7 +158,7 @@ func (p *PanelActions) extend(ctx context.Context) {
 		member.Practice = slices.Clone(member.Practice[1:])
 	}
 	now := p.cfg.Now().In(p.model.rules.roster.Policy.Zone)
-	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(p.model.state.Current.Since))}, member.Practice...)
+	member.Practice = append([]policy.Practice{used.Using(now, now.Sub(p.model.state.Current.Since))}, member.Practice...)
 	var supervisor *policy.Member
 	if s, known := p.model.rules.person(p.model.state.Current.Supervisor); known {
 		supervisor = p.model.practice.with(s.Member)

@@ -8,12 +8,12 @@ import (
 	"portillon/wire"
 )
 
-// maxUnknown bounds the stored unknown cards: an emulator can present ten a second. The oldest is dropped first. 64
-// cards of about 180 bytes each fit into a line of the control socket.
+// maxUnknown is the largest number of stored unknown cards, because an emulator can present ten cards a second. The
+// oldest card is dropped first. 64 cards of about 180 bytes each fit into a line of the control socket.
 const maxUnknown = 64
 
-// unknownCards are the unknown cards that were tapped. They are only in memory: after a restart only their sealed
-// records remain.
+// unknownCards are the unknown cards that were tapped. They are stored only in memory. After a restart only their
+// encrypted numbers remain, in the journal's records.
 type unknownCards struct {
 	shown string // code of the last card; empty: there is no bundle
 	taps  uint64

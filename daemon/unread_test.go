@@ -80,8 +80,8 @@ func TestUnreadableInputDoesNotHideARunningSession(t *testing.T) {
 	})
 }
 
-// "machine tap" accepts a card in the formats of members.yaml, including the part that is printed on it, even if the
-// reader reports whole numbers.
+// The command "machine tap" accepts a card in the formats of members.yaml, including the part of the number that is
+// printed on the card, even if the reader reports whole numbers.
 func TestMachineTapAcceptsTheFormatsOfMembersYaml(t *testing.T) {
 	r := exampleRoster(t)
 	for card, want := range map[string]string{
@@ -111,8 +111,8 @@ func TestMachineTapAcceptsTheFormatsOfMembersYaml(t *testing.T) {
 	}
 }
 
-// A part typed in an order does not make the reader's numbers count as parts.
-func TestPartTypedInAnOrderCountsOnlyForThatTap(t *testing.T) {
+// After an order with a part of a card's number, the numbers from the reader still count as whole numbers.
+func TestPartOfANumberIsAcceptedOnlyFromItsOrder(t *testing.T) {
 	b := newBench(t)
 	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})
 	b.operator.order(t.Context(), control.Request{Do: "tap", Card: "dec:3808980205"}, "")

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// phones submits a form from a phone.
-func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
+// fillByPhone opens a form and submits it from a phone.
+func (b *bench) fillByPhone(a panel.FormRequest, e panel.Entry) (policy.Text, error) {
 	b.t.Helper()
 	a.Here = true
 	f, err := b.actions.open(a)
@@ -24,18 +24,19 @@ func (b *bench) phones(a panel.FormRequest, e panel.Entry) (policy.Text, error) 
 	return b.actions.fillIn(b.t.Context(), f.Token, e)
 }
 
-// hear collects the records from now on.
-func (b *bench) hear() *[]session.Record {
+// collectRecords returns a list to which all later records are added.
+func (b *bench) collectRecords() *[]session.Record {
 	out := &[]session.Record{}
-	b.cfg.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
+	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) { *out = append(*out, r) }}
 	return out
 }
 
 func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
-	records := b.hear()
-	waits, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
+	records := b.collectRecords()
+	waits, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1,
+		Note: "propre"})
 	if err != nil || waits != panel.FormWaits() || len(*records) != 0 {
 		t.Fatalf("%v %v, %d records", waits, err, len(*records))
 	}
@@ -58,7 +59,7 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("another member: %v, offered %s", err, b.offered())
 	}
-	b.tap(ines) // the tap ends her session and also opens the question
+	b.tap(ines) // the tap ends Inès's session and also opens the question
 	if got := b.offered(); got != "confirm "+id+", deny "+id+", ask confirm" {
 		t.Fatalf("offered %s", got)
 	}
@@ -76,16 +77,16 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	}
 }
 
-// The first card after a form was sent in a member's name opens the question about it, and starts no session; the next
-// tap starts a session again.
+// A member's first tap after a form was sent in their name opens the question about the form, and starts no session.
+// The next tap starts a session again.
 func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 	for _, do := range []string{"confirm", "deny", ""} {
 		b := newBench(t)
 		b.tap(zoe)
 		b.tap(lea)
 		b.tap(lea)
-		records := b.hear()
-		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+		records := b.collectRecords()
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
 			t.Fatal(err)
 		}
 		b.now = b.now.Add(5 * time.Minute) // the cooling is over
@@ -111,14 +112,14 @@ func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
 	}
 }
 
-// A danger reported from a phone is recorded at once without a member, does not stop the machine, and is shown until a
-// maintainer has worked there.
+// A danger that is reported from a phone is recorded at once, without naming a member. The machine continues, and the
+// panel shows the danger until a maintainer has worked at the machine.
 func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 	b.tap(lea)
-	records := b.hear()
+	records := b.collectRecords()
 	waits, err := b.actions.fillIn(t.Context(), f.Token, panel.Entry{Item: "dangerous", Note: "fumée", Now: true})
 	if err != nil || waits != panel.ReportWaits(true) || !b.m.relay || len(b.m.state.Holds.Tags) != 0 {
 		t.Fatalf("%v %v, relay %v, %+v", waits, err, b.m.relay, b.m.state.Holds.Tags)
@@ -143,7 +144,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 
 	b = newBench(t)
 	b.tap(zoe)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(formLife)
 	b.m.forms.expire()
 	b.tap(lea)
@@ -160,7 +161,7 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 		t.Error("it is shown after the maintainer has been there")
 	}
 	b.tap(zoe)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"})
 	b.now = b.now.Add(dangerNoted)
 	b.m.forms.expire()
 	b.e.show()
@@ -169,13 +170,13 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	}
 }
 
-// When a learner waits for a mentor, the mentor's card is used for the learner, even if a question waits for the
+// When a learner waits for a mentor, the mentor's tap starts the learner's session, even if a question waits for the
 // mentor.
 func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"})
 	b.now = b.now.Add(5 * time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
 	b.tap(jules)
@@ -185,12 +186,12 @@ func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
 	}
 }
 
-// The photo of a problem belongs to its record, which is written at once.
+// The photo of a reported problem is kept, because the record of the problem was written at once.
 func TestPhotoOfAnUnsignedProblemIsKept(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	photo, dir := pictureIn(t)
-	b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
+	photo, dir := newPicture(t)
+	b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
 	b.m.forms.drop(func(unsignedForm) bool { return true })
 	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.m.forms.droppedAt.IsZero() {
 		t.Errorf("%v, dropped at %v", err, b.m.forms.droppedAt)
@@ -222,11 +223,12 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	} {
 		b := newBench(t)
 		b.tap(ines)
-		photo, dir := pictureIn(t)
-		if _, err := b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo}); err != nil {
+		photo, dir := newPicture(t)
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning",
+			Photo: photo}); err != nil {
 			t.Fatal(err)
 		}
-		records := b.hear()
+		records := b.collectRecords()
 		end(b)
 		if left, _ := os.ReadDir(dir); len(left) != 0 || len(*records) != 0 || len(b.m.forms.waiting) != 0 {
 			t.Errorf("%s: %d photos, %d records, %d forms wait", name, len(left), len(*records), len(b.m.forms.waiting))
@@ -234,8 +236,8 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	}
 	b := newBench(t)
 	b.tap(ines)
-	photo, dir := pictureIn(t)
-	b.phones(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
+	photo, dir := newPicture(t)
+	b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "lens-cleaning", Photo: photo})
 	if err := b.touch(panel.Touch{Do: "confirm", Arg: b.m.forms.waiting[0].id}); err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +246,8 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	}
 }
 
-// pictureIn returns a photo that was just stored, and its folder.
-func pictureIn(t *testing.T) (panel.Picture, string) {
+// newPicture stores a photo, and returns the photo and its folder.
+func newPicture(t *testing.T) (panel.Picture, string) {
 	t.Helper()
 	dir := t.TempDir()
 	data := append([]byte{0xff, 0xd8, 0xff, 0xda, 0, 2}, make([]byte, 200)...)
@@ -256,7 +258,7 @@ func pictureIn(t *testing.T) (panel.Picture, string) {
 	return p, dir
 }
 
-// Forms from phones do not use up the limits of forms and reports that members have at the machine.
+// Forms from phones do not use up the limits of forms and reports that members have at the machine itself.
 func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -264,7 +266,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b.tap(zoe)
 	sent := 0
 	for range 3 * reportsMax {
-		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "noise"}); err == nil {
 			sent++
 		}
 	}
@@ -277,10 +279,10 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	if _, ok := b.m.forms.find(mine.Token); !ok {
 		t.Error("another member's form is gone")
 	}
-	b.tap(jules) // a danger is accepted although no more forms can wait for him, up to his limit of reports
+	b.tap(jules) // a danger is accepted up to Jules' limit of reports, although no more of his forms can wait
 	sent = 0
 	for range 3 * reportsMax {
-		if _, err := b.phones(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
+		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
 			sent++
 		}
 	}
@@ -304,7 +306,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	}
 	n := len(b.m.forms.open)
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.m.forms.open) != n-1 {
-		// Beyond the limit, his own oldest form was dropped, and there is still no room.
+		// Jules' oldest form was dropped at the limit, and yet the new form is refused.
 		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
 	b.m.forms.open = b.m.forms.open[len(b.m.forms.open)-formsMost+1:]

@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// views computes what the panel, the hub and an operator read about the machine. It changes no state.
+// views computes what the panel, the hub and an operator read about the machine. views changes no state.
 type views struct {
 	cfg     *Config
 	model   *model
@@ -28,15 +28,15 @@ func (v *views) reason(t session.Tag) policy.Text {
 	return policy.Text{FR: t.Reason, EN: t.Reason}
 }
 
-// disagree is the reason of the tag for a contactor that did not follow the order.
+// disagree is the reason in the tag of a machine whose contactor did not follow the order.
 var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
 
-// withoutList returns the view that explains why the machine has no members' list.
-func (v *views) withoutList() panel.View {
+// noRosterView returns the view that explains why the machine has no members' list.
+func (v *views) noRosterView() panel.View {
 	switch {
-	case v.model.links.damagedBundle() != "":
+	case v.model.links.bundleDamage() != "":
 		return panel.DamagedList()
-	case v.model.links.verifiesBundle():
+	case v.model.links.isVerifyingBundle():
 		return panel.VerifyingList()
 	}
 	return panel.NoPolicy()

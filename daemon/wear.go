@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// This file computes the maintenance that is due, and the running hours.
+// This file computes when maintenance is due, and the running hours.
 
 // wearNow returns the machine's present wear.
 func (m *model) wearNow() policy.Wear {
@@ -19,7 +19,8 @@ func (m *model) wearNow() policy.Wear {
 	return w
 }
 
-// ran returns the machine's running time: of the busy input if there is one, otherwise of the relay.
+// ran returns the machine's running time: the time for which its busy input was on, or, without such an input, the time
+// for which the relay was closed.
 func (m *model) ran() time.Duration {
 	if m.cfg.HasBusy {
 		return m.state.Runtime.Ran.Busy
@@ -27,8 +28,8 @@ func (m *model) ran() time.Duration {
 	return m.state.Runtime.Ran.Relay
 }
 
-// due returns the maintenance of the machine, due or not.
-func (m *model) due() []policy.Work {
+// plannedWork returns all planned maintenance of the machine, whether due now or later.
+func (m *model) plannedWork() []policy.Work {
 	mach, known := m.rules.machine()
 	if !known {
 		return nil
@@ -36,8 +37,8 @@ func (m *model) due() []policy.Work {
 	return mach.Due(m.wearNow())
 }
 
-// doneNow returns the present moment as the time of a maintenance; without a trusted clock, the time is set later
-// (begin).
+// doneNow returns the present moment as the time of a maintenance. Without a trusted clock, the function upkeep.begin
+// sets that time later.
 func (m *model) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
 	if m.cfg.Trusted() {
@@ -57,7 +58,7 @@ func (m *model) facts(r session.Record) factSet {
 		facts.put(FactTags, m.state.Holds.Tags)
 		if r.Kind == wire.Untagged {
 			facts.set(FactRemoved+b.Tag, []byte("1"))
-			if m.alone(b.Tag) {
+			if m.isTagWithoutHub(b.Tag) {
 				facts.set(FactAwaits, nil)
 			}
 		}
@@ -70,7 +71,8 @@ func (m *model) facts(r session.Record) factSet {
 	return facts
 }
 
-// remaining returns the minutes until the end of the current session, rounded up; 0: no session, or no end.
+// remaining returns the minutes until the end of the current session, rounded up; 0: no session is running, or the
+// session has no time limit.
 func (m *model) remaining() int {
 	if !m.state.Running() || m.state.Current.Until.IsZero() {
 		return 0
@@ -78,7 +80,7 @@ func (m *model) remaining() int {
 	return max(1, int((m.state.Current.Until.Sub(m.cfg.Now())+time.Minute-1)/time.Minute))
 }
 
-// hours returns the machine's running hours, rounded to tenths.
+// hours returns the machine's running time in hours, rounded to tenths.
 func (m *model) hours() float64 {
 	return float64(m.ran()/(6*time.Minute)) / 10
 }

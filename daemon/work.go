@@ -9,20 +9,20 @@ import (
 
 func (m *model) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.cfg.Now()) }
 
-// maintains reports whether the member works here as a maintainer, or did so a moment ago.
-func (m *model) maintains(who policy.MemberID) bool {
+// isMaintaining reports whether the member works at this machine as a maintainer, or ended such work a moment ago.
+func (m *model) isMaintaining(who policy.MemberID) bool {
 	w := m.work(who)
 	return w.Session != "" && w.Endorser == who
 }
 
-// roleOf returns the role in which a member acts: that of their session, otherwise Learner.
+// roleOf returns the role in which a member acts: the role of their session, or Learner without a session.
 func (m *model) roleOf(who policy.MemberID) policy.Role {
 	switch {
 	case who == m.state.Current.Member && m.state.Current.Role != policy.NoRole:
 		return m.state.Current.Role
 	case who == m.state.Current.Supervisor:
 		return policy.Mentor
-	case m.maintains(who):
+	case m.isMaintaining(who):
 		return policy.Maintainer
 	}
 	return policy.Learner
@@ -36,9 +36,10 @@ func minutesOf(w session.Work, now time.Time) int {
 	return max(1, int(w.Ended.Sub(w.Since).Round(time.Minute)/time.Minute))
 }
 
-// longest returns the duration of the form's session in minutes, rounded up: no work in it can have taken longer.
-func (m *model) longest(f form) int {
-	until := f.started // the session may have been running or over at that time
+// maxMinutes returns the duration of the form's session in minutes, rounded up. Work in that session cannot have taken
+// longer.
+func (m *model) maxMinutes(f form) int {
+	until := f.started // when the form was opened, the session was running or had ended
 	switch f.session {
 	case m.state.Current.Session:
 		until = m.cfg.Now()
@@ -48,14 +49,14 @@ func (m *model) longest(f form) int {
 	return max(1, int((until.Sub(f.since)+time.Minute-1)/time.Minute))
 }
 
-// isStillTheirs reports whether no other card was presented since a form was opened, or its opener's own card was
+// isOpenerPresent reports whether no other card was presented since a form was opened, or its opener's own card was
 // presented again within the last minute.
-func (m *model) isStillTheirs(f form) bool {
+func (m *model) isOpenerPresent(f form) bool {
 	return m.presence.generation == f.At || m.currentMember() == f.opener
 }
 
-// attestID returns a new id for an intervention of this kind if the policy requires its endorser's confirmation;
-// otherwise it returns "".
+// attestID returns a new id for an intervention of this kind if the policy requires the endorser's confirmation, and ""
+// otherwise.
 func (m *model) attestID(kind string) string {
 	if m.rules.roster == nil || !m.rules.roster.Policy.AsksToAttest(m.cfg.Machine, kind) {
 		return ""

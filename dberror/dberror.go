@@ -1,8 +1,8 @@
-// Package dberror adds to an error of SQLite the file, a description and a remedy. SQLite's own message ("database disk
-// image is malformed (11)") contains neither file nor remedy.
+// Package dberror adds the file, a description and a remedy to an error of SQLite. SQLite's own message, such as
+// "database disk image is malformed (11)", contains neither file nor remedy.
 //
-// It knows the result codes of SQLite (sqlite.org/rescode.html), and nothing about a database's content. Wrap returns
-// all other errors unchanged.
+// The package depends only on the result codes of SQLite (sqlite.org/rescode.html), not on a database's content. Wrap
+// returns all other errors unchanged.
 package dberror
 
 import (
@@ -14,15 +14,15 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// Kind classifies an error by what a person must do. The zero Kind is an error of another package, or another error of
-// SQLite.
+// Kind classifies an error by the remedy that a person must apply. The zero Kind means an error of another package, or
+// another error of SQLite.
 type Kind uint8
 
 const (
 	Other    Kind = iota
 	Damaged       // SQLITE_CORRUPT, SQLITE_NOTADB: the file is damaged
-	Full          // SQLITE_FULL
-	ReadOnly      // SQLITE_READONLY, SQLITE_PERM
+	Full          // SQLITE_FULL: the disk is full
+	ReadOnly      // SQLITE_READONLY, SQLITE_PERM: the file is not writable
 	IO            // SQLITE_IOERR: the disk reported an error
 	Busy          // SQLITE_BUSY, SQLITE_LOCKED: another program uses the file
 	Closed        // SQLITE_CANTOPEN: the file cannot be opened
@@ -56,7 +56,7 @@ func kindOfCode(code int) Kind {
 	return Other
 }
 
-// Error is an error of SQLite with its file and remedy.
+// Error is an error of SQLite together with the database file and a remedy.
 type Error struct {
 	Path string
 	Kind Kind
@@ -64,7 +64,7 @@ type Error struct {
 	Err  error
 }
 
-// Error returns the file, what is wrong with it, and the remedy.
+// Error returns a text with the file, the problem and the remedy.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s (%v); %s", e.Path, e.Kind, e.Err, e.Cure)
 }
@@ -91,8 +91,8 @@ func (k Kind) String() string {
 	return "database cannot be used"
 }
 
-// Wrap adds file and remedy to an error of SQLite. ifDamaged is the remedy for a damaged file; the other remedies are
-// the same for every database. An error that is already wrapped, or is not SQLite's, is returned unchanged.
+// Wrap adds file and remedy to an error of SQLite. ifDamaged is the remedy for a damaged file; all other remedies are
+// the same for every database. Wrap returns an error unchanged if it is already wrapped or is not an error of SQLite.
 func Wrap(path, ifDamaged string, err error) error {
 	var done *Error
 	kind := KindOf(err)

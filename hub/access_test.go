@@ -61,10 +61,10 @@ func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	}
 	c := dial(t, o.Broker(), as("laser", "secret-laser"))
 	c.subscribe(c.topics.Ack("laser"))
-	c.acked(o, laser, 0)
-	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // in the name of another machine
+	c.awaitAck(o, laser, 0)
+	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // the laser's account sends a record of another machine
 	c.publish(c.topics.Records("laser"), laser.Data(1, 3))
-	c.acked(o, laser, 3)
+	c.awaitAck(o, laser, 3)
 	if h, err := o.Ledger().Head("vinyl"); err != nil || h.Seq != 0 {
 		t.Errorf("the laser spoke for the vinyl cutter: %d, %v", h.Seq, err)
 	}
@@ -87,7 +87,7 @@ func TestHubWithACertificateEncryptsMQTT(t *testing.T) {
 	dir := t.TempDir()
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(2)
-	roots := certificate(t, dir)
+	roots := writeCertificate(t, dir)
 	o := run(t, configure(t, []*ledgertest.Machine{m}, withPasswords(t), func(c *hub.Config) {
 		c.MQTT.Cert, c.MQTT.CertKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	}))
@@ -98,13 +98,13 @@ func TestHubWithACertificateEncryptsMQTT(t *testing.T) {
 		func(o *mqtt.ClientOptions) { o.SetTLSConfig(&tls.Config{RootCAs: roots, ServerName: "hub.lan"}) },
 	)
 	c.subscribe(c.topics.Ack("laser"))
-	c.acked(o, m, 0)
+	c.awaitAck(o, m, 0)
 	c.publish(c.topics.Records("laser"), m.Data(1, 2))
-	c.acked(o, m, 2)
+	c.awaitAck(o, m, 2)
 }
 
-// certificate writes a self-signed certificate for hub.lan, and returns a pool that trusts it.
-func certificate(t *testing.T, dir string) *x509.CertPool {
+// writeCertificate writes a self-signed certificate for hub.lan, and returns a pool that trusts it.
+func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

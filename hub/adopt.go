@@ -20,15 +20,15 @@ import (
 // Adopted is the result of Adopt.
 type Adopted struct {
 	Policy   int64  // the number of the policy in force
-	Version  uint64 // version of the first bundle that the hub built itself; higher than that of the bundle before
+	Version  uint64 // version of the first bundle that the hub built; higher than the previous bundle's version
 	Members  int
 	Badges   int
 	Machines []policy.MachineID
-	Left     []string // what could not be adopted: each entry has a name and the reason
+	Left     []string // items that could not be adopted, each with its name and the reason
 }
 
-// Adopt imports a site of files into the database of a hub that manages the site itself, and builds the hub's first
-// bundle. The hub's folder must hold the bundle in force, and c must be the hub's new hub.yaml. No other process may
+// Adopt imports a site from its YAML files into the database of a hub that manages the site, and builds the hub's first
+// bundle. The hub's folder must contain the bundle in force, and c must be the hub's new hub.yaml. No other process may
 // have the hub open.
 func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted, err error) {
 	h := newHub(c, o)
@@ -38,7 +38,9 @@ func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted,
 		return out, err
 	}
 	a := adopter{h: h, site: s, by: actor.Local("adopt"), out: &out}
-	for _, step := range []func(context.Context) error{a.policy, a.floor, a.members, a.files, a.machines, a.bundle} {
+	for _, step := range []func(context.Context) error{
+		a.importPolicy, a.raiseNextVersion, a.importMembers, a.importFiles, a.registerMachines, a.buildBundle,
+	} {
 		if err := step(ctx); err != nil {
 			return out, err
 		}
@@ -46,15 +48,15 @@ func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted,
 	return out, nil
 }
 
-// opening opens the parts of a hub, one after the other.
+// opening opens the parts of a hub one after the other.
 type opening struct {
 	hub *Hub
 }
 
-// openToAdopt opens the parts that manage a site, but no listener.
+// openToAdopt opens the parts of the hub that manage a site, but opens no listener.
 func (op *opening) openToAdopt() (err error) {
 	if !op.hub.core.c.Managed() {
-		return errors.New("hub.yaml has no web:, and only such a hub keeps the site itself")
+		return errors.New("hub.yaml has no web section, which a hub needs to manage the site in its database")
 	}
 	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
@@ -84,14 +86,14 @@ type adopter struct {
 	out  *Adopted
 }
 
-// left adds a sentence about something that could not be adopted.
-func (a *adopter) left(format string, args ...any) {
+// reportLeft adds a message about an item that could not be adopted.
+func (a *adopter) reportLeft(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }
 
-// policy publishes policy.yaml as the first version. If the site has a separate policy key, the policy that this key
-// signed for the bundle in force stays in force under its number, because this computer cannot sign a policy.
-func (a *adopter) policy(ctx context.Context) error {
+// importPolicy publishes policy.yaml as the first version of the policy. If the site has a separate policy key, this
+// computer cannot sign a policy. Then the signed policy in the bundle in force stays in force, with the same number.
+func (a *adopter) importPolicy(ctx context.Context) error {
 	p := a.h.services.publish
 	if a.h.core.c.Bundle.Policy == nil {
 		v, err := p.Policies.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
@@ -110,7 +112,7 @@ func (a *adopter) policy(ctx context.Context) error {
 		return err
 	}
 	if a.out.Policy = v.Number; !bytes.Equal(text, a.site.Text()) {
-		a.left("policy.yaml: it is another one than the policy number %d, which the policy key signed last "+
+		a.reportLeft("policy.yaml differs from policy number %d, which the policy key signed last "+
 			"and which stays in force: sign the change (portillon policy sign) and publish it", v.Number)
 	}
 	return nil
@@ -122,7 +124,7 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	m, err := store.Current()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil,
-			errors.New("policy-key: no bundle in force holds a signed policy, and the policy key is not on this computer")
+			errors.New("policy-key: the policy key is not on this computer, and no bundle in force contains a signed policy")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -144,8 +146,8 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	return out.Bytes(), f.Chunks[wire.PolicyChunk], err
 }
 
-// floor makes the version of the next bundle higher than the version of the bundle in force.
-func (a *adopter) floor(ctx context.Context) error {
+// raiseNextVersion makes sure that the next bundle gets a higher version than the bundle in force.
+func (a *adopter) raiseNextVersion(ctx context.Context) error {
 	signed, err := a.h.bundles.store.Signed()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -156,15 +158,15 @@ func (a *adopter) floor(ctx context.Context) error {
 	return a.h.services.publish.Bundles.Adopt(ctx, signed)
 }
 
-// members imports members.yaml.
-func (a *adopter) members(ctx context.Context) error {
+// importMembers imports members.yaml.
+func (a *adopter) importMembers(ctx context.Context) error {
 	all, renamed := a.site.Members, directory.FileNames(a.site.Badges)
 	for i := range all {
 		for k, name := range all[i].Badges {
 			if to, ok := renamed[name]; ok {
 				all[i].Badges[k] = to
 			} else {
-				a.left("members.yaml: %s: badges: there is no file %s", all[i].ID, name)
+				a.reportLeft("members.yaml: %s: badges: there is no file %s", all[i].ID, name)
 			}
 		}
 	}
@@ -181,10 +183,10 @@ func (a *adopter) members(ctx context.Context) error {
 	return nil
 }
 
-// files imports the status lists and the badges, with the issuers' documents that they need.
-func (a *adopter) files(ctx context.Context) error {
+// importFiles imports the status lists and the badges, with the issuers' documents that they need.
+func (a *adopter) importFiles(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
-		a.left("%s", skipped)
+		a.reportLeft("%s", skipped)
 	}
 	status, err := a.h.services.directory.Badges.AddFiles(ctx, a.by, a.site.Status)
 	if err != nil {
@@ -195,11 +197,11 @@ func (a *adopter) files(ctx context.Context) error {
 		return fmt.Errorf("badges: %w", err)
 	}
 	for _, b := range status {
-		a.left("%s: this is no status list that can be believed", b.From)
+		a.reportLeft("%s: no trusted issuer signed this status list", b.From)
 	}
 	for _, b := range badges {
 		if b.Refused != "" {
-			a.left("%s: %s", b.From, b.Refused)
+			a.reportLeft("%s: %s", b.From, b.Refused)
 		} else {
 			a.out.Badges++
 		}
@@ -207,8 +209,8 @@ func (a *adopter) files(ctx context.Context) error {
 	return nil
 }
 
-// machines registers the machines of hub.yaml as enrolled, with their keys and accounts.
-func (a *adopter) machines(ctx context.Context) error {
+// registerMachines registers the machines of hub.yaml as enrolled, with their keys and accounts.
+func (a *adopter) registerMachines(ctx context.Context) error {
 	var all []enrol.Enrolled
 	for _, m := range a.h.core.c.Machines {
 		e := enrol.Enrolled{ID: m.ID, Public: m.Public}
@@ -224,8 +226,8 @@ func (a *adopter) machines(ctx context.Context) error {
 	return enrol.Adopt(ctx, a.h.core.db.Site(a.h.core.c.Site), a.h.core.now(), all)
 }
 
-// bundle builds the first bundle on top of the bundle in force, which the machines use.
-func (a *adopter) bundle(ctx context.Context) error {
+// buildBundle builds the hub's first bundle, as a successor of the bundle that the machines use.
+func (a *adopter) buildBundle(ctx context.Context) error {
 	if err := a.h.services.publish.Builder.Once(ctx); err != nil {
 		return err
 	}

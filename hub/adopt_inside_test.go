@@ -32,7 +32,7 @@ func exampleSite(t *testing.T, changes ...func(*site.Site)) *site.Site {
 	return s
 }
 
-// withBundle brings a bundle of the site into force in the folder of the hub that adopts the site.
+// withBundle installs a bundle of the site in the folder of the hub that adopts the site.
 func withBundle(t *testing.T, c Config, s *site.Site, o site.Order) {
 	t.Helper()
 	var err error
@@ -107,7 +107,7 @@ func TestAdoptionImportsPolicyMembersBadgesAndMachines(t *testing.T) {
 	checkCredentials(t, h)
 }
 
-// checkCredentials reads each credential of the first non-empty bucket by its hash.
+// checkCredentials fetches each credential of the first non-empty bucket by the credential's hash.
 func checkCredentials(t *testing.T, h *Hub) {
 	t.Helper()
 	for i := range wire.Buckets {
@@ -156,7 +156,7 @@ func TestAdoptionStopsIfSomethingCannotBeRead(t *testing.T) {
 		site   func(*site.Site)
 		want   string
 	}{
-		"a hub beside a site of files": {config: func(c *Config) { c.Web.Listen = "" }, want: "hub.yaml has no web:"},
+		"a hub beside a site of files": {config: func(c *Config) { c.Web.Listen = "" }, want: "hub.yaml has no web section"},
 		"no hub key":                   {config: func(c *Config) { c.Key += ".gone" }, want: "no such file"},
 		"no card key":                  {config: func(c *Config) { c.Join.CardKey += ".gone" }, want: "no such file"},
 		"no password": {config: func(c *Config) {
@@ -169,7 +169,7 @@ func TestAdoptionStopsIfSomethingCannotBeRead(t *testing.T) {
 		"no bundle with the signed policy": {config: func(c *Config) {
 			_, pinned := withPolicyKey(t)
 			pinned(c)
-		}, want: "no bundle in force holds a signed policy"},
+		}, want: "no bundle in force contains a signed policy"},
 	} {
 		c, s := newConfiguration(t), exampleSite(t)
 		if x.config != nil {
@@ -197,7 +197,7 @@ func TestAdoptionKeepsThePolicyThatThePolicyKeySigned(t *testing.T) {
 		site *site.Site
 		left string
 	}{
-		"the same policy": {s, ""}, "another one in the folder": {changed, "it is another one than the policy number 12"},
+		"the same policy": {s, ""}, "another one in the folder": {changed, "policy.yaml differs from policy number 12"},
 	} {
 		c := newConfiguration(t, pinned)
 		withBundle(t, c, s, site.Order{Version: 3, Policy: site.PolicyOrder{Number: 12, Signer: signer}})

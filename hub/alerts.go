@@ -18,10 +18,10 @@ type CardAlert struct {
 	At     time.Time       `json:"at"`
 	Member policy.MemberID `json:"member"` // owner of the card; the person who tapped it is unknown
 	State  string          `json:"state"`
-	Since  string          `json:"since,omitempty"` // the time from which the site has listed the card
+	Since  string          `json:"since,omitempty"` // time since when the site lists the card as lost or blocked
 }
 
-// In returns the alert as a line for the administrator, in language l.
+// In returns the alert as one line of text in language l, for the administrator.
 func (a CardAlert) In(l policy.Language) string {
 	state := policy.Text{FR: "carte refusée", EN: "refused card"}
 	switch a.State {
@@ -35,17 +35,18 @@ func (a CardAlert) In(l policy.Language) string {
 }
 
 const (
-	alertsMost = 8                   // alerts that are kept in memory for each machine; the newest ones
-	alertsLast = 30 * 24 * time.Hour // how long an alert is kept
+	alertsMost = 8                   // number of newest alerts that the hub keeps in memory for each machine
+	alertsLast = 30 * 24 * time.Hour // how long the hub keeps an alert
 )
 
-// takeAlerts reads the card alerts of a machine after a record, keeps the newest, and returns the new ones.
+// takeAlerts reads a machine's card alerts from the records that follow record number after. takeAlerts stores the
+// newest alerts, and returns the new alerts.
 func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
 	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
-			b.State = "" // keep the alert even if a later version writes an unknown body
+			b.State = "" // an alert with an empty State remains, even if a later version writes an unknown body
 		}
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil
@@ -59,11 +60,11 @@ func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAler
 	return fresh, err
 }
 
-// warnOfAlerts logs the card alerts among new records of a machine, which begin after the record after.
+// warnOfAlerts logs the card alerts in a machine's new records. The new records follow record number after.
 func (fl *fleet) warnOfAlerts(id policy.MachineID, after uint64) {
 	fresh, err := fl.takeAlerts(id, after)
 	if err != nil {
-		fl.core.log.Error("card alerts cannot be read", "machine", id, "err", err)
+		fl.core.log.Error("reading the card alerts of a machine failed", "machine", id, "err", err)
 	}
 	for _, a := range fresh {
 		fl.core.log.Warn("refused card tapped", "machine", id, "state", a.State, "member", a.Member, "at", a.At)

@@ -16,19 +16,19 @@ import (
 	"portillon/wire"
 )
 
-// logged is a log that a test can read while the hub writes to it.
-type logged struct {
+// lockedLog is a log that a test can read while the hub writes to the log.
+type lockedLog struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *logged) Write(p []byte) (int, error) {
+func (l *lockedLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *logged) String() string {
+func (l *lockedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
@@ -45,8 +45,8 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 	c := configure(t, []*ledgertest.Machine{m})
 	now := ledgertest.Start().Add(time.Hour)
 	alerts := func(h *hub.Hub) []hub.CardAlert { return h.Machines()[0].Alerts }
-	serve := func(do func(o *office)) string {
-		var log logged
+	serve := func(do func(o *runningHub)) string {
+		var log lockedLog
 		h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- h.Run(ctx) }()
-		o := &office{Hub: h, t: t, config: c}
+		o := &runningHub{Hub: h, t: t, config: c}
 		if o.key, err = c.Verifier(); err != nil {
 			t.Fatal(err)
 		}
@@ -66,13 +66,13 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 		}
 		return log.String()
 	}
-	log := serve(func(o *office) {
+	log := serve(func(o *runningHub) {
 		x := dial(t, o.Broker())
 		x.subscribe(x.topics.Ack("laser"))
-		x.acked(o, m, 0)
+		x.awaitAck(o, m, 0)
 		x.publish(x.topics.Records("laser"), m.Data(1, 3))
-		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the same records again
-		x.acked(o, m, 3)
+		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the machine publishes the same records again
+		x.awaitAck(o, m, 3)
 		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" ||
 			got[0].Since != "2026-11-01" ||
 			got[0].Seq != 2 {
@@ -83,7 +83,7 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 		!strings.Contains(log, "machine=laser state=lost member=m-1") {
 		t.Error(log)
 	}
-	log = serve(func(o *office) {
+	log = serve(func(o *runningHub) {
 		if got := alerts(o.Hub); len(got) != 2 {
 			t.Errorf("after a restart: %+v", got)
 		}
@@ -92,14 +92,14 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 		t.Errorf("warned again: %s", log)
 	}
 	now = now.AddDate(0, 0, 31)
-	serve(func(o *office) {
+	serve(func(o *runningHub) {
 		if got := alerts(o.Hub); len(got) != 0 {
 			t.Errorf("a month later: %+v", got)
 		}
 	})
 }
 
-func TestCardAlertsAreTheNewestOfAMachine(t *testing.T) {
+func TestHubStoresOnlyTheNewestCardAlertsOfAMachine(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	for range 20 {
 		m.Append(wire.CardAlert, "", "m-1", wire.CardAlertBody{State: "blocked"})

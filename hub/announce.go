@@ -13,8 +13,8 @@ import (
 const machineService = "_portillon._tcp"
 
 // announce announces the address of the machines' listener on an interface by multicast DNS (RFC 6762), until stop is
-// called. Machines use the announcement if the hub has moved. They trust only the hub's certificate, so a forged
-// announcement does no harm.
+// called. Machines use the announcement if the hub's address has changed. Machines trust only the hub's certificate, so
+// a forged announcement does no harm.
 func (en *enrolments) announce(iface *net.Interface) (stop func() error, err error) {
 	host, port, err := net.SplitHostPort(en.addr())
 	if err != nil {
@@ -24,8 +24,8 @@ func (en *enrolments) announce(iface *net.Interface) (stop func() error, err err
 	if err != nil {
 		return nil, err
 	}
-	zone := zone{func() (mdns.Zone, error) {
-		ips, err := addresses(host, iface)
+	zone := currentZone{func() (mdns.Zone, error) {
+		ips, err := reachableAddresses(host, iface)
 		if err != nil {
 			return nil, err
 		}
@@ -44,11 +44,11 @@ func (en *enrolments) announce(iface *net.Interface) (stop func() error, err err
 	return s.Shutdown, nil
 }
 
-// zone answers with the computer's current addresses, which may change while the hub runs.
-type zone struct{ now func() (mdns.Zone, error) }
+// currentZone answers DNS questions with the computer's current addresses. The addresses may change while the hub runs.
+type currentZone struct{ now func() (mdns.Zone, error) }
 
 // Records implements mdns.Zone.
-func (z zone) Records(q dns.Question) []dns.RR {
+func (z currentZone) Records(q dns.Question) []dns.RR {
 	s, err := z.now()
 	if err != nil { // the computer has no address at the moment
 		return nil
@@ -59,9 +59,9 @@ func (z zone) Records(q dns.Question) []dns.RR {
 // maxAnnounced is the largest number of addresses in an announcement.
 const maxAnnounced = 8
 
-// addresses returns the addresses at which a listener can be reached from the network: the address to which the
-// listener is bound, or all addresses of the interface or computer.
-func addresses(host string, iface *net.Interface) (out []net.IP, err error) {
+// reachableAddresses returns the addresses at which a listener can be reached from the network: the address to which
+// the listener is bound, or all addresses of the interface or computer.
+func reachableAddresses(host string, iface *net.Interface) (out []net.IP, err error) {
 	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
 		return []net.IP{ip}, nil
 	}

@@ -14,7 +14,7 @@ const announceEvery = time.Minute
 // separate responder, because a computer without a default route can join a multicast group only on a named interface
 // (ip(7), IP_ADD_MEMBERSHIP).
 func (en *enrolments) announceAll(ctx context.Context) {
-	stops := map[int]func() error{} // by the interface's index
+	stops := map[int]func() error{} // stop functions by the index of their interface
 	defer func() {
 		for _, stop := range stops {
 			_ = stop() // sockets close without stop when the program ends
@@ -36,7 +36,8 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	}
 }
 
-// announceNew announces the hub on each interface that is missing in stops, and adds its stop function there.
+// announceNew announces the hub on each interface that is missing in stops, and adds the interface's stop function to
+// stops.
 func (en *enrolments) announceNew(stops map[int]func() error) error {
 	all, err := net.Interfaces()
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// unannounced returns a hub without a listener for machines: each attempt to announce it fails before a socket is
+// newUnannounced returns a hub without a listener for machines: each attempt to announce it fails before a socket is
 // opened.
-func unannounced(text *bytes.Buffer) *enrolments {
+func newUnannounced(text *bytes.Buffer) *enrolments {
 	return newParts(&core{log: slog.New(slog.NewTextHandler(text, nil)), now: time.Now}).enrolments
 }
 
@@ -22,7 +22,7 @@ func TestFailedAnnouncementIsLoggedOnce(t *testing.T) {
 		var text bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), 5*announceEvery)
 		defer cancel()
-		unannounced(&text).announceAll(ctx)
+		newUnannounced(&text).announceAll(ctx)
 		if n := strings.Count(text.String(), "hub not announced on the network"); n != 1 {
 			t.Errorf("%d lines in five minutes:\n%s", n, text.String())
 		}
@@ -34,8 +34,8 @@ func TestEachNetworkIsAnnouncedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	en := unannounced(&bytes.Buffer{})
-	networks := 0 // networks that get announcements, without loopback
+	en := newUnannounced(&bytes.Buffer{})
+	networks := 0 // number of networks on which the hub announces itself, without loopback
 	for _, i := range all {
 		if i.Flags&net.FlagUp != 0 && i.Flags&net.FlagMulticast != 0 && i.Flags&net.FlagLoopback == 0 {
 			networks++

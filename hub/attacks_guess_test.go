@@ -18,8 +18,8 @@ func mustRead(body []byte, into any) {
 	}
 }
 
-// try sends a request like ask, but returns the error if the hub closes the connection.
-func (r *rig) try(who *reader, q request) (response, error) {
+// tryRequest sends a request like rig.ask, but returns an error if the hub closes the connection.
+func (r *rig) tryRequest(who *reader, q request) (response, error) {
 	q2, err := http.NewRequestWithContext(r.t.Context(), q.method, r.base+q.path, bytes.NewReader(q.body))
 	if err != nil {
 		return response{}, err
@@ -34,14 +34,14 @@ func (r *rig) try(who *reader, q request) (response, error) {
 	return response{status: res.StatusCode, header: res.Header}, nil
 }
 
-// The answer does not reveal whether an account exists: text, headers and status are the same. The amount of work is
-// checked in hub/account.
+// The answer to a sign-in does not reveal whether an account exists: text, headers and status are the same. The amount
+// of work is checked in hub/account.
 func unknownName(t *testing.T, r *rig) {
 	nonce := regexp.MustCompile(`[0-9A-Z]{12,}|value="[^"]*"`)
 	var first string
 	for _, name := range []string{spareName, "nobody@example.org", "blocked@example.org", "member@example.org"} {
 		r.forgetAttempts()
-		got := r.form(nil, "/sign-in", nil, "name", name, "password", "a-wrong-password")
+		got := r.post(nil, "/sign-in", nil, "name", name, "password", "a-wrong-password")
 		got.header.Del("Request-Id")
 		got.header.Del("Date")
 		got.header.Del("Content-Length")
@@ -55,11 +55,12 @@ func unknownName(t *testing.T, r *rig) {
 	}
 }
 
-// tries sends a form until it is throttled, and returns the number of answers before that.
-func (r *rig) tries(t *testing.T, path string, most int, pairs func(int) []string) int {
+// triesUntilThrottled sends a form until the hub throttles it, and returns the number of answers before the first
+// throttled one.
+func (r *rig) triesUntilThrottled(t *testing.T, path string, most int, pairs func(int) []string) int {
 	t.Helper()
 	for i := range most {
-		got := r.form(nil, path, nil, pairs(i)...)
+		got := r.post(nil, path, nil, pairs(i)...)
 		if got.status == 429 {
 			if got.header.Get("Retry-After") == "" {
 				t.Errorf("%s: 429 without Retry-After", path)
@@ -74,7 +75,7 @@ func (r *rig) tries(t *testing.T, path string, most int, pairs func(int) []strin
 }
 
 func guessedPassword(t *testing.T, r *rig) {
-	n := r.tries(t, "/sign-in", 30, func(i int) []string {
+	n := r.triesUntilThrottled(t, "/sign-in", 30, func(i int) []string {
 		return []string{"name", "victim@example.org", "password", fmt.Sprintf("a-wrong-password-%d", i)}
 	})
 	if n != 10 {
@@ -82,17 +83,17 @@ func guessedPassword(t *testing.T, r *rig) {
 	}
 }
 
-// Codes have at least 60 bits; a visitor may try ten codes, whatever they are for.
+// Codes have at least 60 bits. A visitor may try ten codes in total, of all kinds.
 func guessedCode(t *testing.T, r *rig) {
 	for _, path := range []string{"/code", "/code/password"} {
 		r.forgetAttempts()
-		n := r.tries(t, path, 30, func(i int) []string {
+		n := r.triesUntilThrottled(t, path, 30, func(i int) []string {
 			return []string{"code", fmt.Sprintf("AAAAA-AAAAA-AAA%02d", i), "name", "eve", "password", "another random text"}
 		})
 		if n != 10 {
 			t.Errorf("%s: %d codes were tried, want 10", path, n)
 		}
-		got := r.form(nil, "/code/owner", nil, "code", "AAAAA-AAAAA-AAAAA", "name", "eve", "password", "another random text")
+		got := r.post(nil, "/code/owner", nil, "code", "AAAAA-AAAAA-AAAAA", "name", "eve", "password", "another random text")
 		if got.status != 429 {
 			t.Errorf("after %s a code for the first owner may be tried: %d", path, got.status)
 		}
@@ -130,8 +131,8 @@ func guessedToken(t *testing.T, r *rig) {
 	}
 }
 
-// The hub refuses ids of another site of the same database in request bodies. Ids in paths are in the authorisation
-// tables.
+// The hub refuses ids of another site of the same database in request bodies. The authorisation tables cover ids in
+// paths.
 func otherSite(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	post := func(path string, body any) request {

@@ -17,7 +17,7 @@ import (
 	"portillon/hub/directory"
 )
 
-// mailSink is a mail server that stores the mails which it receives.
+// mailSink is a mail server that stores all mails that it receives.
 type mailSink struct {
 	net.Listener
 	in chan string
@@ -37,15 +37,15 @@ func newMailSink(t *testing.T) *mailSink {
 			if err != nil {
 				return
 			}
-			s.wg.Go(func() { s.talk(c) })
+			s.wg.Go(func() { s.serveSMTP(c) })
 		}
 	})
 	t.Cleanup(func() { l.Close(); s.wg.Wait() })
 	return s
 }
 
-// use configures a hub to send its mails to this server.
-func (s *mailSink) use(t *testing.T) func(*hub.Config) {
+// configureHub returns a change of hub.yaml that makes the hub send mails to this server.
+func (s *mailSink) configureHub(t *testing.T) func(*hub.Config) {
 	return func(c *hub.Config) {
 		_, port, _ := net.SplitHostPort(s.Addr().String())
 		c.Mail = filepath.Join(t.TempDir(), "mail.yaml")
@@ -54,8 +54,8 @@ func (s *mailSink) use(t *testing.T) func(*hub.Config) {
 	}
 }
 
-// talk runs the server's side of an SMTP connection (RFC 5321).
-func (s *mailSink) talk(c net.Conn) {
+// serveSMTP runs the server's side of an SMTP connection (RFC 5321).
+func (s *mailSink) serveSMTP(c net.Conn) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	answer := "220 sink ESMTP"
@@ -89,8 +89,8 @@ func (s *mailSink) talk(c net.Conn) {
 	}
 }
 
-// next returns the next mail: its raw headers and its text.
-func (s *mailSink) next(t *testing.T) string {
+// nextMail returns the raw headers and the text of the next mail.
+func (s *mailSink) nextMail(t *testing.T) string {
 	t.Helper()
 	var mail string
 	eventually(t, func() bool {
@@ -114,24 +114,24 @@ func (s *mailSink) next(t *testing.T) string {
 
 var linkCode = regexp.MustCompile(`/sign-in/link\?code=(\w+)`)
 
-// link requests a sign-in link as the browser of a visitor, and returns the browser and the link's code.
-func (r *rig) link(t *testing.T, address string) (*reader, string) {
+// requestLink requests a sign-in link as the browser of a visitor, and returns the browser and the link's code.
+func (r *rig) requestLink(t *testing.T, address string) (*reader, string) {
 	t.Helper()
-	r.settle(t)
-	got := r.form(nil, "/sign-in/mail", nil, "email", address)
+	r.dropMails(t)
+	got := r.post(nil, "/sign-in/mail", nil, "email", address)
 	if got.status != 303 {
 		t.Fatalf("asking for a link: %d", got.status)
 	}
 	c := cookieOf(got)
-	m := linkCode.FindStringSubmatch(r.mails.next(t))
+	m := linkCode.FindStringSubmatch(r.mails.nextMail(t))
 	if c == nil || m == nil {
 		t.Fatal("no cookie, or no link in the mail")
 	}
 	return &reader{cookie: c.Value}, m[1]
 }
 
-// settle waits until all mails are sent, and drops them.
-func (r *rig) settle(t *testing.T) {
+// dropMails waits until all mails are sent, and deletes the mails.
+func (r *rig) dropMails(t *testing.T) {
 	t.Helper()
 	r.forgetAttempts()
 	eventually(t, func() bool {
@@ -148,8 +148,8 @@ func (r *rig) settle(t *testing.T) {
 	}
 }
 
-// signedIn returns the member whom a cookie signs in; empty: nobody.
-func (r *rig) signedIn(who *reader) string {
+// memberOfCookie returns the member whom the reader's cookie signs in; empty: the cookie signs nobody in.
+func (r *rig) memberOfCookie(who *reader) string {
 	got := r.ask(who, request{method: "GET", path: "/api/v1/me"})
 	if m := regexp.MustCompile(`"member":"([^"]*)"`).FindSubmatch(got.body); got.status == 200 && m != nil {
 		return string(m[1])
@@ -159,16 +159,16 @@ func (r *rig) signedIn(who *reader) string {
 
 // A sign-in link can be used once, even by the browser that requested it.
 func replayedLink(t *testing.T, r *rig) {
-	w, code := r.link(t, "lea@example.org")
-	got := r.form(w, "/sign-in/link", nil, "code", code)
+	w, code := r.requestLink(t, "lea@example.org")
+	got := r.post(w, "/sign-in/link", nil, "code", code)
 	c := cookieOf(got)
-	if c == nil || r.signedIn(&reader{cookie: c.Value}) != string(r.victim.member) {
+	if c == nil || r.memberOfCookie(&reader{cookie: c.Value}) != string(r.victim.member) {
 		t.Fatalf("the link does not sign in: %d", got.status)
 	}
 	for name, who := range map[string]*reader{"the same browser": {cookie: c.Value}, "before signing in": w,
 		"no cookie": nil} {
-		again := r.form(who, "/sign-in/link", nil, "code", code)
-		if c := cookieOf(again); again.status < 400 && c != nil && r.signedIn(&reader{cookie: c.Value}) != "" {
+		again := r.post(who, "/sign-in/link", nil, "code", code)
+		if c := cookieOf(again); again.status < 400 && c != nil && r.memberOfCookie(&reader{cookie: c.Value}) != "" {
 			t.Errorf("%s: the link signs in again", name)
 		}
 	}
@@ -176,19 +176,19 @@ func replayedLink(t *testing.T, r *rig) {
 
 // A mail scanner may open each link of a mail repeatedly, with and without the browser's cookie; the link stays usable.
 func scannedLink(t *testing.T, r *rig) {
-	w, code := r.link(t, "lea@example.org")
-	for range 2 { // a real scanner has a different address; here, its guesses count against the visitor's address
+	w, code := r.requestLink(t, "lea@example.org")
+	for range 2 { // unlike a real scanner, the test shares the visitor's address and its limit of guesses
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, who := range []*reader{nil, w} {
 				r.ask(who, request{method: method, path: "/sign-in/link?code=" + code})
 			}
 		}
 	}
-	if r.signedIn(w) != "" {
+	if r.memberOfCookie(w) != "" {
 		t.Error("opening the link signed in")
 	}
-	got := r.form(w, "/sign-in/link", nil, "code", code)
-	if c := cookieOf(got); c == nil || r.signedIn(&reader{cookie: c.Value}) == "" {
+	got := r.post(w, "/sign-in/link", nil, "code", code)
+	if c := cookieOf(got); c == nil || r.memberOfCookie(&reader{cookie: c.Value}) == "" {
 		t.Errorf("after the scanner the button signs nobody in: %d", got.status)
 	}
 }
@@ -196,28 +196,28 @@ func scannedLink(t *testing.T, r *rig) {
 // A person who gets a forwarded mail does not have the browser that requested the link, so the link does not sign that
 // person in. A link never signs in an administrator.
 func forwardedLink(t *testing.T, r *rig) {
-	_, code := r.link(t, "lea@example.org")
+	_, code := r.requestLink(t, "lea@example.org")
 	for name, who := range map[string]*reader{"no cookie": nil, "another visitor": {cookie: visitorCookie(r)},
 		"somebody else": r.readers["member"]} {
 		before := ""
 		if who != nil {
-			before = r.signedIn(who)
+			before = r.memberOfCookie(who)
 		}
-		got := r.form(who, "/sign-in/link", nil, "code", code)
+		got := r.post(who, "/sign-in/link", nil, "code", code)
 		c := cookieOf(got)
-		if got.status != 401 || c != nil && c.Value != "" && r.signedIn(&reader{cookie: c.Value}) != before {
+		if got.status != 401 || c != nil && c.Value != "" && r.memberOfCookie(&reader{cookie: c.Value}) != before {
 			t.Errorf("%s: %d", name, got.status)
 		}
 	}
-	r.settle(t)
+	r.dropMails(t)
 	for _, address := range []string{"nour@example.org", "rosa@example.org", "nobody@example.org", "tom@example.org"} {
-		if got := r.form(nil, "/sign-in/mail", nil, "email", address); got.status != 303 {
+		if got := r.post(nil, "/sign-in/mail", nil, "email", address); got.status != 303 {
 			t.Errorf("%s: %d, want the same answer for every address", address, got.status)
 		}
 	}
-	// No mail was sent to those addresses: the next mail is for the next request.
-	w, code := r.link(t, "lea@example.org")
-	if got := r.form(w, "/sign-in/link", nil, "code", code); got.status != 303 {
+	// The hub sent no mail to the addresses above: the next mail is for the next request.
+	w, code := r.requestLink(t, "lea@example.org")
+	if got := r.post(w, "/sign-in/link", nil, "code", code); got.status != 303 {
 		t.Errorf("an administrator, an owner, a blocked member or nobody was sent a link: %d", got.status)
 	}
 }
@@ -226,7 +226,7 @@ func forwardedLink(t *testing.T, r *rig) {
 func blockedMember(t *testing.T, r *rig) {
 	who := r.readers["member"]
 	stream := r.stream(t, who)
-	if r.signedIn(who) == "" {
+	if r.memberOfCookie(who) == "" {
 		t.Fatal("the member is not signed in before")
 	}
 	r.change(who.member, func(m *directory.Member) { m.Blocked = true })
@@ -237,19 +237,19 @@ func blockedMember(t *testing.T, r *rig) {
 	}
 	byToken := *who
 	byToken.cookie = ""
-	if r.signedIn(who) != "" || r.signedIn(&byToken) != "" {
+	if r.memberOfCookie(who) != "" || r.memberOfCookie(&byToken) != "" {
 		t.Error("a blocked member is signed in")
 	}
-	r.settle(t)
+	r.dropMails(t)
 	printed := r.ask(r.readers["owner"], request{method: "POST", path: "/api/v1/printed-codes", kind: "application/json",
 		body: mustJSON(map[string]any{"members": []string{string(who.member)}})})
 	if m := regexp.MustCompile(`"code":"([^"]+)"`).FindSubmatch(printed.body); m != nil {
-		if got := r.form(nil, "/code", nil, "code", string(m[1])); got.status < 400 {
+		if got := r.post(nil, "/code", nil, "code", string(m[1])); got.status < 400 {
 			t.Errorf("a printed code: %d", got.status)
 		}
 	}
 	r.change(who.member, func(m *directory.Member) { m.Blocked = false })
-	if r.signedIn(who) == "" {
+	if r.memberOfCookie(who) == "" {
 		t.Error("the member is not signed in after the block is lifted")
 	}
 }

@@ -52,7 +52,7 @@ var attacks = []struct {
 
 func TestAttacks(t *testing.T) {
 	sink := newMailSink(t)
-	r := newRig(t, sink.use(t))
+	r := newRig(t, sink.configureHub(t))
 	r.mails = sink
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
@@ -64,8 +64,8 @@ func TestAttacks(t *testing.T) {
 	r.t = t
 }
 
-// audited returns the number of entries in the audit log. A refused request must not add one.
-func (r *rig) audited() (n int) {
+// countAuditEntries returns the number of entries in the audit log. A refused request must not add an entry.
+func (r *rig) countAuditEntries() (n int) {
 	r.t.Helper()
 	if err := r.h.Rows().Site("biklab").QueryRow(r.t.Context(), `SELECT count(*) FROM audit_entry WHERE site = $1`).
 		Scan(&n); err != nil {
@@ -89,8 +89,8 @@ func (r *rig) everyChange(yield func(route string, q request)) {
 	}
 }
 
-// form sends a form as a browser, with a session if who is not nil.
-func (r *rig) form(who *reader, path string, headers []string, pairs ...string) response {
+// post sends a form as a browser does, signed in if who is not nil.
+func (r *rig) post(who *reader, path string, headers []string, pairs ...string) response {
 	r.t.Helper()
 	v := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -112,11 +112,12 @@ func cookieOf(a response) *http.Cookie {
 
 const spareName, sparePassword = "spare@example.org", "four random words are long"
 
-// An attacker who plants a cookie in the victim's browser is not signed in by the victim's sign-in.
+// An attacker may plant a cookie in the victim's browser. The victim's sign-in must not sign the attacker in (session
+// fixation).
 func sessionFixation(t *testing.T, r *rig) {
 	for name, planted := range map[string]string{"made up": "attacker", "of a visitor": visitorCookie(r)} {
 		victim := &reader{cookie: planted}
-		got := r.form(victim, "/sign-in", nil, "name", spareName, "password", sparePassword)
+		got := r.post(victim, "/sign-in", nil, "name", spareName, "password", sparePassword)
 		c := cookieOf(got)
 		if got.status != 303 || c == nil || c.Value == planted {
 			t.Fatalf("%s: signing in: %d, cookie %v", name, got.status, c)
@@ -132,7 +133,7 @@ func sessionFixation(t *testing.T, r *rig) {
 
 // visitorCookie returns the cookie of a browser that requested a sign-in link.
 func visitorCookie(r *rig) string {
-	if c := cookieOf(r.form(nil, "/sign-in/mail", nil, "email", "lea@example.org")); c != nil {
+	if c := cookieOf(r.post(nil, "/sign-in/mail", nil, "email", "lea@example.org")); c != nil {
 		return c.Value
 	}
 	r.t.Fatal("a visitor who asks for a link has no cookie")
@@ -140,7 +141,7 @@ func visitorCookie(r *rig) string {
 }
 
 func sessionCookie(t *testing.T, r *rig) {
-	c := cookieOf(r.form(nil, "/sign-in", nil, "name", spareName, "password", sparePassword))
+	c := cookieOf(r.post(nil, "/sign-in", nil, "name", spareName, "password", sparePassword))
 	if c == nil || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
 		t.Errorf("cookie %+v", c)
 	}
@@ -153,17 +154,17 @@ func sessionCookie(t *testing.T, r *rig) {
 	if got := r.ask(nil, request{method: "GET", path: "/sign-in"}); got.header.Get("Set-Cookie") != "" {
 		t.Error("a visitor gets a cookie")
 	}
-	out := r.form(&reader{cookie: c.Value}, "/sign-out", nil)
+	out := r.post(&reader{cookie: c.Value}, "/sign-out", nil)
 	me := r.ask(&reader{cookie: c.Value}, request{method: "GET", path: "/api/v1/me"})
 	if out.status != 303 || me.status != 401 {
 		t.Errorf("after signing out: %d, %d", out.status, me.status)
 	}
 }
 
-// An old browser sends the victim's cookie with a form of another site. The hub must change nothing.
+// An old browser sends the victim's cookie with a form of another site. The hub must refuse the form.
 func crossSiteForm(t *testing.T, r *rig) {
 	r.everyChange(func(route string, q request) {
-		before := r.audited()
+		before := r.countAuditEntries()
 		for i, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"},
 			{"Origin", "null"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "http://localhost.evil.example"},
 			{"Origin", "http://localhost:1"}} {
@@ -174,17 +175,17 @@ func crossSiteForm(t *testing.T, r *rig) {
 				t.Errorf("%s with %v: %d, want 403", route, headers, got.status)
 			}
 		}
-		if after := r.audited(); after != before {
+		if after := r.countAuditEntries(); after != before {
 			t.Errorf("%s: something was done", route)
 		}
 	})
-	if got := r.form(r.readers["owner"], "/machines", []string{"Origin", r.base}, "id", "same-origin"); got.status != 303 {
+	if got := r.post(r.readers["owner"], "/machines", []string{"Origin", r.base}, "id", "same-origin"); got.status != 303 {
 		t.Errorf("a form of the hub's own page: %d", got.status)
 	}
 }
 
 // A page of another site can send text/plain, a form or a file without a preflight request (CORS). The API must accept
-// none of these as JSON, and pages accept only forms of the hub.
+// none of these as JSON. Pages must accept only forms of the hub.
 func crossSiteFetch(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	for _, x := range r.h.APIRoutes() {
@@ -227,13 +228,13 @@ func changeByLink(t *testing.T, r *rig) {
 			asked = append(asked, r.pageRequest(method, path, owner, "other"))
 		}
 	}
-	before := r.audited()
+	before := r.countAuditEntries()
 	for _, q := range asked {
 		r.ask(owner, q, "Sec-Fetch-Site", "cross-site")
 		q.method = "HEAD"
 		r.ask(owner, q, "Sec-Fetch-Site", "cross-site")
 	}
-	if after := r.audited(); after != before {
+	if after := r.countAuditEntries(); after != before {
 		t.Errorf("%d entries in the audit log, were %d", after, before)
 	}
 	for _, header := range []string{"X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"} {
@@ -259,7 +260,8 @@ func clickjacking(t *testing.T, r *rig) {
 	}
 }
 
-// A foreign page resolves its own host name to the hub (DNS rebinding), or requests a link with a foreign Host header.
+// An attacker's page resolves its own host name to the hub's address (DNS rebinding), or requests a sign-in link with a
+// foreign Host header.
 func foreignHost(t *testing.T, r *rig) {
 	for _, host := range []string{"evil.example", "localhost.evil.example", "evil.example:80", "127.0.0.1.evil.example",
 		"localhost@evil.example", "[::2]", "0.0.0.0", "169.254.169.254"} {
@@ -270,10 +272,10 @@ func foreignHost(t *testing.T, r *rig) {
 			}
 		}
 	}
-	r.settle(t)
-	got := r.form(nil, "/sign-in/mail", []string{"X-Forwarded-Host", "evil.example", "Forwarded", "host=evil.example"},
+	r.dropMails(t)
+	got := r.post(nil, "/sign-in/mail", []string{"X-Forwarded-Host", "evil.example", "Forwarded", "host=evil.example"},
 		"email", "lea@example.org")
-	if mail := r.mails.next(t); got.status != 303 || !strings.Contains(mail, "http://localhost/sign-in/link?code=") ||
+	if mail := r.mails.nextMail(t); got.status != 303 || !strings.Contains(mail, "http://localhost/sign-in/link?code=") ||
 		strings.Contains(mail, "evil") {
 		t.Errorf("%d: mail %q", got.status, mail)
 	}
@@ -284,7 +286,7 @@ func foreignHost(t *testing.T, r *rig) {
 	}
 }
 
-// rawStatus sends raw bytes and returns the status of the answer; empty: no answer.
+// rawStatus sends raw bytes and returns the status of the answer; empty: the server did not answer.
 func rawStatus(t *testing.T, address, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -309,7 +311,7 @@ func rawStatus(t *testing.T, address, text string) string {
 func forwardedAddress(t *testing.T, r *rig) {
 	limited := false
 	for i := range 40 {
-		got := r.form(nil, "/sign-in", []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i), "X-Real-IP", "203.0.113.1",
+		got := r.post(nil, "/sign-in", []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i), "X-Real-IP", "203.0.113.1",
 			"Forwarded", "for=203.0.113.2"}, "name", fmt.Sprint("nobody ", i), "password", "a-wrong-password")
 		if limited = got.status == 429; limited {
 			break

@@ -30,7 +30,8 @@ func newRequest(t *testing.T, address string, who *reader) (*http.Request, error
 	return q, err
 }
 
-// Line feeds in values that the hub returns in a header: redirect targets, file names, ids, cursors, languages.
+// headerInjection sends line feeds in values that the hub returns in a header: redirect targets, file names, ids,
+// cursors, languages.
 func headerInjection(t *testing.T, r *rig) {
 	owner, evil := r.readers["owner"], "x\r\nX-Evil: 1\r\nSet-Cookie: evil=1"
 	q := url.QueryEscape(evil)
@@ -43,7 +44,7 @@ func headerInjection(t *testing.T, r *rig) {
 	}
 	for path, field := range map[string]string{"/members": "name", "/machines": "id", "/settings/accounts": "name",
 		"/sign-in": "name", "/sign-in/mail": "email", "/members/m-1/merge": "drop", "/policy/back": "comment"} {
-		r.noEvil(t, "POST "+path, r.form(owner, path, nil, field, evil, "password", evil))
+		r.noEvil(t, "POST "+path, r.post(owner, path, nil, field, evil, "password", evil))
 	}
 	m := directory.Member{ID: "m-evil", Name: "Evil"}
 	headerID := directory.Member{ID: "x\r\nX-Evil: 1", Name: "Evil"}
@@ -58,7 +59,7 @@ func headerInjection(t *testing.T, r *rig) {
 		kind: "application/json", body: r.badgeFile(file.member)})
 	r.noEvil(t, "a badge's name", got)
 	r.noEvil(t, "a badge's file", r.ask(owner, request{method: "GET",
-		path: "/api/v1/members/" + string(file.member) + "/badges/" + r.badge(file.member)}))
+		path: "/api/v1/members/" + string(file.member) + "/badges/" + r.badgeOf(file.member)}))
 }
 
 func (r *rig) noEvil(t *testing.T, what string, got response) {
@@ -90,13 +91,13 @@ func openRedirect(t *testing.T, r *rig) {
 	}
 }
 
-// Nothing that a visitor types creates a line of the log, or is contained in one.
+// No text that a visitor types appears in the log, and none adds a line to the log.
 func logInjection(t *testing.T, r *rig) {
 	forged := "x\ntime=2026-11-30T00:00:00.000Z level=ERROR msg=forged secret-of-a-visitor"
-	r.form(nil, "/sign-in", nil, "name", forged, "password", forged)
-	r.form(nil, "/code", nil, "code", forged)
-	r.form(r.readers["owner"], "/machines", nil, "id", forged)
-	r.form(r.readers["owner"], "/members", nil, "name", forged, "until", forged)
+	r.post(nil, "/sign-in", nil, "name", forged, "password", forged)
+	r.post(nil, "/code", nil, "code", forged)
+	r.post(r.readers["owner"], "/machines", nil, "id", forged)
+	r.post(r.readers["owner"], "/members", nil, "name", forged, "until", forged)
 	r.ask(nil, request{method: "GET", path: "/" + url.PathEscape(forged) + "?x=" + url.QueryEscape(forged)})
 	r.ask(nil, request{method: "GET", path: "/api/v1/members?text=" + url.QueryEscape(forged)})
 	r.ask(nil, request{method: "GET", path: "/"}, "Authorization", "Bearer secret-of-a-visitor")
@@ -127,7 +128,8 @@ var scripts = []string{
 	`{{.}}`,
 }
 
-// unsafeMark changes the direction of the text after it: a name with this mark would be displayed differently.
+// unsafeMark is U+202E, which reverses the direction of the text that follows: a name with this mark is displayed
+// wrongly.
 const unsafeMark = "\u202e"
 
 // storedScript writes scripts into each text field that the API and the pages accept, then checks all pages, lists,
@@ -146,7 +148,7 @@ func storedScript(t *testing.T, r *rig) {
 				taken++
 			} else if script != unsafeMark+"gnp.exe" { // the direction mark is harmless in a user's own rejected input
 				for _, one := range scripts {
-					harmless(t, field.name+" given back", one, got)
+					requireEscaped(t, field.name+" given back", one, got)
 				}
 			}
 		}
@@ -157,15 +159,15 @@ func storedScript(t *testing.T, r *rig) {
 	for _, q := range r.everythingShown() {
 		got := r.ask(owner, q)
 		for _, script := range append(scripts, unsafeMark) {
-			harmless(t, q.method+" "+q.path, script, got)
+			requireEscaped(t, q.method+" "+q.path, script, got)
 		}
 	}
 	r.change(r.victim.member, func(m *directory.Member) { // every field of the victim was overwritten above
 		m.Emails, m.Guardians = []string{"lea@example.org"}, nil
 	})
-	r.settle(t)
-	r.form(nil, "/sign-in/mail", nil, "email", "lea@example.org")
-	mail := r.mails.next(t)
+	r.dropMails(t)
+	r.post(nil, "/sign-in/mail", nil, "email", "lea@example.org")
+	mail := r.mails.nextMail(t)
 	if !strings.Contains(mail, "text/plain") || strings.Contains(strings.ToLower(mail), "text/html") {
 		t.Errorf("a mail is no plain text: %s", mail)
 	}
@@ -173,9 +175,9 @@ func storedScript(t *testing.T, r *rig) {
 
 var scriptAddress = regexp.MustCompile(`(?i)(href|src|action|formaction|data)\s*=\s*["']?\s*javascript:`)
 
-// harmless fails if an HTML answer contains a script unescaped. JSON, CSV and other files are not HTML, and must have a
-// content type that says so.
-func harmless(t *testing.T, what, script string, got response) {
+// requireEscaped fails the test if an HTML answer contains a script unescaped. All other answers, such as JSON or CSV,
+// must have a content type other than HTML.
+func requireEscaped(t *testing.T, what, script string, got response) {
 	t.Helper()
 	kind := got.header.Get("Content-Type")
 	if got.header.Get("X-Content-Type-Options") != "nosniff" {
@@ -188,7 +190,7 @@ func harmless(t *testing.T, what, script string, got response) {
 		return
 	}
 	if script == "{{.}}" {
-		return // displayed unchanged: Go parses the templates before it inserts values
+		return // templates are displayed unchanged: Go parses the hub's templates before it inserts values
 	}
 	if strings.HasPrefix(script, "javascript:") {
 		if at := scriptAddress.FindIndex(got.body); at != nil {
@@ -466,7 +468,7 @@ func largeBody(t *testing.T, r *rig) {
 			body = append([]byte("name="), large...)
 		}
 		q := request{method: "POST", path: path, kind: kind, body: body}
-		if got, err := r.try(r.readers["owner"], q); err == nil && got.status != 413 {
+		if got, err := r.tryRequest(r.readers["owner"], q); err == nil && got.status != 413 {
 			t.Errorf("%s: %d, want 413", path, got.status)
 		}
 	}

@@ -11,9 +11,8 @@ import (
 	"portillon/hub/directory"
 )
 
-// The authorisation tables have the status of each answer. This test checks what an answer leaves out, and what a
-// request does not change, if a permission is missing. The reader is an owner's token with the scopes, or a reader of
-// the tables.
+// The authorisation tables check the status of each answer. This test checks the content: which fields an answer leaves
+// out, and which fields a request does not change, if the sender lacks a permission.
 func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	r := newRig(t)
 	const note, number = "a note for administrators", "5EFEDCBA98"
@@ -24,7 +23,7 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.badge(id)
+	r.badgeOf(id)
 	member := "/api/v1/members/" + string(id)
 	get := func(path string) request { return request{method: "GET", path: path} }
 	form := func(path string, pairs ...string) request {
@@ -40,7 +39,7 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		scopes string // scopes of an owner's token, or the name of a reader
+		scopes string // scopes of the owner's token that sends the request, or the name of a reader of the tables
 		ask    request
 		status int
 		has    string
@@ -89,12 +88,12 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	r.keepsWhatIsNotSeen(t, note)
 }
 
-// keepsWhatIsNotSeen checks that a reader who may not read a note does not remove or replace it by another change.
+// keepsWhatIsNotSeen checks that a change by a reader who may not read a member's note leaves the note unchanged.
 func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	t.Helper()
 	id := r.victim.member
 	cards := r.ownersToken(actor.WriteCards)
-	got := r.ask(cards, request{method: "PUT", path: fmt.Sprintf("/api/v1/members/%s/cards/%s", id, r.card(id)),
+	got := r.ask(cards, request{method: "PUT", path: fmt.Sprintf("/api/v1/members/%s/cards/%s", id, r.cardOf(id)),
 		kind: "application/json", body: mustJSON(map[string]string{"state": "lost"})})
 	m, err := r.h.Directory().Members.Get(t.Context(), root, id)
 	if err != nil || got.status != 204 || m.Cards[0].Note != "found in the tram" {

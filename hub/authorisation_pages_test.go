@@ -20,7 +20,7 @@ func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
 	r := newRig(t)
 	table := readTable(t, "testdata/authorisation-pages.txt", apiColumns, false)
 	routes := r.h.PageRoutes()
-	complete(t, table, routes)
+	requireCompleteTable(t, table, routes)
 	for _, d := range table {
 		if !slices.Contains(routes, d.route) || !chosen(t, d.route) {
 			continue
@@ -34,7 +34,7 @@ func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
 				t.Errorf("line %d: %s (%s) for %s: %s, the table says %s: %s", d.line, d.route, d.of, name, said, d.want[name],
 					got.header.Get("Location"))
 			}
-			r.mend(method, got, who)
+			r.restoreReader(method, got, who)
 		}
 		if strings.Contains(path, "{") && !strings.Contains(path, "{number}") && path != "/{$}" && d.of != "own" {
 			who := r.readers["owner"]
@@ -46,8 +46,7 @@ func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
 	r.auditLogIsFrench(t)
 }
 
-// auditLogIsFrench reads the audit log of the requests above as French pages, and fails if they contain an English
-// text.
+// auditLogIsFrench reads the French pages of the audit log, and fails the test if they contain an English text.
 func (r *rig) auditLogIsFrench(t *testing.T) {
 	t.Helper()
 	path, entries := "/settings/audit?lang=fr", 0
@@ -70,7 +69,7 @@ func (r *rig) auditLogIsFrench(t *testing.T) {
 	}
 }
 
-// pageStatus returns a status as the table writes it: "in" for a redirect to the sign-in page.
+// pageStatus returns an answer's status as the table writes it: "in" for a redirect to the sign-in page.
 func pageStatus(got response) string {
 	to := got.header.Get("Location")
 	if got.status == 303 && (to == "/sign-in" || strings.HasPrefix(to, "/sign-in?back=")) {
@@ -105,15 +104,15 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 		values["id"] = r.tokenID(about.account)
 	}
 	if strings.Contains(path, "{card}") {
-		values["card"] = r.card(about.member)
+		values["card"] = r.cardOf(about.member)
 	}
 	if strings.Contains(path, "{badge}") {
-		values["badge"] = r.badge(about.member)
+		values["badge"] = r.badgeOf(about.member)
 	}
 	if strings.Contains(path, "{session}") {
-		values["session"] = "s-" + r.session("biklab", sessionOwner(r, about))[:8]
+		values["session"] = "s-" + r.newSession("biklab", sessionOwner(r, about))[:8]
 	}
-	q := request{method: method, path: replace(path, values)}
+	q := request{method: method, path: fillPath(path, values)}
 	if method == "POST" {
 		r.formOf(path, about, who, machine, &q)
 	}
@@ -151,9 +150,9 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	case "/members/import":
 		upload("list.csv", []byte("name,email\r\nImported,imported@example.org\r\n"))
 	case "/members/import/apply", "/members/import/columns":
-		set("preview", r.preview(who))
+		set("preview", r.newPreview(who))
 	case "/members":
-		set("name", fmt.Sprint("New ", r.once()))
+		set("name", fmt.Sprint("New ", r.newNumber()))
 	case "/members/{id}":
 		set("version", r.version(about.member), "language", "en")
 	case "/members/{id}/block":
@@ -173,7 +172,7 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	case "/cards/unknown/{tap}":
 		set("member", string(r.victim.member))
 	case "/machines":
-		set("id", fmt.Sprintf("machine%d", r.once()))
+		set("id", fmt.Sprintf("machine%d", r.newNumber()))
 	case "/machines/{id}/revoke":
 		m, _ := r.h.MachineService().Machines.Get(r.t.Context(), root, policy.MachineID(machine))
 		set("version", strconv.FormatInt(m.Version, 10), "reason", "smoke")
@@ -186,7 +185,7 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	case "/policy/check":
 		set("text", r.policyText())
 	case "/policy/publish":
-		set("text", r.policyText()+fmt.Sprintf("# %d\n", r.once()), "comment", "again", "of", r.policyNumber())
+		set("text", r.policyText()+fmt.Sprintf("# %d\n", r.newNumber()), "comment", "again", "of", r.policyNumber())
 	case "/policy/back":
 		set("comment", "back")
 	case "/settings/password":
@@ -194,7 +193,7 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	case "/settings/tokens":
 		set("name", "script", "scopes", "own.read", "expires", time.Now().AddDate(0, 1, 0).Format(time.DateOnly))
 	case "/settings/accounts":
-		set("name", fmt.Sprintf("new%d@example.org", r.once()), "site", "")
+		set("name", fmt.Sprintf("new%d@example.org", r.newNumber()), "site", "")
 	case "/settings/accounts/{id}":
 		a, _ := r.h.Accounts().Registry.Get(r.t.Context(), root, about.account)
 		set("version", strconv.FormatInt(a.Version, 10), "disabled", "no")

@@ -15,16 +15,16 @@ import (
 	"portillon/hub/web"
 )
 
-// undenied returns the methods that have an actor parameter but deny no actor, each with the reason.
-func undenied() map[string]string {
+// methodsThatDenyNobody returns the methods that have an actor parameter but deny no actor, each with the reason.
+func methodsThatDenyNobody() map[string]string {
 	return map[string]string{
 		"audit.Append": "writes an entry in the transaction of an act, which was asked for before",
 		"audit.Forget": "is called by account.Registry.Forget, which asks for actor.EraseMembers",
 	}
 }
 
-// ofOneself returns the methods that an account without a role may call for itself.
-func ofOneself() []string {
+// methodsForOneself returns the methods that an account without a role may call for itself.
+func methodsForOneself() []string {
 	return []string{"account.Passwords.ChangePassword", "account.Tokens.Issue"}
 }
 
@@ -42,12 +42,12 @@ func TestEveryServiceMethodDeniesActorsWithoutPermission(t *testing.T) {
 			if !takesActor(v.Method(i).Type()) {
 				continue
 			}
-			if undenied()[name] != "" {
+			if methodsThatDenyNobody()[name] != "" {
 				skipped++
 				continue
 			}
 			for as, a := range who {
-				if as == "an account without a role" && slices.Contains(ofOneself(), name) {
+				if as == "an account without a role" && slices.Contains(methodsForOneself(), name) {
 					continue
 				}
 				asked++
@@ -58,7 +58,7 @@ func TestEveryServiceMethodDeniesActorsWithoutPermission(t *testing.T) {
 			}
 		}
 	}
-	if asked < 150 || skipped != len(undenied()) {
+	if asked < 150 || skipped != len(methodsThatDenyNobody()) {
 		t.Errorf("%d calls and %d exceptions: methods were not found", asked, skipped)
 	}
 }
@@ -72,7 +72,7 @@ func takesActor(method reflect.Type) bool {
 	return false
 }
 
-// callWith calls a method as an actor, with ids of things that do not exist, and returns the method's error.
+// callWith calls a method as actor a, with ids that do not exist in the database, and returns the method's error.
 func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	in := make([]reflect.Value, 0, method.Type().NumIn())
 	for i := range method.Type().NumIn() {
@@ -102,9 +102,9 @@ func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	return err
 }
 
-// withoutActor returns the methods without an actor parameter that the pages and the API call, each with what
-// authenticates the caller instead.
-func withoutActor() map[string]string {
+// methodsWithoutActor returns the methods without an actor parameter that the pages and the API call. The value says
+// how each method authenticates the caller instead.
+func methodsWithoutActor() map[string]string {
 	return map[string]string{
 		"SignIn": "a password", "FromToken": "an API token", "Redeem": "the first owner's code", "ResetPassword": "a code",
 		"UseCode":  "a printed code",
@@ -135,7 +135,7 @@ func TestPagesAndAPIPassTheActorToServices(t *testing.T) {
 			for j := range service.NumMethod() {
 				m := service.Method(j)
 				count++
-				if seen[m.Name] = true; !takesActor(m.Type) && withoutActor()[m.Name] == "" {
+				if seen[m.Name] = true; !takesActor(m.Type) && methodsWithoutActor()[m.Name] == "" {
 					t.Errorf("%s.%s of %s takes no actor: who asks is not told", service, m.Name, of)
 				}
 			}
@@ -144,7 +144,7 @@ func TestPagesAndAPIPassTheActorToServices(t *testing.T) {
 	if count < 120 {
 		t.Errorf("found %d methods that pages and API call, want at least 120: fields were missed", count)
 	}
-	for name := range withoutActor() {
+	for name := range methodsWithoutActor() {
 		if !seen[name] {
 			t.Errorf("%s is no method any more", name)
 		}
@@ -156,10 +156,10 @@ func TestOwnPathsDoNotReachOtherPersonsData(t *testing.T) {
 	r := newRig(t)
 	jules, victim := r.readers["member"], r.victim
 	own, api := string(jules.member), api.Prefix
-	session := "s-" + r.session("biklab", victim.account)[:8]
+	session := "s-" + r.newSession("biklab", victim.account)[:8]
 	token := r.tokenID(victim.account)
 	for _, c := range []struct{ method, path string }{
-		{"GET", api + "/members/" + own + "/badges/" + r.badge(victim.member)},
+		{"GET", api + "/members/" + own + "/badges/" + r.badgeOf(victim.member)},
 		{"DELETE", api + "/me/sessions/" + session},
 		{"DELETE", api + "/me/tokens/" + token},
 		{"DELETE", api + "/accounts/" + jules.account + "/tokens/" + token},

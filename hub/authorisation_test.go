@@ -17,7 +17,7 @@ import (
 	"portillon/policy"
 )
 
-// rows selects lines of the tables, for debugging a single fault. Such a run stops at the first fault.
+// rows selects lines of the tables by their route, for debugging. With this flag, the test stops at the first fault.
 var rows = flag.String("rows", "", "a regular expression: only the routes that it matches are asked")
 
 func chosen(t *testing.T, route string) bool {
@@ -30,16 +30,17 @@ func chosen(t *testing.T, route string) bool {
 	return regexp.MustCompile(*rows).MatchString(route)
 }
 
-// decided is a line of a table: the answer of a route to each reader.
-type decided struct {
+// tableLine is a line of a table: the answer of a route to each reader.
+type tableLine struct {
 	line      int
 	route, of string
 	want      map[string]string // expected status by reader
 	scopes    string
 }
 
-// readTable reads a table. columns are the names of the readers, after the columns for route and subject.
-func readTable(t *testing.T, path string, columns []string, last bool) (out []decided) {
+// readTable reads a table of expected answers. columns are the names of the readers; their columns follow the columns
+// for method, path and subject.
+func readTable(t *testing.T, path string, columns []string, last bool) (out []tableLine) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -52,7 +53,7 @@ func readTable(t *testing.T, path string, columns []string, last bool) (out []de
 		if len(w) == 0 || strings.HasPrefix(w[0], "#") {
 			continue
 		}
-		d := decided{line: n, want: map[string]string{}}
+		d := tableLine{line: n, want: map[string]string{}}
 		if last && len(w) > 0 {
 			d.scopes, w = w[len(w)-1], w[:len(w)-1]
 		}
@@ -71,12 +72,12 @@ func readTable(t *testing.T, path string, columns []string, last bool) (out []de
 	return out
 }
 
-// complete checks that a table has each route of the hub once with each subject, and no other route.
-func complete(t *testing.T, table []decided, routes []string) {
+// requireCompleteTable checks that a table has each route of the hub once with each subject, and no other route.
+func requireCompleteTable(t *testing.T, table []tableLine, routes []string) {
 	t.Helper()
 	want, have := map[string]bool{}, map[string]bool{}
 	for _, r := range routes {
-		for _, of := range aboutOf(r) {
+		for _, of := range subjectsOf(r) {
 			want[r+" "+of] = true
 		}
 	}
@@ -96,8 +97,9 @@ func complete(t *testing.T, table []decided, routes []string) {
 	}
 }
 
-// aboutOf returns the subjects of a route: whose data a request is about.
-func aboutOf(route string) []string {
+// subjectsOf returns the subjects that the table must list for a route: the reader's own data, another person's data,
+// or "-" for neither.
+func subjectsOf(route string) []string {
 	switch {
 	case strings.Contains(route, "/reports"):
 		return []string{"-", "own", "other"}
@@ -124,7 +126,7 @@ func TestAPIAnswersEachReaderAsTheTableSays(t *testing.T) {
 		name := x.Method + " " + api.Prefix + x.Path
 		routes[name], names = x, append(names, name)
 	}
-	complete(t, table, names)
+	requireCompleteTable(t, table, names)
 	for _, d := range table {
 		x, ok := routes[d.route]
 		if !ok || !chosen(t, d.route) {
@@ -137,16 +139,16 @@ func TestAPIAnswersEachReaderAsTheTableSays(t *testing.T) {
 				t.Errorf("line %d: %s (%s) for %s: %d, the table says %s: %.200s", d.line, d.route, d.of, name, got.status,
 					d.want[name], got.body)
 			}
-			r.mend(x.Method, got, who)
+			r.restoreReader(x.Method, got, who)
 		}
-		r.deadTokens(d, x)
-		r.scopes(d, x)
-		r.foreignIDs(d, x)
+		r.sendDeadTokens(d, x)
+		r.sendWithScopes(d, x)
+		r.sendForeignIDs(d, x)
 	}
 }
 
-// deadTokens sends requests with the API tokens of accounts that can no longer sign in.
-func (r *rig) deadTokens(d decided, x api.Route) {
+// sendDeadTokens sends requests with the API tokens of accounts that can no longer sign in.
+func (r *rig) sendDeadTokens(d tableLine, x api.Route) {
 	for _, name := range []string{"blocked", "foreign"} {
 		who := *r.readers[name]
 		who.cookie = ""
@@ -157,9 +159,9 @@ func (r *rig) deadTokens(d decided, x api.Route) {
 	}
 }
 
-// scopes sends requests with an owner's tokens: one for each act alone, one for the acts that the table names, and one
-// for each of those acts missing.
-func (r *rig) scopes(d decided, x api.Route) {
+// sendWithScopes sends requests with tokens of an owner that have different scopes: each act alone, all acts that the
+// table names, and those acts without one of them.
+func (r *rig) sendWithScopes(d tableLine, x api.Route) {
 	needed, either := strings.Split(d.scopes, "+"), strings.Split(d.scopes, "|")
 	ask := func(want bool, scopes ...actor.Act) {
 		who := r.ownersToken(scopes...)
@@ -168,10 +170,10 @@ func (r *rig) scopes(d decided, x api.Route) {
 			r.t.Errorf("line %d: %s (%s) with a token for %v: %d, allowed should be %t: %.200s", d.line, d.route, d.of, scopes,
 				got.status, want, got.body)
 		}
-		r.mend(x.Method, got, r.readers["owner"])
+		r.restoreReader(x.Method, got, r.readers["owner"])
 	}
 	for i, act := range actor.Acts() {
-		if d.of != "other" && (d.line+i)%sparse == 0 { // in a race build, only a third of the acts for each line
+		if d.of != "other" && (d.line+i)%sparse == 0 { // a race build tests only a third of the acts of each line
 			ask(d.scopes == "*" || slices.Contains(either, string(act)), act)
 		}
 	}
@@ -193,8 +195,8 @@ func (r *rig) scopes(d decided, x api.Route) {
 	}
 }
 
-// foreignIDs sends requests as the owner with ids of another site. The hub must answer 404.
-func (r *rig) foreignIDs(d decided, x api.Route) {
+// sendForeignIDs sends requests as the owner with ids of another site. The hub must answer 404.
+func (r *rig) sendForeignIDs(d tableLine, x api.Route) {
 	path := x.Path
 	for _, name := range []string{"member", "account", "machine", "card", "badge", "tap", "import", "token", "session"} {
 		if d.of != "own" && !strings.HasSuffix(path, "/url") && strings.Contains(path, "{"+name+"}") {
@@ -207,8 +209,8 @@ func (r *rig) foreignIDs(d decided, x api.Route) {
 	}
 }
 
-// mend restores what a successful request has removed.
-func (r *rig) mend(method string, got response, who *reader) {
+// restoreReader restores what a successful request has removed.
+func (r *rig) restoreReader(method string, got response, who *reader) {
 	r.t.Helper()
 	if method == "GET" || got.status >= 400 {
 		return
@@ -221,13 +223,13 @@ func (r *rig) mend(method string, got response, who *reader) {
 		_, removed := r.h.Accounts().Registry.Get(r.t.Context(), root, x.account)
 		check := r.ask(x, request{method: "GET", path: "/api/v1/me"})
 		if gone != nil || removed != nil || check.status != 200 {
-			r.hire(x)
+			r.createReader(x)
 		}
 	}
 }
 
-// apiRequest returns a request for a route that succeeds for a reader with all permissions. elsewhere names the path
-// parameters that get an id of another site.
+// apiRequest returns a request for a route; the request succeeds for a reader with all permissions. elsewhere names the
+// path parameters that get an id of another site.
 func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...string) request {
 	r.t.Helper()
 	if who == nil {
@@ -237,30 +239,30 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	if of == "other" {
 		about, machine = r.victim, "lathe"
 	}
-	if strings.HasSuffix(x.Path, "/revoke") { // a revoked machine cannot be tagged any more
+	if strings.HasSuffix(x.Path, "/revoke") { // a revoked machine cannot be tagged afterwards
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
 	own := map[string]string{"member": string(about.member), "account": about.account, "machine": machine, "tap": "t-none",
 		"number": "1"}
 	if strings.Contains(x.Path, "{card}") {
-		own["card"] = r.card(about.member)
+		own["card"] = r.cardOf(about.member)
 	}
 	if strings.Contains(x.Path, "{badge}") {
-		own["badge"] = r.badge(about.member)
+		own["badge"] = r.badgeOf(about.member)
 	}
 	if strings.Contains(x.Path, "{import}") {
-		own["import"] = r.preview(who)
+		own["import"] = r.newPreview(who)
 	}
 	if strings.Contains(x.Path, "{token}") {
 		own["token"] = r.tokenID(about.account)
 	}
 	if strings.Contains(x.Path, "{session}") {
-		own["session"] = "s-" + r.session("biklab", sessionOwner(r, about))[:8]
+		own["session"] = "s-" + r.newSession("biklab", sessionOwner(r, about))[:8]
 	}
 	for _, name := range elsewhere {
 		own[name] = foreignID
 	}
-	q := request{method: x.Method, path: api.Prefix + replace(x.Path, own)}
+	q := request{method: x.Method, path: api.Prefix + fillPath(x.Path, own)}
 	r.bodyOf(x, about, &q)
 	if x.IfMatch {
 		q.match = `"` + r.matchOf(x, about, machine) + `"`
@@ -274,7 +276,8 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	return q
 }
 
-// sessionOwner returns the account whose session a request ends. An account of another site has no session here.
+// sessionOwner returns the account whose session a request ends; for an account of another site, which has no session
+// here, a different account's.
 func sessionOwner(r *rig, about *reader) string {
 	if about.name == "foreign" {
 		return r.victim.account
@@ -282,7 +285,7 @@ func sessionOwner(r *rig, about *reader) string {
 	return about.account
 }
 
-// matchOf returns the version for the If-Match header of a change.
+// ifMatchOf returns the value of the If-Match header for a change: the version that the request changes.
 func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 	ctx := r.t.Context()
 	switch {
@@ -313,13 +316,13 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	type object = map[string]any
 	switch x.Method + " " + x.Path {
 	case "POST /members":
-		set(object{"name": fmt.Sprint("New ", r.once())})
+		set(object{"name": fmt.Sprint("New ", r.newNumber())})
 	case "PATCH /members/{member}":
 		set(object{"language": "en"})
 	case "POST /members/{member}/merge":
 		set(object{"drop": r.lastExtra()})
 	case "PUT /members/{member}/note":
-		set(object{"note": fmt.Sprint("seen ", r.once())})
+		set(object{"note": fmt.Sprint("seen ", r.newNumber())})
 	case "POST /members/{member}/cards":
 		set(object{"number": r.cardNumber()})
 	case "PUT /members/{member}/cards/{card}":
@@ -335,7 +338,7 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	case "POST /taps/{tap}/assign":
 		set(object{"member": r.victim.member})
 	case "POST /machines":
-		set(object{"id": fmt.Sprintf("machine%d", r.once())})
+		set(object{"id": fmt.Sprintf("machine%d", r.newNumber())})
 	case "POST /machines/{machine}/code":
 		set(object{})
 	case "POST /machines/{machine}/revoke", "POST /machines/{machine}/tag":
@@ -345,11 +348,11 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	case "POST /policy/draft":
 		set(object{"text": r.policyText()})
 	case "POST /policy":
-		set(object{"text": r.policyText() + fmt.Sprintf("# %d\n", r.once()), "comment": "again"})
+		set(object{"text": r.policyText() + fmt.Sprintf("# %d\n", r.newNumber()), "comment": "again"})
 	case "POST /policy/back":
 		set(object{"comment": "back"})
 	case "POST /accounts":
-		set(object{"name": fmt.Sprintf("new%d@example.org", r.once())})
+		set(object{"name": fmt.Sprintf("new%d@example.org", r.newNumber())})
 	case "PATCH /accounts/{account}":
 		set(object{"disabled": false})
 	case "POST /printed-codes":
@@ -363,7 +366,8 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	}
 }
 
-// lastExtra returns a member who may be merged into another one; a new member if the last one was merged.
+// lastExtra returns a member whom a request may merge into another member. lastExtra creates a new member if the last
+// one was merged.
 func (r *rig) lastExtra() policy.MemberID {
 	r.t.Helper()
 	x := r.readers["extra"]
@@ -372,17 +376,17 @@ func (r *rig) lastExtra() policy.MemberID {
 		r.readers["extra"] = x
 	}
 	if _, err := r.h.Directory().Members.Get(r.t.Context(), root, x.member); x.member == "" || err != nil {
-		x.member = r.extra()
+		x.member = r.newMember()
 	}
 	return x.member
 }
 
-// preview returns the id of a reader's own import that can be applied.
-func (r *rig) preview(who *reader) string {
+// newPreview uploads an import of members as the reader, and returns the id of the import, which can be applied.
+func (r *rig) newPreview(who *reader) string {
 	r.t.Helper()
 	by := actor.Actor{Account: who.account, Name: "test", Site: actor.Owner}
 	p, err := r.h.Directory().Imports.Preview(r.t.Context(), by, directory.Import{Name: "list.csv",
-		Data: fmt.Appendf(nil, "name,email\r\nImported,imported%d@example.org\r\n", r.once()), Source: "test"})
+		Data: fmt.Appendf(nil, "name,email\r\nImported,imported%d@example.org\r\n", r.newNumber()), Source: "test"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -393,7 +397,7 @@ func (r *rig) preview(who *reader) string {
 func (r *rig) tokenID(id string) string {
 	r.t.Helper()
 	all, err := r.h.Accounts().Tokens.Issued(r.t.Context(), root, id)
-	if err != nil { // an account of another site
+	if err != nil { // the account belongs to another site
 		return foreignID
 	}
 	for _, t := range all {

@@ -9,8 +9,9 @@ import (
 	"portillon/hub/broker"
 )
 
-// startBroker starts the broker inside this program. If the broker cannot start from its data folder, the folder is
-// moved away: it contains only messages that hub and machines publish again at each connection.
+// startBroker starts the broker inside this program. If the broker cannot read its data folder, startBroker renames the
+// folder and starts an empty one: the folder contains only messages that hub and machines publish again at each
+// connection.
 func (op *opening) startBroker(c broker.Config) (*broker.Broker, error) {
 	b, err := broker.Start(c)
 	if err == nil || errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
@@ -18,8 +19,8 @@ func (op *opening) startBroker(c broker.Config) (*broker.Broker, error) {
 	}
 	kept := c.Dir + ".damaged"
 	if rerr := errors.Join(os.RemoveAll(kept), os.Rename(c.Dir, kept)); rerr != nil {
-		return nil, fmt.Errorf("%w; move its folder away: mv %s %s (%w)", err, c.Dir, kept, rerr)
+		return nil, fmt.Errorf("%w; move the broker's folder away: mv %s %s (%w)", err, c.Dir, kept, rerr)
 	}
-	op.hub.core.log.Warn("the broker's folder was damaged; the broker begins a new one", "kept", kept, "err", err)
+	op.hub.core.log.Warn("damaged folder of the broker replaced with an empty one", "kept", kept, "err", err)
 	return broker.Start(c)
 }

@@ -15,27 +15,27 @@ import (
 	"portillon/wire"
 )
 
-// look is how often the hub checks whether the bundle file has changed.
-const look = time.Second
+// bundlePoll is the interval at which the hub checks whether the bundle file has changed.
+const bundlePoll = time.Second
 
-// bundleStore holds the bundle in force and the one before, and serves them to machines.
+// bundleStore stores the bundle in force and the previous bundle, and serves both to machines.
 type bundleStore struct {
 	core     *core
 	services *services
 
 	store    wire.Store
-	seen     stamp         // of the bundle file when it was last read; used only by the watcher
+	seen     fileStamp     // size and time of the bundle file at the last read; used only by watchBundle
 	renewed  chan struct{} // signals that the bundle has changed; buffer of one
 	chunks   *chunks.Server
 	mu       sync.Mutex // guards the fields below
-	manifest []byte     // signed; nil: no bundle yet
+	manifest []byte     // the signed manifest; nil: no bundle yet
 	version  uint64
 	inForce  wire.Manifest   // the parsed manifest
 	served   map[string]bool // hashes of the chunks that may be served
 	readAll  time.Time       // when Bundles.Install last verified all chunks; zero: the next call verifies them
 }
 
-// current returns the signed manifest in force and its version; nil and 0: there is no bundle.
+// current returns the signed manifest of the bundle in force and the bundle's version; nil and 0: there is no bundle.
 func (bs *bundleStore) current() ([]byte, uint64) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
@@ -44,7 +44,7 @@ func (bs *bundleStore) current() ([]byte, uint64) {
 
 // readStore loads the bundle that was in force when the hub stopped.
 func (bs *bundleStore) readStore() {
-	bs.noteServed() // before a machine can receive the manifest
+	bs.storeServedHashes() // must run before a machine can receive the manifest
 	m, err := bs.store.Current()
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -54,22 +54,23 @@ func (bs *bundleStore) readStore() {
 		data, err = bs.store.Signed()
 	}
 	if err != nil {
-		bs.core.log.Warn("the bundle that was in force cannot be read", "why", err)
+		bs.core.log.Warn("stored bundle cannot be read", "why", err)
 		return
 	}
 	bs.mu.Lock()
 	bs.manifest, bs.version = data, m.Version
 	bs.mu.Unlock()
 	if err := bs.repair(m); err != nil {
-		bs.core.log.Error("the bundle on the disk is damaged", "version", m.Version, "err", err)
+		bs.core.log.Error("stored bundle is damaged", "version", m.Version, "err", err)
 	}
 }
 
-// errNotServed means that a chunk is neither in the bundle in force nor in the one before.
-var errNotServed = fmt.Errorf("not a chunk of the bundle in force: %w", fs.ErrNotExist)
+// errNotServed means that a chunk belongs neither to the bundle in force nor to the previous bundle.
+var errNotServed = fmt.Errorf("chunk does not belong to the bundle in force: %w", fs.ErrNotExist)
 
-// noteServed stores which chunks may be served: those of the bundle in force and of the one before.
-func (bs *bundleStore) noteServed() {
+// storeServedHashes stores the hashes of the chunks that may be served: those of the bundle in force and of the
+// previous bundle.
+func (bs *bundleStore) storeServedHashes() {
 	served := map[string]bool{}
 	var now wire.Manifest
 	if m, err := bs.store.Current(); err == nil {
@@ -110,8 +111,8 @@ func (bs *bundleStore) credential(_ context.Context, sha string) ([]byte, error)
 	return bs.chunks.Credential(sha, buckets)
 }
 
-// chunk reads a chunk of the bundle in force, or of the one before, which a machine may still be fetching. Damaged
-// chunks are first repaired from the bundle file, so that no machine gets a chunk that it must reject.
+// chunk reads a chunk of the bundle in force, or of the previous bundle, which a machine may still be fetching. chunk
+// first repairs damaged chunks from the bundle file, so that no machine gets a chunk that the machine must reject.
 func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 	for _, manifest := range []func() (wire.Manifest, error){bs.store.Current, bs.store.Previous} {
 		m, err := manifest()
@@ -127,7 +128,7 @@ func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 			return b, nil
 		}
 		if rerr := bs.repair(m); rerr != nil {
-			bs.core.log.Error("a chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
+			bs.core.log.Error("chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
 			return nil, err
 		}
 		return bs.store.Chunk(m, m.Chunks[i].Name)
@@ -135,17 +136,17 @@ func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 	return nil, errNotServed
 }
 
-// errRebuilt means that the bundle is damaged, and that the hub builds the next one at once.
-var errRebuilt = errors.New("chunks are damaged on the disk; the bundle is built again")
+// errRebuilt means that the bundle is damaged, and that the hub builds a new bundle at once.
+var errRebuilt = errors.New("chunks of the bundle are damaged on the disk; the hub builds a new bundle")
 
-// repair replaces damaged chunks of m with those of the bundle file. A hub that manages the site itself builds the
-// bundle again instead.
+// repair replaces damaged chunks of m with the chunks of the bundle file. A hub that manages the site builds a new
+// bundle instead.
 func (bs *bundleStore) repair(m wire.Manifest) error {
 	damaged := bs.store.Damaged(m)
 	if len(damaged) == 0 {
 		return nil
 	}
-	if bs.core.c.Managed() { // the hub builds its bundles: there is no bundle file
+	if bs.core.c.Managed() { // a hub that builds its bundles has no bundle file
 		bs.mu.Lock()
 		bs.readAll = time.Time{}
 		bs.mu.Unlock()
@@ -168,12 +169,12 @@ func (bs *bundleStore) repair(m wire.Manifest) error {
 
 // watchBundle installs the bundle file whenever it changes.
 func (bs *bundleStore) watchBundle(ctx context.Context) error {
-	tick := time.NewTicker(look)
+	tick := time.NewTicker(bundlePoll)
 	defer tick.Stop()
 	for {
-		if now := stampOf(bs.core.c.Bundle.File); now != bs.seen {
+		if now := fileStampOf(bs.core.c.Bundle.File); now != bs.seen {
 			bs.seen = now
-			bs.takeBundle(now)
+			bs.installBundleFile(now)
 		}
 		select {
 		case <-ctx.Done():
@@ -183,45 +184,46 @@ func (bs *bundleStore) watchBundle(ctx context.Context) error {
 	}
 }
 
-// stamp identifies a state of a file: it changes when the file changes.
-type stamp struct {
+// fileStamp identifies a state of a file: it changes when the file changes.
+type fileStamp struct {
 	size int64
 	at   time.Time
 }
 
-// stampOf returns the size and time of a file; the zero stamp: the file cannot be read.
-func stampOf(path string) stamp {
+// fileStampOf returns the size and modification time of a file; the zero stamp: the file cannot be read.
+func fileStampOf(path string) fileStamp {
 	i, err := os.Stat(path)
 	if err != nil {
-		return stamp{}
+		return fileStamp{}
 	}
-	return stamp{i.Size(), i.ModTime()}
+	return fileStamp{i.Size(), i.ModTime()}
 }
 
-// takeBundle installs the bundle file. If that fails, it logs the reason.
-func (bs *bundleStore) takeBundle(s stamp) {
+// installBundleFile installs the bundle file, or logs why the file cannot be installed.
+func (bs *bundleStore) installBundleFile(s fileStamp) {
 	log := bs.core.log.With("file", bs.core.c.Bundle.File)
-	if s == (stamp{}) {
+	if s == (fileStamp{}) {
 		log.Warn("bundle file not found")
 		return
 	}
 	m, err := bs.install()
 	if err != nil {
-		log.Warn("the bundle changes nothing", "why", err)
+		log.Warn("bundle file not installed", "why", err)
 		return
 	}
 	if m.Version == 0 {
-		return // the file has the bundle in force
+		return // the file contains the bundle that is already in force
 	}
 	bs.readStore()
-	log.Info("bundle in force", "version", m.Version)
+	log.Info("bundle is now in force", "version", m.Version)
 	select {
 	case bs.renewed <- struct{}{}:
 	default:
 	}
 }
 
-// install unpacks the bundle file into the store. It returns the zero Manifest if the file has the bundle in force.
+// install unpacks the bundle file into the store. install returns the zero Manifest if the file contains the bundle
+// that is already in force.
 func (bs *bundleStore) install() (wire.Manifest, error) {
 	f, err := os.Open(bs.core.c.Bundle.File)
 	if err != nil {

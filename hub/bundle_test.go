@@ -34,8 +34,8 @@ func newBundler(t *testing.T) *bundler {
 	return &bundler{t, s, k, filepath.Join(t.TempDir(), "site.bundle")}
 }
 
-// put replaces the bundle file, and returns the signed manifest.
-func (b *bundler) put(site policy.SiteID, version uint64, signer note.Signer, chunks ...string) []byte {
+// putBundle replaces the bundle file, and returns the signed manifest.
+func (b *bundler) putBundle(site policy.SiteID, version uint64, signer note.Signer, chunks ...string) []byte {
 	b.t.Helper()
 	m := wire.Manifest{
 		Site:    site,
@@ -72,35 +72,35 @@ func TestManifestIsRetainedAndFollowsTheBundleFile(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	b := newBundler(t)
-	first := b.put("biklab", 1, b.signer, "policy one")
+	first := b.putBundle("biklab", 1, b.signer, "policy one")
 	config := configure(t, []*ledgertest.Machine{m}, b.configured)
 	o := run(t, config)
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Bundle())
-	if got := c.ask(c.topics.Bundle()).Payload(); !bytes.Equal(got, first) {
+	if got := c.awaitMessage(c.topics.Bundle()).Payload(); !bytes.Equal(got, first) {
 		t.Fatalf("%s", got)
 	}
-	second := b.put("biklab", 2, b.signer, "policy two")
+	second := b.putBundle("biklab", 2, b.signer, "policy two")
 	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
-		if !bytes.Equal(got, first) { // may arrive twice: as a retained and as a new message
+		if !bytes.Equal(got, first) { // the manifest may arrive twice: as a retained and as a new message
 			t.Fatalf("%s", got)
 		}
 	}
 	stranger, _ := ledgertest.NewKey(t, "portillon-biklab")
 	for name, put := range map[string]func(){
-		"an older bundle":                func() { b.put("biklab", 1, b.signer, "policy one") },
-		"a bundle of another site":       func() { b.put("elsewhere", 9, b.signer, "policy two") },
-		"a bundle signed by another key": func() { b.put("biklab", 9, stranger, "policy two") },
+		"an older bundle":                func() { b.putBundle("biklab", 1, b.signer, "policy one") },
+		"a bundle of another site":       func() { b.putBundle("elsewhere", 9, b.signer, "policy two") },
+		"a bundle signed by another key": func() { b.putBundle("biklab", 9, stranger, "policy two") },
 		"a text file":                    func() { write(t, b.file, "words") },
 		"a missing file":                 func() { os.Remove(b.file) },
-		"a bundle without its policy":    func() { b.put("biklab", 9, b.signer) },
+		"a bundle without its policy":    func() { b.putBundle("biklab", 9, b.signer) },
 	} {
 		put()
 		o.stop()
 		o = run(t, config) // the hub also reads the file at its start
 		late := dial(t, o.Broker())
 		late.subscribe(late.topics.Bundle())
-		if got := late.ask(late.topics.Bundle()).Payload(); !bytes.Equal(got, second) {
+		if got := late.awaitMessage(late.topics.Bundle()).Payload(); !bytes.Equal(got, second) {
 			t.Errorf("%s came into force: %s", name, got)
 		}
 		if got := get(t, o.HTTP()+"/manifest", ""); got.body != string(second) {
@@ -141,11 +141,11 @@ func get(t *testing.T, url, etag string, changes ...func(*http.Request)) answer 
 
 func TestOnlyChunksOfTheBundleAreServed(t *testing.T) {
 	b := newBundler(t)
-	signed := b.put("biklab", 1, b.signer, "the policy", "a bucket")
+	signed := b.putBundle("biklab", 1, b.signer, "the policy", "a bucket")
 	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}, b.configured))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Bundle())
-	c.ask(c.topics.Bundle()) // wait until the bundle is in force
+	c.awaitMessage(c.topics.Bundle()) // wait until the bundle is in force
 	for _, want := range []string{"the policy", "a bucket"} {
 		got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte(want)), "")
 		if got.code != 200 || got.body != want || !strings.Contains(got.header.Get("Cache-Control"), "immutable") ||
@@ -188,13 +188,13 @@ func TestOnlyChunksOfTheBundleAreServed(t *testing.T) {
 	}
 }
 
-// A machine whose state shows an older bundle, or more records than the hub has, gets the manifest or an
-// acknowledgement again. It does not get them after every state, because a machine that rejects the bundle would get
-// them for ever.
+// If a machine's state shows an older bundle, or more records than the hub has, the hub sends the manifest or an
+// acknowledgement again. The hub does not send them after every state, because a machine that rejects the bundle would
+// receive them for ever.
 func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	b := newBundler(t)
-	b.put("biklab", 7, b.signer, "the policy")
+	b.putBundle("biklab", 7, b.signer, "the policy")
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
 	var seconds atomic.Int64
@@ -203,7 +203,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer br.Close()
-	c := dial(t, "tcp://"+br.Addr()) // connected before the hub, so it receives every message once
+	c := dial(t, "tcp://"+br.Addr()) // the client connects before the hub, so it receives every message once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
 	o := runAt(
 		t,
@@ -228,23 +228,23 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 				),
 			),
 		)
-		o.machineIs("laser", "heard", func(m hub.Machine) bool {
+		o.awaitMachine("laser", "heard", func(m hub.Machine) bool {
 			return m.State != nil && m.State.Bundle == bundle && m.State.Journal == journal
 		})
 	}
 	state(7, 0)
-	c.quiet()
-	seconds.Add(4) // the manifest is published again after 3 s at the earliest
+	c.requireNoMessage()
+	seconds.Add(4) // the hub publishes the manifest again after 3 s at the earliest
 	state(6, 0)
 	if got := c.next(); got.Topic() != c.topics.Bundle() {
 		t.Fatalf("%s", got.Topic())
 	}
 	state(5, 0)
 	state(7, 5)
-	c.quiet() // both were sent to the machine less than a minute ago
+	c.requireNoMessage() // both were sent to the machine less than a minute ago
 	seconds.Add(60)
-	state(8, 0) // a machine with a newer bundle gets no older one
-	c.quiet()
+	state(8, 0) // the hub sends no older bundle to a machine with a newer bundle
+	c.requireNoMessage()
 	state(7, 5)
 	if got := c.next(); got.Topic() != c.topics.Ack("laser") {
 		t.Fatalf("%s", got.Topic())
@@ -253,18 +253,18 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	if got := c.next(); got.Topic() != c.topics.Bundle() {
 		t.Fatalf("%s", got.Topic())
 	}
-	c.quiet()
+	c.requireNoMessage()
 }
 
 // If the hub's disk has damaged a chunk, the hub repairs the chunk from the bundle file or reports the damage. Machines
-// never get a chunk that they must reject.
+// never receive a damaged chunk.
 func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
 	b := newBundler(t)
-	b.put("biklab", 1, b.signer, "the policy", "a bucket")
+	b.putBundle("biklab", 1, b.signer, "the policy", "a bucket")
 	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}, b.configured))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Bundle())
-	c.ask(c.topics.Bundle()) // wait until the bundle is in force
+	c.awaitMessage(c.topics.Bundle()) // wait until the bundle is in force
 	path := filepath.Join(o.config.Data, "bundle", "chunks", wire.Hash([]byte("a bucket")))
 	url := o.HTTP() + "/chunks/" + wire.Hash([]byte("a bucket"))
 	write(t, path, "a buckey")

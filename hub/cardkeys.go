@@ -18,8 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// openCardKey opens the site's card key. Only a hub that manages the site itself can change the card key, because it
-// builds the bundles.
+// openCardKey opens the site's card key. Only a hub that manages the site can change the card key, because a new card
+// key needs a new bundle.
 func (op *opening) openCardKey() (err error) {
 	op.hub.services.cardKey, err = cardkey.New(
 		context.Background(),
@@ -31,10 +31,10 @@ func (op *opening) openCardKey() (err error) {
 	return err
 }
 
-// CardKey returns the service that changes the card key; nil: the site is a folder of files.
+// CardKey returns the service that changes the card key; nil: the hub does not manage the site.
 func (h *Hub) CardKey() *cardkey.Service { return h.services.cardKey }
 
-// cards holds the site's card keys and seal keys, and binds cards to a new card key.
+// cards manages the site's card keys and seal keys, and binds cards to a new card key.
 type cards struct {
 	core       *core
 	enrolments *enrolments
@@ -44,7 +44,7 @@ type cards struct {
 	rebinds rebinds
 }
 
-// cardKeys returns the site's card keys for machines, the current one first.
+// cardKeys returns the site's card keys for machines, the current key first.
 func (cs *cards) cardKeys() (wire.CardKeys, error) {
 	if s := cs.services.cardKey; s != nil {
 		return s.Ring().Wire(), nil
@@ -56,7 +56,7 @@ func (cs *cards) cardKeys() (wire.CardKeys, error) {
 	return cardkey.Ring{InForce: key}.Wire(), nil
 }
 
-// hashOf returns a card's number in the form of bundles: HMAC-SHA-256 under the site's card key.
+// hashOf returns a card's number as bundles contain it: the HMAC-SHA-256 of the number under the site's card key.
 func hashOf(key, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write(number)
@@ -77,8 +77,8 @@ func (cs *cards) oldCardHash(number []byte) string {
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
-// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key. with makes
-// the change itself.
+// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key. The function
+// with changes the key.
 func (cs *cards) setAsideCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -89,7 +89,7 @@ func (cs *cards) setAsideCards(
 }
 
 // endOldCards removes the cards that are still bound under the previous key, in the transaction that ends the key
-// change. with ends the change itself.
+// change. The function with ends the key change.
 func (cs *cards) endOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -108,8 +108,8 @@ func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Car
 	return out, err
 }
 
-// refuseCardKey returns an error if a separate policy key signs the cards. Then the card key cannot be changed: all
-// HMACs would change at once, and machines would accept none before a person has signed them again.
+// refuseCardKey returns an error if a separate policy key signs the cards. In that case the card key cannot be changed:
+// all HMACs of cards would change at once, and machines would accept no card until a person signs the new HMACs.
 func (cs *cards) refuseCardKey(ctx context.Context) error {
 	p, err := cs.services.policies.current(ctx)
 	if err != nil || p == nil || !p.SignedBindings {
@@ -155,9 +155,9 @@ func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []card
 	return out, nil
 }
 
-// markTap marks an unknown card whose HMAC was made with the previous card key. It clears a card whose key the hub does
-// not have any more: that card must be tapped again. A machine with an older program does not report its key, so the
-// hub assumes the key that it sent to that machine.
+// markTap marks an unknown card whose HMAC was made with the previous card key. markTap clears c if the hub no longer
+// has the key of the HMAC: the card must then be tapped again. A machine with an older program does not report its card
+// key, so the hub assumes the key that the hub sent to that machine.
 func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	ring := cs.services.cardKey.Ring()
 	check := c.Key
@@ -176,15 +176,15 @@ func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	}
 }
 
-// rebinds holds the machines with new records, which may rebind cards.
+// rebinds is the list of machines with new records. The new records may bind cards to the new card key.
 type rebinds struct {
-	wake chan struct{} // buffer of one
+	wake chan struct{} // signals new records; has a buffer of one
 
 	mu   sync.Mutex
-	from map[policy.MachineID]uint64 // records after this sequence number must be read
+	from map[policy.MachineID]uint64 // the records that follow this sequence number must be read
 }
 
-// noteRecords stores that a machine has new records after the record after.
+// noteRecords stores that a machine has new records. The new records follow record number after.
 func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,8 +200,8 @@ func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	}
 }
 
-// take returns the machines with new records, each with the sequence number after which the records begin, and clears
-// the list.
+// take returns the machines with new records, each with the sequence number before its first new record, and clears the
+// list.
 func (r *rebinds) take() map[policy.MachineID]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,8 +210,8 @@ func (r *rebinds) take() map[policy.MachineID]uint64 {
 	return out
 }
 
-// rebindCards binds tapped cards to the new card key, until ctx ends. It starts with all stored records, because the
-// hub may have stopped after it stored records and before it bound the cards.
+// rebindCards binds tapped cards to the new card key, until ctx ends. rebindCards starts with all stored records,
+// because the hub may have stopped between storing records and binding the cards.
 func (cs *cards) rebindCards(ctx context.Context) error {
 	queries := []ledger.Query{{}}
 	for {
@@ -235,8 +235,8 @@ func (cs *cards) rebindCards(ctx context.Context) error {
 	}
 }
 
-// rebind binds the cards of some records. A record that cannot be used now is not read again, because the machine
-// writes a new record at the next tap.
+// rebind binds the cards of the records that q selects. rebind skips a record that cannot be used now, because the
+// machine writes a new record at the card's next tap.
 func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
 	keys, err := cs.core.c.SealKeys(cs.core.now())
 	if err != nil || len(keys) == 0 {

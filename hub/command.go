@@ -20,10 +20,10 @@ type commands struct {
 	orders chan order
 
 	mu      sync.Mutex
-	waiting map[string]chan wire.Reply // by the command's id
+	waiting map[string]chan wire.Reply // reply channels by the id of the command
 }
 
-// reply passes a reply to the call of await that waits for it.
+// reply passes a machine's reply to the call of deliver that waits for the reply.
 func (cm *commands) reply(id policy.MachineID, data []byte) {
 	var r wire.Reply
 	if len(data) > wire.MaxRecord || json.Unmarshal(data, &r) != nil {
@@ -39,18 +39,18 @@ func (cm *commands) reply(id policy.MachineID, data []byte) {
 	}
 }
 
-// ErrNoReply means that a machine did not answer before its command expired. Whether the machine executed the command
-// is unknown; its journal will show it.
+// ErrNoReply means that a machine did not answer before the command expired. Whether the machine executed the command
+// is unknown until the machine's journal arrives.
 var ErrNoReply = errors.New("the machine did not answer")
 
-// command signs a command to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
-// The caller sets c.Do, Tag, Reason and Now; the other fields are filled in. While the broker is not connected, command
-// waits; a machine refuses a command that arrives after its expiry.
+// command signs a command to a machine, sends the command, and waits for the reply: at most wire.CommandLife, or until
+// ctx ends. The caller sets c.Do, Tag, Reason and Now; command sets the other fields. While the hub is not connected to
+// the broker, command waits. A machine refuses a command that arrives after the command's expiry.
 func (cm *commands) command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !cm.fleet.has(m) {
 		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
 	}
-	c.Site, c.Machine, c.ID = cm.core.c.Site, m, random(16)
+	c.Site, c.Machine, c.ID = cm.core.c.Site, m, randomHex(16)
 	c.Issued = cm.core.now().UTC()
 	c.Expires = c.Issued.Add(wire.CommandLife)
 	data, err := wire.SignCommand(c, cm.core.signer)
@@ -62,14 +62,14 @@ func (cm *commands) command(ctx context.Context, m policy.MachineID, c wire.Comm
 	return cm.deliver(ctx, m, c.ID, data)
 }
 
-// deliver sends a signed message on a machine's command topic, and waits until ctx ends for the reply with this id.
+// deliver sends a signed message on a machine's command topic, and waits for the reply with this id until ctx ends.
 func (cm *commands) deliver(ctx context.Context, m policy.MachineID, id string, data []byte) (wire.Reply, error) {
 	answer := cm.await(m, id)
 	defer cm.forget(m, id)
 	select {
 	case cm.orders <- order{topic: cm.core.topics.Command(m), data: data}:
 	case <-ctx.Done():
-		return wire.Reply{}, fmt.Errorf("command: the broker is away: %w", context.Cause(ctx))
+		return wire.Reply{}, fmt.Errorf("command: the hub is not connected to the broker: %w", context.Cause(ctx))
 	}
 	select {
 	case r := <-answer:
@@ -88,7 +88,7 @@ func (cm *commands) await(m policy.MachineID, id string) chan wire.Reply {
 	return c
 }
 
-// forget ends await: a later reply is dropped.
+// forget ends the wait for a reply that await began. A later reply is dropped.
 func (cm *commands) forget(m policy.MachineID, id string) {
 	cm.mu.Lock()
 	defer cm.mu.Unlock()

@@ -60,7 +60,7 @@ func TestCommandIsSignedAndItsReplyIsReturned(t *testing.T) {
 		}
 	}
 	c.subscribe("portillon/biklab/+/command")
-	c.quiet() // the command was not retained
+	c.requireNoMessage() // the command was not retained
 }
 
 func TestCommandWithoutAReplyIsAnError(t *testing.T) {

@@ -34,20 +34,20 @@ import (
 // Relative paths start from the file's folder.
 type Config struct {
 	Site     policy.SiteID
-	Data     string // path of a folder
-	Key      string // path of a file
+	Data     string // path of the hub's data folder
+	Key      string // path of the file with the hub's key
 	Machines []MachineConfig
 	MQTT     MQTTConfig
-	HTTP     string // host:port on loopback; empty: chunks are not served
+	HTTP     string // host:port on loopback that serves the chunks; empty: chunks are not served
 	Bundle   BundleConfig
 	Join     JoinConfig
 
-	Web       PeopleConfig // addresses of the pages and the API; zero: none
+	Web       PeopleConfig // addresses of the pages and the API; zero: the hub has no pages
 	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs them
 	Mail      string       // path of a file with the mail settings; empty: no mail
-	Issuers   []string     // hosts on the site's own network that badges and status lists are fetched from
+	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
 
-	keyAt string // position of Key in the file: hub.yaml:4
+	keyAt string // position of Key in the file, such as hub.yaml:4
 }
 
 // MachineConfig is a machine of hub.yaml, whose records the hub accepts.
@@ -55,31 +55,31 @@ type MachineConfig struct {
 	ID     policy.MachineID
 	Key    note.Verifier // verifies the machine's checkpoints
 	Public string        // Key as text
-	// PasswordFile has the password of the machine's account at the broker inside this program. The account's name is the
-	// machine's id. Empty: the broker has no accounts.
+	// PasswordFile is the path of a file with the password of the machine's account at the broker inside this program.
+	// The account's name is the machine's id. Empty: the broker has no accounts.
 	PasswordFile string
 }
 
-// MQTTConfig is the broker: either inside this program (Listen), or a separate one (Broker).
+// MQTTConfig configures the broker: either the broker inside this program (Listen), or a separate broker (Broker).
 type MQTTConfig struct {
 	Listen        string // host:port
 	Cert, CertKey string // PEM files; empty: no TLS
-	// Watcher is a password file for the account «watcher» (Home Assistant) at the broker inside this program; empty: no
-	// such account.
+	// Watcher is the path of a password file for the account «watcher» (Home Assistant) at the broker inside this
+	// program; empty: there is no such account.
 	Watcher                string
-	Broker                 string // tcp://host:1883 or ssl://host:8883
-	Username, PasswordFile string // at the separate broker
+	Broker                 string // URL of a separate broker: tcp://host:1883 or ssl://host:8883
+	Username, PasswordFile string // the hub's account at the separate broker
 }
 
 // BundleConfig is the bundle that the hub serves to machines.
 type BundleConfig struct {
-	File string        // read again when it changes; empty: no bundle file
+	File string        // path of the bundle file, which the hub reads again after each change; empty: no bundle file
 	Key  note.Verifier // verifies the signature of bundles
 
 	Public string // Key as text
 
-	// Policy is a separate policy key that machines pin. The hub serves no bundle that machines would reject because of
-	// this key. nil: Key signs bundles and policies.
+	// Policy is a separate policy key that machines pin. The hub serves no bundle whose policy this key did not sign.
+	// nil: Key signs bundles and policies.
 	Policy       note.Verifier
 	PolicyPublic string // Policy as text
 }
@@ -87,11 +87,11 @@ type BundleConfig struct {
 // Database returns the path of the hub's database.
 func (c Config) Database() string { return filepath.Join(c.Data, store.Name) }
 
-// Ledger returns the path of the file with the ledger. Evidence can be read from it while the hub runs or is stopped.
-// It is the database, or the file ledger.db of an earlier release whose records have not been moved to the database
-// yet.
+// Ledger returns the path of the file with the ledger. The file is the database, or the file ledger.db of an earlier
+// release whose records have not been moved to the database yet. Evidence can be read from the file even while the hub
+// runs.
 func (c Config) Ledger() string {
-	if old := ledger.OldPath(c.Database()); there(old) {
+	if old := ledger.OldPath(c.Database()); fileExists(old) {
 		return old
 	}
 	return c.Database()
@@ -120,7 +120,7 @@ func (c Config) Signer() (note.Signer, error) {
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
 	if err != nil {
-		return nil, fmt.Errorf("the hub's key %s is no signing key: one line that begins with PRIVATE+KEY+", c.Key)
+		return nil, fmt.Errorf("%s contains no signing key, want one line that begins with PRIVATE+KEY+", c.Key)
 	}
 	return s, nil
 }
@@ -141,7 +141,7 @@ func (c Config) Verifier() (note.Verifier, error) {
 	return v, nil
 }
 
-// ReadConfig reads a hub.yaml. The error holds every fault, with its line.
+// ReadConfig reads a hub.yaml. The error contains every fault of the file, with its line.
 func ReadConfig(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -150,7 +150,8 @@ func ReadConfig(path string) (Config, error) {
 	return ParseConfig(path, data)
 }
 
-// ParseConfig parses the content of a hub.yaml. Faults contain path, and relative paths start from its folder.
+// ParseConfig parses the content of a hub.yaml. Faults begin with path, and relative paths in the content start from
+// the folder of path.
 func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}
@@ -176,7 +177,7 @@ func (p parser) file(n yamlfile.Node) string {
 	return filepath.Join(p.dir, s)
 }
 
-// hub parses the whole file. It adds faults to the nodes; the caller reads the faults at the end.
+// hub parses the whole file. hub adds each fault to its node. The caller reads the faults at the end.
 func (p parser) hub(r yamlfile.Node) Config {
 	r.Only(
 		"portillon",
@@ -213,8 +214,8 @@ func (p parser) hub(r yamlfile.Node) Config {
 		Issuers: hostsOf(r.Get("lan-issuers")),
 	}
 	p.together(r, c)
-	keyLine(&c, r)
-	differ(r)
+	storeKeyLine(&c, r)
+	rejectSharedKey(r)
 	p.accounts(r, c)
 	return c
 }
@@ -236,7 +237,7 @@ func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	return out
 }
 
-// verifier parses a public key whose name must match its place. A fault is added to the node.
+// verifier parses a public key whose name must match place p, and adds any fault to the node.
 func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	s := n.Str()
 	if s == "" {
@@ -259,7 +260,7 @@ func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	return v
 }
 
-// mqtt parses the key mqtt, which configures either the broker inside this program or a separate one, not both.
+// mqtt parses the key mqtt, which configures either the broker inside this program or a separate broker.
 func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	n.Only("listen", "cert", "cert-key", "watcher", "broker", "username", "password-file")
 	c := MQTTConfig{
@@ -348,7 +349,7 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 	}
 }
 
-// addr parses host:port; empty: not set.
+// addr parses a host:port; empty: the value is not set.
 func addr(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" {
@@ -361,7 +362,7 @@ func addr(n yamlfile.Node) string {
 	return s
 }
 
-// loopbackAddr parses host:port, which must be on loopback, because requests there need no certificate.
+// loopbackAddr parses a host:port, which must be on loopback, because requests to this address need no certificate.
 func loopbackAddr(n yamlfile.Node) string {
 	s := addr(n)
 	if s != "" && !onLoopback(s) {

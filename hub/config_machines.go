@@ -7,8 +7,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// JoinConfig is how machines join the site over the network. With the zero JoinConfig, all machines are named in
-// hub.yaml.
+// JoinConfig configures how machines join the site over the network. With the zero JoinConfig, all machines are named
+// in hub.yaml.
 //
 //	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the
 //	                                    # hub's authority
@@ -20,7 +20,7 @@ import (
 type JoinConfig struct {
 	Listen  string // host:port; empty: machines cannot join
 	Name    string
-	CardKey string // path of a file
+	CardKey string // path of the file with the site's card key
 
 	Cert, CertKey, Authority string // PEM files; empty: the hub's own authority signs the certificate
 }

@@ -35,7 +35,7 @@ bundle: { file: site.bundle, key: "` + site + `" }
 `
 }
 
-func TestHubFileIsRead(t *testing.T) {
+func TestHubYAMLIsParsedIntoAConfig(t *testing.T) {
 	c, err := hub.ParseConfig("/etc/portillon/hub.yaml", []byte(example(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,8 @@ func TestErrorNamesTheFileThatTheHubCannotOpen(t *testing.T) {
 		says   string
 	}{
 		{"no key", func(c *hub.Config) { c.Key += "x" }, "the hub's key"},
-		{"a key that is none", func(c *hub.Config) { os.WriteFile(c.Key, []byte("words"), 0o600) }, "is no signing key"},
+		{"a key that is none", func(c *hub.Config) { os.WriteFile(c.Key, []byte("words"), 0o600) },
+			"contains no signing key"},
 		{"data that is a file", func(c *hub.Config) { os.WriteFile(c.Data, nil, 0o600) }, "database"},
 		{"a ledger that is none", func(c *hub.Config) {
 			os.MkdirAll(c.Data, 0o700)

@@ -23,15 +23,16 @@ type Created struct {
 	Key    string // public half of the site's key, which machines pin
 }
 
-// cardKeyBytes is the length of a new card key in bytes. It equals the output length of HMAC-SHA-256 (RFC 2104 §3).
+// cardKeyBytes is the length of a new card key in bytes. cardKeyBytes equals the output length of HMAC-SHA-256 (RFC
+// 2104 §3).
 const cardKeyBytes = 32
 
-// NewHub are the parameters of Create.
+// NewHub has the parameters of Create.
 type NewHub struct {
 	Site policy.SiteID
 	Host string // the computer's name, which machines and browsers verify in the certificate
-	// Web is the host:port for browsers; empty: 127.0.0.1:8040. For an address beyond loopback, the hub's own authority
-	// signs a certificate.
+	// Web is the host:port for browsers; empty: 127.0.0.1:8040. If the address is not on loopback, the hub's own
+	// authority signs a certificate for it.
 	Web string
 
 	Machines string // host:port where machines join and fetch their bundle; empty: 0.0.0.0:8443
@@ -39,9 +40,9 @@ type NewHub struct {
 }
 
 // Create creates a hub in an empty folder: its hub.yaml, a key that signs bundles, policies and acknowledgements, and a
-// card key. It writes hub.yaml last, so a folder without hub.yaml is incomplete.
+// card key. Create writes hub.yaml last, so a folder without hub.yaml is incomplete.
 func Create(dir string, n NewHub) (Created, error) {
-	if err := beEmpty(dir); err != nil {
+	if err := requireEmptyFolder(dir); err != nil {
 		return Created{}, err
 	}
 	name, err := keykind.Name(keykind.Site, string(n.Site))
@@ -53,7 +54,7 @@ func Create(dir string, n NewHub) (Created, error) {
 		return Created{}, err
 	}
 	card := make([]byte, cardKeyBytes)
-	rand.Read(card) // never fails: crypto/rand
+	rand.Read(card) // crypto/rand.Read never fails
 	text := n.config()
 	config := filepath.Join(dir, "hub.yaml")
 	if _, err := ParseConfig(config, []byte(text)); err != nil {
@@ -88,8 +89,8 @@ func (n NewHub) config() string {
 	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, n.Machines, strings.ToLower(n.Host), n.Broker)
 }
 
-// newConfig is a format with these arguments: the site's id, the address for people, a line about the certificate, the
-// address for machines, the computer's name, and the broker's address.
+// newConfig is the first hub.yaml as a format. The arguments of newConfig are the site's id, the address for people, a
+// line about the certificate, the address for machines, the computer's name, and the broker's address.
 const newConfig = `# The hub of a site.` +
 	` Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1
@@ -105,8 +106,9 @@ name: %s                                # the name in the hub's certificate: mac
 mqtt: { listen: %s }            # the broker inside: each machine has an account
 `
 
-// beEmpty returns an error if a folder contains files that are not hidden. It creates a missing folder.
-func beEmpty(dir string) error {
+// requireEmptyFolder returns an error if a folder contains files that are not hidden. requireEmptyFolder creates the
+// folder if the folder is missing.
+func requireEmptyFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -116,14 +118,14 @@ func beEmpty(dir string) error {
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
-			return fmt.Errorf("%s holds %s and no hub.yaml: a new hub begins in an empty folder", dir, e.Name())
+			return fmt.Errorf("folder %s contains %s but no hub.yaml, want an empty folder for a new hub", dir, e.Name())
 		}
 	}
 	return nil
 }
 
-// writeNew creates a file that only its owner can read, and returns once the file is on the disk. It fails if the file
-// exists.
+// writeNew creates a file that only its owner can read, and returns once the file is on the disk. writeNew fails if the
+// file exists.
 func writeNew(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

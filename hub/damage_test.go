@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// fileDamages are damages that a worn disk or a wrong command causes to a file. older is the file's content on an
+// fileDamages are ways in which a worn disk or a wrong command damages a file. older is the file's content on an
 // earlier day; nil: the file did not exist.
 var fileDamages = map[string]func(path string, b, older []byte) error{
 	"one byte changed": func(path string, b, _ []byte) error {
@@ -51,7 +51,7 @@ type hubFolder struct {
 func newHubFolder(t *testing.T) *hubFolder {
 	t.Helper()
 	m, b := ledgertest.New(t, "biklab", "laser"), newBundler(t)
-	b.put("biklab", 1, b.signer, "policy")
+	b.putBundle("biklab", 1, b.signer, "policy")
 	f := &hubFolder{
 		m:      m,
 		config: configure(t, []*ledgertest.Machine{m}, b.configured),
@@ -67,7 +67,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 			m.Append(wire.Booted, "", "", wire.BootBody{Version: strings.Repeat("x", 200)})
 		}
 		c.deliver(o, m, first, m.Len())
-		c.acked(o, m, m.Len())
+		c.awaitAck(o, m, m.Len())
 		if end {
 			o.stop()
 		}
@@ -80,13 +80,14 @@ func newHubFolder(t *testing.T) *hubFolder {
 	if _, err := f.config.TagOut("laser", "courroie usée", false, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	b.put("biklab", 2, b.signer, "policy 2")
+	b.putBundle("biklab", 2, b.signer, "policy 2")
 	live(41, 20, t.TempDir(), true)
 	live(61, 5, f.data, false)
 	return f
 }
 
-// files returns all files of the folder. Of the broker's hundreds of files, it returns one for each name.
+// files returns the files of the folder. The broker has hundreds of files, so files returns only one of those with the
+// same name.
 func (f *hubFolder) files(t *testing.T) (out []string) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -109,9 +110,9 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 	return out
 }
 
-// Each file under the data folder of a hub is damaged in six ways. At the next start, either the hub acknowledges all
-// records of the machine, or it names the damaged file and the command that repairs it. After that command the hub
-// works. If the ledger is an older copy, the hub requests the missing records again.
+// The test damages each file in the data folder of a hub in six ways. At the next start, the hub must either
+// acknowledge all records of the machine, or name the damaged file and the command that repairs it. After that command
+// the hub works. If the ledger is an older copy, the hub requests the missing records again.
 func TestHubNamesOrRepairsEachDamagedFile(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)
@@ -171,7 +172,7 @@ func (f *hubFolder) judge(t *testing.T, c hub.Config, name string) {
 	}()
 	<-h.Hearing()
 	cl := dial(t, h.Broker())
-	o := &office{Hub: h, t: t, config: c}
+	o := &runningHub{Hub: h, t: t, config: c}
 	if o.key, err = c.Verifier(); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func (f *hubFolder) judge(t *testing.T, c hub.Config, name string) {
 		t.Logf("the ledger holds %d of %d records", held, f.m.Len())
 		cl.publish(cl.topics.Records("laser"), f.m.Data(held+1, f.m.Len()))
 	}
-	cl.acked(o, f.m, f.m.Len())
+	cl.awaitAck(o, f.m, f.m.Len())
 	if tags, terr := c.Tags(); strings.HasPrefix(name, "tags/") && strings.HasSuffix(name, ".json") && len(tags) == 0 &&
 		terr == nil {
 		t.Log("the tag's file is gone: the office put no tag on, as far as anybody knows")

@@ -10,8 +10,8 @@ import (
 	"portillon/hub/store"
 )
 
-// openDatabase opens the database and the ledger in it. It moves the records of an earlier release's ledger.db into the
-// database.
+// openDatabase opens the database and the ledger in it. openDatabase moves the records of an earlier release's
+// ledger.db into the database.
 func (op *opening) openDatabase() (err error) {
 	ctx := context.Background()
 	if op.hub.core.db, err = store.Open(ctx, op.hub.core.c.Database()); err != nil {
@@ -29,12 +29,12 @@ func (op *opening) openDatabase() (err error) {
 		return err
 	}
 	if n > 0 {
-		op.hub.core.log.Info("ledger taken over", "from", old, "records", n)
+		op.hub.core.log.Info("ledger of an earlier release imported", "from", old, "records", n)
 	}
 	return nil
 }
 
-// troubleEvery is how often the same error of the database is logged.
+// troubleEvery is the shortest interval between two log lines for the same error of the database.
 const troubleEvery = time.Minute
 
 // databaseTrouble is the error of the last access to the database.
@@ -43,18 +43,19 @@ type databaseTrouble struct {
 	logged time.Time
 }
 
-// health holds whether the database accepts records and changes.
+// health stores whether the database accepts records and changes.
 type health struct {
 	core *core
 
 	mu      sync.Mutex
 	trouble databaseTrouble
-	// unwritten is the error of the last transaction of any service; nil: it was written.
+	// unwritten is the error of the last transaction of any service; nil: the transaction was written.
 	unwritten error
 }
 
 // noteDatabase stores the result of an access to the ledger; nil: success. A full, slow or broken database stops only
-// acknowledgements: machines keep their records and send them again, and bundle, commands and tags are stored in files.
+// acknowledgements. Machines keep unacknowledged records and send them again. The bundle, commands and tags are stored
+// in files.
 func (h *health) noteDatabase(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,7 +66,7 @@ func (h *health) noteDatabase(err error) {
 		h.core.log.Info("database works again")
 	case err != nil && (was == nil || was.Error() != err.Error() || now.Sub(h.trouble.logged).Abs() >= troubleEvery):
 		h.trouble.logged = now
-		h.core.log.Error("records not taken", "err", err)
+		h.core.log.Error("records not stored", "err", err)
 	}
 }
 
@@ -83,7 +84,7 @@ func (h *health) noteWrite(err error) {
 	}
 }
 
-// failure returns why the database accepts no records or changes; nil: it accepts them, as far as the hub knows.
+// failure returns why the database accepts no records or changes; nil: the last access to the database succeeded.
 func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +94,7 @@ func (h *health) failure() error {
 	return h.unwritten
 }
 
-// databaseReason returns the problem of the database in a few words; empty: there is none, as far as the hub knows.
+// databaseReason returns the problem of the database in a few words; empty: the last access to the database succeeded.
 func (h *health) databaseReason() string {
 	switch err := h.failure(); {
 	case err == nil:
@@ -105,7 +106,7 @@ func (h *health) databaseReason() string {
 	}
 }
 
-// notReady is the error of a hub that cannot serve. Its Reason contains nothing confidential.
+// notReady is the error of a hub that cannot serve requests. The reason contains nothing confidential.
 type notReady struct {
 	error
 	reason string
@@ -117,8 +118,8 @@ func (n notReady) Reason() string { return n.reason }
 // Unwrap returns the cause.
 func (n notReady) Unwrap() error { return n.error }
 
-// ready returns nil if the hub can serve: its database answers and accepts changes. After an error, ready writes to the
-// database, so that the hub is ready again as soon as the disk works.
+// ready returns nil if the hub can serve requests: the database answers and accepts changes. After an error, ready
+// writes to the database, so that the hub is ready again as soon as the disk works.
 func (h *health) ready(ctx context.Context) error {
 	var one int
 	site := h.core.db.Site(h.core.c.Site)

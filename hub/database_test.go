@@ -14,7 +14,7 @@ import (
 	"portillon/hub/ledger/ledgertest"
 )
 
-// rawDatabase runs a statement on the hub's database without the hub.
+// rawDatabase runs an SQL statement directly on the hub's database file.
 func rawDatabase(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
@@ -27,9 +27,9 @@ func rawDatabase(t *testing.T, path, statement string) {
 	}
 }
 
-// alone runs the test in a separate process, and reports whether this is that process. A limit on file sizes would also
-// stop the test framework's output.
-func alone(t *testing.T) bool {
+// inSeparateProcess runs the test in a separate process, and returns true in that process. The test needs its own
+// process because a limit on file sizes would also stop the test framework's output.
+func inSeparateProcess(t *testing.T) bool {
 	t.Helper()
 	const mark = "PORTILLON_TEST_ALONE"
 	if os.Getenv(mark) == t.Name() {
@@ -43,10 +43,10 @@ func alone(t *testing.T) bool {
 	return true
 }
 
-// limitFiles stops all files of this process from growing, until end is called. It simulates a full disk.
+// limitFiles simulates a full disk: no file of this process can grow until end is called.
 func limitFiles(t *testing.T) (end func()) {
 	t.Helper()
-	// The broker inside this program also writes in this process, so no hub with clients may run meanwhile.
+	// The broker also writes files in this process, so no hub with clients may run while the limit applies.
 	signal.Ignore(syscall.SIGXFSZ) // setrlimit(2): otherwise the process is killed
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
@@ -61,8 +61,8 @@ func limitFiles(t *testing.T) (end func()) {
 	return func() { set(was) }
 }
 
-// A database that accepts no records stops acknowledgements. States, the connection and commands continue, and once the
-// database works, the machine's records are accepted.
+// While the database accepts no records, the hub sends no acknowledgements, but it still handles states, the connection
+// and commands. Once the database works, the hub accepts the machine's records.
 func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(t *testing.T, path string) (end func())
@@ -84,9 +84,9 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			<-o.Hearing()
 			cl := dial(t, o.Broker())
 			cl.subscribe(cl.topics.Ack("laser"))
-			cl.acked(o, m, 0)
+			cl.awaitAck(o, m, 0)
 			cl.publish(cl.topics.Records("laser"), m.Data(1, 2))
-			cl.acked(o, m, 2)
+			cl.awaitAck(o, m, 2)
 			end := c.begin(t, o.config.Database())
 			ended := false
 			defer func() {
@@ -99,7 +99,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if k := dberror.KindOf(o.DatabaseError()); k != c.kind {
 				t.Errorf("%v is of the kind %v, want %v", o.DatabaseError(), k, c.kind)
 			}
-			cl.publish(cl.topics.Availability("laser"), []byte("online")) // on the same connection
+			cl.publish(cl.topics.Availability("laser"), []byte("online")) // the connection must still work
 			eventually(t, func() bool { return o.Machines()[0].Online })
 			if o.Machines()[0].Held != 2 {
 				t.Error("a record counts as held")
@@ -107,7 +107,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			end()
 			ended = true
 			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // a machine repeats an unacknowledged batch
-			cl.acked(o, m, 3)
+			cl.awaitAck(o, m, 3)
 			if err := o.DatabaseError(); err != nil {
 				t.Error(err)
 			}
@@ -116,7 +116,7 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 }
 
 func TestDatabaseErrorsNameTheFileAndTheFix(t *testing.T) {
-	if alone(t) {
+	if inSeparateProcess(t) {
 		return
 	}
 	m := ledgertest.New(t, "biklab", "laser")
@@ -133,7 +133,7 @@ func TestDatabaseErrorsNameTheFileAndTheFix(t *testing.T) {
 	}
 }
 
-// eventually waits until is returns true, and fails the test after a timeout.
+// eventually waits until the function is returns true, and fails the test after a timeout.
 func eventually(t *testing.T, is func() bool) {
 	t.Helper()
 	for deadline := time.After(patience); !is(); {

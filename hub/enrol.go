@@ -10,19 +10,19 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from its sealed record.
+// UnknownTap is the tap of an unknown card at a machine, read from the machine's sealed record.
 type UnknownTap struct {
 	wire.EnrolCard
 	Machine    policy.MachineID
 	Generation wire.Generation
 	Seq        uint64
-	At         time.Time // by the machine's clock
+	At         time.Time // time of the tap by the machine's clock
 	Believed   bool      // the machine trusted its clock
 }
 
 // UnknownTaps returns the unknown cards that were tapped within wire.CodeLife before now, at all machines of hub.yaml.
-// It leaves out records whose seal cannot be opened. If a machine's clock was not trusted, the recorded time is used
-// nevertheless. UnknownTaps only reads the database.
+// UnknownTaps leaves out records whose seal cannot be opened. The recorded time is used even if the machine's clock was
+// not trusted. UnknownTaps only reads the database.
 func (c Config) UnknownTaps(ctx context.Context, now time.Time) (out []UnknownTap, err error) {
 	keys, err := c.SealKeys(now)
 	if err != nil || len(keys) == 0 {

@@ -12,8 +12,8 @@ import (
 	"portillon/hub"
 )
 
-// owned creates the first owner of a managed hub, publishes the example's policy and imports its members.
-func (b *browser) owned(h *office) {
+// setUpSite creates the first owner of a managed hub, publishes the example's policy and imports its members.
+func (b *browser) setUpSite(h *runningHub) {
 	b.t.Helper()
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	if status := b.form("/code/owner", owner); status != 303 {
@@ -48,8 +48,8 @@ func (b *browser) badge(name string) {
 	}
 }
 
-// standsIn returns the database files that contain a text, regardless of upper and lower case.
-func standsIn(t *testing.T, c hub.Config, text string) (files []string) {
+// filesWith returns the database files that contain a text in upper or lower case.
+func filesWith(t *testing.T, c hub.Config, text string) (files []string) {
 	t.Helper()
 	for _, end := range []string{"", "-wal", "-shm"} {
 		data, err := os.ReadFile(c.Database() + end)
@@ -65,7 +65,7 @@ func standsIn(t *testing.T, c hub.Config, text string) (files []string) {
 
 func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 	h, b := managedHub(t)
-	b.owned(h)
+	b.setUpSite(h)
 	b.badge("lea-laser-user.json")
 	b.badge("jules-laser-first-steps.json")
 	var credential struct {
@@ -84,7 +84,8 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 	}
 	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"},
 		nil)
-	// Warnings of bundles contain names: two members now have cards that a reader of short numbers cannot distinguish.
+	// A bundle's warnings contain names of members. Cause a warning: give two members cards that a reader of short
+	// numbers cannot distinguish.
 	b.json(201, "POST", "/members/m-020dc2/cards", map[string]string{"number": "AB62E30001"}, nil)
 	b.json(201, "POST", "/members/m-9caeb2/cards", map[string]string{"number": "CD62E30001"}, nil)
 	var bundle struct {
@@ -103,19 +104,19 @@ func TestErasureRemovesThePersonFromEveryDatabaseFile(t *testing.T) {
 		"AB62E30001",
 		credential.ID, "lea-laser-user"}
 	for _, text := range erased {
-		if len(standsIn(t, h.config, text)) == 0 {
+		if len(filesWith(t, h.config, text)) == 0 {
 			t.Errorf("%q stands nowhere before the erasure: the test shows nothing", text)
 		}
 	}
 	b.json(204, "DELETE", "/members/m-020dc2", nil, nil, "If-Match", version())
 	// A bundle whose build began before the erasure may contain the person's name until the next build.
 	for _, text := range erased {
-		eventually(t, func() bool { return len(standsIn(t, h.config, text)) == 0 })
+		eventually(t, func() bool { return len(filesWith(t, h.config, text)) == 0 })
 	}
-	if len(standsIn(t, h.config, "Jules Bernard")) == 0 {
+	if len(filesWith(t, h.config, "Jules Bernard")) == 0 {
 		t.Error("another member is gone too")
 	}
-	// Once the next bundle is built, its warnings are stored again, without the person.
+	// The next bundle stores its warnings anew, without the erased person.
 	eventually(t, func() bool {
 		b.json(200, "GET", "/bundle", nil, &bundle)
 		return len(bundle.Warnings) > 0 && !strings.Contains(fmt.Sprint(bundle.Warnings), "Léa") && bundle.Problem == ""

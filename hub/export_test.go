@@ -22,7 +22,8 @@ func (h *Hub) Rows() *store.DB                 { return h.core.db }
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 
-// Asked returns all services that the pages and the API call, by package, and by duty if a package has several.
+// Asked returns all services that the pages and the API call. The key is the package, followed by the service if the
+// package has several.
 func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
 		"report":  h.services.report,
@@ -51,7 +52,7 @@ func (h *Hub) WebPort() string {
 	return port
 }
 
-// Know adds a machine to the hub as if it had joined.
+// Know adds a machine to the hub as if the machine had joined.
 func (h *Hub) Know(id policy.MachineID) error { return h.fleet.know(id) }
 
 // ObeyCommands answers every command with success, until ctx ends.

@@ -18,14 +18,14 @@ import (
 type Machine struct {
 	ID        policy.MachineID `json:"machine"`
 	Held      uint64           `json:"held"`          // number of records in the ledger
-	Online    bool             `json:"online"`        // as reported by the broker
-	Seen      time.Time        `json:"seen,omitzero"` // time of its last message, by the hub's clock
+	Online    bool             `json:"online"`        // whether the broker reports the machine as connected
+	Seen      time.Time        `json:"seen,omitzero"` // time of the machine's last message, by the hub's clock
 	State     *wire.State      `json:"state,omitempty"`
-	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
+	Trouble   string           `json:"trouble,omitempty"` // why the last batch was refused; empty: accepted
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
-	// TroubleSince is when the hub first refused records for this reason, without having accepted any since.
+	// TroubleSince is the time since when the hub has refused all records of the machine, for the reason in Trouble.
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
-	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: none
+	Dropped      *Dropped  `json:"dropped,omitempty"` // the machine's last message that was too large; nil: none
 
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
@@ -36,7 +36,7 @@ type Machine struct {
 	notes machineNotes
 }
 
-// fleet holds the last known state of all machines.
+// fleet stores the last known state of all machines.
 type fleet struct {
 	core    *core
 	bundles *bundleStore
@@ -66,7 +66,7 @@ func (fl *fleet) list() []Machine {
 	return out
 }
 
-// change calls f with the state of a machine. It returns false if the machine is unknown.
+// change calls f with the state of a machine. change returns false if the machine is unknown.
 func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
@@ -100,15 +100,15 @@ func (fl *fleet) remove(id policy.MachineID) {
 	delete(fl.machines, id)
 }
 
-// know adds a machine whose records are accepted.
+// know adds a machine to the fleet, so that the hub accepts the machine's records.
 func (fl *fleet) know(id policy.MachineID) error {
 	head, err := fl.core.ledger.Head(id)
 	if err != nil {
 		return err
 	}
 	was := &Machine{ID: id, Held: head.Seq}
-	if err := fl.recall(context.Background(), was); err != nil {
-		fl.core.log.Warn("state of a machine not read", "machine", id, "err", err)
+	if err := fl.loadState(context.Background(), was); err != nil {
+		fl.core.log.Warn("reading the state of a machine failed", "machine", id, "err", err)
 	}
 	fl.mu.Lock()
 	if fl.machines[id] == nil {
@@ -117,14 +117,14 @@ func (fl *fleet) know(id policy.MachineID) error {
 	fl.mu.Unlock()
 	if _, err := fl.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
 		// The machine's records are still accepted; a later read of the changed record returns the error.
-		fl.core.log.Error("record changed", "err", err)
+		fl.core.log.Error("stored record was changed", "err", err)
 	} else if err != nil {
 		return err
 	}
 	return nil
 }
 
-// standing returns the state of a machine, for the list of machines (enrol.Machines).
+// standing returns the state of a machine as enrol.Machines lists it.
 func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	fl.change(id, func(m *Machine) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
@@ -151,19 +151,19 @@ func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 
 // machineNotes is internal state about a machine, which is not displayed.
 type machineNotes struct {
-	// generation is that of the machine's journal, as its last state names it. Acknowledgements contain it while the
-	// ledger has no record of the machine.
+	// generation is the generation of the machine's journal in the machine's last state. Acknowledgements contain this
+	// generation while the ledger has no record of the machine.
 	generation wire.Generation
-	acked      time.Time // time of the last acknowledgement to it
-	offered    time.Time // time when the manifest was last published again for it
-	lags       bool      // its last state names an older bundle, and the manifest was not published again since
-	appeared   time.Time // time when it came online
+	acked      time.Time // time of the last acknowledgement to the machine
+	offered    time.Time // time when the hub last published the manifest again for the machine
+	lags       bool      // the last state names an older bundle; cleared when the manifest is published
+	appeared   time.Time // time when the machine came online
 	// troubleLogged is when the machine's trouble was last logged: at most once a minute, so that many refused batches do
 	// not fill the log.
 	troubleLogged time.Time
 	refusal       refusal
 	screen        screenNote
-	sealed        string // seal key in the last acknowledgement to it
+	sealed        string // seal key in the last acknowledgement to the machine
 	kept          keptState
-	last          *wire.State // its state from before this start of the hub; displayed only
+	last          *wire.State // the machine's state from before this start of the hub; only displayed
 }

@@ -13,12 +13,12 @@ import (
 type Dropped struct {
 	Topic string    `json:"topic"`
 	Bytes int       `json:"bytes"`
-	Count int       `json:"count"` // messages since this start of the hub
+	Count int       `json:"count"` // number of dropped messages of the machine since this start of the hub
 	At    time.Time `json:"at"`
 }
 
-// maxCleanups is the largest number of dropped messages that wait to be cleared. Further ones are cleared after the
-// next connect.
+// maxCleanups is the largest number of dropped messages that wait to be cleared. The hub clears further messages after
+// the next connect.
 const maxCleanups = 64
 
 // dropped records a message that the size limit rejected. The MQTT library's reader calls dropped, so it must not
@@ -42,8 +42,9 @@ func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 	}
 }
 
-// tidy removes a retained message on a topic of the hub, or of a machine that is not enrolled. On the bundle's topic it
-// publishes the manifest in its place. An enrolled machine clears its own topics when it connects.
+// tidy removes a retained message from a topic of the hub, or from a topic of a machine that is not enrolled. On the
+// bundle's topic, tidy replaces the message with the manifest. An enrolled machine clears its own topics when it
+// connects.
 func (ms *messages) tidy(l *link, topic string) error {
 	if topic == ms.core.topics.Bundle() {
 		if manifest, _ := ms.bundles.current(); manifest != nil {
@@ -64,11 +65,11 @@ func (ms *messages) tidy(l *link, topic string) error {
 	return nil
 }
 
-// hubNeverRetains reports whether the hub publishes on a topic without retaining. A retained message on such a topic
-// was published by another client.
+// hubNeverRetains reports whether the hub publishes messages on a topic but retains none. A retained message on such a
+// topic was published by another client.
 func hubNeverRetains(t wire.Topic) bool { return t.Hub == wire.Publishes && !t.Retained }
 
-// isGarbage reports whether a retained message must be removed.
+// isGarbage reports whether the hub must remove a retained message.
 func (ms *messages) isGarbage(m mqtt.Message) bool {
 	if !m.Retained || len(m.Payload) == 0 {
 		return false

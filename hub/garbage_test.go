@@ -13,8 +13,9 @@ import (
 	"portillon/wire"
 )
 
-// Messages of 3 MB are retained on every topic. The hub drops them, logs their machine, and works. It clears its own
-// topics and those of unknown machines. It leaves the topics of an enrolled machine to that machine.
+// Messages of 3 MB are retained on every topic. The hub drops them, logs which machine sent them, and continues to
+// work. The hub clears its own topics and the topics of unknown machines. The hub leaves the topics of an enrolled
+// machine unchanged, because the machine clears them.
 func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -36,12 +37,12 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 		attacker.must(attacker.c.Publish(topic, 1, true, []byte("{}")))
 	}
 	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: url} }))
-	o.machineIs("laser", "dropped", func(m hub.Machine) bool {
+	o.awaitMachine("laser", "dropped", func(m hub.Machine) bool {
 		return m.Dropped != nil && m.Dropped.Topic == topics.State("laser") || m.Dropped != nil &&
 			m.Dropped.Topic == topics.Command("laser")
 	})
 	attacker.publish(topics.Records("laser"), m.Data(1, 3))
-	o.machineIs("laser", "at 3 records", func(m hub.Machine) bool { return m.Held == 3 })
+	o.awaitMachine("laser", "at 3 records", func(m hub.Machine) bool { return m.Held == 3 })
 	poll := time.Tick(20 * time.Millisecond) // a broker does not announce that a retained message was removed
 	for end := time.Now().Add(patience); ; <-poll {
 		left := retainedOn(t, url)

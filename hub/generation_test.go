@@ -22,8 +22,8 @@ const (
 	genTwo = wire.Generation("2222222222222222")
 )
 
-// ack waits for the hub's next signed acknowledgement for the laser.
-func (c *client) ack(o *office) wire.Ack {
+// nextAck waits for the hub's next signed acknowledgement for the laser.
+func (c *client) nextAck(o *runningHub) wire.Ack {
 	c.t.Helper()
 	for silent := 0; ; {
 		select {
@@ -45,8 +45,8 @@ func (c *client) ack(o *office) wire.Ack {
 	}
 }
 
-// replace allows a new journal, like the administrator's tool beside the running hub.
-func (o *office) replace(g wire.Generation) {
+// allowNewJournal allows the machine a new journal, as the administrator's tool does while the hub runs.
+func (o *runningHub) allowNewJournal(g wire.Generation) {
 	o.t.Helper()
 	l, err := ledger.Open(o.config.Ledger(), o.config.Site, o.config.Keys())
 	if err != nil {
@@ -68,27 +68,27 @@ func TestAcknowledgementsNameTheJournalGeneration(t *testing.T) {
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"))
-	if a := c.ack(o); a.Seq != 0 || a.Generation != "" {
+	if a := c.nextAck(o); a.Seq != 0 || a.Generation != "" {
 		t.Errorf("before anything is known: %+v", a)
 	}
-	c.publish(c.topics.Records("laser"), m.Data(4, 5)) // the ledger is empty: the hub asks for records from the beginning
-	if a := c.ack(o); a.Seq != 0 || a.Generation != genOne {
+	c.publish(c.topics.Records("laser"), m.Data(4, 5)) // the ledger is empty, so the hub requests all records
+	if a := c.nextAck(o); a.Seq != 0 || a.Generation != genOne {
 		t.Errorf("after a gap: %+v", a)
 	}
 	c.publish(c.topics.Records("laser"), m.Data(1, 5))
-	if a := c.ack(o); a.Seq != 5 || a.Generation != genOne {
+	if a := c.nextAck(o); a.Seq != 5 || a.Generation != genOne {
 		t.Errorf("after the records: %+v", a)
 	}
 	c.publish(c.topics.Records("laser"), next.Data(1, 3))
-	o.machineIs("laser", "refused for its generation", func(m hub.Machine) bool {
+	o.awaitMachine("laser", "refused for its generation", func(m hub.Machine) bool {
 		return strings.HasPrefix(m.Trouble, "other-generation") && m.Held == 5
 	})
-	o.replace(genTwo)
+	o.allowNewJournal(genTwo)
 	c.publish(c.topics.Records("laser"), next.Data(1, 3))
-	if a := c.ack(o); a.Seq != 3 || a.Generation != genTwo {
+	if a := c.nextAck(o); a.Seq != 3 || a.Generation != genTwo {
 		t.Errorf("after the replacement: %+v", a)
 	}
-	o.machineIs("laser", "well again", func(m hub.Machine) bool { return m.Trouble == "" && m.Held == 3 })
+	o.awaitMachine("laser", "well again", func(m hub.Machine) bool { return m.Trouble == "" && m.Held == 3 })
 }
 
 func TestStatesOfNewerMachinesAreKept(t *testing.T) {
@@ -103,7 +103,7 @@ func TestStatesOfNewerMachinesAreKept(t *testing.T) {
 				`"program":"9.0"}`,
 		),
 	)
-	o.machineIs("laser", "on", func(m hub.Machine) bool {
+	o.awaitMachine("laser", "on", func(m hub.Machine) bool {
 		return m.State != nil && m.State.Phase == "on" && m.State.Format == 9 && m.State.Program == "9.0" &&
 			m.State.Generation == genOne
 	})
@@ -116,10 +116,10 @@ func TestRecordsOfUnknownKindsAreKeptAndAcknowledged(t *testing.T) {
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"))
-	c.acked(o, m, 0)
+	c.awaitAck(o, m, 0)
 	c.publish(c.topics.Records("laser"), m.Data(1, 2))
-	c.acked(o, m, 2)
-	o.held(m, 2)
+	c.awaitAck(o, m, 2)
+	o.requireStored(m, 2)
 }
 
 func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
@@ -128,8 +128,8 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := ledgertest.New(t, "biklab", "laser")
-	m.Generation = "ffffffffffffffff" // the order is that of the replacements, not of the generations' names
-	works(m, 3)
+	m.Generation = "ffffffffffffffff" // generations are ordered by their replacement, not by their names
+	appendWork(m, 3)
 	conf := configure(t, []*ledgertest.Machine{m})
 	tag, err := conf.TagOut("laser", "courroie usée", false, m.Now)
 	if err != nil {
@@ -138,7 +138,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: tag.Reason})
 	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // a session in progress when the SD card failed
 	next := m.Replaced(genOne)
-	works(next, 2) // the new journal's sessions have the same names as those of the first
+	appendWork(next, 2) // the sessions in the new journal have the same names as those in the first
 	l, err := ledger.Open(conf.Ledger(), "biklab", conf.Keys())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 	if err != nil || !got.Complete || len(got.Counted) != 5 || len(f.Machines) != 2 || f.Machines[1].Generation != genOne {
 		t.Errorf("%d journals, %+v, %v", len(f.Machines), got, err)
 	}
-	// A record cannot be presented as one of a different journal.
+	// The hub refuses a record of one journal that is sent as a record of another journal.
 	_, body, _ := strings.Cut(string(data), "\n")
 	body, _, _ = strings.Cut(body, "\n")
 	var x evidence.File

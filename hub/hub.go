@@ -9,14 +9,14 @@
 //	tag in a file ─▶ Command, until the machine's journal has the tag
 //	ledger + policy ─▶ evidence, signed
 //
-// The hub trusts no client of the broker. The ledger accepts a record only after a check with the machine's key. A
+// The hub trusts no client of the broker. The ledger accepts a record only if the machine's key signed it. A machine's
 // state is only a hint: the hub sends the machine the messages that the machine seems to lack. A reply must contain the
-// id of its command. Because the broker may lose any message, manifest and acknowledgements are published again on
+// id of its command. Because the broker may lose any message, the hub publishes manifest and acknowledgements again on
 // every connection. If the connection is lost, Run reconnects with backoff and jitter; the machines continue to work.
 //
-// New refuses a hub.yaml with any fault, and a broker without accounts that the network could reach. The hub serves
-// chunks only on loopback and to enrolled machines, because chunks contain members' names. It refuses a bundle of
-// another site, an older bundle than the one in force, and a bundle that the bundle key did not sign.
+// New refuses a hub.yaml with a fault, and a broker without accounts that can be reached from the network. The hub
+// serves chunks only on loopback and to enrolled machines, because chunks contain members' names. The hub refuses a
+// bundle of another site, a bundle older than the bundle in force, and a bundle that the bundle key did not sign.
 package hub
 
 import (
@@ -37,7 +37,7 @@ import (
 	"portillon/wire"
 )
 
-// Hub is the hub of a site, from New until Close. Each part of the hub is a type with its own file.
+// Hub is the hub of a site, from New until Close. Each part of the hub is a separate type.
 type Hub struct {
 	core        *core
 	fleet       *fleet
@@ -56,11 +56,11 @@ type Hub struct {
 // dialing is how the hub connects to the broker.
 type dialing struct{ url, username, password string }
 
-// Options replace dependencies of the hub, for tests. The zero Options are those of a real hub.
+// Options replace dependencies of the hub for tests. A real hub uses the zero Options.
 type Options struct {
 	Log *slog.Logger
 	Now func() time.Time
-	// Offline stops the hub from fetching badges, status lists and keys over the network: for demonstrations.
+	// Offline is set for demonstrations: the hub fetches no badges, status lists or keys over the network.
 	Offline bool
 	// Version is the program's version; empty: the version from the build.
 	Version string
@@ -76,7 +76,7 @@ func New(c Config, o Options) (*Hub, error) {
 	return h, nil
 }
 
-// newHub returns a hub with nothing opened.
+// newHub returns a hub whose database, broker and listeners are not open yet.
 func newHub(c Config, o Options) *Hub {
 	k := &core{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, program: o.Version, offline: o.Offline}
 	if k.log == nil {
@@ -92,7 +92,7 @@ func newHub(c Config, o Options) *Hub {
 	return newParts(k)
 }
 
-// open opens everything in the order of dependencies: the database first, the listeners last.
+// open opens the parts of the hub in the order of their dependencies: the database first, the listeners last.
 func (op *opening) open() (err error) {
 	if op.hub.core.signer, err = op.hub.core.c.Signer(); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (op *opening) open() (err error) {
 	// Today's seal key seals the numbers of unknown cards.
 	op.hub.cards.seal = sealKeys{dir: op.hub.core.c.sealDir()}
 	op.hub.cards.renewSeal()
-	// Add the machines of hub.yaml. openJoin adds those that joined.
+	// Add the machines of hub.yaml. openJoin adds the machines that joined over the network.
 	for _, m := range op.hub.core.c.Machines {
 		if err := op.hub.fleet.know(m.ID); err != nil {
 			return err
@@ -112,12 +112,12 @@ func (op *opening) open() (err error) {
 	if err := op.ownBundleKey(); err != nil {
 		return err
 	}
-	// Serve the bundle on the disk, or a newer bundle file.
+	// Serve the stored bundle, or a newer bundle from the bundle file.
 	if op.hub.core.c.Bundle.Key != nil {
 		op.openStore()
 		if op.hub.core.c.Bundle.File != "" {
-			op.hub.bundles.seen = stampOf(op.hub.core.c.Bundle.File)
-			op.hub.bundles.takeBundle(op.hub.bundles.seen)
+			op.hub.bundles.seen = fileStampOf(op.hub.core.c.Bundle.File)
+			op.hub.bundles.installBundleFile(op.hub.bundles.seen)
 		}
 	}
 	if op.hub.core.c.HTTP != "" {
@@ -153,7 +153,7 @@ func (op *opening) openStore() {
 	op.hub.bundles.readStore()
 }
 
-// reach starts the broker inside this program, or stores how to connect to a separate one.
+// reach starts the broker inside this program, or stores how to connect to a separate broker.
 func (op *opening) reach() error {
 	m := op.hub.core.c.MQTT
 	if m.Broker != "" {
@@ -221,14 +221,14 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
 	// The hub's account has a plus in its name, because the id of a machine cannot contain one.
-	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", random(16)
+	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", randomHex(16)
 	return append(
 		out,
 		broker.Account{User: op.hub.connector.dial.username, Password: op.hub.connector.dial.password, As: broker.AsHub},
 	), nil
 }
 
-// Run works until ctx ends. It returns ctx's error, or the error that stopped it.
+// Run runs the hub until ctx ends. Run returns ctx's error, or the error that stopped the hub.
 func (h *Hub) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -241,7 +241,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		})
 	}
 	start(h.connector.stayConnected)
-	start(h.tags.bringTags)
+	start(h.tags.sendTags)
 	start(h.releaseMemory)
 	start(h.cards.keepSealFresh)
 	start(h.fleet.keepStates)
@@ -281,7 +281,7 @@ func (h *Hub) Close() error {
 // Broker returns the URL of the broker that the hub uses.
 func (h *Hub) Broker() string { return h.connector.dial.url }
 
-// HTTP returns the base URL of the manifest and the chunks; empty: they are not served.
+// HTTP returns the base URL of the manifest and the chunks; empty: the hub serves no chunks.
 func (h *Hub) HTTP() string {
 	if h.loopback.http == nil {
 		return ""
@@ -292,7 +292,7 @@ func (h *Hub) HTTP() string {
 // Ledger returns the hub's ledger, for reading.
 func (h *Hub) Ledger() *ledger.Ledger { return h.core.ledger }
 
-// Run opens a hub, works until ctx ends, and closes it.
+// Run opens a hub, runs the hub until ctx ends, and closes the hub.
 func Run(ctx context.Context, c Config, o Options) error {
 	h, err := New(c, o)
 	if err != nil {

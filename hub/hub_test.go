@@ -38,14 +38,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// office is a hub under test, with its keys.
-type office struct {
+// runningHub is a running hub under test, with its keys.
+type runningHub struct {
 	*hub.Hub
 	t      *testing.T
 	config hub.Config
 	key    note.Verifier
 	stop   func()
-	clock  *handClock // the hub's clock, if the test set one
+	clock  *manualClock // the hub's clock, if the test set one
 	log    *logText
 }
 
@@ -75,13 +75,13 @@ func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hu
 }
 
 // run opens a hub and runs it until the test ends or calls stop.
-func run(t *testing.T, c hub.Config) *office {
+func run(t *testing.T, c hub.Config) *runningHub {
 	t.Helper()
 	return runAt(t, c, nil)
 }
 
 // runAt is like run, with a clock.
-func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
+func runAt(t *testing.T, c hub.Config, now func() time.Time) *runningHub {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("short: starts a hub with its broker")
@@ -95,7 +95,7 @@ func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
-	o := &office{Hub: h, t: t, config: c, log: text}
+	o := &runningHub{Hub: h, t: t, config: c, log: text}
 	if o.key, err = c.Verifier(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,21 +130,21 @@ type client struct {
 	c      mqtt.Client
 	topics wire.Topics
 	in     chan mqtt.Message
-	last   mqtt.Message // topic and payload of the records that were published last
+	last   mqtt.Message // the records that the client published last
 }
 
-// published is a message that the client publishes.
-type published struct {
-	mqtt.Message // nil: its other methods are not called
+// outgoingMessage is a message that the client publishes.
+type outgoingMessage struct {
+	mqtt.Message // nil, because the hub calls only Topic and Payload
 	topic        string
 	data         []byte
 }
 
-func (p published) Topic() string   { return p.topic }
-func (p published) Payload() []byte { return p.data }
+func (p outgoingMessage) Topic() string   { return p.topic }
+func (p outgoingMessage) Payload() []byte { return p.data }
 
-// sendAgain publishes the last records again, like a machine without an acknowledgement: the broker inside this program
-// may lose messages while the hub subscribes. After too many tries the test fails.
+// sendAgain publishes the last records again, as a machine does that has no acknowledgement: the broker inside this
+// program may lose messages while the hub subscribes. The test fails after 200 tries.
 func (c *client) sendAgain(tries int) {
 	c.t.Helper()
 	if tries > 200 { // each try waits for an acknowledgement or half a second
@@ -191,7 +191,7 @@ func (c *client) subscribe(topics ...string) {
 func (c *client) publish(topic string, data []byte) {
 	c.t.Helper()
 	if strings.HasSuffix(topic, "/records") {
-		c.last = published{topic: topic, data: data}
+		c.last = outgoingMessage{topic: topic, data: data}
 	}
 	c.must(c.c.Publish(topic, 1, false, data))
 }
@@ -207,9 +207,9 @@ func (c *client) next() mqtt.Message {
 	}
 }
 
-// deliver publishes records until the hub has them, like a machine: the broker inside this program may lose messages
-// while the hub subscribes.
-func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
+// deliver publishes records until the hub has stored them, as a machine does: the broker inside this program may lose
+// messages while the hub subscribes.
+func (c *client) deliver(o *runningHub, m *ledgertest.Machine, first, last uint64) {
 	c.t.Helper()
 	poll := time.Tick(20 * time.Millisecond)
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -224,8 +224,9 @@ func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Fatalf("the hub does not hold record %d of %s", last, m.ID)
 }
 
-// quiet checks that no other message arrives before a message which the client publishes itself.
-func (c *client) quiet() {
+// requireNoMessage checks that no message is pending: the client publishes a message to itself, which must be the next
+// to arrive.
+func (c *client) requireNoMessage() {
 	c.t.Helper()
 	c.subscribe("portillon/biklab/quiet")
 	c.publish("portillon/biklab/quiet", []byte("quiet"))
@@ -234,9 +235,9 @@ func (c *client) quiet() {
 	}
 }
 
-// ask waits for a message on a topic, and repeats the subscription until one arrives: the broker inside this program
-// may lose a retained message while it changes.
-func (c *client) ask(topic string) mqtt.Message {
+// awaitMessage subscribes to a topic again and again until a message arrives: the broker inside this program may lose a
+// retained message while another client replaces it.
+func (c *client) awaitMessage(topic string) mqtt.Message {
 	c.t.Helper()
 	for i := range 2 * patience / time.Second {
 		if i > 0 {
@@ -252,12 +253,12 @@ func (c *client) ask(topic string) mqtt.Message {
 	return nil
 }
 
-// acked waits for an acknowledgement of seq, and verifies each acknowledgement that arrives.
-func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
+// awaitAck waits until the hub acknowledges record number seq, and verifies each acknowledgement that arrives.
+func (c *client) awaitAck(o *runningHub, m *ledgertest.Machine, seq uint64) {
 	c.t.Helper()
 	for tries := 0; ; tries++ {
 		c.sendAgain(tries)
-		msg := c.ask(c.topics.Ack(m.ID))
+		msg := c.awaitMessage(c.topics.Ack(m.ID))
 		if msg.Topic() != c.topics.Ack(m.ID) {
 			continue
 		}
@@ -277,8 +278,8 @@ func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 	}
 }
 
-// machineIs waits until the hub's state of a machine satisfies is.
-func (o *office) machineIs(id policy.MachineID, what string, is func(hub.Machine) bool) {
+// awaitMachine waits until the hub's state of a machine satisfies the function is.
+func (o *runningHub) awaitMachine(id policy.MachineID, what string, is func(hub.Machine) bool) {
 	o.t.Helper()
 	var last hub.Machine
 	poll := time.Tick(5 * time.Millisecond)

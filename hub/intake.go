@@ -8,22 +8,23 @@ import (
 )
 
 const (
-	// slowAfter is how long the goroutine of a connection waits for the database before it handles other messages.
+	// slowAfter is the longest time for which the goroutine of a connection waits for the database before it handles other
+	// messages.
 	slowAfter = time.Second
-	// maxUntaken is how many batches may wait for a slow database. Further batches are dropped, because machines send
-	// unacknowledged batches again.
+	// maxUntaken is the largest number of batches that wait for a slow database. The hub drops further batches, because
+	// machines send unacknowledged batches again.
 	maxUntaken = 64
 )
 
 // errSlow means that the database has not answered yet.
-var errSlow = errors.New("the database is slow")
+var errSlow = errors.New("database has not answered yet")
 
-// intake holds the batches of a connection that are being stored or wait for that. Only the connection's goroutine uses
-// it.
+// intake is the queue of a connection's batches that are being stored or wait to be stored. Only the connection's
+// goroutine uses the queue.
 type intake struct {
 	busy    bool
 	waiting []ledger.Batch
-	taken   chan outcome // buffer of one
+	taken   chan outcome // receives the results of the running goroutine; buffer of one
 }
 
 // outcome contains the results of storing batches.
@@ -32,8 +33,8 @@ type outcome struct {
 	results []ledger.Result
 }
 
-// records stores batches, then acknowledges each of them. A slow database delays only acknowledgements: other messages
-// of the connection are handled meanwhile.
+// records stores batches, then acknowledges each of them. A slow database delays only acknowledgements: meanwhile the
+// hub handles the other messages of the connection.
 func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	if len(batches) == 0 {
 		return nil
@@ -50,30 +51,30 @@ func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	go func() {
 		in.taken <- outcome{batches,
 			ms.core.ledger.TakeAll(batches)}
-	}() // ends at the latest with the lock's timeout (store)
+	}() // the goroutine ends at the latest with the database's lock timeout
 	t := time.NewTimer(slowAfter)
 	defer t.Stop()
 	select {
 	case o := <-in.taken:
-		return ms.tookAll(l, o)
+		return ms.acknowledgeStored(l, o)
 	case <-t.C:
 		ms.health.noteDatabase(errSlow)
 		return nil
 	}
 }
 
-// tookAll acknowledges stored batches, and begins to store the waiting ones.
-func (ms *messages) tookAll(l *link, o outcome) (err error) {
+// acknowledgeStored acknowledges stored batches, and begins to store the batches that wait.
+func (ms *messages) acknowledgeStored(l *link, o outcome) (err error) {
 	l.intake.busy = false
 	for i, r := range o.results {
-		err = errors.Join(err, ms.took(l, o.batches[i].Machine, r.Taken, r.Err))
+		err = errors.Join(err, ms.acknowledgeBatch(l, o.batches[i].Machine, r.Taken, r.Err))
 	}
 	waiting := l.intake.waiting
 	l.intake.waiting = nil
 	return errors.Join(err, ms.records(l, waiting))
 }
 
-// finish waits until the database has answered, so that the next connection or Close starts only afterwards.
+// finish waits until the database has answered, so that neither the next connection nor Close starts earlier.
 func (i *intake) finish() {
 	if i.busy {
 		<-i.taken

@@ -14,7 +14,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// publicHalf returns the verifier of a signing key in the format of the note package.
+// publicHalf returns the verifier that belongs to a signing key in the text format of the note package.
 func publicHalf(skey string) (note.Verifier, error) {
 	vkey, err := keykind.PublicHalf(skey)
 	if err != nil {
@@ -23,16 +23,16 @@ func publicHalf(skey string) (note.Verifier, error) {
 	return note.NewVerifier(vkey)
 }
 
-// keyLine stores the position of the hub's key in the file, for errors when the key is read later.
-func keyLine(c *Config, r yamlfile.Node) {
+// storeKeyLine stores at which line of the file the hub's key is configured, for errors when the key is read later.
+func storeKeyLine(c *Config, r yamlfile.Node) {
 	if line := r.Get("key").Line(); line > 0 {
 		c.keyAt = strconv.Itoa(line)
 	}
 }
 
-// differ adds a fault for a machine's key that is also the key of bundles. The names of older keys do not contain their
-// kind, so the keys are compared.
-func differ(r yamlfile.Node) {
+// rejectSharedKey adds a fault for each machine's key that is also the key of bundles. rejectSharedKey compares the
+// keys, because the names of older keys do not contain their kind.
+func rejectSharedKey(r yamlfile.Node) {
 	site := r.Get("bundle").Get("key")
 	for _, e := range r.Get("machines").Pairs() {
 		k := e.Value.Get("key")
@@ -45,7 +45,7 @@ func differ(r yamlfile.Node) {
 	}
 }
 
-// rightKey returns an error if the hub's key is a key of a different kind, or also the key of a machine.
+// rightKey returns an error if the hub's key is a key of another kind, or also a machine's key.
 func (c Config) rightKey(text string) error {
 	at := "key"
 	if c.keyAt != "" {
@@ -56,7 +56,7 @@ func (c Config) rightKey(text string) error {
 	}
 	v, err := publicHalf(text)
 	if err != nil {
-		return nil // not a signing key: the caller reports that
+		return nil // the caller reports that the text is not a signing key
 	}
 	for _, m := range c.Machines {
 		if m.Key != nil && m.Key.Name() == v.Name() && m.Key.KeyHash() == v.KeyHash() {
@@ -101,7 +101,7 @@ func (c Config) checkBundle() error {
 		}
 	}
 	if m.Site != c.Site {
-		return fmt.Errorf("bundle: file: %s is of the site %q, want %q", c.Bundle.File, m.Site, c.Site)
+		return fmt.Errorf("bundle: file: bundle %s belongs to site %q, want site %q", c.Bundle.File, m.Site, c.Site)
 	}
 	return nil
 }

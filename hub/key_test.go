@@ -76,7 +76,7 @@ func TestCheckNamesTheMachineWhoseKeySignedTheBundle(t *testing.T) {
 		{signedBundle(t, "biklab", laserPrivate), `signed by "laser.biklab", the key of the machine laser; want ` +
 			`the site key "portillon-biklab"`},
 		{signedBundle(t, "biklab", strangerPrivate), `signed by "stranger"; want the site key "portillon-biklab"`},
-		{signedBundle(t, "elsewhere", sitePrivate), `of the site "elsewhere", want "biklab"`},
+		{signedBundle(t, "elsewhere", sitePrivate), `belongs to site "elsewhere", want site "biklab"`},
 		{[]byte("no bundle"), "not-a-bundle"},
 	} {
 		write("site.bundle", x.bundle)

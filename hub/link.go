@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// shortestPause and longestPause are the limits of the pause between two connection attempts. The pause doubles, and
-	// varies by half so that not all clients of a site reconnect at the same moment.
+	// shortestPause and longestPause are the limits of the pause between two connection attempts. The pause doubles after
+	// each failure. The pause varies randomly by half, so that not all clients of a site reconnect at the same moment.
 	shortestPause = 250 * time.Millisecond
 	longestPause  = 15 * time.Second
 	// brokerTimeout is the timeout for connecting to a broker and for each write to it.
 	brokerTimeout = 10 * time.Second
 	keepAlive     = 20 * time.Second
-	// inbox is how many received messages are buffered before the connection stops reading.
-	inbox = 64
+	// inboxSize is the number of received messages that are buffered before the connection stops reading.
+	inboxSize = 64
 )
 
-// connector holds the connection to the broker.
+// connector maintains the connection to the broker.
 type connector struct {
 	core     *core
 	fleet    *fleet
@@ -40,12 +40,12 @@ type connector struct {
 	linked atomic.Bool    // connected to the broker
 	broker *broker.Broker // nil: the broker is a separate program
 	dial   dialing
-	heard  chan struct{} // closed at the first successful subscription
+	heard  chan struct{} // is closed at the first successful subscription
 	first  sync.Once
 }
 
-// stayConnected keeps a connection to the broker, with a new client for each connection: the library's own reconnect
-// reports success for messages that it has lost.
+// stayConnected connects to the broker again whenever the connection is lost. stayConnected creates a new client for
+// each connection, because the library's own reconnect reports success for messages that it has lost.
 func (h *connector) stayConnected(ctx context.Context) error {
 	pause := shortestPause
 	for {
@@ -54,7 +54,7 @@ func (h *connector) stayConnected(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		h.core.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
+		h.core.log.Warn("connection to the broker failed", "broker", h.dial.url, "why", err)
 		if time.Since(began) > time.Minute {
 			pause = shortestPause
 		}
@@ -67,7 +67,7 @@ func (h *connector) stayConnected(ctx context.Context) error {
 	}
 }
 
-// link is the state of one connection. Only one goroutine publishes on it.
+// link is the state of one connection to the broker. Only one goroutine publishes on a link.
 type link struct {
 	conn     *mqtt.Connection
 	in       chan mqtt.Message
@@ -80,26 +80,26 @@ type link struct {
 func (h *connector) connected(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups)}
+	l := &link{in: make(chan mqtt.Message, inboxSize), cleanups: make(chan string, maxCleanups)}
 	if h.broker != nil {
-		h.broker.Open() // all accounts have been added
+		h.broker.Open() // accept clients now that all accounts have been added
 	}
 	if l.conn, err = h.connect(ctx, l); err != nil {
 		return err
 	}
 	defer l.conn.HangUp()
 	defer l.intake.finish()
-	defer cancel() // before HangUp: the library waits for a receive callback that waits for the inbox
+	defer cancel() // runs before HangUp, which would otherwise wait for a callback that waits for the inbox
 	if err := h.subscribe(ctx, l); err != nil {
 		return err
 	}
 	h.core.log.Info("connected", "broker", h.dial.url)
 	h.linked.Store(true)
 	defer h.linked.Store(false)
-	if err := h.greet(l); err != nil {
+	if err := h.publishRetained(l); err != nil {
 		return err
 	}
-	look := time.NewTicker(offerLook)
+	look := time.NewTicker(offerPoll)
 	defer look.Stop()
 	for {
 		var err error
@@ -111,13 +111,13 @@ func (h *connector) connected(ctx context.Context) (err error) {
 		case m := <-l.in:
 			err = h.messages.receiveWaiting(l, m)
 		case o := <-l.intake.taken:
-			err = h.messages.tookAll(l, o)
+			err = h.messages.acknowledgeStored(l, o)
 		case topic := <-l.cleanups:
 			err = h.messages.tidy(l, topic)
 		case <-h.bundles.renewed:
-			err = h.messages.offer(l)
+			err = h.messages.publishManifest(l)
 		case <-look.C:
-			err = h.messages.offerAgain(l)
+			err = h.messages.republishManifest(l)
 		case o := <-h.commands.orders:
 			err = l.publish(o.topic, o.retained, o.data)
 		}
@@ -127,8 +127,8 @@ func (h *connector) connected(ctx context.Context) (err error) {
 	}
 }
 
-// connect opens a connection with the hub's account. It connects to the broker inside this program without the network,
-// because that broker accepts no network connections yet.
+// connect opens a connection with the hub's account. connect connects to the broker inside this program without the
+// network, because that broker accepts no network connections yet.
 func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
 	address, err := mqtt.ParseBroker(h.dial.url)
 	if err != nil {
@@ -152,8 +152,8 @@ func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, err
 	return mqtt.Connect(ctx, o)
 }
 
-// subscribe returns an error if the broker denies a topic that the hub needs. If the broker denies a topic that the hub
-// only inspects, retained messages of removed machines stay on that topic.
+// subscribe subscribes to the hub's topics. subscribe returns an error if the broker denies a topic that the hub needs.
+// If the broker denies a topic that the hub only cleans, retained messages of removed machines stay on that topic.
 func (h *connector) subscribe(ctx context.Context, l *link) error {
 	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
@@ -162,20 +162,20 @@ func (h *connector) subscribe(ctx context.Context, l *link) error {
 	wanted := h.core.topics.Subscriptions(wire.HubParty, "+")
 	for _, filter := range denied {
 		if wanted[filter] > 0 {
-			return fmt.Errorf("subscribe: the broker denies this hub the topic %s", filter)
+			return fmt.Errorf("subscribe: the broker denies the hub the topic %s", filter)
 		}
 		h.core.log.Warn("broker denies the hub a subscription", "topic", filter)
 	}
 	return nil
 }
 
-// greet publishes the messages that brokers may have lost: the manifest and all acknowledgements.
-func (h *connector) greet(l *link) error {
+// publishRetained publishes the messages that brokers may have lost: the manifest and all acknowledgements.
+func (h *connector) publishRetained(l *link) error {
 	select {
-	case <-h.bundles.renewed: // the manifest is published below
+	case <-h.bundles.renewed: // drop the signal, because greet publishes the manifest below
 	default:
 	}
-	err := h.messages.offer(l)
+	err := h.messages.publishManifest(l)
 	for _, m := range h.fleet.list() {
 		err = errors.Join(err, h.messages.acknowledge(l, m.ID))
 	}
@@ -183,12 +183,12 @@ func (h *connector) greet(l *link) error {
 	return err
 }
 
-// Hearing returns a channel that is closed once the hub has subscribed for the first time. Later messages of machines
-// reach the hub.
+// Hearing returns a channel that is closed once the hub has subscribed for the first time. All later messages of
+// machines reach the hub.
 func (h *Hub) Hearing() <-chan struct{} { return h.connector.heard }
 
-// publish sends a message with QoS 1 and does not wait. A message that is lost with the connection is published again
-// on the next connection.
+// publish sends a message with QoS 1 and does not wait for the broker's answer. If the connection is lost, the next
+// connection publishes the message again.
 func (l *link) publish(topic string, retained bool, data []byte) error {
 	t := l.conn.Publish(mqtt.Message{Topic: topic, Retained: retained, Payload: data})
 	select {
@@ -201,8 +201,8 @@ func (l *link) publish(topic string, retained bool, data []byte) error {
 	return nil
 }
 
-// random returns n random bytes in hexadecimal.
-func random(n int) string {
+// randomHex returns n random bytes in hexadecimal.
+func randomHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
 	return hex.EncodeToString(b)

@@ -15,10 +15,10 @@ import (
 // MachineKeys are the keys that verify the machines' records, including replaced and revoked keys.
 type MachineKeys map[policy.MachineID][]evidence.Key
 
-// Of returns the keys of a machine, as evidence.VerifyBy requires.
+// Of returns the keys of a machine; it is the callback that evidence.VerifyBy requires.
 func (k MachineKeys) Of(id policy.MachineID) []evidence.Key { return k[id] }
 
-// InForce returns the keys that verify new records. It leaves out revoked machines.
+// InForce returns each machine's key that verifies new records. InForce leaves out revoked machines.
 func (k MachineKeys) InForce() ledger.Keys {
 	out := ledger.Keys{}
 	for id, all := range k {
@@ -35,7 +35,7 @@ func (k MachineKeys) InForce() ledger.Keys {
 // the network. A machine's key in hub.yaml is valid until the machine has joined or was revoked. MachineKeys only
 // reads, so it can be called while a hub runs.
 func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
-	if !there(c.Database()) {
+	if !fileExists(c.Database()) {
 		return c.withKeys(nil), nil
 	}
 	db, err := store.OpenReadOnly(ctx, c.Database())
@@ -46,7 +46,7 @@ func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
 	return c.machineKeys(ctx, db)
 }
 
-// machineKeys returns the keys of hub.yaml and those of the machines that joined.
+// machineKeys returns the keys of hub.yaml and the keys of the machines that joined over the network.
 func (c Config) machineKeys(ctx context.Context, db *store.DB) (MachineKeys, error) {
 	all, err := enrol.Keys(ctx, db.Site(c.Site))
 	if err != nil {
@@ -69,7 +69,8 @@ func (c Config) withKeys(all []enrol.MachineKey) MachineKeys {
 	return out
 }
 
-// PublicInForce returns the key that verifies a machine's new records, as text; empty: none.
+// PublicInForce returns the key that verifies a machine's new records, as text; empty: the machine is unknown or
+// revoked.
 func (k MachineKeys) PublicInForce(id policy.MachineID) string {
 	for _, x := range k[id] {
 		if x.Until.IsZero() {

@@ -13,8 +13,8 @@ import (
 	"portillon/policy"
 )
 
-// The keys of machines that are only in the database are valid like those of hub.yaml. The key of a revoked machine
-// verifies only old records, even if hub.yaml still contains the machine.
+// The keys in the database are valid like the keys in hub.yaml. The key of a revoked machine verifies only old records,
+// even if hub.yaml still contains the machine.
 func TestMachineKeysIncludeThoseOfTheDatabase(t *testing.T) {
 	one, two := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	c := configure(t, []*ledgertest.Machine{one, two})
@@ -50,9 +50,9 @@ func TestMachineKeysIncludeThoseOfTheDatabase(t *testing.T) {
 		return out
 	}
 	fdm, vinyl := public("portillon:machine:fdm.biklab"), public("portillon:machine:vinyl.biklab")
-	add("fdm", fdm, 0)                                    // a machine that is only in the database
-	add("fdm", public("portillon:machine:fdm.biklab"), 5) // the key of its previous computer
-	add("vinyl", vinyl, 9)                                // revoked, and still in hub.yaml
+	add("fdm", fdm, 0)                                    // the machine fdm is only in the database
+	add("fdm", public("portillon:machine:fdm.biklab"), 5) // key of the previous computer of fdm
+	add("vinyl", vinyl, 9)                                // vinyl is revoked, but still in hub.yaml
 	add("broken", "no key", 0)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

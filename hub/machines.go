@@ -20,7 +20,7 @@ import (
 	"portillon/wire"
 )
 
-// enrolments holds the state for machines that join over the network. authority is nil if no machine can join.
+// enrolments manages the machines that join over the network. authority is nil if no machine can join.
 type enrolments struct {
 	core      *core
 	fleet     *fleet
@@ -30,15 +30,15 @@ type enrolments struct {
 
 	authority *enrol.Authority // signs the certificates of machines
 	siteCert  *siteCert        // the site's own certificate for the hub; nil: authority signs one
-	machines  *enrol.Services  // nil: the site is a folder of files, and no machine joins
+	machines  *enrol.Services  // nil: the hub does not manage the site, and no machine can join
 	listener  net.Listener
 	returned  returnedPolicies
 
 	mu        sync.Mutex
-	replacing map[policy.MachineID]string // administrator who allowed the machine's next journal
+	replacing map[policy.MachineID]string // administrator who allowed the machine to replace its journal
 }
 
-// maxJoined is the largest number of machines that the broker inside accepts.
+// maxJoined is the largest number of machines that the broker inside this program accepts.
 const maxJoined = 1000
 
 // Authority returns the hub's certificate authority; nil: machines cannot join over the network.
@@ -47,10 +47,10 @@ func (h *Hub) Authority() *enrol.Authority { return h.enrolments.authority }
 // Enrol returns the services for the enrolment of machines; nil: machines cannot join over the network.
 func (h *Hub) Enrol() *enrol.Services { return h.enrolments.machines }
 
-// MachinesAddr returns the host:port of the machines' listener; empty: there is none.
+// MachinesAddr returns the host:port of the machines' listener; empty: the hub has no such listener.
 func (h *Hub) MachinesAddr() string { return h.enrolments.addr() }
 
-// addr returns the host:port of the machines' listener; empty: there is none.
+// addr returns the host:port of the machines' listener; empty: the hub has no such listener.
 func (en *enrolments) addr() string {
 	if en.listener == nil {
 		return ""
@@ -64,7 +64,7 @@ func (op *opening) prepareJoin() (err error) {
 		return nil
 	}
 	if op.hub.core.c.Bundle.Key == nil {
-		return errors.New("machines-listen: bundle: key: is missing: machines that join pin it")
+		return errors.New("machines-listen: bundle: key: is missing, want the key of bundles that joining machines pin")
 	}
 	if op.hub.core.c.Join.Cert != "" {
 		if op.hub.enrolments.siteCert, err = openSiteCert(op.hub.core.c.Join, op.hub.core.now,
@@ -130,8 +130,8 @@ func (op *opening) openJoin() (err error) {
 	return err
 }
 
-// openFixed opens the enrolment services of a hub that manages the site but has no machines-listen: they list machines,
-// and no machine can join over the network.
+// openFixed opens the enrolment services of a hub that manages the site but has no machines-listen. These services only
+// list machines: no machine can join over the network.
 func (op *opening) openFixed() (err error) {
 	if !op.hub.core.c.Managed() {
 		return nil
@@ -172,7 +172,7 @@ func (en *enrolments) serveJoin(ctx context.Context) error {
 	return nil
 }
 
-// closeJoin closes the machines' listener. It ignores the error of a listener that Serve has closed.
+// closeJoin closes the machines' listener. closeJoin ignores the error of a listener that Serve has closed.
 func (op *opening) closeJoin() error {
 	var errs []error
 	if l := op.hub.enrolments.listener; l != nil {
@@ -223,9 +223,8 @@ func (bs *bundleStore) bundleMembers(context.Context) (out []policy.MemberID, er
 	return out, nil
 }
 
-// applyMachines applies the enrolled machines to ledger, broker and fleet: the key of their records and their account
-// at the broker. A revoked machine loses both, and its connection. The key of hub.yaml is valid until its machine is
-// enrolled or revoked.
+// applyMachines gives ledger, broker and fleet the keys and broker accounts of the enrolled machines. A revoked machine
+// loses its key, its account and its connection. A key in hub.yaml is valid until its machine is enrolled or revoked.
 func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 	replacing := map[policy.MachineID]string{}
 	var errs []error
@@ -260,8 +259,8 @@ func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) err
 	return errors.Join(errs...)
 }
 
-// replaceAwaited replaces a machine's journal in the ledger with the machine's new journal, once the machine has
-// reported the generation of the new one. It does so only if an administrator allowed this with the enrolment code. The
+// replaceAwaited replaces a machine's journal in the ledger with the machine's new journal, if an administrator allowed
+// the replacement with the enrolment code. next is the generation of the new journal, as the machine reports it. The
 // effect is that of «portillon machine replace».
 func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) {
 	en.mu.Lock()
@@ -273,7 +272,7 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 	head, err := en.core.ledger.Head(id)
 	if err == nil && head.Known {
 		if head.Generation == next {
-			return // retained state of the previous computer
+			return // the state is retained from the previous computer
 		}
 		err = en.core.ledger.Replace(ledger.Replacement{Machine: id, Generation: next, By: by, Why: "enrolled with --replace",
 			At: en.core.now().UTC().Truncate(time.Millisecond)})
@@ -290,8 +289,8 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 	en.mu.Unlock()
 }
 
-// orderMachine sends a command to a machine. For a machine that is not enrolled yet, it returns the same error as for
-// one that does not answer.
+// orderMachine sends a command to a machine. For a machine that is not enrolled yet, it returns the same error as for a
+// machine that does not answer.
 func (en *enrolments) orderMachine(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !en.fleet.has(m) {
 		return wire.Reply{}, &enrol.Unreachable{Machine: m}

@@ -26,7 +26,7 @@ import (
 	"portillon/openbadge/fetch"
 )
 
-// ownBundleKey sets the hub's own key as the key of bundles, if the hub manages the site itself.
+// ownBundleKey makes the hub's own key the key of bundles, if the hub manages the site.
 func (op *opening) ownBundleKey() (err error) {
 	if !op.hub.core.c.Managed() {
 		return nil
@@ -68,7 +68,7 @@ func (op *opening) openManaged() error {
 	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	var err error
 	op.hub.services.policies.read, op.hub.cards.rebinds.wake = op.hub.services.policyText, make(chan struct{}, 1)
-	op.hub.services.policies.changes, _ = site.Subscribe(store.Policy) // subscribed for as long as the hub runs
+	op.hub.services.policies.changes, _ = site.Subscribe(store.Policy) // the subscription lasts until the hub is closed
 	if err := op.openCardKey(); err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func (op *opening) openManaged() error {
 	return op.openPages()
 }
 
-// openServices opens directory, accounts and publishing. They call each other through functions of this hub. The
-// directory is opened first, because the functions for the accounts need it (services.people).
+// openServices opens directory, accounts and publishing, which call each other through functions of this hub. The
+// directory is opened first, because services.people passes functions of the directory to the accounts.
 func (op *opening) openServices() error {
 	if err := op.openDirectory(); err != nil {
 		return err
@@ -166,7 +166,8 @@ func (op *opening) openAccounts() error {
 	return err
 }
 
-// openPublishing opens the policy and its bundles. If the disk has damaged a bundle, the bundle is built again.
+// openPublishing opens the services for policy and bundles. If the disk has damaged a bundle, the hub builds a new
+// bundle.
 func (op *opening) openPublishing() (err error) {
 	site := op.hub.core.db.Site(op.hub.core.c.Site)
 	o := publish.Options{
@@ -182,7 +183,7 @@ func (op *opening) openPublishing() (err error) {
 		States:   op.hub.services.taken,
 	}
 	if op.hub.core.c.Bundle.Policy == nil {
-		o.Signer, o.SignedBy = oneKey{op.hub.core.signer}, op.hub.core.signer.Name()
+		o.Signer, o.SignedBy = bundleKeySigner{op.hub.core.signer}, op.hub.core.signer.Name()
 	} else {
 		o.Verify = op.hub.services.verifyPolicy
 	}
@@ -195,8 +196,8 @@ func (op *opening) openPublishing() (err error) {
 	return nil
 }
 
-// starter is the policy of a new site. It gives no rights.
-const starter = `# Qui peut quoi.` +
+// starterPolicy is the policy of a new site. starterPolicy gives no member any right.
+const starterPolicy = `# Qui peut quoi.` +
 	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
@@ -210,7 +211,7 @@ machines: {}
 `
 
 // firstPolicy publishes starter if the site has no policy. If the policy key is on another computer, the site begins
-// without a policy, because the hub cannot sign one.
+// without a policy, because the hub cannot sign a policy.
 func (op *opening) firstPolicy() error {
 	if op.hub.core.c.Bundle.Policy != nil {
 		return nil
@@ -220,7 +221,7 @@ func (op *opening) firstPolicy() error {
 	if _, err := op.hub.services.publish.Policies.Current(ctx, by); !errors.As(err, &none) {
 		return err
 	}
-	text := fmt.Sprintf(starter, op.hub.core.c.Site)
+	text := fmt.Sprintf(starterPolicy, op.hub.core.c.Site)
 	_, err := op.hub.services.publish.Policies.Publish(ctx, by, text, "new site", 0, nil)
 	return err
 }
@@ -236,21 +237,21 @@ type pagesServer struct {
 	listener net.Listener
 }
 
-// livePage returns the current settings that pages display.
+// livePage returns the current settings that pages display: the site's name, and whether members may sign in by e-mail.
 func (p *pagesServer) livePage() (name string, mail bool) {
 	s := p.services.siteNow()
 	return s.Title, s.Links && p.core.c.Mail != ""
 }
 
-// askedBy returns the actor that account.Requests stored for a request. Its error is always nil.
-func askedBy(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
+// requestActor returns the actor that account.Requests stored for a request. The returned error is always nil.
+func requestActor(r *http.Request) (actor.Actor, error) { return account.ActorOf(r.Context()), nil }
 
 // requestOf returns a request's id and address, which the outermost handler stored in the context.
 func requestOf(r *http.Request) (id, address string) {
 	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
 }
 
-// refuseSignIn answers a request with an invalid token or session.
+// refuseSignIn answers a request whose token or session is invalid.
 func (p *pagesServer) refuseSignIn(w http.ResponseWriter, r *http.Request, err error) {
 	p.api.Refuse(w, r, err)
 }
@@ -308,7 +309,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			RetryAfter: account.RetryAfter,
 			Log:        h.core.log,
 			Now:        h.core.now,
-			Session:    askedBy,
+			Session:    requestActor,
 			SessionNow: h.services.accounts.Sessions.ActorNow,
 		},
 	)
@@ -333,7 +334,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Reports:        h.services.report,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
-			Who:            askedBy,
+			Who:            requestActor,
 			Address:        func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 			RequestID:      func(r *http.Request) string { return httpd.ID(r.Context()) },
 			MachineName:    h.services.policies.machineName,
@@ -346,8 +347,8 @@ func newPages(h *Hub) (*web.Pages, error) {
 	)
 }
 
-// startTLS makes the listener use TLS if hub.yaml has web: cert:, with the certificate of the site or of the hub's own
-// authority; nil: the hub has no authority.
+// startTLS makes the listener use TLS if hub.yaml has web: cert:. The certificate is the site's own, or one that
+// authority signs; authority is nil if the hub has none.
 func (p *pagesServer) startTLS(authority *enrol.Authority) error {
 	w := p.core.c.Web
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
@@ -381,7 +382,7 @@ func (p *pagesServer) hosts() []string {
 	return out
 }
 
-// origins returns the addresses, other than this hub's hosts, whose pages may send changes; nil: none.
+// origins returns the web origins, other than this hub's hosts, whose pages may send changes; nil: there are none.
 func (p *pagesServer) origins() []string {
 	if p.core.c.Web.URL == nil {
 		return nil
@@ -414,7 +415,7 @@ func (p *pagesServer) webURL() string {
 // OwnerCode returns the one-time code that creates the first owner; empty: there is an owner.
 func (h *Hub) OwnerCode() string { return h.services.ownerCode }
 
-// runManaged starts the tasks of a hub that manages the site itself. They run until ctx ends.
+// runManaged starts the tasks of a hub that manages the site. The tasks run until ctx ends.
 func (op *opening) runManaged(start func(func(context.Context) error)) {
 	if op.hub.pagesServer.server == nil {
 		return
@@ -427,7 +428,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.pagesServer.servePages)
 }
 
-// servePages serves people until ctx ends. Running requests then have two seconds to finish.
+// servePages serves the pages and the API until ctx ends. Running requests then have two seconds to finish.
 func (p *pagesServer) servePages(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.server.Serve(p.listener) }()
@@ -445,7 +446,7 @@ func (p *pagesServer) servePages(ctx context.Context) error {
 	return nil
 }
 
-// closeManaged closes the listener for people. It ignores the error of a listener that servePages has closed.
+// closeManaged closes the listener for people. closeManaged ignores the error of a listener that servePages has closed.
 func (op *opening) closeManaged() error {
 	if op.hub.pagesServer.listener == nil {
 		return nil

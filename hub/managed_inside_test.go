@@ -30,7 +30,7 @@ import (
 	"portillon/wire"
 )
 
-// newConfiguration returns the configuration of a new hub that manages the site itself, with its listeners on loopback.
+// newConfiguration returns the configuration of a new hub that manages the site and listens on loopback.
 func newConfiguration(t *testing.T, changes ...func(*Config)) Config {
 	t.Helper()
 	made, err := Create(storetest.Dir(t), NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0",
@@ -255,10 +255,11 @@ func TestJournalOfAReplacedComputerIsAcceptedOnce(t *testing.T) {
 	}
 }
 
-// signedPolicy returns a policy without machines that is signed with a number: as a file, and as a part of a manifest.
+// signedPolicy signs a policy without machines that has this number. signedPolicy returns the signed policy as a file
+// and as a part of a manifest.
 func signedPolicy(t *testing.T, signer note.Signer, number uint64) (whole []byte, of wire.PolicyFile) {
 	t.Helper()
-	out, _, err := site.SignPolicyText(fmt.Appendf(nil, starter, "biklab"), number, signer)
+	out, _, err := site.SignPolicyText(fmt.Appendf(nil, starterPolicy, "biklab"), number, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +270,7 @@ func signedPolicy(t *testing.T, signer note.Signer, number uint64) (whole []byte
 	return out, f
 }
 
-// withPolicyKey gives the site a separate policy key.
+// withPolicyKey returns a separate policy key, and a change of hub.yaml that configures the key.
 func withPolicyKey(t *testing.T) (note.Signer, func(*Config)) {
 	t.Helper()
 	private, public, err := note.GenerateKey(rand.Reader, "policy-biklab")
@@ -283,7 +284,8 @@ func withPolicyKey(t *testing.T) (note.Signer, func(*Config)) {
 	return signer, func(c *Config) { c.PolicyKey = public }
 }
 
-// A policy that a machine returns is accepted only if a manifest of this hub names it and the policy key signed it.
+// The hub accepts a policy that a machine returns only if the policy key signed the policy and a manifest of this hub
+// names it.
 func TestPolicyThatAMachineReturnsMustHaveBeenInABundle(t *testing.T) {
 	signer, pinned := withPolicyKey(t)
 	h := openHub(t, newConfiguration(t, pinned))
@@ -341,8 +343,8 @@ func TestReturnedDocumentsAreRefusedWhileTheHubStarts(t *testing.T) {
 	}
 	h = openHub(t, newConfiguration(t))
 	err := h.enrolments.takePolicy(t.Context(), "laser", nil)
-	if err == nil || !strings.Contains(err.Error(), "no policy key apart") {
-		t.Errorf("a site without a policy key apart: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "no separate policy key") {
+		t.Errorf("a site without a separate policy key: %v", err)
 	}
 }
 

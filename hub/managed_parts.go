@@ -28,11 +28,11 @@ import (
 	"portillon/wire"
 )
 
-// policies returns the policy in force, and parses each policy only once.
+// policies caches the parsed policy in force.
 type policies struct {
 	read func(context.Context) (number int64, text string, err error)
 
-	changes *store.Subscription // of policies; nil: forNames reads the policy at each call
+	changes *store.Subscription // reports published policies; nil: forNames reads the policy at each call
 
 	mu     sync.Mutex
 	number int64
@@ -40,8 +40,9 @@ type policies struct {
 	stale  bool // a policy was published since forNames last read
 }
 
-// forNames returns the policy in force for callers that need only its names. A page calls it hundreds of times, so it
-// reads the database only after a policy was published. nil: there is no policy, or it cannot be read.
+// forNames returns the policy in force for callers that need only its names; nil: there is no policy, or the policy
+// cannot be read. A page calls forNames hundreds of times, so forNames reads the database only after a policy was
+// published.
 func (p *policies) forNames() *policy.Policy {
 	p.mu.Lock()
 	p.stale = p.stale || p.changes == nil || len(p.changes.Take()) > 0
@@ -60,7 +61,7 @@ func (p *policies) forNames() *policy.Policy {
 	return now
 }
 
-// current returns the policy in force; nil: there is none.
+// current returns the policy in force; nil: there is no policy.
 func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	number, text, err := p.read(ctx)
 	if err != nil {
@@ -71,7 +72,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	if number == 0 {
 		return nil, nil
 	}
-	if p.last != nil && p.number >= number { // numbers only grow: a concurrent call has read a newer policy
+	if p.last != nil && p.number >= number { // a concurrent call has read a newer policy, because numbers only grow
 		return p.last, nil
 	}
 	parsed, err := file.Parse("policy.yaml", []byte(text))
@@ -82,7 +83,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	return parsed, nil
 }
 
-// machineName returns the policy's name of a machine; empty: the policy has no name for it.
+// machineName returns the policy's name of a machine; empty: the policy does not name the machine.
 func (p *policies) machineName(id policy.MachineID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
@@ -110,7 +111,7 @@ func (p *policies) machineIDs() (out []policy.MachineID) {
 	return out
 }
 
-// badgeName returns the policy's name of a badge; empty: the policy has no name for it.
+// badgeName returns the policy's name of a badge; empty: the policy does not name the badge.
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
@@ -120,7 +121,7 @@ func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	return policy.Text{}
 }
 
-// issuerName returns the policy's name of an issuer. The issuer is identified by its profile or by one of its keys.
+// issuerName returns the policy's name of an issuer. as is the issuer's profile or one of the issuer's keys.
 func (p *policies) issuerName(as string) string {
 	if now := p.forNames(); now != nil {
 		for _, i := range now.Issuers {
@@ -132,13 +133,13 @@ func (p *policies) issuerName(as string) string {
 	return ""
 }
 
-// services holds the services of a hub that manages the site itself.
+// services has the services of a hub that manages the site.
 type services struct {
 	core  *core
 	fleet *fleet
 	cards *cards
 
-	// These services are nil if the site is a folder of files.
+	// The following services are nil if the hub does not manage the site.
 	audit     *audit.Log
 	accounts  *account.Services
 	directory *directory.Services
@@ -147,10 +148,10 @@ type services struct {
 	policies  policies
 	cardKey   *cardkey.Service
 	settings  settings
-	ownerCode string // code for the first owner; empty: there is an owner
+	ownerCode string // code with which the first owner signs up; empty: there is an owner
 }
 
-// policyText returns the text of the policy in force; number 0: there is none.
+// policyText returns the number and the text of the policy in force; number 0: there is no policy.
 func (sv *services) policyText(ctx context.Context) (int64, string, error) {
 	v, err := sv.publish.Policies.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
@@ -174,7 +175,7 @@ func (sv *services) names(ctx context.Context, of []policy.MemberID) (map[policy
 	return sv.directory.Lookup.Names(ctx, of)
 }
 
-// people returns the functions by which accounts query the directory.
+// people returns the functions of the directory that the accounts call.
 func (sv *services) people() account.People {
 	d := sv.directory
 	person := func(m directory.Member) account.Person {
@@ -230,11 +231,11 @@ func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor
 	return sv.accounts.Registry.Merge(ctx, tx, a, keep, drop)
 }
 
-// refreshEvery is how often the hub asks issuers for status lists and keys: several times a day, because the shortest
-// useful status-grace is a day.
+// refreshEvery is the interval at which the hub fetches status lists and keys from issuers: several times a day,
+// because the shortest useful status-grace is a day.
 const refreshEvery = 6 * time.Hour
 
-// refreshBadges asks issuers for the current status of all badges, until ctx ends.
+// refreshBadges fetches the current status of all badges from their issuers every refreshEvery, until ctx ends.
 func (sv *services) refreshBadges(ctx context.Context) error {
 	t := time.NewTicker(refreshEvery)
 	defer t.Stop()
@@ -250,7 +251,7 @@ func (sv *services) refreshBadges(ctx context.Context) error {
 	}
 }
 
-// holders returns all members with their badges under two policies.
+// holders returns all members with the badges that they have under policy before and under policy after.
 func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
 	err error) {
 	all, unknown, err := sv.directory.Lookup.Holders(ctx, before, after)
@@ -260,7 +261,7 @@ func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (
 	return out, unknown, err
 }
 
-// practice returns what members did at machines, from the records that reports count.
+// practice returns the members' time at machines, from the records that reports count.
 func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
 	out.Of, out.Known, err = sv.report.Practice(ctx, machines)
 	return out, err
@@ -269,8 +270,8 @@ func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (
 // builder returns a function that builds a bundle from a policy and the current directory.
 func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
-	var trusted string // issuers at the previous build; empty: there was none
-	var text []byte    // policy text of the previous build: parsing 1,000 machines takes some ten milliseconds
+	var trusted string // issuers at the previous build; empty: there was no build yet
+	var text []byte    // policy text of the previous build; parsing 1,000 machines takes some ten milliseconds
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
 		ring, release := sv.cardKey.Hold()
 		defer release()
@@ -281,9 +282,9 @@ func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Or
 				return nil, err
 			}
 		}
-		// A badge is verified when it is added, and all badges are verified at each start (refreshBadges). Otherwise a
-		// verification result changes only with the issuers. Verifying 10,000 badges takes seconds, which would delay the
-		// blocking of a card.
+		// The hub verifies a badge when the badge is added, and all badges at each start (refreshBadges). Between these, a
+		// verification result changes only if the issuers of the policy change. Verifying 10,000 badges at each build would
+		// take seconds and delay the blocking of a card.
 		if trusted != "" && trusted != trust {
 			if err := sv.directory.Verdicts.Verify(ctx, false); err != nil {
 				return nil, err
@@ -323,17 +324,17 @@ func trustOf(text []byte) (string, error) {
 	return fmt.Sprintf("%q", site.Trust(p)), nil
 }
 
-// oneKey signs policies with the key of bundles, for a site without a separate policy key.
-type oneKey struct{ signer note.Signer }
+// bundleKeySigner signs policies with the key of bundles, in a site without a separate policy key.
+type bundleKeySigner struct{ signer note.Signer }
 
-// SignPolicy implements publish.Signer. It ignores the issuers' documents, because a site without a separate policy key
-// signs none.
-func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
+// SignPolicy implements publish.Signer. SignPolicy ignores the issuers' documents, because only a separate policy key
+// signs documents.
+func (k bundleKeySigner) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
 	return signed, err
 }
 
-// verifyPolicy opens the output of "portillon policy sign".
+// verifyPolicy verifies and parses a policy that "portillon policy sign" signed.
 func (sv *services) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 	f, err := wire.ReadPolicyFile(bytes.NewReader(signed), sv.core.c.Bundle.policyKeys())
 	if err != nil {
@@ -350,7 +351,7 @@ func (sv *services) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 		Documents: f.Chunks[wire.DocumentsChunk], By: sv.core.c.Bundle.Policy.Name()}, nil
 }
 
-// taken returns the bundle that each machine uses.
+// taken returns the version of the bundle that each machine uses.
 func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
 	for _, m := range sv.fleet.list() {
 		t := publish.Taken{Machine: m.ID}
@@ -362,8 +363,8 @@ func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
 	return out, nil
 }
 
-// unknownTaps returns the unknown cards that were tapped since a time. It leaves out records whose seal cannot be
-// opened.
+// unknownTaps returns the unknown cards that were tapped since a time. unknownTaps leaves out records whose seal cannot
+// be opened.
 func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
 	keys, err := sv.core.c.SealKeys(sv.core.now())
 	if err != nil || len(keys) == 0 {

@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// browser is a person's HTTP client for a hub that manages the site itself.
+// browser is a person's HTTP client for a hub that manages the site.
 type browser struct {
 	t    *testing.T
 	base string
@@ -27,7 +27,7 @@ type browser struct {
 }
 
 // managedHub runs a new hub on free ports of loopback. Each change may modify its configuration.
-func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
+func managedHub(t *testing.T, changes ...func(*hub.Config)) (*runningHub, *browser) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("short: starts a hub with its broker")
@@ -129,7 +129,8 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 	h, b := managedHub(t)
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 
-	// Before the first owner exists, from another site, and under another host name, all requests are refused.
+	// The hub refuses requests before the first owner exists, requests from another site, and requests under another host
+	// name.
 	if status, _ := b.do("GET", "/api/v1/members", "", nil); status != http.StatusUnauthorized {
 		t.Errorf("nobody reads the members: %d", status)
 	}
@@ -147,7 +148,7 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 		t.Fatalf("the owner's code: %d", status)
 	}
 
-	// A bundle is built from the policy, the members and their badges.
+	// The hub builds a bundle from the policy, the members and their badges.
 	text, err := os.ReadFile("../site-example/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +198,8 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 		t.Errorf("version %d is served, %+v is said", version, bundle)
 	}
 
-	// Every page answers; a machine gets a code; the audit log has each change; an erasure removes all data of a person.
+	// Every page answers, a machine gets an enrolment code, the audit log contains each change, and an erasure removes all
+	// data of a person.
 	for _, page := range []string{"/today", "/members", "/members/m-020dc2", "/machines", "/policy", "/cards", "/reports",
 		"/settings", "/settings/audit"} {
 		if status, _ := b.do("GET", page, "", nil); status != 200 {
@@ -234,7 +236,7 @@ func TestNewHubCanBeSetUpThroughPagesAndAPI(t *testing.T) {
 	}
 }
 
-// version returns the version of a member.
+// version returns the version of a member for the If-Match header.
 func (b *browser) version(id string) (n int64) {
 	b.t.Helper()
 	var m struct{ Version int64 }

@@ -10,29 +10,30 @@ import (
 )
 
 const (
-	// releaseEvery is how often the hub checks its memory. Without this check, the runtime would free the memory of a
-	// burst of messages after up to two minutes, and return it to the system some minutes later.
+	// releaseEvery is the interval at which the hub checks how much memory it uses. Without this check, the runtime would
+	// free the memory of a burst of messages only after up to two minutes, and return the memory to the system some
+	// minutes later.
 	releaseEvery = 10 * time.Second
-	// maxHeld is how much memory, in bytes, the runtime may hold before the hub returns unused memory to the system.
-	// Including about 20 MB of program code, the hub stays below 60 MB.
+	// maxHeld is the largest amount of memory, in bytes, that the runtime may hold before the hub returns unused memory to
+	// the system. Including about 20 MB of program code, the hub stays below 60 MB.
 	maxHeld = 32 << 20
 	// memoryLimit is the memory size, in bytes, above which the runtime collects garbage more often. Including the program
 	// code, a hub with 1,000 machines stays below 300 MB. Below the limit, the setting has no effect.
 	memoryLimit = 262 << 20
 )
 
-// heldMost returns how much memory the runtime may hold before unused memory is returned, for a hub that needs this
-// much: a smaller value would cost more collections than it saves.
+// heldMost returns how much memory the runtime of a hub that needs this much may hold before the hub returns unused
+// memory. A smaller value would cause too many garbage collections.
 func heldMost(needed uint64) uint64 { return max(maxHeld, needed+needed/2) }
 
-// limitFor returns the memory limit for a hub that needs this much. A large site gets more than memoryLimit, because
-// with a limit below its needs the runtime would do nothing but collect garbage.
+// limitFor returns the memory limit for a hub that needs this much memory. The hub of a large site gets more than
+// memoryLimit, because below its needs the runtime would do nothing but collect garbage.
 func limitFor(needed uint64) int64 {
 	return int64(min(max(memoryLimit, needed+needed/4), math.MaxInt64))
 }
 
-// releaseMemory returns unused memory to the system after bursts, until ctx ends. It does not change a limit that the
-// environment sets (GOMEMLIMIT).
+// releaseMemory returns unused memory to the system after bursts, until ctx ends. releaseMemory does not change a limit
+// that the environment sets (GOMEMLIMIT).
 func (h *Hub) releaseMemory(ctx context.Context) error {
 	limits := debug.SetMemoryLimit(-1) == math.MaxInt64
 	if limits {
@@ -49,7 +50,7 @@ func (h *Hub) releaseMemory(ctx context.Context) error {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		needed := liveHeap() + m.Sys - m.HeapSys // live objects of the heap, and all memory outside the heap
+		needed := liveHeap() + m.Sys - m.HeapSys // the live objects on the heap, and all memory outside the heap
 		if limits {
 			debug.SetMemoryLimit(limitFor(needed))
 		}

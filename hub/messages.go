@@ -12,14 +12,14 @@ import (
 	"portillon/wire"
 )
 
-// askAgain is the shortest time until a message is sent again to a machine whose state shows that it lacks something.
-// Without this pause, a machine that refuses a bundle would get the bundle's manifest all the time.
+// askAgain is the shortest time between two manifests or acknowledgements that the hub sends because a machine's state
+// lacks them. Without this pause, the hub would always resend the manifest to a machine that refuses the bundle.
 const askAgain = 30 * time.Second
 
-// took acknowledges a batch. If records are missing before the batch, or are already stored, the acknowledgement names
-// the last stored record, and the machine continues from there. A batch with contradictory records gets no
-// acknowledgement.
-func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err error) error {
+// acknowledgeBatch acknowledges a batch. If records before the batch are missing or the batch is already stored, the
+// acknowledgement names the last stored record, and the machine continues with the next record. The hub does not
+// acknowledge a batch with contradictory records.
+func (ms *messages) acknowledgeBatch(l *link, id policy.MachineID, taken ledger.Taken, err error) error {
 	var refused *ledger.Refusal
 	switch {
 	case errors.As(err, &refused):
@@ -28,7 +28,7 @@ func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err e
 		}
 		ms.core.log.Info("records are missing", "machine", id, "want", taken.Want)
 		ms.fleet.change(id, func(m *Machine) { m.notes.generation = taken.Generation })
-	case err != nil: // database error: the machine sends the batch again
+	case err != nil: // after a database error, the machine sends the batch again
 		ms.health.noteDatabase(err)
 		return nil
 	}
@@ -47,8 +47,8 @@ func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err e
 	return ms.acknowledge(l, id)
 }
 
-// acknowledge publishes how many records of a machine's journal are stored. If the database cannot answer, no
-// acknowledgement is published; the connection continues.
+// acknowledge publishes how many records of a machine's journal are stored. If the database cannot answer, acknowledge
+// publishes nothing, and the connection stays open.
 func (ms *messages) acknowledge(l *link, id policy.MachineID) error {
 	ack, err := ms.signAck(id)
 	if err != nil {

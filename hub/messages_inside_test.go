@@ -38,13 +38,14 @@ func laserHub(t *testing.T) (h *Hub, laser *ledgertest.Machine, now *time.Time) 
 	return h, laser, &at
 }
 
-// ofLaser returns the hub's state of the laser.
-func ofLaser(h *Hub) (m Machine) {
+// laserState returns the hub's state of the laser.
+func laserState(h *Hub) (m Machine) {
 	h.fleet.change("laser", func(x *Machine) { m = *x })
 	return m
 }
 
-// A broker also publishes the will of a disconnected machine, and a retained state that may be days old.
+// The hub does not count the will of a disconnected machine as a message of the machine, nor a retained state, which
+// may be days old.
 func TestOnlyCurrentMessagesUpdateLastSeen(t *testing.T) {
 	h, _, now := laserHub(t)
 	for _, x := range []struct {
@@ -58,8 +59,8 @@ func TestOnlyCurrentMessagesUpdateLastSeen(t *testing.T) {
 		if !known {
 			t.Fatal(x.topic)
 		}
-		h.connector.messages.saw(topic, "laser", x.retained)
-		if got := ofLaser(h).Seen; got.Equal(*now) != x.seen || !x.seen && !got.IsZero() {
+		h.connector.messages.storeLastSeen(topic, "laser", x.retained)
+		if got := laserState(h).Seen; got.Equal(*now) != x.seen || !x.seen && !got.IsZero() {
 			t.Errorf("%s, retained %v: seen %v", x.topic, x.retained, got)
 		}
 	}
@@ -72,7 +73,7 @@ func TestMachineAppearsOnceWhenItComesOnline(t *testing.T) {
 		if err := h.connector.messages.availability(nil, "laser", []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		return ofLaser(h)
+		return laserState(h)
 	}
 	if m := say(wire.Offline); m.Online || !m.notes.appeared.IsZero() {
 		t.Errorf("offline: %v since %v", m.Online, m.notes.appeared)
@@ -114,7 +115,7 @@ func TestAcknowledgementHasTheGenerationOfTheMachinesState(t *testing.T) {
 		return a
 	}
 	state(wire.State{Machine: "press", Generation: "1111111111111111"})
-	if m := ofLaser(h); m.State != nil || m.notes.generation != "" {
+	if m := laserState(h); m.State != nil || m.notes.generation != "" {
 		t.Errorf("a state that names another machine: %+v", m.State)
 	}
 	state(wire.State{Machine: "laser", Generation: "1111111111111111"})
@@ -122,11 +123,11 @@ func TestAcknowledgementHasTheGenerationOfTheMachinesState(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	h.fleet.change("laser", func(m *Machine) { m.State = &wire.State{Machine: "laser", Format: wire.SealFormat} })
-	if a := acked(); a.Seal == "" || a.Seal != h.cards.renewSeal() || ofLaser(h).notes.sealed != a.Seal {
+	if a := acked(); a.Seal == "" || a.Seal != h.cards.renewSeal() || laserState(h).notes.sealed != a.Seal {
 		t.Errorf("a machine that reads seal keys: %+v", a)
 	}
 	h.fleet.change("laser", func(m *Machine) { m.State.Format = wire.SealFormat - 1 })
-	if a := acked(); a.Seal != "" || ofLaser(h).notes.sealed != "" {
+	if a := acked(); a.Seal != "" || laserState(h).notes.sealed != "" {
 		t.Errorf("a machine that reads none: %+v", a)
 	}
 }
@@ -139,7 +140,7 @@ func TestStateOfAMachineIsKeptAfterARestartOfTheHub(t *testing.T) {
 	})
 	h.fleet.writeStates(t.Context())
 	m := &Machine{ID: "laser"}
-	if err := h.fleet.recall(t.Context(), m); err != nil {
+	if err := h.fleet.loadState(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 	if s := m.newest(); s == nil || *s != state || !m.Seen.Equal(*now) || m.Trouble != "rolled-back: x" ||
@@ -147,12 +148,12 @@ func TestStateOfAMachineIsKeptAfterARestartOfTheHub(t *testing.T) {
 		t.Errorf("%+v, state %+v", m, s)
 	}
 	m = &Machine{ID: "press"}
-	if err := h.fleet.recall(t.Context(), m); err != nil || m.newest() != nil || !m.Seen.IsZero() {
+	if err := h.fleet.loadState(t.Context(), m); err != nil || m.newest() != nil || !m.Seen.IsZero() {
 		t.Errorf("a machine that never said anything: %+v, %v", m, err)
 	}
 }
 
-func TestRebindsBeginWithTheFirstNewRecord(t *testing.T) {
+func TestRebindingStartsAtTheFirstNewRecord(t *testing.T) {
 	r := rebinds{wake: make(chan struct{}, 1)}
 	r.noteRecords("laser", 7)
 	r.noteRecords("laser", 9)
@@ -172,7 +173,7 @@ func TestConnectionEndsAfterTheDatabaseHasAnswered(t *testing.T) {
 	if i.finish(); i.busy || len(i.taken) != 0 {
 		t.Errorf("busy %v, %d answers", i.busy, len(i.taken))
 	}
-	i.finish() // no batch is being stored: finish returns at once
+	i.finish() // no batch is being stored, so finish returns at once
 }
 
 func TestMachinesListenerEndsWithoutAnErrorWithTheHub(t *testing.T) {
@@ -184,7 +185,7 @@ func TestMachinesListenerEndsWithoutAnErrorWithTheHub(t *testing.T) {
 	}
 }
 
-// The hub knows the machine only by name, and the ledger has no record of the tag.
+// The hub has received no state of the machine, and the ledger has no record of the tag.
 func TestTagIsSentToAMachineWithoutAState(t *testing.T) {
 	h, laser, now := laserHub(t)
 	key, err := h.core.c.Verifier()
@@ -205,7 +206,7 @@ func TestTagIsSentToAMachineWithoutAState(t *testing.T) {
 		}
 		h.commands.reply("laser", data)
 	}()
-	if err := h.tags.bringTag(t.Context(), tag, tried); err != nil || !tried[tag.ID].Equal(*now) {
+	if err := h.tags.sendTag(t.Context(), tag, tried); err != nil || !tried[tag.ID].Equal(*now) {
 		t.Errorf("%v, tried at %v", err, tried[tag.ID])
 	}
 	laser.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "belt"})
@@ -213,7 +214,7 @@ func TestTagIsSentToAMachineWithoutAState(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(tried)
-	if err := h.tags.bringTag(t.Context(), tag, tried); err != nil || len(tried) != 0 {
+	if err := h.tags.sendTag(t.Context(), tag, tried); err != nil || len(tried) != 0 {
 		t.Errorf("a tag that the machine has recorded: %v, tried %v", err, tried)
 	}
 }
@@ -228,14 +229,14 @@ func TestHubWaitsLongerAfterEachFailedConnection(t *testing.T) {
 		if err := h.connector.stayConnected(ctx); err != nil {
 			t.Error(err)
 		}
-		// At first six pauses of less than 15 s, then pauses of 7.5 to 22.5 s.
-		if n := strings.Count(text.String(), "the broker is away"); n < 15 || n > 60 {
+		// Expect six pauses of less than 15 s, then pauses of 7.5 to 22.5 s.
+		if n := strings.Count(text.String(), "connection to the broker failed"); n < 15 || n > 60 {
 			t.Errorf("%d attempts in five minutes, want 15 to 60", n)
 		}
 	})
 }
 
-// answeredRestore replaces the laser's journal, and answers the hub's restore as the machine with a reply.
+// answeredRestore replaces the laser's journal, answers the hub's restore with reply, and returns the hub's error.
 func answeredRestore(t *testing.T, reply wire.Reply) error {
 	t.Helper()
 	h, laser, _ := laserHub(t)
@@ -265,20 +266,20 @@ func answeredRestore(t *testing.T, reply wire.Reply) error {
 		}
 		h.commands.reply("laser", data)
 	}()
-	return h.tags.restores.bringRestore(t.Context(), "laser")
+	return h.tags.restores.sendRestore(t.Context(), "laser")
 }
 
 func TestErrorNamesTheMachineThatRefusesARestore(t *testing.T) {
 	if err := answeredRestore(t, wire.Reply{OK: true}); err != nil {
 		t.Error(err)
 	}
-	if err := answeredRestore(t, wire.Reply{Why: "disk full"}); err == nil || err.Error() != "laser answers: disk full" {
+	err := answeredRestore(t, wire.Reply{Why: "disk full"})
+	if err == nil || err.Error() != "machine laser refuses the restore: disk full" {
 		t.Error(err)
 	}
 }
 
-// A card that is tapped after a change of the card key is bound under the new key, and no longer under the previous
-// one.
+// After a change of the card key, a tapped card is bound under the new key, and no longer under the previous key.
 func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	h, laser, _ := laserHub(t)
 	h.core.now = time.Now // today's seal keys must be valid now
@@ -374,19 +375,20 @@ func TestSessionWithoutATimeLimitHasNoEnd(t *testing.T) {
 		return b
 	}
 	var l machineLog
-	l.take(wire.Record{Kind: wire.RoleChanged, Body: body(wire.RoleBody{Role: policy.Host})})
+	l.apply(wire.Record{Kind: wire.RoleChanged, Body: body(wire.RoleBody{Role: policy.Host})})
 	if l.session != nil {
 		t.Errorf("a role without a session: %+v", l.session)
 	}
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
-	l.take(wire.Record{Kind: wire.SessionStart, Wall: at, Body: body(wire.StartBody{Role: policy.Maintainer})})
+	l.apply(wire.Record{Kind: wire.SessionStart, Wall: at, Body: body(wire.StartBody{Role: policy.Maintainer})})
 	if l.session == nil || !l.session.Until.IsZero() || !l.session.Since.Equal(at) {
 		t.Errorf("%+v", l.session)
 	}
 }
 
-// If the end of a session was recorded at the daemon's next start, the record does not have the time of the end.
-func TestEndAfterAPowerCutGivesPracticeNoDate(t *testing.T) {
+// After a power cut, the daemon records the end of the session at its next start, so the time of the record is not the
+// time of the end.
+func TestSessionEndedByAPowerCutAddsNoDateToPractice(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	for cause, dated := range map[wire.Cause]bool{wire.CauseTap: true, wire.CausePowerLost: false,
 		wire.CauseDaemonLost: false} {

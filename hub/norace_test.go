@@ -2,5 +2,5 @@
 
 package hub_test
 
-// sparse is 1: the tests send all requests of the authorisation tables. The race build sends fewer.
+// sparse is 1: the tests send all requests of the authorisation tables. A race build sends only every third request.
 const sparse = 1

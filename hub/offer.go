@@ -3,16 +3,16 @@ package hub
 import "time"
 
 const (
-	// offerLook is how often the hub looks for machines that use an older bundle.
-	offerLook = time.Second
+	// offerPoll is the interval at which the hub looks for machines that use an older bundle.
+	offerPoll = time.Second
 	// offerEvery is the shortest time between two publications of the manifest for machines that use an older bundle. Each
 	// publication goes to all machines of the site: a separate publication for each of 1,000 machines would cause a
 	// million messages.
 	offerEvery = 3 * time.Second
 )
 
-// offer publishes the manifest in force.
-func (ms *messages) offer(l *link) error {
+// publishManifest publishes the manifest of the bundle in force.
+func (ms *messages) publishManifest(l *link) error {
 	manifest, _ := ms.bundles.current()
 	if manifest == nil {
 		return nil
@@ -21,17 +21,19 @@ func (ms *messages) offer(l *link) error {
 	return l.publish(ms.core.topics.Bundle(), true, manifest)
 }
 
-// offerAgain publishes the manifest again if a machine has reported an older bundle, because the broker may have lost
-// the manifest. It does not do so right after a publication, because a machine may still be fetching the bundle.
-func (ms *messages) offerAgain(l *link) error {
-	if ms.core.now().Sub(l.offered).Abs() < offerEvery || !ms.fleet.takeLagging() {
+// republishManifest publishes the manifest again if a machine has reported an older bundle, because the broker may have
+// lost the manifest. Within offerEvery after a publication, it publishes nothing, because a machine may still be
+// fetching the bundle.
+func (ms *messages) republishManifest(l *link) error {
+	if ms.core.now().Sub(l.offered).Abs() < offerEvery || !ms.fleet.markLagging() {
 		return nil
 	}
-	return ms.offer(l)
+	return ms.publishManifest(l)
 }
 
-// takeLagging reports whether any machine lags. It stores that all lagging machines get the manifest now.
-func (fl *fleet) takeLagging() (some bool) {
+// markLagging reports whether any machine uses an older bundle. markLagging marks all these machines as having received
+// the manifest now.
+func (fl *fleet) markLagging() (some bool) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	for _, m := range fl.machines {

@@ -16,7 +16,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// core holds what every part of a hub needs. New sets it before any part works.
+// core has the dependencies that all parts of a hub share. New sets core before any part works.
 type core struct {
 	c       Config
 	log     *slog.Logger
@@ -27,12 +27,12 @@ type core struct {
 	topics  wire.Topics
 	db      *store.DB
 	ledger  *ledger.Ledger
-	// fetchDocuments returns a resolver of documents on the web; nil: the hub's own HTTP client.
+	// fetchDocuments returns a resolver that fetches documents from the web; nil: the hub's own HTTP client fetches them.
 	fetchDocuments func(context.Context) openbadge.Resolver
 	offline        bool
 }
 
-// newParts creates the parts of a hub and connects them. Each part gets only the parts that it calls.
+// newParts creates the parts of a hub. Each part gets references only to the parts that it calls.
 func newParts(k *core) *Hub {
 	bundles := &bundleStore{core: k, renewed: make(chan struct{}, 1)}
 	bundles.chunks = chunks.New(chunks.Options{Served: bundles.isServed, Read: bundles.chunk})

@@ -20,7 +20,7 @@ import (
 //	  cert-key: web.key
 //	  proxies: ["10.0.0.4"]               # reverse proxies whose X-Forwarded headers are trusted
 type PeopleConfig struct {
-	Listen        string // host:port; empty: no pages and no API
+	Listen        string // host:port for pages and API; empty: the hub has neither
 	URL           *url.URL
 	Cert, CertKey string // PEM files, or OwnCert; empty: plain HTTP
 	Proxies       []netip.Prefix
@@ -29,7 +29,7 @@ type PeopleConfig struct {
 // OwnCert is the value of cert: for a certificate signed by the hub's own authority.
 const OwnCert = "own"
 
-// Managed reports whether the hub manages the site's directory and policy itself.
+// Managed reports whether the hub manages the site's directory and policy in its database.
 func (c Config) Managed() bool { return c.Web.Listen != "" }
 
 // web parses the key web; the zero PeopleConfig: the hub has no pages.
@@ -103,13 +103,14 @@ func hostsOf(n yamlfile.Node) (out []string) {
 	return out
 }
 
-// policyKey parses the public half of the key that signs policies. Empty: the hub's key signs them.
+// policyKey parses the public half of the key that signs policies; empty: the hub's key signs policies.
 func policyKey(n yamlfile.Node, site string) string {
 	verifier(n, keykind.Place{Kind: keykind.Policy, ID: site})
 	return n.Str()
 }
 
-// together adds faults for keys of the file that exclude each other, and for missing keys that others require.
+// together adds a fault for each pair of keys in the file that exclude each other, and for each missing key that
+// another key requires.
 func (p parser) together(r yamlfile.Node, c Config) {
 	if c.Join.Listen == "" && !c.Managed() {
 		r.Get("machines").Required()

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// Names of machines are read from the database only after a policy was published.
+// The hub reads the names of machines from the database only after a policy was published.
 func TestNamesFollowThePublishedPolicy(t *testing.T) {
 	db := storetest.Open(t)
 	text, err := os.ReadFile("../site-example/policy.yaml")

@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// Progress evaluates all members who have logged an intervention, for every badge of the policy that is earned by work.
-// The result is sorted by member, then by badge.
+// Progress returns how far each member who has logged an intervention is towards each badge that the policy awards for
+// work. The result is sorted by member, then by badge.
 func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.Time) ([]evidence.Progress, error) {
 	records, err := evidenceRecords(ctx, l)
 	if err != nil {
@@ -35,7 +35,7 @@ func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.
 	return out, nil
 }
 
-// ProgressOf evaluates one member for one badge.
+// ProgressOf returns how far one member is towards one badge.
 func ProgressOf(
 	ctx context.Context,
 	l *ledger.Ledger,
@@ -78,7 +78,7 @@ func Export(
 		for ; n < len(needs) && needs[n].Machine == first.Machine && needs[n].Epoch == first.Epoch; n++ {
 			seqs = append(seqs, needs[n].Seq)
 		}
-		if err := prove(ctx, l, first.Machine, first.Generation, seqs, &f); err != nil {
+		if err := addProofs(ctx, l, first.Machine, first.Generation, seqs, &f); err != nil {
 			return nil, err
 		}
 		needs = needs[n:]
@@ -86,8 +86,9 @@ func Export(
 	return evidence.Make(f, key)
 }
 
-// prove adds the proofs for records of one journal to an evidence file: the checkpoint, and the path of each record.
-func prove(
+// addProofs adds the proofs for records of one journal to an evidence file: the checkpoint, and the path of each
+// record.
+func addProofs(
 	ctx context.Context,
 	l *ledger.Ledger,
 	m policy.MachineID,
@@ -112,7 +113,7 @@ func prove(
 	return nil
 }
 
-// evidenceRecords reads all records that can be evidence.
+// evidenceRecords reads all records of the kinds that can be evidence.
 func evidenceRecords(ctx context.Context, l *ledger.Ledger) ([]wire.Record, error) {
 	var out []wire.Record
 	err := l.Records(ctx, ledger.Query{Kinds: evidence.Kinds()}, func(e ledger.Entry) error {

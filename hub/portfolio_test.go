@@ -36,8 +36,8 @@ evidence:
 	`laser-maintainer }
 `
 
-// works appends n interventions of lea that ines confirms, each in a separate session.
-func works(m *ledgertest.Machine, n int) {
+// appendWork appends n sessions to the journal. In each, lea does an intervention that ines confirms.
+func appendWork(m *ledgertest.Machine, n int) {
 	for range n {
 		s := fmt.Sprintf("s-%d", m.Len())
 		m.Append(
@@ -58,7 +58,7 @@ func works(m *ledgertest.Machine, n int) {
 	}
 }
 
-// The complete loop at the hub: records arrive over MQTT, are evaluated as progress, and are exported as a signed file.
+// Records arrive over MQTT, count as a member's progress, and are exported as a signed evidence file.
 func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	p, err := policyfile.Parse("policy.yaml", []byte(sitePolicy))
 	if err != nil {
@@ -66,13 +66,13 @@ func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	}
 	one, two := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "laser-2")
 	one.Fill(40)
-	works(one, 3)
+	appendWork(one, 3)
 	o := run(t, configure(t, []*ledgertest.Machine{one, two}))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"), c.topics.Ack("laser-2"))
-	c.acked(o, one, 0)
+	c.awaitAck(o, one, 0)
 	c.publish(c.topics.Records("laser"), one.Data(1, one.Len()))
-	c.acked(o, one, one.Len())
+	c.awaitAck(o, one, one.Len())
 	now, ctx := one.Now.Add(time.Hour), context.Background()
 	progress := func() evidence.Progress {
 		all, err := hub.Progress(ctx, o.Ledger(), p, now)
@@ -84,9 +84,9 @@ func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	if got := progress(); got.Complete || got.Missing() != 2 {
 		t.Errorf("%+v", got)
 	}
-	works(two, 2)
+	appendWork(two, 2)
 	c.publish(c.topics.Records("laser-2"), two.Data(1, two.Len()))
-	c.acked(o, two, two.Len())
+	c.awaitAck(o, two, two.Len())
 	if got := progress(); !got.Complete || len(got.Counted) != 5 || len(got.Rejected) != 0 {
 		t.Errorf("%+v", got)
 	}
@@ -94,7 +94,7 @@ func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := ledger.OpenReadOnly(o.config.Ledger(), "biklab") // like the command-line tool, beside the running hub
+	reader, err := ledger.OpenReadOnly(o.config.Ledger(), "biklab") // as the command-line tool does while the hub runs
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +133,8 @@ func TestEvidenceOfManySessionsIsAcceptedByReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for range evidence.MaxCounted + 20 { // each in a separate session
-		works(m, 1)
+	for range evidence.MaxCounted + 20 { // each intervention in a separate session
+		appendWork(m, 1)
 	}
 	for first := uint64(1); first <= m.Len(); first += 100 {
 		if _, err := l.Take("laser", m.Data(first, min(first+99, m.Len()))); err != nil {

@@ -9,13 +9,13 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// maxTogether is how many waiting batches are stored in one transaction. After a power cut a site sends many batches at
-// once, and each commit waits for the disk.
+// maxTogether is the largest number of waiting batches that the hub stores in one transaction. After a power cut, the
+// machines of a site send many batches at once, and each commit waits for the disk.
 const maxTogether = 16
 
-// handlers handle messages on the machines' topics to which the hub subscribes (wire.Subscribes), except records, which
-// receiveWaiting handles in groups. A message of an unknown machine has no effect. An error ends the connection; it
-// must come from the broker, not from the sender or the database.
+// handlers handle messages on the machines' topics to which the hub subscribes (wire.Subscribes), except records:
+// receiveWaiting handles records in groups. A message of an unknown machine has no effect. A handler's error ends the
+// connection, so a handler must return only errors of the broker, not of the sender or the database.
 var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byte) error{
 	wire.TopicState:        (*messages).state,
 	wire.TopicAvailability: (*messages).availability,
@@ -25,7 +25,7 @@ var handlers = map[wire.TopicName]func(*messages, *link, policy.MachineID, []byt
 	},
 }
 
-// receive handles one message that is not a batch.
+// receive handles one message that is not a batch of records.
 func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if ms.isGarbage(m) {
 		return ms.tidy(l, m.Topic)
@@ -38,11 +38,12 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if !known || handle == nil {
 		return nil
 	}
-	ms.saw(topic, id, m.Retained)
+	ms.storeLastSeen(topic, id, m.Retained)
 	return handle(ms, l, id, m.Payload)
 }
 
-// receiveWaiting handles a message, together with the batches that wait behind it.
+// receiveWaiting handles a message. If the message is a batch of records, it also handles the batches that wait in the
+// inbox.
 func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	var batches []ledger.Batch
 	for {
@@ -50,7 +51,7 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 		if !known || topic.Name != wire.TopicRecords || len(m.Payload) == 0 || ms.isGarbage(m) {
 			return errors.Join(ms.records(l, batches), ms.receive(l, m))
 		}
-		ms.saw(topic, id, m.Retained)
+		ms.storeLastSeen(topic, id, m.Retained)
 		if batches = append(batches, ledger.Batch{Machine: id, Data: m.Payload}); len(batches) == maxTogether {
 			return ms.records(l, batches)
 		}
@@ -62,9 +63,9 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	}
 }
 
-// saw stores when a machine last sent a message. It ignores retained messages, which may be old, and availability,
-// which the broker may have sent.
-func (ms *messages) saw(topic wire.Topic, id policy.MachineID, retained bool) {
+// storeLastSeen stores when a machine last sent a message. storeLastSeen ignores retained messages, which may be old,
+// and availability, which the broker may have sent.
+func (ms *messages) storeLastSeen(topic wire.Topic, id policy.MachineID, retained bool) {
 	if !retained && topic.Hub == wire.Subscribes && topic.Name != wire.TopicAvailability {
 		ms.fleet.change(id, func(x *Machine) { x.Seen = ms.core.now() })
 	}

@@ -22,13 +22,13 @@ import (
 	"portillon/wire"
 )
 
-// held checks that the ledger has each record of m once, unchanged.
-func (o *office) held(m *ledgertest.Machine, n uint64) {
+// requireStored checks that the ledger contains each of m's n records once, unchanged.
+func (o *runningHub) requireStored(m *ledgertest.Machine, n uint64) {
 	o.t.Helper()
-	onceEach(o.t, o.Ledger(), m, n)
+	requireStoredOnce(o.t, o.Ledger(), m, n)
 }
 
-func onceEach(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, n uint64) {
+func requireStoredOnce(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, n uint64) {
 	t.Helper()
 	want := uint64(0)
 	all := m.Batch(1, n).Records
@@ -71,7 +71,7 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	poll := time.Tick(10 * time.Millisecond) // until the broker listens
+	poll := time.Tick(10 * time.Millisecond) // how often the test checks whether the broker listens
 	for end := time.Now().Add(patience); ; <-poll {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()
@@ -82,8 +82,8 @@ func mosquitto(t *testing.T) string {
 	}
 }
 
-// The hub is stopped for a while. Records that the machine sends during that time are lost, and the machine sends them
-// again.
+// The test stops the hub for a while. Records that the machine sends during that time are lost, and the machine sends
+// them again.
 func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -99,18 +99,18 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 			}))
 			c := dial(t, o.Broker())
 			c.subscribe(c.topics.Ack("laser"))
-			c.acked(o, m, 0) // the hub is connected
+			c.awaitAck(o, m, 0) // the hub is connected
 			for first := uint64(1); first <= 5000; first += 100 {
 				data := m.Data(first, first+99)
 				c.publish(c.topics.Records("laser"), data)
-				c.publish(c.topics.Records("laser"), data)          // the same records again
-				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // the first records again
+				c.publish(c.topics.Records("laser"), data)          // the machine sends the same records again
+				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // the machine sends the first records again
 				if first%2000 == 1901 {                             // fewer batches than maxUntaken
-					c.acked(o, m, first+99)
+					c.awaitAck(o, m, first+99)
 				}
 			}
-			c.acked(o, m, 5000)
-			o.held(m, 5000)
+			c.awaitAck(o, m, 5000)
+			o.requireStored(m, 5000)
 		})
 	}
 }
@@ -123,7 +123,7 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	c := dial(t, "tcp://"+b.Addr()) // connected before the hub, so it receives every message once
+	c := dial(t, "tcp://"+b.Addr()) // the client connects before the hub, so it receives every message once
 	c.subscribe(c.topics.Ack("laser"))
 	o := run(
 		t,
@@ -140,12 +140,12 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 	for _, s := range []struct{ first, last, told uint64 }{{1, 10, 10}, {21, 30, 10}, {21, 30, 10}, {11, 20, 20},
 		{21, 30, 30}, {5, 9, 30}} {
 		c.publish(c.topics.Records("laser"), m.Data(s.first, s.last))
-		told(s.told) // asks for the next record
+		told(s.told) // the acknowledgement requests the next record
 	}
-	o.held(m, 30)
+	o.requireStored(m, 30)
 }
 
-// A hub is killed after its commit and before its acknowledgement.
+// The test kills a hub between the commit of records and their acknowledgement.
 func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(12)
@@ -161,10 +161,10 @@ func TestHubAcknowledgesCommittedRecordsAfterACrash(t *testing.T) {
 	o := run(t, c)
 	x := dial(t, o.Broker())
 	x.subscribe(x.topics.Ack("laser"))
-	x.acked(o, m, 12)
-	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // the machine got no acknowledgement and sends again
-	x.acked(o, m, 12)
-	o.held(m, 12)
+	x.awaitAck(o, m, 12)
+	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // a machine without an acknowledgement sends again
+	x.awaitAck(o, m, 12)
+	o.requireStored(m, 12)
 }
 
 // A real hub process is killed 12 times, 30 to 130 ms after each start, while records arrive. The broker keeps running.
@@ -221,7 +221,7 @@ func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 				t.Fatalf("acknowledged %d after %d: %v", a.Seq, acked, err)
 			}
 			acked = a.Seq
-		case <-time.After(50 * time.Millisecond): // the record or acknowledgement was lost: send again
+		case <-time.After(50 * time.Millisecond): // the record or its acknowledgement was lost, so send the record again
 		}
 	}
 	l, err := ledger.OpenReadOnly(c.Ledger(), "biklab")
@@ -229,12 +229,12 @@ func TestHubKilledRepeatedlyLosesNoRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	onceEach(t, l, m, m.Len())
+	requireStoredOnce(t, l, m, m.Len())
 	t.Logf("%d records", m.Len())
 }
 
-// keepKilling starts and kills hub processes, closes the channel after the last kill, and lets the last process run
-// until ctx ends.
+// keepKilling starts and kills a hub process the given number of times. keepKilling then closes the channel enough,
+// starts a last process, and lets this process run until ctx ends.
 func keepKilling(ctx context.Context, t *testing.T, config string, times int, enough chan struct{}) {
 	for i := 0; ctx.Err() == nil; i++ {
 		cmd := exec.Command(os.Args[0])
@@ -266,26 +266,26 @@ func TestRefusedRecordsAreReportedAndNotAcknowledged(t *testing.T) {
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
 	c.subscribe("portillon/biklab/ack/+")
-	c.acked(o, m, 0)
+	c.awaitAck(o, m, 0)
 	c.publish(c.topics.Records("laser"), m.Data(1, 10))
-	c.acked(o, m, 10)
+	c.awaitAck(o, m, 10)
 	for _, data := range [][]byte{fork.Data(6, 7), []byte("no batch"), nil, []byte(strings.Repeat("[", 100000))} {
 		c.publish(c.topics.Records("laser"), data)
 	}
 	c.publish(c.topics.Records("press"), stranger.Data(1, 1))
-	o.machineIs(
+	o.awaitMachine(
 		"laser",
 		"in trouble",
 		func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "malformed") && m.Held == 10 },
 	)
 	c.publish(c.topics.Records("laser"), fork.Data(6, 7))
-	o.machineIs("laser", "rolled back", func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "rolled-back") })
-	c.quiet()
+	o.awaitMachine("laser", "rolled back", func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "rolled-back") })
+	c.requireNoMessage()
 	m.Fill(1)
 	c.publish(c.topics.Records("laser"), m.Data(11, 11))
-	c.acked(o, m, 11)
-	o.machineIs("laser", "well again", func(m hub.Machine) bool { return m.Trouble == "" && m.Held == 11 })
-	o.held(m, 11)
+	c.awaitAck(o, m, 11)
+	o.awaitMachine("laser", "well again", func(m hub.Machine) bool { return m.Trouble == "" && m.Held == 11 })
+	o.requireStored(m, 11)
 	if got := len(o.Machines()); got != 1 {
 		t.Errorf("%d machines", got)
 	}
@@ -306,9 +306,9 @@ func TestHubReconnectsWhenTheBrokerReturns(t *testing.T) {
 	for i := range uint64(2) {
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))
-		c.acked(o, m, 10*i) // the machine connects and gets the number of stored records
+		c.awaitAck(o, m, 10*i) // after the hub reconnects, the machine receives the number of stored records
 		c.publish(c.topics.Records("laser"), m.Data(10*i+1, 10*i+10))
-		c.acked(o, m, 10*i+10)
+		c.awaitAck(o, m, 10*i+10)
 		addr := b.Addr()
 		b.Close()
 		if b, err = broker.Start(broker.Config{Addr: addr, Dir: t.TempDir(), Site: "biklab"}); err != nil {
@@ -316,7 +316,7 @@ func TestHubReconnectsWhenTheBrokerReturns(t *testing.T) {
 		}
 		defer b.Close()
 	}
-	o.held(m, 20)
+	o.requireStored(m, 20)
 }
 
 func TestHubReportsTheStateOfMachines(t *testing.T) {
@@ -324,15 +324,15 @@ func TestHubReportsTheStateOfMachines(t *testing.T) {
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"))
-	c.acked(o, m, 0)
+	c.awaitAck(o, m, 0)
 	c.publish(c.topics.Availability("laser"), []byte(wire.Online))
-	o.machineIs("laser", "online", func(m hub.Machine) bool { return m.Online })
+	o.awaitMachine("laser", "online", func(m hub.Machine) bool { return m.Online })
 	for _, bad := range []string{"", "{", `{"machine":"vinyl"}`, `{"machine":"laser","x":1}`, "[[["} {
 		c.publish(c.topics.State("laser"), []byte(bad))
 	}
 	s, _ := json.Marshal(wire.State{Machine: "laser", Phase: "on", Relay: true, Bundle: 3, Journal: 9})
 	c.publish(c.topics.State("laser"), s)
-	o.machineIs("laser", "on", func(m hub.Machine) bool { return m.State != nil && m.State.Phase == "on" })
+	o.awaitMachine("laser", "on", func(m hub.Machine) bool { return m.State != nil && m.State.Phase == "on" })
 	c.publish(c.topics.Availability("laser"), []byte(wire.Offline))
-	o.machineIs("laser", "offline", func(m hub.Machine) bool { return !m.Online })
+	o.awaitMachine("laser", "offline", func(m hub.Machine) bool { return !m.Online })
 }

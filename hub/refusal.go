@@ -11,23 +11,26 @@ import (
 
 const (
 	// answerAgain is the shortest time between two acknowledgements to a machine that publishes its state. The machine
-	// uses them to detect whether the hub is running. Without an answer, the machine asks again 10 s later (daemon/uplink:
-	// Config.Stall).
+	// uses acknowledgements to detect whether the hub is running. If it receives none, it publishes its state again 10 s
+	// later (daemon/uplink: Config.Stall).
 	answerAgain = 5 * time.Second
-	// tellAgain is how often a machine gets the same reason for the refusal of its records.
+	// tellAgain is the shortest time between two messages that tell a machine the same reason for refusing its records.
 	tellAgain = time.Minute
 )
 
-// refusal is the reason why a machine's records are refused, and when it was sent to the machine.
+// refusal is the reason why the hub refuses a machine's records, and the times when the hub sent reasons to the
+// machine.
 type refusal struct {
 	code   ledger.Code // empty: the last records were accepted
 	detail string
-	told   map[ledger.Code]time.Time // when each reason was last sent; ledger.Code has few values
+	told   map[ledger.Code]time.Time // time when each reason was last sent; small, because ledger.Code has few values
 	shown  bool                      // the retained acknowledgement contains a reason
 }
 
-// reads reports whether the machine can read acknowledgements that contain a reason.
-func (m *Machine) reads() bool { return m.State != nil && m.State.Format >= wire.AckRefusedFormat }
+// readsRefusals reports whether the machine's program understands acknowledgements that contain a reason.
+func (m *Machine) readsRefusals() bool {
+	return m.State != nil && m.State.Format >= wire.AckRefusedFormat
+}
 
 // refuse stores that a machine's batch was refused, and sends the reason to the machine.
 func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
@@ -43,7 +46,7 @@ func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) er
 		}
 		m.notes.refusal.code, m.notes.refusal.detail = why.Code, why.Detail
 		m.Trouble, m.TroubleAt = why.Error(), now
-		tell = m.mayTell(now)
+		tell = m.isRefusalDue(now)
 	})
 	if tell {
 		return ms.acknowledge(l, id)
@@ -51,15 +54,15 @@ func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) er
 	return nil
 }
 
-// mayTell reports whether a machine's records are refused and the reason was not sent within tellAgain.
-func (m *Machine) mayTell(now time.Time) bool {
+// isRefusalDue reports whether the hub refuses the machine's records and has not sent the reason within tellAgain.
+func (m *Machine) isRefusalDue(now time.Time) bool {
 	last, ok := m.notes.refusal.told[m.notes.refusal.code]
-	return m.reads() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
+	return m.readsRefusals() && m.notes.refusal.code != "" && (!ok || now.Sub(last).Abs() >= tellAgain)
 }
 
 // tellRefusal returns the reason for the next acknowledgement, and stores that it was sent; nil: no reason.
 func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
-	m.notes.refusal.shown = m.reads() && m.notes.refusal.code != ""
+	m.notes.refusal.shown = m.readsRefusals() && m.notes.refusal.code != ""
 	if !m.notes.refusal.shown {
 		return nil
 	}
@@ -70,17 +73,18 @@ func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
 	return wire.NewAckRefused(string(m.notes.refusal.code), m.notes.refusal.detail)
 }
 
-// wantsAck reports whether a machine that has just published its state gets an acknowledgement: the hub lacks some of
-// its records, the machine checks whether the hub is running, or the machine cannot read the retained acknowledgement.
+// wantsAck reports whether the hub must send an acknowledgement to a machine that has just published its state.
+// wantsAck must if the hub lacks records of the machine, if the machine checks whether the hub is running, or if the
+// machine cannot read the retained acknowledgement.
 func (m *Machine) wantsAck(now time.Time) bool {
 	since := now.Sub(m.notes.acked).Abs()
 	switch {
-	case m.notes.refusal.shown && !m.reads():
+	case m.notes.refusal.shown && !m.readsRefusals():
 		return true
-	case m.reads() && m.notes.refusal.code != "":
-		return m.mayTell(now)
+	case m.readsRefusals() && m.notes.refusal.code != "":
+		return m.isRefusalDue(now)
 	}
-	return m.State.Journal > m.Held && since >= askAgain || m.reads() && since >= answerAgain
+	return m.State.Journal > m.Held && since >= askAgain || m.readsRefusals() && since >= answerAgain
 }
 
 // screenNote is the last logged state of a machine's screen.
@@ -89,11 +93,11 @@ type screenNote struct {
 	at     time.Time
 }
 
-// screenEvery is the shortest time between two logs of a machine's screen, so that a machine which changes its report
-// all the time does not fill the log.
+// screenEvery is the shortest time between two log lines about a machine's screen, so that a screen that often changes
+// does not fill the log.
 const screenEvery = 10 * time.Second
 
-// noteScreen logs that a machine's screen stopped reporting, or reports again.
+// noteScreen logs when a machine's screen stops reporting and when the screen reports again.
 func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	if silent == m.notes.screen.silent || now.Sub(m.notes.screen.at).Abs() < screenEvery {
 		return
@@ -106,7 +110,7 @@ func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	m.notes.screen = screenNote{silent, now}
 }
 
-// Refusal returns the code and the sentence of Trouble; empty: the machine's last records were accepted.
+// Refusal splits Trouble into the code and the sentence; both are empty if the machine's last records were accepted.
 func (m Machine) Refusal() (code, detail string) {
 	code, detail, _ = strings.Cut(m.Trouble, ": ")
 	return code, detail

@@ -12,19 +12,19 @@ import (
 	"portillon/wire"
 )
 
-// handClock is a clock that only the test moves.
-type handClock struct {
+// manualClock is a clock that only the test advances.
+type manualClock struct {
 	mu sync.Mutex
 	t  time.Time
 }
 
-func (c *handClock) now() time.Time {
+func (c *manualClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.t
 }
 
-func (c *handClock) pass(d time.Duration) {
+func (c *manualClock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)
@@ -48,8 +48,8 @@ func (l *logText) String() string {
 	return l.text.String()
 }
 
-// says publishes a machine's state, and waits until the hub has received it.
-func (c *client) says(o *office, s wire.State) {
+// publishState publishes a machine's state, and waits until the hub has received the state.
+func (c *client) publishState(o *runningHub, s wire.State) {
 	c.t.Helper()
 	s.Machine, s.Phase = "laser", "off"
 	b, err := json.Marshal(s)
@@ -57,11 +57,11 @@ func (c *client) says(o *office, s wire.State) {
 		c.t.Fatal(err)
 	}
 	c.publish(c.topics.State("laser"), b)
-	o.machineIs("laser", "heard", func(m hub.Machine) bool { return m.State != nil && *m.State == s })
+	o.awaitMachine("laser", "heard", func(m hub.Machine) bool { return m.State != nil && *m.State == s })
 }
 
-// refuses publishes a batch, and waits until the hub has refused it.
-func (c *client) refuses(o *office, data []byte, code string) {
+// publishRefused publishes a batch, and waits until the hub has refused the batch with the code.
+func (c *client) publishRefused(o *runningHub, data []byte, code string) {
 	c.t.Helper()
 	before := time.Time{}
 	for _, m := range o.Machines() {
@@ -69,71 +69,72 @@ func (c *client) refuses(o *office, data []byte, code string) {
 	}
 	o.clock.pass(time.Second)
 	c.publish(c.topics.Records("laser"), data)
-	o.machineIs(
+	o.awaitMachine(
 		"laser",
 		code,
 		func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, code) && m.TroubleAt.After(before) },
 	)
 }
 
-func refusing(t *testing.T) (*office, *client, *ledgertest.Machine) {
+func refusing(t *testing.T) (*runningHub, *client, *ledgertest.Machine) {
 	t.Helper()
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(10)
-	clock := &handClock{t: ledgertest.Start()}
+	clock := &manualClock{t: ledgertest.Start()}
 	o := runAt(t, configure(t, []*ledgertest.Machine{m}), clock.now)
 	o.clock = clock
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"))
-	c.acked(o, m, 0)
+	c.awaitAck(o, m, 0)
 	clock.pass(time.Hour)
 	return o, c, m
 }
 
 func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	o, c, m := refusing(t)
-	other := ledgertest.New(t, "biklab", "laser") // a different key
+	other := ledgertest.New(t, "biklab", "laser") // a machine with the same id and a different key
 	other.Fill(3)
-	c.says(o, wire.State{Format: 2})
-	if a := c.ack(o); a.Refused != nil {
+	c.publishState(o, wire.State{Format: 2})
+	if a := c.nextAck(o); a.Refused != nil {
 		t.Errorf("refused before anything was sent: %+v", a.Refused)
 	}
-	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
-	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" ||
+	c.publishRefused(o, other.Data(1, 3), "bad-checkpoint")
+	if a := c.nextAck(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" ||
 		!strings.Contains(a.Refused.Detail, "no trusted key") {
 		t.Errorf("%+v", a.Refused)
 	}
-	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
-	c.quiet()
-	c.refuses(o, []byte("no batch"), "malformed") // a different reason is sent at once
-	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
+	c.publishRefused(o, other.Data(1, 3), "bad-checkpoint")
+	c.requireNoMessage()
+	c.publishRefused(o, []byte("no batch"), "malformed") // the hub sends a different reason at once
+	if a := c.nextAck(o); a.Refused == nil || a.Refused.Code != "malformed" {
 		t.Errorf("%+v", a.Refused)
 	}
 	o.clock.pass(time.Minute)
-	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
-	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" {
+	c.publishRefused(o, other.Data(1, 3), "bad-checkpoint")
+	if a := c.nextAck(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" {
 		t.Errorf("%+v", a.Refused)
 	}
 	c.publish(c.topics.Records("laser"), m.Data(1, 10))
-	if a := c.ack(o); a.Refused != nil || a.Seq != 10 {
+	if a := c.nextAck(o); a.Refused != nil || a.Seq != 10 {
 		t.Errorf("after records that were taken: %+v, %+v", a, a.Refused)
 	}
-	o.machineIs("laser", "well", func(m hub.Machine) bool { return m.Trouble == "" && m.TroubleSince.IsZero() })
+	o.awaitMachine("laser", "well", func(m hub.Machine) bool { return m.Trouble == "" && m.TroubleSince.IsZero() })
 }
 
-// A machine of the previous release rejects an acknowledgement with an unknown field.
+// A machine with the previous release rejects an acknowledgement that contains a reason, because the field is unknown
+// there.
 func TestMachineOfFormat1GetsNoRefusalReason(t *testing.T) {
 	o, c, _ := refusing(t)
-	c.says(o, wire.State{})
-	c.refuses(o, []byte("no batch"), "malformed")
-	c.quiet()
-	c.says(o, wire.State{Format: 2}) // the machine was upgraded: it gets the reason after its next state
-	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
+	c.publishState(o, wire.State{})
+	c.publishRefused(o, []byte("no batch"), "malformed")
+	c.requireNoMessage()
+	c.publishState(o, wire.State{Format: 2}) // after an upgrade, the machine receives the reason after its next state
+	if a := c.nextAck(o); a.Refused == nil || a.Refused.Code != "malformed" {
 		t.Errorf("%+v", a.Refused)
 	}
-	// the machine was downgraded: it must be able to read the retained acknowledgement
-	c.says(o, wire.State{Phase: "off", Journal: 1})
-	if a := c.ack(o); a.Refused != nil {
+	// After a downgrade, the machine must be able to read the retained acknowledgement.
+	c.publishState(o, wire.State{Phase: "off", Journal: 1})
+	if a := c.nextAck(o); a.Refused != nil {
 		t.Errorf("%+v", a.Refused)
 	}
 }
@@ -142,7 +143,7 @@ func TestHubReportsSinceWhenItRefusesRecords(t *testing.T) {
 	o, c, _ := refusing(t)
 	since := o.clock.now().Add(time.Second)
 	for range 3 {
-		c.refuses(o, []byte("no batch"), "malformed")
+		c.publishRefused(o, []byte("no batch"), "malformed")
 	}
 	other := ledgertest.New(t, "biklab", "laser")
 	other.Fill(1)
@@ -151,7 +152,7 @@ func TestHubReportsSinceWhenItRefusesRecords(t *testing.T) {
 			t.Errorf("since %s, last at %s; want %s", m.TroubleSince, m.TroubleAt, since)
 		}
 	}
-	c.refuses(o, other.Data(1, 1), "bad-checkpoint")
+	c.publishRefused(o, other.Data(1, 1), "bad-checkpoint")
 	for _, m := range o.Machines() {
 		if !m.TroubleSince.Equal(m.TroubleAt) {
 			t.Errorf("another reason since %s, at %s", m.TroubleSince, m.TroubleAt)
@@ -163,7 +164,7 @@ func TestHubReportsSinceWhenItRefusesRecords(t *testing.T) {
 func TestStateOfFormat2IsAnswered(t *testing.T) {
 	for name, c := range map[string]struct {
 		format int
-		after  time.Duration // since the last acknowledgement
+		after  time.Duration // time since the last acknowledgement
 		want   bool
 	}{
 		"format 2":             {2, time.Minute, true},
@@ -173,16 +174,16 @@ func TestStateOfFormat2IsAnswered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, x, m := refusing(t)
 			x.publish(x.topics.Records("laser"), m.Data(1, 10))
-			x.acked(o, m, 10)
-			if c.format >= wire.SealFormat { // the first state is answered at once, with the hub's seal key
-				x.says(o, wire.State{Format: c.format, Journal: 10})
-				x.ack(o)
+			x.awaitAck(o, m, 10)
+			if c.format >= wire.SealFormat { // the hub answers the first state at once, with its seal key
+				x.publishState(o, wire.State{Format: c.format, Journal: 10})
+				x.nextAck(o)
 			}
 			o.clock.pass(c.after)
-			x.says(o, wire.State{Format: c.format, Journal: 10, Hours: 1})
+			x.publishState(o, wire.State{Format: c.format, Journal: 10, Hours: 1})
 			if !c.want {
-				x.quiet()
-			} else if a := x.ack(o); a.Seq != 10 {
+				x.requireNoMessage()
+			} else if a := x.nextAck(o); a.Seq != 10 {
 				t.Errorf("%+v", a)
 			}
 		})
@@ -196,7 +197,7 @@ func TestSilentScreenIsLoggedOncePerChange(t *testing.T) {
 	say := func(screen string, after time.Duration) {
 		n++
 		o.clock.pass(after)
-		c.says(o, wire.State{Journal: n, SilentScreen: screen})
+		c.publishState(o, wire.State{Journal: n, SilentScreen: screen})
 	}
 	say("", 0)
 	for range 3 {
@@ -211,7 +212,7 @@ func TestSilentScreenIsLoggedOncePerChange(t *testing.T) {
 	if got := count("screen reports again"); got != 1 {
 		t.Errorf("logged %d times that it reports again", got)
 	}
-	for i := range 100 { // a machine that changes its report all the time
+	for i := range 100 { // the machine reports a different screen state each time
 		say([]string{"", "127.0.0.1"}[i%2], 10*time.Millisecond)
 	}
 	if got := count("screen silent"); got > 2 {

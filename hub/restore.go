@@ -18,11 +18,11 @@ import (
 	"portillon/wire"
 )
 
-// journalTags are prefixes for the ids of tags by which a machine reports that its journal differs from the hub's
-// (daemon). A restore resolves those tags.
+// journalTags are the prefixes of the ids of tags by which a machine reports that its journal differs from the hub's
+// copy. A restore removes the cause of these tags.
 var journalTags = []string{"journal-new-", "journal-older-"}
 
-// pastKinds returns the kinds of records from which a restore is built.
+// pastKinds returns the kinds of records from which the hub builds a restore.
 func pastKinds() []wire.Kind {
 	return []wire.Kind{wire.Tagged, wire.Untagged, wire.SessionEnd, wire.Intervened, wire.Reported, wire.Restored}
 }
@@ -34,11 +34,11 @@ type past struct {
 	removed  []string
 	practice map[policy.MemberID]*wire.RestoredPractice
 	done     map[string]wire.RestoredDone
-	ran      map[wire.RanBy]int64 // running time in the epoch's journal, including restored time
-	before   map[wire.RanBy]int64 // running time in earlier journals, if the epoch's journal has no restored time
+	ran      map[wire.RanBy]int64 // running time in the journal of epoch, including restored time
+	before   map[wire.RanBy]int64 // running time in earlier journals; empty if the journal of epoch has restored time
 }
 
-// newPast returns the past of a machine without records.
+// newPast returns an empty summary.
 func newPast() *past {
 	return &past{
 		practice: map[policy.MemberID]*wire.RestoredPractice{},
@@ -48,7 +48,7 @@ func newPast() *past {
 	}
 }
 
-// add adds the next record. It ignores a body that it cannot parse.
+// add adds the next record to the summary. add ignores a record with a body that it cannot parse.
 func (p *past) add(r wire.Record) {
 	p.enter(r.Epoch)
 	switch r.Kind {
@@ -69,7 +69,7 @@ func (p *past) add(r wire.Record) {
 			p.hours(b.Ran)
 		}
 	case wire.Restored:
-		if b, ok := bodyOf[wire.RestoredBody](r); ok { // restored hours include those of earlier journals
+		if b, ok := bodyOf[wire.RestoredBody](r); ok { // restored hours include the hours of earlier journals
 			p.before = map[wire.RanBy]int64{}
 			p.hours(wire.Ran{RanBy: wire.RanByRelay, RanSeconds: b.Relay})
 			p.hours(wire.Ran{RanBy: wire.RanByBusy, RanSeconds: b.Busy})
@@ -77,7 +77,7 @@ func (p *past) add(r wire.Record) {
 	}
 }
 
-// enter switches to the journal of an epoch. Hours start from zero in each journal.
+// enter begins the journal of the next epoch. Hours start from zero in each journal.
 func (p *past) enter(epoch int) {
 	if epoch == p.epoch {
 		return
@@ -88,7 +88,7 @@ func (p *past) enter(epoch int) {
 	p.epoch, p.ran = epoch, map[wire.RanBy]int64{}
 }
 
-// intervened stores when a kind of work was last done: the time if the clock was trusted, and the machine's hours.
+// intervened stores when a kind of work was last done, as the machine's hours and, if the clock was trusted, as a time.
 func (p *past) intervened(r wire.Record, b wire.InterventionBody) {
 	p.hours(b.Ran)
 	d := wire.RestoredDone{Kind: b.What, At: p.done[b.What].At, Ran: p.before[b.RanBy] + b.RanSeconds}
@@ -101,15 +101,15 @@ func (p *past) intervened(r wire.Record, b wire.InterventionBody) {
 // bodyOf returns the parsed body of a record; ok is false if the body does not have the form of T.
 func bodyOf[T any](r wire.Record) (b T, ok bool) { return b, json.Unmarshal(r.Body, &b) == nil }
 
-// hours adds a record of running time. Each record contains the total of its kind so far, so the highest total is kept.
+// hours stores the highest total of each kind of running time, because each record contains the total so far.
 func (p *past) hours(r wire.Ran) {
 	if r.RanBy == wire.RanByRelay || r.RanBy == wire.RanByBusy {
 		p.ran[r.RanBy] = max(p.ran[r.RanBy], r.RanSeconds)
 	}
 }
 
-// tag adds a record of a tag that was put on or taken off. It leaves out tags of the machine's own checks (ownTag),
-// because the machine creates them again.
+// tag adds a record of a tag that was put on or taken off. tag ignores tags that the machine's own checks put on
+// (ownTag), because the machine creates them again.
 func (p *past) tag(r wire.Record, b wire.TagBody) {
 	if b.Tag == "" || strings.HasPrefix(b.Tag, ownTag) {
 		return
@@ -150,11 +150,11 @@ func (p *past) ended(r wire.Record, b wire.EndBody) {
 	}
 }
 
-// recentMost is the largest number of recent sessions of each member in a restore. More than a few dozen a week would
-// only affect the rest of a quota.
+// recentMost is the largest number of recent sessions of each member in a restore. A quota of sessions permits at most
+// as many in a day (policy/file: maxSessions). More in a week would only affect the rest of a quota of time.
 const recentMost = 48
 
-// removedMost is the largest number of removed tags in a restore: the last ones.
+// removedMost is the largest number of removed tags in a restore. The restore contains the tags removed last.
 const removedMost = 1000
 
 // document returns the restore.
@@ -210,16 +210,16 @@ func RestoreOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (wire.
 // Journal is one of several journals of a machine, as the status shows it.
 type Journal struct {
 	Generation wire.Generation `json:"generation,omitempty"`
-	Records    uint64          `json:"records"`        // records in the ledger
-	Root       string          `json:"root,omitempty"` // root of the tree over those records, in hexadecimal
-	By         string          `json:"by,omitempty"`   // administrator who allowed this journal to replace the one before
+	Records    uint64          `json:"records"`        // number of the journal's records in the ledger
+	Root       string          `json:"root,omitempty"` // root of the Merkle tree over the records, in hexadecimal
+	By         string          `json:"by,omitempty"`   // administrator who allowed this journal
 	Why        string          `json:"why,omitempty"`
 	At         time.Time       `json:"at,omitzero"`
 	// Restored is true if the machine has recorded that it applied a restore to this journal.
 	Restored bool `json:"restored,omitempty"`
 }
 
-// JournalsOf returns a machine's journals, the oldest first; none if the machine has only one.
+// JournalsOf returns a machine's journals, the oldest first. JournalsOf returns no journal if the machine has only one.
 func JournalsOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []Journal, err error) {
 	all, err := l.Generations(ctx, m)
 	if err != nil || len(all) < 2 {
@@ -240,7 +240,7 @@ func JournalsOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out 
 	return out, nil
 }
 
-// wasRestored reports whether a journal contains the record of an applied restore.
+// wasRestored reports whether a journal contains a record that the machine applied a restore.
 func wasRestored(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wire.Generation) (yes bool, err error) {
 	q := ledger.Query{Machine: m, Generation: &g, Kinds: []wire.Kind{wire.Restored}, Limit: 1}
 	err = l.Records(ctx, q, func(ledger.Entry) error { yes = true; return nil })
@@ -255,14 +255,15 @@ type restores struct {
 	commands *commands
 }
 
-// bringRestores sends a restore to each machine whose journal was replaced, until the machine's records show that it
-// applied the restore. An administrator's tool writes the replacement into the ledger beside this process.
-func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Time) {
+// sendRestores sends a restore to each machine whose journal was replaced. sendRestores repeats the restore until the
+// machine's records show that the machine has applied it. sendRestores checks the ledger for replacements, because the
+// administrator's tool is another process.
+func (rs *restores) sendRestores(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range rs.fleet.list() {
 		journals, err := JournalsOf(ctx, rs.core.ledger, m.ID)
 		if err != nil {
 			if ctx.Err() == nil {
-				rs.core.log.Error("the journals of a machine cannot be read", "machine", m.ID, "err", err)
+				rs.core.log.Error("reading the journals of a machine failed", "machine", m.ID, "err", err)
 			}
 			continue
 		}
@@ -277,7 +278,7 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 			continue
 		}
 		tried[key] = rs.core.now()
-		if err := rs.bringRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
+		if err := rs.sendRestore(ctx, m.ID); err != nil && ctx.Err() == nil {
 			rs.core.log.Warn("machine not restored", "machine", m.ID, "err", err)
 		}
 	}
@@ -289,7 +290,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 	rs.fleet.change(id, func(m *Machine) {
 		if len(journals) < len(m.Journals) {
 			rs.core.log.Warn(
-				"journal replacement taken back",
+				"journal replacement was undone",
 				"machine",
 				id,
 				"generation",
@@ -298,7 +299,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
-		if replaced { // records that were refused before are accepted now
+		if replaced { // the hub now accepts records that it refused before
 			m.Held = journals[len(journals)-1].Records
 			m.Trouble, m.TroubleAt, m.TroubleSince, m.notes.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
@@ -324,31 +325,33 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		"new",
 		next.Generation,
 	)
-	// A machine whose records have been refused for days sends them only every five minutes. The first acknowledgement
-	// tells the machine that its journal is accepted, the second one that records are missing (daemon/uplink: flow).
+	// A machine whose records were refused for days sends them only every five minutes. A first acknowledgement tells the
+	// machine that its journal is accepted, and a second acknowledgement that records are missing, so that the machine
+	// sends them at once.
 	ctx, cancel := context.WithTimeout(ctx, tagReply)
 	defer cancel()
 	for range 2 {
 		ack, err := rs.messages.signAck(id)
 		if err != nil {
-			rs.core.log.Error("acknowledgement failed", "machine", id, "err", err)
+			rs.core.log.Error("sending an acknowledgement failed", "machine", id, "err", err)
 			return
 		}
 		select {
 		case rs.commands.orders <- order{topic: rs.core.topics.Ack(id), data: ack, retained: true}:
-		case <-ctx.Done(): // the broker is not connected: the next connection begins with an acknowledgement
+		case <-ctx.Done(): // no connection to the broker; the next connection begins with an acknowledgement
 			return
 		}
 	}
 }
 
-// bringRestore sends a signed restore to a machine with a new journal, and waits until the machine confirms it.
-func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error {
+// sendRestore sends a signed restore to a machine with a new journal, and waits until the machine confirms the
+// restore.
+func (rs *restores) sendRestore(ctx context.Context, m policy.MachineID) error {
 	r, err := RestoreOf(ctx, rs.core.ledger, m)
 	if err != nil {
 		return err
 	}
-	r.Site, r.ID, r.Issued = rs.core.c.Site, random(16), rs.core.now().UTC().Truncate(time.Second)
+	r.Site, r.ID, r.Issued = rs.core.c.Site, randomHex(16), rs.core.now().UTC().Truncate(time.Second)
 	data, err := wire.SignRestore(r, rs.core.signer)
 	if err != nil {
 		return err
@@ -360,7 +363,7 @@ func (rs *restores) bringRestore(ctx context.Context, m policy.MachineID) error 
 	case err != nil:
 		return err
 	case !reply.OK:
-		return fmt.Errorf("%s answers: %s", m, reply.Why)
+		return fmt.Errorf("machine %s refuses the restore: %s", m, reply.Why)
 	}
 	rs.core.log.Info(
 		"machine restored",

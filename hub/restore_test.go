@@ -17,9 +17,9 @@ import (
 	"portillon/wire"
 )
 
-// lived appends a history to a machine's journal: a tag that is on, one that was taken off, a tag of the machine's own
-// checks, sessions, and maintenance.
-func lived(m *ledgertest.Machine) {
+// appendHistory appends a history to a machine's journal: a tag that is still on, a tag that was taken off, a tag of
+// the machine's own checks, sessions, and maintenance.
+func appendHistory(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "ines", wire.TagBody{Tag: "t1", Reason: "belt", Role: "maintainer"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t2", Reason: "lens"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "due:lens", Reason: "due"})
@@ -45,7 +45,7 @@ func lived(m *ledgertest.Machine) {
 
 func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
-	lived(m)
+	appendHistory(m)
 	one := m.Replaced(genOne)
 	one.Append(wire.Untagged, "", "ines", wire.TagBody{Tag: "t1"})
 	one.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t3"})
@@ -56,7 +56,7 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 		"lea",
 		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 50, RanBy: wire.RanByRelay}},
 	)
-	restored := m.Replaced(genOne) // the same history, after a restore of 1,000 s
+	restored := m.Replaced(genOne) // a journal with the same history after a restore of 1,000 s of running time
 	restored.Append(wire.Restored, "", "", wire.RestoredBody{Relay: 1000})
 	restored.Append(
 		wire.Intervened,
@@ -103,11 +103,11 @@ func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
 	}
 }
 
-// A person with a machine's key can write any record. The next journal must nevertheless be able to apply the restore
-// from those records.
+// A person who has a machine's key can write any record. The machine must still be able to apply a restore that the hub
+// builds from such records.
 func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
-	lived(m)
+	appendHistory(m)
 	long := strings.Repeat("x", 600)
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: long, Reason: "r"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t4", Reason: long})
@@ -171,12 +171,12 @@ func told(r wire.Restore) string {
 	return fmt.Sprint(tags, " ", r.Removed, " ", practice, " ", done, " ", r.Relay)
 }
 
-// After an administrator has allowed the new journal beside the running hub, the hub sends the machine a restore until
-// the machine's records show that it was applied.
+// An administrator allows a machine a new journal while the hub runs. The hub then sends the machine a restore until
+// the machine's records show that the machine has applied it.
 func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
-	lived(m)
+	appendHistory(m)
 	next := m.Replaced(genTwo)
 	next.Fill(2)
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
@@ -184,7 +184,7 @@ func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 	c.subscribe(c.topics.Ack("laser"))
 	c.subscribe(c.topics.Command("laser"))
 	c.publish(c.topics.Records("laser"), m.Data(1, m.Len()))
-	c.acked(o, m, m.Len())
+	c.awaitAck(o, m, m.Len())
 	c.publish(c.topics.Availability("laser"), []byte(wire.Online))
 	c.publish(
 		c.topics.State("laser"),
@@ -194,38 +194,38 @@ func TestReplacedMachineGetsARestoreFromTheLedger(t *testing.T) {
 			genTwo,
 		),
 	)
-	o.machineIs("laser", "there", func(m hub.Machine) bool { return m.State != nil && m.Online })
-	o.replace(genTwo)
+	o.awaitMachine("laser", "there", func(m hub.Machine) bool { return m.State != nil && m.Online })
+	o.allowNewJournal(genTwo)
 	c.publish(c.topics.Records("laser"), next.Data(1, 2))
-	c.ackedAs(o, genTwo, 2)
-	r := c.restore(o)
+	c.awaitAckOf(o, genTwo, 2)
+	r := c.confirmRestore(o)
 	if r.Generation != genTwo || told(r) != "[t1/belt/ines/maintainer] [t2] [lea 660 1] [lens 900] 1000" {
 		t.Errorf("%+v", r)
 	}
 	c.publish(c.topics.Reply("laser"), fmt.Appendf(nil, `{"id":%q,"ok":true}`, r.ID))
-	o.machineIs("laser", "replaced, and not restored", func(m hub.Machine) bool {
+	o.awaitMachine("laser", "replaced, and not restored", func(m hub.Machine) bool {
 		return len(m.Journals) == 2 && m.Journals[1].By == "ines" && m.Journals[1].Why == "new SD card" &&
 			len(m.Journals[0].Root) == 64 &&
 			!m.Journals[1].Restored
 	})
 	next.Append(wire.Restored, "", "", wire.RestoredBody{From: r.From})
 	c.publish(c.topics.Records("laser"), next.Data(3, 3))
-	o.machineIs("laser", "restored", func(m hub.Machine) bool { return len(m.Journals) == 2 && m.Journals[1].Restored })
+	o.awaitMachine("laser", "restored", func(m hub.Machine) bool { return len(m.Journals) == 2 && m.Journals[1].Restored })
 }
 
-// ackedAs waits for the acknowledgement of n records of a generation.
-func (c *client) ackedAs(o *office, g wire.Generation, n uint64) {
+// awaitAckOf waits until the hub acknowledges n records of generation g.
+func (c *client) awaitAckOf(o *runningHub, g wire.Generation, n uint64) {
 	c.t.Helper()
 	for tries := 0; ; tries++ {
 		c.sendAgain(tries)
-		if a := c.ack(o); a.Generation == g && a.Seq == n {
+		if a := c.nextAck(o); a.Generation == g && a.Seq == n {
 			return
 		}
 	}
 }
 
-// restore waits for the restore that the hub sends.
-func (c *client) restore(o *office) wire.Restore {
+// confirmRestore waits for the restore that the hub sends to the machine, and confirms it.
+func (c *client) confirmRestore(o *runningHub) wire.Restore {
 	c.t.Helper()
 	for {
 		select {
@@ -244,7 +244,7 @@ func (c *client) restore(o *office) wire.Restore {
 	}
 }
 
-func TestRestoreIsLimitedAndChecked(t *testing.T) {
+func TestRestoresAreLimitedInSizeAndInvalidOnesRefused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -260,7 +260,7 @@ func TestRestoreIsLimitedAndChecked(t *testing.T) {
 		}
 	}
 	r := ok()
-	for i := range 20000 { // too many members for the practice of all to fit
+	for i := range 20000 { // the practice of so many members does not fit in a restore
 		r.Practice = append(
 			r.Practice,
 			wire.RestoredPractice{Member: policy.MemberID(fmt.Sprint("m-", i)), Seconds: 60, Last: ledgertest.Start()},

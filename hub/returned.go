@@ -12,24 +12,26 @@ import (
 	"portillon/wire"
 )
 
-// errNotYet refuses a returned document while the hub is starting.
+// errNotYet is the answer to a machine that returns a document while the hub is starting.
 var errNotYet = errors.New("the hub is starting")
 
-// errOtherPolicy refuses a signed policy that was possibly never in force.
+// errOtherPolicy is the answer to a machine that returns a signed policy that was possibly never in force.
 var errOtherPolicy = errors.New("no bundle that this hub signed has this policy: return the manifest of one first")
 
-// returnedPolicies holds the hashes of the signed policies that manifests of this hub name. A signed policy without
-// such a manifest is refused: otherwise a person with the policy key and a machine could bring any policy into force.
+// returnedPolicies stores the hashes of the signed policies that manifests of this hub name. The hub refuses a signed
+// policy without such a manifest: otherwise a person with the policy key and a machine could bring any policy into
+// force.
 type returnedPolicies struct {
 	mu sync.Mutex
 	of map[string]bool
 }
 
-// maxReturnedPolicies is the largest number of stored hashes: enough for the policies of the months since a backup.
+// maxReturnedPolicies is the largest number of stored hashes. This is enough for all policies since a backup that is
+// some months old.
 const maxReturnedPolicies = 1000
 
-// add stores the hash of a signed policy that a manifest names. At the limit it removes all older hashes: a machine
-// returns its manifest again before its policy.
+// add stores the hash of a signed policy that a manifest names. At the limit, it removes all older hashes: no policy is
+// lost, because a machine returns its manifest again before its policy.
 func (p *returnedPolicies) add(signed string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,15 +66,15 @@ func (en *enrolments) takeManifest(ctx context.Context, id policy.MachineID, sig
 	return err
 }
 
-// takePolicy brings a signed policy that a machine returned into force again, if its number is higher than that of the
-// policy in force, and if a bundle of this hub contained it.
+// takePolicy brings a signed policy that a machine returned into force again, if a bundle of this hub contained the
+// policy and the policy in force has a lower number.
 func (en *enrolments) takePolicy(ctx context.Context, id policy.MachineID, file []byte) error {
 	p := en.services.publish
 	switch {
 	case p == nil:
 		return errNotYet
 	case en.core.c.Bundle.Policy == nil:
-		return errors.New("this site has no policy key apart: its policies have no number at the machines")
+		return errors.New("this site has no separate policy key, so its policies have no number on the machines")
 	}
 	f, err := wire.ReadPolicyFile(bytes.NewReader(file), en.core.c.Bundle.policyKeys())
 	if err != nil {

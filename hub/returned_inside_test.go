@@ -19,8 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// enrolled enrols a machine, and returns an HTTP client with its certificate.
-func enrolled(t *testing.T, h *Hub, id policy.MachineID) *http.Client {
+// enrolMachine enrols a machine, and returns an HTTP client with its certificate.
+func enrolMachine(t *testing.T, h *Hub, id policy.MachineID) *http.Client {
 	t.Helper()
 	if _, err := h.Enrol().Machines.Add(t.Context(), actor.Local("test"), id); err != nil {
 		t.Fatal(err)
@@ -56,11 +56,11 @@ func enrolled(t *testing.T, h *Hub, id policy.MachineID) *http.Client {
 		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}}}
 }
 
-// After a restore from a backup, machines return the manifests that they use. The next bundle must have a higher
-// version.
+// After the hub was restored from a backup, machines return the manifests that they use. The hub's next bundle must
+// have a higher version than these manifests.
 func TestMachineReturnsItsManifestToARestoredHub(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
-	client := enrolled(t, h, "laser")
+	client := enrolMachine(t, h, "laser")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- h.enrolments.serveJoin(ctx) }()

@@ -32,25 +32,25 @@ type reader struct {
 	account, cookie string
 	member          policy.MemberID
 	token           string
-	given           account.Account // input of the account's creation
-	email, badge    string          // email of the member; badge's file in site-example/badges
+	given           account.Account // account to create for this reader
+	email, badge    string          // the member's e-mail address, and the name of the badge's file in site-example/badges
 }
 
-// rig is a hub with one reader for each role, and with data that requests can refer to. One rig is used for a whole
-// table.
+// rig is a hub under test with one reader for each role, and with data to which requests can refer. A test uses one rig
+// for a whole table.
 type rig struct {
 	t       *testing.T
-	h       *office
+	h       *runningHub
 	base    string
 	client  *http.Client
 	readers map[string]*reader
-	victim  *reader // a different person: "other" in the tables
-	n       int     // counter for ids that are used once
+	victim  *reader // the person whose data the tables call "other"
+	n       int     // counter from which ids are made
 	mails   *mailSink
 	tokens  map[string]string
 }
 
-// newRig creates a hub by hub.New, with its listeners and a second site in its database.
+// newRig creates a complete hub with listeners, and with a second site in the hub's database.
 func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	t.Helper()
 	h, b := managedHub(t, changes...)
@@ -74,7 +74,7 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 		{name: "spare", given: account.Account{Site: actor.Owner}, email: "yann", badge: "yann-vinyl-maintainer"},
 	} {
 		r.readers[x.name] = x
-		r.hire(x)
+		r.createReader(x)
 	}
 	r.victim = r.readers["victim"]
 	for _, id := range []policy.MachineID{"laser", "lathe", "press", "vinyl"} {
@@ -94,12 +94,12 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	if answer.status != 201 {
 		t.Fatalf("policy: %d %.300s", answer.status, answer.body)
 	}
-	r.foreign()
+	r.createForeignSite()
 	return r
 }
 
-// hire creates a reader's member, account and session, if they do not exist.
-func (r *rig) hire(x *reader) {
+// createReader creates those of a reader's member, account and session that do not exist.
+func (r *rig) createReader(x *reader) {
 	r.t.Helper()
 	ctx := r.t.Context()
 	if _, err := r.h.Directory().Members.Get(ctx, root, x.member); x.member == "" || err != nil {
@@ -117,7 +117,7 @@ func (r *rig) hire(x *reader) {
 		given := x.given
 		given.Name, given.Member = x.name+"@example.org", x.member
 		password := ""
-		if x.name == "spare" { // an owner who can sign in, so that any other owner may be erased
+		if x.name == "spare" { // the spare owner can sign in, so any other owner may be erased
 			password = "four random words are long"
 		}
 		a, err := r.h.Accounts().Registry.Add(ctx, root, given, password)
@@ -133,7 +133,7 @@ func (r *rig) hire(x *reader) {
 	if x.name == "blocked" {
 		r.change(x.member, func(m *directory.Member) { m.Blocked = true })
 	}
-	x.cookie = r.session("biklab", x.account)
+	x.cookie = r.newSession("biklab", x.account)
 }
 
 func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
@@ -150,8 +150,9 @@ func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
 	}
 }
 
-// session begins a session as after a sign-in with a password, but without hashing one, and returns its cookie.
-func (r *rig) session(site policy.SiteID, account string) string {
+// newSession begins a session as a sign-in with a password does, but without the slow password hash, and returns the
+// session's cookie.
+func (r *rig) newSession(site policy.SiteID, account string) string {
 	r.t.Helper()
 	token := rand.Text()
 	hash := sha256.Sum256([]byte(token))
@@ -211,8 +212,9 @@ func (r *rig) ownersToken(scopes ...actor.Act) *reader {
 // foreignID is the id of a member, an account and a machine of a different site in the same database.
 const foreignID = "x-foreign"
 
-// foreign creates a different site in the hub's database, with an owner who has a session and a token for that site.
-func (r *rig) foreign() {
+// createForeignSite creates a second site in the hub's database. The second site has an owner with a session and a
+// token.
+func (r *rig) createForeignSite() {
 	r.t.Helper()
 	ctx, rows := r.t.Context(), r.h.Rows().Site("elsewhere")
 	accounts, err := account.New(account.Options{Site: rows, Folder: r.t.TempDir()})
@@ -237,14 +239,14 @@ func (r *rig) foreign() {
 		r.t.Fatal(err)
 	}
 	r.readers["foreign"] = &reader{name: "foreign", account: a.ID, member: m.ID, token: token.Text,
-		cookie: r.session("elsewhere", a.ID)}
+		cookie: r.newSession("elsewhere", a.ID)}
 }
 
-// request is a request of a reader.
+// request describes an HTTP request of a reader.
 type request struct {
 	method, path, kind string
 	body               []byte
-	match              string // header If-Match
+	match              string // value of the If-Match header
 }
 
 type response struct {
@@ -297,8 +299,8 @@ func mustJSON(v any) []byte {
 	return b
 }
 
-// once returns a number that was not used before.
-func (r *rig) once() int { r.n++; return r.n }
+// newNumber returns a number that was not used before.
+func (r *rig) newNumber() int { r.n++; return r.n }
 
 func (r *rig) version(id policy.MemberID) string {
 	m, err := r.h.Directory().Members.Get(r.t.Context(), root, id)
@@ -308,8 +310,8 @@ func (r *rig) version(id policy.MemberID) string {
 	return strconv.FormatInt(m.Version, 10)
 }
 
-// card returns a card of a member, which it adds if the member has none.
-func (r *rig) card(id policy.MemberID) string {
+// cardOf returns a card of a member. If the member has no card, it adds one.
+func (r *rig) cardOf(id policy.MemberID) string {
 	r.t.Helper()
 	if id == foreignID {
 		return foreignID
@@ -326,9 +328,9 @@ func (r *rig) card(id policy.MemberID) string {
 	return c.ID
 }
 
-func (r *rig) cardNumber() string { return fmt.Sprintf("5E%08X", r.once()) }
+func (r *rig) cardNumber() string { return fmt.Sprintf("5E%08X", r.newNumber()) }
 
-// badgeFile returns the badge file of the reader with this member.
+// badgeFile returns the badge file of the reader whose member has this id.
 func (r *rig) badgeFile(id policy.MemberID) []byte {
 	r.t.Helper()
 	for _, x := range r.readers {
@@ -343,8 +345,8 @@ func (r *rig) badgeFile(id policy.MemberID) []byte {
 	return []byte("{}")
 }
 
-// badge returns a badge of a member, which it adds if the member has none.
-func (r *rig) badge(id policy.MemberID) string {
+// badgeOf returns a badge of a member. If the member has no badge, it adds one.
+func (r *rig) badgeOf(id policy.MemberID) string {
 	r.t.Helper()
 	if id == foreignID {
 		return foreignID
@@ -360,18 +362,18 @@ func (r *rig) badge(id policy.MemberID) string {
 	return all[0].ID
 }
 
-// extra returns a member who can be merged or erased.
-func (r *rig) extra() policy.MemberID {
+// newMember creates a member whom a request may merge or erase.
+func (r *rig) newMember() policy.MemberID {
 	r.t.Helper()
-	m, err := r.h.Directory().Members.Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
+	m, err := r.h.Directory().Members.Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.newNumber())})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return m.ID
 }
 
-// replace fills values into the parameters of a path, such as {member}.
-func replace(path string, values map[string]string) string {
+// fillPath fills values into the parameters of a path, such as {member}.
+func fillPath(path string, values map[string]string) string {
 	for name, value := range values {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
 	}

@@ -41,7 +41,7 @@ func TestWebURLHasOnlySchemeAndHost(t *testing.T) {
 	}
 }
 
-func TestNotReadyUnwrapsToItsCause(t *testing.T) {
+func TestNotReadyErrorUnwrapsToItsCause(t *testing.T) {
 	cause := errors.New("disk full")
 	if err := error(notReady{cause, "the disk is full"}); !errors.Is(err, cause) {
 		t.Error("the cause is lost")

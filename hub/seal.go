@@ -15,14 +15,15 @@ import (
 	"portillon/wire"
 )
 
-// The numbers of unknown cards are sealed in the machines' records (wire.SealCard). The hub creates a seal key each
-// day, and deletes the key after SealLife. The card numbers that were sealed with this key can then not be read any
-// more, in journals, ledger or backups.
+// Machines encrypt ("seal") the numbers of unknown cards in their records (wire.SealCard). The hub creates a seal key
+// each day, and deletes the key after SealLife. From then on, nobody can read the card numbers that were sealed with
+// this key, neither in journals nor in the ledger or backups.
 
-// SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for a longer time.
+// SealLife is the time for which sealed card numbers can be read. A backup of the folder of seal keys must not be kept
+// longer.
 const SealLife = 30 * 24 * time.Hour
 
-// sealEvery is how often the hub looks for expired keys if no other event makes it look.
+// sealEvery is the interval at which the hub looks for expired seal keys.
 const sealEvery = time.Hour
 
 // sealDir returns the folder of the seal keys, with one file for each day: 2026-11-30.key.
@@ -32,10 +33,10 @@ func (c Config) sealDir() string { return filepath.Join(c.Data, "seal") }
 type sealKeys struct {
 	dir string
 	mu  sync.Mutex
-	day string // day of public
+	day string // day for which the key in public was created
 	// public is the public half of today's key; empty: the key could not be created.
 	public string
-	failed string // last logged error
+	failed string // text of the last logged error
 }
 
 const (
@@ -43,8 +44,8 @@ const (
 	sealSuffix = ".key"
 )
 
-// renewSeal returns the public half of today's key, which it creates if there is none. If the folder cannot be written,
-// it logs the error; then only the enrolment of cards does not work.
+// renewSeal returns the public half of today's seal key. If the key does not exist, it creates the key. If the folder
+// cannot be written, it logs the error, and only the enrolment of cards stops working.
 func (cs *cards) renewSeal() string {
 	public, err := cs.seal.today(cs.core.now())
 	cs.seal.mu.Lock()
@@ -54,12 +55,12 @@ func (cs *cards) renewSeal() string {
 		cs.seal.failed = ""
 	case err.Error() != cs.seal.failed:
 		cs.seal.failed = err.Error()
-		cs.core.log.Error("seal key not made", "err", err)
+		cs.core.log.Error("creating a seal key failed", "err", err)
 	}
 	return public
 }
 
-// keepSealFresh deletes expired keys, until ctx ends.
+// keepSealFresh deletes expired seal keys every sealEvery, until ctx ends.
 func (cs *cards) keepSealFresh(ctx context.Context) error {
 	clock := time.NewTicker(sealEvery)
 	defer clock.Stop()
@@ -73,8 +74,8 @@ func (cs *cards) keepSealFresh(ctx context.Context) error {
 	}
 }
 
-// today returns the public half of today's key (UTC). On the first call of a day it creates the key and deletes expired
-// keys.
+// today returns the public half of the seal key of the current day (UTC). On the first call of a day, it creates the
+// key and deletes expired keys.
 func (s *sealKeys) today(now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +89,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 	err := deleteOldSealKeys(s.dir, now)
 	path := filepath.Join(s.dir, day+sealSuffix)
 	k, kerr := readSealKey(path)
-	if kerr != nil { // missing or damaged: cards sealed with it cannot be read and must be tapped again
+	if kerr != nil { // the key is missing or damaged: cards sealed with it must be tapped again
 		k, kerr = makeSealKey(path)
 	}
 	if kerr == nil {
@@ -103,7 +104,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 // makeSealKey creates a key of 32 random bytes and writes it to a file.
 func makeSealKey(path string) (wire.SealKey, error) {
 	b := make([]byte, 32)
-	rand.Read(b) // never fails (crypto/rand)
+	rand.Read(b) // crypto/rand.Read never fails
 	k, err := wire.NewSealKey(b)
 	if err != nil {
 		return k, err
@@ -119,7 +120,7 @@ func makeSealKey(path string) (wire.SealKey, error) {
 	return k, nil
 }
 
-// readSealKey reads a key file of makeSealKey.
+// readSealKey reads a key file that makeSealKey wrote.
 func readSealKey(path string) (wire.SealKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -127,7 +128,7 @@ func readSealKey(path string) (wire.SealKey, error) {
 	}
 	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
-		return wire.SealKey{}, fmt.Errorf("%s: want 32 bytes in base64", path)
+		return wire.SealKey{}, fmt.Errorf("seal key file %s is malformed, want 32 bytes in base64", path)
 	}
 	k, err := wire.NewSealKey(b)
 	if err != nil {
@@ -143,27 +144,27 @@ func sealKeyDay(name string) (time.Time, bool) {
 	return t, ok && err == nil
 }
 
-// tooOld reports whether the key of a day must be deleted. A key may be created up to a day before the end of its day.
-// A key with a date far in the future, from a wrong clock, is deleted too.
-func tooOld(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
+// isExpired reports whether the seal key of a day must be deleted. A key with a date far in the future, from a wrong
+// clock, must be deleted too.
+func isExpired(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
-// deleteOldSealKeys deletes the expired keys (tooOld). Afterwards, the card numbers sealed with them cannot be read by
-// anyone.
+// deleteOldSealKeys deletes the expired keys (isExpired). Afterwards, nobody can read the card numbers that were sealed
+// with these keys.
 func deleteOldSealKeys(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("seal keys: %w", err)
 	}
 	for _, e := range entries {
-		if day, ok := sealKeyDay(e.Name()); ok && tooOld(day, now) {
+		if day, ok := sealKeyDay(e.Name()); ok && isExpired(day, now) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
 }
 
-// SealKeys returns the hub's keys that are valid at a time, whether the hub runs or not. It leaves out a key that
-// cannot be read.
+// SealKeys returns the hub's seal keys that are valid at time now. SealKeys works while the hub runs or is stopped, and
+// leaves out a key that cannot be read.
 func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	entries, err := os.ReadDir(c.sealDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -175,7 +176,7 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	var out []wire.SealKey
 	for _, e := range entries {
 		day, ok := sealKeyDay(e.Name())
-		if !ok || tooOld(day, now) {
+		if !ok || isExpired(day, now) {
 			continue
 		}
 		if k, err := readSealKey(filepath.Join(c.sealDir(), e.Name())); err == nil {
@@ -187,8 +188,8 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	return out, nil
 }
 
-// wantsSeal reports whether a machine that has just published its state must get an acknowledgement with today's seal
-// key, because its last one has an older key.
+// wantsSeal reports whether the hub must send today's seal key to a machine that has just published its state, because
+// the last acknowledgement to the machine contained an older key.
 func (m *Machine) wantsSeal(today string) bool {
 	return m.State.Format >= wire.SealFormat && today != "" && m.notes.sealed != today
 }

@@ -19,27 +19,27 @@ import (
 	"portillon/wire"
 )
 
-// sealing returns a hub, its only machine, and the seal key that the machine got.
-func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
+// newSealingHub returns a hub, its only machine, and the acknowledgement with the seal key that the machine received.
+func newSealingHub(t *testing.T) (*runningHub, *client, *ledgertest.Machine, wire.Ack) {
 	t.Helper()
 	m := ledgertest.New(t, "biklab", "laser")
-	clock := &handClock{t: ledgertest.Start()}
+	clock := &manualClock{t: ledgertest.Start()}
 	o := runAt(t, configure(t, []*ledgertest.Machine{m}), clock.now)
 	o.clock = clock
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Ack("laser"))
 	clock.pass(time.Hour)
-	if a := c.asks(o, wire.State{Journal: 1}, func(wire.Ack) bool { return true }); a.Seal != "" {
+	if a := c.awaitAckAfter(o, wire.State{Journal: 1}, func(wire.Ack) bool { return true }); a.Seal != "" {
 		t.Errorf("a machine of unknown format was sent the seal key %q", a.Seal)
 	}
 	clock.pass(time.Hour)
-	a := c.asks(o, wire.State{Format: wire.SealFormat}, func(a wire.Ack) bool { return a.Seal != "" })
+	a := c.awaitAckAfter(o, wire.State{Format: wire.SealFormat}, func(a wire.Ack) bool { return a.Seal != "" })
 	return o, c, m, a
 }
 
-// asks publishes a state repeatedly, like a machine, until the wanted acknowledgement arrives: the broker may lose
-// messages right after a subscription.
-func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.Ack {
+// awaitAckAfter publishes a state repeatedly, as a machine does, until the wanted acknowledgement arrives: the broker
+// may lose messages right after a subscription.
+func (c *client) awaitAckAfter(o *runningHub, s wire.State, wanted func(wire.Ack) bool) wire.Ack {
 	c.t.Helper()
 	s.Machine, s.Phase = "laser", "off"
 	b, err := json.Marshal(s)
@@ -67,9 +67,9 @@ func (c *client) asks(o *office, s wire.State, wanted func(wire.Ack) bool) wire.
 	return wire.Ack{}
 }
 
-// tapped puts the record of an unknown card into the ledger.
-func (c *client) tapped(
-	o *office,
+// sendUnknownTap makes the machine send the record of an unknown card's tap to the hub.
+func (c *client) sendUnknownTap(
+	o *runningHub,
 	m *ledgertest.Machine,
 	seal string,
 	card wire.EnrolCard,
@@ -87,21 +87,21 @@ func (c *client) tapped(
 	m.Now = o.clock.now()
 	m.Append(wire.Refused, "", "", body)
 	c.publish(c.topics.Records("laser"), m.Data(m.Len(), m.Len()))
-	o.machineIs("laser", "the record", func(x hub.Machine) bool { return x.Held == m.Len() })
+	o.awaitMachine("laser", "the record", func(x hub.Machine) bool { return x.Held == m.Len() })
 }
 
 var strange = wire.EnrolCard{Code: "7F3K9Q", Card: strings.Repeat("0123456789abcdef", 4)}
 
 func TestUnknownCardIsFoundForADayByItsSealedRecord(t *testing.T) {
-	o, c, m, a := sealing(t)
-	c.tapped(
+	o, c, m, a := newSealingHub(t)
+	c.sendUnknownTap(
 		o,
 		m,
 		a.Seal,
 		wire.EnrolCard{Code: "000000", Card: strange.Card},
 		func(b *wire.RefusedBody) { b.Sealed = "AAAA" },
 	)
-	c.tapped(o, m, a.Seal, strange)
+	c.sendUnknownTap(o, m, a.Seal, strange)
 	at := o.clock.now()
 	for _, x := range []struct {
 		after time.Duration
@@ -126,19 +126,19 @@ func TestUnknownCardIsFoundForADayByItsSealedRecord(t *testing.T) {
 }
 
 func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
-	o, c, m, a := sealing(t)
-	c.tapped(o, m, a.Seal, strange)
+	o, c, m, a := newSealingHub(t)
+	c.sendUnknownTap(o, m, a.Seal, strange)
 	keys, err := o.config.SealKeys(o.clock.now())
 	if err != nil || len(keys) != 1 || keys[0].Public() != a.Seal {
 		t.Fatalf("%d keys, %v", len(keys), err)
 	}
 	seen := map[string]bool{a.Seal: true}
-	for range 30 { // the machine's first state of a day causes the next key
+	for range 30 { // the machine's first state of a day makes the hub create the key of the day
 		o.clock.pass(24 * time.Hour)
-		c.says(o, wire.State{Format: wire.SealFormat, Journal: m.Len(), Bundle: uint64(len(seen))})
-		next := c.ack(o)
+		c.publishState(o, wire.State{Format: wire.SealFormat, Journal: m.Len(), Bundle: uint64(len(seen))})
+		next := c.nextAck(o)
 		for seen[next.Seal] {
-			next = c.ack(o)
+			next = c.nextAck(o)
 		}
 		if next.Seal == "" {
 			t.Fatal("no seal key")
@@ -156,7 +156,7 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 		}
 	}
 	o.clock.pass(24 * time.Hour)
-	c.says(o, wire.State{Format: wire.SealFormat, Bundle: 99})
+	c.publishState(o, wire.State{Format: wire.SealFormat, Bundle: 99})
 	keys, err = o.config.SealKeys(o.clock.now())
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestDamagedSealKeyIsReplacedWithoutAnError(t *testing.T) {
 		"directory": func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, _, _, a := sealing(t)
+			o, _, _, a := newSealingHub(t)
 			o.stop()
 			if err := damage(filepath.Join(o.config.Data, "seal", ledgertest.Start().Format(time.DateOnly)+".key")); err != nil {
 				t.Fatal(err)

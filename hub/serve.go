@@ -19,7 +19,7 @@ type loopback struct {
 	connector *connector
 	bundles   *bundleStore
 
-	http net.Listener // nil: chunks are not served
+	http net.Listener // nil: the hub serves no chunks on loopback
 }
 
 // serve serves HTTP on loopback until ctx ends.
@@ -49,22 +49,22 @@ func (lo *loopback) serve(ctx context.Context) error {
 }
 
 // handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (the state of each
-// machine as JSON) and GET /broker (the messages stored by the broker inside this program, and what it denied to each
-// account). It answers only requests whose Host header is a name of loopback, so that a page in a browser cannot
-// resolve its own host name to the listener.
+// machine as JSON) and GET /broker (the messages stored by the broker inside this program, and the actions that the
+// broker denied to each account). The handler answers only requests whose Host header names loopback, so that no page
+// in a browser can reach the listener under the page's own host name (DNS rebinding).
 func (lo *loopback) handler() http.Handler {
 	mux := http.NewServeMux()
 	lo.bundles.serveBundle(mux)
 	mux.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		json.NewEncoder(w).Encode(lo.fleet.list()) // the client may have disconnected
+		json.NewEncoder(w).Encode(lo.fleet.list()) // ignore the error of a client that has disconnected
 	})
 	mux.HandleFunc("GET /broker", lo.getBroker)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !addressed(r.Host) {
-			http.Error(w, "this is for loopback only", http.StatusMisdirectedRequest)
+		if !isLoopbackHost(r.Host) {
+			http.Error(w, "wrong Host header: address this listener as localhost or 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -79,9 +79,9 @@ func (bs *bundleStore) serveBundle(mux *http.ServeMux) {
 	mux.HandleFunc("POST /chunks/{sha}/parts", bs.chunks.PostParts)
 }
 
-// addressed reports whether a request's Host header names this computer. Without this check, a page in a browser could
-// reach the listener under the page's own host name (DNS rebinding).
-func addressed(host string) bool {
+// isLoopbackHost reports whether a request's Host header names this computer. Without this check, a page in a browser
+// could reach the listener under the page's own host name (DNS rebinding).
+func isLoopbackHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -111,7 +111,7 @@ type BrokerStatus struct {
 // getBroker serves GET /broker: the messages stored by the broker inside this program, and its accounts.
 func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	if lo.connector.broker == nil {
-		http.Error(w, "the broker is outside", http.StatusNotFound)
+		http.Error(w, "the hub uses a separate broker, which has no state here", http.StatusNotFound)
 		return
 	}
 	stored, err := lo.connector.broker.Stored()
@@ -121,5 +121,5 @@ func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // the client may have disconnected
+	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // ignore a disconnected client
 }

@@ -16,9 +16,10 @@ import (
 	"portillon/hub/store"
 )
 
-// settings are the current settings that an administrator can change while the hub runs. Only this process writes them.
+// settings are the current values of the settings that an administrator can change while the hub runs. Only this
+// process writes them.
 type settings struct {
-	changing sync.Mutex // held from the comparison of versions until the change takes effect
+	changing sync.Mutex // locked from the comparison of versions until the change takes effect
 	now      atomic.Pointer[api.Settings]
 }
 
@@ -28,7 +29,7 @@ const (
 	maxContact  = 200
 )
 
-// readSettings loads the settings from the database; if there are none, it uses those of a new site.
+// readSettings loads the settings from the database. If the database has none, it uses the settings of a new site.
 func (sv *services) readSettings(ctx context.Context) error {
 	s := api.Settings{Site: sv.core.c.Site, Name: string(sv.core.c.Site), Language: "fr", MailLinks: true}
 	var links int64
@@ -77,8 +78,8 @@ func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
 	return s, nil
 }
 
-// ChangeSettings changes the name, the language, the contact, and whether members may sign in by e-mail. The change
-// takes effect before it returns.
+// ChangeSettings changes the site's name, language and contact, and whether members may sign in by e-mail. The change
+// takes effect before ChangeSettings returns.
 func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version int64,
 	change func(*api.Settings) error) (api.Settings, error) {
 	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
@@ -98,7 +99,7 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err := change(&given); err != nil {
 			return err
 		}
-		// Copy only the fields that an administrator may change. The policy and hub.yaml determine the others.
+		// Copy only the fields that an administrator may change. The policy and hub.yaml determine the other fields.
 		after = before
 		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
 		after.MailLinks = given.MailLinks
@@ -127,8 +128,8 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 	return o.settings(ctx)
 }
 
-// changedSettings returns the names of the changed fields. It leaves out the values, because the contact may be a
-// person's address and the audit log must not contain it.
+// changedSettings returns the names of the changed fields for the audit log. changedSettings leaves out the values,
+// because the contact may be a person's address, which the audit log must not contain.
 func changedSettings(before, after api.Settings) string {
 	var out []string
 	for _, f := range []struct {
@@ -148,22 +149,22 @@ func checkSettings(s api.Settings) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})
 	}
-	if strings.TrimSpace(s.Name) == "" || len(s.Name) > maxSiteName || !printable(s.Name) {
+	if strings.TrimSpace(s.Name) == "" || len(s.Name) > maxSiteName || !isPrintableLine(s.Name) {
 		bad("name", s.Name, "empty, too long, or with characters that are not printed",
 			"the site's name, of at most 100 bytes")
 	}
 	if s.Language != "fr" && s.Language != "en" {
 		bad("language", s.Language, "not a language of the hub", "fr or en")
 	}
-	if len(s.Contact) > maxContact || !printable(s.Contact) {
+	if len(s.Contact) > maxContact || !isPrintableLine(s.Contact) {
 		bad("contact", s.Contact, "too long, or with characters that are not printed",
 			"whom members ask, of at most 200 bytes, in one line")
 	}
 	return faults
 }
 
-// printable returns false for text with characters that a line of a page or mail cannot display: line feeds, and marks
-// that change the direction of writing.
-func printable(s string) bool {
+// isPrintableLine returns false for a text with characters that must not appear in a line of a page or mail: line
+// feeds, and marks that change the direction of writing.
+func isPrintableLine(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 }

@@ -14,8 +14,8 @@ import (
 	"portillon/hub/api"
 )
 
-// ownerOf creates the first owner and signs the browser in.
-func (b *browser) ownerOf(h *office) {
+// createOwner creates the first owner and signs the browser in.
+func (b *browser) createOwner(h *runningHub) {
 	b.t.Helper()
 	owner := url.Values{"code": {h.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	if status := b.form("/code/owner", owner); status != http.StatusSeeOther {
@@ -23,7 +23,7 @@ func (b *browser) ownerOf(h *office) {
 	}
 }
 
-// patch sends a JSON merge patch for a version.
+// patch sends a JSON merge patch with a version in the If-Match header.
 func (b *browser) patch(path, version, body string) (int, []byte) {
 	b.t.Helper()
 	return b.do("PATCH", "/api/v1"+path, "application/merge-patch+json", []byte(body), "If-Match", `"`+version+`"`)
@@ -31,7 +31,7 @@ func (b *browser) patch(path, version, body string) (int, []byte) {
 
 func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 	h, b := managedHub(t)
-	b.ownerOf(h)
+	b.createOwner(h)
 	var s api.Settings
 	b.json(200, "GET", "/settings", nil, &s)
 	if s.Name != "biklab" || s.Language != "fr" || !s.MailLinks || s.Mail || s.Zone != "Europe/Paris" || s.URL != b.base {
@@ -82,10 +82,11 @@ func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 	}
 }
 
-// Of two changes for the same version, the second is refused, so that no change is overwritten unnoticed.
+// Two administrators change the same version of the settings. The hub refuses the second change, so that it does not
+// overwrite the first one unnoticed.
 func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
 	h, b := managedHub(t)
-	b.ownerOf(h)
+	b.createOwner(h)
 	for round := range 20 {
 		var s api.Settings
 		b.json(200, "GET", "/settings", nil, &s)
@@ -113,7 +114,7 @@ func long(n int) string { return string(bytes.Repeat([]byte("a"), n)) }
 
 func TestStateDescribesTheRunningHub(t *testing.T) {
 	h, b := managedHub(t)
-	b.ownerOf(h)
+	b.createOwner(h)
 	b.json(201, "POST", "/machines", map[string]string{"id": "laser"}, nil)
 	var s api.State
 	eventually(t, func() bool {

@@ -13,11 +13,12 @@ import (
 	"portillon/wire"
 )
 
-// siteCert is the site's own certificate for the machines' listener and the broker, used instead of one from the hub's
-// authority. Machines pin the authority that signed it, and verify the hub's name; enrolment codes contain that
-// authority. The files are read again when they change, so that a renewal needs no restart of the hub.
+// siteCert is the site's own certificate for the machines' listener and the broker. siteCert replaces a certificate
+// signed by the hub's authority. Machines pin the authority that signed the site's certificate, and verify the hub's
+// name; enrolment codes contain that authority. The hub reads changed files again, so that a renewal needs no restart
+// of the hub.
 type siteCert struct {
-	cert, key string // PEM files
+	cert, key string // paths of PEM files
 	name      string // name that the certificate must be valid for
 	ca        *x509.Certificate
 	now       func() time.Time
@@ -25,14 +26,16 @@ type siteCert struct {
 
 	mu     sync.Mutex
 	pair   *tls.Certificate
-	stamp  string // identifies the state of the files of pair
+	stamp  string // modification times of the files from which pair was read
 	looked time.Time
 }
 
-// certEvery is how often the hub checks whether the files have changed, when a machine connects.
+// certEvery is the shortest time between two checks whether the files have changed. A connecting machine causes the
+// check.
 const certEvery = time.Minute
 
-// openSiteCert reads the files. It returns an error for a certificate that machines would reject.
+// openSiteCert reads the certificate's files. openSiteCert returns an error for a certificate that machines would
+// reject.
 func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) (*siteCert, error) {
 	text, err := os.ReadFile(c.Authority)
 	if err != nil {
@@ -40,14 +43,14 @@ func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) 
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("machines-authority: %s is no certificate, want PEM", c.Authority)
+		return nil, fmt.Errorf("machines-authority: %s contains no certificate, want one in PEM format", c.Authority)
 	}
 	s := &siteCert{cert: c.Cert, key: c.CertKey, name: c.Name, now: now, log: log}
 	if s.ca, err = x509.ParseCertificate(block.Bytes); err != nil {
 		return nil, fmt.Errorf("machines-authority: %s: %w", c.Authority, err)
 	}
 	if !s.ca.IsCA {
-		return nil, fmt.Errorf("machines-authority: %s is no certificate of an authority", c.Authority)
+		return nil, fmt.Errorf("machines-authority: %s is not the certificate of an authority", c.Authority)
 	}
 	if s.pair, err = s.read(); err != nil {
 		return nil, err
@@ -56,7 +59,7 @@ func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) 
 	return s, nil
 }
 
-// read reads the certificate, and verifies it like a machine with a trusted clock.
+// read reads the certificate, and verifies it as a machine with a trusted clock would.
 func (s *siteCert) read() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
@@ -83,8 +86,8 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// stampOf returns a text with the modification times of the certificate and its key. If the text changes, both files
-// must be read again.
+// fileStampOf returns a text with the modification times of the certificate and its key. If the text changes, both
+// files must be read again.
 func (s *siteCert) stampOf() (out string) {
 	for _, path := range []string{s.cert, s.key} {
 		if fi, err := os.Stat(path); err == nil {
@@ -94,8 +97,8 @@ func (s *siteCert) stampOf() (out string) {
 	return out
 }
 
-// get implements tls.Config.GetCertificate. If machines would reject a new file, get logs this and continues to use the
-// old certificate.
+// get implements tls.Config.GetCertificate. If machines would reject a changed certificate, get logs the reason and
+// continues to use the old certificate.
 func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +114,7 @@ func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 	}
 	if s.pair == nil {
-		return nil, errors.New("there is no certificate for machines")
+		return nil, errors.New("the hub has no valid certificate for machines")
 	}
 	return s.pair, nil
 }

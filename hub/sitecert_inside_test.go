@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// certFiles writes an authority and certificates that the authority signs.
+// certFiles writes the files of an authority and of certificates that the authority signs.
 type certFiles struct {
 	t      *testing.T
 	dir    string
@@ -97,18 +97,18 @@ func TestSitesCertificateThatMachinesWouldRefuseIsAnError(t *testing.T) {
 	for _, x := range []struct {
 		name   string
 		change func(*certFiles)
-		want   string // part of the error; empty: no error
+		want   string // part of the expected error; empty: no error
 	}{
 		{"as it should be", func(*certFiles) {}, ""},
 		{"no authority", func(f *certFiles) { os.Remove(f.config().Authority) }, "machines-authority: "},
 		{"an authority that is no PEM", func(f *certFiles) { os.WriteFile(f.config().Authority, []byte("ca"), 0o600) },
-			"is no certificate, want PEM"},
+			"contains no certificate, want one in PEM format"},
 		{"a key in place of the authority", func(f *certFiles) { f.pem("ca.pem", "PRIVATE KEY", f.ca.Raw) },
-			"is no certificate, want PEM"},
+			"contains no certificate, want one in PEM format"},
 		{"a damaged authority", func(f *certFiles) { f.pem("ca.pem", "CERTIFICATE", f.ca.Raw[:40]) }, "machines-authority: "},
 		{"an authority that signs nothing", func(f *certFiles) {
 			f.pem("ca.pem", "CERTIFICATE", f.hub("hub.lab", time.Time{}))
-		}, "is no certificate of an authority"},
+		}, "is not the certificate of an authority"},
 		{"no certificate", func(f *certFiles) { os.Remove(f.config().Cert) }, "machines-cert: "},
 		{"another name", func(f *certFiles) { f.hub("other.lab", time.Time{}) }, `want a certificate for "hub.lab"`},
 		{"an expired certificate", func(f *certFiles) { f.hub("hub.lab", f.now.Add(-time.Minute)) },
@@ -129,8 +129,8 @@ func TestSitesCertificateThatMachinesWouldRefuseIsAnError(t *testing.T) {
 	}
 }
 
-// A renewed file takes effect within a minute and without a restart. A file that machines would reject does not take
-// effect.
+// A renewed certificate takes effect within a minute and without a restart. A certificate that machines would reject
+// does not take effect.
 func TestRenewedSiteCertificateIsUsedWithinAMinute(t *testing.T) {
 	f := newCertFiles(t)
 	first := f.hub("hub.lab", time.Time{})
@@ -158,7 +158,7 @@ func TestRenewedSiteCertificateIsUsedWithinAMinute(t *testing.T) {
 	served("a file for another name", second, 1)
 	f.now = f.now.Add(certEvery)
 	served("the same file again", second, 1)
-	f.now = f.now.Add(-time.Hour) // the computer's clock was set back
+	f.now = f.now.Add(-time.Hour) // set the computer's clock back
 	third := f.hub("hub.lab", time.Time{})
 	served("a clock that was set back", third, 1)
 	if _, err := (&siteCert{now: s.now, looked: f.now}).get(nil); err == nil {

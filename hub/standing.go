@@ -24,8 +24,8 @@ type machineLog struct {
 // logKinds are the kinds of records that change a machineLog.
 var logKinds = []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Tagged, wire.Untagged}
 
-// logOf reads the new records in the newest journal of a machine, and returns the current state. If the ledger cannot
-// be read, it returns the last known state.
+// logOf reads the new records in a machine's newest journal, and returns the machine's current state. If the ledger
+// cannot be read, it returns the last known state.
 func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	fl.logs.mu.Lock()
 	defer fl.logs.mu.Unlock()
@@ -35,7 +35,7 @@ func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	l := fl.logs.of[id]
 	head, err := fl.core.ledger.Head(id)
 	if err != nil {
-		fl.core.log.Warn("ledger not read", "machine", id, "err", err)
+		fl.core.log.Warn("reading the ledger failed", "machine", id, "err", err)
 		return l
 	}
 	if l.generation != head.Generation {
@@ -45,7 +45,7 @@ func (fl *fleet) logOf(id policy.MachineID) machineLog {
 		return l
 	}
 	if err := fl.readLog(&l, id, head); err != nil {
-		fl.core.log.Warn("ledger not read", "machine", id, "err", err)
+		fl.core.log.Warn("reading the ledger failed", "machine", id, "err", err)
 		return fl.logs.of[id]
 	}
 	l.held = head.Seq
@@ -53,14 +53,13 @@ func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	return l
 }
 
-// readLog reads a journal from the last read record to its head. For a journal that was never read, it reads all
-// records of tags, of which there are few, and only the last start or end of a session. It therefore does not read a
-// journal of years completely.
+// readLog reads a journal's records after the last one that was read. At the first read, it reads only the few records
+// of tags and the last start or end of a session, so that it need not read a journal of several years.
 func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
 	ctx := context.Background()
 	take := func(e ledger.Entry) error {
-		if e.Seq <= head.Seq { // later records are read at the next call
-			l.take(e.Record)
+		if e.Seq <= head.Seq { // the next call reads later records
+			l.apply(e.Record)
 		}
 		return nil
 	}
@@ -82,8 +81,8 @@ func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) e
 	return fl.core.ledger.Records(ctx, q, take)
 }
 
-// take applies a record to the state. It ignores a body that it cannot parse.
-func (l *machineLog) take(r wire.Record) {
+// apply applies a record to the state. apply ignores a record with a body that it cannot parse.
+func (l *machineLog) apply(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
 		var b wire.StartBody
@@ -97,7 +96,7 @@ func (l *machineLog) take(r wire.Record) {
 	case wire.RoleChanged:
 		var b wire.RoleBody
 		if l.session != nil && json.Unmarshal(r.Body, &b) == nil {
-			changed := *l.session // callers may still use the previous session
+			changed := *l.session // copy, because callers may still use the previous session
 			changed.Role = b.Role.String()
 			l.session = &changed
 		}

@@ -23,32 +23,32 @@ func TestSessionAndTagsComeFromTheNewestJournal(t *testing.T) {
 		return wire.Record{Kind: kind, Member: member, Wall: at, Body: b}
 	}
 	var l machineLog
-	l.take(record(wire.SessionStart, "m-lea", wire.StartBody{Role: policy.User, MaxSeconds: 3600}))
+	l.apply(record(wire.SessionStart, "m-lea", wire.StartBody{Role: policy.User, MaxSeconds: 3600}))
 	if s := l.session; s == nil || s.Member != "m-lea" || s.Role != "user" || !s.Until.Equal(at.Add(time.Hour)) {
 		t.Fatalf("after a start: %+v", s)
 	}
 	before := l.session
-	l.take(record(wire.RoleChanged, "m-lea", wire.RoleBody{Role: policy.Host}))
+	l.apply(record(wire.RoleChanged, "m-lea", wire.RoleBody{Role: policy.Host}))
 	if l.session.Role != "host" || before.Role != "user" {
 		t.Errorf("after another role: %+v, and the copy given out before %+v", l.session, before)
 	}
-	l.take(record(wire.SessionEnd, "m-lea", wire.EndBody{}))
+	l.apply(record(wire.SessionEnd, "m-lea", wire.EndBody{}))
 	if l.session != nil {
 		t.Errorf("after the end: %+v", l.session)
 	}
-	l.take(record(wire.Tagged, "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"}))
-	l.take(record(wire.Tagged, "m-ines", wire.TagBody{Tag: "t2"}))
-	l.take(record(wire.Untagged, "m-ines", wire.TagBody{Tag: "t1"}))
+	l.apply(record(wire.Tagged, "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"}))
+	l.apply(record(wire.Tagged, "m-ines", wire.TagBody{Tag: "t2"}))
+	l.apply(record(wire.Untagged, "m-ines", wire.TagBody{Tag: "t1"}))
 	if len(l.tags) != 1 || l.tags[0].ID != "t2" {
 		t.Errorf("tags: %+v", l.tags)
 	}
-	l.take(wire.Record{Kind: wire.SessionStart, Body: []byte("{")})
+	l.apply(wire.Record{Kind: wire.SessionStart, Body: []byte("{")})
 	if l.session != nil {
 		t.Error("a body that cannot be read began a session")
 	}
 }
 
-// A journal gives the same state if it is read in one step from any record as if it is read record by record.
+// Reading a journal in one step gives the same state as reading the journal record by record, from any record on.
 func TestJournalGivesTheSameStateWheneverItIsRead(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})

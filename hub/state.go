@@ -15,13 +15,13 @@ import (
 	"portillon/hub/fault"
 )
 
-// Limits at which the state of the hub has a warning.
+// Beyond these limits, the state of the hub contains a warning.
 const (
 	leastDisk   = 500 << 20 // free bytes: enough for some weeks of records of 20 machines, and for the copy of a backup
 	backupEvery = 8 * 24 * time.Hour
 )
 
-// State returns how the hub runs.
+// State returns the state of the hub for administrators: versions, counts, sizes and warnings.
 func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) {
 	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
 		return api.State{}, err
@@ -39,7 +39,7 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 		Backup:   lastBackup(h.core.c.Data),
 		Listens:  api.Listens{Web: h.pagesServer.listener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()},
 	}
-	// The versions in force; a site without a policy has number 0.
+	// Read the versions in force. A site without a policy has policy number 0.
 	_, s.Bundle = h.bundles.current()
 	by := actor.System("state")
 	current, err := h.services.publish.Policies.Current(ctx, by)
@@ -68,13 +68,13 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 	if err != nil {
 		return api.State{}, err
 	}
-	// Warnings and Ready depend on the fields above.
+	// Compute Warnings and Ready last, because they depend on the other fields.
 	s.Warnings = (&opening{hub: h}).warnings(s)
 	s.Ready = h.health.ready(ctx) == nil
 	return s, nil
 }
 
-// warnings returns the names of conditions that an administrator should check. openapi.yaml explains each name.
+// warnings returns the names of problems that an administrator should check. openapi.yaml explains each name.
 func (op *opening) warnings(s api.State) (out []string) {
 	now := op.hub.core.now()
 	for _, w := range []struct {
@@ -107,9 +107,9 @@ func fileSizes(paths ...string) (n int64) {
 // backupNote is the file in the hub's data folder with the time of the last backup.
 const backupNote = "last-backup"
 
-// NoteBackup stores the time of a backup in a hub's data folder, for the hub that runs there.
+// NoteBackup stores the time of a backup in a hub's data folder, from which the hub reads it.
 func NoteBackup(data string, at time.Time) error {
-	f, err := os.CreateTemp(data, ".last-backup-*") // CreateTemp creates the file with mode 0600
+	f, err := os.CreateTemp(data, ".last-backup-*") // only the owner can read the file: CreateTemp uses mode 0600
 	if err != nil {
 		return err
 	}

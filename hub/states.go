@@ -13,19 +13,19 @@ import (
 	"portillon/wire"
 )
 
-// The last state of each machine is stored in the database, so that a restarted hub has it. The broker inside this
-// program also keeps states, but not their times, and a separate broker may have lost them.
+// The hub stores the last state of each machine in the database, so that a restarted hub knows the states. The broker
+// inside this program also stores states, but not their times, and a separate broker may have lost them.
 
 const (
-	// statesEvery is how often changed states are written. A power cut loses the changes of at most this time, and no
-	// other data.
+	// statesEvery is the interval at which the hub writes changed states. A power cut loses the state changes of at most
+	// this time, and no other data.
 	statesEvery = 30 * time.Second
-	// statesBye is the timeout for the last write when the hub ends.
+	// statesBye is the timeout for writing the states when the hub stops.
 	statesBye = 5 * time.Second
 )
 
-// recall loads the last state of a machine. It ignores a state that it cannot parse.
-func (fl *fleet) recall(ctx context.Context, m *Machine) error {
+// loadState loads the last state of a machine from the database. loadState ignores a state that it cannot parse.
+func (fl *fleet) loadState(ctx context.Context, m *Machine) error {
 	var seen, troubleAt, troubleSince int64
 	var text string
 	err := fl.core.db.Site(fl.core.c.Site).
@@ -38,14 +38,14 @@ func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", m.ID, err)
 	}
-	m.Seen, m.TroubleAt, m.TroubleSince = momentOf(seen), momentOf(troubleAt), momentOf(troubleSince)
+	m.Seen, m.TroubleAt, m.TroubleSince = timeOfMillis(seen), timeOfMillis(troubleAt), timeOfMillis(troubleSince)
 	if s, err := wire.ParseState([]byte(text)); err == nil && s.Machine == m.ID {
 		m.notes.last = &s
 	}
 	return nil
 }
 
-// newest returns the newest known state; nil: none.
+// newest returns the newest known state of the machine; nil: no state is known.
 func (m *Machine) newest() *wire.State {
 	if m.State != nil {
 		return m.State
@@ -53,8 +53,8 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
-// momentOf converts a column in milliseconds to a time; 0 is the zero Time.
-func momentOf(millis int64) time.Time {
+// timeOfMillis converts milliseconds from the database to a time; 0 is the zero Time.
+func timeOfMillis(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
 	}
@@ -69,7 +69,8 @@ func millisOf(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// keepStates writes the states of machines to the database until ctx ends, and a last time after that.
+// keepStates writes the changed states of machines to the database every statesEvery until ctx ends, and a last time
+// after that.
 func (fl *fleet) keepStates(ctx context.Context) error {
 	clock := time.NewTicker(statesEvery)
 	defer clock.Stop()
@@ -92,8 +93,8 @@ type keptState struct {
 	state, trouble                string
 }
 
-// writeStates writes the changed states in one transaction. If the database rejects them, the next call tries again;
-// the reason is already logged for the records.
+// writeStates writes the changed states in one transaction. If the transaction fails, the next call writes the states
+// again.
 func (fl *fleet) writeStates(ctx context.Context) {
 	// Collect the states that differ from those in the database.
 	changed := map[policy.MachineID]keptState{}
@@ -132,10 +133,10 @@ func (fl *fleet) writeStates(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		fl.core.log.Warn("states of machines not saved", "err", err)
+		fl.core.log.Warn("storing the states of machines failed", "err", err)
 		return
 	}
-	// Only a committed state counts as written. A failed write is repeated at the next call.
+	// Mark only committed states as written. The next call repeats a failed write.
 	for id, k := range changed {
 		fl.change(id, func(m *Machine) { m.notes.kept = k })
 	}

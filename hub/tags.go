@@ -17,22 +17,22 @@ import (
 	"portillon/wire"
 )
 
-// Tag is a lock that an administrator puts on a machine. The hub stores each tag in a separate file, and sends it until
-// the machine has it, even if machine, broker and hub are offline for a long time. The file is deleted once the
-// machine's journal shows that a person took the tag off. A machine has the tags that were put on at the machine and
-// those of the hub. Taking off a tag at the machine always takes precedence.
+// Tag is a lock that an administrator puts on a machine. The hub stores each tag in a separate file, and sends the tag
+// until the machine has it, even if machine, broker and hub are offline for a long time. The hub deletes the file once
+// the machine's journal shows that a person took the tag off. A machine has tags of the hub and tags that were put on
+// at the machine. Each can be taken off at the machine.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
-	Reason  string           `json:"reason"` // shown to members
+	Reason  string           `json:"reason"` // text that members read
 	Now     bool             `json:"now,omitempty"`
 	Since   time.Time        `json:"since"`
 }
 
 const (
-	maxReason = 200             // bytes; the same limit as on a machine
-	tagsEvery = 2 * time.Second // how often the folder is read
-	tagReply  = 5 * time.Second // timeout for one machine's reply; the hub asks again later
+	maxReason = 200             // in bytes; machines have the same limit
+	tagsEvery = 2 * time.Second // interval at which the hub reads the folder of tags
+	tagReply  = 5 * time.Second // timeout for a machine's reply, after which the hub sends the tag again
 )
 
 var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
@@ -40,10 +40,13 @@ var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 // tags returns the folder with the files of tags.
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
-// TagOut stores a tag, which the hub then sends to its machine. The hub need not run. The tag is on the disk when
-// TagOut returns.
+// TagOut writes a tag to the disk. The hub sends the tag to machine m at once, or after its next start if it does not
+// run now.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
-	t := Tag{Machine: m, ID: random(8), Reason: strings.TrimSpace(reason), Now: now, Since: at.UTC().Truncate(time.Second)}
+	t := Tag{
+		Machine: m, ID: randomHex(8), Reason: strings.TrimSpace(reason), Now: now,
+		Since: at.UTC().Truncate(time.Second),
+	}
 	keys, err := c.MachineKeys(context.Background())
 	switch {
 	case err != nil:
@@ -51,7 +54,7 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	case len(keys.InForce()) == 0 || keys.InForce()[m] == nil:
 		return t, fmt.Errorf("tag: this hub knows no machine %.64q", m)
 	case t.Reason == "" || len(t.Reason) > maxReason:
-		return t, fmt.Errorf("tag: a tag needs a reason of 1 to %d bytes: it is what the members read", maxReason)
+		return t, fmt.Errorf("tag: a tag needs a reason of 1 to %d bytes, which members read at the machine", maxReason)
 	}
 	if err := os.MkdirAll(c.tags(), 0o700); err != nil {
 		return t, fmt.Errorf("tag: %w", err)
@@ -68,8 +71,8 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	return t, nil
 }
 
-// Tags returns the tags that administrators put on and that were not taken off, as far as the hub knows. The error
-// contains each file that cannot be read.
+// Tags returns the tags that administrators put on, except tags that were taken off according to the machine's records.
+// The error names each file that cannot be read.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
 	if errors.Is(e, os.ErrNotExist) {
@@ -81,16 +84,16 @@ func (c Config) Tags() (out []Tag, err error) {
 		if m == nil {
 			continue
 		}
-		// Read one file; its name must be the id of its tag.
+		// Read one file. The file's name must be the id of the tag in it.
 		var t Tag
 		data, e := os.ReadFile(filepath.Join(c.tags(), f.Name()))
 		if e == nil {
 			e = json.Unmarshal(data, &t)
 		}
 		if e == nil && t.ID != m[1] {
-			e = fmt.Errorf("the file holds the tag %.32q, want the tag of its name", t.ID)
+			e = fmt.Errorf("the file contains the tag %.32q, want the tag that the file's name gives", t.ID)
 		}
-		// Report a file that cannot be read, with a remedy, and continue with the other files.
+		// Collect an error with a remedy for a file that cannot be read, and continue with the other files.
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
 			err = errors.Join(
@@ -118,8 +121,8 @@ type tagKeeper struct {
 	restores *restores
 }
 
-// bringTags sends each tag to its machine, repeatedly until the machine has it, until ctx ends.
-func (tk *tagKeeper) bringTags(ctx context.Context) error {
+// sendTags sends each tag to its machine until the machine has the tag. sendTags runs until ctx ends.
+func (tk *tagKeeper) sendTags(ctx context.Context) error {
 	clock := time.NewTicker(tagsEvery)
 	defer clock.Stop()
 	tried, said := map[string]time.Time{}, ""
@@ -127,16 +130,16 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 		tags, err := tk.core.c.Tags()
 		if err != nil && err.Error() != said {
 			said = err.Error()
-			tk.core.log.Error("a tag cannot be read", "why", err)
+			tk.core.log.Error("reading a tag failed", "why", err)
 		}
 		for _, t := range tags {
-			if err := tk.bringTag(ctx, t, tried); err != nil && ctx.Err() == nil {
-				tk.core.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
+			if err := tk.sendTag(ctx, t, tried); err != nil && ctx.Err() == nil {
+				tk.core.log.Info("tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
 				tk.noteTag(t, err.Error())
 			}
 		}
 		tk.returnTags(ctx, tried)
-		tk.restores.bringRestores(ctx, tried)
+		tk.restores.sendRestores(ctx, tried)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -145,16 +148,16 @@ func (tk *tagKeeper) bringTags(ctx context.Context) error {
 	}
 }
 
-// bringTag sends a tag to its machine, unless the ledger shows that the machine has it. tried holds the time of the
-// last attempt for each tag, so that attempts are not repeated at once.
-func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
-	last, err := lastOf(ctx, tk.core.ledger, t)
+// sendTag sends a tag to its machine if the machine's records do not show that the machine has the tag. tried has the
+// time of the last attempt for each tag, so that sendTag does not repeat an attempt at once.
+func (tk *tagKeeper) sendTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
+	last, err := lastTagRecord(ctx, tk.core.ledger, t)
 	if err != nil {
 		return err
 	}
 	var m Machine
 	tk.fleet.change(t.Machine, func(x *Machine) { m = *x })
-	// Send the tag again to a machine that has lost its tags, if the hub has all of the machine's records.
+	// Send the tag again if the machine has lost its tags. The hub knows this only if it has all of the machine's records.
 	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held || m.lostJournal()
 	switch {
 	case last == wire.Untagged:
@@ -162,7 +165,7 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
 	case last == wire.Tagged && !lost,
 		tk.core.now().Sub(tried[t.ID]).Abs() < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
-		// the message that a machine is online may be lost, so the hub sometimes tries a machine that seems offline
+		// Sometimes try a machine that seems offline, because the message that the machine is online may be lost.
 		return nil
 	}
 	tried[t.ID] = tk.core.now()
@@ -170,7 +173,7 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 	defer cancel()
 	r, err := tk.commands.command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
 	if err == nil && !r.OK {
-		return fmt.Errorf("%s answers: %s", t.Machine, r.Why)
+		return fmt.Errorf("machine %s refuses the tag: %s", t.Machine, r.Why)
 	}
 	if err == nil {
 		tk.noteTag(t, "")
@@ -178,11 +181,11 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 	return err
 }
 
-// maxNote is the largest length of a note in bytes, because the length of a machine's reply is not limited.
+// maxNote is the largest length of a note in bytes. The limit is needed because a machine's reply may have any length.
 const maxNote = 500
 
-// noteTag stores why a tag is not on its machine yet, for the command-line tool; an empty reason removes the note. An
-// error is ignored, because the log has the reason too.
+// noteTag writes a file with the reason why a tag is not on its machine yet, for the command-line tool. An empty reason
+// removes the file. noteTag ignores errors, because the log contains the reason too.
 func (tk *tagKeeper) noteTag(t Tag, why string) {
 	path := tk.core.c.tagNote(t.ID)
 	if why == "" {
@@ -195,25 +198,25 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
-// tagNote returns the path of the file with the reason why a tag cannot be delivered.
+// tagNote returns the path of the file with the reason why a tag is not on its machine yet.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
 // TagStatus is a tag that an administrator put on, and whether its machine has it.
 type TagStatus struct {
 	Tag
-	OnMachine bool   `json:"on_machine"`    // according to the machine's journal
-	Why       string `json:"why,omitempty"` // why not, according to the hub's last attempt
+	OnMachine bool   `json:"on_machine"`    // the machine's journal shows that the machine has the tag
+	Why       string `json:"why,omitempty"` // why the hub's last attempt to send the tag failed
 }
 
-// TagStatuses returns the tags that administrators put on. The hub need not run. The error contains each file that
-// cannot be read.
+// TagStatuses returns the tags that administrators put on. TagStatuses works while the hub runs or is stopped. The
+// error names each file that cannot be read.
 func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	tags, err := c.Tags()
 	if len(tags) == 0 {
 		return nil, err
 	}
 	var l *ledger.Ledger
-	if there(c.Ledger()) { // a hub that has never run has no records
+	if fileExists(c.Ledger()) { // a hub that has never run has no records
 		var lerr error
 		if l, lerr = ledger.OpenReadOnly(c.Ledger(), c.Site); lerr != nil {
 			return nil, errors.Join(err, lerr)
@@ -224,7 +227,7 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	for _, t := range tags {
 		s := TagStatus{Tag: t}
 		if l != nil {
-			last, lerr := lastOf(ctx, l, t)
+			last, lerr := lastTagRecord(ctx, l, t)
 			err = errors.Join(err, lerr)
 			s.OnMachine = last == wire.Tagged
 		}
@@ -236,14 +239,15 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 	return out, err
 }
 
-// there reports whether a file exists.
-func there(path string) bool {
+// fileExists reports whether a file exists.
+func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
 
-// lastOf returns the kind of the last record about a tag in the machine's stored journal; empty: no record.
-func lastOf(ctx context.Context, l *ledger.Ledger, t Tag) (last wire.Kind, err error) {
+// lastTagRecord returns the kind of the last record about a tag in the machine's stored journal; empty: the journal has
+// no record about the tag.
+func lastTagRecord(ctx context.Context, l *ledger.Ledger, t Tag) (last wire.Kind, err error) {
 	q := ledger.Query{Machine: t.Machine, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
 	err = l.Records(ctx, q, func(e ledger.Entry) error {
 		var b wire.TagBody

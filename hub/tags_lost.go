@@ -12,13 +12,13 @@ import (
 	"portillon/wire"
 )
 
-// ownTag is the prefix for the ids of tags that a machine puts on and takes off automatically. Commands must not use it
-// (daemon).
+// ownTag is the prefix of the ids of tags that a machine puts on and takes off automatically. A tag in a command must
+// not have this prefix.
 const ownTag = "due:"
 
-// lostJournal reports whether a machine's journal differs from the hub's copy: it has fewer records, or other ones. The
-// machine may then lack tags that the ledger has. A slightly outdated state may give the same result for a moment; this
-// is harmless, because a tag that the machine already has changes nothing.
+// lostJournal reports whether a machine's journal differs from the hub's copy: the journal has fewer records or other
+// records. The machine may then lack tags that the ledger has. A slightly outdated state may also give true for a
+// moment. This is harmless, because sending a tag that the machine already has changes nothing.
 func (m *Machine) lostJournal() bool {
 	if m.State != nil && m.State.Journal < m.Held {
 		return true
@@ -31,8 +31,8 @@ func (m *Machine) lostJournal() bool {
 	return false
 }
 
-// returnTags sends each machine whose journal differs from the hub's copy all tags that the machine has according to
-// the ledger.
+// returnTags looks for machines whose journal differs from the hub's copy, and sends each of them all tags that the
+// machine has according to the ledger.
 func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range tk.fleet.list() {
 		if !m.Online || !m.lostJournal() {
@@ -40,7 +40,7 @@ func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time)
 		}
 		tags, err := tagsOn(ctx, tk.core.ledger, m.ID)
 		if err != nil {
-			tk.core.log.Error("the tags of a machine cannot be read", "machine", m.ID, "err", err)
+			tk.core.log.Error("reading the tags of a machine failed", "machine", m.ID, "err", err)
 			continue
 		}
 		for _, t := range tags {
@@ -54,18 +54,18 @@ func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time)
 	}
 }
 
-// returnTag sends a tag to a machine that has lost it.
+// returnTag sends a tag to a machine that has lost the tag.
 func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
 	r, err := tk.commands.command(ctx, m, wire.Command{Do: "tag", Tag: t.Tag, Reason: t.Reason})
 	switch {
 	case err != nil:
-		tk.core.log.Warn("tag not returned", "machine", m, "tag", t.Tag, "err", err)
-	case !r.OK: // the tag was taken off at the machine since
-		tk.core.log.Info("tag not returned", "machine", m, "tag", t.Tag, "why", r.Why)
+		tk.core.log.Warn("sending a lost tag failed", "machine", m, "tag", t.Tag, "err", err)
+	case !r.OK: // the tag was taken off at the machine in the meantime
+		tk.core.log.Info("machine refused a lost tag", "machine", m, "tag", t.Tag, "why", r.Why)
 	default:
-		tk.core.log.Info("tag returned to a machine whose journal is not the one held", "machine", m, "tag", t.Tag)
+		tk.core.log.Info("lost tag sent to its machine", "machine", m, "tag", t.Tag)
 	}
 }
 
@@ -80,7 +80,7 @@ func tagsOn(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []wi
 		out = slices.DeleteFunc(out, func(x wire.TagBody) bool { return x.Tag == b.Tag })
 		if e.Kind == wire.Tagged {
 			if b.Reason == "" {
-				b.Reason = "?" // a command requires a reason
+				b.Reason = "?" // placeholder, because a command requires a reason
 			}
 			out = append(out, b)
 		}

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// After an older copy of a machine's journal was restored, the hub sends all tags that the ledger has for the machine
+// A person restores an older copy of a machine's journal. The hub then sends the machine all its tags from the ledger
 // again, with their ids, regardless of who put them on.
 func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
@@ -24,7 +24,7 @@ func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 	p.deliver(o, m, 1, 6)
 	var got []string
 	for range 2 {
-		c := p.told(true, 1) // the machine reports a tag and one record
+		c := p.answerNext(true, 1) // the machine reports a tag and one record
 		if c.Do != "tag" || c.Now {
 			t.Errorf("%+v", c)
 		}
@@ -34,5 +34,5 @@ func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
 		t.Errorf("returned: %q", got)
 	}
 	p.is(true, 6)
-	p.quiet()
+	p.requireNoMessage()
 }

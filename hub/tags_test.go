@@ -16,33 +16,33 @@ import (
 	"portillon/wire"
 )
 
-// presence is a machine that publishes its state and answers commands.
-type presence struct {
+// fakeMachine is a machine that publishes its state and answers commands.
+type fakeMachine struct {
 	*client
 	orders *wire.Commands
-	answer wire.Reply // to every command; its ID is filled in
+	answer wire.Reply // reply to every command; told fills in the command's ID
 }
 
-func present(t *testing.T, o *office) *presence {
+func present(t *testing.T, o *runningHub) *fakeMachine {
 	t.Helper()
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Command("laser"))
-	return &presence{
+	return &fakeMachine{
 		client: c,
 		orders: &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(o.key)},
 		answer: wire.Reply{OK: true},
 	}
 }
 
-func (p *presence) is(tagged bool, journal uint64) {
+func (p *fakeMachine) is(tagged bool, journal uint64) {
 	b, _ := json.Marshal(wire.State{Machine: "laser", Phase: "off", Tagged: tagged, Journal: journal})
 	p.must(p.c.Publish(p.topics.State("laser"), 1, true, b))
 	p.must(p.c.Publish(p.topics.Availability("laser"), 1, true, wire.Online))
 }
 
-// told publishes the machine's state repeatedly until a command arrives, and answers the command. It repeats the state
-// because the broker inside this program may lose a retained message while the hub subscribes.
-func (p *presence) told(tagged bool, journal uint64) wire.Command {
+// answerNext publishes the machine's state repeatedly until a command arrives, and answers the command. answerNext
+// repeats the state because the broker inside this program may lose a retained message while the hub subscribes.
+func (p *fakeMachine) answerNext(tagged bool, journal uint64) wire.Command {
 	p.t.Helper()
 	var order []byte
 	for end := time.Now().Add(patience); order == nil; {
@@ -76,9 +76,9 @@ func gone(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// An administrator puts a tag on a machine that is offline. The machine gets the tag once it is online, and again from
-// a restarted hub if the machine has lost the tag. After a person has taken the tag off at the machine, it is never
-// sent again.
+// An administrator puts a tag on a machine that is offline. The hub sends the tag once the machine is online, and again
+// after a restart if the machine has lost the tag. Once a person has taken the tag off at the machine, the hub never
+// sends the tag again.
 func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
@@ -89,7 +89,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	}
 	o := run(t, c)
 	p := present(t, o)
-	if got := p.told(false, 0); got.Do != "tag" || got.Tag != tag.ID || got.Reason != "courroie usée" || !got.Now {
+	if got := p.answerNext(false, 0); got.Do != "tag" || got.Tag != tag.ID || got.Reason != "courroie usée" || !got.Now {
 		t.Errorf("%+v", got)
 	}
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "courroie usée", Now: true})
@@ -101,9 +101,9 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	}
 	o.stop()
 
-	o = run(t, c) // the machine has a new SD card
+	o = run(t, c) // the machine now has a new SD card and has lost its tags
 	p = present(t, o)
-	if got := p.told(false, 1); got.Tag != tag.ID {
+	if got := p.answerNext(false, 1); got.Tag != tag.ID {
 		t.Errorf("%+v", got)
 	}
 	m.Append(wire.Untagged, "", "m-1", wire.TagBody{Tag: tag.ID})
@@ -115,10 +115,10 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	p = present(t, o)
 	p.is(false, 2)
 	gone(t, "the machine is not seen", func() bool { return o.Machines()[0].Online })
-	p.quiet()
+	p.requireNoMessage()
 }
 
-// The reason why a machine refuses a tag is kept for the administrator who put the tag on.
+// The hub stores why a machine refuses a tag, for the administrator who put the tag on.
 func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
@@ -140,11 +140,13 @@ func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
 	o := run(t, c)
 	p := present(t, o)
 	p.answer = wire.Reply{Why: "too many tags are on this machine: 32"}
-	p.told(false, 0)
+	p.answerNext(false, 0)
 	gone(
 		t,
 		"the reason is not kept",
-		func() bool { return status().Why == "laser answers: too many tags are on this machine: 32" },
+		func() bool {
+			return status().Why == "machine laser refuses the tag: too many tags are on this machine: 32"
+		},
 	)
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "courroie usée"})
 	p.publish(p.topics.Records("laser"), m.Data(1, 1))

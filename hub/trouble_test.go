@@ -22,9 +22,9 @@ import (
 	"portillon/wire"
 )
 
-// troubled is a complete hub with a machine; its database is on a separate disk.
-type troubled struct {
-	*office
+// troubleHub is a complete hub with a machine. The hub's database is on a separate disk.
+type troubleHub struct {
+	*runningHub
 	*browser
 	machine *ledgertest.Machine
 	client  *client
@@ -32,12 +32,12 @@ type troubled struct {
 	orders  *wire.Commands
 }
 
-func newTroubled(t *testing.T) *troubled {
+func newTroubled(t *testing.T) *troubleHub {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount a small disk")
 	}
-	h := &troubled{machine: ledgertest.New(t, "biklab", "laser"), disk: t.TempDir()}
+	h := &troubleHub{machine: ledgertest.New(t, "biklab", "laser"), disk: t.TempDir()}
 	if err := syscall.Mount("tmpfs", h.disk, "tmpfs", 0, "size=24m"); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func newTroubled(t *testing.T) *troubled {
 		}
 	})
 	h.machine.Fill(6)
-	h.office = run(t, configure(t, []*ledgertest.Machine{h.machine}, func(c *hub.Config) {
+	h.runningHub = run(t, configure(t, []*ledgertest.Machine{h.machine}, func(c *hub.Config) {
 		c.Web.Listen, c.Join.CardKey = "127.0.0.1:0", filepath.Join(t.TempDir(), "card.key")
 		write(t, c.Join.CardKey, strings.Repeat("5a", 32)+"\n")
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
@@ -66,18 +66,18 @@ func newTroubled(t *testing.T) *troubled {
 		[]*http.Request) error {
 		return http.ErrUseLastResponse
 	}}}
-	h.owned(h.office)
+	h.setUpSite(h.runningHub)
 	eventually(t, func() bool { _, v := h.Manifest(); return v > 0 })
 	<-h.Hearing()
 	h.client = dial(t, h.Broker())
 	h.client.subscribe(h.client.topics.Ack("laser"))
-	h.client.acked(h.office, h.machine, 0)
+	h.client.awaitAck(h.runningHub, h.machine, 0)
 	h.orders = &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(h.key)}
 	return h
 }
 
-// exec runs a statement on the database without the hub.
-func (h *troubled) exec(t *testing.T, statement string, args ...any) {
+// execSQL runs an SQL statement directly on the hub's database file.
+func (h *troubleHub) execSQL(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
@@ -89,8 +89,8 @@ func (h *troubled) exec(t *testing.T, statement string, args ...any) {
 	}
 }
 
-// fill uses up all free space of the disk.
-func (h *troubled) fill(t *testing.T) (end func()) {
+// fillDisk uses up all free space of the disk.
+func (h *troubleHub) fillDisk(t *testing.T) (end func()) {
 	t.Helper()
 	path := filepath.Join(h.disk, "filler")
 	f, err := os.Create(path)
@@ -109,8 +109,8 @@ func (h *troubled) fill(t *testing.T) (end func()) {
 	}
 }
 
-// lock holds the database's write lock.
-func (h *troubled) lock(t *testing.T) (end func()) {
+// lockDatabase locks the database for writing, until end is called.
+func (h *troubleHub) lockDatabase(t *testing.T) (end func()) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
@@ -126,8 +126,8 @@ func (h *troubled) lock(t *testing.T) (end func()) {
 	return func() { c.Close(); db.Close() }
 }
 
-// corrupt overwrites the first page of the journals' table.
-func (h *troubled) corrupt(t *testing.T) (end func()) {
+// corruptTable overwrites the first page of the table of journals.
+func (h *troubleHub) corruptTable(t *testing.T) (end func()) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
@@ -139,7 +139,7 @@ func (h *troubled) corrupt(t *testing.T) (end func()) {
 	if err := db.QueryRow("SELECT data FROM sqlite_dbpage WHERE pgno = " + root).Scan(&page); err != nil {
 		t.Fatal(err)
 	}
-	h.exec(t, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = "+root, bytes.Repeat([]byte{0xa5}, len(page)))
+	h.execSQL(t, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = "+root, bytes.Repeat([]byte{0xa5}, len(page)))
 	return func() {
 		var number int
 		// The schema is intact; only the table's page is damaged.
@@ -149,11 +149,11 @@ func (h *troubled) corrupt(t *testing.T) (end func()) {
 			}); err != nil {
 			t.Error(err)
 		}
-		h.exec(t, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = $2", page, number)
+		h.execSQL(t, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = $2", page, number)
 	}
 }
 
-func reopen(t *testing.T, h *troubled, f func(*sql.DB) error) error {
+func reopen(t *testing.T, h *troubleHub, f func(*sql.DB) error) error {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(h.disk, "portillon.db"))
 	if err != nil {
@@ -164,7 +164,7 @@ func reopen(t *testing.T, h *troubled, f func(*sql.DB) error) error {
 }
 
 // command sends a command through the hub, and the machine executes it.
-func (h *troubled) command(t *testing.T) {
+func (h *troubleHub) command(t *testing.T) {
 	t.Helper()
 	c := dial(t, h.Broker())
 	c.subscribe(c.topics.Command("laser"))
@@ -188,7 +188,7 @@ func (h *troubled) command(t *testing.T) {
 }
 
 // probe returns the status and body of a page, for a client that is not signed in.
-func (h *troubled) probe(path string) (int, string) {
+func (h *troubleHub) probe(path string) (int, string) {
 	status, body := h.do("GET", path, "", nil)
 	return status, string(body)
 }
@@ -196,18 +196,18 @@ func (h *troubled) probe(path string) (int, string) {
 // A full, slow or damaged database stops only acknowledgements.
 func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
-		begin  func(*troubled, *testing.T) (end func())
+		begin  func(*troubleHub, *testing.T) (end func())
 		reason string
 	}{
-		"full":   {(*troubled).fill, "disk is full"},
-		"slow":   {(*troubled).lock, "the database is slow"},
-		"broken": {(*troubled).corrupt, "file is damaged"},
+		"full":   {(*troubleHub).fillDisk, "disk is full"},
+		"slow":   {(*troubleHub).lockDatabase, "database has not answered yet"},
+		"broken": {(*troubleHub).corruptTable, "file is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newTroubled(t)
 			h.client.publish(h.client.topics.Records("laser"), h.machine.Data(1, 2))
-			h.client.acked(h.office, h.machine, 2)
+			h.client.awaitAck(h.runningHub, h.machine, 2)
 			if status, text := h.probe("/readyz"); status != 200 {
 				t.Fatalf("before: %d %s", status, text)
 			}
@@ -222,8 +222,8 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			eventually(t, func() bool { return h.DatabaseError() != nil })
 			h.command(t)
 			other := dial(t, h.Broker())
-			other.subscribe(other.topics.Bundle()) // a machine that connects now gets the retained manifest
-			if m := other.ask(other.topics.Bundle()); len(m.Payload()) == 0 {
+			other.subscribe(other.topics.Bundle()) // a machine that connects now receives the retained manifest
+			if m := other.awaitMessage(other.topics.Bundle()); len(m.Payload()) == 0 {
 				t.Error("no bundle is offered")
 			}
 			if status, _ := h.probe("/healthz"); status != 200 {
@@ -236,7 +236,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if status, text := h.probe("/machines"); status != 200 || !strings.Contains(text, c.reason) {
 				t.Errorf("an administrator is not told %q: %d", c.reason, status)
 			}
-			if name != "slow" { // otherwise the test would wait for the lock
+			if name != "slow" { // in the case "slow", the test would wait for the lock
 				stranger := &browser{t, h.base, &http.Client{CheckRedirect: h.c().CheckRedirect}}
 				form := url.Values{"name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 				status, page := stranger.do("POST", "/sign-in", "application/x-www-form-urlencoded", []byte(form.Encode()))
@@ -249,10 +249,10 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			}
 			end()
 			ended = true
-			// Send the records again, like a machine without an acknowledgement.
+			// Send the records again, as a machine does that has received no acknowledgement.
 			h.client.publish(h.client.topics.Records("laser"), h.machine.Data(3, 4))
 			eventually(t, func() bool { return h.Machines()[0].Held == 4 })
-			h.client.acked(h.office, h.machine, 4)
+			h.client.awaitAck(h.runningHub, h.machine, 4)
 			eventually(t, func() bool { status, _ := h.probe("/readyz"); return status == 200 })
 			if _, text := h.probe("/machines"); strings.Contains(text, c.reason) {
 				t.Error("the page still says so")
@@ -261,4 +261,4 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	}
 }
 
-func (h *troubled) c() *http.Client { return h.browser.c }
+func (h *troubleHub) c() *http.Client { return h.browser.c }

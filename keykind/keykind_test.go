@@ -50,7 +50,7 @@ func TestOlderNameHasUnknownKind(t *testing.T) {
 	}
 }
 
-func TestKeyOfUnknownKindFitsEveryPlaceOfItsHalf(t *testing.T) {
+func TestKeyOfUnknownKindIsAcceptedInEveryPlaceForItsHalf(t *testing.T) {
 	private, public, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestSiteKeyMayBeUsedAsHubKeyButNotTheReverse(t *testing.T) {
 		t.Error(err)
 	}
 	if err := (Place{Kind: Site, ID: "biklab"}).Check(hub); err == nil {
-		t.Error("a hub's key signs bundles")
+		t.Error("Check accepted a hub key in the place of the site key")
 	}
 }
 
@@ -98,12 +98,12 @@ func TestSiteKeyMayBeUsedAsPolicyKeyButNoOther(t *testing.T) {
 	}
 }
 
-func TestSameIgnoresTheName(t *testing.T) {
+func TestSameIgnoresTheNamesOfKeys(t *testing.T) {
 	_, public, _ := note.GenerateKey(rand.Reader, "a")
 	_, other, _ := note.GenerateKey(rand.Reader, "a")
 	renamed := "b+00000000+" + strings.SplitN(public, "+", 3)[2]
 	if !Same(public, renamed) || Same(public, other) || Same("", "") || Same(public, "") {
-		t.Error("Same is wrong")
+		t.Error("Same does not compare keys without their names")
 	}
 }
 

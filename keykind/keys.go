@@ -1,4 +1,4 @@
-// Package keykind defines the kinds of keys of a site, and recognises a key of another kind by its name or its form.
+// Package keykind defines the kinds of keys of a site, and recognises the kind of a key by the key's name or form.
 //
 //	site     signs bundles                      portillon:site:biklab
 //	policy   signs policy documents             portillon:policy:biklab; the site's key may be the policy key too
@@ -10,9 +10,9 @@
 //	AES      is on cards that prove themselves  32 hexadecimal digits
 //
 // The first four are keys of signed notes (golang.org/x/mod/sumdb/note). Keys made before names included the kind have
-// an unknown kind: they are accepted in every place for a note key, and callers compare them with other known keys
-// (Same, PublicHalf). A card key and an AES key of 32 digits have the same form, so that either is accepted in both
-// places.
+// an unknown kind. Check accepts such keys in every place for a note key, and callers compare these keys with other
+// known keys (Same, PublicHalf). A card key and an AES key of 32 digits have the same form, so Check accepts both in
+// both places.
 //
 // Errors of this package never quote a secret.
 package keykind
@@ -26,7 +26,7 @@ import (
 // Kind is the purpose of a key. The zero Kind is unknown.
 type Kind uint8
 
-// The kinds of keys.
+// These are the kinds of keys.
 const (
 	Unknown Kind = iota
 	Site
@@ -56,7 +56,7 @@ const prefix = "portillon:"
 // noteKinds maps the words in names of note keys to kinds.
 var noteKinds = map[string]Kind{"site": Site, "hub": Hub, "machine": Machine, "policy": Policy}
 
-// ids are the patterns of the part of a key's name after the kind: the site, or machine.site.
+// ids contains, for each kind, the pattern of the part of a key's name after the kind: the site, or machine.site.
 var ids = map[Kind]*regexp.Regexp{
 	Site:    regexp.MustCompile(`^` + slug + `$`),
 	Hub:     regexp.MustCompile(`^` + slug + `$`),
@@ -67,11 +67,11 @@ var ids = map[Kind]*regexp.Regexp{
 // slug is the pattern of the id of a site or a machine, as in yamlfile.
 const slug = `[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?`
 
-// Name returns the name for a new note key. id is the site, or for a machine MACHINE.SITE.
+// Name returns the name for a new note key. id is SITE, or MACHINE.SITE for a machine.
 func Name(k Kind, id string) (string, error) {
 	form, ok := ids[k]
 	if !ok {
-		return "", fmt.Errorf("%s: not a kind of signing key, want site, policy, hub or machine", k)
+		return "", fmt.Errorf("%s is not a kind of signing key, want site, policy, hub or machine", k)
 	}
 	if !form.MatchString(id) {
 		want := "the site's id"
@@ -85,10 +85,10 @@ func Name(k Kind, id string) (string, error) {
 			return prefix + word + ":" + id, nil
 		}
 	}
-	return "", fmt.Errorf("%s has no word for key names", k)
+	return "", fmt.Errorf("kind %s has no word for key names", k)
 }
 
-// KindOf returns the kind and the id in the name of a note key; Unknown for an older name.
+// KindOf returns the kind and the id in the name of a note key. For an older name the kind is Unknown.
 func KindOf(name string) (k Kind, id string) {
 	rest, ok := strings.CutPrefix(name, prefix)
 	word, id, cut := strings.Cut(rest, ":")

@@ -12,13 +12,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Found describes a text given as a key. The zero Found means that the text is not a known form of key.
+// Found describes a text that somebody entered as a key. The zero Found means that the text has no known form of a key.
 type Found struct {
-	Kind    Kind   // Unknown for a note key with an older name
-	Name    string // the name by which people know the key; never a secret
-	Private bool   // a private half, or a secret of cards
+	Kind    Kind   // the kind; Unknown for a note key with an older name
+	Name    string // the name of the key for people, which is never a secret
+	Private bool   // whether the text is a private half or a secret of cards
 
-	id   string // the part of a note key's name after the kind
+	id   string // id is the part of a note key's name after the kind
 	form form
 }
 
@@ -31,10 +31,10 @@ const (
 	formHex
 )
 
-// maxKey bounds the text, in bytes: an RSA key of 8,192 bits has about 6,500 bytes.
+// maxKey is the longest text that Look reads, in bytes. An RSA key of 8,192 bits has about 6,500 bytes.
 const maxKey = 16 << 10
 
-// Look recognises a key by its form. It returns the zero Found for any other text.
+// Look recognises the kind of a key by the key's form. For any other text Look returns the zero Found.
 func Look(text string) Found {
 	text = strings.TrimSpace(text)
 	if len(text) > maxKey {
@@ -80,12 +80,12 @@ const aesBytes = 16
 func hexKey(b []byte) Found {
 	f := Found{Kind: Card, Name: "check value " + CheckValue(b), Private: true, form: formHex}
 	if len(b) == aesBytes {
-		f.Kind = Unknown // either a card key or an AES key
+		f.Kind = Unknown // the text may be a card key or an AES key
 	}
 	return f
 }
 
-// lookJSON recognises an issuer's key: a file of badge keygen, or a JWK (RFC 7517), single or in a set.
+// lookJSON recognises an issuer's key: a file of portillon badge keygen, or a JWK (RFC 7517), single or in a set.
 func lookJSON(text string) Found {
 	var j struct {
 		Type   string          `json:"type"`
@@ -120,7 +120,7 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// CheckHash returns a hash that distinguishes card keys and reveals nothing else about them: the first 4 bytes of
+// CheckHash returns a hash that distinguishes card keys and reveals nothing else about a key: the first 4 bytes of
 // HMAC-SHA-256(card key, "portillon card key check").
 func CheckHash(card []byte) uint32 {
 	h := hmac.New(sha256.New, card)

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Place is a place where a key is expected, such as a flag or a key in a file.
+// Place is a place where a key is expected, such as a flag or a field of a file.
 type Place struct {
 	Kind    Kind
 	Private bool
-	ID      string // for a note key: the site, or machine.site; empty: any
+	ID      string // for a note key: the site, or machine.site; an empty ID accepts any
 }
 
-// Wrong is the error for a key that does not belong in its place.
+// Wrong is the error for a key of the wrong kind in a place.
 type Wrong struct {
 	Given Found
 	Want  Place
@@ -68,8 +68,8 @@ func bit(b bool) int {
 	return 0
 }
 
-// Check returns a *Wrong if text is a key that does not belong in the place. For a text that is not a key at all it
-// returns nil: the caller that parses the text reports that.
+// Check returns a *Wrong if text is a key of a kind that does not belong in the place. If text is not a key at all,
+// Check returns nil, because the caller parses the text and reports the error.
 func (p Place) Check(text string) error {
 	f := Look(text)
 	if f.form == formNone || p.fits(f) {
@@ -97,7 +97,7 @@ func (p Place) fits(f Found) bool {
 // PublicHalf returns the public half of a note's signing key: PRIVATE+KEY+name+hash+base64(1 ‖ seed), where 1 means
 // Ed25519 (golang.org/x/mod/sumdb/note). The error does not quote the key.
 func PublicHalf(private string) (string, error) {
-	bad := errors.New("not a signing key, want one line that begins with PRIVATE+KEY+")
+	bad := errors.New("text is not a signing key, want one line that begins with PRIVATE+KEY+")
 	f := strings.SplitN(strings.TrimSpace(private), "+", 5)
 	if len(f) != 5 || f[0] != "PRIVATE" || f[1] != "KEY" {
 		return "", bad
@@ -111,8 +111,9 @@ func PublicHalf(private string) (string, error) {
 		return "", bad
 	}
 	if _, err := note.NewVerifier(public); err != nil {
-		// With an empty name, or a name with spaces, no program could verify the signatures.
-		return "", fmt.Errorf("key name %.80q is invalid, want one without spaces and plus signs", f[2])
+		// Reject an empty name or a name with spaces, because no program could verify the signatures of such a
+		// key.
+		return "", fmt.Errorf("key name %.80q is invalid, want a name without spaces and plus signs", f[2])
 	}
 	return public, nil
 }
@@ -123,7 +124,7 @@ func Same(a, b string) bool {
 	return len(x) == 3 && len(y) == 3 && x[2] == y[2]
 }
 
-// NameOf returns the name in a public half; empty if the text is not a public half.
+// NameOf returns the name in a public half, or "" if the text is not a public half.
 func NameOf(public string) string {
 	name, _, ok := strings.Cut(public, "+")
 	if !ok {

@@ -1,7 +1,7 @@
 package openbadge
 
 import (
-	"crypto/md5" //nolint:gosec // identity hashes of old badges use it; it protects nothing here
+	"crypto/md5" //nolint:gosec // identity hashes of old badges use MD5, and nothing here is protected by MD5
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -10,10 +10,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Badge holds the content of a credential. Callers must not trust a Badge unless its Verdict is Valid.
+// Badge contains the content of a credential. Callers must not trust a Badge unless its Verdict is Valid.
 type Badge struct {
 	ID              string        `json:"id"`
-	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: second id, for revocation
+	UID             string        `json:"uid,omitempty"` // second id in Open Badges 2.0, for revocation
 	Name            string        `json:"name,omitempty"`
 	IssuerID        string        `json:"issuer"`
 	IssuerName      string        `json:"issuer_name,omitempty"`
@@ -21,13 +21,13 @@ type Badge struct {
 	AchievementName string        `json:"achievement_name,omitempty"`
 	Description     string        `json:"description,omitempty"`
 	Criteria        string        `json:"criteria,omitempty"`
-	Image           string        `json:"image,omitempty"` // image of the achievement: a URL or a data URL
+	Image           string        `json:"image,omitempty"` // image of the achievement, as a URL or a data URL
 	ValidFrom       time.Time     `json:"valid_from,omitzero"`
 	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
 	Awarded         time.Time     `json:"awarded,omitzero"`     // date on which the badge was earned; no check uses it
 	Subject         string        `json:"subject,omitempty"`    // value of credentialSubject.id
 	Identifiers     []Identity    `json:"identifiers,omitempty"`
-	Status          []StatusEntry `json:"status,omitempty"` // all must be good
+	Status          []StatusEntry `json:"status,omitempty"` // the badge is valid only if all are good
 	Evidence        []Evidence    `json:"evidence,omitempty"`
 }
 
@@ -37,11 +37,11 @@ type StatusEntry struct {
 	List    string `json:"list"` // URL of the list
 	Purpose string `json:"purpose,omitempty"`
 	Index   int64  `json:"index,omitempty"`
-	Size    int64  `json:"size,omitempty"` // bits of an entry; 0: one bit
+	Size    int64  `json:"size,omitempty"` // number of bits of an entry; 0 means one bit
 }
 
-// Identity is an IdentityObject: the recipient of the badge, as plain text or hashed. Objects with an invalid value of
-// hashed are left out.
+// Identity is an IdentityObject: the recipient of the badge, as plain text or hashed. A Badge has no Identity for an
+// object with an invalid value of hashed.
 type Identity struct {
 	Type   string `json:"type"` // such as emailAddress
 	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of the value followed by the salt
@@ -59,7 +59,7 @@ type Evidence struct {
 	Audience    string `json:"audience,omitempty"`
 }
 
-// Recipient is a person whom a badge may belong to, with all known addresses and ids.
+// Recipient is a person who may be the holder of a badge, with all known addresses and ids.
 type Recipient struct {
 	Emails   []string
 	Subjects []string
@@ -67,8 +67,8 @@ type Recipient struct {
 
 // IsFor reports whether the badge belongs to r. Either the subject's id must be equal, or an e-mail address must match.
 // Case is ignored on both sides of the @, because issuers and members may write the same address differently. For a
-// hash, IsFor tries the given spelling and the spelling in lower case. It tries no other spelling (dots, +tags),
-// because that may be another person's address.
+// hash, IsFor tries the given spelling and the spelling in lower case. IsFor tries no other spelling (dots, +tags),
+// because another spelling may be the address of another person.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -119,8 +119,8 @@ func (i Identity) matches(email string) bool {
 	return false
 }
 
-// read returns the badge in a document. A missing required value is a Fault.
-func read(doc object) (*Badge, error) {
+// parseBadge returns the badge in a document, or a Fault if a required value is missing.
+func parseBadge(doc object) (*Badge, error) {
 	b, kind, err := readCredential(doc)
 	if err != nil {
 		return b, err
@@ -131,10 +131,10 @@ func read(doc object) (*Badge, error) {
 	return b, b.readBadge(doc)
 }
 
-// readCredential reads the properties of every verifiable credential: kind, issuer, dates and status. With most errors,
-// the returned badge has its dates.
+// readCredential reads the properties of every verifiable credential: kind, issuer, dates and status. After most
+// errors, the returned badge still has its dates.
 func readCredential(doc object) (*Badge, Kind, error) {
-	b := &Badge{ID: ld.Str(doc, "id"), Name: text(doc, "name")}
+	b := &Badge{ID: ld.Str(doc, "id"), Name: textAt(doc, "name")}
 	kind := kindOf(doc)
 	if err := b.readDates(doc, kind); err != nil {
 		return b, kind, err
@@ -146,12 +146,12 @@ func readCredential(doc object) (*Badge, Kind, error) {
 	case string:
 		b.IssuerID = i
 	case object:
-		b.IssuerID, b.IssuerName = ld.Str(i, "id"), text(i, "name")
+		b.IssuerID, b.IssuerName = ld.Str(i, "id"), textAt(i, "name")
 	}
 	if b.IssuerID == "" {
 		return b, kind, fault("not-an-open-badge", "the issuer's id is missing")
 	}
-	b.Subject = ld.Str(single(doc["credentialSubject"]), "id")
+	b.Subject = ld.Str(singleObject(doc["credentialSubject"]), "id")
 	return b, kind, b.readStatus(doc)
 }
 
@@ -159,31 +159,32 @@ func readCredential(doc object) (*Badge, Kind, error) {
 // with further types is still a badge.
 func kindOf(doc object) Kind {
 	switch t := doc["type"]; {
-	case !has(t, "VerifiableCredential"):
+	case !hasText(t, "VerifiableCredential"):
 		return ""
-	case has(t, "OpenBadgeCredential"), has(t, "AchievementCredential"):
+	case hasText(t, "OpenBadgeCredential"), hasText(t, "AchievementCredential"):
 		return BadgeKind
-	case has(t, "EndorsementCredential"):
+	case hasText(t, "EndorsementCredential"):
 		return EndorsementKind
-	case has(t, "BitstringStatusListCredential"):
+	case hasText(t, "BitstringStatusListCredential"):
 		return StatusListKind
 	}
 	return CredentialKind
 }
 
-// readBadge reads the properties of a badge that other credentials do not have.
+// readBadge reads the properties that only badges have.
 func (b *Badge) readBadge(doc object) error {
 	subject, achievement, err := subjectOf(doc)
 	if err != nil {
 		return err
 	}
-	b.AchievementID, b.AchievementName = ld.Str(achievement, "id"), text(achievement, "name")
+	b.AchievementID, b.AchievementName = ld.Str(achievement, "id"), textAt(achievement, "name")
 	if b.AchievementID == "" || b.ID == "" {
 		return fault("not-an-open-badge", "the id, or the achievement's id, is missing")
 	}
-	b.Description, b.Criteria = text(achievement, "description"), text(single(achievement["criteria"]), "narrative")
-	b.Image = image(achievement["image"])
-	b.Awarded, _ = date(doc, "awardedDate")
+	b.Description, b.Criteria = textAt(achievement, "description"), textAt(singleObject(achievement["criteria"]),
+		"narrative")
+	b.Image = imageID(achievement["image"])
+	b.Awarded, _ = dateAt(doc, "awardedDate")
 	b.readRecipients(subject)
 	b.readEvidence(doc)
 	return nil
@@ -197,24 +198,24 @@ func subjectOf(doc object) (subject, achievement object, err error) {
 	case n > 1:
 		return nil, nil, fault("not-an-open-badge", "%d subjects, want one: a badge belongs to one person", n)
 	}
-	if subject = single(doc["credentialSubject"]); subject == nil {
+	if subject = singleObject(doc["credentialSubject"]); subject == nil {
 		return nil, nil, fault("not-an-open-badge", "credentialSubject is not an object")
 	}
-	if !has(subject["type"], "AchievementSubject") {
+	if !hasText(subject["type"], "AchievementSubject") {
 		return nil, nil, fault("not-an-open-badge", "the subject's type is not AchievementSubject")
 	}
 	if n := len(ld.List(subject["achievement"])); n != 1 {
 		return nil, nil, fault("not-an-open-badge", "the subject has %d achievements, want one", n)
 	}
-	if achievement = single(subject["achievement"]); !has(achievement["type"], "Achievement") {
+	if achievement = singleObject(subject["achievement"]); !hasText(achievement["type"], "Achievement") {
 		return nil, nil, fault("not-an-open-badge", "the achievement's type is not Achievement")
 	}
 	return subject, achievement, nil
 }
 
-// single returns v if v is an object, or the only object in a list, because the two mean the same (JSON-LD 1.1, section
-// 4.3). Otherwise it returns nil.
-func single(v any) object {
+// singleObject returns v if v is an object, or the only object of the list v, because both forms mean the same (JSON-LD
+// 1.1, section 4.3). For any other v, singleObject returns nil.
+func singleObject(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {
 		return nil
@@ -226,7 +227,7 @@ func single(v any) object {
 // readEndorsement checks an endorsement (Open Badges 3.0, section B.1.11, EndorsementSubject). The comment is optional.
 func (b *Badge) readEndorsement(doc object) error {
 	subject := ld.Obj(doc, "credentialSubject")
-	if b.ID == "" || ld.Str(subject, "id") == "" || !has(subject["type"], "EndorsementSubject") {
+	if b.ID == "" || ld.Str(subject, "id") == "" || !hasText(subject["type"], "EndorsementSubject") {
 		return fault("malformed", "not an endorsement: want an id, and an EndorsementSubject with an id")
 	}
 	if _, isText := subject["endorsementComment"].(string); !isText && subject["endorsementComment"] != nil {
@@ -235,8 +236,8 @@ func (b *Badge) readEndorsement(doc object) error {
 	return nil
 }
 
-// image returns the id of an Image, or the text that older badges have in its place.
-func image(v any) string {
+// imageID returns the id of an Image. In older badges, the image is a text, which imageID returns.
+func imageID(v any) string {
 	if o, ok := v.(object); ok {
 		return ld.Str(o, "id")
 	}
@@ -244,9 +245,9 @@ func image(v any) string {
 	return s
 }
 
-// text returns the text of o at key, in any language. In the data model 2.0 (section 11.1) a text may also be
-// {"@value": …, "@language": …}, or a list of these: text returns the first.
-func text(o object, key string) string {
+// textAt returns the text of o at key, in any language. In the data model 2.0 (section 11.1) a text may also be
+// {"@value": …, "@language": …}, or a list of such objects, of which textAt returns the first.
+func textAt(o object, key string) string {
 	for _, v := range ld.List(o[key]) {
 		switch v := v.(type) {
 		case string:
@@ -258,8 +259,8 @@ func text(o object, key string) string {
 	return ""
 }
 
-// has reports whether v is, or a list that contains, the text want.
-func has(v any, want string) bool {
+// hasText reports whether v is the text want, or a list that contains this text.
+func hasText(v any, want string) bool {
 	for _, x := range ld.List(v) {
 		if x == want {
 			return true
@@ -272,13 +273,13 @@ func has(v any, want string) bool {
 // validUntil.
 const modelOne = "https://www.w3.org/2018/credentials/v1"
 
-// readDates reads the dates of both data models. Version 1.1 also knows the terms of 2.0: if both are present, the
-// narrower period counts.
+// readDates reads the dates of both data models. A badge of version 1.1 may also have the terms of version 2.0. If both
+// are present, the narrower period counts.
 func (b *Badge) readDates(doc object, kind Kind) error {
 	var at [4]time.Time
 	for i, key := range [...]string{"validFrom", "issuanceDate", "validUntil", "expirationDate"} {
 		var err error
-		if at[i], err = date(doc, key); err != nil {
+		if at[i], err = dateAt(doc, key); err != nil {
 			return err
 		}
 	}
@@ -289,7 +290,7 @@ func (b *Badge) readDates(doc object, kind Kind) error {
 	if !at[3].IsZero() && (at[2].IsZero() || at[3].Before(at[2])) {
 		b.ValidUntil = at[3]
 	}
-	switch old := has(doc["@context"], modelOne); {
+	switch old := hasText(doc["@context"], modelOne); {
 	case old && at[1].IsZero():
 		return fault("not-an-open-badge", "issuanceDate is missing")
 	case !old && b.ValidFrom.IsZero() && (kind == BadgeKind || kind == EndorsementKind):
@@ -298,8 +299,8 @@ func (b *Badge) readDates(doc object, kind Kind) error {
 	return nil
 }
 
-// date returns the time at key, or the zero time if the key is missing.
-func date(doc object, key string) (time.Time, error) {
+// dateAt returns the time at key, or the zero time if the key is missing.
+func dateAt(doc object, key string) (time.Time, error) {
 	v, there := doc[key]
 	if !there || v == nil {
 		return time.Time{}, nil
@@ -312,11 +313,12 @@ func date(doc object, key string) (time.Time, error) {
 	return t, nil
 }
 
-// readRecipients adds the identities of the subject. It skips malformed identities, which therefore match nobody.
+// readRecipients adds the identities of the subject. readRecipients skips malformed identities, which therefore match
+// nobody.
 func (b *Badge) readRecipients(subject object) {
 	for _, v := range ld.List(subject["identifier"]) {
 		o, ok := v.(object)
-		if !ok || !has(o["type"], "IdentityObject") {
+		if !ok || !hasText(o["type"], "IdentityObject") {
 			continue
 		}
 		hashed, isBool := o["hashed"].(bool)
@@ -328,7 +330,7 @@ func (b *Badge) readRecipients(subject object) {
 	}
 }
 
-// evidenceOf reads one piece of evidence. Its keys are the same in Open Badges 2.0 and 3.0.
+// evidenceOf reads one piece of evidence. Evidence has the same keys in Open Badges 2.0 and 3.0.
 func evidenceOf(o object) Evidence {
 	return Evidence{
 		ld.Str(o, "id"),

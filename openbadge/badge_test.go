@@ -8,7 +8,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// minimal returns the smallest badge of the data model 2.0. more replaces properties; null removes them.
+// minimal returns the smallest badge of the data model 2.0. The JSON properties in more replace properties of the
+// badge, and null removes a property.
 func minimal(t testing.TB, more string) object {
 	t.Helper()
 	d, err := ld.Parse(
@@ -49,34 +50,35 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z",` +
 			`"validUntil":"2027-03-01T00:00:00Z"`: "2026-01-01 – 2027-02-01",
 		`"validFrom":null`: "not-an-open-badge",
-		// In 1.1 issuanceDate is required
+		// the data model 1.1 requires issuanceDate
 		one + `"validUntil":null`:               "not-an-open-badge",
 		`"validFrom":"2026-01-01"`:              "malformed",
 		`"validFrom":"2026-01-01T00:00:00"`:     "malformed",
 		`"validFrom":1767225600`:                "malformed",
 		`"validUntil":["2027-01-01T00:00:00Z"]`: "malformed",
 		`"validUntil":""`:                       "malformed",
-		// Go's zero time would mean no end
-		`"validUntil":"0001-01-01T00:00:00Z"`:                     "malformed",
-		one + `"issuanceDate":"yesterday"`:                        "malformed",
-		`"expirationDate":"2026-13-01T00:00:00Z"`:                 "malformed",
-		`"awardedDate":"some day"`:                                "2026-01-01 –", // only informative
-		`"issuer":{"id":"did:x:i","name":"Lab"}`:                  "2026-01-01 –",
-		`"issuer":["did:x:i"]`:                                    "not-an-open-badge",
-		`"issuer":{"name":"Lab"}`:                                 "not-an-open-badge",
-		`"id":null`:                                               "not-an-open-badge",
-		`"type":"OpenBadgeCredential"`:                            "not-an-open-badge",
-		`"type":["VerifiableCredential"]`:                         "not-an-open-badge",
-		`"credentialSubject":null`:                                "not-an-open-badge",
-		`"credentialSubject":[{}]`:                                "not-an-open-badge",
-		`"credentialStatus":"urn:x:y"`:                            "malformed",
-		`"credentialStatus":{"id":"urn:x:y"}`:                     "malformed",
-		`"credentialStatus":{"type":["A","B"],"id":"urn:x:y"}`:    "malformed",
-		`"credentialStatus":{"type":"1EdTechRevocationList"}`:     "malformed",
-		`"credentialStatus":{"type":"StatusList2021Entry"}`:       "2026-01-01 –", // rejected later, as unsupported
+		// Go's zero time would mean that the badge has no end
+		`"validUntil":"0001-01-01T00:00:00Z"`:                  "malformed",
+		one + `"issuanceDate":"yesterday"`:                     "malformed",
+		`"expirationDate":"2026-13-01T00:00:00Z"`:              "malformed",
+		`"awardedDate":"some day"`:                             "2026-01-01 –", // awardedDate is only informative
+		`"issuer":{"id":"did:x:i","name":"Lab"}`:               "2026-01-01 –",
+		`"issuer":["did:x:i"]`:                                 "not-an-open-badge",
+		`"issuer":{"name":"Lab"}`:                              "not-an-open-badge",
+		`"id":null`:                                            "not-an-open-badge",
+		`"type":"OpenBadgeCredential"`:                         "not-an-open-badge",
+		`"type":["VerifiableCredential"]`:                      "not-an-open-badge",
+		`"credentialSubject":null`:                             "not-an-open-badge",
+		`"credentialSubject":[{}]`:                             "not-an-open-badge",
+		`"credentialStatus":"urn:x:y"`:                         "malformed",
+		`"credentialStatus":{"id":"urn:x:y"}`:                  "malformed",
+		`"credentialStatus":{"type":["A","B"],"id":"urn:x:y"}`: "malformed",
+		`"credentialStatus":{"type":"1EdTechRevocationList"}`:  "malformed",
+		// the status check rejects this type later, as unsupported
+		`"credentialStatus":{"type":"StatusList2021Entry"}`:       "2026-01-01 –",
 		`"type":["VerifiableCredential","AchievementCredential"]`: "2026-01-01 –",
 	} {
-		b, err := read(minimal(t, in))
+		b, err := parseBadge(minimal(t, in))
 		got := strings.TrimSpace(day(b.ValidFrom) + " – " + day(b.ValidUntil))
 		if err != nil {
 			got, _, _ = strings.Cut(err.Error(), ":")
@@ -101,7 +103,7 @@ func TestMostCompleteSampleOf1EdTechIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := read(d)
+		b, err := parseBadge(d)
 		if err != nil || b.ID != "http://1edtech.edu/credentials/3732" ||
 			b.IssuerID != "https://1edtech.edu/issuers/565049" ||
 			b.IssuerName != "1EdTech University" ||
@@ -127,13 +129,14 @@ func TestNamesInSeveralLanguagesAreRead(t *testing.T) {
 		`"name":3`:                                     "",
 		`"name":[]`:                                    "",
 	} {
-		if b, err := read(minimal(t, in)); err != nil || b.Name != want {
+		if b, err := parseBadge(minimal(t, in)); err != nil || b.Name != want {
 			t.Errorf("%s: %q, %v", in, b.Name, err)
 		}
 	}
 }
 
-// The test tries times around both ends: an issuer's clock may be fast by Skew, and the end is the last valid moment.
+// The test tries times around both ends of the validity: an issuer's clock may be fast by Skew, and validUntil is the
+// last valid moment.
 func TestValidityEndsAreExactToTheSecond(t *testing.T) {
 	k := key(t)
 	b, err := IssueJSON(draft(), k, today.AddDate(-2, 0, 0))
@@ -190,7 +193,7 @@ func TestRecipientHashesMatchBothSpellings(t *testing.T) {
 	if !mail.IsFor(Recipient{Emails: []string{"lea@example.org"}}) ||
 		mail.IsFor(Recipient{Emails: []string{"mailto:lea@example.org"}}) ||
 		(&Badge{Subject: "lea@example.org"}).IsFor(Recipient{Emails: []string{"lea@example.org"}}) {
-		t.Error("a subject that is an address")
+		t.Error("a badge belongs to a person because the subject's id is an address")
 	}
 	k := key(t)
 	for who, want := range map[string]string{"lea@example.org": "valid", "malik@example.org": "invalid wrong-recipient"} {
@@ -233,7 +236,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		b, err := read(d)
+		b, err := parseBadge(d)
 		if err == nil &&
 			(b.ID == "" || b.IssuerID == "" || b.AchievementID == "" || b.ValidFrom.IsZero() || len(b.Status) > maxStatuses) {
 			t.Fatalf("%+v", b)

@@ -11,24 +11,25 @@ import (
 )
 
 const (
-	// minEntries is the minimum length of a list: in a long list, an entry reveals little about its holder (Bitstring
-	// Status List 1.0, section 2.2).
+	// minEntries is the minimum length of a list. In a long list, an entry reveals little about the holder of a
+	// badge (Bitstring Status List 1.0, section 2.2).
 	minEntries = 131_072
 	// maxBits is the maximum size of an uncompressed list, in bytes: 16 Mi entries. Even a gzip of 2 KB can decompress
 	// to this size.
 	maxBits = 2 << 20
 )
 
-// bits holds the entries of a status list, one bit each. The first entry is the highest bit of the first byte.
+// bits contains the entries of a status list, one bit for each entry. The first entry is the highest bit of the first
+// byte.
 type bits []byte
 
 // len returns the number of entries.
 func (b bits) len() int64 { return 8 * int64(len(b)) }
 
-// at returns the i-th bit. i must be less than the length.
+// at returns the i-th bit. i must be less than len.
 func (b bits) at(i int64) bool { return b[i/8]>>(7-i%8)&1 == 1 }
 
-// set changes the i-th bit. i must be less than the length.
+// set changes the i-th bit. i must be less than len.
 func (b bits) set(i int64, on bool) {
 	mask := byte(1) << (7 - i%8)
 	if b[i/8] &^= mask; on {
@@ -40,13 +41,13 @@ func (b bits) set(i int64, on bool) {
 // data in base64url without padding.
 func encodeBits(b bits) string {
 	var out bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the error is for an invalid level only
-	z.Write(b)                                              // a Buffer accepts all bytes
+	z, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // NewWriterLevel fails only for an invalid level
+	z.Write(b)                                              // writing to a Buffer never fails
 	z.Close()
 	return "u" + base64.RawURLEncoding.EncodeToString(out.Bytes())
 }
 
-// decodeBits decodes an encodedList (section 3.4). It never decompresses more than maxBits.
+// decodeBits decodes an encodedList (section 3.4). decodeBits never decompresses more than maxBits bytes.
 func decodeBits(s string) (bits, error) {
 	rest, ok := strings.CutPrefix(s, "u")
 	if !ok {

@@ -19,8 +19,8 @@ const (
 	resources  = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/"
 )
 
-// exampleOrg simulates the web that expected.json assumes for the cases of Open Badges 2.0. The folder answers for
-// example.org, with or without www and TLS. The tested assertion is found at its own address.
+// exampleOrg simulates the web that expected.json assumes for the cases of Open Badges 2.0. The documents of the folder
+// are at example.org, with or without www and TLS. The tested assertion is at its own address.
 type exampleOrg struct {
 	dir  string
 	self string
@@ -33,7 +33,7 @@ func (w exampleOrg) Resolve(at string) ([]byte, error) {
 	}
 	u, err := url.Parse(at)
 	if err != nil || strings.TrimPrefix(u.Host, "www.") != "example.org" {
-		return nil, errors.New("out of reach")
+		return nil, errors.New("document is out of reach")
 	}
 	b, err := os.ReadFile(filepath.Join(w.dir, path.Clean(u.Path)))
 	if err != nil {
@@ -54,22 +54,22 @@ func examplesIssuers(t testing.TB) (out []Issuer) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, err := ld.Parse(b); err == nil && has(d["type"], "Issuer") {
+		if d, err := ld.Parse(b); err == nil && hasText(d["type"], "Issuer") {
 			out = append(out, Issuer{ID: ld.Str(d, "id"), Keys: []string{"https://example.org/" + filepath.Base(f)}})
 		}
 	}
 	return out
 }
 
-// judge2 returns the verdict on a case of Open Badges 2.0.
-func judge2(t testing.TB, data []byte) Verdict {
+// judgeOB2 returns the verdict on a case of Open Badges 2.0.
+func judgeOB2(t testing.TB, data []byte) Verdict {
 	t.Helper()
 	id := ""
 	if d, err := ld.Parse(data); err == nil {
 		id = ld.Str(d, "id")
 	}
 	w := exampleOrg{otherstest.Path(t, inspector2, "assets"), id, data}
-	if w.self == "" { // in a picture
+	if w.self == "" { // the assertion is in a picture
 		w.self, w.data = "https://example.org/beths-robotics-badge.json", otherstest.File(
 			t,
 			inspector2,
@@ -80,8 +80,8 @@ func judge2(t testing.TB, data []byte) Verdict {
 	return VerifyDocument(data, Options{Trust: examplesIssuers(t), At: today, Documents: w, Status: w, Recipient: &nobody})
 }
 
-// wantOf2 lists the expected verdict of this package for each case of Open Badges 2.0.
-var wantOf2 = map[string]string{
+// wantOB2 lists the expected verdict of this package for each case of Open Badges 2.0.
+var wantOB2 = map[string]string{
 	"basic-assertion.json":                                                   "valid",
 	"basic-assertion-invalid-context.json":                                   "invalid unknown-context",
 	"basic-assertion-invalid-type.json":                                      "invalid unknown-term",
@@ -121,9 +121,9 @@ var wantOf2 = map[string]string{
 	"simple-revoked.jwt":                                                     "invalid revoked",
 }
 
-// The test verifies 97 cases made by others. Each case has the expected verdict and reasons of this package. Valid
-// cases must be valid; invalid cases must be invalid for the documented reason. One valid case is rejected, because it
-// needs a suite that this package reports as unsupported.
+// The test verifies 97 cases that other projects made. The verdict and the reasons must be as this package expects.
+// Valid cases must be valid, and invalid cases must be invalid for the documented reason. Only one valid case is
+// rejected, because its suite is unsupported.
 func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(otherstest.File(t, "expected.json"), &cases); err != nil {
@@ -132,7 +132,7 @@ func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
 	right, byKind := 0, map[string]int{}
 	for _, c := range cases {
 		got, want := caseVerdict(t, c.Path, c.Kind), wantOf[strings.TrimPrefix(c.Path, inspector+"/")]
-		if w, ok := wantOf2[strings.TrimPrefix(c.Path, inspector2+"/")]; ok && strings.HasPrefix(c.Kind, "OB2") {
+		if w, ok := wantOB2[strings.TrimPrefix(c.Path, inspector2+"/")]; ok && strings.HasPrefix(c.Kind, "OB2") {
 			want = w
 		}
 		if strings.HasPrefix(c.Kind, "W3C") {
@@ -172,7 +172,7 @@ func caseVerdict(t *testing.T, p, kind string) string {
 	data := otherstest.File(t, p)
 	switch {
 	case strings.HasPrefix(kind, "OB2"):
-		return codes(judge2(t, data))
+		return codes(judgeOB2(t, data))
 	case strings.HasPrefix(kind, "W3C"):
 		return vectorVerdict(t, p)
 	}
@@ -204,7 +204,7 @@ func vectorVerdict(t *testing.T, p string) string {
 		if !ok {
 			return "no key"
 		}
-		if err := setOf(t, doc, today, pin{key: k}).verify(i).counts(); err != nil {
+		if err := setOf(t, doc, today, pin{key: k}).verify(i).issuerError(); err != nil {
 			return err.Error()
 		}
 	}
@@ -225,7 +225,7 @@ func (v vector) given(t *testing.T, p object) string {
 	with, ok := c.scheme(k)
 	if !ok ||
 		!with.verify(
-			append(sum(v.hash, v.file(t, "proofCanon", ".txt")), sum(v.hash, v.file(t, "canonDoc", ".txt"))...),
+			append(hashOf(v.hash, v.file(t, "proofCanon", ".txt")), hashOf(v.hash, v.file(t, "canonDoc", ".txt"))...),
 			sig,
 		) {
 		return "bad-signature"

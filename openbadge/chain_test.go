@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// chained returns a change that gives a proof an id and references to other proofs.
+// chained returns a function that adds an id, and references to other proofs, to a proof.
 func chained(id string, after ...any) func(object) {
 	return func(p object) {
 		if id != "" {
@@ -35,25 +35,25 @@ func chained(id string, after ...any) func(object) {
 
 func ended(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }
 
-// Another party signed the badge first, and the issuer last. The issuer's proof counts if all proofs that it refers to
-// are present and correct.
+// In this test, another party signed the badge first, and the issuer signed last. The issuer's proof counts if all
+// proofs that it refers to are present and correct.
 func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 	k, other := key(t), key(t)
 	issuer, witness := edwardsSigner(k), edwardsSigner(other)
-	third := nistSigner(t, elliptic.P256(), crypto.SHA256) // its method does not contain the key
+	third := nistSigner(t, elliptic.P256(), crypto.SHA256) // the verification method of this key does not contain the key
 	proof := func(d object, i int) object { return ld.List(d["proof"])[i].(object) }
 	// replace replaces the first proof by a correct proof of another party.
 	replace := func(d object) {
 		bare := ld.Without(d, "proof")
-		d["proof"] = []any{proveWith(t, bare, edwardsSigner(key(t)), suite, chained("a")), proof(d, 1)}
+		d["proof"] = []any{proveWith(t, bare, edwardsSigner(key(t)), issuedSuite, chained("a")), proof(d, 1)}
 	}
 	for name, c := range map[string]struct {
 		make func(d object)
 		want string
 	}{
 		"a witness, then the issuer": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 		}, "valid"},
 		"the same over JSON": {func(d object) {
 			proveWith(t, d, witness, "eddsa-jcs-2022", chained("a"), func(p object) { p["@context"] = d["@context"] })
@@ -61,128 +61,128 @@ func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 		}, "valid"},
 		"JSON, then statements": {func(d object) {
 			proveWith(t, d, witness, "eddsa-jcs-2022", chained("a"), func(p object) { p["@context"] = d["@context"] })
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 		}, "valid"},
 		"statements, then JSON": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
 			proveWith(t, d, issuer, "eddsa-jcs-2022", chained("", "a"))
 		}, "valid"},
 		"after two and one": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, witness, suite, chained("b"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("b"))
 			proveWith(t, d, witness, "eddsa-jcs-2022", chained("c", "b", "a"))
 			proveWith(t, d, issuer, "eddsa-jcs-2022", chained("d", "c", "a"))
 		}, "valid"},
 		"in another order": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			d["proof"] = []any{proof(d, 1), proof(d, 0)}
 		}, "valid"},
 		"the issuer, then a witness": {func(d object) {
-			proveWith(t, d, issuer, suite, chained("a"))
-			proveWith(t, d, witness, suite, chained("", "a"))
+			proveWith(t, d, issuer, issuedSuite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("", "a"))
 		}, "valid"}, // the issuer's proof refers to no other proof
-		"a witness alone": {func(d object) { proveWith(t, d, witness, suite) }, "invalid key-not-pinned"},
+		"a witness alone": {func(d object) { proveWith(t, d, witness, issuedSuite) }, "invalid key-not-pinned"},
 		"two witnesses": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, witness, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("", "a"))
 		}, "invalid key-not-pinned"},
 		"a missing link": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			d["proof"] = []any{proof(d, 1)}
 		}, "invalid broken-chain"},
 		"one link of two missing": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, witness, suite, chained("b"))
-			proveWith(t, d, issuer, suite, chained("", "a", "b"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("b"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a", "b"))
 			d["proof"] = []any{proof(d, 0), proof(d, 2)}
 		}, "invalid broken-chain"},
 		"a link that was changed": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			proof(d, 0)["created"] = "2024-01-01T00:00:00Z"
 		}, "invalid bad-signature"},
 		"a link that was replaced": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			replace(d)
 		}, "invalid bad-signature"},
 		"a link that was replaced, over JSON": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
 			proveWith(t, d, issuer, "eddsa-jcs-2022", chained("", "a"))
 			replace(d)
 		}, "invalid bad-signature"},
 		"a link that has ended": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"), ended)
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"), ended)
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 		}, "invalid expired"},
 		"a link of an unknown suite": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			proof(d, 0)["cryptosuite"] = "bbs-2023"
 		}, "invalid unsupported-proof"},
 		"a link whose key is only said to be": {func(d object) {
 			proveWith(t, d, third, "ecdsa-rdfc-2019", chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 		}, "invalid bad-signature"},
 		"a link with a key in a page's fragment": {func(d object) {
 			witness := witness
 			witness.method = "https://lab.example/#" + other.Multikey()
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 		}, "invalid key-not-pinned"},
 		"a witness after a link that does not hold": {func(d object) {
 			first := witness
 			first.method = "https://lab.example/#" + other.Multikey()
-			proveWith(t, d, first, suite, chained("a"))
-			proveWith(t, d, witness, suite, chained("b", "a"))
-			proveWith(t, d, issuer, suite, chained("", "b"))
+			proveWith(t, d, first, issuedSuite, chained("a"))
+			proveWith(t, d, witness, issuedSuite, chained("b", "a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "b"))
 		}, "invalid key-not-pinned"},
 		"two links of one name": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			d["proof"] = append(ld.List(d["proof"]), proof(d, 0))
 		}, "invalid broken-chain"},
 		"one name twice": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a", "a"))
 		}, "valid"},
 		"itself": {func(d object) {
-			proveWith(t, d, issuer, suite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("a"))
 			proof(d, 0)["previousProof"] = "urn:proof:a"
 		}, "invalid broken-chain"},
 		"in a ring": {func(d object) {
 			for i := range 5 {
-				proveWith(t, d, issuer, suite, chained(fmt.Sprint(i)))
+				proveWith(t, d, issuer, issuedSuite, chained(fmt.Sprint(i)))
 			}
 			for i := range 5 {
 				proof(d, i)["previousProof"] = []any{fmt.Sprintf("urn:proof:%d", (i+1)%5)}
 			}
 		}, "invalid broken-chain"},
 		"a link with the badge's own name": {func(d object) {
-			proveWith(t, d, witness, suite, func(p object) { p["id"] = d["id"] })
+			proveWith(t, d, witness, issuedSuite, func(p object) { p["id"] = d["id"] })
 			proveWith(t, d, issuer, "eddsa-jcs-2022", func(p object) { p["previousProof"] = d["id"] })
-			proof(d, 1)["cryptosuite"] = suite
+			proof(d, 1)["cryptosuite"] = issuedSuite
 		}, "invalid ambiguous"},
 		"after none": {func(d object) {
 			proveWith(t, d, issuer, "eddsa-jcs-2022", func(p object) { p["previousProof"] = []any{} })
 		}, "invalid malformed"},
 		"after a number": {
-			func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = json.Number("1") },
+			func(d object) { proveWith(t, d, issuer, issuedSuite); proof(d, 0)["previousProof"] = json.Number("1") },
 			"invalid malformed",
 		},
 		"after an object": {func(d object) {
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
 			proof(d, 0)["previousProof"] = object{"id": "urn:proof:a"}
 		}, "invalid malformed"},
 		"after \"\"": {
-			func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = "" },
+			func(d object) { proveWith(t, d, issuer, issuedSuite); proof(d, 0)["previousProof"] = "" },
 			"invalid malformed",
 		},
 		"a list with a null": {func(d object) {
-			proveWith(t, d, witness, suite, chained("a"))
-			proveWith(t, d, issuer, suite, chained("", "a"))
+			proveWith(t, d, witness, issuedSuite, chained("a"))
+			proveWith(t, d, issuer, issuedSuite, chained("", "a"))
 			proof(d, 1)["previousProof"] = []any{"urn:proof:a", nil}
 		}, "invalid malformed"},
 	} {
@@ -205,9 +205,9 @@ func TestBadgeEndsWithTheEarliestEndOfItsChain(t *testing.T) {
 	end := func(h time.Duration) func(object) {
 		return func(p object) { p["expires"] = today.Add(h).Format(time.RFC3339) }
 	}
-	proveWith(t, d, edwardsSigner(key(t)), suite, chained("a"), end(time.Hour))
-	proveWith(t, d, edwardsSigner(key(t)), suite, chained("b", "a"), end(3*time.Hour))
-	proveWith(t, d, edwardsSigner(k), suite, chained("", "b"), end(2*time.Hour))
+	proveWith(t, d, edwardsSigner(key(t)), issuedSuite, chained("a"), end(time.Hour))
+	proveWith(t, d, edwardsSigner(key(t)), issuedSuite, chained("b", "a"), end(3*time.Hour))
+	proveWith(t, d, edwardsSigner(k), issuedSuite, chained("", "b"), end(2*time.Hour))
 	b, _ := json.Marshal(d)
 	for _, at := range []time.Time{{}, today} {
 		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: at})
@@ -228,25 +228,25 @@ func TestOneCorrectProofIsSufficient(t *testing.T) {
 	}{
 		"a type that nobody knows": {func(d object) {
 			d["proof"] = []any{object{"type": "Unheard", "proofValue": object{}}}
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
 		}, "valid"},
 		"a forged one first": {func(d object) {
-			proveWith(t, d, issuer, suite)
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
+			proveWith(t, d, issuer, issuedSuite)
 			proof(d, 0)["created"] = "2024-01-01T00:00:00Z"
 		}, "valid"},
 		"an old one first": {func(d object) {
-			proveWith(t, d, issuer, suite, ended)
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite, ended)
+			proveWith(t, d, issuer, issuedSuite)
 		}, "valid"},
 		"another key's first": {func(d object) {
-			proveWith(t, d, edwardsSigner(key(t)), suite)
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, edwardsSigner(key(t)), issuedSuite)
+			proveWith(t, d, issuer, issuedSuite)
 		}, "valid"},
 		"one in pieces first": {func(d object) {
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
 			d["proof"] = []any{
-				object{"type": "DataIntegrityProof", "cryptosuite": suite, "proofPurpose": []any{}, "id": nil},
+				object{"type": "DataIntegrityProof", "cryptosuite": issuedSuite, "proofPurpose": []any{}, "id": nil},
 				proof(d, 0),
 			}
 		}, "valid"},
@@ -255,31 +255,31 @@ func TestOneCorrectProofIsSufficient(t *testing.T) {
 			"invalid unsupported-proof",
 		},
 		"the first unknown, the second forged": {func(d object) {
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
 			proof(d, 0)["created"] = "2024-01-01T00:00:00Z"
 			d["proof"] = []any{object{"type": "Unheard"}, proof(d, 0)}
 		}, "invalid bad-signature"},
 		"nine": {func(d object) {
 			for range 9 {
-				proveWith(t, d, issuer, suite)
+				proveWith(t, d, issuer, issuedSuite)
 			}
 		}, "invalid too-complex"},
 		"a text": {
-			func(d object) { proveWith(t, d, issuer, suite); d["proof"] = []any{proof(d, 0), "signed"} },
+			func(d object) { proveWith(t, d, issuer, issuedSuite); d["proof"] = []any{proof(d, 0), "signed"} },
 			"invalid malformed",
 		},
 		"a list of none": {func(d object) { d["proof"] = []any{} }, "invalid no-proof"},
 		"null":           {func(d object) { d["proof"] = nil }, "invalid no-proof"},
 		"a suite's name as a type": {func(d object) {
-			proveWith(t, d, issuer, suite)
-			proof(d, 0)["type"] = suite
+			proveWith(t, d, issuer, issuedSuite)
+			proof(d, 0)["type"] = issuedSuite
 		}, "invalid unsupported-proof"},
 		"an old type with a suite that is no text": {func(d object) {
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
 			proof(d, 0)["type"], proof(d, 0)["cryptosuite"] = "Ed25519Signature2020", json.Number("2")
 		}, "invalid unsupported-proof"},
 		"an old type with a suite": {func(d object) {
-			proveWith(t, d, issuer, suite)
+			proveWith(t, d, issuer, issuedSuite)
 			proof(d, 0)["type"] = "Ed25519Signature2020"
 		}, "invalid unsupported-proof"},
 	} {
@@ -296,8 +296,8 @@ func TestOneCorrectProofIsSufficient(t *testing.T) {
 	}
 }
 
-// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Nothing may panic, and a valid badge
-// must have a signature of the issuer.
+// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Verify must not panic, and a valid
+// badge must have a signature of the issuer.
 func FuzzProofs(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	d := parse(f, must(IssueJSON(draft(), k, today)))

@@ -7,8 +7,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Warning is a requirement of Open Badges 3.0 that a badge does not meet. The badge may still be valid, unless
-// Options.Strict is set.
+// Warning is a requirement of Open Badges 3.0 that a badge does not meet. Without Options.Strict, such a badge may
+// still be valid.
 type Warning struct {
 	Code string `json:"code"` // one of WarningCodes
 	Path string `json:"path"` // such as credentialSubject.achievement.criteria or evidence[0].type
@@ -16,8 +16,9 @@ type Warning struct {
 	EN   string `json:"en"`
 }
 
-// warnings are the texts of all kinds of Warning, in French and English. The list of codes is closed and stable.
-var warnings = [...]said{
+// warnings contains the texts of all kinds of Warning, in French and English. The codes never change, and programs may
+// depend on the complete list.
+var warnings = [...]bilingual{
 	{"missing-property", "il manque une propriété obligatoire", "a required property is missing"},
 	{"missing-type", "il manque le type obligatoire", "the required type is missing"},
 	{
@@ -41,16 +42,17 @@ func WarningCodes() []string {
 	return out
 }
 
-// maxWarnings is the maximum number of warnings for a badge: more would not help the reader.
+// maxWarnings is the maximum number of warnings for a badge. More warnings would not help the reader.
 const maxWarnings = 20
 
-// conforms compares a badge with the data model of Open Badges 3.0: 1EdTech's JSON schema of the AchievementCredential,
-// and step 1 of the verification (section 8.4), which requires an id or an identifier of the subject. The warnings
-// become reasons with Options.Strict.
-func (q *inquiry) conforms(doc object) {
+// checkConformance compares a badge with the data model of Open Badges 3.0: 1EdTech's JSON schema of the
+// AchievementCredential, and step 1 of the verification (section 8.4), which requires an id or an identifier of the
+// subject. With Options.Strict the warnings become reasons for an invalid verdict.
+func (q *inquiry) checkConformance(doc object) {
 	c := conformance{}
-	c.node("", "AchievementCredential", doc)
-	if subject := single(doc["credentialSubject"]); subject["id"] == nil && len(ld.List(subject["identifier"])) == 0 {
+	c.checkNode("", "AchievementCredential", doc)
+	subject := singleObject(doc["credentialSubject"])
+	if subject["id"] == nil && len(ld.List(subject["identifier"])) == 0 {
 		c.warn("no-recipient", "credentialSubject")
 	}
 	q.Warnings = c.found
@@ -65,7 +67,7 @@ func (q *inquiry) conforms(doc object) {
 	}
 }
 
-// conformance is a comparison in progress.
+// conformance collects the warnings of one comparison.
 type conformance struct{ found []Warning }
 
 // warn adds a warning for a path, up to maxWarnings.
@@ -80,15 +82,15 @@ func (c *conformance) warn(code, path string) {
 	}
 }
 
-// node compares an object with a class of the data model.
-func (c *conformance) node(path, name string, o object) {
+// checkNode compares an object with a class of the data model.
+func (c *conformance) checkNode(path, name string, o object) {
 	class := classNamed(name)
-	if typed := class.typ; typed != "" && !has(o["type"], typed) ||
+	if typed := class.typ; typed != "" && !hasText(o["type"], typed) ||
 		typed == "" && class.typed && len(ld.List(o["type"])) == 0 {
-		c.warn("missing-type", below(path, "type"))
+		c.warn("missing-type", childPath(path, "type"))
 	}
 	for _, p := range class.properties {
-		v, at := o[p.name], below(path, p.name)
+		v, at := o[p.name], childPath(path, p.name)
 		switch list, isList := v.([]any); {
 		case v == nil && p.required:
 			c.warn("missing-property", at)
@@ -97,29 +99,29 @@ func (c *conformance) node(path, name string, o object) {
 			c.warn("wrong-form", at)
 		case isList && p.many != never:
 			for i, x := range list {
-				c.value(at+"["+strconv.Itoa(i)+"]", p, x)
+				c.checkValue(at+"["+strconv.Itoa(i)+"]", p, x)
 			}
 		default:
-			c.value(at, p, ld.List(v)[0]) // one object, alone or in a list: JSON-LD treats both alike
+			c.checkValue(at, p, ld.List(v)[0]) // JSON-LD treats one object and a list of one object alike
 		}
 	}
 }
 
-// below returns the path of a property.
-func below(path, name string) string {
+// childPath returns the path of a property of the object at path.
+func childPath(path, name string) string {
 	if path == "" {
 		return name
 	}
 	return path + "." + name
 }
 
-// value compares one value with the form that its property requires.
-func (c *conformance) value(path string, p property, v any) {
+// checkValue compares one value with the form that the property requires.
+func (c *conformance) checkValue(path string, p property, v any) {
 	_, isText := v.(string)
 	ok := false
 	switch p.form {
 	case aText:
-		ok = isText || p.spoken && isSpoken(v)
+		ok = isText || p.spoken && hasLanguage(v)
 	case aTime:
 		s, _ := v.(string)
 		_, ok = parseStamp(s)
@@ -130,7 +132,7 @@ func (c *conformance) value(path string, p property, v any) {
 	case aNode, aNodeOrAddress:
 		o, isNode := v.(object)
 		if isNode {
-			c.node(path, p.class, o)
+			c.checkNode(path, p.class, o)
 		}
 		ok = isNode || isText && p.form == aNodeOrAddress
 	}
@@ -139,8 +141,8 @@ func (c *conformance) value(path string, p property, v any) {
 	}
 }
 
-// isSpoken reports whether a value is a text with a language (Verifiable Credentials Data Model 2.0, section 11.1).
-func isSpoken(v any) bool {
+// hasLanguage reports whether a value is a text with a language (Verifiable Credentials Data Model 2.0, section 11.1).
+func hasLanguage(v any) bool {
 	o, _ := v.(object)
 	_, ok := o["@value"].(string)
 	return ok

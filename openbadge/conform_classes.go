@@ -1,6 +1,6 @@
 package openbadge
 
-// form is the required form of a value.
+// form is the form that a value must have.
 type form uint8
 
 const (
@@ -12,28 +12,28 @@ const (
 	aNodeOrAddress // an object, or the address of an object
 )
 
-// many tells whether the values of a property are in a list.
-type many uint8
+// multiplicity says whether the values of a property are in a list.
+type multiplicity uint8
 
 const (
-	never  many = iota // exactly one value
-	always             // a list, even for one value
-	either             // one value, or a list
+	never  multiplicity = iota // exactly one value
+	always                     // a list, even for one value
+	either                     // one value, or a list
 )
 
-// property is a property of a class. Optional properties are included, because a value that is present must have the
-// form of the standard.
+// property is a property of a class. The table also has the optional properties, because their values must have the
+// form of the standard too.
 type property struct {
 	name     string
 	form     form
-	class    string // class of a node; else empty
-	many     many
+	class    string // class of a node; empty for other forms
+	many     multiplicity
 	required bool
 	spoken   bool // a text that may have a language
 }
 
-// class is a class of the data model of Open Badges 3.0 (appendix B). An object must have the type typ. If typed is
-// set, any type is enough.
+// class is a class of the data model of Open Badges 3.0 (appendix B). An object of the class must have the type typ, or
+// any type if typed is set.
 type class struct {
 	name       string
 	typ        string
@@ -51,8 +51,8 @@ func classNamed(name string) class {
 	return class{}
 }
 
-// need returns a required property with one value, and may returns an optional one. The following functions do the same
-// for properties whose values are nodes.
+// need returns a required property with one value, and may returns an optional property. The functions below do the
+// same for properties whose values are nodes.
 func need(name string, f form) property { return property{name: name, form: f, required: true} }
 func may(name string, f form) property  { return property{name: name, form: f} }
 
@@ -64,11 +64,11 @@ func mayNodes(name, class string) property {
 	return property{name: name, form: aNode, class: class, many: always}
 }
 
-// classes are the classes that a badge may contain, with the required properties and the forms of all values, from
+// classes lists the classes that a badge may contain, with the required properties and the forms of all values, from
 // 1EdTech's JSON schema of the AchievementCredential (version 3.0, with the date terms of the final version). The list
-// leaves out vocabularies, which issuers may extend, and endorsements, which are separate credentials. Where the schema
-// requires a text, name and description may also be texts with a language, as in the data model 2.0 (section 11.1). The
-// name of the credential is required here; later drafts make it optional.
+// leaves out vocabularies, which issuers may extend, and endorsements, which are separate credentials. The properties
+// name and description may also be texts with a language, as in the data model 2.0 (section 11.1). The name of the
+// credential is required, although later drafts make this name optional.
 var classes = [...]class{
 	{name: "AchievementCredential", properties: []property{
 		need("id", aText), {name: "name", form: aText, required: true, spoken: true},

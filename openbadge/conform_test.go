@@ -45,7 +45,7 @@ func warned(v Verdict) string {
 	return strings.Join(all, "; ")
 }
 
-// Each unmet requirement of the standard is reported with its path: as a warning, or with Strict as a reason.
+// Each violated requirement of the standard must be reported with its path: as a warning, or as a reason with Strict.
 func TestMissingRequirementsOfTheStandardCauseWarnings(t *testing.T) {
 	k := key(t)
 	subject := func(d object) object { return d["credentialSubject"].(object) }
@@ -155,7 +155,7 @@ func TestEveryWarningHasBothLanguages(t *testing.T) {
 		got,
 		[]string{"missing-property", "missing-type", "wrong-form", "no-recipient"},
 	) {
-		t.Errorf("%q: this list is closed: others branch on it", got)
+		t.Errorf("%q: the codes of warnings must not change, because other programs depend on them", got)
 	}
 	for _, w := range warnings {
 		if w.fr == "" || w.en == "" || w.fr == w.en {
@@ -180,7 +180,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	}
 }
 
-// Every signed document is compared with the data model, and no path is reported twice for the same defect.
+// checkConformance must accept every signed document, and must report each defect of a path only once.
 func FuzzConforms(f *testing.F) {
 	for _, d := range []object{
 		conformant(f, key(f)),
@@ -197,7 +197,7 @@ func FuzzConforms(f *testing.F) {
 			return
 		}
 		q := inquiry{}
-		q.conforms(doc)
+		q.checkConformance(doc)
 		seen := map[Warning]bool{}
 		for _, w := range q.Warnings {
 			if seen[w] || w.FR == "" {

@@ -6,22 +6,22 @@ import (
 	"testing"
 )
 
-// These limits bound the cost of one hostile input. Both are counts, which do not depend on the load of the computer;
-// benchmarks measure processor time. Work that does not allocate is limited by other means: maxWork of package ld
-// limits hashing and comparing in the canonical form (the tests of ld count this work), and the size limits bound the
-// rest.
+// These limits bound the cost of one hostile input. Both limits are counts, because a count does not depend on the load
+// of the computer. Benchmarks measure processor time. Work without allocations has other limits: maxWork of package ld
+// limits hashing and comparing in the canonical form, and the tests of ld count this work. Size limits bound all other
+// work.
 const (
-	allocationsMost = 1_000_000 // the most expensive test input makes 700,000
+	allocationsMost = 1_000_000 // the most expensive test input makes 700,000 allocations
 	memoryMost      = 64        // megabytes allocated
 )
 
-// cost holds the number of allocations of a function and the allocated bytes.
+// cost contains the number of allocations of a function and the number of allocated bytes.
 type cost struct {
 	allocations uint64
 	mb          float64
 }
 
-// measure runs f once.
+// measure runs f once and returns its cost.
 func measure(f func()) cost {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -31,8 +31,8 @@ func measure(f func()) cost {
 	return cost{after.Mallocs - before.Mallocs, float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20)}
 }
 
-// judgeCost reports an input that costs too much. The best of three runs counts, because the test framework allocates
-// too.
+// judgeCost fails the test if an input costs too much. The best of three runs counts, because the test framework also
+// allocates memory.
 func judgeCost(t *testing.T, name string, f func()) cost {
 	t.Helper()
 	best := measure(f)

@@ -29,20 +29,20 @@ import (
 // when it is called, and may be called concurrently.
 type Directory struct {
 	dir   string
-	index map[string]string // URL → file; "" for a removed document
-	byID  map[string]string // id → file
+	index map[string]string // maps a URL to its file, or to "" for a removed document
+	byID  map[string]string // maps the id of a document to its file
 }
 
 var _ Resolver = (*Directory)(nil)
 
 const (
 	indexFile    = "index.json"
-	maxFiles     = 10_000  // files directly in the folder
-	maxDocValues = 150_000 // the same limit as for a status list
+	maxFiles     = 10_000  // maximum number of files directly in the folder
+	maxDocValues = 150_000 // maximum number of values in a document, as for a status list
 )
 
 // OpenDirectory reads the folder's index and the ids of its documents. The error names a file that cannot be read, or
-// an entry that no URL could ever select.
+// an index entry that no URL can select.
 func OpenDirectory(dir string) (*Directory, error) {
 	d := &Directory{dir: dir, index: map[string]string{}, byID: map[string]string{}}
 	root, err := os.OpenRoot(dir)
@@ -59,31 +59,31 @@ func OpenDirectory(dir string) (*Directory, error) {
 	return d, nil
 }
 
-// blame adds the name of the file to an error.
-func (d *Directory) blame(file string, err error) error {
+// withFileName adds the name of the file to an error.
+func (d *Directory) withFileName(file string, err error) error {
 	return fmt.Errorf("%s: %w", path.Join(d.dir, file), err)
 }
 
-// readIndex reads index.json, which may be missing, and checks its files.
+// readIndex reads index.json, which may be missing, and checks the files that it names.
 func (d *Directory) readIndex(root *os.Root) error {
 	b, err := readDocument(root, indexFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return d.blame(indexFile, err)
+		return d.withFileName(indexFile, err)
 	}
 	all, err := ld.ParseList(b, maxDocValues)
 	if err != nil {
-		return d.blame(indexFile, err)
+		return d.withFileName(indexFile, err)
 	}
 	for u, v := range all {
 		file, err := entryOf(u, v)
 		if err == nil && file != "" {
-			_, err = regular(root, file)
+			_, err = requireRegularFile(root, file)
 		}
 		if err != nil {
-			return d.blame(indexFile, fmt.Errorf("%q: %w", u, err))
+			return d.withFileName(indexFile, fmt.Errorf("%q: %w", u, err))
 		}
 		d.index[u] = file
 	}
@@ -100,7 +100,7 @@ func entryOf(u string, v any) (string, error) {
 	}
 	file, ok := v.(string)
 	if !ok || !fs.ValidPath(file) {
-		return "", errors.New(`want the path of a file in the folder, or {"gone": true}`)
+		return "", errors.New(`invalid entry, want the path of a file in the folder, or {"gone": true}`)
 	}
 	return file, nil
 }
@@ -112,7 +112,7 @@ func (d *Directory) readIDs(root *os.Root) error {
 		return err
 	}
 	if len(files) > maxFiles {
-		return fmt.Errorf("%s: %d files, want at most %d", d.dir, len(files), maxFiles)
+		return fmt.Errorf("folder %s has %d files, want at most %d", d.dir, len(files), maxFiles)
 	}
 	known := map[string]bool{indexFile: true}
 	for _, f := range d.index {
@@ -121,7 +121,7 @@ func (d *Directory) readIDs(root *os.Root) error {
 	for _, f := range files {
 		if ext := path.Ext(f.Name()); (ext == ".json" || ext == ".jwt") && !known[f.Name()] {
 			if err := d.readID(root, f.Name()); err != nil {
-				return d.blame(f.Name(), err)
+				return d.withFileName(f.Name(), err)
 			}
 		}
 	}
@@ -139,14 +139,14 @@ func (d *Directory) readID(root *os.Root, file string) error {
 		return err
 	}
 	if other, ok := d.byID[id]; ok {
-		return fmt.Errorf("same id as %s: %.200s", other, id)
+		return fmt.Errorf("document has the same id as %s: %.200s", other, id)
 	}
 	d.byID[id] = file
 	return nil
 }
 
-// idOf returns the id in a document, or in the payload of a token. The id is only used to find the document, and proves
-// nothing.
+// idOf returns the id in a document, or in the payload of a token. The id is not verified: it is only used to find the
+// document.
 func idOf(b []byte) (string, error) {
 	b = bytes.TrimSpace(b)
 	if parts := bytes.SplitN(b, []byte("."), 4); !bytes.HasPrefix(b, []byte("{")) && len(parts) == 3 {
@@ -165,7 +165,7 @@ func idOf(b []byte) (string, error) {
 			return id, nil
 		}
 	}
-	return "", fmt.Errorf("document without an id, want an id or an entry in %s", indexFile)
+	return "", fmt.Errorf("document has no id, want an id or an entry in %s", indexFile)
 }
 
 // Resolve returns the folder's document for a URL.
@@ -194,7 +194,7 @@ func (d *Directory) Resolve(url string) ([]byte, error) {
 	return nil, errNotHere
 }
 
-var errNotHere = errors.New("document not in the folder")
+var errNotHere = errors.New("document is not in the folder")
 
 // fileOf returns host/path of an https URL without special characters.
 func fileOf(s string) (string, bool) {
@@ -206,21 +206,21 @@ func fileOf(s string) (string, bool) {
 	return file, u.Path != "" && fs.ValidPath(file)
 }
 
-// regular checks that a name is a regular file: opening a pipe would block for ever.
-func regular(root *os.Root, file string) (fs.FileInfo, error) {
+// requireRegularFile returns an error if the name is not a regular file, because opening a pipe would block for ever.
+func requireRegularFile(root *os.Root, file string) (fs.FileInfo, error) {
 	i, err := root.Stat(file)
 	switch {
 	case err != nil:
 		return nil, err
 	case !i.Mode().IsRegular():
-		return nil, fmt.Errorf("not a regular file: %w", fs.ErrNotExist)
+		return nil, fmt.Errorf("document is not a regular file: %w", fs.ErrNotExist)
 	}
 	return i, nil
 }
 
-// readDocument reads a file of at most MaxListBytes.
+// readDocument reads a file of at most MaxListBytes bytes.
 func readDocument(root *os.Root, file string) ([]byte, error) {
-	if _, err := regular(root, file); err != nil {
+	if _, err := requireRegularFile(root, file); err != nil {
 		return nil, err
 	}
 	f, err := root.Open(file)
@@ -230,7 +230,7 @@ func readDocument(root *os.Root, file string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxListBytes+1))
 	if err == nil && len(b) > MaxListBytes {
-		err = fmt.Errorf("file has more than %d bytes", MaxListBytes)
+		err = fmt.Errorf("document has more than %d bytes", MaxListBytes)
 	}
 	if err != nil {
 		return nil, err

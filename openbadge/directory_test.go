@@ -64,8 +64,9 @@ func TestDirectoryFindsDocuments(t *testing.T) {
 		"https://lab.example/3":                    inPlain,
 		"https://lab.example/4":                    vc,
 		"https://lab.example/5?a=1":                `{"id":"https://lab.example/5?a=1"}`,
-		"https://lab.example/deep":                 `{"id":"https://lab.example/deep"}`, // a folder has the same name
-		"https://lab.example/deep/6":               "six",
+		// a folder has the same name as this file
+		"https://lab.example/deep":   `{"id":"https://lab.example/deep"}`,
+		"https://lab.example/deep/6": "six",
 	} {
 		if got, err := d.Resolve(url); string(got) != want {
 			t.Errorf("%s: %q %v, want %q", url, got, err, want)
@@ -76,7 +77,7 @@ func TestDirectoryFindsDocuments(t *testing.T) {
 	}
 }
 
-// Other URLs are unreachable, and no path leads outside the folder.
+// The URLs of this test must be unreachable, and no path may lead outside the folder.
 func TestDirectoryReadsNothingOutsideTheFolder(t *testing.T) {
 	dir := folder(t, map[string]string{"lab.example/1": "one", "lab.example/a b": "b", "x/y": "z", "secret": "s"})
 	outside := folder(t, map[string]string{"secret": "not yours"})
@@ -121,7 +122,7 @@ func TestDirectoryReadsNothingOutsideTheFolder(t *testing.T) {
 		}
 	}
 	if _, err := zero.Resolve("https://lab.example/1"); err != errNotHere {
-		t.Errorf("a folder of nothing: %v", err)
+		t.Errorf("the zero Directory returned %v", err)
 	}
 	if b, err := d.Resolve("https://lab.example/1"); string(b) != "one" {
 		t.Errorf("%q %v", b, err)
@@ -134,13 +135,13 @@ func TestErrorNamesTheUnreadableFile(t *testing.T) {
 		want  string
 	}{
 		"no JSON": {map[string]string{"a.json": "{"}, "a.json: malformed"},
-		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: document without an id"},
+		"no id":   {map[string]string{"a.json": `{"keys":[]}`}, "a.json: document has no id"},
 		"one id twice": {
 			map[string]string{"a.json": `{"id":"x:1"}`, "b.json": `{"id":"x:1"}`},
-			"b.json: same id as a.json",
+			"b.json: document has the same id as a.json",
 		},
 		"no token":          {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: invalid JWT"},
-		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: file has more than"},
+		"too large":         {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: document has more"},
 		"an index of none":  {map[string]string{"index.json": `[]`}, "index.json: malformed"},
 		"an index of words": {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": invalid URL`},
 		"a file not there": {
@@ -149,11 +150,11 @@ func TestErrorNamesTheUnreadableFile(t *testing.T) {
 		},
 		"a file outside": {
 			map[string]string{"index.json": `{"https://lab.example/1":"../x"}`},
-			`index.json: "https://lab.example/1": want the path`,
+			`index.json: "https://lab.example/1": invalid entry, want the path`,
 		},
 		"a folder": {
 			map[string]string{"index.json": `{"https://lab.example/1":"x"}`, "x/y": ""},
-			`index.json: "https://lab.example/1": not a regular file`,
+			`index.json: "https://lab.example/1": document is not a regular file`,
 		},
 		"gone, or nearly": {map[string]string{"index.json": `{"https://lab.example/1":{"gone":false}}`}, `want the path`},
 		"gone and something": {
@@ -167,7 +168,7 @@ func TestErrorNamesTheUnreadableFile(t *testing.T) {
 		}
 	}
 	if d, err := OpenDirectory(filepath.Join(t.TempDir(), "nowhere")); d != nil || err == nil {
-		t.Error("a folder that is not there was opened")
+		t.Error("OpenDirectory opened a missing folder")
 	}
 }
 
@@ -192,8 +193,8 @@ func TestDirectoryRejectsLargeFiles(t *testing.T) {
 	}
 }
 
-// The folder holds 1EdTech's hosted documents at host/path of their ids. Documents with http ids, and a document with a
-// different id, are found through the index.
+// The folder of this test contains 1EdTech's hosted documents at host/path of their ids. The index names the documents
+// with http ids, and one document with a different id.
 func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	assets := shared(t, strings.TrimSuffix(inspector, "ob30")+"ob20/assets")
 	paths, err := filepath.Glob(filepath.Join(assets, "*.json"))
@@ -232,7 +233,7 @@ func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	}
 }
 
-// Every index is read or rejected, and no URL selects a file outside the folder.
+// OpenDirectory must read or reject every index, and no URL may select a file outside the folder.
 func FuzzDirectory(f *testing.F) {
 	f.Add([]byte(`{"https://lab.example/1":"a","https://lab.example/2":{"gone":true}}`), "https://lab.example/1")
 	f.Add([]byte(`{"https://lab.example/1":"../a"}`), "https://a/../../a")

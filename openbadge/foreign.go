@@ -9,20 +9,20 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Contexts of Open Badges 1.1.
+// ob1Contexts are the contexts of Open Badges 1.1.
 var ob1Contexts = [...]string{"https://w3id.org/openbadges/v1", "https://openbadgespec.org/v1/context.json"}
 
-// foreign returns a fault for a document that people may take for a badge, but that this package does not support.
-func foreign(doc object) error {
+// foreignFault returns a fault for a document that people may mistake for a supported badge.
+func foreignFault(doc object) error {
 	types := doc["type"]
 	if types == nil {
 		types = doc["@type"]
 	}
 	switch {
-	case has(types, "ClrCredential"), has(types, "CLR"), has(types, "Clr"):
+	case hasText(types, "ClrCredential"), hasText(types, "CLR"), hasText(types, "Clr"):
 		return fault("not-an-open-badge",
 			"a Comprehensive Learner Record (CLR): verify each badge in it separately")
-	case has(types, "VerifiablePresentation"):
+	case hasText(types, "VerifiablePresentation"):
 		return fault("not-an-open-badge", "a presentation: verify each badge in it separately")
 	case isOpenBadges1(doc):
 		return fault("unsupported-form",
@@ -63,8 +63,8 @@ func isAddress(data []byte) bool {
 // maxAddress is the maximum length of a document's address, in bytes.
 const maxAddress = 2048
 
-// foreignToken returns the fault for a text that is not a token of three parts.
-func foreignToken(b []byte, parts [][]byte) error {
+// foreignTokenFault returns the fault for a text that is not a token of three parts.
+func foreignTokenFault(b []byte, parts [][]byte) error {
 	switch isHeader := beginsAsToken(parts[0]); {
 	case isHeader && bytes.ContainsRune(b, '~'):
 		return fault("unsupported-form", "selective disclosure (SD-JWT, RFC 9901) is not supported: ask for a VC-JWT")

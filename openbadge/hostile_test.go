@@ -12,7 +12,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostile are documents that would be slow without limits. Each is as large as MaxBytes allows.
+// hostile returns documents that would be slow without limits. Each document is as large as MaxBytes allows.
 func hostile() map[string][]byte {
 	head := `{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential",` +
 		`"OpenBadgeCredential"],` +
@@ -90,7 +90,7 @@ func hostile() map[string][]byte {
 	}
 }
 
-// tree returns a node with n identical children on each of deep levels.
+// tree returns a tree of nodes with the given depth, in which each inner node has n identical children.
 func tree(n, deep int) string {
 	if deep == 0 {
 		return `{"type":"Profile"}`
@@ -106,8 +106,8 @@ func keys(n int) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// An input of a presenter must not cost more than allocationsMost allocations or memoryMost megabytes. None of these
-// inputs is valid.
+// No input of a presenter may cost more than allocationsMost allocations or memoryMost megabytes. All inputs of this
+// test are invalid.
 func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -125,9 +125,9 @@ func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
 	}
 }
 
-// The same statements can be written as another tree. If the issuer's statements were moved to a second node with the
-// credential's id, the signature would still be correct, but readers of the first node would miss the statements. So a
-// second node with the credential's id must be empty.
+// The same statements can be written as different trees. If an attacker moved the issuer's statements to a second node
+// with the credential's id, the signature would still be correct. But readers of the first node would miss these
+// statements. Therefore a second node with the credential's id must be empty.
 func TestSecondNodeCannotHideStatementsOfTheIssuer(t *testing.T) {
 	k := key(t)
 	// the badge has expired
@@ -158,14 +158,14 @@ func TestSecondNodeCannotHideStatementsOfTheIssuer(t *testing.T) {
 	}
 }
 
-// sign adds an eddsa-rdfc-2022 proof to any document; change modifies the proof before it is signed.
+// sign adds an eddsa-rdfc-2022 proof to any document. The function change modifies the proof before it is signed.
 func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	t.Helper()
 	p := object{
 		"type":               "DataIntegrityProof",
-		"cryptosuite":        suite,
+		"cryptosuite":        issuedSuite,
 		"created":            today.Format(time.RFC3339),
-		"verificationMethod": k.method(k.DID()),
+		"verificationMethod": k.methodID(k.DID()),
 		"proofPurpose":       "assertionMethod",
 	}
 	for _, f := range change {
@@ -189,7 +189,7 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	return b
 }
 
-// These proofs are signed with the issuer's own key and still do not count.
+// The proofs of this test are signed with the issuer's own key, and still must not count.
 func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 	k, other := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
@@ -203,7 +203,7 @@ func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 		"without a purpose":  {func(p object) { delete(p, "proofPurpose") }, "invalid bad-signature"},
 		"without a method":   {func(p object) { delete(p, "verificationMethod") }, "invalid malformed"},
 		"naming another's key": {
-			func(p object) { p["verificationMethod"] = other.method(k.DID()) },
+			func(p object) { p["verificationMethod"] = other.methodID(k.DID()) },
 			"invalid bad-signature",
 		},
 		"naming no key":             {func(p object) { p["verificationMethod"] = k.DID() + "#key-1" }, "valid"},
@@ -248,7 +248,7 @@ func TestUnusableTrustIsIndeterminate(t *testing.T) {
 	}
 }
 
-func TestEveryStatusOfABadgeMustHold(t *testing.T) {
+func TestEveryStatusOfABadgeMustBeGood(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
 	d["credentialStatus"] = []any{

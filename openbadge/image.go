@@ -19,24 +19,24 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	if !isAddress(payload) {
 		return q.unwrap(payload)
 	}
-	if payload, err = q.baked(string(payload)); err != nil {
+	if payload, err = q.fetchBaked(string(payload)); err != nil {
 		return nil, nil, err
 	}
 	return q.unwrap(payload)
 }
 
-// baked fetches the badge of an old picture, which contains only the badge's address (Open Badges 2.0, Baking
-// Specification: a tEXt chunk, or the attribute verify of an SVG). The presenter of the picture chose this address. So
-// baked asks only if a hosted badge could be valid at all.
-func (q *inquiry) baked(at string) ([]byte, error) {
+// fetchBaked fetches the badge of an old picture, which contains only the badge's address (Open Badges 2.0, Baking
+// Specification: a tEXt chunk, or the attribute verify of an SVG). The presenter of the picture chose this address.
+// Therefore fetchBaked makes a request only if a hosted badge could be valid.
+func (q *inquiry) fetchBaked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
 		return nil, fault("hosted-unreachable",
 			"the picture contains only the badge's address, %.200s, and there is no access to the web", at)
 	}
-	if err := q.mayHost(); err != nil {
+	if err := q.requireHostingIssuer(); err != nil {
 		return nil, err
 	}
-	data, err := q.onTheWeb(at)
+	data, err := q.requestDocument(at)
 	switch {
 	case errors.Is(err, ErrGone):
 		return nil, fault("revoked", "the picture contains only the badge's address, and the document at %s was removed", at)

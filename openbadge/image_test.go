@@ -8,7 +8,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// 1EdTech's pictures are valid with the key that their issuer uses in them.
+// The badges in 1EdTech's pictures must be valid with the key that the issuer used for them.
 func TestBadgesAreReadFromPictures(t *testing.T) {
 	trust := []Issuer{{ID: example.ID, Keys: []string{"z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x"}}}
 	for _, format := range []string{bake.PNG, bake.SVG} {
@@ -72,7 +72,7 @@ func TestUnusablePicturesAreRejected(t *testing.T) {
 	}
 }
 
-// hostilePictures are pictures that would be slow without limits.
+// hostilePictures returns pictures that would be slow without limits.
 func hostilePictures() map[string][]byte {
 	svg := func(item, end string) []byte {
 		n := (bake.MaxSVG - 4096) / (len(item) + len(end))

@@ -14,7 +14,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Contexts of the badges that this package issues.
+// These are the contexts of the badges that this package issues.
 const (
 	ContextVC         = ld.VC
 	ContextOB         = ld.OB
@@ -23,76 +23,79 @@ const (
 
 // Draft is a badge before it is signed.
 type Draft struct {
-	ID          string // absolute; empty: a new urn:uuid
-	IssuerID    string // a DID or an https address; empty: the did:key of the key
+	ID          string // an absolute IRI; empty for a new urn:uuid
+	IssuerID    string // a DID or an https address; empty for the did:key of the key
 	IssuerName  string
 	Achievement Achievement
 	Email       string // e-mail address of the recipient, stored as a hash with a new salt
 	Subject     string // id of the recipient; may be empty
 	ValidFrom   time.Time
-	ValidUntil  time.Time     // zero: no end
-	Status      string        // URL of the 1EdTech revocation list; empty: none
+	ValidUntil  time.Time     // zero for a badge without an end
+	Status      string        // URL of the 1EdTech revocation list; empty for no list
 	Statuses    []StatusEntry // entries in bitstring status lists: see StatusListDraft
 	Evidence    []Evidence
 	HeaderKey   bool // include the public key in the header of a VC-JWT, as some wallets need; verifiers must not trust it
 }
 
-// Achievement is the badge class.
+// Achievement describes the badge class of a draft.
 type Achievement struct{ ID, Name, Description, Criteria string }
 
-// IssueJSON signs the draft as JSON, with an eddsa-rdfc-2022 proof dated created. The key must be Ed25519.
+// IssueJSON signs the draft as JSON, with an eddsa-rdfc-2022 proof. created is the date of the proof. The key must be
+// Ed25519.
 func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
 		return nil, err
 	}
-	return prove(doc, d.issuer(k), k, created)
+	return addProof(doc, d.issuer(k), k, created)
 }
 
-// prove adds the issuer's proof to a document.
-func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
+// addProof adds the issuer's proof to a document.
+func addProof(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
 	if k.private == nil {
-		return nil, errors.New("an RSA key cannot sign JSON: issue a VC-JWT, or use an Ed25519 key")
+		return nil, errors.New("RSA key cannot sign JSON: issue a VC-JWT, or use an Ed25519 key")
 	}
-	signing, err := ld.OpenList(doc) // doc may be a status list; readable checks a badge again
+	// doc may be a status list, so use the limit of a list; requireReadable has checked a badge
+	signing, err := ld.OpenList(doc)
 	if err != nil {
 		return nil, err
 	}
-	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": created.UTC().Format(time.RFC3339),
-		"verificationMethod": k.method(issuer), "proofPurpose": "assertionMethod"}
+	p := object{"type": "DataIntegrityProof", "cryptosuite": issuedSuite, "created": created.UTC().Format(time.RFC3339),
+		"verificationMethod": k.methodID(issuer), "proofPurpose": "assertionMethod"}
 	hash, err := signedHash(signing, p)
 	if err != nil {
 		return nil, err
 	}
 	p["proofValue"] = "z" + encode58(ed25519.Sign(k.private, hash))
 	doc["proof"] = []any{p}
-	return indented(doc)
+	return indentedJSON(doc)
 }
 
-// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2), with EdDSA, or RS256 for an RSA key. The claims
-// are iss, jti and nbf, and also sub and exp if the badge has a subject's id and an end.
+// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2), with EdDSA, or RS256 for an RSA key. The token
+// has the claims iss, jti and nbf. The token also has sub if the badge has a subject's id, and exp if the badge has an
+// end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
 		return nil, err
 	}
-	return envelop(doc, d.issuer(k), k, d.HeaderKey)
+	return signToken(doc, d.issuer(k), k, d.HeaderKey)
 }
 
-// envelop returns a document as a VC-JWT. The claims repeat values of the document.
-func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
+// signToken returns a document as a signed VC-JWT. The claims repeat values of the document.
+func signToken(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	doc["iss"], doc["jti"] = issuer, doc["id"]
 	if sub := ld.Str(ld.Obj(doc, "credentialSubject"), "id"); sub != "" {
 		doc["sub"] = sub
 	}
 	for claim, word := range map[string]string{"nbf": "validFrom", "exp": "validUntil"} {
-		if t, err := date(doc, word); err == nil && !t.IsZero() {
+		if t, err := dateAt(doc, word); err == nil && !t.IsZero() {
 			doc[claim] = t.Unix()
 		}
 	}
-	header := object{"alg": k.Algorithm(), "typ": "JWT", "kid": k.method(issuer)}
+	header := object{"alg": k.Algorithm(), "typ": "JWT", "kid": k.methodID(issuer)}
 	if withKey {
-		header["jwk"] = k.jwk()
+		header["jwk"] = k.publicJWK()
 	}
 	text := make([]string, 2)
 	for i, part := range [...]object{header, doc} {
@@ -107,7 +110,7 @@ func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	return []byte(signed + "." + b64(sig) + "\n"), err
 }
 
-var errNoIssuer = errors.New("an RSA key has no DID: set the issuer to a did:web or a web address")
+var errNoIssuer = errors.New("RSA key has no DID: set the issuer to a did:web or a web address")
 
 // issuer returns the issuer's id of the draft or, if the draft has none, the DID of the key.
 func (d Draft) issuer(k *Key) string {
@@ -133,7 +136,7 @@ func (d Draft) document(k *Key) (object, error) {
 		subject["id"] = d.Subject
 	}
 	if d.Email != "" {
-		salt := random(8)
+		salt := randomHex(8)
 		h := sha256.Sum256([]byte(strings.ToLower(d.Email) + salt))
 		subject["identifier"] = []any{
 			object{"type": "IdentityObject", "hashed": true, "identityHash": "sha256$" + hex.EncodeToString(h[:]),
@@ -142,7 +145,7 @@ func (d Draft) document(k *Key) (object, error) {
 	}
 	id := d.ID
 	if id == "" {
-		id = uuid()
+		id = randomUUID()
 	}
 	doc := object{
 		"@context": []any{ContextVC, ContextOB},
@@ -162,12 +165,13 @@ func (d Draft) document(k *Key) (object, error) {
 	}
 	d.addStatus(doc)
 	if len(d.Evidence) > 0 {
-		doc["evidence"] = evidence(d.Evidence)
+		doc["evidence"] = evidenceObjects(d.Evidence)
 	}
-	return doc, readable(doc)
+	return doc, requireReadable(doc)
 }
 
-// addStatus adds the badge's status: one status as an object, which most verifiers expect, several as an array.
+// addStatus adds the badge's status entries. A single entry is written as an object, because most verifiers expect an
+// object. Several entries are written as an array.
 func (d Draft) addStatus(doc object) {
 	var all []any
 	if d.Status != "" {
@@ -186,17 +190,17 @@ func (d Draft) addStatus(doc object) {
 	}
 }
 
-// readable checks that this package would accept the document that is about to be signed.
-func readable(doc object) error {
+// requireReadable checks, before signing, that this package would accept the document.
+func requireReadable(doc object) error {
 	if _, err := ld.Open(doc); err != nil {
 		return err
 	}
-	_, err := read(doc)
+	_, err := parseBadge(doc)
 	return err
 }
 
-// evidence returns the evidence as JSON objects, without empty values.
-func evidence(all []Evidence) []any {
+// evidenceObjects returns the evidence as JSON objects, without empty values.
+func evidenceObjects(all []Evidence) []any {
 	var out []any
 	for _, e := range all {
 		o := object{"type": []any{"Evidence"}}
@@ -223,13 +227,13 @@ func (d Draft) check(k *Key) error {
 	case d.issuer(k) == "":
 		return errNoIssuer
 	case a.ID == "" || a.Name == "":
-		return errors.New("achievement is incomplete, want an id and a name")
+		return errors.New("achievement of the draft is incomplete, want an id and a name")
 	case d.Email == "" && d.Subject == "":
-		return errors.New("recipient is missing, want an e-mail address or a subject's id")
+		return errors.New("recipient of the draft is missing, want an e-mail address or a subject's id")
 	case d.Email != "" && !strings.Contains(d.Email, "@"):
 		return fmt.Errorf("invalid e-mail address %q", d.Email)
 	case d.ValidFrom.IsZero():
-		return errors.New("start of validity is missing")
+		return errors.New("start of validity of the draft is missing")
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
 		return errors.New("end of validity is not after its start")
 	}
@@ -241,15 +245,15 @@ func (d Draft) check(k *Key) error {
 	return nil
 }
 
-// random returns n random bytes in hexadecimal.
-func random(n int) string {
+// randomHex returns n random bytes in hexadecimal.
+func randomHex(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) // never fails since Go 1.24
+	rand.Read(b) // crypto/rand.Read never fails since Go 1.24
 	return hex.EncodeToString(b)
 }
 
-// uuid returns a random urn:uuid (RFC 9562, version 4).
-func uuid() string {
+// randomUUID returns a random urn:uuid (RFC 9562, version 4).
+func randomUUID() string {
 	b := make([]byte, 16)
 	rand.Read(b)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80

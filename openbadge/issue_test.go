@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// rsaKey is a test key in the form of a key file: generating one takes a second.
+// rsaKey is a test key in the form of a key file, because generating an RSA key takes a second.
 const rsaKey = `{"note":"a test's","type":"JsonWebKey","secretKeyJwk":{"kty":"RSA",` +
 	`"n":"vYL0rWxOKYLxopdVkgzjXoL81AiISkPfGUHaVXpkT8TsyjPnpj3u4JYfpwAGYySwBOdGJJx4x7qenRHOBHB2CmdVDsv9H` +
 	`MjE870x4_kS5EqJG5w5PNY_wkQyVtJJrNtnOZpAFi1g5URC9XqekGBvRwnZ3zudsvIlYAUmeUjn41ZuFqJON6LbVozKp4BG3Uj` +
@@ -65,7 +65,7 @@ func TestRSAKeyFilesRoundTrip(t *testing.T) {
 	}
 }
 
-// A key file with a changed, missing or malformed number gives an error that does not quote the number.
+// A key file with a changed, missing or malformed number must cause an error that does not quote the number.
 func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	var f map[string]any
 	if err := json.Unmarshal([]byte(rsaKey), &f); err != nil {
@@ -75,7 +75,7 @@ func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	for name, was := range numbers {
 		for _, bad := range []any{nil, "", "AQAB", "AAAA", "!", 3, was.(string)[1:] + "A"} {
 			if name == "e" && bad == "AQAB" || slices.Contains([]string{"dp", "dq", "qi"}, name) && bad != "!" && bad != 3 {
-				continue // the correct value, or a number that is calculated again
+				continue // skip the correct value, and numbers that ParseKey calculates again
 			}
 			numbers[name] = bad
 			b, _ := json.Marshal(f)
@@ -99,7 +99,7 @@ func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	}
 }
 
-// tokenParts decodes a token without using the code of this package.
+// tokenParts decodes a token without the code of this package.
 func tokenParts(t *testing.T, token []byte) (header, payload map[string]any, signed, sig []byte) {
 	t.Helper()
 	parts := bytes.Split(bytes.TrimSpace(token), []byte("."))
@@ -129,11 +129,11 @@ func TestTokenAlgorithmFollowsTheKindOfKey(t *testing.T) {
 		switch pub := k.Public().(type) {
 		case ed25519.PublicKey:
 			if !ed25519.Verify(pub, signed, sig) || header["alg"] != "EdDSA" {
-				t.Error("EdDSA")
+				t.Error("signature with EdDSA is wrong")
 			}
 		case *rsa.PublicKey:
 			if rsa.VerifyPKCS1v15(pub, crypto.SHA256, hash[:], sig) != nil || header["alg"] != "RS256" {
-				t.Error("RS256")
+				t.Error("signature with RS256 is wrong")
 			}
 		}
 		if header["typ"] != "JWT" || header["kid"] != "did:web:lab.example#"+k.Name() || header["jwk"] != nil {
@@ -208,11 +208,11 @@ func TestStatusListsRoundTrip(t *testing.T) {
 		other := key(t)
 		if k.rsa == nil {
 			if _, err := OpenStatusList(b, testRSA(t)); err == nil {
-				t.Error("another kind of key")
+				t.Error("OpenStatusList accepted another kind of key")
 			}
 		}
 		if _, err := OpenStatusList(b, other); err == nil {
-			t.Error("another key")
+			t.Error("OpenStatusList accepted another key")
 		}
 		middle := len(b) / 2
 		for _, bad := range [][]byte{nil, []byte("{}"), []byte("."), []byte(".."), bytes.Replace(
@@ -229,8 +229,8 @@ func TestStatusListsRoundTrip(t *testing.T) {
 	}
 }
 
-// A status list has the form of the standard: only its own context, the index as text, the first entry in the highest
-// bit.
+// A status list must have the form of the standard: only its own context, the index as a text, and the first entry in
+// the highest bit.
 func TestStatusListHasTheFormOfTheStandard(t *testing.T) {
 	b, err := IssueStatusList(
 		StatusListDraft{ID: "https://lab.example/status/1", Purpose: "suspension", Set: []int{0, 9}},
@@ -250,7 +250,7 @@ func TestStatusListHasTheFormOfTheStandard(t *testing.T) {
 		t.Error(err, len(bits))
 	}
 	if c := ld.List(doc["@context"]); len(c) != 1 || c[0] != ContextVC ||
-		!has(doc["type"], "BitstringStatusListCredential") ||
+		!hasText(doc["type"], "BitstringStatusListCredential") ||
 		ld.Str(subject, "type") != "BitstringStatusList" ||
 		ld.Str(subject, "statusPurpose") != "suspension" {
 		t.Errorf("%s", b)
@@ -334,7 +334,7 @@ func TestBadgesNameTheirStatusEntries(t *testing.T) {
 	}
 }
 
-// The package accepts the lists and status entries that it issues.
+// The package must accept the lists and status entries that it issues.
 func TestIssuedStatusListsRevokeBadges(t *testing.T) {
 	k, d := key(t), draft()
 	l := listDraft()
@@ -371,7 +371,7 @@ func TestIssuedStatusListsRevokeBadges(t *testing.T) {
 	}
 }
 
-// Every key file gives a working key, or an error that does not quote the file.
+// ParseKey must return a working key for every key file, or an error that does not quote the file.
 func FuzzKeyFile(f *testing.F) {
 	f.Add([]byte(testKey))
 	f.Add([]byte(rsaKey))

@@ -17,11 +17,11 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// jwks returns the usable keys of a JWK set (RFC 7517, section 5). Unreadable keys are skipped, as the RFC requires.
-// The error is for a set without any usable key.
-func jwks(doc object) ([]pin, error) {
+// parseJWKS returns the usable keys of a JWK set (RFC 7517, section 5). parseJWKS skips unreadable keys, as the RFC
+// requires, and returns an error for a set without any usable key.
+func parseJWKS(doc object) ([]pin, error) {
 	var out []pin
-	last := errors.New("no keys")
+	last := errors.New("JWKS has no keys")
 	for _, x := range ld.List(doc["keys"]) {
 		j, ok := x.(object)
 		if !ok {
@@ -35,7 +35,7 @@ func jwks(doc object) ([]pin, error) {
 		out = append(out, pin{k, ld.Str(j, "kid")})
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("JWKS without a usable key: %w", last)
+		return nil, fmt.Errorf("JWKS has no usable key: %w", last)
 	}
 	return out, nil
 }
@@ -50,15 +50,15 @@ func parseJWK(j object) (crypto.PublicKey, error) {
 	}
 	switch kty, crv := ld.Str(j, "kty"), ld.Str(j, "crv"); {
 	case kty == "OKP" && crv == "Ed25519":
-		if x := member(j, "x", ed25519.PublicKeySize); x != nil {
+		if x := decodeMember(j, "x", ed25519.PublicKeySize); x != nil {
 			return ed25519.PublicKey(x), nil
 		}
 	case kty == "EC" && crv == "P-256":
-		return ec(elliptic.P256(), j, 32)
+		return parseEC(elliptic.P256(), j, 32)
 	case kty == "EC" && crv == "P-384":
-		return ec(elliptic.P384(), j, 48)
+		return parseEC(elliptic.P384(), j, 48)
 	case kty == "RSA":
-		return checkRSA(new(big.Int).SetBytes(member(j, "n", 0)), new(big.Int).SetBytes(member(j, "e", 0)))
+		return checkRSA(new(big.Int).SetBytes(decodeMember(j, "n", 0)), new(big.Int).SetBytes(decodeMember(j, "e", 0)))
 	default:
 		return nil, fmt.Errorf("JWK has type %.20q and curve %.20q, want RSA, EC with P-256 or P-384, or OKP with Ed25519",
 			kty, crv)
@@ -66,8 +66,9 @@ func parseJWK(j object) (crypto.PublicKey, error) {
 	return nil, errors.New("JWK lacks a member that its type requires")
 }
 
-// member returns the decoded base64url member of a JWK with size bytes (0: any size up to the longest RSA key), or nil.
-func member(j object, key string, size int) []byte {
+// decodeMember returns a base64url member of a JWK, decoded, or nil if it does not have size bytes. With size 0, any
+// size up to the longest RSA key is accepted.
+func decodeMember(j object, key string, size int) []byte {
 	s := ld.Str(j, key)
 	if len(s) > 2*maxRSABits/8 {
 		return nil
@@ -79,16 +80,16 @@ func member(j object, key string, size int) []byte {
 	return b
 }
 
-// ec returns the EC key with the coordinates in a JWK.
-func ec(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
-	x, y := member(j, "x", size), member(j, "y", size)
-	if k, ok := uncompressed(c, x, y); ok && x != nil && y != nil {
+// parseEC returns the EC key with the coordinates in a JWK.
+func parseEC(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
+	x, y := decodeMember(j, "x", size), decodeMember(j, "y", size)
+	if k, ok := keyAtPoint(c, x, y); ok && x != nil && y != nil {
 		return k, nil
 	}
 	return nil, errors.New("JWK is not a point on its curve")
 }
 
-// checkRSA checks the size of an RSA key: the minimum for security, the maximum for the time of a verification.
+// checkRSA checks the size of an RSA key. The minimum is for security. The maximum limits the time of a verification.
 func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	switch bits := n.BitLen(); {
 	case bits < minRSABits || bits > maxRSABits:
@@ -99,7 +100,7 @@ func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// parsePEM reads one public key in PEM format: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1, which older
+// parsePEM reads one public key in PEM format: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1, as older
 // issuers use for RSA keys.
 func parsePEM(s string) (crypto.PublicKey, error) {
 	if len(s) > 8<<10 {
@@ -107,7 +108,7 @@ func parsePEM(s string) (crypto.PublicKey, error) {
 	}
 	block, rest := pem.Decode([]byte(s))
 	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("not a public key in PEM format")
+		return nil, errors.New("text is not a public key in PEM format")
 	}
 	var k any
 	var err error

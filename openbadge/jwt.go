@@ -20,20 +20,20 @@ import (
 // jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE), or the JWS of an Open Badges 2.0 assertion.
 type jwt struct {
 	alg, kid string
-	jwk      object // key in the header: it tells which key signed, and is never trusted
+	jwk      object // key in the header: this key only identifies the key that signed, and is never trusted
 	payload  object
 	signed   []byte
 	sig      []byte
 }
 
-// parseJWT decodes a compact token of at most most bytes. It does not check the signature.
+// parseJWT decodes a compact token of at most most bytes. parseJWT does not check the signature.
 func parseJWT(b []byte, most int) (*jwt, error) {
 	if len(b) > most {
 		return nil, fault("too-complex", "%d bytes, want at most %d", len(b), most)
 	}
 	parts := bytes.SplitN(b, []byte("."), 6)
 	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 ignores line ends
-		return nil, foreignToken(b, parts)
+		return nil, foreignTokenFault(b, parts)
 	}
 	var raw [3][]byte
 	for i, p := range parts {
@@ -70,8 +70,8 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	}, nil
 }
 
-// checkTokenType checks the header's typ, a media type: in upper or lower case, with or without "application/" (RFC
-// 7515, section 4.1.9).
+// checkTokenType checks the header's typ. The typ is a media type in upper or lower case, with or without
+// "application/" (RFC 7515, section 4.1.9).
 func checkTokenType(v any) error {
 	typ, ok := v.(string)
 	if v != nil && !ok {
@@ -87,17 +87,17 @@ func checkTokenType(v any) error {
 	}
 }
 
-// tokenTypes are the accepted types of badges: none; JWT (Open Badges 3.0, section 8.2); the current and the former
-// type of VC-JOSE; and JOSE, which only means the compact form.
+// tokenTypes lists the accepted types of badges: no type; JWT (Open Badges 3.0, section 8.2); the current and the
+// former type of VC-JOSE; and JOSE, which only means the compact form.
 var tokenTypes = [...]string{"", "jwt", "vc+jwt", "vc+ld+jwt", "vc+ld+json+jwt", "jose"}
 
-// claims are the registered claims beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
+// claims lists the registered claims that may be beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
 var claims = [...]string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud", "cnf"}
 
 // credential returns the payload without its claims. In the data model 1.1, the credential is the value of vc
 // (Verifiable Credentials Data Model 1.1, section 6.3.1). In both models, claims supply the values that the credential
 // lacks (Open Badges 3.0, "JSON Web Token Claims": each "MUST be used to set the value" of its property). If both are
-// present, agrees compares them.
+// present, compareClaims compares them.
 func (t *jwt) credential() (object, error) {
 	doc := t.payload
 	if vc := doc["vc"]; vc != nil {
@@ -105,7 +105,7 @@ func (t *jwt) credential() (object, error) {
 		if !ok {
 			return nil, fault("malformed", "vc is not an object")
 		}
-		return t.completed(maps.Clone(o))
+		return t.addClaims(maps.Clone(o))
 	}
 	doc = maps.Clone(doc)
 	for _, c := range claims {
@@ -114,11 +114,12 @@ func (t *jwt) credential() (object, error) {
 	if isOpenBadges2(doc) || isOpenBadges1(doc) {
 		return doc, nil
 	}
-	return t.completed(doc)
+	return t.addClaims(doc)
 }
 
-// completed adds the values of the claims that the credential lacks. doc belongs to the caller.
-func (t *jwt) completed(doc object) (object, error) {
+// addClaims adds to the credential the values that only the claims have. doc belongs to the caller and must not be
+// changed.
+func (t *jwt) addClaims(doc object) (object, error) {
 	set := func(o object, key string, v any) {
 		if o[key] == nil && v != nil {
 			o[key] = v
@@ -127,17 +128,17 @@ func (t *jwt) completed(doc object) (object, error) {
 	set(doc, "id", t.payload["jti"])
 	set(doc, "issuer", t.payload["iss"])
 	for word, claim := range map[string]string{"issuer": "iss", "credentialSubject": "sub"} {
-		if o := single(doc[word]); o != nil && t.payload[claim] != nil {
+		if o := singleObject(doc[word]); o != nil && t.payload[claim] != nil {
 			o = maps.Clone(o)
 			set(o, "id", t.payload[claim])
 			doc[word] = o
 		}
 	}
 	from, until := "validFrom", "validUntil"
-	if has(doc["@context"], modelOne) {
+	if hasText(doc["@context"], modelOne) {
 		from, until = "issuanceDate", "expirationDate"
 	}
-	// iat is the time at which the token was made. Use iat as the start only if nothing else gives a start.
+	// The claim iat is the time at which the token was made. Use iat as the start only if no other value gives a start.
 	for _, c := range [...]struct{ claim, word string }{{"nbf", from}, {"iat", from}, {"exp", until}} {
 		v := t.payload[c.claim]
 		if v == nil {
@@ -152,12 +153,12 @@ func (t *jwt) completed(doc object) (object, error) {
 	return doc, nil
 }
 
-// numericDate converts a NumericDate (RFC 7519, section 2) in the years that RFC 3339 can write. Any JSON number is
-// accepted, such as 1.7408196e9, with fractions of a second up to microseconds.
+// numericDate converts a NumericDate (RFC 7519, section 2) in the years 1 to 9999. numericDate accepts any JSON number,
+// such as 1.7408196e9, with fractions of a second up to microseconds.
 func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
 	f, err := n.Float64()
-	const first, last = -62135596800, 253402300800 // the years 1 to 9999
+	const first, last = -62135596800, 253402300800 // seconds since 1970 of the years 1 to 9999
 	if !ok || err != nil || f <= first || f >= last {
 		return time.Time{}, false
 	}
@@ -165,20 +166,21 @@ func numericDate(v any) (time.Time, bool) {
 	return time.Unix(int64(whole), int64((f-whole)*1e6)*1000).UTC(), true
 }
 
-// token checks the token's signature with the pinned keys, and compares the claims with the credential.
-func (q *inquiry) token(t *jwt) error {
-	pins, err := q.pins(q.Badge.IssuerID)
+// checkToken checks the token's signature with the pinned keys, and compares the claims with the credential.
+func (q *inquiry) checkToken(t *jwt) error {
+	pins, err := q.readPins(q.Badge.IssuerID)
 	if err != nil {
 		return err
 	}
-	if err := q.open(t.kid, t.signedBy(pins)); err != nil {
+	if err := q.unreadError(t.kid, t.checkSignature(pins)); err != nil {
 		return err
 	}
-	return t.agrees(q.Badge)
+	return t.compareClaims(q.Badge)
 }
 
-// signedBy checks the signature with the given keys. The algorithm in the header must be the one of the key.
-func (t *jwt) signedBy(pins []pin) error {
+// checkSignature checks the signature with the given keys. The algorithm in the header must be the algorithm of the
+// key.
+func (t *jwt) checkSignature(pins []pin) error {
 	if !slices.Contains(algorithms[:], t.alg) {
 		return fault("unsupported-proof", "JWT is signed with %.20q, want one of %q", t.alg, algorithms)
 	}
@@ -186,10 +188,10 @@ func (t *jwt) signedBy(pins []pin) error {
 	if k, err := parseJWK(t.jwk); err == nil && !hasNamed {
 		named, hasNamed = k, true
 	}
-	return checkNamed(t.kid, named, hasNamed, pins, t.verifies)
+	return tryNamed(t.kid, named, hasNamed, pins, t.verifies)
 }
 
-// algorithms are the supported signatures (RFC 7518, section 3.1; RFC 8037; RFC 9864).
+// algorithms lists the supported signature algorithms (RFC 7518, section 3.1; RFC 8037; RFC 9864).
 var algorithms = [...]string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
 
 // verifies reports whether k made the signature with the algorithm in the header. Each kind of key has exactly one
@@ -199,9 +201,9 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 	case ed25519.PublicKey:
 		return (t.alg == "EdDSA" || t.alg == "Ed25519") && verifyEd25519(k, t.signed, t.sig)
 	case *rsa.PublicKey:
-		return t.alg == "RS256" && rsa.VerifyPKCS1v15(k, crypto.SHA256, sum(crypto.SHA256, t.signed), t.sig) == nil
+		return t.alg == "RS256" && rsa.VerifyPKCS1v15(k, crypto.SHA256, hashOf(crypto.SHA256, t.signed), t.sig) == nil
 	case *ecdsa.PublicKey:
-		s, ok := nist(k)
+		s, ok := ecdsaScheme(k)
 		return ok && t.alg == map[crypto.Hash]string{
 			crypto.SHA256: "ES256",
 			crypto.SHA384: "ES384",
@@ -210,8 +212,8 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 	return false
 }
 
-// agrees compares the claims with the values in the badge.
-func (t *jwt) agrees(b *Badge) error {
+// compareClaims compares the claims with the values in the badge.
+func (t *jwt) compareClaims(b *Badge) error {
 	for claim, want := range map[string]string{"iss": b.IssuerID, "jti": b.ID, "sub": b.Subject} {
 		if got := t.payload[claim]; got != nil && got != want {
 			return fault("claims-mismatch", "%s differs from the credential", claim)

@@ -16,13 +16,13 @@ import (
 // Key is an issuer's signing key: Ed25519, or RSA for verifiers that need RS256. String and logging use the DID or the
 // thumbprint: only MarshalText reveals the private key.
 type Key struct {
-	private ed25519.PrivateKey // nil: an RSA key
+	private ed25519.PrivateKey // nil for an RSA key
 	rsa     *rsa.PrivateKey
 	note    string
 }
 
-// Sizes of RSA keys in bits: of new keys, and the limits of accepted keys (RFC 7518, section 3.3, requires 2,048 bits;
-// more than 8,192 only cost time).
+// These constants are sizes of RSA keys in bits: the size of new keys, and the limits for accepted keys. RFC 7518,
+// section 3.3, requires 2,048 bits. More than 8,192 bits only cost time.
 const (
 	rsaBits    = 3072
 	minRSABits = 2048
@@ -38,8 +38,8 @@ func GenerateKey(note string) (*Key, error) {
 	return &Key{private: priv, note: note}, nil
 }
 
-// GenerateRSAKey returns a new RSA key of 3,072 bits, which signs VC-JWTs with RS256. An RSA key has no DID: its issuer
-// needs a did:web or a web address, at which the key is published.
+// GenerateRSAKey returns a new RSA key of 3,072 bits, which signs VC-JWTs with RS256. An RSA key has no DID. The issuer
+// therefore needs a did:web or a web address, at which the key is published.
 func GenerateRSAKey(note string) (*Key, error) {
 	priv, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
@@ -48,7 +48,8 @@ func GenerateRSAKey(note string) (*Key, error) {
 	return &Key{rsa: priv, note: note}, nil
 }
 
-// DID returns the did:key of an Ed25519 key, which is also the default id of the issuer. Empty for an RSA key.
+// DID returns the did:key of an Ed25519 key, which is also the default id of the issuer. For an RSA key, DID returns
+// "".
 func (k *Key) DID() string {
 	if k.rsa != nil {
 		return ""
@@ -56,7 +57,7 @@ func (k *Key) DID() string {
 	return "did:key:" + k.Multikey()
 }
 
-// Multikey returns an Ed25519 public key as z6Mk…. Empty for an RSA key.
+// Multikey returns an Ed25519 public key as z6Mk…. For an RSA key, Multikey returns "".
 func (k *Key) Multikey() string {
 	if k.rsa != nil {
 		return ""
@@ -98,16 +99,17 @@ func (k *Key) String() string {
 	return k.DID()
 }
 
-// Format prints the DID or the thumbprint for every verb, so that no format reveals the private key.
+// Format prints the DID or the thumbprint for every verb of package fmt, so that no format reveals the private key.
 func (k *Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
 
 // LogValue returns the DID or the thumbprint.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// method returns the id of the key in a proof of the issuer, as DIDDocument and Profile publish it.
-func (k *Key) method(issuer string) string { return issuer + "#" + k.Name() }
+// methodID returns the id of the key in a proof of the issuer. DIDDocument and Profile publish the key under this id.
+func (k *Key) methodID(issuer string) string { return issuer + "#" + k.Name() }
 
-// sign signs the text of a JWT: with EdDSA, or with RS256 (RSASSA-PKCS1-v1_5 with SHA-256; RFC 7518, section 3.3).
+// sign signs the text of a JWT with EdDSA, or with RS256 for an RSA key (RSASSA-PKCS1-v1_5 with SHA-256; RFC 7518,
+// section 3.3).
 func (k *Key) sign(text []byte) ([]byte, error) {
 	if k.rsa == nil {
 		return ed25519.Sign(k.private, text), nil
@@ -116,8 +118,8 @@ func (k *Key) sign(text []byte) ([]byte, error) {
 	return rsa.SignPKCS1v15(nil, k.rsa, crypto.SHA256, h[:])
 }
 
-// jwk returns the public key as a JSON Web Key (RFC 7517; RFC 8037 for Ed25519).
-func (k *Key) jwk() object {
+// publicJWK returns the public key as a JSON Web Key (RFC 7517; RFC 8037 for Ed25519).
+func (k *Key) publicJWK() object {
 	if k.rsa == nil {
 		return object{"kty": "OKP", "crv": "Ed25519", "x": b64(k.private.Public().(ed25519.PublicKey))}
 	}

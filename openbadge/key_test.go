@@ -43,6 +43,6 @@ func TestKeyFilesReadableByOthersAreRejected(t *testing.T) {
 		os.Chmod(path, 0o600)
 	}
 	if _, err := ReadKey(path + "x"); err == nil {
-		t.Error("a key out of nothing")
+		t.Error("ReadKey returned a key for a missing file")
 	}
 }

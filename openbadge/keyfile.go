@@ -12,7 +12,7 @@ import (
 	"runtime"
 )
 
-// keyFile is the JSON form of a key file, readable for people. Its property names come from Controlled Identifiers 1.0,
+// keyFile is the JSON form of a key file. The property names of a key file come from Controlled Identifiers 1.0,
 // section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
 type keyFile struct {
 	Note      string     `json:"note,omitempty"`
@@ -43,13 +43,14 @@ func (n number) MarshalText() ([]byte, error) { return []byte(b64(n.int.Bytes())
 func (n *number) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.DecodeString(string(text))
 	n.int = new(big.Int).SetBytes(b)
-	return err // ParseKey does not pass it on
+	return err // ParseKey does not return this error, which quotes the input
 }
 
-// maxKeyFile is the maximum size of a key file, in bytes: an RSA key of 8,192 bits takes about 6,500.
+// maxKeyFile is the maximum size of a key file, in bytes. An RSA key of 8,192 bits takes about 6,500 bytes.
 const maxKeyFile = 16 << 10
 
-// MarshalText returns the key file, with the private key. Only the owner may be able to read the file.
+// MarshalText returns the content of the key file, with the private key. Nobody but the owner may be able to read the
+// file.
 func (k *Key) MarshalText() ([]byte, error) {
 	f := keyFile{Note: k.note, Type: "Multikey", Public: k.Multikey()}
 	if k.rsa != nil {
@@ -77,7 +78,7 @@ func secretOf(k *rsa.PrivateKey) *secretJWK {
 	}
 }
 
-// ParseKey decodes the output of MarshalText. Its errors never quote the input.
+// ParseKey decodes the output of MarshalText. The errors of ParseKey never quote the input.
 func ParseKey(b []byte) (*Key, error) {
 	var f keyFile
 	if len(b) > maxKeyFile || json.Unmarshal(b, &f) != nil {
@@ -85,30 +86,30 @@ func ParseKey(b []byte) (*Key, error) {
 	}
 	switch f.Type {
 	case "Multikey":
-		return f.ed25519()
+		return f.ed25519Key()
 	case "JsonWebKey":
-		return f.rsa()
+		return f.rsaKey()
 	}
 	return nil, errNoKey
 }
 
-var errNoKey = errors.New("not an issuer's key file: create one with portillon badge keygen")
+var errNoKey = errors.New("file is not an issuer's key file: create a key file with portillon badge keygen")
 
-// ed25519 returns the Ed25519 key of the file, and checks that its public key matches.
-func (f keyFile) ed25519() (*Key, error) {
+// ed25519Key returns the Ed25519 key of the file, and checks that the public key matches the secret key.
+func (f keyFile) ed25519Key() (*Key, error) {
 	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
 	if !ok {
-		return nil, errors.New("secretKeyMultibase is not an Ed25519 key")
+		return nil, errors.New("secretKeyMultibase of the key file is not an Ed25519 key")
 	}
 	k := &Key{private: ed25519.NewKeyFromSeed(seed), note: f.Note}
 	if k.Multikey() != f.Public {
-		return nil, errors.New("public key and secret key do not match")
+		return nil, errors.New("public key and secret key of the key file do not match")
 	}
 	return k, nil
 }
 
-// rsa builds the RSA key from its independent numbers, and recomputes the derived numbers.
-func (f keyFile) rsa() (*Key, error) {
+// rsaKey builds the RSA key from its independent numbers, and recomputes the derived numbers.
+func (f keyFile) rsaKey() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {
 		return nil, errors.New("secretKeyJwk is not an RSA key")
@@ -127,14 +128,14 @@ func (f keyFile) rsa() (*Key, error) {
 		Primes:    []*big.Int{s.P.int, s.Q.int},
 	}
 	if k.Validate() != nil {
-		return nil, errors.New("the numbers in secretKeyJwk do not match")
+		return nil, errors.New("numbers in secretKeyJwk do not match")
 	}
 	k.Precompute()
 	return &Key{rsa: k, note: f.Note}, nil
 }
 
-// ReadKey reads a key file. It rejects a file that other users may read or change, as ssh does: anyone with the key can
-// issue badges.
+// ReadKey reads a key file. Like ssh, ReadKey rejects a file that other users may read or change, because anyone with
+// the key can issue badges.
 func ReadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {

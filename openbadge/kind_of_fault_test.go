@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// If the hosted page has a property revoked with any value except false, the badge is not valid.
+// A badge is invalid if its hosted page has a property revoked with any value except false.
 func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
 	for _, c := range []struct {
 		revoked any
@@ -66,7 +66,7 @@ func TestHostedPageMayContainOnlyTheRevocation(t *testing.T) {
 	}
 }
 
-// signed2Badge returns a signed badge of Open Badges 2.0, with the documents it needs.
+// signed2Badge returns a signed badge of Open Badges 2.0, with the documents that the badge refers to.
 func signed2Badge(t *testing.T, change func(w web, claims object)) ([]byte, web) {
 	t.Helper()
 	at := labIssuer + "/key"
@@ -139,8 +139,8 @@ func svgOf(address string) []byte {
 	)
 }
 
-// An old picture contains the address of its badge: the document at this address is verified as if it had been
-// presented.
+// An old picture contains the address of its badge. The document at this address must be verified as if somebody had
+// presented the document itself.
 func TestAddressInAPictureIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
 		documents Resolver
@@ -181,7 +181,7 @@ func TestAddressInAPictureIsFetched(t *testing.T) {
 	}
 }
 
-// Documents that people may take for a supported badge are rejected with the name of their kind.
+// If people may mistake a document for a supported badge, the reason must name the kind of the document.
 func TestOtherDocumentsAreNamedInTheReason(t *testing.T) {
 	jwe := strings.Join([]string{b64([]byte(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)), "a", "b", "c", "d"}, ".")
 	header := func(typ string) string {
@@ -252,7 +252,7 @@ func TestBadgeMustHaveOneSubject(t *testing.T) {
 	}
 }
 
-// aToken returns a VC-JWT of the data model 2.0 with modified content.
+// aToken returns a VC-JWT of the data model 2.0. The function change modifies the content before signing.
 func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	t.Helper()
 	d := draft()
@@ -270,8 +270,8 @@ func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
-// Claims supply values that the credential lacks, with numbers in any form. If a value is in both, the two must be
-// equal.
+// Claims supply values that the credential lacks, with numbers in any form. If the claims and the credential both have
+// a value, the values must be equal.
 func TestClaimsSupplyMissingValues(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -337,7 +337,7 @@ func TestClaimsSupplyMissingValues(t *testing.T) {
 			t.Errorf("%s: %s, want %s (%s)", name, codes(v), c.want, v.Why())
 		}
 		if name == "cnf" && checkOf(v, "holder").Outcome != "not judged" {
-			t.Errorf("cnf is passed over without a word: %+v", v.Checks)
+			t.Errorf("no check reports that cnf was not checked: %+v", v.Checks)
 		}
 		if name == "exp sets the end" && v.Badge.ValidUntil.Unix() != today.Add(24*time.Hour).Unix() {
 			t.Errorf("%s: %v", name, v.Badge.ValidUntil)
@@ -356,7 +356,7 @@ func TestTokenTypeIsAMediaType(t *testing.T) {
 		`"application/vc+jwt"`: "valid",
 		`"Application/VC+JWT"`: "valid",
 		`"vc+ld+jwt"`:          "valid", `"JOSE"`: "valid", `null`: "valid",
-		`"application/"`:                "valid", // a prefix without a type
+		`"application/"`:                "valid", // only a prefix, without a type
 		`"text/vc+jwt"`:                 "invalid unsupported-form",
 		`"application/application/jwt"`: "invalid unsupported-form",
 		`"vp+jwt"`:                      "invalid unsupported-form",
@@ -406,7 +406,7 @@ func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 			t,
 			aList(c.by, minEntries, c.set...),
 			c.by,
-			func(p object) { p["verificationMethod"] = c.by.method(c.by.DID()) },
+			func(p object) { p["verificationMethod"] = c.by.methodID(c.by.DID()) },
 		)
 		v := Verify(badge, Options{Trust: c.trust, At: today, Status: lists{listURL: string(list)}})
 		if codes(v) != c.want {
@@ -455,7 +455,8 @@ func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
 	}
 }
 
-// Every text in a picture leads to a verdict or a reason. If no hosted badge could be valid, nothing is requested.
+// Every text in a picture must lead to a verdict or a reason. If no hosted badge could be valid, the test allows no
+// request.
 func FuzzBakedAddress(f *testing.F) {
 	for _, s := range []string{
 		labBadge,

@@ -22,7 +22,7 @@ func endorsement(k *Key) object {
 	}
 }
 
-// VerifyDocument accepts every kind of document; Verify accepts only badges.
+// VerifyDocument must accept every kind of document, and Verify must accept only badges.
 func TestVerifyAcceptsOnlyBadges(t *testing.T) {
 	k := key(t)
 	o := Options{
@@ -144,7 +144,7 @@ func TestDocumentWithTwoTypesIsABadge(t *testing.T) {
 		t.Errorf("%s %s", v.Kind, v.Why())
 	}
 	if _, err := ReadStatusList(data, o); err == nil {
-		t.Error("it is read as a list")
+		t.Error("ReadStatusList accepted the badge as a list")
 	}
 }
 
@@ -164,7 +164,7 @@ func TestDocumentsOfOthersAreVerified(t *testing.T) {
 	}
 }
 
-// Parts that are not checked are listed, so that readers do not take them as verified.
+// The checks must list the parts that are not checked, so that readers do not believe that these parts are verified.
 func TestUncheckedPartsAreListed(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])

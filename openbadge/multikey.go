@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// base58 is the Bitcoin alphabet, without 0, O, I and l.
+// base58 is the alphabet of base58btc (Bitcoin), without 0, O, I and l.
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// encode58 encodes bytes as base58btc (the Bitcoin alphabet), the encoding of the multibase prefix z.
+// encode58 encodes bytes as base58btc, the encoding with the multibase prefix z.
 func encode58(b []byte) string {
 	n, mod := new(big.Int).SetBytes(b), new(big.Int)
 	var out []byte
@@ -31,7 +31,7 @@ func encode58(b []byte) string {
 
 // decode58 decodes base58btc.
 func decode58(s string) ([]byte, bool) {
-	if len(s) > 200 { // the longest value is a signature of 64 bytes: 88 characters
+	if len(s) > 200 { // the longest value is a signature of 64 bytes, with 88 characters
 		return nil, false
 	}
 	n := new(big.Int)
@@ -46,8 +46,8 @@ func decode58(s string) ([]byte, bool) {
 	return append(make([]byte, zeros), n.Bytes()...), true
 }
 
-// Multicodec prefixes of the supported keys, as varints (multicodec table: ed25519-pub 0xed, ed25519-priv 0x1300,
-// p256-pub 0x1200, p384-pub 0x1201).
+// These are the multicodec prefixes of the supported keys, as varints (multicodec table: ed25519-pub 0xed, ed25519-priv
+// 0x1300, p256-pub 0x1200, p384-pub 0x1201).
 var (
 	publicPrefix = [2]byte{0xed, 0x01}
 	secretPrefix = [2]byte{0x80, 0x26}
@@ -71,26 +71,26 @@ func parseMultikey(s string) (crypto.PublicKey, bool) {
 		return ed25519.PublicKey(b), true
 	}
 	if b, ok := decodeMultibase(s, p256Prefix, 33); ok {
-		return point(elliptic.P256(), b)
+		return decodePoint(elliptic.P256(), b)
 	}
 	if b, ok := decodeMultibase(s, p384Prefix, 49); ok {
-		return point(elliptic.P384(), b)
+		return decodePoint(elliptic.P384(), b)
 	}
 	return nil, false
 }
 
-// point decodes a compressed point of a curve (SEC 1, section 2.3.4).
-func point(c elliptic.Curve, b []byte) (crypto.PublicKey, bool) {
+// decodePoint decodes a compressed point of a curve (SEC 1, section 2.3.4).
+func decodePoint(c elliptic.Curve, b []byte) (crypto.PublicKey, bool) {
 	x, y := elliptic.UnmarshalCompressed(c, b)
 	if x == nil {
 		return nil, false
 	}
 	size := (c.Params().BitSize + 7) / 8
-	return uncompressed(c, x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size)))
+	return keyAtPoint(c, x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size)))
 }
 
-// uncompressed returns the key with these coordinates, if they are a point of the curve.
-func uncompressed(c elliptic.Curve, x, y []byte) (crypto.PublicKey, bool) {
+// keyAtPoint returns the key with these coordinates, if they are a point of the curve.
+func keyAtPoint(c elliptic.Curve, x, y []byte) (crypto.PublicKey, bool) {
 	k, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...))
 	return k, err == nil
 }

@@ -9,29 +9,30 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Addresses of the context of Open Badges 2.0. The specification has two, and issuers use both.
+// ob2Contexts are the addresses of the context of Open Badges 2.0. The specification has two addresses, and issuers use
+// both.
 var ob2Contexts = [...]string{"https://w3id.org/openbadges/v2", "https://openbadgespec.org/v2/context.json"}
 
-// isOpenBadges2 reports whether a document has the context of Open Badges 2.0, by its address or in full.
+// isOpenBadges2 reports whether a document has the context of Open Badges 2.0, as an address or as an embedded context.
 func isOpenBadges2(doc object) bool {
 	return slices.ContainsFunc(ld.List(doc["@context"]), func(c any) bool {
 		if s, ok := c.(string); ok {
 			return slices.Contains(ob2Contexts[:], s)
 		}
-		return inFull(c)
+		return isPublishedContext(c)
 	})
 }
 
-// openbadges2 verifies a document of Open Badges 2.0. Such a document is plain JSON: a signature covers its bytes.
-// Without a signature, the document at the badge's own address counts.
-func (q *inquiry) openbadges2(doc object, token *jwt) {
+// verifyOB2 verifies a document of Open Badges 2.0. Such a document is plain JSON, and a signature covers the
+// document's bytes. Without a signature, the document at the badge's own address counts.
+func (q *inquiry) verifyOB2(doc object, token *jwt) {
 	q.Form = "ob2 json"
 	if token != nil {
 		q.Form = "ob2 jws"
 	}
-	doc, err := ob2Plain(doc)
+	doc, err := withoutAliases(doc)
 	if err == nil {
-		err = ob2Words(doc)
+		err = checkOB2Keys(doc)
 	}
 	if !q.check("contexts", err) {
 		return
@@ -42,26 +43,26 @@ func (q *inquiry) openbadges2(doc object, token *jwt) {
 	}
 	switch kind {
 	case BadgeKind:
-		q.assertion(doc, token)
+		q.verifyAssertion(doc, token)
 	case ClassKind:
-		q.check("badge-class", q.class(doc))
+		q.check("badge-class", q.verifyClass(doc))
 	case ProfileKind:
-		q.check("profile", profile2(doc))
+		q.check("profile", requireProfileProperties(doc))
 	case EndorsementKind:
 		q.check("endorsement", fault("unsupported-form", "an Open Badges 2.0 endorsement cannot be verified alone"))
 	}
 }
 
-// assertion verifies a badge, which is hosted at its own address or signed.
-func (q *inquiry) assertion(doc object, token *jwt) {
+// verifyAssertion verifies a badge that is signed or hosted at its own address.
+func (q *inquiry) verifyAssertion(doc object, token *jwt) {
 	hosted := token == nil
-	if err := agreesOnForm(doc, hosted); !q.check("form", err) {
+	if err := checkVerificationForm(doc, hosted); !q.check("form", err) {
 		return
 	}
 	if hosted {
-		err := q.mayHost()
+		err := q.requireHostingIssuer()
 		if err == nil {
-			doc, err = q.hosted(doc)
+			doc, err = q.fetchHosted(doc)
 		}
 		if !q.check("hosted", err) {
 			return
@@ -71,35 +72,36 @@ func (q *inquiry) assertion(doc object, token *jwt) {
 	if err := b.readAssertion(doc); !q.check("badge", err) {
 		return
 	}
-	who, err := q.chain(doc, b)
+	who, err := q.readClassAndIssuer(doc, b)
 	if !q.check("issuer", err) {
 		return
 	}
 	q.Badge = b
 	if hosted {
 		q.Assurance = Hosted
-		q.proved = q.check("scope", who.hosts(b.ID))
+		q.proved = q.check("scope", who.requireHostedAddress(b.ID))
 	} else {
 		q.Assurance = Signed
-		q.proved = q.check("proof", q.signed2(doc, token, who))
+		q.proved = q.check("proof", q.checkSignature2(doc, token, who))
 		if list := ld.Str(who.profile, "revocationList"); list != "" {
 			b.Status = []StatusEntry{{Type: RevocationList2Type, List: list}}
 		}
 	}
-	q.dates()
-	q.unjudged(doc)
-	q.status()
-	q.recipient()
+	q.checkValidity()
+	q.noteUnchecked(doc)
+	q.checkStatuses()
+	q.checkRecipient()
 }
 
-// agreesOnForm compares the verification property of an assertion with the form in which the assertion arrived.
-func agreesOnForm(doc object, hosted bool) error {
+// checkVerificationForm compares the verification property of an assertion with the form in which the assertion
+// arrived.
+func checkVerificationForm(doc object, hosted bool) error {
 	v, ok := doc["verification"].(object)
 	if !ok {
 		return fault("not-an-open-badge", "verification is missing")
 	}
-	isHosted := has(v["type"], "hosted") || has(v["type"], "HostedBadge")
-	isSigned := has(v["type"], "signed") || has(v["type"], "SignedBadge")
+	isHosted := hasText(v["type"], "hosted") || hasText(v["type"], "HostedBadge")
+	isSigned := hasText(v["type"], "signed") || hasText(v["type"], "SignedBadge")
 	switch {
 	case isHosted == isSigned:
 		return fault("malformed", "verification is neither hosted nor signed, or both")
@@ -111,9 +113,9 @@ func agreesOnForm(doc object, hosted bool) error {
 	return nil
 }
 
-// mayHost checks that at least one hosted badge could be valid. Otherwise no address is fetched, because the presenter
-// chose it.
-func (q *inquiry) mayHost() error {
+// requireHostingIssuer returns an error if no hosted badge could be valid. In that case no address may be fetched,
+// because the presenter chose the address.
+func (q *inquiry) requireHostingIssuer() error {
 	for _, i := range q.o.Trust {
 		if slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") }) {
 			return nil
@@ -122,14 +124,14 @@ func (q *inquiry) mayHost() error {
 	return fault("issuer-not-trusted", "no trusted issuer's profile is pinned by its address, as hosted badges require")
 }
 
-// hosted returns the assertion at its own address. Of the presented copy only the address is used.
-func (q *inquiry) hosted(doc object) (object, error) {
+// fetchHosted returns the assertion at its own address. fetchHosted uses only the address of the presented copy.
+func (q *inquiry) fetchHosted(doc object) (object, error) {
 	id := ld.Str(doc, "id")
-	found, err := q.fetch(id)
+	found, err := q.fetchDocument(id)
 	if err != nil {
 		return nil, err
 	}
-	if err := notRevoked(found); err != nil {
+	if err := requireNotRevoked(found); err != nil {
 		return nil, err
 	}
 	if ld.Str(found, "id") != id {
@@ -138,19 +140,19 @@ func (q *inquiry) hosted(doc object) (object, error) {
 	if !isOpenBadges2(found) {
 		return nil, fault("unknown-context", "the document at %.200q does not have the context of Open Badges 2.0", id)
 	}
-	if err := ob2Words(found); err != nil {
+	if err := checkOB2Keys(found); err != nil {
 		return nil, err
 	}
 	if kind, err := ob2Kind(found); err != nil || kind != BadgeKind {
 		return nil, fault("not-hosted", "the document at %.200q is not an assertion", id)
 	}
-	return found, agreesOnForm(found, true)
+	return found, checkVerificationForm(found, true)
 }
 
-// notRevoked checks the property revoked of an assertion (Open Badges 2.0, section 4.1: a boolean). Only an absent
-// property or false means that the badge is not revoked. The context defines revoked as xsd:boolean, in which "true", 1
-// and "1" also mean true. Any other value is malformed.
-func notRevoked(doc object) error {
+// requireNotRevoked checks the property revoked of an assertion (Open Badges 2.0, section 4.1: a boolean). Only an
+// absent property or false means that the badge is not revoked. The context defines revoked as xsd:boolean, in which
+// "true", 1 and "1" also mean true. Any other value is malformed.
+func requireNotRevoked(doc object) error {
 	switch v := doc["revoked"]; v {
 	case nil, false:
 		return nil
@@ -161,13 +163,13 @@ func notRevoked(doc object) error {
 	}
 }
 
-// fetch returns the document at an address. The presenter may have chosen the address, so a missing document is a
-// negative answer.
-func (q *inquiry) fetch(at string) (object, error) {
+// fetchDocument returns the document at an address. The presenter may have chosen the address, so a missing document
+// makes the badge invalid.
+func (q *inquiry) fetchDocument(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
 		return nil, fault("not-hosted", "%.200q is not a web address", at)
 	}
-	data, err := q.onTheWeb(at)
+	data, err := q.requestDocument(at)
 	switch {
 	case errors.Is(err, ErrGone):
 		return nil, fault("revoked", "the document at %s was removed", at)
@@ -180,93 +182,93 @@ func (q *inquiry) fetch(at string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ob2Plain(doc)
+	return withoutAliases(doc)
 }
 
-// onTheWeb returns the document at an address, requested with TLS. A folder may have it under the original http
-// address.
-func (q *inquiry) onTheWeb(at string) ([]byte, error) {
-	data, err := q.resolve(q.o.Documents, secure(at))
-	if err != nil && at != secure(at) {
+// requestDocument returns the document at an address, requested with TLS. A folder of documents may have the document
+// under the original http address.
+func (q *inquiry) requestDocument(at string) ([]byte, error) {
+	data, err := q.resolve(q.o.Documents, withHTTPS(at))
+	if err != nil && at != withHTTPS(at) {
 		return q.resolve(q.o.Documents, at)
 	}
 	return data, err
 }
 
-// reference returns an embedded document, or fetches the document at an address; at is that address.
-func (q *inquiry) reference(v any) (doc object, at string, err error) {
+// followReference returns an embedded document, or fetches the document at an address. The result at is this address.
+func (q *inquiry) followReference(v any) (doc object, at string, err error) {
 	switch v := v.(type) {
 	case string:
-		doc, err = q.fetch(v)
+		doc, err = q.fetchDocument(v)
 		if err == nil {
-			err = ob2Words(doc)
+			err = checkOB2Keys(doc)
 		}
 		return doc, v, err
 	case object:
-		return v, ld.Str(v, "id"), ob2Words(v)
+		return v, ld.Str(v, "id"), checkOB2Keys(v)
 	}
 	return nil, "", fault("malformed", "want an address or a document")
 }
 
-// issuer2 is the profile of the badge's issuer.
+// issuer2 contains the profile of the badge's issuer in Open Badges 2.0.
 type issuer2 struct {
-	at      string // address from which the profile was read
-	pinned  bool   // the address is one of the issuer's pinned keys
+	at      string // the address from which the profile was read
+	pinned  bool   // whether the address is one of the issuer's pinned keys
 	profile object
 	id      string // id of the trusted issuer
 }
 
-// chain reads the badge class of the assertion and the profile of the class's issuer into b. The profile must belong to
-// a trusted issuer.
-func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
-	class, at, err := q.reference(doc["badge"])
+// readClassAndIssuer reads the badge class of the assertion and the profile of the class's issuer into b. The profile
+// must belong to a trusted issuer.
+func (q *inquiry) readClassAndIssuer(doc object, b *Badge) (*issuer2, error) {
+	class, at, err := q.followReference(doc["badge"])
 	if err != nil {
 		return nil, err
 	}
 	if err := b.readClass(class, at); err != nil {
 		return nil, err
 	}
-	who, err := q.issuerOf(class)
+	who, err := q.fetchIssuer(class)
 	if err != nil {
 		return nil, err
 	}
 	b.IssuerID, b.IssuerName = who.id, ld.Str(who.profile, "name")
 	if _, elsewhere := doc["badge"].(string); elsewhere {
-		return who, who.owns(at) // a class at its own address must belong to the issuer
+		return who, who.requireIssuerAddress(at) // a class at its own address must belong to the issuer
 	}
 	return who, nil
 }
 
-// issuerOf returns the profile of a class's issuer. An embedded profile only gives the address of the issuer's own
-// profile.
-func (q *inquiry) issuerOf(class object) (*issuer2, error) {
+// fetchIssuer returns the profile of a class's issuer. From an embedded profile it uses only the address of the
+// issuer's own profile.
+func (q *inquiry) fetchIssuer(class object) (*issuer2, error) {
 	at, _ := class["issuer"].(string)
 	if at == "" {
 		at = ld.Str(ld.Obj(class, "issuer"), "id")
 	}
 	who := &issuer2{at: at}
-	if who.match(q.o.Trust, at); who.id == "" && !strings.HasPrefix(at, "http") {
+	if who.matchTrust(q.o.Trust, at); who.id == "" && !strings.HasPrefix(at, "http") {
 		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", at)
 	}
 	var err error
-	if who.profile, err = q.fetch(at); err != nil {
+	if who.profile, err = q.fetchDocument(at); err != nil {
 		return nil, err
 	}
-	if err = ob2Words(who.profile); err == nil {
-		err = profile2(who.profile)
+	if err = checkOB2Keys(who.profile); err == nil {
+		err = requireProfileProperties(who.profile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if who.match(q.o.Trust, ld.Str(who.profile, "id")); who.id == "" {
+	if who.matchTrust(q.o.Trust, ld.Str(who.profile, "id")); who.id == "" {
 		return nil, fault("issuer-not-trusted", "no trusted issuer has the id %.200q", ld.Str(who.profile, "id"))
 	}
 	return who, nil
 }
 
-// match looks for the trusted issuer with an id, and whether its profile is pinned to the address from which it was
-// read. If several entries have the id, one that pins the address is preferred.
-func (w *issuer2) match(trust []Issuer, name string) {
+// matchTrust looks for the trusted issuer with an id, and checks whether the address of the profile is pinned. If
+// several entries have the id, matchTrust prefers an entry that pins the address.
+func (w *issuer2) matchTrust(trust []Issuer, name string) {
 	for _, i := range trust {
 		if i.ID != name || name == "" || w.pinned {
 			continue
@@ -274,23 +276,23 @@ func (w *issuer2) match(trust []Issuer, name string) {
 		w.id = i.ID
 		w.pinned = slices.ContainsFunc(
 			i.Keys,
-			func(k string) bool { return strings.HasPrefix(k, "https://") && k == secure(w.at) },
+			func(k string) bool { return strings.HasPrefix(k, "https://") && k == withHTTPS(w.at) },
 		)
 	}
 }
 
-// secure returns an address with https in place of http.
-func secure(at string) string {
+// withHTTPS returns an address with https in place of http.
+func withHTTPS(at string) string {
 	if rest, ok := strings.CutPrefix(at, "http://"); ok {
 		return "https://" + rest
 	}
 	return at
 }
 
-// signed2 checks the signature of a JWS with the key that the assertion names and the issuer's profile lists (Open
-// Badges 2.0, section 8).
-func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
-	pins, err := q.pins(who.id)
+// checkSignature2 checks the signature of a JWS with the key that the assertion names and the issuer's profile lists
+// (Open Badges 2.0, section 8).
+func (q *inquiry) checkSignature2(doc object, token *jwt, who *issuer2) error {
+	pins, err := q.readPins(who.id)
 	if err != nil {
 		return err
 	}
@@ -301,5 +303,5 @@ func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
 	} else if creator != "" && slices.ContainsFunc(pins, func(p pin) bool { return p.id != "" }) {
 		return fault("key-not-pinned", "the issuer's profile does not list the key %.200q", creator)
 	}
-	return q.open("", token.signedBy(pins))
+	return q.unreadError("", token.checkSignature(pins))
 }

@@ -12,21 +12,21 @@ import (
 )
 
 // ob2Context is the SHA-256 hash of the canonical JSON of the Open Badges 2.0 context, which some documents embed. No
-// other embedded context is accepted, because it could change the meaning of "expires".
+// other embedded context is accepted, because another context could change the meaning of "expires".
 const ob2Context = "f0e3d4893d6d879fa78b384d58ead36bfc38a6891ff224efb410f59eb484f8df"
 
-// inFull reports whether an embedded context is the published one.
-func inFull(context any) bool {
+// isPublishedContext reports whether an embedded context is the published context.
+func isPublishedContext(context any) bool {
 	o, ok := context.(object)
 	if !ok {
 		return false
 	}
 	text, err := ld.JCS(o)
-	return err == nil && hex.EncodeToString(sum(crypto.SHA256, text)) == ob2Context
+	return err == nil && hex.EncodeToString(hashOf(crypto.SHA256, text)) == ob2Context
 }
 
-// ob2Keys are the keys of Open Badges 2.0 that this package reads, in lower case. Other spellings of them are rejected,
-// because this package would ignore them.
+// ob2Keys lists the keys of Open Badges 2.0 that this package reads, in lower case. Other spellings of these keys are
+// rejected, because this package would ignore their values.
 var ob2Keys = [...]string{
 	"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires",
 	"hashed", "id", "identity", "image", "issuedon", "issuer", "name", "narrative", "publickey", "recipient",
@@ -34,23 +34,23 @@ var ob2Keys = [...]string{
 	"url", "verification", "verify",
 }
 
-// ob2Words checks the context of a document, and that no known key has another spelling. Issuers may add further keys,
-// and extensions have their own names.
-func ob2Words(doc object) error {
+// checkOB2Keys checks the context of a document, and that no known key has another spelling. Issuers may add further
+// keys, and extensions have their own names.
+func checkOB2Keys(doc object) error {
 	for k, v := range doc {
 		switch {
 		case strings.HasPrefix(k, "extensions:"):
-			if err := extension(k, v); err != nil {
+			if err := checkExtension(k, v); err != nil {
 				return err
 			}
 		case strings.Contains(k, ":"):
 			return fault("unknown-term", "the key %.60q could be an alias of a known key", k)
-		case slices.Contains(ob2Keys[:], strings.ToLower(k)) && k != spelling(strings.ToLower(k)):
+		case slices.Contains(ob2Keys[:], strings.ToLower(k)) && k != correctSpelling(strings.ToLower(k)):
 			return fault("unknown-term", "%.60q is not a key of Open Badges 2.0", k)
 		}
 	}
 	for _, c := range ld.List(doc["@context"]) {
-		if s, ok := c.(string); ok && slices.Contains(ob2Contexts[:], s) || inFull(c) {
+		if s, ok := c.(string); ok && slices.Contains(ob2Contexts[:], s) || isPublishedContext(c) {
 			continue
 		} else if ok {
 			return fault("unknown-context", "unknown context %.200q", s)
@@ -60,9 +60,9 @@ func ob2Words(doc object) error {
 	return nil
 }
 
-// spelling returns the correct spelling of a key in ob2Keys.
-func spelling(lower string) string {
-	for _, c := range camel {
+// correctSpelling returns the correct spelling of a key in ob2Keys.
+func correctSpelling(lower string) string {
+	for _, c := range camelCaseKeys {
 		if strings.ToLower(c) == lower {
 			return c
 		}
@@ -70,8 +70,8 @@ func spelling(lower string) string {
 	return lower
 }
 
-// camel are the keys in ob2Keys that have capitals.
-var camel = [...]string{
+// camelCaseKeys lists the keys in ob2Keys that have capitals.
+var camelCaseKeys = [...]string{
 	"allowedOrigins",
 	"issuedOn",
 	"publicKey",
@@ -81,9 +81,9 @@ var camel = [...]string{
 	"startsWith",
 }
 
-// extension checks the form of an extension (Open Badges 2.0, Extensions): an object with its own context and a type
-// beside Extension. Its content is ignored.
-func extension(name string, v any) error {
+// checkExtension checks the form of an extension (Open Badges 2.0, Extensions): an object with its own context and a
+// type in addition to Extension. The content of an extension is ignored.
+func checkExtension(name string, v any) error {
 	for _, x := range ld.List(v) {
 		o, ok := x.(object)
 		types := ld.List(o["type"])
@@ -91,7 +91,7 @@ func extension(name string, v any) error {
 			types,
 			func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") },
 		)
-		if !ok || o["@context"] == nil || !has(o["type"], "Extension") || !known {
+		if !ok || o["@context"] == nil || !hasText(o["type"], "Extension") || !known {
 			return fault("malformed", "extension %.60q is incomplete, want a context and the types Extension and extensions:…",
 				name)
 		}
@@ -99,7 +99,7 @@ func extension(name string, v any) error {
 	return nil
 }
 
-// ob2Types are the types of Open Badges 2.0 and of its predecessors.
+// ob2Types lists the types of Open Badges 2.0 and of its predecessors.
 var ob2Types = map[string]Kind{
 	"Assertion":          BadgeKind,
 	"BadgeClass":         ClassKind,
@@ -117,7 +117,8 @@ var ob2Types = map[string]Kind{
 	"Extension":          DocumentKind,
 }
 
-// ob2Kind returns the kind of a document. Each of its types must be known, or be an absolute IRI of the issuer.
+// ob2Kind returns the kind of a document. Each type of the document must be a known type, or an absolute IRI of the
+// issuer.
 func ob2Kind(doc object) (Kind, error) {
 	kind := DocumentKind
 	types := ld.List(doc["type"])
@@ -143,16 +144,16 @@ func ob2Kind(doc object) (Kind, error) {
 // readAssertion reads the properties of the assertion itself.
 func (b *Badge) readAssertion(doc object) (err error) {
 	b.ID, b.UID = ld.Str(doc, "id"), ld.Str(doc, "uid")
-	if err := notRevoked(doc); err != nil {
+	if err := requireNotRevoked(doc); err != nil {
 		return err
 	}
 	if doc["issuedOn"] == nil {
 		return fault("not-an-open-badge", "issuedOn is missing")
 	}
-	if b.ValidFrom, err = date(doc, "issuedOn"); err != nil {
+	if b.ValidFrom, err = dateAt(doc, "issuedOn"); err != nil {
 		return err
 	}
-	if b.ValidUntil, err = date(doc, "expires"); err != nil {
+	if b.ValidUntil, err = dateAt(doc, "expires"); err != nil {
 		return err
 	}
 	image, _ := doc["image"].(string)
@@ -212,7 +213,7 @@ func (b *Badge) readClass(class object, at string) error {
 	if kind, err := ob2Kind(class); err != nil || kind != ClassKind {
 		return fault("not-an-open-badge", "the assertion's badge is not a BadgeClass")
 	}
-	if err := class2(class); err != nil {
+	if err := requireClassProperties(class); err != nil {
 		return err
 	}
 	b.AchievementID, b.AchievementName = ld.Str(class, "id"), ld.Str(class, "name")
@@ -230,29 +231,29 @@ func (b *Badge) readClass(class object, at string) error {
 	return nil
 }
 
-// class2 checks that a badge class has its required properties.
-func class2(class object) error {
+// requireClassProperties checks that a badge class has the required properties.
+func requireClassProperties(class object) error {
 	if ld.Str(class, "id") == "" || ld.Str(class, "name") == "" || class["criteria"] == nil || class["issuer"] == nil {
 		return fault("not-an-open-badge", "the badge class lacks id, name, criteria or issuer")
 	}
 	return nil
 }
 
-// class checks a badge class alone: its form, and that its issuer is a profile. It does not check to whom a badge
-// belongs.
-func (q *inquiry) class(doc object) error {
-	if err := class2(doc); err != nil {
+// verifyClass checks the form of a badge class, and that its issuer is a profile. verifyClass checks no badge of the
+// class.
+func (q *inquiry) verifyClass(doc object) error {
+	if err := requireClassProperties(doc); err != nil {
 		return err
 	}
-	issuer, _, err := q.reference(doc["issuer"])
+	issuer, _, err := q.followReference(doc["issuer"])
 	if err != nil {
 		return err
 	}
-	return profile2(issuer)
+	return requireProfileProperties(issuer)
 }
 
-// profile2 checks that a document is a profile with its required properties.
-func profile2(doc object) error {
+// requireProfileProperties checks that a document is a profile with the required properties.
+func requireProfileProperties(doc object) error {
 	if kind, err := ob2Kind(doc); err != nil || kind != ProfileKind {
 		return fault("not-an-open-badge", "the issuer is not a Profile")
 	}
@@ -262,20 +263,20 @@ func profile2(doc object) error {
 	return nil
 }
 
-// hosts checks that the address of an assertion is one of those that the issuer's profile allows. The profile counts
-// only if it was read from an address that is pinned to the issuer.
-func (w *issuer2) hosts(id string) error {
+// requireHostedAddress checks that the issuer's profile allows the address of an assertion. The profile counts only if
+// it was read from an address that is pinned to the issuer.
+func (w *issuer2) requireHostedAddress(id string) error {
 	if !w.pinned {
 		return fault("key-not-pinned",
 			"the issuer's profile at %.200q is not pinned, as hosted badges require", w.at)
 	}
-	return w.owns(id)
+	return w.requireIssuerAddress(id)
 }
 
-// owns checks that an address belongs to the issuer (Open Badges 2.0, VerificationObject): by startsWith or
-// allowedOrigins in the profile, otherwise by the host of the profile.
-func (w *issuer2) owns(address string) error {
-	u, ok := place(address)
+// requireIssuerAddress checks that an address belongs to the issuer (Open Badges 2.0, VerificationObject). The
+// profile's startsWith or allowedOrigins decides. Without these properties, the host must be the profile's host.
+func (w *issuer2) requireIssuerAddress(address string) error {
+	u, ok := parsePlainAddress(address)
 	if !ok {
 		return fault("hosted-elsewhere", "%.200q is not a plain web address", address)
 	}
@@ -283,15 +284,15 @@ func (w *issuer2) owns(address string) error {
 	starts, origins := ld.List(v["startsWith"]), ld.List(v["allowedOrigins"])
 	within := func(x any) bool {
 		s, _ := x.(string)
-		p, ok := place(s)
+		p, ok := parsePlainAddress(s)
 		return ok && p.Host == u.Host && strings.HasPrefix(u.Path, p.Path)
 	}
 	from := func(x any) bool {
 		s, _ := x.(string)
-		p, ok := place("https://" + strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"))
+		p, ok := parsePlainAddress("https://" + strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"))
 		return ok && p.Host == u.Host
 	}
-	home, known := place(w.at)
+	home, known := parsePlainAddress(w.at)
 	switch {
 	case len(starts) > 0 && !slices.ContainsFunc(starts, within), len(origins) > 0 && !slices.ContainsFunc(origins, from):
 		return fault("hosted-elsewhere", "%.200q is outside the addresses that the issuer's profile allows", address)
@@ -301,9 +302,9 @@ func (w *issuer2) owns(address string) error {
 	return nil
 }
 
-// place parses an address that all parsers read alike: no user, fragment, relative segments or escapes. http and https
-// count as the same place, because the request always uses https.
-func place(s string) (*url.URL, bool) {
+// parsePlainAddress parses an address that all parsers read alike: an address without user, fragment, relative segments
+// and escapes. http and https count as the same address, because the request always uses https.
+func parsePlainAddress(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
 		u.Fragment != "" || u.Opaque != "" || u.RawPath != "" || strings.ContainsAny(s, "\\%") {

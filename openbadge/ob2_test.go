@@ -17,7 +17,7 @@ const (
 	labBadge  = "https://lab.example/badges/1"
 )
 
-// lab2 returns an issuer's web with a profile, a class and a hosted badge.
+// lab2 returns the web documents of an issuer: a profile, a class and a hosted badge.
 func lab2() web {
 	const context = "https://w3id.org/openbadges/v2"
 	return web{
@@ -53,7 +53,7 @@ func lab2() web {
 
 func trust2() []Issuer { return []Issuer{{ID: labIssuer, Keys: []string{labIssuer}}} }
 
-// gone answers one address with an error, like an issuer that has removed a badge.
+// gone is a Resolver that returns an error for one address, like an issuer that has removed a badge.
 type gone struct {
 	web
 	url string
@@ -190,7 +190,7 @@ func TestHostedBadgeIsReadFromItsOwnAddress(t *testing.T) {
 		}
 	}
 	if got := codes(Verify(data, Options{Trust: trust2(), At: today})); got != "indeterminate hosted-unreachable" {
-		t.Errorf("with nobody to ask: %s", got)
+		t.Errorf("verdict without a Resolver: %s", got)
 	}
 }
 
@@ -217,12 +217,13 @@ func TestHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 	}
 }
 
-// asked counts the requests of a verification.
+// asked is a Resolver that counts the requests of a verification.
 type asked struct{ n int }
 
 func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New("out of reach") }
 
-// The presenter chooses a hosted badge's address. So nothing is fetched if no hosted badge could be valid.
+// The presenter chooses the address of a hosted badge. Therefore no request is allowed if no hosted badge could be
+// valid.
 func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for want, trust := range map[int][]Issuer{0: {{ID: "did:key:z6Mk", Keys: []string{key(t).DID()}}}, 1: trust2()} {
@@ -234,7 +235,7 @@ func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 	}
 }
 
-// The profile defines the addresses of an issuer's badges; similar addresses do not belong to it.
+// The profile defines the addresses of an issuer's badges. Similar addresses must not count.
 func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 	for name, c := range map[string]struct {
 		verification object
@@ -309,7 +310,8 @@ func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 		if c.verification != nil {
 			w.profile["verification"] = c.verification
 		}
-		if err := w.hosts(c.address); (err == nil) != c.want || err != nil && !isFault(err, "hosted-elsewhere") {
+		err := w.requireHostedAddress(c.address)
+		if (err == nil) != c.want || err != nil && !isFault(err, "hosted-elsewhere") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -322,7 +324,7 @@ func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 	}
 }
 
-// Other readers may accept another spelling of a key that this package would ignore.
+// Another spelling of a key must be rejected, because other readers may accept a value that this package would ignore.
 func TestOtherSpellingsOfKeysAreRejected(t *testing.T) {
 	published := ld.Obj(parse(t, otherstest.File(t, inspector2, "assets/issuer1.json")), "@context")
 	changed := maps.Clone(published)
@@ -388,7 +390,8 @@ func TestOtherSpellingsOfKeysAreRejected(t *testing.T) {
 	}
 }
 
-// A signed badge needs a key in the profile, the key that the assertion names, and the issuer's revocation list.
+// A signed badge needs a key in the profile, this key must be the key that the assertion names, and the badge must not
+// be on the issuer's revocation list.
 func TestSignedBadgeNeedsTheKeyItNames(t *testing.T) {
 	at := labIssuer + "/key"
 	pemKey := object{
@@ -487,7 +490,7 @@ func revoked2(entries ...any) object {
 	}
 }
 
-// Other documents are not badges, even if they are correct.
+// Verify must reject badge classes and profiles, even if they are correct.
 func TestBadgeClassesAndProfilesAreNotBadges(t *testing.T) {
 	w := lab2()
 	for at, kind := range map[string]Kind{labClass: ClassKind, labIssuer: ProfileKind} {
@@ -513,7 +516,7 @@ func FuzzOpenBadges2(f *testing.F) {
 			t.Fatal("refused without a reason")
 		}
 		if v.State == Valid && !strings.Contains(doc, labIssuer) {
-			t.Fatalf("valid, and not the issuer's: %s", doc)
+			t.Fatalf("verdict is valid for a badge that the issuer did not make: %s", doc)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func TestBadgesOfOthersAreValid(t *testing.T) {
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unknown-context",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		// another key of the same issuer: see TestBadgesAreReadFromPictures
+		// this picture has another key of the same issuer: see TestBadgesAreReadFromPictures
 		"simple-json.png": "invalid key-not-pinned",
 		"simple-jwt.svg":  "invalid issuer-not-trusted",
 	} {
@@ -66,8 +66,8 @@ func TestBadgesOfOthersAreValid(t *testing.T) {
 	}
 }
 
-// Cases that others call invalid must not be valid here. Cases that others call valid must be valid here, or rejected
-// as unsupported.
+// If the authors of a case call it invalid, this package must not call it valid. If they call a case valid, this
+// package must call it valid or unsupported.
 func TestNothingThatOthersRejectIsAccepted(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {

@@ -2,8 +2,8 @@ package openbadge
 
 import "portillon/openbadge/internal/ld"
 
-// openCredential opens a credential and checks the order of its contexts, which no signature covers. list allows the
-// size of a status list.
+// openCredential opens a credential and checks the order of the contexts, because no signature covers this order. If
+// list is true, the document may have the size of a status list.
 func openCredential(doc object, list bool) (*ld.Document, error) {
 	open := ld.Open
 	if list {
@@ -13,13 +13,13 @@ func openCredential(doc object, list bool) (*ld.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, coreFirst(doc)
+	return d, requireCoreContextFirst(doc)
 }
 
-// coreFirst checks that the first context is that of the data model (Verifiable Credentials Data Model 2.0, section
-// 4.3; 1.1, section 4.1).
-func coreFirst(doc object) error {
-	switch first := ld.List(doc["@context"])[0]; first { // ld has checked that there is one
+// requireCoreContextFirst checks that the first context is the context of the data model (Verifiable Credentials Data
+// Model 2.0, section 4.3; 1.1, section 4.1).
+func requireCoreContextFirst(doc object) error {
+	switch first := ld.List(doc["@context"])[0]; first { // ld has checked that there is a context
 	case ld.VC, "https://www.w3.org/2018/credentials/v1":
 		return nil
 	default:

@@ -13,20 +13,21 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// wantOf lists the expected verdicts on the Open Badges 3.0 cases of expected.json, with the key in the proof's method
+// wantOf lists the expected verdicts on the Open Badges 3.0 cases of expected.json. The key in the proof's method is
 // pinned to the issuer. Unsupported cases have a reason that begins with "unsupported".
 var wantOf = map[string]string{
-	"simple.json":                                    "valid",
-	"simple.1ob":                                     "valid",
-	"simple-did-key-method.json":                     "valid", // pinned here; see TestUnpinnedKeysAreRejected
-	"simple-did-web-method.json":                     "valid",
-	"simple-multiple-proofs.json":                    "valid",
-	"simple-context-alias.json":                      "valid",
-	"simple-context-version.json":                    "valid",
-	"simple_v1.json":                                 "valid",
-	"complete_v1.json":                               "invalid unknown-term",
-	"credential-status-revoked.json":                 "indeterminate status-unreachable",
-	"bit-string-list/credential-status-revoked.json": "invalid revoked",
+	"simple.json": "valid",
+	"simple.1ob":  "valid",
+	// valid because the test pins the key; see TestUnpinnedKeysAreRejected
+	"simple-did-key-method.json":                                             "valid",
+	"simple-did-web-method.json":                                             "valid",
+	"simple-multiple-proofs.json":                                            "valid",
+	"simple-context-alias.json":                                              "valid",
+	"simple-context-version.json":                                            "valid",
+	"simple_v1.json":                                                         "valid",
+	"complete_v1.json":                                                       "invalid unknown-term",
+	"credential-status-revoked.json":                                         "indeterminate status-unreachable",
+	"bit-string-list/credential-status-revoked.json":                         "invalid revoked",
 	"bit-string-list/credential-status-revoked-blank-nodes.json":             "invalid revoked",
 	"bit-string-list/testlist":                                               "valid",
 	"simple-eddsa-2022.json":                                                 "valid",
@@ -92,7 +93,7 @@ func TestVerdictsOnCasesOfOthers(t *testing.T) {
 	}
 }
 
-// pinItsOwn trusts the key that a credential itself names: for tests only.
+// pinItsOwn pins the key that a credential itself names, which only a test may do.
 func pinItsOwn(data []byte) []Issuer {
 	if payload, _, err := bake.Extract(data); err == nil {
 		data = payload
@@ -117,7 +118,7 @@ func pinItsOwn(data []byte) []Issuer {
 	return []Issuer{{ID: id, Keys: example.Keys}}
 }
 
-// pinHeader trusts the key in a token's header.
+// pinHeader pins the key in a token's header, which only a test may do.
 func pinHeader(t *jwt) []Issuer {
 	doc, _ := t.credential()
 	id, _ := doc["issuer"].(string)
@@ -131,7 +132,7 @@ func pinHeader(t *jwt) []Issuer {
 	return []Issuer{{ID: id, Keys: []string{inPEM(k)}}}
 }
 
-// inPEM returns a public key in the form in which an administrator may pin it.
+// inPEM returns a public key in PEM format, as an administrator may pin the key.
 func inPEM(k crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(k)
 	if err != nil {
@@ -140,8 +141,8 @@ func inPEM(k crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// A did:key does not prove anything about an issuer with another id. Nor does a key in the fragment of the issuer's
-// URL.
+// A did:key does not prove anything about an issuer with another id. A key in the fragment of the issuer's URL proves
+// nothing either.
 func TestUnpinnedKeysAreRejected(t *testing.T) {
 	evil := key(t)
 	for _, name := range []string{"simple.json", "simple-did-key-method.json"} {

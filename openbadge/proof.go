@@ -12,13 +12,13 @@ import (
 // maxProofs is the maximum number of proofs of a document. Known documents have one to four.
 const maxProofs = 8
 
-// proofs succeeds if at least one proof was made with a trusted key. The badge expires when this proof expires.
-func (q *inquiry) proofs(d *ld.Document) error {
+// checkProofs returns nil if at least one proof was made with a trusted key. The badge expires when this proof expires.
+func (q *inquiry) checkProofs(d *ld.Document) error {
 	all, supported, err := readProofs(d.Words)
 	if err != nil {
 		return err
 	}
-	pins, err := q.pins(q.Badge.IssuerID)
+	pins, err := q.readPins(q.Badge.IssuerID)
 	if err != nil {
 		return err
 	}
@@ -26,20 +26,21 @@ func (q *inquiry) proofs(d *ld.Document) error {
 	var first error
 	for _, i := range supported {
 		f := s.verify(i)
-		if err = f.counts(); err == nil {
-			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends) // for callers that check the dates later
+		if err = f.issuerError(); err == nil {
+			// shorten the validity for callers that check the dates later
+			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends)
 			return nil
 		}
-		err = q.open(ld.Str(all[i], "verificationMethod"), err)
-		if first == nil || isFault(first, "key-not-pinned") { // the least helpful reason
+		err = q.unreadError(ld.Str(all[i], "verificationMethod"), err)
+		if first == nil || isFault(first, "key-not-pinned") { // replace the reason that helps least
 			first = err
 		}
 	}
 	return first
 }
 
-// readProofs returns the proofs of a document and the indexes of those with a supported suite. Unsupported proofs are
-// ignored, because one proof is sufficient.
+// readProofs returns the proofs of a document and the indexes of the proofs with a supported suite. Unsupported proofs
+// are ignored, because one proof is sufficient.
 func readProofs(doc object) (all []object, supported []int, err error) {
 	list := ld.List(doc["proof"])
 	if len(list) > maxProofs {
@@ -64,7 +65,7 @@ func readProofs(doc object) (all []object, supported []int, err error) {
 	return all, supported, nil
 }
 
-// proofSet holds the proofs of a document and the keys that count for its issuer. Each proof is verified once.
+// proofSet contains the proofs of a document and the keys that count for the issuer. Each proof is verified only once.
 type proofSet struct {
 	doc   *ld.Document
 	all   []object
@@ -75,51 +76,52 @@ type proofSet struct {
 
 // finding is the result for one proof.
 type finding struct {
-	err      error     // why the proof is wrong; nil: it is correct
-	stranger error     // why a proof that is correct with its own did:key is not the issuer's
-	ends     time.Time // earliest end of this proof and of those it refers to; zero: none
+	err      error     // why the proof is wrong; nil for a correct proof
+	stranger error     // why a proof that is correct with its own did:key is not a proof of the issuer
+	ends     time.Time // earliest end of this proof and of the proofs that it refers to; zero for no end
 }
 
-// counts returns the reason why the proof does not show that the badge comes from the issuer, or nil if it does show
-// that.
-func (f *finding) counts() error {
+// issuerError returns nil if the proof shows that the badge comes from the issuer, and otherwise the reason.
+func (f *finding) issuerError() error {
 	if f.err != nil {
 		return f.err
 	}
 	return f.stranger
 }
 
-// verify verifies a proof, after the proofs that it refers to. If a proof refers to itself through other proofs, verify
-// finds the preliminary error.
+// verify verifies a proof, after it has verified the proofs that this proof refers to. If a proof refers to itself
+// through other proofs, verify finds the preliminary error of this proof.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
 		s.found[i] = &finding{err: fault("broken-chain", "previousProof of a proof leads back to the proof itself")}
-		s.found[i] = s.judge(s.all[i])
+		s.found[i] = s.verifyAlone(s.all[i])
 	}
 	return s.found[i]
 }
 
-// judge verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last proof of a chain counts,
-// so a pinned key must have made it: it covers the earlier proofs together with the document. The earlier proofs must
-// be correct too, including their dates, each with a pinned key or with the key of the did:key in its own method.
-func (s *proofSet) judge(p object) *finding {
+// verifyAlone verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). A pinned key must have made
+// the last proof of a chain, because the last proof covers the earlier proofs together with the document. The earlier
+// proofs must be correct too, including their dates, each with a pinned key or with the key of the did:key in its own
+// method.
+func (s *proofSet) verifyAlone(p object) *finding {
 	f := &finding{}
-	previous, err := s.previous(p, f)
+	previous, err := s.verifyPrevious(p, f)
 	if f.err = err; err != nil {
 		return f
 	}
-	f.err = s.signature(p, previous)
+	f.err = s.checkSigner(p, previous)
 	if isFault(f.err, "key-not-pinned") && strings.HasPrefix(ld.Str(p, "verificationMethod"), "did:key:") {
 		f.stranger, f.err = f.err, nil
 	}
 	if f.err == nil {
-		f.err = f.dates(p, s.at)
+		f.err = f.checkDates(p, s.at)
 	}
 	return f
 }
 
-// previous returns the proofs that p refers to, in the order of the document. It fails if one of them is wrong.
-func (s *proofSet) previous(p object, f *finding) (previous []object, err error) {
+// verifyPrevious returns the proofs that p refers to, in the order of the document, or an error if one of these proofs
+// is wrong.
+func (s *proofSet) verifyPrevious(p object, f *finding) (previous []object, err error) {
 	named, err := previousProofs(p)
 	if err != nil {
 		return nil, err
@@ -168,14 +170,13 @@ func previousProofs(p object) (map[string]bool, error) {
 	return named, nil
 }
 
-// signature checks who made a proof, with the keys that count for the issuer. The hash algorithm depends on the key
-// that is tried.
-func (s *proofSet) signature(p object, previous []object) error {
+// checkSigner checks that a key of the issuer made a proof. The hash algorithm depends on the key.
+func (s *proofSet) checkSigner(p object, previous []object) error {
 	c, err := suiteOf(p)
 	if err != nil {
 		return err
 	}
-	if err := checkWords(p); err != nil {
+	if err := checkProperties(p); err != nil {
 		return err
 	}
 	sig, err := signatureOf(p)
@@ -184,7 +185,7 @@ func (s *proofSet) signature(p object, previous []object) error {
 	}
 	messages := map[crypto.Hash][]byte{}
 	var failed error
-	err = checkSignature(ld.Str(p, "verificationMethod"), s.pins, func(k crypto.PublicKey) bool {
+	err = tryPins(ld.Str(p, "verificationMethod"), s.pins, func(k crypto.PublicKey) bool {
 		with, ok := c.scheme(k)
 		if ok && messages[with.hash] == nil {
 			messages[with.hash], failed = c.message(s.doc, p, previous, with.hash)
@@ -197,12 +198,14 @@ func (s *proofSet) signature(p object, previous []object) error {
 	return err
 }
 
-// checkWords checks the proof's own properties. Its domain and challenge are not checked: the caller knows neither.
-func checkWords(p object) error {
+// checkProperties checks the proof's own properties, except domain and challenge, whose values the caller does not
+// know.
+func checkProperties(p object) error {
 	for k, v := range p {
 		for _, x := range ld.List(v) {
 			if _, ok := x.(string); !ok {
-				// Nested nodes could change values, as in a credential (see silent in package ld); no proof needs them.
+				// Reject nested nodes: they could change values, as in a credential (see rejectContent in package ld), and no proof
+				// needs them.
 				return fault("malformed", "%.40q of the proof is not a text", k)
 			}
 		}
@@ -216,13 +219,13 @@ func checkWords(p object) error {
 	return nil
 }
 
-// dates checks when a proof was made and when it ends; a zero at skips the check.
-func (f *finding) dates(p object, at time.Time) error {
-	created, err := date(p, "created")
+// checkDates checks when a proof was made and when the proof ends. If at is zero, checkDates checks nothing.
+func (f *finding) checkDates(p object, at time.Time) error {
+	created, err := dateAt(p, "created")
 	if err != nil {
 		return err
 	}
-	expires, err := date(p, "expires")
+	expires, err := dateAt(p, "expires")
 	switch {
 	case err != nil:
 		return err
@@ -236,7 +239,7 @@ func (f *finding) dates(p object, at time.Time) error {
 	return nil
 }
 
-// earlier returns the earlier of two ends; zero means no end.
+// earlier returns the earlier of two ends. A zero time means no end.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -158,7 +158,7 @@ func TestTrustTimeAndStatusAreChecked(t *testing.T) {
 	}
 }
 
-// If any byte of a signed badge is changed, the badge is invalid or still has exactly the same content.
+// If any byte of a signed badge is changed, the badge must be invalid or still have exactly the same content.
 func TestChangedBadgesAreNotValid(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -174,16 +174,16 @@ func TestChangedBadgesAreNotValid(t *testing.T) {
 				v := Verify(c, o)
 				after, _ := json.Marshal(v.Badge)
 				if v.State == Valid && string(before) != string(after) {
-					t.Fatalf("%s: byte %d %q → %q is valid and says something else", form, i, b[i], x)
+					t.Fatalf("%s: byte %d changed from %q to %q: the badge is valid, but has other content", form, i, b[i], x)
 				}
 			}
 		}
 	}
 }
 
-func TestAttacksOnTheDocument(t *testing.T) {
+func TestAttacksOnASignedDocumentAreRejected(t *testing.T) {
 	k := key(t)
-	// the badge has expired
+	// At this time the badge has expired.
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
 	b, _ := IssueJSON(draft(), k, today)
 	change := func(f func(object)) []byte {
@@ -258,7 +258,7 @@ func TestAttacksOnTheDocument(t *testing.T) {
 	}
 }
 
-func TestAttacksOnTheToken(t *testing.T) {
+func TestAttacksOnASignedTokenAreRejected(t *testing.T) {
 	k, evil := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	token, _ := IssueJWT(draft(), k)
@@ -313,7 +313,7 @@ func TestAttacksOnTheToken(t *testing.T) {
 	}
 }
 
-func TestRecipientHashes(t *testing.T) {
+func TestRecipientHashesMatchTheAddress(t *testing.T) {
 	for _, c := range []struct {
 		id    Identity
 		email string
@@ -374,7 +374,7 @@ func TestEveryReasonHasBothLanguages(t *testing.T) {
 		}
 		seen[w.code] = true
 	}
-	// Every code in the source has texts.
+	// Every code in the source must have texts.
 	for _, name := range []string{
 		"badge",
 		"image",
@@ -397,7 +397,7 @@ func TestEveryReasonHasBothLanguages(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?:fault|Faultf)\("([a-z-]+)"|Invalid, "([a-z-]+)"|Indeterminate, `+
 			`"([a-z-]+)"`).FindAllStringSubmatch(string(file(t, name+".go")), -1) {
 			if code := m[1] + m[2] + m[3]; !seen[code] {
-				t.Errorf("%s.go says %q, which has no words", name, code)
+				t.Errorf("%s.go has the code %q, which has no texts", name, code)
 			}
 		}
 	}
@@ -422,7 +422,7 @@ func FuzzVerify(f *testing.F) {
 			t.Fatal("refused without a reason")
 		}
 		if got, _ := json.Marshal(v.Badge); v.State == Valid && !bytes.Contains(got, want) {
-			t.Fatalf("valid, and not ours: %s", got)
+			t.Fatalf("verdict is valid for a badge with other content: %s", got)
 		}
 	})
 }
@@ -439,11 +439,11 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// testKey returns a key that is only used in tests.
+// testKey is a key that is only used in tests.
 const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8",` +
 	`"secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
 
-// The fuzzer signs tokens with arbitrary headers and payloads with the issuer's key. Nothing may panic, and a valid
+// The fuzzer signs tokens with arbitrary headers and payloads with the issuer's key. Verify must not panic, and a valid
 // token must be complete and signed with EdDSA.
 func FuzzToken(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))

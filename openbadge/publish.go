@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// Contexts of the documents that publish an issuer's keys.
+// These are the contexts of the documents that publish an issuer's keys.
 const (
 	contextDID      = "https://www.w3.org/ns/did/v1"
 	contextMultikey = "https://w3id.org/security/multikey/v1"
 	contextJWK      = "https://w3id.org/security/jwk/v1"
 )
 
-// WebDID returns the did:web for a host, or for a path on it such as lab.example/badges, and the address at which its
-// document must be published (did:web method, section 3.2).
+// WebDID returns the did:web for a host, or for a host with a path such as lab.example/badges. WebDID also returns the
+// address at which the DID document must be published (did:web method, section 3.2).
 func WebDID(place string) (did, address string, err error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(place, "/"), "/")
 	u, err := url.Parse("https://" + host)
@@ -39,12 +39,13 @@ func WebDID(place string) (did, address string, err error) {
 	return did, "https://" + host + "/" + path + "/did.json", nil
 }
 
-// DIDDocument returns the document that a did:web issuer publishes: its keys, each under the id that its proofs use.
+// DIDDocument returns the document that a did:web issuer publishes. The document contains each key under the id that
+// the issuer's proofs use.
 func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 	if !strings.HasPrefix(did, "did:") {
 		return nil, fmt.Errorf("%.100q is not a DID", did)
 	}
-	doc, err := controller(did, keys)
+	doc, err := controllerDocument(did, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -55,17 +56,17 @@ func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 		}
 	}
 	doc["@context"] = contexts
-	return indented(doc)
+	return indentedJSON(doc)
 }
 
-// controller returns an issuer with its keys for assertions (Controlled Identifiers 1.0, section 2).
-func controller(id string, keys []*Key) (object, error) {
+// controllerDocument returns a document with an issuer's keys for assertions (Controlled Identifiers 1.0, section 2).
+func controllerDocument(id string, keys []*Key) (object, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("keys are missing, want at least one")
+		return nil, errors.New("keys of the issuer are missing, want at least one key")
 	}
 	var methods, names []any
 	for _, k := range keys {
-		methods, names = append(methods, k.publicMethod(id)), append(names, k.method(id))
+		methods, names = append(methods, k.publicMethod(id)), append(names, k.methodID(id))
 	}
 	return object{"id": id, "verificationMethod": methods, "assertionMethod": names}, nil
 }
@@ -82,7 +83,7 @@ func hasMethod(doc object, kind string) bool {
 
 // publicMethod returns the public key as a verification method.
 func (k *Key) publicMethod(controller string) object {
-	m := object{"id": k.method(controller), "controller": controller}
+	m := object{"id": k.methodID(controller), "controller": controller}
 	if k.rsa != nil {
 		m["type"], m["publicKeyJwk"] = "JsonWebKey", k.namedJWK(k.Name())
 	} else {
@@ -93,7 +94,7 @@ func (k *Key) publicMethod(controller string) object {
 
 // namedJWK returns the public key as a JSON Web Key with kid, alg and use.
 func (k *Key) namedJWK(name string) object {
-	j := k.jwk()
+	j := k.publicJWK()
 	j["kid"], j["alg"], j["use"] = name, k.Algorithm(), "sig"
 	return j
 }
@@ -103,13 +104,13 @@ func (k *Key) namedJWK(name string) object {
 func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	var all []any
 	for _, k := range keys {
-		all = append(all, k.namedJWK(k.method(issuer)))
+		all = append(all, k.namedJWK(k.methodID(issuer)))
 	}
-	return indented(object{"keys": all})
+	return indentedJSON(object{"keys": all})
 }
 
-// JWK returns the public key alone as a JSON Web Key, for the address in a kid.
-func (k *Key) JWK() ([]byte, error) { return indented(k.namedJWK(k.Name())) }
+// JWK returns one public key as a JSON Web Key. The key is published at the address in a token's kid.
+func (k *Key) JWK() ([]byte, error) { return indentedJSON(k.namedJWK(k.Name())) }
 
 // Profile returns the document for an issuer with a web address as its id: an Open Badges 3.0 Profile with the keys as
 // verification methods and, for Open Badges 2.0, as publicKey.
@@ -117,7 +118,7 @@ func Profile(id, name string, keys ...*Key) ([]byte, error) {
 	if u, err := url.Parse(id); err != nil || u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%.100q is not an https address", id)
 	}
-	doc, err := controller(id, keys)
+	doc, err := controllerDocument(id, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -135,15 +136,15 @@ func Profile(id, name string, keys ...*Key) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		public = append(public, object{"id": k.method(id), "type": "CryptographicKey", "owner": id,
+		public = append(public, object{"id": k.methodID(id), "type": "CryptographicKey", "owner": id,
 			"publicKeyPem": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))})
 	}
 	doc["publicKey"] = public
-	return indented(doc)
+	return indentedJSON(doc)
 }
 
-// indented returns a document as indented JSON.
-func indented(doc object) ([]byte, error) {
+// indentedJSON returns a document as indented JSON.
+func indentedJSON(doc object) ([]byte, error) {
 	b, err := json.MarshalIndent(doc, "", "  ")
 	return append(b, '\n'), err
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestWebDIDOfAHostAndAPath(t *testing.T) {
+func TestWebDIDIsMadeOfAHostAndAPath(t *testing.T) {
 	for place, want := range map[string]string{
 		"lab.example":           "did:web:lab.example https://lab.example/.well-known/did.json",
 		"lab.example/":          "did:web:lab.example https://lab.example/.well-known/did.json",
@@ -32,7 +32,7 @@ func TestWebDIDOfAHostAndAPath(t *testing.T) {
 	}
 }
 
-// The published keys have the ids that issued proofs and tokens use. Nothing secret is published.
+// The published keys must have the ids that issued proofs and tokens use. The documents must not contain a secret.
 func TestPublishedKeysHaveTheIDsUsedInSignatures(t *testing.T) {
 	ed, rs := key(t), testRSA(t)
 	for issuer, publish := range map[string]func(...*Key) ([]byte, error){
@@ -62,9 +62,9 @@ func TestPublishedKeysHaveTheIDsUsedInSignatures(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := doc.VerificationMethod
-		if doc.ID != issuer || len(m) != 2 || m[0].ID != ed.method(issuer) || m[0].PublicKeyMultibase != ed.Multikey() ||
+		if doc.ID != issuer || len(m) != 2 || m[0].ID != ed.methodID(issuer) || m[0].PublicKeyMultibase != ed.Multikey() ||
 			m[0].Type != "Multikey" || m[0].Controller != issuer ||
-			m[1].ID != rs.method(issuer) || m[1].Type != "JsonWebKey" ||
+			m[1].ID != rs.methodID(issuer) || m[1].Type != "JsonWebKey" ||
 			m[1].PublicKeyJwk["alg"] != "RS256" ||
 			m[1].PublicKeyJwk["d"] != "" ||
 			len(doc.AssertionMethod) != 2 ||
@@ -104,14 +104,14 @@ func TestThumbprintEqualsTheExampleOfRFC7638(t *testing.T) {
 func TestPublishingNeedsAnAddress(t *testing.T) {
 	k := key(t)
 	if _, err := DIDDocument("https://lab.example", k); err == nil {
-		t.Error("a DID document of a web address")
+		t.Error("DIDDocument accepted a web address")
 	}
 	if _, err := DIDDocument("did:web:lab.example"); err == nil {
-		t.Error("a DID document without a key")
+		t.Error("DIDDocument accepted an issuer without keys")
 	}
 	for _, id := range []string{"did:web:lab.example", "http://lab.example", "https://", "https://lab.example/#x"} {
 		if _, err := Profile(id, "", k); err == nil {
-			t.Errorf("a profile at %q", id)
+			t.Errorf("Profile accepted the id %q", id)
 		}
 	}
 	jwk, err := testRSA(t).JWK()

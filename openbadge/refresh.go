@@ -5,9 +5,9 @@ import "portillon/openbadge/internal/ld"
 // RefreshType is the type of 1EdTech's Credential Refresh Service 1.0.
 const RefreshType = "1EdTechCredentialRefresh"
 
-// nested returns an inquiry for another document that this inquiry needs. The nested inquiry checks no status, refresh
-// or recipient.
-func (q *inquiry) nested() *inquiry {
+// nestedInquiry returns an inquiry for another document that this inquiry needs. The nested inquiry checks no status,
+// refresh or recipient.
+func (q *inquiry) nestedInquiry() *inquiry {
 	if q.asked == nil {
 		q.asked = map[string]answer{}
 	}
@@ -15,10 +15,10 @@ func (q *inquiry) nested() *inquiry {
 		o: Options{Trust: q.o.Trust, At: q.o.At, Documents: q.o.Documents, Allow: q.o.Allow}}
 }
 
-// refresh asks once for the current version of the credential, if the credential names a refresh service and its proof
+// refresh requests the current version of the credential once, if the credential names a refresh service and its proof
 // is correct (Open Badges 3.0, section 8.3). The answer replaces the credential if it is the same credential by the
-// same issuer with a correct signature; the answer's dates and status then count, good or bad. Otherwise, or without an
-// answer, the given credential counts: a failed refresh does not make it invalid.
+// same issuer with a correct signature. Then the answer's dates and status count, good or bad. Otherwise, or without an
+// answer, the given credential counts: a failed refresh does not make the credential invalid.
 func (q *inquiry) refresh(doc object) {
 	url := refreshService(doc)
 	switch {
@@ -33,8 +33,8 @@ func (q *inquiry) refresh(doc object) {
 		q.note("refresh", "out of reach", url+": "+err.Error())
 		return
 	}
-	n := q.nested()
-	if why := n.replaces(q.Verdict, data); why != "" {
+	n := q.nestedInquiry()
+	if why := n.replacementError(q.Verdict, data); why != "" {
 		q.note("refresh", "not used", url+": "+why)
 		return
 	}
@@ -46,21 +46,22 @@ func (q *inquiry) refresh(doc object) {
 // refreshService returns the address of the first supported refresh service.
 func refreshService(doc object) string {
 	for _, x := range ld.List(doc["refreshService"]) {
-		if s, ok := x.(object); ok && has(s["type"], RefreshType) {
+		if s, ok := x.(object); ok && hasText(s["type"], RefreshType) {
 			return ld.Str(s, "id")
 		}
 	}
 	return ""
 }
 
-// replaces returns the reason why the answer of a refresh service cannot replace old, or "" if it can. The answer needs
-// the same issuer and id, and must not be older (Open Badges 3.0, section 7.4, Comparing Credentials).
-func (q *inquiry) replaces(old Verdict, data []byte) string {
+// replacementError returns the reason why the answer of a refresh service cannot replace old, or "" if the answer can
+// replace old. The answer needs the same issuer and id, and must not be older (Open Badges 3.0, section 7.4, Comparing
+// Credentials).
+func (q *inquiry) replacementError(old Verdict, data []byte) string {
 	doc, token, err := q.unwrap(data)
 	if !q.check("form", err) {
 		return q.Why()
 	}
-	q.judge(doc, token)
+	q.checkCredential(doc, token)
 	switch {
 	case !q.proved || q.Badge == nil:
 		return q.Why()

@@ -30,11 +30,11 @@ func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	return sign(t, doc, k)
 }
 
-// A newer version of the same badge by the same issuer replaces the old badge, good or bad. Any other answer is
-// ignored.
+// A newer version of the same badge by the same issuer must replace the old badge, good or bad. Any other answer must
+// be ignored.
 func TestRefreshedBadgeReplacesTheOldOne(t *testing.T) {
 	k, other := key(t), key(t)
-	// the old badge has expired
+	// At this time the old badge has expired.
 	o := Options{
 		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
 		At:    today.AddDate(2, 0, 0),
@@ -102,7 +102,7 @@ func parsed(t testing.TB, b []byte) object {
 	return d
 }
 
-// An unreachable refresh service does not make the badge invalid, and is asked only once.
+// An unreachable refresh service must not make the badge invalid, and Verify must make only one request.
 func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 	k := key(t)
 	held := refreshable(t, k, nil)
@@ -126,7 +126,7 @@ func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 	if v := Verify([]byte(strings.Replace(string(held), "2027", "2028", 1)), o); v.State != Invalid || len(asked) != 0 {
 		t.Errorf("%s %v", v.Why(), asked)
 	}
-	// Without a resolver, and with an unknown kind of service, nothing is requested.
+	// Without a resolver, or with an unknown kind of service, Verify must make no request.
 	o.Refresh = nil
 	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "not judged" {
 		t.Errorf("%s %+v", v.Why(), checkOf(v, "refresh"))

@@ -7,9 +7,9 @@ import (
 )
 
 // parseStamp parses an xsd:dateTimeStamp (XML Schema 1.1 part 2, section 3.4.28), the format of the data models, their
-// proofs and the context of Open Badges 2.0: 2025-03-01T09:00:00Z, or with an offset of at most 14 hours; 24:00:00 is
-// the end of the day. Only years with four digits from 0001 to 9999 are accepted, also in UTC, because RFC 3339 cannot
-// express others. time.Parse is unsuitable: it accepts a comma for the point and any offset, but not 24:00:00.
+// proofs and the context of Open Badges 2.0. An example is 2025-03-01T09:00:00Z. An offset has at most 14 hours, and
+// 24:00:00 is the end of the day. The year must be 0001 to 9999, also in UTC, because RFC 3339 cannot express other
+// years. time.Parse is unsuitable, because it accepts a comma for the point and any offset, but not 24:00:00.
 func parseStamp(s string) (time.Time, bool) {
 	const day = len("2025-03-01T")
 	if len(s) < day+len("09:00:00Z") || s[day-1] != 'T' {
@@ -31,7 +31,7 @@ func parseStamp(s string) (time.Time, bool) {
 		t = t.UTC()
 	}
 	if utc := t.UTC(); utc.Year() < 1 || utc.Year() > 9999 || t.Year() > 9999 || utc.IsZero() {
-		// The zero time means no date.
+		// Reject the zero time, because it stands for a missing date.
 		return time.Time{}, false
 	}
 	return t, true
@@ -85,7 +85,7 @@ func parseOffset(s string) (time.Duration, bool) {
 	return d, true
 }
 
-// twoDigits parses a number of two digits, at most most.
+// twoDigits parses a number of two digits that is not greater than most.
 func twoDigits(s string, most int) (int, bool) {
 	if len(s) != 2 || strings.Trim(s, "0123456789") != "" {
 		return 0, false

@@ -12,14 +12,14 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Supported kinds of status.
+// These are the supported kinds of status.
 const (
 	RevocationListType  = "1EdTechRevocationList"    // 1EdTech, Verifiable Credentials Revocation List 1.0
 	BitstringEntryType  = "BitstringStatusListEntry" // W3C, Bitstring Status List 1.0
 	RevocationList2Type = "RevocationList"           // Open Badges 2.0
 )
 
-// maxStatuses is the maximum number of status entries of a badge: for revocation, suspension, and two more.
+// maxStatuses is the maximum number of status entries of a badge: revocation, suspension, and two others.
 const maxStatuses = 4
 
 // readStatus reads the status entries of a credential.
@@ -33,7 +33,7 @@ func (b *Badge) readStatus(doc object) error {
 		if !ok {
 			return fault("malformed", "credentialStatus is not an object")
 		}
-		if err := alone(doc, s); err != nil {
+		if err := rejectSecondNode(doc, s); err != nil {
 			return err
 		}
 		e, err := readEntry(s)
@@ -65,7 +65,7 @@ func readEntry(s object) (e StatusEntry, err error) {
 	return e, nil
 }
 
-// readBitstringEntry reads an entry (Bitstring Status List 1.0, section 2.1). statusListIndex is a text; a number, as
+// readBitstringEntry reads an entry (Bitstring Status List 1.0, section 2.1). statusListIndex is a text. A number, as
 // in 1EdTech's sample, is also accepted.
 func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
@@ -76,19 +76,19 @@ func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 		return e, fault("malformed", "credentialStatus: the id is the address of the list")
 	}
 	var ok bool
-	if e.Index, ok = whole(s["statusListIndex"]); !ok {
+	if e.Index, ok = parseIndex(s["statusListIndex"]); !ok {
 		return e, fault("malformed", "credentialStatus: statusListIndex is not a whole number")
 	}
 	if s["statusSize"] != nil {
-		if e.Size, ok = whole(s["statusSize"]); !ok || e.Size == 0 {
+		if e.Size, ok = parseIndex(s["statusSize"]); !ok || e.Size == 0 {
 			return e, fault("malformed", "credentialStatus: statusSize is not a whole number")
 		}
 	}
 	return e, nil
 }
 
-// whole parses a non-negative integer, written with digits only, as a text or as a JSON number.
-func whole(v any) (int64, bool) {
+// parseIndex parses a non-negative integer, written with digits only, as a text or as a JSON number.
+func parseIndex(v any) (int64, bool) {
 	s, ok := v.(string)
 	if n, isNumber := v.(json.Number); isNumber {
 		s, ok = n.String(), true
@@ -100,16 +100,16 @@ func whole(v any) (int64, bool) {
 	return n, err == nil
 }
 
-// alone rejects a document with a second node that has n's id and content. A signature does not cover the position of a
-// statement: a statusSize or purpose could be moved to a second node without making the signature invalid, and readers
-// of n would miss it.
-func alone(doc, n object) error {
+// rejectSecondNode rejects a document in which a second node has the id of n and any content. A signature does not
+// cover the position of a statement. So an attacker could move a statusSize or a purpose to a second node, the
+// signature would stay valid, and readers of n would miss this property.
+func rejectSecondNode(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
 		return nil
 	}
-	others := speakers(doc, id)
-	if speaks(n) {
+	others := countNodes(doc, id)
+	if hasContent(n) {
 		others--
 	}
 	if others > 0 {
@@ -118,26 +118,26 @@ func alone(doc, n object) error {
 	return nil
 }
 
-// speakers counts the nodes in v with this id and content.
-func speakers(v any, id string) (n int) {
+// countNodes counts the nodes in v that have this id and any content.
+func countNodes(v any, id string) (n int) {
 	switch v := v.(type) {
 	case []any:
 		for _, x := range v {
-			n += speakers(x, id)
+			n += countNodes(x, id)
 		}
 	case object:
-		if v["id"] == id && speaks(v) {
+		if v["id"] == id && hasContent(v) {
 			n++
 		}
 		for _, x := range v {
-			n += speakers(x, id)
+			n += countNodes(x, id)
 		}
 	}
 	return n
 }
 
-// speaks reports whether a node has properties other than id and type.
-func speaks(o object) bool {
+// hasContent reports whether a node has properties other than id and type.
+func hasContent(o object) bool {
 	for k := range o {
 		if k != "id" && k != "type" {
 			return true
@@ -146,10 +146,10 @@ func speaks(o object) bool {
 	return false
 }
 
-// unsupported returns why an entry cannot be checked with any list.
-func (e StatusEntry) unsupported() error {
+// checkSupported returns an error if no list can check the entry.
+func (e StatusEntry) checkSupported() error {
 	switch {
-	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.informs():
+	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.isInformative():
 		return nil
 	case e.Type != BitstringEntryType:
 		return fault("unsupported-status", "unsupported status type %.60s", e.Type)
@@ -161,36 +161,36 @@ func (e StatusEntry) unsupported() error {
 	return nil
 }
 
-// informs reports whether an entry is only informative and cannot make the badge invalid (Bitstring Status List 1.0,
-// section 2.2).
-func (e StatusEntry) informs() bool {
+// isInformative reports whether an entry is only informative and cannot make the badge invalid (Bitstring Status List
+// 1.0, section 2.2).
+func (e StatusEntry) isInformative() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// status checks all statuses of the badge, which must all be good. Lists are requested only if the proof is correct:
-// otherwise a forger could make us request any address.
-func (q *inquiry) status() {
+// checkStatuses checks all statuses of the badge, which must all be good. checkStatuses requests lists only if the
+// proof is correct. Otherwise a forger could make the verifier request any address.
+func (q *inquiry) checkStatuses() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
 	}
 	for _, e := range q.Badge.Status {
-		switch err := e.unsupported(); {
+		switch err := e.checkSupported(); {
 		case err != nil:
 			q.check("status", err)
-		case e.informs():
+		case e.isInformative():
 			q.note("status", "not judged", "the purpose is only informative: "+e.Purpose)
 		case q.o.Status == nil:
 			q.note("status", "not judged", "")
 		case !q.proved:
 			q.note("status", "not judged", "the proof does not hold")
 		default:
-			q.entry(e)
+			q.checkEntry(e)
 		}
 	}
 }
 
-// entry requests the list of an entry and looks up the badge.
-func (q *inquiry) entry(e StatusEntry) {
+// checkEntry requests the list of an entry and looks up the badge in this list.
+func (q *inquiry) checkEntry(e StatusEntry) {
 	data, err := q.resolve(q.o.Status, e.List)
 	if err != nil {
 		q.check("status", fault("status-unreachable", "%s: %v", e.List, err))
@@ -212,17 +212,17 @@ func (q *inquiry) entry(e StatusEntry) {
 	}
 }
 
-// StatusList is a verified status list. It does not change, so it may be used concurrently.
+// StatusList is a verified status list. A StatusList never changes, so it may be used concurrently.
 type StatusList struct {
-	ID      string        // id in the list: for many issuers it differs from the list's address
-	Issuer  string        // empty for a 1EdTech list, which only its address identifies
-	TTL     time.Duration // time after which the issuer wants the list to be read again; zero: not given
-	From    time.Time     // start of validity; zero: not given
-	Until   time.Time     // end of validity; zero: not given
+	ID      string        // id in the list, which for many issuers differs from the list's address
+	Issuer  string        // empty for a 1EdTech list, which has only an address
+	TTL     time.Duration // time after which the list should be read again; zero if not given
+	From    time.Time     // start of validity; zero if not given
+	Until   time.Time     // end of validity; zero if not given
 	purpose []string
 	bits    bits
 	revoked map[string]bool
-	ob2     bool              // a RevocationList of Open Badges 2.0
+	ob2     bool              // the list is a RevocationList of Open Badges 2.0
 	uids    map[string]bool   // assertions revoked by their uid
 	why     map[string]string // reasons of revocation, by assertion
 
@@ -231,11 +231,12 @@ type StatusList struct {
 
 // ReadStatusList reads a status list of any kind, for any number of badges.
 //
-// A 1EdTech list is not signed: it is trusted because it was read from its address. A Bitstring Status List is a
-// credential itself, as JSON with a proof or as a JWT. It is verified like a badge, with the keys of o.Trust and at the
-// time o.At, and must not have a status itself. The error is a Fault with the code status-unusable.
+// A 1EdTech list is not signed. Such a list is trusted because it was read from its own address. A Bitstring Status
+// List is a credential itself, as JSON with a proof or as a JWT. A Bitstring Status List is verified like a badge, with
+// the keys of o.Trust and at the time o.At, and must not have a status of its own. The error is a Fault with the code
+// status-unusable.
 //
-// The ttl is not checked, because only the caller knows when the list was fetched: see TTL.
+// ReadStatusList does not check the ttl, because only the caller knows when the list was fetched. See TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 	q := inquiry{o: o}
 	return q.statusList(data)
@@ -244,20 +245,20 @@ func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 // statusList is ReadStatusList within a verification.
 func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	if doc, err := ld.ParseList(data, maxRevoked); err == nil {
-		if l, err := revocationList(doc); err == nil {
+		if l, err := readRevocationList(doc); err == nil {
 			return &StatusList{ID: l.ID, revoked: l.revoked}, nil
 		}
-		if l, err := revocationList2(doc); err == nil {
+		if l, err := readRevocationList2(doc); err == nil {
 			return l, nil
 		}
 	}
-	n := q.nested()
+	n := q.nestedInquiry()
 	n.list = true
 	doc, token, err := n.unwrap(data)
 	if err != nil {
 		return nil, unusable(err)
 	}
-	n.judge(doc, token)
+	n.checkCredential(doc, token)
 	switch {
 	case n.State != Valid:
 		return nil, fault("status-unusable", "%s", n.Why())
@@ -271,16 +272,16 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 		Issuer:    n.Badge.IssuerID,
 		From:      n.Badge.ValidFrom,
 		Until:     n.Badge.ValidUntil,
-		speaksFor: mayName(q.o.Trust, n.Badge.IssuerID),
+		speaksFor: issuersThatAllow(q.o.Trust, n.Badge.IssuerID),
 	}
-	if err := l.read(doc, n.o.Allow); err != nil {
+	if err := l.readEntries(doc, n.o.Allow); err != nil {
 		return nil, unusable(err)
 	}
 	return l, nil
 }
 
-// mayName returns the issuers that allow another issuer to sign the status lists of their badges.
-func mayName(trust []Issuer, other string) map[string]bool {
+// issuersThatAllow returns the issuers that allow another issuer to sign the status lists of their badges.
+func issuersThatAllow(trust []Issuer, other string) map[string]bool {
 	out := map[string]bool{}
 	for _, i := range trust {
 		if slices.Contains(i.StatusIssuers, other) {
@@ -292,13 +293,13 @@ func mayName(trust []Issuer, other string) map[string]bool {
 
 func unusable(err error) error { return fault("status-unusable", "%v", err) }
 
-// read reads the entries of a verified list (Bitstring Status List 1.0, section 2.2).
-func (l *StatusList) read(doc object, a Allow) (err error) {
+// readEntries reads the entries of a verified list (Bitstring Status List 1.0, section 2.2).
+func (l *StatusList) readEntries(doc object, a Allow) (err error) {
 	s := ld.Obj(doc, "credentialSubject")
-	if !has(s["type"], "BitstringStatusList") {
+	if !hasText(s["type"], "BitstringStatusList") {
 		return fault("malformed", "the subject is not a BitstringStatusList")
 	}
-	if err := alone(doc, s); err != nil {
+	if err := rejectSecondNode(doc, s); err != nil {
 		return err
 	}
 	for _, p := range ld.List(s["statusPurpose"]) {
@@ -307,7 +308,7 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 		}
 	}
 	if s["ttl"] != nil {
-		ms, ok := whole(s["ttl"])
+		ms, ok := parseIndex(s["ttl"])
 		if !ok || ms > int64(maxTTL/time.Millisecond) {
 			return fault("malformed", "ttl is not a whole number of milliseconds, or more than a year")
 		}
@@ -322,18 +323,19 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 	return nil
 }
 
-// maxTTL is the longest accepted ttl: a year.
+// maxTTL is the longest accepted ttl, a year.
 const maxTTL = 366 * 24 * time.Hour
 
 // Judge returns nil if the badge's status at entry e is good, otherwise a Fault. Judge reads only ID, UID and IssuerID
 // of the badge. A nil list means that the list is unreachable.
 //
-// A list of another issuer is status-unusable, unless the badge's issuer names that issuer in StatusIssuers: the
-// signature of an unknown party proves nothing. An attacker could also present another list of the same issuer. The
-// resolver prevents that by requesting the address that the badge's issuer signed, and Judge checks purpose and range.
-// The list's id does not help, because for many issuers it differs from the address.
+// A list of another issuer counts only if the badge's issuer names that issuer in StatusIssuers. Otherwise the fault is
+// status-unusable, because the signature of an unknown party proves nothing. An attacker could also present another
+// list of the same issuer. To prevent this, the resolver requests the address that the badge's issuer signed, and Judge
+// checks purpose and range. The list's id cannot prevent this, because for many issuers the id differs from the
+// address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
-	if err := e.unsupported(); err != nil || e.informs() {
+	if err := e.checkSupported(); err != nil || e.isInformative() {
 		return err
 	}
 	switch {
@@ -366,7 +368,7 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 		return fault("status-unusable", "%s is not a %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
-	case l.uids[b.ID]: // some issuers write the assertion's id as its uid
+	case l.uids[b.ID]: // some issuers write the assertion's id in place of the uid
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	case b.UID != "" && l.uids[b.UID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.UID]))
@@ -374,18 +376,18 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	return nil
 }
 
-// revocationList2 reads a RevocationList of Open Badges 2.0. Each entry is an assertion's id, or an object with its id
-// or uid.
-func revocationList2(doc object) (*StatusList, error) {
-	none := errors.New("not a RevocationList of Open Badges 2.0")
+// readRevocationList2 reads a RevocationList of Open Badges 2.0. Each entry is an assertion's id, or an object with its
+// id or uid.
+func readRevocationList2(doc object) (*StatusList, error) {
+	none := errors.New("document is not a RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
 		return nil, none
 	}
-	doc, err := ob2Plain(doc)
+	doc, err := withoutAliases(doc)
 	if err != nil {
 		return nil, err
 	}
-	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" {
+	if !hasText(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" {
 		return nil, none
 	}
 	l := &StatusList{
@@ -403,7 +405,7 @@ func revocationList2(doc object) (*StatusList, error) {
 		}
 		uid := ld.Str(o, "uid")
 		if id == "" && uid == "" {
-			return nil, fmt.Errorf("entry %d has neither id nor uid", i+1)
+			return nil, fmt.Errorf("entry %d of the RevocationList has neither id nor uid", i+1)
 		}
 		if id != "" {
 			l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
@@ -415,7 +417,7 @@ func revocationList2(doc object) (*StatusList, error) {
 	return l, nil
 }
 
-// RevocationList is a list of revoked credentials.
+// RevocationList is a 1EdTech list of revoked credentials.
 type RevocationList struct {
 	ID      string // id of the list, which is its address
 	revoked map[string]bool
@@ -424,7 +426,7 @@ type RevocationList struct {
 // Revoked reports whether the credential is on the list.
 func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 
-// maxRevoked is the maximum number of values in a status list: three for each listed credential.
+// maxRevoked is the maximum number of values in a status list. Each listed credential takes three values.
 const maxRevoked = 150_000
 
 // ParseRevocationList reads a 1EdTech revocation list. A credential is revoked if it is listed, and "revoked" is true
@@ -432,23 +434,23 @@ const maxRevoked = 150_000
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
-		return RevocationList{}, fmt.Errorf("not a revocation list: %w", err)
+		return RevocationList{}, fmt.Errorf("document is not a revocation list: %w", err)
 	}
-	return revocationList(doc)
+	return readRevocationList(doc)
 }
 
-// revocationList reads a decoded 1EdTech revocation list.
-func revocationList(doc object) (RevocationList, error) {
+// readRevocationList reads a decoded 1EdTech revocation list.
+func readRevocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {
-		return RevocationList{}, errors.New("not a revocation list: id or revokedCredential is missing")
+		return RevocationList{}, errors.New("document is not a revocation list: id or revokedCredential is missing")
 	}
 	for i, x := range ld.List(doc["revokedCredential"]) {
 		entry, ok := x.(object)
 		revoked, isBool := entry["revoked"].(bool)
 		if !ok || ld.Str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
 			return RevocationList{}, fmt.Errorf(
-				"not a revocation list: entry %d has no id, or revoked is neither true nor false",
+				"document is not a revocation list: entry %d has no id, or revoked is neither true nor false",
 				i+1,
 			)
 		}

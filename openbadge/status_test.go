@@ -49,7 +49,7 @@ func TestRevocationListsAreReadStrictly(t *testing.T) {
 
 const listURL = "https://lab.example/status/1"
 
-// onList returns a badge signed by k with entries in the list at listURL.
+// onList returns a badge signed by k, with status entries in the list at listURL.
 func onList(t testing.TB, k *Key, change func(entries []any) []any) []byte {
 	t.Helper()
 	d, err := ld.Parse(issued(t, k)["JSON"])
@@ -73,7 +73,7 @@ func entryAt(index any, purpose string) object {
 	}
 }
 
-// aList returns a status list of k with the given entries set, before it is signed.
+// aList returns an unsigned status list of the key k in which the given entries are set.
 func aList(k *Key, entries int, set ...int64) object {
 	b := make(bits, entries/8)
 	for _, i := range set {
@@ -142,7 +142,7 @@ func TestBitstringStatusIsChecked(t *testing.T) {
 				t,
 				aList(other, minEntries),
 				other,
-				func(p object) { p["verificationMethod"] = other.method(other.DID()) },
+				func(p object) { p["verificationMethod"] = other.methodID(other.DID()) },
 			)),
 			"indeterminate status-unusable",
 		},
@@ -249,8 +249,8 @@ func asJSON(t testing.TB, d object) []byte {
 	return b
 }
 
-// The issuer signed the badge's status entry. So if the entry is unreadable, or the list has no such entry, the badge
-// is invalid.
+// The issuer signed the badge's status entry. If this entry is unreadable, or the list has no such entry, the badge
+// must be invalid.
 func TestInvalidStatusEntriesMakeABadgeInvalid(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -342,7 +342,8 @@ func TestInvalidStatusEntriesMakeABadgeInvalid(t *testing.T) {
 	}
 }
 
-// Signatures do not cover positions: a statusSize cannot be moved to another node where readers would miss it.
+// Signatures do not cover the position of a statement. Therefore a statusSize in a second node must make the badge
+// invalid.
 func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	k := key(t)
 	o := Options{
@@ -369,7 +370,7 @@ func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	}
 }
 
-// No request is made for a list that only a forger names.
+// Verify must make no request for the list of a forged badge.
 func TestListOfAForgedBadgeIsNotRequested(t *testing.T) {
 	k := key(t)
 	asked := asking{}
@@ -395,7 +396,7 @@ func (a asking) Resolve(url string) ([]byte, error) {
 	return nil, ErrNotFound
 }
 
-// One list can be used for many badges of its issuer.
+// One StatusList must be usable for many badges of its issuer.
 func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -458,8 +459,8 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 			"encodedList":   encodeBits(withBit(1)),
 		},
 	}
-	if err := new(StatusList).read(other, Allow{}); err == nil {
-		t.Error("a list of another type is read")
+	if err := new(StatusList).readEntries(other, Allow{}); err == nil {
+		t.Error("ReadStatusList accepted a list of another type")
 	}
 	if _, err := ReadStatusList(sign(t, aList(k, minEntries), k), Options{At: today}); !strings.Contains(
 		errText(err),
@@ -469,7 +470,7 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	}
 }
 
-// A list whose id differs from its address is accepted, and the check reports the id.
+// Verify must accept a list whose id differs from its address, and the check must report the id.
 func TestDifferentListIDIsReported(t *testing.T) {
 	k := key(t)
 	d := aList(k, minEntries)
@@ -492,8 +493,8 @@ func checkOf(v Verdict, name string) Check {
 	return Check{}
 }
 
-// A status list is as untrusted as a badge, and may be larger. No document at a list's address may cost more than a
-// badge.
+// A status list is as untrusted as a badge, and may be larger. Still, no document at a list's address may cost more
+// work than a badge.
 func TestStatusListsAreBoundedInWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")

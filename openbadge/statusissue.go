@@ -19,26 +19,26 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Types of a bitstring status list (Bitstring Status List 1.0, section 2).
+// These are the types of a bitstring status list (Bitstring Status List 1.0, section 2).
 const (
 	bitstringListType = "BitstringStatusList"
 	bitstringType     = "BitstringStatusListCredential"
 )
 
-// MinStatusEntries is the minimum length of a list, so that an index reveals nothing about a person (section 2.2).
+// MinStatusEntries is the minimum length of a list. In a shorter list, an index could reveal a person (section 2.2).
 const MinStatusEntries = 131_072
 
 // StatusListDraft is a bitstring status list before it is signed. The badges with an index in Set are revoked or
-// suspended, depending on Purpose.
+// suspended, as Purpose says.
 type StatusListDraft struct {
 	ID         string // https address at which the list will be published
-	IssuerID   string // issuer of the badges; empty: the did:key of the key
-	Purpose    string // revocation or suspension; empty: revocation
-	Size       int    // number of entries, a multiple of 8; 0: MinStatusEntries
+	IssuerID   string // issuer of the badges; empty for the did:key of the key
+	Purpose    string // revocation or suspension; empty means revocation
+	Size       int    // number of entries, a multiple of 8; 0 means MinStatusEntries
 	Set        []int
-	ValidFrom  time.Time     // zero: created
-	ValidUntil time.Time     // zero: no end
-	TTL        time.Duration // how long readers may keep the list; 0: not given
+	ValidFrom  time.Time     // zero means the date of the proof
+	ValidUntil time.Time     // zero for a list without an end
+	TTL        time.Duration // how long readers may use the list without reading it again; 0 for no limit in the list
 }
 
 // Entry returns the status entry of a badge with this index in the list.
@@ -46,10 +46,11 @@ func (d StatusListDraft) Entry(index int) StatusEntry {
 	return StatusEntry{Type: BitstringEntryType, List: d.ID, Purpose: d.purpose(), Index: int64(index)}
 }
 
-// RandomIndex returns a random unused index. Consecutive indexes would reveal when a badge was issued.
+// RandomIndex returns a random unused index. The index must be random, because consecutive indexes would reveal when a
+// badge was issued.
 func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
-	if len(taken) >= d.size()/2 { // in a fuller list, the search would take long
-		return 0, fmt.Errorf("list %s is half full: start another list", d.ID)
+	if len(taken) >= d.size()/2 { // in a list that is more than half full, the search would take long
+		return 0, fmt.Errorf("status list %s is half full: start another list", d.ID)
 	}
 	for {
 		n, err := rand.Int(rand.Reader, big.NewInt(int64(d.size())))
@@ -62,8 +63,8 @@ func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 	}
 }
 
-// IssueStatusList signs the list as a BitstringStatusListCredential: as JSON with an eddsa-rdfc-2022 proof dated
-// created, or as a VC-JWT if the key is RSA.
+// IssueStatusList signs the list as a BitstringStatusListCredential: as JSON with an eddsa-rdfc-2022 proof, or as a
+// VC-JWT if the key is RSA. created is the date of the proof.
 func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, error) {
 	if d.IssuerID == "" {
 		d.IssuerID = k.DID()
@@ -74,19 +75,19 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	out, err := d.signed(k, created)
+	out, err := d.sign(k, created)
 	if len(out) > MaxListBytes {
-		return nil, fmt.Errorf("list has %d bytes, want at most %d", len(out), MaxListBytes)
+		return nil, fmt.Errorf("status list has %d bytes, want at most %d", len(out), MaxListBytes)
 	}
 	return out, err
 }
 
-// signed returns the list with a proof or as a token, depending on the key.
-func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
+// sign returns the list with a proof, or as a token for an RSA key.
+func (d StatusListDraft) sign(k *Key, created time.Time) ([]byte, error) {
 	if k.rsa != nil {
-		return envelop(d.document(), d.IssuerID, k, false)
+		return signToken(d.document(), d.IssuerID, k, false)
 	}
-	return prove(d.document(), d.IssuerID, k, created)
+	return addProof(d.document(), d.IssuerID, k, created)
 }
 
 // document returns the list without its proof.
@@ -136,7 +137,7 @@ func (d StatusListDraft) check() error {
 	case !strings.HasPrefix(d.ID, "https://"):
 		return fmt.Errorf("status list has the address %.100q, want an https address", d.ID)
 	case p != "revocation" && p != "suspension":
-		return fmt.Errorf("invalid purpose %.40q, want revocation or suspension", p)
+		return fmt.Errorf("status list has the purpose %.40q, want revocation or suspension", p)
 	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
 		return fmt.Errorf("status list has %d entries, want a multiple of 8 between %d and %d",
 			d.size(), MinStatusEntries, 8*maxBits)
@@ -145,16 +146,16 @@ func (d StatusListDraft) check() error {
 	}
 	for _, i := range d.Set {
 		if i < 0 || i >= d.size() {
-			return fmt.Errorf("status list has no entry %d: its %d entries begin with 0", i, d.size())
+			return fmt.Errorf("status list has no entry %d: the indexes of its %d entries begin with 0", i, d.size())
 		}
 	}
 	return nil
 }
 
-// OpenStatusList reads a list that was signed with this key, to change and sign it again. A list that someone else has
-// changed is rejected: otherwise the next signature would confirm the change.
+// OpenStatusList reads a list that was signed with this key, so that the caller can change the list and sign it again.
+// OpenStatusList rejects a list that someone else has changed, because the next signature would confirm the change.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
-	doc, err := signedBy(bytes.TrimSpace(data), k)
+	doc, err := openSigned(bytes.TrimSpace(data), k)
 	if err != nil {
 		return StatusListDraft{}, err
 	}
@@ -168,25 +169,25 @@ func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 		IssuerID: ld.Str(doc, "issuer"),
 		Purpose:  ld.Str(subject, "statusPurpose"),
 		Size:     8 * len(b),
-		Set:      b.places(),
+		Set:      b.setIndexes(),
 	}
 	if n, ok := subject["ttl"].(json.Number); ok {
 		ms, _ := n.Int64()
 		d.TTL = time.Duration(ms) * time.Millisecond
 	}
-	if d.ValidFrom, err = date(doc, "validFrom"); err != nil {
+	if d.ValidFrom, err = dateAt(doc, "validFrom"); err != nil {
 		return d, err
 	}
-	if d.ValidUntil, err = date(doc, "validUntil"); err != nil {
+	if d.ValidUntil, err = dateAt(doc, "validUntil"); err != nil {
 		return d, err
 	}
 	return d, d.check()
 }
 
-// signedBy returns a document if this key signed exactly this content.
-func signedBy(data []byte, k *Key) (object, error) {
+// openSigned returns a document if this key signed exactly this content.
+func openSigned(data []byte, k *Key) (object, error) {
 	if k.rsa != nil {
-		return envelopedBy(data, k.rsa)
+		return openSignedToken(data, k.rsa)
 	}
 	doc, err := ld.ParseList(data, 1000)
 	if err != nil {
@@ -208,8 +209,8 @@ func signedBy(data []byte, k *Key) (object, error) {
 	return doc, nil
 }
 
-// envelopedBy is signedBy for a token signed with an RSA key.
-func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
+// openSignedToken is openSigned for a token signed with an RSA key.
+func openSignedToken(data []byte, k *rsa.PrivateKey) (object, error) {
 	dot := bytes.LastIndexByte(data, '.')
 	first := bytes.IndexByte(data, '.')
 	if first < 0 || first == dot {
@@ -229,8 +230,8 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 
 var errNotOurs = errors.New("status list is not signed with this key, or was changed")
 
-// places returns the indexes of the set entries.
-func (b bits) places() (set []int) {
+// setIndexes returns the indexes of the entries that are set.
+func (b bits) setIndexes() (set []int) {
 	for i := range b.len() {
 		if b.at(i) {
 			set = append(set, int(i))
@@ -239,7 +240,7 @@ func (b bits) places() (set []int) {
 	return set
 }
 
-// object returns the entry as it is written into a badge (section 2.1), with the index as a text.
+// object returns the entry in the form for a badge (section 2.1), with the index as a text.
 func (e StatusEntry) object() object {
 	index := strconv.FormatInt(e.Index, 10)
 	return object{
@@ -251,11 +252,11 @@ func (e StatusEntry) object() object {
 	}
 }
 
-// check returns the fault of an incomplete entry.
+// check returns an error for an incomplete entry.
 func (e StatusEntry) check() error {
 	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 ||
 		e.Purpose == "" {
-		return fmt.Errorf("incomplete status entry %+v, want the https address of the list, a purpose and an index", e)
+		return fmt.Errorf("status entry %+v is incomplete, want the https address of the list, a purpose and an index", e)
 	}
 	return nil
 }

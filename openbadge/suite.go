@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	_ "crypto/sha256" // registers the hashes used below
+	_ "crypto/sha256" // this import registers the hashes of the suites
 	_ "crypto/sha512"
 	"math/big"
 	"slices"
@@ -14,27 +14,27 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// suite is the cryptosuite of the proofs that this package issues.
-const suite = "eddsa-rdfc-2022"
+// issuedSuite is the cryptosuite of the proofs that this package issues.
+const issuedSuite = "eddsa-rdfc-2022"
 
-// cryptosuite is a signature method: how a document and its proof's options are converted to text, and which keys sign
-// the hashes of both.
+// cryptosuite is a signature method. cryptosuite says how a document and the options of its proof are converted to
+// text, and which keys sign the hashes of both texts.
 type cryptosuite struct {
 	typ, name string // the proof's type and cryptosuite
-	json      bool   // the text is canonical JSON (RFC 8785); otherwise statements (RDFC-1.0)
+	json      bool   // true if the text is canonical JSON (RFC 8785), false if it is statements (RDFC-1.0)
 	scheme    func(crypto.PublicKey) (scheme, bool)
 }
 
-// cryptosuites are the supported suites: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0, sections
-// 3.2 and 3.3 of both. The second entry is the name that drafts used for the first. The third entry is the older type
-// with the same signature.
+// cryptosuites lists the supported suites: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0,
+// sections 3.2 and 3.3 of both. The second entry is an older name of the first suite, which drafts used. The third
+// entry is an older type with the same signature.
 var cryptosuites = [...]cryptosuite{
-	{"DataIntegrityProof", suite, false, edwards},
-	{"DataIntegrityProof", "eddsa-2022", false, edwards},
-	{"Ed25519Signature2020", "", false, edwards},
-	{"DataIntegrityProof", "eddsa-jcs-2022", true, edwards},
-	{"DataIntegrityProof", "ecdsa-rdfc-2019", false, nist},
-	{"DataIntegrityProof", "ecdsa-jcs-2019", true, nist},
+	{"DataIntegrityProof", issuedSuite, false, ed25519Scheme},
+	{"DataIntegrityProof", "eddsa-2022", false, ed25519Scheme},
+	{"Ed25519Signature2020", "", false, ed25519Scheme},
+	{"DataIntegrityProof", "eddsa-jcs-2022", true, ed25519Scheme},
+	{"DataIntegrityProof", "ecdsa-rdfc-2019", false, ecdsaScheme},
+	{"DataIntegrityProof", "ecdsa-jcs-2019", true, ecdsaScheme},
 }
 
 // suiteOf returns the suite that a proof names.
@@ -51,14 +51,15 @@ func suiteOf(p object) (*cryptosuite, error) {
 	return nil, fault("unsupported-proof", "unsupported proof type %.40q with suite %.40q", typ, name)
 }
 
-// scheme is the signature method of one key. The key also determines the hash of the suite: no proof can choose it.
+// scheme is the signature method of one key. The key also determines the hash algorithm, so that no proof can choose
+// the algorithm.
 type scheme struct {
 	hash   crypto.Hash
 	verify func(message, sig []byte) bool
 }
 
-// edwards returns the scheme for Ed25519 keys, with SHA-256.
-func edwards(k crypto.PublicKey) (scheme, bool) {
+// ed25519Scheme returns the scheme for Ed25519 keys, with SHA-256.
+func ed25519Scheme(k crypto.PublicKey) (scheme, bool) {
 	return scheme{crypto.SHA256, func(message, sig []byte) bool { return verifyEd25519(k, message, sig) }}, isEd25519(k)
 }
 
@@ -68,8 +69,9 @@ func isEd25519(k crypto.PublicKey) bool {
 	return ok
 }
 
-// nist returns the scheme for ECDSA keys: P-256 with SHA-256, P-384 with SHA-384 (ECDSA Cryptosuites 1.0, section 3).
-func nist(k crypto.PublicKey) (scheme, bool) {
+// ecdsaScheme returns the scheme for ECDSA keys: P-256 with SHA-256, P-384 with SHA-384 (ECDSA Cryptosuites 1.0,
+// section 3).
+func ecdsaScheme(k crypto.PublicKey) (scheme, bool) {
 	e, ok := k.(*ecdsa.PublicKey)
 	if !ok || e == nil {
 		return scheme{}, false
@@ -82,11 +84,11 @@ func nist(k crypto.PublicKey) (scheme, bool) {
 	default:
 		return scheme{}, false
 	}
-	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, sum(h, message), sig) }}, true
+	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, hashOf(h, message), sig) }}, true
 }
 
-// verifyECDSA checks a signature of r followed by s, each as long as the curve's numbers (IEEE P1363). Zero, and
-// numbers that are not below the curve's order, are rejected.
+// verifyECDSA checks a signature that consists of r and s, each as long as the curve's numbers (IEEE P1363).
+// verifyECDSA rejects zero, and numbers that are not below the curve's order.
 func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	n := (k.Curve.Params().BitSize + 7) / 8
 	if len(sig) != 2*n {
@@ -95,8 +97,8 @@ func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	return ecdsa.Verify(k, hash, new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:]))
 }
 
-// sum returns the hash of b.
-func sum(h crypto.Hash, b []byte) []byte {
+// hashOf returns the hash of b.
+func hashOf(h crypto.Hash, b []byte) []byte {
 	w := h.New()
 	w.Write(b)
 	return w.Sum(nil)
@@ -107,18 +109,18 @@ func signedHash(d *ld.Document, options object) ([]byte, error) {
 	return cryptosuites[0].message(d, options, nil, crypto.SHA256)
 }
 
-// message returns the bytes that a proof signs: the hash of its own options, followed by the hash of the document with
-// the proofs that it refers to, both in canonical form.
+// message returns the bytes that a proof signs: the hash of the proof's own options, followed by the hash of the
+// document with the proofs that p refers to. The options and the document are hashed in canonical form.
 func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
 	options, doc, err := c.texts(d, p, previous, h)
 	if err != nil {
 		return nil, err
 	}
-	return append(sum(h, options), sum(h, doc)...), nil
+	return append(hashOf(h, options), hashOf(h, doc)...), nil
 }
 
-// texts returns a proof's options and its document as the suite signs them. The terms of both are checked for every
-// suite, so that readers of the JSON and readers of the statements see the same badge.
+// texts returns a proof's options and the document in the form that the suite signs. texts checks the terms of both for
+// every suite, so that readers of the JSON and readers of the statements see the same badge.
 func (c *cryptosuite) texts(
 	d *ld.Document,
 	p object,
@@ -137,7 +139,7 @@ func (c *cryptosuite) texts(
 	}
 	var bare []object
 	for _, p := range previous {
-		bare = append(bare, withoutContext(p)) // the context was compared with the document's when that proof was verified
+		bare = append(bare, withoutContext(p)) // verifying the proof p has compared its context with the document's context
 	}
 	if d, err = d.With(bare); err != nil {
 		return nil, nil, err
@@ -146,11 +148,11 @@ func (c *cryptosuite) texts(
 	return options, doc, err
 }
 
-// withoutContext returns a proof without its own context.
+// withoutContext returns a copy of a proof without the proof's own context.
 func withoutContext(p object) object { return ld.Without(p, "@context") }
 
-// checkContext compares a proof's own context, which is optional, with the document's. JSON may be signed with the
-// first few contexts of the document (EdDSA 1.0, section 3.3.2); statements depend on all of them.
+// checkContext compares a proof's own context, which is optional, with the document's. A proof over JSON may have only
+// the first few contexts of the document (EdDSA 1.0, section 3.3.2). Statements depend on all contexts.
 func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	v, there := p["@context"]
 	if !there {
@@ -164,8 +166,8 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	return nil
 }
 
-// jsonTexts returns the texts for the suites that sign JSON. The document's own proofs are replaced by those that p
-// refers to.
+// jsonTexts returns the texts for the suites that sign JSON. jsonTexts replaces the document's proofs by the proofs
+// that p refers to.
 func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
 	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {
@@ -181,7 +183,7 @@ func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte
 	return options, doc, err
 }
 
-// signatureOf returns a proof's signature, which is base58btc with a multibase prefix.
+// signatureOf decodes a proof's signature, which is base58btc with a multibase prefix.
 func signatureOf(p object) ([]byte, error) {
 	text, ok := strings.CutPrefix(ld.Str(p, "proofValue"), "z")
 	sig, read := decode58(text)

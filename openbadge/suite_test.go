@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// signer is a key of any kind, with its verification method.
+// signer contains a key of any kind and its verification method.
 type signer struct {
 	method string
 	public crypto.PublicKey
@@ -27,13 +27,13 @@ type signer struct {
 
 func edwardsSigner(k *Key) signer {
 	return signer{
-		k.method(k.DID()),
+		k.methodID(k.DID()),
 		k.private.Public(),
 		func(t testing.TB, m []byte) []byte { return ed25519.Sign(k.private, m) },
 	}
 }
 
-// nistSigner returns an ECDSA key on any curve; h is the hash of the suite for that curve.
+// nistSigner returns an ECDSA key on any curve. h is the hash algorithm for that curve.
 func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -41,7 +41,7 @@ func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 		t.Fatal(err)
 	}
 	return signer{"https://lab.example/#key-1", &k.PublicKey, func(t testing.TB, m []byte) []byte {
-		r, s, err := ecdsa.Sign(rand.Reader, k, sum(h, m))
+		r, s, err := ecdsa.Sign(rand.Reader, k, hashOf(h, m))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,8 +50,8 @@ func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	}}
 }
 
-// proveWith adds a proof to a document. The proof covers the proofs in its previousProof. change modifies the proof
-// before it is signed.
+// proveWith adds a proof to a document. The proof covers the proofs in its previousProof. The function change modifies
+// the proof before signing.
 func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p object)) object {
 	t.Helper()
 	p := object{
@@ -70,7 +70,7 @@ func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p
 	}
 	var previous []object
 	for _, x := range ld.List(d["proof"]) {
-		if o := x.(object); has(p["previousProof"], ld.Str(o, "id")) {
+		if o := x.(object); hasText(p["previousProof"], ld.Str(o, "id")) {
 			previous = append(previous, o)
 		}
 	}
@@ -116,7 +116,7 @@ func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 			}
 			d := unsigned(t)
 			proveWith(t, d, by, c.name)
-			got := setOf(t, open(t, d), today, pin{key: by.public}).verify(0).counts()
+			got := setOf(t, open(t, d), today, pin{key: by.public}).verify(0).issuerError()
 			if family, _, _ := strings.Cut(c.name, "-"); good[family+" "+name] != (got == nil) ||
 				got != nil && codeOf(got) != "bad-signature" {
 				t.Errorf("%s by %s: %v", c.name, name, got)
@@ -128,13 +128,13 @@ func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := unsigned(t)
-	proveWith(t, d, keys["Ed25519"], suite)
+	proveWith(t, d, keys["Ed25519"], issuedSuite)
 	for _, k := range []crypto.PublicKey{&r.PublicKey, nil, (*ecdsa.PublicKey)(nil), "a key"} {
 		p := ld.List(d["proof"])[0].(object)
 		p["verificationMethod"] = "https://lab.example/#key-1"
-		for _, name := range []string{suite, "ecdsa-rdfc-2019"} {
+		for _, name := range []string{issuedSuite, "ecdsa-rdfc-2019"} {
 			p["cryptosuite"] = name
-			if code := codeOf(setOf(t, open(t, d), today, pin{key: k}).verify(0).counts()); code != "bad-signature" {
+			if code := codeOf(setOf(t, open(t, d), today, pin{key: k}).verify(0).issuerError()); code != "bad-signature" {
 				t.Errorf("%s with a %T: %q", name, k, code)
 			}
 		}
@@ -148,7 +148,7 @@ func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n, hash := (curve.Params().BitSize+7)/8, sum(crypto.SHA256, []byte("a message"))
+		n, hash := (curve.Params().BitSize+7)/8, hashOf(crypto.SHA256, []byte("a message"))
 		r, s, err := ecdsa.Sign(rand.Reader, k, hash)
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 			want bool
 		}{
 			"r and s": {fill(r, s), true},
-			// A low s is not required (ECDSA Cryptosuites 1.0, section 3).
+			// The standard does not require a low s (ECDSA Cryptosuites 1.0, section 3).
 			"r and -s":       {fill(r, new(big.Int).Sub(order, s)), true},
 			"no r":           {fill(new(big.Int), s), false},
 			"no s":           {fill(r, new(big.Int)), false},
@@ -187,13 +187,13 @@ func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 	}
 }
 
-// A proof over JSON covers every property and the contexts. The content is still checked against the contexts.
+// A proof over JSON must cover every property and the contexts. The content must still be checked against the contexts.
 func TestProofsOverJSONCoverEveryProperty(t *testing.T) {
 	k := key(t)
 	by := edwardsSigner(k)
 	contexts := func(urls ...any) func(object) { return func(p object) { p["@context"] = urls } }
 	for name, c := range map[string]struct {
-		before func(d object) // before the proof is made
+		before func(d object) // changes the badge before the proof is made
 		proof  func(p object)
 		after  func(d object)
 		want   string
@@ -271,7 +271,8 @@ func TestProofsOverJSONCoverEveryProperty(t *testing.T) {
 	}
 }
 
-// A proof's own context must equal the document's context. Otherwise the proof is rejected before anything is hashed.
+// A proof's own context must equal the document's context. Otherwise the proof must be rejected before any hash is
+// calculated.
 func TestProofMustHaveTheContextOfTheDocument(t *testing.T) {
 	d := unsigned(t)
 	all := d["@context"].([]any)
@@ -309,29 +310,30 @@ func TestProofMustHaveTheContextOfTheDocument(t *testing.T) {
 		crypto.SHA256,
 	)
 	if codeOf(err) != "unknown-term" {
-		t.Errorf("a word that a proof over JSON makes up: %v", err)
+		t.Errorf("a proof over JSON with an unknown term: %v", err)
 	}
 }
 
-// signedHash signs the same bytes as the suite's own test vector.
+// signedHash must return the same bytes as the suite's own test vector.
 func TestIssuedProofsMatchTheVectorOfTheSuite(t *testing.T) {
 	d := open(t, unsigned(t))
-	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "proofPurpose": "assertionMethod", "proofValue": "z1"}
+	p := object{"type": "DataIntegrityProof", "cryptosuite": issuedSuite, "proofPurpose": "assertionMethod",
+		"proofValue": "z1"}
 	mine, err := signedHash(d, p)
 	theirs, err2 := cryptosuites[0].message(d, ld.Without(p, "proofValue"), nil, crypto.SHA256)
-	if err != nil || err2 != nil || !bytes.Equal(mine, theirs) || cryptosuites[0].name != suite || len(mine) != 64 {
+	if err != nil || err2 != nil || !bytes.Equal(mine, theirs) || cryptosuites[0].name != issuedSuite || len(mine) != 64 {
 		t.Errorf("%x %v, %x %v", mine, err, theirs, err2)
 	}
 }
 
-// All canonical forms of a document, for proofs with several hashes, over JSON and in chains, share one limit of work.
+// All canonical forms of a document must share one limit of work: forms for several hashes, over JSON, and in chains.
 func TestAllFormsOfADocumentShareOneLimit(t *testing.T) {
 	badge := func(what string, inside any) *ld.Document {
 		d := unsigned(t)
 		ld.Obj(d, "credentialSubject")[what] = inside
 		return open(t, d)
 	}
-	// nearly the limit, for one form
+	// One canonical form of this document nearly reaches the limit.
 	wide := func() *ld.Document { return badge("source", parse(t, []byte(tree(3, 3)))) }
 	long := func() *ld.Document { return badge("narrative", strings.Repeat("a", 900_000)) }
 	statements := func(h crypto.Hash) func(*ld.Document) error {

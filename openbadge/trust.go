@@ -11,10 +11,10 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Issuer is a trusted issuer with the only keys that count for it.
+// Issuer is a trusted issuer. Only the given keys count for this issuer.
 type Issuer struct {
-	ID string // issuer.id in its credentials: a DID or a URL
-	// Keys have one of these kinds, detected by their form:
+	ID string // issuer.id in the issuer's credentials: a DID or a URL
+	// Each key has one of these kinds, which CheckKey detects by its form:
 	//
 	//	z6Mk…, did:key:z6Mk…         a multikey: Ed25519, P-256 or P-384
 	//	did:web:lab.example          all keys in assertionMethod of its DID document
@@ -32,11 +32,11 @@ type Issuer struct {
 
 // pin is a key that counts for an issuer.
 type pin struct {
-	key crypto.PublicKey // ed25519.PublicKey; *ecdsa.PublicKey on P-256 or P-384; *rsa.PublicKey
-	id  string           // verification method or kid in the key's document; empty: any name is accepted
+	key crypto.PublicKey // an ed25519.PublicKey, an *ecdsa.PublicKey on P-256 or P-384, or an *rsa.PublicKey
+	id  string           // verification method or kid in the key's document; empty if any name is accepted
 }
 
-// CheckKey checks that a key of a trust file has one of the forms that Issuer lists. It makes no requests.
+// CheckKey checks that a key of a trust file has one of the forms that Issuer lists. CheckKey makes no requests.
 func CheckKey(s string) error {
 	switch {
 	case strings.HasPrefix(s, "-----BEGIN "):
@@ -61,7 +61,7 @@ func CheckKey(s string) error {
 }
 
 // webDID returns the address of the document for a did:web (did:web method specification, section 2.5.2). Only the
-// colon before a port is escaped, so that no escape can lead to another host or path than the visible one.
+// colon before a port may be escaped, so that the real host and path are always the visible ones.
 func webDID(did string) (string, error) {
 	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
 	host, ok := hostOfDID(parts[0])
@@ -85,7 +85,8 @@ func hostOfDID(s string) (string, bool) {
 	at := strings.IndexByte(s, '%')
 	name, port := s, ""
 	if at >= 0 {
-		// Compute the offset in s itself: an upper-case copy can be longer ("ɐ" has two bytes, its capital three).
+		// Compute the offset in s itself, because an upper-case copy can be longer ("ɐ" has two bytes, its capital has
+		// three).
 		if !strings.EqualFold(s[at:min(at+len("%3A"), len(s))], "%3A") {
 			return "", false
 		}
@@ -103,9 +104,10 @@ func hostOfDID(s string) (string, bool) {
 	return name + ":" + port, err == nil && n > 0
 }
 
-// pins returns the keys of an issuer. It fails if no key can be read. If only some cannot be read, pins stores the
-// error for open: a signature that matches no readable key may still be the issuer's.
-func (q *inquiry) pins(id string) ([]pin, error) {
+// readPins returns the keys of an issuer, or an error if no key can be read. If only some keys cannot be read, readPins
+// stores the error for unreadError, because a signature that matches no readable key may still be the issuer's
+// signature.
+func (q *inquiry) readPins(id string) ([]pin, error) {
 	var all []pin
 	found := false
 	var unread error
@@ -115,7 +117,7 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 		}
 		found = true
 		for _, s := range i.Keys {
-			keys, err := q.pin(s)
+			keys, err := q.readPin(s)
 			if err != nil {
 				unread = fault("trust-unusable", "%.100q, pinned to %.100q: %v", s, id, err)
 			}
@@ -132,9 +134,9 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 	return all, nil
 }
 
-// open returns err, or the fault of the unreadable pinned keys if these keys may be the cause. They cannot be the cause
-// if the method itself contains the signing key and the signature is wrong.
-func (q *inquiry) open(method string, err error) error {
+// unreadError returns err, or the fault of the unreadable pinned keys if these keys may be the cause of err. The
+// unreadable keys cannot be the cause if the method itself contains the signing key and the signature is wrong.
+func (q *inquiry) unreadError(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
 		return q.unread
@@ -142,8 +144,8 @@ func (q *inquiry) open(method string, err error) error {
 	return err
 }
 
-// pin returns the keys of one entry of Issuer.Keys.
-func (q *inquiry) pin(s string) ([]pin, error) {
+// readPin returns the keys of one entry of Issuer.Keys.
+func (q *inquiry) readPin(s string) ([]pin, error) {
 	if err := CheckKey(s); err != nil {
 		return nil, err
 	}
@@ -156,53 +158,54 @@ func (q *inquiry) pin(s string) ([]pin, error) {
 		if err != nil {
 			return nil, err
 		}
-		return q.published(at, s)
+		return q.publishedKeys(at, s)
 	case strings.HasPrefix(s, "https://"):
-		return q.published(s, s)
+		return q.publishedKeys(s, s)
 	}
-	k, _ := parseMultikey(s) // CheckKey has checked it
+	k, _ := parseMultikey(s) // CheckKey has checked the form
 	return []pin{{key: k}}, nil
 }
 
-// published returns the keys in the document at a URL. The document must have the given id; a JWKS has none.
-func (q *inquiry) published(at, id string) ([]pin, error) {
-	doc, err := q.trusted(at)
+// publishedKeys returns the keys in the document at a URL. The document must have the given id, except a JWKS, which
+// has no id.
+func (q *inquiry) publishedKeys(at, id string) ([]pin, error) {
+	doc, err := q.trustedDocument(at)
 	if err != nil {
 		return nil, err
 	}
 	if _, isSet := doc["keys"].([]any); isSet && strings.HasPrefix(id, "https://") {
-		return jwks(doc)
+		return parseJWKS(doc)
 	}
 	if ld.Str(doc, "id") != id {
-		return nil, fmt.Errorf("the document at %s has the id %.100q", at, ld.Str(doc, "id"))
+		return nil, fmt.Errorf("document at %s has the wrong id %.100q", at, ld.Str(doc, "id"))
 	}
-	keys := q.methods(doc, id)
+	keys := q.assertionMethods(doc, id)
 	old, err := q.profileKeys(doc, id)
 	if keys = append(keys, old...); len(keys) == 0 {
 		if err == nil {
-			err = fmt.Errorf("the document at %s lists no key for signing badges", at)
+			err = fmt.Errorf("document at %s lists no key for signing badges", at)
 		}
 		return nil, err
 	}
 	return keys, nil
 }
 
-// trusted returns a JSON document that our trust settings name.
-func (q *inquiry) trusted(at string) (object, error) {
-	data, err := q.onTheWeb(at)
+// trustedDocument returns a JSON document that the trust settings name.
+func (q *inquiry) trustedDocument(at string) (object, error) {
+	data, err := q.requestDocument(at)
 	if err != nil {
 		return nil, err
 	}
 	doc, err := ld.Parse(data)
 	if err == nil && isOpenBadges2(doc) {
-		return ob2Plain(doc)
+		return withoutAliases(doc)
 	}
 	return doc, err
 }
 
-// methods returns the verification methods for assertions in a document (Controlled Identifiers 1.0, section 2.2) that
-// belong to the document's owner and are neither revoked nor expired.
-func (q *inquiry) methods(doc object, id string) []pin {
+// assertionMethods returns the verification methods for assertions in a document (Controlled Identifiers 1.0, section
+// 2.2) that belong to the document's owner and are neither revoked nor expired.
+func (q *inquiry) assertionMethods(doc object, id string) []pin {
 	known := map[string]object{}
 	for _, x := range ld.List(doc["verificationMethod"]) {
 		if m, ok := x.(object); ok {
@@ -215,17 +218,17 @@ func (q *inquiry) methods(doc object, id string) []pin {
 		if s, isRef := x.(string); isRef {
 			m, ok = known[absoluteID(s, id)], known[absoluteID(s, id)] != nil
 		}
-		if !ok || ld.Str(m, "controller") != id || q.over(m, "revoked") || q.over(m, "expires") {
+		if !ok || ld.Str(m, "controller") != id || q.hasPassed(m, "revoked") || q.hasPassed(m, "expires") {
 			continue
 		}
-		if k, ok := methodsKey(m); ok {
+		if k, ok := keyOfMethod(m); ok {
 			out = append(out, pin{k, absoluteID(ld.Str(m, "id"), id)})
 		}
 	}
 	return out
 }
 
-// absoluteID completes an id that is only a fragment.
+// absoluteID returns the absolute form of an id that is only a fragment.
 func absoluteID(s, id string) string {
 	if strings.HasPrefix(s, "#") {
 		return id + s
@@ -233,8 +236,8 @@ func absoluteID(s, id string) string {
 	return s
 }
 
-// methodsKey returns the key of a verification method, in one of two forms.
-func methodsKey(m object) (crypto.PublicKey, bool) {
+// keyOfMethod returns the key of a verification method, which has one of two forms.
+func keyOfMethod(m object) (crypto.PublicKey, bool) {
 	if s := ld.Str(m, "publicKeyMultibase"); s != "" {
 		return parseMultikey(s)
 	}
@@ -245,13 +248,13 @@ func methodsKey(m object) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// over reports whether the time at key has passed. Without a clock, it reports whether the key exists. An unreadable
-// time counts as passed.
-func (q *inquiry) over(m object, key string) bool {
+// hasPassed reports whether the time at key has passed. Without Options.At, hasPassed reports whether the key exists.
+// An unreadable time counts as passed.
+func (q *inquiry) hasPassed(m object, key string) bool {
 	if m[key] == nil {
 		return false
 	}
-	t, err := date(m, key)
+	t, err := dateAt(m, key)
 	return err != nil || q.o.At.IsZero() && key == "revoked" || !q.o.At.IsZero() && !t.After(q.o.At)
 }
 
@@ -262,8 +265,8 @@ func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 		key, ok := x.(object)
 		if at, isURL := x.(string); isURL {
 			var e error
-			if key, e = q.trusted(at); e != nil || ld.Str(key, "id") != at {
-				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "the document has another id"))
+			if key, e = q.trustedDocument(at); e != nil || ld.Str(key, "id") != at {
+				err = fmt.Errorf("cannot use the key at %.100q: %w", at, orElse(e, "the document has another id"))
 				continue
 			}
 			ok = true
@@ -288,15 +291,15 @@ func orElse(err error, what string) error {
 	return fmt.Errorf("%s", what)
 }
 
-// checkSignature tries the pinned keys. If one has the method that the presenter names, only that one is tried. A key
-// that only the presenter names is also tried, to report the right reason, but never counts.
-func checkSignature(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
+// tryPins tries the pinned keys. If a pinned key has the method that the presenter names, tryPins tries only this key.
+// tryPins also tries a key that only the presenter names, to report the right reason, but this key never counts.
+func tryPins(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
-	return checkNamed(method, named, hasNamed, pins, verifies)
+	return tryNamed(method, named, hasNamed, pins, verifies)
 }
 
-// checkNamed is checkSignature with the key of the method.
-func checkNamed(
+// tryNamed is tryPins with the key of the method.
+func tryNamed(
 	method string,
 	named crypto.PublicKey,
 	hasNamed bool,
@@ -308,7 +311,7 @@ func checkNamed(
 		exact = exact || p.id != "" && p.id == method
 	}
 	for _, p := range pins {
-		if (!hasNamed || same(p.key, named)) && (!exact || p.id == method) && verifies(p.key) {
+		if (!hasNamed || equalKeys(p.key, named)) && (!exact || p.id == method) && verifies(p.key) {
 			return nil
 		}
 	}
@@ -318,13 +321,13 @@ func checkNamed(
 	return fault("bad-signature", "no pinned key of the issuer made the signature")
 }
 
-// same reports whether two keys are equal.
-func same(a, b crypto.PublicKey) bool {
+// equalKeys reports whether two keys are equal.
+func equalKeys(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.Equal(b)
 }
 
-// methodKey returns the key that a verification method contains in its own id, if there is one.
+// methodKey returns the key that the id of a verification method contains, if it contains a key.
 func methodKey(method string) (crypto.PublicKey, bool) {
 	if k, ok := parseMultikey(method); ok {
 		return k, true

@@ -22,7 +22,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// rsaPrivate returns the RSA key of the tests.
+// rsaPrivate returns the RSA key that all tests use.
 func rsaPrivate(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	k, err := ParseKey([]byte(rsaKey))
@@ -52,7 +52,7 @@ func jwkOf(t testing.TB, k crypto.PublicKey, kid string) object {
 	return nil
 }
 
-// token returns a VC-JWT of the usual draft, signed with the algorithm alg.
+// token returns a VC-JWT of the usual draft. The header names the algorithm, and sign makes the signature.
 func token(t testing.TB, issuer string, header object, sign func([]byte) []byte, change ...func(object)) []byte {
 	t.Helper()
 	d := draft()
@@ -84,7 +84,7 @@ func signRS256(t testing.TB) func([]byte) []byte {
 
 func signES(t testing.TB, k *ecdsa.PrivateKey, h crypto.Hash) func([]byte) []byte {
 	return func(b []byte) []byte {
-		r, s, err := ecdsa.Sign(rand.Reader, k, sum(h, b))
+		r, s, err := ecdsa.Sign(rand.Reader, k, hashOf(h, b))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestEveryKindOfPinCounts(t *testing.T) {
 		if c.docs != nil {
 			o.Trust[0].ID, o.Documents = c.issuer, nil
 			if got := codes(Verify(c.token, o)); got != "indeterminate trust-unusable" {
-				t.Errorf("%s, with nobody to ask: %s", name, got)
+				t.Errorf("%s, without a Resolver: %s", name, got)
 			}
 		}
 	}
@@ -365,8 +365,8 @@ func TestKeysOutsideAssertionMethodDoNotCount(t *testing.T) {
 	}
 }
 
-// One pin is unreachable, and another is reachable. The verdict is indeterminate, unless the reachable pin decides, or
-// the method itself contains the signing key and the signature is wrong.
+// In this test one pin is unreachable, and another pin is reachable. The verdict must be indeterminate, except in two
+// cases: the reachable pin decides, or the method itself contains the signing key and the signature is wrong.
 func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
@@ -400,11 +400,11 @@ func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 		by(far, "", false),
 		Options{Trust: trust[:0], At: today},
 	)); got != "invalid issuer-not-trusted" {
-		t.Errorf("a forger names an issuer that nobody trusts: %s", got)
+		t.Errorf("verdict on a badge of an untrusted issuer: %s", got)
 	}
 }
 
-// The key determines the algorithm: the header cannot choose another one.
+// The key determines the algorithm. The header must not be able to choose another algorithm.
 func TestAlgorithmsAreNotConfused(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -529,7 +529,7 @@ func TestInvalidPinsAreRejected(t *testing.T) {
 	}
 	if small != nil {
 		if err := CheckKey(inPEM(&small.PublicKey)); err == nil {
-			t.Error("an RSA key of 1,024 bits is taken")
+			t.Error("an RSA key of 1,024 bits was accepted")
 		}
 	}
 	for want, in := range map[string]string{
@@ -565,7 +565,7 @@ func TestInvalidPinsAreRejected(t *testing.T) {
 			"e":   "AQAB",
 		}, "a huge exponent": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": b64(make([]byte, 9))}} {
 		if _, err := parseJWK(j); err == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }
@@ -584,7 +584,7 @@ func TestPublishedJWKsAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pins, err := jwks(doc)
+	pins, err := parseJWKS(doc)
 	if err != nil || len(pins) != 2 || pins[0].id != "2011-04-29" || pins[0].key.(*rsa.PublicKey).E != 65537 ||
 		!isEd25519(pins[1].key) {
 		t.Errorf("%v %v", pins, err)
@@ -608,13 +608,13 @@ func FuzzPins(f *testing.F) {
 	)
 	f.Fuzz(func(t *testing.T, doc, at string) {
 		q := inquiry{o: Options{Trust: []Issuer{{ID: "i", Keys: []string{at}}}, At: today, Documents: everywhere(doc)}}
-		pins, err := q.pins("i")
+		pins, err := q.readPins("i")
 		if len(pins) == 0 && err == nil {
-			t.Fatal("no key, and no reason")
+			t.Fatal("readPins returned neither a key nor an error")
 		}
 		for _, p := range pins {
 			if p.key == nil {
-				t.Fatal("a pin without a key")
+				t.Fatal("readPins returned a pin without a key")
 			}
 		}
 		CheckKey(doc)
@@ -622,7 +622,7 @@ func FuzzPins(f *testing.F) {
 	})
 }
 
-// everywhere is a Resolver with the same document at every address.
+// everywhere is a Resolver that returns the same document for every address.
 type everywhere string
 
 func (e everywhere) Resolve(string) ([]byte, error) { return []byte(e), nil }

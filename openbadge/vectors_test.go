@@ -13,11 +13,11 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// vector is a folder of the W3C's test vectors. It has the proof and every intermediate result of its signature.
+// vector is a folder of the W3C's test vectors, with the proof and every intermediate result of the signature.
 type vector struct {
 	folder, suffix, keys string
 	hash                 crypto.Hash
-	opaque               bool // its context is not available: the vector's canonical texts are used
+	opaque               bool // the context of the vector is not available, so the test uses the vector's canonical texts
 }
 
 var vectors = map[string][]vector{
@@ -49,7 +49,7 @@ var vectors = map[string][]vector{
 	},
 }
 
-// examples are the terms of the W3C's vectors, which use a context with a default vocabulary.
+// examples contains the terms of the W3C's vectors, whose context has a default vocabulary.
 var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
@@ -104,9 +104,9 @@ func (v vector) test(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	message := append(sum(v.hash, options), sum(v.hash, doc)...)
-	equalBytes(t, "hash of the options", sum(v.hash, options), v.hex(t, "proofHash"))
-	equalBytes(t, "hash of the document", sum(v.hash, doc), v.hex(t, "docHash"))
+	message := append(hashOf(v.hash, options), hashOf(v.hash, doc)...)
+	equalBytes(t, "hash of the options", hashOf(v.hash, options), v.hex(t, "proofHash"))
+	equalBytes(t, "hash of the document", hashOf(v.hash, doc), v.hex(t, "docHash"))
 	equalBytes(t, "both hashes", message, v.hex(t, "combinedHash"))
 	equalBytes(t, "proofValue", []byte(ld.Str(p, "proofValue")), v.file(t, "sigBTC58", ".txt"))
 	sig, err := signatureOf(p)
@@ -121,16 +121,16 @@ func (v vector) test(t *testing.T) {
 	}
 	sig[9] ^= 1
 	if with.verify(message, sig) {
-		t.Error("another signature verifies too")
+		t.Error("a wrong signature was accepted")
 	}
 	if !v.opaque {
-		v.whole(t, signed, key)
+		v.verifyWhole(t, signed, key)
 	}
 }
 
-// whole verifies the vector's proof like the proof of a badge. Then it checks that a changed document and a changed
-// proof fail.
-func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
+// verifyWhole verifies the vector's proof like the proof of a badge. Then it checks that a changed document and a
+// changed proof are rejected.
+func (v vector) verifyWhole(t *testing.T, signed object, key crypto.PublicKey) {
 	pins := []pin{{key: key}}
 	for want, change := range map[string]func(d, p object){
 		"":               func(d, p object) {},
@@ -144,15 +144,15 @@ func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
 		if want == "not-yet-valid" {
 			at = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 		}
-		got := codeOf(setOf(t, open(t, d), at, pins...).verify(0).counts())
+		got := codeOf(setOf(t, open(t, d), at, pins...).verify(0).issuerError())
 		if got != strings.TrimSpace(want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
 
-// In sets and chains, each proof is correct with its own key. The last proof of a chain needs the earlier proofs, and
-// no others.
+// In sets and chains, each proof must be correct with its own key. The last proof of a chain needs the earlier proofs,
+// and no other proofs.
 func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	held, files := 0, map[string]int{
 		"signedProofSet1":   1,
@@ -166,12 +166,12 @@ func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 			last := ld.List(d.Words["proof"])[i].(object)
 			k, _ := methodKey(ld.Str(last, "verificationMethod"))
 			s := setOf(t, d, today, pin{key: k})
-			if err := s.verify(i).counts(); err != nil || len(s.all) != n {
+			if err := s.verify(i).issuerError(); err != nil || len(s.all) != n {
 				t.Errorf("%s: proof %d: %v", name, i, err)
 				continue
 			}
-			for j := range n { // if another key is pinned, only that key's proof is the issuer's
-				if code := codeOf(s.verify(j).counts()); j != i && code != "key-not-pinned" {
+			for j := range n { // if another key is pinned, only the proof of that key counts
+				if code := codeOf(s.verify(j).issuerError()); j != i && code != "key-not-pinned" {
 					t.Errorf("%s: proof %d with the key of %d: %q", name, j, i, code)
 				}
 			}
@@ -184,7 +184,7 @@ func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	}
 }
 
-// The samples of 1EdTech have proofs whose names and types are older than the standard.
+// The samples of 1EdTech have proofs with names and types that are older than the standard.
 func TestProofsWithOldNamesAreValid(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple_v1.json":         "Ed25519Signature2020",
@@ -197,18 +197,18 @@ func TestProofsWithOldNamesAreValid(t *testing.T) {
 			if c, err := suiteOf(p); err != nil || c.name != want && c.typ != want {
 				t.Errorf("%v, %v", c, err)
 			}
-			if err := setOf(t, d, today, pin{key: k}).verify(0).counts(); err != nil {
+			if err := setOf(t, d, today, pin{key: k}).verify(0).issuerError(); err != nil {
 				t.Error(err)
 			}
 			p["created"] = "2022-11-16T18:54:23Z"
-			if code := codeOf(setOf(t, d, today, pin{key: k}).verify(0).counts()); code != "bad-signature" {
+			if code := codeOf(setOf(t, d, today, pin{key: k}).verify(0).issuerError()); code != "bad-signature" {
 				t.Errorf("a changed proof: %q", code)
 			}
 		})
 	}
 }
 
-// ecdsa-sd-2023 is for partly disclosed documents. It is reported as unsupported by its name.
+// The suite ecdsa-sd-2023 is for partly disclosed documents. The reason must name this suite as unsupported.
 func TestSelectiveDisclosureIsReportedAsUnsupported(t *testing.T) {
 	for _, path := range []string{
 		inspector + "/sd/derivedcredential.json",

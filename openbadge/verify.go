@@ -16,33 +16,34 @@ const MaxBytes = ld.MaxBytes
 // MaxListBytes is the maximum size of a status list, in bytes.
 const MaxListBytes = ld.MaxListBytes
 
-// Fault is the reason why a document is rejected or cannot be checked. Its code is one of Codes.
+// Fault is the reason why a document is rejected or cannot be checked. The code of a Fault is one of Codes.
 type Fault = ld.Fault
 
 // fault returns a Fault with a detail for operators.
 func fault(code, format string, a ...any) error { return ld.Faultf(code, format, a...) }
 
-// object is a JSON object; its numbers are json.Number.
+// object is a JSON object. The numbers of an object have the type json.Number.
 type object = ld.Object
 
 // Skew is the tolerance for an issuer's fast clock.
 const Skew = 5 * time.Minute
 
-// Options holds the settings and sources of a verification.
+// Options contains the settings and sources of a verification.
 type Options struct {
 	Trust     []Issuer
-	At        time.Time  // time of the verification; zero: dates are not checked
-	Documents Resolver   // keys and hosted documents; nil: all of them are unreachable
-	Status    Resolver   // status lists; nil: the status is not checked
-	Refresh   Resolver   // answers of refresh services; nil: the badge is verified as presented
-	Recipient *Recipient // nil: the recipient is not checked
+	At        time.Time  // time of the verification; if zero, dates are not checked
+	Documents Resolver   // source of keys and hosted documents; if nil, all are unreachable
+	Status    Resolver   // source of status lists; if nil, the status is not checked
+	Refresh   Resolver   // source of refreshed badges; if nil, the badge is verified as presented
+	Recipient *Recipient // if nil, the recipient is not checked
 	Strict    bool       // treat warnings of Open Badges 3.0 conformance as reasons for an invalid verdict
 	Allow     Allow
 }
 
-// Allow lists rules that a caller may relax. Zero: none.
+// Allow lists rules that a caller may relax. The zero Allow relaxes no rule.
 type Allow struct {
-	// accept lists with fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), which some platforms publish
+	// ShortStatusLists accepts lists with fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2). Some
+	// platforms publish such lists.
 	ShortStatusLists bool
 }
 
@@ -51,7 +52,7 @@ type State uint8
 
 const (
 	Invalid       State = iota
-	Indeterminate       // the verifier's own sources are unreachable; the presenter cannot cause this state
+	Indeterminate       // the verifier's own sources are unreachable, which the presenter cannot cause
 	Valid
 )
 
@@ -78,14 +79,14 @@ type Verdict struct {
 	Kind      Kind      `json:"kind,omitempty"`      // kind of the document
 	Form      string    `json:"form,omitempty"`      // "ob3 json", "ob3 jwt", "ob2 json" or "ob2 jws"
 	Baked     string    `json:"baked,omitempty"`     // format of the picture around the badge: "png" or "svg"
-	Assurance Assurance `json:"assurance,omitempty"` // evidence for a valid verdict
-	Badge     *Badge    `json:"badge,omitempty"`     // content of the badge, if it could be read
+	Assurance Assurance `json:"assurance,omitempty"` // how a valid badge was verified
+	Badge     *Badge    `json:"badge,omitempty"`     // content of the badge; nil if it could not be read
 }
 
 // Kind is the kind of a document.
 type Kind string
 
-// Kinds of documents of Open Badges. Only a badge of BadgeKind grants anything: Verify rejects the others.
+// These are the kinds of documents of Open Badges. Verify accepts only BadgeKind.
 const (
 	BadgeKind       Kind = "badge"       // an OB 3.0 credential or an OB 2.0 assertion
 	ClassKind       Kind = "badge-class" // OB 2.0
@@ -116,10 +117,10 @@ type Reason struct {
 type Check struct {
 	Name    string `json:"check"`            // form, contexts, proof, dates, badge, status, recipient, …
 	Outcome string `json:"outcome"`          // ok, none, not judged, not used, out of reach, or a reason's code
-	Detail  string `json:"detail,omitempty"` // information for an operator about a good outcome
+	Detail  string `json:"detail,omitempty"` // further information for an operator
 }
 
-// Why returns the codes and details of all reasons in one line, for an operator.
+// Why returns the codes and details of all reasons as one line, for an operator.
 func (v Verdict) Why() string {
 	var b strings.Builder
 	for i, r := range v.Reasons {
@@ -145,8 +146,8 @@ func Verify(data []byte, o Options) Verdict {
 }
 
 // VerifyDocument verifies any document of Open Badges: a badge, an endorsement, a status list, a badge class, a
-// profile, or another verifiable credential. Verdict.Kind tells the kind; callers must check it before they use the
-// document as a badge.
+// profile, or another verifiable credential. Verdict.Kind is the kind of the document. Callers must check the kind
+// before they use the document as a badge.
 func VerifyDocument(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
@@ -157,19 +158,19 @@ func VerifyDocument(data []byte, o Options) Verdict {
 func (q *inquiry) document(data []byte) {
 	doc, token, err := q.unwrap(data)
 	if err == nil {
-		err = foreign(doc)
+		err = foreignFault(doc)
 	}
 	if !q.check("form", err) {
 		return
 	}
 	if isOpenBadges2(doc) {
-		q.openbadges2(doc, token)
+		q.verifyOB2(doc, token)
 		return
 	}
-	q.credential(doc, token)
+	q.verifyCredential(doc, token)
 }
 
-// unwrap detects the form. token is nil for JSON.
+// unwrap detects the form of the data and decodes it. token is nil for JSON.
 func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	data = bytes.TrimSpace(data)
 	switch {
@@ -189,7 +190,8 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	return doc, token, err
 }
 
-// maxListValues is the maximum number of values in a bitstring status list, which has one long text and a few others.
+// maxListValues is the maximum number of values in a bitstring status list, which has one long text and few other
+// values.
 const maxListValues = 1000
 
 // parse parses the JSON of a badge or of a status list.
@@ -208,24 +210,24 @@ func (q *inquiry) maxBytes() int {
 	return MaxBytes
 }
 
-// credential verifies a verifiable credential: Open Badges 3.0, in the data model 1.1 or 2.0.
-func (q *inquiry) credential(doc object, token *jwt) {
-	if q.judge(doc, token); q.Badge == nil {
+// verifyCredential verifies a verifiable credential: Open Badges 3.0, in the data model 1.1 or 2.0.
+func (q *inquiry) verifyCredential(doc object, token *jwt) {
+	if q.checkCredential(doc, token); q.Badge == nil {
 		return
 	}
 	q.refresh(doc)
-	q.status()
+	q.checkStatuses()
 	if q.Kind == BadgeKind {
-		q.recipient()
+		q.checkRecipient()
 	} else {
 		q.Badge = nil
 	}
 }
 
-// judge makes all checks that need only the credential and the issuer's keys. If one of these checks fails, q.Badge
-// stays nil. For a document with a correct signature but wrong content, the dates are checked first, so that the
-// reasons include them.
-func (q *inquiry) judge(doc object, token *jwt) {
+// checkCredential makes all checks that need only the credential and the issuer's keys. If one of these checks fails,
+// q.Badge stays nil. For a document with a correct signature but wrong content, the dates are checked first, so that
+// the reasons include them.
+func (q *inquiry) checkCredential(doc object, token *jwt) {
 	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
 		return
@@ -233,40 +235,40 @@ func (q *inquiry) judge(doc object, token *jwt) {
 	if q.Badge, q.Kind, err = readCredential(doc); err != nil {
 		q.check("badge", err)
 		if !q.Badge.ValidFrom.IsZero() {
-			q.dates()
+			q.checkValidity()
 		}
 		q.Badge = nil
 		return
 	}
 	q.Assurance = Signed
 	if token != nil {
-		q.proved = q.check("proof", q.token(token))
+		q.proved = q.check("proof", q.checkToken(token))
 	} else {
-		q.proved = q.check("proof", q.proofs(d))
+		q.proved = q.check("proof", q.checkProofs(d))
 	}
-	q.dates()
-	if !q.check(string(q.Kind), q.ofItsKind(doc)) {
+	q.checkValidity()
+	if !q.check(string(q.Kind), q.readByKind(doc)) {
 		q.Badge = nil
 		return
 	}
 	if q.Kind == BadgeKind {
-		q.conforms(doc)
+		q.checkConformance(doc)
 	}
 	if token != nil && token.payload["cnf"] != nil {
 		q.note("holder", "not judged", "cnf: the token is bound to a key of its holder's (RFC 7800)")
 	}
-	q.unjudged(doc)
+	q.noteUnchecked(doc)
 }
 
-// ofItsKind reads the properties that the document's kind requires.
-func (q *inquiry) ofItsKind(doc object) error {
+// readByKind reads the properties that the document's kind requires.
+func (q *inquiry) readByKind(doc object) error {
 	switch q.Kind {
 	case BadgeKind:
 		return q.Badge.readBadge(doc)
 	case EndorsementKind:
 		return q.Badge.readEndorsement(doc)
 	case StatusListKind:
-		return new(StatusList).read(doc, q.o.Allow)
+		return new(StatusList).readEntries(doc, q.o.Allow)
 	}
 	if doc["credentialSubject"] == nil {
 		return fault("malformed", "credentialSubject is missing")
@@ -274,13 +276,14 @@ func (q *inquiry) ofItsKind(doc object) error {
 	return nil
 }
 
-// unjudged records the parts of the credential that are not checked: a schema would have to be fetched, and an
-// endorsement is another issuer's credential, to be verified separately.
-func (q *inquiry) unjudged(doc object) {
+// noteUnchecked records the parts of the credential that are not checked. A schema would have to be fetched. An
+// endorsement is another issuer's credential, which the caller can verify separately.
+func (q *inquiry) noteUnchecked(doc object) {
 	if doc["credentialSchema"] != nil {
 		q.note("schema", "not judged", "")
 	}
-	for _, o := range [...]object{doc, ld.Obj(doc, "issuer"), single(single(doc["credentialSubject"])["achievement"])} {
+	for _, o := range [...]object{doc, ld.Obj(doc, "issuer"),
+		singleObject(singleObject(doc["credentialSubject"])["achievement"])} {
 		if o["endorsement"] != nil || o["endorsementJwt"] != nil {
 			q.note("endorsements", "not judged", "")
 			return
@@ -288,7 +291,7 @@ func (q *inquiry) unjudged(doc object) {
 	}
 }
 
-// check records the outcome of a check, and returns whether it was good.
+// check records the outcome of a check, and returns whether the outcome was good.
 func (q *inquiry) check(name string, err error) bool {
 	if err == nil {
 		q.note(name, "ok", "")
@@ -297,19 +300,19 @@ func (q *inquiry) check(name string, err error) bool {
 	f := &Fault{Code: "malformed", Detail: err.Error()}
 	errors.As(err, &f)
 	state := Invalid
-	if leavesOpen(f.Code) {
+	if isIndeterminate(f.Code) {
 		state = Indeterminate
 	}
 	q.refuse(name, state, f.Code, f.Detail)
 	return false
 }
 
-// note records the outcome of a check.
+// note adds the outcome of a check to the verdict.
 func (v *Verdict) note(name, outcome, detail string) {
 	v.Checks = append(v.Checks, Check{name, outcome, detail})
 }
 
-// refuse records a reason. An invalid state replaces an indeterminate one, never the reverse.
+// refuse records a reason against the badge. An invalid state replaces an indeterminate state, but never the reverse.
 func (v *Verdict) refuse(name string, s State, code, detail string) {
 	if s == Invalid || v.State == Valid {
 		v.State = s
@@ -319,11 +322,11 @@ func (v *Verdict) refuse(name string, s State, code, detail string) {
 	v.Reasons = append(v.Reasons, Reason{code, w.fr, w.en, detail})
 }
 
-// Refuse adds a reason that only the caller can know.
+// Refuse adds a reason of the caller, for a check that this package cannot make.
 func (v *Verdict) Refuse(s State, code, detail string) { v.refuse("recipient", s, code, detail) }
 
-// dates checks the period of validity.
-func (q *inquiry) dates() {
+// checkValidity checks the period of validity.
+func (q *inquiry) checkValidity() {
 	b, at := q.Badge, q.o.At
 	switch {
 	case at.IsZero():
@@ -337,8 +340,8 @@ func (q *inquiry) dates() {
 	}
 }
 
-// recipient checks that the badge belongs to the given recipient.
-func (q *inquiry) recipient() {
+// checkRecipient checks that the badge belongs to the given recipient.
+func (q *inquiry) checkRecipient() {
 	switch r := q.o.Recipient; {
 	case r == nil:
 		q.note("recipient", "not judged", "")

@@ -1,11 +1,11 @@
 package openbadge
 
-// said is a text in French and English, with its code.
-type said struct{ code, fr, en string }
+// bilingual is a code with its text in French and English.
+type bilingual struct{ code, fr, en string }
 
-// words are the texts of all reasons, in French and English. The list of codes is closed and stable. It is an array, so
-// that nothing runs at the start of the program.
-var words = [...]said{
+// words contains the texts of all reasons, in French and English. The codes never change, because programs depend on
+// them. words is an array, so that no initialisation runs at the start of the program.
+var words = [...]bilingual{
 	{"malformed", "Le fichier est illisible", "The file cannot be read"},
 	{
 		"too-complex",
@@ -102,18 +102,18 @@ func Codes() []string {
 	return out
 }
 
-// wordsOf returns the text of a code.
-func wordsOf(code string) said {
+// wordsOf returns the texts of a code.
+func wordsOf(code string) bilingual {
 	for _, w := range words {
 		if w.code == code {
 			return w
 		}
 	}
-	return said{code, "Ce badge est refusé", "This badge is refused"}
+	return bilingual{code, "Ce badge est refusé", "This badge is refused"}
 }
 
-// leavesOpen reports whether a reason is a problem of the verifier's own sources, and not of the badge.
-func leavesOpen(code string) bool {
+// isIndeterminate reports whether the cause of a reason is the verifier's own sources, and not the badge.
+func isIndeterminate(code string) bool {
 	switch code {
 	case "trust-unusable", "status-unreachable", "status-unusable", "hosted-unreachable":
 		return true

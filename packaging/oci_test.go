@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// compose is the content of the sample file; an unknown key is an error.
+// compose is the content of the sample compose file. An unknown key is an error.
 type compose struct {
 	Services map[string]struct {
 		Image       string   `yaml:"image"`
@@ -45,7 +45,7 @@ func TestComposeFileMatchesTheImage(t *testing.T) {
 	if !strings.Contains(read(t, "packaging/build-image"), " -t "+hub.Image+" ") {
 		t.Errorf("build-image makes no image %s", hub.Image)
 	}
-	// The published ports must equal those of a new hub, and those in the image.
+	// The published ports must equal the ports of a new hub and the ports in the image.
 	config := read(t, "hub/create.go")
 	exposed := strings.Fields(regexp.MustCompile(`(?m)^EXPOSE (.*)$`).FindStringSubmatch(image)[1])
 	var published []string

@@ -1,6 +1,6 @@
-// Package packaging holds the sources of the .deb: build-deb, check, the package's scripts and the manual. Its tests
-// parse every file that the package installs, strictly: an error that systemd or udev would skip with a warning fails
-// here, on any computer.
+// Package packaging contains the sources of the Debian package: build-deb, check, the package's scripts and the manual.
+// The tests strictly parse every file that the package installs, so that an error that systemd or udev would skip with
+// a warning fails a test.
 package packaging
 
 import (
@@ -16,11 +16,11 @@ import (
 // setting is one line of a unit file: Key=value in [Section].
 type setting struct{ section, key, value string }
 
-// unit is the settings of a unit file, in order.
+// unit contains the settings of a unit file, in order.
 type unit []setting
 
-// known are the keys of systemd 252 (Debian 12) that the units use, by section. Add a key only if the manual of that
-// version has it, because systemd 252 ignores newer keys such as RestartSteps=.
+// known contains the keys of systemd 252 (Debian 12) that the units use, by section. Add a key only if the manual of
+// that version has it, because systemd 252 ignores newer keys such as RestartSteps=.
 var known = map[string]string{
 	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec StartLimitBurst",
 	"Path": "PathExistsGlob",
@@ -39,7 +39,8 @@ var known = map[string]string{
 	"Install": "WantedBy",
 }
 
-// lists are the keys whose later lines add to earlier ones. For any other key the last line silently wins.
+// lists contains the keys whose later lines add to earlier lines. For any other key, the last line replaces earlier
+// lines without a warning.
 var lists = strings.Fields(
 	"After ConditionPathExists Environment ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter",
 )
@@ -114,7 +115,7 @@ func units(t *testing.T) map[string]unit {
 	return all
 }
 
-// build-deb lists files by folder. A file of another kind would silently be left out of the package.
+// build-deb lists files by folder, and would silently omit a file of another kind from the package.
 func TestEachSystemdFileIsInThePackage(t *testing.T) {
 	script := read(t, "packaging/build-deb")
 	err := filepath.WalkDir("../systemd", func(path string, d os.DirEntry, err error) error {
@@ -133,8 +134,8 @@ func TestEachSystemdFileIsInThePackage(t *testing.T) {
 	}
 }
 
-// If the README puts a key elsewhere than where the unit reads it, the machine does not start.
-func TestReadmeInstallsTheFilesThatTheUnitLoads(t *testing.T) {
+// If the README names another path of a key than the unit reads, the machine does not start.
+func TestReadmeNamesThePathsThatTheUnitLoads(t *testing.T) {
 	page := read(t, "README.md")
 	for _, id := range []string{"card-key", "machine-key"} {
 		for _, c := range units(t)["portillond@.service"].get("LoadCredential") {
@@ -155,8 +156,8 @@ func TestReadmeInstallsTheFilesThatTheUnitLoads(t *testing.T) {
 	}
 }
 
-// A person who builds a machine needs all files of firmware-config: the package must contain each of them, and the page
-// beside its drawings.
+// A person who builds a machine needs all files of firmware-config. The package must contain each of these files, and
+// the page in the same folder as its drawings.
 func TestEachFileOfTheWiringIsInThePackage(t *testing.T) {
 	place := map[string]string{} // maps a pattern to its folder in the package
 	for _, line := range strings.Split(read(t, "packaging/build-deb"), "\n") {
@@ -175,7 +176,7 @@ func TestEachFileOfTheWiringIsInThePackage(t *testing.T) {
 	}
 	err := filepath.WalkDir("../firmware-config", func(path string, d os.DirEntry, err error) error {
 		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
-		if rel == "firmware-config/circuit" { // code that computes the drawings, for tests
+		if rel == "firmware-config/circuit" { // skip code that calculates the drawings for tests
 			return filepath.SkipDir
 		}
 		if err == nil && !d.IsDir() && found(rel) == "" {
@@ -210,13 +211,13 @@ func TestUnitsReferOnlyToFilesOfThePackage(t *testing.T) {
 			}
 			path := strings.Fields(s.value)[0]
 			program, ok := strings.CutPrefix(strings.TrimPrefix(path, "-+"), "/usr/bin/")
-			// a file of another package, without which the unit does not start
+			// the unit does not start without this file of another package
 			if slices.Contains(u.get("ConditionPathExists"), path) {
 				continue
 			}
 			if name == "portillon-panel-restart.service" &&
 				slices.Contains([]string{"/usr/bin/find", "+/usr/bin/systemctl"}, path) {
-				// every Debian with systemd has these
+				// every Debian with systemd has these units
 				continue
 			}
 			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
@@ -229,7 +230,7 @@ func TestUnitsReferOnlyToFilesOfThePackage(t *testing.T) {
 		} else if _, err := os.Stat("man/" + page[1] + "." + page[2]); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if strings.HasSuffix(name, ".path") { // systemd itself watches the path
+		if strings.HasSuffix(name, ".path") { // the path unit has no program, because systemd itself watches the path
 			continue
 		}
 		if !strings.Contains(read(t, "systemd/sysusers.d/portillon.conf"), "\nu "+u.one("User")+" ") || u.one("User") == "" ||
@@ -239,7 +240,7 @@ func TestUnitsReferOnlyToFilesOfThePackage(t *testing.T) {
 	}
 }
 
-// The contract of a machine's unit: however the daemon ends, the relay is switched off, and the daemon restarts.
+// However the daemon ends, the machine's unit must switch the relay off and restart the daemon.
 func TestMachinesUnitSwitchesTheRelayOffAndRestarts(t *testing.T) {
 	u := units(t)["portillond@.service"]
 	for key, want := range map[string]string{
@@ -314,8 +315,8 @@ func TestScreensUnitOpensTheWaitingPage(t *testing.T) {
 	}
 }
 
-// The daemon has no permission to restart units. It creates a file, a path unit detects the file, and the service that
-// this starts restarts the screen's unit, at most three times an hour.
+// The daemon has no permission to restart units. The daemon creates a file, a path unit detects the file and starts a
+// service, and the service restarts the screen's unit at most three times an hour.
 func TestFrozenScreenIsRestartedOnlyByUnits(t *testing.T) {
 	all := units(t)
 	path, service := all["portillon-panel-restart.path"], all["portillon-panel-restart.service"]
@@ -341,7 +342,8 @@ func TestFrozenScreenIsRestartedOnlyByUnits(t *testing.T) {
 // rule is one KEY=="value" of a udev rule.
 var rule = regexp.MustCompile(`^(SUBSYSTEM|KERNEL|ENV\{[A-Z_]+\}|GROUP|MODE)(==|=)"([^"]*)"$`)
 
-// Access to a device has three parts: the unit allows its class, the rules set its group, a module is loaded at boot.
+// Access to a device needs three parts: the unit allows the device's class, a udev rule sets the device's group, and a
+// kernel module is loaded at boot.
 func TestEachDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	groups := map[string]bool{}
 	for i, line := range strings.Split(read(t, "firmware-config/udev/60-portillon.rules"), "\n") {
@@ -431,7 +433,7 @@ func TestKeyFoldersHaveMode0700(t *testing.T) {
 	}
 }
 
-// The manual must match the programs.
+// The manual must document each command and flag of the programs.
 func TestManualHasEachCommandAndFlag(t *testing.T) {
 	plain := strings.NewReplacer(`\-`, "-", "...", "…").Replace
 	manual := plain(read(t, "packaging/man/portillon.1"))
@@ -461,7 +463,7 @@ func TestManualHasEachCommandAndFlag(t *testing.T) {
 }
 
 // The parser of unit files must itself detect errors.
-func TestUnitParserReportsWhatSystemdWouldSkip(t *testing.T) {
+func TestUnitParserReportsErrorsThatSystemdWouldSkip(t *testing.T) {
 	for _, text := range []string{
 		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec",
 		"[Service]\nType notify",

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The rule must open pcscd only to the daemon's user, by the names of pcscd's actions.
+// The polkit rule must allow pcscd's actions only to the daemon's user.
 func TestPolkitRuleAllowsPcscdOnlyToTheDaemonsUser(t *testing.T) {
 	rule := read(t, "systemd/polkit-1/60-portillon.rules")
 	rule = regexp.MustCompile(`(?m)^//.*$`).ReplaceAllString(rule, "")
@@ -54,7 +54,7 @@ func TestRemediesForPCSCReadersNameFilesOfThePackage(t *testing.T) {
 }
 
 // The unit must allow Unix sockets, and start after pcscd's socket.
-func TestMachinesUnitReachesPcscd(t *testing.T) {
+func TestMachinesUnitCanConnectToPcscd(t *testing.T) {
 	u := units(t)["portillond@.service"]
 	if !slices.Contains(strings.Fields(u.one("RestrictAddressFamilies")), "AF_UNIX") ||
 		!slices.Contains(u.get("After"), "pcscd.socket") {

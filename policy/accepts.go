@@ -7,7 +7,7 @@ import (
 // OtherBadge names a badge of another issuer that a badge of this policy may accept.
 type OtherBadge struct {
 	Issuer      IssuerID `json:"issuer"`
-	Achievement string   `json:"achievement"` // URL; compared without its query and fragment
+	Achievement string   `json:"achievement"` // a URL, which is compared without its query and fragment
 }
 
 // Same reports whether o and x name the same badge.
@@ -15,18 +15,18 @@ func (o OtherBadge) Same(x OtherBadge) bool {
 	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
 }
 
-// Accept is an entry under a badge's accepts:. It names a badge of another issuer that counts as this badge. Entries
-// are not transitive: a badge that the other issuer accepts does not count, and the member must hold the badge in With
-// itself, not a badge that With accepts.
+// Accept is an entry under a badge's accepts:. Accept names a badge of another issuer that counts as this badge.
+// Entries are not transitive: a badge that the other issuer accepts does not count, and the member must hold the badge
+// in With itself, not a badge that With accepts.
 type Accept struct {
 	OtherBadge
-	With BadgeID // a badge of this policy that the member must hold as well; empty: none
-	// Roles are the roles whose grants the entry counts for. Mentor also covers the supervisor of a session. Empty:
-	// learner, user and host.
+	With BadgeID // a badge of this policy that the member must hold as well; empty if no other badge is needed
+	// Roles are the roles whose grants the entry counts for. Mentor also covers the supervisor of a session. Empty Roles
+	// mean learner, user and host.
 	Roles []Role
 }
 
-// For reports whether the entry counts in grants of the role r. Mentor also covers what a grant requires of a
+// For reports whether the entry counts in grants of the role r. Mentor also covers the requirements of a grant on a
 // supervisor.
 func (a *Accept) For(r Role) bool {
 	if len(a.Roles) == 0 {
@@ -35,15 +35,15 @@ func (a *Accept) For(r Role) bool {
 	return slices.Contains(a.Roles, r)
 }
 
-// Match is a badge of the policy that a credential counts as.
+// Match is a badge of the policy for which a credential counts.
 type Match struct {
 	Badge BadgeID
-	Other *OtherBadge // the badge that is held and that Badge accepts; nil: Badge itself is held
+	Other *OtherBadge // the held badge that Badge accepts; nil if Badge itself is held
 }
 
 // Matches returns the badges of the policy for which a credential with this achievement.id of the issuer counts: the
-// badge with that id, and the badges that accept it. Query and fragment of the URL are ignored. Decide judges whether
-// an accepted badge counts in a grant.
+// badge with that id, and the badges that accept this badge. Query and fragment of the URL are ignored. Decide judges
+// whether an accepted badge counts in a grant.
 func (p *Policy) Matches(issuer IssuerID, url string) []Match {
 	return p.matches[achievement{issuer, path(url)}]
 }
@@ -65,28 +65,28 @@ func (p *Policy) compileMatches() {
 			o := &b.Accepts[k].OtherBadge
 			key := achievement{o.Issuer, path(o.Achievement)}
 			if !slices.ContainsFunc(p.matches[key], func(m Match) bool { return m.Badge == b.ID }) {
-				// several entries may name the same badge with different roles
+				// Several entries may name the same badge with different roles.
 				p.matches[key] = append(p.matches[key], Match{b.ID, o})
 			}
 		}
 	}
 }
 
-// Accepted is a badge of another issuer that a decision rested on.
+// Accepted is a badge of another issuer that contributed to a decision.
 type Accepted struct {
-	Badge BadgeID `json:"badge"` // the badge that the grant asks for
+	Badge BadgeID `json:"badge"` // the badge that the grant requires
 	OtherBadge
-	With BadgeID `json:"with,omitempty"` // the badge that the entry asks for as well
+	With BadgeID `json:"with,omitempty"` // the further badge that the entry requires
 }
 
 // accepting is an Accept, compiled for the needs of one role.
 type accepting struct {
 	entry *Accept
 	path  string // the achievement's URL without query and fragment
-	with  *need  // nil: no other badge is needed
+	with  *need  // nil if no other badge is needed
 }
 
-// accepts checks the entries of all badges. The ids of all badges are known by then.
+// accepts checks the entries of all badges. The caller must have collected the ids of all badges.
 func (c *checker) accepts(issuers map[IssuerID]bool) {
 	for i := range c.p.Badges {
 		b := &c.p.Badges[i]
@@ -132,8 +132,8 @@ func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
 	return out
 }
 
-// besides returns the need for the badge in With of an entry. That badge must have at least the assurance that is
-// required of the accepted badge. Only the badge itself meets this need. A machine has each such need once.
+// besides returns the need for the badge in With of an entry. The badge in With must have at least the assurance that
+// is required of the accepted badge. No accepted badge meets this need. A machine has each such need only once.
 func (m *machine) besides(with BadgeID, least Assurance) *need {
 	if with == "" {
 		return nil
@@ -162,7 +162,7 @@ func (n *need) accepting(o *OtherBadge) *accepting {
 
 // accepted judges another issuer's badge h for the need n. l is the result of judging h by its own dates and status.
 // known is false if the need's badge does not accept h in this role. If only the badge in With is missing, out names
-// it.
+// this badge.
 func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out finding, known bool) {
 	a := n.accepting(h.Other)
 	if a == nil {
@@ -180,8 +180,8 @@ func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out f
 	return l, true
 }
 
-// acceptedFor appends the badges of other issuers through which a met need is met, unless the member also holds a badge
-// of the site that meets the need.
+// acceptedFor appends the badges of other issuers that meet a need. If the member also holds a badge of the site that
+// meets the need, acceptedFor appends nothing.
 func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	switch {
 	case n.leaf > 0:
@@ -205,7 +205,7 @@ func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	return out
 }
 
-// acceptedBy appends the badge that meets a leaf, if that badge is another issuer's.
+// acceptedBy appends the badge that meets a leaf, if another issuer made this badge.
 func (j *evaluator) acceptedBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
 	if a := n.accepting(other); a != nil {
 		if x := (Accepted{Badge: n.ask.Badge, OtherBadge: *other, With: a.entry.With}); !slices.Contains(out, x) {
@@ -223,7 +223,7 @@ func (p *Policy) issuerName(id IssuerID) string {
 	return string(id)
 }
 
-// In returns a phrase for operators: which badge of which issuer counted.
+// In returns a phrase for operators that says which badge of which issuer counted.
 func (a Accepted) In(p *Policy, l Language) string {
 	out := string(
 		a.Badge,

@@ -8,8 +8,7 @@ import (
 	. "portillon/policy"
 )
 
-// These tests check the laws of decisions, of never: and of comparing, for policies with badges that accept other
-// issuers' badges.
+// The tests of this file check the laws of decisions, for policies with badges that accept other issuers' badges.
 
 func randomAccepting(t *testing.T, check func(g gen, p *Policy, q Question) error) {
 	t.Helper()
@@ -50,12 +49,12 @@ func TestAnotherIssuersBadgeNeverTakesAccessAway(t *testing.T) {
 		return eachRoleLastsAsLong(p, q, richer)
 	})
 	if gained < 100 {
-		t.Errorf("a badge gave access only %d times: the law was judged on next to nothing", gained)
+		t.Errorf("a badge gave access only %d times, so this test proves too little", gained)
 	}
 }
 
-// An accepted badge can be replaced by an own badge: in each grant, a member with accepted badges gets the same answer
-// as a member who holds the accepting badges and no badges of other issuers.
+// Replacing an accepted badge by the accepting badge must change no decision. In each grant, a member with accepted
+// badges gets the same answer as a member who holds the accepting badges and no badges of other issuers.
 func TestAnAcceptedBadgeIsJudgedLikeAnOwnBadge(t *testing.T) {
 	lent := 0
 	randomAccepting(t, func(_ gen, p *Policy, q Question) error {
@@ -91,8 +90,8 @@ func TestAnAcceptedBadgeIsJudgedLikeAnOwnBadge(t *testing.T) {
 	}
 }
 
-// foreignTo reports whether the decision names an entry that the policy does not have for the role, or a badge that the
-// member does not hold.
+// foreignTo reports whether a decision is wrong about an accepted badge: the policy has no such entry for the role, or
+// the member does not hold the badge.
 func foreignTo(p *Policy, m *Member, a Accepted, r Role) bool {
 	b, _ := p.Badge(a.Badge)
 	entry := slices.ContainsFunc(
@@ -106,8 +105,8 @@ func foreignTo(p *Policy, m *Member, a Accepted, r Role) bool {
 		)
 }
 
-// exchanged returns the member with own badges only: each accepted badge is replaced by the badge that accepts it in
-// the role, if the badge in With counts.
+// exchanged returns the member with badges of the site only. Each accepted badge is replaced by the badge that accepts
+// it in the role, if the badge in With counts.
 func exchanged(p *Policy, m *Member, as Role, q Question) *Member {
 	out := *m
 	out.Holdings = nil
@@ -136,7 +135,8 @@ func exchanged(p *Policy, m *Member, as Role, q Question) *Member {
 	return &out
 }
 
-// A decision names the issuer of an accepted badge. In mode warn it names none, because no badge was needed.
+// A decision must name the issuer of an accepted badge. In mode warn it must name no issuer, because no badge was
+// needed.
 func TestADecisionNamesTheIssuerOfAnAcceptedBadge(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	p := mustNew(t, m)

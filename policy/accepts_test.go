@@ -10,7 +10,7 @@ import (
 	. "portillon/policy"
 )
 
-// theirs adds a badge of the other issuer to a member's badges, in the form in which the policy counts it.
+// theirs adds a badge of the other issuer to a member's badges, with a holding for each badge that accepts it.
 func theirs(p *Policy, m *Member, url string) *Member {
 	for _, x := range p.Matches("other", url) {
 		m.Holdings = append(
@@ -67,7 +67,7 @@ func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
 		q.Member.Holdings = append(q.Member.Holdings, bearer(c.member...).Holdings...)
 		for _, g := range p.Machines[0].Grants {
 			if g.Needs.Badge == c.of && c.with == "" {
-				q.As = g.Role // if several badges are missing, the test asks about this role
+				q.As = g.Role // request this role, so that the reason is about this role if several badges are missing
 			}
 		}
 		if c.change != nil {
@@ -117,7 +117,7 @@ func supervisedBy(b ...BadgeID) func(*Question) {
 	return func(q *Question) { q.Supervisor = bearer(b...); q.Supervisor.ID = "m-2" }
 }
 
-// many adds more badges in front than a decision examines without allocating.
+// many inserts so many badges before the member's badges that a decision must allocate memory.
 func many(q *Question) {
 	var all []Holding
 	for range 300 {
@@ -146,7 +146,7 @@ func TestASupervisorsAcceptedBadgeCountsOnlyIfTheEntryNamesMentor(t *testing.T) 
 	}
 }
 
-// A badge that the other issuer accepts does not count. Nor does a badge that the badge in With accepts.
+// A badge that the other issuer accepts must not count. A badge that the badge in With accepts must not count either.
 func TestAcceptsIsNotTransitive(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}})
@@ -201,8 +201,7 @@ func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	}
 }
 
-// The badge in With must be at least as strong as the assurance that the grant requires. Each grant is judged
-// separately.
+// The badge in With must have at least the assurance that the grant requires. Decide must judge each grant separately.
 func TestTheBadgeInWithMustHaveTheAssuranceOfTheGrant(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m.Machines[0].Grants[0].Needs.Assurance = Hosted
@@ -246,7 +245,7 @@ func TestEndorsedWordsRoundTrip(t *testing.T) {
 	}
 }
 
-// A member whose badge of another lab has expired must not be sent to look for it among the badges of this lab.
+// If a member's badge of another lab has expired, the sentence must name the other lab.
 func TestReasonsAndSentencesNameTheIssuerOfAnAcceptedBadge(t *testing.T) {
 	m := gen{}.PlainModel()
 	m.Badges[0].Accepts = []Accept{{OtherBadge: OtherBadge{Issuer: "other", Achievement: "urn:f0"}}}

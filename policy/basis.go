@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Basis holds everything that a decision depended on, in a form for records: a Question without its machine, and the
+// Basis contains all facts on which a decision depended, in a form for records: a Question without its machine, and the
 // answer. Basis.Question is the inverse of BasisOf: the same policy gives the restored question the same answer. A
 // basis identifies people by pseudonyms only and contains no card number.
 type Basis struct {
@@ -15,8 +15,8 @@ type Basis struct {
 	Member      *BasisMember `json:"member,omitempty"`
 	Supervisor  *BasisMember `json:"supervisor,omitempty"`
 	As          Role         `json:"as,omitempty"`
-	Card        string       `json:"card,omitempty"`       // absent: only its number is known
-	CardState   string       `json:"card_state,omitempty"` // absent: active
+	Card        string       `json:"card,omitempty"`       // absent if only the card's number is known
+	CardState   string       `json:"card_state,omitempty"` // absent for an active card
 	Answering   int          `json:"answering,omitempty"`
 	Issued      time.Time    `json:"issued,omitzero"`
 	Tagged      bool         `json:"tagged,omitempty"`
@@ -30,11 +30,11 @@ type Basis struct {
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// BasisMember is a Member in a Basis. Its practice is at the machine of the decision only.
+// BasisMember is a Member in a Basis. The practice is only the practice at the machine of the decision.
 type BasisMember struct {
 	ID       MemberID       `json:"id"`
 	Blocked  bool           `json:"blocked,omitempty"`
-	Until    string         `json:"until,omitempty"` // a day, as in 2026-12-31
+	Until    string         `json:"until,omitempty"` // a day such as 2026-12-31
 	Holdings []BasisHolding `json:"badges,omitempty"`
 	Practice *BasisPractice `json:"practice,omitempty"`
 }
@@ -42,9 +42,9 @@ type BasisMember struct {
 // BasisHolding is a Holding in a Basis.
 type BasisHolding struct {
 	Badge     BadgeID   `json:"badge"`
-	Standing  string    `json:"standing,omitempty"`  // absent: verified, the usual case
-	Assurance Assurance `json:"assurance,omitempty"` // absent: signed
-	// set together with Achievement: the accepted badge that is held instead
+	Standing  string    `json:"standing,omitempty"`  // absent for a verified badge, the usual case
+	Assurance Assurance `json:"assurance,omitempty"` // absent for a signed badge
+	// Issuer and Achievement name the accepted badge that is held instead of Badge.
 	Issuer      IssuerID  `json:"issuer,omitempty"`
 	Achievement string    `json:"achievement,omitempty"`
 	From        time.Time `json:"from,omitzero"`
@@ -59,11 +59,13 @@ type BasisPractice struct {
 	Logged string    `json:"logged,omitempty"`
 	Day    string    `json:"day,omitempty"`
 	Week   string    `json:"week,omitempty"`
+
+	Sessions int `json:"sessions,omitempty"`
 }
 
 var standingWords = [...]string{"unverified", "verified", "revoked"}
 
-// BasisOf returns what d, the decision on q, depended on.
+// BasisOf returns the facts on which d, the decision on q, depended.
 func BasisOf(q Question, d Decision) Basis {
 	b := Basis{At: keptTime(q.At), Trusted: q.Clock == Trusted, Member: basisMember(q.Member, q.Machine),
 		Supervisor: basisMember(q.Supervisor, q.Machine), As: q.As, Answering: q.Answering, Issued: keptTime(q.Issued),
@@ -100,13 +102,14 @@ func basisMember(m *Member, at MachineID) *BasisMember {
 		out.Holdings = append(out.Holdings, x)
 	}
 	if u := m.used(at); u != (Practice{}) {
-		out.Practice = &BasisPractice{keptTime(u.Last), keptDuration(u.Logged), keptDuration(u.Day), keptDuration(u.Week)}
+		out.Practice = &BasisPractice{keptTime(u.Last), keptDuration(u.Logged), keptDuration(u.Day), keptDuration(u.Week),
+			u.Sessions}
 	}
 	return out
 }
 
-// keptTime converts a time to the form that records can hold: in UTC, without a monotonic clock reading, and within the
-// years 1 to 9999 of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
+// keptTime converts a time to the form for records: in UTC, without a monotonic clock reading, and within the years 1
+// to 9999 of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
 func keptTime(t time.Time) time.Time {
 	first, last := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	switch t = t.UTC().Round(0); {
@@ -152,11 +155,11 @@ func (m *BasisMember) withoutBadges() *BasisMember {
 	return &out
 }
 
-// Question returns the question that the decision answered. It returns an error if the basis is truncated or has a
-// value that this version does not know.
+// Question returns the question that the decision answered. Question returns an error if the basis is truncated or has
+// a value that is unknown to this version.
 func (b Basis) Question(machine MachineID) (q Question, err error) {
 	if b.Truncated {
-		return Question{}, fmt.Errorf("the record does not hold all badges of the decision")
+		return Question{}, fmt.Errorf("record is truncated: it does not contain all badges of the decision")
 	}
 	q = Question{At: b.At, Machine: machine, As: b.As, Answering: b.Answering, Issued: b.Issued, Tagged: b.Tagged,
 		LastTrusted: b.LastTrusted, Fault: b.Fault}
@@ -172,10 +175,10 @@ func (b Basis) Question(machine MachineID) (q Question, err error) {
 		}
 	}
 	if q.Member, err = b.Member.member(machine); err != nil {
-		return Question{}, fmt.Errorf("member: %w", err)
+		return Question{}, fmt.Errorf("basis of the member: %w", err)
 	}
 	if q.Supervisor, err = b.Supervisor.member(machine); err != nil {
-		return Question{}, fmt.Errorf("supervisor: %w", err)
+		return Question{}, fmt.Errorf("basis of the supervisor: %w", err)
 	}
 	return q, nil
 }
@@ -222,7 +225,7 @@ func (m *BasisMember) member(machine MachineID) (out *Member, err error) {
 }
 
 func (p BasisPractice) practice(machine MachineID) (Practice, error) {
-	out := Practice{Machine: machine, Last: p.Last}
+	out := Practice{Machine: machine, Last: p.Last, Sessions: p.Sessions}
 	for _, x := range []struct {
 		text string
 		to   *time.Duration

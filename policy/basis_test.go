@@ -58,6 +58,7 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 			if x.Grants[i].Quota.Day = time.Duration(g.IntN(3)) * 4 * time.Minute; x.Grants[i].Supervisor != nil {
 				x.Grants[i].Learners = g.IntN(3)
 			}
+			x.Grants[i].Quota.Sessions = g.IntN(3)
 		}
 		p := mustNew(t, m)
 		for range 25 {
@@ -82,8 +83,8 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 	}
 }
 
-// The test sets every field of a question, at every depth, to a non-zero value. A field that the basis does not carry
-// would be lost, and the restored question would differ.
+// The test sets every field of a question, at every depth, to a non-zero value. If the basis lacked a field, the
+// restored question would differ.
 func TestTheBasisCarriesEveryFieldOfAQuestion(t *testing.T) {
 	var q Question
 	fill(t, reflect.ValueOf(&q).Elem())
@@ -107,7 +108,7 @@ func fill(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(Date{Year: 2026, Month: 12, Day: 31}))
 		return
 	case time.Duration:
-		v.SetInt(int64(2600*time.Hour + 7)) // more than 2^53 nanoseconds
+		v.SetInt(int64(2600*time.Hour + 7)) // this is more than 2^53 nanoseconds
 		return
 	case MachineID:
 		v.SetString("m") // Question and Practice must have the same machine
@@ -138,7 +139,7 @@ func fill(t *testing.T, v reflect.Value) {
 	case reflect.Int:
 		v.SetInt(1)
 	default:
-		t.Fatalf("a question holds a %v: say here what fills it", v.Type())
+		t.Fatalf("a question contains a %v: add a case that fills this type", v.Type())
 	}
 }
 
@@ -162,7 +163,7 @@ func TestABasisWithTooManyBadgesIsMarkedAsTruncated(t *testing.T) {
 		t.Error("Fit changed the basis that it was given")
 	}
 	if _, err := b.Question("m"); err == nil {
-		t.Error("a question was made of what is left")
+		t.Error("Question accepted a truncated basis")
 	}
 	if b := whole.Fit(100); !b.Truncated || b.Member != nil || b.Supervisor != nil {
 		t.Errorf("%+v", b)

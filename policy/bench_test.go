@@ -6,7 +6,7 @@ import (
 	. "portillon/policy"
 )
 
-// preparedFor returns copies of the members for each machine, prepared as that machine's roster prepares them.
+// preparedFor returns copies of the members for each machine, prepared like the members in the roster of the machine.
 func preparedFor(p *Policy, members []*Member) [][]*Member {
 	out := make([][]*Member, len(p.Machines))
 	for k := range p.Machines {
@@ -19,7 +19,8 @@ func preparedFor(p *Policy, members []*Member) [][]*Member {
 	return out
 }
 
-// BenchmarkDecide measures a tap: members were prepared when the bundle was loaded, and reasons are not written out.
+// BenchmarkDecide measures a tap. The members are prepared, as after loading a bundle, and the reasons are not written
+// out.
 func BenchmarkDecide(b *testing.B) {
 	p, members := crowd(b)
 	prepared := preparedFor(p, members)
@@ -32,7 +33,7 @@ func BenchmarkDecide(b *testing.B) {
 		i++
 	}
 	if n := i; n > 20000 && (verdicts[Deny] < n/50 || verdicts[Await] < n/50 || verdicts[Allow] < n/50) {
-		b.Errorf("the mix of answers is not one: %v of %d", verdicts, n)
+		b.Errorf("the questions have too few kinds of answers: %v of %d", verdicts, n)
 	}
 }
 
@@ -53,7 +54,7 @@ func TestDecideAllocatesOnceForPreparedMembers(t *testing.T) {
 	worst, unprepared := 0.0, 0.0
 	allocations := func(q Question) float64 {
 		least := testing.AllocsPerRun(1, func() { p.Decide(q) })
-		for range 3 { // the runtime's own allocations are sometimes counted too
+		for range 3 { // repeat, because the runtime's own allocations are sometimes counted too
 			least = min(least, testing.AllocsPerRun(1, func() { p.Decide(q) }))
 		}
 		return least
@@ -71,7 +72,8 @@ func TestDecideAllocatesOnceForPreparedMembers(t *testing.T) {
 	}
 }
 
-// A prepared result is used only for the machine, the policy and the list of badges from which it was computed.
+// Decide must use a prepared result only for the machine, the policy and the list of badges from which the result was
+// computed.
 func TestPreparedMembersGetTheSameDecisions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// booked notes a missing reason if the machine is booked for somebody else or, for a grant with booked:, if it is not
+// booked notes a reason if the machine is booked for somebody else or, for a grant with booked:, if the machine is not
 // booked for the member.
 func (j *evaluator) booked(g *Grant) {
 	if g.Role == Maintainer || !g.Booked && !j.kept() || !j.judges(PassHours) {
@@ -21,15 +21,15 @@ func (j *evaluator) booked(g *Grant) {
 	}
 }
 
-// kept reports whether a booking may be in force. The time of an untrusted clock is unknown, but it is later than the
-// time at which the bundle was made. Bookings that had ended by then are over, so an old booking never closes a
-// machine.
+// kept reports whether a booking can be in force. While the clock is not trusted, the time is unknown, but later than
+// the time at which the bundle was made. A booking that had ended before the bundle was made is over, so an old booking
+// never closes a machine.
 func (j *evaluator) kept() bool {
 	n := len(j.m.Bookings)
 	return n > 0 && (j.q.Clock == Trusted || j.m.Bookings[n-1].To.After(j.q.Issued))
 }
 
-// booking returns the booking in force, or else the next one. ok is false if there is none.
+// booking returns the booking in force, or else the next booking. ok is false if there is no booking.
 func (j *evaluator) booking() (b *Booking, now, ok bool) {
 	all := j.m.Bookings
 	i := sort.Search(len(all), func(i int) bool { return all[i].To.After(j.q.At) })

@@ -9,7 +9,8 @@ import (
 	. "portillon/policy"
 )
 
-// These tests cover what package policy/analysis needs of hours and dates to cut a year into time slots.
+// The tests of this file cover the functions on hours and dates with which package policy/analysis divides a year into
+// time slots.
 
 func TestDaysAreNumberedFrom1970(t *testing.T) {
 	for number, want := range map[int]string{0: "1970-01-01 Thursday", -1: "1969-12-31 Wednesday",
@@ -28,7 +29,7 @@ func TestRuleOnAndSpansFollowTheRuleThatApplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if weekly.NamesDates() || !dated.NamesDates() {
-		t.Error("only the second names dates")
+		t.Error("NamesDates must be true for the second hours only")
 	}
 	for _, c := range []struct {
 		h     *Hours
@@ -38,7 +39,7 @@ func TestRuleOnAndSpansFollowTheRuleThatApplies(t *testing.T) {
 	}{
 		{weekly, Date{Year: 2026, Month: 11, Day: 23}, 1, []Span{{From: 9 * 60, To: 21 * 60}}},
 		{weekly, Date{Year: 2026, Month: 11, Day: 27}, 5, []Span{{From: 20 * 60, To: 26 * 60}}},
-		// the span that began on Friday
+		// This span began on Friday.
 		{weekly, Date{Year: 2026, Month: 11, Day: 28}, 6, []Span{{From: 0, To: 2 * 60}}},
 		{weekly, Date{Year: 2026, Month: 11, Day: 29}, 0, nil},
 		{dated, Date{Year: 2026, Month: 11, Day: 23}, 0, []Span{{From: 9 * 60, To: 12 * 60}}},
@@ -54,7 +55,7 @@ func TestRuleOnAndSpansFollowTheRuleThatApplies(t *testing.T) {
 		t.Errorf("dates of one year %v, want %v", got, want)
 	}
 	if sundays, _ := ParseHours("Dec 24 09:00-10:00", nil); sundays.RuleOn(Date{Year: 2026, Month: 11, Day: 29}) != -1 {
-		t.Error("a rule speaks of a day that none names")
+		t.Error("RuleOn returned a rule for a day that no rule names")
 	}
 }
 
@@ -63,7 +64,7 @@ func TestHoursAreEqualByTextAndHolidays(t *testing.T) {
 	b, _ := ParseHours("PH off; 09:00-12:00", french)
 	other, _ := ParseHours("PH off; 09:00-12:00", NewHolidays())
 	if !a.Equal(b) || a.Equal(other) || a.Equal(mustHours("09:00-12:00")) {
-		t.Error("hours are equal where their text and their holidays are, and only there")
+		t.Error("Equal must be true exactly if the texts and the holidays are equal")
 	}
 }
 

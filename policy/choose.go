@@ -4,7 +4,7 @@ import "time"
 
 // choose selects the grant that answers. The least powerful role that the member may have alone is preferred, then the
 // least powerful role that a mentor has confirmed, then the least powerful role that waits for a mentor. Of several
-// grants of that role choose takes the one with the longest session, so another badge never shortens a session.
+// grants of that role, choose takes the grant with the longest session, so another badge never shortens a session.
 func (j *evaluator) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	var alone, answered, waiting uint // sets of roles
 	for i := range d.Outcomes {
@@ -47,7 +47,7 @@ func leastPowerful(set uint) Role {
 	return r
 }
 
-// give answers with the best of the grants that give the role with the verdict.
+// give fills in the decision with the best of the grants that give the role with the verdict.
 func (j *evaluator) give(d *Decision, m *machine, v Verdict, r Role, alone bool, badges []BadgeID) {
 	d.Verdict, d.Role, d.Grant = v, r, -1
 	for i := range d.Outcomes {
@@ -78,7 +78,7 @@ func (j *evaluator) limits(g *Grant) Limits {
 	return l
 }
 
-// leaves returns for how much longer hours, quotas and bookings permit a session; zero: no limit.
+// leaves returns for how long hours, quotas and bookings still permit a session. Zero means no limit.
 func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
 		if Outlasts(most, left) {
@@ -92,7 +92,7 @@ func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 		}
 	}
 	if g.Quota != (Quota{}) {
-		day, week := j.used()
+		day, week, _ := j.used()
 		if g.Quota.Day > 0 {
 			atMost(g.Quota.Day - day)
 		}
@@ -118,7 +118,7 @@ func (l Limits) LongerThan(other Limits) bool {
 	return Outlasts(l.Most, other.Most)
 }
 
-// Outlasts reports whether the limit a is longer than the limit b. Zero is no limit, which is longer than any limit.
+// Outlasts reports whether the limit a is longer than the limit b. Zero means no limit, which is longer than any limit.
 func Outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 
 // badgesFor appends the member's badges that meet a met need.
@@ -137,9 +137,10 @@ func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	return out
 }
 
-// nearest returns the index of the grant to which the member comes nearest: the grant whose hardest reason is easiest
-// to remedy, and among equal grants the one of the least powerful role. If a role was asked for, grants of that role
-// are preferred. The index is -1 if no grant has a missing reason, but no grant gives the role that was asked for.
+// nearest returns the index of the grant to which the member comes nearest. The nearest grant is the grant whose
+// hardest reason is easiest to remedy, and among equal grants the grant of the least powerful role. If a role was
+// requested, grants of that role are preferred. The index is -1 if no grant has a missing reason, but no grant gives
+// the requested role.
 func (j *evaluator) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
 	for i := range all {
@@ -164,9 +165,9 @@ func (j *evaluator) warns() bool {
 		!q.Fault && !q.Tagged && q.Card >= j.m.Card
 }
 
-// warn makes the member a user in mode warn, unless another role was asked for by name. The session is the longest that
-// the policy gives a user, also for members who hold the badge, because a badge never shortens a session. d.Grant keeps
-// the index that enforcement chose.
+// warn makes the member a user in mode warn, except if the question requests another role by name. The session is the
+// longest that the policy gives a user, also for members who hold the badge, because a badge never shortens a session.
+// d.Grant keeps the index that enforcement chose.
 func (j *evaluator) warn(d *Decision, m *machine) {
 	if j.q.As != NoRole && j.q.As != User {
 		return

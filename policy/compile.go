@@ -11,9 +11,9 @@ import (
 // machine is a Machine, compiled for the evaluator.
 type machine struct {
 	*Machine
-	grants []grant // of Machine.Grants, in their order
+	grants []grant // compiled Machine.Grants, in the same order
 	leaves []*Need // every need of a single badge; need.leaf is the index here plus 1
-	with   []*need // those leaves that only «with:» of an accepted badge requires
+	with   []*need // the leaves that only «with:» of an accepted badge requires
 }
 
 type grant struct {
@@ -25,13 +25,13 @@ type grant struct {
 // need is a compiled Need: a leaf (one badge), all, or any.
 type need struct {
 	leaf     uint16
-	ask      *Need // of a leaf
+	ask      *Need // the Need of a leaf
 	all, any []need
-	accepts  []accepting // of a leaf: what its badge accepts in this grant
+	accepts  []accepting // the badges that the badge of a leaf accepts in this grant
 }
 
-// MaxNeeds bounds the badges that the grants of one machine name, counting repetitions. Needs may be nested at most
-// maxDepth deep.
+// MaxNeeds limits the badges that the grants of one machine name, including repetitions. maxDepth limits the nesting of
+// needs.
 const (
 	MaxNeeds   = 4096
 	MaxNesting = 8
@@ -181,7 +181,8 @@ func (c *checker) grant(m *machine, where string, g *Grant) grant {
 	c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
 	c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
 	c.bad(l.Max >= 0 && l.Idle >= 0 && l.Warn >= 0 && l.Extend >= 0, "%s: a limit is negative", where)
-	c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
+	q := g.Quota
+	c.bad(q.Day >= 0 && q.Week >= 0 && q.Sessions >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
 	out := grant{Grant: g, needs: c.need(m, where, &g.Needs, g.Role, 1)}
 	if g.Supervisor != nil {
 		out.supervisor = c.need(m, where+", supervisor", g.Supervisor, Mentor, 1)
@@ -196,8 +197,7 @@ func (c *checker) bookings(m *Machine) {
 	}
 }
 
-// need compiles n for m, for a grant of the role as. What a grant requires of a supervisor is compiled for the role
-// mentor.
+// need compiles n for m, for a grant of the role as. The supervisor's need of a grant is compiled for the role mentor.
 func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) need {
 	if depth > MaxNesting {
 		c.bad(false, "%s: needs are nested more than %d deep", where, MaxNesting)
@@ -208,7 +208,7 @@ func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) ne
 		c.bad(len(n.All)+len(n.Any) == 0, "%s: a need is a badge, all or any", where)
 		c.bad(n.Within >= 0 && n.UsedWithin >= 0 && n.Hours >= 0, "%s: badge %q: a time is negative", where, n.Badge)
 		m.leaves = append(m.leaves, n)
-		leaf := uint16(len(m.leaves)) // fits: New refuses more than MaxNeeds
+		leaf := uint16(len(m.leaves)) // no overflow, because New refuses more than MaxNeeds
 		return need{leaf: leaf, ask: n, accepts: c.accepting(m, n, as)}
 	}
 	c.bad((len(n.All) > 0) != (len(n.Any) > 0), "%s: a need is a badge, all or any", where)

@@ -15,7 +15,7 @@ type Date struct {
 	Day   int
 }
 
-// ParseDate reads 2026-12-25, or 12-25 for every year.
+// ParseDate reads a date such as 2026-12-25, or 12-25 for every year.
 func ParseDate(s string) (Date, error) {
 	year, rest := 0, s
 	if len(s) == len("2026-12-25") && s[4] == '-' {
@@ -29,7 +29,7 @@ func ParseDate(s string) (Date, error) {
 	return Date{year, t.Month(), t.Day()}, nil
 }
 
-// leapOr is the year, or a leap year in place of year 0.
+// leapOr returns the year, or a leap year in place of year 0.
 func leapOr(year int) int {
 	if year == 0 {
 		return 2000
@@ -53,7 +53,7 @@ func (d Date) AddDays(days int) Date {
 	return Date{y, m, dd}
 }
 
-// Number counts days since 1970-01-01, which is day 0. DateOfNumber is its inverse.
+// Number returns the number of days since 1970-01-01, which is day 0. DateOfNumber is the inverse.
 func (d Date) Number() int {
 	return int(time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60))
 }
@@ -66,15 +66,15 @@ func (d Date) Weekday() time.Weekday {
 	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday()
 }
 
-// inYear orders the days of one year.
+// inYear returns a number that orders the days of one year.
 func (d Date) inYear() int { return int(d.Month)*32 + d.Day }
 
 func (d Date) all() int { return d.Year*512 + d.inYear() }
 
-// Holidays are the public holidays of a site. Nil Holidays have no days.
+// Holidays contains the public holidays of a site. A nil *Holidays has no days.
 type Holidays struct{ days map[Date]bool }
 
-// NewHolidays takes dates of one year or of every year.
+// NewHolidays returns holidays on the given dates, each of one year or of every year.
 func NewHolidays(days ...Date) *Holidays {
 	h := &Holidays{map[Date]bool{}}
 	for _, d := range days {
@@ -88,7 +88,7 @@ func (h *Holidays) Has(d Date) bool {
 	return h != nil && (h.days[d] || h.days[Date{0, d.Month, d.Day}])
 }
 
-// dates is a range of days, both ends included: of one year, or of every year if from has no year.
+// dates is a range of days, with both ends included. If from has no year, the range is in every year.
 type dates struct{ from, to Date }
 
 func (x dates) hold(d Date) bool {
@@ -103,8 +103,8 @@ func (x dates) hold(d Date) bool {
 
 var months = [...]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
 
-// parseDates reads the dates at the start of a rule, if there are any: "Dec 24-Jan 02,May 01", "Jul-Aug", "2026 Dec
-// 31".
+// parseDates reads the dates at the start of a rule, such as "Dec 24-Jan 02,May 01", "Jul-Aug" or "2026 Dec 31". A rule
+// may have no dates.
 func parseDates(s string) (out []dates, rest string, err error) {
 	if !startsDate(s) {
 		return nil, s, nil
@@ -115,7 +115,7 @@ func parseDates(s string) (out []dates, rest string, err error) {
 			return nil, s, err
 		}
 		if out = append(out, x); len(out) > maxSpan {
-			return nil, s, fmt.Errorf("more than %d dates", maxSpan)
+			return nil, s, fmt.Errorf("rule has more than %d dates", maxSpan)
 		}
 		if !strings.HasPrefix(s, ",") || !startsDate(s[1:]) {
 			return out, s, nil
@@ -141,7 +141,7 @@ func parseRange(s string) (x dates, rest string, err error) {
 		)
 	}
 	year, s, _ := cutYear(s)
-	month, s, _ := cutMonth(s) // startsDate found one
+	month, s, _ := cutMonth(s) // startsDate has found a month
 	first, s, dayed := cutDay(s)
 	x.from, x.to = Date{year, month, max(first, 1)}, Date{year, month, first}
 	if !dayed {
@@ -209,7 +209,7 @@ func cutDay(s string) (d int, rest string, ok bool) {
 	for n < len(s) && n < 3 && s[n] >= '0' && s[n] <= '9' {
 		n++
 	}
-	if s == "" || s[0] != ' ' || n == 1 || n < len(s) && s[n] == ':' { // the number is a time of day
+	if s == "" || s[0] != ' ' || n == 1 || n < len(s) && s[n] == ':' { // the number is the hour of a time of day
 		return 0, s, false
 	}
 	d, _ = strconv.Atoi(s[1:n])

@@ -13,16 +13,16 @@ func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
 		hours, at string
 		want      bool
 	}{
-		{"Mo-Fr 09:00-21:00; PH off", "2026-12-25 10:00", false}, // a Friday
+		{"Mo-Fr 09:00-21:00; PH off", "2026-12-25 10:00", false}, // the holiday is a Friday
 		{"Mo-Fr 09:00-21:00; PH off", "2026-12-24 10:00", true},
 		{"PH off; Mo-Fr 09:00-21:00", "2026-12-25 10:00", true}, // the last rule that applies to a day counts
 		{"Mo-Fr 09:00-21:00; PH off", "2026-04-06 10:00", false},
-		{"Mo-Fr 09:00-21:00; PH off", "2027-04-06 10:00", true}, // a date of one year
+		{"Mo-Fr 09:00-21:00; PH off", "2027-04-06 10:00", true}, // the holiday is a date of one year
 		{"Mo-Fr 09:00-21:00; Sa,PH 10:00-12:00", "2026-05-01 11:00", true},
 		{"Mo-Fr 09:00-21:00; Sa,PH 10:00-12:00", "2026-05-01 13:00", false},
 		{"PH 10:00-12:00", "2026-05-01 11:00", true},
 		{"PH 10:00-12:00", "2026-05-04 11:00", false},
-		{"Th 22:00-04:00; PH off", "2026-12-25 03:00", true}, // a span that began on the day before continues
+		{"Th 22:00-04:00; PH off", "2026-12-25 03:00", true}, // a span that began on the day before the holiday continues
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-24 10:00", false},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2027-01-01 10:00", false},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-23 10:00", true},
@@ -70,7 +70,7 @@ func TestOpensLooksAheadToDates(t *testing.T) {
 	}
 }
 
-// Over half a year with two clock changes, the closing time is right in local time.
+// For half a year with two clock changes, the closing time must be right in local time.
 func TestClosingTimeAfterAClockChangeIsInLocalTime(t *testing.T) {
 	h, err := ParseHours("24/7; Dec 25 off", nil)
 	if err != nil {
@@ -121,7 +121,7 @@ func TestDatesAreWrittenAndRead(t *testing.T) {
 		}
 	}
 	if (*Holidays)(nil).Has(Date{Year: 2026, Month: 12, Day: 25}) {
-		t.Error("a holiday of none")
+		t.Error("nil Holidays have a holiday")
 	}
 	if d := (Date{Year: 2026, Month: time.December, Day: 31}).AddDays(1); d != (Date{Year: 2027, Month: 1, Day: 1}) {
 		t.Error(d)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Clock tells whether the time of a question is trusted. The zero Clock is untrusted.
+// Clock says whether the time of a question is trusted. The zero Clock is untrusted.
 type Clock uint8
 
 const (
@@ -19,16 +19,16 @@ type Question struct {
 	At         time.Time
 	Clock      Clock
 	Machine    MachineID
-	Member     *Member      // nil: the card belongs to no member
-	Supervisor *Member      // the mentor who tapped for the member; nil: nobody
-	As         Role         // the requested role; NoRole: the least powerful role that is possible
+	Member     *Member      // nil if the card belongs to no member
+	Supervisor *Member      // the mentor who tapped for the member, or nil
+	As         Role         // the requested role; NoRole for the least powerful possible role
 	Card       CardStrength // what the member's card has proven
 	CardState  CardState    // the state of the member's card at the site
-	Answering  int          // sessions of others that the mentor supervises at this machine
-	Issued     time.Time    // when the bundle in force was made; zero: unknown
+	Answering  int          // number of other members' sessions that the mentor supervises at this machine
+	Issued     time.Time    // when the bundle in force was made; zero if unknown
 	Tagged     bool         // the machine is tagged out
-	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged at
-	// a time that depends on it: see Known.
+	// LastTrusted is when the machine last wrote a record with a trusted clock. Zero means never. Memberships are judged
+	// at a time that depends on it: see Known.
 	LastTrusted time.Time
 	Fault       bool // the relay has a fault
 }
@@ -39,12 +39,13 @@ type Decision struct {
 	Role    Role    `json:"role"` // NoRole if Verdict is Deny
 	// Grant is the index of the grant that gives the role or comes nearest; in mode warn, the grant that enforcement
 	// would choose.
-	Grant    int        `json:"grant"`
-	Limits   Limits     `json:"limits,omitzero"`    // of the session; Max is shortened to the end of the grant's hours
+	Grant int `json:"grant"`
+	// limits of the session; Max is shortened to the end of the grant's hours
+	Limits   Limits     `json:"limits,omitzero"`
 	Others   []Role     `json:"others,omitempty"`   // other roles that the member may take now without a mentor
 	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges that meet the grant
 	Accepted []Accepted `json:"accepted,omitempty"` // badges of other issuers that count for badges in Badges
-	Outcomes []Outcome  `json:"outcomes,omitempty"` // of every grant, in the order of the policy
+	Outcomes []Outcome  `json:"outcomes,omitempty"` // results of all grants, in the order of the policy
 	Would    Verdict    `json:"would"`              // the answer of enforcement; differs from Verdict only in mode warn
 }
 
@@ -54,7 +55,7 @@ type Outcome struct {
 	Verdict  Verdict
 	grant    uint16    // index of the grant at the machine
 	from, to uint32    // the part of found that is about this grant
-	found    *findings // findings of the whole decision; nil: nothing is missing
+	found    *findings // findings of the whole decision; nil if nothing is missing
 }
 
 // NewOutcome returns the outcome of a grant for which these reasons are missing.
@@ -80,7 +81,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 	}{o.Role, o.Verdict, o.Missing()})
 }
 
-// Nearest is the outcome of the grant that gave the role or came nearest. ok is false if the machine is unknown.
+// Nearest returns the outcome of the grant that gave the role or came nearest. ok is false if the machine is unknown.
 func (d Decision) Nearest() (o Outcome, ok bool) {
 	if d.Grant < 0 || d.Grant >= len(d.Outcomes) {
 		return Outcome{}, false
@@ -100,10 +101,10 @@ func (d Decision) Codes() []Code {
 	return out
 }
 
-// page holds the parts of a decision, so that a decision needs one allocation. Larger parts are allocated separately: 2
-// % of the questions of BenchmarkSameQuestions find more than 32 missing things. A page of 504 bytes has the largest
-// size that Go's allocator serves without a header (512 bytes); a test checks the size, because a larger page takes
-// twice as long to allocate.
+// page contains the parts of a decision, so that a decision needs one allocation. Larger parts are allocated
+// separately: 2 % of the questions of BenchmarkSameQuestions find more than 32 missing things. A page of 504 bytes has
+// the largest size that Go's allocator serves without a header (512 bytes); a test checks the size, because a larger
+// page takes twice as long to allocate.
 type page struct {
 	found    findings
 	outcomes [6]Outcome
@@ -111,8 +112,8 @@ type page struct {
 	room     [32]finding
 }
 
-// Decide judges every grant of the machine. Decide cannot fail: a rule that cannot be judged denies. A machine that the
-// policy does not know gets the zero Decision.
+// Decide judges every grant of the machine. Decide cannot fail: a rule that cannot be judged denies. For a machine that
+// the policy does not name, Decide returns the zero Decision.
 func (p *Policy) Decide(q Question) Decision {
 	m := p.machines[q.Machine]
 	if m == nil {
@@ -144,18 +145,20 @@ type evaluator struct {
 	member     person
 	supervisor person
 	membership *Membership
-	known      time.Time // the time at which memberships are judged
+	known      time.Time // the time for judging memberships
 	lapsed     bool      // whether the member's membership has lapsed
-	found      *findings // of all grants, in order
+	found      *findings // findings of all grants, in order
 	local      time.Time
 	wall       moment
 	shares     shares
 }
 
-// shares holds how long the member has used the machine on the day and in the week of the question.
+// shares holds how long the member has used the machine on the day and in the week of the question, and how many
+// sessions the member began on that day.
 type shares struct {
 	known     bool
 	day, week time.Duration
+	sessions  int
 }
 
 func (j *evaluator) missing(code uint8) { j.found.add(finding{code: code}) }
@@ -186,7 +189,7 @@ func (j *evaluator) grant(g *grant) Outcome {
 	return o
 }
 
-// everyone notes the reasons that stop a role whatever badges the member holds.
+// everyone notes the reasons that stop a role independently of the member's badges.
 func (j *evaluator) everyone(r Role) {
 	if j.q.Member.Blocked {
 		j.missing(cardBlocked)
@@ -211,7 +214,7 @@ func (j *evaluator) everyone(r Role) {
 	}
 }
 
-// fresh notes a bundle that is older than the machine's policy allows.
+// fresh notes a reason if the bundle is older than the machine's policy allows.
 func (j *evaluator) fresh() {
 	switch judged := j.judges(PassAges); {
 	case judged && j.q.At.Sub(j.q.Issued) > j.m.Fresh:
@@ -254,32 +257,36 @@ func (j *evaluator) quota(q Quota) {
 	if q == (Quota{}) || !j.judges(PassHours) {
 		return
 	}
-	day, week := j.used()
+	day, week, sessions := j.used()
 	if q.Day > 0 && day >= q.Day {
 		j.found.add(finding{code: quotaUsed, kind: OfDay})
 	}
 	if q.Week > 0 && week >= q.Week {
 		j.found.add(finding{code: quotaUsed, kind: OfWeek})
 	}
+	if q.Sessions > 0 && sessions >= q.Sessions {
+		j.found.add(finding{code: quotaUsed, kind: OfSessions})
+	}
 }
 
-// used is how long the member has used the machine today and this week.
-func (j *evaluator) used() (day, week time.Duration) {
+// used is how long the member has used the machine today and this week, and in how many sessions today.
+func (j *evaluator) used() (day, week time.Duration, sessions int) {
 	if x := &j.shares; !x.known {
 		j.onWall()
 		x.known = true
 		if sameDay(j.member.last, j.local) {
-			x.day = j.member.day
+			x.day, x.sessions = j.member.day, j.member.sessions
 		}
 		if sameWeek(j.member.last, j.local) {
 			x.week = j.member.week
 		}
 	}
-	return j.shares.day, j.shares.week
+	return j.shares.day, j.shares.week, j.shares.sessions
 }
 
-// supervised reports whether another member has tapped who meets what the grant requires of a supervisor and may
-// supervise one more person. Reasons about that member are not noted, because they do not concern the first member.
+// supervised reports whether another member has tapped who meets the grant's need for a supervisor and may supervise
+// one more person. supervised does not note reasons about that member, because these reasons do not concern the first
+// member.
 func (j *evaluator) supervised(g *grant) bool {
 	s := j.q.Supervisor
 	l := finding{code: needsSupervisor}
@@ -296,7 +303,7 @@ func (j *evaluator) supervised(g *grant) bool {
 	return false
 }
 
-// meets reports whether the person meets the need. It does not note missing reasons.
+// meets reports whether the person meets the need. meets does not note missing reasons.
 func (j *evaluator) meets(n *need, who *person) bool {
 	mark := j.found.len()
 	ok := j.need(n, who)
@@ -304,8 +311,8 @@ func (j *evaluator) meets(n *need, who *person) bool {
 	return ok
 }
 
-// need adds the reasons for which a need is not met. If no alternative of an «any» is met, it adds those of the nearest
-// alternative.
+// need adds the reasons for which a need is not met. If no alternative of an «any» is met, need adds the reasons of the
+// nearest alternative.
 func (j *evaluator) need(n *need, who *person) bool {
 	switch {
 	case n.leaf > 0:
@@ -370,7 +377,7 @@ func (j *evaluator) badge(n *need, who *person) bool {
 	return j.found.len() == mark
 }
 
-// ages checks the age of a badge that counts, the last use and the logged hours.
+// ages checks the age of a usable badge, the last use and the logged hours.
 func (j *evaluator) ages(n *need, who *person, at int) {
 	issued := who.all[at].From
 	l := finding{leaf: n.leaf, held: uint32(at)}
@@ -404,7 +411,7 @@ func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 }
 
 // best returns the index of the badge that counts and was issued last. If no badge counts, best is -1, and why is the
-// reason of the badge that is nearest to counting.
+// reason of the nearest badge.
 func (j *evaluator) best(n *need, who *person) (best int, why finding) {
 	best, why = -1, finding{code: noBadge, leaf: n.leaf}
 	for _, place := range who.held(n) {

@@ -15,7 +15,7 @@ func TestZeroValuesDeny(t *testing.T) {
 		t.Error("the zero decision does not deny")
 	}
 	if d := (Decision{Grant: -1}); d.Codes() != nil {
-		t.Error("a grant before the first")
+		t.Error("Nearest of the zero decision returned an outcome")
 	}
 	p := mustNew(t, lab())
 	if d := p.Decide(Question{}); d.Verdict != Deny {
@@ -27,7 +27,7 @@ func TestZeroValuesDeny(t *testing.T) {
 	}
 	if d := p.Decide(ask("laser", &Member{Holdings: []Holding{{Badge: "maintainer"}}})); d.Verdict != Deny ||
 		!slices.Equal(d.Codes(), []Code{BadgeUnverified}) {
-		t.Error("the zero standing counts", d)
+		t.Error("a badge with the zero standing counts", d)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
-	d := p.Decide(ask("vinyl", m)) // user: not held; mentor: revoked; first and host: not held
+	d := p.Decide(ask("vinyl", m)) // the member lacks the badges user, first and host, and the badge mentor is revoked
 	if got := d.Outcomes[1].Missing(); len(got) != 1 || got[0].Code != BadgeRevoked || got[0].Badge != "mentor" {
 		t.Errorf("got %+v", got)
 	}

@@ -2,10 +2,11 @@ package policy
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// Sentence is the text that the member reads: the fact, then the next step. Neither part ends with a full stop.
+// Sentence is the text that the member reads: a fact and a next step. Neither part ends with a full stop.
 type Sentence struct {
 	Fact Text `json:"fact"`
 	Next Text `json:"next"`
@@ -19,9 +20,9 @@ func (s Sentence) In(l Language) string {
 	return s.Fact.In(l)
 }
 
-// Explain returns the sentence that tells the member what p answered to q. If several things are missing, the sentence
-// names the reason that stops everyone or else the reason that is hardest to remedy. It names no person, and no role
-// that no grant of the machine gives.
+// Explain returns the sentence that tells the member the answer of p to q. If several things are missing, the sentence
+// names the reason that stops everyone or else the reason that is hardest to remedy. The sentence names no person, and
+// no role that the machine's grants do not give.
 func Explain(p *Policy, q Question, d Decision) Sentence {
 	s := explain(p, q, d)
 	m, _ := p.Machine(q.Machine)
@@ -96,7 +97,7 @@ func (e explainer) await() Sentence {
 	return s
 }
 
-// supervisorBadge is the badge that the mentor needs, if it is a single one.
+// supervisorBadge returns the badge that the mentor needs, if the need is a single badge.
 func (e explainer) supervisorBadge() BadgeID {
 	if g := e.grant(); g.Supervisor != nil {
 		return g.Supervisor.Badge
@@ -104,7 +105,7 @@ func (e explainer) supervisorBadge() BadgeID {
 	return ""
 }
 
-// grant returns the nearest grant, or the zero Grant if the decision is of another policy.
+// grant returns the nearest grant, or the zero Grant if another policy made the decision.
 func (e explainer) grant() Grant {
 	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant >= 0 && e.d.Grant < len(m.Grants) {
 		return m.Grants[e.d.Grant]
@@ -158,7 +159,7 @@ func (e explainer) deny(o Outcome) Sentence {
 	}
 }
 
-// foremost returns the reason that the member is told. A tag is preferred to a problem with a badge.
+// foremost returns the reason for the member's sentence. A tag is preferred to a problem with a badge.
 func foremost(missing []Reason) Reason {
 	var out Reason
 	ease := len(codeList)
@@ -247,8 +248,9 @@ func (e explainer) notRecent(r Reason) Sentence {
 
 // usedUp names the quota that is used up, and the time when the quota starts again.
 func usedUp(r Reason) Sentence {
-	want := hoursOf(r.Want)
-	if r.Kind == OfWeek {
+	want, tomorrow := hoursOf(r.Want), Text{"revenir demain", "come back tomorrow"}
+	switch r.Kind {
+	case OfWeek:
 		return step(
 			Text{
 				"Le temps prévu pour la semaine (" + want.FR + ") est épuisé",
@@ -256,13 +258,22 @@ func usedUp(r Reason) Sentence {
 			},
 			Text{"revenir lundi", "come back on Monday"},
 		)
+	case OfSessions:
+		n := strconv.Itoa(r.WantSessions)
+		return step(
+			Text{
+				"Le quota d’utilisations de la journée (" + n + ") est épuisé",
+				"The day’s quota of sessions (" + n + ") is used up",
+			},
+			tomorrow,
+		)
 	}
 	return step(
 		Text{
 			"Le temps prévu pour la journée (" + want.FR + ") est épuisé",
 			"The day’s time (" + want.EN + ") is used up",
 		},
-		Text{"revenir demain", "come back tomorrow"},
+		tomorrow,
 	)
 }
 
@@ -290,7 +301,7 @@ func (e explainer) closed(r Reason) Sentence {
 	return step(Text{"La machine n’est pas ouverte à cette heure", "The machine is not open at this hour"}, back)
 }
 
-// about makes a sentence about a badge: about the accepted badge if the member holds that one instead.
+// about returns a sentence about a badge, or about the accepted badge that the member holds instead.
 func (e explainer) about(r Reason, what, next Text) Sentence {
 	name := e.quote(r.Badge)
 	if r.Other != nil {

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +120,7 @@ func TestSentencesHaveAFactAndANextStepInBothLanguages(t *testing.T) {
 	}
 }
 
-// politely checks that a sentence follows the style of the panel.
+// politely fails the test if a sentence does not follow the style of the panel.
 func politely(t *testing.T, s Sentence) {
 	t.Helper()
 	fr := " " + strings.ToLower(s.In(French)) + " "
@@ -196,6 +197,24 @@ func TestHoursThatNeverOpenHaveASentence(t *testing.T) {
 func TestSentenceWithoutANextStepConsistsOfTheFact(t *testing.T) {
 	if got := (Sentence{Fact: Text{FR: "fait", EN: "fact"}}).In(English); got != "fact" {
 		t.Error(got)
+	}
+}
+
+func TestUsedQuotaOfSessionsNamesTheNumber(t *testing.T) {
+	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Sessions: 2} })
+	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
+	q.Member.Practice = []Practice{{Machine: "m", Last: monday, Sessions: 3}}
+	d := p.Decide(q)
+	if got := Explain(p, q, d); got.In(
+		French,
+	) != "Le quota d’utilisations de la journée (2) est épuisé. Prochaine étape : revenir demain" ||
+		got.In(English) != "The day’s quota of sessions (2) is used up. Next step: come back tomorrow" {
+		t.Errorf("%q", got)
+	}
+	text, err := json.Marshal(d.Outcomes[0].Missing())
+	if want := `[{"code":"quota-used","want_sessions":2,"have_sessions":3,"kind":"sessions"}]`; err != nil ||
+		string(text) != want {
+		t.Errorf("%s, want %s (%v)", text, want, err)
 	}
 }
 

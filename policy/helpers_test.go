@@ -2,7 +2,7 @@ package policy_test
 
 import "portillon/policy/policytest"
 
-// These names abbreviate the models and generators of package policytest, which the tests of policy and of analysis
+// These names are short for the models and generators of package policytest, which the tests of policy and of analysis
 // share.
 const (
 	days      = policytest.Days

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Hours are times of the week and of the year, in local time. When clocks are put back, one hour occurs twice; Hours
+// Hours are times of the week and of the year, in local time. When clocks are put back, one hour occurs twice. Hours
 // are then open in both occurrences or in neither. The zero Hours never open.
 type Hours struct {
-	week     [7][]Span // by time.Weekday, for days that no rule with dates or holidays names
-	rules    []rule    // all rules if any names dates or holidays, otherwise none
+	week     [7][]Span // spans of days that no rule with dates or holidays names, by time.Weekday
+	rules    []rule    // all rules, if any rule names dates or holidays; otherwise empty
 	holidays *Holidays
 	text     string
 }
@@ -21,17 +21,17 @@ type Hours struct {
 // rule is one of the rules between semicolons. The last rule that applies to a day counts.
 type rule struct {
 	weekdays [7]bool
-	holidays bool    // applies to public holidays too
-	dates    []dates // empty: any date
-	spans    []Span  // empty: closed
+	holidays bool    // true if the rule also applies to public holidays
+	dates    []dates // empty if the rule applies to any date
+	spans    []Span  // empty if the rule closes
 }
 
-// Span is a range of minutes since midnight, To excluded. A To above 24 h is on the next day.
+// Span is a range of minutes since midnight, without To. A To above 24 h is on the next day.
 type Span struct{ From, To int }
 
 const (
 	day      = 24 * 60
-	maxSpan  = 64 // spans of one day: bounds the work that a hostile file can cause
+	maxSpan  = 64 // spans of one day; this limits the work that a hostile file can cause
 	maxRules = 64
 )
 
@@ -40,10 +40,11 @@ var weekdays = [...]string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"} // by time.
 func (h *Hours) String() string { return h.text }
 
 // ParseHours reads the part of OpenStreetMap's opening_hours that a workshop needs: weekdays and times ("Mo-Fr
-// 09:00-21:00; Sa 10:00-18:00"), times past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"),
-// "24/7", "Su off"; dates and months, of every year or of one ("Dec 24-Jan 02 off", "Jul-Aug Mo-Fr 10:00-16:00", "2026
-// Dec 31 off"); public holidays, which the site lists ("PH off", "Su,PH 10:00-12:00"). As in OpenStreetMap, a rule
-// replaces what earlier rules say about its days. holidays may be nil if the site lists none; PH is then an error.
+// 09:00-21:00; Sa 10:00-18:00"), times past midnight ("Fr,Sa 20:00-02:00"), several times a day
+// ("08:00-12:00,14:00-18:00"), "24/7", "Su off"; dates and months, of every year or of one year ("Dec 24-Jan 02 off",
+// "Jul-Aug Mo-Fr 10:00-16:00", "2026 Dec 31 off"); public holidays, which the site lists ("PH off", "Su,PH
+// 10:00-12:00"). As in OpenStreetMap, a rule replaces all earlier rules on the days of the rule. holidays is nil if the
+// site lists no holidays; PH is then an error.
 func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	h := &Hours{text: s, holidays: holidays}
 	rules := strings.Split(s, ";")
@@ -67,7 +68,7 @@ func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	return h, nil
 }
 
-// settle computes the spans of the week. It drops the rules if none names a date.
+// settle computes the spans of the week. settle removes the rules if no rule names a date.
 func (h *Hours) settle() {
 	dated := false
 	for _, r := range h.rules {
@@ -90,7 +91,7 @@ func (h *Hours) never() bool {
 		!slices.ContainsFunc(h.rules, func(r rule) bool { return len(r.spans) > 0 && (len(r.dates) > 0 || r.holidays) })
 }
 
-// parseRule reads DATES WEEKDAYS TIMES. The rule must have at least one of the three parts.
+// parseRule reads a rule of the form DATES WEEKDAYS TIMES, in which at least one of the three parts must be present.
 func parseRule(text string) (r rule, err error) {
 	if text == "" {
 		return r, errors.New("empty rule between two semicolons")
@@ -103,7 +104,7 @@ func parseRule(text string) (r rule, err error) {
 		return r, err
 	}
 	words := strings.Fields(rest)
-	if len(words) == 1 && (isTimes(words[0]) || len(r.dates) > 0) { // without weekdays the rule holds on all of them
+	if len(words) == 1 && (isTimes(words[0]) || len(r.dates) > 0) { // a rule without weekdays applies to all weekdays
 		words = []string{"Mo-Su", words[0]}
 	}
 	if len(words) != 2 {
@@ -172,7 +173,7 @@ func parseTimes(s string) ([]Span, error) {
 	return out, nil
 }
 
-// minuteOf reads HH:MM up to 48:00. OpenStreetMap writes times on the next day as 24:00 and above.
+// minuteOf reads a time HH:MM up to 48:00. OpenStreetMap writes times on the next day as 24:00 and above.
 func minuteOf(s string) (int, error) {
 	h, m, ok := strings.Cut(s, ":")
 	if !ok || len(h) < 1 || len(h) > 2 || len(m) != 2 {
@@ -199,7 +200,7 @@ func onWall(at time.Time) moment {
 	return moment{Date{y, m, d}, at.Weekday(), hh*60 + mm}
 }
 
-// midnight is the moment at which a day begins.
+// midnight returns the moment at which a day begins.
 func midnight(d Date) moment { return moment{Date: d, weekday: d.Weekday()} }
 
 // plus returns the same minute this many days later.
@@ -207,7 +208,7 @@ func (w moment) plus(days int) moment {
 	return moment{w.Date.AddDays(days), time.Weekday(((int(w.weekday)+days)%7 + 7) % 7), w.minute}
 }
 
-// on returns the spans that begin on w's day.
+// on returns the spans that begin on the day of w.
 func (h *Hours) on(w moment) []Span {
 	if h.rules == nil {
 		return h.week[w.weekday]
@@ -218,8 +219,8 @@ func (h *Hours) on(w moment) []Span {
 	return nil
 }
 
-// speaking returns the index of the rule that applies to w's day, or -1. If no rule names a date, the result is the
-// weekday.
+// speaking returns the index of the rule that applies to the day of w, or -1. If no rule names a date, the result is
+// the weekday.
 func (h *Hours) speaking(w moment) int {
 	if h.rules == nil {
 		return int(w.weekday)
@@ -239,15 +240,15 @@ func (r *rule) speaksOf(w moment, holidays *Holidays) bool {
 	return len(r.dates) == 0 || slices.ContainsFunc(r.dates, func(x dates) bool { return x.hold(w.Date) })
 }
 
-// open reports whether the moment is within the hours. left is the number of minutes of local time that remain of the
-// span that ends last.
+// open reports whether the moment is within the hours. left is how many minutes of local time remain until the end of
+// the span that ends last.
 func (h *Hours) open(w moment) (left int, ok bool) {
 	for _, s := range h.on(w) {
 		if s.From <= w.minute && w.minute < s.To {
 			left, ok = max(left, s.To-w.minute), true
 		}
 	}
-	for _, s := range h.on(w.plus(-1)) { // spans that began yesterday
+	for _, s := range h.on(w.plus(-1)) { // check the spans that began yesterday
 		if w.minute < s.To-day {
 			left, ok = max(left, s.To-day-w.minute), true
 		}
@@ -273,7 +274,7 @@ func (h *Hours) horizon() int {
 // a week, or a year if h names dates. If the clock changes before that time, Closes looks the hours up again after the
 // change, because a local time may occur twice or not at all.
 func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
-	// Look one day further than the horizon, because a week with a clock change is an hour longer.
+	// Look one day further than the horizon, because a week with a clock change can be an hour longer.
 	for last := at.Add(time.Duration(h.horizon()+1) * day * time.Minute); !at.After(last); {
 		left, open := h.open(onWall(at))
 		if !open {
@@ -288,7 +289,7 @@ func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// intoMinute is the time since the local minute began.
+// intoMinute returns the time since the local minute began.
 func intoMinute(at time.Time) time.Duration {
 	return time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
 }
@@ -317,8 +318,8 @@ func (h *Hours) Equal(o *Hours) bool { return h.text == o.text && h.holidays == 
 // NamesDates reports whether any rule names dates or public holidays. If none does, all weeks are equal.
 func (h *Hours) NamesDates() bool { return h.rules != nil }
 
-// RuleOn is the number of the rule that applies to a day, or -1. Days with the same number have the same spans that
-// begin on them.
+// RuleOn returns the number of the rule that applies to a day, or -1. On days with the same number, the same spans
+// begin.
 func (h *Hours) RuleOn(d Date) int { return h.speaking(midnight(d)) }
 
 // SpansTouching returns the spans that overlap a day, including spans that began the day before. Minutes are counted
@@ -334,8 +335,8 @@ func (h *Hours) SpansTouching(d Date) []Span {
 	return spans
 }
 
-// DatesOfOneYear returns the first and last days of ranges with a year, and the public holidays of one year if h names
-// PH. The hours of all other days repeat every year.
+// DatesOfOneYear returns the first and last days of ranges with a year, and the public holidays of a single year if h
+// names PH. The hours of all other days repeat every year.
 func (h *Hours) DatesOfOneYear() (out []Date) {
 	for _, r := range h.rules {
 		for _, x := range r.dates {
@@ -354,7 +355,7 @@ func (h *Hours) DatesOfOneYear() (out []Date) {
 	return out
 }
 
-// onDay returns the moment of a local minute, this many days after the day of at.
+// onDay returns the moment of a local minute on the day that is the given number of days after at.
 func onDay(at time.Time, ahead, minute int) time.Time {
 	y, m, d := at.Date()
 	return time.Date(y, m, d+ahead, 0, minute, 0, 0, at.Location())

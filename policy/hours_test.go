@@ -31,14 +31,14 @@ func TestHoursOpen(t *testing.T) {
 		{"Fr 20:00-02:00", "2026-11-28 01:59", true},
 		{"Fr 20:00-02:00", "2026-11-28 02:00", false},
 		{"Fr 20:00-02:00", "2026-11-27 01:00", false},
-		{"Sa 20:00-02:00", "2026-11-29 01:00", true}, // continues into Sunday, which is the first of weekdays
+		{"Sa 20:00-02:00", "2026-11-29 01:00", true}, // the span continues into Sunday, which is the first entry of weekdays
 		{"Su 20:00-26:00", "2026-11-30 01:00", true},
 		{"Fr 20:00-24:00", "2026-11-27 23:59", true},
 		{"Fr 20:00-24:00", "2026-11-28 00:00", false},
-		{"Mo-Fr 09:00-21:00; We 10:00-12:00", "2026-11-25 13:00", false}, // the later rule replaces the earlier one
+		{"Mo-Fr 09:00-21:00; We 10:00-12:00", "2026-11-25 13:00", false}, // the later rule replaces the earlier rule
 		{"Mo-Su 09:00-21:00; Su off", "2026-11-29 13:00", false},
 		{"Mo-Su 09:00-21:00; Su closed", "2026-11-28 13:00", true},
-		// Daylight saving begins on 2026-03-29 at 02:00, ends on 2026-10-25 at 03:00.
+		// Daylight saving time begins on 2026-03-29 at 02:00 and ends on 2026-10-25 at 03:00.
 		{"Su 01:00-02:30", "2026-03-29 01:59", true},
 		{"Su 03:00-04:00", "2026-03-29 03:00", true},
 		{"Sa 22:00-03:00", "2026-10-25 02:30", true},
@@ -48,7 +48,7 @@ func TestHoursOpen(t *testing.T) {
 		}
 	}
 	if mustHours("24/7").String() != "24/7" {
-		t.Error("hours are not said as they were written")
+		t.Error("String does not return the hours as they were written")
 	}
 	if new(Hours).Open(monday) {
 		t.Error("the zero hours are open")
@@ -57,7 +57,7 @@ func TestHoursOpen(t *testing.T) {
 
 func TestHoursInTheNightOfTheClockChange(t *testing.T) {
 	h := mustHours("Su 02:15-02:45")
-	first := time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC) // 02:30, still summer time
+	first := time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC) // 02:30, this moment is still in summer time
 	for _, c := range []struct {
 		at   time.Time
 		open bool
@@ -84,12 +84,13 @@ func TestHoursClose(t *testing.T) {
 		{"Fr 20:00-02:00", "2026-11-28 01:00", "2026-11-28 02:00"},
 		{"Fr 20:00-24:00; Sa 00:00-03:00", "2026-11-27 23:00", "2026-11-28 03:00"},
 		{"Mo 09:00-12:00,12:00-15:00,11:00-13:00", "2026-11-23 10:00", "2026-11-23 15:00"},
-		{"Sa 22:00-04:00", "2026-10-24 23:00", "2026-10-25 04:00"}, // 6 hours later by UTC
-		{"Su 01:00-02:30", "2026-03-29 01:30", "2026-03-29 03:00"}, // the clock skips 02:30: at the change
-		{"Su 01:00-02:00", "2026-03-29 01:30", "2026-03-29 03:00"}, // the same moment
-		{"Sa 22:00-04:00", "2026-03-28 23:00", "2026-03-29 04:00"}, // 4 hours later by UTC
+		{"Sa 22:00-04:00", "2026-10-24 23:00", "2026-10-25 04:00"}, // this is 6 hours later in UTC
+		// the clock skips 02:30, so the hours close at the clock change
+		{"Su 01:00-02:30", "2026-03-29 01:30", "2026-03-29 03:00"},
+		{"Su 01:00-02:00", "2026-03-29 01:30", "2026-03-29 03:00"}, // 02:00 and 03:00 are the same moment
+		{"Sa 22:00-04:00", "2026-03-28 23:00", "2026-03-29 04:00"}, // this is 4 hours later in UTC
 		{"24/7", "2026-11-23 10:00", ""},
-		// a week that is one hour longer
+		// This week is one hour longer.
 		{"Mo-Su 00:00-24:00; Mo 00:00-12:59,13:00-24:00", "2026-10-19 13:00", "2026-10-26 12:59"},
 		{"Mo-Su 00:00-24:00; Mo 00:00-12:00,13:00-24:00", "2026-11-24 10:00", "2026-11-30 12:00"},
 	} {
@@ -99,11 +100,12 @@ func TestHoursClose(t *testing.T) {
 		}
 	}
 	if d := time.Duration(0); wall(t, "2026-10-25 04:00").Sub(wall(t, "2026-10-24 23:00"))-6*time.Hour != d {
-		t.Error("the zone has no daylight saving: the test above proves nothing")
+		t.Error("the zone has no daylight saving time, so the test proves nothing")
 	}
 }
 
-// Two o’clock occurs twice: the first hour ends at a second two o'clock, and the machine is not open then.
+// Two o'clock occurs twice on this day. The first hour ends at the second two o'clock, and the machine is not open at
+// that moment.
 func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
 	h, at := mustHours("Mo-Su 02:30-10:30"), time.Date(2026, 10, 25, 0, 47, 0, 0, time.UTC).In(paris())
 	if end, ok := h.Closes(at); !ok || end.Sub(at) != 13*time.Minute {
@@ -111,8 +113,8 @@ func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
 	}
 }
 
-// The test covers both clock changes, in zones that change by an hour, by half an hour, at midnight, for Ramadan or by
-// a whole day.
+// The test covers both clock changes, in zones whose clocks change by an hour, by half an hour, at midnight, for
+// Ramadan or by a whole day.
 func TestHoursHoldUntilTheyCloseAndNotJustAfter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
@@ -177,8 +179,8 @@ func randomHours(r *rand.Rand) string {
 	return out
 }
 
-// firstClosed checks minute by minute for a little more than a week when h closes. If closes is false, h is open at
-// least until end.
+// firstClosed finds the time at which h closes, by trying each minute of a little more than a week. If closes is false,
+// h is open at least until end.
 func firstClosed(h *Hours, at time.Time) (end time.Time, closes bool) {
 	at = at.Add(-time.Duration(at.Second()) * time.Second)
 	for range 9 * 24 * 60 {

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// A French sentence must not contain the policy file's words for a role or a day.
+// A French sentence must not contain the English words of the policy file for a role or a day.
 func TestEveryRoleAndReasonHasAFrenchWord(t *testing.T) {
 	if len(frenchRoles) != len(roleWords) {
 		t.Fatalf("%d roles in French, want %d", len(frenchRoles), len(roleWords))
@@ -31,7 +31,7 @@ func TestEveryRoleAndReasonHasAFrenchWord(t *testing.T) {
 	}
 	if OutsideHours.In(French) != "hors des horaires" || TaggedOut.In(French) != "machine hors service" ||
 		Code("newer").In(French) != "newer" {
-		t.Error("the codes in French stand in another order than codeList")
+		t.Error("frenchCodes is in another order than codeList")
 	}
 }
 
@@ -47,11 +47,11 @@ func TestLanguageWordsRoundTrip(t *testing.T) {
 		t.Error(c, err)
 	}
 	if !slices.Contains(kindWords[:], "learners") || new(Assurance).UnmarshalText([]byte("sure")) == nil {
-		t.Error("an unknown word is taken")
+		t.Error("an unknown word was accepted")
 	}
 }
 
-// A day begins at the first moment with its date, also on days of a clock change, even at midnight.
+// A day begins at the first moment with the date of the day, also if the clock changes at midnight.
 func TestDaysBeginAtTheirFirstMoment(t *testing.T) {
 	paris, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
@@ -124,7 +124,7 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := Role(9).MarshalText(); err == nil || Role(9).String() != "none" {
-		t.Error("a role that is none has a word")
+		t.Error("an invalid role has a word")
 	}
 	if _, err := ParseVerdict("yes"); err == nil {
 		t.Error("yes")
@@ -142,10 +142,10 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 		}
 	}
 	if v, err := ParseVerdict(""); v != Deny || err != nil {
-		t.Error("no word must deny")
+		t.Error("the empty word must mean deny")
 	}
 	if Code("").Known() || !NoBadge.Known() || len(Codes()) != 16 {
-		t.Error("the list of codes is closed, and has the 16 of the design")
+		t.Error("the list of codes must have exactly 16 codes")
 	}
 }
 
@@ -179,7 +179,7 @@ func TestIssuersWithoutANameAreNamedByTheirID(t *testing.T) {
 	}
 }
 
-// TestAnAnswerFitsTheLargestBlockWithoutHeader checks the size of page: see the comment of page.
+// TestAnAnswerFitsTheLargestBlockWithoutHeader checks the size of the type page. The comment of page gives the reason.
 func TestAnAnswerFitsTheLargestBlockWithoutHeader(t *testing.T) {
 	if n := unsafe.Sizeof(page{}); n > 512 {
 		t.Errorf("page has %d bytes, want at most 512", n)

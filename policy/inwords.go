@@ -1,18 +1,18 @@
 package policy
 
-// frenchRoles are the roles' names on the panel and at the hub, in the order of roleWords.
+// frenchRoles contains the French names of the roles on the panel and at the hub, in the order of roleWords.
 var frenchRoles = [...]string{"aucun rôle", "Apprentissage", "Utilisation", "Atelier", "Encadrement", "Maintenance"}
 
-// In returns the role's name for a sentence: its French name, or the English word of the policy file.
+// In returns the role's name for a sentence: the French name, or the English word of the policy file.
 func (r Role) In(l Language) string {
 	return Text{FR: word(frenchRoles[:], int(r)), EN: r.String()}.In(l)
 }
 
-// frenchCodes are the reasons of a refusal in the hub's reports, in the order of codeList.
+// frenchCodes contains the French reasons of a refusal for the hub's reports, in the order of codeList.
 var frenchCodes = [len(codeList)]string{"carte inconnue", "carte bloquée", "machine arrêtée par sécurité",
 	"adhésion expirée",
 	"badge manquant", "badge retiré", "badge non vérifié", "badge expiré", "pas assez d’heures", "trop ancien",
-	"temps autorisé épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
+	"quota épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
 	"hors des horaires", "mentor nécessaire"}
 
 // In returns the reason for a sentence: French words, or the English code as in records.

@@ -26,6 +26,13 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: day, Week: week}}
 		}
 	}
+	sessions := func(n int) func(*Question) {
+		return func(q *Question) {
+			q.Member = bearer("user")
+			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Minute, Sessions: n}}
+		}
+	}
+	two := func(m *Machine) { m.Grants[0].Quota = Quota{Sessions: 2} }
 	learner := func(answering int) func(*Question) {
 		return func(q *Question) {
 			q.Member, q.Supervisor, q.Answering = bearer("first"), bearer("mentor"), answering
@@ -89,6 +96,32 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 				q.Member = bearer()
 				q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour}}
 			}, "deny no-badge quota-used/day", 0},
+		"sessions: one left":  {two, sessions(1), "allow ", 2 * time.Hour},
+		"sessions: all used":  {two, sessions(2), "deny quota-used/sessions", 0},
+		"sessions: more than": {two, sessions(3), "deny quota-used/sessions", 0},
+		"sessions: no rule":   {none, sessions(9), "allow ", 2 * time.Hour},
+		"sessions: of yesterday": {two, func(q *Question) { sessions(2)(q); q.At = monday.Add(15 * time.Hour) }, "allow ",
+			2 * time.Hour},
+		"sessions: of another machine": {two, func(q *Question) { sessions(2)(q); q.Member.Practice[0].Machine = "n" },
+			"allow ", 2 * time.Hour},
+		"sessions: a date in the future": {two, func(q *Question) {
+			sessions(2)(q)
+			q.Member.Practice[0].Last = monday.Add(days)
+		}, "allow ", 2 * time.Hour},
+		"sessions: no clock":         {two, untrusted(sessions(0)), "deny clock-untrusted", 0},
+		"sessions: no clock, passed": {pass(PassHours, two), untrusted(sessions(2)), "allow ", 2 * time.Hour},
+		"sessions: told twice": {two, func(q *Question) {
+			sessions(2)(q)
+			q.Member.Practice = append(q.Member.Practice, Practice{Machine: "m", Last: monday, Sessions: 1})
+		}, "deny quota-used/sessions", 0},
+		"sessions: and the day's time": {func(m *Machine) { m.Grants[0].Quota = Quota{Day: time.Minute, Sessions: 2} },
+			sessions(2), "deny quota-used/day quota-used/sessions", 0},
+		"sessions: left, but no time": {func(m *Machine) { m.Grants[0].Quota = Quota{Day: time.Minute, Sessions: 2} },
+			sessions(1), "deny quota-used/day", 0},
+		"sessions: a mentor, another grant": {two, func(q *Question) {
+			sessions(2)(q)
+			q.Member.Holdings = bearer("maintainer").Holdings
+		}, "allow ", 0},
 		"learners: and no badge": {func(m *Machine) { m.Grants[1].Learners = 2; m.Grants = m.Grants[1:2] },
 			func(q *Question) { learner(2)(q); q.Member = bearer() }, "deny no-badge needs-supervisor/learners", 0},
 		"booking: and no badge": {func(m *Machine) {
@@ -172,6 +205,7 @@ func TestRulesWithoutAMeaningAreRefused(t *testing.T) {
 		},
 		"a limit is negative":           func(m *Machine) { m.Grants[0].Session.Extend = -1 },
 		"a quota is negative":           func(m *Machine) { m.Grants[0].Quota.Week = -1 },
+		"0: a quota is negative":        func(m *Machine) { m.Grants[0].Quota.Sessions = -1 },
 		"unknown card, clock or bundle": func(m *Machine) { m.Pass = 8 },
 	} {
 		m := ruledModel(change)
@@ -181,7 +215,7 @@ func TestRulesWithoutAMeaningAreRefused(t *testing.T) {
 	}
 }
 
-// If 22 minutes are left and 30 are added, 52 are left, not 60.
+// If 22 minutes are left and 30 minutes are added, 52 minutes must be left, and not 60.
 func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	l := Limits{Max: 30 * time.Minute, Extend: 30 * time.Minute}
 	for _, c := range []struct{ left, most, want time.Duration }{
@@ -197,8 +231,7 @@ func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	}
 }
 
-// The session's max bounds the time that a card starts with. An extension is bounded by what hours, quotas and bookings
-// leave.
+// The session's max limits the time at the start. Hours, quotas and bookings limit an extension.
 func TestExtensionsAreBoundedByHoursQuotasAndBookingsNotByMax(t *testing.T) {
 	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for name, c := range map[string]struct {
@@ -286,17 +319,59 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 		took    time.Duration
 		left    time.Duration
 	}{
-		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},        // of the three hours of the week
-		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute}, // from Sunday to Monday
-		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},    // and on Tuesday
-		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},            // of one day
-		// one and a quarter hours, because of the clock change
+		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},        // the limit is the three hours of the week
+		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute}, // the session is from Sunday to Monday
+		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},    // the next session is on Tuesday
+		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},            // the session is on one day
+		// The new day counts one and a quarter hours, because of the clock change.
 		{"2026-03-29 01:15", "2026-03-29 10:00", 90 * time.Minute, 45 * time.Minute},
 	} {
 		q := Question{At: wall(t, c.at), Clock: Trusted, Machine: "m", Member: bearer("user")}
 		q.Member.Practice = []Practice{Practice{Machine: "m"}.Used(wall(t, c.end), c.took)}
 		if d := p.Decide(q); d.Limits.Most != c.left || (d.Verdict == Allow) != (c.left > 0) {
 			t.Errorf("%v until %s, at %s: %s, %v left, want %v", c.took, c.end, c.at, why(d), d.Limits.Most, c.left)
+		}
+	}
+}
+
+// A session belongs to the day on which it began: one that began before midnight does not count on the day of its end.
+func TestSessionsCountOnTheDayOnWhichTheyBegan(t *testing.T) {
+	var p Practice
+	for _, c := range []struct {
+		end  string
+		took time.Duration
+		want int
+	}{
+		{"2026-11-23 10:00", time.Hour, 1},
+		{"2026-11-23 23:59", time.Minute, 2},
+		{"2026-11-24 00:30", 31 * time.Minute, 0}, // began on Monday
+		{"2026-11-24 00:40", 5 * time.Minute, 1},
+		{"2026-11-24 09:00", 9 * time.Hour, 2}, // began at midnight
+		{"2026-11-26 09:00", 0, 1},
+		{"2026-03-29 08:00", 7*time.Hour + time.Nanosecond, 0}, // a day of 23 hours: seven hours since midnight
+		{"2026-03-29 08:00", 7 * time.Hour, 1},
+	} {
+		end := wall(t, c.end)
+		during := p.Using(end, c.took)
+		p = p.Used(end, c.took)
+		if p.Sessions != c.want {
+			t.Errorf("%v until %s: %d sessions, want %d", c.took, c.end, p.Sessions, c.want)
+		}
+		if during.Sessions > p.Sessions || c.want > 0 && during.Sessions != p.Sessions-1 {
+			t.Errorf("%v until %s: %d sessions while it runs, %d afterwards", c.took, c.end, during.Sessions, p.Sessions)
+		}
+		if during.Sessions = p.Sessions; during != p {
+			t.Errorf("%v until %s: while it runs %+v, afterwards %+v", c.took, c.end, during, p)
+		}
+	}
+}
+
+func TestSessionsOfOneDayAddUpAcrossJournals(t *testing.T) {
+	first := Practice{Last: wall(t, "2026-11-23 10:00"), Sessions: 2}
+	for last, want := range map[string]int{"2026-11-23 12:00": 3, "2026-11-24 12:00": 1} {
+		second := Practice{Last: wall(t, last), Sessions: 1}
+		if got := second.After(first).Sessions; got != want {
+			t.Errorf("%s: %d sessions, want %d", last, got, want)
 		}
 	}
 }
@@ -343,7 +418,7 @@ func TestPastBookingDoesNotCloseAMachineWithAnUntrustedClock(t *testing.T) {
 	}
 }
 
-// A new journal continues with the practice counted before. Days and weeks that are over are not counted again.
+// A new journal must continue with the practice counted before. Days and weeks that are over must not be counted again.
 func TestPracticeContinuesAfterANewJournal(t *testing.T) {
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	hour := time.Hour

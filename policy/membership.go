@@ -7,10 +7,10 @@ import (
 )
 
 // Membership is the rule about the end of a member's membership (Member.Until). The zero Membership has no days of
-// grace and keeps no role: the member is refused from the day after the last day.
+// grace and keeps no role, so the member is refused from the day after the last day.
 type Membership struct {
-	Grace time.Duration // whole days after the last day during which nothing is refused
-	Warn  time.Duration // whole days before the last day during which the member is reminded
+	Grace time.Duration // time after the last day in which nothing is refused, in whole days
+	Warn  time.Duration // time before the last day in which the member is reminded, in whole days
 	After []Role        // roles that a member with a lapsed membership keeps
 }
 
@@ -36,13 +36,14 @@ type MembershipState uint8
 
 const (
 	Endless   MembershipState = iota
-	Current                   // ends more than Warn days from now
-	EndsSoon                  // ends within Warn days
-	InGrace                   // the last day has passed, the days of grace have not
-	HasLapsed                 // the days of grace have passed: only roles in After remain
+	Current                   // the membership ends in more than Warn days
+	EndsSoon                  // the membership ends within Warn days
+	InGrace                   // the last day has passed, but not the days of grace
+	HasLapsed                 // the days of grace have passed; the member keeps only the roles in After
 )
 
-// On returns the state on the day today of a membership with the last day last. The zero Date as last day means no end.
+// On returns the state on the day today of a membership with the last day last. If last is the zero Date, the
+// membership has no end.
 func (x Membership) On(today, last Date) MembershipState {
 	if last == (Date{}) {
 		return Endless
@@ -63,7 +64,7 @@ func (x Membership) LastUse(last Date) Date { return last.AddDays(days24(x.Grace
 
 func days24(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
-// DateOf is the calendar day of a moment in a zone.
+// DateOf returns the calendar day of a moment in a zone.
 func DateOf(at time.Time, zone *time.Location) Date {
 	y, m, d := at.In(zone).Date()
 	return Date{y, m, d}
@@ -79,7 +80,8 @@ func (d Date) Noon(zone *time.Location) time.Time {
 
 // Known returns the time at which memberships are judged: the question's own time if the clock is trusted. Otherwise it
 // returns the latest time that has certainly passed: when the bundle was made, or when the machine last wrote a record
-// with a trusted clock. So a power cut without a network locks nobody out, and a wrong clock ends no membership.
+// with a trusted clock. Therefore a power cut without a network locks nobody out, and a wrong clock does not end a
+// membership.
 func (q Question) Known() time.Time {
 	switch {
 	case q.Clock == Trusted:
@@ -103,13 +105,12 @@ func (p *Policy) MembershipOf(q Question) (MembershipState, Date) {
 	return p.Membership.On(DateOf(q.Known(), p.Zone), q.Member.Until), q.Member.Until
 }
 
-// CardState is the state of a card at the site. The zero CardState is a card in use. CardState does not describe a card
-// that belongs to no member.
+// CardState is the state of a member's card at the site. The zero CardState is a card in use.
 type CardState uint8
 
 const (
 	ActiveCard   CardState = iota
-	LostCard               // reported lost: a tap with this card does not prove who taps
+	LostCard               // the card was reported lost, so a tap does not prove who taps
 	BlockedCard            // the site refuses the card
 	ReplacedCard           // the member has another card
 )
@@ -128,10 +129,11 @@ func ParseCardState(s string) (CardState, error) {
 }
 
 // Alerts reports whether the staff must be notified that a card in this state was tapped. A replaced card is often
-// tapped by habit, so it causes no notification.
+// tapped by habit, so a tap with it causes no notification.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }
 
-// kind returns the reason for which a card in this state is refused. An unknown state is refused like a blocked card.
+// kind returns the reason for which Decide refuses a card in this state. An unknown state is refused like a blocked
+// card.
 func (c CardState) kind() ReasonKind {
 	switch c {
 	case LostCard:

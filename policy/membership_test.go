@@ -9,9 +9,9 @@ import (
 	. "portillon/policy"
 )
 
-// Monday is 2026-11-23, 10:00 in Paris.
+// The variable monday is 2026-11-23, 10:00 in Paris.
 func TestMembershipIsJudgedByItsLastDayAndTheGrace(t *testing.T) {
-	evening := time.Date(2026, 11, 23, 23, 30, 0, 0, time.UTC) // already the 24th in Paris
+	evening := time.Date(2026, 11, 23, 23, 30, 0, 0, time.UTC) // in Paris this is already the 24th
 	untrusted := func(issued, last time.Time) func(*Question) {
 		return func(q *Question) { q.Clock, q.Issued, q.LastTrusted = Untrusted, issued, last }
 	}
@@ -104,7 +104,7 @@ func TestMembershipHasAStateForEachDay(t *testing.T) {
 		}
 	}
 	if got := (Membership{}).On(last, last); got != Current {
-		t.Errorf("a site that warns of nothing: %v", got)
+		t.Errorf("a site without warn: %v", got)
 	}
 	if got := fortnight.On(last, Date{}); got != Endless {
 		t.Errorf("no end: %v", got)
@@ -113,7 +113,7 @@ func TestMembershipHasAStateForEachDay(t *testing.T) {
 		t.Errorf("last use: %v", got)
 	}
 	if !last.Before(date(t, "2026-04-01")) || last.Before(last) || last.Before(date(t, "2025-12-31")) {
-		t.Error("days are in another order")
+		t.Error("Before does not order the days")
 	}
 	m := lab()
 	m.Membership = fortnight
@@ -203,8 +203,7 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 	}
 }
 
-// In mode warn rules are on trial: every member with a card is admitted, and the decision tells what enforcement would
-// have answered.
+// In mode warn every member with a card is admitted, and the decision contains the answer of enforcement.
 func TestModeWarnAdmitsLapsedMembers(t *testing.T) {
 	m := lab()
 	m.Machines[0].Mode = Warn

@@ -6,7 +6,7 @@ import "time"
 type finding struct {
 	code uint8 // index in codeList
 	kind ReasonKind
-	leaf uint16 // number of the need in machine.leaves, from 1; 0: none
+	leaf uint16 // number of the need in machine.leaves, from 1; 0 for no need
 	held uint32 // index of the holding, if code or kind is about one
 }
 
@@ -17,7 +17,7 @@ type findings struct {
 	member  *Member
 	zone    *time.Location
 	list    []finding
-	given   *[]Reason // the reasons given to NewOutcome; nil: Decide made the outcome
+	given   *[]Reason // the reasons given to NewOutcome; nil if Decide made the outcome
 }
 
 func (x *findings) add(l finding) { x.list = append(x.list, l) }
@@ -26,10 +26,10 @@ func (x *findings) len() uint32 { return uint32(len(x.list)) }
 
 func (x *findings) since(mark uint32) []finding { return x.list[mark:] }
 
-// cutTo drops what was found since the mark.
+// cutTo removes the findings since the mark.
 func (x *findings) cutTo(mark uint32) { x.list = x.list[:mark] }
 
-// cut drops what was found between two marks.
+// cut removes the findings between two marks.
 func (x *findings) cut(from, to uint32) {
 	x.list = append(x.list[:from], x.list[to:]...)
 }
@@ -62,6 +62,8 @@ func share(m *machine, grant int, who *Member, l *finding, r *Reason) {
 		r.Want, r.Have = q.Day, who.used(m.ID).Day
 	case OfWeek:
 		r.Want, r.Have = q.Week, who.used(m.ID).Week
+	case OfSessions:
+		r.WantSessions, r.HaveSessions = q.Sessions, who.used(m.ID).Sessions
 	case Booked:
 		r.At = m.Bookings[l.held].To
 	}

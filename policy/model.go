@@ -2,13 +2,14 @@ package policy
 
 import "time"
 
-// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes). They are compared exactly.
+// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes). Slugs are compared
+// exactly.
 type (
 	SiteID    string
 	MachineID string
 	BadgeID   string
 	IssuerID  string
-	// MemberID is a pseudonym: the only name of a member in the journal and on MQTT.
+	// MemberID is a pseudonym, the only name of a member in the journal and on MQTT.
 	MemberID string
 )
 
@@ -28,19 +29,19 @@ type Holding struct {
 	Badge     BadgeID
 	Standing  Standing
 	Assurance Assurance
-	Other     *OtherBadge // the accepted badge that is held instead; nil: Badge itself
-	From      time.Time   // valid from
-	Until     time.Time   // valid until; zero: no end
-	Checked   time.Time   // when the issuer's status was last read; zero: the badge has no status to read
+	Other     *OtherBadge // the accepted badge that is held instead; nil if Badge itself is held
+	From      time.Time   // start of validity
+	Until     time.Time   // end of validity; zero for no end
+	Checked   time.Time   // when the issuer's status was last read; zero if the badge has no status
 }
 
-// Assurance is how a badge was verified. The zero Assurance is a signature, the only kind in old records.
+// Assurance says how a badge was verified. The zero Assurance is a signature, the only kind in old records.
 type Assurance uint8
 
 const (
-	Signed   Assurance = iota // signed with a key that the policy pins to the issuer
-	Hosted                    // found at the issuer's own web address
-	Attested                  // an administrator has seen it; no program can check it
+	Signed   Assurance = iota // the badge is signed with a key that the policy pins to the issuer
+	Hosted                    // the badge was found at the issuer's own web address
+	Attested                  // an administrator has seen the badge; no program can check it
 )
 
 var assuranceWords = [...]string{"signed", "hosted", "attested"}
@@ -55,7 +56,7 @@ func (a *Assurance) UnmarshalText(b []byte) error {
 	return err
 }
 
-// CardStrength is what a card has proven to the reader. With the zero CardStrength only the number of the card is
+// CardStrength says what a card has proven to the reader. With the zero CardStrength only the number of the card is
 // known, which anybody can copy.
 type CardStrength uint8
 
@@ -78,7 +79,7 @@ func ParseCardStrength(s string) (CardStrength, error) {
 type Standing uint8
 
 const (
-	Unverified Standing = iota // invalid, indeterminate or not examined
+	Unverified Standing = iota // the badge is invalid, indeterminate or not examined
 	Verified
 	Revoked
 )
@@ -87,28 +88,42 @@ const (
 type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
-	Logged  time.Duration // running time logged in all
+	Logged  time.Duration // total running time logged
 	Day     time.Duration // time used on the day of Last, in the site's zone
 	Week    time.Duration // time used in the week of Last, which begins on Monday
+	// Sessions is how many sessions began on the day of Last. A session past midnight belongs to the day before.
+	Sessions int
 }
 
 // Used returns the practice after one more session, which ended at end, in the site's zone. Only the part of the
-// session on that day, and in that week, counts for the quotas.
+// session on that day, and in that week, counts for the quotas of time. The session counts for a quota of sessions if
+// it began on that day.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
-	if !sameDay(p.Last, end) {
-		p.Day = 0
+	p = p.Using(end, took)
+	if took <= end.Sub(dayBegan(end)) {
+		p.Sessions++
 	}
-	if !sameWeek(p.Last, end) {
-		p.Week = 0
-	}
-	p.Day += min(took, end.Sub(dayBegan(end)))
-	p.Week += min(took, end.Sub(weekBegan(end)))
-	p.Last, p.Logged = end, p.Logged+took
 	return p
 }
 
-// After returns the practice p, which was counted from zero again, combined with an earlier practice. Both must have
-// Last in the site's zone.
+// Using returns the practice in a session that has lasted for took at now, in the site's zone. The time counts. The
+// session itself does not count, because the policy has admitted it: an extension of the last session that a quota
+// permits must not be refused because of that session.
+func (p Practice) Using(now time.Time, took time.Duration) Practice {
+	if !sameDay(p.Last, now) {
+		p.Day, p.Sessions = 0, 0
+	}
+	if !sameWeek(p.Last, now) {
+		p.Week = 0
+	}
+	p.Day += min(took, now.Sub(dayBegan(now)))
+	p.Week += min(took, now.Sub(weekBegan(now)))
+	p.Last, p.Logged = now, p.Logged+took
+	return p
+}
+
+// After returns the practice p, which was counted from zero again, combined with an earlier practice. Last must be in
+// the site's zone in both practices.
 func (p Practice) After(before Practice) Practice {
 	first, last := before, p
 	if last.Last.Before(first.Last) {
@@ -117,6 +132,7 @@ func (p Practice) After(before Practice) Practice {
 	last.Logged += first.Logged
 	if sameDay(first.Last, last.Last) {
 		last.Day += first.Day
+		last.Sessions += first.Sessions
 	}
 	if sameWeek(first.Last, last.Last) {
 		last.Week += first.Week
@@ -152,7 +168,7 @@ const dayLength = 24 * time.Hour
 
 // sameDay reports whether both are on one local day of b's zone.
 func sameDay(a, b time.Time) bool {
-	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength { // a quick answer for times far apart
+	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength { // answer quickly for times that are far apart
 		return false
 	}
 	ay, am, ad := a.In(b.Location()).Date()
@@ -170,30 +186,30 @@ func sameWeek(a, b time.Time) bool {
 	return ay == by && aw == bw
 }
 
-// Member holds what a decision may know about a person: a pseudonym and badges, never a name.
+// Member contains the facts about a person that a decision may use: a pseudonym and badges, never a name.
 type Member struct {
 	ID       MemberID
 	Blocked  bool // every card of this member is refused
-	Until    Date // last day of the membership in the site's zone; zero: no end
+	Until    Date // last day of the membership in the site's zone; zero for no end
 	Holdings []Holding
 	Practice []Practice
-	prepared *prepared // set by Prepare; nil: computed at each decision
+	prepared *prepared // set by Prepare; if nil, computed at each decision
 }
 
-// Limits bound a session. A zero duration means no limit. In JSON they are nanoseconds.
+// Limits limit a session. A zero duration means no limit. In JSON the durations are nanoseconds.
 type Limits struct {
 	Max time.Duration `json:"max,omitempty"` // the session ends after this time unless it is extended
 	// Most is the time that hours, quotas and bookings permit. Extensions cannot exceed it. The limits of a grant leave
 	// it zero.
 	Most time.Duration `json:"most,omitempty"`
-	Idle time.Duration `json:"idle,omitempty"` // the session ends when the machine was idle for this long
+	Idle time.Duration `json:"idle,omitempty"` // the session ends after the machine was idle for this time
 	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
-	// Extend is the time that the member may add at each request; zero: none.
+	// Extend is the time that the member may add at each request. Zero means that the member may add none.
 	Extend time.Duration `json:"extend,omitempty"`
 }
 
 // Extended returns the time left of a session after its member has asked for more: left plus Extend, but at most most,
-// which is the Most of a new decision (zero: no limit). It is never less than left.
+// which is the Most of a new decision (zero: no limit). The result is never less than left.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

@@ -6,8 +6,8 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the evaluator that would let someone in, keep someone out, or say the wrong thing. The tests
-// must catch each one.
+// mutants are changes to the evaluator that would wrongly allow, wrongly refuse, or give a wrong reason. The tests must
+// catch each mutant.
 var mutants = []mutate.Edit{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},
@@ -28,6 +28,9 @@ var mutants = []mutate.Edit{
 	{"booking.go", "return &all[i], !all[i].From.After(j.q.At), true", "return &all[i], all[i].From.Before(j.q.At), true"},
 	{"decide.go", "if q.Day > 0 && day >= q.Day {", "if q.Day > 0 && day > q.Day {"},
 	{"decide.go", "if q.Week > 0 && week >= q.Week {", "if q.Week > 0 && week > q.Week {"},
+	{"decide.go", "if q.Sessions > 0 && sessions >= q.Sessions {", "if q.Sessions > 0 && sessions > q.Sessions {"},
+	{"decide.go", "if q.Sessions > 0 && sessions >= q.Sessions {", "if sessions >= q.Sessions {"},
+	{"decide.go", "x.day, x.sessions = j.member.day, j.member.sessions", "x.day = j.member.day"},
 	{"decide.go", "if sameDay(j.member.last, j.local) {", "if sameWeek(j.member.last, j.local) {"},
 	{"decide.go", `s.ID == "" || s.ID == j.q.Member.ID ||`, `s.ID == "" ||`},
 	{"decide.go", "case s == nil || s.Blocked ||", "case s == nil ||"},
@@ -74,7 +77,7 @@ var mutants = []mutate.Edit{
 		"func Outlasts(a, b time.Duration) bool { return b != 0 && a > b }",
 	},
 	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
-	// without the 1 the loop does not end
+	// This mutant must keep the 1, because without it the loop does not end.
 	{
 		"hours.go",
 		"if w.minute < s.To-day {\n\t\t\tleft, ok = max(left, s.To-day-w.minute)",
@@ -91,9 +94,18 @@ var mutants = []mutate.Edit{
 		"return false",
 	},
 	{"person.go", "out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)", "out.Day, out.Week = x.Day, x.Week"},
-	{"model.go", "if !sameWeek(p.Last, end) {", "if !sameDay(p.Last, end) {"},
-	{"model.go", "p.Day += min(took, end.Sub(dayBegan(end)))", "p.Day += took"},
-	{"model.go", "p.Week += min(took, end.Sub(weekBegan(end)))", "p.Week += min(took, end.Sub(dayBegan(end)))"},
+	{"person.go", "out.Sessions = max(out.Sessions, x.Sessions)", "out.Sessions = x.Sessions"},
+	{"person.go", "u.Day, u.Week, u.Sessions", "u.Day, u.Week, 0"},
+	{"missing.go", "= q.Sessions, who.used(m.ID).Sessions", "= who.used(m.ID).Sessions, q.Sessions"},
+	{"basis.go", "Last: p.Last, Sessions: p.Sessions}", "Last: p.Last}"},
+	{"compile.go", "q.Week >= 0 && q.Sessions >= 0", "q.Week >= 0"},
+	{"model.go", "if !sameWeek(p.Last, now) {", "if !sameDay(p.Last, now) {"},
+	{"model.go", "p.Day += min(took, now.Sub(dayBegan(now)))", "p.Day += took"},
+	{"model.go", "p.Week += min(took, now.Sub(weekBegan(now)))", "p.Week += min(took, now.Sub(dayBegan(now)))"},
+	{"model.go", "p.Day, p.Sessions = 0, 0", "p.Day = 0"},
+	{"model.go", "if took <= end.Sub(dayBegan(end)) {", "if took < end.Sub(dayBegan(end)) {"},
+	{"model.go", "if took <= end.Sub(dayBegan(end)) {", "if took <= end.Sub(weekBegan(end)) {"},
+	{"model.go", "last.Sessions += first.Sessions", "_ = first"},
 	{"model.go", "if change.IsZero() || began.After(change) {", "if true {"},
 	{"model.go", "!sameDay(at, change)", "true"},
 	{"accepts.go", "return r >= Learner && r <= Host", "return r >= Learner && r <= Mentor"},

@@ -2,27 +2,28 @@ package policy
 
 import "time"
 
-// person is a member together with what one machine needs to know about the member.
+// person is a member together with the member's practice at one machine.
 type person struct {
 	*prepared
 	all       []Holding
 	last      time.Time     // end of the last session here
 	logged    time.Duration // running time logged here
-	day, week time.Duration // time used here on this day and in this week
+	day, week time.Duration // time used here on the day and in the week of last
+	sessions  int           // sessions begun here on the day of last
 }
 
 // prepared lists which of a member's badges may meet which need of one machine, so that a tap compares no names.
 type prepared struct {
 	machine  *machine
-	holdings []Holding // the holdings it was computed from
-	places   []uint32  // indices in holdings: those for the first need, then those for the second, and so on
-	ends     []uint32  // by need: the end of its part of places
-	others   bool      // some of the badges in places are another issuer's
+	holdings []Holding // the holdings from which places was computed
+	places   []uint32  // indices in holdings: the indices for the first need, then for the second need, and so on
+	ends     []uint32  // for each need, the end of the need's part of places
+	others   bool      // true if another issuer made some of the badges in places
 }
 
 // Prepare computes before a tap which of the member's badges may meet which need of a machine. Without Prepare, Decide
-// gives the same answers, but slower. The result holds for this policy, this machine and this list of badges: a copy of
-// the member may have another list, and the badges in a list must not change afterwards.
+// gives the same answers, but more slowly. The result is valid for this policy, this machine and this list of badges. A
+// copy of the member may have another list, but the badges in a list must not change afterwards.
 func (p *Policy) Prepare(id MachineID, who *Member) {
 	if m := p.machines[id]; m != nil && who != nil {
 		who.prepared = prepare(m, who.Holdings)
@@ -31,7 +32,7 @@ func (p *Policy) Prepare(id MachineID, who *Member) {
 
 func prepare(m *machine, all []Holding) *prepared {
 	needs := len(m.leaves)
-	room := make([]uint32, needs, 2*needs+len(all)) // the ends, and room for the indices that most members need
+	room := make([]uint32, needs, 2*needs+len(all)) // the ends, with capacity for the indices that most members need
 	x := &prepared{machine: m, holdings: all, ends: room[:needs:needs], places: room[needs:]}
 	for i, ask := range m.leaves {
 		for place := range all {
@@ -60,7 +61,7 @@ func (x *prepared) held(n *need) []uint32 {
 	return x.places[from:x.ends[n.leaf-1]]
 }
 
-// meet collects what the machine needs to know about the member.
+// meet collects the facts about the member that the machine needs.
 func (x *person) meet(m *machine, who *Member) {
 	if who == nil {
 		return
@@ -70,11 +71,11 @@ func (x *person) meet(m *machine, who *Member) {
 		x.prepared = prepare(m, who.Holdings)
 	}
 	u := who.used(m.ID)
-	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
+	x.last, x.logged, x.day, x.week, x.sessions = u.Last, u.Logged, u.Day, u.Week, u.Sessions
 }
 
 // used returns the member's practice at the machine. If the machine is listed twice, the better value of each field
-// counts, and for quotas the greater time.
+// counts, and for quotas the greater time and the greater number of sessions.
 func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]
@@ -86,6 +87,7 @@ func (m *Member) used(id MachineID) (out Practice) {
 		}
 		out.Logged = max(out.Logged, x.Logged)
 		out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)
+		out.Sessions = max(out.Sessions, x.Sessions)
 	}
 	return out
 }

@@ -12,8 +12,8 @@ func (m *Machine) Gives(r Role) bool {
 }
 
 // Plain adapts a sentence to the roles of this machine. If no grant gives mentor or maintainer, the sentence must not
-// send anybody to one: "the desk" replaces maintainers, and a supervisor is not called a mentor. A nil machine has no
-// roles.
+// send anybody to a mentor or maintainer. Plain then writes "the desk" in place of maintainers, and does not call a
+// supervisor a mentor. A nil machine has no roles.
 func (m *Machine) Plain(t Text) Text {
 	if !m.Gives(Maintainer) {
 		t = Text{replaced(t.FR, maintainerFR[:]), replaced(t.EN, maintainerEN[:])}
@@ -44,7 +44,7 @@ func replaced(s string, pairs []string) string {
 		}
 		out.WriteString(s[:shut])
 		s = s[shut:]
-		if s != "" { // the closing mark is a rune of two or three bytes
+		if s != "" { // keep the closing mark, which is a rune of two or three bytes
 			_, n := utf8.DecodeRuneInString(s)
 			out.WriteString(s[:n])
 			s = s[n:]
@@ -53,8 +53,8 @@ func replaced(s string, pairs []string) string {
 	return out.String()
 }
 
-// These are the phrases that name a role, each with its replacement. The tests of explain and of the panel check every
-// sentence against them.
+// These are the phrases that name a role, each followed by the replacement. The tests of explain and of the panel check
+// every sentence against them.
 var (
 	maintainerFR = [...]string{
 		"Seuls les mainteneurs peuvent démarrer", "Attendre quelques minutes",

@@ -1,21 +1,21 @@
 // Package policy decides who may use a machine, and says why.
 //
-// It takes a Model (what a site's administrator wrote; package policy/file reads it from policy.yaml), checked and
-// compiled by New, and a Question (a machine, a member with verified badges, a time), and answers with a Decision:
+// The package takes a Model (what a site's administrator wrote; package policy/file reads it from policy.yaml), checked
+// and compiled by New, and a Question (a machine, a member with verified badges, a time), and answers with a Decision:
 // allow, deny or await, and for every grant of the machine all that is missing. Explain turns that into a sentence and
-// a next step for the member, in French and English. All is pure: no clock, no I/O, no network; the same question gets
-// the same answer.
+// a next step for the member, in French and English. All functions are pure: they use no clock, no I/O and no network,
+// and the same question gets the same answer.
 //
-// It refuses by default. The zero Decision, Role and Holding open nothing. A rule that cannot be judged denies, with
-// the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot be judged. A
-// tag stops every role but maintainer (a mentor too: a mentor is responsible for people, not for the state of a
-// machine); a fault stops everyone. Another badge never takes access away: of several badges of one kind the best
+// The package refuses by default. The zero Decision, Role and Holding open nothing. A rule that cannot be judged
+// denies, with the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot
+// be judged. A tag stops every role but maintainer (a mentor too: a mentor is responsible for people, not for the state
+// of a machine); a fault stops everyone. Another badge never takes access away: of several badges of one kind the best
 // counts, of several grants of one role the longest session.
 //
 // Two dates are not judged while the clock is untrusted, since every signed badge bears the first and every revocable
 // one the second, and nobody could start a machine after a power cut without a network: the beginning of a badge's
-// validity, and the age of its last known status. A revocation that the machine knows always counts. Nor does a booking
-// that had ended when the bundle was made: whatever the clock shows, it is later than that.
+// validity, and the age of its last known status. A revocation that the machine knows always counts. A booking that had
+// ended when the bundle was made never counts, because the present time is always later than that.
 package policy
 
 import (
@@ -27,16 +27,16 @@ import (
 // Model is a site's policy as its author wrote it. New checks it.
 type Model struct {
 	Site     SiteID
-	Language Language       // of the site; badge names are quoted in this language
-	Zone     *time.Location // of hours, bookings and quotas; nil: UTC
+	Language Language       // language of the site, in which badge names are quoted
+	Zone     *time.Location // time zone of hours, bookings and quotas; nil means UTC
 	// SignedBindings means that the policy key also signs each member's addresses, subjects, cards and restrictions. A
-	// machine that pins a separate policy key then accepts no unsigned ones.
+	// machine that pins a separate policy key then accepts only signed data.
 	SignedBindings bool
-	StatusGrace    time.Duration // how long a badge's last status counts; zero: DefaultStatusGrace
-	Membership     Membership    // what the end of a membership means
-	Holidays       *Holidays     // the public holidays, PH in hours; nil: none
+	StatusGrace    time.Duration // how long a badge's last status counts; zero means DefaultStatusGrace
+	Membership     Membership    // rule about the end of a membership
+	Holidays       *Holidays     // public holidays (PH in hours); nil for no holidays
 	Names          Names         // how panels show members' names
-	Look           Look          // light or dark panels
+	Look           Look          // whether panels are light or dark
 	Issuers        []Issuer
 	Badges         []Badge
 	Machines       []Machine
@@ -48,14 +48,14 @@ type Model struct {
 // DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (the project's choice).
 const DefaultStatusGrace = 7 * 24 * time.Hour
 
-// Issuer is an issuer whose badges count, with the only keys that are accepted for that issuer.
+// Issuer is an issuer whose badges count. Only the keys in Keys are accepted for this issuer.
 type Issuer struct {
 	ID      IssuerID
 	Name    string
-	Profile string   // issuer.id in its credentials: a DID or a URL
+	Profile string   // issuer.id in the issuer's credentials, a DID or a URL
 	Keys    []string // did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key
 
-	StatusIssuers []IssuerID // issuers that may also sign the status lists of its badges
+	StatusIssuers []IssuerID // other issuers that may sign the status lists of this issuer's badges
 }
 
 // StatusProfiles returns the issuer.id of each issuer that may sign the status lists of another issuer's badges.
@@ -71,28 +71,28 @@ func StatusProfiles(all []Issuer, of Issuer) []string {
 	return out
 }
 
-// Badge is a kind of badge that grants may ask for.
+// Badge is a kind of badge that grants may require.
 type Badge struct {
 	ID          BadgeID
-	Name        Text // exactly as issued
+	Name        Text // the name, exactly as issued
 	Issuer      IssuerID
-	Achievement string   // achievement.id; matched without its query and fragment
+	Achievement string   // achievement.id, which is compared without query and fragment
 	Accepts     []Accept // badges of other issuers that count as this badge
 }
 
-// Machine is a machine and who may use it.
+// Machine is a machine with the rules for its use.
 type Machine struct {
 	ID       MachineID
 	Name     Text
 	Grants   []Grant
 	WhenIdle WhenIdle
-	Cooldown time.Duration // how long extraction runs on after a session
+	Cooldown time.Duration // how long the extraction runs after a session
 	Mode     Mode
-	Card     CardStrength  // what a card must prove here
-	Pass     ClockPass     // rules that are ignored while the clock is not trusted; zero: no rule is ignored
-	Fresh    time.Duration // the age of the bundle above which only roles in Stale may start; zero: any age
-	Stale    []Role        // roles that start from a bundle older than Fresh
-	Bookings []Booking     // sorted by time, without overlaps
+	Card     CardStrength  // what a card must prove at this machine
+	Pass     ClockPass     // rules that are ignored while the clock is not trusted; zero for no rule
+	Fresh    time.Duration // age of the bundle above which only roles in Stale may start; zero for any age
+	Stale    []Role        // roles that may start with a bundle older than Fresh
+	Bookings []Booking     // bookings sorted by time, without overlaps
 
 	Interventions []Item   // kinds of intervention, in the order of the panel's buttons
 	Maintenance   []Upkeep // recurring maintenance
@@ -103,9 +103,9 @@ type Machine struct {
 type ClockPass uint8
 
 const (
-	PassHours ClockPass = 1 << iota // opening hours, bookings and quotas
-	PassAges                        // within, used-within and the bundle's age
-	PassEnds                        // the ends of badges
+	PassHours ClockPass = 1 << iota // ignore opening hours, bookings and quotas
+	PassAges                        // ignore within, used-within and the bundle's age
+	PassEnds                        // ignore the ends of badges
 )
 
 // Booking reserves a machine for one member. Maintainers may work during anybody's booking.
@@ -114,17 +114,19 @@ type Booking struct {
 	For      MemberID
 }
 
-// Quota is how long a member may use the machine. Zero means no limit.
+// Quota is how long and how often a member may use the machine. Zero means no limit.
 type Quota struct {
 	Day, Week time.Duration // local days and weeks of the site; a week begins on Monday
+	Sessions  int           // in a local day
 }
 
-// WhenIdle says what happens to running work when a session ends. The zero WhenIdle switches the machine off at once.
+// WhenIdle says what the machine does with running work when a session ends. The zero WhenIdle switches the machine off
+// at once.
 type WhenIdle uint8
 
 const (
 	OffAtOnce WhenIdle = iota // off
-	FinishJob                 // finish-job: a busy machine runs until its work is done
+	FinishJob                 // a busy machine runs until its work is done
 )
 
 // Mode selects whether decisions are enforced. The zero Mode enforces them.
@@ -132,17 +134,17 @@ type Mode uint8
 
 const (
 	Enforce Mode = iota
-	Warn         // every member is admitted; Decision.Would is the answer of enforcement
+	Warn         // every member is admitted, and Decision.Would is the answer of enforcement
 )
 
-// Grant is one line of policy that gives a role.
+// Grant is one rule of a machine that gives a role.
 type Grant struct {
 	Role       Role
 	Needs      Need
-	Supervisor *Need  // what the mentor must hold; nil: no mentor is needed
-	Hours      *Hours // nil: at any time
-	Booked     bool   // only during the member's own booking
-	// Learners bounds how many sessions one mentor may supervise at once at this machine; zero: any number.
+	Supervisor *Need  // need of the mentor; nil if no mentor is needed
+	Hours      *Hours // times of the grant; nil for any time
+	Booked     bool   // true if the grant applies only during the member's own booking
+	// Learners limits how many sessions one mentor may supervise at once at this machine. Zero means no limit.
 	Learners int
 	Quota    Quota
 	Session  Limits
@@ -151,38 +153,39 @@ type Grant struct {
 // Need is a requirement on badges. Exactly one of Badge, All and Any is set. The zero Need is never met.
 type Need struct {
 	Badge      BadgeID
-	Within     time.Duration // the badge was issued at most this long ago; zero: any age
-	UsedWithin time.Duration // the machine was used, or the badge issued, at most this long ago; zero: any time
-	Hours      time.Duration // running time logged on the machine; zero: none
-	Assurance  Assurance     // the weakest assurance that counts; zero: signed
+	Within     time.Duration // largest age of the badge since its issue; zero for any age
+	UsedWithin time.Duration // longest time since the last use of the machine or the issue of the badge; zero for any time
+	Hours      time.Duration // required running time logged on the machine; zero for none
+	Assurance  Assurance     // the weakest assurance that counts; zero means signed
 	All        []Need
 	Any        []Need
 }
 
 // EvidenceRule defines which interventions earn a badge.
 type EvidenceRule struct {
-	Interventions int           // how many must count
-	Kinds         []string      // which kinds count
-	Within        time.Duration // how old they may be; zero: any age
-	// EndorsedBy is the badge by which the maintainer who logged the intervention was at the machine; empty: none needed.
+	Interventions int           // required number of interventions
+	Kinds         []string      // kinds of intervention that count
+	Within        time.Duration // largest age of an intervention; zero for any age
+	// EndorsedBy is the badge that the maintainer who logged the intervention must have used. Empty means any badge.
 	EndorsedBy BadgeID
-	Endorsed   Endorsed // how that maintainer endorses the work
-	Spread     int      // the fewest different local days of the interventions; zero: no rule
+	Endorsed   Endorsed // how the maintainer endorses the work
+	Spread     int      // smallest number of different local days of the interventions; zero for no rule
 }
 
-// Endorsed is how a maintainer endorses work that was logged under their tap. The zero Endorsed requires only the tap.
+// Endorsed says how a maintainer endorses work that was logged after the maintainer's tap. The zero Endorsed requires
+// only the tap.
 type Endorsed uint8
 
 const (
 	ByTap     Endorsed = iota
-	AtTheTime          // each intervention is confirmed at the machine with the maintainer's card and a touch
+	AtTheTime          // the maintainer confirms each intervention at the machine with card and touch
 )
 
 var endorsedWords = [...]string{"", "at-the-time"}
 
 func (e Endorsed) String() string { return word(endorsedWords[:], int(e)) }
 
-// ParseEndorsed reads at-the-time; "" is by the tap.
+// ParseEndorsed reads at-the-time. "" means an endorsement by the tap.
 func ParseEndorsed(s string) (Endorsed, error) {
 	n, err := number("way to endorse", endorsedWords[:], s)
 	return Endorsed(n), err
@@ -193,30 +196,30 @@ type Test struct {
 	Name     string // its position in the file, for messages
 	Question Question
 	Expect   Verdict
-	Role     Role // NoRole: any
-	Because  Code // empty: any
+	Role     Role // expected role; NoRole for any role
+	Because  Code // expected code; empty for any code
 }
 
 // Invariant is a case that the policy must never allow. Package policy/analysis looks for members and times that break
-// it.
+// an invariant.
 type Invariant struct {
 	Name    string      // its position in the file, for messages
-	Roles   []Role      // nobody may have these roles
-	On      []MachineID // at these machines; empty: at all
-	Without []BadgeID   // while they hold none of these badges; empty: whatever they hold
-	At      *Hours      // at these times; nil: at all times
-	Alone   bool        // without a mentor; false: with a mentor or without
+	Roles   []Role      // roles that nobody may have
+	On      []MachineID // machines of the rule; empty for all machines
+	Without []BadgeID   // the rule is about members without these badges; empty for all members
+	At      *Hours      // times of the rule; nil for all times
+	Alone   bool        // true if the rule is only about use without a mentor
 }
 
-// Policy is a checked and compiled model. It never changes, so many goroutines may use it at once. Callers only read
-// its maps and slices.
+// Policy is a checked and compiled model. A Policy never changes, so many goroutines may use it at once. Callers must
+// not change the maps and slices of a Policy.
 type Policy struct {
 	Model
 	machines     map[MachineID]*machine
 	badges       map[BadgeID]*Badge
 	achievements map[achievement]BadgeID
 	matches      map[achievement][]Match
-	roleSets     [1 << (Maintainer + 1)][]Role // the roles in each set, so that a decision allocates none
+	roleSets     [1 << (Maintainer + 1)][]Role // the roles in each set, so that a decision allocates no slice for them
 }
 
 type achievement struct {
@@ -263,7 +266,7 @@ func path(url string) string {
 	return url
 }
 
-// MachinesOf returns the machines whose grants ask the member for the badge, in the order of the policy.
+// MachinesOf returns the machines whose grants require the badge of the member, in the order of the policy.
 func (p *Policy) MachinesOf(b BadgeID) []MachineID {
 	var out []MachineID
 	for i := range p.Machines {
@@ -274,7 +277,7 @@ func (p *Policy) MachinesOf(b BadgeID) []MachineID {
 	return out
 }
 
-// Names reports whether n or a need inside n asks for the badge.
+// Names reports whether n or a need inside n requires the badge.
 func (n Need) Names(b BadgeID) bool {
 	in := func(n Need) bool { return n.Names(b) }
 	return n.Badge == b && b != "" || slices.ContainsFunc(n.All, in) || slices.ContainsFunc(n.Any, in)

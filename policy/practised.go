@@ -2,8 +2,8 @@ package policy
 
 import "slices"
 
-// NeedsPractice returns the machines with a grant that depends on what members did there (used-within or hours), in the
-// order of the policy.
+// NeedsPractice returns the machines with a grant that depends on practice (used-within or hours), in the order of the
+// policy.
 func (p *Policy) NeedsPractice() (out []MachineID) {
 	for i := range p.Machines {
 		m := &p.Machines[i]
@@ -16,7 +16,7 @@ func (p *Policy) NeedsPractice() (out []MachineID) {
 	return out
 }
 
-// practised reports whether the need, or one inside it, asks for practice.
+// practised reports whether the need, or a need inside it, requires practice.
 func (n *Need) practised() bool {
 	within := func(list []Need) bool { return slices.ContainsFunc(list, func(x Need) bool { return x.practised() }) }
 	return n.UsedWithin > 0 || n.Hours > 0 || within(n.All) || within(n.Any)

@@ -10,11 +10,11 @@ type Role uint8
 
 const (
 	NoRole     Role = iota
-	Learner         // uses the machine with a mentor
-	User            // uses the machine alone
-	Host            // runs a workshop
-	Mentor          // supervises a learner
-	Maintainer      // repairs the machine; the only role that a tag does not stop
+	Learner         // a learner uses the machine with a mentor
+	User            // a user uses the machine alone
+	Host            // a host runs a workshop
+	Mentor          // a mentor supervises a learner
+	Maintainer      // a maintainer repairs the machine; a tag stops all other roles
 )
 
 var roleWords = [...]string{"none", "learner", "user", "host", "mentor", "maintainer"}
@@ -50,7 +50,7 @@ var verdictWords = [...]string{"deny", "await", "allow"}
 
 func (v Verdict) String() string { return word(verdictWords[:], int(v)) }
 
-// ParseVerdict reads deny, await or allow; "" denies.
+// ParseVerdict reads deny, await or allow. "" is deny.
 func ParseVerdict(s string) (Verdict, error) {
 	n, err := number("verdict", verdictWords[:], s)
 	return Verdict(n), err
@@ -75,7 +75,7 @@ var languageWords = [...]string{"fr", "en"}
 
 func (l Language) String() string { return word(languageWords[:], int(l)) }
 
-// ParseLanguage reads fr or en; "" is French.
+// ParseLanguage reads fr or en. "" is French.
 func ParseLanguage(s string) (Language, error) {
 	n, err := number("language", languageWords[:], s)
 	return Language(n), err
@@ -90,7 +90,7 @@ func (l *Language) UnmarshalText(b []byte) (err error) {
 
 func word(words []string, n int) string {
 	if n >= len(words) {
-		return words[0] // unknown numbers are written as the zero value
+		return words[0] // an unknown number has the word of the zero value
 	}
 	return words[n]
 }

@@ -10,21 +10,22 @@ import (
 // Item is an entry of a list from which people choose at the machine: a kind of intervention, or a skill.
 type Item struct {
 	ID   string // a slug
-	Name Text   // as people read the entry
+	Name Text   // the text that people read
 }
 
-// Upkeep is recurring maintenance: due after running hours, after days, or after whichever comes first.
+// Upkeep is recurring maintenance. Upkeep is due after running hours, after days, or after the interval that ends
+// first.
 type Upkeep struct {
-	Kind  string        // of the intervention that resets the interval
-	Hours time.Duration // interval in running time; zero: none
-	Every time.Duration // interval in whole days; zero: none
-	Block bool          // when due, the machine is tagged out until the work is done
+	Kind  string        // kind of the intervention that resets the interval
+	Hours time.Duration // interval in running time; zero for no such interval
+	Every time.Duration // interval in whole days; zero for no such interval
+	Block bool          // true if the machine is tagged out from the due date until the work is done
 }
 
 // Done is when a kind of maintenance was last done.
 type Done struct {
-	At  time.Time     `json:"at"`  // zero: unknown, the clock was not set
-	Ran time.Duration `json:"ran"` // the machine's total running time then
+	At  time.Time     `json:"at"`  // zero if the clock was not set
+	Ran time.Duration `json:"ran"` // the machine's total running time at that moment
 }
 
 // Wear is the total use of a machine.
@@ -35,12 +36,12 @@ type Wear struct {
 	Done  map[string]Done // by kind; a missing kind was done at running time 0 and today
 }
 
-// Work is maintenance that is due, or will be soon: when a tenth of its interval or less is left.
+// Work is maintenance that is due or due soon. Work is due soon when at most a tenth of the interval is left.
 type Work struct {
 	Upkeep
-	Over      bool          // it is due now
-	ByHours   bool          // Remaining is running time; false: calendar time
-	Remaining time.Duration // time until due; negative: overdue
+	Over      bool          // the maintenance is due now
+	ByHours   bool          // true if Remaining is running time, false if it is calendar time
+	Remaining time.Duration // time until the maintenance is due; negative if it is overdue
 }
 
 // Due lists the maintenance that is due or due soon: first the maintenance that is due, then by the share of the
@@ -70,7 +71,7 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 		return Work{Upkeep: u, Over: left <= 0, ByHours: hours, Remaining: left}, every > 0 && left <= every/10
 	}
 	since := w.Ran - done.Ran
-	if since < 0 { // the counter of hours was replaced and began at 0
+	if since < 0 { // the counter of hours was replaced and began again at 0
 		since = w.Ran
 	}
 	ran, called := by(u.Hours, since, true)
@@ -84,8 +85,8 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 	return ran, called
 }
 
-// InterventionKinds returns the kinds of intervention that may be logged at the machine, sorted: the kinds that the
-// machine lists, those of its maintenance, and those that count towards one of its badges.
+// InterventionKinds returns the kinds of intervention that may be logged at the machine, sorted. These are the kinds
+// that the machine lists, the kinds of its maintenance, and the kinds that count towards one of its badges.
 func (p *Policy) InterventionKinds(id MachineID) []string {
 	var out []string
 	for b, rule := range p.Evidence {
@@ -105,7 +106,7 @@ func (p *Policy) InterventionKinds(id MachineID) []string {
 	return slices.Compact(out)
 }
 
-// KindName is the name of a kind of intervention: the machine's own, or the slug with spaces.
+// KindName returns the name of a kind of intervention: the machine's own name for it, or the slug with spaces.
 func (m *Machine) KindName(kind string) Text {
 	if m == nil {
 		return nameOf(nil, kind)
@@ -113,7 +114,8 @@ func (m *Machine) KindName(kind string) Text {
 	return nameOf(m.Interventions, kind)
 }
 
-// SkillName is the name of a skill that a mentor may confirm: the machine's own, or the slug with spaces.
+// SkillName returns the name of a skill that a mentor may confirm: the machine's own name for it, or the slug with
+// spaces.
 func (m *Machine) SkillName(id string) Text {
 	if m == nil {
 		return nameOf(nil, id)
@@ -141,13 +143,13 @@ const (
 
 var nameWords = [...]string{"first", "initial", "full", "letters"}
 
-// ParseNames reads first, initial, full or letters; "" is first.
+// ParseNames reads first, initial, full or letters. "" is first.
 func ParseNames(s string) (Names, error) {
 	n, err := number("way to show names", nameWords[:], s)
 	return Names(n), err
 }
 
-// Of shortens a full name as the site chose.
+// Of returns a full name in the form that the site chose.
 func (n Names) Of(full string) string {
 	words := strings.Fields(full)
 	if len(words) == 0 {
@@ -181,7 +183,7 @@ var lookWords = [...]string{"auto", "light", "dark"}
 
 func (l Look) String() string { return word(lookWords[:], int(l)) }
 
-// ParseLook reads auto, light or dark; "" is auto.
+// ParseLook reads auto, light or dark. "" is auto.
 func ParseLook(s string) (Look, error) {
 	n, err := number("look", lookWords[:], s)
 	return Look(n), err

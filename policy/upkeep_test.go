@@ -87,7 +87,7 @@ func TestInterventionKindsIncludeListedRecurringAndCountedKinds(t *testing.T) {
 		t.Error(got)
 	}
 	laser, _ := p.Machine("laser")
-	var none *Machine // a new policy may have removed the machine while somebody filled in a form
+	var none *Machine // the machine is nil if a new policy removed it while somebody filled in a form
 	if got := fmt.Sprint(none.KindName("lens-cleaning"), none.SkillName("focus")); got != "{lens cleaning lens "+
 		"cleaning} {focus focus}" {
 		t.Error(got)

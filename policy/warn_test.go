@@ -70,7 +70,7 @@ func TestModeWarnRefusesACardThatIsWeakerThanRequired(t *testing.T) {
 	}
 }
 
-// Mode warn gives every member the role of a user, and no other role.
+// Mode warn must give every member the role of a user, and no other role.
 func TestModeWarnAddsTheRoleOfAUserToWhatTheBadgesGive(t *testing.T) {
 	p := mustNew(t, lab())
 	practised := func(badges ...BadgeID) *Member {

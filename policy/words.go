@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// unknownMachine is the answer for a machine that the policy does not name.
+// unknownMachine is the sentence for a machine that the policy does not name.
 var unknownMachine = step(
 	Text{"Cette machine n’est pas encore configurée", "This machine is not set up yet"},
 	Text{"prévenir la maintenance", "tell a maintainer"},
 )
 
-// fixed is the sentence of a code that needs no badge and no date.
+// fixed returns the sentence of a code that needs no badge and no date.
 func fixed(c Code) Sentence {
 	switch c {
 	case UnknownCard:
@@ -59,13 +59,13 @@ type wording struct {
 	now  time.Time
 }
 
-// hour returns a time of day: 14 h 30, 14:30.
+// hour returns a time of day, as in "14 h 30" in French and "14:30" in English.
 func (w wording) hour(t time.Time) Text {
 	h, m, _ := t.In(w.zone).Clock()
 	return Text{fmt.Sprintf("%d h %02d", h, m), fmt.Sprintf("%d:%02d", h, m)}
 }
 
-// moment is "demain à 9 h 00", "tomorrow at 9:00".
+// moment returns a time relative to the present, as in "demain à 9 h 00" and "tomorrow at 9:00".
 func (w wording) moment(t time.Time) Text {
 	t = t.In(w.zone)
 	at := w.hour(t)
@@ -92,7 +92,7 @@ func (w wording) daysUntil(t time.Time) int {
 	)
 }
 
-// date returns "le 3 mars", "on 3 March", with the year if it is not the present year.
+// date returns a day, as in "le 3 mars" and "on 3 March". If the year is not the present year, the text has the year.
 func (w wording) date(t time.Time) Text {
 	t = t.In(w.zone)
 	d := strconv.Itoa(t.Day())
@@ -124,7 +124,7 @@ var (
 	}
 )
 
-// lengthOf returns a duration in its largest whole unit. A month is 30 days, a year 365.
+// lengthOf returns a duration in its largest whole unit. A month counts as 30 days, and a year as 365 days.
 func lengthOf(d time.Duration) Text {
 	days := int(d / (24 * time.Hour))
 	switch {
@@ -160,7 +160,8 @@ func hoursOf(d time.Duration) Text {
 	}
 }
 
-// FormatDuration writes a duration as a policy file does: 180d, 1h30m. It drops fractions of a second.
+// FormatDuration writes a duration in the form of a policy file, as in 180d or 1h30m. FormatDuration drops fractions of
+// a second.
 func FormatDuration(d time.Duration) string {
 	out := ""
 	for _, unit := range []struct {

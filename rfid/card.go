@@ -11,19 +11,20 @@ import (
 // Card is a card's number as a person writes it.
 type Card struct {
 	Number UID
-	// Part reports whether the format may hold only a part of the card's number: the last 24 or 32 bits, as printed on
-	// cards. A reader that delivers the whole number matches such a card by its short form.
+	// Part reports whether the format may contain only a part of the card's number: the last 24 or 32 bits, as printed
+	// on cards. A reader that delivers the whole number matches such a card by its short form.
 	Part bool
 }
 
-// CardFormats lists the ways to write a card's number, for hints.
+// CardFormats lists the formats of a card's number, for hints in errors.
 const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" ` +
 	`as printed on cards, "wiegand34:1234,56789"`
 
-// maxCardText bounds a card's number as text, in characters, separators included. Valid numbers are shorter.
+// maxCardText is the largest length of a card's number as text, in characters, with separators. Valid numbers are
+// shorter.
 const maxCardText = 64
 
-// ParseCard reads a card's number in one of these formats:
+// ParseCard parses a card's number in one of these formats:
 //
 //	62E3086CED            hexadecimal, two digits a byte, 1 to 10 bytes; colons, spaces and hyphens between the
 //	                      digits are ignored
@@ -58,14 +59,14 @@ func ParseCard(s string) (Card, error) {
 			"wiegand34: for one of 16")
 	}
 	if len(s) == 10 && isDigits(s) {
-		return Card{}, ambiguous(s)
+		return Card{}, ambiguousError(s)
 	}
 	u, err := ParseUID(s)
 	return Card{Number: u}, err
 }
 
-// ambiguous returns the error that shows both readings of ten digits.
-func ambiguous(s string) error {
+// ambiguousError returns the error for ten digits, which shows both meanings.
+func ambiguousError(s string) error {
 	dec, errDec := parseDecimal(s)
 	hex, errHex := ParseUID(s)
 	if err := errors.Join(errDec, errHex); err != nil {
@@ -88,7 +89,7 @@ func parseDecimal(s string) (Card, error) {
 	return Card{Number: u, Part: len(u.Bytes()) == 4}, err
 }
 
-// parseFacility reads facility,number: a facility of the given bits and a number of 16 bits.
+// parseFacility parses facility,number: a facility of the given bits and a number of 16 bits.
 func parseFacility(s string, bits int) (Card, error) {
 	f, n, ok := strings.Cut(s, ",")
 	f, n = strings.TrimSpace(f), strings.TrimSpace(n)

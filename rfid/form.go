@@ -9,7 +9,7 @@ import (
 // FormKind is the way in which a form of a card's number was derived from the number.
 type FormKind uint8
 
-// The kinds of form. A short form has lost bits, so that cards with different numbers can share it.
+// These are the kinds of form. A short form has lost bits, so that cards with different numbers can share it.
 const (
 	Exact    FormKind = iota // the number itself
 	Reversed                 // bytes in reverse order; no bits are lost
@@ -39,7 +39,7 @@ func (k FormKind) String() string {
 	return "unknown form"
 }
 
-// Form is a number that one kind of reader delivers for a card.
+// Form is a number that a kind of reader delivers for a card.
 type Form struct {
 	Kind   FormKind
 	Number UID
@@ -109,7 +109,7 @@ func Forms(u UID) []Form {
 func Random(u UID) bool { return u.n == 4 && u.b[0] == 0x08 }
 
 // Decimal returns the number in decimal, as USB readers type it and as it is printed on cards: ten digits, or more if
-// needed.
+// the number needs more.
 func (u UID) Decimal() string { return fmt.Sprintf("%010s", new(big.Int).SetBytes(u.b[:u.n])) }
 
 // FacilityNumber returns three bytes (26-bit Wiegand) or four bytes (34-bit) as facility and number, both in decimal.

@@ -15,8 +15,7 @@ func uid(t *testing.T, hex string) UID {
 	return u
 }
 
-// The cards are those for which others published the output of two readers, or the printed number. Each card has its
-// source.
+// For each card, others have published the output of two readers, or the printed number. The table gives the source.
 func TestFormsIncludePublishedReadingsOfTheSameCard(t *testing.T) {
 	for _, c := range []struct{ source, card, written string }{
 		{"Nitgen eNCard-i user guide, page 56, RF card", "0801161DD6", "dec:0018226646"},
@@ -81,7 +80,7 @@ func TestFormsAreExactFirstThenLosslessThenShort(t *testing.T) {
 	}
 }
 
-func TestCardNumbersAreReadInEachFormat(t *testing.T) {
+func TestCardNumbersAreParsedInEachFormat(t *testing.T) {
 	for in, want := range map[string]string{
 		"62E3086CED": "62E3086CED", "62:e3:08 6c-ed": "62E3086CED", "hex:62e3086ced": "62E3086CED",
 		"hex: 0012345678": "0012345678",
@@ -126,7 +125,7 @@ func TestCardNumbersAreReadInEachFormat(t *testing.T) {
 	}
 }
 
-func TestTenDigitsWithoutAFormatShowBothReadings(t *testing.T) {
+func TestErrorForTenDigitsShowsBothMeanings(t *testing.T) {
 	_, err := ParseCard("0012345678")
 	for _, want := range []string{`"dec:0012345678"`, "00BC614E", `"hex:0012345678"`, "bytes 0012345678"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -3,10 +3,10 @@ package rfid
 import "time"
 
 // Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card is beside it
-// and the reader alternates between the two. Another card is a tap immediately. The zero Once uses Gone as its gap.
+// and the reader alternates between the two. A different card is a tap immediately. The zero Once uses Gone as its gap.
 // Once has no clock: the caller passes the time.
 type Once struct {
-	Gap   time.Duration // a card unread for this long has left; 0: Gone
+	Gap   time.Duration // a card that was not read for this time has left; 0: Gone
 	cards [together]sight
 }
 
@@ -15,7 +15,7 @@ type sight struct {
 	at  time.Time
 }
 
-// Gone is the time without a reading after which a card has left. It is longer than the slowest reader's repeat
+// Gone is the time without a reading after which a card has left. Gone is longer than the slowest reader's repeat
 // (libraries for the RDM6300 wait 220 to 300 ms for the next frame) and than a disturbance of the field, and shorter
 // than the time a person needs to tap twice.
 const Gone = time.Second

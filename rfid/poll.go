@@ -8,8 +8,9 @@ import (
 
 // Poller is a chip that reports, on request, which card is in its field.
 type Poller interface {
-	// Poll looks for a card once, within MaxPoll. It returns false if a card leaves during the reading, on noise, and if
-	// cards collide. An error means that the chip does not work as expected: Close it and open another.
+	// Poll looks for a card once, within MaxPoll. Poll returns false if a card leaves during the reading, on noise, and
+	// if cards collide. An error means that the chip does not work as expected, and that the caller must close it and
+	// open it again.
 	Poll(ctx context.Context) (UID, bool, error)
 	Close() error
 }
@@ -19,24 +20,25 @@ type Poller interface {
 type Randomised interface{ SawRandom() bool }
 
 // Channel sends commands to the card that Poll found last (ISO 14443-4): one command, one answer that ends with a
-// status word. Exchange takes at most MaxPoll. An error means that the card left or sent an invalid answer; the chip
-// may still work.
+// status word. Exchange takes at most MaxPoll. An error means that the card has left or has sent an invalid answer. The
+// chip may still work.
 type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }
 
-// Prove runs the card's proof of authenticity. It returns an error with the reason if the proof fails.
+// Prove runs the card's proof of authenticity. A Prove returns an error with the reason if the proof fails.
 type Prove func(context.Context, Channel, UID) (Proof, error)
 
 // MaxPoll is the time limit of one Poll and of one Exchange.
 const MaxPoll = 500 * time.Millisecond
 
 // Tolerance is how long a card in a slot may not be read before it counts as removed, so that a disturbance of the
-// field does not switch the machine off. It is the time of five looks of the slowest reader, and shorter than a
-// deliberate exchange of cards.
+// field does not switch the machine off. The slowest reader polls five times within Tolerance, and a deliberate
+// exchange of cards takes longer.
 const Tolerance = 1500 * time.Millisecond
 
-// pace is the pause between two looks. A look takes about 5 ms with an MFRC522 and about 30 ms with a PN532.
+// pace is the pause between two polls of the chip. A poll takes about 5 ms with an MFRC522 and about 30 ms with a
+// PN532.
 const pace = 100 * time.Millisecond
 
 // Polling turns a Poller into a Reader.
@@ -44,7 +46,7 @@ type Polling struct {
 	Chip  Poller
 	Prove Prove // nil: card numbers are accepted without proof; otherwise Chip must be a Channel
 	Slot  bool  // the reader has a slot, so that a removed card is reported too
-	// Unread, if set, is called for each look that meets a random number. It must not block.
+	// Unread, if set, is called for each poll that finds a random number. Unread must not block.
 	Unread func(Unread)
 }
 
@@ -55,10 +57,10 @@ func (p Polling) Reader() Reader { return &polled{Polling: p, seen: time.Now(), 
 type polled struct {
 	Polling
 	once Once
-	last time.Time // end of the last look or proof
-	in   UID       // slot: the card in it
+	last time.Time // end of the last poll or proof
+	in   UID       // slot: the card in the slot
 	seen time.Time // slot: time of the card's last reading, or of opening the reader
-	told bool      // slot: reported as empty, or a card has been seen
+	told bool      // slot: an empty slot was reported, or a card has been read
 }
 
 func (p *polled) Close() error { return p.Chip.Close() }
@@ -76,7 +78,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		if r, ok := p.Chip.(Randomised); ok && p.Unread != nil && r.SawRandom() {
 			p.Unread(RandomNumber())
 		}
-		if t, ok := p.look(u, found, time.Now()); ok {
+		if t, ok := p.interpret(u, found, time.Now()); ok {
 			if !t.Away {
 				t.Proof, t.Unproven = p.prove(ctx, u)
 				p.last = time.Now() // the chip was not polled during the proof
@@ -88,9 +90,10 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 	}
 }
 
-// look interprets one look: a card came, the card in the slot has left, or nothing has changed.
-func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
-	// The process was suspended. The card may have been removed and returned meanwhile, so this reading is not a tap.
+// interpret interprets the result of one poll: a card arrived, the card in the slot has left, or nothing has changed.
+func (p *polled) interpret(u UID, found bool, now time.Time) (Tap, bool) {
+	// After the process was suspended, a reading is not a tap, because the card may have been removed and returned
+	// meanwhile.
 	unseen := now.Sub(p.last).Abs() >= Gone
 	p.last = now
 	if !p.Slot {
@@ -103,10 +106,10 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 	case found && u == p.in:
 		p.seen = now
 	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance:
-		// the card that was in the slot before the reader was reopened has been removed
+		// The card that was in the slot before the reader was reopened has been removed.
 		p.told = true
 		return Tap{At: now, Away: true}, true
-	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card means that the first was removed
+	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card: the first card was removed
 		left := p.in
 		p.in = UID{}
 		return Tap{UID: left, At: now, Away: true}, true
@@ -116,10 +119,10 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 
 var errMute = errors.New("reader cannot exchange data with a card: it reads the number only")
 
-// stands returns the card in the slot.
-func (p *polled) stands() UID { return p.in }
+// cardInSlot returns the card in the slot.
+func (p *polled) cardInSlot() UID { return p.in }
 
-// prove runs the proof, or returns NumberOnly if Prove is nil.
+// prove runs the card's proof, or returns NumberOnly if Prove is nil.
 func (p *polled) prove(ctx context.Context, u UID) (Proof, error) {
 	if p.Prove == nil {
 		return NumberOnly, nil

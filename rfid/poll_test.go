@@ -48,8 +48,9 @@ func card(hex string) UID {
 	return u
 }
 
-// slotted plays a story at a polling reader and compares the taps. Each tap's time is relative to the tap before.
-func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
+// wantTaps runs the function story with a polling reader, and compares the resulting taps. The time of each tap is
+// relative to the previous tap.
+func wantTaps(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := &field{}
@@ -83,49 +84,49 @@ func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	})
 }
 
-// lies puts a card in the field for a while.
-func (f *field) lies(u UID, d time.Duration) {
+// hold puts a card in the field for the duration d.
+func (f *field) hold(u UID, d time.Duration) {
 	f.put(u)
 	<-time.After(d)
 	f.put(UID{})
 }
 
 func TestCardReadTenTimesIsOneTap(t *testing.T) {
-	slotted(
+	wantTaps(
 		t,
 		false,
-		func(f *field) { f.lies(léa, time.Minute); <-time.After(2 * time.Second); f.lies(léa, time.Second) },
+		func(f *field) { f.hold(léa, time.Minute); <-time.After(2 * time.Second); f.hold(léa, time.Second) },
 		Tap{UID: léa},
 		Tap{UID: léa},
 	)
 }
 
 func TestCardHeldForAnHourIsOneTap(t *testing.T) {
-	slotted(t, false, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa})
-	slotted(t, true, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
+	wantTaps(t, false, func(f *field) { f.hold(léa, time.Hour) }, Tap{UID: léa})
+	wantTaps(t, true, func(f *field) { f.hold(léa, time.Hour) }, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
 func TestCardUnreadForLessThanTheToleranceStaysInTheSlot(t *testing.T) {
-	slotted(t, true, func(f *field) {
-		f.lies(léa, time.Second)
-		for range 20 { // sparks of a contactor disturb the field
+	wantTaps(t, true, func(f *field) {
+		f.hold(léa, time.Second)
+		for range 20 { // sparks of a contactor disturb the field repeatedly
 			<-time.After(Tolerance - 2*pace)
-			f.lies(léa, 2*pace)
+			f.hold(léa, 2*pace)
 		}
-		f.lies(léa, time.Second)
+		f.hold(léa, time.Second)
 	}, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
 func TestAnotherCardInTheSlotReportsTheFirstAsRemoved(t *testing.T) {
-	slotted(t, true, func(f *field) { f.lies(léa, time.Second); f.lies(nour, time.Second) },
+	wantTaps(t, true, func(f *field) { f.hold(léa, time.Second); f.hold(nour, time.Second) },
 		Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true}, Tap{UID: nour, Slot: true}, Tap{UID: nour, Away: true})
 }
 
 func TestEmptySlotIsReportedOnceAfterOpening(t *testing.T) {
-	slotted(
+	wantTaps(
 		t,
 		true,
-		func(f *field) { <-time.After(time.Minute); f.lies(léa, time.Second) },
+		func(f *field) { <-time.After(time.Minute); f.hold(léa, time.Second) },
 		Tap{Away: true},
 		Tap{UID: léa, Slot: true},
 		Tap{UID: léa, Away: true},
@@ -145,7 +146,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	prove := func(ctx context.Context, c Channel, u UID) (Proof, error) {
 		asked++
 		if b, err := c.Exchange(ctx, []byte{1}); err != nil || b[0] != 2 {
-			return AES, wrong // with an error, the returned Proof must be ignored
+			return AES, wrong // the returned Proof must be ignored because of the error
 		}
 		return AES, nil
 	}
@@ -171,7 +172,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	}
 }
 
-// phone is a field in which a telephone is present for a while.
+// phone is a field with a telephone, which sends random numbers.
 type phone struct {
 	field
 	looks int

@@ -77,15 +77,15 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 	}
 }
 
-// scripted returns its taps, after the reader has settled or at once, then fails.
-type scripted struct {
+// scriptedReader returns a list of taps, after the settle time or at once, and then fails.
+type scriptedReader struct {
 	taps   int
 	err    error
 	atOnce bool
 	closed *int
 }
 
-func (s *scripted) Read(ctx context.Context) (Tap, error) {
+func (s *scriptedReader) Read(ctx context.Context) (Tap, error) {
 	if !s.atOnce {
 		if wait(ctx, 2*settle); ctx.Err() != nil {
 			return Tap{}, ctx.Err()
@@ -98,7 +98,7 @@ func (s *scripted) Read(ctx context.Context) (Tap, error) {
 	s.atOnce = false
 	return Tap{UID: UID{n: 1}, At: time.Now()}, nil
 }
-func (s *scripted) Close() error { *s.closed++; return nil }
+func (s *scriptedReader) Close() error { *s.closed++; return nil }
 
 func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -111,11 +111,11 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 			if opened++; opened > 1 && opened < 6 {
 				return nil, gone
 			}
-			return &scripted{taps: 2, err: gone, atOnce: opened == 1, closed: &closed}, nil
+			return &scriptedReader{taps: 2, err: gone, atOnce: opened == 1, closed: &closed}, nil
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		// the first card of the first reader was on the reader when it was opened
+		// The first card was already on the reader when the first reader was opened, so it is no tap.
 		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"}
 		for i, w := range want {
 			e := <-out
@@ -146,7 +146,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 	})
 }
 
-// follow returns the events of Watch during a time, in a synctest bubble.
+// follow returns the events of Watch during the duration d, in a synctest bubble.
 func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []Event) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -189,7 +189,7 @@ func TestReaderIsAliveOnlyAfterTheSettleTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan bool)
 		go func() {
-			Watch(ctx, func() (Reader, error) { return &scripted{taps: 1, closed: &closed}, nil }, events)
+			Watch(ctx, func() (Reader, error) { return &scriptedReader{taps: 1, closed: &closed}, nil }, events)
 			close(done)
 		}()
 		if e := <-events; !e.Alive || time.Since(start) != settle {
@@ -207,35 +207,35 @@ func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
 		got := follow(t, time.Minute, func() (Reader, error) {
-			return &scripted{err: errors.New("gone"), atOnce: true,
+			return &scriptedReader{err: errors.New("gone"), atOnce: true,
 				closed: &closed}, nil
 		})
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}
-		if closed < 6 || closed > 14 { // pauses double from 250 ms to 10 s, plus up to half for jitter
+		if closed < 6 || closed > 14 { // pauses double from 250 ms to 10 s, and jitter adds up to half
 			t.Errorf("%d tries in a minute", closed)
 		}
 	})
 }
 
-// mute is a reader that delivers nothing and fails after its life.
-type mute struct{ life time.Duration }
+// muteReader is a reader that delivers nothing and fails after the duration life.
+type muteReader struct{ life time.Duration }
 
-func (m mute) Read(ctx context.Context) (Tap, error) {
+func (m muteReader) Read(ctx context.Context) (Tap, error) {
 	if wait(ctx, m.life); ctx.Err() != nil {
 		return Tap{}, ctx.Err()
 	}
 	return Tap{}, errors.New("gone")
 }
-func (mute) Close() error { return nil }
+func (muteReader) Close() error { return nil }
 
 func TestReaderThatWorkedForLongIsReopenedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries []time.Time
 		follow(t, 10*time.Minute, func() (Reader, error) {
 			tries = append(tries, time.Now())
-			return mute{30 * time.Second}, nil
+			return muteReader{30 * time.Second}, nil
 		})
 		for i := 1; i < len(tries); i++ {
 			if gap := tries[i].Sub(tries[i-1]); gap > 31*time.Second {

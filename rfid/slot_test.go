@@ -9,7 +9,7 @@ import (
 )
 
 // A card in the slot keeps the relay on. The reader fails, and meanwhile another card replaces the first. When the
-// reader works again, the daemon must be told that the first card was removed.
+// reader works again, the daemon must receive the report that the first card was removed.
 func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -46,8 +46,8 @@ func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	})
 }
 
-// A proof takes time, during which the chip is not polled.
-func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
+// While a card runs its proof, the chip is not polled.
+func TestCardWithASlowProofIsOneTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
@@ -71,26 +71,26 @@ func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
 	})
 }
 
-// held is a chip whose Poll takes longer than Gone once, as if the process was suspended.
-type held struct {
+// stallingChip is a chip of which one Poll takes longer than Gone, as if the process was suspended.
+type stallingChip struct {
 	*field
 	looks int
 }
 
-func (h *held) Poll(ctx context.Context) (UID, bool, error) {
+func (h *stallingChip) Poll(ctx context.Context) (UID, bool, error) {
 	if h.looks++; h.looks == 50 {
 		<-time.After(1200 * time.Millisecond)
 	}
 	return h.field.Poll(ctx)
 }
 
-// A card was left on the reader after its session, and the computer is busy for a second. That must not be a tap.
-func TestCardLeftOnTheReaderIsNotATapAfterAStall(t *testing.T) {
+// A card that was left on the reader after its session must not count as a tap when the computer is busy for a second.
+func TestCardLeftOnTheReaderIsNotATapAfterASuspension(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		taps := 0
-		for r := (Polling{Chip: &held{field: &field{card: léa}}}).Reader(); ; taps++ {
+		for r := (Polling{Chip: &stallingChip{field: &field{card: léa}}}).Reader(); ; taps++ {
 			if _, err := r.Read(ctx); err != nil {
 				break
 			}

@@ -11,16 +11,16 @@ import (
 )
 
 // Spec is the declaration of a reader package about its kind of reader: the keys allowed in the reader section of
-// machine.yaml, how their values are checked, and how the reader is opened. All specs are listed in one place
+// machine.yaml, how their values are checked, and how the reader is opened. All declarations are listed in one place
 // (cmd/internal/daemoncmd, reader_list.go). No other code depends on the kinds of readers.
 type Spec struct {
 	Kind string // value of the key "kind" in machine.yaml
 	Keys []Key  // all other keys, in the order in which a file is written
-	// Parse checks the values, after each was read according to its Key, and returns how the reader is connected. It
-	// refuses every value that Open would refuse on any computer. It opens nothing.
+	// Parse checks the values, after each was read according to its Key, and returns how the reader is connected. Parse
+	// refuses every value that Open would refuse on any computer, and opens nothing.
 	Parse func(Values) (Wiring, []Fault)
-	// Open opens the reader that Parse accepted. It may block for some seconds. It fails if the reader is missing. All
-	// resources are released on failure and when the Reader is closed.
+	// Open opens the reader that Parse accepted. Open may block for some seconds, and returns an error if the reader is
+	// missing. All resources are released on failure, and when the Reader is closed.
 	Open func(Values, Host) (Reader, error)
 
 	Example string // the reader on a command line, such as rdm6300:/dev/ttyAMA0
@@ -29,13 +29,14 @@ type Spec struct {
 
 	// ShortNumbers reports whether the reader may deliver a part of a card's number (FormKind.Short).
 	ShortNumbers bool
-	// NoticesLoss reports whether Read fails when the reader is unplugged. Otherwise an unplugged reader is only silent.
+	// NoticesLoss reports whether Read fails when the reader is unplugged. A reader of another kind is only silent
+	// after it was unplugged.
 	NoticesLoss bool
 
 	Offers []Offer // wirings of this reader that "portillon setup" proposes; may be empty
 }
 
-// Keys with the same meaning for every kind of reader.
+// These keys have the same meaning for every kind of reader.
 const (
 	KeyPort   = "port"    // a device file, BUS:FILE, or a name
 	KeyMode   = "mode"    // ModeTap or ModeSlot
@@ -54,13 +55,13 @@ type Key struct {
 	Required bool
 	Words    []string // Word: all valid values
 	Default  string   // Word: value used if the file has none; written files contain it
-	Min, Max int      // Number: bounds, both included
+	Min, Max int      // Number: smallest and largest value
 }
 
-// KeyType is how a key's value is read.
+// KeyType is the type of a key's value.
 type KeyType uint8
 
-// The types of a key.
+// These are the types of a key.
 const (
 	Name      KeyType = iota // any text
 	Device                   // a device file, relative to machine.yaml, or BUS:FILE
@@ -74,7 +75,7 @@ const (
 // PortKey returns the key for a required device file.
 func PortKey() Key { return Key{Name: KeyPort, Type: Device, Required: true} }
 
-// ModeKey returns the key for the mode of readers that notice when a card leaves.
+// ModeKey returns the key for the mode of readers that detect when a card leaves.
 func ModeKey() Key { return Key{Name: KeyMode, Type: Word, Words: []string{ModeTap, ModeSlot}} }
 
 // AESKey returns the key for the AES key file of readers that exchange data with a card (Channel).
@@ -86,7 +87,7 @@ type Values map[string]string
 // Slot reports whether the reader has a slot for the card.
 func (v Values) Slot() bool { return v[KeyMode] == ModeSlot }
 
-// Int returns the value of a Number; 0 if it is absent.
+// Int returns the value of a Number; 0 if the key is absent.
 func (v Values) Int(key string) int {
 	n, err := strconv.Atoi(v[key])
 	if err != nil {
@@ -99,21 +100,21 @@ func (v Values) Int(key string) int {
 type Fault struct {
 	Key     string
 	Problem string // what is wrong, with the quoted value
-	Hint    string // a valid value; empty if Problem contains one
+	Hint    string // a valid value; empty if Problem already contains a valid value
 }
 
 // Wiring is how a reader is connected to the Pi, apart from the pins that its keys name.
 type Wiring struct {
 	Bus Bus
-	// ClockStretching reports whether the reader holds the I²C clock while it is busy. The controllers of Pis before the 5
-	// do not handle this correctly (raspberrypi/linux, issues 254 and 4884).
+	// ClockStretching reports whether the reader holds the I²C clock while it is busy. The I²C controllers of Raspberry
+	// Pis before the Pi 5 do not handle this correctly (raspberrypi/linux, issues 254 and 4884).
 	ClockStretching bool
 }
 
 // Bus is a bus on a Pi's header.
 type Bus string
 
-// The buses. A serial reader may also be connected by USB, which its device file shows.
+// These are the buses. A serial reader may also be connected by USB, as the name of its device file shows.
 const (
 	NoBus  Bus = ""
 	SPI    Bus = "spi"
@@ -139,8 +140,8 @@ func PlainPort(kind string, v Values) []Fault {
 	return nil
 }
 
-// Host holds what the opening program provides to a reader: pins of the computer, and callbacks for the reader's input.
-// Callbacks run during Read and must not block. A nil callback is not called.
+// Host contains what the opening program provides to a reader: pins of the computer, and callbacks for the reader's
+// input. Callbacks run during Read and must not block. A nil callback is not called.
 type Host struct {
 	Input  func(pin string) (gpio.PinIn, error)          // opens an input with pull-up; Halt releases it
 	Output func(pin string) (gpio.PinOut, error)         // opens an output that starts low; Halt releases it
@@ -154,7 +155,7 @@ type Host struct {
 
 // FallingEdges delivers the falling edges of several inputs, in order.
 type FallingEdges interface {
-	// Next waits for the next edge. ok is false if none came within timeout.
+	// Next waits for the next edge. ok is false if no edge occurred within timeout.
 	Next(timeout time.Duration) (Edge, bool, error)
 	Close() error
 }
@@ -163,12 +164,12 @@ type FallingEdges interface {
 type Edge struct {
 	At   time.Duration // time since boot, by the kernel's monotonic clock
 	Line int           // index of the input, from 0
-	Lost int           // number of lost edges before this one
+	Lost int           // number of edges lost before this edge
 }
 
 // Offer is a wiring that "portillon setup" proposes.
 type Offer struct {
-	Name   string // the answer to choose it, such as pn532-usb
+	Name   string // the answer that chooses this wiring, such as pn532-usb
 	FR, EN string // description for the person who chooses
 	Values Values // usual values, without device files that differ between computers
 	Pins   []int  // GPIO lines of this wiring, which setup must not use for machine inputs

@@ -11,7 +11,7 @@ import (
 type Event struct {
 	Tap   Tap   // the zero Tap: the event is about the reader's health
 	Alive bool  // the reader works
-	Err   error // why the reader does not work
+	Err   error // reason why the reader does not work
 
 	Unread Unread // input that is not a card's number; the other fields are then unset
 }
@@ -19,18 +19,19 @@ type Event struct {
 const (
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
-	// settle is the time of three repeats of an RDM6300 (14 bytes at 9600 baud take 15 ms, and a frame is sent about
+	// settle is longer than three repeats of an RDM6300 (14 bytes at 9600 baud take 15 ms, and a frame is sent about
 	// every 65 ms).
 	settle = 200 * time.Millisecond
 )
 
-// Watch keeps a reader open until ctx ends. It opens the reader and sends its taps to out. When the reader fails, Watch
-// reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from 250 ms to 10 s,
-// with jitter, and is short again after a reader has worked for 10 s. Watch blocks while out is full.
+// Watch maintains an open reader until ctx ends. Watch opens the reader and sends the reader's taps to out. When the
+// reader fails, Watch reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from
+// 250 ms to 10 s, with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out is
+// full.
 //
 // A card read in the first 200 ms was already on the reader and is not a tap. When power returns, or a spark of a
 // contactor makes an adapter reconnect, a card left on the reader must neither start nor end a session. The reader is
-// reported as alive only after these 200 ms, so that a caller who waits for Alive may tap at once.
+// reported as alive only after these 200 ms, so that a person who waits for Alive may tap at once.
 func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	pause, told := firstPause, false
 	for ctx.Err() == nil {
@@ -42,7 +43,7 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 		if alive || !told {
 			told = send(ctx, out, Event{Err: err})
 		}
-		if alive && time.Since(since) >= longPause { // the reader worked, so that this is a new failure
+		if alive && time.Since(since) >= longPause { // the reader worked for long, so this is a new failure
 			pause = firstPause
 		}
 		wait(ctx, pause+rand.N(pause/2))
@@ -57,20 +58,20 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 		return false, err
 	}
 	defer r.Close()
-	if err := calm(ctx, r); err != nil {
+	if err := discardEarly(ctx, r); err != nil {
 		return false, err
 	}
 	if !send(ctx, out, Event{Alive: true}) {
 		return true, ctx.Err()
 	}
-	if s, slot := r.(interface{ stands() UID }); slot && s.stands() != (UID{}) {
-		send(ctx, out, Event{Alive: true, Tap: Tap{UID: s.stands(), At: time.Now(), Slot: true, Lies: true}})
+	if s, slot := r.(interface{ cardInSlot() UID }); slot && s.cardInSlot() != (UID{}) {
+		send(ctx, out, Event{Alive: true, Tap: Tap{UID: s.cardInSlot(), At: time.Now(), Slot: true, Lies: true}})
 	}
-	return true, pass(ctx, r, out)
+	return true, forward(ctx, r, out)
 }
 
-// calm discards the cards that are read during the settle time.
-func calm(ctx context.Context, r Reader) error {
+// discardEarly discards the cards that are read during the settle time.
+func discardEarly(ctx context.Context, r Reader) error {
 	moment, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
 	for moment.Err() == nil {
@@ -81,8 +82,8 @@ func calm(ctx context.Context, r Reader) error {
 	return ctx.Err()
 }
 
-// pass sends taps to out until the reader fails.
-func pass(ctx context.Context, r Reader, out chan<- Event) error {
+// forward sends taps to out until the reader fails.
+func forward(ctx context.Context, r Reader, out chan<- Event) error {
 	for {
 		t, err := r.Read(ctx)
 		if err != nil {

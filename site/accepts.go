@@ -7,13 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// counts is a verified badge of a member, with the badges of the policy that it counts as.
-type counts struct {
+// countedBadge is a verified badge of a member, with the badges of the policy as which it counts.
+type countedBadge struct {
 	file    File
 	matches []policy.Match
 }
 
-// Matches returns the badges of the policy that a verified badge counts as: the badge itself, and those that accept it.
+// Matches returns the badges of the policy as which a verified badge counts: the policy's badge with the same
+// achievement, and the badges that accept this achievement.
 func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	for _, i := range p.Issuers {
 		if i.Profile == b.IssuerID {
@@ -23,12 +24,13 @@ func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	return nil
 }
 
-// besides adds warnings for accepted badges whose member lacks the additional badge that the policy requires («with:»).
-func (b *Built) besides(s *Site, counted [][]counts) {
+// warnOfMissingBadges adds a warning for each accepted badge whose member lacks the additional badge that the policy
+// requires («with:»).
+func (b *Built) warnOfMissingBadges(s *Site, counted [][]countedBadge) {
 	for i, m := range s.Members {
 		for _, c := range counted[i] {
 			for _, x := range c.matches {
-				if with, needed := missing(s.Policy, x, counted[i]); needed {
+				if with, needed := missingBadge(s.Policy, x, counted[i]); needed {
 					b.warn(c.file, "counts as %s only with %s, which %s does not have", x.Badge, with, m.ID)
 				}
 			}
@@ -36,9 +38,9 @@ func (b *Built) besides(s *Site, counted [][]counts) {
 	}
 }
 
-// missing returns the additional badge that the policy requires with an accepted badge, if the member lacks it. If
-// several entries accept the badge, it is enough that the «with:» of one entry is met.
-func missing(p *policy.Policy, x policy.Match, all []counts) (with policy.BadgeID, needed bool) {
+// missingBadge returns the additional badge that the policy requires with an accepted badge, if the member lacks this
+// badge. If several entries of the policy accept the badge, the member needs the «with:» badge of only one entry.
+func missingBadge(p *policy.Policy, x policy.Match, all []countedBadge) (with policy.BadgeID, needed bool) {
 	b, ok := p.Badge(x.Badge)
 	if !ok || x.Other == nil {
 		return "", false
@@ -47,7 +49,7 @@ func missing(p *policy.Policy, x policy.Match, all []counts) (with policy.BadgeI
 		if !a.Same(*x.Other) {
 			continue
 		}
-		holds := func(c counts) bool { return slices.Contains(c.matches, policy.Match{Badge: a.With}) }
+		holds := func(c countedBadge) bool { return slices.Contains(c.matches, policy.Match{Badge: a.With}) }
 		if a.With == "" || slices.ContainsFunc(all, holds) {
 			return "", false
 		}

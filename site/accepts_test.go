@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// The expiry of another lab's badge is listed under the badge that it counts as. If it were listed under "membership",
-// the member would go to the desk for nothing.
+// Build lists the expiry of another lab's badge under the site's badge as which it counts, not under "membership",
+// because the member must renew a badge.
 func TestExpiryOfAnAcceptedBadgeIsListedUnderTheBadgeItCountsAs(t *testing.T) {
 	ours, err1 := openbadge.GenerateKey("ours")
 	theirs, err2 := openbadge.GenerateKey("theirs")

@@ -12,12 +12,12 @@ import (
 	"portillon/wire"
 )
 
-// AddCard adds a card to a member of members.yaml. hmac is the card's HMAC in the form of a bundle. AddCard inserts one
-// entry and leaves the rest of the text unchanged, including comments. It parses the result again; if the result
-// differs in anything but the additional card, AddCard returns an error.
+// AddCard adds a card to a member in the text of a members.yaml. hmac is the card's HMAC as bundles contain it. AddCard
+// inserts one entry and leaves the rest of the text unchanged, including comments. AddCard parses the result again, and
+// returns an error if anything but the additional card has changed.
 func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]byte, error) {
 	if !wire.IsCardHash(hmac) {
-		return nil, fmt.Errorf("the card's HMAC has %d characters, want 64 hexadecimal digits in lower case", len(hmac))
+		return nil, fmt.Errorf("HMAC of the card has %d characters, want 64 hexadecimal digits in lower case", len(hmac))
 	}
 	before, err := ParseMembers(name, data)
 	if err != nil {
@@ -29,7 +29,7 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 	}
 	entry := hmacPrefix + hmac
 	for _, m := range before {
-		if slices.Contains(m.everyCard(), entry) {
+		if slices.Contains(m.allNumbers(), entry) {
 			return nil, fmt.Errorf("the card already belongs to %s (%s)", m.Name, m.ID)
 		}
 	}
@@ -44,11 +44,12 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 			return []byte(out), nil
 		}
 	}
-	return nil, fmt.Errorf("%s is written in a form that this program does not change: add %q to the cards: of %s by hand",
+	return nil, fmt.Errorf("%s has a form that this program cannot change: add %q to the cards: of %s by hand",
 		name, entry, member)
 }
 
-// isOneCardMore reports whether after equals before with the entry added to the cards of the member at index at.
+// isOneCardMore reports whether after equals before, except that the cards of the member at index at contain the
+// additional entry.
 func isOneCardMore(before, after []Member, at int, entry string) bool {
 	if len(after) != len(before) || !slices.Contains(after[at].Cards, entry) {
 		return false
@@ -56,12 +57,12 @@ func isOneCardMore(before, after []Member, at int, entry string) bool {
 	m := &after[at]
 	m.Cards = slices.DeleteFunc(m.Cards, func(c string) bool { return c == entry })
 	if len(m.Cards) == 0 {
-		m.Cards = before[at].Cards // nil and empty lists are equal
+		m.Cards = before[at].Cards // compared already; nil and empty lists count as equal
 	}
 	return reflect.DeepEqual(before, after)
 }
 
-// memberNode returns the mapping of the member at index at, or nil.
+// memberNode returns the mapping of the member at index at; nil: there is none.
 func memberNode(top *yaml.Node, at int) *yaml.Node {
 	if len(top.Content) != 1 {
 		return nil
@@ -72,7 +73,7 @@ func memberNode(top *yaml.Node, at int) *yaml.Node {
 	return nil
 }
 
-// valueOf returns the value of a key of a mapping, or nil.
+// valueOf returns the value of a key of a mapping; nil: the mapping does not have the key.
 func valueOf(n *yaml.Node, key string) *yaml.Node {
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
@@ -82,14 +83,14 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// insertCard inserts an entry into cards: of a member, or adds cards: if the member has none. It returns false for a
-// form that it cannot change.
+// insertCard inserts an entry into the cards: of a member, or adds the key cards: if the member has none. insertCard
+// returns false if the text has a form that it cannot change.
 func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
 	if m == nil || m.Kind != yaml.MappingNode {
 		return "", false
 	}
 	key := ""
-	for _, k := range []string{"cards", "card"} { // synonyms; a key with a single number cannot hold two
+	for _, k := range []string{"cards", "card"} { // both keys mean the same; a key with a single number cannot be extended
 		v := valueOf(m, k)
 		switch {
 		case v == nil && key == "":
@@ -161,7 +162,7 @@ func insertInFlow(text string, n *yaml.Node, entry string) (string, bool) {
 	if !ok || text[open] != '[' && text[open] != '{' {
 		return "", false
 	}
-	end, last, ok := closing(text, open)
+	end, last, ok := closingBracket(text, open)
 	if !ok {
 		return "", false
 	}
@@ -194,9 +195,9 @@ func quotedEnd(text string, i int) int {
 	return i
 }
 
-// closing returns the offsets of the bracket that closes the bracket at open, and of the last character before it that
-// is neither blank nor in a comment.
-func closing(text string, open int) (end, last int, ok bool) {
+// closingBracket returns the offset of the bracket that closes the bracket at open, and the offset of the last
+// character before it that is neither blank nor in a comment.
+func closingBracket(text string, open int) (end, last int, ok bool) {
 	depth, last := 0, open
 	for i := open; i < len(text); i++ {
 		c := text[i]

@@ -108,9 +108,9 @@ func FuzzAddCard(f *testing.F) {
 	})
 }
 
-// A reader of short numbers gives the same number for the cards of two members. Such a number opens for neither member,
-// so the machine shows a code. If an administrator enrolled that code for one member, the other member's card would
-// open as well.
+// A reader of short numbers reports the same number for the cards of two members. The machine treats such a card as
+// unknown and shows a code. If an administrator enrols that code for one member, the bundle must leave out the entry,
+// because machines would accept the other member's card too.
 func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
 	o := order(t, 1)
 	short := cardHash(o.CardKey, "161DD6")
@@ -120,13 +120,13 @@ func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
 	}{
 		{`"0801161DD6", "hmac:` + short + `"`, `"0902161DD6"`, true},
 		{`"hmac:` + short + `"`, `"0902161DD6"`, true},
-		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // own card
+		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // one member has both cards
 		{`"hmac:` + short + `"`, `"62E3086CED"`, false},
-		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // own lost card
+		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // one member has both cards
 	} {
 		s := members(t, c.lea, c.zoe)
 		b := &Built{}
-		b.remember(nil, o.CardKey)
+		b.beginBuild(nil, o.CardKey)
 		buckets, err := s.buckets(b, o)
 		if err != nil {
 			t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 )
 
 // New returns a site from its parts instead of a folder: the text of policy.yaml, and the contents of members.yaml,
-// badges/, status/ and documents/. Build returns the same bundle as for a folder with these contents. A nil web has no
-// documents.
+// badges/, status/ and documents/. Build returns the same bundle as for a folder with these contents. If web is nil,
+// the site has no documents.
 func New(policyText []byte, members []Member, badges, status []File, web openbadge.Resolver) (*Site, error) {
 	p, err := file.Parse("policy.yaml", policyText)
 	if err != nil {
@@ -25,20 +25,21 @@ func New(policyText []byte, members []Member, badges, status []File, web openbad
 	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText}, nil
 }
 
-// Owner returns the index in s.Members of the recipient of a verified badge in that file, or -1. shared names the
-// candidates if members.yaml does not decide between them. The first call indexes s.Members, which must not change
-// afterwards. Owner must not be called concurrently.
+// Owner returns the index in s.Members of the member who received the verified badge in a file; -1: there is none. If
+// several members may be the recipient and members.yaml does not decide between them, shared names these members. The
+// first call of Owner indexes s.Members, which must not change afterwards. Owner must not be called concurrently.
 func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) {
 	if s.recipients == nil {
 		s.recipients = newRecipients(s.Members)
 	}
-	return s.owner(s.recipients, File{Name: file}, b, func() []int { return s.recipients.among(b) })
+	return s.owner(s.recipients, File{Name: file}, b, func() []int { return s.recipients.candidates(b) })
 }
 
-// Tidy removes redundant blanks from a name or an address. Invisible and control characters are an error.
-func Tidy(s string) (string, error) { return tidy(s) }
+// Tidy removes redundant blanks from a name or an address. Tidy returns an error if the text has an invisible or
+// control character.
+func Tidy(s string) (string, error) { return tidyText(s) }
 
-// CheckEmail returns nil if a tidied address is an e-mail address, else an error with the reason.
+// CheckEmail returns an error if a tidied text is not an e-mail address.
 func CheckEmail(s string) error {
 	if local, domain, ok := strings.Cut(s, "@"); !ok || local == "" || domain == "" || strings.ContainsAny(s, " ,;<>") {
 		return errors.New("this is no e-mail address")
@@ -46,18 +47,18 @@ func CheckEmail(s string) error {
 	return nil
 }
 
-// ParseCardEntry parses an entry of cards:. number is in hexadecimal, or hmac: and 64 digits. part reports that the
-// number may be only a part of the card's number. Errors do not quote the number.
+// ParseCardEntry parses an entry of cards:. number is a number in hexadecimal, or "hmac:" followed by 64 digits. part
+// is true if the number may be only a part of the card's number. Errors do not quote the number.
 func ParseCardEntry(text string) (number string, part bool, err error) {
 	if strings.HasPrefix(strings.TrimSpace(text), hmacPrefix) {
 		number, ok := parseHMAC(text)
 		if !ok {
-			return "", false, errors.New("hmac: is followed by 64 hexadecimal digits")
+			return "", false, errors.New("hmac: must be followed by 64 hexadecimal digits")
 		}
 		return number, false, nil
 	}
 	if s := strings.TrimSpace(text); len(s) == 10 && strings.Trim(s, "0123456789") == "" {
-		return "", false, errors.New("ten digits have two readings: write dec: or hex: before them")
+		return "", false, errors.New("ten digits may be decimal or hexadecimal: write dec: or hex: before them")
 	}
 	c, err := rfid.ParseCard(text)
 	return c.Number.Hex(), c.Part, err
@@ -68,7 +69,7 @@ func CardEntry(number string, part bool) string {
 	u, err := rfid.ParseUID(number)
 	b := u.Bytes()
 	switch {
-	case err != nil: // an hmac: entry
+	case err != nil: // number is an hmac: entry
 		return number
 	case part && len(b) == 3:
 		return fmt.Sprintf("wiegand26:%d,%d", b[0], int(b[1])<<8|int(b[2]))
@@ -123,7 +124,7 @@ func (m *Member) format(b *strings.Builder) {
 	b.WriteString(" }\n")
 }
 
-// cardEntries returns the member's cards in the form of members.yaml, active ones first.
+// cardEntries returns the member's cards in the form of members.yaml, active cards first.
 func (m *Member) cardEntries() (out []string) {
 	parts := map[string]bool{}
 	for _, p := range m.Parts {
@@ -142,7 +143,7 @@ func (m *Member) cardEntries() (out []string) {
 	return out
 }
 
-// quote returns a text in double quotes, in the syntax of YAML 1.2.
+// quote returns a text as a double-quoted scalar of YAML 1.2.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

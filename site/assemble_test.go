@@ -9,8 +9,8 @@ import (
 	"portillon/policy"
 )
 
-// hard holds members with every field of members.yaml, and with texts that YAML could misinterpret.
-var hard = []Member{
+// hardMembers contains members with every field of members.yaml, and with texts that YAML could misinterpret.
+var hardMembers = []Member{
 	{ID: "m-1", Name: `Léa "L." \ O'Neil # no comment: { } [ ] & * ! | > % @`, Language: "fr",
 		Emails:   []string{"a@example.org", "b@example.org"},
 		Subjects: []string{"did:key:z6Mk", "https://x.example/#me"}, Badges: []string{"badges/a.json", "badges/sub/b.png"},
@@ -24,7 +24,7 @@ var hard = []Member{
 }
 
 func TestFormattedMembersAreReadBackUnchanged(t *testing.T) {
-	for _, all := range [][]Member{hard, nil} {
+	for _, all := range [][]Member{hardMembers, nil} {
 		text := FormatMembers(all)
 		got, err := ParseMembers("members.yaml", text)
 		if err != nil || len(got) != len(all) {
@@ -39,12 +39,12 @@ func TestFormattedMembersAreReadBackUnchanged(t *testing.T) {
 			}
 		}
 	}
-	if hard[0].Emails[0] != "a@example.org" {
+	if hardMembers[0].Emails[0] != "a@example.org" {
 		t.Error("the members were changed")
 	}
 }
 
-// Every form of a card's number that CardEntry writes is read back unchanged.
+// ParseCardEntry reads every form of a card's number that CardEntry writes as the same number.
 func TestCardEntryIsReadBackUnchanged(t *testing.T) {
 	for _, text := range []string{"62E3086CED", "hex:0012345678", "hex:12345678", "dec:0012345678", "dec:4294967295",
 		"wiegand26:188,24910", "wiegand26:0,1", "hmac:" + strings.Repeat("5a", 32), "04A224BA115E80"} {
@@ -96,14 +96,14 @@ func TestInvalidEmailAddressesAreRefused(t *testing.T) {
 }
 
 func FuzzFormatMembers(f *testing.F) {
-	f.Add(hard[0].Name, "a@example.org")
+	f.Add(hardMembers[0].Name, "a@example.org")
 	f.Add("A\u2028B\u0085\t\x01", "x@y")
 	f.Fuzz(func(t *testing.T, name, email string) {
-		name, err := tidy(name)
+		name, err := tidyText(name)
 		if err != nil || name == "" {
 			return
 		}
-		email, err = tidy(email)
+		email, err = tidyText(email)
 		if err != nil || CheckEmail(email) != nil {
 			return
 		}

@@ -20,9 +20,9 @@ import (
 	"portillon/wire"
 )
 
-// Order holds the arguments of Build.
+// Order has the arguments of Build.
 type Order struct {
-	Memory  *Memory // results of earlier builds; nil: verify and encode everything again
+	Memory  *Memory // cache of earlier builds; nil: verify and encode everything again
 	Version uint64
 	Issued  time.Time
 	Expires time.Time
@@ -35,35 +35,36 @@ type Order struct {
 type Built struct {
 	Manifest wire.Manifest
 	Signed   []byte
-	Chunks   map[string][]byte // by SHA-256, except chunks in the cache Order.Memory: Chunk encodes those on request
+	Chunks   map[string][]byte // by SHA-256; lacks chunks in the cache Order.Memory, which Chunk encodes on request
 	Members  int
 	Counted  int      // number of credentials whose recipient is a member
 	Warnings []string // one sentence for each file that is left out or may not count
 	Ending   []Ending // memberships and badges that end within 30 days after Issued, soonest first
-	Errors   []string // conflicts that members.yaml must resolve; the badges concerned are left out
+	Errors   []string // conflicts that members.yaml must resolve; the bundle leaves out these badges
 
-	// Policy is what the policy key signed. It is zero if the site has no separate policy key.
+	// Policy is the policy that the policy key signed. Policy is zero if the site has no separate policy key.
 	Policy wire.SignedPolicy
-	// Unsigned lists the content that machines ignore until the policy key, perhaps on another computer, signs it.
+	// Unsigned lists the content that machines ignore until the policy key signs it. The policy key may be on another
+	// computer.
 	Unsigned Unsigned
 
-	memory    *Memory                           // may be nil
-	later     map[string]func() ([]byte, error) // by SHA-256: encodes a chunk that was in the cache
-	assembled bool                              // the build succeeded
-	encoded   map[string]wire.Chunk             // the chunks of this build by digest of their content
+	memory    *Memory                           // cache; may be nil
+	later     map[string]func() ([]byte, error) // functions that encode chunks from the cache, by the chunk's SHA-256
+	assembled bool                              // whether the build succeeded
+	encoded   map[string]wire.Chunk             // chunks of this build by the digest of their content
 	cards     *cardHasher
 
-	lists map[string]*openbadge.StatusList // the usable status lists, by URL
-	web   *used
-	apart bool  // whether the site has a separate policy key
-	bound bound // the signed bindings of the members; nil: bindings are not used, or are signed in this build
+	lists map[string]*openbadge.StatusList // usable status lists by URL
+	web   *usedDocuments
+	apart bool           // whether the site has a separate policy key
+	bound signedBindings // signed bindings of the members; nil: bindings are not used, or this build signs them
 }
 
-// Build returns a signed bundle of the site. Files that do not count are listed in Warnings. If the error is not nil,
-// there is no bundle.
+// Build returns a signed bundle of the site. Warnings lists the files that do not count. If the error is not nil, there
+// is no bundle.
 func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
-		return nil, fmt.Errorf("the card key has %d bytes, want at least 16", len(o.CardKey))
+		return nil, fmt.Errorf("card key has %d bytes, want at least 16", len(o.CardKey))
 	}
 	b, err := s.assembleWhole(o)
 	if err != nil {
@@ -78,11 +79,11 @@ func (s *Site) Build(o Order) (*Built, error) {
 	return b, err
 }
 
-// maxDamaged is the maximum number of damaged files that one build leaves out: each one costs another attempt.
+// maxDamaged is the maximum number of damaged files that one build leaves out. Each damaged file costs another attempt.
 const maxDamaged = 1000
 
-// assembleWhole calls assemble. If a file with a cached verdict turns out to be damaged, assembleWhole removes the
-// verdict from the cache and calls assemble again, so that the file is left out with a warning.
+// assembleWhole calls assemble. If a file with a cached verdict is damaged, assembleWhole removes the verdict from the
+// cache and calls assemble again, which leaves out the file with a warning.
 func (s *Site) assembleWhole(o Order) (*Built, error) {
 	for range maxDamaged {
 		b, err := s.assemble(o)
@@ -90,9 +91,9 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 		if !errors.As(err, &f) || o.Memory == nil {
 			return b, err
 		}
-		o.Memory.forget(f.sha)
+		o.Memory.removeVerdict(f.sha)
 	}
-	return nil, fmt.Errorf("more than %d badge files are damaged", maxDamaged)
+	return nil, fmt.Errorf("site has more than %d damaged badge files", maxDamaged)
 }
 
 // assemble builds all of the bundle except the signature of the manifest.
@@ -100,7 +101,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	b := &Built{
 		Chunks:  map[string][]byte{},
 		lists:   map[string]*openbadge.StatusList{},
-		web:     &used{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}},
+		web:     &usedDocuments{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}},
 		Members: len(s.Members),
 		Manifest: wire.Manifest{
 			Site:    s.Policy.Site,
@@ -109,18 +110,18 @@ func (s *Site) assemble(o Order) (*Built, error) {
 			Expires: o.Expires.UTC().Truncate(time.Second),
 		},
 	}
-	defer b.remember(o.Memory, o.CardKey)()
-	if err := s.sameCards(b.cards); err != nil {
+	defer b.beginBuild(o.Memory, o.CardKey)()
+	if err := s.rejectSameCards(b.cards); err != nil {
 		return nil, err
 	}
-	if err := b.takePolicy(s, o.Policy); err != nil {
+	if err := b.readSignedPolicy(s, o.Policy); err != nil {
 		return nil, err
 	}
 	b.Warnings = append(b.Warnings, s.Skipped...)
 	b.missingBadges(s)
-	b.chunk(wire.PolicyChunk, s.text)
-	b.bookings(s, o.Issued)
-	if err := b.status(s, o.Issued); err != nil {
+	b.addChunk(wire.PolicyChunk, s.text)
+	b.warnOfBookings(s, o.Issued)
+	if err := b.addStatusLists(s, o.Issued); err != nil {
 		return nil, err
 	}
 	buckets, err := s.buckets(b, o)
@@ -131,7 +132,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 		if len(bucket.roster.Members) == 0 {
 			continue
 		}
-		if err := b.json(wire.RosterChunk(i), bucket.roster); err != nil {
+		if err := b.addJSON(wire.RosterChunk(i), bucket.roster); err != nil {
 			return nil, err
 		}
 		if len(bucket.badges) == 0 {
@@ -152,7 +153,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	return b, nil
 }
 
-// missingBadges adds warnings for missing files in a member's badges: line.
+// missingBadges adds a warning for each file that a member's badges: line names and that does not exist.
 func (b *Built) missingBadges(s *Site) {
 	there := map[string]bool{}
 	for _, f := range s.Badges {
@@ -167,8 +168,8 @@ func (b *Built) missingBadges(s *Site) {
 	}
 }
 
-// bookings adds warnings for future bookings of unknown members.
-func (b *Built) bookings(s *Site, at time.Time) {
+// warnOfBookings adds a warning for each future booking of an unknown member.
+func (b *Built) warnOfBookings(s *Site, at time.Time) {
 	for _, m := range s.Policy.Machines {
 		for i, x := range m.Bookings {
 			if x.To.After(at) && !slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == x.For }) {
@@ -179,7 +180,7 @@ func (b *Built) bookings(s *Site, at time.Time) {
 	}
 }
 
-// bucket is a part of the roster with the credentials of its members.
+// bucket is a part of the roster, with the credentials of the members in it.
 type bucket struct {
 	roster wire.RosterBucket
 	badges []heldFile
@@ -208,9 +209,9 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 			if forms.unclear[c] {
 				continue
 			}
-			w.Cards = append(w.Cards, b.cards.card(c))
+			w.Cards = append(w.Cards, b.cards.hash(c))
 		}
-		m.terms(&w, b.cards)
+		m.addTerms(&w, b.cards)
 		w.Cards = append(w.Cards, forms.active[i]...)
 		w.CardStates = append(w.CardStates, forms.refused[i]...)
 		for _, f := range held[i] {
@@ -221,12 +222,12 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 			continue
 		}
 		at.roster.Members = append(at.roster.Members, w)
-		at.badges = append(at.badges, held[i]...) // in the order in which the roster names them: wire.BadgesOutline
+		at.badges = append(at.badges, held[i]...) // must have the order in which the roster names them (wire.BadgesOutline)
 	}
 	return out, nil
 }
 
-// cardHash returns the HMAC by which machines recognise a card. ParseMembers has checked its number.
+// cardHash returns the HMAC by which machines recognise a card. ParseMembers has checked the card's number.
 func cardHash(key []byte, card string) string {
 	if hash, ok := strings.CutPrefix(card, hmacPrefix); ok {
 		return hash
@@ -240,14 +241,14 @@ func cardHash(key []byte, card string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// match verifies every credential and finds its recipient. The result holds the badges of each member, by index in
-// s.Members.
+// match verifies every credential and finds the recipient. match returns the badges of each member, by the member's
+// index in s.Members.
 func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
-	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
+	held, counted := make([][]heldFile, len(s.Members)), make([][]countedBadge, len(s.Members))
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
 	var places []int // buffer that is reused for every badge
 	for _, f := range s.Badges {
-		// Verify the file, and skip a badge that no machine could use.
+		// Verify the file. Skip a badge that no machine could use.
 		sha := f.sha()
 		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
@@ -269,17 +270,17 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 		b.warnOfValidity(f, v.badge, at)
 		// Find the recipient among the members.
 		among := func() []int {
-			places = recipients.at(places[:0], v.badge, v.addresses)
+			places = recipients.appendCandidates(places[:0], v.badge, v.addresses)
 			return places
 		}
 		switch i, conflict := s.owner(recipients, f, v.badge, among); {
 		case i >= 0:
 			if held[i] == nil {
-				held[i], counted[i] = make([]heldFile, 0, fewBadges), make([]counts, 0, fewBadges)
+				held[i], counted[i] = make([]heldFile, 0, fewBadges), make([]countedBadge, 0, fewBadges)
 			}
 			held[i] = append(held[i], heldFile{f, sha})
-			b.badgeEnds(s, s.Members[i], v.badge, at)
-			counted[i] = append(counted[i], counts{f, matches})
+			b.addBadgeEndings(s, s.Members[i], v.badge, at)
+			counted[i] = append(counted[i], countedBadge{f, matches})
 			b.Counted++
 		case len(conflict) > 0:
 			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them "+
@@ -289,13 +290,13 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
 		}
 	}
-	verifier.done()
-	b.besides(s, counted)
+	verifier.removeUnused()
+	b.warnOfMissingBadges(s, counted)
 	return held, nil
 }
 
-// warnOfValidity adds a warning for a badge that has expired, or whose revocation machines cannot check. Such a badge
-// is still included in the bundle, so that the machine can tell the member why it refuses the badge.
+// warnOfValidity adds a warning for a badge that has expired, or of which machines cannot check the revocation. The
+// bundle still includes such a badge, so that the machine can tell the member why it refuses the badge.
 func (b *Built) warnOfValidity(f File, badge *openbadge.Badge, at time.Time) {
 	if !badge.ValidUntil.IsZero() && at.After(badge.ValidUntil) {
 		b.warn(f, "expired on %s; members who hold it are told so", badge.ValidUntil.Format(time.DateOnly))
@@ -313,7 +314,7 @@ func (b *Built) warnOfValidity(f File, badge *openbadge.Badge, at time.Time) {
 	}
 }
 
-// fewBadges is the usual number of badges of a member: the capacity of a new list.
+// fewBadges is the initial capacity of a member's list of badges: the usual number of badges of a member.
 const fewBadges = 6
 
 // heldFile is a badge file of a member, with its SHA-256.
@@ -331,7 +332,7 @@ func Trust(p *policy.Policy) []openbadge.Issuer {
 	return out
 }
 
-// BadgeOf returns the policy's id of a verified badge.
+// BadgeOf returns the id that the policy gives to the achievement of a verified badge.
 func BadgeOf(p *policy.Policy, b *openbadge.Badge) (policy.BadgeID, bool) {
 	for _, i := range p.Issuers {
 		if i.Profile == b.IssuerID {
@@ -351,9 +352,9 @@ func (b *Built) warnf(format string, a ...any) {
 	b.Warnings = append(b.Warnings, fmt.Sprintf(format, a...))
 }
 
-// status adds the status lists. The address of a list is its id. An invalid or expired list is left out with a warning,
-// because it must not delay a bundle that blocks a member.
-func (b *Built) status(s *Site, at time.Time) error {
+// addStatusLists adds the status lists to the bundle. The address of a list is its id. addStatusLists leaves out an
+// invalid or expired list with a warning, because such a list must not delay a bundle that blocks a member.
+func (b *Built) addStatusLists(s *Site, at time.Time) error {
 	if len(s.Status) == 0 {
 		return nil
 	}
@@ -377,30 +378,30 @@ func (b *Built) status(s *Site, at time.Time) error {
 				l.From.Format(time.DateOnly), grace)
 		}
 	}
-	return b.json(wire.StatusChunk, lists)
+	return b.addJSON(wire.StatusChunk, lists)
 }
 
-// used records the documents that badges depend on. The documents are included in the bundle, so that a machine
-// verifies badges without a network.
-type used struct {
+// usedDocuments records the documents on which badges depend. The bundle includes these documents, so that a machine
+// can verify badges without a network.
+type usedDocuments struct {
 	from   openbadge.Resolver
-	signed map[string][]byte // documents signed by the policy key; nil: the key signs the used documents in this build
+	signed map[string][]byte // documents that the policy key has signed; nil: this build signs the used documents
 	found  map[string][]byte
-	newer  map[string]bool // URLs whose current copy differs from the signed one
+	newer  map[string]bool // URLs of documents whose current copy differs from the signed copy
 }
 
 // Resolve implements openbadge.Resolver.
-func (u *used) Resolve(url string) ([]byte, error) {
+func (u *usedDocuments) Resolve(url string) ([]byte, error) {
 	if u.signed != nil {
 		b, ok := u.signed[url]
-		u.compare(url, b, ok)
+		u.recordNewer(url, b, ok)
 		if ok {
 			return b, nil
 		}
-		return nil, errors.New("document is not among those that the policy key signed")
+		return nil, errors.New("policy key has not signed the document")
 	}
 	if u.from == nil {
-		return nil, errors.New("the site has no folder documents/")
+		return nil, errors.New("site has no folder documents/")
 	}
 	b, err := u.from.Resolve(url)
 	if err == nil {
@@ -409,8 +410,8 @@ func (u *used) Resolve(url string) ([]byte, error) {
 	return b, err
 }
 
-// compare records that the current copy of a document differs from the signed one.
-func (u *used) compare(url string, signed []byte, ok bool) {
+// recordNewer records a document whose current copy differs from the signed copy.
+func (u *usedDocuments) recordNewer(url string, signed []byte, ok bool) {
 	if u.from == nil {
 		return
 	}
@@ -431,26 +432,26 @@ func (b *Built) documents() error {
 	for _, url := range slices.Sorted(maps.Keys(b.web.found)) {
 		all.Lists = append(all.Lists, wire.StatusList{URL: url, Body: b.web.found[url]})
 	}
-	return b.json(wire.DocumentsChunk, all)
+	return b.addJSON(wire.DocumentsChunk, all)
 }
 
-// json adds a chunk with canonical JSON.
-func (b *Built) json(name string, v any) error {
+// addJSON adds a chunk with canonical JSON.
+func (b *Built) addJSON(name string, v any) error {
 	return b.encode(name, v)
 }
 
-// chunk adds a chunk.
-func (b *Built) chunk(name string, data []byte) {
+// addChunk adds a chunk to the bundle.
+func (b *Built) addChunk(name string, data []byte) {
 	sha := wire.Hash(data)
 	b.Chunks[sha] = data
 	b.Manifest.Chunks = append(b.Manifest.Chunks, wire.Chunk{Name: name, SHA256: sha, Size: int64(len(data))})
 }
 
-// Chunk returns a chunk by its SHA-256, in the form that wire.WriteBundle needs.
+// Chunk returns the chunk with this SHA-256. Chunk is the callback that wire.WriteBundle needs.
 func (b *Built) Chunk(sha string) ([]byte, error) {
 	c, ok := b.Chunks[sha]
 	if !ok {
-		return b.late(sha)
+		return b.encodeLate(sha)
 	}
 	return c, nil
 }

@@ -5,16 +5,16 @@ import (
 	"portillon/wire"
 )
 
-// cardHasher caches the HMACs of cards, so that each one is computed once. It serves one build.
+// cardHasher caches the HMACs of cards, so that each HMAC is computed only once. One build uses one cardHasher.
 type cardHasher struct {
 	key         []byte
-	known, used map[string]string // known: cached by the previous build; used: needed in this build
+	known, used map[string]string // results of the previous build, and results that this build uses
 
 	knownUIDs, uids map[string]rfid.UID
 }
 
-// cards returns the hasher of a new build.
-func (m *Memory) cards(key []byte) *cardHasher {
+// newCardHasher returns the cardHasher for a new build.
+func (m *Memory) newCardHasher(key []byte) *cardHasher {
 	if m == nil {
 		m = &Memory{}
 	}
@@ -27,8 +27,8 @@ func (m *Memory) cards(key []byte) *cardHasher {
 	return h
 }
 
-// once returns the cached result for what, or calls make.
-func (h *cardHasher) once(what string, make func() string) string {
+// cached returns the cached result for what. If there is none, it calls make and caches the result.
+func (h *cardHasher) cached(what string, make func() string) string {
 	if x, ok := h.used[what]; ok {
 		return x
 	}
@@ -40,18 +40,18 @@ func (h *cardHasher) once(what string, make func() string) string {
 	return x
 }
 
-// card is cardHash with a cache.
-func (h *cardHasher) card(number string) string {
-	return h.once(number, func() string { return cardHash(h.key, number) })
+// hash is a cached version of cardHash.
+func (h *cardHasher) hash(number string) string {
+	return h.cached(number, func() string { return cardHash(h.key, number) })
 }
 
-// form is wire.CardFormHash with a cache.
-func (h *cardHasher) form(use wire.CardForm, u rfid.UID) string {
-	return h.once(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
+// hashForm is a cached version of wire.CardFormHash.
+func (h *cardHasher) hashForm(use wire.CardForm, u rfid.UID) string {
+	return h.cached(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
 }
 
-// number parses the number of a card. It returns false for an hmac: entry, which has no number.
-func (h *cardHasher) number(text string) (rfid.UID, bool) {
+// parseNumber parses the number of a card. parseNumber returns false for an hmac: entry, which has no number.
+func (h *cardHasher) parseNumber(text string) (rfid.UID, bool) {
 	u, ok := h.knownUIDs[text]
 	if !ok {
 		var err error

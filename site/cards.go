@@ -13,10 +13,10 @@ import (
 	"portillon/yamlfile"
 )
 
-// hmacPrefix begins the entry of a card that was enrolled by its code. The entry holds the HMAC of the card's number
-// under the site's card key, so that no file contains the number. The HMAC is of the number that the enrolling reader
-// gave. A reader that gives the bytes in reverse order recognises the card too. Short forms cannot be derived from an
-// HMAC, so a reader that gives more or fewer digits of the same card does not recognise it.
+// hmacPrefix begins the entry of a card that was enrolled by its code. The entry contains the HMAC of the card's number
+// under the site's card key, so that no file contains the number. The HMAC is that of the number that the enrolling
+// reader reported. Readers that report the bytes in reverse order recognise the card too. Short forms of a number
+// cannot be derived from an HMAC, so readers that report more or fewer digits of the same card do not recognise it.
 const hmacPrefix = "hmac:"
 
 // parseHMAC parses hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a
@@ -27,14 +27,15 @@ func parseHMAC(s string) (string, bool) {
 	return hmacPrefix + rest, ok && wire.IsCardEntry(rest)
 }
 
-// sameCards returns an error if a card is listed both by number and by HMAC, because machines would block both members.
-func (s *Site) sameCards(key *cardHasher) error {
+// rejectSameCards returns an error if a card is listed both by number and by HMAC, because machines would block both
+// entries.
+func (s *Site) rejectSameCards(key *cardHasher) error {
 	seen := map[string]heldCard{}
 	var errs []error
 	for i, m := range s.Members {
-		for k, card := range m.everyCard() {
+		for k, card := range m.allNumbers() {
 			h := heldCard{member: i, card: k}
-			hash := key.card(card)
+			hash := key.hash(card)
 			if other, twice := seen[hash]; twice {
 				errs = append(errs,
 					fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
@@ -45,8 +46,8 @@ func (s *Site) sameCards(key *cardHasher) error {
 	return errors.Join(errs...)
 }
 
-// parseCard parses the member's card with index i. Its fault quotes the number only if ten digits have two readings, to
-// show both.
+// parseCard parses the number of the member's card with index i. The fault quotes the number only if it has ten digits,
+// to show the decimal and the hexadecimal reading.
 func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 	c, err := rfid.ParseCard(s)
 	if err != nil {
@@ -57,11 +58,11 @@ func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 
 // heldCard is a card with its position in members.yaml.
 type heldCard struct {
-	member, card int // indexes from 0; a member's refused cards come after the active ones
+	member, card int // indexes from 0; a member's active cards come first
 	number       rfid.UID
 	part         bool
 	refused      *InactiveCard // nil: the card is active
-	kind         rfid.FormKind // derivation of the form from number; Exact: the form is the number itself
+	kind         rfid.FormKind // how the form is derived from the number; Exact: the form is the number
 }
 
 // allCards returns the cards of all members, including refused ones.
@@ -70,7 +71,7 @@ func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	for i, m := range s.Members {
 		place := 0
 		add := func(text string, part bool, refused *InactiveCard) {
-			if u, ok := key.number(text); ok { // only hmac: entries have no number; ParseMembers checked the others
+			if u, ok := key.parseNumber(text); ok { // skip hmac: entries, which have no number
 				out = append(out, heldCard{member: i, card: place, number: u, part: part, refused: refused})
 			}
 			place++
@@ -85,11 +86,11 @@ func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	return out
 }
 
-// cardForms holds the forms of the members' cards for the bundle, by index in Site.Members.
+// cardForms contains the forms of the members' cards for the bundle, by the member's index in Site.Members.
 type cardForms struct {
 	active  map[int][]string
 	refused map[int][]wire.CardState
-	unclear map[string]bool // hmac: entries that equal a form of another member's card and therefore open for nobody
+	unclear map[string]bool // hmac: entries that equal a form of another member's card, and that machines therefore refuse
 }
 
 func (f cardForms) add(h heldCard, hash string) {
@@ -100,11 +101,11 @@ func (f cardForms) add(h heldCard, hash string) {
 	f.active[h.member] = append(f.active[h.member], hash)
 }
 
-// cardForms derives the forms of all cards. A lost card is also refused in the forms that other readers give.
+// cardForms derives the forms of all cards. Machines refuse a lost card also in the forms that other readers report.
 //
-// Only short forms and named parts are included in the bundle, because machines reverse numbers themselves. A short
-// form that the cards of two members share is left out, because it identifies neither card. A short form that is the
-// whole number of another card counts for that other card only. Both cases are reported with the members' names.
+// The bundle includes only short forms and named parts, because machines reverse numbers themselves. The bundle leaves
+// out a short form that the cards of two members share, because the form identifies neither card. A short form that is
+// the whole number of another card counts only for that other card. Warnings name the members in both cases.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled, all := s.enrolledCards(), s.allCards(key)
@@ -117,12 +118,12 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 			derived[f.Number] = append(derived[f.Number], of)
 		}
 		if h.part {
-			out.add(h, key.form(wire.PartForm, h.number))
+			out.add(h, key.hashForm(wire.PartForm, h.number))
 		}
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
 		if len(enrolled) > 0 {
-			if owner, ok := enrolled[hmacPrefix+key.card(u.Hex())]; ok {
+			if owner, ok := enrolled[hmacPrefix+key.hash(u.Hex())]; ok {
 				b.warnEnrolled(s, owner, derived[u], out.unclear)
 			}
 		}
@@ -132,17 +133,17 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 		}
 		b.warnShared(s, derived[u])
 		if h, ok := shortOwner(derived[u]); ok {
-			out.add(h, key.form(wire.ShortForm, u))
+			out.add(h, key.hashForm(wire.ShortForm, u))
 		}
 	}
 	return out
 }
 
-// shortOwner returns the card to which the bundle assigns a short form. A form that two members share is assigned to
-// nobody, unless it equals the reversed number of a third card: then it is assigned, so that the machine finds two
-// members and refuses both. Among one member's cards, a refused card has priority.
+// shortOwner returns the card to which the bundle assigns a short form. A form that two members share is assigned to no
+// card. There is one exception: if the form equals the reversed number of a third card, it is assigned, so that the
+// machine finds two members and refuses both. Among one member's cards, a refused card has priority.
 func shortOwner(holders []heldCard) (heldCard, bool) {
-	var short []heldCard // one card for each member
+	var short []heldCard // one card of each member
 	reversed := -1
 	for _, h := range holders {
 		if !h.kind.Short() {
@@ -168,8 +169,9 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 	return short[0], true
 }
 
-// warnTaken warns of a form that equals another member's card, or a card of the same member with another state: for
-// example a card that is marked lost under its printed number and is still active under the number that a reader gave.
+// warnTaken warns of a form that equals another member's card, or that equals a card of the same member with another
+// state. An example is a card that is lost under its printed number, but still active under the number that a reader
+// reports.
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
 		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
@@ -201,12 +203,12 @@ func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
 	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, "+
 		"it still opens machines; give both the state %s",
 		s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
-	if !slices.Contains(b.Warnings, w) { // two numbers that are each other's reverse would be reported twice
+	if !slices.Contains(b.Warnings, w) { // report two numbers that are each other's reverse only once
 		b.Warnings = append(b.Warnings, w)
 	}
 }
 
-// enrolledCards returns the cards that were enrolled by their codes, by entry.
+// enrolledCards returns the cards that were enrolled by their codes. The key is the hmac: entry.
 func (s *Site) enrolledCards() map[string]heldCard {
 	out := map[string]heldCard{}
 	for i, m := range s.Members {
@@ -224,8 +226,9 @@ func (s *Site) enrolledCards() map[string]heldCard {
 	return out
 }
 
-// warnEnrolled warns of a card whose enrolling reader gave a form of another card. Nobody saw the number at the
-// enrolment. The entry would therefore admit another member's card as this member's card, or accept a refused card.
+// warnEnrolled warns of an enrolled card whose entry equals a form of another card, because the enrolling reader
+// reports short numbers. With this entry, machines would accept another member's card as this member's card, or accept
+// a refused card.
 func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
 	for _, h := range holders {
 		switch {

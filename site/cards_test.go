@@ -31,7 +31,7 @@ func members(t *testing.T, lea, zoe string) *Site {
 func TestBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 	for _, c := range []struct{ lea, zoe, want string }{
 		{`"0801161DD6"`, `"62E3086CED"`, ``},
-		{`"0801161DD6", "dec:0018226646"`, ``, ``}, // one member's card in two forms
+		{`"0801161DD6", "dec:0018226646"`, ``, ``}, // one member has the same card in two forms
 		{`"0801161DD6", "0901161DD6"`, ``, ``},
 		{`"0801161DD6"`, `"62E3086CED", "0901161DD6"`,
 			`card 1 of Léa (m-1) (last 32 bits) and card 2 of Zoé (m-2) (last 32 bits) have the same form: that form ` +
@@ -40,7 +40,8 @@ func TestBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 		{`"0801161DD6"`, `"dec:0018226646"`,
 			`card 1 of Léa (m-1), read as "last 32 bits", is card 1 of Zoé (m-2): that form counts for Zoé (m-2) alone`},
 		{`"529D06E3"`, `"E3069D52"`, `card 1 of Léa (m-1), read as "bytes reversed", is card 1 of Zoé (m-2)`},
-		// One member's card is active under one number and refused under another number: the card still opens machines.
+		// A member's card is active under one number and refused under another number. Build must warn, because machines
+		// still accept the card.
 		{`"0801161DD6", { number: "dec:0018226646", state: lost }`, ``,
 			`card 2 of Léa (m-1) is lost, and may be the same card as card 1 of Léa (m-1), which is in use: where they are ` +
 				`one card, it still opens`},
@@ -77,8 +78,8 @@ func TestBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 	}
 }
 
-// A machine of the previous release treats every entry of cards as a separate card, and blocks two members with equal
-// entries. Each entry must therefore be unique.
+// Each entry of cards in a bundle must be unique, because machines with the previous release block two members with
+// equal entries.
 func TestCardEntriesOfABundleAreUnique(t *testing.T) {
 	for _, c := range [][2]string{
 		{`"0801161DD6"`, `"0901161DD6"`},
@@ -92,7 +93,7 @@ func TestCardEntriesOfABundleAreUnique(t *testing.T) {
 		o := order(t, 1)
 		seen := map[string]bool{}
 		b := &Built{}
-		b.remember(nil, o.CardKey)
+		b.beginBuild(nil, o.CardKey)
 		buckets, err := s.buckets(b, o)
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// variants returns values of a type that each change one field of the zero value, all different.
+// variants returns different values of a type. In each value, one field differs from the zero value.
 func variants(t reflect.Type) (out []reflect.Value) {
 	switch t.Kind() {
 	case reflect.String:
@@ -37,8 +37,8 @@ func variants(t reflect.Type) (out []reflect.Value) {
 	panic("no variants of " + t.String())
 }
 
-// The digest replaces the canonical JSON in comparisons: if the digest ignored a field, a change of that field would
-// leave an outdated chunk in the bundle.
+// Builds compare digests to detect changed members. If the digest ignored a field, a change of that field would leave
+// an outdated chunk in the bundle.
 func TestDigestDependsOnEveryFieldOfAMember(t *testing.T) {
 	seen := map[string]string{}
 	all := variants(reflect.TypeFor[wire.Member]())
@@ -85,7 +85,7 @@ func TestBadgesChunkIsCanonicalJSON(t *testing.T) {
 	}
 }
 
-// lazily returns a copy of the site whose badges are loaded by their hashes, and a counter of loaded badges.
+// lazily returns a copy of the site that loads badges by their hashes, and a counter of loaded badges.
 func (c *crowd) lazily() (*Site, *int) {
 	data, reads := map[string][]byte{}, new(int)
 	s := &Site{Policy: c.Policy, Members: c.Members, Status: c.Status, Web: c.Web, text: c.text}
@@ -105,8 +105,8 @@ func (c *crowd) lazily() (*Site, *int) {
 	return s, reads
 }
 
-// Each sequence consists of random changes. Every build is done three times: without a cache, with a cache, and with a
-// cache and badges that are loaded only if necessary.
+// The test makes random changes. After each change, it builds the site without a cache, with a cache, and with a cache
+// and badges that are loaded only if necessary.
 func TestIncrementalBuildsEqualFullBuilds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
@@ -148,7 +148,7 @@ func TestBuildWithACacheLoadsOnlyTheBadgesOfTheChangedBucket(t *testing.T) {
 	c.award(t, 7, 3)
 	s, reads = c.lazily()
 	b, err := s.Build(o)
-	if err != nil || len(b.Chunks) != 3 { // one chunk is the policy
+	if err != nil || len(b.Chunks) != 3 { // the chunks are the policy and the changed bucket's roster and badges
 		t.Fatal(len(b.Chunks), err)
 	}
 	if *reads > 20 {
@@ -196,7 +196,7 @@ func TestOnlyBadgesOfAChangedIssuerAreVerifiedAgain(t *testing.T) {
 	o.Memory = &Memory{}
 	verified := func() int {
 		t.Helper()
-		before := map[*remembered]bool{}
+		before := map[*cachedVerdict]bool{}
 		for _, r := range o.Memory.verdicts {
 			before[r] = true
 		}

@@ -12,24 +12,25 @@ import (
 	"portillon/openbadge"
 )
 
-// Limits on badges/ and status/. A folder that exceeds them is a mistake, such as a home folder copied into badges/.
+// Limits on the folders badges/ and status/. A folder exceeds the limits only by mistake, for example if someone copied
+// a home folder into badges/.
 const (
-	maxFile  = openbadge.MaxListBytes // bytes of a file: the size of the largest status list
+	maxFile  = openbadge.MaxListBytes // largest file in bytes: the size of the largest status list
 	maxDepth = 4
 	maxFiles = 100_000
 )
 
-// placesEnding is the suffix of the file in which «badge issue» records which badge has which index of a status list.
+// placesEnding is the suffix of the file in which «badge issue» records the index of each badge in a status list.
 const placesEnding = ".places"
 
-// folder is the content of a folder: its files, and the reasons for skipped files.
+// folder is the content of a folder: the files that were read, and the reasons why others were skipped.
 type folder struct {
 	files   []File
 	skipped []string
 }
 
-// readFolder reads a folder and its subfolders in the order of names. Unreadable files, large files and files with
-// other suffixes are skipped, so that one bad file does not stop the site. A missing folder is empty.
+// readFolder reads a folder and its subfolders in the order of names. readFolder skips unreadable files, large files
+// and files with other suffixes, so that one bad file does not stop the site. A missing folder counts as empty.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root, err := folderRoot(filepath.Join(dir, sub))
@@ -57,12 +58,12 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		case d.IsDir():
 			return nil
 		case len(out.files) >= maxFiles:
-			return fmt.Errorf("%s: more than %d files", root, maxFiles)
+			return fmt.Errorf("%s contains more than %d files", root, maxFiles)
 		}
-		if strings.HasSuffix(d.Name(), placesEnding) { // a record of «badge issue» next to its status list
+		if strings.HasSuffix(d.Name(), placesEnding) { // skip the file that «badge issue» writes next to a status list
 			return nil
 		}
-		why := unfit(d.Name(), endings)
+		why := skipReason(d.Name(), endings)
 		var b []byte
 		if why == "" {
 			b, why = readSmall(path)
@@ -77,8 +78,8 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 	return out, err
 }
 
-// folderRoot resolves a path that may be a symbolic link, because WalkDir does not follow a link as its root. The
-// result is empty if the path does not exist.
+// folderRoot resolves a path that may be a symbolic link, because WalkDir does not follow a symbolic link at its root.
+// The result is empty if the path does not exist.
 func folderRoot(path string) (string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -93,13 +94,13 @@ func folderRoot(path string) (string, error) {
 	return root, nil
 }
 
-// isHiddenOrDeep reports whether a folder is skipped. rel is its path below the root.
+// isHiddenOrDeep reports whether readFolder must skip a folder. rel is the folder's path below the root.
 func isHiddenOrDeep(rel, name string) bool {
 	return rel != "." && strings.HasPrefix(name, ".") || strings.Count(filepath.ToSlash(rel), "/") >= maxDepth
 }
 
-// unfit returns why a file with this name is skipped; empty: the file is read.
-func unfit(name string, endings []string) string {
+// skipReason returns why readFolder must skip a file with this name; empty: the file is read.
+func skipReason(name string, endings []string) string {
 	lower := strings.ToLower(name)
 	switch {
 	case strings.HasPrefix(name, "._"):
@@ -117,7 +118,7 @@ func unfit(name string, endings []string) string {
 	return fmt.Sprintf("its name ends in %q, want one of %s", filepath.Ext(name), strings.Join(endings, " "))
 }
 
-// readSmall reads a file of at most maxFile bytes, or returns why the file cannot be read.
+// readSmall reads a file of at most maxFile bytes. If this is not possible, why is the reason.
 func readSmall(path string) (b []byte, why string) {
 	fi, err := os.Stat(path)
 	switch {

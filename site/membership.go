@@ -13,23 +13,23 @@ import (
 	"portillon/yamlfile"
 )
 
-// InactiveCard is a card that the site refuses. In cards: it has the form { number: "04A1B2C3D4", state: lost, since:
-// 2026-11-01 }.
+// InactiveCard is a card that machines must refuse. An entry of cards: for such a card has the form { number:
+// "04A1B2C3D4", state: lost, since: 2026-11-01 }.
 type InactiveCard struct {
-	Number string // in hexadecimal, or an hmac: entry
-	Part   bool   // Number is only a part of the number (see Member.Parts)
+	Number string // number in hexadecimal, or an hmac: entry
+	Part   bool   // Number may be only a part of the card's number (see Member.Parts)
 	State  policy.CardState
-	Since  policy.Date // zero: unknown
+	Since  policy.Date // first day of this state; zero: unknown
 }
 
-// cardEntry is an entry of cards: before its number is parsed.
+// cardEntry is an entry of cards: whose number is not parsed yet.
 type cardEntry struct {
 	number string
 	state  policy.CardState
 	since  policy.Date
 }
 
-// cardEntries reads the entries of cards:, which are numbers, or mappings with a number and a state.
+// cardEntries reads the entries of cards:. An entry is a number, or a mapping with a number and a state.
 func cardEntries(n yamlfile.Node) []cardEntry {
 	nodes := []yamlfile.Node{n}
 	if n.IsList() {
@@ -47,8 +47,8 @@ func cardEntries(n yamlfile.Node) []cardEntry {
 	return out
 }
 
-// cardWithState reads an entry that is a mapping. Its faults quote no value, because any value may be a card number in
-// the wrong field.
+// cardWithState reads an entry that is a mapping. Faults quote no value, because any value may be a card number in the
+// wrong field.
 func cardWithState(n yamlfile.Node) cardEntry {
 	const form = `{ number: "04A1B2C3D4", state: lost, since: 2026-11-01 }`
 	for _, p := range n.Pairs() {
@@ -56,7 +56,7 @@ func cardWithState(n yamlfile.Node) cardEntry {
 			n.Fault(form, "a key of this card is not known")
 		}
 	}
-	e := cardEntry{number: n.Get("number").Required().Str(), since: day(n.Get("since"))}
+	e := cardEntry{number: n.Get("number").Required().Str(), since: parseDay(n.Get("since"))}
 	s := n.Get("state")
 	if !s.Present() {
 		return e
@@ -69,10 +69,10 @@ func cardWithState(n yamlfile.Node) cardEntry {
 	return e
 }
 
-// keepCard adds a card whose number has been parsed.
+// keepCard adds a card with a parsed number to the member.
 func (m *Member) keepCard(number rfid.Card, e cardEntry) { m.keep(number.Number.Hex(), number.Part, e) }
 
-// keep adds a card, given by its number in hexadecimal or its hmac: entry.
+// keep adds a card to the member. hex is the card's number in hexadecimal, or its hmac: entry.
 func (m *Member) keep(hex string, part bool, e cardEntry) {
 	if e.state != policy.ActiveCard {
 		m.Inactive = append(m.Inactive, InactiveCard{hex, part, e.state, e.since})
@@ -84,8 +84,8 @@ func (m *Member) keep(hex string, part bool, e cardEntry) {
 	}
 }
 
-// everyCard returns the numbers of all cards in any state.
-func (m *Member) everyCard() []string {
+// allNumbers returns the numbers of all cards of the member, in any state.
+func (m *Member) allNumbers() []string {
 	out := slices.Clone(m.Cards)
 	for _, c := range m.Inactive {
 		out = append(out, c.Number)
@@ -93,8 +93,8 @@ func (m *Member) everyCard() []string {
 	return out
 }
 
-// day reads a date: 2026-09-30.
-func day(n yamlfile.Node) policy.Date {
+// parseDay parses a date such as 2026-09-30.
+func parseDay(n yamlfile.Node) policy.Date {
 	s := n.Str()
 	if !n.IsScalar() {
 		return policy.Date{}
@@ -107,15 +107,15 @@ func day(n yamlfile.Node) policy.Date {
 	return d
 }
 
-// terms adds the end of the membership and the refused cards to the member's entry in the bundle.
-func (m *Member) terms(w *wire.Member, key *cardHasher) {
+// addTerms adds the end of the membership and the refused cards to the member's entry in the bundle.
+func (m *Member) addTerms(w *wire.Member, key *cardHasher) {
 	w.SetLastDay(m.Until)
 	for _, c := range m.Inactive {
-		w.CardStates = append(w.CardStates, c.wire(key.card(c.Number)))
+		w.CardStates = append(w.CardStates, c.wire(key.hash(c.Number)))
 	}
 }
 
-// wire returns the bundle's entry for the card, or for one of its forms.
+// wire returns the entry of a bundle for the card, or for one of the card's forms.
 func (c InactiveCard) wire(card string) wire.CardState {
 	x := wire.CardState{Card: card, State: c.State.String()}
 	if c.Since != (policy.Date{}) {
@@ -129,19 +129,19 @@ type Ending struct {
 	Member policy.MemberID
 	Name   string
 	Badge  policy.BadgeID // empty: the membership ends
-	Last   policy.Date    // the last day, local to the site
+	Last   policy.Date    // last day in the site's time zone
 }
 
-// endingWithin is the number of days ahead that Build lists endings for.
+// endingWithin is the number of future days for which Build lists endings.
 const endingWithin = 30
 
-// endings lists memberships and badges that end in the next 30 days, soonest first. A membership in its days of grace
-// is included, because it can still be renewed.
+// endings lists the memberships and badges that end in the next 30 days, soonest first. endings includes memberships in
+// their days of grace.
 func (b *Built) endings(s *Site, at time.Time) {
 	today := policy.DateOf(at, s.Policy.Zone)
 	for _, m := range s.Members {
 		if m.Until != (policy.Date{}) && s.Policy.Membership.On(today, m.Until) != policy.HasLapsed {
-			b.ends(s, m, "", m.Until, at)
+			b.addEnding(s, m, "", m.Until, at)
 		}
 	}
 	slices.SortStableFunc(b.Ending, func(x, y Ending) int {
@@ -155,23 +155,23 @@ func (b *Built) endings(s *Site, at time.Time) {
 	})
 }
 
-// badgeEnds records the expiry date of a member's valid badge, once for each badge of the policy that it counts as.
-func (b *Built) badgeEnds(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
+// addBadgeEndings adds an ending for a member's valid badge, for each badge of the policy as which it counts.
+func (b *Built) addBadgeEndings(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
 	if end := badge.ValidUntil; !end.IsZero() && !at.After(end) {
 		for _, x := range Matches(s.Policy, badge) {
-			b.ends(s, m, x.Badge, policy.DateOf(end, s.Policy.Zone), at)
+			b.addEnding(s, m, x.Badge, policy.DateOf(end, s.Policy.Zone), at)
 		}
 	}
 }
 
-// ends adds an ending within the next 30 days, unless the member is blocked.
-func (b *Built) ends(s *Site, m Member, badge policy.BadgeID, last policy.Date, at time.Time) {
+// addEnding adds an ending if it is within the next 30 days and the member is not blocked.
+func (b *Built) addEnding(s *Site, m Member, badge policy.BadgeID, last policy.Date, at time.Time) {
 	if horizon := policy.DateOf(at.AddDate(0, 0, endingWithin), s.Policy.Zone); !m.Blocked && !horizon.Before(last) {
 		b.Ending = append(b.Ending, Ending{Member: m.ID, Name: m.Name, Badge: badge, Last: last})
 	}
 }
 
-// In returns the ending as a line of text for an administrator, in language l.
+// In returns the ending as one line of text in language l, for an administrator.
 func (e Ending) In(l policy.Language, p *policy.Policy) string {
 	what := policy.Text{FR: "adhésion", EN: "membership"}
 	if e.Badge != "" {

@@ -115,7 +115,7 @@ func TestBundleMarksTheLastDayCriticalAndSeparatesRefusedCards(t *testing.T) {
 	}
 }
 
-// The test's bundle is issued on 2026-11-23.
+// The thirty days begin on 2026-11-23, when the test's bundle is issued.
 func TestBuildListsWhatEndsWithinThirtyDays(t *testing.T) {
 	_, dir := example(t)
 	var pairs []string

@@ -21,70 +21,70 @@ import (
 )
 
 // Memory is a cache of results that later builds of one site can reuse: verdicts on credentials with unchanged bytes,
-// issuers and documents; chunks with unchanged content; and the HMACs of cards. A bundle built with a Memory is byte
-// for byte equal to the bundle built without. The zero Memory is empty. A Memory serves one build at a time.
+// issuers and documents; chunks with unchanged content; and HMACs of cards. The bundle is byte for byte the same with
+// and without a Memory. The zero Memory is empty. Only one build at a time may use a Memory.
 type Memory struct {
 	mu       sync.Mutex // locked during Site.Build
 	builds   uint64
-	verdicts map[string]*remembered
-	kinds    map[[2]string]*kind   // by issuer and achievement
-	chunks   map[string]wire.Chunk // by the digest of their content
+	verdicts map[string]*cachedVerdict
+	kinds    map[[2]string]*kind   // kinds by issuer and achievement
+	chunks   map[string]wire.Chunk // chunks by the digest of their content
 
 	cardKey    string
 	cardHashes map[string]string
 	uids       map[string]rfid.UID
 }
 
-// forget removes the verdict on the credential with this SHA-256 from the cache.
-func (m *Memory) forget(sha string) {
+// removeVerdict removes the verdict on the credential with this SHA-256 from the cache.
+func (m *Memory) removeVerdict(sha string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.verdicts, sha)
 }
 
-// remembered is a cached verdict with everything that it depends on.
-type remembered struct {
-	badge     *openbadge.Badge // nil: not valid
-	why       string           // the reason if it is not valid
-	trust     string           // see trustOf
+// cachedVerdict is a cached verdict, with all data on which the verdict depends.
+type cachedVerdict struct {
+	badge     *openbadge.Badge // nil: the credential is not valid
+	why       string           // reason why the credential is not valid
+	trust     string           // part of the trust on which the verdict depends (trustOf)
 	ob3       bool
-	documents map[string]string // SHA-256 by URL; empty: the document could not be read
+	documents map[string]string // SHA-256 of each document by URL; empty: the document could not be read
 
-	addresses []string // see addressesOf
+	addresses []string // folded addresses in the badge (addressesOf)
 	kind      *kind
-	build     uint64 // the last build with this credential
-	file      string // its file name in that build
+	build     uint64 // number of the last build that contained this credential
+	file      string // file name of the credential in that build
 }
 
-// kind is an achievement of an issuer. All badges of one achievement share the results of its lookups.
+// kind caches lookups for an achievement of an issuer. All badges of the same achievement share the results.
 type kind struct {
-	build   uint64 // the build for which matches is valid; 0: none
+	build   uint64 // number of the build for which matches is valid; 0: none
 	matches []policy.Match
 
-	trustBuild uint64 // the build for which trust is valid
-	trust      string // the trust of its issuer
+	trustBuild uint64 // number of the build for which trust is valid
+	trust      string // trust in the issuer, as text
 }
 
 // verifier verifies the credentials of one build.
 type verifier struct {
-	memory  *Memory // the build's cache, or a new one
+	memory  *Memory // cache of the build's Order, or a new cache
 	build   uint64
 	trust   []openbadge.Issuer
-	all     string            // the whole trust as text, for comparisons
-	issuers map[string]string // the trust of each issuer as text
+	all     string            // trust in all issuers as text, for comparisons
+	issuers map[string]string // trust in each issuer as text
 	from    openbadge.Resolver
 	seen    int // number of credentials in this build
 
-	documents map[string]string // the current documents, as in remembered.documents
+	documents map[string]string // SHA-256 of the current documents by URL
 }
 
-// verifier starts a build and returns its verifier.
+// verifier begins a build, and returns the verifier for the build.
 func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *verifier {
 	if m == nil {
 		m = &Memory{}
 	}
 	if m.builds++; m.verdicts == nil {
-		m.verdicts, m.kinds = map[string]*remembered{}, map[[2]string]*kind{}
+		m.verdicts, m.kinds = map[string]*cachedVerdict{}, map[[2]string]*kind{}
 	}
 	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust),
 		issuers: map[string]string{}, from: from,
@@ -95,9 +95,9 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 	return v
 }
 
-// trustOf returns the part of the trust that a verdict depends on. For a valid badge of Open Badges 3.0 that part is
-// its issuer's keys only; for every other badge it is the whole trust.
-func (v *verifier) trustOf(r *remembered) string {
+// trustOf returns the part of the trust on which a verdict depends. For a valid badge of Open Badges 3.0, this is only
+// the trust in the badge's issuer. For every other badge, it is the trust in all issuers.
+func (v *verifier) trustOf(r *cachedVerdict) string {
 	if r.badge == nil || !r.ob3 {
 		return v.all
 	}
@@ -108,9 +108,10 @@ func (v *verifier) trustOf(r *remembered) string {
 	return k.trust
 }
 
-// verify verifies the credential with this SHA-256. For an invalid credential err is nil; for an unreadable file err is
-// not nil. twice reports that this build has already verified the credential.
-func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice bool, err error) {
+// verify verifies the credential with this SHA-256, or returns the cached verdict. verify returns an error only if the
+// file cannot be read, not for an invalid credential. twice is true if this build has already verified the same
+// credential.
+func (v *verifier) verify(s *Site, f File, sha string) (r *cachedVerdict, twice bool, err error) {
 	r = v.memory.verdicts[sha]
 	if r != nil && r.build == v.build {
 		return r, true, nil
@@ -126,21 +127,21 @@ func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice boo
 	return r, false, nil
 }
 
-// judge verifies a credential.
-func (v *verifier) judge(s *Site, f File) (*remembered, error) {
+// judge verifies a credential without the cache.
+func (v *verifier) judge(s *Site, f File) (*cachedVerdict, error) {
 	data, err := s.bytes(f)
 	var damaged *damagedFile
 	if errors.As(err, &damaged) {
-		return &remembered{why: err.Error(), trust: notRemembered}, nil
+		return &cachedVerdict{why: err.Error(), trust: notRemembered}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	used := &recorder{from: v.from, found: map[string]string{}}
 	judged := openbadge.Verify(data, openbadge.Options{Trust: v.trust, Documents: used})
-	r := &remembered{documents: used.found, ob3: strings.HasPrefix(judged.Form, "ob3 ")}
+	r := &cachedVerdict{documents: used.found, ob3: strings.HasPrefix(judged.Form, "ob3 ")}
 	if judged.State == openbadge.Valid && judged.Badge != nil {
-		r.badge = compact(judged.Badge)
+		r.badge = compactBadge(judged.Badge)
 		r.addresses = addressesOf(r.badge)
 		id := [2]string{r.badge.IssuerID, r.badge.AchievementID}
 		if r.kind = v.memory.kinds[id]; r.kind == nil {
@@ -154,20 +155,20 @@ func (v *verifier) judge(s *Site, f File) (*remembered, error) {
 	return r, nil
 }
 
-// notRemembered is the trust of a verdict that later builds must not reuse.
+// notRemembered is the value of remembered.trust for a verdict that later builds must not reuse.
 const notRemembered = "none"
 
-// matches returns the badges of the policy that a verified badge counts as.
-func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
+// matches returns the badges of the policy as which a verified badge counts.
+func (v *verifier) matches(p *policy.Policy, r *cachedVerdict) []policy.Match {
 	if r.kind.build != v.build {
 		r.kind.build, r.kind.matches = v.build, Matches(p, r.badge)
 	}
 	return r.kind.matches
 }
 
-// compact copies the fields of a badge that builds need, so that the parsed document can be freed: a site caches tens
-// of thousands of badges.
-func compact(b *openbadge.Badge) *openbadge.Badge {
+// compactBadge copies only the fields of a badge that builds need. The parsed document can then be freed, because a
+// cache may contain tens of thousands of badges.
+func compactBadge(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
 		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
 		Subject: strings.Clone(b.Subject)}
@@ -176,9 +177,9 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 	return out
 }
 
-// holds reports whether every document of a verdict is unchanged. It resolves each document, which also records that
-// the build uses the document.
-func (v *verifier) holds(r *remembered) bool {
+// holds reports whether every document of a cached verdict is unchanged. holds resolves each document, which also
+// records that this build uses the document.
+func (v *verifier) holds(r *cachedVerdict) bool {
 	for url, sha := range r.documents {
 		now, asked := v.documents[url]
 		if !asked {
@@ -194,13 +195,13 @@ func (v *verifier) holds(r *remembered) bool {
 	return true
 }
 
-// done removes verdicts on credentials that this build did not contain.
-func (v *verifier) done() {
+// removeUnused ends the build. removeUnused removes the verdicts on credentials that this build did not contain.
+func (v *verifier) removeUnused() {
 	m := v.memory
 	if v.seen == len(m.verdicts) {
 		return
 	}
-	maps.DeleteFunc(m.verdicts, func(_ string, r *remembered) bool { return r.build != v.build })
+	maps.DeleteFunc(m.verdicts, func(_ string, r *cachedVerdict) bool { return r.build != v.build })
 	kinds := map[*kind]bool{}
 	for _, r := range m.verdicts {
 		kinds[r.kind] = true
@@ -208,7 +209,7 @@ func (v *verifier) done() {
 	maps.DeleteFunc(m.kinds, func(_ [2]string, k *kind) bool { return !kinds[k] })
 }
 
-// recorder records the documents that a verdict depends on.
+// recorder is a resolver that records the documents on which a verdict depends.
 type recorder struct {
 	from  openbadge.Resolver
 	found map[string]string
@@ -230,7 +231,7 @@ func (b *Built) encode(name string, v any) error {
 		func() ([]byte, error) { return wire.EncodeChunk(v) })
 }
 
-// encodeBadges is encode for a wire.BadgesBucket. Badges of a cached chunk need not be read.
+// encodeBadges is like encode, for a wire.BadgesBucket. If the chunk is in the cache, it does not read the badges.
 func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 	return b.encodeOnce(name, func() (string, error) {
 		h := sha256.New()
@@ -249,18 +250,19 @@ func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 			e := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(data))+2), '"')
 			elements[i] = append(base64.StdEncoding.AppendEncode(e, data), '"')
 		}
-		return wire.JoinParts("credentials", elements), nil // base64 needs no escapes in JSON
+		return wire.JoinParts("credentials", elements), nil // base64 needs no escaping in JSON
 	})
 }
 
-// encodeOnce adds the chunk that encode returns, unless the cache has a chunk with this digest.
+// encodeOnce adds a chunk. If the cache has a chunk with this digest, encodeOnce adds that chunk, and otherwise the
+// chunk that encode returns.
 func (b *Built) encodeOnce(name string, digest func() (string, error), encode func() ([]byte, error)) error {
 	if b.memory == nil {
 		data, err := encode()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		b.chunk(name, data)
+		b.addChunk(name, data)
 		return nil
 	}
 	key, err := digest()
@@ -273,7 +275,7 @@ func (b *Built) encodeOnce(name string, digest func() (string, error), encode fu
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		b.chunk(name, data)
+		b.addChunk(name, data)
 		c = b.Manifest.Chunks[len(b.Manifest.Chunks)-1]
 	} else {
 		c.Name = name
@@ -284,7 +286,7 @@ func (b *Built) encodeOnce(name string, digest func() (string, error), encode fu
 	return nil
 }
 
-// digest identifies the content of a chunk. Hashing canonical JSON would also work, but takes ten times as long.
+// digest returns a hash of the content of a chunk. A hash of the canonical JSON would take ten times as long.
 func digest(v any) (string, error) {
 	h := sha256.New()
 	switch v := v.(type) {
@@ -311,7 +313,8 @@ func digest(v any) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// digester hashes members unambiguously: each text and list is preceded by its length.
+// digester hashes members. digester writes the length of each text and list before the content, so that different
+// members have different hashes.
 type digester struct {
 	h   hash.Hash
 	buf []byte
@@ -336,7 +339,7 @@ func (d *digester) list(all []string) {
 	}
 }
 
-// member hashes every field of m. A test checks that no field of wire.Member is left out.
+// member hashes every field of m. A test checks that it hashes each field of wire.Member.
 func (d *digester) member(m *wire.Member) {
 	d.text(m.ID)
 	d.text(m.Name)
@@ -363,29 +366,29 @@ func (d *digester) member(m *wire.Member) {
 	}
 }
 
-// remember starts a build with the cache m, and returns the function that ends the build.
-func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
+// beginBuild begins a build with the cache m. beginBuild returns the function that ends the build.
+func (b *Built) beginBuild(m *Memory, cardKey []byte) (forget func()) {
 	if m == nil {
-		b.cards = m.cards(cardKey)
+		b.cards = m.newCardHasher(cardKey)
 		return func() {}
 	}
 	m.mu.Lock()
-	b.cards = m.cards(cardKey)
+	b.cards = m.newCardHasher(cardKey)
 	b.memory, b.later, b.encoded = m, map[string]func() ([]byte, error){}, map[string]wire.Chunk{}
 	return func() {
 		defer m.mu.Unlock()
-		if b.assembled { // a failed build has not used all chunks, so keep them
+		if b.assembled { // after a failed build, keep all chunks, because the build may not have used them yet
 			m.chunks = b.encoded
 			m.cardKey, m.cardHashes, m.uids = string(cardKey), b.cards.used, b.cards.uids
 		}
 	}
 }
 
-// late encodes the bytes of a chunk that was in the cache.
-func (b *Built) late(sha string) ([]byte, error) {
+// encodeLate encodes the bytes of a chunk for which the cache had only the manifest entry.
+func (b *Built) encodeLate(sha string) ([]byte, error) {
 	encode, ok := b.later[sha]
 	if !ok {
-		return nil, fmt.Errorf("the bundle has no chunk %s", sha)
+		return nil, fmt.Errorf("bundle has no chunk %s", sha)
 	}
 	data, err := encode()
 	if err != nil {

@@ -67,7 +67,7 @@ func (c *crowd) write(t testing.TB, text []byte) {
 	c.Policy, c.text = p, text
 }
 
-// award issues the policy's badge with index k to a member.
+// award issues to a member the badge with index k of the policy.
 func (c *crowd) award(t testing.TB, member, k int) {
 	t.Helper()
 	b := c.Policy.Badges[k]
@@ -89,7 +89,7 @@ func (c *crowd) award(t testing.TB, member, k int) {
 	c.Badges = append(c.Badges, File{Name: fmt.Sprintf("badges/%d-%d-%d.json", member, k, len(c.Badges)), Data: data})
 }
 
-// change makes one random change, which may or may not affect the bundle.
+// change makes one random change of the site, and returns a description. Some changes do not affect the bundle.
 func (c *crowd) change(t *testing.T) string {
 	i := c.rng.IntN(len(c.Members))
 	m := &c.Members[i]
@@ -131,7 +131,7 @@ func (c *crowd) change(t *testing.T) string {
 	return "the policy's text is another"
 }
 
-// same fails the test unless two builds are equal byte for byte.
+// same fails the test if two builds are not equal byte for byte.
 func same(t *testing.T, what string, got, want *Built) {
 	t.Helper()
 	if !slices.Equal(got.Manifest.Chunks, want.Manifest.Chunks) || got.Counted != want.Counted ||
@@ -293,7 +293,7 @@ func TestChunkThatChangedAfterTheBuildIsNotReturned(t *testing.T) {
 	}
 }
 
-// The index must find every member for whom IsFor returns true.
+// For any badge, the index of recipients must find every member for whom IsFor returns true.
 func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	f.Add("mailto:lea@example.org", "LEA@example.org", "did:example:1", false)
 	f.Add("", "ſ@K", "S@\u212a", false)
@@ -313,7 +313,7 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 					{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true},
 				},
 			}} {
-			among := newRecipients(members).among(b)
+			among := newRecipients(members).candidates(b)
 			for i, m := range members {
 				if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
 					t.Errorf("%+v is for member %d, and %v are asked", b, i, among)
@@ -323,7 +323,8 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	})
 }
 
-// cpu returns the user-mode processor time of this process, which is meaningful on a loaded machine too.
+// cpu returns the user-mode processor time that this process has used. Unlike the elapsed time, it does not depend on
+// other load.
 func cpu(t testing.TB) time.Duration {
 	t.Helper()
 	var r syscall.Rusage
@@ -333,7 +334,8 @@ func cpu(t testing.TB) time.Duration {
 	return time.Duration(r.Utime.Nano())
 }
 
-// BenchmarkBuild builds a site of 10,000 members with 3 badges each after a change of one member.
+// BenchmarkBuild measures a build of a site after a change of one member. The site has 10,000 members with 3 badges
+// each.
 func BenchmarkBuild(b *testing.B) {
 	c := newCrowd(b, 10_000, 3)
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -358,9 +360,9 @@ func BenchmarkBuild(b *testing.B) {
 			build(b)
 		}
 	})
-	b.Run("changed card, badges by their hashes", func(b *testing.B) { // badges are loaded by hash, as in the hub
+	b.Run("changed card, badges by their hashes", func(b *testing.B) { // loads badges by hash, as the hub does
 		s, _ := c.lazily()
-		if _, err := s.Build(o); err != nil { // fills the cache if only this benchmark runs
+		if _, err := s.Build(o); err != nil { // fill the cache, in case only this benchmark runs
 			b.Fatal(err)
 		}
 		before := cpu(b)
@@ -373,7 +375,7 @@ func BenchmarkBuild(b *testing.B) {
 		b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
 	})
 	b.Run("changed card", func(b *testing.B) {
-		build(b) // fills the cache if only this benchmark runs
+		build(b) // fill the cache, in case only this benchmark runs
 		before := cpu(b)
 		defer func() { b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op") }()
 		for i := 0; b.Loop(); i++ {

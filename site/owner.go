@@ -9,13 +9,14 @@ import (
 	"portillon/openbadge"
 )
 
-// owner returns the index in s.Members of the only recipient of a badge, or -1. places returns the candidates
-// (recipients.among). conflict names them if members.yaml does not decide between them.
+// owner returns the index in s.Members of the member who received a badge; -1: there is none. places returns the
+// indexes of the members who may be the recipient (recipients.among). If members.yaml does not decide between several
+// members, conflict names them.
 //
 // If several members share an address, such as a child and a parent, a badge that names this address belongs to a
 // member only if it also names a subject of that member alone, or if the member's badges: line names the file.
 func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []int) (at int, conflict []string) {
-	if i := x.byLine(f.Name, b); i >= 0 { // a badges: line has priority
+	if i := x.byLine(f.Name, b); i >= 0 { // a badges: line has priority over addresses
 		return i, nil
 	}
 	var all, bySubject, byLine []int
@@ -25,7 +26,7 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 			all = append(all, i)
 		}
 	}
-	if len(all) == 1 { // there is only one candidate
+	if len(all) == 1 { // only one member may be the recipient
 		return all[0], nil
 	}
 	for _, i := range all {
@@ -48,9 +49,9 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 	return -1, conflict
 }
 
-// tidy normalises a name or an address: blanks of all kinds become one space, and blanks at the ends are removed.
-// Characters that would make the text look different from its content are an error.
-func tidy(s string) (string, error) {
+// tidyText normalises a name or an address: it replaces blanks of all kinds with one space, and removes blanks at the
+// ends. tidyText returns an error for characters that would make the text look different from its content.
+func tidyText(s string) (string, error) {
 	for _, r := range s {
 		switch {
 		case r == '\u200b' || r == '\u200c' || r == '\u200d' || r == '\ufeff' || r == '\u00ad':

@@ -126,7 +126,7 @@ func TestNamesAndAddressesAreTidiedOrRefused(t *testing.T) {
 		"Léa Martin": "Léa Martin", "  Léa \u00a0 Martin ": "Léa Martin", "Léa\u202fMartin": "Léa Martin",
 		"L\u00e9a\u202e nitraM": "", "L\u00e9a\u200b": "", "a\x00": "", "a\x1b[31m": "", "a\ufffd": "", "\u2066x\u2069": "",
 	} {
-		got, err := tidy(in)
+		got, err := tidyText(in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v; want %q", in, got, err, want)
 		}
@@ -146,7 +146,7 @@ func TestNamesAndAddressesAreTidiedOrRefused(t *testing.T) {
 	}
 }
 
-// One unusual file must not stop the build of a bundle, which may block a member.
+// One unusual file must not stop the build of a bundle, because the bundle may block a member.
 func TestEachFileIsReadOrSkippedWithAReason(t *testing.T) {
 	_, dir := example(t)
 	good, err := os.ReadFile(filepath.Join(dir, "badges", "lea-laser-user.json"))
@@ -201,8 +201,8 @@ func TestEachFileIsReadOrSkippedWithAReason(t *testing.T) {
 	}
 }
 
-// badges/ may be a symbolic link to a folder elsewhere. A link to a file or to a missing folder is an error: a site
-// without its badges would lock out all members.
+// badges/ may be a symbolic link to another folder. A link to a file or to a missing folder must be an error, because a
+// site without badges would lock out all members.
 func TestBadgesFolderMayBeASymbolicLink(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "anna.json"), []byte("{}"), 0o644); err != nil {

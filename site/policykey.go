@@ -19,33 +19,33 @@ import (
 // PolicyOrder determines how the policy key signs the policy, the documents and, with «bindings: signed», the members'
 // bindings. The zero value means that the site has no separate policy key: the bundle's key signs everything.
 type PolicyOrder struct {
-	// Number is the policy's number and Signer its key, if this build signs the policy.
+	// Number is the policy's number, and Signer is the policy key, if this build signs the policy.
 	Number uint64
 	Signer note.Signer
-	// Signed is a policy file from Site.SignPolicy, perhaps from another computer. It replaces Number and Signer. The
-	// bundle then contains the documents and bindings of that file, and members are limited to their signed bindings.
+	// Signed is a policy file that Site.SignPolicy made, perhaps on another computer. Signed replaces Number and Signer.
+	// The bundle then contains the documents and bindings of that file, and members have only their signed bindings.
 	Signed []byte
-	// Keys verify the signature of Signed. With nil, only the machines check the signature.
+	// Keys verify the signature of Signed. If Keys is nil, only the machines check the signature.
 	Keys note.Verifiers
 }
 
 func (o PolicyOrder) isZero() bool { return o.Signer == nil && len(o.Signed) == 0 }
 
-// bound holds the signed bindings by member.
-type bound map[string]wire.Binding
+// signedBindings contains the signed binding of each member.
+type signedBindings map[string]wire.Binding
 
-// takePolicy parses and checks a policy file that was signed earlier.
-func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
+// readSignedPolicy parses and checks a policy file that was signed earlier.
+func (b *Built) readSignedPolicy(s *Site, o PolicyOrder) error {
 	b.apart = !o.isZero()
 	switch {
 	case !b.apart:
 		return nil
 	case o.Signer != nil && len(o.Signed) > 0:
-		return errors.New("policy: a signer and a signed policy are given, want one of them")
+		return errors.New("policy: order has both a signer and a signed policy, want only one of them")
 	case o.Signer != nil && o.Number == 0:
-		return errors.New("policy: the policy number is 0, want 1 or more")
+		return errors.New("policy: order has policy number 0, want 1 or more")
 	case o.Signer != nil:
-		return ofSite(o.Signer, s.Policy.Site)
+		return requireSiteOf(o.Signer, s.Policy.Site)
 	}
 	f, err := wire.ReadPolicyFile(bytes.NewReader(o.Signed), o.Keys)
 	if err != nil {
@@ -53,39 +53,39 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	}
 	switch {
 	case f.Policy.Site != s.Policy.Site:
-		return fmt.Errorf("the signed policy is of the site %q, want %q", f.Policy.Site, s.Policy.Site)
+		return fmt.Errorf("signed policy belongs to site %q, want site %q", f.Policy.Site, s.Policy.Site)
 	case f.Policy.Policy != wire.Hash(s.text):
-		return fmt.Errorf("policy.yaml is not the one that was signed as policy number %d: sign it again, "+
-			"or take back the change", f.Policy.Number)
+		return fmt.Errorf("policy.yaml differs from the signed policy number %d: sign policy.yaml again, "+
+			"or undo the change", f.Policy.Number)
 	case s.Policy.SignedBindings && f.Policy.Bindings == "":
 		return fmt.Errorf("policy.yaml says «bindings: signed», and policy number %d was signed without the "+
 			"members: sign the site's directory", f.Policy.Number)
 	}
 	b.Policy, b.Manifest.SignedPolicy = f.Policy, string(f.Signed)
-	if err := b.takeDocuments(f); err != nil {
+	if err := b.useSignedDocuments(f); err != nil {
 		return err
 	}
-	return b.takeBindings(f)
+	return b.parseBindings(f)
 }
 
-// ofSite returns an error for a key whose name contains another site's id.
-func ofSite(key note.Signer, id policy.SiteID) error {
+// requireSiteOf returns an error if the name of the policy key contains another site's id.
+func requireSiteOf(key note.Signer, id policy.SiteID) error {
 	if k, of := keykind.KindOf(key.Name()); k != keykind.Unknown && of != string(id) {
-		return fmt.Errorf("the key %q is of another site, want the policy key of %q", key.Name(), id)
+		return fmt.Errorf("policy key %q belongs to another site, want the policy key of site %q", key.Name(), id)
 	}
 	return nil
 }
 
 // Unsigned lists the changes that the policy key has not signed yet.
 type Unsigned struct {
-	Documents []string          // URLs of documents that badges depend on and that have changed since the last signature
+	Documents []string          // URLs of documents that badges need and that have changed since the last signature
 	Members   []policy.MemberID // members with unsigned cards, addresses or restrictions
 }
 
 // IsZero reports whether everything is signed.
 func (u Unsigned) IsZero() bool { return len(u.Documents)+len(u.Members) == 0 }
 
-// unsignedDocuments records the documents that this build uses and whose current copy is not signed.
+// unsignedDocuments adds to Unsigned the documents that this build uses and whose current copy is not signed.
 func (b *Built) unsignedDocuments() {
 	for _, url := range slices.Sorted(maps.Keys(b.web.newer)) {
 		if !b.web.newer[url] {
@@ -97,8 +97,8 @@ func (b *Built) unsignedDocuments() {
 	}
 }
 
-// takeDocuments restricts the build to the signed documents.
-func (b *Built) takeDocuments(f wire.PolicyFile) error {
+// useSignedDocuments makes the build use only the signed documents of policy file f.
+func (b *Built) useSignedDocuments(f wire.PolicyFile) error {
 	b.web.signed = map[string][]byte{}
 	data, ok := f.Chunks[wire.DocumentsChunk]
 	if !ok {
@@ -111,16 +111,16 @@ func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	for _, d := range all.Lists {
 		b.web.signed[d.URL] = d.Body
 	}
-	b.chunk(wire.DocumentsChunk, data)
+	b.addChunk(wire.DocumentsChunk, data)
 	return nil
 }
 
-// takeBindings parses the members' signed bindings.
-func (b *Built) takeBindings(f wire.PolicyFile) error {
+// parseBindings parses the members' signed bindings in policy file f.
+func (b *Built) parseBindings(f wire.PolicyFile) error {
 	if f.Policy.Bindings == "" {
 		return nil
 	}
-	b.bound = bound{}
+	b.bound = signedBindings{}
 	for i := range wire.Buckets {
 		data, ok := f.Chunks[wire.BindingsChunk(i)]
 		if !ok {
@@ -133,13 +133,13 @@ func (b *Built) takeBindings(f wire.PolicyFile) error {
 		for id, x := range all {
 			b.bound[id] = x
 		}
-		b.chunk(wire.BindingsChunk(i), data)
+		b.addChunk(wire.BindingsChunk(i), data)
 	}
 	return nil
 }
 
-// limit removes the parts of a member that the policy key has not signed, with a warning. It returns false if no part
-// is left.
+// limit removes the parts of a member that the policy key has not signed, and adds a warning. limit returns false if
+// nothing of the member remains.
 func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	if b.bound == nil {
 		return w, true
@@ -162,7 +162,7 @@ func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	return limited, true
 }
 
-// signPolicy signs the policy, documents and bindings, if the policy key is given.
+// signPolicy signs the policy, documents and bindings if the order contains the policy key.
 func (b *Built) signPolicy(s *Site, o PolicyOrder, buckets []bucket) error {
 	if o.Signer == nil {
 		return nil
@@ -191,24 +191,24 @@ func (b *Built) bindings(buckets []bucket) error {
 		for _, m := range x.roster.Members {
 			out.Members = append(out.Members, wire.BindingOf(m))
 		}
-		if err := b.json(wire.BindingsChunk(i), out); err != nil {
+		if err := b.addJSON(wire.BindingsChunk(i), out); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// SignPolicy signs the site's policy, the documents that its badges depend on and, with «bindings: signed», its
-// members. The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. SignPolicy reads Issued,
-// Policy.Number and Policy.Signer of the order, and CardKey if bindings are signed.
+// SignPolicy signs the site's policy, the documents on which badges depend and, with «bindings: signed», the members.
+// The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. Of the order, SignPolicy uses Issued,
+// Policy.Number and Policy.Signer, and CardKey if bindings are signed.
 func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	switch {
 	case o.Policy.Signer == nil:
-		return nil, nil, errors.New("the policy key is missing")
+		return nil, nil, errors.New("order has no policy key")
 	case len(o.CardKey) < 16 && s.Policy.SignedBindings:
-		return nil, nil, errors.New("policy.yaml says «bindings: signed»: the card key is needed to sign the members' cards")
+		return nil, nil, errors.New("policy.yaml says «bindings: signed», but the order has no card key to sign cards")
 	case len(o.CardKey) < 16:
-		o.CardKey = make([]byte, 16) // an arbitrary key: the cards are not signed
+		o.CardKey = make([]byte, 16) // any key will do, because the cards are not signed
 	}
 	b, err := s.assemble(o)
 	if err != nil {
@@ -225,8 +225,8 @@ func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	return out.Bytes(), b, err
 }
 
-// SignPolicyText signs a policy without members and documents. This is sufficient for a site whose issuers have fixed
-// keys (did:key) and whose policy does not contain «bindings: signed».
+// SignPolicyText signs a policy without members and documents. This is sufficient if all issuers have fixed keys
+// (did:key) and the policy does not contain «bindings: signed».
 func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wire.SignedPolicy, error) {
 	p, err := file.Parse(wire.PolicyChunk, text)
 	if err != nil {
@@ -234,9 +234,9 @@ func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wir
 	}
 	if p.SignedBindings {
 		return nil, wire.SignedPolicy{},
-			errors.New("policy.yaml says «bindings: signed»: sign the site's directory, with its members")
+			errors.New("policy.yaml says «bindings: signed», so sign the policy with the site's members")
 	}
-	if err := ofSite(signer, p.Site); err != nil {
+	if err := requireSiteOf(signer, p.Site); err != nil {
 		return nil, wire.SignedPolicy{}, err
 	}
 	doc := wire.SignedPolicy{Site: p.Site, Number: number, Policy: wire.Hash(text)}

@@ -65,7 +65,7 @@ func policyOrder(t *testing.T) Order {
 	}
 }
 
-// Machines accept a bundle that was built from a policy file signed on another computer, and members are limited to
+// Machines accept a bundle that was built with a policy file from another computer. In this bundle, members have only
 // their signed bindings.
 func TestBundleIsLimitedToTheSignedPolicyFile(t *testing.T) {
 	policy, keys := policySigner(t, "portillon:policy:biklab")
@@ -147,16 +147,16 @@ func TestInvalidPolicyOrdersAreRefused(t *testing.T) {
 		"unchanged since signing": {plain, PolicyOrder{Signed: signed, Keys: keys}, ""},
 		"not verified":            {plain, PolicyOrder{Signed: signed}, ""},
 		"no policy key":           {plain, PolicyOrder{}, ""},
-		"both":                    {plain, PolicyOrder{Signed: signed, Signer: policy}, "want one of them"},
-		"no number":               {plain, PolicyOrder{Signer: policy}, "policy number is 0"},
+		"both":                    {plain, PolicyOrder{Signed: signed, Signer: policy}, "want only one of them"},
+		"no number":               {plain, PolicyOrder{Signer: policy}, "has policy number 0"},
 		"another key":             {plain, PolicyOrder{Signed: signed, Keys: others}, "no trusted key"},
-		"another site's key":      {plain, PolicyOrder{Number: 1, Signer: elsewhere}, "is of another site"},
+		"another site's key":      {plain, PolicyOrder{Number: 1, Signer: elsewhere}, "belongs to another site"},
 		"not a policy file":       {plain, PolicyOrder{Signed: []byte("x")}, "policy file"},
 		"a policy changed since signing": {exampleWith(
 			t,
 			map[string]func(string) string{"policy.yaml": func(s string) string { return s + "# later\n" }},
 		),
-			PolicyOrder{Signed: signed}, "is not the one that was signed as policy number 1"},
+			PolicyOrder{Signed: signed}, "differs from the signed policy number 1"},
 	} {
 		o.Policy = c.order
 		if _, err := c.site.Build(o); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
@@ -165,16 +165,17 @@ func TestInvalidPolicyOrdersAreRefused(t *testing.T) {
 	}
 	bound := exampleWith(t, map[string]func(string) string{"policy.yaml": boundPolicy})
 	o.Policy, o.CardKey = PolicyOrder{Number: 1, Signer: policy}, nil
-	if _, _, err := bound.SignPolicy(o); err == nil || !strings.Contains(err.Error(), "the card key is needed") {
+	if _, _, err := bound.SignPolicy(o); err == nil || !strings.Contains(err.Error(), "has no card key to sign cards") {
 		t.Error(err)
 	}
 	if _, _, err := SignPolicyText(bound.text, 1, policy); err == nil ||
-		!strings.Contains(err.Error(), "with its members") {
+		!strings.Contains(err.Error(), "with the site's members") {
 		t.Error(err)
 	}
 }
 
-// The first release refuses chunks with unknown names, so a site without signed bindings must not have such chunks.
+// Machines with the first release refuse chunks with unknown names, so the bundle of a site without signed bindings
+// must not have such chunks.
 func TestBundleHasNewChunksOnlyWithSignedBindings(t *testing.T) {
 	policy, _ := policySigner(t, "portillon:policy:biklab")
 	for name, c := range map[string]struct {

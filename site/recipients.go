@@ -8,10 +8,10 @@ import (
 	"portillon/openbadge"
 )
 
-// recipients is an index of the members by the identities that badges name as their recipient.
+// recipients is an index by which the recipient of a badge can be found among the members.
 type recipients struct {
 	members   []Member
-	lines     map[string][]int // indexes of members, by file names in their badges: lines
+	lines     map[string][]int // indexes of members by the file names in their badges: lines
 	subjects  map[string][]int
 	addresses map[string][]int // indexes of members, by folded address
 }
@@ -27,15 +27,15 @@ func newRecipients(members []Member) *recipients {
 			x.subjects[s] = append(x.subjects[s], i)
 		}
 		for _, e := range m.Emails {
-			at := folded(e)
+			at := foldKey(e)
 			x.addresses[at] = append(x.addresses[at], i)
 		}
 	}
 	return x
 }
 
-// folded maps two texts to the same key if and only if strings.EqualFold considers them equal.
-func folded(s string) string {
+// foldKey returns a key for a text. Two texts have the same key if and only if strings.EqualFold considers them equal.
+func foldKey(s string) string {
 	return strings.Map(func(r rune) rune {
 		least := r
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
@@ -45,27 +45,30 @@ func folded(s string) string {
 	}, s)
 }
 
-// among returns the indexes of the members for whom b.IsFor may be true, sorted. For all other members b.IsFor is
-// false.
-func (x *recipients) among(b *openbadge.Badge) []int { return x.at(nil, b, addressesOf(b)) }
+// candidates returns the sorted indexes of the members who may be the recipient of badge b. For all other members,
+// b.IsFor is false.
+func (x *recipients) candidates(b *openbadge.Badge) []int {
+	return x.appendCandidates(nil, b, addressesOf(b))
+}
 
-// addressesOf returns the addresses in a badge, folded.
+// addressesOf returns the folded addresses in a badge.
 func addressesOf(b *openbadge.Badge) (out []string) {
 	if address, ok := strings.CutPrefix(b.Subject, "mailto:"); ok {
-		out = append(out, folded(address))
+		out = append(out, foldKey(address))
 	}
 	for _, id := range b.Identifiers {
 		if !id.Hashed {
-			out = append(out, folded(id.Hash))
+			out = append(out, foldKey(id.Hash))
 		}
 	}
 	return out
 }
 
-// at is among for a badge whose addresses are known. It appends the indexes to out.
-func (x *recipients) at(out []int, b *openbadge.Badge, addresses []string) []int {
+// appendCandidates is like among, for a badge whose folded addresses are known. appendCandidates appends the indexes to
+// out.
+func (x *recipients) appendCandidates(out []int, b *openbadge.Badge, addresses []string) []int {
 	for _, id := range b.Identifiers {
-		if id.Hashed { // the address cannot be read from a hash: every member is a candidate
+		if id.Hashed { // a hash does not reveal the address, so every member may be the recipient
 			return x.everybody()
 		}
 	}
@@ -85,8 +88,8 @@ func (x *recipients) everybody() []int {
 	return out
 }
 
-// byLine returns the index of the only member whose badges: line names the file, if the badge was issued to that
-// member; otherwise -1.
+// byLine returns the index of the only member whose badges: line names the file. byLine returns -1 if there is none or
+// the badge was not issued to that member.
 func (x *recipients) byLine(name string, b *openbadge.Badge) int {
 	found := -1
 	for _, i := range x.lines[name] {

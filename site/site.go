@@ -1,35 +1,35 @@
-// Package site reads a site from a directory that can be kept in git, and builds a signed bundle of it.
+// Package site reads a site from a directory, which can be a git repository, and builds a signed bundle of the site.
 //
 //	policy.yaml     who may do what
 //	members.yaml    members, their cards and addresses
 //	badges/         credentials as issued: .json, .jwt, and baked .png and .svg; subfolders are read too
 //	status/         the issuers' status lists, as downloaded: .json
 //
-// The form of a card in members.yaml is that of rfid.ParseCard. A machine recognises a card by the number itself, which
-// always has priority, and by the forms of the number that other readers give (rfid.Forms), if the form belongs to one
-// member only:
+// Card numbers in members.yaml have the form that rfid.ParseCard accepts. A machine recognises a card by its number,
+// which always has priority, and by the forms of the number that other readers report (rfid.Forms), if a form belongs
+// to only one member:
 //
 //   - Reversed bytes: on every machine. The reversal loses no bits, so the only other card that is accepted is the one
 //     whose number has the same bytes in reverse.
-//   - Short forms of a whole number (the last 24 or 32 bits): only on a machine whose reader gives short numbers,
+//   - Short forms of a whole number (the last 24 or 32 bits): only on a machine whose reader reports short numbers,
 //     which is 26-bit Wiegand or a USB reader. A stranger's card opens with a member's rights there if it has the same
 //     last 24 bits: 1 in 16,777,216 for each listed card, twice that for a card of four bytes, whose order is not
 //     known; with 300 cards, up to 1 in 28,000 strangers. Portillon cannot distinguish such cards. If that risk is
-//     too high, use a reader that gives the whole number, or cards that prove a key («card: aes» in the policy).
+//     too high, use a reader that reports the whole number, or cards that prove a key («card: aes» in the policy).
 //   - Parts in members.yaml (dec:, wiegand26:, wiegand34:): on every machine, for every whole number that ends in the
 //     part, because the person who listed the part knew no more of the card's number. For wiegand26: that is again one
 //     card in 16,777,216, at every reader.
 //
-// A card that was enrolled by its code is listed as hmac: and 64 hexadecimal digits: the site does not know its number.
-// The machine recognises the card by the number itself and by its reversed bytes. The card has no short forms, so it
-// must be enrolled again for each kind of reader that gives other digits.
+// A card that was enrolled by its code is listed as hmac: and 64 hexadecimal digits, because the site does not know the
+// card's number. Machines recognise the card by the number and by the number with reversed bytes. The card has no short
+// forms, so it must be enrolled again for each kind of reader that reports other digits.
 //
-// Numbers of seven and ten bytes have no short forms: the short number that some readers give for such a card consists
-// of the manufacturer's byte and two more bytes.
+// Numbers of seven and ten bytes have no short forms, because the short number that some readers report for such a card
+// consists of the manufacturer's byte and only two more bytes.
 //
-// Read reports every fault of the two YAML files at once. Build verifies every credential, finds its recipient among
-// the members, and signs the bundle. A credential that does not count is not a fault of the site: it is listed in the
-// warnings, with the reason.
+// Read returns all faults of the two YAML files together. Build verifies every credential, finds the recipient among
+// the members, and signs the bundle. A credential that does not count is not a fault of the site: Build lists the
+// credential in the warnings, with the reason.
 package site
 
 import (
@@ -55,10 +55,10 @@ type Site struct {
 	Status  []File
 	// Load reads a file of Badges that has a Hash but no Data. Load may be nil if all files have Data.
 	Load       func(hash string) ([]byte, error)
-	Skipped    []string           // one sentence for each file of badges/ and status/ that was not read
-	Web        openbadge.Resolver // documents/: copies of web documents that badges depend on; nil: none
+	Skipped    []string           // one sentence for each skipped file of badges/ and status/
+	Web        openbadge.Resolver // copies of web documents in documents/; nil: there are none
 	recipients *recipients        // index of the members; set by the first call of Owner
-	text       []byte             // policy.yaml, byte for byte
+	text       []byte             // content of policy.yaml
 }
 
 // Member is an entry of members.yaml.
@@ -68,24 +68,24 @@ type Member struct {
 	Language string
 	Emails   []string
 	Subjects []string
-	Cards    []string // active cards: numbers in hexadecimal, or hmac: entries of cards that were enrolled by code
-	// Parts lists those elements of Cards that may be only a part of the number, as printed on the card: dec:,
-	// wiegand26:, wiegand34:.
+	Cards    []string // active cards, as numbers in hexadecimal or as hmac: entries
+	// Parts lists the elements of Cards that may be only the printed part of a card's number, from entries with dec:,
+	// wiegand26: or wiegand34:.
 	Parts    []string
-	Badges   []string // file names of this member's badges, needed if the recipient does not identify the member
+	Badges   []string // file names of badges, needed if the recipient in a badge does not identify the member
 	Blocked  bool
-	Until    policy.Date    // the last day of the membership; zero: no end
+	Until    policy.Date    // last day of the membership; zero: no end
 	Inactive []InactiveCard // lost, blocked and replaced cards
 }
 
 // File is a file of badges/ or status/.
 type File struct {
-	Name string // path in the site's directory: badges/lea-laser-user.json
+	Name string // path in the site's directory, such as badges/lea-laser-user.json
 	Data []byte
-	Hash string // SHA-256, in hexadecimal, of the bytes that Site.Load returns; used if Data is nil
+	Hash string // SHA-256 in hexadecimal, by which Site.Load returns the bytes if Data is nil
 }
 
-// sha returns the SHA-256 of the file's bytes. For a file with a Hash, reading the bytes verifies the Hash.
+// sha returns the SHA-256 of the file's bytes. For a file with a Hash it returns the Hash, which Site.bytes verifies.
 func (f File) sha() string {
 	if f.Data == nil && f.Hash != "" {
 		return f.Hash
@@ -98,13 +98,13 @@ type damagedFile struct{ name, sha string }
 
 func (e *damagedFile) Error() string { return e.name + ": file content does not match the stored hash" }
 
-// bytes returns a file's bytes, loaded if necessary.
+// bytes returns a file's bytes. bytes loads them if necessary.
 func (s *Site) bytes(f File) ([]byte, error) {
 	if f.Data != nil || f.Hash == "" {
 		return f.Data, nil
 	}
 	if s.Load == nil {
-		return nil, fmt.Errorf("%s: the file has a hash, and the site has no function to load it", f.Name)
+		return nil, fmt.Errorf("%s: file has only a hash, but the site has no function to load the file", f.Name)
 	}
 	b, err := s.Load(f.Hash)
 	if err != nil {
@@ -122,11 +122,11 @@ func (s *Site) Text() []byte { return s.text }
 // Read reads a site's directory. The error lists every fault of its YAML files.
 func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
 
-// ReadUnder is Read with another policy file than the directory's own.
+// ReadUnder is like Read, but reads the policy from policyFile instead of the directory.
 func ReadUnder(dir, policyFile string) (*Site, error) {
 	text, err := os.ReadFile(policyFile)
 	if err != nil {
-		return nil, fmt.Errorf("a site's directory holds policy.yaml, members.yaml and badges/: %w", err)
+		return nil, fmt.Errorf("site's directory is incomplete, want policy.yaml, members.yaml and badges/: %w", err)
 	}
 	p, err := file.Parse(policyFile, text)
 	if err != nil {
@@ -142,7 +142,7 @@ func ReadUnder(dir, policyFile string) (*Site, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "badges")); err != nil {
-		return nil, fmt.Errorf("without badges/ nobody could use a machine: %w", err)
+		return nil, fmt.Errorf("badges/ is missing, without which nobody could use a machine: %w", err)
 	}
 	badges, err := readFolder(dir, "badges", ".json", ".jwt", ".png", ".svg")
 	if err != nil {
@@ -157,7 +157,7 @@ func ReadUnder(dir, policyFile string) (*Site, error) {
 	return s, err
 }
 
-// documents opens the folder of documents. A missing folder has no documents.
+// documents opens the folder of documents. A missing folder counts as empty.
 func documents(dir string) (*openbadge.Directory, error) {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return &openbadge.Directory{}, nil
@@ -165,8 +165,8 @@ func documents(dir string) (*openbadge.Directory, error) {
 	return openbadge.OpenDirectory(dir)
 }
 
-// ParseMembers parses members.yaml. The faults begin with name. Faults quote a card's number only if ten digits have
-// two readings.
+// ParseMembers parses members.yaml. The faults begin with name. Faults quote a card's number only if it has ten digits,
+// which may be decimal or hexadecimal.
 func ParseMembers(name string, data []byte) ([]Member, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")
@@ -179,7 +179,7 @@ func ParseMembers(name string, data []byte) ([]Member, error) {
 			n.Get("id").Fault("", "%q is %s already", m.ID, other)
 		}
 		ids[m.ID] = n.Path()
-		for i, c := range m.everyCard() {
+		for i, c := range m.allNumbers() {
 			if other, twice := cards[c]; twice {
 				n.Get("cards").Fault("one card, one member", "card %d is %s's already", i+1, other)
 			}
@@ -199,17 +199,17 @@ func parseMember(n yamlfile.Node) Member {
 		Name:     n.Get("name").Required().Str(),
 		Language: n.Get("language").OneOf("fr", "en"),
 		Blocked:  n.Get("blocked").Bool(),
-		Until:    day(n.Get("until")),
+		Until:    parseDay(n.Get("until")),
 		Emails:   append(n.Get("email").Strs(), n.Get("emails").Strs()...),
 		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...),
 	}
-	if name, err := tidy(m.Name); err != nil {
+	if name, err := tidyText(m.Name); err != nil {
 		n.Get("name").Fault("", "the name cannot be used: %v", err)
 	} else {
 		m.Name = name
 	}
 	for i, e := range m.Emails {
-		address, err := tidy(e)
+		address, err := tidyText(e)
 		switch {
 		case err != nil:
 			n.Get("emails").Fault("", "address %d cannot be used: %v", i+1, err)

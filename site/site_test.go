@@ -119,7 +119,7 @@ func TestBadgesThatDoNotCountCauseWarnings(t *testing.T) {
 		{Name: "badges/page.json", Data: []byte("<html>")},
 		{Name: "badges/nobodys.json", Data: good},
 	}
-	s.Members = s.Members[1:] // removes Léa
+	s.Members = s.Members[1:] // remove Léa
 	b, err := s.Build(order(t, 1))
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,8 @@ members:
 	}
 }
 
-// A reader that acts as a keyboard types decimal digits. The same card has the same number in every notation.
+// A card's number may be written in several notations, such as the decimal digits that a USB reader types. All
+// notations must give the same number.
 func TestCardNumbersAreReadInEveryNotation(t *testing.T) {
 	for in, want := range map[string]string{
 		"dec:0012345678": "00BC614E", "dec:0": "00000000", "dec:4294967295": "FFFFFFFF", "dec:4294967296": "0100000000",
@@ -284,9 +285,9 @@ func FuzzParseMembers(f *testing.F) {
 	})
 }
 
-// The policies in the repository, and the sample with every key of the policy language, satisfy the invariants of
+// All policies in the repository, including the sample with every key of the policy language, satisfy the invariants of
 // package policy.
-func TestShippedPoliciesKeepTheLaws(t *testing.T) {
+func TestShippedPoliciesSatisfyTheInvariants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
 	}

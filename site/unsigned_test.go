@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// pages holds web documents that a test changes. An empty document means that the issuer removed it.
+// pages contains web documents that a test changes. An empty document means that the issuer removed the document.
 type pages map[string][]byte
 
 func (p pages) Resolve(url string) ([]byte, error) {
@@ -91,8 +91,8 @@ func TestChangedDocumentIsSignedByAKeyForPolicyAndBundles(t *testing.T) {
 	}
 }
 
-// If the policy key is on another computer, the bundle keeps the documents that the key signed, and Built.Unsigned
-// lists the changed documents.
+// If the policy key is on another computer, the next bundle contains the documents that the key has signed, and
+// Built.Unsigned lists the changed documents.
 func TestChangedDocumentIsListedAsUnsignedWithoutThePolicyKey(t *testing.T) {
 	c, web := webCrowd(t)
 	signer, keys := policySigner(t, "portillon:policy:biklab")
@@ -153,8 +153,8 @@ func TestMembersWithUnsignedBindingsAreListed(t *testing.T) {
 	if want := []policy.MemberID{s.Members[0].ID, "m-new"}; err != nil || !slices.Equal(b.Unsigned.Members, want) {
 		t.Errorf("%v, %q, want %q", err, b.Unsigned.Members, want)
 	}
-	// If a member is left out of the roster, the member's credentials must be left out too, because machines match
-	// credentials with members by the order of the roster.
+	// A member who is not in the roster must have no credentials in the bundle, because machines match credentials with
+	// members by the order of the roster.
 	for i := range wire.Buckets {
 		roster, ok := b.Manifest.Chunk(wire.RosterChunk(i))
 		badges, some := b.Manifest.Chunk(wire.BadgesChunk(i))

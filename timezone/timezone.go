@@ -1,9 +1,10 @@
 // Package timezone loads time zones by their IANA names, also on computers without zone files. Opening hours need a
 // time zone, and a minimal image may lack the files.
 //
-// Go's time/tzdata does the same with 400 KB of uncompressed data; zones.gz has 60 KB. It contains an index, an empty
-// line, and the zones' data (RFC 9636) one after the other. Each line of the index has a name, an offset and a length
-// in bytes. Zones with equal data share it. `go generate` writes the file from the zone files of the Go toolchain.
+// Go's package time/tzdata does the same with 400 KB of uncompressed data, but zones.gz has only 60 KB. zones.gz
+// contains an index, an empty line, and the data of all zones (RFC 9636). Each line of the index has a name, an offset
+// and a length in bytes. Zones with equal data have the same offset. `go generate` writes zones.gz from the zone files
+// of the Go toolchain.
 package timezone
 
 import (
@@ -26,7 +27,7 @@ var zones []byte
 // maxSize bounds the unpacked content of zones.gz, in bytes.
 const maxSize = 1 << 20
 
-// Load returns a time zone: the computer's, or, if the computer has no zone with this name, the embedded one.
+// Load returns the time zone with this name from the computer's zone files, or else from the embedded zones.
 func Load(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err == nil {
@@ -36,7 +37,7 @@ func Load(name string) (*time.Location, error) {
 	if readErr != nil {
 		return nil, errors.Join(err, readErr)
 	}
-	// The embedded copy is used only for names that the computer does not know.
+	// Use the embedded copy only for names that the computer's zone files do not have.
 	data, known := find(all, name)
 	if !known {
 		return nil, err
@@ -61,7 +62,7 @@ func unpack() ([]byte, error) {
 func find(all []byte, name string) (zone []byte, known bool) {
 	index, data, _ := bytes.Cut(all, []byte("\n\n"))
 	for line := range strings.Lines(string(index)) {
-		// The blank after the name keeps a name from matching a longer one.
+		// With the blank after the name, a name cannot match the beginning of a longer name.
 		place, is := strings.CutPrefix(line, name+" ")
 		if !is {
 			continue
@@ -69,7 +70,7 @@ func find(all []byte, name string) (zone []byte, known bool) {
 		first, second, _ := strings.Cut(strings.TrimSpace(place), " ")
 		offset, err := strconv.Atoi(first)
 		length, lengthErr := strconv.Atoi(second)
-		// A damaged index must not read outside the data.
+		// Check the bounds, because a damaged index must not cause a read outside the data.
 		if err == nil && lengthErr == nil && offset >= 0 && length > 0 && offset <= len(data)-length {
 			return data[offset : offset+length], true
 		}

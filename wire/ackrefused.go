@@ -17,19 +17,19 @@ type AckRefused struct {
 // AckRefusedFormat is the first format of a state whose sender can read AckRefused.
 const AckRefusedFormat = 2
 
-// Limits of an AckRefused, in bytes. The longest sentence that the ledger writes has about 250.
+// These are the limits of an AckRefused, in bytes. The longest sentence that the ledger writes has about 250 bytes.
 const (
 	maxRefusedCode   = 40
 	maxRefusedDetail = 300
 )
 
-// NewAckRefused returns an AckRefused within the limits: text that is too long is cut, control characters become
+// NewAckRefused returns an AckRefused within the limits: text that is too long is cut, and control characters become
 // spaces.
 func NewAckRefused(code, detail string) *AckRefused {
 	return &AckRefused{Code: OneLine(code, maxRefusedCode), Detail: OneLine(detail, maxRefusedDetail)}
 }
 
-// bounded returns r cut to the limits; nil if r is nil or has no code.
+// bounded returns r with its texts cut to the limits, or nil if r is nil or has no code.
 func (r *AckRefused) bounded() *AckRefused {
 	if r == nil || r.Code == "" {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestAckCarriesTheReasonOfARefusalWithinLimits(t *testing.T) {
+func TestAckContainsTheReasonOfARefusalWithinLimits(t *testing.T) {
 	s, v := keys(t)
 	long := strings.Repeat("é", 1000)
 	for name, c := range map[string]struct {
@@ -69,7 +69,7 @@ func FuzzAckRefusedFitsItsLimits(f *testing.F) {
 	})
 }
 
-func TestStateListsMissingAcknowledgementsOnlyIfThereAreSome(t *testing.T) {
+func TestStateHasFieldsOfMissingAcknowledgementsOnlyIfSomeAreMissing(t *testing.T) {
 	plain, _ := json.Marshal(State{Machine: "laser", Phase: "off"})
 	if want := `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":0}`; string(
 		plain,

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// ErrNoParts reports that a source cannot send parts of a chunk: the source is a folder, or a hub of an earlier
-// release. The machine then fetches the whole chunk.
+// ErrNoParts means that a source cannot send parts of a chunk: the source is a folder, or a hub of an earlier release.
+// The machine then fetches the whole chunk.
 var ErrNoParts = errors.New("source serves no parts of chunks")
 
-// PartSource is where a machine fetches chunks and parts of chunks. A PartSource verifies nothing: the caller verifies
-// what it receives. Errors other than ErrNoParts and ErrFetchWhole are transport errors.
+// PartSource is the source from which a machine fetches chunks and parts of chunks. A PartSource verifies nothing: the
+// caller verifies the received data. Errors other than ErrNoParts and ErrFetchWhole are transport errors.
 type PartSource interface {
 	// Whole returns a chunk.
 	Whole(c Chunk) ([]byte, error)
@@ -21,23 +21,23 @@ type PartSource interface {
 }
 
 // Assembler builds the chunks of a new bundle from the parts that the current bundle already has and from the parts
-// that a source sends. Parts received before a lost connection are kept for the next attempt. An Assembler is not safe
-// for concurrent use.
+// that a source sends. Parts that were received before the loss of a connection remain for the next attempt. An
+// Assembler is not safe for concurrent use.
 type Assembler struct {
 	Store  Store
 	Source PartSource
 
-	got map[string][]byte // received parts of the chunk being fetched, by hash
+	got map[string][]byte // received parts of the chunk that is being fetched, by hash
 }
 
-// Fetch returns the function by which Store.Install gets the chunks of m.
+// Fetch returns the function with which Store.Install fetches the chunks of m.
 func (a *Assembler) Fetch(m Manifest) Fetch {
 	before, _ := a.Store.Current() // without a readable bundle every chunk is fetched whole
 	whole := len(before.Chunks) == 0
 	return func(sha string) ([]byte, error) {
 		c, ok := chunkOf(m, sha)
 		if !ok {
-			return nil, fmt.Errorf("chunk %.64s: not in this bundle's manifest", sha)
+			return nil, fmt.Errorf("chunk %.64s is not in the manifest of this bundle", sha)
 		}
 		if !whole {
 			b, err := a.assemble(m, before, c)
@@ -46,7 +46,7 @@ func (a *Assembler) Fetch(m Manifest) Fetch {
 				a.got = nil
 				return b, nil
 			case errors.Is(err, ErrNoParts):
-				whole = true // the source serves no parts of the other chunks either
+				whole = true // a source without parts serves no parts of the other chunks either
 			case !errors.Is(err, ErrFetchWhole):
 				return nil, err
 			}
@@ -65,8 +65,8 @@ func chunkOf(m Manifest, sha string) (Chunk, bool) {
 	return Chunk{}, false
 }
 
-// ErrFetchWhole reports that a chunk cannot be assembled from parts and must be fetched whole.
-var ErrFetchWhole = errors.New("fetch the whole chunk")
+// ErrFetchWhole means that a chunk cannot be assembled from parts and must be fetched whole.
+var ErrFetchWhole = errors.New("chunk cannot be assembled from parts, fetch the whole chunk")
 
 // assemble builds chunk c of m from the parts of the bundle before and from fetched parts, and verifies size and hash.
 func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
@@ -103,11 +103,12 @@ func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 	return b, nil
 }
 
-// outline returns a chunk's outline: computed from the roster for a badges chunk, else fetched from the source.
+// outline returns a chunk's outline: the outline of a badges chunk is computed from the roster, and any other outline
+// is fetched from the source.
 func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
-	if name := rosterOf(c.Name); name != "" {
+	if name := rosterChunkOf(c.Name); name != "" {
 		roster, err := a.Store.Chunk(m, name)
-		if err != nil || roster == nil { // this bundle lists the roster after its badges chunk
+		if err != nil || roster == nil { // this bundle lists the roster chunk after the badges chunk
 			return Outline{}, ErrFetchWhole
 		}
 		o, err := BadgesOutline(roster)
@@ -128,7 +129,7 @@ func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
 }
 
 // fetchMissing adds the missing parts to parts. If more than half of the parts are missing, fetchMissing returns
-// ErrFetchWhole, because the whole chunk arrives as fast.
+// ErrFetchWhole, because fetching the whole chunk is as fast.
 func (a *Assembler) fetchMissing(c Chunk, o Outline, parts map[string][]byte) error {
 	var missing []string
 	seen := map[string]bool{}
@@ -163,7 +164,7 @@ func (a *Assembler) fetchMissing(c Chunk, o Outline, parts map[string][]byte) er
 		for i, sha := range now {
 			parts[sha], a.got[sha] = elements[i], elements[i]
 		}
-		if size += int64(len(b)); size > c.Size+int64(len(o.Parts)) { // the outline lists parts that belong to no chunk
+		if size += int64(len(b)); size > c.Size+int64(len(o.Parts)) { // the outline lists parts of other chunks
 			return ErrFetchWhole
 		}
 	}

@@ -14,9 +14,10 @@ func BindingsChunk(b int) string { return fmt.Sprintf("%s%02x", bindingsPrefix, 
 // IsBindingsChunk reports whether a chunk of this name holds bindings.
 func IsBindingsChunk(name string) bool { return strings.HasPrefix(name, bindingsPrefix) }
 
-// Binding is the part of a member that the policy key signs if the policy has «bindings: signed». It covers the fields
-// that assign badges to a member (addresses, subjects), that identify the member (cards), and that restrict the member.
-// Names, languages and the list of badges are not signed, because a badge counts only for its own recipient.
+// Binding is the part of a member that the policy key signs if the policy has «bindings: signed». A Binding contains
+// the fields that assign badges to a member (addresses, subjects), that identify the member (cards), and that restrict
+// the member. Names, languages and the list of badges are not signed, because a badge counts only for its own
+// recipient.
 type Binding struct {
 	ID       string   `json:"id"`
 	Emails   []string `json:"emails,omitempty"`
@@ -31,7 +32,7 @@ type BindingsBucket struct {
 	Members []Binding `json:"members"`
 }
 
-// BindingOf returns the binding that allows exactly what m has.
+// BindingOf returns the binding that allows exactly the present fields of m.
 func BindingOf(m Member) Binding {
 	return Binding{ID: m.ID, Emails: m.Emails, Subjects: m.Subjects, Cards: m.Cards, Blocked: m.Blocked,
 		MemberTerms: m.MemberTerms}
@@ -53,8 +54,9 @@ func (e Excess) Error() string {
 	return fmt.Sprintf("member %q exceeds the signed %s: the policy key has signed a stricter value", e.Member, e.Field)
 }
 
-// Check returns an error if a member of the roster exceeds the binding. A member may have less than the binding: the
-// roster's signer may block a member, end a membership earlier, refuse a card, and leave out cards and addresses.
+// Check returns an error if a member of the roster exceeds the binding. A member may have fewer rights than the
+// binding: the roster's signer may block a member, end a membership earlier, refuse a card, and leave out cards and
+// addresses.
 func (b Binding) Check(m Member) error {
 	if _, over := b.Limit(m); len(over) > 0 {
 		return refuse(BindingUnsigned, "%v", over[0])
@@ -62,7 +64,7 @@ func (b Binding) Check(m Member) error {
 	return nil
 }
 
-// Limit returns m reduced to what the binding allows, and the fields in which m exceeded the binding.
+// Limit returns m without the rights that the binding does not allow, and the fields in which m exceeded the binding.
 func (b Binding) Limit(m Member) (Member, []Excess) {
 	var over []Excess
 	excess := func(field string) { over = append(over, Excess{m.ID, field}) }
@@ -110,7 +112,7 @@ func withCardState(states []CardState, c CardState) (out []CardState, missing bo
 	case i < 0:
 		return append(slices.Clone(states), c), true
 	case states[i].State == replacedState && c.State != replacedState:
-		// the signed state is stricter: a replaced card raises no alert
+		// The signed state is stricter, because a tap of a replaced card raises no alert.
 		out = slices.Clone(states)
 		out[i] = c
 		return out, true

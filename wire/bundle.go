@@ -45,9 +45,9 @@ func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string
 	return t.Close()
 }
 
-// ReadBundle reads a bundle file from its start. ReadBundle opens the manifest, calls opened, then calls take with each
-// chunk once the chunk's hash is verified, and returns an error if a chunk is missing. At most one chunk is in memory.
-// Errors in the file's form are *Refusals.
+// ReadBundle reads a bundle file from its start. ReadBundle opens the manifest, calls opened, then verifies the hash of
+// each chunk and calls take with the chunk, and returns an error if a chunk is missing. At most one chunk is in memory.
+// An error in the format of the file is a *Refusal.
 func ReadBundle(
 	r io.Reader,
 	keys note.Verifiers,
@@ -119,15 +119,16 @@ func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 	return b.Bytes(), h.Name, nil
 }
 
-// Member is a member as a bundle carries them. Names serve the panel, addresses serve to match badges to members. The
-// machine never sends names and addresses to another program.
+// Member is a member of the site as described in a bundle. The panel shows the names, and the machine matches badges to
+// members by the addresses. The machine never sends names and addresses to another program.
 type Member struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
 	Language string   `json:"language,omitempty"` // fr or en; empty: the language of the site
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name this member
-	// entries of Member.Cards: HMAC-SHA-256 of the card's number under the site's card key in hexadecimal, or CardFormHash
+	// Cards are the member's cards. An entry is the HMAC-SHA-256 of the card's number under the site's card key, in
+	// hexadecimal, or a CardFormHash.
 	Cards   []string `json:"cards,omitempty"`
 	Blocked bool     `json:"blocked,omitempty"`
 	Badges  []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
@@ -137,7 +138,7 @@ type Member struct {
 	MemberTerms
 }
 
-// Unknown returns the first critical field of m that this program does not know; nil if it knows all of them.
+// Unknown returns the first critical field of m that this program does not know; nil: the program knows all of them.
 func (m Member) Unknown() *UnknownField {
 	if name := firstUnknown(m.Critical, reflect.TypeFor[Member]()); name != "" {
 		return &UnknownField{name}
@@ -150,7 +151,7 @@ type RosterBucket struct {
 	Members []Member `json:"members"`
 }
 
-// BadgesBucket is the content of a badges chunk: credentials in the bytes in which they were issued.
+// BadgesBucket is the content of a badges chunk: credentials as the bytes that were issued.
 type BadgesBucket struct {
 	Credentials [][]byte `json:"credentials"`
 }
@@ -169,7 +170,7 @@ type StatusList struct {
 // EncodeChunk writes one of the buckets above as canonical JSON, so that equal content has equal bytes.
 func EncodeChunk(v any) ([]byte, error) { return Canonical(v) }
 
-// DecodeChunk reads one of the buckets above, with the rules of Decode.
+// DecodeChunk parses one of the buckets above, with the rules of Decode.
 func DecodeChunk(b []byte, v any) error {
 	if err := Decode(b, v); err != nil {
 		return fmt.Errorf("chunk: %w", err)
@@ -177,7 +178,8 @@ func DecodeChunk(b []byte, v any) error {
 	return nil
 }
 
-// Peek reads a bundle file's manifest without checking the signature. The result may be shown, never trusted.
+// Peek reads a bundle file's manifest without checking the signature. The result may be shown to people, but must not
+// be trusted.
 func Peek(r io.Reader) (text string, m Manifest, err error) {
 	data, name, err := entry(tar.NewReader(r), MaxSigned)
 	if err != nil || name != "manifest" {

@@ -15,11 +15,11 @@ import (
 	"portillon/policy"
 )
 
-// The check of the card key is a second signature line of the manifest. Its key name is card.<site>, its key hash
-// keykind.CheckHash, its signature HMAC-SHA-256(card key, text). Programs that do not know this line ignore it, because
-// readers of signed notes ignore signatures of unknown keys. The line identifies the card key of the bundle and
-// authenticates nothing: every machine of the site holds the card key, so a reader must not accept this line as the
-// site's signature.
+// The check of the card key is a second signature line of the manifest. The line's key name is card.<site>, its key
+// hash is keykind.CheckHash, and its signature is HMAC-SHA-256(card key, text). Programs that do not know this line
+// ignore it, because readers of signed notes ignore signatures of unknown keys. The line identifies the card key of the
+// bundle and authenticates nothing: every machine of the site holds the card key, so a reader must not accept this line
+// as the site's signature.
 
 // cardSigner implements note.Signer.
 type cardSigner struct {
@@ -50,8 +50,8 @@ type signature struct {
 	hash uint32
 }
 
-// signatures returns the signature lines of a note, valid or not. The result has at most 100 lines, the limit of
-// golang.org/x/mod/sumdb/note.
+// signatures returns the signature lines of a note, whether valid or not. The result has at most 100 lines, which is
+// the limit of golang.org/x/mod/sumdb/note.
 func signatures(data []byte) (out []signature) {
 	text := string(data)
 	for line := range strings.SplitSeq(text[strings.LastIndex(text, "\n\n")+1:], "\n") {
@@ -103,7 +103,8 @@ func signedBy(data []byte) string {
 	return ""
 }
 
-// OtherCardKey is the error for a bundle built with a card key other than the machine's: all cards would be unknown.
+// OtherCardKey is the error for a bundle that was built with another card key than the machine's card key, so that all
+// cards would be unknown.
 type OtherCardKey struct {
 	Bundle, Here string // check values of the two card keys
 }
@@ -115,8 +116,8 @@ func (o *OtherCardKey) Error() string {
 }
 
 // CheckCardKey compares the machine's card key with the card key that the bundle was built with. A bundle without a
-// check value was built by an older program and is accepted. An empty card, a key that could not be read, is not
-// compared.
+// check value was built by an older program and is accepted. An empty card key, which means that the key could not be
+// read, is not compared.
 func CheckCardKey(m Manifest, card []byte) error {
 	if here := keykind.CheckValue(card); m.CardCheck != "" && len(card) > 0 && m.CardCheck != here {
 		return &OtherCardKey{m.CardCheck, here}

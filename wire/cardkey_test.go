@@ -45,7 +45,7 @@ func TestManifestNamesTheCardKeyOfItsBundle(t *testing.T) {
 	}
 }
 
-// Every machine has the card key: its check must never be accepted as the site's signature.
+// Every machine has the card key, so the check of the card key must never be accepted as the site's signature.
 func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	_, v := keys(t)
 	c, _ := CardSigner("biklab", bytes.Repeat([]byte{0x5a}, 32))
@@ -53,12 +53,12 @@ func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenManifest(b, v); why(err) != "bad-signature" {
+	if _, err := OpenManifest(b, v); codeOf(err) != "bad-signature" {
 		t.Error(err)
 	}
 }
 
-// Readers before the check of the card key open a manifest with the signed note package alone.
+// A release from before the check of the card key opens a manifest with only the package for signed notes.
 func TestOlderReaderAcceptsAManifestWithACardKeyCheck(t *testing.T) {
 	_, v := keys(t)
 	n, err := note.Open(signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32)), v)
@@ -70,7 +70,7 @@ func TestOlderReaderAcceptsAManifestWithACardKeyCheck(t *testing.T) {
 func TestRefusedManifestNamesItsSigner(t *testing.T) {
 	data := signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32))
 	_, err := OpenManifest(data, note.VerifierList())
-	if why(err) != "bad-signature" || !strings.Contains(err.Error(), "signed by ") ||
+	if codeOf(err) != "bad-signature" || !strings.Contains(err.Error(), "signed by ") ||
 		strings.Contains(err.Error(), "card.") {
 		t.Error(err)
 	}

@@ -15,15 +15,15 @@ import (
 	"portillon/policy"
 )
 
-// A site changes its card key after the loss of a machine that held it. During the change machines hold two keys: the
-// new key, which the bundle is built with, and the previous key, for cards that the hub knows only by their HMAC. An
-// entry made with the previous key begins with that key's check value. A machine that does not know this mark, or does
-// not have the previous key, treats the entry as a card that nobody can tap.
+// A site changes its card key after the loss of a machine that had the key. During the change machines have two keys.
+// The bundle is built with the new key. The previous key is for cards of which the hub has only the HMAC under that
+// key. An entry made with the previous key begins with that key's check value. A machine that does not know this mark,
+// or does not have the previous key, treats the entry as a card that nobody can tap.
 
-// MaxCardKeys is the most card keys that a machine holds: the current key and the previous key.
+// MaxCardKeys is the largest number of card keys of a machine: the current key and the previous key.
 const MaxCardKeys = 2
 
-// maxCardKeyText bounds a card key in hexadecimal digits. A new key has 64.
+// maxCardKeyText is the largest length of a card key, in hexadecimal digits. A new key has 64 digits.
 const maxCardKeyText = 256
 
 // CardKeys is the hub's answer to an enrolled machine that asks for card-keys.
@@ -35,7 +35,7 @@ type CardKeys struct {
 // Bytes returns the decoded keys, or an error if a key or their number is invalid.
 func (c CardKeys) Bytes() ([][]byte, error) {
 	if len(c.Keys) == 0 || len(c.Keys) > MaxCardKeys {
-		return nil, fmt.Errorf("card keys: got %d, want 1 to %d", len(c.Keys), MaxCardKeys)
+		return nil, fmt.Errorf("card keys: answer contains %d keys, want 1 to %d", len(c.Keys), MaxCardKeys)
 	}
 	var out [][]byte
 	for i, text := range c.Keys {
@@ -48,9 +48,9 @@ func (c CardKeys) Bytes() ([][]byte, error) {
 	return out, nil
 }
 
-// ChooseCardKey returns the key among keys that a bundle was built with, and the other keys. A bundle without a check
-// value was built by an older program: the first key is chosen. If no key fits, the error is an *OtherCardKey about the
-// first key.
+// ChooseCardKey returns the one of keys with which a bundle was built, and the other keys. A bundle without a check
+// value was built by an older program, and for such a bundle the first key is chosen. If no key fits, the error is an
+// *OtherCardKey about the first key.
 func ChooseCardKey(m Manifest, keys ...[]byte) (chosen []byte, others [][]byte, err error) {
 	at := -1
 	for i, k := range keys {
@@ -78,7 +78,7 @@ const checkDigits = 8
 // MarkCard returns an entry of a member's cards, marked as made with the card key that has this check value.
 func MarkCard(check, hash string) string { return check + ":" + hash }
 
-// CutCard splits an entry of a member's cards into mark and HMAC. check is empty if the entry is not marked.
+// CutCard splits an entry of a member's cards into its mark and the HMAC. check is empty if the entry is not marked.
 func CutCard(entry string) (check, hash string) {
 	check, hash, marked := strings.Cut(entry, ":")
 	if !marked || len(check) != checkDigits {
@@ -101,8 +101,8 @@ func IsCardEntry(entry string) bool {
 // MarkOf returns the mark of entries that were made with this card key.
 func MarkOf(key []byte) string { return keykind.CheckValue(key) }
 
-// CardRebound is the kind of a record that reports a tapped card which the site knew only by its HMAC under the
-// previous card key. Its body is CardReboundBody. The hub binds the card to the new key.
+// CardRebound is the kind of a record that reports a tapped card of which the site had only the HMAC under the previous
+// card key. The body of such a record is CardReboundBody. The hub binds the card to the new key.
 const CardRebound Kind = "card-rebound"
 
 // CardReboundBody is the body of a card-rebound record.
@@ -117,7 +117,7 @@ type reboundCard struct {
 	Number string `json:"number"` // the number that is bound to the member, in hexadecimal
 }
 
-// reboundInfo is the HPKE info of a sealed number. It binds the number to the machine and to this use.
+// reboundInfo is the HPKE info of a sealed number. This info binds the number to the machine and to this use.
 func reboundInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon rebound card 1 %s %s", site, m)
 }
@@ -134,17 +134,17 @@ func SealNumber(public string, site policy.SiteID, m policy.MachineID, number []
 	}
 	plain, err := json.Marshal(reboundCard{hex.EncodeToString(number)})
 	if err != nil {
-		return "", fmt.Errorf("seal: %w", err)
+		return "", fmt.Errorf("encrypt the card number for the hub: %w", err)
 	}
 	box, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), reboundInfo(site, m), plain)
 	if err != nil {
-		return "", fmt.Errorf("seal: %w", err)
+		return "", fmt.Errorf("encrypt the card number for the hub: %w", err)
 	}
 	id := sha256.Sum256(raw)
 	return base64.StdEncoding.EncodeToString(append(id[:sealKeyID], box...)), nil
 }
 
-// maxNumber bounds a card's number, in bytes. Numbers of ISO/IEC 14443-3 have at most 10.
+// maxNumber is the largest size of a card's number, in bytes. Numbers of ISO/IEC 14443-3 have at most 10 bytes.
 const maxNumber = 32
 
 // OpenNumber decrypts the number that a machine sealed, with the matching key of keys. Without a matching key the error

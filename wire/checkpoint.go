@@ -27,13 +27,14 @@ func Origin(s policy.SiteID, m policy.MachineID) string {
 	return "portillon/" + string(s) + "/" + string(m)
 }
 
-// SignCheckpoint writes c in the format C2SP tlog-checkpoint: origin, size and root in base64, one a line.
+// SignCheckpoint writes c in the format C2SP tlog-checkpoint: origin, size and root in base64, each on its own line.
 func SignCheckpoint(c Checkpoint, s note.Signer) ([]byte, error) {
 	text := fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]))
 	return note.Sign(&note.Note{Text: text}, s)
 }
 
-// OpenCheckpoint verifies the signature and reads the checkpoint. Its origin must equal origin.
+// OpenCheckpoint verifies the signature and parses the checkpoint. The checkpoint's origin must equal the parameter
+// origin.
 func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint, error) {
 	text, err := openText(data, keys)
 	if err != nil {
@@ -41,7 +42,7 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) != 3 {
-		return Checkpoint{}, fmt.Errorf("checkpoint: got %d lines, want 3", len(lines))
+		return Checkpoint{}, fmt.Errorf("checkpoint has %d lines, want 3", len(lines))
 	}
 	size, err := strconv.ParseUint(lines[1], 10, 62)
 	if err != nil || strconv.FormatUint(size, 10) != lines[1] {
@@ -58,8 +59,8 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 }
 
 // Batch is one message on a machine's records topic: consecutive records, and a checkpoint of the journal that ends
-// with the last record. A hub that holds all earlier records can recompute the root, so that a record that this machine
-// did not write is detected.
+// with the last record. A hub that holds all earlier records can recompute the root, so that the hub detects a record
+// that this machine did not write.
 type Batch struct {
 	Records    []Leafed `json:"records"`
 	Checkpoint string   `json:"checkpoint"` // checkpoint as a signed note
@@ -74,28 +75,28 @@ type Leafed struct {
 }
 
 const (
-	// MaxBatch bounds a batch in bytes; NATS accepts messages of 1 MB.
+	// MaxBatch is the largest size of a batch, in bytes. NATS accepts messages of 1 MB.
 	MaxBatch = 512 << 10
-	// MaxBatchRecords bounds a batch in records.
+	// MaxBatchRecords is the largest number of records in a batch.
 	MaxBatchRecords = 200
-	// MaxRecord bounds a record in bytes.
+	// MaxRecord is the largest size of a record, in bytes.
 	MaxRecord = 8 << 10
 )
 
-// ParseBatch reads a batch. The records are not authenticated yet: the caller must open the checkpoint and recompute
+// ParseBatch parses a batch. The records are not authenticated yet: the caller must open the checkpoint and recompute
 // the root. The result may refer to data, so the caller must not change data.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch has %d bytes, want at most %d", len(data), MaxBatch)
 	}
-	if b, records, ok := fastBatch(data); ok {
+	if b, records, ok := parseBatchFast(data); ok {
 		return b, records, nil
 	}
-	return slowBatch(data)
+	return parseBatchSlowly(data)
 }
 
-// slowBatch reads a batch with encoding/json and returns the exact error.
-func slowBatch(data []byte) (Batch, []Record, error) {
+// parseBatchSlowly parses a batch with encoding/json and returns the exact error.
+func parseBatchSlowly(data []byte) (Batch, []Record, error) {
 	var b Batch
 	if err := Decode(data, &b); err != nil {
 		return Batch{}, nil, fmt.Errorf("batch: %w", err)
@@ -113,38 +114,38 @@ func slowBatch(data []byte) (Batch, []Record, error) {
 			return Batch{}, nil, fmt.Errorf("batch: record %d: %w", i, err)
 		}
 		if i > 0 && r.Seq != records[i-1].Seq+1 {
-			return Batch{}, nil, fmt.Errorf("batch: record %d has seq %d, the record before has %d", i, r.Seq, records[i-1].Seq)
+			return Batch{}, nil, fmt.Errorf("batch: record %d has seq %d, want the seq after %d", i, r.Seq, records[i-1].Seq)
 		}
 		records[i] = r
 	}
 	return b, records, nil
 }
 
-// ParseRecord reads one record, whose bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are
-// accepted: the hub keeps, proves and forwards a newer machine's record like any other.
+// ParseRecord parses one record, whose bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are
+// accepted, because the hub stores, verifies and forwards the records of a newer machine like any others.
 func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
 		return Record{}, fmt.Errorf("record has %d bytes, want at most %d", len(data), MaxRecord)
 	}
-	if r, ok := fastRecord(data); ok {
+	if r, ok := parseRecordFast(data); ok {
 		return r, nil
 	}
-	return slowRecord(data)
+	return parseRecordSlowly(data)
 }
 
-// slowRecord reads a record with encoding/json and returns the exact error.
-func slowRecord(data []byte) (Record, error) {
+// parseRecordSlowly parses a record with encoding/json and returns the exact error.
+func parseRecordSlowly(data []byte) (Record, error) {
 	var r Record
 	if err := decodeHint(data, &r); err != nil {
 		return Record{}, err
 	}
 	if r.Seq == 0 || r.Kind == "" {
-		return Record{}, fmt.Errorf("record without seq or kind")
+		return Record{}, fmt.Errorf("record has no seq or no kind")
 	}
 	if !IsCanonical(data) {
 		return Record{}, fmt.Errorf("record %d is not canonical JSON (RFC 8785)", r.Seq)
 	}
-	if key := misspelt(data, reflect.TypeFor[Record]()); key != "" {
+	if key := misspeltKey(data, reflect.TypeFor[Record]()); key != "" {
 		return Record{}, fmt.Errorf(
 			"record %d: field %.64q differs from a known field only in upper and lower case",
 			r.Seq,

@@ -8,9 +8,10 @@ import (
 )
 
 // Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and
-// later). It shows the state, availability, tag-out, remaining time of a session, running hours, maintenance that is
-// due, records that the hub does not acknowledge, and a screen that sends no reports. It names no person and accepts no
-// commands. Fields that a State lacks are shown as unknown, because Home Assistant reads the word None as that.
+// later). The payload describes the state, availability, tag-out, remaining time of a session, running hours,
+// maintenance that is due, records that the hub does not acknowledge, and a screen that sends no reports. Discovery
+// names no person and accepts no commands. A field that is missing in a State is shown as unknown: the template then
+// gives None, which means unknown in Home Assistant.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	doc := map[string]any{
@@ -74,8 +75,7 @@ func components(id string) map[string]map[string]string {
 	return all
 }
 
-// config returns the component in the form that Home Assistant reads ("p" abbreviates platform). Empty settings are
-// left out.
+// config returns the component in the format of Home Assistant ("p" abbreviates platform). Empty settings are left out.
 func (c component) config(id string) map[string]string {
 	out := map[string]string{
 		"p":              "sensor",

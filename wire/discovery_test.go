@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// The keys that Home Assistant documents for MQTT device discovery (its pages «MQTT», «MQTT Sensor», «MQTT Binary
-// sensor», and schemas.py of the integration): which keys each part may have, in short or long form, and which it must
-// have. Keys for commands and for personal data are left out, because Portillon must not use them.
+// These tables contain the keys that Home Assistant documents for MQTT device discovery (in its pages «MQTT», «MQTT
+// Sensor», «MQTT Binary sensor», and schemas.py of the integration): which keys each part may have, in short or long
+// form, and which keys each part must have. Keys for commands and for personal data are left out, because Portillon
+// must not use them.
 var (
 	documentedRoot = map[string]bool{
 		"dev":                   true,
@@ -85,7 +86,7 @@ func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 		parts[3] != "config" {
 		t.Errorf("topic %s", topic)
 	}
-	if faults := documented(payload); len(faults) > 0 {
+	if faults := checkDocumented(payload); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}
 	for _, want := range []string{"in_use", "tagged", "left", "hours", "due", "unacked", "unacked_since", "unacked_why",
@@ -96,7 +97,7 @@ func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 	}
 }
 
-// The checker of this test must itself report faults.
+// The function that checks discovery documents must report each fault.
 func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	_, good := Topics{"biklab"}.Discovery("laser", "Laser", "0.1")
 	for what, change := range map[string][2]string{
@@ -110,14 +111,14 @@ func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 		"no platform":          {`"p":"binary_sensor"`, `"p":"lock"`},
 	} {
 		bad := strings.Replace(string(good), change[0], change[1], 1)
-		if bad == string(good) || len(documented([]byte(bad))) == 0 {
+		if bad == string(good) || len(checkDocumented([]byte(bad))) == 0 {
 			t.Errorf("%s is let through", what)
 		}
 	}
 }
 
-// documented compares a discovery document with Home Assistant's documentation, and its templates with State.
-func documented(payload []byte) (faults []string) {
+// checkDocumented compares a discovery document with Home Assistant's documentation, and its templates with State.
+func checkDocumented(payload []byte) (faults []string) {
 	fault := func(s ...string) { faults = append(faults, strings.Join(s, " ")) }
 	var doc struct {
 		Dev  map[string]string            `json:"dev"`

@@ -1,11 +1,11 @@
-// Package wire defines what a machine and its hub exchange: records and their checkpoints, the bundle,
-// acknowledgements, commands, and the topics that carry them.
+// Package wire defines the messages between a machine and its hub: records and their checkpoints, the bundle,
+// acknowledgements and commands, and the topics of these messages.
 //
 // Signed data is a signed note (golang.org/x/mod/sumdb/note): a text, an empty line, and signature lines that name
 // their key. Keys have the notes' format: «PRIVATE+KEY+name+hash+…» and «name+hash+…», Ed25519.
 //
-// Input is hostile until it is opened. Each Open function bounds its input, checks the signature before it reads the
-// text, refuses critical fields that it does not know, and never panics.
+// No input is trusted before it is opened. Each Open function limits the size of its input, checks the signature before
+// it reads the text, refuses critical fields that it does not know, and never panics.
 //
 // # How formats change
 //

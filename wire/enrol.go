@@ -21,13 +21,13 @@ import (
 // CodeLife is how long an enrolment code is valid after the tap of the card.
 const CodeLife = 24 * time.Hour
 
-// codeLetters are the digits of Crockford's base 32 (crockford.com/base32.html): no I, L, O and U.
+// codeLetters are the digits of Crockford's base 32 (crockford.com/base32.html), which does not use I, L, O and U.
 const codeLetters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// codeLength is the length of an enrolment code, in characters of 5 bits: 30 bits.
+// codeLength is the length of an enrolment code, in characters of 5 bits each. A code has 30 bits.
 const codeLength = 6
 
-// maxCodeText bounds a code as typed, in bytes, with blanks and hyphens.
+// maxCodeText is the largest length of a code as typed, in bytes, with blanks and hyphens.
 const maxCodeText = 32
 
 // EnrolCode returns the code that a panel shows for an unknown card: the first 30 bits of an HMAC-SHA-256 under the
@@ -45,7 +45,8 @@ func EnrolCode(key, number []byte) string {
 	return string(out)
 }
 
-// ParseEnrolCode reads a code as a person types it. Case, blanks and hyphens are ignored; I and L count as 1, O as 0.
+// ParseEnrolCode parses a code as a person types it. Case, blanks and hyphens are ignored. I and L count as 1, and O
+// counts as 0.
 func ParseEnrolCode(s string) (string, error) {
 	wrong := fmt.Errorf("%.40q is not a card code, want %d characters of %s", s, codeLength, codeLetters)
 	if len(s) > maxCodeText {
@@ -59,12 +60,14 @@ func ParseEnrolCode(s string) (string, error) {
 	return s, nil
 }
 
-// EnrolCard holds what a machine sends about an unknown card: enough to enrol the card, without its number. A holder of
-// the card key can find a short number from Card by trying all numbers, so an EnrolCard is sent encrypted (SealCard).
+// EnrolCard contains the data that a machine sends about an unknown card. These data suffice to enrol the card, and do
+// not contain its number. A holder of the card key can find a short number from Card by trying all numbers, so an
+// EnrolCard is encrypted before it is sent (SealCard).
 type EnrolCard struct {
 	Code string `json:"code"` // code for enrolment, from EnrolCode
 	Card string `json:"hmac"` // entry of the card, as in Member.Cards
-	// Key is the check value of the card key under which Code and Card were computed; empty from older programs.
+	// Key is the check value of the card key under which Code and Card were computed; empty: an older program has
+	// computed them.
 	Key string `json:"key,omitempty"`
 }
 
@@ -84,14 +87,15 @@ func IsCardHash(entry string) bool {
 	return err == nil && len(b) == sha256.Size && entry == strings.ToLower(entry)
 }
 
-// sealKeyID is how many bytes of SHA-256(public half) precede a sealed card. They tell the hub which key to use.
+// sealKeyID is the number of bytes of SHA-256(public half) at the start of a sealed card. With these bytes the hub
+// finds the key that opens the card.
 const sealKeyID = 8
 
-// maxSealed bounds a sealed card, in characters. A sealed card has 244: key id, encapsulated key (32 bytes), JSON (94
-// bytes) and tag (16 bytes), in base64.
+// maxSealed is the largest length of a sealed card, in characters. A sealed card has 244 characters: key id,
+// encapsulated key (32 bytes), JSON (94 bytes) and tag (16 bytes), in base64.
 const maxSealed = 512
 
-// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). It binds the card to the machine that sealed it.
+// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). The info binds the card to the machine that sealed it.
 func sealInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon card 1 %s %s", site, m)
 }
@@ -109,11 +113,11 @@ func SealCard(public string, site policy.SiteID, m policy.MachineID, c EnrolCard
 	}
 	plain, err := json.Marshal(c)
 	if err != nil {
-		return "", fmt.Errorf("seal: %w", err)
+		return "", fmt.Errorf("encrypt the card for the hub: %w", err)
 	}
 	box, err := hpke.Seal(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), sealInfo(site, m), plain)
 	if err != nil {
-		return "", fmt.Errorf("seal: %w", err)
+		return "", fmt.Errorf("encrypt the card for the hub: %w", err)
 	}
 	id := sha256.Sum256(raw)
 	return base64.StdEncoding.EncodeToString(append(id[:sealKeyID], box...)), nil
@@ -145,7 +149,7 @@ func (s SealKey) Public() string {
 	return base64.StdEncoding.EncodeToString(s.k.PublicKey().Bytes())
 }
 
-// ErrNoSealKey reports that the hub does not hold the key for a sealed card: the key has been deleted, or belongs to
+// ErrNoSealKey means that the hub does not hold the key for a sealed card: the key has been deleted, or belongs to
 // another hub.
 var ErrNoSealKey = errors.New("no key for this sealed card: the key has been deleted")
 

@@ -29,11 +29,11 @@ func TestEnrolCodeHasSixCharactersAndDependsOnNumberAndKey(t *testing.T) {
 		}
 		seen[c] = true
 	}
-	// Among 1000 random codes of 30 bits, two are equal in 1 of 2,000 cases. The numbers of this test are fixed.
+	// Among 1000 random codes of 30 bits, the chance that two are equal is 1 in 2,000. The test uses fixed numbers.
 	if len(seen) < 999 {
 		t.Errorf("%d codes of 1000 cards", len(seen))
 	}
-	// Computed with "openssl dgst -sha256 -mac HMAC": the HMAC begins with 77cd27ff.
+	// The expected code was computed with "openssl dgst -sha256 -mac HMAC": the HMAC begins with 77cd27ff.
 	if got := EnrolCode(key, []byte{0x04, 0xa1, 0xb2, 0xc3}); got != "EZ6JFZ" {
 		t.Error(got)
 	}
@@ -43,7 +43,7 @@ func TestEnrolCodeHasSixCharactersAndDependsOnNumberAndKey(t *testing.T) {
 	}
 }
 
-func TestEnrolCodeIsReadAsPeopleTypeIt(t *testing.T) {
+func TestEnrolCodeIsParsedAsPeopleTypeIt(t *testing.T) {
 	for s, want := range map[string]string{
 		"0A1B2C": "0A1B2C", " 0a1-b2c ": "0A1B2C", "oAiBlC": "0A1B1C", "O\u00a0A1 B2C": "0A1B2C",
 		"": "", "7F3A": "", "0A1B2CD": "", "0A1B2U": "", "0A1B2É": "", "04A1B2C3D4": "",

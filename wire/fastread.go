@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Machines nearly always send canonical JSON of a known shape. A scanner reads such text in one pass and without
-// reflection. At the first unexpected byte the scanner fails, and encoding/json reads the text and returns an exact
-// error. The scanner accepts a subset of what encoding/json accepts and returns the same values: FuzzFastBatch compares
-// them.
+// Machines nearly always send canonical JSON with known fields. A scanner parses such text in one pass and without
+// reflection. At the first unexpected byte the scanner fails. encoding/json then parses the text and returns an exact
+// error. The scanner accepts a subset of the texts that encoding/json accepts, and returns the same values, as
+// FuzzFastBatch verifies.
 
-// maxDepth is the deepest nesting of objects and arrays that the scanner reads.
+// maxDepth is the deepest nesting of objects and arrays that the scanner accepts.
 const maxDepth = 16
 
-// scanner is a reader of JSON text; i is the index of the next byte. After a failure, failed stays true.
+// scanner parses JSON text. i is the index of the next byte. After a failure, failed stays true.
 type scanner struct {
 	b      []byte
 	i      int
@@ -26,8 +26,8 @@ type scanner struct {
 
 func (s *scanner) fail() { s.failed = true }
 
-// take reads exactly text, or fails.
-func (s *scanner) take(text string) {
+// expect reads exactly text, or fails.
+func (s *scanner) expect(text string) {
 	if !s.failed && s.has(text) {
 		s.i += len(text)
 		return
@@ -40,17 +40,17 @@ func (s *scanner) has(text string) bool {
 	return len(s.b)-s.i >= len(text) && string(s.b[s.i:s.i+len(text)]) == text
 }
 
-// next returns the next byte; 0 at the end and after a failure.
-func (s *scanner) next() byte {
+// peek returns the next byte; 0: the text has ended, or the scanner has failed.
+func (s *scanner) peek() byte {
 	if s.failed || s.i >= len(s.b) {
 		return 0
 	}
 	return s.b[s.i]
 }
 
-// plain reads a string without escapes, and returns the bytes between the quotes.
-func (s *scanner) plain() []byte {
-	s.take(`"`)
+// plainString reads a string without escapes, and returns the bytes between the quotes.
+func (s *scanner) plainString() []byte {
+	s.expect(`"`)
 	for from := s.i; !s.failed && s.i < len(s.b); s.i++ {
 		switch c := s.b[s.i]; {
 		case c == '"':
@@ -64,10 +64,10 @@ func (s *scanner) plain() []byte {
 	return nil
 }
 
-// text reads a string. The accepted escapes are those of canonical JSON for ", \ and the usual control characters
-// (RFC 8785 §3.2.2.2).
-func (s *scanner) text() {
-	s.take(`"`)
+// escapedString reads a string. The accepted escapes are those of canonical JSON for ", \ and the usual control
+// characters (RFC 8785 §3.2.2.2).
+func (s *scanner) escapedString() {
+	s.expect(`"`)
 	for !s.failed && s.i < len(s.b) {
 		c := s.b[s.i]
 		s.i++
@@ -77,7 +77,7 @@ func (s *scanner) text() {
 		case c < 0x20 || c == 0x7f:
 			s.fail()
 		case c == '\\':
-			switch s.next() {
+			switch s.peek() {
 			case '"', '\\', 'b', 'f', 'n', 'r', 't':
 				s.i++
 			default:
@@ -91,11 +91,11 @@ func (s *scanner) text() {
 // integer reads an integer of at most 15 digits, which every program represents exactly (RFC 7493 §2.2).
 func (s *scanner) integer() int64 {
 	from := s.i
-	if s.next() == '-' {
+	if s.peek() == '-' {
 		s.i++
 	}
 	digits := s.i
-	for c := s.next(); c >= '0' && c <= '9'; c = s.next() {
+	for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
 		s.i++
 	}
 	n := s.i - digits
@@ -113,19 +113,19 @@ func (s *scanner) integer() int64 {
 // value reads any canonical value, and returns its bytes.
 func (s *scanner) value(depth int) []byte {
 	from := s.i
-	switch s.next() {
+	switch s.peek() {
 	case '{':
 		s.object(depth, func([]byte) { s.value(depth - 1) })
 	case '[':
 		s.array(depth)
 	case '"':
-		s.text()
+		s.escapedString()
 	case 't':
-		s.take("true")
+		s.expect("true")
 	case 'f':
-		s.take("false")
+		s.expect("false")
 	case 'n':
-		s.take("null")
+		s.expect("null")
 	default:
 		s.integer()
 	}
@@ -137,17 +137,17 @@ func (s *scanner) value(depth int) []byte {
 
 // object reads an object whose keys are sorted ASCII strings without escapes. object calls field to read each value.
 func (s *scanner) object(depth int, field func(key []byte)) {
-	s.take("{")
+	s.expect("{")
 	if depth == 0 {
 		s.fail()
 	}
-	if s.next() == '}' {
+	if s.peek() == '}' {
 		s.i++
 		return
 	}
 	last := []byte(nil)
 	for first := true; !s.failed; first = false {
-		key := s.plain()
+		key := s.plainString()
 		for _, c := range key {
 			if c >= utf8.RuneSelf {
 				s.fail()
@@ -157,33 +157,33 @@ func (s *scanner) object(depth int, field func(key []byte)) {
 			s.fail()
 		}
 		last = key
-		s.take(":")
+		s.expect(":")
 		field(key)
-		if s.next() == '}' {
+		if s.peek() == '}' {
 			s.i++
 			return
 		}
-		s.take(",")
+		s.expect(",")
 	}
 }
 
 // array reads an array of any canonical values.
 func (s *scanner) array(depth int) {
-	s.take("[")
+	s.expect("[")
 	if depth == 0 {
 		s.fail()
 	}
-	if s.next() == ']' {
+	if s.peek() == ']' {
 		s.i++
 		return
 	}
 	for !s.failed {
 		s.value(depth - 1)
-		if s.next() == ']' {
+		if s.peek() == ']' {
 			s.i++
 			return
 		}
-		s.take(",")
+		s.expect(",")
 	}
 }
 
@@ -195,26 +195,26 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 		case "body":
 			r.Body = slices.Clip(json.RawMessage(s.value(maxDepth - 1)))
 		case "boot":
-			r.Boot = again(s.plain(), before.Boot)
+			r.Boot = reuse(s.plainString(), before.Boot)
 		case "clock":
-			r.Clock = again(s.plain(), before.Clock)
+			r.Clock = reuse(s.plainString(), before.Clock)
 		case "kind":
-			r.Kind = again(s.plain(), before.Kind)
+			r.Kind = reuse(s.plainString(), before.Kind)
 		case "machine":
-			r.Machine = again(s.plain(), before.Machine)
+			r.Machine = reuse(s.plainString(), before.Machine)
 		case "member":
-			r.Member = again(s.plain(), before.Member)
+			r.Member = reuse(s.plainString(), before.Member)
 		case "mono":
 			r.Mono = s.integer()
 		case "seq":
-			r.Seq = uint64(max(s.integer(), 0)) // the maximum with 0 makes a negative number fail below
+			r.Seq = uint64(max(s.integer(), 0)) // a negative number becomes 0 and fails below
 		case "session":
-			r.Session = again(s.plain(), before.Session)
+			r.Session = reuse(s.plainString(), before.Session)
 		case "site":
-			r.Site = again(s.plain(), before.Site)
+			r.Site = reuse(s.plainString(), before.Site)
 		case "wall":
 			r.Wall = s.time()
-		default: // a newer machine's field, or a wrong spelling
+		default: // the field of a newer machine, or a misspelt field
 			s.fail()
 		}
 	})
@@ -225,8 +225,8 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 	return r, s.b[from:s.i]
 }
 
-// again converts b to a string type. If b equals before, again returns before and allocates nothing.
-func again[T ~string](b []byte, before T) T {
+// reuse converts b to a string type. If b equals before, reuse returns before and does not allocate memory.
+func reuse[T ~string](b []byte, before T) T {
 	if string(b) == string(before) {
 		return before
 	}
@@ -236,7 +236,7 @@ func again[T ~string](b []byte, before T) T {
 // time reads a time in the format of encoding/json. The time must be in UTC, with at most milliseconds.
 func (s *scanner) time() (t time.Time) {
 	from := s.i
-	s.plain()
+	s.plainString()
 	if s.failed {
 		return t
 	}
@@ -249,8 +249,8 @@ func (s *scanner) time() (t time.Time) {
 	return t
 }
 
-// fastRecord reads a canonical record. If ok is false, the caller must use slowRecord.
-func fastRecord(data []byte) (Record, bool) {
+// parseRecordFast parses a canonical record. If ok is false, the caller must use parseRecordSlowly.
+func parseRecordFast(data []byte) (Record, bool) {
 	if len(data) > MaxRecord || !utf8.Valid(data) {
 		return Record{}, false
 	}
@@ -260,45 +260,45 @@ func fastRecord(data []byte) (Record, bool) {
 	return r, !s.failed && s.i == len(data)
 }
 
-// fastBatch reads a batch as encoding/json writes it. If ok is false, the caller must use slowBatch. The result refers
-// to data.
-func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
+// parseBatchFast parses a batch as encoding/json writes it. If ok is false, the caller must use parseBatchSlowly. The
+// result shares the memory of data.
+func parseBatchFast(data []byte) (b Batch, records []Record, ok bool) {
 	if len(data) > MaxBatch || !utf8.Valid(data) {
 		return b, nil, false
 	}
 	s := scanner{b: data}
-	s.take(`{"records":[`)
+	s.expect(`{"records":[`)
 	for !s.failed {
 		var before Record
 		if n := len(records); n > 0 {
 			before = records[n-1]
 		}
-		l, r := s.leafed(before)
+		l, r := s.leafedRecord(before)
 		if s.failed || before.Seq > 0 && r.Seq != before.Seq+1 || len(records) == MaxBatchRecords {
 			return b, nil, false
 		}
 		b.Records, records = append(b.Records, l), append(records, r)
-		if s.next() != ',' {
+		if s.peek() != ',' {
 			break
 		}
 		s.i++
 	}
-	s.take(`],"checkpoint":`)
-	b.Checkpoint = s.word()
-	if s.next() == ',' {
-		s.take(`,"generation":`)
-		b.Generation = Generation(s.word())
+	s.expect(`],"checkpoint":`)
+	b.Checkpoint = s.anyString()
+	if s.peek() == ',' {
+		s.expect(`,"generation":`)
+		b.Generation = Generation(s.anyString())
 	}
-	s.take("}")
+	s.expect("}")
 	if s.failed || s.i != len(data) || b.Generation.Check() != nil {
 		return Batch{}, nil, false
 	}
 	return b, records, true
 }
 
-// leafed reads a record with its salt. before is the previous record of the batch.
-func (s *scanner) leafed(before Record) (l Leafed, r Record) {
-	s.take(`{"salt":"`)
+// leafedRecord reads a record with its salt. before is the previous record of the batch.
+func (s *scanner) leafedRecord(before Record) (l Leafed, r Record) {
+	s.expect(`{"salt":"`)
 	end := s.i + 2*len(l.Salt)
 	if s.failed || end > len(s.b) {
 		s.fail()
@@ -309,17 +309,17 @@ func (s *scanner) leafed(before Record) (l Leafed, r Record) {
 		return l, r
 	}
 	s.i = end
-	s.take(`","record":`)
+	s.expect(`","record":`)
 	r, raw := s.record(before)
-	s.take("}")
+	s.expect("}")
 	l.Record = slices.Clip(json.RawMessage(raw))
 	return l, r
 }
 
-// word reads any string as encoding/json does, escapes included.
-func (s *scanner) word() (out string) {
+// anyString reads any string as encoding/json does, with all escapes.
+func (s *scanner) anyString() (out string) {
 	from := s.i
-	s.text()
+	s.escapedString()
 	if s.failed || json.Unmarshal(s.b[from:s.i], &out) != nil {
 		s.fail()
 	}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// recordTexts returns records that the scanner reads, and similar texts that it must refuse or read like encoding/json.
+// recordTexts returns records that the scanner accepts, and similar texts that the scanner must refuse, or parse with
+// the same result as encoding/json.
 func recordTexts(t testing.TB) (fast [][]byte, others []string) {
 	t.Helper()
 	wall := time.Date(2026, 11, 2, 9, 0, 0, 120e6, time.UTC)
@@ -55,11 +56,11 @@ func recordTexts(t testing.TB) (fast [][]byte, others []string) {
 
 func sameRecord(t *testing.T, data []byte) {
 	t.Helper()
-	want, err := slowRecord(data)
+	want, err := parseRecordSlowly(data)
 	if len(data) > MaxRecord {
 		err = errors.New("too long")
 	}
-	got, ok := fastRecord(data)
+	got, ok := parseRecordFast(data)
 	if ok && (err != nil || !reflect.DeepEqual(got, want)) {
 		t.Fatalf("%s\nis read as %+v, want %+v, %v", data, got, want, err)
 	}
@@ -68,11 +69,11 @@ func sameRecord(t *testing.T, data []byte) {
 func TestScannerAgreesWithEncodingJSONOnRecords(t *testing.T) {
 	fast, others := recordTexts(t)
 	for _, b := range fast {
-		if _, ok := fastRecord(b); !ok {
+		if _, ok := parseRecordFast(b); !ok {
 			t.Errorf("%s is read the long way", b)
 		}
 		sameRecord(t, b)
-		for i := range b { // every truncation
+		for i := range b { // tries every truncation
 			sameRecord(t, b[:i])
 		}
 	}
@@ -124,7 +125,7 @@ func batchTexts(t testing.TB) (out []string) {
 		strings.Replace(good, `"salt"`, `"Salt"`, 1),
 		good + " ",
 		good + "x",
-		batch(note, numbered(string(fast[0]), MaxBatchRecords+1)...),
+		batch(note, numberedCopies(string(fast[0]), MaxBatchRecords+1)...),
 	}
 	for _, s := range others {
 		out = append(out, batch(note, s))
@@ -132,8 +133,8 @@ func batchTexts(t testing.TB) (out []string) {
 	return out
 }
 
-// numbered returns n copies of a record with the seqs 1 to n.
-func numbered(record string, n int) (out []string) {
+// numberedCopies returns n copies of a record with the seqs 1 to n.
+func numberedCopies(record string, n int) (out []string) {
 	for i := range n {
 		b, _ := json.Marshal(i + 1)
 		out = append(out, strings.Replace(record, `"seq":1`, `"seq":`+string(b), 1))
@@ -143,11 +144,11 @@ func numbered(record string, n int) (out []string) {
 
 func sameBatch(t *testing.T, data []byte) (fast bool) {
 	t.Helper()
-	b, records, ok := fastBatch(data)
+	b, records, ok := parseBatchFast(data)
 	if !ok {
 		return false
 	}
-	want, wantRecords, err := slowBatch(data)
+	want, wantRecords, err := parseBatchSlowly(data)
 	if err != nil || len(data) > MaxBatch || !reflect.DeepEqual(b, want) || !reflect.DeepEqual(records, wantRecords) {
 		t.Fatalf("%s\nis read as %+v, want %+v, %v", data, b, want, err)
 	}

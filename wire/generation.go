@@ -9,12 +9,12 @@ import (
 	"portillon/policy"
 )
 
-// Format is the number of the formats that this program writes. Programs whose State has no number write format 1, and
-// refuse fields that they do not know.
+// Format is the number of the message formats that this program writes. Programs whose State has no number write format
+// 1, and refuse fields that they do not know.
 const Format = 2
 
-// Generation distinguishes the successive journals of a machine: a new journal, for instance on a new SD card, has a
-// new generation. Journals made before generations existed have the empty generation.
+// Generation distinguishes the successive journals of a machine. A new journal, for instance on a new SD card, has a
+// new generation. Journals of releases without generations have the empty generation.
 type Generation string
 
 // generationBytes is the length of a generation, in bytes before hexadecimal encoding.

@@ -33,7 +33,7 @@ func TestOriginNamesTheGeneration(t *testing.T) {
 	}
 }
 
-// A journal without a generation must send the same bytes as programs from before generations.
+// For a journal without a generation, the machine must send the same bytes as releases without generations.
 func TestEmptyGenerationIsNotWritten(t *testing.T) {
 	for _, v := range []any{Batch{}, Ack{}, State{}, Record{}} {
 		b, err := json.Marshal(v)
@@ -46,12 +46,12 @@ func TestEmptyGenerationIsNotWritten(t *testing.T) {
 func TestBatchesWithAMalformedGenerationAreRefused(t *testing.T) {
 	s, _ := keys(t)
 	text := string(batch(t, s, sample(t)))
-	b, _, err := ParseBatch([]byte(with(text, `"generation":"0123456789abcdef"`)))
+	b, _, err := ParseBatch([]byte(withFields(text, `"generation":"0123456789abcdef"`)))
 	if err != nil || b.Generation != "0123456789abcdef" {
 		t.Errorf("%q, %v", b.Generation, err)
 	}
 	for _, g := range []string{"x", "0123456789ABCDEF", "0123456789abcdef/vinyl"} {
-		if _, _, err := ParseBatch([]byte(with(text, `"generation":"`+g+`"`))); err == nil {
+		if _, _, err := ParseBatch([]byte(withFields(text, `"generation":"`+g+`"`))); err == nil {
 			t.Errorf("generation %q is taken", g)
 		}
 	}

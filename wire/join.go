@@ -33,18 +33,18 @@ const JoinPath = "/machine/v1/"
 const ChannelLabel = "EXPORTER-portillon-machine"
 
 const (
-	// MaxJoin bounds each message of the machines' listener except manifest and chunks, in bytes.
+	// MaxJoin is the largest size of each message at the machines' listener except manifest and chunks, in bytes.
 	MaxJoin = 64 << 10
 	// ChannelSize is the size of the keying material, in bytes.
 	ChannelSize = 32
-	// MaxReturnedPolicy bounds a policy file that a machine returns, in bytes: the policy's text, the issuers' documents
-	// (a chunk of at most 32 MB) and members' bindings.
+	// MaxReturnedPolicy is the largest size of a policy file that a machine returns, in bytes: the policy's text, the
+	// issuers' documents (a chunk of at most 32 MB) and members' bindings.
 	MaxReturnedPolicy = 48 << 20
-	// MaxNonce bounds the nonce of a HubTime, in bytes.
+	// MaxNonce is the largest size of the nonce of a HubTime, in bytes.
 	MaxNonce = 64
 )
 
-// HubIdentity is what a hub states about itself before the machine has authenticated the hub.
+// HubIdentity is the hub's statement about itself, which the machine reads before it has authenticated the hub.
 type HubIdentity struct {
 	Pins
 	Name   string `json:"name"`             // name in the hub's certificate
@@ -52,26 +52,26 @@ type HubIdentity struct {
 	Format int    `json:"format"`
 }
 
-// CodeAsk asks for which machine a code was made.
+// CodeAsk is a request for the name of the machine for which a code was created.
 type CodeAsk struct {
 	Secret string `json:"secret"` // secret of the code: 50 bits in hexadecimal
 }
 
-// CodeAnswer names the machine for which a code was made.
+// CodeAnswer names the machine for which a code was created.
 type CodeAnswer struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
 	Replace bool             `json:"replace,omitempty"` // the machine was enrolled before and starts a new journal
 }
 
-// JoinAsk asks the hub to enrol a machine. Signed is a Join, signed with the private half of Key.
+// JoinAsk is a request to enrol a machine at the hub. Signed is a Join, signed with the private half of Key.
 type JoinAsk struct {
 	Secret string `json:"secret"`
 	Key    string `json:"key"` // the verifier key of the machine's checkpoints
 	Signed []byte `json:"signed"`
 }
 
-// Join is what a joining machine states about itself, signed with its new key.
+// Join is the statement of a joining machine about itself, signed with the machine's new key.
 type Join struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -81,7 +81,7 @@ type Join struct {
 	Replace bool             `json:"replace,omitempty"`
 }
 
-// JoinAnswer is what a machine receives once, when it joins.
+// JoinAnswer is the hub's answer to a JoinAsk, which a machine receives once.
 type JoinAnswer struct {
 	Site        policy.SiteID    `json:"site"`
 	Machine     policy.MachineID `json:"machine"`
@@ -96,7 +96,7 @@ type JoinAnswer struct {
 	CardKey   string `json:"card_key"` // the site's card key in hexadecimal
 }
 
-// Renew asks for a new certificate. It is signed with the machine's key.
+// Renew is a request for a new certificate, signed with the machine's key.
 type Renew struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -104,7 +104,7 @@ type Renew struct {
 	TLSKey  []byte           `json:"tls_key"`
 }
 
-// RenewAsk carries a Renew. The hub needs Machine to choose the key that verifies the signature.
+// RenewAsk contains a signed Renew. The hub needs Machine to choose the key that verifies the signature.
 type RenewAsk struct {
 	Machine policy.MachineID `json:"machine"`
 	Signed  []byte           `json:"signed"`
@@ -128,7 +128,7 @@ const (
 	kindTime  = "portillon time"
 )
 
-// SecretText returns the code's secret in hexadecimal, as JoinAsk and CodeAsk carry it.
+// SecretText returns the code's secret in hexadecimal, as JoinAsk and CodeAsk contain the secret.
 func (c JoinCode) SecretText() string { return fmt.Sprintf("%013x", c.Secret) }
 
 // SignJoin signs j with the machine's key.
@@ -169,7 +169,7 @@ func checkChannel(what, got string, channel []byte) error {
 // SignTime signs t with the hub's key.
 func SignTime(t HubTime, s note.Signer) ([]byte, error) { return sign(kindTime, t, s) }
 
-// OpenTime verifies the hub's signature, and that the answer carries the request's nonce.
+// OpenTime verifies the hub's signature, and that the answer contains the request's nonce.
 func OpenTime(data []byte, keys note.Verifiers, site policy.SiteID, nonce string) (time.Time, error) {
 	var t HubTime
 	if err := open(kindTime, data, keys, &t); err != nil {
@@ -182,7 +182,7 @@ func OpenTime(data []byte, keys note.Verifiers, site policy.SiteID, nonce string
 }
 
 // VerifyHub verifies a hub's certificate chain against the pinned authority and the name. If the machine's clock is not
-// trusted, expiry is not checked: the time of verification is then the first one at which all certificates were valid.
+// trusted, expiry is not checked: the time of verification is then the first time at which all certificates were valid.
 func VerifyHub(chain []*x509.Certificate, ca *x509.Certificate, name string, now time.Time, trusted bool) error {
 	if len(chain) == 0 || ca == nil || name == "" {
 		return errors.New("hub sent no certificate")

@@ -12,19 +12,19 @@ import (
 )
 
 // JoinCode is the code that an administrator creates at the hub and types once at the machine's computer. Pins
-// authenticates the hub to the machine, Secret authorises the enrolment of one machine.
+// authenticates the hub to the machine, and Secret authorises the enrolment of one machine.
 //
 // As text, a code has 27 characters of Crockford's base 32 in groups of three: 16 for the hash, 10 for the secret, and
-// one check character. The check is a sum in GF(32) with a different weight for each position. It detects any single
-// wrong character and any two exchanged characters. Crockford's own check, modulo 37, uses the characters * ~ $ =,
-// which a shell interprets.
+// one check character. The check is a sum in GF(32) with a different weight for each position. The check detects any
+// single wrong character and any two exchanged characters. Crockford's own check, modulo 37, uses the characters * ~ $
+// =, which a shell interprets.
 type JoinCode struct {
 	Pins   [PinsHashSize]byte
 	Secret uint64 // secret of the code: 50 bits
 }
 
 const (
-	// PinsHashSize is how many bytes of the hash of the hub's keys a code holds: 80 bits.
+	// PinsHashSize is the number of bytes of the hash of the hub's keys in a code: 80 bits.
 	PinsHashSize = 10
 	// JoinSecretBits is the size of the secret, in bits.
 	JoinSecretBits = 50
@@ -32,12 +32,12 @@ const (
 	joinHashDigits, joinSecretDigits = PinsHashSize * 8 / 5, JoinSecretBits / 5
 
 	joinDigits = joinHashDigits + joinSecretDigits + 1
-	// maxJoinText bounds a code as typed, in bytes.
+	// maxJoinText is the largest length of a code as typed, in bytes.
 	maxJoinText = 200
 )
 
-// ErrJoinCode reports that a text is not a code, or that a character is wrong.
-var ErrJoinCode = errors.New("not a code for a machine")
+// ErrJoinCode means that a text is not a code, or that a character is wrong.
+var ErrJoinCode = errors.New("invalid code for a machine")
 
 // NewJoinSecret returns a random secret. random is crypto/rand.Reader except in tests.
 func NewJoinSecret(random io.Reader) (uint64, error) {
@@ -77,19 +77,20 @@ func (c JoinCode) digits() (d [joinDigits]byte) {
 	return d
 }
 
-// joinSum returns the weighted sum of all digits in GF(32); the last digit has the weight 1. If the last digit is 0,
+// joinSum returns the weighted sum of all digits in GF(32). The last digit has the weight 1. If the last digit is 0,
 // the sum is the check character. Over a code with a correct check character the sum is 0.
 func joinSum(d [joinDigits]byte) (sum byte) {
 	for _, x := range d { // Horner's scheme: each step multiplies by the element x of the field
 		if sum <<= 1; sum&32 != 0 {
-			sum ^= 0x25 // x⁵ + x² + 1, primitive, so that the 27 weights differ
+			sum ^= 0x25 // x⁵ + x² + 1 is primitive, so that the 27 weights differ
 		}
 		sum ^= x
 	}
 	return sum
 }
 
-// ParseJoinCode reads a code as a person types it. Case, blanks and hyphens are ignored; I and L count as 1, O as 0.
+// ParseJoinCode parses a code as a person types it. Case, blanks and hyphens are ignored. I and L count as 1, and O
+// counts as 0.
 func ParseJoinCode(s string) (JoinCode, error) {
 	if len(s) > maxJoinText {
 		return JoinCode{}, fmt.Errorf("%w: %d characters, want %d", ErrJoinCode, len(s), joinDigits)
@@ -139,7 +140,7 @@ type Pins struct {
 	HubKey    string        `json:"hub_key"`    // verifier key of acknowledgements and commands
 }
 
-// Hash returns the hash of the pins that a JoinCode holds.
+// Hash returns the hash of the pins, as a JoinCode contains it.
 func (p Pins) Hash() (out [PinsHashSize]byte) {
 	ca := sha256.Sum256(p.CA)
 	h := sha256.Sum256(fmt.Appendf(nil, "portillon join 1\n%s\n%x\n%s\n%s\n", p.Site, ca, p.PolicyKey, p.HubKey))

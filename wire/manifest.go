@@ -18,15 +18,16 @@ type Manifest struct {
 	Site    policy.SiteID `json:"site"`
 	Version uint64        `json:"version"` // number that increases with each bundle
 	Issued  time.Time     `json:"issued"`
-	// An expired bundle is still installed: the policy decides what it allows.
+	// Expires is the time after which the bundle is too old. An expired bundle is still installed, and the policy
+	// decides what it allows.
 	Expires time.Time `json:"expires"`
 	Chunks  []Chunk   `json:"chunks"`
 
 	// SignedPolicy is the document signed by the policy key (SignPolicy); empty if the site has no separate policy key.
 	SignedPolicy string `json:"signed_policy,omitempty"`
 
-	// CardCheck is the check value of the card key that the bundle was built with (CardSigner), 8 hexadecimal digits;
-	// empty from older programs. OpenManifest reads it from the signature lines.
+	// CardCheck is the check value of the card key with which the bundle was built (CardSigner), of 8 hexadecimal
+	// digits; empty: an older program has built the bundle. OpenManifest reads it from the signature lines.
 	CardCheck string `json:"-"`
 }
 
@@ -37,7 +38,7 @@ type Chunk struct {
 	Size   int64  `json:"size"`
 }
 
-// The names of chunks.
+// These are the names of chunks.
 const (
 	PolicyChunk = "policy.yaml"
 	StatusChunk = "status"
@@ -45,7 +46,8 @@ const (
 	DocumentsChunk = "documents"
 	// Buckets is the number of buckets of a roster. A change to one member changes one bucket.
 	Buckets = 64
-	// MaxChunk bounds a chunk, in bytes: a bucket of a site with 10,000 members and 5 badges each has about 3 MB.
+	// MaxChunk is the largest size of a chunk, in bytes. A bucket of a site with 10,000 members and 5 badges each has
+	// about 3 MB.
 	MaxChunk = 32 << 20
 )
 
@@ -80,7 +82,7 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
-// Unwrap returns the reason why a bundle is unusable; nil for the other codes.
+// Unwrap returns the reason why a bundle is unusable; nil: the refusal has another code.
 func (r *Refusal) Unwrap() error { return r.cause }
 
 func refuse(code, format string, a ...any) error {
@@ -100,7 +102,7 @@ var (
 	chunkName = regexp.MustCompile(`^(policy\.yaml|status|documents|(roster|badges|bindings)/[0-3][0-9a-f])$`)
 )
 
-// OpenManifest verifies the signature, then the form. The error is a *Refusal.
+// OpenManifest verifies the manifest's signature, then its format. The error is a *Refusal.
 func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	var m Manifest
 	var unknown *UnknownField
@@ -143,8 +145,8 @@ func (m Manifest) Chunk(name string) (Chunk, bool) {
 	return Chunk{}, false
 }
 
-// Follows returns an error unless m may replace old on a machine of site. The zero Manifest means that there is no
-// bundle yet.
+// Follows returns an error unless m may replace old on a machine of site. The zero Manifest means that the machine has
+// no bundle yet.
 func (m Manifest) Follows(old Manifest, site policy.SiteID) error {
 	switch {
 	case m.Site != site:

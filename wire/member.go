@@ -10,8 +10,8 @@ import (
 // MemberTerms holds the fields of a Member that restrict when, and with which cards, the member may use a machine.
 type MemberTerms struct {
 	Until string `json:"until,omitempty"` // last day of the membership in the site's time zone: 2026-09-30; empty: no end
-	// CardStates lists cards that the site refuses, with their states. These cards are not in Cards: a machine that does
-	// not know this field treats them as unknown cards.
+	// CardStates lists cards that the site refuses, with their states. These cards are not in Cards, so that a machine
+	// that does not know this field treats them as unknown cards.
 	CardStates []CardState `json:"card_states,omitempty"`
 }
 
@@ -25,8 +25,8 @@ type CardState struct {
 // dayForm matches a calendar date, YYYY-MM-DD.
 var dayForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 
-// LastDay returns the last day of the membership; the zero Date if the membership has no end. An unreadable date is an
-// error, and the caller must deny.
+// LastDay returns the last day of the membership, or the zero Date if the membership has no end. An unreadable date is
+// an error, and the caller must deny the member.
 func (t MemberTerms) LastDay() (policy.Date, error) {
 	if t.Until == "" {
 		return policy.Date{}, nil
@@ -38,19 +38,19 @@ func (t MemberTerms) LastDay() (policy.Date, error) {
 	return d, nil
 }
 
-// SetLastDay sets the last day and lists the field as critical: a machine that does not know the field would admit the
-// member without end.
+// SetLastDay sets the last day of the membership and lists the field as critical, because a machine that does not know
+// the field would admit the member without end.
 func (m *Member) SetLastDay(d policy.Date) {
 	if d != (policy.Date{}) {
 		m.Until, m.Critical = d.String(), append(m.Critical, "until")
 	}
 }
 
-// CardAlert is the kind of a record that reports the tap of a lost or blocked card. Its body is CardAlertBody. The
-// record names the member to whom the card was issued; who tapped the card is unknown.
+// CardAlert is the kind of a record that reports the tap of a lost or blocked card. The body of such a record is
+// CardAlertBody. The record names the member to whom the card was issued. Another person may have tapped the card.
 const CardAlert Kind = "card-alert"
 
-// CardAlertBody is the body of a card-alert record. It holds no card number.
+// CardAlertBody is the body of a card-alert record. The body contains no card number.
 type CardAlertBody struct {
 	State string `json:"state"`           // state of the card: lost or blocked
 	Since string `json:"since,omitempty"` // first day of the state

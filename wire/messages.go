@@ -22,8 +22,8 @@ type Ack struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"` // the hub has stored all records up to this one
-	// Root is the root of the tree over these records, in hexadecimal. An acknowledgement of another journal does not
-	// match.
+	// Root is the root of the tree over these records, in hexadecimal. The root in an acknowledgement of another
+	// journal does not match this journal.
 	Root string `json:"root"`
 	// Generation is the generation of the acknowledged journal.
 	Generation Generation `json:"generation,omitempty"`
@@ -75,7 +75,7 @@ type Command struct {
 // SignCommand signs c with the hub's key.
 func SignCommand(c Command, s note.Signer) ([]byte, error) { return sign("portillon command", c, s) }
 
-// Reasons to refuse a command.
+// These are the reasons to refuse a command.
 var (
 	ErrForeign  = errors.New("command is for another machine")
 	ErrLate     = errors.New("command has expired, or its lifetime exceeds the limit")
@@ -85,7 +85,7 @@ var (
 )
 
 // DependsOnClock reports whether a command is valid only within its lifetime. A tag command is valid at any time:
-// adding the same tag id twice changes nothing, and the machine never adds an id again that its journal shows as
+// adding the same tag id twice changes nothing, and a machine never again adds a tag id that its journal shows as
 // removed.
 func (c Command) DependsOnClock() bool { return c.Do != "tag" }
 
@@ -97,18 +97,19 @@ func (c Command) TagID() string {
 	return c.ID
 }
 
-// Commands opens commands for one machine and remembers the ids that could be repeated. Not safe for concurrent use.
+// Commands opens commands for one machine and stores the ids of commands that could be repeated. A Commands is not safe
+// for concurrent use.
 type Commands struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Keys    note.Verifiers
-	Started time.Time // commands issued earlier are refused, because their ids are not remembered
+	Started time.Time // commands issued earlier are refused, because their ids are not stored
 	seen    map[string]time.Time
 }
 
 // Open verifies the signature, the addressee and, for commands that depend on the clock, age and repetition. now is the
-// machine's clock; trusted reports whether that clock is trusted. On an error, Open also returns the command if this
-// machine may reply to it: the command is signed, for this machine, and not repeated. Otherwise its ID is empty.
+// machine's clock, and trusted reports whether that clock is trusted. On an error, Open also returns the command if
+// this machine may reply to it: the command is signed, for this machine, and not repeated. Otherwise its ID is empty.
 func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, error) {
 	var c Command
 	if err := open("portillon command", data, o.Keys, &c); err != nil {
@@ -133,7 +134,7 @@ func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, erro
 	return c, nil
 }
 
-// checkAge refuses a command that has expired, was issued in the future, or was issued before Started.
+// checkAge returns an error for a command that has expired, was issued in the future, or was issued before Started.
 func (o *Commands) checkAge(c Command, now time.Time) error {
 	switch life := c.Expires.Sub(c.Issued); {
 	case life <= 0 || life > CommandLife || !now.Before(c.Expires) || c.Issued.Before(o.Started.Add(-Skew)):
@@ -144,7 +145,7 @@ func (o *Commands) checkAge(c Command, now time.Time) error {
 	return nil
 }
 
-// isRepeated reports whether a command was received before. It remembers the command's id until the command expires.
+// isRepeated reports whether a command was received before, and stores the command's id until the command expires.
 func (o *Commands) isRepeated(c Command, now time.Time) bool {
 	for id, expires := range o.seen {
 		if now.After(expires) {
@@ -161,20 +162,22 @@ func (o *Commands) isRepeated(c Command, now time.Time) bool {
 	return false
 }
 
-// Reply is the result of a command. It is not signed; the record in the journal is.
+// Reply is the result of a command. A Reply is not signed, unlike the record in the journal.
 type Reply struct {
 	ID  string `json:"id"`
 	OK  bool   `json:"ok"`
 	Why string `json:"why,omitempty"`
 }
 
-// State is the part of a machine's state that every subscriber may read. It contains no personal data and is retained.
+// State is the part of a machine's state that every subscriber may read. A State contains no personal data, and the
+// broker retains it.
 type State struct {
 	Machine policy.MachineID `json:"machine"`
 	Phase   string           `json:"phase"`
 	Relay   bool             `json:"relay"`
 	Tagged  bool             `json:"tagged"`
-	// Left is minutes until the session's end, rounded up; absent without a session and for a session without end.
+	// Left is the number of minutes until the session's end, rounded up; absent: there is no session, or the session
+	// has no end.
 	Left    int     `json:"left_min,omitempty"`
 	Hours   float64 `json:"hours,omitempty"` // total running hours, in tenths of an hour
 	Due     string  `json:"due,omitempty"`   // kind of the maintenance due first; absent: none is due
@@ -184,24 +187,24 @@ type State struct {
 	Format     int        `json:"format,omitempty"`     // format that the machine reads and writes; absent: 1
 	Program    string     `json:"program,omitempty"`    // version of the machine's program
 	Generation Generation `json:"generation,omitempty"` // generation of the journal
-	// UnackedSince is the start of a lasting lack of acknowledgements; absent if the hub acknowledges in time.
+	// UnackedSince is the start of a lasting lack of acknowledgements; absent: the hub acknowledges in time.
 	UnackedSince time.Time `json:"unacked_since,omitzero"`
 	// UnackedWhy is the reason as a code, if known: broker-away, no-answer, hub-refuses/bad-checkpoint.
 	UnackedWhy string `json:"unacked_why,omitempty"`
-	// SilentScreen is one of the machine's own screens that sends no reports; absent: all screens send them.
+	// SilentScreen is one of the machine's own screens that sends no reports; absent: all screens send reports.
 	SilentScreen string `json:"silent_screen,omitempty"`
 	Clock        string `json:"clock,omitempty"` // state of the clock: trusted or untrusted; absent: unknown
-	// BundleRefused is the reason why the machine refuses the offered bundle; absent: none is refused.
+	// BundleRefused is the reason why the machine refuses the offered bundle; absent: no bundle is refused.
 	BundleRefused string `json:"bundle_refused,omitempty"`
 	Disk          string `json:"disk,omitempty"` // damage on the disk; absent: none known
 	StateKeys
 }
 
-// ParseState reads a state. A state is only a hint: unknown fields are skipped, and no field is critical.
+// ParseState parses a state. A state is only a hint: unknown fields are skipped, and no field is critical.
 func ParseState(data []byte) (State, error) {
 	var s State
 	if len(data) > MaxRecord {
-		return s, fmt.Errorf("state: %d bytes", len(data))
+		return s, fmt.Errorf("state has %d bytes, want at most %d", len(data), MaxRecord)
 	}
 	err := decodeHint(data, &s)
 	s.UnackedWhy, s.SilentScreen = OneLine(s.UnackedWhy, maxStateText), OneLine(s.SilentScreen, maxStateText)
@@ -215,5 +218,5 @@ func ParseState(data []byte) (State, error) {
 	return s, err
 }
 
-// maxStateText bounds each text of a state that a hub logs or shows, in bytes.
+// maxStateText is the largest size of each text of a state that a hub logs or shows, in bytes.
 const maxStateText = 100

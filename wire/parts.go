@@ -11,10 +11,10 @@ import (
 )
 
 // Every chunk except the policy is one list in canonical JSON, such as {"members":[…]}. The parts of a chunk are the
-// elements of the list. A part is identified by a hash: a credential by the SHA-256 of its issued bytes, as the roster
-// names it; every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk fetches the
-// Outline and the missing parts, and joins them. The chunk's own hash, which the manifest signs, then verifies the
-// result.
+// elements of the list. A part is identified by a hash. A credential is identified by the SHA-256 of its issued bytes,
+// as in the roster, and every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk
+// fetches the Outline and the missing parts, and joins them. The chunk's own hash, which the manifest signs, then
+// verifies the result.
 //
 // The outline of a badges chunk follows from the roster chunk of the same bucket: the credentials have the order in
 // which the members of the roster chunk list them under badges.
@@ -23,28 +23,29 @@ import (
 type Parts struct {
 	List     string   // name of the list: members, credentials or lists
 	Elements [][]byte // canonical JSON; slices of the chunk's memory
-	Hashes   []string // of the elements, in the same order
+	Hashes   []string // hashes of the elements, in the same order
 }
 
-// Outline is a chunk given by the hashes of its parts.
+// Outline describes a chunk by the hashes of its parts.
 type Outline struct {
 	List  string   `json:"list"`
 	Parts []string `json:"parts"` // hashes of the parts in order, SHA-256 in hexadecimal
 }
 
-// PartsAsk asks for parts of a chunk. The answer is {"parts":[…]} (JoinParts), in the order of the request.
+// PartsAsk is a request for parts of a chunk. The answer is {"parts":[…]} (JoinParts), in the order of the request.
 type PartsAsk struct {
 	Parts []string `json:"parts"`
 }
 
 const (
-	// MaxAskedParts bounds the parts of one PartsAsk.
+	// MaxAskedParts is the largest number of parts in one PartsAsk.
 	MaxAskedParts = 200
-	// MaxPartsAsk bounds a PartsAsk, in bytes: MaxAskedParts hashes of 67 bytes each.
+	// MaxPartsAsk is the largest size of a PartsAsk, in bytes: MaxAskedParts hashes of 67 bytes each.
 	MaxPartsAsk = 16 << 10
-	// MaxParts bounds the parts of a chunk: the parts of a chunk of 32 MB have 500 bytes or more each.
+	// MaxParts is the largest number of parts of a chunk. In a chunk of 32 MB with so many parts, each part has 500
+	// bytes on average.
 	MaxParts = 1 << 16
-	// MaxOutline bounds an outline, in bytes: MaxParts hashes of 67 bytes each.
+	// MaxOutline is the largest size of an outline, in bytes: MaxParts hashes of 67 bytes each.
 	MaxOutline = 5 << 20
 	// AnsweredParts is the list name of an answer to a PartsAsk.
 	AnsweredParts = "parts"
@@ -52,8 +53,8 @@ const (
 
 var listNames = []string{"members", "credentials", "lists", AnsweredParts}
 
-// errNoList reports a chunk that is not one list.
-var errNoList = errors.New("chunk: not one list in canonical JSON, want {\"members\":[…]}")
+// errNoList means that a chunk is not one list.
+var errNoList = errors.New("chunk is not one list in canonical JSON, want {\"members\":[…]}")
 
 // SplitChunk splits a chunk into its parts. A chunk that is not a list, or has more than MaxParts elements, is an
 // error. SplitChunk does not check that the chunk is canonical: the caller verifies the hash of the joined chunk.
@@ -101,10 +102,10 @@ func splitList(b []byte) (out [][]byte, err error) {
 		case c == ',' && depth == 0:
 			out, from = append(out, b[from:i]), i+1
 			if len(out) >= MaxParts {
-				return nil, fmt.Errorf("chunk: more than %d parts", MaxParts)
+				return nil, fmt.Errorf("chunk has more than %d parts", MaxParts)
 			}
 		default:
-			if depth += nesting(c); depth < 0 {
+			if depth += nestingChange(c); depth < 0 {
 				return nil, errNoList
 			}
 		}
@@ -115,8 +116,8 @@ func splitList(b []byte) (out [][]byte, err error) {
 	return append(out, b[from:]), nil
 }
 
-// nesting returns by how much a byte outside strings changes the nesting depth.
-func nesting(c byte) int {
+// nestingChange returns the change of the nesting depth by a byte outside strings.
+func nestingChange(c byte) int {
 	switch c {
 	case '{', '[':
 		return 1
@@ -174,7 +175,7 @@ func JoinParts(list string, elements [][]byte) []byte {
 	return append(b, "]}"...)
 }
 
-// OpenOutline reads an outline from a hub and checks its form.
+// OpenOutline parses an outline from a hub and checks its format.
 func OpenOutline(b []byte) (Outline, error) {
 	var o Outline
 	if err := Decode(b, &o); err != nil {
@@ -189,7 +190,7 @@ func (o Outline) check() error {
 	case o.List == AnsweredParts || !slices.Contains(listNames, o.List):
 		return fmt.Errorf("outline: unknown list %.40q", o.List)
 	case len(o.Parts) > MaxParts:
-		return fmt.Errorf("outline: %d parts, want at most %d", len(o.Parts), MaxParts)
+		return fmt.Errorf("outline has %d parts, want at most %d", len(o.Parts), MaxParts)
 	}
 	return checkHashes(o.Parts)
 }
@@ -203,7 +204,7 @@ func checkHashes(all []string) error {
 	return nil
 }
 
-// OpenPartsAsk reads a machine's PartsAsk and returns the hashes in it.
+// OpenPartsAsk parses a machine's PartsAsk and returns the hashes in it.
 func OpenPartsAsk(b []byte) ([]string, error) {
 	var a PartsAsk
 	if err := Decode(b, &a); err != nil {
@@ -215,7 +216,7 @@ func OpenPartsAsk(b []byte) ([]string, error) {
 	return a.Parts, checkHashes(a.Parts)
 }
 
-// OpenParts reads a hub's answer to a PartsAsk. The answer must contain exactly the parts with these hashes, in order.
+// OpenParts parses a hub's answer to a PartsAsk. The answer must contain exactly the parts with these hashes, in order.
 func OpenParts(b []byte, hashes []string) ([][]byte, error) {
 	p, err := SplitChunk(b)
 	if err != nil || p.List != AnsweredParts {
@@ -240,8 +241,8 @@ func BadgesOutline(roster []byte) (Outline, error) {
 	return o, o.check()
 }
 
-// rosterOf returns the name of the roster chunk in the bucket of a badges chunk; empty for other chunks.
-func rosterOf(name string) string {
+// rosterChunkOf returns the name of the roster chunk in the bucket of a badges chunk; empty for other chunks.
+func rosterChunkOf(name string) string {
 	if bucket, ok := strings.CutPrefix(name, "badges/"); ok {
 		return "roster/" + bucket
 	}

@@ -77,16 +77,16 @@ func (s *partsSite) add(name string, b []byte) {
 	s.m.Chunks = append(s.m.Chunks, Chunk{name, Hash(b), int64(len(b))})
 }
 
-// hubOf serves the site's chunks and injects the faults in its fields.
-type hubOf struct {
+// faultyHub serves the site's chunks, with the faults that its fields state.
+type faultyHub struct {
 	*partsSite
-	sent   int      // number of bytes sent
+	sent   int      // number of bytes that were sent
 	whole  []string // names of chunks fetched whole
 	asked  int      // number of requests for parts
 	change func(what string, b []byte) ([]byte, error)
 }
 
-func (h *hubOf) answer(what string, b []byte) ([]byte, error) {
+func (h *faultyHub) answer(what string, b []byte) ([]byte, error) {
 	var err error
 	if h.change != nil {
 		b, err = h.change(what, b)
@@ -95,12 +95,12 @@ func (h *hubOf) answer(what string, b []byte) ([]byte, error) {
 	return b, err
 }
 
-func (h *hubOf) Whole(c Chunk) ([]byte, error) {
+func (h *faultyHub) Whole(c Chunk) ([]byte, error) {
 	h.whole = append(h.whole, c.Name)
 	return h.answer("whole", h.chunks[c.SHA256])
 }
 
-func (h *hubOf) Outline(c Chunk) ([]byte, error) {
+func (h *faultyHub) Outline(c Chunk) ([]byte, error) {
 	p, err := SplitChunk(h.chunks[c.SHA256])
 	if err != nil {
 		return nil, ErrNoParts
@@ -112,7 +112,7 @@ func (h *hubOf) Outline(c Chunk) ([]byte, error) {
 	return h.answer("outline", b)
 }
 
-func (h *hubOf) Parts(c Chunk, hashes []string) ([]byte, error) {
+func (h *faultyHub) Parts(c Chunk, hashes []string) ([]byte, error) {
 	h.asked += len(hashes)
 	p, err := SplitChunk(h.chunks[c.SHA256])
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *partsSite) install(a *Assembler) error {
 
 func TestNewBadgeTransfersOnlyOutlineMemberAndBadge(t *testing.T) {
 	s := newPartsSite(t, 100)
-	h := &hubOf{partsSite: s}
+	h := &faultyHub{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
 	if err := s.install(a); err != nil || len(h.whole) != 3 || h.asked != 0 {
 		t.Fatalf("%v, whole: %q, %d parts", err, h.whole, h.asked)
@@ -182,7 +182,7 @@ func TestFaultyPartsMakeTheMachineFetchTheWholeChunk(t *testing.T) {
 		"of another list":  {onOutline(func(o *Outline) { o.List = "credentials" }), []string{"roster/00"}},
 	} {
 		s := newPartsSite(t, 20)
-		h := &hubOf{partsSite: s}
+		h := &faultyHub{partsSite: s}
 		a := &Assembler{Store: s.store, Source: h}
 		if err := s.install(a); err != nil {
 			t.Fatal(err)
@@ -228,13 +228,13 @@ func onOutline(f func(*Outline)) func(string, []byte) ([]byte, error) {
 	}
 }
 
-// A hub whose outline lists parts of other chunks must not fill the machine's memory.
-func TestPartsOfOneChunkAreBoundedByTheChunksSize(t *testing.T) {
+// A hub must not be able to fill the machine's memory with an outline that lists parts of other chunks.
+func TestPartsOfAChunkAreLimitedByTheSizeOfTheChunk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: assembles bundles of many parts")
 	}
 	s := newPartsSite(t, 2000)
-	h := &hubOf{partsSite: s}
+	h := &faultyHub{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
 	if err := s.install(a); err != nil {
 		t.Fatal(err)
@@ -276,7 +276,7 @@ func TestPartsOfOneChunkAreBoundedByTheChunksSize(t *testing.T) {
 }
 
 type lyingParts struct {
-	*hubOf
+	*faultyHub
 	parts func([]string) []byte
 }
 
@@ -287,7 +287,7 @@ func TestReceivedPartsAreKeptWhenTheConnectionIsLost(t *testing.T) {
 		t.Skip("short: assembles bundles of many parts")
 	}
 	s := newPartsSite(t, 1500)
-	h := &hubOf{partsSite: s}
+	h := &faultyHub{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
 	if err := s.install(a); err != nil {
 		t.Fatal(err)
@@ -308,7 +308,7 @@ func TestReceivedPartsAreKeptWhenTheConnectionIsLost(t *testing.T) {
 		if err == nil {
 			break
 		}
-		if why(err) != "missing-chunk" || tries > 20 {
+		if codeOf(err) != "missing-chunk" || tries > 20 {
 			t.Fatal(err)
 		}
 		if m, err := s.store.Current(); err != nil || m.Version != 1 {
@@ -326,7 +326,7 @@ func TestAssembledBundlesEqualTheBuiltOnes(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(7, 7))
 	s := newPartsSite(t, 30)
-	h := &hubOf{partsSite: s}
+	h := &faultyHub{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
 	for step := range 60 {
 		for range 1 + rng.IntN(3) {
@@ -381,7 +381,7 @@ func FuzzSplitAndJoinReturnTheSameChunk(f *testing.F) {
 			}
 		}
 		var all map[string][]json.RawMessage
-		// The number of elements is only checked for canonical JSON, which chunks always are.
+		// The test checks the number of elements only for canonical JSON, because every chunk is canonical JSON.
 		if IsCanonical(b) && json.Unmarshal(b, &all) == nil && len(all) == 1 && len(all[p.List]) != len(p.Elements) {
 			t.Fatalf("%q has %d elements, want %d", b, len(p.Elements), len(all[p.List]))
 		}

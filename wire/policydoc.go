@@ -11,8 +11,9 @@ import (
 	"portillon/policy"
 )
 
-// SignedPolicy is the document that a site's policy key signs. The manifest carries it as text: readers of the first
-// release skip an unknown field of a manifest, but refuse a bundle that has a chunk with an unknown name.
+// SignedPolicy is the document that a site's policy key signs. The manifest contains the document as text, because
+// readers of the first release skip an unknown field of a manifest, but refuse a bundle that has a chunk with an
+// unknown name.
 type SignedPolicy struct {
 	Site      policy.SiteID `json:"site"`
 	Number    uint64        `json:"number"`              // policy number; increases with each change
@@ -31,7 +32,7 @@ func SignPolicy(p SignedPolicy, s note.Signer) ([]byte, error) {
 	return sign(policyKind, p, s)
 }
 
-// OpenPolicy verifies that one of the keys signed the policy document, then checks the form.
+// OpenPolicy verifies that one of the keys signed the policy document, then checks the format of the document.
 func OpenPolicy(data []byte, keys note.Verifiers) (SignedPolicy, error) {
 	var p SignedPolicy
 	if err := open(policyKind, data, keys, &p); err != nil {
@@ -40,13 +41,14 @@ func OpenPolicy(data []byte, keys note.Verifiers) (SignedPolicy, error) {
 	return p, p.check()
 }
 
-// PeekPolicy reads a policy document without checking the signature. The result may be shown, never trusted.
+// PeekPolicy reads a policy document without checking the signature. The result may be shown to people, but must not be
+// trusted.
 func PeekPolicy(data []byte) (SignedPolicy, error) {
 	var p SignedPolicy
 	first, rest, ok := strings.Cut(string(data), "\n")
 	body, _, ok2 := strings.Cut(rest, "\n")
 	if !ok || !ok2 || first != policyKind || len(data) > MaxSigned {
-		return p, errors.New("not a policy document, want one written by portillon policy sign")
+		return p, errors.New("text is not a policy document, want a document from portillon policy sign")
 	}
 	if err := Decode([]byte(body), &p); err != nil {
 		return SignedPolicy{}, err
@@ -69,7 +71,7 @@ func (p SignedPolicy) check() error {
 	return nil
 }
 
-// Codes of refusals by machines that pin a policy key separate from the bundle key.
+// These are codes of refusals by machines that pin a separate policy key, in addition to the bundle key.
 const (
 	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed the bundle's policy
 	OlderPolicy     = "older-policy"     // the policy number is lower than an accepted one
@@ -114,9 +116,9 @@ func (m Manifest) CheckPolicy(keys note.Verifiers) (SignedPolicy, error) {
 	return p, nil
 }
 
-// replaces refuses a policy older than the accepted one, old; the zero SignedPolicy means that none was accepted. Two
-// different documents with one number are refused too, because their order is unknown.
-func (p SignedPolicy) replaces(old SignedPolicy) error {
+// mayReplace returns an error if p is older than old, the accepted policy. The zero SignedPolicy means that no policy
+// was accepted yet. Two different documents with the same number are refused too, because their order is unknown.
+func (p SignedPolicy) mayReplace(old SignedPolicy) error {
 	switch {
 	case p.Number < old.Number:
 		return refuse(OlderPolicy, "policy number is %d, this machine has already accepted number %d", p.Number, old.Number)
@@ -127,7 +129,7 @@ func (p SignedPolicy) replaces(old SignedPolicy) error {
 	return nil
 }
 
-// BindingsHash returns the hash over all bindings chunks of m; empty if m has none.
+// BindingsHash returns the hash over all bindings chunks of m; empty: m has no bindings chunks.
 func (m Manifest) BindingsHash() string {
 	var lines []string
 	for _, c := range m.Chunks {
@@ -142,8 +144,8 @@ func (m Manifest) BindingsHash() string {
 	return Hash([]byte(strings.Join(lines, "")))
 }
 
-// PolicyKeyName returns the name of the key in a policy document's first signature line; empty if there is none. The
-// signature is not checked.
+// PolicyKeyName returns the name of the key in a policy document's first signature line; empty: the document has no
+// signature line. The signature is not checked.
 func PolicyKeyName(document string) string {
 	for _, s := range signatures([]byte(document)) {
 		return s.name

@@ -38,7 +38,7 @@ func newPolicySite(t *testing.T) *policySite {
 	return p
 }
 
-// bundle returns a manifest with these chunks, and a policy document with number n, signed by by.
+// bundle returns a manifest with these chunks, and a policy document with the number n, signed with the key by.
 func (p *policySite) bundle(version, n uint64, by note.Signer, chunks map[string]string) Manifest {
 	p.t.Helper()
 	m := Manifest{Site: "biklab", Version: version}
@@ -120,7 +120,7 @@ func TestPolicyDocumentsAndBindingsNeedThePolicyKey(t *testing.T) {
 		p := newPolicySite(t)
 		m := p.bundle(1, 1, p.policy, content())
 		c.change(p, &m)
-		if err := p.install(m); why(err) != c.want {
+		if err := p.install(m); codeOf(err) != c.want {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
@@ -152,7 +152,7 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	}
 	step := func(name string, err error, want string) {
 		t.Helper()
-		if why(err) != want {
+		if codeOf(err) != want {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
@@ -161,14 +161,14 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	step("a higher number", at(3, 7, "seven"), "")
 	step("a lower number", at(4, 6, "six"), OlderPolicy)
 	step("the same number with another content", at(4, 7, "other"), OlderPolicy)
-	// Losing both manifests must not lose the number.
+	// Without both manifests, the store must still have the policy number.
 	for _, name := range []string{"manifest", previousManifest} {
 		if err := os.Remove(filepath.Join(p.store.Dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	step("after the manifests were lost", at(5, 6, "six"), OlderPolicy)
-	// Without the file, the current manifest supplies the number.
+	// Without the file of the floor, the current manifest supplies the policy number.
 	step("again in force", at(6, 7, "seven"), "")
 	if err := os.WriteFile(filepath.Join(p.store.Dir, policyFloorFile), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
@@ -186,13 +186,13 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	step("of a new key", at(9, 1, "one"), "")
 }
 
-func TestPolicyNumberIsKeptBeforeTheManifest(t *testing.T) {
+func TestPolicyNumberIsStoredBeforeTheManifest(t *testing.T) {
 	p := newPolicySite(t)
 	m := p.bundle(1, 5, p.policy, map[string]string{PolicyChunk: "five"})
-	if err := p.store.folders(); err != nil {
+	if err := p.store.createFolders(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.store.keepPolicy(m); err != nil { // simulates a power failure after this write
+	if err := p.store.storePolicy(m); err != nil { // simulates a power failure after this write
 		t.Fatal(err)
 	}
 	if err := p.install(m); err != nil {
@@ -285,7 +285,7 @@ func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		binding Member
 		change  func(*Member)
-		field   string // the field that exceeds the binding; empty: none
+		field   string // the field that exceeds the binding; empty: no field
 	}{
 		"as it was signed": {signed(), func(*Member) {}, ""},
 		"another name":     {signed(), func(m *Member) { m.Name, m.Language, m.Badges = "x", "en", []string{"b"} }, ""},
@@ -318,7 +318,7 @@ func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
 		if c.field == "" && len(over) > 0 || c.field != "" && (len(over) != 1 || over[0].Field != c.field) {
 			t.Errorf("%s: %v, want %q", name, over, c.field)
 		}
-		if err := b.Check(m); (err != nil) != (c.field != "") || err != nil && why(err) != BindingUnsigned {
+		if err := b.Check(m); (err != nil) != (c.field != "") || err != nil && codeOf(err) != BindingUnsigned {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := b.Check(limited); err != nil {

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A policy file is written by «portillon policy sign» and published by a hub. It is a tar archive: the signed document
-// as «policy», then the signed chunks by name: policy.yaml, documents, bindings/00 … bindings/3f.
+// A policy file is written by «portillon policy sign» and published by a hub. The file is a tar archive. It contains
+// the signed document as «policy», and then the signed chunks by name: policy.yaml, documents, bindings/00 …
+// bindings/3f.
 
 // PolicyFile is the content of a policy file.
 type PolicyFile struct {
@@ -25,7 +26,8 @@ type PolicyFile struct {
 // policyEntry is the name of the document's entry.
 const policyEntry = "policy"
 
-// maxPolicyFile bounds the chunks of a policy file together, in bytes: the bindings of 10,000 members have about 3 MB.
+// maxPolicyFile is the largest size of all chunks of a policy file together, in bytes. The bindings of 10,000 members
+// have about 3 MB.
 const maxPolicyFile = 64 << 20
 
 // WritePolicyFile writes a policy file.
@@ -51,12 +53,13 @@ func WritePolicyFile(w io.Writer, f PolicyFile) error {
 }
 
 // ReadPolicyFile reads a policy file and checks that the document lists exactly the chunks of the file. keys are the
-// trusted policy keys; with nil the signature is not checked, because the machine that takes the bundle checks it.
+// trusted policy keys. If keys is nil, the signature is not checked here, because the machine that installs the bundle
+// checks it.
 func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	t := tar.NewReader(r)
 	signed, name, err := entry(t, MaxSigned)
 	if err != nil {
-		return PolicyFile{}, fmt.Errorf("policy file: %w", noEnd(err))
+		return PolicyFile{}, fmt.Errorf("policy file: %w", eofIsUnexpected(err))
 	}
 	if name != policyEntry {
 		return PolicyFile{}, fmt.Errorf("policy file: first entry is %.60q, want %q", name, policyEntry)
@@ -82,14 +85,14 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 			return PolicyFile{}, fmt.Errorf("policy file: unexpected entry %.60q", name)
 		}
 		if total += len(b); total > maxPolicyFile {
-			return PolicyFile{}, fmt.Errorf("policy file: more than %d bytes", maxPolicyFile)
+			return PolicyFile{}, fmt.Errorf("policy file has more than %d bytes", maxPolicyFile)
 		}
 		f.Chunks[name] = b
 	}
 }
 
-// noEnd turns io.EOF into io.ErrUnexpectedEOF.
-func noEnd(err error) error {
+// eofIsUnexpected replaces io.EOF by io.ErrUnexpectedEOF.
+func eofIsUnexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

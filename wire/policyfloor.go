@@ -2,12 +2,12 @@ package wire
 
 import "path/filepath"
 
-// policyFloorFile holds the document with the highest policy number ever installed here. It is separate from the
-// manifests, so that it survives a return to the previous manifest.
+// policyFloorFile is the file with the document with the highest policy number ever installed on this machine. The file
+// is separate from the manifests, so that the document survives a return to the previous manifest.
 const policyFloorFile = "policy.highest"
 
-// mayFollow returns an error unless m may replace the installed manifest.
-func (s Store) mayFollow(m Manifest) error {
+// checkFollows returns an error unless m may replace the installed manifest.
+func (s Store) checkFollows(m Manifest) error {
 	if err := m.Follows(s.floor(), s.Site); err != nil || s.Policy == nil {
 		return err
 	}
@@ -15,12 +15,12 @@ func (s Store) mayFollow(m Manifest) error {
 	if err != nil {
 		return err
 	}
-	return p.replaces(s.PolicyFloor())
+	return p.mayReplace(s.PolicyFloor())
 }
 
-// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys; the zero
-// SignedPolicy if there is none. A damaged file counts as absent, because the manifests in the store hold their numbers
-// too.
+// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys, or the
+// zero SignedPolicy if there is no such policy. A damaged file counts as absent, because the manifests in the store
+// contain policy numbers too.
 func (s Store) PolicyFloor() SignedPolicy {
 	if s.Policy == nil {
 		return SignedPolicy{}
@@ -43,11 +43,12 @@ func (s Store) PolicyFloor() SignedPolicy {
 	return highest
 }
 
-// keepPolicy stores the policy document of a manifest that is being installed. It is written before the manifest. After
-// a power cut in between, the floor is one policy ahead, which refuses only older policies.
-func (s Store) keepPolicy(m Manifest) error {
+// storePolicy stores the policy document of a manifest that is being installed, before the manifest is written. After a
+// power cut between the two writes, the floor is one policy ahead of the manifest, so that only older policies are
+// refused.
+func (s Store) storePolicy(m Manifest) error {
 	if s.Policy == nil || m.SignedPolicy == "" {
 		return nil
 	}
-	return s.put(policyFloorFile, []byte(m.SignedPolicy))
+	return s.writeFile(policyFloorFile, []byte(m.SignedPolicy))
 }

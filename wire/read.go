@@ -19,8 +19,9 @@ func (e *UnknownField) Error() string {
 	return fmt.Sprintf("requires the field %.64q, unknown to this program: upgrade the program", e.Name)
 }
 
-// Decode reads exactly one JSON object into v, a pointer to a struct. Fields that v lacks are skipped. If the object's
-// "critical" lists such a field, the error is an *UnknownField. The "critical" of nested objects does not count here.
+// Decode parses exactly one JSON object into v, a pointer to a struct. Fields that are not in v are skipped. If the
+// object's "critical" lists such a field, the error is an *UnknownField. The "critical" of nested objects does not
+// count here.
 func Decode(b []byte, v any) error {
 	if err := decodeHint(b, v); err != nil {
 		return err
@@ -40,10 +41,10 @@ func Decode(b []byte, v any) error {
 	return nil
 }
 
-// decodeHint reads exactly one JSON value into v. Every field that v lacks is skipped, critical fields too.
+// decodeHint parses exactly one JSON value into v. Every field that is not in v is skipped, even a critical field.
 func decodeHint(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("not the expected JSON: %w", err)
+		return fmt.Errorf("text is not the expected JSON: %w", err)
 	}
 	return nil
 }
@@ -60,7 +61,7 @@ func mayBeCritical(b []byte) bool {
 	return bytes.Contains(b, []byte(`\u`))
 }
 
-// firstUnknown returns the first name that is not a JSON field of the struct t; empty if t has all of them.
+// firstUnknown returns the first name that is not a JSON field of the struct t; empty: t has all of these fields.
 func firstUnknown(names []string, t reflect.Type) string {
 	if len(names) == 0 {
 		return ""
@@ -98,15 +99,15 @@ func fieldNames(t reflect.Type) (out []string) {
 // IsCanonical reports whether b is canonical JSON (RFC 8785), whatever its fields.
 func IsCanonical(b []byte) bool {
 	if !utf8.Valid(b) {
-		return false // jcs copies the bytes of strings unchecked
+		return false // jcs copies the bytes of strings without checking them
 	}
 	c, err := jcs.Transform(b)
 	return err == nil && bytes.Equal(c, b)
 }
 
-// misspelt returns a key of the object b that differs from a field of the struct t only in case; empty if there is
-// none. encoding/json would accept such a key, other programs would not.
-func misspelt(b []byte, t reflect.Type) string {
+// misspeltKey returns a key of the object b that differs from a field of the struct t only in case; empty: there is no
+// such key. encoding/json would accept such a key, but other programs would not.
+func misspeltKey(b []byte, t reflect.Type) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-// signText signs a text as a newer program could write it.
+// signText signs a text as a newer program could have written it.
 func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	t.Helper()
 	b, err := note.Sign(&note.Note{Text: kind + "\n" + text + "\n"}, s)
@@ -20,12 +20,13 @@ func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	return b
 }
 
-// with returns a JSON object with fields added at its end.
-func with(object, fields string) string {
+// withFields returns a JSON object with fields added at its end.
+func withFields(object, fields string) string {
 	return strings.TrimSuffix(object, "}") + "," + fields + "}"
 }
 
-// readers returns, for each format with "critical", its reader and a sample of its outermost object.
+// readers returns, for each format with "critical", the function that reads the format, and a sample of its outermost
+// object.
 func readers(t *testing.T) map[string]struct {
 	text string
 	open func(text string) error
@@ -76,24 +77,24 @@ func TestUnknownFieldsAreSkippedUnlessCritical(t *testing.T) {
 	for name, r := range readers(t) {
 		for _, fields := range []string{`"novel":{"critical":["deep"]}`, `"critical":[]`, `"critical":["critical"]`,
 			`"critical":null`} {
-			if err := r.open(with(r.text, fields)); err != nil {
+			if err := r.open(withFields(r.text, fields)); err != nil {
 				t.Errorf("%s with %s: %v", name, fields, err)
 			}
 		}
 		for _, fields := range []string{`"critical":["novel"],"novel":1`, `"novel":1,"\u0063ritical":["novel"]`} {
-			err := r.open(with(r.text, fields))
+			err := r.open(withFields(r.text, fields))
 			if err == nil ||
 				!strings.Contains(err.Error(), `requires the field "novel", unknown to this program: upgrade the program`) {
 				t.Errorf("%s with %s: %v", name, fields, err)
 			}
 		}
-		if err := r.open(with(r.text, `"critical":"novel"`)); err == nil {
+		if err := r.open(withFields(r.text, `"critical":"novel"`)); err == nil {
 			t.Errorf("%s with a critical that is no list is taken", name)
 		}
 	}
 	var refusal *Refusal
 	r := readers(t)["manifest"]
-	if err := r.open(with(r.text, `"critical":["novel"]`)); !errors.As(err, &refusal) || refusal.Code != "unusable" {
+	if err := r.open(withFields(r.text, `"critical":["novel"]`)); !errors.As(err, &refusal) || refusal.Code != "unusable" {
 		t.Errorf("a manifest with an unknown critical field: %v", err)
 	}
 }
@@ -102,7 +103,7 @@ func TestKnownCriticalFieldsAreAccepted(t *testing.T) {
 	for name, field := range map[string]string{"manifest": "issued", "ack": "seq", "command": "now", "batch": "checkpoint",
 		"roster": "members"} {
 		r := readers(t)[name]
-		if err := r.open(with(r.text, `"critical":["`+field+`"]`)); err != nil {
+		if err := r.open(withFields(r.text, `"critical":["`+field+`"]`)); err != nil {
 			t.Errorf("%s that requires %s: %v", name, field, err)
 		}
 	}

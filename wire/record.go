@@ -7,14 +7,15 @@ import (
 	"portillon/policy"
 )
 
-// Record is one entry of a machine's journal. Its canonical JSON (RFC 8785) is stored, hashed and sent.
+// Record is one entry of a machine's journal. The record's canonical JSON (RFC 8785) is stored, hashed and sent.
 type Record struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`  // 1, 2, 3 … without gaps
 	Boot    string           `json:"boot"` // the kernel's boot id
 	Mono    int64            `json:"mono"` // milliseconds since boot
-	// UTC, milliseconds; earlier than a previous trusted time only if Clock is corrected or untrusted
+	// Wall is in UTC, with milliseconds. Wall is earlier than a previous trusted time only if Clock is corrected or
+	// untrusted.
 	Wall    time.Time       `json:"wall"`
 	Clock   Clock           `json:"clock"`
 	Kind    Kind            `json:"kind"`
@@ -22,10 +23,11 @@ type Record struct {
 	Member  policy.MemberID `json:"member,omitempty"` // pseudonym of the member
 	Body    json.RawMessage `json:"body,omitempty"`   // one of the Body types, by Kind
 
-	// Generation is the generation of the journal that the record was read from, if the reader knows it. It is not part of
-	// the record; checkpoints and batches carry it.
+	// Generation is the generation of the journal that the record was read from, if the reader knows it. The generation
+	// is not part of the record, but of checkpoints and batches.
 	Generation Generation `json:"-"`
-	// Epoch is the machine's generation counted at the hub: from 0, in the order in which the hub accepted them.
+	// Epoch is the machine's generation as counted at the hub, from 0, in the order in which the hub accepted the
+	// generations.
 	Epoch int `json:"-"`
 }
 
@@ -35,14 +37,16 @@ type Clock string
 const (
 	ClockUntrusted Clock = "untrusted" // the time was not confirmed, and may be wrong
 	ClockTrusted   Clock = "trusted"   // the time was confirmed
-	// ClockCorrected is a trusted clock that was set back since the last trusted record: that record's time was wrong.
+	// ClockCorrected is a trusted clock that was set back since the last trusted record: the time of that record was
+	// wrong.
 	ClockCorrected Clock = "corrected"
 )
 
 // Believed reports whether the wall time can be trusted.
 func (c Clock) Believed() bool { return c == ClockTrusted || c == ClockCorrected }
 
-// Kind is the kind of a record. Newer machines write kinds that this list lacks; readers keep such records.
+// Kind is the kind of a record. Newer machines may write kinds that are not in this list, and readers must store such
+// records too.
 type Kind string
 
 const (
@@ -67,9 +71,10 @@ const (
 	Powered      Kind = "power"          // PowerBody: a maintainer switched the relay
 	Reported     Kind = "problem"        // ReportBody: a member reported a problem
 	Vouched      Kind = "vouched"        // VouchBody: a mentor confirmed skills of the member
-	// AttestBody: a maintainer confirmed an intervention that was logged in their session
+	// Attested means that a maintainer confirmed an intervention that was logged in their session. The body is
+	// AttestBody.
 	Attested Kind = "attested"
-	// RestoredBody: the hub restored data of earlier journals into a new journal
+	// Restored means that the hub's data of earlier journals were added to a new journal. The body is RestoredBody.
 	Restored Kind = "restored"
 )
 
@@ -78,25 +83,25 @@ type StartBody struct {
 	Role   policy.Role      `json:"role"`
 	Grant  int              `json:"grant"`  // index of the grant in the policy, from 0
 	Badges []policy.BadgeID `json:"badges"` // badges that the decision used
-	// badges of other issuers that were accepted in place of some of Badges
+	// Accepted lists badges of other issuers that were accepted in place of some of Badges.
 	Accepted   []policy.Accepted `json:"accepted,omitempty"`
 	Supervisor policy.MemberID   `json:"supervisor,omitempty"`
 	MaxSeconds int64             `json:"max_s,omitempty"` // session limit in seconds; absent: no limit
 	Bundle     uint64            `json:"bundle"`          // version of the bundle
 	Would      string            `json:"would,omitempty"` // in mode warn: the result that enforcement would have had
 	Card       string            `json:"card"`            // strength of the card's proof: "uid" or "aes"
-	// input of the decision; absent in records of older programs
+	// Basis is the input of the decision; absent in records of older programs.
 	Basis *policy.Basis `json:"basis,omitempty"`
 }
 
 // EndBody is the body of a session-end record.
 type EndBody struct {
 	Cause Cause `json:"cause"`
-	// duration in seconds, also of a maintenance with the power off; 0 if unknown
+	// Seconds is the duration, also of a maintenance with the power off; 0: unknown.
 	Seconds int64 `json:"seconds"`
 }
 
-// Cause is the reason why a session ended; the list is closed.
+// Cause is the reason why a session ended. The list of causes is closed.
 type Cause string
 
 const (
@@ -104,8 +109,9 @@ const (
 	CauseSupervisor Cause = "supervisor" // the supervisor ended the session
 	CauseLimit      Cause = "limit"      // the session's limit was reached
 	CauseIdle       Cause = "idle"       // the machine stood idle too long
-	// CauseStop has several reasons: an operator or a command stopped the session; the start failed because the record
-	// was written too late or the contactor had not opened; or a new bundle removed or blocked a member of the session.
+	// CauseStop means one of three things. An operator or a command stopped the session. Or the start failed, because
+	// the record was written too late or the contactor had not opened. Or a new bundle removed or blocked a member of
+	// the session.
 	CauseStop       Cause = "stop"
 	CauseTag        Cause = "tag"         // a tag ended the session
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
@@ -122,7 +128,7 @@ type RoleBody struct {
 	Basis    *policy.Basis     `json:"basis,omitempty"`    // input of the decision, as in StartBody
 }
 
-// RefusedBody is the body of a refused record. It holds no card number.
+// RefusedBody is the body of a refused record. The body contains no card number.
 type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
 	Role    policy.Role   `json:"role,omitempty"`  // role with the fewest missing requirements
@@ -145,10 +151,10 @@ type InterventionBody struct {
 	Note     string          `json:"note,omitempty"`  // text of at most 500 bytes
 	Parts    string          `json:"parts,omitempty"` // replaced parts; at most 200 bytes
 	Photo    string          `json:"photo,omitempty"` // SHA-256 of a picture stored on the machine, in hexadecimal
-	Ran                      // running hours at that time
+	Ran                      // running hours at the time of the intervention
 
-	// For a policy with evidence endorsed at-the-time: Attested means that the endorser wrote the record after their own
-	// tap. Otherwise ID is the id by which a later attested record names this record.
+	// These fields are for a policy with evidence that is endorsed at-the-time. Attested means that the endorser filled
+	// in the form after their own tap. Otherwise ID is the id by which a later attested record names this record.
 	Attested bool   `json:"attested,omitempty"`
 	ID       string `json:"id,omitempty"`
 }
@@ -173,7 +179,7 @@ const (
 	RanByRelay RanBy = "relay" // the closed relay
 )
 
-// ExtendBody is the body of a record that says that a session was extended.
+// ExtendBody is the body of an extended record, which states that a session was extended.
 type ExtendBody struct {
 	Seconds int64 `json:"seconds"` // remaining time in seconds
 }
@@ -204,7 +210,7 @@ type ReportBody struct {
 	Ran
 }
 
-// Problem is a problem that a member may report; the list is closed.
+// Problem is a problem that a member may report. The list of problems is closed.
 type Problem string
 
 const (

@@ -11,10 +11,11 @@ import (
 	"path/filepath"
 )
 
-// previousManifest is the file of the previous manifest. Its chunks are kept, so that a machine can return to it.
+// previousManifest is the file of the previous manifest. The store retains its chunks, so that a machine can return to
+// it.
 const previousManifest = "manifest.previous"
 
-// Previous returns the manifest before the current one; fs.ErrNotExist if there was none.
+// Previous returns the manifest before the current one. The error fs.ErrNotExist means that there is none.
 func (s Store) Previous() (Manifest, error) { return s.read(previousManifest) }
 
 func (s Store) read(name string) (Manifest, error) {
@@ -25,7 +26,7 @@ func (s Store) read(name string) (Manifest, error) {
 	return OpenManifest(data, s.Keys)
 }
 
-// readFile reads a regular file of at most limit bytes. On a failing disk a path can name anything: reading a pipe
+// readFile reads a regular file of at most limit bytes. On a failing disk a path may be something else: reading a pipe
 // would block forever, and a file with a damaged size would use all memory.
 func readFile(path string, limit int64) ([]byte, error) {
 	fi, err := os.Lstat(path)
@@ -40,7 +41,8 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// floor returns the manifest that a new one must follow: the current one or, if that is damaged, the previous one.
+// floor returns the manifest that a new manifest must follow: the current manifest, or the previous one if the current
+// manifest is damaged.
 func (s Store) floor() Manifest {
 	if m, err := s.Current(); err == nil {
 		return m
@@ -49,8 +51,8 @@ func (s Store) floor() Manifest {
 	return m
 }
 
-// keepPrevious stores the current manifest as the previous one, unless the current manifest is damaged.
-func (s Store) keepPrevious() error {
+// storePrevious stores the current manifest as the previous one, unless the current manifest is damaged.
+func (s Store) storePrevious() error {
 	data, err := s.Signed()
 	if err != nil {
 		return nil
@@ -58,11 +60,11 @@ func (s Store) keepPrevious() error {
 	if _, err := OpenManifest(data, s.Keys); err != nil {
 		return nil
 	}
-	return s.put(previousManifest, data)
+	return s.writeFile(previousManifest, data)
 }
 
-// put writes a file of the store. Anything at its path that is not a regular file is moved aside first.
-func (s Store) put(name string, b []byte) error {
+// writeFile writes a file of the store. Anything at its path that is not a regular file is moved aside first.
+func (s Store) writeFile(name string, b []byte) error {
 	path := filepath.Join(s.Dir, name)
 	if err := ClearPath(path); err != nil {
 		return err
@@ -70,9 +72,9 @@ func (s Store) put(name string, b []byte) error {
 	return WriteFile(path, b, 0o600)
 }
 
-// folders creates the folders of the store. Anything at their paths that is not a folder or a link to a folder is moved
-// aside.
-func (s Store) folders() error {
+// createFolders creates the folders of the store. Anything at their paths that is not a folder or a link to a folder is
+// moved aside.
+func (s Store) createFolders() error {
 	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "chunks")} {
 		if _, err := os.Lstat(dir); err != nil {
 			continue
@@ -98,12 +100,12 @@ func ClearPath(path string) error {
 	return moveAside(path)
 }
 
-// asideMost bounds how many damaged files are kept beside one path for inspection.
-const asideMost = 9
+// maxAside is the largest number of damaged files that stay beside one path for inspection.
+const maxAside = 9
 
 // moveAside renames path to the first free name path.damaged-N.
 func moveAside(path string) error {
-	for n := 1; n <= asideMost; n++ {
+	for n := 1; n <= maxAside; n++ {
 		to := fmt.Sprintf("%s.damaged-%d", path, n)
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 			return os.Rename(path, to)
@@ -112,7 +114,7 @@ func moveAside(path string) error {
 	return fmt.Errorf(
 		"%s is not a regular file, and %d damaged ones are kept beside it: remove %s.damaged-*",
 		path,
-		asideMost,
+		maxAside,
 		path,
 	)
 }
@@ -127,8 +129,8 @@ func (s Store) Damaged(m Manifest) (out []Chunk) {
 	return out
 }
 
-// has reports whether the store holds a chunk with the right hash. The file is read in pieces: the chunks of a large
-// site have 64 MB.
+// has reports whether the store holds a chunk with the right hash. The file is read in pieces, because the chunks of a
+// large site have 64 MB.
 func (s Store) has(c Chunk) bool {
 	if !s.hasSize(c) {
 		return false
@@ -143,14 +145,14 @@ func (s Store) has(c Chunk) bool {
 	return err == nil && hex.EncodeToString(h.Sum(nil)) == c.SHA256
 }
 
-// Repair fetches the damaged chunks of m. It returns the number of repaired chunks, and an error if any is still
-// damaged.
+// Repair fetches the damaged chunks of m. Repair returns the number of repaired chunks, and an error if a chunk is
+// still damaged.
 func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
-	if err := s.folders(); err != nil {
+	if err := s.createFolders(); err != nil {
 		return 0, err
 	}
 	for _, c := range s.Damaged(m) {
-		if werr := s.want(c, fetch); werr != nil {
+		if werr := s.ensureChunk(c, fetch); werr != nil {
 			err = errors.Join(err, werr)
 			continue
 		}
@@ -159,8 +161,8 @@ func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
 	return repaired, errors.Join(err, syncDir(filepath.Join(s.Dir, "chunks")))
 }
 
-// RepairFrom takes the damaged chunks of m from a bundle file. The file may contain another version, because chunks are
-// identified by hash.
+// RepairFrom replaces the damaged chunks of m by chunks from a bundle file. The file may contain another version,
+// because chunks are identified by hash.
 func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 	missing := map[string]Chunk{}
 	for _, c := range s.Damaged(m) {
@@ -169,7 +171,7 @@ func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 	if len(missing) == 0 {
 		return 0, nil
 	}
-	if err := s.folders(); err != nil {
+	if err := s.createFolders(); err != nil {
 		return 0, err
 	}
 	err = ReadBundle(r, s.Keys, func([]byte, Manifest) error { return nil }, func(sha string, b []byte) error {
@@ -179,7 +181,7 @@ func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 		}
 		delete(missing, sha)
 		repaired++
-		return s.want(c, func(string) ([]byte, error) { return b, nil })
+		return s.ensureChunk(c, func(string) ([]byte, error) { return b, nil })
 	})
 	if len(missing) > 0 && err == nil {
 		err = refuse("missing-chunk", "bundle file lacks %d damaged chunks", len(missing))

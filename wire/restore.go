@@ -17,17 +17,18 @@ import (
 const kindRestore = "portillon restore"
 
 const (
-	// MaxRestore bounds a signed Restore, in bytes: half of the broker's limit (MaxPacket). A Restore of 3,000 members has
-	// about 400 KB.
+	// MaxRestore is the largest size of a signed Restore, in bytes: half of the broker's limit (MaxPacket). A Restore
+	// of 3,000 members has about 400 KB.
 	MaxRestore = 512 << 10
 	// RecentSessions is the period for which a Restore lists single sessions, because quotas count by day and by week.
 	RecentSessions = 8 * 24 * time.Hour
-	// maxRestoredTags bounds the tags of a Restore, maxRemovedTags the ids of removed tags.
+	// maxRestoredTags is the largest number of tags in a Restore, and maxRemovedTags the largest number of ids of
+	// removed tags.
 	maxRestoredTags, maxRemovedTags = 256, 4096
 )
 
 // Restore holds the data that a machine with a new journal needs from its earlier journals, as stored in the hub's
-// ledger. A Restore is for one generation of one machine's journal, which applies it once. It does not depend on a
+// ledger. A Restore is for one generation of one machine's journal, and is applied once. A Restore does not depend on a
 // clock.
 type Restore struct {
 	Site       policy.SiteID     `json:"site"`
@@ -37,13 +38,13 @@ type Restore struct {
 	Issued     time.Time         `json:"issued"`
 	From       []ReplacedJournal `json:"from"` // the earlier journals, the oldest first
 	Tags       []RestoredTag     `json:"tags,omitempty"`
-	// ids of removed tags: a command cannot add them again
+	// Removed contains the ids of removed tags, which a command cannot add again.
 	Removed  []string           `json:"removed,omitempty"`
 	Practice []RestoredPractice `json:"practice,omitempty"`
 	Done     []RestoredDone     `json:"done,omitempty"`
 	Relay    int64              `json:"relay_s,omitempty"` // running time in seconds, counted by relay
 	Busy     int64              `json:"busy_s,omitempty"`
-	// Left is the number of members left out because their practice did not fit.
+	// Left is the number of members that were left out because their practice did not fit into the message.
 	Left int `json:"left,omitempty"`
 }
 
@@ -94,14 +95,14 @@ func SignRestore(r Restore, s note.Signer) ([]byte, error) {
 		}
 		n := len(r.Practice)
 		if n == 0 {
-			return nil, fmt.Errorf("restore has %d bytes, want at most %d", len(data), MaxRestore)
+			return nil, fmt.Errorf("restore document has %d bytes, want at most %d", len(data), MaxRestore)
 		}
 		drop := max(1, n/8)
 		r.Practice, r.Left = r.Practice[:n-drop], r.Left+drop
 	}
 }
 
-// IsRestore reports whether a message is a Restore, and not a command.
+// IsRestore reports whether a message is a Restore, instead of a command.
 func IsRestore(data []byte) bool {
 	return strings.HasPrefix(string(data[:min(len(data), 64)]), kindRestore+"\n")
 }
@@ -110,20 +111,20 @@ func IsRestore(data []byte) bool {
 // with the Restore, so that the caller can reply to its ID. Any other error comes with the zero Restore.
 func OpenRestore(data []byte, keys note.Verifiers, site policy.SiteID, m policy.MachineID) (Restore, error) {
 	if len(data) > MaxRestore {
-		return Restore{}, fmt.Errorf("restore has %d bytes, want at most %d", len(data), MaxRestore)
+		return Restore{}, fmt.Errorf("restore document has %d bytes, want at most %d", len(data), MaxRestore)
 	}
 	var r Restore
 	if err := open(kindRestore, data, keys, &r); err != nil {
-		return Restore{}, fmt.Errorf("restore: %w", err)
+		return Restore{}, fmt.Errorf("restore document: %w", err)
 	}
 	if r.Site != site || r.Machine != m {
-		return Restore{}, fmt.Errorf("restore is for %s/%s, want %s/%s", r.Site, r.Machine, site, m)
+		return Restore{}, fmt.Errorf("restore document is for %s/%s, want %s/%s", r.Site, r.Machine, site, m)
 	}
 	if r.ID == "" || len(r.ID) > 64 {
-		return Restore{}, fmt.Errorf("restore: id has %d bytes, want 1 to 64", len(r.ID))
+		return Restore{}, fmt.Errorf("restore document: id has %d bytes, want 1 to 64", len(r.ID))
 	}
 	if err := r.check(); err != nil {
-		return r, fmt.Errorf("restore: %w", err)
+		return r, fmt.Errorf("restore document: %w", err)
 	}
 	return r, nil
 }
@@ -137,7 +138,7 @@ func (r Restore) check() error {
 		return errors.New("generation or earlier journals are missing")
 	}
 	if len(r.Tags) > maxRestoredTags || len(r.Removed) > maxRemovedTags || len(r.Done) > maxRestoredTags {
-		return fmt.Errorf("%d tags, %d removed tags and %d kinds of maintenance, want at most %d, %d and %d",
+		return fmt.Errorf("document has %d tags, %d removed tags and %d kinds of maintenance, want at most %d, %d and %d",
 			len(r.Tags), len(r.Removed), len(r.Done), maxRestoredTags, maxRemovedTags, maxRestoredTags)
 	}
 	if r.Relay < 0 || r.Busy < 0 || r.Relay > maxRestoredSeconds || r.Busy > maxRestoredSeconds {
@@ -188,7 +189,7 @@ func (r Restore) checkDone() error {
 	return nil
 }
 
-// maxRestoredSeconds is a century. The sum of two such values still fits a time.Duration (292 years).
+// maxRestoredSeconds is a century. The sum of two such values does not overflow a time.Duration (292 years).
 const maxRestoredSeconds = 100 * 366 * 24 * 3600
 
 // RestoredBody is the body of a restored record: a summary of an applied Restore.

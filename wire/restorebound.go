@@ -5,16 +5,17 @@ import (
 	"fmt"
 )
 
-// tagsGiven bounds the tags of a Restore from Bounded. A machine holds 32 tags including its own (daemon/session:
-// TagsMax), and refuses a Restore if it cannot add every tag.
-const tagsGiven = 24
+// maxBoundedTags is the largest number of tags in a Restore from Bounded. A machine stores at most 32 tags, including
+// the tags that it adds itself (daemon/session: TagsMax), and refuses a Restore if it cannot add every tag.
+const maxBoundedTags = 24
 
-// maxTagID and maxTagReason bound a tag in a Restore, maxDoneKind a kind of maintenance, in bytes.
+// maxTagID and maxTagReason are the largest sizes of the id and the reason of a tag in a Restore, and maxDoneKind is
+// the largest size of a kind of maintenance, in bytes.
 const maxTagID, maxTagReason, maxDoneKind = 64, 500, 64
 
-// Bounded returns r reduced to the limits that the machine checks. Without Bounded, one false record, which anyone with
-// the machine's key can write, would make the machine refuse the whole Restore. No tag is lost: a tag with a long id
-// gets another id, and tags beyond the limit become one tag.
+// Bounded returns r reduced to the limits that the machine checks. Anyone with the machine's key can write a false
+// record. Without Bounded, one such record would make the machine refuse the whole Restore. No tag is lost: a tag with
+// a long id gets another id, and tags beyond the limit become one tag.
 func (r Restore) Bounded() Restore {
 	r.Tags = boundedTags(r.Tags)
 	var removed []string
@@ -49,7 +50,7 @@ func (r Restore) Bounded() Restore {
 	return r
 }
 
-// maxMemberID bounds a pseudonym, in bytes, as in records (daemon/session: envelopeMax).
+// maxMemberID is the largest size of a pseudonym, in bytes, as in records (daemon/session: envelopeMax).
 const maxMemberID = 64
 
 func boundedSeconds(n int64) int64 { return min(max(n, 0), maxRestoredSeconds) }
@@ -57,7 +58,7 @@ func boundedSeconds(n int64) int64 { return min(max(n, 0), maxRestoredSeconds) }
 func boundedTags(tags []RestoredTag) []RestoredTag {
 	var out []RestoredTag
 	for i, t := range tags {
-		if i == tagsGiven-1 && len(tags) > tagsGiven {
+		if i == maxBoundedTags-1 && len(tags) > maxBoundedTags {
 			return append(out, RestoredTag{ID: "restored-more", Since: t.Since,
 				Reason: fmt.Sprintf("%[1]d autres étiquettes, voir le registre du hub / "+
 					"%[1]d more tags, see the hub's ledger", len(tags)-i)})

@@ -8,13 +8,15 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// MaxSigned bounds a signed text of any kind, in bytes. The largest manifest, of 4,096 chunks, has about 600 KB.
+// MaxSigned is the largest size of a signed text of any kind, in bytes. The largest manifest has 4,096 chunks and about
+// 600 KB.
 const MaxSigned = 1 << 20
 
-// ErrBadSignature reports that no trusted key signed the text.
+// ErrBadSignature means that no trusted key signed the text.
 var ErrBadSignature = errors.New("no trusted key has signed this")
 
-// sign returns a note with v's canonical JSON. kind is its first line and separates the kinds of signed texts.
+// sign returns a note with v's canonical JSON. kind is the first line of the note, and prevents that one kind of signed
+// text is used as another.
 func sign(kind string, v any, s ...note.Signer) ([]byte, error) {
 	b, err := Canonical(v)
 	if err != nil {
@@ -23,7 +25,7 @@ func sign(kind string, v any, s ...note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, s...)
 }
 
-// open verifies the signature and the kind, then reads the JSON into v with Decode.
+// open verifies the signature and the kind, then decodes the JSON into v with Decode.
 func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	text, err := openText(data, keys)
 	if err != nil {
@@ -31,7 +33,7 @@ func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	}
 	first, body, ok := strings.Cut(text, "\n")
 	if !ok || first != kind {
-		return fmt.Errorf("signed text is a %.60q, want a %q", first, kind)
+		return fmt.Errorf("signed text is of the kind %.60q, want %q", first, kind)
 	}
 	return Decode([]byte(body), v)
 }
@@ -48,7 +50,7 @@ func openText(data []byte, keys note.Verifiers) (string, error) {
 	case errors.As(err, &unverified), errors.As(err, &invalid):
 		return "", ErrBadSignature
 	case err != nil:
-		return "", fmt.Errorf("%w: not a signed note", ErrBadSignature)
+		return "", fmt.Errorf("%w: text is not a signed note", ErrBadSignature)
 	}
 	return n.Text, nil
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// StateKeys holds short values by which people compare the keys of a machine, and the free space of its disk. Older
-// machines send none of it.
+// StateKeys contains short values by which people compare the keys of a machine, and the free space of the machine's
+// disk. Older machines do not send StateKeys.
 type StateKeys struct {
 	MachineKey string `json:"machine_key,omitempty"`  // Fingerprint of the key that signs the machine's records
 	HubKey     string `json:"hub_key,omitempty"`      // Fingerprint of the key that verifies acknowledgements and commands
@@ -17,8 +17,8 @@ type StateKeys struct {
 	PolicyKey  string `json:"policy_key,omitempty"`   // Fingerprint of the separate policy key; absent: none
 	CardKey    string `json:"card_key,omitempty"`     // check value of the bundle's card key
 	OldCardKey string `json:"old_card_key,omitempty"` // check value of the previous card key; absent: none
-	// DiskFree is the free space on the disk of the data folder, in MB (10^6 bytes); absent: unknown. It is rounded, so
-	// that the state changes rarely.
+	// DiskFree is the free space on the disk of the data folder, in MB (10^6 bytes); absent: unknown. The value is
+	// rounded, so that the state changes rarely.
 	DiskFree int64 `json:"disk_free_mb,omitempty"`
 }
 

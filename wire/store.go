@@ -12,19 +12,21 @@ import (
 	"portillon/policy"
 )
 
-// Store is the folder where a machine keeps its current bundle: «manifest», the previous one as «manifest.previous»,
-// and the chunks of both by hash. All chunks of a new bundle are on disk before its manifest is renamed into place, so
-// that after a power cut either the old or the new bundle is complete.
+// Store is the folder in which a machine stores its current bundle. It contains the current manifest as «manifest», the
+// previous manifest as «manifest.previous», and the chunks of both by hash. All chunks of a new bundle are on disk
+// before its manifest is renamed into place, so that after a power cut either the old bundle or the new bundle is
+// complete.
 type Store struct {
 	Dir  string
 	Site policy.SiteID
 	Keys note.Verifiers
-	// Policy holds the policy keys, if they differ from the bundle keys. A bundle is then installed only if its policy is
-	// signed by one of them and its policy number is not lower than an installed one. nil: no separate policy key.
+	// Policy holds the policy keys, if they differ from the bundle keys. A bundle is then installed only if its policy
+	// is signed with one of these keys and its policy number is not lower than that of any policy installed before.
+	// nil: there is no separate policy key.
 	Policy note.Verifiers
 }
 
-// Current returns the current manifest; os.ErrNotExist if there is none.
+// Current returns the current manifest. The error os.ErrNotExist means that there is none.
 func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
 // Signed returns the bytes of the current signed manifest. The signature is not checked.
@@ -48,19 +50,20 @@ func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
 
 func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", sha) }
 
-// Fetch returns the content of the chunk with a hash.
+// Fetch returns the content of the chunk with a given hash.
 type Fetch func(sha string) ([]byte, error)
 
-// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. usable is called before,
-// and may read all chunks of the new manifest. On any error the current bundle stays. The same version with the same
-// bytes changes nothing and is not an error.
+// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. Before that, Install calls
+// usable, which may read all chunks of the new manifest. After any error the current bundle stays in use. Installing
+// the same version with the same bytes again changes nothing and is not an error.
 func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	return s.install(manifest, fetch, usable, nil)
 }
 
-// InstallChanged is Install without reading the chunks that the current bundle has too: only their sizes are compared,
-// which saves reading 64 MB per change at 10,000 members. Reading a chunk later verifies its hash. If the bundle is
-// unusable, InstallChanged verifies all chunks, fetches damaged ones, and tries once more.
+// InstallChanged installs a bundle as Install does, but does not read the chunks that the current bundle has too. Only
+// the sizes of these chunks are compared. This saves reading 64 MB for each change at 10,000 members. Reading a chunk
+// later verifies its hash. If the bundle is unusable, InstallChanged verifies all chunks, fetches damaged ones, and
+// tries once more.
 func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	held := map[string]bool{}
 	if before, err := s.Current(); err == nil {
@@ -70,14 +73,14 @@ func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest
 	}
 	m, err := s.install(manifest, fetch, usable, held)
 	var r *Refusal
-	if errors.As(err, &r) && r.Code == "unusable" && len(s.damagedOf(manifest)) > 0 {
+	if errors.As(err, &r) && r.Code == "unusable" && len(s.damagedChunks(manifest)) > 0 {
 		return s.Install(manifest, fetch, usable)
 	}
 	return m, err
 }
 
-// damagedOf returns the damaged chunks of a signed manifest.
-func (s Store) damagedOf(manifest []byte) []Chunk {
+// damagedChunks returns the damaged chunks of a signed manifest.
+func (s Store) damagedChunks(manifest []byte) []Chunk {
 	m, err := OpenManifest(manifest, s.Keys)
 	if err != nil {
 		return nil
@@ -85,24 +88,24 @@ func (s Store) damagedOf(manifest []byte) []Chunk {
 	return s.Damaged(m)
 }
 
-// install implements Install. Of the chunks in held, only the sizes are compared.
+// install implements Install. For the chunks in held, only the sizes are compared.
 func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error,
 	held map[string]bool) (Manifest, error) {
 	m, err := OpenManifest(manifest, s.Keys)
 	if err != nil {
 		return Manifest{}, err
 	}
-	if err := s.mayFollow(m); err != nil {
+	if err := s.checkFollows(m); err != nil {
 		return Manifest{}, err
 	}
-	if err := s.folders(); err != nil {
+	if err := s.createFolders(); err != nil {
 		return Manifest{}, err
 	}
 	for _, c := range m.Chunks {
 		if held[c.SHA256] && s.hasSize(c) {
 			continue
 		}
-		if err := s.want(c, fetch); err != nil {
+		if err := s.ensureChunk(c, fetch); err != nil {
 			return Manifest{}, err
 		}
 	}
@@ -117,10 +120,10 @@ func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error
 		}
 	}
 	before, _ := s.Current()
-	if err := errors.Join(s.keepPolicy(m), s.keepPrevious(), s.put("manifest", manifest)); err != nil {
+	if err := errors.Join(s.storePolicy(m), s.storePrevious(), s.writeFile("manifest", manifest)); err != nil {
 		return Manifest{}, err
 	}
-	s.sweep(m, before)
+	s.removeUnlisted(m, before)
 	return m, nil
 }
 
@@ -129,12 +132,14 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 	var manifest []byte
 	err := ReadBundle(r, s.Keys, func(data []byte, m Manifest) error {
 		manifest = data
-		if err := s.mayFollow(m); err != nil {
+		if err := s.checkFollows(m); err != nil {
 			return err
 		}
-		return s.folders()
+		return s.createFolders()
 	}, func(sha string, b []byte) error {
-		return s.want(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) { return b, nil })
+		return s.ensureChunk(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) {
+			return b, nil
+		})
 	})
 	if err != nil {
 		return Manifest{}, err
@@ -148,8 +153,8 @@ func (s Store) hasSize(c Chunk) bool {
 	return err == nil && fi.Mode().IsRegular() && fi.Size() == c.Size
 }
 
-// want makes sure that the store has chunk c, fetching it if needed.
-func (s Store) want(c Chunk, fetch Fetch) error {
+// ensureChunk fetches chunk c unless the store already has that chunk.
+func (s Store) ensureChunk(c Chunk, fetch Fetch) error {
 	if s.has(c) {
 		return nil
 	}
@@ -163,11 +168,11 @@ func (s Store) want(c Chunk, fetch Fetch) error {
 	if Hash(b) != c.SHA256 || int64(len(b)) != c.Size {
 		return refuse("wrong-hash", "%s does not match the signed size and hash", c.Name)
 	}
-	return s.put(filepath.Join("chunks", c.SHA256), b)
+	return s.writeFile(filepath.Join("chunks", c.SHA256), b)
 }
 
-// sweep removes chunks that none of the manifests lists. A failed removal is retried by the next sweep.
-func (s Store) sweep(manifests ...Manifest) {
+// removeUnlisted removes the chunks that none of the manifests lists. The next call retries a failed removal.
+func (s Store) removeUnlisted(manifests ...Manifest) {
 	keep := map[string]bool{}
 	for _, m := range manifests {
 		for _, c := range m.Chunks {
@@ -185,14 +190,14 @@ func (s Store) sweep(manifests ...Manifest) {
 	}
 }
 
-// WriteFile replaces a file atomically: write a temporary file, fsync, rename, fsync the folder. After a power cut the
-// path has the old or the new content.
+// WriteFile replaces a file atomically. It writes a temporary file, calls fsync, renames the file, and calls fsync for
+// the folder. After a power cut the path has the old or the new content.
 func WriteFile(path string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // after the rename there is nothing to remove
+	defer os.Remove(f.Name()) // has no effect after the rename
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {

@@ -30,8 +30,8 @@ func store(t testing.TB) Store {
 	return Store{Dir: filepath.Join(t.TempDir(), "bundle"), Site: "biklab", Keys: v}
 }
 
-// why returns the refusal's code, or the error's text.
-func why(err error) string {
+// codeOf returns the code of a refusal, or the text of another error.
+func codeOf(err error) string {
 	var r *Refusal
 	if errors.As(err, &r) {
 		return r.Code
@@ -87,7 +87,7 @@ func TestRefusedBundlesChangeNothing(t *testing.T) {
 				[]byte("chunks/../../../../../../etc/passwd"+strings.Repeat("x", 37)), 1)},
 	} {
 		_, err := st.InstallFile(bytes.NewReader(c.b), nil)
-		if got := why(err); got != c.want {
+		if got := codeOf(err); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 		if cur, err := st.Current(); err != nil || cur.Version != 3 {
@@ -95,7 +95,7 @@ func TestRefusedBundlesChangeNothing(t *testing.T) {
 		}
 	}
 	if _, err := st.InstallFile(bytes.NewReader(newer),
-		func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); why(
+		func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); codeOf(
 		err,
 	) != "unusable" {
 		t.Errorf("a bundle that cannot be worked from: %v", err)
@@ -121,12 +121,12 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesAreRemoved(t *testing.T) {
 	signed, _ := SignManifest(next, s)
 	var asked []string
 	fetch := func(sha string) ([]byte, error) { asked = append(asked, sha); return []byte("another"), nil }
-	if _, err := st.Install(signed, func(string) ([]byte, error) { return []byte("forged"), nil }, nil); why(
+	if _, err := st.Install(signed, func(string) ([]byte, error) { return []byte("forged"), nil }, nil); codeOf(
 		err,
 	) != "wrong-hash" {
 		t.Errorf("forged chunk: %v", err)
 	}
-	if _, err := st.Install(signed, func(string) ([]byte, error) { return nil, errors.New("away") }, nil); why(
+	if _, err := st.Install(signed, func(string) ([]byte, error) { return nil, errors.New("away") }, nil); codeOf(
 		err,
 	) != "missing-chunk" {
 		t.Errorf("chunk out of reach: %v", err)
@@ -134,7 +134,7 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesAreRemoved(t *testing.T) {
 	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
 		t.Fatalf("asked for %v, %v", asked, err)
 	}
-	// The chunks of the previous version are kept, older ones are removed.
+	// The chunks of the previous version must stay, and older chunks must be removed.
 	for _, x := range []struct {
 		version uint64
 		want    int
@@ -160,7 +160,7 @@ func TestChunkChangedOnTheDiskIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.WriteFile(filepath.Join(st.Dir, "chunks", Hash([]byte("policy"))), []byte("rotten"), 0o600)
-	if _, err := st.Chunk(m, PolicyChunk); why(err) != "wrong-hash" {
+	if _, err := st.Chunk(m, PolicyChunk); codeOf(err) != "wrong-hash" {
 		t.Error(err)
 	}
 }
@@ -258,17 +258,17 @@ func TestRepairRejectsBytesWithAnotherHash(t *testing.T) {
 	}
 	damages["deleted"](t, st.path(Hash([]byte("roster"))))
 	if n, err := st.Repair(m, func(string) ([]byte, error) { return []byte("forged"), nil }); n != 0 ||
-		why(err) != "wrong-hash" {
+		codeOf(err) != "wrong-hash" {
 		t.Errorf("%d repaired, %v", n, err)
 	}
 	other := manifest()
 	other.Version, other.Chunks = 9, other.Chunks[:1]
-	if n, err := st.RepairFrom(bytes.NewReader(bundleFile(t, other)), m); n != 0 || why(err) != "missing-chunk" {
+	if n, err := st.RepairFrom(bytes.NewReader(bundleFile(t, other)), m); n != 0 || codeOf(err) != "missing-chunk" {
 		t.Errorf("%d repaired from a file without the chunk, %v", n, err)
 	}
 }
 
-// A damaged manifest must not allow an older bundle.
+// A damaged manifest must not allow the installation of an older bundle.
 func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -286,7 +286,7 @@ func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 			if m, err := st.Previous(); err != nil || m.Version != 3 {
 				t.Fatalf("the version before: %d, %v", m.Version, err)
 			}
-			if _, err := st.InstallFile(bytes.NewReader(old), nil); why(err) != "older-version" {
+			if _, err := st.InstallFile(bytes.NewReader(old), nil); codeOf(err) != "older-version" {
 				t.Errorf("an older bundle: %v", err)
 			}
 			if _, err := st.InstallFile(bytes.NewReader(newer), nil); err != nil {
@@ -299,8 +299,9 @@ func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 	}
 }
 
-// A path that is not a regular file of the right size is damage: the store neither waits for it nor reads all of it.
-func TestAnythingButAFileOfTheSignedSizeIsDamage(t *testing.T) {
+// A path that is not a regular file of the right size counts as damage. The store neither waits for such a file nor
+// reads all of it.
+func TestFileOfAnotherKindOrSizeCountsAsDamage(t *testing.T) {
 	for name, replace := range map[string]func(path string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"link": func(path string) error { return os.Symlink("/dev/zero", path) },
@@ -337,8 +338,8 @@ func TestAnythingButAFileOfTheSignedSizeIsDamage(t *testing.T) {
 	}
 }
 
-// A folder may be a link to another disk. Moving the link aside would remove the bundle before the next one is
-// complete.
+// A folder may be a link to another disk. Moving the link aside would remove the current bundle before the next bundle
+// is complete.
 func TestStoreKeepsAFolderThatIsALink(t *testing.T) {
 	for _, which := range []string{"", "chunks"} {
 		st := store(t)
@@ -352,7 +353,7 @@ func TestStoreKeepsAFolderThatIsALink(t *testing.T) {
 		next := manifest()
 		next.Version = 4
 		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, next)),
-			func(Manifest) error { return errors.New("no") }); why(
+			func(Manifest) error { return errors.New("no") }); codeOf(
 			err,
 		) != "unusable" {
 			t.Errorf("%q: %v", which, err)
@@ -369,7 +370,7 @@ func TestStoreKeepsAFolderThatIsALink(t *testing.T) {
 
 func TestInstallChangedReadsOnlyChangedChunks(t *testing.T) {
 	s := newPartsSite(t, 3)
-	a := &Assembler{Store: s.store, Source: &hubOf{partsSite: s}}
+	a := &Assembler{Store: s.store, Source: &faultyHub{partsSite: s}}
 	if err := s.install(a); err != nil {
 		t.Fatal(err)
 	}
@@ -411,7 +412,7 @@ func TestInstallChangedReadsOnlyChangedChunks(t *testing.T) {
 	signed = s.build()
 	tries := 0
 	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m),
-		func(Manifest) error { tries++; return errors.New("no") }); why(
+		func(Manifest) error { tries++; return errors.New("no") }); codeOf(
 		err,
 	) != "unusable" ||
 		tries != 1 {

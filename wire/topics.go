@@ -8,15 +8,15 @@ import (
 	"portillon/policy"
 )
 
-// MaxPacket bounds every MQTT packet that machine, hub and broker send and accept: the remaining length (MQTT 3.1.1
-// §2.2.3), in bytes. A packet of MaxPacket holds the largest signed text, a topic of 1,000 bytes and a packet
-// identifier.
+// MaxPacket is the largest size of every MQTT packet that machine, hub and broker send and accept. It limits the
+// remaining length (MQTT 3.1.1 §2.2.3), in bytes. A packet of MaxPacket holds the largest signed text, a topic of 1,000
+// bytes and a packet identifier.
 const MaxPacket = MaxSigned + 1<<10
 
 // Party is a kind of account at the broker. The zero Party has no permissions.
 type Party uint8
 
-// The parties at a site's broker.
+// These are the parties at a site's broker.
 const (
 	NoParty      Party = iota
 	HubParty           // the hub of the site
@@ -27,19 +27,19 @@ const (
 // Use is what a party does with a topic. The zero Use permits nothing.
 type Use uint8
 
-// The uses of a topic.
+// These are the uses of a topic.
 const (
 	Unused       Use = iota
-	Publishes        // publishes; the hub also subscribes with QoS 0, to find retained messages
-	Subscribes       // subscribes at each connection, with QoS of the topic
-	Inspects         // subscribes with QoS 0, to find retained messages of removed machines
-	MaySubscribe     // may subscribe
+	Publishes        // the party publishes; the hub also subscribes with QoS 0, to find retained messages
+	Subscribes       // the party subscribes at each connection, with the QoS of the topic
+	Inspects         // the party subscribes with QoS 0, to find retained messages of removed machines
+	MaySubscribe     // the party may subscribe
 )
 
 // TopicName names a topic of the protocol.
 type TopicName string
 
-// The topics of the protocol.
+// These are the topics of the protocol.
 const (
 	TopicAvailability TopicName = "availability"
 	TopicState        TopicName = "state"
@@ -127,7 +127,7 @@ func (t Topic) MaySubscribe(p Party) bool {
 // OfMachine reports whether each machine has a topic of this name.
 func (t Topic) OfMachine() bool { return strings.Contains(t.Pattern, "{machine}") }
 
-// Of returns the topic for a site and a machine; machine may be "+" for all machines.
+// Of returns the topic for a site and a machine. The machine "+" means all machines.
 func (t Topic) Of(site policy.SiteID, machine policy.MachineID) string {
 	return fill(t.Pattern, site, machine)
 }
@@ -139,8 +139,8 @@ func fill(pattern string, site policy.SiteID, machine policy.MachineID) string {
 // Topics names the topics of one site.
 type Topics struct{ Site policy.SiteID }
 
-// Of returns the topic with this name; m is needed if every machine has one. For an unknown name Of returns the empty
-// topic, on which no broker accepts messages.
+// Of returns the topic with this name. m is needed if every machine has a topic of this name. For an unknown name Of
+// returns the empty topic, on which no broker accepts messages.
 func (t Topics) Of(name TopicName, m policy.MachineID) string {
 	for _, x := range topicTable {
 		if x.Name == name {
@@ -150,14 +150,14 @@ func (t Topics) Of(name TopicName, m policy.MachineID) string {
 	return ""
 }
 
-// Topics that machines publish on.
+// Machines publish on the following topics.
 func (t Topics) Availability(m policy.MachineID) string { return t.Of(TopicAvailability, m) }
 func (t Topics) State(m policy.MachineID) string        { return t.Of(TopicState, m) }
 func (t Topics) Records(m policy.MachineID) string      { return t.Of(TopicRecords, m) }
 func (t Topics) Checkpoint(m policy.MachineID) string   { return t.Of(TopicCheckpoint, m) }
 func (t Topics) Reply(m policy.MachineID) string        { return t.Of(TopicReply, m) }
 
-// Topics that the hub publishes on.
+// The hub publishes on the following topics.
 func (t Topics) Command(m policy.MachineID) string { return t.Of(TopicCommand, m) }
 func (t Topics) Bundle() string                    { return t.Of(TopicBundle, "") }
 func (t Topics) Ack(m policy.MachineID) string     { return t.Of(TopicAck, m) }
@@ -188,15 +188,15 @@ func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
 	return out
 }
 
-// Permission is a topic filter that an account may use, and how.
+// Permission is a topic filter that an account may use, and the allowed use.
 type Permission struct {
 	Party              Party
 	Filter             string
 	Publish, Subscribe bool
 }
 
-// Permissions returns what an account may do; everything else is denied. m is the machine, or "+" for the watcher. A
-// topic covered by a wider filter of the account is not listed.
+// Permissions returns the permissions of an account. Everything else is denied. m is the machine, or "+" for the
+// watcher. A topic covered by a wider filter of the account is not listed.
 func (t Topics) Permissions(p Party, m policy.MachineID) (out []Permission) {
 	var wide []Permission
 	for _, g := range wideGrants() {
@@ -240,8 +240,8 @@ func Covers(filter, other string) bool {
 	}
 }
 
-// Parse returns the topic of the table that matches, and the machine named in it: empty for a topic of the whole site.
-// The machine is not validated.
+// Parse returns the matching topic of the table, and the machine that the topic names; empty: the topic is for the
+// whole site. The machine is not validated.
 func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok bool) {
 	for _, x := range topicTable {
 		m, matches := match(x.Pattern, string(t.Site), topic)
@@ -329,15 +329,15 @@ func (t Topics) Document() string {
 	return b.String()
 }
 
-// ClientID returns a machine's MQTT client id. It never changes, so that a new connection replaces a hanging one.
+// ClientID returns a machine's MQTT client id. The id never changes, so that a new connection replaces a hanging one.
 func (t Topics) ClientID(m policy.MachineID) string {
 	return "portillon-" + string(t.Site) + "-" + string(m)
 }
 
-// HubClientID returns the hub's client id. Machine ids contain no underscore, so that no machine has this id.
+// HubClientID returns the hub's client id. Machine ids contain no underscore, so no machine has this id.
 func (t Topics) HubClientID() string { return "portillon-" + string(t.Site) + "_hub" }
 
-// Online and Offline are the payloads of the availability topic; Offline is the will.
+// Online and Offline are the payloads of the availability topic. Offline is the payload of the will.
 const (
 	Online  = "online"
 	Offline = "offline"

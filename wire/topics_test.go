@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-func TestTopicTableHoldsEveryTopicOnce(t *testing.T) {
+func TestTopicTableContainsEveryTopicOnce(t *testing.T) {
 	topics := Topics{"biklab"}
 	discovery, _ := topics.Discovery("laser", "Laser", "1")
 	want := []string{topics.Availability("laser"), topics.State("laser"), topics.Records("laser"),

@@ -19,7 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// keys returns test-only keys. Ed25519 signatures are deterministic, so signed texts can be golden files too.
+// keys returns keys for tests only. Ed25519 signatures are deterministic, so signed texts can be compared with golden
+// files.
 func keys(t testing.TB) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "portillon-test")
@@ -196,7 +197,7 @@ var command = Command{
 	Expires: at.Add(30 * time.Second),
 }
 
-// Message formats are a promise to every installed machine and hub: one golden file for each.
+// Installed machines and hubs depend on the message formats, so each format has a golden file.
 func TestMessageFormatsMatchTheGoldenFiles(t *testing.T) {
 	s, v := keys(t)
 	records := sample(t)
@@ -288,7 +289,8 @@ func TestMessageFormatsMatchTheGoldenFiles(t *testing.T) {
 	golden(t, "roster.json", roster.Bytes())
 }
 
-// A text signed for one use, by one key, for one machine, must not be accepted for any other.
+// A text that was signed for one use, with one key, for one machine, must not be accepted for any other use, key or
+// machine.
 func TestSignedTextsAreAcceptedOnlyForTheirUse(t *testing.T) {
 	s, v := keys(t)
 	evil := stranger(t)
@@ -395,7 +397,7 @@ func TestCommandsAreRefusedWhenLateEarlyForeignOrRepeated(t *testing.T) {
 	}
 }
 
-// A machine with a wrong or untrusted clock must still accept a tag.
+// A machine with a wrong or untrusted clock must still accept a command that adds a tag.
 func TestTagCommandsAreValidWithoutATrustedClock(t *testing.T) {
 	s, v := keys(t)
 	o := &Commands{Site: "biklab", Machine: "laser", Keys: v, Started: at}
@@ -420,7 +422,7 @@ func TestTagCommandsAreValidWithoutATrustedClock(t *testing.T) {
 	}
 }
 
-// The sender learns why its command was refused. A repeated command is not answered again.
+// The sender of a command receives the reason of a refusal. A repeated command is not answered again.
 func TestRefusedCommandsKeepTheirIDForTheReply(t *testing.T) {
 	s, v := keys(t)
 	stop := command

@@ -10,34 +10,34 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// suspect is a position at which a text stops being YAML, with the probable mistake.
+// suspect is a position at which a text is not valid YAML, with the probable mistake.
 type suspect struct {
 	line, column  int // from 1
 	problem, hint string
-	sure          bool // a mistake even if YAML accepts the text
+	sure          bool // the text is a mistake even if YAML accepts it
 }
 
-// diagnose searches for the mistake in a text that the YAML library has rejected. The library's errors name the line
-// at which it stopped, which is often the line at which the block began. diagnose knows only the common mistakes, and
-// reports none in valid YAML.
+// diagnose searches for the mistake in a text that the YAML library has rejected. The library's error often names the
+// line at which the block begins instead of the line with the mistake. diagnose knows only common mistakes, and reports
+// no mistake in valid YAML.
 func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
 		d.at = i + 1
-		if d.read([]rune(l)); d.found != nil || d.lost {
+		if d.readLine([]rune(l)); d.found != nil || d.lost {
 			break
 		}
 	}
 	if d.found == nil && !d.lost {
-		d.end()
+		d.reportOpen()
 	}
-	if d.found == nil || !trusted(data, *d.found) {
+	if d.found == nil || !isConfirmed(data, *d.found) {
 		return suspect{}, false
 	}
 	return *d.found, true
 }
 
-// splitLines returns the lines of a text, counted like in the YAML library and in editors.
+// splitLines returns the lines of a text. splitLines splits the text in the same way as the YAML library and editors.
 func splitLines(data []byte) []string {
 	text := strings.TrimPrefix(string(data), "\ufeff")
 	if strings.Contains(text, "\r") {
@@ -46,21 +46,21 @@ func splitLines(data []byte) []string {
 	return strings.Split(text, "\n")
 }
 
-// maxTried and maxTriedEntries limit the texts for which a diagnosis is checked. The check parses a text up to ten
-// times, so a hostile file must not cost much time.
+// maxTried and maxTriedEntries limit the size of texts for which trusted checks a diagnosis, because the check parses
+// the text up to ten times.
 const (
 	maxTried        = 64 << 10
 	maxTriedEntries = 6000
 )
 
-// trusted checks a diagnosis with the YAML library. The text above the line must be valid, and must become invalid with
-// the line and with up to seven further lines.
-func trusted(data []byte, s suspect) bool {
+// isConfirmed checks a diagnosis with the YAML library. The text before the line must be valid. The text must be
+// invalid up to the line, and up to each of the next seven lines.
+func isConfirmed(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
-	// The text before the mistake must be valid. The text up to a few lines after it must be invalid: otherwise a
-	// later line has completed the suspected mistake.
+	// Check that the text before the mistake is valid, and that the text stays invalid with a few more lines. If a later
+	// line makes the text valid, the suspected mistake is none.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	good := func(n int) bool {
 		return yaml.Unmarshal(bytes.Join(lines[:n], nil), new(yaml.Node)) == nil
@@ -76,14 +76,15 @@ func trusted(data []byte, s suspect) bool {
 	return true
 }
 
-// diagnosis reads a text line by line according to the rules of YAML, and stops at the first mistake.
+// diagnosis is the state of a reader that reads a text line by line by the rules of YAML, and stops at the first
+// mistake.
 type diagnosis struct {
-	at       int // present line, from 1
+	at       int // current line, from 1
 	levels   []level
-	plain    bool      // the last value is a plain scalar, which more indented lines may continue
-	block    int       // column of a block scalar (| or >), from 1; 0: none
+	plain    bool      // the last value is a plain scalar, which lines with more indentation may continue
+	block    int       // column of a block scalar (| or >), from 1; 0: there is none
 	brackets []bracket // open brackets
-	quote    bracket   // open quotation; its rune is 0 if none is open
+	quote    bracket   // open quotation; the rune is 0 if no quotation is open
 	found    *suspect
 	lost     bool // the text uses YAML features that diagnosis does not know
 }
@@ -91,9 +92,9 @@ type diagnosis struct {
 // level is an open block. Columns count from 0.
 type level struct {
 	column int
-	dash   bool // a list
+	dash   bool // the block is a list
 	open   bool // the last entry has no value yet
-	first  int  // line where the block begins
+	first  int  // line in which the block begins
 	many   bool // the block has more than one entry
 }
 
@@ -101,36 +102,36 @@ type level struct {
 type bracket struct {
 	rune         rune
 	line, column int  // from 1
-	indent       int  // indentation of its line
-	colon        bool // the present entry already has a key and a colon
+	indent       int  // indentation of the line with the bracket
+	colon        bool // the current entry already has a key and a colon
 }
 
-// suspect notes the first problem.
+// suspect stores the first mistake, and ignores later mistakes.
 func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
 	if d.found == nil {
 		d.found = &suspect{line: line, column: column, problem: fmt.Sprintf(format, a...), hint: hint}
 	}
 }
 
-// here reports a mistake at index i of the present line.
-func (d *diagnosis) here(i int, hint, format string, a ...any) {
+// reportAt reports a mistake at index i of the current line.
+func (d *diagnosis) reportAt(i int, hint, format string, a ...any) {
 	d.suspect(d.at, i+1, hint, format, a...)
 }
 
-// space reports a character at index i that looks like a space but is another character.
-func (d *diagnosis) space(i int, r rune, where string) {
-	d.here(i, "write ordinary spaces", "%s stands %s", nameOf(r), where)
+// reportSpace reports the character at index i, which looks like a space but is another character.
+func (d *diagnosis) reportSpace(i int, r rune, where string) {
+	d.reportAt(i, "write ordinary spaces", "%s stands %s", nameOf(r), where)
 	d.found.sure = r != '\t'
 }
 
-// isSpace reports whether the rune is invisible or looks like a space.
+// isSpace reports whether a rune is invisible or looks like a space.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }
 
 // entryLike matches the beginning of a line in a block: a dash or a key.
 var entryLike = regexp.MustCompile(`^(- |-$|["']?[A-Za-z][\w-]*["']?:( |$))`)
 
-// read reads one line.
-func (d *diagnosis) read(l []rune) {
+// readLine reads one line.
+func (d *diagnosis) readLine(l []rune) {
 	in := 0
 	for in < len(l) && isSpace(l[in]) {
 		in++
@@ -139,33 +140,33 @@ func (d *diagnosis) read(l []rune) {
 	switch {
 	case in == len(l):
 		return
-	case d.block > 0 && in >= d.block: // a further line of a value written with | or >
+	case d.block > 0 && in >= d.block: // the line continues a value that was written with | or >
 		return
 	case d.quote.rune != 0 || len(d.brackets) > 0:
-		d.goOn(l, in, rest)
+		d.readContinuation(l, in, rest)
 		return
 	}
 	d.block = 0
-	// Comments, document markers and directives (%YAML) contain no entry.
+	// Skip comments, document markers and directives (%YAML), which contain no entry.
 	if rest[0] == '#' || strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "...") || rest[0] == '%' {
 		return
 	}
 	if !d.isIndentedBySpaces(l[:in], rest) {
 		return
 	}
-	// Complex keys, anchors, tags and aliases are not supported: stop the diagnosis.
+	// Stop at complex keys, anchors, tags and aliases, which the diagnosis does not support.
 	d.lost = strings.ContainsRune("?:&!*", l[in])
 	if !d.lost {
-		d.entry(l, in)
+		d.readEntry(l, in)
 	}
 }
 
 // isIndentedBySpaces reports whether an indentation consists of ordinary spaces, and records a fault for the first
-// other character. A tab is a mistake only before an entry of a block.
+// other character. isIndentedBySpaces reports a tab only before an entry of a block.
 func (d *diagnosis) isIndentedBySpaces(indentation []rune, rest string) bool {
 	for i, r := range indentation {
 		if r != ' ' && (r != '\t' || entryLike.MatchString(rest)) {
-			d.space(i, r, "where the line begins")
+			d.reportSpace(i, r, "where the line begins")
 			return false
 		}
 	}
@@ -180,18 +181,18 @@ func skipBlanks(l []rune, i int) int {
 	return i
 }
 
-// isBlank reports whether the rune separates words in YAML.
+// isBlank reports whether a rune is a space or a tab, which separate words in YAML.
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
-// goOn reads a line inside brackets or quotes. If the line is clearly the next entry, the brackets or quotes were
-// never closed.
-func (d *diagnosis) goOn(l []rune, in int, rest string) {
+// readContinuation reads a line inside brackets or quotes. If the line is clearly the next entry, readContinuation
+// reports that the brackets or quotes are not closed.
+func (d *diagnosis) readContinuation(l []rune, in int, rest string) {
 	open := d.quote
 	if open.rune == 0 {
 		open = d.brackets[0]
 	}
 	if in <= open.indent && entryLike.MatchString(rest) {
-		d.unclosed()
+		d.reportUnclosed()
 		return
 	}
 	if d.quote.rune != 0 {
@@ -201,8 +202,8 @@ func (d *diagnosis) goOn(l []rune, in int, rest string) {
 	}
 }
 
-// unclosed reports the innermost open quote or bracket.
-func (d *diagnosis) unclosed() {
+// reportUnclosed reports the innermost quote or bracket that is not closed.
+func (d *diagnosis) reportUnclosed() {
 	if q := d.quote; q.rune != 0 {
 		d.suspect(q.line, q.column, fmt.Sprintf("add %c behind the words that it quotes", q.rune),
 			"%c opens a quotation here, and nothing closes it", q.rune)
@@ -213,23 +214,23 @@ func (d *diagnosis) unclosed() {
 		"%c is opened here, and never closed", b.rune)
 }
 
-// end reports quotes and brackets that are still open at the end of the file.
-func (d *diagnosis) end() {
+// reportOpen reports quotes and brackets that are still open at the end of the file.
+func (d *diagnosis) reportOpen() {
 	if d.quote.rune != 0 || len(d.brackets) > 0 {
-		d.unclosed()
+		d.reportUnclosed()
 	}
 }
 
-// entry reads a line of a block from index i: dashes, a key, a value.
-func (d *diagnosis) entry(l []rune, i int) {
+// readEntry reads the dashes, the key and the value in a line of a block, from index i.
+func (d *diagnosis) readEntry(l []rune, i int) {
 	first := i
-	// Each dash opens an entry of a list.
+	// Read the dashes. Each dash begins an entry of a list.
 	for i < len(l) && l[i] == '-' {
 		if !ends(l, i+1) {
-			d.tight(l, i)
+			d.reportTightDash(l, i)
 			break
 		}
-		if d.place(i, true); d.stopped() {
+		if d.placeEntry(i, true); d.stopped() {
 			return
 		}
 		i = skipBlanks(l, i+1)
@@ -237,35 +238,35 @@ func (d *diagnosis) entry(l []rune, i int) {
 	if d.stopped() {
 		return
 	}
-	// Read the key, if there is one, and the value after its colon.
+	// Read the key, if there is one, and the value after the colon.
 	colon := keyEnd(l, i)
 	if colon < 0 {
 		d.bare(l, i, i > first)
 		return
 	}
-	if d.place(i, false); d.stopped() {
+	if d.placeEntry(i, false); d.stopped() {
 		return
 	}
-	d.value(l, skipBlanks(l, colon+1))
+	d.readValue(l, skipBlanks(l, colon+1))
 }
 
-// stopped reports whether a mistake was found, or the text uses unsupported features.
+// stopped reports whether the diagnosis has found a mistake or an unsupported feature.
 func (d *diagnosis) stopped() bool { return d.found != nil || d.lost }
 
-// tight reports a dash without a space after it, if an entry of a list was probably meant.
-func (d *diagnosis) tight(l []rune, i int) {
+// reportTightDash reports a dash without a space after it, if the dash was probably meant to begin an entry of a list.
+func (d *diagnosis) reportTightDash(l []rune, i int) {
 	next := l[i+1]
 	inList := len(d.levels) > 0 &&
 		(d.levels[len(d.levels)-1].open || d.levels[len(d.levels)-1].dash && d.levels[len(d.levels)-1].column == i)
 	switch {
 	case strings.ContainsRune(`{["'`, next), inList && unicode.IsLetter(next):
-		d.here(i, "write a space behind it", "a dash that touches what follows begins no entry")
+		d.reportAt(i, "write a space behind it", "a dash that touches what follows begins no entry")
 	case isSpace(next):
-		d.space(i+1, next, "behind the dash")
+		d.reportSpace(i+1, next, "behind the dash")
 	}
 }
 
-// keyEnd returns the index of the colon after a key, or -1.
+// keyEnd returns the index of the colon after a key; -1: there is no key.
 func keyEnd(l []rune, i int) int {
 	if i >= len(l) || strings.ContainsRune("#{[|>&*!%@`,]}", l[i]) {
 		return -1

@@ -207,16 +207,16 @@ func TestMistakesAreReportedWithPlaceAndHint(t *testing.T) {
 	}
 }
 
-// suspects runs the diagnosis, whether or not the library accepts the text.
+// suspects runs the diagnosis on a text, even if the YAML library accepts the text.
 func suspects(text string) *suspect {
 	d := &diagnosis{}
 	for i, l := range splitLines([]byte(text)) {
 		d.at = i + 1
-		if d.read([]rune(l)); d.found != nil || d.lost {
+		if d.readLine([]rune(l)); d.found != nil || d.lost {
 			return d.found
 		}
 	}
-	d.end()
+	d.reportOpen()
 	return d.found
 }
 
@@ -227,7 +227,7 @@ func shipped(t *testing.T) map[string]string {
 		if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml" {
 			return err
 		}
-		if e.Name() == "openapi.yaml" { // the file has aliases and is not written by people of a site
+		if e.Name() == "openapi.yaml" { // skip this file: it has aliases, and no people of a site write it
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -259,8 +259,8 @@ func TestDiagnosisFindsNothingInValidYAML(t *testing.T) {
 	}
 }
 
-// Lines of the example are damaged in typical ways. If the library then rejects the file, the diagnosis must report
-// the right line.
+// The test damages lines of the example in typical ways. If the YAML library then rejects the file, the diagnosis must
+// report the damaged line.
 func TestDamagedLinesOfTheExampleAreReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed files")
@@ -271,7 +271,7 @@ func TestDamagedLinesOfTheExampleAreReported(t *testing.T) {
 	}
 	lines := strings.Split(string(b), "\n")
 	found, refused := 0, 0
-	for i := 2; i < len(lines); i += 3 { // testing every line takes seconds
+	for i := 2; i < len(lines); i += 3 { // test every third line, because testing all lines takes seconds
 		l := lines[i]
 		for name, worse := range map[string]string{
 			"short":   strings.TrimPrefix(l, " "),

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// place checks the column of an entry, and opens and closes blocks.
-func (d *diagnosis) place(column int, dash bool) {
+// placeEntry checks the column of an entry, and begins or ends blocks.
+func (d *diagnosis) placeEntry(column int, dash bool) {
 	left := d.closeBlocks(column, dash)
 	n := len(d.levels)
-	if n > 4*MaxDepth { // valid files are not nested that deep
+	if n > 4*MaxDepth { // no valid file is nested so deep
 		d.lost = true
 		return
 	}
 	fresh := level{column: column, dash: dash, open: true, first: d.at}
 	if n == 0 {
 		if left.first > 0 {
-			d.here(column, beginIn(left), "this line is less far in than all above it")
+			d.reportAt(column, columnHint(left), "this line is less far in than all above it")
 		}
 		d.levels = append(d.levels, fresh)
 		return
@@ -27,20 +27,20 @@ func (d *diagnosis) place(column int, dash bool) {
 	case top.open && (top.column < column || dash):
 		top.open = false
 		d.levels = append(d.levels, fresh)
-	case top.column < column && d.plain && dash: // a plain scalar that continues
+	case top.column < column && d.plain && dash: // the line continues a plain scalar
 	default:
-		d.misplaced(column, dash, *top, left)
+		d.reportMisplaced(column, dash, *top, left)
 	}
 }
 
-// closeBlocks ends the blocks that are more indented than an entry at column. It returns the last ended block, or the
-// zero level if none ends.
+// closeBlocks ends all blocks with more indentation than an entry at column. closeBlocks returns the block that it
+// ended last, or the zero level.
 func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	n := len(d.levels)
 	for ; n > 0 && d.levels[n-1].column > column; n-- {
 		left = d.levels[n-1]
 	}
-	// A list may begin in the same column as its key: the next key of that column ends the list.
+	// A list may begin in the same column as the key above it. The next key in that column ends the list.
 	if n > 1 && d.levels[n-1].column == column && d.levels[n-1].dash && !dash && d.levels[n-2].column == column {
 		n--
 	}
@@ -48,41 +48,42 @@ func (d *diagnosis) closeBlocks(column int, dash bool) (left level) {
 	return left
 }
 
-// misplaced reports an entry whose column matches neither the present block nor the block that ended above it.
-func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
+// reportMisplaced reports an entry whose column matches neither the current block nor the block that ended before the
+// entry.
+func (d *diagnosis) reportMisplaced(column int, dash bool, top, left level) {
 	switch {
 	case top.column < column && left.first > 0:
 		hint := "begin it where its neighbours begin"
 		if !left.many {
 			hint += fmt.Sprintf("; or mend line %d, where its block begins", left.first)
 		}
-		d.here(column, hint, "this line begins in column %d, those around it in column %d or %d",
+		d.reportAt(column, hint, "this line begins in column %d, those around it in column %d or %d",
 			column+1, top.column+1, left.column+1)
 	case top.column < column:
-		d.here(column, beginIn(top), "this line is further in than the one above it, which has its value already")
+		d.reportAt(column, columnHint(top), "this line is further in than the one above it, which has its value already")
 	case dash && left.first > 0:
-		d.here(column, beginIn(left), "an entry of a list stands where the keys around it begin")
+		d.reportAt(column, columnHint(left), "an entry of a list stands where the keys around it begin")
 	case dash:
-		d.here(column, "remove the dash, or give the list a key", "an entry of a list stands between keys")
+		d.reportAt(column, "remove the dash, or give the list a key", "an entry of a list stands between keys")
 	default:
-		d.here(column, "begin it with - and a space, or further in", "a key stands where the entries of a list begin")
+		d.reportAt(column, "begin it with - and a space, or further in", "a key stands where the entries of a list begin")
 	}
 }
 
-// beginIn returns a hint with the column at which an entry should begin. If the block has only one entry, the column
+// columnHint returns a hint with the column at which an entry should begin. If the block has only one entry, the column
 // of that entry may be the wrong one.
-func beginIn(l level) string {
+func columnHint(l level) string {
 	if l.many {
 		return fmt.Sprintf("begin it in column %d", l.column+1)
 	}
 	return fmt.Sprintf("begin it in column %d; or mend line %d, where its block begins", l.column+1, l.first)
 }
 
-// value reads the value after a key or a dash.
-func (d *diagnosis) value(l []rune, i int) {
+// readValue reads the value after a key or a dash.
+func (d *diagnosis) readValue(l []rune, i int) {
 	d.plain = false
 	if i >= len(l) || l[i] == '#' {
-		return // the value may follow on the next lines
+		return // the value may follow in the next lines
 	}
 	if n := len(d.levels); n > 0 {
 		d.levels[n-1].open = false
@@ -101,7 +102,7 @@ func (d *diagnosis) value(l []rune, i int) {
 		d.open(l, i)
 		d.quoted(l, i+1)
 	case '@', '`', '%':
-		d.here(i, "put the value in quotes", "%c begins no value", r)
+		d.reportAt(i, "put the value in quotes", "%c begins no value", r)
 	default:
 		d.plain = true
 		d.words(l, i)
@@ -125,11 +126,11 @@ func (d *diagnosis) words(l []rune, i int) {
 // colon reports a colon inside a plain scalar that looks like another key.
 func (d *diagnosis) colon(l []rune, from, i int) {
 	if strings.ContainsRune(quotes, l[from]) {
-		d.here(from, `write " before the words and behind them`, "%c is a letter to YAML, no quotation mark", l[from])
+		d.reportAt(from, `write " before the words and behind them`, "%c is a letter to YAML, no quotation mark", l[from])
 		return
 	}
 	if len(d.brackets) > 0 {
-		d.here(i, `put the value in quotes, as "a: b"; or write a comma before a new key`,
+		d.reportAt(i, `put the value in quotes, as "a: b"; or write a comma before a new key`,
 			"a second colon, with a space behind it, in one entry")
 		return
 	}
@@ -137,7 +138,7 @@ func (d *diagnosis) colon(l []rune, from, i int) {
 	if all := string(l); strings.Contains(all, "}") && !strings.Contains(all, "{") {
 		hint = "write { before the first key, or put the value in quotes"
 	}
-	d.here(i, hint, "a second colon, with a space behind it, in one line")
+	d.reportAt(i, hint, "a second colon, with a space behind it, in one line")
 }
 
 // bare reads a line without a key, or the text without a key after a dash.
@@ -145,22 +146,22 @@ func (d *diagnosis) bare(l []rune, i int, dash bool) {
 	n := len(d.levels)
 	switch {
 	case dash, n > 0 && d.levels[n-1].open && i > d.levels[n-1].column:
-		d.value(l, i)
+		d.readValue(l, i)
 	case n > 0 && d.plain && i > d.levels[n-1].column, n == 0:
 		if n > 0 {
 			d.words(l, i)
 		} else {
-			d.value(l, i)
+			d.readValue(l, i)
 		}
 	case n > 0 && i > d.levels[n-1].column:
-		d.here(i, "remove it, or make it a comment with #", "words stand behind a value that is complete")
+		d.reportAt(i, "remove it, or make it a comment with #", "words stand behind a value that is complete")
 	default:
 		if at := touching(l, i); at >= 0 && isSpace(l[at+1]) {
-			d.space(at+1, l[at+1], "behind the colon")
+			d.reportSpace(at+1, l[at+1], "behind the colon")
 		} else if at >= 0 {
-			d.here(at, "write a space behind it", "a colon that touches what follows makes no key")
+			d.reportAt(at, "write a space behind it", "a colon that touches what follows makes no key")
 		} else {
-			d.here(i, "write key: value, or - and a space before an entry of a list", "this line has no key")
+			d.reportAt(i, "write key: value, or - and a space before an entry of a list", "this line has no key")
 		}
 	}
 }
@@ -224,7 +225,7 @@ func (d *diagnosis) behind(l []rune, i int, quote rune) {
 		if strings.ContainsRune(",]}", l[i]) {
 			hint = "remove it, or open a bracket before"
 		}
-		d.here(i, hint, "the quotation is closed before this")
+		d.reportAt(i, hint, "the quotation is closed before this")
 	}
 }
 
@@ -284,9 +285,9 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	if b := d.brackets[n-1]; closer(b.rune) != l[i] {
 		hint := fmt.Sprintf("write %c before it", closer(b.rune))
 		if b.line == d.at {
-			d.here(i, hint, "%c stands where %c, opened in column %d, is still open", l[i], b.rune, b.column)
+			d.reportAt(i, hint, "%c stands where %c, opened in column %d, is still open", l[i], b.rune, b.column)
 		} else {
-			d.here(i, hint, "%c stands where %c, opened on line %d, is still open", l[i], b.rune, b.line)
+			d.reportAt(i, hint, "%c stands where %c, opened on line %d, is still open", l[i], b.rune, b.line)
 		}
 		return false
 	}
@@ -298,9 +299,9 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	switch {
 	case i >= len(l) || l[i] == '#' || l[i] == ':':
 	case l[i] == '}' || l[i] == ']':
-		d.here(i, "remove it, or open one before", "one %c too many", l[i])
+		d.reportAt(i, "remove it, or open one before", "one %c too many", l[i])
 	default:
-		d.here(i, "remove it, or close the bracket behind it", "the brackets are closed before this")
+		d.reportAt(i, "remove it, or close the bracket behind it", "the brackets are closed before this")
 	}
 	return false
 }

@@ -10,11 +10,11 @@ import (
 // Fault is one error in a file.
 type Fault struct {
 	File         string
-	Line, Column int    // from 1; 0: the fault concerns the whole file
-	Field        string // "machines.laser.grants[0].role"
+	Line, Column int    // counted from 1; 0: the fault concerns the whole file
+	Field        string // path such as machines.laser.grants[0].role
 	Problem      string // what is wrong, with the given value
-	Hint         string // a valid value; may be empty
-	Excerpt      string // the line; empty if it is too long or contains a secret
+	Hint         string // an example of a valid value; may be empty
+	Excerpt      string // text of the line; empty if the line contains a secret
 }
 
 // String returns the fault for an operator, with the line and a caret below it.
@@ -33,18 +33,18 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " (%s)", f.Hint)
 	}
 	if f.Excerpt != "" {
-		line, column := window(f.Excerpt, f.Column-1)
+		line, column := visiblePart(f.Excerpt, f.Column-1)
 		fmt.Fprintf(&b, "\n%6d | %s\n       | %s^", f.Line, line, indent(line, column))
 	}
 	return b.String()
 }
 
-// window returns the visible part of a line around a column, and the column's position in it.
-func window(line string, column int) (string, int) {
+// visiblePart returns the part of a line around a column that is shown, and the column's position in that part.
+func visiblePart(line string, column int) (string, int) {
 	const wide, before = 140, 60
 	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
 	for i, c := range r {
-		if unicode.IsControl(c) && c != '\t' { // a terminal would interpret the control character
+		if unicode.IsControl(c) && c != '\t' { // replace control characters, which a terminal would interpret
 			r[i] = '\ufffd'
 		}
 	}
@@ -60,7 +60,7 @@ func window(line string, column int) (string, int) {
 	return out, column
 }
 
-// indent returns n columns of white space and keeps tabs, so that the caret is below the word.
+// indent returns the white space that aligns a caret with column n of a line. indent copies the tabs of the line.
 func indent(line string, n int) string {
 	var b strings.Builder
 	for i, r := range []rune(line) {
@@ -76,7 +76,7 @@ func indent(line string, n int) string {
 	return b.String()
 }
 
-// Faults is an error with all faults of a file, in the file's order.
+// Faults is an error with all faults of a file, in the order of lines.
 type Faults []Fault
 
 // Error lists all faults, one on each line.
@@ -88,14 +88,14 @@ func (f Faults) Error() string {
 	return strings.Join(out, "\n")
 }
 
-// again reports whether g is the same fault, because a node may be read twice.
-func (f Fault) again(g Fault) bool {
+// equals reports whether f and g are the same fault, which happens if a node is read twice.
+func (f Fault) equals(g Fault) bool {
 	return f.Line == g.Line && f.Column == g.Column && f.Field == g.Field && f.Problem == g.Problem
 }
 
-// excerpt returns the part of a line that may be shown, without secrets.
+// excerpt returns the text of a line that may be shown. excerpt is empty if the line contains a secret.
 func excerpt(line string) string {
-	if len(line) > maxLine || secret(line) {
+	if len(line) > maxLine || containsSecret(line) {
 		return ""
 	}
 	return strings.TrimRight(line, "\r")
@@ -104,9 +104,9 @@ func excerpt(line string) string {
 // hexKey matches a card key or an AES key: 32 or more hexadecimal digits that are not part of a longer word.
 var hexKey = regexp.MustCompile(`(?i)(^|[^0-9a-z+/_-])[0-9a-f]{32,}($|[^0-9a-z+/_-])`)
 
-// secret reports whether a line seems to come from a key file that was given by mistake: a key of Portillon, PEM, a
-// multikey, a JWK, or the digits of a card key.
-func secret(line string) bool {
+// containsSecret reports whether a line seems to contain a key, because a person passed a key file by mistake: a key of
+// Portillon, PEM, a multikey, a JWK, or the digits of a card key.
+func containsSecret(line string) bool {
 	for _, mark := range []string{"PRIVATE+KEY", "PRIVATE KEY", "secretKey", `"d":`, `"d" :`} {
 		if strings.Contains(line, mark) {
 			return true

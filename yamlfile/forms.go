@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// SlugForm and DurationForm are the forms that Slug and ParseDuration accept, as regular expressions for a JSON
-// Schema. A duration must also not be empty. With five digits per number a duration cannot overflow: the longest is
-// 273 years.
+// SlugForm and DurationForm are regular expressions of the texts that Slug and ParseDuration accept, for a JSON Schema.
+// In addition, a duration must not be empty. Because numbers have at most five digits, a duration cannot overflow: the
+// longest is 273 years.
 const (
 	SlugForm     = `^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`
 	DurationForm = `^([0-9]{1,5}d)?([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$`
@@ -20,7 +20,8 @@ var (
 	durationForm = regexp.MustCompile(DurationForm)
 )
 
-// Slug returns an id: lower-case letters, digits and hyphens, at most 64, with hyphens only inside.
+// Slug returns the node's value as an id: at most 64 lower-case letters, digits and hyphens, without a hyphen at either
+// end.
 func (x Node) Slug() string {
 	s, ok := x.word()
 	if ok && !slug.MatchString(s) {
@@ -30,7 +31,7 @@ func (x Node) Slug() string {
 	return s
 }
 
-// Duration returns a length of time such as 45s, 10m, 2h, 180d or 1d12h. The result is never negative.
+// Duration returns the node's value as a duration such as 45s, 10m, 2h, 180d or 1d12h. The result is never negative.
 func (x Node) Duration() time.Duration {
 	s, ok := x.word()
 	if !ok {
@@ -44,8 +45,8 @@ func (x Node) Duration() time.Duration {
 	return d
 }
 
-// ParseDuration parses whole days (of 24 h), hours, minutes and seconds, in this order. Each of the four parts is
-// optional.
+// ParseDuration parses a duration of whole days (of 24 h), hours, minutes and seconds, in this order. Each of the four
+// parts is optional.
 func ParseDuration(s string) (time.Duration, error) {
 	parts := durationForm.FindStringSubmatch(s)
 	if s == "" || parts == nil {

@@ -6,23 +6,23 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a file. A file beyond them is rejected.
+// Limits of a file. Parse rejects a file that exceeds them.
 const (
-	MaxBytes   = 4 << 20 // bytes of a file; a members.yaml with 10,000 people has about 2 MB
-	MaxEntries = 400_000 // entries of a file; a members.yaml with 10,000 people has about 150,000
-	MaxDepth   = 32      // levels of nested mappings and lists
-	// maxFaults is the largest number of reported faults, for readability and for speed on a hostile file. Reading
-	// stops at this limit.
+	MaxBytes   = 4 << 20 // largest file in bytes; a members.yaml with 10,000 people has about 2 MB
+	MaxEntries = 400_000 // maximum number of entries; a members.yaml with 10,000 people has about 150,000
+	MaxDepth   = 32      // maximum depth of nested mappings and lists
+	// maxFaults is the maximum number of reported faults. Reading stops at this limit, because more faults help nobody and
+	// a hostile file must not take long.
 	maxFaults = 50
-	maxWords  = 1000     // length of a problem or a hint, in bytes
-	maxLine   = 64 << 10 // length of a line that is shown, in bytes
-	maxName   = 64       // length of a key in a path, in bytes, equal to that of an id
-	maxLetter = 2 << 20  // letters compared for all hints of a file
+	maxWords  = 1000     // maximum length of a problem or a hint, in bytes
+	maxLine   = 64 << 10 // maximum length of a line that is shown, in bytes
+	maxName   = 64       // maximum length of a key in a path, in bytes; the same as that of an id
+	maxLetter = 2 << 20  // maximum number of letters that are compared for all hints of a file
 )
 
-// Entries returns an upper limit of the number of entries in a text, without parsing it. Each entry follows a comma,
-// an opening bracket, the end of a line, or a dash, colon or question mark with a space. Such characters inside words
-// and comments are counted too.
+// Entries returns an upper limit of the number of entries in a text, without parsing the text. Entries counts the
+// characters that may precede an entry: commas, opening brackets, line ends, and dashes, colons and question marks with
+// a space. Entries also counts such characters in words and comments.
 func Entries(data []byte) int {
 	n := 1
 	for i, c := range data {
@@ -38,8 +38,8 @@ func Entries(data []byte) int {
 	return n
 }
 
-// tooMuch returns a fault for a file that would be expensive to parse. It runs before the YAML library.
-func tooMuch(data []byte) (Fault, bool) {
+// sizeFault returns a fault for a file that would be expensive to parse. Parse calls it before the YAML library.
+func sizeFault(data []byte) (Fault, bool) {
 	if len(data) > MaxBytes {
 		return Fault{
 			Problem: fmt.Sprintf("the file has %d bytes", len(data)),
@@ -58,13 +58,13 @@ func tooMuch(data []byte) (Fault, bool) {
 	return Fault{}, false
 }
 
-// tooDeep reports whether brackets are nested too deeply.
+// tooDeep reports whether brackets in a text are nested too deeply.
 func tooDeep(data []byte) bool {
 	depth := 0
 	for _, c := range data {
 		switch c {
 		case '[', '{':
-			if depth++; depth > 4*MaxDepth { // brackets inside quotes are counted too
+			if depth++; depth > 4*MaxDepth { // the limit is higher, because brackets inside quotes are counted too
 				return true
 			}
 		case ']', '}', '\n':
@@ -74,7 +74,7 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
-// clip returns the beginning of s, at most most bytes.
+// clip returns the first bytes of s, at most most bytes.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -85,11 +85,11 @@ func clip(s string, most int) string {
 	return s[:most] + "…"
 }
 
-// unreadable returns a fault for the first character that a file must not contain: bytes of another encoding,
-// characters that YAML forbids, and line ends that most editors do not show. After such a line end, a comment would
-// continue as a key.
-func unreadable(data []byte, lines []string) (Fault, bool) {
-	// A byte order mark of UTF-16 explains all further bytes.
+// characterFault returns a fault for the first character that a file must not contain: a byte of another encoding, a
+// character that YAML forbids, or a line end that most editors do not show. Behind such a line end, text that looks
+// like a comment could be a key.
+func characterFault(data []byte, lines []string) (Fault, bool) {
+	// Report a byte order mark of UTF-16 instead of the bytes after it.
 	if s := string(data[:min(len(data), 2)]); s == "\xff\xfe" || s == "\xfe\xff" {
 		return Fault{Problem: "this is not YAML: the file is UTF-16", Hint: "save the file as UTF-8"}, true
 	}
@@ -107,7 +107,7 @@ func unreadable(data []byte, lines []string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// badLetter returns what is wrong with the character at the beginning of rest, or "" if the character is allowed.
+// badLetter returns why r, the first character of rest, is forbidden; empty: the character is allowed.
 func badLetter(r rune, rest string) (problem, hint string) {
 	switch {
 	case r == utf8.RuneError && !strings.HasPrefix(rest, string(utf8.RuneError)):

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Characters that editors do not show, or show differently, must be rejected with their position.
+// Parse must reject characters that editors do not show, or show differently, and report the position.
 func TestForbiddenCharactersAreReportedWithTheirPosition(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"NUL", "level: 3\nwait: \"é\x00\"\n", "f.yaml:2:9: this is not YAML: U+0000 is a control character (remove it)"},
@@ -47,7 +47,7 @@ func TestForbiddenCharactersAreReportedWithTheirPosition(t *testing.T) {
 	}
 }
 
-// Lines are counted like in editors and in the YAML library, so that each fault is shown with the correct line.
+// Parse counts lines in the same way as editors and the YAML library, so that each fault has the correct line number.
 func TestLineEndsOfAllSystemsAreCounted(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		err := read("level: 3" + end + "# a comment" + end + "wait: soon" + end)
@@ -58,7 +58,7 @@ func TestLineEndsOfAllSystemsAreCounted(t *testing.T) {
 	}
 }
 
-// An excerpt is printed to a terminal, which would interpret control characters.
+// An excerpt must contain no control characters, because a terminal would interpret them.
 func TestExcerptHasNoControlCharacters(t *testing.T) {
 	err := read("level: 3\nwait: \x1b[31mred\n")
 	if err == nil || strings.Contains(err.Error(), "\x1b") || !strings.Contains(err.Error(), "wait: \ufffd[31mred") {
@@ -80,9 +80,9 @@ func TestEmptyKeyIsRejected(t *testing.T) {
 	}
 }
 
-// The result of Entries must be at least a third of the real number of nodes: an entry may be a key, its value, and
-// the mapping that both form.
-func TestEntriesIsAnUpperBound(t *testing.T) {
+// The result of Entries must be at least a third of the real number of nodes, because one entry has up to three nodes:
+// a key, a value, and a mapping of both.
+func TestEntriesReturnsAnUpperBoundOfTheNodes(t *testing.T) {
 	texts := shipped(t)
 	for i, s := range []string{
 		"[a: b, c: d]",
@@ -130,7 +130,7 @@ func count(x Node) int {
 	return n
 }
 
-func TestDurationHasOneWrittenForm(t *testing.T) {
+func TestDurationsAreAcceptedInOneFormOnly(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"0s":       0,
 		"45s":      45 * time.Second,
@@ -175,7 +175,7 @@ func TestDurationHasOneWrittenForm(t *testing.T) {
 	}
 }
 
-// A long value, key, path or line must never be repeated in full in a fault.
+// A fault must never contain a long value, key, path or line in full.
 func TestFaultsHaveBoundedLength(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	d := Parse("f.yaml", []byte("a: "+long+"\n? "+long+"\n: [1, { ? "+long+"\n  : y }]\n"))
@@ -203,7 +203,7 @@ func TestFaultsHaveBoundedLength(t *testing.T) {
 	}
 }
 
-// Hints are for people. After many hints in one file, further hints must not cost time.
+// After many hints in one file, further hints must take no time, because nobody reads so many hints.
 func TestHintsHaveATimeBudget(t *testing.T) {
 	words := make([]string, 1000)
 	for i := range words {
@@ -226,7 +226,7 @@ func TestHintsHaveATimeBudget(t *testing.T) {
 	}
 }
 
-// Once the list of faults is full, reading must stop.
+// Reading must stop once the list of faults is full.
 func TestReadingStopsAtTheMaximumOfFaults(t *testing.T) {
 	d := Parse("f.yaml", []byte("list: ["+strings.Repeat("x, ", 200)+"]\nmap: {a: b}\n"))
 	r := d.Root()

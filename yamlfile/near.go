@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean returns a hint with the most similar of words, or "" if none is similar or if the file's limit for hints
-// is reached.
+// DidYouMean returns a hint with the most similar of words. The hint is empty if no word is similar, or if the file's
+// limit for hints is reached.
 func (x Node) DidYouMean(given string, words []string) string {
 	n := utf8.RuneCountInString(given)
-	best, dist := "", n/3+2 // allows one wrong letter in a short word, more in a long word
+	best, dist := "", n/3+2 // allow one wrong letter in a short word, more in a long word
 	if len(given) > 100 || x.d.full() || x.d.letters > maxLetter {
 		return ""
 	}
@@ -30,8 +30,8 @@ func (x Node) DidYouMean(given string, words []string) string {
 	return fmt.Sprintf("did you mean %q?", best)
 }
 
-// distance counts insertions, deletions, substitutions and swaps of neighbours (restricted Damerau–Levenshtein
-// distance).
+// distance returns the number of insertions, deletions, substitutions and swaps of neighbours that turn a into b
+// (restricted Damerau–Levenshtein distance).
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
 	two, one, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)

@@ -1,11 +1,11 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
-// It accepts one document of plain mappings, lists and scalars. It rejects anchors, aliases, merge keys, tags,
-// duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028), encodings
-// other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. It does not stop at the first
-// fault: all faults are collected, each once, with file, line, column, field, the given value, and a valid one. Only
-// an error in YAML itself ends the reading. The package then searches the text for its place, because the YAML library
-// does not report it.
+// The package accepts one document of plain mappings, lists and scalars. The package rejects anchors, aliases, merge
+// keys, tags, duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028),
+// encodings other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. The package does not
+// stop at the first fault. The package collects each fault once, with file, line, column, field, the wrong value, and a
+// valid value. Only a syntax error of YAML ends the reading. The package then searches the text for the position of the
+// error, because the YAML library does not report the position.
 package yamlfile
 
 import (
@@ -22,49 +22,49 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Doc is a file being read.
+// Doc is a file that is being read.
 type Doc struct {
 	name    string
 	lines   []string // lines of the file, for excerpts and columns
 	root    *yaml.Node
 	faults  Faults
 	private bool  // faults contain no excerpt
-	seen    Fault // line and excerpt of the last fault
-	letters int   // letters compared so far for hints
+	seen    Fault // line number and excerpt of the last fault
+	letters int   // number of letters that were compared for hints so far
 }
 
-// Parse reads data; name is the file's name in faults. Parse always returns a Doc. Err reports whether the Doc is
-// usable.
+// Parse parses data. name is the file's name in faults. Parse always returns a Doc; call Err to find out whether the
+// Doc is usable.
 func Parse(name string, data []byte) *Doc {
 	d := &Doc{name: name}
-	if f, bad := tooMuch(data); bad {
+	if f, bad := sizeFault(data); bad {
 		d.add(f)
 		return d
 	}
 	d.lines = splitLines(data)
-	if f, bad := unreadable(data, d.lines); bad {
+	if f, bad := characterFault(data, d.lines); bad {
 		d.add(f)
 		return d
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var top yaml.Node
 	if err := dec.Decode(&top); err != nil {
-		d.syntax(data, err)
+		d.addSyntaxFault(data, err)
 		return d
 	}
-	// A file has one document. Text after the document is a mistake, even if it is valid YAML.
+	// Report text after the first document, even if the text is valid YAML.
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		d.more(data, err == nil, second.Line)
+		d.reportSecondDocument(data, err == nil, second.Line)
 	}
-	if len(top.Content) == 1 && d.plain(top.Content[0], 1) {
+	if len(top.Content) == 1 && d.checkPlain(top.Content[0], 1) {
 		d.root = top.Content[0]
 	}
 	return d
 }
 
-// Private removes file lines from the faults, because people send error messages to others, and a line of a members'
-// file is private.
+// Private removes the text of lines from the faults, because people send error messages to others, and the lines of a
+// members.yaml are private.
 func (d *Doc) Private() *Doc {
 	d.private = true
 	for i := range d.faults {
@@ -73,8 +73,8 @@ func (d *Doc) Private() *Doc {
 	return d
 }
 
-// more reports a fault if there is text after the document.
-func (d *Doc) more(data []byte, document bool, line int) {
+// reportSecondDocument reports a fault if there is text after the document.
+func (d *Doc) reportSecondDocument(data []byte, document bool, line int) {
 	if s, ok := diagnose(data); ok && !document {
 		d.add(s.fault())
 		return
@@ -91,8 +91,8 @@ func (d *Doc) more(data []byte, document bool, line int) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// syntax adds the fault of a file that the YAML library cannot parse.
-func (d *Doc) syntax(data []byte, err error) {
+// addSyntaxFault adds the fault of a file that the YAML library cannot parse.
+func (d *Doc) addSyntaxFault(data []byte, err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(Fault{Problem: "the file is empty"})
 		return
@@ -113,13 +113,13 @@ func (d *Doc) syntax(data []byte, err error) {
 	d.add(f)
 }
 
-// fault is the problem as a Fault.
+// fault returns the mistake as a Fault.
 func (s suspect) fault() Fault {
 	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
-// plain rejects YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
-func (d *Doc) plain(n *yaml.Node, depth int) bool {
+// checkPlain rejects YAML features that a reader could misunderstand, and reports whether the tree below n can be read.
+func (d *Doc) checkPlain(n *yaml.Node, depth int) bool {
 	at := Node{d: d, n: n}
 	switch {
 	case d.full():
@@ -138,19 +138,19 @@ func (d *Doc) plain(n *yaml.Node, depth int) bool {
 		return false
 	}
 	ok := true
-	// The nodes of a mapping are keys and values, alternating.
+	// The nodes of a mapping are alternately keys and values.
 	seen := map[string]int{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
-			ok = d.key(c, seen) && ok
+			ok = d.checkKey(c, seen) && ok
 		}
-		ok = d.plain(c, depth+1) && ok
+		ok = d.checkPlain(c, depth+1) && ok
 	}
 	return ok
 }
 
-// key checks a key of a mapping. seen holds the line of each earlier key.
-func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
+// checkKey checks a key of a mapping. seen maps each earlier key to its line.
+func (d *Doc) checkKey(k *yaml.Node, seen map[string]int) bool {
 	at := Node{d: d, n: k}
 	if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
 		at.Fault("", "a key must be one word")
@@ -168,14 +168,14 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	return true
 }
 
-// add adds a fault, unless the list is full or already has the same fault.
+// add adds a fault if the list is not full and does not contain the same fault.
 func (d *Doc) add(f Fault) {
 	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
-	if d.full() || slices.ContainsFunc(d.faults, f.again) {
+	if d.full() || slices.ContainsFunc(d.faults, f.equals) {
 		return
 	}
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
-		if d.seen.Line != f.Line { // a long line may have many faults
+		if d.seen.Line != f.Line { // compute the excerpt once, because a long line may have many faults
 			d.seen = Fault{Line: f.Line, Excerpt: excerpt(d.lines[f.Line-1])}
 		}
 		f.Excerpt = d.seen.Excerpt
@@ -183,13 +183,13 @@ func (d *Doc) add(f Fault) {
 	d.faults = append(d.faults, f)
 }
 
-// Enough reports whether the maximum of faults is reached, so that reading further is useless.
+// Enough reports whether the file has the maximum number of faults. Further reading is then useless.
 func (x Node) Enough() bool { return x.d.full() }
 
-// full reports whether the maximum of faults is reached. Further faults are not recorded.
+// full reports whether the file has the maximum number of faults. Further faults are not stored.
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
-// Err returns nil, or all faults so far as Faults.
+// Err returns all faults found so far as Faults; nil: there are none.
 func (d *Doc) Err() error {
 	if len(d.faults) == 0 {
 		return nil
@@ -198,23 +198,23 @@ func (d *Doc) Err() error {
 	return d.faults
 }
 
-// Root returns the whole document.
+// Root returns the node of the whole document.
 func (d *Doc) Root() Node { return Node{d: d, n: d.root} }
 
-// Node is a position in a file. A missing or wrong value reads as the zero value; for a wrong value a fault has been
-// recorded.
+// Node is a node of a file. The methods return the zero value for a missing or wrong value. For a wrong value, they
+// also report a fault.
 type Node struct {
 	d      *Doc
 	n      *yaml.Node
 	parent *yaml.Node
 	path   string // path from the root, without key
-	key    string // appended to path on request only, because most values have no fault
+	key    string // last part of the path, separate because most nodes never need their full path
 }
 
 // Present reports whether the node has a value. An empty value (null) is not present.
 func (x Node) Present() bool { return x.n != nil && x.n.Tag != "!!null" }
 
-// Path returns the field's name from the root.
+// Path returns the path of the node from the root, such as machines.laser.grants[0].role.
 func (x Node) Path() string {
 	if x.key == "" {
 		return x.path
@@ -254,7 +254,7 @@ func (x Node) Required() Node {
 	return x
 }
 
-// Get returns the value of a key. A call of Only must have allowed the key before.
+// Get returns the value of a key in a mapping. The caller must call Only with the key before.
 func (x Node) Get(key string) Node {
 	out := Node{d: x.d, parent: x.n, path: x.Path(), key: key}
 	if x.n == nil || x.n.Kind != yaml.MappingNode || x.d.full() {
@@ -277,7 +277,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// Only reports a fault for every key that is not in keys, and for a node that is not a mapping.
+// Only reports a fault for every key of a mapping that is not in keys, and if the node is not a mapping.
 func (x Node) Only(keys ...string) Node {
 	if !x.is(yaml.MappingNode, mapping) {
 		return x
@@ -342,7 +342,7 @@ func (x Node) IsList() bool { return x.Present() && x.n.Kind == yaml.SequenceNod
 // IsMap reports whether the node is a mapping.
 func (x Node) IsMap() bool { return x.Present() && x.n.Kind == yaml.MappingNode }
 
-// is reports whether the node is present and of this kind. It records a fault for another kind.
+// is reports whether the node is present and of this kind. If the node is of another kind, it reports a fault.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {
 		return false
@@ -354,7 +354,7 @@ func (x Node) is(k yaml.Kind, what string) bool {
 	return true
 }
 
-// Str returns a scalar's text. Numbers and dates without quotes are text too.
+// Str returns a scalar's text. Str returns numbers and dates without quotes as text too.
 func (x Node) Str() string {
 	if !x.is(yaml.ScalarNode, "one value") {
 		return ""
@@ -362,13 +362,13 @@ func (x Node) Str() string {
 	return x.n.Value
 }
 
-// word returns a scalar's text, and whether the node is a scalar. It records a fault for any other node.
+// word returns a scalar's text, and whether the node is a scalar. For any other node, it reports a fault.
 func (x Node) word() (string, bool) {
 	s := x.Str()
 	return s, x.IsScalar()
 }
 
-// Strs returns a list of texts; a single scalar is a list of one.
+// Strs returns the texts of a list. Strs treats a single scalar as a list with one element.
 func (x Node) Strs() []string {
 	if x.IsScalar() {
 		return []string{x.Str()}
@@ -380,7 +380,7 @@ func (x Node) Strs() []string {
 	return out
 }
 
-// OneOf returns a word of a closed list, or "" after recording a fault.
+// OneOf returns the node's value if it is one of words. Otherwise it reports a fault and returns an empty text.
 func (x Node) OneOf(words ...string) string {
 	s, ok := x.word()
 	if !ok || slices.Contains(words, s) {
@@ -394,7 +394,8 @@ func (x Node) OneOf(words ...string) string {
 	return ""
 }
 
-// Int returns a whole number between least and most, or 0 after recording a fault.
+// Int returns the node's value as a whole number between least and most. For any other value, it reports a fault and
+// returns 0.
 func (x Node) Int(least, most int) int {
 	s, ok := x.word()
 	if !ok {
@@ -408,5 +409,5 @@ func (x Node) Int(least, most int) int {
 	return n
 }
 
-// Bool returns true or false. It returns false after recording a fault.
+// Bool returns the node's value as a boolean. For any other value, it reports a fault and returns false.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }

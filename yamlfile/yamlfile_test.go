@@ -66,7 +66,7 @@ func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
 	}
 }
 
-// A value of the wrong kind must be reported once, without a second fault for its missing text.
+// A value of the wrong kind must cause one fault, without a second fault for the missing text.
 func TestFaultIsReportedOnce(t *testing.T) {
 	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
 	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")
@@ -93,7 +93,7 @@ func TestHintNamesTheLookalikeLetterOfAKey(t *testing.T) {
 	}
 }
 
-// Lines with grants are long, and most faults are in them.
+// A fault in a long line, such as a line with grants, must show the part of the line around the fault.
 func TestLongLineIsShownAroundTheFault(t *testing.T) {
 	words := strings.Repeat("é, ", 100)
 	for _, c := range []struct{ name, in, want string }{
@@ -127,7 +127,7 @@ func TestLongLineIsShownAroundTheFault(t *testing.T) {
 			t.Errorf("%s: %d letters, or the caret is elsewhere:\n%v", c.name, len(shown), err)
 		}
 	}
-	// The part of the line that is not shown must be checked for secrets too.
+	// A secret in the part of the line that is not shown must also suppress the excerpt.
 	in := "level: x # " + strings.Repeat("-", 300) + " secretKeyMultibase"
 	if err := read(in); err == nil || strings.Contains(err.Error(), "level: x #") {
 		t.Errorf("a line with a key is shown: %v", err)

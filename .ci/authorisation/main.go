@@ -1,15 +1,15 @@
 // Command authorisation removes each authorisation check from the hub, one at a time, and reports which removals are
 // detected by the tests of the package and by the hub's tables of authorisation:
 //
-//	go run ./.ci/authorisation                 all checks; takes some minutes
-//	go run ./.ci/authorisation .               the checks of package hub itself
-//	go run ./.ci/authorisation directory       the checks of one package
-//	go run ./.ci/authorisation hub/directory/card.go:171
+//	go run ./.ci/authorisation                 tests all checks, in some minutes
+//	go run ./.ci/authorisation .               tests the checks of package hub itself
+//	go run ./.ci/authorisation directory       tests the checks of one package
+//	go run ./.ci/authorisation hub/directory/card.go:171   tests one check
 //
 // The checks are the calls a.May(act, target), and the calls of the packages' functions that are based on May (see
-// function gone). One test program is built for each package. In that program, a check is skipped if an environment
-// variable contains the check's number; the source files are not changed (go build -overlay). Continuous integration
-// does not run this command; it runs the tests and tables.
+// function replacementOf). The command builds one test program for each package. A test program skips a check if an
+// environment variable contains the check's number. The overlay of go build leaves the source files unchanged.
+// Continuous integration runs the tests and the tables, but not this command.
 package main
 
 import (
@@ -33,14 +33,14 @@ import (
 // variable names the environment variable with the number of the removed check.
 const variable = "PORTILLON_REMOVED_CHECK"
 
-// proof names the tests that should detect a removed check of a package. The package's tests are run first: they are
-// faster, and cover calls that no route makes.
+// proof names the tests that should detect a removed check of a package. The package's tests run first, because they
+// are faster than the tables and cover calls that no route makes.
 type proof struct {
-	own  string // tests of the package itself; empty: none
-	rows string // routes of the hub's tables; empty: none
+	own  string // pattern of the package's own tests; empty: no such tests
+	rows string // pattern of the routes in the hub's tables; empty: no routes
 }
 
-// hubPackage is the package of the tables.
+// hubPackage is the folder, below hub, of the package whose tests contain the tables of authorisation.
 const hubPackage = "."
 
 // proofs returns the proof of each package below hub.
@@ -68,7 +68,7 @@ type site struct {
 	number   int    // value of the environment variable that removes the check
 	pkg, at  string // package below hub, and FILE:LINE
 	from, to int    // byte offsets in the file
-	then     string // value of the call once the check is removed
+	then     string // expression that replaces the call when the check is removed
 }
 
 func main() {
@@ -94,7 +94,7 @@ func run(ctx context.Context, only []string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	sites, overlay, err := change(work, only)
+	sites, overlay, err := writeOverlay(work, only)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func run(ctx context.Context, only []string) error {
 	p := &programs{overlay: overlay, folder: work, ready: map[string]bool{}}
 	found, excepted := 0, 0
 	for _, s := range sites {
-		by, err := p.find(ctx, s)
+		by, err := p.findFailingTests(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -129,12 +129,12 @@ func run(ctx context.Context, only []string) error {
 
 // programs builds each test program once.
 type programs struct {
-	overlay, folder string          // path of the overlay file, and folder of the programs
-	ready           map[string]bool // tests, with package, that pass if no check is removed
+	overlay, folder string          // path of the overlay file, and folder of the built test programs
+	ready           map[string]bool // set of test runs that pass while all checks are present
 }
 
-// find returns the tests that fail without a check; empty: none.
-func (p *programs) find(ctx context.Context, s site) (by string, err error) {
+// findFailingTests returns which tests fail without check s: "its package", "the tables", or empty if none fails.
+func (p *programs) findFailingTests(ctx context.Context, s site) (by string, err error) {
 	tests := proofs()[s.pkg]
 	if tests.own != "" {
 		failed, err := p.fails(ctx, s, s.pkg, "-test.run", tests.own)
@@ -159,15 +159,15 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 	if !p.ready[key] {
 		build := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", p.overlay, "-o", program, "./hub/"+pkg)
 		if out, err := build.CombinedOutput(); err != nil {
-			return false, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+			return false, fmt.Errorf("building the tests of hub/%s failed: %w\n%s", pkg, err, out)
 		}
-		out, err := ask(ctx, program, pkg, "", tests)
+		out, err := runTests(ctx, program, pkg, "", tests)
 		if err != nil || bytes.Contains(out, []byte("no tests to run")) {
-			return false, fmt.Errorf("hub/%s with all checks: %w\n%s", pkg, err, out)
+			return false, fmt.Errorf("tests of hub/%s fail although no check is removed: %w\n%s", pkg, err, out)
 		}
 		p.ready[key] = true
 	}
-	_, err := ask(ctx, program, pkg, fmt.Sprint(s.number), tests)
+	_, err := runTests(ctx, program, pkg, fmt.Sprint(s.number), tests)
 	var failed *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -178,15 +178,17 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 	return false, err
 }
 
-// ask runs tests of a program with one check removed; removed is its number, or empty for all checks.
-func ask(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
+// runTests runs tests of a program with one check removed. The argument removed is the number of the check, or empty to
+// keep all checks.
+func runTests(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
 	c := exec.CommandContext(ctx, program, append(tests, "-test.failfast")...)
 	c.Dir, c.Env = filepath.Join("hub", pkg), append(os.Environ(), variable+"="+removed)
 	return c.CombinedOutput()
 }
 
-// change writes copies of the services' files in which each check can be removed, and an overlay that refers to them.
-func change(work string, only []string) (all []site, overlay string, err error) {
+// writeOverlay writes copies of the services' files in which each check can be removed, and an overlay that refers to
+// the copies.
+func writeOverlay(work string, only []string) (all []site, overlay string, err error) {
 	replaced := map[string]string{}
 	put := func(path string, text []byte) error {
 		to := filepath.Join(work, strings.ReplaceAll(path, string(filepath.Separator), "_"))
@@ -209,7 +211,7 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 			if strings.HasSuffix(path, "_test.go") {
 				continue
 			}
-			text, found, err := checks(path, pkg, len(all))
+			text, found, err := wrapChecks(path, pkg, len(all))
 			if err != nil {
 				return nil, "", err
 			}
@@ -221,7 +223,7 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 			}
 		}
 	}
-	// Every package of the hub imports actor, so the switch is added there.
+	// Every package of the hub imports package actor, so the function that skips a check is added to package actor.
 	actor, err := os.ReadFile("hub/actor/actor.go")
 	if err != nil {
 		return nil, "", err
@@ -240,9 +242,9 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 	return all, overlay, os.WriteFile(overlay, list, 0o600)
 }
 
-// gone returns the value that replaces the call of a removed check, by the name of the called function; empty: the call
-// is not a check. Checks are May and the packages' functions that are based on May.
-func gone(c *ast.CallExpr) string {
+// replacementOf returns the expression that replaces call c when its check is removed, or "" if c is not a check. The
+// checks are the calls of May and of the packages' functions that are based on May.
+func replacementOf(c *ast.CallExpr) string {
 	name := ""
 	switch f := c.Fun.(type) {
 	case *ast.SelectorExpr:
@@ -251,7 +253,7 @@ func gone(c *ast.CallExpr) string {
 		name = f.Name
 	}
 	switch name {
-	case "May": // any receiver: only actors have this method
+	case "May": // the receiver's type is not checked, because only actors have this method
 		if len(c.Args) == 2 {
 			return "nil"
 		}
@@ -263,8 +265,8 @@ func gone(c *ast.CallExpr) string {
 	return ""
 }
 
-// checks wraps each check of a file, and numbers the checks from first on. It returns the file's new text.
-func checks(path, pkg string, first int) (text []byte, found []site, err error) {
+// wrapChecks wraps each check of a file, numbers the checks from first on, and returns the file's new text.
+func wrapChecks(path, pkg string, first int) (text []byte, found []site, err error) {
 	if text, err = os.ReadFile(path); err != nil {
 		return nil, nil, err
 	}
@@ -278,7 +280,7 @@ func checks(path, pkg string, first int) (text []byte, found []site, err error) 
 		if !ok {
 			return true
 		}
-		if then := gone(c); then != "" {
+		if then := replacementOf(c); then != "" {
 			at := set.Position(c.Pos())
 			found = append(found, site{pkg: pkg, at: fmt.Sprintf("%s:%d", at.Filename, at.Line), from: at.Offset,
 				to: set.Position(c.End()).Offset, then: then})
@@ -288,7 +290,7 @@ func checks(path, pkg string, first int) (text []byte, found []site, err error) 
 	for i := range found {
 		found[i].number = first + i
 	}
-	// From the end of the file, so that the offsets of earlier checks remain valid.
+	// Replace the checks from the end of the file to its beginning, so that the offsets of earlier checks remain valid.
 	for _, s := range slices.Backward(found) {
 		wrapped := fmt.Sprintf("actor.Removed(%d, %s, %s)", s.number, text[s.from:s.to], s.then)
 		text = slices.Concat(text[:s.from], []byte(wrapped), text[s.to:])

@@ -4,10 +4,10 @@
 //
 //	go run ./.ci/away [-only hub-week,half-open] [-out DIR] [-keep]
 //
-// The command prints a row for each condition that may separate hub and machine, «ok» or «FAIL», with a measured
+// The command prints, for each condition that may separate hub and machine, a row with «ok» or «FAIL» and a measured
 // figure. The row story is docs/first-day.md: each command of that page is run, and the answers are compared. The row
-// browser is the same day in Chromium (.ci/browser/firstday.mjs), run only if -only names it. The command needs root to
-// create the namespaces.
+// browser performs the day of docs/first-day.md in Chromium (.ci/browser/firstday.mjs); it runs only if -only names the
+// row. The command needs root to create the namespaces.
 package main
 
 import (
@@ -29,17 +29,18 @@ import (
 // limit is the maximum time of the whole run, including builds.
 const limit = 8 * time.Minute
 
-// atOnce is the number of rows that run concurrently, because a row mostly waits.
+// atOnce is the number of rows that run concurrently: more than the number of processors, because a row mostly waits.
 const atOnce = 3
 
-// row is one condition that may separate hub and machine. The figure that run returns states what was measured.
+// row tests one condition that may separate hub and machine. The field run is the function that performs the row and
+// returns the measured figure as text.
 type row struct {
 	name string
 	run  func(context.Context, *world) (figure string, err error)
-	asks bool // run only if -only names it
+	asks bool // the row runs only if -only names it
 }
 
-// rows returns all rows in the order they are started.
+// rows returns all rows in the order in which the command starts them.
 func rows() []row {
 	return []row{
 		{name: "story", run: story},
@@ -76,16 +77,16 @@ func main() {
 	}
 }
 
-// run builds the programs and runs the chosen rows, each in a separate world. It returns the number of failed rows.
+// run builds the programs, runs the chosen rows, each in a separate world, and returns the number of failed rows.
 func run(ctx context.Context, only, out string, keep bool) (failed int, err error) {
 	if os.Geteuid() != 0 {
-		return 0, errors.New("network namespaces need root")
+		return 0, errors.New("command away must run as root, because it creates network namespaces")
 	}
 	chosen, err := choose(only)
 	if err != nil {
 		return 0, err
 	}
-	dir, err := os.MkdirTemp("", "ptl-away-") // short: a socket's path is limited to 107 bytes
+	dir, err := os.MkdirTemp("", "ptl-away-") // the name is short because a socket's path has at most 107 bytes
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +110,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 		printing sync.Mutex
 		all      sync.WaitGroup
 	)
-	// Each row waits for one of atOnce turns.
+	// At most atOnce rows run concurrently.
 	turn := make(chan struct{}, atOnce)
 	for i, r := range chosen {
 		all.Go(func() {
@@ -131,7 +132,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 	return failed, nil
 }
 
-// choose returns the rows in only; if only is empty, it returns all rows except those with asks.
+// choose returns the rows that only names, or, if only is empty, all rows whose field asks is false.
 func choose(only string) (out []row, err error) {
 	names := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
 	known := map[string]bool{}
@@ -143,7 +144,7 @@ func choose(only string) (out []row, err error) {
 	}
 	for _, n := range names {
 		if !known[n] {
-			return nil, fmt.Errorf("no row is called %s", n)
+			return nil, fmt.Errorf("flag -only names row %q, which does not exist", n)
 		}
 	}
 	return out, nil
@@ -156,7 +157,7 @@ func build(ctx context.Context, bin string) error {
 		command(ctx, "go", "build", "-tags", "owned_clock", "-o", bin+"/", "./cmd/portillond"))
 }
 
-// command runs a command. An error contains its output.
+// command runs a command. The returned error contains the command's output.
 func command(ctx context.Context, name string, args ...string) error {
 	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
@@ -164,7 +165,7 @@ func command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// inWorld runs a row in a separate world. An error contains the logs of the world's programs.
+// inWorld runs a row in a separate world. The returned error contains the logs of the world's programs.
 func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string,
 	error)) (string, error) {
 	w, err := newWorld(ctx, n, dir, bin, out)
@@ -172,7 +173,7 @@ func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.
 		return "", errors.Join(err, w.close())
 	}
 	figure, err := run(ctx, w)
-	said := w.said()
+	said := w.lastOutput()
 	if cerr := w.close(); err == nil {
 		err = cerr
 	}

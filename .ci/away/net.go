@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// The addresses of the two computers. The hub has movedAddress after it moved.
+// The addresses of the two computers, and the hub's address after moveHub.
 const (
 	hubAddress   = "10.77.0.1"
 	movedAddress = "10.77.0.9"
 	piAddress    = "10.77.0.2"
 )
 
-// network is a switch with two computers, each of which is a network namespace. No packet leaves the network.
+// network is a switch with two computers; each computer is a network namespace. No packet leaves the network.
 type network struct{ hub, pi, wire string }
 
 // newNetwork creates the nth network of this process.
@@ -31,11 +31,11 @@ func newNetwork(ctx context.Context, n int) (network, error) {
 			"-n "+w.wire+" link set "+c[1]+" master switch up",
 			"-n "+c[0]+" link set lo up", "-n "+c[0]+" link set eth0 up", "-n "+c[0]+" addr add "+c[2]+"/24 dev eth0")
 	}
-	return w, ip(ctx, lines...)
+	return w, runIP(ctx, lines...)
 }
 
-// ip runs commands of iproute2 until one fails.
-func ip(ctx context.Context, lines ...string) error {
+// runIP runs commands of iproute2 in order and stops at the first that fails.
+func runIP(ctx context.Context, lines ...string) error {
 	for _, line := range lines {
 		if err := command(ctx, "ip", strings.Fields(line)...); err != nil {
 			return err
@@ -44,29 +44,29 @@ func ip(ctx context.Context, lines ...string) error {
 	return nil
 }
 
-// cut makes the switch drop all packets from and to the hub. Both computers still see an active link, so neither learns
-// of the cut.
+// cut makes the switch drop all packets from and to the hub. Both computers still see an active link, so neither
+// notices the interruption.
 func (n network) cut(ctx context.Context) error {
-	return ip(ctx, "-n "+n.wire+" link set hub nomaster")
+	return runIP(ctx, "-n "+n.wire+" link set hub nomaster")
 }
 
-// mend makes the switch forward packets again.
-func (n network) mend(ctx context.Context) error {
-	return ip(ctx, "-n "+n.wire+" link set hub master switch")
+// restore makes the switch forward packets again after cut.
+func (n network) restore(ctx context.Context) error {
+	return runIP(ctx, "-n "+n.wire+" link set hub master switch")
 }
 
-// moveHub gives the hub's computer another address, as a new DHCP lease does. The old address no longer answers.
+// moveHub changes the address of the hub's computer, as a new DHCP lease would. The old address no longer answers.
 func (n network) moveHub(ctx context.Context) error {
-	return ip(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
+	return runIP(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
 }
 
-// silence disables multicast on both computers, so that the machine cannot find the hub by multicast DNS.
-func (n network) silence(ctx context.Context) error {
-	return ip(ctx, "-n "+n.hub+" link set eth0 multicast off", "-n "+n.pi+" link set eth0 multicast off")
+// disableMulticast disables multicast on both computers, so that the machine cannot find the hub by multicast DNS.
+func (n network) disableMulticast(ctx context.Context) error {
+	return runIP(ctx, "-n "+n.hub+" link set eth0 multicast off", "-n "+n.pi+" link set eth0 multicast off")
 }
 
 // close deletes the namespaces.
 func (n network) close() error {
-	ctx := context.Background() // not the row's context, which may be done
-	return errors.Join(ip(ctx, "netns del "+n.hub), ip(ctx, "netns del "+n.pi), ip(ctx, "netns del "+n.wire))
+	ctx := context.Background() // the row's context may already be cancelled, so the deletion has a new one
+	return errors.Join(runIP(ctx, "netns del "+n.hub), runIP(ctx, "netns del "+n.pi), runIP(ctx, "netns del "+n.wire))
 }

@@ -20,36 +20,37 @@ func unsynced(offset time.Duration) string { return offset.String() + " alone" }
 
 // hubOffForAWeek uses the machine on three days of a week without the hub, then starts the hub.
 func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	if err := w.hubProgram.end(); err != nil {
 		return "", err
 	}
-	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine is off at night
+	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine boots each morning
 		if at > 0 {
 			if err := w.boot(ctx, synced(at)); err != nil {
 				return "", err
 			}
 		}
 		if _, err := w.session(ctx); err != nil {
-			return "", fmt.Errorf("day %v: %w", at/day, err)
+			return "", fmt.Errorf("session without the hub on day %v: %w", at/day, err)
 		}
 	}
-	// Without the hub, the machine keeps the records and reports that they are not acknowledged.
+	// Without the hub, the machine retains the records and reports them as unacknowledged.
 	before, err := w.status(ctx)
 	if err != nil || before.Hub || before.Acked >= before.Journal || before.Unacked == nil {
-		return "", fmt.Errorf("hub is off, but the machine's status is %+v, %v", before, err)
+		return "", fmt.Errorf("hub is off, but the machine's status does not show unacknowledged records: %+v, %v", before,
+			err)
 	}
 	w.offset = 7 * day
 	if err := w.startHub(ctx); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	took, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	if err != nil {
 		return "", err
 	}
-	if err := w.reported(ctx, time.Now().Add(-day), time.Now().Add(8*day), 3); err != nil {
+	if err := w.waitForUses(ctx, time.Now().Add(-day), time.Now().Add(8*day), 3); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("3 sessions without it; %d records acknowledged %.1f s after it is back",
@@ -58,14 +59,14 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 
 // machineOffForAYear keeps the machine off until long after its certificate has expired.
 func machineOffForAYear(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	was, err := w.status(ctx)
 	if err != nil {
 		return "", err
 	}
-	expired, err := w.expires(ctx)
+	expired, err := w.certificateEnd(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -81,15 +82,16 @@ func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 	if err := w.boot(ctx, unsynced(0)); err != nil {
 		return "", err
 	}
-	if _, err := w.becomes(ctx, "a newer bundle, and all records acknowledged", func(s control.Status) bool {
+	if _, err := w.waitForStatus(ctx, "a newer bundle, and all records acknowledged", func(s control.Status) bool {
 		return s.Bundle > was.Bundle && acknowledged(s) && s.Clock == "trusted"
 	}); err != nil {
 		return "", err
 	}
 	took := time.Since(began)
-	renewed, err := w.expires(ctx)
+	renewed, err := w.certificateEnd(ctx)
 	if err != nil || renewed.Sub(time.Now()) < w.offset+80*day || time.Until(expired) > 91*day {
-		return "", fmt.Errorf("certificate expired at %v, and expires at %v after the year: %v", expired, renewed, err)
+		return "", fmt.Errorf("machine's certificate was not renewed: it expired at %v and now expires at %v: %v",
+			expired, renewed, err)
 	}
 	if _, err := w.session(ctx); err != nil {
 		return "", err
@@ -98,13 +100,13 @@ func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 		took.Seconds()), nil
 }
 
-// noInternetForEver runs the machine for more than two years without time server and name server.
+// noInternetForEver runs the machine for more than two years without a time server and a name server.
 func noInternetForEver(ctx context.Context, w *world) (string, error) {
-	if err := errors.Join(w.site(ctx), w.enrol(ctx)); err != nil {
+	if err := errors.Join(w.setUpSite(ctx), w.enrol(ctx)); err != nil {
 		return "", err
 	}
 	if out, err := w.answer(ctx, w.atHub(ctx, "ip route get 192.0.2.1 || true")); err != nil || out != "" {
-		return "", fmt.Errorf("route to the Internet exists: %s %v", out, err)
+		return "", fmt.Errorf("hub's computer has a route to the Internet, want none: %s %v", out, err)
 	}
 	for _, at := range []time.Duration{0, 400 * day, 800 * day} {
 		if at > 0 {
@@ -116,13 +118,13 @@ func noInternetForEver(ctx context.Context, w *world) (string, error) {
 		if err := w.boot(ctx, unsynced(at)); err != nil {
 			return "", err
 		}
-		if _, err := w.becomes(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
+		if _, err := w.waitForStatus(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
 			return s.Clock == "trusted" && s.Bundle > 0 && acknowledged(s)
 		}); err != nil {
-			return "", fmt.Errorf("day %d: %w", at/day, err)
+			return "", fmt.Errorf("status on day %d without the Internet: %w", at/day, err)
 		}
 		if _, err := w.session(ctx); err != nil {
-			return "", fmt.Errorf("day %d: %w", at/day, err)
+			return "", fmt.Errorf("session on day %d without the Internet: %w", at/day, err)
 		}
 	}
 	return "power cuts over 800 days, no time server, no name server: time set by the hub, laser works", nil
@@ -130,7 +132,7 @@ func noInternetForEver(ctx context.Context, w *world) (string, error) {
 
 // hubMovedAndIsFound moves the hub to another address, where the machine finds it by multicast DNS.
 func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	if err := w.moveHub(ctx); err != nil {
@@ -139,28 +141,28 @@ func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 	if _, err := w.session(ctx); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	took, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	if err != nil {
 		return "", err
 	}
-	if at := w.file("pi/var/lib/portillon/laser/hub/address"); at != movedAddress+":8443" {
-		return "", fmt.Errorf("machine found the hub at %q", at)
+	if at := w.fileText("pi/var/lib/portillon/laser/hub/address"); at != movedAddress+":8443" {
+		return "", fmt.Errorf("machine connects to the hub at %q, want the hub's new address", at)
 	}
 	return fmt.Sprintf("found by multicast DNS; records acknowledged %.0f s after a tap, nothing restarted",
 		took.Seconds()), nil
 }
 
-// hubMovedAndMachineIsTold moves the hub without multicast. An administrator gives the machine the new address with
-// portillond enrol.
+// hubMovedAndMachineIsTold moves the hub while multicast is disabled. An administrator then sets the new address on the
+// machine with portillond enrol.
 func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
-	if err := errors.Join(w.silence(ctx), w.moveHub(ctx), w.daemon.end()); err != nil {
+	if err := errors.Join(w.disableMulticast(ctx), w.moveHub(ctx), w.daemon.end()); err != nil {
 		return "", err
 	}
 	if out, err := w.answer(ctx, w.atPi(ctx, "portillond enrol --hub 10.77.0.3:8443 --no-start")); err == nil {
-		return "", fmt.Errorf("enrol accepted an address without a hub: %s", out)
+		return "", fmt.Errorf("portillond enrol accepted an address at which no hub listens: %s", out)
 	}
 	said, err := w.answer(ctx, w.atPi(ctx, "portillond enrol --hub "+movedAddress+" --no-start"))
 	if err != nil || !strings.Contains(said, movedAddress+":8443") {
@@ -169,7 +171,7 @@ func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 	if err := w.boot(ctx, synced(0)); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	took, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	return fmt.Sprintf("without multicast: enrol --hub ADDRESS, and records acknowledged %.1f s later",
 		took.Seconds()), err
 }
@@ -184,13 +186,13 @@ func firstBootIn2037(ctx context.Context, w *world) (string, error) {
 	return w.firstBoot(ctx, time.Date(2037, 6, 1, 12, 0, 0, 0, time.UTC))
 }
 
-// firstBoot enrols a computer whose clock was never set and shows the time at.
+// firstBoot enrols a computer whose clock was never set and shows the given time.
 func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 	wrong := unsynced(time.Until(at).Round(time.Second))
-	if err := errors.Join(w.site(ctx), w.piClock(wrong), w.enrol(ctx), w.boot(ctx, wrong)); err != nil {
+	if err := errors.Join(w.setUpSite(ctx), w.piClock(wrong), w.enrol(ctx), w.boot(ctx, wrong)); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
+	took, err := w.waitForStatus(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
 		return s.Clock == "trusted" && s.Bundle > 0 && acknowledged(s)
 	})
 	if err != nil {
@@ -199,7 +201,7 @@ func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 	if _, err := w.session(ctx); err != nil {
 		return "", err
 	}
-	if err := w.reported(ctx, time.Now(), time.Now(), 1); err != nil {
+	if err := w.waitForUses(ctx, time.Now(), time.Now(), 1); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf(
@@ -209,7 +211,7 @@ func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 
 // cableWithoutReset drops all packets between hub and machine without closing a connection.
 func cableWithoutReset(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	if err := w.cut(ctx); err != nil {
@@ -220,23 +222,23 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.becomes(ctx, "a machine that has noticed the loss of the broker",
+	if _, err := w.waitForStatus(ctx, "a machine that has noticed the loss of the broker",
 		func(s control.Status) bool { return !s.Broker && !s.Hub }); err != nil {
 		return "", err
 	}
 	noticed := time.Since(cutAt)
-	if err := w.mend(ctx); err != nil {
+	if err := w.restore(ctx); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	took, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	return fmt.Sprintf(
 		"relay on %v after the tap; loss noticed after %.0f s; records acknowledged %.1f s after packets pass again",
 		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
 }
 
-// hubThatAnswersNothing freezes the hub's process: connections stay open, but the hub answers nothing.
+// hubThatAnswersNothing stops the hub's process with SIGSTOP. The connections stay open, but the hub does not answer.
 func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	if err := w.hubProgram.freeze(); err != nil {
@@ -246,7 +248,7 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	noticed, err := w.becomes(ctx, "a machine that has noticed the loss of the hub",
+	noticed, err := w.waitForStatus(ctx, "a machine that has noticed the loss of the hub",
 		func(s control.Status) bool { return !s.Broker && !s.Hub })
 	if err != nil {
 		return "", err
@@ -254,7 +256,7 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err := w.hubProgram.thaw(); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	took, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	return fmt.Sprintf(
 		"relay on %v after the tap; loss noticed %.0f s after the session; records acknowledged %.1f s after "+
 			"the hub continues",
@@ -264,21 +266,21 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	), err
 }
 
-// certificateReplaced replaces the hub's certificate, first by one from the same authority, then by one from another
-// authority.
+// certificateReplaced replaces the hub's certificate twice: first by a certificate of the same authority, then by a
+// certificate of another authority.
 func certificateReplaced(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	// At each start, the authority that the machine has pinned issues a new certificate for the hub.
 	if err := w.startHub(ctx); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "all records acknowledged with the hub's next certificate", acknowledged)
+	took, err := w.waitForStatus(ctx, "all records acknowledged with the hub's next certificate", acknowledged)
 	if err != nil {
 		return "", err
 	}
-	// The machine must reject a hub with another authority.
+	// The machine must reject a hub whose certificate another authority has issued.
 	if _, err := w.answer(ctx, w.atHub(ctx, "mv biklab/data/authority kept")); err != nil {
 		return "", err
 	}
@@ -288,7 +290,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if _, err := w.session(ctx); err != nil {
 		return "", err
 	}
-	s, err := w.becomes(ctx, "a machine that refuses the hub and states why", func(s control.Status) bool {
+	s, err := w.waitForStatus(ctx, "a machine that refuses the hub and states why", func(s control.Status) bool {
 		return !s.Hub && s.Unacked != nil && strings.Contains(s.Unacked.Detail, "authority")
 	})
 	if err != nil {
@@ -300,7 +302,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err := w.startHub(ctx); err != nil {
 		return "", err
 	}
-	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	back, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	return fmt.Sprintf(
 		"new certificate accepted after %.1f s; another authority refused after %.1f s, cards still work; own authority "+
 			"accepted again after %.1f s",
@@ -312,7 +314,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 
 // revokedWhileAway revokes the machine while it is off, and enrols it again later.
 func revokedWhileAway(ctx context.Context, w *world) (string, error) {
-	if err := w.worked(ctx); err != nil {
+	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
 	was, err := w.status(ctx)
@@ -328,18 +330,18 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err := w.boot(ctx, synced(0)); err != nil {
 		return "", err
 	}
-	took, err := w.becomes(ctx, "a machine that is refused and states why", func(s control.Status) bool {
+	took, err := w.waitForStatus(ctx, "a machine that is refused and states why", func(s control.Status) bool {
 		return !s.Hub && s.Unacked != nil && s.Unacked.Why != ""
 	})
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.session(ctx); err != nil { // the machine still has its bundle, as docs/hub.md says
+	if _, err := w.session(ctx); err != nil { // a revoked machine keeps its last bundle, as docs/hub.md says
 		return "", err
 	}
 	if now, err := w.status(ctx); err != nil || now.Acked != was.Acked {
 		return "", fmt.Errorf(
-			"%d records are acknowledged, but %d were before the machine was revoked: %v",
+			"%d records are acknowledged, want at least the %d that were acknowledged before the machine was revoked: %v",
 			now.Acked,
 			was.Acked,
 			err,
@@ -349,11 +351,11 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err != nil || !strings.Contains(list, "revoked") {
 		return "", fmt.Errorf("%s %v", list, err)
 	}
-	// A new code enrols the machine again. The machine keeps its journal.
+	// A new code enrols the machine again, and the machine continues its journal.
 	if err := errors.Join(w.daemon.end(), w.enrol(ctx), w.boot(ctx, synced(0))); err != nil {
 		return "", err
 	}
-	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	back, err := w.waitForStatus(ctx, "all records acknowledged", acknowledged)
 	return fmt.Sprintf("refused after %.1f s, no record accepted; enrolled again: all records acknowledged %.1f s later",
 		took.Seconds(), back.Seconds()), err
 }

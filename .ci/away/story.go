@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,10 +11,10 @@ import (
 	"time"
 )
 
-// dayFile is the transcript, which is a page of the documentation.
+// dayFile is the transcript of the first day. The transcript is also a page of the documentation.
 const dayFile = "docs/first-day.md"
 
-// step is a command of the transcript for one of the two computers, with the expected answer.
+// step is a command of the transcript for one of the two computers, with its expected output.
 type step struct {
 	place  string   // hub or pi
 	line   string   // command, or empty for a file
@@ -24,8 +25,9 @@ type step struct {
 
 // parse reads the transcript. In a block ```console, a line "hub$ …" is a command on the hub, a line "pi$ …" is a
 // command on the machine, and the following lines are the expected answer. In an answer, … stands for any text within a
-// line, a line … stands for any lines, and {word} stands for a word of this run, which is the same in all places. "#
-// exit 1" ends a command that must fail; "&" ends a command that keeps running. A block "```yaml name" is a file.
+// line, and a line with only … stands for any lines. The placeholder {word} stands for a word that differs between runs
+// but is the same in all places of one run. "# exit 1" ends a command that must fail; "&" ends a command that keeps
+// running. A block "```yaml name" is a file.
 func parse(text string) (out []step) {
 	kind := ""
 	for i, line := range strings.Split(text, "\n") {
@@ -50,11 +52,11 @@ func parse(text string) (out []step) {
 	return out
 }
 
-// telling is a run of the transcript.
-type telling struct {
+// transcriptRun is one run of the transcript.
+type transcriptRun struct {
 	*world                   // the two computers
 	words  map[string]string // values of {word} in this run
-	prefix map[string]string // lines cd … and NAME=value in effect, by place
+	prefix map[string]string // lines cd … and NAME=value that apply to later commands, by computer
 }
 
 // story runs the transcript.
@@ -70,10 +72,10 @@ func story(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := telling{w, map[string]string{"today": time.Now().UTC().Format(time.DateOnly)}, map[string]string{}}
+	t := transcriptRun{w, map[string]string{"today": time.Now().UTC().Format(time.DateOnly)}, map[string]string{}}
 	steps := parse(string(text))
 	for _, s := range steps {
-		if err := t.tell(ctx, s); err != nil {
+		if err := t.runStep(ctx, s); err != nil {
 			return "", fmt.Errorf("%s:%d: %w", dayFile, s.lineNo, err)
 		}
 	}
@@ -84,12 +86,12 @@ func story(ctx context.Context, w *world) (string, error) {
 // setting matches a line that applies to all later commands of a computer.
 var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)
 
-// tell runs one step and compares the answer.
-func (t *telling) tell(ctx context.Context, s step) error {
+// runStep runs one step and compares its output with the expected answer.
+func (t *transcriptRun) runStep(ctx context.Context, s step) error {
 	if s.file != "" {
-		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.filled(strings.Join(s.want, "\n")+"\n")), 0o644)
+		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.fillWords(strings.Join(s.want, "\n")+"\n")), 0o644)
 	}
-	line := t.filled(s.line)
+	line := t.fillWords(s.line)
 	if setting.MatchString(line) {
 		t.prefix[s.place] += line + "\n"
 		return nil
@@ -104,21 +106,23 @@ func (t *telling) tell(ctx context.Context, s step) error {
 		if err != nil {
 			return err
 		}
-		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.said()); return err == nil, err })
+		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.output()); return err == nil, err })
 		return err
 	}
-	if name, ok := strings.CutPrefix(line, "kill "); ok { // kill ends the last program with that name
+	// The transcript's command kill ends the last program with that name.
+	if name, ok := strings.CutPrefix(line, "kill "); ok {
 		return t.kill(name)
 	}
-	// Machine and hub may need a moment: repeat a command that changes nothing until the answer is as expected.
+	// The machine and the hub react after a delay, so a command that changes nothing is repeated until its output is as
+	// expected.
 	_, err := await(ctx, line, func() (bool, error) {
 		if strings.Contains(line, "machine tap") {
-			time.Sleep(again) // an earlier presentation would count as the same tap
+			time.Sleep(again) // two presentations within this time would count as one tap
 		}
 		cmd := at(ctx, t.prefix[s.place]+line)
 		b, err := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); no && fmt.Sprint(code) != expected || !no && err != nil {
-			return !asking.MatchString(line), fmt.Errorf("exit %d: %s", code, b)
+			return !readOnlyCommand.MatchString(line), fmt.Errorf("exit code %d, want %q: %s", code, cmp.Or(expected, "0"), b)
 		}
 		return t.compareOnce(s, string(b))
 	})
@@ -126,49 +130,49 @@ func (t *telling) tell(ctx context.Context, s step) error {
 }
 
 // kill ends the last program whose name begins with name.
-func (t *telling) kill(name string) error {
+func (t *transcriptRun) kill(name string) error {
 	for i := len(t.all) - 1; i >= 0; i-- {
 		if p := t.all[i]; strings.HasPrefix(p.name, name) {
 			return p.end()
 		}
 	}
-	return fmt.Errorf("no program %q was started", name)
+	return fmt.Errorf("transcript kills program %q, which was not started", name)
 }
 
-// asking matches commands that change nothing and may be repeated until the answer is as expected.
-var asking = regexp.MustCompile(
+// readOnlyCommand matches the commands that change nothing and may be repeated until their output is as expected.
+var readOnlyCommand = regexp.MustCompile(
 	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
-// compareOnce compares an answer. It reports true if the comparison is final, because the answer is as expected or the
-// command must not be repeated.
-func (t *telling) compareOnce(s step, got string) (bool, error) {
+// compareOnce compares the output of a command with the expected answer. The result is true if the comparison is final:
+// the output is as expected, or the command must not be repeated.
+func (t *transcriptRun) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)
-	if err != nil && !asking.MatchString(s.line) {
-		return true, fmt.Errorf("%s\nanswers\n%s\n%w", s.line, got, err)
+	if err != nil && !readOnlyCommand.MatchString(s.line) {
+		return true, fmt.Errorf("command %s has the output\n%s\n%w", s.line, got, err)
 	}
 	return err == nil, err
 }
 
-// filled returns a text with the words of this run in place of {word}.
-func (t *telling) filled(s string) string {
+// fillWords replaces each {word} of a text by the word that this run has stored.
+func (t *transcriptRun) fillWords(s string) string {
 	for name, word := range t.words {
 		s = strings.ReplaceAll(s, "{"+name+"}", word)
 	}
 	return s
 }
 
-// Patterns of blanks, which count as one space, and of a quoted {word}.
+// blanks matches spaces and tabs, which count as one space; word matches a quoted {word}.
 var (
 	blanks = regexp.MustCompile(`[ \t]+`)
 	word   = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 )
 
-// compare compares an answer with the transcript's answer, and stores the words of this run.
-func (t *telling) compare(want []string, got string) error {
+// compare compares a command's output with the transcript's answer, and stores the words of this run.
+func (t *transcriptRun) compare(want []string, got string) error {
 	// Convert the transcript's answer to a regular expression.
 	pattern := "^"
 	for _, line := range want {
-		if line = strings.TrimSpace(blanks.ReplaceAllString(t.filled(line), " ")); line == "…" {
+		if line = strings.TrimSpace(blanks.ReplaceAllString(t.fillWords(line), " ")); line == "…" {
 			pattern += `(?:.*\n)*`
 			continue
 		}
@@ -181,7 +185,7 @@ func (t *telling) compare(want []string, got string) error {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(got) {
-		if strings.HasPrefix(line, "time=") { // skip lines of the log
+		if strings.HasPrefix(line, "time=") { // lines of the log may precede the answer
 			continue
 		}
 		b.WriteString(strings.TrimSpace(blanks.ReplaceAllString(line, " ")) + "\n")

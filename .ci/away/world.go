@@ -20,17 +20,17 @@ const (
 	// patience is the maximum time of one operation on a loaded computer.
 	patience = time.Minute
 	look     = 50 * time.Millisecond // interval between two attempts
-	// again is slightly longer than the time within which repeated presentations of a card are one tap
-	// (session.Debounce: 2 s).
+	// again is slightly longer than session.Debounce, the 2 s within which repeated presentations of a card count as
+	// one tap.
 	again = 2100 * time.Millisecond
 )
 
-// world is the computers of a hub and of a machine, with the programs that run on them.
+// world contains the simulated computers of a hub and of a machine, and the programs that run on the two computers.
 type world struct {
 	network                     // the switch between the computers
 	dir, bin, out string        // folders of the computers, the programs and the screenshots
-	hubProgram    *program      // portillon-hub; nil: never started
-	daemon        *program      // portillond; nil: never started
+	hubProgram    *program      // portillon-hub; nil before its first start
+	daemon        *program      // portillond; nil before its first start
 	offset        time.Duration // difference between the hub's clock and this computer's clock
 	boots         int           // number of boots of the machine's computer
 	all           []*program    // every program started
@@ -41,7 +41,7 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	w := &world{dir: dir, bin: bin, out: out}
 	for name, text := range map[string]string{
 		"hub/.keep": "", "pi/var/lib/.keep": "", "pi/run/.keep": "", "pi/etc/credstore/.keep": "",
-		// The file system has the content that the package creates:
+		// The machine's file system has the users that the Debian package creates.
 		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n",
 		"pi/etc/group":  "root:x:0:\nportillon:x:990:\n",
 		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
@@ -63,7 +63,7 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	return w, errors.Join(err, w.piClock("0s synchronised"))
 }
 
-// unit does what systemd does for portillond@laser (systemd/portillond@.service): it sets the time, provides the
+// unit is the shell script that replaces systemd's unit portillond@laser. The script sets the time, provides the
 // credentials and starts the daemon.
 const unit = `#!/bin/sh
 portillond -config /etc/portillon/$1.yaml -set-clock
@@ -78,12 +78,12 @@ func (w *world) piClock(text string) error {
 	return os.WriteFile(filepath.Join(w.dir, "pi/clock"), []byte(text), 0o644)
 }
 
-// atHub returns a command on the hub's computer, run as root there.
+// atHub returns a command that runs as root on the hub's computer.
 func (w *world) atHub(ctx context.Context, line string) *exec.Cmd {
 	return w.at(ctx, w.hub, "hub", "exec unshare --uts sh -c 'hostname hub && exec \"$@\"' - sh -c \"$LINE\"", line)
 }
 
-// atPi returns a command on the machine's computer, run as root there with its own /etc, /var/lib and /run.
+// atPi returns a command that runs as root on the machine's computer, with that computer's /etc, /var/lib and /run.
 func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
 	mounts := ""
 	for _, d := range []string{"etc", "var/lib", "run"} {
@@ -93,19 +93,20 @@ func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
 	return w.at(ctx, w.pi, "pi/root", mounts+"exec sh -c \"$LINE\"", line)
 }
 
-// at returns a command in a namespace, which runs in a folder of the world.
+// at returns a command that runs in a network namespace and in a folder of the world.
 func (w *world) at(ctx context.Context, namespace, folder, begin, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", namespace, "sh", "-c", begin)
 	cmd.Dir = filepath.Join(w.dir, folder)
 	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC",
 		"LINE=" + line,
 		"PORTILLON_CLOCK=" + filepath.Join(w.dir, "pi/clock")}
-	cmd.WaitDelay = time.Second // a child process may keep the command's output open
+	cmd.WaitDelay = time.Second // a child process may keep the command's output open after the command has ended
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 
-// answer runs a command to its end and returns its standard output. An error contains both outputs.
+// answer runs a command to its end and returns its standard output. The returned error contains standard output and
+// standard error.
 func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -115,7 +116,7 @@ func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	return out.String(), nil
 }
 
-// program is a program that runs until end is called. It collects its output.
+// program is a running program with its collected output. The program runs until end is called.
 type program struct {
 	name string        // for messages
 	cmd  *exec.Cmd     // its process
@@ -131,8 +132,8 @@ func (p *program) Write(b []byte) (int, error) {
 	return p.text.Write(b)
 }
 
-// said returns the output so far of both streams.
-func (p *program) said() string {
+// output returns what the program has written so far to standard output and standard error.
+func (p *program) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.text.String()
@@ -150,7 +151,7 @@ func (w *world) start(name string, cmd *exec.Cmd) (*program, error) {
 	return p, nil
 }
 
-// end ends a program, frozen or not, and waits until it has ended.
+// end terminates a program, also if SIGSTOP has stopped it, and waits for its exit.
 func (p *program) end() error {
 	if p == nil {
 		return nil
@@ -167,11 +168,11 @@ func (p *program) end() error {
 	}
 }
 
-// said returns the last 25 lines of each program's output.
-func (w *world) said() string {
+// lastOutput returns the last 25 lines of each program's output.
+func (w *world) lastOutput() string {
 	var b strings.Builder
 	for _, p := range w.all {
-		lines := strings.SplitAfter(p.said(), "\n")
+		lines := strings.SplitAfter(p.output(), "\n")
 		if n := len(lines) - 25; n > 0 {
 			lines = lines[n:]
 		}
@@ -189,7 +190,8 @@ func (w *world) close() error {
 	return errors.Join(append(errs, w.network.close())...)
 }
 
-// await calls is repeatedly until it returns true, and returns the time until then. It fails after patience.
+// await calls is repeatedly until is returns true, and returns how long that took. After the time patience, await
+// returns an error.
 func await(ctx context.Context, what string, is func() (bool, error)) (time.Duration, error) {
 	began := time.Now()
 	for {
@@ -198,13 +200,14 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 			return time.Since(began), err
 		}
 		if time.Since(began) > patience || ctx.Err() != nil {
-			return 0, fmt.Errorf("within %v: want %s: %v", patience, what, errors.Join(err, ctx.Err()))
+			return 0, fmt.Errorf("waited %v in vain for %s: %v", patience, what, errors.Join(err, ctx.Err()))
 		}
 		time.Sleep(look)
 	}
 }
 
-// startHub starts the hub in its folder, after ending a running hub. The hub fills an empty folder.
+// startHub ends a running hub and starts the hub in its folder. A hub that finds its folder empty creates all files of
+// a new site.
 func (w *world) startHub(ctx context.Context) (err error) {
 	if err = w.hubProgram.end(); err != nil {
 		return err
@@ -215,12 +218,13 @@ func (w *world) startHub(ctx context.Context) (err error) {
 		return err
 	}
 	_, err = await(ctx, "a hub that is connected to its broker", func() (bool, error) {
-		return strings.Contains(w.hubProgram.said(), "msg=connected"), nil
+		return strings.Contains(w.hubProgram.output(), "msg=connected"), nil
 	})
 	return err
 }
 
-// boot restarts the machine's computer: it sets a new boot id, sets the clock as the unit does, and starts the daemon.
+// boot simulates a restart of the machine's computer: it sets a new boot id, sets the clock as the unit does, and
+// starts the daemon.
 func (w *world) boot(ctx context.Context, clock string) (err error) {
 	if err = w.daemon.end(); err != nil {
 		return err
@@ -247,7 +251,7 @@ func (w *world) ask(ctx context.Context, r control.Request) (control.Reply, erro
 func (w *world) status(ctx context.Context) (control.Status, error) {
 	r, err := w.ask(ctx, control.Request{Do: "status"})
 	if err == nil && r.Status == nil {
-		err = fmt.Errorf("no status: %s", r.Error)
+		err = fmt.Errorf("machine's answer contains no status: %s", r.Error)
 	}
 	if err != nil {
 		return control.Status{}, err
@@ -255,8 +259,8 @@ func (w *world) status(ctx context.Context) (control.Status, error) {
 	return *r.Status, nil
 }
 
-// becomes waits until the machine's status meets a condition, and returns the time that took.
-func (w *world) becomes(ctx context.Context, what string, is func(control.Status) bool) (time.Duration, error) {
+// waitForStatus waits until the machine's status meets a condition, and returns how long that took.
+func (w *world) waitForStatus(ctx context.Context, what string, is func(control.Status) bool) (time.Duration, error) {
 	var last control.Status
 	took, err := await(ctx, what, func() (bool, error) {
 		s, err := w.status(ctx)
@@ -271,17 +275,17 @@ func (w *world) becomes(ctx context.Context, what string, is func(control.Status
 	return took, err
 }
 
-// acknowledged reports whether the hub holds all records.
+// acknowledged reports whether the hub has acknowledged all records of the machine.
 func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.Journal && s.Hub }
 
-// session presents Léa's card until the relay is on, and once more until the relay is off. It returns the time until
-// the relay was on.
+// session starts a session with Léa's card and ends it with the same card. The result is the time from the first tap
+// until the relay was on.
 func (w *world) session(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
-		return 0, fmt.Errorf("tap: %+v, %v", r, err)
+		return 0, fmt.Errorf("machine refused Léa's card, want a session: %+v, %v", r, err)
 	}
-	if _, err := w.becomes(ctx, "the relay on", func(s control.Status) bool {
+	if _, err := w.waitForStatus(ctx, "the relay on", func(s control.Status) bool {
 		return s.Relay &&
 			s.Session != ""
 	}); err != nil {
@@ -292,11 +296,12 @@ func (w *world) session(ctx context.Context) (time.Duration, error) {
 	if _, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil {
 		return 0, err
 	}
-	_, err := w.becomes(ctx, "the relay off", func(s control.Status) bool { return !s.Relay && s.Session == "" })
+	_, err := w.waitForStatus(ctx, "the relay off", func(s control.Status) bool { return !s.Relay && s.Session == "" })
 	return took, err
 }
 
-// Léa's card, the flags of each command at the hub, and the script that sets up a site.
+// leasCard is Léa's card, atAPI has the flags of each command at the hub, and makeSite is the script that sets up a
+// site.
 const (
 	leasCard = "04A124B2115E80"
 	atAPI    = "--hub http://localhost:8040 --token-file token "
@@ -325,8 +330,8 @@ portillon machine add laser $API
 `
 )
 
-// site starts a hub and sets up its site with one member.
-func (w *world) site(ctx context.Context) error {
+// setUpSite starts a hub and sets up its site with one member.
+func (w *world) setUpSite(ctx context.Context) error {
 	if err := w.startHub(ctx); err != nil {
 		return err
 	}
@@ -342,18 +347,19 @@ func (w *world) enrol(ctx context.Context) error {
 	}
 	_, code, ok := strings.Cut(said, "sudo ")
 	if code, _, _ = strings.Cut(code, "\n"); !ok {
-		return fmt.Errorf("machine code printed no command: %s", said)
+		return fmt.Errorf("portillon machine code printed no enrol command: %s", said)
 	}
 	_, err = w.answer(ctx, w.atPi(ctx, code+" --wiring ./bench.yaml --no-start"))
 	return err
 }
 
-// worked prepares a machine in operation: the machine has its bundle, and the hub has the machine's records.
-func (w *world) worked(ctx context.Context) error {
-	if err := errors.Join(w.site(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
+// setUpWorkingMachine prepares a machine in operation: the machine has its bundle, and the hub has the machine's
+// records.
+func (w *world) setUpWorkingMachine(ctx context.Context) error {
+	if err := errors.Join(w.setUpSite(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
 		return err
 	}
-	_, err := w.becomes(ctx, "a bundle, and all records acknowledged",
+	_, err := w.waitForStatus(ctx, "a bundle, and all records acknowledged",
 		func(s control.Status) bool { return s.Bundle > 0 && acknowledged(s) })
 	return err
 }

@@ -17,7 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// attacker attacks a broker with the accounts of laser and of the watcher, and counts its attempts.
+// attacker attacks a broker with the account of machine laser and the read-only account of the watcher, and counts its
+// attempts.
 type attacker struct {
 	site                                                *site
 	sizes, retained, flooded, connected, refused, taken atomic.Int64
@@ -33,7 +34,7 @@ func (a *attacker) String() string {
 
 // attack is one kind of attack, repeated during a run.
 type attack struct {
-	name string                // for messages and -only
+	name string                // name that messages print and that flag -only selects
 	once func(context.Context) // performs the attack once
 }
 
@@ -53,13 +54,13 @@ func (a *attacker) attacks() []attack {
 	}
 }
 
-// start repeats an attack until ctx is done. The returned function waits for its end.
+// start repeats an attack until ctx is done. The returned function waits for the end of the attack.
 func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
 	var work sync.WaitGroup
 	work.Go(func() {
 		for ctx.Err() == nil {
 			x.once(ctx)
-			select { // pause, in case the broker refuses at once
+			select { // pause, so that a broker that refuses at once does not make this loop spin
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
 			}
@@ -99,12 +100,12 @@ func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) 
 	if err := p.Write(c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	// CONNACK has four bytes; the last one is the return code.
+	// The packet CONNACK has four bytes, the last of which is the return code.
 	answer := make([]byte, 4)
 	if _, err := io.ReadFull(c, answer); err != nil || answer[3] != 0 {
 		a.refused.Add(1)
 		stop()
-		return nil, errors.Join(fmt.Errorf("refused: % x, %w", answer, err), c.Close())
+		return nil, errors.Join(fmt.Errorf("broker refused the connection with packet % x: %w", answer, err), c.Close())
 	}
 	a.connected.Add(1)
 	go io.Copy(io.Discard, c)
@@ -122,16 +123,16 @@ func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 	return err
 }
 
-// id returns the client id of laser.
-func (a *attacker) id() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
+// clientID returns the client id of machine laser.
+func (a *attacker) clientID() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
 
-// packets sends packets with a size of one byte below the limit, of the limit, of one byte above it, and of ten times
-// the limit.
+// packets sends packets whose sizes are the limit less one byte, the limit, the limit plus one byte, and ten times the
+// limit.
 func (a *attacker) packets(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
 	for _, topic := range []string{topics.Records(laser), topics.State(laser)} {
 		for _, size := range []int{wire.MaxPacket - 1, wire.MaxPacket, wire.MaxPacket + 1, 10 * wire.MaxPacket} {
-			c, err := a.dial(ctx, string(laser), a.id())
+			c, err := a.dial(ctx, string(laser), a.clientID())
 			if err != nil {
 				return
 			}
@@ -148,7 +149,7 @@ func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
 		for _, x := range wire.TopicTable() {
 			for _, size := range []int{10 << 20, wire.MaxSigned} {
-				c, err := a.dial(ctx, user, map[bool]string{true: a.id(), false: "home"}[user == string(laser)])
+				c, err := a.dial(ctx, user, map[bool]string{true: a.clientID(), false: "home"}[user == string(laser)])
 				if err != nil {
 					return
 				}
@@ -164,9 +165,9 @@ func (a *attacker) everyTopic(ctx context.Context) {
 	}
 }
 
-// flood publishes as fast as the broker accepts.
+// flood publishes messages as fast as the broker accepts them.
 func (a *attacker) flood(ctx context.Context) {
-	c, err := a.dial(ctx, string(laser), a.id())
+	c, err := a.dial(ctx, string(laser), a.clientID())
 	if err != nil {
 		return
 	}
@@ -177,10 +178,10 @@ func (a *attacker) flood(ctx context.Context) {
 	}
 }
 
-// connections opens 1,000 connections with laser's account and keeps those the broker accepts.
+// connections opens 1,000 connections with laser's account and keeps the accepted ones open.
 func (a *attacker) connections(ctx context.Context) {
 	for range 1000 {
-		c, err := a.dial(ctx, string(laser), a.id())
+		c, err := a.dial(ctx, string(laser), a.clientID())
 		if ctx.Err() != nil {
 			return
 		}
@@ -190,7 +191,7 @@ func (a *attacker) connections(ctx context.Context) {
 	}
 }
 
-// idle opens 200 connections that send nothing, and keeps them for a second.
+// idle opens 200 connections that send nothing, and closes them after a second.
 func (a *attacker) idle(ctx context.Context) {
 	for range 200 {
 		c, err := net.DialTimeout("tcp", a.site.addr, time.Second)
@@ -207,7 +208,8 @@ func (a *attacker) idle(ctx context.Context) {
 	}
 }
 
-// clientIDs connects with the client ids of the victims and of the hub, as laser and as the watcher.
+// clientIDs connects with the accounts of laser and of the watcher, but with the client ids of the victims and of the
+// hub.
 func (a *attacker) clientIDs(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
 	ids := []string{topics.HubClientID(), "hub"}

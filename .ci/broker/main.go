@@ -5,11 +5,11 @@
 //
 //	go run ./.ci/broker [-short] [-broker inside,mosquitto]
 //
-// The command prints its measurements. It fails if records of the other machines are lost, if more data is stored than
-// the limits permit, or if the hub's memory exceeds 60 MB afterwards. Without -short, it also fails if the other
-// machines wait more than twice as long as without the attack (the median of five pairs, for each kind of attack; for
-// mosquitto, which has no limit on bytes per second, the ratios are printed only). Everything runs on loopback in a
-// temporary folder.
+// The command prints its measurements. The command fails if records of the other machines are lost, if the broker
+// stores more data than its limits permit, or if the hub's memory exceeds 60 MB afterwards. Without -short, the command
+// also fails if the other machines wait more than twice as long as without the attack. The compared ratio is the median
+// of five pairs of runs, for each kind of attack. For mosquitto, which has no limit on bytes per second, the command
+// only prints the ratios. All processes listen on loopback and write below a temporary folder.
 package main
 
 import (
@@ -32,10 +32,10 @@ const hubFile = "PORTILLON_CAMPAIGN_HUB"
 
 // plan is the size of a campaign.
 type plan struct {
-	pairs, starts int           // number of pairs of runs for each attack, and of starts of the hub
-	run           time.Duration // duration of one run; the load and the attack are compared in pairs of runs
-	gate          bool          // whether the ratio of the medians may fail the campaign
-	only          string        // text in the names of the attacks to run; empty: all
+	pairs, starts int           // number of pairs of runs for each attack, and number of starts of the hub
+	run           time.Duration // duration of one run; a pair is a run without the attack and a run with it
+	gate          bool          // the campaign fails if the ratio of the medians is too high
+	only          string        // only attacks whose names contain this text run; empty: all run
 }
 
 func main() {
@@ -85,7 +85,7 @@ func beHub(ctx context.Context, path string) int {
 	return 0
 }
 
-// campaign attacks one broker.
+// campaign is a series of attacks on one broker.
 type campaign struct {
 	plan
 	kind   string // inside or mosquitto
@@ -125,7 +125,7 @@ func (c *campaign) all(ctx context.Context) error {
 	if err := c.compare(ctx); err != nil {
 		return err
 	}
-	if err := c.after(ctx, h); err != nil {
+	if err := c.checkAfterwards(ctx, h); err != nil {
 		return err
 	}
 	h.kill()
@@ -136,7 +136,7 @@ func (c *campaign) all(ctx context.Context) error {
 func (c *campaign) compare(ctx context.Context) error {
 	others := make([]*other, 0, 2)
 	for _, id := range victims {
-		o, err := c.site.other(ctx, id)
+		o, err := c.site.startOther(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (c *campaign) compare(ctx context.Context) error {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end) && held < o.journal.Len() &&
 			ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 			var err error
-			if held, err = c.site.held(o.id); err != nil {
+			if held, err = c.site.recordsAtHub(o.id); err != nil {
 				return err
 			}
 		}
@@ -177,7 +177,7 @@ func (c *campaign) compare(ctx context.Context) error {
 	return nil
 }
 
-// pairsOf measures one kind of attack: each pair is the same work without and with the attack.
+// pairsOf measures one kind of attack in pairs of runs: the same work without and with the attack.
 func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []*other) error {
 	var ratios []float64
 	var calm, rough []time.Duration
@@ -191,7 +191,7 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 		wait := a.start(storm, x)
 		with, err := measure(ctx, others, c.run)
 		if c.kind == "inside" {
-			err = errors.Join(err, c.stored(false))
+			err = errors.Join(err, c.checkStored(false))
 		}
 		end()
 		wait()
@@ -222,10 +222,10 @@ func median(d []time.Duration) time.Duration {
 // maxResident is the limit of the hub's resident memory after the attacks, in bytes.
 const maxResident = 60 << 20
 
-// after checks the hub's memory and the stored messages after the attacks.
-func (c *campaign) after(ctx context.Context, h *process) error {
+// checkAfterwards checks the hub's memory and the stored messages after the attacks.
+func (c *campaign) checkAfterwards(ctx context.Context, h *process) error {
 	var resident int64
-	for end := time.Now().Add(20 * time.Second); ; { // the runtime returns memory gradually
+	for end := time.Now().Add(20 * time.Second); ; { // the Go runtime returns memory to the system gradually
 		var err error
 		if resident, err = h.resident(); err != nil {
 			return err
@@ -244,5 +244,5 @@ func (c *campaign) after(ctx context.Context, h *process) error {
 		c.say("mosquitto resident afterwards: %.1f MB", float64(size)/1e6)
 		return err
 	}
-	return c.stored(true)
+	return c.checkStored(true)
 }

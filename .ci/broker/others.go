@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// other is a machine that works while another machine's account attacks. It has a journal and an uplink, as in
+// other is a machine that works while another machine's account attacks. The machine has a journal and an uplink, as in
 // portillond.
 type other struct {
 	id      policy.MachineID
@@ -26,17 +26,17 @@ type other struct {
 	up      *uplink.Uplink   // its connection to the broker
 	lost    atomic.Int64     // number of lost connections
 	late    atomic.Int64     // number of records that took longer than patience
-	stop    func()           // ends the machine and deletes its journal
+	stop    func()           // stops the machine and deletes its journal
 }
 
-// other starts a machine and waits until its first record is acknowledged.
-func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
+// startOther starts a machine and waits until the hub has acknowledged the machine's first record.
+func (s *site) startOther(ctx context.Context, id policy.MachineID) (*other, error) {
 	signer, err := note.NewSigner(s.keys[id])
 	if err != nil {
 		return nil, err
 	}
 	o := &other{id: id}
-	// Use a memory file system if possible: the machine's disk is not measured.
+	// Use a memory file system if possible, because the test does not measure the machine's disk.
 	dir := s.dir
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		if dir, err = os.MkdirTemp("/dev/shm", "portillon-broker-"); err != nil {
@@ -79,12 +79,12 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 	case <-online:
 	case <-time.After(20 * time.Second):
 		o.stop()
-		return nil, fmt.Errorf("%s did not connect to the broker within 20 s", id)
+		return nil, fmt.Errorf("machine %s did not connect to the broker within 20 s", id)
 	}
 	return o, o.record(ctx, new(time.Duration))
 }
 
-// patience is the time after which a record counts as late and the next one is written.
+// patience is the time after which an unacknowledged record counts as late and the machine writes the next record.
 const patience = 15 * time.Second
 
 // record writes one record, and returns when the hub has acknowledged the record or patience is over.
@@ -107,7 +107,7 @@ func (o *other) record(ctx context.Context, took *time.Duration) error {
 	return nil
 }
 
-// measure makes all machines write records for the time run. It returns the time from publish to acknowledgement of
+// measure makes all machines write records for the time run, and returns the time from publish to acknowledgement of
 // each record.
 func measure(ctx context.Context, others []*other, run time.Duration) ([]time.Duration, error) {
 	var mu sync.Mutex

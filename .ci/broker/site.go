@@ -23,15 +23,16 @@ import (
 	"portillon/policy"
 )
 
-// laser is the machine whose account attacks.
+// laser is the machine whose account performs the attacks.
 const laser policy.MachineID = "laser"
 
 // victims are the machines that work during the attacks.
 var victims = []policy.MachineID{"vinyl", "press"}
 
-// site is a hub.yaml with three machines, their keys and their passwords.
+// site is a site with three machines: a hub.yaml, and the machines' keys and passwords.
 type site struct {
-	dir, addr, http string                      // folder, and addresses of the broker and of the hub
+	// folder of the site, address of the broker, and address of the hub's pages
+	dir, addr, http string
 	kind            string                      // inside or mosquitto
 	keys            map[policy.MachineID]string // private key of each machine
 	hubKey          note.Verifier               // verifies acknowledgements
@@ -48,14 +49,14 @@ func newSite(kind string) (*site, error) {
 		return nil, err
 	}
 	s := &site{dir: dir, kind: kind, keys: map[policy.MachineID]string{}}
-	if err := s.write(); err != nil {
+	if err := s.writeFiles(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
 }
 
-// write writes the site's files.
-func (s *site) write() error {
+// writeFiles writes the site's files.
+func (s *site) writeFiles() error {
 	var err error
 	if s.addr, err = freeAddr(); err != nil {
 		return err
@@ -117,7 +118,8 @@ func (s *site) close() {
 	os.RemoveAll(s.dir)
 }
 
-// startBroker starts mosquitto with the files written by portillon hub mosquitto-conf, unless the broker is the hub's.
+// startBroker starts mosquitto with the files that portillon hub mosquitto-conf writes. If the hub's own broker is
+// under test, startBroker does nothing.
 func (s *site) startBroker() error {
 	if s.kind == "inside" {
 		return nil
@@ -156,11 +158,11 @@ func (s *site) startBroker() error {
 	if s.broker, err = start(exec.Command(program, "-c", filepath.Join(s.dir, broker.MosquittoConf))); err != nil {
 		return err
 	}
-	return reachable(context.Background(), s.addr)
+	return waitForListener(context.Background(), s.addr)
 }
 
-// reachable waits at most 20 s until addr accepts connections.
-func reachable(ctx context.Context, addr string) error {
+// waitForListener waits at most 20 s until addr accepts connections.
+func waitForListener(ctx context.Context, addr string) error {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -180,7 +182,7 @@ func (s *site) startHub(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(reachable(ctx, s.http), reachable(ctx, s.addr)); err != nil {
+	if err := errors.Join(waitForListener(ctx, s.http), waitForListener(ctx, s.addr)); err != nil {
 		p.kill()
 		return nil, fmt.Errorf("hub does not start: %w", err)
 	}
@@ -190,10 +192,10 @@ func (s *site) startHub(ctx context.Context) (*process, error) {
 // process is a child process of this program.
 type process struct {
 	cmd  *exec.Cmd // the child
-	done bool      // the child has ended
+	done bool      // true once the child has ended
 }
 
-// start starts a child that shares this program's standard error.
+// start starts a child process that shares this program's standard error.
 func start(cmd *exec.Cmd) (*process, error) {
 	cmd.Stderr = os.Stderr
 	return &process{cmd: cmd}, cmd.Start()
@@ -236,8 +238,8 @@ func (s *site) get(path string, v any) error {
 	return json.NewDecoder(r.Body).Decode(v)
 }
 
-// held returns the number of a machine's records that the hub has.
-func (s *site) held(id policy.MachineID) (uint64, error) {
+// recordsAtHub returns how many records of a machine the hub has stored.
+func (s *site) recordsAtHub(id policy.MachineID) (uint64, error) {
 	var all []hub.Machine
 	if err := s.get("/machines", &all); err != nil {
 		return 0, err
@@ -247,5 +249,5 @@ func (s *site) held(id policy.MachineID) (uint64, error) {
 			return m.Held, nil
 		}
 	}
-	return 0, fmt.Errorf("hub lists no machine %s", id)
+	return 0, fmt.Errorf("hub's list of machines does not contain %s", id)
 }

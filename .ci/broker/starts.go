@@ -10,13 +10,14 @@ import (
 	"portillon/hub/broker"
 )
 
-// stored compares the size of the data at the hub's own broker with the limits of the accounts.
-func (c *campaign) stored(print bool) error {
+// checkStored compares the size of the data stored at the hub's own broker with the limits of the accounts.
+func (c *campaign) checkStored(print bool) error {
 	var s hub.BrokerStatus
 	if err := c.site.get("/broker", &s); err != nil {
 		return err
 	}
-	limit := uint64(broker.MaxStored()) + 1<<20 // plus the data of the other accounts, of the hub and of sessions
+	// 1 MiB for the data of the other accounts, of the hub and of MQTT sessions.
+	limit := uint64(broker.MaxStored()) + 1<<20
 	if s.Stored.Bytes > limit {
 		c.fail("broker stores %d bytes, at most %d are allowed", s.Stored.Bytes, limit)
 	}
@@ -36,17 +37,17 @@ func (c *campaign) stored(print bool) error {
 }
 
 // restarts starts the hub many times and ends it by SIGTERM and SIGKILL alternately. The size of the stored data must
-// not grow with the starts; the broker may briefly have one or two additional consumers.
+// not grow with the number of starts. The broker may briefly have one or two additional consumers.
 func (c *campaign) restarts(ctx context.Context) error {
 	var first broker.Stored
 	began := time.Now()
 	for i := range c.starts {
 		h, err := c.site.startHub(ctx)
 		if err != nil {
-			return fmt.Errorf("start %d: %w", i, err)
+			return fmt.Errorf("start %d of the hub: %w", i, err)
 		}
 		if c.kind == "inside" {
-			got, err := c.settled()
+			got, err := c.storedAfterSubscribe()
 			if err != nil {
 				h.kill()
 				return err
@@ -69,8 +70,9 @@ func (c *campaign) restarts(ctx context.Context) error {
 	return nil
 }
 
-// settled returns the size of the stored data after the hub has subscribed, with one consumer for each of its filters.
-func (c *campaign) settled() (broker.Stored, error) {
+// storedAfterSubscribe waits until the broker has one consumer for each of the hub's four filters, and returns the size
+// of the stored data.
+func (c *campaign) storedAfterSubscribe() (broker.Stored, error) {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var s hub.BrokerStatus
 		err := c.site.get("/broker", &s)
@@ -78,7 +80,7 @@ func (c *campaign) settled() (broker.Stored, error) {
 			return s.Stored, nil
 		}
 		if time.Now().After(end) {
-			return s.Stored, fmt.Errorf("hub has %d consumers, want 4: %w", s.Stored.Consumers, err)
+			return s.Stored, fmt.Errorf("broker has %d consumers for the hub, want 4: %w", s.Stored.Consumers, err)
 		}
 	}
 }

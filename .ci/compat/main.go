@@ -1,6 +1,6 @@
-// Command compat runs three sequences with this release's hub: the previous release's machine; this release's machine;
-// and this release's machine on the data of the previous release's machine. Each machine must accept the bundle and its
-// next version, send records until all are acknowledged, and obey a stop and a tag.
+// Command compat tests this release's hub with three machines: a machine of the previous release, a machine of this
+// release, and a machine of this release on the data of the previous release's machine. Each machine must accept the
+// bundle and its next version, send records until all are acknowledged, and obey a stop and a tag.
 //
 //	go run ./.ci/compat
 //
@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-// run builds both machines and runs each sequence in a separate folder.
+// run builds both releases' portillond and runs each sequence in a separate folder.
 func run(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "portillon-compat-")
 	if err != nil {
@@ -54,13 +54,13 @@ func run(ctx context.Context) error {
 	}
 	for _, s := range []struct {
 		name     string
-		programs []program // one after the other, on the same data
+		programs []program // programs that run one after the other on the same data
 	}{
 		{"previous release, then this release on the same data", []program{{old, 1}, {today, 2}}},
 		{"this release", []program{{today, 2}}},
 	} {
 		began := time.Now()
-		if err := story(ctx, filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-")[:7]), s.programs); err != nil {
+		if err := runSequence(ctx, filepath.Join(dir, strings.ReplaceAll(s.name, " ", "-")[:7]), s.programs); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		fmt.Printf("%s: bundles in force, records acknowledged, stop and tag obeyed (%.1f s)\n", s.name,
@@ -87,7 +87,7 @@ func buildOld(ctx context.Context, dir string) (string, error) {
 		command(ctx, source, "go", "build", "-o", program, "./cmd/portillond"))
 }
 
-// command runs a command in a folder. An error contains its output.
+// command runs a command in a folder. The returned error contains the command's output.
 func command(ctx context.Context, dir, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

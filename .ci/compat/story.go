@@ -23,7 +23,7 @@ import (
 	"portillon/wire"
 )
 
-// The machine, and the timing of the waits.
+// Machine, card and waiting times of all sequences.
 const (
 	laser policy.MachineID = "laser"
 	// card is the card of Inès on the example site: a maintainer of the laser, who may start it at any time.
@@ -33,14 +33,14 @@ const (
 	look     = 20 * time.Millisecond // interval between two attempts
 )
 
-// program is a portillond.
+// program is a built portillond of one release.
 type program struct {
-	path   string // of the executable
-	format int    // number of the formats it writes
+	path   string // path of the executable
+	format int    // version number of the formats that the program writes
 }
 
-// place is a folder with a site, a hub and one machine.
-type place struct {
+// testSite is a folder with a site, a hub and one machine.
+type testSite struct {
 	dir       string          // folder of everything
 	site      *site.Site      // the example site
 	key       note.Signer     // signs bundles
@@ -49,19 +49,19 @@ type place struct {
 	conf      hub.Config      // configuration of the hub
 	hub       *hub.Hub        // the hub of this release
 	start     time.Time       // real time at which the programs' clock showed monday
-	version   uint64          // of the last bundle
-	generated wire.Generation // of the journal, as created by the first program
+	version   uint64          // version of the last bundle
+	generated wire.Generation // generation of the journal that the first program created
 }
 
 // monday is a time at which the example site's badges are valid.
 var monday = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 // now returns the time on the programs' clock.
-func (p *place) now() time.Time { return monday.Add(time.Since(p.start)) }
+func (p *testSite) now() time.Time { return monday.Add(time.Since(p.start)) }
 
-// story runs programs one after the other on one machine's data, with one hub.
-func story(ctx context.Context, dir string, programs []program) error {
-	p := &place{dir: dir, start: time.Now()}
+// runSequence runs programs one after the other on one machine's data, with one hub.
+func runSequence(ctx context.Context, dir string, programs []program) error {
+	p := &testSite{dir: dir, start: time.Now()}
 	if err := p.prepare(); err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func story(ctx context.Context, dir string, programs []program) error {
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
 	for i, x := range programs {
-		if err = p.chapter(ctx, i == 0, x); err != nil {
-			err = fmt.Errorf("program %d: %w", i+1, err)
+		if err = p.runProgram(ctx, i == 0, x); err != nil {
+			err = fmt.Errorf("program %d of the sequence: %w", i+1, err)
 			break
 		}
 	}
@@ -93,7 +93,7 @@ func story(ctx context.Context, dir string, programs []program) error {
 func newKey(name string) (skey, vkey string, err error) { return note.GenerateKey(rand.Reader, name) }
 
 // prepare writes the keys, the hub's configuration and the first bundle.
-func (p *place) prepare() (err error) {
+func (p *testSite) prepare() (err error) {
 	machine := filepath.Join(p.dir, "m")
 	if err := os.MkdirAll(machine, 0o700); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (p *place) prepare() (err error) {
 	if p.key, err = note.NewSigner(skey); err != nil {
 		return err
 	}
-	// Each program signs with its own key and knows only the public keys of the others.
+	// Each program signs with its own key and has only the public keys of the other programs.
 	hubSecret, hubKey, err := newKey("portillon-hub")
 	if err != nil {
 		return err
@@ -133,16 +133,16 @@ func (p *place) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	// The system chooses the ports, so that runs may be concurrent.
+	// The operating system chooses the ports, so that several runs can be concurrent.
 	p.conf = hub.Config{Site: "biklab", Data: filepath.Join(p.dir, "hub"), Key: filepath.Join(p.dir, "hub.key"),
 		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0",
 		Bundle:   hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},
 		Machines: []hub.MachineConfig{{ID: laser, Key: pinned, PasswordFile: filepath.Join(p.dir, "password")}}}
-	return p.bundle()
+	return p.writeBundle()
 }
 
-// bundle writes the next version of the bundle to the file from which the hub reads it.
-func (p *place) bundle() error {
+// writeBundle writes the next version of the bundle to the file from which the hub reads bundles.
+func (p *testSite) writeBundle() error {
 	p.version++
 	b, err := p.site.Build(site.Order{Version: p.version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: p.key,
 		CardKey: bytes.Repeat([]byte{0x5a}, 32)})
@@ -156,8 +156,8 @@ func (p *place) bundle() error {
 	return wire.WriteFile(p.conf.Bundle.File, out.Bytes(), 0o600)
 }
 
-// daemon starts a portillond. The returned function ends it and returns its log.
-func (p *place) daemon(x program) (end func() string, err error) {
+// startDaemon starts a portillond. The returned function ends the daemon and returns the daemon's log.
+func (p *testSite) startDaemon(x program) (end func() string, err error) {
 	dir := filepath.Join(p.dir, "m")
 	conf := filepath.Join(dir, "machine.yaml")
 	text := fmt.Sprintf(`portillon: 1
@@ -187,27 +187,27 @@ panel: { listen: "127.0.0.1:0" }
 		_ = cmd.Process.Signal(syscall.SIGTERM) // the program may have ended already
 		stop := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer stop.Stop()
-		_ = cmd.Wait() // the log gives the reason
+		_ = cmd.Wait() // the log shows why the program ended
 		return log.String()
 	}, nil
 }
 
-// chapter runs one program and works with it.
-func (p *place) chapter(ctx context.Context, first bool, x program) error {
-	end, err := p.daemon(x)
+// runProgram starts one program, performs all steps of checkWork with it, and ends it.
+func (p *testSite) runProgram(ctx context.Context, first bool, x program) error {
+	end, err := p.startDaemon(x)
 	if err != nil {
 		return err
 	}
-	err = p.work(ctx, first, x)
+	err = p.checkWork(ctx, first, x)
 	if log := end(); err != nil {
 		return fmt.Errorf("%w\nmachine's log:\n%s", err, log)
 	}
 	return nil
 }
 
-// work puts a new bundle in force, starts a session, stops the session and tags the machine, and checks each step at
-// the machine and at the hub.
-func (p *place) work(ctx context.Context, first bool, x program) error {
+// checkWork publishes a new bundle, starts a session, stops the session and tags the machine. After each step,
+// checkWork compares the states of the machine and of the hub.
+func (p *testSite) checkWork(ctx context.Context, first bool, x program) error {
 	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (p *place) work(ctx context.Context, first bool, x program) error {
 			return err
 		}
 	}
-	if err := p.bundle(); err != nil {
+	if err := p.writeBundle(); err != nil {
 		return err
 	}
 	if err := p.waitForBundle(ctx); err != nil {
@@ -231,23 +231,23 @@ func (p *place) work(ctx context.Context, first bool, x program) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
 	}
-	return p.settled(ctx, first, x)
+	return p.waitForRecords(ctx, first, x)
 }
 
-// waitForBundle waits until the last bundle is in force.
-func (p *place) waitForBundle(ctx context.Context) error {
+// waitForBundle waits until the last bundle is in force on the machine.
+func (p *testSite) waitForBundle(ctx context.Context) error {
 	return p.wait(ctx, fmt.Sprintf("version %d of the bundle", p.version),
 		func(s control.Status, w wire.State) bool { return s.Bundle == p.version && w.Bundle == p.version })
 }
 
 // waitForTag waits until the machine has the hub's tag.
-func (p *place) waitForTag(ctx context.Context) error {
+func (p *testSite) waitForTag(ctx context.Context) error {
 	return p.wait(ctx, "the hub's tag",
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged })
 }
 
 // untag removes the tag that the hub set while the previous program ran.
-func (p *place) untag(ctx context.Context) error {
+func (p *testSite) untag(ctx context.Context) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
 	}
@@ -258,8 +258,8 @@ func (p *place) untag(ctx context.Context) error {
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 0 && !w.Tagged })
 }
 
-// startAndStop starts a session with a card and ends it with a command of the hub.
-func (p *place) startAndStop(ctx context.Context) error {
+// startAndStop starts a session with a card and ends the session with a stop command of the hub.
+func (p *testSite) startAndStop(ctx context.Context) error {
 	if _, err := p.ask(ctx, control.Request{Do: "tap", Card: card}); err != nil {
 		return err
 	}
@@ -268,14 +268,14 @@ func (p *place) startAndStop(ctx context.Context) error {
 		return err
 	}
 	if r, err := p.hub.Command(ctx, laser, wire.Command{Do: "stop"}); err != nil || !r.OK {
-		return fmt.Errorf("stop: %+v, %v", r, err)
+		return fmt.Errorf("hub's stop command was not obeyed: %+v, %v", r, err)
 	}
 	return p.wait(ctx, "the relay open after the stop",
 		func(s control.Status, w wire.State) bool { return !s.Relay && !w.Relay && s.Session == "" })
 }
 
-// settled waits until the hub has acknowledged all records, and checks formats and generations.
-func (p *place) settled(ctx context.Context, first bool, x program) error {
+// waitForRecords waits until the hub has acknowledged all records, and checks formats and generations.
+func (p *testSite) waitForRecords(ctx context.Context, first bool, x program) error {
 	if err := p.wait(ctx, "all records acknowledged", func(s control.Status, w wire.State) bool {
 		return s.Journal > 5 && s.Acked == s.Journal && w.Journal == s.Journal && p.hub.Machines()[0].Held == s.Journal
 	}); err != nil {
@@ -296,30 +296,30 @@ func (p *place) settled(ctx context.Context, first bool, x program) error {
 }
 
 // sameGeneration checks that the first program, the state and the ledger agree on the generation of the journal.
-func (p *place) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
+func (p *testSite) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
 	all, err := p.hub.Ledger().Generations(ctx, laser)
 	if err != nil || len(all) != 1 || all[0].Generation != inState || inState != p.generated {
-		return fmt.Errorf("state has generation %q, first program created %q, ledger has %+v, %v",
+		return fmt.Errorf("journal's generations differ: state has %q, first program created %q, ledger has %+v, %v",
 			string(inState), string(p.generated), all, err)
 	}
 	if (p.generated == "") != (first && x.format == 1 || !first) {
-		return fmt.Errorf("generation %q is wrong for a journal continued by a program of format %d", string(p.generated),
+		return fmt.Errorf("generation %q of the journal does not match a program of format %d", string(p.generated),
 			x.format)
 	}
 	return nil
 }
 
 // ask sends a request to the machine's control socket and fails if it is refused.
-func (p *place) ask(ctx context.Context, r control.Request) (control.Reply, error) {
+func (p *testSite) ask(ctx context.Context, r control.Request) (control.Reply, error) {
 	out, err := control.Call(ctx, filepath.Join(p.dir, "m", "s"), r)
 	if err == nil && !out.OK {
-		err = fmt.Errorf("%s refused: %s %s", r.Do, out.Error, out.EN)
+		err = fmt.Errorf("machine refused request %s: %s %s", r.Do, out.Error, out.EN)
 	}
 	return out, err
 }
 
 // wait waits until ok accepts the machine's status and the hub's view of the machine's state.
-func (p *place) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
+func (p *testSite) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
 	var status control.Status
 	var state wire.State
 	var err error
@@ -337,7 +337,7 @@ func (p *place) wait(ctx context.Context, what string, ok func(control.Status, w
 		}
 	}
 	return fmt.Errorf(
-		"within %s: want %s; machine's status %+v, its state at the hub %+v, %v",
+		"waited %s in vain for %s; machine's status is %+v, its state at the hub is %+v, %v",
 		patience,
 		what,
 		status,

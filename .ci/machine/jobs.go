@@ -11,7 +11,8 @@ import (
 	"portillon/.ci/machine/nbd"
 )
 
-// newMachine returns a machine with an empty disk. The test's seed determines the random choices of its power cuts.
+// newMachine returns a machine with an empty disk. The test's seed determines the random choices of the machine's power
+// cuts.
 func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	image, err := t.disk(ctx, name)
 	if err != nil {
@@ -24,7 +25,7 @@ func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	return m, nil
 }
 
-// rows runs the failure matrix in one boot, cuts the power during a session, and checks the state after a second boot.
+// rows runs the failure matrix in one boot, cuts the power during a session, and runs the rows of a second boot.
 func (t *test) rows(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "rows")
 	if err != nil {
@@ -40,13 +41,13 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	if !first.cut {
-		return errors.New("first boot ended before its power cut")
+		return errors.New("first boot ended before its power was cut")
 	}
 	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 15*time.Minute)
 	if err != nil {
 		return err
 	}
-	t.judge("every edge", []*boot{first, second})
+	t.compareWithJournal("every edge", []*boot{first, second})
 	return nil
 }
 
@@ -71,8 +72,8 @@ func (t *test) hub(ctx context.Context) error {
 	return err
 }
 
-// judge compares every edge of all boots with the journal of the last boot.
-func (t *test) judge(name string, boots []*boot) {
+// compareWithJournal compares every edge of the relay's line in all boots with the journal of the last boot.
+func (t *test) compareWithJournal(name string, boots []*boot) {
 	records := boots[len(boots)-1].records
 	spans, wrong := breaches(boots, records)
 	if len(wrong) > 0 || spans == 0 {
@@ -86,9 +87,9 @@ func (t *test) judge(name string, boots []*boot) {
 		len(records)))
 }
 
-// cutting cuts the power at random times of a machine in use, many times on the same disk. After each cut the agent
-// checks that the journal contains everything that was acknowledged before, that no session has started without a tap,
-// and that the interrupted session is closed.
+// cutting cuts the power at random times of a machine in use, many times on the same disk. After each cut, the agent
+// checks three rules: the journal contains all records that were acknowledged before, no session has started without a
+// tap, and the interrupted session is closed.
 func (t *test) cutting(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "cuts")
 	if err != nil {
@@ -99,14 +100,14 @@ func (t *test) cutting(ctx context.Context) error {
 	acked, acks, failed := "", 0, false
 	for n := range t.cuts + 1 {
 		words := fmt.Sprintf("rig=cuts acked=%s seed=%d", acked, m.chance.Uint64())
-		// Cut the power at one of the next writes, except in the last life.
+		// Cut the power at one of the next 40 writes, except in the last boot.
 		writes := 1 + m.chance.IntN(40)
 		if n == t.cuts {
 			words, writes = words+" last=yes", 0
 		}
 		b, err := m.boot(ctx, t.path("light.cpio"), words, writes, 2*time.Minute)
 		if err != nil {
-			return fmt.Errorf("after %d cuts: %w", n, err)
+			return fmt.Errorf("boot after %d power cuts failed: %w", n, err)
 		}
 		boots = append(boots, b)
 		if b.acked != "" {
@@ -114,7 +115,7 @@ func (t *test) cutting(ctx context.Context) error {
 		}
 		acks, failed = acks+b.acks, failed || b.failed
 	}
-	t.judge("every edge of all power cuts", boots)
+	t.compareWithJournal("every edge of all power cuts", boots)
 	if !failed {
 		t.pass(
 			"power cuts",

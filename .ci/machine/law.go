@@ -7,9 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// breaches returns the number of times that the relay's line was high, and describes each time that is not covered by a
-// session of the journal: the line was high before the record of the session's start, or after the record of its end.
-// records is the final journal; boots are all boots until then.
+// breaches counts the periods in which the relay's line was high, and describes each period that no session of the
+// journal covers: the line was high before the record of the session's start, or after the record of the session's end.
+// The argument records is the journal after the last of the boots.
 func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	for _, b := range boots {
 		for i, up := range b.edges {
@@ -17,11 +17,11 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 				continue
 			}
 			spans++
-			down := time.Duration(1<<63 - 1) // the line was high until the power cut
+			down := time.Duration(1<<63 - 1) // without a falling edge, the line was high until the power cut
 			if i+1 < len(b.edges) {
 				down = b.edges[i+1].at
 			}
-			if !covered(b.id, up.at, down, records) {
+			if !isCovered(b.id, up.at, down, records) {
 				out = append(
 					out,
 					fmt.Sprintf("boot %s: line 17 was high from %v to %v, but the journal has no session of that time", b.id,
@@ -33,9 +33,9 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	return spans, out
 }
 
-// covered reports whether one session covers the time. A record's time is rounded down to whole milliseconds: so a
-// start is never recorded too late, and an end may be recorded up to one millisecond early.
-func covered(boot string, from, to time.Duration, records []wire.Record) bool {
+// isCovered reports whether one session covers the period. A record's time is rounded down to whole milliseconds. The
+// recorded time of a start is therefore never too late, and that of an end is up to one millisecond too early.
+func isCovered(boot string, from, to time.Duration, records []wire.Record) bool {
 	open, began := "", time.Duration(0)
 	for _, r := range records {
 		at := time.Duration(r.Mono) * time.Millisecond
@@ -45,7 +45,7 @@ func covered(boot string, from, to time.Duration, records []wire.Record) bool {
 		case r.Kind == wire.SessionEnd && r.Session == open && open != "":
 			end := at + time.Millisecond
 			if r.Boot != boot {
-				end = 1<<63 - 1 // the session was closed after a power cut
+				end = 1<<63 - 1 // a later boot has recorded the end, after a power cut
 			}
 			if began <= from && to <= end {
 				return true
@@ -53,5 +53,5 @@ func covered(boot string, from, to time.Duration, records []wire.Record) bool {
 			open = ""
 		}
 	}
-	return open != "" && began <= from // the session is still running
+	return open != "" && began <= from // a session without an end is still running
 }

@@ -1,6 +1,6 @@
 // Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a
-// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. It runs every row
-// of the failure matrix and compares every edge of the relay's line with the journal.
+// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. The test runs every
+// row of the failure matrix and compares every edge of the relay's line with the journal.
 //
 //	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //
@@ -51,11 +51,11 @@ func main() {
 	if err := t.prepare(ctx); err != nil {
 		t.fail("prepare", err)
 	} else {
-		var work sync.WaitGroup // concurrently: each emulator uses one core
+		var work sync.WaitGroup // the jobs run concurrently, because each emulator uses one core
 		for _, j := range strings.Split(*jobs, ",") {
 			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi, "hub": t.hub}[j]
 			if !known {
-				t.fail(j, fmt.Errorf("no job has this name; jobs are rows, cuts, pi and hub"))
+				t.fail(j, fmt.Errorf("flag -jobs names an unknown job, want rows, cuts, pi or hub"))
 				continue
 			}
 			work.Go(func() {
@@ -73,16 +73,16 @@ func main() {
 	}
 }
 
-// test is a run of the machine test.
+// test is one run of the machine test.
 type test struct {
-	cache, work    string     // folder CACHE, and the temporary folder
+	cache, work    string     // folder CACHE, and temporary folder
 	cuts           int        // number of power cuts
 	seed           uint64     // seed of the random choices
-	only           string     // words in the names of the rows to run; empty: all
-	loud, deaf     bool       // print the console; the disk ignores flushes
-	full           bool       // run every cell of the clock table
+	only           string     // only rows whose names contain one of these words run; empty: all run
+	loud, deaf     bool       // loud prints the console; deaf makes the disk ignore flushes
+	full           bool       // true: run every cell of the clock table
 	start          time.Time  // start of the run
-	mu             sync.Mutex // guards the counts, and the output line by line
+	mu             sync.Mutex // guards the counts, and prevents that lines of the output mix
 	passed, failed int
 }
 
@@ -137,7 +137,7 @@ func (t *test) path(parts ...string) string {
 	return filepath.Join(append([]string{t.work}, parts...)...)
 }
 
-// do runs a program on the host. An error contains its output.
+// do runs a program on the host. The returned error contains the program's output.
 func (t *test) do(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)

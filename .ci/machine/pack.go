@@ -14,12 +14,12 @@ func (t *test) pack(ctx context.Context) error {
 	if err := t.site(ctx); err != nil {
 		return err
 	}
-	if err := t.installed(ctx); err != nil {
+	if err := t.addInstalledFiles(ctx); err != nil {
 		return err
 	}
 	modules, err := filepath.Glob(filepath.Join(t.cache, "modules/*.ko"))
 	if err != nil || len(modules) == 0 {
-		return fmt.Errorf("no modules in %s", t.cache)
+		return fmt.Errorf("folder %s has no kernel modules", t.cache)
 	}
 	if err := t.copyTo("rig/modules", modules...); err != nil {
 		return err
@@ -40,9 +40,9 @@ rm -rf light full`
 	return t.do(ctx, nil, "sh", "-c", script, "pack", t.work, absolute(here), absolute(t.cache))
 }
 
-// installed adds the files that the machine installs to its root: the Debian package if the repository can build one,
-// otherwise the files.
-func (t *test) installed(ctx context.Context) error {
+// addInstalledFiles adds the files that the machine will install: the Debian package if the repository can build one,
+// otherwise the package's files.
+func (t *test) addInstalledFiles(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
 		// The archive is packed again without compression, because the emulated machine would need half a minute to
 		// decompress it.
@@ -66,7 +66,7 @@ func absolute(path string) string {
 	return p
 }
 
-// disk returns an empty file system of 48 MiB, which represents a small SD card.
+// disk returns an empty file system of 48 MiB, which stands for a small SD card.
 func (t *test) disk(ctx context.Context, name string) ([]byte, error) {
 	path := t.path(name + ".disk")
 	if err := t.do(ctx, nil, "mke2fs", "-q", "-F", "-t", "ext4", path, "48M"); err != nil {

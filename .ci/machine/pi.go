@@ -13,12 +13,13 @@ import (
 
 // GPIO registers of a BCM2837 (BCM2835 ARM Peripherals, chapter 6, at the addresses of the Pi 3).
 const (
-	gpfsel1 = 0x3f200004 // three bits for each line from 10 on; 001 means output
-	gplev0  = 0x3f200034 // one bit for each line
+	gpfsel1 = 0x3f200004 // register with three bits for each line from 10 on; 001 means output
+	gplev0  = 0x3f200034 // register with one bit for each line
 )
 
-// pi checks with QEMU's Raspberry Pi 3 and the Pi's own driver in which state a killed portillond leaves the pin, with
-// lines that persist, as on Raspberry Pi OS, and without. The pin's registers are read from outside.
+// pi checks in which state a killed portillond leaves the pin, with QEMU's Raspberry Pi 3 and the Pi's own driver. The
+// check runs with lines that persist, as on Raspberry Pi OS, and with lines that do not. The host reads the pin's
+// registers through QEMU.
 func (t *test) pi(ctx context.Context) error {
 	for _, persist := range []string{"1", "0"} {
 		if err := t.piOnce(ctx, persist); err != nil {
@@ -73,10 +74,10 @@ func pin(monitor string, line int) (output, high bool, err error) {
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintln(c) // makes the monitor print another prompt
+		fmt.Fprintln(c) // an empty line makes the monitor print another prompt
 		m := regexp.MustCompile(`: 0x([0-9a-f]{8})`).FindStringSubmatch(text)
 		if m == nil {
-			return 0, fmt.Errorf("monitor answered %q", text)
+			return 0, fmt.Errorf("QEMU's monitor answered %q, want a register's value", text)
 		}
 		return strconv.ParseUint(m[1], 16, 32)
 	}

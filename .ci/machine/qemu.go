@@ -22,15 +22,15 @@ import (
 	"portillon/wire"
 )
 
-// boot holds the agent's reports from one boot of the machine.
+// boot contains the agent's reports from one boot of the machine.
 type boot struct {
 	id      string        // the kernel's boot id
 	edges   []edge        // edges of the relay's line, oldest first
 	records []wire.Record // records of the journal, as last sent
-	acked   string        // last acknowledgement: number of records, and hash over them
+	acked   string        // last acknowledgement: number of records, and tree hash of these records
 	acks    int           // number of acknowledgements
-	failed  bool          // a row has failed
-	cut     bool          // the power was cut
+	failed  bool          // true: a row has failed
+	cut     bool          // true: the power was cut
 	log     []string      // other lines of the console
 }
 
@@ -40,14 +40,14 @@ type edge struct {
 	high bool          // the new level
 }
 
-// machine is a computer with a disk that can be booted many times.
+// machine is an emulated computer that can boot many times with the same disk.
 type machine struct {
 	t      *test      // the run
 	name   string     // name of the disk's file and socket
-	disk   *nbd.Disk  // the disk keeps its content between boots
-	chance *rand.Rand // random choices: when to cut, and which writes are lost
+	disk   *nbd.Disk  // disk whose content persists between boots
+	chance *rand.Rand // random choices: when the power is cut, and which writes are lost
 
-	atStake, lost int // unflushed sectors in all power cuts, and those lost
+	atStake, lost int // number of unflushed sectors at all power cuts, and number of lost sectors
 }
 
 // boot starts the computer and cuts the power when the agent reports done or cut or, if writes is positive, after that
@@ -78,22 +78,22 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 	return b, err
 }
 
-// counted are QEMU's flags for the time in the machine: 4 ns per instruction, which is 250 million instructions a
-// second. A measured time then depends on the instructions executed, not on the load of the host. The machine has one
-// core, because QEMU would run several cores in turns of 100 ms.
-var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
+// instructionClock contains QEMU's flags for the machine's clock: 4 ns per instruction, which is 250 million
+// instructions a second. A measured time then depends on the instructions executed, not on the load of the host. The
+// machine has one core, because QEMU would run several cores in turns of 100 ms.
+var instructionClock = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
 
-// watch holds the functions that the host calls at the agent's messages.
+// watch contains the functions that the host calls when the agent's messages arrive.
 type watch struct {
-	power func(off func())        // called when the power may be cut; off cuts the power
-	look  func(name string) error // called when the agent waits for a look at the registers
+	power func(off func())        // called when the power may be cut; its argument off cuts the power
+	look  func(name string) error // called when the agent waits until the host has read the registers
 }
 
-// follow runs QEMU and reads its console. At the end it always kills QEMU, which is the power cut.
+// follow runs QEMU and reads its console. At the end, follow always kills QEMU, which cuts the machine's power.
 func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
-	runtime.LockOSThread() // Pdeathsig is bound to this thread
+	runtime.LockOSThread() // Pdeathsig sends its signal when this thread ends, so the thread must not change
 	defer runtime.UnlockOSThread()
-	args = append(args, counted...)
+	args = append(args, instructionClock...)
 	cmd := exec.Command("qemu-system-aarch64",
 		append(args, "-kernel", t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -113,7 +113,7 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	defer stop()
 	b := &boot{}
 	struck := make(chan bool, 1)
-	err = b.hear(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) },
+	err = b.readConsole(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) },
 		look: func(name string) error {
 			defer io.WriteString(in, "\n")
 			return w.look(name)
@@ -132,8 +132,8 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	return b, nil
 }
 
-// hear reads the console until the agent reports done or cut, or the console ends.
-func (b *boot) hear(t *test, console io.Reader, w watch) error {
+// readConsole reads the console until the agent reports done or cut, or the console ends.
+func (b *boot) readConsole(t *test, console io.Reader, w watch) error {
 	s := bufio.NewScanner(console)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {

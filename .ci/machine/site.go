@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// sitePolicy is the policy of the site: Léa may use the laser at any time; Tom by a grant with hours, which covers the
-// whole week but needs a trusted clock.
+// sitePolicy is the policy of the site. Léa may use the laser at any time. Tom may use it by a grant with hours, which
+// covers the whole week but needs a trusted clock.
 const sitePolicy = `portillon: 1
 site: rig
 language: fr
@@ -123,7 +123,7 @@ func (t *test) site(ctx context.Context) error {
 	}
 	files["../hub.key"] = hub
 	files["../rig/site/hub.pub"] = hubPublic
-	files["../rig/site/hub.key"] = hub // in some rows the listener acknowledges like a hub
+	files["../rig/site/hub.key"] = hub // the key with which the listener acknowledges records in some rows
 	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
 	files["../rig/site/keys/machine.key"] = machine
 	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic,
@@ -134,7 +134,7 @@ func (t *test) site(ctx context.Context) error {
 	if err := writeAll(dir, files); err != nil {
 		return err
 	}
-	if err := t.orders(hub); err != nil {
+	if err := t.writeTagCommands(hub); err != nil {
 		return err
 	}
 	if err := t.bundle(ctx, dir, "site.bundle", 1); err != nil {
@@ -193,9 +193,9 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(members), 0o644)
 }
 
-// orders writes a signed tag command of the hub for each cell of the clock table. A tag does not depend on the clock,
-// so it can be signed in advance.
-func (t *test) orders(hubKey string) error {
+// writeTagCommands writes a signed tag command of the hub for each cell of the clock table. A tag does not depend on
+// the clock, so the commands can be signed in advance.
+func (t *test) writeTagCommands(hubKey string) error {
 	signer, err := note.NewSigner(hubKey)
 	if err != nil {
 		return err

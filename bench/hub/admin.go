@@ -15,7 +15,7 @@ import (
 // admin is an administrator's HTTP client, with the cookies of a browser.
 type admin struct {
 	base string       // address of the hub's web pages
-	c    *http.Client // keeps the session cookie, follows no redirects
+	c    *http.Client // client with the session cookie; it does not follow redirects
 }
 
 // newAdmin returns a client for the hub at base, which is not signed in yet.
@@ -25,16 +25,16 @@ func newAdmin(base string) (*admin, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, err
 }
 
-// own creates the first owner of a new hub with the code that the hub prints at its start. This also signs the client
-// in.
-func (a *admin) own(ctx context.Context, code string) error {
+// createOwner creates the first owner of a new hub with the code that the hub prints at its start. The client is then
+// signed in as this owner.
+func (a *admin) createOwner(ctx context.Context, code string) error {
 	form := url.Values{"code": {code}, "name": {"ada@bench.example"}, "password": {"a-long-and-odd-password"}}
 	_, err := a.send(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), nil)
 	return err
 }
 
-// api sends a request to the API and decodes the answer into out. in is marshalled as JSON, unless it is a []byte; kind
-// is its content type. headers are pairs of name and value.
+// api sends a request to the API and decodes the answer into out. The argument in is marshalled as JSON unless it is a
+// []byte, and kind is the content type. The argument headers contains pairs of name and value.
 func (a *admin) api(ctx context.Context, method, path, kind string, in, out any, headers ...string) error {
 	body, isBytes := in.([]byte)
 	if !isBytes && in != nil {
@@ -75,7 +75,8 @@ func (a *admin) send(ctx context.Context, method, path, kind string, body []byte
 	return answer, err
 }
 
-// publish replaces the current policy. If-Match carries the current number, so that a concurrent change is an error.
+// publish replaces the current policy. The header If-Match contains the current policy's number, so that a concurrent
+// change is an error.
 func (a *admin) publish(ctx context.Context, text string) error {
 	var now struct{ Number int64 }
 	if err := a.api(ctx, "GET", "/policy", "", nil, &now); err != nil {
@@ -94,7 +95,7 @@ func (a *admin) bundle(ctx context.Context) (version uint64, members int, err er
 	}
 	err = a.api(ctx, "GET", "/bundle", "", nil, &b)
 	if err == nil && b.Problem != "" {
-		err = fmt.Errorf("hub builds no bundle: %s", b.Problem)
+		err = fmt.Errorf("hub has not built a bundle: %s", b.Problem)
 	}
 	return b.Version, b.Members, err
 }

@@ -25,11 +25,11 @@ import (
 // childOfBare is the argument with which this program runs the bare server.
 const childOfBare = "child-of-bare"
 
-const maxBare = 64 << 20 // longest answer of the bare server, in bytes
+const maxBare = 64 << 20 // maximum size of an answer of the bare server, in bytes
 
 // bareTime measures how long a bare HTTPS server of the standard library, in a separate process, needs to send size
-// bytes to each client. Each client has an open connection and sends one request. The result is the sorted times of the
-// clients: a lower bound for a change on this computer.
+// bytes to each client. Each client has an open connection and sends one request. The result contains the sorted times
+// of the clients, which are a lower bound for a change on this computer.
 func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (times []time.Duration, err error) {
 	p, err := startProcess(ctx, log, childOfBare, "-")
 	if err != nil {
@@ -84,7 +84,7 @@ func bareGet(ctx context.Context, c *http.Client, url string, size int64) error 
 	return err
 }
 
-// beBare runs the bare server until standard input ends. It prints "ready" and its address.
+// beBare runs the bare server until standard input ends. The server prints "ready" and its address.
 func beBare(out, errs io.Writer) int {
 	err := func() error {
 		cert, err := bareCert()
@@ -103,7 +103,7 @@ func beBare(out, errs io.Writer) int {
 				return
 			}
 			w.Header().Set("Content-Length", strconv.Itoa(n))
-			w.Write(all[:n]) // the client may have disconnected
+			w.Write(all[:n]) // the error is ignored, because the client may have disconnected
 		}
 		s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(give),
 			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}}

@@ -29,14 +29,14 @@ const (
 	changeBadges = 5
 	// changeZIP is the number of badges in one upload; the directory accepts 1,000.
 	changeZIP = 1000
-	// changeRounds is how often each change is measured.
+	// changeRounds is the number of measurements of each kind of change.
 	changeRounds = 7
 )
 
-// changed is a running hub with a site of many members, with an API client of its owner.
-type changed struct {
+// changeSite is a running hub with a site of many members, and an API client of the site's owner.
+type changeSite struct {
 	hub  *hub.Hub
-	http *http.Client   // has the owner's session cookie
+	http *http.Client   // HTTP client with the owner's session cookie
 	base string         // address of the hub's web pages
 	key  *openbadge.Key // signs the badges
 	text []byte         // the published policy
@@ -45,7 +45,7 @@ type changed struct {
 	n    int    // number of issued badges
 }
 
-// changeRow measures how long a change of one member takes until the next bundle is in force at the hub.
+// changeRow measures the time from a change of one member until the hub's next bundle is in force.
 func changeRow(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "portillon-bench-change-")
 	if err != nil {
@@ -85,13 +85,13 @@ func changeRow(ctx context.Context, o options) error {
 // changeKind is one kind of change, for which the time until the next bundle is measured.
 type changeKind struct {
 	name string
-	do   func(i int) error // makes change number i through the API
+	do   func(i int) error // performs change number i through the API
 }
 
 // kinds returns the most frequent changes by administrators.
-func (c *changed) kinds(ctx context.Context) []changeKind {
+func (c *changeSite) kinds(ctx context.Context) []changeKind {
 	return []changeKind{
-		{"one new badge", func(i int) error { return c.award(ctx, i+1, 1) }},
+		{"one new badge", func(i int) error { return c.issueBadges(ctx, i+1, 1) }},
 		{"one new card", func(i int) error {
 			return c.json(ctx, "POST", fmt.Sprintf("/members/m-%05d/cards", i),
 				map[string]string{"number": fmt.Sprintf("hex:05%012X", i)})
@@ -103,7 +103,7 @@ func (c *changed) kinds(ctx context.Context) []changeKind {
 }
 
 // measure makes changeRounds changes of one kind and prints the time from each request until a new bundle is in force.
-func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)) error {
+func (c *changeSite) measure(ctx context.Context, kind changeKind, out func(...any)) error {
 	var wall, busy []time.Duration
 	for i := range changeRounds {
 		before, cpu := version(c.hub), busyTime()
@@ -115,7 +115,8 @@ func (c *changed) measure(ctx context.Context, kind changeKind, out func(...any)
 			return err
 		}
 		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-		time.Sleep(time.Second) // a version is the time in seconds: wait so that the next bundle has a higher one
+		// A bundle's version is its time in seconds, so wait until the next bundle has a higher version.
+		time.Sleep(time.Second)
 	}
 	slices.Sort(wall)
 	slices.Sort(busy)
@@ -151,8 +152,9 @@ func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// startChanged starts a hub in an empty folder, and signs its first owner in. stop ends and closes the hub.
-func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
+// startChanged starts a hub in an empty folder, and signs its first owner in. The returned function stop ends and
+// closes the hub.
+func startChanged(ctx context.Context, dir string) (*changeSite, func(), error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
 		return nil, nil, err
@@ -182,7 +184,7 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	stop := func() { cancel(); <-done; h.Close() }
 	jar, err := cookiejar.New(nil)
 	if err == nil {
-		c := &changed{
+		c := &changeSite{
 			hub:  h,
 			base: h.WebURL(),
 			http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -197,19 +199,20 @@ func startChanged(ctx context.Context, dir string) (*changed, func(), error) {
 	return nil, nil, err
 }
 
-// signIn creates the first owner with the hub's code. This also signs the client in.
-func (c *changed) signIn(ctx context.Context) error {
+// signIn creates the first owner with the hub's code. The client is then signed in as this owner.
+func (c *changeSite) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
 	if err == nil && status != http.StatusSeeOther {
-		err = fmt.Errorf("sign in: %d: %.200s", status, body)
+		err = fmt.Errorf("signing in failed with status %d: %.200s", status, body)
 	}
 	return err
 }
 
-// do sends a request and returns the status and body of the answer. kind is the content type, match is the header
-// If-Match; both may be empty.
-func (c *changed) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte, error) {
+// do sends a request and returns the status and body of the answer. The argument kind is the content type and match is
+// the header If-Match; both may be empty.
+func (c *changeSite) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte,
+	error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
@@ -230,7 +233,7 @@ func (c *changed) do(ctx context.Context, method, path, kind string, body []byte
 }
 
 // api sends a request to the API and decodes the answer into out, unless out is nil.
-func (c *changed) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
+func (c *changeSite) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
 	status, b, err := c.do(ctx, method, "/api/v1"+path, kind, body, match)
 	switch {
 	case err != nil:
@@ -244,7 +247,7 @@ func (c *changed) api(ctx context.Context, method, path, kind string, body []byt
 }
 
 // json sends in as JSON to the API.
-func (c *changed) json(ctx context.Context, method, path string, in any) error {
+func (c *changeSite) json(ctx context.Context, method, path string, in any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
@@ -253,7 +256,7 @@ func (c *changed) json(ctx context.Context, method, path string, in any) error {
 }
 
 // publish replaces the current policy.
-func (c *changed) publish(ctx context.Context, text []byte) error {
+func (c *changeSite) publish(ctx context.Context, text []byte) error {
 	var now struct{ Number int64 }
 	if err := c.api(ctx, "GET", "/policy", "", nil, "", &now); err != nil {
 		return err
@@ -266,7 +269,7 @@ func (c *changed) publish(ctx context.Context, text []byte) error {
 }
 
 // await waits until is returns true, or until ctx ends.
-func (c *changed) await(ctx context.Context, is func() bool) error {
+func (c *changeSite) await(ctx context.Context, is func() bool) error {
 	for !is() {
 		select {
 		case <-ctx.Done():
@@ -278,11 +281,11 @@ func (c *changed) await(ctx context.Context, is func() bool) error {
 }
 
 // fill publishes the example's policy, and adds members and their badges.
-func (c *changed) fill(ctx context.Context, members int) error {
+func (c *changeSite) fill(ctx context.Context, members int) error {
 	text, err1 := os.ReadFile("site-example/policy.yaml")
 	key, err2 := os.ReadFile("site-example/keys/DEMO-ONLY-issuer.json")
 	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("run the benchmark in the repository's folder: %w", err)
+		return fmt.Errorf("the example policy cannot be read, run the benchmark in the repository's folder: %w", err)
 	}
 	p, err := file.Parse("policy.yaml", text)
 	if err != nil {
@@ -316,15 +319,15 @@ func (c *changed) fill(ctx context.Context, members int) error {
 	}
 	// Upload the badges in ZIPs.
 	for from := 0; from < members*changeBadges; from += changeZIP {
-		if err := c.award(ctx, from/changeBadges, min(changeZIP, members*changeBadges-from)); err != nil {
+		if err := c.issueBadges(ctx, from/changeBadges, min(changeZIP, members*changeBadges-from)); err != nil {
 			return err
 		}
 	}
 	return c.settle(ctx)
 }
 
-// settle waits until the hub has built no new bundle for 5 s.
-func (c *changed) settle(ctx context.Context) error {
+// settle waits until the hub has not built a new bundle for 5 s.
+func (c *changeSite) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
 		if err := c.await(ctx, func() bool {
 			return version(c.hub) != last ||
@@ -339,8 +342,9 @@ func (c *changed) settle(ctx context.Context) error {
 	return nil
 }
 
-// award issues n badges and uploads them as a ZIP. The members from index from on get changeBadges badges each.
-func (c *changed) award(ctx context.Context, from, n int) error {
+// issueBadges issues n badges and uploads them as a ZIP. Each member, beginning with index from, receives changeBadges
+// badges.
+func (c *changeSite) issueBadges(ctx context.Context, from, n int) error {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for i := range n {

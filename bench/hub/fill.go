@@ -81,7 +81,8 @@ func freeAddress() (string, error) {
 // benchAchievement is the achievement of the badge that all machines need.
 const benchAchievement = "https://bench.example/achievements/user"
 
-// policyText returns a policy with every machine. A different note gives a different policy.
+// policyText returns a policy with every machine. Policies with different notes have different texts, so that each
+// publication is a change.
 func (b *bigSite) policyText(note string) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\n", note, site)
@@ -117,16 +118,16 @@ func (b *bigSite) membersYAML() []byte {
 	return w.Bytes()
 }
 
-// hashedOne is the interval of members whose badge names the recipient by a hashed address. The other badges name the
-// recipient by a subject. The hub must compare a hashed address with every member, which would take minutes if all
-// badges had one.
-const hashedOne = 10
+// hashedInterval sets which members have a badge that names the recipient by a hashed address: one member in
+// hashedInterval. The other badges name the recipient by a subject. The hub must compare a hashed address with every
+// member; that would take minutes if all badges contained one.
+const hashedInterval = 10
 
 // badge issues a badge to a member.
 func (b *bigSite) badge(member int) ([]byte, error) {
 	d := openbadge.Draft{Achievement: openbadge.Achievement{ID: benchAchievement, Name: "User",
 		Description: "May use the machine alone", Criteria: "Has passed"}, ValidFrom: time.Now().Add(-time.Hour)}
-	if member%hashedOne == 0 {
+	if member%hashedInterval == 0 {
 		d.Email = memberMail(member)
 	} else {
 		d.Subject = memberSubject(member)
@@ -158,7 +159,8 @@ func (b *bigSite) badgesZIP(from int) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// enrol writes the machines into the database of a stopped hub, because the hub limits enrolment to two codes a second.
+// enrol writes the machines directly into the database of a stopped hub, because the hub limits enrolment to two codes
+// a second.
 func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	db, err := store.Open(ctx, b.c.Database())
 	if err != nil {
@@ -185,7 +187,7 @@ func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	})
 }
 
-// enrolOne creates a machine with its keys and certificate, and writes its rows.
+// enrolOne creates a machine with its keys and certificate, and writes the machine's rows into the database.
 func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id policy.MachineID) (*simulated, error) {
 	journal, err := newMachine(id)
 	if err != nil {

@@ -24,26 +24,26 @@ import (
 )
 
 const (
-	ingestMachines = 20  // machines that send records
-	ingestBatch    = 100 // records in a batch
-	// ingestRounds is how often each variant is measured, alternately. The result is the median of the ratios, so that a
+	ingestMachines = 20  // number of machines that send records
+	ingestBatch    = 100 // number of records in a batch
+	// ingestRounds is the number of measurements of each variant. The result is the median of the ratios, so that a
 	// short load by other programs does not affect it.
 	ingestRounds = 9
-	// ingestTogether is how many waiting batches the hub stores in one transaction (maxTogether in package hub).
-	ingestTogether = 16
-	// ingestMust is the smallest accepted ratio of ledger to bare insert.
-	ingestMust = 0.5
+	// ingestGroup is the number of waiting batches that the hub stores in one transaction (maxTogether in package hub).
+	ingestGroup = 16
+	// ingestMinimum is the smallest accepted ratio of the ledger's speed to the speed of a bare insert.
+	ingestMinimum = 0.5
 )
 
-// batches are the messages of ingestMachines machines, alternately.
+// batches contains the messages of ingestMachines machines in turn.
 type batches struct {
 	keys   ledger.Keys    // of the machines
-	taken  []ledger.Batch // as received from the broker
+	taken  []ledger.Batch // messages as received from the broker
 	parsed []wire.Batch   // taken, parsed
 
 	records [][]wire.Record // records of each batch
 	leaves  [][]tlog.Hash   // leaf hashes of each batch
-	bytes   int             // size of all salts and records
+	bytes   int             // total size of all salts and records, in bytes
 }
 
 // makeBatches generates the messages before the measurement, so that signing is not measured.
@@ -78,11 +78,11 @@ func makeBatches(records int) (out batches, err error) {
 	return out, nil
 }
 
-// ingest compares the ledger with a bare insert of the same salts and records into the same kind of file: WAL, FULL,
-// one table with the key (machine, seq). Both commit at the same rate: once with each batch, and once with
-// ingestTogether batches. The bare insert verifies nothing: no JSON, no signature, no tree, no index. A second bare
-// insert stores all columns and the index of the ledger; the difference between it and the ledger is the cost of the
-// checks.
+// ingest compares the speed of the ledger with that of a bare insert of the same salts and records into a file of the
+// same kind: WAL, FULL, one table with the key (machine, seq). The ledger and the bare insert are measured with two
+// sizes of transaction: one batch, and ingestGroup batches. The bare insert parses no JSON, verifies no signature and
+// no tree, and has no index. A second bare insert stores all columns and the index of the ledger; the difference
+// between it and the ledger is the cost of the checks.
 func ingest(_ context.Context, o options) error {
 	b, err := makeBatches(o.records)
 	if err != nil {
@@ -94,18 +94,19 @@ func ingest(_ context.Context, o options) error {
 			n, ingestMachines, b.bytes/int(n), ingestBatch, ingestRounds),
 	)
 	var failed error
-	for _, group := range []int{1, ingestTogether} {
+	for _, group := range []int{1, ingestGroup} {
 		failed = errors.Join(failed, b.compare(o, group, n))
 	}
 	return failed
 }
 
-// compare measures the three variants alternately, with group batches in each transaction.
+// compare measures the three variants in turn, with group batches in each transaction.
 func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
 		open func(path string) (run, end func() error, err error)
-	}{{"bare", b.bare(group, bareBytes)}, {"same-rows", b.bare(group, bareRows)}, {"ledger", b.take(group)}}
+	}{{"bare", b.bareVariant(group, bareBytes)}, {"same-rows", b.bareVariant(group, bareRows)}, {"ledger",
+		b.ledgerVariant(group)}}
 	// In each round, measure all variants one after the other.
 	costs := map[string][]cost{}
 	for range ingestRounds {
@@ -129,21 +130,24 @@ func (b batches) compare(o options, group int, n float64) error {
 		counts, by = bare.cpu, "by processor time, as the machine is busy"
 	}
 	o.out(fmt.Sprintf("  %2d batches to a commit: ledger is %.2f × the same bytes (processor %.2f), %.2f × the same rows "+
-		"(processor %.2f); must be ≥ %.2f × the same bytes, %s", group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMust,
+		"(processor %.2f); must be ≥ %.2f × the same bytes, %s",
+		group, bare.wall, bare.cpu, rows.wall, rows.cpu, ingestMinimum,
 		by))
-	if counts < ingestMust {
+	if counts < ingestMinimum {
 		return fmt.Errorf(
-			"ingest with %d batches to a commit is %.2f × a bare insert of the same bytes %s, want at least %.2f",
+			"ledger's speed with %d batches to a commit is %.2f × that of a bare insert of the same bytes %s, want at least "+
+				"%.2f",
 			group,
 			counts,
 			by,
-			ingestMust,
+			ingestMinimum,
 		)
 	}
 	return nil
 }
 
-// busy reports whether more processes are runnable than the computer has processors. Wall times are then unreliable.
+// busy reports whether more processes are runnable than the computer has processors. On a busy computer, wall times are
+// unreliable.
 func busy() bool {
 	one, _, _ := strings.Cut(load(), " ")
 	n, err := strconv.ParseFloat(one, 64)
@@ -182,7 +186,7 @@ func timed(o options, name string, open func(path string) (run, end func() error
 		return cost{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	runtime.GC() // free the garbage of earlier measurements
+	runtime.GC() // collect the garbage of earlier measurements before the time is measured
 	began, cpu := time.Now(), cpuTime()
 	if err := run(); err != nil {
 		return cost{}, fmt.Errorf("%s: %w", name, err)
@@ -202,26 +206,26 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// take returns a variant in which the ledger stores the batches, with group batches in each transaction.
-func (b batches) take(group int) func(path string) (run, end func() error, err error) {
+// ledgerVariant returns a variant in which the ledger stores the batches, with group batches in each transaction.
+func (b batches) ledgerVariant(group int) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		l, err := ledger.Open(path, site, b.keys)
 		if err != nil {
 			return nil, nil, err
 		}
-		return func() error { return b.takeAll(l, group) }, l.Close, nil
+		return func() error { return b.storeAll(l, group) }, l.Close, nil
 	}
 }
 
-// takeAll stores all batches and checks that all their records are new.
-func (b batches) takeAll(l *ledger.Ledger, group int) error {
+// storeAll stores all batches and checks that all their records are new.
+func (b batches) storeAll(l *ledger.Ledger, group int) error {
 	for some := range slices.Chunk(b.taken, group) {
 		for _, r := range l.TakeAll(some) {
 			if r.Err != nil {
 				return r.Err
 			}
 			if r.New != ingestBatch {
-				return fmt.Errorf("batch has %d new records, want %d", r.New, ingestBatch)
+				return fmt.Errorf("ledger stored %d new records of a batch, want %d", r.New, ingestBatch)
 			}
 		}
 	}
@@ -274,8 +278,8 @@ var bareRows = bareTable{
 	},
 }
 
-// bare returns a variant that inserts rows without checks, group batches in each transaction.
-func (b batches) bare(group int, t bareTable) func(path string) (run, end func() error, err error) {
+// bareVariant returns a variant that inserts rows without checks, with group batches in each transaction.
+func (b batches) bareVariant(group int, t bareTable) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		q := url.Values{
 			"_txlock": {"immediate"},
@@ -299,7 +303,7 @@ func (b batches) bare(group int, t bareTable) func(path string) (run, end func()
 	}
 }
 
-// insertAll inserts all batches, group in each transaction.
+// insertAll inserts all batches, with group batches in each transaction.
 func (b batches) insertAll(db *sql.DB, insert *sql.Stmt, group int, t bareTable) error {
 	seqs := map[policy.MachineID]int64{}
 	for at := 0; at < len(b.parsed); at += group {

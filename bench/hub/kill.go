@@ -28,29 +28,29 @@ import (
 const childArgument = "child-of-kill"
 
 const (
-	killMachines = 4  // machines in each folder
-	killBatches  = 60 // batches of each machine in each folder
-	killRecords  = 20 // records in a batch
-	// killLines is the largest number of output lines after which a child is killed.
+	killMachines = 4  // number of machines in each folder
+	killBatches  = 60 // number of batches of each machine in each folder
+	killRecords  = 20 // number of records in a batch
+	// killLines is the maximum number of output lines that a child writes before it is killed.
 	killLines = 24
 )
 
-// killed is a folder in which child processes store batches and make changes until they are killed.
-type killed struct {
+// killFolder is a folder in which child processes store batches and make changes until they are killed.
+type killFolder struct {
 	dir     string
 	machine []policy.MachineID
 	Keys    map[policy.MachineID]string
 	Batches map[policy.MachineID][][]byte
-	roots   map[policy.MachineID][]tlog.Hash // root of the tree after each batch
-	acked   map[policy.MachineID]uint64      // records that the children reported as acknowledged
+	roots   map[policy.MachineID][]tlog.Hash // tree root after each batch
+	acked   map[policy.MachineID]uint64      // number of records that the children reported as acknowledged
 	changed int64                            // number of the last change that a child reported
 
-	Private, Public string                     // halves of the hub's key
+	Private, Public string                     // private and public part of the hub's key
 	did             map[string]map[string]bool // ids that the children reported as created by services, by kind
 }
 
-// kill kills a process that stores records and makes changes, o.times times at random moments. After each kill it
-// checks that everything that the process reported is stored, once and completely.
+// kill kills a process that stores records and makes changes, o.times times at random moments. After each kill, the row
+// checks that all data reported by the process is stored once and completely.
 func kill(ctx context.Context, o options) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -67,7 +67,7 @@ func kill(ctx context.Context, o options) error {
 			n, err = k.run(ctx, self, n, o.times)
 		}
 		if err != nil {
-			return fmt.Errorf("kill %d: %w; database kept in %s", n, err, dir)
+			return fmt.Errorf("data check after kill %d failed: %w; database kept in %s", n, err, dir)
 		}
 		for _, seq := range k.acked {
 			records += seq
@@ -103,8 +103,8 @@ func kill(ctx context.Context, o options) error {
 }
 
 // newKilled creates a folder with signed batches for the children, and an empty database.
-func newKilled(dir string) (*killed, error) {
-	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
+func newKilled(dir string) (*killFolder, error) {
+	k := &killFolder{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
 		roots: map[policy.MachineID][]tlog.Hash{}, acked: map[policy.MachineID]uint64{}, did: map[string]map[string]bool{}}
 	var err error
 	if k.Private, k.Public, err = hubKey(); err != nil {
@@ -140,7 +140,7 @@ func newKilled(dir string) (*killed, error) {
 }
 
 // makeTables creates the database, and two extra tables that one change modifies together.
-func (k *killed) makeTables() error {
+func (k *killFolder) makeTables() error {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
 		return err
@@ -160,16 +160,16 @@ func (k *killed) makeTables() error {
 }
 
 // path returns the file of the database.
-func (k *killed) path() string { return filepath.Join(k.dir, store.Name) }
+func (k *killFolder) path() string { return filepath.Join(k.dir, store.Name) }
 
-// run starts and kills children until all kills are done or the folder's batches are used up. It returns the number of
-// kills so far.
-func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err error) {
+// run starts and kills children until all kills are done or the folder's batches are used up. The result is the number
+// of kills so far.
+func (k *killFolder) run(ctx context.Context, self string, from, to int) (n int, err error) {
 	for n = from; n < to; n++ {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		ended, err := k.one(ctx, self)
+		ended, err := k.killOneChild(ctx, self)
 		if err != nil {
 			return n, err
 		}
@@ -183,9 +183,9 @@ func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err
 	return n, nil
 }
 
-// one starts a child, reads some of its lines, and kills the child. ended reports whether the child exited before the
-// kill.
-func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
+// killOneChild starts a child, reads some of its output lines, and kills the child. The result ended is true if the
+// child exited before the kill.
+func (k *killFolder) killOneChild(ctx context.Context, self string) (ended bool, err error) {
 	c := exec.CommandContext(ctx, self, childArgument, k.dir)
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
@@ -200,12 +200,13 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 		if !lines.Scan() {
 			break
 		}
-		k.heard(lines.Text())
+		k.recordLine(lines.Text())
 	}
-	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // kill in the middle of a transaction
+	// A random delay, so that the kill may interrupt a transaction.
+	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 	killErr := c.Process.Kill()
-	for lines.Scan() { // read the lines written before the kill
-		k.heard(lines.Text())
+	for lines.Scan() { // read the remaining lines that the child wrote before the kill
+		k.recordLine(lines.Text())
 	}
 	err = c.Wait()
 	if errors.Is(killErr, os.ErrProcessDone) || c.ProcessState.Exited() {
@@ -214,8 +215,8 @@ func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
 	return false, nil
 }
 
-// heard records one line of a child: an acknowledgement, a change, or an id created by a service.
-func (k *killed) heard(line string) {
+// recordLine records one output line of a child: an acknowledgement, a change, or an id created by a service.
+func (k *killFolder) recordLine(line string) {
 	var m policy.MachineID
 	var seq uint64
 	var n int64
@@ -232,7 +233,7 @@ func (k *killed) heard(line string) {
 }
 
 // check verifies the data that the killed processes stored.
-func (k *killed) check() (err error) {
+func (k *killFolder) check() (err error) {
 	keys, err := k.keys()
 	if err != nil {
 		return err
@@ -253,7 +254,7 @@ func (k *killed) check() (err error) {
 	left, right, err := changes(k.path())
 	if err == nil && (left != right || left < k.changed) {
 		err = fmt.Errorf(
-			"change counter is %d in one table and %d in the other, want the same and at least %d",
+			"change counters of the two tables are %d and %d, want equal counters of at least %d",
 			left,
 			right,
 			k.changed,
@@ -263,7 +264,7 @@ func (k *killed) check() (err error) {
 }
 
 // checkStore verifies the data of the services.
-func (k *killed) checkStore() (err error) {
+func (k *killFolder) checkStore() (err error) {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
 		return err
@@ -273,18 +274,19 @@ func (k *killed) checkStore() (err error) {
 }
 
 // checkMachine verifies that a machine's records are complete, in order, and match the root of the tree.
-func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
+func (k *killFolder) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	head, err := l.Head(m)
 	if err != nil {
 		return err
 	}
 	if head.Seq < k.acked[m] || head.Seq%killRecords != 0 {
-		return fmt.Errorf("%d records are stored, %d were acknowledged in batches of %d", head.Seq, k.acked[m], killRecords)
+		return fmt.Errorf("database has %d records, want at least the %d acknowledged ones, in complete batches of %d",
+			head.Seq, k.acked[m], killRecords)
 	}
 	next := uint64(1)
 	err = l.Records(context.Background(), ledger.Query{Machine: m}, func(e ledger.Entry) error {
 		if e.Seq != next {
-			return fmt.Errorf("record %d comes after record %d", e.Seq, next-1)
+			return fmt.Errorf("record %d follows record %d, want consecutive numbers", e.Seq, next-1)
 		}
 		next++
 		return nil
@@ -293,7 +295,7 @@ func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 		return err
 	}
 	if next != head.Seq+1 || head.Root != k.roots[m][head.Seq/killRecords-1] {
-		return fmt.Errorf("found %d records, head names %d", next-1, head.Seq)
+		return fmt.Errorf("database has %d records, but the journal's head names %d", next-1, head.Seq)
 	}
 	// The proof must cover all stored records.
 	p, err := l.Prove(context.Background(), m, "", []uint64{1, head.Seq})
@@ -301,13 +303,13 @@ func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 		return err
 	}
 	if p.Size != head.Seq {
-		return fmt.Errorf("checkpoint covers %d records, head names %d", p.Size, head.Seq)
+		return fmt.Errorf("checkpoint covers %d records, but the journal's head names %d", p.Size, head.Seq)
 	}
 	return nil
 }
 
 // keys returns the verifiers of the machines.
-func (k *killed) keys() (ledger.Keys, error) {
+func (k *killFolder) keys() (ledger.Keys, error) {
 	out := ledger.Keys{}
 	for m, text := range k.Keys {
 		v, err := note.NewVerifier(text)
@@ -330,8 +332,8 @@ func changes(path string) (left, right int64, err error) {
 	return left, right, errors.Join(err, db.Close())
 }
 
-// child stores batches and makes changes in the folder args[0] until it is killed. It reports each stored batch and
-// each change on out.
+// child stores batches and makes changes in the folder args[0] until it is killed. The child reports each stored batch
+// and each change on out.
 func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err := work(ctx, args[0], out); err != nil {
 		fmt.Fprintln(errs, "child:", err)
@@ -340,9 +342,9 @@ func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// work stores batches, while a clerk changes the services' data.
+// work stores batches while a clerk concurrently changes the services' data.
 func work(ctx context.Context, dir string, out io.Writer) error {
-	k := killed{dir: dir}
+	k := killFolder{dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))
 	if err != nil {
 		return err
@@ -376,7 +378,7 @@ func work(ctx context.Context, dir string, out io.Writer) error {
 }
 
 // takeBatches stores all batches, and changes the two tables after each round.
-func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
+func (k *killFolder) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
 	l := ledger.New(s, keys)
 	for {
 		// Find the next batch of each machine.

@@ -26,7 +26,7 @@ import (
 	"portillon/wire"
 )
 
-// clerk changes the data of the hub's services, as an administrator does, while batches are stored.
+// clerk simulates an administrator who changes the data of the hub's services while batches are stored.
 type clerk struct {
 	site      *store.Site
 	audit     *audit.Log
@@ -34,7 +34,7 @@ type clerk struct {
 	accounts  *account.Services
 	enrol     *enrol.Services
 	publish   *publish.Services
-	last      policy.MemberID // the member added last
+	last      policy.MemberID // id of the member that was added last
 	number    int64           // number of the last policy
 }
 
@@ -187,12 +187,12 @@ func someHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// made describes what one kind of change stores: its rows, and its entries in the audit log.
+// made describes the data that one kind of change stores: rows of tables, and entries in the audit log.
 type made struct {
-	kind, ids string    // query for the ids of everything created
+	kind, ids string    // query for the ids of all created objects
 	rows      string    // query for the number of rows in all tables of this kind of change
 	each      int       // rows per change
-	act       actor.Act // act of the entries in the audit log
+	act       actor.Act // name of the act in the entries of the audit log
 }
 
 // allMade returns a description of each kind of change.
@@ -202,7 +202,7 @@ func allMade() []made {
 			"SELECT (SELECT count(*) FROM member WHERE site = $1) + (SELECT count(*) FROM member_value WHERE site = $1)", 3,
 			actor.WriteMembers},
 		{"card", "SELECT id FROM card WHERE site = $1", "SELECT count(*) FROM card WHERE site = $1", 1, actor.WriteCards},
-		// a machine and its code are stored by two changes
+		// two separate changes store a machine and its enrolment code
 		{"machine_code", "SELECT machine FROM machine_code WHERE site = $1",
 			"SELECT (SELECT count(*) FROM machine WHERE site = $1) + (SELECT count(*) FROM machine_code WHERE site = $1)", 1,
 			actor.EnrolMachines},
@@ -215,14 +215,14 @@ func allMade() []made {
 
 // checkServices verifies that every reported change is stored, with all its rows and one entry in the audit log, and
 // that the audit log is valid.
-func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
+func (k *killFolder) checkServices(ctx context.Context, s *store.Site) error {
 	log, err := newAudit(s, k.Private, k.Public)
 	if err != nil {
 		return err
 	}
 	acts, err := k.checkAudit(ctx, s, log)
 	if err != nil {
-		return fmt.Errorf("audit log: %w", err)
+		return fmt.Errorf("verification of the audit log failed: %w", err)
 	}
 	for _, m := range allMade() {
 		there, err := idsOf(ctx, s, m.ids)
@@ -231,7 +231,7 @@ func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
 		}
 		for id := range k.did[m.kind] {
 			if !there[id] {
-				return fmt.Errorf("%s %s was reported and is missing", m.kind, id)
+				return fmt.Errorf("database has no %s %s, whose creation was reported", m.kind, id)
 			}
 		}
 		var rows int
@@ -239,7 +239,7 @@ func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
 			return err
 		}
 		if rows != acts[m.act]*m.each {
-			return fmt.Errorf("found %d rows of the kind %s and %d audit entries of %s, want %d rows per entry",
+			return fmt.Errorf("database has %d rows of the kind %s and %d audit entries %s, want %d rows per entry",
 				rows, m.kind, acts[m.act], m.act, m.each)
 		}
 	}
@@ -265,7 +265,7 @@ func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, e
 }
 
 // checkAudit verifies the exported audit log, and counts its entries by act.
-func (k *killed) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
+func (k *killFolder) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
 	by := actor.System("bench")
 	var text bytes.Buffer
 	if err := log.Export(ctx, by, &text); err != nil {
@@ -294,7 +294,7 @@ func (k *killed) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) 
 		}
 	}
 	if entries != v.Entries {
-		return nil, fmt.Errorf("found %d entries, signed tree has %d", entries, v.Entries)
+		return nil, fmt.Errorf("audit log has %d entries, but its signed tree covers %d", entries, v.Entries)
 	}
 	return out, nil
 }

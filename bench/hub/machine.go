@@ -16,7 +16,7 @@ import (
 // site is the site of all benchmarks.
 const site policy.SiteID = "bench"
 
-// machine is a machine's journal in memory, which generates batches.
+// machine is a simulated machine with a journal in memory, from which it generates batches.
 type machine struct {
 	id     policy.MachineID
 	signer note.Signer
@@ -49,7 +49,7 @@ func (m *machine) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-// next returns the next record: sessions of many members, with records of realistic size.
+// next returns the next record. The records describe sessions of many members and have a realistic size.
 func (m *machine) next() wire.Record {
 	n := m.n
 	r := wire.Record{
@@ -73,7 +73,7 @@ func (m *machine) next() wire.Record {
 	return r
 }
 
-// batch returns a signed message with the next n records: as bytes and as a parsed value.
+// batch returns a signed message with the next n records, both as bytes and as a parsed value.
 func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 	var b wire.Batch
 	for range n {

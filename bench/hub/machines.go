@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	machinesP99     = 2 * time.Second  // longest time until a change is in force on 99 of 100 machines
-	machinesBytes   = 64 << 10         // most bytes to each machine for a change of one member
-	machinesRestart = 30 * time.Second // longest time until all machines are connected and caught up after a restart
-	machinesMemory  = 300 << 20        // most resident memory of hub with broker
-	// machinesWait is the timeout of each wait, long enough for a computer with much other load.
+	machinesP99     = 2 * time.Second  // maximum time until a change is in force on 99 of 100 machines
+	machinesBytes   = 64 << 10         // maximum number of bytes to each machine for a change of one member
+	machinesRestart = 30 * time.Second // maximum time until all machines are connected and caught up after a restart
+	machinesMemory  = 300 << 20        // maximum resident memory of hub and broker
+	// machinesWait is the timeout of each wait, long enough for a heavily loaded computer.
 	machinesWait = 2 * time.Minute
 	// machinesPause separates two changes, so that one does not affect the next.
 	machinesPause = 2 * time.Second
-	restartBatch  = 10 // records that each machine writes while the hub is stopped
+	restartBatch  = 10 // number of records that each machine writes while the hub is stopped
 )
 
-// machinesRun is one run of the row machines.
+// machinesRun is one run of the benchmark's row "machines".
 type machinesRun struct {
 	o     options
 	site  *bigSite
@@ -33,11 +33,11 @@ type machinesRun struct {
 	hub   *hubProcess
 	admin *admin
 	sizes []int64 // largest median of received bytes per machine, for each kind of change
-	fails []error // limits that were exceeded
+	fails []error // descriptions of the exceeded limits
 }
 
-// machines runs a hub with its broker in a child process, and many simulated machines in this process. It measures how
-// long a change takes until it is in force on all machines, how many bytes each machine receives, and how long a killed
+// machines runs a hub with its broker in a child process, and many simulated machines in this process. The row measures
+// the time until a change is in force on all machines, the bytes that each machine receives, and the time that a killed
 // hub needs to recover.
 func machines(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "portillon-machines-")
@@ -73,7 +73,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if r.admin, err = newAdmin(r.site.web); err != nil {
 		return err
 	}
-	err = r.admin.own(ctx, r.hub.code)
+	err = r.admin.createOwner(ctx, r.hub.code)
 	if err == nil {
 		err = r.site.fill(ctx, r.admin, func(string) {})
 	}
@@ -100,7 +100,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.fleet.give(r.store(), m); err != nil {
+	if err := r.fleet.preload(r.store(), m); err != nil {
 		return err
 	}
 	r.o.out(
@@ -132,7 +132,7 @@ func (r *machinesRun) isBuilt() (bool, error) {
 		var bucket wire.RosterBucket
 		b, cerr := s.Chunk(m, wire.RosterChunk(i))
 		if err = errors.Join(err, cerr); err != nil || b == nil {
-			continue // the chunk is missing, or a newer bundle has just replaced this one
+			continue // the chunk is missing, or a newer bundle has just replaced the current bundle
 		}
 		if err := wire.DecodeChunk(b, &bucket); err != nil {
 			return false, err
@@ -149,8 +149,8 @@ func (r *machinesRun) store() wire.Store {
 	return wire.Store{Dir: filepath.Join(r.site.c.Data, "bundle"), Site: site, Keys: r.fleet.hub.keys}
 }
 
-// must records an error if kept is false.
-func (r *machinesRun) must(kept bool, format string, a ...any) {
+// require records an error if ok is false.
+func (r *machinesRun) require(kept bool, format string, a ...any) {
 	if !kept {
 		r.fails = append(r.fails, fmt.Errorf(format, a...))
 	}
@@ -164,7 +164,7 @@ func (r *machinesRun) measure(ctx context.Context) error {
 		return err
 	}
 	if err := r.fleet.await(ctx, machinesWait, "first connection",
-		func() bool { return r.everyone(m.Version) }); err != nil {
+		func() bool { return r.allConnected(m.Version) }); err != nil {
 		return err
 	}
 	r.o.out(
@@ -174,7 +174,7 @@ func (r *machinesRun) measure(ctx context.Context) error {
 			r.hubUsage(),
 		),
 	)
-	if err := r.quiet(ctx); err != nil {
+	if err := r.waitUntilIdle(ctx); err != nil {
 		return err
 	}
 	for _, c := range r.changes() {
@@ -192,13 +192,14 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.must(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d", u.peak>>20, machinesMemory>>20)
+	r.require(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d",
+		u.peak>>20, machinesMemory>>20)
 	return nil
 }
 
-// quiet waits until a started hub has verified all badges for its first bundle and for the directory: until its
-// processor use stays below 5 % for 3 s.
-func (r *machinesRun) quiet(ctx context.Context) error {
+// waitUntilIdle waits until the hub's processor use stays below 5 % for 3 s. A started hub first verifies all badges,
+// for its first bundle and for the directory.
+func (r *machinesRun) waitUntilIdle(ctx context.Context) error {
 	began := time.Now()
 	for calm := 0; calm < 3 && time.Since(began) < machinesWait && !r.o.quick; {
 		before, err := r.hub.usage()
@@ -229,7 +230,7 @@ func (r *machinesRun) bare(ctx context.Context) error {
 		own := cpuTime()
 		times, err := bareTime(ctx, r.o.log, r.o.machines, size)
 		if err != nil {
-			return fmt.Errorf("bare server: %w", err)
+			return fmt.Errorf("measurement of the bare server failed: %w", err)
 		}
 		r.o.out(fmt.Sprintf("  beside it, a bare HTTPS server that gives %.1f KB to each over open connections: p50 %d ms, "+
 			"p99 %d ms; processor %.2f s clients, opening the connections too; load %s", float64(size)/1024,
@@ -238,8 +239,8 @@ func (r *machinesRun) bare(ctx context.Context) error {
 	return nil
 }
 
-// everyone reports whether all machines are connected and caught up with a bundle version.
-func (r *machinesRun) everyone(version uint64) bool {
+// allConnected reports whether all machines are connected and caught up with a bundle version.
+func (r *machinesRun) allConnected(version uint64) bool {
 	for _, m := range r.fleet.all {
 		if !m.caughtUp(version) {
 			return false
@@ -265,7 +266,7 @@ func (r *machinesRun) hubUsage() string {
 // siteChange is a change that an administrator makes.
 type siteChange struct {
 	name   string
-	member bool // the change concerns one member
+	member bool // true: the change concerns one member
 	do     func(ctx context.Context, n int) error
 }
 
@@ -326,11 +327,11 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		sizes = append(sizes, bytes[len(bytes)/2])
 		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms, manifest out after %4d ms; in force p50 %5d ms, p99 %5d ms, "+
 			"last %5d ms; %.1f KB to each; processor %.2f s hub, %.2f s machines; load %s", c.name, answered.Milliseconds(),
-			r.fleet.toldAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
+			r.fleet.firstManifestAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
 			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(),
 			load()))
-		r.must(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
-		r.must(
+		r.require(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
+		r.require(
 			!c.member || most <= machinesBytes,
 			"%s: %d bytes came to a machine, want at most %d",
 			c.name,
@@ -345,7 +346,7 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	return nil
 }
 
-// restart kills the hub, makes each machine write records, and starts the hub again. It measures the time from the
+// restart kills the hub, makes each machine write records, and starts the hub again. The measured time is that from the
 // start until all machines are connected and their records are acknowledged.
 func (r *machinesRun) restart(ctx context.Context) error {
 	version, _, err := r.admin.bundle(ctx)
@@ -373,7 +374,7 @@ func (r *machinesRun) restart(ctx context.Context) error {
 		return err
 	}
 	ready := time.Since(began)
-	if err := r.fleet.await(ctx, machinesWait, "restart", func() bool { return r.everyone(version) }); err != nil {
+	if err := r.fleet.await(ctx, machinesWait, "restart", func() bool { return r.allConnected(version) }); err != nil {
 		return err
 	}
 	took := time.Since(began)
@@ -392,7 +393,7 @@ func (r *machinesRun) restart(ctx context.Context) error {
 	for _, note := range r.fleet.takeNotes() {
 		r.o.out("    met: " + note)
 	}
-	r.must(
+	r.require(
 		took <= machinesRestart,
 		"after a restart all are back after %v, want %v",
 		took.Round(time.Millisecond),

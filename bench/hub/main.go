@@ -1,6 +1,6 @@
-// Command hub measures the hub. Each measurement (row) is compared with a minimal implementation in the same run, and
-// printed with the load of the computer. Absolute figures are valid only on an idle computer; ratios are valid on any
-// computer.
+// Command hub measures the hub. Each measurement (row) is compared with a minimal implementation in the same run. The
+// load of the computer is printed beside each measurement. Absolute figures are valid only on an idle computer; ratios
+// are valid on any computer.
 //
 //	go run ./bench/hub                    all rows
 //	go run ./bench/hub -only ingest       one row
@@ -28,12 +28,12 @@ type options struct {
 	rounds            int              // machines: how often each change is made
 	profile           string           // machines: file for a profile of the hub; empty: none
 	quick             bool             // machines: no pauses between changes, for tests
-	dir               string           // folder for databases; empty: the system's folder for temporary files
+	dir               string           // folder for databases; empty: system's folder for temporary files
 	log               io.Writer        // receives log lines
 	out               func(row ...any) // prints a line of a row's result
 }
 
-// row is one measurement. It returns an error if the hub exceeds a documented limit.
+// row is one measurement. Function run returns an error if the hub exceeds a documented limit.
 type row struct {
 	name, about string
 	run         func(context.Context, options) error
@@ -63,7 +63,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// beChild runs this program as a child process of a row. is reports whether args name a child process.
+// beChild runs this program as a child process of a row. The result is is true if args name a child process.
 func beChild(ctx context.Context, args []string) (code int, is bool) {
 	if len(args) < 2 {
 		return 0, false
@@ -79,8 +79,7 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 	return 0, false
 }
 
-// run parses the flags and runs the selected rows. It returns the exit code: 1 after an exceeded limit, 2 for wrong
-// flags.
+// run parses the flags and runs the selected rows. The exit code is 1 after an exceeded limit, and 2 for wrong flags.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}
 	fs := flag.NewFlagSet("hub", flag.ContinueOnError)

@@ -23,11 +23,11 @@ import (
 const (
 	pagesMembers = 10_000                // members of the site
 	pagesRecords = 1_000_000             // records in the ledger
-	pagesTimes   = 200                   // most requests per address
-	pagesLong    = 2 * time.Second       // longest measurement of an address
+	pagesTimes   = 200                   // maximum number of requests per address
+	pagesLong    = 2 * time.Second       // maximum duration of the measurements of an address
 	readMost     = 20 * time.Millisecond // limit of p99 for a read of the API
 	pageMost     = 30 * time.Millisecond // limit of p99 for a page
-	pageBytes    = 60_000                // largest page, in bytes
+	pageBytes    = 60_000                // maximum size of a page, in bytes
 )
 
 // pages measures each page and each paged read of the API over HTTP, with the requests of an administrator's browser.
@@ -47,7 +47,7 @@ func pages(ctx context.Context, o options) (err error) {
 	if err := b.signIn(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(b.counted(ctx, o), quiet(ctx)); err != nil {
+	if err := errors.Join(b.waitForCounts(ctx, o), waitUntilIdle(ctx)); err != nil {
 		return err
 	}
 	o.out(
@@ -80,7 +80,7 @@ func pages(ctx context.Context, o options) (err error) {
 		}
 	}
 	if slow > 0 {
-		return fmt.Errorf("%d addresses are slower or longer than they may be", slow)
+		return fmt.Errorf("%d addresses exceed the limits of time or size, want none", slow)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func
 	return s.run(ctx)
 }
 
-// run opens the hub without a log, so that logging is not measured. stop ends and closes it.
+// run opens the hub without a log, so that logging is not measured. The returned function stop ends and closes the hub.
 func (s *pagesSite) run(ctx context.Context) (*hub.Hub, func() error, error) {
 	h, err := hub.New(s.config, hub.Options{})
 	if err != nil {
@@ -172,7 +172,7 @@ func (b *pagesBrowser) signIn(ctx context.Context) error {
 	return b.post(ctx, "/sign-in", url.Values{"name": {pagesAccount}, "password": {pagesPassword}})
 }
 
-// post sends a form. The answer must be a redirect.
+// post sends a form and requires a redirect as the answer.
 func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) error {
 	if b.c.Jar == nil {
 		jar, err := cookiejar.New(nil)
@@ -222,13 +222,13 @@ func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took 
 	return body, took, err
 }
 
-// pagesBundle bounds the wait for the bundle of all members. The pages do not need it, but building it would take
-// processor time during the measurements.
+// pagesBundle bounds the wait for the bundle of all members. The pages do not need the bundle, but its construction
+// would use processor time during the measurements.
 const pagesBundle = 20 * time.Second
 
-// counted waits until the reports include the newest records. It also waits until the bundle has all members, but at
-// most pagesBundle.
-func (b *pagesBrowser) counted(ctx context.Context, o options) error {
+// waitForCounts waits until the reports include the newest records. For the bundle of all members, waitForCounts waits
+// at most pagesBundle.
+func (b *pagesBrowser) waitForCounts(ctx context.Context, o options) error {
 	today := "/api/v1/reports/uses?limit=1&from=" + time.Now().AddDate(0, 0, -2).Format(time.DateOnly) + "&to=" +
 		time.Now().Format(time.DateOnly) + "&machine=" + string(pagesMachine(pagesMachines-1))
 	began := time.Now()
@@ -251,8 +251,9 @@ func (b *pagesBrowser) counted(ctx context.Context, o options) error {
 	}
 }
 
-// quiet waits until this process, which also runs the hub, is almost idle: after a start the hub verifies all badges.
-func quiet(ctx context.Context) error {
+// waitUntilIdle waits until this process, which also runs the hub, is almost idle, because a started hub verifies all
+// badges.
+func waitUntilIdle(ctx context.Context) error {
 	const every, busy, most = 2 * time.Second, 100 * time.Millisecond, 10 * time.Minute
 	for end := time.Now().Add(most); ; {
 		before := cpuTime()
@@ -265,7 +266,7 @@ func quiet(ctx context.Context) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("hub is still busy %v after its start", most)
+			return fmt.Errorf("hub still uses the processor %v after its start, want an idle hub", most)
 		}
 	}
 }
@@ -274,14 +275,14 @@ func quiet(ctx context.Context) error {
 // includes the processor time of client and server for each answer, because on a loaded computer the wall time is
 // unreliable.
 func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare *bareServer) (ok bool, err error) {
-	if _, _, err := b.get(ctx, path); err != nil { // fill the hub's in-memory cache
+	if _, _, err := b.get(ctx, path); err != nil { // one request fills the hub's in-memory cache
 		return false, err
 	}
-	hub, err := b.ask(ctx, path)
+	hub, err := b.requestRepeatedly(ctx, path)
 	if err != nil {
 		return false, err
 	}
-	besides, err := bare.browser.ask(ctx, bareOf(path))
+	besides, err := bare.browser.requestRepeatedly(ctx, bareOf(path))
 	if err != nil {
 		return false, err
 	}
@@ -307,8 +308,8 @@ type answers struct {
 	bytes int             // size of the last answer
 }
 
-// ask requests an address pagesTimes times, or until pagesLong has passed.
-func (b *pagesBrowser) ask(ctx context.Context, path string) (out answers, err error) {
+// requestRepeatedly requests an address pagesTimes times, or until pagesLong has passed.
+func (b *pagesBrowser) requestRepeatedly(ctx context.Context, path string) (out answers, err error) {
 	began, cpu := time.Now(), cpuTime()
 	for len(out.took) < pagesTimes && time.Since(began) < pagesLong {
 		body, t, err := b.get(ctx, path)
@@ -330,7 +331,7 @@ func quantile(all []time.Duration, percent int) time.Duration {
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
 }
 
-// bareServer answers with 50 rows of a table, rendered with a template. It has no sessions and no permissions.
+// bareServer answers with 50 rows of a table, rendered with a template. The server has no sessions and no permissions.
 type bareServer struct {
 	db      *sql.DB
 	server  *http.Server
@@ -356,7 +357,7 @@ func bareQueries() map[string]string {
 	}
 }
 
-// bareOf returns the bare address that is comparable with one of the hub's.
+// bareOf returns the address of the bare server that is comparable with an address of the hub.
 func bareOf(path string) string {
 	switch {
 	case strings.Contains(path, "/reports"):

@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	pagesMachines = 20 // machines of the site
-	pagesBadges   = 5  // badges of each member
-	pagesYears    = 3  // years covered by the records
-	// pagesMade is the name of the folder. Increment the number in the name after a change of the hub's tables.
+	pagesMachines = 20 // number of machines of the site
+	pagesBadges   = 5  // number of badges of each member
+	pagesYears    = 3  // number of years covered by the records
+	// pagesMade is the name of the folder. A change of the hub's tables requires a higher number in the name.
 	pagesMade     = "portillon-bench-pages-1"
 	pagesAccount  = "ada@bench.example"
 	pagesPassword = "a-long-and-odd-password"
@@ -40,7 +40,7 @@ type pagesSite struct {
 	members  int
 	records  int
 	issuer   *openbadge.Key
-	existing bool // the folder is from an earlier run
+	existing bool // true: an earlier run has created the folder
 }
 
 // openPagesSite creates the folder, or opens the folder of an earlier run.
@@ -128,7 +128,7 @@ func (s *pagesSite) fill(ctx context.Context) (err error) {
 	return nil
 }
 
-// bulk writes rows in one transaction, and prepares each statement only once. It stores the first error.
+// bulk writes rows in one transaction, and prepares each statement only once. The field err is the first error.
 type bulk struct {
 	ctx      context.Context
 	tx       *sql.Tx
@@ -150,7 +150,7 @@ func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	return tx.Commit()
 }
 
-// row writes a row of a table; columns are names separated by spaces.
+// row writes a row of a table. The argument columns contains names separated by spaces.
 func (b *bulk) row(table, columns string, values ...any) {
 	if b.err != nil {
 		return
@@ -280,7 +280,7 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 			Mono: int64(i) * 1000, Wall: from.Add(time.Duration(i) * step).UTC().Truncate(time.Millisecond),
 			Clock: wire.ClockTrusted}
 		r.Member = policy.MemberID(pagesMember((i/5*7919 + machine) % s.members))
-		// Of each five records, four are starts and ends of sessions, and one is a refusal.
+		// Of every five records, four are starts and ends of sessions, and one is a refusal.
 		switch i % 5 {
 		case 0, 2:
 			r.Kind, r.Body = wire.SessionStart, json.RawMessage(`{"badges":["badge-1"],"grant":0,"role":"user"}`)
@@ -303,7 +303,7 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 		b.row("ledger_records", "site journal seq kind member session wall salt leaf record", string(site), machine+1, i+1,
 			string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli(), l.Salt[:], leaf[:], []byte(text))
 	}
-	// The journal's head gets no valid root, because reading pages does not verify it.
+	// The journal's head has no valid tree root, because the pages do not verify the root.
 	root := make([]byte, 32)
 	b.row(
 		"ledger_journals",

@@ -20,14 +20,14 @@ import (
 )
 
 // childOfMachines is the argument with which this program runs the hub of the row machines. In a separate process, the
-// hub's memory and processor time can be measured without those of the machines.
+// hub's memory and processor time can be measured apart from those of the machines.
 const childOfMachines = "child-of-machines"
 
 // hubProcess is a hub in a separate process.
 type hubProcess struct {
 	cmd  *exec.Cmd
-	in   io.WriteCloser // closing it ends the process
-	code string         // code for the first owner; empty: there is an owner
+	in   io.WriteCloser // the process ends when this pipe is closed
+	code string         // code for the first owner; empty: the hub already has an owner
 }
 
 // startProcess starts this program again, and returns once the child process prints that it is ready. The caller must
@@ -52,7 +52,8 @@ func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProce
 	line, err := bufio.NewReader(out).ReadString('\n')
 	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if word != "ready" {
-		return nil, errors.Join(fmt.Errorf("%s did not start: %.200q", args[0], line), err, p.kill())
+		return nil, errors.Join(fmt.Errorf("child process %s did not report that it is ready: %.200q",
+			args[0], line), err, p.kill())
 	}
 	p.code = rest
 	return p, nil
@@ -66,11 +67,11 @@ func (p *hubProcess) stop() error {
 // kill kills the process with SIGKILL and waits for its end.
 func (p *hubProcess) kill() error {
 	err := p.cmd.Process.Kill()
-	p.cmd.Wait() // ignore the error, which only says that the process was killed
+	p.cmd.Wait() // the error only says that the process was killed
 	return err
 }
 
-// usage is the memory and processor time of a process (proc(5): /proc/PID/status and /proc/PID/stat).
+// usage contains the memory and processor time of a process (proc(5): /proc/PID/status and /proc/PID/stat).
 type usage struct {
 	resident, peak int64         // bytes
 	cpu            time.Duration // of all threads
@@ -100,7 +101,7 @@ func (p *hubProcess) usage() (u usage, err error) {
 	_, rest, ok := strings.Cut(string(stat), ") ")
 	f := strings.Fields(rest)
 	if err != nil || !ok || len(f) < 13 {
-		return u, errors.Join(err, errors.New("cannot parse /proc/PID/stat"))
+		return u, errors.Join(err, errors.New("file /proc/PID/stat of the hub has an unexpected format"))
 	}
 	user, _ := strconv.ParseInt(f[11], 10, 64)
 	system, _ := strconv.ParseInt(f[12], 10, 64)
@@ -120,8 +121,8 @@ func writeProfile(name, beside string) error {
 	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
 }
 
-// beHub runs the hub of the file args[0] until standard input ends. If args[1] is given, it is the file for a processor
-// profile; profiles of memory and goroutines are written beside that file.
+// beHub runs the hub of the file args[0] until standard input ends. The optional args[1] is the file for a processor
+// profile. Profiles of memory and goroutines are written beside that file.
 func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 	err := func() error {
 		c, err := hub.ReadConfig(args[0])

@@ -26,7 +26,7 @@ const (
 	simBackoff    = 500 * time.Millisecond
 	simBackoffMax = 20 * time.Second
 	simTimeout    = 10 * time.Second
-	simIdle       = 20 * time.Second // how long an idle connection for fetches stays open
+	simIdle       = 20 * time.Second // time after which an idle connection for fetches is closed
 )
 
 // simHub contains the hub's addresses and keys for simulated machines.
@@ -36,12 +36,13 @@ type simHub struct {
 	machines string // host:port of the listener for machines
 	broker   string // host:port of the broker
 	ca       *x509.Certificate
-	keys     note.Verifiers // verify manifests and acknowledgements
+	keys     note.Verifiers // keys that verify manifests and acknowledgements
 }
 
-// simulated is a machine that uses the wire protocol: MQTT with its account, a retained state, the manifest, and HTTPS
-// with its certificate for missing parts of the bundle. It verifies the hash of everything that it fetches
-// (sim_fetch.go). A bundle is in force on the machine once the manifest is verified and all missing parts are fetched.
+// simulated is a simulated machine that uses the real protocols. Over MQTT, with its own account, the machine publishes
+// a retained state and receives the manifest. Over HTTPS, with its own certificate, the machine fetches missing parts
+// of the bundle and verifies their hashes (sim_fetch.go). A bundle is in force on the machine once the manifest is
+// verified and all missing parts are fetched.
 type simulated struct {
 	*machine
 	hub      *simHub
@@ -53,12 +54,12 @@ type simulated struct {
 
 	mu       sync.Mutex
 	manifest []byte // newest received manifest
-	acked    uint64 // records acknowledged by the hub
-	heard    bool   // the hub sent an acknowledgement on this connection
+	acked    uint64 // number of records acknowledged by the hub
+	heard    bool   // true: the hub has sent an acknowledgement on this connection
 	pending  []byte // the unacknowledged batch; nil: none
 	online   bool
 
-	inForce *wire.Manifest // used only by install
+	inForce *wire.Manifest // only method install uses these fields
 	version atomic.Uint64  // version of inForce
 	bytes   atomic.Int64   // bytes received on all connections since the last fleet.bytes
 }
@@ -84,7 +85,7 @@ func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	return counted{c, &m.bytes}, nil
+	return countedConn{c, &m.bytes}, nil
 }
 
 // run keeps a connection to the broker until ctx ends, with the daemon's backoff.
@@ -100,7 +101,7 @@ func (m *simulated) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		m.fleet.note("session", err)
+		m.fleet.countRetried("session", err)
 		if progress {
 			wait = simBackoff
 		}
@@ -125,7 +126,7 @@ func (m *simulated) setOnline(is bool) {
 // topics returns the topics of the machine's site.
 func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
 
-// session handles one connection until it ends. progress reports whether the hub answered.
+// session handles one connection until it ends. The result progress is true if the hub has answered.
 func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, simTimeout)
 	defer cancel()
@@ -169,13 +170,13 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 				return progress, err
 			}
 			m.setOnline(true)
-			go m.speak(end, q) // ends with the connection
+			go m.publishChanges(end, q) // the goroutine ends with the connection
 		case mqttPublish:
 			topic, data, err := q.message(first, body)
 			if err != nil {
 				return progress, err
 			}
-			progress = m.hear(topic, data) || progress
+			progress = m.handleMessage(topic, data) || progress
 		}
 	}
 }
@@ -183,11 +184,11 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 // greet publishes availability and state, and sends the pending batch.
 func (m *simulated) greet(q *mqttConn) error {
 	t := m.topics()
-	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))
+	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.publishState(q), m.send(q))
 }
 
-// show publishes the machine's state.
-func (m *simulated) show(q *mqttConn) error {
+// publishState publishes the machine's state.
+func (m *simulated) publishState(q *mqttConn) error {
 	m.mu.Lock()
 	journal := uint64(m.n)
 	m.mu.Unlock()
@@ -201,7 +202,7 @@ func (m *simulated) show(q *mqttConn) error {
 	return q.publish(m.topics().State(m.id), true, data)
 }
 
-// send publishes the pending batch, if there is one.
+// send publishes the pending batch, if the machine has one.
 func (m *simulated) send(q *mqttConn) error {
 	m.mu.Lock()
 	batch := m.pending
@@ -212,8 +213,8 @@ func (m *simulated) send(q *mqttConn) error {
 	return q.publish(m.topics().Records(m.id), false, batch)
 }
 
-// speak publishes changes and repeats a pending batch, until the connection ends.
-func (m *simulated) speak(ctx context.Context, q *mqttConn) {
+// publishChanges publishes changes and repeats a pending batch, until the connection ends.
+func (m *simulated) publishChanges(ctx context.Context, q *mqttConn) {
 	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(m.fleet.again)
 	defer ping.Stop()
 	defer again.Stop()
@@ -227,9 +228,9 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 			err = q.write(mqttPing, nil)
 		case <-again.C:
 			err = m.send(q) // repeat an unacknowledged batch, as the daemon does after 10 s
-		case <-m.fleet.speak(m):
+		case <-m.fleet.changesOf(m):
 			if v := m.version.Load(); v != shown {
-				shown, err = v, m.show(q)
+				shown, err = v, m.publishState(q)
 			}
 			err = errors.Join(err, m.send(q))
 		}
@@ -240,8 +241,8 @@ func (m *simulated) speak(ctx context.Context, q *mqttConn) {
 	}
 }
 
-// hear handles a message, and reports whether it is an acknowledgement of the hub.
-func (m *simulated) hear(topic string, data []byte) bool {
+// handleMessage handles a message, and reports whether the message is an acknowledgement of the hub.
+func (m *simulated) handleMessage(topic string, data []byte) bool {
 	switch topic {
 	case m.topics().Bundle():
 		m.mu.Lock()
@@ -254,7 +255,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 	case m.topics().Ack(m.id):
 		a, err := wire.OpenAck(data, m.hub.keys, m.hub.site, m.id)
 		if err != nil {
-			m.fleet.note("acknowledgement", err)
+			m.fleet.countRetried("acknowledgement", err)
 			return false
 		}
 		m.mu.Lock()
@@ -273,7 +274,7 @@ func (m *simulated) hear(topic string, data []byte) bool {
 	return false
 }
 
-// install brings each new manifest into force until ctx ends, with up to four attempts for each.
+// install brings the bundle of each new manifest into force until ctx ends, with up to four attempts for each bundle.
 func (m *simulated) install(ctx context.Context) {
 	for {
 		select {
@@ -286,11 +287,11 @@ func (m *simulated) install(ctx context.Context) {
 		manifest := m.manifest
 		m.mu.Unlock()
 		for tries := 0; ctx.Err() == nil; tries++ {
-			err := m.take(ctx, manifest)
+			err := m.fetchBundle(ctx, manifest)
 			if err == nil || tries == 3 {
 				break
 			}
-			m.fleet.note("bundle", err)
+			m.fleet.countRetried("bundle", err)
 		}
 	}
 }

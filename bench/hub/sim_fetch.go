@@ -17,28 +17,28 @@ import (
 
 // library stores the chunks and outlines of all simulated machines once, by hash, because 1,000 copies of a roster of
 // 10,000 members would exceed this program's memory. Each machine sends its requests over its own connection, and
-// verifies the hash of each answer. A chunk that several machines have is split only once.
+// verifies the hash of each answer. If several machines have the same chunk, the library splits the chunk only once.
 type library struct {
 	mu       sync.Mutex
-	chunks   map[string]*shelved
-	outlines map[string]*heldOutline // by hash of the answer
+	chunks   map[string]*storedChunk
+	outlines map[string]*storedOutline // stored answers, by hash
 }
 
-// shelved is a stored chunk with results that are computed once.
-type shelved struct {
+// storedChunk is a chunk in the library, with results that are computed only once.
+type storedChunk struct {
 	bytes []byte
 
 	split sync.Once
 	parts wire.Parts
-	has   map[string]bool // hashes of its parts; nil if the chunk has no parts
+	has   map[string]bool // hashes of the chunk's parts; nil if the chunk has no parts
 
 	outlined sync.Once
 	outline  wire.Outline // outline of the badges chunk that belongs to this roster chunk
 	err      error
 }
 
-// heldOutline is an outline that is parsed once.
-type heldOutline struct {
+// storedOutline is an outline in the library, which is parsed only once.
+type storedOutline struct {
 	read    sync.Once
 	outline wire.Outline
 	err     error
@@ -46,11 +46,11 @@ type heldOutline struct {
 
 // newLibrary returns an empty library.
 func newLibrary() *library {
-	return &library{chunks: map[string]*shelved{}, outlines: map[string]*heldOutline{}}
+	return &library{chunks: map[string]*storedChunk{}, outlines: map[string]*storedOutline{}}
 }
 
 // chunk returns a stored chunk; nil if no machine has it.
-func (l *library) chunk(sha string) *shelved {
+func (l *library) chunk(sha string) *storedChunk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.chunks[sha]
@@ -61,7 +61,7 @@ func (l *library) add(sha string, b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.chunks[sha] == nil {
-		l.chunks[sha] = &shelved{bytes: b}
+		l.chunks[sha] = &storedChunk{bytes: b}
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *library) outline(b []byte) (wire.Outline, error) {
 	l.mu.Lock()
 	o := l.outlines[sha]
 	if o == nil {
-		o = &heldOutline{}
+		o = &storedOutline{}
 		l.outlines[sha] = o
 	}
 	l.mu.Unlock()
@@ -80,7 +80,7 @@ func (l *library) outline(b []byte) (wire.Outline, error) {
 }
 
 // partsOf returns the hashes of a chunk's parts; nil if the chunk has no parts.
-func (s *shelved) partsOf() map[string]bool {
+func (s *storedChunk) partsOf() map[string]bool {
 	s.split.Do(func() {
 		var err error
 		if s.parts, err = wire.SplitChunk(s.bytes); err != nil {
@@ -95,14 +95,14 @@ func (s *shelved) partsOf() map[string]bool {
 }
 
 // badges returns the outline of the badges chunk that belongs to this roster chunk.
-func (s *shelved) badges() (wire.Outline, error) {
+func (s *storedChunk) badges() (wire.Outline, error) {
 	s.outlined.Do(func() { s.outline, s.err = wire.BadgesOutline(s.bytes) })
 	return s.outline, s.err
 }
 
-// join builds a chunk from the parts of the previous one and the received parts, and verifies its hash, once for all
+// join builds a chunk from the parts of the previous chunk and the received parts, and verifies the hash, once for all
 // machines.
-func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[string][]byte) error {
+func (l *library) join(c wire.Chunk, o wire.Outline, before *storedChunk, came map[string][]byte) error {
 	if l.chunk(c.SHA256) != nil {
 		return nil
 	}
@@ -116,15 +116,15 @@ func (l *library) join(c wire.Chunk, o wire.Outline, before *shelved, came map[s
 	}
 	b := wire.JoinParts(o.List, elements)
 	if wire.Hash(b) != c.SHA256 {
-		return fmt.Errorf("chunk %s joined from its parts does not match the signed hash", c.Name)
+		return fmt.Errorf("chunk %s, joined from its parts, does not match the hash in the signed manifest", c.Name)
 	}
 	l.add(c.SHA256, b)
 	return nil
 }
 
-// take brings a bundle into force: it fetches the missing parts and verifies their hashes, like wire.Assembler and
-// cmd/internal/hublink.
-func (m *simulated) take(ctx context.Context, manifest []byte) error {
+// fetchBundle brings a bundle into force: it fetches the missing parts and verifies their hashes, like wire.Assembler
+// and cmd/internal/hublink.
+func (m *simulated) fetchBundle(ctx context.Context, manifest []byte) error {
 	b, err := m.fleet.open(manifest)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (m *simulated) take(ctx context.Context, manifest []byte) error {
 		if was.SHA256 == c.SHA256 {
 			continue
 		}
-		if err := m.want(ctx, b, was, c); err != nil {
+		if err := m.fetchChunk(ctx, b, was, c); err != nil {
 			return err
 		}
 	}
@@ -147,8 +147,8 @@ func (m *simulated) take(ctx context.Context, manifest []byte) error {
 	return nil
 }
 
-// want fetches a chunk: only the parts that the previous chunk does not have, or the whole chunk.
-func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
+// fetchChunk fetches only the parts of a chunk that the previous chunk does not have, or the whole chunk.
+func (m *simulated) fetchChunk(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
 	before := m.fleet.library.chunk(was.SHA256)
 	if before == nil || before.partsOf() == nil {
 		return m.whole(ctx, c)
@@ -194,7 +194,8 @@ func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chun
 	return m.fleet.library.join(c, o, before, came)
 }
 
-// outline returns a chunk's outline. known is false for a badges chunk whose roster chunk is not fetched yet.
+// outline returns a chunk's outline. The result known is false for a badges chunk whose roster chunk is not fetched
+// yet.
 func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk) (o wire.Outline, known bool,
 	err error) {
 	if bucket, is := bytes.CutPrefix([]byte(c.Name), []byte("badges/")); is {
@@ -227,7 +228,7 @@ func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 	return nil
 }
 
-// ask sends a request over the machine's own connection. Like a machine, it accepts gzip.
+// ask sends a request over the machine's own connection, and accepts gzip as a real machine does.
 func (m *simulated) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "https://hub"+wire.JoinPath+path, bytes.NewReader(body))
 	if err != nil {
@@ -249,7 +250,7 @@ func (m *simulated) ask(ctx context.Context, method, path string, body []byte) (
 	return b, err
 }
 
-// unpack reads an answer. The gzip readers are reused, because each has 40 KB of memory.
+// unpack reads an answer and decompresses it. The gzip readers are reused, because each needs 40 KB of memory.
 func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 	body := io.LimitReader(resp.Body, wire.MaxChunk)
 	if resp.Header.Get("Content-Encoding") != "gzip" {
@@ -266,14 +267,14 @@ func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(z, wire.MaxChunk))
 }
 
-// counted is a connection whose received bytes are counted, including those of TLS.
-type counted struct {
+// countedConn is a connection that counts the received bytes, including those of TLS.
+type countedConn struct {
 	net.Conn
 	n *atomic.Int64
 }
 
 // Read implements net.Conn.
-func (c counted) Read(b []byte) (int, error) {
+func (c countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n.Add(int64(n))
 	return n, err

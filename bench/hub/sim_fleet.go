@@ -12,8 +12,8 @@ import (
 	"portillon/wire"
 )
 
-// fleet is the set of all simulated machines. It verifies each manifest only once, because the simulated machines share
-// a processor with the hub, while each real machine has its own.
+// fleet is the set of all simulated machines. The fleet verifies each manifest only once, because the simulated
+// machines share the hub's processor, whereas each real machine has its own processor.
 type fleet struct {
 	hub   *simHub
 	all   []*simulated
@@ -24,11 +24,11 @@ type fleet struct {
 
 	mu      sync.Mutex
 	opened  map[[sha256.Size]byte]*wire.Manifest // verified manifests, by hash
-	told    time.Time                            // when the first machine received the newest manifest
+	told    time.Time                            // time at which the first machine received the newest manifest
 	watched uint64                               // version of the bundle before the measured change
-	reached map[*simulated]time.Time             // when a newer version came into force on a machine
+	reached map[*simulated]time.Time             // time at which a newer version came into force, by machine
 	notes   map[string]int                       // number of errors that a retry solved, by text
-	news    map[*simulated]chan struct{}         // signals that a machine has something to publish
+	news    map[*simulated]chan struct{}         // channel that signals that a machine has a change to publish
 	waiters []chan struct{}                      // channels of running calls of await
 }
 
@@ -53,7 +53,7 @@ func (f *fleet) run(ctx context.Context) {
 	all.Wait()
 }
 
-// open verifies a manifest, once for all machines.
+// open verifies a manifest only once for all machines.
 func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	key := sha256.Sum256(signed)
 	f.mu.Lock()
@@ -69,9 +69,9 @@ func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	return &m, nil
 }
 
-// give gives every machine the chunks of a bundle, but not its version. Each machine therefore brings the current
-// bundle into force once it is connected.
-func (f *fleet) give(s wire.Store, m wire.Manifest) error {
+// preload stores the chunks of a bundle on every machine, but not the bundle's version. Each machine therefore brings
+// the current bundle into force once the machine is connected.
+func (f *fleet) preload(s wire.Store, m wire.Manifest) error {
 	for _, c := range m.Chunks {
 		b, err := s.Chunk(m, c.Name)
 		if err != nil {
@@ -85,11 +85,11 @@ func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 	return nil
 }
 
-// addresses matches network addresses. They are removed from errors, so that equal errors have equal texts.
+// addresses matches network addresses, which are removed from errors so that equal errors have equal texts.
 var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
 
-// note counts an error that a retry solves.
-func (f *fleet) note(what string, err error) {
+// countRetried counts an error that a retry solves.
+func (f *fleet) countRetried(what string, err error) {
 	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +108,7 @@ func (f *fleet) takeNotes() (out []string) {
 	return out
 }
 
-// inForce records that a version is in force on a machine, and makes the machine publish it.
+// inForce records that a version is in force on a machine, and makes the machine publish that version.
 func (f *fleet) inForce(m *simulated, version uint64) {
 	f.mu.Lock()
 	if _, counted := f.reached[m]; !counted && version > f.watched {
@@ -119,7 +119,7 @@ func (f *fleet) inForce(m *simulated, version uint64) {
 	f.changed()
 }
 
-// notify makes a machine publish what is new.
+// notify makes a machine publish its changed state.
 func (f *fleet) notify(m *simulated) {
 	select {
 	case f.news[m] <- struct{}{}:
@@ -127,8 +127,8 @@ func (f *fleet) notify(m *simulated) {
 	}
 }
 
-// speak returns the channel that signals a machine to publish something.
-func (f *fleet) speak(m *simulated) <-chan struct{} { return f.news[m] }
+// changesOf returns the channel that signals a machine to publish its changes.
+func (f *fleet) changesOf(m *simulated) <-chan struct{} { return f.news[m] }
 
 // changed wakes all running calls of await.
 func (f *fleet) changed() {
@@ -142,7 +142,7 @@ func (f *fleet) changed() {
 	}
 }
 
-// await returns once done returns true, or with an error after most.
+// await returns once done returns true, or with an error after the time most.
 func (f *fleet) await(ctx context.Context, most time.Duration, what string, done func() bool) error {
 	w := make(chan struct{}, 1)
 	f.mu.Lock()
@@ -163,10 +163,10 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 		case <-look.C:
 		case <-ctx.Done():
 			return fmt.Errorf(
-				"%s: not reached within %v: %d of %d machines are connected; errors: %v",
+				"condition %q was not met within %v; %d of %d machines are connected; errors: %v",
 				what,
 				most,
-				f.there(),
+				f.connected(),
 				len(f.all),
 				f.takeNotes(),
 			)
@@ -175,8 +175,8 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 	return nil
 }
 
-// there returns the number of connected machines.
-func (f *fleet) there() (n int) {
+// connected returns the number of connected machines.
+func (f *fleet) connected() (n int) {
 	for _, m := range f.all {
 		m.mu.Lock()
 		if m.online {
@@ -187,7 +187,7 @@ func (f *fleet) there() (n int) {
 	return n
 }
 
-// watch starts measuring when versions newer than this one come into force.
+// watch starts the measurement of when versions newer than this version come into force.
 func (f *fleet) watch(version uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -195,14 +195,14 @@ func (f *fleet) watch(version uint64) {
 	clear(f.reached)
 }
 
-// toldAfter returns the time from at until the first machine received the newest manifest.
-func (f *fleet) toldAfter(at time.Time) time.Duration {
+// firstManifestAfter returns the time from at until the first machine received the newest manifest.
+func (f *fleet) firstManifestAfter(at time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.told.Sub(at)
 }
 
-// since returns, sorted, the times from at until the watched version was in force on each machine.
+// since returns the sorted times from at until the watched version was in force on each machine.
 func (f *fleet) since(at time.Time) (out []time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -213,7 +213,7 @@ func (f *fleet) since(at time.Time) (out []time.Duration) {
 	return out
 }
 
-// allOn reports whether all machines have this bundle version or a newer one.
+// allOn reports whether all machines have this bundle version or a newer version.
 func (f *fleet) allOn(version uint64) bool {
 	for _, m := range f.all {
 		if m.version.Load() < version {
@@ -223,7 +223,7 @@ func (f *fleet) allOn(version uint64) bool {
 	return true
 }
 
-// bytes returns, sorted, the bytes that each machine received since the last call.
+// bytes returns the sorted numbers of bytes that each machine has received since the last call.
 func (f *fleet) bytes() (out []int64) {
 	for _, m := range f.all {
 		out = append(out, m.bytes.Swap(0))

@@ -13,19 +13,20 @@ import (
 
 // Control packets of MQTT 3.1.1 §2.2.1, with the flags that a client must set.
 const (
-	mqttConnect    = 0x10
-	mqttConnack    = 0x20
-	mqttPublish    = 0x30
-	mqttPuback     = 0x40
-	mqttSubscribe  = 0x82
-	mqttSuback     = 0x90
-	mqttPing       = 0xc0
-	mqttQoS1       = 0x02
-	mqttRetain     = 0x01
-	mqttKeepAlive  = 30 // seconds, as in the daemon
-	mqttPingEvery  = 20 * time.Second
-	mqttMaxPacket  = 2 << 20
-	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80 // clean session, retained will with QoS 1, user, password
+	mqttConnect   = 0x10
+	mqttConnack   = 0x20
+	mqttPublish   = 0x30
+	mqttPuback    = 0x40
+	mqttSubscribe = 0x82
+	mqttSuback    = 0x90
+	mqttPing      = 0xc0
+	mqttQoS1      = 0x02
+	mqttRetain    = 0x01
+	mqttKeepAlive = 30 // seconds, as in the daemon
+	mqttPingEvery = 20 * time.Second
+	mqttMaxPacket = 2 << 20
+	// connect flags: clean session, retained will with QoS 1, user, password
+	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 )
 
 // mqttConn is a connection of a simulated machine: a lightweight implementation of the part of MQTT 3.1.1 that the
@@ -41,7 +42,7 @@ type mqttConn struct {
 // mqttHello is the content of a CONNECT.
 type mqttHello struct{ client, user, password, willTopic, will string }
 
-// openMQTT sends a CONNECT and waits for its answer, at most patience.
+// openMQTT sends a CONNECT and waits at most patience for the broker's answer.
 func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error) {
 	m := &mqttConn{c: c, r: bufio.NewReaderSize(c, 4<<10)}
 	body := append(mqttText(nil, "MQTT"), 4, mqttFirstFlags, 0, mqttKeepAlive)
@@ -59,12 +60,12 @@ func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error
 		return nil, err
 	}
 	if kind != mqttConnack || len(answer) != 2 || answer[1] != 0 {
-		return nil, fmt.Errorf("broker answered CONNECT with %#x %x", kind, answer)
+		return nil, fmt.Errorf("broker refused CONNECT with packet %#x %x", kind, answer)
 	}
 	return m, c.SetDeadline(time.Time{})
 }
 
-// mqttText appends a text with its length.
+// mqttText appends a text, preceded by its length, to a packet.
 func mqttText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
@@ -76,14 +77,15 @@ func (m *mqttConn) write(first byte, body []byte) error {
 	return m.writeLocked(first, body)
 }
 
-// writeLocked sends one packet. The caller must hold the lock.
+// writeLocked sends one packet. The caller must have locked mu.
 func (m *mqttConn) writeLocked(first byte, body []byte) error {
-	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...) // §2.2.3 is a varint of base 128
+	// The length is a varint of base 128 (§2.2.3).
+	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
 	_, err := m.c.Write(packet)
 	return err
 }
 
-// nextID returns a new packet identifier, never 0. The caller must hold the lock.
+// nextID returns a new packet identifier, never 0. The caller must have locked mu.
 func (m *mqttConn) nextID() uint16 {
 	if m.id++; m.id == 0 {
 		m.id = 1
@@ -124,7 +126,7 @@ func (m *mqttConn) read() (first byte, body []byte, err error) {
 		return 0, nil, err
 	}
 	if n > mqttMaxPacket {
-		return 0, nil, fmt.Errorf("packet has %d bytes, want at most %d", n, mqttMaxPacket)
+		return 0, nil, fmt.Errorf("packet from the broker has %d bytes, want at most %d", n, mqttMaxPacket)
 	}
 	body = make([]byte, n)
 	_, err = io.ReadFull(m.r, body)
@@ -134,7 +136,7 @@ func (m *mqttConn) read() (first byte, body []byte, err error) {
 // message parses a PUBLISH, and acknowledges it if its QoS is 1.
 func (m *mqttConn) message(first byte, body []byte) (topic string, data []byte, err error) {
 	if len(body) < 2 || len(body) < 2+int(binary.BigEndian.Uint16(body)) {
-		return "", nil, errors.New("PUBLISH is too short")
+		return "", nil, errors.New("packet PUBLISH from the broker is too short for its topic")
 	}
 	n := 2 + int(binary.BigEndian.Uint16(body))
 	topic, data = string(body[2:n]), body[n:]
@@ -142,7 +144,7 @@ func (m *mqttConn) message(first byte, body []byte) (topic string, data []byte, 
 		return topic, data, nil
 	}
 	if len(data) < 2 {
-		return "", nil, errors.New("PUBLISH has no packet identifier")
+		return "", nil, errors.New("packet PUBLISH from the broker has QoS 1 but no packet identifier")
 	}
 	return topic, data[2:], m.write(mqttPuback, data[:2])
 }

@@ -13,24 +13,25 @@ import (
 	"portillon/hub/audit"
 )
 
-// auditFound is the result of «audit verify» as JSON.
-type auditFound struct {
-	Verdict string   `json:"verdict"`        // valid or invalid
-	Reasons []reason `json:"reasons"`        // why the log is invalid; empty if it is valid
-	Log     string   `json:"log,omitempty"`  // portillon-audit/<site>
-	Entries uint64   `json:"entries"`        // entries that were read
-	Erased  uint64   `json:"erased"`         // entries whose text was erased on request; their hashes remain
-	Last    string   `json:"last,omitempty"` // time of the last entry, RFC 3339
-	Root    string   `json:"root,omitempty"` // root hash of the log's tree, if it is valid
+// auditResult is the result of «audit verify» as JSON.
+type auditResult struct {
+	Verdict string   `json:"verdict"`       // valid or invalid
+	Reasons []reason `json:"reasons"`       // reason why the log is invalid; empty for a valid log
+	Log     string   `json:"log,omitempty"` // portillon-audit/<site>
+	Entries uint64   `json:"entries"`       // number of entries that were read
+	// number of entries whose text was erased on request; the hashes of these entries remain
+	Erased uint64 `json:"erased"`
+	Last   string `json:"last,omitempty"` // time of the last entry, RFC 3339
+	Root   string `json:"root,omitempty"` // root hash of the log's tree, if it is valid
 }
 
-// auditVerify runs «audit verify»: it checks that an exported audit log is exactly the log that the hub signed. An
-// invalid log exits with 1. An entry whose text was erased on request keeps its hash, so the log stays valid. --key is
-// the hub's public key, or a file that contains the key.
+// auditVerify runs «audit verify», which checks that an exported audit log is exactly the log that the hub has signed.
+// For an invalid log, the exit code is 1. If the text of an entry is erased on request, the entry's hash remains, so
+// the log stays valid. The flag --key contains the hub's public key or the path of a file with the key.
 func auditVerify(_ context.Context, w stdio, args []string) error {
 	var keyText string
 	asJSON := false
-	rest, err := flags(w, "audit verify", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "audit verify", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&keyText, "key", "", "the public half of the hub's key, or a file that holds it")
 		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
 	})
@@ -48,7 +49,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 	defer f.Close()
 	// audit.Verify returns the counts of an invalid log too, so the counts are printed in both cases.
 	v, err := audit.Verify(f, key)
-	out := auditFound{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
+	out := auditResult{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
 	if !v.Last.IsZero() {
 		out.Last = v.Last.Format(time.RFC3339)
 	}
@@ -71,10 +72,10 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 }
 
 // printAudit prints the result for a person.
-func printAudit(w stdio, x auditFound) {
+func printAudit(w stdio, x auditResult) {
 	fmt.Fprintln(w.out, x.Verdict)
 	for _, r := range x.Reasons {
-		fmt.Fprintf(w.out, "%-10s %s\n", "reason", harmless(r.Detail))
+		fmt.Fprintf(w.out, "%-10s %s\n", "reason", plainLines(r.Detail))
 	}
 	if x.Log != "" {
 		fmt.Fprintf(w.out, "%-10s %s\n", "log", x.Log)

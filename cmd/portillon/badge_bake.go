@@ -11,13 +11,13 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// badgeBake runs «badge bake»: it embeds a badge into a PNG or an SVG.
-// The badge itself is not changed: JSON goes into an iTXt chunk of a PNG or an element of an SVG, under the keyword of
-// its version (openbadgecredential for 3.0, openbadges for 2.0).
+// badgeBake runs «badge bake», which embeds a badge into a PNG or an SVG. The badge itself is not changed. The badge's
+// JSON is stored in an iTXt chunk of a PNG or an element of an SVG, under the keyword of the Open Badges version
+// (openbadgecredential for 3.0, openbadges for 2.0).
 func badgeBake(_ context.Context, w stdio, args []string) error {
 	var badge, out string
 	var force bool
-	rest, err := flags(w, "badge bake", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "badge bake", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&badge, "badge", "", "the badge, a file (badge issue)")
 		fs.StringVar(&out, "o", "", "the file for the image with the badge in it")
 		fs.BoolVar(&force, "force", false, "write over a file that exists")
@@ -37,7 +37,7 @@ func badgeBake(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err)
 	}
 	payload = bytes.TrimSpace(payload)
-	// Only a document that can be read as a badge is embedded. Whether its signature is valid does not matter here.
+	// Only a document that can be read as a badge is embedded. The badge's signature is not verified here.
 	v := openbadge.Verify(payload, openbadge.Options{})
 	if v.Badge == nil || v.Baked != "" {
 		return wrong("%s is not a badge that can be baked: %s", badge, v.Why())
@@ -50,7 +50,7 @@ func badgeBake(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%s: %w", rest[0], err)
 	}
-	// Extract the badge again before the image is written, to be sure that a reader of the image finds the same bytes.
+	// Before the image is written, extract the badge again and compare the bytes.
 	if again, _, err := bake.Extract(baked); err != nil || !bytes.Equal(again, payload) {
 		return wrong("%s: the badge extracted from the image differs from the one baked into it", rest[0])
 	}

@@ -19,13 +19,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// issuing holds the flags of «badge issue» and the badge that the flags describe.
+// issuing contains the flags of «badge issue» and the badge that the flags describe.
 type issuing struct {
 	key, policy, badge, out, form, evidence, hub, issuerName, from, until string
 	jwt, force                                                            bool
-	// --members: a site's directory; the members of that site get the badge
+	// --members: directory of a site, whose members receive the badge
 	members string
-	who     []choice // --all-who: all conditions must hold
+	who     []choice // --all-who: conditions that must all be true
 	place   place    // in the issuer's status list
 	draft   openbadge.Draft
 }
@@ -52,11 +52,11 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 		"a site's directory: issue to members of its members.yaml, under its policy; with --all-who")
 	fs.Func("all-who",
 		"with --members: all, hold:BADGE or lack:BADGE; may be repeated, and all must hold. Who has the badge already "+
-			"is passed over", i.choose)
+			"is passed over", i.parseChoice)
 	fs.StringVar(&i.draft.ID, "id", "", "the badge's id; default: a fresh urn:uuid")
 	fs.StringVar(&i.evidence, "evidence", "", "an evidence file (evidence export) that the badge is earned by")
 	fs.StringVar(&i.hub, "hub", "", "with --evidence: the hub.yaml whose hub and machines signed it")
-	fs.Func("evidence-note", "in your own words, what it was earned by; may be repeated", i.note)
+	fs.Func("evidence-note", "in your own words, what it was earned by; may be repeated", i.addNote)
 	fs.StringVar(&i.form, "form", "", "json (eddsa-rdfc-2022) or jwt (VC-JWT); default: json, and jwt with an RSA key")
 	fs.BoolVar(&i.jwt, "jwt", false, "the same as --form jwt")
 	fs.BoolVar(&i.draft.HeaderKey, "header-key", false, "the JWT's header holds the public key too, as some wallets want")
@@ -65,28 +65,27 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&i.force, "force", false, "write over a file that exists")
 }
 
-// note adds a sentence of evidence (--evidence-note).
-func (i *issuing) note(s string) error {
+// addNote adds a sentence of evidence (--evidence-note).
+func (i *issuing) addNote(s string) error {
 	i.draft.Evidence = append(i.draft.Evidence, openbadge.Evidence{Narrative: s})
 	return nil
 }
 
-// badgeIssue runs «badge issue», for one recipient or for many members of a site.
-// The recipient is one e-mail address, which the badge contains as a salted hash, or one subject. With --policy and
-// --badge the achievement comes from the policy, and the badge gets an index in the issuer's status list, so that it
-// can be revoked.
+// badgeIssue runs «badge issue», for one recipient or for many members of a site. The recipient is one e-mail address,
+// which the badge contains as a salted hash, or one subject. With --policy and --badge, the policy defines the
+// achievement, and the badge has an index in the issuer's status list, so that the badge can be revoked.
 func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	var i issuing
-	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
+	if _, err := parseFlags(w, "badge issue", args, 0, i.declare); err != nil {
 		return err
 	}
 	if i.members != "" && i.policy == "" {
 		i.policy = filepath.Join(i.members, "policy.yaml")
 	}
-	if err := i.complete(); err != nil {
+	if err := i.checkComplete(); err != nil {
 		return err
 	}
-	// Read the key first: the remaining checks depend on its kind.
+	// Read the key first, because the remaining checks depend on the kind of key.
 	k, err := readIssuerKey(i.key)
 	if err != nil {
 		return wrong("%w", err)
@@ -122,10 +121,10 @@ func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) 
 	return i.place.register(b)
 }
 
-// complete returns one error that names every missing flag.
-func (i *issuing) complete() error {
+// checkComplete returns one error that names every missing flag.
+func (i *issuing) checkComplete() error {
 	a := i.draft.Achievement
-	if err := i.consistent(); err != nil {
+	if err := i.checkConsistent(); err != nil {
 		return err
 	}
 	needs := []need{
@@ -149,8 +148,8 @@ func (i *issuing) complete() error {
 		needs...)
 }
 
-// consistent refuses flags that contradict each other.
-func (i *issuing) consistent() error {
+// checkConsistent rejects flags that contradict each other.
+func (i *issuing) checkConsistent() error {
 	one := i.draft.Email != "" || i.draft.Subject != "" || i.draft.ID != "" || i.evidence != "" || i.place.index >= 0
 	switch {
 	case i.place.none && (i.place.list != "" || i.draft.Status != "" || i.place.url != ""):
@@ -195,7 +194,7 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 		}
 	}
 	if i.policy != "" {
-		if err := i.named(k); err != nil {
+		if err := i.fromPolicy(k); err != nil {
 			return err
 		}
 	}
@@ -206,14 +205,14 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 		i.draft.Achievement.Description = i.draft.Achievement.Name
 	}
 	if i.evidence != "" {
-		return i.rest(ctx)
+		return i.useEvidence(ctx)
 	}
 	return nil
 }
 
-// named fills the draft from a badge of the policy. The policy must pin the key for the badge's issuer, because
+// fromPolicy fills the draft from a badge of the policy. The policy must pin the key for the badge's issuer, because
 // machines reject badges that another key signed.
-func (i *issuing) named(k *openbadge.Key) error {
+func (i *issuing) fromPolicy(k *openbadge.Key) error {
 	p, err := readPolicy(i.policy)
 	if err != nil {
 		return err
@@ -223,7 +222,7 @@ func (i *issuing) named(k *openbadge.Key) error {
 		return wrong("--badge: the policy has no badge %q", i.badge)
 	}
 	is, _ := p.Issuer(b.Issuer)
-	if !pinned(is.Keys, k) {
+	if !mayBePinned(is.Keys, k) {
 		return wrong("the key %s is not among the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).
 			hinted("no machine accepts a badge that this key signs")
 	}
@@ -232,7 +231,7 @@ func (i *issuing) named(k *openbadge.Key) error {
 	}
 	i.draft.Achievement.ID, i.draft.Achievement.Name = b.Achievement, b.Name.In(p.Language)
 	i.draft.IssuerID, i.draft.IssuerName = is.Profile, is.Name
-	// Without a flag for the status list, use the one beside the policy.
+	// Without a flag for the status list, use the status list beside the policy.
 	if i.place.list == "" && i.draft.Status == "" && !i.place.none {
 		i.place.since = i.draft.ValidFrom
 		return i.place.byPolicy(i.policy, is, b.Achievement, k)
@@ -240,18 +239,18 @@ func (i *issuing) named(k *openbadge.Key) error {
 	return nil
 }
 
-// pinned reports whether one of the pinned keys may be k. A key pinned by its value must equal k. A key pinned by a web
-// address is accepted without fetching the document.
-func pinned(keys []string, k *openbadge.Key) bool {
+// mayBePinned reports whether one of the pinned keys may be k. A key that is pinned by value must equal k. A key that
+// is pinned by a web address is accepted without fetching the document.
+func mayBePinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
 		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") ||
 			strings.HasPrefix(s, "https://")
 	})
 }
 
-// rest bases the badge on an evidence file. It verifies the signatures of the hub and of the machines, and checks that
-// the interventions satisfy the badge's rule.
-func (i *issuing) rest(ctx context.Context) error {
+// useEvidence bases the badge on an evidence file, after verifying the signatures of the hub and of the machines and
+// checking that the interventions satisfy the badge's rule.
+func (i *issuing) useEvidence(ctx context.Context) error {
 	c, err := hub.ReadConfig(i.hub)
 	if err != nil {
 		return err
@@ -279,16 +278,17 @@ func (i *issuing) rest(ctx context.Context) error {
 		return no("the evidence is not complete: %d of %d interventions count", len(progress.Counted), progress.Needed)
 	}
 	i.draft.Evidence = append(i.draft.Evidence, evidenceOf(f, progress)...)
-	return i.earnedBy(f.Member)
+	return i.checkRecipient(f.Member)
 }
 
-// earnedBy checks that the recipient is the member whose interventions the evidence file lists. members.yaml beside the
-// policy has the member's addresses.
-func (i *issuing) earnedBy(id policy.MemberID) error {
+// checkRecipient checks that the recipient is the member whose interventions the evidence file lists. The file
+// members.yaml beside the policy contains the member's addresses.
+func (i *issuing) checkRecipient(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return (&failure{code: 3, err: fmt.Errorf("the owner of the evidence is unknown: %s does not exist", path)}).hinted(
+		return (&failure{code: 3, err: fmt.Errorf("member of the evidence cannot be found, because %s does not exist",
+			path)}).hinted(
 			"--policy names the policy.yaml of a site, which has members.yaml beside it",
 		)
 	}
@@ -309,8 +309,8 @@ func (i *issuing) earnedBy(id policy.MemberID) error {
 	return no("--recipient is not an address of the member %s, whose evidence it is", id)
 }
 
-// evidenceOf describes each counted intervention in the badge: what, when, where, and which maintainer endorsed it, by
-// pseudonym.
+// evidenceOf returns a description of each counted intervention for the badge: the work, time, machine, and the
+// endorsing maintainer's pseudonym.
 func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 	var out []openbadge.Evidence
 	for _, c := range p.Counted {

@@ -9,12 +9,12 @@ import (
 	"portillon/openbadge"
 )
 
-// badgeKeygen runs «badge keygen»: it makes an issuer's key and, with --did-web, the DID document to publish. The key
-// file has mode 0600 and is never overwritten. Standard output gets the key's public name, or the did:web.
+// badgeKeygen runs «badge keygen», which creates an issuer's key and, with --did-web, the DID document to publish. The
+// key file has mode 0600 and is never overwritten. The command prints the key's public name, or the did:web.
 func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	var out, text, web, document string
 	var rsa bool
-	if _, err := flags(w, "badge keygen", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "badge keygen", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the key (mode 0600)")
 		fs.StringVar(&text, "note", "", "a line in the file for people: whose key this is")
 		fs.BoolVar(&rsa, "rsa", false, "an RSA key of 3072 bits, which signs VC-JWTs with RS256; default: Ed25519")
@@ -50,8 +50,8 @@ func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	return w.publish(did, address, document, k)
 }
 
-// webDID returns the did:web of a host, and the address at which its document must be published. Both are empty without
-// --did-web.
+// webDID returns the did:web of a host, and the address at which its document must be published. Without --did-web,
+// both results are empty.
 func webDID(web string) (did, address string, err error) {
 	if web == "" {
 		return "", "", nil
@@ -62,7 +62,8 @@ func webDID(web string) (did, address string, err error) {
 	return did, address, nil
 }
 
-// generate makes an Ed25519 key, or with rsa an RSA key of 3072 bits. note becomes a comment in the key's file.
+// generate creates an Ed25519 key, or with rsa an RSA key of 3072 bits. The argument note becomes a comment in the
+// key's file.
 func generate(rsa bool, note string) (*openbadge.Key, error) {
 	if rsa {
 		return openbadge.GenerateRSAKey(note)
@@ -84,14 +85,14 @@ func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 	return nil
 }
 
-// badgePublish runs «badge publish»: it writes the document in which verifiers look up an issuer's keys. --key may be
-// repeated: as long as badges signed with an old key are valid, the old key must stay published. --form chooses a DID
-// document, a profile (Open Badges 3.0 issuer) or a JWKS; the default follows from the issuer's id.
+// badgePublish runs «badge publish», which writes the document in which verifiers look up an issuer's keys. The flag
+// --key may be repeated, because an old key must stay published while badges signed with that key are valid. The flag
+// --form selects a DID document, a profile (Open Badges 3.0 issuer) or a JWKS; the default depends on the issuer's id.
 func badgePublish(_ context.Context, w stdio, args []string) error {
 	var issuer, name, form, out string
 	var force bool
 	var keys []*openbadge.Key
-	_, err := flags(w, "badge publish", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "badge publish", args, 0, func(fs *flag.FlagSet) {
 		fs.Func("key", "an issuer's key (badge keygen); may be repeated: old badges need the old key", func(s string) error {
 			k, err := readIssuerKey(s)
 			keys = append(keys, k)

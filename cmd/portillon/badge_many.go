@@ -15,14 +15,14 @@ import (
 	"portillon/site"
 )
 
-// choice is one condition of --all-who. The zero choice holds for every member.
+// choice is one condition of --all-who. The zero choice is true for every member.
 type choice struct {
-	holds bool // the member must hold the badge; false: must lack it
+	holds bool // true: the member must have the badge; false: the member must not have the badge
 	badge policy.BadgeID
 }
 
-// choose reads a value of --all-who. The value "all" adds no condition.
-func (i *issuing) choose(s string) error {
+// parseChoice parses a value of --all-who. The value "all" adds no condition.
+func (i *issuing) parseChoice(s string) error {
 	verb, badge, _ := strings.Cut(s, ":")
 	switch {
 	case s == "all":
@@ -30,12 +30,12 @@ func (i *issuing) choose(s string) error {
 	case (verb == "hold" || verb == "lack") && badge != "":
 		i.who = append(i.who, choice{verb == "hold", policy.BadgeID(badge)})
 	default:
-		return fmt.Errorf("%q chooses nobody: want all, hold:BADGE or lack:BADGE", s)
+		return fmt.Errorf("--all-who %q is not a condition, want all, hold:BADGE or lack:BADGE", s)
 	}
 	return nil
 }
 
-// recipient is a member chosen by --all-who. A non-empty why is the reason for which the member is skipped.
+// recipient is a member chosen by --all-who. A non-empty why is the reason why the member is skipped.
 type recipient struct {
 	member site.Member
 	why    string
@@ -55,7 +55,7 @@ func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return wrong("%w", err)
 	}
-	// An error stops the loop. The badges issued before it are complete files.
+	// An error stops the loop. The files of the badges issued before the error are complete.
 	issued := 0
 	for n, r := range all {
 		at := fmt.Sprintf("%d/%d %s", n+1, len(all), plain(r.member.Name))
@@ -65,7 +65,7 @@ func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 		}
 		path, err := i.issueTo(w, k, r.member, dir)
 		if err != nil {
-			return fmt.Errorf("%s: %w (%d issued before)", at, err, issued)
+			return fmt.Errorf("badge of %s was not issued: %w (%d badges were issued before)", at, err, issued)
 		}
 		issued++
 		fmt.Fprintf(w.out, "%s: %s\n", at, path)
@@ -84,15 +84,15 @@ func (i *issuing) issueTo(w stdio, k *openbadge.Key, m site.Member, dir string) 
 		i.draft.Subject = m.Subjects[0]
 	}
 	err = i.issueOne(k, w, func(b []byte) (err error) {
-		path, err = writeBeside(dir, string(m.ID)+"-"+i.badge, i.form, b)
+		path, err = writeUnused(dir, string(m.ID)+"-"+i.badge, i.form, b)
 		return err
 	})
 	return path, err
 }
 
-// writeBeside writes a badge to a file that does not exist yet: name, or name-2 to name-999. Files of expired badges of
-// the same member are kept.
-func writeBeside(dir, name, form string, b []byte) (string, error) {
+// writeUnused writes a badge to a new file: name, or name-2 to name-999. Files of expired badges of the same member
+// remain.
+func writeUnused(dir, name, form string, b []byte) (string, error) {
 	ending := ".json"
 	if form == "jwt" {
 		ending = ".jwt"
@@ -115,8 +115,8 @@ func writeBeside(dir, name, form string, b []byte) (string, error) {
 	return "", wrong("%s has too many badges called %s", dir, name)
 }
 
-// recipients returns the chosen members in the order of the site. It checks their badges by the same rules as a
-// machine.
+// recipients returns the chosen members in the order of the site. The members' badges are checked by the same rules as
+// on a machine.
 func (i *issuing) recipients() ([]recipient, error) {
 	s, err := site.ReadUnder(i.members, i.policy)
 	if err != nil {
@@ -128,7 +128,7 @@ func (i *issuing) recipients() ([]recipient, error) {
 		}
 	}
 	at := time.Now()
-	r, _, err := believed(i.members, i.policy, at)
+	r, _, err := loadSite(i.members, i.policy, at)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (i *issuing) recipients() ([]recipient, error) {
 	return out, nil
 }
 
-// judge reports whether a member is chosen, and why a chosen member is skipped.
+// judge reports whether a member is chosen, and returns the reason if a chosen member is skipped.
 func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why string, chosen bool) {
 	p, ok := r.Person(m.ID)
 	if !ok {
@@ -166,7 +166,7 @@ func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why stri
 	return "", true
 }
 
-// holdsNow reports whether a member holds the badge itself, neither expired nor revoked. An accepted badge of another
+// holdsNow reports whether a member has the badge itself, neither expired nor revoked. An accepted badge of another
 // issuer does not count.
 func holdsNow(m *policy.Member, badge policy.BadgeID, at time.Time) bool {
 	return slices.ContainsFunc(m.Holdings, func(h policy.Holding) bool {

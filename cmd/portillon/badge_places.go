@@ -24,19 +24,20 @@ import (
 )
 
 // place is the index of a new badge in a status list of the issuer. The register FILE.places beside the list records
-// which badge has which index. Only the issuer needs the register.
+// which badge has which index. The issuer keeps the register private, because nobody else needs it.
 type place struct {
 	list  string
-	index int    // --status-index; below 0: draw a free one
+	index int    // --status-index; below 0: choose a free index at random
 	none  bool   // --no-status
-	url   string // --status-url: the address of a list that is made now
-	// since is the beginning of the badge's validity. A new list becomes valid at the same time or earlier: a machine
-	// whose clock is between the two times would reject the list, and therefore the badge.
+	url   string // --status-url: address of a list that this command creates
+	// since is the beginning of the badge's validity. A new list must become valid no later than the badge. If the list
+	// became valid later, a machine whose clock is between the two times would reject the list, and therefore the
+	// badge.
 	since time.Time
 
-	draft openbadge.StatusListDraft // the list: read from its file, or new
-	fresh []byte                    // a new signed list, written together with its first badge
-	taken map[int]string            // ids of the badges by index
+	draft openbadge.StatusListDraft // the list, read from a file or new
+	fresh []byte                    // signed text of a new list, written together with the list's first badge
+	taken map[int]string            // ids of the badges, by index
 }
 
 // declare declares the flags about the status list.
@@ -50,11 +51,12 @@ func (p *place) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&p.none, "no-status", false, "issue a badge without a status list, which can never be revoked")
 }
 
-// maxLists bounds how many lists of one issuer are searched for a free index. Each has room for 65,536 badges.
+// maxLists is the maximum number of lists of one issuer that are searched for a free index. Each list has 65,536
+// indices.
 const maxLists = 20
 
-// byPolicy finds a status list of the policy's issuer in the folder that «bundle build» reads. It chooses the first
-// list that is signed with this key and at most half full. If there is no such list, byPolicy makes one.
+// byPolicy finds a status list of the policy's issuer in the folder that «bundle build» reads. The result is the first
+// list that is signed with this key and at most half full. Without such a list, byPolicy creates one.
 func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement string, k *openbadge.Key) error {
 	dir := filepath.Join(filepath.Dir(policyFile), "status")
 	for n := 1; n <= maxLists; n++ {
@@ -66,19 +68,19 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		data, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			p.list = path
-			return p.make(is, achievement, name, k)
+			return p.signNew(is, achievement, name, k)
 		}
 		if err != nil {
 			return wrong("%w", err)
 		}
 		d, err := openbadge.OpenStatusList(data, k)
 		if err != nil || d.IssuerID != is.Profile || d.Purpose != "revocation" {
-			continue // a list of another key, which only that key can change
+			continue // skip a list of another key, which only that key can change
 		}
 		if p.taken, err = knownPlaces(path, d); err != nil {
 			return err
 		}
-		// Half of the list stays empty, so that drawing a free index at random is fast.
+		// Half of the list stays empty, so that a free index is found quickly at random.
 		if len(p.taken) < d.Size/2 {
 			p.list, p.draft = path, d
 			return nil
@@ -88,8 +90,8 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		hinted("--status-list names another")
 }
 
-// make signs a new list. write later stores the list together with its first badge.
-func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.Key) (err error) {
+// signNew signs a new list. Method write later stores the list together with the list's first badge.
+func (p *place) signNew(is *policy.Issuer, achievement, name string, k *openbadge.Key) (err error) {
 	at := p.url
 	if at == "" {
 		if at = statusURL(name, is.Profile, achievement); at == "" {
@@ -114,8 +116,7 @@ func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.K
 	return err
 }
 
-// statusURL returns an address for a list, at the host of the first of these ids that contains a host, or "" if none
-// does.
+// statusURL returns an address for a list, at the host of the first id that contains a host, or "" if no id does.
 func statusURL(name string, ids ...string) string {
 	for _, id := range ids {
 		if rest, ok := strings.CutPrefix(id, "did:web:"); ok {
@@ -150,7 +151,7 @@ func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 			return nil, err
 		}
 	}
-	// Draw a free index.
+	// Choose a free index at random.
 	if p.index < 0 {
 		var err error
 		if p.index, err = p.draft.RandomIndex(p.taken); err != nil {
@@ -163,8 +164,8 @@ func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 	return []openbadge.StatusEntry{p.draft.Entry(p.index)}, nil
 }
 
-// write stores a new list. It runs before the badge is written, because machines reject a badge whose list does not
-// exist.
+// write stores a new list. write must be called before the badge is written, because machines reject a badge whose list
+// does not exist.
 func (p *place) write(w stdio) error {
 	if p.fresh == nil {
 		return nil
@@ -182,7 +183,7 @@ func (p *place) write(w stdio) error {
 	return nil
 }
 
-// register records in the list's register that this badge has the index.
+// register adds the badge and its index to the list's register.
 func (p *place) register(badge []byte) error {
 	v := openbadge.Verify(badge, openbadge.Options{})
 	if p.list == "" || p.none || strings.HasPrefix(p.list, "https://") || v.Badge == nil {
@@ -195,7 +196,7 @@ func (p *place) register(badge []byte) error {
 	return appendPlaces(p.list, map[int]string{p.index: v.Badge.ID})
 }
 
-// placesOf is the path of a list's register.
+// placesOf returns the path of a list's register.
 func placesOf(list string) string { return list + ".places" }
 
 // appendPlaces adds lines to a register.
@@ -212,7 +213,7 @@ func appendPlaces(list string, places map[int]string) error {
 	return errors.Join(err, f.Close())
 }
 
-// readPlaces reads a register: an index and a badge's id on each line. A missing register is empty.
+// readPlaces reads a register, which has an index and a badge's id on each line. A missing register is empty.
 func readPlaces(list string) (map[int]string, error) {
 	out := map[int]string{}
 	b, err := os.ReadFile(placesOf(list))
@@ -234,9 +235,9 @@ func readPlaces(list string) (map[int]string, error) {
 	return out, nil
 }
 
-// knownPlaces returns the used indices: the indices in the register, and the indices in badges in the folders beside
-// the list. Indices that are missing from a lost or damaged register are added to the register. Two badges with the
-// same index would be revoked together, so an index that any badge names is never assigned again.
+// knownPlaces returns the used indices: those in the register, and those in badges in the folders beside the list. If a
+// damaged or lost register lacks an index, knownPlaces adds the index. Two badges with the same index would be revoked
+// together, so an index that any badge names is never assigned again.
 func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, error) {
 	taken, err := readPlaces(list)
 	if err != nil {
@@ -285,7 +286,7 @@ func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	return nil
 }
 
-// placeIn returns the index that a badge has in this list, and whether the badge names the list.
+// placeIn returns the index of a badge in this list, and whether the badge names the list.
 func placeIn(b *openbadge.Badge, d openbadge.StatusListDraft) (int, bool) {
 	for _, e := range b.Status {
 		if e.Type == openbadge.BitstringEntryType && e.List == d.ID && e.Index < int64(d.Size) {
@@ -295,7 +296,7 @@ func placeIn(b *openbadge.Badge, d openbadge.StatusListDraft) (int, bool) {
 	return 0, false
 }
 
-// pinOf is a key as a trust file names it: its DID, or a PEM public key.
+// pinOf returns a key in the form of a trust file: a DID, or a PEM public key.
 func pinOf(k *openbadge.Key) string {
 	if k.DID() != "" {
 		return k.DID()

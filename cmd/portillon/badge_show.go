@@ -13,13 +13,13 @@ import (
 	"portillon/policy"
 )
 
-// badgeShow runs «badge show»: it prints the content of a badge without verifying it.
-// It exits with 2 if the file cannot be read as a badge. --json prints the parsed badge instead of text.
+// badgeShow runs «badge show», which prints the content of a badge without verification. The exit code is 2 if the file
+// cannot be read as a badge. The flag --json prints the parsed badge instead of text.
 func badgeShow(_ context.Context, w stdio, args []string) error {
 	var asJSON bool
 	var at string
 	var lang *policy.Language
-	rest, err := flags(w, "badge show", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "badge show", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print it as JSON")
 		fs.StringVar(&at, "at", "", "the time (RFC 3339) for which it is said whether it has ended; default: now")
 		lang = langFlag(fs)
@@ -47,11 +47,11 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// page prints a badge for a person. All texts of the badge are shown as they are and may be untrue.
+// page prints a badge for a person. All texts of the badge are printed unchanged and may be untrue.
 type page struct {
 	out  io.Writer
-	lang policy.Language // of labels and dates
-	at   time.Time       // the time that decides whether the badge has expired
+	lang policy.Language // language of labels and dates
+	at   time.Time       // time at which an expired badge is recognised
 }
 
 // labelWidth is the width of the widest label in runes: modèle de badge.
@@ -72,7 +72,7 @@ func (p page) line(fr, en, text string) {
 	}
 }
 
-// wrapped breaks a text between words into lines of at most width runes. A longer word gets a separate line.
+// wrapped breaks a text between words into lines of at most width runes. A longer word is on a separate line.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
@@ -141,11 +141,11 @@ func (p page) dates(b *openbadge.Badge) {
 		p.line("valable", "until", say(p.lang, "sans date de fin", "no end date"))
 		return
 	}
-	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.left(b.ValidUntil))
+	p.line("jusqu’au", "until", day(p.lang, b.ValidUntil)+p.remaining(b.ValidUntil))
 }
 
-// left returns how much time is left, or since when the badge has expired.
-func (p page) left(until time.Time) string {
+// remaining returns a text about the remaining validity, or about the time since the badge has expired.
+func (p page) remaining(until time.Time) string {
 	days := int(until.Sub(p.at).Hours() / 24)
 	switch {
 	case p.at.After(until) && days == 0:
@@ -158,7 +158,7 @@ func (p page) left(until time.Time) string {
 	return fmt.Sprintf(say(p.lang, " (encore %d %s)", " (%d %s left)"), days, p.days(days))
 }
 
-// days returns the noun for n days: singular or plural.
+// days returns the noun for n days, singular or plural.
 func (p page) days(n int) string {
 	if n == 1 {
 		return say(p.lang, "jour", "day")
@@ -166,7 +166,7 @@ func (p page) days(n int) string {
 	return say(p.lang, "jours", "days")
 }
 
-// identity is the recipient: an address, or the hash of one.
+// identity returns the recipient: an address, or the hash of an address.
 func (p page) identity(i openbadge.Identity) string {
 	kind := i.Type
 	if kind == "emailAddress" || kind == "email" {
@@ -178,7 +178,7 @@ func (p page) identity(i openbadge.Identity) string {
 	return kind + " " + i.Hash
 }
 
-// status is the kind of the badge's revocation list.
+// status returns the kind of the badge's revocation list.
 func (p page) status(e openbadge.StatusEntry) string {
 	switch e.Type {
 	case openbadge.RevocationListType:
@@ -189,7 +189,7 @@ func (p page) status(e openbadge.StatusEntry) string {
 	return e.Type
 }
 
-// form is the format of the badge, and of the image that it was extracted from.
+// form returns the format of the badge, and of the image from which the badge was extracted.
 func (p page) form(v openbadge.Verdict) string {
 	form := v.Form
 	switch form {

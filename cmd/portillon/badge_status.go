@@ -26,14 +26,14 @@ func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) 
 	return d, nil
 }
 
-// badgeStatusList runs «badge status-list»: it makes a list in which no badge is revoked. The list is a signed
-// Bitstring Status List for revocation or suspension. Verifiers download the list from --id, so the file must be
-// published there before a badge names it.
+// badgeStatusList runs «badge status-list», which creates a list without revoked badges. The list is a signed Bitstring
+// Status List for revocation or suspension. Verifiers download the list from --id, so the file must be published there
+// before a badge names it.
 func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	var d openbadge.StatusListDraft
 	var key, out, at string
 	var life time.Duration
-	if _, err := flags(w, "badge status-list", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "badge status-list", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the issuer's key (badge keygen)")
 		fs.StringVar(&d.ID, "id", "", "the https address at which the list will stand")
 		fs.StringVar(&d.IssuerID, "issuer", "", "the issuer's id, as in the badges; default: the key's did:key")
@@ -51,7 +51,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 		need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
 		return err
 	}
-	// The key must be the issuer's: a list signed by another key revokes nothing.
+	// The key must be the issuer's, because verifiers ignore a list that another key has signed.
 	k, err := readIssuerKey(key)
 	if err != nil {
 		return wrong("%w", err)
@@ -63,8 +63,8 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	return w.writeNewOut(out, b)
 }
 
-// signList signs a list. at is the list's time of issue (RFC 3339, empty: now). life is the duration of its validity
-// (0: unlimited).
+// signList signs a list. The argument at is the list's time of issue (RFC 3339, empty: now), and life is the duration
+// of the list's validity (0: unlimited).
 func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life time.Duration) (b []byte, err error) {
 	if d.ValidFrom, err = timeFlag("--at", at, time.Now()); err != nil {
 		return nil, err
@@ -79,13 +79,13 @@ func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life tim
 	return b, nil
 }
 
-// revoking holds the flags of «badge revoke».
+// revoking contains the flags of «badge revoke».
 type revoking struct {
-	key, at     string        // key: file of the key that signed the list; at: time of issue
+	key, at     string        // key is the file of the key that signed the list; at is the time of issue
 	badges      []string      // files of the badges
-	indices     []int         // indices in the list
-	undo, renew bool          // undo: clear the bits; renew: sign without a change
-	life        time.Duration // validity of the new list; 0: as before
+	indices     []int         // indices to change in the list
+	undo, renew bool          // undo clears the bits; renew signs the list without a change
+	life        time.Duration // duration of the new list's validity; 0: the same as before
 }
 
 // declare declares the flags.
@@ -104,12 +104,12 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 	spanFlag(fs, &r.life, "life", 0, "how long the list is good from now on; default: as long as before")
 }
 
-// badgeRevoke runs «badge revoke»: it sets or clears the bits of badges in a status list, and signs the list again. The
-// list takes effect at machines with the next bundle, and elsewhere when it is published. --renew signs the list again
-// without a change; it is for lists that expire (--life).
+// badgeRevoke runs «badge revoke», which sets or clears the bits of badges in a status list, and signs the list again.
+// The list takes effect at machines with the next bundle, and elsewhere with its publication. The flag --renew signs a
+// list without a change, for lists that expire (--life).
 func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	var r revoking
-	rest, err := flags(w, "badge revoke", args, 1, r.declare)
+	rest, err := parseFlags(w, "badge revoke", args, 1, r.declare)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	d.Set = r.change(d.Set)
-	// Without --life the new list is valid as long as the old one was.
+	// Without --life, the new list is valid for the same duration as the old list.
 	if r.life == 0 && !d.ValidUntil.IsZero() {
 		r.life = d.ValidUntil.Sub(d.ValidFrom)
 	}
@@ -144,8 +144,8 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// find looks up the indices of the badges. It trusts the register, and badges that this key has signed. It does not
-// trust other badges, because anybody can write another badge's index into a file.
+// find looks up the indices of the badges, in the register and in badges that this key has signed. Other badges are not
+// trusted, because anybody can write another badge's index into a file.
 func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.Key) error {
 	taken, err := readPlaces(list)
 	if err != nil {
@@ -179,7 +179,7 @@ func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.K
 	return nil
 }
 
-// change returns the sorted set with the indices added, or removed with --undo.
+// change returns the sorted set after adding the indices, or with --undo after removing them.
 func (r *revoking) change(set []int) []int {
 	for _, n := range r.indices {
 		at, there := slices.BinarySearch(set, n)

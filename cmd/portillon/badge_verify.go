@@ -16,7 +16,7 @@ import (
 	"portillon/policy/file"
 )
 
-// verifying holds the flags of «badge verify».
+// verifying contains the flags of «badge verify».
 type verifying struct {
 	trust, status, documents, at, recipient string // values of the flags with these names
 	asJSON, checks, short, online, strict   bool   // asJSON: --json
@@ -43,13 +43,13 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// badgeVerify runs «badge verify». The command exits with 0 for a valid badge, 1 for an invalid one, and 3 if the
-// verdict needs a document that is missing. The trust file names issuers and keys; a badge of another issuer is
-// invalid. Revocation lists and hosted documents are read from folders, or from the web with --online. --checks prints
-// every check.
+// badgeVerify runs «badge verify». The exit code is 0 for a valid badge, 1 for an invalid badge, and 3 if the verdict
+// needs a missing document. The trust file names issuers and keys; a badge of another issuer is invalid. Revocation
+// lists and hosted documents are read from folders, or from the web with --online. The flag --checks prints every
+// check.
 func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	var x verifying
-	rest, err := flags(w, "badge verify", args, 1, x.declare)
+	rest, err := parseFlags(w, "badge verify", args, 1, x.declare)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.exit(rest[0], v)
+	return x.verdictError(rest[0], v)
 }
 
 // options reads the trust file and the folders.
@@ -81,7 +81,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	if o.Trust, err = readTrust(x.trust); err != nil {
 		return o, err
 	}
-	x.status, x.documents = x.beside(x.status, "status"), x.beside(x.documents, "documents")
+	x.status, x.documents = x.folderOf(x.status, "status"), x.folderOf(x.documents, "documents")
 	if o.Status, err = readDocuments(x.status); err != nil {
 		return o, err
 	}
@@ -89,7 +89,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 		return o, err
 	}
 	if x.online {
-		x.ask(ctx, &o)
+		x.goOnline(ctx, &o)
 	}
 	if x.recipient != "" {
 		o.Recipient = &openbadge.Recipient{Emails: []string{x.recipient}, Subjects: []string{x.recipient}}
@@ -98,9 +98,10 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	return o, nil
 }
 
-// beside returns the named folder, or the folder with the default name beside the trust file, if that folder exists.
-// With --online it returns no default folder: documents are fetched from the web, because a copy may be old.
-func (x *verifying) beside(named, folder string) string {
+// folderOf returns the named folder, or otherwise the folder with the default name beside the trust file, if that
+// folder exists. With --online, the result is never a default folder: documents are fetched from the web, because a
+// copy may be old.
+func (x *verifying) folderOf(named, folder string) string {
 	dir := filepath.Join(filepath.Dir(x.trust), folder)
 	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
 		return named
@@ -108,9 +109,9 @@ func (x *verifying) beside(named, folder string) string {
 	return dir
 }
 
-// ask makes the verifier fetch documents for which no folder was named from the web, and also the badge's refresh
+// goOnline makes the verifier fetch documents from the web unless a folder was named, and also use the badge's refresh
 // service.
-func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
+func (x *verifying) goOnline(ctx context.Context, o *openbadge.Options) {
 	web := fetch.New(fetch.Options{}).For(ctx)
 	if x.documents == "" {
 		o.Documents = web
@@ -121,17 +122,19 @@ func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 	o.Refresh = web
 }
 
-// exit maps a verdict to an exit code. A file that cannot be parsed as a document counts as unreadable input.
-func (x *verifying) exit(path string, v openbadge.Verdict) error {
+// verdictError maps a verdict to an error with an exit code. A file that cannot be parsed as a document counts as
+// unreadable input.
+func (x *verifying) verdictError(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
 		return nil
 	case v.State == openbadge.Indeterminate && hasReason(v, "hosted-unreachable") && !x.online:
-		return (&failure{code: 3, err: fmt.Errorf("%s: the documents at its issuer's addresses were not fetched", path)}).
+		return (&failure{code: 3, err: fmt.Errorf("verdict on %s needs documents at the issuer's addresses, which were "+
+			"not fetched", path)}).
 			hinted("--documents names a folder with copies of it; --online asks the web")
 	case v.State == openbadge.Indeterminate:
 		return errCannotSay
-	case unreadable(v):
+	case isUnreadable(v):
 		return wrong("%s cannot be read: %s", path, v.Why())
 	}
 	return errNo
@@ -142,8 +145,8 @@ func hasReason(v openbadge.Verdict, code string) bool {
 	return slices.ContainsFunc(v.Reasons, func(r openbadge.Reason) bool { return r.Code == code })
 }
 
-// unreadable reports whether the file could not even be read as a document.
-func unreadable(v openbadge.Verdict) bool {
+// isUnreadable reports whether the file could not even be parsed as a document.
+func isUnreadable(v openbadge.Verdict) bool {
 	return len(v.Checks) == 1 && v.Checks[0].Name == "form" && v.Checks[0].Outcome == "malformed"
 }
 
@@ -158,7 +161,7 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 		}
 		fmt.Fprintln(w.out)
 	}
-	if !x.strict { // with --strict, warnings are among the reasons
+	if !x.strict { // with --strict, the reasons include warnings
 		for _, n := range v.Warnings {
 			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN),
 				plain(n.Path))
@@ -175,7 +178,7 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 	}
 }
 
-// stateWord is the verdict in one word.
+// stateWord returns the verdict as one word.
 func stateWord(l policy.Language, s openbadge.State) string {
 	switch s {
 	case openbadge.Valid:
@@ -207,8 +210,8 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	return out, nil
 }
 
-// readDocuments opens a folder of documents. Without a folder no document can be read, and the verdict on a badge that
-// needs a document is indeterminate.
+// readDocuments opens a folder of documents. Without a folder, no document can be read. The verdict on a badge that
+// needs a document is then indeterminate.
 func readDocuments(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
 		return &openbadge.Directory{}, nil

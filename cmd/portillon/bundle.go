@@ -24,15 +24,15 @@ import (
 	"portillon/wire"
 )
 
-// slug is the form of a site's id, the same as in package yamlfile.
+// slug is the pattern of a site's id, the same as in package yamlfile.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// bundleKeygen runs «bundle keygen»: it writes the private half of a new signing key and prints the public half.
-// The name of the key says its kind (site, policy, hub or machine) and its site, so that a key in the wrong place is
+// bundleKeygen runs «bundle keygen», which writes the private half of a new signing key and prints the public half. The
+// key's name contains the key's kind (site, policy, hub or machine) and site, so that a key in the wrong field is
 // recognised.
 func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name, kind string
-	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the signing key (mode 0600)")
 		fs.StringVar(&kind, "kind", "site",
 			"what the key is for: site, policy or hub (where they are not the site's key) or machine; a "+
@@ -72,7 +72,7 @@ func writeNew(path string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// readSigner reads a private key of this kind, as bundle keygen wrote it.
+// readSigner reads a private key of this kind, in the format of bundle keygen.
 func readSigner(path string, kind keykind.Kind) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("--key is missing").hinted("portillon bundle keygen SITE -o hub.key makes one")
@@ -81,7 +81,7 @@ func readSigner(path string, kind keykind.Kind) (note.Signer, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits("--key", path, string(b), keykind.Place{Kind: kind, Private: true}); err != nil {
+	if err := checkKind("--key", path, string(b), keykind.Place{Kind: kind, Private: true}); err != nil {
 		return nil, err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
@@ -101,7 +101,7 @@ func readCardKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits("--card-key", path, string(b), keykind.Place{Kind: keykind.Card, Private: true}); err != nil {
+	if err := checkKind("--card-key", path, string(b), keykind.Place{Kind: keykind.Card, Private: true}); err != nil {
 		return nil, err
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
@@ -111,16 +111,16 @@ func readCardKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// bundleBuild runs «bundle build».
-// --version defaults to the time in seconds, so a later bundle always has a higher version; machines refuse lower ones.
-// Warnings about badges that do not count go to standard error and do not stop the build, except with --strict.
+// bundleBuild runs «bundle build». The default of --version is the time in seconds. A later bundle then always has a
+// higher version, and machines reject lower versions. Warnings about unusable badges are printed to standard error and
+// stop the build only with --strict.
 func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out, at, hubFile string
 	var version uint64
 	var life time.Duration
 	var strict bool
 	var pol policyFlags
-	rest, err := flags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the key that signs the site's bundles")
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
 		fs.StringVar(&out, "o", "", "the bundle file")
@@ -134,7 +134,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	// Defaults that depend on the time of issue.
+	// Set the defaults that depend on the time of issue.
 	o := site.Order{Version: version, Issued: time.Now()}
 	if o.Issued, err = timeFlag("--at", at, o.Issued); err != nil {
 		return err
@@ -149,7 +149,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if o.Signer, err = readSigner(key, pol.signerKind()); err != nil {
 		return err
 	}
-	if o.Policy, err = pol.order(o.Issued); err != nil {
+	if o.Policy, err = pol.addTo(o.Issued); err != nil {
 		return err
 	}
 	if o.CardKey, err = readCardKey(cardKey); err != nil {
@@ -158,11 +158,11 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile, pol.signerKind()))
 }
 
-// bundle builds the site in dir into the file out. A faulty file of the site is left out with a warning; with strict,
-// such a warning prevents the writing. A policy whose examples fail is refused. checks are functions that refuse
-// unsuitable keys.
+// bundle writes the bundle of the site in dir to the file out. A faulty file of the site is left out with a warning;
+// with strict, such a warning prevents the writing. A policy whose examples fail is an error. The argument checks
+// contains functions that reject unsuitable keys.
 func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*site.Site) error) error {
-	// Refuse before anything is built: unreadable files, wrong keys, and a policy that is broken.
+	// Reject unreadable files, wrong keys and a faulty policy before the bundle is built.
 	s, err := site.Read(dir)
 	if err != nil {
 		return err
@@ -173,17 +173,17 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	if err := sameKeys(out, o); err != nil {
 		return err
 	}
-	if err := keptPromises(s.Policy, dir, o.Issued); err != nil {
+	if err := checkPromises(s.Policy, dir, o.Issued); err != nil {
 		return err
 	}
-	if err := w.sound(s.Policy, filepath.Join(dir, "policy.yaml"), o.Issued); err != nil {
+	if err := w.checkLaws(s.Policy, filepath.Join(dir, "policy.yaml"), o.Issued); err != nil {
 		return err
 	}
 	b, err := s.Build(o)
 	if err != nil {
 		return err
 	}
-	// Report everything that was left out.
+	// Report the files and badges that were left out.
 	w.warn(b.Warnings)
 	for _, x := range b.Errors {
 		fmt.Fprintf(w.err, "portillon: error: %s\n", x)
@@ -208,9 +208,9 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	return nil
 }
 
-// keptPromises refuses a policy whose examples fail, or that breaks a rule under never:. Such a policy must not reach a
-// machine.
-func keptPromises(p *policy.Policy, dir string, at time.Time) error {
+// checkPromises rejects a policy whose examples fail, or that breaks a rule under never:. Such a policy must not be
+// sent to a machine.
+func checkPromises(p *policy.Policy, dir string, at time.Time) error {
 	failed := len(analysis.Breaches(p, at))
 	for _, r := range policyfile.RunTests(p) {
 		if r.Problem != (policy.Text{}) {
@@ -224,9 +224,9 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	return nil
 }
 
-// sound prints the same warnings as «policy check». It returns an error if a law that every policy must satisfy is
-// broken. Too many cases to check are only a warning, because the policy may be right.
-func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
+// checkLaws prints the same warnings as «policy check», and returns an error if the policy breaks a law that every
+// policy must satisfy. Too many cases to check are only a warning, because the policy may be right.
+func (w stdio) checkLaws(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
 	warnings, err := analysis.Warnings(p, at)
 	for _, x := range warnings {
@@ -237,13 +237,13 @@ func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	}
 	var f *analysis.Flaw
 	if errors.As(err, &f) && !f.Broken {
-		w.warn([]string{flawed(err, where, l).Error()})
+		w.warn([]string{withPosition(err, where, l).Error()})
 		return nil
 	}
-	return flawed(err, where, l)
+	return withPosition(err, where, l)
 }
 
-// timeFlag reads a flag with a time (RFC 3339). If the flag is empty, timeFlag returns absent.
+// timeFlag reads a flag with a time (RFC 3339). For an empty flag, timeFlag returns the argument absent.
 func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	if given == "" {
 		return absent, nil
@@ -255,7 +255,7 @@ func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// siteTime reads a time in the form of the examples in a policy: local to the site, or with an offset.
+// siteTime parses a time in the form of the examples in a policy: local to the site, or with an offset.
 func siteTime(name, given string, zone *time.Location, absent time.Time) (time.Time, error) {
 	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02"} {
 		if t, err := time.ParseInLocation(form, given, zone); err == nil {
@@ -270,7 +270,7 @@ func siteTime(name, given string, zone *time.Location, absent time.Time) (time.T
 	return t, nil
 }
 
-// several returns a number followed by its noun, which gets an s in the plural.
+// several returns a number followed by a noun, with an s in the plural.
 func several(n int, noun string) string {
 	if n > 1 {
 		noun += "s"
@@ -281,25 +281,25 @@ func several(n int, noun string) string {
 // bundleInfo is the result of «bundle verify» as JSON.
 type bundleInfo struct {
 	Verdict string         `json:"verdict"`            // valid or invalid
-	Reasons []reason       `json:"reasons"`            // why the bundle is refused; empty if it is valid
+	Reasons []reason       `json:"reasons"`            // reason why the bundle is rejected; empty for a valid bundle
 	Bundle  *wire.Manifest `json:"bundle,omitempty"`   // the manifest
 	CardKey string         `json:"card_key,omitempty"` // check value of the card key
-	Policy  *policyInfo    `json:"policy,omitempty"`   // the signed policy, if there is one
+	Policy  *policyInfo    `json:"policy,omitempty"`   // the signed policy, if the bundle contains one
 }
 
-// reason is why a verdict is negative.
+// reason is the reason of a negative verdict.
 type reason struct {
-	Code   string `json:"code"`             // a stable word for programs
-	Detail string `json:"detail,omitempty"` // a phrase for people
+	Code   string `json:"code"`             // stable word for programs
+	Detail string `json:"detail,omitempty"` // phrase for people
 }
 
-// bundleVerify runs «bundle verify»: it checks a bundle as a machine does, except versions and times. An invalid bundle
-// exits with 1. --card-key also checks that the bundle was built with this card key: with another key, machines would
-// recognise no card.
+// bundleVerify runs «bundle verify», which checks a bundle as a machine does, except versions and times. For an invalid
+// bundle, the exit code is 1. The flag --card-key also checks that the bundle was built with this card key; with
+// another key, machines would recognise no card.
 func bundleVerify(_ context.Context, w stdio, args []string) error {
 	var pub, cardKey, policyPub string
 	var asJSON bool
-	rest, err := flags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&cardKey, "card-key", "",
 			"also compare the site's key for card numbers with the one that the bundle was built with")
 		fs.StringVar(&pub, "pub", "", "the verifier key that bundle keygen printed")
@@ -319,7 +319,7 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 			return err
 		}
 	}
-	// A Refusal is the verdict "invalid". Any other error means that the file could not be read.
+	// A Refusal means the verdict "invalid". Any other error means that the file could not be read.
 	m, err := inspect(rest[0], note.VerifierList(v), card)
 	var pol *policyInfo
 	var words string
@@ -352,7 +352,7 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// bundleVerifier reads --pub: the site's key, or the hub's if machines pin a separate policy key.
+// bundleVerifier parses --pub, which is the site's key, or the hub's key if machines pin a separate policy key.
 func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
 	if pub == "" {
 		return nil, wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
@@ -366,7 +366,7 @@ func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
 	if policyApart {
 		kind = keykind.Hub
 	}
-	if err := keyFits("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
+	if err := checkKind("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
 		return nil, err
 	}
 	v, err := note.NewVerifier(pub)
@@ -376,8 +376,8 @@ func bundleVerifier(pub string, policyApart bool) (note.Verifier, error) {
 	return v, nil
 }
 
-// inspect reads a bundle file completely and checks every chunk. card, if it is not nil, must be the key that the
-// bundle was built with.
+// inspect reads a bundle file completely and checks every chunk. The argument card, if not nil, must be the key with
+// which the bundle was built.
 func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -395,10 +395,10 @@ func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, err
 	return &m, err
 }
 
-// bundleShow runs «bundle show»: it prints the manifest without verifying it.
-// It lists site, version, dates, signers, policy and chunks with their sizes.
+// bundleShow runs «bundle show», which prints the manifest without verification: site, version, dates, signers, policy,
+// and the chunks with their sizes.
 func bundleShow(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "bundle show", args, 1, nil)
+	rest, err := parseFlags(w, "bundle show", args, 1, nil)
 	if err != nil {
 		return err
 	}

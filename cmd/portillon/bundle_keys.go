@@ -47,8 +47,9 @@ func keyName(id, kind, name string) (string, error) {
 	return name, nil
 }
 
-// keyFits refuses a key of the wrong kind. path is the file of the key; it is empty if the flag holds the key itself.
-func keyFits(flag, path, text string, p keykind.Place) error {
+// checkKind rejects a key of the wrong kind. The argument path is the file of the key, or empty if the flag contains
+// the key itself.
+func checkKind(flag, path, text string, p keykind.Place) error {
 	err := p.Check(text)
 	switch {
 	case err == nil:
@@ -59,9 +60,9 @@ func keyFits(flag, path, text string, p keykind.Place) error {
 	return wrong("%s: %s: %w", flag, path, err)
 }
 
-// checkedSigner returns a check that refuses keys which must not sign the site's bundles: keys of other sites and of
-// machines. Older machine keys have no kind in their name; they are recognised by the name MACHINE.SITE, or by a
-// hub.yaml.
+// checkedSigner returns a check that rejects keys that must not sign the site's bundles: keys of other sites and of
+// machines. The names of older machine keys do not contain the kind; such a key is recognised by the name MACHINE.SITE,
+// or by a hub.yaml.
 func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) error {
 	return func(s *site.Site) error {
 		b, err := os.ReadFile(path)
@@ -69,7 +70,7 @@ func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) err
 			return wrong("%w", err)
 		}
 		id := string(s.Policy.Site)
-		if err := keyFits("--key", path, string(b), keykind.Place{Kind: kind, Private: true, ID: id}); err != nil {
+		if err := checkKind("--key", path, string(b), keykind.Place{Kind: kind, Private: true, ID: id}); err != nil {
 			return err
 		}
 		public, err := keykind.PublicHalf(string(b))
@@ -117,8 +118,8 @@ func hubPins(c hub.Config, path, hubFile, public string) error {
 	return nil
 }
 
-// sameKeys compares the keys with those of the bundle file that would be overwritten. With a different signing key
-// every machine would refuse the new bundle; with a different card key machines would recognise no card.
+// sameKeys compares the keys with those of the bundle file that would be overwritten. With a different signing key,
+// every machine would reject the new bundle. With a different card key, machines would recognise no card.
 func sameKeys(out string, o site.Order) error {
 	b, err := os.ReadFile(out)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -129,7 +130,7 @@ func sameKeys(out string, o site.Order) error {
 	}
 	text, m, err := wire.Peek(bytes.NewReader(b))
 	if err != nil {
-		return nil // the file is not a bundle: overwrite it
+		return nil // a file that is not a bundle may be overwritten
 	}
 	const hint = "to change the key on every machine, move the old bundle away first"
 	if m.Site == "" || o.Signer == nil {
@@ -150,7 +151,7 @@ func sameKeys(out string, o site.Order) error {
 	return nil
 }
 
-// cardCheckOf returns words followed by the check value of the bundle's card key, or "" if the bundle has no card key.
+// cardCheckOf returns a text with the check value of the bundle's card key, or "" if the bundle has no card key.
 func cardCheckOf(m wire.Manifest, words string) string {
 	if m.CardCheck == "" {
 		return ""
@@ -158,14 +159,14 @@ func cardCheckOf(m wire.Manifest, words string) string {
 	return words + m.CardCheck
 }
 
-// readIssuerKey reads an issuer's private key. For a key of another kind the error names that kind.
+// readIssuerKey reads an issuer's private key. For a key of another kind, the error names that kind.
 func readIssuerKey(path string) (*openbadge.Key, error) {
 	k, err := openbadge.ReadKey(path)
 	if err == nil {
 		return k, nil
 	}
 	if b, rerr := os.ReadFile(path); rerr == nil {
-		if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Issuer, Private: true}); err != nil {
+		if err := checkKind("--key", path, string(b), keykind.Place{Kind: keykind.Issuer, Private: true}); err != nil {
 			return nil, err
 		}
 	}

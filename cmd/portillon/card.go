@@ -44,11 +44,11 @@ func openTalker(spec string) (talker, error) {
 	return pn532.Open(port)
 }
 
-// cardKeygen runs «card keygen»: it makes the AES key for cards that authenticate. The file has mode 0600. Machines
-// with card: aes in the policy need the key. Whoever has the key can make valid cards.
+// cardKeygen runs «card keygen», which creates the AES key for cards that authenticate. The key file has mode 0600,
+// because whoever has the key can make valid cards. Machines with card: aes in the policy need the key.
 func cardKeygen(_ context.Context, w stdio, args []string) error {
 	var out string
-	if _, err := flags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the key (mode 0600)")
 	}); err != nil {
 		return err
@@ -67,10 +67,10 @@ func cardKeygen(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// carding holds the flags of the verbs that work with a card on a reader.
+// carding contains the flags of the verbs that work with a card on a reader.
 type carding struct {
-	reader, key, old string        // key and old: files of AES keys
-	json, number     bool          // number: print the card's number too
+	reader, key, old string        // key and old are files of AES keys
+	json, number     bool          // number prints the card's number too
 	wait             time.Duration // how long to wait for a card
 	lang             *policy.Language
 }
@@ -85,25 +85,26 @@ func (x *carding) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// cardCheck runs «card check»: the card must prove that it has the site's key and its own number. It exits with 0 if
-// both proofs succeed, with 1 if one fails, and with 3 if the card was removed too early.
+// cardCheck runs «card check», in which the card must prove that it has the site's key and its own number. The exit
+// code is 0 if both proofs succeed, 1 if one proof fails, and 3 if the card was removed too early.
 func cardCheck(ctx context.Context, w stdio, args []string) error {
 	var x carding
-	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
+	if _, err := parseFlags(w, "card check", args, 0, x.declare); err != nil {
 		return err
 	}
-	return x.with(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
+	return x.withCard(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
 		r, err := s.Check(ctx, t, u)
-		return x.tell(w, x.answer(r, u, err))
+		return x.printAnswer(w, x.answer(r, u, err))
 	})
 }
 
-// cardPersonalise runs «card personalise»: it writes the site's keys to a new card, then checks the card. --old-key is
-// the key of a card that another site has prepared; new cards have the manufacturer's key of zeros. A card that was
-// removed from the reader too early may be half prepared; running the verb again completes it.
+// cardPersonalise runs «card personalise», which writes the site's keys to a new card and then checks the card. The
+// flag --old-key names the key of a card that another site has prepared; new cards have the manufacturer's key of
+// zeros. A card that was removed from the reader too early may have only some of the keys; repeating the command writes
+// the others.
 func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
-	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&x.old, "old-key", "",
 			"the AES key that all of the card's keys are now; default: the factory's, which is zero")
@@ -117,18 +118,18 @@ func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 			return err
 		}
 	}
-	return x.with(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
+	return x.withCard(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
 		err := s.Personalise(ctx, t, u, old)
 		var r strong.Report
 		if err == nil {
 			r, err = s.Check(ctx, t, u)
 		}
-		return x.tell(w, x.answer(r, u, err))
+		return x.printAnswer(w, x.answer(r, u, err))
 	})
 }
 
-// with reads the key, opens the reader, waits for a card and calls do.
-func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
+// withCard reads the key, opens the reader, waits for a card and calls do.
+func (x *carding) withCard(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
 	if err := missing("--reader pn532:/dev/ttyUSB0 --key strong.key", need{"--reader", x.reader != ""},
 		need{"--key", x.key != ""}); err != nil {
 		return err
@@ -160,7 +161,7 @@ func readStrongKey(path string) (strong.Key, error) {
 	if err != nil {
 		return strong.Key{}, wrong("%w", err)
 	}
-	if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.AES, Private: true}); err != nil {
+	if err := checkKind("--key", path, string(b), keykind.Place{Kind: keykind.AES, Private: true}); err != nil {
 		return strong.Key{}, err
 	}
 	k, err := strong.ParseKey(b)
@@ -170,7 +171,7 @@ func readStrongKey(path string) (strong.Key, error) {
 	return k, nil
 }
 
-// await polls the reader until it detects a card, for at most long.
+// await polls the reader until the reader detects a card, for at most the time long.
 func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) {
 	ctx, stop := context.WithTimeout(ctx, long)
 	defer stop()
@@ -180,7 +181,7 @@ func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) 
 		case found && err == nil:
 			return u, nil
 		case ctx.Err() != nil:
-			return u, fmt.Errorf("no card was presented within %s", long)
+			return u, fmt.Errorf("reader detected no card within %s", long)
 		case err != nil:
 			return u, fmt.Errorf("reader failed: %w", err)
 		}
@@ -188,27 +189,27 @@ func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) 
 	}
 }
 
-// cardAnswer is the result that the card verbs print, as JSON or as a sentence.
+// cardAnswer is the result of a card verb, printed as JSON or as a sentence.
 type cardAnswer struct {
-	Verdict string `json:"verdict"`           // proven, refused or unknown
+	Verdict string `json:"verdict"`           // result: proven, refused or unknown
 	Card    string `json:"card,omitempty"`    // the kind of card, if known
-	Number  string `json:"number,omitempty"`  // with --number: the number in hexadecimal
-	Legacy  bool   `json:"legacy,omitempty"`  // the card uses the older EV1 protocol
-	Factory bool   `json:"factory,omitempty"` // the card still has the manufacturer's keys
-	Reason  string `json:"reason,omitempty"`  // a stable word why the card is refused
+	Number  string `json:"number,omitempty"`  // number in hexadecimal, with --number
+	Legacy  bool   `json:"legacy,omitempty"`  // true: the card uses the older EV1 protocol
+	Factory bool   `json:"factory,omitempty"` // true: the card still has the manufacturer's keys
+	Reason  string `json:"reason,omitempty"`  // stable word for the reason of a refusal
 	Detail  string `json:"detail,omitempty"`  // the technical error
 
-	said string // the sentence for a person
-	exit error  // the error that sets the exit code; nil: 0
+	said string // sentence for a person
+	exit error  // error that sets the exit code; nil: 0
 }
 
 // refusal maps an error of package strong to the tool's code and sentences.
 type refusal struct {
 	why          error  // the error of package strong
-	code, fr, en string // code: Reason in JSON; fr, en: the sentence
+	code, fr, en string // code is the field Reason in JSON; fr and en are the sentence
 }
 
-// refusals are the reasons why a card may be refused.
+// refusals contains the reasons why a card may be refused.
 func refusals() []refusal {
 	return []refusal{
 		{
@@ -246,7 +247,7 @@ func refusals() []refusal {
 	}
 }
 
-// answer describes the outcome of a check. err is nil if the card proved itself.
+// answer describes the outcome of a check. The argument err is nil if both proofs have succeeded.
 func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 	a := cardAnswer{Verdict: "proven", Legacy: r.Legacy, Factory: r.Factory}
 	if r.Card != strong.Unknown {
@@ -277,8 +278,8 @@ func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
 	return a
 }
 
-// tell prints the answer and returns the error that sets the exit code.
-func (x *carding) tell(w stdio, a cardAnswer) error {
+// printAnswer prints the answer and returns the error that sets the exit code.
+func (x *carding) printAnswer(w stdio, a cardAnswer) error {
 	if x.json {
 		return errors.Join(printJSON(w.out, a), a.exit)
 	}

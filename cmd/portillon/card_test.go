@@ -12,14 +12,14 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// model is a simulated card that is stored in a file between two commands of a transcript.
+// model is a simulated card. Between two commands of a transcript, a file stores the card.
 type model struct {
 	*strongtest.Card
 	path string
 }
 
-// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain. An option after a slash chooses an
-// empty reader or a misbehaviour of the card.
+// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain. An option after a slash simulates an
+// empty reader or a faulty card.
 func openModel(spec string) (talker, error) {
 	name, isModel := strings.CutPrefix(spec, "model:")
 	if !isModel {

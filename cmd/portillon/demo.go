@@ -18,40 +18,39 @@ import (
 	siteexample "portillon/site-example"
 )
 
-// demoStart is the time at which the demo's clock starts: a Monday morning within opening hours, whenever the demo is
-// run.
+// demoStart is the time at which the demo's clock always starts: a Monday morning within opening hours.
 const demoStart = "2026-11-23T10:00:00+01:00"
 
-// demo is a hub that manages its site, and three machines with their members, in a temporary folder.
+// demo is a hub that manages its site, and three machines, in a temporary folder.
 type demo struct {
 	dir      string         // the temporary folder
-	lock     *os.File       // locked until the demo ends
+	lock     *os.File       // folder's lock, held until the demo ends
 	offset   time.Duration  // the demo's clock minus the real clock
 	hub      *hub.Hub       // the running hub
 	hubEnd   func()         // cancels the hub's context
 	hubDone  chan struct{}  // closed when the hub has ended
-	hubFault error          // why the hub ended; read it only after hubDone
+	hubFault error          // error with which the hub has ended; valid only after hubDone
 	conf     hub.Config     // the hub's configuration
-	cardKey  []byte         // the site's card key, with which card numbers are hashed
-	people   []*demoPerson  // accounts that the demo's page can sign in with
+	cardKey  []byte         // site's card key, with which card numbers are hashed
+	people   []*demoPerson  // accounts with which the demo's page can sign in
 	machines []*demoMachine // the machines of the policy
 
 	mu     sync.Mutex
-	issued map[string]bool // issued badges, as member/badge
+	issued map[string]bool // issued badges in the form member/badge
 }
 
-// now is the time in the demo.
+// now returns the time on the demo's clock.
 func (d *demo) now() time.Time { return time.Now().Add(d.offset) }
 
-// path is a path below the demo's folder.
+// path returns a path below the demo's folder.
 func (d *demo) path(name ...string) string { return filepath.Join(append([]string{d.dir}, name...)...) }
 
-// demoVerb runs «demo» until it is interrupted, then removes everything that the demo made. The page listens on
-// loopback only, because anyone who can open it can present every card. If the demo is killed with SIGKILL, the next
-// demo removes its folder.
+// demoVerb runs «demo» until a signal ends it, and then removes all files of the demo. The page listens on loopback
+// only, because anyone who can open the page can present every card. If the demo is killed with SIGKILL, the next demo
+// removes its folder.
 func demoVerb(ctx context.Context, w stdio, args []string) error {
 	var listen string
-	if _, err := flags(w, "demo", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "demo", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&listen, "listen", "127.0.0.1:8036", "the address of the page, on loopback")
 	}); err != nil {
 		return err
@@ -70,14 +69,14 @@ func demoVerb(ctx context.Context, w stdio, args []string) error {
 		page.Close()
 		return errors.Join(err, d.close())
 	}
-	d.welcome(w, page.Addr())
+	d.printWelcome(w, page.Addr())
 	err = d.serve(ctx, page)
 	fmt.Fprintln(w.out, "\nthe demo has ended; nothing is left of it")
 	return errors.Join(err, d.close())
 }
 
-// welcome prints suggestions of what to try in the demo.
-func (d *demo) welcome(w stdio, a net.Addr) {
+// printWelcome prints suggestions of what to try in the demo.
+func (d *demo) printWelcome(w stdio, a net.Addr) {
 	fmt.Fprintf(w.out, `portillon demo: three machines of the site %s, one hub, no hardware
 
   open   http://%s
@@ -93,8 +92,8 @@ func (d *demo) welcome(w stdio, a net.Addr) {
 `, d.conf.Site, a)
 }
 
-// openDemo makes the hub with the site, and starts a daemon for each machine, which joins the hub as a real one does.
-// The result must be closed, also after an error. origin is the address of the demo's page.
+// openDemo creates the hub with the site, and starts a daemon for each machine. Each machine joins the hub as a real
+// machine does. The result must be closed, also after an error. The argument origin is the address of the demo's page.
 func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	d := &demo{issued: map[string]bool{}}
 	start, err := time.Parse(time.RFC3339, demoStart)
@@ -112,7 +111,7 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	if err := os.CopyFS(d.path("site"), siteexample.Files); err != nil {
 		return d, err
 	}
-	// The tool refuses an issuer's key that others can read.
+	// The tool rejects an issuer's key that other users can read.
 	if err := os.Chmod(d.path("site/keys/DEMO-ONLY-issuer.json"), 0o600); err != nil {
 		return d, err
 	}
@@ -124,27 +123,27 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	return d, nil
 }
 
-// issue does the steps of an administrator when the evidence is complete: it exports the evidence, issues the badge
-// from it, and adds the badge at the hub, which sends the badge to the machines.
+// issue performs the steps of an administrator when the evidence is complete: it exports the evidence, issues the badge
+// with this evidence, and adds the badge at the hub, which sends the badge to the machines.
 func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.BadgeID) error {
 	m, err := d.hub.Directory().Members.Get(ctx, demoActor, member)
 	if err != nil {
 		return err
 	}
 	if len(m.Emails) == 0 {
-		return fmt.Errorf("%s has no e-mail address to issue a badge to", m.Name)
+		return fmt.Errorf("member %s has no e-mail address, to which the badge must be issued", m.Name)
 	}
 	// The verbs below read the policy from the demo's folder.
 	if err := d.writePolicy(ctx); err != nil {
 		return err
 	}
 	evidence, at := d.path(string(member)+".evidence"), d.now().UTC().Format(time.RFC3339)
-	if _, err := d.run(ctx, evidenceExport, d.hubFile(), "--site", d.path("site"), "--member", string(member),
+	if _, err := d.runVerb(ctx, evidenceExport, d.hubFile(), "--site", d.path("site"), "--member", string(member),
 		"--badge", string(badge), "--at", at, "-o", evidence); err != nil {
 		return err
 	}
 	name := string(member) + "-" + string(badge) + ".json"
-	if _, err := d.run(ctx, badgeIssue, "--key", d.path("site/keys/DEMO-ONLY-issuer.json"),
+	if _, err := d.runVerb(ctx, badgeIssue, "--key", d.path("site/keys/DEMO-ONLY-issuer.json"),
 		"--policy", d.path("site/policy.yaml"), "--badge", string(badge), "--recipient", m.Emails[0],
 		"--evidence", evidence, "--hub", d.hubFile(), "--from", at,
 		"--criteria", "Cinq interventions validées par un mainteneur", "-o", d.path("site/badges", name)); err != nil {
@@ -178,7 +177,7 @@ func (d *demo) close() error {
 	for i, m := range d.machines {
 		all.Go(func() { errs[i] = m.stop() })
 	}
-	// All machines have ended, so nothing uses the hub any more: end the hub.
+	// End the hub last, because the machines use it.
 	all.Wait()
 	if d.hubEnd != nil {
 		d.hubEnd()

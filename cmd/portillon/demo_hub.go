@@ -26,14 +26,14 @@ import (
 // demoActor is the actor in the hub's audit log for every action that the demo itself performs.
 var demoActor = actor.System("demo")
 
-// demoPatience bounds each wait at the start.
+// demoPatience is the time limit of each wait at the start.
 const demoPatience = 20 * time.Second
 
-// hubFile is the hub's configuration.
+// hubFile returns the path of the hub's configuration.
 func (d *demo) hubFile() string { return d.path("hub", "hub.yaml") }
 
-// openHub makes a new hub as portillon-hub does in an empty folder. Every listener gets a free port of loopback. The
-// hub fetches nothing from the web.
+// openHub creates a new hub as portillon-hub does in an empty folder. Every listener has a free port of loopback. The
+// hub fetches no document from the web.
 func (d *demo) openHub(_ context.Context, origin string) error {
 	p, err := readPolicy(d.path("site/policy.yaml"))
 	if err != nil {
@@ -66,9 +66,9 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 }
 
 // fillHub adds policy, members, badges, machines and accounts to the hub, through the services that the hub's pages
-// use. The hub does not run yet, so its first bundle contains all of them.
+// use. The hub does not run yet, so the first bundle contains all of these.
 func (d *demo) fillHub(ctx context.Context, _ string) error {
-	// Publish the example's policy in place of the new hub's.
+	// Replace the new hub's policy by the example's policy.
 	first, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	}
 	for _, b := range kept {
 		if b.Refused != "" {
-			return fmt.Errorf("the badge %s: %s", b.From, b.Refused)
+			return fmt.Errorf("hub rejects badge %s: %s", b.From, b.Refused)
 		}
 	}
 	// Add every machine of the policy.
@@ -112,7 +112,7 @@ func (d *demo) fillHub(ctx context.Context, _ string) error {
 	return d.addPeople(ctx)
 }
 
-// importMembers imports the members.yaml of the example, as the hub's import page does.
+// importMembers imports the example's members.yaml as the hub's import page does.
 func (d *demo) importMembers(ctx context.Context) error {
 	data, err := os.ReadFile(d.path("site/members.yaml"))
 	if err != nil {
@@ -126,7 +126,7 @@ func (d *demo) importMembers(ctx context.Context) error {
 	return err
 }
 
-// zipped is a ZIP of the files that match the patterns.
+// zipped returns a ZIP of the files that match the patterns.
 func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
@@ -149,13 +149,14 @@ func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 			}
 		}
 	}
-	err := z.Close() // writes the ZIP's directory
+	err := z.Close() // Close writes the ZIP's directory
 	return out.Bytes(), err
 }
 
-// startHub runs the hub, and waits until it listens to machines and has built its first bundle.
+// startHub runs the hub, and waits until the hub listens for machines and has built its first bundle.
 func (d *demo) startHub(ctx context.Context, _ string) error {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the hub ends after the machines: see close
+	// The hub has its own context, because it ends after the machines (see close).
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.hubEnd, d.hubDone = cancel, make(chan struct{})
 	go func() {
 		defer close(d.hubDone)
@@ -163,7 +164,7 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 			d.hubFault = err
 		}
 	}()
-	// Wait for both: the connection to the broker and the first bundle.
+	// Wait for the connection to the broker and for the first bundle.
 	late := time.NewTimer(demoPatience)
 	defer late.Stop()
 	look := time.NewTicker(5 * time.Millisecond)
@@ -175,11 +176,11 @@ func (d *demo) startHub(ctx context.Context, _ string) error {
 			hearing, heard = nil, true
 		case <-look.C:
 		case <-d.hubDone:
-			return errors.Join(errors.New("the hub ended during its start"), d.hubFault)
+			return errors.Join(errors.New("hub ended during its start"), d.hubFault)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-late.C:
-			return fmt.Errorf("the hub has no bundle or no connection to its broker after %v", demoPatience)
+			return fmt.Errorf("hub has no bundle or no connection to its broker after %v", demoPatience)
 		}
 		if _, version := d.hub.Manifest(); heard && version > 0 {
 			return nil
@@ -198,17 +199,17 @@ func (d *demo) startMachines(ctx context.Context, origin string) error {
 				err = m.start(d, origin)
 			}
 			if err != nil {
-				errs[i] = fmt.Errorf("machine %s: %w", m.id, err)
+				errs[i] = fmt.Errorf("machine %s does not start: %w", m.id, err)
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(append(errs, d.nameKeys(ctx))...)
+	return errors.Join(append(errs, d.writeKeys(ctx))...)
 }
 
-// nameKeys writes the machines' public keys into hub.yaml, where «evidence export» and «badge issue» look them up. The
-// running hub knows the keys from the enrolment.
-func (d *demo) nameKeys(ctx context.Context) error {
+// writeKeys writes the machines' public keys into hub.yaml, in which «evidence export» and «badge issue» look them up.
+// The running hub has the keys from the enrolment.
+func (d *demo) writeKeys(ctx context.Context) error {
 	all, err := d.hub.Enrol().Machines.Enrolled(ctx)
 	if err != nil {
 		return err
@@ -234,13 +235,13 @@ func (d *demo) writePolicy(ctx context.Context) error {
 	return os.WriteFile(d.path("site/policy.yaml"), []byte(now.Text), 0o600)
 }
 
-// addPeople makes the accounts that the demo's page can sign in with. The accounts get no password yet: hashing a
-// password needs 19 MiB and time, and most demos never sign in as the owner.
+// addPeople creates the accounts with which the demo's page can sign in. The accounts have no password yet, because
+// hashing a password needs 19 MiB and time, and most demos never sign in as the owner.
 func (d *demo) addPeople(ctx context.Context) error {
 	d.people = demoPeople()
 	for _, p := range d.people {
 		if p.role == actor.Owner {
-			continue // the first owner's code makes this account
+			continue // the first owner's code creates this account
 		}
 		given := account.Account{Name: p.address, Member: p.member, Site: p.role}
 		made, err := d.hub.Accounts().Registry.Add(ctx, demoActor, given, "")
@@ -252,21 +253,21 @@ func (d *demo) addPeople(ctx context.Context) error {
 	return nil
 }
 
-// demoPerson is somebody who can sign in at the demo's hub.
+// demoPerson is a person who can sign in at the demo's hub.
 type demoPerson struct {
 	id      string
-	name    string          // first name, as on the page
-	does    policy.Text     // the role, for the page
-	address string          // the name to sign in with
-	member  policy.MemberID // the member id; empty for the owner and the administrator
-	role    actor.Role      // the role at the hub
+	name    string          // first name, which the page shows
+	does    policy.Text     // role, which the page shows
+	address string          // name with which the person signs in
+	member  policy.MemberID // member id; empty for the owner and the administrator
+	role    actor.Role      // role at the hub
 
 	mu       sync.Mutex
-	account  string // the account's id; empty: not made yet
-	password string // of an owner or administrator; empty: not set yet
+	account  string // id of the account; empty: not created yet
+	password string // password of an owner or administrator; empty: not set yet
 }
 
-// demoPeople returns one person of each role. Mentor and maintainer follow from the badges of site-example.
+// demoPeople returns one person of each role. The badges of site-example determine who is mentor and maintainer.
 func demoPeople() []*demoPerson {
 	return []*demoPerson{
 		{id: "owner", name: "Olivia", address: "olivia@biklab.example", role: actor.Owner,

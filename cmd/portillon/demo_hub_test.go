@@ -19,7 +19,7 @@ import (
 type demoVisitor struct {
 	t    *testing.T
 	c    *http.Client
-	page string // the address of the demo's page
+	page string // address of the demo's page
 }
 
 func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
@@ -53,8 +53,7 @@ func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
 	return d, &demoVisitor{t, &http.Client{Jar: jar}, s.URL}
 }
 
-// press presses a button that opens the hub, and returns the status, the text and the address that the browser then
-// shows.
+// press presses a button that opens the hub, and returns the status, the text and the address of the page that follows.
 func (v *demoVisitor) press(person, page, lang, origin string) (int, string, *url.URL) {
 	v.t.Helper()
 	form := url.Values{"person": {person}, "page": {page}, "lang": {lang}}
@@ -81,8 +80,8 @@ func (v *demoVisitor) do(r *http.Request) (int, string, *url.URL) {
 	return res.StatusCode, string(b), res.Request.URL
 }
 
-// The subtests share one demo and must run in this order: at first nobody is signed in.
-func TestDemoPageAndItsHub(t *testing.T) {
+// The subtests share one demo and must run in this order, because at first nobody is signed in.
+func TestDemoPageSignsPeopleInAtTheHub(t *testing.T) {
 	d, v := openDemoPage(t)
 	for _, x := range []struct {
 		name string
@@ -103,7 +102,8 @@ func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 		{"maintainer", "/machines/laser", "fr", "/machines/laser", "ines@example.org"},
 		{"mentor", "/", "en", "/today", "Signed in as karim@example.org"},
 		{"member", "/", "fr", "/me", "lea@example.org"},
-		{"administrator", "/", "en", "/today", "Signed in as adrien@biklab.example"}, // now the account has a password
+		// The first sign-in has set the account's password.
+		{"administrator", "/", "en", "/today", "Signed in as adrien@biklab.example"},
 		{"owner", "/machines/vinyl", "en", "/machines/vinyl", "Signed in as olivia@biklab.example"},
 		{"member", "/machines/laser", "en", "/machines/laser", "Signed in as lea@example.org"},
 	} {
@@ -115,7 +115,8 @@ func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 	}
 }
 
-// The demo's clock differs from the computer's clock. The event stream that updates the hub's pages must still work.
+// The demo's clock differs from the computer's clock. The event stream that updates the hub's pages must work with the
+// shifted clock.
 func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	v.press("owner", "/", "en", v.page)
 	u := url.URL{Scheme: "http", Host: "127.0.0.1:" + d.hubPort(), Path: "/api/v1/events"}
@@ -135,7 +136,7 @@ func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	if r, err = http.NewRequestWithContext(t.Context(), "GET", u.String(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // in Paris; it is 9 in UTC
+	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // time in Paris; in UTC it is 9 o'clock
 		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
 	}
 	_, err = d.hub.Directory().Badges.AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
@@ -181,9 +182,10 @@ func demoSignsNobodyIn(t *testing.T, d *demo, v *demoVisitor) {
 	}
 }
 
-// A change at the hub takes effect at the demo's machine: a card that is assigned to a member, and a new policy.
-func TestDemoMachineFollowsItsHub(t *testing.T) {
-	const rosa = "m-6a61eb" // an autonomous user of the printer
+// Two changes at the hub must take effect at the demo's machine: the assignment of a card to a member, and a new
+// policy.
+func TestChangesAtTheDemosHubTakeEffectAtTheMachine(t *testing.T) {
+	const rosa = "m-6a61eb" // an autonomous user of the printer taps
 	d, _ := openDemoPage(t)
 	ctx := t.Context()
 	fdm := d.machines[0]
@@ -207,7 +209,7 @@ func TestDemoMachineFollowsItsHub(t *testing.T) {
 	}
 	eventually(t, "Rosa's new card", func() bool {
 		rep := fdm.ask(ctx, control.Request{Do: "tap", Card: strangerCard(0)})
-		return rep.OK && strings.Contains(rep.EN, "Rosa") && fdm.lit()
+		return rep.OK && strings.Contains(rep.EN, "Rosa") && fdm.isPinHigh()
 	})
 	s, err := d.site(ctx)
 	if err != nil {
@@ -230,6 +232,6 @@ func TestDemoMachineFollowsItsHub(t *testing.T) {
 	eventually(t, "Pauline, who has her first steps, works alone", func() bool {
 		fdm.ask(ctx, control.Request{Do: "tap", Card: "2200F7C05A"})
 		st := fdm.ask(ctx, control.Request{Do: "status"}).Status
-		return st != nil && st.Member == "m-ae0699" && st.Role == "user" && fdm.lit()
+		return st != nil && st.Member == "m-ae0699" && st.Role == "user" && fdm.isPinHigh()
 	})
 }

@@ -26,27 +26,27 @@ import (
 // demoMachine is a real portillond with its guard, connected to a simulated pin and enrolled at the hub.
 type demoMachine struct {
 	id     policy.MachineID
-	name   policy.Text // the name in the policy
-	dir    string      // the machine's folder, with its keys, data and pins
-	file   string      // the text of machine.yaml without panel:; config adds that
-	origin string      // the address of the demo's page, which may embed the panel
+	name   policy.Text // machine's name in the policy
+	dir    string      // folder with the machine's keys, data and pins
+	file   string      // text of machine.yaml without panel:, which method config adds
+	origin string      // address of the demo's page, which may embed the panel
 	d      *demo
 
 	mu    sync.Mutex
-	panel string        // the panel's address, once the daemon is ready
+	panel string        // address of the panel, once the daemon is ready
 	cmd   *exec.Cmd     // the daemon
 	ended chan struct{} // closed when the daemon has ended
-	log   bytes.Buffer  // the daemon's standard error
-	quit  bool          // the demo ends: do not start the daemon again
+	log   bytes.Buffer  // standard error of the daemon
+	quit  bool          // true: the demo ends, so the daemon is not started again
 }
 
-// demoHost is this computer with the demo's clock.
+// demoHost simulates a computer with the demo's clock for the enrolment.
 type demoHost struct {
 	setup.Pi
 	now func() time.Time
 }
 
-// Now is the demo's time.
+// Now returns the time on the demo's clock.
 func (h demoHost) Now() time.Time { return h.now() }
 
 // join enrols the machine at the hub, with a one-time code.
@@ -66,13 +66,13 @@ func (m *demoMachine) join(ctx context.Context, d *demo) error {
 	return err
 }
 
-// path is the machine's configuration.
+// path returns the path of the machine's configuration.
 func (m *demoMachine) path() string { return filepath.Join(m.dir, string(m.id)+".yaml") }
 
-// hubPage is the path of the machine's page at the hub.
+// hubPage returns the path of the machine's page at the hub.
 func (m *demoMachine) hubPage() string { return "/machines/" + url.PathEscape(string(m.id)) }
 
-// config is the text of machine.yaml. It allows the demo's page to show the panel in a frame.
+// config returns the text of machine.yaml, which allows the demo's page to show the panel in a frame.
 func (m *demoMachine) config() string {
 	return m.file + fmt.Sprintf("panel: { listen: %q, framed: %q }\n", m.listen(), m.origin)
 }
@@ -119,30 +119,30 @@ func (m *demoMachine) start(d *demo, origin string) error {
 		}
 		cmd.Wait()
 		close(ended)
-		m.again()
+		m.restartKilled()
 	}(m.ended)
 	select {
 	case m.panel = <-ready:
 		return nil
 	case <-m.ended:
-		return fmt.Errorf("the daemon ended during its start: %s", m.log.String())
+		return fmt.Errorf("daemon ended during its start: %s", m.log.String())
 	case <-time.After(20 * time.Second):
-		return errors.New("the daemon was not ready after 20 s")
+		return errors.New("daemon was not ready after 20 s")
 	}
 }
 
-// again restarts a killed daemon, as systemd does on a real machine.
-func (m *demoMachine) again() {
+// restartKilled restarts a killed daemon, as systemd does on a real machine.
+func (m *demoMachine) restartKilled() {
 	m.mu.Lock()
 	quit := m.quit
 	m.mu.Unlock()
 	if !quit {
-		time.Sleep(2 * time.Second) // long enough for a person to see the lamp go out
+		time.Sleep(2 * time.Second) // the delay is long enough for a person to see the lamp go out
 		m.start(m.d, m.origin)
 	}
 }
 
-// socket is the daemon's control socket.
+// socket returns the path of the daemon's control socket.
 func (m *demoMachine) socket() string { return filepath.Join(m.dir, string(m.id)+".sock") }
 
 // ask sends a request to the daemon.
@@ -154,8 +154,8 @@ func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply 
 	return rep
 }
 
-// lit returns the level of the relay's pin. It reads the pin, because the daemon might report another state.
-func (m *demoMachine) lit() bool {
+// isPinHigh returns the level of the relay's pin, from the pin itself, because the daemon might report another state.
+func (m *demoMachine) isPinHigh() bool {
 	on, err := sim.Level(filepath.Join(m.dir, "pin"))
 	return err == nil && on
 }
@@ -195,16 +195,16 @@ func (m *demoMachine) stop() error {
 		return nil
 	case <-time.After(10 * time.Second):
 		cmd.Process.Kill()
-		return fmt.Errorf("the daemon of %s did not end within 10 s and was killed", m.id)
+		return fmt.Errorf("daemon of %s did not end within 10 s and was killed", m.id)
 	}
 }
 
-// run calls one of the tool's verbs as the command line does, and returns what the verb printed.
-func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error,
+// runVerb calls one of the tool's verbs as the command line does, and returns the verb's output.
+func (d *demo) runVerb(ctx context.Context, verb func(context.Context, stdio, []string) error,
 	args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	if err := verb(ctx, stdio{out: &out, err: &errs}, args); err != nil {
-		return "", fmt.Errorf("portillon %s…: %w", args[0], err)
+		return "", fmt.Errorf("command portillon %s… failed: %w", args[0], err)
 	}
 	return strings.TrimSpace(out.String()), nil
 }

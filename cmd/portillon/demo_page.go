@@ -22,19 +22,19 @@ import (
 	"portillon/wire"
 )
 
-// demoFiles are the page's HTML, CSS and script.
+// demoFiles contains the page's HTML, CSS and script.
 //
 //go:embed demo
 var demoFiles embed.FS
 
-// demoView is everything that the demo's page shows.
+// demoView contains all data that the demo's page shows.
 type demoView struct {
-	Clock    policy.Text    `json:"clock"`    // the demo's day and time
+	Clock    policy.Text    `json:"clock"`    // day and time on the demo's clock
 	Hub      string         `json:"hub"`      // address of the hub's pages
-	People   []demoSigner   `json:"people"`   // who can sign in at the hub
-	Machines []demoPlace    `json:"machines"` // in the order of the policy
-	Members  []demoCard     `json:"members"`  // one card each, the unknown card last
-	Records  []demoRecord   `json:"records"`  // the last records of all machines, newest first
+	People   []demoSigner   `json:"people"`   // people who can sign in at the hub
+	Machines []demoPlace    `json:"machines"` // machines in the order of the policy
+	Members  []demoCard     `json:"members"`  // one card of each member, and last the unknown card
+	Records  []demoRecord   `json:"records"`  // last records of all machines, newest first
 	Evidence []demoProgress `json:"evidence"` // progress towards badges
 }
 
@@ -50,12 +50,12 @@ type demoPlace struct {
 	ID     policy.MachineID `json:"id"`
 	Name   policy.Text      `json:"name"`
 	Panel  string           `json:"panel"`  // address of the machine's panel
-	Relay  bool             `json:"relay"`  // the level, read at the pin
-	Phase  string           `json:"phase"`  // of the session, as in machine status
-	EStop  bool             `json:"estop"`  // the emergency stop is pressed
-	Tagged bool             `json:"tagged"` // the machine is tagged out
+	Relay  bool             `json:"relay"`  // level that was read at the pin
+	Phase  string           `json:"phase"`  // state of the session, as in machine status
+	EStop  bool             `json:"estop"`  // true: the emergency stop is pressed
+	Tagged bool             `json:"tagged"` // true: the machine is tagged out
 	Kinds  []demoKind       `json:"kinds"`  // interventions that can be logged
-	Page   string           `json:"page"`   // path of its page at the hub
+	Page   string           `json:"page"`   // path of the machine's page at the hub
 }
 
 // demoKind is a button for an intervention.
@@ -76,40 +76,40 @@ type demoCard struct {
 type demoRecord struct {
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`
-	Time    string           `json:"time"` // 15:04:05, local to the site
+	Time    string           `json:"time"` // time of day (15:04:05), local to the site
 	Kind    wire.Kind        `json:"kind"`
-	Who     string           `json:"who"`    // a name, or the id of an unknown member
-	Detail  policy.Text      `json:"detail"` // the body of the record
+	Who     string           `json:"who"`    // member's name, or the id of an unknown member
+	Detail  policy.Text      `json:"detail"` // body of the record
 }
 
-// demoProgress is how far a member has come towards a badge.
+// demoProgress is the progress of a member towards a badge.
 type demoProgress struct {
 	Member   policy.MemberID `json:"member"`
 	Name     string          `json:"name"`
 	ID       policy.BadgeID  `json:"id"`
 	Badge    policy.Text     `json:"badge"`
-	Counted  int             `json:"counted"` // interventions that count, at most Needed
+	Counted  int             `json:"counted"` // number of interventions that count, at most Needed
 	Needed   int             `json:"needed"`
 	Complete bool            `json:"complete"`
-	Issued   bool            `json:"issued"` // the badge was issued in this demo
-	Whys     []policy.Text   `json:"whys"`   // why other interventions do not count
+	Issued   bool            `json:"issued"` // true: the badge was issued in this demo
+	Whys     []policy.Text   `json:"whys"`   // reasons why other interventions do not count
 }
 
-// demoPage serves the page and its requests.
+// demoPage serves the demo's page and handles the page's requests.
 type demoPage struct {
 	d      *demo
 	web    fs.FS
 	people []demoSigner
-	one    sync.Mutex // held while an order is carried out
+	one    sync.Mutex // locked while an order is carried out
 
 	mu   sync.Mutex
-	view []byte                      // a demoView as JSON
-	wake chan struct{}               // closed when view changes
-	last map[policy.MachineID]uint64 // the last record read of each machine
-	seen []wire.Record               // the last records, newest first
+	view []byte                      // current demoView as JSON
+	wake chan struct{}               // channel that is closed when view changes
+	last map[policy.MachineID]uint64 // number of the last record read, for each machine
+	seen []wire.Record               // last records, newest first
 }
 
-// newDemoPage makes the page of a demo. The hub's accounts must exist already.
+// newDemoPage creates the page of a demo. The hub's accounts must exist already.
 func newDemoPage(d *demo, web fs.FS) *demoPage {
 	p := &demoPage{d: d, web: web, wake: make(chan struct{}), last: map[policy.MachineID]uint64{}}
 	for _, x := range d.people {
@@ -118,7 +118,7 @@ func newDemoPage(d *demo, web fs.FS) *demoPage {
 	return p
 }
 
-// handler routes the page's requests. It answers only requests for localhost or an IP address.
+// handler routes the page's requests, and answers only requests for localhost or an IP address.
 func (p *demoPage) handler() (http.Handler, error) {
 	m := http.NewServeMux()
 	signIn, err := p.signInRoute()
@@ -141,16 +141,17 @@ func (p *demoPage) handler() (http.Handler, error) {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("Cache-Control", "no-cache")
-		// Refuse other host names: a web page elsewhere could point its own name at this address (DNS rebinding).
+		// Refuse other host names, because a web page elsewhere could point its own name at this address (DNS
+		// rebinding).
 		if host := hostOf(r.Host); host != "localhost" && net.ParseIP(host) == nil {
-			http.Error(w, "the demo answers only at localhost and 127.0.0.1", http.StatusMisdirectedRequest)
+			http.Error(w, "request is for another host, want localhost or 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		m.ServeHTTP(w, r)
 	})), nil
 }
 
-// demoOrder is a click on the page.
+// demoOrder is the request that a click on the page sends.
 type demoOrder struct {
 	Machine policy.MachineID `json:"machine"`
 	Member  policy.MemberID  `json:"member"`
@@ -159,7 +160,7 @@ type demoOrder struct {
 	Open    bool             `json:"open"`
 }
 
-// order returns a handler that decodes a request, calls do, and answers with the sentence that do returned. Orders are
+// order returns a handler that decodes a request, calls do, and answers with the sentence that do returns. Orders are
 // executed one at a time.
 func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) policy.Text) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -175,17 +176,17 @@ func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) polic
 		if i >= 0 {
 			m = p.d.machines[i]
 		} else if o.Badge == "" {
-			http.Error(w, "the demo has no such machine", http.StatusBadRequest)
+			http.Error(w, "demo has no machine with this name", http.StatusBadRequest)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(do(r.Context(), m, o))
-		p.look(r.Context())
+		p.rebuild(r.Context())
 	}
 }
 
-// say returns a daemon's reply as a sentence.
-func (p *demoPage) say(r control.Reply) policy.Text {
+// replySentence returns a daemon's reply as a sentence.
+func (p *demoPage) replySentence(r control.Reply) policy.Text {
 	if r.Error != "" {
 		return policy.Text{FR: r.Error, EN: r.Error}
 	}
@@ -202,22 +203,22 @@ func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.
 	if who, ok := s.member(o.Member); ok {
 		card = p.d.numberOf(who)
 	}
-	return p.say(m.ask(ctx, control.Request{Do: "tap", Card: card}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "tap", Card: card}))
 }
 
 // log logs an intervention of 10 minutes.
 func (p *demoPage) log(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
-	return p.say(m.ask(ctx, control.Request{Do: "log", Kind: o.Kind, Minute: 10}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "log", Kind: o.Kind, Minute: 10}))
 }
 
 // tag tags the machine out.
 func (p *demoPage) tag(ctx context.Context, m *demoMachine, _ demoOrder) policy.Text {
-	return p.say(m.ask(ctx, control.Request{Do: "tag", Reason: "courroie usée"}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "tag", Reason: "courroie usée"}))
 }
 
 // untag returns the machine to service.
 func (p *demoPage) untag(ctx context.Context, m *demoMachine, _ demoOrder) policy.Text {
-	return p.say(m.ask(ctx, control.Request{Do: "untag"}))
+	return p.replySentence(m.ask(ctx, control.Request{Do: "untag"}))
 }
 
 // estop presses or releases the emergency stop.
@@ -270,7 +271,7 @@ func (p *demoPage) watch(ctx context.Context) {
 	t := time.NewTicker(250 * time.Millisecond)
 	defer t.Stop()
 	for {
-		p.look(ctx)
+		p.rebuild(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -279,11 +280,11 @@ func (p *demoPage) watch(ctx context.Context) {
 	}
 }
 
-// look rebuilds the view, and wakes events if the view has changed.
-func (p *demoPage) look(ctx context.Context) {
+// rebuild creates a new view, and wakes method events if the view has changed.
+func (p *demoPage) rebuild(ctx context.Context) {
 	site, err := p.d.site(ctx)
 	if err != nil || site.policy == nil {
-		return // the hub ends, or its database is busy: try again next time
+		return // try again next time, because the hub may be ending or its database may be busy
 	}
 	v := demoView{Hub: p.d.hub.WebURL(), People: p.people, Members: p.d.cards(site), Machines: []demoPlace{},
 		Records: []demoRecord{}, Evidence: []demoProgress{}}
@@ -292,7 +293,7 @@ func (p *demoPage) look(ctx context.Context) {
 	v.Clock = policy.Text{FR: days[now.Weekday()] + now.Format(" 15 h 04"), EN: now.Format("Monday 15:04")}
 	// Ask each daemon for its state, and read the pins.
 	for _, m := range p.d.machines {
-		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(),
+		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.isPinHigh(), EStop: m.estopOpen(),
 			Kinds: site.kinds(m.id), Page: m.hubPage()}
 		if s := m.ask(ctx, control.Request{Do: "status"}).Status; s != nil {
 			place.Phase, place.Tagged = s.Phase, len(s.Tags) > 0
@@ -302,7 +303,7 @@ func (p *demoPage) look(ctx context.Context) {
 	// Add new records and the progress towards badges.
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hear(ctx)
+	p.addRecords(ctx)
 	for _, r := range p.seen {
 		v.Records = append(v.Records, site.record(r))
 	}
@@ -316,7 +317,7 @@ func (p *demoPage) look(ctx context.Context) {
 	p.wake = make(chan struct{})
 }
 
-// kinds returns the interventions that count towards a badge of the machine.
+// kinds returns the kinds of intervention that count towards a badge of the machine.
 func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	out := []demoKind{}
 	m, ok := s.policy.Machine(id)
@@ -334,9 +335,9 @@ func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	return slices.Compact(out)
 }
 
-// hear adds the records that the hub has committed since the last call, newest first. The page keeps the last 14
+// addRecords adds the records that the hub has committed since the last call, newest first. The page shows the last 14
 // records.
-func (p *demoPage) hear(ctx context.Context) {
+func (p *demoPage) addRecords(ctx context.Context) {
 	for _, m := range p.d.machines {
 		p.d.hub.Ledger().Records(ctx, ledger.Query{Machine: m.id, After: p.last[m.id]}, func(e ledger.Entry) error {
 			p.last[m.id] = e.Seq
@@ -347,7 +348,7 @@ func (p *demoPage) hear(ctx context.Context) {
 	p.seen = p.seen[:min(len(p.seen), 14)]
 }
 
-// record returns a record in the form in which the page shows it.
+// record returns a record in the form that the page shows.
 func (s demoSite) record(r wire.Record) demoRecord {
 	body := strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(strings.Trim(string(r.Body), "{}"))
 	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(s.policy.Zone).Format("15:04:05"), Kind: r.Kind,

@@ -16,9 +16,9 @@ import (
 	"portillon/policy"
 )
 
-// signIn signs a person in, in the browser that sent the request of ctx. It uses the same ways as the hub's own pages.
-// A member signs in with a printed code that is made for this one sign-in. An owner or administrator signs in with a
-// password that the demo makes the first time.
+// signIn signs a person in, in the browser that sent the request of ctx. The services are those of the hub's own pages.
+// A member signs in with a printed code that is created for this one sign-in. An owner or administrator signs in with a
+// password that the demo creates the first time.
 func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,7 +43,7 @@ func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	return nil
 }
 
-// setPassword gives an owner or administrator their first password, and signs them in.
+// setPassword sets the first password of an owner or administrator, and signs that person in.
 func (d *demo) setPassword(ctx context.Context, p *demoPerson, password string) error {
 	accounts := d.hub.Accounts()
 	if p.account == "" {
@@ -61,20 +61,20 @@ func (d *demo) setPassword(ctx context.Context, p *demoPerson, password string) 
 // signInPath is the only route of the demo that starts a session at the hub. A real hub has no such route.
 const signInPath = "/as"
 
-// signInRoute answers POST /as (person, page, lang): it signs the browser in and redirects it to a page of the hub.
+// signInRoute answers POST /as (person, page, lang) by signing the browser in and redirecting it to a page of the hub.
 // Cookies belong to a host, not to a port (RFC 6265 §8.5), so the session is valid at the hub. Requests from other
 // sites are refused twice: by the protection that every listener of the hub has, and by the accounts.
 func (p *demoPage) signInRoute() (http.Handler, error) {
 	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Requests.Handler(http.HandlerFunc(p.openHub)))
 }
 
-// openHub signs in and redirects.
+// openHub signs a person in and redirects the browser to the hub.
 func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	i := slices.IndexFunc(p.d.people, func(x *demoPerson) bool { return x.id == r.PostFormValue("person") })
 	page := r.PostFormValue("page")
 	if i < 0 || !p.isHubPage(page) {
-		http.Error(w, "the demo's page has no such button", http.StatusBadRequest)
+		http.Error(w, "demo's page has no button for this person", http.StatusBadRequest)
 		return
 	}
 	if err := p.d.signIn(r.Context(), p.d.people[i]); err != nil {
@@ -89,13 +89,13 @@ func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// isHubPage accepts the paths of the hub's first page and of the pages of the demo's machines. The route redirects to
-// no other page.
+// isHubPage accepts the paths of the hub's first page and of the pages of the demo's machines. Redirects to other pages
+// are refused.
 func (p *demoPage) isHubPage(path string) bool {
 	return path == "/" || slices.ContainsFunc(p.d.machines, func(m *demoMachine) bool { return path == m.hubPage() })
 }
 
-// signInFault is the HTTP status and the sentence for a failed sign-in.
+// signInFault returns the HTTP status and the sentence for a failed sign-in.
 func signInFault(p *demoPerson, err error) (status int, why string) {
 	status = account.Status(err)
 	if errors.Is(err, account.ErrWrong) {
@@ -108,7 +108,7 @@ func signInFault(p *demoPerson, err error) (status int, why string) {
 	return status, fmt.Sprintf("%[1]s ne peut pas se connecter : %[2]v\n%[1]s cannot sign in: %[2]v", p.name, err)
 }
 
-// hubPort is the port of the hub's pages.
+// hubPort returns the port of the hub's pages.
 func (d *demo) hubPort() string {
 	u, err := url.Parse(d.hub.WebURL())
 	if err != nil {
@@ -117,7 +117,7 @@ func (d *demo) hubPort() string {
 	return u.Port()
 }
 
-// hostOf is a request's host without its port.
+// hostOf returns a request's host without the port.
 func hostOf(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

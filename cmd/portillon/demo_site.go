@@ -38,7 +38,7 @@ func (d *demo) site(ctx context.Context) (s demoSite, err error) {
 	}
 }
 
-// name is a member's name, or the id of an unknown member.
+// name returns a member's name, or the id of an unknown member.
 func (s demoSite) name(id policy.MemberID) string {
 	if m, ok := s.member(id); ok {
 		return m.Name
@@ -55,19 +55,19 @@ func (s demoSite) member(id policy.MemberID) (directory.Member, bool) {
 	return s.members[i], true
 }
 
-// stranger is the id of the button with an unknown card.
+// stranger is the id of the button that presents an unknown card.
 const stranger policy.MemberID = "stranger"
 
-// strangerCard is the number of the nth unknown card. When a member is assigned that card, the button presents the next
-// one.
+// strangerCard returns the number of the nth unknown card. Once that card is assigned to a member, the button presents
+// the next unknown card.
 func strangerCard(n int) string { return fmt.Sprintf("FFFFFF%02X", n) }
 
-// maxStrangers bounds the unknown cards of a demo.
+// maxStrangers is the maximum number of unknown cards of a demo.
 const maxStrangers = 200
 
-// numberOf returns the number that a reader would read from a member's first card, or "" if the member has none. For a
-// card that was assigned at the hub, the hub stores only the HMAC. Such a card must be one of the demo's unknown cards,
-// so numberOf compares the HMAC with theirs.
+// numberOf returns the number of a member's first card, or "" if the member has no card. For a card that was assigned
+// at the hub, the hub stores only the HMAC. Such a card must be one of the demo's unknown cards, so numberOf compares
+// the HMAC with the HMACs of the unknown cards.
 func (d *demo) numberOf(m directory.Member) string {
 	for _, c := range m.Cards {
 		hash, assigned := strings.CutPrefix(c.Number, "hmac:")
@@ -99,7 +99,7 @@ func (d *demo) unknownNumber(s demoSite) string {
 	return strangerCard(maxStrangers)
 }
 
-// hashOf is a card's number as the hub stores it: HMAC-SHA-256 under the site's card key.
+// hashOf returns the hash of a card's number that the hub stores: HMAC-SHA-256 under the site's card key.
 func (d *demo) hashOf(number string) string {
 	b, err := hex.DecodeString(number)
 	if err != nil {
@@ -119,7 +119,7 @@ func (d *demo) cards(s demoSite) (out []demoCard) {
 	return append(out, demoCard{ID: stranger, Name: "?", Badges: unknown, Card: true})
 }
 
-// badgesOf lists a member's badges that the policy names, and the fault of each badge that does not count.
+// badgesOf lists a member's badges that the policy names, and the fault of each unusable badge.
 func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	var fr, en []string
 	for _, b := range m.Badges {
@@ -136,7 +136,7 @@ func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	return policy.Text{FR: strings.Join(fr, " · "), EN: strings.Join(en, " · ")}
 }
 
-// badgeState is the suffix for a badge that does not count.
+// badgeState returns the suffix for an unusable badge.
 func badgeState(b directory.Badge) (fr, en string) {
 	if b.Verdict == openbadge.Valid.String() {
 		return "", ""

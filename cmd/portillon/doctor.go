@@ -15,10 +15,10 @@ import (
 	"portillon/policy"
 )
 
-// firmwareRender runs «firmware render»: it prints the lines of config.txt that a wiring needs. The lines are derived
-// from the same machine.yaml as the daemon's configuration, so that both name the same pins.
+// firmwareRender runs «firmware render», which prints the lines of config.txt that a wiring needs. The lines are
+// derived from the same machine.yaml as the daemon's configuration, so that both name the same pins.
 func firmwareRender(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "firmware render", args, 1, nil)
+	rest, err := parseFlags(w, "firmware render", args, 1, nil)
 	if err != nil {
 		return err
 	}
@@ -37,13 +37,13 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// doctorVerb runs «doctor»: it examines the Pi that it runs on. With --pump it tests the charge pump instead.
-// It exits with 0 if nothing is wrong, 1 if something is, and 3 if something could not be examined, for example without
-// sudo. It changes nothing.
+// doctorVerb runs «doctor», which examines the Pi on which the command runs. With --pump, the command tests the charge
+// pump instead. The exit code is 0 without faults, 1 after a fault, and 3 if a check could not be performed, for
+// example without sudo. It changes nothing.
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	asJSON, pump, lamp, hubFile := false, false, false, ""
 	var lang *policy.Language
-	rest, err := flags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print the findings as JSON")
 		fs.BoolVar(&pump, "pump", false, "test the charge pump with stray edges, a level and the heartbeat; some 25 s")
 		fs.BoolVar(&lamp, "yes-lamp", false,
@@ -85,8 +85,8 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 }
 
 // untilLineIsLow returns a context that is also cancelled when the terminal closes (SIGHUP), and ignores Ctrl-Z until
-// stop is called. If the test were killed or suspended, the relay's line would keep its level, and a damaged pump may
-// hold the relay closed on a constant level.
+// stop is called. If the test were killed or suspended, the relay's line would stay at its level, and a damaged pump
+// may keep the relay closed on a constant level.
 func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGTSTP)
@@ -103,7 +103,7 @@ func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
 		doctor.Ill:     say(l, "À CORRIGER", "TO FIX"),
 		doctor.Unknown: "?",
 	}
-	width := len([]rune(mark[doctor.Ill])) // of the widest mark
+	width := len([]rune(mark[doctor.Ill])) // width of the widest mark
 	for _, f := range found {
 		fmt.Fprintf(w.out, "%-*s %-12s %s\n", width, mark[f.State], f.Look, plain(f.Fact.In(l)))
 		if c := f.Cure.In(l); c != "" {
@@ -112,7 +112,7 @@ func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
 	}
 }
 
-// verdictOf sets the exit code: 1 if something is wrong, 3 if something could not be examined.
+// verdictOf returns an error that sets the exit code: 1 after a fault, 3 if a check could not be performed.
 func verdictOf(found []doctor.Finding) error {
 	var out error
 	for _, f := range found {

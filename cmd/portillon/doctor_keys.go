@@ -12,8 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// hubBeside returns a function that reads the keys in a hub.yaml for comparison. It uses the named file, or a hub.yaml
-// of the same site beside the machine's file. It returns nil if no such file exists.
+// hubBeside returns a function that reads the keys in a hub.yaml for comparison. The hub.yaml is the named file, or the
+// hub.yaml of the same site beside the machine.yaml. Without such a file, the result is nil.
 func hubBeside(c daemoncmd.Config, file, named string) func() (doctor.Pinned, error) {
 	path := named
 	if path == "" {
@@ -35,7 +35,7 @@ func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 		return doctor.Pinned{}, err
 	}
 	if string(h.Site) != c.Site {
-		return doctor.Pinned{}, fmt.Errorf("%s is of the site %q, want %q", path, h.Site, c.Site)
+		return doctor.Pinned{}, fmt.Errorf("%s belongs to site %q, want site %q", path, h.Site, c.Site)
 	}
 	out := doctor.Pinned{File: path, Bundle: h.Bundle.Public, Policy: h.Bundle.PolicyPublic}
 	keys, err := h.MachineKeys(context.Background())
@@ -43,7 +43,7 @@ func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 		return doctor.Pinned{}, err
 	}
 	out.Machine = keys.PublicInForce(policy.MachineID(c.Machine))
-	out.Hub, _ = h.PublicKey() // the key may be readable by root only: then it is not compared
+	out.Hub, _ = h.PublicKey() // a key that only root can read is not compared
 	_, out.Own, _ = c.Signer(store)
 	return out, nil
 }

@@ -21,21 +21,21 @@ import (
 // seenCard is a tap of an unknown card.
 type seenCard struct {
 	wire.EnrolCard
-	Machine string    // where the card was tapped
-	At      time.Time // when, by the machine's clock
-	Clock   bool      // the machine's clock was trusted
+	Machine string    // machine at which the card was tapped
+	At      time.Time // time of the tap on the machine's clock
+	Clock   bool      // true: the machine's clock was trusted
 	tap     string    // identifies this tap
 }
 
-// enrolling holds the flags of the verbs that enrol a card.
+// enrolling contains the flags of the verbs that enrol a card.
 type enrolling struct {
-	socket, hub, site, machine string        // socket: control socket of a daemon on this computer
-	wait                       time.Duration // longest wait for a tap
+	socket, hub, site, machine string        // socket is the control socket of a daemon on this computer
+	wait                       time.Duration // maximum wait for a tap
 	lang                       *policy.Language
-	now                        func() time.Time // the site's clock; nil: this computer's
+	now                        func() time.Time // the site's clock; nil: this computer's clock
 }
 
-// declare declares the flags that choose where unknown cards are looked up.
+// declare declares the flags for the place in which unknown cards are looked up.
 func (x *enrolling) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.socket, "socket", "",
 		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")
@@ -43,14 +43,14 @@ func (x *enrolling) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-// declareSite declares the site too.
+// declareSite also declares the flag for the site.
 func (x *enrolling) declareSite(fs *flag.FlagSet) {
 	x.declare(fs)
 	fs.StringVar(&x.site, "site", "", "the site's folder, with members.yaml")
 }
 
-// where returns an error unless exactly one of --hub and --socket was given.
-func (x *enrolling) where() error {
+// checkSource returns an error unless exactly one of --hub and --socket was given.
+func (x *enrolling) checkSource() error {
 	if (x.socket == "") == (x.hub == "") {
 		return wrong("one of --hub and --socket is needed").
 			hinted("--hub hub.yaml at the hub, --socket /run/portillon/MACHINE.sock beside the machine")
@@ -58,8 +58,8 @@ func (x *enrolling) where() error {
 	return nil
 }
 
-// seen returns the taps of unknown cards of the last 24 hours.
-func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
+// seenCards returns the taps of unknown cards of the last 24 hours.
+func (x *enrolling) seenCards(ctx context.Context) ([]seenCard, error) {
 	if x.socket != "" {
 		return seenBySocket(ctx, x.socket)
 	}
@@ -106,7 +106,7 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 		return nil, (&failure{code: 3, err: err}).hinted("check that portillond is running, and that you may open its socket")
 	}
 	if !rep.OK || rep.Unknown == nil {
-		return nil, (&failure{code: 3, err: fmt.Errorf("the daemon at %s does not list unknown cards: %s", path, rep.Error)}).
+		return nil, (&failure{code: 3, err: fmt.Errorf("daemon at %s does not list unknown cards: %s", path, rep.Error)}).
 			hinted("upgrade portillond on this machine, and restart it")
 	}
 	var out []seenCard
@@ -117,8 +117,7 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps lists where and when cards were tapped. It has one line for each card and machine, with the last tap there,
-// newest last.
+// taps returns one line for each card and machine with the time of the last tap there, newest last.
 func (x *enrolling) taps(cards []seenCard) string {
 	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
@@ -146,8 +145,8 @@ func (x *enrolling) taps(cards []seenCard) string {
 	return strings.Join(lines, "\n")
 }
 
-// withCode returns the taps of the only card with this code. Two cards with the code are refused, because either may be
-// meant.
+// withCode returns the taps of the only card with this code. Two cards with the same code are an error, because either
+// card may be meant.
 func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	var found []seenCard
 	two := false
@@ -191,7 +190,7 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 	if err != nil {
 		return nil, wrong("%w", err).hinted("the panel shows it after the card is tapped: Carte inconnue : code 7F3K9Q")
 	}
-	all, err := x.seen(ctx)
+	all, err := x.seenCards(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -202,9 +201,9 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 // number of the card is not shown.
 func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
-	rest, err := flags(w, "card find", args, 1, x.declare)
+	rest, err := parseFlags(w, "card find", args, 1, x.declare)
 	if err == nil {
-		err = x.where()
+		err = x.checkSource()
 	}
 	if err != nil {
 		return err
@@ -213,7 +212,7 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "%s\n%s\n", found[0].Code, harmless(x.taps(found)))
+	fmt.Fprintf(w.out, "%s\n%s\n", found[0].Code, plainLines(x.taps(found)))
 	way := "--hub " + x.hub
 	if x.socket != "" {
 		way = "--socket " + x.socket
@@ -223,13 +222,13 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// memberAddCard runs «member add-card»: it writes the HMAC of the card's number into members.yaml. Machines accept the
-// card once they have the next bundle.
+// memberAddCard runs «member add-card», which writes the HMAC of the card's number into members.yaml. Machines accept
+// the card once they have the next bundle.
 func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
-	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
+	rest, err := parseFlags(w, "member add-card", args, 2, x.declareSite)
 	if err == nil {
-		err = errors.Join(x.where(), missing("--site SITE", need{"--site", x.site != ""}))
+		err = errors.Join(x.checkSource(), missing("--site SITE", need{"--site", x.site != ""}))
 	}
 	if err != nil {
 		return err
@@ -242,11 +241,11 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.add(w, found, who)
+	return x.addCard(w, found, who)
 }
 
-// add writes a card into members.yaml, and prints when machines will accept the card.
-func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
+// addCard writes a card into members.yaml, and prints when machines will accept the card.
+func (x *enrolling) addCard(w stdio, found []seenCard, who site.Member) error {
 	path := filepath.Join(x.site, "members.yaml")
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -264,45 +263,44 @@ func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 		"%s : la carte %s est à %s (%s)\n%s\nElle comptera avec le prochain paquet : %s\n",
 		"%s: the card %s is %s's (%s)\n%s\nIt counts from the next bundle on: %s\n",
 	), path, found[0].Code, plain(who.Name), who.ID,
-		harmless(x.taps(found)),
+		plainLines(x.taps(found)),
 		plain("portillon bundle build "+x.site+" --key hub.key --card-key card.key -o site.bundle"))
 	return nil
 }
 
-// learnEvery is how often «card learn» looks for a new tap.
+// learnEvery is the interval at which «card learn» looks for a new tap.
 const learnEvery = 300 * time.Millisecond
 
-// cardLearn runs «card learn»: the next unknown card that is tapped is added to a member.
-// Only taps after the start of the verb count. Two different cards in that time are an error, because either may be
-// meant.
+// cardLearn runs «card learn», which adds the next tapped unknown card to a member. Only taps after the start of the
+// verb count. Taps of two different cards are an error, because either card may be meant.
 func cardLearn(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
-	rest, err := flags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
 		x.declareSite(fs)
 		fs.StringVar(&x.machine, "machine", "", "with --hub: the machine at which the card is tapped")
 		spanFlag(fs, &x.wait, "wait", time.Minute, "how long to wait for the card; default: 1m")
 	})
 	if err == nil {
-		err = errors.Join(x.where(), missing("--site SITE, and with --hub --machine ID", need{"--site", x.site != ""},
+		err = errors.Join(x.checkSource(), missing("--site SITE, and with --hub --machine ID", need{"--site", x.site != ""},
 			need{"--machine", x.machine != "" || x.hub == ""}))
 	}
 	if err != nil {
 		return err
 	}
-	who, err := x.member(rest[0]) // check the member before anybody goes to tap a card
+	who, err := x.member(rest[0]) // check the member before anybody walks to the machine
 	if err != nil {
 		return err
 	}
-	before, err := x.seen(ctx)
+	before, err := x.seenCards(ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(w.err, say(*x.lang, "présenter maintenant la carte à la machine", "tap the card at the machine now"))
-	found, err := x.next(ctx, before)
+	found, err := x.nextCard(ctx, before)
 	if err != nil {
 		return err
 	}
-	return x.add(w, found, who)
+	return x.addCard(w, found, who)
 }
 
 // member finds a member of members.yaml by id, or by full name if only one member has that name. Case is ignored.
@@ -337,8 +335,8 @@ func (x *enrolling) member(given string) (site.Member, error) {
 		hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
 }
 
-// next waits for a tap of an unknown card that is not in before.
-func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, error) {
+// nextCard waits for a tap of an unknown card that is not in before.
+func (x *enrolling) nextCard(ctx context.Context, before []seenCard) ([]seenCard, error) {
 	ctx, stop := context.WithTimeout(ctx, x.wait)
 	defer stop()
 	clock := time.NewTicker(learnEvery)
@@ -355,22 +353,22 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 			}
 		case <-clock.C:
 		}
-		now, err := x.seen(ctx)
+		now, err := x.seenCards(ctx)
 		if ctx.Err() != nil {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if found, err := x.fresh(now, before); found != nil || err != nil {
+		if found, err := x.newTaps(now, before); found != nil || err != nil {
 			return found, err
 		}
 	}
 }
 
-// fresh returns the taps of the one card that are not in before, or nil if there are none. Taps of two cards are an
+// newTaps returns the taps that are not in before, or nil without new taps. New taps of two different cards are an
 // error.
-func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
+func (x *enrolling) newTaps(now, before []seenCard) (out []seenCard, err error) {
 	for _, c := range now {
 		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {
 			out = append(out, c)

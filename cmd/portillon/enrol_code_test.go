@@ -20,7 +20,7 @@ func TestCodeOfTwoUnknownCardsIsRefusedAndBothMachinesAreNamed(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		all  []seenCard
-		want []string // of the error; none: found
+		want []string // texts that the error contains; none: the card is found
 	}{
 		"one card at two machines": {
 			[]seenCard{seen("7F3K9Q", one, "laser", 0), seen("7F3K9Q", one, "vinyl", time.Hour)},
@@ -57,20 +57,20 @@ func TestCardLearnIgnoresCardsTappedBeforeItStarted(t *testing.T) {
 	now := append(before, seenCard{EnrolCard: wire.EnrolCard{Code: "000000", Card: "b"}, At: at, tap: "2"})
 	english := policy.English
 	x := enrolling{lang: &english}
-	if found, err := x.fresh(before, before); found != nil || err != nil {
+	if found, err := x.newTaps(before, before); found != nil || err != nil {
 		t.Errorf("a card tapped before was taken: %v, %v", found, err)
 	}
-	if found, err := x.fresh(now, before); err != nil || len(found) != 1 || found[0].Card != "b" {
+	if found, err := x.newTaps(now, before); err != nil || len(found) != 1 || found[0].Card != "b" {
 		t.Errorf("%v, %v", found, err)
 	}
 	now = append(now, seenCard{EnrolCard: wire.EnrolCard{Code: "000001", Card: "c"}, At: at, tap: "3"})
-	if found, err := x.fresh(now, before); found != nil || err == nil ||
+	if found, err := x.newTaps(now, before); found != nil || err == nil ||
 		!strings.Contains(err.Error(), "two cards were tapped") {
 		t.Errorf("%v, %v", found, err)
 	}
 }
 
-func TestTapsArePrintedAsOneLineForEachCardAndMachine(t *testing.T) {
+func TestTapsOfACardAtAMachineArePrintedAsOneLine(t *testing.T) {
 	paris := time.FixedZone("CET", 3600)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, paris)
 	seen := func(card, machine string, minute int, clock bool) seenCard {

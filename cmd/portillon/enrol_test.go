@@ -17,10 +17,11 @@ import (
 	"portillon/wire"
 )
 
-// enrolDeadline bounds each wait for another process or service.
+// enrolDeadline is the time limit of each wait for another process or service.
 const enrolDeadline = 60 * time.Second
 
-// eventually polls until is returns true. It has to poll, because the other process or service sends no notification.
+// eventually polls until is returns true. Polling is necessary, because the other process or service sends no
+// notification.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -34,13 +35,13 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// nowhere fails if a file below dir contains one of these texts, in any case.
-func nowhere(t *testing.T, dir string, texts ...string) {
+// checkAbsent fails if a file below dir contains one of these texts, in upper or lower case.
+func checkAbsent(t *testing.T, dir string, texts ...string) {
 	t.Helper()
 	files := 0
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
-			return nil // a socket, or a file that the broker has removed meanwhile
+			return nil // skip a socket, or a file that the broker has removed meanwhile
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -59,8 +60,8 @@ func nowhere(t *testing.T, dir string, texts ...string) {
 	}
 }
 
-// The test begins with an unknown card and ends with a session of its new owner. It runs real daemons, their hub and
-// its broker.
+// The test begins with an unknown card and ends with a session of its new owner. The test runs real daemons, their hub
+// and the hub's broker.
 func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
@@ -78,15 +79,15 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	atHub := enrolling{hub: d.hubFile(), site: d.path("site"), lang: &english, now: d.now}
 	code := ""
 	var found []seenCard
-	// The machine may have written the first record before the hub's first acknowledgement, which brings the seal key.
-	// So the card is tapped again.
+	// The machine may have written the first record before the hub's first acknowledgement, which contains the seal
+	// key. The test therefore taps the card a second time.
 	eventually(t, "the card at the hub", func() bool {
 		rep := laser.ask(ctx, control.Request{Do: "tap", Card: number})
 		m := regexp.MustCompile(`Unknown card: code ([0-9A-Z]{6})\.`).FindStringSubmatch(rep.EN)
 		if rep.OK {
 			t.Fatalf("the panel says %q", rep.EN)
 		}
-		if m == nil { // the machine has no bundle yet, or has just read the card
+		if m == nil { // retry, because the machine has no bundle yet or has just read the card
 			return false
 		}
 		code = m[1]
@@ -97,7 +98,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 		d.now().Sub(found[0].At).Abs() > enrolDeadline {
 		t.Errorf("%+v", found[0])
 	}
-	nowhere(t, d.dir, number, code, found[0].Card)
+	checkAbsent(t, d.dir, number, code, found[0].Card)
 
 	var out, errs bytes.Buffer
 	err = memberAddCard(ctx, stdio{out: &out, err: &errs},
@@ -123,8 +124,8 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	if s := laser.ask(ctx, control.Request{Do: "status"}).Status; s.Member != lea || s.Session == "" {
 		t.Errorf("%+v", s)
 	}
-	learned(t, d, d.machines[1])
-	if err := laser.stop(); err != nil { // nothing writes the daemon's log after this
+	runLearn(t, d, d.machines[1])
+	if err := laser.stop(); err != nil { // after the stop, no goroutine writes the daemon's log
 		t.Fatal(err)
 	}
 	log := strings.ToUpper(laser.log.String())
@@ -135,8 +136,8 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	}
 }
 
-// learned runs «card learn», which adds the next unknown card of a machine.
-func learned(t *testing.T, d *demo, m *demoMachine) {
+// runLearn runs «card learn», which adds the next unknown card of a machine.
+func runLearn(t *testing.T, d *demo, m *demoMachine) {
 	const before, next, member = "DEADBEEF02", "DEADBEEF03", "m-9d017e"
 	m.ask(t.Context(), control.Request{Do: "tap", Card: before})
 	read, asks := io.Pipe()
@@ -146,7 +147,7 @@ func learned(t *testing.T, d *demo, m *demoMachine) {
 		done <- cardLearn(t.Context(), stdio{out: &out, err: asks},
 			[]string{"zoé girard", "--site", d.path("site"), "--socket", m.socket(), "--lang", "en"})
 	}()
-	if _, err := read.Read(make([]byte, 200)); err != nil { // the verb asks for the card
+	if _, err := read.Read(make([]byte, 200)); err != nil { // wait until the verb asks for the card
 		t.Fatal(err)
 	}
 	code := strings.Fields(m.ask(t.Context(), control.Request{Do: "tap", Card: next}).EN)[3]

@@ -18,8 +18,8 @@ import (
 // policyBadge is a badge's id from a flag.
 func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 
-// evidenceQuery holds the flags of the evidence verbs and what the verbs read: the site's policy and a hub's ledger.
-// The hub may be using the ledger.
+// evidenceQuery contains the flags of the evidence verbs and the data that the verbs read: the site's policy and a
+// hub's ledger. The hub may be using the ledger.
 type evidenceQuery struct {
 	site, member, badge, at, out string // values of the flags with these names
 	json                         bool
@@ -27,7 +27,7 @@ type evidenceQuery struct {
 	conf                         hub.Config // the hub's configuration
 	ledger                       *ledger.Ledger
 	policy                       *policy.Policy // of the site
-	now                          time.Time      // the time that decides how old interventions are
+	now                          time.Time      // time from which the age of interventions is measured
 }
 
 // declare declares the flags that all these verbs have.
@@ -38,14 +38,14 @@ func (d *evidenceQuery) declare(fs *flag.FlagSet) {
 	d.lang = langFlag(fs)
 }
 
-// declareOne declares the flags of declare, and those for one member and one badge.
+// declareOne declares the flags of declare, and the flags for one member and one badge.
 func (d *evidenceQuery) declareOne(fs *flag.FlagSet) {
 	d.declare(fs)
 	fs.StringVar(&d.member, "member", "", "the member's pseudonym, as in members.yaml")
 	fs.StringVar(&d.badge, "badge", "", "the badge, as the policy names it")
 }
 
-// open reads the policy and opens the ledger. The caller closes the ledger.
+// open reads the policy and opens the ledger. The caller must close the ledger.
 func (d *evidenceQuery) open(path string) (err error) {
 	if d.site == "" {
 		return wrong("--site is missing").hinted("the directory that holds policy.yaml")
@@ -65,11 +65,11 @@ func (d *evidenceQuery) open(path string) (err error) {
 	return nil
 }
 
-// evidenceList runs «evidence list».
-// The order is by member and badge. A member who already holds the badge is marked.
+// evidenceList runs «evidence list». The list is sorted by member and badge, and marks members who already have the
+// badge.
 func evidenceList(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
-	rest, err := flags(w, "evidence list", args, 1, d.declare)
+	rest, err := parseFlags(w, "evidence list", args, 1, d.declare)
 	if err != nil {
 		return err
 	}
@@ -91,10 +91,10 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// holders marks the members who already hold the badge that they work towards. It judges badges as a machine does. If
-// members or badges cannot be read, it prints a warning and marks nobody.
+// holders marks the members who already have the badge towards which they work. Badges are judged as on a machine. If
+// members or badges cannot be read, holders prints a warning and marks nobody.
 func (d *evidenceQuery) holders(w stdio, all []evidence.Progress) {
-	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
+	r, _, err := loadSite(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {
 		w.warn(
 			[]string{
@@ -109,7 +109,7 @@ func (d *evidenceQuery) holders(w stdio, all []evidence.Progress) {
 	}
 }
 
-// progressWords says how far a member has come.
+// progressWords returns a text about a member's progress.
 func progressWords(p evidence.Progress, l policy.Language) string {
 	out := fmt.Sprintf(say(l, "%d sur %d", "%d of %d"), len(p.Counted), p.Needed)
 	if p.Spread > 0 {
@@ -124,11 +124,11 @@ func progressWords(p evidence.Progress, l policy.Language) string {
 	return out
 }
 
-// evidenceShow runs «evidence show». It exits with 1 while interventions are missing.
-// Rejected interventions are listed with all their reasons.
+// evidenceShow runs «evidence show». While interventions are missing, the exit code is 1. Rejected interventions are
+// listed with all their reasons.
 func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
-	rest, err := flags(w, "evidence show", args, 1, d.declareOne)
+	rest, err := parseFlags(w, "evidence show", args, 1, d.declareOne)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// print lists the interventions that count and those that do not, each with the reasons.
+// print lists the interventions that count, and the interventions that do not count with the reasons.
 func (d *evidenceQuery) print(w stdio, p evidence.Progress) {
 	l := *d.lang
 	for _, c := range p.Counted {
@@ -174,18 +174,18 @@ func (d *evidenceQuery) print(w stdio, p evidence.Progress) {
 	fmt.Fprintln(w.out)
 }
 
-// describe is an intervention on one line.
+// describe returns an intervention as one line.
 func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Language) string {
 	return fmt.Sprintf(say(l, "%s  %s %d  %s, %d min, carte de %s", "%s  %s %d  %s, %d min, under %s"),
 		r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, minutes, b.Endorser)
 }
 
-// evidenceExport runs «evidence export»: it signs a file with the records that count.
-// The file has the records with their proofs and the machines' checkpoints, signed by the hub. «badge issue --evidence»
-// verifies all of them.
+// evidenceExport runs «evidence export», which writes the records that count to a file that the hub's key signs. The
+// file also contains the proofs of the records and the machines' checkpoints. The command «badge issue --evidence»
+// verifies all of these.
 func evidenceExport(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
-	rest, err := flags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {
 		d.declareOne(fs)
 		fs.StringVar(&d.out, "o", "", "the evidence file")
 	})

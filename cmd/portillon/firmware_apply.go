@@ -17,26 +17,26 @@ import (
 // applied is the result of «firmware apply» as JSON.
 type applied struct {
 	Machine   string              `json:"machine"`   // the machine's id
-	Model     string              `json:"model"`     // from the device tree; empty if there is none
-	Changed   bool                `json:"changed"`   // files changed or, with --dry-run, would change
-	Reboot    bool                `json:"reboot"`    // the change takes effect at the next boot
-	Files     []bootconfig.Change `json:"files"`     // the files with their differences
-	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict it
+	Model     string              `json:"model"`     // model from the device tree; empty without a device tree
+	Changed   bool                `json:"changed"`   // files that the command changed or, with --dry-run, would change
+	Reboot    bool                `json:"reboot"`    // true: the change takes effect at the next boot
+	Files     []bootconfig.Change `json:"files"`     // changed files with their differences
+	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict the block
 }
 
-// applyFlags are the flags of «firmware apply».
+// applyFlags contains the flags of «firmware apply».
 type applyFlags struct {
-	root             string // the root directory of the Pi's files
-	yes, dry, asJSON bool   // yes: do not ask; dry: print only; asJSON: --json
+	root             string // root directory of the Pi's files
+	yes, dry, asJSON bool   // yes skips the confirmation; dry only prints; asJSON is --json
 	lang             *policy.Language
 }
 
-// firmwareApply runs «firmware apply»: it edits a Pi's config.txt and cmdline.txt for the wiring. It changes only the
-// block between Portillon's marks, keeps a copy of each old file, and asks before it writes. Lines outside the block
-// that contradict the wiring are reported, not changed.
+// firmwareApply runs «firmware apply», which edits a Pi's config.txt and cmdline.txt for the wiring. Only the block
+// between Portillon's marks is changed, after a confirmation, and each old file is copied first. Lines outside the
+// block that contradict the wiring are reported, but not changed.
 func firmwareApply(_ context.Context, w stdio, args []string) error {
 	var f applyFlags
-	rest, err := flags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&f.root, "root", "/", "the Pi's root directory, or its boot partition in a card reader")
 		fs.BoolVar(&f.yes, "yes", false, "write without asking")
 		fs.BoolVar(&f.dry, "dry-run", false, "print the difference, write nothing, and exit with 1 where there is one")
@@ -77,10 +77,10 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 func (f applyFlags) finish(w stdio, c daemoncmd.Config, root *os.Root, plan bootconfig.Plan) error {
 	l, changed := *f.lang, len(plan.Changes) > 0
 	writes := changed && !f.dry
-	// Ask only when a person reads the plan: with --json a program reads it.
+	// Ask only if a person reads the plan; with --json, a program reads the plan.
 	if !f.asJSON {
 		f.show(w, c, plan)
-		if writes && !f.yes && !agreed(w, l) {
+		if writes && !f.yes && !confirm(w, l) {
 			return no("%s", say(l, "rien n’a été écrit", "nothing was written"))
 		}
 	}
@@ -136,8 +136,8 @@ func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	}
 }
 
-// agreed asks on the terminal. No answer means no.
-func agreed(w stdio, l policy.Language) bool {
+// confirm asks for confirmation on the terminal. An empty answer means no.
+func confirm(w stdio, l policy.Language) bool {
 	fmt.Fprint(w.err, say(l, "écrire cela ? [o/N] ", "write this? [y/N] "))
 	answer, _ := bufio.NewReader(w.in).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {

@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// ownGroup puts daemons into a separate process group, so that Ctrl-C in the terminal does not reach them: the demo
-// ends the daemons in order. If the demo is killed, the daemons get SIGTERM.
+// ownGroup puts a daemon into a separate process group, so that Ctrl-C in the terminal reaches only the demo, which
+// then ends the daemons in order. If the demo is killed, the kernel sends SIGTERM to the daemon.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -16,16 +16,15 @@ import (
 	"portillon/policy"
 )
 
-// mosquittoDir is where Debian's mosquitto looks for its files.
+// mosquittoDir is the folder from which Debian's mosquitto reads its settings.
 const mosquittoDir = "/etc/mosquitto"
 
-// hubMosquittoConf runs «hub mosquitto-conf»: it writes mosquitto's settings and access list for the machines of a
-// hub.yaml.
-// It is for sites that run their own mosquitto in place of the hub's broker. The access list comes from the same table
-// as the hub's own permissions (wire/topics.go).
+// hubMosquittoConf runs «hub mosquitto-conf», which writes mosquitto's settings and access list for the machines of a
+// hub.yaml. The command is for sites that run their own mosquitto in place of the hub's broker. The access list is
+// derived from the same table as the hub's own permissions (wire/topics.go).
 func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	var dir, data string
-	rest, err := flags(w, "hub mosquitto-conf", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "hub mosquitto-conf", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&dir, "o", "", "write the two files into this folder (without: print them, for "+mosquittoDir+")")
 		fs.StringVar(&data, "data", "/var/lib/mosquitto", "where mosquitto stores what is retained")
 	})
@@ -72,8 +71,8 @@ func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 		return m, wrong("the machine %s has the name of the hub's account",
 			m.Hub).hinted("mqtt: { username: … } in hub.yaml names the hub's account")
 	}
-	// The hub connects to this broker, so mosquitto must listen on the same port. A loopback address stays a loopback
-	// address.
+	// The hub connects to this broker, so mosquitto must listen on the same port. If the hub uses a loopback address,
+	// mosquitto listens on loopback only.
 	if c.MQTT.Broker != "" {
 		u, err := url.Parse(c.MQTT.Broker)
 		if err != nil {
@@ -92,7 +91,7 @@ func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 	return m, nil
 }
 
-// writeMosquitto writes the files, and prints how to set the accounts' passwords.
+// writeMosquitto writes mosquitto's files, and prints how to set the accounts' passwords.
 func writeMosquitto(w stdio, m broker.Mosquitto, conf, acl string) error {
 	if err := os.MkdirAll(m.Dir, 0o755); err != nil {
 		return err

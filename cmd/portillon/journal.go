@@ -13,22 +13,23 @@ import (
 	"portillon/daemon/journal"
 )
 
-// whole is the result of «journal verify» as JSON.
-type whole struct {
+// journalResult is the result of «journal verify» as JSON.
+type journalResult struct {
 	Verdict string   `json:"verdict"`           // valid or invalid
-	Reasons []reason `json:"reasons"`           // why the journal is invalid; empty if it is valid
+	Reasons []reason `json:"reasons"`           // reason why the journal is invalid; empty for a valid journal
 	Journal string   `json:"journal,omitempty"` // its name, portillon/SITE/MACHINE
-	Records uint64   `json:"records"`           // the number of valid records from the first on
-	Erased  uint64   `json:"erased"`            // records whose content was erased; their hashes remain
-	Lost    uint64   `json:"lost,omitempty"`    // records lost to damage, of which the hub has copies
-	Last    string   `json:"last,omitempty"`    // time of the last valid record
-	Root    string   `json:"root,omitempty"`    // root hash of the tree, which checkpoints sign
+	Records uint64   `json:"records"`           // number of valid records, counted from the first
+	// number of records whose content was erased; the hashes of these records remain
+	Erased uint64 `json:"erased"`
+	Lost   uint64 `json:"lost,omitempty"` // number of damaged records of which the hub has copies
+	Last   string `json:"last,omitempty"` // time of the last valid record
+	Root   string `json:"root,omitempty"` // root hash of the tree, which checkpoints contain
 
-	differences []string // between the facts and the records
+	differences []string // differences between the facts and the records
 }
 
-// openJournal opens a journal for reading; a daemon may write to the journal meanwhile. A file that cannot be read
-// exits with 2 (wrong use), a damaged journal with 1.
+// openJournal opens a journal for reading; a daemon may write to the journal meanwhile. For a file that cannot be read,
+// the exit code is 2 (wrong use); for a damaged journal, it is 1.
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenReadOnly(path)
 	if errors.Is(err, journal.ErrUnread) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -39,12 +40,11 @@ func openJournal(path string) (*journal.Journal, error) {
 	return j, err
 }
 
-// journalVerify runs «journal verify»: it reads a whole journal and compares every record with the tree. A damaged
-// journal exits with 1.
-// A daemon may be writing to the journal meanwhile.
+// journalVerify runs «journal verify», which reads a whole journal and compares every record with the tree. For a
+// damaged journal, the exit code is 1. A daemon may be writing to the journal meanwhile.
 func journalVerify(ctx context.Context, w stdio, args []string) error {
 	asJSON := false
-	rest, err := flags(
+	rest, err := parseFlags(
 		w,
 		"journal verify",
 		args,
@@ -54,7 +54,7 @@ func journalVerify(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	out, err := verified(ctx, rest[0])
+	out, err := verifyJournal(ctx, rest[0])
 	var f *failure
 	if errors.As(err, &f) || ctx.Err() != nil {
 		return err
@@ -67,7 +67,7 @@ func journalVerify(ctx context.Context, w stdio, args []string) error {
 		out.Verdict, out.Reasons = "invalid", append(out.Reasons, reason{"facts", d})
 	}
 	if !asJSON {
-		printWhole(w.out, out)
+		printResult(w.out, out)
 	} else if err := printJSON(w.out, out); err != nil {
 		return err
 	}
@@ -77,15 +77,16 @@ func journalVerify(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// verified verifies a journal. A *failure means that the journal could not be read, any other error that it is damaged.
-func verified(ctx context.Context, path string) (whole, error) {
+// verifyJournal verifies a journal. An error of type *failure means that the journal could not be read; any other error
+// means that the journal is damaged.
+func verifyJournal(ctx context.Context, path string) (journalResult, error) {
 	j, err := openJournal(path)
 	if err != nil {
-		return whole{}, err
+		return journalResult{}, err
 	}
 	defer j.Close()
 	v, err := j.Verify(ctx)
-	out := whole{Journal: j.Origin(), Records: v.Records, Erased: v.Erased, Lost: v.Lost}
+	out := journalResult{Journal: j.Origin(), Records: v.Records, Erased: v.Erased, Lost: v.Lost}
 	if !v.Last.IsZero() {
 		out.Last = v.Last.Format(time.RFC3339)
 	}
@@ -97,7 +98,7 @@ func verified(ctx context.Context, path string) (whole, error) {
 	return out, err
 }
 
-// compareFacts names each fact that differs from what the records say, and each cursor beyond the last record.
+// compareFacts names each fact that contradicts the records, and each cursor beyond the last record.
 func compareFacts(ctx context.Context, j *journal.Journal) ([]string, error) {
 	var c daemon.Recount
 	if err := j.Walk(ctx, c.Add, c.Gap); err != nil {
@@ -117,8 +118,8 @@ func compareFacts(ctx context.Context, j *journal.Journal) ([]string, error) {
 	return out, err
 }
 
-// printWhole prints the result for a person.
-func printWhole(w io.Writer, x whole) {
+// printResult prints the result for a person.
+func printResult(w io.Writer, x journalResult) {
 	fmt.Fprintln(w, x.Verdict)
 	line := func(what, format string, a ...any) {
 		fmt.Fprintf(w, "%-10s "+format+"\n", append([]any{what}, a...)...)
@@ -140,11 +141,12 @@ func printWhole(w io.Writer, x whole) {
 	}
 }
 
-// journalExport runs «journal export»: it prints each record as one line of JSON, in the form in which records are sent
-// to the hub: {"salt": …, "record": …}. For a damaged journal it prints the readable records and exits with 1.
+// journalExport runs «journal export», which prints each record as one line of JSON, in the form in which records are
+// sent to the hub: {"salt": …, "record": …}. For a damaged journal, the command prints the readable records, and the
+// exit code is 1.
 func journalExport(ctx context.Context, w stdio, args []string) error {
 	var from uint64
-	rest, err := flags(
+	rest, err := parseFlags(
 		w,
 		"journal export",
 		args,

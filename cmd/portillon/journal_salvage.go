@@ -10,23 +10,23 @@ import (
 	"portillon/daemon/journal"
 )
 
-// salvaged is the result of «journal salvage» as JSON.
-type salvaged struct {
-	Verdict string   `json:"verdict"` // valid: everything was read; invalid: something is lost
-	Reasons []reason `json:"reasons"` // what the new journal lacks
+// salvageResult is the result of «journal salvage» as JSON.
+type salvageResult struct {
+	Verdict string   `json:"verdict"` // valid if all records were read; invalid if data is lost
+	Reasons []reason `json:"reasons"` // description of the data that the new journal lacks
 	Journal string   `json:"journal"` // the journal's name
 	To      string   `json:"to"`      // path of the new journal
-	Read    uint64   `json:"read"`    // records that could be read and match their hash
-	Records uint64   `json:"records"` // length of the new journal
-	Held    uint64   `json:"held"`    // records that the hub has, according to the file
+	Read    uint64   `json:"read"`    // number of records that could be read and match their hash
+	Records uint64   `json:"records"` // number of records of the new journal
+	Held    uint64   `json:"held"`    // number of records that the hub has, according to the journal
 }
 
-// journalSalvage runs «journal salvage»: it copies the readable records of a damaged journal into a new journal. The
-// damaged file is not changed. A daemon can use the new journal: it continues the same hash tree, and records that only
-// the hub has are represented by their hashes. The command exits with 1 if something is lost.
+// journalSalvage runs «journal salvage», which copies the readable records of a damaged journal to a new journal. The
+// damaged file is not changed. A daemon can use the new journal, because the new journal continues the same hash tree.
+// Records that only the hub has are represented by their hashes. If data is lost, the exit code is 1.
 func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	asJSON, to, origin := false, "", ""
-	rest, err := flags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&to, "o", "", "the new journal's file")
 		fs.StringVar(&origin, "journal", "",
 			"the journal's name, portillon/SITE/MACHINE, where the damaged file no longer says it")
@@ -50,7 +50,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	case err != nil:
 		return wrong("%w", err)
 	}
-	out := salvaged{
+	out := salvageResult{
 		Verdict: "valid",
 		Reasons: []reason{},
 		Journal: s.Origin,
@@ -65,7 +65,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	if asJSON {
 		err = printJSON(w.out, out)
 	} else {
-		printSalvaged(w, out)
+		printSalvage(w, out)
 	}
 	if err == nil && out.Verdict != "valid" {
 		err = errNo
@@ -98,8 +98,8 @@ func lostOf(s journal.SalvageResult) (out []reason) {
 	return out
 }
 
-// printSalvaged prints the result for a person.
-func printSalvaged(w stdio, x salvaged) {
+// printSalvage prints the result for a person.
+func printSalvage(w stdio, x salvageResult) {
 	fmt.Fprintf(w.out, "%-10s %s\n%-10s %d kept, %d read\n", "journal", x.Journal, "records", x.Records, x.Read)
 	for _, r := range x.Reasons {
 		fmt.Fprintf(w.out, "%-10s %s\n", r.Code, r.Detail)

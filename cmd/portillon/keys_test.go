@@ -24,15 +24,15 @@ import (
 	"portillon/rfid/strong"
 )
 
-// oldKeys are the keys and the bundle that the program of commit 80f842b made.
+// oldKeys is the folder with the keys and the bundle that the program of commit 80f842b has created.
 const oldKeys = "testdata/keys-80f842b"
 
-// givenKey is a key that the test tries in every place.
+// givenKey is a key that the test tries in every field and flag.
 type givenKey struct {
 	name   string // site/new/private
 	text   string
-	shown  string // how a refusal names it
-	secret string // text that no refusal may show; empty: nothing
+	shown  string // name of the key in a refusal
+	secret string // secret text that no refusal may contain; empty: no secret
 }
 
 func keyPair(t *testing.T, name string) (private, public string) {
@@ -53,7 +53,7 @@ func oldKey(t *testing.T, file string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// allKeys returns keys of every kind, in each form that the kind has.
+// allKeys returns keys of every kind, in each form of that kind.
 func allKeys(t *testing.T) (out []givenKey) {
 	t.Helper()
 	add := func(name, private, public, shown string) {
@@ -96,14 +96,14 @@ func allKeys(t *testing.T) (out []givenKey) {
 // keyPlace is a flag or a line of a file that names a key.
 type keyPlace struct {
 	name string
-	fits []string                      // names of the keys that are accepted in this place
-	want string                        // how a refusal names the expected kind
-	at   string                        // file and line that a refusal names; empty: a flag
-	put  func(*keyBench, string) error // puts this text into the place; returns the program's error
+	fits []string                      // names of the keys that this place accepts
+	want string                        // name of the expected kind in a refusal
+	at   string                        // file and line in a refusal; empty for a flag
+	put  func(*keyBench, string) error // inserts a text into the place and returns the program's error
 }
 
 // keyBench is a folder with a machine.yaml, a hub.yaml and a site, all with correct keys. The keys are those of commit
-// 80f842b, whose names do not contain their kind.
+// 80f842b, whose names do not contain the kind.
 type keyBench struct {
 	t   *testing.T
 	dir string
@@ -121,7 +121,7 @@ func (b *keyBench) write(name, text string) string {
 
 var errNoReader = errors.New("no reader")
 
-// tool runs a verb, and returns its error with what the verb printed.
+// tool runs a verb, and returns the verb's error and output.
 func (b *keyBench) tool(args ...string) error {
 	var out, errs bytes.Buffer
 	w := stdio{
@@ -130,7 +130,7 @@ func (b *keyBench) tool(args ...string) error {
 		err:  &errs,
 		open: func(string) (talker, error) { return nil, errNoReader },
 	}
-	v, rest, err := find(args)
+	v, rest, err := findVerb(args)
 	if err == nil {
 		err = v.run(b.t.Context(), w, rest)
 	}
@@ -141,7 +141,8 @@ func (b *keyBench) tool(args ...string) error {
 	return fmt.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 }
 
-// machine checks a machine.yaml in which the line of one field is replaced. lines are the lines that name keys.
+// machine checks a machine.yaml in which the line of one field is replaced. The argument lines contains the lines that
+// name keys.
 func (b *keyBench) machine(field, value string) error {
 	line := func(key, text string) string {
 		if key == field {
@@ -211,7 +212,7 @@ mqtt: { listen: "127.0.0.1:1883" }
 
 func quoted(s string) string { return fmt.Sprintf("%q", s) }
 
-// given writes a key into a file.
+// given writes a key to a file.
 func (b *keyBench) given(text string) string { return b.write("given.key", text+"\n") }
 
 // fitting returns the names of the keys that a place accepts.
@@ -410,8 +411,8 @@ func newKeyBench(t *testing.T) *keyBench {
 	return b
 }
 
-// The test tries every key in every place. The place either accepts the key, or refuses it with the key's name and the
-// expected kind.
+// The test tries every key in every place. Each place either accepts the key, or refuses it with an error that contains
+// the key's name and the expected kind.
 func TestAKeyOfTheWrongKindIsRefusedInEveryPlace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
@@ -430,10 +431,10 @@ func TestAKeyOfTheWrongKindIsRefusedInEveryPlace(t *testing.T) {
 	}
 }
 
-// passes lists pairs of a place and an older key that cannot be refused for its kind: the key's name does not contain
-// the kind, and the place has no other key to compare. Each pair gives another error, or none.
+// unrecognised lists pairs of a place and an older key whose wrong kind cannot be recognised: the key's name does not
+// contain the kind, and the place has no other key for comparison. Each pair causes another error, or none.
 var passes = map[string][]string{
-	// refused because these keys did not sign the bundle
+	// the bundle is refused, because these keys have not signed it
 	"bundle verify --pub":      {"machine/old/public", "site/new/public", "other site/new/public"},
 	"bundle build --card-key":  nil,
 	"bundle verify --card-key": nil,
@@ -443,10 +444,10 @@ var passes = map[string][]string{
 		"machine/new/public",
 		"other machine/new/public",
 	},
-	"card check --key":        {"aes/old"},         // fails because no reader is connected
-	"badge status-list --key": {"issuer/rsa file"}, // an RSA key needs --issuer
-	"policy.yaml issuers":     {"issuer/jwk"},      // an issuer's key, in a form that a policy does not accept
-	"machine.yaml card-key":   {"aes/old"},         // refused: it is the AES key of the same file
+	"card check --key":        {"aes/old"},         // the verb fails because no reader is connected
+	"badge status-list --key": {"issuer/rsa file"}, // the verb fails because an RSA key needs --issuer
+	"policy.yaml issuers":     {"issuer/jwk"},      // the key is an issuer's key in a form that a policy does not accept
+	"machine.yaml card-key":   {"aes/old"},         // the key is refused, because the same file names it as AES key
 }
 
 func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {
@@ -470,7 +471,7 @@ func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {
 	}
 }
 
-// Names of existing keys stay valid.
+// Keys and bundles of an earlier release must stay valid.
 func TestBundleOfAnOlderProgramIsAccepted(t *testing.T) {
 	b := newKeyBench(t)
 	if err := b.tool(

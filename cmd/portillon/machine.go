@@ -16,11 +16,11 @@ import (
 	"portillon/policy"
 )
 
-// order holds the flags that the verbs for a machine's daemon share.
+// order contains the flags that the verbs for a machine's daemon share.
 type order struct {
 	socket string           // the daemon's control socket
 	json   bool             // print the daemon's answer as JSON
-	lang   *policy.Language // of the terminal; the panel uses the member's language
+	lang   *policy.Language // language of the terminal; the panel uses the member's language
 }
 
 // declare declares the flags.
@@ -30,8 +30,8 @@ func (o *order) declare(fs *flag.FlagSet) {
 	o.lang = langFlag(fs)
 }
 
-// give sends a request to the daemon and prints the answer. A refusal exits with 1.
-func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
+// send sends a request to the daemon and prints the answer. After a refusal, the exit code is 1.
+func (o *order) send(ctx context.Context, w stdio, req control.Request) error {
 	if o.socket == "" {
 		return wrong("--socket is missing").
 			hinted("the path under control: in the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
@@ -66,7 +66,7 @@ func (o *order) print(w stdio, rep control.Reply) error {
 	return &failure{code: exitOf(rep), err: errors.New(rep.Error), hint: rep.Hint}
 }
 
-// exitOf returns the exit code of a refusal: 2 for an order that is always invalid, otherwise 1.
+// exitOf returns the exit code of a refusal: 2 for a request that is always invalid, otherwise 1.
 func exitOf(rep control.Reply) int {
 	if rep.Wrong {
 		return 2
@@ -82,7 +82,7 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// pick returns a if first is true, otherwise b.
+// pick returns a if the argument first is true, and otherwise b.
 func pick(first bool, a, b string) string {
 	if first {
 		return a
@@ -134,7 +134,7 @@ func (p statusPrinter) list(name string, values []string) {
 	p.optional(name, "%s", strings.Join(values, "; "))
 }
 
-// session writes the state of the machine and the member who uses it.
+// session writes the state of the machine and the member who uses the machine.
 func (p statusPrinter) session(s control.Status) {
 	p.line("phase", "%s", s.Phase)
 	p.line("relay", "%s", pick(s.Relay, "on", "off"))
@@ -159,12 +159,12 @@ func (p statusPrinter) bundle(s control.Status) {
 	}
 }
 
-// machineStatus runs «machine status», at the daemon or at the hub. With --hub it asks the hub on this computer instead
-// of a daemon, and exits with 1 if a machine has a fault.
+// machineStatus runs «machine status», at the daemon or at the hub. With --hub, the verb asks the hub on this computer
+// instead of a daemon, and the exit code is 1 if a machine has a fault.
 func machineStatus(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office, machine string
-	_, err := flags(w, "machine status", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "machine status", args, 0, func(fs *flag.FlagSet) {
 		o.declare(fs)
 		fs.StringVar(&office, "hub", "", "ask the hub of this hub.yaml, in place of --socket: how it sees each machine")
 		fs.StringVar(&machine, "machine", "", "with --hub: this machine alone")
@@ -175,39 +175,39 @@ func machineStatus(ctx context.Context, w stdio, args []string) error {
 	if office != "" {
 		return o.statusAtHub(ctx, w, office, policy.MachineID(machine))
 	}
-	return o.give(ctx, w, control.Request{Do: "status"})
+	return o.send(ctx, w, control.Request{Do: "status"})
 }
 
-// machineTap runs «machine tap»: it presents a card by its number.
-// The tap has the same effect as one at the reader, and exits with 1 if the machine refuses it.
+// machineTap runs «machine tap», which presents a card by the card's number. The effect is that of a tap at the reader.
+// If the machine refuses the card, the exit code is 1.
 func machineTap(ctx context.Context, w stdio, args []string) error {
 	var o order
-	rest, err := flags(w, "machine tap", args, 1, o.declare)
+	rest, err := parseFlags(w, "machine tap", args, 1, o.declare)
 	if err != nil {
 		return err
 	}
-	return o.give(ctx, w, control.Request{Do: "tap", Card: rest[0]})
+	return o.send(ctx, w, control.Request{Do: "tap", Card: rest[0]})
 }
 
-// machineRole runs «machine role»: it changes the role of the running session.
+// machineRole runs «machine role», which changes the role of the running session.
 func machineRole(ctx context.Context, w stdio, args []string) error {
 	var o order
-	rest, err := flags(w, "machine role", args, 1, o.declare)
+	rest, err := parseFlags(w, "machine role", args, 1, o.declare)
 	if err != nil {
 		return err
 	}
-	return o.give(ctx, w, control.Request{Do: "role", Role: rest[0]})
+	return o.send(ctx, w, control.Request{Do: "role", Role: rest[0]})
 }
 
-// machineTag runs «machine tag». It tags the machine out at the daemon, or through the hub: by its hub.yaml on the
-// hub's computer, or by its URL. A running session ends normally unless --now is given. Through the hub, the tag is
-// sent when the machine is online.
+// machineTag runs «machine tag», which tags the machine out at the daemon or through the hub. The hub is named by
+// hub.yaml on the hub's computer, or by a URL. A running session ends normally unless --now is given. The hub sends the
+// tag once the machine is online.
 func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
 	var office, machine string
 	var x remote
-	rest, err := flags(w, "machine tag", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "machine tag", args, 1, func(fs *flag.FlagSet) {
 		o.declare(fs)
 		x.declareToken(fs)
 		fs.BoolVar(&now, "now", false, "end a running session at once instead of waiting for its end")
@@ -227,13 +227,13 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 		return x.tagRemotely(ctx, w, machine, rest[0])
 	}
 	if office != "" {
-		return o.tagFromOffice(w, office, policy.MachineID(machine), rest[0], now)
+		return o.storeTag(w, office, policy.MachineID(machine), rest[0], now)
 	}
-	return o.give(ctx, w, control.Request{Do: "tag", Reason: rest[0], Now: now})
+	return o.send(ctx, w, control.Request{Do: "tag", Reason: rest[0], Now: now})
 }
 
-// tagFromOffice stores a tag in the hub's data, from where the hub sends it to the machine.
-func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason string, now bool) error {
+// storeTag stores a tag in the hub's data. The hub then sends the tag to the machine.
+func (o *order) storeTag(w stdio, file string, m policy.MachineID, reason string, now bool) error {
 	if o.socket != "" || m == "" {
 		return wrong("--hub goes with --machine, and without --socket").
 			hinted("portillon machine tag --hub hub.yaml --machine laser REASON")
@@ -254,12 +254,12 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	return nil
 }
 
-// machineTags runs «machine tags»: it lists the tags that were set through the hub, and whether each tag has reached
+// machineTags runs «machine tags», which lists the tags that were set through the hub, and whether each tag has reached
 // its machine.
 func machineTags(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office string
-	_, err := flags(w, "machine tags", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "machine tags", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&office, "hub", "", "the hub's hub.yaml")
 		fs.BoolVar(&o.json, "json", false, "print the tags as JSON")
 		o.lang = langFlag(fs)
@@ -279,7 +279,7 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 		return errors.Join(printJSON(w.out, tags), err)
 	}
 	for _, t := range tags {
-		fmt.Fprintf(w.out, "%-12s %s  %s: %s\n", t.Machine, t.ID, o.standing(t), t.Reason)
+		fmt.Fprintf(w.out, "%-12s %s  %s: %s\n", t.Machine, t.ID, o.tagState(t), t.Reason)
 		if t.Why != "" {
 			fmt.Fprintf(w.out, "%12s → %s\n", "", plain(t.Why))
 		}
@@ -287,8 +287,8 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// standing returns a phrase that tells whether a tag has reached its machine.
-func (o *order) standing(t hub.TagStatus) string {
+// tagState returns a phrase that states whether a tag has reached its machine.
+func (o *order) tagState(t hub.TagStatus) string {
 	if t.OnMachine {
 		return say(o.language(), "sur la machine", "on the machine")
 	}
@@ -303,26 +303,27 @@ func (o *order) language() policy.Language {
 	return *o.lang
 }
 
-// machineUntag runs «machine untag»: it removes one tag. The tag's id is needed only if the machine has several tags.
+// machineUntag runs «machine untag», which removes one tag. The tag's id is required only if the machine has several
+// tags.
 func machineUntag(ctx context.Context, w stdio, args []string) error {
 	var o order
-	rest, err := flags(w, "machine untag", args, -1, o.declare)
+	rest, err := parseFlags(w, "machine untag", args, -1, o.declare)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 1 {
 		return wrong("machine untag takes one tag, %d given", len(rest))
 	}
-	return o.give(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
+	return o.send(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
 }
 
-// machineStop runs «machine stop»: it ends the session. The policy's when-idle decides when the machine is switched
-// off: when it has finished its job, or at once.
+// machineStop runs «machine stop», which ends the session. The policy's when-idle determines whether the machine is
+// switched off at once or after finishing its job.
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var x remote
 	var machine string
-	if _, err := flags(w, "machine stop", args, 0, func(fs *flag.FlagSet) {
+	if _, err := parseFlags(w, "machine stop", args, 0, func(fs *flag.FlagSet) {
 		o.declare(fs)
 		x.declareToken(fs)
 		fs.StringVar(&x.hub, "hub", "", "the hub's URL, in place of --socket")
@@ -334,15 +335,15 @@ func machineStop(ctx context.Context, w stdio, args []string) error {
 		x.json, x.lang = o.json, o.lang
 		return x.stopRemotely(ctx, w, machine)
 	}
-	return o.give(ctx, w, control.Request{Do: "stop"})
+	return o.send(ctx, w, control.Request{Do: "stop"})
 }
 
-// machineLog runs «machine log»: it logs an intervention. A maintainer must have tapped their card at the machine and
-// still be present. The intervention is logged under that tap.
+// machineLog runs «machine log», which logs an intervention. A maintainer must have tapped their card at the machine
+// and still be present. The intervention is logged under that tap.
 func machineLog(ctx context.Context, w stdio, args []string) error {
 	var o order
 	req := control.Request{Do: "log"}
-	_, err := flags(w, "machine log", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "machine log", args, 0, func(fs *flag.FlagSet) {
 		o.declare(fs)
 		fs.StringVar(&req.Kind, "kind", "", "a kind of intervention that the policy knows for this machine: lens-cleaning")
 		fs.IntVar(&req.Minute, "minutes", 0, "how long it took")
@@ -354,5 +355,5 @@ func machineLog(ctx context.Context, w stdio, args []string) error {
 	if req.Kind == "" {
 		return wrong("--kind is missing").hinted("the policy's evidence: rules name the kinds, as in --kind lens-cleaning")
 	}
-	return o.give(ctx, w, req)
+	return o.send(ctx, w, req)
 }

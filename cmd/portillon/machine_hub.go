@@ -31,8 +31,8 @@ func hubLine(s control.Status) string {
 	return "the broker is reached, the hub has not answered yet"
 }
 
-// unackedLines returns lines that state since when the hub has not acknowledged records, why, and what to do. There are
-// no lines while the acknowledgement is not overdue.
+// unackedLines returns lines about records that the hub has not acknowledged: the time since then, the reason, and the
+// remedy. Without an overdue acknowledgement, the result is empty.
 func unackedLines(u *control.Unacked, l policy.Language) []string {
 	if u == nil || !u.Overdue && u.Why == "" {
 		return nil
@@ -52,7 +52,7 @@ func reasonLines(code, detail string, l policy.Language) (out []string) {
 	return append(out, line, "→ "+cure.In(l))
 }
 
-// maxMachines bounds the answer of a hub in bytes: 1,024 machines with states of at most 8 KB.
+// maxMachines is the size limit of a hub's answer in bytes: 1,024 machines with states of at most 8 KB.
 const maxMachines = 8 << 20
 
 // askHub asks the hub that runs on this computer for its machines.
@@ -72,21 +72,21 @@ func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, (&failure{code: 3, err: fmt.Errorf("no answer from the hub at %s: %w", c.HTTP, err)}).
+		return nil, (&failure{code: 3, err: fmt.Errorf("hub at %s does not answer: %w", c.HTTP, err)}).
 			hinted("check that portillon-hub is running on this computer")
 	}
 	defer resp.Body.Close()
 	var out []hub.Machine
 	if resp.StatusCode != http.StatusOK {
-		return nil, &failure{code: 3, err: fmt.Errorf("the hub at %s answers %s", c.HTTP, resp.Status)}
+		return nil, &failure{code: 3, err: fmt.Errorf("hub at %s answers with status %s, want 200 OK", c.HTTP, resp.Status)}
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxMachines)).Decode(&out); err != nil {
-		return nil, &failure{code: 3, err: fmt.Errorf("the answer of the hub at %s cannot be read: %w", c.HTTP, err)}
+		return nil, &failure{code: 3, err: fmt.Errorf("answer of the hub at %s cannot be parsed: %w", c.HTTP, err)}
 	}
 	return out, nil
 }
 
-// statusAtHub prints the machines' states as the hub knows them. It exits with 1 if a machine has a fault.
+// statusAtHub prints the states of the machines that the hub has stored. If a machine has a fault, the exit code is 1.
 func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only policy.MachineID) error {
 	if o.socket != "" {
 		return wrong("--hub goes without --socket").hinted("portillon machine status --hub hub.yaml --machine laser")
@@ -107,7 +107,7 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 	l := o.language()
 	trouble := false
 	for _, m := range machines {
-		lines, ill := seenByHub(m, l)
+		lines, ill := stateAtHub(m, l)
 		trouble = trouble || ill
 		for i, line := range lines {
 			name := ""
@@ -123,13 +123,13 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 	return nil
 }
 
-// seenByHub describes a machine's state as the hub knows it, and reports whether the machine has a fault.
-func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
+// stateAtHub describes a machine's state that the hub has stored, and reports whether the machine has a fault.
+func stateAtHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
 	when := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 	add := func(fr, en string, a ...any) { lines = append(lines, fmt.Sprintf(say(l, fr, en), a...)) }
 	add("%s, %d enregistrements reçus", "%s, %d records held",
 		say(l, pick(m.Online, "en ligne", "hors ligne"), pick(m.Online, "online", "offline")), m.Held)
-	// The hub refuses the machine's records.
+	// Report that the hub refuses the machine's records.
 	if code, detail := m.Refusal(); code != "" {
 		trouble = true
 		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s",
@@ -141,7 +141,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 				"  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
 		}
 	}
-	// The machine reports that acknowledgements are missing. A refusal was reported above.
+	// Report that the machine lacks acknowledgements, unless a refusal was already reported.
 	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
 		trouble = true
 		add("la machine dit : pas d’accusé de réception depuis le %s", "the machine says: no acknowledgement since %s",
@@ -150,7 +150,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 			lines = append(lines, reasonLines(s.UnackedWhy, "", l)...)
 		}
 	}
-	// A screen cannot report that it is silent, so the machine's state names it.
+	// Report silent screens, which the machine's state names because a silent screen cannot report itself.
 	if s := m.State; s != nil && s.SilentScreen != "" {
 		trouble = true
 		add(

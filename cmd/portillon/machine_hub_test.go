@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-func TestStatusNamesSinceWhenAndWhyTheHubDoesNotAcknowledge(t *testing.T) {
+func TestStatusNamesTimeAndReasonOfMissingAcknowledgements(t *testing.T) {
 	since := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	for name, c := range map[string]struct {
 		s        control.Status
@@ -86,8 +86,8 @@ func TestStatusNamesSinceWhenAndWhyTheHubDoesNotAcknowledge(t *testing.T) {
 	}
 }
 
-// hubFile writes a hub.yaml with this HTTP address, and returns the file's path.
-func hubFile(t *testing.T, http string) string {
+// writeHubFile writes a hub.yaml with the given HTTP address, and returns the file's path.
+func writeHubFile(t *testing.T, http string) string {
 	t.Helper()
 	dir := t.TempDir()
 	m := ledgertest.New(t, "biklab", "laser")
@@ -127,7 +127,7 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 		json.NewEncoder(w).Encode(machines)
 	}))
 	defer s.Close()
-	file := hubFile(t, strings.TrimPrefix(s.URL, "http://"))
+	file := writeHubFile(t, strings.TrimPrefix(s.URL, "http://"))
 	for _, c := range []struct {
 		args []string
 		code int
@@ -180,7 +180,10 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 func TestStatusOfAHubThatDoesNotRunExitsWith3(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	for file, code := range map[string]int{hubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3, hubFile(t, ""): 2} {
+	for file, code := range map[string]int{
+		writeHubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3,
+		writeHubFile(t, ""): 2,
+	} {
 		var out, errs bytes.Buffer
 		if got := run(
 			[]string{"machine", "status", "--hub", file},
@@ -199,7 +202,7 @@ func TestControlCharactersOfAMachineAreNotPrinted(t *testing.T) {
 		Trouble: "malformed: \x1b[2J",
 		Dropped: &hub.Dropped{Topic: "\x1b[2J"},
 	}
-	lines, ill := seenByHub(m, policy.English)
+	lines, ill := stateAtHub(m, policy.English)
 	if !ill || strings.Contains(plain(strings.Join(lines, "")), "\x1b") {
 		t.Errorf("%q", lines)
 	}

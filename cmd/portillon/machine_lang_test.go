@@ -12,10 +12,10 @@ import (
 	"portillon/daemon/control"
 )
 
-// answering opens a socket that answers each order with the same line, as a daemon would.
-func answering(t *testing.T, line string) string {
+// fakeDaemon opens a socket that answers each request with the same line, as a daemon would.
+func fakeDaemon(t *testing.T, line string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "s") // a socket's path has 107 bytes at most, which t.TempDir may exceed
+	dir, err := os.MkdirTemp("", "s") // the folder is not t.TempDir, which may exceed the 107 bytes of a socket's path
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +41,9 @@ func answering(t *testing.T, line string) string {
 	return path
 }
 
-// The panel uses the member's language. The tool uses the language of the terminal.
+// The panel uses the member's language, but the tool uses the language of the terminal.
 func TestMachineVerbsAnswerInTheLanguageOfTheTerminal(t *testing.T) {
-	socket := answering(t, `{"ok":true,"fr":"Bonjour Tom","en":"Hello Tom"}`)
+	socket := fakeDaemon(t, `{"ok":true,"fr":"Bonjour Tom","en":"Hello Tom"}`)
 	for name, c := range map[string]struct{ lcAll, lang, flag, want string }{
 		"nothing is set": {"", "", "", "Bonjour Tom\n"},
 		"French":         {"", "fr_FR.UTF-8", "", "Bonjour Tom\n"},
@@ -70,7 +70,7 @@ func TestMachineVerbsAnswerInTheLanguageOfTheTerminal(t *testing.T) {
 	}
 }
 
-func TestStatusPrintsTimesAsTheDaemonGivesThem(t *testing.T) {
+func TestStatusPrintsTimesInTheSitesZone(t *testing.T) {
 	zone := time.FixedZone("", 5*3600+1800)
 	var out bytes.Buffer
 	since := time.Date(2026, 11, 23, 10, 0, 0, 0, zone)

@@ -17,21 +17,21 @@ import (
 	"portillon/wire"
 )
 
-// replacement holds the flags of «machine replace».
+// replacement contains the flags of «machine replace».
 type replacement struct {
 	machine         policy.MachineID // the machine's id
 	hub             string           // hub.yaml
-	generation, why string           // the new journal's generation (empty: as reported to the hub); reason
-	by              string           // who replaces the journal, for the record
+	generation, why string           // generation of the new journal (empty: as reported to the hub), and reason
+	by              string           // name of the person who replaces the journal, for the record
 }
 
-// machineReplace runs «machine replace»: it makes the hub accept a new journal of a machine. It is for a machine with a
-// new SD card or a lost journal. The hub may be running; it reads the replacement from its ledger. The old journal
-// stays in the ledger. The hub sends tags, running hours and practice back to the machine.
+// machineReplace runs «machine replace», which makes the hub accept a new journal of a machine, for example after the
+// loss of an SD card. A running hub reads the replacement from its ledger. The old journal remains in the ledger. The
+// hub sends tags, running hours and practice back to the machine.
 func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var r replacement
-	rest, err := flags(w, "machine replace", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "machine replace", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&r.hub, "hub", "", "the hub's hub.yaml")
 		fs.StringVar(&r.generation, "generation", "",
 			"the generation of the new journal (without: as the machine told the running hub)")
@@ -55,11 +55,11 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 		return wrong("this hub knows no machine %.64q", r.machine)
 	}
 	if r.generation == "" {
-		if r.generation, err = toldGeneration(ctx, r.hub, r.machine); err != nil {
+		if r.generation, err = reportedGeneration(ctx, r.hub, r.machine); err != nil {
 			return err
 		}
 	}
-	old, next, err := r.act(ctx, c)
+	old, next, err := r.writeReplacement(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -75,8 +75,8 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 // nameOf returns a generation's name, or a dash for the first generation, whose name is empty.
 func nameOf(g wire.Generation) string { return cmp.Or(string(g), "—") }
 
-// toldGeneration is the generation that the machine reported to the running hub.
-func toldGeneration(ctx context.Context, file string, m policy.MachineID) (string, error) {
+// reportedGeneration returns the generation that the machine has reported to the running hub.
+func reportedGeneration(ctx context.Context, file string, m policy.MachineID) (string, error) {
 	machines, err := askHub(ctx, file)
 	if err != nil {
 		return "", hintGeneration(err)
@@ -84,7 +84,7 @@ func toldGeneration(ctx context.Context, file string, m policy.MachineID) (strin
 	i := slices.IndexFunc(machines, func(x hub.Machine) bool { return x.ID == m })
 	if i < 0 || machines[i].State == nil || machines[i].State.Generation == "" {
 		return "", hintGeneration(
-			&failure{code: 1, err: fmt.Errorf("the machine %.64q has not told the hub the generation of its journal", m)},
+			&failure{code: 1, err: fmt.Errorf("machine %.64q has not reported the generation of its journal to the hub", m)},
 		)
 	}
 	return string(machines[i].State.Generation), nil
@@ -99,11 +99,12 @@ func hintGeneration(err error) error {
 	return err
 }
 
-// act writes the replacement into the ledger. It returns the old generation and the new one.
-func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation, err error) {
+// writeReplacement writes the replacement to the ledger, and returns the old and the new generation.
+func (r replacement) writeReplacement(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation,
+	err error) {
 	next = wire.Generation(r.generation)
-	if _, err := os.Stat(c.Ledger()); err != nil { // ledger.Open would make a new one
-		return old, next, &failure{code: 1, err: fmt.Errorf("the hub has no ledger: %w", err)}
+	if _, err := os.Stat(c.Ledger()); err != nil { // check first, because ledger.Open would create a missing ledger
+		return old, next, &failure{code: 1, err: fmt.Errorf("ledger of the hub cannot be opened: %w", err)}
 	}
 	keys, err := c.MachineKeys(ctx)
 	if err != nil {
@@ -120,7 +121,7 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 	}
 	if n := len(all); n > 0 {
 		if old = all[n-1]; old.Generation == next {
-			return old, next, &failure{code: 1, err: fmt.Errorf("the hub already accepts the journal %s of %s", next, r.machine)}
+			return old, next, &failure{code: 1, err: fmt.Errorf("hub already accepts journal %s of machine %s", next, r.machine)}
 		}
 	}
 	by := cmp.Or(r.by, os.Getenv("SUDO_USER"))
@@ -142,7 +143,7 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 	return old, next, nil
 }
 
-// journalLines list the replacements of a machine's journal.
+// journalLines returns lines about the replacements of a machine's journal.
 func journalLines(m hub.Machine, l policy.Language) (out []string) {
 	for i := 1; i < len(m.Journals); i++ {
 		old, next := m.Journals[i-1], m.Journals[i]

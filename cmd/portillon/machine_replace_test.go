@@ -20,9 +20,9 @@ import (
 	"portillon/wire"
 )
 
-// replaced returns a hub.yaml and a ledger with five records of the laser's first journal. The hub answers that the
-// laser now has the journal generation told.
-func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger, m *ledgertest.Machine) {
+// replacedLaser returns a hub.yaml, and creates a ledger with five records of the laser's first journal. The simulated
+// hub answers that the laser now has the journal generation told.
+func replacedLaser(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger, m *ledgertest.Machine) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		json.NewEncoder(w).Encode([]hub.Machine{{ID: "laser", State: &wire.State{Machine: "laser", Generation: told}}})
@@ -48,7 +48,7 @@ func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err = ledger.Open(c.Ledger(), c.Site, c.Keys()); err != nil { // opened as the running hub opens it
+	if l, err = ledger.Open(c.Ledger(), c.Site, c.Keys()); err != nil { // open the ledger as the running hub does
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
@@ -59,7 +59,7 @@ func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger
 }
 
 func TestMachineReplaceAcceptsTheJournalThatTheMachineReports(t *testing.T) {
-	file, l, m := replaced(t, "1111111111111111")
+	file, l, m := replacedLaser(t, "1111111111111111")
 	var out bytes.Buffer
 	args := []string{"laser", "--hub", file, "--why", "new memory card", "--by", "ines", "--lang", "en"}
 	if err := machineReplace(t.Context(), stdio{out: &out, err: &out}, args); err != nil {
@@ -86,7 +86,7 @@ func TestMachineReplaceAcceptsTheJournalThatTheMachineReports(t *testing.T) {
 }
 
 func TestMachineReplaceRefusesUnknownMachinesAndGenerations(t *testing.T) {
-	file, l, _ := replaced(t, "")
+	file, l, _ := replacedLaser(t, "")
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -94,9 +94,9 @@ func TestMachineReplaceRefusesUnknownMachinesAndGenerations(t *testing.T) {
 	}{
 		"no hub":               {[]string{"laser"}, 2, "--hub is missing"},
 		"unknown machine":      {[]string{"press", "--hub", file}, 2, `knows no machine "press"`},
-		"nothing told":         {[]string{"laser", "--hub", file}, 1, "has not told the hub"},
+		"nothing told":         {[]string{"laser", "--hub", file}, 1, "has not reported the generation"},
 		"malformed generation": {[]string{"laser", "--hub", file, "--generation", "xyz"}, 1, "hexadecimal"},
-		"held already":         {[]string{"laser", "--hub", file, "--generation", ""}, 1, "has not told"},
+		"held already":         {[]string{"laser", "--hub", file, "--generation", ""}, 1, "has not reported"},
 	} {
 		var out bytes.Buffer
 		err := machineReplace(t.Context(), stdio{out: &out, err: &out}, c.args)
@@ -110,16 +110,16 @@ func TestMachineReplaceRefusesUnknownMachinesAndGenerations(t *testing.T) {
 	}
 }
 
-// Anyone with a machine's account at the broker can write the machine's state. So a text of the state must not become
-// part of a command that an administrator copies into a shell.
-func TestAMalformedGenerationIsNotPutIntoACommand(t *testing.T) {
+// Anyone with a machine's account at the broker can write the machine's state. No text of the state may therefore
+// become part of a command that an administrator copies into a shell.
+func TestPrintedCommandContainsNoMalformedGeneration(t *testing.T) {
 	const hostile = "x; rm -rf ~\n#"
 	m := hub.Machine{
 		ID:      "laser",
 		State:   &wire.State{Machine: "laser", Generation: hostile},
 		Trouble: "other-generation: laser signed records of another",
 	}
-	if lines, _ := seenByHub(m, policy.English); strings.Contains(strings.Join(lines, "\n"), "rm -rf") {
+	if lines, _ := stateAtHub(m, policy.English); strings.Contains(strings.Join(lines, "\n"), "rm -rf") {
 		t.Errorf("%q", lines)
 	}
 	text, err := json.Marshal(m.State)
@@ -131,7 +131,7 @@ func TestAMalformedGenerationIsNotPutIntoACommand(t *testing.T) {
 	}
 }
 
-func TestHubsStatusShowsReplacementsAndNamesTheCommand(t *testing.T) {
+func TestStatusAtTheHubShowsReplacementsAndTheCommand(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	m := hub.Machine{
 		ID:           "laser",
@@ -146,7 +146,7 @@ func TestHubsStatusShowsReplacementsAndNamesTheCommand(t *testing.T) {
 			{Generation: "1111111111111111", Records: 2, By: "ines", Why: "new card\x1b", At: at},
 		},
 	}
-	lines, ill := seenByHub(m, policy.English)
+	lines, ill := stateAtHub(m, policy.English)
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{"portillon machine replace laser --hub hub.yaml --generation 3333333333333333",
 		"journal replaced on 2026-11-23 10:00:00 by ines (new card",

@@ -1,8 +1,9 @@
-// Command portillon is the tool for administrators: policies, badges, bundles, the daemon of a machine, evidence, and a
-// demo of all of it.
+// Command portillon is the tool for administrators, with verbs for policies, badges, bundles, a machine's daemon and
+// evidence, and a demo.
 //
-// The exit code is 0 for valid, allowed and no difference; 1 if the answer is no; 2 for wrong use or unreadable input;
-// 3 if there is no answer. Errors are printed as «portillon: what went wrong», then «portillon: hint: what to do».
+// The exit code is 0 for a positive answer (valid, allowed, no difference), 1 for a negative answer, 2 for wrong use or
+// unreadable input, and 3 without an answer. Errors are printed as «portillon: what went wrong», then «portillon: hint:
+// what to do».
 package main
 
 import (
@@ -27,7 +28,7 @@ func main() { start(openTalker) }
 
 // start runs the program that the name of the executable selects.
 func start(open opener) {
-	// The demo starts its daemons from the same executable, under the name of the program to run.
+	// The demo starts its daemons from the same executable, under the name of the other program.
 	switch filepath.Base(os.Args[0]) {
 	case "portillond":
 		if len(os.Args) > 1 && os.Args[1] == "enrol" {
@@ -40,19 +41,19 @@ func start(open opener) {
 	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, open}))
 }
 
-// stdio holds the streams of a verb.
+// stdio contains the input and output streams of a verb.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
-	open     opener // opens card readers; tests replace it
+	open     opener // function that opens card readers, which tests replace
 }
 
-// run executes the tool without ending the process. It returns the exit code.
+// run executes the tool without ending the process, and returns the exit code.
 func run(args []string, io stdio) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process, also if a verb ignores the context
-	v, rest, err := find(args)
+	context.AfterFunc(ctx, stop) // a second signal ends the process even if a verb ignores the context
+	v, rest, err := findVerb(args)
 	if slices.Contains(atOnce, v.name) {
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
 	}
@@ -62,13 +63,13 @@ func run(args []string, io stdio) int {
 	return report(io, err)
 }
 
-// atOnce lists verbs that may compute for long without checking the context, and that leave nothing half done. For
-// these verbs the first signal ends the process. The list is compared with the verb that was typed: the demo also
-// builds bundles, and must stop its machines first.
+// atOnce lists verbs that may compute for a long time without checking the context, and that leave no incomplete files.
+// For these verbs, the first signal ends the process. The list is compared only with the typed verb, because the demo
+// also builds bundles but must stop its machines first.
 var atOnce = []string{"policy check", "policy test", "policy diff", "bundle build"}
 
-// find returns the verb that the arguments begin with, and the remaining arguments.
-func find(args []string) (verb, []string, error) {
+// findVerb returns the verb with which the arguments begin, and the remaining arguments.
+func findVerb(args []string) (verb, []string, error) {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		return verb{run: func(_ context.Context, io stdio, _ []string) error { usage(io.out); return nil }}, nil, nil
 	}
@@ -109,7 +110,7 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, "\nexit: 0 yes, 1 no, 2 wrong use or unreadable input, 3 cannot say\n")
 }
 
-// failure is an error with an exit code and a hint. Errors of other types exit with 2.
+// failure is an error with an exit code and a hint. For errors of other types, the exit code is 2.
 type failure struct {
 	code int
 	err  error
@@ -119,7 +120,7 @@ type failure struct {
 // Error implements error.
 func (f *failure) Error() string { return f.err.Error() }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (f *failure) Unwrap() error { return f.err }
 
 // hinted adds a hint and returns the same failure.
@@ -128,14 +129,14 @@ func (f *failure) hinted(format string, a ...any) *failure {
 	return f
 }
 
-// wrong is a failure with exit code 2: wrong use or unreadable input.
+// wrong returns a failure with exit code 2, for wrong use or unreadable input.
 func wrong(format string, a ...any) *failure { return &failure{code: 2, err: fmt.Errorf(format, a...)} }
 
-// no is a failure with exit code 1: the verb's answer is negative.
+// no returns a failure with exit code 1, for a negative answer of the verb.
 func no(format string, a ...any) *failure { return &failure{code: 1, err: fmt.Errorf(format, a...)} }
 
-// errNo and errCannotSay set exit codes 1 and 3 without an error message: the verb has printed everything on standard
-// output.
+// errNo and errCannotSay set exit codes 1 and 3 without an error message, because the verb has printed the result on
+// standard output.
 var (
 	errNo        = &failure{code: 1}
 	errCannotSay = &failure{code: 3}
@@ -154,17 +155,17 @@ func report(io stdio, err error) int {
 		f = &failure{code: 2, err: err}
 	}
 	if f.err != nil {
-		fmt.Fprintf(io.err, "portillon: %s\n", harmless(f.err.Error()))
+		fmt.Fprintf(io.err, "portillon: %s\n", plainLines(f.err.Error()))
 	}
 	if f.hint != "" {
-		fmt.Fprintf(io.err, "portillon: hint: %s\n", harmless(f.hint))
+		fmt.Fprintf(io.err, "portillon: hint: %s\n", plainLines(f.hint))
 	}
 	return f.code
 }
 
-// flags parses the flags of a verb and returns the verb's arguments. Flags may precede, separate or follow the
-// arguments. want is the required number of arguments; a negative want allows any number.
-func flags(io stdio, name string, args []string, want int, declare func(*flag.FlagSet)) ([]string, error) {
+// parseFlags parses the flags of a verb and returns the verb's arguments. Flags may precede, separate or follow the
+// arguments. The argument want is the required number of arguments; a negative want allows any number.
+func parseFlags(io stdio, name string, args []string, want int, declare func(*flag.FlagSet)) ([]string, error) {
 	fs := flag.NewFlagSet("portillon "+name, flag.ContinueOnError)
 	fs.SetOutput(io.err)
 	fs.Usage = func() { fmt.Fprintf(io.err, "usage: portillon %s %s\n", name, argsOf(name)); fs.PrintDefaults() }
@@ -177,7 +178,7 @@ func flags(io stdio, name string, args []string, want int, declare func(*flag.Fl
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, err
 			}
-			return nil, &failure{code: 2, err: fmt.Errorf("%s: wrong use", name)}
+			return nil, &failure{code: 2, err: fmt.Errorf("verb %s was used wrongly", name)}
 		}
 		if args = fs.Args(); len(args) > 0 {
 			rest, args = append(rest, args[0]), args[1:]
@@ -190,7 +191,7 @@ func flags(io stdio, name string, args []string, want int, declare func(*flag.Fl
 	return rest, nil
 }
 
-// argsOf is the arguments of a verb as usage shows them.
+// argsOf returns the arguments of a verb in the form of the usage text.
 func argsOf(name string) string {
 	for _, v := range verbs() {
 		if v.name == name {

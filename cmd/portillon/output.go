@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// langFlag declares --lang. Its default follows the environment.
+// langFlag declares --lang. The default is the environment's language.
 func langFlag(fs *flag.FlagSet) *policy.Language {
 	lang := environment()
 	fs.Func(
@@ -26,8 +26,8 @@ func langFlag(fs *flag.FlagSet) *policy.Language {
 	return &lang
 }
 
-// environment is the language of the terminal: the first of LC_ALL, LC_MESSAGES and LANG that is set decides (POSIX,
-// Base Definitions, section 8.2). Languages other than French get English, also C and de_DE.
+// environment returns the language of the terminal, from the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX,
+// Base Definitions, section 8.2). For all languages other than French, such as C and de_DE, the result is English.
 func environment() policy.Language {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if s := os.Getenv(name); s != "" {
@@ -40,7 +40,7 @@ func environment() policy.Language {
 	return policy.French
 }
 
-// say is the phrase in the given language.
+// say returns the phrase in the given language.
 func say(l policy.Language, fr, en string) string {
 	if l == policy.English {
 		return en
@@ -48,7 +48,7 @@ func say(l policy.Language, fr, en string) string {
 	return fr
 }
 
-// monthsInFrench are the months, January first.
+// monthsInFrench contains the names of the months from January.
 var monthsInFrench = [...]string{
 	"janvier",
 	"février",
@@ -64,7 +64,7 @@ var monthsInFrench = [...]string{
 	"décembre",
 }
 
-// day is a date in words, such as "1er mars 2026", in UTC.
+// day returns a date in words, such as "1er mars 2026", in UTC.
 func day(l policy.Language, t time.Time) string {
 	t = t.UTC()
 	if l == policy.English {
@@ -77,8 +77,8 @@ func day(l policy.Language, t time.Time) string {
 	return fmt.Sprintf("%d%s %s %d", t.Day(), first, monthsInFrench[t.Month()-1], t.Year())
 }
 
-// plain makes a text from outside safe for a terminal: on one line, and without control and formatting characters,
-// which could move the cursor, change the window's title or hide text.
+// plain makes a text from outside safe for a terminal. The result has one line, without control and formatting
+// characters, which could move the cursor, change the window's title or hide text.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -91,8 +91,8 @@ func plain(s string) string {
 	}, s)
 }
 
-// harmless is plain for a text of several lines: it keeps the line breaks.
-func harmless(s string) string {
+// plainLines does the same as plain for a text of several lines, whose line breaks remain.
+func plainLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
 		lines[i] = plain(lines[i])
@@ -100,7 +100,7 @@ func harmless(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// spanFlag declares a flag for a duration, as Go writes it (12h), or in days (30d).
+// spanFlag declares a flag for a duration in Go's format (12h) or in days (30d).
 func spanFlag(fs *flag.FlagSet, into *time.Duration, name string, absent time.Duration, usage string) {
 	*into = absent
 	fs.Func(name, usage, func(s string) (err error) {
@@ -115,13 +115,13 @@ func span(s string) (time.Duration, error) {
 	if !isDays {
 		d, err := time.ParseDuration(s)
 		if err != nil || d < 0 {
-			return 0, fmt.Errorf("%q is not a length of time, want for example 30d or 12h", s)
+			return 0, fmt.Errorf("duration %q is invalid, want for example 30d or 12h", s)
 		}
 		return d, nil
 	}
 	n, err := strconv.Atoi(days)
 	if err != nil || n < 0 || n > 36500 {
-		return 0, fmt.Errorf("%q is not a number of days, want for example 30d", s)
+		return 0, fmt.Errorf("duration %q is not a number of days, want for example 30d", s)
 	}
 	return time.Duration(n) * 24 * time.Hour, nil
 }
@@ -139,7 +139,7 @@ func endFlag(name, given string, from time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// missing is one error for all required flags that were not given, or nil.
+// missing returns one error that names all missing required flags, or nil.
 func missing(hint string, needs ...need) error {
 	var problems []string
 	for _, n := range needs {
@@ -153,14 +153,14 @@ func missing(hint string, needs ...need) error {
 	return wrong("%s", strings.Join(problems, ", ")).hinted("%s", hint)
 }
 
-// need is a required flag.
+// need is a required flag and its value.
 type need struct {
 	flag  string
 	given bool
 }
 
-// writeOut writes a file that is not secret, and prints its name and size. It overwrites an existing file only with
-// force. Without a path it prints the content.
+// writeOut writes a file that is not secret, and prints the file's name and size. An existing file is overwritten only
+// with force. Without a path, writeOut prints the content.
 func (w stdio) writeOut(path string, b []byte, force bool) error {
 	if path == "" {
 		_, err := w.out.Write(b)
@@ -172,7 +172,7 @@ func (w stdio) writeOut(path string, b []byte, force bool) error {
 	return w.write(path, b)
 }
 
-// writeNewOut is writeOut for files that must never be overwritten, because others may already use them.
+// writeNewOut does the same as writeOut for files that must never be overwritten, because others may already use them.
 func (w stdio) writeNewOut(path string, b []byte) error {
 	if _, err := os.Lstat(path); err == nil {
 		return wrong("%s exists already", path).hinted("name another file, or move this one away first")
@@ -180,7 +180,7 @@ func (w stdio) writeNewOut(path string, b []byte) error {
 	return w.write(path, b)
 }
 
-// write writes a file and prints its name and size.
+// write writes a file and prints the file's name and size.
 func (w stdio) write(path string, b []byte) error {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		return wrong("%w", err)

@@ -14,8 +14,9 @@ import (
 	"portillon/policy"
 )
 
-// A key pinned by a web address may be the key that signs: the document at the address is not fetched here.
-func TestAnIssuerKeyMayBePinnedByValueOrByWebAddress(t *testing.T) {
+// A key that is pinned by a web address may be the key that signs, because the document at the address is not fetched
+// here.
+func TestIssuerKeyPinnedByWebAddressIsAcceptedWithoutFetching(t *testing.T) {
 	k, _ := openbadge.GenerateKey("a test's")
 	other, _ := openbadge.GenerateKey("a test's")
 	for pin, want := range map[string]bool{
@@ -27,7 +28,7 @@ func TestAnIssuerKeyMayBePinnedByValueOrByWebAddress(t *testing.T) {
 		"":                           false,
 		"http://lab.example":         false,
 	} {
-		if pinned([]string{pin}, k) != want {
+		if mayBePinned([]string{pin}, k) != want {
 			t.Errorf("%q: %v", pin, !want)
 		}
 	}
@@ -78,7 +79,7 @@ func TestControlCharactersInErrorsWarningsAndStatusAreNotPrinted(t *testing.T) {
 	}
 }
 
-func TestADurationMayBeGivenInDays(t *testing.T) {
+func TestDurationsInDaysAreParsed(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"30d":   720 * time.Hour,
 		"12h":   12 * time.Hour,
@@ -108,7 +109,7 @@ func TestDatesAreWrittenInFrenchAndEnglish(t *testing.T) {
 	}
 }
 
-func TestALongTextIsWrappedBetweenWords(t *testing.T) {
+func TestLongTextIsWrappedBetweenWords(t *testing.T) {
 	if got := wrapped("un deux trois quatre", 9); !slices.Equal(got, []string{"un deux", "trois", "quatre"}) {
 		t.Errorf("%q", got)
 	}
@@ -128,7 +129,7 @@ func TestRemainingValidityOfABadgeIsPrinted(t *testing.T) {
 		-40:  ": expired 40 days ago",
 	} {
 		if got := (page{lang: policy.English,
-			at: at}).left(at.Add(time.Duration(days * 24 * float64(time.Hour)))); got != want {
+			at: at}).remaining(at.Add(time.Duration(days * 24 * float64(time.Hour)))); got != want {
 			t.Errorf("%v: %q, want %q", days, got, want)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // a Pi may have no zone files
+	_ "time/tzdata" // embeds time zones, because a Pi may have no zone files
 
 	"portillon/policy"
 	"portillon/policy/analysis"
@@ -18,7 +18,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// readPolicy reads a policy file. The error lists all its faults.
+// readPolicy reads a policy file. The error lists all faults of the file.
 func readPolicy(path string) (*policy.Policy, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -29,17 +29,17 @@ func readPolicy(path string) (*policy.Policy, error) {
 
 // places finds the positions of entries in a file, such as "policy.yaml:89: machines.laser.grants[1]".
 type places struct {
-	name string        // the file's name in positions
+	name string        // name of the file in positions
 	root yamlfile.Node // the parsed file
 }
 
-// placesIn reads the file again to find the positions of its entries.
+// placesIn reads a policy file again to find the positions of the file's entries.
 func placesIn(path string) places {
-	b, _ := os.ReadFile(path) // the file was read before; if it was removed since, positions have no line
+	b, _ := os.ReadFile(path) // if the file was removed since the first read, positions have no line
 	return places{path, yamlfile.Parse(path, b).Root()}
 }
 
-// line returns the position of an entry. path lists keys, and indices from 0, as in faults.
+// line returns the position of an entry. The argument path contains keys, and indices from 0, as in faults.
 func (p places) line(path ...any) string {
 	n, line := p.root, 0
 	for _, x := range path {
@@ -63,7 +63,7 @@ func (p places) line(path ...any) string {
 	return fmt.Sprintf("%s:%d: %s", p.name, line, n.Path())
 }
 
-// ofGrant returns the position of a grant, or of its machine if grant is negative.
+// ofGrant returns the position of a grant, or of the machine if grant is negative.
 func (p places) ofGrant(m policy.MachineID, grant int) string {
 	if grant < 0 {
 		return p.line("machines", string(m))
@@ -71,7 +71,7 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 	return p.line("machines", string(m), "grants", grant)
 }
 
-// ofWarning returns the position of the entry that a warning is about.
+// ofWarning returns the position of the entry to which a warning refers.
 func (p places) ofWarning(w analysis.Warning) string {
 	if w.Badge != "" {
 		return p.line("badges", string(w.Badge), "accepts", w.Entry)
@@ -79,12 +79,12 @@ func (p places) ofWarning(w analysis.Warning) string {
 	return p.ofGrant(w.Machine, w.Grant)
 }
 
-// policyCheck runs «policy check»: it reads a policy, prints warnings, and checks the laws that every policy must
-// satisfy. Warnings do not change the exit code. The command exits with 2 if the policy has a fault, and with 1 if a
-// law is broken.
+// policyCheck runs «policy check», which reads a policy, prints warnings, and checks the laws that every policy must
+// satisfy. The exit code is 2 if the policy has a fault, and 1 if a law is broken. Warnings do not change the exit
+// code.
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
-	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
+	rest, err := parseFlags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 		err = analysis.Prove(p, time.Now())
 	}
 	if err != nil {
-		return flawed(err, at, *lang)
+		return withPosition(err, at, *lang)
 	}
 	if !slices.ContainsFunc(p.Machines, func(m policy.Machine) bool { return m.Gives(policy.Maintainer) }) {
 		fmt.Fprintln(w.out, say(*lang,
@@ -119,11 +119,11 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// flawed adds a position and a hint to the error of an analysis. It returns nil if err is nil.
-func flawed(err error, at places, l policy.Language) error {
+// withPosition adds a position and a hint to the error of an analysis. For a nil error, the result is nil.
+func withPosition(err error, at places, l policy.Language) error {
 	var f *analysis.Flaw
 	if !errors.As(err, &f) {
-		return err // nil, or an error that already has a position
+		return err // return nil, or an error that already has a position
 	}
 	out := &failure{code: 3, err: fmt.Errorf(say(l, "%s : %s", "%s: %s"), at.ofGrant(f.Machine, -1), f.Text.In(l)),
 		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; "+
@@ -137,11 +137,11 @@ func flawed(err error, at places, l policy.Language) error {
 	return out
 }
 
-// policyTest runs «policy test»: it checks the examples under tests: and the rules under never:. It exits with 1 if an
-// example fails or a rule is broken, and with 3 if the file has neither examples nor rules.
+// policyTest runs «policy test», which checks the examples under tests: and the rules under never:. The exit code is 1
+// if an example fails or a rule is broken, and 3 if the file has neither examples nor rules.
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
-	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
+	rest, err := parseFlags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,8 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 			continue
 		}
 		failed++
-		fmt.Fprintf(w.out, say(*lang, "%s : %s\n", "%s: %s\n"), named(at.line("tests", i), r.Test.Name), r.Problem.In(*lang))
+		fmt.Fprintf(w.out, say(*lang, "%s : %s\n", "%s: %s\n"), withName(at.line("tests",
+			i), r.Test.Name), r.Problem.In(*lang))
 	}
 	passed := len(p.Tests) - failed
 	fmt.Fprintln(w.out, say(*lang,
@@ -185,7 +186,7 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// either returns a if first is true, otherwise b.
+// either returns a if the argument first is true, and otherwise b.
 func either(first bool, a, b string) string {
 	if first {
 		return a
@@ -193,15 +194,15 @@ func either(first bool, a, b string) string {
 	return b
 }
 
-// named is a position with the name of its entry, unless the position ends with it.
-func named(place, name string) string {
+// withName returns a position followed by the name of the entry, unless the position already ends with that name.
+func withName(place, name string) string {
 	if strings.HasSuffix(place, " "+name) {
 		return place
 	}
 	return place + " (" + name + ")"
 }
 
-// breach is a line about a case that breaks an invariant.
+// breach returns a line about a case that breaks an invariant.
 func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) string {
 	holds := say(l, "sans badge", "with no badge")
 	var all []string
@@ -221,7 +222,7 @@ func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) s
 	if b.Clock == policy.Untrusted {
 		role += say(l, ", tant que l’horloge n’est pas réglée", ", while the clock is not trusted")
 	}
-	// Find the invariant's position by its name.
+	// Find the position of the invariant by the invariant's name.
 	i := 0
 	for i < len(p.Never) && p.Never[i].Name != b.Invariant.Name {
 		i++
@@ -230,7 +231,7 @@ func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) s
 	if b.Grant < 0 {
 		because += ", mode: warn"
 	}
-	rule := named(at.line("never", i), b.Invariant.Name)
+	rule := withName(at.line("never", i), b.Invariant.Name)
 	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (%s)", "%s: at %s, %s: %s, %s (%s)"),
 		rule, b.Machine, holds, role, b.When, filepath.Base(because))
 }

@@ -16,11 +16,11 @@ import (
 type differences struct {
 	Verdict  string             `json:"verdict"` // same, differs
 	Reasons  []reason           `json:"reasons"`
-	Changes  []analysis.Change  `json:"changes"`            // by machine and role
+	Changes  []analysis.Change  `json:"changes"`            // differences by machine and role
 	Settings []analysis.Setting `json:"settings,omitempty"` // differences that Compare does not cover
-	Members  []affected         `json:"members,omitempty"`  // with --site: members who gain or lose a role
+	Members  []affected         `json:"members,omitempty"`  // members who gain or lose a role, with --site
 
-	site bool // --site was given: members were compared
+	site bool // true: --site was given, so members were compared
 }
 
 // affected is a member of the site who gains or loses a role.
@@ -30,14 +30,14 @@ type affected struct {
 	analysis.MemberChange
 }
 
-// policyDiff runs «policy diff». It exits with 1 if the policies differ.
-// Without --site it compares the policies for every possible member. With --site it also verifies the site's badges
-// under each policy, and names the members who gain or lose a role in the following year.
+// policyDiff runs «policy diff». If the policies differ, the exit code is 1. Without --site, the policies are compared
+// for every possible member. With --site, the site's badges are also verified under each policy, and the result names
+// the members who gain or lose a role in the following year.
 func policyDiff(_ context.Context, w stdio, args []string) error {
 	var dir, at string
 	var l *policy.Language
 	var asJSON bool
-	rest, err := flags(w, "policy diff", args, 2, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "policy diff", args, 2, func(fs *flag.FlagSet) {
 		fs.StringVar(&dir, "site", "",
 			"a site directory: each policy verifies its badges, and its members are named who gain or lose")
 		fs.StringVar(&at, "at", "",
@@ -61,24 +61,24 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	out.Settings = analysis.Uncompared(before, after)
 	changes, err := analysis.Compare(before, after, when)
 	if err != nil {
-		return flawed(err, placesIn(rest[1]), *l)
+		return withPosition(err, placesIn(rest[1]), *l)
 	}
 	out.Changes = append(out.Changes, changes...)
 	if out.site {
-		if out.Members, err = w.affected(dir, rest[0], rest[1], when); err != nil {
+		if out.Members, err = w.affectedMembers(dir, rest[0], rest[1], when); err != nil {
 			return err
 		}
 	}
 	if len(out.Changes)+len(out.Members)+len(out.Settings) > 0 {
 		out.Verdict = "differs"
 	}
-	return w.differs(out, *l, asJSON)
+	return w.print(out, *l, asJSON)
 }
 
-// affected verifies the site's badges under both policies, and compares the roles of the members.
-func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error) {
-	before, known, err1 := believed(dir, old, at)
-	after, warnings, err2 := believed(dir, young, at)
+// affectedMembers verifies the site's badges under both policies, and compares the roles of the members.
+func (w stdio) affectedMembers(dir, old, young string, at time.Time) ([]affected, error) {
+	before, known, err1 := loadSite(dir, old, at)
+	after, warnings, err2 := loadSite(dir, young, at)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,8 @@ func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error
 	var all []analysis.Twin
 	var names []string
 	for p := range after.Everyone() {
-		if same, ok := before.Person(p.Member.ID); ok { // both read the same members.yaml
+		// The names under both policies are equal, because both sites have the same members.yaml.
+		if same, ok := before.Person(p.Member.ID); ok {
 			all, names = append(all, analysis.Twin{Before: same.Member, After: p.Member}), append(names, p.Name)
 		}
 	}
@@ -97,14 +98,14 @@ func (w stdio) affected(dir, old, young string, at time.Time) ([]affected, error
 	return out, nil
 }
 
-// differs prints the result, and returns errNo if there is a difference.
-func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
+// print prints the result, and returns errNo if the policies differ.
+func (w stdio) print(d differences, l policy.Language, asJSON bool) error {
 	if asJSON {
 		if err := printJSON(w.out, d); err != nil {
 			return err
 		}
 	} else {
-		w.tellDifferences(d, l)
+		w.printDifferences(d, l)
 	}
 	if d.Verdict != "same" {
 		return errNo
@@ -112,10 +113,10 @@ func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
 	return nil
 }
 
-// tellDifferences prints the result for a person.
-func (w stdio) tellDifferences(d differences, l policy.Language) {
+// printDifferences prints the result for a person.
+func (w stdio) printDifferences(d differences, l policy.Language) {
 	switch zoned := slices.ContainsFunc(d.Settings, func(s analysis.Setting) bool { return s.Path == "timezone" }); {
-	case zoned: // hours in two zones cannot be compared by time of day
+	case zoned: // with two time zones, hours cannot be compared by the time of day
 		fmt.Fprintln(w.out, say(l,
 			"les deux fichiers ont des fuseaux horaires différents : les accès ne sont pas comparés à la minute près",
 			"the two files have different time zones: access is not compared to the minute"))
@@ -130,7 +131,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 		fmt.Fprintln(w.out, c.In(l))
 	}
 	for _, a := range d.Members {
-		fmt.Fprintln(w.out, a.in(l))
+		fmt.Fprintln(w.out, a.lineIn(l))
 	}
 	for _, s := range d.Settings {
 		intro := say(l, "aussi : ", "also: ")
@@ -141,8 +142,8 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 	}
 }
 
-// in returns a line about a member's change.
-func (a affected) in(l policy.Language) string {
+// lineIn returns a line about a member's change, in the given language.
+func (a affected) lineIn(l policy.Language) string {
 	role := a.Role.In(l)
 	if !a.Alone {
 		role += say(l, " avec un mentor", " with a mentor")
@@ -156,10 +157,11 @@ func (a affected) in(l policy.Language) string {
 	return out + analysis.WhenInWords(a.When, a.Except, l) + fmt.Sprintf(hours, a.Hours)
 }
 
-// settingInWords is a line about a setting that differs.
+// settingInWords returns a line about a setting that differs.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	switch {
-	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300: // longer values are PEM keys
+	// Longer values are shortened, because they are PEM keys.
+	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300:
 		return s.Path + say(l, " : ", ": ") + plain(s.Before) + " → " + plain(s.After)
 	case s.Before == "" && s.After != "":
 		return s.Path + say(l, " : nouveau", ": new")

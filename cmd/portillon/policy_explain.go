@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,21 +14,21 @@ import (
 
 // explained is the result of «policy explain» as JSON.
 type explained struct {
-	Verdict  policy.Verdict  `json:"verdict"`  // allow, await or deny
-	Reasons  []reason        `json:"reasons"`  // codes of the nearest grant
+	Verdict  policy.Verdict  `json:"verdict"`  // decision: allow, await or deny
+	Reasons  []reason        `json:"reasons"`  // reason codes of the nearest grant
 	Decision policy.Decision `json:"decision"` // the whole decision
-	Sentence policy.Sentence `json:"sentence"` // what the member reads
+	Sentence policy.Sentence `json:"sentence"` // text that the member reads
 }
 
-// asked holds the flags of «policy explain»: everything that an example under tests: can set.
+// asked contains the flags of «policy explain», which are all settings of an example under tests:.
 type asked struct {
 	machine, member, holds, supervisor, at, card, clock, as, used, lastUsed string
-	// age of the bundle; hours logged
+	// age of the bundle, and number of logged hours
 	age, logged time.Duration
 	// number of people whom the mentor already supervises
 	answering        int
 	tagged, fault    bool
-	until, cardState string // until: last day of the membership
+	until, cardState string // until is the last day of the membership
 }
 
 // declare declares the flags.
@@ -43,7 +44,8 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.clock, "clock", "trusted", "the machine's clock: trusted or untrusted")
 	fs.StringVar(&a.card, "card", "number", "what the card has proven: number or aes")
 	fs.StringVar(&a.as, "as", "", "the role that is asked for; default: the one to start in")
-	fs.StringVar(&a.used, "used", "", "how long the member has used the machine: day=2h, week=6h, or both with a comma")
+	fs.StringVar(&a.used, "used", "",
+		"how long and how often the member has used the machine: day=2h, week=6h, sessions=2, or several with commas")
 	fs.StringVar(&a.lastUsed, "last-used", "", "when the member last used the machine; default: never, or now with --used")
 	spanFlag(fs, &a.logged, "logged", 0, "running time that the member has logged on the machine, as 10h")
 	spanFlag(fs, &a.age, "bundle-age", 0, "how old the machine's bundle is, as 31d or 240h")
@@ -55,14 +57,13 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&a.fault, "fault", false, "the machine's relay has a fault")
 }
 
-// policyExplain runs «policy explain» for invented badges, or for a member of a site. It exits with 1 unless the answer
-// is allow.
-// The flags are those of an example under tests:, so a decision can be turned into an example.
+// policyExplain runs «policy explain» for invented badges, or for a member of a site. Unless the answer is allow, the
+// exit code is 1. The flags are those of an example under tests:, so that a decision can be converted to an example.
 func policyExplain(_ context.Context, w stdio, args []string) error {
 	var a asked
 	var lang *policy.Language
 	var asJSON bool
-	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
 		a.declare(fs)
 		lang = langFlag(fs)
 		fs.BoolVar(&asJSON, "json", false, "print the whole decision as JSON")
@@ -116,7 +117,7 @@ func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
 	if q.Member, err = holder(p, "--holds", a.member, a.holds, q.At); err != nil {
 		return q, err
 	}
-	if err = a.membership(&q); err != nil {
+	if err = a.addMembership(&q); err != nil {
 		return q, err
 	}
 	if a.supervisor != "" {
@@ -129,7 +130,7 @@ func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
 	return q, err
 }
 
-// practice is the member's practice at the machine. With --used the last use is now.
+// practice returns the member's practice at the machine. With --used, the last use is now.
 func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, error) {
 	here := policy.Practice{Machine: q.Machine, Logged: a.logged}
 	var last time.Time
@@ -143,20 +144,25 @@ func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, 
 	for _, part := range strings.Split(a.used, ",") {
 		of, text, named := strings.Cut(strings.TrimSpace(part), "=")
 		into := map[string]*time.Duration{"day": &here.Day, "week": &here.Week}[of]
-		if part == "" {
-			continue
-		}
-		if !named || into == nil {
-			return here, wrong("--used: %q is not the use of a day or a week", part).hinted("--used day=2h,week=6h")
-		}
-		if *into, err = span(text); err != nil {
-			return here, wrong("--used: %w", err)
+		switch {
+		case part == "":
+		case named && of == "sessions":
+			if here.Sessions, err = strconv.Atoi(text); err != nil || here.Sessions < 0 {
+				return here, wrong("--used: %q is no number of sessions", text).hinted("--used sessions=2")
+			}
+		case !named || into == nil:
+			return here, wrong("--used: %q is not the use of a day or a week, or a number of sessions", part).
+				hinted("--used day=2h,week=6h,sessions=2")
+		default:
+			if *into, err = span(text); err != nil {
+				return here, wrong("--used: %w", err)
+			}
 		}
 	}
 	return here, nil
 }
 
-// explain asks the policy, and prints the decision.
+// explain evaluates the policy, and prints the decision.
 func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, asJSON bool) error {
 	d := p.Decide(q)
 	said := policy.Explain(p, q, d)
@@ -177,8 +183,8 @@ func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, a
 	return nil
 }
 
-// trace prints the sentence that the member reads, then every grant. In English, codes and roles are words of the
-// policy file.
+// trace prints the member's sentence, and then every grant. In English, codes and roles are printed as in the policy
+// file.
 func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.Language) {
 	verdict := func(v policy.Verdict) string {
 		return say(l, [...]string{"refusé", "en attente", "autorisé"}[v], v.String())
@@ -207,7 +213,7 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 	}
 }
 
-// lacking lists each code once with its badge, followed by the rules that gave the code.
+// lacking lists each reason code once with its badge, followed by the rules that produced the code.
 func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []string {
 	var heads []string
 	codes, rules := map[string]policy.Code{}, map[string][]string{}
@@ -232,7 +238,7 @@ func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []str
 	return heads
 }
 
-// ruleOf returns the rule that gave the reason, or "" if only one rule gives this code.
+// ruleOf returns the rule that produced the reason, or "" if only one rule produces this code.
 func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	if s := ofMembership(p, r, l); s != "" {
 		return s
@@ -254,6 +260,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 		return say(l, "jour", "day")
 	case policy.OfWeek:
 		return say(l, "semaine", "week")
+	case policy.OfSessions:
+		return say(l, "utilisations", "sessions")
 	case policy.Booked:
 		return say(l, "réservée par quelqu’un d’autre jusqu’au ", "booked by somebody else until ") +
 			r.At.In(p.Zone).Format("2006-01-02 15:04")
@@ -267,8 +275,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// holder returns a member with these badges. The badges are verified, do not expire, and are a year old, unless the
-// flag says otherwise.
+// holder returns a member with these badges. Unless a flag sets another state, the badges are verified, do not expire,
+// and are a year old.
 func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
 	m := &policy.Member{ID: policy.MemberID(id)}
 	for _, text := range strings.Split(badges, ",") {
@@ -321,7 +329,7 @@ func machineList(p *policy.Policy) string {
 	return strings.Join(out, ", ")
 }
 
-// acceptedOf is the first badge of an issuer that a badge of the policy accepts.
+// acceptedOf returns the first badge of an issuer that a badge of the policy accepts.
 func acceptedOf(
 	p *policy.Policy,
 	flag string,

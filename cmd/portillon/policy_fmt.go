@@ -16,7 +16,7 @@ import (
 // Comments are kept. A file that «policy check» refuses is not formatted.
 func policyFmt(_ context.Context, w stdio, args []string) error {
 	var write, check bool
-	rest, err := flags(w, "policy fmt", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "policy fmt", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&write, "w", false, "write the file instead of printing it")
 		fs.BoolVar(&check, "check", false, "print nothing; exit 1 where the file is not in its canonical form")
 	})
@@ -52,7 +52,7 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 }
 
 // rewrite replaces an existing file, with the same permissions. If path is a link, the linked file is replaced, because
-// a site may keep its policy elsewhere.
+// a site's policy may be in another folder.
 func rewrite(path string, data []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -68,7 +68,7 @@ func rewrite(path string, data []byte) error {
 // policySchema runs «policy schema».
 // Editors use it to complete and check policy.yaml.
 func policySchema(_ context.Context, w stdio, args []string) error {
-	if _, err := flags(w, "policy schema", args, 0, nil); err != nil {
+	if _, err := parseFlags(w, "policy schema", args, 0, nil); err != nil {
 		return err
 	}
 	_, err := w.out.Write(file.Schema())

@@ -32,7 +32,7 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	if err != nil {
 		return err
 	}
-	r, warnings, err := believed(dir, file, at)
+	r, warnings, err := loadSite(dir, file, at)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, 
 		if h.Other != nil {
 			name = say(l, "accepté : ", "accepted: ") + h.Other.Achievement + " (" + string(h.Other.Issuer) + ")"
 		}
-		fmt.Fprintf(w.out, "  badge %-20s %s, %s\n", h.Badge, standing(h, l), plain(name))
+		fmt.Fprintf(w.out, "  badge %-20s %s, %s\n", h.Badge, verdictWords(h, l), plain(name))
 	}
 	if len(who.Member.Holdings) == 0 {
 		fmt.Fprintln(w.out, say(l, "  aucun badge qui compte", "  no badge that counts"))
@@ -127,8 +127,8 @@ func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, 
 	)
 }
 
-// standing is a badge's verdict and its dates, in words.
-func standing(h policy.Holding, l policy.Language) string {
+// verdictWords returns a badge's verdict and dates in words.
+func verdictWords(h policy.Holding, l policy.Language) string {
 	out := [...]string{
 		say(l, "non vérifié", "unverified"),
 		say(l, "vérifié", "verified"),

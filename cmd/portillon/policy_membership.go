@@ -10,8 +10,8 @@ import (
 	"portillon/site"
 )
 
-// membership reads --until and --card-state into a question.
-func (a *asked) membership(q *policy.Question) (err error) {
+// addMembership adds the values of --until and --card-state to a question.
+func (a *asked) addMembership(q *policy.Question) (err error) {
 	if a.until != "" {
 		if q.Member.Until, err = policy.ParseDate(a.until); err != nil || q.Member.Until.Year == 0 {
 			return wrong("--until: %q is not a day", a.until).hinted("--until 2026-09-30")
@@ -23,7 +23,7 @@ func (a *asked) membership(q *policy.Question) (err error) {
 	return nil
 }
 
-// ofMembership describes a reason about a membership or a card. It returns "" for a reason about something else.
+// ofMembership describes a reason about a membership or a card. For other reasons, the result is "".
 func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	switch {
 	case r.Code == policy.MembershipLapsed && !r.At.IsZero():
@@ -40,7 +40,7 @@ func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// membershipLine describes the state of a membership. It returns "" for a membership without an end.
+// membershipLine describes the state of a membership. For a membership without an end, the result is "".
 func membershipLine(p *policy.Policy, who roster.Person, at time.Time, l policy.Language) string {
 	state, last := p.MembershipOf(policy.Question{At: at, Clock: policy.Trusted, Member: who.Member})
 	switch state {

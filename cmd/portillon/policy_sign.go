@@ -18,13 +18,13 @@ import (
 	"portillon/wire"
 )
 
-// policySign runs «policy sign»: it signs a policy with the policy key, which may be kept on a computer that the hub
-// cannot reach. Machines that pin a separate policy key reject every policy without its signature, so an attacker who
-// controls the hub cannot change the policy. The number must grow with each policy.
+// policySign runs «policy sign», which signs a policy with the policy key. The policy key may be stored on a computer
+// that the hub cannot reach. Machines that pin a separate policy key reject every policy without this key's signature,
+// so an attacker who controls the hub cannot change the policy. The policy's number must increase with each policy.
 func policySign(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out string
 	var number uint64
-	rest, err := flags(w, "policy sign", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "policy sign", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the policy key")
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers; only where the policy says bindings: signed")
 		fs.Uint64Var(&number, "number", 0, "the policy number, which must grow; default: the time, in seconds")
@@ -72,11 +72,11 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 	if err != nil {
 		return fail(err)
 	}
-	// Refuse a policy that «bundle build» would refuse.
-	if err := keptPromises(p, filepath.Dir(file), o.Issued); err != nil {
+	// Reject a policy that «bundle build» would reject.
+	if err := checkPromises(p, filepath.Dir(file), o.Issued); err != nil {
 		return fail(err)
 	}
-	if err := w.sound(p, file, o.Issued); err != nil {
+	if err := w.checkLaws(p, file, o.Issued); err != nil {
 		return fail(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "members.yaml")); errors.Is(err, fs.ErrNotExist) && dir != path {
@@ -99,7 +99,7 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 	return data, b.Policy, nil
 }
 
-// readPolicyKey reads the private half of a policy key. It also accepts a site key.
+// readPolicyKey reads the private half of a policy key. A site key is accepted too.
 func readPolicyKey(flag, path string) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("%s is missing", flag).hinted("portillon bundle keygen SITE --kind policy -o policy.key makes one")
@@ -108,7 +108,7 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits(flag, path, string(b), keykind.Place{Kind: keykind.Policy, Private: true}); err != nil {
+	if err := checkKind(flag, path, string(b), keykind.Place{Kind: keykind.Policy, Private: true}); err != nil {
 		return nil, err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
@@ -118,10 +118,10 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 	return s, nil
 }
 
-// policyFlags are the flags of «bundle build» about the policy key.
+// policyFlags contains the flags of «bundle build» about the policy key.
 type policyFlags struct {
-	key, signed string // key: file of the policy key; signed: file of a signed policy
-	number      uint64 // the policy's number; 0: the time of issue
+	key, signed string // key is the file of the policy key; signed is the file of a signed policy
+	number      uint64 // number of the policy; 0: time of issue
 }
 
 // declare declares the flags.
@@ -132,19 +132,19 @@ func (p *policyFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&p.signed, "policy", "", "instead of --policy-key: the file that portillon policy sign wrote")
 }
 
-// apart reports whether the site has a separate policy key. A hub key may sign its bundles then.
-func (p *policyFlags) apart() bool { return p.key != "" || p.signed != "" }
+// isSeparate reports whether the site has a separate policy key. In that case a hub key may sign the bundles.
+func (p *policyFlags) isSeparate() bool { return p.key != "" || p.signed != "" }
 
-// signerKind is the kind of the key that signs the bundle.
+// signerKind returns the kind of the key that signs the bundle.
 func (p *policyFlags) signerKind() keykind.Kind {
-	if p.apart() {
+	if p.isSeparate() {
 		return keykind.Hub
 	}
 	return keykind.Site
 }
 
-// order reads the policy key, or the policy that was signed with it.
-func (p *policyFlags) order(issued time.Time) (o site.PolicyOrder, err error) {
+// addTo reads the policy key, or the policy that was signed with the policy key.
+func (p *policyFlags) addTo(issued time.Time) (o site.PolicyOrder, err error) {
 	switch {
 	case p.key != "" && p.signed != "":
 		return o, wrong("--policy-key and --policy are both given").
@@ -164,7 +164,7 @@ func (p *policyFlags) order(issued time.Time) (o site.PolicyOrder, err error) {
 	return o, err
 }
 
-// policyWords describes a signed policy: its number, its key, and what else the signature covers.
+// policyWords describes a signed policy: the number, the key, and the other data that the signature covers.
 func policyWords(p wire.SignedPolicy, key string) string {
 	return fmt.Sprintf("policy number %d, signed by %s, %s, %s", p.Number, key,
 		pick(p.Documents == "", "without documents", "with the issuers' documents"),
@@ -173,20 +173,21 @@ func policyWords(p wire.SignedPolicy, key string) string {
 
 // policyInfo is a bundle's signed policy as JSON.
 type policyInfo struct {
-	Number   uint64 `json:"number"` // grows with each policy
+	Number   uint64 `json:"number"` // number, which increases with each policy
 	Key      string `json:"key"`    // name of the key
 	Verified bool   `json:"verified"`
-	Bindings bool   `json:"bindings"` // the members' cards and addresses are signed too
+	Bindings bool   `json:"bindings"` // true: the members' cards and addresses are signed too
 }
 
-// policyOf reads the signed policy of a bundle, or nil if it has none. The signature is verified if key is given.
+// policyOf reads the signed policy of a bundle, or returns nil for a bundle without one. The signature is verified if
+// key is given.
 func policyOf(m wire.Manifest, key string) (*policyInfo, string, error) {
 	if key == "" && m.SignedPolicy == "" {
 		return nil, "", nil
 	}
 	p, err := wire.PeekPolicy([]byte(m.SignedPolicy))
 	if key != "" {
-		if err := keyFits("--policy-pub", "", key, keykind.Place{Kind: keykind.Policy, ID: string(m.Site)}); err != nil {
+		if err := checkKind("--policy-pub", "", key, keykind.Place{Kind: keykind.Policy, ID: string(m.Site)}); err != nil {
 			return nil, "", err
 		}
 		v, verr := note.NewVerifier(key)

@@ -22,9 +22,9 @@ import (
 	"portillon/wire"
 )
 
-// believed builds the site into a bundle with new keys, and loads the bundle as a daemon does, under the given policy.
-// The warnings are about files that do not count.
-func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
+// loadSite builds a bundle of the site with new keys, and loads the bundle as a daemon does, under the given policy.
+// The warnings refer to files that were ignored.
+func loadSite(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
 	s, err := site.ReadUnder(dir, policyFile)
 	if err != nil {
 		return nil, nil, err
@@ -55,34 +55,33 @@ func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, e
 	return r, append(built.Warnings, built.Errors...), err
 }
 
-// may holds the permissions of a member at a machine.
+// may contains the permissions of a member at a machine.
 type may struct {
 	Member  policy.MemberID  `json:"member"`
 	Name    string           `json:"name"`
 	Machine policy.MachineID `json:"machine"`
-	Alone   []policy.Role    `json:"alone,omitempty"`           // roles without a mentor, now
-	With    []policy.Role    `json:"with_supervisor,omitempty"` // roles with a mentor, now
-	Missing []policy.Code    `json:"missing,omitempty"`         // why the member has no role now
+	Alone   []policy.Role    `json:"alone,omitempty"`           // present roles without a mentor
+	With    []policy.Role    `json:"with_supervisor,omitempty"` // present roles with a mentor
+	Missing []policy.Code    `json:"missing,omitempty"`         // reasons why the member has no role at present
 	When    []mayWhen        `json:"when,omitempty"`            // all roles at any time
 }
 
 // mayWhen is one of the member's roles with its hours.
 type mayWhen struct {
 	Role   policy.Role `json:"role"`
-	With   bool        `json:"with_supervisor,omitempty"` // only with a mentor
-	Hours  string      `json:"hours,omitempty"`           // as in the policy; empty: at any time
-	Booked bool        `json:"booked,omitempty"`          // only during the member's own booking
-	Now    bool        `json:"now"`                       // possible at the given time
+	With   bool        `json:"with_supervisor,omitempty"` // true: only with a mentor
+	Hours  string      `json:"hours,omitempty"`           // hours as in the policy; empty: at any time
+	Booked bool        `json:"booked,omitempty"`          // true: only during the member's own booking
+	Now    bool        `json:"now"`                       // true: possible at the given time
 }
 
-// policyWho runs «policy who». It exits with 1 if no member may use the machines.
-// It builds the site as «bundle build» does and judges the badges as a machine does. Warnings about badges that do not
-// count go to standard error.
+// policyWho runs «policy who». The site is built as by «bundle build», and the badges are judged as on a machine. If no
+// member may use the machines, the exit code is 1. Warnings about unusable badges are printed to standard error.
 func policyWho(_ context.Context, w stdio, args []string) error {
 	var machine, at string
 	var asJSON bool
 	var lang *policy.Language
-	rest, err := flags(w, "policy who", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "policy who", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&machine, "machine", "", "the machine; default: every one")
 		fs.StringVar(&at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
 		fs.BoolVar(&asJSON, "json", false, "print the answer as JSON")
@@ -92,14 +91,15 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	zone := time.UTC
-	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // believed reports the file's faults
+	// Function loadSite reports the faults of the file.
+	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil {
 		zone = p.Zone
 	}
 	when, err := siteTime("--at", at, zone, time.Now())
 	if err != nil {
 		return err
 	}
-	r, warnings, err := believed(rest[0], filepath.Join(rest[0], "policy.yaml"), when)
+	r, warnings, err := loadSite(rest[0], filepath.Join(rest[0], "policy.yaml"), when)
 	if err != nil {
 		return err
 	}
@@ -107,22 +107,22 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	if _, ok := r.Policy.Machine(policy.MachineID(machine)); machine != "" && !ok {
 		return wrong("--machine: the policy has no machine %q", machine).hinted("one of: %s", machineList(r.Policy))
 	}
-	all := who(r, policy.MachineID(machine), when)
+	all := permissions(r, policy.MachineID(machine), when)
 	if asJSON {
 		return printJSON(w.out, all)
 	}
-	return w.who(r.Policy, all, *lang)
+	return w.printTables(r.Policy, all, *lang)
 }
 
-// warn prints warnings about files that do not count. A member may be missing from the list because of such a file.
+// warn prints warnings about ignored files. A member may be missing from the list because of such a file.
 func (w stdio) warn(warnings []string) {
 	for _, x := range warnings {
-		fmt.Fprintf(w.err, "portillon: warning: %s\n", harmless(x))
+		fmt.Fprintf(w.err, "portillon: warning: %s\n", plainLines(x))
 	}
 }
 
-// who returns what each member may do at each machine, or at one machine. Members are sorted by name.
-func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
+// permissions returns the permissions of each member at each machine, or at one machine. Members are sorted by name.
+func permissions(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	all := []may{}
 	var members []*policy.Member
 	var names []string
@@ -163,9 +163,9 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	return all
 }
 
-// who prints a table for each machine: the members who may use the machine, and when. The remaining members are
-// counted.
-func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
+// printTables prints a table for each machine, with the members who may use the machine and their hours. The remaining
+// members are counted.
+func (w stdio) printTables(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {
 		none := 0

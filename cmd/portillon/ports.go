@@ -15,11 +15,10 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-// machinePorts runs «machine ports»: it lists the pins and ports on this computer that a machine.yaml can name. It
-// finds pins and opens SPI ports with package periph; the relay's pin is never opened with periph (see
-// daemon/relay/gpio).
+// machinePorts runs «machine ports», which lists the pins and ports on this computer that a machine.yaml can name.
+// Package periph finds pins and opens SPI ports, but never opens the relay's pin (see daemon/relay/gpio).
 func machinePorts(_ context.Context, w stdio, args []string) error {
-	if _, err := flags(w, "machine ports", args, 0, nil); err != nil {
+	if _, err := parseFlags(w, "machine ports", args, 0, nil); err != nil {
 		return err
 	}
 	state, err := host.Init()
@@ -67,7 +66,7 @@ func machinePorts(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// usbReaders returns the connected USB readers that act as keyboards, by device names that do not change.
+// usbReaders returns the stable device names of the connected USB readers that act as keyboards.
 func usbReaders() []string {
 	found, err := filepath.Glob("/dev/input/by-id/*-event-kbd")
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"portillon/rfid"
 )
 
-// readerTest runs «reader test»: it shows the text that a reader sends, the card's number in every form, and the lines
-// for machine.yaml and members.yaml. The number of a card is shown to everyone who sees the terminal. A running daemon
-// holds its reader, so the daemon must be stopped first.
+// readerTest runs «reader test», which prints the data that a reader sends, the card's number in every form, and the
+// lines for machine.yaml and members.yaml. Everyone who sees the terminal can read the card's number. The daemon must
+// be stopped first, because a running daemon has the reader open.
 func readerTest(ctx context.Context, w stdio, args []string) error {
 	var format, bits string
 	var cards int
 	var wait time.Duration
 	var lang *policy.Language
-	rest, err := flags(w, "reader test", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "reader test", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&format, "format", "",
 			"of a reader that types: decimal or hex; default: decimal, and hex is recognised by its letters")
 		fs.StringVar(&bits, "bits", "", "of a Wiegand reader: 26, 34 or 37; default: all three")
@@ -39,7 +39,7 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	ctx, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	t := &readerTrial{w: w, lang: *lang, config: c, left: max(1, cards), stop: stop}
-	r, err := c.OpenFor(t.hear, t.sayUnread)
+	r, err := c.OpenFor(t.printRaw, t.printUnread)
 	if err != nil {
 		return (&failure{code: 3, err: err}).hinted(
 			"portillon machine ports lists what this computer has; a running portillond holds its reader: stop it first",
@@ -54,9 +54,10 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	for t.left > 0 {
 		tap, err := r.Read(ctx)
 		switch {
-		case err != nil && t.left == 0: // done: the last card was recognised in a line that the reader refused
+		// The test is complete, because the last card was recognised in a line that the reader had rejected.
+		case err != nil && t.left == 0:
 		case errors.Is(err, context.DeadlineExceeded):
-			return &failure{code: 3, err: fmt.Errorf("no readable card was presented within %s", wait)}
+			return &failure{code: 3, err: fmt.Errorf("reader read no card within %s", wait)}
 		case err != nil:
 			return &failure{code: 3, err: err}
 		default:
@@ -66,14 +67,14 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// readerTrial prints what a reader sends. The reader calls it from Read, so calls never overlap.
+// readerTrial prints the data that a reader sends. The reader calls the methods from Read, so calls never overlap.
 type readerTrial struct {
 	w      stdio
 	lang   policy.Language        // of the labels
-	config daemoncmd.ReaderConfig // the reader, for the line in machine.yaml
+	config daemoncmd.ReaderConfig // reader for the line in machine.yaml
 	left   int                    // number of cards that are still to be read
-	stop   func()                 // ends the wait for cards
-	said   rfid.Unread            // the last refusal that was printed
+	stop   func()                 // function that ends the wait for cards
+	said   rfid.Unread            // last refusal that was printed
 }
 
 // row prints a name and a value.
@@ -81,11 +82,12 @@ func (t *readerTrial) row(name, format string, a ...any) {
 	fmt.Fprintf(t.w.out, "%-14s%s\n", name, fmt.Sprintf(format, a...))
 }
 
-// hear prints what the reader sent, byte for byte.
-func (t *readerTrial) hear(raw string) { t.row(say(t.lang, "reçu", "received"), "%s", plain(raw)) }
+// printRaw prints the bytes that the reader has sent.
+func (t *readerTrial) printRaw(raw string) { t.row(say(t.lang, "reçu", "received"), "%s", plain(raw)) }
 
-// sayUnread prints why a card was not read. Hexadecimal digits where decimal was expected are shown as a number.
-func (t *readerTrial) sayUnread(u rfid.Unread) {
+// printUnread prints the reason why a card was not read. Hexadecimal digits in place of decimal digits are printed as a
+// number.
+func (t *readerTrial) printUnread(u rfid.Unread) {
 	if t.config.Kind == "keyboard" && t.config.Values["format"] == "decimal" && strings.ContainsAny(u.Raw, "ABCDEF") {
 		if c, err := rfid.ParseUID(u.Raw); err == nil {
 			t.config.Values["format"] = "hex"
@@ -93,7 +95,7 @@ func (t *readerTrial) sayUnread(u rfid.Unread) {
 			return
 		}
 	}
-	if u == t.said { // a phone that lies on the reader is refused ten times a second
+	if u == t.said { // a repeated refusal is not printed, because a phone on the reader is refused ten times a second
 		return
 	}
 	t.said = u
@@ -102,7 +104,7 @@ func (t *readerTrial) sayUnread(u rfid.Unread) {
 
 // tapped prints the card's number in every form, and counts the card.
 func (t *readerTrial) tapped(u rfid.UID) {
-	t.forms(u)
+	t.printForms(u)
 	for _, warning := range t.warnings(u) {
 		t.row(say(t.lang, "attention", "warning"), "%s", warning)
 	}
@@ -115,19 +117,19 @@ func (t *readerTrial) tapped(u rfid.UID) {
 	}
 }
 
-// forms prints a number in the forms in which other readers report the same card.
-func (t *readerTrial) forms(u rfid.UID) {
+// printForms prints a number in the forms in which other readers report the same card.
+func (t *readerTrial) printForms(u rfid.UID) {
 	t.row(say(t.lang, "numéro", "number"), "%s", formRow(rfid.Form{Number: u}))
 	for _, f := range rfid.Forms(u)[1:] {
 		t.row("", "%s   %s", formRow(f), t.formName(f.Kind))
 	}
 }
 
-// cardForms runs «card forms»: it prints a number in the forms in which other readers report the same card. The input
-// has a format of members.yaml. The verb is for members who use machines with different readers.
+// cardForms runs «card forms», which prints a number in the forms in which other readers report the same card, for
+// members who use machines with different readers. The input has a format of members.yaml.
 func cardForms(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
-	rest, err := flags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
+	rest, err := parseFlags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func cardForms(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err).hinted("%s", rfid.CardFormats)
 	}
 	t := &readerTrial{w: w, lang: *lang}
-	t.forms(c.Number)
+	t.printForms(c.Number)
 	if c.Part {
 		t.row(
 			"",
@@ -149,11 +151,11 @@ func cardForms(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// formRow is a number in hexadecimal, in decimal, and as facility,number if it has that form.
+// formRow returns a number in hexadecimal, in decimal and, if possible, in the form facility,number.
 func formRow(f rfid.Form) string {
 	s := fmt.Sprintf("%-21s dec:%s", "hex:"+f.Number.Hex(), f.Number.Decimal())
 	if pair, ok := f.Number.FacilityNumber(); ok {
-		bits := 18 + 8*(len(f.Number.Bytes())-2) // three bytes: 26, four bytes: 34
+		bits := 18 + 8*(len(f.Number.Bytes())-2) // Wiegand frames have 26 bits for three bytes, and 34 bits for four bytes
 		s += fmt.Sprintf("   wiegand%d:%s", bits, pair)
 	}
 	return s
@@ -168,7 +170,7 @@ func memberCard(u rfid.UID) string {
 	return h
 }
 
-// formName is the name of a form.
+// formName returns the name of a form.
 func (t *readerTrial) formName(k rfid.FormKind) string {
 	names := map[rfid.FormKind]string{
 		rfid.Reversed:      "octets inversés",
@@ -179,7 +181,7 @@ func (t *readerTrial) formName(k rfid.FormKind) string {
 	return say(t.lang, names[k], k.String())
 }
 
-// warnings returns what a number reveals about the reader or the card.
+// warnings returns warnings about the reader or the card that a number reveals.
 func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 	b := u.Bytes()
 	if t.config.Kind == "keyboard" && t.config.Values["format"] == "hex" && len(b) == 5 &&
@@ -191,7 +193,7 @@ func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 				"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"),
 		)
 	}
-	// 88 is the cascade tag: more bytes of the UID follow (ISO/IEC 14443-3).
+	// A first byte of 88 is the cascade tag, after which more bytes of the UID follow (ISO/IEC 14443-3).
 	if len(b) == 4 && (b[0] == 0x88 || b[3] == 0x88) {
 		out = append(
 			out,

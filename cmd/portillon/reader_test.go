@@ -16,8 +16,8 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// trial runs «reader test» with an RDM6300 that sends says on its serial line. It returns the output, in which the
-// line's path is replaced by PORT.
+// trial runs «reader test» with an RDM6300 that sends the text says on its serial line. In the returned output, PORT
+// replaces the line's path.
 func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
@@ -34,8 +34,8 @@ func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	return strings.ReplaceAll(stdout.String()+stderr.String(), path, "PORT"), code
 }
 
-// starter calls then when the tool asks for a card, which means that the reader is open. The tool discards what the
-// line sent before that.
+// starter calls then when the tool asks for a card, because the reader is then open. The tool discards data that the
+// line has sent before.
 type starter struct {
 	io.Writer
 	then func()
@@ -49,8 +49,8 @@ func (s *starter) Write(b []byte) (int, error) {
 	return s.Writer.Write(b)
 }
 
-// The capture is published at forum.hobbycomponents.com, viewtopic p=7544, with the number that is printed on the fob.
-func TestReaderTestShowsRawInputEveryFormAndTheLines(t *testing.T) {
+// The captured data and the number printed on the fob are published at forum.hobbycomponents.com, viewtopic p=7544.
+func TestReaderTestPrintsRawInputAllFormsAndConfigurationLines(t *testing.T) {
 	got, code := trial(t, "\x02100086F44427\x03\x02100086F44426\x03", "rdm6300:PORT")
 	want := `received      "100086F44427"
 refused       checksum does not match the number: check the module's antenna, wires and supply
@@ -98,15 +98,15 @@ relay: { pin: "sim:pin" }
 	}
 }
 
-func TestReaderTestEndsWithoutACardAndRefusesTheReadersThatMachineYamlRefuses(t *testing.T) {
+func TestReaderTestEndsWithoutACardAndRejectsInvalidReaders(t *testing.T) {
 	if got, code := trial(t, "noise", "--wait", "10ms", "rdm6300:PORT"); code != 3 ||
-		!strings.Contains(got, "no readable card was presented") {
+		!strings.Contains(got, "reader read no card within") {
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{
-		"rdm6300":                  "is not a reader",
-		"none:x":                   "is not a reader",
-		"nfc:/dev/x":               "is not a reader",
+		"rdm6300":                  "does not name a reader",
+		"none:x":                   "does not name a reader",
+		"nfc:/dev/x":               "does not name a reader",
 		"wiegand:gpio:pinctrl-/23": "two lines",
 		"rdm6300:serial:PORT":      "begins with a bus",
 		"pn532:usb:/dev/x":         "names no bus",
@@ -123,9 +123,9 @@ func TestReaderTestEndsWithoutACardAndRefusesTheReadersThatMachineYamlRefuses(t 
 	}
 }
 
-// A reader that types hexadecimal where decimal was expected is recognised by its letters, and the line for
-// machine.yaml says so.
-func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
+// A reader that types hexadecimal in place of decimal numbers is recognised by the letters, and the line for
+// machine.yaml contains the right format.
+func TestReaderTestRecognisesHexadecimalByLetters(t *testing.T) {
 	c, err := daemoncmd.ReaderArgument("keyboard:/dev/input/by-id/reader-event-kbd", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -133,8 +133,8 @@ func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
 	var out bytes.Buffer
 	ended := false
 	x := &readerTrial{w: stdio{out: &out}, lang: policy.English, config: c, left: 1, stop: func() { ended = true }}
-	x.hear("62E3086CED")
-	x.sayUnread(rfid.Unread{Raw: "62E3086CED", Why: "letters"})
+	x.printRaw("62E3086CED")
+	x.printUnread(rfid.Unread{Raw: "62E3086CED", Why: "letters"})
 	for _, want := range []string{"received      62E3086CED", "format: hex", `cards: ["62E3086CED"]`, "dec:3808980205"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in\n%s", want, out.String())

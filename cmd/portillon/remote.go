@@ -19,10 +19,10 @@ import (
 	"portillon/policy"
 )
 
-// remote holds the flags of the verbs that ask a hub over the network.
+// remote contains the flags of the verbs that send requests to a hub over the network.
 type remote struct {
-	hub, token, ca string // hub: URL; token and ca: files
-	json           bool   // print the hub's answer unchanged
+	hub, token, ca string // hub is a URL; token and ca are files
+	json           bool   // true: print the hub's answer unchanged
 	lang           *policy.Language
 }
 
@@ -45,7 +45,7 @@ func isURL(s string) bool {
 	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
 }
 
-// client is a client of the hub's API.
+// client returns a client of the hub's API.
 func (x *remote) client() (*apiclient.Client, error) {
 	if err := missing("portillon … --hub https://hub.local:8040 --token-file token", need{"--hub URL", isURL(x.hub)},
 		need{"--token-file", x.token != ""}); err != nil {
@@ -59,9 +59,9 @@ func (x *remote) client() (*apiclient.Client, error) {
 	return c, nil
 }
 
-// failed adds the exit code to an error of the API: 1 for a refusal, 2 for input that the hub cannot use, 3 if the hub
-// does not answer.
-func failed(err error) error {
+// withExitCode adds the exit code to an error of the API: 1 for a refusal, 2 for input that the hub cannot use, 3 if
+// the hub does not answer.
+func withExitCode(err error) error {
 	var p *apiclient.Problem
 	var away *apiclient.Unreachable
 	switch {
@@ -73,7 +73,7 @@ func failed(err error) error {
 	return err
 }
 
-// codeOf is the exit code for an HTTP status.
+// codeOf returns the exit code for an HTTP status.
 func codeOf(status int) int {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge,
@@ -97,7 +97,7 @@ func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request,
 	}
 	a, err := c.Do(ctx, q)
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	return x.show(w, c, a, show)
 }
@@ -106,26 +106,26 @@ func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request,
 func (x *remote) show(w stdio, c *apiclient.Client, a apiclient.Answer,
 	show func(apiclient.Answer, *apiclient.Client) error) error {
 	if !x.json {
-		return failed(show(a, c))
+		return withExitCode(show(a, c))
 	}
 	if len(a.Body) == 0 {
 		return printJSON(w.out, struct{}{})
 	}
-	return x.indent(w, a.Body)
+	return x.printIndented(w, a.Body)
 }
 
-// indent prints JSON, indented.
-func (x *remote) indent(w stdio, b []byte) error {
+// printIndented prints JSON with indentation.
+func (x *remote) printIndented(w stdio, b []byte) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, bytes.TrimSpace(b), "", "  "); err != nil {
-		return &failure{code: 3, err: fmt.Errorf("the hub's answer is not JSON: %w", err)}
+		return &failure{code: 3, err: fmt.Errorf("hub's answer is not valid JSON: %w", err)}
 	}
 	_, err := fmt.Fprintln(w.out, out.String())
 	return err
 }
 
-// done returns a function that prints the result of a completed request in words.
-func (x *remote) done(w stdio, fr, en string, a ...any) func(apiclient.Answer, *apiclient.Client) error {
+// printerOf returns a function that prints the result of a completed request in words.
+func (x *remote) printerOf(w stdio, fr, en string, a ...any) func(apiclient.Answer, *apiclient.Client) error {
 	return func(apiclient.Answer, *apiclient.Client) error {
 		_, err := fmt.Fprintln(w.out, plain(fmt.Sprintf(say(*x.lang, fr, en), a...)))
 		return err
@@ -145,7 +145,7 @@ func printList[T any](ctx context.Context, x *remote, w stdio, path string, quer
 			item)
 		return nil
 	}); err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	if x.json {
 		return printJSON(w.out, all)
@@ -154,7 +154,7 @@ func printList[T any](ctx context.Context, x *remote, w stdio, path string, quer
 	for _, item := range all {
 		var v T
 		if err := json.Unmarshal(item, &v); err != nil {
-			return &failure{code: 3, err: fmt.Errorf("the hub's answer cannot be read: %w", err)}
+			return &failure{code: 3, err: fmt.Errorf("hub's answer cannot be parsed: %w", err)}
 		}
 		rows = append(rows, cells(v))
 	}
@@ -173,7 +173,7 @@ func table(w stdio, rows [][]string) error {
 	return t.Flush()
 }
 
-// moment is a local time for a terminal; empty for the zero time.
+// moment returns a local time for a terminal, or "" for the zero time.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -181,7 +181,7 @@ func moment(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// readUpload reads a file that is sent to the hub.
+// readUpload reads a file that the tool sends to the hub.
 func readUpload(path string) ([]byte, error) {
 	const most = 16 << 20 // the API's bound
 	info, err := os.Stat(path)
@@ -198,12 +198,12 @@ func readUpload(path string) ([]byte, error) {
 	return b, nil
 }
 
-// versionOf is the ETag of a resource at the hub.
+// versionOf returns the ETag of a resource at the hub.
 func versionOf(ctx context.Context, c *apiclient.Client, path string) (string, error) {
 	var v struct{}
 	a, err := c.Get(ctx, path, nil, &v)
 	if err != nil {
-		return "", failed(err)
+		return "", withExitCode(err)
 	}
 	return a.ETag, nil
 }

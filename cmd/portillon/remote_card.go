@@ -20,15 +20,15 @@ import (
 
 // apiCard is a card in the API.
 type apiCard struct {
-	ID     string    `json:"id"`     // the card's id at the hub
-	Number string    `json:"number"` // in hexadecimal; empty without the right to see it
-	Last   string    `json:"last"`   // the last digits of the number
-	State  string    `json:"state"`  // active, lost, blocked or replaced
-	Since  time.Time `json:"since"`  // when the state changed
+	ID     string    `json:"id"`     // id of the card at the hub
+	Number string    `json:"number"` // number in hexadecimal; empty without the right to see the number
+	Last   string    `json:"last"`   // last digits of the number
+	State  string    `json:"state"`  // state: active, lost, blocked or replaced
+	Since  time.Time `json:"since"`  // time at which the state changed
 	Note   string    `json:"note"`
 }
 
-// cells returns the card as a row of a table. Without the right to see the number, only its last digits are shown.
+// cells returns the card as a row of a table. Without the right to see the number, only the last digits are shown.
 func (c apiCard) cells() []string {
 	number := c.Number
 	if number == "" {
@@ -39,15 +39,15 @@ func (c apiCard) cells() []string {
 
 // apiBadge is a badge in the API.
 type apiBadge struct {
-	ID      string    `json:"id"`    // the badge's id at the hub
+	ID      string    `json:"id"`    // id of the badge at the hub
 	Name    string    `json:"name"`  // the achievement's name
-	Badge   string    `json:"badge"` // the badge of the policy that it counts as
+	Badge   string    `json:"badge"` // badge of the policy to which this badge corresponds
 	Issuer  string    `json:"issuer"`
-	Verdict string    `json:"verdict"` // valid, invalid or indeterminate
+	Verdict string    `json:"verdict"` // verdict: valid, invalid or indeterminate
 	Expires time.Time `json:"expires"` // zero: no end
 	Member  string    `json:"member"`  // the owner's id
-	From    string    `json:"from"`    // the file or address it came from
-	Refused string    `json:"refused"` // why the hub rejected it; empty: accepted
+	From    string    `json:"from"`    // file or address from which the badge was read
+	Refused string    `json:"refused"` // reason why the hub rejected the badge; empty: accepted
 	Checks  []struct {
 		OK      bool   `json:"ok"`
 		Outcome string `json:"outcome"`
@@ -81,12 +81,12 @@ func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) er
 	}
 }
 
-// cardAssign runs «card assign». --tap assigns the card of a tap at a machine; nobody sees its number. --number assigns
-// a card by its number.
+// cardAssign runs «card assign». With --tap, the card of a tap at a machine is assigned, and nobody sees the card's
+// number. With --number, a card is assigned by its number.
 func cardAssign(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var tap, number, note string
-	rest, err := flags(w, "card assign", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "card assign", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&tap, "tap", "", "the card of this tap: an id of portillon card taps")
 		fs.StringVar(&number, "number", "", "the card with this number")
@@ -128,7 +128,7 @@ func cardActivate(ctx context.Context, w stdio, args []string) error {
 func cardState(ctx context.Context, w stdio, args []string, verb, state string) error {
 	var x remote
 	var note string
-	rest, err := flags(w, verb, args, 2, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, verb, args, 2, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&note, "note", "", "why")
 	})
@@ -140,13 +140,13 @@ func cardState(ctx context.Context, w stdio, args []string, verb, state string) 
 	words := map[string][2]string{"blocked": {"carte bloquée", "card blocked"},
 		"lost":   {"carte déclarée perdue", "card reported lost"},
 		"active": {"carte active", "card active"}}[state]
-	return x.ask(ctx, w, q, x.done(w, words[0], words[1]))
+	return x.ask(ctx, w, q, x.printerOf(w, words[0], words[1]))
 }
 
-// cardTaps runs «card taps». A tap can be assigned to a member if the hub has the HMAC of its card.
+// cardTaps runs «card taps». A tapped card can be assigned to a member if the hub has the card's HMAC.
 func cardTaps(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	if _, err := flags(w, "card taps", args, 0, x.declare); err != nil {
+	if _, err := parseFlags(w, "card taps", args, 0, x.declare); err != nil {
 		return err
 	}
 	type tap struct {
@@ -166,12 +166,13 @@ func cardTaps(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// badgeAdd runs «badge add»: it uploads a badge, or sends the badge's address to the hub. Without --member the hub
-// finds the owner by the badge's recipient. The hub verifies the badge and stores invalid badges with their verdict.
+// badgeAdd runs «badge add», which uploads a badge, or sends the badge's address to the hub. Without --member, the hub
+// finds the owner by the badge's recipient. The hub verifies the badge, and also stores invalid badges, with their
+// verdict.
 func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var member, address string
-	rest, err := flags(w, "badge add", args, -1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "badge add", args, -1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&member, "member", "", "whose badge it is; default: as the badge names its recipient")
 		fs.StringVar(&address, "url", "", "with --member: the badge's address, in place of a file")
@@ -197,7 +198,7 @@ func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	return x.addBadges(ctx, w, member, rest[0])
 }
 
-// addBadges uploads a file with one badge or several. It exits with 1 if the hub refuses one of them.
+// addBadges uploads a file with one or more badges. If the hub refuses a badge, the exit code is 1.
 func (x *remote) addBadges(ctx context.Context, w stdio, member, file string) error {
 	data, err := readUpload(file)
 	if err != nil {
@@ -235,7 +236,7 @@ func (x *remote) addBadges(ctx context.Context, w stdio, member, file string) er
 // badgeList runs «badge list».
 func badgeList(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	rest, err := flags(w, "badge list", args, 1, x.declare)
+	rest, err := parseFlags(w, "badge list", args, 1, x.declare)
 	if err != nil {
 		return err
 	}
@@ -247,7 +248,7 @@ func badgeList(ctx context.Context, w stdio, args []string) error {
 		Badges []json.RawMessage `json:"badges"`
 	}
 	if _, err := c.Get(ctx, apiclient.Path("members", rest[0]), nil, &m); err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	if x.json {
 		return printJSON(w.out, append([]json.RawMessage{}, m.Badges...))
@@ -256,7 +257,7 @@ func badgeList(ctx context.Context, w stdio, args []string) error {
 	for _, raw := range m.Badges {
 		var b apiBadge
 		if err := json.Unmarshal(raw, &b); err != nil {
-			return &failure{code: 3, err: fmt.Errorf("the hub's answer cannot be read: %w", err)}
+			return &failure{code: 3, err: fmt.Errorf("hub's answer cannot be parsed: %w", err)}
 		}
 		rows = append(rows, b.cells(*x.lang))
 	}
@@ -283,7 +284,8 @@ func formOf(name string, data []byte, mapping map[string]string) (body []byte, k
 	return b.Bytes(), form.FormDataContentType(), err
 }
 
-// writePrivate writes a file with personal data, readable by its owner only. Without a name it prints the content.
+// writePrivate writes a file with personal data that only the file's owner can read. Without a name, writePrivate
+// prints the content.
 func (w stdio) writePrivate(path string, b []byte, force bool) error {
 	if path == "" {
 		_, err := w.out.Write(b)

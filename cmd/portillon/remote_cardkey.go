@@ -11,11 +11,11 @@ import (
 	"portillon/policy"
 )
 
-// apiCardKey is the state of the card key in the API, as far as the tool prints it.
+// apiCardKey contains the fields of the card key's state in the API that the tool prints.
 type apiCardKey struct {
 	InForce string     `json:"in_force"`   // check value of the key in force
 	Before  string     `json:"before"`     // check value of the old key; empty: no change is in progress
-	Began   time.Time  `json:"began"`      // when the change began
+	Began   time.Time  `json:"began"`      // time at which the change began
 	Who     string     `json:"who"`        // who began it
 	Left    int        `json:"cards_left"` // cards that still need the old key
 	Cards   []struct { // those cards
@@ -33,10 +33,10 @@ type apiCardKey struct {
 }
 
 // cardKeyShow runs «key show card». A change of the card key is complete when every card has been hashed with the new
-// key. The hub does not know the numbers of cards that were assigned by their code, so these cards must be tapped once.
+// key. The hub has no numbers of cards that were assigned by their code, so these cards must be tapped once.
 func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	if _, err := flags(w, "key show card", args, 0, x.declare); err != nil {
+	if _, err := parseFlags(w, "key show card", args, 0, x.declare); err != nil {
 		return err
 	}
 	c, err := x.client()
@@ -46,7 +46,7 @@ func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var k apiCardKey
 	a, err := c.Get(ctx, "/card-key", nil, &k)
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	return x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error {
 		k.print(w, *x.lang)
@@ -54,7 +54,7 @@ func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// print lists the machines and cards that still need the old key, a line each.
+// print lists the machines and cards that still need the old key, one per line.
 func (k apiCardKey) print(w stdio, l policy.Language) {
 	fmt.Fprintf(w.out, say(l, "clé des cartes en vigueur : %s\n", "card key in force: %s\n"), plain(k.InForce))
 	if k.Before == "" {
@@ -75,7 +75,7 @@ func (k apiCardKey) print(w stdio, l policy.Language) {
 	}
 }
 
-// machineKeyWords describes whether a machine has the key in force, and if not, why.
+// machineKeyWords returns a text that states whether a machine has the key in force, or the reason why not.
 func machineKeyWords(has bool, why string, changing bool, l policy.Language) string {
 	switch {
 	case has:
@@ -98,7 +98,7 @@ func machineKeyWords(has bool, why string, changing bool, l policy.Language) str
 func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
-	_, err := flags(w, "key rotate card", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "key rotate card", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&reason, "reason", "", "why, for the audit log")
 	})
@@ -113,12 +113,12 @@ func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 		"a new card key is in force; \"portillon key show card\" lists what still depends on the old one")
 }
 
-// cardKeyEnd runs «key end card»: it ends a change of the card key. Cards that still need the old key must be assigned
-// again.
+// cardKeyEnd runs «key end card», which ends a change of the card key. Cards that still need the old key must be
+// assigned again.
 func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
-	_, err := flags(w, "key end card", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "key end card", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.BoolVar(&yes, "yes", false, "accept that cards which still depend on the old key stop working")
 	})
@@ -132,7 +132,8 @@ func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	return x.changeCardKey(ctx, w, "end", nil, "l’ancienne clé des cartes est supprimée", "the old card key is deleted")
 }
 
-// changeCardKey sends a change of the card key, based on the key's present version at the hub. do is "rotate" or "end".
+// changeCardKey sends a change of the card key, based on the key's present version at the hub. The argument do is
+// "rotate" or "end".
 func (x *remote) changeCardKey(ctx context.Context, w stdio, do string, in any, fr, en string) error {
 	c, err := x.client()
 	if err != nil {
@@ -144,7 +145,7 @@ func (x *remote) changeCardKey(ctx context.Context, w stdio, do string, in any, 
 	}
 	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: "/card-key/" + do, Match: version, JSON: in})
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
-	return x.show(w, c, a, x.done(w, fr, en))
+	return x.show(w, c, a, x.printerOf(w, fr, en))
 }

@@ -13,12 +13,12 @@ import (
 	"portillon/policy"
 )
 
-// apiMachine is a machine in the API, as far as the tool prints it.
+// apiMachine contains the fields of a machine in the API that the tool prints.
 type apiMachine struct {
 	ID       string    `json:"id"`
-	Enrolled time.Time `json:"enrolled"` // zero: not enrolled yet
+	Enrolled time.Time `json:"enrolled"` // time of enrolment; zero: not enrolled yet
 	Revoked  time.Time `json:"revoked"`  // zero: not revoked
-	Standing struct {  // the machine's last report
+	Standing struct {  // last report of the machine
 		Online  bool      `json:"online"`
 		Seen    time.Time `json:"seen"`
 		Program string    `json:"program"`
@@ -34,7 +34,7 @@ type apiMachine struct {
 	} `json:"standing"`
 }
 
-// cells returns the machine as a row: state, last contact, bundle (in force/wanted), records (at the hub/written),
+// cells returns the machine as a row: state, last contact, bundle (in force/newest), records (at the hub/written),
 // program, and faults.
 func (m apiMachine) cells(l policy.Language) []string {
 	s := m.Standing
@@ -61,20 +61,19 @@ func (m apiMachine) cells(l policy.Language) []string {
 // The columns are id, state, last contact, bundle, records, program and faults.
 func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	if _, err := flags(w, "machine list", args, 0, x.declare); err != nil {
+	if _, err := parseFlags(w, "machine list", args, 0, x.declare); err != nil {
 		return err
 	}
 	return printList(ctx, &x, w, "/machines", nil, func(m apiMachine) []string { return m.cells(*x.lang) })
 }
 
-// machineCode runs «machine code».
-// The code is valid once and for a limited time. --replace makes a code for a new SD card of an enrolled machine; --qr
-// writes it as a QR code for the setup page.
+// machineCode runs «machine code». The code is valid once and for a limited time. With --replace, the code is for a new
+// SD card of an enrolled machine. With --qr, the code is written as a QR code for the setup page.
 func machineCode(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var replace bool
 	var picture string
-	rest, err := flags(w, "machine code", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "machine code", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.BoolVar(&replace, "replace", false, "for a new SD card of an enrolled machine")
 		fs.StringVar(&picture, "qr", "", "write the code as a QR code into this file too (SVG)")
@@ -94,7 +93,7 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 		return no("%w", err).hinted("portillon machine add %s --hub …", rest[0])
 	}
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	var code struct {
 		Code    string    `json:"code"`
@@ -103,7 +102,7 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 		QR      string    `json:"qr_svg"`
 	}
 	if err := c.Read(a, &code); err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error {
 		command := code.Command
@@ -121,13 +120,12 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 	return w.writePrivate(picture, []byte(code.QR), true)
 }
 
-// machineRevoke runs «machine revoke».
-// The machine loses its certificate and its account at the broker at once. Its keys are no longer trusted for new
-// records.
+// machineRevoke runs «machine revoke». The machine's certificate and broker account become invalid at once. The
+// machine's keys are no longer trusted for new records.
 func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string
-	rest, err := flags(w, "machine revoke", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "machine revoke", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&reason, "reason", "", "why, for the audit log")
 	})
@@ -149,9 +147,9 @@ func machineRevoke(ctx context.Context, w stdio, args []string) error {
 		Match: version,
 		JSON:  map[string]string{"reason": reason}})
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
-	return x.show(w, c, a, x.done(w, "certificat de %s retiré", "certificate of %s revoked", rest[0]))
+	return x.show(w, c, a, x.printerOf(w, "certificat de %s retiré", "certificate of %s revoked", rest[0]))
 }
 
 // tagRemotely tags a machine out through the hub's API.
@@ -161,7 +159,8 @@ func (x *remote) tagRemotely(ctx context.Context, w stdio, machine, reason strin
 	}
 	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", machine, "tag"),
 		JSON: map[string]string{"reason": reason}}
-	return x.ask(ctx, w, q, x.done(w, "la mise hors service de %s est en route", "the tag is on its way to %s", machine))
+	return x.ask(ctx, w, q, x.printerOf(w, "la mise hors service de %s est en route", "the tag is on its way to %s",
+		machine))
 }
 
 // stopRemotely ends the session of a machine through the hub's API.
@@ -170,5 +169,5 @@ func (x *remote) stopRemotely(ctx context.Context, w stdio, machine string) erro
 		return wrong("--machine is missing").hinted("portillon machine stop --hub https://… --machine laser")
 	}
 	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", machine, "stop")}
-	return x.ask(ctx, w, q, x.done(w, "l’arrêt de %s est en route", "the stop is on its way to %s", machine))
+	return x.ask(ctx, w, q, x.printerOf(w, "l’arrêt de %s est en route", "the stop is on its way to %s", machine))
 }

@@ -16,19 +16,19 @@ import (
 	"portillon/policy"
 )
 
-// apiMember is a member in the API, as far as the tool prints it.
+// apiMember contains the fields of a member in the API that the tool prints.
 type apiMember struct {
 	ID      string     `json:"id"` // the member's pseudonym
 	Name    string     `json:"name"`
 	Emails  []string   `json:"emails"`
 	Until   string     `json:"until"`   // last day of the membership; empty: no end
-	Blocked bool       `json:"blocked"` // every card is refused
+	Blocked bool       `json:"blocked"` // true: every card of the member is refused
 	Cards   []apiCard  `json:"cards"`
 	Badges  []apiBadge `json:"badges"`
 	Note    string     `json:"note"` // for administrators
 }
 
-// cells is the member as a row.
+// cells returns the member as a row.
 func (m apiMember) cells(l policy.Language) []string {
 	state := cmp.Or(m.Until, say(l, "sans fin", "no end"))
 	if m.Blocked {
@@ -37,12 +37,11 @@ func (m apiMember) cells(l policy.Language) []string {
 	return []string{m.ID, m.Name, strings.Join(m.Emails, ", "), state}
 }
 
-// memberList runs «member list».
-// It reads all pages of the list.
+// memberList runs «member list». The command reads all pages of the list.
 func memberList(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	query := url.Values{}
-	_, err := flags(w, "member list", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "member list", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		for name, usage := range map[string]string{"text": "words of a name, an address or an external id",
 			"machine": "who may use this machine",
@@ -60,7 +59,7 @@ func memberList(ctx context.Context, w stdio, args []string) error {
 // memberShow runs «member show».
 func memberShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	rest, err := flags(w, "member show", args, 1, x.declare)
+	rest, err := parseFlags(w, "member show", args, 1, x.declare)
 	if err != nil {
 		return err
 	}
@@ -89,7 +88,7 @@ func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
-// fieldsOf reads fields such as name=Léa emails=a@b,c@d until=. A field without a value is removed.
+// fieldsOf parses fields such as name=Léa emails=a@b,c@d until=. A field without a value removes the member's value.
 func fieldsOf(args []string) (map[string]any, error) {
 	out := map[string]any{}
 	known := []string{"name", "language", "emails", "subjects", "guardians", "until", "blocked", "external_id"}
@@ -122,7 +121,7 @@ func fieldsOf(args []string) (map[string]any, error) {
 func memberAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var id string
-	rest, err := flags(w, "member add", args, -1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "member add", args, -1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&id, "id", "", "the member's id; default: the hub chooses one")
 	})
@@ -146,7 +145,7 @@ func memberAdd(ctx context.Context, w stdio, args []string) error {
 // memberSet runs «member set». The change is based on the member's present version at the hub.
 func memberSet(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	rest, err := flags(w, "member set", args, -1, x.declare)
+	rest, err := parseFlags(w, "member set", args, -1, x.declare)
 	if err != nil {
 		return err
 	}
@@ -171,17 +170,17 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 		Match: version}
 	a, err := c.Do(ctx, q)
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	return x.show(w, c, a, x.printMember(w))
 }
 
-// memberErase runs «member erase». The hub erases the person's data. Records keep a pseudonym that can no longer be
-// traced to the person.
+// memberErase runs «member erase». The hub erases the person's data. The person's records remain under a pseudonym that
+// can no longer be traced to the person.
 func memberErase(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
-	rest, err := flags(w, "member erase", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "member erase", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.BoolVar(&yes, "yes", false, "erase the data; this cannot be undone")
 	})
@@ -202,9 +201,9 @@ func memberErase(ctx context.Context, w stdio, args []string) error {
 	}
 	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodDelete, Path: path, Match: version})
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
-	return x.show(w, c, a, x.done(w, "%s effacé", "%s erased", rest[0]))
+	return x.show(w, c, a, x.printerOf(w, "%s effacé", "%s erased", rest[0]))
 }
 
 // apiPreview lists the changes that an import would make.
@@ -217,7 +216,7 @@ type apiPreview struct {
 	Gains     []apiRight `json:"gains"`     // roles gained by the import
 	Loses     []apiRight `json:"loses"`     // roles lost by the import
 	Warnings  []string   `json:"warnings"`
-	Confirm   bool       `json:"confirm"` // many members would be removed, which needs --confirm
+	Confirm   bool       `json:"confirm"` // true: many members would be removed, which requires --confirm
 }
 
 // apiRow is a changed row of an import.
@@ -234,10 +233,10 @@ type apiRight struct {
 	Name    string `json:"name"`
 	Machine string `json:"machine"`
 	Role    string `json:"role"`
-	Why     string `json:"why"` // what changed for this member
+	Why     string `json:"why"` // changes of this member
 }
 
-// changes is the number of members that the import changes.
+// changes returns the number of members that the import changes.
 func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p.Gone) }
 
 // printPreview prints the changes that an import would make.
@@ -262,7 +261,7 @@ func (x *remote) printPreview(w stdio, p apiPreview) error {
 	return table(w, rows)
 }
 
-// rightRows are the roles that members gain and lose, as rows.
+// rightRows returns the roles that members gain and lose, as rows.
 func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	for _, r := range gains {
 		rows = append(rows, []string{say(l, "gagne", "gains"), cmp.Or(r.Name, r.Member), r.Machine, r.Role, r.Why})
@@ -273,20 +272,20 @@ func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
 	return rows
 }
 
-// importing holds the flags of «member import».
+// importing contains the flags of «member import».
 type importing struct {
 	remote
 	source         string            // a name for the list
-	mapping        map[string]string // fields by column header
-	apply, confirm bool              // apply: carry out the import; confirm: --confirm
+	mapping        map[string]string // members' fields, by column header
+	apply, confirm bool              // apply carries out the import; confirm is --confirm
 }
 
-// memberImport runs «member import»: it previews an import, and carries the import out with --apply. A list is a
-// complete state of one source: members of this source that the list no longer has are suspended. The preview names all
-// changes; without --apply nothing is changed.
+// memberImport runs «member import», which previews an import and, with --apply, carries out the import. A list is the
+// complete state of one source: members of this source that are missing in the list are suspended. The preview names
+// all changes. Without --apply, no member is changed.
 func memberImport(ctx context.Context, w stdio, args []string) error {
 	x := importing{mapping: map[string]string{}}
-	rest, err := flags(w, "member import", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "member import", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&x.source, "source", "", "a name for the list that the file is a state of; default: list")
 		fs.BoolVar(&x.apply, "apply", false, "change the directory as the preview says")
@@ -296,7 +295,7 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 			func(s string) error {
 				header, field, ok := strings.Cut(s, "=")
 				if !ok {
-					return fmt.Errorf("%q is not HEADER=FIELD", s)
+					return fmt.Errorf("column %q is invalid, want HEADER=FIELD", s)
 				}
 				x.mapping[header] = field
 				return nil
@@ -312,8 +311,8 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 	return x.run(ctx, w, filepath.Base(rest[0]), data)
 }
 
-// run previews an import, and carries the import out if --apply is given. Without --apply, a preview with changes exits
-// with 1.
+// run previews an import, and carries the import out if --apply is given. Without --apply, the exit code of a preview
+// with changes is 1.
 func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) error {
 	c, err := x.client()
 	if err != nil {
@@ -333,18 +332,18 @@ func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) 
 		err = c.Read(a, &p)
 	}
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	if x.apply {
 		if p.Confirm && x.confirm {
 			if _, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost,
 				Path: apiclient.Path("imports", p.ID, "confirm")}); err != nil {
-				return failed(err)
+				return withExitCode(err)
 			}
 		}
 		if a, err = c.Do(ctx, apiclient.Request{Method: http.MethodPost,
 			Path: apiclient.Path("imports", p.ID, "apply")}); err != nil {
-			return failed(err)
+			return withExitCode(err)
 		}
 	}
 	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error { return x.printPreview(w, p) })
@@ -354,13 +353,12 @@ func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) 
 	return err
 }
 
-// memberExport runs «member export».
-// The file contains personal data, so it is readable by its owner only.
+// memberExport runs «member export». The file contains personal data, so only the file's owner can read it.
 func memberExport(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var format, out string
 	var force bool
-	_, err := flags(w, "member export", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "member export", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&format, "format", "csv", "csv, xlsx or yaml (members.yaml)")
 		fs.StringVar(&out, "o", "", "the file; default: print it")
@@ -376,7 +374,7 @@ func memberExport(ctx context.Context, w stdio, args []string) error {
 	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodGet, Path: "/export", Query: url.Values{"format": {format}},
 		Accept: "*/*"})
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	return w.writePrivate(out, a.Body, force)
 }

@@ -15,13 +15,13 @@ import (
 
 // apiPolicy is a version of the policy in the API.
 type apiPolicy struct {
-	Number   int64     `json:"number"`   // grows with each version
+	Number   int64     `json:"number"`   // number, which increases with each version
 	Text     string    `json:"text"`     // policy.yaml
-	Comment  string    `json:"comment"`  // why it was published
+	Comment  string    `json:"comment"`  // reason of the publication
 	By       string    `json:"by"`       // who published it
 	At       time.Time `json:"at"`       // when
-	InForce  bool      `json:"in_force"` // machines get this version
-	Unsigned bool      `json:"unsigned"` // the policy key has not signed it yet
+	InForce  bool      `json:"in_force"` // true: machines receive this version
+	Unsigned bool      `json:"unsigned"` // true: the policy key has not signed this version yet
 }
 
 // printPolicy prints the version in an answer.
@@ -39,14 +39,13 @@ func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
-// policyShow runs «policy show».
-// It prints the text, or writes it to a file with -o.
+// policyShow runs «policy show». The command prints the policy's text, or writes the text to a file with -o.
 func policyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var number int64
 	var out string
 	var force bool
-	_, err := flags(w, "policy show", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "policy show", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.Int64Var(&number, "number", 0, "this version; default: the one in force")
 		fs.StringVar(&out, "o", "", "write the text into this file; default: print it")
@@ -66,7 +65,7 @@ func policyShow(ctx context.Context, w stdio, args []string) error {
 				return err
 			}
 			if out == "" {
-				_, err := fmt.Fprint(w.out, harmless(p.Text))
+				_, err := fmt.Fprint(w.out, plainLines(p.Text))
 				return err
 			}
 			return w.writeOut(out, []byte(p.Text), force)
@@ -76,7 +75,7 @@ func policyShow(ctx context.Context, w stdio, args []string) error {
 // policyVersions runs «policy versions».
 func policyVersions(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	if _, err := flags(w, "policy versions", args, 0, x.declare); err != nil {
+	if _, err := parseFlags(w, "policy versions", args, 0, x.declare); err != nil {
 		return err
 	}
 	return printList(ctx, &x, w, "/policy/versions", url.Values{"limit": {"500"}}, func(p apiPolicy) []string {
@@ -88,11 +87,11 @@ func policyVersions(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// policyDraft runs «policy draft»: it prints the faults of a policy, and the roles that members would gain and lose. It
-// exits with 0 if no access changes, 1 if some access changes, and 2 if the text has faults.
+// policyDraft runs «policy draft», which prints the faults of a policy, and the roles that members would gain and lose.
+// The exit code is 0 if no access changes, 1 if some access changes, and 2 if the text has faults.
 func policyDraft(ctx context.Context, w stdio, args []string) error {
 	var x remote
-	rest, err := flags(w, "policy draft", args, 1, x.declare)
+	rest, err := parseFlags(w, "policy draft", args, 1, x.declare)
 	if err != nil {
 		return err
 	}
@@ -106,16 +105,16 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 	}
 	var now apiPolicy
 	if _, err := c.Get(ctx, "/policy", nil, &now); err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: "/policy/draft",
 		JSON: map[string]string{"text": string(text)}})
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	var d apiDraft
 	if err := c.Read(a, &d); err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error {
 		return x.printDraft(w, rest[0], d,
@@ -134,8 +133,8 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 
 // apiDraft is the hub's check of a policy.
 type apiDraft struct {
-	Faults   []apiFault `json:"faults"`   // any fault prevents publication
-	Warnings []apiFault `json:"warnings"` // rules that are probably not meant
+	Faults   []apiFault `json:"faults"`   // faults, each of which prevents publication
+	Warnings []apiFault `json:"warnings"` // warnings about rules that are probably unintended
 	Same     bool       `json:"same"`     // no access changes
 	Effect   *struct {
 		Gains []apiRight `json:"gains"`
@@ -149,7 +148,7 @@ type apiFault struct {
 	Line    int    `json:"line"`   // from 1
 	Column  int    `json:"column"` // from 1
 	Message string `json:"message"`
-	Hint    string `json:"hint"` // what would be right
+	Hint    string `json:"hint"` // description of the correct form
 }
 
 // printDraft prints the check, and the command that publishes the policy.
@@ -179,13 +178,13 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 	return nil
 }
 
-// policyPublish runs «policy publish». The hub refuses if the version in force is not the version that --of names.
-// --signature is for a policy key on another computer: it names the file that «policy sign» wrote there.
+// policyPublish runs «policy publish». The hub accepts the policy only if --of names the version in force. For a policy
+// key on another computer, --signature names the file that «policy sign» has written there.
 func policyPublish(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment, signature string
 	of := int64(-1)
-	rest, err := flags(w, "policy publish", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "policy publish", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&comment, "comment", "", "why, for everybody who asks later")
 		fs.Int64Var(&of, "of", -1,
@@ -209,18 +208,18 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 		if err != nil {
 			return wrong("%w", err)
 		}
-		body["signature"] = signed // encoding/json writes bytes as base64
+		body["signature"] = signed // package encoding/json writes bytes as base64
 	}
 	q := apiclient.Request{Method: http.MethodPost, Path: "/policy", JSON: body,
 		Match: `"` + strconv.FormatInt(of, 10) + `"`}
 	return x.ask(ctx, w, q, x.printPolicy(w))
 }
 
-// policyBack runs «policy back»: it publishes the previous policy text again, as a new version.
+// policyBack runs «policy back», which publishes the previous policy text again, as a new version.
 func policyBack(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment string
-	_, err := flags(w, "policy back", args, 0, func(fs *flag.FlagSet) {
+	_, err := parseFlags(w, "policy back", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&comment, "comment", "", "why")
 	})

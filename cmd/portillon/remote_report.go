@@ -13,16 +13,16 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// reporting holds the flags of the report verbs.
+// reporting contains the flags of the report verbs.
 type reporting struct {
 	remote
-	from, to, machine string // from, to: first and last day
-	csv               bool   // print the hub's CSV
+	from, to, machine string // from and to are the first and the last day
+	csv               bool   // true: print the hub's CSV
 }
 
-// read parses the flags into a query.
-func (x *reporting) read(w stdio, verb string, args []string) (url.Values, error) {
-	_, err := flags(w, verb, args, 0, func(fs *flag.FlagSet) {
+// parse parses the flags into a query.
+func (x *reporting) parse(w stdio, verb string, args []string) (url.Values, error) {
+	_, err := parseFlags(w, verb, args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&x.from, "from", "", "the first day, as 2026-09-01")
 		fs.StringVar(&x.to, "to", "", "the last day")
@@ -40,7 +40,7 @@ func (x *reporting) read(w stdio, verb string, args []string) (url.Values, error
 	return query, err
 }
 
-// print prints the rows of a report, or its CSV.
+// print prints the rows of a report, or the report as CSV.
 func (x *reporting) print(ctx context.Context, w stdio, path string, query url.Values, rows func() error) error {
 	if !x.csv {
 		return rows()
@@ -51,13 +51,13 @@ func (x *reporting) print(ctx context.Context, w stdio, path string, query url.V
 	}
 	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodGet, Path: path + ".csv", Query: query, Accept: "text/csv"})
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	_, err = w.out.Write(a.Body)
 	return err
 }
 
-// length is a duration in hours and minutes: 12:05.
+// length returns a duration in hours and minutes, such as 12:05.
 func length(seconds int64) string {
 	return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60)
 }
@@ -66,7 +66,7 @@ func length(seconds int64) string {
 // Names are shown only with the right to see them.
 func reportUses(ctx context.Context, w stdio, args []string) error {
 	var x reporting
-	query, err := x.read(w, "report uses", args)
+	query, err := x.parse(w, "report uses", args)
 	if err != nil {
 		return err
 	}
@@ -87,11 +87,11 @@ func reportUses(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// reportWeeks runs «report weeks».
-// A week begins on Monday, in the site's zone. Hours are the length of sessions.
+// reportWeeks runs «report weeks». A week begins on Monday, in the site's zone. The report's hours are the total length
+// of sessions.
 func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	var x reporting
-	query, err := x.read(w, "report weeks", args)
+	query, err := x.parse(w, "report weeks", args)
 	if err != nil {
 		return err
 	}
@@ -111,11 +111,10 @@ func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// reportRefusals runs «report refusals».
-// Reasons are the codes of package policy.
+// reportRefusals runs «report refusals». The report's reasons are the codes of package policy.
 func reportRefusals(ctx context.Context, w stdio, args []string) error {
 	var x reporting
-	query, err := x.read(w, "report refusals", args)
+	query, err := x.parse(w, "report refusals", args)
 	if err != nil {
 		return err
 	}

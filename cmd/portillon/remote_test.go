@@ -21,7 +21,7 @@ type hubAnswers struct {
 	token   string
 	mu      sync.Mutex
 	answers map[string]string
-	asked   []string // method, path, If-Match, body
+	asked   []string // received requests: method, path, If-Match, body
 }
 
 func newHubAnswers(t *testing.T, answers map[string]string) *hubAnswers {
@@ -167,7 +167,7 @@ func TestVerbsAtAHub(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-		out  string // words that the verb prints, in this order
+		out  string // words of the verb's output, in this order
 		asks string // the last request
 	}{
 		{[]string{"member", "list", "--text", "l"}, 0, "m-lea Léa[31m lea@example.org 2027-09-30 m-k Karim - blocked",
@@ -346,7 +346,7 @@ func TestRefusalsOfAHubHaveExitCodes(t *testing.T) {
 	}
 }
 
-func TestVerbsAtAHubSpeakFrench(t *testing.T) {
+func TestVerbsAtAHubPrintFrenchInAFrenchTerminal(t *testing.T) {
 	h := newHubAnswers(t, map[string]string{"GET /members/m-lea": leaJSON, "DELETE /members/m-lea": "",
 		"POST /imports": previewJSON})
 	if _, out, _ := h.portillon("fr", "member", "erase", "m-lea", "--yes"); out != "m-lea effacé\n" {

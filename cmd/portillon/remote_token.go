@@ -17,14 +17,14 @@ const tokenScopes = "members.read members.write members.erase cards.write badges
 	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names " +
 	"audit.read"
 
-// hubToken runs «hub token»: it signs in with a name and a password, and writes an API token for the other verbs. The
-// password is read from a file or from standard input, never from the command line. With --owner-code-file the verb
-// makes the first owner of a new hub. The token is written to the file only, and never printed.
+// hubToken runs «hub token», which signs in with a name and a password, and writes an API token for the other verbs.
+// The password is read from a file or from standard input, never from the command line. With --owner-code-file, the
+// verb creates the first owner of a new hub. The token is written to the file only, and never printed.
 func hubToken(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var password, owner, scopes, out string
 	days := 90
-	rest, err := flags(w, "hub token", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "hub token", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&x.hub, "hub", "", "the hub's URL, as https://hub.local:8040")
 		fs.StringVar(&x.ca, "ca", "", "the hub's certificate authority (PEM); default: those of this computer")
 		fs.StringVar(&password, "password-file", "", "a file with the password on its first line; default: standard input")
@@ -59,11 +59,11 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 	}
 	o := apiclient.Options{URL: x.hub, CAFile: x.ca, Language: say(*x.lang, "fr", "en")}
 	host, _ := os.Hostname() // part of the token's name; may be empty
-	// Sign in, make the token, and sign out again.
+	// Sign in, create the token, and sign out again.
 	t, err := apiclient.NewToken(ctx, o, in, strings.TrimSpace("portillon "+host), strings.Fields(scopes),
 		time.Now().AddDate(0, 0, days).Truncate(time.Second))
 	if err != nil {
-		return failed(err)
+		return withExitCode(err)
 	}
 	if err := os.WriteFile(out, []byte(t.Text+"\n"), 0o600); err != nil {
 		return wrong("%w", err)
@@ -76,7 +76,7 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 
 // firstLine reads the first line of a file, or of standard input.
 func firstLine(w stdio, path string) (string, error) {
-	const most = 1 << 10 // bytes: the longest password at the hub
+	const most = 1 << 10 // maximum number of bytes of a password at the hub
 	from := w.in
 	if path != "" {
 		f, err := os.Open(path)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// signInHub simulates a hub that signs one account in, and makes a token for the account that has the session.
+// signInHub simulates a hub that signs one account in, and creates a token for that account.
 func signInHub(t *testing.T) (url string, asked *[]string) {
 	asked = new([]string)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func signInHub(t *testing.T) (url string, asked *[]string) {
 	return ts.URL, asked
 }
 
-func TestHubTokenIsMadeForTheAccountThatSignsIn(t *testing.T) {
+func TestHubTokenBelongsToTheAccountThatSignsIn(t *testing.T) {
 	url, asked := signInHub(t)
 	dir := t.TempDir()
 	code := filepath.Join(dir, "owner-code")

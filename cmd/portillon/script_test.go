@@ -23,7 +23,7 @@ import (
 	"portillon/wire"
 )
 
-// The transcripts in testdata are the tool's specification: they run its real main.
+// The transcripts in testdata are the tool's specification. The transcripts run the tool's real function main.
 func TestMain(m *testing.M) {
 	testscript.Main(
 		m,
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// writeJournal writes a machine's journal of eleven records. The journal is the same in every run. Usage: write-journal
-// FILE [SQL that damages the journal].
+// writeJournal writes a machine's journal of eleven records. The content of the journal is the same in every run.
+// Usage: write-journal FILE [SQL that damages the journal].
 func writeJournal() {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	key, _, err := note.GenerateKey(bytes.NewReader(make([]byte, 64)), "laser.biklab")
@@ -100,7 +100,7 @@ func TestTranscripts(t *testing.T) {
 	})
 }
 
-// exits runs a command that must end with this exit code. Usage: exits 3 portillon badge verify …
+// exits runs a command that must end with the given exit code. Usage: exits 3 portillon badge verify …
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND …")
@@ -117,13 +117,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // A signal must end a command at once, even while the command tries many cases.
-func TestASignalEndsAPolicyCheckAtOnce(t *testing.T) {
+func TestSignalEndsAPolicyCheckAtOnce(t *testing.T) {
 	var badges, any, machines strings.Builder
 	for i := range 16 {
 		fmt.Fprintf(&badges, "  b%d: { name: B%d, issuer: i, achievement: \"https://x.example/%d\" }\n", i, i, i)
 		fmt.Fprintf(&any, "b%d, ", i)
 	}
-	for i := range 200 { // more than a minute's work
+	for i := range 200 { // the check of this policy takes more than a minute
 		fmt.Fprintf(&machines, "  m%d: { name: M%d, grants: [{ role: user, needs: { any: [%s] } }] }\n", i, i,
 			strings.TrimSuffix(any.String(), ", "))
 	}
@@ -149,7 +149,7 @@ func TestASignalEndsAPolicyCheckAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
-	first, err := bufio.NewReader(out).ReadString('\n') // the command has begun
+	first, err := bufio.NewReader(out).ReadString('\n') // the output shows that the command has begun
 	if err != nil || !strings.Contains(first, "200 machines") {
 		t.Fatalf("%q %v", first, err)
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// The set has fourteen badges that an earlier version judged wrongly. The tool verifies each badge with the command in
-// expected.tsv.
-func TestBadgesOnceMisjudgedAreJudgedAsExpected(t *testing.T) {
+// The set contains fourteen badges that an earlier version judged wrongly. The tool verifies each badge with the
+// command in expected.tsv.
+func TestVerdictsOnFormerlyMisjudgedBadgesAreCorrect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
 	}

@@ -17,15 +17,15 @@ import (
 	"portillon/policy"
 )
 
-// setupVerb runs «setup»: it configures a Pi with the installed package until the machine has passed its acceptance
-// test. Every question can be answered by a flag, so a script can run it. Setup may be interrupted and started again at
-// any point. --list and --verify only print and change nothing.
+// setupVerb runs «setup», which guides a person from a Pi with the installed package to a machine that has passed its
+// acceptance test. Every question can be answered by a flag, so a script can run it. Setup may be interrupted and
+// started again at any point. The flags --list and --verify only print results and change no file.
 func setupVerb(ctx context.Context, w stdio, args []string) error {
 	o := setup.Options{Version: daemoncmd.Version}
 	var lang *policy.Language
 	var list, yes bool
 	var verify, pub string
-	rest, err := flags(w, "setup", args, -1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "setup", args, -1, func(fs *flag.FlagSet) {
 		lang = langFlag(fs)
 		declareSetup(fs, &o)
 		fs.BoolVar(&yes, "yes", false, "answer each confirmation with yes, but not that a lamp is in place")
@@ -98,7 +98,7 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 }
 
 // setupEnded returns the exit code of a run: 1 if setup is incomplete or the acceptance test failed. Setup has already
-// printed why.
+// printed the reason.
 func setupEnded(err error) error {
 	switch {
 	case err == nil, errors.Is(err, setup.ErrReboot):
@@ -111,7 +111,7 @@ func setupEnded(err error) error {
 	return err
 }
 
-// acceptanceList prints the steps of the acceptance test as Markdown, all of them or those of a machine.
+// acceptanceList prints the steps of the acceptance test as Markdown: all steps, or those that apply to a machine.
 func acceptanceList(w stdio, l policy.Language, files []string) error {
 	plan := acceptance.Steps()
 	if len(files) == 1 {
@@ -125,9 +125,9 @@ func acceptanceList(w stdio, l policy.Language, files []string) error {
 	return nil
 }
 
-// verifyProtocol verifies a signed acceptance protocol. It exits with 1 if the machine did not pass.
+// verifyProtocol verifies a signed acceptance protocol. If the machine has not passed the test, the exit code is 1.
 func verifyProtocol(w stdio, l policy.Language, path, pub string) error {
-	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Machine}); err != nil {
+	if err := checkKind("--pub", "", pub, keykind.Place{Kind: keykind.Machine}); err != nil {
 		return err
 	}
 	v, err := note.NewVerifier(pub)

@@ -13,7 +13,7 @@ import (
 	"portillon/cmd/internal/acceptance"
 )
 
-// protocolKeys returns the machine's keys in transcripts. The keys are the same in every run.
+// protocolKeys returns the machine's keys in transcripts. These keys are the same in every run.
 func protocolKeys() (private, public string, err error) {
 	return note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "laser.biklab")
 }
@@ -43,12 +43,12 @@ func writeProtocol() {
 }
 
 // The wiring page and the program must list the same steps.
-func TestTheWiringPageNamesEachStepOfTheAcceptanceListOnce(t *testing.T) {
+func TestWiringPageNamesEachAcceptanceStepOnce(t *testing.T) {
 	page, err := os.ReadFile("../../firmware-config/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The page has no marks yet. As soon as it has one mark, it must have a mark for every step.
+	// The page has no marks yet. A page with at least one mark must have a mark for every step.
 	if !bytes.Contains(page, []byte("<!-- acceptance:")) {
 		return
 	}

@@ -8,13 +8,13 @@ import (
 	"portillon/cmd/internal/sheet"
 )
 
-// firmwareSheet runs «firmware sheet»: it makes the page for the machine's electrician.
-// It is one HTML file without scripts, to be printed from a browser.
+// firmwareSheet runs «firmware sheet», which creates the page for the machine's electrician: one HTML file without
+// scripts, to be printed from a browser.
 func firmwareSheet(_ context.Context, w stdio, args []string) error {
 	var out string
 	var force bool
 	lang := environment().String()
-	rest, err := flags(w, "firmware sheet", args, 1, func(fs *flag.FlagSet) {
+	rest, err := parseFlags(w, "firmware sheet", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&lang, "lang", lang, "fr, en or both: a page each; default: fr where LC_ALL, "+
 			"LC_MESSAGES or LANG says so or none is set, else en")
 		fs.StringVar(&out, "o", "", "write the page to this file, to be printed from a browser; default: standard output")

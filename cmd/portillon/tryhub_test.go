@@ -27,11 +27,11 @@ type shell struct {
 	dir   string
 	in    io.WriteCloser
 	lines chan string
-	said  []string // all lines that were printed
+	said  []string // all printed lines
 	n     int
 }
 
-// openShell starts a shell in an empty folder, with the built programs in its PATH.
+// openShell starts a shell in an empty folder, with the built programs in PATH.
 func openShell(t *testing.T) *shell {
 	t.Helper()
 	if testing.Short() {
@@ -54,7 +54,7 @@ func openShell(t *testing.T) *shell {
 	}
 	write.Close()
 	go func() {
-		defer close(s.lines) // once the shell and its background processes have ended
+		defer close(s.lines) // closed once the shell and its background processes have ended
 		for in := bufio.NewScanner(read); in.Scan(); {
 			s.lines <- in.Text()
 		}
@@ -75,7 +75,7 @@ func openShell(t *testing.T) *shell {
 	return s
 }
 
-// wait reads the shell's output until is accepts a line. It returns false if the output ends before that.
+// wait reads the shell's output until the function is accepts a line. If the output ends before, the result is false.
 func (s *shell) wait(is func(string) bool) bool {
 	late := time.NewTimer(enrolDeadline)
 	defer late.Stop()
@@ -109,8 +109,8 @@ func (s *shell) run(commands string) (out string, code string) {
 	return strings.Join(s.said[from:last], "\n"), strings.TrimPrefix(s.said[last], mark)
 }
 
-// shows waits for a line that matches, among the lines printed already and later ones.
-func (s *shell) shows(pattern string) []string {
+// waitForLine waits for a line that matches, among the printed and later lines.
+func (s *shell) waitForLine(pattern string) []string {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
 	for _, line := range s.said {
@@ -194,7 +194,7 @@ func (p *pages) find(page, pattern string) string {
 	return m[1]
 }
 
-// work does the steps in the browser that docs/try-hub.md describes, from the owner's code to the machine's code.
+// work performs the browser steps of docs/try-hub.md, from the owner's code to the machine's code.
 func (p *pages) work(dir, ownerCode string) (machineCode string) {
 	p.t.Helper()
 	p.post("/code/owner", "code", ownerCode, "name", "ada@lab.example", "password", "a long and odd password")
@@ -219,8 +219,9 @@ func (p *pages) work(dir, ownerCode string) (machineCode string) {
 	return p.find(p.post("/machines/laser/code"), `portillond enrol (https://\S+ [0-9A-Z-]+)`)
 }
 
-// published waits until the bundle in force contains Léa's badge. A person who follows the page needs longer than that.
-func (p *pages) published() {
+// waitForBadge waits until the bundle in force contains Léa's badge, which a person who follows the page would not
+// notice.
+func (p *pages) waitForBadge() {
 	p.t.Helper()
 	eventually(p.t, "the bundle with Léa's badge", func() bool {
 		var b struct{ Changed []string }
@@ -244,9 +245,9 @@ func blocks(t *testing.T, path string) (out []string) {
 	return out
 }
 
-// The test runs the commands of docs/try-hub.md from the first to the last, on free ports instead of the usual ones. It
-// makes a new hub, a policy, members and a badge on the hub's pages, and a machine that joins the hub and opens for
-// permitted members.
+// The test runs the commands of docs/try-hub.md from the first to the last, on free ports instead of the usual ones.
+// The commands create a new hub, and a policy, members and a badge on the hub's pages. A machine joins the hub and
+// opens for permitted members.
 func TestCommandsOfTheTryHubPageWork(t *testing.T) {
 	all := blocks(t, "../../docs/try-hub.md")
 	if len(all) != 5 {
@@ -268,7 +269,7 @@ func TestCommandsOfTheTryHubPageWork(t *testing.T) {
 	}
 	s := openShell(t)
 	s.run(edit(all[0], "portillon-hub ", "portillon-hub -web 127.0.0.1:0 -machines 127.0.0.1:0 -mqtt 127.0.0.1:0 "))
-	owner := s.shows(`(http://\S+)/code/owner\?code=(\S+)`)
+	owner := s.waitForLine(`(http://\S+)/code/owner\?code=(\S+)`)
 	for _, block := range all[1:3] {
 		if out, code := s.run(block); code != "0" {
 			t.Fatalf("%s: exit code %s\n%s", block, code, out)
@@ -280,13 +281,13 @@ func TestCommandsOfTheTryHubPageWork(t *testing.T) {
 	}
 	p := &pages{t, &http.Client{Jar: jar}, owner[1]}
 	at, code, _ := strings.Cut(p.work(s.dir, owner[2]), " ")
-	p.published()
+	p.waitForBadge()
 
 	_, port, _ := strings.Cut(strings.TrimPrefix(at, "https://"), ":")
 	enrolment := edit(edit(all[3], "https://localhost:8443", "https://localhost:"+port), "CODE", code)
 	s.run(edit(enrolment, "portillond -config",
 		"echo 'panel: { listen: 127.0.0.1:0 }' >> laser/laser.yaml\nportillond -config"))
-	s.shows(`^ready panel=`)
+	s.waitForLine(`^ready panel=`)
 	taps, status := s.run(all[4])
 	lines := strings.Split(taps, "\n")
 	if status != "0" || len(lines) != 3 || !strings.Contains(lines[0], "Laser cutter") ||

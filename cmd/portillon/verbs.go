@@ -7,9 +7,9 @@ import (
 
 // verb is one command of the tool, such as "policy check".
 type verb struct {
-	name string // one or two words
-	args string // the arguments as usage shows them; flags in brackets are optional, … stands for more flags
-	does string // one phrase for usage
+	name string // name of one or two words
+	args string // arguments in the usage text; flags in brackets are optional, … stands for more flags
+	does string // short description for the usage text
 	run  func(context.Context, stdio, []string) error
 }
 
@@ -30,7 +30,7 @@ func verbs() []verb {
 	)
 }
 
-// startVerbs returns the verbs that try Portillon out.
+// startVerbs returns the verbs with which a person tries Portillon.
 func startVerbs() []verb {
 	return []verb{
 		{"demo", "[--listen ADDR]", "a hub, three machines and their members, on simulated pins", demoVerb},

@@ -13,8 +13,8 @@ import (
 )
 
 // BenchmarkStart starts the real portillond with bundles of 1,000 and 10,000 members with three badges each, which the
-// daemon has verified before. It reports the time until the daemon is ready for a tap, and the daemon's memory after
-// that, without the guard's.
+// daemon has verified before. The benchmark reports the time until the daemon is ready for a tap, and then the memory
+// of the daemon without the guard.
 //
 //	go test ./cmd/portillond -run '^$' -bench Start -benchtime 5x
 func BenchmarkStart(b *testing.B) {
@@ -32,10 +32,10 @@ func benchmarkStart(b *testing.B, members int) {
 	first := time.Now()
 	l.start()
 	b.ReportMetric(float64(time.Since(first).Milliseconds()), "ms-first-ready")
-	l.verified()
+	l.waitForBundle()
 	b.ReportMetric(float64(time.Since(first).Milliseconds()), "ms-first-verified")
 	l.signal(syscall.SIGTERM)
-	l.ended()
+	l.waitForExit()
 	var took []time.Duration
 	var rss int
 	var used time.Duration
@@ -49,7 +49,7 @@ func benchmarkStart(b *testing.B, members int) {
 		}
 		rss = max(rss, resident(b, l.cmd.Process.Pid))
 		l.signal(syscall.SIGTERM)
-		l.ended()
+		l.waitForExit()
 	}
 	least := took[0]
 	for _, d := range took {
@@ -61,15 +61,15 @@ func benchmarkStart(b *testing.B, members int) {
 	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc reports KiB
 }
 
-// verified waits until the bundle is in force. After a start with hundreds of unverified badges, the daemon verifies
-// them while it serves taps.
-func (l *lab) verified() {
+// waitForBundle waits until the bundle is in force. After a start with hundreds of unverified badges, the daemon
+// verifies them while it serves taps.
+func (l *lab) waitForBundle() {
 	l.t.Helper()
 	l.within(2*time.Minute, "a bundle in force", func() bool { return l.status().Bundle != 0 })
 }
 
-// processor returns the processor time of a process, in user and kernel mode. Unlike elapsed time, it hardly depends
-// on the load of the computer.
+// processor returns the processor time of a process, in user and kernel mode. Unlike elapsed time, processor time
+// hardly depends on the load of the computer.
 func processor(b *testing.B, pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -80,12 +80,12 @@ func processor(b *testing.B, pid int) time.Duration {
 	if len(f) < 13 {
 		b.Fatalf("/proc/%d/stat: %q", pid, text)
 	}
-	user, _ := strconv.Atoi(f[11]) // utime and stime, in hundredths of a second (proc_pid_stat(5), fields 14 and 15)
+	user, _ := strconv.Atoi(f[11]) // fields 14 and 15 are utime and stime, in hundredths of a second (proc_pid_stat(5))
 	kernel, _ := strconv.Atoi(f[12])
 	return time.Duration(user+kernel) * 10 * time.Millisecond
 }
 
-// resident returns the process's resident memory in kB, five seconds after it became ready, while it is idle.
+// resident returns the resident memory of an idle process in kB, five seconds after the process became ready.
 func resident(b *testing.B, pid int) int {
 	<-time.After(5 * time.Second)
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

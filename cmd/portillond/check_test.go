@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The check reports each fault that would stop the daemon, or leave a machine that refuses everybody. It leaves no
-// files behind.
+// The check reports each fault that would stop the daemon, or leave a machine that refuses everybody. The check creates
+// no files.
 func TestCheckReportsFaultsThatWouldStopTheDaemon(t *testing.T) {
 	t.Parallel() // mostly waits
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
@@ -53,7 +53,7 @@ func TestCheckReportsFaultsThatWouldStopTheDaemon(t *testing.T) {
 	}
 }
 
-func TestDaemonPrintsItsVersion(t *testing.T) {
+func TestFlagVersionPrintsTheDaemonsVersion(t *testing.T) {
 	if out, err := exec.Command(program(t, "portillond"), "-version").CombinedOutput(); err != nil ||
 		!strings.HasPrefix(string(out), "portillond 0.") {
 		t.Errorf("%v %s", err, out)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// without returns a well-formed bundle file without one of its chunks.
-func without(t *testing.T, bundle []byte) []byte {
+// withoutChunk returns a well-formed bundle file in which one chunk is missing.
+func withoutChunk(t *testing.T, bundle []byte) []byte {
 	t.Helper()
 	type entry struct {
 		h *tar.Header
@@ -40,8 +40,7 @@ func without(t *testing.T, bundle []byte) []byte {
 	return out.Bytes()
 }
 
-// flipped returns a bundle file in which one letter of the policy is changed, so that the chunk's length stays the
-// same.
+// flipped returns a bundle file in which one letter of the policy is changed, without a change of the chunk's length.
 func flipped(bundle []byte) []byte {
 	return bytes.Replace(bundle, []byte("needs: teamwork"), []byte("needs: teamwerk"), 1)
 }

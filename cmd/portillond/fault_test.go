@@ -25,11 +25,11 @@ import (
 	"portillon/wire"
 )
 
-// atLast is the time limit for an immediate reaction of a real process. The tests of daemon/relay check how fast the
-// reaction is, with a simulated clock. Here the result would depend on the load of the computer.
-const atLast = 20 * time.Second
+// reactionLimit is the time limit for the reaction of a real process, long enough for a loaded computer. The tests of
+// daemon/relay check the speed of the reaction with a simulated clock.
+const reactionLimit = 20 * time.Second
 
-// guardOf returns the guard's process, a child of the daemon.
+// guardOf returns the guard's process, which is a child of the daemon.
 func guardOf(t *testing.T, l *lab) int {
 	t.Helper()
 	pid := strconv.Itoa(l.cmd.Process.Pid)
@@ -44,7 +44,7 @@ func guardOf(t *testing.T, l *lab) int {
 			return n
 		}
 	}
-	// The child was started by another thread of the daemon.
+	// Any thread of the daemon may have started the child.
 	out, err := exec.Command("pgrep", "-P", pid).Output()
 	if err != nil {
 		t.Fatalf("the daemon has no guard: %v", err)
@@ -66,26 +66,46 @@ func causes(t *testing.T, l *lab) []wire.Cause {
 	return out
 }
 
-func TestKilledDaemonOpensTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T) {
-	l := tapped(t)
+func TestAfterAKilledDaemonTheRelayOpensAndTheSessionsCauseIsRecorded(t *testing.T) {
+	l := startedLab(t)
 	l.signal(syscall.SIGKILL)
-	l.within(atLast, "the relay off", func() bool { return !l.lit() })
-	l.ended()
+	l.within(reactionLimit, "the relay off", func() bool { return !l.isOn() })
+	l.waitForExit()
 	l.start()
-	if l.lit() || l.status().Phase != "off" {
+	if l.isOn() || l.status().Phase != "off" {
 		t.Error("a session resumed by itself")
 	}
 	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseDaemonLost}) {
 		t.Errorf("closed with %v", got)
 	}
+	// The session ended within its first minute, before its length was stored: it counts as one session all the same.
+	l.signal(syscall.SIGTERM)
+	l.waitForExit()
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind != wire.SessionStart {
+			continue
+		}
+		if p := practiceOf(t, l, r.Member); p.Sessions != 1 || p.Logged != 0 || !p.Last.Equal(r.Wall) {
+			t.Errorf("practice %+v, want one session of no known length, begun at %v", p, r.Wall)
+		}
+	}
 }
 
-// A session that was ended by a power cut counts with its last stored length. So a member who pulls the plug does not
-// get back the time used on that day.
-func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
-	l := tapped(t)
-	l.signal(syscall.SIGKILL)
-	l.ended()
+// practiceOf returns a member's practice from the facts of the machine's journal. The daemon must not run.
+func practiceOf(t *testing.T, l *lab, id policy.MemberID) policy.Practice {
+	t.Helper()
+	j := openJournal(t, l)
+	defer j.Close()
+	facts, err := j.Facts(daemon.FactPractice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode[policy.Practice](t, facts[daemon.FactPractice+string(id)])
+}
+
+// openJournal opens the machine's journal as after a restart of the computer. The daemon must not run.
+func openJournal(t *testing.T, l *lab) *journal.Journal {
+	t.Helper()
 	text, err := os.ReadFile(l.path("machine.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -99,11 +119,24 @@ func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return j
+}
+
+// A session that was ended by a power cut counts with its last stored length. A member who pulls the plug therefore
+// does not regain the used time of the day's quota.
+func TestSessionEndedByAPowerCutCountsWithItsLastStoredLength(t *testing.T) {
+	l := startedLab(t)
+	l.signal(syscall.SIGKILL)
+	l.waitForExit()
+	j := openJournal(t, l)
 	left, open, err := j.OpenSession()
 	if err != nil || !open {
 		t.Fatal(err, open)
 	}
-	kept, _ := json.Marshal(daemon.UnderWay{Session: left.Start.Session, Seconds: 1234, At: time.Now()})
+	// Noon of the day of the start: the 1234 seconds before it are on that day too.
+	y, m, d := left.Start.Wall.In(time.UTC).Date()
+	at := time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
+	kept, _ := json.Marshal(daemon.UnderWay{Session: left.Start.Session, Seconds: 1234, At: at})
 	if err := errors.Join(j.Keep(map[string][]byte{daemon.FactUnderWay: kept}), j.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -116,25 +149,19 @@ func TestSessionEndedByAPowerCutCountsItsKnownLength(t *testing.T) {
 		}
 	}
 	l.signal(syscall.SIGTERM)
-	l.ended()
-	if j, err = journal.Open(l.path("data/journal.db"), o); err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
-	facts, err := j.Facts(daemon.FactPractice)
-	if p := decode[policy.Practice](t, facts[daemon.FactPractice+string(left.Start.Member)]); err != nil ||
-		p.Day != 1234*time.Second {
-		t.Errorf("%v %+v", err, p)
+	l.waitForExit()
+	if p := practiceOf(t, l, left.Start.Member); p.Day != 1234*time.Second || p.Sessions != 1 {
+		t.Errorf("%+v", p)
 	}
 }
 
 func TestStoppedDaemonOpensTheRelay(t *testing.T) {
-	l := tapped(t)
+	l := startedLab(t)
 	l.signal(syscall.SIGSTOP)
-	l.within(atLast, "the relay off", func() bool { return !l.lit() })
+	l.within(reactionLimit, "the relay off", func() bool { return !l.isOn() })
 	l.signal(syscall.SIGCONT)
 	l.within(5*time.Second, "the session over", func() bool { return l.status().Phase == "off" })
-	if l.lit() {
+	if l.isOn() {
 		t.Error("the relay closed again by itself")
 	}
 	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseFault}) {
@@ -142,34 +169,34 @@ func TestStoppedDaemonOpensTheRelay(t *testing.T) {
 	}
 }
 
-func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
-	l := tapped(t)
+func TestKilledGuardIsRecordedAsAFault(t *testing.T) {
+	l := startedLab(t)
 	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
-	l.within(atLast, "the relay off", func() bool { return !l.lit() })
-	// The next guard may start within 20 ms and clear the fault before the test reads the status. So the test reads
-	// the journal, which keeps the fault.
-	l.within(atLast, "the session ended by a fault", func() bool {
+	l.within(reactionLimit, "the relay off", func() bool { return !l.isOn() })
+	// The next guard may start within 20 ms and clear the fault before the test reads the status. The test therefore
+	// reads the journal, in which the fault remains.
+	l.within(reactionLimit, "the session ended by a fault", func() bool {
 		return slices.Equal(causes(t, l), []wire.Cause{wire.CauseFault})
 	})
 	// The answer to the tap depends on whether the next guard already runs. In both cases the tap starts no session,
 	// because it comes within 2 s of the last tap.
-	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.lit() {
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.isOn() {
 		t.Errorf("a tap started a session without a guard: %+v", rep)
 	}
 	l.within(20*time.Second, "another guard", func() bool { return l.status().Phase == "off" })
-	if l.lit() {
+	if l.isOn() {
 		t.Error("the relay closed again by itself")
 	}
 }
 
-func TestEndedDaemonOpensTheRelayFirstAndClosesItsJournal(t *testing.T) {
+func TestDaemonOpensTheRelayBeforeItClosesItsJournal(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		l := tapped(t)
+		l := startedLab(t)
 		l.signal(s)
-		if err := l.ended(); err != nil {
+		if err := l.waitForExit(); err != nil {
 			t.Errorf("%v: %v", s, err)
 		}
-		if l.lit() {
+		if l.isOn() {
 			t.Errorf("%v: the relay is on", s)
 		}
 		if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseShutdown}) {
@@ -178,16 +205,16 @@ func TestEndedDaemonOpensTheRelayFirstAndClosesItsJournal(t *testing.T) {
 	}
 }
 
-func TestEStopOpensTheRelayAtOnceAndBlocksTheMachine(t *testing.T) {
-	l := tapped(t)
+func TestEmergencyStopOpensTheRelayAndBlocksTheMachine(t *testing.T) {
+	l := startedLab(t)
 	if err := sim.Drive(l.path("estop"), true); err != nil {
 		t.Fatal(err)
 	}
-	l.within(atLast, "the relay off", func() bool { return !l.lit() })
-	l.within(atLast, "the machine in fault", func() bool { return l.status().Phase == "fault" })
+	l.within(reactionLimit, "the relay off", func() bool { return !l.isOn() })
+	l.within(reactionLimit, "the machine in fault", func() bool { return l.status().Phase == "fault" })
 	sim.Drive(l.path("estop"), false)
-	l.within(atLast, "the fault cleared", func() bool { return l.status().Phase == "off" })
-	if l.lit() {
+	l.within(reactionLimit, "the fault cleared", func() bool { return l.status().Phase == "off" })
+	if l.isOn() {
 		t.Error("the relay closed again by itself")
 	}
 }
@@ -212,7 +239,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		for size := 64 << 10; size >= 1; size /= 2 { // fills the disk to the last byte
+		for size := 64 << 10; size >= 1; size /= 2 { // fill writes until the disk is full to the last byte
 			for {
 				if _, err := f.Write(make([]byte, size)); err != nil {
 					break
@@ -222,39 +249,39 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 	}
 }
 
-func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
+func TestWithAFullDiskSessionsEndButNoSessionStarts(t *testing.T) {
 	t.Parallel() // mostly waits
 	l := ownSite(t)
 	fill := smallDisk(t, l)
 	l.start()
-	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.lit() {
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.isOn() {
 		t.Fatalf("%+v", rep)
 	}
 	fill()
-	for n := 0; n < 300; n++ { // until SQLite's own spare pages are used up
+	for n := 0; n < 300; n++ { // repeat until SQLite's own spare pages are used up
 		l.ask(control.Request{Do: "tap", Card: "0102030405"})
 	}
 	l.ask(control.Request{Do: "stop"})
-	if l.lit() {
+	if l.isOn() {
 		t.Fatal("a running session could not end")
 	}
 	rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"})
-	if rep.OK || l.lit() || !strings.Contains(rep.FR, "ne peut plus rien enregistrer") ||
+	if rep.OK || l.isOn() || !strings.Contains(rep.FR, "ne peut plus rien enregistrer") ||
 		!strings.Contains(rep.EN, "can no longer record") {
-		t.Errorf("on a full disk a tap is answered %+v, relay %v", rep, l.lit())
+		t.Errorf("on a full disk a tap is answered %+v, relay %v", rep, l.isOn())
 	}
 	os.Remove(l.path("data/filler"))
 	l.within(15*time.Second, "a start, once there is room", func() bool {
-		return l.ask(control.Request{Do: "tap", Card: "62E3086CED"}).OK && l.lit()
+		return l.ask(control.Request{Do: "tap", Card: "62E3086CED"}).OK && l.isOn()
 	})
 	l.signal(syscall.SIGTERM)
-	l.ended()
+	l.waitForExit()
 	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseStop, wire.CauseShutdown}) {
 		t.Errorf("the ends: %v", got)
 	}
 }
 
-func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
+func TestSessionContinuesWhenTheReaderIsUnplugged(t *testing.T) {
 	t.Parallel() // mostly waits
 	line, port, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -264,12 +291,12 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 	l.reader = "{ kind: rdm6300, port: " + l.path("tty") + " }"
 	os.Symlink(port, l.path("tty"))
 	l.start()
-	l.answers()
+	l.waitForReader()
 	line.WriteString(rfidtest.Frame)
-	l.within(5*time.Second, "the relay on", l.lit)
+	l.within(5*time.Second, "the relay on", l.isOn)
 	line.Close()
 	l.within(10*time.Second, "the reader known to be lost", func() bool { return !l.status().Reader })
-	if !l.lit() || l.status().Phase != "on" {
+	if !l.isOn() || l.status().Phase != "on" {
 		t.Fatal("the running session ended with its reader")
 	}
 	line, port, err = rfidtest.OpenPTY()
@@ -282,34 +309,34 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 	l.within(30*time.Second, "the reader back", func() bool { return l.status().Reader })
 	var last time.Time
 	l.within(15*time.Second, "the card ends the session", func() bool {
-		if time.Since(last) > 1200*time.Millisecond { // retry the unsteady card until its tap counts
+		if time.Since(last) > 1200*time.Millisecond { // retry until the tap counts, because the card is read unsteadily
 			line.WriteString(rfidtest.Frame)
 			last = time.Now()
 		}
-		return !l.lit()
+		return !l.isOn()
 	})
 }
 
-func TestRejectedBundlesLeaveTheOldOneInForce(t *testing.T) {
+func TestRejectedBundlesLeaveTheOldBundleInForce(t *testing.T) {
 	t.Parallel() // mostly waits
-	l := tapped(t)
+	l := startedLab(t)
 	l.ask(control.Request{Do: "stop"})
 	good, err := os.ReadFile(l.path("site.bundle"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.bundle(7)
+	l.buildBundle(7)
 	newer, _ := os.ReadFile(l.path("site.bundle"))
 	policy, _ := os.ReadFile(l.path("site/policy.yaml"))
 	l.write("site/policy.yaml", bytes.Replace(policy, []byte("site: test"), []byte("site: elsewhere"), 1))
-	l.bundle(8)
+	l.buildBundle(8)
 	foreign, _ := os.ReadFile(l.path("site.bundle"))
 	l.write("site/policy.yaml", policy)
 	l.key("other.key", "portillon-test")
 	hubKey, _ := os.ReadFile(l.path("hub.key"))
 	other, _ := os.ReadFile(l.path("other.key"))
 	l.write("hub.key", other)
-	l.bundle(9)
+	l.buildBundle(9)
 	forged, _ := os.ReadFile(l.path("site.bundle"))
 	l.write("hub.key", hubKey)
 	offer := func(b []byte) {
@@ -324,7 +351,7 @@ func TestRejectedBundlesLeaveTheOldOneInForce(t *testing.T) {
 		{"bad-signature", forged},
 		{"other-site", foreign},
 		{"truncated", newer[:len(newer)/2]},
-		{"missing-chunk", without(t, newer)},
+		{"missing-chunk", withoutChunk(t, newer)},
 		{"wrong-hash", flipped(newer)},
 		{"not-a-bundle", bytes.Repeat([]byte("<html>"), 200)},
 	} {

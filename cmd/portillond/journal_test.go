@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// records reads a journal from outside the daemon, verifies its hash tree, and returns its records.
+// records opens the journal of a running daemon, verifies the journal's hash tree, and returns the records.
 func records(t *testing.T, path string) []wire.Record {
 	t.Helper()
 	j, err := journal.OpenReadOnly(path)

@@ -25,8 +25,8 @@ import (
 )
 
 // The tests of this package run the real programs: portillond with its guard on a simulated pin, the operator's tool,
-// and, if a test needs a broker, mosquitto. They wait for events with a time limit, and never sleep for an estimated
-// time.
+// and, if a test needs a broker, mosquitto. The tests wait for events with a time limit, and never sleep for an
+// estimated time.
 
 var bin struct {
 	once sync.Once
@@ -34,7 +34,7 @@ var bin struct {
 	err  error
 }
 
-// program builds the programs once and returns the path of one.
+// program builds the programs once and returns the path of the named program.
 func program(t testing.TB, name string) string {
 	t.Helper()
 	if testing.Short() {
@@ -69,8 +69,8 @@ type lab struct {
 	t       testing.TB
 	site    string
 	dir     string
-	hubKey  string // the verifier key of the hub
-	machine string // the machine's verifier key
+	hubKey  string // public key of the hub
+	machine string // public key of the machine
 	reader  string
 	broker  string
 
@@ -115,7 +115,7 @@ func (l *lab) furnish() {
 	l.write("card.key", []byte(strings.Repeat("5a", 32)))
 	l.hubKey = l.key("hub.key", "portillon-test")
 	l.machine = l.key("machine.key", "laser.test")
-	l.bundle(1)
+	l.buildBundle(1)
 	l.t.Cleanup(l.kill)
 }
 
@@ -140,10 +140,11 @@ func (l *lab) key(file, name string) string {
 	return vkey
 }
 
-// bundle builds the site into the bundle file, like an operator.
-func (l *lab) bundle(version int) {
+// buildBundle writes the site's bundle to the bundle file, as an operator does.
+func (l *lab) buildBundle(version int) {
 	l.t.Helper()
-	next := l.path("next.bundle") // bundle build does not overwrite a bundle of another key
+	// Remove the file first, because «bundle build» does not overwrite a bundle of another key.
+	next := l.path("next.bundle")
 	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"),
 		"--card-key", l.path("card.key"),
 		"--version", fmt.Sprint(version), "-o", next).
@@ -222,8 +223,8 @@ func (l *lab) signal(s syscall.Signal) {
 	}
 }
 
-// ended waits until the daemon has exited.
-func (l *lab) ended() error {
+// waitForExit waits until the daemon has exited.
+func (l *lab) waitForExit() error {
 	l.t.Helper()
 	select {
 	case err := <-l.done:
@@ -269,19 +270,19 @@ func (l *lab) status() control.Status {
 	return *rep.Status
 }
 
-// answers waits until the reader has been opened.
-func (l *lab) answers() {
+// waitForReader waits until the daemon has opened the reader.
+func (l *lab) waitForReader() {
 	l.t.Helper()
 	l.within(10*time.Second, "the reader answers", func() bool { return l.status().Reader })
 }
 
-// lit reports whether the relay is on, from the file of the simulated pin.
-func (l *lab) lit() bool {
+// isOn reports whether the relay is on, according to the file of the simulated pin.
+func (l *lab) isOn() bool {
 	on, err := sim.Level(l.path("pin"))
 	return err == nil && on
 }
 
-// within waits until holds returns true, and fails the test after d.
+// within waits until holds returns true, and fails the test after the time d.
 func (l *lab) within(d time.Duration, what string, holds func() bool) {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), d)
@@ -327,7 +328,7 @@ func mosquitto(t *testing.T) string {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	end, tick := time.After(10*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
-	for { // poll: the broker does not report when it listens
+	for { // poll, because the broker does not report when it listens
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return "tcp://" + addr

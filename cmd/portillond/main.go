@@ -1,4 +1,5 @@
-// Command portillond controls the access to one machine: it reads cards, decides, records, and switches the relay.
+// Command portillond controls the access to one machine. The daemon reads cards, evaluates the policy, writes records,
+// and switches the relay.
 //
 //	portillond -config machine.yaml                run the daemon
 //	portillond -config machine.yaml -check         report the faults of the file, and exit

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// The badge and its key come from 1EdTech's fixtures; the test pins that key.
+// The badge and the issuer's key are fixtures of 1EdTech, and the test's policy pins that key.
 const inspector = "../../../shared/openbadges/1EdTech+digital-credentials-public-validator/inspector-vc/src/test/" +
 	"resources/ob30"
 
@@ -86,14 +86,14 @@ func subscribe(t *testing.T, broker string) *subscriber {
 	return s
 }
 
-// kinds returns the kinds of the received records, in order, each once.
+// kinds returns the kinds of the received records in order, without repetitions.
 func (s *subscriber) kinds(t *testing.T) []wire.Kind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []wire.Kind
 	last := uint64(0)
 	for _, p := range s.said["portillon/test/laser/records"] {
-		if p == "" { // the machine clears the topic when it connects
+		if p == "" { // ignore the empty message with which a connecting machine clears the topic
 			continue
 		}
 		_, rs, err := wire.ParseBatch([]byte(p))
@@ -119,8 +119,9 @@ func (s *subscriber) everything() string {
 	return b.String()
 }
 
-// The whole path with real input: bytes on a serial line, a badge from another issuer, the relay's pin, a real broker.
-func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T) {
+// This test covers the whole path with real input: bytes on a serial line, a badge from another issuer, the relay's
+// pin, and a real broker.
+func TestSerialFrameSwitchesTheRelayAndRecordsReachTheBroker(t *testing.T) {
 	t.Parallel() // mostly waits
 	badge := fixture(t, "simple.json")
 	broker := mosquitto(t)
@@ -133,14 +134,14 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": badge})
 	l.reader, l.broker = "{ kind: rdm6300, port: "+port+" }", broker
 	l.start()
-	if l.lit() {
+	if l.isOn() {
 		t.Fatal("the relay is on before any card")
 	}
-	l.answers()
-	for i := range len(rfidtest.Frame) { // bytes may arrive slowly
+	l.waitForReader()
+	for i := range len(rfidtest.Frame) { // the bytes are sent separately, because real bytes arrive slowly
 		line.Write([]byte{rfidtest.Frame[i]})
 	}
-	l.within(5*time.Second, "the relay on", l.lit)
+	l.within(5*time.Second, "the relay on", l.isOn)
 	if s := l.status(); s.Phase != "on" || s.Member != "m-test" || s.Role != "user" || !s.Relay {
 		t.Errorf("status %+v", s)
 	}
@@ -148,8 +149,8 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 		return slices.Contains(heard.kinds(t), wire.SessionStart)
 	})
 	l.signal(syscall.SIGTERM)
-	l.ended()
-	if l.lit() {
+	l.waitForExit()
+	if l.isOn() {
 		t.Error("the relay is on after the daemon's end")
 	}
 	all := records(t, l.path("data/journal.db"))
@@ -168,7 +169,7 @@ func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T)
 	}
 }
 
-func TestExpiredBadgeWithTheSameFrameIsRefused(t *testing.T) {
+func TestCardOfAMemberWithAnExpiredBadgeIsRefused(t *testing.T) {
 	t.Parallel() // mostly waits
 	badge := fixture(t, "simple-err-expired.json")
 	line, port, err := rfidtest.OpenPTY()
@@ -179,14 +180,14 @@ func TestExpiredBadgeWithTheSameFrameIsRefused(t *testing.T) {
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"expired.json": badge})
 	l.reader = "{ kind: rdm6300, port: " + port + " }"
 	l.start()
-	l.answers()
+	l.waitForReader()
 	line.WriteString(rfidtest.Frame)
 	l.within(5*time.Second, "a record of the refusal", func() bool { return refusals(t, l) > 0 })
-	if l.lit() || l.status().Phase != "off" {
+	if l.isOn() || l.status().Phase != "off" {
 		t.Error("an expired badge switched the relay on")
 	}
 	l.signal(syscall.SIGTERM)
-	l.ended()
+	l.waitForExit()
 	for _, r := range records(t, l.path("data/journal.db")) {
 		if r.Kind == wire.Refused {
 			b := decode[wire.RefusedBody](t, r.Body)
@@ -242,12 +243,12 @@ func ownSite(t *testing.T) *lab {
 	return newLab(t, policy, teamworkMembers, map[string][]byte{"own.json": badge})
 }
 
-// tapped returns a lab whose machine is on after a tap.
-func tapped(t *testing.T) *lab {
+// startedLab returns a lab whose machine is on after a tap.
+func startedLab(t *testing.T) *lab {
 	t.Helper()
 	l := ownSite(t)
 	l.start()
-	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.lit() {
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.isOn() {
 		t.Fatalf("the tap was answered %+v", rep)
 	}
 	return l

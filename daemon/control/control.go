@@ -1,9 +1,9 @@
 // Package control is the local socket by which a tool on the same computer sends an operator's orders to the daemon.
 //
-// It accepts one JSON request per connection, on one line of at most 64 KiB, and answers with one line. Everyone who
-// may open the socket's file may send orders (mode 0660): there is no password, and no network access. It refuses, with
-// an explanation, a request that is not JSON, that requires fields unknown to this program (wire.Decode), or that does
-// not arrive within 5 s.
+// The socket accepts one JSON request per connection, on one line of at most 64 KiB, and the daemon replies with one
+// line. Everyone who may open the socket's file may send orders (mode 0660). There is no password, and no network
+// access. The daemon refuses, with an explanation, a request that is not JSON, that requires fields unknown to this
+// program (wire.Decode), or that does not arrive within 5 s.
 package control
 
 import (
@@ -26,7 +26,7 @@ type Request struct {
 	Do   string `json:"do"`             // status, tap, tag, untag, stop, log, role, unknown
 	Card string `json:"card,omitempty"` // tap: the card's number in hexadecimal
 	Role string `json:"role,omitempty"` // role: the role to choose in the current session
-	// tag, untag: the tag's id; empty: the daemon chooses an id, or removes the only tag
+	// For the orders tag and untag: the tag's id. If Tag is empty, the daemon chooses an id, or removes the only tag.
 	Tag    string `json:"tag,omitempty"`
 	Reason string `json:"reason,omitempty"` // tag: the text that members read
 	Now    bool   `json:"now,omitempty"`    // tag: do not wait for the session's end
@@ -40,7 +40,7 @@ type Reply struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
-	// the order is invalid for everybody: for example, a word or a number in it is malformed
+	// Wrong means that the order is invalid for everybody: for example, a word or a number in the order is malformed.
 	Wrong  bool    `json:"wrong,omitempty"`
 	FR     string  `json:"fr,omitempty"` // the text that the member at the machine now reads
 	EN     string  `json:"en,omitempty"`
@@ -56,14 +56,14 @@ type UnknownCards struct {
 	Cards   []UnknownCard `json:"cards"`
 }
 
-// UnknownCard is one unknown card; each card is listed once.
+// UnknownCard is one unknown card. Each card is listed once.
 type UnknownCard struct {
 	wire.EnrolCard
 	At  time.Time `json:"at"`  // time of its last tap, by the machine's clock
 	Tap uint64    `json:"tap"` // number of that tap among Taps, from 1
 }
 
-// Status is the daemon's report about its machine. It names members by pseudonym.
+// Status is the daemon's report about its machine. A Status names members by pseudonym.
 type Status struct {
 	Site       string    `json:"site"`
 	Machine    string    `json:"machine"`
@@ -94,8 +94,8 @@ type Status struct {
 	Denied []string `json:"denied,omitempty"`
 	// JournalDamage describes the damage of the journal, or how the journal differs from the hub's copy; empty: neither.
 	JournalDamage string `json:"journal_damage,omitempty"`
-	// NewJournal is the generation of a new journal that waits until the hub accepts the journal and returns the machine's
-	// tags and hours; empty: not waiting.
+	// NewJournal is the generation of a new journal that waits until the hub accepts the journal and returns the
+	// machine's tags and hours; empty: no journal is waiting.
 	NewJournal string `json:"new_journal,omitempty"`
 	Journal    uint64 `json:"journal"`      // number of committed records
 	Acked      uint64 `json:"acknowledged"` // number of records that the hub holds
@@ -110,7 +110,7 @@ type Unacked struct {
 	Since   time.Time `json:"since"`
 	Seconds int64     `json:"seconds"`
 	Overdue bool      `json:"overdue,omitempty"` // long enough that the panel shows it
-	// a code such as broker-away, no-answer, hub-refuses/bad-checkpoint; empty: unknown
+	// Why is a code such as broker-away, no-answer, hub-refuses/bad-checkpoint; empty: unknown.
 	Why    string `json:"why,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }
@@ -118,26 +118,26 @@ type Unacked struct {
 // Screen is one of the machine's own screens.
 type Screen struct {
 	Address string `json:"address"`
-	// SilentSeconds is the time in seconds for which its page has sent no report; 0: it sends reports.
+	// SilentSeconds is the time in seconds for which the screen's page has sent no report; 0: the page sends reports.
 	SilentSeconds int64 `json:"silent_s,omitempty"`
 }
 
 const (
 	maxLine  = 64 << 10
 	patience = 5 * time.Second
-	callers  = 8 // connections served at once; further ones wait
+	callers  = 8 // connections served at the same time; further connections wait
 )
 
-// Listen opens the socket. It replaces a socket left by a daemon that died. It returns an error if a daemon answers on
-// the socket, or if the file is not a socket.
+// Listen opens the socket. Listen replaces a socket that a dead daemon has left, and returns an error if a daemon
+// answers on the socket, or if the file is not a socket.
 func Listen(path string) (net.Listener, error) {
 	if fi, err := os.Lstat(path); err == nil {
 		if fi.Mode()&os.ModeSocket == 0 {
-			return nil, fmt.Errorf("control socket %s: a file that is not a socket stands there", path)
+			return nil, fmt.Errorf("control socket %s: a file with this name exists and is not a socket", path)
 		}
 		if c, err := net.Dial("unix", path); err == nil {
 			c.Close()
-			return nil, fmt.Errorf("control socket %s: another daemon answers there", path)
+			return nil, fmt.Errorf("control socket %s: another daemon already uses this socket", path)
 		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("control socket: %w", err)
@@ -154,8 +154,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers requests with do until ctx ends, then closes l and waits for the running calls. do must be safe for
-// concurrent use.
+// Serve replies to each request with the result of do until ctx ends, then closes l and waits for the running calls. do
+// must be safe for concurrent use.
 func Serve(ctx context.Context, l net.Listener, do func(context.Context, Request) Reply) error {
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -204,10 +204,10 @@ func answer(ctx context.Context, c net.Conn, do func(context.Context, Request) R
 func read(r io.Reader) (Request, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, maxLine+1)).ReadBytes('\n')
 	if len(line) > maxLine {
-		return Request{}, fmt.Errorf("the request is longer than %d bytes", maxLine)
+		return Request{}, fmt.Errorf("request is longer than %d bytes", maxLine)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Request{}, fmt.Errorf("incomplete request: %w", err)
+		return Request{}, fmt.Errorf("request line is incomplete: %w", err)
 	}
 	return Parse(line)
 }
@@ -216,10 +216,10 @@ func read(r io.Reader) (Request, error) {
 func Parse(line []byte) (Request, error) {
 	var req Request
 	if err := wire.Decode(line, &req); err != nil {
-		return Request{}, fmt.Errorf("unknown request: %w", err)
+		return Request{}, fmt.Errorf("cannot parse request: %w", err)
 	}
 	if req.Do == "" {
-		return Request{}, errors.New(`the request has no "do"`)
+		return Request{}, errors.New(`request has no "do" field`)
 	}
 	return req, nil
 }
@@ -240,11 +240,11 @@ func Call(ctx context.Context, path string, req Request) (Reply, error) {
 		return Reply{}, err
 	}
 	if _, err := c.Write(append(b, '\n')); err != nil {
-		return Reply{}, fmt.Errorf("the daemon at %s closed the connection: %w", path, err)
+		return Reply{}, fmt.Errorf("cannot send the request to the daemon at %s: %w", path, err)
 	}
 	var out Reply
 	if err := json.NewDecoder(io.LimitReader(c, 4*maxLine)).Decode(&out); err != nil {
-		return Reply{}, fmt.Errorf("the daemon at %s gave no answer: %w", path, err)
+		return Reply{}, fmt.Errorf("daemon at %s sent no valid reply: %w", path, err)
 	}
 	return out, nil
 }

@@ -74,7 +74,7 @@ func TestInvalidLinesAreRefused(t *testing.T) {
 	}
 }
 
-func TestListenReplacesOnlyADeadSocket(t *testing.T) {
+func TestListenReplacesOnlyASocketWithoutADaemon(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "f")
 	os.WriteFile(file, []byte("mine"), 0o600)

@@ -6,30 +6,31 @@ import (
 	"portillon/wire"
 )
 
-// Append writes one record. It returns when the record is on the disk, or with an error if the record was not written.
+// Append writes one record. Append returns nil once the record is on the disk, or an error if the record was not
+// written.
 func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
 	r, err := j.store.append(e)
 	if err != nil {
-		return wire.Record{}, fmt.Errorf("journal: %s is not recorded: %w", e.Kind, err)
+		return wire.Record{}, fmt.Errorf("journal: record of kind %s was not written: %w", e.Kind, err)
 	}
 	return r, nil
 }
 
-// Keep writes facts without a record. It returns when the facts are on the disk. When it returns an error, none of the
-// facts was written.
+// Keep writes facts without a record. Keep returns nil once the facts are on the disk. If Keep returns an error, none
+// of the facts was written.
 func (j *Journal) Keep(facts map[string][]byte) (err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
 	err = ErrReadOnly
 	if !j.store.readOnly {
-		err = j.store.usable()
+		err = j.store.requireUsable()
 	}
 	if err == nil {
-		err = j.store.db.strict()
+		err = j.store.db.requireSync()
 	}
 	if err == nil {
 		if err = j.store.db.transact(func() error { return j.store.db.setFacts(facts) }); err != nil {
@@ -37,7 +38,7 @@ func (j *Journal) Keep(facts map[string][]byte) (err error) {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("journal: facts are not kept: %w", err)
+		return fmt.Errorf("journal: facts were not written: %w", err)
 	}
 	return nil
 }

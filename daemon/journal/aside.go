@@ -12,9 +12,9 @@ import (
 )
 
 // IsMissing reports whether the file or folder at path cannot be a journal, so that a new journal may be created there:
-// a folder, a file without the header of a journal, or a write-ahead log without its file. It returns false if nothing
-// exists at path, and for the journal of another machine or of a later release, and for a file that cannot be read at
-// the moment.
+// a folder, a file without the header of a journal, or a write-ahead log without its file. IsMissing returns false if
+// nothing exists at path, if path is the journal of another machine or of a later release, and if the file cannot be
+// read at the moment.
 func IsMissing(path string) bool {
 	fi, err := os.Stat(path)
 	switch {
@@ -40,8 +40,8 @@ func IsMissing(path string) bool {
 	return !isHead(head[:])
 }
 
-// MendOrSetAside is Mend. If no record of the journal can be read, it moves the file at path aside, so that a new
-// journal can be created there. Then begun is true, and MendResult.Kept is the new name of the old file.
+// MendOrSetAside calls Mend. If no record of the journal can be read, MendOrSetAside moves the file at path aside, so
+// that a new journal can be created there. Then begun is true, and MendResult.Kept is the new name of the old file.
 func MendOrSetAside(
 	ctx context.Context,
 	path string,
@@ -61,7 +61,7 @@ func MendOrSetAside(
 }
 
 // SetAside moves the file or folder at path, and its write-ahead log, to another name, and returns that name. No daemon
-// may have it open.
+// may have the file open.
 func SetAside(path string, now time.Time) (kept string, err error) {
 	l, err := lock(path + ".lock")
 	if err != nil {

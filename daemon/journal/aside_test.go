@@ -28,7 +28,7 @@ func TestOnlyAFileThatCannotBeAJournalIsSetAside(t *testing.T) {
 		"later release": {func(p string) error { return poke(p, 60, []byte{0, 0, 0, 99}) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := made(t, 5)
+			path := writeJournal(t, 5)
 			if err := c.harm(path); err != nil {
 				t.Fatal(err)
 			}

@@ -12,8 +12,8 @@ import (
 )
 
 // BenchmarkAppend compares Append with a bare INSERT and commit of the same bytes into a table of the same kind, on the
-// same disk. The two alternate, so that other disk activity affects both equally. x-bare is the median of Append
-// divided by the median of the INSERT.
+// same disk. Append and INSERT alternate, so that other disk activity affects both equally. The metric x-bare is the
+// median of Append divided by the median of the INSERT.
 func BenchmarkAppend(b *testing.B) {
 	dir := b.TempDir()
 	j := open(b, filepath.Join(dir, "journal.db"), options(b))

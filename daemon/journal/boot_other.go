@@ -4,7 +4,7 @@ package journal
 
 import "time"
 
-// BootID is "unknown" on systems other than Linux. Machines run Linux; other systems run only tests and tools.
+// BootID is "unknown" on systems other than Linux. Machines run Linux, and other systems run only tests and tools.
 func BootID() string { return "unknown" }
 
 // Uptime is the wall clock in milliseconds on systems other than Linux, because no boot time is read there.

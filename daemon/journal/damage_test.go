@@ -8,30 +8,30 @@ import (
 	"testing"
 )
 
-// Whichever bytes a worn SD card changes: nothing panics, no record turns into a different one, and a journal that is
-// refused is not modified.
-func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
+// Whichever bytes a worn SD card changes, the program does not panic, no record turns into a different record, and a
+// journal that is refused is not modified.
+func TestDamagedJournalIsRefusedOrReadsCorrectly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
 	}
-	path := made(t, 120)
+	path := writeJournal(t, 120)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := exported(t, path)
+	want, err := verifyAndExport(t, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(5, 6))
 	refused := 0
 	for i := range 150 {
-		bad := damaged(good, r)
+		bad := damagedCopy(good, r)
 		path := filepath.Join(t.TempDir(), "bad.db")
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := exported(t, path); err == nil && !bytes.Equal(got, want) {
+		if got, err := verifyAndExport(t, path); err == nil && !bytes.Equal(got, want) {
 			t.Fatalf("damage %d: what was verified is not what was written", i)
 		}
 		j, err := Open(path, options(t))
@@ -42,7 +42,7 @@ func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 			}
 			continue
 		}
-		_, _ = j.Append(start(i)) // may fail, must not panic
+		_, _ = j.Append(start(i)) // Append may return an error, but must not panic
 		_, _ = j.Batch(1, 200)
 		_, _, _ = j.OpenSession()
 		_ = j.Close()
@@ -50,8 +50,8 @@ func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 	t.Logf("%d refused at once, %d opened", refused, 150-refused)
 }
 
-// damaged returns a copy of good with up to 20 ranges of up to 64 bytes changed.
-func damaged(good []byte, r *rand.Rand) []byte {
+// damagedCopy returns a copy of good with up to 20 ranges of up to 64 bytes changed.
+func damagedCopy(good []byte, r *rand.Rand) []byte {
 	bad := bytes.Clone(good)
 	for range 1 + r.IntN(20) {
 		at := r.IntN(len(bad))
@@ -62,8 +62,8 @@ func damaged(good []byte, r *rand.Rand) []byte {
 	return bad
 }
 
-// exported returns the exported records of the journal at path if the journal verifies.
-func exported(t *testing.T, path string) ([]byte, error) {
+// verifyAndExport returns the exported records of the journal at path, or an error if the journal does not verify.
+func verifyAndExport(t *testing.T, path string) ([]byte, error) {
 	r, err := OpenReadOnly(path)
 	if err != nil {
 		return nil, err

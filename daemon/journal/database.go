@@ -13,25 +13,25 @@ import (
 	"portillon/wire"
 )
 
-// database is an SQLite connection to the file of a journal; there is only one connection. The caller holds a lock: a
-// database is not safe for concurrent use.
+// database is an SQLite connection to the file of a journal. There is only one connection, and a database is not safe
+// for concurrent use: callers use a lock.
 type database struct {
 	path    string
 	db      *sql.DB
 	conn    *sql.Conn
 	st      statements
-	relaxed bool // the connection is not at synchronous=FULL; see relax
-	commits int  // since the write-ahead log was last checkpointed into the file
+	relaxed bool // synchronous is not FULL on this connection; see relax
+	commits int  // commits since the write-ahead log was last checkpointed into the file
 }
 
-// statements are prepared once: no SQL is parsed while a member waits.
+// statements are prepared once, so that no SQL is parsed while a member waits.
 type statements struct {
 	insert, setFact, dropFact, setCursor *sql.Stmt
 	begin, commit, rollback              *sql.Stmt
 }
 
-// connect opens the connection. The mode is "ro" or "rw", as in SQLite's URIs. The cache of 256 KiB holds the tail of
-// the journal; the operating system caches the rest.
+// connect opens the connection. The mode is "ro" or "rw", as in SQLite's URIs. SQLite's cache of 256 KiB holds the tail
+// of the journal. The operating system caches the rest.
 func (d *database) connect(mode string) (err error) {
 	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
 	if mode == "rw" {
@@ -42,7 +42,7 @@ func (d *database) connect(mode string) (err error) {
 	}
 	d.db.SetMaxOpenConns(1)
 	if d.conn, err = d.db.Conn(background); err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (d *database) prepare() error {
 	} {
 		s, err := d.conn.PrepareContext(background, text)
 		if err != nil {
-			return torn(err)
+			return wrapReadError(err)
 		}
 		*st = s
 	}
@@ -92,7 +92,7 @@ func (d *database) close() error {
 	return errors.Join(errs...)
 }
 
-// readOrigin reads the origin of the journal, which ends with the generation, and the generation.
+// readOrigin reads the origin of the journal, and the generation at the end of the origin.
 func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 	form, err := readHeader(d.path)
 	if err != nil {
@@ -103,10 +103,10 @@ func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 		q = "SELECT origin, generation FROM journal"
 	}
 	if err := d.conn.QueryRowContext(background, q).Scan(&origin, &g); err != nil {
-		return "", "", torn(err)
+		return "", "", wrapReadError(err)
 	}
 	if err := g.Check(); err != nil {
-		return "", "", torn(err)
+		return "", "", wrapReadError(err)
 	}
 	if g != "" {
 		origin += "/" + string(g)
@@ -114,8 +114,8 @@ func (d *database) readOrigin() (origin string, g wire.Generation, err error) {
 	return origin, g, nil
 }
 
-// strict makes every commit wait for the disk (synchronous=FULL).
-func (d *database) strict() error {
+// requireSync makes every commit wait for the disk (synchronous=FULL).
+func (d *database) requireSync() error {
 	if !d.relaxed {
 		return nil
 	}
@@ -162,8 +162,8 @@ func (d *database) relax() error {
 	return nil
 }
 
-// fold checkpoints the write-ahead log into the file once the log is long.
-func (d *database) fold() error {
+// checkpointLog moves the content of the write-ahead log into the file, if the log is long.
+func (d *database) checkpointLog() error {
 	if d.commits < foldAfter {
 		return nil
 	}
@@ -194,15 +194,15 @@ func (d *database) setFacts(facts map[string][]byte) error {
 	return nil
 }
 
-// errLost is the error for a missing hash that was stored in a record which Salvage could not read.
-var errLost = errors.New("record is lost")
+// errLost means that a hash is missing because it was stored in a record that Salvage could not read.
+var errLost = errors.New("record with the hash is lost")
 
 // row is a record as it is stored in the database.
 type row struct {
 	seq    uint64
 	salt   []byte
 	record []byte      // canonical JSON of the record; nil: erased or lost
-	hashes []tlog.Hash // none: Salvage could not read the record
+	hashes []tlog.Hash // empty: Salvage could not read the record
 	kind   string      // set only by Salvage
 }
 
@@ -239,8 +239,8 @@ func (d *database) rows(from uint64, n int) ([]row, error) {
 	return out, rs.Err()
 }
 
-// hash reads the root of the n-th complete subtree of a level. It is stored in the row of the record that completed the
-// subtree.
+// hash reads the root of the n-th complete subtree of a level. The root is stored in the row of the record that
+// completed the subtree.
 func (d *database) hash(level int, n int64) (tlog.Hash, error) {
 	var b []byte
 	q := "SELECT substr(hashes, ?, ?) FROM records WHERE seq = ?"
@@ -264,9 +264,9 @@ func (d *database) lostAfter(seq uint64) (lost bool, err error) {
 	return lost, err
 }
 
-// says runs one of SQLite's own checks, integrity_check or quick_check, and returns its result: "ok", or a description
-// of the damage.
-func (d *database) says(ctx context.Context, check string) (found string, err error) {
+// runCheck runs one of SQLite's own checks, integrity_check or quick_check, and returns its result: "ok", or a
+// description of the damage.
+func (d *database) runCheck(ctx context.Context, check string) (found string, err error) {
 	err = d.conn.QueryRowContext(ctx, "PRAGMA "+check+"(1)").Scan(&found)
 	return found, err
 }

@@ -51,8 +51,8 @@ func TestRealFullDiskRefusesRecordsAndAcceptsThemWhenItHasRoom(t *testing.T) {
 	}
 }
 
-// The disk is read-only: an SD card that was pulled from a machine, or a disk that ext4 has remounted read-only after
-// an error.
+// The disk may be read-only because ext4 has remounted it after an error, or because it is an SD card that was pulled
+// from a machine.
 func TestJournalOnAReadOnlyDiskIsReadAndNotWritten(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {

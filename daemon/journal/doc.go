@@ -1,7 +1,7 @@
 // Package journal stores the events of one machine: records numbered 1, 2, 3 … without gaps. Records are only appended.
-// Each is a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog), of which the machine signs
-// checkpoints. The journal is also the outbox: each sink has a cursor, and the records after the cursor are still to be
-// sent to that sink.
+// Each record is a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog), and the machine signs
+// checkpoints of this tree. The journal is also the outbox: each sink has a cursor, and the records after that cursor
+// have not been acknowledged yet.
 //
 // When Append returns without an error, the record is on the disk, together with the tree's new hashes and the caller's
 // facts, in one transaction. When Append returns an error, nothing was written, and the journal remains usable: once a
@@ -19,8 +19,8 @@
 // record: a clock that showed 2099 until a time server was reached affects only the records of that period.
 //
 // A new journal has a random generation (wire.Generation), so that a hub can distinguish it from an earlier journal of
-// the same machine. Files of schema version 1 have the empty generation; they are read, written and verified without a
-// conversion.
+// the same machine. Files of schema version 1 have the empty generation. Such files are read, written and verified
+// without a conversion.
 //
 // All methods may be called from any goroutine. Len never waits. The other methods wait for each other, and therefore
 // for the disk.

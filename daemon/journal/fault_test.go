@@ -67,7 +67,7 @@ func TestFullDiskRefusesRecordsAndAcceptsThemWhenItHasRoom(t *testing.T) {
 	}
 }
 
-func TestFactsOfARefusedRecordAreNotKept(t *testing.T) {
+func TestFactsOfARefusedRecordAreNotWritten(t *testing.T) {
 	j := fresh(t)
 	fill(t, j, 1)
 	if _, err := j.store.db.conn.ExecContext(t.Context(), "CREATE TEMP TRIGGER no BEFORE INSERT ON main.facts WHEN "+
@@ -94,7 +94,8 @@ func TestReadOnlyFileIsReadAndWritesReturnErrReadOnly(t *testing.T) {
 	j := open(t, path, options(t))
 	fill(t, j, 3)
 	if err := j.store.db.pragma("query_only", 1); err != nil {
-		// simulates a disk that has turned read-only: root could write to a file of mode 0400
+		// Simulate a disk that has turned read-only. Mode 0400 would not do, because root may still write to such a
+		// file.
 		t.Fatal(err)
 	}
 	if _, err := j.Append(end(1)); err == nil {
@@ -127,8 +128,8 @@ func TestReadOnlyFileIsReadAndWritesReturnErrReadOnly(t *testing.T) {
 	}
 }
 
-// made writes a journal of n records and returns its path.
-func made(t *testing.T, n int) string {
+// writeJournal writes a journal of n records and returns its path.
+func writeJournal(t *testing.T, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
@@ -140,7 +141,7 @@ func made(t *testing.T, n int) string {
 }
 
 func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
-	good, err := os.ReadFile(made(t, 50))
+	good, err := os.ReadFile(writeJournal(t, 50))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,15 +157,15 @@ func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
 		says string
 	}{
 		{"empty", nil, "empty"},
-		{"a text", []byte("portillon: 1\n"), "no journal"},
-		{"a truncated header", good[:60], "no journal"},
-		{"zeros", make([]byte, 8192), "no journal"},
-		{"another program's database", with(68, 0, 0, 0, 0), "no journal"},
-		{"of a later release", with(60, 0, 0, 0, 9), "version 9"},
+		{"a text", []byte("portillon: 1\n"), "not a journal"},
+		{"a truncated header", good[:60], "not a journal"},
+		{"zeros", make([]byte, 8192), "not a journal"},
+		{"another program's database", with(68, 0, 0, 0, 0), "not a journal"},
+		{"of a later release", with(60, 0, 0, 0, 9), "version is 9"},
 		{"truncated in the middle", good[:len(good)/2], "damaged"},
 		{"truncated after the first page", good[:4096], "damaged"},
 		{"the schema is corrupt", with(100, bytes.Repeat([]byte{0xa5}, 3900)...), "damaged"},
-		{"the last record was changed", with(record, []byte(`"seq":51`)...), "record 50 was changed"},
+		{"the last record was changed", with(record, []byte(`"seq":51`)...), "record 50 does not match its leaf hash"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "journal.db")
@@ -186,8 +187,8 @@ func TestOtherFilesAreRefusedAndNotModified(t *testing.T) {
 	}
 }
 
-// After a daemon was killed, a write-ahead log exists, and then the disk changed a record. SQLite would checkpoint the
-// log into the file on closing, and the evidence in the two files would be lost.
+// The daemon was killed and left a write-ahead log, and then the disk changed a record. On closing, SQLite would
+// checkpoint the log into the file, which would destroy the evidence in both files.
 func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 	live := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, live, options(t))
@@ -218,7 +219,8 @@ func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(path, options(t)); err == nil || !strings.Contains(err.Error(), "record 30 was changed") {
+	if _, err := Open(path, options(t)); err == nil ||
+		!strings.Contains(err.Error(), "record 30 does not match its leaf hash") {
 		t.Errorf("%v", err)
 	}
 	for end, b := range files {
@@ -229,7 +231,7 @@ func TestDamagedJournalAndItsLogAreNotModified(t *testing.T) {
 }
 
 func TestAnotherMachinesJournalIsRefused(t *testing.T) {
-	path := made(t, 2)
+	path := writeJournal(t, 2)
 	o := options(t)
 	o.Machine = "vinyl"
 	if _, err := Open(path, o); err == nil || !strings.Contains(err.Error(), "portillon/lab/laser") {
@@ -237,8 +239,8 @@ func TestAnotherMachinesJournalIsRefused(t *testing.T) {
 	}
 }
 
-func TestMissingFileWithALogIsNotReplacedByANewJournal(t *testing.T) {
-	path := made(t, 2)
+func TestNoJournalIsCreatedBesideTheLogOfAMissingFile(t *testing.T) {
+	path := writeJournal(t, 2)
 	if err := os.Rename(path, path+"-wal"); err != nil {
 		t.Fatal(err)
 	}
@@ -276,8 +278,8 @@ func TestMethodsOfAClosedJournalReturnErrClosed(t *testing.T) {
 	}
 }
 
-// Verify finds each change that a person with an SQLite shell could make.
-func TestVerifyFindsEachChange(t *testing.T) {
+// Verify detects each change that a person with an SQLite shell could make.
+func TestVerifyDetectsEachChange(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', 'm-aaaaaa') AS BLOB) WHERE seq = 7",
 		"UPDATE records SET salt = zeroblob(16) WHERE seq = 7",
@@ -290,7 +292,7 @@ func TestVerifyFindsEachChange(t *testing.T) {
 			"WHERE seq = 6) WHERE seq = 7",
 	} {
 		t.Run(change, func(t *testing.T) {
-			path := made(t, 40)
+			path := writeJournal(t, 40)
 			db, err := sql.Open("sqlite", path)
 			if err != nil {
 				t.Fatal(err)
@@ -303,7 +305,7 @@ func TestVerifyFindsEachChange(t *testing.T) {
 			}
 			j, err := OpenReadOnly(path)
 			if err != nil {
-				return // the damage was found earlier
+				return // the damage was detected earlier
 			}
 			defer j.Close()
 			if v, err := j.Verify(t.Context()); err == nil {
@@ -315,7 +317,7 @@ func TestVerifyFindsEachChange(t *testing.T) {
 
 // Erasing a record does not change the tree.
 func TestErasedRecordLeavesTheTreeVerifiable(t *testing.T) {
-	path := made(t, 40)
+	path := writeJournal(t, 40)
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -334,7 +336,7 @@ func TestErasedRecordLeavesTheTreeVerifiable(t *testing.T) {
 	verified(t, j)
 }
 
-func TestBatchIsBoundedAndEndsWithItsCheckpoint(t *testing.T) {
+func TestBatchIsLimitedInSizeAndEndsWithItsCheckpoint(t *testing.T) {
 	j := fresh(t)
 	_, keys := signer(t)
 	for i := range 60 {

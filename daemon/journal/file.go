@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	// appID is "Prtl": it marks the file as a journal of Portillon (SQLite file format §1.3.14, offset 68).
+	// appID is "Prtl" and marks the file as a journal of Portillon (SQLite file format §1.3.14, offset 68).
 	appID = 0x5072746c
-	// version of the schema (offset 60). A file of version 1 has no generation. It is read and written without a
-	// conversion and stays at version 1.
+	// version is the version of the schema (offset 60). A file of version 1 has no generation. Such a file is read and
+	// written without a conversion and stays at version 1.
 	version        = 2
 	withGeneration = 2
 )
 
 // schema stores the tree's hashes in the row of the record that completed them. The column hashes holds the hash of the
-// leaf, then those of the subtrees that the record completes, upwards. Therefore a record costs only one row. The
-// columns salt and record are NULL once a body is erased; the hash of the leaf remains.
+// leaf, then the hashes of the subtrees that the record completes, upwards. Therefore a record needs only one row. The
+// columns salt and record are NULL once a body is erased. The hash of the leaf remains.
 const schema = `
 CREATE TABLE journal (origin TEXT NOT NULL, generation TEXT NOT NULL) STRICT;
 CREATE TABLE records (
@@ -56,7 +56,7 @@ func create(path, origin string, g wire.Generation) error {
 		return err
 	}
 	if _, err := os.Lstat(path + "-wal"); err == nil {
-		return fmt.Errorf("the file is gone, but %s-wal is there: put the file back, or move that one away too, to "+
+		return fmt.Errorf("the file is missing, but its log %s-wal exists: put the file back, or move the log away too, to "+
 			"begin an empty journal", filepath.Base(path))
 	}
 	aside := path + ".new"
@@ -130,15 +130,15 @@ func readHeader(path string) (form uint32, err error) {
 	var h [100]byte
 	n, err := io.ReadFull(f, h[:])
 	if n == 0 && errors.Is(err, io.EOF) {
-		return 0, errors.New("the file is empty, which a journal never is; it was left as it is: move it away to " +
+		return 0, errors.New("the file is empty, so it is no journal, and was not modified: move it away to " +
 			"begin an empty journal")
 	}
 	if err != nil || !isHead(h[:]) {
-		return 0, fmt.Errorf("%w: this is no journal of Portillon; it was left as it is", ErrUnread)
+		return 0, fmt.Errorf("%w: the file is not a journal of Portillon, and was not modified", ErrUnread)
 	}
 	if form = binary.BigEndian.Uint32(h[60:]); form < 1 || form > version {
-		return 0, fmt.Errorf("%w: its form is version %d, this program knows versions 1 to %d; it was left as it "+
-			"is", ErrUnread, form, version)
+		return 0, fmt.Errorf("%w: schema version is %d, this program supports versions 1 to %d; the file was not "+
+			"modified", ErrUnread, form, version)
 	}
 	return form, nil
 }
@@ -148,7 +148,7 @@ func isHead(h []byte) bool {
 	return string(h[:16]) == "SQLite format 3\x00" && binary.BigEndian.Uint32(h[68:]) == appID
 }
 
-// inspect opens the file read-only: a file that is refused has not been modified.
+// inspect opens the file read-only, so that a file that is refused is not modified.
 func inspect(path, origin string) (err error) {
 	if err := checkHeader(path); err != nil {
 		return err
@@ -160,18 +160,18 @@ func inspect(path, origin string) (err error) {
 		return err
 	}
 	if base := strings.TrimSuffix(s.origin, "/"+string(s.generation)); base != origin {
-		return fmt.Errorf("the journal is of %q, and this machine is %q; it was left as it is", s.origin, origin)
+		return fmt.Errorf("journal belongs to %q, want %q; the file was not modified", s.origin, origin)
 	}
 	return s.load()
 }
 
-// torn wraps a read error with its cause: either the file is damaged, or something else prevents reading.
-func torn(err error) error {
+// wrapReadError wraps a read error with its cause: either the file is damaged, or something else prevents reading.
+func wrapReadError(err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) && e.Code()&0xff != lib.SQLITE_CORRUPT && e.Code()&0xff != lib.SQLITE_NOTADB {
 		return fmt.Errorf("%w: %w", ErrUnread, err)
 	}
-	return fmt.Errorf("%w, and was left as it is: %w", ErrDamaged, err)
+	return fmt.Errorf("%w, and was not modified: %w", ErrDamaged, err)
 }
 
 func dsn(path, mode string, pragmas ...string) string {

@@ -8,16 +8,16 @@ import (
 	"portillon/wire"
 )
 
-// The header of a damaged journal may be lost, and the journal may be another machine's. The records then still name
-// the machine.
+// The damaged file may be another machine's journal although its header is lost. The records in the file still name
+// that machine.
 func TestJournalOfAnotherMachineIsNotMended(t *testing.T) {
-	path, _ := saved(t, 30, 20)
+	path, _ := savedJournal(t, 30, 20)
 	b := bytesOf(t, path)
 	o := options(t)
 	origin := wire.Origin(o.Site, o.Machine)
 	for p := range len(b) / pageSize {
 		if page := b[p*pageSize : (p+1)*pageSize]; p > 0 && bytes.Contains(page, []byte(origin)) {
-			zeroed(t, path, p)
+			zeroPage(t, path, p)
 		}
 	}
 	o.Machine = "vinyl"

@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// Options are the settings of a journal that is opened for writing. Site, Machine and Signer are required; every other
-// field has the default that its comment states.
+// Options are the settings of a journal that is opened for writing. Site, Machine and Signer are required. Every other
+// field has the default that is stated in its comment.
 type Options struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
@@ -26,10 +26,10 @@ type Options struct {
 	Boot    string           // the kernel's boot id; empty: BootID()
 	Now     func() time.Time // the wall clock; nil: time.Now
 	Mono    func() int64     // milliseconds since boot; nil: Uptime
-	Trusted func() bool      // whether Now can be believed; nil: never
+	Trusted func() bool      // whether the clock Now is right; nil: never
 	Salt    io.Reader        // source of the salts of leaves; nil: crypto/rand
 	Random  io.Reader        // source of a new journal's generation; nil: crypto/rand
-	Damaged func(error)      // called when damage is found in use; must not block; may be nil
+	Damaged func(error)      // called when a method detects damage; must not block; may be nil
 }
 
 // Entry is one record to append. Body is one of wire's bodies, according to Kind, or nil.
@@ -38,25 +38,25 @@ type Entry struct {
 	Session string
 	Member  policy.MemberID
 	Body    any
-	Facts   map[string][]byte // written in the record's transaction; nil deletes a fact
+	Facts   map[string][]byte // written in the record's transaction, by key; a nil value deletes the fact
 }
 
 // Errors that a caller can distinguish with errors.Is.
 var (
 	// ErrInUse means that another daemon has the journal open.
-	ErrInUse = errors.New("another daemon has it open")
+	ErrInUse = errors.New("another daemon has the journal open")
 	// ErrClosed means that the journal was closed.
-	ErrClosed = errors.New("the journal is closed")
+	ErrClosed = errors.New("journal is closed")
 	// ErrReadOnly means that the journal was opened only for reading.
-	ErrReadOnly = errors.New("the journal is open for reading alone")
+	ErrReadOnly = errors.New("journal is open only for reading")
 	// ErrUnread means that a file could not be read or is not a journal: the state of the journal is unknown.
 	ErrUnread = errors.New("file cannot be read")
 	// ErrDamaged means that a file is a journal but SQLite can no longer read it.
 	ErrDamaged = errors.New("file is damaged")
 )
 
-// Journal is an open journal for the daemon and its tools. Its methods are safe for concurrent use. Each error names
-// the file and the remedy.
+// Journal is an open journal for the daemon and its tools. The methods of a Journal are safe for concurrent use. Each
+// returned error names the file and the remedy.
 type Journal struct {
 	store *store
 	lock  *os.File // excludes other daemons; nil: opened only for reading
@@ -69,17 +69,17 @@ func Open(path string, o Options) (*Journal, error) {
 	}
 	j := &Journal{store: newStore(path, defaults(o))}
 	if err := j.open(); err != nil {
-		return nil, refused(path, err)
+		return nil, openError(path, err)
 	}
 	return j, nil
 }
 
-// OpenReadOnly opens an existing journal for Verify and Export; a daemon may write to the journal at the same time.
+// OpenReadOnly opens an existing journal for Verify and Export. A daemon may write to the journal at the same time.
 func OpenReadOnly(path string) (*Journal, error) {
 	j := &Journal{store: newStore(path, Options{})}
 	j.store.readOnly = true
 	if err := j.openReading(); err != nil {
-		return nil, refused(path, err)
+		return nil, openError(path, err)
 	}
 	return j, nil
 }
@@ -154,8 +154,9 @@ func (j *Journal) openReading() (err error) {
 			j.release()
 		}
 	}()
-	if err = j.store.attach("ro"); err != nil && atRest(j.store.path) {
-		// On a read-only disk SQLite cannot create the index of the log. A journal without a log does not need one.
+	if err = j.store.attach("ro"); err != nil && hasNoLog(j.store.path) {
+		// On a read-only disk SQLite cannot create the index of the write-ahead log. A journal without such a log needs
+		// no index.
 		err = errors.Join(j.release(), j.store.attach("ro&immutable=1"))
 	}
 	if err != nil {
@@ -164,8 +165,8 @@ func (j *Journal) openReading() (err error) {
 	return j.store.load()
 }
 
-// atRest reports whether the journal has no write-ahead log, which means that no daemon is writing.
-func atRest(path string) bool {
+// hasNoLog reports whether the journal has no write-ahead log. Without the log, no daemon is writing.
+func hasNoLog(path string) bool {
 	_, err := os.Lstat(path + "-wal")
 	return errors.Is(err, fs.ErrNotExist)
 }
@@ -191,13 +192,14 @@ func (j *Journal) release() error {
 	return errors.Join(errs...)
 }
 
-// Len is the number of records, which equals the sequence number of the last record. It never waits.
+// Len is the number of records, which equals the sequence number of the last record. Len never waits.
 func (j *Journal) Len() uint64 { return j.store.tree.length.Load() }
 
-// Origin is the journal's name in its checkpoints: portillon/<site>/<machine>, and /<generation> where it has one.
+// Origin is the journal's name in its checkpoints: portillon/<site>/<machine>, followed by /<generation> if the journal
+// has a generation.
 func (j *Journal) Origin() string { return j.store.origin }
 
-// Generation is the generation of the journal; empty: the journal was made before generations existed.
+// Generation is the generation of the journal; empty: the journal was created by a release without generations.
 func (j *Journal) Generation() wire.Generation { return j.store.generation }
 
 var background = context.Background() // journal operations wait only for the disk, so they have no deadline

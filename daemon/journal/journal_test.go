@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// signer returns a key pair that the tests share; its seed is fixed, so that a failure is reproducible.
+// signer returns a key pair that the tests share. The seed of the keys is fixed, so that a failure is reproducible.
 func signer(t testing.TB) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "laser")
@@ -160,7 +160,7 @@ func TestTrustedTimeRunsBackwardsOnlyAtAClockCorrection(t *testing.T) {
 	}
 }
 
-// Before a time server is reached, the clock may show any time. A wrong time of that period must not affect later
+// Before a time server is reached, the clock may show any time. A wrong time from that period must not affect later
 // records.
 func TestAFastUntrustedClockDoesNotAffectLaterTimes(t *testing.T) {
 	now, trusted := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), true
@@ -208,7 +208,7 @@ func TestAFastUntrustedClockDoesNotAffectLaterTimes(t *testing.T) {
 	}
 }
 
-// One start with a clock ten years ahead must not make the members' later records worthless: the records after the
+// One start with a clock ten years ahead must not invalidate the members' later records. The records after the
 // correction have the corrected time.
 func TestRecordsAfterACorrectedClockCarryTheCorrectedTime(t *testing.T) {
 	right := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
@@ -289,7 +289,7 @@ func TestOpenSessionReportsWhetherTheComputerRestarted(t *testing.T) {
 	}
 }
 
-func TestFactsChangeWithTheirRecordOrNotAtAll(t *testing.T) {
+func TestFactsAreWrittenOnlyTogetherWithTheirRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
 	put := func(e Entry, facts map[string][]byte) error {
@@ -357,15 +357,16 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	o.Now = func() time.Time { return now }
 	j := open(t, filepath.Join(t.TempDir(), "journal.db"), o)
 	fill(t, j, 1)
-	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // stores the time as a writer without this rule would
+	j.store.clock.sure, now = time.Time{}, now.Add(-time.Hour) // stores the time as a program without this rule would
 	fill(t, j, 1)
 	if _, err := j.Verify(t.Context()); err == nil ||
-		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
+		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, want at least") {
 		t.Error(err)
 	}
 }
 
-// Open searches backwards for a trusted time. A damaged record on the way must not prevent the start of the machine.
+// Open searches backwards for a trusted time. A damaged record that Open meets in this search must not prevent the
+// start of the machine.
 func TestDamagedRecordDoesNotStopTheSearchForATrustedTime(t *testing.T) {
 	o := options(t)
 	o.Trusted = func() bool { return false }

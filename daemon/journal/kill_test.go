@@ -24,14 +24,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// alone implements testing.TB in the child process, which runs no test.
-type alone struct{ testing.TB }
+// childTB implements testing.TB in the child process, in which no test runs.
+type childTB struct{ testing.TB }
 
-func (*alone) Helper()        {}
-func (*alone) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
+func (*childTB) Helper()        {}
+func (*childTB) Fatal(a ...any) { panic(fmt.Sprint(a...)) }
 
 func appendForEver(path string) error {
-	j, err := Open(path, options(&alone{}))
+	j, err := Open(path, options(&childTB{}))
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func appendForEver(path string) error {
 	}
 }
 
-// The checks after each kill: the journal opens, all acknowledged records are stored, the numbers have no gap, the
+// The test checks after each kill: the journal opens, all acknowledged records are stored, the numbers have no gap, the
 // facts are those of the last record, SQLite's integrity check and the tree verify, and the journal accepts the next
 // record.
 func TestAcknowledgedRecordsSurviveAKillAtAnyMoment(t *testing.T) {
@@ -94,7 +94,7 @@ func TestAcknowledgedRecordsSurviveAKillAtAnyMoment(t *testing.T) {
 	t.Logf("%d kills, %d KiB", kills, info.Size()>>10)
 }
 
-// runAndKill runs a daemon on the journal, kills it the given time after its first record, and returns the last
+// runAndKill runs a daemon on the journal, kills the daemon the given time after its first record, and returns the last
 // sequence number that it acknowledged.
 func runAndKill(t *testing.T, path string, after time.Duration) (last uint64) {
 	t.Helper()

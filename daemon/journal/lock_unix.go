@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// lock excludes other daemons for as long as the returned file is open; the kernel releases the lock when the process
+// lock excludes other daemons for as long as the returned file is open. The kernel releases the lock when the process
 // dies. The lock is a separate file, because closing any descriptor of the database would release SQLite's own locks
 // (POSIX locks belong to the process).
 func lock(path string) (*os.File, error) {
 	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
-		// The lock file has no content, so a folder in its place can be moved away.
+		// A folder at the path of the lock file can be moved away, because the lock file has no content.
 		if err := os.Rename(path, path+".folder"); err != nil {
 			return nil, err
 		}

@@ -18,8 +18,9 @@ type MendResult struct {
 	Kept string // path of the damaged file
 }
 
-// Mend replaces a damaged journal with its readable records, and keeps the damaged file beside it under another name.
-// No daemon may have it open. If no record can be read, or the file is another machine's journal, Mend changes nothing.
+// Mend replaces a damaged journal with its readable records, and leaves the damaged file beside it under another name.
+// No daemon may have the journal open. If no record can be read, or the file is another machine's journal, Mend changes
+// nothing.
 func Mend(ctx context.Context, path string, o Options, held HubCopy, now time.Time) (out MendResult, err error) {
 	l, err := lock(path + ".lock")
 	if err != nil {
@@ -56,15 +57,15 @@ func freeName(path string, now time.Time) (string, error) {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("%s: a hundred damaged files have the present second in their names", base)
+	return "", fmt.Errorf("%s: no unused name for the damaged file: a hundred names with the present second exist", base)
 }
 
 // mendedEnd is the suffix of the complete new file until it replaces the damaged one.
 const mendedEnd = ".mended"
 
-// exchange moves the damaged file and its log aside, and the new file into place. A log is never beside a file to which
-// it does not belong. After a power cut between the two moves, finishExchange completes the exchange: without its log,
-// the damaged file could be mistaken for a journal that lacks the newest records.
+// exchange moves the damaged file and its log aside, and the new file into place. At no moment is a log beside a file
+// to which the log does not belong. After a power cut between the two moves, finishExchange completes the exchange:
+// without its log, the damaged file could be mistaken for a journal that lacks the newest records.
 func exchange(path, to, kept string) error {
 	if err := os.Link(path, kept); err != nil {
 		if err := copyFile(path, kept); err != nil { // the file system has no hard links
@@ -85,7 +86,7 @@ func finishExchange(path string, now func() time.Time) error {
 	if fi, err := os.Lstat(path + mendedEnd); err != nil || !fi.Mode().IsRegular() {
 		return nil
 	}
-	kept, err := freeName(path, now()) // the damaged file may be renamed already, and its log not
+	kept, err := freeName(path, now()) // the damaged file may already be renamed while its log is not
 	if err != nil {
 		return err
 	}

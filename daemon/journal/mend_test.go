@@ -11,10 +11,10 @@ import (
 )
 
 // The newest records of a journal are in its write-ahead log. A power cut after the log was moved away from the damaged
-// file, and before the salvaged file took its place, must not leave a journal without them.
+// file, and before the salvaged file replaced the damaged file, must not leave a journal without the newest records.
 func TestInterruptedMendIsCompletedByTheNextOpen(t *testing.T) {
 	for _, moved := range []bool{false, true} { // whether the log was moved
-		path, held := saved(t, 30, 20)
+		path, held := savedJournal(t, 30, 20)
 		now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 		whole := bytesOf(t, path)
 		if err := os.WriteFile(path+"-wal", []byte("log"), 0o600); err != nil {
@@ -28,7 +28,7 @@ func TestInterruptedMendIsCompletedByTheNextOpen(t *testing.T) {
 		if moved {
 			err = errors.Join(err, os.Rename(path+"-wal", kept+"-wal"))
 		}
-		zeroed(t, path, pagesOf(t, whole)[1]) // kept is a hard link to the same file
+		zeroPage(t, path, pagesOf(t, whole)[1]) // kept is a hard link to the same file
 		if err != nil {
 			t.Fatal(err)
 		}

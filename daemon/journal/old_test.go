@@ -12,9 +12,9 @@ import (
 	"portillon/wire"
 )
 
-// old returns the path of a journal that commit 80f842b wrote: 14 records of the laser cutter, of which the hub had
-// acknowledged 10. The keys of that machine are stored in the same folder.
-func old(t *testing.T) (path string, o Options, keys note.Verifiers) {
+// oldJournal returns the path of a journal that commit 80f842b of this program wrote. The journal has 14 records of the
+// laser cutter, of which the hub had acknowledged 10. The keys of that machine are stored in the same folder.
+func oldJournal(t *testing.T) (path string, o Options, keys note.Verifiers) {
 	t.Helper()
 	read := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join("testdata/80f842b", name))
@@ -46,8 +46,8 @@ func old(t *testing.T) (path string, o Options, keys note.Verifiers) {
 		)
 }
 
-func TestJournalsOf80f842bAreReadWithoutConversion(t *testing.T) {
-	path, _, _ := old(t)
+func TestJournalsOfAnOldReleaseAreReadWithoutConversion(t *testing.T) {
+	path, _, _ := oldJournal(t)
 	j, err := OpenReadOnly(path)
 	if err != nil {
 		t.Fatal(err)
@@ -63,8 +63,8 @@ func TestJournalsOf80f842bAreReadWithoutConversion(t *testing.T) {
 	}
 }
 
-func TestJournalsOf80f842bContinueInTheEmptyGeneration(t *testing.T) {
-	path, o, keys := old(t)
+func TestJournalsOfAnOldReleaseStayInTheEmptyGeneration(t *testing.T) {
+	path, o, keys := oldJournal(t)
 	for n := uint64(15); n < 17; n++ {
 		j, err := Open(path, o)
 		if err != nil {
@@ -95,7 +95,7 @@ func TestJournalsOf80f842bContinueInTheEmptyGeneration(t *testing.T) {
 	}
 }
 
-func TestNewJournalsHaveAPermanentRandomGeneration(t *testing.T) {
+func TestNewJournalsHaveARandomGenerationThatNeverChanges(t *testing.T) {
 	seen := map[wire.Generation]bool{}
 	for range 3 {
 		path, o := filepath.Join(t.TempDir(), "journal.db"), options(t)

@@ -11,18 +11,18 @@ import (
 )
 
 // A damaged interior page hides all rows below it from SQLite. Salvage therefore also reads each leaf page directly, in
-// the format that "Database File Format" (sqlite.org/fileformat2.html) defines in §1.6 and §2.1. A row that Salvage
-// finds this way is kept only if it fits its leaf hash.
+// the format that "Database File Format" (sqlite.org/fileformat2.html) defines in §1.6 and §2.1. Salvage keeps such a
+// row only if the row matches its leaf hash.
 
 const (
 	pageSize  = 4096 // SQLite's default, which journals use
 	walHeader = 32   // size of a log's header in bytes (§4.1)
-	walFrame  = 24   // before each page in a write-ahead log
+	walFrame  = 24   // size in bytes of the header before each page in a write-ahead log
 	leafTable = 0x0d // §1.6: a leaf page of a table with a rowid
 	leafHead  = 8    // bytes of a leaf page's header
 )
 
-// scanPages adds every row that a leaf page of the file holds. An invalid page is skipped.
+// scanPages adds to out every row in the leaf pages of the file, and skips invalid pages.
 func scanPages(path string, out *remains) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -45,7 +45,8 @@ func scanPages(path string, out *remains) {
 	}
 }
 
-// scanLeaf adds the rows of one page. Rows that continue in overflow pages are left out: SQLite reads those if it can.
+// scanLeaf adds the rows of one page. Rows that continue in overflow pages are left out, because only SQLite reads such
+// rows.
 func scanLeaf(page []byte, out *remains) {
 	if page[0] != leafTable {
 		return
@@ -64,7 +65,7 @@ func scanLeaf(page []byte, out *remains) {
 		size, n := varint(cell)
 		seq, k := varint(cell[n:])
 		if n == 0 || k == 0 || size > pageSize-35 || uint64(len(cell)) < uint64(n+k)+size {
-			// §1.6: a payload of more than U-35 bytes continues in overflow pages
+			// Skip a payload of more than U-35 bytes, because it continues in overflow pages (§1.6).
 			continue
 		}
 		values := decodeRow(cell[n+k : n+k+int(size)])
@@ -99,8 +100,8 @@ func trailing64(seq uint64) int {
 	return trailing(seq)
 }
 
-// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; a NULL or number becomes nil. It
-// returns nil if the record is invalid.
+// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs. A NULL or a number becomes nil.
+// decodeRow returns nil if the record is invalid.
 func decodeRow(b []byte) [][]byte {
 	head, n := varint(b)
 	if n == 0 || head > uint64(len(b)) || head < uint64(n) {
@@ -154,9 +155,9 @@ func varint(b []byte) (v uint64, n int) {
 	return 0, 0
 }
 
-// graft replaces a damaged first page with that of an empty journal. In all journals the tables begin at the same
-// pages.
-func graft(path, work string) error {
+// replaceFirstPage replaces a damaged first page with the first page of an empty journal. In all journals the tables
+// begin at the same pages.
+func replaceFirstPage(path, work string) error {
 	empty := filepath.Join(work, "empty.db")
 	if err := build(empty, "portillon/?", ""); err != nil {
 		return err

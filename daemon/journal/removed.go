@@ -26,7 +26,7 @@ func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
 		return out, nil
 	}
 	if err := j.store.removedTags(func(id string) { out[id] = true }); err != nil {
-		return nil, fmt.Errorf("journal: read the tags that were taken off: %w", err)
+		return nil, fmt.Errorf("journal: read the removed tags: %w", err)
 	}
 	add := map[string][]byte{factRemovedIndexed: []byte("1")}
 	for id := range out {

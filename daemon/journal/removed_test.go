@@ -33,7 +33,7 @@ func TestRemovedTagsOfAnOlderJournalAreFoundInItsRecords(t *testing.T) {
 		}
 	}
 	want("t1")
-	// From now on only the facts are used: the records are not read again.
+	// From now on only the facts are read, and not the records.
 	add(wire.Untagged, "t2", nil)
 	want("t1")
 	add(wire.Untagged, "t3", map[string][]byte{"removed/t3": []byte("1")})

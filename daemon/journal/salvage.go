@@ -26,7 +26,7 @@ type HubCopy struct {
 	Generation wire.Generation
 }
 
-// Span is a range of sequence numbers; First and Last are included.
+// Span is a range of sequence numbers, including First and Last.
 type Span struct{ First, Last uint64 }
 
 // String returns "41–50", or "41" for one number.
@@ -37,15 +37,15 @@ func (s Span) String() string {
 	return fmt.Sprintf("%d–%d", s.First, s.Last)
 }
 
-// SalvageResult reports which records Salvage read and kept.
+// SalvageResult reports which records Salvage read, and which of them the new journal contains.
 type SalvageResult struct {
 	Origin  string
-	Read    uint64 // records that were read and fit their leaf hash
+	Read    uint64 // number of records that were read and match their leaf hash
 	Records uint64 // number of records in the new journal
-	Lost    []Span // numbers within the new journal: the hub holds these records, and hashes of later records cover them
-	Dropped []Span // numbers past its end: records that were read but that nothing proves
-	Unread  []Span // numbers past its end: records that existed and cannot be read
-	Facts   bool   // reports that all facts were read
+	Lost    []Span // unreadable records within the new journal: the hub holds them, and hashes of later records cover them
+	Dropped []Span // past the end of the new journal: records that were read, but that no hash proves
+	Unread  []Span // past the end of the new journal: records that existed and cannot be read
+	Facts   bool   // whether all facts were read
 	Cursor  uint64 // last record that the hub holds: the larger of the cursor and HubCopy.Seq
 }
 
@@ -55,15 +55,15 @@ func (s SalvageResult) Whole() bool {
 }
 
 // ErrNothingLeft means that no record of a file could be read.
-var ErrNothingLeft = errors.New("nothing of the journal can be read")
+var ErrNothingLeft = errors.New("no record of the journal can be read")
 
 // Salvage reads the readable records of the damaged journal at from and writes them as a new journal at to, where no
-// file may exist. The file at from is not modified. origin is the name of the journal with its generation; it is used
-// if the file no longer contains the name.
+// file may exist. The file at from is not modified. origin is the name of the journal with its generation, for the case
+// that the file no longer contains that name.
 //
-// The new journal is the longest prefix of the old one in which every record is proven. A record is proven if it fits
-// its leaf hash, or if the hub holds it and the hashes in later records cover it. Records that are not proven are
-// listed in the result and left out of the new journal.
+// The new journal is the longest prefix of the old one in which every record is proven. A record is proven if it
+// matches its leaf hash, or if the hub holds the record and the hashes in later records cover it. Records that are not
+// proven are listed in the result and left out of the new journal.
 func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (SalvageResult, error) {
 	left, err := readDamaged(ctx, from, filepath.Dir(to))
 	if err != nil {
@@ -71,7 +71,7 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	}
 	if left.origin != "" {
 		origin = left.origin
-	} else if of := left.owner(); of != "" {
+	} else if of := left.recordedOrigin(); of != "" {
 		if base, _ := splitOrigin(origin); base != of {
 			origin = of
 		}
@@ -80,23 +80,24 @@ func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (Salvag
 	if origin == "" || len(left.rows) == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w", from, ErrNothingLeft)
 	}
-	kept := longest(left.rows, left.last(), out.Cursor)
-	if !kept.fits(held) {
-		kept = longest(left.rows, left.last(), 0) // the hashes over the lost records differ from those that the hub holds
+	kept := longestProven(left.rows, left.last(), out.Cursor)
+	if !kept.agreesWith(held) {
+		kept = longestProven(left.rows, left.last(), 0) // the hashes over the lost records differ from the hub's
 	}
 	if kept.n == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the "+
 			"others", from, ErrNothingLeft)
 	}
 	out.Records, out.Lost = kept.n, kept.lost
-	out.Read, out.Dropped, out.Unread = left.beyond(kept.n, out.Cursor)
+	out.Read, out.Dropped, out.Unread = left.countAndListAfter(kept.n, out.Cursor)
 	if err := writeSalvaged(ctx, to, origin, kept, left); err != nil {
 		return out, fmt.Errorf("journal %s: salvage: %w", to, err)
 	}
 	return out, nil
 }
 
-// splitOrigin splits the generation from portillon/SITE/MACHINE/GENERATION. Older journals have no generation.
+// splitOrigin splits an origin portillon/SITE/MACHINE/GENERATION into its base and the generation. Origins of older
+// journals have no generation.
 func splitOrigin(origin string) (base string, g wire.Generation) {
 	if i := strings.LastIndexByte(origin, '/'); strings.Count(origin, "/") == 3 {
 		return origin[:i], wire.Generation(origin[i+1:])
@@ -104,27 +105,27 @@ func splitOrigin(origin string) (base string, g wire.Generation) {
 	return origin, ""
 }
 
-// prefix is the beginning of a journal, up to a record, that can be kept.
+// prefix is the part of a journal, from the first record on, that Salvage can write to the new journal.
 type prefix struct {
 	n    uint64
 	lost []Span
-	edge [63]tlog.Hash // of the tree over n records
+	edge [63]tlog.Hash // right edge of the tree over n records
 	at   map[uint64]tlog.Hash
 }
 
-// longest returns the longest prefix of rows, up to last, that the tree proves. Records up to held may be missing from
-// the prefix.
-func longest(rows map[uint64]row, last, held uint64) prefix {
+// longestProven returns the longest prefix of rows, up to last, that the tree proves. Records up to held may be missing
+// from the prefix.
+func longestProven(rows map[uint64]row, last, held uint64) prefix {
 	var t knownTree
 	out := prefix{at: map[uint64]tlog.Hash{}}
 	var lost []Span
 	for seq := uint64(1); seq <= last; seq++ {
 		r, there := rows[seq]
-		if there && !t.grow(seq, r.hashes) || !there {
+		if there && !t.addHashes(seq, r.hashes) || !there {
 			if seq > held {
 				break
 			}
-			t.lose(seq)
+			t.addUnknown(seq)
 			if k := len(lost) - 1; k >= 0 && lost[k].Last == seq-1 {
 				lost[k].Last = seq
 			} else {
@@ -147,14 +148,14 @@ func longest(rows map[uint64]row, last, held uint64) prefix {
 	return out
 }
 
-// fits reports whether the prefix is consistent with the part that the hub acknowledged.
-func (p prefix) fits(held HubCopy) bool {
+// agreesWith reports whether the prefix is consistent with the part that the hub acknowledged.
+func (p prefix) agreesWith(held HubCopy) bool {
 	root, known := p.at[held.Seq]
 	return !known || held.Root == tlog.Hash{} || root == held.Root
 }
 
-// beyond counts the records that were read, and lists those after record n.
-func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
+// countAndListAfter counts the records that were read, and lists the read and unread records after record n.
+func (l *remains) countAndListAfter(n, held uint64) (read uint64, dropped, unread []Span) {
 	read = uint64(len(l.rows))
 	for seq := n + 1; seq <= max(l.last(), held); seq++ {
 		to := &unread
@@ -173,7 +174,7 @@ func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
 // writeSalvaged writes the new journal.
 func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *remains) (err error) {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s exists: name a file that does not", to)
+		return fmt.Errorf("file %s exists: name a new file", to)
 	}
 	base, g := splitOrigin(origin)
 	if err := build(to, base, g); err != nil {
@@ -189,7 +190,7 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := j.store.db.connect("rw"); err != nil {
 		return err
 	}
-	// A single file without a log, which is synced below.
+	// Write a single file without a log; the file is synced below.
 	db := j.store.db
 	if err := errors.Join(db.pragma("journal_mode", "DELETE"), db.pragma("synchronous", "OFF")); err != nil {
 		return err
@@ -197,7 +198,7 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := j.store.db.prepare(); err != nil {
 		return err
 	}
-	if err := j.store.db.transact(func() error { return j.store.db.refill(ctx, kept, left) }); err != nil {
+	if err := j.store.db.transact(func() error { return j.store.db.insertKept(ctx, kept, left) }); err != nil {
 		return err
 	}
 	if err := j.store.load(); err != nil {
@@ -217,8 +218,8 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// refill inserts the records that are kept.
-func (d *database) refill(ctx context.Context, kept prefix, left *remains) error {
+// insertKept inserts the records of the prefix into the new journal.
+func (d *database) insertKept(ctx context.Context, kept prefix, left *remains) error {
 	for seq := uint64(1); seq <= kept.n; seq++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -267,7 +268,7 @@ func (p prefix) isLost(seq uint64) bool {
 	return false
 }
 
-// kindLost is the kind of a row whose record Salvage could not read; such a row has no hashes.
+// kindLost is the kind in the row of a record that Salvage could not read. Such a row has no hashes.
 const kindLost = "lost"
 
 // knownTree is a growing tree in which some hashes may be unknown.
@@ -276,8 +277,8 @@ type knownTree struct {
 	known [63]bool
 }
 
-// grow adds record seq with its stored hashes, and reports whether no known hash contradicts them.
-func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
+// addHashes adds record seq with its stored hashes, and reports whether no known hash contradicts them.
+func (t *knownTree) addHashes(seq uint64, hashes []tlog.Hash) bool {
 	for level := 0; level+1 < len(hashes); level++ {
 		if t.known[level] && tlog.NodeHash(t.edge[level], hashes[level]) != hashes[level+1] {
 			return false
@@ -288,8 +289,8 @@ func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
 	return true
 }
 
-// lose adds record seq, whose content is unknown.
-func (t *knownTree) lose(seq uint64) { t.known[trailing(seq)] = false }
+// addUnknown adds record seq, whose content is unknown.
+func (t *knownTree) addUnknown(seq uint64) { t.known[trailing(seq)] = false }
 
 // root returns the root of the tree over size records, if it is known.
 func (t *knownTree) root(size uint64) (h tlog.Hash, known bool) {
@@ -320,7 +321,7 @@ func trailing(seq uint64) int {
 // remains are the readable parts of a damaged file.
 type remains struct {
 	origin     string
-	rows       map[uint64]row // each fits its leaf hash or is erased
+	rows       map[uint64]row // each row matches its leaf hash or is erased
 	top        uint64         // the highest sequence number that is known to have existed
 	facts      map[string][]byte
 	factsWhole bool
@@ -329,9 +330,9 @@ type remains struct {
 
 func (l *remains) last() uint64 { return l.top }
 
-// owner returns the origin, without its generation, that the first complete record names; empty if no record is
+// recordedOrigin returns the origin, without its generation, that the first complete record names; empty: no record is
 // complete.
-func (l *remains) owner() string {
+func (l *remains) recordedOrigin() string {
 	for _, seq := range slices.Sorted(maps.Keys(l.rows)) {
 		if r := l.rows[seq]; r.record != nil {
 			rec, err := r.check()
@@ -360,7 +361,7 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is no file", ErrNothingLeft)
+		return nil, fmt.Errorf("%w: the path is not a regular file", ErrNothingLeft)
 	}
 	work, err := os.MkdirTemp(dir, ".salvage-")
 	if err != nil {
@@ -378,7 +379,7 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 	scanPages(copied, out) // before SQLite may checkpoint the log into the file
 	scanPages(copied+"-wal", out)
 	if out.origin == "" {
-		if err := graft(copied, work); err != nil { // the first page is lost
+		if err := replaceFirstPage(copied, work); err != nil { // the first page is lost
 			return nil, err
 		}
 	}
@@ -394,8 +395,8 @@ func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
 // salvager reads a damaged database.
 type salvager struct{ db *database }
 
-// readTables reads the rows that SQLite can still read. They replace the rows that the scan of the pages found, which
-// may be older.
+// readTables reads the rows that SQLite can still read. These rows replace the rows from the scan of the pages, because
+// the latter may be older.
 func (d salvager) readTables(ctx context.Context, out *remains) {
 	if origin, _, err := d.db.readOrigin(); err == nil {
 		out.origin = origin
@@ -411,7 +412,7 @@ func (d salvager) readTables(ctx context.Context, out *remains) {
 			}
 			continue
 		}
-		for seq := from; seq < from+step && seq <= out.top; seq++ { // around the damage, record by record
+		for seq := from; seq < from+step && seq <= out.top; seq++ { // the rows around the damage are read one by one
 			if rows, err := d.db.rows(seq, 1); err == nil && len(rows) == 1 {
 				out.add(rows[0])
 			}
@@ -440,7 +441,8 @@ func (d salvager) nameKinds(ctx context.Context, out *remains) {
 	}
 }
 
-// readFacts reads facts in the order of their keys until SQLite refuses, and reports whether it reached the end.
+// readFacts reads facts in the order of their keys until SQLite returns an error, and reports whether it reached the
+// end.
 func (d salvager) readFacts(ctx context.Context, order string, out *remains) bool {
 	rs, err := d.db.conn.QueryContext(ctx, "SELECT key, value FROM facts ORDER BY key "+order)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// pagesOf returns the numbers, from 0, of the leaf pages that hold records, in the order of the records.
+// pagesOf returns the page numbers, counted from 0, of the leaf pages with records, in the order of the records.
 func pagesOf(t *testing.T, file []byte) (out []int) {
 	t.Helper()
 	for p := range len(file) / pageSize {
@@ -26,9 +26,9 @@ func pagesOf(t *testing.T, file []byte) (out []int) {
 	return out
 }
 
-// saved returns a closed journal of n records with facts, of which the hub holds the first records, and the root at the
-// last of those.
-func saved(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
+// savedJournal returns a closed journal of n records with facts, of which the hub holds the first held records, and the
+// hub's copy.
+func savedJournal(t *testing.T, n int, held uint64) (path string, ack HubCopy) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
@@ -62,8 +62,8 @@ func bytesOf(t *testing.T, path string) []byte {
 	return b
 }
 
-// zeroed writes the file with one page replaced by zeros.
-func zeroed(t *testing.T, path string, page int) {
+// zeroPage writes the file with one page replaced by zeros.
+func zeroPage(t *testing.T, path string, page int) {
 	t.Helper()
 	b := bytesOf(t, path)
 	clear(b[page*pageSize : (page+1)*pageSize])
@@ -72,15 +72,15 @@ func zeroed(t *testing.T, path string, page int) {
 	}
 }
 
-// Each page of a journal is zeroed in turn. The salvaged journal equals what was written, opens for writing, accepts
-// records, and has the root that the hub holds.
+// Each page of a journal is zeroed in turn. The salvaged journal contains the records as written, opens for writing,
+// accepts new records, and has the same root as the hub's copy.
 func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: damages and repairs journals on the disk")
 	}
 	const n = 150
 	for _, held := range []uint64{0, n} {
-		path, ack := saved(t, n, held)
+		path, ack := savedJournal(t, n, held)
 		good := bytesOf(t, path)
 		whole := rowsOf(t, path)
 		for page := range len(good) / pageSize {
@@ -89,7 +89,7 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 				if err := os.WriteFile(bad, good, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				zeroed(t, bad, page)
+				zeroPage(t, bad, page)
 				before := bytesOf(t, bad)
 				to := filepath.Join(t.TempDir(), "new.db")
 				s, err := Salvage(t.Context(), bad, to, "portillon/lab/laser", ack)
@@ -112,14 +112,14 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 				if edge := holdsEdge(good, page, n); held == n && !edge && s.Records != n {
 					t.Errorf("all is held by the hub, and %d records are kept: %+v", s.Records, s)
 				}
-				goesOn(t, to, s, ack, whole)
+				checkSalvaged(t, to, s, ack, whole)
 			})
 		}
 	}
 }
 
-// holdsEdge reports whether a page holds a record with hashes that the root over n records needs: they are stored
-// nowhere else.
+// holdsEdge reports whether a page holds a record with hashes that are needed to compute the root over n records and
+// are stored in no other row.
 func holdsEdge(file []byte, page int, n uint64) bool {
 	left := &remains{rows: map[uint64]row{}}
 	scanLeaf(file[page*pageSize:(page+1)*pageSize], left)
@@ -146,9 +146,9 @@ func rowsOf(t *testing.T, path string) map[uint64]row {
 	return out
 }
 
-// goesOn checks that the new journal holds the records that were written, has the root that the hub holds, and accepts
-// records.
-func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
+// checkSalvaged checks that the new journal holds the records that were written, has the root that the hub holds, and
+// accepts records.
+func checkSalvaged(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[uint64]row) {
 	t.Helper()
 	j := open(t, path, options(t))
 	v := verified(t, j)
@@ -189,11 +189,12 @@ func goesOn(t *testing.T, path string, s SalvageResult, ack HubCopy, whole map[u
 	}
 }
 
-// Nothing proves the records after a gap that the hub does not hold: they are listed, and left out of the new journal.
+// If the hub does not hold the records of a gap, no hash proves the records after the gap. Salvage lists those records
+// and leaves them out of the new journal.
 func TestRecordsAfterAGapThatTheHubLacksAreListed(t *testing.T) {
-	path, ack := saved(t, 300, 20)
+	path, ack := savedJournal(t, 300, 20)
 	pages := pagesOf(t, bytesOf(t, path))
-	zeroed(t, path, pages[len(pages)/2])
+	zeroPage(t, path, pages[len(pages)/2])
 	to := filepath.Join(t.TempDir(), "new.db")
 	s, err := Salvage(t.Context(), path, to, "", ack)
 	if err != nil {
@@ -208,9 +209,9 @@ func TestRecordsAfterAGapThatTheHubLacksAreListed(t *testing.T) {
 
 // If the hashes over a gap do not give the root that the hub acknowledged, the journal is kept only up to the gap.
 func TestGapIsKeptOnlyIfItsHashesGiveTheRootOfTheHub(t *testing.T) {
-	path, ack := saved(t, 300, 300)
+	path, ack := savedJournal(t, 300, 300)
 	pages := pagesOf(t, bytesOf(t, path))
-	zeroed(t, path, pages[len(pages)/2])
+	zeroPage(t, path, pages[len(pages)/2])
 	right, err := Salvage(t.Context(), path, filepath.Join(t.TempDir(), "new.db"), "", ack)
 	if err != nil || right.Records != 300 || len(right.Lost) != 1 {
 		t.Fatalf("%+v, %v", right, err)
@@ -222,7 +223,7 @@ func TestGapIsKeptOnlyIfItsHashesGiveTheRootOfTheHub(t *testing.T) {
 	}
 }
 
-// The log of a daemon that was killed holds the newest records: they are salvaged too.
+// Salvage also reads the newest records from the write-ahead log of a daemon that was killed.
 func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "journal.db")
@@ -245,7 +246,7 @@ func TestWriteAheadLogIsSalvagedToo(t *testing.T) {
 
 func TestSalvageRefusesUnusableInput(t *testing.T) {
 	dir := t.TempDir()
-	path, _ := saved(t, 10, 0)
+	path, _ := savedJournal(t, 10, 0)
 	taken := filepath.Join(dir, "taken.db")
 	if err := os.WriteFile(taken, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)

@@ -13,13 +13,13 @@ import (
 )
 
 // store holds the records of a journal under one lock: the database, and the hash tree and the clock that are derived
-// from the records. Its methods acquire the lock, except those whose comment says that the lock is held. Journal is
-// what other packages use.
+// from the records. The methods of a store acquire the lock, except those whose comment says that the lock is held.
+// Other packages use only Journal.
 type store struct {
 	o        Options
 	path     string
 	readOnly bool
-	// set when the file is opened, and not changed later
+	// These fields are set when the file is opened, and not changed later.
 	origin     string // name of the journal, as in its checkpoints
 	generation wire.Generation
 
@@ -36,7 +36,7 @@ func newStore(path string, o Options) *store {
 	return &store{o: o, path: path, db: db, tree: &tree{db: db}, clock: &clock{now: o.Now, isTrusted: o.Trusted}}
 }
 
-// attach opens the database and reads its origin; mode is as in database.connect.
+// attach opens the database and reads its origin. mode is the mode of database.connect.
 func (s *store) attach(mode string) (err error) {
 	if err := s.db.connect(mode); err != nil {
 		return err
@@ -45,8 +45,8 @@ func (s *store) attach(mode string) (err error) {
 	return err
 }
 
-// usable reports why the journal cannot be used. The lock is held.
-func (s *store) usable() error {
+// requireUsable returns an error with the reason if the journal cannot be used. The caller holds the lock.
+func (s *store) requireUsable() error {
 	if s.closed {
 		return ErrClosed
 	}
@@ -56,30 +56,30 @@ func (s *store) usable() error {
 	return s.load()
 }
 
-// load reads the length of the journal and the right edge of its tree, and checks the tail. The lock is held.
+// load reads the length of the journal and the right edge of its tree, and checks the tail. The caller holds the lock.
 func (s *store) load() error {
 	last, err := s.tree.load()
 	if err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	recent, err := s.tree.checkTail(last)
 	if err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	for _, r := range recent {
-		s.clock.saw(r)
+		s.clock.addRecord(r)
 	}
 	s.clock.lookBack(s.db, last-tail)
 	s.stale = false
 	return nil
 }
 
-// append writes one record with its facts. The lock is held.
+// append writes one record with its facts. The caller holds the lock.
 func (s *store) append(e Entry) (wire.Record, error) {
 	if s.readOnly {
 		return wire.Record{}, ErrReadOnly
 	}
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return wire.Record{}, err
 	}
 	r, text, err := s.compose(e)
@@ -98,13 +98,13 @@ func (s *store) append(e Entry) (wire.Record, error) {
 		s.stale = true
 		return wire.Record{}, err
 	}
-	s.clock.saw(r)
+	s.clock.addRecord(r)
 	s.db.commits++
 	s.tree.advance(r.Seq, hashes)
 	return r, nil
 }
 
-// compose makes the record and its canonical bytes. The lock is held.
+// compose makes the record and its canonical bytes. The caller holds the lock.
 func (s *store) compose(e Entry) (wire.Record, []byte, error) {
 	r := wire.Record{
 		Site: s.o.Site, Machine: s.o.Machine, Seq: s.tree.length.Load() + 1, Boot: s.o.Boot, Mono: s.o.Mono(),
@@ -125,15 +125,15 @@ func (s *store) compose(e Entry) (wire.Record, []byte, error) {
 	case len(text) > wire.MaxRecord:
 		return r, nil, fmt.Errorf("record has %d bytes, want at most %d", len(text), wire.MaxRecord)
 	case e.Kind == "":
-		return r, nil, fmt.Errorf("record has no kind")
+		return r, nil, fmt.Errorf("record has an empty kind")
 	}
 	return r, text, nil
 }
 
 // write writes a record and its facts in one transaction. A record without facts is one statement, which is a
-// transaction in itself. The lock is held.
+// transaction in itself. The caller holds the lock.
 func (s *store) write(facts map[string][]byte, r wire.Record, salt wire.Salt, text []byte, hashes []tlog.Hash) error {
-	if err := s.db.strict(); err != nil {
+	if err := s.db.requireSync(); err != nil {
 		return err
 	}
 	if len(facts) == 0 {
@@ -150,7 +150,7 @@ func (s *store) write(facts map[string][]byte, r wire.Record, salt wire.Salt, te
 func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return nil, tlog.Hash{}, err
 	}
 	if from == 0 || from > s.tree.length.Load() {
@@ -162,25 +162,25 @@ func (s *store) take(from uint64, n int) ([]row, tlog.Hash, error) {
 	}
 	size, keep := 0, 0
 	for keep < len(rows) && (keep == 0 || size+len(rows[keep].record) <= BatchBytes) {
-		size += len(rows[keep].record) + 60 // the salt, and the JSON around salt and record
+		size += len(rows[keep].record) + 60 // 60: the salt, and the JSON around salt and record
 		keep++
 	}
 	rows = rows[:keep]
-	for _, r := range rows { // the hub would refuse these records, and all later ones
+	for _, r := range rows { // the hub would refuse these records, and all later records
 		if _, err := r.check(); err != nil {
-			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(s.path))
+			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, damageRemedy(s.path))
 		}
 	}
 	root, err := s.tree.root(rows[keep-1].seq)
 	return rows, root, err
 }
 
-// each calls f with the rows from seq on that existed at the time of the call, a few at a time, so that Append does not
-// wait long.
+// each calls f with the rows from seq on that existed at the time of the call, a few rows at a time, so that Append
+// does not wait long.
 func (s *store) each(ctx context.Context, from uint64, f func(row) error) error {
 	for end := s.tree.length.Load(); from <= end; {
 		s.mu.Lock()
-		rows, err := []row(nil), s.usable()
+		rows, err := []row(nil), s.requireUsable()
 		if err == nil {
 			rows, err = s.db.rows(from, int(min(step, end-from+1)))
 		}
@@ -204,22 +204,22 @@ func (s *store) each(ctx context.Context, from uint64, f func(row) error) error 
 	return nil
 }
 
-// compare compares the records from seq on with their hashes, and also the tree if seq is the first record.
-func (s *store) compare(ctx context.Context, from uint64) error {
+// verifyFrom compares the records from seq on with their hashes, and also checks the tree if seq is 1.
+func (s *store) verifyFrom(ctx context.Context, from uint64) error {
 	var t knownTree
 	err := s.each(ctx, from, func(r row) error {
 		switch {
 		case len(r.hashes) == 0:
-			t.lose(r.seq)
+			t.addUnknown(r.seq)
 		case r.record != nil && (len(r.salt) != len(wire.Salt{}) || wire.Leaf(wire.Salt(r.salt), r.record) != r.hashes[0]):
-			return fmt.Errorf("record %d was changed after it was written", r.seq)
-		case !t.grow(r.seq, r.hashes):
+			return fmt.Errorf("record %d does not match its leaf hash: it was changed after it was written", r.seq)
+		case !t.addHashes(r.seq, r.hashes):
 			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	return err
 }
@@ -227,12 +227,12 @@ func (s *store) compare(ctx context.Context, from uint64) error {
 func (s *store) quickCheck(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return err
 	}
-	found, err := s.db.says(ctx, "quick_check")
+	found, err := s.db.runCheck(ctx, "quick_check")
 	if err != nil {
-		return torn(err)
+		return wrapReadError(err)
 	}
 	if found != "ok" {
 		return fmt.Errorf("%w: %s", ErrDamaged, found)
@@ -246,12 +246,12 @@ func (s *store) integrity(ctx context.Context) error {
 	if s.closed {
 		return ErrClosed
 	}
-	found, err := s.db.says(ctx, "integrity_check")
+	found, err := s.db.runCheck(ctx, "integrity_check")
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	if found != "ok" {
-		return fmt.Errorf("journal: the file is damaged: %s", found)
+		return fmt.Errorf("journal: file is damaged: %s", found)
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (s *store) integrity(ctx context.Context) error {
 func (s *store) removedTags(found func(id string)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.requireUsable(); err != nil {
 		return err
 	}
 	rows, err := s.db.conn.QueryContext(background, "SELECT record FROM records WHERE kind = ? AND record IS NOT "+

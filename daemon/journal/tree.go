@@ -12,14 +12,15 @@ import (
 	"portillon/wire"
 )
 
-// tail is how many of the last records Open checks against the tree.
+// tail is the number of last records that Open compares with the tree.
 const tail = 8
 
 // tree is the journal's Merkle tree (tlog, RFC 6962): the parts that the next record needs.
 type tree struct {
 	db     *database
 	length atomic.Uint64 // number of records on the disk
-	// roots of the complete subtrees of the tree, by level: one for each bit of length that is set
+	// edge contains the roots of the complete subtrees of the tree, by level: one root for each bit of length that is
+	// set.
 	edge [63]tlog.Hash
 }
 
@@ -47,15 +48,15 @@ func (t *tree) load() (last int64, err error) {
 	return last, nil
 }
 
-// advance adds a record that has been written to the disk.
+// advance adds a record to the tree after the record was written to the disk.
 func (t *tree) advance(seq uint64, hashes []tlog.Hash) {
 	top := len(hashes) - 1
 	t.edge[top] = hashes[top]
 	t.length.Store(seq)
 }
 
-// checkTail recomputes the last leaves, and the subtrees that the last record completed. It returns the records of the
-// tail that are not erased.
+// checkTail recomputes the last leaves, and the subtrees that the last record completed. checkTail returns the records
+// of the tail that are not erased.
 func (t *tree) checkTail(last int64) (recent []wire.Record, err error) {
 	from := max(1, last-tail+1)
 	rows, err := t.db.rows(uint64(from), int(last-from+1)) // without records that a daemon has written since
@@ -81,7 +82,7 @@ func (t *tree) checkTail(last int64) (recent []wire.Record, err error) {
 // and is not checked.
 func (t *tree) checkEnd(last int64, end row) error {
 	if len(end.hashes) == 0 {
-		return fmt.Errorf("record %d is lost", last)
+		return fmt.Errorf("last record %d is lost, so it cannot be checked", last)
 	}
 	var known knownTree
 	for level := range len(end.hashes) - 1 {
@@ -93,14 +94,14 @@ func (t *tree) checkEnd(last int64, end row) error {
 			return err
 		}
 	}
-	if !known.grow(uint64(last), end.hashes) {
+	if !known.addHashes(uint64(last), end.hashes) {
 		return fmt.Errorf("record %d does not match the hash tree", last)
 	}
 	return nil
 }
 
-// check recomputes the leaf of the row and decodes its record. For an erased row nothing is recomputed, and only Seq of
-// the returned record is set.
+// check recomputes the leaf hash of the row and decodes the row's record. For an erased row, check recomputes nothing
+// and sets only Seq of the returned record.
 func (r row) check() (wire.Record, error) {
 	if r.record == nil {
 		return wire.Record{Seq: r.seq}, nil
@@ -110,14 +111,14 @@ func (r row) check() (wire.Record, error) {
 	case err != nil:
 		return rec, fmt.Errorf("record %d: %w", r.seq, err)
 	case len(r.salt) != len(wire.Salt{}) || wire.Leaf(wire.Salt(r.salt), r.record) != r.hashes[0]:
-		return rec, fmt.Errorf("record %d was changed after it was written", r.seq)
+		return rec, fmt.Errorf("record %d does not match its leaf hash: it was changed after it was written", r.seq)
 	case rec.Seq != r.seq:
-		return rec, fmt.Errorf("record %d contains the number %d", r.seq, rec.Seq)
+		return rec, fmt.Errorf("record %d contains the sequence number %d", r.seq, rec.Seq)
 	}
 	return rec, nil
 }
 
-// edgeReader reads hashes from the right edge of the tree, which are all that the next record needs.
+// edgeReader reads hashes from the right edge of the tree. The next record needs no other hashes.
 func (t *tree) edgeReader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
@@ -147,10 +148,10 @@ func (t *tree) storedReader() tlog.HashReader {
 
 // Root returns the root of the tree over its first size records.
 func (j *Journal) Root(size uint64) (_ tlog.Hash, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	defer j.store.mu.Unlock()
-	if err := j.store.usable(); err != nil {
+	if err := j.store.requireUsable(); err != nil {
 		return tlog.Hash{}, err
 	}
 	return j.store.tree.root(size)
@@ -160,7 +161,7 @@ func (t *tree) root(size uint64) (tlog.Hash, error) {
 	n := t.length.Load()
 	switch {
 	case size > n:
-		return tlog.Hash{}, fmt.Errorf("journal: root of %[2]d records requested, the journal has %[1]d", n, size)
+		return tlog.Hash{}, fmt.Errorf("journal: no root over %[2]d records, journal has %[1]d records", n, size)
 	case size == n:
 		return tlog.TreeHash(int64(size), t.edgeReader())
 	}
@@ -169,10 +170,10 @@ func (t *tree) root(size uint64) (tlog.Hash, error) {
 
 // Checkpoint returns a signed checkpoint of all current records.
 func (j *Journal) Checkpoint() (_ []byte, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	j.store.mu.Lock()
 	size := j.Len()
-	root, err := tlog.Hash{}, j.store.usable()
+	root, err := tlog.Hash{}, j.store.requireUsable()
 	if err == nil {
 		root, err = j.store.tree.root(size)
 	}
@@ -183,11 +184,10 @@ func (j *Journal) Checkpoint() (_ []byte, err error) {
 	return j.store.sign(size, root)
 }
 
-// sign signs a checkpoint of the journal's first size records. It needs no lock, so that no caller waits for a
-// signature.
+// sign signs a checkpoint of the journal's first size records. sign needs no lock, so no caller waits for a signature.
 func (s *store) sign(size uint64, root tlog.Hash) ([]byte, error) {
 	if s.o.Signer == nil {
-		return nil, errors.New("journal: no key to sign a checkpoint with")
+		return nil, errors.New("journal: cannot sign a checkpoint: the journal was opened without a key")
 	}
 	return wire.SignCheckpoint(wire.Checkpoint{Origin: s.origin, Size: size, Root: root}, s.o.Signer)
 }

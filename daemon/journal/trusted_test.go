@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestLastTrustedTimeIsThatOfTheNewestTrustedRecord(t *testing.T) {
+func TestLastTrustedReturnsTheTimeOfTheNewestTrustedRecord(t *testing.T) {
 	now, trusted := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), false
 	o := options(t)
 	o.Now, o.Trusted = func() time.Time { return now }, func() bool { return trusted }

@@ -26,31 +26,31 @@ type VerifyResult struct {
 }
 
 // Verify reads everything: SQLite's integrity check, every leaf, every hash of the tree, the numbers, which have no
-// gaps, and the times, which run backwards only after a correction of the clock. The journal may grow during the call;
-// Verify covers the records that existed at the beginning.
+// gaps, and the times, which run backwards only after a correction of the clock. The journal may grow during the call.
+// Verify covers the records that existed at the beginning of the call.
 func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	if err := j.store.integrity(ctx); err != nil {
 		return VerifyResult{}, err
 	}
 	v := VerifyResult{}
 	var tree knownTree
 	var sure time.Time // newest record with a trusted clock
-	doubtful := 0      // number of records since that one
+	doubtful := 0      // number of records since that record
 	err = j.store.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
 			return err
 		}
 		if len(r.hashes) == 0 {
-			tree.lose(r.seq)
+			tree.addUnknown(r.seq)
 			v.Lost, v.Records, sure = v.Lost+1, r.seq, time.Time{}
 			return nil
 		}
-		if !tree.grow(r.seq, r.hashes) {
+		if !tree.addHashes(r.seq, r.hashes) {
 			return fmt.Errorf("record %d does not match the hash tree", r.seq)
 		}
-		if doubtful++; doubtful > far+tail { // as far back as Open looks
+		if doubtful++; doubtful > maxUntrusted+tail { // Open searches back as far as this
 			sure = time.Time{}
 		}
 		switch {
@@ -58,7 +58,7 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 			v.Erased++
 			rec.Wall, sure = v.Last, time.Time{} // a lost record may have corrected the clock
 		case rec.Clock != wire.ClockCorrected && rec.Wall.Before(sure):
-			return fmt.Errorf("record %d has the time %s, before %s of an earlier record whose clock was trusted", r.seq,
+			return fmt.Errorf("record %d has the time %s, want at least the earlier trusted time %s", r.seq,
 				rec.Wall.Format(time.RFC3339Nano), sure.Format(time.RFC3339Nano))
 		case rec.Clock.Believed():
 			sure, doubtful = rec.Wall, 0
@@ -75,16 +75,16 @@ func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	}
 	root, known := tree.root(v.Records)
 	if !known {
-		return v, fmt.Errorf("journal: the root of %d records is not known: records are lost", v.Records)
+		return v, fmt.Errorf("journal: root over %d records cannot be computed: some records are lost", v.Records)
 	}
 	v.Root = root
 	return v, nil
 }
 
 // Export writes the records from seq on to w, one JSON object per line, with the salt and the record in the format of
-// the uplink. Erased ones are left out.
+// the uplink. Erased records are left out.
 func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
-	defer j.store.named(&err)
+	defer j.store.addNameAndRemedy(&err)
 	b := bufio.NewWriter(w)
 	err = j.store.each(ctx, max(from, 1), func(r row) error {
 		if r.record == nil {

@@ -1,9 +1,9 @@
 package panel
 
-// Action is what a touch, an offered button or a form does. The zero Action does nothing.
+// Action is the action of a touch, an offered button or a form. The zero Action does nothing.
 type Action string
 
-// Actions that need only a touch.
+// These actions need only a touch.
 const (
 	TakeRole   Action = "role"      // change to another role; Arg is the role
 	Extend     Action = "extend"    // make the session longer

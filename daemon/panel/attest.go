@@ -6,7 +6,7 @@ import (
 	"portillon/policy"
 )
 
-// Questions to an endorser, and the messages that follow.
+// The texts of this file are the question to an endorser and the messages that follow.
 
 // Attested returns the view that thanks an endorser.
 func Attested(name string, kind policy.Text) View {
@@ -18,7 +18,7 @@ func Attested(name string, kind policy.Text) View {
 }
 
 // EndorseQuestion returns the question to an endorser about an intervention that was logged in their session. The
-// button below it names the intervention.
+// button below the question names the intervention.
 func EndorseQuestion(endorser, by string) policy.Text {
 	return policy.Text{
 		FR: endorser + ", attester ce que " + by + " a fait ?",
@@ -27,7 +27,7 @@ func EndorseQuestion(endorser, by string) policy.Text {
 }
 
 // WaitsForEndorser returns the note that names the endorser whose card is needed. runs reports whether their session is
-// still running; their card then also ends it.
+// still running. If so, the endorser's card also ends that session.
 func WaitsForEndorser(endorser string, runs bool) policy.Text {
 	if runs {
 		return policy.Text{
@@ -57,12 +57,12 @@ func OfferAttest(id string, kind policy.Text, minutes int) Offer {
 	}
 }
 
-// OfferDecline returns the button that declines to endorse.
+// OfferDecline returns the button that declines to endorse the intervention id.
 func OfferDecline(id string) Offer {
 	return Offer{Do: "decline", Arg: id, Label: policy.Text{FR: "Ne pas attester", EN: "Do not endorse"}}
 }
 
-// TooManyMinutes returns the refusal of a form whose minutes exceed the session's.
+// TooManyMinutes returns the refusal of a form whose minutes exceed the duration of the session, most.
 func TooManyMinutes(most int) Refusal {
 	return Refusal{
 		FR: fmt.Sprintf("La session a duré %d min : pas plus", most),

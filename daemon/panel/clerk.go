@@ -9,17 +9,16 @@ import (
 )
 
 // Actions are the functions of a machine that people use at its panel. The methods block until the machine's loop has
-// answered, and may be called concurrently. A Refusal is a reason in words for the person at the panel. No method
-// switches a relay on.
+// answered, and may be called concurrently. An error of type Refusal contains the reason for the person at the panel.
+// No method switches a relay on.
 type Actions interface {
 	// Do executes an action that needs only a touch.
 	Do(ctx context.Context, o Touch) error
-	// Form opens a form for the person who tapped in the last minute, or, with a token, returns the form that was opened
-	// with it.
+	// Form opens a form for the person who tapped in the last minute, or returns the open form with a given token.
 	Form(ctx context.Context, a FormRequest) (Form, error)
-	// Write submits a filled-in form. The form is used up once its record is on the disk, or once it waits for the member
-	// to confirm it at the machine; waits then tells what remains to be done. The picture belongs to Actions after a
-	// success, and to the caller after an error.
+	// Write submits a filled-in form. The form is used up once its record is on the disk, or once the form waits for
+	// the member's confirmation at the machine. In the second case waits describes what the member must still do. The
+	// picture belongs to Actions after a success, and to the caller after an error.
 	Write(ctx context.Context, token string, e Entry) (waits policy.Text, err error)
 }
 
@@ -38,7 +37,7 @@ type Touch struct {
 	Here  bool     `json:"-"`               // touched at the machine's own screen
 }
 
-// FormRequest asks for a form.
+// FormRequest is a request for a form.
 type FormRequest struct {
 	Do    Action `json:"do,omitempty"`   // kind of form: log, report or tag
 	Item  string `json:"item,omitempty"` // the item that was already touched
@@ -55,7 +54,8 @@ type Form struct {
 	Title policy.Text `json:"title"`
 	Items []Choice    `json:"items"`
 	Item  string      `json:"item,omitempty"`
-	// Minutes is the duration of the work, as far as the machine knows; the form shows it for correction.
+	// Minutes is the duration of the work, as measured by the machine. The form shows Minutes so that the person can
+	// correct the duration.
 	Minutes int       `json:"minutes,omitempty"`
 	Parts   bool      `json:"parts,omitempty"` // the form asks for replaced parts
 	Stop    string    `json:"stop,omitempty"`  // with this item the form asks whether to stop at once
@@ -78,7 +78,7 @@ type Entry struct {
 
 // Picture is a stored photo of a form whose record is not written yet. The zero Picture means no photo.
 type Picture struct {
-	Name string // SHA-256 of its content, in hexadecimal
+	Name string // SHA-256 of the picture's content, in hexadecimal
 	keep func() error
 	drop func()
 }
@@ -91,14 +91,14 @@ func (p Picture) Keep() error {
 	return p.keep()
 }
 
-// Drop deletes the picture, unless another record has the same one.
+// Drop deletes the picture, unless another record uses the same picture.
 func (p Picture) Drop() {
 	if p.drop != nil {
 		p.drop()
 	}
 }
 
-// Choice is one of several answers to touch.
+// Choice is one of several answers that a person can touch.
 type Choice struct {
 	ID    string      `json:"id"`
 	Label policy.Text `json:"label"`

@@ -7,10 +7,10 @@ import (
 	"portillon/policy"
 )
 
-// patience is how long a card may go unanswered before the panel shows that it was read.
+// patience is how long the panel waits for the answer to a card before it shows that the card was read.
 const patience = 150 * time.Millisecond
 
-// Frame is the content of a page: the view, and what the panel adds to it.
+// Frame is the content of a page: the view, and the data that the panel adds to the view.
 type Frame struct {
 	View
 	Look  string    `json:"look"`
@@ -21,12 +21,12 @@ type Frame struct {
 	Rev   uint64    `json:"rev"`   // revision of the content; a page reports the revision that it shows
 }
 
-// display holds what the panel shows, and notifies open pages of each change.
+// display stores the content of the panel, and notifies open pages of each change.
 type display struct {
 	now     func() time.Time
-	changed func() // called with the lock held; it must not block
+	changed func() // called while the lock is held; must not block
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards all fields below
 	base    View       // the view last set by Show
 	flash   *View      // a temporary answer shown instead of base; nil: none
 	timer   *time.Timer
@@ -46,8 +46,8 @@ type machineFace struct {
 	wording  func(policy.Text) policy.Text // adapts sentences to this machine; nil: unchanged
 }
 
-// say returns a view in this machine's wording.
-func (m machineFace) say(v View) View {
+// adapt returns a view in this machine's wording.
+func (m machineFace) adapt(v View) View {
 	if m.wording == nil {
 		return v
 	}
@@ -55,7 +55,7 @@ func (m machineFace) say(v View) View {
 	return v
 }
 
-// newDisplay returns the display of a machine. It calls changed after each change of what is shown.
+// newDisplay returns the display of a machine. The display calls changed after each change of its content.
 func newDisplay(c Config, changed func()) *display {
 	return &display{
 		now: c.Now, changed: changed, base: ReaderSilent(false), rev: 1, revised: c.Now(),
@@ -73,7 +73,7 @@ func (d *display) change(do func()) {
 	d.changed()
 }
 
-// changeIf makes a change unless the content stays the same, so that a tick alone notifies no page.
+// changeIf makes a change unless the content stays the same. Therefore a tick alone notifies no page.
 func (d *display) changeIf(differs func() bool, do func()) {
 	d.mu.Lock()
 	differ := differs()
@@ -83,17 +83,17 @@ func (d *display) changeIf(differs func() bool, do func()) {
 	}
 }
 
-// show shows a view until the next one.
+// show shows a view until the next call of show.
 func (d *display) show(v View) {
 	d.changeIf(func() bool { return !v.equal(d.base) }, func() { d.base = v })
 }
 
-// setHub shows whether the hub is connected.
+// setHub sets whether the panel shows that the hub is connected.
 func (d *display) setHub(up bool) {
 	d.changeIf(func() bool { return up != d.hub }, func() { d.hub = up })
 }
 
-// setNote shows the machine's note; empty: none.
+// setNote sets the machine's note; an empty text removes the note.
 func (d *display) setNote(t policy.Text) {
 	d.changeIf(func() bool { return t != d.note }, func() { d.note = t })
 }
@@ -108,7 +108,7 @@ func (d *display) setMachine(name policy.Text, l policy.Language, zone *time.Loc
 	})
 }
 
-// showFor shows a view for a time, then the one below it again.
+// showFor shows a temporary view for the given time, and then the view of show again.
 func (d *display) showFor(v View, long time.Duration) {
 	d.change(func() {
 		d.endFlash()
@@ -156,22 +156,23 @@ func (d *display) frame() Frame {
 		v = *d.flash
 	}
 	v.Visitor, v.Offers, v.Note = d.base.Visitor, d.base.Offers, d.note
-	if d.flash != nil && v.Visitor != nil { // an answer replaces a question to the visitor
+	if d.flash != nil && v.Visitor != nil { // a temporary answer hides a question to the visitor
 		x := *v.Visitor
 		x.Question, x.Line, x.Items = "", policy.Text{}, nil
 		v.Visitor = &x
 	}
-	v = v.known()
-	// Without the column offers, the person was just refused or is not known yet, and gets no buttons.
+	v = v.orRefusal()
+	// In a state without offers the person was just refused or is not known yet, and gets no buttons.
 	if row, _ := v.Sign.row(); !row.offers {
 		v.Offers = nil
 	}
-	f := Frame{View: d.machine.say(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(), Rev: d.rev}
+	f := Frame{View: d.machine.adapt(v), Look: d.machine.look.String(), Hub: d.hub, Now: d.now(), Build: build(),
+		Rev: d.rev}
 	_, f.Zone = f.Now.In(d.machine.zone).Zone()
 	return f
 }
 
-// sign returns the sign that lamps and buzzer follow.
+// sign returns the present sign, which controls the lamps and the buzzer.
 func (d *display) sign() Sign {
 	d.mu.Lock()
 	defer d.mu.Unlock()

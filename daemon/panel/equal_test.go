@@ -8,7 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// Each field of a View and of its Visitor makes a difference: View.equal names them one by one.
+// Two views that differ in any field, also of their Visitor, must not be equal. View.equal compares the fields one by
+// one.
 func TestViewsThatDifferInOneFieldAreNotEqual(t *testing.T) {
 	full := func() View {
 		return View{
@@ -30,7 +31,7 @@ func TestViewsThatDifferInOneFieldAreNotEqual(t *testing.T) {
 			if field.Kind() == reflect.Pointer {
 				continue // the fields of Visitor are checked below
 			}
-			field.Set(other(t, field))
+			field.Set(otherValue(t, field))
 			if changed.equal(full()) || full().equal(changed) {
 				t.Errorf("a change of %s is not seen", of(&changed).Type().Field(i).Name)
 			}
@@ -40,8 +41,8 @@ func TestViewsThatDifferInOneFieldAreNotEqual(t *testing.T) {
 	changeEach(func(v *View) reflect.Value { return reflect.ValueOf(v.Visitor).Elem() })
 }
 
-// other is a value of the field's type that full does not have.
-func other(t *testing.T, field reflect.Value) reflect.Value {
+// otherValue returns a value of the field's type that differs from the value in the test's view.
+func otherValue(t *testing.T, field reflect.Value) reflect.Value {
 	t.Helper()
 	switch field.Interface().(type) {
 	case time.Time:
@@ -57,7 +58,7 @@ func other(t *testing.T, field reflect.Value) reflect.Value {
 		out.SetBool(true)
 	case reflect.Uint64:
 		out.SetUint(7)
-	case reflect.Slice: // empty: full has one entry
+	case reflect.Slice: // an empty slice differs: the test's view has one entry
 	default:
 		t.Fatalf("a field of type %s needs another value here", field.Type())
 	}

@@ -18,17 +18,17 @@ import (
 	"portillon/policy"
 )
 
-// Limits of what a page sends, in bytes. Only a form may contain a picture.
+// These are the limits of the requests of a page, in bytes. Only a form may contain a picture.
 const (
 	maxOrder = 4 << 10
 	maxForm  = MaxPhoto + 64<<10
-	// maxUnread bounds how much of a rejected form is read and discarded; a phone's photo has at most about 15 MB.
+	// maxUnread is how much of a rejected form is read and discarded at most. A phone's photo has up to about 15 MB.
 	maxUnread = 32 << 20
 	maxNote   = 500 // largest text of a form in characters, as in a record
 	maxParts  = 200
 )
 
-// Time limits for reading a body, so that a client that sends nothing does not block others for long.
+// These time limits for reading a body ensure that a client that sends nothing does not block others for long.
 const (
 	orderTime = 5 * time.Second
 	formTime  = 30 * time.Second
@@ -48,13 +48,13 @@ var (
 
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
 
-// do serves POST /do: a touch.
+// do serves POST /do, which carries out a touch.
 func (s *server) do(w http.ResponseWriter, r *http.Request) {
 	var o Touch
 	if !s.read(w, r, &o) {
 		return
 	}
-	o.Here = s.here(r)
+	o.Here = s.isAtMachine(r)
 	if err := s.c.Actions.Do(r.Context(), o); err != nil {
 		refuse(w, r, err)
 		return
@@ -62,15 +62,15 @@ func (s *server) do(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// ask serves POST /form: a form for the person who tapped.
-func (s *server) ask(w http.ResponseWriter, r *http.Request) {
+// openForm serves POST /form, which opens a form for the person who tapped.
+func (s *server) openForm(w http.ResponseWriter, r *http.Request) {
 	var a FormRequest
 	if !s.read(w, r, &a) {
 		return
 	}
-	a.Token, a.Here = "", s.here(r)
+	a.Token, a.Here = "", s.isAtMachine(r)
 	if !a.Here {
-		refuse(w, r, s.elsewhere())
+		refuse(w, r, s.elsewhereRefusal())
 		return
 	}
 	f, err := s.c.Actions.Form(r.Context(), a)
@@ -78,7 +78,7 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	if s.c.URL != "" && s.screens.exist() {
+	if s.c.URL != "" && s.screens.hasScreen() {
 		f.URL = strings.TrimSuffix(s.c.URL, "/") + "/form/" + f.Token
 		f.QR = newQR(f.URL)
 	}
@@ -86,21 +86,21 @@ func (s *server) ask(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(f)
 }
 
-// elsewhere returns the refusal for a page that asks for a form away from the machine: only the code on the machine's
-// own screen opens a form on a phone.
-func (s *server) elsewhere() Refusal {
-	if !s.screens.exist() {
-		return s.noScreen()
+// elsewhereRefusal returns the refusal of a form for a page away from the machine. Only the code on the machine's own
+// screen opens a form on a phone.
+func (s *server) elsewhereRefusal() Refusal {
+	if !s.screens.hasScreen() {
+		return s.noScreenRefusal()
 	}
 	return ScanCode
 }
 
-// noScreen returns NoScreen in this machine's wording.
-func (s *server) noScreen() Refusal {
-	return Refusal(s.display.face().say(View{Line: policy.Text(NoScreen)}).Line)
+// noScreenRefusal returns NoScreen in this machine's wording.
+func (s *server) noScreenRefusal() Refusal {
+	return Refusal(s.display.face().adapt(View{Line: policy.Text(NoScreen)}).Line)
 }
 
-// read decodes a small JSON body. After a failure it has answered the request and returns false.
+// read decodes a small JSON body. After a failure, read answers the request and returns false.
 func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
@@ -116,28 +116,28 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
-// form serves GET /form/TOKEN: the form on a phone.
+// form serves GET /form/TOKEN, which shows the form on a phone.
 func (s *server) form(w http.ResponseWriter, r *http.Request) {
 	if s.c.Actions == nil {
-		s.leaf(w, http.StatusNotFound, notHere, false)
+		s.answerPhone(w, http.StatusNotFound, notHere, false)
 		return
 	}
-	here := s.here(r)
-	if !here && !s.screens.exist() {
-		s.leaf(w, http.StatusForbidden, s.noScreen(), false)
+	here := s.isAtMachine(r)
+	if !here && !s.screens.hasScreen() {
+		s.answerPhone(w, http.StatusForbidden, s.noScreenRefusal(), false)
 		return
 	}
 	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: r.PathValue("token"), Here: here})
 	if err != nil {
-		s.leaf(w, http.StatusGone, err, false)
+		s.answerPhone(w, http.StatusGone, err, false)
 		return
 	}
 	name := s.display.face().name
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	io.WriteString(w, phone(f, name))
+	io.WriteString(w, phonePage(f, name))
 }
 
-// write serves POST /form/TOKEN: a filled-in form, from the panel's own page or from a phone.
+// write serves POST /form/TOKEN, which submits a filled-in form from the panel's own page or from a phone.
 func (s *server) write(w http.ResponseWriter, r *http.Request) {
 	script := strings.Contains(r.Header.Get("Accept"), "application/json")
 	done, err := s.submit(w, r)
@@ -145,22 +145,22 @@ func (s *server) write(w http.ResponseWriter, r *http.Request) {
 	case err != nil && script:
 		refuse(w, r, err)
 	case err != nil:
-		s.leaf(w, http.StatusConflict, err, true)
+		s.answerPhone(w, http.StatusConflict, err, true)
 	case script && done.waits != (policy.Text{}):
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(done.waits)
 	case script:
 		w.WriteHeader(http.StatusNoContent)
 	case done.waits != (policy.Text{}):
-		s.sentence(w, http.StatusOK, done.waits, false)
+		s.sentencePage(w, http.StatusOK, done.waits, false)
 	case done.form.Do == OpenTag:
-		s.sentence(w, http.StatusOK, Tagged(), false)
+		s.sentencePage(w, http.StatusOK, Tagged(), false)
 	default:
-		s.leaf(w, http.StatusOK, nil, false)
+		s.answerPhone(w, http.StatusOK, nil, false)
 	}
 }
 
-// submitted is an accepted form, and what remains to be done; empty: nothing.
+// submitted is an accepted form, with a text about what the member must still do; empty: nothing.
 type submitted struct {
 	form  Form
 	waits policy.Text
@@ -171,9 +171,9 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	if s.c.Actions == nil {
 		return submitted{}, notHere
 	}
-	token, here := r.PathValue("token"), s.here(r)
-	if !here && !s.screens.exist() {
-		return submitted{}, s.noScreen()
+	token, here := r.PathValue("token"), s.isAtMachine(r)
+	if !here && !s.screens.hasScreen() {
+		return submitted{}, s.noScreenRefusal()
 	}
 	// Look up the form before reading a picture.
 	f, err := s.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here})
@@ -196,7 +196,8 @@ func (s *server) submit(w http.ResponseWriter, r *http.Request) (submitted, erro
 	e, err := s.entry(r)
 	e.Here = here
 	if err != nil {
-		// A phone reads the answer only after sending. Without reading the rest, it would see a connection reset.
+		// A phone reads the answer only after sending. If the rest of the request stayed unread, the phone would see a
+		// connection reset.
 		io.CopyN(io.Discard, body, maxUnread)
 		e.Photo.Drop()
 		return submitted{}, err
@@ -216,7 +217,7 @@ func (s *server) entry(r *http.Request) (e Entry, err error) {
 	if err != nil {
 		return e, notOurs
 	}
-	for range 16 { // more than the fields of any form
+	for range 16 { // 16 is more than the number of fields of any form
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
 			return e, nil
@@ -274,8 +275,8 @@ func bounded(s string, most int) error {
 	return nil
 }
 
-// notNow logs an internal error, and returns the refusal for the person.
-func notNow(err error) Refusal {
+// internalRefusal logs an internal error, and returns a general refusal for the person.
+func internalRefusal(err error) Refusal {
 	slog.Warn("panel form failed", "err", err)
 	return Refusal{
 		FR: "La machine n’a pas pu le noter : réessayez dans un moment",
@@ -283,29 +284,29 @@ func notNow(err error) Refusal {
 	}
 }
 
-// refuse answers a page: with a Refusal in both languages, or with notNow for any other error.
+// refuse answers a page with a Refusal in both languages. Any other error becomes internalRefusal.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := http.StatusConflict, Refusal{}
 	if !errors.As(err, &text) {
-		code, text = http.StatusServiceUnavailable, notNow(err)
+		code, text = http.StatusServiceUnavailable, internalRefusal(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(policy.Text(text))
 }
 
-// leaf answers a phone with a page of one sentence; nil means success. again adds that the entry is still on the
-// previous page and can be sent again.
-func (s *server) leaf(w http.ResponseWriter, code int, err error, again bool) {
+// answerPhone answers a phone with a page of one sentence: the refusal, or thanks if err is nil. again adds that the
+// entry is still on the previous page and can be sent again.
+func (s *server) answerPhone(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
-		t, code = notNow(err), http.StatusServiceUnavailable
+		t, code = internalRefusal(err), http.StatusServiceUnavailable
 	}
-	s.sentence(w, code, policy.Text(t), again)
+	s.sentencePage(w, code, policy.Text(t), again)
 }
 
-// sentence answers like leaf, with a text that is not an error.
-func (s *server) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
+// sentencePage answers like answerPhone, with a text that is not an error.
+func (s *server) sentencePage(w http.ResponseWriter, code int, t policy.Text, again bool) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	name := s.display.face().name
@@ -323,16 +324,16 @@ const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="
 	`<meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1">` +
 	`<title>%s</title><link rel="stylesheet" href="/panel.css"><main class="phone">`
 
-// ties matches places where a line must not break, as in panel.js: French sets a space before : ; ? ! » and after «; a
-// number stays with its unit, and a day with its month.
-var ties = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
+// noBreak matches places where a line must not break, as in panel.js. French sets a space before : ; ? ! » and after «.
+// A number stays with its unit, and a day with its month.
+var noBreak = regexp.MustCompile(`(?i)« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?` +
 	`|\d(?:er)? (?:jan|fév|feb|mar|avr|apr|mai|may|jui|jun|jul|aoû|aug|sep|oct|nov|déc|dec)`)
 
 func tie(s string) string {
-	return ties.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
+	return noBreak.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
 }
 
-// both returns a text in French and in English, one below the other, so that nobody has to choose.
+// both returns a text in French and in English, one below the other, so that nobody has to choose a language.
 func both(t policy.Text) string {
 	fr, en := html.EscapeString(tie(t.FR)), html.EscapeString(tie(t.EN))
 	switch {
@@ -346,8 +347,9 @@ func both(t policy.Text) string {
 	return fr + ` <small lang="en">` + en + `</small>`
 }
 
-// phone returns a form as a page that works without scripts; its script makes pictures smaller before sending.
-func phone(f Form, machine policy.Text) string {
+// phonePage returns a form as a page that works without scripts. With scripts, the page makes pictures smaller before
+// sending.
+func phonePage(f Form, machine policy.Text) string {
 	var b strings.Builder
 	title := machine.FR
 	if title == "" {

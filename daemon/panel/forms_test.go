@@ -20,21 +20,21 @@ import (
 	"portillon/policy"
 )
 
-// desk is a fake of Actions with one form, which accepts one entry.
-type desk struct {
+// fakeActions implements Actions with one form, which accepts one entry.
+type fakeActions struct {
 	did   []Touch
 	wrote []Entry
 	no    error
-	asked Action // action of its form if the page names none
+	asked Action // action of the form if the page names no action
 	waits policy.Text
 }
 
-func (d *desk) Do(_ context.Context, o Touch) error {
+func (d *fakeActions) Do(_ context.Context, o Touch) error {
 	d.did = append(d.did, o)
 	return d.no
 }
 
-func (d *desk) Form(_ context.Context, a FormRequest) (Form, error) {
+func (d *fakeActions) Form(_ context.Context, a FormRequest) (Form, error) {
 	if a.Token != "" && a.Token != "t0ken" || len(d.wrote) > 0 && d.no == nil {
 		return Form{}, FormOver
 	}
@@ -49,12 +49,12 @@ func (d *desk) Form(_ context.Context, a FormRequest) (Form, error) {
 	}, nil
 }
 
-func (d *desk) Write(_ context.Context, _ string, e Entry) (policy.Text, error) {
+func (d *fakeActions) Write(_ context.Context, _ string, e Entry) (policy.Text, error) {
 	d.wrote = append(d.wrote, e)
 	return d.waits, d.no
 }
 
-// tablet is the address of a screen of the machine on another computer.
+// tablet is the address of another computer that serves as a screen of the machine.
 var tablet = []netip.Addr{netip.MustParseAddr("192.168.1.40")}
 
 type part struct{ name, file, data string }
@@ -90,7 +90,7 @@ func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...
 }
 
 func TestOnlyValidTouchesFromThePanelsPageAreAccepted(t *testing.T) {
-	d := &desk{}
+	d := &fakeActions{}
 	p := New(Config{Screens: tablet, Actions: d})
 	for _, c := range []struct {
 		body, site string
@@ -120,7 +120,7 @@ func TestOnlyValidTouchesFromThePanelsPageAreAccepted(t *testing.T) {
 }
 
 func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
-	d := &desk{}
+	d := &fakeActions{}
 	p := New(
 		Config{
 			Screens: tablet,
@@ -168,7 +168,7 @@ func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 func TestPhoneFormEscapesAllText(t *testing.T) {
 	w := httptest.NewRecorder()
 	New(
-		Config{Screens: tablet, Actions: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}},
+		Config{Screens: tablet, Actions: &fakeActions{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}},
 	).Handler().
 		ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
 	s := w.Body.String()
@@ -179,7 +179,7 @@ func TestPhoneFormEscapesAllText(t *testing.T) {
 	}
 	w = httptest.NewRecorder()
 	New(
-		Config{Screens: tablet, Actions: &desk{}},
+		Config{Screens: tablet, Actions: &fakeActions{}},
 	).Handler().
 		ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
 	if w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "expiré") {
@@ -187,8 +187,8 @@ func TestPhoneFormEscapesAllText(t *testing.T) {
 	}
 }
 
-// If a form waits for its member's confirmation, a phone must receive the note about it as a page, and the machine's
-// own page as text.
+// If a form waits for its member's confirmation, a phone must receive the note about the confirmation as a page, and
+// the machine's own page must receive the note as text.
 func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 	for accept, want := range map[string]string{
 		"application/json": `{"FR":"C’est reçu, pas encore noté`,
@@ -197,7 +197,7 @@ func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 		kind, body := filled(part{name: "item", data: "noise"})
 		w := post(
 			t,
-			New(Config{Screens: tablet, Actions: &desk{asked: "log", waits: FormWaits()}}),
+			New(Config{Screens: tablet, Actions: &fakeActions{asked: "log", waits: FormWaits()}}),
 			"/form/t0ken",
 			kind,
 			body,
@@ -210,10 +210,10 @@ func TestUnconfirmedFormIsAnsweredAsWaiting(t *testing.T) {
 	}
 }
 
-func TestPhoneThatTagsAMachineIsWarnedThatOnlyTheRelayIsOpen(t *testing.T) {
+func TestPhoneThatTagsAMachineOutReadsThatOnlyTheRelayIsOpen(t *testing.T) {
 	for do, want := range map[Action]bool{"tag": true, "report": false} {
 		kind, body := filled(part{name: "item", data: "noise"})
-		w := post(t, New(Config{Screens: tablet, Actions: &desk{asked: do}}), "/form/t0ken", kind, body)
+		w := post(t, New(Config{Screens: tablet, Actions: &fakeActions{asked: do}}), "/form/t0ken", kind, body)
 		if got := strings.Contains(w.Body.String(), "n’ouvre que le relais"); w.Code != http.StatusOK || got != want {
 			t.Errorf("%s: %d %s", do, w.Code, w.Body)
 		}
@@ -241,7 +241,7 @@ func TestInvalidEntriesAreRefusedWithTheReason(t *testing.T) {
 		"minutes":              {part{"minutes", "", "-3"}, "de 0 à 1440"},
 		"more minutes":         {part{"minutes", "", "an hour"}, "de 0 à 1440"},
 	} {
-		d := &desk{}
+		d := &fakeActions{}
 		kind, body := filled(part{name: "item", data: "noise"}, c.p)
 		w := post(
 			t,
@@ -254,7 +254,7 @@ func TestInvalidEntriesAreRefusedWithTheReason(t *testing.T) {
 			t.Errorf("%s: %d %.200s, %d written", name, w.Code, w.Body, len(d.wrote))
 		}
 	}
-	d := &desk{}
+	d := &fakeActions{}
 	panel := New(Config{Screens: tablet, Actions: d})
 	w := post(t, panel, "/form/t0ken", "application/json", strings.NewReader("{}"))
 	if w.Code != http.StatusConflict || len(d.wrote) != 0 {
@@ -268,10 +268,11 @@ func TestInvalidEntriesAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-// One token must not fill the album, neither with many photos in one form nor with failing forms.
+// The holder of one token must not be able to fill the album, neither with many photos in one form nor with forms that
+// fail.
 func TestFailedFormLeavesNoPhoto(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}
-	d := &desk{}
+	d := &fakeActions{}
 	p := New(Config{Screens: tablet, Actions: d, Photos: a})
 	kept := func() int { all, _ := os.ReadDir(a.Dir); return len(all) }
 	photo := part{"photo", "p.jpg", string(photograph(t))}
@@ -292,9 +293,9 @@ func TestFailedFormLeavesNoPhoto(t *testing.T) {
 	}
 }
 
-// A picture is in memory until it is on the disk, so that only one form at a time is processed.
+// A picture is in memory until it is on the disk, so only one form is processed at a time.
 func TestFormsAreProcessedOneAtATime(t *testing.T) {
-	p := New(Config{Screens: tablet, Actions: &desk{}})
+	p := New(Config{Screens: tablet, Actions: &fakeActions{}})
 	p.server.phoneForm <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
@@ -309,7 +310,7 @@ func TestFormsAreProcessedOneAtATime(t *testing.T) {
 	if p.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
 		t.Errorf("the machine's own screen waits for a phone: %d", w.Code)
 	}
-	p.server.c.Actions = &desk{}
+	p.server.c.Actions = &fakeActions{}
 	<-p.server.phoneForm
 	kind, body = filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.server.phoneForm) != 0 {
@@ -317,9 +318,10 @@ func TestFormsAreProcessedOneAtATime(t *testing.T) {
 	}
 }
 
-// Whether a touch comes from the machine's own screen is decided by the address, not by the request.
+// The sender's address decides whether a touch comes from the machine's own screen. The content of the request does
+// not.
 func TestOnlyTheAddressDecidesWhetherAScreenIsAtTheMachine(t *testing.T) {
-	d := &desk{}
+	d := &fakeActions{}
 	p := New(Config{Screens: tablet, Actions: d})
 	for from, want := range map[string]bool{
 		"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.168.1.40:1": true,
@@ -435,7 +437,7 @@ func TestPhotoIsStoredWithoutItsLocation(t *testing.T) {
 	}
 	a.Most = 10
 	save().Keep()
-	save() // the form still waits for a card when the daemon ends
+	save() // a form that still waits for a card when the daemon ends
 	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
 	if a.Forget(); files() != 1 {
 		t.Errorf("%d files after the start, want the picture that was kept", files())
@@ -450,17 +452,17 @@ func FuzzJPEG(f *testing.F) {
 		append(
 			append(
 				[]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xe1, 0, 2, 0xff, 0xda, 0, 2, 1, 0xff, 0, 0xff, 0xd0},
-				make([]byte, smallest)...),
+				make([]byte, minJPEG)...),
 			0xff,
 			0xd9,
 		),
 	)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		out, err := bare(bytes.Clone(data))
+		out, err := stripMetadata(bytes.Clone(data))
 		if err != nil {
 			return
 		}
-		if again, err := bare(bytes.Clone(out)); err != nil || !bytes.Equal(again, out) {
+		if again, err := stripMetadata(bytes.Clone(out)); err != nil || !bytes.Equal(again, out) {
 			t.Errorf("what was kept is no picture any more, or not bare: %v", err)
 		}
 		if len(data) > 1<<16 {
@@ -474,8 +476,8 @@ func FuzzJPEG(f *testing.F) {
 }
 
 // A phone that is still sending its photo must receive the reason of the refusal, and not a connection reset.
-func TestPhoneLearnsThatItsPhotoIsTooBig(t *testing.T) {
-	p := New(Config{Screens: tablet, Actions: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
+func TestPhoneReceivesTheReasonWhyItsPhotoIsTooBig(t *testing.T) {
+	p := New(Config{Screens: tablet, Actions: &fakeActions{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()
 	kind, body := filled(

@@ -12,8 +12,8 @@ type Example struct {
 	View View
 }
 
-// Gallery returns every state of a panel once, named after its sign, then further variants: for tests, pictures and
-// readers of the texts.
+// Gallery returns one view of each state of a panel, named after the state's sign, and then further variants. Tests,
+// pictures and readers of the texts use the gallery.
 func Gallery(now time.Time) []Example {
 	c := Clock{time.UTC}
 	var out []Example
@@ -38,15 +38,15 @@ var (
 	askMentor = policy.Text{FR: "Prochaine étape : voir un mentor", EN: "Next step: see a mentor"}
 )
 
-// seen returns a view with the visitor Inès, her role and her buttons.
-func seen(now time.Time, v View, role policy.Role, offers ...Offer) View {
+// withVisitor returns a view with the visitor Inès, her role and her buttons.
+func withVisitor(now time.Time, v View, role policy.Role, offers ...Offer) View {
 	v.Role, v.Offers = RoleName(role), offers
 	v.Visitor = &Visitor{Name: "Inès", Until: now.Add(time.Minute)}
 	return v
 }
 
-// noted returns a view with a note at the bottom.
-func noted(v View, note policy.Text) View {
+// withNote returns a view with a note at the bottom.
+func withNote(v View, note policy.Text) View {
 	v.Note = note
 	return v
 }
@@ -80,27 +80,28 @@ func exampleHours() View {
 }
 
 func exampleMaintenance(now time.Time) View {
-	return seen(now, Maintenance("Inès", ""), policy.Maintainer, OfferPowerOff(), OfferLog(), OfferTag())
+	return withVisitor(now, Maintenance("Inès", ""), policy.Maintainer, OfferPowerOff(), OfferLog(), OfferTag())
 }
 
 func examplePoweredOff(now time.Time) View {
-	return seen(now, PoweredOff("Inès"), policy.Maintainer, OfferLog(), OfferUntag("t", wornBelt))
+	return withVisitor(now, PoweredOff("Inès"), policy.Maintainer, OfferLog(), OfferUntag("t", wornBelt))
 }
 
 func sessionExamples(c Clock, now time.Time) []Example {
 	on := c.On("Léa", now, now.Add(2*time.Hour))
-	member := seen(now, on, policy.User)
+	member := withVisitor(now, on, policy.User)
 	return []Example{
 		{"already read", AlreadyRead()},
 		{"on, with a role", member},
-		{"on without end", seen(now, c.On("Léa", now, time.Time{}), policy.User)},
+		{"on without end", withVisitor(now, c.On("Léa", now, time.Time{}), policy.User)},
 		{"on, a name that ends in a stop", c.On("Léa M.", now, now.Add(2*time.Hour))},
-		{"on, other roles", seen(now, c.On("Inès", now, now.Add(2*time.Hour)), policy.User,
+		{"on, other roles", withVisitor(now, c.On("Inès", now, now.Add(2*time.Hour)), policy.User,
 			OfferRole(policy.Mentor), OfferRole(policy.Maintainer))},
-		{"ending, extend", seen(now, c.Ending(now, now.Add(2*time.Minute), true), policy.User, OfferExtend(30*time.Minute))},
+		{"ending, extend", withVisitor(now, c.Ending(now, now.Add(2*time.Minute), true), policy.User,
+			OfferExtend(30*time.Minute))},
 		{"maintenance with a helper", Maintenance("Inès", "Léa")},
-		{"membership ends soon", noted(member, c.MembershipUntil(now.AddDate(0, 0, 7)))},
-		{"membership over", noted(member, c.MembershipOver(now.AddDate(0, 0, -7), now.AddDate(0, 0, 7)))},
+		{"membership ends soon", withNote(member, c.MembershipUntil(now.AddDate(0, 0, 7)))},
+		{"membership over", withNote(member, c.MembershipOver(now.AddDate(0, 0, -7), now.AddDate(0, 0, 7)))},
 		{"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)},
 		{"tagged by the office", c.TaggedOut(time.Time{}, wornBelt, policy.NoRole)},
 		{"clock, passed over", ClockNotSet(false)},
@@ -159,15 +160,15 @@ func questionExamples(c Clock, now time.Time) []Example {
 
 func noteExamples() []Example {
 	return []Example{
-		{"maintenance soon", noted(Ready(), MaintenanceNote(lensCleaning, false, true, 2*time.Hour))},
-		{"a form waits", noted(Ready(), Unconfirmed("Inès"))},
-		{"danger, not confirmed", noted(Ready(), DangerUnsigned())},
-		{"an endorser is called", noted(Ready(), WaitsForEndorser("Inès", false))},
-		{"journal damaged", noted(Ready(), DamagedJournal())},
-		{"journal older", noted(Ready(), OlderJournal())},
-		{"journal begun anew", noted(Ready(), NewJournal())},
-		{"earlier list", noted(Ready(), EarlierList())},
-		{"records kept", noted(Ready(), RecordsKept())},
+		{"maintenance soon", withNote(Ready(), MaintenanceNote(lensCleaning, false, true, 2*time.Hour))},
+		{"a form waits", withNote(Ready(), Unconfirmed("Inès"))},
+		{"danger, not confirmed", withNote(Ready(), DangerUnsigned())},
+		{"an endorser is called", withNote(Ready(), WaitsForEndorser("Inès", false))},
+		{"journal damaged", withNote(Ready(), DamagedJournal())},
+		{"journal older", withNote(Ready(), OlderJournal())},
+		{"journal begun anew", withNote(Ready(), NewJournal())},
+		{"earlier list", withNote(Ready(), EarlierList())},
+		{"records kept", withNote(Ready(), RecordsKept())},
 	}
 }
 

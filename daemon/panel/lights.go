@@ -12,8 +12,8 @@ import (
 // arranged vertically, red on top and green below, so that a person who cannot distinguish the colours recognises a
 // lamp by its place and rhythm.
 //
-// The table of states gives each state its lamps and beeps. States that ask the member for the same action share their
-// lamps; other states never do (TestStatesShareLampsOnlyIfTheyAskTheSame):
+// The table of states defines the lamps and beeps of each state. States that ask the member for the same action share
+// their lamps, and other states never do (TestStatesShareLampsOnlyIfTheyAskForTheSameAction):
 //
 //	lamps                        states
 //	green, a glimpse every 3 s   ready
@@ -30,8 +30,8 @@ import (
 //	red, steady                  tagged out
 //	red quick, amber quick       fault: three long beeps
 //
-// While one of the machine's own screens sends no reports, a dark amber lamp shows a glimpse too. Two long beeps mark
-// the beginning of that.
+// While one of the machine's own screens sends no reports, the amber lamp shows a glimpse whenever it would be dark.
+// Two long beeps mark the beginning of the silence.
 type Lights struct{ Red, Amber, Green, Buzzer gpio.PinOut }
 
 // rhythm is a lamp's pattern over time.
@@ -42,7 +42,7 @@ const (
 	steady         // always
 	slow           // a second on, a second off
 	quick          // four times a second
-	glimpse        // 0.2 s on every 3 s
+	glimpse        // on for 0.2 s, every 3 s
 )
 
 // lit reports whether a lamp with this rhythm is on at t after the beginning of its state.
@@ -60,7 +60,7 @@ func (r rhythm) lit(t time.Duration) bool {
 	return false
 }
 
-// beeps are durations in milliseconds: buzzer on, off, on …
+// beeps are durations in milliseconds during which the buzzer is alternately on and off, beginning with on.
 type beeps []int
 
 func (b beeps) on(t time.Duration) bool {
@@ -91,7 +91,7 @@ var (
 	lampsReaderSilent = lamps{amber: quick}
 )
 
-// signal is the lamps and the sound of a state.
+// signal contains the rhythms of the lamps and the sound of a state.
 type signal struct {
 	lit   lamps
 	sound beeps
@@ -106,8 +106,8 @@ func (s Sign) signal() signal {
 // frame is the interval between two updates of the lamps: half of the shortest phase of the quickest rhythm.
 const frame = 60 * time.Millisecond
 
-// Follow sets lamps and buzzer according to the panel's state until ctx ends, then switches them off. A failing lamp is
-// logged once and not used any more; the others continue.
+// Follow sets lamps and buzzer according to the panel's state until ctx ends, then switches them off. A lamp that fails
+// is logged once and no longer used. The other lamps continue.
 func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	outputs := []*lamp{
 		{name: "red", pin: l.Red}, {name: "amber", pin: l.Amber}, {name: "green", pin: l.Green},
@@ -145,7 +145,7 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	}
 }
 
-// stuckBeeps are two long beeps.
+// stuckBeeps announce a silent screen with two long beeps.
 var stuckBeeps = beeps{700, 300, 700}
 
 // withStuckScreen adds the signal of a silent screen, silent for stuck, to the signal of a state that began t ago. The
@@ -155,12 +155,12 @@ func (s signal) withStuckScreen(t, stuck time.Duration) signal {
 		s.lit.amber = glimpse
 	}
 	if !s.sound.on(t) && stuckBeeps.on(stuck) {
-		s.sound = beeps{int((t + frame) / time.Millisecond)} // on at this moment
+		s.sound = beeps{int((t + frame) / time.Millisecond)} // the buzzer is on at this moment
 	}
 	return s
 }
 
-// lamp is a pin that is set only on changes.
+// lamp is an output pin, which is set only when its level changes.
 type lamp struct {
 	name string
 	pin  gpio.PinOut

@@ -13,8 +13,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// bulb is a lamp that records its changes.
-type bulb struct {
+// fakeLamp is a lamp that records its changes.
+type fakeLamp struct {
 	gpio.PinOut
 	fail error
 
@@ -23,7 +23,7 @@ type bulb struct {
 	n   int
 }
 
-func (b *bulb) Out(l gpio.Level) error {
+func (b *fakeLamp) Out(l gpio.Level) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lit = bool(l)
@@ -31,21 +31,21 @@ func (b *bulb) Out(l gpio.Level) error {
 	return b.fail
 }
 
-func (b *bulb) on() bool {
+func (b *fakeLamp) on() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.lit
 }
 
-func (b *bulb) times() int {
+func (b *fakeLamp) times() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.n
 }
 
-func TestLightsFollowThePanelAndEndDark(t *testing.T) {
+func TestLightsFollowThePanelAndAreOffAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var red, green, buzzer bulb
+		var red, green, buzzer fakeLamp
 		p := New(Config{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -83,8 +83,8 @@ func TestLightsFollowThePanelAndEndDark(t *testing.T) {
 func TestFailingLampIsLoggedOnceAndOthersContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		var green bulb
-		red := bulb{fail: errors.New("burnt")}
+		var green fakeLamp
+		red := fakeLamp{fail: errors.New("burnt")}
 		p := New(Config{})
 		p.Show(View{Sign: SignFault})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -9,9 +9,10 @@ import (
 	"portillon/policy"
 )
 
-// Questions, buttons and answers at the panel, in addition to the states of views.go.
+// This file contains the questions, buttons and answers of the panel, in addition to the states in views.go.
 
-// Logged returns the thanks for an intervention; next names whose card is needed to endorse it, or is empty.
+// Logged returns the thanks for a logged intervention. next names the endorser whose card is needed to endorse the
+// intervention; empty: none is needed.
 func Logged(name string, kind, next policy.Text) View {
 	return View{Sign: SignThanks, Next: next,
 		Line: policy.Text{
@@ -20,12 +21,12 @@ func Logged(name string, kind, next policy.Text) View {
 		}}
 }
 
-// Thanked returns the thanks for a report, with the consequence for the machine: danger takes it out of service, at
-// once or, if a session is running, at the session's end.
+// Thanked returns the thanks for a report, with the consequence for the machine. A danger takes the machine out of
+// service, at once or, if a session is running, at the session's end.
 func Thanked(name string, danger, runs bool) View {
 	v := View{Sign: SignThanks, Line: policy.Text{
-		FR: "Merci " + stop(name) + " Le problème est noté",
-		EN: "Thank you, " + stop(name) + " The problem is noted",
+		FR: "Merci " + endSentence(name) + " Le problème est noté",
+		EN: "Thank you, " + endSentence(name) + " The problem is noted",
 	},
 		Next: policy.Text{
 			FR: "Un mainteneur le verra ; la machine reste disponible",
@@ -34,8 +35,8 @@ func Thanked(name string, danger, runs bool) View {
 	switch {
 	case danger && runs:
 		v.Line = policy.Text{
-			FR: "Merci " + stop(name) + " La machine s’arrête après la session en cours",
-			EN: "Thank you, " + stop(name) + " The machine stops after this session",
+			FR: "Merci " + endSentence(name) + " La machine s’arrête après la session en cours",
+			EN: "Thank you, " + endSentence(name) + " The machine stops after this session",
 		}
 		v.Next = policy.Text{
 			FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue",
@@ -43,8 +44,8 @@ func Thanked(name string, danger, runs bool) View {
 		}
 	case danger:
 		v.Line = policy.Text{
-			FR: "Merci " + stop(name) + " La machine est arrêtée et hors service",
-			EN: "Thank you, " + stop(name) + " The machine is off and out of service",
+			FR: "Merci " + endSentence(name) + " La machine est arrêtée et hors service",
+			EN: "Thank you, " + endSentence(name) + " The machine is off and out of service",
 		}
 		v.Next = OnlyRelay()
 	}
@@ -65,7 +66,7 @@ func Returned(name string) View {
 	}
 }
 
-// StoppedForSafety returns the view after a session was ended by a fault that is over.
+// StoppedForSafety returns the view after a session was ended by a fault that has ended.
 func StoppedForSafety(name string) View {
 	return View{Sign: SignFault, Line: policy.Text{
 		FR: "Session arrêtée par sécurité : " + name,
@@ -74,8 +75,8 @@ func StoppedForSafety(name string) View {
 		Next: policy.Text{FR: "Vérifiez la pièce, puis présentez votre carte", EN: "Check the piece, then tap your card"}}
 }
 
-// TagNote returns the note about a tag on a machine that is in use: the tag applies after the session, or, in
-// maintenance, already now.
+// TagNote returns the note about a tag on a machine that is in use: the tag takes effect after the session, or at once
+// during maintenance.
 func TagNote(reason policy.Text, maintained bool) policy.Text {
 	fr, en := inSentence(reason.In(policy.French)), inSentence(reason.In(policy.English))
 	if maintained {
@@ -112,7 +113,7 @@ func noIsolation() policy.Text {
 		EN: "A tag only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// Answers to a touch.
+// These are the answers to a touch.
 var (
 	NotNow = Refusal{
 		FR: "Ce n’est plus possible : présentez à nouveau votre carte",
@@ -136,7 +137,7 @@ var (
 		EN: "Tap your card to report a problem. The machine stays as it is",
 	}
 	// CardToReportInUse replaces CardToReport while the machine is in use: the user's own card ends their session as
-	// always.
+	// usual.
 	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui " +
 		"utilise la machine l’arrête",
 		EN: "Tap your card to report a problem. The card of whoever uses the machine stops it"}
@@ -151,7 +152,7 @@ var (
 	}
 )
 
-// Answers to pages and phones away from the machine.
+// These are the answers to pages and phones away from the machine.
 var (
 	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : présentez-y votre carte, puis " +
 		"lisez le code affiché avec ce téléphone",
@@ -224,8 +225,8 @@ func ConfirmQuestion(name string) policy.Text {
 	}
 }
 
-// OfferConfirm returns the button that signs the form id. what names the form's content; minutes is its duration, 0:
-// none.
+// OfferConfirm returns the button that confirms the form id in the member's name. what names the content of the form.
+// minutes is the logged duration; 0: no duration was logged.
 func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	long := ""
 	if minutes > 0 {
@@ -290,8 +291,8 @@ func ProblemName(what string) policy.Text {
 	return policy.Text{FR: what, EN: what}
 }
 
-// MaintenanceNote returns the note that maintenance is due (over) or will be. hours reports whether left is running
-// time.
+// MaintenanceNote returns the note that maintenance is due (over), or will be due after left. hours reports whether
+// left is running time.
 func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
 	fr, en := lower(kind.In(policy.French)), lower(kind.In(policy.English))
 	if over {
@@ -318,7 +319,8 @@ func MaintenanceTagReason(kind policy.Text) policy.Text {
 // ceil returns the number of units in d, rounded up.
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
-// labels returns the beginnings of reasons that come from this program or the policy, and not from a person.
+// labels returns the beginnings of those reasons that this program or the policy contains, and that no person has
+// typed.
 func labels() []policy.Text {
 	out := []policy.Text{MaintenanceTagReason(policy.Text{})}
 	for _, what := range []string{"noise", "poor-result", "broken", "dangerous"} {
@@ -374,8 +376,8 @@ func OfferRole(r policy.Role) Offer {
 	return Offer{Do: TakeRole, Arg: r.String(), Label: label}
 }
 
-// OfferPowerOff returns the button that opens the relay during a maintenance. The machine's supply stays live: the view
-// above the button warns of that.
+// OfferPowerOff returns the button that opens the relay during a maintenance. The machine's supply stays live, and the
+// view above the button warns of that.
 func OfferPowerOff() Offer {
 	return Offer{Do: "power-off", Label: policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}}
 }

@@ -13,7 +13,7 @@ func AlreadyRead() View {
 	return v
 }
 
-// JournalUnusable returns the view of a machine whose journal cannot be opened: nobody can use the machine.
+// JournalUnusable returns the view of a machine that nobody can use, because the machine's journal cannot be opened.
 func JournalUnusable() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{
@@ -36,7 +36,8 @@ func OlderJournal() policy.Text {
 		EN: "Records are older than expected: an out-of-service tag may be missing. Tell a maintainer"}
 }
 
-// OlderJournalTag returns the reason of the tag that such a machine adds to itself.
+// OlderJournalTag returns the reason of the tag that a machine adds to itself when its journal differs from the hub's
+// copy.
 func OlderJournalTag() policy.Text {
 	return policy.Text{
 		FR: "enregistrements plus anciens que prévu, à vérifier",
@@ -52,7 +53,7 @@ func NewJournal() policy.Text {
 		EN: "The records began anew: an out-of-service tag or hours may be missing. Tell a maintainer"}
 }
 
-// NewJournalTag returns the reason of the tag that such a machine adds to itself.
+// NewJournalTag returns the reason of the tag that a machine with a new journal adds to itself.
 func NewJournalTag() policy.Text {
 	return policy.Text{FR: "enregistrements recommencés, à vérifier", EN: "the records began anew, to be checked"}
 }
@@ -83,8 +84,8 @@ func EarlierList() policy.Text {
 		EN: "The members’ list is damaged: the machine uses the one before. Tell the desk"}
 }
 
-// RecordsKept returns the note of a machine whose records the hub does not acknowledge. It is brief, because nobody at
-// the machine has to act.
+// RecordsKept returns the note of a machine whose records the hub does not acknowledge. The note is brief, because
+// nobody at the machine has to act.
 func RecordsKept() policy.Text {
 	return policy.Text{FR: "Enregistrements gardés ici, envoyés plus tard", EN: "Records kept here, sent later"}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	viewers   = 32 // limit of open pages, not counting screens at the machine
-	ofAddress = 4  // limit of open pages per address
+	viewers   = 32 // largest number of open pages, not counting screens at the machine
+	ofAddress = 4  // largest number of open pages per address
 )
 
 // pages is the set of open pages. The zero value is empty.
@@ -24,8 +24,8 @@ type openPage struct {
 	near bool // the page is on a screen at the machine
 }
 
-// wake notifies every page of a change, without waiting.
-func (p *pages) wake() {
+// notifyAll notifies every page of a change, without waiting.
+func (p *pages) notifyAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range p.open {
@@ -36,8 +36,8 @@ func (p *pages) wake() {
 	}
 }
 
-// add registers a page for notifications. ok is false if the limit is reached. Pages are limited by address and in
-// total; screens at the machine are not part of the total.
+// add registers a page for notifications. The second result is false if a limit is reached. The number of pages is
+// limited for each address and in total. Screens at the machine do not count in the total.
 func (p *pages) add(a netip.Addr, near bool) (chan struct{}, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,17 +1,18 @@
 // Package panel implements the page beside the machine: one page with one shape, one sentence and one next step for the
 // member.
 //
-// It serves the page, its style and its script from the binary, so that it works without Internet, and sends each View
-// as a server-sent event. A browser that receives nothing for 5 s shows that, instead of stale content.
+// The package serves the page, its style and its script from the binary, so that it works without Internet, and sends
+// each View as a server-sent event. A page that receives nothing for 5 s shows that it is outdated, instead of stale
+// content.
 //
-// It accepts touches (POST /do) only from the screen at the machine: this computer's own, and the addresses of
+// The panel accepts touches (POST /do) only from the screen at the machine: this computer's own, and the addresses of
 // Config.Screens. POST /form opens a form, only at that screen, for the person who tapped in the last minute. The
-// form's token is valid for one entry and ten minutes, at the panel itself or on a phone that reads its QR code. What a
-// phone sends is unsigned until its member confirms it at the machine. A machine without a screen accepts no form from
-// elsewhere. The machine decides what is allowed (Actions). No request to a panel switches a relay on, and no panel
-// receives a card number. Bodies are small, pictures have at most 4 MB. A request whose Host is neither an address nor
-// a name of the local network is refused, so that no page of the Internet can reach a panel under a foreign name
-// (DNS rebinding).
+// form's token is valid for one entry and ten minutes, at the panel itself or on a phone that reads the form's QR code.
+// An entry from a phone is unsigned until its member confirms the entry at the machine. A machine without a screen
+// accepts no form from elsewhere. The machine decides what is allowed (Actions). No request to a panel switches a relay
+// on, and no panel receives a card number. Bodies are small, pictures have at most 4 MB. A request whose Host is
+// neither an address nor a name of the local network is refused, so that no page of the Internet can reach a panel
+// under a foreign name (DNS rebinding).
 package panel
 
 import (
@@ -36,15 +37,15 @@ type Config struct {
 	Screens  []netip.Addr // addresses of further screens at the machine
 }
 
-// Panel is the panel of one machine: its content, the pages that show it, and the screens at the machine. Its methods
-// may be called concurrently and never block.
+// Panel is the panel of one machine: its content, the pages that show it, and the screens at the machine. The methods
+// of a Panel may be called concurrently and never block.
 type Panel struct {
 	display *display
 	screens *screens
 	server  *server
 }
 
-// New returns a panel that shows a silent reader until Show is called.
+// New returns a panel that shows that the reader does not answer until Show is called.
 func New(c Config) *Panel {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -53,7 +54,7 @@ func New(c Config) *Panel {
 		c.Zone = time.UTC
 	}
 	open := &pages{}
-	p := &Panel{display: newDisplay(c, open.wake), screens: newScreens(c)}
+	p := &Panel{display: newDisplay(c, open.notifyAll), screens: newScreens(c)}
 	p.server = &server{
 		c: c, display: p.display, screens: p.screens, pages: open,
 		phoneForm: make(chan struct{}, 1), screenForm: make(chan struct{}, 1),
@@ -67,14 +68,14 @@ func (p *Panel) Handler() http.Handler { return p.server.handler() }
 // Show sets the view. A temporary answer stays until its time is over.
 func (p *Panel) Show(v View) { p.display.show(v) }
 
-// Flash shows a temporary answer for d, then the view of Show.
+// Flash shows a temporary answer for d, then the view of Show again.
 func (p *Panel) Flash(v View, d time.Duration) { p.display.showFor(v, d) }
 
 // EndFlash ends a temporary answer.
 func (p *Panel) EndFlash() { p.display.change(p.display.endFlash) }
 
-// Reading shows, unless an answer follows at once, that a card was read. Show does not end this; call the returned
-// function when the answer is there.
+// Reading shows that a card was read, unless an answer follows at once. Show does not end this display: call the
+// returned function once the answer is known.
 func (p *Panel) Reading() (done func()) { return p.display.reading() }
 
 // SetHubOnline sets whether the hub acknowledges records.
@@ -97,7 +98,7 @@ func (p *Panel) SetWording(f func(policy.Text) policy.Text) {
 func (p *Panel) Current() Frame { return p.display.frame() }
 
 // Screens returns the state of every screen that has ever reported. Fell, Back and Restart are set in one result only,
-// so that only one caller may act on them.
+// so that one caller alone acts on them.
 func (p *Panel) Screens() []Screen { return p.screens.judgeAll() }
 
 // sign returns the present sign, and whether one of the machine's own screens is silent.

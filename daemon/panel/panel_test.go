@@ -44,7 +44,7 @@ func TestEveryViewHasBothLanguages(t *testing.T) {
 	}
 }
 
-func TestTextsMatchThePanelsStyle(t *testing.T) {
+func TestTextsFollowTheStyleOfThePanel(t *testing.T) {
 	c := Clock{time.FixedZone("Paris", 3600)}
 	for _, x := range []struct{ got, want policy.Text }{
 		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{
@@ -181,7 +181,7 @@ func TestPageNamesItsBuildAndForbidsTranslation(t *testing.T) {
 	}
 }
 
-// One address may open four pages. The limit for all pages must not affect the screen at the machine.
+// One address may open four pages. The limit for all pages must not affect screens at the machine.
 func TestPageLimitsDoNotAffectTheMachinesScreen(t *testing.T) {
 	p := New(Config{Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
 	from := func(a string) int {
@@ -240,10 +240,10 @@ func FuzzHandler(f *testing.F) {
 	f.Add("GET", "/form/t", "")
 	f.Add("POST", "/form/t", "--x\r\n")
 	f.Add("GET", "/../../etc/passwd", "")
-	h := New(Config{Actions: &desk{}}).Handler()
+	h := New(Config{Actions: &fakeActions{}}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if strings.Contains(path, "events") {
-			return // the event stream never ends, so the test does not read it
+			return // skip the event stream, because it never ends
 		}
 		r, err := http.NewRequest(method, "http://panel/", strings.NewReader(body))
 		if err != nil {

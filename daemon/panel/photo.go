@@ -13,12 +13,12 @@ import (
 	"sync"
 )
 
-// MaxPhoto bounds a picture, in bytes. The phone's page makes pictures smaller before sending.
+// MaxPhoto is the largest size of a picture, in bytes. The phone's page makes pictures smaller before sending.
 const MaxPhoto = 4 << 20
 
-// Album stores pictures in a folder, each under the SHA-256 of its content. It accepts only JPEG, and stores only the
-// picture itself: location and camera data (Exif), thumbnails and comments are removed. Its methods may be called
-// concurrently.
+// Album stores pictures in a folder, each under the SHA-256 of its content. An Album accepts only JPEG, and stores only
+// the picture itself: location and camera data (Exif), thumbnails and comments are removed. The methods of an Album may
+// be called concurrently.
 type Album struct {
 	Dir  string
 	Max  int64 // limit of all pictures together, in bytes
@@ -27,7 +27,7 @@ type Album struct {
 	mu sync.Mutex
 }
 
-// Refusals of a picture.
+// These are the refusals of a picture.
 var (
 	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
 	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
@@ -49,7 +49,7 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 	case len(data) > MaxPhoto:
 		return Picture{}, errTooBig
 	}
-	data, err = bare(data)
+	data, err = stripMetadata(data)
 	if err != nil {
 		return Picture{}, errNoJPEG
 	}
@@ -57,7 +57,7 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 	name := hex.EncodeToString(sum[:])
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.room(int64(len(data))); err != nil {
+	if err := a.requireRoom(int64(len(data))); err != nil {
 		return Picture{}, err
 	}
 	file, err := a.write(data)
@@ -69,7 +69,7 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 
 // picture returns the Picture for a file that no record uses yet.
 func (a *Album) picture(name, file string) Picture {
-	kept, ours := false, true // ours: no other record has the same picture
+	kept, ours := false, true // ours: no other record uses this picture
 	final := filepath.Join(a.Dir, name+".jpg")
 	keep := func() error {
 		a.mu.Lock()
@@ -99,8 +99,8 @@ func (a *Album) picture(name, file string) Picture {
 	return Picture{Name: name, keep: keep, drop: drop}
 }
 
-// room returns an error unless more bytes may be stored.
-func (a *Album) room(more int64) error {
+// requireRoom returns an error unless more bytes may be stored.
+func (a *Album) requireRoom(more int64) error {
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return err
 	}
@@ -132,7 +132,8 @@ func (a *Album) write(data []byte) (string, error) {
 	return f.Name(), err
 }
 
-// Forget removes files of interrupted Saves, and pictures of forms that waited for a card when the daemon ended.
+// Forget removes the files of interrupted calls of Save, and the pictures of forms that waited for a card when the
+// daemon ended.
 func (a *Album) Forget() {
 	for _, begin := range []string{held, "new-"} { // the second is the prefix of an older version
 		left, _ := filepath.Glob(filepath.Join(a.Dir, begin+"*"))
@@ -144,7 +145,7 @@ func (a *Album) Forget() {
 
 var errJPEG = errors.New("not a JPEG")
 
-// Markers of a JPEG (ITU-T T.81, table B.1).
+// These are markers of a JPEG (ITU-T T.81, table B.1).
 const (
 	soi, eoi, sos = 0xd8, 0xd9, 0xda
 	rst0, rst7    = 0xd0, 0xd7
@@ -193,19 +194,19 @@ func (s segment) isPicture(b []byte) bool {
 	return s.marker < app0 || s.marker > app15
 }
 
-// bare returns a JPEG's picture from SOI to EOI, without the segments added by applications and cameras.
-func bare(b []byte) ([]byte, error) {
+// stripMetadata returns a JPEG's picture from SOI to EOI, without the segments added by applications and cameras.
+func stripMetadata(b []byte) ([]byte, error) {
 	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
 		return nil, errJPEG
 	}
-	out, framed := b[:2], false // in place: the output is never longer than the input read so far
+	out, framed := b[:2], false // written in place: the output is never longer than the input that was read so far
 	for i := 2; ; {
 		s, err := nextSegment(b, i)
 		if err != nil {
 			return nil, err
 		}
 		if s.marker == eoi {
-			if !framed || len(out) < smallest {
+			if !framed || len(out) < minJPEG {
 				return nil, errJPEG
 			}
 			return append(out, 0xff, eoi), nil
@@ -216,14 +217,14 @@ func bare(b []byte) ([]byte, error) {
 		i = s.end
 		if s.marker == sos {
 			framed = true
-			i = scan(b, s.end)
+			i = scanEnd(b, s.end)
 			out = append(out, b[s.end:i]...)
 		}
 	}
 }
 
-// smallest is less than the size of any picture, in bytes: tables, a frame and a scan.
-const smallest = 100
+// minJPEG is less than the size of any picture, in bytes: tables, a frame and a scan.
+const minJPEG = 100
 
 // jfif reports whether an APP0 segment is plain JFIF without a thumbnail (JFIF 1.02: identifier, version, units,
 // densities, and 0 × 0).
@@ -231,8 +232,9 @@ func jfif(b []byte) bool {
 	return len(b) == 14 && string(b[:5]) == "JFIF\x00" && b[12] == 0 && b[13] == 0
 }
 
-// scan returns the end of the coded picture at i: the next marker that is not part of it.
-func scan(b []byte, i int) int {
+// scanEnd returns the end of the coded picture that begins at i: the position of the next marker that is not part of
+// the picture.
+func scanEnd(b []byte, i int) int {
 	for i < len(b) {
 		n := bytes.IndexByte(b[i:], 0xff)
 		if n < 0 || i+n+1 >= len(b) {

@@ -12,7 +12,7 @@ import (
 // role.
 func TestPanelNeverNamesARoleThatNobodyHas(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten`)
-	// only a session with a maintainer or a mentor has these states
+	// These states exist only in a session with a maintainer or a mentor.
 	theirs := map[string]bool{"supervised": true, "maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})
@@ -32,13 +32,13 @@ func TestPanelNeverNamesARoleThatNobodyHas(t *testing.T) {
 	}
 	for _, r := range []Refusal{
 		NotNow, CardFirst, AnotherCardTapped, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver,
-		ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreen(),
+		ChooseFromList, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.server.noScreenRefusal(),
 	} {
 		if s := m.Plain(policy.Text(r)); role.MatchString(s.FR) || role.MatchString(s.EN) {
 			t.Errorf("%+v", s)
 		}
 	}
-	if role.MatchString(p.server.noScreen().FR) {
-		t.Errorf("%+v", p.server.noScreen())
+	if role.MatchString(p.server.noScreenRefusal().FR) {
+		t.Errorf("%+v", p.server.noScreenRefusal())
 	}
 }

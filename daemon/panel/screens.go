@@ -10,34 +10,36 @@ import (
 	"time"
 )
 
-// Limits for watching the machine's own screens. A page on such a screen reports every 5 s (panel.js: aliveEvery).
+// These are the limits for watching the machine's own screens. A page on such a screen reports every 5 s (panel.js:
+// aliveEvery).
 const (
 	silentAfter = 15 * time.Second // time of three missed reports
-	// restartGap is the least time between two restarts: a browser on a Pi 3 takes up to half a minute to show its page
-	// again (measured by hand).
+	// restartGap is the shortest time between two restarts. A browser on a Pi 3 takes up to half a minute to show its
+	// page again (measured by hand).
 	restartGap    = time.Minute
 	restartMost   = 3                // largest number of restarts within restartWindow
 	restartWindow = 61 * time.Minute // an hour and a minute, so that systemd's own limit of 3 per hour is never reached
 )
 
-// Screen is the state of one of the machine's own screens: this computer's, or one named in Config.Screens.
+// Screen is the state of one of the machine's own screens: the screen of this computer, or a screen in Config.Screens.
 type Screen struct {
-	Addr   netip.Addr // address of the screen; 127.0.0.1: this computer's own
+	Addr   netip.Addr // address of the screen; 127.0.0.1: this computer's own screen
 	Silent time.Duration
 	// Restart means that the browser on this computer's own screen must be restarted.
 	Restart bool
-	// Fell and Back are set once: when the screen became silent, and when it reported again.
+	// Fell and Back are set in one evaluation only: Fell after the screen became silent, and Back after it reported
+	// again.
 	Fell, Back bool
 }
 
 // screen is what the panel stores about one screen. The zero screen has never reported.
 type screen struct {
 	alive    time.Time   // time of the last report; zero: never, or the page was closed
-	fell     bool        // the silence was reported
+	fell     bool        // the silence was reported to a caller
 	restarts []time.Time // times of requested restarts within restartWindow
 }
 
-// judge evaluates a screen at now. local reports whether the screen is this computer's own, the only one that can be
+// judge evaluates a screen at now. local reports whether the screen is this computer's own. Only that screen can be
 // restarted.
 func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	out := Screen{}
@@ -68,8 +70,8 @@ type screens struct {
 
 	mu       sync.Mutex
 	reported map[netip.Addr]screen
-	seen     bool // a page on one of them was opened or has reported
-	stuck    bool // one was silent at the last judgeAll
+	seen     bool // a page on one of the screens was opened or has reported
+	stuck    bool // one of the screens was silent at the last judgeAll
 }
 
 // newScreens returns the screens of a panel, none of which is connected yet.
@@ -111,17 +113,17 @@ func (s *screens) markSeen() {
 	s.seen = true
 }
 
-// exist reports whether the machine has its own screen: one is configured, or a page on this computer has reported.
-func (s *screens) exist() bool {
+// hasScreen reports whether the machine has its own screen: one is configured, or a page on this computer has reported.
+func (s *screens) hasScreen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.named) > 0 || s.seen
 }
 
-// take stores a report from a page on one of the machine's own screens. shown and since are the display's revision and
-// its time. A report that still shows a view replaced more than 15 s ago is ignored, because that page shows wrong
-// content.
-func (s *screens) take(a netip.Addr, r report, shown uint64, since time.Time) {
+// storeReport stores a report from a page on one of the machine's own screens. shown and since are the display's
+// revision and its time. A report is ignored if its page still shows a view that was replaced more than 15 s ago,
+// because such a page shows wrong content.
+func (s *screens) storeReport(a netip.Addr, r report, shown uint64, since time.Time) {
 	if a.IsLoopback() {
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
@@ -145,7 +147,8 @@ type report struct {
 	Leaves bool   `json:"leaves,omitempty"` // the page is being closed, and must not be restarted
 }
 
-// alive serves POST /alive: a report of a page. Only pages on the machine's own screens are watched.
+// alive serves POST /alive, with which a page reports that it works. Only pages on the machine's own screens are
+// watched.
 func (s *server) alive(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	var said report
@@ -157,7 +160,7 @@ func (s *server) alive(w http.ResponseWriter, r *http.Request) {
 	}
 	if a := address(r); s.screens.near(a) {
 		rev, since := s.display.revision()
-		s.screens.take(a, said, rev, since)
+		s.screens.storeReport(a, said, rev, since)
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

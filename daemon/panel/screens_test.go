@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// pass is one evaluation of a screen: at second at, after a report at second alive; -1: no report since the last
+// evaluation is one evaluation of a screen at second at, after a report at second alive; -1: no report since the last
 // evaluation.
-type pass struct {
+type evaluation struct {
 	at, alive int
 	want      string
 }
@@ -20,33 +20,33 @@ type pass struct {
 func TestSilentScreenIsReportedAndRestartedThreeTimesAnHour(t *testing.T) {
 	for name, c := range map[string]struct {
 		local  bool
-		passes []pass
+		passes []evaluation
 	}{
-		"a screen that never reported itself is not missed": {true, []pass{{0, -1, ""}, {3600, -1, ""}}},
+		"a screen that never reported itself is not missed": {true, []evaluation{{0, -1, ""}, {3600, -1, ""}}},
 		"14 s are no silence, 15 s are": {
 			true,
-			[]pass{{10, 0, ""}, {14, -1, ""}, {15, -1, "silent 15s fell restart"}, {16, -1, "silent 16s"}},
+			[]evaluation{{10, 0, ""}, {14, -1, ""}, {15, -1, "silent 15s fell restart"}, {16, -1, "silent 16s"}},
 		},
 		"a screen that comes back is said once": {
 			true,
-			[]pass{{15, 0, "silent 15s fell restart"}, {20, 20, "back"}, {21, -1, ""}},
+			[]evaluation{{15, 0, "silent 15s fell restart"}, {20, 20, "back"}, {21, -1, ""}},
 		},
 		"another computer's screen cannot be restarted": {
 			false,
-			[]pass{{15, 0, "silent 15s fell"}, {90, -1, "silent 1m30s"}},
+			[]evaluation{{15, 0, "silent 15s fell"}, {90, -1, "silent 1m30s"}},
 		},
 		"a restart is given a minute, then tried again": {
 			true,
-			[]pass{{15, 0, "silent 15s fell restart"}, {74, -1, "silent 1m14s"}, {75, -1, "silent 1m15s restart"}},
+			[]evaluation{{15, 0, "silent 15s fell restart"}, {74, -1, "silent 1m14s"}, {75, -1, "silent 1m15s restart"}},
 		},
-		"three restarts, and none more within the hour": {true, []pass{{15, 0,
+		"three restarts, and none more within the hour": {true, []evaluation{{15, 0,
 			"silent 15s fell restart"}, {75, -1, "silent 1m15s restart"}, {135, -1, "silent 2m15s restart"},
 			{195, -1, "silent 3m15s"}, {15 + 61*60 - 1, -1, "silent 1h1m14s"}, {
 				15 + 61*60,
 				-1,
 				"silent 1h1m15s restart",
 			}, {15 + 61*60 + 60, -1, "silent 1h2m15s restart"}}},
-		"restarts before a screen came back count too": {true, []pass{{15, 0,
+		"restarts before a screen came back count too": {true, []evaluation{{15, 0,
 			"silent 15s fell restart"}, {100, 100, "back"}, {115, -1, "silent 15s fell restart"}, {200, 200, "back"},
 			{215, -1, "silent 15s fell restart"}, {300, 300, "back"}, {315, -1, "silent 15s fell"}}},
 	} {

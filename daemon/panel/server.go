@@ -23,8 +23,8 @@ import (
 //go:embed web
 var web embed.FS
 
-// heartbeat is the longest interval between two events to a page. A page that receives nothing for 5 s shows that
-// (panel.js: old).
+// heartbeat is the longest interval between two events to a page. A page that receives nothing for 5 s shows that it is
+// outdated (panel.js: old).
 const heartbeat = 2 * time.Second
 
 // server handles the requests of pages and phones.
@@ -33,13 +33,13 @@ type server struct {
 	display *display
 	screens *screens
 	pages   *pages
-	// Each holds one value while a form is read: screenForm is for the machine's own screens, which do not wait for
-	// phones.
+	// A channel contains one value while a form is read. screenForm is for the machine's own screens, so that they do
+	// not wait for phones.
 	phoneForm, screenForm chan struct{}
 }
 
-// build returns a hash of the page's parts in this program: after an upgrade, an open page has another build and
-// reloads.
+// build returns a hash of the page's parts in this program. After an upgrade, an open page has another build and
+// therefore reloads.
 var build = sync.OnceValue(func() string {
 	sum := sha256.New()
 	for _, part := range []string{"page.html", "panel.css", "panel.js"} {
@@ -53,10 +53,11 @@ var build = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 })
 
-// here reports whether a request comes from a screen at the machine.
-func (s *server) here(r *http.Request) bool { return s.screens.near(address(r)) }
+// isAtMachine reports whether a request comes from a screen at the machine.
+func (s *server) isAtMachine(r *http.Request) bool { return s.screens.near(address(r)) }
 
-// address returns a request's address; the zero Addr if it is unknown, which is never at the machine.
+// address returns the address of a request's sender, or the zero Addr if the address is unknown. The zero Addr never
+// counts as at the machine.
 func address(r *http.Request) netip.Addr {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -85,14 +86,14 @@ func (s *server) handler() http.Handler {
 	m.HandleFunc("GET /events", s.events)
 	m.HandleFunc("POST /alive", s.alive)
 	m.HandleFunc("POST /do", s.do)
-	m.HandleFunc("POST /form", s.ask)
+	m.HandleFunc("POST /form", s.openForm)
 	m.HandleFunc("GET /form/{token}", s.form)
 	m.HandleFunc("POST /form/{token}", s.write)
 	return s.guarded(http.NewCrossOriginProtection().Handler(m))
 }
 
 // pagePart answers with a part of the page. http.FileServer would add 50 KB to the daemon, for folders, ranges and
-// dates that no part has.
+// dates, which no part needs.
 func pagePart(name, contentType string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		text, err := web.ReadFile("web/" + name)
@@ -119,7 +120,7 @@ func (s *server) guarded(h http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-cache")
-		if !s.local(r.Host) {
+		if !s.isLocalHost(r.Host) {
 			http.Error(w, "unknown host name for this panel: set panel: url: in machine.yaml "+
 				"one", http.StatusMisdirectedRequest)
 			return
@@ -128,8 +129,8 @@ func (s *server) guarded(h http.Handler) http.Handler {
 	})
 }
 
-// local reports whether a Host is an address, a name that exists only in local networks, or the panel's own.
-func (s *server) local(host string) bool {
+// isLocalHost reports whether a Host is an address, a name that exists only in local networks, or the panel's own name.
+func (s *server) isLocalHost(host string) bool {
 	if u, err := url.Parse(s.c.URL); err == nil && u.Host != "" && strings.EqualFold(u.Host, host) {
 		return true
 	}
@@ -147,7 +148,7 @@ func (s *server) local(host string) bool {
 	)
 }
 
-// page fills in the page. It does not use text/template, which would add a megabyte to the daemon.
+// page fills in the page. page does not use text/template, because that package would add a megabyte to the daemon.
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	text, err := web.ReadFile("web/page.html")
 	if err != nil {
@@ -178,7 +179,7 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 		"{{build}}",
 		build(),
 		"{{here}}",
-		strconv.FormatBool(s.here(r)),
+		strconv.FormatBool(s.isAtMachine(r)),
 		"{{qr}}",
 		code,
 		"{{url}}",
@@ -189,7 +190,7 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet { // a ServeMux routes HEAD to GET handlers
+	if r.Method != http.MethodGet { // ServeMux also routes HEAD requests to this GET handler
 		return
 	}
 	wake, ok := s.listen(address(r))

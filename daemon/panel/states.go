@@ -13,14 +13,14 @@ import (
 // refusal without buttons.
 type state struct {
 	sign Sign
-	// shape is the drawing, as elements of an SVG of 120 × 120. Classes of panel.css: ring, bar, disc, and the motions
-	// breathe and turn.
+	// shape is the drawing, as elements of an SVG of 120 × 120. The drawing uses the classes of panel.css: ring, bar,
+	// disc, and the motions breathe and turn.
 	shape  string
 	colour colour
 
 	lamps   lamps
 	buzzer  beeps
-	speaker beeps // for a screen with a loudspeaker
+	speaker beeps // beeps of a screen with a loudspeaker
 
 	accepts  bool // a tap that leads to this state was not refused
 	offers   bool // the state shows its buttons
@@ -32,7 +32,7 @@ type state struct {
 	example func(c Clock, now time.Time) View
 }
 
-// colour is the colour of a shape: panel.css has the values by day and by night.
+// colour is the colour of a shape: panel.css defines the values by day and by night.
 type colour string
 
 const (
@@ -41,7 +41,7 @@ const (
 	amber colour = "attention" // colour for a state in which somebody has to act
 )
 
-// Sequences for a buzzer and for a screen's loudspeaker, in milliseconds on, off, on.
+// These sequences are for a buzzer and for a screen's loudspeaker, in milliseconds on, off, on.
 var (
 	oneBeep        = beeps{120}
 	twoBeeps       = beeps{120, 120, 120}
@@ -55,7 +55,7 @@ var (
 )
 
 // states has one row for each Sign. To add a state, put its sign, its view and its row into a new file, and add the row
-// here; testdata/recipes/panel-state.patch is an example.
+// here. testdata/recipes/panel-state.patch is an example.
 var states = []state{
 	{
 		sign: SignReady, colour: ink, lamps: lampsReady,
@@ -208,7 +208,8 @@ var states = []state{
 	},
 }
 
-// row returns the table's row for a sign. If there is none, ok is false and the row is that of a refusal.
+// row returns the table's row for a sign. If the table has no such row, ok is false and row returns the row of a
+// refusal.
 func (s Sign) row() (state, bool) {
 	refusal := state{}
 	for _, x := range states {
@@ -236,9 +237,9 @@ func (s Sign) name() string {
 	return string(s)
 }
 
-// known returns the view, or a refusal if the table has no row for its sign: a view with an unknown sign must never
-// look like a running machine.
-func (v View) known() View {
+// orRefusal returns the view, or a refusal if the table has no row for the view's sign. A view with an unknown sign
+// must never look like a running machine.
+func (v View) orRefusal() View {
 	if _, ok := v.Sign.row(); ok {
 		return v
 	}
@@ -249,7 +250,8 @@ func (v View) known() View {
 	}
 }
 
-// shapes returns the drawings of all states for the page. Their attributes are all that the script knows about a state.
+// shapes returns the drawings of all states for the page. The script reads all its data about a state from the
+// attributes of these drawings.
 func shapes() string {
 	var b strings.Builder
 	for _, s := range states {

@@ -72,7 +72,7 @@ func TestEverySignHasOneCompleteRowInTheTableOfStates(t *testing.T) {
 	}
 }
 
-// refusing lists the states in which a tap was refused. In all other known states it was not.
+// refusing lists the states in which a tap was refused. All other known states accept the tap.
 var refusing = []Sign{
 	SignRefused, SignExpired, SignRecent, SignHours, SignUnknown, SignOccupied, SignClockNotSet, SignTagged, SignFault,
 }
@@ -108,8 +108,8 @@ func TestSignWithoutARowIsARefusal(t *testing.T) {
 	}
 }
 
-// The page's drawings contain everything that the script knows about a state.
-func TestPageHasTheDrawingOfEveryState(t *testing.T) {
+// The page's drawings contain all the data that the script needs about a state.
+func TestPageContainsTheDrawingOfEveryState(t *testing.T) {
 	w := httptest.NewRecorder()
 	New(Config{}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/", nil))
 	page := w.Body.String()
@@ -134,7 +134,7 @@ func TestPageHasTheDrawingOfEveryState(t *testing.T) {
 			t.Errorf("panel.css lacks the colour %q", s.colour)
 		}
 		if slices.Contains([]Sign{SignRefused, SignReaderSilent, SignOn}, s.sign) {
-			continue // the script's fallback, its name for the empty sign, and the value of a form's checkbox
+			continue // not signs: the script's fallback, its name for the empty sign, and the value of a form's checkbox
 		}
 		if name := "'" + s.sign.name() + "'"; strings.Contains(string(script), name) {
 			t.Errorf("panel.js names %s: what it knows of a state belongs into the table", name)
@@ -142,8 +142,8 @@ func TestPageHasTheDrawingOfEveryState(t *testing.T) {
 	}
 }
 
-// sharedLamps lists the groups of states that ask the same of the member: look after the session; wait a moment; keep
-// away, a maintainer works; something is missing.
+// sharedLamps lists the groups of states that ask the member for the same action. The actions are: look after the
+// session; wait a moment; keep away while a maintainer works; find what is missing.
 var sharedLamps = [][]Sign{
 	{SignOn, SignSupervised, SignWorkshop},
 	{SignReading, SignThanks},
@@ -151,7 +151,7 @@ var sharedLamps = [][]Sign{
 	{SignRefused, SignExpired, SignRecent, SignHours, SignUnknown, SignOccupied},
 }
 
-func TestStatesShareLampsOnlyIfTheyAskTheSame(t *testing.T) {
+func TestStatesShareLampsOnlyIfTheyAskForTheSameAction(t *testing.T) {
 	byLamps := map[lamps][]Sign{}
 	for _, s := range states {
 		byLamps[s.lamps] = append(byLamps[s.lamps], s.sign)
@@ -172,8 +172,9 @@ func TestStatesShareLampsOnlyIfTheyAskTheSame(t *testing.T) {
 	}
 }
 
-// film returns which of the three lamps are on during the first twelve seconds of a state, by place and not by colour.
-func film(x lamps) string {
+// lampSequence describes which of the three lamps are on during the first twelve seconds of a state, by their place and
+// not their colour.
+func lampSequence(x lamps) string {
 	var b strings.Builder
 	for t := time.Duration(0); t < 12*time.Second; t += frame {
 		for _, r := range []rhythm{x.red, x.amber, x.green} {
@@ -186,7 +187,7 @@ func film(x lamps) string {
 func TestStatesDifferInPlaceOrRhythmOfTheirLamps(t *testing.T) {
 	seen := map[string]lamps{}
 	for _, s := range states {
-		f := film(s.lamps)
+		f := lampSequence(s.lamps)
 		if other, ok := seen[f]; ok && other != s.lamps {
 			t.Errorf("%+v and %+v look alike", other, s.lamps)
 		}

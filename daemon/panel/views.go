@@ -10,8 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// View is what a member sees: one sign, one sentence, one next step. The zero View means that the reader does not
-// answer.
+// View is the content of the panel for a member: one sign, one sentence, one next step. The zero View means that the
+// reader does not answer.
 type View struct {
 	Sign  Sign        `json:"sign"`
 	Line  policy.Text `json:"line"`
@@ -25,26 +25,27 @@ type View struct {
 	Note    policy.Text `json:"note"`             // a note at the bottom, for instance about the journal
 }
 
-// equal reports whether two views show the same. reflect.DeepEqual would add 30 KB to the daemon; a test changes each
-// field, so that none is forgotten here.
+// equal reports whether two views show the same content. reflect.DeepEqual would add 30 KB to the daemon. A test
+// changes each field, so that this comparison forgets none.
 func (v View) equal(o View) bool {
 	return v.Sign == o.Sign && v.Line == o.Line && v.Next == o.Next && v.Until == o.Until && v.Since == o.Since &&
 		v.Role == o.Role && v.Note == o.Note && slices.Equal(v.Offers, o.Offers) && v.Visitor.equal(o.Visitor)
 }
 
-// Visitor is the person who tapped last, and the question to them.
+// Visitor is the person who tapped last, and the question to that person.
 type Visitor struct {
 	Name   string    `json:"name"`
 	Until  time.Time `json:"until"`
 	At     uint64    `json:"at"`               // number of this tap; a touch must repeat it
 	Report bool      `json:"report,omitempty"` // the person tapped in order to report a problem
-	// log: which of Items was done; vouch: which skills the learner showed; confirm, attest: the Offers are the answers
+	// Question is the kind of question. log: which of Items was done; vouch: which skills the learner showed; confirm,
+	// attest: Offers contains the possible answers.
 	Question Action      `json:"ask,omitempty"`
 	Line     policy.Text `json:"line,omitzero"`
 	Items    []Choice    `json:"items,omitempty"`
 }
 
-// equal is View.equal for a visitor; nil is nobody.
+// equal reports whether two visitors show the same content. A nil visitor is nobody.
 func (v *Visitor) equal(o *Visitor) bool {
 	if v == nil || o == nil {
 		return v == o
@@ -119,8 +120,9 @@ func (c Clock) day(t time.Time) policy.Text {
 	return policy.Text{FR: d + " " + months[t.Month()-1], EN: t.Format("2 Jan")}
 }
 
-// stop ends a sentence after a name. A name that already ends in a full stop, such as «Léa M.», gets no second one.
-func stop(name string) string {
+// endSentence ends a sentence after a name. A name that already ends in a full stop, such as «Léa M.», gets no second
+// full stop.
+func endSentence(name string) string {
 	if strings.HasSuffix(name, ".") {
 		return name
 	}
@@ -137,8 +139,8 @@ func OneMoment() View {
 	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
 }
 
-// ClockNotSet returns the view while the time is not trusted. With only, nobody except maintainers can start a session
-// until then.
+// ClockNotSet returns the view while the time is not trusted. If only is true, nobody except maintainers can start a
+// session until the clock is set.
 func ClockNotSet(only bool) View {
 	v := View{Sign: SignClockNotSet, Line: policy.Text{
 		FR: "L’horloge de la machine n’est pas encore réglée",
@@ -165,7 +167,8 @@ func (c Clock) Workshop(name string, since, until time.Time) View {
 // On returns the view of a running session. A zero until means no time limit.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
-		Line: policy.Text{FR: "Bonjour " + stop(name) + " Machine en marche", EN: "Hello " + stop(name) + " Machine on"},
+		Line: policy.Text{FR: "Bonjour " + endSentence(name) + " Machine en marche",
+			EN: "Hello " + endSentence(name) + " Machine on"},
 		Next: tapAgain}
 	v.Line = c.upTo(v.Line, until)
 	return v
@@ -193,7 +196,7 @@ func (c Clock) upTo(line policy.Text, until time.Time) policy.Text {
 	return policy.Text{FR: line.FR + " jusqu’à " + h.FR, EN: line.EN + " until " + h.EN}
 }
 
-// Ending returns the warning that the session ends soon; more means that the member may extend it.
+// Ending returns the warning that the session ends soon. more means that the member may extend it.
 func (c Clock) Ending(now, until time.Time, more bool) View {
 	left := max(int(until.Sub(now).Round(time.Minute)/time.Minute), 1)
 	v := View{Sign: SignEnding, Until: until,
@@ -219,7 +222,7 @@ func Finishing() View {
 	}
 }
 
-// Cooling returns the view while the extraction keeps running after a session.
+// Cooling returns the view while the extraction continues to run after a session.
 func (c Clock) Cooling(now, until time.Time) View {
 	left := max(int((until.Sub(now)+time.Minute-1)/time.Minute), 1)
 	return View{Sign: SignCooling, Until: until, Since: now,
@@ -230,7 +233,7 @@ func (c Clock) Cooling(now, until time.Time) View {
 		Next: policy.Text{FR: "La machine est libre : présentez une carte", EN: "The machine is free: tap a card"}}
 }
 
-// Awaiting returns the request for a mentor's card; today are the names of mentors who were here today.
+// Awaiting returns the request for a mentor's card. today contains the names of mentors who tapped here today.
 func Awaiting(name string, since, until time.Time, today []string) View {
 	v := View{Sign: SignAwaiting, Since: since, Until: until,
 		Line: policy.Text{
@@ -242,7 +245,7 @@ func Awaiting(name string, since, until time.Time, today []string) View {
 	return v
 }
 
-// WithNames adds to the next step the names of people who can help and were here today.
+// WithNames adds to the next step the names of people who can help and tapped here today.
 func WithNames(next policy.Text, names []string) policy.Text {
 	if len(names) == 0 {
 		return next
@@ -251,7 +254,7 @@ func WithNames(next policy.Text, names []string) policy.Text {
 	return policy.Text{FR: next.FR + " (aujourd’hui : " + all + ")", EN: next.EN + " (today: " + all + ")"}
 }
 
-// NoMentorCame returns the view after no mentor tapped in time.
+// NoMentorCame returns the view after a learner waited and no mentor tapped in time.
 func NoMentorCame(name string) View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "Aucun mentor n’a répondu pour " + name, EN: "No mentor has answered for " + name},
@@ -261,7 +264,8 @@ func NoMentorCame(name string) View {
 		}}
 }
 
-// Refused returns a refusal: what is missing, and what to do. Both sentences come from the policy; why is the reason.
+// Refused returns a refusal, with what is missing (fact) and what to do (next). Both sentences come from the policy.
+// why is the code of the reason.
 func Refused(why policy.Code, fact, next policy.Text) View {
 	v := View{Sign: SignRefused, Line: fact, Next: next}
 	switch why {
@@ -299,7 +303,7 @@ func Unknown(code string) View {
 		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
-// Unreadable returns the answer to a card whose number is not usable; random means that the number changes at each tap.
+// Unreadable returns the answer to a card whose number is not usable. random means that the number changes at each tap.
 func Unreadable(random bool) View {
 	v := View{Sign: SignUnknown, Line: policy.Text{FR: "Carte illisible ici", EN: "Card not readable here"},
 		Next: policy.Text{FR: "Prochaine étape : une autre carte, ou l’accueil", EN: "Next step: another card, or the desk"}}
@@ -312,7 +316,7 @@ func Unreadable(random bool) View {
 	return v
 }
 
-// Occupied returns the answer to a card while another member uses the machine.
+// Occupied returns the answer to a member's card while another member uses the machine.
 func Occupied(name string) View {
 	return View{Sign: SignOccupied,
 		Line: policy.Text{FR: "La machine est occupée par " + name, EN: "The machine is in use by " + name},
@@ -323,7 +327,7 @@ func Occupied(name string) View {
 }
 
 // TaggedOut returns the view of a machine out of service, with the reason and the role of the person who tagged it.
-// With a zero since, the day is left out. NoRole means the office, or the machine itself.
+// With a zero since, the day is left out. NoRole means that the office or the machine itself added the tag.
 func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) View {
 	line := policy.Text{FR: "Hors service", EN: "Out of service"}
 	if !since.IsZero() {
@@ -359,7 +363,7 @@ func OnlyRelay() policy.Text {
 		EN: "Only the relay is open: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// join joins two sentences.
+// join joins two sentences with a space, in each language.
 func join(a, b policy.Text) policy.Text {
 	return policy.Text{FR: a.FR + ". " + b.FR, EN: a.EN + ". " + b.EN}
 }
@@ -369,8 +373,8 @@ func join(a, b policy.Text) policy.Text {
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignMaintenance,
 		Line: policy.Text{
-			FR: "Maintenance par " + stop(name) + " Machine sous tension",
-			EN: "Maintenance by " + stop(name) + " Machine powered",
+			FR: "Maintenance par " + endSentence(name) + " Machine sous tension",
+			EN: "Maintenance by " + endSentence(name) + " Machine powered",
 		},
 		Next: join(stopOpens(), policy.Text{
 			FR: "Pour aider : présentez votre carte. Pour terminer, carte : " + name,
@@ -378,8 +382,8 @@ func Maintenance(name, helper string) View {
 		})}
 	if helper != "" {
 		v.Line = policy.Text{
-			FR: "Maintenance par " + helper + " avec " + stop(name) + " Machine sous tension",
-			EN: "Maintenance by " + helper + ", supervised by " + stop(name) + " Machine powered",
+			FR: "Maintenance par " + helper + " avec " + endSentence(name) + " Machine sous tension",
+			EN: "Maintenance by " + helper + ", supervised by " + endSentence(name) + " Machine powered",
 		}
 		v.Next = join(stopOpens(), policy.Text{FR: "Pour terminer, carte : " + name, EN: "To end: " + name + "’s card"})
 	}
@@ -393,7 +397,7 @@ func stopOpens() policy.Text {
 		EN: "Stopping only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// PoweredOff returns the view of a maintenance with the relay open.
+// PoweredOff returns the view of a maintenance during which the relay is open.
 func PoweredOff(name string) View {
 	return View{Sign: SignPoweredOff,
 		Line: policy.Text{
@@ -427,7 +431,7 @@ func Fault(what string) View {
 		v.Line = policy.Text{FR: "La porte est ouverte : la machine est arrêtée", EN: "The door is open: the machine is off"}
 		v.Next = policy.Text{FR: "Fermez la porte, puis présentez votre carte", EN: "Close the door, then tap your card"}
 	case "contactor":
-		// A machine with a welded contactor stays powered whatever the relay does.
+		// A machine with a welded contactor stays powered even when the relay is open.
 		v.Line = policy.Text{
 			FR: "Défaut électrique détecté : la machine peut être encore sous tension",
 			EN: "Electrical fault: the machine may still be live",
@@ -450,7 +454,7 @@ func Fault(what string) View {
 	return v
 }
 
-// ReaderSilent returns the view of a reader that does not answer; the zero View means the same.
+// ReaderSilent returns the view of a machine whose reader does not answer. The zero View means the same.
 func ReaderSilent(running bool) View {
 	v := View{Line: policy.Text{FR: "Le lecteur de cartes ne répond pas", EN: "The card reader does not answer"},
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
@@ -490,8 +494,8 @@ func StillStopping() View {
 		}}
 }
 
-// AccessWithdrawn returns the view after a session was ended because the site's new list lacks the responsible member,
-// or blocks their card.
+// AccessWithdrawn returns the view after a session was ended because the site's new members' list does not contain the
+// responsible member, or blocks their card.
 func AccessWithdrawn() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// In French, «de» before a name depends on the name in ways that no rule covers, so that no sentence has «de» or «d’»
-// before a name. No sentence ends in two full stops after a name that ends in one.
+// In French, whether «de» becomes «d’» before a name depends on the name in ways that no rule covers. Therefore no
+// sentence has «de» or «d’» before a name. A sentence that ends in a name with a full stop gets no second full stop.
 func TestSentencesDoNotDependOnTheNameInThem(t *testing.T) {
 	wrong := regexp.MustCompile(`(?i)\bd(e |’)Hortense|Hortense M\.\.`)
 	c, now := Clock{}, noon
@@ -43,7 +43,7 @@ func TestOnlyALabelLosesItsCapitalInASentence(t *testing.T) {
 	}
 }
 
-func TestTiesPreventLineBreaksInsideUnits(t *testing.T) {
+func TestNoLineBreaksBetweenANumberAndItsUnit(t *testing.T) {
 	for s, want := range map[string]string{
 		"« Nour » : jusqu’à 16 h 00 !":   "«~Nour~»~: jusqu’à 16~h~00~!",
 		"Encore 2 min ; 4 Mo au plus":    "Encore 2~min~; 4~Mo au plus",

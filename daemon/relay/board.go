@@ -7,29 +7,29 @@ import (
 	pins "portillon/daemon/relay/gpio"
 )
 
-// Supplies of a relay board's optocouplers. On usual boards this is the pin VCC, after the jumper between VCC and
-// JD-VCC is removed.
+// These are the supply voltages of a relay board's optocouplers. On usual boards the supply is the pin VCC, after the
+// jumper between VCC and JD-VCC is removed.
 const (
 	Supply33 = "3.3V"
 	Supply5  = "5V"
 )
 
-// ActiveLowCure tells what to use instead of an active-low board with 5 V on its optocouplers.
+// ActiveLowCure names the replacement of an active-low board with 5 V on its optocouplers.
 const ActiveLowCure = "use an active-high board; " +
 	"or put an NPN transistor or a ULN2803A before this board and write active: high; " +
 	"or take its JD-VCC jumper out, feed VCC with 3.3 V, fit 4.7 kΩ from IN to 3.3 V and write pull: up, supply: 3.3V: " +
 	"drawn in firmware-config/relay-active-low.svg"
 
-// railsSplit describes the state that closes an active-low board of 5 V. With POWER_OFF_ON_HALT=1 in the boot loader's
-// configuration of a Pi 4 or 5, halt switches 3.3 V off and leaves 5 V on (raspberrypi/documentation,
-// eeprom-bootloader.adoc, POWER_OFF_ON_HALT). The 3.3 V rail is then near ground, and the pull-up draws current out of
-// IN: (5 V - 1.2 V) / (1 kΩ + 4.7 kΩ) = 0.7 mA through the LED.
+// railsSplit describes the state of the supply rails in which an active-low board of 5 V closes its relay. With
+// POWER_OFF_ON_HALT=1 in the boot loader's configuration of a Pi 4 or 5, halt switches 3.3 V off and leaves 5 V on
+// (raspberrypi/documentation, eeprom-bootloader.adoc, POWER_OFF_ON_HALT). The 3.3 V rail is then near ground, and the
+// pull-up draws current out of IN: (5 V - 1.2 V) / (1 kΩ + 4.7 kΩ) = 0.7 mA through the LED.
 const railsSplit = "with 3.3 V off and 5 V on, as after halt with POWER_OFF_ON_HALT=1, " +
 	"a resistor to 3.3 V pulls IN low, and the relay closes with no program running"
 
 const fallsLow = "low: when every program has ended the line falls low, and a low level closes this relay"
 
-// LevelFault describes a relay board that closes while no program drives its input.
+// LevelFault describes a relay board that closes its relay while no program drives the board's input.
 type LevelFault struct {
 	Key     string // the wrong key below relay: in machine.yaml: active, pull or supply
 	Problem string // begins with the key's value
@@ -39,7 +39,8 @@ type LevelFault struct {
 // Error implements error.
 func (f LevelFault) Error() string { return "relay: " + f.Key + ": " + f.Problem + "; " + f.Cure }
 
-// LevelFault returns the fault of a board that closes while no program drives its line. ok is false without a fault.
+// LevelFault returns the fault of a board that closes its relay while no program drives the board's line. ok is false
+// if the board has no such fault.
 func (w Wiring) LevelFault() (LevelFault, bool) {
 	if w.Heartbeat && (w.ActiveLow || w.PullUp || w.Supply != "") {
 		return w.pumpFault(), true
@@ -68,8 +69,8 @@ func (w Wiring) pumpFault() LevelFault {
 }
 
 // activeLowFault returns a fault unless the optocouplers use 3.3 V and a resistor pulls IN to 3.3 V. Without the
-// resistor the chip's own pull-down closes the relay. Without the 3.3 V supply the board closes when the rails switch
-// off one after the other (railsSplit).
+// resistor the chip's own pull-down closes the relay. With a 5 V supply the board closes when the 3.3 V rail switches
+// off before the 5 V rail (railsSplit).
 func (w Wiring) activeLowFault() (LevelFault, bool) {
 	switch {
 	case w.Supply == Supply33 && w.PullUp:
@@ -89,9 +90,9 @@ func (w Wiring) activeLowFault() (LevelFault, bool) {
 	return LevelFault{"active", fallsLow + "; " + railsSplit, ActiveLowCure}, true
 }
 
-// holders are kinds of relay boards that keep their outputs when the program, the kernel, the cable or the network
-// fails.
-var holders = [...]struct{ prefix, board string }{
+// retainingBoards are kinds of relay boards that keep their outputs when the program, the kernel, the cable or the
+// network fails.
+var retainingBoards = [...]struct{ prefix, board string }{
 	{"i2c:", "an I²C expander (PCF8574, MCP23017)"},
 	{"pcf8574:", "an I²C expander (PCF8574)"},
 	{"mcp23017:", "an I²C expander (MCP23017)"},
@@ -112,7 +113,7 @@ var holders = [...]struct{ prefix, board string }{
 
 // checkOutput refuses outputs that must not switch a machine. err is the result of parsePin for the name.
 func checkOutput(name string, s spec, err error) error {
-	for _, h := range holders {
+	for _, h := range retainingBoards {
 		if len(name) >= len(h.prefix) && strings.EqualFold(name[:len(h.prefix)], h.prefix) {
 			return fmt.Errorf("%q is %s: it keeps its contacts as they are when the Pi's program, its kernel or the cable "+
 				"to it dies, and nothing opens the relay; use a relay board on a line of the Pi's own header, "+

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// A board supplied with 5 V closes when 3.3 V is off and 5 V is on. The error must name the key, the reason and the
-// right circuit.
-func TestActiveLowBoardIsRefusedUnlessIts33VoltSupplyAndPullUpAreNamed(t *testing.T) {
+// A relay board that is supplied with 5 V closes when 3.3 V is off and 5 V is on. The error must name the key, the
+// reason and the right circuit.
+func TestActiveLowBoardNeedsANamed33VoltSupplyAndPullUp(t *testing.T) {
 	const real = "gpio:pinctrl-/17"
 	for _, c := range []struct {
 		name      string
@@ -83,8 +83,8 @@ func TestRelayBoardThatKeepsItsStateIsRefused(t *testing.T) {
 			}
 		}
 	}
-	if len(boards) < len(holders) {
-		t.Errorf("%d names for %d prefixes", len(boards), len(holders))
+	if len(boards) < len(retainingBoards) {
+		t.Errorf("%d names for %d prefixes", len(boards), len(retainingBoards))
 	}
 	err := Wiring{Relay: "sim:/tmp/x", EStop: "i2c:0x20/3"}.Check()
 	if err == nil || strings.Contains(err.Error(), "opens the relay") {
@@ -92,8 +92,8 @@ func TestRelayBoardThatKeepsItsStateIsRefused(t *testing.T) {
 	}
 }
 
-// Files from before the key supply: only have pull: up. If the board is supplied with 3.3 V it is safe, and the error
-// must name the missing line.
+// A configuration file from before the key "supply:" contains only "pull: up". A board that is supplied with 3.3 V is
+// safe, so the error must name the missing line.
 func TestErrorForAnUnknownSupplyNamesTheMissingKey(t *testing.T) {
 	w := Wiring{Relay: "gpio:pinctrl-/17", ActiveLow: true, PullUp: true}
 	if f, bad := w.LevelFault(); !bad ||

@@ -1,7 +1,8 @@
 // Package relay switches a machine's relay. The relay stays closed only while the daemon renews its lease.
 //
-// There are two processes. The guard (portillond guard) alone controls the pins. The daemon's Switch sends it orders
-// over its standard input and output, in lines of at most 255 bytes that end in a line feed:
+// There are two processes. The guard (portillond guard) alone controls the pins. The daemon's Switch exchanges orders
+// and answers with the guard over the guard's standard input and output, in lines of at most 255 bytes that end in a
+// line feed:
 //
 //	daemon → guard   on ID MS C  close the relay; if the daemon is lost, a job may finish for MS milliseconds,
 //	                             0: not at all; after the relay opens, the extraction runs for C more milliseconds
@@ -24,7 +25,7 @@
 // without a line, when the e-stop or the door opens, when the contactor does not follow, on an invalid line, when the
 // daemon does not read, on an error of the pin, and when it is asked to end. An incomplete line is ignored, so that
 // half an order switches nothing. If the last «on» allowed it and the machine is busy, the job may finish after the
-// daemon is lost; the e-stop still ends it at once.
+// daemon is lost. The e-stop still ends the job at once.
 //
 // With a heartbeat the relay's line carries a signal of 200 Hz, toggled every 2.5 ms, for a charge pump, instead of a
 // level. The relay opens whenever the guard's loop stops, also when the kernel stops. A pump takes up to 0.6 s longer
@@ -33,5 +34,5 @@
 // The Switch ends a guard that does not confirm an order, does not answer keep, or sends an invalid line. The relay
 // opens when the guard ends.
 //
-// The relay is a contact in series with the machine's own emergency stop and safety switches; it never replaces them.
+// The relay is a contact in series with the machine's own emergency stop and safety switches, and never replaces these.
 package relay

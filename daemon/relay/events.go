@@ -2,7 +2,7 @@ package relay
 
 import "sync"
 
-// Event is a change that the guard reports without being asked.
+// Event is a change that the guard reports without an order.
 type Event struct {
 	What EventKind
 	On   bool   // EStop, Door: open; Contactor: differs from the order; Busy: the machine works
@@ -21,21 +21,21 @@ const (
 	Lost      EventKind = "guard-lost" // the guard has ended, and the relay is open
 )
 
-// news queues events until they are read, so that the sender never waits. For events that are not read in time, each
-// input keeps its last change and the one before. A slow reader thereby learns that the e-stop opened, and that it
-// closed again.
-type news struct {
+// eventQueue queues events until they are read, so that the sender never waits. If events are not read in time, the
+// queue retains the last two changes of each input. A slow reader thereby receives the information that the e-stop
+// opened, and that it closed again.
+type eventQueue struct {
 	mu    sync.Mutex
 	queue []Event
 	more  chan struct{}
 }
 
-func newNews() *news { return &news{more: make(chan struct{}, 1)} }
+func newEventQueue() *eventQueue { return &eventQueue{more: make(chan struct{}, 1)} }
 
-// tell queues an event.
-func (n *news) tell(e Event) {
+// add adds an event to the queue.
+func (n *eventQueue) add(e Event) {
 	n.mu.Lock()
-	n.add(e)
+	n.merge(e)
 	n.mu.Unlock()
 	select {
 	case n.more <- struct{}{}:
@@ -43,7 +43,8 @@ func (n *news) tell(e Event) {
 	}
 }
 
-func (n *news) add(e Event) {
+// merge adds an event to the queue, and drops events of the same kind that it makes obsolete.
+func (n *eventQueue) merge(e Event) {
 	last, before := -1, -1 // indexes of the last two events of this kind
 	for i, q := range n.queue {
 		if q.What == e.What {
@@ -60,7 +61,7 @@ func (n *news) add(e Event) {
 }
 
 // deliver sends events until Lost was sent, or until closing is closed and no reader is ready.
-func (n *news) deliver(to chan<- Event, closing <-chan struct{}) {
+func (n *eventQueue) deliver(to chan<- Event, closing <-chan struct{}) {
 	for {
 		e := n.first()
 		select {
@@ -78,7 +79,7 @@ func (n *news) deliver(to chan<- Event, closing <-chan struct{}) {
 }
 
 // first waits for the oldest event and removes it. The event Lost is never discarded.
-func (n *news) first() Event {
+func (n *eventQueue) first() Event {
 	for {
 		n.mu.Lock()
 		if len(n.queue) > 0 {

@@ -11,17 +11,18 @@ import (
 )
 
 const (
-	// Lease is how long the relay stays closed without a line from the daemon. The failure matrix requires off within 1 s;
-	// the rest is what a busy Pi needs to wake a process and move a contact.
+	// Lease is how long the relay stays closed without a line from the daemon. The failure matrix requires that the
+	// relay opens within 1 s. The remaining 100 ms are for a busy Pi to wake a process, and for the contact to move.
 	Lease = 900 * time.Millisecond
-	// renewal is the interval at which the daemon sends keep: two may be lost.
+	// renewal is the interval at which the daemon sends keep to renew the lease. Two consecutive renewals may be lost.
 	renewal = 250 * time.Millisecond
-	// backlog is how many words wait for a daemon that does not read, in addition to the pipe's buffer (64 KiB on Linux).
+	// backlog is how many lines wait for a daemon that does not read, in addition to the pipe's buffer (64 KiB on
+	// Linux).
 	backlog = 256
-	// pulse is the interval between two edges of the heartbeat: 200 Hz. The charge pump's C1 is so small compared with C2
-	// that five stray edges do not close the relay, and it must therefore be charged often (computed by
-	// TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). A pulse costs a timer, a select and one ioctl.
-	// A late pulse is harmless, because the pump holds for 50 ms without any.
+	// pulse is the interval between two edges of the heartbeat: 200 Hz. The charge pump's C1 is so small compared with
+	// C2 that five stray edges do not close the relay. Therefore C1 must be charged often (computed by
+	// TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). A pulse costs a timer, a select and one
+	// ioctl. A late pulse is harmless, because the pump holds the relay for 50 ms without pulses.
 	pulse = 2500 * time.Microsecond
 	// pumpRelease is how long a charge pump may hold its relay after the last pulse. The values of the drawing give at
 	// most 0.58 s (firmware-config/circuit.PumpRelease; TestContactorBehindAPumpMayFollowLater compares the two).
@@ -31,24 +32,26 @@ const (
 	// LAD4TBDL, up to 150 ms for large ones. A contactor with a plain diode takes 6 to 10 times as long to open, which the
 	// margin allows for a small contactor.
 	contactorTime = 200 * time.Millisecond
-	// openingTime is how long the Switch repeats an order while a contactor opens: the time of a pump and a contactor. It
-	// is less than the second after which the daemon's loop counts as hung.
+	// openingTime is how long the Switch repeats an order while a contactor opens: the time of a pump and a contactor.
+	// openingTime is less than the second after which the daemon's loop counts as hung.
 	openingTime = pumpRelease + contactorTime
 	// followMargin allows for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond
-	// flutter is how long a contactor may disagree at any other time, because it bounces when the machine vibrates.
+	// flutter is how long a contactor may differ from the relay at any other time, because a contactor bounces when the
+	// machine vibrates.
 	flutter = 100 * time.Millisecond
-	// parting bounds how long the guard waits until its last line is read. The relay is open by then.
+	// parting is how long the guard waits at most until its last line is read. The relay is already open during this
+	// wait.
 	parting = 100 * time.Millisecond
 )
 
 // ErrLost is the guard's error when its daemon has ended.
 var ErrLost = errors.New("connection to the daemon lost")
 
-var errDeaf = errors.New("daemon does not read the guard's lines")
+var errDeaf = errors.New("daemon does not read the lines of the guard")
 
-// followTime is how long a contactor may take to follow an order before the guard reports it. Behind a charge pump it
-// opens later.
+// followTime is the longest time that a contactor may take to follow an order before the guard reports it. Behind a
+// charge pump, a contactor opens later.
 func followTime(heartbeat bool) time.Duration {
 	if heartbeat {
 		return pumpRelease + contactorTime + followMargin
@@ -56,28 +59,28 @@ func followTime(heartbeat bool) time.Duration {
 	return contactorTime + followMargin
 }
 
-// guard is the state of a running Guard, owned by one goroutine.
+// guard is the state of a running Guard, used by one goroutine only.
 type guard struct {
 	pins      Pins
-	words     *speaker
+	words     *sender
 	relay     *relayLine
 	exhaust   *exhaust
 	contactor *mirror
 	job       *job
 	lease     *time.Timer     // the end of the daemon's lease
-	stops     map[string]bool // whether e-stop and door are open
+	stops     map[string]bool // whether the e-stop and the door are open, by input name
 	gone      bool            // the daemon's pipe has ended
 }
 
-// Guard controls the pins until in ends, ctx is done, or an error occurs; then the relay is open. Guard blocks. One
-// goroutine stays in in.Read until that returns, because the process is expected to exit.
+// Guard controls the pins until in ends, ctx is done, or an error occurs. Guard blocks until then, and the relay is
+// open when Guard returns. One goroutine may remain blocked in in.Read, because the process is expected to exit.
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
-	words, spoken := make(chan word, backlog), make(chan struct{})
-	go func() { defer close(spoken); speak(out, words) }()
-	g := newGuard(p.wired(), words)
-	err := g.hold(ctx, in)
+	words, spoken := make(chan guardLine, backlog), make(chan struct{})
+	go func() { defer close(spoken); writeLines(out, words) }()
+	g := newGuard(p.withoutNil(), words)
+	err := g.control(ctx, in)
 	if err != nil && !errors.Is(err, ErrLost) && ctx.Err() == nil {
-		g.words.say(fault(err))
+		g.words.say(faultLine(err))
 	}
 	close(words)
 	select {
@@ -87,9 +90,9 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	return err
 }
 
-func newGuard(p Pins, words chan<- word) *guard {
+func newGuard(p Pins, words chan<- guardLine) *guard {
 	return &guard{
-		pins: p, words: &speaker{out: words}, relay: newRelayLine(p), exhaust: &exhaust{pin: p.Exhaust, off: stopped()},
+		pins: p, words: &sender{out: words}, relay: newRelayLine(p), exhaust: &exhaust{pin: p.Exhaust, off: stopped()},
 		contactor: &mirror{pin: p.Contactor, check: stopped()}, job: &job{late: stopped()},
 		lease: stopped(), stops: map[string]bool{},
 	}
@@ -101,18 +104,18 @@ func stopped() *time.Timer {
 	return t
 }
 
-// hold opens the relay, processes orders and inputs, and opens the relay again.
-func (g *guard) hold(ctx context.Context, in io.Reader) error {
+// control opens the relay, processes orders and inputs, and opens the relay again at the end.
+func (g *guard) control(ctx context.Context, in io.Reader) error {
 	if err := g.open(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
-	defer watchers.Wait() // reads of inputs are bounded; the relay is open by now
+	defer watchers.Wait() // reads of inputs end in limited time, and the relay is already open
 	defer cancel()
 	defer g.exhaust.pin.Out(gpio.Low)
 	defer g.open() // runs first, whatever ends the guard
-	g.words.say(word{say: "guard", id: version})
+	g.words.say(guardLine{say: "guard", id: version})
 	inputs := make(chan input)
 	for _, w := range []watched{
 		{"e-stop", g.pins.EStop},
@@ -121,10 +124,10 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 		{"busy", g.pins.Busy},
 	} {
 		if w.pin == gpio.INVALID {
-			continue // an input that is not wired never trips
+			continue // an input that is not wired never opens the relay
 		}
 		high := bool(w.pin.Read()) // read the level before the first order
-		if err := g.input(input{w.name, high}); err != nil {
+		if err := g.handleInput(input{w.name, high}); err != nil {
 			return err
 		}
 		watchers.Go(func() { w.watch(ctx, high, inputs) })
@@ -132,29 +135,29 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	return g.run(ctx, listen(ctx, in), inputs)
 }
 
-func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input) error {
+func (g *guard) run(ctx context.Context, lines <-chan daemonLine, inputs <-chan input) error {
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case l, ok := <-lines:
-			err = g.hear(l, ok)
+			err = g.processLine(l, ok)
 			if !ok {
 				lines = nil
 			}
 		case <-g.lease.C:
-			err = g.lost()
+			err = g.loseDaemon()
 		case <-g.job.late.C:
 			err = g.drop("job-late")
 		case <-g.relay.beat.C:
 			err = g.relay.toggle()
 		case <-g.contactor.check.C:
-			err = g.compare()
+			err = g.checkContactor()
 		case <-g.exhaust.off.C:
 			err = g.exhaust.set(false)
 		case in := <-inputs:
-			err = g.input(in)
+			err = g.handleInput(in)
 		}
 		switch {
 		case err != nil:
@@ -167,11 +170,11 @@ func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input
 	}
 }
 
-// hear processes a line from the daemon; ok is false once its pipe has ended.
-func (g *guard) hear(l heard, ok bool) error {
+// processLine processes a line from the daemon. ok is false once the daemon's pipe has ended.
+func (g *guard) processLine(l daemonLine, ok bool) error {
 	if !ok {
 		g.gone = true
-		return g.lost()
+		return g.loseDaemon()
 	}
 	if l.err != nil {
 		return l.err
@@ -197,9 +200,9 @@ func (g *guard) obey(o order) error {
 		if err := g.open(); err != nil {
 			return err
 		}
-		g.words.say(word{say: "done", id: o.id})
+		g.words.say(guardLine{say: "done", id: o.id})
 	case "keep":
-		g.words.say(word{say: "alive"})
+		g.words.say(guardLine{say: "alive"})
 	}
 	if g.relay.on {
 		g.lease.Reset(Lease)
@@ -220,15 +223,15 @@ func (g *guard) close(o order) error {
 		return err
 	}
 	if !wasOn {
-		g.contactor.expect(g.followTime())
+		g.contactor.scheduleComparison(g.followTime())
 	}
 	g.job.finish, g.exhaust.after = o.finish, o.cool
-	g.words.say(word{say: "done", id: o.id, on: true})
+	g.words.say(guardLine{say: "done", id: o.id, on: true})
 	return nil
 }
 
-// deny opens the relay and sends the reason why the relay does not close. The reason is first sent as an event, so that
-// the daemon later receives the event that ends it.
+// deny opens the relay and sends the reason why the relay does not close. deny first sends the reason as an event, so
+// that the daemon later also receives the event that the reason has ended.
 func (g *guard) deny(o order, why string) error {
 	err := g.open()
 	switch {
@@ -236,19 +239,19 @@ func (g *guard) deny(o order, why string) error {
 		why = string(ErrContactorOpening)
 	case why == "contactor" && !g.contactor.disagrees:
 		g.contactor.disagrees, g.contactor.closed = true, true
-		g.words.say(word{say: "contactor", on: true})
-		g.contactor.expect(flutter)
+		g.words.say(guardLine{say: "contactor", on: true})
+		g.contactor.scheduleComparison(flutter)
 	case (why == "e-stop" || why == "door") && !g.stops[why]:
-		// The pin was read high once, without an edge, so that a real press will be reported again.
-		g.words.say(word{say: why, on: true})
-		defer g.words.say(word{say: why})
+		// The pin read high once without an edge, so report an all-clear. A real press will be reported again.
+		g.words.say(guardLine{say: why, on: true})
+		defer g.words.say(guardLine{say: why})
 	}
-	g.words.say(word{say: "deny", id: o.id, why: why})
+	g.words.say(guardLine{say: "deny", id: o.id, why: why})
 	return err
 }
 
-// obstacle returns why the relay must not close now, or "" if the relay may close. A machine that works while its relay
-// is open gets power from another source.
+// obstacle returns the reason why the relay must not close now, or "" if the relay may close. A machine that works
+// while its relay is open gets power from another source.
 func (g *guard) obstacle() string {
 	switch {
 	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:
@@ -270,7 +273,7 @@ func (g *guard) open() error {
 	wasOn := g.relay.on
 	err := g.relay.open()
 	if wasOn {
-		g.contactor.expect(g.followTime())
+		g.contactor.scheduleComparison(g.followTime())
 		g.exhaust.offLater()
 	}
 	g.job.reclaim()
@@ -280,10 +283,10 @@ func (g *guard) open() error {
 
 func (g *guard) followTime() time.Duration { return followTime(g.relay.heartbeat) }
 
-// compare opens the relay if the contactor has not followed.
-func (g *guard) compare() error {
+// checkContactor opens the relay if the contactor has not followed the last order.
+func (g *guard) checkContactor() error {
 	if report := g.contactor.compare(g.relay.on); report {
-		g.words.say(word{say: "contactor", on: g.contactor.disagrees})
+		g.words.say(guardLine{say: "contactor", on: g.contactor.disagrees})
 	}
 	if g.contactor.disagrees {
 		return g.drop("contactor")
@@ -297,12 +300,13 @@ func (g *guard) drop(why string) error {
 		return nil
 	}
 	err := g.open()
-	g.words.say(word{say: "drop", why: why})
+	g.words.say(guardLine{say: "drop", why: why})
 	return err
 }
 
-// lost opens the relay, or lets the job finish if the daemon's last order allowed that.
-func (g *guard) lost() error {
+// loseDaemon handles the loss of the daemon: it opens the relay, or lets the job finish if the daemon's last order
+// allowed that.
+func (g *guard) loseDaemon() error {
 	g.lease.Stop()
 	switch {
 	case g.job.orphaned: // the lease ended earlier, and now the pipe has ended too
@@ -314,35 +318,35 @@ func (g *guard) lost() error {
 	return g.drop("lease")
 }
 
-// input processes a changed input.
-func (g *guard) input(in input) error {
+// handleInput processes a changed input.
+func (g *guard) handleInput(in input) error {
 	switch in.name {
 	case "contactor":
 		g.contactor.closed = in.high
 		if !g.contactor.checking {
-			g.contactor.expect(flutter)
+			g.contactor.scheduleComparison(flutter)
 		}
 		return nil
 	case "busy":
 		g.job.busy = in.high
-		g.words.say(word{say: "busy", on: in.high})
+		g.words.say(guardLine{say: "busy", on: in.high})
 		if !in.high && g.job.orphaned {
 			return g.drop("job-done")
 		}
 		return nil
 	}
-	return g.stop(in)
+	return g.handleStop(in)
 }
 
-// stop handles a change of the e-stop or the door. It opens the relay before it reports the change.
-func (g *guard) stop(in input) (err error) {
+// handleStop processes a change of the e-stop or the door: it opens the relay, and then reports the change.
+func (g *guard) handleStop(in input) (err error) {
 	was := g.relay.on
 	if g.stops[in.name] = in.high; in.high && was {
 		err = g.open()
 	}
-	g.words.say(word{say: in.name, on: in.high})
+	g.words.say(guardLine{say: in.name, on: in.high})
 	if in.high && was {
-		g.words.say(word{say: "drop", why: in.name})
+		g.words.say(guardLine{say: "drop", why: in.name})
 	}
 	return err
 }

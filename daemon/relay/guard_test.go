@@ -16,8 +16,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// brittle is a relay's pin that can fail.
-type brittle struct {
+// failingPin is a relay's pin that fails on request.
+type failingPin struct {
 	gpio.PinOut
 	mu              sync.Mutex
 	failOn, failOff error
@@ -25,7 +25,7 @@ type brittle struct {
 	rises           int
 }
 
-func (b *brittle) Out(l gpio.Level) error {
+func (b *failingPin) Out(l gpio.Level) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.failOn; l && err != nil {
@@ -41,25 +41,25 @@ func (b *brittle) Out(l gpio.Level) error {
 	return nil
 }
 
-func (b *brittle) breaks(on, off error) {
+func (b *failingPin) breaks(on, off error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failOn, b.failOff = on, off
 }
 
-func (b *brittle) high() bool {
+func (b *failingPin) high() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.up
 }
 
-func (b *brittle) rose() int {
+func (b *failingPin) rose() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.rises
 }
 
-// contact is an input without edges.
+// contact is a simulated input without edges.
 type contact struct {
 	gpio.PinIn
 	high atomic.Bool
@@ -72,7 +72,7 @@ func (c *contact) WaitForEdge(d time.Duration) bool { time.Sleep(d); return fals
 // rig is a guard with its pins, and the daemon's ends of its pipes.
 type rig struct {
 	t           *testing.T
-	pin         brittle
+	pin         failingPin
 	estop, busy contact
 	more        func(*Pins) // changes the pins
 	in          *io.PipeWriter
@@ -91,8 +91,8 @@ func (r *rig) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// rigged plays a story in synctest time. The guard is ended afterwards.
-func rigged(t *testing.T, prepare func(*rig), story func(*rig)) {
+// runRig runs the function story with a guard in synctest time, and ends the guard afterwards.
+func runRig(t *testing.T, prepare func(*rig), story func(*rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		in, say := io.Pipe()
 		ctx, cancel := context.WithCancel(context.Background())
@@ -122,14 +122,14 @@ func (r *rig) say(lines string) *rig {
 	return r
 }
 
-// wait lets time pass without lines from the daemon.
+// wait advances the clock without lines from the daemon.
 func (r *rig) wait(d time.Duration) *rig {
 	time.Sleep(d)
 	synctest.Wait()
 	return r
 }
 
-// live lets time pass while the daemon renews its lease.
+// live advances the clock while the daemon renews its lease.
 func (r *rig) live(d time.Duration) *rig {
 	for ; d > 0; d -= renewal {
 		r.wait(min(d, renewal)).say("keep\n")
@@ -164,8 +164,8 @@ func (r *rig) hears(line string) *rig {
 	return r
 }
 
-// ends waits until the guard ends with this error.
-func (r *rig) ends(want string) *rig {
+// wantEnd waits until the guard ends, and checks that its error is want.
+func (r *rig) wantEnd(want string) *rig {
 	r.t.Helper()
 	select {
 	case err := <-r.done:
@@ -180,7 +180,7 @@ func (r *rig) ends(want string) *rig {
 }
 
 func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		if want := []string{"guard 3 0", "e-stop 0", "busy 0"}; !slices.Equal(r.said, want) {
 			t.Errorf("said %q, want %q", r.said, want)
 		}
@@ -188,9 +188,9 @@ func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
 }
 
 func TestLeaseRunsFromTheLastLine(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.say("on 1 0 0\n").hears("done 1 1")
-		for range 10 { // renewed for longer than a lease
+		for range 10 { // the lease is renewed for longer than one lease
 			r.wait(Lease-time.Millisecond).is(true, "within the lease").say("keep\n")
 		}
 		r.wait(Lease-time.Millisecond).is(true, "just before the lease's end")
@@ -201,7 +201,7 @@ func TestLeaseRunsFromTheLastLine(t *testing.T) {
 }
 
 func TestOrdersAreAnsweredByTheirNumber(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.say("off 7\n").hears("done 7 0").say("on 8 0 0\n").hears("done 8 1").say("on 9 5 0\n").hears("done 9 1")
 		r.say("off 10\n").is(false, "off").hears("done 10 0").say("keep\n").hears("alive")
 	})
@@ -219,7 +219,7 @@ func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
 	}
 	for name, lost := range lose {
 		t.Run(name, func(t *testing.T) {
-			rigged(t, nil, func(r *rig) {
+			runRig(t, nil, func(r *rig) {
 				r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).live(time.Minute)
 				lost(r)
 				r.wait(30*time.Minute).is(true, "the machine is busy")
@@ -233,11 +233,11 @@ func TestJobWithoutDaemonEndsAtItsLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the guard as a process, or waits for its times")
 	}
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
 		r.wait(time.Hour-time.Millisecond).is(true, "just before the cap")
-		r.wait(time.Millisecond).is(false, "at the cap").hears("drop job-late").ends("connection to the daemon lost")
+		r.wait(time.Millisecond).is(false, "at the cap").hears("drop job-late").wantEnd("connection to the daemon lost")
 	})
 }
 
@@ -250,17 +250,17 @@ func TestJobFinishesWithoutDaemonOnlyIfAllowedAndBusy(t *testing.T) {
 		"on 1 3600000 0\non 2 0 0\n",
 		true,
 	}} {
-		rigged(t, nil, func(r *rig) {
+		runRig(t, nil, func(r *rig) {
 			r.say(c.order).set(&r.busy, c.busy).wait(sample).is(true, c.name)
 			r.in.Close()
-			r.ends("connection to the daemon lost").hears("drop lease")
+			r.wantEnd("connection to the daemon lost").hears("drop lease")
 		})
 	}
 }
 
 func TestLimitOfAJobRunsFromTheFirstLoss(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
-		// the daemon hangs, then exits
+	runRig(t, nil, func(r *rig) {
+		// The daemon hangs, and later exits.
 		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample)
 		r.in.Close()
 		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
@@ -269,7 +269,7 @@ func TestLimitOfAJobRunsFromTheFirstLoss(t *testing.T) {
 }
 
 func TestReturningDaemonRegainsItsJob(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second).is(true, "alone")
 		r.live(5*time.Minute).is(true, "the cap was for being alone")
 		r.wait(time.Minute).is(true, "alone again").wait(2*Lease).is(false, "the cap runs anew")
@@ -284,7 +284,7 @@ func TestEStopOpensTheRelayInEveryState(t *testing.T) {
 		"without daemon": func(r *rig) { r.in.Close(); r.wait(time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			rigged(t, nil, func(r *rig) {
+			runRig(t, nil, func(r *rig) {
 				r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 				before(r)
 				r.is(true, "before").set(&r.estop, true).wait(sample).is(false, "e-stop").hears("e-stop 1").hears("drop e-stop")
@@ -294,7 +294,7 @@ func TestEStopOpensTheRelayInEveryState(t *testing.T) {
 }
 
 func TestRelayStaysOpenWhileTheEStopIsOpen(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.set(&r.estop, true).wait(sample)
 		r.say("on 1 0 0\n").is(false, "ordered").hears("deny 1 e-stop")
 		r.set(&r.estop, false).live(time.Second).is(false, "closed again").hears("e-stop 0")
@@ -303,7 +303,7 @@ func TestRelayStaysOpenWhileTheEStopIsOpen(t *testing.T) {
 }
 
 func TestEStopIsReadBeforeTheRelayCloses(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.set(&r.estop, true).say("on 1 0 0\n")
 		if r.pin.rose() > 0 {
 			t.Error("the relay closed for a moment")
@@ -313,14 +313,14 @@ func TestEStopIsReadBeforeTheRelayCloses(t *testing.T) {
 }
 
 func TestInputThatIsHighAtTheStartIsReported(t *testing.T) {
-	rigged(t, func(r *rig) { r.set(&r.estop, true) }, func(r *rig) {
+	runRig(t, func(r *rig) { r.set(&r.estop, true) }, func(r *rig) {
 		r.hears("e-stop 1").say("on 1 0 0\n").is(false, "e-stop open from the start")
 	})
 }
 
 // The output of a current relay drops to low once or twice in each period of the mains.
 func TestInputThatFlickersCountsAsHigh(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
 		for range 50 {
@@ -330,9 +330,9 @@ func TestInputThatFlickersCountsAsHigh(t *testing.T) {
 	})
 }
 
-func TestInputThatIsNotWiredNeverTrips(t *testing.T) {
+func TestInputThatIsNotWiredNeverOpensTheRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pin := &brittle{}
+		pin := &failingPin{}
 		in, say := io.Pipe()
 		done := make(chan error, 1)
 		go func() { done <- Guard(context.Background(), in, io.Discard, Pins{Relay: pin}) }()
@@ -361,13 +361,13 @@ func TestInvalidLineEndsTheGuard(t *testing.T) {
 		"on 01 0 0", "on 1 1e3", "on 1 604800001 0",
 		"on 1 99999999999999999999 0", "on 18446744073709551616 0 0", "ON 1 0", "off", "off x",
 		"keep keep", "toggle", "\x00\xff", strings.Repeat("k", 4096)} {
-		rigged(t, nil, func(r *rig) {
+		runRig(t, nil, func(r *rig) {
 			r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before")
 			go io.WriteString(r.in, line+"\n")
 			if line == strings.Repeat("k", 4096) {
-				r.ends("too long")
+				r.wantEnd("longer than")
 			} else {
-				r.ends("invalid")
+				r.wantEnd("invalid")
 			}
 			if last := r.said[len(r.said)-1]; !strings.HasPrefix(last, "fault ") {
 				t.Errorf("%.20q: the last word was %q", line, last)
@@ -376,13 +376,13 @@ func TestInvalidLineEndsTheGuard(t *testing.T) {
 	}
 }
 
-// A daemon can crash while it writes, so that «on 1 3600000» arrives as «on 1 36».
+// If the daemon crashes while it writes, the line «on 1 3600000» can arrive as «on 1 36».
 func TestPartialLineSwitchesNothing(t *testing.T) {
 	for _, half := range []string{"on 1 36 0", "on 1 0 0", "off 1", "k"} {
-		rigged(t, nil, func(r *rig) {
+		runRig(t, nil, func(r *rig) {
 			r.say(half)
 			r.in.Close()
-			r.ends("connection to the daemon lost")
+			r.wantEnd("connection to the daemon lost")
 			if r.pin.rose() > 0 || r.heard("done 1 1") {
 				t.Errorf("%q switched on", half)
 			}
@@ -392,10 +392,10 @@ func TestPartialLineSwitchesNothing(t *testing.T) {
 
 func TestFailingPinEndsTheGuardWithTheReason(t *testing.T) {
 	burnt := errors.New("the board\nburnt")
-	rigged(t, func(r *rig) { r.pin.breaks(burnt, nil) }, func(r *rig) {
-		r.say("on 1 0 0\n").ends("burnt").hears("fault relay's pin: the board burnt")
+	runRig(t, func(r *rig) { r.pin.breaks(burnt, nil) }, func(r *rig) {
+		r.say("on 1 0 0\n").wantEnd("burnt").hears("fault relay's pin: the board burnt")
 	})
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.say("on 1 0 0\n")
 		r.pin.breaks(nil, burnt)
 		r.say("off 2\n")
@@ -407,17 +407,17 @@ func TestFailingPinEndsTheGuardWithTheReason(t *testing.T) {
 	})
 }
 
-func TestGuardOpensTheRelayWhenAskedToEnd(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+func TestGuardOpensTheRelayWhenItsContextEnds(t *testing.T) {
+	runRig(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before").cancel()
-		r.ends("canceled")
+		r.wantEnd("canceled")
 	})
 }
 
-// A daemon that reads nothing does not learn that the e-stop opened.
+// A daemon that does not read the guard's lines does not receive the report that the e-stop opened.
 func TestRelayOpensWhenTheDaemonDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pin := &brittle{}
+		pin := &failingPin{}
 		in, say := io.Pipe()
 		mute, out := io.Pipe()
 		done := make(chan error, 1)
@@ -444,13 +444,13 @@ func FuzzGuard(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		pin := &brittle{}
+		pin := &failingPin{}
 		var said strings.Builder
 		if err := Guard(context.Background(), strings.NewReader(s), &said, Pins{Relay: pin}); err == nil || pin.high() {
 			t.Fatalf("ended with %v, high %v", err, pin.high())
 		}
 		for l := range strings.Lines(said.String()) {
-			if _, err := parseWord(strings.TrimSuffix(l, "\n")); err != nil {
+			if _, err := parseGuardLine(strings.TrimSuffix(l, "\n")); err != nil {
 				t.Fatalf("the guard says what the daemon does not take: %v", err)
 			}
 		}
@@ -468,7 +468,7 @@ func FuzzLines(f *testing.F) {
 		if o, err := parseOrder(s); err == nil && (o.String() != s || o.finish < 0 || o.finish > MaxFinish) {
 			t.Errorf("%q became %+v", s, o)
 		}
-		if w, err := parseWord(s); err == nil && w.String() != s {
+		if w, err := parseGuardLine(s); err == nil && w.String() != s {
 			t.Errorf("%q became %+v", s, w)
 		}
 		if l, err := readLine(bufio.NewReaderSize(strings.NewReader(s), maxLine)); err == nil &&

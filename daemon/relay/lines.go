@@ -12,13 +12,14 @@ import (
 	"unicode"
 )
 
-// version is the version of the protocol. Both ends are the same program, unless it was replaced while the daemon ran.
+// version is the version of the protocol. Guard and daemon are the same program, unless the program's file was replaced
+// while the daemon ran.
 const version = 3
 
-// maxLine bounds a line of the protocol, in bytes, with its line feed.
+// maxLine is the largest size of a line of the protocol, in bytes, with its line feed.
 const maxLine = 256
 
-// MaxFinish bounds how long a job may continue without its daemon: longer than any known 3D print.
+// MaxFinish is the longest time that a job may continue without its daemon. No known 3D print takes longer.
 const MaxFinish = 7 * 24 * time.Hour
 
 // order is a line from the daemon.
@@ -50,9 +51,9 @@ func parseOrder(line string) (order, error) {
 	case "on":
 		id, times, _ := strings.Cut(arg, " ")
 		finish, cool, _ := strings.Cut(times, " ")
-		o.id, o.finish, o.cool = number(id), milliseconds(finish), milliseconds(cool)
+		o.id, o.finish, o.cool = parseNumber(id), parseMilliseconds(finish), parseMilliseconds(cool)
 	case "off":
-		o.id = number(arg)
+		o.id = parseNumber(arg)
 	case "keep":
 	default:
 		return order{}, fmt.Errorf("invalid order %.40q", line)
@@ -63,8 +64,8 @@ func parseOrder(line string) (order, error) {
 	return o, nil
 }
 
-// number reads a decimal number; anything else is 0.
-func number(s string) uint64 {
+// parseNumber parses a decimal number. Any other text gives 0.
+func parseNumber(s string) uint64 {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
 		return 0
@@ -72,9 +73,10 @@ func number(s string) uint64 {
 	return n
 }
 
-// milliseconds reads a time; one that no duration can hold is -1 ms, which no order may have.
-func milliseconds(s string) time.Duration {
-	n := number(s)
+// parseMilliseconds parses a time in milliseconds. A time that overflows a duration gives -1 ms, a value that no order
+// may have.
+func parseMilliseconds(s string) time.Duration {
+	n := parseNumber(s)
 	if n > uint64(math.MaxInt64/time.Millisecond) {
 		return -time.Millisecond
 	}
@@ -83,15 +85,15 @@ func milliseconds(s string) time.Duration {
 
 func bounded(d time.Duration) bool { return d >= 0 && d <= MaxFinish }
 
-// word is a line from the guard.
-type word struct {
+// guardLine is a line from the guard.
+type guardLine struct {
 	say string // guard, done, deny, alive, drop, fault, or an input's name
 	id  uint64 // done, deny: number of the order; guard: version
 	on  bool
 	why string
 }
 
-func (w word) String() string {
+func (w guardLine) String() string {
 	switch w.say {
 	case "guard", "done":
 		return fmt.Sprintf("%s %d %c", w.say, w.id, bit(w.on))
@@ -112,47 +114,47 @@ func bit(on bool) byte {
 	return '0'
 }
 
-// parseWord parses a line. The line must be exactly as a guard writes it.
-func parseWord(line string) (word, error) {
-	w := word{}
+// parseGuardLine parses a line from the guard. The line must be exactly as a guard writes it.
+func parseGuardLine(line string) (guardLine, error) {
+	w := guardLine{}
 	var arg string
 	w.say, arg, _ = strings.Cut(line, " ")
 	switch w.say {
 	case "guard", "done":
 		id, level, _ := strings.Cut(arg, " ")
-		w.id, w.on = number(id), level == "1"
+		w.id, w.on = parseNumber(id), level == "1"
 	case "deny":
 		id, why, _ := strings.Cut(arg, " ")
 		if strings.ContainsFunc(why, unicode.IsSpace) {
-			return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+			return guardLine{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 		}
-		w.id, w.why = number(id), why
+		w.id, w.why = parseNumber(id), why
 	case "e-stop", "door", "contactor", "busy":
 		w.on = arg == "1"
 	case "drop", "fault":
 		w.why = arg
 	case "alive":
 	default:
-		return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
+		return guardLine{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 	}
 	if w.String() != line {
-		return word{}, fmt.Errorf("invalid line from the guard: %.40q", line)
+		return guardLine{}, fmt.Errorf("invalid line from the guard: %.40q", line)
 	}
 	return w, nil
 }
 
-// fault returns the line that reports an error.
-func fault(err error) word {
+// faultLine returns the line with which the guard reports an error.
+func faultLine(err error) guardLine {
 	why := strings.Map(func(r rune) rune {
 		if r < ' ' {
 			return ' '
 		}
 		return r
 	}, err.Error())
-	return word{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
+	return guardLine{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
 }
 
-var errTooLong = errors.New("line is too long")
+var errTooLong = errors.New("line is longer than the protocol allows")
 
 // readLine reads a whole line and removes its line feed. An incomplete line at the end is discarded.
 func readLine(r *bufio.Reader) (string, error) {

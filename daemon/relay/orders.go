@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// orders numbers the orders to a guard and matches the answers.
+// orders numbers the orders to a guard and matches the guard's answers to these orders.
 type orders struct {
-	answers chan word // buffer of one, because only one answer is awaited
+	answers chan guardLine // has a buffer of one, because only one answer is awaited at a time
 
 	mu         sync.Mutex
 	sent       uint64 // number of the last order
@@ -16,7 +16,7 @@ type orders struct {
 	unanswered int    // consecutive renewals without an answer
 }
 
-func newOrders() *orders { return &orders{answers: make(chan word, 1)} }
+func newOrders() *orders { return &orders{answers: make(chan guardLine, 1)} }
 
 // next returns a new order and registers it for an answer.
 func (o *orders) next(on bool, finish, cool time.Duration) order {
@@ -30,8 +30,8 @@ func (o *orders) next(on bool, finish, cool time.Duration) order {
 	return order{do: "on", id: o.sent, finish: finish, cool: cool}
 }
 
-// last returns the order that opens the relay before the guard ends. Its answer is not awaited.
-func (o *orders) last() order {
+// finalOrder returns the order that opens the relay before the guard ends. Nobody waits for the answer to that order.
+func (o *orders) finalOrder() order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.sent++
@@ -39,8 +39,8 @@ func (o *orders) last() order {
 	return order{do: "off", id: o.sent}
 }
 
-// answer delivers an answer. It returns false if no such answer is awaited.
-func (o *orders) answer(w word) bool {
+// deliver delivers an answer, and returns false if no caller waits for that answer.
+func (o *orders) deliver(w guardLine) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.hungUp {
@@ -54,16 +54,16 @@ func (o *orders) answer(w word) bool {
 	return true
 }
 
-// heard resets the count of unanswered renewals.
-func (o *orders) heard() {
+// resetUnanswered resets the count of unanswered renewals.
+func (o *orders) resetUnanswered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.unanswered = 0
 }
 
-// renewal counts a renewal of the lease. silent reports whether too many are unanswered, ending whether the guard was
-// told to end.
-func (o *orders) renewal() (silent, ending bool) {
+// countRenewal counts a renewal of the lease. silent reports whether too many renewals are unanswered, and ending
+// whether the guard was ordered to end.
+func (o *orders) countRenewal() (silent, ending bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.unanswered++

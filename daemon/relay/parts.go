@@ -7,15 +7,15 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The components of a guard. Each has one task and is used only by the guard's goroutine.
+// This file contains the components of a guard. Each component has one task and is used only by the guard's goroutine.
 
-// speaker sends words to the daemon without waiting.
-type speaker struct {
-	out  chan<- word
+// sender sends lines to the daemon without waiting.
+type sender struct {
+	out  chan<- guardLine
 	deaf bool // the buffer was full: the daemon does not read
 }
 
-func (s *speaker) say(w word) {
+func (s *sender) say(w guardLine) {
 	select {
 	case s.out <- w:
 	default:
@@ -23,7 +23,8 @@ func (s *speaker) say(w word) {
 	}
 }
 
-// relayLine is the relay's pin. For a charge pump it is toggled as a heartbeat, which stops whenever the guard stops.
+// relayLine is the relay's pin. For a charge pump, the guard toggles the pin as a heartbeat, so that the heartbeat
+// stops whenever the guard stops.
 type relayLine struct {
 	pin       gpio.PinOut
 	heartbeat bool
@@ -58,8 +59,8 @@ func (r *relayLine) close() error {
 	return nil
 }
 
-// open opens the relay. After an error the relay still counts as open: the pin cannot be changed any more, and the
-// guard ends, which releases it.
+// open opens the relay. After an error the relay still counts as open, because the guard then ends, and the end of the
+// process releases the pin.
 func (r *relayLine) open() error {
 	r.beat.Stop()
 	r.on = false
@@ -88,7 +89,7 @@ func (e *exhaust) set(on bool) error {
 		return nil
 	}
 	if err := e.pin.Out(gpio.Level(on)); err != nil {
-		return fmt.Errorf("extraction's pin: %w", err)
+		return fmt.Errorf("cannot switch the extraction's pin: %w", err)
 	}
 	return nil
 }
@@ -97,16 +98,16 @@ func (e *exhaust) offLater() { e.off.Reset(e.after) }
 
 // mirror compares a contactor's mirror contact with the relay.
 type mirror struct {
-	pin       gpio.PinIn // pin of the mirror contact; INVALID: none
+	pin       gpio.PinIn // pin of the mirror contact; INVALID: not wired
 	check     *time.Timer
 	closed    bool // the contactor is closed, as the mirror contact shows
-	checking  bool // the timer check runs
+	checking  bool // the timer check is running
 	disagrees bool // the contact differs from the relay
-	compared  bool // the first result was reported
+	compared  bool // the first result of a comparison was reported
 }
 
-// expect schedules a comparison in d.
-func (c *mirror) expect(d time.Duration) {
+// scheduleComparison schedules a comparison of the contact with the relay after the duration d.
+func (c *mirror) scheduleComparison(d time.Duration) {
 	if c.pin == gpio.INVALID {
 		return
 	}
@@ -115,8 +116,8 @@ func (c *mirror) expect(d time.Duration) {
 }
 
 // compare compares the contact with the relay. A contactor that has not followed is welded, or its coil or its wire is
-// broken. A change is reported. The first result is always reported, because the daemon may still have the result of an
-// earlier guard.
+// broken. compare reports a change of the result. compare always reports the first result, because the daemon may still
+// have the result of an earlier guard.
 func (c *mirror) compare(on bool) (report bool) {
 	c.checking, c.closed = false, bool(c.pin.Read())
 	disagrees := c.closed != on
@@ -130,7 +131,7 @@ type job struct {
 	busy     bool
 	finish   time.Duration // how long the job may continue; 0: not at all
 	orphaned bool          // the job continues without the daemon
-	late     *time.Timer   // fires when the time of finish is over
+	late     *time.Timer   // fires when the time of finish has passed
 }
 
 func (j *job) mayFinish() bool { return j.finish > 0 && j.busy }

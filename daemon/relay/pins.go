@@ -12,8 +12,8 @@ import (
 	"portillon/daemon/relay/gpio/sim"
 )
 
-// Pins are the pins of a guard. A pin that is not wired is gpio.INVALID or nil: such a relay refuses to close, and such
-// an input never trips.
+// Pins are the pins of a guard. A pin that is not wired is gpio.INVALID or nil: a relay that is not wired refuses to
+// close, and an input that is not wired never opens the relay.
 type Pins struct {
 	Relay     gpio.PinOut
 	Exhaust   gpio.PinOut // output for the extraction's relay
@@ -24,8 +24,8 @@ type Pins struct {
 	Heartbeat bool        // toggle the relay's line while closed, for a charge pump
 }
 
-// wired replaces nil with gpio.INVALID.
-func (p Pins) wired() Pins {
+// withoutNil replaces nil pins with gpio.INVALID.
+func (p Pins) withoutNil() Pins {
 	if p.Relay == nil {
 		p.Relay = gpio.INVALID
 	}
@@ -45,16 +45,16 @@ func (p Pins) wired() Pins {
 //
 // The e-stop and the door are normally closed contacts to ground, on lines with pull-up. Busy is a contact to 3.3 V,
 // closed while the machine works, on a line with pull-down. A broken wire or an unreadable line therefore means an open
-// e-stop or an idle machine: the relay opens. The contactor's feedback is a mirror contact (IEC 60947-4-1, annex F),
-// closed to ground while the contactor is open, on a line with pull-up. A broken wire reads as closed when the
-// contactor should be open, and a short as open when it should be closed, so that both are detected. If a start button
-// closes the contactor, a linked contact of the relay K2 must be in series with the mirror contact
-// (firmware-config/wiring.svg).
+// e-stop, which opens the relay, or an idle machine. The contactor's feedback is a mirror contact (IEC 60947-4-1, annex
+// F), closed to ground while the contactor is open, on a line with pull-up. A broken wire reads as a closed contactor
+// while the contactor should be open, and a short circuit reads as an open contactor while it should be closed. Both
+// faults are therefore detected. If a start button closes the contactor, a linked contact of the relay K2 must be in
+// series with the mirror contact (firmware-config/wiring.svg).
 //
 // A relay closes on a high level. After all programs have ended, its line is an input that is pulled low by the chip's
 // own pull (GPIO 9 to 27: down) and the resistor to ground. ActiveLow, PullUp and Supply describe boards that close on
-// a low level. They apply to the relay and the extraction alike; LevelFault returns which combinations are refused. A
-// simulated pin has no level.
+// a low level. They apply to the relay and the extraction alike. LevelFault returns the reason why a combination is
+// refused. A simulated pin has no level.
 type Wiring struct {
 	Relay, Exhaust               string
 	EStop, Door, Contactor, Busy string
@@ -64,8 +64,8 @@ type Wiring struct {
 	Heartbeat                    bool   // a charge pump is between the line and the relay
 }
 
-// wire is one named pin of a Wiring.
-type wire struct {
+// namedPin is one pin of a Wiring, with its key.
+type namedPin struct {
 	name string // key of the pin in machine.yaml
 	pin  string
 	pull gpio.Pull    // pull of an input
@@ -73,8 +73,8 @@ type wire struct {
 	out  *gpio.PinOut // destination of an output
 }
 
-func (w Wiring) wires(p *Pins) []wire {
-	return []wire{
+func (w Wiring) wires(p *Pins) []namedPin {
+	return []namedPin{
 		{name: "pin", pin: w.Relay, out: &p.Relay},
 		{name: "e-stop", pin: w.EStop, pull: gpio.PullUp, to: &p.EStop},
 		{name: "door", pin: w.Door, pull: gpio.PullUp, to: &p.Door},
@@ -100,7 +100,7 @@ func (w Wiring) Open() (Pins, error) {
 			*x.to, err = openInput(x.pin, x.pull)
 		}
 		if err != nil {
-			for _, y := range w.wires(&p) { // release opened pins, because the kernel gives a line to one program only
+			for _, y := range w.wires(&p) { // release the opened pins, because only one program at a time can open a line
 				if y.name == x.name {
 					break
 				}
@@ -112,7 +112,7 @@ func (w Wiring) Open() (Pins, error) {
 	return p, nil
 }
 
-func letGo(x wire) {
+func letGo(x namedPin) {
 	switch {
 	case x.out != nil && *x.out != nil:
 		(*x.out).Halt()

@@ -46,7 +46,7 @@ func TestWiringIsChecked(t *testing.T) {
 	}
 }
 
-// A person who wires a machine should see all faults at once.
+// Check returns all faults at once, so that a person who wires a machine sees them together.
 func TestCheckReturnsAllFaultsOfAWiring(t *testing.T) {
 	err := Wiring{Relay: "gpio:pinctrl-/4", Exhaust: "gpio:pinctrl-/14", EStop: "22", ActiveLow: true}.Check()
 	for _, want := range []string{
@@ -58,8 +58,8 @@ func TestCheckReturnsAllFaultsOfAWiring(t *testing.T) {
 	}
 }
 
-func TestUnreadableInputsReadLikeABrokenWire(t *testing.T) {
-	dir := t.TempDir() // a directory cannot be read as a file
+func TestUnreadableInputsHaveTheLevelOfABrokenWire(t *testing.T) {
+	dir := t.TempDir() // reading a directory as a file fails
 	p, err := Wiring{Relay: "sim:" + filepath.Join(dir, "pin"), EStop: "sim:" + dir, Busy: "sim:" + dir + "/."}.Open()
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func wiring(dir string) Wiring {
 	}
 }
 
-// guardChild does what portillond guard does.
+// guardChild runs a guard, as the command portillond guard does.
 func guardChild(dir string) int {
 	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -51,7 +51,7 @@ func guardChild(dir string) int {
 	return 0
 }
 
-// daemonChild switches on, prints the guard's pid, and runs until it is ended.
+// daemonChild closes the relay, prints the guard's pid, and runs until the process is ended.
 func daemonChild(dir string) {
 	events := make(chan Event, 64)
 	s, err := Start(context.Background(), child("guard", dir), func() bool { return true }, events)
@@ -77,7 +77,7 @@ func daemonChild(dir string) {
 
 func child(kind, dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	// otherwise a guard under the race detector takes a second to exit
+	// GORACE: without this setting, a guard under the race detector takes a second to exit.
 	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -92,10 +92,10 @@ func lit(dir string) bool {
 // check the limits to the millisecond, and the emulated machine measures them.
 const busy = 5
 
-// within waits until holds is true, at most d on an otherwise idle computer.
+// within waits until holds returns true: at most d on an otherwise idle computer, and longer on a busy one.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
-	start, poll := time.Now(), time.Tick(time.Millisecond) // a process sends no signal when its pin changes
+	start, poll := time.Now(), time.Tick(time.Millisecond) // poll, because a process gets no signal when a pin changes
 	for ; !holds(); <-poll {
 		if time.Since(start) > busy*d {
 			t.Fatalf("not within %v: %s", busy*d, what)
@@ -115,8 +115,8 @@ func stays(t *testing.T, d time.Duration, on bool, dir string) {
 	}
 }
 
-// over reports whether a process has exited; its new parent may not have reaped it yet.
-func over(pid int) bool {
+// hasExited reports whether a process has exited. An exited process whose parent has not reaped it yet also counts.
+func hasExited(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(b), ") Z ")
 }
@@ -133,7 +133,7 @@ func daemonOn(t *testing.T, dir string, env ...string) (daemon *exec.Cmd, guard 
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { within(t, 3*time.Second, "the guard's end", func() bool { return over(guard) }) })
+	t.Cleanup(func() { within(t, 3*time.Second, "the guard's end", func() bool { return hasExited(guard) }) })
 	t.Cleanup(func() { daemon.Process.Signal(syscall.SIGCONT); daemon.Process.Kill(); daemon.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if _, serr := fmt.Sscanf(line, "on %d", &guard); serr != nil {
@@ -192,7 +192,7 @@ func TestEStopEndsAJobWithoutDaemon(t *testing.T) {
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 }
 
-func TestJobWithoutDaemonIsBounded(t *testing.T) {
+func TestJobWithoutDaemonIsLimitedInTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the guard as a process, or waits for its times")
 	}
@@ -248,7 +248,7 @@ func TestSwitchConfirmsEachOrder(t *testing.T) {
 	}
 }
 
-func TestEStopOpensTheRelayAndHoldsItOpen(t *testing.T) {
+func TestOpenEStopOpensTheRelayAndPreventsClosing(t *testing.T) {
 	s, events, dir := started(t, yes)
 	if e := next(t, events, EStop); e.On {
 		t.Fatal("the e-stop is open from the start")
@@ -382,7 +382,7 @@ func TestGuardInheritsNoFilesOfTheDaemon(t *testing.T) {
 	defer w.Close()
 	ours := map[string]bool{target("self", file): true, target("self", r): true}
 	s, _, _ := started(t, yes)
-	other, _, _ := started(t, yes) // the guard must not inherit the pipe by which another guard detects the daemon's end
+	other, _, _ := started(t, yes) // another guard: its pipe, by which it detects the daemon's end, must not be inherited
 	for _, pid := range []int{s.pid, other.pid} {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {
@@ -402,7 +402,7 @@ func target(pid string, f *os.File) string {
 	return to
 }
 
-func TestInvalidLineOnARealPipeOpensTheRelay(t *testing.T) {
+func TestInvalidLineOnAPipeBetweenProcessesOpensTheRelay(t *testing.T) {
 	dir := t.TempDir()
 	g := child("guard", dir)
 	in, _ := g.StdinPipe()

@@ -12,11 +12,11 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// When two cards are exchanged in a slot, off and on come within milliseconds, and the contactor needs 50 ms (with a
-// charge pump 500 ms) to open.
+// When two cards are exchanged in a slot, the orders off and on follow within milliseconds. The contactor needs 50 ms
+// to open, or 500 ms with a charge pump.
 func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	feedback := &contact{}
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
 		r.wait(time.Second).say("on 1 0 0\n")
 		feedback.high.Store(true)
 		r.live(2 * time.Second)
@@ -35,20 +35,20 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	})
 }
 
-// spark is an e-stop that reads as open once, without an edge.
-type spark struct {
+// glitchingEStop is an e-stop that reads as open once, without an edge.
+type glitchingEStop struct {
 	gpio.PinIn
 	now atomic.Bool
 }
 
-func (s *spark) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
-func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
+func (s *glitchingEStop) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
+func (s *glitchingEStop) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
 
 // A refusal because of the e-stop must be followed by an event that the e-stop is closed, because the daemon treats the
 // refusal as a fault until then.
 func TestRefusalAfterAShortPulseIsFollowedByAnAllClear(t *testing.T) {
-	s := &spark{}
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
+	s := &glitchingEStop{}
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
 		r.wait(time.Second)
 		s.now.Store(true)
 		r.say("on 1 0 0\n").live(10 * time.Second)
@@ -78,8 +78,8 @@ type immortal struct{ kills atomic.Int32 }
 func (d *immortal) Wait() error { return errors.New("never") }
 func (d *immortal) Kill() error { d.kills.Add(1); return nil }
 
-// end must always kill a guard that does not exit, although two timers of the same length race.
-func TestEndAlwaysKills(t *testing.T) {
+// Switch.end must always kill a guard that does not exit, whichever of its two timers of the same length fires first.
+func TestSwitchKillsAGuardThatDoesNotExit(t *testing.T) {
 	var in io.WriteCloser = nowhere{}
 	for range 200 {
 		d := &immortal{}

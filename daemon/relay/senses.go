@@ -10,17 +10,18 @@ import (
 )
 
 const (
-	// sample bounds how long a changed input stays undetected if no edge wakes the guard.
+	// sample is how long a changed input stays undetected at most, if no edge wakes the guard.
 	sample = 20 * time.Millisecond
 	// settle is how long an input must be low before it counts as low again: longer than a contact bounces, and longer
-	// than the gaps in a current relay's output at 50 Hz (20 ms). High counts at once.
+	// than the gaps in a current relay's output at 50 Hz (20 ms). A high level counts at once.
 	settle = 60 * time.Millisecond
 	// chatter is the shortest interval between two reads of an input that changes constantly.
 	chatter = time.Millisecond
 )
 
-// speak writes the guard's words. After an error it discards them: the end of the guard's input ends the guard.
-func speak(out io.Writer, words <-chan word) {
+// writeLines writes the guard's lines. After an error it discards all further lines, because the guard then ends with
+// the end of its input.
+func writeLines(out io.Writer, words <-chan guardLine) {
 	var err error
 	for w := range words {
 		if err == nil {
@@ -29,15 +30,15 @@ func speak(out io.Writer, words <-chan word) {
 	}
 }
 
-// heard is a line from the daemon, or the error of an invalid line.
-type heard struct {
+// daemonLine is a line from the daemon, or the error of an invalid line.
+type daemonLine struct {
 	line string
 	err  error
 }
 
 // listen sends lines to the returned channel until in ends, then closes the channel.
-func listen(ctx context.Context, in io.Reader) <-chan heard {
-	lines := make(chan heard)
+func listen(ctx context.Context, in io.Reader) <-chan daemonLine {
+	lines := make(chan daemonLine)
 	go func() {
 		defer close(lines)
 		for r := lineReader(in); ; {
@@ -46,7 +47,7 @@ func listen(ctx context.Context, in io.Reader) <-chan heard {
 				return
 			}
 			select {
-			case lines <- heard{line, err}:
+			case lines <- daemonLine{line, err}:
 			case <-ctx.Done():
 				return
 			}

@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	// confirmation bounds the time of a guard's answer to an order: ten times what a loaded Pi needs.
+	// confirmation is the longest time that a guard's answer to an order may take. A loaded Pi needs a tenth of this
+	// time.
 	confirmation = 500 * time.Millisecond
-	// grace is the time for a failing guard to open the relay and exit before it is killed. With confirmation it is less
-	// than a second. It is not zero, because on a Pi the pin of a killed guard can stay as it was.
+	// grace is how long a failing guard has to open the relay and exit before it is killed. The sum of confirmation and
+	// grace is less than a second. grace is not zero, because on a Pi the pin of a killed guard can stay as it was.
 	grace = 400 * time.Millisecond
-	// silence is how many consecutive keeps a guard may leave unanswered: two seconds.
+	// silence is how many consecutive renewals a guard may leave unanswered. Eight renewals take two seconds.
 	silence = 8
-	// hello bounds a guard's start, on the slowest SD card of the slowest Pi.
+	// hello is the longest time that the start of a guard may take, on the slowest SD card of the slowest Pi.
 	hello = 5 * time.Second
-	// farewell bounds an orderly exit.
+	// farewell is the longest time that an orderly exit of the guard may take.
 	farewell = time.Second
 )
 
@@ -62,26 +63,26 @@ type command struct{ *exec.Cmd }
 
 func (c command) Kill() error { return c.Process.Kill() }
 
-// Switch switches the relay through the guard. The zero Switch refuses to switch on. Its methods may be called
-// concurrently.
+// Switch switches the relay through the guard. The zero Switch refuses to switch on. The methods of a Switch may be
+// called concurrently.
 type Switch struct {
 	in    io.WriteCloser
 	guard process
 	pid   int
 	alive func() bool
 
-	news   *news
+	news   *eventQueue
 	orders *orders
 	reason firstReason
-	life   life
+	life   guardEvents
 	turn   sync.Mutex // serializes orders
 }
 
-// life is a guard's progress, as channels that are closed.
-type life struct {
+// guardEvents contains channels. Each is closed when the guard, or the Switch, reaches the stated point.
+type guardEvents struct {
 	ready     chan struct{} // the guard's first line was received
 	ended     chan struct{} // the process has ended
-	closing   chan struct{} // the Switch is closing: do not wait for a reader
+	closing   chan struct{} // the Switch is closing: do not wait until events are read
 	delivered chan struct{} // the last event was read or discarded
 	once      sync.Once     // ensures that closing is closed once
 }
@@ -110,11 +111,12 @@ func (r *firstReason) String() string {
 }
 
 // Start runs the guard's command and waits, for at most five seconds, until the guard controls the pin and the relay is
-// open. alive is called before each renewal: false lets the lease end. Events are sent to events; the last is Lost. A
-// slow reader receives the latest state of each input, and blocks nothing else.
+// open. The Switch calls alive before each renewal, and lets the lease end if alive returns false. The Switch sends the
+// guard's events to events. The last event is Lost. A slow reader receives the latest state of each input, and blocks
+// nothing else.
 //
-// The guard gets its own process group, so that a terminal's Ctrl-C and Ctrl-Z reach only the daemon. It inherits no
-// files except the standard ones, so that its input ends when the daemon ends for any reason.
+// The guard gets its own process group, so that a terminal's Ctrl-C and Ctrl-Z reach only the daemon. The guard
+// inherits no files except the standard ones, so that the guard's input ends when the daemon ends for any reason.
 func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- Event) (*Switch, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -137,8 +139,8 @@ func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- 
 
 func newSwitch(in io.WriteCloser, guard process, alive func() bool) *Switch {
 	return &Switch{
-		in: in, guard: guard, alive: alive, news: newNews(), orders: newOrders(),
-		life: life{
+		in: in, guard: guard, alive: alive, news: newEventQueue(), orders: newOrders(),
+		life: guardEvents{
 			ready: make(chan struct{}), ended: make(chan struct{}), closing: make(chan struct{}),
 			delivered: make(chan struct{}),
 		},
@@ -154,12 +156,12 @@ func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) 
 	var err error
 	select {
 	case <-s.life.ready:
-		go s.renew()
+		go s.renewLoop()
 		return s, nil
 	case <-s.life.ended:
 		err = errors.New(s.reason.String())
 	case <-late.C:
-		err = fmt.Errorf("no first line within %v", hello)
+		err = fmt.Errorf("guard wrote no first line within %v", hello)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -179,7 +181,7 @@ func (s *Switch) attend(out io.Reader) {
 	if err != nil {
 		s.reason.set(err.Error())
 	}
-	s.news.tell(Event{What: Lost, Why: s.reason.String()})
+	s.news.add(Event{What: Lost, Why: s.reason.String()})
 	close(s.life.ended)
 }
 
@@ -190,11 +192,11 @@ func (s *Switch) listen(r *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		w, err := parseWord(line)
+		w, err := parseGuardLine(line)
 		if err != nil {
 			return err
 		}
-		s.orders.heard()
+		s.orders.resetUnanswered()
 		switch {
 		case w.say == "fault":
 			s.reason.set(w.why)
@@ -204,34 +206,34 @@ func (s *Switch) listen(r *bufio.Reader) error {
 		case !greeted:
 			greeted = true
 			close(s.life.ready)
-		case !s.take(w):
+		case !s.handleLine(w):
 			return fmt.Errorf("unexpected line from the guard: %.40q", line)
 		}
 	}
 }
 
-// take processes a line from the guard. It returns false for an unexpected line.
-func (s *Switch) take(w word) bool {
+// handleLine processes a line from the guard, and returns false if the line is unexpected.
+func (s *Switch) handleLine(w guardLine) bool {
 	switch w.say {
 	case "alive":
 		return true
 	case "done", "deny":
-		return s.orders.answer(w)
+		return s.orders.deliver(w)
 	case "drop":
-		s.news.tell(Event{What: Dropped, Why: w.why})
+		s.news.add(Event{What: Dropped, Why: w.why})
 		return true
 	case "e-stop", "door", "contactor", "busy":
-		s.news.tell(Event{What: EventKind(w.say), On: w.on})
+		s.news.add(Event{What: EventKind(w.say), On: w.on})
 		return true
 	}
 	return false
 }
 
 // Set closes or opens the relay and returns once the guard has confirmed, within a second, or two while a contactor
-// opens. finish is how long the machine's job may continue if this daemon is lost, cool how long the extraction runs
-// after the relay opens; both are at most MaxFinish. After an error the relay is open: the guard refused (a Refusal),
-// or it has ended, or it did not answer and was ended, and Lost follows. If ctx ends before the answer, the guard is
-// ended too. If ctx has ended before the call, the relay does not close.
+// opens. finish is how long the machine's job may continue if this daemon is lost, and cool how long the extraction
+// runs after the relay opens. Both are at most MaxFinish. After an error the relay is open. The error is a Refusal if
+// the guard refused. Otherwise the guard has ended, or was ended because it did not answer, and the event Lost follows.
+// If ctx ends before the answer, the guard is ended too. If ctx has ended before the call, the relay does not close.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard
@@ -242,23 +244,23 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	err := s.give(ctx, on, finish, cool)
+	err := s.sendOrder(ctx, on, finish, cool)
 	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrContactorOpening) && ctx.Err() == nil; tries-- {
-		time.Sleep(flutter) // cards were exchanged in a slot: the contactor is still opening
-		err = s.give(ctx, on, finish, cool)
+		time.Sleep(flutter) // the contactor is still opening, for example after cards were exchanged in a slot
+		err = s.sendOrder(ctx, on, finish, cool)
 	}
 	return err
 }
 
-// give sends one order and waits for its answer.
-func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
+// sendOrder sends one order and waits for its answer.
+func (s *Switch) sendOrder(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if err := ctx.Err(); on && err != nil { // the relay must not close while the guard is being ended
 		s.reason.set(err.Error())
 		s.end(grace)
 		return fmt.Errorf("guard was ended: %w", err)
 	}
 	o := s.orders.next(on, finish, cool)
-	if err := s.say(o); err != nil {
+	if err := s.write(o); err != nil {
 		s.end(grace)
 		return fmt.Errorf("%w: %w", ErrNoGuard, err)
 	}
@@ -271,7 +273,7 @@ func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) 
 	case <-s.life.ended:
 		return fmt.Errorf("%w: %s", ErrNoGuard, s.reason.String())
 	case <-late.C:
-		err = fmt.Errorf("no answer to %q within %v", o.do, confirmation)
+		err = fmt.Errorf("guard did not answer the order %q within %v", o.do, confirmation)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -280,7 +282,7 @@ func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) 
 	return fmt.Errorf("guard was ended: %w", err)
 }
 
-func (s *Switch) judge(o order, w word) error {
+func (s *Switch) judge(o order, w guardLine) error {
 	why := Refusal(w.why)
 	switch {
 	case w.say == "done" && w.on == (o.do == "on"):
@@ -297,8 +299,9 @@ func (s *Switch) judge(o order, w word) error {
 	return errors.New("guard was ended, because it did not open the relay")
 }
 
-// say writes a line completely or not at all: it is shorter than an atomic write to a pipe (PIPE_BUF, pipe(7)).
-func (s *Switch) say(o order) error {
+// write writes the line of an order completely or not at all, because the line is shorter than PIPE_BUF, the size of an
+// atomic write to a pipe (pipe(7)).
+func (s *Switch) write(o order) error {
 	if d, ok := s.in.(interface{ SetWriteDeadline(time.Time) error }); ok {
 		d.SetWriteDeadline(time.Now().Add(confirmation))
 	}
@@ -306,8 +309,8 @@ func (s *Switch) say(o order) error {
 	return err
 }
 
-// renew renews the lease while the daemon lives, and ends a guard that no longer answers.
-func (s *Switch) renew() {
+// renewLoop renews the lease while the daemon is alive, and ends a guard that no longer answers.
+func (s *Switch) renewLoop() {
 	t := time.NewTicker(renewal)
 	defer t.Stop()
 	for {
@@ -321,16 +324,16 @@ func (s *Switch) renew() {
 		if s.alive == nil || !s.alive() {
 			continue
 		}
-		if !s.keep() {
+		if !s.renewOnce() {
 			s.end(grace)
 			return
 		}
 	}
 }
 
-// keep renews the lease. It returns false if the guard no longer answers.
-func (s *Switch) keep() bool {
-	silent, ending := s.orders.renewal()
+// renewOnce renews the lease once, and returns false if the guard no longer answers.
+func (s *Switch) renewOnce() bool {
+	silent, ending := s.orders.countRenewal()
 	if ending {
 		return true
 	}
@@ -338,16 +341,17 @@ func (s *Switch) keep() bool {
 		s.reason.set("guard does not answer renewals")
 		return false
 	}
-	return s.say(order{do: "keep"}) == nil
+	return s.write(order{do: "keep"}) == nil
 }
 
-// hangUp orders the guard to open the relay, even if a job may finish, and closes its input, which ends it.
+// hangUp orders the guard to open the relay, even if a job may finish. Then it closes the guard's input, which ends the
+// guard.
 func (s *Switch) hangUp() {
-	s.say(s.orders.last())
+	s.write(s.orders.finalOrder())
 	s.in.Close()
 }
 
-// end ends the guard, and kills it if that takes longer than d.
+// end ends the guard, and kills the guard if it has not exited after d.
 func (s *Switch) end(d time.Duration) (killed bool) {
 	late := time.AfterFunc(d, func() { s.guard.Kill() }) // even if the last order blocks
 	s.hangUp()
@@ -362,8 +366,8 @@ func (s *Switch) end(d time.Duration) (killed bool) {
 	}
 }
 
-// Close opens the relay and waits for the guard's exit: one second, then one more after killing it. Events that are not
-// read by then are discarded.
+// Close opens the relay and waits for the guard's exit: one second, and one more second after killing the guard. Events
+// that have not been read when Close returns are discarded.
 func (s *Switch) Close() error {
 	if s.in == nil {
 		return nil

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// pipe is a pipe like the kernel's: writes succeed until it is full. With io.Pipe, writers wait for a reader.
+// pipe is a pipe like the kernel's: writes succeed until the pipe is full. io.Pipe is not used, because its writers
+// wait for a reader.
 type pipe struct {
 	full   chan []byte
 	ended  chan struct{}
@@ -63,9 +64,9 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// fake is a guard that sends what a test wants. It ends when it is killed, and, unless it is stuck, when its input
-// ends.
-type fake struct {
+// fakeGuard is a guard that sends the lines of a test. The fake guard ends when it is killed, and, unless it is stuck,
+// when its input ends.
+type fakeGuard struct {
 	in, out *pipe
 	orders  *bufio.Reader // lines from the daemon
 	dead    chan struct{}
@@ -74,19 +75,19 @@ type fake struct {
 	stuck   atomic.Bool
 }
 
-func newFake() (*fake, io.WriteCloser, io.Reader) {
-	f := &fake{in: newPipe(), out: newPipe(), dead: make(chan struct{})}
+func newFake() (*fakeGuard, io.WriteCloser, io.Reader) {
+	f := &fakeGuard{in: newPipe(), out: newPipe(), dead: make(chan struct{})}
 	f.orders = bufio.NewReader(f.in)
 	return f, f.in, f.out
 }
 
-func (f *fake) Kill() error {
+func (f *fakeGuard) Kill() error {
 	f.killed.Store(true)
 	f.end()
 	return nil
 }
 
-func (f *fake) end() {
+func (f *fakeGuard) end() {
 	f.once.Do(func() {
 		f.out.Close()
 		f.in.Close()
@@ -94,7 +95,7 @@ func (f *fake) end() {
 	})
 }
 
-func (f *fake) Wait() error {
+func (f *fakeGuard) Wait() error {
 	<-f.dead
 	if f.killed.Load() {
 		return errors.New("signal: killed")
@@ -102,10 +103,10 @@ func (f *fake) Wait() error {
 	return nil
 }
 
-func (f *fake) say(lines string) { io.WriteString(f.out, lines) }
+func (f *fakeGuard) say(lines string) { io.WriteString(f.out, lines) }
 
 // obey answers orders with reply, until the input ends.
-func (f *fake) obey(reply func(order) string) {
+func (f *fakeGuard) obey(reply func(order) string) {
 	for {
 		line, err := f.orders.ReadString('\n')
 		if err != nil {
@@ -124,22 +125,22 @@ func (f *fake) obey(reply func(order) string) {
 	}
 }
 
-// honest answers as a working guard.
-func honest(o order) string {
+// workingReply answers an order as a working guard does.
+func workingReply(o order) string {
 	if o.do == "keep" {
 		return "alive\n"
 	}
-	return word{say: "done", id: o.id, on: o.do == "on"}.String() + "\n"
+	return guardLine{say: "done", id: o.id, on: o.do == "on"}.String() + "\n"
 }
 
 func mute(order) string { return "" }
 
-// held starts a Switch with a fake guard, and closes it after the story.
-func held(
+// withSwitch starts a Switch with a fake guard, runs the function story, and closes the Switch.
+func withSwitch(
 	t *testing.T,
 	alive func() bool,
 	reply func(order) string,
-	story func(*testing.T, *Switch, *fake, chan Event),
+	story func(*testing.T, *Switch, *fakeGuard, chan Event),
 ) {
 	synctest.Test(t, func(t *testing.T) {
 		f, say, hear := newFake()
@@ -161,8 +162,8 @@ func held(
 	})
 }
 
-// took returns the duration of do, which must be less than a second.
-func took(t *testing.T, do func()) time.Duration {
+// duration returns how long do takes, and fails the test if do takes a second or more.
+func duration(t *testing.T, do func()) time.Duration {
 	t.Helper()
 	start := time.Now()
 	do()
@@ -186,12 +187,12 @@ func TestSetReturnsWhenTheGuardHasConfirmed(t *testing.T) {
 		if o.do != "keep" {
 			time.Sleep(confirmation - time.Millisecond)
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, yes, slow, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+	withSwitch(t, yes, slow, func(t *testing.T, s *Switch, _ *fakeGuard, _ chan Event) {
 		for _, on := range []bool{true, true, false, false, true} {
 			var err error
-			if d := took(t, func() { err = s.Set(t.Context(), on, time.Hour, 0) }); err != nil ||
+			if d := duration(t, func() { err = s.Set(t.Context(), on, time.Hour, 0) }); err != nil ||
 				d < confirmation-time.Millisecond {
 				t.Errorf("%v after %v", err, d)
 			}
@@ -204,27 +205,27 @@ func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
 		reply func(order) string
 		want  string
 	}{
-		"silent":            {mute, "no answer to"},
-		"answers keep only": {func(o order) string { return "alive\n" }, "no answer to"},
-		"another order":     {func(o order) string { return honest(order{do: o.do, id: o.id + 1}) }, "unexpected line"},
-		"twice":             {func(o order) string { return honest(o) + honest(o) }, "unexpected line"},
+		"silent":            {mute, "did not answer"},
+		"answers keep only": {func(o order) string { return "alive\n" }, "did not answer"},
+		"another order":     {func(o order) string { return workingReply(order{do: o.do, id: o.id + 1}) }, "unexpected line"},
+		"twice":             {func(o order) string { return workingReply(o) + workingReply(o) }, "unexpected line"},
 		"nonsense":          {func(order) string { return "done\n" }, "invalid"},
-		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
+		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "longer than"},
 		"greets again":      {func(order) string { return "guard 3 0\n" }, "unexpected line"},
 		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			held(t, yes, f.reply, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+			withSwitch(t, yes, f.reply, func(t *testing.T, s *Switch, g *fakeGuard, events chan Event) {
 				g.stuck.Store(true)
 				var err error
-				took(t, func() { err = s.Set(t.Context(), true, 0, 0) })
+				duration(t, func() { err = s.Set(t.Context(), true, 0, 0) })
 				if err == nil && name != "twice" {
 					t.Error("no error")
 				}
 				if got := why(events); !strings.Contains(got, f.want) || !g.killed.Load() {
 					t.Errorf("lost with %q, killed %v", got, g.killed.Load())
 				}
-				took(t, func() { err = s.Set(t.Context(), true, 0, 0) })
+				duration(t, func() { err = s.Set(t.Context(), true, 0, 0) })
 				if err == nil {
 					t.Error("a lost guard switched on")
 				}
@@ -238,9 +239,9 @@ func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
 		if o.do == "off" {
 			return fmt.Sprintf("done %d 1\n", o.id)
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, yes, liar, func(t *testing.T, s *Switch, _ *fake, events chan Event) {
+	withSwitch(t, yes, liar, func(t *testing.T, s *Switch, _ *fakeGuard, events chan Event) {
 		if err := s.Set(t.Context(), true, 0, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -250,15 +251,15 @@ func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
 	})
 }
 
-// A drop must not be taken as the answer to the order that follows it.
+// A drop line must not count as the answer to the order that follows it.
 func TestDropIsNotTheAnswerToAnOrder(t *testing.T) {
 	dropping := func(o order) string {
 		if o.do == "on" {
-			return "drop lease\n" + honest(o)
+			return "drop lease\n" + workingReply(o)
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, yes, dropping, func(t *testing.T, s *Switch, _ *fake, events chan Event) {
+	withSwitch(t, yes, dropping, func(t *testing.T, s *Switch, _ *fakeGuard, events chan Event) {
 		if err := s.Set(t.Context(), true, 0, 0); err != nil {
 			t.Error(err)
 		}
@@ -273,9 +274,9 @@ func TestRefusalBecauseOfTheEStopKeepsTheGuard(t *testing.T) {
 		if o.do == "on" {
 			return fmt.Sprintf("deny %d e-stop\n", o.id)
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, yes, refuses, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+	withSwitch(t, yes, refuses, func(t *testing.T, s *Switch, _ *fakeGuard, _ chan Event) {
 		if err := s.Set(t.Context(), true, 0, 0); !errors.Is(err, ErrEStop) {
 			t.Error(err)
 		}
@@ -291,9 +292,9 @@ func TestHangingGuardIsDetectedWithinThreeSeconds(t *testing.T) {
 		if hung.Load() {
 			return ""
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, yes, hangs, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+	withSwitch(t, yes, hangs, func(t *testing.T, s *Switch, g *fakeGuard, events chan Event) {
 		time.Sleep(time.Hour)
 		hung.Store(true)
 		g.stuck.Store(true)
@@ -312,9 +313,9 @@ func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
 		if o.do == "keep" {
 			keeps.Add(1)
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, func() bool { return !dead.Load() }, counts, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+	withSwitch(t, func() bool { return !dead.Load() }, counts, func(t *testing.T, s *Switch, _ *fakeGuard, _ chan Event) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if got, want := keeps.Load(), int64(10*time.Second/renewal); got != want {
@@ -334,11 +335,11 @@ func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
 
 func TestWithoutAliveFunctionTheLeaseEnds(t *testing.T) {
 	var keeps atomic.Int64
-	held(
+	withSwitch(
 		t,
 		nil,
-		func(o order) string { keeps.Add(1); return honest(o) },
-		func(t *testing.T, _ *Switch, _ *fake, _ chan Event) {
+		func(o order) string { keeps.Add(1); return workingReply(o) },
+		func(t *testing.T, _ *Switch, _ *fakeGuard, _ chan Event) {
 			time.Sleep(time.Minute)
 			if got := keeps.Load(); got != 0 {
 				t.Errorf("%d keeps", got)
@@ -348,7 +349,7 @@ func TestWithoutAliveFunctionTheLeaseEnds(t *testing.T) {
 }
 
 func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
-	held(t, yes, mute, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+	withSwitch(t, yes, mute, func(t *testing.T, s *Switch, g *fakeGuard, events chan Event) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
 		if err := s.Set(ctx, true, 0, 0); !errors.Is(err, context.Canceled) {
@@ -358,16 +359,16 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	})
 }
 
-// A card and the end of the daemon may coincide: the relay must not close then, and must be open afterwards.
+// A card may be tapped while the daemon ends. The relay must not close then, and must be open afterwards.
 func TestOrderToCloseIsNotSentAfterTheContextEnded(t *testing.T) {
 	var given atomic.Int64
 	counts := func(o order) string {
 		if o.do == "on" {
 			given.Add(1)
 		}
-		return honest(o)
+		return workingReply(o)
 	}
-	held(t, yes, counts, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+	withSwitch(t, yes, counts, func(t *testing.T, s *Switch, g *fakeGuard, events chan Event) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := s.Set(ctx, true, 0, 0); !errors.Is(err, context.Canceled) || given.Load() > 0 {
@@ -381,11 +382,11 @@ func TestOrderToCloseIsNotSentAfterTheContextEnded(t *testing.T) {
 
 func TestCloseOpensTheRelayBeforeItClosesThePipe(t *testing.T) {
 	var last atomic.Value
-	held(
+	withSwitch(
 		t,
 		yes,
-		func(o order) string { last.Store(o.do); return honest(o) },
-		func(t *testing.T, s *Switch, g *fake, _ chan Event) {
+		func(o order) string { last.Store(o.do); return workingReply(o) },
+		func(t *testing.T, s *Switch, g *fakeGuard, _ chan Event) {
 			s.Set(t.Context(), true, time.Hour, 0)
 			if err := s.Close(); err != nil || last.Load() != "off" || g.killed.Load() {
 				t.Errorf("%v; the last order was %v, killed %v", err, last.Load(), g.killed.Load())
@@ -400,8 +401,8 @@ func TestCloseOpensTheRelayBeforeItClosesThePipe(t *testing.T) {
 	)
 }
 
-func TestCloseIsBounded(t *testing.T) {
-	held(t, yes, honest, func(t *testing.T, s *Switch, g *fake, _ chan Event) {
+func TestCloseReturnsWithinItsTimeLimit(t *testing.T) {
+	withSwitch(t, yes, workingReply, func(t *testing.T, s *Switch, g *fakeGuard, _ chan Event) {
 		g.stuck.Store(true)
 		start := time.Now()
 		if err := s.Close(); err == nil || !g.killed.Load() || time.Since(start) > farewell+time.Millisecond {
@@ -410,11 +411,11 @@ func TestCloseIsBounded(t *testing.T) {
 	})
 }
 
-// Orders must be executed although events are not read.
+// Orders must be executed even if the guard's events are not read.
 func TestUnreadEventsDoNotBlockOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, say, hear := newFake()
-		go f.obey(honest)
+		go f.obey(workingReply)
 		go f.say("guard 3 0\n")
 		events := make(chan Event)
 		s, err := newSwitch(say, f, yes).begin(t.Context(), hear, events)
@@ -481,7 +482,7 @@ func TestStartErrorGivesTheGuardsReason(t *testing.T) {
 	}
 }
 
-func TestUnsetSwitchRefuses(t *testing.T) {
+func TestZeroSwitchRefusesToClose(t *testing.T) {
 	s := new(Switch)
 	if err := s.Set(t.Context(), true, 0, 0); !errors.Is(err, ErrNoGuard) {
 		t.Error("the zero Switch answered", err)
@@ -491,8 +492,8 @@ func TestUnsetSwitchRefuses(t *testing.T) {
 	}
 }
 
-func TestFinishTimeIsBounded(t *testing.T) {
-	held(t, yes, honest, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+func TestFinishTimeIsAtMostMaxFinish(t *testing.T) {
+	withSwitch(t, yes, workingReply, func(t *testing.T, s *Switch, _ *fakeGuard, _ chan Event) {
 		for _, d := range []time.Duration{-1, MaxFinish + 1} {
 			if err := s.Set(t.Context(), true, d, 0); err == nil {
 				t.Errorf("%v was taken", d)

@@ -13,24 +13,24 @@ import (
 
 // contactor is a coil with its mirror contact, which follows with a delay, and with faults.
 type contactor struct {
-	brittle
+	failingPin
 	mirror contact
 	lag    time.Duration
 	welded bool // the contactor stays closed
 	open   bool // the coil is broken
-	mute   bool // the wire of the mirror contact is broken: pulled up
+	mute   bool // the wire of the mirror contact is broken, so the input is pulled up
 }
 
 // Out implements gpio.PinOut.
 func (c *contactor) Out(l gpio.Level) error {
 	closed := (bool(l) || c.welded) && !c.open || c.mute
 	time.AfterFunc(c.lag, func() { c.mirror.high.Store(closed) })
-	return c.brittle.Out(l)
+	return c.failingPin.Out(l)
 }
 
-// coiled runs a guard whose relay switches a contactor.
-func coiled(t *testing.T, c *contactor, story func(*rig)) {
-	rigged(t, func(r *rig) {
+// runWithContactor runs the function story with a guard whose relay switches a contactor.
+func runWithContactor(t *testing.T, c *contactor, story func(*rig)) {
+	runRig(t, func(r *rig) {
 		c.mirror.high.Store(c.welded || c.mute)
 		r.more = func(p *Pins) { p.Relay, p.Contactor = c, &c.mirror }
 	}, story)
@@ -38,11 +38,11 @@ func coiled(t *testing.T, c *contactor, story func(*rig)) {
 
 func TestContactorThatFollowsIsNotAFault(t *testing.T) {
 	c := &contactor{lag: 80 * time.Millisecond}
-	coiled(t, c, func(r *rig) {
+	runWithContactor(t, c, func(r *rig) {
 		r.wait(time.Second)
 		for range 3 {
 			r.say("on 1 0 0\n").hears("done 1 1").live(5 * time.Second)
-			if !c.brittle.high() {
+			if !c.failingPin.high() {
 				t.Fatalf("the relay opened by itself: %q", r.said)
 			}
 			r.say("off 2\n").wait(5 * time.Second)
@@ -53,9 +53,9 @@ func TestContactorThatFollowsIsNotAFault(t *testing.T) {
 	})
 }
 
-// pumped is a contactor behind a charge pump and a relay. It closes soon after the first pulses, and opens late after
-// the last.
-type pumped struct {
+// pumpedContactor is a contactor behind a charge pump and a relay. The contactor closes soon after the first pulses,
+// and opens late after the last pulse.
+type pumpedContactor struct {
 	gpio.PinOut
 	mirror      contact
 	closes      time.Duration
@@ -65,7 +65,7 @@ type pumped struct {
 }
 
 // Out implements gpio.PinOut.
-func (p *pumped) Out(l gpio.Level) error {
+func (p *pumpedContactor) Out(l gpio.Level) error {
 	if bool(l) == p.up {
 		return nil
 	}
@@ -81,8 +81,8 @@ func (p *pumped) Out(l gpio.Level) error {
 	return nil
 }
 
-// A pump that releases as late as the drawing allows, with a large contactor behind it, must not be a fault. A later
-// one must be.
+// A pump that releases as late as the drawing allows, with a large contactor behind it, must not be reported as a
+// fault. A contactor that opens later must be reported.
 func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if pumpRelease != circuit.PumpRelease {
 		t.Errorf("the guard counts with %v for a charge pump, the drawing with %v", pumpRelease, circuit.PumpRelease)
@@ -90,7 +90,7 @@ func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if late := followTime(true); late < circuit.PumpRelease+contactorTime || late > 1200*time.Millisecond {
 		t.Errorf("a contactor behind a pump is given %v", late)
 	}
-	if openingTime >= time.Second { // the daemon's loop counts as hung after a second
+	if openingTime >= time.Second { // after a second the daemon's loop would count as hung
 		t.Errorf(
 			"an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second",
 			openingTime,
@@ -102,8 +102,8 @@ func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 		fault bool
 	}{{"in time", 0, false}, {"late", followMargin + 2*sample, true}} {
 		t.Run(x.name, func(t *testing.T) {
-			p := &pumped{closes: contactorTime, opens: circuit.PumpRelease + contactorTime + x.late}
-			rigged(t, func(r *rig) {
+			p := &pumpedContactor{closes: contactorTime, opens: circuit.PumpRelease + contactorTime + x.late}
+			runRig(t, func(r *rig) {
 				r.more = func(pins *Pins) { pins.Relay, pins.Contactor, pins.Heartbeat = p, &p.mirror, true }
 			}, func(r *rig) {
 				r.wait(time.Second)
@@ -125,16 +125,16 @@ func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	t.Run("its coil is burnt", func(t *testing.T) {
 		c := &contactor{open: true}
-		coiled(t, c, func(r *rig) {
+		runWithContactor(t, c, func(r *rig) {
 			r.say("on 1 0 0\n").hears("done 1 1").wait(followTime(false)).hears("contactor 1").hears("drop contactor")
-			if c.brittle.high() {
+			if c.failingPin.high() {
 				t.Error("the relay is closed")
 			}
 		})
 	})
 	t.Run("it falls open under way", func(t *testing.T) {
 		c := &contactor{}
-		coiled(t, c, func(r *rig) {
+		runWithContactor(t, c, func(r *rig) {
 			r.say("on 1 0 0\n").live(2 * time.Second)
 			c.mirror.high.Store(false)
 			r.say("keep\n").wait(settle + sample + flutter + sample).hears("drop contactor")
@@ -142,7 +142,7 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	})
 	t.Run("it is welded", func(t *testing.T) {
 		c := &contactor{}
-		coiled(t, c, func(r *rig) {
+		runWithContactor(t, c, func(r *rig) {
 			r.say("on 1 0 0\n").live(2 * time.Second)
 			c.welded = true
 			r.say("off 2\n").hears("done 2 0").wait(followTime(false) + sample).hears("contactor 1")
@@ -154,37 +154,37 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	})
 	t.Run("its wire is broken", func(t *testing.T) {
 		c := &contactor{mute: true}
-		coiled(t, c, func(r *rig) {
+		runWithContactor(t, c, func(r *rig) {
 			r.say("on 1 0 0\n").
 				hears("deny 1 moment").
 				wait(time.Second).
 				hears("contactor 1").
 				say("on 2 0 0\n").
 				hears("deny 2 contactor")
-			if c.brittle.high() {
+			if c.failingPin.high() {
 				t.Error("the relay is closed")
 			}
 		})
 	})
 }
 
-// A guard may end while its contactor reports wrongly, and the contactor may be repaired before the next guard starts.
-// Only the next guard can then clear the fault.
+// A guard may end while its contactor differs from the order, and the contactor may be repaired before the next guard
+// starts. Only the next guard can then clear the fault.
 func TestFirstComparisonOfAGuardIsAlwaysReported(t *testing.T) {
 	c := &contactor{}
-	coiled(t, c, func(r *rig) {
+	runWithContactor(t, c, func(r *rig) {
 		r.wait(flutter).hears("contactor 0").wait(time.Minute)
 		if n := strings.Count(strings.Join(r.said, "\n"), "contactor"); n != 1 {
 			t.Errorf("said %q", r.said)
 		}
 	})
 	t.Run("an order comes first", func(t *testing.T) {
-		coiled(t, &contactor{}, func(r *rig) { r.say("on 1 0 0\n").live(2 * time.Second).hears("contactor 0") })
+		runWithContactor(t, &contactor{}, func(r *rig) { r.say("on 1 0 0\n").live(2 * time.Second).hears("contactor 0") })
 	})
 }
 
 func TestMachineThatWorksWithAnOpenRelayIsNotSwitchedOn(t *testing.T) {
-	rigged(t, nil, func(r *rig) {
+	runRig(t, nil, func(r *rig) {
 		r.set(&r.busy, true).wait(sample).say("on 1 0 0\n").is(false, "it works already").hears("deny 1 runs")
 		r.set(&r.busy, false).wait(2*settle).say("on 2 0 0\n").is(true, "it rests")
 		r.set(&r.busy, true).wait(sample).say("on 3 0 0\n").is(true, "an order anew").hears("done 3 1")
@@ -193,7 +193,7 @@ func TestMachineThatWorksWithAnOpenRelayIsNotSwitchedOn(t *testing.T) {
 
 func TestOpenDoorOpensTheRelayAtOnce(t *testing.T) {
 	var door contact
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Door = &door } }, func(r *rig) {
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Door = &door } }, func(r *rig) {
 		r.say("on 1 0 0\n").set(&door, true).wait(sample).is(false, "open").hears("door 1").hears("drop door")
 		r.say("on 2 0 0\n").is(false, "still open").hears("deny 2 door")
 		r.set(&door, false).wait(2*settle).hears("door 0").say("on 3 0 0\n").is(true, "closed")
@@ -201,15 +201,15 @@ func TestOpenDoorOpensTheRelayAtOnce(t *testing.T) {
 }
 
 func TestExtractionRunsDuringAndAfterTheSession(t *testing.T) {
-	var fan brittle
+	var fan failingPin
 	stories := map[string]func(*rig){
 		"tapped out": func(r *rig) { r.say("off 2\n") },
 		"e-stop":     func(r *rig) { r.set(&r.estop, true).wait(sample) },
 		"lease":      func(r *rig) { r.wait(Lease) },
 	}
 	for name, end := range stories {
-		fan = brittle{}
-		rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Exhaust = &fan } }, func(r *rig) {
+		fan = failingPin{}
+		runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Exhaust = &fan } }, func(r *rig) {
 			if fan.high() {
 				t.Error("it runs before the machine")
 			}
@@ -231,7 +231,7 @@ func TestExtractionRunsDuringAndAfterTheSession(t *testing.T) {
 }
 
 func TestHeartbeatTogglesTheLineOnlyWhileClosed(t *testing.T) {
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
 		r.say("on 1 0 0\n")
 		before := r.pin.rose()
 		r.live(10 * time.Second)
@@ -253,11 +253,11 @@ func TestHeartbeatTogglesTheLineOnlyWhileClosed(t *testing.T) {
 	})
 }
 
-// A line that fails between two pulses ends the guard.
+// A relay line that fails between two pulses ends the guard.
 func TestFailingHeartbeatIsAFault(t *testing.T) {
-	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
+	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
 		r.say("on 1 0 0\n")
 		r.pin.breaks(errors.New("the board burnt"), nil)
-		r.wait(3 * pulse).ends("burnt")
+		r.wait(3 * pulse).wantEnd("burnt")
 	})
 }

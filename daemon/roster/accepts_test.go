@@ -44,7 +44,7 @@ machines:
 `
 
 // othersBadge reads a badge file of another project, which is stored outside this repository. If the file is missing,
-// the test is skipped; in CI it fails.
+// the test is skipped, but in CI the test fails.
 func othersBadge(t *testing.T, parts ...string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...))
@@ -57,8 +57,8 @@ func othersBadge(t *testing.T, parts ...string) []byte {
 }
 
 // A credential of another issuer counts as the badge whose entry accepts it, if it verifies under that issuer's keys
-// and the member has the induction too. For the role maintainer it does not count, since no entry accepts it for that
-// role.
+// and the member also has the induction. The credential does not count for the role maintainer, because no entry
+// accepts it for that role.
 func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 	theirs := othersBadge(
 		t,
@@ -150,7 +150,7 @@ func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 			b.install(2, func(built *site.Built) { warnings = built.Warnings })
 			r := b.load()
 			p := lookup(t, r, lea)
-			if got := heldOf(p); got != c.holds {
+			if got := describeBadges(p); got != c.holds {
 				t.Errorf("holds %q, want %q", got, c.holds)
 			}
 			d := r.Policy.Decide(
@@ -171,8 +171,8 @@ func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
 	}
 }
 
-// heldOf lists the badges of a person, with the issuer of each accepted badge.
-func heldOf(p Person) string {
+// describeBadges lists the badges of a person, with the issuer of each accepted badge.
+func describeBadges(p Person) string {
 	var out []string
 	for _, h := range p.Member.Holdings {
 		word := string(h.Badge)

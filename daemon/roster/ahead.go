@@ -7,24 +7,27 @@ import (
 	"portillon/wire"
 )
 
-// ahead reads and decodes the roster's buckets, in order, on the other cores while the loader works.
-type ahead struct {
+// bucketReader reads and decodes the roster's buckets ahead of the loader, in order, on the other cores of the
+// processor.
+type bucketReader struct {
 	waiting chan chan decoded
 	stopped chan struct{}
 }
 
-// decoded is a bucket that was read; nil without an error means that the bundle has no members in this bucket.
+// decoded is the result of reading a bucket. A nil bucket without an error means that the bundle has no members in this
+// bucket.
 type decoded struct {
 	bucket *wire.RosterBucket
 	err    error
 }
 
-// aheadBuckets bounds the decoded buckets that wait for the loader: about 40 members each at 10,000 members.
+// aheadBuckets is the largest number of decoded buckets that wait for the loader. Each has about 40 members at a site
+// of 10,000 members.
 const aheadBuckets = 16
 
 // readAhead starts reading. The caller must call stop once.
-func readAhead(s wire.Store, m wire.Manifest) *ahead {
-	a := &ahead{make(chan chan decoded, aheadBuckets), make(chan struct{})}
+func readAhead(s wire.Store, m wire.Manifest) *bucketReader {
+	a := &bucketReader{make(chan chan decoded, aheadBuckets), make(chan struct{})}
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	go func() {
 		for b := range wire.Buckets {
@@ -45,13 +48,13 @@ func readAhead(s wire.Store, m wire.Manifest) *ahead {
 	return a
 }
 
-// next waits for the next bucket. It may be called at most wire.Buckets times.
-func (a *ahead) next() (*wire.RosterBucket, error) {
+// next waits for the next bucket. Call next at most wire.Buckets times.
+func (a *bucketReader) next() (*wire.RosterBucket, error) {
 	d := <-<-a.waiting
 	return d.bucket, d.err
 }
 
-func (a *ahead) stop() { close(a.stopped) }
+func (a *bucketReader) stop() { close(a.stopped) }
 
 func readBucket(s wire.Store, m wire.Manifest, b int) (*wire.RosterBucket, error) {
 	raw, err := s.Chunk(m, wire.RosterChunk(b))

@@ -22,7 +22,7 @@ import (
 const mostMembers = 10_000
 
 // knownSite returns the store of a site whose members hold three badges each, with cached verdicts for all badges. The
-// badges themselves are missing, because a load with cached verdicts reads none.
+// badges themselves are missing, because a load with cached verdicts reads no badge.
 func knownSite(b *testing.B, members int) (wire.Store, wire.Manifest, Options) {
 	b.Helper()
 	key, verifier := benchKey(b)
@@ -121,7 +121,7 @@ func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBuc
 }
 
 // BenchmarkLoadKnown compares a load of the roster of 10,000 members and 30,000 badges whose verdicts are cached, as at
-// each start, with a bare reading and hashing of the same files. The two alternate.
+// each start, with only reading and hashing the same files. Both operations alternate.
 //
 //	go test ./daemon/roster -run '^$' -bench LoadKnown
 func BenchmarkLoadKnown(b *testing.B) {
@@ -160,7 +160,7 @@ func BenchmarkLoadKnown(b *testing.B) {
 	b.ReportMetric(float64(load)/float64(read), "x-bare")
 }
 
-// processorTime returns the CPU time that this process has used: other load on the computer does not change it much.
+// processorTime returns the CPU time that this process has used. Other load on the computer hardly changes this time.
 func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

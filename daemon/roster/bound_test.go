@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// A member in the wrong bucket could have a second binding there, or have none.
+// A member in the wrong bucket could have a second binding there, or no binding.
 func TestMemberInTheWrongBucketIsRejected(t *testing.T) {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 	if err != nil {
@@ -58,7 +58,7 @@ func TestMemberInTheWrongBucketIsRejected(t *testing.T) {
 		for i, c := range built.Manifest.Chunks {
 			if c.Name == wire.RosterChunk(lea) {
 				built.Manifest.Chunks[i].Name = wire.RosterChunk((lea + 1) % wire.Buckets)
-				built.Manifest.Chunks = append(built.Manifest.Chunks[:0:0], dropped(built.Manifest.Chunks, i)...)
+				built.Manifest.Chunks = append(built.Manifest.Chunks[:0:0], withoutDuplicates(built.Manifest.Chunks, i)...)
 				return
 			}
 		}
@@ -69,8 +69,8 @@ func TestMemberInTheWrongBucketIsRejected(t *testing.T) {
 	}
 }
 
-// dropped returns the chunks without those that have the same name as chunk i, except chunk i itself.
-func dropped(all []wire.Chunk, i int) (out []wire.Chunk) {
+// withoutDuplicates returns the chunks without those that have the same name as chunk i, except chunk i itself.
+func withoutDuplicates(all []wire.Chunk, i int) (out []wire.Chunk) {
 	for k, c := range all {
 		if k == i || c.Name != all[i].Name {
 			out = append(out, c)

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// edit replaces text in the members.yaml of the bench.
+// edit replaces a text in the members.yaml of the bench.
 func (b *bench) edit(old, by string) {
 	b.t.Helper()
 	path := filepath.Join(b.dir, "site", "members.yaml")
@@ -130,8 +130,8 @@ func TestInvalidEntryInABundleDeniesOnlyThatMember(t *testing.T) {
 	}
 }
 
-// A card that one member lost opens nothing for another member, whichever of the two precedes in the bundle.
-func TestCardThatOneMemberLostOpensNothingForAnother(t *testing.T) {
+// A card that one member lost grants nothing to another member, whichever of the two members comes first in the bundle.
+func TestCardThatOneMemberLostGrantsNothingToAnother(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")
 	}

@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// nobody marks a card form that the cards of two members share.
+// nobody marks a form of a card number that the cards of two members share.
 const nobody = -1
 
 // RefusedCard is a card that the site refuses, and the member to whom the card belongs.
@@ -23,7 +23,7 @@ type RefusedCard struct {
 // cardIndex maps a card's number, and other forms of the number, to a place in a list.
 type cardIndex struct {
 	key   []byte
-	old   []oldKey            // earlier card keys, with which the marked entries of exact were made
+	old   []oldKey            // earlier card keys, with which some entries of exact were computed
 	exact map[cardEntry]int32 // key: the HMAC of the number
 	forms map[cardEntry]int32 // key: wire.CardFormHash; value nobody if two members share the form
 }
@@ -50,7 +50,7 @@ func (x cardIndex) addForm(entry string, at int32) {
 	x.forms[e] = at
 }
 
-// byForm returns the place of a number's derived forms if they lead to exactly one.
+// byForm returns the place to which the derived forms of a number lead, if they lead to exactly one place.
 func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 	places := x.placesByForm(uid, short)
 	if len(places) != 1 || places[0] == nobody {
@@ -59,7 +59,8 @@ func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 	return places[0], true
 }
 
-// placesByForm returns all places to which the derived forms of a number lead, sorted; nobody sorts first.
+// placesByForm returns all places to which the derived forms of a number lead. The places are sorted, with nobody
+// first.
 func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	places := map[int32]bool{}
 	form := func(use wire.CardForm, u rfid.UID) {
@@ -83,12 +84,12 @@ func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	return slices.Sorted(maps.Keys(places))
 }
 
-// addCards adds the cards of a member; at is the member's place in members.people. A card that is refused for one
-// member opens nothing for any member.
+// addCards adds the cards of a member. at is the member's place in members.people. A card that is refused for one
+// member grants nothing to any member.
 func (l *loader) addCards(m wire.Member, at int32) {
 	for _, c := range m.CardStates {
 		state, err := policy.ParseCardState(c.State)
-		if err != nil || state == policy.ActiveCard { // a state of a later version, or one that is invalid here
+		if err != nil || state == policy.ActiveCard { // a state of a later version, or a state that is invalid for this card
 			state = policy.BlockedCard
 		}
 		l.r.cards.refusals = append(l.r.cards.refusals, refusal{at, state, c.Since})
@@ -112,7 +113,7 @@ func (l *loader) addCard(entry string, at int32) {
 	}
 	e := newCardEntry(entry)
 	if other, twice := l.r.cards.active.exact[e]; twice {
-		// The owner of the card is ambiguous: the card opens nothing.
+		// The owner of the card is ambiguous, so block both members.
 		l.r.members.people[other].blocked, l.r.members.people[at].blocked = true, true
 	}
 	if _, refused := l.r.cards.refused.exact[e]; !refused {
@@ -133,7 +134,7 @@ func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefuse
 func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 	i, ok := r.cards.refused.byNumber(uid)
 	if _, active := r.cards.active.byNumber(uid); !ok && !active {
-		// A card that was recorded as lost in two formats has two places, and both mean a refusal.
+		// A card that was recorded as lost in two formats has two places in the index, and both mean a refusal.
 		if places := r.cards.refused.placesByForm(uid, short); len(places) > 0 && places[len(places)-1] != nobody {
 			i, ok = places[len(places)-1], true
 		}
@@ -151,11 +152,11 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 //   - its bytes reversed are a member's card;
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
 //   - it is a short form of a member's card, and this machine's reader may give short numbers
-//     (Options.ShortNumbers). At other machines a whole number is never taken for the short form of another.
+//     (Options.ShortNumbers). At other machines a whole number never counts as the short form of another number.
 func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.cards.short) }
 
 // LookupPart returns the member to whom a card belongs, for a number that may be a part of the card's number, such as
-// one printed on the card.
+// the number printed on the card.
 func (r *Roster) LookupPart(uid rfid.UID) (Person, bool) { return r.find(uid, true) }
 
 func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {

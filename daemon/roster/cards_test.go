@@ -12,8 +12,8 @@ import (
 	"portillon/wire"
 )
 
-// cardsOf installs the site with only these two members, and returns the bundle's warnings.
-func (b *bench) cardsOf(version uint64, lea, zoe string) (warnings []string) {
+// installCards installs the site with only Léa and Zoé, who have these cards, and returns the bundle's warnings.
+func (b *bench) installCards(version uint64, lea, zoe string) (warnings []string) {
 	b.t.Helper()
 	text := fmt.Sprintf(`portillon: 1
 members:
@@ -27,8 +27,8 @@ members:
 	return warnings
 }
 
-// whose returns the first name of the member to whom the machine assigns a number.
-func (b *bench) whose(number string, short bool) string {
+// ownerOf returns the first name of the member to whom the machine assigns a number.
+func (b *bench) ownerOf(number string, short bool) string {
 	b.t.Helper()
 	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: short})
 	if err != nil {
@@ -52,9 +52,9 @@ func (b *bench) whose(number string, short bool) string {
 	return ""
 }
 
-// Each line lists the cards of Léa and of Zoé in members.yaml, and the member that two machines find by a number: one
-// machine has a reader that reports whole numbers (RDM6300, PN532, MFRC522, PC/SC), the other a reader that may report
-// a part (26-bit Wiegand, a USB reader).
+// Each row lists the cards of Léa and of Zoé in members.yaml, and the member that two machines find by a number: The
+// first machine has a reader that reports whole numbers (RDM6300, PN532, MFRC522, PC/SC). The second machine has a
+// reader that may report a part of a number (26-bit Wiegand, a USB reader).
 func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")
@@ -70,12 +70,12 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"529D06E3"`, ``, "E3069D52", "Léa", "Léa"},
 		{`"529D06E3"`, ``, "9D06E3", "", "Léa"},
 		{`"529D06E3"`, ``, "069D52", "", "Léa"},
-		// four plain bytes are a whole number: an EM4100 card that ends with them is a different card
+		// Four plain bytes are a whole number. An EM4100 card whose number ends with these bytes is a different card.
 		{`"529D06E3"`, ``, "00529D06E3", "", ""},
 		{`"04A224BA115E80"`, ``, "805E11BA24A204", "Léa", "Léa"},
 		{`"04A224BA115E80"`, ``, "8804A224", "", ""},
 		{`"04A224BA115E80"`, ``, "115E80", "", ""},
-		// members.yaml lists a part with the name of its format: every whole number that ends in the part counts.
+		// members.yaml lists a part with the name of its format. Every whole number that ends in that part counts.
 		{`"dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
 		{`"dec:0018226646"`, ``, "161DD6", "", "Léa"},
@@ -91,7 +91,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"0801161DD6"`, `"dec:0018226646"`, "0901161DD6", "Zoé", "Zoé"},
 		{`"529D06E3"`, `"E3069D52"`, "529D06E3", "Léa", "Léa"},
 		{`"529D06E3"`, `"E3069D52"`, "E3069D52", "Zoé", "Zoé"},
-		// A derived form that leads to two members counts for neither and blocks neither.
+		// A derived form that leads to two members counts for neither member and blocks neither member.
 		{`"0801161DD6"`, `"0901161DD6"`, "01161DD6", "", ""},
 		{`"0801161DD6"`, `"0901161DD6"`, "161DD6", "", ""},
 		{`"0801161DD6"`, `"0901161DD6"`, "0801161DD6", "Léa", "Léa"},
@@ -103,8 +103,8 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "0901161DD6"`, ``, "161DD6", "", "Léa"},
 	} {
-		b.cardsOf(uint64(i+2), c.lea, c.zoe)
-		if got := b.whose(c.number, false); got != c.whole {
+		b.installCards(uint64(i+2), c.lea, c.zoe)
+		if got := b.ownerOf(c.number, false); got != c.whole {
 			t.Errorf(
 				"Léa [%s], Zoé [%s]: %s is %q's at a reader of whole numbers, want %q",
 				c.lea,
@@ -114,7 +114,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 				c.whole,
 			)
 		}
-		if got := b.whose(c.number, true); got != c.short {
+		if got := b.ownerOf(c.number, true); got != c.short {
 			t.Errorf(
 				"Léa [%s], Zoé [%s]: %s is %q's at a reader of short numbers, want %q",
 				c.lea,
@@ -127,7 +127,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 	}
 }
 
-// A card form that a bundle lists for two members belongs to neither.
+// A card form that a bundle lists for two members belongs to neither member.
 func TestFormSharedByTwoMembersBlocksNeither(t *testing.T) {
 	r := &Roster{
 		cards:   cards{active: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey},
@@ -146,8 +146,8 @@ func TestFormSharedByTwoMembersBlocksNeither(t *testing.T) {
 	}
 }
 
-// A lost card is refused in every form that other readers report; a different card whose whole number equals such a
-// form is not refused.
+// A lost card is refused in every form that other readers report. A different card whose whole number equals such a
+// form is accepted.
 func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")
@@ -176,7 +176,7 @@ func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "161DD6", true, "Léa", ""},
 		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "0801161DD6", true, "", "Léa"},
 	} {
-		b.cardsOf(uint64(i+2), c.lea, c.zoe)
+		b.installCards(uint64(i+2), c.lea, c.zoe)
 		r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: c.short})
 		if err != nil {
 			t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// editRoster modifies the roster's chunks as generic JSON: a newer hub may write fields that this program does not
-// know.
+// editRoster modifies the roster's chunks as generic JSON, because a newer hub may write fields that this program does
+// not know.
 func editRoster(t *testing.T, built *site.Built, change func(member map[string]any)) {
 	t.Helper()
 	for i, c := range built.Manifest.Chunks {

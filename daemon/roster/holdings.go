@@ -9,7 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// verify checks a credential's proof. Dates and status are checked elsewhere, because they change and a proof does not.
+// verify checks a credential's proof. Dates and status are checked elsewhere, because they change while a proof does
+// not.
 func (l *loader) verify(credential []byte) verdict {
 	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust.issuers, Documents: l.trust.documents})
 	if v.State != openbadge.Valid || v.Badge == nil {
@@ -31,14 +32,14 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 }
 
-// holdings adds the badges of a member that count: verified under the keys of their issuer, named or accepted by the
-// policy, and issued to this member.
+// addHoldings adds the badges of a member that count. Such a badge is verified under the keys of its issuer, named or
+// accepted by the policy, and issued to this member.
 //
 // badges are places in the verdict cache, and at is the member's place in members.people.
-func (l *loader) holdings(m wire.Member, badges []int, at int32) {
+func (l *loader) addHoldings(m wire.Member, badges []int, at int32) {
 	for _, place := range badges {
 		v, ok := l.memory.get(place)
-		l.claims.list(place, len(l.memory.used), at)
+		l.claims.recordListing(place, len(l.memory.used), at)
 		if !ok || !v.Valid || l.claims.shared[place] {
 			continue
 		}
@@ -47,7 +48,7 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 		if len(matches) == 0 || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}
-		l.claims.claim(place, at)
+		l.claims.recordClaim(place, at)
 		h := policy.Holding{Standing: policy.Verified, From: v.From, Until: v.Until}
 		if v.Hosted {
 			h.Assurance = policy.Hosted
@@ -62,9 +63,9 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 	}
 }
 
-// list notes that the member at place at in members.people lists the credential at the given place; all is the number
-// of credentials.
-func (c *claims) list(place, all int, at int32) {
+// recordListing records that the member at place at in members.people lists the credential at the given place. all is
+// the number of credentials.
+func (c *claims) recordListing(place, all int, at int32) {
 	if place >= len(c.listed) {
 		c.listed = append(c.listed, make([]int32, all-len(c.listed))...)
 	}
@@ -74,9 +75,9 @@ func (c *claims) list(place, all int, at int32) {
 	c.listed[place] = 1 + at
 }
 
-// claim notes that the member at place at is the recipient of a credential that two members list. If both are
-// recipients, the credential counts for neither.
-func (c *claims) claim(place int, at int32) {
+// recordClaim records that the member at place at is the recipient of a credential that two members list. If both
+// members are recipients, the credential counts for neither.
+func (c *claims) recordClaim(place int, at int32) {
 	if !c.twice[place] {
 		return
 	}
@@ -86,9 +87,9 @@ func (c *claims) claim(place int, at int32) {
 	c.owner[place] = 1 + at
 }
 
-// standing evaluates the status lists in the bundle. If the bundle lacks one of the badge's lists, or a list does not
-// contain the badge's entry, the returned time of the check is zero, which the policy's status-grace never covers. A
-// suspended badge counts as a revoked one.
+// standing evaluates a badge's status in the status lists of the bundle. If the bundle lacks one of the badge's lists,
+// or a list does not contain the badge's entry, the returned time of the check is zero, which the policy's status-grace
+// never covers. A suspended badge counts as a revoked badge.
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
@@ -100,7 +101,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 		err := list.Judge(&openbadge.Badge{ID: v.ID, UID: v.UID, IssuerID: v.Issuer}, e)
 		switch {
 		case err == nil && !checked.IsZero():
-			checked = l.readAt(list, checked)
+			checked = l.listTime(list, checked)
 		case err == nil:
 		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
 			if f.Code == "revoked" { // a suspension may end, so it is not stored
@@ -114,10 +115,10 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	return standing, checked
 }
 
-// readAt returns the time from which a status list counts: normally the time at which the bundle was issued, because
-// its builder read the list then. If the machine pins a separate policy key, the key of bundles alone cannot make an
-// old list look newer: the issuer's own date counts if it is earlier.
-func (l *loader) readAt(list *openbadge.StatusList, at time.Time) time.Time {
+// listTime returns the time from which the age of a status list counts. Normally this is the time at which the bundle
+// was issued, because the builder of the bundle read the list then. If the machine pins a separate policy key, the key
+// of bundles alone cannot make an old list look newer, because the issuer's own date counts if it is earlier.
+func (l *loader) listTime(list *openbadge.StatusList, at time.Time) time.Time {
 	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
 		return list.From
 	}

@@ -29,16 +29,16 @@ type verdict struct {
 	Status      []openbadge.StatusEntry `json:"status,omitempty"` // entries of status lists; empty: none
 }
 
-// memory is the cache of verdicts on credentials: those of the file, and those added since. It is as trustworthy as the
-// disk: a program that can write the file can also write the journal.
+// memory is the cache of verdicts on credentials. It contains the verdicts of the file, and the verdicts added since.
+// The cache is as trustworthy as the disk, because a program that can write the file can also write the journal.
 type memory struct {
 	trust  credentialHash // hash of the issuers, keys and documents on which the verdicts depend
 	file   verdictFile
-	used   []bool // by place: the verdicts of the file, then fresh; verdicts that no bundle uses are removed
+	used   []bool // by place: whether a bundle uses the verdict; verdicts of the file come first, then fresh
 	places map[credentialHash]int
 	fresh  []entry
-	put    int // verdicts added since the file was read
-	saved  int // how many of the added verdicts are on the disk
+	put    int // number of verdicts added since the file was read
+	saved  int // number of added verdicts that are on the disk
 }
 
 // entry is a credential without a verdict in the file.
@@ -47,12 +47,12 @@ type entry struct {
 	reached bool // a verdict exists now
 }
 
-// memoryVersion must change whenever verification changes: verdicts of older rules are then discarded.
+// memoryVersion must change whenever the rules of verification change, so that verdicts of older rules are discarded.
 const memoryVersion = "5"
 
-// remember reads the file. If the file is missing or damaged, or depends on other keys, the cache starts empty and all
-// credentials are verified again.
-func remember(path string, trust []openbadge.Issuer, documents string) *memory {
+// readMemory reads the file of verdicts. If the file is missing or damaged, or depends on other keys, the cache starts
+// empty and all credentials are verified again.
+func readMemory(path string, trust []openbadge.Issuer, documents string) *memory {
 	var b strings.Builder
 	b.WriteString(documents)
 	for _, i := range trust {
@@ -65,8 +65,8 @@ func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		m.takeJSON(path + jsonSuffix)
-		return m // a file or folder of another kind is moved aside when the verdicts are written
+		m.importJSON(path + jsonSuffix)
+		return m // writing the verdicts later moves a file or folder of another kind aside
 	}
 	if f, err := parseVerdicts(data, m.trust, memoryVersion); err == nil {
 		m.file, m.used = f, make([]bool, f.size())
@@ -74,11 +74,11 @@ func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	return m
 }
 
-// jsonSuffix is the suffix of the file of earlier releases, which holds the verdicts as one JSON object.
+// jsonSuffix is the suffix of the file of earlier releases, which contains the verdicts as one JSON object.
 const jsonSuffix = ".json"
 
-// takeJSON imports the verdicts of an earlier release, so that an upgrade verifies nothing again.
-func (m *memory) takeJSON(path string) {
+// importJSON imports the verdicts of an earlier release, so that no credential is verified again after an upgrade.
+func (m *memory) importJSON(path string) {
 	var old struct {
 		Trust    string             `json:"trust"`
 		Version  string             `json:"version"`
@@ -110,7 +110,7 @@ func (m *memory) place(h credentialHash) int {
 	return i
 }
 
-// get returns the verdict at a place; false: no verdict yet. A damaged verdict grants nothing.
+// get returns the verdict at a place; false: the credential has no verdict yet. A damaged verdict grants nothing.
 func (m *memory) get(place int) (verdict, bool) {
 	m.used[place] = true
 	if n := m.file.size(); place >= n {
@@ -124,7 +124,7 @@ func (m *memory) get(place int) (verdict, bool) {
 	return v, true
 }
 
-// has reports whether a place has a verdict; if not, it also returns the hash of the credential.
+// has reports whether a place has a verdict. If not, has also returns the hash of the credential.
 func (m *memory) has(place int) (credentialHash, bool) {
 	n := m.file.size()
 	if place < n {
@@ -133,7 +133,7 @@ func (m *memory) has(place int) (credentialHash, bool) {
 	return m.fresh[place-n].hash, m.fresh[place-n].reached
 }
 
-// set stores the verdict on a credential that has none in the file.
+// set stores the verdict on a credential that has no verdict in the file.
 func (m *memory) set(place int, v verdict) {
 	e := &m.fresh[place-m.file.size()]
 	e.verdict, e.reached = v, true
@@ -149,8 +149,8 @@ func (m *memory) save(path string) error {
 	return m.write(path, func(place int) bool { return m.used[place] })
 }
 
-// saveFresh writes the verdicts added since the last save, and removes none: an interrupted load of thousands of badges
-// continues where it stopped.
+// saveFresh writes the verdicts added since the last save, and removes no verdict. An interrupted load of thousands of
+// badges therefore continues where it stopped.
 func (m *memory) saveFresh(path string) error {
 	if path == "" || m.put-m.saved < savedEvery {
 		return nil
@@ -158,8 +158,8 @@ func (m *memory) saveFresh(path string) error {
 	return m.write(path, func(int) bool { return true })
 }
 
-// savedEvery is the number of verdicts after which a load saves them: an interruption loses at most about 10 s of work
-// on a Pi Zero (3 to 10 ms each).
+// savedEvery is the number of new verdicts after which a load saves the verdicts. An interruption loses at most about
+// 10 s of work on a Pi Zero (3 to 10 ms each).
 const savedEvery = 1000
 
 func (m *memory) write(path string, keep func(place int) bool) error {
@@ -182,6 +182,6 @@ func (m *memory) write(path string, keep func(place int) bool) error {
 		return err
 	}
 	m.saved = m.put
-	os.Remove(path + jsonSuffix) // the new file holds the verdicts
+	os.Remove(path + jsonSuffix) // the new file contains these verdicts
 	return nil
 }

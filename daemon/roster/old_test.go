@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// Commit 80f842b built the bundle from the example site, with the keys in the same folder.
-func TestBundlesOf80f842bAreInstalledAndLoaded(t *testing.T) {
+// Commit 80f842b of this program built the bundle from the example site, with the keys in the same folder.
+func TestBundlesOfAnOldReleaseAreInstalledAndLoaded(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join("testdata/80f842b", name))
 		if err != nil {

@@ -5,13 +5,13 @@ import (
 	"portillon/wire"
 )
 
-// oldKey is an earlier card key, with the mark of the entries that were made with it.
+// oldKey is an earlier card key, with the mark of the card entries that were computed with this key.
 type oldKey struct {
 	mark string
 	key  []byte
 }
 
-// chooseCardKey sets the card key to the one with which the bundle was built, and returns the other keys.
+// chooseCardKey sets CardKey to the card key with which the bundle was built, and returns the other keys.
 func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
 	keys := o.OtherCardKeys
 	if len(o.CardKey) > 0 {
@@ -29,8 +29,8 @@ func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
 	return out, nil
 }
 
-// CardKeys returns the check values of the card key with which the bundle was built, and of the previous one; empty:
-// none.
+// CardKeys returns the check values of the card key with which the bundle was built, and of the previous card key;
+// empty: there is no such key.
 func (r *Roster) CardKeys() (inForce, before string) {
 	if len(r.cards.key) > 0 {
 		inForce = wire.MarkOf(r.cards.key)
@@ -59,8 +59,8 @@ func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
 }
 
 // UnderOldKey reports whether the bundle contains a card only under an earlier card key, and returns the matching
-// number: the one that was read, or its bytes reversed. The daemon reports the number to the hub, which then lists the
-// card under the new key.
+// number: the number that was read, or that number with its bytes reversed. The daemon reports the number to the hub,
+// which then lists the card under the new key.
 func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
 	if len(r.cards.old) == 0 {
 		return rfid.UID{}, false

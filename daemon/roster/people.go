@@ -8,8 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// A roster stores its members compactly, because a Pi Zero has only 512 MB: 10,000 members with three badges each take
-// 2 MB here, and would take 6 MB as prepared Persons.
+// A roster stores its members compactly, because a Pi Zero has only 512 MB: 10,000 members with three badges each need
+// 2 MB in this compact form, and would need 6 MB as prepared Persons.
 
 // person is the compact form of a Person.
 type person struct {
@@ -21,14 +21,14 @@ type person struct {
 	blocked     bool
 }
 
-// holding is the compact form of a policy.Holding. Its dates are Unix seconds; a fraction of a second is rounded to the
-// side that denies access.
+// holding is the compact form of a policy.Holding. The dates of a holding are Unix seconds. A fraction of a second is
+// rounded to the side that denies access.
 type holding struct {
 	from, until int64 // value of the zero time: no date
-	kind        int32 // place in the roster's kinds, which hold the other fields
+	kind        int32 // place in the roster's kinds, which contain the other fields
 }
 
-// addHolding adds a holding of the member who was added last.
+// addHolding adds a holding to the member who was added last.
 func (l *loader) addHolding(h policy.Holding) {
 	from := h.From.Unix()
 	if h.From.Nanosecond() > 0 {
@@ -60,13 +60,13 @@ func (r *Roster) person(at int32) Person {
 	return Person{Member: &m, Name: p.name, Language: p.language}
 }
 
-// preparedAhead is the number of members that a roster prepares while it is loaded. A prepared member takes about 600
-// bytes, so these take about 1 MB in all. The other members of a longer list are prepared at their first tap, to save
-// memory: this takes a few microseconds.
+// preparedAhead is the number of members that a roster prepares while it is loaded. A prepared member needs about 600
+// bytes, so 2,000 members need about 1 MB. The other members of a longer list are prepared at their first tap, to save
+// memory. Preparing a member takes a few microseconds.
 const preparedAhead = 2000
 
 // prepare prepares the first members for decisions of the roster's machine. All badges are verified and all blocked
-// members are known by then.
+// members are known before prepare is called.
 func (r *Roster) prepare() {
 	if r.machine == "" {
 		return
@@ -78,8 +78,8 @@ func (r *Roster) prepare() {
 }
 
 // at returns the Person at a place, prepared for the decisions of the roster's machine. The policy checks dates,
-// standings and practice at each tap. The prepared data hold only which badge can meet which requirement, which changes
-// only with the bundle, and then the Roster is replaced.
+// standings and practice at each tap. The prepared data state only which badge can meet which requirement. This changes
+// only with the bundle, and a new bundle has a new Roster.
 func (r *Roster) at(i int32) Person {
 	if int(i) >= len(r.members.prepared) {
 		return r.person(i)
@@ -90,12 +90,12 @@ func (r *Roster) at(i int32) Person {
 	}
 	p := r.person(i)
 	r.Policy.Prepare(r.machine, p.Member)
-	slot.Store(&p) // two goroutines may both prepare the member; either result is correct
+	slot.Store(&p) // two goroutines may both prepare the member, and both results are correct
 	return p
 }
 
-// Person returns the member with this pseudonym. The Person may be shared: a caller may change a copy of its Member,
-// but not the Member or its badges.
+// Person returns the member with this pseudonym. Other callers may use the same Person: a caller may change a copy of
+// its Member, but must not change the Member itself or its badges.
 func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 	i, ok := r.members.ids[id]
 	if !ok {
@@ -104,7 +104,8 @@ func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 	return r.at(i), true
 }
 
-// Everyone yields every member, in the bundle's order. Each Person is not shared, so the caller may change it.
+// Everyone yields every member, in the bundle's order. No other caller uses the same Person, so the caller may change
+// it.
 func (r *Roster) Everyone() iter.Seq[Person] {
 	return func(yield func(Person) bool) {
 		for at := range r.members.people {

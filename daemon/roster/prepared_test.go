@@ -31,8 +31,8 @@ func rosterOf(p *policy.Policy, machine policy.MachineID, list ...*policy.Member
 	return l.r
 }
 
-// plain returns a copy of a member without prepared data.
-func plain(m *policy.Member) *policy.Member {
+// withoutPrepared returns a copy of a member without prepared data.
+func withoutPrepared(m *policy.Member) *policy.Member {
 	return &policy.Member{
 		ID: m.ID, Blocked: m.Blocked, Until: m.Until, Holdings: slices.Clone(m.Holdings), Practice: m.Practice,
 	}
@@ -47,9 +47,10 @@ func said(t *testing.T, d policy.Decision) string {
 	return string(text)
 }
 
-// A member is prepared once, and decided about at many moments: before and after a badge becomes valid, expires, or was
-// last checked, within the machine's hours and outside, with and without a clock, after more practice, and under a new
-// bundle that revokes a badge. Each decision must equal the decision about an unprepared member.
+// The test prepares a member once, and decides about the member at many moments: before and after a badge becomes
+// valid, expires, or was last checked, within the machine's hours and outside, with and without a clock, after more
+// practice, and under a new bundle that revokes a badge. Each decision must equal the decision about an unprepared
+// member.
 func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 	g := policytest.NewGen(81, 82)
 	verdicts := map[policy.Verdict]int{}
@@ -73,16 +74,16 @@ func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 				q.At = asked.At.Add(time.Duration(g.IntN(800)-400) * 24 * time.Hour)
 				member, _ := r.Person("m-1")
 				supervisor, _ := r.Person("m-2")
-				tapped := *member.Member // as the daemon adds the member's practice
+				tapped := *member.Member // a copy, to which the daemon adds the member's practice
 				tapped.Practice = g.Member("m-1", q.At).Practice
 				q.Member = &tapped
 				if q.Supervisor != nil {
 					q.Supervisor = supervisor.Member
 				}
 				unprepared := q
-				unprepared.Member = plain(q.Member)
+				unprepared.Member = withoutPrepared(q.Member)
 				if q.Supervisor != nil {
-					unprepared.Supervisor = plain(supervisor.Member)
+					unprepared.Supervisor = withoutPrepared(supervisor.Member)
 				}
 				d := p.Decide(q)
 				verdicts[d.Verdict]++
@@ -97,8 +98,8 @@ func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 	}
 }
 
-// A decision about a prepared member needs one allocation. Without a machine no member is prepared, and each Person
-// belongs to its caller.
+// A decision about a prepared member needs one allocation. Without a machine no member is prepared, and each caller
+// gets a separate Person.
 func TestMembersArePreparedOnlyForTheRostersMachine(t *testing.T) {
 	p, crowd := policytest.Crowd(t)
 	machine := p.Machines[0].ID

@@ -13,12 +13,12 @@ import (
 	"portillon/wire"
 )
 
-// revoked holds the badges that this machine has found revoked. An entry is a hash of the content that the badge's
-// issuer signed and of the badge's place on a status list. It is not a hash of the credential's bytes, because the same
-// proof can be encoded in several ways.
+// revokedBadges are the badges that this machine has found revoked. An entry is a hash of the content that the badge's
+// issuer signed and of the badge's place on a status list. The entry is not a hash of the credential's bytes, because
+// the same proof can be encoded in several ways.
 //
 // A badge that was revoked by mistake must be issued again. Removing the file makes the machine forget all entries.
-type revoked struct {
+type revokedBadges struct {
 	seen    map[string]bool
 	changed bool
 	damaged error
@@ -32,14 +32,15 @@ type revokedFile struct {
 
 const (
 	revokedFormat = 1
-	// maxRevoked bounds the entries of the file: a site with 10,000 members has some hundreds. Each entry has 64 bytes.
+	// maxRevoked is the largest number of entries in the file. A site with 10,000 members has some hundreds. Each entry
+	// has 64 bytes.
 	maxRevoked = 100_000
 )
 
-// readRevoked reads the file. A damaged file counts as empty, and is reported at the next save: the machine still
+// readRevoked reads the file. A damaged file counts as empty, and is reported at the next save. The machine still
 // checks the status lists.
-func readRevoked(path string) *revoked {
-	out := &revoked{seen: map[string]bool{}}
+func readRevoked(path string) *revokedBadges {
+	out := &revokedBadges{seen: map[string]bool{}}
 	if path == "" {
 		return out
 	}
@@ -52,17 +53,17 @@ func readRevoked(path string) *revoked {
 	switch {
 	case err != nil:
 	case !fi.Mode().IsRegular() || fi.Size() > 100*maxRevoked:
-		err = errors.New("no regular file of a size that can be")
+		err = errors.New("want a regular file within the size limit")
 	default:
 		if b, err = os.ReadFile(path); err == nil {
 			err = json.Unmarshal(b, &f)
 		}
 	}
 	if err == nil && f.Format != revokedFormat {
-		err = fmt.Errorf("format %d, want %d", f.Format, revokedFormat)
+		err = fmt.Errorf("file has format %d, want %d", f.Format, revokedFormat)
 	}
 	if err != nil {
-		out.damaged = fmt.Errorf("%s: revoked badges seen before are lost: %w", path, err)
+		out.damaged = fmt.Errorf("%s: the list of revoked badges is lost: %w", path, err)
 		return out
 	}
 	for _, h := range f.Revoked {
@@ -71,32 +72,32 @@ func readRevoked(path string) *revoked {
 	return out
 }
 
-// placeOf returns the hash of a badge's place on a status list. The order and the names of these fields must never
+// hashOfPlace returns the hash of a badge's place on a status list. The order and the names of these fields must never
 // change, because stored hashes depend on them.
-func placeOf(v verdict, e openbadge.StatusEntry) string {
+func hashOfPlace(v verdict, e openbadge.StatusEntry) string {
 	b, err := json.Marshal([]any{v.Issuer, v.ID, v.UID, e.Type, e.List, e.Purpose, e.Index})
-	if err != nil { // cannot fail: only strings and a number
+	if err != nil { // cannot happen, because all fields are strings or numbers
 		return ""
 	}
 	return wire.Hash(b)
 }
 
-func (r *revoked) has(v verdict, e openbadge.StatusEntry) bool {
-	return r != nil && len(r.seen) > 0 && r.seen[placeOf(v, e)]
+func (r *revokedBadges) has(v verdict, e openbadge.StatusEntry) bool {
+	return r != nil && len(r.seen) > 0 && r.seen[hashOfPlace(v, e)]
 }
 
-func (r *revoked) add(v verdict, e openbadge.StatusEntry) {
+func (r *revokedBadges) add(v verdict, e openbadge.StatusEntry) {
 	if r == nil || len(r.seen) >= maxRevoked {
 		return
 	}
-	if h := placeOf(v, e); !r.seen[h] {
+	if h := hashOfPlace(v, e); !r.seen[h] {
 		r.seen[h], r.changed = true, true
 	}
 }
 
-// save writes the file if a badge was added. No entry is ever removed, even if its credential is no longer in a bundle:
-// a later bundle could contain it again.
-func (r *revoked) save(path string) error {
+// save writes the file if a badge was added. save never removes an entry, even if its credential is no longer in a
+// bundle, because a later bundle could contain that credential again.
+func (r *revokedBadges) save(path string) error {
 	if r == nil {
 		return nil
 	}

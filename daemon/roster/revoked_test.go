@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// The files of earlier releases must remain valid: the hash of a place never changes.
+// The files of earlier releases must remain valid, so the hash of a place must never change.
 func TestHashOfARevokedBadgesPlaceNeverChanges(t *testing.T) {
 	v := verdict{Issuer: "did:x:lab", ID: "urn:x:1", UID: "u-1"}
 	e := openbadge.StatusEntry{
@@ -20,10 +20,10 @@ func TestHashOfARevokedBadgesPlaceNeverChanges(t *testing.T) {
 		Index:   7,
 	}
 	place := `["did:x:lab","urn:x:1","u-1","BitstringStatusListEntry","https://lab.example/1","revocation",7]`
-	if got, want := placeOf(v, e), wire.Hash([]byte(place)); got != want {
+	if got, want := hashOfPlace(v, e), wire.Hash([]byte(place)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	seen := map[string]bool{placeOf(v, e): true}
+	seen := map[string]bool{hashOfPlace(v, e): true}
 	for name, change := range map[string]func(*verdict, *openbadge.StatusEntry){
 		"issuer":  func(v *verdict, _ *openbadge.StatusEntry) { v.Issuer = "x" },
 		"id":      func(v *verdict, _ *openbadge.StatusEntry) { v.ID = "x" },
@@ -33,10 +33,10 @@ func TestHashOfARevokedBadgesPlaceNeverChanges(t *testing.T) {
 		"purpose": func(_ *verdict, e *openbadge.StatusEntry) { e.Purpose = "x" },
 	} {
 		v2, e2 := v, e
-		if change(&v2, &e2); seen[placeOf(v2, e2)] {
+		if change(&v2, &e2); seen[hashOfPlace(v2, e2)] {
 			t.Errorf("another %s is the same place", name)
 		}
-		seen[placeOf(v2, e2)] = true
+		seen[hashOfPlace(v2, e2)] = true
 	}
 }
 
@@ -65,7 +65,7 @@ func TestRevokedBadgesSurviveARestart(t *testing.T) {
 		}
 		r = readRevoked(path)
 		err := r.save(path)
-		if err == nil || !strings.Contains(err.Error(), "revoked badges seen before are lost") ||
+		if err == nil || !strings.Contains(err.Error(), "the list of revoked badges is lost") ||
 			r.has(v, e) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -86,7 +86,7 @@ func TestRevokedBadgesSurviveARestart(t *testing.T) {
 }
 
 func TestMachineWithoutAPolicyKeyUsesOnlyTheStatusLists(t *testing.T) {
-	var r *revoked
+	var r *revokedBadges
 	r.add(verdict{}, openbadge.StatusEntry{})
 	if r.has(verdict{}, openbadge.StatusEntry{}) || r.save("/nowhere/x") != nil {
 		t.Error("a machine without a policy key apart remembers revocations")

@@ -1,11 +1,11 @@
 // Package roster is the machine's verified view of a bundle: it maps cards to members, with the badges that this
 // machine has verified itself.
 //
-// Load reads a bundle from its store, bucket by bucket. Every credential is verified here once. The verdict on its
-// proof is cached in a file under the SHA-256 of its bytes, and is valid as long as the policy trusts the same issuers
-// and keys. Dates, status lists and recipients are checked again at each load and each tap, and never cached. A
-// credential is left out if it is invalid, belongs to another member, or is of a badge that the policy does not name:
-// no content of a bundle can add a badge.
+// Load reads a bundle from its store, bucket by bucket, and verifies every credential once. The verdict on the
+// credential's proof is cached in a file under the SHA-256 of its bytes, and is valid as long as the policy trusts the
+// same issuers and keys. Dates, status lists and recipients are checked again at each load and each tap, and never
+// cached. A credential is left out if it is invalid, belongs to another member, or is of a badge that the policy does
+// not name: no content of a bundle can add a badge.
 package roster
 
 import (
@@ -28,19 +28,20 @@ import (
 	"portillon/wire"
 )
 
-// Roster is a loaded bundle. It is immutable and safe for concurrent use.
+// Roster is a loaded bundle. A Roster is immutable and safe for concurrent use.
 type Roster struct {
 	Policy  *policy.Policy
 	Version uint64
 	// PolicyNumber is wire.PolicyNumber of the policy's text.
 	PolicyNumber string
-	// content that the policy key signed; zero: this machine pins no separate policy key
+	// Signed is the content that the policy key signed. The zero value means that this machine pins no separate policy
+	// key.
 	Signed   wire.SignedPolicy
-	Issued   time.Time // when the bundle was made
-	Verified int       // credentials verified in this load, because their verdicts were not cached
-	// MemoryError is the error of writing the verdicts or the revoked badges; nil: both were written. Without the file,
-	// the next start verifies all credentials again and takes longer, and revocations seen by this daemon are known only
-	// until it ends.
+	Issued   time.Time // time at which the bundle was built
+	Verified int       // number of credentials verified in this load, because their verdicts were not cached
+	// MemoryError is the error of writing the verdicts or the revoked badges; nil: both were written. Without these
+	// files, the next start takes longer, because it verifies all credentials again, and the revocations that this
+	// daemon has found are lost when the daemon ends.
 	MemoryError error
 	// Denied are the members who are blocked because the bundle has a critical field about them that this program does not
 	// know.
@@ -84,8 +85,8 @@ type Denied struct {
 
 // Options are the settings of a machine for loading a bundle.
 type Options struct {
-	// Machine is the machine whose taps use the roster: its members are prepared for the policy's decisions about this
-	// machine (policy.Prepare). Empty: the roster is not used for taps.
+	// Machine is the machine whose taps use the roster. The roster's members are prepared for the policy's decisions
+	// about this machine (policy.Prepare). Empty: the roster is not used for taps.
 	Machine policy.MachineID
 	CardKey []byte // the site's key for the HMAC of card numbers
 	// OtherCardKeys are further card keys that the hub gave this machine while the site changes its card key. The bundle
@@ -93,18 +94,19 @@ type Options struct {
 	OtherCardKeys [][]byte
 	Memory        string // path of the file of cached verdicts; empty: no file
 	Now           time.Time
-	// Policy are the policy keys that the machine pins separately from the key of bundles; nil: none. With them:
+	// Policy are the policy keys that the machine pins separately from the key of bundles; nil: none. If Policy is set:
 	//
-	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of them.
+	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of these
+	//     keys.
 	//   - A badge that the machine once found revoked remains revoked.
 	//   - The age of a status list counts from the time at which its issuer made the list, if the list states it.
 	Policy  note.Verifiers
 	Revoked string // path of the file of badges found revoked; empty: no file
-	// MaxUnverified bounds the credentials that Load verifies: if more need verification, Load returns ErrUnverified. 0:
-	// no bound.
+	// MaxUnverified is the largest number of credentials that Load verifies. If more credentials need verification,
+	// Load returns ErrUnverified. 0: no limit.
 	MaxUnverified int
-	// ShortNumbers means that this machine's reader may report a part of a card's number: 26-bit Wiegand, and USB readers
-	// that type decimal numbers.
+	// ShortNumbers means that this machine's reader may report only a part of a card's number. 26-bit Wiegand readers
+	// do so, and USB readers that type decimal numbers.
 	ShortNumbers bool
 }
 
@@ -127,8 +129,8 @@ func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	}
 }
 
-// Load returns the roster of the bundle m in s. A policy that cannot be read is an error; a credential that does not
-// verify is left out.
+// Load returns the roster of the bundle m in the store s. A policy that cannot be read is an error. A credential that
+// does not verify is left out.
 func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	ahead := readAhead(s, m)
 	defer func() { ahead.stop() }()
@@ -136,16 +138,17 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.buckets(ahead); err != nil {
+	if err := l.loadBuckets(ahead); err != nil {
 		return nil, err
 	}
-	// A credential that two members list is checked again once all verdicts are known: the first pass finds out whether
-	// both are its recipient, the second loads the roster without it. A correct bundle has no such credential.
+	// A credential that two members list is checked again once all verdicts are known. The first pass determines
+	// whether both members are its recipient, and the second pass loads the roster without the credential. A correct
+	// bundle has no such credential.
 	for pass := 0; pass < 2 && (len(l.claims.twice) > 0 && pass == 0 || len(l.claims.shared) > 0); pass++ {
 		verified := l.r.Verified
-		l.r, l.claims.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
+		l.r, l.claims.owner, l.kinds = l.emptyRoster(), map[int]int32{}, map[policy.Holding]int32{}
 		ahead = readAhead(s, m)
-		if err := l.buckets(ahead); err != nil {
+		if err := l.loadBuckets(ahead); err != nil {
 			return nil, err
 		}
 		l.r.Verified += verified
@@ -166,7 +169,7 @@ type loader struct {
 	memory *memory
 	signed wire.SignedPolicy
 	// revoked are the badges found revoked; nil: the machine pins no separate policy key, and uses only the status lists.
-	revoked *revoked
+	revoked *revokedBadges
 	kinds   map[policy.Holding]int32 // places in the roster's kinds
 	claims  claims
 }
@@ -181,14 +184,14 @@ type trust struct {
 
 // claims record which members list a credential, by its place in the verdict cache. A badge has one recipient.
 type claims struct {
-	listed []int32       // the member who lists each credential: 1 + their place in members.people; 0: none yet
+	listed []int32       // for each credential, 1 + the place in members.people of the member who lists it; 0: none yet
 	twice  map[int]bool  // credentials that two members list
 	owner  map[int]int32 // recipient of a credential that two members list, as in listed
-	shared map[int]bool  // credentials with two recipients: they count for neither
+	shared map[int]bool  // credentials with two recipients: they count for neither member
 }
 
-// empty returns a roster with the policy but without members.
-func (l *loader) empty() *Roster {
+// emptyRoster returns a roster with the policy but without members.
+func (l *loader) emptyRoster() *Roster {
 	return &Roster{
 		Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued,
 		machine: l.o.Machine,
@@ -200,8 +203,8 @@ func (l *loader) empty() *Roster {
 	}
 }
 
-// buckets loads the roster's buckets in order.
-func (l *loader) buckets(ahead *ahead) error {
+// loadBuckets loads the roster's buckets in order.
+func (l *loader) loadBuckets(ahead *bucketReader) error {
 	for b := range wire.Buckets {
 		bucket, err := ahead.next()
 		if err != nil {
@@ -238,7 +241,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, err
 	}
 	if p.Site != m.Site {
-		return nil, fmt.Errorf("policy.yaml is of the site %q, want the bundle's site %q", p.Site, m.Site)
+		return nil, fmt.Errorf("policy.yaml names the site %q, want the bundle's site %q", p.Site, m.Site)
 	}
 	if o.Policy != nil && p.SignedBindings && signed.Bindings == "" {
 		return nil, &wire.Refusal{Code: wire.PolicyUnsigned,
@@ -250,12 +253,12 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		kinds:  map[policy.Holding]int32{},
 		claims: claims{twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}},
 	}
-	l.r = l.empty()
-	seen, err := l.documents()
+	l.r = l.emptyRoster()
+	seen, err := l.readDocuments()
 	if err != nil {
 		return nil, err
 	}
-	l.memory = remember(o.Memory, l.trust.issuers, seen)
+	l.memory = readMemory(o.Memory, l.trust.issuers, seen)
 	if o.Policy != nil {
 		l.revoked = readRevoked(o.Revoked)
 	}
@@ -282,20 +285,20 @@ func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
 	return out
 }
 
-// documents are copies of web documents from when the bundle was built, by address: keys of did:web and of profiles,
-// and hosted badges.
+// documents are copies of web documents, by address, as they were when the bundle was built: keys of did:web and of
+// profiles, and hosted badges.
 type documents map[string][]byte
 
-// Resolve implements openbadge.Resolver: an address that the bundle does not contain is an error.
+// Resolve implements openbadge.Resolver. An address whose document is not in the bundle is an error.
 func (d documents) Resolve(url string) ([]byte, error) {
 	if b, ok := d[url]; ok {
 		return b, nil
 	}
-	return nil, errors.New("the bundle does not carry it")
+	return nil, errors.New("the bundle does not contain this document")
 }
 
-// documents reads the chunk of documents and returns its hash, on which the verdicts depend.
-func (l *loader) documents() (seen string, err error) {
+// readDocuments reads the chunk of documents and returns its hash, on which the verdicts depend.
+func (l *loader) readDocuments() (seen string, err error) {
 	b, err := l.store.Chunk(l.m, wire.DocumentsChunk)
 	if err != nil || b == nil {
 		return "", err
@@ -321,14 +324,14 @@ func (l *loader) status() error {
 		return fmt.Errorf("status lists: %w", err)
 	}
 	for _, s := range lists.Lists {
-		l.take(s.URL, s.Body)
+		l.addStatusList(s.URL, s.Body)
 	}
 	return nil
 }
 
-// take stores a status list from the bundle; the policy's status-grace limits its age. A list that cannot be verified
-// is ignored.
-func (l *loader) take(url string, body []byte) {
+// addStatusList stores a status list from the bundle. The policy's status-grace limits the age of the list. A list that
+// cannot be verified is ignored.
+func (l *loader) addStatusList(url string, body []byte) {
 	if list, err := openbadge.ReadStatusList(body, openbadge.Options{
 		Trust:     l.trust.issuers,
 		At:        l.m.Issued,
@@ -351,7 +354,7 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 			}
 		}
 	}
-	if err := l.learn(b, places); err != nil {
+	if err := l.verifyUnknown(b, places); err != nil {
 		return err
 	}
 	for i, m := range bucket.Members {
@@ -362,8 +365,8 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 	return nil
 }
 
-// pack copies the ids and names of members into one string: each string from the decoder would keep a part of the
-// decoder's buffers in memory.
+// pack copies the ids and names of members into one string. Otherwise each string from the decoder would keep a part of
+// the decoder's buffers in memory.
 func pack(members []wire.Member) {
 	var b strings.Builder
 	for _, m := range members {
@@ -378,8 +381,8 @@ func pack(members []wire.Member) {
 	}
 }
 
-// learn verifies the bucket's credentials that have no cached verdict. Most loads find none.
-func (l *loader) learn(b int, places [][]int) error {
+// verifyUnknown verifies the bucket's credentials that have no cached verdict. Most loads find no such credential.
+func (l *loader) verifyUnknown(b int, places [][]int) error {
 	unknown := map[credentialHash]int{} // places in the verdict cache
 	for _, m := range places {
 		for _, place := range m {
@@ -410,7 +413,7 @@ func (l *loader) learn(b int, places [][]int) error {
 		}
 		delete(unknown, h) // a credential that is twice in a chunk gets one verdict
 		l.memory.set(place, l.verify(c))
-		runtime.Gosched() // let a waiting tap run after each signature, even on one core
+		runtime.Gosched() // let a waiting tap run after each verified signature, even on one core
 	}
 	return l.memory.saveFresh(l.o.Memory)
 }
@@ -418,7 +421,7 @@ func (l *loader) learn(b int, places [][]int) error {
 func (l *loader) add(m wire.Member, badges []int) error {
 	id := policy.MemberID(m.ID)
 	if _, twice := l.r.members.ids[id]; twice || id == "" {
-		return fmt.Errorf("member %q occurs twice, or has no id", m.ID)
+		return fmt.Errorf("member id %q is empty or occurs twice", m.ID)
 	}
 	at := int32(len(l.r.members.people))
 	p := person{
@@ -428,11 +431,11 @@ func (l *loader) add(m wire.Member, badges []int) error {
 		language: l.r.Policy.Language,
 		first:    int32(len(l.r.members.holdings)),
 	}
-	l.holdings(m, badges, at)
+	l.addHoldings(m, badges, at)
 	p.last = int32(len(l.r.members.holdings))
 	var err error
 	if p.until, err = m.LastDay(); err != nil {
-		p.blocked = true // invalid data deny only this member
+		p.blocked = true // invalid data of a member block only this member
 	}
 	switch m.Language {
 	case "fr":

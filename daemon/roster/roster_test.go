@@ -171,7 +171,7 @@ func TestVerdictsAreCachedByBytesAndKeys(t *testing.T) {
 	}
 }
 
-// The signer of bundles can leave badges out, but cannot forge a badge.
+// The hub, which signs bundles, can leave badges out but cannot forge a badge.
 func TestHubCannotForgeABadge(t *testing.T) {
 	b := newBench(t)
 	edit := func(version uint64, name string, change func([]byte) []byte) {
@@ -252,14 +252,14 @@ func TestHubCannotForgeABadge(t *testing.T) {
 	if got := held(lookup(t, b.load(), zoe)); got != "" {
 		t.Errorf("Zoé holds %q with a forged badge", got)
 	}
-	// Without its status list, a badge that can be revoked is not accepted.
+	// Without its status list, a revocable badge is not accepted.
 	edit(4, wire.StatusChunk, func([]byte) []byte { return []byte(`{"lists":[]}`) })
 	if got := held(lookup(t, b.load(), lea)); got != "laser-user? vinyl-first-steps?" {
 		t.Errorf("without its status list Léa holds %q", got)
 	}
 }
 
-func TestCardOfTwoMembersOpensNothing(t *testing.T) {
+func TestCardOfTwoMembersGrantsNothing(t *testing.T) {
 	b := newBench(t)
 	b.install(2, func(built *site.Built) {
 		for i, c := range built.Manifest.Chunks {

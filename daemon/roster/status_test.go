@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// issuer is a signer of status lists.
+// issuer signs status lists in the tests.
 type issuer struct {
 	did string
 	key ed25519.PrivateKey
@@ -64,9 +64,9 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(i.key, []byte(text))))
 }
 
-// The lists in the bundle decide whether a badge counts: a list that cannot be verified is ignored, and then the badge
-// opens nothing.
-func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
+// The status lists in the bundle determine whether a badge counts. A list that cannot be verified is ignored, and then
+// the badge grants nothing.
+func TestStatusListsDetermineWhetherABadgeCounts(t *testing.T) {
 	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
 	l := &loader{m: wire.Manifest{Issued: monday}, trust: trust{
 		lists: map[string]*openbadge.StatusList{},
@@ -87,7 +87,7 @@ func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
 		"old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old",` +
 			`"revokedAssertions":[{"uid":"u-7"}]}`),
 	} {
-		l.take(url, body)
+		l.addStatusList(url, body)
 	}
 	at := func(list, purpose string, index int64) openbadge.StatusEntry {
 		return openbadge.StatusEntry{Type: openbadge.BitstringEntryType, List: list, Purpose: purpose, Index: index}
@@ -176,7 +176,7 @@ func TestStatusListsDecideWhetherABadgeCounts(t *testing.T) {
 	}
 }
 
-// The policy names who may sign a list, by the issuer ids in credentials.
+// The policy names who may sign a status list. These signers are the issuer ids in credentials.
 func TestStatusListsAreTrustedOnlyFromThePolicysIssuers(t *testing.T) {
 	all := []policy.Issuer{
 		{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}},

@@ -14,21 +14,22 @@ import (
 	"portillon/openbadge"
 )
 
-// A file of verdicts is read at every start, even on a Pi Zero, so its format is fast to read: verdicts are sorted by
-// the hashes of their credentials, and each is decoded only when a member lists its credential.
+// A file of verdicts is read at every start, even on a Pi Zero, so its format is fast to read. The verdicts are sorted
+// by the hashes of their credentials, and a verdict is decoded only when a member lists its credential.
 //
 //	magic, trust (32 bytes), rules (string), names (count, strings),
 //	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)),
 //	verdicts, CRC-32C of all before
 //
-// Integers of a fixed size are big endian, others are varints (encoding/binary). A string is its length followed by its
-// bytes. Values that many verdicts repeat (issuers, achievements, status lists) are stored once among the names, and
-// referred to by index.
+// Integers of a fixed size are big endian, and all other integers are varints (encoding/binary). A string is its length
+// followed by its bytes. Values that many verdicts repeat (issuers, achievements, status lists) are stored once among
+// the names, and referred to by index.
 const (
 	verdictMagic = "portillon verdicts 1\n"
 	entrySize    = sha256Size + 4
 	sha256Size   = 32
-	// maxVerdicts bounds the verdicts in a file: more than ten times the badges of the largest supported site.
+	// maxVerdicts is the largest number of verdicts in a file: more than ten times the badges of the largest supported
+	// site.
 	maxVerdicts = 1 << 19
 )
 
@@ -46,7 +47,7 @@ func parseHash(s string) (h credentialHash, ok bool) {
 	return h, err == nil
 }
 
-// verdictFile is the content of a file of verdicts. Its zero value holds no verdict.
+// verdictFile is the content of a file of verdicts. The zero verdictFile contains no verdict.
 type verdictFile struct {
 	names   []string
 	entries []byte // entries of entrySize bytes each, sorted by hash
@@ -67,7 +68,8 @@ func (f verdictFile) end(i int) uint32 {
 	return binary.BigEndian.Uint32(f.entries[i*entrySize+sha256Size:])
 }
 
-// group returns the group of a hash: its leading bits, as many as give about twice as many groups as hashes.
+// group returns the group of a hash, which is a number from the leading bits of the hash. There are about twice as many
+// groups as hashes.
 func (f verdictFile) group(h []byte) int {
 	return int(binary.BigEndian.Uint16(h)) >> (16 - f.groupBits)
 }
@@ -78,7 +80,7 @@ func (f verdictFile) find(h credentialHash) (int, bool) {
 		return 0, false
 	}
 	g := f.group(h[:])
-	for i := f.starts[g]; i < f.starts[g+1]; i++ { // hashes are spread evenly, so a group has one or two
+	for i := f.starts[g]; i < f.starts[g+1]; i++ { // hashes are spread evenly, so a group contains one or two hashes
 		if bytes.Equal(f.hash(int(i)), h[:]) {
 			return int(i), true
 		}
@@ -86,8 +88,8 @@ func (f verdictFile) find(h credentialHash) (int, bool) {
 	return 0, false
 }
 
-// index fills starts, and rejects entries that are not sorted.
-func (f *verdictFile) index() error {
+// buildIndex fills starts, and returns an error if the entries are not sorted.
+func (f *verdictFile) buildIndex() error {
 	f.groupBits = min(16, bits.Len(uint(f.size())))
 	f.starts = make([]int32, 1<<f.groupBits+1)
 	for i := range f.size() {
@@ -114,10 +116,10 @@ func (f verdictFile) verdict(i int) (verdict, bool) {
 	return v, !d.failed && d.rest == ""
 }
 
-var errVerdicts = errors.New("file holds no verdicts of this format")
+var errVerdicts = errors.New("file is not a file of verdicts in this format")
 
-// parseVerdicts parses a file of verdicts. If the file was made with another trust or other rules, the result holds no
-// verdict.
+// parseVerdicts parses a file of verdicts. If the file was written with another trust or other rules, the result
+// contains no verdict.
 func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile, error) {
 	if len(data) < len(verdictMagic)+sha256Size+4 || string(data[:len(verdictMagic)]) != verdictMagic {
 		return verdictFile{}, errVerdicts
@@ -142,7 +144,7 @@ func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile
 		return verdictFile{}, errVerdicts
 	}
 	f := verdictFile{names: d.names, entries: []byte(d.rest[:n*entrySize]), bodies: d.rest[n*entrySize:]}
-	if err := f.index(); err != nil {
+	if err := f.buildIndex(); err != nil {
 		return verdictFile{}, err
 	}
 	return f, nil
@@ -175,7 +177,7 @@ func formatVerdicts(all []known, trust credentialHash, rules string) []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
 }
 
-// Flags of a verdict, its first byte.
+// These flags form the first byte of a verdict.
 const (
 	isValid = 1 << iota
 	isHosted
@@ -252,8 +254,8 @@ func (e *encoder) verdict(v verdict) {
 	}
 }
 
-// decoder decodes the output of encoder. Its strings share the memory of the file's content, and so keep the content in
-// memory.
+// decoder decodes the output of encoder. The decoded strings share the memory of the file's content, so the content
+// stays in memory as long as a string is used.
 type decoder struct {
 	rest   string
 	names  []string
@@ -283,7 +285,8 @@ func (d *decoder) signed() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-// count reads the number of items that follow. Each item takes at least one byte, which bounds the number.
+// count reads the number of items that follow. Each item takes at least one byte, so the number cannot exceed the
+// remaining bytes.
 func (d *decoder) count(most uint64) int {
 	n := d.number()
 	if n > most || n > uint64(len(d.rest)) {
@@ -324,7 +327,7 @@ func (d *decoder) time() time.Time {
 	return time.Unix(sec, int64(min(nano, 999_999_999))).UTC()
 }
 
-// Bounds of one verdict; each exceeds what package openbadge allows in a credential.
+// These are the limits of one verdict. Each limit exceeds what package openbadge allows in a credential.
 const (
 	maxIdentifiers = 1 << 12
 	maxStatuses    = 1 << 6

@@ -92,7 +92,7 @@ func TestVerdictsOfOtherKeysOrRulesAreDiscarded(t *testing.T) {
 	}
 }
 
-// Each byte of the file is damaged in turn: no damage changes a verdict.
+// The test damages each byte of the file in turn. No damage may change a verdict.
 func TestDamagedVerdictFileYieldsNoVerdicts(t *testing.T) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	good := formatVerdicts(sampleVerdicts(), trust, "5")
@@ -108,7 +108,7 @@ func TestDamagedVerdictFileYieldsNoVerdicts(t *testing.T) {
 	}
 }
 
-// FuzzVerdicts reads files with a correct checksum, and all verdicts in them.
+// FuzzVerdicts reads files with a correct checksum, and decodes all verdicts in them.
 func FuzzVerdicts(f *testing.F) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	f.Add(formatVerdicts(sampleVerdicts(), trust, "5"))
@@ -138,10 +138,11 @@ func FuzzVerdicts(f *testing.F) {
 	})
 }
 
-// A load of thousands of badges takes minutes on a small computer, and may be interrupted.
+// A load of thousands of badges takes minutes on a small computer, so it may be interrupted and must save verdicts on
+// the way.
 func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "verdicts")
-	m := remember(path, nil, "")
+	m := readMemory(path, nil, "")
 	hash := func(i int) credentialHash {
 		h, _ := parseHash(wire.Hash(fmt.Appendf(nil, "%d", i)))
 		return h
@@ -152,7 +153,7 @@ func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again := remember(path, nil, "")
+	again := readMemory(path, nil, "")
 	for i := range savedEvery {
 		if v, ok := again.get(again.place(hash(i))); !ok || v.ID != fmt.Sprint(i) {
 			t.Fatalf("verdict %d is %+v, %v", i, v, ok)
@@ -163,7 +164,8 @@ func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 	}
 }
 
-// The previous release wrote the verdicts as JSON. An upgrade verifies nothing again, and leaves one file.
+// The previous release wrote the verdicts as JSON. After an upgrade no credential is verified again, and only the file
+// of the new format remains.
 func TestVerdictsOfThePreviousReleaseAreImported(t *testing.T) {
 	b := newBench(t)
 	b.load()
@@ -201,7 +203,7 @@ func TestVerdictsOfThePreviousReleaseAreImported(t *testing.T) {
 	}
 }
 
-func TestLoadStopsAtItsBoundOfUnverifiedCredentials(t *testing.T) {
+func TestLoadStopsAtItsLimitOfUnverifiedCredentials(t *testing.T) {
 	b := newBench(t)
 	o := Options{CardKey: cardKey, Memory: filepath.Join(b.dir, "verdicts"), Now: monday, MaxUnverified: 19}
 	if _, err := Load(b.store, b.m, o); err != ErrUnverified {

@@ -24,7 +24,7 @@ machines:
 `
 
 // A site's badges may depend on documents on the web: a school's did:web, or an older issuer's hosted badge. The bundle
-// contains copies, with which the machine verifies the badges offline; when a copy changes, the machine verifies the
+// contains copies, with which the machine verifies the badges offline. When a copy changes, the machine verifies the
 // badges again.
 func TestBadgesThatDependOnWebDocumentsAreVerifiedOffline(t *testing.T) {
 	b := newBench(t)

@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-// A record names the badges of other issuers on which the decision rested: at the start, in another role, and when
+// A record names the badges of other issuers on which its decision was based: at the start, in another role, and when
 // another mentor takes over.
-func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
+func TestRecordsNameTheBadgesOfOtherIssuersUsedInADecision(t *testing.T) {
 	theirs := []policy.Accepted{
 		{
 			Badge:      "laser-user",

@@ -7,12 +7,13 @@ import (
 	"portillon/wire"
 )
 
-// envelopeMax bounds what a record holds besides its body: six names of at most 64 bytes each, two numbers, a time
-// and the names of the fields.
+// envelopeMax is the largest size of a record without its body, in bytes: six names of at most 64 bytes each, two
+// numbers, a time and the names of the fields.
 const envelopeMax = 1 << 10
 
-// fit returns the basis if a record with this body has room for it, and nil if there is no basis or no room.
-func fit(basis *policy.Basis, body any) *policy.Basis {
+// fitBasis returns the basis if a record with this body has room for the basis. fitBasis returns nil without a basis or
+// without room.
+func fitBasis(basis *policy.Basis, body any) *policy.Basis {
 	if basis == nil {
 		return nil
 	}
@@ -28,11 +29,11 @@ func fit(basis *policy.Basis, body any) *policy.Basis {
 	return &out
 }
 
-// acceptedMax bounds the accepted badges of a record in bytes: half of the size limit of a record.
+// acceptedMax is the largest size of the accepted badges in a record, in bytes: half of the size limit of a record.
 const acceptedMax = wire.MaxRecord / 2
 
 // fitAccepted returns the first accepted badges, as many as a record has room for. Their achievements are addresses
-// chosen by other issuers, of any length; a start that does not fit into its record would be refused.
+// chosen by other issuers, of any length. A start that does not fit into its record would be refused.
 func fitAccepted(all []policy.Accepted) []policy.Accepted {
 	for n := len(all); n > 0; n-- {
 		if text, err := json.Marshal(all[:n]); err == nil && len(text) <= acceptedMax {

@@ -9,9 +9,9 @@ import (
 	"portillon/wire"
 )
 
-// heavy returns a basis with the given number of badges for the member and for the supervisor, each as long as
+// largeBasis returns a basis with the given number of badges for the member and for the supervisor, each as long as
 // possible.
-func heavy(badges int) *policy.Basis {
+func largeBasis(badges int) *policy.Basis {
 	q := policy.Question{At: noon(), Member: &policy.Member{ID: lea}, Supervisor: &policy.Member{ID: karim}}
 	h := policy.Holding{
 		Badge:   policy.BadgeID(strings.Repeat("b", 64)),
@@ -30,12 +30,12 @@ func heavy(badges int) *policy.Basis {
 	return &b
 }
 
-// The journal must never refuse a start because the basis of its decision is too long.
+// A start must not be refused because the basis of its decision is too long for a record.
 func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 	name := policy.MachineID(strings.Repeat("m", 64))
 	whole, cut := 0, 0
 	for badges := range 40 {
-		basis := heavy(badges)
+		basis := largeBasis(badges)
 		refused := tapOf(zoe)
 		refused.Basis = basis
 		other, start, handed := tapOf(karim), tapOf(karim), tapOf(sami)
@@ -88,22 +88,22 @@ func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 	if whole < 20 || cut < 20 {
 		t.Errorf("%d whole, %d truncated: little was tried", whole, cut)
 	}
-	if got := fit(heavy(1), strings.Repeat("x", wire.MaxRecord)); got != nil {
+	if got := fitBasis(largeBasis(1), strings.Repeat("x", wire.MaxRecord)); got != nil {
 		t.Errorf("no room, and yet %+v", got)
 	}
-	if got := fit(nil, wire.RefusedBody{}); got != nil {
+	if got := fitBasis(nil, wire.RefusedBody{}); got != nil {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestAcceptedBadgesThatDoNotFitDoNotPreventTheSession(t *testing.T) {
+func TestSessionStartsEvenIfItsAcceptedBadgesDoNotFitTheRecord(t *testing.T) {
 	for _, length := range []int{20, 500, 9000} {
 		e := tapOf(karim)
 		for range 20 {
 			e.Decision.Accepted = append(e.Decision.Accepted, policy.Accepted{Badge: "laser",
 				OtherBadge: policy.OtherBadge{Issuer: "lab", Achievement: "https://example.org/" + strings.Repeat("a", length)}})
 		}
-		w := newWorld().do(e).at(t, On, "tapped")
+		w := newWorld().do(e).wantPhase(t, On, "tapped")
 		if w.count(wire.SessionStart) != 1 {
 			t.Fatalf("%d bytes: no start", length)
 		}

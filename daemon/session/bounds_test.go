@@ -12,7 +12,7 @@ func TestTapAfterTheWaitIsANewTap(t *testing.T) {
 	w := newWorld().tap(lea)
 	w.now = w.now.Add(AwaitFor) // no tick has ended the wait
 	w.atOnce(tapOf(nour))
-	if r, _ := w.last(wire.SessionStart); w.Phase != On || r.Member != nour {
+	if r, _ := w.lastRecord(wire.SessionStart); w.Phase != On || r.Member != nour {
 		t.Errorf("%s, %+v", w.Phase, r)
 	}
 }
@@ -28,7 +28,7 @@ func TestRoleMayBeChosenUntilChooseForHasPassed(t *testing.T) {
 
 func TestInterventionWithoutAKindIsNotLogged(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{})
-	if got := words(w.effects); w.count(wire.Intervened) != 0 || got != "tell not-logged" {
+	if got := formatEffects(w.effects); w.count(wire.Intervened) != 0 || got != "tell not-logged" {
 		t.Error(got)
 	}
 }
@@ -76,7 +76,7 @@ func TestRelayOrderLimitsAJobWithoutTheDaemon(t *testing.T) {
 
 func TestLastThreeTapsAreDebounced(t *testing.T) {
 	w := newWorld().atOnce(tapOf(ines)).atOnce(tapOf(lea)).atOnce(tapOf(nour)).atOnce(tapOf(ines))
-	if w.Phase != Maintenance || words(w.effects) != "tell already-read" {
-		t.Errorf("%s, %s", w.Phase, words(w.effects))
+	if w.Phase != Maintenance || formatEffects(w.effects) != "tell already-read" {
+		t.Errorf("%s, %s", w.Phase, formatEffects(w.effects))
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"portillon/wire"
 )
 
-// This file holds the actions of people at the panel. None of these actions switches a relay on.
+// This file contains the actions of people at the panel. None of these actions switches a relay on.
 
-// count adds the time since the last step to the machine's running time.
-func (r *Runtime) count(now time.Time, energised, busy bool) {
+// addTime adds the time since the last step to the machine's running time.
+func (r *Runtime) addTime(now time.Time, energised, busy bool) {
 	if took := now.Sub(r.counted); took > 0 && !r.counted.IsZero() {
 		if energised {
 			r.Ran.Relay += took
@@ -23,8 +23,8 @@ func (r *Runtime) count(now time.Time, energised, busy bool) {
 	r.counted = now
 }
 
-// said returns the machine's running time as a record states it.
-func (r *Runtime) said(s Settings) wire.Ran {
+// recorded returns the machine's running time as a record states it.
+func (r *Runtime) recorded(s Settings) wire.Ran {
 	if s.HasBusy {
 		return wire.Ran{RanSeconds: int64(r.Ran.Busy / time.Second), RanBy: wire.RanByBusy}
 	}
@@ -50,10 +50,10 @@ func (e Log) apply(t *step) {
 		Note:     e.Note,
 		Parts:    e.Parts,
 		Photo:    e.Photo,
-		Ran:      t.state.Runtime.said(t.in.Settings),
+		Ran:      t.state.Runtime.recorded(t.in.Settings),
 	}
 	switch {
-	case by == endorser: // no member confirms their own work
+	case by == endorser: // a member must not confirm their own work
 	case e.Attested:
 		body.Attested = true
 	default:
@@ -109,8 +109,8 @@ func (e Extend) apply(t *step) {
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
 
-// apply opens the relay while the maintainer works on the machine. The maintainer's card ends the session, and the next
-// session starts with the relay on.
+// apply opens the relay while the maintainer works on the machine. The maintainer's card then ends the session, and the
+// next session starts with the relay on.
 func (e PowerOff) apply(t *step) {
 	by := e.By
 	if t.state.Phase != Maintenance || t.state.Power.PoweredOff || by != t.state.Current.Member {
@@ -127,7 +127,7 @@ func (e Report) apply(t *step) {
 	if e.By == "" && e.Body.Claimed == "" || e.Body.What == "" {
 		return
 	}
-	e.Body.Ran = t.state.Runtime.said(t.in.Settings)
+	e.Body.Ran = t.state.Runtime.recorded(t.in.Settings)
 	if e.By == "" { // unsigned: the report is recorded, switches nothing, and thanks nobody by name
 		e.Body.Tag = ""
 		t.record(Record{Kind: wire.Reported, Session: t.state.Current.Session, Body: e.Body})
@@ -141,8 +141,9 @@ func (e Report) apply(t *step) {
 	t.notify(Notify{Notice: Thanked, Member: e.By, What: string(e.Body.What)})
 }
 
-// askVouch asks the mentor of the current session what the learner did well, if the policy names skills to vouch for.
-func (t *step) askVouch(open bool) {
+// requestVouch asks the mentor of the current session which skills the learner showed, if the policy names skills to
+// vouch for.
+func (t *step) requestVouch(open bool) {
 	if !t.in.Settings.Vouch || t.state.Current.Supervisor == "" ||
 		t.state.VouchRequest.Session == t.state.Current.Session {
 		return
@@ -153,9 +154,9 @@ func (t *step) askVouch(open bool) {
 	}
 }
 
-// answersVouchRequest reports whether the tap is by the mentor whose card the vouch request waits for, and consumes the
-// tap if so. The tap also reopens the choice for a mentor whose minute at the panel has passed. Such a tap does not
-// start a session: only a mentor who is already being asked and taps again wants to use the machine.
+// answersVouchRequest reports whether the tap is by the mentor for whose card the vouch request waits. If so, the tap
+// has no other effect. The tap also reopens the choice for a mentor whose minute at the panel has passed. Such a tap
+// does not start a session. Only a mentor who taps again while the panel asks them wants to use the machine.
 func (e Tap) answersVouchRequest(t *step) bool {
 	p := t.state.VouchRequest
 	isMentor := p.Mentor != "" && p.Mentor == e.Member && !slices.Contains(e.Decision.Codes(), policy.CardBlocked)
@@ -166,7 +167,7 @@ func (e Tap) answersVouchRequest(t *step) bool {
 		t.state.VouchRequest = VouchRequest{}
 		return false
 	}
-	t.state.recent.acted(e.Member, t.in.Now)
+	t.state.recent.addTap(e.Member, t.in.Now)
 	if !p.Open {
 		t.state.VouchRequest.Open, t.state.VouchRequest.Until = true, t.in.Now.Add(VouchFor)
 	}

@@ -10,7 +10,7 @@ import (
 
 func body[T any](t *testing.T, w *world, k wire.Kind) T {
 	t.Helper()
-	r, ok := w.last(k)
+	r, ok := w.lastRecord(k)
 	b, fits := r.Body.(T)
 	if !ok || !fits {
 		t.Fatalf("no %s record: %+v", k, r)
@@ -55,8 +55,8 @@ func TestExtensionAddsTimeUpToTheLimitOfAFreshDecision(t *testing.T) {
 	}
 }
 
-// At minute 8 of a session of thirty minutes, twenty-two minutes are left; with an extension of thirty minutes,
-// fifty-two are left. The session's own maximum limits the time at the start, not the time after an extension.
+// At minute 8 of a session of thirty minutes, twenty-two minutes are left. With an extension of thirty minutes,
+// fifty-two minutes are left. The session's own maximum limits the time at the start, not the time after an extension.
 func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
 	short := policy.Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for most, want := range map[time.Duration]time.Duration{0: 52 * time.Minute, 40 * time.Minute: 40 * time.Minute} {
@@ -150,7 +150,7 @@ func TestReportIsRecordedAndDangerTagsTheMachineOut(t *testing.T) {
 	w = newWorld().tap(nour).
 		do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}, Now: true})
 	if w.relay || w.Phase != TaggedOut || w.effects[0] != (Relay{}) {
-		t.Errorf("told at once, it is %s: %s", w.Phase, words(w.effects))
+		t.Errorf("told at once, it is %s: %s", w.Phase, formatEffects(w.effects))
 	}
 	if w.do(Report{By: nour}); w.count(wire.Reported) != 1 {
 		t.Error("a report of nothing")
@@ -203,7 +203,7 @@ func TestMentorWhoEndsASessionMayVouchForTheLearner(t *testing.T) {
 		t.Error("vouched by another, or for nothing")
 	}
 	w.do(Vouch{By: karim, Skills: []string{"focus", "clean-up"}})
-	r, _ := w.last(wire.Vouched)
+	r, _ := w.lastRecord(wire.Vouched)
 	if b := body[wire.VouchBody](t, w, wire.Vouched); r.Member != lea || r.Session != "s2" && r.Session == "" ||
 		b.Mentor != karim ||
 		len(b.Skills) != 2 {
@@ -251,7 +251,7 @@ func TestMentorIsAskedForTheirCardIfTheLearnerEndedTheSession(t *testing.T) {
 	}
 }
 
-// If the policy has nothing to vouch for, the mentor's card is a normal tap at once.
+// If the policy has nothing to vouch for, the mentor's card is immediately a normal tap.
 func TestMentorIsNotAskedIfThePolicyHasNothingToVouchFor(t *testing.T) {
 	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
 		w := newWorld()
@@ -260,7 +260,7 @@ func TestMentorIsNotAskedIfThePolicyHasNothingToVouchFor(t *testing.T) {
 			t.Errorf("%s: %+v", name, w.VouchRequest)
 		}
 		if w.tap(karim); !w.relay {
-			t.Errorf("%s: the mentor's card does not start the machine: %s", name, words(w.effects))
+			t.Errorf("%s: the mentor's card does not start the machine: %s", name, formatEffects(w.effects))
 		}
 	}
 	w := newWorld()
@@ -285,7 +285,7 @@ func TestMaintainerMayRemoveTagsShortlyAfterTheSession(t *testing.T) {
 	}
 }
 
-func TestHoursAreThoseOfTheBusyInputOrElseOfTheRelay(t *testing.T) {
+func TestHoursAreCountedByTheBusyInputOrElseByTheRelay(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy = false
 	w.tap(nour).wait(time.Hour).tap(nour).wait(time.Hour).tap(ines).do(PowerOff{ines}).wait(time.Hour).do(Log{What: "x"})
@@ -308,7 +308,7 @@ func TestHoursAreThoseOfTheBusyInputOrElseOfTheRelay(t *testing.T) {
 func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 	w := newWorld().tap(ines).tap(nour).tap(ines)
 	w.do(Log{What: "lens-cleaning", Minutes: 12, Parts: "lens", Photo: "ab", Session: "s1", By: nour, Endorser: ines})
-	r, _ := w.last(wire.Intervened)
+	r, _ := w.lastRecord(wire.Intervened)
 	if b := body[wire.InterventionBody](t, w, wire.Intervened); r.Member != nour || r.Session != "s1" ||
 		b.Endorser != ines ||
 		b.Parts != "lens" ||

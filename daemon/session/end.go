@@ -21,7 +21,7 @@ func (t *step) finishing(c wire.Cause, until time.Time) {
 }
 
 // working reports whether the busy input shows that the machine works. Right after a start the machine moves without
-// working, so the input is ignored.
+// working, so the busy input is ignored then.
 func (t *step) working() bool { return t.in.Settings.HasBusy && t.state.Activity.Busy && !t.starting() }
 
 // starting reports whether the session is so young that the busy input is ignored.
@@ -29,7 +29,7 @@ func (t *step) starting() bool {
 	return t.state.Current.Session != "" && t.in.Now.Sub(t.state.Current.Since) < t.in.Settings.Ignore
 }
 
-// end switches the relay off, then records the end. It does nothing if no session runs.
+// end switches the relay off, then records the end. end does nothing if no session is running.
 func (t *step) end(c wire.Cause) {
 	if t.state.Current.Session == "" {
 		return
@@ -41,8 +41,8 @@ func (t *step) end(c wire.Cause) {
 			t.state.Handed.By, t.state.Handed.Until = t.state.Current.Member, t.in.Now.Add(ChooseFor)
 		}
 	}
-	t.askVouch(false)
-	// The relay opens before anything is recorded: a journal that refuses a record never keeps the relay closed.
+	t.requestVouch(false)
+	// Open the relay before recording anything, so that a journal that refuses a record never keeps the relay closed.
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.state.Current.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.state.Current.Session, Member: t.state.Current.Member,
@@ -51,11 +51,11 @@ func (t *step) end(c wire.Cause) {
 	t.state.Power.opened = t.in.Now
 	t.state.Power.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
 	t.state.Cards.leave(t.state.Holder(), t.endsByRemoval())
-	t.rest()
+	t.setIdlePhase()
 }
 
-// rest sets the phase of a machine without a session. Faults and tags have precedence over cooling.
-func (t *step) rest() {
+// setIdlePhase sets the phase of a machine without a session. Faults and tags have precedence over cooling.
+func (t *step) setIdlePhase() {
 	t.state.Current, t.state.Power.PoweredOff, t.state.Cards.session = Current{}, false, nil
 	switch {
 	case len(t.state.Holds.Faults) > 0:
@@ -69,29 +69,29 @@ func (t *step) rest() {
 	}
 }
 
-// resettle updates the phase of a machine without a session after a change of its tags or faults.
-func (t *step) resettle() {
+// updateIdlePhase updates the phase of a machine without a session after a change of its tags or faults.
+func (t *step) updateIdlePhase() {
 	if t.state.Current.Session == "" {
-		t.rest()
+		t.setIdlePhase()
 	}
 }
 
 func (Tick) apply(t *step) {
 	switch t.state.Phase {
 	case On, EndingSoon, Maintenance:
-		t.limits()
+		t.applyLimits()
 	case Finishing:
 		if !t.working() || !t.in.Now.Before(t.state.Current.Until) {
 			t.end(t.state.Current.ending)
 		}
 	case Cooling:
 		if !t.in.Now.Before(t.state.Current.Until) {
-			t.rest()
+			t.setIdlePhase()
 		}
 	case Awaiting:
 		if !t.in.Now.Before(t.state.Current.Until) {
 			t.notify(Notify{Notice: WaitOver, Member: t.state.Current.Member})
-			t.rest()
+			t.setIdlePhase()
 		}
 	}
 	if t.state.Activity.Busy && t.in.Now.Sub(t.state.Power.opened) >= Coast {
@@ -106,9 +106,9 @@ func (Tick) apply(t *step) {
 	t.offerAgain()
 }
 
-// limits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a maintenance
-// the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
-func (t *step) limits() {
+// applyLimits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a
+// maintenance the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
+func (t *step) applyLimits() {
 	at, why := t.deadline()
 	now := t.in.Now
 	switch {
@@ -122,8 +122,8 @@ func (t *step) limits() {
 	}
 }
 
-// deadline returns when the session ends if nothing happens, and the cause: the limit of the session, or, if the
-// machine has a busy input, a machine that is idle for too long. A zero time means never.
+// deadline returns when the session ends without a further event, and the cause of that end: the limit of the session,
+// or, if the machine has a busy input, a machine that is idle for too long. A zero time means never.
 func (t *step) deadline() (time.Time, wire.Cause) {
 	at, why := t.state.Current.limit, wire.CauseLimit
 	if t.state.Current.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {
@@ -140,7 +140,7 @@ func (e Stop) apply(t *step) {
 	case t.state.Current.Session == "":
 		t.do(Relay{})
 		if t.state.Phase == Awaiting {
-			t.rest()
+			t.setIdlePhase()
 		}
 	case e.Finish && t.state.Phase == Finishing:
 	case e.Finish:
@@ -161,7 +161,7 @@ func (e Busy) apply(t *step) {
 	case t.state.Phase == Finishing && !working:
 		t.end(t.state.Current.ending)
 	case t.state.Phase == EndingSoon && working:
-		t.limits()
+		t.applyLimits()
 	case began && t.in.Now.Sub(t.state.Power.opened) >= Coast:
 		t.runs()
 	}
@@ -180,7 +180,7 @@ func (Shutdown) apply(t *step) {
 	t.state.down = true
 	if t.state.Current.Session == "" {
 		t.do(Relay{})
-		t.rest()
+		t.setIdlePhase()
 		t.flush()
 		return
 	}

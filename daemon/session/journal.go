@@ -6,8 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// record asks for r to be committed after the records that the journal has not accepted yet, so that the records stay
-// in order.
+// record adds the effect that commits r. If records are pending, r comes after them, so that the records stay in order.
 func (t *step) record(r Record) {
 	t.flush()
 	t.do(r)
@@ -21,7 +20,7 @@ func (t *step) flush() {
 }
 
 // offerAgain offers the pending records to the journal again, without a new record, every RetryEvery. A step that
-// records something offers them anyway.
+// records something offers the pending records in any case.
 func (t *step) offerAgain() {
 	if len(t.state.Ledger.Pending) == 0 || t.in.Now.Before(t.state.Ledger.retry) {
 		return
@@ -30,7 +29,7 @@ func (t *step) offerAgain() {
 	t.flush()
 }
 
-// remember stores what RecordFailed needs if the journal refuses one of this step's records.
+// remember stores the data that RecordFailed needs if the journal refuses one of this step's records.
 func (l *Ledger) remember(before State, out []Effect) {
 	l.sent, l.undo = nil, nil
 	recorded := false
@@ -42,7 +41,7 @@ func (l *Ledger) remember(before State, out []Effect) {
 		r.place = i + 1
 		out[i] = r
 		recorded = true
-		if asked(r.Kind) {
+		if isOnlyEffectiveOnceRecorded(r.Kind) {
 			before.Ledger.sent, before.Ledger.undo = nil, nil
 			l.undo = &before
 		}
@@ -52,8 +51,8 @@ func (l *Ledger) remember(before State, out []Effect) {
 	}
 }
 
-// asked reports whether an event of this kind takes effect only after its record was written.
-func asked(k wire.Kind) bool {
+// isOnlyEffectiveOnceRecorded reports whether an event of this kind takes effect only after its record was written.
+func isOnlyEffectiveOnceRecorded(k wire.Kind) bool {
 	switch k {
 	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged, wire.Extended, wire.HandedOver, wire.Vouched:
 		return true
@@ -61,9 +60,9 @@ func asked(k wire.Kind) bool {
 	return false
 }
 
-// happened reports whether records of this kind describe an event that has happened, even if the journal refuses the
+// isFact reports whether records of this kind describe an event that has happened, even if the journal refuses the
 // record.
-func happened(k wire.Kind) bool {
+func isFact(k wire.Kind) bool {
 	switch k {
 	case wire.SessionEnd, wire.Tagged, wire.Faulted, wire.FaultCleared, wire.Powered:
 		return true
@@ -75,10 +74,10 @@ func happened(k wire.Kind) bool {
 // failed, and those after it, which the daemon dropped.
 func (e RecordFailed) apply(t *step) {
 	r, l := e.Record, &t.state.Ledger
-	lost, ours := l.after(r)
+	lost, ours := l.recordsFrom(r)
 	owed, mustUndo := t.salvage(lost)
 	owed = append(owed, l.Pending...)
-	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // a refused member is told the reason in any case
+	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // the panel shows the reason in any case
 	if !l.quiet && !isRefusal {
 		t.notify(Notify{Notice: CannotRecord})
 	}
@@ -86,27 +85,27 @@ func (e RecordFailed) apply(t *step) {
 	isLateStart := r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.state.Current.Session
 	switch {
 	case mustUndo && ours:
-		t.takeBack()
-	case isLateStart: // the relay must not be on without a recorded start
+		t.restoreBefore()
+	case isLateStart: // open the relay, because the start is not recorded
 		t.state.Cards.leave(t.state.Holder(), false)
-		t.rest()
+		t.setIdlePhase()
 	}
 	l.sent, l.undo, l.quiet = nil, nil, false
 	l.Pending, l.Broken, l.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
 	if !t.state.Energised() {
-		t.do(Relay{}) // an order to switch off is never dropped with a record
+		t.do(Relay{}) // an order that opens the relay is never dropped together with a record
 	}
 }
 
 // salvage goes through the effects that were dropped: it repeats the notices that are still true, and returns the
-// records of events that have happened anyway. mustUndo reports that the dropped effects include one that takes effect
+// records of events that have already happened. mustUndo reports that the dropped effects include one that takes effect
 // only once it is recorded.
 func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	for _, effect := range lost {
 		switch x := effect.(type) {
 		case Record:
-			mustUndo = mustUndo || asked(x.Kind)
-			if happened(x.Kind) {
+			mustUndo = mustUndo || isOnlyEffectiveOnceRecorded(x.Kind)
+			if isFact(x.Kind) {
 				owed = append(owed, x)
 			}
 		case Notify:
@@ -118,9 +117,9 @@ func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	return owed, mustUndo
 }
 
-// after returns r and the records that the last step asked for after r. If r is not of the last step, it returns r
-// alone and false.
-func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
+// recordsFrom returns r and the records that the last step added after r. If r is not a record of the last step, it
+// returns r alone and false.
+func (l *Ledger) recordsFrom(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
 	if i < 0 || i >= len(l.sent) {
 		return []Effect{r}, false
@@ -131,9 +130,9 @@ func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
 	return l.sent[i:], true
 }
 
-// takeBack restores the State from before the last step. If that step began a session, the card nevertheless counts as
-// being in its slot.
-func (t *step) takeBack() {
+// restoreBefore restores the State from before the last step. If that step began a session, the card still counts as
+// being in the slot.
+func (t *step) restoreBefore() {
 	cards, holder, ran := t.state.Cards, t.state.Holder(), t.state.Running()
 	t.state = *t.state.Ledger.undo
 	t.state.Holds.Tags, t.state.Holds.Faults = slices.Clone(t.state.Holds.Tags), slices.Clone(t.state.Holds.Faults)
@@ -143,8 +142,8 @@ func (t *step) takeBack() {
 	}
 }
 
-// trim bounds the pending records. There are few ends and tags, since no session starts meanwhile; but faults may come
-// and go all night.
+// trim limits the number of pending records. Only few of them are ends and tags, because no session starts meanwhile,
+// but faults may come and go all night.
 func trim(rs []Record) []Record {
 	for len(rs) > PendingMax {
 		i := slices.IndexFunc(rs, func(r Record) bool { return r.Kind == wire.Faulted || r.Kind == wire.FaultCleared })
@@ -156,5 +155,5 @@ func trim(rs []Record) []Record {
 	return rs
 }
 
-// apply notes that the journal accepts records again.
+// apply stores that the journal accepts records again.
 func (Recorded) apply(t *step) { t.state.Ledger.Broken = len(t.state.Ledger.Pending) > 0 }

@@ -27,12 +27,12 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 			w := newWorld()
 			c.reach(w)
 			starts := w.count(wire.SessionStart)
-			w.disk(true).tap(ines).at(t, c.phase, "the disk is full")
+			w.disk(true).tap(ines).wantPhase(t, c.phase, "the disk is full")
 			if !w.told(CannotRecord) || !w.Ledger.Broken {
-				t.Errorf("nobody is told: %s", words(w.effects))
+				t.Errorf("nobody is told: %s", formatEffects(w.effects))
 			}
-			w.disk(false).do(Tick{}, Reader{}).at(t, c.phase, "not by itself")
-			w.tap(ines).at(t, Maintenance, "with a new tap")
+			w.disk(false).do(Tick{}, Reader{}).wantPhase(t, c.phase, "not by itself")
+			w.tap(ines).wantPhase(t, Maintenance, "with a new tap")
 			if w.count(wire.SessionStart) != starts+1 || w.Ledger.Broken {
 				t.Errorf("%d starts, broken %v", w.count(wire.SessionStart), w.Ledger.Broken)
 			}
@@ -40,21 +40,21 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 	}
 }
 
-func TestMentorTapsAgainWhenTheStartWasNotRecorded(t *testing.T) {
-	w := newWorld().tap(lea).disk(true).tap(karim).at(t, Awaiting, "the disk is full")
-	w.disk(false).atOnce(tapOf(karim)).at(t, On, "the disk has room: the same tap again is no flap")
+func TestMentorMayTapAgainAfterAStartThatWasNotRecorded(t *testing.T) {
+	w := newWorld().tap(lea).disk(true).tap(karim).wantPhase(t, Awaiting, "the disk is full")
+	w.disk(false).atOnce(tapOf(karim)).wantPhase(t, On, "the disk has room: the same tap again is no flap")
 }
 
 func TestEndThatCannotBeRecordedWaits(t *testing.T) {
-	w := newWorld().tap(nour).disk(true).tap(nour).at(t, Cooling, "the disk is full")
+	w := newWorld().tap(nour).disk(true).tap(nour).wantPhase(t, Cooling, "the disk is full")
 	if len(w.Ledger.Pending) != 1 || !w.told(CannotRecord) || !w.told(Ended) {
-		t.Fatalf("%d records wait: %s", len(w.Ledger.Pending), words(w.effects))
+		t.Fatalf("%d records wait: %s", len(w.Ledger.Pending), formatEffects(w.effects))
 	}
-	w.tap(karim).at(t, Cooling, "nobody starts")
+	w.tap(karim).wantPhase(t, Cooling, "nobody starts")
 	if len(w.Ledger.Pending) != 1 {
 		t.Fatalf("%d records wait", len(w.Ledger.Pending))
 	}
-	w.disk(false).tap(karim).at(t, On, "the disk has room")
+	w.disk(false).tap(karim).wantPhase(t, On, "the disk has room")
 	want := []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.SessionStart}
 	for i, r := range w.journal {
 		if len(w.journal) != len(want) || r.Kind != want[i] {
@@ -81,7 +81,8 @@ func TestPendingRecordsAreOfferedEveryFiveSecondsWithoutANotice(t *testing.T) {
 
 // The first record fails, and the daemon drops the second one too.
 func TestTagIsNotLostIfTheDiskIsFullAtTheEndOfTheSession(t *testing.T) {
-	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).at(t, TaggedOut, "the disk is full")
+	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).
+		wantPhase(t, TaggedOut, "the disk is full")
 	w.disk(false).wait(RetryEvery)
 	w.ended(t, wire.CauseTag, 1)
 	if len(w.kept) != 1 || w.count(wire.Tagged) != 1 {
@@ -95,11 +96,11 @@ func TestPendingTagIsNotRemovedBeforeItIsRecorded(t *testing.T) {
 	w := newWorld().disk(true).do(AddTag{Tag: Tag{ID: "a"}})
 	n := 0
 	w.full = func() bool { n++; return n == 2 }
-	w.do(RemoveTag{ID: "a"}).at(t, TaggedOut, "untagged too soon")
+	w.do(RemoveTag{ID: "a"}).wantPhase(t, TaggedOut, "untagged too soon")
 	if len(w.kept) != len(w.Holds.Tags) || !w.told(CannotRecord) {
 		t.Errorf("the disk holds %v of %v", w.kept, w.Holds.Tags)
 	}
-	w.disk(false).do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
+	w.disk(false).do(RemoveTag{ID: "a"}).wantPhase(t, Off, "untagged")
 }
 
 func TestShutdownOffersPendingRecords(t *testing.T) {
@@ -145,9 +146,9 @@ func TestUnrecordedChangesHaveNoEffect(t *testing.T) {
 	}
 }
 
-func TestRefusedMemberIsToldTheReasonOnAFullDisk(t *testing.T) {
+func TestRefusedMemberReadsTheReasonEvenIfTheDiskIsFull(t *testing.T) {
 	if w := newWorld().disk(true).tap(zoe); !w.told(Denied) || w.told(CannotRecord) {
-		t.Error(words(w.effects))
+		t.Error(formatEffects(w.effects))
 	}
 }
 
@@ -155,9 +156,9 @@ func TestRunningSessionContinuesAndEndsOnAFullDisk(t *testing.T) {
 	w := newWorld().tap(nour).
 		disk(true).
 		do(stranger(), Reader{}).
-		at(t, On, "refusals are lost").
+		wantPhase(t, On, "refusals are lost").
 		do(FaultRaised{What: "e-stop"}).
-		at(t, Fault, "e-stop")
+		wantPhase(t, Fault, "e-stop")
 	w.disk(false).do(FaultCleared{What: "e-stop"})
 	w.ended(t, wire.CauseFault, 1)
 	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
@@ -165,7 +166,7 @@ func TestRunningSessionContinuesAndEndsOnAFullDisk(t *testing.T) {
 	}
 }
 
-func TestPendingFaultRecordsAreBounded(t *testing.T) {
+func TestNumberOfPendingFaultRecordsIsLimited(t *testing.T) {
 	w := newWorld().tap(nour).disk(true)
 	for range 500 {
 		w.do(FaultRaised{What: "e-stop"}, FaultCleared{What: "e-stop"})
@@ -178,7 +179,7 @@ func TestPendingFaultRecordsAreBounded(t *testing.T) {
 }
 
 // The failure of a record that the daemon itself made, or of a record of an earlier step, affects no other record.
-func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
+func TestFailedRecordOfAnotherStepChangesNothing(t *testing.T) {
 	for name, r := range map[string]Record{
 		"a record of the daemon":             {Kind: wire.BundleTaken},
 		"a record of another session":        {Kind: wire.SessionStart, Session: "other"},
@@ -191,7 +192,7 @@ func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
 		}
 	}
 	w := newWorld().tap(nour).do(Tick{})
-	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Current.Session}}).at(t, Off,
+	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Current.Session}}).wantPhase(t, Off,
 		"a start that is late to fail"); w.relay {
 		t.Error("the relay stays on")
 	}

@@ -8,12 +8,12 @@ import (
 	"portillon/wire"
 )
 
-// A card remains in the slot after a stop, and a new bundle no longer contains the card. When the reader detects the
-// card again, that is not a tap.
+// A card remains in the slot after a stop, and a new bundle no longer contains the card. When the reader detects that
+// card again, this does not count as a tap.
 func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop})
 	seen := Inserted{Card: cardOf(nour), At: w.now}
 	if w.do(seen); w.Cards.AsksPolicy() {
@@ -30,7 +30,7 @@ func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop})
 	w.do(Removed{Card: cardOf(karim), At: w.now})
 	w.now = w.now.Add(TakenOut)
@@ -42,7 +42,7 @@ func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 func TestRemovalOfTheCardDoesNotProlongAFinishingJob(t *testing.T) {
 	w := newWorld()
 	w.settings.Vouch = false
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.do(Busy{true}).wait(2 * time.Hour)
 	until := w.Current.Until
 	if w.Phase != Finishing {
@@ -63,7 +63,7 @@ func TestSessionIsNotExtendedIfThePolicyAllowsNoExtension(t *testing.T) {
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
 	}
-	// The machine is idle: an extension would restart the idle time without moving the limit.
+	// The machine is idle. An extension would restart the idle time, although the policy allows no extension.
 	if w.do(Extend{allow(policy.User)}); w.Phase != EndingSoon || w.count(wire.Extended) != 0 || !w.told(NotNow) {
 		t.Errorf("%s, %d extensions, told that it is refused: %v", w.Phase, w.count(wire.Extended), w.told(NotNow))
 	}

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-func TestTagWithoutATimeStartsNow(t *testing.T) {
+func TestTagWithoutATimeTakesThePresentTime(t *testing.T) {
 	given := noon().Add(-time.Hour)
 	w := newWorld().do(AddTag{Tag: Tag{ID: "a"}}, AddTag{Tag: Tag{ID: "b", Since: given}})
 	if len(w.kept) != 2 || !w.kept[0].Since.Equal(noon().Add(Flap)) || !w.kept[1].Since.Equal(given) {
@@ -21,7 +21,7 @@ func TestBusyInputCountsFromTheEndOfTheIgnoredTime(t *testing.T) {
 	for early, want := range map[time.Duration]Phase{0: Finishing, time.Nanosecond: Cooling} {
 		w := newWorld()
 		w.settings.Ignore = 10 * time.Second
-		w.tap(nour).do(Busy{true}).wait(w.settings.Ignore - 2*Flap - early) // tap and do each let one Flap pass
+		w.tap(nour).do(Busy{true}).wait(w.settings.Ignore - 2*Flap - early) // tap and do each advance the clock by one Flap
 		if w.tap(nour); w.Phase != want {
 			t.Errorf("tapped %v before: %s, want %s", early, w.Phase, want)
 		}

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// step holds the intermediate state of one call of Next.
+// step contains the intermediate state of one call of Next.
 type step struct {
 	state   State
 	in      Input
@@ -19,12 +19,12 @@ type step struct {
 // Next is the complete session logic: it returns the new state of the machine, and the effects to carry out, in order.
 func Next(s State, in Input) (State, []Effect) {
 	before := s
-	// The caller keeps the state that it passed, so slices are copied before they are changed.
+	// Copy the slices before changing them, because the caller may still use the state that it passed.
 	s.Holds.Tags, s.Holds.Faults = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults)
 	s.Ledger.Pending = slices.Clone(s.Ledger.Pending)
 	t := &step{state: s, in: in}
 	switch e := in.Event.(type) {
-	case Recorded: // may arrive between two effects of one step, without ending that step
+	case Recorded: // this event may arrive between two effects of one step, and does not end that step
 		e.apply(t)
 		return t.state, nil
 	case RecordFailed:
@@ -32,7 +32,7 @@ func Next(s State, in Input) (State, []Effect) {
 		return t.state, append(t.out, t.notices...)
 	}
 	t.state.Ledger.quiet, t.state.Cards.slot.asks = false, false
-	t.state.Runtime.count(in.Now, t.state.Energised(), t.state.Activity.Busy)
+	t.state.Runtime.addTime(in.Now, t.state.Energised(), t.state.Activity.Busy)
 	if in.Event != nil {
 		in.Event.apply(t)
 	}
@@ -69,7 +69,7 @@ func (e Tap) handle(t *step) {
 	}
 	switch t.state.Phase {
 	case On, EndingSoon, Finishing:
-		e.whileOn(t)
+		e.tapWhileOn(t)
 	case Maintenance:
 		e.inMaintenance(t)
 	case Awaiting:
@@ -81,14 +81,14 @@ func (e Tap) handle(t *step) {
 	}
 }
 
-// apply refuses a card that belongs to no member; the state does not change.
+// apply refuses a card that belongs to no member. The state of the machine does not change.
 func (e Stranger) apply(t *step) {
 	if t.state.down {
 		return
 	}
 	if t.state.recent.isFirstRefusal("", t.in.Now) {
 		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
-		body.Basis = fit(e.Basis, body)
+		body.Basis = fitBasis(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Body: body})
 	}
 	t.notify(Notify{Notice: Denied, Decision: e.Decision})
@@ -101,7 +101,7 @@ func (t *step) answer(e Tap) {
 		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
 		t.start(e.Member, "", d, e.Basis)
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
 		c := &t.state.Current
 		t.state.Phase, c.Member, c.Since, c.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
@@ -117,17 +117,18 @@ func (t *step) mayStart(r policy.Role) bool {
 		len(t.state.Holds.Faults) == 0 && (len(t.state.Holds.Tags) == 0 || r == policy.Maintainer)
 }
 
-// deny tells a member at each tap why they are refused; the refusal is recorded at a limited rate.
+// deny notifies a member at each tap of the reason for their refusal. The refusal is recorded at a limited rate.
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	if t.state.recent.isFirstRefusal(m, t.in.Now) {
 		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(d), Role: nearestRole(d)}
-		body.Basis = fit(basis, body)
+		body.Basis = fitBasis(basis, body)
 		t.record(Record{Kind: wire.Refused, Member: m, Body: body})
 	}
 	t.notify(Notify{Notice: Denied, Member: m, Decision: d})
 }
 
-// nearestRole returns the role of a refused decision, or, if it has none, the role that came nearest to being allowed.
+// nearestRole returns the role of a refused decision, or, if the decision has no role, the role that came nearest to
+// being allowed.
 func nearestRole(d policy.Decision) policy.Role {
 	if o, ok := d.Nearest(); ok && d.Role == policy.NoRole {
 		return o.Role
@@ -135,7 +136,7 @@ func nearestRole(d policy.Decision) policy.Role {
 	return d.Role
 }
 
-// reasons returns the decision's codes, and adds the session's own reasons if the decision did not know them.
+// reasons returns the decision's codes, and adds the session's own reasons, which the decision does not contain.
 func (h *Holds) reasons(d policy.Decision) []policy.Code {
 	out := append([]policy.Code{}, d.Codes()...)
 	add := func(held bool, c policy.Code) {
@@ -149,40 +150,40 @@ func (h *Holds) reasons(d policy.Decision) []policy.Code {
 }
 
 func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	t.state.recent.acted(m, t.in.Now)
+	t.state.recent.addTap(m, t.in.Now)
 	if supervisor != "" {
-		t.state.recent.acted(supervisor, t.in.Now)
+		t.state.recent.addTap(supervisor, t.in.Now)
 	}
 	c := &t.state.Current
 	c.Session, c.Member, c.Supervisor, c.Assistant = t.in.Session, m, supervisor, ""
 	c.Since, c.Others = t.in.Now, d.Others
 	t.state.Activity.Worked, t.state.Power.PoweredOff, t.state.VouchRequest = t.in.Now, false, VouchRequest{}
 	t.state.Handed = Handed{Last: t.state.Handed.Last}
-	t.take(d)
+	t.useDecision(d)
 	body := wire.StartBody{
 		Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
 		MaxSeconds: int64(
 			d.Limits.Max / time.Second,
-		), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
+		), Bundle: t.in.Bundle, Would: wouldRefuse(d), Card: proofName(t.state.Cards.Strength),
 	}
-	body.Basis = fit(basis, body)
-	// The record precedes the order to the relay: an unrecorded session never runs.
+	body.Basis = fitBasis(basis, body)
+	// Record the start before the order to the relay, so that a session never runs unrecorded.
 	t.record(Record{Kind: wire.SessionStart, Session: t.state.Current.Session, Member: m, Body: body})
 	t.do(t.state.Current.relayOn(t.in.Settings))
 	t.notify(Notify{Notice: Welcome, Member: m})
 }
 
-// proof returns the name, used in records, of what the card proved.
-func proof(s policy.CardStrength) string {
+// proofName returns the name with which records state what a card has proved.
+func proofName(s policy.CardStrength) string {
 	if s == policy.AES {
 		return "aes"
 	}
 	return "uid"
 }
 
-// take uses the decision's role and limits for the session. Limits count from the start of the session, even after a
-// change of role.
-func (t *step) take(d policy.Decision) {
+// useDecision applies the decision's role and limits to the session. Limits count from the start of the session, even
+// after a change of role.
+func (t *step) useDecision(d policy.Decision) {
 	t.state.Current.Role, t.state.Current.Limits, t.state.Current.limit, t.state.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
 		t.state.Phase = Maintenance
@@ -193,9 +194,9 @@ func (t *step) take(d policy.Decision) {
 	t.state.Current.Until = t.state.Current.limit
 }
 
-// would returns the result that enforcement would have had, if the mode of the machine admits members regardless;
-// otherwise "".
-func would(d policy.Decision) string {
+// wouldRefuse returns the result that the decision would have had in the mode enforce, if the machine's mode admits
+// refused members, and "" otherwise.
+func wouldRefuse(d policy.Decision) string {
 	if d.Would == d.Verdict {
 		return ""
 	}
@@ -208,8 +209,8 @@ func would(d policy.Decision) string {
 
 // relayOn returns the order that closes the relay for this session.
 func (c *Current) relayOn(s Settings) Relay {
-	// The guard keeps this order for the whole session. A job must not continue alone if the member may have become a
-	// maintainer, who may have their hands in the machine.
+	// The guard uses this order for the whole session. A job must not continue without the daemon if the member may
+	// have become a maintainer, because a maintainer may have their hands in the machine.
 	maintains := c.Role == policy.Maintainer || slices.Contains(c.Others, policy.Maintainer)
 	r := Relay{On: true, Cool: s.Cooldown, FinishJob: s.FinishJob && !maintains}
 	if r.FinishJob {
@@ -218,9 +219,9 @@ func (c *Current) relayOn(s Settings) Relay {
 	return r
 }
 
-// whileOn ends the session at a tap of its member or supervisor. If the current job is to be finished, the first tap
+// tapWhileOn ends the session at a tap of its member or supervisor. If the current job is to be finished, the first tap
 // starts Finishing, and a second tap ends the session at once.
-func (e Tap) whileOn(t *step) {
+func (e Tap) tapWhileOn(t *step) {
 	c := wire.CauseTap
 	switch e.Member {
 	case t.state.Current.Member:
@@ -235,9 +236,9 @@ func (e Tap) whileOn(t *step) {
 		e.handOver(t)
 		return
 	}
-	t.state.recent.acted(e.Member, t.in.Now)
+	t.state.recent.addTap(e.Member, t.in.Now)
 	if c == wire.CauseSupervisor {
-		t.askVouch(true)
+		t.requestVouch(true)
 	}
 	if t.state.Phase == Finishing {
 		t.end(c)
@@ -249,16 +250,16 @@ func (e Tap) whileOn(t *step) {
 func (e Tap) inMaintenance(t *step) {
 	switch {
 	case e.Member == t.state.Current.Member:
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.end(wire.CauseTap)
 	case slices.Contains(e.Decision.Codes(), policy.CardBlocked):
 		t.deny(e.Member, e.Decision, e.Basis)
 	case e.Member == t.state.Current.Assistant:
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.state.Current.Assistant = ""
 		t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 	default:
-		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.recent.addTap(e.Member, t.in.Now)
 		t.state.Current.Assistant = e.Member
 		body := wire.AssistBody{With: t.state.Current.Member}
 		t.record(Record{Kind: wire.Assisted, Session: t.state.Current.Session, Member: e.Member, Body: body})
@@ -269,32 +270,32 @@ func (e Tap) inMaintenance(t *step) {
 func (e Tap) whileAwaiting(t *step) {
 	learner := t.state.Current.Member
 	switch s := e.Supervising; {
-	case !t.in.Now.Before(t.state.Current.Until): // the wait is over, although no tick has ended it yet
-		t.rest()
+	case !t.in.Now.Before(t.state.Current.Until): // the time of the wait has passed, although no tick has ended it yet
+		t.setIdlePhase()
 		t.answer(e)
 	case e.Member == learner:
-		t.state.recent.acted(e.Member, t.in.Now)
-		t.rest()
+		t.state.recent.addTap(e.Member, t.in.Now)
+		t.setIdlePhase()
 	case s.Verdict == policy.Allow && t.mayStart(s.Role):
 		t.state.Cards.tappedAt = e.At
 		t.start(learner, e.Member, s, e.SupervisingBasis)
 	case e.Decision.Verdict == policy.Allow:
-		t.rest()
+		t.setIdlePhase()
 		t.answer(e)
-	default: // the learner keeps waiting
+	default: // the learner continues to wait
 		t.deny(e.Member, e.Decision, e.Basis)
 	}
 }
 
-// handOver makes another mentor responsible for the learner; the first mentor may leave.
+// handOver makes another mentor responsible for the learner, so that the first mentor may leave.
 func (e Tap) handOver(t *step) {
-	t.state.recent.acted(e.Member, t.in.Now)
+	t.state.recent.addTap(e.Member, t.in.Now)
 	from := t.state.Current.Supervisor
 	t.state.Current.Supervisor = e.Member
 	body := wire.HandOverBody{
 		From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: fitAccepted(e.Supervising.Accepted),
 	}
-	body.Basis = fit(e.SupervisingBasis, body)
+	body.Basis = fitBasis(e.SupervisingBasis, body)
 	t.record(Record{Kind: wire.HandedOver, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
@@ -311,9 +312,9 @@ func (e ChooseRole) apply(t *step) {
 	others := append([]policy.Role{t.state.Current.Role}, t.state.Current.Others...)
 	t.state.Current.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
 	t.state.Current.Assistant = ""
-	t.take(d)
+	t.useDecision(d)
 	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: fitAccepted(d.Accepted)}
-	body.Basis = fit(e.Basis, body)
+	body.Basis = fitBasis(e.Basis, body)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
 	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }

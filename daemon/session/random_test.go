@@ -14,10 +14,12 @@ import (
 	"portillon/wire"
 )
 
-// A history is a sequence of bytes, two for each event: what happens, and how long after the previous event. Thus the
-// fuzzer and the random test use the same format, and every sequence of bytes is a valid history.
+// A history is a sequence of bytes, two for each event: one for the kind of event, and one for the time since the
+// previous event. Thus the fuzzer and the random test use the same format, and every sequence of bytes is a valid
+// history.
 
-// spans are the pauses between events: within a flap, around each limit of newWorld's settings, and long.
+// spans are the pauses between events. Some are shorter than a flap, some are close to each limit of newWorld's
+// settings, and some are long.
 func spans() []time.Duration {
 	return []time.Duration{
 		0,
@@ -39,7 +41,7 @@ func spans() []time.Duration {
 	}
 }
 
-// acts returns the possible events. Taps are frequent; the end of the daemon is rare.
+// acts returns the possible events. Taps are frequent, and the end of the daemon is rare.
 func acts() []Event {
 	ev := []Event{
 		Tick{},
@@ -129,7 +131,7 @@ func acts() []Event {
 	return ev
 }
 
-// fates are what the history changes in the test's world instead of in the session.
+// These bytes of a history change the test's world (the journal, the relay) instead of sending an event to the session.
 const (
 	fillDisk = 250 + iota
 	freeDisk
@@ -139,8 +141,8 @@ const (
 	noBusyInput
 )
 
-// live plays a history and fails the test if an invariant is violated.
-func live(t testing.TB, history []byte, pure bool) *world {
+// play runs a history, and fails the test if an invariant is violated.
+func play(t testing.TB, history []byte, pure bool) *world {
 	w := newWorld()
 	acts, spans := acts(), spans()
 	full, once := false, 0
@@ -221,13 +223,13 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 				t.Errorf("%s under a tag", b.Role)
 			}
 			if told {
-				t.Errorf("%T: told before it is recorded: %s", e, words(effects))
+				t.Errorf("%T: told before it is recorded: %s", e, formatEffects(effects))
 			}
 		case Notify:
 			told = true
 		case Relay:
 			if !x.On && records > 0 {
-				t.Errorf("%T: the relay goes off only after a record: %s", e, words(effects))
+				t.Errorf("%T: the relay goes off only after a record: %s", e, formatEffects(effects))
 			}
 			if x.On {
 				if x.FinishJob && (w.Current.Role == policy.Maintainer || slices.Contains(w.Current.Others, policy.Maintainer)) {
@@ -240,9 +242,9 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 }
 
 // checkStart checks each effect that switches the relay on: a card was tapped, the start was recorded just before, and
-// no fault or tag forbids it.
+// no fault or tag forbids a start.
 func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
-	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, words(done)) }
+	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, formatEffects(done)) }
 	if _, ok := e.(Tap); !ok {
 		fail("without a card")
 	}
@@ -301,8 +303,8 @@ func checkTime(t testing.TB, w *world) {
 	}
 }
 
-// open returns the session that a journal leaves unfinished. It fails where sessions overlap, end twice, or end without
-// a start.
+// open returns the session that a journal leaves unfinished. open fails the test if sessions overlap, end twice, or end
+// without a start.
 func open(t testing.TB, journal []Record) string {
 	now := ""
 	for _, r := range journal {
@@ -359,10 +361,10 @@ func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 		for j := range h {
 			h[j] = byte(rnd.Uint32())
 		}
-		if i%2 == 0 { // chance alone rarely reaches deep states
+		if i%2 == 0 { // random bytes alone rarely reach deep states
 			h = append(bytes.Clone(stories[i/2%len(stories)]), h...)
 		}
-		w := live(t, h, i%50 == 0)
+		w := play(t, h, i%50 == 0)
 		if t.Failed() {
 			t.Fatalf("history %d: %v", i, h)
 		}
@@ -393,7 +395,7 @@ func FuzzHistoryOfAMachine(f *testing.F) {
 		if len(history) > 400 {
 			return
 		}
-		live(t, history, true)
+		play(t, history, true)
 	})
 }
 
@@ -401,10 +403,10 @@ func FuzzHistoryOfAMachine(f *testing.F) {
 // could fail.
 func seeds() [][]byte {
 	tap := func(m policy.MemberID) byte {
-		return code(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })
+		return codeOf(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })
 	}
 	is := func(want string) byte {
-		return code(func(e Event) bool { return e != nil && strings.HasPrefix(reflectName(e), want) })
+		return codeOf(func(e Event) bool { return e != nil && strings.HasPrefix(reflectName(e), want) })
 	}
 	on := []byte{tap(nour), 0}
 	return [][]byte{
@@ -455,8 +457,8 @@ func seeds() [][]byte {
 
 func reflectName(e Event) string { return reflect.TypeOf(e).Name() }
 
-// code returns the byte of the first event for which fits returns true.
-func code(fits func(Event) bool) byte {
+// codeOf returns the byte that encodes the first event for which fits returns true.
+func codeOf(fits func(Event) bool) byte {
 	for i, e := range acts() {
 		if fits(e) {
 			return byte(i)

@@ -6,7 +6,7 @@ import (
 	"portillon/policy"
 )
 
-// recent holds the taps that were handled lately, so that a flapping card or an emulator is not handled repeatedly.
+// recent contains the taps of the last seconds, so that a flapping card or an emulator is not handled repeatedly.
 type recent struct {
 	taps    [3]tapped          // the last accepted taps, newest first
 	alerted [RefusedMax]tapped // members whose card alerts were last recorded, in no order
@@ -18,9 +18,9 @@ type tapped struct {
 	at time.Time
 }
 
-// acted notes the member whose tap was accepted. Several taps are kept, because a learner's card and the mentor's may
-// flap at the same time.
-func (r *recent) acted(m policy.MemberID, now time.Time) {
+// addTap stores the member whose tap was accepted. Several taps are stored, because a learner's card and the mentor's
+// may flap at the same time.
+func (r *recent) addTap(m policy.MemberID, now time.Time) {
 	old := r.taps
 	r.taps[0] = tapped{m, now}
 	for i, n := 0, 1; i < len(old) && n < len(r.taps); i++ {
@@ -41,8 +41,8 @@ func (r *recent) flaps(m policy.MemberID, now time.Time) bool {
 	return false
 }
 
-// isFirstRefusal reports whether a refusal of m is to be recorded, and if so remembers it. A refusal is not recorded
-// within RefusedEvery of another one of the same member, or if recent has no room.
+// isFirstRefusal reports whether a refusal of m is to be recorded. If so, recent stores the refusal. A refusal is not
+// recorded within RefusedEvery of another refusal of the same member, or if recent has no room.
 func (r *recent) isFirstRefusal(m policy.MemberID, now time.Time) bool {
 	return isFirst(r.refused[:], RefusedEvery, m, now)
 }
@@ -52,8 +52,8 @@ func (r *recent) isFirstAlert(m policy.MemberID, now time.Time) bool {
 	return isFirst(r.alerted[:], AlertEvery, m, now)
 }
 
-// isFirst reports whether an event about m is to be recorded, and if so remembers it. An event is not recorded within
-// every of the previous one, or if there is no room.
+// isFirst reports whether an event about m is to be recorded. If so, isFirst stores the event in written. An event is
+// not recorded if less than the duration every has passed since the previous event, or if written has no room.
 func isFirst(written []tapped, every time.Duration, m policy.MemberID, now time.Time) bool {
 	room := -1
 	for i, x := range written {

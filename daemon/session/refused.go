@@ -7,12 +7,12 @@ import (
 	"portillon/wire"
 )
 
-// AlertEvery is the least time between two recorded alerts of one member's card: a person who found the card tries it
-// more than once.
+// AlertEvery is the shortest time between two recorded alerts of one member's card, because a person who found the card
+// tries it more than once.
 const AlertEvery = time.Minute
 
-// RefusedCard is the tap of a card that the site refuses, with the member to whom the card belongs. It changes nothing,
-// and never ends its member's session, since somebody else may hold the card.
+// RefusedCard is the tap of a card that the site refuses, with the member to whom the card belongs. The tap changes
+// nothing, and never ends the session of the card's member, because another person may have the card.
 type RefusedCard struct {
 	Member   policy.MemberID
 	State    policy.CardState
@@ -36,7 +36,7 @@ func (e RefusedCard) apply(t *step) {
 		t.record(Record{Kind: wire.CardAlert, Member: e.Member, Body: body})
 	case !e.State.Alerts() && t.state.recent.isFirstRefusal(e.Member, t.in.Now):
 		body := wire.RefusedBody{Reasons: []policy.Code{policy.CardBlocked}}
-		body.Basis = fit(e.Basis, body)
+		body.Basis = fitBasis(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Member: e.Member, Body: body})
 	}
 	t.notify(Notify{Notice: CardRefused, Decision: e.Decision})

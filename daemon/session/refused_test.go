@@ -16,7 +16,7 @@ func refusedCard(m policy.MemberID, s policy.CardState) RefusedCard {
 	}
 }
 
-func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
+func TestTapOfALostCardRaisesAnAlertAndChangesNothing(t *testing.T) {
 	w := newWorld().tap(nour)
 	before := w.State
 	w.journal = nil
@@ -30,7 +30,7 @@ func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
 		w.journal[0].Session != "" {
 		t.Errorf("%+v", w.journal)
 	}
-	if got := words(w.effects); got != "record card-alert, tell card-refused" {
+	if got := formatEffects(w.effects); got != "record card-alert, tell card-refused" {
 		t.Errorf("%s", got)
 	}
 	for _, e := range w.effects {
@@ -51,7 +51,7 @@ func TestAlertsAreRateLimitedPerMember(t *testing.T) {
 		return n
 	}
 	for range 20 {
-		w.do(refusedCard(nour, policy.LostCard)) // do lets two seconds pass between the taps
+		w.do(refusedCard(nour, policy.LostCard)) // do advances the clock by two seconds between the taps
 	}
 	if alerts() != 1 {
 		t.Errorf("%d alerts of one card within a minute", alerts())
@@ -70,7 +70,7 @@ func TestAlertsAreRateLimitedPerMember(t *testing.T) {
 	}
 }
 
-// A refusal of the member themself a moment earlier does not suppress the alert for their lost card.
+// A refusal of a member does not suppress the alert that a tap of their lost card raises a moment later.
 func TestRefusalsDoNotSuppressAlerts(t *testing.T) {
 	w := newWorld().tap(zoe)
 	w.atOnce(refusedCard(zoe, policy.LostCard))
@@ -92,10 +92,10 @@ func TestNoticeOfARefusedCardIsShownEvenIfTheJournalIsFull(t *testing.T) {
 		told = told || ok && x.Notice == CardRefused
 	}
 	if !told || len(w.Ledger.Pending) != 0 {
-		t.Errorf("%s; %d records wait", words(w.effects), len(w.Ledger.Pending))
+		t.Errorf("%s; %d records wait", formatEffects(w.effects), len(w.Ledger.Pending))
 	}
 	w = newWorld().do(Shutdown{})
 	if w.do(refusedCard(nour, policy.LostCard)); len(w.effects) != 0 {
-		t.Errorf("after the end: %s", words(w.effects))
+		t.Errorf("after the end: %s", formatEffects(w.effects))
 	}
 }

@@ -2,14 +2,14 @@
 //
 //	Next(State, Input) (State, []Effect)
 //
-// It reads no clock and uses no disk and no pin: the time is part of each Input, and the result is a list of Effects,
-// which the daemon carries out one by one, in order. Three rules hold in every state and are tested on random
+// Next reads no clock and uses no disk and no pin. The time is part of each Input, and the result is a list of Effects,
+// which the daemon carries out one by one, in order. Three rules are valid in every state and are tested on random
 // histories:
 //
 //   - A start is recorded before the relay is switched on. If the record fails, the daemon drops the later effects
 //     and calls Next with RecordFailed, and the relay was never on.
-//   - An end switches the relay off before it is recorded. If that record fails, it waits in State.Ledger.Pending, and
-//     no session starts until the record is written.
+//   - An end switches the relay off before it is recorded. If the record of the end fails, that record
+//     waits in State.Ledger.Pending, and no session starts until the record is written.
 //   - Only the tap of an allowed card at this machine, handled now, switches the relay on.
 //
 // In every list of effects, an order to switch off precedes all records: a journal that refuses a record never keeps a
@@ -24,7 +24,7 @@
 // Time must not run backwards during a session: Input.Now carries Go's monotonic clock reading, so that limits remain
 // correct when the wall clock is set.
 //
-// A State is not kept across restarts: no session is resumed. The tags and the pending records survive a restart
+// A State does not survive a restart, so no session is resumed. The tags and the pending records survive a restart
 // (Restore). Any goroutine may read a State once Next has returned it: Next never modifies its arguments.
 package session
 
@@ -37,7 +37,7 @@ import (
 	"portillon/wire"
 )
 
-// Phase is the current phase of the machine. The zero Phase is Off.
+// Phase is a phase of the machine. The zero Phase is Off.
 type Phase uint8
 
 const (
@@ -48,7 +48,7 @@ const (
 	Finishing                // the session is over, and the machine finishes its job
 	Cooling                  // the relay is off, and the extraction still runs
 	Maintenance              // a maintainer works on the machine and controls the relay
-	TaggedOut                // a person locked the machine
+	TaggedOut                // a tag has put the machine out of service
 	Fault                    // caused by the e-stop, the guard, the relay or a machine that runs by itself
 )
 
@@ -65,33 +65,34 @@ func (p Phase) String() string {
 }
 
 const (
-	// Flap is the time after an accepted tap during which the same card counts as the same tap, because a card may swing
-	// in its holder. The time is kept per card: when two cards flap at once, neither undoes the other's tap.
+	// Flap is the time after an accepted tap during which the same card counts as the same tap, because a card may
+	// swing in its holder. Each card has a separate time, so that of two cards that flap together neither undoes the
+	// other's tap.
 	Flap = 2 * time.Second
-	// RefusedEvery is the least time between two recorded refusals of one member, or of unknown cards: an emulator can
-	// present ten a second.
+	// RefusedEvery is the shortest time between two recorded refusals of one member, or of unknown cards, because an
+	// emulator can present ten cards a second.
 	RefusedEvery = 2 * time.Second
-	// RefusedMax is the number of refusals recorded within RefusedEvery: more cannot come from people in a queue.
+	// RefusedMax is the number of refusals that are recorded within RefusedEvery. People in a queue cannot cause more
+	// refusals.
 	RefusedMax = 4
 	// RetryEvery is the time after which a record that the journal refused is offered again without a new record.
 	RetryEvery = 5 * time.Second
-	// PendingMax bounds the number of records in State.Ledger.Pending. Beyond it the oldest fault records are dropped,
-	// never an end or a tag.
+	// PendingMax is the largest number of records in State.Ledger.Pending. Above this number the oldest fault records
+	// are dropped, but never the record of an end or a tag.
 	PendingMax = 64
-	// ChooseFor is the time after their tap during which a member may choose another of their roles.
+	// ChooseFor is the time after a member's tap during which the member may choose another of their roles.
 	ChooseFor = time.Minute
-	// Coast is the time for which a machine may still move after its relay has opened: a spindle, a fan, a laser's tube
-	// current.
+	// Coast is the time for which a machine may still move after its relay has opened, for example a spindle or a fan.
 	Coast = 10 * time.Second
 	// AwaitFor is the time for which a learner's tap waits for the supervisor's card.
 	AwaitFor = time.Minute
-	// FinishMax bounds the duration of a job that continues after its session: a day of printing.
+	// FinishMax is the longest time for which a job may continue after its session: a day of printing.
 	FinishMax = 24 * time.Hour
-	// TagsMax bounds the number of tags in State.Holds.Tags: a machine with this many tags is out of service, and another
-	// tag would add nothing.
+	// TagsMax is the largest number of tags in State.Holds.Tags. A machine with this many tags is out of service, and
+	// another tag would add nothing.
 	TagsMax = 32
-	// VouchFor is the time after a session during which its mentor may vouch for it, and also the time for which the
-	// choice remains open after the mentor's tap.
+	// VouchFor is the time after a session during which its mentor may vouch for the learner's skills. It is also the
+	// time for which the choice remains open after the mentor's tap.
 	VouchFor = 2 * time.Minute
 )
 
@@ -101,10 +102,10 @@ type Settings struct {
 	FinishJob bool          // a busy machine finishes its job after the session
 	Vouch     bool          // the policy names skills that a mentor may vouch for
 	HasBusy   bool          // the machine has a busy input
-	Ignore    time.Duration // time after a start during which the busy input is ignored, because the machine homes
+	Ignore    time.Duration // time after a start during which the busy input is ignored, as the machine moves home
 }
 
-// Tag is a lock that a person put on the machine.
+// Tag puts the machine out of service until a maintainer removes the tag.
 type Tag struct {
 	ID     string          `json:"id"`
 	By     policy.MemberID `json:"by,omitempty"`
@@ -141,7 +142,8 @@ type Current struct {
 	Limits     policy.Limits
 
 	Since time.Time // start of the session, of the wait or of the cooling
-	// Until is the time at which the phase ends if nothing happens: in On and Maintenance the session's limit; zero: none.
+	// Until is the time at which the phase ends without a further event. In On and Maintenance this is the session's
+	// limit; zero: no limit.
 	Until  time.Time
 	limit  time.Time  // limit of the session; zero: none
 	ending wire.Cause // cause of the session's end, while Finishing
@@ -173,13 +175,13 @@ type Holds struct {
 	ReaderDown bool        // the reader does not answer, so no card can be tapped
 }
 
-// Ledger holds the records that the journal has not accepted yet.
+// Ledger contains the records that the journal has not accepted yet.
 type Ledger struct {
-	Broken  bool     // the journal refused a record; cleared when the journal accepts one again
+	Broken  bool     // the journal refused a record; cleared when the journal accepts a record again
 	Pending []Record // records of events that have happened and that the journal has not accepted yet, oldest first
 	retry   time.Time
 
-	sent  []Effect // effects of the last step: if one of its records fails, those after it were dropped
+	sent  []Effect // effects of the last step: if one of these records fails, the daemon has dropped the later effects
 	undo  *State   // state before the last step, if the step may have to be undone
 	quiet bool     // the last step only offered Pending again
 }
@@ -190,8 +192,8 @@ type Hours struct {
 	Busy  time.Duration `json:"busy"`  // while the busy input showed work
 }
 
-// Handed describes a machine that a maintainer has just given back: until a given time they may still remove tags and
-// log interventions.
+// Handed describes maintenance that has just ended. Until a stated time the maintainer may still remove tags and log
+// interventions.
 type Handed struct {
 	By    policy.MemberID
 	Until time.Time
@@ -201,7 +203,7 @@ type Handed struct {
 // Work is a current or past maintenance. The zero Work means no maintenance.
 type Work struct {
 	Session      string
-	By, Endorser policy.MemberID // the person who works, and the maintainer who is responsible
+	By, Endorser policy.MemberID // the person who does the work, and the maintainer who is responsible
 	Since, Ended time.Time       // Ended is zero during the maintenance
 }
 
@@ -214,8 +216,8 @@ func (c *Current) work() Work {
 	return w
 }
 
-// WorkOf returns the maintenance in which a member may log an intervention: the current one, or the one that they have
-// just ended.
+// WorkOf returns the maintenance in which a member may log an intervention: the current maintenance, or the maintenance
+// that this member has just ended.
 func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
 	switch {
 	case s.Phase == Maintenance && (m == s.Current.Member || m == s.Current.Assistant):
@@ -226,8 +228,9 @@ func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
 	return Work{}
 }
 
-// VouchRequest is a session after which a mentor may vouch for what the learner did well. It waits for the mentor's
-// card, unless that card ended the session. After that, Open is set, and the mentor can choose at the panel.
+// VouchRequest is a request to a mentor, after a session, to vouch for the learner's skills. The request waits for the
+// mentor's card, unless that card ended the session. After the mentor's tap, Open is set, and the mentor can choose at
+// the panel.
 type VouchRequest struct {
 	Session         string
 	Learner, Mentor policy.MemberID
@@ -238,7 +241,7 @@ type VouchRequest struct {
 // String returns the name of the phase.
 func (s State) String() string { return s.Phase.String() }
 
-// Change returns a transition as the log names it, "off=>on"; empty if the phase is the same.
+// Change returns a transition as the log names it, "off=>on"; empty: the phase is the same.
 func Change(from, to State) string {
 	if from.Phase == to.Phase {
 		return ""
@@ -246,8 +249,8 @@ func Change(from, to State) string {
 	return from.String() + "=>" + to.String()
 }
 
-// Holder returns the member whose card must stay in the slot: the supervisor if there is one, since the learner's card
-// had to be removed for the supervisor's.
+// Holder returns the member whose card must stay in the slot. With a supervisor, this is the supervisor, because the
+// learner's card had to be removed to insert the supervisor's card.
 func (s State) Holder() policy.MemberID {
 	if s.Current.Supervisor != "" {
 		return s.Current.Supervisor
@@ -282,17 +285,18 @@ type Input struct {
 	Now      time.Time
 	Settings Settings
 	Session  string // a new id, used if this step starts a session
-	Bundle   uint64 // number of the bundle that decisions rest on
+	Bundle   uint64 // number of the bundle on which the decisions are based
 	Event    Event
 }
 
-// Event is one of the types below. Each event changes the step in which it is handled.
+// Event is one of the types below. The method apply changes the step in which the event is handled.
 type Event interface{ apply(*step) }
 
 type (
-	// Tap is the tap of a member's card, with the decision about the member. Supervising is the decision about the learner
-	// who waits, or who works with a supervisor, with this member as supervisor. Asked means that the panel already asks
-	// this member what a learner did well, and that their tap does not answer this question but is meant for the machine.
+	// Tap is the tap of a member's card, with the decision about the member. Supervising is the decision about the
+	// learner who waits, or who works with a supervisor, with this member as supervisor. Asked means that the panel
+	// already asks this member about a learner's skills. Their tap then does not answer that question, but is a tap for
+	// the machine.
 	Tap struct {
 		Member      policy.MemberID
 		Card        rfid.UID            // number of the card; zero: unknown
@@ -302,9 +306,9 @@ type (
 		Supervising policy.Decision
 		Asked       bool
 
-		Basis, SupervisingBasis *policy.Basis // what the decisions rested on, for the record; nil: unknown
+		Basis, SupervisingBasis *policy.Basis // what the decisions are based on, for the record; nil: unknown
 	}
-	// Stranger is a card that belongs to nobody.
+	// Stranger is the tap of a card that belongs to no member.
 	Stranger struct {
 		Decision policy.Decision
 		Basis    *policy.Basis // input of the decision, as in Tap
@@ -315,8 +319,8 @@ type (
 		Decision policy.Decision
 		Basis    *policy.Basis // input of the decision, as in Tap
 	}
-	// Log records an intervention that the maintainer at the machine has done or is responsible for. With Session, the
-	// intervention belongs to that session, which may have ended; the daemon has then checked whose session it was.
+	// Log records an intervention that the maintainer at the machine has done or is responsible for. If Session is set,
+	// the intervention belongs to that session, which may have ended. The daemon has then checked whose session it was.
 	Log struct {
 		What         string
 		Minutes      int
@@ -326,10 +330,10 @@ type (
 		Session      string
 		By, Endorser policy.MemberID
 		ID           string // a new id if the endorser is to confirm the intervention
-		Attested     bool   // the endorser wrote the intervention themself, after their own tap
+		Attested     bool   // the endorser filled in the form themself, after their own tap
 	}
-	// Attest is the endorser's own confirmation of an intervention that was logged in their session; it names the
-	// intervention by its Log.ID.
+	// Attest is the endorser's own confirmation of an intervention that was logged in their session. ID is the Log.ID
+	// of that intervention.
 	Attest struct {
 		By           policy.MemberID
 		Session      string
@@ -341,38 +345,39 @@ type (
 	// PowerOff opens the relay of a machine in Maintenance, which stays reserved. Only the next card closes the relay
 	// again.
 	PowerOff struct{ By policy.MemberID }
-	// Report is a problem that a member noticed. With Tag.ID the machine is also tagged out, as with AddTag. Without By
-	// the report is unsigned: Body.Claimed names the possible author, and the machine is not tagged.
+	// Report is a problem that a member noticed. If Tag.ID is set, the machine is also tagged out, as with AddTag. If
+	// By is empty, the report is unsigned: Body.Claimed names the possible author, and the machine is not tagged.
 	Report struct {
 		By   policy.MemberID
 		Body wire.ReportBody
 		Tag  Tag
 		Now  bool
 	}
-	// Vouch is the mentor's statement, in answer to a VouchRequest, of what the learner did well.
+	// Vouch is the mentor's statement, in answer to a VouchRequest, of which skills the learner showed.
 	Vouch struct {
 		By     policy.MemberID
 		Skills []string
 	}
-	// AddTag locks the machine: at once with Now, otherwise when the machine is idle, or, without a busy input, at the end
-	// of the session. A maintainer may continue to work under a tag, except under a tag that another person added with
-	// Now.
+	// AddTag puts the machine out of service. If Now is set, this happens at once, otherwise when the machine is idle,
+	// or, without a busy input, at the end of the session. A maintainer may continue to work under a tag, except under
+	// a tag that another person added with Now.
 	AddTag struct {
 		Tag Tag
 		Now bool
 	}
-	// RemoveTag removes the tag with the given id. By is empty for an operator, whose permission the daemon has checked; a
-	// member must be the maintainer at work on this machine, or have given it back a moment ago.
+	// RemoveTag removes the tag with the given id. By is empty for an operator, whose permission the daemon has
+	// checked. Any other By must be the maintainer who works on this machine, or whose work on the machine ended a
+	// moment ago.
 	RemoveTag struct {
 		ID string
 		By policy.MemberID
 	}
-	// Stop ends the session by order of an operator or because of a new bundle. With Finish the session ends after the
-	// current job, if the policy lets jobs finish.
+	// Stop ends the session by order of an operator or because of a new bundle. If Finish is set, the session ends
+	// after the current job, provided that the policy lets jobs finish.
 	Stop struct{ Finish bool }
 	// Busy is a change of the input that shows whether the machine works.
 	Busy struct{ Working bool }
-	// FaultRaised reports a condition that holds the machine off. The session itself raises the fault Runs.
+	// FaultRaised reports a condition that prevents the use of the machine. The session itself raises the fault Runs.
 	FaultRaised struct {
 		What FaultKind
 		Why  string
@@ -384,9 +389,10 @@ type (
 		Alive bool
 		Why   string
 	}
-	// RecordFailed reports that the journal refused a record; the effects after that record were dropped.
+	// RecordFailed reports that the journal refused a record, and that the daemon has dropped the effects after that
+	// record.
 	RecordFailed struct{ Record Record }
-	// Recorded reports that the journal accepts records (again).
+	// Recorded reports that the journal accepts records, at first or again.
 	Recorded struct{}
 	// Tick reports the passage of time.
 	Tick struct{}
@@ -394,7 +400,7 @@ type (
 	Shutdown struct{}
 )
 
-// FaultKind is the name, used in records, of a condition that holds a machine off.
+// FaultKind is the name, used in records, of a condition that prevents the use of a machine.
 type FaultKind string
 
 const (
@@ -410,7 +416,7 @@ const (
 type Effect interface{ effect() }
 
 type (
-	// Record must be committed before the next effect. If that fails, the daemon returns the Record unchanged in
+	// Record must be committed before the next effect. If the commit fails, the daemon returns the Record unchanged in
 	// RecordFailed.
 	Record struct {
 		Kind    wire.Kind
@@ -419,22 +425,22 @@ type (
 		Body    any
 		place   int // position among the effects of its step, from 1; 0: not from a step
 	}
-	// Relay must be switched, and confirmed, before the next effect. FinishJob is used with On: if the daemon dies, the
-	// guard waits for the end of the machine's job, at most Finish. Cool is the time for which the extraction runs after
-	// the relay has opened.
+	// Relay must be switched, and confirmed, before the next effect. FinishJob is used only with On: if the daemon
+	// dies, the guard waits for the end of the machine's job, at most Finish. Cool is the time for which the extraction
+	// runs after the relay has opened.
 	Relay struct {
 		On        bool
 		FinishJob bool
 		Finish    time.Duration
 		Cool      time.Duration
 	}
-	// Notify is a short message for the person at the machine; lasting information is in the State.
+	// Notify is a short message for the person at the machine. Lasting information is in the State.
 	Notify struct {
 		Notice   Notice
 		Member   policy.MemberID
 		Role     policy.Role     // with Ended: the role of the session
 		Decision policy.Decision // the refused decision, with Denied
-		What     string          // with Logged the intervention, with Ended the cause, with Thanked the problem
+		What     string          // the intervention (Logged), the cause of the end (Ended), or the problem (Thanked)
 	}
 )
 

@@ -10,20 +10,21 @@ import (
 )
 
 // TakenOut is the time for which a card must be out of its slot before inserting it starts a session again, after
-// something other than its removal ended the previous session. It is longer than a reader's glitch.
+// something other than its removal ended the previous session. TakenOut is longer than the longest loss of contact that
+// a reader causes by itself.
 const TakenOut = 3 * time.Second
 
-// Cards holds the cards that were presented to the reader. The zero Cards means that no card was presented.
+// Cards contains the cards that were presented to the reader. The zero Cards means that no card was presented.
 type Cards struct {
 	Strength policy.CardStrength // what the card that began the session, or the wait, proved
-	// tappedAt is the time of that card's tap, as reported by the reader; the loop may have handled the tap later.
+	// tappedAt is the time of that card's tap, as reported by the reader. The loop may have handled the tap later.
 	tappedAt time.Time
 	session  []sessionCard // last card of each person in the session or the wait
 	slot     slot
 }
 
 // sessionCard is a card, and its owner at the time of the tap. The owner does not change until the session ends, even
-// if a new bundle assigns the card to somebody else.
+// if a new bundle assigns the card to another member.
 type sessionCard struct {
 	card  rfid.UID
 	owner policy.MemberID
@@ -32,14 +33,14 @@ type sessionCard struct {
 // slot is the known state of a reader in which a card stays. A reader without a slot has the zero slot.
 type slot struct {
 	asks     bool // the card that was just inserted counts as a tap
-	occupied bool // a card was inserted and counted as a tap: its session ends when the card is removed
+	occupied bool // a card was inserted and counted as a tap, so its session ends when the card is removed
 	left     leftCard
 }
 
 // leftCard is the card that remains in the slot after something other than its removal ended the session. The machine
 // must not start by itself because the reader lost contact with that card for a moment.
 type leftCard struct {
-	card    rfid.UID // zero: only its owner is known
+	card    rfid.UID // zero: only the card's owner is known
 	owner   policy.MemberID
 	removed time.Time // when the card was removed; zero: the card is in the slot
 }
@@ -51,8 +52,8 @@ type (
 		Card   rfid.UID
 		Member policy.MemberID
 		At     time.Time // time reported by the reader
-		// WasThere means that the card was in the slot when the reader was opened. That is not a tap. But if another card
-		// began the current session, that other card was removed.
+		// WasThere means that the card was in the slot when the reader was opened. Such a card does not count as a tap.
+		// But if another card began the current session, that other card was removed.
 		WasThere bool
 	}
 	// Removed is a card that was removed from the slot, and the member to whom the current bundle assigns the card.
@@ -63,11 +64,12 @@ type (
 		At     time.Time // time reported by the reader; zero: now
 	}
 	// SessionCard is the tap of a card that was already tapped for the current session, and that the current bundle no
-	// longer contains or assigns to somebody else. It ends the session of the original owner, and starts none.
+	// longer contains or assigns to another member. The tap ends the session of the original owner, and starts no
+	// session.
 	SessionCard struct{ Card rfid.UID }
 )
 
-// Owner returns the member who tapped this card for the current session; empty: nobody did.
+// Owner returns the member who tapped this card for the current session; empty: nobody.
 func (s State) Owner(card rfid.UID) policy.MemberID {
 	i := slices.IndexFunc(s.Cards.session, func(x sessionCard) bool { return x.card == card })
 	if i < 0 || !s.Running() {
@@ -93,7 +95,7 @@ func (e Inserted) apply(t *step) {
 	switch {
 	case t.state.Running() && (e.Member == holder || t.state.Owner(e.Card) == holder):
 		return // the card was in the slot all the time, and the reader lost contact for a moment
-	case t.state.Running(): // another card is in the slot: the card of the session was removed
+	case t.state.Running(): // another card is in the slot, so the card of the session was removed
 		t.removed("")
 	}
 	if e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now) {
@@ -125,7 +127,7 @@ func (e SessionCard) apply(t *step) {
 	owner := t.state.Owner(e.Card)
 	switch {
 	case owner == "":
-	case t.state.Phase == Maintenance: // in Maintenance a tap of a mentor would make them the assistant
+	case t.state.Phase == Maintenance: // in Maintenance, a mentor's tap would make the mentor the assistant
 		t.removed(owner)
 	default:
 		Tap{Member: owner}.apply(t)
@@ -133,7 +135,7 @@ func (e SessionCard) apply(t *step) {
 }
 
 // isLeft reports whether this is the card that was left in the slot, detected again. If the card was out for TakenOut,
-// or is another card, somebody inserted it.
+// or if the card in the slot is another card, a person inserted the card.
 func (s *slot) isLeft(e Inserted, now time.Time) bool {
 	x := s.left
 	if e.Card != x.card && (e.Member == "" || e.Member != x.owner) {
@@ -148,12 +150,12 @@ func (s *slot) isLeft(e Inserted, now time.Time) bool {
 	return false
 }
 
-// removed ends the session if it depends on the card of this member; an empty slot ends any session.
+// removed ends the session if the session depends on the card of this member. An empty slot ends any session.
 func (t *step) removed(m policy.MemberID) {
 	if !t.state.Running() || t.state.Phase == Finishing || m != "" && m != t.state.Holder() {
 		return
 	}
-	t.state.recent.taps = [3]tapped{} // a card that is put back at once is a deliberate tap
+	t.state.recent.taps = [3]tapped{} // inserting the card again at once is a deliberate tap
 	cause := wire.CauseTap
 	if t.state.Current.Supervisor != "" {
 		cause = wire.CauseSupervisor
@@ -161,7 +163,7 @@ func (t *step) removed(m policy.MemberID) {
 	t.endOrFinish(cause)
 }
 
-// keepCard remembers the last card of each person in the session or the wait.
+// keepCard stores the last card of each person in the session or the wait.
 func (e Tap) keepCard(t *step) {
 	if e.Card == (rfid.UID{}) {
 		return
@@ -174,8 +176,8 @@ func (e Tap) keepCard(t *step) {
 	}
 }
 
-// leave notes, at the end of a session, that its card is still in the slot, unless the session ended because that card
-// was removed.
+// leave records, at the end of a session, that the session's card is still in the slot, unless the session ended
+// because that card was removed.
 func (c *Cards) leave(holder policy.MemberID, takenOut bool) {
 	if c.slot.occupied && !takenOut {
 		c.slot.left = leftCard{owner: holder}

@@ -7,12 +7,12 @@ import (
 	"portillon/wire"
 )
 
-// The table lists the reaction of the session to each event of a reader, for each kind of reader: one that reports
-// taps, one with a slot, and one with a slot that was reopened while a card was in it.
+// The table lists the reaction of the session to each event of a reader, for each kind of reader: a reader that reports
+// taps, a reader with a slot, and a reader with a slot that was reopened while a card was in the slot.
 func TestSlotTable(t *testing.T) {
 	own, other := cardOf(nour), cardOf(karim)
 	tap := func(w *world) { w.do(tapOf(nour)) }
-	insert := func(w *world) { put(w, Inserted{Card: own, Member: nour}) }
+	insert := func(w *world) { insertCard(w, Inserted{Card: own, Member: nour}) }
 	stop := func(w *world) { w.do(FaultRaised{What: EStop}).do(FaultCleared{What: EStop}) }
 	for _, x := range []struct {
 		reader, name string
@@ -45,15 +45,15 @@ func TestSlotTable(t *testing.T) {
 			Cooling},
 		{"slot", "the card of a stopped session is seen anew", []func(*world){insert, stop},
 			always(Inserted{Card: own, Member: nour}), false, Cooling},
-		{"slot", "it is seen anew after a glitch", []func(*world){insert, stop, leave(0)},
+		{"slot", "it is seen anew after a glitch", []func(*world){insert, stop, removeFor(0)},
 			always(Inserted{Card: own, Member: nour}), false, Cooling},
-		{"slot", "it is put in again after TakenOut", []func(*world){insert, stop, leave(TakenOut)},
+		{"slot", "it is put in again after TakenOut", []func(*world){insert, stop, removeFor(TakenOut)},
 			always(Inserted{Card: own, Member: nour}), true, Cooling},
 		{"slot", "another card comes after a stop", []func(*world){insert, stop},
 			always(Inserted{Card: other, Member: karim}), true, Cooling},
-		{"slot", "the card whose start failed is seen anew", []func(*world){fail},
+		{"slot", "the card whose start failed is seen anew", []func(*world){failStart},
 			always(Inserted{Card: own, Member: nour}), false, Off},
-		{"slot", "its card is put in again at once", []func(*world){insert, leave(0)},
+		{"slot", "its card is put in again at once", []func(*world){insert, removeFor(0)},
 			always(Inserted{Card: own, Member: nour}), true, Cooling},
 
 		// A reader that was reopened: a card that is already in the slot is not a tap.
@@ -81,8 +81,8 @@ func TestSlotTable(t *testing.T) {
 
 func always(e Event) func(*world) Event { return func(*world) Event { return e } }
 
-// put sends Inserted, and the Tap if the card counts as one, as the daemon does.
-func put(w *world, e Inserted) {
+// insertCard sends the event Inserted, and a Tap if the card counts as a tap, as the daemon does.
+func insertCard(w *world, e Inserted) {
 	if e.At = w.now; w.do(e).Cards.AsksPolicy() {
 		tap := tapOf(e.Member)
 		tap.Card, tap.At = e.Card, w.now
@@ -90,8 +90,8 @@ func put(w *world, e Inserted) {
 	}
 }
 
-// leave removes the card from the slot for the given time.
-func leave(d time.Duration) func(*world) {
+// removeFor removes the card from the slot for the given time.
+func removeFor(d time.Duration) func(*world) {
 	return func(w *world) {
 		w.now = w.now.Add(Flap)
 		w.atOnce(Removed{Card: cardOf(nour), Member: nour, At: w.now})
@@ -99,15 +99,15 @@ func leave(d time.Duration) func(*world) {
 	}
 }
 
-// fail makes the record of the session's start fail.
-func fail(w *world) {
+// failStart makes the record of the session's start fail.
+func failStart(w *world) {
 	w.full = func() bool { return true }
-	put(w, Inserted{Card: cardOf(nour), Member: nour})
+	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
 	w.full = func() bool { return false }
 }
 
-// When a new bundle assigns a card to somebody else, the card ends the session of the member who tapped it, and starts
-// none.
+// When a new bundle assigns a card to another member, the card still ends the session of the member who tapped it, and
+// starts no session.
 func TestReassignedCardEndsItsSessionAndBeginsNone(t *testing.T) {
 	w := newWorld().tap(nour)
 	if got := w.Owner(cardOf(nour)); got != nour {

@@ -11,11 +11,11 @@ import (
 	"portillon/wire"
 )
 
-// at fails the test if the machine is not in the phase, or its relay does not match that phase.
-func (w *world) at(t *testing.T, p Phase, when string) *world {
+// wantPhase fails the test if the machine is not in this phase, or if its relay does not match the phase.
+func (w *world) wantPhase(t *testing.T, p Phase, when string) *world {
 	t.Helper()
 	if w.Phase != p || w.relay != w.Running() {
-		t.Fatalf("%s: %s (relay %v), want %s; last effects: %s", when, w.State, w.relay, p, words(w.effects))
+		t.Fatalf("%s: %s (relay %v), want %s; last effects: %s", when, w.State, w.relay, p, formatEffects(w.effects))
 	}
 	return w
 }
@@ -38,8 +38,8 @@ func (w *world) told(s Notice) bool {
 
 func TestStartIsRecordedWithTheBasisOfItsDecision(t *testing.T) {
 	w := newWorld()
-	w.tap(lea).tap(karim).at(t, On, "after the mentor's card")
-	r, _ := w.last(wire.SessionStart)
+	w.tap(lea).tap(karim).wantPhase(t, On, "after the mentor's card")
+	r, _ := w.lastRecord(wire.SessionStart)
 	want := wire.StartBody{
 		Role:       policy.Learner,
 		Grant:      1,
@@ -61,8 +61,8 @@ func TestStartIsRecordedWithTheBasisOfItsDecision(t *testing.T) {
 func TestModeWarnRecordsTheResultOfEnforcement(t *testing.T) {
 	e := tapOf(zoe)
 	e.Decision.Verdict, e.Decision.Role = policy.Allow, policy.User
-	w := newWorld().do(e).at(t, On, "in mode warn")
-	r, _ := w.last(wire.SessionStart)
+	w := newWorld().do(e).wantPhase(t, On, "in mode warn")
+	r, _ := w.lastRecord(wire.SessionStart)
 	if b := r.Body.(wire.StartBody); b.Would != "deny: no-badge" {
 		t.Errorf("would: %q", b.Would)
 	}
@@ -71,23 +71,23 @@ func TestModeWarnRecordsTheResultOfEnforcement(t *testing.T) {
 func TestEndRecordsTheTimeOfTheSession(t *testing.T) {
 	w := newWorld().tap(nour)
 	w.now = w.now.Add(17 * time.Minute)
-	w.atOnce(tapOf(nour)).at(t, Cooling, "tapped out")
-	r, _ := w.last(wire.SessionEnd)
+	w.atOnce(tapOf(nour)).wantPhase(t, Cooling, "tapped out")
+	r, _ := w.lastRecord(wire.SessionEnd)
 	if b := r.Body.(wire.EndBody); b.Seconds != 17*60 || b.Cause != wire.CauseTap || r.Member != nour {
 		t.Errorf("recorded %+v", r)
 	}
 }
 
-func TestCardThatFlapsIsOneTap(t *testing.T) {
+func TestCardThatFlapsCountsAsOneTap(t *testing.T) {
 	w := newWorld().tap(nour)
 	for range 3 {
 		w.now = w.now.Add(500 * time.Millisecond)
-		w.atOnce(tapOf(nour)).at(t, On, "within 2 s")
+		w.atOnce(tapOf(nour)).wantPhase(t, On, "within 2 s")
 	}
 	w.now = w.now.Add(500 * time.Millisecond)
-	w.atOnce(tapOf(nour)).at(t, Cooling, "2 s after the tap that began it")
+	w.atOnce(tapOf(nour)).wantPhase(t, Cooling, "2 s after the tap that began it")
 	w.now = w.now.Add(time.Second)
-	w.atOnce(tapOf(nour)).at(t, Cooling, "within 2 s of the tap that ended it")
+	w.atOnce(tapOf(nour)).wantPhase(t, Cooling, "within 2 s of the tap that ended it")
 }
 
 // The learner and the mentor hold both cards at the reader.
@@ -97,7 +97,7 @@ func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
 		w.now = w.now.Add(400 * time.Millisecond)
 		w.atOnce(tapOf(m))
 	}
-	w.at(t, On, "after 1.6 s of flapping")
+	w.wantPhase(t, On, "after 1.6 s of flapping")
 	if n := w.count(wire.SessionStart); n != 1 || w.count(wire.SessionEnd) != 0 {
 		t.Errorf("%d starts", n)
 	}
@@ -126,9 +126,9 @@ func TestSupervisedSessionNeedsTheMentorsCard(t *testing.T) {
 			func(w *world) { w.tap(karim).do(ChooseRole{Decision: allow(policy.User)}) }, On, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld().tap(lea).at(t, Awaiting, "the learner's tap")
+			w := newWorld().tap(lea).wantPhase(t, Awaiting, "the learner's tap")
 			c.then(w)
-			w.at(t, c.phase, "then")
+			w.wantPhase(t, c.phase, "then")
 			w.ended(t, c.cause, c.ends)
 		})
 	}
@@ -155,12 +155,12 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()
 			w.settings.FinishJob = c.finish
-			w.tap(nour).do(Busy{true}).wait(118*time.Minute-Flap).at(t, EndingSoon, "2 min before")
+			w.tap(nour).do(Busy{true}).wait(118*time.Minute-Flap).wantPhase(t, EndingSoon, "2 min before")
 			if !w.Current.Until.Equal(w.Current.Since.Add(2 * time.Hour)) {
 				t.Errorf("it says it ends at %s", w.Current.Until)
 			}
 			w.do(Busy{c.working})
-			w.wait(2*time.Minute-Flap).at(t, c.phase, "at the limit")
+			w.wait(2*time.Minute-Flap).wantPhase(t, c.phase, "at the limit")
 			w.ended(t, map[bool]wire.Cause{true: wire.CauseLimit}[c.ends > 0], c.ends)
 		})
 	}
@@ -168,62 +168,63 @@ func TestSessionEndsAtItsLimit(t *testing.T) {
 
 func TestSessionEndsWhenTheJobFinishes(t *testing.T) {
 	reach := func() *world { return newWorld().tap(nour).do(Busy{true}).wait(2 * time.Hour) }
-	w := reach().do(Busy{false}).at(t, Cooling, "the job is done")
+	w := reach().do(Busy{false}).wantPhase(t, Cooling, "the job is done")
 	w.ended(t, wire.CauseLimit, 1)
-	w = reach().wait(FinishMax).at(t, Cooling, "a job without end")
+	w = reach().wait(FinishMax).wantPhase(t, Cooling, "a job without end")
 	w.ended(t, wire.CauseLimit, 1)
-	w = reach().tap(karim).at(t, Finishing, "another card").tap(nour).at(t, Cooling, "the member's own card")
+	w = reach().tap(karim).wantPhase(t, Finishing, "another card").tap(nour).wantPhase(t, Cooling, "the member's own card")
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// When a member taps out while a print runs, the member leaves, and the print continues. A second tap stops the print.
+// If a member taps out while a print runs, the print continues after the member leaves. A second tap stops the print.
 func TestFirstTapOutLetsTheJobFinishAndASecondStopsTheJob(t *testing.T) {
-	w := newWorld().tap(nour).do(Busy{true}).tap(nour).at(t, Finishing, "tapped out")
-	w.tap(nour).at(t, Cooling, "tapped out again")
+	w := newWorld().tap(nour).do(Busy{true}).tap(nour).wantPhase(t, Finishing, "tapped out")
+	w.tap(nour).wantPhase(t, Cooling, "tapped out again")
 	w.ended(t, wire.CauseTap, 1)
 }
 
 func TestIdleMachineWarnsAndEnds(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}, Busy{false})
-	w.wait(8*time.Minute).at(t, EndingSoon, "8 min idle").do(Busy{true}).at(t, On, "at work again")
-	w.wait(time.Hour).at(t, On, "at work for an hour").do(Busy{false}).wait(10*time.Minute).at(t, Cooling, "10 min idle")
+	w.wait(8*time.Minute).wantPhase(t, EndingSoon, "8 min idle").do(Busy{true}).wantPhase(t, On, "at work again")
+	w.wait(time.Hour).wantPhase(t, On, "at work for an hour").do(Busy{false}).wait(10*time.Minute).
+		wantPhase(t, Cooling, "10 min idle")
 	w.ended(t, wire.CauseIdle, 1)
 }
 
 func TestMachineWithoutABusyInputIsNeverIdle(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy = false
-	w.tap(nour).wait(time.Hour).at(t, On, "nobody knows whether it works")
+	w.tap(nour).wait(time.Hour).wantPhase(t, On, "nobody knows whether it works")
 	w.do(AddTag{Tag: Tag{ID: "t1"}}).
-		at(t, On, "nor when a tag may end it").
+		wantPhase(t, On, "nor when a tag may end it").
 		tap(nour).
-		at(t, TaggedOut, "so it ends with the session")
+		wantPhase(t, TaggedOut, "so it ends with the session")
 	w.ended(t, wire.CauseTap, 1)
 }
 
 func TestMaintenanceEndsAtItsLimit(t *testing.T) {
 	e := tapOf(ines)
 	e.Decision.Limits = policy.Limits{Max: time.Hour, Warn: time.Minute}
-	w := newWorld().do(e).wait(59*time.Minute+30*time.Second).at(t, Maintenance, "before it")
-	w.do(Busy{true}).wait(30*time.Second-Flap).at(t, Cooling, "at it, at work or not")
+	w := newWorld().do(e).wait(59*time.Minute+30*time.Second).wantPhase(t, Maintenance, "before it")
+	w.do(Busy{true}).wait(30*time.Second-Flap).wantPhase(t, Cooling, "at it, at work or not")
 	w.ended(t, wire.CauseLimit, 1)
 }
 
 func TestMemberMayChooseAnotherRoleForAMinute(t *testing.T) {
 	toMaint, toUser := ChooseRole{Decision: allow(policy.Maintainer)}, ChooseRole{Decision: allow(policy.User)}
 	w := newWorld().tap(paul)
-	w.do(toMaint).at(t, Maintenance, "chosen")
-	if got := words(w.effects); strings.Contains(strings.ToLower(got), "relay") {
+	w.do(toMaint).wantPhase(t, Maintenance, "chosen")
+	if got := formatEffects(w.effects); strings.Contains(strings.ToLower(got), "relay") {
 		t.Errorf("a role touches the relay: %s", got)
 	}
-	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer ||
+	if r, _ := w.lastRecord(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer ||
 		r.Session != w.Current.Session {
 		t.Errorf("recorded %+v", r)
 	}
-	w.do(toUser).at(t, On, "and back")
-	w.wait(time.Minute).do(toMaint).at(t, On, "after the minute")
+	w.do(toUser).wantPhase(t, On, "and back")
+	w.wait(time.Minute).do(toMaint).wantPhase(t, On, "after the minute")
 	if !w.told(NotNow) || w.count(wire.RoleChanged) != 2 || w.Current.Others != nil {
-		t.Errorf("late choice: %s", words(w.effects))
+		t.Errorf("late choice: %s", formatEffects(w.effects))
 	}
 	if w.tap(paul).ended(t, wire.CauseTap, 1); w.count(wire.SessionStart) != 1 {
 		t.Error("a role began a session")
@@ -234,7 +235,7 @@ func TestLateChoiceOfARoleIsRefusedBeforeTheNextTick(t *testing.T) {
 	w := newWorld().tap(paul)
 	w.now = w.now.Add(ChooseFor)
 	if w.atOnce(ChooseRole{Decision: allow(policy.Maintainer)}); w.Phase != On || !w.told(NotNow) {
-		t.Errorf("%s: %s", w.State, words(w.effects))
+		t.Errorf("%s: %s", w.State, formatEffects(w.effects))
 	}
 }
 
@@ -246,7 +247,7 @@ func TestSupervisedMemberCannotChooseAnotherRole(t *testing.T) {
 	}
 }
 
-func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
+func TestMemberCannotChooseARoleWithoutItsBadges(t *testing.T) {
 	for name, e := range map[string]ChooseRole{
 		"role not offered":      {Decision: allow(policy.Host)},
 		"role denied meanwhile": {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
@@ -265,24 +266,24 @@ func TestMemberCannotChooseARoleTheyLack(t *testing.T) {
 	}
 }
 
-func TestInterventionIsRecordedAsTheAssistants(t *testing.T) {
+func TestInterventionOfTheAssistantIsRecordedInTheirName(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
-	r, _ := w.last(wire.Intervened)
+	r, _ := w.lastRecord(wire.Intervened)
 	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines,
 		Ran: wire.Ran{RanBy: wire.RanByBusy}}); r.Member != ines ||
 		r.Body != any(b) {
 		t.Errorf("alone: %+v", r)
 	}
 	w.tap(nour).do(Log{What: "extraction"})
-	r, _ = w.last(wire.Intervened)
+	r, _ = w.lastRecord(wire.Intervened)
 	if r.Member != nour || r.Body.(wire.InterventionBody).Endorser != ines || r.Session != w.Current.Session {
 		t.Errorf("with an assistant: %+v", r)
 	}
-	if a, _ := w.last(wire.Assisted); a.Member != nour || a.Body != any(wire.AssistBody{With: ines}) {
+	if a, _ := w.lastRecord(wire.Assisted); a.Member != nour || a.Body != any(wire.AssistBody{With: ines}) {
 		t.Errorf("assisted: %+v", a)
 	}
 	w.tap(bruno).tap(nour).do(Log{What: "extraction"})
-	if r, _ = w.last(wire.Intervened); r.Member != ines || w.count(wire.Assisted) != 1 {
+	if r, _ = w.lastRecord(wire.Intervened); r.Member != ines || w.count(wire.Assisted) != 1 {
 		t.Errorf("after the assistant left: %+v", r)
 	}
 	if w.tap(ines).do(Log{What: "extraction"}); w.count(wire.Intervened) != 3 || !w.told(NotLogged) {
@@ -331,7 +332,7 @@ func TestTagLocksTheMachineUntilItsRemoval(t *testing.T) {
 			"", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld().do(c.events...).at(t, c.phase, "then")
+			w := newWorld().do(c.events...).wantPhase(t, c.phase, "then")
 			if w.cause() != c.cause || w.count(wire.Tagged) != c.tagged || !reflect.DeepEqual(w.kept, w.Holds.Tags) {
 				t.Errorf("ended by %q, %d tags recorded, %v kept of %v", w.cause(), w.count(wire.Tagged), w.kept, w.Holds.Tags)
 			}
@@ -348,7 +349,7 @@ func TestTagBeyondTheLimitStillEndsTheSession(t *testing.T) {
 		if !w.relay || len(w.Holds.Tags) != TagsMax {
 			t.Fatalf("%s: %s with %d tags", name, w.State, len(w.Holds.Tags))
 		}
-		w.do(AddTag{Tag: Tag{ID: "smoke"}, Now: true}).at(t, TaggedOut, name)
+		w.do(AddTag{Tag: Tag{ID: "smoke"}, Now: true}).wantPhase(t, TaggedOut, name)
 		w.ended(t, wire.CauseTag, 1)
 		if len(w.Holds.Tags) != TagsMax || w.count(wire.Tagged) != TagsMax || !reflect.DeepEqual(w.kept, w.Holds.Tags) {
 			t.Errorf("%s: %d hang, %d on record", name, len(w.Holds.Tags), w.count(wire.Tagged))
@@ -359,34 +360,36 @@ func TestTagBeyondTheLimitStillEndsTheSession(t *testing.T) {
 func TestTagDoesNotProlongASession(t *testing.T) {
 	w := newWorld()
 	w.settings.FinishJob = false
-	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).at(t, Finishing, "tagged at work")
-	w.wait(time.Minute).at(t, TaggedOut, "at the limit")
+	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).
+		wantPhase(t, Finishing, "tagged at work")
+	w.wait(time.Minute).wantPhase(t, TaggedOut, "at the limit")
 }
 
 func TestTagsSurviveARestartOfTheDaemon(t *testing.T) {
 	w := newWorld()
 	w.State = Restore([]Tag{{ID: "a", Reason: "belt", Since: noon()}})
-	w.tap(nour).at(t, TaggedOut, "restored").do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
+	w.tap(nour).wantPhase(t, TaggedOut, "restored").do(RemoveTag{ID: "a"}).wantPhase(t, Off, "untagged")
 }
 
 func TestTagDuringCoolingDoesNotStopTheExtraction(t *testing.T) {
-	w := newWorld().tap(nour).tap(nour).at(t, Cooling, "tapped out")
-	w.do(AddTag{Tag: Tag{ID: "a"}}).at(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).at(t, Cooling, "untagged")
-	w.wait(3*time.Minute).at(t, Off, "cooled down").tap(nour).at(t, On, "and on")
+	w := newWorld().tap(nour).tap(nour).wantPhase(t, Cooling, "tapped out")
+	w.do(AddTag{Tag: Tag{ID: "a"}}).wantPhase(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).
+		wantPhase(t, Cooling, "untagged")
+	w.wait(3*time.Minute).wantPhase(t, Off, "cooled down").tap(nour).wantPhase(t, On, "and on")
 }
 
-func TestFaultEndsTheSessionAndHoldsTheMachineOff(t *testing.T) {
-	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).at(t, Fault, "e-stop open")
+func TestFaultEndsTheSessionAndPreventsStarts(t *testing.T) {
+	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).wantPhase(t, Fault, "e-stop open")
 	w.ended(t, wire.CauseFault, 1)
-	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
+	if got := formatEffects(w.effects); !strings.HasPrefix(got, "relay off, ") {
 		t.Errorf("the relay is not first: %s", got)
 	}
 	w.do(FaultRaised{What: "e-stop"}, FaultRaised{What: "guard-lost"}, FaultCleared{What: "e-stop"}).
-		at(t, Fault, "the guard is still lost")
+		wantPhase(t, Fault, "the guard is still lost")
 	w.do(FaultCleared{What: "guard-lost"}).
-		at(t, Cooling, "all mended").
+		wantPhase(t, Cooling, "all mended").
 		wait(3*time.Minute).
-		at(t, Off, "and never on by itself")
+		wantPhase(t, Off, "and never on by itself")
 	if w.count(wire.Faulted) != 2 || w.count(wire.FaultCleared) != 2 {
 		t.Errorf("%d faults, %d cleared on record", w.count(wire.Faulted), w.count(wire.FaultCleared))
 	}
@@ -395,22 +398,22 @@ func TestFaultEndsTheSessionAndHoldsTheMachineOff(t *testing.T) {
 func TestSessionEndsIfTheGuardDoesNotAnswer(t *testing.T) {
 	w := newWorld()
 	w.guardless = true
-	w.tap(nour).at(t, Fault, "no guard")
+	w.tap(nour).wantPhase(t, Fault, "no guard")
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// An emulator presents five refused numbers, and any number of invented ones: the journal stays bounded, and each tap
-// is answered.
+// An emulator presents five refused numbers, and any number of invented numbers. The size of the journal stays limited,
+// and each tap is answered.
 func TestEachRefusalIsAnsweredAndRecordsAreRateLimited(t *testing.T) {
 	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax,
 		6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
-		for n := range 100 { // the loop covers ten seconds
+		for n := range 100 { // the loop takes ten seconds of test time
 			e := tapOf(zoe)
 			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
 			w.now = w.now.Add(100 * time.Millisecond)
 			if w.atOnce(e); !w.told(Denied) {
-				t.Fatalf("%s: not answered: %s", name, words(w.effects))
+				t.Fatalf("%s: not answered: %s", name, formatEffects(w.effects))
 			}
 		}
 		if n := w.count(wire.Refused); n > c.most || n < 4 {
@@ -427,14 +430,14 @@ func TestEachRefusalIsAnsweredAndRecordsAreRateLimited(t *testing.T) {
 }
 
 func TestFailedReaderDoesNotEndTheSession(t *testing.T) {
-	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).at(t, On, "unplugged").do(Reader{Alive: true})
+	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).wantPhase(t, On, "unplugged").do(Reader{Alive: true})
 	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.Holds.ReaderDown {
 		t.Errorf("%d lost, %d back", w.count(wire.ReaderLost), w.count(wire.ReaderBack))
 	}
 }
 
 func TestNothingStartsAfterShutdown(t *testing.T) {
-	w := newWorld().tap(nour).do(Shutdown{}).at(t, Off, "ended")
+	w := newWorld().tap(nour).do(Shutdown{}).wantPhase(t, Off, "ended")
 	w.ended(t, wire.CauseShutdown, 1)
 	if w.tap(ines).tap(nour).do(stranger()); w.Running() || w.count(wire.SessionStart) != 1 || w.count(wire.Refused) != 0 {
 		t.Errorf("after the end: %s", w.State)
@@ -451,7 +454,7 @@ func TestZeroValuesDeny(t *testing.T) {
 		}
 	}
 	if s, effects := Next(State{}, Input{Now: noon(), Event: tapOf(nour)}); s.Running() {
-		t.Errorf("without an id for the session: %s", words(effects))
+		t.Errorf("without an id for the session: %s", formatEffects(effects))
 	}
 }
 
@@ -465,21 +468,21 @@ func TestChangeNamesBothPhases(t *testing.T) {
 }
 
 func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
-	w := newWorld().do(Busy{true}).at(t, Fault, "it works before anybody came")
+	w := newWorld().do(Busy{true}).wantPhase(t, Fault, "it works before anybody came")
 	w.tap(nour).
-		at(t, Fault, "nobody starts").
+		wantPhase(t, Fault, "nobody starts").
 		do(Busy{false}).
-		at(t, Off, "it rests").
+		wantPhase(t, Off, "it rests").
 		tap(nour).
-		at(t, On, "now somebody does")
+		wantPhase(t, On, "now somebody does")
 
-	w = newWorld().tap(paul).do(Busy{true}, Stop{}).at(t, Cooling, "it coasts")
+	w = newWorld().tap(paul).do(Busy{true}, Stop{}).wantPhase(t, Cooling, "it coasts")
 	w.wait(Coast-2*Flap).
-		at(t, Cooling, "still").
+		wantPhase(t, Cooling, "still").
 		wait(2*Flap).
-		at(t, Fault, "this is no coasting").
+		wantPhase(t, Fault, "this is no coasting").
 		do(Busy{false}).
-		at(t, Cooling, "it rests at last")
+		wantPhase(t, Cooling, "it rests at last")
 	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
 		t.Errorf("%d faults, %d cleared", w.count(wire.Faulted), w.count(wire.FaultCleared))
 	}
@@ -488,31 +491,31 @@ func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
 func TestHomingDoesNotCountAsWork(t *testing.T) {
 	w := newWorld()
 	w.settings.Ignore = 30 * time.Second
-	w.tap(nour).do(Busy{true}).tap(nour).at(t, Cooling, "homing is no job to finish")
+	w.tap(nour).do(Busy{true}).tap(nour).wantPhase(t, Cooling, "homing is no job to finish")
 	w = newWorld()
 	w.settings.Ignore = 30 * time.Second
-	w.tap(nour).do(Busy{true}).wait(30*time.Second).tap(nour).at(t, Finishing, "a job is")
+	w.tap(nour).do(Busy{true}).wait(30*time.Second).tap(nour).wantPhase(t, Finishing, "a job is")
 }
 
 func TestRemovingTheCardFromItsSlotEndsTheSession(t *testing.T) {
 	w := newWorld().tap(nour).
 		do(Removed{Member: karim}).
-		at(t, On, "another card").
+		wantPhase(t, On, "another card").
 		do(Removed{Member: nour}).
-		at(t, Cooling, "the card itself")
+		wantPhase(t, Cooling, "the card itself")
 	w.ended(t, wire.CauseTap, 1)
-	w.atOnce(tapOf(nour)).at(t, On, "put back at once")
-	w.do(Removed{}).at(t, Cooling, "the reader came back to an empty slot")
+	w.atOnce(tapOf(nour)).wantPhase(t, On, "put back at once")
+	w.do(Removed{}).wantPhase(t, Cooling, "the reader came back to an empty slot")
 
 	w = newWorld().tap(lea).
 		do(Removed{Member: lea}).
-		at(t, Awaiting, "the mentor's card needs the slot").
+		wantPhase(t, Awaiting, "the mentor's card needs the slot").
 		tap(karim).
-		at(t, On, "it is in")
+		wantPhase(t, On, "it is in")
 	w.do(Removed{Member: lea}).
-		at(t, On, "the learner's has left long ago").
+		wantPhase(t, On, "the learner's has left long ago").
 		do(Removed{Member: karim}).
-		at(t, Cooling, "the mentor's leaves")
+		wantPhase(t, Cooling, "the mentor's leaves")
 	w.ended(t, wire.CauseSupervisor, 1)
 }
 
@@ -520,13 +523,13 @@ func TestStartRecordContainsTheStrengthOfTheCard(t *testing.T) {
 	e := tapOf(nour)
 	e.Strength = policy.AES
 	w := newWorld().do(e)
-	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "aes" {
+	if r, _ := w.lastRecord(wire.SessionStart); r.Body.(wire.StartBody).Card != "aes" {
 		t.Errorf("%+v", r.Body)
 	}
 	if w.tap(nour).tap(paul); w.Current.Member != paul {
 		t.Fatal(w.Current.Member)
 	}
-	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "uid" {
+	if r, _ := w.lastRecord(wire.SessionStart); r.Body.(wire.StartBody).Card != "uid" {
 		t.Errorf("%+v", r.Body)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"portillon/wire"
 )
 
-// happenings returns the columns of the table: every event, and the kinds of tap.
-func happenings() []struct {
+// tableEvents returns the columns of the table: every event, and the kinds of tap.
+func tableEvents() []struct {
 	name string
 	e    Event
 	wait time.Duration
@@ -62,8 +62,8 @@ func happenings() []struct {
 	}
 }
 
-// places returns the rows of the table: the events that lead to each phase.
-func places() []struct {
+// tablePhases returns the rows of the table: the events that lead to each phase.
+func tablePhases() []struct {
 	name  string
 	phase Phase
 	reach func(*world)
@@ -95,16 +95,16 @@ func places() []struct {
 func TestEveryPhaseHandlesEveryEventAsInTheTable(t *testing.T) {
 	want := readTable(t)
 	var all strings.Builder
-	for _, p := range places() {
+	for _, p := range tablePhases() {
 		all.WriteString("\n[" + p.name + "]\n")
-		for _, h := range happenings() {
+		for _, h := range tableEvents() {
 			w := newWorld()
 			p.reach(w)
 			if w.Phase != p.phase {
 				t.Fatalf("%s: the test reaches %s", p.name, w.Phase)
 			}
 			s, effects := Next(w.State, Input{Now: w.now.Add(h.wait), Settings: w.settings, Session: "new", Event: h.e})
-			got := s.String() + " | " + words(effects)
+			got := s.String() + " | " + formatEffects(effects)
 			all.WriteString(line(h.name, got))
 			if w, ok := want[p.name+"/"+h.name]; !ok {
 				t.Errorf("%s: %s: no line in the table", p.name, h.name)

@@ -7,10 +7,10 @@ import (
 	"portillon/wire"
 )
 
-// This file handles what prevents the use of a machine: tags, faults, and a reader that does not answer.
+// This file handles the conditions that prevent the use of a machine: tags, faults, and a reader that does not answer.
 
-// apply adds the tag if the tag is new and the machine has room for another one. The tag's effect on the current
-// session happens in any case.
+// apply adds the tag if the tag is new and the machine has room for another one. The tag affects the current session in
+// any case.
 func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
@@ -30,7 +30,7 @@ func (e AddTag) apply(t *step) {
 	case t.state.Phase == On || t.state.Phase == EndingSoon:
 		e.endAtIdle(t)
 	}
-	t.resettle()
+	t.updateIdlePhase()
 	if hang {
 		body := wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now, Role: roleWord(e.Tag.Role)}
 		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: body})
@@ -60,7 +60,7 @@ func (e RemoveTag) apply(t *step) {
 		return
 	}
 	if len(t.state.Ledger.Pending) > 0 {
-		// The set of tags is written to disk with the next record of a tag, so no record of a tag may be pending now.
+		// The next record of a tag writes the whole set of tags to the disk, so no record of a tag may be pending now.
 		t.flush()
 		t.notify(Notify{Notice: CannotRecord})
 		return
@@ -70,11 +70,11 @@ func (e RemoveTag) apply(t *step) {
 	if len(t.state.Holds.Tags) == n {
 		return
 	}
-	t.resettle()
+	t.updateIdlePhase()
 	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
 }
 
-// roleWord returns a role as records name it; "" for none.
+// roleWord returns the name of a role in records; "" for no role.
 func roleWord(r policy.Role) string {
 	if r == policy.NoRole {
 		return ""
@@ -89,7 +89,7 @@ func (e FaultRaised) apply(t *step) {
 	t.state.Holds.Faults = append(t.state.Holds.Faults, e.What)
 	if t.state.Current.Session == "" {
 		t.do(Relay{})
-		t.rest()
+		t.setIdlePhase()
 	}
 	t.end(wire.CauseFault)
 	t.record(Record{Kind: wire.Faulted, Body: wire.FaultBody{What: string(e.What), Why: e.Why}})
@@ -101,7 +101,7 @@ func (e FaultCleared) apply(t *step) {
 	if len(t.state.Holds.Faults) == n {
 		return
 	}
-	t.resettle()
+	t.updateIdlePhase()
 	t.record(Record{Kind: wire.FaultCleared, Body: wire.FaultBody{What: string(e.What)}})
 }
 

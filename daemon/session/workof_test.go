@@ -2,7 +2,7 @@ package session
 
 import "testing"
 
-func TestMaintenanceIsLoggedByThoseWhoDidItAndOnlyForAWhile(t *testing.T) {
+func TestMaintenanceIsLoggedOnlyByThoseWhoDidItAndInTime(t *testing.T) {
 	w := newWorld().tap(ines).tap(lea)
 	want := Work{Session: w.journal[0].Session, By: lea, Endorser: ines, Since: noon().Add(Flap)}
 	if w.WorkOf(ines, w.now) != want || w.WorkOf(lea, w.now) != want || w.WorkOf(nour, w.now) != (Work{}) {

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// The members in the tests of this package.
+// These are the members in the tests of this package.
 const (
 	lea   policy.MemberID = "m-lea"   // a learner
 	karim policy.MemberID = "m-karim" // a user who may supervise learners
@@ -54,7 +54,8 @@ func cardOf(m policy.MemberID) rfid.UID {
 	return card
 }
 
-// tapOf returns a member's tap. Its decisions ignore tags and faults, so that the session itself must refuse.
+// tapOf returns a member's tap. The decisions of that tap ignore tags and faults, so that the session itself must
+// refuse the tap.
 func tapOf(m policy.MemberID) Tap {
 	e := Tap{Member: m, Card: cardOf(m), Supervising: denied(policy.Await, policy.Learner, policy.NeedsSupervisor)}
 	switch m {
@@ -90,8 +91,8 @@ type world struct {
 
 	relay   bool
 	journal []Record
-	kept    []Tag    // as stored in the journal
-	effects []Effect // carried out since the last event
+	kept    []Tag    // tags as stored in the journal
+	effects []Effect // effects carried out since the last event
 
 	full      func() bool // reports whether the journal refuses records
 	guardless bool        // the relay cannot be switched on
@@ -103,7 +104,7 @@ func newWorld() *world {
 		full: func() bool { return false }}
 }
 
-// do handles events with a pause before each that is longer than Flap.
+// do handles events. Before each event it advances the clock by more than Flap.
 func (w *world) do(events ...Event) *world {
 	for _, e := range events {
 		w.now = w.now.Add(Flap)
@@ -113,7 +114,7 @@ func (w *world) do(events ...Event) *world {
 	return w
 }
 
-// atOnce handles an event without a pause before it.
+// atOnce handles an event without advancing the clock.
 func (w *world) atOnce(e Event) *world {
 	w.effects = nil
 	w.step(e)
@@ -171,8 +172,8 @@ func (w *world) commit(r Record) {
 	}
 }
 
-// last returns the newest record of a kind.
-func (w *world) last(k wire.Kind) (Record, bool) {
+// lastRecord returns the newest record of a kind.
+func (w *world) lastRecord(k wire.Kind) (Record, bool) {
 	for i := len(w.journal) - 1; i >= 0; i-- {
 		if w.journal[i].Kind == k {
 			return w.journal[i], true
@@ -191,13 +192,13 @@ func (w *world) count(k wire.Kind) (n int) {
 }
 
 func (w *world) cause() wire.Cause {
-	r, _ := w.last(wire.SessionEnd)
+	r, _ := w.lastRecord(wire.SessionEnd)
 	b, _ := r.Body.(wire.EndBody)
 	return b.Cause
 }
 
-// words formats effects as the table shows them.
-func words(effects []Effect) string {
+// formatEffects formats effects as in the table of testdata/table.txt.
+func formatEffects(effects []Effect) string {
 	out := make([]string, 0, len(effects))
 	for _, e := range effects {
 		out = append(out, word(e))

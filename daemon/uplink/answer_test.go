@@ -20,8 +20,8 @@ type monotonic struct{ atomic.Int64 }
 
 func (m *monotonic) pass(d time.Duration) { m.Add(d.Milliseconds()) }
 
-// clocked returns config's configuration with a separate clock that the test moves.
-func clocked(t testing.TB, url string) (Config, *monotonic) {
+// configWithClock returns the configuration of the function config, with a separate clock that the test moves.
+func configWithClock(t testing.TB, url string) (Config, *monotonic) {
 	m := &monotonic{}
 	m.pass(time.Hour)
 	c := config(t, url)
@@ -29,8 +29,8 @@ func clocked(t testing.TB, url string) (Config, *monotonic) {
 	return c, m
 }
 
-// becomes waits until the uplink's health satisfies the condition.
-func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health {
+// waitForHealth waits until the uplink's health satisfies the condition.
+func waitForHealth(t testing.TB, u *Uplink, what string, is func(Health) bool) Health {
 	t.Helper()
 	poll := time.Tick(2 * time.Millisecond)
 	for end := time.Now().Add(deadline); ; <-poll {
@@ -44,8 +44,8 @@ func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health 
 	}
 }
 
-// answering starts a hub that answers each state with an acknowledgement, but accepts no records.
-func answering(t testing.TB, url string) mqtt.Client {
+// startAnsweringHub starts a hub that answers each state with an acknowledgement, but accepts no records.
+func startAnsweringHub(t testing.TB, url string) mqtt.Client {
 	s, _ := hubKey(t)
 	var c mqtt.Client
 	ready := make(chan mqtt.Client, 1)
@@ -76,7 +76,7 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 		set    func(*brokertest.Broker)
 		hub    bool
 		want   Why
-		online bool // before anything is overdue
+		online bool // state before an acknowledgement is overdue
 	}{
 		{"the broker drops records", drop, true, RecordsDropped, true},
 		{"no hub is running", nil, false, NoAnswer, false},
@@ -84,17 +84,17 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := broker(t, c.set)
 			j := memoryJournal(t)
-			conf, clock := clocked(t, b.URL())
+			conf, clock := configWithClock(t, b.URL())
 			grow(t, j, 3)
 			if c.hub {
-				answering(t, b.URL())
+				startAnsweringHub(t, b.URL())
 			}
 			u, _ := run(t, conf, j, Handlers{})
 			u.SetState(wire.State{Machine: "laser", Journal: 3})
-			becomes(t, u, "connected", func(h Health) bool { return h.Broker && h.Hub == c.online })
-			becomes(t, u, string(c.want), func(h Health) bool { clock.pass(time.Second); return h.Why == c.want })
+			waitForHealth(t, u, "connected", func(h Health) bool { return h.Broker && h.Hub == c.online })
+			waitForHealth(t, u, string(c.want), func(h Health) bool { clock.pass(time.Second); return h.Why == c.want })
 			clock.pass(Overdue)
-			h := becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == c.want })
+			h := waitForHealth(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == c.want })
 			if h.Hub || h.Since.IsZero() {
 				t.Errorf("%+v", h)
 			}
@@ -102,36 +102,36 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 	}
 }
 
-func TestIdleMachineNoticesThatTheHubIsGone(t *testing.T) {
+func TestIdleMachineDetectsThatTheHubIsGone(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
-	conf, clock := clocked(t, b.URL())
+	conf, clock := configWithClock(t, b.URL())
 	conf.Probe = 50 * time.Millisecond
-	hub := answering(t, b.URL())
+	hub := startAnsweringHub(t, b.URL())
 	u, _ := run(t, conf, j, Handlers{})
 	u.SetState(wire.State{Machine: "laser"})
-	becomes(t, u, "answered", func(h Health) bool { return h.Hub && h.Owed == 0 })
+	waitForHealth(t, u, "answered", func(h Health) bool { return h.Hub && h.Owed == 0 })
 	hub.Disconnect(0)
-	becomes(t, u, "asked", func(h Health) bool { return h.Owed > 0 })
+	waitForHealth(t, u, "asked", func(h Health) bool { return h.Owed > 0 })
 	clock.pass(Overdue)
-	becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && !h.Hub && h.Why == NoAnswer })
-	answering(t, b.URL())
-	becomes(t, u, "answered again", func(h Health) bool { return h.Hub && h.Owed == 0 })
+	waitForHealth(t, u, "overdue", func(h Health) bool { return h.Overdue && !h.Hub && h.Why == NoAnswer })
+	startAnsweringHub(t, b.URL())
+	waitForHealth(t, u, "answered again", func(h Health) bool { return h.Hub && h.Owed == 0 })
 }
 
-// An acknowledgement that the broker retains does not show that the hub is running.
+// An acknowledgement that the broker retains is no sign that the hub is running.
 func TestRetainedAcknowledgementDoesNotShowThatTheHubRuns(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	s, _ := hubKey(t)
 	grow(t, j, 3)
-	b.Publish(topics.Ack("laser"), signed(t, j, nil, s), true)
-	conf, clock := clocked(t, b.URL())
+	b.Publish(topics.Ack("laser"), signedAckOf(t, j, nil, s), true)
+	conf, clock := configWithClock(t, b.URL())
 	u, _ := run(t, conf, j, Handlers{})
 	u.SetState(wire.State{Machine: "laser", Journal: 3})
-	becomes(t, u, "asked", func(h Health) bool { return h.Broker && u.Acked() == 3 && h.Owed > 0 && !h.Hub })
+	waitForHealth(t, u, "asked", func(h Health) bool { return h.Broker && u.Acked() == 3 && h.Owed > 0 && !h.Hub })
 	clock.pass(Overdue)
-	becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == NoAnswer })
+	waitForHealth(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == NoAnswer })
 }
 
 func TestHealthReportsTheHubsRefusalUntilTheNextGoodAcknowledgement(t *testing.T) {
@@ -150,15 +150,15 @@ func TestHealthReportsTheHubsRefusalUntilTheNextGoodAcknowledgement(t *testing.T
 		}
 		return brokertest.Deliver
 	}
-	conf, _ := clocked(t, b.URL())
+	conf, _ := configWithClock(t, b.URL())
 	conf.Stall = deadline // only an acknowledgement makes the machine send again
 	s, _ := hubKey(t)
 	u, _ := run(t, conf, j, Handlers{})
 	within(t, "a batch", first)
 	for _, code := range []string{"malformed", "wrong-root", "bad-checkpoint"} {
 		no := func(a *wire.Ack) { a.Seq, a.Root, a.Refused = 0, "", wire.NewAckRefused(code, "no trusted key") }
-		b.Publish(topics.Ack("laser"), signed(t, j, no, s), true)
-		h := becomes(t, u, code, func(h Health) bool { return h.Code() == "hub-refuses/"+code })
+		b.Publish(topics.Ack("laser"), signedAckOf(t, j, no, s), true)
+		h := waitForHealth(t, u, code, func(h Health) bool { return h.Code() == "hub-refuses/"+code })
 		if h.Detail != "no trusted key" {
 			t.Errorf("%+v", h)
 		}
@@ -170,10 +170,10 @@ func TestHealthReportsTheHubsRefusalUntilTheNextGoodAcknowledgement(t *testing.T
 	}
 	b.Publish(
 		topics.Ack("laser"),
-		signed(t, j, func(a *wire.Ack) { root, _ := j.Root(3); a.Seq, a.Root = 3, hex.EncodeToString(root[:]) }, s),
+		signedAckOf(t, j, func(a *wire.Ack) { root, _ := j.Root(3); a.Seq, a.Root = 3, hex.EncodeToString(root[:]) }, s),
 		true,
 	)
-	becomes(t, u, "well", func(h Health) bool { return h.Owed == 0 && h.Why == "" && h.Hub })
+	waitForHealth(t, u, "well", func(h Health) bool { return h.Owed == 0 && h.Why == "" && h.Hub })
 }
 
 func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
@@ -186,7 +186,7 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 		}
 	}
 	s, _ := hubKey(t)
-	stranger, _ := pair(t, "hub", 7)
+	stranger, _ := keyPair(t, "hub", 7)
 	for _, c := range []struct {
 		name   string
 		set    func(*brokertest.Broker)
@@ -201,13 +201,13 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 		{"the broker closes connections",
 			lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
 		{"acknowledgement signed with another key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
-			b.Publish(topics.Ack("laser"), signed(t, j, nil, stranger), true)
+			b.Publish(topics.Ack("laser"), signedAckOf(t, j, nil, stranger), true)
 		}, OtherHubKey, "no trusted key"},
 		{"acknowledgement of another journal", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
-			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s), true)
+			b.Publish(topics.Ack("laser"), signedAckOf(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s), true)
 		}, OtherJournal, "first 3 records"},
 		{"acknowledgement of more records than the journal has", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
-			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Seq = 9 }, s), true)
+			b.Publish(topics.Ack("laser"), signedAckOf(t, j, func(a *wire.Ack) { a.Seq = 9 }, s), true)
 		}, OtherJournal, "holds 9 records, this journal has 3"},
 		{"a record larger than the limit", nil, func(c *Config) { c.BatchBytes = 100 }, nil, TooLarge, "record 1 makes"},
 		{"an acknowledgement larger than the limit", nil, nil, func(b *brokertest.Broker, _ *journal.Journal) {
@@ -218,7 +218,7 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 			b := broker(t, c.set)
 			j := memoryJournal(t)
 			grow(t, j, 3)
-			conf, _ := clocked(t, b.URL())
+			conf, _ := configWithClock(t, b.URL())
 			if c.conf != nil {
 				c.conf(&conf)
 			}
@@ -227,18 +227,20 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 			}
 			u, _ := run(t, conf, j, Handlers{})
 			u.SetState(wire.State{Machine: "laser", Journal: 3})
-			becomes(t, u, string(c.want), func(h Health) bool { return h.Why == c.want && strings.Contains(h.Detail, c.detail) })
+			waitForHealth(t, u, string(c.want), func(h Health) bool {
+				return h.Why == c.want && strings.Contains(h.Detail, c.detail)
+			})
 		})
 	}
 }
 
-// A message limit smaller than a full batch only makes the batches smaller.
-func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
+// If the broker's message limit is smaller than a full batch, the machine only sends smaller batches.
+func TestBatchesShrinkUntilTheyFitTheBrokersLimit(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	grow(t, j, 50)
 	h := startHub(t, b.URL())
-	conf, _ := clocked(t, b.URL())
+	conf, _ := configWithClock(t, b.URL())
 	conf.BatchBytes = 3000
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
 		if isRecords(m) && len(m.Payload) > conf.BatchBytes {
@@ -247,10 +249,10 @@ func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
 		return brokertest.Deliver
 	}
 	run(t, conf, j, Handlers{})
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 }
 
-// Each record is sent once, although the state that follows tells the hub that the hub lacks the record.
+// Each record is sent once, although the hub sees in the state that follows that it lacks the record.
 func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	b := broker(t, nil)
 	order := make(chan string, 100)
@@ -261,7 +263,7 @@ func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 		return brokertest.Deliver
 	}
 	j := memoryJournal(t)
-	conf, _ := clocked(t, b.URL())
+	conf, _ := configWithClock(t, b.URL())
 	u, err := New(conf, j, Handlers{})
 	if err != nil {
 		t.Fatal(err)
@@ -278,11 +280,11 @@ func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	within(t, "the end", ended)
 }
 
-// The age is that of the record, so it survives a restart of the daemon.
+// The age is computed from the time of the record, so that a restart of the daemon does not change it.
 func TestAgeOfTheOldestRecordSurvivesARestart(t *testing.T) {
 	j := memoryJournal(t)
 	grow(t, j, 3)
-	conf, _ := clocked(t, "tcp://127.0.0.1:1")
+	conf, _ := configWithClock(t, "tcp://127.0.0.1:1")
 	conf.Boot = "another"
 	conf.Trusted = func() bool { return true }
 	later := time.Now().Add(48 * time.Hour)

@@ -1,13 +1,13 @@
 package uplink
 
-// maxWindow is the largest number of batches in flight: a hub commits each batch before it answers.
+// maxWindow is the largest number of batches in flight. A hub commits each batch before it acknowledges that batch.
 const maxWindow = 4
 
-// flow decides what is sent next. It uses no network and no clock.
+// flow decides which records are sent next. A flow uses no network and no clock.
 type flow struct {
 	held   uint64   // records that the hub holds, by its last acknowledgement
-	sent   uint64   // last record that was handed to the broker; equal to held after a rewind
-	ends   []uint64 // last record of each batch in flight
+	sent   uint64   // last record that was handed to the broker; equals held after a rewind
+	ends   []uint64 // sequence number of the last record of each batch in flight
 	window int      // batches that may be in flight: 1 after silence, doubled by each progress
 	heard  bool     // the hub has sent an acknowledgement on this connection
 	again  bool     // the hub has repeated an acknowledgement, and the records were sent again
@@ -21,23 +21,23 @@ func (f *flow) next(length uint64) (from uint64, ok bool) {
 	return f.sent + 1, f.sent < length && len(f.ends) < f.window
 }
 
-// published notes that a batch ending with last was handed to the broker.
-func (f *flow) published(last uint64) {
+// addBatch records that a batch ending with last was handed to the broker.
+func (f *flow) addBatch(last uint64) {
 	f.sent = last
 	f.ends = append(f.ends, last)
 }
 
-// waiting reports whether the hub owes an answer.
-func (f *flow) waiting() bool { return f.sent > f.held }
+// isWaiting reports whether the hub has not yet acknowledged all records that were sent.
+func (f *flow) isWaiting() bool { return f.sent > f.held }
 
-// acked processes the hub's acknowledgement of the first seq records, and reports whether the hub holds more than
+// handleAck processes the hub's acknowledgement of the first seq records, and reports whether the hub holds more than
 // before.
 //
 // A hub that repeats an acknowledgement has received a batch after a gap: an earlier batch was lost. The missing
 // records are sent at once, but only once for each gap, because the batches that were already in flight cause further
 // repetitions. If the hub's count decreases, the hub has lost its disk, or an old acknowledgement was replayed. The
-// first time, the records are sent again at once; after that, only after a stall.
-func (f *flow) acked(seq uint64) (progress bool) {
+// first time, the records are sent again at once. Later, they are sent again only after a stall.
+func (f *flow) handleAck(seq uint64) (progress bool) {
 	switch {
 	case seq > f.held:
 		f.held, f.sent, f.again = seq, max(f.sent, seq), false
@@ -52,7 +52,7 @@ func (f *flow) acked(seq uint64) (progress bool) {
 			f.fell = true
 			f.rewind()
 		}
-	case f.heard && !f.again && f.waiting():
+	case f.heard && !f.again && f.isWaiting():
 		f.again = true
 		f.rewind()
 	}

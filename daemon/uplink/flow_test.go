@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-func TestFlowSendsWhatTheHubLacks(t *testing.T) {
+func TestFlowSendsTheRecordsThatTheHubLacks(t *testing.T) {
 	type want struct {
 		held, sent uint64
 		window     int
 	}
-	send := func(last uint64) func(*flow) { return func(f *flow) { f.published(last) } }
-	ack := func(seq uint64) func(*flow) { return func(f *flow) { f.acked(seq) } }
+	send := func(last uint64) func(*flow) { return func(f *flow) { f.addBatch(last) } }
+	ack := func(seq uint64) func(*flow) { return func(f *flow) { f.handleAck(seq) } }
 	stall := (*flow).rewind
 	for _, c := range []struct {
 		name  string
@@ -44,9 +44,9 @@ func TestFlowSendsWhatTheHubLacks(t *testing.T) {
 	}
 }
 
-// Whichever messages are lost, repeated or late, the hub receives all records, and the number of batches in flight
-// never exceeds the window.
-func TestFlowDeliversThroughAnyLoss(t *testing.T) {
+// The hub receives all records whichever messages are lost, repeated or late, and the number of batches in flight never
+// exceeds the window.
+func TestHubReceivesAllRecordsDespiteLostMessages(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		const length = 300
@@ -63,7 +63,7 @@ func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 			switch from, ok := f.next(length); {
 			case ok && r.IntN(3) > 0:
 				last := min(from+r.Uint64N(20), length)
-				f.published(last)
+				f.addBatch(last)
 				if r.IntN(5) == 0 {
 					continue // the acknowledgement is lost
 				}
@@ -75,7 +75,7 @@ func TestFlowDeliversThroughAnyLoss(t *testing.T) {
 				}
 			case len(acks) > 0 && r.IntN(2) > 0:
 				i := r.IntN(len(acks)) // acknowledgements arrive in any order
-				f.acked(acks[i])
+				f.handleAck(acks[i])
 				if r.IntN(4) > 0 {
 					acks = append(acks[:i], acks[i+1:]...)
 				}

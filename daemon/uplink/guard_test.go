@@ -16,7 +16,7 @@ import (
 // subscriptions is the number of topic filters in a machine's SUBSCRIBE.
 var subscriptions = len(topics.Subscriptions(wire.MachineParty, "laser"))
 
-// conn is a connection of which only the reading side is used.
+// conn is a connection of which the test uses only the reading side.
 type conn struct {
 	net.Conn
 	in io.Reader
@@ -53,7 +53,7 @@ func TestGuardPassesValidPackets(t *testing.T) {
 	if got := surviveLibrary(t, good); len(got) != 6 {
 		t.Errorf("%d packets have passed, want 6: %v", len(got), got)
 	}
-	for name, raw := range wrong() {
+	for name, raw := range invalidData() {
 		if got := surviveLibrary(t, append([]byte{0x20, 2, 0, 0}, raw...)); len(got) != 1 {
 			t.Errorf("%s has passed: %v", name, got[1:])
 		}
@@ -61,7 +61,7 @@ func TestGuardPassesValidPackets(t *testing.T) {
 }
 
 func FuzzGuardPassesOnlyPacketsThatTheLibraryCanRead(f *testing.F) {
-	for _, raw := range wrong() {
+	for _, raw := range invalidData() {
 		f.Add(append([]byte{0x20, 2, 0, 0}, raw...))
 	}
 	f.Add([]byte{0x20, 2, 0, 0, 0x90, 5, 0, 1, 1, 1, 1, 0x32, 6, 0, 1, 'a', 0, 1, 'x', 0x40, 2, 0, 1, 0xd0, 0})

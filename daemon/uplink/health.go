@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// Time limits after which Health reports a problem.
+// After these time limits Health reports a problem.
 const (
 	// Overdue is how long an acknowledgement may be missing before the panel, doctor and Home Assistant report it. A hub
 	// that restarts, and a short network failure, recover sooner: the longest pause between two connections is 20 s
@@ -26,7 +26,7 @@ const (
 // Why is the code of a reason for missing acknowledgements. Later versions may add reasons.
 type Why string
 
-// The reasons for missing acknowledgements. The zero Why means that no reason is known.
+// These are the reasons for missing acknowledgements. The zero Why means that no reason is known.
 const (
 	BrokerAway     Why = "broker-away"     // no connection to the broker
 	BrokerCuts     Why = "broker-cuts"     // the broker closes each connection on which records are sent
@@ -64,7 +64,7 @@ func (h Health) Code() string {
 type vitals struct {
 	broker connection
 
-	owes   bool  // the journal has a record that the hub does not hold
+	owes   bool  // the journal has a record that the hub has not acknowledged
 	oldest int64 // when the oldest of those records was written; negative if before the computer's start
 
 	sent     int64 // when records were first handed to the broker since the last progress; 0: none in flight
@@ -81,19 +81,19 @@ type vitals struct {
 type connection struct {
 	connected bool
 	changed   int64  // when the connection was last made or lost; at first, when the uplink was created
-	lost      string // why the connection was lost or not made
+	lost      string // reason why the connection was lost or not made
 	cuts      int    // consecutive connections that ended while records were in flight, without progress
-	cutBy     string // why the last of those connections ended
+	cutBy     string // reason why the last of those connections ended
 }
 
-// judge returns the health at the time now.
-func (v vitals) judge(now int64) Health {
+// healthAt returns the health at the time now.
+func (v vitals) healthAt(now int64) Health {
 	h := Health{Broker: v.broker.connected}
-	since, owed := v.since()
+	since, owed := v.missingSince()
 	if owed {
 		h.Owed = max(time.Duration(now-since)*time.Millisecond, time.Millisecond)
-		h.Overdue = h.Owed >= Overdue && (v.progress == 0 || passed(now, v.progress) >= Overdue)
-		h.Why, h.Detail = v.why(now)
+		h.Overdue = h.Owed >= Overdue && (v.progress == 0 || elapsed(now, v.progress) >= Overdue)
+		h.Why, h.Detail = v.likelyReason(now)
 		if h.Why == HubRefuses {
 			h.Refused = v.refused.Code
 		}
@@ -102,9 +102,9 @@ func (v vitals) judge(now int64) Health {
 	return h
 }
 
-// since returns the time from which an acknowledgement is missing: the time of the oldest record that the hub does not
-// hold, of the first unanswered question, or of the loss of the connection, whichever is earliest.
-func (v vitals) since() (since int64, owed bool) {
+// missingSince returns the time from which an acknowledgement is missing. This is the earliest of three times: that of
+// the oldest unacknowledged record, that of the first unanswered question, and that of the loss of the connection.
+func (v vitals) missingSince() (since int64, owed bool) {
 	first := func(at int64, is bool) {
 		if is && (!owed || at < since) {
 			since, owed = at, true
@@ -116,12 +116,12 @@ func (v vitals) since() (since int64, owed bool) {
 	return since, owed
 }
 
-// why returns the most certain reason for the missing acknowledgement.
-func (v vitals) why(now int64) (Why, string) {
+// likelyReason returns the most certain reason for the missing acknowledgement.
+func (v vitals) likelyReason(now int64) (Why, string) {
 	switch {
 	case v.fault == JournalUnread:
 		return v.fault, v.detail
-	case v.broker.cuts >= cutsMost && (!v.broker.connected || passed(now, v.broker.changed) < answerTime):
+	case v.broker.cuts >= cutsMost && (!v.broker.connected || elapsed(now, v.broker.changed) < answerTime):
 		return BrokerCuts, v.broker.cutBy
 	case !v.broker.connected:
 		return BrokerAway, v.broker.lost
@@ -129,17 +129,17 @@ func (v vitals) why(now int64) (Why, string) {
 		return HubRefuses, v.refused.Detail
 	case v.fault != "":
 		return v.fault, v.detail
-	case v.sent != 0 && v.heard > v.sent && passed(v.heard, v.sent) >= arriveTime:
+	case v.sent != 0 && v.heard > v.sent && elapsed(v.heard, v.sent) >= arriveTime:
 		return RecordsDropped, ""
-	case v.sent != 0 && v.heard <= v.sent && passed(now, v.sent) >= answerTime,
-		v.asked != 0 && passed(now, v.asked) >= answerTime:
+	case v.sent != 0 && v.heard <= v.sent && elapsed(now, v.sent) >= answerTime,
+		v.asked != 0 && elapsed(now, v.asked) >= answerTime:
 		return NoAnswer, ""
 	}
 	return "", ""
 }
 
-// passed returns the time from one moment of the uptime clock to a later one.
-func passed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
+// elapsed returns the time from one moment of the uptime clock to a later one.
+func elapsed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
 
 // moment is a simultaneous reading of the uptime and the wall clock.
 type moment struct {
@@ -149,9 +149,10 @@ type moment struct {
 	trusted bool // the wall clock is trusted
 }
 
-// written returns when a record was written, in milliseconds since this computer's start. A record of an earlier boot
-// is dated by the wall clocks if both are trusted; otherwise now is used, and the true age of the record is unknown.
-func (m moment) written(r wire.Record) int64 {
+// writeTime returns the time at which a record was written, in milliseconds since this computer's start. A record of an
+// earlier boot is dated by the wall clocks if both are trusted. Otherwise now is used, and the true age of the record
+// is unknown.
+func (m moment) writeTime(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {
 	case r.Boot == m.boot && r.Boot != "unknown" && r.Mono <= m.mono:
 		return r.Mono
@@ -161,9 +162,9 @@ func (m moment) written(r wire.Record) int64 {
 	return m.mono
 }
 
-// steady returns next, or prev if the two differ only by rounding, so that a state that contains the time is not
-// published again each second.
-func steady(prev, next time.Time) time.Time {
+// withoutRounding returns next, or prev if the two differ only by rounding, so that a state that contains the time is
+// not published again each second.
+func withoutRounding(prev, next time.Time) time.Time {
 	if !prev.IsZero() && next.Sub(prev).Abs() <= 2*time.Second {
 		return prev
 	}

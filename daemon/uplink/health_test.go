@@ -78,7 +78,7 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 			v.owes, v.oldest, v.fault, v.broker.connected = true, now-60*second, JournalUnread, false
 		}), false, 900 * time.Second, false, "journal-unread"},
 	} {
-		h := c.v.judge(now)
+		h := c.v.healthAt(now)
 		if h.Hub != c.hub || h.Owed != c.owed || h.Overdue != c.overdue || h.Code() != c.code {
 			t.Errorf(
 				"%s: hub %t, owed %s, overdue %t, %q; want %t, %s, %t, %q",
@@ -121,13 +121,13 @@ func TestAgeOfARecordIgnoresChangesOfTheWallClock(t *testing.T) {
 		"computer without a boot id": {moment{"unknown", 5000, now.wall, true},
 			r("unknown", 3000, day, wire.ClockTrusted), 5000 - day.Milliseconds()},
 	} {
-		if got := c.at.written(c.r); got != c.want {
+		if got := c.at.writeTime(c.r); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 }
 
-func TestTimeThatDiffersOnlyByRoundingIsKept(t *testing.T) {
+func TestPublishedTimeIgnoresRoundingDifferences(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		prev, next, want time.Time
@@ -135,7 +135,7 @@ func TestTimeThatDiffersOnlyByRoundingIsKept(t *testing.T) {
 		{time.Time{}, at, at}, {at, at.Add(2 * time.Second), at}, {at, at.Add(-2 * time.Second), at},
 		{at, at.Add(3 * time.Second), at.Add(3 * time.Second)}, {at, at.AddDate(10, 0, 0), at.AddDate(10, 0, 0)},
 	} {
-		if got := steady(c.prev, c.next); !got.Equal(c.want) {
+		if got := withoutRounding(c.prev, c.next); !got.Equal(c.want) {
 			t.Errorf("%s after %s: %s, want %s", c.next, c.prev, got, c.want)
 		}
 	}

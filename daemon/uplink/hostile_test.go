@@ -19,8 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// signed returns a signed acknowledgement after change has modified it.
-func signed(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Signer) []byte {
+// signedAckOf returns a signed acknowledgement after change has modified it.
+func signedAckOf(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Signer) []byte {
 	t.Helper()
 	root, err := j.Root(3)
 	if err != nil {
@@ -41,7 +41,7 @@ func TestCursorMovesOnlyByTheHubsAcknowledgementOfThisJournal(t *testing.T) {
 	j := memoryJournal(t)
 	grow(t, j, 5)
 	s, _ := hubKey(t)
-	stranger, _ := pair(t, "hub", 9)
+	stranger, _ := keyPair(t, "hub", 9)
 	machine, _ := machineKey(t)
 	c := config(t, "tcp://127.0.0.1:1")
 	u, err := New(c, j, Handlers{})
@@ -51,17 +51,17 @@ func TestCursorMovesOnlyByTheHubsAcknowledgementOfThisJournal(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"nothing":                nil,
 		"zeros":                  make([]byte, 300),
-		"a stranger's":           signed(t, j, nil, stranger),
-		"the machine's own":      signed(t, j, nil, machine),
-		"another machine's":      signed(t, j, func(a *wire.Ack) { a.Machine = "vinyl" }, s),
-		"another site's":         signed(t, j, func(a *wire.Ack) { a.Site = "bal" }, s),
-		"past the end":           signed(t, j, func(a *wire.Ack) { a.Seq = 6 }, s),
-		"past all numbers":       signed(t, j, func(a *wire.Ack) { a.Seq = 1<<64 - 1 }, s),
-		"another journal's root": signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s),
-		"another generation's":   signed(t, j, func(a *wire.Ack) { a.Generation = "0123456789abcdef" }, s),
-		"no generation":          signed(t, j, func(a *wire.Ack) { a.Generation = "" }, s),
-		"no root":                signed(t, j, func(a *wire.Ack) { a.Root = "" }, s),
-		"changed after signing":  bytes.Replace(signed(t, j, nil, s), []byte(`"seq":3`), []byte(`"seq":5`), 1),
+		"a stranger's":           signedAckOf(t, j, nil, stranger),
+		"the machine's own":      signedAckOf(t, j, nil, machine),
+		"another machine's":      signedAckOf(t, j, func(a *wire.Ack) { a.Machine = "vinyl" }, s),
+		"another site's":         signedAckOf(t, j, func(a *wire.Ack) { a.Site = "bal" }, s),
+		"past the end":           signedAckOf(t, j, func(a *wire.Ack) { a.Seq = 6 }, s),
+		"past all numbers":       signedAckOf(t, j, func(a *wire.Ack) { a.Seq = 1<<64 - 1 }, s),
+		"another journal's root": signedAckOf(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s),
+		"another generation's":   signedAckOf(t, j, func(a *wire.Ack) { a.Generation = "0123456789abcdef" }, s),
+		"no generation":          signedAckOf(t, j, func(a *wire.Ack) { a.Generation = "" }, s),
+		"no root":                signedAckOf(t, j, func(a *wire.Ack) { a.Root = "" }, s),
+		"changed after signing":  bytes.Replace(signedAckOf(t, j, nil, s), []byte(`"seq":3`), []byte(`"seq":5`), 1),
 	} {
 		l := &link{u: u, flow: newFlow(0), logged: map[string]bool{}}
 		if l.handleAck(signedAck{data, true}) || u.Acked() != 0 || l.flow.held != 0 {
@@ -72,14 +72,14 @@ func TestCursorMovesOnlyByTheHubsAcknowledgementOfThisJournal(t *testing.T) {
 		}
 	}
 	l := &link{u: u, flow: newFlow(0), logged: map[string]bool{}}
-	if !l.handleAck(signedAck{signed(t, j, nil, s), true}) || u.Acked() != 3 {
+	if !l.handleAck(signedAck{signedAckOf(t, j, nil, s), true}) || u.Acked() != 3 {
 		t.Error("the hub's own word was not believed")
 	}
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {
 		t.Errorf("the cursor is at %d, %v", n, err)
 	}
 	// A replayed old acknowledgement makes the machine send records again, but the stored cursor does not move back.
-	old := signed(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
+	old := signedAckOf(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
 	if l.handleAck(signedAck{old, true}) || l.flow.held != 0 {
 		t.Errorf("after an old word the flow is at %d", l.flow.held)
 	}
@@ -113,13 +113,13 @@ func TestRetainedCommandIsNeverExecuted(t *testing.T) {
 	}
 }
 
-// A message that is too large, retained on each topic that the machine subscribes to, is dropped: the machine needs
-// only one connection, and its records arrive.
+// The broker retains a message that is too large on each topic that the machine subscribes to. The machine drops these
+// messages, needs only one connection, and its records arrive.
 func TestTooLargeMessagesAreDroppedWithoutEndingTheConnection(t *testing.T) {
 	var joined atomic.Int64
 	b := broker(t, func(b *brokertest.Broker) {
 		b.Joined = func(client string) {
-			if strings.HasPrefix(client, machines) {
+			if strings.HasPrefix(client, clientPrefix) {
 				joined.Add(1)
 			}
 		}
@@ -135,7 +135,7 @@ func TestTooLargeMessagesAreDroppedWithoutEndingTheConnection(t *testing.T) {
 	var log syncBuffer
 	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	run(t, c, j, Handlers{Bundle: func(_ context.Context, m []byte) { got <- string(m) }})
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 	b.Publish(topics.Bundle(), []byte("manifest"), true)
 	if m := within(t, "the manifest", got); m != "manifest" {
 		t.Errorf("the bundle is %d bytes", len(m))
@@ -203,8 +203,8 @@ func TestNewestManifestReachesItsHandler(t *testing.T) {
 	}
 }
 
-// Slow commands, even more of them than the queue holds, delay neither the records nor the end of the uplink.
-func TestSlowHandlersDelayNothing(t *testing.T) {
+// Slow commands delay neither the records nor the end of the uplink, even if the queue of commands is full.
+func TestSlowHandlersDelayNeitherRecordsNorTheEnd(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
 	h := startHub(t, b.URL())
@@ -225,12 +225,12 @@ func TestSlowHandlersDelayNothing(t *testing.T) {
 	within(t, "the other handler", begun)
 	grow(t, j, 300)
 	u.Notify()
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 	stop()
 }
 
-// wrong returns invalid data that a hostile broker might send.
-func wrong() map[string][]byte {
+// invalidData returns invalid data that a hostile broker might send.
+func invalidData() map[string][]byte {
 	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
 	return map[string][]byte{
 		"noise":                      []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -260,12 +260,12 @@ func TestUplinkReconnectsAfterInvalidBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: sends thousands of records through a broker")
 	}
-	for name, raw := range wrong() {
+	for name, raw := range invalidData() {
 		t.Run(name, func(t *testing.T) {
 			var greeted atomic.Int64
 			b := broker(t, func(b *brokertest.Broker) {
 				b.Greet = func(client string) []byte {
-					if strings.HasPrefix(client, machines) && greeted.Add(1) <= 2 {
+					if strings.HasPrefix(client, clientPrefix) && greeted.Add(1) <= 2 {
 						return raw
 					}
 					return nil
@@ -277,7 +277,7 @@ func TestUplinkReconnectsAfterInvalidBytes(t *testing.T) {
 			conf := config(t, b.URL())
 			conf.Timeout = 300 * time.Millisecond
 			run(t, conf, j, Handlers{})
-			whole(t, h, j)
+			wantAllRecords(t, h, j)
 			if n := greeted.Load(); n < 3 {
 				t.Errorf("%d connections: it was not noticed", n)
 			}
@@ -307,7 +307,7 @@ func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
 	}
 	grow(t, j, 50)
 	u.Notify()
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 }
 
 func TestUplinkRetriesABrokerThatRefusesOrIsSilent(t *testing.T) {

@@ -16,12 +16,12 @@ import (
 	"portillon/wire"
 )
 
-const deadline = 60 * time.Second // for anything that must happen eventually
+const deadline = 60 * time.Second // time limit for each event that a test waits for
 
 var topics = wire.Topics{Site: "lab"}
 
-// pair returns a key pair from a fixed seed, so that a failure is reproducible.
-func pair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
+// keyPair returns a key pair from a fixed seed, so that a failure is reproducible.
+func keyPair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{seed}, 64)), name)
 	if err != nil {
@@ -38,8 +38,8 @@ func pair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
 	return s, note.VerifierList(v)
 }
 
-func machineKey(t testing.TB) (note.Signer, note.Verifiers) { return pair(t, "laser", 1) }
-func hubKey(t testing.TB) (note.Signer, note.Verifiers)     { return pair(t, "hub", 2) }
+func machineKey(t testing.TB) (note.Signer, note.Verifiers) { return keyPair(t, "laser", 1) }
+func hubKey(t testing.TB) (note.Signer, note.Verifiers)     { return keyPair(t, "hub", 2) }
 
 // hub behaves like a hub towards a machine: it stores each record once, and acknowledges the records.
 type hub struct {
@@ -55,7 +55,7 @@ type hub struct {
 	hashes     []tlog.Hash  // stored hashes, in tlog's own order
 	twice      atomic.Int64 // records received again
 	gaps       int
-	generation wire.Generation // of the journal that the hub acknowledges
+	generation wire.Generation // generation of the journal that the hub acknowledges
 }
 
 func (h *hub) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
@@ -111,7 +111,7 @@ func (h *hub) run() {
 		case <-h.done:
 			return
 		case data := <-h.in:
-			if err := h.take(data); err != nil {
+			if err := h.storeBatch(data); err != nil {
 				h.t.Errorf("hub: %v", err)
 				return
 			}
@@ -144,8 +144,8 @@ func (h *hub) ack(s note.Signer) []byte {
 	return a
 }
 
-// take stores the new records of a batch, and compares the known ones with the stored records.
-func (h *hub) take(data []byte) error {
+// storeBatch stores the new records of a batch, and compares known records with the stored ones.
+func (h *hub) storeBatch(data []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	b, records, err := wire.ParseBatch(data)

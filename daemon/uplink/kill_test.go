@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func child(dir, url string) error {
-	t := &alone{}
+	t := &childTB{}
 	s, _ := machineKey(t)
 	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Site: "lab", Machine: "laser", Signer: s})
 	if err != nil {
@@ -59,16 +59,16 @@ func child(dir, url string) error {
 	return j.Close()
 }
 
-// alone implements testing.TB in the child process, which runs no test.
-type alone struct{ testing.TB }
+// childTB implements testing.TB in the child process, in which no test runs.
+type childTB struct{ testing.TB }
 
-func (*alone) Helper()                   {}
-func (*alone) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
-func (*alone) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+func (*childTB) Helper()                   {}
+func (*childTB) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
+func (*childTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// lossy makes the broker slow and lets it drop messages, acknowledgements and connections at times: there are at least
-// 250 batches, so that many are in flight at a kill.
-func lossy(b *brokertest.Broker) {
+// makeLossy makes the broker slow, and lets it drop messages, acknowledgements and connections at times. At least 250
+// batches are sent, so that many are in flight at a kill.
+func makeLossy(b *brokertest.Broker) {
 	var count atomic.Int64
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
 		switch n := count.Add(1); {
@@ -86,8 +86,8 @@ func lossy(b *brokertest.Broker) {
 	}
 }
 
-// live runs a daemon for at most the given time, and reports whether the daemon had to be killed.
-func live(t *testing.T, dir, url string, atMost time.Duration) (killed bool) {
+// runDaemon runs a daemon for at most the given time, and reports whether the daemon had to be killed.
+func runDaemon(t *testing.T, dir, url string, atMost time.Duration) (killed bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir, childEnv+"_BROKER="+url)
@@ -116,22 +116,22 @@ func TestNothingIsLostWhenTheDaemonIsKilledRepeatedlyOnALossyBroker(t *testing.T
 	}
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(1, 2))
-	b := broker(t, lossy)
+	b := broker(t, makeLossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for ; h.held() < total && kills < 100; kills++ { // on a busy computer a killed daemon may have sent nothing
-		if !live(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
+	for ; h.held() < total && kills < 100; kills++ { // a busy computer may kill before a record is sent
+		if !runDaemon(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
 			break
 		}
 	}
-	if live(t, dir, b.URL(), 5*deadline) { // the last daemon receives the final acknowledgement, and exits
+	if runDaemon(t, dir, b.URL(), 5*deadline) { // the last daemon receives the final acknowledgement, and exits
 		t.Fatal("the daemon never heard that the hub holds everything")
 	}
 	j := openJournal(t, filepath.Join(dir, "journal.db"))
 	if j.Len() != total {
 		t.Fatalf("the journal has %d records", j.Len())
 	}
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 	if _, err := j.Verify(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -17,12 +17,13 @@ const (
 	// maxUnacked is the number of publishes without a PUBACK at which the machine stops sending.
 	maxUnacked = 2 * maxWindow
 	keepAlive  = 30 * time.Second
-	// goodbyeTime is how long a stopping daemon waits until its last message is sent; if the message is not sent, the
-	// broker publishes the will.
+	// goodbyeTime is how long a stopping daemon waits until its last message is sent. If the message is not sent in
+	// time, the broker publishes the will.
 	goodbyeTime = time.Second
 )
 
-// link handles one connection, from CONNECT to its end. Its methods run on the goroutine of Run, except receive.
+// link handles one connection, from CONNECT to its end. The methods of a link run on the goroutine of Run, except
+// receive.
 type link struct {
 	u      *Uplink
 	conn   *mqtt.Connection
@@ -42,12 +43,12 @@ type statePublisher struct {
 // hubProbe decides when to ask the hub for an answer.
 type hubProbe struct {
 	ask    bool          // publish the state again, so that the hub answers
-	live   bool          // the hub has answered since it was last asked
+	live   bool          // the hub has answered since the last question
 	repeat time.Duration // pause before an unanswered question is repeated
 }
 
-// runConnection connects and works until the connection or ctx ends. It reports whether the hub acknowledged anything
-// new.
+// runConnection connects and works until the connection or ctx ends. progress reports whether the hub acknowledged new
+// records.
 func (u *Uplink) runConnection(ctx context.Context) (progress bool, err error) {
 	l := &link{u: u, flow: newFlow(u.hub.held.Load()), logged: map[string]bool{},
 		hub: hubProbe{ask: true, repeat: u.c.Stall}}
@@ -112,12 +113,13 @@ func readPassword(file string) (string, error) {
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("the broker's password: %w", err)
+		return "", fmt.Errorf("cannot read the broker's password: %w", err)
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
 }
 
-// subscribe returns an error if the broker denies a topic: otherwise the machine would wait for its messages forever.
+// subscribe returns an error if the broker denies a topic, because the machine would otherwise wait forever for
+// messages on that topic.
 func (l *link) subscribe(ctx context.Context) error {
 	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
@@ -151,7 +153,8 @@ func (l *link) publishRetained(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// An empty message clears a message that somebody else retained on a topic where the machine retains none.
+	// Clear, with an empty message, each message that another client retained on a topic where the machine retains no
+	// messages.
 	for _, topic := range l.u.topics.NeverRetained(l.u.c.Machine) {
 		l.tokens = append(l.tokens, l.conn.Publish(mqtt.Message{Topic: topic, Retained: true, Payload: []byte{}}))
 	}
@@ -166,7 +169,7 @@ type stallTimer struct {
 	shortest, longest time.Duration
 }
 
-// update starts the timer when an answer is due, and stops it when none is.
+// update starts the timer when an answer is due, and stops the timer when no answer is due.
 func (t *stallTimer) update(owed bool) {
 	if !owed {
 		t.c = nil
@@ -178,24 +181,24 @@ func (t *stallTimer) update(owed bool) {
 func (t *stallTimer) reset()   { t.c, t.wait = nil, t.shortest }
 func (t *stallTimer) elapsed() { t.c, t.wait = nil, min(2*t.wait, t.longest) }
 
-// serve sends and listens until the connection or ctx ends.
+// serve sends and receives messages until the connection or ctx ends.
 func (l *link) serve(ctx context.Context) (progress bool, err error) {
 	u := l.u
 	stall := &stallTimer{after: u.c.After, wait: u.c.Stall, shortest: u.c.Stall, longest: u.c.StallMax}
 	probe := u.c.After(u.c.Stall)
 	for {
-		// Records are sent before the state: a hub that has received the records does not request them when it reads the
-		// state.
+		// Send records before the state, because a hub that has received the records does not request them when it
+		// reads the state.
 		if err := errors.Join(l.sendBatches(), l.publishState()); err != nil {
 			return progress, err
 		}
-		stall.update(l.flow.waiting() || len(l.tokens) > 0)
+		stall.update(l.flow.isWaiting() || len(l.tokens) > 0)
 		select {
 		case <-ctx.Done():
 			l.disconnect()
 			return progress, ctx.Err()
 		case err := <-l.conn.Lost():
-			return progress, fmt.Errorf("lost: %w", err)
+			return progress, fmt.Errorf("connection lost: %w", err)
 		case a := <-u.queues.acks:
 			if l.handleAck(a) {
 				progress = true
@@ -224,25 +227,25 @@ func done(t mqtt.Token) <-chan struct{} {
 	return t.Done()
 }
 
-// handleStall is called when the hub, or the broker, has not answered in time.
+// handleStall sends the records again, or returns an error, after the hub or the broker has not answered in time.
 func (l *link) handleStall(after time.Duration) error {
 	if err := l.removeAcknowledged(); err != nil {
 		return err
 	}
 	if len(l.tokens) > 0 {
-		return fmt.Errorf("the broker did not acknowledge %d messages within %s", len(l.tokens), after)
+		return fmt.Errorf("broker did not acknowledge %d messages within %s", len(l.tokens), after)
 	}
-	if !l.flow.waiting() {
+	if !l.flow.isWaiting() {
 		return nil
 	}
-	l.u.c.Logger.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
+	l.u.c.Logger.Warn("hub does not acknowledge records; sending them again", "from", l.flow.held+1, "after", after)
 	l.flow.rewind()
 	l.hub.ask = true // an answer to a state distinguishes a broker that drops records from a missing hub
 	return nil
 }
 
-// nextProbe asks the hub for an answer, unless the hub has answered recently. It returns the time to wait before the
-// next call.
+// nextProbe asks the hub for an answer, unless the hub has answered recently. nextProbe returns the time to wait before
+// the next call.
 func (l *link) nextProbe() time.Duration {
 	if l.hub.live {
 		l.hub.live, l.hub.repeat = false, l.u.c.Stall
@@ -254,13 +257,13 @@ func (l *link) nextProbe() time.Duration {
 	return wait
 }
 
-// publishState publishes the newest state, once the broker has acknowledged the one before.
+// publishState publishes the newest state, once the broker has acknowledged the previous state.
 func (l *link) publishState() error {
 	if t := l.state.token; t != nil {
 		select {
 		case <-t.Done():
 			if err := t.Error(); err != nil {
-				return fmt.Errorf("state: %w", err)
+				return fmt.Errorf("encode the state: %w", err)
 			}
 			l.state.token = nil
 		default:
@@ -273,7 +276,7 @@ func (l *link) publishState() error {
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("state: %w", err)
+		return fmt.Errorf("publish the state: %w", err)
 	}
 	if l.hub.ask {
 		l.hub.ask = false
@@ -284,7 +287,8 @@ func (l *link) publishState() error {
 	return nil
 }
 
-// oldestUnacked returns the channel of the oldest missing PUBACK if maxUnacked are missing, and nil otherwise.
+// oldestUnacked returns the channel of the oldest missing PUBACK if at least maxUnacked PUBACKs are missing, and nil
+// otherwise.
 func (l *link) oldestUnacked() <-chan struct{} {
 	if len(l.tokens) < maxUnacked {
 		return nil
@@ -299,7 +303,7 @@ func (l *link) removeAcknowledged() error {
 		select {
 		case <-t.Done():
 			if err := t.Error(); err != nil {
-				return fmt.Errorf("publish: %w", err)
+				return fmt.Errorf("broker did not accept a publish: %w", err)
 			}
 		default:
 			pending = append(pending, t)
@@ -331,7 +335,7 @@ func (l *link) sendBatches() error {
 		l.u.noteSent()
 		l.tokens = append(l.tokens, l.publish(wire.TopicRecords, false, data))
 		last := from + uint64(len(b.Records)) - 1
-		l.flow.published(last)
+		l.flow.addBatch(last)
 		if last == l.u.j.Len() {
 			l.tokens = append(l.tokens, l.publish(wire.TopicCheckpoint, true, []byte(b.Checkpoint)))
 		}

@@ -9,7 +9,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// monitor holds the uplink's vitals. Its methods are safe for concurrent use.
+// monitor contains the uplink's vitals. The methods of a monitor are safe for concurrent use.
 type monitor struct {
 	mono func() int64
 
@@ -25,23 +25,23 @@ func (w *monitor) change(apply func(v *vitals, now int64)) {
 	apply(&w.v, max(w.mono(), 1))
 }
 
-// Health returns the current state of the communication with the hub. It never waits.
+// Health returns the current state of the communication with the hub. Health never waits.
 func (u *Uplink) Health() Health {
 	w := &u.monitor
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h := w.v.judge(max(w.mono(), 1))
+	h := w.v.healthAt(max(w.mono(), 1))
 	if h.Owed == 0 {
 		w.since = time.Time{}
 		return h
 	}
-	w.since = steady(w.since, u.c.Now().Add(-h.Owed).UTC().Round(0).Truncate(time.Second))
+	w.since = withoutRounding(w.since, u.c.Now().Add(-h.Owed).UTC().Round(0).Truncate(time.Second))
 	h.Since = w.since
 	return h
 }
 
-// noteGrowth notes that the journal may have grown; if no record was missing at the hub before, the oldest missing one
-// was written now.
+// noteGrowth records that the journal may have grown. If the hub lacked no record before, the oldest record that it now
+// lacks was written at this moment.
 func (u *Uplink) noteGrowth() {
 	u.monitor.change(func(v *vitals, now int64) {
 		if !v.owes && u.j.Len() > u.hub.held.Load() {
@@ -50,15 +50,15 @@ func (u *Uplink) noteGrowth() {
 	})
 }
 
-// findOldestOwed looks up the oldest record that the hub does not hold. The uplink's own goroutine calls it, so that no
-// member waits for the disk.
+// findOldestOwed looks up the oldest record that the hub has not acknowledged. The uplink's own goroutine calls it, so
+// that no member waits for the disk.
 func (u *Uplink) findOldestOwed() {
 	held := u.hub.held.Load()
 	oldest, found := int64(0), false
 	if b, err := u.j.Batch(held+1, 1); err == nil && len(b.Records) == 1 {
 		if r, err := wire.ParseRecord(b.Records[0].Record); err == nil {
 			now := moment{boot: u.c.Boot, mono: u.c.Mono(), wall: u.c.Now(), trusted: u.c.Trusted()}
-			oldest, found = now.written(r), true
+			oldest, found = now.writeTime(r), true
 		}
 	}
 	u.monitor.change(func(v *vitals, now int64) {
@@ -73,8 +73,8 @@ func (u *Uplink) findOldestOwed() {
 	})
 }
 
-// noteAnswer notes a genuine acknowledgement. live means that the hub sent it now; a retained acknowledgement comes
-// from the broker, and the hub may be gone.
+// noteAnswer records a genuine acknowledgement. live means that the hub has just sent the acknowledgement. A retained
+// acknowledgement comes from the broker, and the hub may be gone.
 func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
 	u.monitor.change(func(v *vitals, now int64) {
 		v.refused = refused
@@ -90,12 +90,12 @@ func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
 	})
 }
 
-// noteFault notes why the hub does not acknowledge.
+// noteFault records the reason why the hub does not acknowledge.
 func (u *Uplink) noteFault(fault Why, detail string) {
 	u.monitor.change(func(v *vitals, _ int64) { v.fault, v.detail = fault, wire.OneLine(detail, maxDetail) })
 }
 
-// noteAsked notes that the hub was sent a state, which the hub answers.
+// noteAsked records that a state was sent, to which the hub replies with an acknowledgement.
 func (u *Uplink) noteAsked() {
 	u.monitor.change(func(v *vitals, now int64) {
 		if v.asked == 0 {
@@ -104,7 +104,7 @@ func (u *Uplink) noteAsked() {
 	})
 }
 
-// noteSent notes that records were handed to the broker.
+// noteSent records that records were handed to the broker.
 func (u *Uplink) noteSent() {
 	u.monitor.change(func(v *vitals, now int64) {
 		if v.sent == 0 {
@@ -113,12 +113,12 @@ func (u *Uplink) noteSent() {
 	})
 }
 
-// noteConnected notes that the connection was made.
+// noteConnected records that the connection was made.
 func (u *Uplink) noteConnected() {
 	u.monitor.change(func(v *vitals, now int64) { v.broker.connected, v.broker.changed, v.broker.lost = true, now, "" })
 }
 
-// noteDisconnected notes that the connection was lost or not made, and the error.
+// noteDisconnected records that the connection was lost or not made, with the error.
 func (u *Uplink) noteDisconnected(err error) {
 	u.monitor.change(func(v *vitals, now int64) {
 		b := &v.broker
@@ -132,10 +132,10 @@ func (u *Uplink) noteDisconnected(err error) {
 	})
 }
 
-// maxDetail bounds the stored text of an error, in bytes.
+// maxDetail is the largest size of the stored text of an error, in bytes.
 const maxDetail = 300
 
-// noteDropped notes a message that was too large. If the message was an acknowledgement, this explains why no
+// noteDropped records that a message was dropped because it was too large. A dropped acknowledgement explains why no
 // acknowledgement arrives.
 func (u *Uplink) noteDropped(d mqtt.Dropped) {
 	u.logDropped(d)

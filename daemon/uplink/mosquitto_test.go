@@ -15,7 +15,7 @@ import (
 )
 
 // mosquitto starts a plain mosquitto broker on a port of 127.0.0.1, and stops it by its process id. If the program is
-// not installed, the test is skipped; in CI it fails.
+// not installed, the test is skipped, but in CI it fails.
 func mosquitto(t *testing.T, port int) *exec.Cmd {
 	t.Helper()
 	program := findMosquitto(t)
@@ -87,13 +87,13 @@ func TestFiveThousandRecordsArriveInOrderAfterABrokerOutage(t *testing.T) {
 	url := fmt.Sprintf("tcp://127.0.0.1:%d", port)
 	j := memoryJournal(t)
 	c := config(t, url)
-	c.Stall = 30 * time.Second // long enough that a busy computer does not cause a second sending
+	c.Stall = 30 * time.Second // long, so that no record is sent twice because of a busy computer
 	u, _ := run(t, c, j, Handlers{})
 	grow(t, j, 5000)
 	mosquitto(t, port)
 	h := startHub(t, url)
 	u.Notify()
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 	if h.twice.Load() > 600 {
 		t.Errorf("%d records travelled twice through a broker that lost nothing", h.twice.Load())
 	}
@@ -118,7 +118,7 @@ func TestRetainedMessagesAreRepublishedAfterMosquittoRestarts(t *testing.T) {
 	mosquitto(t, port) // the new broker has stored nothing
 	retained := make(chan string, 20)
 	watch(t, url, "#", func(topic string, _ bool, p []byte) { replaceOldest(retained, topic+" "+string(p)) })
-	whole(t, h, j)
+	wantAllRecords(t, h, j)
 	want := topics.Availability("laser") + " " + wire.Online
 	for within(t, want, retained) != want {
 	}

@@ -10,8 +10,8 @@ import (
 	"portillon/wire"
 )
 
-// An acknowledgement of more records than the journal has, or of different records, is reported and stored; one that
-// fits the journal is stored once.
+// An acknowledgement of more records than the journal has, or of different records, is reported and stored. An
+// acknowledgement that fits the journal is stored once.
 func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	key, _ := machineKey(t)
 	hub, keys := hubKey(t)
@@ -58,7 +58,7 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	say(9, right, j.Generation())     // longer than this journal
 	say(3, right, j.Generation())     // a root that differs from this journal's
 	say(2, right, "1111111111111111") // a generation that differs from this journal's
-	// A replayed acknowledgement of a generation that this journal has replaced: nothing is reported and nothing stored.
+	// A replayed acknowledgement of a generation that this journal has replaced is neither reported nor stored.
 	say(9, right, "2222222222222222")
 	if want := [][2]uint64{{9, 3}, {3, 3}, {2, 3}}; kept != 4 || !slices.Equal(others, want) || u.Acked() != 2 {
 		t.Errorf("kept %d, others %v, want %v, held %d", kept, others, want, u.Acked())

@@ -12,10 +12,10 @@ import (
 // signedAck is a signed acknowledgement, not yet verified.
 type signedAck struct {
 	data []byte
-	live bool // sent by the hub now; false: retained by the broker
+	live bool // the hub has just sent it; false: the broker has retained it
 }
 
-// queues hold received messages until a goroutine processes them. The client library must not wait.
+// queues contain received messages until a goroutine processes them. The client library must not wait.
 type queues struct {
 	acks    chan signedAck // newest acknowledgement
 	bundles chan []byte    // newest manifest
@@ -29,14 +29,14 @@ func newQueues() queues {
 }
 
 // handlers has one function for each topic that a machine subscribes to (wire.Subscribes). The client library calls the
-// function and must not wait: the function queues the message, and other goroutines check and process it.
+// function and must not wait. Therefore the function queues the message, and other goroutines check and process it.
 var handlers = map[wire.TopicName]func(*Uplink, mqtt.Message){
 	wire.TopicAck:     func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.acks, signedAck{m.Payload, !m.Retained}) },
 	wire.TopicBundle:  func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.bundles, m.Payload) },
 	wire.TopicCommand: (*Uplink).queueCommand,
 }
 
-// receive gives a message to the handler of its topic.
+// receive passes a message to the handler of its topic.
 func (l *link) receive(m mqtt.Message) {
 	if len(m.Payload) == 0 { // the hub has cleared the topic
 		return
@@ -44,7 +44,7 @@ func (l *link) receive(m mqtt.Message) {
 	topic, machine, known := l.u.topics.Parse(m.Topic)
 	handle := handlers[topic.Name]
 	if !known || handle == nil || topic.OfMachine() && machine != l.u.c.Machine {
-		l.u.c.Logger.Debug("a message on a topic that was not asked for", "topic", m.Topic)
+		l.u.c.Logger.Debug("ignored a message on a topic without a subscription", "topic", m.Topic)
 		return
 	}
 	handle(l.u, m)
@@ -52,17 +52,18 @@ func (l *link) receive(m mqtt.Message) {
 
 func (u *Uplink) queueCommand(m mqtt.Message) {
 	if m.Retained {
-		u.c.Logger.Warn("a retained command is refused: a broker has kept it, it is not for now")
+		u.c.Logger.Warn("refused a retained command: the broker has stored it, so it may be old")
 		return
 	}
 	select {
 	case u.queues.orders <- m.Payload:
 	default:
-		u.c.Logger.Warn("a command is dropped: too many are waiting")
+		u.c.Logger.Warn("dropped a command: too many commands are waiting")
 	}
 }
 
-// handleAck checks that the hub signed an acknowledgement and that it fits this journal, then moves the cursor.
+// handleAck checks that the hub signed an acknowledgement and that the acknowledgement fits this journal, then moves
+// the cursor.
 func (l *link) handleAck(m signedAck) (progress bool) {
 	u := l.u
 	a, err := wire.OpenAck(m.data, u.c.Keys, u.c.Site, u.c.Machine)
@@ -78,22 +79,22 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 	if a.Refused != nil {
 		l.logOnce("the hub refuses the records", "code", a.Refused.Code, "why", a.Refused.Detail)
 	}
-	if !l.fits(m.data, a) {
+	if !l.fitsJournal(m.data, a) {
 		return false
 	}
 	l.moveCursor(m.data, a)
 	if a.Refused != nil && a.Seq == l.flow.held {
-		return false // the same records would be refused again
+		return false // do not send the same records again: the hub would refuse them again
 	}
-	if progress = l.flow.acked(a.Seq); progress {
+	if progress = l.flow.handleAck(a.Seq); progress {
 		u.noteAnswer(a.Refused, m.live, true)
 	}
 	return progress
 }
 
-// fits reports whether an acknowledgement belongs to this journal: the same generation, no more records than the
+// fitsJournal reports whether an acknowledgement belongs to this journal: the same generation, no more records than the
 // journal has, and the same root.
-func (l *link) fits(signed []byte, a wire.Ack) bool {
+func (l *link) fitsJournal(signed []byte, a wire.Ack) bool {
 	u := l.u
 	if own := u.j.Generation(); a.Generation != own {
 		l.otherGeneration(signed, a, own)
@@ -103,10 +104,10 @@ func (l *link) fits(signed []byte, a wire.Ack) bool {
 		u.noteFault(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
 		l.logOnce("the hub holds more records than this journal has: it is not the journal that the hub knows",
 			"hub", a.Seq, "journal", n)
-		u.tellOther(signed, Other{Hub: a.Seq, Here: n})
+		u.reportOther(signed, Other{Hub: a.Seq, Here: n})
 		return false
 	}
-	if a.Seq == 0 { // the hub holds nothing: any journal fits
+	if a.Seq == 0 { // the hub has no records, so any journal fits
 		return true
 	}
 	root, err := u.j.Root(a.Seq)
@@ -117,7 +118,7 @@ func (l *link) fits(signed []byte, a wire.Ack) bool {
 	if hex.EncodeToString(root[:]) != a.Root {
 		u.noteFault(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
 		l.logOnce("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
-		u.tellOther(signed, Other{Hub: a.Seq, Here: u.j.Len()})
+		u.reportOther(signed, Other{Hub: a.Seq, Here: u.j.Len()})
 		return false
 	}
 	if u.h.Fits != nil {
@@ -126,8 +127,8 @@ func (l *link) fits(signed []byte, a wire.Ack) bool {
 	return true
 }
 
-// moveCursor stores how many records the hub holds, and calls Handlers.Acked if an acknowledgement that fits contains
-// something new.
+// moveCursor stores how many records the hub holds, and calls Handlers.Acked if a fitting acknowledgement contains new
+// data.
 func (l *link) moveCursor(signed []byte, a wire.Ack) {
 	u := l.u
 	if a.Seq > u.hub.held.Load() {
@@ -154,13 +155,13 @@ func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
 		a.Generation, own))
 	l.logOnce("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
 	if l.u.h.Former == nil || !l.u.h.Former(a.Generation) {
-		l.u.tellOther(signed, Other{Hub: a.Seq, Here: l.u.j.Len(), New: true})
+		l.u.reportOther(signed, Other{Hub: a.Seq, Here: l.u.j.Len(), New: true})
 	}
 }
 
-// tellOther reports that the hub's acknowledgement belongs to another journal. The acknowledgement is stored, so that
-// the next start reports this too.
-func (u *Uplink) tellOther(signed []byte, o Other) {
+// reportOther reports that the hub's acknowledgement belongs to another journal. The acknowledgement is stored, so that
+// the next start of the daemon reports the difference too.
+func (u *Uplink) reportOther(signed []byte, o Other) {
 	if u.h.Acked != nil {
 		u.h.Acked(signed)
 	}
@@ -169,7 +170,7 @@ func (u *Uplink) tellOther(signed []byte, o Other) {
 	}
 }
 
-// logOnce logs a message once for each connection: a broker can repeat an error without end.
+// logOnce logs a message at most once for each connection, because a broker can repeat an error without end.
 func (l *link) logOnce(what string, more ...any) {
 	if l.logged[what] {
 		l.u.c.Logger.Debug(what, more...)

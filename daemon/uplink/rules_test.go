@@ -48,19 +48,19 @@ func TestNewReportsAJournalThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// patient returns a configuration in which no timeout ends or repeats anything during the test.
-func patient(t *testing.T, url string) Config {
+// configWithoutTimeouts returns a configuration in which no timeout ends or repeats anything during the test.
+func configWithoutTimeouts(t *testing.T, url string) Config {
 	c := config(t, url)
 	c.Stall, c.StallMax, c.Probe, c.ProbeMax = time.Hour, time.Hour, time.Hour, time.Hour
 	return c
 }
 
-func TestLostConnectionIsReplacedWithoutWaitingForATimeout(t *testing.T) {
+func TestLostConnectionIsReplacedBeforeAnyTimeout(t *testing.T) {
 	b := broker(t, nil)
 	online := make(chan bool, 10)
-	run(t, patient(t, b.URL()), memoryJournal(t), Handlers{Online: func(on bool) { online <- on }})
+	run(t, configWithoutTimeouts(t, b.URL()), memoryJournal(t), Handlers{Online: func(on bool) { online <- on }})
 	within(t, "the connection", online)
-	b.Cut(machines)
+	b.Cut(clientPrefix)
 	if within(t, "its loss", online) || !within(t, "another connection", online) {
 		t.Error("the handler was not told of the loss and of the next connection, in that order")
 	}
@@ -82,7 +82,7 @@ func TestOnlyOneStateIsInFlight(t *testing.T) {
 			return brokertest.Deliver
 		}
 	})
-	u, _ := run(t, patient(t, b.URL()), memoryJournal(t), Handlers{
+	u, _ := run(t, configWithoutTimeouts(t, b.URL()), memoryJournal(t), Handlers{
 		Command: func(context.Context, []byte) []byte { return []byte("done") },
 	})
 	u.SetState(wire.State{Machine: "laser", Journal: 1})
@@ -95,9 +95,9 @@ func TestOnlyOneStateIsInFlight(t *testing.T) {
 	}
 }
 
-func TestHubThatAnswersIsAskedAgainOnlyAfterProbe(t *testing.T) {
+func TestHubThatAnswersIsAskedAgainOnlyAfterTheProbeTime(t *testing.T) {
 	b := broker(t, nil)
-	answering(t, b.URL())
+	startAnsweringHub(t, b.URL())
 	c := config(t, b.URL())
 	c.Stall, c.Probe, c.ProbeMax = 100*time.Millisecond, 177*time.Millisecond, 150*time.Millisecond
 	probe, probed := c.Probe, make(chan bool, 1)
@@ -112,11 +112,12 @@ func TestHubThatAnswersIsAskedAgainOnlyAfterProbe(t *testing.T) {
 	within(t, "a wait of Probe", probed)
 }
 
-// A record of an earlier boot may have an uptime below the present one: the boot id distinguishes the two.
+// A record of an earlier boot may have an uptime below the present uptime. Only the boot id distinguishes the two
+// boots.
 func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	r := wire.Record{Boot: "a", Mono: 3000, Wall: now.wall.Add(-time.Hour), Clock: wire.ClockTrusted}
-	if got, want := now.written(r), 5000-time.Hour.Milliseconds(); got != want {
+	if got, want := now.writeTime(r), 5000-time.Hour.Milliseconds(); got != want {
 		t.Errorf("%d, want %d", got, want)
 	}
 }
@@ -139,7 +140,7 @@ func statesSent(t *testing.T, set func(u *Uplink, sent <-chan bool)) int64 {
 		}
 	})
 	online := make(chan bool, 10)
-	u, _ := run(t, patient(t, b.URL()), memoryJournal(t), Handlers{
+	u, _ := run(t, configWithoutTimeouts(t, b.URL()), memoryJournal(t), Handlers{
 		Online:  func(on bool) { online <- on },
 		Command: func(context.Context, []byte) []byte { return []byte("done") },
 	})

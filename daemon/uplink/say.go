@@ -12,26 +12,27 @@ func ReadCode(code string) (why Why, refused string) {
 	return Why(w), refused
 }
 
-// advice is a reason in words and its remedy, for an administrator.
+// advice is the explanation of a reason, and its remedy, for an administrator.
 type advice struct{ fact, cure policy.Text }
 
 func tell(fr, en, cureFR, cureEN string) advice {
 	return advice{policy.Text{FR: fr, EN: en}, policy.Text{FR: cureFR, EN: cureEN}}
 }
 
-// Explain returns in words why the hub does not acknowledge, and the remedy. code is from Health.Code; a code that this
-// program does not know is shown unchanged.
+// Explain returns the explanation of a code from Health.Code, which says why the hub does not acknowledge, and the
+// remedy. A code that this program does not know is returned unchanged.
 func Explain(code string) (fact, cure policy.Text) {
 	why, refused := ReadCode(code)
-	a := reason(why)
+	a := explainReason(why)
 	if why == HubRefuses {
-		a = refusal(refused)
+		a = explainRefusal(refused)
 	}
 	return a.fact, a.cure
 }
 
-// reason returns the explanation of a reason: this function handles the reasons that concern the communication.
-func reason(why Why) advice {
+// explainReason returns the explanation of a reason. explainReason handles the reasons that concern the communication,
+// and passes others to explainDisagreement.
+func explainReason(why Why) advice {
 	switch why {
 	case "":
 		return tell(
@@ -69,12 +70,12 @@ func reason(why Why) advice {
 			"Check that the hub runs, that its hub.yaml names this machine, and the broker’s access list "+
 				"(…/state, …/ack)")
 	}
-	return disagreement(why)
+	return explainDisagreement(why)
 }
 
-// disagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an unknown
-// reason.
-func disagreement(why Why) advice {
+// explainDisagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an
+// unknown reason.
+func explainDisagreement(why Why) advice {
 	switch why {
 	case OtherJournal:
 		return tell(
@@ -110,8 +111,8 @@ func disagreement(why Why) advice {
 		"Upgrade this tool")
 }
 
-// refusal returns the explanation of the hub's code for a refusal (hub/ledger: Code).
-func refusal(code string) advice {
+// explainRefusal returns the explanation of the hub's code for a refusal (hub/ledger: Code).
+func explainRefusal(code string) advice {
 	switch code {
 	case "bad-checkpoint":
 		return tell(

@@ -7,8 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// The hub's reasons are shown beside machines of every site. They name no role, because a site with two roles lacks the
-// third.
+// Panels of every site show the hub's reasons. The texts name no role, because a site may not have that role.
 func TestReasonsOfTheHubNameNoRole(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten|learner|apprenant|superviseur|supervisor`)
 	codes := []string{"", "moon-phase", "hub-refuses/moon-phase"}

@@ -23,13 +23,13 @@ import (
 // Sink is the name of the hub's cursor in the journal.
 const Sink = "hub"
 
-// Config holds the hub's address and the machine's identity. Broker, Site, Machine and Keys are required.
+// Config contains the hub's address and the machine's identity. Broker, Site, Machine and Keys are required.
 type Config struct {
 	Broker       string // address such as tcp://host:1883 or ssl://host:8883
 	Username     string
 	PasswordFile string                       // read at each connection; one trailing newline is removed
 	TLS          *tls.Config                  // for ssl://; nil: the system's certificate authorities
-	Resolve      func(hostport string) string // maps the broker's address to the one to dial; nil: the same address
+	Resolve      func(hostport string) string // maps the broker's address to the address to dial; nil: the same address
 
 	Site      policy.SiteID
 	Machine   policy.MachineID
@@ -37,20 +37,20 @@ type Config struct {
 	Discovery Message        // published as retained at each connection; zero: none
 	Logger    *slog.Logger   // nil: no log
 
-	// All fields below have defaults; tests set them.
+	// All fields below have defaults, which the comments state. Only tests set these fields.
 	Batch      int           // most records in a message: wire.MaxBatchRecords
 	BatchBytes int           // most bytes of a message with records: wire.MaxBatch
 	Timeout    time.Duration // for each step of a connection, and each write: 10 s
-	// how long the hub may be silent before records are sent again: 10 s, doubled each time
+	// Stall is how long the hub may be silent before records are sent again: 10 s, doubled each time.
 	Stall      time.Duration
 	StallMax   time.Duration                        // largest pause before records are sent again: 5 min
 	Backoff    time.Duration                        // pause between connections: 500 ms, doubled each time
 	BackoffMax time.Duration                        // largest pause between connections: 20 s
 	After      func(time.Duration) <-chan time.Time // timer function: time.After
 	Random     func() float64                       // in [0, 1): jitter, so that machines do not reconnect together
-	// Probe is the time without an answer after which the machine asks the hub for one: 3 min. An idle machine sends no
-	// records that the hub would acknowledge. An unanswered question is repeated after Stall, doubled each time, up to
-	// ProbeMax: 1 min.
+	// Probe is the time without an answer after which the machine asks the hub for an answer: 3 min. An idle machine
+	// sends no records that the hub would acknowledge. An unanswered question is repeated after Stall, doubled each
+	// time, up to ProbeMax: 1 min.
 	Probe, ProbeMax time.Duration
 	Mono            func() int64     // milliseconds since the computer's start: journal.Uptime
 	Boot            string           // id of the kernel's boot: journal.BootID
@@ -65,31 +65,32 @@ type Message struct {
 }
 
 // Handlers are called for incoming messages. Bundle and Command are each called one at a time, in a separate goroutine,
-// so that they never delay the uplink; they return when their context ends. A nil function is not called.
+// so that they never delay the uplink. They must return when their context ends. A nil function is not called.
 type Handlers struct {
-	// Bundle receives a manifest, not yet verified. The same manifest arrives again at each connection, and whenever the
-	// hub sees that this machine uses another one; during an installation only the newest manifest is queued.
+	// Bundle receives a manifest, not yet verified. The same manifest arrives again at each connection, and whenever
+	// the hub sees that this machine uses another bundle. During an installation only the newest manifest is queued.
 	Bundle func(ctx context.Context, manifest []byte)
 	// Command receives an order, not yet verified, and returns the reply to publish; nil: no reply.
 	Command func(ctx context.Context, order []byte) []byte
-	// Online is called with true when the broker is connected, and with false when the connection is lost. It must not
-	// block.
+	// Online is called with true when the broker is connected, and with false when the connection is lost. Online must
+	// not block.
 	Online func(bool)
-	// Acked receives each acknowledgement that fits the journal, with the hub's signature, if its count of records or its
-	// seal key is new. It must not block.
+	// Acked receives each acknowledgement that fits the journal, with the hub's signature, if its count of records or
+	// its seal key is new. Acked must not block.
 	Acked func(signed []byte)
-	// Other is called when the hub has acknowledged records that are not the first records of this journal: this journal
-	// is an older copy, or a different one. It must not block.
+	// Other is called when the hub has acknowledged records that are not the first records of this journal: this
+	// journal is an older copy, or a different one. Other must not block.
 	Other func(Other)
-	// Fits is called when the hub has acknowledged the first records of this journal, at least one. It must not block.
+	// Fits is called when the hub has acknowledged the first records of this journal, at least one. Fits must not
+	// block.
 	Fits func()
 	// Former reports whether this journal is known to have replaced the machine's journal of that generation. An
-	// acknowledgement of that generation is a replay, or comes from a hub whose ledger is an old copy: no records of this
-	// journal are missing. It must not block.
+	// acknowledgement of that generation is a replay, or comes from a hub whose ledger is an old copy: no records of
+	// this journal are missing. Former must not block.
 	Former func(wire.Generation) bool
 }
 
-// Other describes how the journal that the hub holds differs from this one.
+// Other describes how the journal that the hub holds differs from this machine's journal.
 type Other struct {
 	Hub, Here uint64 // numbers of records
 	New       bool   // the generations differ
@@ -108,7 +109,7 @@ type Uplink struct {
 
 	hub    acknowledged
 	state  atomic.Pointer[wire.State]
-	news   chan struct{} // a signal in it means: the journal has new records, or the state changed
+	news   chan struct{} // signals that the journal has new records, or that the state has changed
 	queues queues
 }
 
@@ -118,7 +119,7 @@ type acknowledged struct {
 	seal string        // the hub's seal key; used only by the goroutine of Run
 }
 
-// New checks the configuration and reads the cursor; it does not connect.
+// New checks the configuration and reads the cursor, but does not connect.
 func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
 	broker, err := mqtt.ParseBroker(c.Broker)
 	if err != nil {
@@ -184,26 +185,26 @@ func defaults(c Config) Config {
 	return c
 }
 
-// SetState sets the content of the machine's state topic. It never blocks; only the newest state is sent.
+// SetState sets the content of the machine's state topic. SetState never blocks. Only the newest state is sent.
 func (u *Uplink) SetState(s wire.State) {
 	u.state.Store(&s)
 	u.Notify()
 }
 
-// Notify reports that the journal has new records. It never blocks, and is safe for concurrent use.
+// Notify reports that the journal has new records. Notify never blocks, and is safe for concurrent use.
 func (u *Uplink) Notify() {
 	u.noteGrowth()
 	select {
 	case u.news <- struct{}{}:
-	default: // a signal is pending, which covers these records too
+	default: // a signal is already pending, which covers these records too
 	}
 }
 
 // Acked returns the number of records that the hub holds, by its last acknowledgement.
 func (u *Uplink) Acked() uint64 { return u.hub.held.Load() }
 
-// Run keeps a connection until ctx ends, then publishes that the machine is offline. It returns when all its goroutines
-// have ended.
+// Run maintains a connection to the broker until ctx ends, then publishes that the machine is offline. Run returns when
+// all its goroutines have ended.
 func (u *Uplink) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -223,7 +224,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			wait = u.c.Backoff
 		}
 		pause := time.Duration(float64(wait) * (0.5 + 0.5*u.c.Random()))
-		u.c.Logger.Info("no connection to the broker", "broker", u.broker.Redacted(), "why", err, "next try in", pause)
+		u.c.Logger.Info("cannot connect to the broker", "broker", u.broker.Redacted(), "why", err, "next try in", pause)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -33,7 +33,8 @@ func newJournal(t testing.TB) *journal.Journal {
 	return openJournal(t, filepath.Join(t.TempDir(), "journal.db"))
 }
 
-// memoryJournal returns a journal in a folder where a commit is fast; the tests here do not check durability.
+// memoryJournal returns a journal in a folder where a commit is fast, because the tests of this file do not check
+// durability.
 func memoryJournal(t testing.TB) *journal.Journal {
 	if _, err := os.Stat("/dev/shm"); err != nil {
 		return newJournal(t)
@@ -64,7 +65,8 @@ func config(t testing.TB, url string) Config {
 	return c
 }
 
-// run starts an uplink, which stops at the end of the test or when stop is called; stop waits for its end.
+// run starts an uplink, which stops at the end of the test or when stop is called. The function stop waits until the
+// uplink has ended.
 func run(t testing.TB, c Config, j *journal.Journal, h Handlers) (u *Uplink, stop func()) {
 	t.Helper()
 	if testing.Verbose() && c.Logger == nil {
@@ -100,16 +102,16 @@ func broker(t testing.TB, set func(*brokertest.Broker)) *brokertest.Broker {
 	return b
 }
 
-// machines is the prefix of a machine's MQTT client id.
-const machines = "portillon-"
+// clientPrefix is the prefix of a machine's MQTT client id.
+const clientPrefix = "portillon-"
 
 // isRecords reports whether a message of the machine is a batch.
 func isRecords(m brokertest.Message) bool {
 	return m.Topic == topics.Records("laser") && len(m.Payload) > 0
 }
 
-// whole checks that the hub holds all records of the journal, in order and once each.
-func whole(t *testing.T, h *hub, j *journal.Journal) {
+// wantAllRecords checks that the hub holds all records of the journal, in order and once each.
+func wantAllRecords(t *testing.T, h *hub, j *journal.Journal) {
 	t.Helper()
 	h.waitFor(int(j.Len()))
 	root, err := j.Root(j.Len())
@@ -166,7 +168,7 @@ func TestNoRecordIsLostWithAMisbehavingBroker(t *testing.T) {
 			u, _ := run(t, conf, j, Handlers{})
 			grow(t, j, 500)
 			u.Notify()
-			whole(t, h, j)
+			wantAllRecords(t, h, j)
 		})
 	}
 }
@@ -230,7 +232,7 @@ func TestDiscoveryIsPublishedAtEachConnection(t *testing.T) {
 				delete(want, s.topic)
 			}
 		}
-		b.Cut(machines)
+		b.Cut(clientPrefix)
 		for s := within(t, "the will", heard); s != (said{topics.Availability("laser"), wire.Offline}); {
 			s = within(t, "the will", heard)
 		}
@@ -255,7 +257,7 @@ func TestStoppingUplinkPublishesThatItIsOffline(t *testing.T) {
 	}
 }
 
-// watch subscribes another client to a filter, and returns when the broker has answered.
+// watch subscribes another client to a topic filter, and returns when the broker has acknowledged the subscription.
 func watch(t testing.TB, url, filter string, f func(topic string, retained bool, payload []byte)) mqtt.Client {
 	t.Helper()
 	c := mqtt.NewClient(

@@ -10,7 +10,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-func TestDefaultsAreThoseThatConfigDocuments(t *testing.T) {
+func TestDefaultsAreAsDocumentedInConfig(t *testing.T) {
 	c := defaults(Config{})
 	for name, x := range map[string]struct{ got, want time.Duration }{
 		"Timeout":    {c.Timeout, 10 * time.Second},
@@ -64,9 +64,9 @@ func TestStallTimerRunsFromTheMomentThatAnAnswerIsDue(t *testing.T) {
 	}
 }
 
-// idle returns an uplink that is not running, with n records in its journal.
-func idle(t *testing.T, n int) (*Uplink, *monotonic) {
-	c, clock := clocked(t, "tcp://127.0.0.1:1")
+// stoppedUplink returns an uplink that is not running, with n records in its journal.
+func stoppedUplink(t *testing.T, n int) (*Uplink, *monotonic) {
+	c, clock := configWithClock(t, "tcp://127.0.0.1:1")
 	j := memoryJournal(t)
 	grow(t, j, n)
 	u, err := New(c, j, Handlers{})
@@ -77,7 +77,7 @@ func idle(t *testing.T, n int) (*Uplink, *monotonic) {
 }
 
 func TestGoodAnswerEndsTheFaultThatTheUplinkFound(t *testing.T) {
-	u, _ := idle(t, 3)
+	u, _ := stoppedUplink(t, 3)
 	u.noteConnected()
 	u.noteFault(OtherHubKey, "no trusted key")
 	u.noteAnswer(wire.NewAckRefused("malformed", "record 2"), true, false)
@@ -90,8 +90,8 @@ func TestGoodAnswerEndsTheFaultThatTheUplinkFound(t *testing.T) {
 	}
 }
 
-func TestUnreadableJournalOwesItsRecordsSinceTheFirstFailure(t *testing.T) {
-	u, clock := idle(t, 0)
+func TestRecordsOfAnUnreadableJournalAreOverdueSinceTheFirstFailure(t *testing.T) {
+	u, clock := stoppedUplink(t, 0)
 	grow(t, u.j, 1)
 	if err := u.j.Close(); err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func TestConnectionReportsWhetherTheHubAcknowledgedRecords(t *testing.T) {
 	startHub(t, b.URL())
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	u, err := New(patient(t, b.URL()), j, Handlers{Acked: func([]byte) { cancel() }})
+	u, err := New(configWithoutTimeouts(t, b.URL()), j, Handlers{Acked: func([]byte) { cancel() }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,24 +121,24 @@ func TestConnectionReportsWhetherTheHubAcknowledgedRecords(t *testing.T) {
 	}
 }
 
-// token is the token of a publish that the broker has acknowledged, or that failed.
-type token struct{ err error }
+// doneToken is the token of a publish that the broker has acknowledged, or that failed.
+type doneToken struct{ err error }
 
-func (token) Done() <-chan struct{} {
+func (doneToken) Done() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }
 
-func (t token) Error() error { return t.err }
+func (t doneToken) Error() error { return t.err }
 
 func TestPublishThatFailsEndsTheConnection(t *testing.T) {
 	lost := errors.New("connection lost")
-	l := &link{state: statePublisher{token: token{lost}}}
+	l := &link{state: statePublisher{token: doneToken{lost}}}
 	if err := l.publishState(); !errors.Is(err, lost) {
 		t.Errorf("the state was not published: %v", err)
 	}
-	l = &link{tokens: []mqtt.Token{token{}, token{lost}}}
+	l = &link{tokens: []mqtt.Token{doneToken{}, doneToken{lost}}}
 	if err := l.removeAcknowledged(); !errors.Is(err, lost) {
 		t.Errorf("records were not published: %v", err)
 	}
@@ -150,7 +150,7 @@ func TestUplinkWaitsForTheBrokerOnceMaxUnackedPublishesAreUnacknowledged(t *test
 		if l.oldestUnacked() != nil {
 			t.Fatalf("the uplink waits with %d publishes unacknowledged, want %d", len(l.tokens), maxUnacked)
 		}
-		l.tokens = append(l.tokens, token{})
+		l.tokens = append(l.tokens, doneToken{})
 	}
 	if l.oldestUnacked() == nil {
 		t.Errorf("the uplink does not wait with %d publishes unacknowledged", len(l.tokens))

@@ -6,19 +6,20 @@ import (
 	"testing"
 )
 
-// Limits of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10 µA at
-// 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ; BCM2835:
-// 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711 are used, because its data sheet has none.
+// These constants are the limits of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): the
+// input leakage is at most 10 µA at 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most,
+// and pull resistors are 33 to 73 kΩ. BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711
+// are used, because its data sheet has none.
 const (
 	inputLeak   = 10e-6
-	sinkOhm     = 100.0 // 0.4 V at 4 mA
+	sinkOhm     = 100.0 // from 0.4 V at 4 mA
 	pullLeast   = 33e3
 	pullMost    = 73e3
 	lowAtMost   = 0.8
 	highAtLeast = 2.0
 	// A, maximum current of a pin that keeps its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
 	pinAtMost = 8e-3
-	// A, limit for all these circuits together on the 3.3 V pins. It is the limit of the first Pi; later models allow
+	// A, limit for all circuits together on the 3.3 V pins. This is the limit of the first Pi. Later models allow
 	// more.
 	railAtMost         = 50e-3
 	floating           = 1e9 // Ω
@@ -45,13 +46,13 @@ func offStates(activeLow bool) []state {
 	return []state{
 		off,
 		{"no program runs: the pin is an input", drive(0, floating)},
-		// The leakage is a source of 10 µA, in the direction that closes the relay.
+		// Model the leakage as a source of 10 µA, in the direction that closes the relay.
 		{"no program runs, the pin leaks upwards", drive(inputLeak*floating, floating)},
 		{"no program runs, the pin leaks downwards", drive(-inputLeak*floating, floating)},
 		{"no program runs, the pin's own pull-down is left", drive(0, pullLeast)},
 		{"the Pi has halted: 3.3 V is off, 5 V on", func(n *Net) {
 			n.Drive("OUT", 0, floating)
-			n.Drive("V3", 0, sourceOhm) // the loads hold the rail near 0 V
+			n.Drive("V3", 0, sourceOhm) // the loads keep the 3.3 V supply near 0 V
 		}},
 		{"5 V is off", func(n *Net) {
 			n.Drive("OUT", rail, floating)
@@ -73,7 +74,7 @@ func boardCorners(parts []Part, strong bool) (out []Corner) {
 	for _, up := range []bool{false, true} {
 		high := map[string]bool{}
 		for _, p := range parts {
-			// for example supplies high with resistors low, and the reverse
+			// Supplies are high when resistors and coils are low, and the reverse.
 			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL")
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
@@ -83,8 +84,9 @@ func boardCorners(parts []Part, strong bool) (out []Corner) {
 	return out
 }
 
-// protection adds the diode from each pin to the chip's 3.3 V, which conducts when that rail is off.
-func protection(n *Net, parts []Part) {
+// addProtection adds the protective diode from each pin to the chip's 3.3 V. The diode conducts when the 3.3 V supply
+// is off.
+func addProtection(n *Net, parts []Part) {
 	if _, ok := Find(parts, "V3"); ok {
 		n.D("protection", "pin", "rail", JunctionOf(0.6, 1e-3, 1.5, 25))
 	}
@@ -100,7 +102,7 @@ func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), w
 		if err != nil {
 			t.Fatal(err)
 		}
-		protection(n, parts)
+		addProtection(n, parts)
 		set(n)
 		if err := n.Solve(); err != nil {
 			t.Fatalf("%+v: %v", c, err)
@@ -126,7 +128,7 @@ func judgeBoard(t *testing.T, parts []Part, activeLow bool, f ...Fault) (closes 
 	return closes, v > closedAbove*coilVolt*0.95
 }
 
-// boards returns the drawn relay boards.
+// boards returns the relay boards of the drawings.
 func boards(t *testing.T) []struct {
 	drawing, circuit, name string
 	low                    bool
@@ -143,18 +145,18 @@ func boards(t *testing.T) []struct {
 
 func TestRelayBoardsCloseOnlyOnCommand(t *testing.T) {
 	for _, b := range boards(t) {
-		closes, works := judgeBoard(t, parts(t, b.drawing, b.circuit), b.low)
+		closes, works := judgeBoard(t, circuitParts(t, b.drawing, b.circuit), b.low)
 		if len(closes) > 0 || !works {
-			t.Errorf("%s: closes without an order: %q; closes on order: %v", b.name, closes, works)
+			t.Errorf("%s: states in which the relay closes without an order: %q; closes on an order: %v", b.name, closes, works)
 		}
 	}
 }
 
-// A wet board or a long wire adds a leakage of 15 µA to that of the pin. The resistors must keep the relay open.
-// Without the resistors the relay must close, which shows that the test can fail.
+// A wet board or a long wire adds a leakage of 15 µA to the leakage of the pin. The resistors must keep the relay open.
+// To show that the test can fail, the relay must close without the resistors.
 func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 	for _, b := range boards(t) {
-		p := parts(t, b.drawing, b.circuit)
+		p := circuitParts(t, b.drawing, b.circuit)
 		leak := 2.5 * inputLeak
 		if b.low {
 			leak = -leak
@@ -164,12 +166,12 @@ func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 			t.Errorf("%s: %.1f V on the coil", b.name, v)
 		}
 		if v := coilVoltage(t, p, boardCorners(p, true), wet, math.Max, Fault{Part: "R0"}, Fault{Part: "R2"}); v < coilHolds {
-			t.Errorf("%s without its resistors: %.1f V on the coil: this test sees nothing", b.name, v)
+			t.Errorf("%s without its resistors: only %.1f V on the coil, so this test could not fail", b.name, v)
 		}
 	}
 }
 
-// Circuits that earlier documentation recommended must be rejected.
+// The tests must reject circuits that earlier documentation recommended.
 func TestBoardsThatCloseWithoutAProgramAreRejected(t *testing.T) {
 	opto := func(first string) string {
 		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ " +
@@ -182,9 +184,9 @@ func TestBoardsThatCloseWithoutAProgramAreRejected(t *testing.T) {
 		{"10 kΩ to ground on a 5 V board", opto("R0 R pin gnd 10kΩ ±5%\n"), "no program runs"},
 		{"no resistor", opto(""), "pull-down is left"},
 	} {
-		closes, _ := judgeBoard(t, netlist(t, x.lines), true)
+		closes, _ := judgeBoard(t, parseNetlist(t, x.lines), true)
 		if !strings.Contains(strings.Join(closes, "\n"), x.want) {
-			t.Errorf("%s: nothing says %q: %q", x.name, x.want, closes)
+			t.Errorf("%s: no state is %q: %q", x.name, x.want, closes)
 		}
 	}
 }
@@ -192,13 +194,13 @@ func TestBoardsThatCloseWithoutAProgramAreRejected(t *testing.T) {
 // boardRows returns the single faults of the boards and of the wire to IN.
 func boardRows(t *testing.T) (rows []row) {
 	for _, b := range boards(t) {
-		p := parts(t, b.drawing, b.circuit)
+		p := circuitParts(t, b.drawing, b.circuit)
 		faults, names := faultsOf(p)
 		for i, f := range faults {
 			closes, works := judgeBoard(t, p, b.low, f)
 			r := row{drawing: b.name, part: f.Part, fault: names[i]}
 			switch {
-			case len(closes) >= len(offStates(b.low))-1: // all but "5 V is off"
+			case len(closes) >= len(offStates(b.low))-1: // the relay closes in all states except "5 V is off"
 				r.does, r.closes = "**closed**, for as long as the board has its 5 V", true
 				r.notices = "`feedback`: contactor fault, no start"
 			case len(closes) > 0:
@@ -208,7 +210,7 @@ func boardRows(t *testing.T) (rows []row) {
 				r.does, r.notices = "open; an order does not close it", "whoever starts; `feedback`: contactor fault"
 			default:
 				r.does, r.notices = "works; open without a program", "nobody"
-				if b.name == "relay-board.svg" && f.Part == "R0" { // the wet board: TestResistorsKeepTheRelayOpenOnAWetBoard
+				if b.name == "relay-board.svg" && f.Part == "R0" { // TestResistorsKeepTheRelayOpenOnAWetBoard tests the wet board
 					r.does = "works; open without a program on a dry board, by the pin's own pull-down; a wet board may close it"
 					r.notices = "nobody: look whether it is there"
 				}

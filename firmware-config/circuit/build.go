@@ -11,13 +11,13 @@ type Fault struct {
 
 // Corner is one combination of tolerances: the value of each part is at one end of the part's tolerance.
 type Corner struct {
-	High   map[string]bool // parts with the upper value; all others have the lower one
+	High   map[string]bool // names of the parts with the upper value; all other parts have the lower value
 	Middle bool            // all values are nominal
 	Diodes Diodes
 	Strong bool // transistors and optocouplers with their largest gain
 }
 
-// Of returns a part's value in this corner.
+// Of returns the value of a part in this corner.
 func (c Corner) Of(p Part) float64 {
 	switch {
 	case c.Middle:
@@ -30,10 +30,11 @@ func (c Corner) Of(p Part) float64 {
 
 const (
 	shorted    = 0.05  // Ω
-	loadOhm    = 100.0 // Ω, a load; current through it shows that the circuit supplies it
-	insulation = 1e6   // Ω, of a supply without connection to ground
-	sourceOhm  = 0.1   // Ω, of a supply
-	strongFet  = 20.0  // A/V², slope of a power transistor; its threshold determines the limits
+	loadOhm    = 100.0 // Ω, resistance of a load; a current through the load shows that the circuit supplies power
+	insulation = 1e6   // Ω, resistance to ground of a supply that is not connected to ground
+	sourceOhm  = 0.1   // Ω, internal resistance of a supply
+	// A/V², slope of a power transistor; the slope does not matter, because the threshold determines the limits
+	strongFet = 20.0
 )
 
 // Build returns the net of a circuit with faults. At first, contacts are open and pins float.
@@ -47,7 +48,7 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 			}
 		}
 		if fault.Part != "" {
-			for _, node := range p.Nodes { // the nodes of a broken part still exist
+			for _, node := range p.Nodes { // add the nodes of broken parts too
 				n.node(node)
 			}
 			if fault.Short && len(p.Nodes) > 1 {
@@ -59,7 +60,7 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 			}
 			if !fault.Short || len(p.Nodes) < 3 {
 				continue
-			} // the rest of a shorted transistor still works
+			} // continue, because the rest of a shorted transistor still works
 		}
 		if err := n.part(p, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
@@ -109,7 +110,7 @@ func (n *Net) semiconductor(p Part, c Corner) error {
 		if err != nil {
 			return err
 		}
-		gain := 0.5 // PC817: current transfer ratio 50 to 600 % at 5 mA (Sharp)
+		gain := 0.5 // the PC817 has a current transfer ratio of 50 to 600 % at 5 mA (Sharp)
 		if c.Strong {
 			gain = 6
 		}

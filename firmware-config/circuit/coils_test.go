@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// fall returns how long a coil's current needs to fall from its steady value to the fraction part, after the contact
-// opens.
-func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64) {
+// measureDecay returns how long a coil's current needs to fall from its steady value to the fraction part, after the
+// contact opens.
+func measureDecay(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64) {
 	t.Helper()
 	coil, _ := Find(p, "KM1")
 	tau, _ := Find(p, "TAU")
@@ -29,7 +29,7 @@ func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64
 	n.R("KM1", "coil", "inside", ohm)
 	n.L("L", "inside", Ground, ohm*tau.Value)
 	if d, ok := Find(p, "D2"); ok {
-		n.D("D2", d.Nodes[0], d.Nodes[1], JunctionOf(0.8, 0.2, 1.8, 25)) // 1N4007: 0.8 V at 0.2 A typically
+		n.D("D2", d.Nodes[0], d.Nodes[1], JunctionOf(0.8, 0.2, 1.8, 25)) // a 1N4007 has typically 0.8 V at 0.2 A
 	}
 	n.Close("K2.13", true)
 	if err := n.Solve(); err != nil {
@@ -51,12 +51,12 @@ func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 	type span struct{ least, most, peak float64 }
 	got := map[string]span{}
 	for _, name := range []string{"tvs", "diode"} {
-		p := parts(t, "suppressor.svg", name)
+		p := circuitParts(t, "suppressor.svg", name)
 		s := span{least: math.Inf(1)}
-		for _, high := range []bool{false, true} { // supply and clamp both high or both low, the coil the reverse
+		for _, high := range []bool{false, true} { // supply and clamp are both high or both low; the coil is the opposite
 			for _, clamp := range []bool{false, true} {
 				c := Corner{High: map[string]bool{"V24": high, "KM1": !high, "D1": clamp}}
-				seconds, peak := fall(t, p, c, 0.1)
+				seconds, peak := measureDecay(t, p, c, 0.1)
 				s = span{min(s.least, seconds), max(s.most, seconds), max(s.peak, peak)}
 			}
 		}
@@ -65,13 +65,13 @@ func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 	}
 	tvs, diode := got["tvs"], got["diode"]
 	if tvs.least < 8.5e-3 || tvs.most > 14.5e-3 || diode.least < 49e-3 || diode.most > 66e-3 {
-		t.Errorf("the drawing says 9 to 14 ms and 50 to 65 ms: %+v", got)
+		t.Errorf("opening times are %+v, but the drawing says 9 to 14 ms and 50 to 65 ms", got)
 	}
 	if diode.most < 4*tvs.most {
 		t.Errorf("a diode takes %.0f ms, the suppressor %.0f ms", diode.most*1e3, tvs.most*1e3)
 	}
-	if v := tvs.peak + 24*1.2; v > 125 { // Omron G5LE: at most 125 V DC over the contact
-		t.Errorf("the contact sees %.0f V", v)
+	if v := tvs.peak + 24*1.2; v > 125 { // an Omron G5LE permits at most 125 V DC over the contact
+		t.Errorf("the voltage over the contact is %.0f V, want at most 125 V", v)
 	}
 	least, _, _, err := clampOf("P6KE39CA")
 	if err != nil || least < 24*1.2+4 {
@@ -79,7 +79,7 @@ func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 	}
 }
 
-// A diode with a stand-off voltage below the supply's upper limit would conduct all the time.
+// A suppressor diode with a stand-off voltage below the supply's upper limit would conduct all the time.
 func TestSuppressorWithTooLowVoltageIsDetected(t *testing.T) {
 	n := NewNet()
 	n.V("V24", "plus", Ground, 28.8, sourceOhm)
@@ -91,7 +91,7 @@ func TestSuppressorWithTooLowVoltageIsDetected(t *testing.T) {
 }
 
 func TestLampsStayWithinTheLimitsOfThePins(t *testing.T) {
-	lamps := parts(t, "signals.svg", "lamps")
+	lamps := circuitParts(t, "signals.svg", "lamps")
 	total, least, most := 0.0, math.Inf(1), 0.0
 	for _, c := range []Corner{{Diodes: Cold}, {Diodes: Hot}, {Diodes: Cold, High: map[string]bool{"R1": true, "R2": true,
 		"R3": true}}} {
@@ -125,9 +125,9 @@ func TestLampsStayWithinTheLimitsOfThePins(t *testing.T) {
 	if least < 1e-3 || most > pinAtMost {
 		t.Errorf("an LED takes %.1f to %.1f mA, want 1 to %.0f", least*1e3, most*1e3, pinAtMost*1e3)
 	}
-	// Three LEDs, the buzzer's base and the relays of machine and extraction (R5 of a relay board), about 3 mA each.
+	// Add the buzzer's base and the relays of machine and extraction (R5 of a relay board), about 3 mA each.
 	if all := total + 3*3.5e-3; all > 30e-3 {
-		t.Errorf("all outputs together: %.1f mA, the drawing says under 30", all*1e3)
+		t.Errorf("all outputs together draw %.1f mA, but the drawing says under 30 mA", all*1e3)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestPinSwitchesBuzzerAndTowerLamp(t *testing.T) {
 		circuit, pin, load string
 		rated, ohm         float64
 	}{{"buzzer", "P4", "BZ", 5, 100}, {"tower", "P5", "LA", 24, 300}} {
-		p := parts(t, "signals.svg", x.circuit)
+		p := circuitParts(t, "signals.svg", x.circuit)
 		for _, strong := range []bool{false, true} {
 			for _, d := range []Diodes{Cold, Hot} {
 				n, err := Build(p, Corner{Diodes: d, Strong: strong})

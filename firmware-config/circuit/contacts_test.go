@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// ladder simulates the start circuit of wiring.svg. People and Portillon operate the contacts; the simulation shows
-// whether the contactors stay closed.
+// ladder simulates the start circuit of wiring.svg. Tests operate the contacts as people and Portillon do. The
+// simulation shows whether the contactors stay closed.
 type ladder struct {
 	t      *testing.T
 	net    *Net
-	pulled map[string]bool // K2, KM1
+	pulled map[string]bool // whether K2 and KM1 are closed
 	welded string          // a welded contact, which stays closed
-	order  bool            // the relay K1 gets the command to close
-	lied   bool            // the feedback differed from the command at least once
+	order  bool            // Portillon has ordered the relay K1 to close
+	lied   bool            // the feedback differed from the order at least once
 }
 
 // A contactor of 24 V DC closes at 70 to 80 % of its voltage and opens at 10 to 25 % (Schneider LC1D: 0.7 to 1.25 Uc,
@@ -27,7 +27,7 @@ const (
 
 func newLadder(t *testing.T, parts []Part, f ...Fault) *ladder {
 	t.Helper()
-	n, err := Build(parts, Corner{}, f...) // all values low, with the weakest supply
+	n, err := Build(parts, Corner{}, f...) // use the lowest values of all parts and the weakest supply
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +43,8 @@ func newLadder(t *testing.T, parts []Part, f ...Fault) *ladder {
 	return l.settle()
 }
 
-// settle moves the contacts of K2 and KM1 according to their coils. Contacts are linked: the NC contact stays open
-// while the NO contact is welded.
+// settle moves the contacts of K2 and KM1 according to their coils. The contacts are mechanically linked: the NC
+// contact stays open while the NO contact is welded.
 func (l *ladder) settle() *ladder {
 	l.t.Helper()
 	for range 6 {
@@ -97,22 +97,22 @@ var stories = []struct {
 }
 
 func TestMachineStartsByItsButtonAndNotByACardAlone(t *testing.T) {
-	start := parts(t, "wiring.svg", "start")
+	start := circuitParts(t, "wiring.svg", "start")
 	for _, s := range stories {
 		l := newLadder(t, start)
 		if s.tell(l); l.pulled["KM1"] != s.runs {
 			t.Errorf("%s: the contactor is closed: %v, want %v", s.name, l.pulled["KM1"], s.runs)
 		}
-		if l.lied && s.name != "the return of the power" { // without 24 V a contactor fault is correct
-			t.Errorf("%s: feedback does not agree with Portillon's order all the time", s.name)
+		if l.lied && s.name != "the return of the power" { // without 24 V Portillon is right to report a contactor fault
+			t.Errorf("%s: the feedback input differs from Portillon's order", s.name)
 		}
 	}
 }
 
-// The first drawing had Portillon's contact in series with the coil and no self-holding contact. The tests must reject
-// such a circuit.
+// In the first drawing, Portillon's contact was in series with the coil, and there was no self-holding contact. The
+// tests must reject such a circuit.
 func TestCircuitWithoutASelfHoldingContactIsRejected(t *testing.T) {
-	old := netlist(t,
+	old := parseNetlist(t,
 		"V3 V rail gnd 3.3V\nR1 R rail fb 680Ω\nV24 V plus gnd 24V\nF1 FUSE plus a 1A\nS0.1 NC a b e-stop\nK1 NO b "+
 			"coil Portillon\nKM1 COIL coil gnd 107Ω")
 	for _, name := range []string{"a card alone", "its release", "the return of the power"} {
@@ -120,19 +120,19 @@ func TestCircuitWithoutASelfHoldingContactIsRejected(t *testing.T) {
 			if s.name == name {
 				l := newLadder(t, old)
 				if s.tell(l); !l.pulled["KM1"] {
-					t.Errorf("%s does not start a machine that hangs on Portillon's contact alone: this test sees nothing", name)
+					t.Errorf("%s does not start a machine without a self-holding contact, so this test could not fail", name)
 				}
 			}
 		}
 	}
 }
 
-// ladderRows returns the single faults of the start circuit, with the stories that end differently.
+// ladderRows returns the single faults of the start circuit, each with the stories whose end the fault changes.
 func ladderRows(t *testing.T) (rows []row) {
-	start := parts(t, "wiring.svg", "start")
+	start := circuitParts(t, "wiring.svg", "start")
 	faults, names := faultsOf(start)
 	for i, f := range faults {
-		if f.Part == "R1" { // tested with inputs.svg
+		if f.Part == "R1" { // the tests of inputs.svg cover R1
 			continue
 		}
 		var starts, stops []string
@@ -189,7 +189,7 @@ var ladderNotices = map[string]string{
 
 func TestOpenLidStopsTheBeamInEveryState(t *testing.T) {
 	for _, name := range []string{"enable", "mains"} {
-		p := parts(t, "laser-lid.svg", name)
+		p := circuitParts(t, "laser-lid.svg", name)
 		for _, k1 := range []bool{false, true} {
 			for _, lid := range []bool{false, true} {
 				n, err := Build(p, Corner{})
@@ -215,7 +215,7 @@ func TestOpenLidStopsTheBeamInEveryState(t *testing.T) {
 // lidRows returns the single faults of the lid circuit.
 func lidRows(t *testing.T) (rows []row) {
 	for _, name := range []string{"enable", "mains"} {
-		p := parts(t, "laser-lid.svg", name)
+		p := circuitParts(t, "laser-lid.svg", name)
 		faults, names := faultsOf(p)
 		for i, f := range faults {
 			if f.Part == "EN" || f.Part == "PS" {
@@ -257,7 +257,7 @@ func lidRows(t *testing.T) (rows []row) {
 	return rows
 }
 
-// mainsCircuits lists the circuits of mains.svg with their main contacts and the machine's nodes.
+// mainsCircuits lists the circuits of mains.svg, with the main contacts and the machine's nodes of each circuit.
 var mainsCircuits = []struct {
 	name            string
 	poles, machines []string
@@ -266,8 +266,8 @@ var mainsCircuits = []struct {
 	{"three", []string{"KM1.1", "KM1.2", "KM1.3"}, []string{"m1", "m2", "m3"}},
 }
 
-// switched returns a mains circuit with all switches closed except those whose name begins with off.
-func switched(t *testing.T, p []Part, off string, f ...Fault) *Net {
+// closeAllExcept returns a mains circuit with all switches closed, except the switches whose name begins with off.
+func closeAllExcept(t *testing.T, p []Part, off string, f ...Fault) *Net {
 	t.Helper()
 	n, err := Build(p, Corner{Middle: true}, f...)
 	if err != nil {
@@ -278,7 +278,7 @@ func switched(t *testing.T, p []Part, off string, f ...Fault) *Net {
 			n.Close(x.Name, off == "" || !strings.HasPrefix(x.Name, off))
 		}
 	}
-	n.Drive("V2", -115, sourceOhm) // an instant of the three phases
+	n.Drive("V2", -115, sourceOhm) // set the voltages of the three phases at one instant
 	n.Drive("V3", -115, sourceOhm)
 	if err := n.Solve(); err != nil {
 		t.Fatal(err)
@@ -288,13 +288,13 @@ func switched(t *testing.T, p []Part, off string, f ...Fault) *Net {
 
 func TestContactorCutsAllPolesButNotThePisSupply(t *testing.T) {
 	for _, c := range mainsCircuits {
-		p := parts(t, "mains.svg", c.name)
+		p := circuitParts(t, "mains.svg", c.name)
 		neutral := "n"
-		if n := switched(t, p, ""); math.Abs(n.Through("M1")) < 1 || math.Abs(n.Through("T1")) < 1 {
-			t.Errorf("%s: all closed, the machine or the Pi has no power", c.name)
+		if n := closeAllExcept(t, p, ""); math.Abs(n.Through("M1")) < 1 || math.Abs(n.Through("T1")) < 1 {
+			t.Errorf("%s: all switches are closed, but the machine or the Pi has no power", c.name)
 		}
 		for _, off := range []string{"Q0", "Q1", "Q2", "KM1"} {
-			n := switched(t, p, off)
+			n := closeAllExcept(t, p, off)
 			for _, m := range c.machines {
 				if v := n.At(m) - n.At(neutral); math.Abs(v) > 20 && c.name == "three" {
 					t.Errorf("%s: %s open, %s of the machine has %.0f V", c.name, off, m, v)
@@ -303,34 +303,34 @@ func TestContactorCutsAllPolesButNotThePisSupply(t *testing.T) {
 			if i := math.Abs(n.Through("M1")); i > 1e-3 {
 				t.Errorf("%s: %s open, the machine takes %.3f A", c.name, off, i)
 			}
-			if v := n.At(p[feed(p)].Nodes[0]) - n.At(neutral); off != "KM1" && math.Abs(v) > 20 {
+			if v := n.At(p[supplyIndex(p)].Nodes[0]) - n.At(neutral); off != "KM1" && math.Abs(v) > 20 {
 				t.Errorf("%s: %s open, the Pi's supply still has %.0f V", c.name, off, v)
 			}
 			if fed := math.Abs(n.Through("T1")) > 1; fed != (off == "KM1") {
 				t.Errorf("%s: %s open, the Pi is fed: %v", c.name, off, fed)
 			}
 		}
-		// each pole interrupts its conductor: with one pole open the machine does not work
+		// Check each pole alone: with one pole open the machine must not work.
 		for _, pole := range c.poles {
-			whole, less := switched(t, p, ""), switched(t, p, pole)
-			if near(whole.Through("M1"), less.Through("M1"), 1e-3) && near(whole.Through("M3"), less.Through("M3"), 1e-3) {
-				t.Errorf("%s: the machine does not notice that %s is open", c.name, pole)
+			whole, less := closeAllExcept(t, p, ""), closeAllExcept(t, p, pole)
+			if isNear(whole.Through("M1"), less.Through("M1"), 1e-3) && isNear(whole.Through("M3"), less.Through("M3"), 1e-3) {
+				t.Errorf("%s: the machine has full power although %s is open", c.name, pole)
 			}
 		}
 	}
 }
 
-// feed returns the index of the Pi's supply.
-func feed(parts []Part) int {
+// supplyIndex returns the index of the Pi's supply.
+func supplyIndex(parts []Part) int {
 	return slices.IndexFunc(parts, func(p Part) bool { return p.Name == "T1" })
 }
 
 // mainsRows returns the faults of the contactor's poles, welded or open.
 func mainsRows(t *testing.T) (rows []row) {
 	for _, c := range mainsCircuits {
-		p := parts(t, "mains.svg", c.name)
+		p := circuitParts(t, "mains.svg", c.name)
 		for _, pole := range c.poles {
-			n := switched(t, p, "KM1", Fault{Part: pole, Short: true})
+			n := closeAllExcept(t, p, "KM1", Fault{Part: pole, Short: true})
 			r := row{drawing: "mains.svg, " + c.name, part: pole, fault: "welded",
 				does:    "KM1 open: no current in the machine, **one pole live**",
 				notices: "`feedback` (the mirror contact cannot close): contactor fault, no start"}

@@ -1,5 +1,5 @@
-// Package circuit computes the circuits of the wiring page from the files of the drawings, so that the tested circuit
-// cannot differ from the drawn one. Only tests use the package: no program imports it.
+// Package circuit simulates the circuits of the wiring page from the files of the drawings, so that the tested circuit
+// cannot differ from the drawn circuit. Only tests import this package.
 //
 // A drawing (firmware-config/*.svg) contains its netlist in <metadata>, as text. A line "circuit NAME" begins a
 // circuit; every other line is a part:
@@ -21,9 +21,10 @@
 //	TIME        none                                2.5ms
 //
 // The node "gnd" is the reference of all voltages. For each part, one text of the drawing must show the part's name (S0
-// for S0.1) together with its value, and some text must show its tolerance; otherwise Read rejects the drawing. A text
-// without the name may show the word of a contact or a load. The drawing need not show the names of V, PIN and TIME.
+// for S0.1) together with the part's value, and a text must show the part's tolerance. Otherwise Read rejects the
+// drawing. The word of a contact or a load may be in a text without the part's name. The drawing need not show the
+// names of V, PIN and TIME.
 //
-// Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are only as detailed as a
-// worst-case computation needs. Each limit comes from a data sheet, which models.go names.
+// Net is the solver: it uses nodal analysis with Newton's method, and backward Euler in time. The models of the parts
+// are only as detailed as a worst-case computation needs. models.go names the data sheet of each limit.
 package circuit

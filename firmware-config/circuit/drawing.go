@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a drawing.
+// These constants limit the size of a drawing.
 const (
 	maxDrawing = 256 << 10 // bytes
 	maxParts   = 200
@@ -24,9 +24,9 @@ const (
 type Part struct {
 	Name, Kind string
 	Nodes      []string
-	Text       string  // the value as in the drawing, without spaces: 470Ω
-	Value      float64 // in Ω, F, V, A or s; 0 if Text names a type
-	Tolerance  float64 // 0.05 means ±5 %
+	Text       string  // the value as the drawing shows it, without spaces: 470Ω
+	Value      float64 // the value in Ω, F, V, A or s; 0 if Text names a type
+	Tolerance  float64 // fraction of the value: 0.05 means ±5 %
 }
 
 // Drawing is the content of a drawing's file.
@@ -51,7 +51,7 @@ var kinds = map[string]struct {
 	nodes    int
 	quantity bool
 	unnamed  bool // the drawing need not show the part's name
-	word     bool // the value is a word that may be elsewhere in the drawing
+	word     bool // the value is a word that may stand apart from the part's name
 }{
 	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2,
 		quantity: true}, "COIL": {nodes: 2, quantity: true},
@@ -61,15 +61,15 @@ var kinds = map[string]struct {
 	"NC": {nodes: 2, word: true}, "NO": {nodes: 2, word: true}, "LOAD": {nodes: 2, word: true},
 }
 
-// units are matched from the longest to the shortest.
+// units lists the units from the longest to the shortest, because the first match counts.
 var units = []struct {
 	suffix string
 	factor float64
 }{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s",
 	1}}
 
-// quantity parses a value with its unit, such as 4.7kΩ. The result is in Ω, F, V, A or s.
-func quantity(s string) (float64, error) {
+// parseQuantity parses a value with its unit, such as 4.7kΩ. The result is in Ω, F, V, A or s.
+func parseQuantity(s string) (float64, error) {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(s, u.suffix)
 		if !ok {
@@ -77,14 +77,14 @@ func quantity(s string) (float64, error) {
 		}
 		v, err := strconv.ParseFloat(number, 64)
 		if err != nil || math.IsInf(v, 0) || math.IsNaN(v) || v <= 0 {
-			return 0, fmt.Errorf("value %q, want a positive number and a unit", s)
+			return 0, fmt.Errorf("value is %q, want a positive number and a unit", s)
 		}
 		return v * u.factor, nil
 	}
 	return 0, fmt.Errorf("value %q has no known unit, want one of kΩ, MΩ, Ω, µF, nF, A, mA, V, s, ms", s)
 }
 
-// Read parses a drawing and checks that it shows the content of its netlist.
+// Read parses a drawing and checks that the drawing shows the content of its netlist.
 func Read(svg []byte) (Drawing, error) {
 	if len(svg) > maxDrawing {
 		return Drawing{}, fmt.Errorf("drawing has %d bytes, want at most %d", len(svg), maxDrawing)
@@ -100,13 +100,13 @@ func Read(svg []byte) (Drawing, error) {
 	if err := d.parse(strings.Join(texts["metadata"], "\n")); err != nil {
 		return Drawing{}, err
 	}
-	return d, d.shown(texts["text"])
+	return d, d.requireShown(texts["text"])
 }
 
 // textsOf collects the text of the relevant elements, by element name.
 func textsOf(svg []byte) (map[string][]string, error) {
 	texts := map[string][]string{}
-	in := "" // the element being collected
+	in := "" // name of the element whose text is read now
 	dec := xml.NewDecoder(bytes.NewReader(svg))
 	for {
 		token, err := dec.Token()
@@ -120,7 +120,7 @@ func textsOf(svg []byte) (map[string][]string, error) {
 		case xml.StartElement:
 			for _, a := range e.Attr {
 				if a.Name.Local == "href" {
-					return nil, fmt.Errorf("<%s> has an href, want a drawing that needs no other file", e.Name.Local)
+					return nil, fmt.Errorf("element <%s> has an href, want a drawing without references to other files", e.Name.Local)
 				}
 			}
 			switch name := e.Name.Local; name {
@@ -149,18 +149,18 @@ func (d *Drawing) parse(netlist string) error {
 		case f[0] == "circuit" && len(f) == 2:
 			name = f[1]
 			if _, twice := d.Circuits[name]; twice {
-				return fmt.Errorf("netlist: circuit %s begins twice", name)
+				return fmt.Errorf("netlist: circuit %s is defined twice", name)
 			}
 			d.Circuits[name], d.Order = nil, append(d.Order, name)
 		case name == "":
-			return fmt.Errorf("netlist: %q comes before the first circuit", strings.TrimSpace(line))
+			return fmt.Errorf("netlist: line %q is before the first circuit", strings.TrimSpace(line))
 		default:
 			p, err := parsePart(f)
 			if err != nil {
-				return fmt.Errorf("netlist: %q: %w", strings.TrimSpace(line), err)
+				return fmt.Errorf("netlist: line %q: %w", strings.TrimSpace(line), err)
 			}
 			if _, twice := Find(d.Circuits[name], p.Name); twice {
-				return fmt.Errorf("netlist: circuit %s has two parts %s", name, p.Name)
+				return fmt.Errorf("netlist: circuit %s has two parts with the name %s", name, p.Name)
 			}
 			if parts++; parts > maxParts {
 				return fmt.Errorf("netlist has more than %d parts", maxParts)
@@ -173,36 +173,36 @@ func (d *Drawing) parse(netlist string) error {
 
 func parsePart(f []string) (Part, error) {
 	if len(f) < 2 {
-		return Part{}, errors.New("incomplete part, want a name, a kind, nodes and a value")
+		return Part{}, errors.New("part is incomplete, want a name, a kind, nodes and a value")
 	}
 	k, ok := kinds[f[1]]
 	if !ok {
-		return Part{}, fmt.Errorf("unknown kind %s", f[1])
+		return Part{}, fmt.Errorf("unknown kind of part %s", f[1])
 	}
 	rest := f[2:]
 	p := Part{Name: f[0], Kind: f[1]}
 	if n := len(rest); n > 0 && strings.HasPrefix(rest[n-1], "±") {
 		percent, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(rest[n-1], "±"), "%"), 64)
 		if err != nil || !(percent > 0 && percent < 100) {
-			return Part{}, fmt.Errorf("tolerance %s, want ±1%% to ±99%%", rest[n-1])
+			return Part{}, fmt.Errorf("tolerance is %s, want ±1%% to ±99%%", rest[n-1])
 		}
 		p.Tolerance, rest = percent/100, rest[:n-1]
 	}
 	if len(rest) != k.nodes+1 {
-		return Part{}, fmt.Errorf("got %d nodes and values, want %d nodes and one value", len(rest), k.nodes)
+		return Part{}, fmt.Errorf("part has %d nodes and values, want %d nodes and one value", len(rest), k.nodes)
 	}
 	p.Nodes, p.Text = rest[:k.nodes], rest[k.nodes]
 	if k.quantity {
 		var err error
-		if p.Value, err = quantity(p.Text); err != nil {
+		if p.Value, err = parseQuantity(p.Text); err != nil {
 			return Part{}, err
 		}
 	}
 	return p, nil
 }
 
-// shown checks that the drawing shows every part with its value and its tolerance.
-func (d *Drawing) shown(texts []string) error {
+// requireShown checks that the drawing shows every part with its value and its tolerance.
+func (d *Drawing) requireShown(texts []string) error {
 	var errs []error
 	refuse := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	for _, circuit := range d.Order {
@@ -242,12 +242,12 @@ func hasWord(text, name string) bool {
 	}), name)
 }
 
-// contains reports whether one of the texts contains a value, with any spacing, and not as the end of another number:
-// 7Ω is not in 47 Ω.
+// contains reports whether one of the texts contains a value, with any spacing, and not as the end of another number.
+// For example, 47 Ω does not contain 7Ω.
 func contains(texts []string, value string) bool {
 	for _, t := range texts {
 		for i, r := range t {
-			if begins(t[i:], value) && !(isNumber(r) && i > 0 && isNumber(rune(t[i-1]))) {
+			if beginsWith(t[i:], value) && !(isNumber(r) && i > 0 && isNumber(rune(t[i-1]))) {
 				return true
 			}
 		}
@@ -255,8 +255,8 @@ func contains(texts []string, value string) bool {
 	return false
 }
 
-// begins reports whether a text begins with a value, ignoring spaces inside it.
-func begins(text, value string) bool {
+// beginsWith reports whether a text begins with a value, ignoring spaces inside it.
+func beginsWith(text, value string) bool {
 	for i, want := range value {
 		if i > 0 {
 			text = strings.TrimLeftFunc(text, unicode.IsSpace)

@@ -39,8 +39,8 @@ func TestEachCircuitIsCoveredByATest(t *testing.T) {
 	files, _ := filepath.Glob("../*.svg")
 	for _, f := range files {
 		name := filepath.Base(f)
-		if got := strings.Join(drawn(t, name).Order, " "); got != known[name] {
-			t.Errorf("%s holds %q, the tests know %q", name, got, known[name])
+		if got := strings.Join(readDrawing(t, name).Order, " "); got != known[name] {
+			t.Errorf("%s has the circuits %q, but the tests cover %q", name, got, known[name])
 		}
 	}
 }
@@ -65,10 +65,10 @@ func TestDrawingThatDiffersFromItsNetlistIsRejected(t *testing.T) {
 		{"a link", `<text x="1">`, `<text href="http://example.org">`, "has an href"},
 		{"a link of another kind", `<text x="1">`, `<text xmlns:x="http://www.w3.org/1999/xlink" x:href="a.png">`,
 			"has an href"},
-		{"two parts of one name", "V5 V", "R1 R a gnd 470Ω ±5%\nV5 V", "has two parts R1"},
-		{"two circuits of one name", "V5 V", "circuit x\nV5 V", "begins twice"},
+		{"two parts of one name", "V5 V", "R1 R a gnd 470Ω ±5%\nV5 V", "has two parts with the name R1"},
+		{"two circuits of one name", "V5 V", "circuit x\nV5 V", "is defined twice"},
 		{"a part before a circuit", "circuit x\n", "", "before the first circuit"},
-		{"an unknown kind", "R1 R a", "R1 Q a", "unknown kind Q"},
+		{"an unknown kind", "R1 R a", "R1 Q a", "unknown kind of part Q"},
 		{"too few nodes", "R1 R a gnd", "R1 R gnd", "want 2 nodes"},
 		{"no unit", "gnd 470Ω", "gnd 470", "no known unit"},
 		{"no number", "gnd 470Ω", "gnd xΩ", "want a positive number"},
@@ -79,7 +79,7 @@ func TestDrawingThatDiffersFromItsNetlistIsRejected(t *testing.T) {
 		{"too many parts", "V5 V", many() + "V5 V", "more than 200 parts"},
 	} {
 		if !strings.Contains(small, x.old) {
-			t.Fatalf("%s: the drawing lacks %q", x.name, x.old)
+			t.Fatalf("%s: the drawing does not contain %q", x.name, x.old)
 		}
 		_, err := Read([]byte(strings.Replace(small, x.old, x.new, 1)))
 		if err == nil || !strings.Contains(err.Error(), x.want) {
@@ -99,12 +99,12 @@ func many() string {
 func TestUnknownPartTypesAreRejected(t *testing.T) {
 	for _, line := range []string{"D1 D a gnd 1N9999", "U1 OPTO a gnd c gnd 4N25", "Q1 NPN a b gnd 2N2222",
 		"Q1 NMOS a b gnd 2N7002", "D1 TVS a gnd P6KE33CA"} {
-		if _, err := Build(netlist(t, line), Corner{}); err == nil {
-			t.Errorf("%s: calculated without a model", line)
+		if _, err := Build(parseNetlist(t, line), Corner{}); err == nil {
+			t.Errorf("netlist line %q was accepted without a model", line)
 		}
 	}
-	if _, err := NewPump(netlist(t, "R1 R a gnd 1Ω"), Corner{}, false); err == nil {
-		t.Error("a circuit without Q1 is taken for a pump")
+	if _, err := NewPump(parseNetlist(t, "R1 R a gnd 1Ω"), Corner{}, false); err == nil {
+		t.Error("NewPump accepted a circuit without Q1")
 	}
 }
 

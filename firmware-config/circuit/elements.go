@@ -6,7 +6,7 @@ import "math"
 // gives the thermal voltage (25.7 mV at 25 °C).
 const boltzmann = 8.617e-5
 
-// pair is an element between two nodes.
+// pair contains the two nodes of an element.
 type pair struct{ a, b int }
 
 func (pair) accept(*Net, float64) {}
@@ -29,7 +29,7 @@ func (n *Net) Contact(name, a, b string) {
 	n.add(name, &resistor{pair{n.node(a), n.node(b)}, 0})
 }
 
-// Close closes or opens a contact. It reports whether the contact exists.
+// Close closes or opens a contact. Close reports whether the contact exists.
 func (n *Net) Close(name string, closed bool) bool {
 	r, ok := n.named[name].(*resistor)
 	if ok && closed {
@@ -61,7 +61,7 @@ func (n *Net) C(name, a, b string, farad float64) {
 	n.add(name, &capacitor{pair: pair{n.node(a), n.node(b)}, farad: farad})
 }
 
-// Charge sets the voltage of a capacitor. It reports whether the capacitor exists.
+// Charge sets the voltage of a capacitor. Charge reports whether the capacitor exists.
 func (n *Net) Charge(name string, volt float64) bool {
 	c, ok := n.named[name].(*capacitor)
 	if ok {
@@ -98,7 +98,7 @@ func (n *Net) L(name, a, b string, henry float64) {
 	n.add(name, &inductor{pair: pair{n.node(a), n.node(b)}, henry: henry})
 }
 
-// source is a voltage source with a resistance in series.
+// source is a voltage source with a series resistance.
 type source struct {
 	pair
 	volt, g float64
@@ -124,14 +124,14 @@ func (n *Net) Drive(name string, volt, ohm float64) bool {
 	return ok
 }
 
-// sink is a leakage: a current from a to b that hardly depends on the voltage.
+// sink is a leakage current from node a to node b that hardly depends on the voltage.
 type sink struct {
 	pair
 	i float64
 }
 
-// stamp lets the current become zero at zero volts, because a leakage discharges a node but never makes its voltage
-// negative.
+// stamp reduces the current to zero at zero volts, because a leakage discharges a node but never makes the node's
+// voltage negative.
 func (s *sink) stamp(n *Net, _ float64) {
 	g := s.i / 0.1
 	if v := n.across(s.a, s.b); v > 0.1 {
@@ -146,7 +146,7 @@ func (n *Net) Leak(name, a, b string, ampere float64) {
 	n.add(name, &sink{pair{n.node(a), n.node(b)}, ampere})
 }
 
-// Junction is a diode's model: I = Saturation·(exp(V/(Emission·kT/q)) − 1) + Leak·V.
+// Junction is the model of a diode: I = Saturation·(exp(V/(Emission·kT/q)) − 1) + Leak·V.
 type Junction struct {
 	Saturation float64 // A
 	Emission   float64 // 1 to 2
@@ -165,8 +165,8 @@ func (j Junction) thermal() float64 { return j.Emission * boltzmann * j.Kelvin }
 // steepest is the exponent above which a junction's curve continues as a straight line, so that no current overflows.
 const steepest = 70
 
-// flow returns the current and the conductance at v.
-func (j Junction) flow(v float64) (i, g float64) {
+// current returns the current and the conductance at the voltage v.
+func (j Junction) current(v float64) (i, g float64) {
 	t := j.thermal()
 	x := v / t
 	if x > steepest {
@@ -177,9 +177,9 @@ func (j Junction) flow(v float64) (i, g float64) {
 	return j.Saturation * (e - 1), j.Saturation*e/t + leastConductance
 }
 
-// tame limits the next value of a junction's voltage, because the exponential would make Newton's method diverge
-// (pnjlim in SPICE).
-func (j Junction) tame(next, last float64) float64 {
+// limitVoltage limits the next value of a junction's voltage, because the exponential would make Newton's method
+// diverge (pnjlim in SPICE).
+func (j Junction) limitVoltage(next, last float64) float64 {
 	t := j.thermal()
 	critical := t * math.Log(t/(math.Sqrt2*j.Saturation))
 	if next <= critical || math.Abs(next-last) <= 2*t {
@@ -194,9 +194,9 @@ func (j Junction) tame(next, last float64) float64 {
 	return t * math.Log(max(next/t, 1e-9))
 }
 
-// tame limits a junction's next voltage, and records whether it still differs from the voltage of its nodes.
-func (n *Net) tame(j Junction, next, last float64) float64 {
-	v := j.tame(next, last)
+// limitVoltage limits a junction's next voltage, and records whether it still differs from the voltage of its nodes.
+func (n *Net) limitVoltage(j Junction, next, last float64) float64 {
+	v := j.limitVoltage(next, last)
 	if math.Abs(v-next) > steady {
 		n.limited = true
 	}
@@ -211,8 +211,8 @@ type diode struct {
 }
 
 func (d *diode) stamp(n *Net, _ float64) {
-	d.last = n.tame(d.j, n.across(d.a, d.b), d.last)
-	i, g := d.j.flow(d.last)
+	d.last = n.limitVoltage(d.j, n.across(d.a, d.b), d.last)
+	i, g := d.j.current(d.last)
 	n.conduct(d.a, d.b, g)
 	n.inject(d.a, d.b, i-g*d.last)
 }

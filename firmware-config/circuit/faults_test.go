@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// row is one line of faults.md.
+// row is one row of the tables in faults.md.
 type row struct {
 	drawing, part, fault string
 	does, notices        string
-	closes               bool // the fault closes the relay or starts the machine without a command
-	seen                 bool // a person or the daemon notices the fault
+	closes               bool // true if the fault closes the relay or starts the machine without a command
+	seen                 bool // true if a person or the daemon notices the fault
 }
 
 func (r row) key() string { return r.drawing + ": " + r.part + " " + r.fault }
@@ -48,7 +48,8 @@ const lidShorts = "direct opening breaks a weld; for a short in its cable, a saf
 const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in " +
 	"wiring.svg), and `feedback` reports it at once"
 
-// faultsOf returns every way in which each part of a circuit can break. Wires, supplies and times are not broken here.
+// faultsOf returns every way in which each part of a circuit can break. faultsOf returns no faults of wires, supplies
+// and times.
 func faultsOf(parts []Part) (out []Fault, names []string) {
 	add := func(f Fault, name string) { out, names = append(out, f), append(names, name) }
 	for _, p := range parts {
@@ -80,7 +81,7 @@ func faultsOf(parts []Part) (out []Fault, names []string) {
 
 // pumpRows returns the single faults of the charge pump.
 func pumpRows(t *testing.T) (rows []row) {
-	pump := parts(t, "charge-pump.svg", "pump")
+	pump := circuitParts(t, "charge-pump.svg", "pump")
 	faults, names := faultsOf(pump)
 	for i, f := range faults {
 		rows = append(rows, pumpRow(t, pump, f, names[i]))
@@ -92,8 +93,8 @@ func pumpRows(t *testing.T) (rows []row) {
 
 const coilVolt = 5.0
 
-// open waits until K1 is certainly open, and returns the time until then.
-func (p *Pump) open(t *testing.T, high bool) (seconds float64) {
+// waitUntilOpen waits until K1 is certainly open, and returns the time until then.
+func (p *Pump) waitUntilOpen(t *testing.T, high bool) (seconds float64) {
 	for p.Coil() > openBelow*coilVolt && seconds < longest {
 		if _, _, err := p.Hold(high, 5e-3); err != nil {
 			t.Fatal(err)
@@ -112,8 +113,9 @@ func both(parts []Part, c1, c2, r2 bool) map[string]bool {
 	return high
 }
 
-// pumpRow computes one fault in three corners: the corner in which the relay closes most easily, the one in which it
-// holds worst, and the one in which it opens last. C2 is small in the first corner and large in the last.
+// pumpRow computes the effect of one fault in three corners of the tolerances: the corner in which the relay closes
+// most easily, the corner in which the relay holds worst, and the corner in which the relay opens last. C2 is small in
+// the first corner and large in the last corner.
 func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) row {
 	t.Helper()
 	r := row{drawing: "charge-pump.svg", part: f.Part, fault: name}
@@ -131,32 +133,32 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 		if _, err := p.Edges(1, 1e-3); err != nil {
 			t.Fatal(err)
 		}
-		level = max(level, p.open(t, true))
+		level = max(level, p.waitUntilOpen(t, true))
 		for n := strayEdges; n > 0; n-- {
 			if _, err := p.Edges(n, 2.5e-3); err != nil {
 				t.Fatal(err)
 			}
 			if p.Coil() > openBelow*coilVolt {
-				if closed = max(closed, p.open(t, n%2 == 1)); edges == 0 || n < edges {
+				if closed = max(closed, p.waitUntilOpen(t, n%2 == 1)); edges == 0 || n < edges {
 					edges = n
 				}
 			}
 		}
 	}
-	holds, chatters := beats(t, parts, faults)
+	holds, chatters := checkHeartbeat(t, parts, faults)
 	release := 0.0
 	for _, d := range []Diodes{Cold, Fresh, Hot} {
 		p := strong(d, true)
 		if _, _, err := p.Steady(); err != nil {
 			t.Fatal(err)
 		}
-		release = max(release, p.open(t, true))
+		release = max(release, p.waitUntilOpen(t, true))
 	}
 	return pumpWords(r, level, edges, closed, holds, chatters, release)
 }
 
-// beats reports whether the heartbeat holds the relay in the worst corner, and whether the relay chatters.
-func beats(t *testing.T, parts []Part, faults []Fault) (holds, chatters bool) {
+// checkHeartbeat reports whether the heartbeat holds the relay in the worst corner, and whether the relay chatters.
+func checkHeartbeat(t *testing.T, parts []Part, faults []Fault) (holds, chatters bool) {
 	t.Helper()
 	holds = true
 	for _, d := range []Diodes{Cold, Hot} {
@@ -221,8 +223,8 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 	return r
 }
 
-// TestFaultsMatchTheTable compares faults.md with the circuits. It fails for a fault that closes a relay unnoticed,
-// unless accepted has a reason for the fault.
+// TestFaultsMatchTheTable compares faults.md with the circuits. TestFaultsMatchTheTable fails for a fault that closes a
+// relay unnoticed, unless accepted has a reason for the fault.
 func TestFaultsMatchTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: calculates the circuit for thousands of cases")
@@ -236,12 +238,12 @@ func TestFaultsMatchTheTable(t *testing.T) {
 		t.Logf("%s: %s; noticed by: %s", r.key(), r.does, r.notices)
 		known[r.key()] = r.closes && !r.seen
 		if known[r.key()] && accepted[r.key()] == "" {
-			t.Errorf("%s closes the relay, nobody is told, and no reason is given why that is accepted", r.key())
+			t.Errorf("%s closes the relay unnoticed, and the list accepted has no reason for this fault", r.key())
 		}
 	}
 	for key := range accepted {
 		if !known[key] {
-			t.Errorf("accepted, but no such fault closes a relay unseen: %s", key)
+			t.Errorf("the list accepted contains %s, but this fault does not close a relay unnoticed", key)
 		}
 	}
 	golden(t, "../faults.md", table(rows))
@@ -259,18 +261,18 @@ func golden(t *testing.T, path, want string) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what the drawings give: UPDATE=1 go test ./firmware-config/circuit writes it anew; then "+
+		t.Errorf("%s differs from the computed faults: UPDATE=1 go test ./firmware-config/circuit rewrites it; then "+
 			"read what changed", path)
 	}
 }
 
 const preface = `# Single faults
 
-What each circuit of the wiring page does when one of its parts is broken: open (a broken wire or joint) or shorted.
-Calculated from the drawings at the ends of all tolerances; not measured on a board.
-"feedback" below is a machine that has this input. **Without it nobody is told**: a relay or a contactor that is
-stuck is seen when somebody finds that the machine does not stop. "K1 starts no machine" holds with the start circuit of
-wiring.svg.
+This page lists what each circuit of the wiring page does when one part is broken: open (a broken wire or joint) or
+shorted. The effects are calculated from the drawings at the ends of all tolerances, and not measured on a board.
+Rows with "feedback" are for a machine with this input. **Without a feedback input Portillon does not report a relay or
+a contactor that is stuck**: people notice this fault only when the machine does not stop. "K1 starts no machine" is
+true with the start circuit of wiring.svg.
 ` + "`UPDATE=1 go test ./firmware-config/circuit -run Faults -v`" + ` writes this file.
 `
 

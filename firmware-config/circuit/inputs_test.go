@@ -11,7 +11,7 @@ import (
 type inputCircuit struct {
 	name, contact string
 	limit         string  // name of the resistor in series with the contact
-	closedIsHigh  bool    // busy
+	closedIsHigh  bool    // whether a closed contact gives a high level, as at the input busy
 	least, most   float64 // current through the closed contact, in A
 }
 
@@ -26,7 +26,7 @@ var inputCircuits = []inputCircuit{
 type level int
 
 const (
-	unsure level = iota // between VIL and VIH
+	unsure level = iota // the voltage is between VIL and VIH
 	low
 	high
 )
@@ -91,9 +91,9 @@ func pinVoltage(t *testing.T, parts []Part, c inputCircuit, closed bool, change 
 
 func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 	page := textOf(t, "inputs.svg")
-	all := 0.0 // from the 3.3 V rail, with every input of the page wired
+	all := 0.0 // current from the 3.3 V supply, in A, with all inputs of the wiring page connected
 	for _, c := range inputCircuits {
-		p := parts(t, "inputs.svg", c.name)
+		p := circuitParts(t, "inputs.svg", c.name)
 		for _, closed := range []bool{true, false} {
 			least, most, i, j := pinVoltage(t, p, c, closed, nil)
 			want := map[bool]level{true: low, false: high}[closed != c.closedIsHigh]
@@ -116,19 +116,20 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 			}
 		}
 	}
-	// The wire of the busy input shorted to ground.
-	p := parts(t, "inputs.svg", "busy")
+	// Short the wire of the busy input to ground.
+	p := circuitParts(t, "inputs.svg", "busy")
 	_, _, _, j := pinVoltage(t, p, inputCircuits[2], true, func(n *Net) { n.R("short", "wire", Ground, shorted) })
 	if all += j; all > railAtMost {
-		t.Errorf("the inputs take %.1f mA from 3.3 V, want at most %.0f", all*1e3, railAtMost*1e3)
+		t.Errorf("the inputs draw %.1f mA from 3.3 V, want at most %.0f mA", all*1e3, railAtMost*1e3)
 	}
 	t.Logf("all inputs together, with busy's wire against ground: %.1f mA from 3.3 V", all*1e3)
 }
 
-// A wrong configuration may turn an input into an output. The pin then drives the contact through the series resistor.
+// A wrong configuration may turn an input into an output. In this case the pin drives the contact through the series
+// resistor.
 func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 	for _, c := range inputCircuits {
-		p := parts(t, "inputs.svg", c.name)
+		p := circuitParts(t, "inputs.svg", c.name)
 		for _, volt := range []float64{0, railVolt * (1 + railTolerance)} {
 			for _, closed := range []bool{false, true} {
 				n, err := Build(p, Corner{Strong: true})
@@ -142,7 +143,8 @@ func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 				}
 				limit := pinAtMost
 				if c.name == "opto" && volt > 0 && closed {
-					// the optocoupler's output has no resistor: only its gain limits the current, which may exceed the Pi's limit
+					// The optocoupler's output has no series resistor. Only the optocoupler's gain
+					// limits the current, so the current may exceed the Pi's limit.
 					limit = 16e-3 * 4
 				}
 				if i := math.Abs(n.Through("IN")); i > limit {
@@ -153,7 +155,7 @@ func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 	}
 }
 
-// Circuits of earlier documentation must be rejected.
+// The tests must reject circuits of earlier documentation.
 func TestWrongInputCircuitsAreRejected(t *testing.T) {
 	for _, x := range []struct {
 		name, lines string
@@ -173,7 +175,7 @@ func TestWrongInputCircuitsAreRejected(t *testing.T) {
 				"gnd NC\nIN PIN pin GPIO22",
 			inputCircuits[0], false},
 	} {
-		least, most, _, _ := pinVoltage(t, netlist(t, x.lines), x.c, x.closed, nil)
+		least, most, _, _ := pinVoltage(t, parseNetlist(t, x.lines), x.c, x.closed, nil)
 		if got := levelOf(least, most); got != unsure {
 			t.Errorf("%s: %.2f to %.2f V at the pin is read as %v", x.name, least, most, got)
 		}
@@ -183,7 +185,7 @@ func TestWrongInputCircuitsAreRejected(t *testing.T) {
 // inputRows returns the single faults of the inputs and of their wires.
 func inputRows(t *testing.T) (rows []row) {
 	for _, c := range inputCircuits {
-		p := parts(t, "inputs.svg", c.name)
+		p := circuitParts(t, "inputs.svg", c.name)
 		faults, names := faultsOf(p)
 		for i, f := range faults {
 			if f.Part != c.contact {
@@ -202,7 +204,7 @@ func inputRows(t *testing.T) (rows []row) {
 			inputRow(t, p, c, "the wire", "against "+map[bool]string{true: "0 V", false: "ground"}[c.name == "opto"],
 				func(n *Net) {
 					n.R("short", "wire", zero, shorted)
-					n.Drive("V24", 0, sourceOhm) // its fuse has blown
+					n.Drive("V24", 0, sourceOhm) // the fuse of the 24 V supply has blown
 				}),
 			inputRow(t, p, c, "the wire", "against "+map[bool]string{true: "+24 V", false: "3.3 V"}[c.name == "opto"],
 				func(n *Net) { n.R("short", "wire", rail, shorted) }))
@@ -223,9 +225,9 @@ func inputRow(t *testing.T, p []Part, c inputCircuit, part, fault string, change
 		fine = [2]level{high, low}
 	}
 	r.does = fmt.Sprintf("contact closed reads %v, open reads %v", closed, open)
-	safe := high // open, which stops the machine
+	safe := high // a high level means an open contact, which stops the machine
 	if c.closedIsHigh {
-		safe = low // idle
+		safe = low // a low level means that the machine is idle
 	}
 	switch {
 	case closed == fine[0] && open == fine[1]:
@@ -239,7 +241,7 @@ func inputRow(t *testing.T, p []Part, c inputCircuit, part, fault string, change
 	case open == closed:
 		r.notices = "stop, door: **nobody**, until the acceptance test presses the button; their first contact still " +
 			"acts. Mirror contact: contactor fault at the next start"
-	default: // the closed contact shorts 3.3 V to ground
+	default: // in this case the closed contact shorts 3.3 V to ground
 		r.does = fmt.Sprintf("contact closed: 3.3 V is shorted, the Pi stops and the relay opens; open reads %v", open)
 		r.notices = "everybody: the Pi is off"
 	}

@@ -5,37 +5,37 @@ import (
 	"math"
 )
 
-// The Pi's pin as a source. BCM2711: at least 2.6 V at 4 mA, so at most 175 Ω (raspberrypi/documentation,
-// gpio-on-raspberry-pi.adoc, table of BCM2711). A Pi's 3.3 V has a tolerance of ±5 % (that of the regulator alone is 2
-// %).
+// These constants describe the Pi's pin as a voltage source. A pin of the BCM2711 delivers at least 2.6 V at 4 mA, so
+// its resistance is at most 175 Ω (raspberrypi/documentation, gpio-on-raspberry-pi.adoc, table of BCM2711). A Pi's 3.3
+// V has a tolerance of ±5 %. The tolerance of the regulator alone is 2 %.
 const (
 	pinOhm        = 175.0
 	railVolt      = 3.3
 	railTolerance = 0.05
-	firstStep     = 5e-6 // s, first step after an edge: a twentieth of the shortest R1·C1
+	firstStep     = 5e-6 // s, first time step after an edge: a twentieth of the shortest R1·C1
 	longestStep   = 2e-3 // s
-	growth        = 1.4  // factor between two steps after an edge
+	growth        = 1.4  // factor between two time steps after an edge
 	steadyBeats   = 4    // number of beats between two readings of C2
 	steadyTries   = 12
-	steadyVolt    = 1e-3 // V between two readings of a steady pump
+	steadyVolt    = 1e-3 // V, largest difference between two readings of a steady pump
 )
 
-// Pump is a charge pump being computed. Its circuit has a pin OUT, the capacitors C2a and C2b (or C2) and the
+// Pump simulates a charge pump. The circuit of a pump has a pin OUT, the capacitors C2a and C2b (or C2) and the
 // transistor Q1.
 type Pump struct {
 	net   *Net
-	high  float64 // V, high level of the pin
-	beat  float64 // s between two edges
+	high  float64 // V, the pin's voltage at the high level
+	beat  float64 // s, the time between two edges
 	store []string
 	gate  string
-	line  float64 // V, present level of the line
-	dt    float64 // s, length of the next step
+	line  float64 // V, the present voltage of the line
+	dt    float64 // s, the length of the next time step
 
-	coilOhm float64 // Ω, of K1; 0 if the circuit ends at Q1
+	coilOhm float64 // Ω, resistance of K1's coil; 0 if the circuit ends at Q1
 }
 
-// NewPump builds a pump in one corner of its tolerances. If supplyHigh is true, the Pi's 3.3 V has its upper limit,
-// otherwise its lower limit.
+// NewPump builds a pump in one corner of the parts' tolerances. If supplyHigh is true, the Pi's 3.3 V is at its upper
+// limit, otherwise at its lower limit.
 func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, error) {
 	n, err := Build(parts, c, faults...)
 	if err != nil {
@@ -44,7 +44,7 @@ func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, e
 	q, ok := Find(parts, "Q1")
 	beat, timed := Find(parts, "BEAT")
 	if !ok || !timed {
-		return nil, fmt.Errorf("incomplete pump, want Q1 and BEAT")
+		return nil, fmt.Errorf("pump circuit is incomplete, want a part Q1 and a time BEAT")
 	}
 	p := &Pump{net: n, high: railVolt * (1 - railTolerance), beat: beat.Value, gate: q.Nodes[0]}
 	if supplyHigh {
@@ -67,7 +67,7 @@ func (p *Pump) Gate() float64 { return p.net.At(p.gate) }
 // Coil returns the voltage across the relay K1, in V. A broken coil has 0 V.
 func (p *Pump) Coil() float64 { return p.net.Through("K1") * p.coilOhm }
 
-// Hold keeps the line at a level for a time. It returns the lowest and highest voltage at the gate.
+// Hold keeps the line at a level for a time, and returns the lowest and highest voltage at the gate.
 func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error) {
 	volt := 0.0
 	if high {
@@ -88,8 +88,8 @@ func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error)
 	return least, most, nil
 }
 
-// Edges discharges the capacitors, sets the line low, and then changes the line n times. It returns the highest gate
-// voltage after each edge: element n−1 belongs to n edges.
+// Edges discharges the capacitors, sets the line low, and then changes the line n times. Edges returns the highest gate
+// voltage after each edge: element n−1 is the voltage after n edges.
 func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	p.net.Rest()
 	p.dt = 0
@@ -108,16 +108,16 @@ func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	return most, nil
 }
 
-// Steady toggles until the gate's voltage is steady, and returns the lowest and highest voltage of a beat. It ends
-// after a low half beat. It finds the steady voltage by the secant method, because charging from zero takes hundreds of
-// beats.
+// Steady toggles the line until the gate's voltage is steady, and returns the lowest and highest voltage of a beat.
+// Steady returns after a low half beat. To avoid simulating hundreds of beats, Steady finds the steady voltage by the
+// secant method.
 func (p *Pump) Steady() (least, most float64, err error) {
 	p.net.Rest()
 	rise := func(from float64) (float64, error) {
 		for _, c := range p.store {
 			p.net.Charge(c, from)
 		}
-		for range steadyBeats { // C1 reaches its own voltage in the first beat
+		for range steadyBeats { // C1 reaches its steady voltage in the first beat
 			if least, most, err = p.beatOnce(); err != nil {
 				return 0, err
 			}
@@ -152,8 +152,8 @@ func (p *Pump) beatOnce() (least, most float64, err error) {
 	return min(a, c), max(b, d), err
 }
 
-// Release returns how many seconds the gate needs to fall below the voltage under after the line stops. It computes at
-// most limit seconds.
+// Release returns how many seconds the gate needs to fall below the voltage under after the line stops toggling.
+// Release simulates at most limit seconds.
 func (p *Pump) Release(high bool, under, limit float64) (seconds float64, err error) {
 	const look = 2e-3
 	for p.Gate() > under && seconds < limit {

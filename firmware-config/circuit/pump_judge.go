@@ -6,30 +6,32 @@ import (
 	"time"
 )
 
-// Requirements for a charge pump. The relay behind it opens at the latest below 10 % of its voltage, and closes at 75 %
-// (Omron G5LE).
+// These constants are the requirements for a charge pump. The relay behind the pump opens at the latest below 10 % of
+// the relay's voltage, and closes at 75 % (Omron G5LE).
 const (
 	// PumpRelease is the longest time in which a pump must open its relay after the line stops.
 	PumpRelease = 600 * time.Millisecond
-	strayEdges  = 5     // edges that must not close the relay: pins change at boot and when a program ends
-	ample       = 0.4   // V above the largest threshold, where the channel carries amperes and the coil needs 0.1 A
+	// number of edges that must not close the relay, because pins change at boot and when a program ends
+	strayEdges  = 5
+	ample       = 0.4   // V above the largest threshold: the channel then carries amperes, and the coil needs only 0.1 A
 	chill       = 0.05  // V, increase of a cold transistor's threshold: 2 mV/K from 25 to 0 °C
 	quiet       = 50e-3 // s, longest pause of the heartbeat on a busy Pi
-	longest     = 3.0   // s, longest computed release
+	longest     = 3.0   // s, longest simulated release
 	openBelow   = 0.10
 	closedAbove = 0.75
 )
 
 // PumpFigures are the extreme values over all corners of a pump's tolerances.
 type PumpFigures struct {
-	Edges       [strayEdges + 1]float64 // highest gate voltage, by number of stray edges
-	Least, Most float64                 // V at the gate with the heartbeat
-	Stalled     float64                 // lowest voltage after 50 ms without a beat
-	Release     float64                 // s, longest release
+	Edges       [strayEdges + 1]float64 // V, highest gate voltage, by number of stray edges
+	Least, Most float64                 // V, lowest and highest gate voltage with the heartbeat
+	Stalled     float64                 // V, lowest gate voltage after 50 ms without a beat
+	Release     float64                 // s, longest time until the relay opens
 }
 
 // PumpCorners returns the corners of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three
-// curves of diodes. Two parts with the same task (C2a and C2b) have the same value, because that is the worst case.
+// curves of diodes. Two parts with the same task (C2a and C2b) have the same value, because equal values are the worst
+// case.
 func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	for bits := range 1 << 4 {
 		high := map[string]bool{}
@@ -41,7 +43,8 @@ func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 			}
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
-			if extreme := bits == 0 || bits == 13; d == Fresh && !extreme && bits != 15 { // 13: C1, R2 and 3.3 V high, C2 low
+			// in corner 13, C1, R2 and 3.3 V are high, and C2 is low
+			if extreme := bits == 0 || bits == 13; d == Fresh && !extreme && bits != 15 {
 				continue
 			}
 			corners = append(corners, Corner{High: high, Diodes: d, Strong: d == Hot})
@@ -51,8 +54,8 @@ func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	return corners, supplyHigh
 }
 
-// gateSide returns the parts without the parts at Q1's drain, which do not affect the gate.
-func gateSide(parts []Part) (out []Part) {
+// partsAtGate returns all parts except the parts at Q1's drain, which do not affect the gate.
+func partsAtGate(parts []Part) (out []Part) {
 	for _, p := range parts {
 		if p.Kind != "COIL" && p.Kind != "V" && p.Kind != "FUSE" && p.Kind != "TVS" {
 			out = append(out, p)
@@ -61,9 +64,9 @@ func gateSide(parts []Part) (out []Part) {
 	return out
 }
 
-// JudgePump computes one corner and returns the requirements that the pump violates.
+// JudgePump simulates one corner and returns the requirements that the pump violates.
 func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []string, err error) {
-	p, err := NewPump(gateSide(parts), c, supplyHigh)
+	p, err := NewPump(partsAtGate(parts), c, supplyHigh)
 	if err != nil {
 		return f, nil, err
 	}
@@ -93,7 +96,7 @@ func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []
 	if f.Least < most+ample+chill {
 		say("the heartbeat holds the gate at %.2f V only", f.Least)
 	}
-	if err := p.stall(&f, least); err != nil {
+	if err := p.measureStalls(&f, least); err != nil {
 		return f, nil, err
 	}
 	if f.Stalled < most+chill {
@@ -105,11 +108,11 @@ func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []
 	return f, wrong, nil
 }
 
-// stall stops the heartbeat with the line high, and with the line low. It computes the voltage after a stall, and the
-// time until the relay opens.
-func (p *Pump) stall(f *PumpFigures, least float64) error {
+// measureStalls stops the heartbeat with the line high, and with the line low. measureStalls stores in f the voltage
+// after a stall and the time until the relay opens.
+func (p *Pump) measureStalls(f *PumpFigures, least float64) error {
 	for _, high := range []bool{true, false} {
-		if !high { // the first stall has discharged the pump
+		if !high { // charge the pump again, because the first stall has discharged it
 			if _, _, err := p.Steady(); err != nil {
 				return err
 			}

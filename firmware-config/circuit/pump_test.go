@@ -17,8 +17,8 @@ func textOf(t *testing.T, name string) string {
 	return string(b)
 }
 
-// drawn reads a drawing of the wiring page.
-func drawn(t *testing.T, name string) Drawing {
+// readDrawing reads a drawing of the wiring page.
+func readDrawing(t *testing.T, name string) Drawing {
 	t.Helper()
 	d, err := Read([]byte(textOf(t, name)))
 	if err != nil {
@@ -27,18 +27,18 @@ func drawn(t *testing.T, name string) Drawing {
 	return d
 }
 
-// parts returns one circuit of a drawing.
-func parts(t *testing.T, drawing, circuit string) []Part {
+// circuitParts returns one circuit of a drawing.
+func circuitParts(t *testing.T, drawing, circuit string) []Part {
 	t.Helper()
-	p := drawn(t, drawing).Circuits[circuit]
+	p := readDrawing(t, drawing).Circuits[circuit]
 	if len(p) == 0 {
 		t.Fatalf("%s has no circuit %s", drawing, circuit)
 	}
 	return p
 }
 
-// netlist parses lines of a netlist, in the format of a drawing.
-func netlist(t *testing.T, lines string) []Part {
+// parseNetlist parses lines of a netlist, in the format of a drawing.
+func parseNetlist(t *testing.T, lines string) []Part {
 	t.Helper()
 	d := Drawing{Circuits: map[string][]Part{}}
 	if err := d.parse("circuit x\n" + lines); err != nil {
@@ -49,7 +49,7 @@ func netlist(t *testing.T, lines string) []Part {
 
 func TestChargePumpHoldsOnlyWithTheHeartbeat(t *testing.T) {
 	t.Parallel()
-	pump := parts(t, "charge-pump.svg", "pump")
+	pump := circuitParts(t, "charge-pump.svg", "pump")
 	all := PumpFigures{Least: math.Inf(1), Stalled: math.Inf(1)}
 	corners, supply := PumpCorners(pump)
 	for i, c := range corners {
@@ -71,7 +71,7 @@ func TestChargePumpHoldsOnlyWithTheHeartbeat(t *testing.T) {
 		strayEdges, all.Edges[1:], all.Least, all.Most, all.Stalled, all.Release)
 }
 
-// Wrong circuits must be rejected: earlier drawings, and substitutes that shops sell for the specified parts.
+// JudgePump must reject wrong circuits: earlier drawings, and substitutes that shops sell for the specified parts.
 func TestWrongPumpsAreRejected(t *testing.T) {
 	t.Parallel()
 	single := func(r1, c1, c2, r2, beat, diode, tolerance string) string {
@@ -96,7 +96,7 @@ func TestWrongPumpsAreRejected(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			p := netlist(t, x.lines)
+			p := parseNetlist(t, x.lines)
 			corners, supply := PumpCorners(p)
 			for i := range corners {
 				i = len(corners) - 1 - i
@@ -108,7 +108,7 @@ func TestWrongPumpsAreRejected(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("no corner says %q", x.want)
+			t.Errorf("no corner of the tolerances reports %q", x.want)
 		})
 	}
 }

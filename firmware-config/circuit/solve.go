@@ -9,12 +9,13 @@ import (
 // Ground is the reference node of all voltages.
 const Ground = "gnd"
 
-// Limits of the solver. These circuits have currents from 0.1 µA to 10 A.
+// The constants are the limits of the solver. The circuits have currents from 0.1 µA to 10 A.
 const (
 	leastConductance = 1e-9 // S (1 GΩ), from every node to ground, so that a floating node has a voltage
 	closedContact    = 0.05 // Ω
 	converged        = 2e-5 // V, largest change of a node in the last Newton iteration of a time step
-	// V, the same limit for a steady state, in which rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
+	// V, largest change of a node in the last Newton iteration of a steady state. The limit is larger because
+	// rounding moves a floating node by 1e-5 V (5 V at 20 S, in 1 GΩ).
 	steady        = 2e-4
 	maxIterations = 300
 )
@@ -22,9 +23,9 @@ const (
 // ErrNoSolution reports a circuit whose equations did not converge.
 var ErrNoSolution = errors.New("circuit: Newton iteration did not converge")
 
-// Net is a circuit being computed: nodes, elements and the last voltages. It is not safe for concurrent use.
+// Net is a simulated circuit: its nodes, its elements and the last voltages. A Net is not safe for concurrent use.
 type Net struct {
-	index    map[string]int // index of a node; ground is -1
+	index    map[string]int // index of each node; ground is -1
 	v        []float64      // voltage of each node, V
 	elements []element
 	named    map[string]element
@@ -37,7 +38,7 @@ type Net struct {
 // element is a part that adds its conductance and current to the equations.
 type element interface {
 	stamp(n *Net, dt float64)
-	// accept stores what the element needs in the next step.
+	// accept stores the element's state for the next time step.
 	accept(n *Net, dt float64)
 }
 
@@ -61,7 +62,7 @@ func (n *Net) add(name string, e element) {
 	n.named[name] = e
 }
 
-// At returns the voltage of a node in V; NaN for an unknown node.
+// At returns the voltage of a node in V, or NaN for an unknown node.
 func (n *Net) At(node string) float64 {
 	i, ok := n.index[node]
 	if !ok {
@@ -106,13 +107,13 @@ func (n *Net) inject(a, b int, i float64) {
 	}
 }
 
-// Solve finds the steady state: capacitors carry no current, inductors are wires.
+// Solve finds the steady state, in which capacitors carry no current and inductors are wires.
 func (n *Net) Solve() error { return n.newton(0) }
 
-// Step advances by dt seconds (backward Euler).
+// Step advances the simulation by dt seconds (backward Euler method).
 func (n *Net) Step(dt float64) error {
 	if dt <= 0 {
-		return fmt.Errorf("circuit: step of %g s, want more than 0", dt)
+		return fmt.Errorf("circuit: time step is %g s, want more than 0", dt)
 	}
 	return n.newton(dt)
 }
@@ -132,8 +133,8 @@ func (n *Net) Rest() {
 	}
 }
 
-// newton solves the equations. If that fails, it adds a conductance from every node to ground, and reduces the
-// conductance step by step.
+// newton solves the equations. If the iteration does not converge, newton adds a conductance from every node to ground,
+// and reduces this conductance step by step.
 func (n *Net) newton(dt float64) error {
 	n.resize()
 	err := n.iterate(dt)
@@ -168,15 +169,15 @@ func (n *Net) iterate(dt float64) error {
 		if err != nil {
 			return err
 		}
-		if n.adopt(next) < limit && !n.limited {
+		if n.storeVoltages(next) < limit && !n.limited {
 			return nil
 		}
 	}
 	return ErrNoSolution
 }
 
-// adopt stores the next voltages and returns the largest change.
-func (n *Net) adopt(next []float64) (change float64) {
+// storeVoltages stores the next voltages and returns the largest change.
+func (n *Net) storeVoltages(next []float64) (change float64) {
 	for i, v := range next {
 		change = max(change, math.Abs(v-n.v[i]))
 		n.v[i] = v

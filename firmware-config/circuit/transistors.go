@@ -19,11 +19,11 @@ type npn struct {
 func (npn) accept(*Net, float64) {}
 
 func (q *npn) stamp(n *Net, _ float64) {
-	q.vbe = n.tame(q.q.Junction, n.across(q.b, q.e), q.vbe)
-	q.vbc = n.tame(q.q.Junction, n.across(q.b, q.c), q.vbc)
-	ife, gfe := q.q.flow(q.vbe)
-	irc, grc := q.q.flow(q.vbc)
-	// The two base junctions carry the transport currents divided by the gains.
+	q.vbe = n.limitVoltage(q.q.Junction, n.across(q.b, q.e), q.vbe)
+	q.vbc = n.limitVoltage(q.q.Junction, n.across(q.b, q.c), q.vbc)
+	ife, gfe := q.q.current(q.vbe)
+	irc, grc := q.q.current(q.vbc)
+	// Add the base currents: the transport currents divided by the gains.
 	base := func(x int, i, g, v, gain float64) {
 		n.conduct(q.b, x, g/gain)
 		n.inject(q.b, x, i/gain-g/gain*v)
@@ -47,7 +47,7 @@ type Fet struct {
 	Slope     float64 // A/V²
 }
 
-// nmos is an N-channel transistor between three nodes; its gate carries no current.
+// nmos is an N-channel transistor between three nodes, without a gate current.
 type nmos struct {
 	g, d, s int
 	m       Fet
@@ -89,15 +89,15 @@ type opto struct {
 
 func (opto) accept(*Net, float64) {}
 
-// knee shapes an optocoupler's output near saturation, in V: at 0.2 V, where most data sheets give the saturated
-// current, it carries 95 %.
+// knee is a voltage that shapes an optocoupler's output near saturation: at 0.2 V, where most data sheets specify the
+// saturated current, the output carries 95 % of the current.
 const knee = 0.067
 
 func (o *opto) stamp(n *Net, _ float64) {
-	i, g := o.led.j.flow(o.led.last)
+	i, g := o.led.j.current(o.led.last)
 	i, g = max(i, 0)*o.gain, g*o.gain
 	v := n.across(o.c, o.e)
-	part, slope := v/knee, 1/knee // in reverse direction: a resistor
+	part, slope := v/knee, 1/knee // in reverse direction the output is a resistor
 	if v > 0 {
 		e := math.Exp(-v / knee)
 		part, slope = 1-e, e/knee
@@ -115,7 +115,8 @@ func (n *Net) Opto(name, anode, cathode, collector, emitter string, j Junction, 
 	n.add(name+" output", &opto{led: led, c: n.node(collector), e: n.node(emitter), gain: gain})
 }
 
-// Through returns the current through a two-pole part in A, from its first node to its second; 0 for an unknown part.
+// Through returns the current through a two-pole part in A, from the part's first node to its second node. For an
+// unknown part it returns 0.
 func (n *Net) Through(name string) float64 {
 	switch e := n.named[name].(type) {
 	case *resistor:
@@ -123,7 +124,7 @@ func (n *Net) Through(name string) float64 {
 	case *source:
 		return (n.across(e.a, e.b) - e.volt) * e.g
 	case *diode:
-		i, _ := e.j.flow(n.across(e.a, e.b))
+		i, _ := e.j.current(n.across(e.a, e.b))
 		return i
 	case *inductor:
 		return e.i

@@ -17,7 +17,7 @@ import (
 func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	// An owner who cannot sign in does not count: such an owner could not give the role back.
+	// An owner who cannot sign in does not count, because such an owner could not restore the role of another owner.
 	second, err := b.Registry.Add(t.Context(), root, account.Account{Name: "second", Site: actor.Owner}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	}
 }
 
-func TestOwnersDemotedInParallelLeaveOne(t *testing.T) {
+func TestParallelDemotionsLeaveOneOwner(t *testing.T) {
 	b := open(t)
 	var all []account.Account
 	for n := range 4 {
@@ -67,7 +67,7 @@ func TestOwnersDemotedInParallelLeaveOne(t *testing.T) {
 	}
 }
 
-func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
+func TestAllFaultsOfAnAccountAreReportedTogether(t *testing.T) {
 	b := open(t)
 	b.add(account.Account{Name: "Inès", Member: "m-ines", Site: actor.Member})
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestChangeIgnoresReadOnlyFields(t *testing.T) {
 		return nil
 	})
 	if err != nil || got.ID != x.ID || got.Version != x.Version+1 || !got.Password || !got.Made.Equal(x.Made) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("account after a change is %+v, %v", got, err)
 	}
 }
 
@@ -293,7 +293,7 @@ func TestExpiredOrRevokedTokenIsRefused(t *testing.T) {
 	}
 	if all, err := b.Tokens.Issued(t.Context(), a, x.ID); err != nil || len(all) != 1 || all[0].Text != "" ||
 		all[0].Used.IsZero() {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("tokens are %+v, %v", all, err)
 	}
 	if n := b.count(`SELECT count(*) FROM account_token WHERE site = $1 AND (CAST(hash AS TEXT) LIKE '%ptl%' OR name LIKE
 		'%ptl%' OR id LIKE '%ptl%')`); n != 0 {
@@ -376,7 +376,7 @@ func TestErasureLeavesOnlyAVerifiableAuditLog(t *testing.T) {
 	b := open(t)
 	b.owner()
 	w := b.browser()
-	if err := w.uses(w.asks("lea@biklab.example"), ""); err != nil {
+	if err := w.useLink(w.requestLink("lea@biklab.example"), ""); err != nil {
 		t.Fatal(err)
 	}
 	id := w.get().Account
@@ -422,7 +422,7 @@ func TestErasureLeavesOnlyAVerifiableAuditLog(t *testing.T) {
 	}
 }
 
-// An actor who may write the directory, but not accounts, cannot remove an owner or administrator by erasing the
+// An actor who may change members, but not accounts, cannot remove an owner's or administrator's account by erasing the
 // member.
 func TestErasureOfATrustedAccountNeedsAnOwner(t *testing.T) {
 	for _, role := range []actor.Role{actor.Owner, actor.Administrator} {

@@ -17,25 +17,25 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// The idle time after which a session ends, and its lifetime.
+// Limits of sessions. idle is the maximum time between two requests, and life is the maximum age of a session.
 const (
 	idleTrusted = 2 * time.Hour // administrators and owners
 	lifeTrusted = 12 * time.Hour
 	idleMember  = 7 * 24 * time.Hour
 	lifeMember  = 30 * 24 * time.Hour
-	lifeVisitor = 20 * time.Minute // a visitor who asked to sign in: longer than a link is valid
+	lifeVisitor = 20 * time.Minute // a visitor who requested an e-mail link; must exceed linkLife
 
-	touchEvery  = time.Minute // how often a session's last use is written; reading a page normally writes nothing
+	touchEvery  = time.Minute // minimum time between two writes of a session's last use
 	maxSessions = 50          // of an account
 	maxVisitors = 5000
 )
 
-// The keys of the values that a session stores.
+// The keys of the values in a session.
 const (
 	keyAccount = "account"
 	keyEpoch   = "epoch"
 	keyHow     = "how"     // password, link, code
-	keyBrowser = "browser" // the secret that binds an e-mail link to the browser that asked for the link
+	keyBrowser = "browser" // secret that binds an e-mail link to the browser that requested the link
 	keyIdle    = "idle"    // seconds
 	keyLife    = "life"
 )
@@ -47,13 +47,13 @@ type browsers struct {
 	manager *scs.SessionManager
 }
 
-// newManager returns the manager of the session cookie. With https the cookie has the prefix __Host- (RFC 6265bis,
-// section 4.1.3.2), which binds the cookie to this host and to TLS.
+// newManager returns the manager of the session cookie. For an https URL, the name of the cookie has the prefix
+// __Host-, so that browsers send the cookie only to this host and only over TLS (RFC 6265bis, section 4.1.3.2).
 func newManager(c *core, url *url.URL) *scs.SessionManager {
 	m := scs.New()
 	m.Store = sessionStore{c}
 	m.Codec = sessionCodec{}
-	m.Lifetime = lifeMember // upper bound of the cookie's lifetime: the session store decides by its own clock and columns
+	m.Lifetime = lifeMember // upper bound of the cookie's lifetime, because sessionStore ends sessions
 	m.Cookie.HttpOnly, m.Cookie.SameSite, m.Cookie.Path = true, http.SameSiteLaxMode, "/"
 	m.Cookie.Name, m.Cookie.Secure = "portillon", false
 	if url != nil && url.Scheme == "https" {
@@ -66,8 +66,8 @@ func newManager(c *core, url *url.URL) *scs.SessionManager {
 	return m
 }
 
-// sessionCodec encodes a session as JSON for package scs. Values that are not strings are left out: this package stores
-// strings only.
+// sessionCodec encodes a session as JSON for package scs. The codec omits values that are not strings, because this
+// package stores only strings.
 type sessionCodec struct{}
 
 // Encode implements scs.Codec.
@@ -98,20 +98,20 @@ func (sessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	return x.Deadline, values, err
 }
 
-// sessionStore stores the sessions of package scs in the hub's database, under the SHA-256 of their token. Its columns,
-// not the deadline from scs, decide whether a session has ended.
+// sessionStore stores the sessions of package scs in the hub's database, under the SHA-256 of their token. The columns
+// of a session's row determine when the session ends. sessionStore ignores the deadline from scs.
 type sessionStore struct{ core *core }
 
-// errNoContext is returned by the methods without a context parameter, which package scs calls only for a store that
-// lacks the methods with a context.
+// errNoContext is the error of the methods without a context parameter. Package scs does not call these methods if a
+// store also has methods with a context.
 var errNoContext = errors.New("session store: a context is required")
 
 func (sessionStore) Find(string) ([]byte, bool, error)      { return nil, false, errNoContext }
 func (sessionStore) Delete(string) error                    { return errNoContext }
 func (sessionStore) Commit(string, []byte, time.Time) error { return errNoContext }
 
-// FindCtx reads a session whose idle time and lifetime have not passed. It records the use at most once in touchEvery,
-// and not for a background request of an open page.
+// FindCtx reads a session whose idle time and lifetime have not passed. FindCtx records the session's use at most once
+// per touchEvery, and ignores background requests of an open page.
 func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var data []byte
 	var seen, idle, expires int64
@@ -127,7 +127,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
-	// A session ends after its lifetime, or earlier if it was idle for too long.
+	// A session ends after its lifetime, or after its idle time without a request.
 	now := st.core.now()
 	if err != nil || now >= expires || now >= seen+idle {
 		return nil, false, err
@@ -138,7 +138,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 			return err
 		})
 		if err != nil { // the session stays valid if the disk is full
-			st.core.log.Warn("session use is not recorded", "err", err)
+			st.core.log.Warn("recording a session's use failed", "err", err)
 		}
 	}
 	return data, true, nil
@@ -147,22 +147,22 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 // DeleteCtx removes a session, and notifies event streams so that they check their session again.
 func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return st.core.site.Write(ctx, func(tx *store.Tx) error {
-		tx.Changed(store.Accounts) // so that an event stream of this session ends
+		tx.Changed(store.Accounts) // Make event streams check their session, so that a stream of this session ends.
 		_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND hash = $2`, hashOf(token))
 		return err
 	})
 }
 
-// CommitCtx writes a session. Only the first write of a token sets the absolute end; later writes keep it. CommitCtx
-// then removes sessions beyond the limits.
+// CommitCtx writes a session. Only the first write of a token sets the session's absolute end. CommitCtx then removes
+// sessions beyond the limits.
 func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	_, values, err := sessionCodec{}.Decode(b)
 	if err != nil {
 		return err
 	}
 	text := func(k string) string { t, _ := values[k].(string); return t }
-	life := duration(text(keyLife), lifeVisitor)
-	idle := duration(text(keyIdle), lifeVisitor)
+	life := parseDuration(text(keyLife), lifeVisitor)
+	idle := parseDuration(text(keyIdle), lifeVisitor)
 	epoch, _ := strconv.ParseInt(text(keyEpoch), 10, 64)
 	id, err := st.core.newID("s-")
 	if err != nil {
@@ -179,13 +179,13 @@ func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ 
 		if err != nil {
 			return err
 		}
-		return st.bound(ctx, tx, text(keyAccount))
+		return st.removeExcess(ctx, tx, text(keyAccount))
 	})
 }
 
-// duration parses a number of seconds from a session, limited to lifeMember. For a value that is not a positive number
-// it returns the default otherwise.
-func duration(seconds string, otherwise time.Duration) time.Duration {
+// parseDuration parses a number of seconds from a session, limited to lifeMember. parseDuration returns the default
+// duration for a value that is not a positive number.
+func parseDuration(seconds string, otherwise time.Duration) time.Duration {
 	n, err := strconv.ParseInt(seconds, 10, 32)
 	if err != nil || n <= 0 {
 		return otherwise
@@ -193,8 +193,8 @@ func duration(seconds string, otherwise time.Duration) time.Duration {
 	return min(time.Duration(n)*time.Second, lifeMember)
 }
 
-// bound removes expired sessions, and the oldest sessions of an account (or of all visitors) beyond the limit.
-func (st sessionStore) bound(ctx context.Context, tx *store.Tx, account string) error {
+// removeExcess removes expired sessions, and the oldest sessions of an account (or of all visitors) beyond the limit.
+func (st sessionStore) removeExcess(ctx context.Context, tx *store.Tx, account string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND expires <= $2`, st.core.now()); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (st sessionStore) bound(ctx context.Context, tx *store.Tx, account string) 
 	return err
 }
 
-// contextKey is the type of the keys under which Requests puts values into the context of a request.
+// contextKey is the type of the keys under which Requests stores values in the context of a request.
 type contextKey int
 
 const (
@@ -216,23 +216,23 @@ const (
 	actorKey
 )
 
-// visitor holds what is known of a request before sign-in.
+// visitor contains the properties of a request that are known before sign-in.
 type visitor struct {
 	request, address, agent string
 	session                 bool // scs has loaded or created a session for the request
-	background              bool // the page sent the request in the background: the session's idle time continues
+	background              bool // the page sent the request in the background, so the request does not extend the session
 }
 
-// visitorOf returns the visitor of the request that ctx belongs to; the zero visitor if ctx belongs to no request.
+// visitorOf returns the visitor who sent the request of ctx, or the zero visitor if ctx belongs to no request.
 func visitorOf(ctx context.Context) visitor {
 	v, _ := ctx.Value(visitorKey).(visitor)
 	return v
 }
 
-// begin signs in the account x in the browser whose request ctx belongs to. how is "password", "link" or "code". The
-// browser gets a new token, so that an attacker who knew the old token is not signed in (session fixation). If ctx
-// belongs to no browser, begin does nothing: the caller only returns the actor.
-func (s *browsers) begin(ctx context.Context, x row, how string) error {
+// beginSession signs in the account x in the browser that sent the request of ctx. method is "password", "link" or
+// "code". The browser gets a new token, so that an attacker who knew the old token is not signed in (session fixation).
+// If ctx belongs to no browser, beginSession does nothing.
+func (s *browsers) beginSession(ctx context.Context, x row, method string) error {
 	if !visitorOf(ctx).session {
 		return nil
 	}
@@ -248,16 +248,16 @@ func (s *browsers) begin(ctx context.Context, x row, how string) error {
 		return err
 	}
 	s.manager.SetDeadline(ctx, time.Now().Add(life)) // the cookie's expiry uses real time, as browsers do
-	for k, v := range map[string]string{keyAccount: x.ID, keyEpoch: strconv.FormatInt(x.epoch, 10), keyHow: how,
+	for k, v := range map[string]string{keyAccount: x.ID, keyEpoch: strconv.FormatInt(x.epoch, 10), keyHow: method,
 		keyIdle: strconv.Itoa(int(idle.Seconds())), keyLife: strconv.Itoa(int(life.Seconds()))} {
 		s.manager.Put(ctx, k, v)
 	}
 	return nil
 }
 
-// secret returns the random value that binds an e-mail link to the session of the browser that asked for the link;
-// empty: this browser has no secret. With make, it creates a missing secret.
-func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
+// linkSecret returns the random value that binds an e-mail link to the session of the browser that requested the link.
+// An empty value means that this browser has no secret. If make is true, linkSecret creates a missing secret.
+func (s *browsers) linkSecret(ctx context.Context, make bool) (string, error) {
 	if !visitorOf(ctx).session {
 		return "", nil
 	}
@@ -265,7 +265,7 @@ func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
 	if secret != "" || !make {
 		return secret, nil
 	}
-	b, err := s.core.random(16)
+	b, err := s.core.randomBytes(16)
 	if err != nil {
 		return "", err
 	}
@@ -274,7 +274,7 @@ func (s *browsers) secret(ctx context.Context, make bool) (string, error) {
 	return secret, nil
 }
 
-// account returns the account that is signed in in the browser whose request ctx belongs to. ok is false if there is no
+// account returns the account that is signed in in the browser that sent the request of ctx. ok is false if there is no
 // session, if the account was removed or disabled, if the session has an earlier epoch, or if the member is blocked.
 func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	if !visitorOf(ctx).session {
@@ -298,10 +298,10 @@ func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	return x, !shut, err
 }
 
-// justCame reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife). Such a
-// browser may set a password without entering the old one.
-func (s *browsers) justCame(ctx context.Context) bool {
-	if how := s.how(ctx); how != "link" && how != "code" {
+// usedCodeRecently reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife). A
+// browser that did so may set a password without entering the old password.
+func (s *browsers) usedCodeRecently(ctx context.Context) bool {
+	if how := s.signInMethod(ctx); how != "link" && how != "code" {
 		return false
 	}
 	var made int64
@@ -310,8 +310,9 @@ func (s *browsers) justCame(ctx context.Context) bool {
 	return err == nil && s.core.now()-made < linkLife.Milliseconds()
 }
 
-// how returns how this browser signed in: "password", "link" or "code"; empty: not signed in.
-func (s *browsers) how(ctx context.Context) string {
+// signInMethod returns the way in which this browser signed in: "password", "link", "code", or empty if it is not
+// signed in.
+func (s *browsers) signInMethod(ctx context.Context) string {
 	if !visitorOf(ctx).session {
 		return ""
 	}

@@ -14,19 +14,19 @@ import (
 	"portillon/policy"
 )
 
-// crockford is the alphabet of Douglas Crockford's base 32, which leaves out I, L, O and U.
+// crockford is the alphabet of Douglas Crockford's base 32, without the letters I, L, O and U.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// Lengths of codes. A typed code cannot be guessed within its lifetime: the code has 75 bits, and an address has ten
-// attempts, then one attempt a minute (rates).
+// Lengths of codes. A typed code cannot be guessed within its lifetime, because it has 75 bits, and an address has ten
+// attempts, then one attempt per minute (rates).
 const (
-	typedCode  = 15 // characters of 5 bits: 75 bits
+	typedCode  = 15 // length of a typed code in characters of 5 bits
 	linkCode   = 26 // 130 bits
 	tokenBytes = 20 // 160 bits
 )
 
-// grouped returns a code in groups of five characters with dashes between them, for people to read.
-func grouped(code string) string {
+// groupCode inserts a dash after every five characters of a code, so that people can read the code.
+func groupCode(code string) string {
 	var parts []string
 	for len(code) > 5 {
 		parts, code = append(parts, code[:5]), code[5:]
@@ -34,9 +34,9 @@ func grouped(code string) string {
 	return strings.Join(append(parts, code), "-")
 }
 
-// ungrouped parses a code as people type it: in upper or lower case, with O for 0 and I or L for 1, with spaces or
-// dashes. It returns an empty string for a text that is not a code.
-func ungrouped(s string) string {
+// parseTypedCode parses a code as people type codes: in upper or lower case, with O for 0 and I or L for 1, with spaces
+// or dashes. parseTypedCode returns an empty string for a text that is not a code.
+func parseTypedCode(s string) string {
 	if len(s) > 100 {
 		return ""
 	}
@@ -52,8 +52,8 @@ const tokenPrefix = "ptl_"
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. Any other text is
-// refused without a database query.
+// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. A text without
+// this form is refused without a database query.
 func isToken(text string) bool {
 	rest, ok := strings.CutPrefix(text, tokenPrefix)
 	if !ok || len(rest) != tokenText.EncodedLen(tokenBytes+4) {
@@ -69,15 +69,15 @@ func checksum(b []byte) []byte {
 	return []byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)}
 }
 
-// noRow converts the error of a missing row to ErrCode, and returns every other error unchanged.
-func noRow(err error) error {
+// convertMissingRow converts the error of a missing row to ErrCode, and returns every other error unchanged.
+func convertMissingRow(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrCode
 	}
 	return err
 }
 
-// oneTimeCodes signs members in by e-mail links and printed codes, each of which works once.
+// oneTimeCodes signs members in by e-mail links and printed codes. An e-mail link or a printed code works only once.
 type oneTimeCodes struct {
 	core     *core
 	rights   *rights
@@ -85,15 +85,15 @@ type oneTimeCodes struct {
 	browsers *browsers
 }
 
-// use removes a code and signs in its member. kind is the code's kind in the database, "link" or "printed". If several
-// requests use the code at once, one request removes the row and signs in; all others get ErrCode.
-func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
+// signIn removes a code and signs in the code's member. kind is the code's kind in the database, "link" or "printed".
+// If several requests use the code at once, one request removes the row and signs in, and all others get ErrCode.
+func (s *oneTimeCodes) signIn(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
 	if shut, err := s.rights.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
 		return actor.Actor{}, cmp.Or(err, ErrCode)
 	}
 	var x row
 	err := s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// The request that deletes the row has used the code.
+		// Only the request that deletes the row may sign in with the code.
 		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
 			hash, kind, s.core.now())
 		if err != nil {
@@ -102,8 +102,9 @@ func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m poli
 		if n, err := done.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(ErrCode, err)
 		}
-		// The member may have become an administrator, or been disabled, since the code was created.
-		if x, err = s.rows.ofMember(ctx, tx, m); err != nil {
+		// The member may have become an administrator, or the account may have been disabled, since the code was
+		// created.
+		if x, err = s.rows.accountOfMember(ctx, tx, m); err != nil {
 			return err
 		}
 		if x.isTrusted() || x.Disabled {
@@ -119,7 +120,7 @@ func (s *oneTimeCodes) use(ctx context.Context, hash []byte, kind string, m poli
 	if kind != "link" {
 		how = "code"
 	}
-	if err := s.browsers.begin(ctx, x, how); err != nil {
+	if err := s.browsers.beginSession(ctx, x, how); err != nil {
 		return actor.Actor{}, err
 	}
 	return s.rights.actorOf(ctx, x)

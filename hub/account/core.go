@@ -13,8 +13,8 @@ import (
 	"portillon/hub/store"
 )
 
-// core holds what all services of this package share: the site's rows, the clock, a source of random bytes, the log,
-// and the audit log. It has no changing state.
+// core contains the dependencies that all services of this package share: the site's rows, the clock, a source of
+// random bytes, the log, and the audit log. A core never changes.
 type core struct {
 	site     *store.Site
 	log      *slog.Logger
@@ -23,40 +23,40 @@ type core struct {
 	auditLog *audit.Log // nil: no audit entries are written
 }
 
-// now returns the time in milliseconds since 1970, the form in the database.
+// now returns the time in milliseconds since 1970, as the database stores times.
 func (s *core) now() int64 { return s.clock().UnixMilli() }
 
-// at returns the time, in UTC, of milliseconds since 1970, the form in the database; 0 is the zero time.
-func at(ms int64) time.Time {
+// timeOf converts milliseconds since 1970, as the database stores times, to a time in UTC. 0 becomes the zero time.
+func timeOf(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
 }
 
-// random returns n random bytes, from crypto/rand unless a test sets another source.
-func (s *core) random(n int) ([]byte, error) {
+// randomBytes returns n random bytes, from crypto/rand unless a test sets another source.
+func (s *core) randomBytes(n int) ([]byte, error) {
 	b := make([]byte, n)
 	_, err := io.ReadFull(s.entropy, b)
 	return b, err
 }
 
-// newID returns the id of an account, session, token or mail: a prefix and 64 random bits in hexadecimal. An id reveals
-// neither the order of creation nor the owner.
+// newID returns the id of an account, session, token or mail: a prefix and 64 random bits in hexadecimal. The id
+// reveals neither the time of creation nor the owner.
 func (s *core) newID(prefix string) (string, error) {
-	b, err := s.random(8)
+	b, err := s.randomBytes(8)
 	return prefix + hex.EncodeToString(b), err
 }
 
-// hashOf returns the SHA-256 of a secret, the form in the database: a person who reads the database learns no session,
-// token or code. Secrets of 75 or more random bits need no slow hash.
+// hashOf returns the SHA-256 of a secret. The database stores only the hash, so that a person who reads the database
+// learns no session, token or code. Secrets of 75 or more random bits need no slow hash.
 func hashOf(secret string) []byte {
 	h := sha256.Sum256([]byte(secret))
 	return h[:]
 }
 
 // audit writes an entry of the audit log in the transaction tx, so that the entry is stored if and only if the change
-// is. The caller has already checked the actor's right.
+// is stored. The caller has already checked the actor's right.
 func (s *core) audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 	if s.auditLog == nil {
 		return nil
@@ -66,7 +66,7 @@ func (s *core) audit(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 
 // newCode returns a random code of n characters of the alphabet crockford, each of 5 random bits.
 func (s *core) newCode(n int) (string, error) {
-	b, err := s.random(n)
+	b, err := s.randomBytes(n)
 	if err != nil {
 		return "", err
 	}
@@ -76,10 +76,10 @@ func (s *core) newCode(n int) (string, error) {
 	return string(b), nil
 }
 
-// newTokenText returns a new API token: the prefix, 160 random bits, and their CRC-32, so that scanners and typing
-// errors are detected without a database query.
+// newTokenText returns a new API token: the prefix, 160 random bits, and the CRC-32 of the bits. The CRC-32 makes it
+// possible to refuse mistyped and guessed tokens without a database query.
 func (s *core) newTokenText() (string, error) {
-	b, err := s.random(tokenBytes)
+	b, err := s.randomBytes(tokenBytes)
 	if err != nil {
 		return "", err
 	}

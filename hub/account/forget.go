@@ -10,10 +10,10 @@ import (
 	"portillon/policy"
 )
 
-// Forget removes what this package stores about a member whom the directory erases, in the directory's transaction: the
-// account, codes, mails, and the personal part of the audit log. addresses are the e-mail addresses of the member and
-// of the guardians. The actor needs actor.EraseMembers. Forget refuses the last owner; without actor.WriteAccounts it
-// also refuses any other owner or administrator, because the right to write the directory must not remove such a role.
+// Forget removes the data of a member whom the directory erases, in the directory's transaction: the account, codes,
+// mails, and the personal part of the audit log. addresses are the e-mail addresses of the member and of the guardians.
+// The actor needs actor.EraseMembers. Forget refuses the last owner. Without actor.WriteAccounts, the actor cannot
+// erase any owner or administrator, because the right to change members must not remove such a role.
 func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
 	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
@@ -57,8 +57,8 @@ func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m po
 	return s.core.auditLog.Forget(ctx, tx, a, about, accounts)
 }
 
-// give assigns an account to another member. The account's sessions end, as with every change of its member.
-func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row, to policy.MemberID) error {
+// reassign assigns an account to another member, and ends the account's sessions.
+func (s *Registry) reassign(ctx context.Context, tx *store.Tx, a actor.Actor, x row, to policy.MemberID) error {
 	before := x.Account
 	x.Member = to
 	x.Version++
@@ -78,10 +78,11 @@ func (s *Registry) give(ctx context.Context, tx *store.Tx, a actor.Actor, x row,
 	)
 }
 
-// Merge moves the account of the member drop to the member keep when the directory merges the two, in the directory's
-// transaction. Without the move, the account would keep the person's address after an erasure. If both members have an
-// account, the account of drop is removed; if that account has a role, Merge returns *fault.Invalid, and an owner must
-// decide first. The printed codes of drop become invalid. The actor needs actor.WriteMembers.
+// Merge moves the account of the member drop to the member keep when the directory merges these members, in the
+// directory's transaction. Without the move, the account would keep the person's address after an erasure. If both
+// members have an account, Merge removes the account of drop. If the removed account would have a role, Merge returns
+// *fault.Invalid, because an owner must decide first. The printed codes of drop become invalid. The actor needs
+// actor.WriteMembers.
 func (s *Registry) Merge(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
@@ -100,7 +101,7 @@ func (s *Registry) Merge(ctx context.Context, tx *store.Tx, a actor.Actor, keep,
 	_, err = byMember(ctx, tx, keep)
 	switch gone := (*fault.NotFound)(nil); {
 	case errors.As(err, &gone):
-		return s.give(ctx, tx, a, x, keep)
+		return s.reassign(ctx, tx, a, x, keep)
 	case err != nil:
 		return err
 	case x.isTrusted() || len(x.Machines) > 0:

@@ -11,35 +11,35 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Argon are the parameters of argon2id (RFC 9106).
+// Argon contains the parameters of argon2id (RFC 9106).
 type Argon struct {
 	MiB    uint32 // memory size in MiB
 	Passes uint32
 	Lanes  uint8
 }
 
-// defaultArgon holds the minimum parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane.
+// defaultArgon contains the minimum parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, 2 passes, 1 lane.
 var defaultArgon = Argon{MiB: 19, Passes: 2, Lanes: 1}
 
 const (
-	saltSize = 16 // bytes; RFC 9106, 3.1
+	saltSize = 16 // size in bytes, as recommended by RFC 9106, section 3.1
 	hashSize = 32
 )
 
-// derive returns the argon2id key of a password.
-func derive(p Argon, password, salt []byte) []byte {
+// deriveKey returns the argon2id key of a password.
+func deriveKey(p Argon, password, salt []byte) []byte {
 	return argon2.IDKey(password, salt, p.Passes, p.MiB<<10, p.Lanes, hashSize)
 }
 
-// hashed is a stored password: the parameters, the salt and the derived key of argon2id.
-type hashed struct {
+// passwordHash is a stored password: the parameters, the salt and the derived key of argon2id.
+type passwordHash struct {
 	Argon
 	salt, hash []byte
 }
 
-// String returns the PHC format: $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with memory in KiB and base64 without
-// padding.
-func (h hashed) String() string {
+// String returns the hash in PHC format: $argon2id$v=19$m=19456,t=2,p=1$salt$hash, with memory in KiB and base64
+// without padding.
+func (h passwordHash) String() string {
 	b := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.MiB<<10, h.Passes, h.Lanes,
 		b.EncodeToString(h.salt), b.EncodeToString(h.hash))
@@ -47,34 +47,34 @@ func (h hashed) String() string {
 
 // parseHash parses exactly the format that String writes. The parameters are limited, so that a manipulated row cannot
 // exhaust the memory.
-func parseHash(s string) (hashed, error) {
+func parseHash(s string) (passwordHash, error) {
 	bad := fmt.Errorf("stored password is not argon2id in PHC format with known parameters")
 	parts := strings.Split(s, "$")
 	if len(s) > 200 || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" ||
 		parts[2] != "v="+strconv.Itoa(argon2.Version) {
-		return hashed{}, bad
+		return passwordHash{}, bad
 	}
 	h, ok := parseArgon(parts[3])
 	if !ok {
-		return hashed{}, bad
+		return passwordHash{}, bad
 	}
 	var err1, err2 error
 	h.salt, err1 = base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	h.hash, err2 = base64.RawStdEncoding.Strict().DecodeString(parts[5])
 	if err1 != nil || err2 != nil || !h.isBounded() || h.String() != s {
-		return hashed{}, bad
+		return passwordHash{}, bad
 	}
 	return h, nil
 }
 
-// isBounded reports whether checking a password against h costs no more than this program permits for its own hashes.
-func (h hashed) isBounded() bool {
+// isBounded reports whether the parameters of h are within the limits of this program's own hashes.
+func (h passwordHash) isBounded() bool {
 	return len(h.salt) == saltSize && len(h.hash) == hashSize && h.MiB > 0 && h.MiB <= 64 && h.Passes <= 10 && h.Lanes <= 4
 }
 
-// parseArgon parses the parameters, as in m=19456,t=2,p=1: memory in KiB, passes, lanes. Values that are too large stay
-// too large for isBounded.
-func parseArgon(s string) (h hashed, ok bool) {
+// parseArgon parses parameters such as m=19456,t=2,p=1: memory in KiB, passes, lanes. A value that is too large stays
+// too large, so that isBounded rejects it.
+func parseArgon(s string) (h passwordHash, ok bool) {
 	var values [3]uint64
 	for i, f := range strings.Split(s, ",") {
 		if i >= len(values) || !strings.HasPrefix(f, [3]string{"m=", "t=", "p="}[i]) {
@@ -90,14 +90,14 @@ func parseArgon(s string) (h hashed, ok bool) {
 	return h, true
 }
 
-// Queue limits: two concurrent hashes need 38 MiB; waiting counts further callers.
+// Limits of the queue of password hashes. Two concurrent hashes need 38 MiB.
 const (
 	hashing = 2
 	waiting = 16
 )
 
-// queue limits how many passwords are hashed at a time and how many callers wait: a flood of sign-ins is answered with
-// Busy and uses no memory.
+// queue limits how many passwords are hashed at a time and how many callers wait. Further callers get Busy, so that a
+// flood of sign-ins does not exhaust the memory.
 type queue struct{ places, running chan struct{} }
 
 // newQueue returns a queue with all places free.
@@ -106,7 +106,7 @@ func newQueue() *queue {
 }
 
 // enter waits until a password may be hashed. The error is *Busy if the queue is full, or ctx.Err() if ctx is done
-// first. The caller calls leave once if err is nil.
+// first. If err is nil, the caller must call leave exactly once.
 func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case q.places <- struct{}{}:
@@ -122,25 +122,26 @@ func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// hasher hashes new passwords and checks entered passwords, few at a time.
+// hasher hashes new passwords and checks entered passwords. The hasher's queue limits the number of passwords at a
+// time.
 type hasher struct {
 	core   *core
 	queue  *queue
-	cost   Argon // of new hashes; a stored hash with another cost is replaced at the next sign-in
+	cost   Argon // parameters of new hashes; a stored hash with other parameters is replaced at the next sign-in
 	derive func(Argon, []byte, []byte) []byte
 }
 
-// newHash hashes a new password with a new salt. The caller holds a place in the queue.
+// newHash hashes a new password with a new salt. The caller must have entered the queue.
 func (s *hasher) newHash(password string) (string, error) {
-	salt, err := s.core.random(saltSize)
+	salt, err := s.core.randomBytes(saltSize)
 	if err != nil {
 		return "", err
 	}
-	return hashed{s.cost, salt, s.derive(s.cost, []byte(password), salt)}.String(), nil
+	return passwordHash{s.cost, salt, s.derive(s.cost, []byte(password), salt)}.String(), nil
 }
 
-// hashAlone is newHash for a caller who holds no place in the queue. The error is *Busy if no place is free.
-func (s *hasher) hashAlone(ctx context.Context, password string) (string, error) {
+// enterAndHash enters the queue and calls newHash. The error is *Busy if the queue is full.
+func (s *hasher) enterAndHash(ctx context.Context, password string) (string, error) {
 	leave, err := s.queue.enter(ctx)
 	if err != nil {
 		return "", err
@@ -149,14 +150,14 @@ func (s *hasher) hashAlone(ctx context.Context, password string) (string, error)
 	return s.newHash(password)
 }
 
-// check compares a password with a stored hash. upgrade reports that the hash has another cost than new hashes. If
-// stored is empty or damaged, check does the same work and returns false, so that the response time does not reveal
-// whether an account exists. The caller holds a place in the queue.
+// check compares a password with a stored hash. upgrade reports that the stored hash has other parameters than new
+// hashes. For an empty or damaged stored hash, check does the same work and returns false, so that the response time
+// does not reveal whether an account exists. The caller must have entered the queue.
 func (s *hasher) check(stored, password string) (right, upgrade bool) {
 	h, err := parseHash(stored)
 	known := err == nil
 	if !known {
-		h = hashed{s.cost, make([]byte, saltSize), make([]byte, hashSize)}
+		h = passwordHash{s.cost, make([]byte, saltSize), make([]byte, hashSize)}
 	}
 	got := s.derive(h.Argon, []byte(password), h.salt)
 	right = subtle.ConstantTimeCompare(got, h.hash) == 1 && known

@@ -29,7 +29,7 @@ import (
 
 const good = "four random words are long"
 
-// bench is the services on a private database, with a clock that moves only when a test moves it.
+// bench contains the services on a separate database, with a clock that advances only when a test advances the clock.
 type bench struct {
 	*account.Services
 	t    *testing.T
@@ -44,7 +44,8 @@ type bench struct {
 	now time.Time
 }
 
-// outbox collects mails, and fails the number of times that a test sets.
+// outbox is an account.Sender that stores mails in a slice. Send first returns each error of the list fail once, and
+// then stores mails.
 type outbox struct {
 	mu    sync.Mutex
 	fail  []error
@@ -66,7 +67,7 @@ func (o *outbox) Send(_ context.Context, m account.Mail) error {
 func (b *bench) clock() time.Time     { b.mu.Lock(); defer b.mu.Unlock(); return b.now }
 func (b *bench) pass(d time.Duration) { b.mu.Lock(); defer b.mu.Unlock(); b.now = b.now.Add(d) }
 
-// quickHash speeds up tests: 1 MiB, one pass.
+// quickHash contains weak hash parameters that make tests fast.
 var quickHash = account.Argon{MiB: 1, Passes: 1, Lanes: 1}
 
 func open(t *testing.T, change ...func(*account.Options)) *bench {
@@ -88,7 +89,7 @@ func open(t *testing.T, change ...func(*account.Options)) *bench {
 	u, _ := url.Parse("https://hub.biklab.example")
 	b.o = account.Options{Site: b.site, Folder: dir, Audit: l, Now: b.clock, Hash: quickHash, URL: u, Mail: b.sink,
 		People: people(),
-		Log:    slog.New(slog.NewTextHandler(&locked{w: b.log}, nil))}
+		Log:    slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, nil))}
 	for _, c := range change {
 		c(&b.o)
 	}
@@ -96,13 +97,17 @@ func open(t *testing.T, change ...func(*account.Options)) *bench {
 	return b
 }
 
-// locked is a writer that is safe for several goroutines.
-type locked struct {
+// lockedWriter is a writer that several goroutines may use at the same time.
+type lockedWriter struct {
 	mu sync.Mutex
 	w  *bytes.Buffer
 }
 
-func (l *locked) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.w.Write(p) }
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
 
 // restart recreates the services on the same database.
 func (b *bench) restart() {
@@ -114,8 +119,8 @@ func (b *bench) restart() {
 	b.Services = s
 }
 
-// people returns a directory with Léa, who is a mentor of the laser by her badges, Karim and his sister Inès, who share
-// an address, and Zoé, a minor with her guardian's address.
+// people returns a directory of four members: Léa is a mentor of the laser by her badges. Karim and his sister Inès
+// share an address. Zoé is a minor with her guardian's address.
 func people() account.People {
 	all := []struct {
 		account.Person
@@ -177,7 +182,7 @@ func (b *bench) count(query string, args ...any) (n int) {
 	return n
 }
 
-// verifyAudit checks the log and returns its text.
+// verifyAudit checks the signatures of the audit log and returns the text of the log.
 func (b *bench) verifyAudit() string {
 	b.t.Helper()
 	var out bytes.Buffer
@@ -191,7 +196,7 @@ func (b *bench) verifyAudit() string {
 	return text
 }
 
-// browser keeps cookies, and sends requests through Requests.Handler to a handler of the test.
+// browser stores cookies, and sends requests through Requests.Handler to a handler of the test.
 type browser struct {
 	b       *bench
 	cookies map[string]*http.Cookie
@@ -207,7 +212,7 @@ func (b *bench) browser() *browser {
 		host: "hub.biklab.example"}
 }
 
-// do runs f in a request.
+// do calls f with the context of a new request.
 func (w *browser) do(method string, f func(ctx context.Context) error) (err error) {
 	w.b.t.Helper()
 	r := httptest.NewRequest(method, "https://"+w.host+"/x", strings.NewReader(""))
@@ -265,7 +270,7 @@ func conflicted(err error) bool { var x *fault.Conflict; return errors.As(err, &
 
 var linkIn = regexp.MustCompile(`https://hub\.biklab\.example/sign-in/link\?code=(\w+)`)
 
-// fill writes n limits that are partly used up.
+// fill writes n rows of rate limits to the database. Each row has some used attempts.
 func (b *bench) fill(n int) error {
 	return b.site.Write(b.t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(b.t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)

@@ -14,8 +14,8 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// BackgroundHeader marks a request that a page sends in the background. Such a request does not extend the session, so
-// that an open page does not keep its user signed in.
+// BackgroundHeader is the header of requests that a page sends in the background. A background request does not extend
+// the session, so that an open page does not keep its user signed in for ever.
 const BackgroundHeader = "Portillon-Background"
 
 // Requests determines the actor of an HTTP request, by the session cookie or the API token.
@@ -27,11 +27,11 @@ type Requests struct {
 	refuse   func(http.ResponseWriter, *http.Request, error)
 }
 
-// Handler calls next with the actor of each request in its context (ActorOf). It refuses a request with both a token
-// and a session (400), with a wrong token (401), and after too many wrong tokens (429). Package httpd has already
-// refused requests with a foreign Host and forms sent by another site's page.
+// Handler stores the actor of each request in the request's context (ActorOf) and calls next. Handler refuses a request
+// with both a token and a session (400), with a wrong token (401), and after too many wrong tokens (429). Package httpd
+// has already refused requests with a foreign Host and forms sent by another site's page.
 //
-// A visitor gets no cookie before signing in or asking for a link.
+// A visitor gets no cookie before the visitor signs in or requests a link.
 func (s *Requests) Handler(next http.Handler) http.Handler {
 	browser := s.manager.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := visitorOf(r.Context())
@@ -41,21 +41,21 @@ func (s *Requests) Handler(next http.Handler) http.Handler {
 		s.serve(w, r.WithContext(ctx), next, a, err)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := visitor{agent: shorten(printable(r.UserAgent()), 200), background: r.Header.Get(BackgroundHeader) != ""}
+		v := visitor{agent: shorten(replaceUnprintable(r.UserAgent()), 200), background: r.Header.Get(BackgroundHeader) != ""}
 		v.request, v.address = s.request(r)
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey, v))
 		if _, given := r.Header["Authorization"]; !given {
 			browser.ServeHTTP(w, r)
 			return
 		}
-		a, err := s.bearer(r)
+		a, err := s.tokenActor(r)
 		s.serve(w, r, next, a, err)
 	})
 }
 
-// connection is the default of Options.Request: an empty id, and the address of the connection. It ignores the headers
-// of proxies.
-func connection(r *http.Request) (id, address string) {
+// connectionAddress is the default of Options.Request. connectionAddress returns an empty request id and the address of
+// the connection, and ignores the headers of proxies.
+func connectionAddress(r *http.Request) (id, address string) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return "", ""
@@ -63,9 +63,9 @@ func connection(r *http.Request) (id, address string) {
 	return "", from.Addr().Unmap().WithZone("").String()
 }
 
-// bearer returns the actor of a request's API token. A request with a token and a session cookie is refused (ErrBoth),
-// because its actor would be ambiguous.
-func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
+// tokenActor returns the actor of a request's API token. A request with a token and a session cookie is refused
+// (ErrBoth), because its actor would be ambiguous.
+func (s *Requests) tokenActor(r *http.Request) (actor.Actor, error) {
 	if _, err := r.Cookie(s.manager.Cookie.Name); err == nil {
 		return actor.Actor{}, ErrBoth
 	}
@@ -76,7 +76,7 @@ func (s *Requests) bearer(r *http.Request) (actor.Actor, error) {
 	return s.tokens.FromToken(r.Context(), strings.TrimSpace(token), "")
 }
 
-// serve calls next with the actor of the request, or refuses the request if err is not nil.
+// serve refuses the request if err is not nil, and otherwise calls next with the actor of the request.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
 	if err != nil {
 		s.refuse(w, r, err)
@@ -87,7 +87,7 @@ func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handl
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey, a)))
 }
 
-// Status returns the HTTP status for an error of this package; 0: the error is from another package.
+// Status returns the HTTP status for an error of this package, or 0 for an error of another package.
 func Status(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -131,7 +131,8 @@ func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, err
 	}
 }
 
-// RetryAfter returns the number of seconds after which to try again (header Retry-After); 0: do not try again.
+// RetryAfter returns the number of seconds until the client may try again (header Retry-After), or 0 if a retry cannot
+// succeed.
 func RetryAfter(err error) int {
 	var full *Throttled
 	var busy *Busy
@@ -144,8 +145,7 @@ func RetryAfter(err error) int {
 	return 0
 }
 
-// ActorOf returns the actor that Requests.Handler found for the request of ctx. If ctx belongs to no such request, it
-// returns the zero Actor, who has no rights.
+// ActorOf returns the actor that Requests.Handler stored in ctx, or the zero Actor, who has no rights.
 func ActorOf(ctx context.Context) actor.Actor {
 	a, _ := ctx.Value(actorKey).(actor.Actor)
 	return a

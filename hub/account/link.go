@@ -15,11 +15,11 @@ import (
 	"portillon/policy"
 )
 
-// LinkPath is the path of the page that an e-mail link opens, with ?code=…. GET shows a button and changes nothing
-// (Links.Link), because programs that scan mail open links. POST signs in (Links.UseLink).
+// LinkPath is the path of the page that an e-mail link opens, with ?code=…. A GET request shows a button and changes
+// nothing (Links.Link), because programs that scan mail open links. A POST request signs in (Links.UseLink).
 const LinkPath = "/sign-in/link"
 
-// linkLife is how long an e-mail link is valid.
+// linkLife is the time during which an e-mail link is valid.
 const linkLife = 15 * time.Minute
 
 // Links signs members in by a link sent to their e-mail address.
@@ -31,13 +31,13 @@ type Links struct {
 	codes    *oneTimeCodes
 	outbox   *Outbox
 	settings func() Settings
-	url      *url.URL // the hub's address in browsers; nil: no links
+	url      *url.URL // the hub's URL in browsers; nil: no links
 }
 
-// MailLink sends a link to an e-mail address that the directory knows. The result is the same for an unknown address,
-// so that nobody learns who is a member. The link works once, for 15 minutes, in the browser whose request ctx belongs
-// to. The error is ErrNoMail, ErrNoBrowser, *fault.Invalid for an invalid address, or *Throttled if the client's
-// address sends too many requests.
+// MailLink sends a sign-in link to an e-mail address that is in the directory. MailLink returns the same result for an
+// unknown address, so that a visitor does not learn who is a member. The link works once, within 15 minutes, and only
+// in the browser that sent the request of ctx. The error is ErrNoMail, ErrNoBrowser, *fault.Invalid for an invalid
+// address, or *Throttled if the client's network address sends too many requests.
 func (s *Links) MailLink(ctx context.Context, address string) error {
 	if s.outbox.sender == nil || !s.settings().Links {
 		return ErrNoMail
@@ -50,15 +50,15 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 		return err
 	}
 	r := rates()
-	if err := s.limits.spend(ctx, limit{r.mailFrom, network(visitorOf(ctx).address)}); err != nil {
+	if err := s.limits.spend(ctx, limit{r.mailFrom, clientNetwork(visitorOf(ctx).address)}); err != nil {
 		return err
 	}
-	// Bind the link to this browser first, so that the work is the same whether or not a mail is sent.
-	browser, err := s.browsers.secret(ctx, true)
+	// Bind the link to this browser first, so that the response time does not depend on whether a mail is sent.
+	browser, err := s.browsers.linkSecret(ctx, true)
 	if err != nil {
 		return err
 	}
-	people, err := s.mayLink(ctx, to)
+	people, err := s.linkMembers(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -67,11 +67,11 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// A recipient with too many mails gets no further mail, and the visitor is not told.
+		// A recipient with too many mails gets no further mail. The response does not reveal this limit to the visitor.
 		var full *Throttled
 		switch err := s.limits.spendIn(ctx, tx, limit{r.mailTo, to}); {
 		case errors.As(err, &full), err == nil && len(people) == 0:
-			return nil // the result must not reveal whether the directory knows the address
+			return nil // the result must not reveal whether the address is in the directory
 		case err != nil:
 			return err
 		}
@@ -81,12 +81,12 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 		if err != nil {
 			return err
 		}
-		return s.outbox.enqueue(ctx, tx, s.mail(to, code, people[0].Language))
+		return s.outbox.enqueue(ctx, tx, s.newLinkMail(to, code, people[0].Language))
 	})
 }
 
-// parseAddress parses a bare e-mail address and returns it in the form of nameKey. It refuses a display name and
-// control characters: a line feed would start a new header of the mail. 254 bytes are the longest address (RFC 5321,
+// parseAddress parses an e-mail address and converts it with nameKey. parseAddress refuses a display name and control
+// characters, because a line feed would start a new header of the mail. An address has at most 254 bytes (RFC 5321,
 // erratum 1690).
 func parseAddress(address string) (string, error) {
 	a, err := mail.ParseAddress(address)
@@ -99,9 +99,9 @@ func parseAddress(address string) (string, error) {
 	return nameKey(a.Address), nil
 }
 
-// mayLink returns the members who may sign in with a link to an address: never an administrator, an owner, a disabled
-// account or a blocked member.
-func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
+// linkMembers returns the members who may sign in with a link sent to an address. A member who is an administrator, an
+// owner, disabled or blocked may not sign in with a link.
+func (s *Links) linkMembers(ctx context.Context, address string) ([]Person, error) {
 	if s.rights.people.ByAddress == nil {
 		return nil, nil
 	}
@@ -128,44 +128,46 @@ func (s *Links) mayLink(ctx context.Context, address string) ([]Person, error) {
 	return out, nil
 }
 
-// address returns the URL of the page with a code. Its host is from the hub's configuration, because an attacker can
-// choose the host in a request.
-func (s *Links) address(code string) string {
+// linkURL returns the URL of the sign-in page with a code. The host of the URL is from the hub's configuration, because
+// an attacker can choose the host in a request.
+func (s *Links) linkURL(code string) string {
 	u := s.url.JoinPath(LinkPath)
 	u.RawQuery = url.Values{"code": {code}}.Encode()
 	return u.String()
 }
 
 // Link returns the members whom a link can sign in, and changes nothing. The error is ErrCode if the code is wrong,
-// used or expired, or if another browser asked for the link; each such attempt counts as a guess.
+// used or expired, or if another browser requested the link. Each refused attempt counts toward the limit on wrong
+// codes.
 func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
-	if err := s.limits.allowed(ctx, s.core.site, s.limits.guessLimit(ctx)); err != nil {
+	if err := s.limits.check(ctx, s.core.site, s.limits.guessLimit(ctx)); err != nil {
 		return nil, err
 	}
 	address, err := s.recipient(ctx, s.core.site, code)
 	if errors.Is(err, ErrCode) {
-		return nil, errors.Join(ErrCode, s.limits.guess(ctx))
+		return nil, errors.Join(ErrCode, s.limits.spendGuess(ctx))
 	}
 	if err != nil {
 		return nil, err
 	}
-	people, err := s.mayLink(ctx, address)
+	people, err := s.linkMembers(ctx, address)
 	if err == nil && len(people) == 0 {
 		err = ErrCode
 	}
 	return people, err
 }
 
-// recipient returns the e-mail address that a code was sent to, if this browser asked for the code; else ErrCode.
-func (s *Links) recipient(ctx context.Context, q oneRow, code string) (address string, err error) {
-	browser, err := s.browsers.secret(ctx, false)
+// recipient returns the e-mail address that a code was sent to. The error is ErrCode if another browser requested the
+// code.
+func (s *Links) recipient(ctx context.Context, q rowReader, code string) (address string, err error) {
+	browser, err := s.browsers.linkSecret(ctx, false)
 	if err != nil || browser == "" {
 		return "", errors.Join(ErrCode, err)
 	}
 	err = q.QueryRow(ctx, `SELECT address FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'link' AND browser =
 		$3 AND expires > $4`,
-		hashOf(ungrouped(code)), hashOf(browser), s.core.now()).Scan(&address)
-	return address, noRow(err)
+		hashOf(parseTypedCode(code)), hashOf(browser), s.core.now()).Scan(&address)
+	return address, convertMissingRow(err)
 }
 
 // UseLink signs in by an e-mail link, once. If the address belongs to several members and member is empty, the error is
@@ -180,15 +182,15 @@ func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID
 	}
 	for _, p := range people {
 		if member == "" || p.ID == member {
-			return s.codes.use(ctx, hashOf(ungrouped(code)), "link", p.ID)
+			return s.codes.signIn(ctx, hashOf(parseTypedCode(code)), "link", p.ID)
 		}
 	}
 	return actor.Actor{}, ErrCode
 }
 
-// mail returns the message with a sign-in link, in the member's language, else in the site's language. It contains no
-// member's name, because a guardian or another person may read the mail.
-func (s *Links) mail(to, code, language string) Mail {
+// newLinkMail returns the message with a sign-in link, in the member's language, or else in the site's language. The
+// message contains no member's name, because a guardian or another person may read the mail.
+func (s *Links) newLinkMail(to, code, language string) Mail {
 	l := policy.English
 	site := s.settings()
 	if language == "fr" || language == "" && site.Language == "fr" {
@@ -204,9 +206,9 @@ func (s *Links) mail(to, code, language string) Mail {
 			"then press the button “Sign in”:\n\n%s\n\nThe link works once, for 15 minutes. " +
 			"If you did not ask for it, ignore this message.\n",
 	}.In(l)
-	title := printable(site.Title)
+	title := replaceUnprintable(site.Title)
 	if site.Contact != "" {
-		body += "\n" + strings.ReplaceAll(printable(site.Contact), "%", "%%") + "\n"
+		body += "\n" + strings.ReplaceAll(replaceUnprintable(site.Contact), "%", "%%") + "\n"
 	}
-	return Mail{To: to, Subject: fmt.Sprintf(subject, title), Body: fmt.Sprintf(body, title, s.address(code))}
+	return Mail{To: to, Subject: fmt.Sprintf(subject, title), Body: fmt.Sprintf(body, title, s.linkURL(code))}
 }

@@ -14,17 +14,17 @@ import (
 	"portillon/policy"
 )
 
-// asks requests a link for an address, and returns the code that was mailed; empty: no mail was sent.
-func (w *browser) asks(address string) string {
+// requestLink requests a link for an address, and returns the mailed code, or an empty string if no mail was sent.
+func (w *browser) requestLink(address string) string {
 	w.b.t.Helper()
 	if err := w.do("POST", func(ctx context.Context) error { return w.b.Links.MailLink(ctx, address) }); err != nil {
 		w.b.t.Fatal(err)
 	}
-	return w.b.mailed()
+	return w.b.sendMails()
 }
 
-// mailed sends the mails in the outbox, and returns the code of the last mail.
-func (b *bench) mailed() string {
+// sendMails sends the mails in the outbox, and returns the code of the last mail.
+func (b *bench) sendMails() string {
 	b.t.Helper()
 	b.sink.mails = nil
 	b.SendDue(b.t.Context())
@@ -38,59 +38,59 @@ func (b *bench) mailed() string {
 	return m[1]
 }
 
-func (w *browser) uses(code string, m policy.MemberID) error {
+func (w *browser) useLink(code string, m policy.MemberID) error {
 	w.b.t.Helper()
 	return w.do("POST", func(ctx context.Context) error { _, err := w.b.Links.UseLink(ctx, code, m); return err })
 }
 
-func TestLinkSignsInOnceInTheBrowserThatAsked(t *testing.T) {
+func TestLinkSignsInOnceInTheRequestingBrowser(t *testing.T) {
 	b := open(t)
 	w, other := b.browser(), b.browser()
-	code := w.asks("Lea@biklab.example")
+	code := w.requestLink("Lea@biklab.example")
 	if len(code) != 26 {
 		t.Fatalf("code %q", code)
 	}
 	if c := w.answer.Result().Cookies(); len(c) != 1 {
 		t.Errorf("cookies %v", c)
 	}
-	if err := other.uses(code, ""); !errors.Is(err, account.ErrCode) {
+	if err := other.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser: %v", err)
 	}
-	other.asks("lea@biklab.example") // this browser now has a different session
-	if err := other.uses(code, ""); !errors.Is(err, account.ErrCode) {
+	other.requestLink("lea@biklab.example") // The other browser now has a session, but not the session of the link.
+	if err := other.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser that asked too: %v", err)
 	}
-	if err := w.uses(code, ""); err != nil {
+	if err := w.useLink(code, ""); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.get(); a.Member != "m-lea" || a.Site != actor.Member || a.Machines["laser"] != actor.Mentor {
 		t.Errorf("signed in as %+v", a)
 	}
-	if err := w.uses(code, ""); !errors.Is(err, account.ErrCode) {
+	if err := w.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("a second time: %v", err)
 	}
 }
 
 // Mail scanners open every link several times, without cookies.
-func TestOpeningALinkDoesNotUseIt(t *testing.T) {
+func TestOpenedLinkStaysValid(t *testing.T) {
 	b := open(t)
 	w, scanner := b.browser(), b.browser()
 	scanner.from = "198.51.100.1:1"
-	code := w.asks("lea@biklab.example")
+	code := w.requestLink("lea@biklab.example")
 	for range 5 {
 		err := scanner.do("GET", func(ctx context.Context) error { _, err := b.Links.Link(ctx, code); return err })
 		if !errors.Is(err, account.ErrCode) || scanner.get().Account != "" {
 			t.Fatalf("scanner: %v, %+v", err, scanner.seen)
 		}
 	}
-	for range 3 { // the user opens and reloads the page
+	for range 3 { // The user opens the page of the link and reloads it.
 		var people []account.Person
 		err := w.do("GET", func(ctx context.Context) (err error) { people, err = b.Links.Link(ctx, code); return err })
 		if err != nil || len(people) != 1 || people[0].ID != "m-lea" || w.get().Account != "" {
 			t.Fatal(err, people)
 		}
 	}
-	if err := w.uses(code, ""); err != nil {
+	if err := w.useLink(code, ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -98,13 +98,13 @@ func TestOpeningALinkDoesNotUseIt(t *testing.T) {
 func TestLinkUsedInParallelSignsInOnce(t *testing.T) {
 	b := open(t)
 	w := b.browser()
-	code := w.asks("lea@biklab.example")
+	code := w.requestLink("lea@biklab.example")
 	var wg sync.WaitGroup
 	errs := make([]error, 8)
 	for i := range errs {
 		same := b.browser()
 		same.cookies["__Host-portillon"] = w.cookies["__Host-portillon"]
-		wg.Go(func() { errs[i] = same.uses(code, "") })
+		wg.Go(func() { errs[i] = same.useLink(code, "") })
 	}
 	wg.Wait()
 	in := 0
@@ -116,20 +116,20 @@ func TestLinkUsedInParallelSignsInOnce(t *testing.T) {
 		}
 	}
 	if in != 1 {
-		t.Errorf("%d were let in", in)
+		t.Errorf("%d were accepted", in)
 	}
 }
 
 func TestLinkExpiresAfter15Minutes(t *testing.T) {
 	b := open(t)
 	w := b.browser()
-	code := w.asks("lea@biklab.example")
+	code := w.requestLink("lea@biklab.example")
 	b.pass(15*time.Minute - time.Second)
 	if err := w.do("GET", func(ctx context.Context) error { _, err := b.Links.Link(ctx, code); return err }); err != nil {
 		t.Errorf("before: %v", err)
 	}
 	b.pass(time.Second)
-	if err := w.uses(code, ""); !errors.Is(err, account.ErrCode) {
+	if err := w.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("after: %v", err)
 	}
 }
@@ -137,16 +137,16 @@ func TestLinkExpiresAfter15Minutes(t *testing.T) {
 func TestLinkToASharedAddressOffersAChoiceOfMembers(t *testing.T) {
 	b := open(t)
 	w := b.browser()
-	code := w.asks("family@biklab.example")
-	err := w.uses(code, "")
+	code := w.requestLink("family@biklab.example")
+	err := w.useLink(code, "")
 	var choose *account.Choose
 	if !errors.As(err, &choose) || len(choose.Members) != 2 {
 		t.Fatal(err)
 	}
-	if err := w.uses(code, "m-lea"); !errors.Is(err, account.ErrCode) {
+	if err := w.useLink(code, "m-lea"); !errors.Is(err, account.ErrCode) {
 		t.Errorf("a member of another address: %v", err)
 	}
-	if err := w.uses(code, "m-ines"); err != nil || w.get().Member != "m-ines" {
+	if err := w.useLink(code, "m-ines"); err != nil || w.get().Member != "m-ines" {
 		t.Errorf("%v, %+v", err, w.seen)
 	}
 }
@@ -154,11 +154,11 @@ func TestLinkToASharedAddressOffersAChoiceOfMembers(t *testing.T) {
 func TestMinorsLinkGoesToTheGuardian(t *testing.T) {
 	b := open(t)
 	w := b.browser()
-	code := w.asks("guardian@biklab.example")
+	code := w.requestLink("guardian@biklab.example")
 	if to := b.sink.mails[0].To; to != "guardian@biklab.example" {
 		t.Errorf("sent to %q", to)
 	}
-	if err := w.uses(code, ""); err != nil || w.get().Member != "m-zoe" {
+	if err := w.useLink(code, ""); err != nil || w.get().Member != "m-zoe" {
 		t.Errorf("%v, %+v", err, w.seen)
 	}
 }
@@ -168,18 +168,18 @@ func TestLinksNeverSignInAdministratorsOrOwners(t *testing.T) {
 		b := open(t)
 		x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
 		w := b.browser()
-		if code := w.asks("lea@biklab.example"); code != "" {
+		if code := w.requestLink("lea@biklab.example"); code != "" {
 			t.Errorf("%s: a link was sent", role)
 		}
-		// A link that was sent before the role was assigned does not sign in either.
+		// A member who becomes an administrator cannot sign in with a link from before the change.
 		b.owner()
 		if x, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, actor.Member); err != nil {
 			t.Fatal(err)
-		} else if code := w.asks("lea@biklab.example"); code == "" {
+		} else if code := w.requestLink("lea@biklab.example"); code == "" {
 			t.Error("no link for a member")
 		} else if _, err := b.Registry.SetRole(t.Context(), root, x.ID, x.Version, role); err != nil {
 			t.Fatal(err)
-		} else if err := w.uses(code, "m-lea"); !errors.Is(err, account.ErrCode) {
+		} else if err := w.useLink(code, "m-lea"); !errors.Is(err, account.ErrCode) {
 			t.Errorf("%s: %v", role, err)
 		}
 		if _, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1); !invalid(err) {
@@ -192,7 +192,7 @@ func TestDisabledAccountCannotSignInByLinkOrCode(t *testing.T) {
 	b := open(t)
 	x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
 	w := b.browser()
-	code := w.asks("lea@biklab.example")
+	code := w.requestLink("lea@biklab.example")
 	printed, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea"}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestDisabledAccountCannotSignInByLinkOrCode(t *testing.T) {
 	if _, err := b.Registry.Disable(t.Context(), root, x.ID, x.Version, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.uses(code, ""); !errors.Is(err, account.ErrCode) {
+	if err := w.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("link: %v", err)
 	}
 	if _, err := b.PrintedCodes.UseCode(t.Context(), printed[0].Code); !errors.Is(err, account.ErrCode) {
@@ -208,10 +208,10 @@ func TestDisabledAccountCannotSignInByLinkOrCode(t *testing.T) {
 	}
 }
 
-func TestUnknownAddressGetsTheSameResponseAsAKnownOne(t *testing.T) {
+func TestUnknownAndKnownAddressesGetTheSameResponse(t *testing.T) {
 	b := open(t)
 	known, unknown := b.browser(), b.browser()
-	if known.asks("lea@biklab.example") == "" || unknown.asks("nobody@biklab.example") != "" {
+	if known.requestLink("lea@biklab.example") == "" || unknown.requestLink("nobody@biklab.example") != "" {
 		t.Error("the wrong one got a mail")
 	}
 	if a, b := known.answer, unknown.answer; a.Code != b.Code || len(a.Result().Cookies()) != len(b.Result().Cookies()) {
@@ -222,10 +222,10 @@ func TestUnknownAddressGetsTheSameResponseAsAKnownOne(t *testing.T) {
 func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	b := open(t)
 	sent := 0
-	for n := range 8 { // many clients, one recipient
+	for n := range 8 { // Many clients request a link for one recipient.
 		w := b.browser()
 		w.from = fmt.Sprintf("198.51.100.%d:1", n)
-		if w.asks("lea@biklab.example") != "" {
+		if w.requestLink("lea@biklab.example") != "" {
 			sent++
 		}
 	}
@@ -234,7 +234,7 @@ func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	}
 	w := b.browser()
 	refused := 0
-	for n := range 30 { // one client, many recipients
+	for n := range 30 { // One client requests links for many recipients.
 		if err := w.do("POST", func(ctx context.Context) error {
 			return b.Links.MailLink(ctx, fmt.Sprintf("n%d@biklab.example",
 				n))
@@ -252,7 +252,7 @@ func TestHostOfALinkIsFromTheConfiguration(t *testing.T) {
 	w := b.browser()
 	w.host = "evil.example"
 	w.header.Set("X-Forwarded-Host", "evil.example")
-	if w.asks("lea@biklab.example") == "" || strings.Contains(b.sink.mails[0].Body, "evil") {
+	if w.requestLink("lea@biklab.example") == "" || strings.Contains(b.sink.mails[0].Body, "evil") {
 		t.Errorf("mail %+v", b.sink.mails)
 	}
 }
@@ -292,25 +292,25 @@ func TestMailIsRetriedUntilItsLinkExpires(t *testing.T) {
 	temporary := errors.New("421 later")
 	b.sink.fail = []error{temporary, temporary}
 	w := b.browser()
-	if w.asks("lea@biklab.example") != "" {
+	if w.requestLink("lea@biklab.example") != "" {
 		t.Fatal("sent in spite of an error")
 	}
 	for _, wait := range []time.Duration{5 * time.Second, 10 * time.Second} {
-		if b.pass(wait - time.Second); b.mailed() != "" {
+		if b.pass(wait - time.Second); b.sendMails() != "" {
 			t.Errorf("sent before %v have passed", wait)
 		}
 		b.pass(time.Second)
-		if sent := b.mailed() != ""; sent != (wait == 10*time.Second) {
+		if sent := b.sendMails() != ""; sent != (wait == 10*time.Second) {
 			t.Errorf("sent: %v after %v", sent, wait)
 		}
 	}
 	for range 100 {
 		b.sink.fail = append(b.sink.fail, temporary)
 	}
-	w.asks("lea@biklab.example")
+	w.requestLink("lea@biklab.example")
 	for range 100 {
 		b.pass(time.Minute)
-		b.mailed()
+		b.sendMails()
 	}
 	if n := b.count(`SELECT count(*) FROM account_mail WHERE site = $1`); n != 0 || len(b.sink.fail) < 80 {
 		t.Errorf("%d mails are left, %d tries", n, 100-len(b.sink.fail))
@@ -320,7 +320,7 @@ func TestMailIsRetriedUntilItsLinkExpires(t *testing.T) {
 func TestMailIsDroppedAfterAPermanentError(t *testing.T) {
 	b := open(t)
 	b.sink.fail = []error{&account.Refused{Err: errors.New("550 no such user")}}
-	b.browser().asks("lea@biklab.example")
+	b.browser().requestLink("lea@biklab.example")
 	if n := b.count(`SELECT count(*) FROM account_mail WHERE site = $1`); n != 0 {
 		t.Errorf("%d mails are left", n)
 	}
@@ -332,13 +332,13 @@ func TestMailIsInTheMembersLanguageAndContainsNoName(t *testing.T) {
 			return account.Settings{Title: "Bik Lab\r\nBcc: x", Language: "en", Contact: "bureau@biklab.example %s", Links: true}
 		}
 	})
-	b.browser().asks("lea@biklab.example")
+	b.browser().requestLink("lea@biklab.example")
 	m := b.sink.mails[0]
 	if !strings.HasPrefix(m.Subject, "Se connecter à Bik Lab") || strings.ContainsAny(m.Subject, "\r\n") ||
 		strings.Contains(m.Body, "Léa") || !strings.HasSuffix(m.Body, "\nbureau@biklab.example %s\n") {
 		t.Errorf("%+v", m)
 	}
-	b.browser().asks("guardian@biklab.example")
+	b.browser().requestLink("guardian@biklab.example")
 	if m := b.sink.mails[0]; !strings.HasPrefix(m.Subject, "Sign in to") || strings.Contains(m.Body, "Zoé") {
 		t.Errorf("%+v", m)
 	}
@@ -360,7 +360,7 @@ func TestLinksCanBeSwitchedOffWhileTheHubRuns(t *testing.T) {
 	}
 }
 
-func TestWithoutMailThereAreNoLinks(t *testing.T) {
+func TestLinksRequireConfiguredMail(t *testing.T) {
 	b := open(t, func(o *account.Options) { o.Mail = nil })
 	if err := b.Links.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoMail) {
 		t.Error(err)
@@ -402,7 +402,7 @@ func TestPrintedCodeSignsItsMemberInOnce(t *testing.T) {
 	b.verifyAudit()
 }
 
-// A member who signed in by a link may set a password without entering the old one for 15 minutes.
+// For 15 minutes after signing in by a link, a member may set a password without entering the old password.
 func TestForgottenPasswordCanBeSetAfterSignInByLink(t *testing.T) {
 	b := open(t)
 	b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
@@ -410,13 +410,13 @@ func TestForgottenPasswordCanBeSetAfterSignInByLink(t *testing.T) {
 	set := func(ctx context.Context) error {
 		return b.Passwords.ChangePassword(ctx, account.ActorOf(ctx), "", "another random text")
 	}
-	if err := w.uses(w.asks("lea@biklab.example"), ""); err != nil {
+	if err := w.useLink(w.requestLink("lea@biklab.example"), ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.do("POST", set); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.uses(w.asks("lea@biklab.example"), ""); err != nil {
+	if err := w.useLink(w.requestLink("lea@biklab.example"), ""); err != nil {
 		t.Fatal(err)
 	}
 	b.pass(16 * time.Minute)
@@ -431,7 +431,7 @@ func TestForgottenPasswordCanBeSetAfterSignInByLink(t *testing.T) {
 	}
 }
 
-func TestCodesAreReadAsPeopleTypeThem(t *testing.T) {
+func TestCodesAreParsedInAllTypedForms(t *testing.T) {
 	for in, want := range map[string]string{"ABCDE-FGHJK": "ABCDEFGHJK", " abcde fghjk ": "ABCDEFGHJK", "o0Il1": "00111",
 		"ABCDU": "", "é": "",
 		"": "", strings.Repeat("A", 200): ""} {

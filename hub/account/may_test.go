@@ -13,14 +13,14 @@ import (
 	"portillon/policy"
 )
 
-// mayTable was written by hand, so that it does not repeat a mistake of the code. Each row has one sign per actor: +
-// may act on the account, - may not.
+// mayTable lists the rights of each actor. mayTable was written by hand, so that it does not repeat a mistake of the
+// code. Each string has one sign per actor: + means that the actor may call the method, - that the actor may not.
 var mayTable = []struct {
 	method string
-	// the columns: no account, member, mentor, maintainer, administrator, owner, root, the owner's token with all
-	// scopes, and the owner's token with members.read alone
-	own   string // to the actor's own account
-	other string // to another person's account
+	// The actors of the signs are: no account, member, mentor, maintainer, administrator, owner, root, the owner's
+	// token with all scopes, and the owner's token with only the scope members.read.
+	own   string // signs for a call on the actor's own account
+	other string // signs for a call on another person's account
 }{
 	{"Accounts", "-----+++-", "-----+++-"},
 	{"Account", "-+++++?+-", "-----+++-"},
@@ -86,8 +86,8 @@ func TestRightsOfActorsMatchTheTable(t *testing.T) {
 				if want == '?' {
 					continue
 				}
-				x = b.fresh(x)
-				err := methods(b, ctx, a, x)[row.method]()
+				x = b.currentAccount(x)
+				err := accountMethods(b, ctx, a, x)[row.method]()
 				if got := !denied(err); got != (want == '+') {
 					t.Errorf("%s of actor %d (%q %v) on their %s account: %v, want %c", row.method, i, a.Name, a.Scopes, whose, err,
 						want)
@@ -98,7 +98,7 @@ func TestRightsOfActorsMatchTheTable(t *testing.T) {
 			}
 		}
 	}
-	if got := len(methods(b, ctx, root, other)); got != len(mayTable) {
+	if got := len(accountMethods(b, ctx, root, other)); got != len(mayTable) {
 		t.Errorf("%d methods, %d rows", got, len(mayTable))
 	}
 }
@@ -107,8 +107,8 @@ func roles(m policy.MachineID, r actor.Role) map[policy.MachineID]actor.Role {
 	return map[policy.MachineID]actor.Role{m: r}
 }
 
-// fresh returns the current state of an account.
-func (b *bench) fresh(x account.Account) account.Account {
+// currentAccount returns the current state of an account.
+func (b *bench) currentAccount(x account.Account) account.Account {
 	if got, err := b.Registry.Get(b.t.Context(), root, x.ID); err == nil {
 		return got
 	}
@@ -120,7 +120,7 @@ func (b *bench) restore(x account.Account) {
 	b.t.Helper()
 	now, err := b.Registry.Get(b.t.Context(), root, x.ID)
 	if missing(err) {
-		return // an account without an owner, or removed by the method
+		return // the method under test has removed the account
 	}
 	if err == nil {
 		_, err = b.Registry.Change(b.t.Context(), root, x.ID, now.Version, func(y *account.Account) error {
@@ -135,8 +135,8 @@ func (b *bench) restore(x account.Account) {
 
 var errUndo = errors.New("undo")
 
-// methods returns all methods that have an actor parameter, applied to an account.
-func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) map[string]func() error {
+// accountMethods returns functions that call, with actor a and account x, each method that has an actor parameter.
+func accountMethods(b *bench, ctx context.Context, a actor.Actor, x account.Account) map[string]func() error {
 	return map[string]func() error{
 		"Accounts": func() error { _, _, err := b.Registry.List(ctx, a, account.Page{}); return err },
 		"Account":  func() error { _, err := b.Registry.Get(ctx, a, x.ID); return err },
@@ -144,7 +144,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 			_, err := b.Registry.Add(ctx, a, account.Account{Name: "owner"},
 				"")
 			return err
-		}, // the name is taken
+		}, // Add returns *fault.Invalid, because another account has the name "owner"
 		"Change": func() error {
 			_, err := b.Registry.Change(ctx, a, x.ID, x.Version, func(*account.Account) error { return nil })
 			return err
@@ -155,8 +155,9 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 				actor.Maintainer)
 			return err
 		},
-		"Disable":           func() error { _, err := b.Registry.Disable(ctx, a, x.ID, x.Version, true); return err },
-		"Remove":            func() error { return b.Registry.Remove(ctx, a, x.ID, -1) }, // fails with a conflict
+		"Disable": func() error { _, err := b.Registry.Disable(ctx, a, x.ID, x.Version, true); return err },
+		// Remove returns *fault.Conflict, because no account has version -1.
+		"Remove":            func() error { return b.Registry.Remove(ctx, a, x.ID, -1) },
 		"ResetCode":         func() error { _, err := b.Recovery.ResetCode(ctx, a, x.ID); return err },
 		"Recover":           func() error { _, err := b.Recovery.Recover(ctx, a, x.Name); return err },
 		"Sessions":          func() error { _, err := b.Sessions.Active(ctx, a, x.ID); return err },
@@ -193,7 +194,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 	}
 }
 
-// For the ids of another site, every method returns not found and changes nothing.
+// For the ids of another site, every method must return *fault.NotFound and change nothing.
 func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 	b := open(t)
 	b.owner()
@@ -216,18 +217,18 @@ func TestAccountsOfAnotherSiteAreNotFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, f := range methods(b, t.Context(), root, x) {
+	for name, f := range accountMethods(b, t.Context(), root, x) {
 		err := f()
 		switch name {
 		case "Accounts", "AuditLog", "ExportAudit", "PrintedCodes", "Forget", "Merge", "NewToken", "ChangePassword", "Add":
-			continue // the method has no account parameter, or uses the actor's own account
+			continue // these methods have no account parameter, or use the actor's own account
 		}
 		if !missing(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if all, _, err := b.Registry.List(t.Context(), root, account.Page{}); err != nil || len(all) != 1 {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("accounts after calls for another site: %+v, %v", all, err)
 	}
 	if _, err := b.Passwords.SignIn(t.Context(), "theirs", good, ""); !errors.Is(err, account.ErrWrong) {
 		t.Errorf("SignIn: %v", err)

@@ -16,15 +16,15 @@ func (b *bench) merge(a actor.Actor, keep, drop policy.MemberID) error {
 	)
 }
 
-func TestMergeMovesTheAccountToTheMemberWhoStays(t *testing.T) {
+func TestMergeMovesTheAccountToTheKeptMember(t *testing.T) {
 	writer := actor.Actor{Account: "w", Name: "Writer", Site: actor.Owner, Scopes: []actor.Act{actor.WriteMembers}}
 	machines := roles("saw", actor.Mentor)
 	names := map[policy.MemberID]string{"m-karim": "keep", "m-ines": "drop"}
 	b := open(t)
 	b.owner()
 	for name, c := range map[string]struct {
-		keep, drop *account.Account // nil: the member has no account
-		of         string           // name of the account that remains
+		keep, drop *account.Account // nil: the member has no account before the merge
+		of         string           // name of the account that remains after the merge
 		refused    bool
 	}{
 		"neither has an account": {},

@@ -13,38 +13,39 @@ import (
 // Mail is a message to one recipient.
 type Mail struct{ To, Subject, Body string }
 
-// Sender sends a mail and returns once the server has accepted it. A *Refused error is permanent; after any other error
-// the mail is sent again. If ctx is done, the attempt ends.
+// Sender sends a mail and returns once the server has accepted the mail. A *Refused error is permanent. After any other
+// error the caller sends the mail again. If ctx is done, the attempt ends.
 type Sender interface {
 	Send(ctx context.Context, m Mail) error
 }
 
 // Refused is the error of a mail that the server will never accept, for example because the address does not exist. The
-// mail is dropped.
+// outbox drops such a mail.
 type Refused struct{ Err error }
 
 // Error implements error.
 func (e *Refused) Error() string { return "mail is refused for good: " + e.Err.Error() }
 
-// Unwrap returns the answer of the mail server.
+// Unwrap returns the error that contains the mail server's response.
 func (e *Refused) Unwrap() error { return e.Err }
 
 const (
 	maxOutbox  = 1000             // unsent mails
-	firstRetry = 5 * time.Second  // wait after the first failed attempt, doubled after each further one
+	firstRetry = 5 * time.Second  // wait after the first failed attempt; each further failed attempt doubles the wait
 	lastRetry  = 2 * time.Minute  // the longest wait
-	mailTime   = 30 * time.Second // timeout of one mail
+	mailTime   = 30 * time.Second // timeout for sending one mail
 )
 
-// Outbox stores mails until it has sent them.
+// Outbox stores mails until a Sender has sent them.
 type Outbox struct {
 	core   *core
-	sender Sender        // nil: nothing is sent
-	added  chan struct{} // buffer of one value: wakes Run
+	sender Sender        // nil: Run sends no mail
+	added  chan struct{} // wakes Run; the channel has a buffer of one value
 }
 
 // enqueue adds a mail to the outbox in the caller's transaction, so that the mail is sent if and only if the
-// transaction is committed. The outbox holds at most maxOutbox mails; a mail expires with the link in it (linkLife).
+// transaction is committed. The outbox contains at most maxOutbox mails. A mail expires at the same time as the link in
+// the mail (linkLife).
 func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	id, err := s.core.newID("o-")
 	if err != nil {
@@ -55,7 +56,7 @@ func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 		return err
 	}
 	if n >= maxOutbox {
-		return fmt.Errorf("outbox holds %d mails that are not sent yet, at most %d", n, maxOutbox)
+		return fmt.Errorf("outbox is full: %d mails are not sent yet, at most %d are permitted", n, maxOutbox)
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO account_mail (site, id, recipient, subject, body, tries, next, expires) VALUES ($1,
 		$2, $3, $4, $5, 0, $6, $7)`,
@@ -63,16 +64,16 @@ func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	if err != nil {
 		return err
 	}
-	select { // if Run wakes before the commit, it looks again within a second
+	select { // if Run wakes before the commit, Run reads the outbox again within a second
 	case s.added <- struct{}{}:
 	default:
 	}
 	return nil
 }
 
-// Run sends the mails of the outbox until ctx is done, and returns ctx.Err(). A mail is retried until it expires. It
-// may arrive twice if the hub stops between sending the mail and recording that it was sent. Only one goroutine may
-// call Run.
+// Run sends the mails of the outbox until ctx is done, and returns ctx.Err(). Run retries a mail until the mail
+// expires. A recipient may get a mail twice if the hub stops after sending the mail and before recording the success.
+// Only one goroutine may call Run.
 func (s *Outbox) Run(ctx context.Context) error {
 	if s.sender == nil {
 		<-ctx.Done()
@@ -107,12 +108,12 @@ type pending struct {
 // sendDue sends each due mail once, and returns how long to wait before the next round.
 func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 	for range maxOutbox {
-		m, err := s.next(ctx)
+		m, err := s.nextDueMail(ctx)
 		if errors.Is(err, sql.ErrNoRows) {
 			return firstRetry / 5
 		}
 		if err != nil {
-			s.core.log.Error("outbox cannot be read", "err", err)
+			s.core.log.Error("reading the outbox failed", "err", err)
 			return lastRetry
 		}
 		sctx, cancel := context.WithTimeout(ctx, mailTime)
@@ -121,17 +122,17 @@ func (s *Outbox) sendDue(ctx context.Context) time.Duration {
 		if ctx.Err() != nil {
 			return firstRetry
 		}
-		if err := s.sent(ctx, m, err); err != nil {
-			s.core.log.Error("outbox cannot be written", "err", err)
+		if err := s.recordAttempt(ctx, m, err); err != nil {
+			s.core.log.Error("recording the result of a mail failed", "err", err)
 			return lastRetry
 		}
 	}
 	return firstRetry
 }
 
-// next reads the mail that has been due for longest, and drops expired mails. The error is sql.ErrNoRows if no mail is
-// due.
-func (s *Outbox) next(ctx context.Context) (m pending, err error) {
+// nextDueMail reads the mail that has been due for the longest time, and drops expired mails. The error is
+// sql.ErrNoRows if no mail is due.
+func (s *Outbox) nextDueMail(ctx context.Context) (m pending, err error) {
 	var expires int64
 	for {
 		err = s.core.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail
@@ -141,7 +142,7 @@ func (s *Outbox) next(ctx context.Context) (m pending, err error) {
 		if err != nil || s.core.now() < expires {
 			return m, err
 		}
-		s.core.log.Warn("mail was not sent in time", "mail", m.id, "tries", m.tries)
+		s.core.log.Warn("mail expired before it was sent", "mail", m.id, "tries", m.tries)
 		if err := s.drop(ctx, m.id); err != nil {
 			return m, err
 		}
@@ -156,16 +157,16 @@ func (s *Outbox) drop(ctx context.Context, id string) error {
 	})
 }
 
-// sent records the outcome of an attempt: it drops a mail that was sent or permanently refused, and postpones any other
-// mail. The wait doubles from firstRetry to lastRetry.
-func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
+// recordAttempt records the result of an attempt to send a mail. A mail that was sent or permanently refused is
+// dropped, and any other mail is postponed. The wait doubles from firstRetry to lastRetry.
+func (s *Outbox) recordAttempt(ctx context.Context, m pending, failure error) error {
 	var final *Refused
 	if failure == nil || errors.As(failure, &final) {
 		s.core.log.Info("mail done", "mail", m.id, "tries", m.tries+1, "err", failure)
 		return s.drop(ctx, m.id)
 	}
 	wait := min(firstRetry<<min(m.tries, 10), lastRetry)
-	s.core.log.Warn("mail is tried again", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
+	s.core.log.Warn("mail failed and will be retried", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE account_mail SET tries = tries + 1, next = $3 WHERE site = $1 AND id = $2`, m.id,
 			s.core.now()+wait.Milliseconds())
@@ -173,9 +174,9 @@ func (s *Outbox) sent(ctx context.Context, m pending, failure error) error {
 	})
 }
 
-// printable replaces each unprintable character by a space, and cuts s at 200 bytes: a line feed in a subject would
-// start a new header.
-func printable(s string) string {
+// replaceUnprintable replaces each unprintable character by a space, because a line feed in a subject would start a new
+// header. replaceUnprintable cuts s at 200 bytes.
+func replaceUnprintable(s string) string {
 	out := []rune(shorten(s, 200))
 	for i, r := range out {
 		if !isPrintable(string(r)) {

@@ -14,7 +14,7 @@ import (
 	"portillon/hub/store"
 )
 
-// ownerFile holds the code of the first owner until the code is used.
+// ownerFile is the name of the file that contains the code of the first owner until the code is used.
 const ownerFile = "owner-code"
 
 // Ownership creates the first owner, who can then assign all other roles.
@@ -25,12 +25,12 @@ type Ownership struct {
 	rights   *rights
 	rows     *accountRows
 	browsers *browsers
-	folder   string // folder of the file ownerFile
+	folder   string // folder that contains the file ownerFile
 }
 
 // FirstOwner returns the code for creating the first owner, to be shown on the terminal of the hub's computer. The code
-// is stored in a file that only the hub's user can read, so that a restarted hub returns the same code; made reports
-// that the code is new. Once there is an owner, the code is empty and the file is removed.
+// is stored in a file that only the hub's user can read, so that a restarted hub returns the same code. made reports
+// that the code is new. Once an owner exists, FirstOwner removes the file and returns an empty code.
 func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	path := filepath.Join(s.folder, ownerFile)
 	n, err := otherOwners(context.Background(), s.core.site, "")
@@ -38,7 +38,7 @@ func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 		return "", false, err
 	}
 	if n > 0 {
-		return "", false, removeIfThere(path)
+		return "", false, removeIfExists(path)
 	}
 	if code, err = s.storedCode(); err != nil || code != "" {
 		return code, false, err
@@ -46,24 +46,25 @@ func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	if code, err = s.core.newCode(typedCode); err != nil {
 		return "", false, err
 	}
-	return grouped(code), true, writePrivate(path, grouped(code)+"\n")
+	return groupCode(code), true, writePrivate(path, groupCode(code)+"\n")
 }
 
-// storedCode reads the code from its file; empty: the file is missing, or contains no code.
+// storedCode reads the code from the file ownerFile. storedCode returns an empty code if the file is missing or
+// contains no code.
 func (s *Ownership) storedCode() (string, error) {
 	b, err := os.ReadFile(filepath.Join(s.folder, ownerFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	code := ungrouped(strings.TrimSpace(string(b)))
+	code := parseTypedCode(strings.TrimSpace(string(b)))
 	if err != nil || len(code) != typedCode {
 		return "", err
 	}
-	return grouped(code), nil
+	return groupCode(code), nil
 }
 
-// removeIfThere removes a file. A missing file is not an error.
-func removeIfThere(path string) error {
+// removeIfExists removes a file. A missing file is not an error.
+func removeIfExists(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -85,11 +86,11 @@ func writePrivate(path, text string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// Redeem creates the first owner from the code of FirstOwner and signs the owner in. It works once: afterwards there is
-// an owner and no code. The error is ErrCode for a wrong code, *fault.Invalid for an invalid name or password (the code
-// stays valid), and *Throttled after ten wrong codes from an address.
+// Redeem creates the first owner if code is the code of FirstOwner, and signs the owner in. The code works only once.
+// The error is ErrCode for a wrong code, *fault.Invalid for an invalid name or password (the code stays valid), and
+// *Throttled after ten wrong codes from an address.
 func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (actor.Actor, error) {
-	if err := s.limits.guess(ctx); err != nil {
+	if err := s.limits.spendGuess(ctx); err != nil {
 		return actor.Actor{}, err
 	}
 	want, err := s.storedCode()
@@ -97,27 +98,28 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 		return actor.Actor{}, err
 	}
 	// The codes are compared in constant time.
-	if want == "" || subtle.ConstantTimeCompare(hashOf(ungrouped(want)), hashOf(ungrouped(code))) != 1 {
+	if want == "" || subtle.ConstantTimeCompare(hashOf(parseTypedCode(want)), hashOf(parseTypedCode(code))) != 1 {
 		return actor.Actor{}, ErrCode
 	}
 	if faults := append(checkName(name), checkPassword(password, name)...); faults != nil {
-		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.goodGuess(ctx))
+		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.refundGuess(ctx))
 	}
-	x, err := s.rows.fresh(Account{Name: name, Site: actor.Owner})
+	x, err := s.rows.newRow(Account{Name: name, Site: actor.Owner})
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	if x.password, err = s.hasher.hashAlone(ctx, plain(password)); err != nil {
+	if x.password, err = s.hasher.enterAndHash(ctx, toNFKC(password)); err != nil {
 		return actor.Actor{}, err
 	}
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: name, Site: actor.Owner, Request: v.request, Address: v.address}
 	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// If two requests redeem the code at once, the second request finds an owner.
+		// If two requests redeem the code at once, the first request creates an owner and the second request fails
+		// here.
 		if n, err := otherOwners(ctx, tx, ""); err != nil || n > 0 {
 			return errors.Join(ErrCode, err)
 		}
-		if err := s.rows.unique(ctx, tx, x); err != nil {
+		if err := s.rows.checkUnique(ctx, tx, x); err != nil {
 			return err
 		}
 		return s.rows.insertAudited(ctx, tx, a, x)
@@ -125,10 +127,10 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	if err := removeIfThere(filepath.Join(s.folder, ownerFile)); err != nil {
-		s.core.log.Error("owner code cannot be removed", "err", err) // harmless: an owner exists
+	if err := removeIfExists(filepath.Join(s.folder, ownerFile)); err != nil {
+		s.core.log.Error("removing the used owner code failed", "err", err) // harmless: no code works once an owner exists
 	}
-	if err := errors.Join(s.limits.goodGuess(ctx), s.browsers.begin(ctx, x, "password")); err != nil {
+	if err := errors.Join(s.limits.refundGuess(ctx), s.browsers.beginSession(ctx, x, "password")); err != nil {
 		return actor.Actor{}, err
 	}
 	return s.rights.actorOf(ctx, x)

@@ -17,19 +17,20 @@ const (
 	maxPassword = 256 // bytes
 )
 
-// common holds words from which most guessed passwords are built, in French and English. A password is refused if it is
-// one of these words with digits and signs around it, or one of these words twice.
-const common = `password passwort motdepasse motdepass azerty azertyuiop qwerty qwertyuiop qwertz admin administrator
+// commonWords are French and English words that occur in many guessed passwords. A password is refused if it consists
+// of such a word with digits and signs around it, or of such a word twice.
+const commonWords = `
+	password passwort motdepasse motdepass azerty azertyuiop qwerty qwertyuiop qwertz admin administrator
 	administrateur welcome bienvenue bonjour soleil doudou chouchou marseille letmein iloveyou jetaime
 	football monkey dragon princess princesse sunshine superman changeme changemoi secret portillon fablab
 	makerspace biklab laser atelier abc abcdef abcdefgh abcdefghij azertyqsdf qwertyasdf nicolas camille
 	loulou test testtest root user login hello salut master trustno`
 
-// plain converts a password or name to NFKC for comparison, so that two keyboards produce the same text.
-func plain(s string) string { return norm.NFKC.String(s) }
+// toNFKC converts a password or name to NFKC, so that a text compares equal when typed on different keyboards.
+func toNFKC(s string) string { return norm.NFKC.String(s) }
 
-// checkPassword returns the faults of a new password of the account name. It requires a minimum length, but no kinds of
-// characters (NIST SP 800-63B, section 5.1.1.2).
+// checkPassword returns the faults of a new password for the account name. A password needs a minimum length, but no
+// particular kinds of characters (NIST SP 800-63B, section 5.1.1.2).
 func checkPassword(password, name string) []fault.Field {
 	wrong := func(what, right string) []fault.Field {
 		return []fault.Field{{Field: "password", Wrong: what, Right: right}}
@@ -38,17 +39,18 @@ func checkPassword(password, name string) []fault.Field {
 	switch {
 	case len(password) > maxPassword || !utf8.ValidString(password):
 		return wrong("longer than 256 bytes, or not text", "at most 256 bytes")
-	case utf8.RuneCountInString(plain(password)) < minPassword:
+	case utf8.RuneCountInString(toNFKC(password)) < minPassword:
 		return wrong("shorter than 10 characters", right)
-	case guessable(plain(password), name):
+	case isGuessable(toNFKC(password), name):
 		return wrong("one of the passwords that are tried first", right)
 	}
 	return nil
 }
 
-// guessable reports whether attackers would try a password first: fewer than five different characters, consecutive
-// characters of the alphabet or digits, a common word with digits and signs around it, or the account's name.
-func guessable(password, name string) bool {
+// isGuessable reports whether attackers would try a password first. A guessable password has fewer than five different
+// characters, or is a sequence of consecutive letters or digits, a common word with digits and signs around it, or the
+// account's name.
+func isGuessable(password, name string) bool {
 	p := strings.ToLower(password)
 	different := map[rune]bool{}
 	steps, last := 0, rune(-1)
@@ -70,14 +72,14 @@ func guessable(password, name string) bool {
 		letters = letters[:half]
 	}
 	n, _, _ := strings.Cut(nameKey(name), "@")
-	return letters == "" || slices.Contains(strings.Fields(common), letters) || strings.Contains(p, nameKey(name)) &&
+	return letters == "" || slices.Contains(strings.Fields(commonWords), letters) || strings.Contains(p, nameKey(name)) &&
 		name != "" ||
 		len(n) > 3 && letters == n
 }
 
-// nameKey returns the form in which names are compared and kept unique: names are the same if they differ only in case
-// or in the encoding of an accent.
-func nameKey(name string) string { return strings.ToLower(plain(strings.TrimSpace(name))) }
+// nameKey returns the form in which names are compared. Two names that differ only in case or in the encoding of an
+// accent have the same form, so that only one account can have the name.
+func nameKey(name string) string { return strings.ToLower(toNFKC(strings.TrimSpace(name))) }
 
 // checkName returns the faults of an account's name.
 func checkName(name string) []fault.Field {
@@ -96,8 +98,8 @@ func checkName(name string) []fault.Field {
 		Right: "an e-mail address or a name, as in ines@biklab.example"}}
 }
 
-// isPrintable reports whether a text has no control and format characters, such as line feeds and marks that change the
-// writing direction.
+// isPrintable reports whether a text contains no control or format characters, such as line feeds and marks that change
+// the writing direction.
 func isPrintable(s string) bool {
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
@@ -107,7 +109,7 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// shorten cuts s to at most n bytes, between characters, for a fault or a row.
+// shorten cuts s to at most n bytes, without cutting a character in two.
 func shorten(s string, n int) string {
 	s = strings.ToValidUTF8(s, "�")
 	if len(s) <= n {

@@ -18,30 +18,31 @@ type Passwords struct {
 	browsers *browsers
 }
 
-// SignIn signs in a person by name and password, and begins a session in the browser whose request ctx belongs to.
-// address is the client's address, for the rate limits; empty: the address that Requests found. The error is ErrWrong,
-// *Throttled or *Busy.
+// SignIn signs in a person by name and password, and begins a session in the browser that sent the request of ctx.
+// address is the client's network address, for the rate limits. If address is empty, SignIn uses the address that
+// Requests stored in ctx. The error is ErrWrong, *Throttled or *Busy.
 //
-// An unknown name costs the same work as a wrong password. Whether an attempt is refused before a password is hashed
-// depends on the name as typed and on the address, never on whether such an account exists.
+// An unknown name costs the same work as a wrong password. The rate limits depend on the typed name and on the address,
+// never on whether such an account exists.
 func (s *Passwords) SignIn(ctx context.Context, name, password, address string) (actor.Actor, error) {
 	if len(name) > 200 || len(password) > maxPassword {
 		return actor.Actor{}, ErrWrong
 	}
-	x, err := s.proven(ctx, name, password, address)
+	x, err := s.verifyPassword(ctx, name, password, address)
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	if err := s.browsers.begin(ctx, x, "password"); err != nil {
+	if err := s.browsers.beginSession(ctx, x, "password"); err != nil {
 		return actor.Actor{}, err
 	}
 	return s.rights.actorOf(ctx, x)
 }
 
-// proven returns the account with this name and password. It counts the attempt before it compares the password, and
-// refunds the attempt if the password is right, so that parallel attempts cannot exceed a limit. The password of a shut
-// account is compared with an empty hash: the response and its time equal those of a wrong password.
-func (s *Passwords) proven(ctx context.Context, name, password, address string) (row, error) {
+// verifyPassword returns the account with this name and password. verifyPassword counts the attempt before it compares
+// the password, so that parallel attempts cannot exceed a limit. After a right password the attempt is refunded. The
+// password of a disabled or blocked account is compared with an empty hash, so that the response and the response time
+// are those of a wrong password.
+func (s *Passwords) verifyPassword(ctx context.Context, name, password, address string) (row, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
 	}
@@ -54,10 +55,10 @@ func (s *Passwords) proven(ctx context.Context, name, password, address string) 
 	if err != nil {
 		return row{}, err
 	}
-	if err := s.limits.allowed(ctx, s.core.site, limits...); err != nil {
+	if err := s.limits.check(ctx, s.core.site, limits...); err != nil {
 		return row{}, err
 	}
-	// Wait for one of the few places where a password may be hashed.
+	// Wait in the queue, which limits how many passwords are hashed at a time.
 	leave, err := s.hasher.queue.enter(ctx)
 	if err != nil {
 		return row{}, err
@@ -72,27 +73,27 @@ func (s *Passwords) proven(ctx context.Context, name, password, address string) 
 	} else if shut {
 		stored = ""
 	}
-	// Compare the password of a shut account with an empty hash, which no password matches.
-	right, upgrade := s.hasher.check(stored, plain(password))
+	// Compare the password of a disabled or blocked account with an empty hash, which no password matches.
+	right, upgrade := s.hasher.check(stored, toNFKC(password))
 	if !right {
-		s.core.log.Info("sign-in refused", "name_hash", limits[0].key(), "address", network(address), "request",
+		s.core.log.Info("sign-in refused", "name_hash", limits[0].key(), "address", clientNetwork(address), "request",
 			visitorOf(ctx).request)
 		return row{}, ErrWrong
 	}
-	// The stored hash has an outdated cost: store a new hash.
+	// The stored hash has outdated parameters: store a new hash.
 	if upgrade {
-		if x.password, err = s.hasher.newHash(plain(password)); err != nil {
+		if x.password, err = s.hasher.newHash(toNFKC(password)); err != nil {
 			return row{}, err
 		}
 	}
-	return x, s.signedIn(ctx, x, stored, address, limits)
+	return x, s.recordSignIn(ctx, x, stored, address, limits)
 }
 
-// passwordLimits returns the rate limits of an attempt: of the name and of the address. An address from which the
-// account signed in before has a separate limit in place of the name's limit, so that guesses from other addresses
-// cannot lock out the account's owner.
+// passwordLimits returns the two rate limits of an attempt: the limit of the name and the limit of the address. An
+// address from which the account signed in before has a separate limit in place of the name's limit, so that guesses
+// from other addresses cannot lock out the account's owner.
 func (s *Passwords) passwordLimits(ctx context.Context, id, name, address string) ([]limit, error) {
-	r, from := rates(), network(address)
+	r, from := rates(), clientNetwork(address)
 	first := limit{r.name, nameKey(name)}
 	var seen int64
 	err := s.core.site.QueryRow(ctx, `SELECT coalesce(max(seen), 0) FROM account_known WHERE site = $1 AND account = $2 AND
@@ -107,18 +108,18 @@ func (s *Passwords) passwordLimits(ctx context.Context, id, name, address string
 	return []limit{first, {r.address, from}}, nil
 }
 
-// knownAddress returns the key of an address that an account signed in from. The key is a hash, so that the database
-// holds no list of a person's locations.
+// knownAddress returns the database key of an address that an account signed in from. The key is a hash, so that the
+// database contains no list of a person's locations.
 func knownAddress(id, from string) string {
 	return limit{rate{name: "known"}, id + "\x00" + from}.key()
 }
 
-// maxKnown is the number of known addresses with a separate limit, per account.
+// maxKnown is the maximum number of known addresses that are stored per account.
 const maxKnown = 20
 
-// signedIn records a sign-in and refunds the attempt. The error is ErrWrong if the password or the sessions of the
+// recordSignIn records a sign-in and refunds the attempt. The error is ErrWrong if the password or the sessions of the
 // account changed since the password was compared.
-func (s *Passwords) signedIn(ctx context.Context, x row, stored, address string, limits []limit) error {
+func (s *Passwords) recordSignIn(ctx context.Context, x row, stored, address string, limits []limit) error {
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		done, err := tx.Exec(ctx, `UPDATE account SET seen = $3, password = $4 WHERE site = $1 AND id = $2 AND password = $5
 			AND epoch = $6`,
@@ -132,15 +133,15 @@ func (s *Passwords) signedIn(ctx context.Context, x row, stored, address string,
 		if err := s.limits.refund(ctx, tx, limits...); err != nil {
 			return err
 		}
-		return s.know(ctx, tx, x.ID, address)
+		return s.recordAddress(ctx, tx, x.ID, address)
 	})
 }
 
-// know records that an account signed in from an address, and removes the oldest addresses beyond maxKnown.
-func (s *Passwords) know(ctx context.Context, tx *store.Tx, id, address string) error {
+// recordAddress records that an account signed in from an address, and removes the oldest addresses beyond maxKnown.
+func (s *Passwords) recordAddress(ctx context.Context, tx *store.Tx, id, address string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account_known (site, account, address, seen) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (site, account, address) DO UPDATE SET seen = excluded.seen`, id, knownAddress(id, network(address)),
-		s.core.now())
+		ON CONFLICT (site, account, address) DO UPDATE SET seen = excluded.seen`,
+		id, knownAddress(id, clientNetwork(address)), s.core.now())
 	if err != nil {
 		return err
 	}
@@ -150,12 +151,12 @@ func (s *Passwords) know(ctx context.Context, tx *store.Tx, id, address string) 
 	return err
 }
 
-// ChangePassword sets the actor's own password, ends all other sessions, and gives this browser a new token. It
-// requires the old password, unless the account has none or this browser signed in by a link or a code within the last
-// 15 minutes. The error is *actor.Denied for an API token, *fault.Invalid for a password that is easy to guess, and
-// ErrWrong, *Throttled or *Busy as for SignIn.
+// ChangePassword sets the actor's own password, ends all other sessions, and gives this browser a new token. The old
+// password may be empty only if the account has no password or this browser signed in by a link or a code within the
+// last 15 minutes. The error is *actor.Denied for an API token, *fault.Invalid for a password that is easy to guess,
+// and ErrWrong, *Throttled or *Busy as for SignIn.
 func (s *Passwords) ChangePassword(ctx context.Context, a actor.Actor, old, password string) error {
-	if !own(a, a.Account) || a.Account == "local" {
+	if !isOwnSession(a, a.Account) || a.Account == "local" {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
 	x, err := byID(ctx, s.core.site, a.Account)
@@ -165,22 +166,22 @@ func (s *Passwords) ChangePassword(ctx context.Context, a actor.Actor, old, pass
 	if faults := checkPassword(password, x.Name); faults != nil {
 		return &fault.Invalid{Faults: faults}
 	}
-	if x.password != "" && !s.browsers.justCame(ctx) {
+	if x.password != "" && !s.browsers.usedCodeRecently(ctx) {
 		if len(old) > maxPassword {
 			return ErrWrong
 		}
-		if x, err = s.proven(ctx, x.Name, old, a.Address); err != nil {
+		if x, err = s.verifyPassword(ctx, x.Name, old, a.Address); err != nil {
 			return err
 		}
 	}
-	return s.set(ctx, a, x, password, s.browsers.how(ctx), "password changed")
+	return s.setPassword(ctx, a, x, password, s.browsers.signInMethod(ctx), "password changed")
 }
 
-// set stores a new password for the account x. The error is *fault.Conflict if the account's sessions ended since x was
-// read, so that of two changes at once one is refused. set ends all sessions and codes of the account and begins a new
-// session in this browser. detail is the text of the audit entry.
-func (s *Passwords) set(ctx context.Context, a actor.Actor, x row, password, how, detail string) error {
-	hash, err := s.hasher.hashAlone(ctx, plain(password))
+// setPassword stores a new password for the account x. setPassword ends all sessions and codes of the account and
+// begins a new session in this browser. The error is *fault.Conflict if the account's sessions ended since x was read,
+// so that only one of two simultaneous changes succeeds. detail is the text of the audit entry.
+func (s *Passwords) setPassword(ctx context.Context, a actor.Actor, x row, password, how, detail string) error {
+	hash, err := s.hasher.enterAndHash(ctx, toNFKC(password))
 	if err != nil {
 		return err
 	}
@@ -204,5 +205,5 @@ func (s *Passwords) set(ctx context.Context, a actor.Actor, x row, password, how
 	if err != nil {
 		return err
 	}
-	return s.browsers.begin(ctx, x, how)
+	return s.browsers.beginSession(ctx, x, how)
 }

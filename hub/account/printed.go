@@ -15,7 +15,7 @@ import (
 const (
 	printedLife  = 90 * 24 * time.Hour
 	maxPrinted   = 200 // members per call
-	printedEach  = 10  // codes of a member at most
+	printedEach  = 10  // maximum number of codes per member
 	printedRight = "1 to 200 members, 1 to 10 codes each"
 )
 
@@ -27,10 +27,10 @@ type PrintedCodes struct {
 	codes  *oneTimeCodes
 }
 
-// Print creates codes on paper for members without e-mail. Each code signs its member in once, within 90 days. A
+// Print creates codes on paper for members without e-mail. A member can sign in once with each code, within 90 days. A
 // member's earlier codes become invalid. The actor needs actor.WriteMembers. Print refuses a member who is an
-// administrator or an owner, because an actor who may write members could otherwise sign in as that account. It creates
-// codes for all members or for none.
+// administrator or an owner, because an actor who may write members could otherwise sign in as that account. If one
+// member is refused, Print creates no codes.
 func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed,
 	error) {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
@@ -93,28 +93,28 @@ func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Printed{Member: p.ID, Name: p.Name, Code: grouped(code), Expires: at(ends)})
+		out = append(out, Printed{Member: p.ID, Name: p.Name, Code: groupCode(code), Expires: timeOf(ends)})
 	}
 	return out, s.core.audit(ctx, tx, a, actor.WriteMembers, "member "+string(p.ID), "codes printed to sign in with")
 }
 
 // UseCode signs in by a printed code, once. The error is ErrCode, or *Throttled after ten wrong codes from an address.
 func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, error) {
-	if err := s.limits.guess(ctx); err != nil {
+	if err := s.limits.spendGuess(ctx); err != nil {
 		return actor.Actor{}, err
 	}
 	var m policy.MemberID
-	hash := hashOf(ungrouped(code))
+	hash := hashOf(parseTypedCode(code))
 	err := s.core.site.QueryRow(ctx, `SELECT member FROM account_code
 		WHERE site = $1 AND hash = $2 AND kind = 'printed' AND expires > $3`,
 		hash, s.core.now()).
 		Scan(&m)
 	if err != nil {
-		return actor.Actor{}, noRow(err)
+		return actor.Actor{}, convertMissingRow(err)
 	}
-	a, err := s.codes.use(ctx, hash, "printed", m)
+	a, err := s.codes.signIn(ctx, hash, "printed", m)
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	return a, s.limits.goodGuess(ctx)
+	return a, s.limits.refundGuess(ctx)
 }

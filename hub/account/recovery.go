@@ -10,10 +10,10 @@ import (
 	"portillon/hub/store"
 )
 
-// resetLife is how long a code for a new password is valid.
+// resetLife is the time during which a code for a new password is valid.
 const resetLife = time.Hour
 
-// Recovery gives an account a new password if the old one is lost.
+// Recovery replaces a lost password by codes for a new password.
 type Recovery struct {
 	core      *core
 	limits    *throttle
@@ -22,7 +22,8 @@ type Recovery struct {
 }
 
 // ResetCode creates a code with which an account can set a new password within an hour (ResetPassword), and invalidates
-// the account's earlier codes. The actor needs actor.WriteAccounts, and hands the code to the account's owner.
+// the account's earlier codes. The actor needs actor.WriteAccounts. The actor must give the code to the account's
+// owner.
 func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return "", err
@@ -40,10 +41,10 @@ func (s *Recovery) ResetCode(ctx context.Context, a actor.Actor, id string) (cod
 		}
 		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+id, "code for a new password made")
 	})
-	return grouped(code), err
+	return groupCode(code), err
 }
 
-// storeCode replaces all codes of an account by this code, and stores only its hash.
+// storeCode replaces all codes of an account by a new code. Only the hash of the code is stored.
 func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND account = $2`, x.ID); err != nil {
 		return err
@@ -53,8 +54,8 @@ func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code stri
 	return err
 }
 
-// Recover is ResetCode for root on the hub's computer, by the account's name. It also enables a disabled account, and
-// ends its sessions and tokens. The actor must be actor.Local.
+// Recover is ResetCode for root on the hub's computer, by the account's name. Recover also enables a disabled account,
+// and ends the account's sessions and tokens. The actor must be actor.Local.
 func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (code string, err error) {
 	if a.Account != "local" {
 		return "", &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -83,22 +84,22 @@ func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (cod
 		}
 		return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "reset on the hub's computer")
 	})
-	return grouped(code), err
+	return groupCode(code), err
 }
 
 // ResetPassword sets a new password with a code of ResetCode, and signs in. The error is ErrCode for a wrong, used or
 // expired code, *fault.Invalid for a password that is easy to guess (the code stays valid), and *Throttled after ten
 // wrong codes from an address.
 func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
-	if err := s.limits.guess(ctx); err != nil {
+	if err := s.limits.spendGuess(ctx); err != nil {
 		return actor.Actor{}, err
 	}
 	var id string
 	err := s.core.site.QueryRow(ctx, `SELECT account FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'reset' AND
 		expires > $3`,
-		hashOf(ungrouped(code)), s.core.now()).Scan(&id)
+		hashOf(parseTypedCode(code)), s.core.now()).Scan(&id)
 	if err != nil {
-		return actor.Actor{}, noRow(err)
+		return actor.Actor{}, convertMissingRow(err)
 	}
 	x, err := byID(ctx, s.core.site, id)
 	if err != nil {
@@ -108,19 +109,19 @@ func (s *Recovery) ResetPassword(ctx context.Context, code, password string) (ac
 		return actor.Actor{}, errors.Join(ErrCode, err)
 	}
 	if faults := checkPassword(password, x.Name); faults != nil {
-		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.goodGuess(ctx))
+		return actor.Actor{}, errors.Join(&fault.Invalid{Faults: faults}, s.limits.refundGuess(ctx))
 	}
-	// Passwords.set removes the account's codes in its transaction, and refuses an account that changed meanwhile: if
-	// two requests use the code at once, one of them is refused.
+	// Passwords.setPassword removes the account's codes and refuses an account that changed meanwhile. If two requests
+	// use the code at once, only one request succeeds.
 	a, err := s.rights.actorOf(ctx, x)
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	if err := s.passwords.set(ctx, a, x, password, "password", "password set with a code"); err != nil {
+	if err := s.passwords.setPassword(ctx, a, x, password, "password", "password set with a code"); err != nil {
 		if lost := (*fault.Conflict)(nil); errors.As(err, &lost) {
 			return actor.Actor{}, ErrCode
 		}
 		return actor.Actor{}, err
 	}
-	return a, s.limits.goodGuess(ctx)
+	return a, s.limits.refundGuess(ctx)
 }

@@ -25,8 +25,8 @@ type Registry struct {
 	rows   *accountRows
 }
 
-// List lists the accounts by id, with the roles that follow from badges. next is the cursor of the next page; empty:
-// this page is the last. The actor needs actor.WriteAccounts.
+// List lists the accounts, sorted by id, with the roles that follow from badges. next is the cursor of the next page,
+// or empty on the last page. The actor needs actor.WriteAccounts.
 func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Account, next string, err error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return nil, "", err
@@ -35,7 +35,7 @@ func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Accou
 	if limit <= 0 {
 		limit = 50
 	}
-	ids, err := s.ids(ctx, p.After, limit+1)
+	ids, err := s.listIDs(ctx, p.After, limit+1)
 	if err != nil {
 		return nil, "", err
 	}
@@ -45,19 +45,19 @@ func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Accou
 	for _, id := range ids {
 		x, err := byID(ctx, s.core.site, id)
 		if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
-			continue // removed since the ids were read
+			continue // the account was removed since the ids were read
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		x.Earned = s.rights.earned(ctx, x.Member)
+		x.Earned = s.rights.badgeRoles(ctx, x.Member)
 		out = append(out, x.Account)
 	}
 	return out, next, nil
 }
 
-// ids returns the ids of at most n accounts, sorted, beginning after the id after.
-func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, error) {
+// listIDs returns the ids of at most n accounts, sorted, that are greater than the id after.
+func (s *Registry) listIDs(ctx context.Context, after string, n int) ([]string, error) {
 	rows, err := s.core.site.Query(
 		ctx,
 		`SELECT id FROM account WHERE site = $1 AND id > $2 ORDER BY id LIMIT $3`,
@@ -79,14 +79,14 @@ func (s *Registry) ids(ctx context.Context, after string, n int) ([]string, erro
 	return ids, rows.Err()
 }
 
-// Get returns one account, with the roles that follow from badges; the error is *fault.NotFound if there is none. The
-// actor needs actor.WriteAccounts for another person's account.
+// Get returns an account, with the roles that follow from badges. The error is *fault.NotFound if no account has the
+// id. The actor needs actor.WriteAccounts for another person's account.
 func (s *Registry) Get(ctx context.Context, a actor.Actor, id string) (Account, error) {
-	if err := mayAccount(a, id); err != nil {
+	if err := checkAccess(a, id); err != nil {
 		return Account{}, err
 	}
 	x, err := byID(ctx, s.core.site, id)
-	x.Earned = s.rights.earned(ctx, x.Member)
+	x.Earned = s.rights.badgeRoles(ctx, x.Member)
 	return x.Account, err
 }
 
@@ -105,22 +105,22 @@ func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, passwo
 	if faults != nil {
 		return Account{}, &fault.Invalid{Faults: faults}
 	}
-	if err := s.rights.memberExists(ctx, given.Member); err != nil {
+	if err := s.rights.requireMember(ctx, given.Member); err != nil {
 		return Account{}, err
 	}
-	x, err := s.rows.fresh(given)
+	x, err := s.rows.newRow(given)
 	if err != nil {
 		return Account{}, err
 	}
-	// Hash the password before the transaction begins: the hash takes longer than a transaction should.
+	// Hash the password before the transaction begins, because hashing takes longer than a transaction should.
 	if password != "" {
-		if x.password, err = s.hasher.hashAlone(ctx, plain(password)); err != nil {
+		if x.password, err = s.hasher.enterAndHash(ctx, toNFKC(password)); err != nil {
 			return Account{}, err
 		}
 		x.Password = true
 	}
 	err = s.core.site.Write(ctx, func(tx *store.Tx) error {
-		if err := s.rows.unique(ctx, tx, x); err != nil {
+		if err := s.rows.checkUnique(ctx, tx, x); err != nil {
 			return err
 		}
 		return s.rows.insertAudited(ctx, tx, a, x)
@@ -128,8 +128,8 @@ func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, passwo
 	return x.Account, err
 }
 
-// checkAccount returns the faults of the name, member and roles of an account. Texts that a fault quotes are cut at 60
-// bytes.
+// checkAccount returns the faults of the name, member and roles of an account. A fault quotes at most 60 bytes of a
+// text.
 func checkAccount(x Account) []fault.Field {
 	faults := checkName(x.Name)
 	add := func(field, given, wrong, right string) {
@@ -155,10 +155,10 @@ func checkAccount(x Account) []fault.Field {
 	return faults
 }
 
-// Change calls change with a copy of an account and writes the new values of Name, Member, Site, Machines and Disabled.
-// A change of rights ends the account's sessions. The last owner who can sign in must stay an owner. The actor needs
-// actor.WriteAccounts. The error is *fault.Conflict if the account has another version, and *fault.Invalid in the same
-// cases as for Add.
+// Change calls the function change with a copy of an account and stores the values that change set in Name, Member,
+// Site, Machines and Disabled. A change of rights ends the account's sessions. Change refuses to demote or disable the
+// last owner who can sign in. The actor needs actor.WriteAccounts. The error is *fault.Conflict if the account has
+// another version, and *fault.Invalid in the same cases as for Add.
 func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version int64,
 	change func(*Account) error) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
@@ -174,16 +174,17 @@ func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version
 			return &fault.Conflict{What: "account", ID: id, Have: before.Version, Got: version}
 		}
 		x = before
-		if x.Account, err = changed(before.Account, change); err != nil {
+		if x.Account, err = applyChange(before.Account, change); err != nil {
 			return err
 		}
-		return s.store(ctx, tx, a, before, &x)
+		return s.storeChange(ctx, tx, a, before, &x)
 	})
 	return x.Account, err
 }
 
-// changed returns an account after a change. Changes of other fields, such as ID or Made, are ignored.
-func changed(before Account, change func(*Account) error) (Account, error) {
+// applyChange returns an account after a change. applyChange ignores changes of fields that are read-only, such as ID
+// and Made.
+func applyChange(before Account, change func(*Account) error) (Account, error) {
 	given := before
 	given.Machines = maps.Clone(before.Machines)
 	if err := change(&given); err != nil {
@@ -199,18 +200,18 @@ func changed(before Account, change func(*Account) error) (Account, error) {
 	return after, nil
 }
 
-// store writes a changed account with its audit entry, and ends the account's sessions if its role, member or state
-// changed, so that each new request has the new rights.
-func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
+// storeChange writes a changed account and an audit entry. If the role, the member or the state of the account changed,
+// storeChange ends the account's sessions, so that each new request has the new rights.
+func (s *Registry) storeChange(ctx context.Context, tx *store.Tx, a actor.Actor, before row, x *row) error {
 	if x.Member != before.Member {
-		if err := s.rights.memberExists(ctx, x.Member); err != nil {
+		if err := s.rights.requireMember(ctx, x.Member); err != nil {
 			return err
 		}
 	}
-	if err := s.rows.unique(ctx, tx, *x); err != nil {
+	if err := s.rows.checkUnique(ctx, tx, *x); err != nil {
 		return err
 	}
-	if err := keepsAnOwner(ctx, tx, before, *x); err != nil {
+	if err := requireRemainingOwner(ctx, tx, before, *x); err != nil {
 		return err
 	}
 	if err := update(ctx, tx, *x); err != nil {
@@ -227,8 +228,9 @@ func (s *Registry) store(ctx context.Context, tx *store.Tx, a actor.Actor, befor
 		"was "+describe(before.Account)+"; is "+describe(x.Account))
 }
 
-// keepsAnOwner refuses a change after which no owner could sign in, because then no account could assign roles.
-func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
+// requireRemainingOwner refuses a change after which no owner could sign in, because then no account could assign
+// roles.
+func requireRemainingOwner(ctx context.Context, q rowReader, before, after row) error {
 	if !before.isOwner() || after.isOwner() {
 		return nil
 	}
@@ -242,7 +244,7 @@ func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 }
 
 // describe returns an account's description for the audit log: name, member, roles, and whether the account is
-// disabled. The log removes this text when the person is erased (audit.Log.Forget).
+// disabled. When the person is erased, audit.Log.Forget removes the description.
 func describe(x Account) string {
 	parts := []string{fmt.Sprintf("name %q", x.Name)}
 	if x.Member != "" {
@@ -260,7 +262,7 @@ func describe(x Account) string {
 	return strings.Join(parts, ", ")
 }
 
-// SetRole sets an account's role at the site. Rights and errors are those of Change.
+// SetRole sets an account's role at the site. The needed rights and the errors are those of Change.
 func (s *Registry) SetRole(
 	ctx context.Context,
 	a actor.Actor,
@@ -271,8 +273,8 @@ func (s *Registry) SetRole(
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 
-// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. Rights and errors are those of
-// Change.
+// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. The needed rights and the
+// errors are those of Change.
 func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
 	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
@@ -288,8 +290,8 @@ func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string,
 	})
 }
 
-// Disable prevents an account from signing in and its tokens from working, or enables the account again. Rights and
-// errors are those of Change.
+// Disable prevents an account from signing in and its tokens from working, or enables the account again. The needed
+// rights and the errors are those of Change.
 func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
 	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })

@@ -12,14 +12,16 @@ import (
 	"portillon/policy"
 )
 
-// reader reads rows: a *store.Site outside of a transaction, or the transaction's *store.Tx.
+// reader reads rows of the database. reader is a *store.Site outside of a transaction, or a *store.Tx within a
+// transaction.
 type reader interface {
-	oneRow
+	rowReader
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// row is a stored account, with two secret values. password is the argon2id hash in PHC format; empty: the account has
-// no password. epoch grows when all sessions end: a session with an older epoch is invalid.
+// row is a stored account, with the password's hash and the epoch. password is the argon2id hash in PHC format, or
+// empty if the account has no password. epoch increases when all sessions end. A session with an older epoch is
+// invalid.
 type row struct {
 	Account
 	password string
@@ -31,36 +33,36 @@ func scanRow(r interface{ Scan(...any) error }) (row, error) {
 	var x row
 	var made, seen int64
 	err := r.Scan(&x.ID, &x.Version, &x.Name, &x.Member, &x.Site, &x.password, &x.epoch, &made, &seen, &x.Disabled)
-	x.Password, x.Made, x.Seen = x.password != "", at(made), at(seen)
+	x.Password, x.Made, x.Seen = x.password != "", timeOf(made), timeOf(seen)
 	return x, err
 }
 
-// byID reads an account; the error is *fault.NotFound if there is none.
+// byID reads the account with an id. The error is *fault.NotFound if no account has the id.
 func byID(ctx context.Context, q reader, id string) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND id = $2`, id))
-	return filled(ctx, q, x, err, id)
+	return addMachineRoles(ctx, q, x, err, id)
 }
 
-// byName reads the account with a name, compared as nameKey does; the error is *fault.NotFound if there is none.
+// byName reads the account with a name, compared by nameKey. The error is *fault.NotFound if no account has the name.
 func byName(ctx context.Context, q reader, name string) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND name_key = $2`, nameKey(name)))
-	return filled(ctx, q, x, err, name)
+	return addMachineRoles(ctx, q, x, err, name)
 }
 
-// byMember reads the account of a member; the error is *fault.NotFound if there is none. No account belongs to the
-// empty id.
+// byMember reads the account of a member. The error is *fault.NotFound if the member has no account, or if the member's
+// id is empty.
 func byMember(ctx context.Context, q reader, m policy.MemberID) (row, error) {
 	x, err := scanRow(q.QueryRow(ctx, `SELECT id, version, name, member, role, password, epoch, made, seen, disabled
 		FROM account WHERE site = $1 AND member = $2 AND member <> ''`, string(m)))
-	return filled(ctx, q, x, err, string(m))
+	return addMachineRoles(ctx, q, x, err, string(m))
 }
 
-// filled adds the roles at machines to an account that was read, or converts the error of a missing row to
-// *fault.NotFound. wanted is the id or name of the query; the error quotes at most 60 bytes of it, because people type
-// passwords into the field for names.
-func filled(ctx context.Context, q reader, x row, err error, wanted string) (row, error) {
+// addMachineRoles adds the roles at machines to an account that was read, or converts the error of a missing row to
+// *fault.NotFound. wanted is the id or name of the query. The error quotes at most 60 bytes of wanted, because people
+// type passwords into the field for names.
+func addMachineRoles(ctx context.Context, q reader, x row, err error, wanted string) (row, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, &fault.NotFound{What: "account", ID: shorten(wanted, 60)}
 	}
@@ -86,7 +88,7 @@ func filled(ctx context.Context, q reader, x row, err error, wanted string) (row
 	return x, rows.Err()
 }
 
-// insert writes a new account. Its time of creation is x.Made, its last use is never; it is not disabled.
+// insert writes a new account that is enabled and was never used. The time of creation is x.Made.
 func insert(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account (site, id, version, name, name_key, member, role, password, epoch, made,
 		seen, disabled)
@@ -98,27 +100,28 @@ func insert(ctx context.Context, tx *store.Tx, x row) error {
 	return setMachines(ctx, tx, x)
 }
 
-// update overwrites an account's row. The times of creation and last use stay unchanged.
+// update overwrites an account's row, except the times of creation and last use.
 func update(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `UPDATE account SET version = $3, name = $4, name_key = $5, member = $6, role = $7, password =
 		$8,
 		epoch = $9, disabled = $10 WHERE site = $1 AND id = $2`,
-		x.ID, x.Version, x.Name, nameKey(x.Name), string(x.Member), string(x.Site), x.password, x.epoch, bit(x.Disabled))
+		x.ID, x.Version, x.Name, nameKey(x.Name), string(x.Member), string(x.Site), x.password, x.epoch,
+		boolToInt(x.Disabled))
 	if err != nil {
 		return err
 	}
 	return setMachines(ctx, tx, x)
 }
 
-// bit returns a boolean in the database's form: 1 or 0.
-func bit(b bool) int64 {
+// boolToInt returns 1 for true and 0 for false, as the database stores booleans.
+func boolToInt(b bool) int64 {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-// setMachines replaces the roles at machines that a person assigned to an account.
+// setMachines replaces the assigned roles at machines of an account by x.Machines.
 func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_machine WHERE site = $1 AND account = $2`, x.ID); err != nil {
 		return err
@@ -133,9 +136,9 @@ func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	return nil
 }
 
-// otherOwners counts the owners who can sign in (not disabled, and with a password), except the account id. With an
-// empty id it counts all of them.
-func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
+// otherOwners counts the owners who can sign in (enabled, and with a password), except the account id. With an empty id
+// it counts all owners who can sign in.
+func otherOwners(ctx context.Context, q rowReader, id string) (n int, err error) {
 	err = q.QueryRow(ctx, `SELECT count(*) FROM account WHERE site = $1 AND id <> $2 AND role = $3 AND disabled = 0 AND
 		password <> ''`,
 		id, string(actor.Owner)).Scan(&n)
@@ -145,12 +148,12 @@ func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
 // isOwner reports whether an account is an owner who can sign in.
 func (x row) isOwner() bool { return x.Site == actor.Owner && !x.Disabled && x.password != "" }
 
-// isTrusted reports whether an account is an administrator's or an owner's. Such an account can sign in only with a
+// isTrusted reports whether an account is an administrator's or an owner's. A trusted account can sign in only with a
 // password, not with an e-mail link or a printed code.
 func (x row) isTrusted() bool { return x.Site == actor.Owner || x.Site == actor.Administrator }
 
-// endSessions ends all sessions of an account and notifies event streams. It raises x.epoch, so that a session which a
-// concurrent request writes is invalid as well.
+// endSessions ends all sessions of an account and notifies event streams. endSessions increments x.epoch, so that a
+// session that a concurrent request writes is invalid, too.
 func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	x.epoch++
 	if _, err := tx.Exec(ctx, `UPDATE account SET epoch = $3 WHERE site = $1 AND id = $2`, x.ID, x.epoch); err != nil {
@@ -167,11 +170,11 @@ type accountRows struct {
 	core *core
 }
 
-// fresh returns the row of a new account with a new id. The caller checks the values and writes the row.
-func (s *accountRows) fresh(given Account) (row, error) {
+// newRow returns the row of a new account with a new id. The caller checks the values and writes the row.
+func (s *accountRows) newRow(given Account) (row, error) {
 	id, err := s.core.newID("a-")
 	return row{Account: Account{ID: id, Version: 1, Name: given.Name, Member: given.Member, Site: given.Site,
-		Machines: maps.Clone(given.Machines), Made: at(s.core.now())}, epoch: 1}, err
+		Machines: maps.Clone(given.Machines), Made: timeOf(s.core.now())}, epoch: 1}, err
 }
 
 // insertAudited writes a new account with its entry in the audit log, and notifies subscribers of the change.
@@ -183,8 +186,8 @@ func (s *accountRows) insertAudited(ctx context.Context, tx *store.Tx, a actor.A
 	return s.core.audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "added "+describe(x.Account))
 }
 
-// unique refuses a name or a member that another account has.
-func (s *accountRows) unique(ctx context.Context, tx *store.Tx, x row) error {
+// checkUnique returns *fault.Invalid if another account has the name or the member of x.
+func (s *accountRows) checkUnique(ctx context.Context, tx *store.Tx, x row) error {
 	var faults []fault.Field
 	other, err := byName(ctx, tx, x.Name)
 	if err == nil && other.ID != x.ID {
@@ -208,10 +211,10 @@ func (s *accountRows) unique(ctx context.Context, tx *store.Tx, x row) error {
 	return nil
 }
 
-// remove deletes an account with its sessions, tokens, codes, known addresses and roles. It refuses to remove the last
-// owner who can sign in. The caller writes the audit entry.
+// remove deletes an account with its sessions, tokens, codes, known addresses and roles. remove refuses to remove the
+// last owner who can sign in. The caller writes the audit entry.
 func (s *accountRows) remove(ctx context.Context, tx *store.Tx, x row) error {
-	if err := keepsAnOwner(ctx, tx, x, row{}); err != nil {
+	if err := requireRemainingOwner(ctx, tx, x, row{}); err != nil {
 		return err
 	}
 	tx.Changed(store.Accounts)
@@ -234,17 +237,17 @@ func (s *accountRows) remove(ctx context.Context, tx *store.Tx, x row) error {
 	return err
 }
 
-// ofMember returns the account of a member. A member who signs in for the first time gets a new account with the role
-// member, without a password, named by the member's id.
-func (s *accountRows) ofMember(ctx context.Context, tx *store.Tx, m policy.MemberID) (row, error) {
+// accountOfMember returns the account of a member. A member who signs in for the first time gets a new account with the
+// role member and without a password. The name of the new account is the member's id.
+func (s *accountRows) accountOfMember(ctx context.Context, tx *store.Tx, m policy.MemberID) (row, error) {
 	x, err := byMember(ctx, tx, m)
 	if gone := (*fault.NotFound)(nil); !errors.As(err, &gone) {
 		return x, err
 	}
-	if x, err = s.fresh(Account{Name: string(m), Member: m, Site: actor.Member}); err != nil {
+	if x, err = s.newRow(Account{Name: string(m), Member: m, Site: actor.Member}); err != nil {
 		return row{}, err
 	}
-	if err := s.unique(ctx, tx, x); err != nil {
+	if err := s.checkUnique(ctx, tx, x); err != nil {
 		return row{}, err
 	}
 	tx.Changed(store.Accounts)

@@ -21,32 +21,32 @@ import (
 type Person struct {
 	ID       policy.MemberID `json:"id"`
 	Name     string          `json:"name"`
-	Language string          `json:"-"` // fr or en; empty: the site's language
+	Language string          `json:"-"` // fr, en, or empty for the site's language
 }
 
-// People holds the functions by which this package queries the directory. The hub sets them, so that neither package
-// imports the other. A nil function returns no result.
+// People contains the functions by which this package queries the directory. The hub sets the functions, so that this
+// package and the directory do not import each other. A nil function means that the directory has no such data.
 type People struct {
 	// ByAddress returns the members who may sign in with an e-mail address: for a minor, only the guardian's addresses
 	// are valid.
 	ByAddress func(ctx context.Context, address string) ([]Person, error)
-	// Member returns a member; the error is *fault.NotFound if there is none.
+	// Member returns a member. The error is *fault.NotFound if no member has the id.
 	Member func(ctx context.Context, id policy.MemberID) (Person, error)
 	// Roles returns the roles at machines that follow from a member's badges. Roles other than mentor and maintainer
 	// are ignored.
 	Roles func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error)
-	// Standing returns whether a member may sign in. nil: every member may.
+	// Standing returns what a member's membership permits at the hub. A nil Standing permits every member to sign in.
 	Standing func(ctx context.Context, id policy.MemberID) (Standing, error)
 }
 
 // Standing is what a membership permits at the hub. The zero Standing permits nothing.
 type Standing string
 
-// The standings of a member. An unknown member has the zero Standing.
+// The values of Standing. A member who is not in the directory has the zero Standing.
 const (
 	Current Standing = "current" // all rights of the member's roles
-	Lapsed  Standing = "lapsed"  // membership ended or suspended: may read only the own record
-	Blocked Standing = "blocked" // may not sign in
+	Lapsed  Standing = "lapsed"  // the membership ended or is suspended, and the member may read only their own record
+	Blocked Standing = "blocked" // the member may not sign in
 )
 
 // Settings are the values that an administrator may change while the hub runs. This package reads the current values
@@ -54,35 +54,37 @@ const (
 type Settings struct {
 	Title    string // the site's title, in mails
 	Language string // default language of members: fr or en
-	Contact  string // whom members can ask, in mails; empty: no contact
+	Contact  string // contact person or address for members' questions, in mails; empty: none
 	Links    bool   // members may sign in by e-mail
 }
 
-// Options are the dependencies of New. Site is required; the comment of each other field states its default.
+// Options are the dependencies of New. Site is required. The comment of each other field states the default of the
+// field.
 type Options struct {
 	Site   *store.Site
-	Folder string       // the hub's data folder, which holds owner-code
+	Folder string       // the hub's data folder, which contains the file owner-code
 	Log    *slog.Logger // nil: no log
-	Audit  *audit.Log   // nil: no audit log
-	People People       // zero: no sign-in by e-mail, no roles from badges
-	// Settings returns the site's current settings; nil: the site's id as title, in English, with links.
+	Audit  *audit.Log   // nil: no audit log is written
+	People People       // zero: members cannot sign in by e-mail, and badges give no roles
+	// Settings returns the site's current settings. If Settings is nil, the title is the site's id, the language is
+	// English, and members may sign in by e-mail.
 	Settings func() Settings
-	URL      *url.URL // the hub's address in browsers; nil: no links, and cookies without TLS
+	URL      *url.URL // the hub's URL in browsers; nil: no e-mail links, and cookies without TLS
 	Mail     Sender   // nil: no e-mail
-	// Request returns a request's id and the client's address, as package httpd found them; nil: an empty id, and the
-	// address of the connection.
+	// Request returns a request's id and the client's address, as package httpd determined them. If Request is nil, the
+	// id is empty and the address is that of the connection.
 	Request func(*http.Request) (id, address string)
-	// Refuse answers a request that Handler refuses: Status and RetryAfter give the response's status and header. nil:
-	// a response in plain text.
+	// Refuse writes the response to a request that Requests.Handler refuses. Status and RetryAfter return the
+	// response's status and header. If Refuse is nil, the response is plain text.
 	Refuse func(http.ResponseWriter, *http.Request, error)
 
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // nil: crypto/rand
-	Hash   Argon            // zero: 19 MiB, 2 passes, 1 lane
+	Hash   Argon            // zero: 19 MiB of memory, 2 passes, 1 lane
 }
 
-// Services are the accounts of one site, split by duty. Callers name the duty, as in Sessions.End. Each service may be
-// called by many goroutines; methods with an actor parameter check the actor's rights.
+// Services are the services for the accounts of one site, one field per duty. Many goroutines may call each service at
+// the same time. Methods with an actor parameter check the actor's rights.
 type Services struct {
 	Passwords    *Passwords    // sign-in by name and password
 	Links        *Links        // sign-in by a link in an e-mail
@@ -96,8 +98,8 @@ type Services struct {
 	Requests     *Requests     // the actor of an HTTP request, by the cookie or the token
 }
 
-// New returns the services. The error is non-nil if o has no site, if its URL is not an http or https address, or if
-// mail is configured without a URL for links. New starts no goroutine: the caller runs Outbox.Run.
+// New returns the services. The error is non-nil if o has no site, if o.URL is not an http or https address, or if o
+// configures mail without a URL for links. New starts no goroutine: the caller runs Outbox.Run.
 func New(o Options) (*Services, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -105,12 +107,13 @@ func New(o Options) (*Services, error) {
 	o = o.withDefaults()
 	core := &core{site: o.Site, log: o.Log, clock: o.Now, entropy: o.Random, auditLog: o.Audit}
 	limits := &throttle{core: core, most: maxLimits}
-	hasher := &hasher{core: core, queue: newQueue(), cost: o.Hash, derive: derive}
+	hasher := &hasher{core: core, queue: newQueue(), cost: o.Hash, derive: deriveKey}
 	rights := &rights{people: o.People, log: o.Log}
 	rows := &accountRows{core: core}
 	browsers := &browsers{core: core, rights: rights, manager: newManager(core, o.URL)}
 	outbox := &Outbox{core: core, sender: o.Mail, added: make(chan struct{}, 1)}
-	// Services that sign people in share browsers, rights and limits, so that one limit counts all attempts.
+	// Services that sign people in share browsers, rights and limits, so that a limit counts the attempts of all
+	// services.
 	codes := &oneTimeCodes{core: core, rights: rights, rows: rows, browsers: browsers}
 	passwords := &Passwords{core: core, limits: limits, hasher: hasher, rights: rights, browsers: browsers}
 	tokens := &Tokens{core: core, limits: limits, rights: rights}
@@ -132,16 +135,16 @@ func New(o Options) (*Services, error) {
 	}, nil
 }
 
-// check returns an error for options from which no services can be created.
+// check returns an error if New cannot create services from the options.
 func (o Options) check() error {
 	if o.Site == nil {
-		return errors.New("account: a site is required")
+		return errors.New("account: options have no site, want a site")
 	}
 	if o.URL != nil && (o.URL.Host == "" || o.URL.Scheme != "http" && o.URL.Scheme != "https") {
-		return fmt.Errorf("account: %q is no address for browsers, want https://host", o.URL)
+		return fmt.Errorf("account: base URL %q cannot be used in a browser, want https://host", o.URL)
 	}
 	if o.Mail != nil && o.URL == nil {
-		return errors.New("account: e-mail links need the hub's address for browsers (url:)")
+		return errors.New("account: sign-in by e-mail is configured without the hub's base URL, set url:")
 	}
 	return nil
 }
@@ -161,7 +164,7 @@ func (o Options) withDefaults() Options {
 		o.Hash = defaultArgon
 	}
 	if o.Request == nil {
-		o.Request = connection
+		o.Request = connectionAddress
 	}
 	if o.Settings == nil {
 		o.Settings = func() Settings { return Settings{Title: string(o.Site.ID()), Language: "en", Links: true} }

@@ -17,8 +17,8 @@ type Sessions struct {
 	browsers *browsers
 }
 
-// FromSession returns the actor who is signed in in the browser whose request ctx belongs to; the zero Actor: not
-// signed in. The rights are the current ones, not those at sign-in.
+// FromSession returns the actor who is signed in in the browser that sent the request of ctx, or the zero Actor if
+// nobody is signed in. The actor has the account's current rights, not those at the time of sign-in.
 func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	x, ok, err := s.browsers.account(ctx)
 	if err != nil || !ok {
@@ -27,8 +27,8 @@ func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	return s.rights.actorOf(ctx, x)
 }
 
-// ActorNow returns the current actor of a request's session. The session may have ended since the request began: long
-// responses, such as event streams, call ActorNow repeatedly. The zero Actor: not signed in any more.
+// ActorNow returns the current actor of a request's session, or the zero Actor if the session has ended since the
+// request began. Long responses, such as event streams, call ActorNow repeatedly.
 func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
 	ctx := r.Context()
 	if !visitorOf(ctx).session {
@@ -43,7 +43,8 @@ func (s *Sessions) ActorNow(r *http.Request) (actor.Actor, error) {
 	return s.FromSession(ctx)
 }
 
-// SignOut ends the session of the browser whose request ctx belongs to. Without a browser it does nothing.
+// SignOut ends the session of the browser that sent the request of ctx. If ctx belongs to no browser, SignOut does
+// nothing.
 func (s *Sessions) SignOut(ctx context.Context) error {
 	if !visitorOf(ctx).session {
 		return nil
@@ -54,14 +55,14 @@ func (s *Sessions) SignOut(ctx context.Context) error {
 // Active lists the current sessions of an account, the newest first, at most 100. The session of the request itself is
 // marked as current. The actor needs actor.WriteAccounts for another person's account.
 func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Session, error) {
-	if err := mayAccount(a, id); err != nil {
+	if err := checkAccess(a, id); err != nil {
 		return nil, err
 	}
 	x, err := byID(ctx, s.core.site, id)
 	if err != nil {
 		return nil, err
 	}
-	// The session of this request is found by the hash of its token.
+	// Find the session of this request by the hash of the session's token.
 	current := ""
 	if visitorOf(ctx).session {
 		current = string(hashOf(s.browsers.manager.Token(ctx)))
@@ -81,16 +82,16 @@ func (s *Sessions) Active(ctx context.Context, a actor.Actor, id string) ([]Sess
 		if err := rows.Scan(&one.ID, &hash, &made, &seen, &one.Address, &one.Agent); err != nil {
 			return nil, err
 		}
-		one.Made, one.Seen, one.Current = at(made), at(seen), string(hash) == current
+		one.Made, one.Seen, one.Current = timeOf(made), timeOf(seen), string(hash) == current
 		out = append(out, one)
 	}
 	return out, rows.Err()
 }
 
-// End ends one session of an account; the error is *fault.NotFound if the account has no such session. The actor needs
+// End ends one session of an account. The error is *fault.NotFound if the account has no such session. The actor needs
 // actor.WriteAccounts for another person's account.
 func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) error {
-	if err := mayAccount(a, id); err != nil {
+	if err := checkAccess(a, id); err != nil {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
@@ -109,7 +110,7 @@ func (s *Sessions) End(ctx context.Context, a actor.Actor, id, session string) e
 // EndAll ends all sessions of an account, including the session of the request. API tokens stay valid. The actor needs
 // actor.WriteAccounts for another person's account.
 func (s *Sessions) EndAll(ctx context.Context, a actor.Actor, id string) error {
-	if err := mayAccount(a, id); err != nil {
+	if err := checkAccess(a, id); err != nil {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {

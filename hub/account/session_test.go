@@ -51,8 +51,8 @@ func TestCookieIsBoundToTheHostAndNotReadableByScripts(t *testing.T) {
 	}
 }
 
-// An attacker who plants a session in another person's browser, or reads the cookie before sign-in, is not signed in
-// after that person signs in.
+// An attacker may plant a session in another person's browser, or read the cookie before sign-in. When the person signs
+// in, the attacker must not be signed in.
 func TestSignInInvalidatesThePreviousToken(t *testing.T) {
 	b := open(t)
 	b.owner()
@@ -143,7 +143,7 @@ func TestSessionEndsAfterItsIdleTimeAndItsLifetime(t *testing.T) {
 		what string
 		role account.Account
 		step time.Duration // between requests
-		end  time.Duration // duration until the session ends
+		end  time.Duration // time from sign-in to the end of the session
 	}{
 		{"idle administrator", account.Account{Name: "x", Site: actor.Administrator}, 2 * time.Hour, 2 * time.Hour},
 		{"active administrator", account.Account{Name: "x", Site: actor.Administrator}, time.Hour, 12 * time.Hour},
@@ -240,8 +240,8 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 	}
 }
 
-// If a request writes its session while all sessions end, the session stays ended.
-func TestSessionWrittenDuringItsEndStaysEnded(t *testing.T) {
+// A request that began before EndAll writes its session afterwards. The session must stay ended.
+func TestSessionWrittenAfterEndAllStaysEnded(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	w := b.browser()
@@ -249,7 +249,7 @@ func TestSessionWrittenDuringItsEndStaysEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := w.do("POST", func(ctx context.Context) error {
-		// The session is written when the request ends.
+		// MailLink changes the session, so that the session is written when the request ends, after EndAll.
 		if err := b.Links.MailLink(ctx, "lea@biklab.example"); err != nil {
 			return err
 		}
@@ -291,7 +291,7 @@ func TestChangeOfRightsEndsSessions(t *testing.T) {
 			if ended := w.get().Account == ""; ended != c.ends {
 				t.Errorf("session ended: %v, want %v", ended, c.ends)
 			}
-			now := b.fresh(x)
+			now := b.currentAccount(x)
 			if _, err := b.Registry.Disable(t.Context(), root, x.ID, now.Version, false); err != nil {
 				t.Fatal(err)
 			}

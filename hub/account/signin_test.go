@@ -75,7 +75,7 @@ func TestParallelUseOfTheOwnersCodeCreatesOneOwner(t *testing.T) {
 	}
 }
 
-// The test compares the number of hashes and their parameters, not the time.
+// The test compares the number and parameters of the hashes, because comparing times would be unreliable.
 func TestUnknownAccountCostsTheSameWorkAsAWrongPassword(t *testing.T) {
 	b := open(t)
 	x := b.owner()
@@ -198,7 +198,7 @@ func TestParallelGuessesAreAllCounted(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for n := range 20 { // the remaining attempts that a full queue refused
+	for n := range 20 { // Use up the attempts that the full queue refused.
 		_, _ = b.Passwords.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("203.0.113.%d", n))
 	}
 	if hashes != 10 {
@@ -206,7 +206,7 @@ func TestParallelGuessesAreAllCounted(t *testing.T) {
 	}
 }
 
-func TestLimitSurvivesARestartAndExpires(t *testing.T) {
+func TestRateLimitSurvivesARestartAndExpires(t *testing.T) {
 	b := open(t)
 	b.owner()
 	try := func(password string) error {
@@ -226,16 +226,16 @@ func TestLimitSurvivesARestartAndExpires(t *testing.T) {
 	if err := try(good); err != nil {
 		t.Fatalf("a minute later: %v", err)
 	}
-	for range 100 { // further attempts do not make the wait longer than a minute
+	for range 100 { // The wait is at most a minute, also after 100 further attempts.
 		if err := try("wrong wrong wrong"); err == nil {
 			t.Fatal("a wrong password is right")
 		}
 	}
 	var full *account.Throttled
 	if err := try(good); !errors.As(err, &full) || full.Wait > time.Minute {
-		t.Fatalf("%v", err)
+		t.Fatalf("wait after 100 wrong passwords: %v", err)
 	}
-	b.pass(-24 * time.Hour) // setting the clock back must not lock anyone out for a day
+	b.pass(-24 * time.Hour) // Set the clock back by a day. The wait is still at most a minute.
 	if err := try(good); errors.As(err, &full) && full.Wait > time.Minute {
 		t.Fatalf("clock set back: %v", err)
 	}
@@ -258,11 +258,11 @@ func TestGuessesFromOtherAddressesDoNotLockOutTheOwner(t *testing.T) {
 	}
 }
 
-func TestOneAddressCannotTryManyNames(t *testing.T) {
+func TestSignInsAreLimitedPerAddress(t *testing.T) {
 	b := open(t)
 	tried := 0
 	for n := range 60 {
-		address := fmt.Sprintf("2001:db8:1:2::%x", n) // the network of one customer
+		address := fmt.Sprintf("2001:db8:1:2::%x", n) // all addresses are in one 64-bit network, as one customer has
 		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(
 			err,
 			account.ErrWrong,
@@ -278,7 +278,7 @@ func TestOneAddressCannotTryManyNames(t *testing.T) {
 	}
 }
 
-func TestNumberOfLimitRowsIsBounded(t *testing.T) {
+func TestNumberOfRateLimitRowsIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: hashes passwords")
 	}

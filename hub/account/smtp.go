@@ -30,15 +30,15 @@ type SMTP struct {
 	From               string
 }
 
-// ReadSMTP reads the file of SMTP. Its faults name lines and quote no password. A file that other users can read is
-// refused.
+// ReadSMTP reads the configuration file of outgoing mail. ReadSMTP refuses a file that other users can read. The faults
+// name lines of the file but never quote a password.
 func ReadSMTP(path string) (SMTP, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return SMTP{}, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return SMTP{}, fmt.Errorf("%s: others can read the password (mode %o), want 600", path, info.Mode().Perm())
+		return SMTP{}, fmt.Errorf("%s: file mode %o lets other users read the password, want 600", path, info.Mode().Perm())
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -47,8 +47,8 @@ func ReadSMTP(path string) (SMTP, error) {
 	return ParseSMTP(path, data)
 }
 
-// ParseSMTP parses the text of the file name, as ReadSMTP does. The default of TLS is starttls. Unencrypted mail is
-// accepted only for the hub's own computer.
+// ParseSMTP parses data as the contents of the configuration file name. The default of TLS is starttls. ParseSMTP
+// accepts unencrypted mail only for a server on the hub's own computer.
 func ParseSMTP(name string, data []byte) (SMTP, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root()
@@ -75,17 +75,17 @@ func ParseSMTP(name string, data []byte) (SMTP, error) {
 	return c, d.Err()
 }
 
-// Sender returns a sender with this configuration.
+// Sender returns a Sender that uses the mail server of this configuration.
 func (c SMTP) Sender() Sender { return smtpSender{c, mailTime} }
 
-// smtpSender sends mail by SMTP. timeout covers one mail, including the connection.
+// smtpSender sends mail by SMTP. timeout limits the time for one mail, including the connection.
 type smtpSender struct {
 	SMTP
 	timeout time.Duration
 }
 
-// Send delivers one mail on a separate connection, which is closed when ctx is done. A response of the class 5yz (RFC
-// 5321, section 4.2.1) is permanent and becomes *Refused.
+// Send sends one mail on a separate connection, and closes the connection when ctx is done. An SMTP response with a
+// status from 500 to 599 is a permanent error (RFC 5321, section 4.2.1), so that Send returns *Refused.
 func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -94,11 +94,12 @@ func (c smtpSender) Send(ctx context.Context, m Mail) error {
 		return &Refused{err}
 	}
 	if strings.ContainsFunc(m.Subject+m.To, func(r rune) bool { return r < ' ' }) {
-		return &Refused{errors.New("subject or recipient has a control character")}
+		return &Refused{errors.New("mail has a control character in its subject or recipient")}
 	}
 	msg.Subject(m.Subject)
 	msg.SetBodyString(mail.TypeTextPlain, m.Body)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: out-of-office programs do not answer
+	// Prevents automatic replies, such as out-of-office mails (RFC 3834).
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	client, err := mail.NewClient(c.Host, c.options(ctx)...)
 	if err != nil {
 		return err
@@ -129,8 +130,8 @@ func (c smtpSender) options(ctx context.Context) []mail.Option {
 	return o
 }
 
-// dialUntilDone dials, and closes the connection when until is done, so that a server that sends one byte a minute
-// cannot delay the sender further.
+// dialUntilDone dials, and closes the connection when the context until is done, so that a slow server cannot delay the
+// sender any longer.
 func dialUntilDone(until context.Context) mail.DialContextFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)

@@ -16,10 +16,10 @@ import (
 	"portillon/hub/account"
 )
 
-// smtpSink is a mail server that stores the mails it receives, or misbehaves at a step of the conversation.
+// smtpSink is a mail server that stores each received mail, or misbehaves after a chosen SMTP command.
 type smtpSink struct {
 	net.Listener
-	at, answer string // answer to the command at; "hang up" and "silence" send no answer
+	at, answer string // answer is the server's response to the SMTP command at; "hang up" and "silence" send no response
 
 	mu    sync.Mutex
 	mails []string
@@ -55,7 +55,7 @@ func (s *smtpSink) talk(c net.Conn) {
 			case "hang up":
 				return false
 			case "silence":
-				_, _ = in.ReadString(0) // waits until the client closes the connection
+				_, _ = in.ReadString(0) // read until the client closes the connection
 				return false
 			}
 			normal = s.answer
@@ -185,7 +185,7 @@ func TestMailFileIsParsedAndChecked(t *testing.T) {
 	c, err := account.ParseSMTP("smtp.yaml", []byte(whole))
 	if err != nil || c != (account.SMTP{Host: "smtp.biklab.example", Port: 587, TLS: "starttls", Username: "u",
 		Password: "p w", From: "portillon@biklab.example"}) {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("parsed configuration is %+v, %v", c, err)
 	}
 	for _, text := range []string{"", "host: x\n", "host: x\nfrom: y\n", whole + "tls: none\n", whole + "port: 70000\n",
 		whole + "x: y\n",

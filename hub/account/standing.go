@@ -18,8 +18,8 @@ type rights struct {
 }
 
 // standing returns what the membership of an account's member permits. An account without a member needs no membership.
-// An owner's account does not depend on the directory, because administrators write the directory and could otherwise
-// lock out an owner.
+// An owner's account does not depend on the directory, because an administrator, who may change the directory, could
+// otherwise lock out an owner.
 func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	if x.Member == "" || x.Site == actor.Owner || s.people.Standing == nil {
 		return Current, nil
@@ -27,8 +27,8 @@ func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	return s.people.Standing(ctx, x.Member)
 }
 
-// isShut reports whether an account may not sign in at all: it is disabled, or its member is blocked or unknown to the
-// directory. Sessions and tokens call isShut at each request, so that a change takes effect at once.
+// isShut reports whether an account is disabled, or its member is blocked or missing from the directory. A shut account
+// cannot sign in. Sessions and tokens call isShut at each request, so that a change takes effect at once.
 func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	if x.Disabled {
 		return true, nil
@@ -37,9 +37,9 @@ func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	return of != Current && of != Lapsed, err
 }
 
-// actorOf returns the current actor of an account. The caller has called isShut before. A member whose membership has
-// lapsed keeps the role owner or administrator if a person assigned the role; any other such member may read only their
-// own record.
+// actorOf returns the current actor of an account. The caller must first check the account with isShut. A member whose
+// membership has lapsed keeps an assigned role owner or administrator. Without such a role, the member may read only
+// their own record.
 func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Request: v.request, Address: v.address}
@@ -57,7 +57,7 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 		a.Site = actor.Member
 	}
 	// Roles that a person assigned are added to the roles from badges. Maintainer includes mentor.
-	a.Machines = s.earned(ctx, x.Member)
+	a.Machines = s.badgeRoles(ctx, x.Member)
 	for m, r := range x.Machines {
 		if r == actor.Maintainer || a.Machines[m] == "" {
 			if a.Machines == nil {
@@ -69,9 +69,9 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	return a, nil
 }
 
-// memberExists returns *fault.Invalid if the directory has no member with this id. The empty id, for an account without
-// a member, is accepted.
-func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
+// requireMember returns *fault.Invalid if the directory has no member with this id. The empty id, of an account without
+// a member, is valid.
+func (s *rights) requireMember(ctx context.Context, m policy.MemberID) error {
 	if m == "" || s.people.Member == nil {
 		return nil
 	}
@@ -83,15 +83,15 @@ func (s *rights) memberExists(ctx context.Context, m policy.MemberID) error {
 	return err
 }
 
-// earned returns the roles at machines that follow from a member's badges: only mentor and maintainer. If the directory
-// returns an error, the result is empty and the error is logged.
-func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.MachineID]actor.Role {
+// badgeRoles returns the roles mentor and maintainer at machines that follow from a member's badges. If the directory
+// returns an error, badgeRoles logs the error and returns no roles.
+func (s *rights) badgeRoles(ctx context.Context, m policy.MemberID) map[policy.MachineID]actor.Role {
 	if m == "" || s.people.Roles == nil {
 		return nil
 	}
 	roles, err := s.people.Roles(ctx, m)
 	if err != nil {
-		s.log.Warn("roles from badges cannot be told", "member", m, "err", err)
+		s.log.Warn("reading the roles from a member's badges failed", "member", m, "err", err)
 		return nil
 	}
 	roles = maps.Clone(roles)
@@ -99,18 +99,19 @@ func (s *rights) earned(ctx context.Context, m policy.MemberID) map[policy.Machi
 	return roles
 }
 
-// isMachineRole reports whether a role is a role at a machine; all other roles are roles at the site.
+// isMachineRole reports whether a role is a role at a machine. All other roles are roles at the site.
 func isMachineRole(r actor.Role) bool { return r == actor.Mentor || r == actor.Maintainer }
 
-// own reports whether an actor is the owner of an account, signed in by a session. An API token does not count, so that
-// it cannot change its owner's passwords, sessions and tokens.
-func own(a actor.Actor, id string) bool {
+// isOwnSession reports whether an actor is signed in to the account id by a session. For an API token of the account
+// the result is false, so that the token cannot change the account's password, sessions and tokens.
+func isOwnSession(a actor.Actor, id string) bool {
 	return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil
 }
 
-// mayAccount returns nil for the actor's own account, and for actors with actor.WriteAccounts; else *actor.Denied.
-func mayAccount(a actor.Actor, id string) error {
-	if own(a, id) {
+// checkAccess returns nil if the account is the actor's own account, or if the actor has actor.WriteAccounts. For any
+// other account the error is *actor.Denied.
+func checkAccess(a actor.Actor, id string) error {
+	if isOwnSession(a, id) {
 		return nil
 	}
 	return a.May(actor.WriteAccounts, actor.Target{})

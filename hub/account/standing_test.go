@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// standings sets the standing of each member; a member without an entry is unknown.
+// standings contains the standing of each member. A member without an entry is not in the directory.
 func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 	return func(o *account.Options) {
 		o.People.Standing = func(_ context.Context, id policy.MemberID) (account.Standing, error) {
@@ -24,7 +24,7 @@ func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 	}
 }
 
-// The effects of a membership's end on open sessions and on new sign-ins, as described in docs/hub.md.
+// The test checks the effects of a membership's end on open sessions and on new sign-ins, as described in docs/hub.md.
 func TestChangeOfStandingTakesEffectAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: hashes passwords")
@@ -86,7 +86,8 @@ func TestChangeOfStandingTakesEffectAtOnce(t *testing.T) {
 				t.Errorf("%s: %s is %+v, was %+v", c.name, how, got, before)
 			}
 		}
-		// When the membership is current again, the same session works again, because it was not removed.
+		// When the membership is renewed, the same session works again, because the end of the membership did not
+		// remove the session.
 		of["m-lea"] = account.Current
 		if got := w.get(); got.Account != x.ID || got.Site != before.Site {
 			t.Errorf("%s: current again: %+v", c.name, got)
@@ -99,7 +100,7 @@ func TestBlockedMemberCannotSignInByLinkOrCode(t *testing.T) {
 	b := open(t, standings(of))
 	b.owner()
 	w := b.browser()
-	link := w.asks("lea@biklab.example")
+	link := w.requestLink("lea@biklab.example")
 	printed, err := b.PrintedCodes.Print(t.Context(), root, []policy.MemberID{"m-lea", "m-karim"}, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -124,16 +125,16 @@ func TestBlockedMemberCannotSignInByLinkOrCode(t *testing.T) {
 	if _, err := use(printed[0].Code); err != nil {
 		t.Errorf("the code was used up while its member was blocked: %v", err)
 	}
-	if b.browser().asks("nobody@biklab.example") != "" {
+	if b.browser().requestLink("nobody@biklab.example") != "" {
 		t.Error("a mail to an unknown address")
 	}
 	of["m-lea"] = account.Blocked
-	if got := b.browser().asks("lea@biklab.example"); got != "" {
+	if got := b.browser().requestLink("lea@biklab.example"); got != "" {
 		t.Error("a blocked member is sent a link")
 	}
 }
 
-// during runs f in a request; now returns the current actor.
+// during calls f within a request. The function now returns the current actor of the request's session.
 func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 	w.b.t.Helper()
 	return w.do("GET", func(ctx context.Context) error {
@@ -142,7 +143,7 @@ func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 	})
 }
 
-// A long response checks repeatedly who is signed in.
+// A long response must notice that its session has ended.
 func TestActorNowIsZeroAfterTheSessionEnded(t *testing.T) {
 	for name, end := range map[string]func(*bench, account.Account, string) error{
 		"session ended": func(b *bench, x account.Account, session string) error {
@@ -187,8 +188,7 @@ func TestActorNowIsZeroAfterTheSessionEnded(t *testing.T) {
 	}
 }
 
-// Background requests of an open administrator page do not extend the session: neither its event stream nor its
-// refreshes.
+// The event stream and the refreshes of an open administrator page do not extend the session.
 func TestRequestsOfAnOpenPageDoNotExtendTheSession(t *testing.T) {
 	for name, open2h := range map[string]func(b *bench, w *browser) error{
 		"event stream": func(b *bench, w *browser) error {

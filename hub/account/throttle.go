@@ -13,8 +13,8 @@ import (
 	"portillon/hub/store"
 )
 
-// rate permits a burst of attempts, and one more attempt after each period every: the token bucket of
-// golang.org/x/time/rate. The wait for the next attempt is at most every, so that no limit locks out for ever.
+// rate is a token bucket, like a limiter of golang.org/x/time/rate. rate permits a burst of attempts, and then one
+// attempt per period every. The wait for the next attempt is at most one period, so that no limit is permanent.
 type rate struct {
 	name  string
 	burst int64
@@ -23,49 +23,51 @@ type rate struct {
 
 // rates returns the limits of each kind of attempt.
 func rates() (r struct{ name, known, address, code, token, mailFrom, mailTo rate }) {
-	r.name = rate{"password/name", 10, time.Minute}            // wrong passwords, from new addresses
+	// Wrong passwords for a name, from addresses that are not known to the account.
+	r.name = rate{"password/name", 10, time.Minute}
 	r.known = rate{"password/known", 10, time.Minute}          // wrong passwords, from an address known to the account
-	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords from an address, for any name
-	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links from an address
-	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens from an address
-	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails requested by a client address
-	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails to a recipient
+	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords for any name, from one address
+	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links, from one address
+	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens, from one address
+	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails requested from one client address
+	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails to one recipient
 	return r
 }
 
-// limit is a rate applied to one name or address.
+// limit is a rate limit for one name or address.
 type limit struct {
 	rate
-	who string // hashed before it is stored: people type passwords into the field for names
+	who string // name or address; stored as a hash, because people type passwords into the field for names
 }
 
-// key returns the name of the limit's row. It contains a hash of who, so that the database holds neither names nor
-// addresses.
+// key returns the name of the limit's row in the database. The key contains a hash of who, so that the database
+// contains neither names nor addresses.
 func (l limit) key() string {
 	return l.name + "/" + hex.EncodeToString(hashOf(l.name + "\x00" + l.who)[:12])
 }
 
-// next returns when the bucket is full again after one more attempt, and how long that attempt must wait; 0: the
-// attempt is permitted now. until is when the bucket is full again without the attempt. All times are milliseconds.
+// next returns the effects of one more attempt. then is the time at which the bucket is full again after the attempt.
+// wait is the time until the attempt is permitted, or 0 if the attempt is permitted now. until is the time at which the
+// bucket is full again without the attempt. All times are in milliseconds.
 func (r rate) next(now, until int64) (then, wait int64) {
 	every := r.every.Milliseconds()
-	then = max(now, min(until, now+r.burst*every)) + every // setting the clock back must not lengthen the wait
+	then = max(now, min(until, now+r.burst*every)) + every // min limits the wait after the clock was set back
 	return then, max(0, then-now-r.burst*every)
 }
 
-// Limits of the table.
+// Limits of the table of rate limits.
 const (
 	maxLimits  = 20000
 	pruneEvery = 64
 )
 
-// oneRow reads one row, from a site or within a transaction.
-type oneRow interface {
+// rowReader reads one row, from a site or within a transaction.
+type rowReader interface {
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// until reads the time when a limit's bucket is full again.
-func until(ctx context.Context, q oneRow, l limit) (ms int64, err error) {
+// fullTime reads the time at which a limit's bucket is full again.
+func fullTime(ctx context.Context, q rowReader, l limit) (ms int64, err error) {
 	err = q.QueryRow(ctx, `SELECT until FROM account_throttle WHERE site = $1 AND name = $2`, l.key()).Scan(&ms)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -77,14 +79,14 @@ func until(ctx context.Context, q oneRow, l limit) (ms int64, err error) {
 type throttle struct {
 	core  *core
 	most  int           // maximum number of stored rows
-	spent atomic.Uint64 // number of used attempts: prune runs after every pruneEvery
+	spent atomic.Uint64 // number of used attempts; prune runs once per pruneEvery attempts
 }
 
-// allowed returns *Throttled if one of the limits is used up. It writes nothing, so that a flood of refused attempts
-// only reads.
-func (s *throttle) allowed(ctx context.Context, q oneRow, limits ...limit) error {
+// check returns *Throttled if one of the limits is used up. check only reads the database, so that a flood of refused
+// attempts causes no writes.
+func (s *throttle) check(ctx context.Context, q rowReader, limits ...limit) error {
 	for _, l := range limits {
-		full, err := until(ctx, q, l)
+		full, err := fullTime(ctx, q, l)
 		if err != nil {
 			return err
 		}
@@ -95,22 +97,22 @@ func (s *throttle) allowed(ctx context.Context, q oneRow, limits ...limit) error
 	return nil
 }
 
-// spend uses one attempt of each limit; if one limit is used up, it uses none and returns *Throttled. Parallel attempts
-// are all counted, because write transactions run one after another.
+// spend uses one attempt of each limit. If a limit is used up, spend uses no attempt and returns *Throttled. Parallel
+// attempts are all counted, because write transactions run one after another.
 func (s *throttle) spend(ctx context.Context, limits ...limit) error {
-	if err := s.allowed(ctx, s.core.site, limits...); err != nil {
+	if err := s.check(ctx, s.core.site, limits...); err != nil {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error { return s.spendIn(ctx, tx, limits...) })
 }
 
-// spendIn is spend within the caller's transaction.
+// spendIn does the work of spend within the caller's transaction.
 func (s *throttle) spendIn(ctx context.Context, tx *store.Tx, limits ...limit) error {
-	if err := s.allowed(ctx, tx, limits...); err != nil {
+	if err := s.check(ctx, tx, limits...); err != nil {
 		return err
 	}
 	for _, l := range limits {
-		full, err := until(ctx, tx, l)
+		full, err := fullTime(ctx, tx, l)
 		if err != nil {
 			return err
 		}
@@ -127,7 +129,7 @@ func (s *throttle) spendIn(ctx context.Context, tx *store.Tx, limits ...limit) e
 	return nil
 }
 
-// refund restores the attempt of each limit after the attempt succeeded.
+// refund restores the attempt that spend used of each limit, because the attempt succeeded.
 func (s *throttle) refund(ctx context.Context, tx *store.Tx, limits ...limit) error {
 	for _, l := range limits {
 		_, err := tx.Exec(ctx, `UPDATE account_throttle SET until = until - $3 WHERE site = $1 AND name = $2`, l.key(),
@@ -139,8 +141,8 @@ func (s *throttle) refund(ctx context.Context, tx *store.Tx, limits ...limit) er
 	return nil
 }
 
-// prune removes limits that are full again, and expired codes. Beyond most rows it removes the limits with the shortest
-// wait.
+// prune removes limits whose bucket is full again, and expired codes. If more than the maximum number of rows remain,
+// prune removes the limits with the shortest wait.
 func (s *throttle) prune(ctx context.Context, tx *store.Tx) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND until <= $2`, s.core.now()); err != nil {
 		return err
@@ -154,9 +156,10 @@ func (s *throttle) prune(ctx context.Context, tx *store.Tx) error {
 	return err
 }
 
-// network returns the part of a client's address that limits count: an IPv4 address itself, or the 64-bit network of an
-// IPv6 address, which is what one customer has (RFC 6177, section 2). A text that is not an address becomes "unknown".
-func network(address string) string {
+// clientNetwork returns the part of a client's address to which rate limits apply: a whole IPv4 address, or the 64-bit
+// network of an IPv6 address, because one customer has such a network (RFC 6177, section 2). A text that is not an
+// address becomes "unknown".
+func clientNetwork(address string) string {
 	a, err := netip.ParseAddr(strings.TrimSpace(address))
 	if err != nil {
 		return "unknown"
@@ -172,15 +175,15 @@ func network(address string) string {
 	return p.String()
 }
 
-// guess counts an attempt with a code of any kind. goodGuess restores the attempt.
-func (s *throttle) guess(ctx context.Context) error { return s.spend(ctx, s.guessLimit(ctx)) }
+// spendGuess counts an attempt with a code of any kind. refundGuess restores the attempt.
+func (s *throttle) spendGuess(ctx context.Context) error { return s.spend(ctx, s.guessLimit(ctx)) }
 
-// goodGuess restores the attempt that guess counted, because the code was right.
-func (s *throttle) goodGuess(ctx context.Context) error {
+// refundGuess restores the attempt that spendGuess counted, because the code was right.
+func (s *throttle) refundGuess(ctx context.Context) error {
 	return s.core.site.Write(ctx, func(tx *store.Tx) error { return s.refund(ctx, tx, s.guessLimit(ctx)) })
 }
 
-// guessLimit returns the limit on wrong codes from the address of the request that ctx belongs to.
+// guessLimit returns the limit on wrong codes from the client address of the request of ctx.
 func (s *throttle) guessLimit(ctx context.Context) limit {
-	return limit{rates().code, network(visitorOf(ctx).address)}
+	return limit{rates().code, clientNetwork(visitorOf(ctx).address)}
 }

@@ -17,7 +17,7 @@ import (
 const (
 	maxTokens     = 50 // per account
 	maxTokenLife  = 366 * 24 * time.Hour
-	tokenUsedEach = 5 * time.Minute // interval of writing a token's last use
+	tokenUsedEach = 5 * time.Minute // minimum time between two writes of a token's last use
 )
 
 // Tokens creates, lists and checks the API tokens of accounts.
@@ -27,10 +27,10 @@ type Tokens struct {
 	rights *rights
 }
 
-// Issued lists the API tokens of an account without their text, the newest first, including expired ones. The actor
-// needs actor.WriteAccounts for another person's account.
+// Issued lists the API tokens of an account, the newest first, including expired tokens. The list does not contain the
+// text of the tokens. The actor needs actor.WriteAccounts for another person's account.
 func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token, error) {
-	if err := mayAccount(a, id); err != nil {
+	if err := checkAccess(a, id); err != nil {
 		return nil, err
 	}
 	if _, err := byID(ctx, s.core.site, id); err != nil {
@@ -50,14 +50,14 @@ func (s *Tokens) Issued(ctx context.Context, a actor.Actor, id string) ([]Token,
 		if err := rows.Scan(&t.ID, &t.Name, &scopes, &made, &expires, &used); err != nil {
 			return nil, err
 		}
-		t.Scopes, t.Made, t.Expires, t.Used = acts(scopes), at(made), at(expires), at(used)
+		t.Scopes, t.Made, t.Expires, t.Used = parseScopes(scopes), timeOf(made), timeOf(expires), timeOf(used)
 		out = append(out, t)
 	}
 	return out, rows.Err()
 }
 
-// acts parses stored scopes: acts, separated by spaces.
-func acts(scopes string) []actor.Act {
+// parseScopes parses stored scopes, which are acts separated by spaces.
+func parseScopes(scopes string) []actor.Act {
 	out := []actor.Act{}
 	for _, s := range strings.Fields(scopes) {
 		out = append(out, actor.Act(s))
@@ -66,11 +66,12 @@ func acts(scopes string) []actor.Act {
 }
 
 // Issue creates an API token of the actor's own account. The token may do what its owner may do at the time of use,
-// limited to the acts of its scopes. Its text is returned once; only a hash is stored. The error is *actor.Denied for
-// an actor that is itself a token, and *fault.Invalid for an invalid name, scopes or expiry date.
+// limited to the acts of its scopes. Only Issue returns the text of the token, because the database stores only a hash.
+// The error is *actor.Denied if the actor is signed in by a token, and *fault.Invalid for an invalid name, scopes or
+// expiry date.
 func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (Token, error) {
-	if !own(a, a.Account) || a.Account == "local" {
+	if !isOwnSession(a, a.Account) || a.Account == "local" {
 		return Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
 	now := s.core.clock()
@@ -78,7 +79,7 @@ func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes [
 		return Token{}, &fault.Invalid{Faults: faults}
 	}
 	scopes = slices.Compact(slices.Sorted(slices.Values(scopes)))
-	t := Token{Name: name, Scopes: scopes, Made: at(now.UnixMilli()), Expires: at(expires.UnixMilli())}
+	t := Token{Name: name, Scopes: scopes, Made: timeOf(now.UnixMilli()), Expires: timeOf(expires.UnixMilli())}
 	var err error
 	if t.ID, err = s.core.newID("t-"); err != nil {
 		return Token{}, err
@@ -92,8 +93,8 @@ func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes [
 	return t, nil
 }
 
-// add writes a token with its audit entry, after removing the account's expired tokens. An account has at most
-// maxTokens.
+// add removes the account's expired tokens and writes a new token with an audit entry. An account has at most maxTokens
+// tokens.
 func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
 	if _, err := byID(ctx, tx, a.Account); err != nil {
 		return err
@@ -150,10 +151,10 @@ func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults
 	return faults
 }
 
-// Revoke invalidates a token of an account at once; the error is *fault.NotFound if the account has no such token. The
+// Revoke invalidates a token of an account at once. The error is *fault.NotFound if the account has no such token. The
 // actor needs actor.WriteAccounts for another person's account.
 func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) error {
-	if err := mayAccount(a, id); err != nil {
+	if err := checkAccess(a, id); err != nil {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
@@ -169,9 +170,9 @@ func (s *Tokens) Revoke(ctx context.Context, a actor.Actor, id, token string) er
 	})
 }
 
-// FromToken returns the actor of an API token: the current rights of the token's owner, within the token's scopes. The
-// error is ErrWrong for a text that is not a valid token, or *Throttled after too many wrong tokens from an address. A
-// valid token is never throttled.
+// FromToken returns the actor of an API token, who has the current rights of the token's owner within the token's
+// scopes. The error is ErrWrong for a text that is not a valid token, or *Throttled after too many wrong tokens from an
+// address. A valid token is never throttled.
 func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Actor, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
@@ -180,13 +181,13 @@ func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Act
 	if !errors.Is(err, ErrWrong) {
 		return a, err
 	}
-	if limited := s.limits.spend(ctx, limit{rates().token, network(address)}); limited != nil {
+	if limited := s.limits.spend(ctx, limit{rates().token, clientNetwork(address)}); limited != nil {
 		return actor.Actor{}, limited
 	}
 	return actor.Actor{}, ErrWrong
 }
 
-// actorOf is FromToken without the limit on wrong tokens. It records the use of the token at most once in
+// actorOf is FromToken without the limit on wrong tokens. actorOf records the use of the token at most once per
 // tokenUsedEach.
 func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) {
 	if !isToken(text) {
@@ -216,20 +217,20 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	} else if shut {
 		return actor.Actor{}, ErrWrong
 	}
-	// Record the use, but not at every request: a write costs more than the rest of the request.
+	// Record the use, but not at every request, because a write costs more than the rest of the request.
 	if s.core.now()-used >= tokenUsedEach.Milliseconds() {
 		err := s.core.site.Write(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.core.now())
 			return err
 		})
-		if err != nil { // the token stays valid if the disk is full
-			s.core.log.Warn("token use is not recorded", "err", err)
+		if err != nil { // the token stays valid if its use cannot be recorded, for example because the disk is full
+			s.core.log.Warn("recording a token's use failed", "err", err)
 		}
 	}
 	a, err := s.rights.actorOf(ctx, x)
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	a.Token, a.Scopes = id, acts(scopes)
+	a.Token, a.Scopes = id, parseScopes(scopes)
 	return a, nil
 }

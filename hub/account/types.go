@@ -1,5 +1,5 @@
 // Package account manages sign-in at the hub: accounts, passwords, e-mail links, printed codes, sessions, API tokens,
-// roles, throttling and recovery. It writes administrators' acts to the audit log.
+// roles, throttling and recovery. The package writes administrators' acts to the audit log.
 package account
 
 import (
@@ -14,7 +14,7 @@ import (
 type Account struct {
 	ID       string                          `json:"id"`
 	Version  int64                           `json:"version"`
-	Name     string                          `json:"name"` // what the person types to sign in: an address or a name
+	Name     string                          `json:"name"` // name for sign-in, often an e-mail address
 	Member   policy.MemberID                 `json:"member,omitempty"`
 	Site     actor.Role                      `json:"role,omitempty"` // owner, administrator, member
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
@@ -23,14 +23,14 @@ type Account struct {
 	Seen     time.Time                       `json:"seen,omitzero"`
 	Disabled bool                            `json:"disabled,omitempty"`
 
-	// Earned holds the roles at machines that follow from the member's badges. Machines holds the roles that a person
-	// assigned.
+	// Machines contains the roles that a person assigned. Earned contains the roles that follow from the member's
+	// badges.
 	Earned map[policy.MachineID]actor.Role `json:"earned_roles,omitempty"`
 }
 
 // Session is a signed-in browser.
 type Session struct {
-	ID      string    `json:"id"` // a public id, not the secret cookie
+	ID      string    `json:"id"` // public id, from which the secret cookie cannot be derived
 	Made    time.Time `json:"made"`
 	Seen    time.Time `json:"seen"`
 	Address string    `json:"address"`
@@ -52,14 +52,14 @@ type Token struct {
 // Entry is an entry of the audit log.
 type Entry = audit.Entry
 
-// Page selects a part of a list: it begins after After (empty: from the start) and has at most Limit entries (0: 50; at
-// most 500).
+// Page selects a part of a list. The part begins after the cursor After, or at the start of the list if After is empty.
+// The part has at most Limit entries. Limit is at most 500, and 0 means 50.
 type Page = audit.Page
 
-// Printed is a code on paper, which signs its member in once.
+// Printed is a code on paper, with which its member can sign in once.
 type Printed struct {
 	Member  policy.MemberID `json:"member"`
 	Name    string          `json:"name"`
-	Code    string          `json:"code"` // set only when the code is created
+	Code    string          `json:"code"` // set only in the result of PrintedCodes.Print
 	Expires time.Time       `json:"expires"`
 }

@@ -1,5 +1,5 @@
-// Package actor defines who uses the hub, and what each role may do. Services accept an Actor in every call and check
-// its rights, so that a handler that forgets a check opens nothing. The zero Actor has no rights.
+// Package actor defines who uses the hub, and what each role may do. Every service method takes an Actor and checks the
+// actor's rights, so that a handler that forgets a check gives no access. The zero Actor has no rights.
 package actor
 
 import (
@@ -12,8 +12,8 @@ import (
 // Role is a role at the hub.
 type Role string
 
-// The roles, the most powerful first. A person assigns owner and administrator. Mentor and maintainer apply to one
-// machine, and may follow from badges. Every member who signs in has the role member.
+// The roles, the most powerful first. An owner or administrator has the role from a person who assigned it. Mentor and
+// maintainer are roles at one machine, which a badge may give. Every member who signs in has the role member.
 const (
 	Owner         Role = "owner"
 	Administrator Role = "administrator"
@@ -24,21 +24,21 @@ const (
 
 // Actor is the account or program that makes a request.
 type Actor struct {
-	Account  string          // id of the account; "local": root on the hub's computer; empty: not signed in
+	Account  string          // id of the account; "local" for root on the hub's computer; empty: not signed in
 	Name     string          // name in the audit log
-	Member   policy.MemberID // id in the directory; empty: not a member
+	Member   policy.MemberID // id in the directory; empty: the actor is not a member
 	Site     Role            // Owner, Administrator, Member, or empty
 	Machines map[policy.MachineID]Role
-	Scopes   []Act  // permitted acts of an API token; nil: not a token, all acts of the role
-	Token    string // id of the API token; empty: none
-	Request  string // id of the request, for the logs
+	Scopes   []Act  // acts that the API token permits; nil: no token, so all acts of the role
+	Token    string // id of the API token; empty: no token
+	Request  string // id of the HTTP request, for the logs
 	Address  string // client address, for throttling and the audit log
 }
 
 // Local returns the actor of root at the hub's command line.
 func Local(name string) Actor { return Actor{Account: "local", Name: name, Site: Owner} }
 
-// System returns the actor of the hub itself, for configured tasks: storing records, building the next bundle.
+// System returns the actor for tasks that the hub performs by itself, such as storing records and building bundles.
 func System(what string) Actor { return Actor{Account: "hub", Name: what, Site: Owner} }
 
 // Act is an act that needs a right. Acts returns all values.
@@ -46,36 +46,36 @@ type Act string
 
 // The acts.
 const (
-	ReadMembers   Act = "members.read"   // names, states, badges, and cards without numbers, of all members
-	WriteMembers  Act = "members.write"  // add, change, suspend, merge, import
+	ReadMembers   Act = "members.read"   // read names, states, badges, and cards without numbers, of all members
+	WriteMembers  Act = "members.write"  // add, change, suspend, merge and import members
 	EraseMembers  Act = "members.erase"  // remove a person's data
-	ReadNotes     Act = "members.notes"  // notes that only administrators see
-	ReadOwn       Act = "own.read"       // the own record
-	WriteCards    Act = "cards.write"    // assign, block, report lost
+	ReadNotes     Act = "members.notes"  // read the notes that only administrators see
+	ReadOwn       Act = "own.read"       // read one's own data as a member
+	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
-	ReadTaps      Act = "taps.read"      // the latest unknown taps
-	ReadPolicy    Act = "policy.read"    // text, effect and versions
-	PublishPolicy Act = "policy.publish" // upload, publish, restore a version
-	ReadMachines  Act = "machines.read"  // states of machines, without their users
-	ReadSessions  Act = "sessions.read"  // users of machines
-	EnrolMachines Act = "machines.enrol" // codes, revocation, replacement
+	ReadTaps      Act = "taps.read"      // read the latest taps of unknown cards
+	ReadPolicy    Act = "policy.read"    // read the policy's text, effect and versions
+	PublishPolicy Act = "policy.publish" // upload, publish and restore a version of the policy
+	ReadMachines  Act = "machines.read"  // read the states of machines, without their users
+	ReadSessions  Act = "sessions.read"  // read who uses a machine
+	EnrolMachines Act = "machines.enrol" // create enrolment codes, revoke and replace machines
 	TagMachine    Act = "machines.tag"   // take one machine out of service
 	StopMachine   Act = "machines.stop"  // end the session of one machine
-	ReadReports   Act = "reports.read"   // totals
-	ReadNames     Act = "reports.names"  // reports with members' names
+	ReadReports   Act = "reports.read"   // read reports with totals only
+	ReadNames     Act = "reports.names"  // read reports with members' names
 	ReadAudit     Act = "audit.read"
-	WriteAccounts Act = "accounts.write" // accounts, roles, and other people's tokens
+	WriteAccounts Act = "accounts.write" // change accounts, roles, and other people's tokens
 	WriteSettings Act = "settings.write"
 	Backup        Act = "hub.backup"
 )
 
 // Target is the object of an act.
 type Target struct {
-	Machine policy.MachineID // empty: no machine, or all machines
-	Member  policy.MemberID  // empty: no member, or all members
+	Machine policy.MachineID // empty: the act concerns no single machine
+	Member  policy.MemberID  // empty: the act concerns no single member
 }
 
-// Denied is the error of an act that an actor may not perform.
+// Denied is the error for an act that the actor may not perform.
 type Denied struct {
 	Act    Act
 	Actor  Actor
@@ -89,7 +89,7 @@ func (d *Denied) Error() string {
 	return fmt.Sprintf("%s: %s may not do this", d.Act, d.Actor.Name)
 }
 
-// SignIn reports whether the actor is not signed in, so that signing in might help.
+// SignIn reports whether the act was denied to a client that is not signed in, so that signing in might help.
 func (d *Denied) SignIn() bool { return d.Actor.Account == "" }
 
 // May returns nil if the actor may perform the act, and *Denied otherwise.
@@ -113,7 +113,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 	return slices.Contains(ofMachine[act], a.Machines[on.Machine])
 }
 
-// best returns the most powerful role that the actor has at any machine.
+// best returns the actor's most powerful role at any machine.
 func (a Actor) best() (best Role) {
 	for _, r := range a.Machines {
 		if r == Maintainer || best == "" {
@@ -136,7 +136,7 @@ func ofSite(r Role, act Act) bool {
 	return false
 }
 
-// ofMachine lists the roles at a machine that permit an act at that machine.
+// ofMachine lists, for each act at a machine, the roles at that machine that permit the act.
 var ofMachine = map[Act][]Role{
 	ReadMachines: {Maintainer, Mentor},
 	ReadSessions: {Maintainer, Mentor},
@@ -145,7 +145,8 @@ var ofMachine = map[Act][]Role{
 	ReadReports:  {Maintainer, Mentor},
 }
 
-// anyMachine lists the roles at any machine that permit an act without a machine.
+// anyMachine lists, for each act that concerns no machine, the roles that permit the act if the actor has them at any
+// machine.
 var anyMachine = map[Act][]Role{
 	ReadMachines: {Maintainer, Mentor},
 	ReadPolicy:   {Maintainer, Mentor},

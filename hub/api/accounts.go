@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// accountEdit holds the fields of an account that a client may change.
+// accountEdit contains the fields of an account that a client may change.
 type accountEdit struct {
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
@@ -26,8 +26,8 @@ func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
-// newToken is the body of a request for an API token. Scopes are the permissions of the token; an empty list gives no
-// permission.
+// newToken is the body of a request for an API token. Scopes are the permissions of the token. A token with an empty
+// list has no permission.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`
@@ -37,23 +37,24 @@ type newToken struct {
 // printInput is the body of a request for printed codes.
 type printInput struct {
 	Members []policy.MemberID `json:"members"`
-	Each    int               `json:"each,omitempty"` // codes for each member; default 1
+	Each    int               `json:"each,omitempty"` // number of codes for each member; default 1
 }
 
-// resetCode is the answer to a request for a new password.
+// resetCode is the response to a request for a code that sets a new password.
 type resetCode struct {
-	Code string `json:"code"` // can be used once and is shown once
+	Code string `json:"code"` // the code works once, and no other response contains it
 }
 
-// me is the answer about the account that sends the request.
+// me describes the account that sent the request.
 type me struct {
 	Account  string                          `json:"account"`
 	Name     string                          `json:"name"`
 	Member   policy.MemberID                 `json:"member,omitempty"`
 	Site     actor.Role                      `json:"role,omitempty"`
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
-	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; empty: the permissions of the roles
-	Token    string                          `json:"token,omitempty"`  // id of the token
+	// Permissions of the token; empty: the permissions of the roles.
+	Scopes []actor.Act `json:"scopes,omitempty"`
+	Token  string      `json:"token,omitempty"` // id of the token
 }
 
 // accountAPI serves the routes of accounts and the audit log.
@@ -79,15 +80,15 @@ func (s *accountAPI) routes() []Route {
 			handle: s.resetAccount},
 		{Method: "DELETE", Path: "/accounts/{account}", Act: actor.WriteAccounts, IfMatch: true, handle: s.removeAccount},
 		{Method: "GET", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, Answer: list[account.Session]{},
-			handle: s.sessions},
+			handle: s.listSessions},
 		{Method: "DELETE", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, handle: s.signOutEverywhere},
 		{Method: "GET", Path: "/accounts/{account}/tokens", Act: actor.WriteAccounts, Answer: list[account.Token]{},
-			handle: s.tokens},
+			handle: s.listTokens},
 		{Method: "DELETE", Path: "/accounts/{account}/tokens/{token}", Act: actor.WriteAccounts, handle: s.revokeToken},
 		{Method: "POST", Path: "/printed-codes", Act: actor.WriteMembers, Body: printInput{},
 			Answer: list[account.Printed]{}, handle: s.printCodes},
 		{Method: "GET", Path: "/audit", Act: actor.ReadAudit, Query: []string{"cursor", "limit"},
-			Answer: list[account.Entry]{}, handle: s.auditLog},
+			Answer: list[account.Entry]{}, handle: s.listAuditLog},
 		{Method: "GET", Path: "/audit/export", Act: actor.ReadAudit, Produces: []string{auditType}, handle: s.exportAudit},
 	}
 }
@@ -95,11 +96,11 @@ func (s *accountAPI) routes() []Route {
 // ownRoutes returns the routes for users about their own account.
 func (s *accountAPI) ownRoutes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},
-		{Method: "GET", Path: "/me/sessions", Answer: list[account.Session]{}, handle: s.sessions},
+		{Method: "GET", Path: "/me", Answer: me{}, handle: s.getMe},
+		{Method: "GET", Path: "/me/sessions", Answer: list[account.Session]{}, handle: s.listSessions},
 		{Method: "DELETE", Path: "/me/sessions", handle: s.signOutEverywhere},
 		{Method: "DELETE", Path: "/me/sessions/{session}", handle: s.endSession},
-		{Method: "GET", Path: "/me/tokens", Answer: list[account.Token]{}, handle: s.tokens},
+		{Method: "GET", Path: "/me/tokens", Answer: list[account.Token]{}, handle: s.listTokens},
 		{Method: "POST", Path: "/me/tokens", Body: newToken{}, Answer: account.Token{}, handle: s.newToken},
 		{Method: "DELETE", Path: "/me/tokens/{token}", handle: s.revokeToken},
 	}
@@ -107,7 +108,7 @@ func (s *accountAPI) ownRoutes() []Route {
 
 const auditType = "application/octet-stream"
 
-// listAccounts answers with one page of the accounts, sorted by id.
+// listAccounts returns one page of the accounts, sorted by id.
 func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -117,36 +118,37 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return paged(c, found, next), nil
+	return pageAnswer(c, found, next), nil
 }
 
-// oneAccount returns the answer with an account, with the account's version as the ETag.
-func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
+// accountAnswer returns the response with an account, with the account's version as the ETag.
+func accountAnswer(a account.Account) answer { return answer{body: a, version: a.Version} }
 
-// addAccount creates an account without a password. The answer is 201 with the address of the account.
+// addAccount creates an account without a password. The response is 201 with the URL of the account.
 func (s *accountAPI) addAccount(c *call) (answer, error) {
 	var in accountEdit
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "") // the account's owner sets a password with a code of /reset
+	// No password: the account's owner sets a password with a code of /reset.
+	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "")
 	if err != nil {
 		return answer{}, err
 	}
-	out := oneAccount(a)
+	out := accountAnswer(a)
 	out.status, out.location = http.StatusCreated, pathFor("accounts", a.ID)
 	return out, nil
 }
 
-// getAccount answers with one account.
+// getAccount returns the account in the path.
 func (s *accountAPI) getAccount(c *call) (answer, error) {
 	a, err := s.accounts.Registry.Get(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
-	return oneAccount(a), nil
+	return accountAnswer(a), nil
 }
 
 // patchAccount changes an account by a JSON merge patch (RFC 7396). If-Match must name the account's version.
@@ -160,7 +162,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 		return answer{}, err
 	}
 	a, err := s.accounts.Registry.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
-		edit, err := patched(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
+		edit, err := applyPatch(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
 		if err != nil {
 			return err
 		}
@@ -170,11 +172,11 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return oneAccount(a), nil
+	return accountAnswer(a), nil
 }
 
-// resetAccount creates a code with which the account's owner sets a new password. The code is only in this answer and
-// cannot be read again.
+// resetAccount creates a code with which the account's owner sets a new password. Only the response of resetAccount
+// contains the code.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -183,8 +185,8 @@ func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
 }
 
-// auditLog answers with one page of the audit log, the newest entry first.
-func (s *accountAPI) auditLog(c *call) (answer, error) {
+// listAuditLog returns one page of the audit log, the newest entry first.
+func (s *accountAPI) listAuditLog(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
@@ -193,10 +195,10 @@ func (s *accountAPI) auditLog(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return paged(c, found, next), nil
+	return pageAnswer(c, found, next), nil
 }
 
-// exportAudit streams the whole audit log as a file. Its name has the date, in UTC.
+// exportAudit streams the whole audit log as a file. The file's name contains the date, in UTC.
 func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	name := fmt.Sprintf("audit-%s.log", s.now().UTC().Format(time.DateOnly))
 	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
@@ -204,8 +206,8 @@ func (s *accountAPI) exportAudit(c *call) (answer, error) {
 	}}, nil
 }
 
-// whoAmI answers GET /me. It requires a signed-in user, but no permission.
-func (s *accountAPI) whoAmI(c *call) (answer, error) {
+// getMe returns the account of the signed-in user. The route requires no permission.
+func (s *accountAPI) getMe(c *call) (answer, error) {
 	a := c.actor
 	if a.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: a}
@@ -214,8 +216,8 @@ func (s *accountAPI) whoAmI(c *call) (answer, error) {
 		Scopes: a.Scopes, Token: a.Token}}, nil
 }
 
-// account returns the account whose sessions and tokens a route handles: the account in the path, or otherwise the
-// user's own.
+// account returns the id of the account whose sessions and tokens a route handles: the account in the path, or the
+// user's own account if the path contains no account.
 func (c *call) account() string {
 	if id := c.id("account"); id != "" {
 		return id
@@ -223,7 +225,7 @@ func (c *call) account() string {
 	return c.actor.Account
 }
 
-// removeAccount removes an account. If-Match must name its version.
+// removeAccount removes an account. If-Match must name the account's version.
 func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -232,33 +234,33 @@ func (s *accountAPI) removeAccount(c *call) (answer, error) {
 	return answer{}, s.accounts.Registry.Remove(c.ctx(), c.actor, c.id("account"), version)
 }
 
-// endSession ends one session of an account: the person is signed out in that browser.
+// endSession ends one session of an account, so that the person is signed out in one browser.
 func (s *accountAPI) endSession(c *call) (answer, error) {
 	return answer{}, s.accounts.Sessions.End(c.ctx(), c.actor, c.account(), c.id("session"))
 }
 
-// printCodes answers POST /printed-codes: codes on paper, each of which signs a member in once.
+// printCodes creates codes on paper. A member can sign in once with each code.
 func (s *accountAPI) printCodes(c *call) (answer, error) {
 	in := printInput{Each: 1}
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	codes, err := s.accounts.PrintedCodes.Print(c.ctx(), c.actor, in.Members, in.Each)
 	if err != nil {
 		return answer{}, err
 	}
-	out := listOf(codes)
+	out := listAnswer(codes)
 	out.status = http.StatusCreated
 	return out, nil
 }
 
-// sessions lists the sessions of an account.
-func (s *accountAPI) sessions(c *call) (answer, error) {
+// listSessions lists the sessions of an account.
+func (s *accountAPI) listSessions(c *call) (answer, error) {
 	found, err := s.accounts.Sessions.Active(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
-	return listOf(found), nil
+	return listAnswer(found), nil
 }
 
 // signOutEverywhere ends all sessions of an account.
@@ -266,20 +268,20 @@ func (s *accountAPI) signOutEverywhere(c *call) (answer, error) {
 	return answer{}, s.accounts.Sessions.EndAll(c.ctx(), c.actor, c.account())
 }
 
-// tokens lists the API tokens of an account, without their secrets.
-func (s *accountAPI) tokens(c *call) (answer, error) {
+// listTokens lists the API tokens of an account, without the secret texts of the tokens.
+func (s *accountAPI) listTokens(c *call) (answer, error) {
 	found, err := s.accounts.Tokens.Issued(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
-	return listOf(found), nil
+	return listAnswer(found), nil
 }
 
-// newToken creates an API token for the actor's own account. The token's secret is only in this answer and cannot be
-// read again.
+// newToken creates an API token for the actor's own account. Only the response of newToken contains the token's secret
+// text.
 func (s *accountAPI) newToken(c *call) (answer, error) {
 	var in newToken
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	t, err := s.accounts.Tokens.Issue(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
@@ -289,7 +291,7 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: t}, nil
 }
 
-// revokeToken revokes an API token: the next request with it is answered 401.
+// revokeToken revokes an API token. The response to a later request with the token is 401.
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
 	return answer{}, s.accounts.Tokens.Revoke(c.ctx(), c.actor, c.account(), c.id("token"))
 }

@@ -1,16 +1,16 @@
-// Package api is the hub's JSON interface under /api/v1. It calls the services and contains no rules of its own: each
-// service checks permissions (actor.Actor.May), and this package converts their errors to responses.
+// Package api is the hub's JSON interface under /api/v1. The package calls the services and contains no rules of its
+// own. Each service checks permissions (actor.Actor.May), and the package converts the services' errors to responses.
 //
-// All routes are in one table (routes), and the handwritten openapi.yaml describes each of them. Tests compare both,
-// and validate every response in every test against the description.
+// The method allRoutes returns all routes, and the handwritten openapi.yaml describes each route. Tests compare the
+// routes with the description, and validate every response in every test against the description.
 //
 //   - Errors are problem details (RFC 9457), in French or English depending on Accept-Language.
-//   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}; the last page has no next.
-//   - A resource with a version has the version as its ETag, and a change names it in If-Match. The status is 428 if
-//     If-Match is missing, and 412 if the resource has changed since.
+//   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}. The last page has no next.
+//   - The ETag of a resource is the resource's version. A request that changes the resource names the version in
+//     If-Match. The status is 428 if If-Match is missing, and 412 if the resource has changed since.
 //   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, and the error
 //     names the most similar known field.
-//   - Programs sign in with an API token: Authorization: Bearer …; browsers with their session.
+//   - Programs send an API token (Authorization: Bearer …), and browsers send a session cookie.
 package api
 
 import (
@@ -27,7 +27,7 @@ import (
 // Prefix is the path of the API.
 const Prefix = "/api/v1"
 
-// Options holds the services of one site. If a service is nil, its routes answer with status 501.
+// Options contains the services of one site. If a service is nil, the routes of the service respond with status 501.
 type Options struct {
 	Directory Directory
 	Machines  Machines
@@ -41,14 +41,15 @@ type Options struct {
 	Reports   Reports
 	Hub       Hub
 	Events    Events
-	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. nil: sessions are
-	// not supported.
+	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. If Session is
+	// nil, browsers cannot sign in.
 	Session func(*http.Request) (actor.Actor, error)
-	// SessionNow is like Session, but without a cache. It is used for event streams, during which the session may end.
-	// nil: Session.
+	// SessionNow does the work of Session, but never returns a cached user. Event streams call SessionNow, because a
+	// session may end during a stream. If SessionNow is nil, streams call Session.
 	SessionNow func(*http.Request) (actor.Actor, error)
-	// Status returns the status for an error of the accounts, and RetryAfter the seconds to wait (0: none): see
-	// account.Status and account.RetryAfter. nil: these errors are handled like all others.
+	// Status returns the HTTP status for an error of package account (account.Status). RetryAfter returns the number of
+	// seconds that the client must wait, or 0 (account.RetryAfter). If Status is nil, the response to such an error is
+	// status 500.
 	Status     func(error) int
 	RetryAfter func(error) int
 
@@ -57,7 +58,7 @@ type Options struct {
 	Version string           // version of the program, for the description
 }
 
-// State is the state of the hub.
+// State is the state of the hub, for programs that monitor the hub.
 type State struct {
 	Program  string        `json:"program"` // version of the program
 	Site     policy.SiteID `json:"site"`
@@ -69,28 +70,29 @@ type State struct {
 	Listens  Listens       `json:"listens"`
 	Machines int           `json:"machines"`
 	Online   int           `json:"online"`
-	Records  uint64        `json:"records"`           // records of all machines in the hub's ledger
+	Records  uint64        `json:"records"`           // number of records of all machines in the hub's ledger
 	Disk     int64         `json:"disk_free_bytes"`   // free space of the data folder in bytes; -1: unknown
 	Database int64         `json:"database_bytes"`    // size of the database file in bytes
-	Backup   time.Time     `json:"backup,omitzero"`   // time of the last backup; zero: none was made
+	Backup   time.Time     `json:"backup,omitzero"`   // time of the last backup; zero: no backup exists
 	Warnings []string      `json:"warnings,omitzero"` // names of conditions that an administrator should check
 }
 
 // Listens contains the addresses of the hub.
 type Listens struct {
-	Web      string `json:"web"`                // host:port, for people
-	Machines string `json:"machines,omitempty"` // host:port; empty: machines cannot join over the network
-	Broker   string `json:"broker"`             // URL
+	Web string `json:"web"` // host:port, for people
+	// host:port for machines that join; empty: machines cannot join over the network.
+	Machines string `json:"machines,omitempty"`
+	Broker   string `json:"broker"` // URL
 }
 
-// Settings are the site's settings that an administrator can change at run time. Zone, URL and Mail are read-only: they
-// come from the policy and hub.yaml.
+// Settings are the site's settings that an administrator can change at run time. Zone, URL and Mail are read-only,
+// because the policy and hub.yaml set these values.
 type Settings struct {
 	Version  int64         `json:"version"`
 	Site     policy.SiteID `json:"site"`
 	Name     string        `json:"name"`
 	Language string        `json:"language"`          // fr, en
-	Contact  string        `json:"contact,omitempty"` // contact for members; shown in mails
+	Contact  string        `json:"contact,omitempty"` // contact for members' questions, in mails
 
 	MailLinks bool   `json:"mail_links"` // members may sign in with a link sent by e-mail
 	Mail      bool   `json:"mail"`       // hub.yaml configures a mail server
@@ -98,7 +100,7 @@ type Settings struct {
 	URL       string `json:"url"` // address of the hub for browsers
 }
 
-// API is the handler of /api/v1. Create it with New.
+// API is the HTTP handler of /api/v1. New creates an API.
 type API struct {
 	o      Options
 	mux    *http.ServeMux
@@ -107,10 +109,10 @@ type API struct {
 	texts  *texts
 }
 
-// New returns the handler of /api/v1. It returns an error if Options.Accounts.Tokens is nil.
+// New returns the handler of /api/v1, or an error if Options.Accounts.Tokens is nil.
 func New(o Options) (*API, error) {
 	if o.Accounts.Tokens == nil {
-		return nil, errors.New("api: Accounts is missing: nobody could sign in")
+		return nil, errors.New("api: options have no Accounts.Tokens, so that nobody could sign in")
 	}
 	// Set defaults.
 	if o.Log == nil {
@@ -132,8 +134,8 @@ func New(o Options) (*API, error) {
 	}
 	s := &API{o: o, mux: http.NewServeMux(), spec: spec,
 		texts: &texts{words: words, log: o.Log, status: o.Status, retryAfter: o.RetryAfter}}
-	s.routes = s.table()
-	// Group the routes by path: a request with another method gets the Allow header.
+	s.routes = s.allRoutes()
+	// Group the routes by path, so that the response to an unknown method lists the methods of the path.
 	byPath := map[string]map[string]*Route{}
 	for i := range s.routes {
 		r := &s.routes[i]
@@ -152,11 +154,11 @@ func New(o Options) (*API, error) {
 // ServeHTTP implements http.Handler.
 func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Routes returns the table of all routes.
+// Routes returns the routes of the API.
 func (s *API) Routes() []Route { return append([]Route(nil), s.routes...) }
 
-// table returns all routes. The routes of a missing service answer with status 501.
-func (s *API) table() (all []Route) {
+// allRoutes returns all routes. A route whose service is nil responds with status 501.
+func (s *API) allRoutes() (all []Route) {
 	o := s.o
 	accounts := &accountAPI{accounts: o.Accounts, now: o.Now}
 	policies := &policyAPI{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles, texts: s.texts}
@@ -177,11 +179,11 @@ func (s *API) table() (all []Route) {
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
 		{o.Events != nil, events.routes()},
 		{true, accounts.ownRoutes()},
-		{true, []Route{{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.description}}},
+		{true, []Route{{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.getDescription}}},
 	} {
 		for _, r := range part.routes {
 			if !part.on {
-				r.handle = func(*call) (answer, error) { return answer{}, notHere() }
+				r.handle = func(*call) (answer, error) { return answer{}, noService() }
 			}
 			all = append(all, r)
 		}

@@ -22,7 +22,7 @@ func TestListsHavePagesWithAnOpaqueCursor(t *testing.T) {
 	var seen []policy.MemberID
 	path := "/members?limit=2&text=a"
 	for range 3 {
-		resp, body := s.want(200, ask{method: "GET", path: path, as: "owner"})
+		resp, body := s.request(200, req{method: "GET", path: path, as: "owner"})
 		var page list[member]
 		if err := json.Unmarshal([]byte(body), &page); err != nil {
 			t.Fatal(err)
@@ -44,7 +44,7 @@ func TestListsHavePagesWithAnOpaqueCursor(t *testing.T) {
 	for _, query := range []string{"limit=0", "limit=501", "limit=x", "limit=-1", "cursor=!!",
 		"cursor=" + strings.Repeat("a", 800),
 		"cursor=bS1s\n", "limit=1&limit=2", "text=" + strings.Repeat("x", 400)} {
-		if p := s.problem(422, ask{method: "GET", path: "/members?" + strings.ReplaceAll(query, "\n", "%0a"),
+		if p := s.requestProblem(422, req{method: "GET", path: "/members?" + strings.ReplaceAll(query, "\n", "%0a"),
 			as: "owner"}); len(p.Faults) != 1 {
 			t.Errorf("%q: %+v", query, p)
 		}
@@ -53,11 +53,11 @@ func TestListsHavePagesWithAnOpaqueCursor(t *testing.T) {
 
 func TestChangesRequireTheCurrentVersion(t *testing.T) {
 	s := newSite(t)
-	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, body: `{"name": "Zoé"}`}
+	a := req{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, body: `{"name": "Zoé"}`}
 	for match, want := range map[string]int{"": 428, "*": 428, `"6"`: 412, `"7"`: 200, `W/"7"`: 412, `7`: 412,
 		`"7", "8"`: 412, `"07"`: 412, `"x"`: 412, `""`: 412} {
 		a.match = match
-		resp, body := s.want(want, a)
+		resp, body := s.request(want, a)
 		if want == 200 && resp.Header.Get("ETag") != `"8"` {
 			t.Errorf("the answer's version is %s", resp.Header.Get("ETag"))
 		}
@@ -65,12 +65,13 @@ func TestChangesRequireTheCurrentVersion(t *testing.T) {
 			t.Errorf("If-Match %s: %s", match, body)
 		}
 	}
-	resp, _ := s.want(304, ask{method: "GET", path: "/members/m-lea", as: "owner",
+	resp, _ := s.request(304, req{method: "GET", path: "/members/m-lea", as: "owner",
 		header: map[string]string{"If-None-Match": `"7"`}})
 	if resp.Header.Get("ETag") != `"7"` {
 		t.Error("304 without the version")
 	}
-	s.want(200, ask{method: "GET", path: "/members/m-lea", as: "owner", header: map[string]string{"If-None-Match": `"6"`}})
+	s.request(200, req{method: "GET", path: "/members/m-lea", as: "owner",
+		header: map[string]string{"If-None-Match": `"6"`}})
 }
 
 func TestBodiesAreDecodedStrictly(t *testing.T) {
@@ -90,15 +91,15 @@ func TestBodiesAreDecodedStrictly(t *testing.T) {
 		`{"name": "Zoé", "until": "someday"}`: {"until", "2026-09-30"},
 		strings.Repeat("[", 50):               {"body", ""},
 	} {
-		p := s.problem(422, ask{method: "POST", path: "/members", as: "owner", kind: jsonType, body: body})
+		p := s.requestProblem(422, req{method: "POST", path: "/members", as: "owner", kind: jsonType, body: body})
 		if len(p.Faults) != 1 || p.Faults[0].Field != want.field || p.Faults[0].Right != want.right {
 			t.Errorf("%s: %+v, want the field %q, right %q", body, p.Faults, want.field, want.right)
 		}
 	}
-	if p := s.problem(422, ask{method: "GET", path: "/members?txet=a", as: "owner"}); p.Faults[0].Right != "text" {
+	if p := s.requestProblem(422, req{method: "GET", path: "/members?txet=a", as: "owner"}); p.Faults[0].Right != "text" {
 		t.Errorf("an unknown parameter: %+v", p.Faults)
 	}
-	p := s.problem(422, ask{method: "POST", path: "/members", as: "owner", body: `{"name": ""}`})
+	p := s.requestProblem(422, req{method: "POST", path: "/members", as: "owner", body: `{"name": ""}`})
 	if len(p.Faults) != 2 || p.Faults[1].Row != 2 || p.Faults[1].Given != "xx" {
 		t.Errorf("the service's faults are not passed on: %+v", p.Faults)
 	}
@@ -107,21 +108,21 @@ func TestBodiesAreDecodedStrictly(t *testing.T) {
 func TestBodySizeAndTypeAreChecked(t *testing.T) {
 	s := newSite(t)
 	long := `{"name": "` + strings.Repeat("x", usualBody) + `"}`
-	s.want(413, ask{method: "POST", path: "/members", as: "owner", body: long})
-	s.want(413, ask{method: "POST", path: "/policy/draft", as: "owner", kind: yamlType,
+	s.request(413, req{method: "POST", path: "/members", as: "owner", body: long})
+	s.request(413, req{method: "POST", path: "/policy/draft", as: "owner", kind: yamlType,
 		body: strings.Repeat("x", policyBody+1)})
-	s.want(413, ask{method: "POST", path: "/policy/draft", as: "owner",
+	s.request(413, req{method: "POST", path: "/policy/draft", as: "owner",
 		body: `{"text": "` + strings.Repeat("x", policyBody) + `"}`})
-	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: strings.Repeat("x", 100)})
-	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "text/plain", body: `{"name": "x"}`})
-	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=latin1",
+	s.request(403, req{method: "POST", path: "/badges", as: "member", kind: "image/png", body: strings.Repeat("x", 100)})
+	s.request(415, req{method: "POST", path: "/members", as: "owner", kind: "text/plain", body: `{"name": "x"}`})
+	s.request(415, req{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=latin1",
 		body: `{"name": "x"}`})
-	s.want(201, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=UTF-8",
+	s.request(201, req{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=UTF-8",
 		body: `{"name": "x"}`})
-	s.want(415, ask{method: "POST", path: "/members", as: "owner", body: `{"name": "x"}`,
+	s.request(415, req{method: "POST", path: "/members", as: "owner", body: `{"name": "x"}`,
 		header: map[string]string{"Content-Encoding": "gzip"}})
-	s.want(415, ask{method: "POST", path: "/machines/laser/stop", as: "owner", body: `{}`})
-	resp, _ := s.want(415, ask{method: "PATCH", path: "/members/m-lea", as: "owner", match: `"7"`, body: `{}`})
+	s.request(415, req{method: "POST", path: "/machines/laser/stop", as: "owner", body: `{}`})
+	resp, _ := s.request(415, req{method: "PATCH", path: "/members/m-lea", as: "owner", match: `"7"`, body: `{}`})
 	if resp.Header.Get("Accept-Patch") != mergePatchType {
 		t.Errorf("Accept-Patch %q", resp.Header.Get("Accept-Patch"))
 	}
@@ -129,9 +130,9 @@ func TestBodySizeAndTypeAreChecked(t *testing.T) {
 
 func TestMergePatchChangesOnlyTheGivenFields(t *testing.T) {
 	s := newSite(t)
-	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, match: `"7"`,
+	a := req{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, match: `"7"`,
 		body: `{"name": "Zoé", "emails": ["zoe@example.org"], "until": null, "guardians": null}`}
-	_, body := s.want(200, a)
+	_, body := s.request(200, a)
 	var m member
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		t.Fatal(err)
@@ -145,16 +146,16 @@ func TestMergePatchChangesOnlyTheGivenFields(t *testing.T) {
 	for _, body := range []string{`[]`, `"x"`, `null`, `{"id": "m-x"}`, `{"cards": []}`, `{"note": "x"}`,
 		`{"until": "x"}`} {
 		a.body = body
-		s.want(422, a)
+		s.request(422, a)
 	}
-	_, body = s.want(200, ask{method: "PATCH", path: "/accounts/a", as: "owner", kind: mergePatchType, match: `"3"`,
+	_, body = s.request(200, req{method: "PATCH", path: "/accounts/a", as: "owner", kind: mergePatchType, match: `"3"`,
 		body: `{"machine_roles": {"saw": "maintainer", "machines": null}, "disabled": false}`})
 	if !strings.Contains(body, `"machine_roles":{"saw":"maintainer"}`) || strings.Contains(body, "disabled") {
 		t.Errorf("the account is %s", body)
 	}
 }
 
-// The examples of RFC 7396, appendix A.
+// The test cases are the examples of RFC 7396, appendix A.
 func TestMergePatchFollowsRFC7396(t *testing.T) {
 	for _, c := range [][3]string{
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`,
@@ -179,48 +180,48 @@ func TestMergePatchFollowsRFC7396(t *testing.T) {
 
 func TestUnknownMethodsGetTheAllowHeader(t *testing.T) {
 	s := newSite(t)
-	resp, _ := s.want(405, ask{method: "PUT", path: "/members/m-lea", as: "owner"})
+	resp, _ := s.request(405, req{method: "PUT", path: "/members/m-lea", as: "owner"})
 	if got := resp.Header.Get("Allow"); got != "DELETE, GET, PATCH, HEAD, OPTIONS" {
 		t.Errorf("Allow %q", got)
 	}
-	resp, _ = s.want(204, ask{method: "OPTIONS", path: "/members/m-lea"})
+	resp, _ = s.request(204, req{method: "OPTIONS", path: "/members/m-lea"})
 	if got := resp.Header.Get("Allow"); got != "DELETE, GET, PATCH, HEAD, OPTIONS" {
 		t.Errorf("Allow %q", got)
 	}
-	resp, body := s.want(200, ask{method: "HEAD", path: "/members/m-lea", as: "owner"})
+	resp, body := s.request(200, req{method: "HEAD", path: "/members/m-lea", as: "owner"})
 	if body != "" || resp.Header.Get("ETag") != `"7"` || resp.ContentLength < 100 {
 		t.Errorf("HEAD: %q, %s, %d", body, resp.Header.Get("ETag"), resp.ContentLength)
 	}
-	s.problem(404, ask{method: "GET", path: "/membres", as: "owner"})
-	s.problem(404, ask{method: "GET", path: "/members/m-nobody", as: "owner"})
-	s.problem(404, ask{method: "GET", path: "/members/" + strings.Repeat("x", 201), as: "owner"})
-	s.problem(404, ask{method: "GET", path: "/policy/versions/one", as: "owner"})
+	s.requestProblem(404, req{method: "GET", path: "/membres", as: "owner"})
+	s.requestProblem(404, req{method: "GET", path: "/members/m-nobody", as: "owner"})
+	s.requestProblem(404, req{method: "GET", path: "/members/" + strings.Repeat("x", 201), as: "owner"})
+	s.requestProblem(404, req{method: "GET", path: "/policy/versions/one", as: "owner"})
 }
 
 func TestProblemsHaveTheRequestIDAndTheClientsLanguage(t *testing.T) {
 	s := newSite(t)
 	for lang, detail := range map[string]string{"fr": "member « m-nobody » : inconnu",
 		"en": `there is no member "m-nobody"`} {
-		a := ask{method: "GET", path: "/members/m-nobody", as: "owner", header: map[string]string{"Accept-Language": lang}}
+		a := req{method: "GET", path: "/members/m-nobody", as: "owner", header: map[string]string{"Accept-Language": lang}}
 		resp, _ := s.do(a)
-		p := s.problem(404, a)
+		p := s.requestProblem(404, a)
 		if p.Detail != detail || p.Type != "urn:portillon:problem:not-found" || len(p.Instance) != 26 ||
 			p.Instance == resp.Header.Get("Request-Id") {
 			t.Errorf("%s: %+v", lang, p)
 		}
 	}
 	for lang, wrong := range map[string]string{"fr": "ce n’est pas une date", "en": "not a date"} {
-		p := s.problem(422, ask{method: "GET", path: "/reports/uses?from=x&to=2026-09-30", as: "owner",
+		p := s.requestProblem(422, req{method: "GET", path: "/reports/uses?from=x&to=2026-09-30", as: "owner",
 			header: map[string]string{"Accept-Language": lang}})
 		if len(p.Faults) != 1 || p.Faults[0].Wrong != wrong || p.Faults[0].Code != "not-a-date" {
 			t.Errorf("%s: %+v", lang, p.Faults)
 		}
 	}
 	s.broken = errors.New("disk full at /var/lib")
-	if _, body := s.want(500, ask{method: "GET", path: "/members", as: "owner"}); strings.Contains(body, "disk") {
+	if _, body := s.request(500, req{method: "GET", path: "/members", as: "owner"}); strings.Contains(body, "disk") {
 		t.Errorf("the hub's own error is shown: %s", body)
 	}
-	p := s.problem(403, ask{method: "GET", path: "/accounts", as: "member"})
+	p := s.requestProblem(403, req{method: "GET", path: "/accounts", as: "member"})
 	if !strings.Contains(p.Detail, string(actor.WriteAccounts)) {
 		t.Errorf("the problem does not name the right: %+v", p)
 	}
@@ -230,24 +231,25 @@ func TestTokensAreReadFromOneHeaderOnly(t *testing.T) {
 	s := newSite(t)
 	for _, given := range []string{"Bearer", "Bearer ", "Basic b3duZXI=", "Bearer wrong", "owner",
 		"Bearer " + strings.Repeat("x", 400), "Bearer owner2"} {
-		resp, _ := s.want(401, ask{method: "GET", path: "/openapi.json", header: map[string]string{"Authorization": given}})
+		resp, _ := s.request(401, req{method: "GET", path: "/openapi.json",
+			header: map[string]string{"Authorization": given}})
 		if !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer ") {
 			t.Errorf("%q: WWW-Authenticate %q", given, resp.Header.Get("WWW-Authenticate"))
 		}
 	}
-	s.want(200, ask{method: "GET", path: "/me", header: map[string]string{"Authorization": "bearer owner"}})
-	s.want(422, ask{method: "GET", path: "/openapi.json?token=owner"})
-	s.want(422, ask{method: "GET", path: "/openapi.json?access_token=owner"})
+	s.request(200, req{method: "GET", path: "/me", header: map[string]string{"Authorization": "bearer owner"}})
+	s.request(422, req{method: "GET", path: "/openapi.json?token=owner"})
+	s.request(422, req{method: "GET", path: "/openapi.json?access_token=owner"})
 	s.fakes.mu.Lock()
 	s.wait = 30 * time.Second
 	s.fakes.mu.Unlock()
-	resp, _ := s.want(429, ask{method: "GET", path: "/me", as: "owner"})
+	resp, _ := s.request(429, req{method: "GET", path: "/me", as: "owner"})
 	if resp.Header.Get("Retry-After") != "30" {
 		t.Errorf("Retry-After %q", resp.Header.Get("Retry-After"))
 	}
 }
 
-func TestSessionsOfBrowsersSignIn(t *testing.T) {
+func TestBrowserSessionsAuthenticateRequests(t *testing.T) {
 	f := newFakes()
 	var who actor.Actor
 	var fails error
@@ -283,10 +285,10 @@ func TestSessionsOfBrowsersSignIn(t *testing.T) {
 	}
 }
 
-func TestFilesAreUploadedRawOrAsForms(t *testing.T) {
+func TestFilesCanBeUploadedAsBodiesOrForms(t *testing.T) {
 	s := newSite(t)
-	s.want(201, ask{method: "POST", path: "/badges?name=lea.png", as: "owner", kind: "image/png", body: "PNG"})
-	form := func(parts ...[3]string) ask {
+	s.request(201, req{method: "POST", path: "/badges?name=lea.png", as: "owner", kind: "image/png", body: "PNG"})
+	form := func(parts ...[3]string) req {
 		var b bytes.Buffer
 		w := multipart.NewWriter(&b)
 		for _, p := range parts {
@@ -301,26 +303,26 @@ func TestFilesAreUploadedRawOrAsForms(t *testing.T) {
 			part.Write([]byte(p[2]))
 		}
 		w.Close()
-		return ask{method: "POST", path: "/imports?source=galette", as: "owner", kind: w.FormDataContentType(),
+		return req{method: "POST", path: "/imports?source=galette", as: "owner", kind: w.FormDataContentType(),
 			body: b.String()}
 	}
-	s.want(201, form([3]string{"file", "../../liste.csv", "id,nom\r\n"}, [3]string{"mapping", "", `{"nom": "name"}`}))
+	s.request(201, form([3]string{"file", "../../liste.csv", "id,nom\r\n"}, [3]string{"mapping", "", `{"nom": "name"}`}))
 	if got := s.asked(); !strings.Contains(got, `badges "" "lea.png" 3 "PNG"`) ||
 		!strings.Contains(got, `import "liste.csv" "id,nom\r\n" map[nom:name] galette`) {
 		t.Errorf("the services were asked for %s", got)
 	}
-	s.want(422, form([3]string{"mapping", "", `{}`}))
-	s.want(422, form([3]string{"file", "a", "x"}, [3]string{"file", "b", "y"}))
-	s.want(422, form([3]string{"file", "a", "x"}, [3]string{"mapping", "", `{"nom": 7}`}))
+	s.request(422, form([3]string{"mapping", "", `{}`}))
+	s.request(422, form([3]string{"file", "a", "x"}, [3]string{"file", "b", "y"}))
+	s.request(422, form([3]string{"file", "a", "x"}, [3]string{"mapping", "", `{"nom": 7}`}))
 	broken := form([3]string{"file", "a", "x"})
 	broken.body = broken.body[:20]
-	s.want(422, broken)
-	s.want(422, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png"})
+	s.request(422, broken)
+	s.request(422, req{method: "POST", path: "/badges", as: "owner", kind: "image/png"})
 }
 
 func TestBadgeFilesAreDownloadsNotPages(t *testing.T) {
 	s := newSite(t)
-	resp, body := s.want(200, ask{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
+	resp, body := s.request(200, req{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
 	if resp.Header.Get("Content-Type") != "application/octet-stream" ||
 		resp.Header.Get("Content-Disposition") != `attachment; filename="L-a--x---.svg"` ||
 		resp.Header.Get("X-Content-Type-Options") != "nosniff" || body != "<svg onload=x>" {
@@ -344,24 +346,24 @@ func TestReportsAreJSONOrCSV(t *testing.T) {
 		{"/reports/weeks" + days, "*/*", jsonType}, {"/reports/refusals" + days, "text/csv;q=0, application/json", jsonType},
 		{"/policy", "application/yaml", "application/yaml"}, {"/policy", "application/*", jsonType},
 	} {
-		resp, body := s.want(200, ask{method: "GET", path: c.path, as: "owner",
+		resp, body := s.request(200, req{method: "GET", path: c.path, as: "owner",
 			header: map[string]string{"Accept": c.accept}})
 		if resp.Header.Get("Content-Type") != c.kind {
 			t.Errorf("%s as %q: %s %s", c.path, c.accept, resp.Header.Get("Content-Type"), body)
 		}
 	}
-	s.want(406, ask{method: "GET", path: "/members", as: "owner", header: map[string]string{"Accept": "text/html"}})
-	s.want(406, ask{method: "GET", path: "/members", as: "owner",
+	s.request(406, req{method: "GET", path: "/members", as: "owner", header: map[string]string{"Accept": "text/html"}})
+	s.request(406, req{method: "GET", path: "/members", as: "owner",
 		header: map[string]string{"Accept": "application/json;q=0"}})
 	for _, query := range []string{"", "?from=2026-09-01", "?from=09-01&to=09-30", "?from=x&to=y",
 		"?from=2026-09-01&to=2026-13-30"} {
-		s.want(422, ask{method: "GET", path: "/reports/uses" + query, as: "owner"})
+		s.request(422, req{method: "GET", path: "/reports/uses" + query, as: "owner"})
 	}
-	_, body := s.want(200, ask{method: "GET", path: "/reports/refusals.csv" + days, as: "owner"})
+	_, body := s.request(200, req{method: "GET", path: "/reports/refusals.csv" + days, as: "owner"})
 	if body != "machine,reason,times,members\r\nmachine,'=cmd(),3,3\r\n" {
 		t.Errorf("refusals as CSV: %q", body)
 	}
-	_, body = s.want(200, ask{method: "GET", path: "/reports/weeks.csv" + days, as: "owner"})
+	_, body = s.request(200, req{method: "GET", path: "/reports/weeks.csv" + days, as: "owner"})
 	if !strings.Contains(body, "machine,2026-09-28,3,3,3\r\n") {
 		t.Errorf("weeks as CSV: %q", body)
 	}
@@ -384,7 +386,7 @@ func TestPartialReportsAbortTheConnection(t *testing.T) {
 
 func TestCodesIncludeAQRCode(t *testing.T) {
 	s := newSite(t)
-	resp, body := s.want(201, ask{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`,
+	resp, body := s.request(201, req{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`,
 		header: map[string]string{"Accept": "image/svg+xml"}})
 	if resp.Header.Get("Content-Type") != svgType || !strings.HasPrefix(body, "<svg ") || strings.Contains(body, "AAAA") {
 		t.Errorf("%s %.80s", resp.Header.Get("Content-Type"), body)
@@ -396,15 +398,17 @@ func TestCodesIncludeAQRCode(t *testing.T) {
 
 func TestServicesGetTheRequestedValues(t *testing.T) {
 	s := newSite(t)
-	s.want(200, ask{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
-	s.want(201, ask{method: "POST", path: "/members/m-lea/cards", as: "owner", body: `{"number": "04A2", "note": "blue"}`})
-	s.want(204, ask{method: "PUT", path: "/members/m-lea/cards/c%20x", as: "owner",
+	s.request(200, req{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
+	s.request(201, req{method: "POST", path: "/members/m-lea/cards", as: "owner",
+		body: `{"number": "04A2", "note": "blue"}`})
+	s.request(204, req{method: "PUT", path: "/members/m-lea/cards/c%20x", as: "owner",
 		body: `{"state": "lost", "note": "tram"}`})
-	s.want(201, ask{method: "POST", path: "/policy", as: "owner", match: `"3"`,
+	s.request(201, req{method: "POST", path: "/policy", as: "owner", match: `"3"`,
 		body: `{"text": "a", "comment": "c", "signature": "c2ln"}`})
-	s.want(412, ask{method: "POST", path: "/policy", as: "owner", match: `"2"`, body: `{"text": "a", "comment": "c"}`})
-	s.want(200, ask{method: "POST", path: "/policy/draft", as: "mentor", kind: "application/yaml", body: "portillon: 1\n"})
-	s.want(201, ask{method: "POST", path: "/printed-codes", as: "owner", body: `{"members": ["m-lea"]}`})
+	s.request(412, req{method: "POST", path: "/policy", as: "owner", match: `"2"`, body: `{"text": "a", "comment": "c"}`})
+	s.request(200, req{method: "POST", path: "/policy/draft", as: "mentor", kind: "application/yaml",
+		body: "portillon: 1\n"})
+	s.request(201, req{method: "POST", path: "/printed-codes", as: "owner", body: `{"members": ["m-lea"]}`})
 	got := s.asked()
 	for _, want := range []string{
 		"members {Text:a Machine:laser Badge:b State:blocked} {After: Limit:9}",
@@ -415,7 +419,7 @@ func TestServicesGetTheRequestedValues(t *testing.T) {
 			t.Errorf("the services were not asked for %s, but for\n%s", want, got)
 		}
 	}
-	_, body := s.want(200, ask{method: "POST", path: "/policy/draft", as: "owner", body: `{"text": ""}`})
+	_, body := s.request(200, req{method: "POST", path: "/policy/draft", as: "owner", body: `{"text": ""}`})
 	if !strings.Contains(body, `"faults":[]`) {
 		t.Errorf("a draft without faults is %s", body)
 	}
@@ -424,7 +428,7 @@ func TestServicesGetTheRequestedValues(t *testing.T) {
 func TestCSVCellsAreNeverFormulas(t *testing.T) {
 	for given, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x",
 		"\tx": "'\tx", "\r": "'\r"} {
-		if got := cell(given); got != want {
+		if got := csvCell(given); got != want {
 			t.Errorf("%q becomes %q, want %q", given, got, want)
 		}
 	}
@@ -441,12 +445,12 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%q is no JSON", data)
 		}
 		current := editOf(directory.Member{Name: "Léa", Emails: []string{"a@b"}})
-		out, err := patched(current, data, policy.French)
+		out, err := applyPatch(current, data, policy.French)
 		if err != nil {
 			return
 		}
 		b, _ := json.Marshal(out)
-		if again, err := patched(out, data, policy.French); err != nil || !reflect.DeepEqual(again, out) {
+		if again, err := applyPatch(out, data, policy.French); err != nil || !reflect.DeepEqual(again, out) {
 			t.Errorf("a patch applied twice differs: %s, %v, %v", b, again, err)
 		}
 	})
@@ -461,9 +465,10 @@ func TestNotesNeedTheirOwnPermission(t *testing.T) {
 			a.Scopes = append(a.Scopes, actor.Act(scope))
 		}
 		s.tokens["reader"] = a
-		s.want(want, ask{method: "GET", path: "/members/m-lea/note", as: "reader"})
+		s.request(want, req{method: "GET", path: "/members/m-lea/note", as: "reader"})
 	}
-	// A service might accept an empty note, because it keeps the note for clients that may not see it.
+	// The API must check the permission, because a service might accept an empty note from a client that may not read
+	// notes.
 	for scopes, want := range map[string]int{"members.write": 403, "members.notes": 403,
 		"members.write members.notes": 200} {
 		a := s.tokens["owner"]
@@ -471,20 +476,20 @@ func TestNotesNeedTheirOwnPermission(t *testing.T) {
 			a.Scopes = append(a.Scopes, actor.Act(scope))
 		}
 		s.tokens["writer"] = a
-		s.want(want, ask{method: "PUT", path: "/members/m-lea/note", as: "writer", body: `{"note":""}`, match: `"7"`})
+		s.request(want, req{method: "PUT", path: "/members/m-lea/note", as: "writer", body: `{"note":""}`, match: `"7"`})
 	}
 }
 
 func TestUnknownTokensAreRejected(t *testing.T) {
 	s := newSite(t)
 	s.tokens["nobody"] = actor.Actor{}
-	s.want(401, ask{method: "GET", path: "/openapi.json", as: "nobody"})
+	s.request(401, req{method: "GET", path: "/openapi.json", as: "nobody"})
 }
 
 func TestUploadsWithoutPermissionAreNotRead(t *testing.T) {
 	s := newSite(t)
-	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
-	s.want(403, ask{method: "POST", path: "/imports", as: "member", kind: "text/csv", body: "name\r\nA\r\n"})
+	s.request(403, req{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
+	s.request(403, req{method: "POST", path: "/imports", as: "member", kind: "text/csv", body: "name\r\nA\r\n"})
 	if got := s.asked(); got != "" {
 		t.Errorf("the service was given the file: %s", got)
 	}

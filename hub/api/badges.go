@@ -9,13 +9,13 @@ import (
 	"portillon/hub/directory"
 )
 
-// badgeURL is the body of a request to add a badge by its address.
+// badgeURL is the body of a request to add a badge by the badge's URL.
 type badgeURL struct {
 	URL string `json:"url"`
 }
 
-// badgeTypes returns the accepted content types of a badge: a form, a credential as JSON or JWT, a picture with a
-// badge, or a ZIP with several of these.
+// badgeTypes returns the accepted content types of a badge: a form, a credential as JSON or JWT, a picture that
+// contains a badge, or a ZIP file with several badges.
 func badgeTypes() []string {
 	return []string{formType, jsonType, "application/ld+json", "application/vc+ld+json", "application/jwt",
 		"application/vc+jwt",
@@ -39,17 +39,17 @@ func (s *badgeAPI) routes() []Route {
 		{Method: "POST", Path: "/members/{member}/badges/url", Act: actor.WriteBadges, Body: badgeURL{},
 			Answer: directory.Badge{}, handle: s.addBadgeURL},
 		{Method: "GET", Path: "/members/{member}/badges/{badge}", Act: actor.ReadMembers, Produces: []string{fileType},
-			handle: s.badgeFile},
+			handle: s.downloadBadge},
 		{Method: "DELETE", Path: "/members/{member}/badges/{badge}", Act: actor.WriteBadges, handle: s.removeBadge},
 	}
 }
 
-// addBadges adds the badges of one member, or, at /badges, of the members that the badges name.
+// addBadges adds badges to the member in the path, or, at the path /badges, to the members whom the badges name.
 func (s *badgeAPI) addBadges(c *call) (answer, error) {
-	if err := c.mayUpload(actor.WriteBadges); err != nil {
+	if err := c.checkUploadPermission(actor.WriteBadges); err != nil {
 		return answer{}, err
 	}
-	name, data, _, err := c.upload()
+	name, data, _, err := c.readUpload()
 	if err != nil {
 		return answer{}, err
 	}
@@ -57,20 +57,20 @@ func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := listOf(s.texts.saidBadges(c.lang, added))
+	out := listAnswer(s.texts.translateBadges(c.lang, added))
 	out.status = http.StatusCreated
 	return out, nil
 }
 
-// mayUpload checks the permission before megabytes are read. The service would reject the request too, but only after
-// the upload.
-func (c *call) mayUpload(act actor.Act) error { return c.actor.May(act, c.ofMember()) }
+// checkUploadPermission checks the permission before the upload is read. The service also checks the permission, but
+// only after the upload.
+func (c *call) checkUploadPermission(act actor.Act) error { return c.actor.May(act, c.memberTarget()) }
 
-// addBadgeURL fetches a badge from its https address and adds it to a member. The badge is stored whatever the result
-// of its verification; the answer contains the result.
+// addBadgeURL fetches a badge from an https URL and adds the badge to a member. The badge is stored even if its
+// verification fails. The response contains the result of the verification.
 func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 	var in badgeURL
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	b, err := s.directory.Badges.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
@@ -82,9 +82,9 @@ func (s *badgeAPI) addBadgeURL(c *call) (answer, error) {
 
 const fileType = "application/octet-stream"
 
-// badgeFile returns the badge as it was added. It comes from outside the hub, so it is always sent as a file to save,
-// never as a page.
-func (s *badgeAPI) badgeFile(c *call) (answer, error) {
+// downloadBadge returns the original file of a badge. The response is always a download, never a page, because the file
+// comes from outside the hub and is not trusted.
+func (s *badgeAPI) downloadBadge(c *call) (answer, error) {
 	name, data, err := s.directory.Badges.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
 	if err != nil {
 		return answer{}, err
@@ -95,7 +95,7 @@ func (s *badgeAPI) badgeFile(c *call) (answer, error) {
 	}}, nil
 }
 
-// fileName returns a name that is safe in a header and as a file: letters, digits, dots and dashes.
+// fileName returns a name that is safe in a header and in a file system, with only letters, digits, dots and dashes.
 func fileName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
@@ -109,7 +109,7 @@ func fileName(s string) string {
 	return clip(s)
 }
 
-// removeBadge removes a badge from a member. This does not revoke the badge, so it can be added again.
+// removeBadge removes a badge from a member. The badge is not revoked, so it can be added again.
 func (s *badgeAPI) removeBadge(c *call) (answer, error) {
 	return answer{}, s.directory.Badges.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

@@ -29,26 +29,26 @@ type call struct {
 	query url.Values
 }
 
-// ctx ends when the client closes the connection.
+// The context ctx is done when the client closes the connection.
 func (c *call) ctx() context.Context { return c.r.Context() }
 
 // Limits of the values in a request.
 const (
-	maxID     = 200 // bytes of an id in a path
-	maxParam  = 300 // bytes of a parameter
-	maxToken  = 300 // bytes of an API token
-	maxCursor = 700 // bytes of a cursor
+	maxID     = 200 // maximum bytes of an id in a path
+	maxParam  = 300 // maximum bytes of a query parameter
+	maxToken  = 300 // maximum bytes of an API token
+	maxCursor = 700 // maximum bytes of a cursor
 	usualPage = 50
 	maxPage   = 500
 )
 
-// check rejects requests that no handler of the route could process.
+// check rejects a request whose query, path, content type or size is invalid for the route.
 func (c *call) check() error {
 	if err := c.checkQuery(); err != nil {
 		return err
 	}
 	// Check the ids in the path.
-	for _, name := range names(c.route.Path) {
+	for _, name := range pathParameters(c.route.Path) {
 		if v := c.r.PathValue(name); len(v) > maxID || v == "" {
 			return &fault.NotFound{What: name, ID: v[:min(len(v), 40)]}
 		}
@@ -67,7 +67,7 @@ func (c *call) check() error {
 		types = []string{jsonType}
 	}
 	if types == nil {
-		return c.noBody()
+		return c.rejectBody()
 	}
 	got, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(types, got) || !utf8Charset(params) {
@@ -84,8 +84,8 @@ func utf8Charset(params map[string]string) bool {
 	return params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")
 }
 
-// noBody rejects a body if the route reads none. Otherwise a client might believe that the body had an effect.
-func (c *call) noBody() error {
+// rejectBody rejects a body if the route reads no body, because a client might believe that the body had an effect.
+func (c *call) rejectBody() error {
 	if c.route.Method == http.MethodGet {
 		return nil
 	}
@@ -99,8 +99,8 @@ func (c *call) noBody() error {
 	return nil
 }
 
-// checkQuery rejects unknown, repeated and overlong parameters. It returns *fault.Invalid with all of them, so that the
-// client can correct them in one step.
+// checkQuery returns *fault.Invalid with all unknown, repeated and overlong parameters, so that the client can correct
+// all parameters in one step.
 func (c *call) checkQuery() error {
 	q, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *call) checkQuery() error {
 		case !slices.Contains(c.route.Query, name):
 			faults = append(faults, unknownField(clip(name), c.route.Query, c.lang))
 		case len(values) > 1:
-			faults = append(faults, fault.Field{Field: name, Wrong: twice().In(c.lang)})
+			faults = append(faults, fault.Field{Field: name, Wrong: repeatedName().In(c.lang)})
 		case len(values[0]) > maxParam && name != "cursor":
 			faults = append(faults, fault.Field{Field: name, Given: clip(values[0]), Wrong: tooLong().In(c.lang)})
 		}
@@ -121,8 +121,8 @@ func (c *call) checkQuery() error {
 	return invalidOf(faults)
 }
 
-// names returns the names of the parameters in a path: "/members/{member}" has member.
-func names(path string) (out []string) {
+// pathParameters returns the names of the parameters in a path: "/members/{member}" has the parameter member.
+func pathParameters(path string) (out []string) {
 	for part := range strings.SplitSeq(path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
 			out = append(out, strings.TrimSuffix(name, "}"))
@@ -131,26 +131,27 @@ func names(path string) (out []string) {
 	return out
 }
 
-// id returns the value of a route's {name} in the path. check has limited its length.
+// id returns the value of the parameter {name} in the path. The value is short, because the method check has limited
+// its length.
 func (c *call) id(name string) string { return c.r.PathValue(name) }
 
-// member returns the member in the path.
+// member returns the id of the member in the path.
 func (c *call) member() policy.MemberID { return policy.MemberID(c.id("member")) }
 
-// machine returns the machine in the path.
+// machine returns the id of the machine in the path.
 func (c *call) machine() policy.MachineID { return policy.MachineID(c.id("machine")) }
 
-// ofMember returns the member in the path as the target of a permission.
-func (c *call) ofMember() actor.Target { return actor.Target{Member: c.member()} }
+// memberTarget returns the member in the path as the target of a permission.
+func (c *call) memberTarget() actor.Target { return actor.Target{Member: c.member()} }
 
-// invalid returns the fault of one value, in the language of the request. right lists accepted values.
+// invalid returns *fault.Invalid for one value, in the language of the request. right lists accepted values.
 func (c *call) invalid(field, given string, wrong httpd.Text, right ...string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang),
 		Right: strings.Join(right, ", ")}}}
 }
 
-// body decodes the JSON body strictly.
-func (c *call) body(into any) error {
+// decodeBody decodes the JSON body strictly, as the function decode does.
+func (c *call) decodeBody(into any) error {
 	data, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		return err
@@ -158,7 +159,7 @@ func (c *call) body(into any) error {
 	return decode(data, into, c.lang)
 }
 
-// version returns the version in If-Match, which is the version that the request changes.
+// version returns the version in If-Match. The request changes only this version of the resource.
 func (c *call) version() (int64, error) {
 	given := c.r.Header.Values("If-Match")
 	if len(given) == 0 {
@@ -170,13 +171,13 @@ func (c *call) version() (int64, error) {
 			return v, nil
 		}
 	}
-	if text == "*" { // "*" would change any version, even one that the client has not seen
+	if text == "*" { // "*" is refused, because it would change a version that the client has not read
 		return 0, versionMissing()
 	}
-	return 0, versionStrange() // a weak or unknown tag never matches (RFC 9110 §13.1.1)
+	return 0, versionUnknown() // a weak or unknown ETag matches no version (RFC 9110, section 13.1.1)
 }
 
-// page returns the requested part of a list: the cursor of the previous page, and the limit.
+// page returns the requested page of a list: the cursor of the previous page, and the maximum number of items.
 func (c *call) page() (after string, limit int, err error) {
 	limit = usualPage
 	if s := c.query.Get("limit"); s != "" {
@@ -197,8 +198,8 @@ func (c *call) page() (after string, limit int, err error) {
 	return after, limit, nil
 }
 
-// paged returns the answer with one page of a list and the address of the next page.
-func paged[T any](c *call, items []T, next string) answer {
+// pageAnswer returns the response with one page of a list and the URL of the next page.
+func pageAnswer[T any](c *call, items []T, next string) answer {
 	out := list[T]{Items: items}
 	if out.Items == nil {
 		out.Items = []T{}
@@ -215,10 +216,10 @@ func paged[T any](c *call, items []T, next string) answer {
 	return answer{body: out}
 }
 
-// upload returns the file in a body, which is the whole body or the part "file" of a form, and the other fields of the
-// form.
-func (c *call) upload() (name string, data []byte, fields map[string]string, err error) {
-	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // the method check has verified this type
+// readUpload reads the uploaded file, and the other fields of the form if the body is a form. The file is the whole
+// body or the part "file" of the form.
+func (c *call) readUpload() (name string, data []byte, fields map[string]string, err error) {
+	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // check has verified the type
 	if kind != formType {
 		data, err = io.ReadAll(c.r.Body)
 		name = c.query.Get("name")
@@ -247,7 +248,7 @@ func (c *call) upload() (name string, data []byte, fields map[string]string, err
 		case field != "file" && fields[field] == "" && len(b) <= maxParam*10:
 			fields[field] = string(b)
 		default:
-			return "", nil, nil, c.invalid(clip(field), "", twice())
+			return "", nil, nil, c.invalid(clip(field), "", repeatedName())
 		}
 	}
 	if len(data) == 0 {
@@ -261,8 +262,8 @@ const (
 	maxParts = 8
 )
 
-// formFault converts an error of reading a form to a fault. It returns the error for a too large body unchanged, for
-// the answer 413.
+// formFault converts an error of reading a form to *fault.Invalid. The error for a body that is too large stays
+// unchanged, so that the response is 413.
 func (c *call) formFault(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -20,8 +20,8 @@ func (s *cardKeyAPI) routes() []Route {
 	}
 }
 
-// getCardKey answers with the cards and machines that still depend on the previous card key. No answer contains the key
-// itself.
+// getCardKey returns the cards and machines that still depend on the previous card key. No response of the API contains
+// a card key.
 func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	k, err := s.keys.Status(c.ctx(), c.actor)
 	if err != nil {
@@ -30,20 +30,20 @@ func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	return answer{body: k, version: k.Version}, nil
 }
 
-// rotateCardKey begins a change of the card key. If-Match must name the version of the card key's state.
+// rotateCardKey begins a change of the card key. If-Match must name the version of the state of the card key.
 func (s *cardKeyAPI) rotateCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
 	var in reasonInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	return answer{}, s.keys.Rotate(c.ctx(), c.actor, version, in.Reason)
 }
 
-// endCardKey ends a change of the card key. Cards that are still bound under the previous key stop working.
+// endCardKey ends a change of the card key. Cards that still depend on the previous key stop working.
 func (s *cardKeyAPI) endCardKey(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {

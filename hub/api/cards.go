@@ -10,7 +10,7 @@ import (
 
 // newCard is the body of a request to add a card.
 type newCard struct {
-	Number string `json:"number"` // as a reader reports it, or hmac: and 64 digits
+	Number string `json:"number"` // the card's id as a card reader reports it, or "hmac:" and 64 hexadecimal digits
 	Note   string `json:"note,omitempty"`
 }
 
@@ -25,7 +25,7 @@ type assignInput struct {
 	Member policy.MemberID `json:"member"`
 }
 
-// cardAPI serves the routes of cards, and of unknown cards that were tapped.
+// cardAPI serves the routes of cards, and the routes of unknown cards that were tapped at a machine.
 type cardAPI struct {
 	directory Directory
 }
@@ -38,16 +38,16 @@ func (s *cardAPI) routes() []Route {
 		{Method: "PUT", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, Body: cardState{}, handle: s.setCard},
 		{Method: "DELETE", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, handle: s.removeCard},
 		{Method: "GET", Path: "/taps", Act: actor.ReadTaps, Query: []string{"cursor", "limit"},
-			Answer: list[directory.Tap]{}, handle: s.taps},
+			Answer: list[directory.Tap]{}, handle: s.listTaps},
 		{Method: "POST", Path: "/taps/{tap}/assign", Act: actor.WriteCards, Body: assignInput{}, Answer: directory.Card{},
-			handle: s.assign},
+			handle: s.assignTap},
 	}
 }
 
-// addCard adds an active card to a member. It refuses a card that belongs to a different member.
+// addCard adds an active card to a member. A card that belongs to another member is refused.
 func (s *cardAPI) addCard(c *call) (answer, error) {
 	var in newCard
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	card, err := s.directory.Cards.AddCard(c.ctx(), c.actor, c.member(),
@@ -58,22 +58,22 @@ func (s *cardAPI) addCard(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: card}, nil
 }
 
-// setCard changes a card's state, for example to lost.
+// setCard changes a card's state, for example to "lost".
 func (s *cardAPI) setCard(c *call) (answer, error) {
 	var in cardState
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	return answer{}, s.directory.Cards.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
-// removeCard removes a card from its member. The card is unknown afterwards.
+// removeCard removes a card from the card's member. Machines then treat the card as unknown.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
 	return answer{}, s.directory.Cards.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
-// taps answers with one page of the unknown cards that were tapped within 24 hours, the last tap first.
-func (s *cardAPI) taps(c *call) (answer, error) {
+// listTaps returns one page of the unknown cards that were tapped within the last 24 hours, the last tap first.
+func (s *cardAPI) listTaps(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
@@ -82,13 +82,13 @@ func (s *cardAPI) taps(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return paged(c, found, next), nil
+	return pageAnswer(c, found, next), nil
 }
 
-// assign assigns the unknown card of a tap to a member.
-func (s *cardAPI) assign(c *call) (answer, error) {
+// assignTap assigns the unknown card of a tap to a member.
+func (s *cardAPI) assignTap(c *call) (answer, error) {
 	var in assignInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	card, err := s.directory.Taps.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)

@@ -16,12 +16,12 @@ import (
 // Limits of event streams.
 const (
 	heartbeat         = 15 * time.Second // proxies close connections that are silent for 60 s
-	eventWrite        = 10 * time.Second // a client that does not read for this time is disconnected
-	streamsPerAccount = 6                // browsers open at most six connections to a host with HTTP/1.1
+	eventWrite        = 10 * time.Second // a client that reads nothing for this time is disconnected
+	streamsPerAccount = 6                // with HTTP/1.1, browsers open at most six connections to a host
 	streamsOfHub      = 256
 )
 
-// event is one message of a stream. It contains only the topic that changed, and therefore no personal data.
+// event is one message of a stream. An event contains only the topic that changed, and therefore no personal data.
 type event struct {
 	Topic store.Topic `json:"topic"`
 }
@@ -49,18 +49,18 @@ type eventAPI struct {
 	streams *streams
 }
 
-// routes returns the route of events. The route requires no permission, because each event is filtered when it is sent
-// (mayHear).
+// routes returns the route of events. The route requires no permission, because mayReceive filters each event before it
+// is sent.
 func (s *eventAPI) routes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.stream},
+		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.streamEvents},
 	}
 }
 
 const eventType = "text/event-stream"
 
-// mayHear reports whether the actor has the permission for a topic, for the site or for one of the actor's machines.
-func mayHear(a actor.Actor, topic store.Topic) bool {
+// mayReceive reports whether the actor has the permission for a topic, for the site or for one of the actor's machines.
+func mayReceive(a actor.Actor, topic store.Topic) bool {
 	act, known := topicActs()[topic]
 	if !known {
 		return false
@@ -76,9 +76,9 @@ func mayHear(a actor.Actor, topic store.Topic) bool {
 	return false
 }
 
-// stream answers with a stream of the topics that change (HTML Living Standard, server-sent events). The stream ends
-// when the session or token ends, or when the client disconnects.
-func (s *eventAPI) stream(c *call) (answer, error) {
+// streamEvents sends the topics that change as server-sent events (HTML Living Standard). The stream ends when the
+// session or token ends, or when the client disconnects.
+func (s *eventAPI) streamEvents(c *call) (answer, error) {
 	if c.actor.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: c.actor}
 	}
@@ -94,11 +94,11 @@ func (s *eventAPI) stream(c *call) (answer, error) {
 	}
 	return answer{take: func(w http.ResponseWriter) {
 		defer s.streams.end(c.actor.Account)
-		s.follow(c, w, topics)
+		s.sendEvents(c, w, topics)
 	}}, nil
 }
 
-// topics returns the requested topics: all, or one.
+// topics returns the topic that the request names, or all topics if the request names no topic.
 func (c *call) topics() ([]store.Topic, error) {
 	var all []store.Topic
 	for t := range topicActs() {
@@ -114,24 +114,26 @@ func (c *call) topics() ([]store.Topic, error) {
 	return all, nil
 }
 
-// whoMayHear returns the topics whose changes may end a stream or change the reader's roles: accounts and sessions, the
-// state of members, and the roles that badges give.
-func whoMayHear() []store.Topic { return []store.Topic{store.Accounts, store.Directory, store.Policy} }
+// permissionTopics returns the topics whose changes may end a stream or change the reader's roles: accounts and
+// sessions, the state of members, and the roles from badges.
+func permissionTopics() []store.Topic {
+	return []store.Topic{store.Accounts, store.Directory, store.Policy}
+}
 
-// follow sends the topics that change until the stream ends. It checks the reader again after each heartbeat and after
-// each change of whoMayHear.
-func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
-	// Subscribe to the requested topics and to those that may end the stream.
-	sub, cancel := s.events.Subscribe(append(whoMayHear(), topics...)...)
+// sendEvents sends the topics that change until the stream ends. After each heartbeat and each change of a permission
+// topic, sendEvents checks the reader's permissions again.
+func (s *eventAPI) sendEvents(c *call, w http.ResponseWriter, topics []store.Topic) {
+	// Subscribe to the requested topics and to the topics that may end the stream.
+	sub, cancel := s.events.Subscribe(append(permissionTopics(), topics...)...)
 	defer cancel()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	h := w.Header()
 	h.Set("Content-Type", eventType)
-	h.Set("X-Accel-Buffering", "no") // disables buffering in nginx
+	h.Set("X-Accel-Buffering", "no") // tells a reverse proxy (nginx) to forward each event at once
 	w.WriteHeader(http.StatusOK)
 	out := &sender{w: w, control: http.NewResponseController(w)}
-	// Disable the server's read timeout, which would end the stream: net/http keeps reading to detect a disconnect.
+	// Disable the server's read timeout, because net/http reads during the whole stream to detect a disconnect.
 	_ = out.control.SetReadDeadline(time.Time{})
 	who, alive := c.actor, out.send(": follow\n\n")
 	for alive {
@@ -146,43 +148,43 @@ func (s *eventAPI) follow(c *call, w http.ResponseWriter, topics []store.Topic) 
 			changed = sub.Take()
 		}
 		// After a heartbeat, or a change that may affect the reader, check the reader's permissions again.
-		mayEnd := func(t store.Topic) bool { return slices.Contains(whoMayHear(), t) }
+		mayEnd := func(t store.Topic) bool { return slices.Contains(permissionTopics(), t) }
 		if changed == nil || slices.ContainsFunc(changed, mayEnd) {
-			if who, alive = s.still(c, who); !alive {
+			if who, alive = s.currentReader(c, who); !alive {
 				return
 			}
 		}
 		for _, topic := range changed {
-			if slices.Contains(topics, topic) && mayHear(who, topic) {
-				alive = alive && out.event(topic)
+			if slices.Contains(topics, topic) && mayReceive(who, topic) {
+				alive = alive && out.sendEvent(topic)
 			}
 		}
 	}
 }
 
-// still returns the current roles of the stream's reader. It returns false if the session or token has ended.
-func (s *eventAPI) still(c *call, was actor.Actor) (actor.Actor, bool) {
+// currentReader returns the stream's reader with the current roles, and false if the session or token has ended.
+func (s *eventAPI) currentReader(c *call, was actor.Actor) (actor.Actor, bool) {
 	a, err := s.authenticate(c.r, s.sessionNow)
 	return a, err == nil && a.Account == was.Account
 }
 
-// sender writes events, each with a deadline.
+// sender writes events to a client. Each write has a deadline.
 type sender struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
-// event sends one event in the format of server-sent events (HTML, section 9.2.5), and reports whether the client can
-// still be reached.
-func (s *sender) event(topic store.Topic) bool {
+// sendEvent sends one event in the format of server-sent events (HTML, section 9.2.5), and reports whether the client
+// is still connected.
+func (s *sender) sendEvent(topic store.Topic) bool {
 	b, err := json.Marshal(event{topic})
 	return err == nil && s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", topic, b))
 }
 
 // send writes text and flushes it, and reports whether the client is still connected.
 func (s *sender) send(text string) bool {
-	// Ignore the error of a writer without deadlines, as in tests: the next write shows whether the client is connected.
-	// The deadline uses the computer's clock, because the hub's clock may be a simulated one.
+	// Ignore the error of a writer that does not support deadlines, as in tests, because the next write shows whether
+	// the client is connected. The deadline uses the computer's clock, because the hub's clock may be simulated.
 	_ = s.control.SetWriteDeadline(time.Now().Add(eventWrite + heartbeat))
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return false
@@ -196,7 +198,7 @@ func tooManyStreams() error {
 		EN: "the account has too many streams open"}}
 }
 
-// streams counts the open streams. Its methods may be called concurrently.
+// streams counts the open streams. The methods may be called concurrently.
 type streams struct {
 	mu  sync.Mutex
 	of  map[string]int
@@ -205,7 +207,7 @@ type streams struct {
 
 func newStreams() *streams { return &streams{of: map[string]int{}} }
 
-// begin counts a new stream. It returns false if the account or the hub has too many.
+// begin counts a new stream. begin returns false if the account or the hub has too many streams.
 func (s *streams) begin(account string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

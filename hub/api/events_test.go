@@ -14,8 +14,8 @@ import (
 	"portillon/policy"
 )
 
-// answerOf is a ResponseWriter that records the body and supports Flush.
-type answerOf struct {
+// answerRecorder is a ResponseWriter that records the body and supports Flush.
+type answerRecorder struct {
 	mu     sync.Mutex
 	head   http.Header
 	status int
@@ -25,36 +25,36 @@ type answerOf struct {
 	writeUntil  time.Time
 }
 
-func newAnswer() *answerOf { return &answerOf{head: http.Header{}} }
+func newAnswer() *answerRecorder { return &answerRecorder{head: http.Header{}} }
 
-// SetReadDeadline and SetWriteDeadline are the methods that http.ResponseController uses.
-func (a *answerOf) SetReadDeadline(t time.Time) error {
+// SetReadDeadline and SetWriteDeadline exist because http.ResponseController calls these methods.
+func (a *answerRecorder) SetReadDeadline(t time.Time) error {
 	a.readForEver = t.IsZero()
 	return nil
 }
 
-func (a *answerOf) SetWriteDeadline(t time.Time) error {
+func (a *answerRecorder) SetWriteDeadline(t time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.writeUntil = t
 	return nil
 }
 
-func (a *answerOf) Header() http.Header { return a.head }
-func (a *answerOf) Flush()              {}
-func (a *answerOf) WriteHeader(status int) {
+func (a *answerRecorder) Header() http.Header { return a.head }
+func (a *answerRecorder) Flush()              {}
+func (a *answerRecorder) WriteHeader(status int) {
 	if a.status == 0 {
 		a.status = status
 	}
 }
 
-func (a *answerOf) Write(b []byte) (int, error) {
+func (a *answerRecorder) Write(b []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.text.Write(b)
 }
 
-func (a *answerOf) written() string {
+func (a *answerRecorder) written() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.text.String()
@@ -62,7 +62,7 @@ func (a *answerOf) written() string {
 
 // stream is an open stream in a test.
 type stream struct {
-	*answerOf
+	*answerRecorder
 	cancel context.CancelFunc
 	ended  chan struct{}
 }
@@ -92,8 +92,9 @@ func (s *stream) open() bool {
 	}
 }
 
-// bubble runs a test in a synctest bubble with a separate clock. The site's store and server are outside the bubble.
-func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
+// runInBubble runs a test in a synctest bubble with a separate clock. The site's store and server are outside the
+// bubble.
+func runInBubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := &site{fakes: outside.fakes, t: t, store: outside.store}
@@ -109,7 +110,7 @@ var everyTopic = []store.Topic{store.Directory, store.Machines, store.Policy, st
 	store.States, store.Accounts, store.Taps}
 
 func TestEventsAreFilteredByPermissions(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, h http.Handler) {
+	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		for as, want := range map[string]string{
 			"member":        "bundle machines states",
 			"mentor":        "bundle machines policy records states",
@@ -146,9 +147,9 @@ func sortedStrings(in []string) []string {
 	return in
 }
 
-// An event contains only its topic, no name of a member.
+// An event contains only the topic and no name of a member.
 func TestEventsContainOnlyTheirTopic(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, h http.Handler) {
+	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "?topic=taps")
 		s.store.Tell(store.Directory)
 		s.store.Tell(store.Taps)
@@ -168,7 +169,7 @@ func TestEventsContainOnlyTheirTopic(t *testing.T) {
 }
 
 func TestIdleStreamsSendHeartbeats(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, h http.Handler) {
+	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "")
 		time.Sleep(3*heartbeat + time.Second)
 		synctest.Wait()
@@ -192,9 +193,9 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 		do(&a)
 		s.tokens[token] = a
 	}
-	bubble(t, func(t *testing.T, s *site, h http.Handler) {
+	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "administrator", "")
-		// Removed roles take effect immediately.
+		// The user loses all roles while the stream is open, and receives no more events.
 		change(s, "administrator", func(a *actor.Actor) { a.Site = actor.Member })
 		s.store.Tell(store.Accounts)
 		s.store.Tell(store.Directory)
@@ -202,7 +203,7 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 		if !stream.open() || strings.Contains(stream.written(), "directory") {
 			t.Errorf("a former administrator hears %q", stream.written())
 		}
-		// After the user signed out, no more events are sent.
+		// The user signs out, and the stream ends immediately.
 		s.fakes.mu.Lock()
 		delete(s.tokens, "administrator")
 		s.fakes.mu.Unlock()
@@ -211,7 +212,7 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 		if stream.open() {
 			t.Error("the stream outlives its session")
 		}
-		// An expired session is detected at the next heartbeat.
+		// The session expires, and the stream ends at the next heartbeat.
 		stream = s.stream(h, "mentor", "")
 		change(s, "mentor", func(a *actor.Actor) { *a = actor.Actor{} })
 		time.Sleep(heartbeat + time.Second)
@@ -222,13 +223,13 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	})
 }
 
-// Blocking a member changes the directory; removing a mentor's badge changes the policy.
+// A blocked member changes the topic directory. A removed mentor's badge changes the topic policy.
 func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks every route")
 	}
 	for _, topic := range []store.Topic{store.Accounts, store.Directory, store.Policy} {
-		bubble(t, func(t *testing.T, s *site, h http.Handler) {
+		runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 			stream := s.stream(h, "mentor", "?topic=states")
 			s.fakes.mu.Lock()
 			delete(s.tokens, "mentor")
@@ -243,7 +244,7 @@ func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 }
 
 func TestStreamsAreLimitedPerAccount(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, h http.Handler) {
+	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		var open []*stream
 		for range streamsPerAccount {
 			open = append(open, s.stream(h, "member", ""))
@@ -280,10 +281,10 @@ func TestStreamsAreLimitedPerAccount(t *testing.T) {
 
 func TestUnknownTopicsAreSentToNobody(t *testing.T) {
 	owner := actor.Actor{Account: "a", Site: actor.Owner}
-	if mayHear(owner, "secrets") || mayHear(actor.Actor{}, store.States) {
+	if mayReceive(owner, "secrets") || mayReceive(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")
 	}
-	if !mayHear(actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
+	if !mayReceive(actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
 		store.Records) {
 		t.Error("a mentor does not hear that their machine has new records")
 	}

@@ -15,7 +15,7 @@ import (
 	"portillon/hub/httpd"
 )
 
-// refusal is an error in the request itself.
+// refusal is the error for a request that the API refuses before a service is called.
 type refusal struct {
 	status int
 	kind   string
@@ -25,32 +25,34 @@ type refusal struct {
 // Error returns the English text, for the log.
 func (r *refusal) Error() string { return r.detail.EN }
 
-// noRoute returns the answer 404, for a path without a route.
+// noRoute returns the error for a path without a route: status 404.
 func noRoute() error {
 	return &refusal{http.StatusNotFound, "no-route",
 		httpd.Text{FR: "l’API n’a rien à cette adresse : voir " + Prefix + "/openapi.json",
 			EN: "the API has nothing at this address: see " + Prefix + "/openapi.json"}}
 }
 
-// notHere returns the answer 501, for a route whose service does not exist in this hub.
-func notHere() error {
+// noService returns the error for a route whose service does not exist in this hub: status 501.
+func noService() error {
 	return &refusal{http.StatusNotImplemented, "not-available", httpd.Text{FR: "ce hub n’offre pas ce service",
 		EN: "the hub does not offer this"}}
 }
 
-// notAllowed returns the answer 405. allow lists the methods of the path.
-func notAllowed(allow string) error {
+// methodNotAllowed returns the error for an unknown method: status 405. allow lists the methods of the path.
+func methodNotAllowed(allow string) error {
 	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow,
 		EN: "methods: " + allow}}
 }
 
-// notAcceptable returns the answer 406. types are the media types of the route's answers.
+// notAcceptable returns the error for a client that accepts no media type of the route: status 406. types are the media
+// types of the route's responses.
 func notAcceptable(types []string) error {
 	s := strings.Join(types, ", ")
 	return &refusal{http.StatusNotAcceptable, "format", httpd.Text{FR: "formats possibles : " + s, EN: "formats: " + s}}
 }
 
-// wrongType returns the answer 415. types are the accepted values of header; empty: the route accepts no body.
+// wrongType returns the error for an unsupported body: status 415. types are the accepted values of the header, or
+// empty if the route accepts no body.
 func wrongType(types, header string) error {
 	if types == "" {
 		return &refusal{http.StatusUnsupportedMediaType, "content-type",
@@ -60,27 +62,27 @@ func wrongType(types, header string) error {
 		httpd.Text{FR: header + " attendu : " + types, EN: "want " + header + ": " + types}}
 }
 
-// versionMissing returns the answer 428 (RFC 6585, section 3): without If-Match, a change could overwrite another
-// person's change.
+// versionMissing returns the error for a change without If-Match: status 428 (RFC 6585, section 3). Without If-Match,
+// the change could overwrite another person's change.
 func versionMissing() error {
 	return &refusal{http.StatusPreconditionRequired, "version-missing", httpd.Text{
 		FR: "If-Match doit nommer la version à modifier : l’ETag de la lecture",
 		EN: "If-Match must name the version to change: the ETag of what was read"}}
 }
 
-// versionStrange returns the answer 412, for an If-Match that is not a version of the hub.
-func versionStrange() error {
+// versionUnknown returns the error for an If-Match that is not a version of the hub: status 412.
+func versionUnknown() error {
 	return &refusal{http.StatusPreconditionFailed, "stale", httpd.Text{
 		FR: `If-Match n’est pas un ETag d’ici, comme "7"`, EN: `If-Match is no ETag of the hub, as "7"`}}
 }
 
-// badToken returns the answer 401, for an API token that is unknown, expired or revoked.
+// badToken returns the error for an API token that is unknown, expired or revoked: status 401.
 func badToken() error {
 	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré",
 		EN: "the token is unknown, has ended or was revoked"}}
 }
 
-// texts translates the messages of services into the language of the response.
+// texts writes errors as responses, and translates the messages of services into the language of the response.
 type texts struct {
 	log        *slog.Logger
 	retryAfter func(error) int
@@ -98,7 +100,7 @@ func (s *texts) fail(w http.ResponseWriter, r *http.Request, err error) {
 	httpd.WriteProblem(w, r, p)
 }
 
-// problem returns the problem for an error, and sets headers that belong to it.
+// problem returns the problem details for an error (RFC 9457), and sets the headers that belong to the problem.
 func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd.Problem {
 	var (
 		denied   *actor.Denied
@@ -108,7 +110,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		large    *http.MaxBytesError
 		own      *refusal
 	)
-	// The order of the cases matters: an error of this package may wrap another one.
+	// The order of the cases matters, because an error of this package may wrap another error.
 	switch {
 	case errors.As(err, &own):
 		if own.status == http.StatusUnauthorized {
@@ -145,18 +147,18 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
 			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
-	// The remaining errors belong to single services.
-	if p, ok := ofMachines(r, err); ok {
+	// The remaining errors are errors of package enrol and package account.
+	if p, ok := machineProblem(r, err); ok {
 		return p
 	}
-	if p, ok := s.ofAccounts(w, r, err); ok {
+	if p, ok := s.accountProblem(w, r, err); ok {
 		return p
 	}
 	return httpd.Internal(r)
 }
 
-// ofMachines returns the problem for a command that a machine did not execute, and false for other errors.
-func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
+// machineProblem returns the problem for a command that a machine did not execute, and false for other errors.
+func machineProblem(r *http.Request, err error) (httpd.Problem, bool) {
 	var silent *enrol.Unreachable
 	var refused *enrol.Refused
 	switch {
@@ -170,8 +172,8 @@ func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
 	return httpd.Problem{}, false
 }
 
-// ofAccounts returns the problem for an error of the accounts, and false for other errors.
-func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
+// accountProblem returns the problem for an error of package account, and false for other errors.
+func (s *texts) accountProblem(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
 	if s.status == nil {
 		return httpd.Problem{}, false
 	}
@@ -193,10 +195,11 @@ func (s *texts) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (h
 	}
 }
 
-// maxFaults is the maximum number of faults in a response: an import of 10,000 lines may have one in each line.
+// maxFaults is the maximum number of faults in a response, because an import of 10,000 lines may have a fault in each
+// line.
 const maxFaults = 1000
 
-// invalidOf returns *fault.Invalid with the faults; nil if there are none.
+// invalidOf returns *fault.Invalid with the faults, or nil if the list is empty.
 func invalidOf(faults []fault.Field) error {
 	if len(faults) == 0 {
 		return nil
@@ -204,13 +207,13 @@ func invalidOf(faults []fault.Field) error {
 	return &fault.Invalid{Faults: faults}
 }
 
-// twice returns the text of the fault for a repeated name.
-func twice() httpd.Text { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
+// repeatedName returns the text of the fault for a name that occurs twice.
+func repeatedName() httpd.Text { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
 
 // tooLong returns the text of the fault for a value above its size limit.
 func tooLong() httpd.Text { return httpd.Text{FR: "trop long", EN: "too long"} }
 
-// clip shortens a quotation in a response.
+// clip cuts a text of the request at 80 bytes, for a response that quotes the text.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {
@@ -219,16 +222,16 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// Refuse writes the response for a request that was refused before it reached the API.
+// Refuse writes the response for a request that another handler refused before the API was called.
 func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.texts.fail(w, r, err) }
 
-// authenticate returns the user of the token, or otherwise of the session. Without both it returns the zero Actor,
-// which every service rejects.
+// authenticate returns the user of the request's token, or the user of the session if the request has no token. If the
+// request has neither a token nor a session, authenticate returns the zero Actor, which every service rejects.
 func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.Actor, error)) (a actor.Actor,
 	err error) {
 	address := httpd.Address(r.Context()).String()
 	if given := r.Header.Values("Authorization"); len(given) > 0 {
-		text, ok := bearer(given)
+		text, ok := bearerToken(given)
 		if !ok {
 			return actor.Actor{}, badToken()
 		}
@@ -248,9 +251,9 @@ func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.A
 	return a, nil
 }
 
-// bearer returns the token in an Authorization header (RFC 6750, section 2.1). It returns false for another scheme, for
-// more than one header, and for a token longer than maxToken.
-func bearer(given []string) (string, bool) {
+// bearerToken returns the token in an Authorization header (RFC 6750, section 2.1). bearerToken returns false for
+// another scheme, for more than one header, and for a token longer than maxToken.
+func bearerToken(given []string) (string, bool) {
 	scheme, text, _ := strings.Cut(given[0], " ")
 	return text, len(given) == 1 && strings.EqualFold(scheme, "Bearer") && text != "" && len(text) <= maxToken
 }

@@ -16,8 +16,8 @@ import (
 	"portillon/policy"
 )
 
-// fakes are fake services of a small site, with their data in memory. Each checks a.May like the real service, and
-// returns values with all fields set, so that the API description must include every field.
+// fakes implements the services of a small site, with data in memory. Each method checks a.May like the real service,
+// and returns values with all fields set, so that the API description must include every field.
 type fakes struct {
 	mu      sync.Mutex
 	members map[policy.MemberID]directory.Member
@@ -26,7 +26,7 @@ type fakes struct {
 	got     []string // recorded calls of the services
 	wait    time.Duration
 	broken  error
-	csv     error // error that is returned after the first line
+	csv     error // error that the CSV reports return after the first line
 }
 
 var day0 = time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
@@ -34,7 +34,7 @@ var day0 = time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
 func newFakes() *fakes {
 	f := &fakes{members: map[policy.MemberID]directory.Member{}, tokens: map[string]actor.Actor{}}
 	for i, name := range []string{"Admin", "Inès", "Karim", "Léa"} {
-		m := fill[directory.Member]()
+		m := filled[directory.Member]()
 		m.ID, m.Name, m.Version, m.Until = policy.MemberID("m-"+[]string{"admin", "ines", "karim",
 			"lea"}[i]), name, 7, policy.Date{Year: 2027, Month: 9, Day: 30}
 		m.Cards[0].State, m.Badges[0].Verdict = directory.Active, "valid"
@@ -65,8 +65,8 @@ func (f *fakes) asked() string {
 	return strings.Join(f.got, "\n")
 }
 
-// fill returns a T with every field set.
-func fill[T any]() (out T) {
+// filled returns a value of type T with every field set.
+func filled[T any]() (out T) {
 	fillValue(reflect.ValueOf(&out).Elem(), "x")
 	return out
 }
@@ -130,7 +130,7 @@ func stale(what, id string, have, got int64) error {
 // directoryFake implements Directory.
 type directoryFake struct{ *fakes }
 
-// all returns a Directory in which the fake is every service.
+// all returns a Directory in which the fake implements every service.
 func (f directoryFake) all() Directory {
 	return Directory{Members: f, Cards: f, Taps: f, Badges: f, Imports: f, Exports: f, Erasures: f}
 }
@@ -240,7 +240,7 @@ func (f directoryFake) Erase(_ context.Context, a actor.Actor, id policy.MemberI
 }
 
 func (f directoryFake) Endings(_ context.Context, a actor.Actor) ([]directory.Ending, error) {
-	return []directory.Ending{fill[directory.Ending]()}, a.May(actor.ReadMembers, actor.Target{})
+	return []directory.Ending{filled[directory.Ending]()}, a.May(actor.ReadMembers, actor.Target{})
 }
 
 func (f directoryFake) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
@@ -249,7 +249,7 @@ func (f directoryFake) AddCard(_ context.Context, a actor.Actor, id policy.Membe
 		return c, err
 	}
 	f.note("card %+v", c)
-	return fill[directory.Card](), nil
+	return filled[directory.Card](), nil
 }
 
 func (f directoryFake) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string,
@@ -259,13 +259,13 @@ func (f directoryFake) SetCard(_ context.Context, a actor.Actor, id policy.Membe
 }
 
 func (f directoryFake) Unknown(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
-	return []directory.Tap{fill[directory.Tap]()}, "", a.May(actor.ReadTaps, actor.Target{})
+	return []directory.Tap{filled[directory.Tap]()}, "", a.May(actor.ReadTaps, actor.Target{})
 }
 
 func (f directoryFake) Assign(_ context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card,
 	error) {
 	f.note("assign %s %s", tap, id)
-	return fill[directory.Card](), cmp.Or(a.May(actor.WriteCards, who(id)), a.May(actor.ReadTaps, actor.Target{}))
+	return filled[directory.Card](), cmp.Or(a.May(actor.WriteCards, who(id)), a.May(actor.ReadTaps, actor.Target{}))
 }
 
 func (f directoryFake) RemoveCard(_ context.Context, a actor.Actor, id policy.MemberID, card string) error {
@@ -283,7 +283,7 @@ func (f directoryFake) BadgeData(_ context.Context, a actor.Actor, id policy.Mem
 }
 
 func (f directoryFake) Confirm(_ context.Context, a actor.Actor, preview string) (directory.Preview, error) {
-	return fill[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
+	return filled[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
 }
 
 func (f directoryFake) Remap(_ context.Context, a actor.Actor, preview string,
@@ -295,7 +295,7 @@ func (f directoryFake) Remap(_ context.Context, a actor.Actor, preview string,
 func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]directory.Badge, error) {
 	f.note("badges %q %q %d %.10q", id, name, len(data), data)
-	b := fill[directory.Badge]()
+	b := filled[directory.Badge]()
 	b.Verdict = "valid"
 	return []directory.Badge{b}, a.May(actor.WriteBadges, who(id))
 }
@@ -303,7 +303,7 @@ func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.Mem
 func (f directoryFake) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge,
 	error) {
 	f.note("badge %s %s", id, url)
-	b := fill[directory.Badge]()
+	b := filled[directory.Badge]()
 	b.Verdict = "valid"
 	return b, a.May(actor.WriteBadges, who(id))
 }
@@ -315,12 +315,12 @@ func (f directoryFake) RemoveBadge(_ context.Context, a actor.Actor, id policy.M
 
 func (f directoryFake) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
 	f.note("import %q %q %v %s", in.Name, in.Data, in.Mapping, in.Source)
-	return fill[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}),
+	return filled[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}),
 		a.May(actor.ReadMembers, actor.Target{}))
 }
 
 func (f directoryFake) Apply(_ context.Context, a actor.Actor, preview string) (directory.Preview, error) {
-	return fill[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
+	return filled[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
 }
 
 func (f directoryFake) Export(_ context.Context, a actor.Actor, format string, w io.Writer) error {

@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// machinesFake implements Machines, codesFake Codes and ordersFake Orders.
+// machinesFake implements Machines, codesFake implements Codes, and ordersFake implements Orders.
 type (
 	machinesFake struct{ *fakes }
 	codesFake    struct{ *fakes }
@@ -24,7 +24,7 @@ type (
 )
 
 func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
-	m := fill[enrol.Machine]()
+	m := filled[enrol.Machine]()
 	m.ID, m.Version = id, 4
 	return m
 }
@@ -43,7 +43,7 @@ func (f machinesFake) Add(_ context.Context, a actor.Actor, id policy.MachineID)
 
 func (f codesFake) New(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
 	f.note("code %s %v", id, replace)
-	c := fill[enrol.Code]()
+	c := filled[enrol.Code]()
 	c.Text, c.Command = "AAAA-BBBB", "portillond enrol https://hub.local:8443 AAAA-BBBB"
 	return c, a.May(actor.EnrolMachines, at(id))
 }
@@ -57,14 +57,14 @@ func (f machinesFake) Revoke(_ context.Context, a actor.Actor, id policy.Machine
 }
 
 func (f machinesFake) Held(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error) {
-	return fill[enrol.Held](), cmp.Or(a.May(actor.EnrolMachines, at(id)), a.May(actor.ReadMembers, actor.Target{}))
+	return filled[enrol.Held](), cmp.Or(a.May(actor.EnrolMachines, at(id)), a.May(actor.ReadMembers, actor.Target{}))
 }
 
 // cardKeysFake implements CardKeys.
 type cardKeysFake struct{ *fakes }
 
 func (f cardKeysFake) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
-	s := fill[cardkey.Status]()
+	s := filled[cardkey.Status]()
 	s.Version = 4
 	return s, a.May(actor.EnrolMachines, actor.Target{})
 }
@@ -87,7 +87,7 @@ func (f ordersFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) 
 	return a.May(actor.StopMachine, at(id))
 }
 
-// policiesFake implements Policies, draftsFake Drafts and bundlesFake Bundles.
+// policiesFake implements Policies, draftsFake implements Drafts, and bundlesFake implements Bundles.
 type (
 	policiesFake struct{ *fakes }
 	draftsFake   struct{ *fakes }
@@ -95,17 +95,17 @@ type (
 )
 
 func (f policiesFake) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
-	p := fill[publish.Policy]()
+	p := filled[publish.Policy]()
 	p.Number, p.Text = 3, "portillon: 1\n"
 	return p, a.May(actor.ReadPolicy, actor.Target{})
 }
 
 func (f policiesFake) Version(_ context.Context, a actor.Actor, number int64) (publish.Policy, error) {
-	return fill[publish.Policy](), a.May(actor.ReadPolicy, actor.Target{})
+	return filled[publish.Policy](), a.May(actor.ReadPolicy, actor.Target{})
 }
 
 func (f policiesFake) Versions(_ context.Context, a actor.Actor, p publish.Page) ([]publish.Policy, string, error) {
-	return []publish.Policy{fill[publish.Policy]()}, "2", a.May(actor.ReadPolicy, actor.Target{})
+	return []publish.Policy{filled[publish.Policy]()}, "2", a.May(actor.ReadPolicy, actor.Target{})
 }
 
 func (f draftsFake) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
@@ -113,7 +113,7 @@ func (f draftsFake) Check(_ context.Context, a actor.Actor, text string) (publis
 	if text == "" {
 		return publish.Draft{}, a.May(actor.ReadPolicy, actor.Target{})
 	}
-	return fill[publish.Draft](), a.May(actor.ReadPolicy, actor.Target{})
+	return filled[publish.Draft](), a.May(actor.ReadPolicy, actor.Target{})
 }
 
 func (f policiesFake) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
@@ -122,26 +122,26 @@ func (f policiesFake) Publish(_ context.Context, a actor.Actor, text, comment st
 		return publish.Policy{}, err
 	}
 	f.note("publish %q %q %q", text, comment, signature)
-	return fill[publish.Policy](), stale("policy", "policy", 3, of)
+	return filled[publish.Policy](), stale("policy", "policy", 3, of)
 }
 
 func (f policiesFake) Back(_ context.Context, a actor.Actor, comment string) (publish.Policy, error) {
-	return fill[publish.Policy](), a.May(actor.PublishPolicy, actor.Target{})
+	return filled[publish.Policy](), a.May(actor.PublishPolicy, actor.Target{})
 }
 
 func (f bundlesFake) Current(_ context.Context, a actor.Actor) (publish.Bundle, error) {
-	return fill[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
+	return filled[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
 }
 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
-// all returns an Accounts in which the fake is every service.
+// all returns an Accounts in which the fake implements every service.
 func (f accountsFake) all() Accounts {
 	return Accounts{Tokens: f, Sessions: f, Registry: f, Recovery: f, PrintedCodes: f, Audit: f}
 }
 
-// errWrong and errMany are the errors of package account for a wrong token, and for too many wrong tokens.
+// errWrong is the error of package account for a wrong token. errMany is the error for too many wrong tokens.
 var (
 	errWrong = errors.New("token is wrong")
 	errMany  = errors.New("too many attempts")
@@ -161,22 +161,22 @@ func (f accountsFake) FromToken(_ context.Context, text, _ string) (actor.Actor,
 }
 
 func (f accountsFake) List(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
-	return []account.Account{fill[account.Account]()}, "", a.May(actor.WriteAccounts, actor.Target{})
+	return []account.Account{filled[account.Account]()}, "", a.May(actor.WriteAccounts, actor.Target{})
 }
 
 func (f accountsFake) Get(_ context.Context, a actor.Actor, id string) (account.Account, error) {
-	return fill[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
+	return filled[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
 }
 
 func (f accountsFake) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
-	out := fill[account.Account]()
+	out := filled[account.Account]()
 	out.Name = in.Name
 	return out, a.May(actor.WriteAccounts, actor.Target{})
 }
 
 func (f accountsFake) Change(_ context.Context, a actor.Actor, id string, version int64,
 	change func(*account.Account) error) (account.Account, error) {
-	out := fill[account.Account]()
+	out := filled[account.Account]()
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return out, err
 	}
@@ -190,8 +190,8 @@ func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (st
 	return "code", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-// mayAccount allows users to access their own account in a session, but not with a token.
-func mayAccount(a actor.Actor, id string) error {
+// checkAccountAccess allows users to access their own account in a session, but not with a token.
+func checkAccountAccess(a actor.Actor, id string) error {
 	if a.Account != "" && a.Account == id && a.Scopes == nil {
 		return nil
 	}
@@ -208,15 +208,15 @@ func (f accountsFake) Remove(_ context.Context, a actor.Actor, id string, versio
 func (f accountsFake) Print(_ context.Context, a actor.Actor, members []policy.MemberID,
 	each int) ([]account.Printed, error) {
 	f.note("print %v %d", members, each)
-	return []account.Printed{fill[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
+	return []account.Printed{filled[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
 }
 
 func (f accountsFake) End(_ context.Context, a actor.Actor, id, session string) error {
-	return mayAccount(a, id)
+	return checkAccountAccess(a, id)
 }
 
 func (f accountsFake) Issued(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
-	return []account.Token{fill[account.Token]()}, mayAccount(a, id)
+	return []account.Token{filled[account.Token]()}, checkAccountAccess(a, id)
 }
 
 func (f accountsFake) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
@@ -225,23 +225,23 @@ func (f accountsFake) Issue(_ context.Context, a actor.Actor, name string, scope
 	if a.Account == "" || a.Scopes != nil {
 		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
-	return fill[account.Token](), nil
+	return filled[account.Token](), nil
 }
 
 func (f accountsFake) Revoke(_ context.Context, a actor.Actor, id, token string) error {
-	return mayAccount(a, id)
+	return checkAccountAccess(a, id)
 }
 
 func (f accountsFake) Active(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
-	return []account.Session{fill[account.Session]()}, mayAccount(a, id)
+	return []account.Session{filled[account.Session]()}, checkAccountAccess(a, id)
 }
 
 func (f accountsFake) EndAll(_ context.Context, a actor.Actor, id string) error {
-	return mayAccount(a, id)
+	return checkAccountAccess(a, id)
 }
 
 func (f accountsFake) Entries(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
-	return []account.Entry{fill[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
+	return []account.Entry{filled[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
 }
 
 func (f accountsFake) Export(_ context.Context, a actor.Actor, w io.Writer) error {
@@ -252,8 +252,9 @@ func (f accountsFake) Export(_ context.Context, a actor.Actor, w io.Writer) erro
 	return err
 }
 
-// mayReport allows the reports of a machine, or of the machines that the actor may see.
-func mayReport(a actor.Actor, m policy.MachineID) error {
+// checkReportAccess returns an error if the actor may not read the reports of the machine m. If m is empty, access to
+// any machine is sufficient.
+func checkReportAccess(a actor.Actor, m policy.MachineID) error {
 	err := a.May(actor.ReadReports, at(m))
 	for id := range a.Machines {
 		if m == "" && err != nil {
@@ -269,11 +270,11 @@ type reportsFake struct{ *fakes }
 func (f reportsFake) Uses(_ context.Context, a actor.Actor, r report.Range, p report.Page) ([]report.Use, string,
 	error) {
 	f.note("uses %s %s %q", r.From, r.To, r.Machine)
-	return []report.Use{fill[report.Use]()}, "9", mayReport(a, r.Machine)
+	return []report.Use{filled[report.Use]()}, "9", checkReportAccess(a, r.Machine)
 }
 
 func (f reportsFake) UsesCSV(_ context.Context, a actor.Actor, r report.Range, w io.Writer) error {
-	if err := mayReport(a, r.Machine); err != nil {
+	if err := checkReportAccess(a, r.Machine); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, "machine,member\r\n"); err != nil {
@@ -283,24 +284,24 @@ func (f reportsFake) UsesCSV(_ context.Context, a actor.Actor, r report.Range, w
 }
 
 func (f reportsFake) Weeks(_ context.Context, a actor.Actor, r report.Range) ([]report.Week, error) {
-	return []report.Week{fill[report.Week]()}, mayReport(a, r.Machine)
+	return []report.Week{filled[report.Week]()}, checkReportAccess(a, r.Machine)
 }
 
 func (f reportsFake) Refusals(_ context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error) {
-	out := fill[report.Refusals]()
+	out := filled[report.Refusals]()
 	out.Reason = "=cmd()"
-	return []report.Refusals{out}, mayReport(a, r.Machine)
+	return []report.Refusals{out}, checkReportAccess(a, r.Machine)
 }
 
 // hubFake implements Hub.
 type hubFake struct{ *fakes }
 
 func (f hubFake) State(_ context.Context, a actor.Actor) (State, error) {
-	return fill[State](), a.May(actor.WriteSettings, actor.Target{})
+	return filled[State](), a.May(actor.WriteSettings, actor.Target{})
 }
 
 func (f hubFake) Settings(_ context.Context, a actor.Actor) (Settings, error) {
-	v := fill[Settings]()
+	v := filled[Settings]()
 	v.Language = "fr"
 	return v, a.May(actor.WriteSettings, actor.Target{})
 }

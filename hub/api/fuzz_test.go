@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzRequest sends arbitrary input to every route that reads some. No handler may panic or return an internal error,
-// and every refusal must be a problem.
+// FuzzRequest sends arbitrary requests to all routes. No handler may panic or return an internal error, and every
+// refusal must contain problem details.
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/members?limit=2&cursor=bS1s", "", "text/csv;q=0.1, */*", `"7"`, "")
 	f.Add("PATCH", "/members/m-lea", mergePatchType, "", `"7"`, `{"name": null}`)

@@ -8,7 +8,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// settingsEdit holds the settings that a client may change.
+// settingsEdit contains the settings that a client may change.
 type settingsEdit struct {
 	Name     string `json:"name"`
 	Language string `json:"language"`
@@ -17,7 +17,7 @@ type settingsEdit struct {
 	MailLinks bool `json:"mail_links"`
 }
 
-// hubAPI serves the routes of the hub itself: its settings and its state.
+// hubAPI serves the routes of the hub's settings and state.
 type hubAPI struct {
 	hub Hub
 }
@@ -25,16 +25,16 @@ type hubAPI struct {
 // routes returns the routes of the hub's state and settings.
 func (s *hubAPI) routes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.state},
-		{Method: "GET", Path: "/settings", Act: actor.WriteSettings, Answer: Settings{}, handle: s.settings},
+		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.getState},
+		{Method: "GET", Path: "/settings", Act: actor.WriteSettings, Answer: Settings{}, handle: s.getSettings},
 		{Method: "PATCH", Path: "/settings", Act: actor.WriteSettings, Body: settingsEdit{}, Types: []string{mergePatchType},
 			IfMatch: true,
 			Answer:  Settings{}, handle: s.patchSettings},
 	}
 }
 
-// state answers with the state of the hub.
-func (s *hubAPI) state(c *call) (answer, error) {
+// getState returns the state of the hub.
+func (s *hubAPI) getState(c *call) (answer, error) {
 	st, err := s.hub.State(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
@@ -42,8 +42,8 @@ func (s *hubAPI) state(c *call) (answer, error) {
 	return answer{body: st}, nil
 }
 
-// settings answers with the site's settings. The ETag is their version.
-func (s *hubAPI) settings(c *call) (answer, error) {
+// getSettings returns the site's settings. The ETag is the version of the settings.
+func (s *hubAPI) getSettings(c *call) (answer, error) {
 	v, err := s.hub.Settings(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
@@ -51,7 +51,7 @@ func (s *hubAPI) settings(c *call) (answer, error) {
 	return answer{body: v, version: v.Version}, nil
 }
 
-// patchSettings changes the settings by a JSON merge patch (RFC 7396). If-Match must name their version.
+// patchSettings changes the settings by a JSON merge patch (RFC 7396). If-Match must name the version of the settings.
 func (s *hubAPI) patchSettings(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *hubAPI) patchSettings(c *call) (answer, error) {
 		return answer{}, err
 	}
 	v, err := s.hub.ChangeSettings(c.ctx(), c.actor, version, func(v *Settings) error {
-		edit, err := patched(settingsEdit{v.Name, v.Language, v.Contact, v.MailLinks}, patch, c.lang)
+		edit, err := applyPatch(settingsEdit{v.Name, v.Language, v.Contact, v.MailLinks}, patch, c.lang)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (s *importAPI) routes() []Route {
 		{Method: "POST", Path: "/imports/{import}/apply", Act: actor.WriteMembers, Answer: directory.Preview{},
 			handle: s.applyImport},
 		{Method: "GET", Path: "/export", Act: actor.ReadMembers, Query: []string{"format"}, Produces: exportTypes(),
-			handle: s.export},
+			handle: s.exportMembers},
 	}
 }
 
@@ -42,13 +42,13 @@ func exportTypes() []string {
 	return []string{"text/csv; charset=utf-8", xlsxType, "application/yaml"}
 }
 
-// previewImport reads a list of members and returns the changes that it would cause. Nothing changes before the list is
-// applied. A form may have a field "mapping": a JSON object from the file's column names to the hub's fields.
+// previewImport reads a list of members and returns the changes that the list would cause. Only applyImport makes the
+// changes. A form may have a field "mapping", a JSON object that maps the file's column names to the hub's fields.
 func (s *importAPI) previewImport(c *call) (answer, error) {
-	if err := c.mayUpload(actor.WriteMembers); err != nil {
+	if err := c.checkUploadPermission(actor.WriteMembers); err != nil {
 		return answer{}, err
 	}
-	name, data, fields, err := c.upload()
+	name, data, fields, err := c.readUpload()
 	if err != nil {
 		return answer{}, err
 	}
@@ -65,7 +65,7 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
+	return answer{status: http.StatusCreated, body: s.texts.translatePreview(c.lang, p)}, nil
 }
 
 // confirmImport confirms that the many members who are missing from the list have left the site.
@@ -74,21 +74,21 @@ func (s *importAPI) confirmImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
+	return answer{body: s.texts.translatePreview(c.lang, p)}, nil
 }
 
-// applyImport makes the previewed changes in one transaction. It refuses if the directory was changed after the
+// applyImport makes the previewed changes in one transaction. The request is refused if the directory changed after the
 // preview.
 func (s *importAPI) applyImport(c *call) (answer, error) {
 	p, err := s.directory.Imports.Apply(c.ctx(), c.actor, c.id("import"))
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: s.texts.saidPreview(c.lang, p)}, nil
+	return answer{body: s.texts.translatePreview(c.lang, p)}, nil
 }
 
-// export streams all members as a file, in CSV unless the request names another format.
-func (s *importAPI) export(c *call) (answer, error) {
+// exportMembers streams all members as a file. The default format is CSV.
+func (s *importAPI) exportMembers(c *call) (answer, error) {
 	formats := []string{"csv", "xlsx", "yaml"}
 	format := c.query.Get("format")
 	if format == "" {

@@ -20,15 +20,16 @@ type newMachine struct {
 
 // codeInput is the body of a request for a one-time code.
 type codeInput struct {
-	Replace bool `json:"replace,omitempty"` // the machine begins a new journal, for example on a new SD card
+	Replace bool `json:"replace,omitempty"` // true: the machine begins a new journal, for example on a new SD card
 }
 
-// reasonInput is the body of a request that requires a reason, which is written to the audit log.
+// reasonInput is the body of a request that requires a reason. The audit log contains the reason.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
 
-// code is an enrol.Code with its QR code. Both are in one answer, because the text cannot be read again.
+// code is an enrolment code with its QR code. One response contains the text and the QR code, because the text cannot
+// be read again.
 type code struct {
 	enrol.Code
 	QR string `json:"qr_svg,omitempty"`
@@ -54,55 +55,55 @@ func (s *machineAPI) routes() []Route {
 			Produces: []string{svgType},
 			handle:   s.newCode},
 		{Method: "POST", Path: "/machines/{machine}/revoke", Act: actor.EnrolMachines, Body: reasonInput{}, IfMatch: true,
-			handle: s.revoke},
-		{Method: "GET", Path: "/machines/{machine}/held", Act: actor.EnrolMachines, Answer: enrol.Held{}, handle: s.held},
-		{Method: "POST", Path: "/machines/{machine}/tag", Act: actor.TagMachine, Body: reasonInput{}, handle: s.tag},
-		{Method: "POST", Path: "/machines/{machine}/stop", Act: actor.StopMachine, handle: s.stop},
+			handle: s.revokeMachine},
+		{Method: "GET", Path: "/machines/{machine}/held", Act: actor.EnrolMachines, Answer: enrol.Held{},
+			handle: s.getHeldMembers},
+		{Method: "POST", Path: "/machines/{machine}/tag", Act: actor.TagMachine, Body: reasonInput{}, handle: s.tagMachine},
+		{Method: "POST", Path: "/machines/{machine}/stop", Act: actor.StopMachine, handle: s.stopSession},
 	}
 }
 
-// listMachines answers with all machines that the actor may read. The list has no pages, because a site has only some
-// dozens of machines.
+// listMachines returns all machines that the actor may read. The list has only one page, because a site has at most
+// some dozens of machines.
 func (s *machineAPI) listMachines(c *call) (answer, error) {
 	found, err := s.machines.List(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
-	return listOf(found), nil
+	return listAnswer(found), nil
 }
 
-// oneMachine returns the answer with a machine, with the machine's version as the ETag.
-func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
+// machineAnswer returns the response with a machine, with the machine's version as the ETag.
+func machineAnswer(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
-// addMachine adds a machine, which can then be enrolled. The answer is 201 with the address of the machine.
+// addMachine adds a machine, so that the machine can be enrolled. The response is 201 with the URL of the machine.
 func (s *machineAPI) addMachine(c *call) (answer, error) {
 	var in newMachine
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	m, err := s.machines.Add(c.ctx(), c.actor, in.ID)
 	if err != nil {
 		return answer{}, err
 	}
-	out := oneMachine(m)
+	out := machineAnswer(m)
 	out.status, out.location = http.StatusCreated, pathFor("machines", string(m.ID))
 	return out, nil
 }
 
-// getMachine answers with one machine.
+// getMachine returns the machine in the path.
 func (s *machineAPI) getMachine(c *call) (answer, error) {
 	m, err := s.machines.Get(c.ctx(), c.actor, c.machine())
 	if err != nil {
 		return answer{}, err
 	}
-	return oneMachine(m), nil
+	return machineAnswer(m), nil
 }
 
-// newCode creates a one-time code. With image/svg+xml the response is only the QR code, and the text cannot be read
-// again.
+// newCode creates a one-time enrolment code. If the client prefers image/svg+xml, the response is only the QR code.
 func (s *machineAPI) newCode(c *call) (answer, error) {
 	var in codeInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	made, err := s.codes.New(c.ctx(), c.actor, c.machine(), in.Replace)
@@ -126,22 +127,22 @@ func (s *machineAPI) newCode(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
 }
 
-// revoke revokes a machine's keys and account. If-Match must name the machine's version.
-func (s *machineAPI) revoke(c *call) (answer, error) {
+// revokeMachine revokes a machine's keys and its account at the broker. If-Match must name the machine's version.
+func (s *machineAPI) revokeMachine(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
 		return answer{}, err
 	}
 	var in reasonInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	return answer{}, s.machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
 }
 
-// held answers GET /machines/{machine}/held: the members whose data a machine has. Administrators use this to decide
-// whether to change the card key.
-func (s *machineAPI) held(c *call) (answer, error) {
+// getHeldMembers returns the members whose data a machine stores. Administrators need the list to decide whether to
+// change the card key after a theft.
+func (s *machineAPI) getHeldMembers(c *call) (answer, error) {
 	h, err := s.machines.Held(c.ctx(), c.actor, c.machine())
 	if err != nil {
 		return answer{}, err
@@ -149,17 +150,17 @@ func (s *machineAPI) held(c *call) (answer, error) {
 	return answer{body: h}, nil
 }
 
-// tag puts a machine out of service. The answer is sent after the machine has confirmed the command.
-func (s *machineAPI) tag(c *call) (answer, error) {
+// tagMachine puts a machine out of service. The response is sent after the machine has confirmed the command.
+func (s *machineAPI) tagMachine(c *call) (answer, error) {
 	var in reasonInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	return answer{}, s.orders.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
 }
 
-// stop ends the session at a machine. The answer is sent after the machine has confirmed the command.
-func (s *machineAPI) stop(c *call) (answer, error) {
+// stopSession ends the session at a machine. The response is sent after the machine has confirmed the command.
+func (s *machineAPI) stopSession(c *call) (answer, error) {
 	return answer{}, s.orders.Stop(c.ctx(), c.actor, c.machine())
 }
 
@@ -168,7 +169,7 @@ func (s *machineAPI) stop(c *call) (answer, error) {
 func QR(text string) (string, error) {
 	c, err := qr.Encode(text, qr.M)
 	if err != nil {
-		return "", fmt.Errorf("QR code of %d bytes: %w", len(text), err)
+		return "", fmt.Errorf("cannot encode %d bytes as a QR code: %w", len(text), err)
 	}
 	const quiet = 4
 	var b strings.Builder

@@ -11,13 +11,13 @@ import (
 	"portillon/policy"
 )
 
-// member is a directory.Member in the form of the API, with a date such as 2026-09-30.
+// member is the JSON form of a directory.Member, in which dates have the format 2026-09-30.
 type member struct {
 	directory.Member
 	Until string `json:"until,omitempty"`
 }
 
-// memberOf converts a member to the form of the API.
+// memberOf converts a directory.Member to the JSON form.
 func memberOf(m directory.Member) member {
 	out := member{Member: m}
 	if m.Until != (policy.Date{}) {
@@ -26,12 +26,12 @@ func memberOf(m directory.Member) member {
 	return out
 }
 
-// oneMember returns the answer with a member. The ETag is the member's version.
-func oneMember(m directory.Member) answer {
+// memberAnswer returns the response with a member. The ETag is the member's version.
+func memberAnswer(m directory.Member) answer {
 	return answer{body: memberOf(m), version: m.Version}
 }
 
-// memberEdit holds the fields of a member that a client may change.
+// memberEdit contains the fields of a member that a client may change.
 type memberEdit struct {
 	Name      string   `json:"name"`
 	Language  string   `json:"language,omitempty"`
@@ -43,7 +43,7 @@ type memberEdit struct {
 	External  string   `json:"external_id,omitempty"`
 }
 
-// newMember is the body of a request to add a member. If the id is empty, the hub chooses one.
+// newMember is the body of a request to add a member. If the id is empty, the hub chooses an id.
 type newMember struct {
 	ID policy.MemberID `json:"id,omitempty"`
 	memberEdit
@@ -51,16 +51,16 @@ type newMember struct {
 
 // mergeInput is the body of a request that merges two members.
 type mergeInput struct {
-	// Drop is the member whose cards, badges and records move to the kept member. Drop is then deleted.
+	// Drop is the member whose cards, badges and records move to the other member. After the merge, Drop is deleted.
 	Drop policy.MemberID `json:"drop"`
 }
 
-// note is a note about a member, which only some roles may read.
+// note is a note about a member. Only some roles may read notes.
 type note struct {
 	Note string `json:"note"`
 }
 
-// memberAPI serves the routes of members and of the own record.
+// memberAPI serves the routes of members, and the route of the user's own data.
 type memberAPI struct {
 	directory Directory
 }
@@ -82,14 +82,14 @@ func (s *memberAPI) routes() []Route {
 		{Method: "GET", Path: "/members/{member}/note", Act: actor.ReadNotes, Answer: note{}, handle: s.getNote},
 		{Method: "PUT", Path: "/members/{member}/note", Act: actor.ReadNotes, Body: note{}, IfMatch: true, Answer: note{},
 			handle: s.putNote},
-		{Method: "GET", Path: "/me/record", Act: actor.ReadOwn, Answer: member{}, handle: s.ownRecord},
-		{Method: "GET", Path: "/endings", Act: actor.ReadMembers, Answer: list[directory.Ending]{}, handle: s.endings},
+		{Method: "GET", Path: "/me/record", Act: actor.ReadOwn, Answer: member{}, handle: s.getOwnRecord},
+		{Method: "GET", Path: "/endings", Act: actor.ReadMembers, Answer: list[directory.Ending]{}, handle: s.listEndings},
 	}
 }
 
 const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
 
-// listMembers answers with one page of the members that match the filters, sorted by name.
+// listMembers returns one page of the members that match the filters, sorted by name.
 func (s *memberAPI) listMembers(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
@@ -105,13 +105,13 @@ func (s *memberAPI) listMembers(c *call) (answer, error) {
 	for i, m := range found {
 		items[i] = memberOf(m)
 	}
-	return paged(c, items, next), nil
+	return pageAnswer(c, items, next), nil
 }
 
-// addMember adds a member. The answer is 201 with the member's address.
+// addMember adds a member. The response is 201 with the member's URL.
 func (s *memberAPI) addMember(c *call) (answer, error) {
 	var in newMember
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	m := directory.Member{ID: in.ID}
@@ -122,18 +122,18 @@ func (s *memberAPI) addMember(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := oneMember(m)
+	out := memberAnswer(m)
 	out.status, out.location = http.StatusCreated, pathFor("members", string(m.ID))
 	return out, nil
 }
 
-// getMember answers with one member.
+// getMember returns the member in the path.
 func (s *memberAPI) getMember(c *call) (answer, error) {
 	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
 	if err != nil {
 		return answer{}, err
 	}
-	return oneMember(m), nil
+	return memberAnswer(m), nil
 }
 
 // patchMember changes a member by a JSON merge patch (RFC 7396). If-Match must name the member's version.
@@ -147,7 +147,7 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 		return answer{}, err
 	}
 	m, err := s.directory.Members.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
-		edit, err := patched(editOf(*m), patch, c.lang)
+		edit, err := applyPatch(editOf(*m), patch, c.lang)
 		if err != nil {
 			return err
 		}
@@ -156,24 +156,24 @@ func (s *memberAPI) patchMember(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return oneMember(m), nil
+	return memberAnswer(m), nil
 }
 
 // editOf returns the current values of the fields that a patch may change. The lists are copies, because a patch must
-// not change those of m.
+// not change the lists of m.
 func editOf(m directory.Member) memberEdit {
 	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails),
 		Subjects:  slices.Clone(m.Subjects),
 		Guardians: slices.Clone(m.Guardians), Until: memberOf(m).Until, Blocked: m.Blocked, External: m.External}
 }
 
-// apply copies the edited fields into a member. The service checks their values.
+// apply copies the edited fields into a member. The service checks the values.
 func (e memberEdit) apply(c *call, m *directory.Member) error {
 	var until policy.Date
 	if e.Until != "" {
 		d, err := policy.ParseDate(e.Until)
 		if err != nil || d.Year == 0 {
-			return c.invalid("until", e.Until, notADay(), "2026-09-30")
+			return c.invalid("until", e.Until, invalidDate(), "2026-09-30")
 		}
 		until = d
 	}
@@ -182,13 +182,13 @@ func (e memberEdit) apply(c *call, m *directory.Member) error {
 	return nil
 }
 
-// notADay returns the text of the fault for a text that is not a date.
-func notADay() httpd.Text {
+// invalidDate returns the text of the fault for a value that is not a date.
+func invalidDate() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
-// eraseMember erases a member's personal data permanently. The pseudonym stays in the ledger. If-Match must name the
-// member's version.
+// eraseMember erases a member's personal data permanently. Only the member's pseudonym stays in the ledger. If-Match
+// must name the member's version.
 func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -197,23 +197,23 @@ func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	return answer{}, s.directory.Erasures.Erase(c.ctx(), c.actor, c.member(), version)
 }
 
-// mergeMember moves all data of one member to another, and answers with the member who is kept.
+// mergeMember moves all data of one member to another member, and returns the other member.
 func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	var in mergeInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	m, err := s.directory.Members.Merge(c.ctx(), c.actor, c.member(), in.Drop)
 	if err != nil {
 		return answer{}, err
 	}
-	return oneMember(m), nil
+	return memberAnswer(m), nil
 }
 
-// getNote answers GET /members/{member}/note. It checks the permission itself, because the service would leave the note
-// out, which would look like an empty note.
+// getNote returns the note about a member. getNote checks the permission itself, because the service would omit the
+// note, and the client would see an empty note.
 func (s *memberAPI) getNote(c *call) (answer, error) {
-	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
+	if err := c.actor.May(actor.ReadNotes, c.memberTarget()); err != nil {
 		return answer{}, err
 	}
 	m, err := s.directory.Members.Get(c.ctx(), c.actor, c.member())
@@ -223,10 +223,10 @@ func (s *memberAPI) getNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-// putNote replaces the note about a member. The actor must also have the right to read the note, because the whole note
-// is replaced.
+// putNote replaces the note about a member. The actor must also have the permission to read the note, because the new
+// note replaces the whole text.
 func (s *memberAPI) putNote(c *call) (answer, error) {
-	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
+	if err := c.actor.May(actor.ReadNotes, c.memberTarget()); err != nil {
 		return answer{}, err
 	}
 	version, err := c.version()
@@ -234,7 +234,7 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 		return answer{}, err
 	}
 	var in note
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	m, err := s.directory.Members.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
@@ -247,20 +247,20 @@ func (s *memberAPI) putNote(c *call) (answer, error) {
 	return answer{body: note{m.Note}, version: m.Version}, nil
 }
 
-// ownRecord answers with the data that the hub stores about the actor (GDPR, article 15).
-func (s *memberAPI) ownRecord(c *call) (answer, error) {
+// getOwnRecord returns the data that the hub stores about the actor (GDPR, article 15).
+func (s *memberAPI) getOwnRecord(c *call) (answer, error) {
 	m, err := s.directory.Members.Own(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
-	return oneMember(m), nil
+	return memberAnswer(m), nil
 }
 
-// endings lists the memberships and badges that end within 30 days or ended within the last year.
-func (s *memberAPI) endings(c *call) (answer, error) {
+// listEndings lists the memberships and badges that end within 30 days or ended within the last year.
+func (s *memberAPI) listEndings(c *call) (answer, error) {
 	ends, err := s.directory.Members.Endings(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
-	return listOf(ends), nil
+	return listAnswer(ends), nil
 }

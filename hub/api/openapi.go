@@ -28,8 +28,9 @@ func description(version string) ([]byte, error) {
 	return b, nil
 }
 
-// description answers GET /openapi.json without authentication, because programs read it before they sign in.
-func (s *API) description(*call) (answer, error) {
+// getDescription returns the description of the API without authentication, because programs read the description
+// before they sign in.
+func (s *API) getDescription(*call) (answer, error) {
 	return answer{mime: jsonType, stream: func(w io.Writer) error {
 		_, err := w.Write(s.spec)
 		return err

@@ -15,8 +15,8 @@ type draftInput struct {
 	Text string `json:"text"`
 }
 
-// publishInput is a policy to publish. If the policy key is on another computer, Signature is the output of `portillon
-// policy sign` in base64.
+// publishInput is the body of a request to publish a policy. If the policy key is on another computer, Signature is the
+// output of `portillon policy sign` in base64.
 type publishInput struct {
 	Text      string `json:"text"`
 	Comment   string `json:"comment"`
@@ -30,7 +30,7 @@ type backInput struct {
 
 const yamlType = "application/yaml" // RFC 9512
 
-// policyAPI serves the routes of the access policy and the bundles.
+// policyAPI serves the routes of the access policy and of the bundle.
 type policyAPI struct {
 	texts    *texts
 	policies Policies
@@ -43,26 +43,26 @@ type policyAPI struct {
 func (s *policyAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType},
-			handle: s.currentPolicy},
+			handle: s.getPolicy},
 		{Method: "GET", Path: "/policy/versions", Act: actor.ReadPolicy, Query: []string{"cursor", "limit"},
 			Answer: list[publish.Policy]{},
-			handle: s.policyVersions},
+			handle: s.listPolicyVersions},
 		{Method: "GET", Path: "/policy/versions/{number}", Act: actor.ReadPolicy, Answer: publish.Policy{},
-			handle: s.policyVersion},
+			handle: s.getPolicyVersion},
 		{Method: "POST", Path: "/policy/draft", Act: actor.ReadPolicy, Body: draftInput{},
 			Types: []string{jsonType, yamlType}, MaxBody: policyBody,
-			Answer: publish.Draft{}, handle: s.draftPolicy},
+			Answer: publish.Draft{}, handle: s.checkDraft},
 		{Method: "POST", Path: "/policy", Act: actor.PublishPolicy, Body: publishInput{}, IfMatch: true,
 			MaxBody: 2 * policyBody,
 			Answer:  publish.Policy{}, handle: s.publishPolicy},
 		{Method: "POST", Path: "/policy/back", Act: actor.PublishPolicy, Body: backInput{}, Answer: publish.Policy{},
-			handle: s.policyBack},
-		{Method: "GET", Path: "/bundle", Act: actor.ReadMachines, Answer: publish.Bundle{}, handle: s.bundle},
+			handle: s.restorePolicy},
+		{Method: "GET", Path: "/bundle", Act: actor.ReadMachines, Answer: publish.Bundle{}, handle: s.getBundle},
 	}
 }
 
-// currentPolicy answers GET /policy: the current policy, or only its text if the client asks for YAML.
-func (s *policyAPI) currentPolicy(c *call) (answer, error) {
+// getPolicy returns the current policy, or only the policy's text if the client prefers YAML.
+func (s *policyAPI) getPolicy(c *call) (answer, error) {
 	p, err := s.policies.Current(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
@@ -77,8 +77,8 @@ func (s *policyAPI) currentPolicy(c *call) (answer, error) {
 	return out, nil
 }
 
-// policyVersions answers with one page of the policy's versions without their texts, the newest first.
-func (s *policyAPI) policyVersions(c *call) (answer, error) {
+// listPolicyVersions returns one page of the policy's versions, the newest first, without the texts of the versions.
+func (s *policyAPI) listPolicyVersions(c *call) (answer, error) {
 	after, limit, err := c.page()
 	if err != nil {
 		return answer{}, err
@@ -87,11 +87,11 @@ func (s *policyAPI) policyVersions(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return paged(c, found, next), nil
+	return pageAnswer(c, found, next), nil
 }
 
-// policyVersion answers with one version of the policy and its text.
-func (s *policyAPI) policyVersion(c *call) (answer, error) {
+// getPolicyVersion returns one version of the policy with its text.
+func (s *policyAPI) getPolicyVersion(c *call) (answer, error) {
 	number, err := strconv.ParseInt(c.id("number"), 10, 64)
 	if err != nil || number < 1 {
 		return answer{}, &fault.NotFound{What: "policy", ID: clip(c.id("number"))}
@@ -103,13 +103,13 @@ func (s *policyAPI) policyVersion(c *call) (answer, error) {
 	return answer{body: p, version: p.Number}, nil
 }
 
-// draftPolicy checks a policy text, and answers with its faults and the permissions that members would gain or lose. It
-// changes nothing.
-func (s *policyAPI) draftPolicy(c *call) (answer, error) {
+// checkDraft checks a policy text, and returns the text's faults and the permissions that members would gain or lose.
+// checkDraft changes nothing.
+func (s *policyAPI) checkDraft(c *call) (answer, error) {
 	var in draftInput
 	// Accept the text as JSON or as plain YAML.
 	if isJSON(c.r) {
-		if err := c.body(&in); err != nil {
+		if err := c.decodeBody(&in); err != nil {
 			return answer{}, err
 		}
 	} else {
@@ -123,14 +123,14 @@ func (s *policyAPI) draftPolicy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	// Translate the faults and warnings; an empty list is [] in JSON.
+	// Translate the faults and warnings. The lists must not be nil, so that an empty list is [] in JSON.
 	if d.Faults == nil {
 		d.Faults = []publish.Fault{}
 	}
-	d.Faults, d.Warnings = s.texts.saidFaults(c.lang, d.Faults), s.texts.saidFaults(c.lang, d.Warnings)
+	d.Faults, d.Warnings = s.texts.translateFaults(c.lang, d.Faults), s.texts.translateFaults(c.lang, d.Warnings)
 	if d.Effect != nil {
 		effect := *d.Effect
-		effect.Faults, d.Effect = s.texts.said(c.lang, effect.Faults), &effect
+		effect.Faults, d.Effect = s.texts.translate(c.lang, effect.Faults), &effect
 	}
 	return answer{body: d}, nil
 }
@@ -142,7 +142,7 @@ func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 		return answer{}, err
 	}
 	var in publishInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	p, err := s.policies.Publish(c.ctx(), c.actor, in.Text, in.Comment, of, in.Signature)
@@ -152,10 +152,10 @@ func (s *policyAPI) publishPolicy(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-// policyBack publishes the text of the previous policy again, as a new version.
-func (s *policyAPI) policyBack(c *call) (answer, error) {
+// restorePolicy publishes the text of the previous policy again, as a new version.
+func (s *policyAPI) restorePolicy(c *call) (answer, error) {
 	var in backInput
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	p, err := s.policies.Back(c.ctx(), c.actor, in.Comment)
@@ -165,11 +165,11 @@ func (s *policyAPI) policyBack(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
 }
 
-// bundle answers with the state of the bundle in force.
-func (s *policyAPI) bundle(c *call) (answer, error) {
+// getBundle returns the state of the current bundle.
+func (s *policyAPI) getBundle(c *call) (answer, error) {
 	b, err := s.bundles.Current(c.ctx(), c.actor)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: s.texts.saidBundle(c.lang, b)}, nil
+	return answer{body: s.texts.translateBundle(c.lang, b)}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// week is a report.Week in the form of the API, with a Monday such as 2026-09-28.
+// week is the JSON form of a report.Week, in which the Monday has the format 2026-09-28.
 type week struct {
 	report.Week
 	Monday string `json:"week"`
@@ -31,28 +31,28 @@ func (s *reportAPI) routes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/reports/uses", Act: actor.ReadReports, Query: paged, Answer: list[report.Use]{},
 			Produces: []string{csvType},
-			handle:   s.uses},
+			handle:   s.listUses},
 		{Method: "GET", Path: "/reports/uses.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType},
-			handle: s.usesCSV},
+			handle: s.streamUsesCSV},
 		{Method: "GET", Path: "/reports/weeks", Act: actor.ReadReports, Query: between, Answer: list[week]{},
-			Produces: []string{csvType}, handle: s.weeks},
+			Produces: []string{csvType}, handle: s.listWeeks},
 		{Method: "GET", Path: "/reports/weeks.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType},
-			handle: s.weeks},
+			handle: s.listWeeks},
 		{Method: "GET", Path: "/reports/refusals", Act: actor.ReadReports, Query: between, Answer: list[report.Refusals]{},
 			Produces: []string{csvType},
-			handle:   s.refusals},
+			handle:   s.listRefusals},
 		{Method: "GET", Path: "/reports/refusals.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType},
-			handle: s.refusals},
+			handle: s.listRefusals},
 	}
 }
 
-// between returns the requested range of days.
-func (c *call) between() (report.Range, error) {
+// dateRange returns the requested range of days.
+func (c *call) dateRange() (report.Range, error) {
 	r := report.Range{Machine: policy.MachineID(c.query.Get("machine"))}
 	for name, into := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {
 		d, err := policy.ParseDate(c.query.Get(name))
 		if err != nil || d.Year == 0 {
-			return r, c.invalid(name, c.query.Get(name), notADay(), "2026-09-30")
+			return r, c.invalid(name, c.query.Get(name), invalidDate(), "2026-09-30")
 		}
 		*into = d
 	}
@@ -64,12 +64,12 @@ func (c *call) wantsCSV() bool {
 	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
 }
 
-// uses answers with one page of the sessions at machines, the earliest first. As CSV, it answers with all of them.
-func (s *reportAPI) uses(c *call) (answer, error) {
+// listUses returns one page of the sessions at machines, the earliest first. A CSV response contains all sessions.
+func (s *reportAPI) listUses(c *call) (answer, error) {
 	if c.wantsCSV() {
-		return s.usesCSV(c)
+		return s.streamUsesCSV(c)
 	}
-	between, err := c.between()
+	between, err := c.dateRange()
 	if err != nil {
 		return answer{}, err
 	}
@@ -81,12 +81,12 @@ func (s *reportAPI) uses(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return paged(c, found, next), nil
+	return pageAnswer(c, found, next), nil
 }
 
-// usesCSV streams the sessions at machines as a file.
-func (s *reportAPI) usesCSV(c *call) (answer, error) {
-	between, err := c.between()
+// streamUsesCSV streams the sessions at machines as a CSV file.
+func (s *reportAPI) streamUsesCSV(c *call) (answer, error) {
+	between, err := c.dateRange()
 	if err != nil {
 		return answer{}, err
 	}
@@ -95,9 +95,9 @@ func (s *reportAPI) usesCSV(c *call) (answer, error) {
 	}}, nil
 }
 
-// weeks answers with the numbers of sessions, members and seconds for each machine and week.
-func (s *reportAPI) weeks(c *call) (answer, error) {
-	between, err := c.between()
+// listWeeks returns the numbers of sessions, members and seconds for each machine and week.
+func (s *reportAPI) listWeeks(c *call) (answer, error) {
+	between, err := c.dateRange()
 	if err != nil {
 		return answer{}, err
 	}
@@ -111,18 +111,18 @@ func (s *reportAPI) weeks(c *call) (answer, error) {
 			rows = append(rows, []string{string(w.Machine), w.Monday.String(), strconv.Itoa(w.Sessions), strconv.Itoa(w.Members),
 				strconv.FormatInt(w.Seconds, 10)})
 		}
-		return csvOf("weeks.csv", rows), nil
+		return csvAnswer("weeks.csv", rows), nil
 	}
 	items := make([]week, len(found))
 	for i, w := range found {
 		items[i] = week{w, w.Monday.String()}
 	}
-	return listOf(items), nil
+	return listAnswer(items), nil
 }
 
-// refusals answers with the number of refusals of each machine, by reason.
-func (s *reportAPI) refusals(c *call) (answer, error) {
-	between, err := c.between()
+// listRefusals returns the number of refusals of each machine, by reason.
+func (s *reportAPI) listRefusals(c *call) (answer, error) {
+	between, err := c.dateRange()
 	if err != nil {
 		return answer{}, err
 	}
@@ -135,17 +135,17 @@ func (s *reportAPI) refusals(c *call) (answer, error) {
 		for _, r := range found {
 			rows = append(rows, []string{string(r.Machine), r.Reason, strconv.Itoa(r.Times), strconv.Itoa(r.Members)})
 		}
-		return csvOf("refusals.csv", rows), nil
+		return csvAnswer("refusals.csv", rows), nil
 	}
-	return listOf(found), nil
+	return listAnswer(found), nil
 }
 
-// csvOf returns the answer with rows as a CSV file.
-func csvOf(file string, rows [][]string) answer {
+// csvAnswer returns the response with rows as a CSV file.
+func csvAnswer(file string, rows [][]string) answer {
 	return answer{mime: csvType, file: file, stream: func(w io.Writer) error {
 		for _, row := range rows {
 			for i := range row {
-				row[i] = cell(row[i])
+				row[i] = csvCell(row[i])
 			}
 		}
 		out := csv.NewWriter(w)
@@ -154,8 +154,8 @@ func csvOf(file string, rows [][]string) answer {
 	}}
 }
 
-// cell returns a text that a spreadsheet program does not interpret as a formula (OWASP, CSV injection).
-func cell(s string) string {
+// csvCell returns a text that a spreadsheet program does not interpret as a formula (OWASP, CSV injection).
+func csvCell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s
 	}

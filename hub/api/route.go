@@ -18,19 +18,21 @@ import (
 // Route is one operation of the API.
 type Route struct {
 	Method, Path string
-	// Act is the permission that the service checks. This field documents it and is used by the table of authorisation;
-	// the API does not check it. Empty: the route requires no permission.
+	// Act is the permission that the service checks. The API does not check Act, because each service does. The field
+	// Act serves for documentation and for the table in hub/testdata/authorisation-api.txt. If Act is empty, the route
+	// requires no permission.
 	Act    actor.Act
-	Query  []string // names of accepted parameters
+	Query  []string // names of accepted query parameters
 	Body   any      // a value with the type of the JSON body; nil: no body
 	Answer any      // a value with the type of the JSON answer; nil: no JSON answer
 	// IfMatch is true if the request must name the version that it changes.
 	IfMatch bool
-	// Types are the accepted content types of the body; nil: application/json if there is a Body, else none.
+	// Types are the accepted content types of the body. If Types is nil, the type is application/json for a route with
+	// a Body.
 	Types []string
 	// Produces are the content types of the response besides JSON.
 	Produces []string
-	MaxBody  int64 // maximum size in bytes; 0: 64 KiB
+	MaxBody  int64 // maximum size of the body in bytes; 0: 64 KiB
 
 	handle func(*call) (answer, error)
 }
@@ -38,10 +40,10 @@ type Route struct {
 const (
 	usualBody  = 64 << 10
 	policyBody = 1 << 20  // package policy/file rejects larger policies
-	uploadBody = 16 << 20 // for a ZIP of pictures with badges, or an XLSX list of members
+	uploadBody = 16 << 20 // a ZIP of pictures with badges, or an XLSX list of members, may have this size
 )
 
-// answer is the result of a handler.
+// answer is the result of a handler, from which the API writes the response.
 type answer struct {
 	status   int // 0: 200, or 204 without a body
 	body     any // encoded as JSON
@@ -49,29 +51,29 @@ type answer struct {
 	location string
 	mime     string                    // content type of stream
 	file     string                    // file name for browsers that save stream
-	stream   func(w io.Writer) error   // writes the response in place of body
-	take     func(http.ResponseWriter) // writes the whole response itself, for events
+	stream   func(w io.Writer) error   // writes a response body of unknown length, in place of body
+	take     func(http.ResponseWriter) // writes the whole response, with headers, for event streams
 }
 
-// list is one page of a list.
+// list is the JSON form of one page of a list.
 type list[T any] struct {
 	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"` // address of the next page; empty: last page
+	Next  string `json:"next,omitempty"` // URL of the next page; empty on the last page
 }
 
-// listOf returns the answer with a complete list. An empty list is [] in JSON, not null.
-func listOf[T any](items []T) answer {
+// listAnswer returns the response with a complete list. An empty list is [] in JSON, not null.
+func listAnswer[T any](items []T) answer {
 	if items == nil {
 		items = []T{}
 	}
 	return answer{body: list[T]{Items: items}}
 }
 
-// serve finds the route for the method of a request, runs it and writes the answer. HEAD is answered like GET without
-// the body (RFC 9110, section 9.3.2).
+// serve finds the route for the method of a request, runs the route and writes the response. The response to HEAD is
+// the response to GET without the body (RFC 9110, section 9.3.2).
 func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*Route) {
-	allow := allowed(methods)
-	// OPTIONS only lists the methods.
+	allow := allowHeader(methods)
+	// The response to OPTIONS only lists the methods.
 	if r.Method == http.MethodOptions {
 		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusNoContent)
@@ -84,7 +86,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 	route := methods[method]
 	if route == nil {
 		w.Header().Set("Allow", allow)
-		s.texts.fail(w, r, notAllowed(allow))
+		s.texts.fail(w, r, methodNotAllowed(allow))
 		return
 	}
 	// Set the route for the access log, and the language for services.
@@ -93,15 +95,15 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 	httpd.SetLanguage(r.Context(), c.lang)
 	out, err := s.run(c)
 	if err == nil {
-		err = s.answer(c, out)
+		err = s.writeAnswer(c, out)
 	}
 	if err != nil {
 		s.texts.fail(w, r, err)
 	}
 }
 
-// allowed returns the value of the Allow header.
-func allowed(methods map[string]*Route) string {
+// allowHeader returns the value of the Allow header: the methods of a path.
+func allowHeader(methods map[string]*Route) string {
 	names := slices.Sorted(maps.Keys(methods))
 	if methods[http.MethodGet] != nil {
 		names = append(names, http.MethodHead)
@@ -123,14 +125,15 @@ func (s *API) run(c *call) (answer, error) {
 	return c.route.handle(c)
 }
 
-// answer writes the result of a handler. It returns an error only if nothing has been written yet.
-func (s *API) answer(c *call, out answer) error {
+// writeAnswer writes the result of a handler as the response. If writeAnswer returns an error, nothing has been written
+// yet.
+func (s *API) writeAnswer(c *call, out answer) error {
 	h := c.w.Header()
 	if out.take != nil {
 		out.take(c.w)
 		return nil
 	}
-	// Set the headers first: each kind of answer below writes the status.
+	// Set the headers first, because each case below writes the status.
 	if out.location != "" {
 		h.Set("Location", Prefix+out.location)
 	}
@@ -143,7 +146,7 @@ func (s *API) answer(c *call, out answer) error {
 		}
 	}
 	if out.stream != nil {
-		return s.stream(c, out)
+		return s.writeStream(c, out)
 	}
 	if out.body == nil {
 		c.w.WriteHeader(statusOr(out.status, http.StatusNoContent))
@@ -153,7 +156,7 @@ func (s *API) answer(c *call, out answer) error {
 	if !accepts(c.r, jsonType) {
 		return notAcceptable(append([]string{jsonType}, c.route.Produces...))
 	}
-	// Encode into memory, so that an error can still become a problem with its own status.
+	// Encode into memory, so that an error can still change the status of the response.
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -167,7 +170,7 @@ func (s *API) answer(c *call, out answer) error {
 	return nil
 }
 
-// statusOr returns an answer's status, or usual if the handler set none.
+// statusOr returns an answer's status, or the status usual if the handler set no status.
 func statusOr(status, usual int) int {
 	if status == 0 {
 		return usual
@@ -175,9 +178,9 @@ func statusOr(status, usual int) int {
 	return status
 }
 
-// stream sends a response of unknown length. After the first byte, an error aborts the connection, so that a client
-// does not take a partial file for a complete one.
-func (s *API) stream(c *call, out answer) error {
+// writeStream sends a response of unknown length. After the first byte, an error aborts the connection, so that a
+// client does not mistake a partial file for a complete file.
+func (s *API) writeStream(c *call, out answer) error {
 	w := &lateWriter{begin: func() {
 		h := c.w.Header()
 		h.Set("Content-Type", out.mime)
@@ -194,18 +197,19 @@ func (s *API) stream(c *call, out answer) error {
 	case !w.begun:
 		return err
 	}
-	s.o.Log.Error("answer cut off", "request", httpd.ID(c.r.Context()), "route", c.route.Path, "err", err)
+	s.o.Log.Error("response aborted after the first byte", "request", httpd.ID(c.r.Context()), "route", c.route.Path,
+		"err", err)
 	panic(http.ErrAbortHandler)
 }
 
-// lateWriter sends the header with the first byte of the body.
+// lateWriter sends the headers only when the first byte of the body is written.
 type lateWriter struct {
 	begin func()
 	begun bool
 	to    io.Writer
 }
 
-// start sends the header, once.
+// start sends the headers when it is called for the first time.
 func (w *lateWriter) start() {
 	if !w.begun {
 		w.begun = true
@@ -221,10 +225,11 @@ func (w *lateWriter) Write(b []byte) (int, error) {
 
 const jsonType = "application/json"
 
-// etag returns the ETag for a version.
+// etag returns the ETag header for a version.
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-// accepts reports whether the client accepts a content type (RFC 9110, section 12.5.1). A quality of 0 excludes a type.
+// accepts reports whether the client's Accept header includes a content type (RFC 9110, section 12.5.1). A quality of 0
+// excludes a type.
 func accepts(r *http.Request, mime string) bool {
 	given := strings.Join(r.Header.Values("Accept"), ",")
 	if strings.TrimSpace(given) == "" {

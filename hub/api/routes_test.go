@@ -51,8 +51,8 @@ func TestRoutesAndDescriptionsMatch(t *testing.T) {
 	}
 }
 
-// compare compares a route with its description.
-func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
+// compare compares a route with the route's description in openapi.yaml.
+func compare(t *testing.T, d *parsedDescription, r Route, op, item map[string]any) {
 	t.Helper()
 	name := r.Method + " " + r.Path
 	if act, _ := op["x-act"].(string); act != string(r.Act) {
@@ -75,7 +75,7 @@ func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
 		}
 	}
 	same("query", in["query"], r.Query)
-	same("path", in["path"], names(r.Path))
+	same("path", in["path"], pathParameters(r.Path))
 	var match []string
 	if r.IfMatch {
 		match = []string{"If-Match"}
@@ -109,9 +109,9 @@ func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
 	same("types of the answer", described, produced)
 }
 
-// sample returns a request for each route that succeeds for a user with all permissions.
-func sample(r Route) ask {
-	a := ask{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
+// sampleRequest returns a request to a route that succeeds for a user with all permissions.
+func sampleRequest(r Route) req {
+	a := req{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
 		"{account}", "a1",
 		"{token}", "k1", "{session}", "s1", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {
@@ -161,29 +161,31 @@ func sample(r Route) ask {
 	return a
 }
 
-// The services decide about permissions; hub/testdata/authorisation-api.txt has the expected answers of a whole hub.
-// This test calls every route once with permission, to compare the response with the description, and once without.
+// The test calls every route once with permission, to compare the response with the description, and once without
+// permission. The services check permissions; hub/testdata/authorisation-api.txt lists the expected responses of a
+// whole hub.
 func TestResponsesMatchTheDescription(t *testing.T) {
 	s := newSiteWithEvents(t)
 	for _, r := range newTable() {
 		name := r.Method + " " + r.Path
-		if got := s.answerTo(r, "owner"); got >= 300 && r.Path != "/me/record" { // GET /me/record: the owner is not a member
+		// GET /me/record fails for the owner, who is not a member.
+		if got := s.statusFor(r, "owner"); got >= 300 && r.Path != "/me/record" {
 			t.Errorf("%s: %d", name, got)
 		}
-		if got := s.answerTo(r, "member"); r.Path == "/me/record" && got != 200 {
+		if got := s.statusFor(r, "member"); r.Path == "/me/record" && got != 200 {
 			t.Errorf("%s of a member: %d", name, got)
 		}
-		if got := s.answerTo(r, "nobody"); got != 401 && r.Path != "/openapi.json" {
+		if got := s.statusFor(r, "nobody"); got != 401 && r.Path != "/openapi.json" {
 			t.Errorf("%s for nobody: %d, want 401", name, got)
 		}
 	}
 }
 
-// answerTo returns the status of a route for the user of a column.
-func (s *site) answerTo(r Route, column string) int {
+// statusFor returns the response status of a route for the user with the name column.
+func (s *site) statusFor(r Route, column string) int {
 	s.t.Helper()
-	m, machine := s.own(s.tokens[column])
-	a := sample(r)
+	m, machine := s.ownTargets(s.tokens[column])
+	a := sampleRequest(r)
 	if a.as = column; column == "nobody" {
 		a.as = ""
 	}
@@ -192,8 +194,8 @@ func (s *site) answerTo(r Route, column string) int {
 	return resp.StatusCode
 }
 
-// The tables of package hub have the permissions of mentors and maintainers. This test checks that a role at a machine
-// gives no permission for the whole site.
+// The test checks that a role at a machine gives no permission for the whole site. The tables in hub/testdata list the
+// permissions of mentors and maintainers.
 func TestMachineRolesGiveNoSitePermissions(t *testing.T) {
 	a := actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}}
 	for _, act := range actor.Acts() {

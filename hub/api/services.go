@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// Directory holds the services of package directory that the API calls, by duty.
+// Directory contains the services of package directory that the API calls, one field per duty.
 type Directory struct {
 	Members  Members
 	Cards    Cards
@@ -81,7 +81,7 @@ type Erasures interface {
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 }
 
-// Machines are the methods of enrol.Machines that the API calls.
+// Machines lists the methods of enrol.Machines that the API calls.
 type Machines interface {
 	List(ctx context.Context, a actor.Actor) ([]enrol.Machine, error)
 	Get(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error)
@@ -90,45 +90,45 @@ type Machines interface {
 	Held(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error)
 }
 
-// Codes are the methods of enrol.Codes that the API calls.
+// Codes lists the methods of enrol.Codes that the API calls.
 type Codes interface {
 	New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error)
 }
 
-// Orders are the methods of enrol.Orders that the API calls.
+// Orders lists the methods of enrol.Orders that the API calls.
 type Orders interface {
 	Tag(ctx context.Context, a actor.Actor, id policy.MachineID, reason string) error
 	Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error
 }
 
-// CardKeys are the methods of cardkey.Service that the API calls.
+// CardKeys lists the methods of cardkey.Service that the API calls.
 type CardKeys interface {
 	Status(ctx context.Context, a actor.Actor) (cardkey.Status, error)
 	Rotate(ctx context.Context, a actor.Actor, version int64, reason string) error
 	End(ctx context.Context, a actor.Actor, version int64) error
 }
 
-// Policies are the methods of publish.Policies that the API calls.
+// Policies lists the methods of publish.Policies that the API calls.
 type Policies interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Policy, error)
-	// Version returns one version with its text. Versions lists the versions without their texts.
+	// Version returns one version with its text. Versions lists the versions of the policy without texts.
 	Version(ctx context.Context, a actor.Actor, number int64) (publish.Policy, error)
 	Versions(ctx context.Context, a actor.Actor, p publish.Page) (list []publish.Policy, next string, err error)
 	Publish(ctx context.Context, a actor.Actor, text, comment string, of int64, signature []byte) (publish.Policy, error)
 	Back(ctx context.Context, a actor.Actor, comment string) (publish.Policy, error)
 }
 
-// Drafts are the methods of publish.Drafts that the API calls.
+// Drafts lists the methods of publish.Drafts that the API calls.
 type Drafts interface {
 	Check(ctx context.Context, a actor.Actor, text string) (publish.Draft, error)
 }
 
-// Bundles are the methods of publish.Bundles that the API calls.
+// Bundles lists the methods of publish.Bundles that the API calls.
 type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts holds the services of package account that the API calls, by duty.
+// Accounts contains the services of package account that the API calls, one field per duty.
 type Accounts struct {
 	Tokens       Tokens
 	Sessions     Sessions
@@ -140,15 +140,15 @@ type Accounts struct {
 
 // Tokens is the service that authenticates API tokens and manages the tokens of an account.
 type Tokens interface {
-	// FromToken returns the actor of an API token. An invalid token gives the zero Actor, *fault.NotFound, *actor.Denied,
-	// or an error for which Options.Status returns 401.
+	// FromToken returns the actor of an API token. For an invalid token the result is the zero Actor, *fault.NotFound,
+	// *actor.Denied, or an error for which Options.Status returns 401.
 	FromToken(ctx context.Context, text, address string) (actor.Actor, error)
 	Issued(ctx context.Context, a actor.Actor, id string) ([]account.Token, error)
 	Issue(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error)
 	Revoke(ctx context.Context, a actor.Actor, id, token string) error
 }
 
-// Sessions is the service for the browsers in which an account is signed in.
+// Sessions is the service for the signed-in browsers of an account.
 type Sessions interface {
 	Active(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
 	End(ctx context.Context, a actor.Actor, id, session string) error
@@ -183,7 +183,7 @@ type Audit interface {
 	Export(ctx context.Context, a actor.Actor, w io.Writer) error
 }
 
-// Reports are the methods of report.Service that the API calls.
+// Reports lists the methods of report.Service that the API calls.
 type Reports interface {
 	Uses(ctx context.Context, a actor.Actor, r report.Range, p report.Page) (list []report.Use, next string, err error)
 	UsesCSV(ctx context.Context, a actor.Actor, r report.Range, w io.Writer) error
@@ -191,7 +191,7 @@ type Reports interface {
 	Refusals(ctx context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error)
 }
 
-// Hub gives access to the hub's settings and state. Each method checks a.May.
+// Hub reads and changes the hub's settings, and reads the hub's state. Each method checks a.May.
 type Hub interface {
 	State(ctx context.Context, a actor.Actor) (State, error)
 	Settings(ctx context.Context, a actor.Actor) (Settings, error)

@@ -23,13 +23,13 @@ import (
 	"portillon/policy"
 )
 
-// exercised records the routes for which the tests of this package had a successful response.
-var exercised = struct {
+// testedRoutes lists the routes from which the tests of this package received a successful response.
+var testedRoutes = struct {
 	sync.Mutex
 	routes map[string]bool
 }{routes: map[string]bool{}}
 
-// The test run fails if no test had a successful response from a route.
+// TestMain fails the test run if a route has sent no successful response to any test.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	whole := true
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	if code == 0 && whole {
 		for _, r := range newTable() {
-			if !exercised.routes[r.Method+" "+r.Path] {
+			if !testedRoutes.routes[r.Method+" "+r.Path] {
 				fmt.Printf("no test had a good answer of %s %s\n", r.Method, r.Path)
 				code = 1
 			}
@@ -132,18 +132,18 @@ func statusOfFake(err error) int {
 	return 0
 }
 
-// ask is a request in a test.
-type ask struct {
-	method, path string // path with its query
-	as           string // user whose token is sent; "": no token
+// req is a request that a test sends.
+type req struct {
+	method, path string // path and query
+	as           string // name of the user whose token is sent; "": no token
 	body         string
 	kind         string // content type; "": JSON if there is a body
 	match        string // If-Match
 	header       map[string]string
 }
 
-// do sends a request, and returns the response with its body.
-func (s *site) do(a ask) (*http.Response, string) {
+// do sends a request, and returns the response and its body.
+func (s *site) do(a req) (*http.Response, string) {
 	s.t.Helper()
 	r, err := http.NewRequest(a.method, s.url+a.path, strings.NewReader(a.body))
 	if err != nil {
@@ -180,8 +180,8 @@ func (s *site) do(a ask) (*http.Response, string) {
 	return resp, string(b)
 }
 
-// want sends a request, checks the status of the response, and returns the body.
-func (s *site) want(status int, a ask) (*http.Response, string) {
+// request sends a request, checks the status of the response, and returns the response and its body.
+func (s *site) request(status int, a req) (*http.Response, string) {
 	s.t.Helper()
 	resp, body := s.do(a)
 	if resp.StatusCode != status {
@@ -190,10 +190,10 @@ func (s *site) want(status int, a ask) (*http.Response, string) {
 	return resp, body
 }
 
-// problem sends a request that must fail, and returns the problem.
-func (s *site) problem(status int, a ask) httpd.Problem {
+// requestProblem sends a request that must fail, and returns the problem details of the response.
+func (s *site) requestProblem(status int, a req) httpd.Problem {
 	s.t.Helper()
-	_, body := s.want(status, a)
+	_, body := s.request(status, a)
 	var p httpd.Problem
 	if err := json.Unmarshal([]byte(body), &p); err != nil {
 		s.t.Fatalf("%s %s: %v: %s", a.method, a.path, err, body)
@@ -201,14 +201,14 @@ func (s *site) problem(status int, a ask) httpd.Problem {
 	return p
 }
 
-// described is the parsed description.
-type described struct {
+// parsedDescription is the parsed file openapi.yaml.
+type parsedDescription struct {
 	doc      map[string]any
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
 }
 
-func describedBy(t *testing.T) *described {
+func describedBy(t *testing.T) *parsedDescription {
 	t.Helper()
 	d, err := readDescription()
 	if err != nil {
@@ -218,7 +218,7 @@ func describedBy(t *testing.T) *described {
 }
 
 // readDescription parses the description once for all tests.
-var readDescription = sync.OnceValues(func() (*described, error) {
+var readDescription = sync.OnceValues(func() (*parsedDescription, error) {
 	b, err := description("test")
 	if err != nil {
 		return nil, err
@@ -233,11 +233,12 @@ var readDescription = sync.OnceValues(func() (*described, error) {
 	if err := c.AddResource("http://localhost/openapi.json", doc); err != nil {
 		return nil, err
 	}
-	return &described{doc: doc.(map[string]any), compiler: c}, nil
+	return &parsedDescription{doc: doc.(map[string]any), compiler: c}, nil
 })
 
-// at follows the parts of a JSON pointer, including references, and returns the value.
-func (d *described) at(parts ...string) (any, []string) {
+// resolve follows the parts of a JSON pointer and all references ($ref) in the description. It returns the value, and
+// the parts of the value's own pointer.
+func (d *parsedDescription) resolve(parts ...string) (any, []string) {
 	var v any = d.doc
 	var where []string
 	for _, p := range parts {
@@ -251,7 +252,7 @@ func (d *described) at(parts ...string) (any, []string) {
 	return d.deref(v, where)
 }
 
-func (d *described) deref(v any, where []string) (any, []string) {
+func (d *parsedDescription) deref(v any, where []string) (any, []string) {
 	for {
 		m, _ := v.(map[string]any)
 		ref, ok := m["$ref"].(string)
@@ -266,8 +267,8 @@ func (d *described) deref(v any, where []string) (any, []string) {
 	}
 }
 
-// validate checks a JSON value against the schema at the pointer's parts.
-func (d *described) validate(value []byte, where []string) error {
+// validate checks a JSON value against the schema at the JSON pointer where.
+func (d *parsedDescription) validate(value []byte, where []string) error {
 	escaped := make([]string, len(where))
 	for i, p := range where {
 		escaped[i] = strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(p)
@@ -285,8 +286,8 @@ func (d *described) validate(value []byte, where []string) error {
 	return schema.Validate(v)
 }
 
-// pathOf returns the path in the description for a request's path.
-func (d *described) pathOf(path string) string {
+// pathOf returns the path of the description, such as /members/{member}, that matches a request's path.
+func (d *parsedDescription) pathOf(path string) string {
 	var found []string
 	for p := range d.doc["paths"].(map[string]any) {
 		a, b := strings.Split(p, "/"), strings.Split(path, "/")
@@ -308,7 +309,7 @@ func (d *described) pathOf(path string) string {
 // validator is a transport that validates every response against the description.
 type validator struct {
 	t    *testing.T
-	doc  *described
+	doc  *parsedDescription
 	next http.RoundTripper
 }
 
@@ -346,7 +347,7 @@ func (v *validator) check(r *http.Request, sent []byte, resp *http.Response, bod
 		method = "get"
 	}
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	op, _ := v.doc.at("paths", path, method)
+	op, _ := v.doc.resolve("paths", path, method)
 	if path == "" || op == nil || r.Method == http.MethodOptions {
 		if resp.StatusCode == http.StatusNoContent && r.Method == http.MethodOptions {
 			return nil
@@ -357,18 +358,18 @@ func (v *validator) check(r *http.Request, sent []byte, resp *http.Response, bod
 		return v.doc.validate(body, []string{"components", "schemas", "Problem"})
 	}
 	status := fmt.Sprint(resp.StatusCode)
-	answer, where := v.doc.at("paths", path, method, "responses", status)
+	answer, where := v.doc.resolve("paths", path, method, "responses", status)
 	if answer == nil {
-		answer, where = v.doc.at("paths", path, method, "responses", status[:1]+"XX")
+		answer, where = v.doc.resolve("paths", path, method, "responses", status[:1]+"XX")
 	}
 	if answer == nil {
 		return fmt.Errorf("the status is not described")
 	}
 	if resp.StatusCode < 300 {
-		exercised.Lock()
-		exercised.routes[strings.ToUpper(method)+" "+path] = true
-		exercised.Unlock()
-		if err := v.request(r, sent, path, method); err != nil {
+		testedRoutes.Lock()
+		testedRoutes.routes[strings.ToUpper(method)+" "+path] = true
+		testedRoutes.Unlock()
+		if err := v.validateRequest(r, sent, path, method); err != nil {
 			return fmt.Errorf("the request: %w", err)
 		}
 		if err := headersOf(answer.(map[string]any), resp); err != nil {
@@ -406,10 +407,10 @@ func headersOf(answer map[string]any, resp *http.Response) error {
 	return nil
 }
 
-// request validates the request of a successful response against the description.
-func (v *validator) request(r *http.Request, sent []byte, path, method string) error {
+// validateRequest validates the request of a successful response against the description.
+func (v *validator) validateRequest(r *http.Request, sent []byte, path, method string) error {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	body, where := v.doc.at("paths", path, method, "requestBody")
+	body, where := v.doc.resolve("paths", path, method, "requestBody")
 	if body == nil {
 		if len(sent) > 0 {
 			return fmt.Errorf("a body that is not described")
@@ -426,8 +427,8 @@ func (v *validator) request(r *http.Request, sent []byte, path, method string) e
 	return nil
 }
 
-// own returns the actor's own member and machine.
-func (s *site) own(a actor.Actor) (policy.MemberID, policy.MachineID) {
+// ownTargets returns the id of the actor's own member, or of Léa if the actor is not a member, and the machine laser.
+func (s *site) ownTargets(a actor.Actor) (policy.MemberID, policy.MachineID) {
 	if _, ok := s.members[a.Member]; ok {
 		return a.Member, "laser"
 	}

@@ -24,20 +24,20 @@ const maxDepth = 16
 func decode(data []byte, into any, l policy.Language) error {
 	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), lang: l}
 	r.dec.UseNumber()
-	// First check the form of the text and the names of fields.
+	// First check the syntax of the text and the names of fields.
 	if bad := bytes.ToValidUTF8(data, nil); len(bad) != len(data) {
-		return r.unreadable(errors.New("UTF-8"))
+		return r.malformedJSON(errors.New("UTF-8"))
 	}
-	if err := r.value(reflect.TypeOf(into).Elem(), "", 0); err != nil {
-		return r.unreadable(err)
+	if err := r.checkValue(reflect.TypeOf(into).Elem(), "", 0); err != nil {
+		return r.malformedJSON(err)
 	}
 	if _, err := r.dec.Token(); err != io.EOF {
-		return r.unreadable(errors.New("trailing data"))
+		return r.malformedJSON(errors.New("trailing data"))
 	}
 	if len(r.faults) > 0 {
 		return &fault.Invalid{Faults: r.faults}
 	}
-	// Then decode, which checks the types of values.
+	// Then decode the text, so that the types of values are checked, too.
 	err := json.Unmarshal(data, into)
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -48,10 +48,10 @@ func decode(data []byte, into any, l policy.Language) error {
 			Given: clip(kind.Value),
 			Wrong: httpd.Text{FR: "mauvais type", EN: "wrong type"}.In(l), Right: kindName(kind.Type)}}}
 	}
-	return r.unreadable(err)
+	return r.malformedJSON(err)
 }
 
-// fieldPath returns a path of encoding/json without the names of embedded types, which clients do not know.
+// fieldPath removes the names of embedded types from a path of encoding/json, because clients do not know these names.
 func fieldPath(t reflect.Type, path string) string {
 	if t.Kind() != reflect.Struct {
 		return path
@@ -71,18 +71,18 @@ type reader struct {
 	lang   policy.Language
 }
 
-// unreadable returns the error for malformed JSON.
-func (r *reader) unreadable(err error) error {
+// malformedJSON returns the error for malformed JSON.
+func (r *reader) malformedJSON(err error) error {
 	s := clip(strings.TrimPrefix(err.Error(), "json: "))
 	wrong := httpd.Text{FR: "JSON illisible : " + s, EN: "unreadable JSON: " + s}
 	return &fault.Invalid{Faults: []fault.Field{{Field: "body", Wrong: wrong.In(r.lang)}}}
 }
 
-// value checks one JSON value, with its fields or elements, against the Go type t. path names the value in faults. A
-// nil t accepts every value.
-func (r *reader) value(t reflect.Type, path string, depth int) error {
+// checkValue checks one JSON value, with its fields or elements, against the Go type t. path names the value in faults.
+// If t is nil, every value is valid.
+func (r *reader) checkValue(t reflect.Type, path string, depth int) error {
 	if depth > maxDepth {
-		return fmt.Errorf("nested more than %d deep", maxDepth)
+		return fmt.Errorf("values are nested more than %d levels deep", maxDepth)
 	}
 	token, err := r.dec.Token()
 	if err != nil {
@@ -93,14 +93,14 @@ func (r *reader) value(t reflect.Type, path string, depth int) error {
 	}
 	switch token {
 	case json.Delim('{'):
-		return r.object(t, path, depth)
+		return r.checkObject(t, path, depth)
 	case json.Delim('['):
 		var of reflect.Type
 		if t != nil && t.Kind() == reflect.Slice {
 			of = t.Elem()
 		}
 		for i := 0; r.dec.More(); i++ {
-			if err := r.value(of, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
+			if err := r.checkValue(of, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
 				return err
 			}
 		}
@@ -110,8 +110,8 @@ func (r *reader) value(t reflect.Type, path string, depth int) error {
 	return nil
 }
 
-// object checks the fields of an object.
-func (r *reader) object(t reflect.Type, path string, depth int) error {
+// checkObject checks the names and values of an object's fields.
+func (r *reader) checkObject(t reflect.Type, path string, depth int) error {
 	fields, closed := fieldsOf(t)
 	seen := map[string]bool{}
 	for r.dec.More() {
@@ -124,9 +124,9 @@ func (r *reader) object(t reflect.Type, path string, depth int) error {
 		of := fields[name]
 		switch {
 		case seen[name]:
-			r.add(fault.Field{Field: at, Wrong: twice().In(r.lang)})
+			r.add(fault.Field{Field: at, Wrong: repeatedName().In(r.lang)})
 		case closed && of == nil:
-			f := unknownField(clip(name), keys(fields), r.lang)
+			f := unknownField(clip(name), fieldNames(fields), r.lang)
 			f.Field = at
 			r.add(f)
 		}
@@ -134,7 +134,7 @@ func (r *reader) object(t reflect.Type, path string, depth int) error {
 		if of == nil && !closed && t != nil && t.Kind() == reflect.Map {
 			of = t.Elem()
 		}
-		if err := r.value(of, at, depth+1); err != nil {
+		if err := r.checkValue(of, at, depth+1); err != nil {
 			return err
 		}
 	}
@@ -142,7 +142,7 @@ func (r *reader) object(t reflect.Type, path string, depth int) error {
 	return err
 }
 
-// add records a fault, up to 20.
+// add records a fault. Only the first 20 faults are recorded.
 func (r *reader) add(f fault.Field) {
 	if len(r.faults) < 20 {
 		r.faults = append(r.faults, f)
@@ -165,8 +165,8 @@ func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
 	return out, true
 }
 
-// keys returns the names in a map, in random order.
-func keys(m map[string]reflect.Type) (out []string) {
+// fieldNames returns the names in a map, in random order.
+func fieldNames(m map[string]reflect.Type) (out []string) {
 	for k := range m {
 		out = append(out, k)
 	}
@@ -218,9 +218,9 @@ func mergePatch(target, patch any) any {
 	return t
 }
 
-// patched returns current with a merge patch applied. Unknown fields are rejected. A null sets a field to its zero
+// applyPatch returns current with a merge patch applied. Unknown fields are rejected. A null sets a field to the zero
 // value.
-func patched[T any](current T, patch []byte, l policy.Language) (out T, err error) {
+func applyPatch[T any](current T, patch []byte, l policy.Language) (out T, err error) {
 	var check T
 	if err := decode(patch, &check, l); err != nil {
 		return out, err
@@ -230,7 +230,7 @@ func patched[T any](current T, patch []byte, l policy.Language) (out T, err erro
 		return out, err
 	}
 	if _, ok := change.(map[string]any); !ok {
-		return out, (&reader{lang: l}).unreadable(errors.New("want an object"))
+		return out, (&reader{lang: l}).malformedJSON(errors.New("merge patch is not a JSON object"))
 	}
 	b, err := json.Marshal(current)
 	if err != nil {
@@ -246,7 +246,7 @@ func patched[T any](current T, patch []byte, l policy.Language) (out T, err erro
 	return out, decode(b, &out, l)
 }
 
-// unmarshalNumbers decodes numbers as json.Number: a float64 cannot represent all int64 values.
+// unmarshalNumbers decodes JSON with numbers as json.Number, because a float64 cannot represent all int64 values.
 func unmarshalNumbers(b []byte, into *any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()

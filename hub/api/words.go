@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// langOf returns the language code that package fault uses.
+// langOf returns the language code for package fault.
 func langOf(l policy.Language) string {
 	if l == policy.English {
 		return "en"
@@ -16,8 +16,8 @@ func langOf(l policy.Language) string {
 	return "fr"
 }
 
-// said translates sentences of services to the language of the request.
-func (s *texts) said(l policy.Language, sentences []string) []string {
+// translate translates sentences of services to the language of the request.
+func (s *texts) translate(l policy.Language, sentences []string) []string {
 	out := slices.Clone(sentences)
 	for i := range out {
 		out[i] = s.words.In(langOf(l), out[i])
@@ -25,8 +25,8 @@ func (s *texts) said(l policy.Language, sentences []string) []string {
 	return out
 }
 
-// saidFaults translates the faults of a policy.
-func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
+// translateFaults translates the faults of a policy.
+func (s *texts) translateFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
 	out := slices.Clone(faults)
 	for i := range out {
 		out[i].Message, out[i].Hint = s.words.In(langOf(l), out[i].Message), s.words.In(langOf(l), out[i].Hint)
@@ -34,14 +34,14 @@ func (s *texts) saidFaults(l policy.Language, faults []publish.Fault) []publish.
 	return out
 }
 
-// saidPreview translates the warnings of an import.
-func (s *texts) saidPreview(l policy.Language, p directory.Preview) directory.Preview {
-	p.Warnings = s.said(l, p.Warnings)
+// translatePreview translates the warnings of an import.
+func (s *texts) translatePreview(l policy.Language, p directory.Preview) directory.Preview {
+	p.Warnings = s.translate(l, p.Warnings)
 	return p
 }
 
-// saidBadges translates the reasons why badges were rejected.
-func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
+// translateBadges translates the reasons why badges were rejected.
+func (s *texts) translateBadges(l policy.Language, list []directory.Badge) []directory.Badge {
 	out := slices.Clone(list)
 	for i := range out {
 		out[i].Refused = s.words.In(langOf(l), out[i].Refused)
@@ -49,8 +49,8 @@ func (s *texts) saidBadges(l policy.Language, list []directory.Badge) []director
 	return out
 }
 
-// saidBundle translates the warnings and the problem of a bundle.
-func (s *texts) saidBundle(l policy.Language, b publish.Bundle) publish.Bundle {
-	b.Warnings, b.Problem = s.said(l, b.Warnings), s.words.In(langOf(l), b.Problem)
+// translateBundle translates the warnings and the problem of a bundle.
+func (s *texts) translateBundle(l policy.Language, b publish.Bundle) publish.Bundle {
+	b.Warnings, b.Problem = s.translate(l, b.Warnings), s.words.In(langOf(l), b.Problem)
 	return b
 }

@@ -30,18 +30,18 @@ const Prefix = "/api/v1"
 
 // Limits of a request.
 const (
-	maxAnswer = 64 << 20 // bytes of a response; 10,000 members as XLSX take 1 MB
-	maxToken  = 1 << 10  // bytes of a token file
+	maxAnswer = 64 << 20 // largest response in bytes; 10,000 members as XLSX take 1 MB
+	maxToken  = 1 << 10  // largest token file in bytes
 	maxPages  = 100_000
-	timeout   = 2 * time.Minute // of one request
+	timeout   = 2 * time.Minute // timeout of one request
 )
 
 // Options selects the hub and the credentials.
 type Options struct {
-	URL       string // such as https://hub.local:8040; http:// only for this computer
-	TokenFile string // must be readable by its owner only
-	CAFile    string // PEM; empty: the system's certificate authorities
-	Language  string // fr or en: the language of problems
+	URL       string // URL such as https://hub.local:8040; http:// only for this computer
+	TokenFile string // path of a file that only its owner may read
+	CAFile    string // path of a PEM file; empty: the system's certificate authorities
+	Language  string // language of error messages, fr or en
 }
 
 // Client sends requests to one hub. Its methods may be called concurrently.
@@ -53,7 +53,7 @@ type Client struct {
 	http     *http.Client
 }
 
-// New returns a client after reading the token and the certificate authority.
+// New reads the token and the certificate authority, and returns a client.
 func New(o Options) (*Client, error) {
 	c, err := newClient(o)
 	if err != nil {
@@ -87,7 +87,7 @@ func newClient(o Options) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
-// parseURL checks the address of a hub and reduces it to scheme and host.
+// parseURL checks the address of a hub, and returns only scheme and host of the address.
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
@@ -98,7 +98,7 @@ func parseURL(s string) (*url.URL, error) {
 	case u.Scheme == "https":
 	case u.Scheme == "http" && isLoopback(u.Hostname()):
 	case u.Scheme == "http":
-		return nil, fmt.Errorf("%s would send the token unencrypted, want https:// (http:// only for this computer)", s)
+		return nil, fmt.Errorf("URL %s would send the token unencrypted, want https:// (http:// only for this computer)", s)
 	default:
 		return nil, fmt.Errorf("invalid hub URL %q, want a URL such as https://hub.local:8040", s)
 	}
@@ -152,8 +152,8 @@ type Problem struct {
 	Faults   []fault.Field `json:"faults"`
 }
 
-// Error returns title, detail and faults. For a fault of the hub it includes the request's id, to find it in the hub's
-// log.
+// Error returns title, detail and faults. For an error of the hub, it includes the request's id, by which the hub's log
+// can be searched.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Title)
@@ -196,11 +196,11 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 // Request is one request to the API.
 type Request struct {
 	Method string
-	Path   string // below Prefix, with escaped ids: see the function Path
+	Path   string // path below Prefix with escaped ids, as the function Path returns it
 	Query  url.Values
 	JSON   any    // value that becomes the JSON body
 	Body   []byte // the body, with the content type Type
-	Type   string // content type of Body, or of JSON if not application/json
+	Type   string // content type of the body; empty: application/json
 	Match  string // value of If-Match
 	Accept string // value of Accept; empty: JSON
 }

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// SignIn holds a person's credentials for the creation of an API token.
+// SignIn has a person's credentials for the creation of an API token.
 type SignIn struct {
 	Name, Password string
-	OwnerCode      string // code of the hub's first start, to create the first owner's account; empty: the account exists
+	OwnerCode      string // code that creates the first owner's account; empty: the account exists
 }
 
 // Token is a new API token.
@@ -60,7 +60,8 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	return t, err
 }
 
-// refusedSignIn returns the reason of a rejected sign-in for people. first: with the first owner's code.
+// refusedSignIn returns a sentence that says why a sign-in was refused. first is set for a sign-in with the first
+// owner's code.
 func refusedSignIn(language string, first bool) string {
 	switch {
 	case language == "fr" && first:

@@ -1,13 +1,13 @@
-// Package audit is the log of administrators' acts: one entry for each act, written in the transaction of the act.
+// Package audit is the log of administrators' acts. Each act writes one entry in the same database transaction.
 //
 // The entries are the leaves of a tree (RFC 6962), as in a machine's journal, and the hub's key signs a new checkpoint
-// with each entry. An export is a file of lines that ends with the newest checkpoint. Verify detects each line that was
-// changed, removed, added or moved, and needs only the public half of the hub's key.
+// with each entry. An export is a text file with one line for each entry, which ends with the newest checkpoint. Verify
+// detects each line that was changed, removed, added or moved. Verify needs only the public half of the hub's key.
 //
 // An entry has a sealed part (number, time, id of the account, act, id of the request) and a personal part (names, the
 // object of the act, details). The sealed part contains a salted hash of the personal part. Forget removes the salt and
-// the personal part of a person's entries; the tree stays verifiable. Forget also adds an entry that lists the erased
-// entries: Verify reports an erased entry that no later entry lists.
+// the personal part from a person's entries; the tree stays verifiable. Forget also adds an entry that lists the erased
+// entries, because Verify rejects an erased entry that no later entry lists.
 package audit
 
 import (
@@ -29,7 +29,8 @@ import (
 	"portillon/wire"
 )
 
-// originPrefix and the site's id form the origin of the log's checkpoints, which no journal of a machine has.
+// originPrefix, followed by the site's id, is the origin of the log's checkpoints. No machine's journal has this
+// origin.
 const originPrefix = "portillon-audit/"
 
 // Options are the dependencies of New.
@@ -41,7 +42,7 @@ type Options struct {
 	Random io.Reader        // source of salts; nil: crypto/rand
 }
 
-// Log is a site's audit log. Its methods may be called by many goroutines.
+// Log is a site's audit log. The methods of a Log may be called by many goroutines.
 type Log struct{ o Options }
 
 // New returns a Log. The error is non-nil if o lacks a required part.
@@ -50,7 +51,7 @@ func New(o Options) (*Log, error) {
 		return nil, errors.New("audit: site, signer and key are required")
 	}
 	if o.Signer.Name() != o.Key.Name() || o.Signer.KeyHash() != o.Key.KeyHash() {
-		return nil, fmt.Errorf("audit: the key %q is not the public half of the signing key %q", o.Key.Name(),
+		return nil, fmt.Errorf("audit: key %q is not the public half of the signing key %q", o.Key.Name(),
 			o.Signer.Name())
 	}
 	if o.Now == nil {
@@ -66,39 +67,39 @@ func New(o Options) (*Log, error) {
 func Origin(s policy.SiteID) string { return originPrefix + string(s) }
 
 // Append writes an entry in the transaction tx, so that the entry is stored if and only if tx is committed. on names
-// the object of the act, as "member m-lea", and detail describes the change; Forget removes both. The error is non-nil
-// if the last signed checkpoint does not cover the stored tree, which means that the rows were changed. The caller has
-// already checked the actor's right.
+// the object of the act, such as "member m-lea", and detail describes the change; Forget removes both. Append returns
+// an error if the last signed checkpoint does not cover the stored tree, because then someone has changed the rows. The
+// caller must have checked the actor's right.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 	if err := l.append(ctx, tx, a, act, nil, personal{Name: a.Name, On: on, Detail: detail}); err != nil {
-		return fmt.Errorf("audit log: %s is not recorded: %w", act, err)
+		return fmt.Errorf("audit log: act %s cannot be recorded: %w", act, err)
 	}
 	return nil
 }
 
-// append writes an entry and the checkpoint that covers it. erases lists the entries whose personal part this entry's
+// append writes an entry and the checkpoint that covers it. erases lists the entries whose personal part the same
 // transaction removes.
 func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64,
 	p personal) error {
-	// Continue only from the signed end of the tree.
+	// Read the end of the tree, which must match the last signed checkpoint.
 	e, err := l.head(ctx, tx)
 	if err != nil {
 		return err
 	}
-	p = personal{Name: cut(p.Name, maxName), On: cut(p.On, maxAbout), Detail: cut(p.Detail, maxDetail)}
+	p = personal{Name: clip(p.Name, maxName), On: clip(p.On, maxAbout), Detail: clip(p.Detail, maxDetail)}
 	hidden, err := wire.Canonical(p)
 	if err != nil {
 		return err
 	}
-	// The tree covers the personal part by a salted hash, so that the part can be removed while the hash stays.
+	// The tree covers only a salted hash of the personal part, so that the personal part can be removed later.
 	var salt wire.Salt
 	if _, err := io.ReadFull(l.o.Random, salt[:]); err != nil {
 		return err
 	}
 	text, err := wire.Canonical(sealed{Seq: e.size + 1, At: l.o.Now().UTC().Truncate(time.Millisecond),
-		Account: cut(a.Account, maxName),
-		Act:     actor.Act(cut(string(act), maxName)), Request: cut(a.Request, maxName), Erases: erases, Personal: seal(salt,
-			hidden)})
+		Account: clip(a.Account, maxName),
+		Act:     actor.Act(clip(string(act), maxName)), Request: clip(a.Request, maxName), Erases: erases,
+		Personal: hashOf(salt, hidden)})
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	e.add(tlog.RecordHash(text))
 	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3,
 		$4, $5, $6, $7)`,
-		int64(e.size), string(text), cut(a.Account, maxName), p.On, salt[:], string(hidden))
+		int64(e.size), string(text), clip(a.Account, maxName), p.On, salt[:], string(hidden))
 	if err != nil {
 		return err
 	}
@@ -130,8 +131,8 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	return err
 }
 
-// head reads the end of the tree. The error is non-nil unless the last entry, the stored hashes and the signed
-// checkpoint agree.
+// head reads the end of the tree. head returns an error if the last entry, the stored hashes and the signed checkpoint
+// do not match.
 func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	var size, last int64
 	var b []byte
@@ -147,7 +148,7 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 		return edge{}, err
 	}
 	if size != last || size < 0 {
-		return edge{}, fmt.Errorf("the tree has %d entries, the log %d", size, last)
+		return edge{}, fmt.Errorf("stored tree covers %d entries, the log has %d", size, last)
 	}
 	e, err := edgeOf(uint64(size), b)
 	if err != nil {
@@ -158,7 +159,7 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 		return edge{}, err
 	}
 	if root, err := e.root(); err != nil || c.Size != e.size || c.Root != root {
-		return edge{}, fmt.Errorf("the checkpoint of %d entries does not cover the tree of %d", c.Size, e.size)
+		return edge{}, fmt.Errorf("signed checkpoint covers %d entries, the stored tree %d", c.Size, e.size)
 	}
 	return e, nil
 }
@@ -170,20 +171,20 @@ type Entry struct {
 	Account string    `json:"account"`
 	Name    string    `json:"name"`
 	Act     actor.Act `json:"act"`
-	On      string    `json:"on,omitempty"` // the object of the act: "member m-lea", "policy 4"
+	On      string    `json:"on,omitempty"` // object of the act, such as "member m-lea" or "policy 4"
 	Detail  string    `json:"detail,omitempty"`
 	Request string    `json:"request,omitempty"`
-	Erased  bool      `json:"erased,omitempty"` // name, on and detail were erased with a person
+	Erased  bool      `json:"erased,omitempty"` // name, on and detail were erased with the person's data
 }
 
-// Page selects entries: those with a lower number than After, beginning with the newest if After is empty.
+// Page selects the entries with a lower number than After, or the newest entries if After is empty.
 type Page struct {
 	After string
-	Limit int // 0: 50; at most 500
+	Limit int // number of entries: at most 500; 0 means 50
 }
 
 // Entries reads the log, the newest entry first. next is the cursor of the next page; empty: this page is the last. The
-// actor needs actor.ReadAudit. Entries does not verify the entries; Verify does, on an export.
+// actor needs actor.ReadAudit. Entries does not verify the entries: call Verify with an export.
 func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, next string, err error) {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return nil, "", err
@@ -194,7 +195,7 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 			return nil, "", pageFault(p.After)
 		}
 	}
-	// Read one more entry than the page holds, to know whether there is a next page.
+	// Read one entry more than the page contains, to find out whether there is a next page.
 	limit := min(p.Limit, 500)
 	if limit <= 0 {
 		limit = 50
@@ -207,7 +208,7 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		r, err := scan(rows)
+		r, err := scanRow(rows)
 		if err != nil {
 			return nil, "", err
 		}

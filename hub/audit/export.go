@@ -21,16 +21,16 @@ import (
 type row struct {
 	seq      uint64
 	entry    string
-	salt     []byte // nil: erased
+	salt     []byte // nil: the personal part was erased
 	personal sql.NullString
 }
 
-// scan reads the columns seq, entry, salt and personal of the current row.
-func scan(rows *sql.Rows) (r row, err error) {
+// scanRow reads the columns seq, entry, salt and personal of the current row.
+func scanRow(rows *sql.Rows) (r row, err error) {
 	return r, rows.Scan(&r.seq, &r.entry, &r.salt, &r.personal)
 }
 
-// read returns the row for people to read. It does not verify the entry; Verify does, on an export.
+// read returns the row as an Entry that people read, without verifying it.
 func (r row) read() (Entry, error) {
 	var s sealed
 	var p personal
@@ -57,12 +57,12 @@ func (r row) line() ([]byte, error) {
 	return wire.Canonical(out)
 }
 
-// exportStep is the number of entries that are read at a time. Between two steps, an export with a slow reader holds no
-// connection to the database.
+// exportStep is the number of entries that Export reads at a time. While Export writes them to a slow client, it uses
+// no connection to the database.
 const exportStep = 500
 
-// Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line. Entries that
-// are added meanwhile are left out, because the checkpoint was read first. The actor needs actor.ReadAudit.
+// Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line. Export reads
+// the checkpoint first, so it leaves out entries that are added later. The actor needs actor.ReadAudit.
 func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
 		return err
@@ -74,12 +74,12 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 		signed, err = l.signEmpty(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("audit log: export: %w", err)
+		return fmt.Errorf("audit log: export failed: %w", err)
 	}
 	out := bufio.NewWriter(w)
 	for from := int64(1); from <= size; from += exportStep {
 		if err := l.exportSome(ctx, out, from, min(from+exportStep-1, size)); err != nil {
-			return fmt.Errorf("audit log: export: %w", err)
+			return fmt.Errorf("audit log: export failed: %w", err)
 		}
 	}
 	end, err := wire.Canonical(line{Checkpoint: signed})
@@ -92,15 +92,15 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	return out.Flush()
 }
 
-// signEmpty signs the checkpoint of a log without entries. If there are entries, it returns an error, because their
-// checkpoint was removed.
+// signEmpty signs the checkpoint of a log without entries. If the log has entries, it returns an error, because someone
+// has removed the checkpoint.
 func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	var n int64
 	if err := l.o.Site.QueryRow(ctx, `SELECT count(*) FROM audit_entry WHERE site = $1`).Scan(&n); err != nil {
 		return "", err
 	}
 	if n > 0 {
-		return "", fmt.Errorf("the log has %d entries and no checkpoint", n)
+		return "", fmt.Errorf("log has %d entries but no checkpoint", n)
 	}
 	root, err := tlog.TreeHash(0, nil)
 	if err != nil {
@@ -110,7 +110,7 @@ func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	return string(b), err
 }
 
-// exportSome reads the entries with numbers from from to to, both included, then writes them.
+// exportSome reads the entries with the numbers from to to (inclusive), then writes the entries.
 func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error {
 	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry
 		WHERE site = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq`, from, to)
@@ -120,7 +120,7 @@ func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error
 	defer rows.Close()
 	var lines [][]byte
 	for rows.Next() {
-		r, err := scan(rows)
+		r, err := scanRow(rows)
 		if err != nil {
 			return err
 		}
@@ -141,32 +141,32 @@ func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error
 	return nil
 }
 
-// forgetStep is the maximum number of erased entries that one new entry lists, so that its line stays shorter than
-// maxLine.
+// forgetStep is the maximum number of erased entries that one new entry lists, so that the line of the new entry stays
+// shorter than maxLine.
 const forgetStep = 200
 
 // Forget removes the personal part of every entry about one of the given objects ("member m-lea") and of every entry
-// that one of the accounts made, in the transaction tx. It adds entries that list the erased entries, because Verify
-// accepts an entry without its personal part only if a later entry lists it. The caller has already checked
+// that one of the accounts made, in the transaction tx. Forget adds entries that list the erased entries, because
+// Verify accepts an entry without a personal part only if a later entry lists it. The caller must have checked
 // actor.EraseMembers.
 func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, accounts []string) error {
 	var seqs []uint64
 	for _, on := range about {
 		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND about = $2 AND personal IS NOT NULL`,
-			cut(on, maxAbout))
-		if seqs, err = collect(seqs, rows, err); err != nil {
+			clip(on, maxAbout))
+		if seqs, err = appendNumbers(seqs, rows, err); err != nil {
 			return err
 		}
 	}
 	for _, id := range accounts {
 		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND account = $2 AND personal IS NOT NULL`,
-			cut(id, maxName))
-		if seqs, err = collect(seqs, rows, err); err != nil {
+			clip(id, maxName))
+		if seqs, err = appendNumbers(seqs, rows, err); err != nil {
 			return err
 		}
 	}
 	// Erase in steps. Each step adds one entry.
-	seqs = unique(seqs)
+	seqs = sortUnique(seqs)
 	for len(seqs) > 0 {
 		some := seqs[:min(len(seqs), forgetStep)]
 		seqs = seqs[len(some):]
@@ -178,14 +178,14 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 			}
 		}
 		if err := l.append(ctx, tx, a, actor.EraseMembers, some, personal{Name: a.Name}); err != nil {
-			return fmt.Errorf("audit log: an erasure is not recorded: %w", err)
+			return fmt.Errorf("audit log: erasure cannot be recorded: %w", err)
 		}
 	}
 	return nil
 }
 
-// collect appends the numbers in rows to seqs, and closes rows.
-func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
+// appendNumbers appends the numbers in rows to seqs, and closes rows.
+func appendNumbers(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -200,8 +200,8 @@ func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
 	return seqs, rows.Err()
 }
 
-// pageFault returns the error of a cursor that Entries did not return.
+// pageFault returns the error for a cursor that Entries did not return.
 func pageFault(after string) error {
-	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: cut(after, 40), Wrong: "not a place in this list",
+	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(after, 40), Wrong: "not a place in this list",
 		Right: "the value of next that the page before gave"}}}
 }

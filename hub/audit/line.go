@@ -19,22 +19,22 @@ const (
 	maxName   = 200
 	maxAbout  = 200
 	maxDetail = 2000
-	maxLine   = 64 << 10 // of an exported line; JSON may encode a byte as six
+	maxLine   = 64 << 10 // longest exported line; JSON may need six bytes for one
 )
 
-// sealed is the part of an entry that the tree covers and that cannot be erased. Its field Personal is the hash of the
+// sealed is the part of an entry that the tree covers and that cannot be erased. The field Personal is the hash of the
 // part that can be erased.
 type sealed struct {
 	Seq      uint64    `json:"seq"`
-	At       time.Time `json:"at"` // UTC, milliseconds
+	At       time.Time `json:"at"` // in UTC, with milliseconds
 	Account  string    `json:"account"`
 	Act      actor.Act `json:"act"`
 	Request  string    `json:"request,omitempty"`
 	Erases   []uint64  `json:"erases,omitempty"` // entries whose personal part this entry removed
-	Personal string    `json:"personal"`         // SHA-256 of salt and personal part, as a leaf of wire, in hexadecimal
+	Personal string    `json:"personal"`         // SHA-256 of salt and personal part, in hexadecimal
 }
 
-// personal is the part of an entry that is erased with a person.
+// personal is the part of an entry that is erased when the person's data are erased.
 type personal struct {
 	Name   string `json:"name"`
 	On     string `json:"on,omitempty"`
@@ -44,20 +44,20 @@ type personal struct {
 // line is a line of an export: an entry, or the checkpoint at the end of the file.
 type line struct {
 	Entry      json.RawMessage `json:"entry,omitempty"`
-	Salt       *wire.Salt      `json:"salt,omitempty"`     // salt of Personal; both absent: erased
+	Salt       *wire.Salt      `json:"salt,omitempty"`     // salt of Personal; absent with Personal if both were erased
 	Personal   json.RawMessage `json:"personal,omitempty"` // canonical JSON
 	Checkpoint string          `json:"checkpoint,omitempty"`
 }
 
-// seal returns the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
+// hashOf returns the hash by which the tree covers a personal part: SHA-256 of the salt and the canonical JSON, in
 // hexadecimal. Without the salt, an erased part cannot be guessed from its hash.
-func seal(salt wire.Salt, canonical []byte) string {
+func hashOf(salt wire.Salt, canonical []byte) string {
 	h := wire.Leaf(salt, canonical)
 	return hex.EncodeToString(h[:])
 }
 
-// cut shortens s to at most n bytes, between characters, and replaces invalid UTF-8.
-func cut(s string, n int) string {
+// clip shortens s to at most n bytes without splitting a character, and replaces invalid UTF-8.
+func clip(s string, n int) string {
 	s = string(bytes.ToValidUTF8([]byte(s), []byte("�")))
 	if len(s) <= n {
 		return s
@@ -69,22 +69,23 @@ func cut(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// exactly parses canonical JSON (RFC 8785) with known fields only, so that one meaning has one text and one hash.
-func exactly(data []byte, v any) error {
+// parseCanonical parses canonical JSON (RFC 8785) without unknown fields, so that each content has only one text and
+// one hash.
+func parseCanonical(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("trailing data")
+		return errors.New("trailing data after the JSON value")
 	}
 	again, err := wire.Canonical(v)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(again, data) {
-		return fmt.Errorf("not canonical JSON (RFC 8785)")
+		return fmt.Errorf("text is not canonical JSON (RFC 8785)")
 	}
 	return nil
 }

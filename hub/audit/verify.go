@@ -21,14 +21,14 @@ import (
 type Verified struct {
 	Origin  string // portillon-audit/<site>
 	Entries uint64
-	Erased  uint64 // entries without their personal part, which later entries list
+	Erased  uint64 // number of entries whose personal part was erased
 	Last    time.Time
 	Root    tlog.Hash
 }
 
-// Verify reads an export and checks that it is exactly what the hub signed: every entry, in order, and nothing else. At
-// the first fault it returns the error and the result so far. An export that ends at an older checkpoint is a complete
-// log as of that time: the caller should compare Entries with the expected number.
+// Verify reads an export and checks that the export is exactly what the hub signed: every entry, in order, and nothing
+// else. At the first fault, it returns the error and the result so far. An older export passes too: it is complete as
+// of its checkpoint. The caller should therefore compare Entries with the expected number.
 func Verify(r io.Reader, key note.Verifier) (Verified, error) {
 	v := verifier{key: key, erased: map[uint64]bool{}}
 	in := bufio.NewReaderSize(r, maxLine)
@@ -36,7 +36,7 @@ func Verify(r io.Reader, key note.Verifier) (Verified, error) {
 		text, err := in.ReadSlice('\n')
 		switch {
 		case errors.Is(err, io.EOF) && len(text) == 0:
-			return v.Verified, v.end(n)
+			return v.Verified, v.checkEnd(n)
 		case errors.Is(err, io.EOF):
 			return v.Verified, fmt.Errorf("line %d does not end with a line feed: the file was cut", n)
 		case errors.Is(err, bufio.ErrBufferFull):
@@ -47,7 +47,7 @@ func Verify(r io.Reader, key note.Verifier) (Verified, error) {
 		if v.closed {
 			return v.Verified, fmt.Errorf("line %d: trailing data after the checkpoint", n)
 		}
-		if err := v.line(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
+		if err := v.checkLine(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
 			return v.Verified, fmt.Errorf("line %d: %w", n, err)
 		}
 	}
@@ -62,40 +62,40 @@ type verifier struct {
 	closed bool            // whether the checkpoint has been read
 }
 
-// line checks one line: an entry, or the checkpoint at the end of the file.
-func (v *verifier) line(text []byte) error {
+// checkLine checks one line: an entry, or the checkpoint at the end of the file.
+func (v *verifier) checkLine(text []byte) error {
 	var l line
-	if err := exactly(text, &l); err != nil {
+	if err := parseCanonical(text, &l); err != nil {
 		return err
 	}
 	if l.Entry == nil {
 		if l.Salt != nil || l.Personal != nil || l.Checkpoint == "" {
-			return errors.New("neither an entry nor a checkpoint")
+			return errors.New("line is neither an entry nor a checkpoint")
 		}
-		return v.checkpoint([]byte(l.Checkpoint))
+		return v.checkCheckpoint([]byte(l.Checkpoint))
 	}
 	if l.Checkpoint != "" {
-		return errors.New("an entry and a checkpoint in one line")
+		return errors.New("line contains both an entry and a checkpoint")
 	}
-	return v.entry(l)
+	return v.checkEntry(l)
 }
 
-// entry checks an entry: its number follows the last one, its personal part is the signed one or was erased, and the
-// entries that it lists as erased have no personal part.
-func (v *verifier) entry(l line) error {
+// checkEntry checks an entry: the number follows the previous entry's, the personal part matches the signed hash or was
+// erased, and the entries that this entry lists as erased have no personal part.
+func (v *verifier) checkEntry(l line) error {
 	var s sealed
-	if err := exactly(l.Entry, &s); err != nil {
+	if err := parseCanonical(l.Entry, &s); err != nil {
 		return fmt.Errorf("entry: %w", err)
 	}
 	if s.Seq != v.Entries+1 {
-		return fmt.Errorf("entry %d follows entry %d", s.Seq, v.Entries)
+		return fmt.Errorf("entry %d follows entry %d, want consecutive numbers", s.Seq, v.Entries)
 	}
-	if err := v.hidden(s, l); err != nil {
+	if err := v.checkPersonalPart(s, l); err != nil {
 		return fmt.Errorf("entry %d: %w", s.Seq, err)
 	}
 	for _, seq := range s.Erases {
 		if !v.erased[seq] {
-			return fmt.Errorf("entry %d says that entry %d was erased, and it is not, or twice", s.Seq, seq)
+			return fmt.Errorf("entry %d lists entry %d as erased, but it is not erased or is listed twice", s.Seq, seq)
 		}
 		delete(v.erased, seq)
 	}
@@ -104,9 +104,9 @@ func (v *verifier) entry(l line) error {
 	return nil
 }
 
-// hidden checks an entry's personal part against the hash that the tree covers. If the part is absent, a later entry
-// must list this entry.
-func (v *verifier) hidden(s sealed, l line) error {
+// checkPersonalPart checks an entry's personal part against the hash that the tree covers. If the personal part is
+// absent, a later entry must list this entry.
+func (v *verifier) checkPersonalPart(s sealed, l line) error {
 	if l.Salt == nil && l.Personal == nil {
 		v.Erased++
 		v.erased[s.Seq] = true
@@ -114,28 +114,28 @@ func (v *verifier) hidden(s sealed, l line) error {
 	}
 	var p personal
 	if l.Salt == nil || l.Personal == nil {
-		return errors.New("salt and personal part go together")
+		return errors.New("entry has a salt or a personal part without the other")
 	}
-	if err := exactly(l.Personal, &p); err != nil {
+	if err := parseCanonical(l.Personal, &p); err != nil {
 		return fmt.Errorf("personal part: %w", err)
 	}
-	if seal(*l.Salt, l.Personal) != s.Personal {
-		return errors.New("the personal part was changed after it was written")
+	if hashOf(*l.Salt, l.Personal) != s.Personal {
+		return errors.New("personal part does not match the signed hash: it was changed")
 	}
 	return nil
 }
 
-// checkpoint checks that the signed checkpoint covers exactly the entries that were read.
-func (v *verifier) checkpoint(signed []byte) error {
+// checkCheckpoint checks that the signed checkpoint covers exactly the entries that were read.
+func (v *verifier) checkCheckpoint(signed []byte) error {
 	origin, _, _ := strings.Cut(string(signed), "\n")
 	if !strings.HasPrefix(origin, originPrefix) {
-		return fmt.Errorf("checkpoint of %.100q, want one of %s<site>", origin, originPrefix)
+		return fmt.Errorf("checkpoint has origin %.100q, want %s<site>", origin, originPrefix)
 	}
 	c, err := wire.OpenCheckpoint(signed, origin, note.VerifierList(v.key))
 	if err != nil {
 		return err
 	}
-	if err := oneSignature(signed, v.key); err != nil {
+	if err := requireOneSignature(signed, v.key); err != nil {
 		return err
 	}
 	root, err := v.tree.root()
@@ -146,32 +146,32 @@ func (v *verifier) checkpoint(signed []byte) error {
 		return fmt.Errorf("checkpoint covers %d entries, the file has %d", c.Size, v.Entries)
 	}
 	if c.Root != root {
-		return errors.New("checkpoint is of other entries: an entry was changed, left out or moved")
+		return errors.New("checkpoint does not match the entries: an entry was changed, left out or moved")
 	}
 	v.Origin, v.Root, v.closed = origin, root, true
 	return nil
 }
 
-// oneSignature returns an error unless the checkpoint has exactly one signature, in the form that the hub writes.
-// Otherwise two different files could both be accepted.
-func oneSignature(signed []byte, key note.Verifier) error {
+// requireOneSignature returns an error if the checkpoint has more than one signature, or a signature in another form
+// than the hub writes. Without this check, two different files with the same content could both be accepted.
+func requireOneSignature(signed []byte, key note.Verifier) error {
 	text, sig, ok := strings.Cut(string(signed), "\n\n")
 	if !ok {
-		return errors.New("checkpoint without a signature")
+		return errors.New("checkpoint has no signature")
 	}
 	name, b64, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(sig, "— "), "\n"), " ")
 	b, err := base64.StdEncoding.Strict().DecodeString(b64)
 	if err != nil || name != key.Name() ||
 		text+"\n\n— "+name+" "+base64.StdEncoding.EncodeToString(b)+"\n" != string(signed) {
-		return errors.New("checkpoint has another signature beside the hub's, or one in another form")
+		return errors.New("checkpoint has further signatures, want only the hub's in the hub's form")
 	}
 	return nil
 }
 
-// end checks the state at the end of the file, before line n.
-func (v *verifier) end(n uint64) error {
+// checkEnd checks the state at the end of the file, before line n.
+func (v *verifier) checkEnd(n uint64) error {
 	if !v.closed {
-		return fmt.Errorf("line %d: no checkpoint: the file was cut after entry %d", n, v.Entries)
+		return fmt.Errorf("line %d: checkpoint is missing: the file was cut after entry %d", n, v.Entries)
 	}
 	if len(v.erased) > 0 {
 		var first uint64
@@ -180,13 +180,13 @@ func (v *verifier) end(n uint64) error {
 				first = seq
 			}
 		}
-		return fmt.Errorf("entry %d has no personal part, and no entry says that it was erased", first)
+		return fmt.Errorf("entry %d has no personal part, and no later entry lists it as erased", first)
 	}
 	return nil
 }
 
-// unique sorts numbers and removes duplicates.
-func unique(seqs []uint64) []uint64 {
+// sortUnique sorts numbers and removes duplicates.
+func sortUnique(seqs []uint64) []uint64 {
 	slices.Sort(seqs)
 	return slices.Compact(seqs)
 }

@@ -15,12 +15,12 @@ import (
 	"portillon/wire"
 )
 
-// account is an Account with its current state at the broker.
+// account is an Account with the account's current state at the broker.
 type account struct {
 	Account
 	limits
 	site     policy.SiteID
-	granted  []wire.Permission // permissions at the embedded server
+	granted  []wire.Permission // permissions of the account, from the table of topics
 	inner    login
 	connects *bucket
 	bytes    *bucket // nil: no limit
@@ -32,8 +32,8 @@ type account struct {
 	refused map[string]*refusal // by reason
 }
 
-// login is an account's name and password at the embedded server. The password is new at each start, and no other
-// process knows it.
+// login is an account's name and password at the embedded server. Each start of the broker generates new passwords, and
+// only this process knows them.
 type login struct{ user, password string }
 
 // refusal counts the refusals of one account for one reason.
@@ -42,7 +42,8 @@ type refusal struct {
 	logged time.Time
 }
 
-// newAccount returns the state of an account without connections. Its password at the embedded server is random.
+// newAccount returns the state of an account without connections. The account's password at the embedded server is
+// random.
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	x := &account{Account: a, limits: limitsOf(a.As), site: site, granted: a.permissions(site),
 		inner:   login{user: a.User, password: rand.Text()},
@@ -57,11 +58,11 @@ func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	return x
 }
 
-// anyone is the user name at the embedded server if the broker has no accounts.
+// anyone is the user name of all clients at the embedded server if the broker has no accounts.
 const anyone = "anyone"
 
-// mayUse reports whether the account may use a client id. A machine and the hub have exactly one client id each. A
-// watcher may use any id that is not reserved for them. Without accounts, every id is allowed.
+// mayUse reports whether the account may use a client id. A machine has exactly one client id, and the hub has exactly
+// one client id. A watcher may use any id that does not begin with "portillon-". Without accounts, every id is allowed.
 func (a *account) mayUse(id string) bool {
 	topics := wire.Topics{Site: a.site}
 	switch a.As {
@@ -75,7 +76,8 @@ func (a *account) mayUse(id string) bool {
 	return a.User == ""
 }
 
-// enter counts a new connection. It returns false if the account has its maximum of connections or was removed.
+// enter counts a new connection. enter returns false if the account has the maximum number of connections or was
+// removed.
 func (a *account) enter(c net.Conn) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -105,8 +107,8 @@ func (a *account) end() {
 	}
 }
 
-// accepts reports whether the password is correct. The comparison takes constant time.
-func (a *account) accepts(password string) bool {
+// hasPassword reports whether the password is correct. The comparison takes constant time.
+func (a *account) hasPassword(password string) bool {
 	want := a.PasswordHash
 	if a.Password != "" {
 		want = sha256.Sum256([]byte(a.Password))
@@ -115,8 +117,8 @@ func (a *account) accepts(password string) bool {
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
-// refuse counts a refusal. It logs the first refusal of an account for a reason immediately, and later ones at most
-// once a minute.
+// refuse counts a refused request of an account. The first refusal for a reason is logged immediately, later refusals
+// for the same reason at most once a minute.
 func (p *proxy) refuse(a *account, reason, detail string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,11 +138,11 @@ func (p *proxy) refuse(a *account, reason, detail string) {
 type AccountStatus struct {
 	User        string         `json:"user"`
 	Connections int            `json:"connections"`
-	Refused     map[string]int `json:"refused,omitempty"` // number of refusals by reason, since the start
+	Refused     map[string]int `json:"refused,omitempty"` // number of refusals by reason, since the broker started
 }
 
-// Accounts returns the state of all accounts, sorted by user. The user "" stands for clients with an unknown user or a
-// wrong password.
+// Accounts returns the state of all accounts, sorted by user. The entry with the user "" counts clients with an unknown
+// user or a wrong password.
 func (b *Broker) Accounts() []AccountStatus {
 	all := append([]*account{b.proxy.unknown}, b.proxy.accounts.all()...)
 	var out []AccountStatus

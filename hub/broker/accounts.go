@@ -13,12 +13,12 @@ import (
 	"portillon/wire"
 )
 
-// slug is the form of a site's or machine's id: up to 64 lower-case letters, digits and hyphens.
+// slug matches the id of a site or machine: up to 64 lower-case letters, digits and hyphens.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// open returns the state of each account, by user name. Without accounts it returns one account with an empty name,
-// which any client may use.
-func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*account, error) {
+// newAccounts returns the state of each account, by user name. If accounts is empty, the result is one account with an
+// empty name, which any client may use.
+func newAccounts(site policy.SiteID, accounts []Account, now time.Time) (map[string]*account, error) {
 	if len(accounts) == 0 {
 		return map[string]*account{"": newAccount(site, Account{}, now)}, nil
 	}
@@ -28,20 +28,20 @@ func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*ac
 	out := map[string]*account{}
 	for _, a := range accounts {
 		if a.User == "" || a.Password == "" && a.PasswordHash == ([sha256.Size]byte{}) || out[a.User] != nil {
-			return nil, fmt.Errorf("account %q: want a unique, non-empty name and a password", a.User)
+			return nil, fmt.Errorf("account %q has no unique name or no password, want a unique name and a password", a.User)
 		}
 		out[a.User] = newAccount(site, a, now)
 	}
 	return out, nil
 }
 
-// user returns the NATS user for an account, with the permissions from the table of topics.
-func user(site policy.SiteID, a *account) (*server.User, error) {
+// newUser returns the NATS user for an account, with the permissions from the table of topics.
+func newUser(site policy.SiteID, a *account) (*server.User, error) {
 	u := &server.User{Username: a.inner.user, Password: a.inner.password}
 	if a.User == "" {
 		return u, nil
 	}
-	p, err := permissions(site, a.Account)
+	p, err := natsPermissions(site, a.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +49,17 @@ func user(site policy.SiteID, a *account) (*server.User, error) {
 	return u, nil
 }
 
-// permissions returns an account's permissions from the table of topics, in the form of the embedded server.
-func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
+// natsPermissions converts an account's permissions from the table of topics to the format of the embedded server.
+func natsPermissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 	if a.As == AsMachine && (!slug.MatchString(string(a.Machine)) || wire.Reserved(a.Machine)) {
-		return nil, fmt.Errorf("account %q: invalid machine id %q", a.User, a.Machine)
+		return nil, fmt.Errorf("account %q: invalid machine id %q, want lower-case letters, digits and hyphens", a.User,
+			a.Machine)
 	}
 	granted := a.permissions(site)
 	if len(granted) == 0 {
-		return nil, fmt.Errorf("account %q has no permissions: want the part of the hub, a machine or a watcher", a.User)
+		return nil, fmt.Errorf("account %q has no permissions, want the part of the hub, a machine or a watcher", a.User)
 	}
-	// Neither list may be empty: an empty list allows everything at the embedded server.
+	// Reject an empty list, because the embedded server would allow every topic.
 	out := &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: []string{}},
 		Subscribe: &server.SubjectPermission{Allow: []string{}},
@@ -76,16 +77,16 @@ func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 		}
 	}
 	if a.As == AsMachine {
-		subject, _ := subjectOf(silent(&account{Account: a, site: site}))
+		subject, _ := subjectOf(unusedTopic(&account{Account: a, site: site}))
 		out.Subscribe.Allow = append(out.Subscribe.Allow, subject)
 	}
 	if len(out.Publish.Allow) == 0 || len(out.Subscribe.Allow) == 0 {
-		return nil, fmt.Errorf("account %q: the table of topics permits no publish or no subscription", a.User)
+		return nil, fmt.Errorf("account %q needs at least one topic to publish on and one topic to subscribe to", a.User)
 	}
 	return out, nil
 }
 
-// permissions returns what the table of topics allows the account.
+// permissions returns the account's permissions according to the table of topics.
 func (a Account) permissions(site policy.SiteID) []wire.Permission {
 	topics := wire.Topics{Site: site}
 	switch a.As {
@@ -99,9 +100,9 @@ func (a Account) permissions(site policy.SiteID) []wire.Permission {
 	return nil
 }
 
-// subjectOf returns the NATS subject for a topic filter: "/" becomes ".", "+" becomes "*", and "#" becomes ">". Unlike
-// "#", the wildcard ">" does not match the parent level (MQTT 3.1.1, section 4.7.1.2), so parent is that level, or
-// empty.
+// subjectOf returns the NATS subject for a topic filter: "/" becomes ".", "+" becomes "*", and "#" becomes ">". A
+// filter that ends with "#" also matches the parent level (MQTT 3.1.1, section 4.7.1.2), but a subject that ends with
+// ">" does not. For such a filter, parent is the subject of the parent level. For other filters parent is empty.
 func subjectOf(filter string) (subject, parent string) {
 	subject = strings.NewReplacer("/", ".", "+", "*").Replace(filter)
 	if parent, deep := strings.CutSuffix(subject, ".#"); deep {

@@ -21,7 +21,7 @@ func TestInsecureConfigurationsAreRejected(t *testing.T) {
 			"no permissions"},
 		{"an account without a password", broker.Config{Accounts: []broker.Account{{User: "x", As: broker.AsHub}}},
 			"password"},
-		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "unique, non-empty name"},
+		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "want a unique name"},
 		{"a machine named like a wildcard",
 			broker.Config{Accounts: []broker.Account{{User: "x", Password: "y", As: broker.AsMachine, Machine: ">"}}},
 			"invalid machine id"},
@@ -39,7 +39,7 @@ func TestInsecureConfigurationsAreRejected(t *testing.T) {
 			b, err := broker.Start(c.c)
 			if err == nil {
 				b.Close()
-				t.Fatal("it was started")
+				t.Fatal("a broker with an insecure configuration was started")
 			}
 			if !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%q does not say %q", err, c.says)
@@ -57,7 +57,7 @@ func TestStartReportsAPortInUse(t *testing.T) {
 	b, err := broker.Start(broker.Config{Addr: l.Addr().String(), Dir: t.TempDir(), Site: "biklab"})
 	if err == nil {
 		b.Close()
-		t.Fatal("it was started")
+		t.Fatal("a second broker was started on the same port")
 	}
 	if !strings.Contains(err.Error(), "in use") {
 		t.Errorf("%q does not say why", err)

@@ -10,28 +10,29 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// gate authenticates connections for the embedded server, which asks at each connection, so that accounts can change.
-type gate struct {
+// authenticator authenticates connections for the embedded server. The server calls Check at each connection, so that
+// users can change while the server runs.
+type authenticator struct {
 	mu    sync.Mutex
 	users map[string]*server.User
 }
 
 // set adds or replaces a user.
-func (g *gate) set(u *server.User) {
+func (g *authenticator) set(u *server.User) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.users[u.Username] = u
 }
 
 // remove removes a user, whose next connection is refused.
-func (g *gate) remove(name string) {
+func (g *authenticator) remove(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.users, name)
 }
 
 // Check implements server.Authentication.
-func (g *gate) Check(c server.ClientAuthentication) bool {
+func (g *authenticator) Check(c server.ClientAuthentication) bool {
 	o := c.GetOpts()
 	g.mu.Lock()
 	u, known := g.users[o.Username]
@@ -43,19 +44,19 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	return true
 }
 
-// Set adds an account or replaces the account with the same name. It closes the old account's connections if the
-// password changed. An identical account has no effect. Set fails on a broker that was started without accounts, which
-// any client may use.
+// Set adds an account or replaces the account with the same name. Set closes the old account's connections if the
+// account changed, and does nothing if the account is unchanged. Set fails on a broker that was started without
+// accounts, because any client may use such a broker.
 func (b *Broker) Set(a Account) error {
 	if b.proxy.accounts.get("") != nil {
-		return fmt.Errorf("broker: account %q: cannot add accounts to a broker that was started without accounts", a.User)
+		return fmt.Errorf("broker: cannot add account %q to a broker that was started without accounts", a.User)
 	}
-	made, err := open(b.site, []Account{a}, time.Now())
+	made, err := newAccounts(b.site, []Account{a}, time.Now())
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	next := made[a.User]
-	u, err := user(b.site, next)
+	u, err := newUser(b.site, next)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}

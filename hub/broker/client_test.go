@@ -68,7 +68,7 @@ func open(t *testing.T, o *mqtt.ClientOptions) *client {
 	c := &client{t: t, in: make(chan mqtt.Message, 10000)}
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		var err error
-		poll := time.Tick(10 * time.Millisecond) // retries until the process listens
+		poll := time.Tick(10 * time.Millisecond) // time between two attempts to connect
 		for end := time.Now().Add(patience); time.Now().Before(end); <-poll {
 			if c.conn, err = net.Dial("tcp", u.Host); err == nil {
 				return c.conn, nil
@@ -100,14 +100,14 @@ func (c *client) subscribe(filters ...string) {
 	for _, f := range filters {
 		tok := c.c.Subscribe(f, 1, nil)
 		c.must(tok)
-		if got := tok.(*mqtt.SubscribeToken).Result()[f]; got > 1 { // the broker may grant QoS 0 to a machine: see lowerQoS
+		if got := tok.(*mqtt.SubscribeToken).Result()[f]; got > 1 { // the broker may grant QoS 0 to a machine (lowerQoS)
 			c.t.Fatalf("subscribed to %s with %d, want QoS 0 or 1", f, got)
 		}
 	}
 }
 
-// listens subscribes, and accepts a refusal.
-func (c *client) listens(filters ...string) {
+// trySubscribe subscribes, and ignores a refusal.
+func (c *client) trySubscribe(filters ...string) {
 	for _, f := range filters {
 		c.c.Subscribe(f, 1, nil).WaitTimeout(patience)
 	}
@@ -119,7 +119,7 @@ func (c *client) next() mqtt.Message {
 	case m := <-c.in:
 		return m
 	case <-time.After(patience):
-		c.t.Fatal("nothing came")
+		c.t.Fatal("no message arrived")
 		return nil
 	}
 }

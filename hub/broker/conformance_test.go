@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// accounts returns the three accounts that a broker under test knows: hub, laser (a machine) and watcher. Each password
-// is the name backwards.
+// accounts returns the three accounts of a broker under test: hub, laser (a machine) and watcher. Each password is the
+// account's name backwards.
 func accounts() []broker.Account {
 	return []broker.Account{
 		{User: "hub", Password: "buh", As: broker.AsHub},
@@ -27,8 +27,8 @@ func accounts() []broker.Account {
 	}
 }
 
-// start runs a broker on a folder. It returns the address and a function that stops the broker.
-type start func(t *testing.T, dir string, accounts []broker.Account) (addr string, stop func())
+// startFunc starts a broker with a data folder, and returns the broker's address and a function that stops the broker.
+type startFunc func(t *testing.T, dir string, accounts []broker.Account) (addr string, stop func())
 
 func inner(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
 	t.Helper()
@@ -41,8 +41,8 @@ func inner(t *testing.T, dir string, accounts []broker.Account) (string, func())
 	return b.Addr(), stop
 }
 
-// mosquitto runs Debian's mosquitto with the configuration that the README recommends.
-func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
+// startMosquitto starts Debian's mosquitto with the configuration that the README recommends.
+func startMosquitto(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -59,12 +59,12 @@ func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, fun
 	conf := fmt.Sprintf("listener %s 127.0.0.1\nset_tcp_nodelay true\nmax_packet_size %d\nallow_anonymous true\n", port,
 		wire.MaxPacket+1)
 	if len(accounts) > 0 {
-		conf = shipped(t, dir, addr, accounts)
+		conf = writeACL(t, dir, addr, accounts)
 		passwords(t, dir, accounts)
 	}
 	conf += "log_type none\n"
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // otherwise mosquitto cannot read the test's folder
+		conf += "user root\n" // mosquitto must stay root to read the test's folder
 	}
 	write(t, filepath.Join(dir, "mosquitto.conf"), conf)
 	cmd := exec.Command(path, "-c", filepath.Join(dir, "mosquitto.conf"))
@@ -83,8 +83,9 @@ func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, fun
 	return addr, stop
 }
 
-// shipped writes the access list of "portillon hub mosquitto-conf", and returns its mosquitto.conf.
-func shipped(t *testing.T, dir, addr string, accounts []broker.Account) string {
+// writeACL writes the access list that the command "portillon hub mosquitto-conf" generates, and returns the text of
+// mosquitto.conf from the same command.
+func writeACL(t *testing.T, dir, addr string, accounts []broker.Account) string {
 	t.Helper()
 	m := broker.Mosquitto{Site: "biklab", Hub: "hub", Watcher: "watcher", Listen: addr, Dir: dir, Data: dir}
 	for _, a := range accounts {
@@ -140,13 +141,13 @@ func TestBrokersBehaveAsPortillonRequires(t *testing.T) {
 	}
 	brokers := []struct {
 		name  string
-		start start
-	}{{"inside", inner}, {"mosquitto", mosquitto}}
+		start startFunc
+	}{{"inside", inner}, {"mosquitto", startMosquitto}}
 	for _, b := range brokers {
 		t.Run(b.name, func(t *testing.T) {
 			for _, c := range []struct {
 				holds string
-				check func(*testing.T, start)
+				check func(*testing.T, startFunc)
 			}{
 				{"retained messages reach later subscribers, and an empty message clears them", retained},
 				{"a will is published after a lost connection, not after a DISCONNECT", will},
@@ -154,8 +155,8 @@ func TestBrokersBehaveAsPortillonRequires(t *testing.T) {
 				{"unknown users and wrong passwords are refused", strangers},
 				{"a machine publishes only its own messages", permissions},
 				{"a watcher receives only states", watcher},
-				{"permissions follow the table of topics", table},
-				{"an account cannot use another's client id", ownClientID},
+				{"permissions follow the table of topics", checkTopicTable},
+				{"an account cannot use another's client id", checkClientIDs},
 				{"the largest packet passes, one byte more does not", border},
 				{"a client reconnects after a lost connection", reconnect},
 				{"an oversized message reaches no client and does not stop the broker", tooLarge},
@@ -166,17 +167,17 @@ func TestBrokersBehaveAsPortillonRequires(t *testing.T) {
 	}
 }
 
-func retained(t *testing.T, start start) {
+func retained(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), nil)
 	a := connect(t, addr, "")
 	a.publish("portillon/biklab/bundle", true, "first")
 	a.publish("portillon/biklab/bundle", true, "second")
-	soon(t, addr, "portillon/biklab/bundle", "second")
+	waitForRetained(t, addr, "portillon/biklab/bundle", "second")
 	a.publish("portillon/biklab/bundle", true, "")
-	soon(t, addr, "portillon/biklab/bundle", "")
+	waitForRetained(t, addr, "portillon/biklab/bundle", "")
 }
 
-func will(t *testing.T, start start) {
+func will(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), nil)
 	watch := connect(t, addr, "")
 	watch.subscribe("portillon/biklab/+/availability", "portillon/biklab/end")
@@ -188,30 +189,29 @@ func will(t *testing.T, start start) {
 	if m.Topic() != "portillon/biklab/laser/availability" || string(m.Payload()) != "offline" {
 		t.Errorf("got %q on %s", m.Payload(), m.Topic())
 	}
-	soon(t, addr, "portillon/biklab/+/availability", "offline")
+	waitForRetained(t, addr, "portillon/biklab/+/availability", "offline")
 }
 
-// soon waits until a new subscriber of filter gets want as the retained messages; "" means none. NATS acknowledges and
-// delivers a message before it retains it. A subscriber that arrives in between misses the message, and subscribes
-// again or gets the message when the hub and the machine compare their states.
-func soon(t *testing.T, addr, filter, want string) {
+// waitForRetained waits until a new subscriber of filter receives the retained messages want, or none if want is empty.
+// The wait is needed because NATS retains a message only after acknowledging and delivering the message.
+func waitForRetained(t *testing.T, addr, filter, want string) {
 	t.Helper()
 	var got string
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if got = found(t, addr, filter); got == want {
+		if got = readRetained(t, addr, filter); got == want {
 			return
 		}
 	}
-	t.Fatalf("who comes later finds %q under %s, not %q", got, filter, want)
+	t.Fatalf("a new subscriber of %s receives %q, want %q", filter, got, want)
 }
 
-// found returns the retained messages that a new subscriber of filter gets, on one line.
-func found(t *testing.T, addr, filter string) string {
+// readRetained returns the retained messages that a new subscriber of filter receives, on one line.
+func readRetained(t *testing.T, addr, filter string) string {
 	t.Helper()
 	c := connect(t, addr, "")
 	defer c.c.Disconnect(0)
 	c.subscribe(filter, "portillon/biklab/end")
-	c.publish("portillon/biklab/end", false, "") // retained messages arrive before this one
+	c.publish("portillon/biklab/end", false, "") // The subscriber receives all retained messages before this message.
 	var all []string
 	for m := c.next(); m.Topic() != "portillon/biklab/end"; m = c.next() {
 		if m.Retained() {
@@ -221,12 +221,12 @@ func found(t *testing.T, addr, filter string) string {
 	return strings.Join(all, " ")
 }
 
-func order(t *testing.T, start start) {
+func order(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), nil)
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	machine := connect(t, addr, "")
-	const n = 500 // mosquitto drops more than 1,000 queued messages of a subscriber by default
+	const n = 500 // below 1,000, the number of messages that mosquitto queues for a subscriber by default
 	var tokens []mqtt.Token
 	for i := range n {
 		tokens = append(tokens, machine.c.Publish("portillon/biklab/laser/records", 1, false, fmt.Sprint(i)))
@@ -246,30 +246,31 @@ func order(t *testing.T, start start) {
 	}
 }
 
-func strangers(t *testing.T, start start) {
+func strangers(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), accounts())
 	for _, c := range []struct{ user, password string }{{"", ""}, {"laser", "wrong"}, {"nobody", "ydobon"},
 		{"laser", ""}} {
 		o := options(addr).SetUsername(c.user).SetPassword(c.password)
 		tok := mqtt.NewClient(o).Connect()
 		if !tok.WaitTimeout(patience) || tok.Error() == nil {
-			t.Errorf("%q with %q was let in", c.user, c.password)
+			t.Errorf("%q with %q was accepted", c.user, c.password)
 		}
 	}
-	login(t, addr, "laser") // the broker runs: a known account is accepted
+	login(t, addr, "laser") // check that the broker runs and accepts a known account
 }
 
-func permissions(t *testing.T, start start) {
+func permissions(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), accounts())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
 	hub.subscribe("portillon/biklab/#")
-	hub.subscribe("portillon/biklab/+/records") // the same filter as the hub
+	hub.subscribe("portillon/biklab/+/records") // a second, overlapping subscription of the hub
 	for _, topic := range []string{
 		"portillon/biklab/vinyl/records", "portillon/biklab/vinyl/state", "portillon/biklab/ack/laser",
 		"portillon/biklab/laser/command",
 		"portillon/biklab/bundle", "portillon/other/laser/records", "portillon/biklab/vinyl/command",
 	} {
-		laser.c.Publish(topic, 1, false, "forged").WaitTimeout(patience) // brokers acknowledge messages that they drop
+		// Brokers also acknowledge the messages that they drop.
+		laser.c.Publish(topic, 1, false, "forged").WaitTimeout(patience)
 	}
 	laser.publish("portillon/biklab/laser/state", true, "true")
 	if m := hub.next(); string(m.Payload()) != "true" {
@@ -283,7 +284,7 @@ func permissions(t *testing.T, start start) {
 			t.Errorf("%s came as %s", topic, m.Topic())
 		}
 	}
-	laser.listens(
+	laser.trySubscribe(
 		"portillon/biklab/vinyl/command",
 		"portillon/biklab/ack/vinyl",
 		"portillon/#",
@@ -300,11 +301,11 @@ func permissions(t *testing.T, start start) {
 	}
 }
 
-func watcher(t *testing.T, start start) {
+func watcher(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), accounts())
 	hub, laser, w := login(t, addr, "hub"), login(t, addr, "laser"), login(t, addr, "watcher")
 	w.subscribe("portillon/biklab/+/state", "portillon/biklab/+/availability", "homeassistant/#")
-	w.listens("portillon/biklab/+/records", "portillon/biklab/+/reply")
+	w.trySubscribe("portillon/biklab/+/records", "portillon/biklab/+/reply")
 	hub.subscribe("portillon/biklab/+/command", "portillon/biklab/+/state")
 	w.c.Publish("portillon/biklab/laser/command", 1, false, "forged").WaitTimeout(patience)
 	w.c.Publish("portillon/biklab/laser/state", 1, false, "forged").WaitTimeout(patience)
@@ -320,12 +321,12 @@ func watcher(t *testing.T, start start) {
 	}
 }
 
-func reconnect(t *testing.T, start start) {
+func reconnect(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), nil)
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	for i := range 5 {
-		machine := connectAs(t, addr, "portillon-laser") // the same id each time
+		machine := connectAs(t, addr, "portillon-laser") // each iteration uses the same client id
 		machine.publish("portillon/biklab/laser/records", false, fmt.Sprint(i))
 		if m := hub.next(); string(m.Payload()) != fmt.Sprint(i) {
 			t.Fatalf("got %q", m.Payload())
@@ -334,14 +335,15 @@ func reconnect(t *testing.T, start start) {
 	}
 }
 
-func tooLarge(t *testing.T, start start) {
+func tooLarge(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), nil)
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	machine := connect(t, addr, "")
 	machine.c.Publish("portillon/biklab/laser/records", 1, false, make([]byte, 2*wire.MaxPacket)).WaitTimeout(patience)
 	other := connect(t, addr, "")
-	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10)) // the size of the largest batch
+	// 512 KiB: the size of the largest batch of records.
+	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10))
 	if m := hub.next(); len(m.Payload()) != 512<<10 {
 		t.Errorf("%d bytes came", len(m.Payload()))
 	}

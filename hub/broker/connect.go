@@ -35,11 +35,12 @@ const (
 	flagUser     = 0x80
 )
 
-// maxConnect is the maximum length of a CONNECT packet, in bytes. A will has only a few bytes.
+// maxConnect is the maximum length of a CONNECT packet, in bytes. A CONNECT of a machine is short, because its will has
+// only a few bytes.
 const maxConnect = 8 << 10
 
-// errProtocol is the error for a client that requests another version than MQTT 3.1.1.
-var errProtocol = errors.New("not MQTT 3.1.1")
+// errProtocol is the error for a client that requests a version other than MQTT 3.1.1.
+var errProtocol = errors.New("client requests an unsupported protocol, want MQTT 3.1.1")
 
 // connect is a decoded CONNECT packet (MQTT 3.1.1, section 3.1).
 type connect struct {
@@ -53,8 +54,8 @@ type connect struct {
 	hasPassword bool
 }
 
-// header reads the fixed header of a packet (MQTT 3.1.1, section 2.2): the first byte and the remaining length.
-func header(r io.ByteReader) (first byte, length int, err error) {
+// readHeader reads the fixed header of a packet (MQTT 3.1.1, section 2.2): the first byte and the remaining length.
+func readHeader(r io.ByteReader) (first byte, length int, err error) {
 	if first, err = r.ReadByte(); err != nil {
 		return 0, 0, err
 	}
@@ -68,10 +69,10 @@ func header(r io.ByteReader) (first byte, length int, err error) {
 			return first, length, nil
 		}
 	}
-	return 0, 0, errors.New("remaining length has more than four bytes")
+	return 0, 0, errors.New("remaining length of the packet has more than four bytes, want at most four")
 }
 
-// appendHeader appends a fixed header, which header reads.
+// appendHeader appends a fixed header in the format that readHeader reads.
 func appendHeader(b []byte, first byte, length int) []byte {
 	b = append(b, first)
 	for length >= 0x80 {
@@ -81,14 +82,15 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	return append(b, byte(length))
 }
 
-// fields reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, all further fields are empty.
-type fields struct {
+// fieldReader reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, all further fields are
+// empty.
+type fieldReader struct {
 	rest []byte
 	bad  bool
 }
 
-// take returns the next n bytes, or n zeros after an error.
-func (f *fields) take(n int) []byte {
+// readBytes returns the next n bytes, or n zeros after an error.
+func (f *fieldReader) readBytes(n int) []byte {
 	if f.bad || len(f.rest) < n {
 		f.bad = true
 		return make([]byte, n)
@@ -98,35 +100,35 @@ func (f *fields) take(n int) []byte {
 	return b
 }
 
-// field returns the next length-prefixed field.
-func (f *fields) field() []byte {
-	n := int(binary.BigEndian.Uint16(f.take(2)))
+// readField returns the next length-prefixed field.
+func (f *fieldReader) readField() []byte {
+	n := int(binary.BigEndian.Uint16(f.readBytes(2)))
 	if f.bad || n > len(f.rest) {
 		f.bad = true
 		return nil
 	}
-	return f.take(n)
+	return f.readBytes(n)
 }
 
-// parseConnect decodes the body of a CONNECT.
+// parseConnect decodes the body of a CONNECT packet.
 func parseConnect(body []byte) (connect, error) {
-	f := &fields{rest: body}
-	name, level := string(f.field()), f.take(1)[0]
+	f := &fieldReader{rest: body}
+	name, level := string(f.readField()), f.readBytes(1)[0]
 	if f.bad {
 		return connect{}, errors.New("malformed CONNECT")
 	}
 	if name != "MQTT" || level != 4 {
-		return connect{}, fmt.Errorf("%w: %.10q level %d", errProtocol, name, level)
+		return connect{}, fmt.Errorf("%w, got protocol %.10q with level %d", errProtocol, name, level)
 	}
-	c := connect{flags: f.take(1)[0], keepAlive: binary.BigEndian.Uint16(f.take(2)), id: string(f.field())}
+	c := connect{flags: f.readBytes(1)[0], keepAlive: binary.BigEndian.Uint16(f.readBytes(2)), id: string(f.readField())}
 	if c.flags&flagWill != 0 {
-		c.willTopic, c.will = f.field(), f.field()
+		c.willTopic, c.will = f.readField(), f.readField()
 	}
 	if c.flags&flagUser != 0 {
-		c.user = string(f.field())
+		c.user = string(f.readField())
 	}
 	if c.hasPassword = c.flags&flagPassword != 0; c.hasPassword {
-		c.password = string(f.field())
+		c.password = string(f.readField())
 	}
 	switch {
 	case f.bad, len(f.rest) > 0, c.flags&flagReserved != 0, c.hasPassword && c.flags&flagUser == 0,
@@ -136,8 +138,8 @@ func parseConnect(body []byte) (connect, error) {
 	return c, nil
 }
 
-// packet returns the CONNECT for the embedded server. It requests a clean session, so that the server keeps nothing for
-// an offline client.
+// packet returns the CONNECT packet for the embedded server. The packet requests a clean session, so that the server
+// stores nothing for an offline client.
 func (c connect) packet() []byte {
 	flags := c.flags&(flagWill|flagWillQoS|flagRetain) | flagClean | flagUser | flagPassword
 	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, flags}
@@ -158,17 +160,17 @@ func (c connect) packet() []byte {
 
 // filtersOf returns the topic filters of a SUBSCRIBE or UNSUBSCRIBE (MQTT 3.1.1, sections 3.8.3 and 3.10.3).
 func filtersOf(kind byte, body []byte) ([]string, error) {
-	f := &fields{rest: body}
-	f.take(2) // packet identifier
+	f := &fieldReader{rest: body}
+	f.readBytes(2) // packet identifier
 	var out []string
 	for !f.bad && len(f.rest) > 0 {
-		out = append(out, string(f.field()))
+		out = append(out, string(f.readField()))
 		if kind == typeSubscribe {
-			f.take(1)
+			f.readBytes(1)
 		}
 	}
 	if f.bad || len(out) == 0 {
-		return nil, errors.New("malformed list of topic filters")
+		return nil, errors.New("topic filters of a SUBSCRIBE or UNSUBSCRIBE are malformed")
 	}
 	return out, nil
 }

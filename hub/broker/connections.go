@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// connections holds the open connections of a proxy, and whether it accepts further ones.
+// connections contains the open connections of a proxy, and whether the proxy accepts further connections.
 type connections struct {
 	mu       sync.Mutex
 	all      map[net.Conn]bool
-	greeting []net.Conn // connections without a CONNECT, oldest first
+	greeting []net.Conn // connections that have not sent a CONNECT, the oldest first
 	opened   bool
 	closed   bool
 }
 
-// open reports whether the caller must start to accept connections: true at the first call, false afterwards and after
+// open returns true if the caller must start to accept connections. open returns false after the first call, and after
 // close.
 func (cs *connections) open() bool {
 	cs.mu.Lock()
@@ -26,8 +26,9 @@ func (cs *connections) open() bool {
 	return true
 }
 
-// add registers a connection without a CONNECT, and starts serve for it. If there are more than mostGreeting such
-// connections, add closes the oldest one. If the proxy is closed, add closes c and returns false.
+// add registers a connection that has not sent a CONNECT, and calls serve. If more than mostGreeting connections have
+// not sent a CONNECT, add closes the oldest of these connections. If the proxy is closed, add closes c and returns
+// false.
 func (cs *connections) add(c net.Conn, mostGreeting int, serve func()) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -41,12 +42,12 @@ func (cs *connections) add(c net.Conn, mostGreeting int, serve func()) bool {
 	}
 	cs.greeting = append(cs.greeting, c)
 	cs.all[c] = true
-	serve() // under the lock, so that close waits for every goroutine that serve starts
+	serve() // call serve under the lock, so that close waits for every goroutine that serve starts
 	return true
 }
 
-// greeted records that a connection has sent its CONNECT.
-func (cs *connections) greeted(c net.Conn) {
+// markGreeted records that a connection has sent a CONNECT.
+func (cs *connections) markGreeted(c net.Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for i, x := range cs.greeting {
@@ -57,16 +58,16 @@ func (cs *connections) greeted(c net.Conn) {
 	}
 }
 
-// remove closes a connection and removes it.
+// remove closes a connection and removes it from the list.
 func (cs *connections) remove(c net.Conn) {
 	c.Close()
-	cs.greeted(c)
+	cs.markGreeted(c)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	delete(cs.all, c)
 }
 
-// close closes the listener and all connections; no later connection is served.
+// close closes the listener and all connections. Later connections are not served.
 func (cs *connections) close(l net.Listener) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -78,13 +79,13 @@ func (cs *connections) close(l net.Listener) error {
 	return err
 }
 
-// accountTable holds the accounts by name.
+// accountTable contains the accounts by user name.
 type accountTable struct {
 	mu     sync.Mutex
 	byName map[string]*account
 }
 
-// get returns the account with this name, or nil if there is none.
+// get returns the account with this name, or nil if no account has the name.
 func (t *accountTable) get(user string) *account {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,7 +109,7 @@ func (t *accountTable) count() int {
 	return len(t.byName)
 }
 
-// set replaces the account with this name, and ends the previous one; nil removes the account.
+// set replaces the account with this name by a, and ends the previous account. If a is nil, set removes the account.
 func (t *accountTable) set(user string, a *account) {
 	t.mu.Lock()
 	was := t.byName[user]

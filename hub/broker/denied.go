@@ -8,11 +8,11 @@ import (
 	"portillon/wire"
 )
 
-// The embedded server acknowledges a forbidden PUBLISH and drops it; otherwise MQTT 3.1.1 would only allow it to close
-// the connection (section 3.3.5). To make denials visible, the proxy checks topics and filters against the same
-// permissions, and logs and counts the denials (refuse). The proxy itself denies nothing here.
+// The embedded server acknowledges a forbidden PUBLISH and drops it, as MQTT 3.1.1 permits (section 3.3.5). To make
+// denials visible, the proxy checks topics and filters with the same permissions, and logs and counts the denials
+// (refuse). In this file the proxy only reports denials, because the embedded server denies the packets.
 
-// Reasons of a refusal by the table of topics.
+// The reasons of a denial by the table of topics.
 const (
 	publishDenied   = "publish denied"
 	subscribeDenied = "subscription denied"
@@ -34,12 +34,13 @@ func (a *account) maySubscribe(filter string) bool {
 	)
 }
 
-// reportPublish reports a denied PUBLISH. The header of the packet has been read, the topic is next.
+// reportPublish reports a PUBLISH that the account may not send. The caller has read the header of the packet, and the
+// next bytes are the topic.
 func (u *upward) reportPublish(length int) error {
-	if u.a.User == "" { // without accounts nothing is denied
+	if u.a.User == "" { // a broker without accounts denies nothing
 		return nil
 	}
-	// Send earlier packets now: they must not wait until the rest of this packet arrives.
+	// Send earlier packets now, because they must not wait until the rest of this packet arrives.
 	if length > u.in.Buffered() {
 		if err := u.flush(); err != nil {
 			return err
@@ -52,11 +53,11 @@ func (u *upward) reportPublish(length int) error {
 	return nil
 }
 
-// peekTopic returns the topic of a PUBLISH with this remaining length (MQTT 3.1.1, section 3.3.2.1), and leaves it in
-// the buffer. It returns false for a topic that does not fit into the packet or the buffer: the embedded server closes
-// such a connection, or no permission includes such a topic.
+// peekTopic returns the topic of a PUBLISH with this remaining length (MQTT 3.1.1, section 3.3.2.1), and leaves the
+// topic in the buffer. peekTopic returns false for a topic that does not fit into the packet, which makes the embedded
+// server close the connection, and for a topic that does not fit into the buffer, which no permission includes.
 func (u *upward) peekTopic(length int) (topic string, whole bool) {
-	if length < 2 { // a read beyond the packet would wait for the next packet
+	if length < 2 { // reading two bytes would wait for the next packet
 		return "", false
 	}
 	b, err := u.in.Peek(2)
@@ -73,7 +74,8 @@ func (u *upward) peekTopic(length int) (topic string, whole bool) {
 	return string(b[2:]), true
 }
 
-// reportFilters reports denied filters of a SUBSCRIBE. The client learns of the denial from the SUBACK.
+// reportFilters reports the filters of a SUBSCRIBE that the account may not use. The embedded server reports the denial
+// to the client in the SUBACK.
 func (u *upward) reportFilters(filters []string) {
 	for _, f := range filters {
 		if u.a.User != "" && !u.a.maySubscribe(f) {

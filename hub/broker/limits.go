@@ -8,23 +8,23 @@ import (
 	"portillon/wire"
 )
 
-// limits are the limits of one account. They hold for all its connections together, except filters, which holds for
-// each.
+// limits contains the limits of one account. The limit filters applies to each connection, and all other limits apply
+// to all connections of the account together.
 type limits struct {
 	connections int     // maximum number of connections
-	connects    float64 // new connections a second, after a burst of burstConnects
-	filters     int     // maximum number of topic filters of a connection
-	rate        float64 // bytes a second that the account may send, after burst; 0: no limit
+	connects    float64 // new connections per second, after a burst of burstConnects
+	filters     int     // maximum number of topic filters per connection
+	rate        float64 // bytes per second that the account may send, after burst; 0: no limit
 	burst       float64 // bytes
-	perPacket   float64 // minimum number of bytes counted for a packet, because small packets cost time too
-	perFilter   float64 // bytes counted for a topic filter, because the broker may send retained messages
+	perPacket   float64 // minimum number of bytes that are counted for a packet, because small packets cost time, too
+	perFilter   float64 // bytes that are counted for a topic filter, because the broker may send retained messages
 }
 
 // burstConnects is the number of connections that an account may open without a pause.
 const burstConnects = 20
 
-// limitsOf returns the limits for a kind of account. A machine with 5,000 records to send needs about 3 MB, and has at
-// most four batches in transit.
+// limitsOf returns the limits for a kind of account. A machine sends at most four batches before it waits for an
+// acknowledgement. For example, 5,000 records have about 3 MB.
 func limitsOf(as Part) limits {
 	switch as {
 	case AsMachine:
@@ -36,12 +36,13 @@ func limitsOf(as Part) limits {
 	case AsHub:
 		return limits{connections: 4, connects: 4, filters: 64}
 	}
-	// Without accounts, the broker listens on loopback: the limits keep a faulty program from filling the memory.
+	// Without accounts, the broker listens only on loopback. The limits prevent a faulty program from filling the
+	// memory.
 	return limits{connections: 256, connects: 200, filters: 1024, rate: 64 << 20, burst: 256 << 20}
 }
 
 // MaxStored returns the maximum number of bytes that the broker stores for one machine's account: one packet for each
-// topic that the account may publish on, and the undelivered messages of the time keepFor.
+// topic that the account may publish on, and all messages that the account can send within the time keepFor.
 func MaxStored() int64 {
 	l := limitsOf(AsMachine)
 	topics := 0
@@ -53,8 +54,9 @@ func MaxStored() int64 {
 	return int64(topics)*wire.MaxPacket + int64(l.burst+l.rate*keepFor.Seconds())
 }
 
-// bucket is a token bucket with at most burst tokens, which gains rate tokens a second. The number of tokens may become
-// negative: a packet that needs more tokens than the bucket has passes at once, and the next packet waits.
+// bucket is a token bucket with at most burst tokens, which gains rate tokens per second. A packet that needs more
+// tokens than the bucket contains passes at once and makes the number of tokens negative, so that the next packet
+// waits.
 type bucket struct {
 	mu          sync.Mutex
 	rate, burst float64
@@ -67,7 +69,7 @@ func newBucket(rate, burst float64, now time.Time) *bucket {
 	return &bucket{rate: rate, burst: burst, tokens: burst, at: now}
 }
 
-// fill adds the tokens gained since the last call. A clock that is set back adds none.
+// fill adds the tokens that the bucket gained since the last call. If the clock was set back, fill adds no tokens.
 func (b *bucket) fill(now time.Time) {
 	if d := now.Sub(b.at).Seconds(); d > 0 {
 		b.tokens = min(b.burst, b.tokens+d*b.rate)
@@ -75,8 +77,8 @@ func (b *bucket) fill(now time.Time) {
 	b.at = now
 }
 
-// try takes one token, and returns false if there is none.
-func (b *bucket) try(now time.Time) bool {
+// takeOne removes one token from the bucket, and returns false if the bucket contains no whole token.
+func (b *bucket) takeOne(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fill(now); b.tokens < 1 {
@@ -98,7 +100,7 @@ func (b *bucket) take(n float64, now time.Time) time.Duration {
 	return time.Duration(-b.tokens / b.rate * float64(time.Second))
 }
 
-// wait returns nil after the time d, or an error when ctx is done.
+// wait returns nil after the duration d, or an error when ctx is done.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

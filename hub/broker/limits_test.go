@@ -23,11 +23,11 @@ func TestSendersAboveTheRateMustWait(t *testing.T) {
 		want  time.Duration
 	}{
 		{0, 1000, 0},                       // the burst
-		{0, 100, time.Second},              // one second of debt
-		{time.Second, 0, 0},                // the debt is paid
-		{0, 50, time.Second / 2},           // half a second of debt
-		{time.Hour, 1000, 0},               // at most the burst is saved
-		{-time.Hour, 10, time.Second / 10}, // a clock that is set back adds no tokens
+		{0, 100, time.Second},              // the bucket is empty, and 100 bytes need one second
+		{time.Second, 0, 0},                // after a second the number of tokens is 0 again
+		{0, 50, time.Second / 2},           // 50 bytes need half a second
+		{time.Hour, 1000, 0},               // after an hour the bucket contains only the burst
+		{-time.Hour, 10, time.Second / 10}, // setting the clock back adds no tokens
 	} {
 		at = at.Add(c.after)
 		if got := b.take(c.n, at); got != c.want {
@@ -36,17 +36,17 @@ func TestSendersAboveTheRateMustWait(t *testing.T) {
 	}
 	b = newBucket(1, 2, at)
 	for i, want := range []bool{true, true, false} {
-		if got := b.try(at); got != want {
+		if got := b.takeOne(at); got != want {
 			t.Errorf("try %d of a bucket of two tokens: %t, want %t", i+1, got, want)
 		}
 	}
-	if b.try(at.Add(time.Second/2)) || !b.try(at.Add(time.Second)) {
+	if b.takeOne(at.Add(time.Second/2)) || !b.takeOne(at.Add(time.Second)) {
 		t.Error("a bucket of one token a second gives it early, or not at all")
 	}
 }
 
-// The attacks of .ci/broker use MaxStored as their limit: six topics of one packet each, and 30 s at the account's
-// rate.
+// MaxStored is six topics of one packet each, and 30 s at the account's rate. The attacks of .ci/broker check this
+// limit.
 func TestStoredBytesOfAMachineAreBounded(t *testing.T) {
 	if got := MaxStored(); got > 48<<20 {
 		t.Errorf("a machine's account may store %d bytes", got)
@@ -116,7 +116,7 @@ func TestMalformedConnectsAreRejected(t *testing.T) {
 	}
 }
 
-// The packet to the embedded server must have the same meaning as the received one.
+// The packet to the embedded server must have the same meaning as the received packet.
 func FuzzConnectAndFilters(f *testing.F) {
 	f.Add(connectPacket(nil))
 	f.Add([]byte{0x82, 8, 0, 1, 0, 3, 'a', '/', 'b', 1})
@@ -136,8 +136,8 @@ func FuzzConnectAndFilters(f *testing.F) {
 	})
 }
 
-// The embedded server listens on loopback, where other users of the computer could connect. It must accept only the
-// proxy's passwords.
+// The embedded server must accept only the proxy's passwords, because it listens on loopback, where other users of the
+// computer could connect.
 func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 	for _, accounts := range [][]Account{nil, {{User: "laser", Password: "resal", As: AsMachine, Machine: "laser"}}} {
 		b, err := Start(Config{Dir: t.TempDir(), Site: "biklab", Accounts: accounts})
@@ -149,14 +149,14 @@ func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 			o := mqtt.NewClientOptions().AddBroker("tcp://" + b.proxy.inner).SetProtocolVersion(4).
 				SetUsername(c[0]).SetPassword(c[1]).SetClientID("portillon-biklab-laser")
 			if tok := mqtt.NewClient(o).Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() == nil {
-				t.Errorf("%q was let in past the proxy", c[0])
+				t.Errorf("%q was accepted past the proxy", c[0])
 			}
 		}
 	}
 }
 
-// The folder is from the previous release, which had no limits: retained messages stay, and the limits apply from now
-// on.
+// The test opens a folder of the previous release, which had no limits. Retained messages must stay, and the limits
+// must apply.
 func TestLimitsApplyToAFolderOfThePreviousRelease(t *testing.T) {
 	dir := t.TempDir()
 	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,
@@ -195,7 +195,7 @@ func TestLimitsApplyToAFolderOfThePreviousRelease(t *testing.T) {
 	c = client(b.proxy.l.Addr().(*net.TCPAddr).Port)
 	defer c.Disconnect(0)
 	heard := ""
-	for range 10 { // the embedded server may lose retained messages at the moment of a change
+	for range 10 { // subscribe again, because a client may miss a retained message while the message changes
 		c.Subscribe("portillon/biklab/+/state", 1, func(_ mqtt.Client, m mqtt.Message) { got <- string(m.Payload()) })
 		select {
 		case heard = <-got:

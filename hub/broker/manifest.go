@@ -12,18 +12,19 @@ import (
 	"portillon/wire"
 )
 
-// manifests sends the hub's manifest to the machines that subscribed to it, in place of the embedded server. A manifest
-// has more than 4 KB, so the embedded server would take a buffer of 64 KB for each machine and copy the manifest
-// through a separate connection to each.
+// manifests sends the hub's manifest, in place of the embedded server, to the machines that subscribed to the
+// manifest's topic. A manifest has more than 4 KB, so that the embedded server would need a buffer of 64 KB for each
+// machine and copy the manifest once per machine.
 //
-// Machines that subscribe before the hub has published a manifest get the retained one from the embedded server.
+// Machines that subscribe before the hub has published a manifest receive the retained manifest from the embedded
+// server.
 type manifests struct {
 	topic string
 
 	mu     sync.Mutex
-	number uint64 // number of the newest manifest; 0: none was published
-	packet []byte // the newest manifest as a PUBLISH with QoS 0
-	kept   []byte // the same as a retained message; nil: no message is retained
+	number uint64 // number of the newest manifest; 0: the hub has published no manifest
+	packet []byte // the newest manifest as a PUBLISH packet with QoS 0
+	kept   []byte // the newest manifest as a retained message; nil: no message is retained
 	to     map[*downward]bool
 }
 
@@ -41,7 +42,7 @@ func (m *manifests) publish(payload []byte) {
 	defer m.mu.Unlock()
 	m.number++
 	m.packet, m.kept = packet, nil
-	if len(payload) > 0 { // an empty message clears the retained one (MQTT 3.1.1, section 3.3.1.3)
+	if len(payload) > 0 { // an empty message deletes the retained message (MQTT 3.1.1, section 3.3.1.3)
 		m.kept = append([]byte{packet[0] | 1}, packet[1:]...)
 	}
 	for d := range m.to {
@@ -49,8 +50,8 @@ func (m *manifests) publish(payload []byte) {
 	}
 }
 
-// subscribe sends the retained manifest to a machine, and later ones until leave. It returns false if the hub has not
-// published a manifest yet.
+// subscribe sends the retained manifest to a machine, and later manifests until leave is called. subscribe returns
+// false if the hub has not published a manifest yet.
 func (m *manifests) subscribe(d *downward) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -78,16 +79,16 @@ func (m *manifests) newest() (number uint64, packet []byte) {
 	return m.number, m.packet
 }
 
-// downward passes packets from the embedded server to a client, and inserts the packets of manifests.
+// downward forwards packets from the embedded server to a client, and inserts packets with manifests.
 type downward struct {
 	c    net.Conn
 	work *sync.WaitGroup
 
-	mu   sync.Mutex // held during the write of a packet
-	sent uint64     // number of the last manifest sent
+	mu   sync.Mutex // locked while a packet is written
+	sent uint64     // number of the last manifest that was sent
 }
 
-// sendNewest sends the newest manifest, unless it has been sent already.
+// sendNewest sends the newest manifest if it has not been sent yet.
 func (d *downward) sendNewest(m *manifests) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,14 +100,15 @@ func (d *downward) sendNewest(m *manifests) {
 	d.writeLocked(packet)
 }
 
-// write sends b, which contains whole packets.
+// write sends whole packets to the client.
 func (d *downward) write(b []byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.writeLocked(b)
 }
 
-// writeLocked sends b. It closes the connection if the client does not read for stallTime.
+// writeLocked sends b to the client, and closes the connection if the client does not read for stallTime. The caller
+// has locked mu.
 func (d *downward) writeLocked(b []byte) error {
 	d.c.SetWriteDeadline(time.Now().Add(stallTime))
 	_, err := d.c.Write(b)
@@ -116,13 +118,13 @@ func (d *downward) writeLocked(b []byte) error {
 	return err
 }
 
-// copy passes packets until either side closes its connection.
+// copy forwards packets until the embedded server or the client closes the connection.
 func (d *downward) copy(inner net.Conn) {
 	r := bufio.NewReaderSize(inner, downBuffer)
 	for {
-		first, length, err := header(r)
+		first, length, err := readHeader(r)
 		if err == nil {
-			err = d.pass(r, appendHeader(make([]byte, 0, 5), first, length), length)
+			err = d.forward(r, appendHeader(make([]byte, 0, 5), first, length), length)
 		}
 		if err != nil {
 			return
@@ -130,8 +132,9 @@ func (d *downward) copy(inner net.Conn) {
 	}
 }
 
-// pass passes one packet and the complete packets after it in the buffer. The header of the first has been read.
-func (d *downward) pass(r *bufio.Reader, head []byte, length int) error {
+// forward sends one packet to the client, together with the complete packets that follow in the buffer. head is the
+// header of the first packet, which the caller has read.
+func (d *downward) forward(r *bufio.Reader, head []byte, length int) error {
 	if buffered := r.Buffered(); length <= buffered {
 		b, err := r.Peek(buffered)
 		if err != nil {
@@ -158,7 +161,7 @@ func (d *downward) pass(r *bufio.Reader, head []byte, length int) error {
 func wholePackets(b []byte) (n int) {
 	for {
 		r := strings.NewReader(string(b[n:min(n+5, len(b))]))
-		_, length, err := header(r)
+		_, length, err := readHeader(r)
 		if err != nil {
 			return n
 		}
@@ -170,15 +173,15 @@ func wholePackets(b []byte) (n int) {
 	}
 }
 
-// silent returns the topic that a machine subscribes to at the embedded server in place of the manifest's topic. No
-// account may publish on it.
-func silent(a *account) string {
+// unusedTopic returns a topic on which no account may publish. A machine subscribes to the unused topic at the embedded
+// server in place of the manifest's topic.
+func unusedTopic(a *account) string {
 	return wire.Topics{Site: a.site}.State(a.Machine) + "/manifests"
 }
 
-// divert replaces the manifest's topic in a machine's SUBSCRIBE by the silent topic, if this process sends the
-// manifests. The body must have been accepted by filtersOf.
-func (u *upward) divert(body []byte) []byte {
+// replaceManifestTopic replaces the manifest's topic in a machine's SUBSCRIBE by the unused topic, if the proxy sends
+// the manifests. filtersOf has checked the body.
+func (u *upward) replaceManifestTopic(body []byte) []byte {
 	if u.a.As != AsMachine || u.down == nil {
 		return body
 	}
@@ -190,7 +193,7 @@ func (u *upward) divert(body []byte) []byte {
 		}
 		topic := string(body[at+2 : end])
 		if topic == u.p.manifests.topic && u.p.manifests.subscribe(u.down) {
-			topic = silent(u.a)
+			topic = unusedTopic(u.a)
 		}
 		out = append(binary.BigEndian.AppendUint16(out, uint16(len(topic))), topic...)
 		out = append(out, body[end])
@@ -199,7 +202,8 @@ func (u *upward) divert(body []byte) []byte {
 	return out
 }
 
-// isManifest reports whether a PUBLISH of the hub has the manifest's topic. The header of the packet has been read.
+// isManifest reports whether a packet is the hub's PUBLISH with the manifest's topic. The caller has read the header of
+// the packet.
 func (u *upward) isManifest(kind byte, length int) bool {
 	n := 2 + len(u.p.manifests.topic)
 	if kind != typePublish || u.a.As != AsHub || length < n { // a read beyond the packet would wait for the next packet
@@ -209,8 +213,8 @@ func (u *upward) isManifest(kind byte, length int) bool {
 	return err == nil && int(binary.BigEndian.Uint16(b))+2 == n && string(b[2:]) == u.p.manifests.topic
 }
 
-// manifest passes the hub's manifest to the embedded server, which retains it, and to the machines.
-func (u *upward) manifest(first byte, length int) error {
+// forwardManifest sends the hub's manifest to the embedded server, which retains the manifest, and to the machines.
+func (u *upward) forwardManifest(first byte, length int) error {
 	body := make([]byte, length)
 	if _, err := io.ReadFull(u.in, body); err != nil {
 		return err
@@ -219,7 +223,7 @@ func (u *upward) manifest(first byte, length int) error {
 		return err
 	}
 	payload := body[2+len(u.p.manifests.topic):]
-	if first&0x06 != 0 { // with QoS 1 a packet identifier follows (MQTT 3.1.1, section 3.3.2.2)
+	if first&0x06 != 0 { // with QoS 1, a packet identifier precedes the payload (MQTT 3.1.1, section 3.3.2.2)
 		if len(payload) < 2 {
 			return &limitError{"malformed PUBLISH", "no packet identifier"}
 		}

@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// received reads PUBLISH packets on a machine's connection until one has this payload.
-func received(t *testing.T, c net.Conn, payload string) *packets.PublishPacket {
+// readUntil reads PUBLISH packets on a machine's connection until a packet has this payload.
+func readUntil(t *testing.T, c net.Conn, payload string) *packets.PublishPacket {
 	t.Helper()
 	for {
 		p, err := packets.ReadPacket(c)
@@ -39,18 +39,18 @@ func TestMachinesGetTheManifestAtSubscriptionAndAtChanges(t *testing.T) {
 	if !m.subscribe(d) {
 		t.Fatal("not subscribed")
 	}
-	if p := received(t, far, "first"); !p.Retain || p.Qos != 0 || p.TopicName != topic {
-		t.Errorf("%v", p)
+	if p := readUntil(t, far, "first"); !p.Retain || p.Qos != 0 || p.TopicName != topic {
+		t.Errorf("received packet is %v", p)
 	}
 	m.publish([]byte("second"))
-	if p := received(t, far, "second"); p.Retain || p.Qos != 0 {
-		t.Errorf("%v", p)
+	if p := readUntil(t, far, "second"); p.Retain || p.Qos != 0 {
+		t.Errorf("received packet is %v", p)
 	}
-	m.publish([]byte("second")) // starts another send to machines that are behind
-	received(t, far, "second")
+	m.publish([]byte("second")) // publishing the same manifest again sends the manifest to machines that missed it
+	readUntil(t, far, "second")
 	m.leave(d)
 	m.publish([]byte("third"))
-	work.Wait() // nobody reads: a second write would block here
+	work.Wait() // a further write of a packet would block here, because no goroutine reads
 	m.publish(nil)
 	if !m.subscribe(d) {
 		t.Error("not subscribed after what is retained was cleared")
@@ -64,14 +64,14 @@ func TestSlowMachinesGetOnlyTheNewestManifest(t *testing.T) {
 	far, near := net.Pipe()
 	defer far.Close()
 	d := &downward{c: near, work: &work}
-	d.mu.Lock() // a packet is being written
+	d.mu.Lock() // simulate a write of a packet that is in progress
 	m.publish([]byte("first"))
 	m.to[d] = true
 	m.publish([]byte("second"))
 	m.publish([]byte("third"))
 	d.mu.Unlock()
-	received(t, far, "third")
-	work.Wait() // nobody reads: a second write would block here
+	readUntil(t, far, "third")
+	work.Wait() // a further write of a packet would block here, because no goroutine reads
 }
 
 func TestManifestsAreSentBetweenPackets(t *testing.T) {
@@ -131,15 +131,15 @@ func TestEmbeddedServerNeverSendsManifestsToMachines(t *testing.T) {
 	a := &account{Account: Account{As: AsMachine, Machine: policy.MachineID("mill")}, site: "lab"}
 	u := &upward{p: &proxy{manifests: newManifests(bundle)}, a: a, down: &downward{work: &work}}
 	body := subscribeTo(ack, bundle)
-	if got := u.divert(body); !bytes.Equal(got, body) {
+	if got := u.replaceManifestTopic(body); !bytes.Equal(got, body) {
 		t.Errorf("before there is a manifest: %q", got)
 	}
 	u.p.manifests.publish(nil)
-	if got, want := u.divert(body), subscribeTo(ack, silent(a)); !bytes.Equal(got, want) {
+	if got, want := u.replaceManifestTopic(body), subscribeTo(ack, unusedTopic(a)); !bytes.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	a.As = AsHub
-	if got := u.divert(body); !bytes.Equal(got, body) {
+	if got := u.replaceManifestTopic(body); !bytes.Equal(got, body) {
 		t.Errorf("the hub's: %q", got)
 	}
 }

@@ -10,18 +10,18 @@ import (
 	"portillon/wire"
 )
 
-// Mosquitto holds the values for mosquitto's configuration files.
+// Mosquitto contains the values for mosquitto's configuration files.
 type Mosquitto struct {
 	Site         policy.SiteID
-	Machines     []policy.MachineID // each machine has an account with the name of its id
-	Hub, Watcher string             // names of the other two accounts
-	Listen       string             // host:port; an empty host: all addresses
+	Machines     []policy.MachineID // the name of a machine's account is the machine's id
+	Hub, Watcher string             // names of the accounts of the hub and the watcher
+	Listen       string             // host:port; an empty host means all addresses
 	TLS          bool
-	Dir          string // absolute path of the folder with the files
+	Dir          string // absolute path of the folder of the configuration files
 	Data         string // absolute path of the folder for retained messages
 }
 
-// Names of the files in Mosquitto.Dir.
+// The names of the files in the folder Mosquitto.Dir.
 const (
 	MosquittoConf     = "mosquitto.conf"
 	MosquittoACL      = "portillon.acl"
@@ -37,33 +37,34 @@ func (m Mosquitto) Users() []string {
 	return out
 }
 
-// check returns the first value that would break a configuration file or the access rules.
+// check returns an error for the first value that would break a configuration file or the access rules.
 func (m Mosquitto) check() error {
 	if !slug.MatchString(string(m.Site)) {
-		return fmt.Errorf("site %q: want lower-case letters, digits and hyphens", m.Site)
+		return fmt.Errorf("invalid site id %q, want lower-case letters, digits and hyphens", m.Site)
 	}
 	seen := map[string]bool{}
 	for _, u := range m.Users() {
-		// In mosquitto's password file a name ends at a colon; + and # are wildcards in topics.
+		// A name in mosquitto's password file must not contain a colon. A name must not contain the wildcards of
+		// topics, + and #.
 		if u == "" || len(u) > 64 || strings.ContainsAny(u, " \t\r\n:+#/") || seen[u] {
-			return fmt.Errorf("account %q: want a unique name without blanks and : + # /", u)
+			return fmt.Errorf("invalid account name %q, want a unique name without blanks and : + # /", u)
 		}
 		seen[u] = true
 	}
 	for _, id := range m.Machines {
 		if !slug.MatchString(string(id)) {
-			return fmt.Errorf("machine %q: want lower-case letters, digits and hyphens", id)
+			return fmt.Errorf("invalid machine id %q, want lower-case letters, digits and hyphens", id)
 		}
 	}
 	for _, dir := range []string{m.Dir, m.Data} {
 		if !filepath.IsAbs(dir) || strings.ContainsAny(dir, "\r\n") {
-			return fmt.Errorf("folder %q: want an absolute path", dir)
+			return fmt.Errorf("invalid folder %q, want an absolute path", dir)
 		}
 	}
 	return nil
 }
 
-// ACL returns mosquitto's acl_file. Permissions that it does not list are denied.
+// ACL returns the text of mosquitto's acl_file. Mosquitto denies all permissions that the file does not list.
 func (m Mosquitto) ACL() (string, error) {
 	if err := m.check(); err != nil {
 		return "", err
@@ -84,8 +85,8 @@ func (m Mosquitto) ACL() (string, error) {
 	return b.String(), nil
 }
 
-// writeUser writes the permissions of an account (mosquitto.conf(5), acl_file). "topic read" is the permission to
-// subscribe.
+// writeUser writes the permissions of an account in the format of mosquitto's acl_file (mosquitto.conf(5)). "topic
+// read" is the permission to subscribe.
 func writeUser(b *strings.Builder, user string, permissions []wire.Permission) {
 	fmt.Fprintf(b, "\nuser %s\n", user)
 	for _, p := range permissions {
@@ -100,14 +101,14 @@ func writeUser(b *strings.Builder, user string, permissions []wire.Permission) {
 	}
 }
 
-// Conf returns mosquitto.conf. It requires mosquitto 2.0 or later (use_username_as_clientid, max_packet_size).
+// Conf returns mosquitto.conf. The file requires mosquitto 2.0 or later (use_username_as_clientid, max_packet_size).
 func (m Mosquitto) Conf() (string, error) {
 	if err := m.check(); err != nil {
 		return "", err
 	}
 	host, port, err := net.SplitHostPort(m.Listen)
 	if err != nil {
-		return "", fmt.Errorf("address %q: want host:port: %w", m.Listen, err)
+		return "", fmt.Errorf("invalid address %q, want host:port: %w", m.Listen, err)
 	}
 	var passwords, secure strings.Builder
 	for i, u := range m.Users() {

@@ -18,32 +18,32 @@ import (
 
 // Limits of connections and packets.
 const (
-	// maxGreeting is the maximum number of connections without a CONNECT, in addition to one for each account: after a
-	// restart all machines of a site connect together. A further connection replaces the oldest. Real clients send their
-	// CONNECT within milliseconds, so the connections that are still waiting belong to other programs.
+	// maxGreeting is the maximum number of connections without a CONNECT, in addition to one per account, because all
+	// machines of a site connect together after a restart. A further connection replaces the oldest connection. The
+	// oldest connection is unlikely to be a real client, because real clients send their CONNECT within milliseconds.
 	maxGreeting = 128
-	// greetTime is the maximum time for TLS and CONNECT, equal to the time that a machine waits for them (daemon/uplink).
-	// If all machines connect at once, a small computer takes seconds for the last handshake.
+	// greetTime is the maximum time for the TLS handshake and the CONNECT, as in the machine's client (daemon/uplink).
+	// If all machines connect at once, the last handshake takes seconds on a small computer.
 	greetTime = 10 * time.Second
-	// refuseAfter is the delay before a refused client gets its answer, so that repeated attempts cost little. During the
-	// delay the connection counts as one without a CONNECT.
+	// refuseAfter is the delay before the proxy sends a refusal, so that repeated attempts cost little. During the
+	// delay the connection counts toward maxGreeting.
 	refuseAfter = 500 * time.Millisecond
-	// stallTime is how long a peer that does not read may keep a connection.
+	// stallTime is the time after which the proxy closes the connection of a peer that does not read.
 	stallTime = 20 * time.Second
 	// maxOther is the maximum length of packets other than PUBLISH, in bytes.
 	maxOther = 64 << 10
-	// Sizes of the proxy's buffers for each connection, in bytes: most packets have a few hundred bytes. With 1,000
-	// machines there are 3,000 buffers.
+	// Sizes of the proxy's three buffers per connection, in bytes. The buffers are small because most packets have a
+	// few hundred bytes, and 1,000 machines need 3,000 buffers.
 	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
-// proxy is the public side of the embedded server, which limits neither connections, nor client ids, nor bytes by
-// account. The proxy knows the accounts, passes packets that are within the limits, and never changes a message.
+// proxy accepts the clients' connections and forwards their packets to the embedded server. The proxy checks accounts,
+// client ids and limits, because the embedded server does not, and never changes a message.
 type proxy struct {
 	l         net.Listener
 	tls       *tls.Config
 	inner     string   // address of the embedded server
-	unknown   *account // counts refusals of unknown users and wrong passwords
+	unknown   *account // counts clients with an unknown user or a wrong password
 	log       *slog.Logger
 	now       func() time.Time
 	manifests *manifests
@@ -67,7 +67,7 @@ func newProxy(l net.Listener, inner string, c Config, accounts map[string]*accou
 	return p
 }
 
-// open starts to accept connections. Earlier connections have been waiting in the operating system.
+// open starts to accept connections. Until then, the operating system queues connections.
 func (p *proxy) open() {
 	if p.clients.open() {
 		p.work.Go(p.accept)
@@ -88,10 +88,10 @@ func (p *proxy) accept() {
 		c, err := p.l.Accept()
 		switch {
 		case err == nil:
-			p.begin(func() { p.serve(c, p.tls) }, c)
+			p.serveNew(func() { p.serve(c, p.tls) }, c)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // for example no free file descriptors
+		default: // for example, the process has no free file descriptors
 			p.refuse(p.unknown, "accept failed", err.Error())
 			if wait(p.ctx, 100*time.Millisecond) != nil {
 				return
@@ -100,12 +100,12 @@ func (p *proxy) accept() {
 	}
 }
 
-// begin registers and serves a connection that has not sent a CONNECT. It returns false if the proxy is closed.
-func (p *proxy) begin(serve func(), c net.Conn) bool {
+// serveNew registers and serves a new connection. serveNew returns false if the proxy is closed.
+func (p *proxy) serveNew(serve func(), c net.Conn) bool {
 	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
 
-// serve handles one connection until it ends; a nil config means an unencrypted connection.
+// serve serves one connection until the connection ends. If config is nil, the connection is unencrypted.
 func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	defer p.clients.remove(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
@@ -117,7 +117,7 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		}
 		c = t
 	}
-	// Read the CONNECT, and find its account.
+	// Read the CONNECT, and find the account with the CONNECT's user name.
 	r := bufio.NewReaderSize(c, readBuffer)
 	hello, err := readConnect(r)
 	if err != nil {
@@ -135,19 +135,19 @@ func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 		c.Write(connackPacket(code))
 		return
 	}
-	// The client is accepted: pass packets until either side ends.
+	// The client is accepted: forward packets until one side closes the connection.
 	defer a.leave(raw)
-	p.clients.greeted(raw)
+	p.clients.markGreeted(raw)
 	raw.SetDeadline(time.Time{})
-	p.pass(c, r, a, hello)
+	p.forward(c, r, a, hello)
 }
 
 // connackPacket returns a CONNACK with a return code.
 func connackPacket(code byte) []byte { return []byte{typeConnack << 4, 2, 0, code} }
 
-// readConnect reads the first packet, which must be a CONNECT.
+// readConnect reads the first packet of a connection, which must be a CONNECT.
 func readConnect(r *bufio.Reader) (connect, error) {
-	first, length, err := header(r)
+	first, length, err := readHeader(r)
 	if err != nil {
 		return connect{}, err
 	}
@@ -162,18 +162,19 @@ func readConnect(r *bufio.Reader) (connect, error) {
 	return parseConnect(body)
 }
 
-// admit returns the account for a CONNECT. A code other than 0 refuses the connection, for the reason why.
+// admit returns the account for a CONNECT. If code is not 0, the connection is refused with this return code, and why
+// is the reason for the log.
 func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why string) {
 	a, anyone := p.accounts.get(hello.user), p.accounts.get("")
 	if anyone != nil {
 		a = anyone
-	} else if a == nil || !a.accepts(hello.password) {
+	} else if a == nil || !a.hasPassword(hello.password) {
 		return p.unknown, notAuthorized, "wrong user or password"
 	}
 	if !a.mayUse(hello.id) {
 		return a, badClientID, "client id of another account"
 	}
-	if !a.connects.try(p.now()) {
+	if !a.connects.takeOne(p.now()) {
 		return a, notAvailable, "too many connects"
 	}
 	if !a.enter(raw) {
@@ -182,8 +183,9 @@ func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why s
 	return a, 0, ""
 }
 
-// pass connects to the embedded server with the account's internal password, and copies packets in both directions.
-func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
+// forward connects to the embedded server with the account's internal password, and forwards packets in both
+// directions.
+func (p *proxy) forward(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	inner, err := net.Dial("tcp", p.inner)
 	if err != nil {
 		p.refuse(a, "embedded server unreachable", err.Error())
@@ -198,7 +200,7 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	// Copy packets to the client in another goroutine. The end of one direction ends the other.
+	// Forward packets to the client in another goroutine. The end of one direction ends the other direction.
 	d := &downward{c: c, work: &p.work}
 	p.work.Go(func() {
 		defer cancel()
@@ -206,25 +208,25 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 		defer inner.Close()
 		d.copy(inner)
 	})
-	// Pass packets from the client until one exceeds a limit or a connection ends.
+	// Forward packets from the client until a packet exceeds a limit or a connection ends.
 	u := &upward{p: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
 		filters: map[string]bool{}}
 	defer p.manifests.leave(d)
 	for err == nil {
-		err = u.next(ctx)
+		err = u.forwardNext(ctx)
 	}
 	if why := (*limitError)(nil); errors.As(err, &why) {
 		p.refuse(a, why.limit, why.detail)
 	}
 }
 
-// limitError closes a connection that exceeded a limit.
+// limitError is the error that makes the proxy close a connection that exceeded a limit.
 type limitError struct{ limit, detail string }
 
-// Error names the limit and the detail.
+// Error returns the limit and the detail.
 func (e *limitError) Error() string { return e.limit + ": " + e.detail }
 
-// upward passes packets from a client to the embedded server.
+// upward forwards packets from a client to the embedded server.
 type upward struct {
 	p       *proxy
 	a       *account
@@ -232,18 +234,19 @@ type upward struct {
 	out     *bufio.Writer
 	inner   net.Conn
 	down    *downward
-	filters map[string]bool // subscribed to on this connection
+	filters map[string]bool // topic filters to which this connection is subscribed
 }
 
-// next passes one packet. It waits if the account has used up its rate; TCP then slows the client down.
-func (u *upward) next(ctx context.Context) error {
-	// Send buffered packets before waiting for the next one.
+// forwardNext forwards one packet. If the account has used up its rate, forwardNext waits, so that TCP slows the client
+// down.
+func (u *upward) forwardNext(ctx context.Context) error {
+	// Send buffered packets before waiting for the next packet.
 	if u.in.Buffered() == 0 {
 		if err := u.flush(); err != nil {
 			return err
 		}
 	}
-	first, length, err := header(u.in)
+	first, length, err := readHeader(u.in)
 	if err != nil {
 		return err
 	}
@@ -253,12 +256,12 @@ func (u *upward) next(ctx context.Context) error {
 	if err := u.waitForRate(ctx, max(float64(length), u.a.perPacket)); err != nil {
 		return err
 	}
-	// Handle packets that the proxy changes or reports; copy the others.
+	// Change or report a packet if necessary, and copy all other packets.
 	switch kind := first >> 4; {
 	case kind == typeSubscribe, kind == typeUnsubscribe:
-		return u.subscription(ctx, first, length)
+		return u.forwardSubscription(ctx, first, length)
 	case u.isManifest(kind, length):
-		return u.manifest(first, length)
+		return u.forwardManifest(first, length)
 	case kind == typePublish:
 		if err := u.reportPublish(length); err != nil {
 			return err
@@ -279,7 +282,7 @@ func (u *upward) checkSize(first byte, length int) error {
 	return nil
 }
 
-// waitForRate takes bytes from the account's rate, and waits until the rate allows them.
+// waitForRate waits until the account's rate permits as many further bytes as the parameter bytes says.
 func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	if u.a.bytes == nil {
 		return nil
@@ -291,12 +294,12 @@ func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	return errors.Join(u.flush(), wait(ctx, d))
 }
 
-// copyPacket passes a packet. Its header has been read.
+// copyPacket forwards a packet without changes. The caller has read the packet's header.
 func (u *upward) copyPacket(first byte, length int) error {
 	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
 		return err
 	}
-	if length > u.in.Buffered() { // send the previous packet now: it must not wait for the rest of this one
+	if length > u.in.Buffered() { // send the previous packet now, because it must not wait for the rest of this packet
 		if err := u.flush(); err != nil {
 			return err
 		}
@@ -311,7 +314,7 @@ func (u *upward) flush() error {
 	return u.out.Flush()
 }
 
-// tooLarge returns the error for a PUBLISH beyond the limits, with its topic.
+// tooLarge returns the error for a PUBLISH beyond the limits, with the topic of the PUBLISH.
 func (u *upward) tooLarge(first byte, length int) error {
 	var topic string
 	if b, err := u.in.Peek(2); err == nil {
@@ -326,8 +329,8 @@ func (u *upward) tooLarge(first byte, length int) error {
 	return &limitError{"QoS 2 publish", fmt.Sprintf("topic %q: QoS 0 or 1 expected", topic)}
 }
 
-// subscription passes a SUBSCRIBE or UNSUBSCRIBE that is within the account's limits.
-func (u *upward) subscription(ctx context.Context, first byte, length int) error {
+// forwardSubscription forwards a SUBSCRIBE or UNSUBSCRIBE that is within the account's limits.
+func (u *upward) forwardSubscription(ctx context.Context, first byte, length int) error {
 	body := make([]byte, length)
 	if _, err := io.ReadFull(u.in, body); err != nil {
 		return err
@@ -350,11 +353,11 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 	if err := u.waitForRate(ctx, float64(len(filters))*u.a.perFilter); err != nil {
 		return err
 	}
-	// Report denied filters, lower the QoS of a machine, and replace its subscription to manifests.
+	// Report denied filters, lower a machine's QoS, and replace a machine's subscription to the manifest.
 	if first>>4 == typeSubscribe {
 		u.reportFilters(filters)
 		u.a.lowerQoS(body)
-		body = u.divert(body)
+		body = u.replaceManifestTopic(body)
 	}
 	_, err = u.out.Write(append(appendHeader(nil, first, len(body)), body...))
 	return err

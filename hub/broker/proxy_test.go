@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// withVinyl returns the three accounts and a second machine.
+// withVinyl returns the three accounts of the function accounts, and the account of a second machine, vinyl.
 func withVinyl() []broker.Account {
 	return append(accounts(), broker.Account{User: "vinyl", Password: "lyniv", As: broker.AsMachine, Machine: "vinyl"})
 }
@@ -31,8 +31,8 @@ func run(t *testing.T, dir string, a []broker.Account) *broker.Broker {
 
 func (c *client) isOpen() bool { return c.c.IsConnectionOpen() }
 
-// connects reports whether the broker accepts a connection with these options.
-func connects(t *testing.T, o *mqtt.ClientOptions) bool {
+// canConnect reports whether the broker accepts a connection with these options.
+func canConnect(t *testing.T, o *mqtt.ClientOptions) bool {
 	t.Helper()
 	c := mqtt.NewClient(o)
 	tok := c.Connect()
@@ -68,8 +68,8 @@ func TestAccountsCannotUseOtherClientIDs(t *testing.T) {
 		{"watcher", "rehctaw", "homeassistant", true},
 	} {
 		o := options(b.Addr()).SetUsername(c.user).SetPassword(c.password).SetClientID(c.id)
-		if got := connects(t, o); got != c.in {
-			t.Errorf("%s with the client id %q: let in %v, want %v", c.user, c.id, got, c.in)
+		if got := canConnect(t, o); got != c.in {
+			t.Errorf("%s with the client id %q: accepted is %v, want %v", c.user, c.id, got, c.in)
 		}
 	}
 	if !laser.isOpen() {
@@ -82,7 +82,8 @@ func TestAccountsCannotUseOtherClientIDs(t *testing.T) {
 	}
 }
 
-// A killed hub leaves its clients' sessions on the disk. The next start must remove them and keep retained messages.
+// A killed hub leaves the sessions of clients on the disk. The next start must remove the sessions and must not remove
+// retained messages.
 func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: opens and closes many connections")
@@ -110,7 +111,7 @@ func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 		if got, err = b.Stored(); err != nil || got.Consumers < 4 {
 			t.Fatalf("start %d: %+v is stored while clients are connected, %v", i, got, err)
 		}
-		left := t.TempDir() // a copy of the files as a kill leaves them
+		left := t.TempDir() // copy the files of the running broker, as a killed process would leave the files
 		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -127,14 +128,14 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 	laser := login(t, b.Addr(), "laser")
 	in := 0
 	for range 26 {
-		if connects(t, options(b.Addr()).SetUsername("vinyl").SetPassword("lyniv").SetClientID("portillon-biklab-vinyl")) {
+		if canConnect(t, options(b.Addr()).SetUsername("vinyl").SetPassword("lyniv").SetClientID("portillon-biklab-vinyl")) {
 			in++
 		}
 	}
 	if in < 20 || in > 25 {
-		t.Errorf("%d of 26 quick connects of one account were let in, want about 20", in)
+		t.Errorf("%d of 26 quick connects of one account were accepted, want about 20", in)
 	}
-	for range 20 { // connections without a CONNECT replace each other, not real clients
+	for range 20 { // New connections without a CONNECT must not close the connections of real clients.
 		for range 20 {
 			if c, err := net.Dial("tcp", b.Addr()); err == nil {
 				defer c.Close()
@@ -149,7 +150,7 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 	}
 }
 
-// A watcher may have 16 connections. After one ends, another is accepted.
+// A watcher may have 16 connections. After a connection ends, the broker accepts another connection.
 func TestConcurrentConnectionsAreLimited(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: opens and closes many connections")
@@ -160,22 +161,22 @@ func TestConcurrentConnectionsAreLimited(t *testing.T) {
 		last = open(t, options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID(fmt.Sprint("home-", i)))
 	}
 	more := options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID("home-more")
-	if connects(t, more) {
-		t.Error("a 17th connection was let in")
+	if canConnect(t, more) {
+		t.Error("a 17th connection was accepted")
 	}
 	last.c.Disconnect(250)
-	for end := time.Now().Add(patience); !connects(t, more); {
+	for end := time.Now().Add(patience); !canConnect(t, more); {
 		if time.Now().After(end) {
-			t.Fatal("no connection was let in after one had ended")
+			t.Fatal("no connection was accepted after one had ended")
 		}
 	}
 }
 
-// If too many connections send no CONNECT, the oldest is closed.
+// If too many connections send no CONNECT, the broker closes the oldest connection.
 func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
-	const most = 128 + 1 // one more connection is permitted for the account of all clients
+	const most = 128 + 1 // maxGreeting, and one more connection for the only account
 	for range most + 1 {
 		c, err := net.Dial("tcp", b.Addr())
 		if err != nil {
@@ -184,7 +185,8 @@ func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
 		defer c.Close()
 		all = append(all, c)
 	}
-	all[0].SetReadDeadline(time.Now().Add(3 * time.Second)) // otherwise the connection ends after 10 s
+	// The deadline is shorter than greetTime, because the broker closes every silent connection after greetTime.
+	all[0].SetReadDeadline(time.Now().Add(3 * time.Second))
 	if _, err := all[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the first silent connection is still open: ", err)
 	}

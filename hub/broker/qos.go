@@ -3,16 +3,15 @@ package broker
 import "encoding/binary"
 
 // lowerQoS changes a machine's SUBSCRIBE to QoS 0. For each topic filter with QoS 1, the embedded server creates a
-// consumer of about 40 KB. It keeps a message until all subscribers have acknowledged it, and checks every consumer at
-// every acknowledgement: with 1,000 machines, a million checks for each manifest. A server may grant a lower QoS than
-// requested (MQTT 3.1.1, section 3.9.3).
+// consumer of about 40 KB. The server checks every consumer at every acknowledgement of a message, so that one manifest
+// for 1,000 machines needs a million checks. A server may grant a lower QoS than requested (MQTT 3.1.1, section 3.9.3).
 //
-// No message is lost. Sessions are clean, so QoS 1 would only repeat a message within the same connection, where TCP
-// loses none. Manifest and acknowledgement are retained, so each new connection receives them. The hub also publishes
-// them again: the manifest while a machine's state names an older one, the acknowledgement whenever records arrive
-// again. The sender of a command waits for the machine's reply.
+// No message is lost. Sessions are clean, so that QoS 1 would repeat a message only within the same connection, in
+// which TCP loses no message. The manifest and acknowledgements are retained, so that each new connection receives
+// these messages. The hub also publishes the manifest again while a machine's state names an older manifest, and an
+// acknowledgement again when the same records arrive again. The sender of a command waits for the machine's reply.
 //
-// The body must have been accepted by filtersOf.
+// filtersOf has checked the body.
 func (a *account) lowerQoS(body []byte) {
 	if a.As != AsMachine {
 		return

@@ -19,9 +19,11 @@ import (
 
 // Limits of the stored data, and names of streams.
 const (
-	// keepFor is how long the embedded server keeps an undelivered message. A machine sends again after 10 s.
+	// keepFor is the time for which the embedded server stores an undelivered message. A machine sends unacknowledged
+	// records again after 10 s.
 	keepFor = 30 * time.Second
-	// maxWaiting is the maximum size of all undelivered messages, in bytes. If they exceed it, the oldest are removed.
+	// maxWaiting is the maximum size of all undelivered messages, in bytes. The server removes the oldest messages
+	// beyond this size.
 	maxWaiting = 64 << 20
 	// otherStores is the space for sessions and other data of the MQTT gateway, in bytes.
 	otherStores = 64 << 20
@@ -35,7 +37,7 @@ const (
 )
 
 // removeLeftovers removes the sessions, consumers and messages that the MQTT gateway stored for clients of the previous
-// run. Every client starts a clean session; retained messages stay.
+// run, because every client starts a clean session. Retained messages stay.
 func removeLeftovers(dir string) error {
 	streams := filepath.Join(dir, "jetstream", "$G", "streams")
 	var errs []error
@@ -45,9 +47,9 @@ func removeLeftovers(dir string) error {
 	return errors.Join(errs...)
 }
 
-// maxRetained returns the maximum size of all retained messages, in bytes. With accounts the limit cannot be reached:
-// each topic holds one packet, each account may publish on a known number of topics, and 16 machines more are included
-// for those removed since.
+// maxRetained returns the maximum size of all retained messages, in bytes. A broker with accounts cannot reach the
+// limit, because each topic retains one packet, and each account may publish on a known number of topics. The limit
+// includes 16 further machines, for machines that were removed.
 func maxRetained(machines int) int64 {
 	perMachine := 0
 	for _, t := range wire.TopicTable() {
@@ -58,8 +60,8 @@ func maxRetained(machines int) int64 {
 	return int64((machines+16)*perMachine) * wire.MaxPacket
 }
 
-// limitStreams sets limits for the two large streams of the gateway. It creates the streams before the gateway does, or
-// updates them.
+// limitStreams sets limits for the two large streams of the gateway. If a stream does not exist yet, limitStreams
+// creates it.
 func limitStreams(s *server.Server, user, password string, machines int) error {
 	return errors.Join(
 		setStream(s, user, password, server.StreamConfig{Name: messages, Subjects: []string{"$MQTT.msgs.>"},
@@ -71,7 +73,7 @@ func limitStreams(s *server.Server, user, password string, machines int) error {
 			MaxBytes: maxRetained(machines), Discard: server.DiscardNew}))
 }
 
-// setStream creates a stream, or updates an existing one.
+// setStream creates a stream, or updates an existing stream.
 func setStream(s *server.Server, user, password string, c server.StreamConfig) error {
 	body, err := json.Marshal(c)
 	if err != nil {
@@ -92,7 +94,7 @@ func setStream(s *server.Server, user, password string, c server.StreamConfig) e
 		if reply.Error == nil {
 			return nil
 		}
-		last = fmt.Errorf("set limits of stream %s: %s", c.Name, reply.Error.Description)
+		last = fmt.Errorf("cannot set the limits of stream %s: %s", c.Name, reply.Error.Description)
 	}
 	return last
 }
@@ -105,7 +107,7 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 		return nil, err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(ready))
+	c.SetDeadline(time.Now().Add(startTimeout))
 	r := bufio.NewReader(c)
 	if _, err := r.ReadString('\n'); err != nil { // INFO
 		return nil, err
@@ -119,11 +121,11 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 		len(body), body); err != nil {
 		return nil, err
 	}
-	return readAnswer(r, c)
+	return readResponse(r, c)
 }
 
-// readAnswer reads lines until the message with the response, and replies to the server's PINGs.
-func readAnswer(r *bufio.Reader, w io.Writer) ([]byte, error) {
+// readResponse reads lines until the message with the response, and replies to the server's PINGs.
+func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -140,7 +142,7 @@ func readAnswer(r *bufio.Reader, w io.Writer) ([]byte, error) {
 		case len(words) > 3 && words[0] == "MSG":
 			n, err := strconv.Atoi(words[len(words)-1])
 			if err != nil || n < 0 || n > 1<<20 {
-				return nil, fmt.Errorf("unexpected line %.80q", line)
+				return nil, fmt.Errorf("unexpected line %.80q from the embedded server, want MSG, PING or -ERR", line)
 			}
 			answer := make([]byte, n)
 			_, err = io.ReadFull(r, answer)

@@ -11,8 +11,9 @@ import (
 	"portillon/wire"
 )
 
-// may returns what the table of topics allows an account.
-func may(a broker.Account, topic string) (publishes, hears bool) {
+// permittedActions reports whether the table of topics allows an account to publish on a topic, and to subscribe to the
+// topic.
+func permittedActions(a broker.Account, topic string) (publishes, hears bool) {
 	party := map[broker.Part]wire.Party{broker.AsMachine: wire.MachineParty, broker.AsWatcher: wire.WatcherParty}[a.As]
 	if a.As == broker.AsHub {
 		return len(topic) > 17 && topic[:17] == "portillon/biklab/", len(topic) > 17 && topic[:17] == "portillon/biklab/"
@@ -28,9 +29,9 @@ func may(a broker.Account, topic string) (publishes, hears bool) {
 	return publishes, hears || a.As == broker.AsWatcher && len(topic) > 14 && topic[:14] == "homeassistant/"
 }
 
-// table subscribes and publishes with every account on every topic, and compares the received messages with the table
-// of topics.
-func table(t *testing.T, start start) {
+// checkTopicTable subscribes and publishes with every account on every topic, and compares the received messages with
+// the table of topics.
+func checkTopicTable(t *testing.T, start startFunc) {
 	all := withVinyl()
 	addr, _ := start(t, t.TempDir(), all)
 	topics := map[string]bool{"portillon/other/laser/state": true, "portillon/biklab/laser/more": true,
@@ -42,7 +43,7 @@ func table(t *testing.T, start start) {
 	clients := map[string]*client{}
 	for _, a := range all {
 		clients[a.User] = login(t, addr, a.User)
-		clients[a.User].listens(names...)
+		clients[a.User].trySubscribe(names...)
 	}
 	for _, topic := range names {
 		for _, a := range all {
@@ -53,8 +54,8 @@ func table(t *testing.T, start start) {
 		want := map[string]bool{}
 		for _, topic := range names {
 			for _, from := range all {
-				publishes, _ := may(from, topic)
-				if _, hears := may(a, topic); publishes && hears {
+				publishes, _ := permittedActions(from, topic)
+				if _, hears := permittedActions(a, topic); publishes && hears {
 					want[topic+" from "+from.User] = true
 				}
 			}
@@ -66,7 +67,7 @@ func table(t *testing.T, start start) {
 				t.Fatalf("%s hears %s from %s", a.User, m.Topic(), m.Payload())
 			}
 		}
-		// Messages may still arrive here: all publishes have been acknowledged.
+		// Check one further message, because a message that the table forbids may arrive last.
 		select {
 		case m := <-clients[a.User].in:
 			if !want[m.Topic()+" from "+string(m.Payload())] {
@@ -77,17 +78,17 @@ func table(t *testing.T, start start) {
 	}
 }
 
-// ownClientID checks that the account vinyl cannot take over laser's connection by using laser's client id: the broker
-// refuses the id or assigns another one.
-func ownClientID(t *testing.T, start start) {
+// checkClientIDs checks that the account vinyl cannot take over laser's connection by using laser's client id. The
+// broker may refuse the id or assign another id.
+func checkClientIDs(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), withVinyl())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
 	hub.subscribe("portillon/biklab/+/records")
 	for _, user := range []string{"vinyl", "watcher"} {
 		for _, a := range withVinyl() {
 			if a.User == user {
-				connects(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID("portillon-biklab-laser"))
-				connects(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID("laser"))
+				canConnect(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID("portillon-biklab-laser"))
+				canConnect(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID("laser"))
 			}
 		}
 	}
@@ -97,12 +98,13 @@ func ownClientID(t *testing.T, start start) {
 	}
 }
 
-func border(t *testing.T, start start) {
+func border(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), withVinyl())
 	hub := login(t, addr, "hub")
 	hub.subscribe("portillon/biklab/+/records")
 	const topic = "portillon/biklab/laser/records"
-	fits := wire.MaxPacket - 2 - len(topic) - 2 // MQTT 3.1.1, section 3.3: topic with its length, packet identifier
+	// A packet also contains the topic with its length, and a packet identifier (MQTT 3.1.1, section 3.3).
+	fits := wire.MaxPacket - 2 - len(topic) - 2
 	for _, size := range []int{fits - 1, fits, fits + 1, 10 * fits} {
 		laser := login(t, addr, "laser")
 		tok := laser.c.Publish(topic, 1, false, make([]byte, size))

@@ -17,25 +17,26 @@ const keyBytes = 32
 
 // Suffixes of the files next to the card key.
 const (
-	beforeSuffix = ".before" // the previous key, during a change-over
-	nextSuffix   = ".next"   // the new key of a change-over, until it is in force
+	beforeSuffix = ".before" // file with the previous key during a change-over
+	nextSuffix   = ".next"   // file with the new key until the new key is in force
 )
 
-// BeforeFile returns the path of the previous card key during a change-over, next to the file of the card key.
+// BeforeFile returns the path of the file that contains the previous card key during a change-over. path is the file of
+// the card key.
 func BeforeFile(path string) string { return path + beforeSuffix }
 
-// Ring is the card keys of a site.
+// Ring contains the card keys of a site.
 type Ring struct {
-	InForce []byte // the key with which bundles are built
-	Before  []byte // the previous key, which machines also hold; nil: no change-over is running
+	InForce []byte // key with which the hub builds bundles
+	Before  []byte // previous key, which machines also store; nil: no change-over is running
 }
 
-// Same reports whether two rings hold the same keys.
+// Same reports whether two rings contain the same keys.
 func (r Ring) Same(other Ring) bool {
 	return string(r.InForce) == string(other.InForce) && string(r.Before) == string(other.Before)
 }
 
-// Wire returns the ring in the form for machines.
+// Wire returns the ring in the form that the hub sends to machines.
 func (r Ring) Wire() wire.CardKeys {
 	out := wire.CardKeys{Keys: []string{hex.EncodeToString(r.InForce)}}
 	if r.Before != nil {
@@ -44,7 +45,7 @@ func (r Ring) Wire() wire.CardKeys {
 	return out
 }
 
-// OldMark returns the mark of HMACs made with the previous key; empty: there is none.
+// OldMark returns the mark of HMACs that were made with the previous key; empty: there is no previous key.
 func (r Ring) OldMark() string {
 	if r.Before == nil {
 		return ""
@@ -78,7 +79,8 @@ func write(path string, key []byte) error {
 }
 
 func remove(path string) error {
-	// Lstat first: on a read-only file system, as in a hub's sandbox, removing a missing file fails too.
+	// Check whether the file exists: on a read-only file system, as in a hub's sandbox, removing a missing file is an
+	// error.
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -90,21 +92,21 @@ func remove(path string) error {
 
 func newKey() []byte {
 	b := make([]byte, keyBytes)
-	rand.Read(b) // never fails (crypto/rand)
+	rand.Read(b) // crypto/rand.Read never fails
 	return b
 }
 
-// checkOf returns the check value of a key; empty: there is no key.
-func checkOf(key []byte) string {
+// checkValueOf returns the check value of a key; empty: there is no key.
+func checkValueOf(key []byte) string {
 	if len(key) == 0 {
 		return ""
 	}
 	return wire.MarkOf(key)
 }
 
-// place moves the files of a change-over to their final names, if they are not there yet. The new key replaces the
-// previous key only after a copy of the previous key is on the disk.
-func (s *Service) place(r Ring) error {
+// moveFiles moves the files of a change-over to their final names, if they have not been moved yet. moveFiles writes a
+// copy of the previous key before the new key replaces the previous key.
+func (s *Service) moveFiles(r Ring) error {
 	next, err := readOptional(s.o.Path + nextSuffix)
 	if err != nil || r.Before == nil || string(next) != string(r.InForce) {
 		return err
@@ -115,9 +117,9 @@ func (s *Service) place(r Ring) error {
 	return os.Rename(s.o.Path+nextSuffix, s.o.Path)
 }
 
-// settle moves the files to match the database after a power cut. The database is written first, and until then nothing
-// uses the new key.
-func (s *Service) settle(r row) (Ring, error) {
+// matchFilesToDatabase moves the files of the keys so that they match the database, after a power cut during a change.
+// A change writes the database first, and the hub does not use a new key before.
+func (s *Service) matchFilesToDatabase(r row) (Ring, error) {
 	now, err := Read(s.o.Path)
 	if err != nil {
 		return Ring{}, err
@@ -131,28 +133,28 @@ func (s *Service) settle(r row) (Ring, error) {
 		return Ring{}, err
 	}
 	// The database has the new key, but the files do not: complete the move.
-	if next != nil && r.before != "" && checkOf(next) == r.inForce && checkOf(now) == r.before {
+	if next != nil && r.before != "" && checkValueOf(next) == r.inForce && checkValueOf(now) == r.before {
 		ring := Ring{InForce: next, Before: now}
-		return ring, s.place(ring)
+		return ring, s.moveFiles(ring)
 	}
-	if err := remove(s.o.Path + nextSuffix); err != nil { // left by a change that did not begin
+	if err := remove(s.o.Path + nextSuffix); err != nil { // file of a change that did not reach the database
 		return Ring{}, err
 	}
 	// No change-over is running.
 	if r.before == "" || string(before) == string(now) {
 		return Ring{InForce: now}, remove(BeforeFile(s.o.Path))
 	}
-	if checkOf(before) != r.before {
-		s.o.Log.Error("the card key before is missing: cards that depend on it open nothing", "file", BeforeFile(s.o.Path))
+	if checkValueOf(before) != r.before {
+		s.o.Log.Error("previous card key is missing: cards that depend on it are refused", "file", BeforeFile(s.o.Path))
 		before = nil
 	}
-	if checkOf(now) != r.inForce {
+	if checkValueOf(now) != r.inForce {
 		s.o.Log.Error(
-			"the card key is not the one of the change-over",
+			"card key does not match the database",
 			"file",
 			s.o.Path,
 			"check",
-			checkOf(now),
+			checkValueOf(now),
 			"want",
 			r.inForce,
 		)

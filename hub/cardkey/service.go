@@ -1,12 +1,12 @@
-// Package cardkey changes the site's card key: the secret with which card numbers become the HMACs in bundles. The key
-// is changed after the loss of a machine that held it.
+// Package cardkey changes the site's card key: the secret for the HMACs of card numbers in bundles. An administrator
+// changes the key after the loss of a machine, because machines store the key.
 //
-// Rotate creates a new key. From then on, bundles are built with the new key. They also contain, with a mark, the cards
-// of which the hub knows only the HMAC under the previous key. Machines fetch both keys over their certificates. A card
-// that is tapped meanwhile is bound to the new key. End deletes the previous key: cards that still depend on it open
-// nothing, and must be assigned again.
+// Rotate creates a new key. From then on, the hub builds bundles with the new key. If the hub knows only the HMAC of a
+// card under the previous key, the bundles contain this HMAC with a mark. Machines fetch both keys over connections
+// with certificates. When such a card is tapped, the hub binds it to the new key. End deletes the previous key:
+// machines then refuse the cards that still depend on it, and these cards must be assigned again.
 //
-// The keys are files that only the hub can read; the database holds their check values.
+// The keys are files that only the hub can read. The database contains check values of the keys.
 package cardkey
 
 import (
@@ -29,18 +29,18 @@ import (
 // Options are the dependencies of the service. Site, Path, SetAside and End are required.
 type Options struct {
 	Site *store.Site
-	Path string // the file of the card key
+	Path string // path of the file with the card key
 	Now  func() time.Time
 	Log  *slog.Logger
 
-	// SetAside marks the cards that depend on a key, and End ends those that still do; with runs in the same
-	// transaction and returns the detail of the audit entry.
+	// SetAside marks all cards as dependent on the previous key; End removes the cards that still depend on it. Both call
+	// with in the same transaction; with changes the key and returns the detail of the audit entry.
 	SetAside, End func(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error
-	// Cards lists the cards that depend on the previous key; nil: not known.
+	// Cards lists the cards that depend on the previous key; nil: Status leaves the list out.
 	Cards func(context.Context, actor.Actor) ([]Card, error)
-	// Machines lists the machines that are not revoked; nil: none.
+	// Machines lists the machines that are not revoked; nil: there are no machines.
 	Machines func(context.Context, actor.Actor) ([]Machine, error)
-	// Refuse returns the reason why the key cannot be changed now; nil: never refuse.
+	// Refuse returns the reason why the key cannot be changed now; if Refuse is nil, it can always be changed.
 	Refuse func(context.Context) error
 }
 
@@ -49,22 +49,23 @@ type Card struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
-	Last   string          `json:"last"` // last four digits of the number
+	Last   string          `json:"last"` // last four digits of the card's number
 	State  string          `json:"state"`
 }
 
 // Machine is a machine with its card key.
 type Machine struct {
 	ID policy.MachineID `json:"machine"`
-	// CardKey is the check value of the key of the machine's bundle, as the machine reports it; empty: not reported, or
-	// no bundle.
+	// CardKey is the check value of the card key for the machine's bundle, as the machine reports it; empty: the machine
+	// has reported none.
 	CardKey string `json:"card_key,omitempty"`
-	// Given is the check value of the newest key that the machine fetched; empty: it fetched none.
+	// Given is the check value of the newest card key that the machine fetched; empty: the machine fetched no key.
 	Given string `json:"given,omitempty"`
 	// HasKey reports whether the machine has the key in force.
 	HasKey bool `json:"has_key"`
-	// Why is the reason why the machine will not fetch the key automatically; empty: it will. by-hand: it was not
-	// enrolled. program: its program is too old. away: it is offline.
+	// Why is the reason why the machine does not fetch the key in force automatically; empty: the machine does. "by-hand"
+	// means that the machine was not enrolled, "program" that the machine's program is too old, "away" that the machine is
+	// offline.
 	Why string `json:"why,omitempty"`
 }
 
@@ -77,28 +78,29 @@ const (
 
 // Status is the state of the card key.
 type Status struct {
-	Version int64     `json:"version"`          // 1: the key was never changed
-	InForce string    `json:"in_force"`         // check value
+	Version int64     `json:"version"`          // number of the key; 1: the key was never changed
+	InForce string    `json:"in_force"`         // check value of the key in force
 	Before  string    `json:"before,omitempty"` // check value of the previous key; empty: no change-over is running
 	Began   time.Time `json:"began,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Who     string    `json:"who,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
-	// Cards lists the cards that depend on the previous key, which open nothing after its end. Left is their number.
+	// Cards lists the cards that depend on the previous key. Machines refuse these cards once the change-over has ended.
+	// Left is the number of these cards.
 	Left     int       `json:"cards_left"`
 	Cards    []Card    `json:"cards,omitempty"`
 	Machines []Machine `json:"machines,omitempty"`
 }
 
-// Service changes the card key of one site. Its methods may be called by many goroutines.
+// Service changes the card key of one site. The methods of a Service may be called by many goroutines.
 type Service struct {
 	o Options
 
-	changing sync.RWMutex // locked for writing while the key changes, for reading while a bundle is built
+	changing sync.RWMutex // write-locked while the key changes, read-locked while a bundle is built
 	ring     atomic.Pointer[Ring]
 }
 
-// row is the site's database row.
+// row is the site's row in the table of card keys.
 type row struct {
 	version         int64
 	inForce, before string
@@ -109,7 +111,7 @@ type row struct {
 // New reads the card key, and completes a change that a power cut interrupted.
 func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Site == nil || o.Path == "" {
-		return nil, errors.New("card key: site and path are needed")
+		return nil, errors.New("card key: Options lack a site or a path")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -122,7 +124,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := s.settle(r)
+	ring, err := s.matchFilesToDatabase(r)
 	if err != nil {
 		return nil, fmt.Errorf("card key: %w", err)
 	}
@@ -130,11 +132,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	return s, nil
 }
 
-// Ring returns the current keys. It never blocks, so it may be called in a transaction.
+// Ring returns the current card keys. Ring never blocks, so it may be called in a transaction.
 func (s *Service) Ring() Ring { return *s.ring.Load() }
 
-// Hold returns the keys, and prevents changes of the keys and of the marks of cards until release is called. It must
-// not be called in a transaction, because a running change waits for a transaction.
+// Hold returns the current card keys, and blocks changes of the keys and of the cards' marks until release is called.
+// Hold must not be called in a transaction, because a running change waits for a transaction to end.
 func (s *Service) Hold() (ring Ring, release func()) {
 	s.changing.RLock()
 	return s.Ring(), s.changing.RUnlock
@@ -151,7 +153,7 @@ func (s *Service) row(ctx context.Context) (r row, err error) {
 }
 
 // Status returns the state of the card key: which cards depend on the previous key, and which machines have the new
-// one.
+// key.
 func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return Status{}, err
@@ -163,8 +165,8 @@ func (s *Service) Status(ctx context.Context, a actor.Actor) (Status, error) {
 	ring := s.Ring()
 	out := Status{
 		Version: r.version + 1,
-		InForce: checkOf(ring.InForce),
-		Before:  checkOf(ring.Before),
+		InForce: checkValueOf(ring.InForce),
+		Before:  checkValueOf(ring.Before),
 		Began:   timeOf(r.began),
 		Ended:   timeOf(r.ended),
 		Who:     r.who,
@@ -208,7 +210,7 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 	defer s.changing.Unlock()
 	ring := s.Ring()
 	if ring.Before != nil {
-		return invalid("card-key", checkOf(ring.Before), "a change-over is under way", "end it first")
+		return invalid("card-key", checkValueOf(ring.Before), "a change-over is under way", "end it first")
 	}
 	if s.o.Refuse != nil {
 		if err := s.o.Refuse(ctx); err != nil {
@@ -216,35 +218,35 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 		}
 	}
 	next, was := newKey(), ring.InForce
-	if err := write(s.o.Path+nextSuffix, next); err != nil { // a folder that cannot be written stops the change here
+	if err := write(s.o.Path+nextSuffix, next); err != nil { // if the folder cannot be written, nothing has changed yet
 		return fmt.Errorf("card key: %w", err)
 	}
-	err := s.o.SetAside(ctx, a, checkOf(was), func(tx *store.Tx) (string, error) {
-		if err := s.expect(ctx, tx, version); err != nil {
+	err := s.o.SetAside(ctx, a, checkValueOf(was), func(tx *store.Tx) (string, error) {
+		if err := s.requireVersion(ctx, tx, version); err != nil {
 			return "", err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO card_key (site, version, in_force, before, began, ended, who, reason)
 			VALUES ($1, 1, $2, $3, $4, 0, $5, $6) ON CONFLICT (site) DO UPDATE SET version = card_key.version + 1,
 			in_force = $2, before = $3, began = $4, ended = 0, who = $5, reason = $6 WHERE card_key.site = $1`,
-			checkOf(next), checkOf(was), s.o.Now().UnixMilli(), a.Name, reason)
+			checkValueOf(next), checkValueOf(was), s.o.Now().UnixMilli(), a.Name, reason)
 		tx.Changed(store.Machines)
-		s.ring.Store(&Ring{InForce: next, Before: was}) // before another write can begin
-		return fmt.Sprintf("card key changed from %s to %s: %s", checkOf(was), checkOf(next), reason), err
+		s.ring.Store(&Ring{InForce: next, Before: was}) // switch keys before another write can begin
+		return fmt.Sprintf("card key changed from %s to %s: %s", checkValueOf(was), checkValueOf(next), reason), err
 	})
 	if err != nil {
 		s.ring.Store(&ring)
 		return errors.Join(err, remove(s.o.Path+nextSuffix))
 	}
-	// The database has changed: if this step fails, the next start or End completes it.
-	if err := s.place(s.Ring()); err != nil {
-		return fmt.Errorf("the card key is changed, and its file is not in place yet: %w", err)
+	// The database now has the new key. If moving the files fails, the next start or End moves them.
+	if err := s.moveFiles(s.Ring()); err != nil {
+		return fmt.Errorf("card key was changed, but its file could not be moved: %w", err)
 	}
-	s.o.Log.Info("card key changed", "before", checkOf(was), "in force", checkOf(next))
+	s.o.Log.Info("card key changed", "before", checkValueOf(was), "in force", checkValueOf(next))
 	return nil
 }
 
-// End ends a change-over: the previous key is deleted, and cards that depend on it open nothing from the next bundle
-// on.
+// End ends a change-over: it deletes the previous key. From the next bundle on, machines refuse cards that depend on
+// the previous key.
 func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return err
@@ -259,16 +261,16 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	if r.before == "" {
 		return invalid(
 			"card-key",
-			checkOf(ring.InForce),
+			checkValueOf(ring.InForce),
 			"no change-over is under way",
 			"begin one: the card key is changed by it",
 		)
 	}
-	if err := s.place(ring); err != nil { // otherwise settle would delete the only file of the new key
-		return fmt.Errorf("the card key's file is not in place yet: %w", err)
+	if err := s.moveFiles(ring); err != nil { // without this step, settle would delete the only file of the new key
+		return fmt.Errorf("file of the new card key could not be moved: %w", err)
 	}
 	err = s.o.End(ctx, a, r.before, func(tx *store.Tx) (string, error) {
-		if err := s.expect(ctx, tx, version); err != nil {
+		if err := s.requireVersion(ctx, tx, version); err != nil {
 			return "", err
 		}
 		_, err := tx.Exec(
@@ -284,12 +286,12 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 		s.ring.Store(&ring)
 		return err
 	}
-	s.o.Log.Info("card key dropped", "check", r.before)
+	s.o.Log.Info("previous card key deleted", "check", r.before)
 	return remove(BeforeFile(s.o.Path))
 }
 
-// expect returns an error if the stored version differs from the expected one.
-func (s *Service) expect(ctx context.Context, tx *store.Tx, version int64) error {
+// requireVersion returns an error if the version in the database differs from the given version.
+func (s *Service) requireVersion(ctx context.Context, tx *store.Tx, version int64) error {
 	var have int64
 	err := tx.QueryRow(ctx, `SELECT version FROM card_key WHERE site = $1`).Scan(&have)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

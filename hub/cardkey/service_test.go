@@ -16,12 +16,12 @@ import (
 	"portillon/wire"
 )
 
-// bench is a card key without cards and machines.
+// bench is the card key of a site without cards and machines.
 type bench struct {
 	t    *testing.T
 	db   *store.DB
 	path string
-	fail error // error that the transaction returns
+	fail error // error that the transaction of a change returns
 }
 
 func newBench(t *testing.T) *bench {
@@ -83,7 +83,7 @@ func TestOnlyAdministratorsChangeTheCardKey(t *testing.T) {
 }
 
 // If the transaction fails, the key stays unchanged in memory and on the disk.
-func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
+func TestFailedChangeLeavesTheCardKeyUnchanged(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
 	was := s.Ring()
@@ -105,8 +105,8 @@ func TestFailedChangeLeavesTheCardKeyAsItWas(t *testing.T) {
 	}
 }
 
-// After a power cut between the database and the files, at each step, the next start completes what the database has
-// stored.
+// A power cut interrupts a change of the key between the commit and each move of a file. The next start completes the
+// change that the database contains.
 func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	b := newBench(t)
 	old, err := os.ReadFile(b.path)
@@ -114,7 +114,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := b.open()
-	b.write(".next", strings.Repeat("66", 32)) // left by a change that did not begin
+	b.write(".next", strings.Repeat("66", 32)) // file of a change that did not reach the database
 	if r := b.open().Ring(); r.Before != nil {
 		t.Errorf("a change that did not begin counts: %+v", r)
 	}
@@ -151,7 +151,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	if err := s.End(t.Context(), root, 2); err != nil {
 		t.Fatal(err)
 	}
-	b.write(".before", strings.TrimSpace(string(old))) // the removal of this file was lost
+	b.write(".before", strings.TrimSpace(string(old))) // the power cut undid the removal of this file
 	if r := b.open().Ring(); r.Before != nil || string(r.InForce) != string(want.InForce) {
 		t.Errorf("after the end: %+v", r)
 	}
@@ -165,7 +165,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 func TestEndKeepsANewKeyWhoseFileWasNotMovedYet(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
-	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil { // blocks the file name
+	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil { // a folder blocks the file's name
 		t.Fatal(err)
 	}
 	if err := s.Rotate(t.Context(), root, 1, "stolen"); err == nil {

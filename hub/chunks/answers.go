@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// body is a JSON response that is generated and compressed once: after a change of one member, all machines of a site
-// request the same outline and the same parts.
+// body is a JSON response that the server generates and compresses only once: after a change of one member, all
+// machines of a site request the same outline and the same parts.
 type body struct {
 	made sync.Once
 	raw  []byte
@@ -20,7 +20,7 @@ type body struct {
 	err  error
 }
 
-// fill generates the body at the first call. Concurrent callers wait, and all get the same error.
+// fill generates the body at the first call. Concurrent callers wait for the first call and return the same error.
 func (b *body) fill(make func() ([]byte, error)) error {
 	b.made.Do(func() {
 		if b.raw, b.err = make(); b.err != nil {
@@ -45,24 +45,24 @@ func (b *body) write(w http.ResponseWriter, r *http.Request) {
 	write(w, r, b.raw)
 }
 
-// maxAnswers is the number of cached responses with parts of one chunk. Machines that have the previous bundle request
-// the same parts; machines that were offline request others.
+// maxAnswers is the number of cached responses with parts of one chunk. All machines with the previous bundle request
+// the same parts. Machines that were offline request other parts.
 const maxAnswers = 4
 
 // answers caches the most recently used responses with parts of one chunk.
 type answers struct {
 	mu  sync.Mutex
-	all []*answer // the most recently used is the last
+	all []*answer // sorted, the most recently used last
 }
 
-// answer is the answer to one set of parts.
+// answer is the cached response to a request for one set of parts.
 type answer struct {
 	body  body
-	asked [sha256.Size]byte // SHA-256 of the hashes that were asked for
+	asked [sha256.Size]byte // SHA-256 of the requested hashes
 }
 
-// of returns the cached response for a list of hashes, or a new, empty one.
-func (a *answers) of(hashes []string) *answer {
+// responseFor returns the cached response for a list of hashes. responseFor adds an empty response if there is none.
+func (a *answers) responseFor(hashes []string) *answer {
 	asked := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -96,16 +96,17 @@ func (e *entry) outline() (*body, error) {
 	})
 }
 
-// noPart is the hash of a part that the chunk does not have.
+// noPart is the error for a requested part that the chunk does not have; its text is the part's hash.
 type noPart string
 
 // Error names the part.
 func (e noPart) Error() string { return "chunk has no part " + string(e) }
 
-// answer returns the response with the given parts of the chunk. The error is a noPart. A response with more than a
-// quarter of the chunk's bytes is not cached, so that the cached responses together are not larger than the chunk.
+// answer returns the response with the given parts of the chunk. If the chunk lacks a part, the error is a noPart. A
+// response larger than a quarter of the chunk is not cached, so that all cached responses together are not larger than
+// the chunk.
 func (e *entry) answer(hashes []string) (*body, error) {
-	x := e.answers.of(hashes)
+	x := e.answers.responseFor(hashes)
 	err := x.body.fill(func() ([]byte, error) {
 		elements := make([][]byte, 0, len(hashes))
 		for _, sha := range hashes {

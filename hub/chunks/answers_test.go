@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// entryOf returns the chunk of a roster with the given number of members.
+// entryOf returns a chunk that contains a roster with the given number of members, and the hashes of its parts.
 func entryOf(t *testing.T, members int) (*entry, []string) {
 	t.Helper()
 	var b wire.RosterBucket

@@ -8,23 +8,23 @@ import (
 )
 
 // maxCached is the maximum number of bytes of cached chunks. With the data derived from them, the cache takes at most
-// three times as much. After a change of one member, machines request two or three chunks, of 0.1 to 1 MB each at
-// 10,000 members.
+// three times as much. After a change of one member, machines request two or three chunks. In a site with 10,000
+// members, each has 0.1 to 1 MB.
 const maxCached = 6 << 20
 
-// cache keeps the most recently used chunks.
+// cache stores the most recently used chunks.
 type cache struct {
 	mu      sync.Mutex
-	entries []*entry // the most recently used is the last
+	entries []*entry // sorted, the most recently used last
 }
 
-// entry is a chunk, and what is made of it once it is asked for.
+// entry is a cached chunk, with the data derived from the chunk at the first request.
 type entry struct {
 	sha  string
 	read sync.Once
 	err  error
 	raw  []byte
-	size int // of raw, once it was read; guarded by cache.mu
+	size int // length of raw after raw was read; guarded by cache.mu
 
 	zipped   zipped
 	split    split
@@ -32,27 +32,27 @@ type entry struct {
 	answers  answers
 }
 
-// zipped is a chunk in gzip, made once.
+// zipped is a chunk in gzip format, compressed at the first request.
 type zipped struct {
 	once sync.Once
-	gzip []byte // nil: it is no smaller than the chunk
+	gzip []byte // nil: compression does not make the chunk smaller
 }
 
-// split is a chunk taken apart, made once.
+// split is a chunk divided into its parts, at the first request.
 type split struct {
 	once  sync.Once
 	err   error
 	parts wire.Parts
-	at    map[string]int // places in parts.Elements, by hash
+	at    map[string]int // index of each part in parts.Elements, by hash
 }
 
-// get gives a chunk. Those who ask for one that is being read wait for it.
+// get returns a chunk from the cache, or reads it. Concurrent callers wait until the chunk has been read once.
 func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, error) {
 	e := c.entry(sha)
 	e.read.Do(func() { e.raw, e.err = read(sha) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.err != nil { // not cached: the file may be repaired before the next request
+	if e.err != nil { // an error is not cached, because the file may be repaired before the next request
 		c.entries = slices.DeleteFunc(c.entries, func(x *entry) bool { return x == e })
 		return nil, e.err
 	}
@@ -75,7 +75,8 @@ func (c *cache) entry(sha string) *entry {
 	return e
 }
 
-// trim removes the least recently used chunks until the cache fits maxCached. It always keeps the last one.
+// trim removes the least recently used chunks until the cache has at most maxCached bytes. trim never removes the most
+// recently used chunk.
 func (c *cache) trim() {
 	total := 0
 	for i := len(c.entries) - 1; i >= 0; i-- {
@@ -110,7 +111,7 @@ func (e *entry) parts() (wire.Parts, error) {
 	return s.parts, s.err
 }
 
-// part returns the part with a given hash, and whether the chunk has it.
+// part returns the part with a given hash, and whether the chunk contains that part.
 func (e *entry) part(sha string) ([]byte, bool) {
 	p, err := e.parts()
 	if err != nil {

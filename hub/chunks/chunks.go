@@ -2,12 +2,12 @@
 // (wire.Parts).
 //
 //	GET  /chunks/HASH          a chunk
-//	GET  /chunks/HASH/parts    its outline (wire.Outline)
-//	POST /chunks/HASH/parts    parts of it (wire.PartsAsk)
+//	GET  /chunks/HASH/parts    the outline of a chunk (wire.Outline)
+//	POST /chunks/HASH/parts    some parts of a chunk (wire.PartsAsk)
 //
-// A chunk that many machines request is read, checked, compressed and divided only once; the same holds for a response.
-// The server rejects chunks that Options.Served does not name, parts that the chunk does not have, and requests for
-// more than wire.MaxAskedParts parts.
+// The server reads, checks, compresses and divides a chunk only once, even if many machines request it. The server also
+// generates each response only once. The server rejects requests for chunks that Options.Served does not allow, for
+// parts that the chunk does not have, and for more than wire.MaxAskedParts parts.
 package chunks
 
 import (
@@ -25,16 +25,16 @@ import (
 	"portillon/wire"
 )
 
-// Options holds the dependencies of a Server. Both are required.
+// Options has the dependencies of a Server. Served and Read are required.
 type Options struct {
 	// Served reports whether the server may send a chunk now.
 	Served func(sha string) bool
-	// Read returns the bytes of a chunk after a check of their hash; fs.ErrNotExist: the chunk does not exist. Read may be
-	// called concurrently.
+	// Read reads a chunk and checks its hash. The error is fs.ErrNotExist if the chunk does not exist. Read may be called
+	// concurrently.
 	Read func(sha string) ([]byte, error)
 }
 
-// Server serves chunks. Its methods may be called concurrently.
+// Server serves chunks. The methods of a Server may be called concurrently.
 type Server struct {
 	o     Options
 	cache cache
@@ -46,7 +46,7 @@ func New(o Options) *Server { return &Server{o: o} }
 // chunkHash is the form of a SHA-256 hash in hexadecimal.
 var chunkHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// chunk returns the chunk that a request names. If it returns nil, it has answered the request.
+// chunk returns the chunk that a request names. If it returns nil, it has already sent an error response.
 func (s *Server) chunk(w http.ResponseWriter, r *http.Request) *entry {
 	sha := r.PathValue("sha")
 	if !chunkHash.MatchString(sha) || !s.o.Served(sha) {
@@ -65,13 +65,14 @@ func (s *Server) chunk(w http.ResponseWriter, r *http.Request) *entry {
 	return nil
 }
 
-// GetChunk answers GET /chunks/{sha}. Clients may cache the response for ever: the content of a hash never changes.
+// GetChunk answers GET /chunks/{sha}. Clients may cache the response for ever, because the URL contains the hash of the
+// content.
 func (s *Server) GetChunk(w http.ResponseWriter, r *http.Request) {
 	e := s.chunk(w, r)
 	if e == nil {
 		return
 	}
-	forGood(w)
+	allowCachingForever(w)
 	w.Header().Set("Vary", "Accept-Encoding")
 	w.Header().Set("Content-Type", "application/octet-stream")
 	if acceptsGzip(r) && r.Header.Get("Range") == "" {
@@ -92,11 +93,11 @@ func (s *Server) GetOutline(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, err := e.outline()
-	if err != nil { // the chunk of the policy has no parts
+	if err != nil { // some chunks, such as the policy, have no parts
 		http.NotFound(w, r)
 		return
 	}
-	forGood(w)
+	allowCachingForever(w)
 	b.write(w, r)
 }
 
@@ -117,16 +118,17 @@ func (s *Server) PostParts(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := e.answer(asked)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest) // not 404, which means that the hub has no such route
+		http.Error(w, err.Error(), http.StatusBadRequest) // not 404: machines read 404 as a missing route
 		return
 	}
 	b.write(w, r)
 }
 
-// Credential returns a credential by its own hash from one of the given buckets. fs.ErrNotExist: no bucket has it.
+// Credential finds a credential by its hash in one of the given buckets. The error is fs.ErrNotExist if no bucket
+// contains the credential.
 func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 	for _, b := range buckets {
-		roster, err := s.o.Read(b.Roster) // not cached: all rosters together would fill the cache
+		roster, err := s.o.Read(b.Roster) // rosters are not cached here, because all together would fill the cache
 		if err != nil {
 			return nil, err
 		}
@@ -144,11 +146,11 @@ func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// Bucket is the two chunks of a bucket, by their hashes.
+// Bucket has the hashes of the two chunks of a bucket.
 type Bucket struct{ Roster, Badges string }
 
-// forGood allows the client to cache the response for ever.
-func forGood(w http.ResponseWriter) {
+// allowCachingForever allows the client to cache the response for ever.
+func allowCachingForever(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 }
 
@@ -189,7 +191,7 @@ func compress(b []byte) []byte {
 	if err == nil {
 		_, err = w.Write(b)
 	}
-	if err = errors.Join(err, w.Close()); err != nil { // impossible: a buffer accepts all bytes
+	if err = errors.Join(err, w.Close()); err != nil { // cannot happen, because a buffer accepts all bytes
 		return b
 	}
 	return out.Bytes()

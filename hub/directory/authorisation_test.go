@@ -15,8 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// authorisation says which actor may call which method: n denied, y allowed. The table was written by hand, so that it
-// does not repeat a mistake of package actor.
+// authorisation says which actor may call which method: n means denied, y allowed. The table is written by hand, so
+// that it does not repeat a mistake of package actor.
 //
 // The actors, in the order of the columns:
 //
@@ -42,7 +42,7 @@ var authorisation = map[string]string{
 	"Members":     "nyynnnnynnnn",
 	"Count":       "nyynnnnynnnn",
 	"Member":      "nyynnnnynnnn",
-	"Own":         "nyyyyyynnynn", // the owner and the administrator are not members: the directory finds no record
+	"Own":         "nyyyyyynnynn", // allowed, although the directory has no record of the owner, who is not a member
 	"Add":         "nyynnnnnnnyn",
 	"AddNote":     "nyynnnnnnnnn",
 	"Change":      "nyynnnnnnnyn",
@@ -201,7 +201,8 @@ func TestEveryMethodRefusesActorsWithoutTheRight(t *testing.T) {
 	}
 }
 
-// An actor sees only the permitted fields of a member: card numbers need cards.write, notes need members.notes.
+// An actor sees only the permitted fields of a member: an actor without cards.write sees no card numbers, and an actor
+// without members.notes sees no notes.
 func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret",
@@ -244,7 +245,7 @@ func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 			}
 		}
 	}
-	// An actor who changes a member without the right to see notes neither removes nor writes a note.
+	// An actor without the right to see notes changes a member. The change neither removes nor writes a note.
 	writer := scoped(actor.WriteMembers)
 	got := must[Member](t)(w.Members.Change(t.Context(), writer, m.ID, w.member(m.ID).Version, func(m *Member) error {
 		if m.Note != "" {
@@ -263,7 +264,7 @@ func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	}
 }
 
-// The members of one site cannot be found from another site.
+// A directory does not find the members of another site in the same database.
 func TestMembersOfAnotherSiteAreNotFound(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
@@ -301,7 +302,7 @@ func TestAuditEntriesNameNoPerson(t *testing.T) {
 	if err := w.Cards.SetCard(t.Context(), owner, m.ID, card.ID, Lost, "secret"); err != nil {
 		t.Fatal(err)
 	}
-	w.bring(Import{Name: "a.csv", Data: []byte("name;email\nJules Bernard;jules@example.org\n")})
+	w.importList(Import{Name: "a.csv", Data: []byte("name;email\nJules Bernard;jules@example.org\n")})
 	if err := w.Erasures.Erase(t.Context(), owner, m.ID, w.member(m.ID).Version); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +320,7 @@ func TestAuditEntriesNameNoPerson(t *testing.T) {
 	}
 }
 
-// tapsAt returns a function for Options.Taps that returns these taps.
+// tapsAt returns a function for Options.Taps. The function returns the given taps.
 func tapsAt(taps ...UnknownTap) func(context.Context, time.Time) ([]UnknownTap, error) {
 	return func(context.Context, time.Time) ([]UnknownTap, error) { return slices.Clone(taps), nil }
 }

@@ -28,11 +28,12 @@ type Badges struct {
 	documents *documents
 }
 
-// AddBadges adds a badge, or all badges of a ZIP: JSON, JWT, or a PNG or SVG that holds a badge. The hub verifies each
-// badge and stores every check, whatever the verdict, as long as the badge can be read and was issued to the member.
-// With an empty id, the recipient in each badge decides which member receives the badge. A status list among the files
-// is stored too. A file of a ZIP that is not stored is returned with Badge.Refused; if no file is stored, the error is
-// *fault.Invalid. The actor needs actor.WriteBadges about the member, or about all members if id is empty.
+// AddBadges adds a badge, or all badges of a ZIP. A badge is a JSON or JWT file, or a PNG or SVG that contains a badge.
+// The hub verifies each badge. The hub stores a badge that can be read and was issued to the member, with all checks,
+// even if the verdict is not valid. If id is empty, the recipient in each badge decides which member receives the
+// badge. The hub also stores a status list among the files. A file of a ZIP that is not stored is returned with
+// Badge.Refused; if no file is stored, the error is *fault.Invalid. The actor needs actor.WriteBadges about the member,
+// or about all members if id is empty.
 func (s *Badges) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
@@ -45,9 +46,9 @@ func (s *Badges) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberI
 	return s.addFiles(ctx, a, id, files)
 }
 
-// AddBadgeURL adds the badge at an https address, which the hub fetches. The fetcher refuses addresses of the hub's
-// own network. The actor needs actor.WriteBadges about the member. An address that cannot be used or fetched is
-// *fault.Invalid.
+// AddBadgeURL adds the badge at an https address, which the hub fetches. The fetcher refuses addresses of the hub's own
+// network. The actor needs actor.WriteBadges about the member. The error is *fault.Invalid if the address cannot be
+// used or fetched.
 func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, address string) (Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return Badge{}, err
@@ -65,10 +66,10 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	case s.documents.fetch == nil:
 		return Badge{}, wrong("the hub fetches nothing from the web: download the badge and add the file")
 	}
-	// Fetch the badge; the name of its file is the last part of the address.
+	// Fetch the badge. The last part of the address becomes the file name.
 	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
-		s.core.log.Info("badge not fetched", "err", err)
+		s.core.log.Info("fetching a badge failed", "err", err)
 		return Badge{}, wrong("the badge cannot be fetched: " + clip(err.Error(), 300))
 	}
 	base := path.Base(u.Path)
@@ -85,16 +86,15 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	return all[0], nil
 }
 
-// upload is a file that a person uploaded or the hub fetched: its name, its origin (the name, or the address that it
-// was fetched from), and its bytes.
+// upload is a file that a person uploaded or that the hub fetched.
 type upload struct {
-	name string // the name at upload
+	name string // name of the uploaded file
 	from string
 	data []byte
 }
 
-// addFiles verifies the files outside of any transaction, because each verification takes milliseconds. It then writes
-// the files that can be stored in one transaction, and returns each badge as stored or refused.
+// addFiles verifies the files outside of any transaction, because each verification takes milliseconds. addFiles then
+// writes all files that can be stored in one transaction. Each returned badge was either stored or refused.
 func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -112,11 +112,11 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 		return nil, &fault.NotFound{What: "member", ID: clip(string(id), 64)}
 	}
 	now := s.core.now()
-	// Read status lists first, because the badges of the same ZIP are checked against them.
-	lists := src.takeLists(files, p, now)
+	// Read the status lists first, because the badges of the same ZIP are checked against these lists.
+	lists := src.readLists(files, p, now)
 	var out []Badge
 	var kept []verified
-	owners := x.owners()
+	owners := x.newOwnerSearch()
 	// Verify each badge, and find the member who receives the badge.
 	for i, f := range files {
 		if lists[i] {
@@ -126,7 +126,7 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 		v.From, v.File = f.from, fileName(f)
 		sum := sha256.Sum256(f.data)
 		v.ID = hex.EncodeToString(sum[:])
-		v.Member, v.Refused = owners.of(id, &v)
+		v.Member, v.Refused = owners.find(id, &v)
 		if v.Refused == "" {
 			src.accept()
 			kept = append(kept, v)
@@ -139,7 +139,7 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 	if len(kept) == 0 && !slices.Contains(lists, true) {
 		return nil, refusals(files, out)
 	}
-	if err := s.keep(ctx, a, id, files, kept, src); err != nil {
+	if err := s.writeBadges(ctx, a, id, files, kept, src); err != nil {
 		return nil, err
 	}
 	for i := range out {
@@ -152,7 +152,7 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 	return out, nil
 }
 
-// refusals returns the error of an upload of which no file was stored: one fault for each file.
+// refusals returns the error for an upload of which no file was stored. The error has one fault for each file.
 func refusals(files []upload, all []Badge) error {
 	e := &fault.Invalid{}
 	for _, b := range all {
@@ -166,9 +166,9 @@ func refusals(files []upload, all []Badge) error {
 	return e
 }
 
-// takeLists finds the status lists among the files and adds them to src, so that the badges of the same upload are
-// checked against these lists. It reports for each file whether the file is a status list.
-func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bool {
+// readLists finds the status lists among the files and adds them to src, so that the badges of the same upload are
+// checked against these lists. readLists reports for each file whether the file is a status list.
+func (s *sources) readLists(files []upload, p *policy.Policy, at time.Time) []bool {
 	out := make([]bool, len(files))
 	if p == nil {
 		return out
@@ -185,17 +185,17 @@ func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bo
 	return out
 }
 
-// owners finds the member who receives a badge. count holds the number of badges of each member, including the badges
+// ownerSearch finds the member who receives a badge. count is the number of badges of each member, including the badges
 // of this upload.
-type owners struct {
+type ownerSearch struct {
 	site    site.Site
 	members []policy.MemberID
 	count   map[policy.MemberID]int
 }
 
-// owners returns a search for the recipients of badges among all members.
-func (x *index) owners() *owners {
-	o := &owners{count: map[policy.MemberID]int{}}
+// newOwnerSearch returns a lookup that finds the recipient of a badge among all members.
+func (x *index) newOwnerSearch() *ownerSearch {
+	o := &ownerSearch{count: map[policy.MemberID]int{}}
 	for _, e := range x.entries {
 		o.site.Members = append(o.site.Members, site.Member{ID: e.ID, Name: e.Name, Emails: e.Emails,
 			Subjects: e.Subjects, Badges: e.files})
@@ -205,9 +205,9 @@ func (x *index) owners() *owners {
 	return o
 }
 
-// of returns the member who receives a badge, or the reason why no member does. If id names a member, the badge must
-// have been issued to that member.
-func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused string) {
+// find returns the member who receives a badge, or the reason why no member receives it. If id names a member, the
+// badge must have been issued to that member.
+func (o *ownerSearch) find(id policy.MemberID, v *verified) (_ policy.MemberID, refused string) {
 	if v.badge == nil {
 		return "", "not a badge that can be read: " + clip(v.why, 300)
 	}
@@ -233,9 +233,9 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 	return owner, ""
 }
 
-// keep writes badges, their bytes, and the documents that their verdicts rest on. A badge that is already stored is
-// rewritten and stays with the same member.
-func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
+// writeBadges writes badges with their bytes, and the documents on which the verdicts depend. writeBadges updates a
+// badge that is already stored, which stays with the same member.
+func (s *Badges) writeBadges(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
 	src *sources) error {
 	bytes := map[string][]byte{}
 	for _, f := range files {
@@ -244,7 +244,7 @@ func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, fi
 	}
 	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range kept {
-			if err := c.keepBadge(ctx, &kept[i], bytes[kept[i].ID], id != ""); err != nil {
+			if err := c.writeMemberBadge(ctx, &kept[i], bytes[kept[i].ID], id != ""); err != nil {
 				return "", "", err
 			}
 		}
@@ -256,21 +256,22 @@ func (s *Badges) keep(ctx context.Context, a actor.Actor, id policy.MemberID, fi
 		if of != "" {
 			on = auditName(of)
 		}
-		return on, fmt.Sprintf("%d badges added", len(kept)), c.keepSources(ctx, src)
+		return on, fmt.Sprintf("%d badges added", len(kept)), c.writeSources(ctx, src)
 	})
 }
 
-// keepBadge writes one badge of a member. named reports that a person chose the member: if the recipient of the badge
-// is ambiguous, the member's row then lists the badge's file. A badge that another member has is *fault.Invalid.
-func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named bool) error {
-	r, err := one(ctx, c, v.Member)
+// writeMemberBadge writes one badge of a member. named is set if a person chose the member. Then, if the recipient of
+// the badge is ambiguous, writeMemberBadge adds the badge's file to the member's row. The error is *fault.Invalid if
+// another member has the badge.
+func (c *change) writeMemberBadge(ctx context.Context, v *verified, data []byte, named bool) error {
+	r, err := loadOne(ctx, c, v.Member)
 	if err != nil {
 		return err
 	}
 	var owner policy.MemberID
 	var place int64
 	rows, err := c.Query(ctx, `SELECT member, file, place FROM badge WHERE site = $1 AND id = $2`, v.ID)
-	if err := each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner, &v.File, &place) }); err != nil {
+	if err := forEachRow(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner, &v.File, &place) }); err != nil {
 		return err
 	}
 	if owner != "" && owner != v.Member {
@@ -278,7 +279,7 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 			Wrong: "the badge is the member's already: " + string(owner),
 			Right: "remove it there first"}}}
 	}
-	// A new badge gets a unique file name, and a place after the member's other badges.
+	// Give a new badge a unique file name, and a place after the member's other badges.
 	if owner == "" {
 		if v.File, err = c.freeName(ctx, v.File, v.ID); err != nil {
 			return err
@@ -333,9 +334,9 @@ func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 	return false, nil
 }
 
-// writeBadge inserts the row of a badge, or updates the verdict if the row exists; place applies to a new row only.
+// writeBadge inserts the row of a badge, or updates the verdict if the row exists. place is used only for a new row.
 func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
-	c.core.bases.drop(v.ID) // until Verify has checked the badge
+	c.core.bases.remove(v.ID) // no basis is known until Verify has checked the badge
 	to, err := json.Marshal(v.to)
 	if err != nil {
 		return err
@@ -351,15 +352,15 @@ func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error
 		ON CONFLICT (site, id) DO UPDATE SET name = excluded.name, verdict = excluded.verdict, proved = excluded.proved,
 		hosted_at = excluded.hosted_at, standing = excluded.standing, checked = excluded.checked, checks = excluded.checks,
 		issued = excluded.issued, expires = excluded.expires, verified = excluded.verified WHERE badge.site = $1`,
-		v.ID, string(v.Member), place, v.File, v.Name, v.Issuer, v.achievement, v.Verdict, flag(v.proved), v.hostedAt,
+		v.ID, string(v.Member), place, v.File, v.Name, v.Issuer, v.achievement, v.Verdict, toInt(v.proved), v.hostedAt,
 		v.standing,
 		millis(v.checked), to, checks, millis(v.Issued), millis(v.Expires), v.From, millis(v.Verified))
 	return err
 }
 
-// keepSources writes the status lists and documents that were uploaded or fetched, if an accepted badge rests on them.
-// An empty document is stored too: it means that the issuer removed the document.
-func (c *change) keepSources(ctx context.Context, src *sources) error {
+// writeSources writes the uploaded or fetched status lists and documents on which an accepted badge depends.
+// writeSources also stores an empty document, which means that the issuer removed the document.
+func (c *change) writeSources(ctx context.Context, src *sources) error {
 	for address, data := range src.gotLists {
 		if len(data) == 0 || !src.accepted[address] {
 			continue
@@ -387,7 +388,8 @@ func (c *change) keepSources(ctx context.Context, src *sources) error {
 	return nil
 }
 
-// freeName returns the file name, with 16 digits of the badge's hash added if another badge has this name.
+// freeName returns an unused file name for a badge: file or, if another badge has this name, file with 16 digits of the
+// badge's hash.
 func (c *change) freeName(ctx context.Context, file, id string) (string, error) {
 	var n int
 	err := c.QueryRow(ctx, `SELECT COUNT(*) FROM badge WHERE site = $1 AND file = $2`, file).Scan(&n)
@@ -398,12 +400,13 @@ func (c *change) freeName(ctx context.Context, file, id string) (string, error) 
 	return strings.TrimSuffix(file, ext) + "-" + id[:16] + ext, nil
 }
 
-// fileName returns the name of a badge in an export: "badges/" and the name at upload, at most four folders deep, with
-// the extension of the badge's format. Characters that some file systems do not accept become hyphens.
+// fileName returns the file name of a badge in an export: "badges/", followed by the name of the uploaded file in at
+// most four folders, with the extension of the badge's format. fileName replaces characters that some file systems do
+// not accept with hyphens.
 func fileName(f upload) string {
 	name := strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(f.name, `\`, "/")), "/")
 	name = strings.TrimPrefix(name, "badges/")
-	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // the name comes from a ZIP of a whole site
+	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // the file comes from a ZIP of a whole site
 		name = name[i+len("/badges/"):]
 	}
 	var parts []string
@@ -418,7 +421,7 @@ func fileName(f upload) string {
 			parts = append(parts, part)
 		}
 	}
-	if len(parts) > 4 { // the greatest depth at which package site reads files
+	if len(parts) > 4 { // package site reads no deeper folders
 		parts = parts[len(parts)-4:]
 	}
 	name = strings.Join(parts, "/")
@@ -432,7 +435,8 @@ func fileName(f upload) string {
 	return "badges/" + name
 }
 
-// extensionOf returns the extension of a badge file by its content: .png, .svg, .json, or .jwt for everything else.
+// extensionOf returns the extension that fits the content of a badge file: .png, .svg, .json, or .jwt for all other
+// content.
 func extensionOf(data []byte) string {
 	switch bake.Format(data) {
 	case bake.PNG:
@@ -446,14 +450,14 @@ func extensionOf(data []byte) string {
 	return ".jwt"
 }
 
-// RemoveBadge removes a badge from a member. The badge is not revoked: only the issuer can revoke a badge, and a
-// removed badge can be added again. The actor needs actor.WriteBadges about the member.
+// RemoveBadge removes a badge from a member. This does not revoke the badge: only the issuer can do so, and a removed
+// badge can be added again. The actor needs actor.WriteBadges about the member.
 func (s *Badges) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return err
 	}
 	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}

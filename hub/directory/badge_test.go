@@ -25,8 +25,9 @@ import (
 	"portillon/wire"
 )
 
-// others returns a path in the folder of badges and policies from other projects, next to the repository.
-func others(t testing.TB, parts ...string) string {
+// otherProjects returns a path in the folder with badges and policies of other projects, which is next to the
+// repository.
+func otherProjects(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...)
 	if _, err := os.Stat(path); err != nil {
@@ -40,8 +41,8 @@ func others(t testing.TB, parts ...string) string {
 
 var issuerLine = regexp.MustCompile(`name: "([^"]*)", id: "([^"]*)", keys: \["([^"]*)"\]`)
 
-// trusting returns a policy without machines that trusts the issuers of a trust file.
-func trusting(t testing.TB, path string) *policy.Policy {
+// policyTrusting returns a policy without machines. The policy trusts the issuers in a trust file.
+func policyTrusting(t testing.TB, path string) *policy.Policy {
 	t.Helper()
 	text := must[[]byte](t)(os.ReadFile(path))
 	p := &policy.Policy{}
@@ -74,15 +75,15 @@ func (f folder) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("out of reach")
 }
 
-// Fourteen badges from other projects are each stored with their verdict and with the documents that the verdict rests
-// on.
+// The hub stores each of fourteen badges of other projects with its verdict, and with the documents on which the
+// verdict depends.
 func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
-	dirs, err := filepath.Glob(filepath.Join(others(t, "second"), "*", "trust.yaml"))
+	dirs, err := filepath.Glob(filepath.Join(otherProjects(t, "second"), "*", "trust.yaml"))
 	if err != nil || len(dirs) < 14 {
 		t.Fatalf("%d cases: %v", len(dirs), err)
 	}
 	refused := map[string]string{"ob2-hosted-revoked-text": "revoked", "ob3-no-identifier-no-id": "somebody else",
-		// this badge names its recipient by a hash without declaring the hash; all other badges are valid
+		// This badge names the recipient by a hash without declaring it as a hash. All other badges are valid.
 		"ob3-identity-without-hashed": "somebody else"}
 	for _, trust := range dirs {
 		dir := filepath.Dir(trust)
@@ -91,7 +92,7 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 			files, _ := filepath.Glob(filepath.Join(dir, "badge.*"))
 			data := must[[]byte](t)(os.ReadFile(files[0]))
 			w := newWorld(t)
-			w.policy, w.now = trusting(t, trust), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+			w.policy, w.now = policyTrusting(t, trust), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 			var web folder
 			for _, sub := range []string{"documents", "status"} {
 				if d, err := openbadge.OpenDirectory(filepath.Join(dir, sub)); err == nil {
@@ -119,7 +120,7 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 			if got[0].Verdict != want || len(got[0].Checks) < 3 || got[0].ID != wire.Hash(data) || got[0].Member != m.ID {
 				t.Errorf("%+v, want %s", got[0], want)
 			}
-			// The fetched documents are in the snapshot, so that a bundle can be built offline.
+			// The snapshot contains the fetched documents, so that a bundle can be built offline.
 			snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context()))
 			w.remake(func(o *Options) { o.Fetch = nil })
 			offline := verify(data, w.policy, must[*sources](t)(w.Badges.documents.sources(t.Context(), false)), w.now)
@@ -138,7 +139,7 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 	}
 }
 
-// A badge goes to its recipient only, wherever the badge comes from.
+// Only the recipient of a badge receives the badge, from any source.
 func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	w := newWorld(t)
 	lea, other := w.add("Léa", "lea@example.org"), w.add("Other", "other@example.org")
@@ -149,7 +150,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "x.json", data))
 	if len(got) != 1 || got[0].Member != lea.ID || got[0].Local != "laser-user" || got[0].File != "badges/x.json" ||
 		got[0].Verdict != "indeterminate" {
-		t.Errorf("%+v", got) // the badge's status list is not stored yet
+		t.Errorf("%+v", got) // the hub has no status list for the badge yet
 	}
 	list := must[[]byte](t)(os.ReadFile(example + "/status/biklab.json"))
 	if got, err := w.Badges.AddBadges(t.Context(), owner, "", "biklab.json", list); err != nil || len(got) != 0 {
@@ -166,7 +167,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 		must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation != g {
 		t.Errorf("nothing changed, and a change was written: %v", err)
 	}
-	// The same badge under another file name is stored once.
+	// Upload the same badge under another file name. The hub stores the badge only once.
 	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, lea.ID, "y.json", data))
 	if b := w.member(lea.ID).Badges; len(b) != 1 || b[0].File != "badges/x.json" {
 		t.Errorf("%+v", b)
@@ -202,11 +203,11 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	}
 }
 
-// A policy that trusts other issuers changes the verdicts, and an expired badge is shown as expired.
+// If the policy trusts other issuers, the verdicts change. An expired badge is displayed as expired.
 func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
-	for _, b := range w.member("m-2063d1").Badges { // Malik's badge, which expired in March
+	w.importSite(example)
+	for _, b := range w.member("m-2063d1").Badges { // Malik's badge expired in March
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Code == "dates" &&
 				c.Outcome == "expired" && !c.OK
@@ -296,8 +297,8 @@ type resolver func(string) ([]byte, error)
 
 func (r resolver) Resolve(url string) ([]byte, error) { return r(url) }
 
-// entries returns a ZIP of these files.
-func entries(t testing.TB, files map[string][]byte) []byte {
+// zipOfFiles returns a ZIP of these files.
+func zipOfFiles(t testing.TB, files map[string][]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -313,8 +314,9 @@ func entries(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// packed returns a ZIP of n equal files. The header of each file declares the size says.
-func packed(t testing.TB, n, says int, plain []byte) []byte {
+// zipOfEqualFiles returns a ZIP of n equal files. The header of each file declares the size says instead of the real
+// size.
+func zipOfEqualFiles(t testing.TB, n, says int, plain []byte) []byte {
 	t.Helper()
 	var one, b bytes.Buffer
 	d := must[*flate.Writer](t)(flate.NewWriter(&one, flate.BestSpeed))
@@ -347,22 +349,22 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 	random := make([]byte, 3<<20)
 	rand.NewChaCha8([32]byte{1}).Read(random)
-	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB, which a ZIP packs to a thirtieth
+	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB that compress to a thirtieth
 	for name, c := range map[string]struct {
 		data []byte
 		want string
 	}{
-		"too many files":      {entries(t, many), "1001 files"},
-		"grows 1,000 times":   {entries(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
-		"all too large":       {packed(t, 22, len(mixed), mixed), "67108864 bytes"},
-		"false declared size": {packed(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
-		"a ZIP within a ZIP": {entries(t, map[string][]byte{"a.zip": entries(t,
+		"too many files":      {zipOfFiles(t, many), "1001 files"},
+		"grows 1,000 times":   {zipOfFiles(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
+		"all too large":       {zipOfEqualFiles(t, 22, len(mixed), mixed), "67108864 bytes"},
+		"false declared size": {zipOfEqualFiles(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
+		"a ZIP within a ZIP": {zipOfFiles(t, map[string][]byte{"a.zip": zipOfFiles(t,
 			map[string][]byte{"b.json": []byte("{}")})}), "another ZIP"},
-		"one file too large": {entries(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"),
+		"one file too large": {zipOfFiles(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"),
 			random[:2<<20]...)}), "at most"},
 		"broken": {[]byte("PK\x03\x04 nothing"), "cannot be read"},
-		"empty":  {entries(t, nil), "no badge"},
-		"hidden files alone": {entries(t, map[string][]byte{"__MACOSX/a.json": []byte("{}"), ".x.json": []byte("{}"),
+		"empty":  {zipOfFiles(t, nil), "no badge"},
+		"hidden files alone": {zipOfFiles(t, map[string][]byte{"__MACOSX/a.json": []byte("{}"), ".x.json": []byte("{}"),
 			"badges/": nil}), "no badge"},
 		"too large to read": {make([]byte, maxUpload+1), "bytes"},
 	} {
@@ -374,13 +376,14 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 }
 
-// A ZIP of a whole site: a badge without a recipient is returned with the reason, and all other files are stored.
+// From a ZIP of a whole site, the hub stores all files except a badge without a recipient, which it returns with the
+// reason.
 func TestOneBadFileDoesNotStopTheRestOfAZIP(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))
 	tom := must[[]byte](t)(os.ReadFile(example + "/badges/tom-fdm-first-steps.json"))
-	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "site.zip", entries(t, map[string][]byte{
+	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "site.zip", zipOfFiles(t, map[string][]byte{
 		"site/badges/lea.json": data, "site/badges/tom.json": tom, "site/badges/broken.json": []byte("{"),
 		"site/README.md": []byte("read me")})))
 	kept := 0

@@ -11,33 +11,33 @@ import (
 	"portillon/wire"
 )
 
-// basis holds everything that the verdict on a badge depends on, besides the badge's bytes and the time. As long as the
-// basis is unchanged, the badge is not verified again.
+// basis contains all data on which the verdict on a badge depends, except the badge's bytes and the time. As long as
+// the basis is unchanged, the badge is not verified again.
 type basis struct {
 	trust     string            // the text of the trusted issuers (trustTexts.text)
 	issuer    string            // empty: the verdict depends on all issuers
 	documents map[string]string // state of each document (stateOf), by address
-	until     time.Time         // when to retry a document that could not be fetched; zero: all documents were available
+	until     time.Time         // end of the basis, if a document could not be fetched; zero: all documents were available
 }
 
-// retryAfter is the pause before the hub requests an unreachable document again.
+// retryAfter is the time after which the hub requests an unreachable document again.
 const retryAfter = 10 * time.Minute
 
-// bases holds the basis of each badge whose stored verdict follows from that basis. The bases are in memory only: after
-// a start, the hub verifies each badge once.
+// bases stores the basis of each badge's stored verdict. The bases are only in memory, so the hub verifies each badge
+// once after a start.
 type bases struct {
 	mu sync.Mutex
 	of map[string]*basis // by badge id
 }
 
-// trustTexts holds the issuers that a policy trusts, as text: two policies trust an issuer equally if the texts are
-// equal.
+// trustTexts contains, as texts, the trust of a policy in each issuer. If the texts are equal, two policies trust an
+// issuer equally.
 type trustTexts struct {
 	all string
 	of  map[string]string // by issuer, including the issuers of its status lists
 }
 
-// trustTextsOf returns the texts of a policy; without a policy no issuer is trusted.
+// trustTextsOf returns the texts for a policy; nil: no issuer is trusted.
 func trustTextsOf(p *policy.Policy) trustTexts {
 	t := trustTexts{of: map[string]string{}}
 	if p == nil {
@@ -57,8 +57,9 @@ func trustTextsOf(p *policy.Policy) trustTexts {
 	return t
 }
 
-// text returns the part of the trust that a verdict depends on. For a proved badge of Open Badges 3.0 that part is the
-// badge's issuer and the permitted signers of the issuer's status lists; for every other badge it is the whole trust.
+// text returns the part of the trust on which a verdict depends. For a proved badge of Open Badges 3.0, this is the
+// trust in the badge's issuer and in the permitted signers of the issuer's status lists. For every other badge, it is
+// the whole trust.
 func (t trustTexts) text(issuer string) string {
 	if issuer == "" {
 		return t.all
@@ -66,8 +67,8 @@ func (t trustTexts) text(issuer string) string {
 	return t.of[issuer]
 }
 
-// stateOf returns the SHA-256 of the documents at an address, including fetched documents that are not written yet; a
-// blank stands for a missing document.
+// stateOf returns the hashes of the documents that are stored for an address, including fetched documents that are not
+// in the database yet. A blank replaces the hash of a missing document.
 func (s *sources) stateOf(url string) string {
 	var b strings.Builder
 	for _, from := range [][2]map[string][]byte{{s.gotLists, s.lists}, {s.gotWeb, s.web}} {
@@ -83,7 +84,7 @@ func (s *sources) stateOf(url string) string {
 	return b.String()
 }
 
-// basisOf returns the basis of the last verdict. If a document was unreachable, the basis is valid for retryAfter only.
+// basisOf returns the basis of the verdict v. If a document was unreachable, the basis is valid only for retryAfter.
 func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	b := &basis{documents: map[string]string{}}
 	if v.ob3 && v.proved {
@@ -98,8 +99,8 @@ func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	return b
 }
 
-// holds reports whether a new verification would give the same verdict. states caches the state of each address for the
-// badges that follow.
+// holds reports whether a new verification would give the same verdict as the basis. states caches the state of each
+// address for later calls.
 func (b *basis) holds(t trustTexts, src *sources, states map[string]string, at time.Time) bool {
 	if b.trust != t.text(b.issuer) || !b.until.IsZero() && !at.Before(b.until) {
 		return false
@@ -124,22 +125,22 @@ func (x *bases) get(id string) *basis {
 	return x.of[id]
 }
 
-// drop forgets the basis of a badge, so that the badge is verified again.
-func (x *bases) drop(id string) {
+// remove removes the basis of a badge, so that the hub verifies the badge again.
+func (x *bases) remove(id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.of, id)
 }
 
-// put stores the bases of badges. Once there are twice as many bases as badges, it removes the bases of badges that are
-// not among all.
+// put stores the bases of badges. If there are then more than twice as many bases as badges, it removes the bases of
+// badges that no longer exist.
 func (x *bases) put(found map[string]*basis, all []*entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.of == nil {
 		x.of = map[string]*basis{}
 	}
-	shared := map[string]*basis{} // badges of one issuer and list have the same basis
+	shared := map[string]*basis{} // badges with the same issuer and status list share one basis
 	for id, b := range found {
 		key := fmt.Sprintf("%q %q %q %v", b.trust, b.issuer, b.documents, b.until)
 		if one, ok := shared[key]; ok {

@@ -15,13 +15,13 @@ import (
 	"portillon/policy"
 )
 
-// judged calls Verify without fetching, and returns the number of badges that were verified.
-func (w *world) judged() int {
+// countVerified calls Verify without fetching, and returns the number of badges that Verify did not skip.
+func (w *world) countVerified() int {
 	w.t.Helper()
 	before := map[string]*basis{}
 	for id, b := range w.Members.core.bases.of {
 		before[id] = b
-		// a changed pointer shows that put replaced the basis
+		// Copy each basis: a changed pointer then shows that put replaced the basis.
 		w.Members.core.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
 		before[id] = w.Members.core.bases.of[id]
 	}
@@ -37,8 +37,8 @@ func (w *world) judged() int {
 	return n
 }
 
-// with returns the policy with another key for its issuer, and with more issuers.
-func (w *world) with(key string, more ...policy.Issuer) *policy.Policy {
+// withKey returns the policy with another key for the first issuer, and with additional issuers.
+func (w *world) withKey(key string, more ...policy.Issuer) *policy.Policy {
 	p := *w.policy
 	p.Issuers = slices.Clone(p.Issuers)
 	p.Issuers[0].Keys = []string{key}
@@ -62,29 +62,29 @@ const anotherKey = "did:key:z6MkkNUhEch1T8ak3Jtc8xHfhShXsq4kuc49GxmY8o67Kjyw"
 
 func TestVerifyChecksOnlyChangedBadges(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
-	all := w.judged()
+	w.importSite(example)
+	all := w.countVerified()
 	if all < 10 {
 		t.Fatalf("%d badges", all)
 	}
-	if n := w.judged(); n != 0 {
+	if n := w.countVerified(); n != 0 {
 		t.Errorf("%d were judged again though nothing changed", n)
 	}
 	first, key := w.policy, w.policy.Issuers[0].Keys[0]
-	w.policy = w.with(
+	w.policy = w.withKey(
 		key,
 		policy.Issuer{ID: "new", Name: "New", Profile: "https://new.example/profile", Keys: []string{anotherKey}},
 	)
-	if n := w.judged(); n != 0 {
+	if n := w.countVerified(); n != 0 {
 		t.Errorf("%d were judged again for an issuer of none of them", n)
 	}
 	w.policy = first
-	w.policy = w.with(anotherKey)
-	if n := w.judged(); n != all {
+	w.policy = w.withKey(anotherKey)
+	if n := w.countVerified(); n != all {
 		t.Errorf("%d of %d were judged again for another key of their issuer", n, all)
 	}
 	w.policy = first
-	if n := w.judged(); n != all {
+	if n := w.countVerified(); n != all {
 		t.Errorf("%d of %d were judged again for the key of before", n, all)
 	}
 	list, err := os.ReadFile(filepath.Join(example, "status", "biklab.json"))
@@ -92,25 +92,25 @@ func TestVerifyChecksOnlyChangedBadges(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.setLists(append(bytes.Clone(list), ' '))
-	if n := w.judged(); n == 0 {
+	if n := w.countVerified(); n == 0 {
 		t.Error("none was judged again for another status list")
 	}
 	if err := w.Verdicts.Verify(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.judged(); n != 0 {
+	if n := w.countVerified(); n != 0 {
 		t.Errorf("%d were judged again after all were", n)
 	}
 }
 
-// After every change, a service with an empty cache finds nothing to write: the skipped badges would have received the
-// same verdict.
+// After every change, a service with an empty cache verifies all badges and finds no verdict to write. So the badges
+// that the first service skipped would have received the same verdict.
 func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	first, rng := w.policy, rand.New(rand.NewPCG(3, 3))
 	list, err := os.ReadFile(filepath.Join(example, "status", "biklab.json"))
 	if err != nil {
@@ -123,9 +123,9 @@ func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 			w.policy, what = first, "the policy of the example"
 		case 1:
 			w.policy = first
-			w.policy, what = w.with(anotherKey), "another key"
+			w.policy, what = w.withKey(anotherKey), "another key"
 		case 2:
-			w.policy, what = w.with(w.policy.Issuers[0].Keys[0], policy.Issuer{ID: policy.IssuerID(fmt.Sprintf("i-%d", step)),
+			w.policy, what = w.withKey(w.policy.Issuers[0].Keys[0], policy.Issuer{ID: policy.IssuerID(fmt.Sprintf("i-%d", step)),
 				Profile: fmt.Sprintf("https://i-%d.example/", step), Keys: []string{anotherKey}}), "one more issuer"
 		case 3:
 			what = "another status list"
@@ -137,7 +137,7 @@ func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 		case 4:
 			w.now, what = w.now.Add(time.Minute), "a minute later"
 		}
-		w.judged()
+		w.countVerified()
 		g := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())).Generation
 		other := must[*Services](t)(New(*w.o))
 		if err := other.Verdicts.Verify(context.Background(), false); err != nil {

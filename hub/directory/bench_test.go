@@ -12,8 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// crowd fills a directory with n members, each with two addresses, a card and two badges.
-func crowd(t testing.TB, n int) *world {
+// newCrowd fills a directory with n members, each with two addresses, a card and two badges.
+func newCrowd(t testing.TB, n int) *world {
 	t.Helper()
 	w := newWorld(t)
 	ctx := context.Background()
@@ -54,7 +54,8 @@ func crowd(t testing.TB, n int) *world {
 	return w
 }
 
-// csvOf returns a member list of crowd with n rows, of which the given number differ from the directory.
+// csvOf returns a list of the members of crowd with n rows. In the given number of rows, values differ from the
+// directory.
 func csvOf(n, changed int) []byte {
 	var b strings.Builder
 	b.WriteString("id;name;email;until;card\n")
@@ -68,8 +69,9 @@ func csvOf(n, changed int) []byte {
 	return []byte(b.String())
 }
 
-// cpu returns the processor time of this process, which is meaningful on a loaded machine too.
-func cpu(b *testing.B) time.Duration {
+// processorTime returns the processor time that this process has used. Unlike the elapsed time, it does not depend on
+// other load.
+func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
@@ -77,10 +79,11 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkTenThousandMembers compares each page with reading one row by its key, which is the minimum cost of a page.
+// BenchmarkTenThousandMembers compares the time of each page with the time of reading one row by its key, the minimum
+// for a page.
 func BenchmarkTenThousandMembers(b *testing.B) {
 	const n = 10_000
-	w := crowd(b, n)
+	w := newCrowd(b, n)
 	ctx := context.Background()
 	page := func(f Filter, p Page) func() error {
 		return func() error { _, _, err := w.Members.List(ctx, owner, f, p); return err }
@@ -107,10 +110,10 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var took []time.Duration
-			if err := c.read(); err != nil { // the index is already built
+			if err := c.read(); err != nil { // build the index before the measurement
 				b.Fatal(err)
 			}
-			before := cpu(b)
+			before := processorTime(b)
 			for b.Loop() {
 				start := time.Now()
 				if err := c.read(); err != nil {
@@ -120,7 +123,7 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 			}
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
-			b.ReportMetric(float64((cpu(b)-before)/time.Duration(len(took)))/1e6, "cpu-ms/op")
+			b.ReportMetric(float64((processorTime(b)-before)/time.Duration(len(took)))/1e6, "cpu-ms/op")
 		})
 	}
 	b.Run("after a change", func(b *testing.B) {
@@ -141,11 +144,11 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.StartTimer()
-			start, before := time.Now(), cpu(b)
+			start, before := time.Now(), processorTime(b)
 			if _, _, err := w.Members.List(ctx, owner, Filter{Machine: "laser"}, Page{}); err != nil {
 				b.Fatal(err)
 			}
-			took, busy = append(took, time.Since(start)), busy+cpu(b)-before
+			took, busy = append(took, time.Since(start)), busy+processorTime(b)-before
 		}
 		slices.Sort(took)
 		b.ReportMetric(float64(took[len(took)*99/100])/1e6, "p99-ms")
@@ -153,8 +156,8 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 	})
 	b.Run("preview", func(b *testing.B) {
 		data := csvOf(n, 500)
-		before, k := cpu(b), 0
-		defer func() { b.ReportMetric(float64((cpu(b)-before)/time.Duration(k))/1e6, "cpu-ms/op") }()
+		before, k := processorTime(b), 0
+		defer func() { b.ReportMetric(float64((processorTime(b)-before)/time.Duration(k))/1e6, "cpu-ms/op") }()
 		for b.Loop() {
 			k++
 			p, err := w.Imports.Preview(ctx, owner, Import{Name: "a.csv", Data: data})
@@ -164,8 +167,8 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 		}
 	})
 	b.Run("index", func(b *testing.B) {
-		before, k := cpu(b), 0
-		defer func() { b.ReportMetric(float64((cpu(b)-before)/time.Duration(k))/1e6, "cpu-ms/op") }()
+		before, k := processorTime(b), 0
+		defer func() { b.ReportMetric(float64((processorTime(b)-before)/time.Duration(k))/1e6, "cpu-ms/op") }()
 		for b.Loop() {
 			k++
 			w.Members.core.index.last = nil

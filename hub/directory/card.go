@@ -18,7 +18,8 @@ import (
 	"portillon/site"
 )
 
-// hmacPrefix marks a card that was enrolled by its code (see package site).
+// hmacPrefix begins the stored number of a card that was enrolled by its code: the hub knows only the HMAC of the
+// number (see package site).
 const hmacPrefix = "hmac:"
 
 // Cards assigns cards to members, and lists the cards of all members.
@@ -26,9 +27,9 @@ type Cards struct {
 	core *core
 }
 
-// AddCard assigns a card to a member. The number has a form that rfid.ParseCard accepts, or is "hmac:" and 64 digits;
-// of the other fields only State (empty: active) and Note are used. The actor needs actor.WriteCards about this member.
-// The error is *fault.Invalid for a number that cannot be read or a card that a member already has.
+// AddCard assigns a card to a member. The number has a form that rfid.ParseCard accepts, or is "hmac:" followed by 64
+// digits. Of the other fields, AddCard uses only State (empty: active) and Note. The actor needs actor.WriteCards about
+// this member. The error is *fault.Invalid if the number cannot be parsed or a member already has the card.
 func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, card Card) (Card, error) {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return Card{}, err
@@ -37,7 +38,7 @@ func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 		return Card{}, err
 	}
 	err := s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -53,8 +54,8 @@ func (s *Cards) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	return card, nil
 }
 
-// parseCard parses the number of a card as a person wrote it, and fills in the card. Its faults do not quote the
-// number: anyone who knows the number can copy the card.
+// parseCard parses a card's number as a person typed it, and sets the fields of the card. The faults do not quote the
+// number, because anyone who knows the number can copy the card.
 func parseCard(c *Card) error {
 	var faults []fault.Field
 	number, part, err := site.ParseCardEntry(c.Number)
@@ -67,18 +68,18 @@ func parseCard(c *Card) error {
 	if f, ok := checkState(c.State); !ok {
 		faults = append(faults, f)
 	}
-	if utf8.RuneCountInString(c.Note) > maxNote || !plain(c.Note) {
+	if utf8.RuneCountInString(c.Note) > maxNote || !isPlain(c.Note) {
 		faults = append(faults, fault.Field{Field: "note", Wrong: "the note is too long, or has control characters",
 			Right: "at most 4000 characters"})
 	}
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
 	}
-	c.Number, c.Part, c.Last = number, part, lastOf(number)
+	c.Number, c.Part, c.Last = number, part, lastDigits(number)
 	return nil
 }
 
-// checkState reports whether a card can have this state; if not, it returns the fault.
+// checkState reports whether s is a state of a card. If not, it returns the fault.
 func checkState(s CardState) (fault.Field, bool) {
 	if slices.Contains([]CardState{Active, Lost, Blocked, Replaced}, s) {
 		return fault.Field{}, true
@@ -87,7 +88,8 @@ func checkState(s CardState) (fault.Field, bool) {
 		Right: "active, lost, blocked or replaced"}, false
 }
 
-// addCard checks that no member has the card and that the member is below the limit of cards, and writes the card.
+// addCard writes a card of a member. addCard returns an error if a member already has the card, or if the member has
+// too many cards.
 func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 	if len(r.Cards) >= maxCards {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: fmt.Sprintf("the member has %d cards",
@@ -113,13 +115,13 @@ func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card)
 	_, err := c.Exec(ctx, `INSERT INTO card (site, id, member, place, number, part, state, since, note)
 		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(place), 0) + 1 FROM card WHERE site = $1 AND member = $3), $4, $5, $6,
 			$7, $8)`,
-		card.ID, string(id), card.Number, flag(card.Part), string(card.State), millis(card.Since), card.Note)
+		card.ID, string(id), card.Number, toInt(card.Part), string(card.State), millis(card.Since), card.Note)
 	return err
 }
 
-// ownerOf returns the member who has a card; empty: no member. If the hub has the card key, a card that was enrolled by
-// its code is found by its number, and a card that was entered by its number is found by its HMAC. The latter search
-// calculates the HMAC of each card: some milliseconds for 10,000 cards.
+// ownerOf returns the member who has a card; empty: no member. If the hub has the card key, ownerOf also finds a card
+// that is stored as an HMAC by its number, and a card that is stored as a number by its HMAC. The latter calculates the
+// HMAC of each card, which takes some milliseconds for 10,000 cards.
 func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, error) {
 	h := c.core.hashing
 	owner, err := c.ownerOfNumber(ctx, number)
@@ -132,16 +134,16 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 		if err != nil {
 			return "", err
 		}
-		// A number was given: look for its HMAC under the current card key, then under the previous one.
+		// number is a card number: search its HMAC under the current card key, then under the previous key.
 		owner, err = c.ownerOfNumber(ctx, hmacPrefix+h.hash(b))
 		if err != nil || owner != "" || h.oldMark() == "" {
 			return owner, err
 		}
 		return c.ownerOfNumber(ctx, hmacPrefix+h.oldHash(b))
 	}
-	// An HMAC was given: look for a card whose number has this HMAC.
+	// number is an HMAC: search a card whose number has this HMAC.
 	rows, err := c.Query(ctx, `SELECT member, number FROM card WHERE site = $1`)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		var id, other string
 		if err := rows.Scan(&id, &other); err != nil {
 			return err
@@ -155,16 +157,16 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 	return owner, err
 }
 
-// ownerOfNumber returns the member of the card whose row has exactly this number; empty: no member.
+// ownerOfNumber returns the member who has the card that is stored with exactly this number; empty: no member.
 func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy.MemberID, err error) {
 	rows, err := c.Query(ctx, `SELECT member FROM card WHERE site = $1 AND number = $2`, number)
-	err = each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner) })
+	err = forEachRow(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner) })
 	return owner, err
 }
 
 // SetCard changes the state and the note of a member's card. Without actor.ReadNotes, an actor cannot change an
-// existing note, but may write a note where none exists. The actor needs actor.WriteCards about this member. The error
-// is *fault.NotFound if the member has no such card.
+// existing note, but may write a note if the card has none. The actor needs actor.WriteCards about this member. The
+// error is *fault.NotFound if the member has no such card.
 func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
 	note string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
@@ -173,12 +175,12 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	if f, ok := checkState(state); !ok {
 		return &fault.Invalid{Faults: []fault.Field{f}}
 	}
-	if utf8.RuneCountInString(note) > maxNote || !plain(note) {
+	if utf8.RuneCountInString(note) > maxNote || !isPlain(note) {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "note",
 			Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"}}}
 	}
 	return s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -190,7 +192,7 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 		if state != card.State {
 			card.Since = c.now
 		}
-		// An actor who cannot see the note neither removes nor replaces the note.
+		// Keep the existing note if the actor may not see it.
 		if err := a.May(actor.ReadNotes, about(id)); err != nil {
 			if note != "" && card.Note != "" && note != card.Note {
 				return "", "", err
@@ -206,14 +208,14 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	})
 }
 
-// RemoveCard removes a card from a member. The card is then unknown and can be assigned to another member; for a card
-// that a stranger may have, the state lost is safer. The actor needs actor.WriteCards about this member.
+// RemoveCard removes a card from a member. The card is then unknown and can be assigned to another member. If a
+// stranger may have the card, set its state to lost instead. The actor needs actor.WriteCards about this member.
 func (s *Cards) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err
 	}
 	return s.core.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}

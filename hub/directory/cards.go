@@ -13,11 +13,11 @@ import (
 // CardFilter selects the cards of a list. An empty field selects all cards.
 type CardFilter struct {
 	State CardState
-	// Text holds words to search for in the member's name, address and id, in the card's note, and at the end of the
-	// card's number. A card must match every word. Notes and full numbers are searched only for actors who may read
-	// them.
+	// Text contains words that the search looks for in the member's name, address and id, in the card's note, and at the
+	// end of the card's number. A card must match every word. The search looks in notes and full numbers only if the actor
+	// may read them.
 	Text string
-	// Idle selects the active cards of members who may use no machine according to their badges and memberships.
+	// Idle selects the active cards of members whose badges and membership permit no machine.
 	Idle bool
 }
 
@@ -29,7 +29,7 @@ type HeldCard struct {
 }
 
 // Held lists the cards of all members, in the order of the members' names. next is the cursor of the next page; empty:
-// this page is the last. The actor needs actor.ReadMembers; card numbers and notes need further rights, as in
+// this page is the last. The actor needs actor.ReadMembers, and further rights for card numbers and notes, as in
 // Members.Get.
 func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
@@ -52,7 +52,7 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 		return nil, "", err
 	}
 	out := make([]HeldCard, 0, page.limit())
-	// The cursor is a member and a card: skip the cards of the first member up to that card.
+	// The cursor contains a member and a card. Skip the cards of that member up to that card.
 	for _, e := range x.entries[from:] {
 		shown := Member{}
 		for i := min(skip, len(e.Cards)); i < len(e.Cards); i++ {
@@ -68,7 +68,7 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 				shown = s.core.show(a, p, e.record)
 			}
 			at := slices.IndexFunc(shown.Cards, func(x Card) bool { return x.ID == c.ID })
-			if at >= 0 { // no index: the actor may not see the card
+			if at >= 0 { // at is negative if the actor may not see the card
 				out = append(out, HeldCard{shown.Cards[at], shown.ID, shown.Name})
 			}
 		}
@@ -77,9 +77,9 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 	return out, "", nil
 }
 
-// cardAfter returns the entry where a list continues after a cursor, and the number of its cards that were already
-// listed. If that card was removed meanwhile, the list continues with the next member; if the member was removed, the
-// error is *fault.Invalid.
+// cardAfter returns the index of the entry at which a list continues after a cursor, and the number of cards of this
+// entry to skip. If the card in the cursor was removed meanwhile, the list continues with the next member. If the
+// member was removed, the error is *fault.Invalid.
 func (x *index) cardAfter(after string) (entry, skip int, err error) {
 	if after == "" {
 		return 0, 0, nil
@@ -112,14 +112,14 @@ func (f CardFilter) check() error {
 	return nil
 }
 
-// filter returns the test that a list applies to each card. A search looks in notes and full numbers only for an actor
-// who may read them, because the result would reveal their content.
+// filter returns the function by which a list selects cards. A search looks in notes and full numbers only if the actor
+// may read them, because the result would reveal the content.
 func (s *Cards) filter(a actor.Actor, x *index, p *policy.Policy,
 	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	words := strings.Fields(fold(f.Text))
+	words := strings.Fields(foldText(f.Text))
 	notes, numbers := a.May(actor.ReadNotes, about("")) == nil, a.May(actor.WriteCards, about("")) == nil
 	says := func(e *entry, i int, w string) bool {
 		text := e.cards[i]

@@ -66,7 +66,7 @@ func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 		{owner, CardFilter{Text: "04a2b3c1"}, "[Ana Roy C100 Ana Roy C110]"},
 		{owner, CardFilter{Text: "ring"}, "[Ana Roy C100 Éli Mas C200 Zoé Bel C000]"},
 		{owner, CardFilter{Idle: true}, "[Ana Roy C100 Éli Mas C200 Zoé Bel C000]"},
-		{reader, CardFilter{Text: "04a2b3c1"}, "[]"}, // an actor who may not see numbers cannot search by number
+		{reader, CardFilter{Text: "04a2b3c1"}, "[]"}, // an actor who may not see card numbers cannot search by number
 		{reader, CardFilter{Text: "ring"}, "[]"},
 	} {
 		for _, limit := range []int{1, 2, 4, 50} {
@@ -90,7 +90,7 @@ func TestCardsAreListedInPagesAndByFilter(t *testing.T) {
 	if _, _, err := w.Cards.Held(ctx, actor.Actor{}, CardFilter{}, Page{}); err == nil {
 		t.Error("nobody reads cards")
 	}
-	// If the last card of a page is removed, the next page continues after that position.
+	// Remove the last card of a page. The next page must continue after that position.
 	first, next, err := w.Cards.Held(ctx, owner, CardFilter{}, Page{Limit: 2})
 	if err != nil || w.Cards.RemoveCard(ctx, owner, first[1].Member, first[1].ID) != nil {
 		t.Fatal(err)

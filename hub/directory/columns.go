@@ -21,8 +21,8 @@ func Fields() []string {
 		"guardian", "blocked", "active", "note"}
 }
 
-// headers holds the known column names of each field, in French and English, in the form of plainHeader. They are the
-// names in the exports of spreadsheets and of French association software.
+// headers contains the known column names of each field, in French and English, in the form that plainHeader returns.
+// Spreadsheets and French association software use these names in exports.
 var headers = map[string][]string{
 	"id": {"id", "memberid", "idmembre", "identifiant", "pseudonyme", "pseudonym"},
 	"external_id": {"externalid", "idexterne", "identifiantexterne", "reference", "membernumber", "membershipnumber",
@@ -51,18 +51,18 @@ var headers = map[string][]string{
 	"note":    {"note", "notes", "remarque", "remarques", "commentaire", "commentaires", "comment", "comments"},
 }
 
-// plainHeader returns a header without case, accents, blanks and signs: "N° d'adhérent" becomes "ndadherent".
+// plainHeader returns a header in lower case without accents, blanks and signs: "N° d'adhérent" becomes "ndadherent".
 func plainHeader(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return r
 		}
 		return -1
-	}, fold(s))
+	}, foldText(s))
 }
 
-// fieldOf returns the field of a column by its header: the field in the mapping, else the field with this header among
-// its names; empty: none.
+// fieldOf returns the field for a column header: the field in mapping or, if there is none, the field that has the
+// header among its known names; empty: the header is unknown.
 func fieldOf(header string, mapping map[string]string) string {
 	if f, ok := mapping[header]; ok {
 		if f == "-" {
@@ -79,16 +79,16 @@ func fieldOf(header string, mapping map[string]string) string {
 	return ""
 }
 
-// column is a column to read: its index from 0, its header, and its field.
+// column is a column of the list that the import reads.
 type column struct {
 	at     int
 	header string
 	field  string
 }
 
-// columnsOf reads the header row. It returns the columns to read, and the headers that are ignored. The error is
-// *fault.Invalid for a mapping to a field that does not exist, for two columns of one field, and for a header row
-// without a column of names.
+// columnsOf reads the header row. columnsOf returns the columns to read, and the headers that it ignored. The error is
+// *fault.Invalid if mapping names a field that does not exist, if a field has two columns, or if no column contains
+// names.
 func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []string, err error) {
 	head := t.rows[0]
 	seen := map[string]string{}
@@ -114,7 +114,7 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	return cols, ignored, nil
 }
 
-// readHeader reads the cells of the header row, and records in seen the header of each field. Addresses, cards,
+// readHeader reads the cells of the header row, and stores the header of each field in seen. Only addresses, cards,
 // guardians and subjects may have several columns.
 func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, ignored []string,
 	faults []fault.Field) {
@@ -139,7 +139,8 @@ func readHeader(head tableRow, mapping, seen map[string]string) (cols []column, 
 	return cols, ignored, faults
 }
 
-// familyNames reads a column "Nom" as the family name if the list has a column of first names, as French lists do.
+// familyNames changes the field of a column "Nom" to the family name if the list also has a column of first names, as
+// French lists do.
 func familyNames(cols []column, seen map[string]string) []column {
 	if _, first := seen["first"]; !first {
 		return cols
@@ -153,8 +154,8 @@ func familyNames(cols []column, seen map[string]string) []column {
 	return cols
 }
 
-// members reads all rows below the header. It returns *fault.Invalid with the faults of all rows, at most maxFaults;
-// an id, external id or card in two rows is a fault too.
+// members reads all rows below the header. members returns *fault.Invalid with the faults of all rows, at most
+// maxFaults. An id, external id or card that is in two rows is also a fault.
 func (t *table) members(mapping map[string]string) (*list, error) {
 	if len(t.rows) == 0 {
 		return nil, wrongFile("the list has no row", "a first row with the names of the columns, then a row for each member")
@@ -171,7 +172,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	ids, external, cards := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, row := range t.rows[1:] {
 		r, bad := t.member(row, cols)
-		// The same key in two rows would create two members for one person.
+		// Report a key that is in two rows, because the rows would create two members for one person.
 		once := func(seen map[string]int, key, field string) {
 			if first, twice := seen[key]; twice && key != "" {
 				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("the value is in row %d already",
@@ -196,7 +197,7 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 	return out, nil
 }
 
-// member reads one row. It returns the values that could be read and the faults of the row.
+// member reads one row. member returns the values that could be read and the faults of the row.
 func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	r := &listed{row: row.number, has: map[string]bool{}}
 	var faults []fault.Field
@@ -205,12 +206,12 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 			Wrong: "the row has more cells than the header",
 			Right: "a cell that holds a separator stands in quotes"})
 	}
-	// Read each cell; a first and a family name become one name after the last cell.
+	// Read each cell. After the last cell, join first and family name.
 	var first, last string
 	for _, c := range cols {
 		cell := ""
 		if c.at < len(row.cells) {
-			cell = unquoted(row.cells[c.at])
+			cell = unquoteCell(row.cells[c.at])
 		}
 		switch c.field {
 		case "first":
@@ -231,8 +232,8 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	return r, faults
 }
 
-// headerOf returns the header of the column that a field was read from, so that a fault names the header that the
-// person sees.
+// headerOf returns the header of the column that contains a field, so that a fault names the header that the person
+// sees.
 func headerOf(cols []column, field string) string {
 	for _, c := range cols {
 		if c.field == field || c.field == strings.TrimSuffix(field, "s") || field == "name" && c.field == "last" {
@@ -242,23 +243,23 @@ func headerOf(cols []column, field string) string {
 	return field
 }
 
-// read reads a cell into the member, and returns the faults of the cell. A fault quotes the cell unless the cell holds
-// a card number.
+// read reads a cell into the member, and returns the faults of the cell. A fault quotes the cell, but never a card
+// number.
 func (r *listed) read(c column, cell string, dates func(float64) (time.Time, bool)) []fault.Field {
 	wrong, right := r.set(c.field, cell, dates)
 	if wrong == "" {
 		return nil
 	}
 	f := fault.Field{Row: r.row, Field: c.header, Wrong: wrong, Right: right}
-	if c.field != "card" { // no message quotes a card number
+	if c.field != "card" { // do not quote a card number
 		f.Given = clip(cell, 100)
 	}
 	return []fault.Field{f}
 }
 
-// unquoted returns a cell without surrounding blanks and without the apostrophe that neutral writes before a formula.
-// U+00A0 and U+202F are the blanks that French texts have next to signs.
-func unquoted(cell string) string {
+// unquoteCell returns a cell without surrounding blanks and without the apostrophe that withoutFormula writes before a
+// formula. U+00A0 and U+202F are no-break spaces that French texts have next to signs.
+func unquoteCell(cell string) string {
 	cell = strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\u202f' || r == '\u00a0' })
 	if len(cell) > 1 && cell[0] == '\'' && isFormula(cell[1:]) {
 		return cell[1:]
@@ -266,8 +267,8 @@ func unquoted(cell string) string {
 	return cell
 }
 
-// set reads a cell into a field of the member. wrong is the reason why the cell cannot be read, and right is the
-// expected form. dates converts a date of a sheet; nil: the list is not a sheet.
+// set reads a cell into a field of the member. If the cell cannot be read, wrong is the reason and right is the
+// expected form. dates converts the number that a spreadsheet stores for a date; nil: the list is not a spreadsheet.
 func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	r.has[field] = true
 	switch field {
@@ -280,10 +281,10 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 	case "language":
 		return r.setLanguage(cell)
 	case "email":
-		r.Emails = append(r.Emails, split(cell)...)
+		r.Emails = append(r.Emails, splitAddresses(cell)...)
 	case "guardian":
 		r.has["guardians"] = true
-		r.Guardians = append(r.Guardians, split(cell)...)
+		r.Guardians = append(r.Guardians, splitAddresses(cell)...)
 	case "subject":
 		r.Subjects = append(r.Subjects, strings.Fields(strings.ReplaceAll(cell, "|", " "))...)
 	case "note":
@@ -298,9 +299,10 @@ func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) 
 	return "", ""
 }
 
-// setBlocked reads a cell of "blocked", or of "active", which has the opposite meaning. An empty cell changes nothing.
+// setBlocked reads a cell of the column "blocked", or of the column "active", which has the opposite meaning. An empty
+// cell changes nothing.
 func (r *listed) setBlocked(field, cell string) (wrong, right string) {
-	yes, ok := truth(cell)
+	yes, ok := parseYesNo(cell)
 	switch {
 	case cell == "":
 		r.has[field] = false
@@ -312,15 +314,15 @@ func (r *listed) setBlocked(field, cell string) (wrong, right string) {
 	return "", ""
 }
 
-// split separates the addresses of one cell.
-func split(cell string) []string {
+// splitAddresses returns the addresses in a cell that contains several addresses.
+func splitAddresses(cell string) []string {
 	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || unicode.IsSpace(r) })
 }
 
-// setLanguage reads a language by its code or its name, as in "fr", "fr-FR" or "français". An empty cell selects the
+// setLanguage reads a language as a code or a name, such as "fr", "fr-FR" or "français". An empty cell selects the
 // site's language.
 func (r *listed) setLanguage(cell string) (wrong, right string) {
-	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(fold(cell)), "-")
+	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(foldText(cell)), "-")
 	switch word {
 	case "":
 	case "fr", "fra", "fre", "francais", "french":
@@ -333,9 +335,10 @@ func (r *listed) setLanguage(cell string) (wrong, right string) {
 	return "", ""
 }
 
-// truth reads a yes or no in French or English, as spreadsheets and people write it; ok is false for anything else.
-func truth(cell string) (yes, ok bool) {
-	switch fold(cell) {
+// parseYesNo parses a yes or no in French or English, as spreadsheets and people write it; ok is false for any other
+// cell.
+func parseYesNo(cell string) (yes, ok bool) {
+	switch foldText(cell) {
 	case "oui", "yes", "true", "vrai", "1", "x", "o", "y", "actif", "active":
 		return true, true
 	case "non", "no", "false", "faux", "0", "n", "inactif", "inactive":
@@ -344,11 +347,11 @@ func truth(cell string) (yes, ok bool) {
 	return false, false
 }
 
-// dayMonthYear is a date as it is written in France: the day first.
+// dayMonthYear matches a date as people write it in France: the day comes first.
 var dayMonthYear = regexp.MustCompile(`^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})$`)
 
-// setUntil reads 2027-09-30 or 30/09/2027, with or without a time of day, or the number that a sheet stores for a date.
-// An empty cell is a membership without an end.
+// setUntil reads the end of the membership as 2027-09-30 or 30/09/2027, with or without a time of day, or as the number
+// that a spreadsheet stores for a date. An empty cell means that the membership has no end.
 func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	const form = "2027-09-30 or 30/09/2027"
 	if cell == "" {
@@ -383,11 +386,11 @@ func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (w
 	return "", ""
 }
 
-// scientific matches a number with an exponent, as a spreadsheet writes a long number.
+// scientific matches a number with an exponent. Spreadsheets write long numbers in this form.
 var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
 
-// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. It refuses a number that has
-// only decimal digits, which could be decimal or hexadecimal.
+// setCards reads the card numbers of a cell, separated by a semicolon, | or a line feed. setCards refuses a number that
+// has only the digits 0 to 9, because it could be decimal or hexadecimal.
 func (r *listed) setCards(cell string) (wrong, right string) {
 	if looksScientific(cell) {
 		return "a spreadsheet turned this card number into a floating-point number, and its digits are lost",
@@ -413,13 +416,13 @@ func (r *listed) setCards(cell string) (wrong, right string) {
 	return "", ""
 }
 
-// looksScientific reports whether a spreadsheet converted a long number to scientific notation: the cell has a decimal
-// sign, or a sign in the exponent. Without either, as in 62E30812, the cell is a hexadecimal number.
+// looksScientific reports whether a spreadsheet converted a long number to scientific notation. Such a cell has a
+// decimal sign, or a sign in the exponent. A cell with neither, such as 62E30812, is a hexadecimal number.
 func looksScientific(cell string) bool {
 	return scientific.MatchString(cell) && strings.ContainsAny(cell, ".,+-")
 }
 
-// isFormula reports whether a spreadsheet may take a cell for a formula (OWASP, "CSV Injection").
+// isFormula reports whether a spreadsheet may evaluate a cell as a formula (OWASP, "CSV Injection").
 func isFormula(cell string) bool {
 	return cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0]))
 }

@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// core holds what all services of this package share: the site's rows, the index of all members, the clock, the policy
-// in force, the HMACs of cards, and the bases of verdicts on badges.
+// core has the dependencies that all services of this package share: the site's rows, the index of all members, the
+// clock, the policy in force, the HMACs of cards, and the bases of verdicts on badges.
 type core struct {
 	site    *store.Site
 	now     func() time.Time
@@ -24,8 +24,8 @@ type core struct {
 	bases   *bases
 }
 
-// change is a running transaction. Its methods write rows; core.write begins and ends the transaction. A change is used
-// by one goroutine.
+// change is a running transaction. The methods of change write rows. core.write begins and ends the transaction. Only
+// one goroutine may use a change.
 type change struct {
 	*store.Tx
 	core *core
@@ -33,15 +33,15 @@ type change struct {
 	ids  []policy.MemberID // members whose rows changed
 }
 
-// touch records members whose rows changed: the index reads only these members again.
+// touch marks members as changed, so that the index reads only these members again.
 func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
 
 // auditName returns the name of a member in the audit log. An erasure finds a member's entries by this name.
 func auditName(id policy.MemberID) string { return "member " + string(id) }
 
 // write runs f in a transaction, raises the generation of the rows, writes the audit entry, and notifies the
-// subscribers. An error of f rolls back the whole transaction. on and detail go into the audit log and name no person:
-// on is a pseudonym, and detail is a list of field names.
+// subscribers. An error of f rolls back the whole transaction. f returns the on and detail of the audit entry, which
+// must name no person: on contains a pseudonym, and detail only names of fields.
 func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
 	err error)) error {
 	c := &change{core: s, now: s.now()}
@@ -67,8 +67,8 @@ func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*
 	})
 }
 
-// today is the current day in the site's time zone, and the policy's rule on how memberships end.
-func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
+// siteToday returns the current day in the site's time zone, and the policy's rule about the end of memberships.
+func (s *core) siteToday(p *policy.Policy) (policy.Date, policy.Membership) {
 	day := policy.DateOf(s.now(), zoneOf(p))
 	if p == nil {
 		return day, policy.Membership{}
@@ -76,23 +76,23 @@ func (s *core) today(p *policy.Policy) (policy.Date, policy.Membership) {
 	return day, p.Membership
 }
 
-// read reads a member from the rows, and returns the fields that the actor may see. The caller has already checked that
-// the actor may read the member.
+// read reads a member from the database, and returns the fields that the actor may see. The caller must have checked
+// that the actor may read the member.
 func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	p, err := s.policy(ctx)
 	if err != nil {
 		return Member{}, err
 	}
-	m, err := one(ctx, s.site, id)
+	m, err := loadOne(ctx, s.site, id)
 	if err != nil {
 		return Member{}, err
 	}
 	return s.show(a, p, m), nil
 }
 
-// show returns what an actor may see of a member. Without the right to read the member, only the id and the version are
-// visible; notes need actor.ReadNotes, card numbers actor.WriteCards. Slices are copied, because the record may belong
-// to the index.
+// show returns the fields of a member that an actor may see. Without the right to read the member, these are only the
+// id and the version. Notes need actor.ReadNotes, and card numbers need actor.WriteCards. show copies slices, because
+// the record may belong to the index.
 func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m := r.Member
 	if maySee(a, m.ID) != nil {
@@ -103,7 +103,7 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 		m.Note = ""
 	}
 	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects),
-		slices.Clone(m.Guardians) // the slice belongs to the index
+		slices.Clone(m.Guardians) // copy, because the slice belongs to the index
 	m.Cards = slices.Clone(m.Cards)
 	for i := range m.Cards {
 		if !numbers {
@@ -116,12 +116,12 @@ func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m.Badges = slices.Clone(m.Badges)
 	for i := range m.Badges {
 		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
-		m.Badges[i] = lapsed(m.Badges[i], s.now())
+		m.Badges[i] = asOf(m.Badges[i], s.now())
 	}
 	return m
 }
 
-// badgeBytes reads the bytes of a badge as they were uploaded; the error is sql.ErrNoRows if the badge was removed.
+// badgeBytes reads the uploaded bytes of a badge. The error is sql.ErrNoRows if the badge was removed.
 func (s *core) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
 	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
 	return data, err

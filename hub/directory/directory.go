@@ -1,24 +1,23 @@
-// Package directory stores the members of a site: their names, addresses, cards, memberships and badges. It decides
-// which actor sees which field.
+// Package directory stores the members of a site: their names, addresses, cards, memberships and badges. The package
+// decides which actor sees which field.
 //
-// Every method accepts the actor who asks, and checks the actor's rights. Fields that the actor may not see are left
-// out of the answer: card numbers without actor.WriteCards, notes without actor.ReadNotes.
+// Every method has a parameter for the actor, and checks the actor's rights. Answers leave out the fields that the
+// actor may not see: card numbers without actor.WriteCards, notes without actor.ReadNotes.
 //
-// Snapshot returns the content of a folder of package site, so that a bundle built from the directory equals the bundle
-// built from the exported folder. The database rows are authoritative. An index of all members is kept in memory for
-// lists, searches and questions about rights. Every write raises a generation number, by which the index detects
+// Snapshot returns the directory in the form of a site's folder, so that a bundle built from the directory equals the
+// bundle built from the exported folder. The database rows are authoritative. An index of all members in memory serves
+// lists, searches and questions about rights. Every write increments a generation number, by which the index detects
 // changed rows.
 //
 // The audit log contains nothing that names a person, because audit entries cannot be removed.
 //
-// The directory is split into services by duty (Services). What the services share is read-only or protects itself with
-// a mutex: core holds the clock, the policy in force and the rows; liveIndex holds the index; bases holds what verdicts
-// depend on. Every change goes through core.write, which raises the generation and writes the audit entry in one
-// transaction.
+// The directory is split into services by duty (Services). The services share core (clock, policy in force and rows),
+// liveIndex (the index) and bases (on which verdicts depend). Shared data are read-only or protected by a mutex. Every
+// change goes through core.write, which increments the generation and writes the audit entry in one transaction.
 //
-// A badge is judged in two ways. The verdict is for people: it includes dates and status, and is stored with every
-// check. Decisions use only the proof (held) and the standing that the status lists gave: machines check the dates at
-// each tap.
+// Each badge has two results. The verdict is for people: it includes dates and status, and is stored with every check.
+// Decisions use only the proof (held) and the standing according to the status lists, because machines check the dates
+// at each tap.
 package directory
 
 import (
@@ -37,7 +36,7 @@ import (
 	"portillon/policy"
 )
 
-// Options are what the services need from the hub. Site and Policy are required, the other fields may be nil.
+// Options are the dependencies of the services. Site and Policy are required; the other fields may be nil.
 type Options struct {
 	Site *store.Site
 	Now  func() time.Time // nil: time.Now
@@ -58,48 +57,47 @@ type Options struct {
 	// other packages store nothing.
 	Merged func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
 
-	// Taps returns the unknown cards that were tapped since a time, from the ledger; nil: no taps are known.
+	// Taps returns the taps of unknown cards since a time, from the ledger; nil: no taps are known.
 	Taps func(ctx context.Context, since time.Time) ([]UnknownTap, error)
 
 	// Practice returns the practice of members at some machines, from the machines' records; nil: no practice is known.
 	Practice func(ctx context.Context, machines []policy.MachineID) (Practised, error)
 
-	// CardHash returns the HMAC of a card's number under the site's card key, in hexadecimal, as bundles hold it. With
-	// CardHash, the directory refuses to add a card by its number if the card was already enrolled by its code, because
-	// no bundle could be built with both entries; nil: not checked.
+	// CardHash returns the HMAC of a card's number under the site's card key, in hexadecimal, as bundles contain it. With
+	// CardHash, the directory refuses to add a card by its number if the card was already enrolled by its code, because no
+	// bundle could contain both entries. If CardHash is nil, the directory does not check this.
 	CardHash func(number []byte) string
-	// OldCardKey returns the check value of the previous card key while the site changes its card key, else an empty
-	// string. OldCardHash returns the entry of a number under the previous key, with its mark. Nil: the card key never
-	// changes.
+	// OldCardKey returns the check value of the previous card key while the site changes its card key, and otherwise an
+	// empty string. OldCardHash returns the HMAC of a number under the previous key, with the key's mark. If both are nil,
+	// the card key never changes.
 	OldCardKey  func() string
 	OldCardHash func(number []byte) string
 
-	// Fetch returns a resolver for documents on the web: badges by URL, status lists, keys. The resolver itself refuses
-	// addresses of the hub's network (package openbadge/fetch). Nil: nothing is fetched.
+	// Fetch returns a resolver for documents on the web: badges by URL, status lists, keys. The resolver refuses addresses
+	// of the hub's network (package openbadge/fetch). If Fetch is nil, the directory fetches nothing.
 	Fetch func(context.Context) openbadge.Resolver
 }
 
-// Services are the directory of one site, split by duty. Callers name the duty, as in Members.Add. Each service may be
-// called by many goroutines. All methods except those of Lookup and Verdicts, and Exports.Snapshot, accept the actor
-// who asks and check the actor's rights.
+// Services are the directory of one site, split by duty. Each service may be called by many goroutines. All methods
+// have an actor and check the actor's rights, except those of Lookup and Verdicts, and Exports.Snapshot.
 type Services struct {
-	Members  *Members  // people: their names, addresses and memberships
+	Members  *Members  // names, addresses and memberships of members
 	Cards    *Cards    // the cards of members
 	Taps     *Taps     // unknown cards that were tapped
-	Rekeying *Rekeying // cards while the site changes its card key
+	Rekeying *Rekeying // binds cards to a new card key
 	Badges   *Badges   // adds and removes badges
 	Verdicts *Verdicts // verifies the badges again
-	Imports  *Imports  // lists of members in uploaded files
-	Exports  *Exports  // the whole directory, for people and for bundles
+	Imports  *Imports  // imports lists of members from files
+	Exports  *Exports  // exports the whole directory, for people and for bundles
 	Erasures *Erasures // removes a person's data
-	Lookup   *Lookup   // questions of the hub itself, without an actor
+	Lookup   *Lookup   // answers questions of the hub itself, without an actor
 }
 
-// New returns the services. The error is non-nil if o has no site or no policy. New reads no rows: the first call that
+// New returns the services. New returns an error if o has no site or no policy. New reads no rows; the first call that
 // needs the index reads all rows.
 func New(o Options) (*Services, error) {
 	if o.Site == nil || o.Policy == nil {
-		return nil, errors.New("directory: Options.Site and Options.Policy are needed")
+		return nil, errors.New("directory: Options.Site or Options.Policy is missing")
 	}
 	o = o.withDefaults()
 	core := &core{site: o.Site, now: o.Now, log: o.Log, policy: o.Policy, audit: o.Audit, bases: &bases{},
@@ -136,20 +134,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// reader reads rows: a *store.Site outside of a transaction, or the transaction's *store.Tx.
+// reader is a source of rows: a *store.Site or, in a transaction, a *store.Tx.
 type reader interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// newID returns a new id of a member, card or preview: a prefix and 40 random bits in lower-case letters and digits
-// (base 32). With 10,000 members, one new id in 100 million is already taken; adding the member then fails.
+// newID returns a new id for a member, card or preview: a prefix and 40 random bits in base 32 with lower-case letters.
+// With 10,000 members, one new id in 100 million is already used; adding the member then fails.
 func newID(prefix string) string {
 	b := make([]byte, 5)
-	rand.Read(b) // never fails (crypto/rand)
+	rand.Read(b) // crypto/rand.Read never fails
 	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b))
 }
 
-// millis returns a time in the database's form: milliseconds since 1970; the zero time is 0.
+// millis returns a time as the database stores it: in milliseconds since 1970, 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -157,7 +155,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// fromMillis returns the time, in UTC, of a value of millis; 0 is the zero time.
+// fromMillis is the inverse of millis. fromMillis returns the time in UTC.
 func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -165,8 +163,8 @@ func fromMillis(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// flag returns a boolean in the database's form: 1 or 0.
-func flag(b bool) int64 {
+// toInt returns a boolean as the database stores it: 1 or 0.
+func toInt(b bool) int64 {
 	if b {
 		return 1
 	}

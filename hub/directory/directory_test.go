@@ -27,7 +27,7 @@ import (
 	"portillon/site"
 )
 
-// world is a private directory under the example site's policy.
+// world is the directory of a test, under the policy of the example site.
 type world struct {
 	*Services
 	t      *testing.T
@@ -99,8 +99,8 @@ func (w *world) member(id policy.MemberID) Member {
 	return must[Member](w.t)(w.Members.Get(w.t.Context(), owner, id))
 }
 
-// bring imports a list and applies it.
-func (w *world) bring(in Import) Preview {
+// importList creates the preview of an import and applies the preview.
+func (w *world) importList(in Import) Preview {
 	w.t.Helper()
 	p := must[Preview](w.t)(w.Imports.Preview(w.t.Context(), owner, in))
 	return must[Preview](w.t)(w.Imports.Apply(w.t.Context(), owner, p.ID))
@@ -137,11 +137,11 @@ func zipOf(t testing.TB, dir string, folders ...string) []byte {
 	return b.Bytes()
 }
 
-// takeSite imports members.yaml, badges/ and status/ of a folder.
-func (w *world) takeSite(dir string) {
+// importSite imports members.yaml, the badges and the status lists of a site's folder.
+func (w *world) importSite(dir string) {
 	w.t.Helper()
 	data := must[[]byte](w.t)(os.ReadFile(filepath.Join(dir, "members.yaml")))
-	w.bring(Import{Name: "members.yaml", Data: data})
+	w.importList(Import{Name: "members.yaml", Data: data})
 	badges := must[[]Badge](
 		w.t,
 	)(
@@ -168,7 +168,7 @@ func order1(t testing.TB, now time.Time) site.Order {
 		CardKey: bytes.Repeat([]byte{1}, 32)}
 }
 
-// build returns a bundle of the directory.
+// build returns a bundle that is built from the directory.
 func (w *world) build() *site.Built {
 	w.t.Helper()
 	snap := must[*Snapshot](w.t)(w.Exports.Snapshot(w.t.Context()))
@@ -177,7 +177,7 @@ func (w *world) build() *site.Built {
 	return must[*site.Built](w.t)(s.Build(order1(w.t, w.now)))
 }
 
-// export writes the directory as a folder.
+// export writes the directory as a site's folder.
 func (w *world) export(dir string) {
 	w.t.Helper()
 	var members bytes.Buffer
@@ -201,7 +201,8 @@ func (w *world) export(dir string) {
 	}
 }
 
-// A bundle of the directory equals the bundle of the folder that was imported, and the bundle of the exported folder.
+// The bundle that is built from the directory equals the bundles that are built from the imported folder and from the
+// exported folder.
 func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
@@ -209,7 +210,7 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	for name, dir := range map[string]string{"example": example, "shared addresses": sharedSite(t)} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.takeSite(dir)
+			w.importSite(dir)
 			out := t.TempDir()
 			w.export(out)
 			got := w.build()
@@ -229,7 +230,7 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 				"members.yaml")))))
 			after := must[[]site.Member](t)(site.ParseMembers("b", must[[]byte](t)(os.ReadFile(filepath.Join(out,
 				"members.yaml")))))
-			if !reflect.DeepEqual(normal(before), normal(after)) {
+			if !reflect.DeepEqual(withoutEmptySlices(before), withoutEmptySlices(after)) {
 				t.Errorf("members.yaml differs:\n%+v\n%+v", before, after)
 			}
 			again := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "members.yaml",
@@ -241,8 +242,8 @@ func TestBundleOfTheDirectoryEqualsTheBundleOfTheFolder(t *testing.T) {
 	}
 }
 
-// normal returns the same list with nil in place of empty slices.
-func normal(all []site.Member) []site.Member {
+// withoutEmptySlices returns the members with nil in place of empty slices, so that members can be compared.
+func withoutEmptySlices(all []site.Member) []site.Member {
 	for i := range all {
 		m := &all[i]
 		for _, s := range []*[]string{&m.Emails, &m.Subjects, &m.Cards, &m.Parts, &m.Badges} {
@@ -254,7 +255,8 @@ func normal(all []site.Member) []site.Member {
 	return all
 }
 
-// sharedSite returns the example site with every feature of members.yaml, including an address that two members share.
+// sharedSite returns a copy of the example site that uses every feature of members.yaml, including an address that two
+// members share.
 func sharedSite(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -295,7 +297,7 @@ func TestDirectoryNeedsSiteAndPolicy(t *testing.T) {
 	}
 }
 
-// invalid returns the faults of an error, or none.
+// invalid returns the faults of a *fault.Invalid error, and nil for any other error.
 func invalid(err error) []fault.Field {
 	var e *fault.Invalid
 	if errors.As(err, &e) {

@@ -10,15 +10,16 @@ import (
 	"portillon/policy"
 )
 
-// Endings covers 30 days ahead and a year back, and lists at most maxEndings, those nearest to today.
+// Endings lists the memberships and badges that end in the next 30 days or ended in the last year: at most the
+// maxEndings nearest to today.
 const (
 	endedDays  = 365
 	maxEndings = 1000
 )
 
 // Endings returns the memberships and badges that end within 30 days or ended within the last year, in the order of
-// their end dates, at most maxEndings. A badge is left out if the member also holds it with a later end; suspended
-// members are left out too. The actor needs actor.ReadMembers.
+// their end dates, at most maxEndings. Endings leaves out suspended members, and a badge that the member also has with
+// a later end. The actor needs actor.ReadMembers.
 func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 // ending is an Ending in the index.
 type ending struct {
 	entry *entry
-	badge policy.BadgeID // empty: the ending is of the membership
+	badge policy.BadgeID // empty: the membership ends
 	at    time.Time
 }
 
@@ -64,8 +65,8 @@ func (e ending) shown(p *policy.Policy) Ending {
 	return out
 }
 
-// endings returns the endings between two times, unordered. They are calculated once an hour for a range that is three
-// hours wider, so that the list follows the time.
+// endings returns the endings between two times, unordered. endings calculates them once an hour, for a range that is
+// three hours wider, so that the result is complete for the rest of the hour.
 func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) []ending {
 	hour := to.Unix() / 3600
 	x.mu.Lock()
@@ -85,12 +86,12 @@ func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Locatio
 // hourEndings are the endings that were calculated in one hour, under one policy and time zone.
 type hourEndings struct {
 	by   *policy.Policy
-	hour int64 // since 1970
+	hour int64 // number of the hour since 1970
 	zone *time.Location
 	list []ending
 }
 
-// allEndings calculates the endings between two times: a membership ends after its last day, a badge at its expiry
+// allEndings calculates the endings between two times. A membership ends after its last day, a badge at its expiry
 // time.
 func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Location) (out []ending) {
 	first, final := policy.DateOf(from, zone), policy.DateOf(to, zone)
@@ -113,8 +114,8 @@ func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Loca
 	return out
 }
 
-// nearest returns at most maxEndings of all, those nearest to now. It reorders all. It first counts the endings of each
-// day, so that it sorts few more endings than it returns.
+// nearest returns the endings nearest to now, at most maxEndings. nearest changes the order of all. nearest first
+// counts the endings of each day, so that it sorts few more endings than it returns.
 func nearest(all []ending, now time.Time) []ending {
 	if len(all) <= maxEndings {
 		return all
@@ -134,20 +135,20 @@ func nearest(all []ending, now time.Time) []ending {
 	return near[:maxEndings]
 }
 
-// badgeEnd is the latest end of the member's badges that count as one badge of the policy.
+// badgeEnd is the latest end among those badges of a member that count as the same badge of the policy.
 type badgeEnd struct {
 	badge policy.BadgeID
 	at    time.Time
 }
 
-// judgedEnds holds the ends of a member's badges under a policy.
+// judgedEnds caches the ends of a member's badges under a policy.
 type judgedEnds struct {
 	by   *policy.Policy
 	ends []badgeEnd
 }
 
-// badgeEnds returns the ends of a member's valid badges: for each badge of the policy, the latest end. Revoked badges
-// are left out.
+// badgeEnds returns, for each badge of the policy, the latest end among the member's badges that count as that badge.
+// badgeEnds leaves out revoked badges.
 func (e *entry) badgeEnds(p *policy.Policy) []badgeEnd {
 	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// Erasures removes a person's data, and reports afterwards what was removed.
+// Erasures removes a person's data, and can report later what was removed.
 type Erasures struct {
 	core     *core
 	previews *previewStore
@@ -22,7 +22,8 @@ type Erasures struct {
 	forgetElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error
 }
 
-// Erasure counts what was removed of a person. Nothing in it identifies the person. It is stored as JSON with the id.
+// Erasure counts the data of a person that were removed. Erasure does not identify the person. The database stores it
+// as JSON with the id.
 type Erasure struct {
 	Member    policy.MemberID `json:"member"`
 	Into      policy.MemberID `json:"merged_into,omitempty"`
@@ -35,20 +36,20 @@ type Erasure struct {
 	External  int             `json:"external_ids"`
 	Cards     int             `json:"cards"`
 	Badges    int             `json:"badges"`
-	Documents int             `json:"documents"` // copies of hosted badges
-	// Stays lists what is not removed, with the reasons.
+	Documents int             `json:"documents"` // number of removed copies of hosted badges
+	// Stays lists the data that are not removed, with the reasons.
 	Stays []string `json:"stays"`
 }
 
-// Erase removes a person's data. The id stays in the ledger, and is never assigned again. What other packages store
-// about the member is removed in the same transaction (Options.Forget). The actor needs actor.EraseMembers about the
-// member. The error is *fault.Conflict if the member has another version.
+// Erase removes a person's data. The id stays in the ledger, and is never assigned again. Options.Forget removes the
+// data of other packages about the member in the same transaction. The actor needs actor.EraseMembers about the member.
+// The error is *fault.Conflict if the member has another version.
 func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return err
 	}
 	return s.core.write(ctx, a, actor.EraseMembers, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -56,7 +57,7 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 			return "", "", &fault.Conflict{What: "member", ID: string(id), Have: r.Version, Got: version}
 		}
 		addresses := append(slices.Clone(r.Emails), r.Guardians...)
-		e, err := c.forget(ctx, r, "")
+		e, err := c.removeMember(ctx, r, "")
 		if err != nil {
 			return "", "", err
 		}
@@ -72,8 +73,8 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 	})
 }
 
-// Erased returns what was removed of a member that was erased or merged, and what stays and why. The actor needs
-// actor.EraseMembers. The error is *fault.NotFound for an id that does not belong to a former member.
+// Erased reports which data of an erased or merged member were removed, and which data stay for what reason. The actor
+// needs actor.EraseMembers. The error is *fault.NotFound for an id that does not belong to a former member.
 func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID) (Erasure, error) {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return Erasure{}, err
@@ -104,8 +105,8 @@ func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID
 	return e, rows.Err()
 }
 
-// Former returns the ids of merged members, each with the member that it was merged into. Reports need it to count the
-// records of both ids.
+// Former returns the ids of merged members, each with the id of the member into which it was merged. Reports use these
+// ids to count the records of both.
 func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.MemberID, error) {
 	out := map[policy.MemberID]policy.MemberID{}
 	rows, err := s.core.site.Query(ctx, `SELECT id, into_id FROM former_member WHERE site = $1 AND into_id <> ''`)
@@ -123,12 +124,12 @@ func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.Membe
 	return out, rows.Err()
 }
 
-// forget removes every row of a member and keeps the id. into is the member that received the data; empty: the member
-// is erased. Cards and badges that another member has received meanwhile stay.
-func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (Erasure, error) {
+// removeMember removes all rows of a member except the id. into is the member who received the data; empty: the member
+// is erased. Cards and badges that now belong to another member stay.
+func (c *change) removeMember(ctx context.Context, r *record, into policy.MemberID) (Erasure, error) {
 	e := Erasure{Member: r.ID, Names: 1, Emails: len(r.Emails), Subjects: len(r.Subjects), Guardians: len(r.Guardians),
-		Notes: int(flag(r.Note != "")), External: int(flag(r.External != "")), Cards: len(r.Cards), Badges: len(r.Badges)}
-	if into != "" { // the cards and badges were moved
+		Notes: int(toInt(r.Note != "")), External: int(toInt(r.External != "")), Cards: len(r.Cards), Badges: len(r.Badges)}
+	if into != "" { // the cards and badges now belong to the other member
 		e.Emails, e.Subjects, e.Guardians, e.Notes, e.External, e.Cards, e.Badges = 0, 0, 0, 0, 0, 0, 0
 	} else {
 		n, err := c.forgetDocuments(ctx, r)
@@ -154,11 +155,12 @@ func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (E
 		return e, err
 	}
 	c.touch(r.ID)
-	return e, c.tombstone(ctx, &e, into)
+	return e, c.storeTombstone(ctx, &e, into)
 }
 
-// tombstone stores the id of a former member, and redirects the ids that were merged into this member earlier.
-func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
+// storeTombstone stores the id of a former member. If members were merged into this member earlier, it redirects their
+// ids to into.
+func (c *change) storeTombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
 	if into != "" {
 		if _, err := c.Exec(ctx, `UPDATE former_member SET into_id = $3 WHERE site = $1 AND into_id = $2`,
 			string(e.Member), string(into)); err != nil {
@@ -174,8 +176,7 @@ func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID
 	return err
 }
 
-// forgetDocuments removes the documents that were fetched from the addresses of a member's hosted badges, and returns
-// the number of documents.
+// forgetDocuments removes the fetched copies of a member's hosted badges, and returns their number.
 func (c *change) forgetDocuments(ctx context.Context, r *record) (int, error) {
 	result, err := c.Exec(ctx, `DELETE FROM document WHERE site = $1 AND url <> '' AND url IN (
 		SELECT hosted_at FROM badge WHERE site = $1 AND member = $2 UNION SELECT origin FROM badge WHERE site = $1 AND

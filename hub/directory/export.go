@@ -23,18 +23,19 @@ const (
 	YAML = "yaml" // a members.yaml
 )
 
-// Exports returns the whole directory: as a file for people, and in the form from which package site builds bundles.
+// Exports writes the whole directory as a file for people, and returns it in the form from which package site builds
+// bundles.
 type Exports struct {
 	core *core
 }
 
-// exportHeader holds the columns of a CSV or XLSX. Preview reads each of these columns.
+// exportHeader contains the column names of an exported CSV or XLSX. Imports.Preview can read each of these columns.
 var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects",
 	"guardians", "cards"}
 
-// Export writes all members to w as a CSV, an XLSX or members.yaml. The actor needs actor.ReadMembers. Cards need
-// actor.WriteCards: without that right, a CSV and an XLSX have no column of cards, and members.yaml is refused, because
-// a site without its cards would be a different site. Notes are not exported.
+// Export writes all members to w as a CSV, an XLSX or members.yaml. The actor needs actor.ReadMembers. Without
+// actor.WriteCards, a CSV or XLSX has no column of cards, and the export of members.yaml is refused, because a site
+// without its cards would be a different site. Notes are never exported.
 func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return err
@@ -43,7 +44,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
 			Wrong: "unknown format", Right: "csv, xlsx or yaml"}}}
 	}
-	// Leave out what the actor may not see, or refuse the export.
+	// Leave out cards that the actor may not see, or refuse the export.
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {
 		return cards
@@ -60,7 +61,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		_, err := w.Write(site.FormatMembers(s.siteMembers(x, p)))
 		return err
 	}
-	// The column of cards is the last one.
+	// The last column contains the cards.
 	header := exportHeader
 	if cards != nil {
 		header = header[:len(header)-1]
@@ -75,8 +76,8 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 	return writeCSV(w, rows)
 }
 
-// row returns a member in the columns of exportHeader. It lists active cards only, because an import would set all
-// listed cards to active.
+// row returns a member's values for the columns of exportHeader. row lists only active cards, because an import would
+// set all listed cards to active.
 func (e *entry) row() []string {
 	until, blocked := "", "no"
 	if e.Until != (policy.Date{}) {
@@ -95,14 +96,14 @@ func (e *entry) row() []string {
 		strings.Join(e.Subjects, " "),
 		strings.Join(e.Guardians, " "), strings.Join(cards, ";")}
 	for i := range out {
-		out[i] = neutral(out[i])
+		out[i] = withoutFormula(out[i])
 	}
 	return out
 }
 
-// neutral returns a cell that no spreadsheet reads as a formula: a cell that begins like a formula gets an apostrophe.
-// Imports.Preview removes the apostrophe.
-func neutral(cell string) string {
+// withoutFormula returns a cell that no spreadsheet evaluates as a formula: it puts an apostrophe before a cell that
+// begins like a formula. Imports.Preview removes the apostrophe.
+func withoutFormula(cell string) string {
 	if isFormula(cell) {
 		return "'" + cell
 	}
@@ -124,7 +125,7 @@ func writeCSV(w io.Writer, rows [][]string) error {
 	return b.Flush()
 }
 
-// writeXLSX writes one sheet whose cells are texts: numbers keep their leading zeros.
+// writeXLSX writes one sheet. All cells are texts, so that numbers keep their leading zeros.
 func writeXLSX(w io.Writer, rows [][]string) error {
 	f := excelize.NewFile()
 	defer f.Close()

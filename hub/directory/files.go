@@ -13,12 +13,12 @@ import (
 	"portillon/site"
 )
 
-// filesAtOnce limits the files that are verified together, because the documents of their verdicts are held in memory
-// meanwhile (maxKept).
+// filesAtOnce is the maximum number of files that are verified together, because the documents for their verdicts are
+// in memory meanwhile (maxKept).
 const filesAtOnce = 100
 
-// FileNames returns the names that the directory gives to the files of a site's folder, by their names in the folder.
-// Files with the same bytes have one name.
+// FileNames returns the names that the directory gives to the files of a site's folder; the key is the name in the
+// folder. Files with the same bytes have the same name.
 func FileNames(files []site.File) map[string]string {
 	out, taken, byHash := map[string]string{}, map[string]bool{}, map[string]string{}
 	for _, f := range files {
@@ -37,8 +37,9 @@ func FileNames(files []site.File) map[string]string {
 	return out
 }
 
-// AddFiles adds the badges and status lists of a site's folder, as AddBadges does with the files of a ZIP. Each badge
-// is returned as stored, or with Badge.Refused; From is its name in the folder. The actor needs actor.WriteBadges.
+// AddFiles adds the badges and status lists of a site's folder, as AddBadges does with the files of a ZIP. Each
+// returned badge was either stored or has the reason in Badge.Refused; From is the file's name in the folder. The actor
+// needs actor.WriteBadges.
 func (s *Badges) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
 	if err := a.May(actor.WriteBadges, about("")); err != nil {
 		return nil, err

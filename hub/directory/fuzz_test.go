@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// checkList fails the test if a list breaks a guarantee that its callers rely on.
+// checkList fails the test if a list breaks a guarantee on which callers of readList rely.
 func checkList(t *testing.T, l *list, err error) {
 	if err != nil {
 		if f := invalid(err); len(f) == 0 || len(f) > maxFaults+20 {
@@ -26,7 +26,7 @@ func checkList(t *testing.T, l *list, err error) {
 	}
 	ids, cards := map[policy.MemberID]bool{}, map[string]bool{}
 	for _, r := range l.rows {
-		if r.Name == "" || !plain(r.Name) || !plain(r.Note) || r.ID != "" && (!isSlug(string(r.ID)) || ids[r.ID]) ||
+		if r.Name == "" || !isPlain(r.Name) || !isPlain(r.Note) || r.ID != "" && (!isSlug(string(r.ID)) || ids[r.ID]) ||
 			r.Until != (policy.Date{}) && !isDay(r.Until) {
 			t.Fatalf("%+v", r.Member)
 		}
@@ -76,7 +76,7 @@ func FuzzReadXLSX(f *testing.F) {
 	f.Add(good)
 	f.Add(fabManagerBook(f))
 	f.Add(assoConnectBook(f))
-	f.Add(entries(f, map[string][]byte{"xl/workbook.xml": []byte("<workbook/>"),
+	f.Add(zipOfFiles(f, map[string][]byte{"xl/workbook.xml": []byte("<workbook/>"),
 		"[Content_Types].xml": []byte("<Types/>")}))
 	f.Add(good[:len(good)/2])
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -86,8 +86,8 @@ func FuzzReadXLSX(f *testing.F) {
 }
 
 func FuzzUnpack(f *testing.F) {
-	f.Add("a.zip", entries(f, map[string][]byte{"badges/a.json": []byte("{}"), "../../etc/passwd": []byte("x")}))
-	f.Add("a.zip", packed(f, 2, 10, []byte("0123456789")))
+	f.Add("a.zip", zipOfFiles(f, map[string][]byte{"badges/a.json": []byte("{}"), "../../etc/passwd": []byte("x")}))
+	f.Add("a.zip", zipOfEqualFiles(f, 2, 10, []byte("0123456789")))
 	f.Add("a.json", []byte("{}"))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		files, err := unpack(name, data)
@@ -111,17 +111,17 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// A workbook is read within the limits, whatever sizes its ZIP declares.
+// The limits apply to the unpacked size of a workbook, whatever sizes its ZIP declares.
 func TestWorkbookBombsAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		data []byte
 		want string
 	}{
-		"grows":          {packed(t, 1, 4<<20, make([]byte, 4<<20)), "times its size"},
-		"lies":           {packed(t, 1, 10, make([]byte, 4<<20)), "unpack"},
-		"no workbook":    {entries(t, map[string][]byte{"a.txt": []byte("x")}), "no sheet|cannot be read"},
+		"grows":          {zipOfEqualFiles(t, 1, 4<<20, make([]byte, 4<<20)), "times its size"},
+		"lies":           {zipOfEqualFiles(t, 1, 10, make([]byte, 4<<20)), "unpack"},
+		"no workbook":    {zipOfFiles(t, map[string][]byte{"a.txt": []byte("x")}), "no sheet|cannot be read"},
 		"too large":      {append([]byte("PK\x03\x04"), make([]byte, maxBook)...), "bytes"},
-		"too many parts": {packed(t, maxBookFiles+1, 1, []byte("x")), "parts"},
+		"too many parts": {zipOfEqualFiles(t, maxBookFiles+1, 1, []byte("x")), "parts"},
 	} {
 		_, err := readList(Import{Name: "a.xlsx", Data: c.data}, time.UTC)
 		f := invalid(err)

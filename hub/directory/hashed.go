@@ -8,10 +8,10 @@ import (
 	"portillon/site"
 )
 
-// nameHashed adds a badges: line to each member who holds a badge that names its recipient by a hashed address. The
-// build of a bundle accepts such a line only if the badge was issued to that member (site.Site.Owner). Without the
-// line, the build tries the hash with every address of the site: for 10,000 members, of whom one in ten holds such a
-// badge, that is ten million hashes for each change of a card.
+// nameHashed adds a badges: line to each member who has a badge that names the recipient by a hashed address. The build
+// of a bundle accepts such a line only if the badge was issued to that member (site.Site.Owner). Without the line, the
+// build compares the hash with the hash of every address of the site. For 10,000 members, of whom one in ten has such a
+// badge, this takes ten million hashes for each change of a card.
 func nameHashed(members []site.Member, entries []*entry) {
 	place := make(map[policy.MemberID]int, len(members))
 	for i := range members {
@@ -31,5 +31,5 @@ func nameHashed(members []site.Member, entries []*entry) {
 	}
 }
 
-// isHashed reports whether a badge names its recipient by the hash of an address.
+// isHashed reports whether a badge names the recipient by the hash of an address.
 func isHashed(i openbadge.Identity) bool { return i.Hashed }

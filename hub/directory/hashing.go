@@ -6,18 +6,19 @@ import (
 	"portillon/wire"
 )
 
-// cardHashing calculates the HMACs of card numbers, by Options.CardHash, OldCardKey and OldCardHash.
+// cardHashing calculates the HMACs of card numbers with the functions of Options.
 type cardHashing struct {
 	hash    func(number []byte) string // nil: the hub has no card key
 	oldKey  func() string              // nil: the card key is never changed
 	oldHash func(number []byte) string
 }
 
-// cardHash returns the HMAC of a card's number under one card key, as the directory stores it after "hmac:".
+// cardHash is a function that returns the HMAC of a card's number under one card key, as the directory stores it after
+// "hmac:".
 type cardHash func(number []byte) string
 
-// hashes returns the functions for the HMACs that a stored card may have: none without a card key, two while the site
-// changes the card key.
+// hashes returns one function for each card key in use: no function if there is no card key, two while the site changes
+// the card key.
 func (s *cardHashing) hashes() (out []cardHash) {
 	if s.hash != nil {
 		out = append(out, s.hash)
@@ -28,8 +29,8 @@ func (s *cardHashing) hashes() (out []cardHash) {
 	return out
 }
 
-// oldMark returns the mark of cards that depend on the previous card key, which is that key's check value. Empty: the
-// site is not changing its card key.
+// oldMark returns the mark of cards that depend on the previous card key: the check value of that key. oldMark is empty
+// if the site is not changing its card key.
 func (s *cardHashing) oldMark() string {
 	if s.oldKey == nil {
 		return ""
@@ -37,7 +38,8 @@ func (s *cardHashing) oldMark() string {
 	return s.oldKey()
 }
 
-// markOf returns the mark in a card's number ("hmac:", the mark, a colon, 64 digits); empty: the number has no mark.
+// markOf returns the mark in a stored card number of the form "hmac:MARK:" with 64 digits; empty: the number has no
+// mark.
 func markOf(number string) string {
 	entry, enrolled := strings.CutPrefix(number, hmacPrefix)
 	if !enrolled {
@@ -47,8 +49,8 @@ func markOf(number string) string {
 	return mark
 }
 
-// isDead reports whether a card was enrolled with a card key that the hub no longer has. Such a card opens nothing and
-// is in no bundle.
+// isDead reports whether a card was enrolled with a card key that the hub no longer has. Bundles do not contain such a
+// card, so machines refuse it.
 func (s *cardHashing) isDead(c Card) bool {
 	mark := markOf(c.Number)
 	return mark != "" && mark != s.oldMark()

@@ -11,23 +11,22 @@ import (
 	"portillon/site"
 )
 
-// Held is a member with the badges that the member holds under two policies.
+// Held is a member with the badges that count under two policies.
 type Held struct {
 	Name          string
 	Before, After *policy.Member
 }
 
-// Holders returns all members with the badges that they hold under two policies, to show the effects of a draft: a
-// badge that one policy accepts may not count under the other policy. The hub stores verdicts under the policy in
-// force. Badges of issuers whose keys differ are therefore verified again for the other policy, with the documents and
-// status lists that the hub has; nothing is fetched. unknown are sentences about grants that require practice of which
-// the hub has no record.
+// Holders returns all members, each with the badges that count under two policies. Pages use it to show the effects of
+// a draft. The stored verdicts apply to the policy in force. Holders therefore verifies the badges of issuers whose
+// keys differ again for the other policy, with stored documents and status lists, and fetches nothing. unknown are
+// sentences about grants that require practice of which the hub has no record.
 func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	practised, unknown, err := s.practice.of(ctx, before, after)
+	practised, unknown, err := s.practice.requiredBy(ctx, before, after)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,12 +47,13 @@ func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all
 			}
 		}
 		was, is := memberUnder(before, e.record), memberUnder(after, r)
-		out[i] = Held{Name: e.Name, Before: practised.with(was), After: practised.with(is)}
+		out[i] = Held{Name: e.Name, Before: practised.withPractice(was), After: practised.withPractice(is)}
 	}
 	return out, unknown, nil
 }
 
-// changedIssuers returns the ids of issuers whose badges may have different verdicts under before and after.
+// changedIssuers returns the ids of issuers whose badges may have a different verdict under policy before than under
+// policy after.
 func changedIssuers(before, after *policy.Policy) map[string]bool {
 	if after == nil {
 		return nil
@@ -74,8 +74,7 @@ func changedIssuers(before, after *policy.Policy) map[string]bool {
 	return out
 }
 
-// judgedAnew returns a member whose badges of these issuers were verified under p. It does not change the record of the
-// index.
+// judgedAnew returns a copy of a member, with the badges of these issuers verified under policy p.
 func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
 	src *sources) (*record, error) {
 	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {

@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// An administrator first adds badges, then the policy that trusts their issuer: the effect of that policy names the
-// holders of the badges.
+// An administrator first adds badges, and then drafts a policy that trusts the badges' issuer. The effect of the draft
+// must name the members who have these badges.
 func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	trusting, stranger := w.policy, *w.policy
 	stranger.Issuers = slices.Clone(stranger.Issuers)
 	for i := range stranger.Issuers {
@@ -22,7 +22,7 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 	}
 	for _, c := range []struct {
 		inForce, after *policy.Policy
-		before, then   int // badges that Léa holds
+		before, then   int // number of Léa's badges that count under each policy
 	}{
 		{trusting, trusting, 2, 2}, {trusting, &stranger, 2, 0}, {&stranger, trusting, 0, 2}, {&stranger, &stranger, 0,
 			0}, {trusting, nil, 2, 0},
@@ -42,7 +42,7 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 		}
 		for _, h := range all {
 			for _, x := range h.After.Holdings {
-				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's badge was revoked
+				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's badge must count as revoked
 					t.Errorf("%+v", x)
 				}
 			}

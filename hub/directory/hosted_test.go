@@ -16,11 +16,12 @@ import (
 	"portillon/openbadge/fetch"
 )
 
-// A hosted badge counts as long as its address serves it, and the hub's copy is removed with the member.
+// A hosted badge counts as long as its address serves the badge. When the member is erased, the hub removes its copy of
+// the badge.
 func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
-	dir := others(t, "second", "ob2-verify-alias-moodle")
+	dir := otherProjects(t, "second", "ob2-verify-alias-moodle")
 	w := newWorld(t)
-	w.policy = trusting(t, filepath.Join(dir, "trust.yaml"))
+	w.policy = policyTrusting(t, filepath.Join(dir, "trust.yaml"))
 	web := must[*openbadge.Directory](t)(openbadge.OpenDirectory(filepath.Join(dir, "documents")))
 	data := must[[]byte](t)(os.ReadFile(filepath.Join(dir, "badge.json")))
 	const at = "https://moodle.example/badges/json/assertion.php?b=abc&obversion=2.0"
@@ -71,7 +72,7 @@ func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
 	}
 }
 
-// The hub's fetcher requests no address within the hub's network, under any host name.
+// The hub's fetcher requests no address within the hub's network, whatever host name the URL has.
 func TestBadgeURLReachesNoAddressOfTheHub(t *testing.T) {
 	asked := 0
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))

@@ -16,12 +16,13 @@ import (
 
 // Import is an uploaded list of members: a CSV or an XLSX with a header row, or members.yaml.
 type Import struct {
-	Name string // of the file: its extension decides the format where the bytes do not
+	Name string // name of the file; its extension decides the format if the content does not
 	Data []byte
-	// Mapping assigns fields to columns with unknown headers: header → one of Fields, or "-" to ignore the column.
+	// Mapping assigns fields to columns with unknown headers. The key is the header. The value is one of Fields, or "-" to
+	// ignore the column.
 	Mapping map[string]string
-	// Source is the name of the list, of which this import is one state. Members that an import of the same source
-	// added, and that the list no longer has, are suspended until the list has them again. Empty: "list".
+	// Source is the name of the list; empty means "list". A member whom an import of the same source added, and whom this
+	// list does not contain, is suspended until a list of the source contains the member again.
 	Source string
 	// Until is the last day of membership of all rows, for a list without a column for it. Zero: none.
 	Until policy.Date
@@ -29,20 +30,21 @@ type Import struct {
 	remembered rememberedColumns
 }
 
-// Preview is what an import would do, as the API and the pages show it. Apply writes exactly these changes, or nothing.
+// Preview describes the changes of an import, as the API and the pages show them. Apply writes exactly these changes,
+// or none.
 type Preview struct {
 	ID     string `json:"id"`
-	Format string `json:"format"` // csv, xlsx, members.yaml
+	Format string `json:"format"` // csv, xlsx or members.yaml
 	Reading
 	Added     []Row    `json:"added"`
 	Changed   []Row    `json:"changed"`
-	Gone      []Row    `json:"gone"` // members to be suspended
+	Gone      []Row    `json:"gone"` // members whom the import suspends
 	Unchanged int      `json:"unchanged"`
 	Gains     []Right  `json:"gains"`
 	Loses     []Right  `json:"loses"`
 	Warnings  []string `json:"warnings,omitempty"`
-	// Confirm reports that more than 10 % of the source's members are missing from the list, or that the list ends more
-	// than 10 % of their memberships: Apply refuses the import until Confirm is called.
+	// Confirm is true if more than 10 % of the source's members are missing from the list, or if the list ends more than
+	// 10 % of their memberships. Apply then refuses the import until Imports.Confirm is called.
 	Confirm bool      `json:"confirm,omitempty"`
 	Applied bool      `json:"applied,omitempty"`
 	Until   time.Time `json:"until"` // expiry of the preview
@@ -53,7 +55,7 @@ type Row struct {
 	Row    int             `json:"row,omitempty"` // row number in the file
 	Member policy.MemberID `json:"member,omitempty"`
 	Name   string          `json:"name"`
-	Fields []string        `json:"fields,omitempty"` // fields that change
+	Fields []string        `json:"fields,omitempty"` // names of the fields that change
 }
 
 // Right is a role at a machine that a member gains or loses.
@@ -62,10 +64,10 @@ type Right struct {
 	Name       string           `json:"name"`
 	Machine    policy.MachineID `json:"machine"`
 	Role       string           `json:"role"`
-	Supervised bool             `json:"supervised,omitempty"` // permitted only while a supervisor is present
+	Supervised bool             `json:"supervised,omitempty"` // the role is permitted only while a supervisor is present
 }
 
-// Imports imports lists of members: it first shows what an import would change, then writes it.
+// Imports imports lists of members: it first shows the changes of an import, then writes them.
 type Imports struct {
 	core     *core
 	practice *practiceSource
@@ -77,45 +79,42 @@ const (
 	maxPreviews = 16
 
 	maxPreviewData = 32 << 20 // bytes of the lists of all previews
-	gonePercent    = 10       // a larger share of a source's members to suspend needs Confirm
+	gonePercent    = 10       // suspending a larger share of a source's members needs Confirm
 )
 
-// plan is a preview and the rows that Apply writes: the account that requested the preview, the rights that the import
-// needs, and the generation of the rows that were compared.
+// plan is a preview together with the rows that Apply writes.
 type plan struct {
 	Preview
 	account    string
-	needs      []actor.Act // see needsOf
+	needs      []actor.Act // rights that the import needs (needsOf)
 	generation int64
 	source     string
 	writes     []write
 	in         Import // as it was sent, so that Remap can read it again
 }
 
-// write is one member that an import adds or changes, with the cards to add, to remove, and to rewrite by their
-// number.
+// write is one member whom an import adds or changes.
 type write struct {
 	isNew bool
 	*record
-	cards    []Card // to be added
+	cards    []Card // cards to add
 	uncarded []string
-	numbered []Card // cards stored as an HMAC of the previous card key, with the number in the list
+	numbered []Card // cards stored as an HMAC under the previous card key, of which the list has the number
 }
 
-// listed is one row of a list. A field of the member is used if the list has its column (has); all other fields keep
-// their values in the directory.
+// listed is one row of a list. The import changes only the fields of the member for which the list has a column (has).
 type listed struct {
 	row    int
-	Member // Cards holds the cards of the row
+	Member // values of the row; Cards are the cards in the row
 	files  []string
 	has    map[string]bool
 	zone   *time.Location
-	whole  bool // the list is complete: values that are not listed are removed
+	whole  bool // the list is complete: the import removes values that it does not contain
 }
 
-// Preview reads a list and returns what importing it would do. It writes nothing, and keeps the preview in memory for
-// an hour. The actor needs actor.WriteMembers and the rights that needsOf returns. The error is *fault.Invalid for a
-// file, a column or a row that cannot be read.
+// Preview reads a list and returns the changes that an import of the list would make. Preview writes nothing, and
+// stores the preview in memory for an hour. The actor needs actor.WriteMembers and the rights that needsOf returns. The
+// error is *fault.Invalid if a file, a column or a row cannot be read.
 func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
@@ -149,7 +148,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	in.Source = cmp.Or(strings.TrimSpace(in.Source), l.reading.source())
-	if len(in.Source) > maxSource || !plain(in.Source) {
+	if len(in.Source) > maxSource || !isPlain(in.Source) {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100),
 			Wrong: "the name is too long", Right: "at most 100 characters"}}}
 	}
@@ -159,7 +158,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	// Determine who gains and who loses a right at a machine.
-	practised, unknown, err := s.practice.of(ctx, p)
+	practised, unknown, err := s.practice.requiredBy(ctx, p)
 	if err != nil {
 		return Preview{}, err
 	}
@@ -172,9 +171,9 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	return pl.Preview, nil
 }
 
-// needsOf returns the rights that an import of these rows needs besides actor.WriteMembers. The preview shows members;
-// a column of notes or cards writes the listed values and clears all others; members.yaml removes each card that it
-// does not list.
+// needsOf returns the rights that an import of these rows needs besides actor.WriteMembers: the right to read members
+// for the preview, and the rights for the columns of notes and cards. members.yaml always needs the right for cards,
+// because it removes each card that it does not list.
 func needsOf(rows []*listed) []actor.Act {
 	out := []actor.Act{actor.ReadMembers}
 	if slices.ContainsFunc(rows, func(r *listed) bool { return r.has["note"] }) {
@@ -196,9 +195,9 @@ func mayImport(a actor.Actor, needs []actor.Act) error {
 	return nil
 }
 
-// Confirm records the confirmation that many members are missing from the list: Apply then accepts the import. The
-// error is *fault.NotFound for a preview that has expired or that another account requested. The actor needs
-// actor.WriteMembers and the rights of the preview.
+// Confirm confirms that many members are missing from the list. Apply then accepts the import. The error is
+// *fault.NotFound if the preview has expired or another account requested it. The actor needs actor.WriteMembers and
+// the rights of the preview.
 func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
@@ -213,9 +212,9 @@ func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (P
 	return pl.Preview, nil
 }
 
-// Apply writes what a preview shows, in one transaction. The error is *fault.Conflict if the directory changed since
-// the preview, *fault.Invalid if Confirm is needed first, and *fault.NotFound as for Confirm. The actor needs
-// actor.WriteMembers and the rights of the preview.
+// Apply writes the changes of a preview in one transaction. The error is *fault.Conflict if the directory has changed
+// since the preview, *fault.Invalid if Confirm must be called first, and *fault.NotFound as for Confirm. The actor
+// needs actor.WriteMembers and the rights of the preview.
 func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
@@ -230,12 +229,12 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	if out.Confirm {
 		return Preview{}, unconfirmed(&out)
 	}
-	if len(pl.writes) == 0 { // no member changes, and no bundle is built
+	if len(pl.writes) == 0 { // write nothing, so that no bundle is built
 		out.Applied = true
 		return out, s.rememberAlone(ctx, a, pl)
 	}
 	err = s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
-		// The preview is of one generation of the rows. Any later write makes the preview stale.
+		// Any write since the preview has changed the generation and makes the preview stale.
 		g, err := generationOf(ctx, c.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 		if err != nil {
 			return "", "", err
@@ -268,8 +267,8 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	return out, nil
 }
 
-// writeListed writes one member of an import. It changes a copy of the record, so that the plan can be applied again
-// after an error.
+// writeListed writes one member of an import. writeListed modifies a copy of the record, so that the plan can be
+// applied again after an error.
 func (c *change) writeListed(ctx context.Context, w *write) error {
 	r := *w.record
 	r.Cards = slices.Clone(r.Cards)
@@ -287,7 +286,7 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 	}
 	for _, card := range w.numbered {
 		if _, err := c.Exec(ctx, `UPDATE card SET number = $4, part = $5 WHERE site = $1 AND member = $2 AND id = $3`,
-			string(r.ID), card.ID, card.Number, flag(card.Part)); err != nil {
+			string(r.ID), card.ID, card.Number, toInt(card.Part)); err != nil {
 			return err
 		}
 	}
@@ -311,7 +310,7 @@ func (c *change) removeCards(ctx context.Context, writes []write) error {
 func (s *Imports) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
 	out := map[policy.MemberID]bool{}
 	rows, err := s.core.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
-	return out, each(rows, err, func(rows *sql.Rows) error {
+	return out, forEachRow(rows, err, func(rows *sql.Rows) error {
 		var id policy.MemberID
 		err := rows.Scan(&id)
 		out[id] = true

@@ -19,7 +19,7 @@ import (
 	"portillon/policy"
 )
 
-// Invented people, in the formats of several programs.
+// These lists contain invented people, in the formats of several programs.
 const french = "Nom;Prénom;Courriel;Date d’échéance;Carte RFID;Langue;Numéro adhérent;Ville\r\n" +
 	"Lefèvre;Noël;noel@example.org;30/09/2027;04A224BA115E80;français;12;Angers\r\n" +
 	"\"Da Silva\";\"Rosa \"\"Rosie\"\"\";rosa@example.org;1/1/2027;;anglais;13;\r\n"
@@ -89,7 +89,7 @@ func TestAllListFormatsGiveTheSameMembers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			p := w.bring(in)
+			p := w.importList(in)
 			if len(p.Added) != 2 || !p.Applied || len(p.Warnings) > 0 {
 				t.Fatalf("%+v", p)
 			}
@@ -115,14 +115,14 @@ func TestAllListFormatsGiveTheSameMembers(t *testing.T) {
 	}
 }
 
-// Every fault is reported at once, with its row and column.
+// A preview reports all faults of a list together, each with row and column.
 func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	w := newWorld(t)
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, w.add("Holder").ID, Card{Number: "62E3086CED"}))
 	w.add("X", "x@example.org")
 	for name, c := range map[string]struct {
 		data string
-		want []string // row, column, and a part of the fault
+		want []string // row, column, and a part of the expected fault
 	}{
 		"each cell": {"Nom;Courriel;Échéance;Carte;Langue;Actif;Numéro\n" +
 			"A;nothing;31/02/2027;04A224BA115E80;fr;oui;1\n" +
@@ -186,7 +186,7 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 	}
 }
 
-// A card number that only looks like a number with an exponent is a hexadecimal number.
+// A card number such as 62E30812 is hexadecimal, although it looks like a number with an exponent.
 func TestHexadecimalNumberWithAnEIsNotScientific(t *testing.T) {
 	for cell, scientific := range map[string]bool{"62E30812": false, "62E3086CED": false, "6,2E+30": true,
 		"6.2E+30": true, "62E-30": true, "6.2e30": true, "1E+05": true} {
@@ -196,19 +196,19 @@ func TestHexadecimalNumberWithAnEIsNotScientific(t *testing.T) {
 	}
 }
 
-// One fixture covers all ways to match a row with a member, the weakest last.
+// The list contains one row for each way to match a row with a member, the weakest way last.
 func TestRowsAreMatchedWithMembers(t *testing.T) {
 	w := newWorld(t)
-	w.bring(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
+	w.importList(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
 		"Léa Martin;lea@example.org;1;AABBCCDD\nTom Martin;parent@example.org;;\nZoé Martin;parent@example.org;;\nPaul " +
 		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv",
 		Data: []byte("name;email;external id;card;until\n" +
-			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, although the name and address changed
-			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // a shared address and the name
+			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // matched by external id, although name and address changed
+			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // matched by the shared address and the name
 			"Tom Martin;parent@example.org;;;2027-01-01\n" +
-			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // by the card
-			"nobody else;;;;2027-01-01\n" + // by the name
+			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // matched by the card
+			"nobody else;;;;2027-01-01\n" + // matched by the name
 			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // a different person with the same name
 	if len(p.Changed) != 5 || len(p.Added) != 1 || len(p.Gone) != 0 || p.Added[0].Row != 7 {
 		t.Fatalf("%+v", p)
@@ -231,7 +231,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	file := func(rows []string) Import {
 		return Import{Name: "a.csv", Data: []byte("name;email\n" + strings.Join(rows, "\n")), Source: "galette"}
 	}
-	w.bring(file(rows))
+	w.importList(file(rows))
 	for n, asks := range map[int]bool{19: false, 18: false, 17: true, 0: true} {
 		if p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, file(append(slices.Clone(rows[:n]),
 			"By Hand;hand@example.org")))); p.Confirm != asks || len(p.Gone) != 20-n {
@@ -263,7 +263,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 	if p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, file(rows[:10]))); len(p.Gone) != 0 || p.Confirm {
 		t.Errorf("who is gone goes again: %+v", p)
 	}
-	if p := w.bring(file(rows)); len(p.Changed) != 10 || p.Changed[0].Fields[0] != "gone" {
+	if p := w.importList(file(rows)); len(p.Changed) != 10 || p.Changed[0].Fields[0] != "gone" {
 		t.Errorf("who is listed again does not come back: %+v", p)
 	}
 	if gone, _, _ := w.Members.Count(t.Context(), owner, Filter{State: StateBlocked}); gone != 0 {
@@ -273,7 +273,7 @@ func TestMembersMissingFromTheListAreSuspended(t *testing.T) {
 
 func TestPreviewListsGainedAndLostRights(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	data := must[[]byte](t)(os.ReadFile(example + "/members.yaml"))
 	text := strings.Replace(string(data), "email: karim@example.org", "email: karim@example.org, until: 2026-01-01", 1)
 	text = strings.Replace(text, "email: lea@example.org", "email: other@example.org", 1)
@@ -331,7 +331,7 @@ func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
 	}
 }
 
-// An import writes only fields that the actor may write. A listed column with an empty cell clears the stored value.
+// An import fails if the actor may not write all fields of its columns. An empty cell clears the stored value.
 func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{ID: "m-a", Name: "A", Note: "secret"}))
@@ -369,19 +369,19 @@ func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	}
 }
 
-// A card may move from one member to another within one members.yaml.
+// A members.yaml may assign a card of one member to another member.
 func TestListMayMoveACardBetweenMembers(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {
 		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,
 			"portillon: 1\nmembers:\n  - { id: m-a, name: A, cards: [%s] }\n  - { id: m-b, name: B, cards: [%s] }\n", a, b)}
 	}
-	w.bring(yaml("", `"AABBCCDD"`))
-	p := w.bring(yaml(`"AABBCCDD"`, ""))
+	w.importList(yaml("", `"AABBCCDD"`))
+	p := w.importList(yaml(`"AABBCCDD"`, ""))
 	if len(p.Changed) != 2 || len(w.member("m-a").Cards) != 1 || len(w.member("m-b").Cards) != 0 {
 		t.Errorf("%+v", p)
 	}
-	p = w.bring(yaml(`{ number: "AABBCCDD", state: lost, since: 2026-11-01 }`, ""))
+	p = w.importList(yaml(`{ number: "AABBCCDD", state: lost, since: 2026-11-01 }`, ""))
 	if c := w.member("m-a").Cards; len(p.Changed) != 1 || len(c) != 1 || c[0].State != Lost ||
 		policy.DateOf(c[0].Since, w.policy.Zone).Day != 1 {
 		t.Errorf("%+v %+v", p, c)
@@ -433,7 +433,7 @@ func TestExportOfASiteChangesNothingWhenItIsImported(t *testing.T) {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(sharedSite(t))
+	w.importSite(sharedSite(t))
 	for _, format := range []string{CSV, XLSX, YAML} {
 		var b bytes.Buffer
 		if err := w.Exports.Export(t.Context(), owner, format, &b); err != nil {

@@ -16,24 +16,24 @@ import (
 	"portillon/policy/analysis"
 )
 
-// index holds every member as of one generation of the rows. Its entries never change; a newer index shares the entries
-// of unchanged members. Values that are calculated from the entries are cached under mu.
+// index contains every member as of one generation of the rows. Entries never change: a newer index shares the entries
+// of unchanged members. The mutex mu guards caches of values that are calculated from the entries.
 type index struct {
 	generation int64
-	entries    []*entry // by sort key, then id
+	entries    []*entry // sorted by sort key, then id
 	byID       map[policy.MemberID]*entry
 
 	mu     sync.Mutex
 	rights map[rightsKey]map[policy.MemberID]bool
 	soon   hourEndings
-	busy   map[rightsKey]map[policy.MemberID]bool // members who may use at least one machine; the key has no machine
+	busy   map[rightsKey]map[policy.MemberID]bool // members who may use at least one machine
 }
 
-// entry is a member in the index, with cached results for the member. Each atomic pointer holds the result for one
-// policy: a reader uses the result or calculates a new one.
+// entry is a member in the index. The atomic pointers of an entry cache results for the latest policy; a reader
+// calculates a missing result.
 type entry struct {
 	*record
-	key    string // folded name: the sort key of lists
+	key    string // folded name, by which lists are sorted
 	text   string // folded name, addresses and external id, for searches
 	person atomic.Pointer[judged]
 	earned atomic.Pointer[earnedRoles]
@@ -41,25 +41,26 @@ type entry struct {
 	cards  []cardText
 }
 
-// cardText holds the searchable texts of a card.
+// cardText contains the texts of a card that a search compares.
 type cardText struct{ last, number, note string }
 
-// judged is a member in the form that decisions under a policy need.
+// judged is a member in the form that decisions under one policy need.
 type judged struct {
 	by *policy.Policy
 	*policy.Member
 }
 
-// rightsKey identifies a question about rights: the policy, the machine (empty: any machine), and the hour since 1970.
+// rightsKey is the key of a cached result about rights: the policy, the machine (empty: any machine), and the number of
+// the hour since 1970.
 type rightsKey struct {
 	policy  *policy.Policy
 	machine policy.MachineID
 	hour    int64
 }
 
-// fold returns a text without case, accents and repeated blanks: "Le Goff" and "LE GÔFF" fold to the same text. It
-// removes the combining marks (category Mn) of the decomposed form NFKD.
-func fold(s string) string {
+// foldText returns a text in lower case without accents and repeated blanks: "Le Goff" and "LE GÔFF" give the same
+// text. foldText removes the combining marks (category Mn) from the decomposed form NFKD.
+func foldText(s string) string {
 	var b strings.Builder
 	blank := false
 	for _, r := range norm.NFKD.String(strings.ToLower(s)) {
@@ -80,10 +81,10 @@ func fold(s string) string {
 
 // newEntry returns the entry of a member, with the folded texts for searches.
 func newEntry(m *record) *entry {
-	e := &entry{record: m, key: fold(m.Name)}
-	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
+	e := &entry{record: m, key: foldText(m.Name)}
+	parts := append([]string{e.key, strings.ToLower(string(m.ID)), foldText(m.External)}, m.Emails...)
 	for _, c := range m.Cards {
-		e.cards = append(e.cards, cardText{strings.ToLower(c.Last), strings.ToLower(c.Number), fold(c.Note)})
+		e.cards = append(e.cards, cardText{strings.ToLower(c.Last), strings.ToLower(c.Number), foldText(c.Note)})
 	}
 	e.text = strings.ToLower(strings.Join(append(parts, m.Guardians...), "\n"))
 	return e
@@ -92,8 +93,8 @@ func newEntry(m *record) *entry {
 // order compares two entries in the order of lists: by folded name, then by id.
 func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
 
-// as returns the member in the form that decisions under p need. The result is cached until the policy changes; callers
-// must not change the result.
+// as returns the member in the form that decisions under policy p need. as caches the result until the policy changes.
+// Callers must not modify the result.
 func (e *entry) as(p *policy.Policy) *policy.Member {
 	if j := e.person.Load(); j != nil && j.by == p {
 		return j.Member
@@ -103,8 +104,8 @@ func (e *entry) as(p *policy.Policy) *policy.Member {
 	return m
 }
 
-// memberUnder returns a member in the form that decisions under p need. A badge counts under the same conditions as
-// when a machine loads a bundle: it is proved, the policy names or accepts it, and it was issued to this member.
+// memberUnder returns a member in the form that decisions under policy p need. A badge counts under the same conditions
+// as on a machine: it is proved, the policy names or accepts it, and it was issued to this member.
 func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
@@ -131,8 +132,8 @@ func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	return out
 }
 
-// matchesOf returns the policy's badges that an achievement of an issuer counts as, directly or because the policy
-// accepts it. The result is empty if there is no policy or the policy does not name the issuer.
+// matchesOf returns the badges of the policy as which an achievement of an issuer counts, directly or because the
+// policy accepts it. The result is empty if there is no policy or the policy does not name the issuer.
 func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	if p == nil {
 		return nil
@@ -145,8 +146,8 @@ func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	return nil
 }
 
-// localOf returns the policy's badge with this achievement; else the first badge that accepts the achievement; else an
-// empty string.
+// localOf returns the policy's badge with this achievement. If there is none, it returns the first badge that accepts
+// the achievement, or an empty string.
 func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	matches := matchesOf(p, issuer, achievement)
 	for _, m := range matches {
@@ -160,8 +161,8 @@ func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	return ""
 }
 
-// allowedSomewhere returns the members who may use at least one machine; practice is ignored, as in allowed. Callers
-// must not change the map.
+// allowedSomewhere returns the members who may use at least one machine. Like allowed, it ignores practice. Callers
+// must not modify the map.
 func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -179,12 +180,13 @@ func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.Memb
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.busy = map[rightsKey]map[policy.MemberID]bool{key: out} // keep only the newest result
+	x.busy = map[rightsKey]map[policy.MemberID]bool{key: out} // cache only the newest result
 	return out
 }
 
-// allowed returns the members who may use a machine in some role at some time, according to badges and memberships;
-// practice is ignored. The result is cached for an hour for each policy and machine. Callers must not change the map.
+// allowed returns the members who may use a machine in any role at time at, according to badges and memberships.
+// allowed ignores practice. allowed caches the result for an hour for each policy and machine. Callers must not modify
+// the map.
 func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil
@@ -205,7 +207,7 @@ func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time
 			out[people[i].ID] = true
 		}
 	}
-	// The cache holds at most 64 results: a new policy or hour makes all earlier results useless.
+	// Limit the cache to 64 results, because a new policy or hour makes all earlier results useless.
 	if len(x.rights) > 64 || x.rights == nil {
 		x.rights = map[rightsKey]map[policy.MemberID]bool{}
 	}

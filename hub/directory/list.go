@@ -13,11 +13,11 @@ import (
 
 // Page selects a part of a list.
 type Page struct {
-	After string // the cursor that the previous page returned; empty: from the beginning
-	Limit int    // 0: 50; at most 500
+	After string // cursor that the previous page returned; empty: begin with the first page
+	Limit int    // number of rows: at most 500; 0 means 50
 }
 
-// limit returns the number of rows of a page.
+// limit returns the maximum number of rows of a page.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return 50
@@ -25,34 +25,34 @@ func (p Page) limit() int {
 	return min(p.Limit, 500)
 }
 
-// maxMembers limits a page of members, whatever Page.Limit is: a member with five badges is 2.3 KB of JSON, and a page
-// should take at most 20 ms.
+// maxMembers is the maximum number of members of a page, even if Page.Limit is larger: a member with five badges takes
+// 2.3 KB of JSON, and a page should take at most 20 ms.
 const maxMembers = 100
 
-// The states that a list of members can be filtered by.
+// The states by which a list of members can be filtered.
 const (
-	StateCurrent = "current" // neither suspended nor lapsed
+	StateCurrent = "current" // the member is neither suspended nor lapsed
 	StateEnding  = "ending"  // the membership ends within 30 days
 	StateLapsed  = "lapsed"  // the membership and its days of grace are over
-	StateBlocked = "blocked" // suspended, by a person or because an import did not list the member
-	StateNoCard  = "no-card" // no active card
+	StateBlocked = "blocked" // suspended by a person, or by an import that did not list the member
+	StateNoCard  = "no-card" // the member has no active card
 	StateNoBadge = "no-badge"
 )
 
 // Filter selects the members of a list. An empty field selects all members.
 type Filter struct {
-	Text    string // words of name, address, guardian's address, id or external id; a member must match every word
+	Text    string // words that must all be in name, address, guardian's address, id or external id
 	Machine policy.MachineID
 	Badge   policy.BadgeID
-	State   string // one of the states above
+	State   string // one of the constants above
 }
 
 // maxSearch is the maximum length of a search text, in bytes.
 const maxSearch = 200
 
 // List lists members by name, at most maxMembers at a time. next is the cursor of the next page; empty: this page is
-// the last. The checks of badges are left out; Get returns them. The actor needs actor.ReadMembers for all machines and
-// members.
+// the last. List leaves out the checks of badges, which Get returns. The actor needs actor.ReadMembers for all machines
+// and members.
 func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
 	if err := a.May(actor.ReadMembers, about("")); err != nil {
 		return nil, "", err
@@ -80,7 +80,7 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 		at, _ := slices.BinarySearchFunc(x.entries, last, order)
 		from = at + 1
 	}
-	// Collect a page of the members that match the filter.
+	// Collect one page of members that match the filter.
 	out := []Member{}
 	most := min(page.limit(), maxMembers)
 	for _, e := range x.entries[from:] {
@@ -121,8 +121,8 @@ func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 	return some, len(x.entries), nil
 }
 
-// filter returns the test that a list applies to each entry. The error is *fault.Invalid for a text that is too long or
-// an unknown state.
+// filter returns the function by which a list selects entries. The error is *fault.Invalid if the text is too long or
+// the state unknown.
 func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
 	if len(f.Text) > maxSearch {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
@@ -134,7 +134,7 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 			Wrong: "unknown state",
 			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
 	}
-	words := strings.Fields(fold(f.Text))
+	words := strings.Fields(foldText(f.Text))
 	var allowed map[policy.MemberID]bool
 	if f.Machine != "" {
 		allowed = x.allowed(p, f.Machine, s.core.now())
@@ -149,19 +149,19 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	}, nil
 }
 
-// holds reports whether a member has a badge that counts as b. An expired badge counts too, because the list shows
-// people who were trained.
+// holds reports whether a member has a badge that counts as badge b. An expired badge counts too, because the list
+// shows people who were trained.
 func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 	return p != nil && slices.ContainsFunc(e.as(p).Holdings, func(h policy.Holding) bool { return h.Badge == b })
 }
 
-// endingDays is the number of days ahead that a list of endings covers.
+// endingDays is the number of future days that a list of endings covers.
 const endingDays = 30
 
-// inState returns a test whether a member is in a state of Filter; false: the state is unknown. A suspended member is
-// in StateBlocked only, not in StateEnding or StateCurrent.
+// inState returns a function that reports whether a member is in a state; false: the state is unknown. A suspended
+// member is only in StateBlocked, not in StateEnding or StateCurrent.
 func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
-	today, membership := s.core.today(p)
+	today, membership := s.core.siteToday(p)
 	soon := policy.DateOf(s.core.now().AddDate(0, 0, endingDays), zoneOf(p))
 	lapsed := func(e *entry) bool { return membership.On(today, e.Until) == policy.HasLapsed }
 	switch state {
@@ -187,7 +187,7 @@ func (s *Members) inState(p *policy.Policy, state string) (func(*entry) bool, bo
 	return nil, false
 }
 
-// zoneOf returns the site's time zone: the policy's zone, or UTC if there is no policy.
+// zoneOf returns the time zone of the policy, or UTC if there is no policy.
 func zoneOf(p *policy.Policy) *time.Location {
 	if p == nil || p.Zone == nil {
 		return time.UTC

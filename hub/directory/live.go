@@ -11,27 +11,27 @@ import (
 	"portillon/policy"
 )
 
-// liveIndex holds the index of all members, and updates the index from the rows before returning it.
+// liveIndex caches the index of all members. liveIndex updates the index from the rows before each use.
 type liveIndex struct {
 	site *store.Site
 
 	mu     sync.Mutex
-	last   *index    // nil: not read yet
+	last   *index    // nil: the rows have not been read yet
 	recent []touched // the latest writes of this process
 }
 
-// touched holds the members whose rows changed in the write of one generation.
+// touched lists the members whose rows the write of one generation changed.
 type touched struct {
 	generation int64
 	ids        []policy.MemberID
 }
 
-// maxRecent is the maximum number of writes to remember until the index is next needed.
+// maxRecent is the maximum number of writes that liveIndex stores until the next use of the index.
 const maxRecent = 1000
 
-// remember records the members that a transaction changes, before the commit, so that every reader of the new
-// generation knows them. If the commit fails, the next transaction uses the same generation number, and these members
-// are read once more than needed.
+// remember stores which members a transaction changes, before the commit, so that every reader of the new generation
+// knows these members. If the commit fails, the next transaction uses the same generation number, and the index reads
+// these members once more than needed.
 func (s *liveIndex) remember(t touched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *liveIndex) remember(t touched) {
 	}
 }
 
-// generationOf reads the generation of the rows, which is the number of writes to the directory. 0: never written.
+// generationOf reads the generation of the rows: the number of writes to the directory.
 func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	if err = row.Scan(&g); errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -48,8 +48,9 @@ func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 	return g, err
 }
 
-// current returns the index of the current rows. It reads the generation of the rows each time, so that it notices
-// changes by another process. It then reads the changed members, or all members if it does not know which ones changed.
+// current returns the index of the current rows. current reads the generation of the rows each time, so that it detects
+// changes by another process. current then reads the changed members, or all members if it does not know which members
+// changed.
 func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 	if err != nil {
@@ -72,8 +73,8 @@ func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	return s.last, nil
 }
 
-// since returns the members that changed since the last index. known is false if another process wrote, or if too many
-// members changed to read them one by one. The caller holds mu.
+// since returns the members that changed since the last index. known is false if another process has changed rows, or
+// if too many members changed to read them one by one. The caller must hold mu.
 func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	if s.last == nil {
 		return nil, false
@@ -90,8 +91,8 @@ func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	return ids, int64(len(seen)) == g-s.last.generation && len(ids) <= maxRecent
 }
 
-// readAll builds the index from all rows. Rows that are newer than g are harmless: the next call reads them again. The
-// caller holds mu.
+// readAll builds the index from all rows. Rows that are newer than generation g do no harm, because the next call reads
+// them again. The caller must hold mu.
 func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	all, err := loadAll(ctx, s.site)
 	if err != nil {
@@ -108,8 +109,8 @@ func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	return nil
 }
 
-// renew builds a new index in which the members ids are read again; it shares all other entries with the last index.
-// The caller holds mu.
+// renew builds a new index. renew reads the members with these ids again, and shares all other entries with the last
+// index. The caller must hold mu.
 func (s *liveIndex) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
 	some, err := load(ctx, s.site, ids)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"portillon/policy/analysis"
 )
 
-// Lookup answers questions of the hub itself: its methods accept no actor and check no rights.
+// Lookup answers questions of the hub itself. The methods of Lookup have no actor and check no rights.
 type Lookup struct {
 	core      *core
 	documents *documents
 	practice  *practiceSource
 }
 
-// Names returns the names of some members, by id, for reports. An erased member has no name.
+// Names returns the names of some members by id, for reports. Names leaves out erased members.
 func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -34,8 +34,8 @@ func (s *Lookup) Names(ctx context.Context, of []policy.MemberID) (map[policy.Me
 }
 
 // ByAddress returns the members who may sign in with an e-mail address. For a member with guardians, only the
-// guardians' addresses are valid. Blocked members are left out; members whose membership has ended may still read their
-// own record.
+// guardians' addresses are valid. ByAddress leaves out blocked members. ByAddress includes members whose membership has
+// ended, because they may still read their own data.
 func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -54,19 +54,20 @@ func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, e
 	return out, nil
 }
 
-// Standing is the state of a member as package account needs it. The zero Standing means that there is no such member.
+// Standing is the state of a member as package account needs it. The zero Standing means that the member does not
+// exist.
 type Standing struct {
-	Known   bool // the directory has the member
+	Known   bool // the directory contains the member
 	Blocked bool
-	Lapsed  bool // the membership has ended by the policy in force, or the member is suspended
-	// Roles holds the mentor and maintainer roles at machines that follow from badges. A badge of another issuer that
-	// counts as one of the site's badges gives no role at the hub.
+	Lapsed  bool // the membership has ended under the policy in force, or the member is suspended
+	// Roles are the roles of mentor and maintainer at machines that the member has from badges. A badge of another issuer
+	// gives no role at the hub, even if it counts as one of the site's badges.
 	Roles map[policy.MachineID]actor.Role
 }
 
-// Standing returns the current standing of a member; the zero Standing if the directory has no such member. Roles may
-// be a minute old if a badge began or ended in that minute; a change of the directory or of the policy takes effect at
-// once.
+// Standing returns the current standing of a member. Standing returns the zero Standing if the directory does not
+// contain the member. A change of the directory or of the policy takes effect at once. The beginning or end of a badge
+// takes effect within a minute.
 func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -93,24 +94,25 @@ func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, er
 	return out, nil
 }
 
-// rolesKept is how long the roles of a member are cached: they also depend on the time.
+// rolesKept is the time for which the roles of a member are cached. rolesKept is short because roles also depend on the
+// time.
 const rolesKept = time.Minute
 
-// earnedRoles holds a member's roles under a policy, and the time of their calculation.
+// earnedRoles caches a member's roles under a policy, with the time of the calculation.
 type earnedRoles struct {
 	by    *policy.Policy
 	at    time.Time
-	roles map[policy.MachineID]actor.Role // never changed
+	roles map[policy.MachineID]actor.Role // callers must not modify the map
 }
 
-// rolesOf returns the roles of a member at the hub that follow from badges. They are cached for rolesKept, because
-// every request of a member needs them.
+// rolesOf returns the roles at the hub that a member has from badges. rolesOf caches them for rolesKept, because every
+// request of a member needs them.
 func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
 	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {
 		return was.roles
 	}
 	m := *e.as(p)
-	// A badge of another issuer that counts as one of the site's gives no role at the hub.
+	// Leave out badges of other issuers, which give no role at the hub.
 	m.Holdings = slices.DeleteFunc(slices.Clone(m.Holdings), func(h policy.Holding) bool { return h.Other != nil })
 	out := map[policy.MachineID]actor.Role{}
 	for i := range p.Machines {

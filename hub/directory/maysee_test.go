@@ -7,8 +7,8 @@ import (
 	"portillon/hub/actor"
 )
 
-// scoped returns an owner's token with these acts.
-func scoped(acts ...actor.Act) actor.Actor {
+// ownerToken returns an owner's token that permits only these acts.
+func ownerToken(acts ...actor.Act) actor.Actor {
 	return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
 }
 
@@ -21,7 +21,7 @@ func TestActorWhoMayNotSeeACardNoteCannotReplaceIt(t *testing.T) {
 		w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "found in the tram"}),
 	)
 	bare := must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CEE"}))
-	blind := scoped(actor.WriteCards)
+	blind := ownerToken(actor.WriteCards)
 	for _, c := range []struct {
 		name       string
 		a          actor.Actor
@@ -54,7 +54,8 @@ func TestActorWhoMayNotSeeACardNoteCannotReplaceIt(t *testing.T) {
 	}
 }
 
-// A search result reveals information too: an actor who may not see notes or numbers cannot search by them.
+// A search must not find members by notes or card numbers that the actor may not see, because the result would reveal
+// them.
 func TestSearchIgnoresFieldsThatItsActorMayNotSee(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa")
@@ -64,13 +65,13 @@ func TestSearchIgnoresFieldsThatItsActorMayNotSee(t *testing.T) {
 		text string
 		want int
 	}{
-		"note":                           {scoped(actor.ReadMembers), "tramway", 0},
-		"note with its right":            {scoped(actor.ReadMembers, actor.ReadNotes), "tramway", 1},
-		"note with the right to numbers": {scoped(actor.ReadMembers, actor.WriteCards), "tramway", 0},
-		"number":                         {scoped(actor.ReadMembers), "62e308", 0},
-		"number with its right":          {scoped(actor.ReadMembers, actor.WriteCards), "62e308", 1},
-		"number with the right to notes": {scoped(actor.ReadMembers, actor.ReadNotes), "62e308", 0},
-		"end of the number":              {scoped(actor.ReadMembers), "6ced", 1},
+		"note":                           {ownerToken(actor.ReadMembers), "tramway", 0},
+		"note with its right":            {ownerToken(actor.ReadMembers, actor.ReadNotes), "tramway", 1},
+		"note with the right to numbers": {ownerToken(actor.ReadMembers, actor.WriteCards), "tramway", 0},
+		"number":                         {ownerToken(actor.ReadMembers), "62e308", 0},
+		"number with its right":          {ownerToken(actor.ReadMembers, actor.WriteCards), "62e308", 1},
+		"number with the right to notes": {ownerToken(actor.ReadMembers, actor.ReadNotes), "62e308", 0},
+		"end of the number":              {ownerToken(actor.ReadMembers), "6ced", 1},
 	} {
 		got, _, err := w.Cards.Held(t.Context(), c.a, CardFilter{Text: c.text}, Page{})
 		if err != nil || len(got) != c.want {
@@ -79,8 +80,8 @@ func TestSearchIgnoresFieldsThatItsActorMayNotSee(t *testing.T) {
 	}
 }
 
-func TestOldCardsHideNamesFromActorsWhoMayNotSeeMembers(t *testing.T) {
-	w := changing(t)
+func TestListOfOldCardsHidesNamesFromActorsWhoMayNotSeeMembers(t *testing.T) {
+	w := newChangingWorld(t)
 	m := w.add("Léa")
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, m.ID, Card{Number: "hmac:" + hashUnder("aa")(number)}))
@@ -89,8 +90,8 @@ func TestOldCardsHideNamesFromActorsWhoMayNotSeeMembers(t *testing.T) {
 		a    actor.Actor
 		want string
 	}{
-		"without the right to members": {scoped(actor.EnrolMachines), ""},
-		"with the right to members":    {scoped(actor.EnrolMachines, actor.ReadMembers), "Léa"},
+		"without the right to members": {ownerToken(actor.EnrolMachines), ""},
+		"with the right to members":    {ownerToken(actor.EnrolMachines, actor.ReadMembers), "Léa"},
 	} {
 		got, err := w.Rekeying.OldCards(t.Context(), c.a)
 		if err != nil || len(got) != 1 || got[0].Name != c.want || (got[0].Last != "") != (c.want != "") {

@@ -30,14 +30,14 @@ const (
 // about returns the target of an act on a member.
 func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
 
-// Members stores the members, and shows of each member what an actor may see.
+// Members stores the members, and shows an actor the permitted fields of each member.
 type Members struct {
 	core *core
 	// mergeElsewhere is Options.Merged.
 	mergeElsewhere func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
 }
 
-// Get returns the fields of a member that the actor may see. The error is *fault.NotFound if there is no such member.
+// Get returns the fields of a member that the actor may see. The error is *fault.NotFound if the member does not exist.
 // The actor needs actor.ReadMembers about this member.
 func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
 	if err := a.May(actor.ReadMembers, about(id)); err != nil {
@@ -46,8 +46,8 @@ func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (M
 	return s.core.read(ctx, a, id)
 }
 
-// Own returns the actor's own record. The actor needs actor.ReadOwn, which every member has, and tokens with that
-// scope.
+// Own returns the data of the actor's own member. The actor needs actor.ReadOwn, which every member has. A token needs
+// the scope.
 func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
 		return Member{}, err
@@ -55,8 +55,9 @@ func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	return s.core.read(ctx, a, a.Member)
 }
 
-// maySee returns nil if an actor may see a member: with actor.ReadMembers every member, with actor.ReadOwn only the own
-// record. An API token with the scope actor.ReadOwn shows no other member, whatever role its account has.
+// maySee returns nil if an actor may see a member. With actor.ReadMembers, the actor may see every member; with
+// actor.ReadOwn, only the actor's own member. This also holds for an API token with only the scope actor.ReadOwn,
+// whatever role the account has.
 func maySee(a actor.Actor, id policy.MemberID) error {
 	err := a.May(actor.ReadMembers, about(id))
 	if err != nil && id != "" && a.Member == id {
@@ -65,9 +66,9 @@ func maySee(a actor.Actor, id policy.MemberID) error {
 	return err
 }
 
-// Add adds a member; the hub chooses the id if m.ID is empty. Cards and badges of m are ignored: Cards and Badges add
-// them. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. The error is *fault.Invalid for invalid
-// values or an id that is taken.
+// Add adds a member. If m.ID is empty, the hub chooses the id. Add ignores the cards and badges of m, which the
+// services Cards and Badges add. The actor needs actor.WriteMembers, and actor.ReadNotes for a note. The error is
+// *fault.Invalid if a value is invalid or the id is already used.
 func (s *Members) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Member{}, err
@@ -97,7 +98,7 @@ func (c *change) add(ctx context.Context, r *record) error {
 	if r.ID == "" {
 		r.ID = policy.MemberID(newID("m-"))
 	}
-	taken, err := c.taken(ctx, r.ID)
+	taken, err := c.whyTaken(ctx, r.ID)
 	if err != nil {
 		return err
 	}
@@ -111,9 +112,9 @@ func (c *change) add(ctx context.Context, r *record) error {
 	return c.save(ctx, r)
 }
 
-// taken returns why an id cannot be assigned to a new member; empty: the id is free. The id of an erased or merged
-// member is never assigned again, because records of machines contain it.
-func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err error) {
+// whyTaken returns why an id cannot be assigned to a new member; empty: the id is free. The id of an erased or merged
+// member is never assigned again, because records of machines contain the id.
+func (c *change) whyTaken(ctx context.Context, id policy.MemberID) (why string, err error) {
 	var members, former int
 	err = c.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM member WHERE site = $1 AND id = $2),
 		(SELECT COUNT(*) FROM former_member WHERE site = $1 AND id = $2)`, string(id)).Scan(&members, &former)
@@ -126,17 +127,16 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 	return why, err
 }
 
-// Change calls f with a copy of a member, and writes the changes of f to names, addresses, subjects, guardians,
-// membership, suspension, note and external id. Other changes of f are ignored. The actor needs actor.WriteMembers
-// about this member. The error is *fault.Conflict if the member has another version, and *fault.Invalid for invalid
-// values.
+// Change calls f with a copy of a member. Change writes the changes of f to names, addresses, subjects, guardians,
+// membership, suspension, note and external id, and ignores other changes. The actor needs actor.WriteMembers about
+// this member. The error is *fault.Conflict if the member has another version, and *fault.Invalid for invalid values.
 func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
 	f func(*Member) error) (Member, error) {
 	if err := a.May(actor.WriteMembers, about(id)); err != nil {
 		return Member{}, err
 	}
 	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
-		r, err := one(ctx, c, id)
+		r, err := loadOne(ctx, c, id)
 		if err != nil {
 			return "", "", err
 		}
@@ -155,8 +155,8 @@ func (s *Members) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 	return s.core.read(ctx, a, id)
 }
 
-// edit calls f with a copy of a member, and copies the fields that an actor may change. An actor without
-// actor.ReadNotes sees no note and cannot write one.
+// edit calls f with a copy of a member, and copies the fields that an actor may change into the record. An actor
+// without actor.ReadNotes can neither see nor write a note.
 func edit(a actor.Actor, r *record, f func(*Member) error) error {
 	old := r.Member
 	m := old
@@ -205,8 +205,8 @@ func differences(a, b *Member) (out []string) {
 	return out
 }
 
-// tidyMember normalises the values of a member's row and returns the faults of invalid values. It removes blanks around
-// texts, empty values, and duplicates.
+// tidyMember normalises the values of a member, and returns the faults of invalid values. tidyMember removes blanks
+// around texts, empty values, and duplicates.
 func tidyMember(m *Member) (faults []fault.Field) {
 	bad := func(field, given, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Given: clip(given, 100), Wrong: wrong, Right: right})
@@ -214,33 +214,34 @@ func tidyMember(m *Member) (faults []fault.Field) {
 	if m.ID != "" && !isSlug(string(m.ID)) {
 		bad("id", string(m.ID), "not an id", "lower-case letters, digits and hyphens, at most 64")
 	}
-	words(&m.Name, "name", maxName, bad)
+	tidyWords(&m.Name, "name", maxName, bad)
 	if m.Name == "" {
 		bad("name", "", "a member has a name", "a name of 1 to 200 characters")
 	}
-	words(&m.External, "external_id", maxExternal, bad)
+	tidyWords(&m.External, "external_id", maxExternal, bad)
 	if m.Language != "" && m.Language != "fr" && m.Language != "en" {
 		bad("language", m.Language, "unknown language", "fr, en, or nothing")
 	}
 	if m.Until != (policy.Date{}) && !isDay(m.Until) {
 		bad("until", m.Until.String(), "this is no day of the calendar", "2027-09-30")
 	}
-	if note := strings.ReplaceAll(m.Note, "\r\n", "\n"); utf8.RuneCountInString(note) > maxNote || !plain(note) {
+	if note := strings.ReplaceAll(m.Note, "\r\n", "\n"); utf8.RuneCountInString(note) > maxNote || !isPlain(note) {
 		bad("note", "", fmt.Sprintf("the note has more than %d characters, or control characters", maxNote), "a shorter text")
 	} else {
 		m.Note = note
 	}
-	m.Emails = addresses(m.Emails, "emails", bad)
-	m.Guardians = addresses(m.Guardians, "guardians", bad)
-	m.Subjects = subjects(m.Subjects, bad)
+	m.Emails = tidyAddresses(m.Emails, "emails", bad)
+	m.Guardians = tidyAddresses(m.Guardians, "guardians", bad)
+	m.Subjects = tidySubjects(m.Subjects, bad)
 	return faults
 }
 
-// blame records a fault: the field, the given value, what is wrong, and the expected form.
-type blame func(field, given, wrong, right string)
+// reportFault is a function that reports a fault: the field, the given value, what is wrong, and the expected form.
+type reportFault func(field, given, wrong, right string)
 
-// words normalises a text to one line without blanks around it, and checks that it has at most most characters.
-func words(s *string, field string, most int, bad blame) {
+// tidyWords normalises a text to one line without blanks at the ends, and checks that the text has at most most
+// characters.
+func tidyWords(s *string, field string, most int, bad reportFault) {
 	t, err := site.Tidy(*s)
 	switch {
 	case err != nil:
@@ -252,10 +253,10 @@ func words(s *string, field string, most int, bad blame) {
 	}
 }
 
-// addresses normalises e-mail addresses, and removes duplicates regardless of case.
-func addresses(all []string, field string, bad blame) (out []string) {
+// tidyAddresses normalises e-mail addresses, and removes duplicates regardless of case.
+func tidyAddresses(all []string, field string, bad reportFault) (out []string) {
 	for _, e := range all {
-		words(&e, field, maxAddress, bad)
+		tidyWords(&e, field, maxAddress, bad)
 		if e == "" || slices.ContainsFunc(out, func(x string) bool { return strings.EqualFold(x, e) }) {
 			continue
 		}
@@ -270,13 +271,13 @@ func addresses(all []string, field string, bad blame) (out []string) {
 	return out
 }
 
-// subjects normalises the DIDs and URLs that badges are issued to, and removes duplicates.
-func subjects(all []string, bad blame) (out []string) {
+// tidySubjects normalises the DIDs and URLs to which badges are issued, and removes duplicates.
+func tidySubjects(all []string, bad reportFault) (out []string) {
 	for _, v := range all {
 		if v = strings.TrimSpace(v); v == "" || slices.Contains(out, v) {
 			continue
 		}
-		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !plain(v) {
+		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !isPlain(v) {
 			bad("subjects", v, "neither a DID nor a URL", "did:key:z6Mk… or https://…")
 		}
 		out = append(out, v)

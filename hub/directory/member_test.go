@@ -159,7 +159,7 @@ func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 		t.Skip("short: verifies the badges of a whole site")
 	}
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	lea, karim := w.member("m-020dc2"), w.member("m-be879f")
 	for id, change := range map[policy.MemberID]func(*Member){
 		lea.ID: func(m *Member) { m.Until, m.Note = policy.Date{Year: 2027, Month: 1, Day: 1}, "one" },
@@ -198,10 +198,10 @@ func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 	}
 }
 
-// After an erasure, the pseudonym is all that any file of the database holds of the person.
+// After an erasure, the files of the database contain only the pseudonym of the person.
 func TestErasureKeepsThePseudonymOnly(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	m := w.member("m-020dc2")
 	m = must[Member](t)(w.Members.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {
 		m.Note, m.External, m.Guardians, m.Subjects = "confidential", "galette-77", []string{"parent@example.org"},
@@ -281,7 +281,7 @@ func (w *world) dump(table string) string {
 
 func TestListsAreFilteredAndPaged(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	names := func(f Filter) (out []string) {
 		t.Helper()
 		for after, n := "", 0; ; n++ {
@@ -329,7 +329,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 		{Filter{State: StateNoBadge}, []string{"Zoé"}},
 		{Filter{State: StateCurrent, Text: "yann"}, []string{"Yann"}},
 		{Filter{Badge: "laser-user"}, []string{"Karim", "Léa", "Malik"}},
-		{Filter{Machine: "laser"}, []string{"Inès", "Jules", "Karim", "Léa"}}, // Malik's badge has expired
+		{Filter{Machine: "laser"}, []string{"Inès", "Jules", "Karim", "Léa"}}, // without Malik, whose badge has expired
 		{Filter{Machine: "none"}, nil},
 	} {
 		if got := names(c.f); !slices.Equal(got, c.want) {
@@ -348,7 +348,7 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 
 func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	for id, until := range map[policy.MemberID]policy.Date{"m-9d017e": {Year: 2026, Month: 12, Day: 20},
 		"m-e1608f": {Year: 2027, Month: 3, Day: 1},
 		"m-a10415": {Year: 2026, Month: 11, Day: 1}, "m-6a61eb": {Year: 2025, Month: 1, Day: 1}, "m-ae0699": {Year: 2026,
@@ -369,10 +369,10 @@ func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 	}
 }
 
-// Readers see every committed change at once, even during other writes.
+// A reader sees every committed change at once, even during other writes.
 func TestIndexContainsEveryCommittedWrite(t *testing.T) {
 	w := newWorld(t)
-	other := must[*Services](t)(New(*w.o)) // another process on the same rows
+	other := must[*Services](t)(New(*w.o)) // simulates another process that uses the same rows
 	if list, _, err := other.Members.List(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {
 		t.Fatal(list, err)
 	}

@@ -10,11 +10,11 @@ import (
 	"portillon/policy"
 )
 
-// Merge merges two members that are the same person. keep stays, and receives what only drop has: addresses, subjects,
-// guardians, cards, badges, note. The later end of the two memberships counts, and a suspension of either member. The
-// id of drop is never assigned again, because records contain it. The actor needs actor.WriteMembers about all members.
-// The error is *fault.NotFound for a member that does not exist, and *fault.Invalid if the merged member exceeds a
-// limit.
+// Merge merges two members that are the same person. The member keep stays, and receives the addresses, subjects,
+// guardians, cards, badges and note that only drop has. The later end of the two memberships applies, and a suspension
+// of either member. The id of drop is never assigned again, because records contain the id. The actor needs
+// actor.WriteMembers about all members. The error is *fault.NotFound if a member does not exist, and *fault.Invalid if
+// the merged member exceeds a limit.
 func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.MemberID) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil { // the right must cover both members
 		return Member{}, err
@@ -25,16 +25,16 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 			Right: "another member"}}}
 	}
 	err := s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
-		k, err := one(ctx, c, keep)
+		k, err := loadOne(ctx, c, keep)
 		if err != nil {
 			return "", "", err
 		}
-		d, err := one(ctx, c, drop)
+		d, err := loadOne(ctx, c, drop)
 		if err != nil {
 			return "", "", err
 		}
-		// Move the data first, then what other packages store about the removed member.
-		if err := c.join(ctx, k, d); err != nil {
+		// Move the data of this package first, then the data that other packages store about the removed member.
+		if err := c.mergeInto(ctx, k, d); err != nil {
 			return "", "", err
 		}
 		if s.mergeElsewhere != nil {
@@ -50,8 +50,9 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 	return s.core.read(ctx, a, keep)
 }
 
-// join writes the values, cards and badges of d to k, and removes d. Its faults are about the merged member.
-func (c *change) join(ctx context.Context, k, d *record) error {
+// mergeInto moves the values, cards and badges of member d to member k, and removes d. Faults are about the merged
+// member.
+func (c *change) mergeInto(ctx context.Context, k, d *record) error {
 	k.Emails, k.Subjects = append(k.Emails, d.Emails...), append(k.Subjects, d.Subjects...)
 	k.Guardians, k.files = append(k.Guardians, d.Guardians...), append(k.files, d.files...)
 	k.Note = strings.TrimSpace(k.Note + "\n" + d.Note)
@@ -70,7 +71,7 @@ func (c *change) join(ctx context.Context, k, d *record) error {
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
 	}
-	// The moved cards and badges are placed after those of the member that stays.
+	// Place the moved cards and badges after the cards and badges of the member that stays.
 	if _, err := c.Exec(ctx, `UPDATE card SET member = $2, place = place + $4 WHERE site = $1 AND member = $3`,
 		string(k.ID), string(d.ID), 1_000_000); err != nil {
 		return err
@@ -79,7 +80,7 @@ func (c *change) join(ctx context.Context, k, d *record) error {
 		string(k.ID), string(d.ID), 1_000_000); err != nil {
 		return err
 	}
-	if _, err := c.forget(ctx, d, k.ID); err != nil {
+	if _, err := c.removeMember(ctx, d, k.ID); err != nil {
 		return err
 	}
 	return c.save(ctx, k)

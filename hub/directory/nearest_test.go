@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// nearest returns the same endings as sorting all of them.
+// nearest returns the same endings as if all endings were sorted.
 func TestNearestEndingsEqualTheFirstOfASortedList(t *testing.T) {
 	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	r := rand.New(rand.NewPCG(1, 2))

@@ -12,10 +12,10 @@ import (
 	"portillon/policy/analysis"
 )
 
-// make matches each row with a member, and determines what changes. The error is *fault.Invalid with the faults of all
-// rows, at most maxFaults.
+// make matches each row with a member, and determines the changes of the import. The error is *fault.Invalid with the
+// faults of all rows, at most maxFaults.
 func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hashes []cardHash) error {
-	// Which member is each row?
+	// Find the member of each row.
 	found := match(x, rows)
 	faults := checkRows(x, rows, found, former, hashes)
 	if len(faults) > 0 {
@@ -23,10 +23,10 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	}
 	listedMembers := map[policy.MemberID]bool{}
 	endless := 0
-	// What does each row change of its member, or of a new one?
+	// Determine what each row changes.
 	for i, row := range rows {
 		e := found[i]
-		w := row.over(e, pl.source, hashes)
+		w := row.toWrite(e, pl.source, hashes)
 		if e != nil {
 			listedMembers[e.ID] = true
 		}
@@ -54,8 +54,8 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
 	}
-	// Which members are missing from the list?
-	pl.gone(x, listedMembers)
+	// Suspend the members that are missing from the list.
+	pl.suspendMissing(x, listedMembers)
 	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
 		pl.Warnings = append(pl.Warnings,
 			fmt.Sprintf("%d members have no last day of membership in the list: theirs has no end", endless))
@@ -63,10 +63,9 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	return nil
 }
 
-// gone suspends the members that an import of the same source added and that the list does not have. If these are more
-// than gonePercent of the source's members, Confirm is set, because an incomplete file would otherwise suspend many
-// members.
-func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
+// suspendMissing suspends the members that an import of the same source added and that are missing from the list. If
+// these are more than gonePercent of the source's members, it sets Confirm, because the file may be incomplete.
+func (pl *plan) suspendMissing(x *index, listedMembers map[policy.MemberID]bool) {
 	of := 0
 	for _, e := range x.entries {
 		if e.Source != pl.source || e.Gone {
@@ -84,15 +83,15 @@ func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
 	pl.Confirm = len(pl.Gone)*100 > of*gonePercent
 }
 
-// copyOf returns a copy of a record that may be changed, because the index keeps the original.
+// copyOf returns a copy of a record. The copy may be modified; the original belongs to the index.
 func copyOf(r *record) *record {
 	out := *r
 	return &out
 }
 
-// match finds the member of each row; nil: the row is a new member. A stronger key is tried before a weaker one, and
-// each member matches at most one row. The order is: id, external id, address and name, card, address alone, name
-// alone. The last three count only if exactly one row and one member have the key.
+// match finds the member of each row; nil: the row is a new member. match tries these keys in order: id, external id,
+// address and name, card, address alone, name alone. The last three keys count only if exactly one row and one member
+// have them. Each member matches at most one row.
 func match(x *index, rows []*listed) []*entry {
 	m := &matching{x: x, rows: rows, found: make([]*entry, len(rows)), taken: map[policy.MemberID]bool{}}
 	pass := m.pass
@@ -102,7 +101,7 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return []string{s}
 	}
-	// The id is certain; the external id is next, for rows without an id.
+	// Match by id first, then by external id for rows without an id.
 	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) },
 		false)
 	anonymous := func(r *listed) bool { return r.ID == "" }
@@ -118,19 +117,19 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return keys
 	}
-	// Name and address together, then a card.
-	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
-		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
-	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
-		func(e *entry) []string { return numbers(e.Cards) }, true)
-	// The address or the name alone, if exactly one row and one member have it.
-	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
-		func(e *entry) []string { return lowerAll(e.Emails) }, true)
+	// Match by name and address together, then by card.
+	pass(func(r *listed) []string { return free(r, nameAddressKeys(r.Name, r.Emails)...) },
+		func(e *entry) []string { return nameAddressKeys(e.Name, e.Emails) }, false)
+	pass(func(r *listed) []string { return free(r, cardNumbers(r.Cards)...) },
+		func(e *entry) []string { return cardNumbers(e.Cards) }, true)
+	// Match by address or name alone, if exactly one row and one member have it.
+	pass(func(r *listed) []string { return free(r, toLowerAll(r.Emails)...) },
+		func(e *entry) []string { return toLowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
 		if r.External != "" { // two people with the same name have different external ids
 			return nil
 		}
-		return free(r, fold(r.Name))
+		return free(r, foldText(r.Name))
 	}, func(e *entry) []string { return one(e.key) }, true)
 	return m.found
 }
@@ -139,12 +138,12 @@ func match(x *index, rows []*listed) []*entry {
 type matching struct {
 	x     *index
 	rows  []*listed
-	found []*entry // nil: none yet
+	found []*entry // member of each row; nil: no member found yet
 	taken map[policy.MemberID]bool
 }
 
-// pass matches rows and members that have the same key. A key of two members matches none; with unique, a key of two
-// rows matches none either.
+// pass matches rows and members that have the same key. A key that two members have matches no member. With unique, a
+// key that two rows have matches no member either.
 func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
 	byKey := m.free(ofEntry)
 	inRows := map[string]int{}
@@ -165,9 +164,9 @@ func (m *matching) pass(ofRow func(*listed) []string, ofEntry func(*entry) []str
 	}
 }
 
-// free returns the members that have no row yet, by their keys; the value is nil if two members have the key.
+// free returns the members that have no row yet by their keys. The value is nil if two members have the key.
 func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
-	byKey := map[string]*entry{} // nil: two members have the key
+	byKey := map[string]*entry{} // a nil value means that two members have the key
 	for _, e := range m.x.entries {
 		if m.taken[e.ID] {
 			continue
@@ -183,32 +182,33 @@ func (m *matching) free(ofEntry func(*entry) []string) map[string]*entry {
 	return byKey
 }
 
-// addressed returns one key for each address, which combines the name and that address.
-func addressed(name string, emails []string) (out []string) {
+// nameAddressKeys returns one key for each address, which combines the name and that address.
+func nameAddressKeys(name string, emails []string) (out []string) {
 	for _, e := range emails {
-		out = append(out, fold(name)+"\n"+strings.ToLower(e))
+		out = append(out, foldText(name)+"\n"+strings.ToLower(e))
 	}
 	return out
 }
 
-// numbers returns the numbers of cards.
-func numbers(cards []Card) (out []string) {
+// cardNumbers returns the numbers of the given cards.
+func cardNumbers(cards []Card) (out []string) {
 	for _, c := range cards {
 		out = append(out, c.Number)
 	}
 	return out
 }
 
-// lowerAll returns texts in lower case.
-func lowerAll(all []string) (out []string) {
+// toLowerAll returns each text in lower case.
+func toLowerAll(all []string) (out []string) {
 	for _, s := range all {
 		out = append(out, strings.ToLower(s))
 	}
 	return out
 }
 
-// checkRows returns a fault for each row that cannot be written: an id of an erased member, a card of another member,
-// too many cards. A card that the list removes from one member may be listed for another.
+// checkRows returns a fault for each row that cannot be written, because the id belonged to an erased member, a card
+// belongs to another member, or there are too many cards. A card that the list removes from one member may be listed
+// for another member.
 func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
 	hashes []cardHash) (faults []fault.Field) {
 	owner, removed := cardOwners(x, hashes), removedCards(rows, found, hashes)
@@ -249,8 +249,8 @@ func cardOwners(x *index, hashes []cardHash) map[string]*entry {
 	return owner
 }
 
-// removedCards returns the keys of the cards that members.yaml removes from its members: members.yaml lists all cards
-// of a member.
+// removedCards returns the keys of the cards that the import of a members.yaml removes from members, because
+// members.yaml lists all cards of a member.
 func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]bool {
 	removed := map[string]bool{}
 	for i, r := range rows {
@@ -265,8 +265,8 @@ func removedCards(rows []*listed, found []*entry, hashes []cardHash) map[string]
 	return removed
 }
 
-// cardKeys returns the keys that identify a card: its number, and its HMACs if the hub has the card key. A card that
-// was entered by its number and the same card enrolled by its code have one key in common.
+// cardKeys returns the keys that identify a card: the number, and the number's HMACs if the hub has the card key. A
+// card stored as a number and the same card stored as an HMAC have one key in common.
 func cardKeys(number string, hashes []cardHash) (out []string) {
 	b, err := hex.DecodeString(number)
 	if err != nil || len(hashes) == 0 {
@@ -287,9 +287,8 @@ func isSameCard(a, b string, hashes []cardHash) bool {
 	return slices.ContainsFunc(cardKeys(a, hashes), func(key string) bool { return slices.Contains(of, key) })
 }
 
-// over returns what is written for a row: the member e, or a new member if e is nil, with the values of the row. A list
-// with a header adds addresses and subjects; members.yaml, which is complete, replaces them.
-func (r *listed) over(e *entry, source string, hashes []cardHash) write {
+// toWrite returns the write for a row: the member e, or a new member if e is nil, with the values of the row.
+func (r *listed) toWrite(e *entry, source string, hashes []cardHash) write {
 	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
 	if e != nil {
 		w.record = copyOf(e.record)
@@ -298,7 +297,7 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 		w.ID = policy.MemberID(newID("m-"))
 	}
 	m := &w.record.Member
-	// Copy the fields that the list has.
+	// Copy the fields for which the list has a column.
 	set := func(field string, f func()) {
 		if r.has[field] {
 			f()
@@ -310,23 +309,23 @@ func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	set("blocked", func() { m.Blocked = r.Blocked })
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
-	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
-	// A complete list replaces addresses and subjects; a list with a header adds to them.
+	set("guardians", func() { m.Guardians = mergeValues(r.Guardians, m.Guardians, strings.EqualFold) })
+	// A members.yaml is complete and replaces addresses and subjects. Any other list only adds addresses and subjects.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
 	} else {
-		m.Emails = united(r.Emails, m.Emails, strings.EqualFold)
-		m.Subjects = united(r.Subjects, m.Subjects, func(a, b string) bool { return a == b })
+		m.Emails = mergeValues(r.Emails, m.Emails, strings.EqualFold)
+		m.Subjects = mergeValues(r.Subjects, m.Subjects, func(a, b string) bool { return a == b })
 	}
 	m.Gone = false
-	r.cardsOver(e, &w, hashes)
+	r.planCards(e, &w, hashes)
 	return w
 }
 
-// united returns the existing values together with the values of a list: a list with one column of addresses does not
-// mean that a member's other addresses are wrong.
-func united(listed, had []string, same func(a, b string) bool) []string {
+// mergeValues returns the member's existing values and the values of a list, each once. mergeValues removes no value,
+// because a list often has only one of a member's addresses.
+func mergeValues(listed, had []string, same func(a, b string) bool) []string {
 	out := slices.Clone(had)
 	for _, v := range listed {
 		if !slices.ContainsFunc(out, func(x string) bool { return same(x, v) }) {
@@ -336,10 +335,10 @@ func united(listed, had []string, same func(a, b string) bool) []string {
 	return out
 }
 
-// cardsOver determines which cards are added and, if members.yaml lists all cards, which are removed. If a list has the
-// number of a card that is stored as an HMAC, the card is not added a second time: otherwise a lost card would be
-// active again.
-func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
+// planCards determines which cards the import adds and, for a members.yaml, which cards it removes. If the list
+// contains the number of a card that is stored as an HMAC, the card is not added a second time, because a lost card
+// would then be active again.
+func (r *listed) planCards(e *entry, w *write, hashes []cardHash) {
 	var had []Card
 	if e != nil {
 		had = e.Cards
@@ -357,8 +356,8 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 			w.cards = append(w.cards, c)
 			continue
 		}
-		// The list has the number of a card that depends on the previous card key: store the number, so that the card
-		// remains known after that key is gone, in its present state.
+		// If the list contains the number of a card that depends on the previous card key, store the number. The card then
+		// stays known, in its present state, after that key is deleted.
 		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
 		if markOf(had[at].Number) != "" && !known {
 			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})
@@ -374,7 +373,8 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	}
 }
 
-// sameDay reports whether two times are on the same day at the site, because a list has no times of day.
+// sameDay reports whether two times are on the same day at the site. Only days are compared, because a list has no
+// times of day.
 func (r *listed) sameDay(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && (a.IsZero() || policy.DateOf(a, r.zone) == policy.DateOf(b, r.zone))
 }
@@ -394,8 +394,7 @@ func (w *write) fields(e *entry) []string {
 	return out
 }
 
-// effects lists who gains and who loses which right at a machine, among the members that the import writes. Without a
-// policy the list is empty.
+// effects lists the rights at machines that members gain or lose by the import. Without a policy, the list is empty.
 func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time.Time) {
 	if p == nil || len(pl.writes) == 0 {
 		return
@@ -403,21 +402,21 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 	before, after := make([]*policy.Member, len(pl.writes)), make([]*policy.Member, len(pl.writes))
 	for i, w := range pl.writes {
 		if e := x.byID[w.ID]; e != nil {
-			before[i] = practised.with(e.as(p))
+			before[i] = practised.withPractice(e.as(p))
 		}
-		after[i] = practised.with(memberUnder(p, w.record))
+		after[i] = practised.withPractice(memberUnder(p, w.record))
 	}
 	for _, m := range p.Machines {
 		had, has := analysis.Rights(p, m.ID, before, at), analysis.Rights(p, m.ID, after, at)
 		for i, w := range pl.writes {
-			pl.Gains = append(pl.Gains, besides(w, m.ID, has[i], had[i])...)
-			pl.Loses = append(pl.Loses, besides(w, m.ID, had[i], has[i])...)
+			pl.Gains = append(pl.Gains, rightsOnlyIn(w, m.ID, has[i], had[i])...)
+			pl.Loses = append(pl.Loses, rightsOnlyIn(w, m.ID, had[i], has[i])...)
 		}
 	}
 }
 
-// besides returns the rights in some that are not in others, each role once.
-func besides(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
+// rightsOnlyIn returns the rights that are in some but not in others, each role once.
+func rightsOnlyIn(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}
 		same := func(o analysis.Right) bool { return o.Role == r.Role && o.Supervised == r.Supervised }

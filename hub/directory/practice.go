@@ -10,17 +10,17 @@ import (
 // Practised is the practice of members at machines, according to the hub's records.
 type Practised struct {
 	Of    map[policy.MemberID][]policy.Practice
-	Known map[policy.MachineID]bool // machines whose records the hub has
+	Known map[policy.MachineID]bool // machines of which the hub has records
 }
 
-// practiceSource returns the practice of members.
+// practiceSource looks up the practice of members.
 type practiceSource struct {
 	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no practice is known
 }
 
-// of returns the practice that grants of some policies require. unknown are sentences about machines of which the hub
-// has no record: their grants count as not met.
-func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
+// requiredBy returns the members' practice at the machines for which grants of the policies require practice. unknown
+// are sentences about machines of which the hub has no record: their grants count as not met.
+func (s *practiceSource) requiredBy(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
 	err error) {
 	var machines []policy.MachineID
 	for _, p := range policies {
@@ -46,8 +46,9 @@ func (s *practiceSource) of(ctx context.Context, policies ...*policy.Policy) (ou
 	return out, unknown, nil
 }
 
-// with returns a copy of a member with practice. m itself is not changed, because the index may hold it.
-func (x Practised) with(m *policy.Member) *policy.Member {
+// withPractice returns a copy of member m with the member's practice. withPractice does not modify m, which may belong
+// to the index.
+func (x Practised) withPractice(m *policy.Member) *policy.Member {
 	if m == nil || len(x.Of[m.ID]) == 0 {
 		return m
 	}

@@ -28,11 +28,11 @@ func (w *world) practisedPolicy() *policy.Policy {
 	return p
 }
 
-// A preview counts practice as the machine does: if an import removes the right, only a member with enough hours loses
-// it.
+// A preview counts practice as a machine does: if an import ends a badge, only a member with enough hours of practice
+// loses the right.
 func TestPreviewsCountPractice(t *testing.T) {
 	w := newWorld(t)
-	w.takeSite(example)
+	w.importSite(example)
 	w.policy = w.practisedPolicy()
 	data := must[[]byte](t)(os.ReadFile(example + "/members.yaml"))
 	text := strings.Replace(string(data), "email: lea@example.org", "email: other@example.org", 1)

@@ -9,7 +9,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// previewStore keeps the previews of imports in memory, for an hour at most.
+// previewStore stores the previews of imports in memory, for at most an hour.
 type previewStore struct {
 	now func() time.Time
 
@@ -17,7 +17,8 @@ type previewStore struct {
 	plans map[string]*plan
 }
 
-// add stores a preview under a new id for previewLife. It removes expired previews and, beyond maxPreviews, the oldest.
+// add stores a preview under a new id for previewLife. add removes expired previews and, if there are more than
+// maxPreviews, the oldest preview.
 func (s *previewStore) add(pl *plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,6 +57,13 @@ func (s *previewStore) dropLists(most int) {
 	}
 }
 
+// list returns the list of a preview as it was sent; ok is false if the list was dropped.
+func (s *previewStore) list(pl *plan) (in Import, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return pl.in, pl.in.Data != nil
+}
+
 // remove discards a preview.
 func (s *previewStore) remove(id string) {
 	s.mu.Lock()
@@ -63,15 +71,15 @@ func (s *previewStore) remove(id string) {
 	delete(s.plans, id)
 }
 
-// clear removes all previews, because they may name a member whose data is erased.
+// clear removes all previews. An erasure calls clear, because a preview may name the erased member.
 func (s *previewStore) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.plans)
 }
 
-// find returns a preview that the actor's account requested, else *fault.NotFound. It checks the rights of the preview
-// again, because the account or its token may have lost rights since.
+// find returns a preview that the actor's account requested. If there is none, the error is *fault.NotFound. find
+// checks the rights of the preview again, because the account or the token may have lost rights.
 func (s *previewStore) find(a actor.Actor, id string) (*plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

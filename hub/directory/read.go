@@ -26,7 +26,7 @@ const (
 	maxRows    = 50_000
 	maxColumns = 100
 	maxCell    = 10_000 // bytes
-	maxFaults  = 200    // faults that are reported at once
+	maxFaults  = 200    // maximum number of faults in an error
 )
 
 // list is a parsed list of members: the field of each header, the ignored headers, and the rows.
@@ -40,23 +40,22 @@ type list struct {
 	paidByOthers int // orders that another person paid
 }
 
-// table is a CSV or one sheet of a workbook: cells as text, each row with its number in the file. The first row is the
-// header.
+// table is a CSV or one sheet of a workbook, with cells as text. The first row is the header.
 type table struct {
 	format string
 	rows   []tableRow
-	dates  func(serial float64) (time.Time, bool) // converts the dates of a sheet; nil: not a sheet
+	dates  func(serial float64) (time.Time, bool) // converts a date of a workbook; nil: the table is a CSV
 	origin origin
 }
 
-// tableRow is a row with at least one cell that is not empty, and its number in the file, from 1.
+// tableRow is a row with at least one non-empty cell, and the row's number in the file, from 1.
 type tableRow struct {
 	number int
 	cells  []string
 }
 
-// readList detects the format of a list by its bytes, and reads the list. The name matters only for members.yaml, which
-// is text like a CSV. zone is the site's, for the days of members.yaml.
+// readList detects the format of a list from its content, and reads the list. Only members.yaml is detected by its
+// name, because it is text like a CSV. zone is the site's time zone, for the days in members.yaml.
 func readList(in Import, zone *time.Location) (*list, error) {
 	ending := strings.ToLower(path.Ext(in.Name))
 	switch {
@@ -85,13 +84,14 @@ func readList(in Import, zone *time.Location) (*list, error) {
 	return t.recognise(in)
 }
 
-// wrongFile returns the error of a file that cannot be read as a whole.
+// wrongFile returns the error for a file that cannot be read at all.
 func wrongFile(wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: wrong, Right: right}}}
 }
 
-// decode converts to UTF-8 from the encodings that Excel and other programs write: UTF-8 with and without a byte order
-// mark, UTF-16 with a byte order mark, and Windows-1252, which is assumed for all other bytes.
+// decode converts a text to UTF-8 from the encodings that Excel and other programs write: UTF-8 with or without a byte
+// order mark, UTF-16 with a byte order mark, and Windows-1252. decode assumes Windows-1252 if the bytes are not in
+// another encoding.
 func decode(data []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
@@ -119,8 +119,8 @@ func decode(data []byte) (string, error) {
 	return string(b), nil
 }
 
-// separator returns the most frequent of the characters ; , and tab in the header, outside quotes; the semicolon if the
-// header has none of them.
+// separator returns the most frequent of the characters ; , and tab in the header outside of quotes. If the header
+// contains none of them, it returns the semicolon.
 func separator(text string) rune {
 	counts, quoted := map[rune]int{}, false
 	for _, r := range text {
@@ -150,12 +150,12 @@ func readCSV(data []byte) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // the first line of Excel's CSV
+	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // Excel may write this first line
 		if _, after, ok := strings.Cut(text, "\n"); ok {
 			text = "\n" + after
 		}
 	}
-	// Use one line end for all systems.
+	// Replace all line ends with line feeds.
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(text), -1, false
@@ -181,7 +181,7 @@ func readCSV(data []byte) (*table, error) {
 	}
 }
 
-// add adds a row that is not empty, within the bounds on rows, columns and cells.
+// add adds a row if it is not empty. add returns an error if the row exceeds the limits on rows, columns or cells.
 func (t *table) add(number int, cells []string) error {
 	for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1]) == "" {
 		cells = cells[:len(cells)-1]
@@ -207,8 +207,8 @@ func (t *table) add(number int, cells []string) error {
 	return nil
 }
 
-// readYAML reads members.yaml. Unlike a list with a header, members.yaml is complete, except for what only the hub
-// stores, such as notes.
+// readYAML reads members.yaml. Unlike a list with a header, members.yaml contains all data of a member except those
+// that only the hub stores, such as notes.
 func readYAML(data []byte, zone *time.Location) (*list, error) {
 	all, err := site.ParseMembers("members.yaml", data)
 	if err != nil {
@@ -231,8 +231,8 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			}
 			r.Cards = append(r.Cards, card)
 		}
-		// Values that tidyMember would remove silently are faults in members.yaml, so that an export is read back
-		// unchanged.
+		// Report values that tidyMember would remove silently as faults, so that an import never changes an exported
+		// members.yaml.
 		emails, subjects := len(m.Emails), len(m.Subjects)
 		if faults := tidyMember(&r.Member); len(faults) > 0 || emails != len(r.Emails) || subjects != len(r.Subjects) {
 			if len(faults) == 0 {
@@ -258,7 +258,7 @@ func contains(all []string, s string) bool {
 	return false
 }
 
-// yamlFaults converts the faults of members.yaml, with their lines, to the form of the API and pages.
+// yamlFaults converts the faults of members.yaml, with their lines, to the faults that API and pages return.
 func yamlFaults(err error) error {
 	var all yamlfile.Faults
 	if !errors.As(err, &all) {

@@ -72,7 +72,7 @@ func TestListsOfKnownProgramsAreReadUnasked(t *testing.T) {
 	for program, c := range programs(t) {
 		t.Run(string(program), func(t *testing.T) {
 			w := newWorld(t)
-			p := w.bring(c.in)
+			p := w.importList(c.in)
 			if p.Program != program || len(p.Why) == 0 || len(p.Left) != c.left || len(p.Added) != len(c.names) {
 				t.Fatalf("%+v", p)
 			}
@@ -103,7 +103,7 @@ func TestListsOfKnownProgramsAreReadUnasked(t *testing.T) {
 // The numbers of two programs both begin at 1. A list of one must not be matched with the members of the other.
 func TestNumbersOfTwoProgramsAreDifferentNumbers(t *testing.T) {
 	w := newWorld(t)
-	w.bring(Import{Name: "a.csv", Data: bytes.ReplaceAll(fixture(t, "galette_fr.csv"), []byte(`"12"`), []byte(`"7"`))})
+	w.importList(Import{Name: "a.csv", Data: bytes.ReplaceAll(fixture(t, "galette_fr.csv"), []byte(`"12"`), []byte(`"7"`))})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.xlsx", Data: fabManagerBook(t)}))
 	if len(p.Added) != 1 || len(p.Changed) != 0 || len(p.Gone) != 0 {
 		t.Errorf("%+v", p)
@@ -112,7 +112,7 @@ func TestNumbersOfTwoProgramsAreDifferentNumbers(t *testing.T) {
 
 func TestPayerOfAnotherPersonMayNotSignIn(t *testing.T) {
 	w := newWorld(t)
-	p := w.bring(programs(t)[memberlist.HelloAsso].in)
+	p := w.importList(programs(t)[memberlist.HelloAsso].in)
 	if len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "2 orders were paid by another person") {
 		t.Errorf("%q", p.Warnings)
 	}
@@ -136,7 +136,7 @@ func TestPayerOfAnotherPersonMayNotSignIn(t *testing.T) {
 func TestLastDayForAllRows(t *testing.T) {
 	w := newWorld(t)
 	in := programs(t)[memberlist.HelloAsso].in
-	w.bring(in)
+	w.importList(in)
 	in.Until = policy.Date{}
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, in))
 	if len(p.Changed) != 0 || !slices.ContainsFunc(p.Warnings, func(s string) bool { return strings.Contains(s, "no last day") }) {
@@ -213,7 +213,7 @@ func TestManyEndedMembershipsNeedAConfirmation(t *testing.T) {
 		}
 		return Import{Name: "a.csv", Data: []byte(b.String())}
 	}
-	w.bring(list(0))
+	w.importList(list(0))
 	for ended, asks := range map[int]bool{0: false, 2: false, 3: true, 20: true} {
 		p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, list(ended)))
 		if p.Ends != ended || p.Confirm != asks {
@@ -251,7 +251,7 @@ func rezipped(t testing.TB, data []byte, part string, change func(string) string
 		}
 		parts[f.Name] = b
 	}
-	return entries(t, parts)
+	return zipOfFiles(t, parts)
 }
 
 func TestMisbehavingFilesAreRefusedWithAReason(t *testing.T) {
@@ -366,7 +366,7 @@ func BenchmarkPreviewOfAProgramsList(b *testing.B) {
 		}
 		return Import{Name: "a.csv", Data: []byte(s.String())}
 	}
-	w := crowd(b, n)
+	w := newCrowd(b, n)
 	p, err := w.Imports.Preview(b.Context(), owner, list(0))
 	if err == nil && p.Confirm {
 		_, err = w.Imports.Confirm(b.Context(), owner, p.ID)
@@ -379,7 +379,7 @@ func BenchmarkPreviewOfAProgramsList(b *testing.B) {
 	}
 	for _, changed := range []int{500, 0} {
 		b.Run(fmt.Sprintf("%d changed", changed), func(b *testing.B) {
-			in, before, k := list(changed), cpu(b), 0
+			in, before, k := list(changed), processorTime(b), 0
 			for b.Loop() {
 				k++
 				p, err := w.Imports.Preview(b.Context(), owner, in)
@@ -387,7 +387,7 @@ func BenchmarkPreviewOfAProgramsList(b *testing.B) {
 					b.Fatal(p.Program, len(p.Added), len(p.Changed), p.Unchanged, err)
 				}
 			}
-			b.ReportMetric(float64((cpu(b)-before)/time.Duration(k))/1e6, "cpu-ms/op")
+			b.ReportMetric(float64((processorTime(b)-before)/time.Duration(k))/1e6, "cpu-ms/op")
 		})
 	}
 }

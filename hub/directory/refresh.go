@@ -19,9 +19,9 @@ type Verdicts struct {
 // Verify verifies the badges of the directory under the policy in force. The hub calls it before building a bundle
 // under another policy, and with fetch several times a day.
 //
-// Without fetch, it verifies new badges, and badges whose issuer, status list or documents changed since the last
-// verdict. With fetch, it verifies every badge, and first fetches status lists and documents again, if the hub may
-// fetch. It writes only verdicts that differ: if nothing changed, no bundle is built.
+// Without fetch, Verify verifies new badges, and badges of which the issuer, the status list or a document has changed
+// since the last verdict. With fetch, Verify fetches status lists and documents again, and verifies every badge. Verify
+// writes only verdicts that have changed, so that the hub builds no needless bundle.
 func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -49,14 +49,15 @@ func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 	return nil
 }
 
-// verifyAll verifies the badges of the index. It returns the badges whose verdict differs from the stored one, and the
-// bases of all new verdicts. With fetch it pauses between badges, because nobody waits for the result.
+// verifyAll verifies the badges of the index. verifyAll returns the badges whose verdict differs from the stored
+// verdict, and the bases of all new verdicts. With fetch, it pauses between badges, because nobody waits for the
+// result.
 func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
 	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
 	var changed []verified
 	found := map[string]*basis{}
-	slow := rest{began: time.Now()}
+	slow := pacer{began: time.Now()}
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			b := &e.Badges[i]
@@ -67,7 +68,7 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 				return nil, nil, err
 			}
 			if fetch {
-				slow.take(ctx)
+				slow.pause(ctx)
 			}
 			data, err := s.core.badgeBytes(ctx, b.ID)
 			if errors.Is(err, sql.ErrNoRows) { // the badge was removed meanwhile
@@ -76,11 +77,11 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 			if err != nil {
 				return nil, nil, err
 			}
-			// Verify the badge, and record the basis of the verdict.
+			// Verify the badge, and store the basis of the verdict.
 			v := verify(data, p, src, now)
 			src.accept()
 			found[b.ID] = src.basisOf(&v, trust, now)
-			if v.badge == nil { // a hosted badge that its issuer has removed from its address
+			if v.badge == nil { // the issuer has removed the hosted badge from its address
 				v.Name, v.Issued, v.Expires, v.Issuer = b.Name, b.Issued, b.Expires, b.Issuer
 				v.held = e.held[i]
 				v.proved, v.hosted, v.standing = false, false, standingUnverified
@@ -95,17 +96,17 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 	return changed, found, nil
 }
 
-// rest spreads background work over time. Verifying 10,000 badges takes a processor some seconds, during which 1,000
-// machines may fetch a changed card.
-type rest struct{ began time.Time } // real time, not the hub's clock: it measures processing time
+// pacer spreads background work over time. Verifying 10,000 badges takes some seconds of processor time, and must not
+// delay machines that fetch a changed card.
+type pacer struct{ began time.Time } // from time.Now, not from the hub's clock, because it measures processing time
 
 const (
 	workTime = 10 * time.Millisecond // duration of one piece of work
 	restTime = 30 * time.Millisecond // pause after each piece
 )
 
-// take pauses for restTime after workTime of work, or until ctx is done.
-func (r *rest) take(ctx context.Context) {
+// pause pauses for restTime if workTime has passed since the last pause. pause returns early if ctx is done.
+func (r *pacer) pause(ctx context.Context) {
 	if time.Since(r.began) < workTime {
 		return
 	}
@@ -118,8 +119,8 @@ func (r *rest) take(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// write writes the verdicts that differ, and the documents that were fetched for them. A badge that was removed
-// meanwhile is left out.
+// write writes the changed verdicts, and the documents that were fetched for them. write skips badges that were removed
+// meanwhile.
 func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
 	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
@@ -132,23 +133,23 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 			default:
 				return "", "", err
 			}
-			if err := c.writeBadge(ctx, v, 0); err != nil { // the row exists and keeps its place
+			if err := c.writeBadge(ctx, v, 0); err != nil { // the place is not used, because the row exists
 				return "", "", err
 			}
 			c.touch(member)
 		}
-		return "", "badges verified", c.keepSources(ctx, src)
+		return "", "badges verified", c.writeSources(ctx, src)
 	})
 }
 
-// same reports whether a verdict equals the one in the badge's row. The time of the check is ignored, because it
-// differs each time.
+// same reports whether a verdict equals the stored verdict of the badge. same ignores the time of the check.
 func (v *verified) same(b *Badge, h *held) bool {
 	return v.Verdict == b.Verdict && v.proved == h.proved && v.hosted == h.hosted && v.standing == h.standing &&
 		v.checked.IsZero() == h.checked.IsZero() && v.Name == b.Name
 }
 
-// forgetSame drops fetched documents that the database already has, and those that no accepted verdict needed.
+// forgetSame removes the fetched documents that the database already contains, and those on which no accepted verdict
+// depends.
 func (s *sources) forgetSame() {
 	for url, b := range s.gotLists {
 		if old, ok := s.lists[url]; ok && string(old) == string(b) || !s.accepted[url] {

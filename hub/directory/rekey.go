@@ -15,25 +15,25 @@ import (
 	"portillon/policy"
 )
 
-// OldCard is a card that still depends on the previous card key: it works until the change of the key ends, and must be
-// tapped once before then.
+// OldCard is a card that still depends on the previous card key. The card works until the change of the key ends, and
+// must be tapped once before.
 type OldCard struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
-	Last   string          `json:"last"` // as in Card
+	Last   string          `json:"last"` // last four digits of the number, as in Card
 	State  CardState       `json:"state"`
 	Since  time.Time       `json:"since,omitzero"`
 }
 
-// Rekeying keeps the cards consistent while the site changes its card key.
+// Rekeying binds cards to the new card key while the site changes its card key.
 type Rekeying struct {
 	core *core
 }
 
-// SetAsideCards marks the cards that are stored only as an HMAC: they were enrolled with the card key that has this
-// check value, and a new key replaces that key. with writes the new key in the same transaction; its result is the text
-// of the audit entry. The actor needs actor.EnrolMachines.
+// SetAsideCards marks the cards that are stored only as an HMAC. mark is the check value of the card key under which
+// the HMACs were made, which is about to be replaced. The function with writes the new key in the same transaction, and
+// returns the text of the audit entry. The actor needs actor.EnrolMachines.
 func (s *Rekeying) SetAsideCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -54,9 +54,9 @@ func (s *Rekeying) SetAsideCards(
 	})
 }
 
-// EndOldCards sets each active card that still depends on the card key with this check value to replaced: the card must
-// be assigned again. with runs in the same transaction and returns the text of the audit entry. The actor needs
-// actor.EnrolMachines.
+// EndOldCards sets the state of each active card that still depends on the card key with this check value to replaced.
+// Such a card must be assigned again. The function with runs in the same transaction, and returns the text of the audit
+// entry. The actor needs actor.EnrolMachines.
 func (s *Rekeying) EndOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -78,10 +78,10 @@ func (s *Rekeying) EndOldCards(
 	})
 }
 
-// touchAll records the members whose ids rows contains, each once, and closes rows.
+// touchAll marks the members whose ids are in rows as changed, and closes rows.
 func (c *change) touchAll(rows *sql.Rows, err error) error {
 	var ids []policy.MemberID
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		var id policy.MemberID
 		if err := rows.Scan(&id); err != nil {
 			return err
@@ -94,8 +94,8 @@ func (c *change) touchAll(rows *sql.Rows, err error) error {
 	return err
 }
 
-// OldCards lists the cards that depend on the previous card key. The actor needs actor.EnrolMachines; names and digits
-// also need the right to read members. The list is empty while the site is not changing its card key.
+// OldCards lists the cards that depend on the previous card key. The list is empty if the site is not changing its card
+// key. The actor needs actor.EnrolMachines, and actor.ReadMembers to see names and digits.
 func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, err error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
 		return nil, err
@@ -121,12 +121,12 @@ func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, 
 	return out, nil
 }
 
-// errNoRebind rolls back a transaction that would change nothing, so that no generation is used up.
-var errNoRebind = errors.New("no card to rebind")
+// errNoRebind rolls back a transaction that would change nothing, so that the generation stays the same.
+var errNoRebind = errors.New("no card depends on the previous key")
 
-// Rebind binds the card with this number to the current card key if it depends on the previous key, and reports whether
-// it did. The hub calculates both HMACs: the sender of a number can bind only the card with that number. The number is
-// not stored. The actor needs actor.WriteCards.
+// Rebind binds the card with this number to the current card key if the card depends on the previous key, and reports
+// whether it did so. The hub calculates both HMACs, so the sender of a number can bind only the card with that number.
+// The hub does not store the number. The actor needs actor.WriteCards.
 func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
 	if err := a.May(actor.WriteCards, actor.Target{}); err != nil {
 		return false, err
@@ -149,8 +149,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			return "", "", err
 		}
 		c.touch(owner)
-		// The same card may have been added meanwhile, by its number or by a tap: if there are two entries, remove the
-		// old one.
+		// If the same card was added a second time, by its number or by a tap, remove the old entry.
 		for _, same := range []string{now, hex.EncodeToString(number), strings.ToUpper(hex.EncodeToString(number))} {
 			other, err := c.ownerOfNumber(ctx, same)
 			if err != nil {
@@ -162,7 +161,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			if other != owner {
 				return "", "", fmt.Errorf("card %s of %s is a card of %s too: remove one of them", id, owner, other)
 			}
-			if state != Active { // a card that was marked lost under one of its entries stays lost
+			if state != Active { // the remaining entry must keep the state lost or blocked
 				if _, err := c.Exec(ctx, `UPDATE card SET state = $3, since = $4
 					WHERE site = $1 AND number = $2 AND state = 'active'`, same, string(state), since); err != nil {
 					return "", "", err
@@ -171,7 +170,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
 			return auditName(owner), "card " + id + " removed: it stood twice", err
 		}
-		// There is no second entry: bind the card's entry to the new key.
+		// If there is only one entry, bind it to the new key.
 		_, err = c.Exec(ctx, `UPDATE card SET number = $3 WHERE site = $1 AND id = $2`, id, now)
 		return auditName(owner), "card " + id + " bound to the new card key", err
 	})

@@ -20,8 +20,8 @@ func hashUnder(key string) func([]byte) string {
 	}
 }
 
-// changing returns a directory in the middle of a change of the card key.
-func changing(t *testing.T) *world {
+// newChangingWorld returns the directory of a site that is changing its card key.
+func newChangingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.remake(func(o *Options) { o.CardHash = hashUnder("aa") })
@@ -41,13 +41,13 @@ func (w *world) beginChange() {
 	}
 }
 
-// A list has a card by its number, and the directory stores the card by its HMAC, with the state lost: the card stays
-// lost after an import of the list, and after a tap of the card during a change of the card key.
+// The directory stores a card as an HMAC with the state lost, and a list contains the card's number. The card must stay
+// lost after an import of the list, and after a tap during a change of the card key.
 func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
 	list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
 	for _, when := range []string{"before", "during", "added twice"} {
-		w := changing(t)
+		w := newChangingWorld(t)
 		lea := w.add("Lea", "lea@biklab.example")
 		c, err := w.Cards.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")(number)})
 		if err != nil {
@@ -57,13 +57,13 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		if when == "before" {
-			w.bring(list)
+			w.importList(list)
 		}
 		w.beginChange()
 		if when == "during" {
-			w.bring(list)
+			w.importList(list)
 		}
-		if when == "added twice" { // an earlier version of the hub imported the card
+		if when == "added twice" { // an earlier version of the hub has imported the card
 			err := w.Members.core.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
 				return "", "", c.insertCard(t.Context(), lea.ID, &Card{ID: "c-2", Number: "5eaabbcc", State: Active, Since: w.now})
 			})
@@ -80,11 +80,11 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 	}
 }
 
-// A list has the number of a card during a change of the card key: the holder does not need to tap the card, because
-// the number keeps the card known, in its state, after the previous key is removed.
+// During a change of the card key, the import of a list stores the number of a card. The member then need not tap the
+// card, which stays known in its state after the previous key is deleted.
 func TestListBindsACardToTheNewKey(t *testing.T) {
 	for _, state := range []CardState{Active, Lost} {
-		w := changing(t)
+		w := newChangingWorld(t)
 		lea := w.add("Lea", "lea@biklab.example")
 		c, err := w.Cards.AddCard(t.Context(), owner, lea.ID, Card{State: state,
 			Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})})
@@ -93,13 +93,13 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 		}
 		w.beginChange()
 		list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
-		w.bring(list)
+		w.importList(list)
 		with := func(*store.Tx) (string, error) { return "", nil }
 		if err := w.Rekeying.EndOldCards(t.Context(), owner, changedMark, with); err != nil {
 			t.Fatal(err)
 		}
 		w.remake(func(o *Options) { o.OldCardKey, o.OldCardHash = nil, nil })
-		w.bring(list)
+		w.importList(list)
 		got := w.member(lea.ID).Cards
 		if len(got) != 1 || got[0].ID != c.ID || got[0].State != state || got[0].Number != "5EAABBCC" {
 			t.Errorf("%s: %+v", state, got)
@@ -109,7 +109,7 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 
 // During a change of the card key, an import cannot assign a card that another member has.
 func TestImportRefusesACardThatAnotherMemberHasUnderTheOldKey(t *testing.T) {
-	w := changing(t)
+	w := newChangingWorld(t)
 	lea := w.add("Lea", "lea@biklab.example")
 	_, err := w.Cards.AddCard(
 		t.Context(),

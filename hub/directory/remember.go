@@ -29,7 +29,7 @@ const maxRemembered = 500
 func (s *Imports) rememberedColumns(ctx context.Context) (rememberedColumns, error) {
 	out := rememberedColumns{}
 	rows, err := s.core.site.Query(ctx, `SELECT program, header, field FROM import_column WHERE site = $1`)
-	return out, each(rows, err, func(rows *sql.Rows) error {
+	return out, forEachRow(rows, err, func(rows *sql.Rows) error {
 		var program memberlist.Program
 		var header, field string
 		if err := rows.Scan(&program, &header, &field); err != nil {
@@ -107,10 +107,10 @@ func (s *Imports) Remap(ctx context.Context, a actor.Actor, previewID string, by
 	if err != nil {
 		return Preview{}, err
 	}
-	if pl.in.Data == nil {
+	in, ok := s.previews.list(pl)
+	if !ok {
 		return Preview{}, &fault.NotFound{What: "preview", ID: clip(previewID, 64)}
 	}
-	in := pl.in
 	in.Mapping = maps.Clone(in.Mapping)
 	if in.Mapping == nil {
 		in.Mapping = map[string]string{}

@@ -12,9 +12,9 @@ import (
 	"portillon/policy"
 )
 
-// each calls f for every row, closes rows, and returns the first error. Its parameters rows and err are the results of
-// Query.
-func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
+// forEachRow calls f for every row, closes rows, and returns the first error. The parameters rows and err are the
+// results of Query.
+func forEachRow(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	if err != nil {
 		return err
 	}
@@ -27,20 +27,19 @@ func each(rows *sql.Rows, err error, f func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// batch is the number of members that one statement reads. The statements below always have this number of parameters,
-// so that the database prepares each statement once.
+// batch is the number of members that one statement reads. Each statement below always has this number of parameters,
+// so that the database prepares the statement only once.
 const batch = 50
 
-// record is a member with fields that only this package needs: the place in the order of members.yaml, the files of
-// badges in the member's row, and the parts of each badge that decisions need. A record of the index is never changed.
+// record is a member with fields that only this package needs. The records of the index are never modified.
 type record struct {
 	Member
 	place int64
-	files []string // files of badges/ that the member's entry in members.yaml lists
+	files []string // names of badge files in the member's entry of members.yaml
 	held  []held   // same order as Badges
 }
 
-// load reads members with their values, cards and badges, in the order of ids. Ids without a member are left out.
+// load reads members with their values, cards and badges, in the order of ids. load skips ids without a member.
 func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, error) {
 	var out []*record
 	for len(ids) > 0 {
@@ -77,7 +76,7 @@ func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberI
 			$18, $19,
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)`, args...)
-	return each(rows, err, func(rows *sql.Rows) error {
+	return forEachRow(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
 		if err == nil {
 			byID[m.ID] = m
@@ -105,7 +104,7 @@ func scanMember(rows *sql.Rows) (*record, error) {
 	return &m, nil
 }
 
-// The kinds of member_value.
+// The kinds of values in the table member_value.
 const (
 	emailValue    = "email"
 	subjectValue  = "subject"
@@ -120,10 +119,10 @@ func loadValues(ctx context.Context, r reader, args []any, byID map[policy.Membe
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, kind, place`, args...)
-	return each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
+	return forEachRow(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) })
 }
 
-// scanValue adds one value to its member. A value of an unknown kind is left out.
+// scanValue adds the value in a row to its member. scanValue skips a value of an unknown kind.
 func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var kind, value string
@@ -154,10 +153,10 @@ func loadCards(ctx context.Context, r reader, args []any, byID map[policy.Member
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, place`, args...)
-	return each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
+	return forEachRow(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) })
 }
 
-// scanCard adds one card to its member.
+// scanCard adds the card in a row to its member.
 func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var id policy.MemberID
 	var c Card
@@ -165,18 +164,18 @@ func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	if err := rows.Scan(&id, &c.ID, &c.Number, &part, &c.State, &since, &c.Note); err != nil {
 		return err
 	}
-	c.Part, c.Since, c.Last = part != 0, fromMillis(since), lastOf(c.Number)
+	c.Part, c.Since, c.Last = part != 0, fromMillis(since), lastDigits(c.Number)
 	if m := byID[id]; m != nil {
 		m.Cards = append(m.Cards, c)
 	}
 	return nil
 }
 
-// lastOf returns the last four digits of a card number, which actors see who may not see the number.
-func lastOf(number string) string { return number[max(0, len(number)-4):] }
+// lastDigits returns the last four digits of a card number. Actors who may not see the number see only these.
+func lastDigits(number string) string { return number[max(0, len(number)-4):] }
 
-// held is the part of a badge that decisions need. standing is the result of the status lists, checked when the lists
-// were read; hosted reports that the badge was proved by its address and not by a signature.
+// held is the part of a badge that decisions need. standing is the result of the status lists, and checked is the time
+// when they were read. hosted is true if the badge was proved by its address instead of a signature.
 type held struct {
 	issuer, achievement string
 	proved, hosted      bool
@@ -186,13 +185,13 @@ type held struct {
 	to                  recipient
 }
 
-// recipient is the person that a badge was issued to, in the form that the badge has. It is stored as JSON.
+// recipient identifies the person to whom a badge was issued, as the badge does. The database stores it as JSON.
 type recipient struct {
 	Subject     string               `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
 }
 
-// badge returns the parts of a badge that openbadge.Badge.IsFor needs.
+// badge returns a badge with only the fields that openbadge.Badge.IsFor needs.
 func (r recipient) badge() *openbadge.Badge {
 	return &openbadge.Badge{Subject: r.Subject, Identifiers: r.Identifiers}
 }
@@ -206,10 +205,10 @@ func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.Membe
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, place`, args...)
-	return each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
+	return forEachRow(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// scanBadge adds one badge to its member: for people (Badge) and for decisions (held).
+// scanBadge adds the badge in a row to its member, as a Badge for people and as a held for decisions.
 func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var b Badge
 	var h held
@@ -225,7 +224,7 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	if m == nil {
 		return nil
 	}
-	if len(checks) > 0 { // loadAll does not select the checks
+	if len(checks) > 0 { // checks are empty in the rows that loadAll selects
 		if err := json.Unmarshal(checks, &b.Checks); err != nil {
 			return err
 		}
@@ -240,8 +239,8 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// one reads a member; the error is *fault.NotFound if there is none.
-func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
+// loadOne reads one member. The error is *fault.NotFound if the member does not exist.
+func loadOne(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	all, err := load(ctx, r, []policy.MemberID{id})
 	if err != nil {
 		return nil, err
@@ -252,15 +251,15 @@ func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 	return all[0], nil
 }
 
-// loadAll reads every member, in the order of places, in four statements. The checks of badges are left out: the index
-// does not need them, and they are most of the data.
+// loadAll reads every member with four statements, in the order of places. loadAll leaves out the checks of badges,
+// which are most of the data, because the index does not need them.
 func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	var out []*record
 	byID := map[policy.MemberID]*record{}
 	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external,
 			source, changed
 		FROM member WHERE site = $1 ORDER BY place, id`)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
 		if err == nil {
 			out = append(out, m)
@@ -272,30 +271,30 @@ func loadAll(ctx context.Context, r reader) ([]*record, error) {
 		return nil, err
 	}
 	rows, err = r.Query(ctx, `SELECT member, kind, value FROM member_value WHERE site = $1 ORDER BY member, kind, place`)
-	if err := each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) }); err != nil {
+	if err := forEachRow(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) }); err != nil {
 		return nil, err
 	}
 	rows, err = r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 ORDER BY
 			member, place`)
-	if err := each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) }); err != nil {
+	if err := forEachRow(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) }); err != nil {
 		return nil, err
 	}
 	rows, err = r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at,
 			standing, checked, recipient,
 		'', issued, expires, origin, verified FROM badge WHERE site = $1 ORDER BY member, place`)
-	return out, each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
+	return out, forEachRow(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
 
-// save writes a member's row and values; cards and badges have separate rows. It raises the version and touches the
-// member.
+// save writes a member's row and values, but not the cards and badges. save increments the version, and marks the
+// member as changed.
 func (c *change) save(ctx context.Context, m *record) error {
 	until := ""
 	if m.Until != (policy.Date{}) {
 		until = m.Until.String()
 	}
-	// A change of cards or badges raises the version as well.
+	// Increment the version. A change of only cards or badges calls save too.
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
-	// A new member is placed after all others.
+	// Place a new member after all others.
 	if m.place == 0 {
 		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
 			$1`).Scan(&m.place); err != nil {
@@ -308,13 +307,13 @@ func (c *change) save(ctx context.Context, m *record) error {
 		ON CONFLICT (site, id) DO UPDATE SET version = excluded.version, name = excluded.name, language = excluded.language,
 		until_day = excluded.until_day, blocked = excluded.blocked, gone = excluded.gone, note = excluded.note,
 		external = excluded.external, source = excluded.source, changed = excluded.changed WHERE member.site = $1`,
-		string(m.ID), m.Version, m.place, m.Name, m.Language, until, flag(m.Blocked), flag(m.Gone), m.Note, m.External,
+		string(m.ID), m.Version, m.place, m.Name, m.Language, until, toInt(m.Blocked), toInt(m.Gone), m.Note, m.External,
 		m.Source, millis(m.Changed))
 	if err != nil {
 		return err
 	}
 	c.touch(m.ID)
-	// Values are few: delete them all and write them again, in their order.
+	// A member has few values, so delete all of them and write them again in order.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

@@ -13,22 +13,22 @@ import (
 	"portillon/site"
 )
 
-// Snapshot is the directory in the form from which package site builds bundles; its fields are the arguments of
-// site.New. Badges have no bytes: Load reads the bytes of the badges that the build needs.
+// Snapshot is the directory in the form from which package site builds bundles. The fields are the arguments of
+// site.New.
 type Snapshot struct {
-	Generation int64 // of the rows; the same generation gives the same snapshot
+	Generation int64 // generation of the rows; equal generations give equal snapshots
 	Members    []site.Member
-	Badges     []site.File // without bytes, by hash: Load reads the bytes
+	Badges     []site.File // badges have only hashes; Load reads their bytes
 	Status     []site.File
 	Web        Documents
-	Load       func(hash string) ([]byte, error) // as site.Site.Load
+	Load       func(hash string) ([]byte, error) // reads the bytes of a badge, as site.Site.Load requires
 }
 
-// Documents holds copies of the documents that badges depend on, by address: profiles, keys, hosted badges. An empty
-// document means that the issuer removed it.
+// Documents contains copies of the profiles, keys and hosted badges on which badges depend. The key is the address. An
+// empty document means that the issuer removed the document.
 type Documents map[string][]byte
 
-var errNotHere = errors.New("the directory holds no copy of it")
+var errNotHere = errors.New("directory has no copy of the document")
 
 // Resolve implements openbadge.Resolver.
 func (d Documents) Resolve(url string) ([]byte, error) {
@@ -41,7 +41,8 @@ func (d Documents) Resolve(url string) ([]byte, error) {
 
 var _ openbadge.Resolver = Documents(nil)
 
-// Snapshot returns everything that the next bundle is built from. It is for the hub itself and checks no actor.
+// Snapshot returns all data of the directory that the next bundle needs. Snapshot is for the hub itself and has no
+// actor.
 func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -53,16 +54,16 @@ func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
 		Load: func(hash string) ([]byte, error) { return s.core.badgeBytes(ctx, hash) }}
-	// Name the member of each badge that names its recipient by a hash.
+	// Name the member of each badge that contains only a hash of the recipient's address.
 	nameHashed(out.Members, x.entries)
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
 	}
-	// Status lists have their bytes, badges do not.
+	// Read the bytes of status lists, but not of badges.
 	rows, err := s.core.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
-	err = each(rows, err, func(rows *sql.Rows) error {
+	err = forEachRow(rows, err, func(rows *sql.Rows) error {
 		var f site.File
 		if err := rows.Scan(&f.Name, &f.Data); err != nil {
 			return err
@@ -76,11 +77,11 @@ func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	slices.SortFunc(out.Badges, byPath)
 	slices.SortFunc(out.Status, byPath)
 	rows, err = s.core.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
-	return out, each(rows, err, intoMap(out.Web))
+	return out, forEachRow(rows, err, storeInMap(out.Web))
 }
 
-// intoMap reads rows of an address and its document into m.
-func intoMap(m map[string][]byte) func(*sql.Rows) error {
+// storeInMap returns a function for each that stores a row with an address and a document in m.
+func storeInMap(m map[string][]byte) func(*sql.Rows) error {
 	return func(rows *sql.Rows) error {
 		var url string
 		var data []byte
@@ -92,8 +93,8 @@ func intoMap(m map[string][]byte) func(*sql.Rows) error {
 	}
 }
 
-// byPath compares two files in the order in which a folder is read, folder by folder and by name: a bundle of the
-// directory then equals the bundle of the exported folder.
+// byPath compares two files in the order in which package site reads a folder, so that a bundle built from the
+// directory equals the bundle built from the exported folder.
 func byPath(a, b site.File) int {
 	for i := range min(len(a.Name), len(b.Name)) {
 		switch x, y := a.Name[i], b.Name[i]; {
@@ -141,14 +142,14 @@ func (x *index) sharedEmails() map[string]bool {
 	return out
 }
 
-// siteMember returns a member in the form of members.yaml, without the cards for which isDead is true. Dead cards are
-// in no bundle, so that a person with the previous card key cannot look them up.
+// siteMember returns a member in the form of members.yaml. siteMember leaves out the cards for which isDead is true, so
+// that a person with the previous card key cannot find them in a bundle.
 func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func(Card) bool) site.Member {
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),
 		Blocked: e.Blocked || e.Gone, Until: e.Until}
-	// If two members share an address, a badge issued to that address counts only with a badges: line, which names the
-	// member that the directory stores.
+	// If two members share an address, a badge issued to that address counts only for the member with a badges: line.
+	// Write the line for the member who has the badge in the directory.
 	if slices.ContainsFunc(e.Emails, func(a string) bool { return shared[strings.ToLower(a)] }) {
 		for i, b := range e.Badges {
 			if !e.held[i].to.badge().IsFor(openbadge.Recipient{Subjects: e.Subjects}) && !slices.Contains(m.Badges, b.File) {
@@ -167,7 +168,7 @@ func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func
 			}
 			continue
 		}
-		state, _ := policy.ParseCardState(string(c.State)) // an unknown state becomes blocked
+		state, _ := policy.ParseCardState(string(c.State)) // ParseCardState returns blocked for an unknown state
 		x := site.InactiveCard{Number: c.Number, Part: c.Part, State: state}
 		if !c.Since.IsZero() {
 			x.Since = policy.DateOf(c.Since, zoneOf(p))

@@ -65,7 +65,7 @@ func withRole(t testing.TB, w *world) (policy.MemberID, map[policy.MachineID]act
 }
 
 func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
-	w := crowd(t, 20)
+	w := newCrowd(t, 20)
 	id, before := withRole(t, w)
 	m, err := w.Members.Get(t.Context(), owner, id)
 	if err != nil {
@@ -109,9 +109,9 @@ func TestRolesFromBadgesEndWithTheMembershipAndTheirBadge(t *testing.T) {
 	}
 }
 
-// Roles are cached for a minute and no longer, because a role may end at a time of day.
+// Roles are cached for at most a minute, because a role may end at any time of the day.
 func TestRolesAreRecalculatedAfterAMinute(t *testing.T) {
-	w := crowd(t, 20)
+	w := newCrowd(t, 20)
 	id, before := withRole(t, w)
 	x, err := w.Members.core.index.current(t.Context())
 	if err != nil {
@@ -137,10 +137,10 @@ func TestRolesAreRecalculatedAfterAMinute(t *testing.T) {
 	}
 }
 
-// BenchmarkStanding measures the question that each request of a member asks, and compares it with reading one row by
-// its key.
+// BenchmarkStanding measures Lookup.Standing, which each request of a member calls, and compares it with reading one
+// row by its key.
 func BenchmarkStanding(b *testing.B) {
-	w := crowd(b, 2000)
+	w := newCrowd(b, 2000)
 	ctx := context.Background()
 	id, _ := withRole(b, w)
 	x, err := w.Members.core.index.current(ctx)

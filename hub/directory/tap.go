@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from the machine's record. Card has a mark if its HMAC
-// was made with the previous card key (wire.MarkCard). Card and Code are empty if the seal could not be opened or the
-// card key is unknown: the tap is then listed, but its card cannot be assigned.
+// UnknownTap is the tap of an unknown card at a machine, from the machine's record. Card is the HMAC of the card's
+// number, with a mark if it was made with the previous card key (wire.MarkCard). Card and Code are empty if the sealed
+// number cannot be read or the card key is unknown. The tap is then listed, but the card cannot be assigned.
 type UnknownTap struct {
 	wire.EnrolCard
 	Machine    policy.MachineID
@@ -26,19 +26,19 @@ type UnknownTap struct {
 	At         time.Time
 }
 
-// tapLife is how long a tap is listed and its card can be assigned, which is the lifetime of its code.
+// tapLife is the time for which a tap is listed and the card can be assigned. tapLife equals the lifetime of the tap's
+// code.
 const tapLife = wire.CodeLife
 
-// grouped holds the taps of one unknown card: the last tap, the number of taps, and the HMAC of the card (empty: not
-// known).
-type grouped struct {
+// tapGroup is a group of taps of one unknown card: the last tap, the number of taps, and the card's HMAC.
+type tapGroup struct {
 	Tap
-	card string // HMAC; empty: not known
+	card string // HMAC of the card; empty: unknown
 }
 
-// recent returns the unknown cards of the last 24 hours, the last tapped first. A card that has been assigned to a
-// member is left out.
-func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
+// recent returns the unknown cards that were tapped in the last 24 hours, the last tapped first. recent leaves out
+// cards that have been assigned to a member.
+func (s *Taps) recent(ctx context.Context) ([]tapGroup, error) {
 	if s.taps == nil {
 		return nil, nil
 	}
@@ -49,8 +49,8 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 	}
 	slices.SortStableFunc(all, func(a, b UnknownTap) int { return b.At.Compare(a.At) })
 	byKey := map[string]int{}
-	var out []grouped
-	// Group the taps of one card. A card without an HMAC cannot be recognised: each of its taps forms a separate group.
+	var out []tapGroup
+	// Group the taps by card. A tap without an HMAC forms a separate group, because its card cannot be recognised.
 	for _, t := range all {
 		if now.Sub(t.At).Abs() > tapLife {
 			continue
@@ -65,14 +65,14 @@ func (s *Taps) recent(ctx context.Context) ([]grouped, error) {
 		}
 		byKey[key] = len(out)
 		id := sha256.Sum256([]byte("tap " + key))
-		out = append(out, grouped{Tap{ID: hex.EncodeToString(id[:12]), Machine: t.Machine, At: t.At, Code: t.Code, Times: 1,
+		out = append(out, tapGroup{Tap{ID: hex.EncodeToString(id[:12]), Machine: t.Machine, At: t.At, Code: t.Code, Times: 1,
 			Assignable: wire.IsCardEntry(t.Card)}, t.Card})
 	}
 	return s.unassigned(ctx, out)
 }
 
-// unassigned returns the cards in all that no member has.
-func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
+// unassigned returns those cards in all that belong to no member.
+func (s *Taps) unassigned(ctx context.Context, all []tapGroup) ([]tapGroup, error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (s *Taps) unassigned(ctx context.Context, all []grouped) ([]grouped, error)
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(g grouped) bool { return known[g.card] }), nil
+	return slices.DeleteFunc(all, func(g tapGroup) bool { return known[g.card] }), nil
 }
 
 // Taps lists the unknown cards that were tapped at machines, and assigns them to members.
@@ -113,7 +113,7 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	}
 	from := 0
 	if page.After != "" {
-		if from = slices.IndexFunc(all, func(g grouped) bool { return g.ID == page.After }) + 1; from == 0 {
+		if from = slices.IndexFunc(all, func(g tapGroup) bool { return g.ID == page.After }) + 1; from == 0 {
 			return nil, "", &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(page.After, 100),
 				Wrong: "the tap at the end of the page before is not listed any more", Right: "begin again, without after"}}}
 		}
@@ -129,9 +129,9 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 	return out, "", nil
 }
 
-// Assign assigns the card of a tap to a member, by the card's HMAC: the hub never knows the number. The actor needs
-// actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound for a tap that is no longer
-// listed, and *fault.Invalid if the machine did not seal the card for this hub.
+// Assign assigns the card of a tap to a member. Assign stores the card's HMAC, because the hub does not know the
+// number. The actor needs actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound if the
+// tap is no longer listed, and *fault.Invalid if the machine did not seal the card's number for this hub.
 func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
 	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
 		return Card{}, err
@@ -140,7 +140,7 @@ func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id polic
 	if err != nil {
 		return Card{}, err
 	}
-	at := slices.IndexFunc(all, func(g grouped) bool { return g.ID == tapID })
+	at := slices.IndexFunc(all, func(g tapGroup) bool { return g.ID == tapID })
 	if at < 0 {
 		return Card{}, &fault.NotFound{What: "tap", ID: clip(tapID, 64)}
 	}

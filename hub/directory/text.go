@@ -26,10 +26,10 @@ func isDay(d policy.Date) bool {
 	return d.Year >= 1900 && d.Year <= 9999 && t.Month() == d.Month && t.Day() == d.Day
 }
 
-// plain reports whether a text is UTF-8 without control characters except tab and line feed, and without marks that
-// change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4), with which a text could display as another
-// text.
-func plain(s string) bool {
+// isPlain reports whether a text is UTF-8 without control characters other than tab and line feed, and without marks
+// that change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4). Such marks could make a text look like
+// another text.
+func isPlain(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || turnsDirection(r) {
 			return false
@@ -38,10 +38,10 @@ func plain(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// turnsDirection reports whether a character embeds, overrides or isolates a writing direction.
+// turnsDirection reports whether a character is a mark that changes the writing direction.
 func turnsDirection(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
-// clip returns a text of at most most bytes, cut between characters, with "…" appended if something was cut.
+// clip shortens a text to at most most bytes without splitting a character, and appends "…" to a shortened text.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -12,26 +12,26 @@ import (
 	"portillon/site"
 )
 
-// The result of a badge's status list when the list was last read.
+// The standing of a badge according to its status list when the list was last read.
 const (
 	standingVerified   = "verified"
-	standingRevoked    = "revoked"    // or suspended
-	standingUnverified = "unverified" // the list is unreachable, or cannot be trusted
+	standingRevoked    = "revoked"    // the badge is revoked or suspended
+	standingUnverified = "unverified" // the list is unreachable or cannot be trusted
 )
 
-// sources holds the status lists and documents of one round of verdicts: first those of the database, then those of the
-// web. Fetched documents are stored with the badges. A sources is used by one goroutine.
+// sources looks up the status lists and documents for one round of verdicts: first in the database, then on the web.
+// Fetched documents are stored with the badges. Only one goroutine may use a sources.
 type sources struct {
-	lists, web map[string][]byte // an empty document was removed by its issuer
+	lists, web map[string][]byte // stored documents by address; an empty document was removed by its issuer
 	fetch      openbadge.Resolver
-	refresh    bool // fetch first, and use the stored document only if fetching fails
+	refresh    bool // fetch each document first, and use the stored document only if fetching fails
 
 	gotLists, gotWeb map[string][]byte
-	asked            []string        // by the verification in progress
-	accepted         map[string]bool // requested by verdicts on stored badges: only these are written
+	asked            []string        // addresses that the verification in progress has requested
+	accepted         map[string]bool // addresses that accepted verdicts requested; only these are written
 }
 
-// accept marks the documents that the last verdict requested, so that they are stored.
+// accept marks the documents that the last verification requested as needed, so that they are stored.
 func (s *sources) accept() {
 	for _, u := range s.asked {
 		s.accepted[u] = true
@@ -41,8 +41,8 @@ func (s *sources) accept() {
 // maxKept is the maximum number of documents and lists that one call stores.
 const maxKept = 200
 
-// errUnknown is the answer for a document that is neither in the database nor fetched.
-var errUnknown = errors.New("the hub has no copy, and fetches none")
+// errUnknown is the error for a document that the database does not contain and the hub does not fetch.
+var errUnknown = errors.New("the hub has no copy of the document and does not fetch it")
 
 // listSource resolves status lists for package openbadge.
 type listSource struct{ of *sources }
@@ -58,8 +58,9 @@ func (l listSource) Resolve(url string) ([]byte, error) {
 // Resolve implements openbadge.Resolver.
 func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
 
-// get returns the document at an address: fetched in this round, else stored, else fetched now. With refresh, get
-// fetches first and falls back to the stored document. openbadge.ErrGone: the issuer removed the document.
+// get returns the document at an address. get uses the document fetched in this round, then the stored document, then
+// fetches the document. With refresh, it fetches before it uses the stored document. The error is openbadge.ErrGone if
+// the issuer removed the document.
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
 	s.asked = append(s.asked, url)
 	if b, ok := got[url]; ok {
@@ -88,7 +89,8 @@ func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error)
 	return document(b)
 }
 
-// document returns a stored document; an empty one was removed by its issuer (openbadge.ErrGone).
+// document returns a stored document. For an empty document, the error is openbadge.ErrGone: the issuer removed the
+// document.
 func document(b []byte) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, openbadge.ErrGone
@@ -96,18 +98,18 @@ func document(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// verified is the result of verifying a badge: the badge for people, and held, which decisions need.
+// verified is the result of verifying a badge: a Badge for people, and a held for decisions.
 type verified struct {
 	Badge
 	held
 	hostedAt string
-	ob3      bool             // a credential of Open Badges 3.0
+	ob3      bool             // the badge is a credential of Open Badges 3.0
 	badge    *openbadge.Badge // nil: the badge could not be read
-	why      string           // the reasons, if the badge is not valid
+	why      string           // reasons why the badge is not valid
 }
 
-// verify makes two verdicts on a badge. The first covers the proof alone, without dates and status: a machine checks
-// those when it loads a bundle and at each tap. The second includes dates and status, for people to read.
+// verify verifies a badge twice. The first result covers only the proof, because a machine checks dates and status when
+// it loads a bundle and at each tap. The second result, for people, includes dates and status.
 func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified {
 	src.asked = nil
 	var trust []openbadge.Issuer
@@ -127,7 +129,7 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome,
 			Detail: clip(c.Detail+details[c.Outcome], 500)})
 	}
-	// From here on, describe the badge as far as it could be read.
+	// Describe the badge as far as it could be read.
 	out.ob3 = strings.HasPrefix(proof.Form, "ob3 ")
 	b := proof.Badge
 	if b == nil {
@@ -149,7 +151,8 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 	return out
 }
 
-// nameOf returns the name of a badge as issued: of the achievement, else of the credential, else the achievement's id.
+// nameOf returns the name that the issuer gave a badge: the achievement's name, the credential's name, or the
+// achievement's id, whichever exists first.
 func nameOf(b *openbadge.Badge) string {
 	if b.AchievementName != "" {
 		return b.AchievementName
@@ -169,9 +172,9 @@ func isReason(outcome string) bool {
 	return true
 }
 
-// standingOf reads the status lists of a badge, as machines do with the lists of a bundle. It returns the standing and
-// the time when the lists were read; the zero time if they could not be read. A badge without a status list is
-// verified, because it cannot be revoked.
+// standingOf reads the status lists of a badge, as machines read the lists of a bundle. standingOf returns the
+// standing, and the time when the lists were read; zero: they could not be read. A badge without a status list has the
+// standing verified, because it cannot be revoked.
 func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at time.Time) (string, time.Time) {
 	if len(b.Status) == 0 {
 		return standingVerified, time.Time{}
@@ -195,14 +198,13 @@ func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at t
 	return standing, checked
 }
 
-// lapsed returns a badge in the form to show at a given time: a badge that has expired since its verification is shown
-// as invalid.
-func lapsed(b Badge, now time.Time) Badge {
+// asOf returns a badge as pages show it at time now: a badge that has expired since its verification is invalid.
+func asOf(b Badge, now time.Time) Badge {
 	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
 		return b
 	}
 	b.Verdict = openbadge.Invalid.String()
-	checks := make([]Check, len(b.Checks)) // a copy, because the slice belongs to the index
+	checks := make([]Check, len(b.Checks)) // copy, because the slice belongs to the index
 	for i, c := range b.Checks {
 		if c.Code == "dates" {
 			c = Check{Code: "dates", Outcome: "expired", Detail: "valid until " + b.Expires.Format(time.RFC3339)}
@@ -213,14 +215,14 @@ func lapsed(b Badge, now time.Time) Badge {
 	return b
 }
 
-// documents reads the status lists and documents that verdicts depend on.
+// documents reads the status lists and documents on which verdicts depend.
 type documents struct {
 	site  *store.Site
 	fetch func(context.Context) openbadge.Resolver // nil: nothing is fetched
 }
 
-// sources returns the status lists and documents of the database, for one round of verdicts. With refresh, each one is
-// fetched again first.
+// sources returns the sources for one round of verdicts, with the status lists and documents of the database. With
+// refresh, each document is first fetched again.
 func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error) {
 	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},
 		gotWeb:   map[string][]byte{},
@@ -229,9 +231,9 @@ func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error)
 		src.fetch = s.fetch(ctx)
 	}
 	rows, err := s.site.Query(ctx, `SELECT url, data FROM status_list WHERE site = $1`)
-	if err := each(rows, err, intoMap(src.lists)); err != nil {
+	if err := forEachRow(rows, err, storeInMap(src.lists)); err != nil {
 		return nil, err
 	}
 	rows, err = s.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
-	return src, each(rows, err, intoMap(src.web))
+	return src, forEachRow(rows, err, storeInMap(src.web))
 }

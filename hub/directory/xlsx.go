@@ -23,8 +23,8 @@ const (
 	maxBookRows  = 20_000
 )
 
-// readXLSX reads the first sheet of a workbook that has a row. Cells are returned as stored: a date is a number, and a
-// card number keeps its digits.
+// readXLSX reads the first sheet of a workbook that is not empty. readXLSX returns cells as the workbook stores them: a
+// date is a number, and a card number keeps its digits.
 func readXLSX(data []byte) (*table, error) {
 	if err := checkBook(data); err != nil {
 		return nil, err
@@ -89,8 +89,8 @@ func readSheet(f *excelize.File, sheet string) (*table, error) {
 	return t, nil
 }
 
-// checkBook unpacks every part of a workbook once and discards the data. It does not trust the sizes that a ZIP
-// declares: a few kilobytes can unpack to gigabytes.
+// checkBook checks the unpacked size of a workbook: it unpacks every part and discards the data. The sizes that a ZIP
+// declares cannot be trusted, because a few kilobytes can unpack to gigabytes.
 func checkBook(data []byte) error {
 	if len(data) > maxBook {
 		return wrongFile(fmt.Sprintf("the workbook has %d bytes", len(data)),

@@ -20,7 +20,7 @@ const (
 	maxFiles    = 1000     // files of a ZIP
 	maxUnpacked = 64 << 20 // bytes of all files of a ZIP
 	maxRatio    = 100
-	minRatio    = 1 << 20 // up to this number of bytes, the ratio is not checked
+	minRatio    = 1 << 20 // the ratio is checked only above this number of bytes
 )
 
 // isZIP reports whether the data begins like a ZIP, including an empty ZIP and a part of a split ZIP (APPNOTE.TXT
@@ -30,8 +30,9 @@ func isZIP(b []byte) bool {
 		[]byte("PK\x07\x08"))
 }
 
-// unpack returns the files of a ZIP, or the data as a single file if it is not a ZIP. Files that are not badges, such
-// as README.md, are left out. A ZIP within the ZIP, and sizes above the limits, are *fault.Invalid.
+// unpack returns the files of a ZIP. If the data are not a ZIP, it returns them as a single file. unpack leaves out
+// files that are not badges, such as README.md. The error is *fault.Invalid for a ZIP within the ZIP, and for sizes
+// above the limits.
 func unpack(name string, data []byte) ([]upload, error) {
 	name = clip(strings.ToValidUTF8(name, "-"), 200)
 	bad := func(given, wrong, right string) error {
@@ -48,7 +49,7 @@ func unpack(name string, data []byte) ([]upload, error) {
 		}
 		return []upload{{name: name, from: name, data: data}}, nil
 	}
-	// The data is a ZIP: unpack each file within the remaining limits.
+	// The data are a ZIP: unpack each file within the remaining limits.
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, bad(name, "the ZIP cannot be read: "+err.Error(), "a ZIP of badges")
@@ -79,8 +80,8 @@ func unpack(name string, data []byte) ([]upload, error) {
 	return out, nil
 }
 
-// isBadgeFile reports whether a file may be a badge. It excludes folders, empty and hidden files, the extra files of
-// macOS, and README.md.
+// isBadgeFile reports whether a file may be a badge. isBadgeFile excludes folders, empty and hidden files, the extra
+// files of macOS, and README.md.
 func isBadgeFile(f *zip.File) bool {
 	base := path.Base(strings.ReplaceAll(f.Name, `\`, "/"))
 	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") &&
@@ -88,7 +89,7 @@ func isBadgeFile(f *zip.File) bool {
 		!strings.HasSuffix(base, ".places") && f.UncompressedSize64 > 0
 }
 
-// inflate reads a file of a ZIP, at most most bytes, whatever size the ZIP declares. why is the reason for a failure;
+// inflate unpacks a file of a ZIP, at most most bytes, whatever size the ZIP declares. why is the reason for a failure;
 // empty: success.
 func inflate(f *zip.File, most int64) (b []byte, why string) {
 	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked,
@@ -114,9 +115,9 @@ func inflate(f *zip.File, most int64) (b []byte, why string) {
 	return b, ""
 }
 
-// tooLarge returns why a file is larger than its format allows; empty: the size is allowed.
+// tooLarge reports that a file is larger than its format allows; empty: the size is allowed.
 func tooLarge(b []byte) string {
-	most := openbadge.MaxListBytes // a status list may be the largest document
+	most := openbadge.MaxListBytes // the largest allowed document is a status list
 	switch bake.Format(b) {
 	case bake.PNG:
 		most = bake.MaxBytes

@@ -10,11 +10,11 @@ import (
 )
 
 // Adopt registers machines that joined before this hub stored machine keys, with their existing keys and broker
-// accounts. A machine gets its certificate at its next enrolment.
+// accounts. An adopted machine gets a certificate when it is enrolled again.
 func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled) error {
 	err := site.Write(ctx, func(tx *store.Tx) error {
 		for _, m := range all {
-			if err := validID(m.ID); err != nil {
+			if err := checkID(m.ID); err != nil {
 				return err
 			}
 			if m.Public == "" {
@@ -35,7 +35,7 @@ func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("enrol: adopt: %w", err)
+		return fmt.Errorf("enrol: cannot register the machines that joined earlier: %w", err)
 	}
 	return nil
 }

@@ -11,28 +11,28 @@ import (
 	"portillon/wire"
 )
 
-// badAsk is an invalid request. The reason is sent to the machine.
+// badAsk is the error for an invalid request. The response to the machine contains the reason.
 type badAsk struct{ why string }
 
-// Error returns the reason.
+// Error returns the reason, without the package's prefix.
 func (e *badAsk) Error() string { return e.why }
 
-// bad returns a badAsk with a formatted reason.
-func bad(format string, a ...any) error { return &badAsk{fmt.Sprintf(format, a...)} }
+// newBadAsk returns a badAsk with a formatted reason.
+func newBadAsk(format string, a ...any) error { return &badAsk{fmt.Sprintf(format, a...)} }
 
 var (
-	// errNotMachine refuses a request that does not come from an enrolled machine of this site.
-	errNotMachine = errors.New("this is no enrolled machine of this hub, or it was revoked")
-	// errExpired refuses every request except a renewal, because the machine's certificate has expired.
-	errExpired = errors.New("the certificate has expired: renew it")
+	// errNotMachine is the error for a request that does not come from an enrolled machine of this site.
+	errNotMachine = errors.New("the machine is not enrolled at this hub, or was revoked")
+	// errExpired is the error for every request with an expired certificate, except for a renewal.
+	errExpired = errors.New("the machine's certificate has expired, renew the certificate")
 )
 
-// CodeHeader is the HTTP header with the code of a refusal, so that a program can tell refusals apart.
+// CodeHeader is the HTTP header with the code of a refusal, so that a program can distinguish refusals.
 const CodeHeader = "Portillon-Refused"
 
-// answer writes v as JSON, or a refusal if err is not nil. The refusal contains the reason only if err was made by this
-// package; the reason of any other error is only logged.
-func answer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err error) {
+// writeAnswer writes v as JSON, or a refusal if err is not nil. The refusal contains the text of err only if this
+// package created err. Other errors are only logged.
+func writeAnswer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err error) {
 	if err == nil {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(v) // the machine may have closed the connection
@@ -54,19 +54,19 @@ func answer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err
 	if code != "" {
 		why = err.Error()
 		w.Header().Set(CodeHeader, code)
-		log.Warn("machine request refused", "path", r.URL.Path, "from", r.RemoteAddr, "code", code,
+		log.Warn("request of a machine was refused", "path", r.URL.Path, "from", r.RemoteAddr, "code", code,
 			"why", wire.OneLine(why, 300))
 	} else {
-		log.Error("machine request failed", "path", r.URL.Path, "err", err)
+		log.Error("request of a machine failed", "path", r.URL.Path, "err", err)
 	}
 	http.Error(w, why, status)
 }
 
-// read decodes a JSON body of at most wire.MaxJoin bytes into v. It rejects larger bodies.
-func read(w http.ResponseWriter, r *http.Request, v any) error {
+// readJSON decodes a JSON body into v, and rejects a body of more than wire.MaxJoin bytes.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxJoin))
 	if err != nil {
-		return bad("the request cannot be read, want at most %d bytes", wire.MaxJoin)
+		return newBadAsk("the request cannot be read, want at most %d bytes", wire.MaxJoin)
 	}
 	if err := wire.Decode(b, v); err != nil {
 		return &badAsk{err.Error()}

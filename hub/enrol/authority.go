@@ -24,22 +24,25 @@ import (
 )
 
 const (
-	// machineLife is how long a machine's certificate is valid; the machine renews it after two thirds.
+	// machineLife is the validity of a machine's certificate. The machine renews the certificate after two thirds of
+	// this time.
 	machineLife = 90 * 24 * time.Hour
-	// serverLife is how long the hub's own certificate is valid. Browsers reject certificates that are valid for more than
-	// 398 days (CA/Browser Forum Baseline Requirements §6.3.2; check).
+	// serverLife is the validity of the hub's own certificate. Browsers reject certificates that are valid for more
+	// than 398 days (CA/Browser Forum Baseline Requirements, section 6.3.2).
 	serverLife = 390 * 24 * time.Hour
-	// early is how long before its creation a certificate begins to be valid, because the clocks of a site differ.
+	// early is the duration by which the validity of a certificate begins before its creation, because the clocks of a
+	// site differ.
 	early = 24 * time.Hour
 
 	caKeyFile, caFile = "authority.key", "authority.crt"
 )
 
-// caFrom and caUntil are the validity of the authority's certificate. They are constants, because the hub's clock may
-// be wrong when the hub first starts.
+// caFrom and caUntil are the start and the end of the validity of the authority's certificate. caFrom and caUntil are
+// constant, because the hub's clock may be wrong when the hub first starts.
 var caFrom, caUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2079, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Authority signs the certificates of the hub and of its machines. Its methods may be called by many goroutines.
+// Authority signs the certificates of the hub and of its machines. Many goroutines may call its methods at the same
+// time.
 type Authority struct {
 	site policy.SiteID
 	cert *x509.Certificate
@@ -50,23 +53,24 @@ type Authority struct {
 	server map[string]*tls.Certificate // by name
 }
 
-// OpenAuthority reads the authority's key and certificate from a folder, or creates them if the folder has none.
+// OpenAuthority reads the authority's key and certificate from a folder, or creates both if the folder contains
+// neither.
 func OpenAuthority(dir string, site policy.SiteID, now func() time.Time) (*Authority, error) {
 	a := &Authority{site: site, now: now, server: map[string]*tls.Certificate{}}
 	if now == nil {
 		a.now = time.Now
 	}
 	if err := a.read(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := a.make(dir); err != nil {
-			return nil, fmt.Errorf("certificate authority: %w", err)
+		if err := a.create(dir); err != nil {
+			return nil, fmt.Errorf("certificate authority cannot be opened: %w", err)
 		}
 	} else if err != nil {
-		return nil, fmt.Errorf("certificate authority: %w", err)
+		return nil, fmt.Errorf("certificate authority cannot be opened: %w", err)
 	}
 	return a, nil
 }
 
-// read reads the authority's key and certificate. The error is fs.ErrNotExist if there is no certificate yet.
+// read reads the authority's key and certificate. The error is fs.ErrNotExist if the certificate file does not exist.
 func (a *Authority) read(dir string) error {
 	certs, err := os.ReadFile(filepath.Join(dir, caFile))
 	if err != nil {
@@ -75,10 +79,11 @@ func (a *Authority) read(dir string) error {
 	keys, err := os.ReadFile(filepath.Join(dir, caKeyFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(
-			"%s is there and %s is missing: restore it; with another authority every machine must be enrolled again",
+			"certificate %s exists but its key %s is missing, restore the key from a backup; "+
+				"with a new authority, every machine must be enrolled again",
 			filepath.Join(dir, caFile),
 			caKeyFile,
-		) // never replace an existing authority with a new one
+		) // never replace an existing authority by a new authority
 	} else if err != nil {
 		return err
 	}
@@ -88,14 +93,14 @@ func (a *Authority) read(dir string) error {
 	}
 	signer, ok := pair.PrivateKey.(crypto.Signer)
 	if !ok || !pair.Leaf.IsCA {
-		return fmt.Errorf("%s is no certificate of an authority", filepath.Join(dir, caFile))
+		return fmt.Errorf("%s contains no certificate of a certificate authority", filepath.Join(dir, caFile))
 	}
 	a.cert, a.key = pair.Leaf, signer
 	return nil
 }
 
-// make creates the authority. It writes the key first: a certificate without its key would be useless.
-func (a *Authority) make(dir string) error {
+// create creates the authority. The key is written first, because a certificate without its key would be useless.
+func (a *Authority) create(dir string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -130,7 +135,8 @@ func (a *Authority) make(dir string) error {
 	)
 }
 
-// newSerial returns a random positive serial number of 127 bits (RFC 5280, section 4.1.2.2, allows 20 bytes).
+// newSerial returns a random positive serial number of 127 bits, below the limit of 20 bytes (RFC 5280, section
+// 4.1.2.2).
 func newSerial() (*big.Int, error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails
@@ -138,7 +144,8 @@ func newSerial() (*big.Int, error) {
 	return new(big.Int).SetBytes(b), nil
 }
 
-// Certificate returns the authority's own certificate in DER. Machines pin this certificate; browsers may install it.
+// Certificate returns the authority's own certificate in DER. Machines pin the certificate, and administrators may
+// install it in browsers.
 func (a *Authority) Certificate() []byte { return a.cert.Raw }
 
 // PEM returns the authority's own certificate in PEM.
@@ -153,18 +160,18 @@ func (a *Authority) Pool() *x509.CertPool {
 	return p
 }
 
-// Server returns a function for tls.Config.GetCertificate that serves a certificate for name. The certificate is
-// created at the first call, and again after two thirds of its validity or when the clock was set to before its
-// creation.
+// Server returns a function for tls.Config.GetCertificate that serves a certificate for name. The first call creates
+// the certificate. A later call creates a new certificate if two thirds of the validity are over, or if the clock was
+// set to a time before the creation.
 func (a *Authority) Server(name string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		now := a.now()
-		if c := a.server[name]; c != nil && now.After(c.Leaf.NotBefore) && now.Before(renewAt(c.Leaf)) {
+		if c := a.server[name]; c != nil && now.After(c.Leaf.NotBefore) && now.Before(renewalTime(c.Leaf)) {
 			return c, nil
 		}
-		c, err := a.makeServer(name, now)
+		c, err := a.newServerCert(name, now)
 		if err != nil {
 			return nil, err
 		}
@@ -173,13 +180,13 @@ func (a *Authority) Server(name string) func(*tls.ClientHelloInfo) (*tls.Certifi
 	}
 }
 
-// renewAt returns the time when two thirds of a certificate's validity are over.
-func renewAt(c *x509.Certificate) time.Time {
+// renewalTime returns the time at which two thirds of a certificate's validity are over.
+func renewalTime(c *x509.Certificate) time.Time {
 	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
 }
 
-// makeServer creates a key and a certificate for the hub's name.
-func (a *Authority) makeServer(name string, now time.Time) (*tls.Certificate, error) {
+// newServerCert creates a key and a certificate for the hub's name.
+func (a *Authority) newServerCert(name string, now time.Time) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -194,7 +201,7 @@ func (a *Authority) makeServer(name string, now time.Time) (*tls.Certificate, er
 	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// sign completes a certificate with a serial number, and signs it with the authority's key.
+// sign adds a serial number to a certificate, and signs the certificate with the authority's key.
 func (a *Authority) sign(t *x509.Certificate, public crypto.PublicKey) (*x509.Certificate, error) {
 	var err error
 	if t.SerialNumber, err = newSerial(); err != nil {
@@ -208,8 +215,8 @@ func (a *Authority) sign(t *x509.Certificate, public crypto.PublicKey) (*x509.Ce
 	return x509.ParseCertificate(der)
 }
 
-// errTLSKey refuses a public key of a type that machines do not use.
-var errTLSKey = errors.New("tls_key is no public key, want ECDSA P-256 or Ed25519 as PKIX DER")
+// errTLSKey is the error for a public key of a type that machines do not use.
+var errTLSKey = errors.New("tls_key is not a public key, want ECDSA P-256 or Ed25519 as PKIX DER")
 
 // Machine signs a certificate for a machine's public key (PKIX DER). The error is errTLSKey if the key has a wrong
 // type.
@@ -232,9 +239,9 @@ func (a *Authority) Machine(id policy.MachineID, public []byte, now time.Time) (
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, key)
 }
 
-// isMachine reports whether this authority signed the certificate for a machine. The caller checks the dates and the
-// revocation.
-func (a *Authority) isMachine(c *x509.Certificate) bool {
+// isMachineCert reports whether this authority signed the certificate for a machine. The caller must check the dates
+// and the revocation.
+func (a *Authority) isMachineCert(c *x509.Certificate) bool {
 	return !c.IsCA && len(c.ExtKeyUsage) == 1 && c.ExtKeyUsage[0] == x509.ExtKeyUsageClientAuth &&
 		c.CheckSignatureFrom(a.cert) == nil
 }

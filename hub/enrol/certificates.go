@@ -12,15 +12,15 @@ import (
 	"portillon/policy"
 )
 
-// certificates finds the machine that a TLS certificate was issued to.
+// certificates finds the machine to which a TLS certificate was issued.
 type certificates struct {
 	table     machineTable
 	authority *Authority
 	known     *knownCerts
 }
 
-// note stores the certificate that a machine gets, in the transaction that issues the certificate.
-func (s certificates) note(ctx context.Context, tx *store.Tx, id policy.MachineID, cert *x509.Certificate) error {
+// insert stores a machine's new certificate, in the transaction that issues the certificate.
+func (s certificates) insert(ctx context.Context, tx *store.Tx, id policy.MachineID, cert *x509.Certificate) error {
 	_, err := tx.Exec(
 		ctx,
 		`INSERT INTO machine_certificate (site, serial, machine, issued, expires) VALUES ($1, $2, $3, $4, $5)`,
@@ -36,7 +36,8 @@ func (s certificates) note(ctx context.Context, tx *store.Tx, id policy.MachineI
 func serialOf(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
 
 // machineOf returns the enrolled machine of a certificate that this authority signed. For any other certificate, and
-// for a revoked machine, the error is errNotMachine. If expired is true, the machine may only renew its certificate.
+// for a revoked machine, the error is errNotMachine. If expired is true, the machine may send only a request to renew
+// its certificate.
 func (s certificates) machineOf(
 	ctx context.Context,
 	c *x509.Certificate,
@@ -45,7 +46,7 @@ func (s certificates) machineOf(
 	if known {
 		return id, s.table.now().After(c.NotAfter), nil
 	}
-	if !s.authority.isMachine(c) {
+	if !s.authority.isMachineCert(c) {
 		return "", false, errNotMachine
 	}
 	err = s.table.site.QueryRow(ctx, `SELECT c.machine FROM machine_certificate AS c JOIN machine AS m ON m.site = $1 AND
@@ -58,6 +59,6 @@ func (s certificates) machineOf(
 	if err != nil {
 		return "", false, fmt.Errorf("enrol: %w", err)
 	}
-	s.known.keep(c, id, generation)
+	s.known.add(c, id, generation)
 	return id, s.table.now().After(c.NotAfter), nil
 }

@@ -20,26 +20,27 @@ import (
 
 const (
 	codeLife = time.Hour
-	// maxAttempts is how many wrong secrets may be tried while a code is open. A wrong secret does not tell which code was
-	// meant, so each attempt counts against every open code.
+	// maxAttempts is the number of wrong secrets after which an open code stops working. A wrong secret does not
+	// identify a code, so that each wrong attempt counts against every open code.
 	maxAttempts = 10
-	// maxOpen is the largest number of open codes. It bounds the chance to guess a code to 32 × 10 in 2^50.
+	// maxOpen is the maximum number of open codes. With maxAttempts, the chance to guess a code is at most 32 × 10 in
+	// 2^50.
 	maxOpen = 32
-	// hashRounds is the number of PBKDF2 iterations. An attacker with a copy of the database needs longer to try the 2^50
-	// secrets than a code is valid.
+	// hashRounds is the number of PBKDF2 iterations. With this number, an attacker with a copy of the database needs
+	// longer to try all 2^50 secrets than a code is valid.
 	hashRounds = 20_000
 )
 
-// Codes creates one-time codes and checks them. The database does not store a code, only the hash of its secret.
+// Codes creates one-time codes and checks them. The database stores only the hash of a code's secret.
 type Codes struct {
 	table   machineTable
 	pins    wire.Pins
-	address string // https://hub.local:8443, where machines join; empty: no machine can join
+	address string // URL at which machines join, such as https://hub.local:8443; empty: no machine can join
 }
 
 // New creates a one-time code for a machine, and replaces the machine's previous code. replace must be true if the
-// machine was enrolled before and begins a new journal, for example on a new SD card: the machine then gets its tags,
-// hours and practice from the ledger. The actor needs actor.EnrolMachines.
+// machine was enrolled before and begins a new journal, for example on a new SD card. A replaced machine receives its
+// tags, hours and practice from the ledger. The actor needs actor.EnrolMachines.
 func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Code{}, err
@@ -60,14 +61,14 @@ func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, rep
 	}
 	until := s.table.now().Add(codeLife)
 	err = s.table.site.Write(ctx, func(tx *store.Tx) error {
-		if err := s.mayJoin(ctx, tx, id, replace); err != nil {
+		if err := s.checkNewCode(ctx, tx, id, replace); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO machine_code (site, machine, hash, made, expires, replaces, maker)
 			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made =
 			excluded.made,
 			expires = excluded.expires, replaces = excluded.replaces, maker = excluded.maker, attempts = 0, used = 0`,
-			string(id), hash, s.table.millis(), until.UnixMilli(), boolOf(replace), wire.OneLine(a.Name, maxWords))
+			string(id), hash, s.table.millis(), until.UnixMilli(), boolToInt(replace), wire.OneLine(a.Name, maxReason))
 		tx.Changed(store.Machines)
 		return errors.Join(err, s.table.audit(ctx, tx, a, actor.EnrolMachines, id, "code made"))
 	})
@@ -81,17 +82,17 @@ func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, rep
 	return Code{Machine: id, Text: c.String(), Command: command, Expires: until.UTC(), Replace: replace}, nil
 }
 
-// boolOf returns a boolean as the database stores it: 1 or 0.
-func boolOf(b bool) int64 {
+// boolToInt returns 1 for true and 0 for false, as the database stores booleans.
+func boolToInt(b bool) int64 {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-// mayJoin returns an error with the reason if no code can be created for a machine.
-func (s *Codes) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
-	r, err := s.table.row(ctx, tx, id)
+// checkNewCode returns an error with the reason if no code can be created for a machine.
+func (s *Codes) checkNewCode(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
+	r, err := s.table.readRow(ctx, tx, id)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (s *Codes) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, 
 				Right: fmt.Sprintf("at most %d at once: they end within an hour", maxOpen)}},
 		}
 	}
-	return errors.Join(err, s.table.put(ctx, tx, r))
+	return errors.Join(err, s.table.insertIfMissing(ctx, tx, r))
 }
 
 // hash returns the hash of a secret, as the database stores it. All codes of a site have the same salt, so that a code
@@ -127,32 +128,32 @@ func (s *Codes) hash(secret string) ([]byte, error) {
 	)
 }
 
-// Reasons for refusing a code. The refused computer gets only this sentence.
+// Reasons for refusing a code. The response to the computer contains the text of the error.
 var (
-	errNoCode   = errors.New("this code does not work: it was used, it is older than an hour, or it is from another hub")
-	errWorn     = errors.New("too many wrong codes were tried: make a new code at the hub")
-	errOtherKey = errors.New("this code was used by another computer")
+	errNoCode   = errors.New("the code was already used, is older than an hour, or is from another hub")
+	errWorn     = errors.New("too many wrong codes were tried, create a new code at the hub")
+	errOtherKey = errors.New("the code was used by another computer")
 )
 
-// opened is a code whose secret was presented.
-type opened struct {
+// openCode is a code whose secret a computer has sent.
+type openCode struct {
 	machine policy.MachineID
 	replace bool
 	used    bool
 	maker   string
 }
 
-// open finds the unexpired code of a secret, and counts a wrong secret against every open code. It also finds a used
-// code: the machine that used the code may not have received the answer, and asks again.
-func (s *Codes) open(ctx context.Context, secret string) (opened, error) {
+// find finds the unexpired code of a secret, and counts a wrong secret against every open code. find also returns a
+// used code, because a machine repeats a request whose response was lost.
+func (s *Codes) find(ctx context.Context, secret string) (openCode, error) {
 	if b, err := hex.DecodeString("0" + secret); err != nil || len(b) != 7 {
-		return opened{}, errNoCode
+		return openCode{}, errNoCode
 	}
 	hash, err := s.hash(secret)
 	if err != nil {
-		return opened{}, err
+		return openCode{}, err
 	}
-	var o opened
+	var o openCode
 	var refused error
 	err = s.table.site.Write(ctx, func(tx *store.Tx) error {
 		var attempts, used, replace int64
@@ -175,7 +176,7 @@ func (s *Codes) open(ctx context.Context, secret string) (opened, error) {
 		return err
 	})
 	if err != nil {
-		return opened{}, fmt.Errorf("enrol: %w", err)
+		return openCode{}, fmt.Errorf("enrol: %w", err)
 	}
 	return o, refused
 }

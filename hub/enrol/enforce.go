@@ -11,47 +11,47 @@ import (
 	"portillon/policy"
 )
 
-// enforcer applies a change of the enrolled machines after its commit: to the certificate cache, to the open
-// connections, and to the rest of the hub.
+// enforcer applies a committed change of the enrolled machines to the certificate cache, to the open connections, and
+// to the rest of the hub.
 type enforcer struct {
 	site  *store.Site
-	apply func(context.Context, []Enrolled) error // Options.Apply; nil: no function to call
+	apply func(context.Context, []Enrolled) error // Options.Apply, or nil
 	known knownCerts
 	conns conns
-	mu    sync.Mutex // held during apply, so that an older list is never applied after a newer one
+	mu    sync.Mutex // locked during apply, so that an older list is never applied after a newer list
 }
 
 func newEnforcer(o Options) *enforcer {
 	return &enforcer{site: o.Site, apply: o.Apply, conns: conns{of: map[policy.MachineID]map[closer]bool{}}}
 }
 
-// all passes the enrolled machines, as the database has them now, to the rest of the hub.
-func (e *enforcer) all(ctx context.Context) error {
+// applyAll calls apply with the list of enrolled machines in the database.
+func (e *enforcer) applyAll(ctx context.Context) error {
 	if e.apply == nil {
 		return nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all, err := enrolled(ctx, e.site)
+	all, err := readEnrolled(ctx, e.site)
 	if err != nil {
 		return err
 	}
 	return e.apply(ctx, all)
 }
 
-// afterCommit applies a change of one machine's certificate or rights, made in a transaction that ended with err. It
-// clears the certificate cache even if err is not nil, because the error may have occurred after the commit.
+// afterCommit applies a change of one machine's certificate or rights after a transaction that ended with err. If err
+// is not nil, afterCommit only clears the certificate cache, because the error may have occurred after the commit.
 func (e *enforcer) afterCommit(ctx context.Context, id policy.MachineID, err error) error {
-	e.known.forget()
+	e.known.clear()
 	if err != nil {
 		return err
 	}
-	e.conns.cut(id)
-	return e.all(ctx)
+	e.conns.closeAll(id)
+	return e.applyAll(ctx)
 }
 
-// enrolled reads all machines that joined and all that were revoked, sorted by id.
-func enrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error) {
+// readEnrolled reads all machines that joined or were revoked, sorted by id.
+func readEnrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error) {
 	rows, err := site.Query(ctx, `SELECT machine, public, password, revoked, replacing FROM machine
 		WHERE site = $1 AND (enrolled > 0 OR revoked > 0) ORDER BY machine`)
 	if err != nil {
@@ -69,7 +69,7 @@ func enrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error)
 		copy(e.Password[:], password)
 		if e.Public != "" && !e.Revoked {
 			if e.Key, err = note.NewVerifier(e.Public); err != nil {
-				return nil, fmt.Errorf("enrol: the key of the machine %s: %w", e.ID, err)
+				return nil, fmt.Errorf("enrol: stored key of the machine %s is invalid: %w", e.ID, err)
 			}
 		}
 		out = append(out, e)
@@ -77,16 +77,16 @@ func enrolled(ctx context.Context, site *store.Site) (out []Enrolled, err error)
 	return out, rows.Err()
 }
 
-// closer is a connection that can be closed.
+// closer is the only method of a connection that conns calls.
 type closer interface{ Close() error }
 
-// conns are the connections of machines that have a request in progress.
+// conns contains the connections of machines on which a request is in progress.
 type conns struct {
 	mu sync.Mutex
 	of map[policy.MachineID]map[closer]bool
 }
 
-// add registers a connection of a machine. done removes it from the register.
+// add registers a connection of a machine. The returned function done removes the connection.
 func (c *conns) add(id policy.MachineID, conn closer) (done func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,8 +101,8 @@ func (c *conns) add(id policy.MachineID, conn closer) (done func()) {
 	}
 }
 
-// cut closes all registered connections of a machine.
-func (c *conns) cut(id policy.MachineID) {
+// closeAll closes all registered connections of a machine.
+func (c *conns) closeAll(id policy.MachineID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.of[id] {

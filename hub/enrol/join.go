@@ -21,8 +21,8 @@ import (
 	"portillon/wire"
 )
 
-// joins enrols machines and renews their certificates. Its callers check nothing: each method checks the code itself,
-// or the machine's signature for the connection.
+// joins enrols machines and renews their certificates. Each method checks the code or the machine's signature, so that
+// callers need not check anything.
 type joins struct {
 	table     machineTable
 	authority *Authority
@@ -35,19 +35,19 @@ type joins struct {
 	log       *slog.Logger
 }
 
-// join enrols a machine with its one-time code. channel is the keying material of the TLS connection: the machine signs
+// join enrols a machine with its one-time code. channel is the keying material of the TLS connection. The machine signs
 // this material, so that its request cannot be replayed on another connection.
 func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wire.JoinAnswer, error) {
-	code, err := s.codes.open(ctx, ask.Secret)
+	code, err := s.codes.find(ctx, ask.Secret)
 	if err != nil {
 		return wire.JoinAnswer{}, err
 	}
-	j, err := s.proven(code.machine, ask, channel)
+	j, err := s.verifyJoin(code.machine, ask, channel)
 	if err != nil {
 		return wire.JoinAnswer{}, err
 	}
 	if j.Replace != code.replace {
-		return wire.JoinAnswer{}, bad(
+		return wire.JoinAnswer{}, newBadAsk(
 			"this code is %sto replace the machine %s: call portillond enrol %s--replace",
 			map[bool]string{false: "not "}[code.replace],
 			code.machine,
@@ -62,10 +62,11 @@ func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wir
 	if err != nil {
 		return wire.JoinAnswer{}, &badAsk{err.Error()}
 	}
-	password := rand.Text() // 130 random bits: PBKDF2 is not needed
-	err = s.enter(ctx, entry{code: code, public: ask.Key, password: password, cardKey: card.Keys[0], program: j.Program,
-		cert: cert})
-	// This also closes the connections of the previous computer, if there was one.
+	password := rand.Text() // 130 random bits, so that PBKDF2 is not needed
+	err = s.storeMachine(ctx, entry{code: code, public: ask.Key, password: password, cardKey: card.Keys[0],
+		program: j.Program,
+		cert:    cert})
+	// Apply the enrolment, and close the connections of the machine's previous computer.
 	if err := s.force.afterCommit(ctx, code.machine, err); err != nil {
 		return wire.JoinAnswer{}, err
 	}
@@ -86,43 +87,44 @@ func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wir
 	}, nil
 }
 
-// proven checks that the client has the private half of the machine's key, and has signed this connection's keying
-// material.
-func (s *joins) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) (wire.Join, error) {
+// verifyJoin checks that the client has the machine's private key and has signed this connection's keying material, and
+// returns the signed request.
+func (s *joins) verifyJoin(id policy.MachineID, ask wire.JoinAsk, channel []byte) (wire.Join, error) {
 	place := keykind.Place{Kind: keykind.Machine, ID: string(id) + "." + string(s.table.site.ID())}
 	if kind, name := keykind.KindOf(keykind.NameOf(ask.Key)); kind != keykind.Machine || name != place.ID {
-		return wire.Join{}, bad("the key is named %.100q, want the machine key of %s", keykind.NameOf(ask.Key), place.ID)
+		return wire.Join{}, newBadAsk("the key is named %.100q, want the machine key of %s", keykind.NameOf(ask.Key),
+			place.ID)
 	}
 	key, err := note.NewVerifier(ask.Key)
 	if err != nil {
-		return wire.Join{}, bad("the key is no verifier key, want name+hash+key")
+		return wire.Join{}, newBadAsk("the key is no verifier key, want name+hash+key")
 	}
 	j, err := wire.OpenJoin(ask.Signed, key, channel)
 	if err != nil {
 		return wire.Join{}, &badAsk{err.Error()}
 	}
 	if j.Site != s.table.site.ID() || j.Machine != id {
-		return wire.Join{}, bad("the request is of %.64s/%.64s, want %s/%s", j.Site, j.Machine, s.table.site.ID(), id)
+		return wire.Join{}, newBadAsk("the request is of %.64s/%.64s, want %s/%s", j.Site, j.Machine, s.table.site.ID(), id)
 	}
 	return j, nil
 }
 
-// entry is the data of a joining machine that is written to the database.
+// entry is the data of a joining machine for the database.
 type entry struct {
-	code     opened
-	public   string // the public key that verifies its records
-	password string // of its account at the broker
+	code     openCode
+	public   string // the public key that verifies the machine's records
+	password string // password of the machine's account at the broker
 	cardKey  string // in hexadecimal
 	program  string // version of portillond
 	cert     *x509.Certificate
 }
 
-// enter stores a joining machine in one transaction. Only one computer can use a code, and that computer may repeat its
-// request until the code expires.
-func (s *joins) enter(ctx context.Context, e entry) error {
+// storeMachine stores a joining machine in one transaction. Only one computer can use a code, and that computer may
+// repeat its request until the code expires.
+func (s *joins) storeMachine(ctx context.Context, e entry) error {
 	id := e.code.machine
 	return s.table.site.Write(ctx, func(tx *store.Tx) error {
-		r, err := s.table.row(ctx, tx, id)
+		r, err := s.table.readRow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -142,22 +144,22 @@ func (s *joins) enter(ctx context.Context, e entry) error {
 		}
 		tx.Changed(store.Machines)
 		return errors.Join(
-			s.certs.note(ctx, tx, id, e.cert),
+			s.certs.insert(ctx, tx, id, e.cert),
 			s.table.audit(ctx, tx, actor.System("machine "+string(id)), actor.EnrolMachines, id,
 				"joined: key "+fingerprint(e.public)),
 		)
 	})
 }
 
-// useCode marks a machine's code as used by the computer that has the key public. If another computer used the code, or
-// the code has expired, the error is errOtherKey.
+// useCode marks a machine's enrolment code as used. public is the public key of the computer that uses the code. If
+// another computer used the code, or the code has expired, the error is errOtherKey.
 func (s *joins) useCode(ctx context.Context, tx *store.Tx, r row, public string) error {
 	done, err := tx.Exec(
 		ctx,
 		`UPDATE machine_code SET used = $3 WHERE site = $1 AND machine = $2 AND (used = 0 OR $4 = 1) AND expires > $3`,
 		string(r.id),
 		s.table.millis(),
-		boolOf(r.public == public && r.revoked == 0),
+		boolToInt(r.public == public && r.revoked == 0),
 	)
 	if err != nil {
 		return err
@@ -168,11 +170,12 @@ func (s *joins) useCode(ctx context.Context, tx *store.Tx, r row, public string)
 	return nil
 }
 
-// writeRow updates the row of a machine to that of an enrolled machine.
+// writeRow marks the row of a machine as enrolled, and stores the machine's new key, password and program version.
 func (s *joins) writeRow(ctx context.Context, tx *store.Tx, e entry) error {
 	replacing := ""
 	if e.code.replace {
-		// The name may be unknown. "?" stands for an unknown name, because an empty name means that no journal is replaced.
+		// The name of the code's creator may be unknown. "?" stands for an unknown name, because an empty name means
+		// that no journal is replaced.
 		replacing = cmp.Or(e.code.maker, "?")
 	}
 	hash := sha256.Sum256([]byte(e.password))
@@ -180,16 +183,16 @@ func (s *joins) writeRow(ctx context.Context, tx *store.Tx, e entry) error {
 		public = $4,
 		password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`,
 		string(e.code.machine), s.table.millis(), e.public, hash[:], wire.OneLine(e.program, 64), replacing,
-		checkOf(e.cardKey), authorityOf(s.pins.CA))
+		checkValue(e.cardKey), authorityFingerprint(s.pins.CA))
 	return err
 }
 
-// keepCertificates is how many certificates of a machine are valid at once: the newest one, and the ones before it
-// until the machine has stored its renewed certificate.
+// keepCertificates is the number of valid certificates per machine: the newest certificate, and earlier certificates
+// until the machine has stored the newest.
 const keepCertificates = 3
 
-// renew issues the next certificate to a machine that proves its key. The machine may have an expired certificate, or
-// none.
+// renew issues a new certificate to a machine that has signed the request with its key. The machine's current
+// certificate may be expired or missing.
 func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (wire.Renewed, error) {
 	key, public, err := s.keyOf(ctx, ask.Machine)
 	if err != nil {
@@ -204,14 +207,15 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 		return wire.Renewed{}, &badAsk{err.Error()}
 	}
 	err = s.table.site.Write(ctx, func(tx *store.Tx) error {
-		row, err := s.table.row(ctx, tx, ask.Machine)
+		row, err := s.table.readRow(ctx, tx, ask.Machine)
 		if err != nil {
 			return err
 		}
-		if row.revoked > 0 || row.enrolled == 0 || row.public != public { // another computer may have joined meanwhile
+		// Refuse the request if another computer has joined since the signature was checked.
+		if row.revoked > 0 || row.enrolled == 0 || row.public != public {
 			return errNotMachine
 		}
-		if err := s.certs.note(ctx, tx, ask.Machine, cert); err != nil {
+		if err := s.certs.insert(ctx, tx, ask.Machine, cert); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM machine_certificate WHERE site = $1 AND machine = $2 AND serial NOT IN
@@ -221,7 +225,7 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 		tx.Changed(store.Machines)
 		return err
 	})
-	s.force.known.forget() // also after an error: the error may have occurred after the commit
+	s.force.known.clear() // clear the cache also after an error, because the error may have occurred after the commit
 	if err != nil {
 		return wire.Renewed{}, err
 	}
@@ -229,7 +233,7 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 	return wire.Renewed{Certificate: cert.Raw}, nil
 }
 
-// keyOf returns the key of a machine that may send requests, as a verifier and as text.
+// keyOf returns the key of an enrolled machine, as a verifier and as text.
 func (s *joins) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
 	err = s.table.site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
 		AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)

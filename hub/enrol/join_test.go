@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// joiner is a computer that joins with a code.
+// joiner is a computer in a test that joins with a code.
 type joiner struct {
 	t       *testing.T
 	signer  note.Signer
@@ -113,7 +113,7 @@ func TestJoinRefusesARequestThatDoesNotMatchItsCode(t *testing.T) {
 	}
 }
 
-func TestJoinedMachineIsAppliedAtOnce(t *testing.T) {
+func TestJoinAppliesTheMachineImmediately(t *testing.T) {
 	var force []Enrolled
 	b := newBench(t, func(o *Options) {
 		o.Apply = func(_ context.Context, all []Enrolled) error { force = all; return nil }

@@ -8,17 +8,17 @@ import (
 	"portillon/policy"
 )
 
-// knownCerts is a cache of certificates that were verified and found in the database, with their machines. After a
-// change of one member, each machine of a site sends two or three requests within a second. Without the cache, a
-// signature check and a query for each request would cost more than the answers. Refusals are not cached.
+// knownCerts is a cache of verified certificates and their machines. The cache is useful because each machine of a site
+// sends two or three requests within a second after a change of one member. Without the cache, the signature check and
+// the database query for each request would cost more than the response. Refused certificates are not cached.
 type knownCerts struct {
 	mu         sync.Mutex
-	generation uint64 // how often the cache was cleared
+	generation uint64 // number of times the cache was cleared
 	of         map[[sha256.Size]byte]policy.MachineID
 }
 
-// find returns the machine of a cached certificate. If the certificate is not cached, the caller passes generation to
-// keep.
+// find returns the machine of a cached certificate. For a certificate that is not cached, the caller checks the
+// certificate and passes generation to add.
 func (k *knownCerts) find(c *x509.Certificate) (id policy.MachineID, known bool, generation uint64) {
 	sum := sha256.Sum256(c.Raw)
 	k.mu.Lock()
@@ -27,8 +27,8 @@ func (k *knownCerts) find(c *x509.Certificate) (id policy.MachineID, known bool,
 	return id, known, k.generation
 }
 
-// keep adds a certificate to the cache, unless the cache was cleared after find returned this generation.
-func (k *knownCerts) keep(c *x509.Certificate, id policy.MachineID, generation uint64) {
+// add adds a certificate to the cache. If the cache was cleared after find returned the generation, add does nothing.
+func (k *knownCerts) add(c *x509.Certificate, id policy.MachineID, generation uint64) {
 	sum := sha256.Sum256(c.Raw)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -41,9 +41,9 @@ func (k *knownCerts) keep(c *x509.Certificate, id policy.MachineID, generation u
 	k.of[sum] = id
 }
 
-// forget clears the cache. It is called after each commit that invalidates a machine's certificate, before the
+// clear clears the cache. clear is called after each commit that invalidates a machine's certificate, before the
 // machine's connections are closed.
-func (k *knownCerts) forget() {
+func (k *knownCerts) clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.generation++

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// Listener serves machines over TLS (wire.JoinPath). Some routes answer every computer. The others answer only enrolled
-// machines, which present a client certificate.
+// Listener serves machines over TLS (wire.JoinPath). Every computer may use the public routes. Only enrolled machines,
+// which present a client certificate, may use the other routes.
 type Listener struct {
 	log      *slog.Logger
 	server   func(*tls.ClientHelloInfo) (*tls.Certificate, error) // the hub's certificate
@@ -36,52 +36,53 @@ func newListener(o Options, table machineTable, force *enforcer, keys cardKeys, 
 				certs: certs, force: force, log: o.Log},
 		},
 		machines: &machineRoutes{
-			log: o.Log, keys: keys, fetches: newFetchNotes(o), bundle: o.Bundle, credential: o.Credential,
+			log: o.Log, keys: keys, fetches: newFetchLog(o), bundle: o.Bundle, credential: o.Credential,
 			returns: newReturns(o.Now, o.Log), manifest: o.ReturnedManifest, policy: o.ReturnedPolicy,
 		},
 	}
 }
 
-// Handler serves all routes. It works only on the TLS connections of Serve: behind a proxy, the hub would not see the
-// machine's certificate.
+// Handler serves all routes. Handler works only on TLS connections of Serve, because behind a proxy the hub would not
+// receive the machine's certificate.
 func (l *Listener) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for path, h := range l.public.table() {
+	for path, h := range l.public.handlers() {
 		mux.HandleFunc(path, h)
 	}
-	for path, h := range l.machines.table() {
+	for path, h := range l.machines.handlers() {
 		mux.HandleFunc(path, l.machineOnly(h))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		if r.TLS == nil || r.TLS.Version < tls.VersionTLS13 {
-			http.Error(w, "this needs TLS 1.3", http.StatusUpgradeRequired)
+			http.Error(w, "connection does not use TLS 1.3, which this server requires", http.StatusUpgradeRequired)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// TLS returns the listener's configuration: every client may connect, and presents its certificate if it has one.
-// Session tickets are disabled, so that the certificate is presented on each connection.
+// TLS returns the listener's TLS configuration. Every client may connect, and the server requests a client certificate
+// but does not require it. Session tickets are disabled, so that a machine presents its certificate on each connection.
 func (l *Listener) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: l.server, ClientAuth: tls.RequestClientCert,
 		SessionTicketsDisabled: true}
 }
 
-// handshakeTime is the timeout for the TLS handshake and for the header of a request. It equals the timeout of the
-// machines (cmd/internal/hublink). After a change of one member, all machines connect at once; a hub with a shorter
-// timeout would have to repeat work that it had already done.
+// handshakeTime is the timeout for the TLS handshake and for the header of a request. handshakeTime equals the timeout
+// of the machines (cmd/internal/hublink), because a hub with a shorter timeout would abort handshakes that machines
+// then repeat.
 const handshakeTime = 15 * time.Second
 
 // Serve serves machines on a TCP listener until ctx ends.
 func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 	h := &http.Server{Handler: l.Handler(), TLSConfig: l.TLS(),
-		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug), // any computer can cause a failed handshake
+		// The level is debug, because any computer can cause a failed handshake.
+		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: handshakeTime, ReadTimeout: 2 * handshakeTime,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		// HTTP/1.1 only, so that each connection belongs to one machine
+		// Disable HTTP/2, so that each connection belongs to one machine.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 		ConnContext:  withConn}
 	failed := make(chan error, 1)
@@ -91,7 +92,7 @@ func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
-	// Let running requests finish for two seconds, then close their connections.
+	// Wait at most two seconds for running requests, and then close their connections.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if h.Shutdown(ending) != nil {
@@ -104,7 +105,8 @@ func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 // connKey is the context key of a request's connection.
 type connKey struct{}
 
-// withConn puts the connection into the context of its requests, so that machineOnly can register it.
+// withConn stores a connection in the context of the connection's requests, so that machineOnly can register the
+// connection.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
@@ -113,7 +115,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 func (l *Listener) machineOnly(next machineHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TLS.PeerCertificates) == 0 {
-			answer(l.log, w, r, nil, errNotMachine)
+			writeAnswer(l.log, w, r, nil, errNotMachine)
 			return
 		}
 		cert := r.TLS.PeerCertificates[0]
@@ -122,14 +124,14 @@ func (l *Listener) machineOnly(next machineHandler) http.HandlerFunc {
 			err = errExpired
 		}
 		if err != nil {
-			answer(l.log, w, r, nil, err)
+			writeAnswer(l.log, w, r, nil, err)
 			return
 		}
 		if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
 			defer l.conns.add(id, c)()
 			// The machine may have been revoked after the first check and before its connection was registered.
 			if _, _, err := l.certs.machineOf(r.Context(), cert); err != nil {
-				answer(l.log, w, r, nil, err)
+				writeAnswer(l.log, w, r, nil, err)
 				return
 			}
 		}

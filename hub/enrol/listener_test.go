@@ -16,8 +16,8 @@ import (
 	"portillon/policy"
 )
 
-// joined enrols a machine and returns its certificate.
-func (b *bench) joined(id policy.MachineID) *x509.Certificate {
+// joinMachine enrols a machine and returns the machine's certificate.
+func (b *bench) joinMachine(id policy.MachineID) *x509.Certificate {
 	b.t.Helper()
 	if _, err := b.Machines.Add(b.t.Context(), admin, id); err != nil {
 		b.t.Fatal(err)
@@ -34,9 +34,8 @@ func (b *bench) joined(id policy.MachineID) *x509.Certificate {
 	return cert
 }
 
-// The expected answers are written by hand: how each route of the machines' listener answers a computer without a
-// certificate. "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the
-// test.
+// The table lists, for each route of the machines' listener, the expected response to a computer without a certificate.
+// "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the test.
 func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	const refused = "not-a-machine"
 	want := map[string]string{
@@ -51,14 +50,14 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 		o.Bundle = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 		o.Credential = nil
 	})
-	cert := b.joined("laser")
-	others := map[string]*x509.Certificate{"of another hub": newBench(t).joined("laser"),
-		"with copied content and a forged signature": forged(t, cert)}
+	cert := b.joinMachine("laser")
+	others := map[string]*x509.Certificate{"of another hub": newBench(t).joinMachine("laser"),
+		"with copied content and a forged signature": forgeCert(t, cert)}
 	routes := []string{}
-	for route := range b.Listener.public.table() {
+	for route := range b.Listener.public.handlers() {
 		routes = append(routes, route)
 	}
-	for route := range b.Listener.machines.table() {
+	for route := range b.Listener.machines.handlers() {
 		routes = append(routes, route)
 	}
 	if len(routes) != len(want) {
@@ -70,26 +69,26 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 			t.Errorf("%s: nobody decided who may", route)
 			continue
 		}
-		if got := b.asks(route, nil); got.Header().Get(CodeHeader) != code || code == refused && got.Code != 403 {
+		if got := b.request(route, nil); got.Header().Get(CodeHeader) != code || code == refused && got.Code != 403 {
 			t.Errorf("%s without a certificate: %d %q, want %q", route, got.Code, got.Header().Get(CodeHeader), code)
 		}
 		if code != refused {
 			continue
 		}
 		for name, other := range others {
-			if got := b.asks(route, other); got.Code != 403 || got.Header().Get(CodeHeader) != refused {
+			if got := b.request(route, other); got.Code != 403 || got.Header().Get(CodeHeader) != refused {
 				t.Errorf("%s with a certificate %s: %d %q", route, name, got.Code, got.Header().Get(CodeHeader))
 			}
 		}
-		if got := b.asks(route, cert); got.Header().Get(CodeHeader) == refused {
+		if got := b.request(route, cert); got.Header().Get(CodeHeader) == refused {
 			t.Errorf("%s with the certificate of a machine: %d %q", route, got.Code, got.Header().Get(CodeHeader))
 		}
 	}
-	b.refuses(t, cert, want)
+	b.checkRefused(t, cert, want)
 }
 
-// forged returns a certificate with the content of another one, signed with a different key.
-func forged(t *testing.T, of *x509.Certificate) *x509.Certificate {
+// forgeCert returns a certificate with the content of another certificate, signed with a different key.
+func forgeCert(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -107,14 +106,14 @@ func forged(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	return out
 }
 
-// refuses checks that no route for machines accepts this certificate, which has expired or belongs to a revoked
+// checkRefused checks that no route for machines accepts a certificate that has expired or belongs to a revoked
 // machine.
-func (b *bench) refuses(t *testing.T, cert *x509.Certificate, routes map[string]string) {
+func (b *bench) checkRefused(t *testing.T, cert *x509.Certificate, routes map[string]string) {
 	t.Helper()
 	now := b.now
 	b.now = cert.NotAfter.Add(time.Second)
 	for route, code := range routes {
-		got := b.asks(route, cert)
+		got := b.request(route, cert)
 		if code == "not-a-machine" && (got.Code != 403 || got.Header().Get(CodeHeader) != "expired") {
 			t.Errorf("%s with an expired certificate: %d %q", route, got.Code, got.Header().Get(CodeHeader))
 		}
@@ -128,14 +127,16 @@ func (b *bench) refuses(t *testing.T, cert *x509.Certificate, routes map[string]
 		t.Fatal(err)
 	}
 	for route, code := range routes {
-		if got := b.asks(route, cert); code == "not-a-machine" && (got.Code != 403 || got.Header().Get(CodeHeader) != code) {
+		if got := b.request(route,
+			cert); code == "not-a-machine" && (got.Code != 403 || got.Header().Get(CodeHeader) != code) {
 			t.Errorf("%s of a revoked machine: %d %q", route, got.Code, got.Header().Get(CodeHeader))
 		}
 	}
 }
 
-// asks sends an empty request with a client certificate, as after the TLS handshake; nil: without a certificate.
-func (b *bench) asks(route string, cert *x509.Certificate) *httptest.ResponseRecorder {
+// request sends an empty request with a client certificate, as after a TLS handshake. If cert is nil, the request has
+// no certificate.
+func (b *bench) request(route string, cert *x509.Certificate) *httptest.ResponseRecorder {
 	method, path, _ := strings.Cut(route, " ")
 	r := httptest.NewRequest(method, strings.ReplaceAll(path, "{sha}", strings.Repeat("0", 64)), strings.NewReader(""))
 	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13}

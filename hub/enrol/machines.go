@@ -23,13 +23,14 @@ type Machines struct {
 	table    machineTable
 	force    *enforcer
 	keys     cardKeys
-	standing func(policy.MachineID) Standing                      // nil: no machine has ever reported
+	standing func(policy.MachineID) Standing                      // nil: no machine has a known state
 	version  func() uint64                                        // version of the bundle in force; nil: unknown
 	members  func(ctx context.Context) ([]policy.MemberID, error) // members in the bundle in force; nil: unknown
 }
 
 // List returns the machines of the site that the actor may read, sorted by id: joined machines, machines that wait for
-// their enrolment, and machines of hub.yaml. An actor with a role at a single machine gets only that machine.
+// their enrolment, and machines of hub.yaml. If the actor has a role at a single machine, the list contains only this
+// machine.
 func (s *Machines) List(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return nil, err
@@ -41,23 +42,23 @@ func (s *Machines) List(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	keys, out := s.keys.expected(), all[:0]
 	for _, m := range all {
 		if a.May(actor.ReadMachines, actor.Target{Machine: m.ID}) == nil {
-			s.stand(a, &m, keys)
+			s.addStanding(a, &m, keys)
 			out = append(out, m)
 		}
 	}
 	return out, nil
 }
 
-// Get returns one machine. If the id is unknown, the error is *fault.NotFound.
+// Get returns one machine. The error is *fault.NotFound if the id is unknown.
 func (s *Machines) Get(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
 	}
-	return s.one(ctx, a, id)
+	return s.get(ctx, a, id)
 }
 
-// one returns a machine like Get; its caller has already checked the actor's right.
-func (s *Machines) one(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
+// get does the work of Get after the caller has checked the actor's right.
+func (s *Machines) get(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	all, err := s.all(ctx)
 	if err != nil {
 		return Machine{}, err
@@ -66,13 +67,13 @@ func (s *Machines) one(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	if i < 0 {
 		return Machine{}, &fault.NotFound{What: "machine", ID: fmt.Sprintf("%.80s", id)}
 	}
-	s.stand(a, &all[i], s.keys.expected())
+	s.addStanding(a, &all[i], s.keys.expected())
 	return all[i], nil
 }
 
-// stand fills in a machine's Standing. For an actor without actor.ReadSessions it leaves out the session and the
-// authors of tags.
-func (s *Machines) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
+// addStanding sets a machine's Standing. For an actor without actor.ReadSessions it omits the session and the authors
+// of tags.
+func (s *Machines) addStanding(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	if s.standing != nil {
 		m.Standing = s.standing(m.ID)
 	}
@@ -88,8 +89,8 @@ func (s *Machines) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	}
 }
 
-// all reads every machine of the site, sorted by id, without its Standing. It returns them in one list, because a site
-// has only some dozens.
+// all reads every machine of the site, sorted by id, without the Standing. A single list is enough, because a site has
+// at most some dozens of machines.
 func (s *Machines) all(ctx context.Context) (out []Machine, err error) {
 	rows, err := s.table.site.Query(
 		ctx,
@@ -124,7 +125,7 @@ func (s *Machines) all(ctx context.Context) (out []Machine, err error) {
 	return out, nil
 }
 
-// fingerprint returns the text by which people compare a key: the first 16 hexadecimal digits of its SHA-256.
+// fingerprint returns the first 16 hexadecimal digits of the SHA-256 of a key, by which people compare keys.
 func fingerprint(vkey string) string {
 	if vkey == "" {
 		return ""
@@ -144,11 +145,11 @@ func (s *Machines) Add(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
 	}
-	if err := validID(id); err != nil {
+	if err := checkID(id); err != nil {
 		return Machine{}, err
 	}
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
-		_, err := s.table.row(ctx, tx, id)
+		_, err := s.table.readRow(ctx, tx, id)
 		if err == nil {
 			return &fault.Invalid{
 				Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: "a machine with this id is there already"}},
@@ -169,20 +170,20 @@ func (s *Machines) Add(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	if err != nil {
 		return Machine{}, err
 	}
-	return s.one(ctx, a, id)
+	return s.get(ctx, a, id)
 }
 
-// Revoke excludes a machine from now on: the hub refuses its records, its broker account and its requests, and closes
-// its connections. The machine keeps the data that it has; Held lists that data.
+// Revoke excludes a machine: the hub refuses the machine's records, broker account and requests, and closes its
+// connections. Revoke does not delete the data on the machine, which Held lists.
 func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return err
 	}
-	if err := words("reason", reason); err != nil {
+	if err := checkReason("reason", reason); err != nil {
 		return err
 	}
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
-		r, err := s.table.row(ctx, tx, id)
+		r, err := s.table.readRow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -193,7 +194,7 @@ func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineI
 			return nil
 		}
 		tx.Changed(store.Machines)
-		if err := s.table.put(ctx, tx, r); err != nil {
+		if err := s.table.insertIfMissing(ctx, tx, r); err != nil {
 			return err
 		}
 		_, err = tx.Exec(
@@ -207,7 +208,7 @@ func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineI
 		if err != nil {
 			return err
 		}
-		if r.public != "" { // a machine of hub.yaml may have no row yet
+		if r.public != "" { // a machine of hub.yaml may have no database row yet
 			if err := s.table.addKey(ctx, tx, id, r.public); err != nil {
 				return err
 			}
@@ -221,18 +222,18 @@ func (s *Machines) Revoke(ctx context.Context, a actor.Actor, id policy.MachineI
 	return s.force.afterCommit(ctx, id, err)
 }
 
-// Enrolled returns all machines that joined and all that were revoked, sorted by id.
+// Enrolled returns all machines that joined or were revoked, sorted by id.
 func (s *Machines) Enrolled(ctx context.Context) ([]Enrolled, error) {
-	return enrolled(ctx, s.table.site)
+	return readEnrolled(ctx, s.table.site)
 }
 
-// GivenCardKeys returns the check value of the newest card key that each machine got. It leaves out a machine that has
-// not received a key since the hub began to store this.
+// GivenCardKeys returns the check value of the newest card key that the hub sent to each machine. The map omits
+// machines whose last key was sent before the hub stored check values.
 func (s *Machines) GivenCardKeys(ctx context.Context) (map[policy.MachineID]string, error) {
-	return s.keys.given(ctx)
+	return s.keys.sentKeys(ctx)
 }
 
-// Replaced stores that the machine's new journal has replaced the one in the ledger.
+// Replaced stores that the machine's new journal has replaced the machine's old journal in the ledger.
 func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(
@@ -249,38 +250,38 @@ func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
 	return nil
 }
 
-// maxWords is the largest length of a reason that a person writes, in bytes.
-const maxWords = 300
+// maxReason is the maximum length of a reason that a person writes, in bytes.
+const maxReason = 300
 
-// words refuses a reason that is empty, too long, has several lines, or would be displayed differently from its stored
-// text.
-func words(field, text string) error {
-	// Marks that change the direction of the text after them (UAX #9, 2.1 to 2.4) would make a reason display differently
-	// from its stored text.
+// checkReason refuses a reason that is empty, too long, has several lines, or contains invisible formatting characters.
+func checkReason(field, text string) error {
+	// Characters that change the writing direction (UAX #9, sections 2.1 to 2.4) would make the displayed reason differ
+	// from the stored reason.
 	turns := strings.ContainsFunc(
 		text,
 		func(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 },
 	)
-	if text != "" && len(text) <= maxWords && wire.OneLine(text, maxWords) == text && !turns {
+	if text != "" && len(text) <= maxReason && wire.OneLine(text, maxReason) == text && !turns {
 		return nil
 	}
 	return &fault.Invalid{
 		Faults: []fault.Field{{Field: field, Given: fmt.Sprintf("%.40s", text), Wrong: "a reason is needed, on one line",
-			Right: fmt.Sprintf("1 to %d bytes", maxWords)}},
+			Right: fmt.Sprintf("1 to %d bytes", maxReason)}},
 	}
 }
 
-// Held is the personal data that a machine has, as far as the hub knows. Every machine holds the bundle, and a bundle
-// names all members.
+// Held describes the personal data that is stored on a machine, as far as the hub knows. Every machine stores a bundle,
+// and a bundle names all members.
 type Held struct {
-	Bundle  uint64            `json:"bundle"` // the newest that it fetched from this hub, or reported
+	Bundle  uint64            `json:"bundle"` // the newest bundle that the machine fetched from this hub or reported
 	At      time.Time         `json:"at,omitzero"`
-	Members []policy.MemberID `json:"members"`  // members in the bundle in force
-	CardKey bool              `json:"card_key"` // whether it got the card key, which links card numbers to members
+	Members []policy.MemberID `json:"members"` // members in the bundle in force
+	// The hub sent the card key, which links card numbers to members, to the machine.
+	CardKey bool `json:"card_key"`
 }
 
-// Held returns the personal data that a machine holds. Administrators use this to decide whether to rotate the card
-// key.
+// Held returns the personal data that is stored on a machine. Administrators need the list to decide whether to change
+// the card key after a theft.
 func (s *Machines) Held(ctx context.Context, a actor.Actor, id policy.MachineID) (Held, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Held{}, err
@@ -288,14 +289,14 @@ func (s *Machines) Held(ctx context.Context, a actor.Actor, id policy.MachineID)
 	if err := a.May(actor.ReadMembers, actor.Target{}); err != nil {
 		return Held{}, err
 	}
-	m, err := s.one(ctx, a, id)
+	m, err := s.get(ctx, a, id)
 	if err != nil {
 		return Held{}, err
 	}
 	h := Held{Bundle: max(m.Fetched, m.Standing.Bundle), At: m.FetchedAt, CardKey: m.Key != ""}
 	if s.members != nil && h.Bundle > 0 {
 		if h.Members, err = s.members(ctx); err != nil {
-			return Held{}, fmt.Errorf("enrol: members of the bundle: %w", err)
+			return Held{}, fmt.Errorf("enrol: cannot read the members of the bundle: %w", err)
 		}
 	}
 	return h, nil

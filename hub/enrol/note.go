@@ -11,31 +11,31 @@ import (
 	"portillon/policy"
 )
 
-// fetchNotes stores which bundle each machine fetched, so that the hub knows which members' data the machine holds. The
-// note is written before the machine gets the data.
-type fetchNotes struct {
+// fetchLog stores which bundle each machine fetched, so that the hub knows which members' data is on the machine. The
+// fetch is recorded before the hub sends the data.
+type fetchLog struct {
 	site    *store.Site
 	now     func() time.Time
 	log     *slog.Logger
-	version func() uint64 // version of the bundle in force; nil: no notes are written
-	batches noteBatches
+	version func() uint64 // version of the current bundle; nil: no fetches are recorded
+	batches fetchBatches
 
 	mu     sync.Mutex
-	noted  map[policy.MachineID]uint64 // the bundle version that was last written for each machine
-	noting map[policy.MachineID]bool   // machines whose note is being written
+	noted  map[policy.MachineID]uint64 // the bundle version that was last recorded for each machine
+	noting map[policy.MachineID]bool   // machines whose fetch is being recorded
 }
 
-func newFetchNotes(o Options) *fetchNotes {
-	return &fetchNotes{site: o.Site, now: o.Now, log: o.Log, version: o.Version,
+func newFetchLog(o Options) *fetchLog {
+	return &fetchLog{site: o.Site, now: o.Now, log: o.Log, version: o.Version,
 		noted: map[policy.MachineID]uint64{}, noting: map[policy.MachineID]bool{}}
 }
 
-// noteWait is the longest time that a machine waits until its note is written.
-const noteWait = time.Second
+// recordTimeout is the maximum time that a machine waits until its fetch is recorded.
+const recordTimeout = time.Second
 
-// beforeFetch stores that a machine fetches the bundle in force. If the database refuses the write or takes longer than
-// noteWait, the machine gets its data nevertheless, and its next request tries again.
-func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
+// beforeFetch records that a machine fetches the current bundle. If the database write fails or takes longer than
+// recordTimeout, the machine receives the data nevertheless, and the machine's next request repeats the write.
+func (n *fetchLog) beforeFetch(ctx context.Context, id policy.MachineID) {
 	if n.version == nil {
 		return
 	}
@@ -50,7 +50,7 @@ func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
 		return
 	}
 	done := make(chan struct{})
-	go func() { // ends at the latest at the database's lock timeout (store)
+	go func() { // the goroutine ends at the database's lock timeout (package store) at the latest
 		defer close(done)
 		err := n.write(context.WithoutCancel(ctx), id, v)
 		n.mu.Lock()
@@ -59,9 +59,9 @@ func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
 			n.noted[id] = max(n.noted[id], v)
 			return
 		}
-		n.log.Warn("fetched bundle not noted", "machine", id, "bundle", v, "err", err)
+		n.log.Warn("recording the bundle that a machine fetches failed", "machine", id, "bundle", v, "err", err)
 	}()
-	t := time.NewTimer(noteWait)
+	t := time.NewTimer(recordTimeout)
 	defer t.Stop()
 	select {
 	case <-done:
@@ -69,46 +69,46 @@ func (n *fetchNotes) beforeFetch(ctx context.Context, id policy.MachineID) {
 	}
 }
 
-// noteBatches collects the notes of machines that fetch at the same time. All machines of a site fetch a new bundle
-// within a second. Notes that arrive during one transaction are written together in the next one.
-type noteBatches struct {
+// fetchBatches collects the fetches of machines that fetch at the same time, because all machines of a site fetch a new
+// bundle within a second. The fetches that arrive during one transaction are written together in the next transaction.
+type fetchBatches struct {
 	mu      sync.Mutex
-	next    *noteBatch // the batch that still accepts notes; nil: none
-	writing sync.Mutex // held by the goroutine that writes a batch
+	next    *fetchBatch // the batch for the next fetch; nil: the next fetch begins a new batch
+	writing sync.Mutex  // locked by the goroutine that writes a batch
 }
 
-// noteBatch contains the notes of one transaction.
-type noteBatch struct {
+// fetchBatch contains the fetches of one transaction.
+type fetchBatch struct {
 	versions map[policy.MachineID]uint64
-	done     chan struct{} // closed once the batch is on the disk or has failed with err
-	err      error         // read only after done is closed
+	done     chan struct{} // closed when the batch is on the disk or the write has failed with err
+	err      error         // may be read only after done is closed
 }
 
-// add puts a note into the next batch. If first is true, the batch is new and the caller must write it.
-func (n *noteBatches) add(id policy.MachineID, version uint64) (b *noteBatch, first bool) {
+// add adds a fetch to the next batch. If first is true, the batch is new and the caller must write the batch.
+func (n *fetchBatches) add(id policy.MachineID, version uint64) (b *fetchBatch, first bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if first = n.next == nil; first {
-		n.next = &noteBatch{versions: map[policy.MachineID]uint64{}, done: make(chan struct{})}
+		n.next = &fetchBatch{versions: map[policy.MachineID]uint64{}, done: make(chan struct{})}
 	}
 	b = n.next
 	b.versions[id] = max(b.versions[id], version)
 	return b, first
 }
 
-// close makes the next note begin a new batch.
-func (n *noteBatches) close() {
+// close makes the next fetch begin a new batch.
+func (n *fetchBatches) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.next = nil
 }
 
-// write stores the note that a machine fetches a bundle. It returns once the note is on the disk or could not be
-// written.
-func (n *fetchNotes) write(ctx context.Context, id policy.MachineID, version uint64) error {
+// write records that a machine fetches a bundle. write returns when the fetch is on the disk or the write has failed.
+func (n *fetchLog) write(ctx context.Context, id policy.MachineID, version uint64) error {
 	b, first := n.batches.add(id, version)
 	if first {
-		n.writeBatch(context.WithoutCancel(ctx), b) // other callers wait for this batch too
+		// The write continues when ctx is done, because other callers wait for this batch, too.
+		n.writeBatch(context.WithoutCancel(ctx), b)
 	}
 	select {
 	case <-b.done:
@@ -118,8 +118,8 @@ func (n *fetchNotes) write(ctx context.Context, id policy.MachineID, version uin
 	}
 }
 
-// writeBatch writes a batch as soon as the previous batch is written.
-func (n *fetchNotes) writeBatch(ctx context.Context, b *noteBatch) {
+// writeBatch writes a batch after the previous batch is written.
+func (n *fetchLog) writeBatch(ctx context.Context, b *fetchBatch) {
 	n.batches.writing.Lock()
 	defer n.batches.writing.Unlock()
 	n.batches.close()

@@ -9,8 +9,8 @@ import (
 	"portillon/policy"
 )
 
-// A fetch returns once its note is on the disk, or returns the error.
-func TestFetchedBundleIsNotedBeforeItIsSent(t *testing.T) {
+// The method write must return only when the fetch is on the disk, and must return the error of a failed write.
+func TestFetchIsRecordedBeforeTheBundleIsSent(t *testing.T) {
 	b := newBench(t)
 	const machines = 40
 	for i := range machines {
@@ -46,8 +46,8 @@ func TestFetchedBundleIsNotedBeforeItIsSent(t *testing.T) {
 	all.Wait()
 }
 
-// Notes that arrive during a transaction are written together in the next one.
-func TestWaitingNotesShareATransaction(t *testing.T) {
+// Fetches that arrive during a transaction are written together in the next transaction.
+func TestWaitingFetchesAreWrittenInOneTransaction(t *testing.T) {
 	b := newBench(t)
 	b.fetches().batches.writing.Lock()
 	first, leads := b.fetches().batches.add("a", 1)
@@ -62,15 +62,15 @@ func TestWaitingNotesShareATransaction(t *testing.T) {
 	}
 }
 
-// The note is written even if the machine disconnects before the write ends.
-func TestNoteIsWrittenEvenIfTheMachineDisconnects(t *testing.T) {
+// A fetch is recorded even if the machine disconnects before the write ends.
+func TestFetchIsRecordedEvenIfTheMachineDisconnects(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "mill"); err != nil {
 		t.Fatal(err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	b.fetches().write(gone, "mill", 3) // the error of the cancelled request
+	b.fetches().write(gone, "mill", 3) // wait until the cancelled request has returned its error
 	var noted int64
 	err := b.db.Site("biklab").
 		QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = 'mill'").

@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// Orders sends an administrator's commands to machines. The audit log has each command before the machine gets it.
+// Orders sends an administrator's commands to machines. The audit log contains each command before the command is sent.
 type Orders struct {
 	table   machineTable
 	command func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error) // nil: this hub sends no commands
@@ -24,10 +24,10 @@ func (s *Orders) Tag(ctx context.Context, a actor.Actor, id policy.MachineID, re
 	if err := a.May(actor.TagMachine, actor.Target{Machine: id}); err != nil {
 		return err
 	}
-	if err := words("reason", reason); err != nil {
+	if err := checkReason("reason", reason); err != nil {
 		return err
 	}
-	return s.order(ctx, a, actor.TagMachine, id, wire.Command{Do: "tag", Reason: reason})
+	return s.send(ctx, a, actor.TagMachine, id, wire.Command{Do: "tag", Reason: reason})
 }
 
 // Stop sends a machine the command to end its session.
@@ -35,35 +35,35 @@ func (s *Orders) Stop(ctx context.Context, a actor.Actor, id policy.MachineID) e
 	if err := a.May(actor.StopMachine, actor.Target{Machine: id}); err != nil {
 		return err
 	}
-	return s.order(ctx, a, actor.StopMachine, id, wire.Command{Do: "stop"})
+	return s.send(ctx, a, actor.StopMachine, id, wire.Command{Do: "stop"})
 }
 
-// Refused is the error for a command that the machine refused, with the machine's reason.
+// Refused is the error for a command that a machine refused. Why is the machine's reason.
 type Refused struct {
 	Machine policy.MachineID
 	Why     string
 }
 
-// Error names the machine and its reason.
+// Error returns the machine's id and reason.
 func (e *Refused) Error() string {
 	return fmt.Sprintf("the machine %s refuses: %s", e.Machine, e.Why)
 }
 
-// Unreachable is the error for a command without an answer: the machine is not enrolled yet, is off, or has no network.
-// Whether the machine executed the command is unknown.
+// Unreachable is the error for a command without a reply, for example because the machine is not enrolled yet, is off,
+// or has no network. The machine may have executed the command nevertheless.
 type Unreachable struct{ Machine policy.MachineID }
 
-// Error names the machine.
+// Error returns a text with the machine's id.
 func (e *Unreachable) Error() string { return fmt.Sprintf("the machine %s does not answer", e.Machine) }
 
-// order sends a command. The audit entry is written before the command is sent, because a command may arrive even if
-// its answer does not.
-func (s *Orders) order(ctx context.Context, a actor.Actor, act actor.Act, id policy.MachineID, c wire.Command) error {
+// send sends a command. The audit entry is written before the command is sent, because a machine may execute a command
+// even if its reply is lost.
+func (s *Orders) send(ctx context.Context, a actor.Actor, act actor.Act, id policy.MachineID, c wire.Command) error {
 	if s.command == nil {
-		return errors.New("enrol: this hub sends no commands")
+		return errors.New("enrol: hub cannot send commands to machines, because Options.Command is nil")
 	}
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
-		r, err := s.table.row(ctx, tx, id)
+		r, err := s.table.readRow(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (s *Orders) order(ctx context.Context, a actor.Actor, act actor.Act, id pol
 		return err
 	}
 	if !reply.OK {
-		return &Refused{id, wire.OneLine(reply.Why, maxWords)}
+		return &Refused{id, wire.OneLine(reply.Why, maxReason)}
 	}
 	return nil
 }

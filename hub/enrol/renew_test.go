@@ -10,8 +10,8 @@ import (
 	"portillon/wire"
 )
 
-// A stolen machine asks for a certificate while another computer joins in its place. The thief's key gets no
-// certificate, even if the hub checked this key just before the join.
+// A stolen machine requests a certificate while another computer joins as the same machine. The hub must refuse the
+// stolen machine's key, even if the hub checked the key just before the join.
 func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
@@ -33,14 +33,14 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	if err := renew(); err != nil {
 		t.Fatal(err)
 	}
-	thief.named("portillon:machine:laser.biklab") // the new computer's key
+	thief.named("portillon:machine:laser.biklab") // key of the new computer
 	done := make(chan error, 1)
 	err = b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `UPDATE machine SET public = $2 WHERE site = $1 AND machine = 'laser'`, thief.public)
 		if err != nil {
 			return err
 		}
-		go func() { done <- renew() }() // reads the key before the join, and waits until the join is committed
+		go func() { done <- renew() }() // the renewal reads the key before the join, and waits until the join is committed
 		time.Sleep(200 * time.Millisecond)
 		return nil
 	})

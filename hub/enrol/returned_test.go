@@ -12,9 +12,9 @@ import (
 	"portillon/policy"
 )
 
-// A machine that returns documents without end does not stop other machines from returning theirs. Without those
-// documents, a restored hub publishes bundles that the machines refuse.
-func TestReturnsAreRateLimitedPerMachine(t *testing.T) {
+// A machine that returns documents without end must not prevent other machines from returning documents. Without the
+// returned documents, a restored hub would publish bundles that the machines refuse.
+func TestReturnedDocumentsAreRateLimitedPerMachine(t *testing.T) {
 	b := newBench(t)
 	taken := map[policy.MachineID]int{}
 	h := b.returns().handler(100, func(_ context.Context, id policy.MachineID, _ []byte) error { taken[id]++; return nil })
@@ -31,7 +31,7 @@ func TestReturnsAreRateLimitedPerMachine(t *testing.T) {
 			t.Errorf("%s of another machine: %d", what, got)
 		}
 	}
-	// The machine does not occupy the only reading slot either: its documents are read at most twice a minute.
+	// The machine must not occupy the only reading slot. The hub reads at most two of its documents per minute.
 	b.now = b.now.Add(time.Hour)
 	before := taken["evil"]
 	for range 10 {

@@ -13,23 +13,23 @@ import (
 	"portillon/wire"
 )
 
-// machineHandler answers a request of an enrolled machine.
+// machineHandler handles a request of an enrolled machine.
 type machineHandler func(http.ResponseWriter, *http.Request, policy.MachineID)
 
-// machineRoutes serves enrolled machines. The Listener has checked the certificate before.
+// machineRoutes serves the routes for enrolled machines. The Listener checks the certificate before it calls a route.
 type machineRoutes struct {
 	log        *slog.Logger
 	keys       cardKeys
-	fetches    *fetchNotes
+	fetches    *fetchLog
 	bundle     http.Handler                                          // Options.Bundle
 	credential func(ctx context.Context, sha string) ([]byte, error) // Options.Credential
 	returns    *returns
-	// manifest and policy are Options.ReturnedManifest and ReturnedPolicy.
+	// manifest is Options.ReturnedManifest, and policy is Options.ReturnedPolicy.
 	manifest, policy func(context.Context, policy.MachineID, []byte) error
 }
 
-// table returns the routes. Each route requires the certificate of an enrolled machine.
-func (s *machineRoutes) table() map[string]machineHandler {
+// handlers returns the handlers by route. Each route requires the certificate of an enrolled machine.
+func (s *machineRoutes) handlers() map[string]machineHandler {
 	return map[string]machineHandler{
 		"GET " + wire.JoinPath + "manifest":           s.getBundle,
 		"GET " + wire.JoinPath + "chunks/{sha}":       s.getBundle,
@@ -43,7 +43,7 @@ func (s *machineRoutes) table() map[string]machineHandler {
 	}
 }
 
-// getBundle serves the manifest and the chunks of the bundle in force.
+// getBundle serves the manifest and the chunks of the current bundle.
 func (s *machineRoutes) getBundle(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 	if s.bundle == nil {
 		http.NotFound(w, r)
@@ -55,7 +55,7 @@ func (s *machineRoutes) getBundle(w http.ResponseWriter, r *http.Request, id pol
 
 var sha = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// getCredential serves a badge by the SHA-256 of its bytes.
+// getCredential serves the badge whose SHA-256 is in the path.
 func (s *machineRoutes) getCredential(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 	name := r.PathValue("sha")
 	if s.credential == nil || !sha.MatchString(name) {
@@ -71,7 +71,7 @@ func (s *machineRoutes) getCredential(w http.ResponseWriter, r *http.Request, id
 	case errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
 	case err != nil:
-		answer(s.log, w, r, nil, err)
+		writeAnswer(s.log, w, r, nil, err)
 	default:
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
@@ -79,11 +79,11 @@ func (s *machineRoutes) getCredential(w http.ResponseWriter, r *http.Request, id
 	}
 }
 
-// getCardKeys sends a machine the site's card keys.
+// getCardKeys sends the site's card keys to a machine.
 func (s *machineRoutes) getCardKeys(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 	all, err := s.keys.all()
 	if err == nil {
-		err = s.keys.noteGiven(r.Context(), id, checkOf(all.Keys[0]))
+		err = s.keys.recordSentKey(r.Context(), id, checkValue(all.Keys[0]))
 	}
-	answer(s.log, w, r, all, err)
+	writeAnswer(s.log, w, r, all, err)
 }

@@ -30,7 +30,7 @@ var (
 	start = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 )
 
-// bench is a service on an empty database.
+// bench contains the services on an empty database.
 type bench struct {
 	*Services
 	o     Options
@@ -39,7 +39,7 @@ type bench struct {
 	now   time.Time
 	order []wire.Command
 	reply wire.Reply
-	notes []string // of the audit log
+	notes []string // entries of the audit log
 }
 
 func newBench(t *testing.T, changes ...func(*Options)) *bench {
@@ -92,13 +92,13 @@ func newBench(t *testing.T, changes ...func(*Options)) *bench {
 	return b
 }
 
-func (b *bench) joins() *joins        { return b.Listener.public.joins }
-func (b *bench) certs() certificates  { return b.Listener.certs }
-func (b *bench) fetches() *fetchNotes { return b.Listener.machines.fetches }
-func (b *bench) returns() *returns    { return b.Listener.machines.returns }
+func (b *bench) joins() *joins       { return b.Listener.public.joins }
+func (b *bench) certs() certificates { return b.Listener.certs }
+func (b *bench) fetches() *fetchLog  { return b.Listener.machines.fetches }
+func (b *bench) returns() *returns   { return b.Listener.machines.returns }
 
-// The expected answers are written by hand. y: allowed; n: denied.
-func TestWhoMayDoWhatToMachines(t *testing.T) {
+// The table of expected results was written by hand. In the table, y means allowed, and n means denied.
+func TestRightsOfActorsOnMachinesMatchTheTable(t *testing.T) {
 	machine := func(id policy.MachineID, r actor.Role) actor.Actor {
 		return actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{id: r}}
 	}
@@ -119,7 +119,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 		{"token without an act", actor.Actor{Account: "a1", Site: actor.Owner, Scopes: []actor.Act{}}},
 	}
 	ctx := t.Context()
-	b := newBench(t) // shared by all cases, because a database takes a while to create
+	b := newBench(t) // all cases share one database, because creating a database is slow
 	if _, err := b.Machines.Add(ctx, admin, "laser"); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	acts := []struct {
 		name string
 		do   func(*bench, actor.Actor) error
-		may  string // one letter for each actor of who
+		may  string // one letter for each actor of the list who
 	}{
 		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines.List(ctx, a); return err }, "nnyyyyyyyyn"},
 		{
@@ -187,7 +187,7 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 	}
 }
 
-func TestSessionOfAMachineNeedsTheRightToReadSessions(t *testing.T) {
+func TestMachineSessionIsVisibleOnlyWithReadSessions(t *testing.T) {
 	b := newBench(t)
 	for _, c := range []struct {
 		a   actor.Actor
@@ -206,7 +206,7 @@ func TestSessionOfAMachineNeedsTheRightToReadSessions(t *testing.T) {
 	}
 }
 
-func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
+func TestListContainsOnlyReadableMachines(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
 	}
 }
 
-func TestMachinesOfAnotherSiteAreNotSeen(t *testing.T) {
+func TestMachinesOfAnotherSiteAreInvisible(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -278,7 +278,7 @@ func TestInvalidMachineIDsAreRefused(t *testing.T) {
 	}
 }
 
-func TestRevocationNamesItsVersionAndReason(t *testing.T) {
+func TestRevocationRequiresTheCurrentVersionAndAReason(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -308,7 +308,7 @@ func TestRevocationNamesItsVersionAndReason(t *testing.T) {
 	}
 }
 
-func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
+func TestCommandRefusedByAMachineReturnsAnError(t *testing.T) {
 	b := newBench(t)
 	b.reply = wire.Reply{Why: "clock not\ntrusted"}
 	var refused *Refused
@@ -320,7 +320,7 @@ func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
 	}
 }
 
-// An attacker cannot use what the database stores of a code and a password.
+// The database must store only hashes of codes and passwords.
 func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	b := newBench(t)
 	c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
@@ -348,7 +348,7 @@ func TestEnrolmentStoresNoSecretInTheDatabase(t *testing.T) {
 	}
 }
 
-func TestCodeEndsAfterAnHourOrWhenReplaced(t *testing.T) {
+func TestCodeIsInvalidAfterAnHourOrAReplacement(t *testing.T) {
 	b := newBench(t)
 	secret := func() string {
 		c, err := b.Codes.New(t.Context(), admin, "vinyl", false)
@@ -359,19 +359,19 @@ func TestCodeEndsAfterAnHourOrWhenReplaced(t *testing.T) {
 		return code.SecretText()
 	}
 	first := secret()
-	if o, err := b.Codes.open(t.Context(), first); err != nil || o.machine != "vinyl" {
+	if o, err := b.Codes.find(t.Context(), first); err != nil || o.machine != "vinyl" {
 		t.Error(o, err)
 	}
 	second := secret()
-	if _, err := b.Codes.open(t.Context(), first); !errors.Is(err, errNoCode) {
+	if _, err := b.Codes.find(t.Context(), first); !errors.Is(err, errNoCode) {
 		t.Error(err)
 	}
 	b.now = b.now.Add(time.Hour - time.Millisecond)
-	if _, err := b.Codes.open(t.Context(), second); err != nil {
+	if _, err := b.Codes.find(t.Context(), second); err != nil {
 		t.Error(err)
 	}
 	b.now = b.now.Add(time.Millisecond)
-	if _, err := b.Codes.open(t.Context(), second); !errors.Is(err, errNoCode) {
+	if _, err := b.Codes.find(t.Context(), second); !errors.Is(err, errNoCode) {
 		t.Error(err)
 	}
 }
@@ -395,12 +395,12 @@ func TestAuthorityIsCreatedOnce(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, caKeyFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenAuthority(dir, "biklab", now); err == nil || !strings.Contains(err.Error(), "restore it") {
+	if _, err := OpenAuthority(dir, "biklab", now); err == nil || !strings.Contains(err.Error(), "restore the key") {
 		t.Error("an authority was made in the place of one whose key is missing: ", err)
 	}
 }
 
-func TestServersCertificateIsRenewedAsTimePasses(t *testing.T) {
+func TestServerCertificateIsRenewedBeforeItExpires(t *testing.T) {
 	now := start
 	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return now })
 	if err != nil {
@@ -429,8 +429,8 @@ func TestServersCertificateIsRenewedAsTimePasses(t *testing.T) {
 	}
 }
 
-// A machine's certificate is not valid for the hub, and the hub's is not valid for a machine.
-func TestCertificatesOfMachinesAndHubDiffer(t *testing.T) {
+// A machine's certificate must not be valid for the hub, and the hub's certificate must not be valid for a machine.
+func TestMachineCertificateIsInvalidForTheHubAndViceVersa(t *testing.T) {
 	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return start })
 	if err != nil {
 		t.Fatal(err)
@@ -447,7 +447,7 @@ func TestCertificatesOfMachinesAndHubDiffer(t *testing.T) {
 		return b
 	}
 	m, err := a.Machine("hub", public(elliptic.P256()), start)
-	if err != nil || !a.isMachine(m) {
+	if err != nil || !a.isMachineCert(m) {
 		t.Fatal(err)
 	}
 	m.DNSNames = []string{"hub"}
@@ -456,7 +456,7 @@ func TestCertificatesOfMachinesAndHubDiffer(t *testing.T) {
 		t.Error("a machine poses as the hub")
 	}
 	s, err := a.Server("hub.test")(nil)
-	if err != nil || a.isMachine(s.Leaf) || a.isMachine(a.cert) {
+	if err != nil || a.isMachineCert(s.Leaf) || a.isMachineCert(a.cert) {
 		t.Error("the hub's certificate is a machine's: ", err)
 	}
 	for name, key := range map[string][]byte{"P-384": public(elliptic.P384()), "nothing": nil, "garbage": []byte("x")} {

@@ -15,22 +15,22 @@ import (
 	"portillon/wire"
 )
 
-// machineTable reads and writes the database rows of machines and of their keys. It has no other state, and its methods
-// are safe for concurrent use.
+// machineTable reads and writes the database rows of machines and of their keys. The methods are safe for concurrent
+// use, because all state is in the database.
 type machineTable struct {
 	site  *store.Site
 	now   func() time.Time
-	fixed func() []Fixed // machines of hub.yaml; nil: there are none
-	// note writes an entry of the audit log in the transaction of the change; nil: no entry is written.
+	fixed func() []Fixed // returns the machines of hub.yaml; nil: hub.yaml names no machines
+	// note writes an entry of the audit log in the transaction of the change. If note is nil, no entry is written.
 	note func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
 }
 
-// slug is the form of a machine's id, as yamlfile reads it. Two ids of this form are refused, because they are topics
-// of the site (wire.Topics).
+// slug matches a machine's id, as package yamlfile does. Two matching ids are refused nevertheless, because the site
+// uses them as topics (wire.Topics).
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// validID returns *fault.Invalid for a text that cannot be a machine's id.
-func validID(id policy.MachineID) error {
+// checkID returns *fault.Invalid for a text that cannot be a machine's id.
+func checkID(id policy.MachineID) error {
 	if slug.MatchString(string(id)) && !wire.Reserved(id) {
 		return nil
 	}
@@ -40,7 +40,7 @@ func validID(id policy.MachineID) error {
 	}
 }
 
-// row is a machine's database row. Times are milliseconds since 1970; 0: the event did not happen.
+// row is a machine's database row. Times are in milliseconds since 1970, and 0 means that the event did not happen.
 type row struct {
 	id                                policy.MachineID
 	version, added, enrolled, revoked int64
@@ -55,9 +55,9 @@ func (t machineTable) fixedMachines() []Fixed {
 	return t.fixed()
 }
 
-// row reads a machine in a transaction. A machine of hub.yaml without a row has version 0. For any other machine
-// without a row the error is *fault.NotFound.
-func (t machineTable) row(ctx context.Context, tx *store.Tx, id policy.MachineID) (r row, err error) {
+// readRow reads a machine's row in a transaction. For a machine of hub.yaml without a row, readRow returns a row with
+// version 0. For any other machine without a row the error is *fault.NotFound.
+func (t machineTable) readRow(ctx context.Context, tx *store.Tx, id policy.MachineID) (r row, err error) {
 	r.id = id
 	err = tx.QueryRow(ctx, `SELECT version, added, enrolled, revoked, public, replacing FROM machine WHERE site = $1 AND
 		machine = $2`, string(id)).
@@ -74,14 +74,14 @@ func (t machineTable) row(ctx context.Context, tx *store.Tx, id policy.MachineID
 	return r, err
 }
 
-// put inserts a machine's row if there is none yet, so that a later UPDATE finds it.
-func (t machineTable) put(ctx context.Context, tx *store.Tx, r row) error {
+// insertIfMissing inserts a machine's row if the row does not exist yet, so that a later UPDATE finds the row.
+func (t machineTable) insertIfMissing(ctx context.Context, tx *store.Tx, r row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, public) VALUES ($1, $2, 0, $3, $4)
 		ON CONFLICT (site, machine) DO NOTHING`, string(r.id), t.millis(), r.public)
 	return err
 }
 
-// millis returns the current time as the database stores it: milliseconds since 1970.
+// millis returns the current time in milliseconds since 1970, as the database stores times.
 func (t machineTable) millis() int64 { return t.now().UnixMilli() }
 
 // audit writes an entry about a machine to the audit log, in the transaction of the change.
@@ -99,13 +99,13 @@ func (t machineTable) audit(
 	return t.note(ctx, tx, a, act, "machine/"+string(on), detail)
 }
 
-// changeKey stores that a machine signs with the key now from this transaction on. The row of the key before stays,
-// with the time of its end: the ledger has records that this key signed, and must still verify them.
+// changeKey replaces a machine's key before by the key now. The row of the old key stays, with the current time as its
+// end, because the ledger must still verify records that the old key signed.
 func (t machineTable) changeKey(ctx context.Context, tx *store.Tx, id policy.MachineID, before, now string) error {
 	if before == now {
 		before = ""
 	}
-	if before != "" { // a key of hub.yaml has no row yet
+	if before != "" { // a key from hub.yaml has no row yet
 		if err := t.addKey(ctx, tx, id, before); err != nil {
 			return err
 		}
@@ -125,14 +125,14 @@ func (t machineTable) changeKey(ctx context.Context, tx *store.Tx, id policy.Mac
 	return err
 }
 
-// addKey inserts the row of a machine's key if there is none yet.
+// addKey inserts the row of a machine's key if the row does not exist yet.
 func (t machineTable) addKey(ctx context.Context, tx *store.Tx, id policy.MachineID, public string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO machine_key (site, machine, public, since) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (site, machine, public) DO NOTHING`, string(id), public, t.millis())
 	return err
 }
 
-// endKeys stores that a machine has no valid key any more.
+// endKeys ends all keys of a machine at the current time.
 func (t machineTable) endKeys(ctx context.Context, tx *store.Tx, id policy.MachineID) error {
 	_, err := tx.Exec(
 		ctx,
@@ -143,7 +143,7 @@ func (t machineTable) endKeys(ctx context.Context, tx *store.Tx, id policy.Machi
 	return err
 }
 
-// timeOf converts a column in milliseconds to a time; 0 is the zero Time.
+// timeOf converts a column in milliseconds to a time. 0 becomes the zero Time.
 func timeOf(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}

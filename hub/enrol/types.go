@@ -4,15 +4,17 @@
 // A machine joins in three steps.
 //
 //  1. An administrator creates a code (Codes.New). The code contains a hash of the hub's keys, and a secret.
-//  2. The machine asks the hub for its keys, and compares them with the code before it sends anything.
-//  3. The machine sends the secret and the public halves of its own keys (Listener). It gets a certificate, an account
+//  2. The machine requests the hub's keys, and compares the keys with the hash in the code before it sends any data.
+//  3. The machine sends the secret and its own public keys (Listener). The hub replies with a certificate, an account
 //     at the broker, and the card key.
 //
-// Machines lists and revokes machines; Orders sends them orders. This package does not store the journals of machines.
+// Machines lists and revokes machines. Orders sends commands to machines. This package does not store the journals of
+// machines.
 //
-// The hub refuses a code that is wrong, used, expired or tried too often, and a key whose private half the machine does
-// not prove. A request without a certificate of this authority is refused too, except for the public routes. With an
-// expired certificate a machine can only renew it, and a revoked machine can do nothing.
+// The hub refuses a code that is wrong, used or expired, and a machine that has not signed its request with its private
+// key. After too many wrong attempts all open codes stop working. Requests without a certificate of this authority are
+// refused, except on the public routes. A machine with an expired certificate can only renew the certificate. All
+// requests of a revoked machine are refused.
 package enrol
 
 import (
@@ -22,41 +24,43 @@ import (
 	"portillon/wire"
 )
 
-// Machine is a machine of the site: its enrolment, and the state that it last reported.
+// Machine describes the enrolment of a machine of the site, and the state that the machine last reported.
 type Machine struct {
 	ID      policy.MachineID `json:"id"`
 	Version int64            `json:"version"`
-	// Enrolled is zero for a machine that is only in hub.yaml or waits for its enrolment.
+	// Enrolled is the time of the enrolment, or zero for a machine that is only in hub.yaml or waits for its enrolment.
 	Enrolled time.Time `json:"enrolled,omitzero"`
 	Revoked  time.Time `json:"revoked,omitzero"`
 	Reason   string    `json:"revoked_reason,omitempty"`
-	Key      string    `json:"key"`         // the public key of its checkpoints, name+hash+key
-	KeyHash  string    `json:"fingerprint"` // SHA-256 of the key, first 16 hexadecimal digits
+	Key      string    `json:"key"`         // public key of the machine's checkpoints, in the format name+hash+key
+	KeyHash  string    `json:"fingerprint"` // first 16 hexadecimal digits of the SHA-256 of Key
 	Expires  time.Time `json:"certificate_expires,omitzero"`
 	Standing Standing  `json:"standing"`
 
-	Fetched   uint64    `json:"fetched_bundle,omitempty"` // the newest bundle that it fetched with its certificate
+	// Fetched is the newest bundle that the machine fetched with its certificate.
+	Fetched   uint64    `json:"fetched_bundle,omitempty"`
 	FetchedAt time.Time `json:"fetched_at,omitzero"`
 }
 
 // Standing is the last known state of a machine.
 type Standing struct {
 	Online  bool      `json:"online"`
-	Seen    time.Time `json:"seen,omitzero"` // time of its last message
+	Seen    time.Time `json:"seen,omitzero"` // time of the machine's last message
 	Phase   string    `json:"phase,omitempty"`
 	Program string    `json:"program,omitempty"` // version of portillond
-	Bundle  uint64    `json:"bundle"`            // version of the bundle that it uses
+	Bundle  uint64    `json:"bundle"`            // version of the bundle that the machine uses
 	Wanted  uint64    `json:"wanted_bundle"`     // version of the bundle in force at the hub
 	Refused string    `json:"bundle_refused,omitempty"`
 	Clock   string    `json:"clock,omitempty"` // trusted, untrusted
 	Disk    string    `json:"disk,omitempty"`
-	// Keys are the keys that the machine uses, and the free space of its disk; zero: its program does not report them.
+	// Keys contains the fingerprints of the keys that the machine uses, and the free space of its disk. An old program
+	// of the machine does not report Keys.
 	Keys wire.StateKeys `json:"keys,omitzero"`
-	// HubKeys are the hub's keys, for comparison with Keys.
+	// HubKeys contains the fingerprints of the hub's keys, for comparison with Keys.
 	HubKeys  wire.StateKeys `json:"hub_keys,omitzero"`
 	Records  uint64         `json:"records"`                   // in its journal
-	Held     uint64         `json:"held"`                      // of Records, those that the hub has
-	RefuseOf string         `json:"records_refused,omitempty"` // why the hub refuses its records
+	Held     uint64         `json:"held"`                      // number of Records that the hub has stored
+	RefuseOf string         `json:"records_refused,omitempty"` // reason why the hub refuses the machine's records
 	Session  *Session       `json:"session,omitempty"`         // nil for an actor without actor.ReadSessions
 	Tags     []Tag          `json:"tags,omitempty"`
 	Faults   []string       `json:"faults,omitempty"`
@@ -70,7 +74,7 @@ type Session struct {
 	Until  time.Time       `json:"until,omitzero"`
 }
 
-// Tag is a lock that a person put on a machine.
+// Tag describes that a person has put a machine out of service.
 type Tag struct {
 	ID     string    `json:"id"`
 	By     string    `json:"by,omitempty"`
@@ -82,7 +86,7 @@ type Tag struct {
 type Code struct {
 	Machine policy.MachineID `json:"machine"`
 	Text    string           `json:"code,omitempty"`
-	Command string           `json:"command,omitempty"` // what to type on the machine's computer
+	Command string           `json:"command,omitempty"` // command to type on the machine's computer
 	Expires time.Time        `json:"expires"`
 	Replace bool             `json:"replace,omitempty"`
 }

@@ -2,23 +2,23 @@
 // interventions count, which do not, and why. Judge is a pure function: the same records at the same time give the same
 // progress.
 //
-// Judge accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts
-// under these conditions. It is the member's own, of a kind that the rule names, on a machine of the rule, and not too
-// old. It was logged in the session of another member, the endorser, whose session rested on the endorsing badge in the
-// role of maintainer, according to the session's records. The member had tapped in to work along. The intervention may
-// be logged up to Late after that session: a form is valid for ten minutes, and the member who returned the machine has
-// one more minute to open the form. An intervention that cannot be judged does not count. The zero Rule is never
-// complete.
+// Judge takes a badge's rule from the policy and the records of any machines, in any order. An intervention counts
+// under these conditions: The member did the intervention. The kind and the machine are named by the rule, and the
+// intervention is not too old. The intervention was logged in the session of another member, the endorser. According to
+// the session's records, the endorser had the endorsing badge and the role of maintainer. The member had tapped a card
+// to help. An intervention may be logged up to Late after the session: a form is valid for ten minutes, and the member
+// who returned the machine has one more minute to open the form. An intervention that cannot be judged does not count.
+// The zero Rule is never complete.
 //
-// Interventions cannot be stacked (stack.go): in one session each kind counts once, all minutes together are at most
-// the session's length, a rule may require different days, and it may require that the endorser confirmed each
-// intervention at the machine (wire.AttestBody).
+// The rules in stack.go prevent stacked interventions: In one session, each kind of intervention counts once, and all
+// minutes together are at most the session's length. A rule may require different days. A rule may also require that
+// the endorser confirmed each intervention at the machine (wire.AttestBody).
 //
-// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records that counted and
-// the records that they rest on, with their salts and their paths to the machines' signed checkpoints, so that anyone
-// with the keys of hub and machines can verify the progress without the ledger. Verify refuses files without a trusted
-// signature, records that do not lead to a machine's checkpoint, and progress that differs from a new judgement of the
-// records.
+// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records that count and
+// the records that prove them. Each record comes with its salt and its Merkle path to the machine's signed checkpoint,
+// so that anyone with the keys of hub and machines can verify the progress without the ledger. Verify refuses files
+// without a trusted signature, records that no checkpoint of their machine covers, and progress that differs from a new
+// judgement of the records.
 package evidence
 
 import (
@@ -35,16 +35,16 @@ import (
 type Rule struct {
 	Badge         policy.BadgeID     `json:"badge"`
 	Machines      []policy.MachineID `json:"machines"`      // machines on which work counts
-	Interventions int                `json:"interventions"` // required number; 0: never complete
-	Kinds         []string           `json:"kinds"`         // kinds that count
-	Within        int64              `json:"within_s"`      // seconds; 0: any age
+	Interventions int                `json:"interventions"` // required number; 0: the rule is never complete
+	Kinds         []string           `json:"kinds"`         // kinds of interventions that count
+	Within        int64              `json:"within_s"`      // maximum age in seconds; 0: any age
 	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
-	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser confirmed each one at the machine
+	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser must confirm each at the machine
 	Spread        int                `json:"spread,omitempty"`      // required number of different days; 0: any days
 	Zone          string             `json:"zone,omitempty"`        // IANA name of the zone for days; with Spread only
 }
 
-// RuleOf returns the rule of a badge from a policy; false if the badge is not earned by work.
+// RuleOf returns the rule of a badge from a policy; false if the policy does not award the badge for work.
 func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 	r, ok := p.Evidence[b]
 	if !ok {
@@ -55,7 +55,7 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 			r.Within / time.Second,
 		), EndorsedBy: r.EndorsedBy, AtTheTime: r.Endorsed == policy.AtTheTime, Spread: r.Spread}
 	if r.Spread > 0 {
-		out.Zone = p.Zone.String() // a nil *time.Location is UTC
+		out.Zone = p.Zone.String() // a nil *time.Location has the name UTC
 	}
 	return out, true
 }
@@ -65,7 +65,7 @@ type Counted struct {
 	Record  wire.Record
 	What    wire.InterventionBody
 	RestsOn []Ref  // the records that prove the endorser, the member's presence, and the length of the session
-	Minutes int    // limited to the session's minutes that earlier interventions have not used
+	Minutes int    // at most the minutes of the session that earlier interventions have not used
 	Day     string // date at the site, as 2026-11-23; empty if the rule does not require different days
 }
 
@@ -74,7 +74,7 @@ type Ref struct {
 	Machine    policy.MachineID
 	Seq        uint64
 	Generation wire.Generation `json:",omitempty"`
-	Epoch      int             `json:",omitempty"` // position of the record's journal among the machine's journals
+	Epoch      int             `json:",omitempty"` // index of the record's journal among the machine's journals
 }
 
 func refTo(r wire.Record) Ref { return Ref{r.Machine, r.Seq, r.Generation, r.Epoch} }
@@ -97,11 +97,11 @@ type Progress struct {
 	Rejected []Rejected // oldest first
 	Needed   int        // number of interventions that the rule requires
 	Days     int        // number of different days in Counted, if the rule requires days
-	Spread   int        // number of days that the rule requires; 0: none
+	Spread   int        // number of days that the rule requires; 0: any days
 	Minutes  int        // sum of the minutes in Counted
 	Complete bool
 
-	AlreadyHolds bool // the member already holds the badge; set by the caller, not by Judge
+	AlreadyHolds bool // the member already has the badge; the caller sets this field, not Judge
 }
 
 // Missing returns the number of interventions that are still required.
@@ -110,7 +110,8 @@ func (p Progress) Missing() int { return max(0, p.Needed-len(p.Counted)) }
 // MissingDays returns the number of further days that are still required.
 func (p Progress) MissingDays() int { return max(0, p.Spread-p.Days) }
 
-// Judge finds the member's interventions in the records and judges each one as of now.
+// Judge finds the member's interventions in the records, and decides for each intervention whether it counts at time
+// now.
 func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Time) Progress {
 	out := Progress{Member: member, Badge: rule.Badge, Needed: max(0, rule.Interventions), Spread: max(0, rule.Spread)}
 	if member == "" {
@@ -118,15 +119,15 @@ func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Ti
 	}
 	j, k := newJudge(rule, now, records), newStack(rule)
 	for _, s := range j.work[member] {
-		what, why, rests := j.intervention(s)
-		if len(why) == 0 && k.stacked(s, what) {
+		what, why, rests := j.reasonsAgainst(s)
+		if len(why) == 0 && k.isCounted(s, what) {
 			why = []Why{SameSession}
 		}
 		if len(why) > 0 {
 			out.Rejected = append(out.Rejected, Rejected{s.record, what, why})
 			continue
 		}
-		c := k.count(s, what)
+		c := k.add(s, what)
 		c.RestsOn, out.Minutes = rests, out.Minutes+c.Minutes
 		out.Counted = append(out.Counted, c)
 	}
@@ -135,7 +136,7 @@ func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Ti
 	return out
 }
 
-// Members returns the members who logged interventions, sorted.
+// Members returns the members who logged interventions, sorted by id.
 func Members(records []wire.Record) []policy.MemberID {
 	var out []policy.MemberID
 	for _, r := range records {
@@ -152,43 +153,43 @@ func Kinds() []wire.Kind {
 	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened, wire.Attested}
 }
 
-// judge holds the records in order, and the session of each record.
+// judge has the records in order, and the session of each record.
 type judge struct {
 	rule Rule
 	now  time.Time
-	work map[policy.MemberID][]seen
+	work map[policy.MemberID][]loggedWork
 
 	attested map[attestedID]attestation
 }
 
-// seen is an intervention with the session during or after which it was logged, according to the records before it.
-type seen struct {
+// loggedWork is an intervention, with the session during or after which the intervention was logged.
+type loggedWork struct {
 	record wire.Record
 	twice  bool
 	in     *session // nil: no session with this id was running or had just ended
 	over   *ended   // nil: the session was running
 }
 
-// session is a session in the state after a record. It is copied before each change.
+// session is the state of a session after a record. session is never changed: the next record makes a changed copy.
 type session struct {
 	id     string
 	member policy.MemberID
 	role   policy.Role
 	badges []policy.BadgeID
 	start  wire.Record
-	rests  []Ref // the start, and the last change of role
+	proof  []Ref // records of the start and of the last change of role
 	came   []arrival
 }
 
-// arrival is a member who tapped in to work along. A form that this member opened stays theirs, even if another member
-// taps in later.
+// arrival is a member who tapped a card to help in a session. A form that this member opened stays this member's form,
+// even if another member taps a card later.
 type arrival struct {
 	member policy.MemberID
 	at     Ref // record of the last tap
 }
 
 func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
-	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]seen{}, attested: map[attestedID]attestation{}}
+	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]loggedWork{}, attested: map[attestedID]attestation{}}
 	sorted := slices.Clone(records)
 	slices.SortStableFunc(sorted, func(a, b wire.Record) int {
 		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
@@ -202,9 +203,9 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 		switch r.Kind {
 		case wire.Intervened:
 			twice := i > 0 && sameJournal(sorted[i-1], r) && sorted[i-1].Seq == r.Seq
-			j.work[r.Member] = append(j.work[r.Member], seen{record: r, twice: twice, in: in, over: over})
+			j.work[r.Member] = append(j.work[r.Member], loggedWork{record: r, twice: twice, in: in, over: over})
 		case wire.Attested:
-			j.attests(r, in)
+			j.storeConfirmation(r, in)
 		default:
 			m.next(r)
 		}
@@ -221,7 +222,7 @@ type machine struct {
 	ended   map[string]ended
 }
 
-// ended is a session that is over, and the record of its end.
+// ended is a session that has ended, and the record of the session's end.
 type ended struct {
 	session *session
 	by      wire.Record
@@ -236,29 +237,30 @@ func (m *machine) next(r wire.Record) {
 	}
 }
 
-// session returns the session during which r was written, or after whose end; nil: r may name no session.
+// session returns the running session to which record r belongs, or the session that had just ended; nil: there is no
+// such session.
 func (m *machine) session(r wire.Record) (*session, *ended) {
 	if m.running != nil && m.running.id == r.Session {
 		return m.running, nil
 	}
 	e, over := m.ended[r.Session]
-	if after := between(e.by, r); !over || after > Late || after < 0 {
+	if after := timeBetween(e.by, r); !over || after > Late || after < 0 {
 		return nil, nil
 	}
 	return e.session, &e
 }
 
-// between returns the time from record a to record b. Within one boot it uses the monotonic clock, because the wall
-// clock may have been set meanwhile.
-func between(a, b wire.Record) time.Duration {
+// timeBetween returns the time from record a to record b. If the machine did not reboot in between, it uses the
+// monotonic clock, because the wall clock may have been set.
+func timeBetween(a, b wire.Record) time.Duration {
 	if a.Boot == b.Boot && b.Boot != "" {
 		return time.Duration(b.Mono-a.Mono) * time.Millisecond
 	}
 	return b.Wall.Sub(a.Wall)
 }
 
-// next returns the session after record r. An unreadable body ends the session, because what cannot be judged does not
-// count.
+// next returns the session's state after record r. A record with an unreadable body ends the session, because work that
+// cannot be judged does not count.
 func (s *session) next(r wire.Record) *session {
 	at := refTo(r)
 	switch {
@@ -267,7 +269,7 @@ func (s *session) next(r wire.Record) *session {
 		if json.Unmarshal(r.Body, &b) != nil || r.Session == "" {
 			return nil
 		}
-		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, start: r, rests: []Ref{at}}
+		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, start: r, proof: []Ref{at}}
 	case s == nil || s.id != r.Session:
 		return s
 	case r.Kind == wire.SessionEnd:
@@ -278,7 +280,7 @@ func (s *session) next(r wire.Record) *session {
 			return nil
 		}
 		n := *s
-		n.role, n.badges, n.rests = b.Role, b.Badges, []Ref{s.rests[0], at}
+		n.role, n.badges, n.proof = b.Role, b.Badges, []Ref{s.proof[0], at}
 		return &n
 	case r.Kind == wire.Assisted:
 		n := *s
@@ -291,8 +293,8 @@ func (s *session) next(r wire.Record) *session {
 	return s
 }
 
-// intervention returns the reasons why s does not count; none: it counts.
-func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
+// reasonsAgainst returns the reasons why intervention s does not count. If there are none, s counts.
+func (j *judge) reasonsAgainst(s loggedWork) (wire.InterventionBody, []Why, []Ref) {
 	var what wire.InterventionBody
 	if json.Unmarshal(s.record.Body, &what) != nil {
 		return what, []Why{Unreadable}, nil
@@ -309,11 +311,11 @@ func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
 	why = append(why, j.age(s.record)...)
 	rests := s.rests()
 	if j.rule.EndorsedBy != "" {
-		ends, came := j.endorsed(s, what)
+		ends, came := j.checkEndorser(s, what)
 		why, rests = append(why, ends...), append(rests, came...)
 	}
 	if j.rule.AtTheTime {
-		ref, ok := j.confirmed(s, what)
+		ref, ok := j.isConfirmed(s, what)
 		add(NotAttested, !ok)
 		rests = append(rests, ref...)
 	}
@@ -324,7 +326,7 @@ func (j *judge) age(r wire.Record) []Why {
 	switch age := j.now.Sub(r.Wall); {
 	case j.rule.Within <= 0 && j.rule.Spread <= 0:
 		return nil
-	case !r.Clock.Believed(): // neither its age nor its day is known
+	case !r.Clock.Believed(): // neither the age nor the day of the intervention is known
 		return []Why{ClockUntrusted}
 	case j.rule.Within <= 0:
 		return nil
@@ -336,8 +338,9 @@ func (j *judge) age(r wire.Record) []Why {
 	return nil
 }
 
-// endorsed checks the session in which the intervention was logged, and finds the record of its member's tap.
-func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, came []Ref) {
+// checkEndorser checks the session in which the intervention was logged, and finds the record of the tap of the member
+// who logged it.
+func (j *judge) checkEndorser(s loggedWork, what wire.InterventionBody) (why []Why, came []Ref) {
 	switch {
 	case what.Endorser == "":
 		return []Why{NotEndorsed}, nil

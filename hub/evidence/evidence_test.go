@@ -20,7 +20,7 @@ var (
 		Kinds: []string{"lens-cleaning", "mirror-alignment"}, Within: 180 * 24 * 3600, EndorsedBy: "laser-maintainer"}
 )
 
-// line describes a record. A story is a list of lines, ten seconds apart, the last one at now.
+// line describes a record. A story is a list of lines that are ten seconds apart; the last line is at time now.
 type line struct {
 	kind    wire.Kind
 	session string
@@ -72,16 +72,16 @@ func end(session string, m policy.MemberID) line {
 	return line{wire.SessionEnd, session, m, wire.EndBody{Cause: wire.CauseTap}, nil}
 }
 
-// booted sets a record's distance to now, separately on the monotonic clock and on the wall clock.
-func booted(mono, wall time.Duration) func(*wire.Record) {
+// setClocks sets how long before now a record was written, separately for the monotonic clock and the wall clock.
+func setClocks(mono, wall time.Duration) func(*wire.Record) {
 	return func(r *wire.Record) {
 		r.Boot, r.Mono, r.Wall = "b", int64((time.Hour+mono)/time.Millisecond), now.Add(wall)
 	}
 }
 func (l line) with(f func(*wire.Record)) line { l.change = f; return l }
 
-// maintained returns a story in which the maintainer ines works and the member lea helps her.
-func maintained(more ...line) []line {
+// workStory returns a story in which the maintainer ines works on the machine and the member lea helps her.
+func workStory(more ...line) []line {
 	return append([]line{start("s", "ines", policy.Maintainer, "laser-maintainer"), assisted("s", "lea")}, more...)
 }
 
@@ -92,33 +92,34 @@ func TestJudgeGivesTheReasonsWhyInterventionsDoNotCount(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		lines []line
-		why   string // reasons against the only intervention
+		why   string // reasons why the story's only intervention does not count
 	}{
-		{"valid intervention", maintained(lens), "[]"},
-		{"another kind", maintained(did("s", "lea", "painting", "ines")), "[wrong-kind]"},
-		{"no kind", maintained(did("s", "lea", "", "ines")), "[wrong-kind]"},
-		{"the member as endorser", maintained(did("s", "lea", "lens-cleaning", "lea")), "[self-endorsed]"},
+		{"valid intervention", workStory(lens), "[]"},
+		{"another kind", workStory(did("s", "lea", "painting", "ines")), "[wrong-kind]"},
+		{"no kind", workStory(did("s", "lea", "", "ines")), "[wrong-kind]"},
+		{"the member as endorser", workStory(did("s", "lea", "lens-cleaning", "lea")), "[self-endorsed]"},
 		{"a maintainer alone", []line{start("s", "lea", policy.Maintainer, "laser-maintainer"),
 			did("s", "lea", "lens-cleaning", "lea")}, "[self-endorsed]"},
-		{"no endorser", maintained(did("s", "lea", "lens-cleaning", "")), "[not-endorsed]"},
+		{"no endorser", workStory(did("s", "lea", "lens-cleaning", "")), "[not-endorsed]"},
 		{"an endorser without a session", []line{lens}, "[no-session]"},
 		{"an endorser of another session", []line{start("s", "karim", policy.Maintainer, "laser-maintainer"),
 			assisted("s", "lea"), lens}, "[no-session]"},
 		{"an endorser with a session of another id",
 			[]line{start("r", "ines", policy.Maintainer, "laser-maintainer"), assisted("r", "lea"), lens}, "[no-session]"},
-		{"a session that has just ended", maintained(end("s", "ines"), lens), "[]"},
-		{"a session that ended too long ago", maintained(end("s",
+		{"a session that has just ended", workStory(end("s", "ines"), lens), "[]"},
+		{"a session that ended too long ago", workStory(end("s",
 			"ines").with(func(r *wire.Record) { r.Wall = now.Add(-evidence.Late - time.Second) }), lens), "[no-session]"},
 		{"a session that ended just before the clock was set",
-			maintained(end("s", "ines").with(booted(-evidence.Late, -time.Hour)), lens.with(booted(0, 0))), "[]"},
+			workStory(end("s", "ines").with(setClocks(-evidence.Late, -time.Hour)), lens.with(setClocks(0, 0))), "[]"},
 		{"a session that ended too long before the clock was set",
-			maintained(end("s", "ines").with(booted(-evidence.Late-time.Second, 0)), lens.with(booted(0, 0))), "[no-session]"},
+			workStory(end("s", "ines").with(setClocks(-evidence.Late-time.Second, 0)), lens.with(setClocks(0, 0))),
+			"[no-session]"},
 		{"a session that starts later", []line{lens, start("s", "ines", policy.Maintainer, "laser-maintainer")},
 			"[no-session]"},
-		{"another session has started since", maintained(end("s", "ines"), start("z", "zoe", policy.User, "laser-user"),
+		{"another session has started since", workStory(end("s", "ines"), start("z", "zoe", policy.User, "laser-user"),
 			lens), "[]"},
 		{"another session in between, no record of the end",
-			maintained(start("z", "zoe", policy.User, "laser-user").with(func(r *wire.Record) {
+			workStory(start("z", "zoe", policy.User, "laser-user").with(func(r *wire.Record) {
 				r.Wall = now.Add(-evidence.Late - time.Second)
 			}), lens), "[no-session]"},
 		{"an endorser who is a mentor", []line{start("s", "ines", policy.Mentor, "laser-mentor"), assisted("s", "lea"), lens},
@@ -131,24 +132,24 @@ func TestJudgeGivesTheReasonsWhyInterventionsDoNotCount(t *testing.T) {
 			lens}, "[endorser-not-maintainer]"},
 		{"an endorser who became a maintainer", []line{start("s", "ines", policy.User, "laser-user"),
 			role("s", "ines", policy.Maintainer, "laser-maintainer"), assisted("s", "lea"), lens}, "[]"},
-		{"an endorser who is no longer a maintainer", maintained(role("s", "ines", policy.User, "laser-user"), lens),
+		{"an endorser who is no longer a maintainer", workStory(role("s", "ines", policy.User, "laser-user"), lens),
 			"[endorser-not-maintainer]"},
-		{"another session's change of role", maintained(role("z", "ines", policy.User, "laser-user"), lens), "[]"},
+		{"another session's change of role", workStory(role("z", "ines", policy.User, "laser-user"), lens), "[]"},
 		{"a member who did not tap in", []line{start("s", "ines", policy.Maintainer, "laser-maintainer"), lens},
 			"[not-assisting]"},
-		{"after another helper tapped in", maintained(assisted("s", "jules"), lens), "[]"},
-		{"another helper's session", maintained(end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
+		{"after another helper tapped in", workStory(assisted("s", "jules"), lens), "[]"},
+		{"another helper's session", workStory(end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			assisted("r", "jules"), did("r", "lea", "lens-cleaning", "ines")), "[not-assisting]"},
-		{"a member who tapped in again", maintained(assisted("s", "jules"), assisted("s", "lea"), lens), "[]"},
-		{"too long ago", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(-181 * 24 * time.Hour) })),
+		{"a member who tapped in again", workStory(assisted("s", "jules"), assisted("s", "lea"), lens), "[]"},
+		{"too long ago", workStory(lens.with(func(r *wire.Record) { r.Wall = now.Add(-181 * 24 * time.Hour) })),
 			"[too-old]"},
-		{"on the last day", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(-180 * 24 * time.Hour) })), "[]"},
-		{"in the future", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(time.Minute) })), "[in-future]"},
-		{"a clock that is a little ahead", maintained(lens.with(func(r *wire.Record) { r.Wall = now.Add(wire.Skew) })), "[]"},
-		{"untrusted clock", maintained(lens.with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted })),
+		{"on the last day", workStory(lens.with(func(r *wire.Record) { r.Wall = now.Add(-180 * 24 * time.Hour) })), "[]"},
+		{"in the future", workStory(lens.with(func(r *wire.Record) { r.Wall = now.Add(time.Minute) })), "[in-future]"},
+		{"a clock that is a little ahead", workStory(lens.with(func(r *wire.Record) { r.Wall = now.Add(wire.Skew) })), "[]"},
+		{"untrusted clock", workStory(lens.with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted })),
 			"[clock-untrusted]"},
-		{"unknown state of the clock", maintained(lens.with(func(r *wire.Record) { r.Clock = "" })), "[clock-untrusted]"},
-		{"a body that cannot be read", maintained(unreadable), "[unreadable]"},
+		{"unknown state of the clock", workStory(lens.with(func(r *wire.Record) { r.Clock = "" })), "[clock-untrusted]"},
+		{"a body that cannot be read", workStory(unreadable), "[unreadable]"},
 		{"a start that cannot be read", []line{{wire.SessionStart, "s", "ines", []int{1}, nil}, assisted("s", "lea"), lens},
 			"[no-session]"},
 		{"all faults at once", []line{start("s", "ines", policy.User),
@@ -176,7 +177,7 @@ func whys(p evidence.Progress) []evidence.Why {
 }
 
 func TestJudgeCountsOnlyWorkOnTheMachinesOfTheRule(t *testing.T) {
-	lines := maintained(did("s", "lea", "lens-cleaning", "ines"))
+	lines := workStory(did("s", "lea", "lens-cleaning", "ines"))
 	p := evidence.Judge(rule, "lea", records(t, "vinyl", lines...), now)
 	if got := fmt.Sprint(whys(p)); got != "[wrong-machine]" || len(p.Counted) != 0 {
 		t.Errorf("%s, %d count", got, len(p.Counted))
@@ -191,14 +192,14 @@ func TestJudgeCountsOnlyWorkOnTheMachinesOfTheRule(t *testing.T) {
 func TestJudgeDoesNotCarryASessionToAnotherMachine(t *testing.T) {
 	both := rule
 	both.Machines = []policy.MachineID{"laser", "vinyl"}
-	all := append(records(t, "laser", maintained()...), records(t, "vinyl", did("s", "lea", "lens-cleaning", "ines"))...)
+	all := append(records(t, "laser", workStory()...), records(t, "vinyl", did("s", "lea", "lens-cleaning", "ines"))...)
 	if got := whys(evidence.Judge(both, "lea", all, now)); len(got) != 1 || got[0] != evidence.NoSession {
 		t.Errorf("%v", got)
 	}
 }
 
 func TestJudgeCountsARecordOnce(t *testing.T) {
-	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"))...)
+	all := records(t, "laser", workStory(did("s", "lea", "lens-cleaning", "ines"))...)
 	p := evidence.Judge(rule, "lea", append(all, all...), now)
 	if got := fmt.Sprint(whys(p)); len(p.Counted) != 1 || got != "[duplicate]" {
 		t.Errorf("%d count, %s", len(p.Counted), got)
@@ -206,7 +207,7 @@ func TestJudgeCountsARecordOnce(t *testing.T) {
 }
 
 func TestJudgeIgnoresTheOrderOfRecordsAndOtherMembersRecords(t *testing.T) {
-	laser := records(t, "laser", maintained(
+	laser := records(t, "laser", workStory(
 		did("s", "lea", "lens-cleaning", "ines"),
 		assisted("s", "jules"),
 		did("s", "jules", "mirror-alignment", "ines"),
@@ -218,7 +219,7 @@ func TestJudgeIgnoresTheOrderOfRecordsAndOtherMembersRecords(t *testing.T) {
 		did("s", "ines", "lens-cleaning", "ines"),
 		end("s", "ines"),
 	)...)
-	all := append(laser, records(t, "vinyl", maintained(did("s", "lea", "lens-cleaning", "ines"))...)...)
+	all := append(laser, records(t, "vinyl", workStory(did("s", "lea", "lens-cleaning", "ines"))...)...)
 	want := fmt.Sprintf("%+v", evidence.Judge(rule, "lea", all, now))
 	for range 50 {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -242,7 +243,7 @@ func TestProgressIsCompleteOnlyWhenTheRuleIsMet(t *testing.T) {
 	two := records(
 		t,
 		"laser",
-		maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
+		workStory(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
 	for _, c := range []struct {
 		needs    int
 		complete bool

@@ -15,27 +15,27 @@ import (
 	"portillon/wire"
 )
 
-// MaxCounted is the maximum number of interventions in a file, which contains the newest ones.
+// MaxCounted is the maximum number of interventions in a file. A file contains the newest interventions.
 const MaxCounted = 100
 
 const (
 	kind = "portillon evidence" // the first line of the signed text
-	// maxRecords limits the records of a file: each intervention rests on at most five records, which are the start and
-	// the end of its session, a change of role, the tap of its member, and the endorser's confirmation.
+	// maxRecords is the maximum number of records in a file. Besides its own record, each intervention needs at most five:
+	// start and end of the session, a change of role, the tap of the member, and the endorser's confirmation.
 	maxRecords = 6 * MaxCounted
 	maxPath    = 64
 )
 
-// File is the evidence that a member can export. It is signed by the hub as a note whose text is the line «portillon
-// evidence» and the file as canonical JSON.
+// File is the evidence that a member can export. The hub signs the file as a note. The text of the note is the line
+// «portillon evidence», followed by the file as canonical JSON.
 type File struct {
 	Site     policy.SiteID   `json:"site"`
 	Member   policy.MemberID `json:"member"`
-	Made     time.Time       `json:"made"` // the time as of which the records are judged
+	Made     time.Time       `json:"made"` // time at which the records were judged
 	Rule     Rule            `json:"rule"`
 	Complete bool            `json:"complete"`
 	Machines []Journal       `json:"journals"`
-	Records  []Proven        `json:"records"` // the records that count and those they rest on
+	Records  []Proven        `json:"records"` // the records that count, and the records that prove them
 }
 
 // Journal is the signed checkpoint of one of a machine's journals. A file lists a machine's journals in the order in
@@ -46,14 +46,14 @@ type Journal struct {
 	Generation wire.Generation  `json:"generation,omitempty"`
 }
 
-// Proven is a record with its path to the root of its machine's checkpoint.
+// Proven is a record with the Merkle path to the root of the machine's checkpoint.
 type Proven struct {
 	wire.Leafed
 	Path       []tlog.Hash     `json:"path"`
-	Generation wire.Generation `json:"generation,omitempty"` // of the record's journal
+	Generation wire.Generation `json:"generation,omitempty"` // generation of the record's journal
 }
 
-// Progress judges the file's records. Verify has already done so; Open has not checked the records.
+// Progress judges the file's records again. After Open, the records have not been verified; after Verify, they have.
 func (f File) Progress() (Progress, error) {
 	records, err := f.records()
 	if err != nil {
@@ -80,8 +80,8 @@ func (f File) epoch(m policy.MachineID, g wire.Generation) int {
 	return slices.IndexFunc(f.Machines, func(j Journal) bool { return j.Machine == m && j.Generation == g })
 }
 
-// Needs returns the records that a file about p must contain, by machine, generation and seq: the newest MaxCounted
-// interventions and the records they rest on.
+// Needs returns the records that a file about p must contain: the newest MaxCounted interventions and the records that
+// prove them. The result is sorted by machine, generation and seq.
 func Needs(p Progress) []Ref {
 	var out []Ref
 	for _, c := range p.newest(MaxCounted) {
@@ -108,10 +108,10 @@ func Make(f File, hub note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, hub)
 }
 
-// Open checks the hub's signature and parses the file. It does not check the records; Verify does.
+// Open checks the hub's signature and parses the file. Open does not check the records: use Verify for this.
 func Open(data []byte, hub note.Verifiers) (File, error) {
 	if len(data) > wire.MaxSigned {
-		return File{}, fmt.Errorf("evidence: %d bytes, at most %d", len(data), wire.MaxSigned)
+		return File{}, fmt.Errorf("evidence: file has %d bytes, want at most %d", len(data), wire.MaxSigned)
 	}
 	n, err := note.Open(data, hub)
 	if err != nil {
@@ -119,27 +119,27 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 	}
 	first, body, _ := strings.Cut(n.Text, "\n")
 	if first != kind {
-		return File{}, fmt.Errorf("evidence: this is a %.60q", first)
+		return File{}, fmt.Errorf("evidence: file begins with %.60q, want \"portillon evidence\"", first)
 	}
 	var f File
 	if err := wire.Decode([]byte(body), &f); err != nil {
 		return File{}, fmt.Errorf("evidence: %w", err)
 	}
 	if text, ok := strings.CutSuffix(body, "\n"); !ok || !wire.IsCanonical([]byte(text)) {
-		return File{}, errors.New("evidence: not the canonical JSON that is expected")
+		return File{}, errors.New("evidence: text is not canonical JSON")
 	}
 	if f.Site == "" || f.Member == "" || f.Made.IsZero() {
 		return File{}, errors.New("evidence: site, member or time is missing")
 	}
 	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
-		return File{}, fmt.Errorf("evidence: %d records, at most %d", len(f.Records), maxRecords)
+		return File{}, fmt.Errorf("evidence: file has %d records, want at most %d", len(f.Records), maxRecords)
 	}
 	return f, nil
 }
 
-// Verify checks the hub's signature, each record's path to a checkpoint that its machine signed, and that judging the
-// records again gives the progress in the file. machines returns a machine's pinned key; nil: the machine is not
-// trusted.
+// Verify checks the hub's signature, the path from each record to a checkpoint that the record's machine signed, and
+// that judging the records again gives the progress in the file. machines returns a machine's pinned key; nil: the
+// machine is not trusted.
 func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) note.Verifier) (File, Progress, error) {
 	return VerifyBy(data, hub, func(id policy.MachineID) []Key {
 		if v := machines(id); v != nil {
@@ -152,13 +152,13 @@ func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) not
 // Key is a key of a machine.
 type Key struct {
 	Verifier note.Verifier
-	Public   string // Verifier as text, name+hash+key
+	Public   string // Verifier as a text of the form name+hash+key
 	// Until is the time when the key was replaced or revoked; zero: the key is current. Records with a later trusted
 	// time are refused, because a thief of the machine could have signed them.
 	Until time.Time
 }
 
-// VerifyBy is Verify with all keys of each machine, including former keys.
+// VerifyBy is like Verify, but takes all keys of each machine, including former keys.
 func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) []Key) (File, Progress, error) {
 	f, err := Open(data, hub)
 	if err != nil {
@@ -180,7 +180,7 @@ func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) [
 	p := Judge(f.Rule, f.Member, records, f.Made)
 	if p.Complete != f.Complete || len(p.Rejected) > 0 {
 		return File{}, Progress{}, fmt.Errorf(
-			"evidence: judged again, %d interventions count, %d do not, and complete is %t: the file says otherwise",
+			"evidence: judged again, %d interventions count, %d do not, and complete is %t; the file claims a different result",
 			len(p.Counted),
 			len(p.Rejected),
 			p.Complete,
@@ -197,7 +197,7 @@ type place struct {
 
 func placeOf(r wire.Record) place { return place{r.Machine, r.Generation} }
 
-// root is a journal's signed root.
+// root is the signed root hash of a journal.
 type root struct {
 	wire.Checkpoint
 	until time.Time // end of the signing key's validity; zero: the key is current
@@ -212,10 +212,10 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 		}
 		at := place{j.Machine, j.Generation}
 		if _, twice := out[at]; twice {
-			return nil, fmt.Errorf("evidence: the journal %s stands twice", j.Generation.Origin(f.Site, j.Machine))
+			return nil, fmt.Errorf("evidence: file contains the journal %s twice", j.Generation.Origin(f.Site, j.Machine))
 		}
 		if err := j.Generation.Check(); err != nil {
-			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
 		}
 		var err error
 		for _, k := range keys {
@@ -227,7 +227,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
 		}
 	}
 	return out, nil
@@ -236,11 +236,11 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]root) error {
 	c, ok := roots[place{r.Machine, p.Generation}]
 	if !ok || r.Site != site || r.Seq > c.Size || len(p.Path) > maxPath {
-		return fmt.Errorf("evidence: record %d of %.64s/%.64s: no checkpoint covers it", r.Seq, r.Site, r.Machine)
+		return fmt.Errorf("evidence: no checkpoint covers record %d of %.64s/%.64s", r.Seq, r.Site, r.Machine)
 	}
 	if !c.until.IsZero() && r.Clock.Believed() && r.Wall.After(c.until.Add(wire.Skew)) {
 		return fmt.Errorf(
-			"evidence: record %d of %s is of %s, its machine's key ended on %s",
+			"evidence: record %d of %s is of %s, after the machine's key ended on %s",
 			r.Seq,
 			r.Machine,
 			r.Wall.Format(time.RFC3339),

@@ -29,8 +29,8 @@ func key(t testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// proven appends records to a tree that the machine signs, and returns them with their proofs.
-func proven(
+// proveRecords appends records to a tree that the machine signs, and returns them with their proofs.
+func proveRecords(
 	t testing.TB,
 	machine policy.MachineID,
 	all []wire.Record,
@@ -109,8 +109,8 @@ func (d desk) file(t testing.TB) evidence.File {
 	all := records(
 		t,
 		"laser",
-		maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
-	j, p := proven(t, "laser", all, d.laser)
+		workStory(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
+	j, p := proveRecords(t, "laser", all, d.laser)
 	return evidence.File{Site: "biklab", Member: "lea", Made: now, Rule: rule, Machines: []evidence.Journal{j}, Records: p}
 }
 
@@ -215,12 +215,12 @@ func TestManipulatedEvidenceFileIsRefused(t *testing.T) {
 
 func TestEvidenceOfAnotherSitesRecordsIsRefused(t *testing.T) {
 	d := newDesk(t)
-	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"))...)
+	all := records(t, "laser", workStory(did("s", "lea", "lens-cleaning", "ines"))...)
 	for i := range all {
 		all[i].Site = "elsewhere"
 	}
 	f := d.file(t)
-	j, p := proven(t, "laser", all, d.laser)
+	j, p := proveRecords(t, "laser", all, d.laser)
 	f.Machines, f.Records = []evidence.Journal{j}, p
 	data, err := evidence.Make(f, d.hub)
 	if err != nil {
@@ -234,8 +234,8 @@ func TestEvidenceOfAnotherSitesRecordsIsRefused(t *testing.T) {
 func TestEvidenceFileSignedWithAnotherMachineKeyIsRefused(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
-	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"))...)
-	j, p := proven(t, "laser", all, d.forger)
+	all := records(t, "laser", workStory(did("s", "lea", "lens-cleaning", "ines"))...)
+	j, p := proveRecords(t, "laser", all, d.forger)
 	f.Machines, f.Records = []evidence.Journal{j}, p
 	data, err := evidence.Make(f, d.hub)
 	if err != nil {
@@ -294,7 +294,7 @@ func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	f.Add(`{}`)
 	f.Add(`{"records":[{"path":["x"]}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		// Sign arbitrary content with the hub's key: records that no machine signed must still be refused.
+		// Sign arbitrary content with the hub's key. Verify must still refuse records that no machine signed.
 		n, err := note.Sign(&note.Note{Text: "portillon evidence\n" + body + "\n"}, d.hub)
 		if err != nil {
 			return
@@ -320,7 +320,7 @@ func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	})
 }
 
-// A key that was replaced or revoked verifies the records from before that time, and no later ones.
+// A machine's key that was replaced or revoked verifies only records from before that time.
 func TestFormerKeyVerifiesOnlyRecordsFromBeforeItsEnd(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)

@@ -9,13 +9,14 @@ import (
 	"portillon/wire"
 )
 
-// The rules in this file prevent stacked interventions: several of one kind in one session, more minutes than the
-// session had, all on one day, and work that its endorser never confirmed.
+// The rules in this file stop members from collecting interventions that do not prove work: several interventions of
+// one kind in one session, more minutes than the session had, all interventions on one day, and work that the endorser
+// never confirmed.
 
-// stack records what has been counted so far for one member.
+// stack stores which interventions of one member have been counted so far.
 type stack struct {
 	rule    Rule
-	zone    *time.Location // nil: days cannot be determined
+	zone    *time.Location // nil: the zone is unknown, so days cannot be determined
 	kinds   map[work]bool
 	minutes map[sessionAt]int
 	days    map[string]bool
@@ -36,20 +37,20 @@ type (
 func newStack(r Rule) *stack {
 	k := &stack{rule: r, kinds: map[work]bool{}, minutes: map[sessionAt]int{}, days: map[string]bool{}}
 	if r.Spread > 0 && r.Zone != "Local" { // "Local" is the time zone of the computer that reads the file, not the site's
-		k.zone, _ = time.LoadLocation(r.Zone) // unknown zone: nil, and the rule is never complete
+		k.zone, _ = time.LoadLocation(r.Zone) // an unknown zone gives nil, and the rule is never complete
 	}
 	return k
 }
 
-func (s seen) at() sessionAt { return sessionAt{placeOf(s.record), s.record.Session} }
+func (s loggedWork) at() sessionAt { return sessionAt{placeOf(s.record), s.record.Session} }
 
-// stacked reports whether work of this kind has already been counted in the session.
-func (k *stack) stacked(s seen, what wire.InterventionBody) bool {
+// isCounted reports whether an intervention of this kind has already been counted in the session.
+func (k *stack) isCounted(s loggedWork, what wire.InterventionBody) bool {
 	return k.kinds[work{s.at(), what.What}]
 }
 
-// count records an intervention that counts.
-func (k *stack) count(s seen, what wire.InterventionBody) Counted {
+// add adds an intervention that counts to the stack.
+func (k *stack) add(s loggedWork, what wire.InterventionBody) Counted {
 	k.kinds[work{s.at(), what.What}] = true
 	c := Counted{Record: s.record, What: what}
 	c.Minutes = max(0, min(what.Minutes, s.minutes()-k.minutes[s.at()]))
@@ -61,18 +62,18 @@ func (k *stack) count(s seen, what wire.InterventionBody) Counted {
 	return c
 }
 
-// minutes returns the length of the session, in minutes, rounded up: up to the intervention, or the whole session if
-// the intervention was logged after its end. Without a session it returns 0.
-func (s seen) minutes() int {
+// minutes returns the length of the session in minutes, rounded up. The length ends at the intervention, or at the
+// session's end if the intervention was logged later. Without a session, minutes returns 0.
+func (s loggedWork) minutes() int {
 	if s.in == nil {
 		return 0
 	}
-	took := between(s.in.start, s.record)
+	took := timeBetween(s.in.start, s.record)
 	if s.over != nil {
-		took = between(s.in.start, s.over.by)
+		took = timeBetween(s.in.start, s.over.by)
 		var end wire.EndBody
 		if s.over.by.Kind == wire.SessionEnd && json.Unmarshal(s.over.by.Body, &end) == nil && end.Seconds > 0 {
-			// the wall time of this record may be that of the next start, days later
+			// After a power cut, the wall time of this record is the time of the next start, which may be days later.
 			took = time.Duration(min(end.Seconds, maxSession)) * time.Second
 		}
 	}
@@ -82,19 +83,19 @@ func (s seen) minutes() int {
 // maxSession is the longest session, in seconds, that a record may claim: a year.
 const maxSession = 365 * 24 * 3600
 
-// rests returns the records that prove the length of the session and the role in it.
-func (s seen) rests() []Ref {
+// rests returns the records that prove the session's length and the endorser's role in the session.
+func (s loggedWork) rests() []Ref {
 	if s.in == nil {
 		return nil
 	}
-	out := slices.Clone(s.in.rests)
+	out := slices.Clone(s.in.proof)
 	if s.over != nil {
 		out = append(out, refTo(s.over.by))
 	}
 	return out
 }
 
-// attestedID identifies an intervention. attestation records who confirmed it, and in which session.
+// attestedID identifies an intervention. attestation says who confirmed the intervention, and in which session.
 type (
 	attestedID struct {
 		place
@@ -107,8 +108,9 @@ type (
 	}
 )
 
-// attests records a confirmation. It counts only in the endorser's own session, or up to Late after it.
-func (j *judge) attests(r wire.Record, in *session) {
+// storeConfirmation stores a confirmation. storeConfirmation ignores a confirmation that was not given in the
+// endorser's own session or up to Late after that session.
+func (j *judge) storeConfirmation(r wire.Record, in *session) {
 	var b wire.AttestBody
 	if json.Unmarshal(r.Body, &b) != nil || b.Intervention == "" || in == nil || in.member != r.Member {
 		return
@@ -119,9 +121,9 @@ func (j *judge) attests(r wire.Record, in *session) {
 	}
 }
 
-// confirmed reports whether the endorser confirmed the intervention at the time, and returns the record of the
-// confirmation. The result has no record if the endorser wrote the intervention.
-func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
+// isConfirmed reports whether the endorser confirmed the intervention at the machine, and returns the record of the
+// confirmation. There is no such record if the endorser logged the intervention.
+func (j *judge) isConfirmed(s loggedWork, what wire.InterventionBody) ([]Ref, bool) {
 	if what.Attested {
 		return nil, true
 	}
@@ -132,8 +134,8 @@ func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
 	return []Ref{a.at}, true
 }
 
-// newest returns at most n counted interventions: first one for each of the newest days, as many days as the rule
-// requires, then the newest of the rest.
+// newest returns at most n counted interventions. newest first selects one intervention for each of the newest days, up
+// to the number of days that the rule requires. newest then adds the newest of the other interventions.
 func (p Progress) newest(n int) []Counted {
 	if len(p.Counted) <= n {
 		return p.Counted

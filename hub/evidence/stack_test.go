@@ -11,9 +11,9 @@ import (
 	"portillon/wire"
 )
 
-// lasting returns work of the given number of minutes. The records of a story are ten seconds apart, so tests of the
-// length also set the times.
-func lasting(session, what string, minutes int) line {
+// workOf returns an intervention of the given number of minutes. The records of a story are only ten seconds apart, so
+// tests of the length also set the times of the records.
+func workOf(session, what string, minutes int) line {
 	return line{
 		wire.Intervened,
 		session,
@@ -37,17 +37,17 @@ func TestEachKindCountsOncePerSession(t *testing.T) {
 		counted int
 		why     string
 	}{
-		{"five times the same", maintained(slices.Repeat([]line{did("s", "lea", "lens-cleaning", "ines")}, 5)...), 1,
+		{"five times the same", workStory(slices.Repeat([]line{did("s", "lea", "lens-cleaning", "ines")}, 5)...), 1,
 			"[same-session same-session same-session same-session]"},
-		{"of two kinds", maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines")), 2,
+		{"of two kinds", workStory(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines")), 2,
 			"[]"},
-		{"after one that does not count", maintained(refused, did("s", "lea", "lens-cleaning", "ines")), 1, "[not-endorsed]"},
-		{"once more after the end", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
+		{"after one that does not count", workStory(refused, did("s", "lea", "lens-cleaning", "ines")), 1, "[not-endorsed]"},
+		{"once more after the end", workStory(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
 			did("s", "lea", "lens-cleaning", "ines")), 1, "[same-session]"},
-		{"in the next session", maintained(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
+		{"in the next session", workStory(did("s", "lea", "lens-cleaning", "ines"), end("s", "ines"),
 			start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			assisted("r", "lea"), did("r", "lea", "lens-cleaning", "ines")), 2, "[]"},
-		{"another fault hides this reason", maintained(did("s", "lea", "painting", "ines"),
+		{"another fault hides this reason", workStory(did("s", "lea", "painting", "ines"),
 			did("s", "lea", "painting", "ines")), 0, "[wrong-kind wrong-kind]"},
 	} {
 		p := evidence.Judge(rule, "lea", records(t, "laser", c.lines...), now)
@@ -60,7 +60,7 @@ func TestEachKindCountsOncePerSession(t *testing.T) {
 func TestSameKindCountsAtEachMachine(t *testing.T) {
 	both := rule
 	both.Machines = []policy.MachineID{"laser", "vinyl"}
-	story := maintained(did("s", "lea", "lens-cleaning", "ines"))
+	story := workStory(did("s", "lea", "lens-cleaning", "ines"))
 	all := append(records(t, "laser", story...), records(t, "vinyl", story...)...)
 	if p := evidence.Judge(both, "lea", all, now); len(p.Counted) != 2 {
 		t.Errorf("%d count", len(p.Counted))
@@ -74,24 +74,24 @@ func TestMinutesAreLimitedToTheLengthOfTheSession(t *testing.T) {
 		lines []line
 		want  string
 	}{
-		{"less than the session", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 12).with(before(0))},
+		{"less than the session", []line{began, assisted("s", "lea"), workOf("s", "lens-cleaning", 12).with(before(0))},
 			"[12]"},
 		{"more than the session so far", []line{began, assisted("s", "lea"),
-			lasting("s", "lens-cleaning", 1440).with(before(10 * time.Minute))}, "[20]"},
-		{"two kinds share the minutes", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", 25).with(before(0)),
-			lasting("s", "mirror-alignment", 25).with(before(0))}, "[25 5]"},
+			workOf("s", "lens-cleaning", 1440).with(before(10 * time.Minute))}, "[20]"},
+		{"two kinds share the minutes", []line{began, assisted("s", "lea"), workOf("s", "lens-cleaning", 25).with(before(0)),
+			workOf("s", "mirror-alignment", 25).with(before(0))}, "[25 5]"},
 		{"a part of a minute is rounded up", []line{began, assisted("s", "lea"),
-			lasting("s", "lens-cleaning", 99).with(before(19*time.Minute + 59*time.Second))}, "[11]"},
+			workOf("s", "lens-cleaning", 99).with(before(19*time.Minute + 59*time.Second))}, "[11]"},
 		{"after the end, its length", []line{began, assisted("s", "lea"), ended("s", 600).with(before(5 * time.Minute)),
-			lasting("s", "lens-cleaning", 99).with(before(0))}, "[10]"},
+			workOf("s", "lens-cleaning", 99).with(before(0))}, "[10]"},
 		{"after an end of unknown length, its records",
 			[]line{began, assisted("s", "lea"), ended("s", 0).with(before(5 * time.Minute)),
-				lasting("s", "lens-cleaning", 99).with(before(0))}, "[25]"},
+				workOf("s", "lens-cleaning", 99).with(before(0))}, "[25]"},
 		{"an absurd length", []line{began, assisted("s", "lea"), ended("s", 1<<62).with(before(5 * time.Minute)),
-			lasting("s", "lens-cleaning", 99).with(before(0))}, "[99]"},
+			workOf("s", "lens-cleaning", 99).with(before(0))}, "[99]"},
 		{"a clock that was set back", []line{began, assisted("s", "lea"),
-			lasting("s", "lens-cleaning", 9).with(before(time.Hour))}, "[0]"},
-		{"negative minutes", []line{began, assisted("s", "lea"), lasting("s", "lens-cleaning", -5).with(before(0))}, "[0]"},
+			workOf("s", "lens-cleaning", 9).with(before(time.Hour))}, "[0]"},
+		{"negative minutes", []line{began, assisted("s", "lea"), workOf("s", "lens-cleaning", -5).with(before(0))}, "[0]"},
 	} {
 		p := evidence.Judge(rule, "lea", records(t, "laser", c.lines...), now)
 		var got []int
@@ -151,7 +151,7 @@ func TestSpreadRequiresDifferentDaysAtTheSite(t *testing.T) {
 		records(
 			t,
 			"laser",
-			maintained(
+			workStory(
 				did("s", "lea", "lens-cleaning", "ines").with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted }),
 			)...),
 		now,
@@ -187,26 +187,26 @@ func TestAtTheTimeRequiresTheEndorsersConfirmation(t *testing.T) {
 		lines []line
 		why   string
 	}{
-		{"no confirmation", maintained(did("s", "lea", "lens-cleaning", "ines")), "[not-attested]"},
-		{"no confirmation yet", maintained(named), "[not-attested]"},
-		{"confirmed by the endorser", maintained(named, attested("s", "ines", "i")), "[]"},
-		{"confirmed after the end", maintained(named, end("s", "ines"), attested("s", "ines", "i")), "[]"},
-		{"confirmed too late", maintained(named, end("s", "ines").with(before(evidence.Late+time.Second)),
+		{"no confirmation", workStory(did("s", "lea", "lens-cleaning", "ines")), "[not-attested]"},
+		{"no confirmation yet", workStory(named), "[not-attested]"},
+		{"confirmed by the endorser", workStory(named, attested("s", "ines", "i")), "[]"},
+		{"confirmed after the end", workStory(named, end("s", "ines"), attested("s", "ines", "i")), "[]"},
+		{"confirmed too late", workStory(named, end("s", "ines").with(before(evidence.Late+time.Second)),
 			attested("s", "ines", "i")), "[not-attested]"},
-		{"written by the endorser", maintained(themself), "[]"},
-		{"confirmed by the member", maintained(named, attested("s", "lea", "i")), "[not-attested]"},
-		{"by another person", maintained(named, attested("s", "zoe", "i")), "[not-attested]"},
-		{"by another person, then by ines", maintained(named, attested("s", "zoe", "i"), attested("s", "ines", "i")), "[]"},
-		{"another intervention", maintained(named, attested("s", "ines", "j")), "[not-attested]"},
-		{"an intervention without an id", maintained(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")),
+		{"written by the endorser", workStory(themself), "[]"},
+		{"confirmed by the member", workStory(named, attested("s", "lea", "i")), "[not-attested]"},
+		{"by another person", workStory(named, attested("s", "zoe", "i")), "[not-attested]"},
+		{"by another person, then by ines", workStory(named, attested("s", "zoe", "i"), attested("s", "ines", "i")), "[]"},
+		{"another intervention", workStory(named, attested("s", "ines", "j")), "[not-attested]"},
+		{"an intervention without an id", workStory(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")),
 			"[not-attested]"},
-		{"confirmed before the intervention", maintained(attested("s", "ines", "i"), named), "[not-attested]"},
-		{"in another session", maintained(named, end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
+		{"confirmed before the intervention", workStory(attested("s", "ines", "i"), named), "[not-attested]"},
+		{"in another session", workStory(named, end("s", "ines"), start("r", "ines", policy.Maintainer, "laser-maintainer"),
 			attested("r", "ines", "i")), "[not-attested]"},
-		{"an unreadable confirmation", maintained(named, line{wire.Attested, "s", "ines", []int{1}, nil}), "[not-attested]"},
+		{"an unreadable confirmation", workStory(named, line{wire.Attested, "s", "ines", []int{1}, nil}), "[not-attested]"},
 		{"not a maintainer", []line{start("s", "ines", policy.User, "laser-user"), assisted("s", "lea"), named,
 			attested("s", "ines", "i")}, "[endorser-not-maintainer]"},
-		{"confirmed twice", maintained(named, attested("s", "ines", "i"), attested("s", "ines", "i")), "[]"},
+		{"confirmed twice", workStory(named, attested("s", "ines", "i"), attested("s", "ines", "i")), "[]"},
 	} {
 		p := evidence.Judge(r, "lea", records(t, "laser", c.lines...), now)
 		if got := fmt.Sprint(whys(p)); got != c.why || len(p.Counted)+len(p.Rejected) != 1 {
@@ -226,8 +226,8 @@ func TestConfirmationAtAnotherMachineIsIgnored(t *testing.T) {
 		nil,
 	}
 	all := append(
-		records(t, "laser", maintained(named)...),
-		records(t, "vinyl", maintained(attested("s", "ines", "i"))...)...)
+		records(t, "laser", workStory(named)...),
+		records(t, "vinyl", workStory(attested("s", "ines", "i"))...)...)
 	if got := fmt.Sprint(whys(evidence.Judge(r, "lea", all, now))); got != "[not-attested]" {
 		t.Error(got)
 	}
@@ -260,7 +260,7 @@ func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 	if !whole.Complete || whole.Minutes != 10 || whole.Days != 2 {
 		t.Fatalf("%+v", whole)
 	}
-	j, proofs := proven(t, "laser", all, d.laser)
+	j, proofs := proveRecords(t, "laser", all, d.laser)
 	f.Machines, f.Records = []evidence.Journal{j}, nil
 	for _, n := range evidence.Needs(whole) {
 		f.Records = append(f.Records, proofs[n.Seq-1])
@@ -273,7 +273,7 @@ func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 	if err != nil || !p.Complete || p.Minutes != 10 || p.Days != 2 || len(got.Records) != 10 {
 		t.Errorf("%d records, %+v, %v", len(got.Records), p, err)
 	}
-	f.Records = f.Records[:len(f.Records)-1] // removes the record of the endorser's confirmation
+	f.Records = f.Records[:len(f.Records)-1] // remove the record of the endorser's confirmation
 	if data, err = evidence.Make(f, d.hub); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // Package fault has the errors that the hub's services return for mistakes that the caller can correct. HTTP handlers
-// convert them: NotFound to 404, Conflict to 412, Invalid to 422. *actor.Denied becomes 401 or 403; every other error
-// is the hub's own fault, 500.
+// convert the errors to a status: NotFound to 404, Conflict to 412, Invalid to 422, *actor.Denied to 401 or 403, and
+// every other error to 500, an internal error.
 package fault
 
 import (
@@ -27,10 +27,10 @@ func (e *Conflict) Error() string {
 // Invalid lists the fields with unusable values, and the reasons.
 type Invalid struct{ Faults []Field }
 
-// Field is one fault. Row is the line of an import, from 1; 0: the input has no lines.
+// Field is one fault of the input. Row is the line of an imported file, from 1; 0: the input has no lines.
 type Field struct {
 	Row   int    `json:"row,omitempty"`
-	Code  string `json:"code,omitempty"` // of the sentence in messages.txt; set when faults are shown
+	Code  string `json:"code,omitempty"` // code of the sentence in messages.txt; set when faults are displayed
 	Field string `json:"field"`
 	Given string `json:"given,omitempty"`
 	Wrong string `json:"wrong"`

@@ -14,7 +14,7 @@ import (
 	"unicode"
 )
 
-// speakers returns the source files whose faults people read at the hub.
+// speakers returns the source files with faults that people read at the hub.
 func speakers() []string {
 	return []string{
 		"../cardkeys.go",
@@ -34,15 +34,15 @@ func speakers() []string {
 	}
 }
 
-// sinks maps the functions that create a fault from their arguments to the index of the first argument that is a
-// sentence.
+// sinks are the functions that create a fault from their arguments. The value is the index of the first argument that
+// is a sentence.
 var sinks = map[string]int{"Fault": 0, "at": 0, "bad": 0, "wrong": 0, "wrongFile": 0, "refuse": 0, "add": 2, "here": 1,
 	"suspect": 2, "space": 2, "warn": 1, "invalid": 2}
 
 // errorsToo matches the source files whose errors a fault quotes.
 var errorsToo = regexp.MustCompile(`/policy/hours\.go$|/rfid/card\.go$`)
 
-// unread matches the source files whose sentences no person reads at the hub: responses to machines.
+// unread matches the source files whose sentences no person reads at the hub, because they are responses to machines.
 var unread = regexp.MustCompile(
 	`/enrol/(answer|join|routes_public)\.go$|/policy/file/(format|schema.*)\.go$|_test\.go$`)
 
@@ -94,8 +94,8 @@ func sentences(t *testing.T, glob string) (out []sentence) {
 	return out
 }
 
-// takeFrom collects the sentences of one node: arguments of a sink, Wrong: and Right:, and values of variables called
-// wrong, right, why or taken.
+// takeFrom collects the sentences of one syntax node: arguments of a function in sinks, values of the fields Wrong and
+// Right, and values of variables called wrong, right, why or taken.
 func takeFrom(n ast.Node, sinks map[string]int, take func(ast.Expr, bool)) {
 	switch n := n.(type) {
 	case *ast.CallExpr:
@@ -174,8 +174,8 @@ func spell(e ast.Expr, consts map[string]ast.Expr) string {
 	return "7"
 }
 
-// messages.txt contains every sentence about a wrong value from a service, a page or a file reader, so that each one
-// exists in both languages.
+// messages.txt must contain every sentence about a wrong value from a service, a page or a file reader, so that each
+// sentence exists in both languages.
 func TestEveryFaultHasAFrenchSentence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads all sources of the hub")

@@ -12,20 +12,20 @@ import (
 //go:embed messages.txt
 var messages string
 
-// Words holds the sentences of faults, in French and English. Services and file readers write English sentences with
-// the values inserted; the code that shows a fault looks up the sentence in the reader's language. An unknown sentence
-// is shown as written: for example one of a library, or of a machine with another release.
+// Words contains the sentences of faults in French and English. Services and file readers write English sentences with
+// inserted values. The code that displays a fault looks up the sentence in the reader's language. An unknown sentence,
+// for example from a library, is displayed in English.
 type Words struct {
 	whole    map[string]message // English sentences without inserted values
 	patterns []message          // sentences with values, the most specific first
 	codes    map[string]string  // code of each French sentence without inserted values
 }
 
-// message is one sentence. Its parts are separated by {1}, {2} …
+// message is one sentence in both languages, split into the parts between {1}, {2} …
 type message struct {
 	code   string
 	en, fr []string
-	order  []int // index of the value after each French part, from 0
+	order  []int // for each French part, the index of the value that follows it, from 0
 	own    int   // length of the English sentence without values, in bytes
 }
 
@@ -46,7 +46,7 @@ func readWords(text string) (*Words, error) {
 		code, both, ok := strings.Cut(line, " = ")
 		fr, en, two := strings.Cut(both, " | ")
 		if !ok || !two || fr == "" || en == "" || codes[code] {
-			return nil, fmt.Errorf("messages.txt:%d: want one line \"code = français | English\" a code: %q", i+1, line)
+			return nil, fmt.Errorf("messages.txt:%d: line %q is malformed or repeats a code", i+1, line)
 		}
 		codes[code] = true
 		m, err := newMessage(code, fr, en)
@@ -61,7 +61,7 @@ func readWords(text string) (*Words, error) {
 	}
 	slices.SortStableFunc(w.patterns, func(a, b message) int {
 		if open := func(m message) bool { return m.en[0] == "" }; open(a) != open(b) {
-			if open(a) { // a pattern that begins with a value matches many sentences
+			if open(a) { // sort last the patterns that begin with a value, because they match many sentences
 				return 1
 			}
 			return -1
@@ -78,13 +78,13 @@ func newMessage(code, fr, en string) (message, error) {
 	m.fr, m.order = cutValues(Typeset(fr))
 	for i, n := range orderEN {
 		if n != i {
-			return m, fmt.Errorf("%s: the English sentence has {%d} where {%d} is due", code, n+1, i+1)
+			return m, fmt.Errorf("%s: English sentence has {%d} where {%d} is expected", code, n+1, i+1)
 		}
 	}
 	sorted := slices.Clone(m.order)
 	slices.Sort(sorted)
 	if !slices.Equal(sorted, orderEN) {
-		return m, fmt.Errorf("%s: French puts in %d values, English %d", code, len(m.order), len(orderEN))
+		return m, fmt.Errorf("%s: French sentence has %d values, want %d as in English", code, len(m.order), len(orderEN))
 	}
 	for _, p := range m.en {
 		m.own += len(p)
@@ -112,7 +112,7 @@ func cutValues(s string) (parts []string, order []int) {
 	}
 }
 
-// values returns the values inserted into the sentence; ok is false if text is another sentence.
+// values returns the values that text inserts into the sentence; ok is false if text is a different sentence.
 func (m message) values(text string) (values []string, ok bool) {
 	text, ok = strings.CutPrefix(text, m.en[0])
 	if !ok {
@@ -134,14 +134,15 @@ func (m message) values(text string) (values []string, ok bool) {
 	return values, true
 }
 
-// maxDepth limits nested sentences, and maxText the length, in bytes, of a text that is looked up.
+// maxDepth is the largest depth of nested sentences. maxText is the largest length, in bytes, of a text that is looked
+// up.
 const (
 	maxDepth = 3
 	maxText  = 4000
 )
 
-// French returns a sentence in French, and its code. If no French sentence is known, ok is false and the text is
-// returned unchanged.
+// French returns a sentence in French, and the sentence's code. If no French sentence is known, ok is false and the
+// text is returned unchanged.
 func (w *Words) French(text string) (french, code string, ok bool) { return w.french(text, 0) }
 
 func (w *Words) french(text string, depth int) (string, string, bool) {
@@ -170,7 +171,7 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 	return text, "", false
 }
 
-// Values returns the values inserted into text, according to the sentence that French finds for it.
+// Values returns the values in text, according to the sentence that French finds for text.
 func (w *Words) Values(text string) []string {
 	for _, m := range w.patterns {
 		if values, ok := m.values(text); ok {
@@ -200,8 +201,8 @@ func (m message) with(values []string) string {
 	return out
 }
 
-// value translates an inserted value: a word of messages.txt, or after a colon another sentence. Any other value was
-// typed by a person, and stays unchanged.
+// value translates an inserted value if it is a word of messages.txt or, after a colon, another sentence. Any other
+// value was typed by a person and stays unchanged.
 func (w *Words) value(v string, sentence bool, depth int) string {
 	if sentence {
 		v, _, _ = w.french(v, depth+1)
@@ -220,8 +221,8 @@ func (w *Words) In(lang, text string) string {
 	return fr
 }
 
-// Fields returns copies of faults in a language, "fr" or "en", each with its code if it has one. The argument is not
-// changed.
+// Fields returns copies of faults in a language, "fr" or "en". Fields sets the code of each fault whose sentence is in
+// messages.txt.
 func (w *Words) Fields(lang string, faults []Field) []Field {
 	out := slices.Clone(faults)
 	for i := range out {

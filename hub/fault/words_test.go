@@ -45,9 +45,9 @@ func TestMessageWithoutBothLanguagesIsRefused(t *testing.T) {
 		"a = b | \n":                  "messages.txt:1",
 		"\n# c\nx b | c\n":            "messages.txt:3",
 		"a = b | c\na = d | e\n":      "messages.txt:2",
-		"a = {1} | b\n":               "puts in 1 values, English 0",
-		"a = b | {1}\n":               "puts in 0 values, English 1",
-		"a = {1} {2} | {2} {1}\n":     "where {1} is due",
+		"a = {1} | b\n":               "has 1 values, want 0",
+		"a = b | {1}\n":               "has 0 values, want 1",
+		"a = {1} {2} | {2} {1}\n":     "where {1} is expected",
 		"a = {1} {1} | {1} and {2}\n": "messages.txt:1",
 	} {
 		if _, err := readWords(text); err == nil || !strings.Contains(err.Error(), why) {

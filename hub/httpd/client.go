@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// hostNames returns the hosts in the form of hostName. Without hosts it returns the names of the local computer.
+// hostNames returns the hosts as hostName formats them. If there are no hosts, it returns the names of the local
+// computer.
 func hostNames(hosts []string) []string {
 	if len(hosts) == 0 {
 		hosts = []string{"localhost", "127.0.0.1", "::1"}
@@ -32,9 +33,9 @@ func hostName(host string) string {
 // maxForwards is the maximum number of addresses that are read from X-Forwarded-For.
 const maxForwards = 16
 
-// client returns the address of the client, and whether the client uses TLS. Headers are trusted only from a configured
-// proxy. In X-Forwarded-For the addresses are read from the right, as far as configured proxies wrote them: the client
-// is the first address that is not such a proxy.
+// client returns the address of the client, and whether the client uses TLS. client trusts headers only from a
+// configured proxy. client reads the addresses in X-Forwarded-For from the right, up to the first address that is not a
+// configured proxy: this is the client.
 func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	peer := peerOf(r.RemoteAddr)
 	secure := r.TLS != nil
@@ -49,7 +50,7 @@ func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	for n := 0; n < maxForwards && len(hops) > 0; n++ {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
 		if err != nil {
-			break // anything further left was written by an untrusted sender
+			break // an untrusted sender wrote the addresses to the left of this one
 		}
 		if address = hop.Unmap(); !g.isProxy(address) {
 			break
@@ -69,8 +70,8 @@ func (g *guard) isProxy(a netip.Addr) bool {
 	return false
 }
 
-// peerOf returns the address of a connection's other end. An unreadable address becomes the zero value, which is no
-// proxy.
+// peerOf returns the address of a connection's other end. If the address cannot be parsed, it returns the zero Addr,
+// which is never a configured proxy.
 func peerOf(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {

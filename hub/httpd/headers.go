@@ -2,9 +2,10 @@ package httpd
 
 import "net/http"
 
-// Content security policies (CSP Level 3). They forbid inline scripts and styles, content of other servers, and frames.
+// Content security policies (CSP Level 3). The policies forbid inline scripts and styles, content from other servers,
+// and frames.
 const (
-	// DataPolicy is the default policy of every response, for responses that are not pages.
+	// DataPolicy is the policy of every response that is not a page.
 	DataPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	// PagePolicy is for pages: it allows a stylesheet, a script, images and forms of the hub itself.
 	PagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
@@ -16,7 +17,7 @@ func securityHeaders(h http.Header, id string) {
 	h.Set("Request-Id", id)
 	h.Set("Content-Security-Policy", DataPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // for browsers without support for frame-ancestors
+	h.Set("X-Frame-Options", "DENY") // protects browsers that do not support frame-ancestors
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -25,10 +26,10 @@ func securityHeaders(h http.Header, id string) {
 	h.Set("Vary", "Accept-Language, Cookie, Authorization")
 }
 
-// Page marks a response as a page: its policy allows the hub's own stylesheet, script and forms.
+// Page marks a response as a page: the response may use the hub's own stylesheet, script and forms.
 func Page(h http.Header) { h.Set("Content-Security-Policy", PagePolicy) }
 
-// Asset marks a response as a file with a name that changes with its content. Browsers may keep it for a year.
+// Asset marks a response as a file whose name changes with its content. Browsers may cache the file for a year.
 func Asset(h http.Header) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Del("Vary")

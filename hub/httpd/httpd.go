@@ -1,9 +1,9 @@
-// Package httpd protects every HTTP listener of the hub before a handler runs. It assigns request ids, finds the
-// client's address behind a configured proxy, checks the host and the path, sets security headers, blocks cross-site
-// requests, writes an access log without secrets, and answers after a panic. The package knows none of the hub's
-// services.
+// Package httpd protects every HTTP listener of the hub before a handler runs. The package assigns request ids, finds
+// the client's address behind a configured proxy, checks the host and the path, sets security headers, blocks
+// cross-site requests, writes an access log without secrets, and answers after a panic. The package does not depend on
+// the hub's services.
 //
-// Every error is returned as problem details (RFC 9457), in French or English.
+// Every error response contains problem details (RFC 9457), in French or English.
 package httpd
 
 import (
@@ -22,20 +22,20 @@ import (
 
 // Options configures a listener.
 type Options struct {
-	// Hosts are the names, without a port, that the hub answers to. Empty: localhost, 127.0.0.1 and ::1. A request for
+	// Hosts are the host names, without a port, that requests may use. Empty: localhost, 127.0.0.1 and ::1. A request for
 	// another host gets status 421 (RFC 9110, section 15.5.20). This stops DNS rebinding, in which a page of another site
 	// makes its own name point to this hub.
 	Hosts []string
 	// Proxies are the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted. Empty: none.
 	Proxies []netip.Prefix
-	// Origins are further origins that may send changes, besides the request's own host. Example: https://hub.example.org
-	// for a proxy that rewrites Host.
+	// Origins are origins that may send changes, besides the request's own host. An example is https://hub.example.org,
+	// for a proxy that rewrites the Host header.
 	Origins []string
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
 }
 
-// Handler returns next with the protection of this package. It fails if an origin is invalid.
+// Handler returns a handler that protects next. Handler returns an error if an origin is invalid.
 func Handler(o Options, next http.Handler) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -63,12 +63,12 @@ type guard struct {
 	next    http.Handler
 }
 
-// request holds the guard's data about a request. Handlers read and set it through the context.
+// request has the guard's data about a request. Handlers read and change the data through the context.
 type request struct {
 	id      string
 	address netip.Addr
 	secure  bool
-	route   string // the matching pattern, such as "GET /api/v1/members/{member}"
+	route   string // pattern of the matching route, such as "GET /api/v1/members/{member}"
 	account string
 
 	language policy.Language
@@ -77,35 +77,38 @@ type request struct {
 // contextKey is the key of the request in a context.
 type contextKey struct{}
 
-// of returns the request in ctx, or an empty one outside of Handler.
-func of(ctx context.Context) *request {
+// dataOf returns the guard's data about the request in ctx. If Handler does not serve the request, the data are empty.
+func dataOf(ctx context.Context) *request {
 	if r, ok := ctx.Value(contextKey{}).(*request); ok {
 		return r
 	}
 	return &request{}
 }
 
-// ID returns the id that the hub assigned to the request. The access log, the audit log and every problem include it.
-// Empty outside of Handler.
-func ID(ctx context.Context) string { return of(ctx).id }
+// ID returns the id that the hub assigned to the request. The access log, the audit log and every problem include the
+// id. The id is empty if Handler does not serve the request.
+func ID(ctx context.Context) string { return dataOf(ctx).id }
 
-// Address returns the client's address as the outermost trusted proxy saw it. Zero outside of Handler.
-func Address(ctx context.Context) netip.Addr { return of(ctx).address }
+// Address returns the client's address as the outermost trusted proxy reported it. The address is zero if Handler does
+// not serve the request.
+func Address(ctx context.Context) netip.Addr { return dataOf(ctx).address }
 
-// Secure reports whether the client uses TLS, to the hub or to a trusted proxy.
-func Secure(ctx context.Context) bool { return of(ctx).secure }
+// Secure reports whether the client uses TLS to connect to the hub or to a trusted proxy.
+func Secure(ctx context.Context) bool { return dataOf(ctx).secure }
 
-// SetLanguage records the language of the response, for services that compose sentences.
-func SetLanguage(ctx context.Context, l policy.Language) { of(ctx).language = l }
+// SetLanguage stores the language of the response, for services that compose sentences.
+func SetLanguage(ctx context.Context, l policy.Language) { dataOf(ctx).language = l }
 
-// LanguageOf returns the language of the response: French before SetLanguage, and outside of Handler.
-func LanguageOf(ctx context.Context) policy.Language { return of(ctx).language }
+// LanguageOf returns the language of the response. The language is French until SetLanguage is called, and if Handler
+// does not serve the request.
+func LanguageOf(ctx context.Context) policy.Language { return dataOf(ctx).language }
 
-// SetRoute records the matching pattern for the access log, which never contains a path or a query.
-func SetRoute(ctx context.Context, pattern string) { of(ctx).route = pattern }
+// SetRoute stores the pattern of the matching route for the access log. The access log contains the pattern instead of
+// path and query, which may contain personal data.
+func SetRoute(ctx context.Context, pattern string) { dataOf(ctx).route = pattern }
 
-// SetAccount records the account's id for the access log.
-func SetAccount(ctx context.Context, id string) { of(ctx).account = id }
+// SetAccount stores the account's id for the access log.
+func SetAccount(ctx context.Context, id string) { dataOf(ctx).account = id }
 
 // ServeHTTP implements http.Handler.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -119,20 +122,21 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	securityHeaders(out.Header(), known.id)
 	began := g.now()
 	defer func() { g.finish(out, r, began, recover()) }()
-	if problem, bad := g.refusal(r); bad {
+	if problem, bad := g.refuse(r); bad {
 		WriteProblem(out, r, problem)
 		return
 	}
 	g.next.ServeHTTP(out, r)
 }
 
-// notFromOutside lists headers that no handler may see: the guard has already read the trusted part of them.
+// notFromOutside lists headers that the guard removes before a handler runs, because the guard has already read their
+// trusted part.
 var notFromOutside = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
 	"Forwarded",
 	"X-Real-Ip", "X-Request-Id", "Request-Id", "X-Original-Url", "X-Rewrite-Url"}
 
-// refusal returns the problem of a request that no handler may get, and whether there is one.
-func (g *guard) refusal(r *http.Request) (Problem, bool) {
+// refuse reports whether the guard must refuse a request, and returns the problem for the response.
+func (g *guard) refuse(r *http.Request) (Problem, bool) {
 	switch {
 	case !slices.Contains(g.hosts, hostName(r.Host)):
 		return problemOf(r, http.StatusMisdirectedRequest, "unknown-host",
@@ -160,12 +164,12 @@ func (g *guard) refusal(r *http.Request) (Problem, bool) {
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete}
 
-// overridesMethod reports whether a header asks for another method than the request line.
+// overridesMethod reports whether a header requests another method than the request line.
 func overridesMethod(h http.Header) bool {
 	return h.Get("X-Http-Method-Override") != "" || h.Get("X-Http-Method") != "" || h.Get("X-Method-Override") != ""
 }
 
-// plainPath reports whether a proxy, the guard and a handler interpret the path in the same way.
+// plainPath reports whether a path is so simple that a proxy, the guard and a handler interpret it in the same way.
 func plainPath(r *http.Request) bool {
 	p := r.URL.Path
 	if !strings.HasPrefix(p, "/") {
@@ -180,27 +184,27 @@ func plainPath(r *http.Request) bool {
 		!strings.ContainsFunc(p, unsafeInPath) && !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f")
 }
 
-const maxPath = 2048 // bytes; the longest path of the hub has two ids of 64 bytes
+const maxPath = 2048 // in bytes; the longest path of the hub contains two ids of 64 bytes
 
 // unsafeInPath reports whether a character is not allowed in a path.
 func unsafeInPath(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' || c == utf8.RuneError }
 
-// finish answers after a panic and writes the access log. crash is the recovered value; nil: no panic.
+// finish writes the access log and, after a panic, the response. crash is the recovered value; nil: there was no panic.
 func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash any) {
-	known := of(r.Context())
+	known := dataOf(r.Context())
 	if crash != nil && crash != http.ErrAbortHandler {
 		g.log.Error("request handler panicked", "request", known.id, "route", route(r), "panic", crash, "stack", stack())
 		if out.status == 0 {
 			WriteProblem(out, r, Internal(r))
 		} else {
-			crash = http.ErrAbortHandler // abort the response: a client must not take a partial body for a complete one
+			crash = http.ErrAbortHandler // abort the response, so that no client mistakes a partial body for a complete one
 		}
 	}
 	status := out.status
 	if status == 0 {
 		status = http.StatusOK
 	}
-	g.log.Info("request", "request", known.id, "method", method(r.Method), "route", route(r), "status", status,
+	g.log.Info("request", "request", known.id, "method", knownMethod(r.Method), "route", route(r), "status", status,
 		"bytes", out.bytes, "ms", g.now().Sub(began).Milliseconds(),
 		"address", known.address.String(), "account", known.account)
 	if crash == http.ErrAbortHandler {
@@ -210,7 +214,7 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 
 // route returns the pattern of the request's handler, or "none".
 func route(r *http.Request) string {
-	if known := of(r.Context()); known.route != "" {
+	if known := dataOf(r.Context()); known.route != "" {
 		return known.route
 	}
 	if r.Pattern != "" {
@@ -219,8 +223,8 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-// method returns the method for the log: one of a closed list, as clients can send any text.
-func method(m string) string {
+// knownMethod returns the method for the log: a known method or a placeholder, because clients can send any text.
+func knownMethod(m string) string {
 	if slices.Contains(methods, m) {
 		return m
 	}

@@ -207,7 +207,7 @@ func TestCrossSiteChangesAreRejected(t *testing.T) {
 	}
 }
 
-// The log contains the route's pattern, never a path, a query, a header or a name.
+// The access log contains the route's pattern, but no path, query, header or name.
 func TestAccessLogHasNoSecretsAndCannotBeForged(t *testing.T) {
 	r := get("/link/s3cret?token=s3cret&name=Léa", header("Authorization", "Bearer s3cret"),
 		header("Cookie", "session=s3cret"),
@@ -294,7 +294,7 @@ func TestProblemsAreInTheReadersLanguage(t *testing.T) {
 	}
 }
 
-func TestHealthAndReadinessDiffer(t *testing.T) {
+func TestReadinessFailsWhileHealthSucceeds(t *testing.T) {
 	var broken error
 	var log bytes.Buffer
 	h := Health(func(context.Context) error { return broken }, slog.New(slog.NewTextHandler(&log, nil)),

@@ -13,11 +13,11 @@ import (
 
 // Problem is the response to a failed request (RFC 9457).
 type Problem struct {
-	Type     string        `json:"type"` // urn:portillon:problem:… ; clients may branch on it
+	Type     string        `json:"type"` // urn:portillon:problem:… ; clients may depend on this value
 	Title    string        `json:"title"`
 	Status   int           `json:"status"`
 	Detail   string        `json:"detail,omitempty"`
-	Instance string        `json:"instance"` // the request's id
+	Instance string        `json:"instance"` // id of the request
 	Faults   []fault.Field `json:"faults,omitempty"`
 }
 
@@ -40,14 +40,15 @@ func NewProblem(r *http.Request, status int, kind string, detail Text) Problem {
 	return problemOf(r, status, kind, detail)
 }
 
-// problemOf is NewProblem under a shorter name.
+// problemOf is a short name for NewProblem.
 func problemOf(r *http.Request, status int, kind string, detail Text) Problem {
 	l := Language(r)
 	return Problem{Type: ProblemPrefix + kind, Title: title(status).In(l), Status: status, Detail: detail.In(l),
 		Instance: ID(r.Context())}
 }
 
-// Internal returns the problem for an internal error of the hub. The log has the cause, with the request's id.
+// Internal returns the problem for an internal error of the hub. The log contains the cause together with the request's
+// id.
 func Internal(r *http.Request) Problem {
 	return problemOf(r, http.StatusInternalServerError, "internal", Text{
 		"le hub n’a pas pu répondre : voir son journal système, avec ce numéro de demande",
@@ -57,13 +58,13 @@ func Internal(r *http.Request) Problem {
 // WriteProblem writes a problem as the response.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	b, err := json.Marshal(p)
-	if err != nil { // impossible: every field is a string or a number
+	if err != nil { // cannot happen, because every field is a string or a number
 		http.Error(w, "internal", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Language", tag(Language(r)))
+	h.Set("Content-Language", languageCode(Language(r)))
 	h.Del("Etag")
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
@@ -92,11 +93,11 @@ func Language(r *http.Request) policy.Language {
 			return policy.English
 		}
 	}
-	return policy.English // readers of neither language are more likely to read English
+	return policy.English // people who read neither language are more likely to understand English
 }
 
-// tag returns the language code for the Content-Language header.
-func tag(l policy.Language) string {
+// languageCode returns the language code for the Content-Language header.
+func languageCode(l policy.Language) string {
 	if l == policy.English {
 		return "en"
 	}
@@ -112,7 +113,7 @@ func title(status int) Text {
 	return Text{s, s}
 }
 
-// titles are the statuses that the hub answers with.
+// titles returns the titles of all statuses that the hub sends.
 func titles() map[int]Text {
 	return map[int]Text{
 		http.StatusBadRequest:            {"demande illisible", "bad request"},

@@ -14,7 +14,7 @@ type recorder struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && status >= 200 { // a 1xx status is followed by the final status
+	if r.status == 0 && status >= 200 { // ignore a 1xx status, because the final status follows
 		r.status = status
 	}
 	r.ResponseWriter.WriteHeader(status)
@@ -30,7 +30,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap gives http.ResponseController access to the connection: Flush and deadlines, for event streams.
+// Unwrap gives http.ResponseController access to the connection, because event streams need Flush and deadlines.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // maxStack is the maximum length of a stack trace in the log, in bytes.

@@ -29,16 +29,16 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
 	if log != nil {
-		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly failed handshakes of scanners
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly failed TLS handshakes of scanners
 	}
 	return s
 }
 
 // Health answers GET /healthz (the process runs) and GET /readyz (ready returned nil), and passes other requests to
-// next. The log has the error of ready. If the error has a method Reason, the response includes that reason too.
+// next. Health logs the error of ready. If the error has a method Reason, the response includes the reason.
 func Health(ready func(context.Context) error, log *slog.Logger, next http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
@@ -51,17 +51,17 @@ func Health(ready func(context.Context) error, log *slog.Logger, next http.Handl
 			if errors.As(err, &known) {
 				text += ": " + known.Reason()
 			}
-			plain(w, http.StatusServiceUnavailable, text+"\n")
+			writeText(w, http.StatusServiceUnavailable, text+"\n")
 			return
 		}
-		plain(w, http.StatusOK, "ready\n")
+		writeText(w, http.StatusOK, "ready\n")
 	})
 	mux.Handle("/", next)
 	return mux
 }
 
-// plain writes a response of plain text.
-func plain(w http.ResponseWriter, status int, text string) {
+// writeText writes a response of plain text.
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	w.Write([]byte(text))

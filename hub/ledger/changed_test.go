@@ -12,8 +12,8 @@ import (
 	"portillon/hub/ledger/ledgertest"
 )
 
-// A record changed on the disk still fits the database's pages, but not its leaf hash: the reader must get an error
-// that names the record.
+// The test changes a record on the disk in such a way that the database is valid but the record does not match the leaf
+// hash. The error must name the record.
 func TestReadErrorNamesARecordChangedOnTheDisk(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE ledger_records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// tileLevels is the distance between two stored levels of the tree. With 8 levels, a hash of a level between them is
-// calculated from at most 256 stored hashes.
+// tileLevels is the distance between two stored levels of the tree. With a distance of 8, a hash of a level that is not
+// stored is calculated from at most 256 stored hashes.
 const tileLevels = 8
 
 // node is a stored hash of a complete subtree. The subtree covers the records place<<level + 1 to (place+1)<<level.
@@ -18,18 +18,20 @@ type node struct {
 	hash  tlog.Hash
 }
 
-// edge is the state from which a tree of size records grows: the hashes of the largest complete subtrees, from left to
-// right, one for each bit that is set in size. The zero edge is the empty tree.
+// edge contains the data that is needed to append leaves to a tree of size records: the hashes of the largest complete
+// subtrees, from left to right. The edge contains one hash for each bit that is set in size. The zero edge is the empty
+// tree.
 type edge struct {
 	size   int64
 	hashes []tlog.Hash
 }
 
-// parseEdge reads the output of edge.bytes. It fails if the number of hashes does not fit size.
+// parseEdge parses the output of edge.bytes. parseEdge returns an error if the number of hashes is wrong for a tree of
+// size records.
 func parseEdge(size int64, b []byte) (edge, error) {
 	if n := bits.OnesCount64(uint64(size)); len(b) != n*tlog.HashSize {
 		return edge{}, fmt.Errorf(
-			"tree edge has %d bytes, want %d for %d records: corrupt ledger",
+			"corrupt ledger: tree edge has %d bytes, want %d for %d records",
 			len(b),
 			n*tlog.HashSize,
 			size,
@@ -42,7 +44,7 @@ func parseEdge(size int64, b []byte) (edge, error) {
 	return e, nil
 }
 
-// bytes returns the hashes one after the other, as the database stores them.
+// bytes returns the concatenated hashes, as the database stores an edge.
 func (e edge) bytes() []byte {
 	out := make([]byte, 0, len(e.hashes)*tlog.HashSize)
 	for _, h := range e.hashes {
@@ -51,7 +53,7 @@ func (e edge) bytes() []byte {
 	return out
 }
 
-// add appends a leaf to the tree. It calls keep for each completed subtree of a stored level.
+// add appends a leaf to the tree. add calls store for each completed subtree of a stored level.
 func (e *edge) add(leaf tlog.Hash, keep func(node)) {
 	h, place := leaf, e.size
 	for level := 1; place&1 == 1; level++ {

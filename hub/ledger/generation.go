@@ -15,58 +15,59 @@ import (
 	"portillon/wire"
 )
 
-// Generation is one of a machine's journals in the ledger.
+// Generation describes one of a machine's journals in the ledger.
 type Generation struct {
 	wire.Generation
-	Epoch   int       // position among the machine's journals; 0: the first
-	Records uint64    // number of records held
-	Root    tlog.Hash // root of the tree over the records; zero: no records
+	Epoch   int       // position among the machine's journals; the first journal has position 0
+	Records uint64    // number of records in the ledger
+	Root    tlog.Hash // root of the tree over the records; zero if the ledger has no records of the journal
 	By, Why string    // administrator who accepted the journal, and the reason; empty for a machine's first journal
-	At      time.Time // time of that decision; zero for a machine's first journal
+	At      time.Time // time at which the administrator accepted the journal; zero for a machine's first journal
 }
 
-// Replacement is an administrator's decision that the next journal of a machine replaces the current one.
+// Replacement is an administrator's decision that the next journal of a machine replaces the current journal.
 type Replacement struct {
 	Machine    policy.MachineID
-	Generation wire.Generation // of the next journal, as the machine's state names it
+	Generation wire.Generation // generation of the next journal, as the machine's state message names it
 	By         string          // name of the administrator
 	Why        string
 	At         time.Time
 }
 
-// maxWords is the maximum length of By and of Why, in bytes.
-const maxWords = 500
+// maxText is the maximum length of By and of Why, in bytes.
+const maxText = 500
 
 // Replace accepts the next generation of a machine's journal. Records of earlier generations stay readable and
-// provable, but from now on the ledger takes records of the new generation only. To undo a wrong choice, Replace can
-// return to the previous generation as long as no record of the new one has arrived: a machine's state is not signed,
-// so anyone with the machine's account at the broker can name any generation. The decision is on the disk when Replace
-// returns.
+// provable, but afterwards the ledger accepts only records of the new generation. To undo a wrong decision, Replace can
+// return to the previous generation before the first record of the new generation arrives. A decision may be wrong
+// because a machine's state message names the generation but is not signed. When Replace returns, the decision is on
+// the disk.
 func (l *Ledger) Replace(r Replacement) error {
 	if err := r.check(); err != nil {
-		return fmt.Errorf("ledger: replace: %w", err)
+		return fmt.Errorf("ledger: cannot replace the journal: %w", err)
 	}
 	err := l.site.Write(context.Background(), func(tx *store.Tx) error { return l.ReplaceIn(context.Background(), tx, r) })
 	if err != nil {
-		return fmt.Errorf("ledger: replace: %w", err)
+		return fmt.Errorf("ledger: cannot replace the journal: %w", err)
 	}
 	return nil
 }
 
-// ReplaceIn is Replace within a transaction of the caller.
+// ReplaceIn does the work of Replace within a transaction of the caller.
 func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	all, err := generationsOf(ctx, tx, r.Machine)
+	all, err := readGenerations(ctx, tx, r.Machine)
 	if err != nil {
 		return err
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("machine %.64q has no journal to replace: its first journal needs no decision", r.Machine)
+		return fmt.Errorf("machine %.64q has no journal to replace, and its first journal is accepted without a decision",
+			r.Machine)
 	}
 	tx.Changed(store.Records)
-	// Undo a replacement without records: the previous generation is the current one again.
+	// Undo a replacement that has no records yet, so that the previous generation is current again.
 	if n := len(all); n > 1 && all[n-1].Records == 0 && all[n-2].Generation == r.Generation {
 		_, err = tx.Exec(
 			ctx,
@@ -76,11 +77,12 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 		)
 		return err
 	}
-	return r.follow(ctx, tx, all)
+	return r.addGeneration(ctx, tx, all)
 }
 
-// follow adds the generation of r after all earlier ones. A generation that the ledger already has is rejected.
-func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation) error {
+// addGeneration adds the generation of r after all earlier generations. A generation that is already in the ledger is
+// rejected.
+func (r Replacement) addGeneration(ctx context.Context, tx *store.Tx, all []Generation) error {
 	for _, g := range all {
 		if g.Generation == r.Generation {
 			return fmt.Errorf(
@@ -91,7 +93,7 @@ func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation)
 			)
 		}
 	}
-	_, err := begin(
+	_, err := insertJournal(
 		ctx,
 		tx,
 		r.Machine,
@@ -100,37 +102,37 @@ func (r Replacement) follow(ctx context.Context, tx *store.Tx, all []Generation)
 	return err
 }
 
-// check reports the first missing or overlong field.
+// check returns an error for the first missing or overlong field.
 func (r Replacement) check() error {
 	switch {
 	case r.Machine == "":
-		return errors.New("machine is missing")
-	case r.By == "" || len(r.By) > maxWords || len(r.Why) > maxWords:
+		return errors.New("replacement has no machine, want a machine's id")
+	case r.By == "" || len(r.By) > maxText || len(r.Why) > maxText:
 		return fmt.Errorf(
-			"administrator's name has %d bytes, want 1 to %d; reason has %d bytes, want at most %d",
+			"administrator's name has %d bytes, want 1 to %d, or reason has %d bytes, want at most %d",
 			len(r.By),
-			maxWords,
+			maxText,
 			len(r.Why),
-			maxWords,
+			maxText,
 		)
 	case r.At.IsZero():
-		return errors.New("time is missing")
+		return errors.New("replacement has no time, want the time of the decision")
 	}
 	return r.Generation.Check()
 }
 
 // Generations returns a machine's journals, in the order in which the ledger accepted them.
 func (l *Ledger) Generations(ctx context.Context, m policy.MachineID) (_ []Generation, err error) {
-	defer l.named(&err)
-	out, err := generationsOf(ctx, l.site, m)
+	defer l.addFileName(&err)
+	out, err := readGenerations(ctx, l.site, m)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	return out, nil
 }
 
-// begin adds the journal g of a machine to the database, without records, and returns the journal's id.
-func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) (id int64, err error) {
+// insertJournal adds the journal g of a machine to the database, without records, and returns the journal's id.
+func insertJournal(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) (id int64, err error) {
 	err = tx.QueryRow(ctx, "SELECT coalesce(max(journal), 0) + 1 FROM ledger_journals WHERE site = $1").
 		Scan(&id)
 	if err != nil {
@@ -156,8 +158,8 @@ func begin(ctx context.Context, tx *store.Tx, m policy.MachineID, g Generation) 
 	return id, err
 }
 
-// generationsOf is Generations within the caller's transaction or connection.
-func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Generation, err error) {
+// readGenerations does the work of Generations within the caller's transaction or connection.
+func readGenerations(ctx context.Context, q queryer, m policy.MachineID) (out []Generation, err error) {
 	rows, err := q.Query(
 		ctx,
 		"SELECT generation, epoch, who, why, at, size, root FROM ledger_journals WHERE site = $1 AND machine = $2 ORDER "+
@@ -176,7 +178,7 @@ func generationsOf(ctx context.Context, q queryer, m policy.MachineID) (out []Ge
 		if err := rows.Scan(&name, &g.Epoch, &g.By, &g.Why, &at, &size, &root); err != nil {
 			return nil, err
 		}
-		// The row has no root and no time if there is no record or decision.
+		// Root stays zero for a journal without records, and At stays zero for a journal without a decision.
 		g.Generation, g.Records = wire.Generation(name), uint64(size)
 		copy(g.Root[:], root)
 		if at != 0 {
@@ -194,7 +196,7 @@ type journal struct {
 	root, edge []byte
 }
 
-// newestJournal returns the journal of m that takes new records: the one with the highest epoch.
+// newestJournal returns the journal of m with the highest epoch, which accepts new records.
 func newestJournal(ctx context.Context, q queryer, m policy.MachineID) (journal, error) {
 	return scanJournal(q.QueryRow(ctx, `SELECT journal, epoch, generation, size, root, edge FROM ledger_journals
 		WHERE site = $1 AND machine = $2 ORDER BY epoch DESC LIMIT 1`, string(m)))
@@ -206,7 +208,7 @@ func journalOf(ctx context.Context, q queryer, m policy.MachineID, g wire.Genera
 		WHERE site = $1 AND machine = $2 AND generation = $3`, string(m), string(g)))
 }
 
-// scanJournal reads a row of newestJournal or journalOf. Without a row it returns the zero journal.
+// scanJournal reads a row of newestJournal or journalOf. If the row is missing, scanJournal returns the zero journal.
 func scanJournal(row *sql.Row) (j journal, err error) {
 	var g string
 	var size int64
@@ -229,7 +231,7 @@ func (j journal) head() (h Head, err error) {
 	}
 	if len(j.root) != tlog.HashSize {
 		return Head{}, fmt.Errorf(
-			"root of journal %d has %d bytes, want %d: corrupt ledger",
+			"corrupt ledger: root of journal %d has %d bytes, want %d",
 			j.id,
 			len(j.root),
 			tlog.HashSize,
@@ -239,15 +241,15 @@ func (j journal) head() (h Head, err error) {
 	return h, nil
 }
 
-// grown returns the edge of the tree over all records held, after a comparison with the stored root.
-func (j journal) grown() (edge, error) {
+// currentEdge returns the edge of the tree over all stored records, after a comparison with the stored root.
+func (j journal) currentEdge() (edge, error) {
 	e, err := parseEdge(int64(j.Records), j.edge)
 	if err != nil {
 		return edge{}, err
 	}
 	root, err := e.root()
 	if err == nil && j.Records > 0 && !bytes.Equal(root[:], j.root) {
-		err = fmt.Errorf("tree edge of journal %d does not match the stored root: corrupt ledger", j.id)
+		err = fmt.Errorf("corrupt ledger: tree edge of journal %d does not match the stored root", j.id)
 	}
 	return e, err
 }

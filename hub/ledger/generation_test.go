@@ -20,8 +20,8 @@ const (
 	third  = wire.Generation("3333333333333333")
 )
 
-// replacement returns the administrator's decision that accepts g.
-func replacement(g wire.Generation) ledger.Replacement {
+// newReplacement returns an administrator's decision that accepts the generation g.
+func newReplacement(g wire.Generation) ledger.Replacement {
 	return ledger.Replacement{Machine: "laser", Generation: g, By: "ines", Why: "new SD card", At: ledgertest.Start()}
 }
 
@@ -56,7 +56,7 @@ func TestOnlyTheFirstGenerationIsAcceptedWithoutADecision(t *testing.T) {
 		wantRefused(t, l, other, 1, 9, ledger.OtherGeneration)
 		wantRefused(t, l, other, 6, 9, ledger.OtherGeneration)
 		if h, err := l.Head("laser"); err != nil || h.Generation != first || h.Seq != 5 {
-			t.Errorf("%+v, %v", h, err)
+			t.Errorf("head is %+v, %v", h, err)
 		}
 	}
 }
@@ -84,13 +84,14 @@ func TestReplacedJournalStaysReadableAndProvable(t *testing.T) {
 	next.Fill(3)
 	l := fresh(t, m)
 	take(t, l, m, 1, 5)
-	if err := l.Replace(replacement(second)); err != nil {
+	if err := l.Replace(newReplacement(second)); err != nil {
 		t.Fatal(err)
 	}
 	if h, err := l.Head("laser"); err != nil || h.Generation != second || h.Seq != 0 || !h.Known {
 		t.Errorf("after the replacement: %+v, %v", h, err)
 	}
-	// A replayed batch of the previous journal is not a refusal: a refusal would be shown and reported to the machine.
+	// A replayed batch of the previous journal must not be refused, because the machine would display and report the
+	// refusal.
 	if got, err := l.Take("laser", m.Data(2, 5)); err != nil || got.New != 0 || got.Generation != second || got.Want != 1 {
 		t.Errorf("a replay: %+v, %v", got, err)
 	}
@@ -155,7 +156,7 @@ func TestReplaceRequiresANewGenerationAndAnAdministrator(t *testing.T) {
 	m.Generation = second
 	m.Fill(2)
 	l := fresh(t, m)
-	if err := l.Replace(replacement(third)); err == nil {
+	if err := l.Replace(newReplacement(third)); err == nil {
 		t.Error("a machine of which nothing is held was given a generation")
 	}
 	take(t, l, m, 1, 2)
@@ -171,50 +172,51 @@ func TestReplaceRequiresANewGenerationAndAnAdministrator(t *testing.T) {
 		"no machine":      func(r *ledger.Replacement) { r.Machine = "" },
 		"another machine": func(r *ledger.Replacement) { r.Machine = "vinyl" },
 	} {
-		r := replacement(third)
+		r := newReplacement(third)
 		change(&r)
 		if err := l.Replace(r); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
 	if h, err := l.Head("laser"); err != nil || h.Seq != 2 || h.Generation != second {
-		t.Errorf("%+v, %v", h, err)
+		t.Errorf("head is %+v, %v", h, err)
 	}
-	if err := l.Replace(replacement("")); err != nil { // for example an old journal that was found again
+	// An earlier generation, for example an old journal that was found again.
+	if err := l.Replace(newReplacement("")); err != nil {
 		t.Error(err)
 	}
 	found := m.Replaced("")
 	found.Fill(1)
 	take(t, l, found, 1, 1)
-	if err := l.Replace(replacement(second)); err == nil {
+	if err := l.Replace(newReplacement(second)); err == nil {
 		t.Error("a generation that was replaced came back")
 	}
 }
 
-// After accepting a wrong generation, an administrator can return to the previous generation as long as no record of
-// the wrong one has arrived.
+// After accepting a wrong generation, an administrator can return to the previous generation before the first record of
+// the wrong generation arrives.
 func TestReplacementWithoutRecordsCanBeUndone(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(4)
 	l := fresh(t, m)
 	take(t, l, m, 1, 2)
 	for _, g := range []wire.Generation{third, ""} {
-		if err := l.Replace(replacement(g)); err != nil {
+		if err := l.Replace(newReplacement(g)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	take(t, l, m, 3, 4)
 	all, err := l.Generations(t.Context(), "laser")
 	if err != nil || len(all) != 1 || all[0].Records != 4 {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("generations are %+v, %v", all, err)
 	}
-	if err := l.Replace(replacement(second)); err != nil {
+	if err := l.Replace(newReplacement(second)); err != nil {
 		t.Fatal(err)
 	}
 	next := m.Replaced(second)
 	next.Fill(1)
 	take(t, l, next, 1, 1)
-	if err := l.Replace(replacement("")); err == nil || !strings.Contains(err.Error(), "move its journal.db") {
+	if err := l.Replace(newReplacement("")); err == nil || !strings.Contains(err.Error(), "move its journal.db") {
 		t.Errorf("a journal was replaced by the one before though its records are held: %v", err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// exec changes the database file directly, without the ledger.
-func exec(t *testing.T, path, statement string) {
+// execSQL runs an SQL statement on the database file, without the ledger.
+func execSQL(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {

@@ -1,20 +1,20 @@
-// Package ledger holds the hub's copy of every machine's journals in the hub's database. The ledger keeps each record
-// exactly once, under its machine, generation and sequence number.
+// Package ledger stores a copy of every machine's journals in the hub's database. The ledger keeps each record exactly
+// once, under its machine, generation and sequence number.
 //
-// The ledger accepts batches as machines publish them (wire.Batch), in any order and any number of times. It trusts a
-// batch only if the machine's own key signed a checkpoint, and if the records already held together with the new ones
-// give the checkpoint's root. So no record can enter that the machine did not write, that was changed in transit, or
-// that replaces an earlier record. A batch that Take returned without error is committed and synced: only then may the
-// hub acknowledge it.
+// The ledger accepts batches as machines publish them (wire.Batch), in any order and any number of times. A batch is
+// accepted only if the machine's own key signed a checkpoint, and if the tree over the stored and the new records has
+// the checkpoint's root. The ledger therefore contains no record that the machine did not write, that was changed in
+// transit, or that replaces an earlier record. When Take returns without error, the batch is committed and synced, and
+// the hub may acknowledge the batch.
 //
-// The ledger rejects, with a code and a sentence (Refusal): malformed batches, machines without a pinned key,
-// signatures by other keys, records of other machines, gaps (the answer names the record to send next), wrong roots,
-// rolled back and forked journals, and journals of another generation than the machine's current one. The first
-// generation of a machine is accepted without a decision. Replace accepts the next one; records of earlier generations
-// stay in the ledger with their checkpoints and proofs. A rejected batch changes nothing.
+// The ledger rejects malformed batches, machines without a pinned key, signatures by other keys, records of other
+// machines, gaps, wrong roots, rolled back and forked journals, and journals of another generation than the machine's
+// current generation. The error is a Refusal with a code and a sentence. The first generation of a machine is accepted
+// without a decision. Replace accepts a later generation. Records of earlier generations stay in the ledger with their
+// checkpoints and proofs. A rejected batch changes nothing.
 //
-// Before portillon.db existed, the ledger was a separate file, ledger.db. Open imports its records; OpenReadOnly reads
-// it without a change.
+// Early releases stored the ledger in a separate file, ledger.db. Open imports the records of such a file, and
+// OpenReadOnly reads such a file without changing it.
 package ledger
 
 import (
@@ -32,34 +32,35 @@ import (
 	"portillon/wire"
 )
 
-// Ledger is an open ledger. Its methods may be called concurrently.
+// Ledger is an open ledger. The methods may be called concurrently.
 type Ledger struct {
 	site  *store.Site
-	owned *store.DB // the database that Close closes; nil: the caller of New owns it
+	owned *store.DB // the database that Close closes; nil: the caller of New closes the database
 
 	mu   sync.RWMutex // guards keys
 	keys Keys
 }
 
-// Keys holds the machines' pinned keys. The ledger rejects records of other machines.
+// Keys contains the pinned keys by machine. The ledger rejects records of machines without a pinned key.
 type Keys map[policy.MachineID]note.Verifier
 
 // Head is the extent of a machine's newest journal in the ledger.
 type Head struct {
-	Seq        uint64    // the ledger has all records up to this sequence number; 0: none
-	Root       tlog.Hash // root of the tree over these records
+	Seq        uint64    // sequence number of the last record in the ledger; 0: no records
+	Root       tlog.Hash // root of the tree over the records up to Seq
 	Generation wire.Generation
-	Known      bool // the ledger has a journal of the machine; false: the ledger accepts the first generation that arrives
+	Known      bool // the ledger has a journal of the machine; otherwise it accepts the first generation that arrives
 }
 
-// New returns the ledger of a site in an open database. The caller closes the database.
+// New returns the ledger of a site in an open database. The caller must close the database.
 func New(site *store.Site, keys Keys) *Ledger { return &Ledger{site: site, keys: keys} }
 
-// Open opens the ledger of a site in the database at path, and creates the database if the file is missing. It first
-// imports a ledger.db in the same folder (TakeOver). If path names a ledger.db, the database is portillon.db beside it.
+// Open opens the ledger of a site in the database at path, and creates the database if the file is missing. If the
+// folder contains a ledger.db, Open first imports the file (TakeOver). If path names a ledger.db, the database is
+// portillon.db in the same folder.
 func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 	ctx := context.Background()
-	if old, err := isOld(path); err != nil {
+	if old, err := isOldLedger(path); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	} else if old {
 		path = filepath.Join(filepath.Dir(path), store.Name)
@@ -76,11 +77,12 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 	return l, nil
 }
 
-// OpenReadOnly opens the ledger in a database that another process may be writing, or the ledger in an old ledger.db.
+// OpenReadOnly opens, for reading, the ledger in a database that another process may be writing, or in a file
+// ledger.db.
 func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 	old, err := openOld(path, site)
 	if err != nil {
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
+		return nil, fmt.Errorf("ledger %s cannot be opened: %w", path, err)
 	}
 	if old != nil {
 		return &Ledger{site: old.Site(site), owned: old}, nil
@@ -92,7 +94,7 @@ func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 	return &Ledger{site: db.Site(site), owned: db}, nil
 }
 
-// Close closes the database if Open or OpenReadOnly opened it. Close waits for a running Take.
+// Close closes a database that Open or OpenReadOnly opened. Close waits for a running Take.
 func (l *Ledger) Close() error {
 	if l.owned == nil {
 		return nil

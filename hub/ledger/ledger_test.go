@@ -83,10 +83,10 @@ func TestEachRecordIsStoredOnceForAnyOrderOfBatches(t *testing.T) {
 		{1, 1, 1, 0, ""},            // sent again
 		{5, 7, 1, 0, ledger.Gap},    // too early
 		{2, 7, 7, 6, ""},            // the missing records
-		{5, 7, 7, 0, ""},            // the early batch, sent again
+		{5, 7, 7, 0, ""},            // this batch was rejected before, because it arrived too early
 		{1, 3, 7, 0, ""},            // an old batch
 		{6, 10, 10, 3, ""},          // overlaps
-		{12, 12, 10, 0, ledger.Gap}, // one record is missing
+		{12, 12, 10, 0, ledger.Gap}, // the record between the two batches is missing
 		{1, 20, 20, 10, ""},         // all records
 	} {
 		taken, err := l.Take("laser", m.Data(c.first, c.last))
@@ -98,7 +98,7 @@ func TestEachRecordIsStoredOnceForAnyOrderOfBatches(t *testing.T) {
 		}
 	}
 	if got := seqs(t, l, ledger.Query{}); len(got) != 20 || got[0] != "laser/1" || got[19] != "laser/20" {
-		t.Errorf("%v", got)
+		t.Errorf("stored records are %v", got)
 	}
 }
 
@@ -137,7 +137,7 @@ func TestRejectedBatchesHaveAReasonAndChangeNothing(t *testing.T) {
 				`"kind":"x"}`)
 		}), ledger.Malformed},
 		{"another site's records", elsewhere.Data(16, 16), ledger.OtherMachine},
-		{"another machine's records", other2(t, other), ledger.OtherMachine},
+		{"another machine's records", batchOfOther(t, other), ledger.OtherMachine},
 		{"no checkpoint", batch(func(b *wire.Batch) { b.Checkpoint = "" }), ledger.BadCheckpoint},
 		{"signed by another machine", wrongKey.Data(11, 13), ledger.BadCheckpoint},
 		{"a checkpoint of another journal", batch(func(b *wire.Batch) {
@@ -176,13 +176,13 @@ func TestRejectedBatchesHaveAReasonAndChangeNothing(t *testing.T) {
 			if n := len(seqs(t, l, ledger.Query{})); n != 10 {
 				t.Errorf("%d records are held", n)
 			}
-			take(t, l, m, 11, 15) // after the rejections, correct records are still accepted
+			take(t, l, m, 11, 15) // The ledger must still accept correct records after the rejections.
 		})
 	}
 }
 
-// other2 returns a batch of another machine.
-func other2(t *testing.T, m *ledgertest.Machine) []byte {
+// batchOfOther returns a batch of another machine.
+func batchOfOther(t *testing.T, m *ledgertest.Machine) []byte {
 	f := m.Fork(0)
 	f.Fill(3)
 	return f.Data(1, 3)
@@ -212,7 +212,7 @@ func TestLedgerIsUnchangedByARestart(t *testing.T) {
 	}
 	l := open(t, path, m)
 	if h, err := l.Head("laser"); err != nil || h.Seq != 300 || h.Root != m.Root(300) {
-		t.Errorf("%+v, %v", h, err)
+		t.Errorf("head after a restart is %+v, %v", h, err)
 	}
 	if n := len(seqs(t, l, ledger.Query{})); n != 300 {
 		t.Errorf("%d records", n)
@@ -232,7 +232,7 @@ func TestLedgerServesTwentyMachinesConcurrently(t *testing.T) {
 	l := fresh(t, machines...)
 	var all sync.WaitGroup
 	for _, m := range machines {
-		for first := uint64(1); first <= 60; first += 20 { // repeat each batch until it is accepted
+		for first := uint64(1); first <= 60; first += 20 { // repeat each batch until the ledger accepts it
 			data := m.Data(first, first+19)
 			all.Go(func() {
 				for {
@@ -385,8 +385,8 @@ func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, good, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (90000, 1)")
-	exec(t, good, "PRAGMA wal_checkpoint(TRUNCATE)")
+	execSQL(t, good, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (90000, 1)")
+	execSQL(t, good, "PRAGMA wal_checkpoint(TRUNCATE)")
 	later, err := os.ReadFile(good)
 	if err != nil {
 		t.Fatal(err)
@@ -400,7 +400,7 @@ func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
 	}{
 		{"words", []byte(strings.Repeat("these are words\n", 300)), "biklab", "cannot read the file"},
 		{"a torn head", head, "biklab", "cannot read the file"},
-		{"another program's", reform(whole, 68, 0, 0, 0, 1), "biklab", "another program"},
+		{"another program's", patchHeader(whole, 68, 0, 0, 0, 1), "biklab", "another program"},
 		{"a later form", later, "biklab", "version 90000, this program knows those up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -419,9 +419,9 @@ func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
 	}
 }
 
-// reform changes bytes of a database's header (https://www.sqlite.org/fileformat.html: at 60 the user version, at 68
-// the application id).
-func reform(db []byte, at int, b ...byte) []byte {
+// patchHeader changes bytes of a database's header. The user version is at offset 60, and the application id at offset
+// 68 (https://www.sqlite.org/fileformat.html).
+func patchHeader(db []byte, at int, b ...byte) []byte {
 	out := append([]byte(nil), db...)
 	copy(out[at:], b)
 	return out

@@ -2,5 +2,5 @@ package ledger
 
 import "portillon/hub/store"
 
-// named adds the file's name and the remedy to a database error. Public methods defer named.
-func (l *Ledger) named(err *error) { *err = store.Named(l.site.Path(), *err) }
+// addFileName adds the database file's name and the remedy to a database error. Public methods defer addFileName.
+func (l *Ledger) addFileName(err *error) { *err = store.Named(l.site.Path(), *err) }

@@ -16,19 +16,19 @@ import (
 	"portillon/policy"
 )
 
-// A ledger.db is the file in which releases before portillon.db stored the ledger of one site. The file has form 1 or
-// 2.
+// The file ledger.db is the database in which early releases stored the ledger of one site. A ledger.db has format 1 or
+// format 2.
 const (
 	oldName          = "ledger.db"
 	oldApplicationID = 0x506f4c65 // "PoLe", at byte 68 of the file (sqlite.org/fileformat.html, section 1.3)
-	oldForms         = 2
+	oldFormats       = 2
 )
 
 // OldPath returns the path of a ledger.db in the same folder as the database at path.
 func OldPath(path string) string { return filepath.Join(filepath.Dir(path), oldName) }
 
-// isOld reports whether the file at path is a ledger.db. It returns false if the file is missing.
-func isOld(path string) (bool, error) {
+// isOldLedger reports whether the file at path is a ledger.db. isOldLedger returns false if the file is missing.
+func isOldLedger(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
@@ -52,20 +52,20 @@ func isOld(path string) (bool, error) {
 	return bytes.HasPrefix(b[:], []byte("SQLite format 3\x00")) && bytes.Equal(b[68:], id), nil
 }
 
-// openOld opens the site's ledger.db for reading only. It returns nil if the file is not a ledger.db.
+// openOld opens the site's ledger.db for reading only. openOld returns nil if the file is not a ledger.db.
 func openOld(path string, site policy.SiteID) (*store.DB, error) {
-	if old, err := isOld(path); err != nil || !old {
+	if old, err := isOldLedger(path); err != nil || !old {
 		return nil, err
 	}
-	form, err := oldForm(path, site)
+	form, err := oldFormat(path, site)
 	if err != nil {
 		return nil, err
 	}
 	return store.OpenAs(path, oldViews(site, form))
 }
 
-// oldForm returns the form of a ledger.db. It fails if the file belongs to another site.
-func oldForm(path string, site policy.SiteID) (form int, err error) {
+// oldFormat returns the format of a ledger.db, or an error if the file belongs to another site.
+func oldFormat(path string, site policy.SiteID) (form int, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return 0, err
@@ -81,23 +81,24 @@ func oldForm(path string, site policy.SiteID) (form int, err error) {
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("cannot read the file as a ledger: %w", err)
-	case form < 1 || form > oldForms:
-		return 0, fmt.Errorf("ledger has form %d, want form 1 to %d", form, oldForms)
+	case form < 1 || form > oldFormats:
+		return 0, fmt.Errorf("ledger has format %d, want format 1 to %d", form, oldFormats)
 	case of != string(site):
 		return 0, fmt.Errorf("ledger belongs to site %q, want site %q", of, site)
 	}
 	return form, nil
 }
 
-// oldViews returns SQL views that present a ledger.db as the current tables of the ledger. A ledger.db stores all
-// hashes of the tree in the order of package tlog.
+// oldViews returns SQL statements that create views with the current columns of the ledger from the tables of a
+// ledger.db. A ledger.db stores all hashes of the tree in the order of package tlog.
 func oldViews(site policy.SiteID, form int) []string {
 	generations, records := "main.generations", "main.records"
-	if form == 1 { // a machine has one journal, with the empty generation
+	if form == 1 { // in format 1, a machine has one journal, with the empty generation
 		generations = "(SELECT machine, 0 AS epoch, '' AS generation, '' AS who, '' AS why, 0 AS at FROM main.checkpoints)"
 		records = "(SELECT '' AS generation, * FROM main.records)"
 	}
-	// by returns the condition that two tables belong to the same journal: form 1 has no column for the generation.
+	// by returns the SQL condition that rows of two tables belong to the same journal. Format 1 has no column for the
+	// generation.
 	by := func(table, with string) string {
 		if form == 1 {
 			return table + ".machine = " + with + ".machine"
@@ -147,8 +148,9 @@ func oldViews(site policy.SiteID, form int) []string {
 	}
 }
 
-// oldLeafIndex returns tlog.StoredHashIndex(0, seq-1) as an SQL expression: n + n/2 + n/4 … for n = seq-1, enough for
-// journals of 2^40 records. The hash of a subtree that this record completes is stored level places after it.
+// oldLeafIndex returns tlog.StoredHashIndex(0, seq-1) as an SQL expression: n + n/2 + n/4 … for n = seq-1. The
+// expression is correct for journals of up to 2^40 records. The hash of a subtree that a record completes is stored
+// level places after the record's leaf.
 func oldLeafIndex() string {
 	terms := make([]string, 41)
 	for i := range terms {
@@ -166,7 +168,7 @@ type oldJournal struct {
 	note     []byte
 }
 
-// oldJournals returns all journals of a ledger.db, by machine and epoch.
+// oldJournals returns all journals of a ledger.db, sorted by machine and epoch.
 func oldJournals(ctx context.Context, old *store.Site) (out []oldJournal, err error) {
 	rows, err := old.Query(
 		ctx,

@@ -8,12 +8,12 @@ import (
 	"portillon/policy"
 )
 
-// Pin sets the only key that may sign records of a machine from now on. With a nil key the ledger rejects all further
-// records of the machine; the records already held stay.
+// Pin sets the only key that may sign new records of a machine. If key is nil, the ledger rejects all further records
+// of the machine. The records in the ledger stay.
 func (l *Ledger) Pin(m policy.MachineID, key note.Verifier) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keys = maps.Clone(l.keys) // the caller of Open still holds the other map
+	l.keys = maps.Clone(l.keys) // copy the map, because it belongs to the caller of Open
 	if l.keys == nil {
 		l.keys = Keys{}
 	}

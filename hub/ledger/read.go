@@ -18,35 +18,36 @@ import (
 // Entry is a record in the ledger.
 type Entry struct {
 	wire.Record
-	Leaf wire.Leafed // the salt and the canonical bytes of the record
+	Leaf wire.Leafed // the record's salt and canonical bytes
 }
 
-// Query selects records. The zero Query selects all of them.
+// Query selects records. The zero Query selects all records.
 type Query struct {
 	Machine policy.MachineID // empty: all machines
-	Kinds   []wire.Kind      // empty: all kinds; at most MaxKinds
-	Member  policy.MemberID  // only records with a higher sequence number, in each journal
+	Kinds   []wire.Kind      // at most MaxKinds; empty: all kinds
+	Member  policy.MemberID  // empty: records about all members
 	After   uint64           // only records with a higher sequence number, in each journal
-	// Generation selects one of a machine's journals; nil: all of them.
+	// Generation selects one of a machine's journals. If it is nil, the query selects records of all journals.
 	Generation *wire.Generation
 	Limit      int // maximum number of records; 0: no limit
-	// Since selects records with a machine time at or after this instant. It requires exactly one kind. Zero: all records.
+	// Since selects records whose machine time is at or after Since. Kinds must then contain exactly one kind. If Since
+	// is zero, the query selects records of any time.
 	Since time.Time
 }
 
 // MaxKinds is the maximum number of kinds in a Query.
 const MaxKinds = 8
 
-// queryer is the common part of a site and a transaction.
+// queryer contains the methods that a *store.Site and a *store.Tx have in common.
 type queryer interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Records calls yield for each record that q selects, ordered by machine, epoch and sequence number. Records stops at
-// the first error of yield and returns it.
+// Records calls yield for each record that q selects, ordered by machine, epoch and sequence number. If yield returns
+// an error, Records stops and returns the error.
 func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) (err error) {
-	defer l.named(&err)
+	defer l.addFileName(&err)
 	rows, err := q.rows(ctx, l.site)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
@@ -67,9 +68,9 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 	return nil
 }
 
-// rows runs the query. Each statement fixes the order in which SQLite reads the tables (CROSS JOIN,
-// sqlite.org/optoverview.html §6.2), so that the right index is used. Without kinds, the primary key returns the
-// records in order, and SQLite need not sort them. With kinds, the index of kinds finds the records.
+// rows runs the query. Each statement sets the order in which SQLite reads the tables (CROSS JOIN,
+// sqlite.org/optoverview.html, section 6.2), so that SQLite uses the right index. A query without kinds uses the
+// primary key, so that SQLite need not sort the records. A query with kinds uses the index of kinds.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	switch {
 	case !q.Since.IsZero():
@@ -85,7 +86,8 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	return q.rowsOfKinds(ctx, site)
 }
 
-// args returns the arguments $2 to $7 of every statement: machine, any generation, generation, seq, member, limit.
+// args returns the arguments $2 to $7 of every statement: machine, 1 for any generation, generation, sequence number,
+// member, limit.
 func (q Query) args() []any {
 	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {
@@ -97,12 +99,12 @@ func (q Query) args() []any {
 	return []any{string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit}
 }
 
-// rowsSince reads the records of one kind from a time on. In the index of kinds the time comes after the journal. The
-// expression "seq + 0" is not a column, so SQLite cannot choose the primary key, with which it would read each journal
-// from its first record.
+// rowsSince reads the records of one kind at or after a time. rowsSince uses the index of kinds, whose columns are the
+// kind, the journal and the time. The expression "seq + 0" is not a column, so that SQLite does not use the primary key
+// and read each journal from the first record.
 func (q Query) rowsSince(ctx context.Context, site queryer) (*sql.Rows, error) {
 	if len(q.Kinds) != 1 {
-		return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
+		return nil, fmt.Errorf("query with a time has %d kinds, want exactly one kind", len(q.Kinds))
 	}
 	args := append(q.args(), string(q.Kinds[0]), q.Since.UnixMilli())
 	return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
@@ -113,15 +115,15 @@ func (q Query) rowsSince(ctx context.Context, site queryer) (*sql.Rows, error) {
 		ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, args...)
 }
 
-// rowsOfKinds reads the records of some kinds.
+// rowsOfKinds reads the records of the kinds in q.Kinds.
 func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error) {
 	args, err := kindArgs(q.Kinds, q.args()...)
 	if err != nil {
 		return nil, err
 	}
-	// A caller that reads one journal in parts needs the primary key: through the index of kinds, each part would read
-	// and sort the kinds of all journals. The expression "kind || ''" is not a column, so SQLite cannot choose the index
-	// of kinds.
+	// A query that reads a part of one journal uses the primary key. With the index of kinds, each part would read and
+	// sort the records of all journals. The expression "kind || ''" is not a column, so that SQLite cannot use the
+	// index of kinds.
 	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
@@ -130,8 +132,9 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 			AND r.kind || '' IN ($8, $9, $10, $11, $12, $13, $14, $15)
 			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
 	}
-	// With one machine, its journals come first: otherwise SQLite reads the records of all machines. The hub runs this
-	// query after each batch. The lower bound of the time makes SQLite choose the index of kinds, as in rowsSince.
+	// A query for one machine reads the machine's journals first, because SQLite would otherwise read the records of
+	// all machines. The hub runs this query after each batch. The lower bound of the time makes SQLite use the index of
+	// kinds, as in rowsSince.
 	if q.Machine != "" && len(q.Kinds) == 1 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
@@ -140,8 +143,8 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 			AND r.kind = $8 AND r.wall >= $9
 			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args[:7], int64(math.MinInt64))...)
 	}
-	// With "IN" instead of this join, SQLite would not use the index of kinds but read the whole site. No clock shows a
-	// year before 1.
+	// With "IN" instead of the join, SQLite would read all records of the site. The lower bound of the time is the year
+	// 1, because no record is older.
 	return site.Query(ctx, `WITH kinds(kind) AS (SELECT $8 UNION SELECT $9 UNION SELECT $10 UNION SELECT $11
 		UNION SELECT $12 UNION SELECT $13 UNION SELECT $14 UNION SELECT $15)
 		SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
@@ -152,7 +155,7 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 		ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args, time.Time{}.UnixMilli())...)
 }
 
-// kindArgs returns args followed by MaxKinds kinds. The first kind also fills the unused places.
+// kindArgs returns args followed by MaxKinds kinds. If kinds has fewer elements, the first kind is repeated.
 func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	if len(kinds) == 0 || len(kinds) > MaxKinds {
 		return nil, fmt.Errorf("query has %d kinds, want 1 to %d", len(kinds), MaxKinds)
@@ -167,12 +170,12 @@ func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	return args, nil
 }
 
-// ErrChanged means that a stored record is not equal to the record that the ledger accepted: the disk or a person
+// ErrChanged means that a stored record differs from the record that the ledger accepted, because the disk or a person
 // changed it.
-var ErrChanged = errors.New("record was changed after it was taken")
+var ErrChanged = errors.New("record was changed after the ledger accepted it")
 
-// changed returns ErrChanged with the file, the record and the remedy.
-func (l *Ledger) changed(m string, g string, seq int64) error {
+// changedError returns ErrChanged with the names of the file and the record, and the remedy.
+func (l *Ledger) changedError(m string, g string, seq int64) error {
 	path := l.site.Path()
 	return fmt.Errorf(
 		"ledger %s: record %d of %s, generation %q: %w; %s",
@@ -185,7 +188,7 @@ func (l *Ledger) changed(m string, g string, seq int64) error {
 	)
 }
 
-// scan reads one row and checks the record's bytes against the stored leaf hash.
+// scan reads one row, and compares the hash of the record's bytes with the stored leaf hash.
 func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	var salt, record, leaf []byte
 	var g, m string
@@ -196,14 +199,14 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	}
 	if len(salt) != len(wire.Salt{}) || len(leaf) != tlog.HashSize ||
 		wire.Leaf(wire.Salt(salt), record) != tlog.Hash(leaf) {
-		return Entry{}, l.changed(m, g, seq)
+		return Entry{}, l.changedError(m, g, seq)
 	}
 	r, err := wire.ParseRecord(record)
 	if err != nil {
-		return Entry{}, fmt.Errorf("corrupt record: %w", err)
+		return Entry{}, fmt.Errorf("stored record cannot be parsed: %w", err)
 	}
 	if r.Seq != uint64(seq) || string(r.Machine) != m {
-		return Entry{}, l.changed(m, g, seq)
+		return Entry{}, l.changedError(m, g, seq)
 	}
 	r.Generation, r.Epoch = wire.Generation(g), epoch
 	e := Entry{Record: r, Leaf: wire.Leafed{Record: record}}
@@ -211,7 +214,7 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	return e, nil
 }
 
-// Last returns the newest record of the given kinds in the journal of m with generation g. It returns false if the
+// Last returns the newest record of the given kinds in the journal of m with generation g. Last returns false if the
 // journal has no such record.
 func (l *Ledger) Last(
 	ctx context.Context,
@@ -220,13 +223,13 @@ func (l *Ledger) Last(
 	kinds ...wire.Kind,
 ) (last Entry, ok bool,
 	err error) {
-	defer l.named(&err)
+	defer l.addFileName(&err)
 	args, err := kindArgs(kinds, string(m), string(g))
 	if err != nil {
 		return Entry{}, false, err
 	}
-	// kind || '' is not a column: SQLite reads the newest record first by the primary key. The index of kinds would need a
-	// sort of all records.
+	// The expression "kind || ''" is not a column, so that SQLite uses the primary key and reads the newest record
+	// first. With the index of kinds, SQLite would sort all records.
 	row := l.site.QueryRow(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
 		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND j.machine = $2 AND j.generation = $3
@@ -242,7 +245,7 @@ func (l *Ledger) Last(
 
 // Head returns the extent of m's newest journal.
 func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
-	defer l.named(&err)
+	defer l.addFileName(&err)
 	j, err := newestJournal(context.Background(), l.site, m)
 	if err != nil {
 		return Head{}, fmt.Errorf("ledger: %w", err)
@@ -250,12 +253,12 @@ func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
 	return j.head()
 }
 
-// Proof proves that records belong to a machine's journal: it has the machine's signed checkpoint, and for each record
-// the path to the root.
+// Proof proves that records belong to a machine's journal. Proof contains the machine's signed checkpoint, and for each
+// record the path to the root.
 type Proof struct {
 	Checkpoint string             // a signed note
 	Size       uint64             // number of records that the checkpoint covers
-	Paths      []tlog.RecordProof // in the order of the requested records
+	Paths      []tlog.RecordProof // one path per requested record, in the order of the request
 }
 
 // Prove returns a proof for the records of m's journal of generation g with the given sequence numbers.
@@ -265,8 +268,8 @@ func (l *Ledger) Prove(
 	g wire.Generation,
 	seqs []uint64,
 ) (out Proof, err error) {
-	defer l.named(&err)
-	err = l.site.Read(ctx, func(tx *store.Tx) error { // checkpoint and paths must be of the same state
+	defer l.addFileName(&err)
+	err = l.site.Read(ctx, func(tx *store.Tx) error { // one transaction, so that the checkpoint matches the paths
 		var journal, size int64
 		var signed []byte
 		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND "+
@@ -274,7 +277,7 @@ func (l *Ledger) Prove(
 			string(m), string(g)).
 			Scan(&journal, &size, &signed)
 		if err != nil {
-			return fmt.Errorf("no checkpoint for %s: %w", m, err)
+			return fmt.Errorf("cannot read the checkpoint of %s: %w", m, err)
 		}
 		out = Proof{Checkpoint: string(signed), Size: uint64(size)}
 		t := newTree(ctx, tx, m, journal)
@@ -284,7 +287,7 @@ func (l *Ledger) Prove(
 			}
 			p, err := tlog.ProveRecord(size, int64(seq-1), t)
 			if err != nil {
-				return fmt.Errorf("record %d of %s: %w", seq, m, err)
+				return fmt.Errorf("cannot prove record %d of %s: %w", seq, m, err)
 			}
 			out.Paths = append(out.Paths, p)
 		}

@@ -16,19 +16,19 @@ import (
 func TestQueriesWithATimeNeedExactlyOneKind(t *testing.T) {
 	for _, n := range []int{0, 2, MaxKinds + 1} {
 		q := Query{Since: time.UnixMilli(5), Kinds: make([]wire.Kind, n)}
-		if _, err := q.rows(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "want one") {
+		if _, err := q.rows(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "want exactly one") {
 			t.Errorf("%d kinds: %v", n, err)
 		}
 	}
 }
 
-// explained records the plan of each query instead of running it.
-type explained struct {
+// planRecorder records the plan of each query instead of running the query.
+type planRecorder struct {
 	*store.Site
 	plan []string
 }
 
-func (x *explained) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (x *planRecorder) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	rows, err := x.Site.Query(ctx, "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (x *explained) Query(ctx context.Context, query string, args ...any) (*sql.
 	return nil, rows.Err()
 }
 
-// Each query must read only the selected records: the plan must restrict more than the site.
+// Each query must use an index that restricts more than the site, so that the query reads only the selected records.
 func TestQueriesByKindUseAnIndex(t *testing.T) {
 	l, err := Open(filepath.Join(t.TempDir(), "portillon.db"), "biklab", Keys{})
 	if err != nil {
@@ -62,7 +62,7 @@ func TestQueriesByKindUseAnIndex(t *testing.T) {
 			After: 5},
 		"all of one member": {Kinds: []wire.Kind{wire.Intervened}, Member: "m-1"},
 	} {
-		x := &explained{Site: l.site}
+		x := &planRecorder{Site: l.site}
 		if _, err := q.rows(context.Background(), x); err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestQueriesByKindUseAnIndex(t *testing.T) {
 		if i < 0 || !strings.Contains(x.plan[i], "journal=?") {
 			t.Errorf("%s: %q", name, x.plan)
 		}
-		// The hub makes this query after each batch of each machine.
+		// The hub runs this query after each batch of each machine.
 		if name == "of a machine" && !strings.Contains(x.plan[0], "(site=? AND machine=?)") {
 			t.Errorf("%s: the journals of all machines are read: %q", name, x.plan)
 		}

@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// Refusal is the reason why a batch was rejected without any change. The list of codes is complete.
+// Refusal is the reason why the ledger rejected a batch. The constants below are all codes of a Refusal.
 type Refusal struct {
 	Code   Code
 	Detail string
@@ -31,25 +31,28 @@ type Code string
 
 // Codes of a Refusal.
 const (
-	Malformed      Code = "malformed"       // the message is not a batch
+	Malformed      Code = "malformed"       // the message is not a well-formed batch
 	UnknownMachine Code = "unknown-machine" // no key is pinned for the machine
-	// signed by another key, for another journal, or not for the last record of the batch
+	// the checkpoint was signed by another key, for another journal, or not for the last record of the batch
 	BadCheckpoint Code = "bad-checkpoint"
 	OtherMachine  Code = "other-machine" // a record names another site or machine than the topic
-	Gap           Code = "gap"           // records before the batch are missing: send from Taken.Want
-	// the records do not give the signed root: changed in transit, or different from the records held
+	// Records before the batch are missing; the machine must send from record Taken.Want.
+	Gap Code = "gap"
+	// the tree over the records does not have the signed root, because records were changed in transit or differ from
+	// the stored records
 	WrongRoot Code = "wrong-root"
-	// the machine signed other records in place of held ones, and its journal is not longer than the copy
+	// the machine signed records that differ from stored records, and the machine's journal is not longer than the
+	// ledger's copy
 	RolledBack Code = "rolled-back"
-	// the machine has a new journal, which an administrator must accept with Replace
+	// the machine has a new journal that an administrator must accept first (Replace)
 	OtherGeneration Code = "other-generation"
-	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the copy
+	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the ledger's copy
 )
 
 // refuse returns a Refusal with a formatted detail.
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
 
-// Taken is the state of the machine's journal in the ledger after a batch, whether the batch was rejected or not.
+// Taken is the state of the machine's journal in the ledger after an accepted or rejected batch.
 type Taken struct {
 	Head
 	Want uint64 // the sequence number that the next batch should begin with
@@ -65,41 +68,42 @@ type Batch struct {
 // Result is the outcome for one batch.
 type Result struct {
 	Taken
-	// Err is a *Refusal if the batch is invalid. Any other error comes from the disk, and the batch may be sent again.
+	// Err is a *Refusal if the batch is invalid. Any other error is a database error, and the machine may send the
+	// batch again.
 	Err error
 }
 
 // Take checks a batch that arrived on m's topic and stores its new records. When Take returns without error, the
-// records are on the disk. The error is a *Refusal if the batch is invalid; any other error comes from the disk, and
-// the batch may be sent again.
+// records are on the disk. The error is a *Refusal if the batch is invalid. Any other error is a database error, and
+// the machine may send the batch again.
 func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
 	r := l.TakeAll([]Batch{{m, data}})[0]
 	return r.Taken, r.Err
 }
 
-// TakeAll is Take for several batches, in order and in one transaction: accepted batches are on the disk when it
-// returns. A rejected batch does not affect the others; a disk error fails all of them.
+// TakeAll does the work of Take for several batches, in order and in one transaction. When TakeAll returns, accepted
+// batches are on the disk. A rejected batch does not affect the other batches. A database error fails all batches.
 func (l *Ledger) TakeAll(batches []Batch) []Result {
 	out := make([]Result, len(batches))
 	good := l.openAll(batches, out)
 	work := slices.ContainsFunc(out, func(r Result) bool { return r.Err == nil })
-	// Without a valid batch no transaction is needed.
+	// If no batch is valid, return without a transaction.
 	ctx := context.Background()
 	if !work {
 		for i, b := range batches {
-			out[i] = l.refused(ctx, l.site, b.Machine, out[i].Err)
+			out[i] = l.refusedResult(ctx, l.site, b.Machine, out[i].Err)
 		}
 		return out
 	}
-	var refusals []error // the errors in out, restored if the commit fails
+	var refusals []error // the errors in out, which are restored if the transaction fails
 	for i := range out {
 		refusals = append(refusals, out[i].Err)
 	}
-	// Store the valid batches. A refusal concerns one batch; a disk error ends the transaction.
+	// Store the valid batches. A refusal concerns one batch, but a database error ends the transaction.
 	err := l.site.Write(ctx, func(tx *store.Tx) error {
 		for i, b := range batches {
 			if out[i].Err != nil {
-				out[i] = l.refused(ctx, tx, b.Machine, out[i].Err)
+				out[i] = l.refusedResult(ctx, tx, b.Machine, out[i].Err)
 				continue
 			}
 			var refusal *Refusal
@@ -116,28 +120,29 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	if err == nil {
 		return out
 	}
-	// The transaction failed: report the disk error for all batches that were not already rejected.
+	// The transaction failed: return the database error for all batches that were not already rejected.
 	for i, b := range batches {
 		if out[i] = (Result{Err: fmt.Errorf("ledger: %w", err)}); refusals[i] != nil {
-			out[i] = l.refused(ctx, l.site, b.Machine, refusals[i])
+			out[i] = l.refusedResult(ctx, l.site, b.Machine, refusals[i])
 		}
 	}
 	return out
 }
 
-// refused returns the result of a batch that was rejected without reading the database: the journal's extent, and why.
-func (l *Ledger) refused(ctx context.Context, q queryer, m policy.MachineID, why error) Result {
+// refusedResult returns the result for a batch that was rejected for the reason why, with the extent of the machine's
+// journal.
+func (l *Ledger) refusedResult(ctx context.Context, q queryer, m policy.MachineID, why error) Result {
 	j, err := newestJournal(ctx, q, m)
 	head, herr := j.head()
 	if err = errors.Join(err, herr); err != nil {
-		l.named(&err)
+		l.addFileName(&err)
 		return Result{Err: fmt.Errorf("ledger: %w", err)}
 	}
 	return Result{Taken{Head: head, Want: head.Seq + 1}, why}
 }
 
 // take stores the new records of a batch.
-func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (Taken, error) {
+func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b openedBatch) (Taken, error) {
 	j, err := newestJournal(ctx, tx, m)
 	if err != nil {
 		return Taken{}, err
@@ -147,37 +152,38 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b o
 		return Taken{}, err
 	}
 	out := Taken{Head: head, Want: head.Seq + 1}
-	if !head.Known { // accept the first generation that arrives
+	if !head.Known { // the first generation that arrives is accepted
 		j.Generation.Generation = b.Generation
 		out.Generation = b.Generation
 	}
 	if b.Generation != j.Generation.Generation {
-		return out, judgeOther(ctx, tx, m, head, b)
+		return out, checkOtherJournal(ctx, tx, m, head, b)
 	}
-	// Check the signed root before anything is written.
-	grown, err := judge(ctx, tx, m, j, b)
+	// Check the signed root before writing to the database.
+	grown, err := addBatch(ctx, tx, m, j, b)
 	if err != nil || grown == nil {
 		return out, err
 	}
 	if !head.Known {
-		if j.id, err = begin(ctx, tx, m, j.Generation); err != nil {
+		if j.id, err = insertJournal(ctx, tx, m, j.Generation); err != nil {
 			return out, err
 		}
 	}
-	// Store only the records that the ledger lacks.
+	// Store only the records that are not in the ledger yet.
 	skip := int(head.Seq + 1 - b.first())
-	if err := keep(ctx, tx, j.id, b, skip); err != nil {
+	if err := storeBatch(ctx, tx, j.id, b, skip); err != nil {
 		return out, err
 	}
-	if err := grown.keep(ctx, tx, j.id, b.c.Root, b.Checkpoint); err != nil {
+	if err := grown.store(ctx, tx, j.id, b.c.Root, b.Checkpoint); err != nil {
 		return out, err
 	}
 	return Taken{Head: Head{b.c.Size, b.c.Root, b.Generation, true}, Want: b.c.Size + 1, New: len(b.records) - skip}, nil
 }
 
-// judgeOther rejects a batch of another journal than the current one, unless its records are already in the ledger.
-func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head, b opened) error {
-	again, err := isHeldBefore(ctx, tx, m, b)
+// checkOtherJournal handles a batch of a journal other than the current journal. The batch is rejected unless all its
+// records are already in the ledger.
+func checkOtherJournal(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head, b openedBatch) error {
+	again, err := isReplay(ctx, tx, m, b)
 	switch {
 	case err != nil:
 		return err
@@ -193,15 +199,15 @@ func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head
 	)
 }
 
-// isHeldBefore reports whether a batch of an earlier journal contains only records that the ledger has: a late or
-// replayed message. Without this exception, anyone at the broker could replay a message and make the machine's records
-// appear as rejected.
-func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (bool, error) {
+// isReplay reports whether a batch of an earlier journal contains only records that are in the ledger, because the
+// message was delayed or replayed. A replayed batch is not rejected, because an attacker could otherwise replay a
+// message and make the machine's records appear as rejected.
+func isReplay(ctx context.Context, tx *store.Tx, m policy.MachineID, b openedBatch) (bool, error) {
 	j, err := journalOf(ctx, tx, m, b.Generation)
 	if err != nil || j.id == 0 {
 		return false, err
 	}
-	grown, err := judge(ctx, tx, m, j, b)
+	grown, err := addBatch(ctx, tx, m, j, b)
 	var refused *Refusal
 	if err != nil && !errors.As(err, &refused) {
 		return false, err
@@ -209,10 +215,10 @@ func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opene
 	return err == nil && grown == nil, nil
 }
 
-// openAll decodes batches on all processors: JSON, hashes and signatures take a third of the time. Errors are stored in
-// out.
-func (l *Ledger) openAll(batches []Batch, out []Result) []opened {
-	good := make([]opened, len(batches))
+// openAll decodes batches on all processors, because decoding and checking signatures take a third of the time of
+// TakeAll. Errors are stored in out.
+func (l *Ledger) openAll(batches []Batch, out []Result) []openedBatch {
+	good := make([]openedBatch, len(batches))
 	var next atomic.Int64
 	work := func() {
 		for i := int(next.Add(1)) - 1; i < len(batches); i = int(next.Add(1)) - 1 {
@@ -228,8 +234,8 @@ func (l *Ledger) openAll(batches []Batch, out []Result) []opened {
 	return good
 }
 
-// open makes all checks that need no database.
-func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
+// open decodes a batch and makes all checks that need no database.
+func (l *Ledger) open(m policy.MachineID, data []byte) (o openedBatch, err error) {
 	site := l.site.ID()
 	key, ok := l.key(m)
 	if !ok {
@@ -261,17 +267,17 @@ func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	if last := records[len(records)-1].Seq; c.Size != last {
 		return o, refuse(BadCheckpoint, "checkpoint covers %d records, batch ends at %d", c.Size, last)
 	}
-	// Hash the records here, outside the transaction.
-	o = opened{Batch: b, records: records, c: c, leaves: make([]tlog.Hash, len(records))}
+	// Hash the records before the transaction begins, because hashing takes time.
+	o = openedBatch{Batch: b, records: records, c: c, leaves: make([]tlog.Hash, len(records))}
 	for i, r := range b.Records {
 		o.leaves[i] = wire.Leaf(r.Salt, r.Record)
 	}
 	return o, nil
 }
 
-// opened is a batch with a valid signature of its machine. It is still unknown whether its records continue the
-// journal.
-type opened struct {
+// openedBatch is a batch with a valid signature of the machine. The caller must still check whether the records
+// continue the journal.
+type openedBatch struct {
 	wire.Batch
 	records []wire.Record
 	leaves  []tlog.Hash
@@ -279,17 +285,17 @@ type opened struct {
 }
 
 // first returns the sequence number of the first record. A batch has at least one record (wire.ParseBatch).
-func (o opened) first() uint64 { return o.records[0].Seq }
+func (o openedBatch) first() uint64 { return o.records[0].Seq }
 
-// growth is the addition of a batch to a journal's tree.
+// growth is the result of adding a batch to a journal's tree.
 type growth struct {
-	tree  edge   // the tree with the batch
-	nodes []node // the hashes that the batch adds and that are stored
+	tree  edge   // the tree that includes the batch
+	nodes []node // new hashes of stored levels
 }
 
-// judge adds the batch to the tree and compares the new root with the signed one. It returns the additions, or nil if
-// the ledger already has all records of the batch.
-func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b opened) (*growth, error) {
+// addBatch adds the batch to the tree and compares the new root with the signed root. addBatch returns nil if all
+// records of the batch are already in the ledger.
+func addBatch(ctx context.Context, q queryer, m policy.MachineID, j journal, b openedBatch) (*growth, error) {
 	first, size := b.first(), j.Records
 	if first > size+1 {
 		return nil, refuse(Gap, "batch begins with record %d, want record %d", first, size+1)
@@ -297,9 +303,9 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	t := newTree(ctx, q, m, j.id)
 	var out growth
 	var err error
-	// Start from the stored edge, or rebuild an earlier edge where the batch overlaps the held records.
+	// Start from the stored edge, or rebuild an earlier edge if the batch overlaps the stored records.
 	if first == size+1 {
-		out.tree, err = j.grown()
+		out.tree, err = j.currentEdge()
 	} else {
 		out.tree, err = t.edgeAt(int64(first - 1))
 	}
@@ -307,7 +313,7 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 		return nil, err
 	}
 	differs := uint64(0)
-	// Add all leaves. Among the held records, note the first that is not equal to the record of the batch.
+	// Add all leaves, and find the first stored record that differs from the record of the batch.
 	for i, leaf := range b.leaves {
 		seq := first + uint64(i)
 		out.tree.add(leaf, func(n node) {
@@ -326,13 +332,13 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 			differs = seq
 		}
 	}
-	return out.verdict(m, b, size, differs)
+	return out.checkRoot(m, b, size, differs)
 }
 
-// verdict compares the root with the signed one. differs is the sequence number of the first record that is not equal
-// to the held one; 0: all are equal. verdict returns nil, nil if the batch has no new record.
-func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*growth, error) {
-	// Compare the roots first: only a correct root proves what the machine signed.
+// checkRoot compares the root with the signed root. differs is the sequence number of the first record that differs
+// from the stored record, or 0. If the batch contains no new record, checkRoot returns nil, nil.
+func (g *growth) checkRoot(m policy.MachineID, b openedBatch, size, differs uint64) (*growth, error) {
+	// Compare the roots first, because only a correct root proves which records the machine signed.
 	root, err := g.tree.root()
 	switch {
 	case err != nil:
@@ -361,15 +367,16 @@ func (g *growth) verdict(m policy.MachineID, b opened, size, differs uint64) (*g
 	return g, nil
 }
 
-// stored is a record in the form of a database row.
-type stored struct {
+// recordRow is a row of the table ledger_records.
+type recordRow struct {
 	*wire.Record
 	wire.Leafed
 	leaf tlog.Hash
 }
 
-// values appends the values of the columns that differ between the rows of an insert.
-func (s *stored) values(to []any) []any {
+// values appends the values of all columns except site and journal, because all rows of an INSERT statement have the
+// same site and journal.
+func (s *recordRow) values(to []any) []any {
 	return append(
 		to,
 		int64(s.Seq),
@@ -383,22 +390,23 @@ func (s *stored) values(to []any) []any {
 	)
 }
 
-// keep stores the records of a batch, without the first skip records, which the ledger already has.
-func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) error {
-	all := make([]stored, 0, len(b.records))
+// storeBatch stores the records of a batch, except the first skip records, because these records are already in the
+// ledger.
+func storeBatch(ctx context.Context, tx *store.Tx, journal int64, b openedBatch, skip int) error {
+	all := make([]recordRow, 0, len(b.records))
 	for i := skip; i < len(b.records); i++ {
-		all = append(all, stored{&b.records[i], b.Batch.Records[i], b.leaves[i]})
+		all = append(all, recordRow{&b.records[i], b.Batch.Records[i], b.leaves[i]})
 	}
-	return keepRecords(ctx, tx, journal, all)
+	return insertRecords(ctx, tx, journal, all)
 }
 
-// insertMany is the number of records in one INSERT statement: with ten, the cost of the call is small beside the cost
-// of the rows.
+// insertMany is the number of records in one INSERT statement. With ten records, the cost of the call is small compared
+// with the cost of the rows.
 const insertMany = 10
 
-// keepRecords stores records, ten at a time, and the remainder one by one.
-func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored) error {
-	// Insert in groups of insertMany, whose statement is prepared once.
+// insertRecords stores records, ten at a time, and the remainder one by one.
+func insertRecords(ctx context.Context, tx *store.Tx, journal int64, all []recordRow) error {
+	// Insert in groups of insertMany, so that the database prepares the statement only once.
 	args := append(make([]any, 0, 1+8*insertMany), journal)
 	for ; len(all) >= insertMany; all = all[insertMany:] {
 		args = args[:1]
@@ -420,7 +428,7 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`,
 			args...)
 		if err != nil {
-			return fmt.Errorf("records from %d on: %w", all[0].Seq, err)
+			return fmt.Errorf("cannot store the records from %d on: %w", all[0].Seq, err)
 		}
 	}
 	// Insert the remaining records one by one.
@@ -431,14 +439,14 @@ func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			all[i].values(args[:1])...)
 		if err != nil {
-			return fmt.Errorf("record %d: %w", all[i].Seq, err)
+			return fmt.Errorf("cannot store record %d: %w", all[i].Seq, err)
 		}
 	}
 	return nil
 }
 
-// keep stores the new hashes of the tree and the checkpoint that the machine signed.
-func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlog.Hash, signed string) error {
+// store stores the new hashes of the tree and the checkpoint that the machine signed.
+func (g *growth) store(ctx context.Context, tx *store.Tx, journal int64, root tlog.Hash, signed string) error {
 	for _, n := range g.nodes {
 		_, err := tx.Exec(
 			ctx,
@@ -449,7 +457,7 @@ func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlo
 			n.hash[:],
 		)
 		if err != nil {
-			return fmt.Errorf("hash %d of level %d: %w", n.place, n.level, err)
+			return fmt.Errorf("cannot store hash %d of level %d: %w", n.place, n.level, err)
 		}
 	}
 	_, err := tx.Exec(

@@ -18,19 +18,20 @@ import (
 	"portillon/wire"
 )
 
-// takenSuffix is appended to the name of a ledger.db after its records are in the database.
-const takenSuffix = ".taken-over"
+// importedSuffix is appended to the name of a ledger.db after its records are in the database.
+const importedSuffix = ".taken-over"
 
 // TakeOver copies the records of the ledger.db at path into the database, in one transaction, and renames the file to
-// ledger.db.taken-over. It returns the number of new records. TakeOver calculates each journal's tree from its records
-// and compares it with the checkpoint that the machine signed. After a power cut, either nothing has changed, or the
-// records are in the database and the next call finds them there. Without a file TakeOver does nothing. A file of
-// another kind or site, or a damaged file, stays unchanged and causes an error.
+// ledger.db.taken-over. TakeOver returns the number of new records. TakeOver calculates the tree of each journal from
+// the records, and compares the tree's root with the checkpoint that the machine signed. After a power cut, either
+// nothing has changed, or the records are in the database and the next call only renames the file. If the file is
+// missing, TakeOver does nothing. A file of another kind or site, or a damaged file, stays unchanged and causes an
+// error.
 func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err error) {
 	old, err := openOld(path, l.site.ID())
 	if err == nil && old == nil {
 		if _, serr := os.Stat(path); serr == nil && path != l.site.Path() {
-			err = errors.New("the file is not a ledger")
+			err = errors.New("file is not a ledger, want a ledger.db of an early release")
 		}
 	}
 	if err == nil && old != nil {
@@ -48,7 +49,7 @@ func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err
 	if old == nil {
 		return 0, nil
 	}
-	return records, setAside(path)
+	return records, renameImported(path)
 }
 
 // takeOver copies all journals in one transaction.
@@ -60,9 +61,9 @@ func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64,
 	err = l.site.Write(ctx, func(tx *store.Tx) error {
 		records = 0
 		for _, j := range journals {
-			n, err := l.takeJournal(ctx, tx, old, j)
+			n, err := l.importJournal(ctx, tx, old, j)
 			if err != nil {
-				return fmt.Errorf("journal %q of %.64s: %w", string(j.Generation.Generation), j.machine, err)
+				return fmt.Errorf("cannot import journal %q of %.64s: %w", string(j.Generation.Generation), j.machine, err)
 			}
 			records += n
 		}
@@ -72,26 +73,27 @@ func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64,
 	return records, err
 }
 
-// takeJournal copies the records of a journal that the database lacks, and returns their number.
-func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site, j oldJournal) (uint64, error) {
-	if err := l.checkOld(j); err != nil {
+// importJournal copies the records of a journal that are not in the database yet, and returns the number of copied
+// records.
+func (l *Ledger) importJournal(ctx context.Context, tx *store.Tx, old *store.Site, j oldJournal) (uint64, error) {
+	if err := l.checkSignature(j); err != nil {
 		return 0, err
 	}
 	held, err := journalOf(ctx, tx, j.machine, j.Generation.Generation)
 	if err != nil {
 		return 0, err
 	}
-	// Add a journal that the database does not have yet.
+	// Add the journal if it is not in the database yet.
 	if held.id == 0 {
 		g := Generation{Generation: j.Generation.Generation, Epoch: j.Epoch, By: j.who, Why: j.why}
 		if j.at != 0 {
 			g.At = time.UnixMilli(j.at)
 		}
-		if held.id, err = begin(ctx, tx, j.machine, g); err != nil {
+		if held.id, err = insertJournal(ctx, tx, j.machine, g); err != nil {
 			return 0, err
 		}
 	}
-	// The database has all records already, after a power cut: compare the roots only.
+	// After a power cut, all records may be in the database already. Compare only the roots.
 	if held.Records >= j.Records {
 		if j.Records == 0 {
 			return 0, nil
@@ -100,10 +102,10 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 		if err != nil {
 			return 0, err
 		}
-		return 0, wantRoot(e, j)
+		return 0, compareRoot(e, j)
 	}
-	// Continue the tree of the held records, and compare the root at the end.
-	e, err := held.grown()
+	// Add the new records to the tree of the stored records, and compare the roots at the end.
+	e, err := held.currentEdge()
 	if err != nil {
 		return 0, err
 	}
@@ -111,14 +113,15 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 	if err := g.copyRecords(ctx, tx, old, held, j); err != nil {
 		return 0, err
 	}
-	if err := wantRoot(g.tree, j); err != nil {
+	if err := compareRoot(g.tree, j); err != nil {
 		return 0, err
 	}
-	return j.Records - held.Records, g.keep(ctx, tx, held.id, tlog.Hash(j.root), string(j.note))
+	return j.Records - held.Records, g.store(ctx, tx, held.id, tlog.Hash(j.root), string(j.note))
 }
 
-// checkOld checks that the machine signed the journal's root, if its key is still in hub.yaml.
-func (l *Ledger) checkOld(j oldJournal) error {
+// checkSignature checks that the machine signed the journal's root. A journal of a machine that is no longer in
+// hub.yaml is not checked.
+func (l *Ledger) checkSignature(j oldJournal) error {
 	key, ok := l.key(j.machine)
 	if j.Records == 0 || !ok {
 		return nil
@@ -128,13 +131,13 @@ func (l *Ledger) checkOld(j oldJournal) error {
 		return err
 	}
 	if c.Size != j.Records || !bytes.Equal(c.Root[:], j.root) {
-		return fmt.Errorf("checkpoint covers %d records, ledger lists %d", c.Size, j.Records)
+		return fmt.Errorf("checkpoint covers %d records, want the ledger's %d records with the same root", c.Size, j.Records)
 	}
 	return nil
 }
 
-// wantRoot compares a tree with the root that the machine signed.
-func wantRoot(e edge, j oldJournal) error {
+// compareRoot returns an error if a tree does not have the root that the machine signed.
+func compareRoot(e edge, j oldJournal) error {
 	root, err := e.root()
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func wantRoot(e edge, j oldJournal) error {
 	return nil
 }
 
-// copyRecords copies the records of j that follow the held ones, and adds them to the tree.
+// copyRecords copies the records of j that follow the stored records, and adds the copied records to the tree.
 func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site, held journal, j oldJournal) error {
 	rows, err := old.Query(
 		ctx,
@@ -159,7 +162,7 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		return err
 	}
 	defer rows.Close()
-	var some []stored
+	var some []recordRow
 	for rows.Next() {
 		var seq int64
 		var salt, record []byte
@@ -177,29 +180,31 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		}
 		leaf := wire.Leaf(wire.Salt(salt), record)
 		g.tree.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
-		if some = append(some, stored{&r, wire.Leafed{Salt: wire.Salt(salt), Record: record}, leaf}); len(some) < insertMany {
+		if some = append(some, recordRow{&r, wire.Leafed{Salt: wire.Salt(salt), Record: record},
+			leaf}); len(some) < insertMany {
 			continue
 		}
-		if err := keepRecords(ctx, tx, held.id, some); err != nil {
+		if err := insertRecords(ctx, tx, held.id, some); err != nil {
 			return err
 		}
 		some = some[:0]
 	}
-	// Store the last, incomplete group.
-	if err := keepRecords(ctx, tx, held.id, some); err != nil {
+	// Store the last group, which may be incomplete.
+	if err := insertRecords(ctx, tx, held.id, some); err != nil {
 		return err
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
 	if g.tree.size != int64(j.Records) {
-		return fmt.Errorf("ledger has %d records, checkpoint covers %d", g.tree.size, j.Records)
+		return fmt.Errorf("old ledger has %d records, want %d records as in the checkpoint", g.tree.size, j.Records)
 	}
 	return nil
 }
 
-// setAside renames a ledger.db after its records are in the database. The content of its log goes into the file first.
-func setAside(path string) error {
+// renameImported renames a ledger.db whose records are in the database. Before that, the content of the write-ahead log
+// is written to the file.
+func renameImported(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -209,12 +214,13 @@ func setAside(path string) error {
 	if err != nil {
 		return err
 	}
-	// In the journal mode DELETE a database is a single file, without a log (sqlite.org/wal.html, section 3).
+	// In the journal mode DELETE, a database is a single file without a write-ahead log (sqlite.org/wal.html, section
+	// 3).
 	_, err = db.Exec("PRAGMA journal_mode = DELETE")
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("set %s aside: %w", path, err)
+		return fmt.Errorf("cannot write the log of %s into the file before renaming: %w", path, err)
 	}
-	if err := os.Rename(path, path+takenSuffix); err != nil {
+	if err := os.Rename(path, path+importedSuffix); err != nil {
 		return err
 	}
 	// Sync the folder, so that the new name survives a power cut.
@@ -225,7 +231,7 @@ func setAside(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// CopyOld copies a ledger.db, including the content of its log, to a file that must not exist yet.
+// CopyOld copies a ledger.db, including the content of its write-ahead log, to a new file at the path to.
 func CopyOld(ctx context.Context, path, to string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -238,7 +244,7 @@ func CopyOld(ctx context.Context, path, to string) error {
 	}
 	_, err = db.ExecContext(ctx, "VACUUM INTO $1", to)
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("copy %s: %w", path, err)
+		return fmt.Errorf("cannot copy the ledger %s: %w", path, err)
 	}
 	return os.Chmod(to, 0o600)
 }

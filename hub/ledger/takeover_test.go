@@ -18,11 +18,12 @@ import (
 	"portillon/wire"
 )
 
-// oldLedger is a ledger.db written by a hub from before portillon.db: form 1 by commit 80f842b, form 2 by fba9679.
+// oldLedger is a ledger.db that an early release wrote. Commit 80f842b wrote format 1, and commit fba9679 wrote format
+// 2.
 type oldLedger struct {
 	commit   string
-	journals map[policy.MachineID][]ledger.Generation // the Root of each generation is zero
-	next     string                                   // the laser's next batch
+	journals map[policy.MachineID][]ledger.Generation // the expected generations; Root is not compared
+	next     string                                   // the laser's next batch, after the records of the file
 	nextEnds uint64
 }
 
@@ -38,8 +39,8 @@ func oldLedgers() []oldLedger {
 	}
 }
 
-// copyTo copies the file into a new folder.
-func (o oldLedger) copyTo(t *testing.T) (path string, keys ledger.Keys) {
+// copyToTemp copies the file into a new folder.
+func (o oldLedger) copyToTemp(t *testing.T) (path string, keys ledger.Keys) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", o.commit, "ledger.db"))
 	if err != nil {
@@ -62,8 +63,8 @@ func (o oldLedger) copyTo(t *testing.T) (path string, keys ledger.Keys) {
 	return path, keys
 }
 
-// want reads all records in the ledger, and verifies each record with its machine's signature.
-func (o oldLedger) want(t *testing.T, l *ledger.Ledger, keys ledger.Keys) {
+// checkRecords reads all records in the ledger, and verifies each record with the machine's signature.
+func (o oldLedger) checkRecords(t *testing.T, l *ledger.Ledger, keys ledger.Keys) {
 	t.Helper()
 	for m, want := range o.journals {
 		all, err := l.Generations(t.Context(), m)
@@ -109,17 +110,17 @@ func TestOldLedgersAreReadWithoutChange(t *testing.T) {
 		t.Skip("short: fills ledgers with thousands of records")
 	}
 	for _, o := range oldLedgers() {
-		path, keys := o.copyTo(t)
+		path, keys := o.copyToTemp(t)
 		before, _ := os.ReadFile(path)
 		l, err := ledger.OpenReadOnly(path, "biklab")
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.want(t, l, keys)
+		o.checkRecords(t, l, keys)
 		if _, err := l.Take("laser", nil); err == nil {
 			t.Error("a ledger that is open for reading took a batch")
 		}
-		if err := l.Replace(replacement(third)); err == nil {
+		if err := l.Replace(newReplacement(third)); err == nil {
 			t.Error("a ledger that is open for reading took a replacement")
 		}
 		if err := l.Close(); err != nil {
@@ -139,14 +140,14 @@ func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 		t.Skip("short: fills ledgers with thousands of records")
 	}
 	for _, o := range oldLedgers() {
-		path, keys := o.copyTo(t)
+		path, keys := o.copyToTemp(t)
 		before, _ := os.ReadFile(path)
-		for range 2 { // the second time, all records are in the database already
+		for range 2 { // at the second opening, all records are in the database already
 			l, err := ledger.Open(filepath.Join(filepath.Dir(path), "portillon.db"), "biklab", keys)
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.want(t, l, keys)
+			o.checkRecords(t, l, keys)
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -155,15 +156,15 @@ func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 		if !slices.Equal(names, []string{path + ".taken-over"}) {
 			t.Errorf("the old ledger's files are %v", names)
 		}
-		// Power lost before the file was renamed: the records are in the database already.
+		// Simulate a power cut before the file was renamed, with all records in the database.
 		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := ledger.Open(path, "biklab", keys) // like a tool that was given the old name
+		l, err := ledger.Open(path, "biklab", keys) // open with the old file name, as a tool may do
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.want(t, l, keys)
+		o.checkRecords(t, l, keys)
 		more, err := os.ReadFile(filepath.Join("testdata", o.commit, o.next))
 		if err != nil {
 			t.Fatal(err)
@@ -171,7 +172,7 @@ func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 		if taken, err := l.Take("laser", more); err != nil || taken.Seq != o.nextEnds || taken.New != 2 {
 			t.Errorf("the machine's next batch: %+v, %v", taken, err)
 		}
-		// The same, after the database has received more records.
+		// Simulate the same power cut after the database has received more records.
 		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -184,8 +185,8 @@ func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 	}
 }
 
-// The records of an old ledger must match the machines' signatures. Otherwise none is imported, and the file stays
-// unchanged.
+// The records of an old ledger must match the machines' signatures. If a record does not match, no record is imported,
+// and the file stays unchanged.
 func TestAlteredOldLedgersAreNotImported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
@@ -193,18 +194,18 @@ func TestAlteredOldLedgersAreNotImported(t *testing.T) {
 	o := oldLedgers()[1]
 	for change, says := range map[string]string{
 		"UPDATE records SET salt = zeroblob(16) WHERE machine = 'vinyl' AND seq = 2": "do not match the root",
-		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                    "checkpoint covers 3",
+		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 3":                    "has 2 records, want 3 records",
 		"DELETE FROM records WHERE machine = 'vinyl' AND seq = 2":                    "want record 2",
 		"UPDATE checkpoints SET size = 269 WHERE size = 270":                         "checkpoint covers 270",
 		"UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE machine = 'laser' LIMIT 1) WHERE machine = " +
 			"'vinyl'": "checkpoint",
 		"UPDATE site SET id = 'elsewhere'":          `"elsewhere"`,
-		"PRAGMA user_version = 3":                   "form 3",
+		"PRAGMA user_version = 3":                   "format 3",
 		"PRAGMA application_id = 7":                 "not a ledger",
 		"DROP TABLE hashes; DROP TABLE checkpoints": "no such table",
 	} {
-		path, keys := o.copyTo(t)
-		exec(t, path, change)
+		path, keys := o.copyToTemp(t)
+		execSQL(t, path, change)
 		before, _ := os.ReadFile(path)
 		db := filepath.Join(filepath.Dir(path), "portillon.db")
 		l, err := ledger.Open(db, "biklab", keys)

@@ -10,31 +10,33 @@ import (
 	"portillon/policy"
 )
 
-// tile identifies 256 consecutive hashes of a stored level, beginning at place block*256. The last tile may be shorter.
-type tile struct {
+// tileID identifies a tile: 256 consecutive hashes of a stored level, beginning at place block*256. The last tile of a
+// level may be shorter.
+type tileID struct {
 	level int
 	block int64
 }
 
-// maxTiles is the maximum number of tiles in memory. A tile has 8 KB.
+// maxTiles is the maximum number of tiles in the cache of a tree. A tile has 8 KB.
 const maxTiles = 64
 
-// tree reads the hashes of a journal's stored tree. A tree must not be used after its transaction.
+// tree reads the hashes of a journal's stored tree. A tree must not be used after the end of its transaction.
 type tree struct {
 	ctx     context.Context
 	q       queryer
 	m       policy.MachineID
 	journal int64
-	tiles   map[tile][]tlog.Hash
+	tiles   map[tileID][]tlog.Hash
 }
 
-// newTree returns a tree without loaded tiles.
+// newTree returns a tree with an empty cache of tiles.
 func newTree(ctx context.Context, q queryer, m policy.MachineID, journal int64) *tree {
-	return &tree{ctx: ctx, q: q, m: m, journal: journal, tiles: map[tile][]tlog.Hash{}}
+	return &tree{ctx: ctx, q: q, m: m, journal: journal, tiles: map[tileID][]tlog.Hash{}}
 }
 
-// load reads a tile. The leaves are stored with their records, the hashes of levels 8, 16, … in ledger_hashes.
-func (t *tree) load(id tile) ([]tlog.Hash, error) {
+// loadTile reads a tile from the cache or from the database. The leaves are stored with the records, and the hashes of
+// levels 8, 16, … are stored in ledger_hashes.
+func (t *tree) loadTile(id tileID) ([]tlog.Hash, error) {
 	if hashes, ok := t.tiles[id]; ok {
 		return hashes, nil
 	}
@@ -66,7 +68,7 @@ func (t *tree) load(id tile) ([]tlog.Hash, error) {
 			return nil, err
 		}
 		if place != first+int64(len(out)) || len(b) != tlog.HashSize {
-			break // the following hashes are missing
+			break // a hash is missing; use only the hashes before it
 		}
 		out = append(out, tlog.Hash(b))
 	}
@@ -83,26 +85,26 @@ func (t *tree) load(id tile) ([]tlog.Hash, error) {
 // hash returns the hash of the complete subtree at a level and place.
 func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	up := level % tileLevels
-	first := place << up // place of the first hash at the stored level below
-	id := tile{level - up, first >> tileLevels}
-	hashes, err := t.load(id)
+	first := place << up // place of the subtree's first hash at the next lower stored level
+	id := tileID{level - up, first >> tileLevels}
+	hashes, err := t.loadTile(id)
 	if err != nil {
 		return tlog.Hash{}, err
 	}
 	at := int(first - id.block<<tileLevels)
 	if at+1<<up > len(hashes) {
-		return tlog.Hash{}, fmt.Errorf("hash %d of level %d of %s is missing: corrupt ledger", place, level, t.m)
+		return tlog.Hash{}, fmt.Errorf("corrupt ledger: hash %d of level %d of %s is missing", place, level, t.m)
 	}
-	return fold(hashes[at : at+1<<up]), nil
+	return rootOf(hashes[at : at+1<<up]), nil
 }
 
-// fold returns the root over the leaves of a complete subtree.
-func fold(hashes []tlog.Hash) tlog.Hash {
+// rootOf returns the root of a complete subtree with these leaves.
+func rootOf(hashes []tlog.Hash) tlog.Hash {
 	if len(hashes) == 1 {
 		return hashes[0]
 	}
 	half := len(hashes) / 2
-	return tlog.NodeHash(fold(hashes[:half]), fold(hashes[half:]))
+	return tlog.NodeHash(rootOf(hashes[:half]), rootOf(hashes[half:]))
 }
 
 // edgeAt returns the edge of the tree over the first size records.

@@ -13,7 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// A damaged tree must cause an error: neither an acknowledgement, nor a refusal that blames the machine.
+// A damaged tree must cause an error. The ledger must neither acknowledge the batch nor return a refusal, because a
+// refusal would blame the machine.
 func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
@@ -31,15 +32,15 @@ func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 		for first := uint64(1); first < 600; first += 200 {
 			take(t, l, m, first, first+199)
 		}
-		exec(t, path, change)
+		execSQL(t, path, change)
 		if _, err := l.Take("laser", m.Data(batch, 610)); err == nil || !strings.Contains(err.Error(), "corrupt") {
 			t.Errorf("%s: %v", change, err)
 		}
 	}
 }
 
-// Only a part of the tree is stored. A batch may begin at any held record, and every size of a journal must be
-// provable.
+// The test matters because only a part of the tree is stored. A batch may begin at any stored record, and records must
+// be provable for every size of a journal.
 func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
@@ -50,7 +51,7 @@ func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
 	for first := uint64(1); first <= 1100; first += 100 {
 		take(t, l, m, first, first+99)
 		for _, from := range []uint64{1, 2, first, first + 50, first - first%256 + 1} {
-			if from+199 < first+99 { // the maximum number of records in a batch
+			if from+199 < first+99 { // maximum number of records in a batch
 				from = first
 			}
 			if taken, err := l.Take("laser", m.Data(from, first+99)); err != nil || taken.New != 0 || taken.Seq != first+99 {
@@ -74,7 +75,7 @@ func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
 	}
 }
 
-// Batches in one call are checked one after the other.
+// Batches of one call are checked in order, so that a batch may continue the previous batch.
 func TestBatchesOfOneCallAreCheckedInOrder(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	a.Fill(30)
@@ -101,7 +102,7 @@ func TestBatchesOfOneCallAreCheckedInOrder(t *testing.T) {
 	}
 }
 
-// Two sites in one database do not see each other's journals, even of machines with the same id.
+// A site must not read the journals of another site in the same database, even for machines with the same id.
 func TestSitesInOneDatabaseAreSeparate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "portillon.db")
 	here, there := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "elsewhere", "laser")
@@ -118,7 +119,7 @@ func TestSitesInOneDatabaseAreSeparate(t *testing.T) {
 		t.Errorf("the other site's head is %+v, %v", h, err)
 	}
 	if taken, err := other.Take("laser", there.Data(1, 2)); err != nil || taken.New != 2 {
-		t.Errorf("%+v, %v", taken, err)
+		t.Errorf("result of the batch is %+v, %v", taken, err)
 	}
 	if _, err := other.Take("laser", here.Data(1, 4)); code(err) != ledger.OtherMachine {
 		t.Error(err)
@@ -128,7 +129,7 @@ func TestSitesInOneDatabaseAreSeparate(t *testing.T) {
 			t.Errorf("%v, want %d records", got, want)
 		}
 		if all, err := name.Generations(t.Context(), "laser"); err != nil || len(all) != 1 || all[0].Records != uint64(want) {
-			t.Errorf("%+v, %v", all, err)
+			t.Errorf("records of the site are %+v, %v", all, err)
 		}
 	}
 }

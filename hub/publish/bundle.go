@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// Bundles returns the state of the bundle in force, and receives bundles that machines return.
+// Bundles returns the state of the bundle in force, and receives the manifests that machines return.
 type Bundles struct {
 	site    *store.Site
 	now     func() time.Time
@@ -27,13 +27,13 @@ type Bundles struct {
 	builder *Builder
 }
 
-// Current returns the bundle in force, and the bundle that each machine uses. If no bundle is in force, its Version is
-// 0.
+// Current returns the bundle in force, and the bundle that each machine uses. If no bundle is in force, Bundle.Version
+// is 0.
 func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return Bundle{}, err
 	}
-	m, err := installed(s.install)
+	m, err := installedManifest(s.install)
 	if err != nil {
 		return Bundle{}, err
 	}
@@ -41,10 +41,10 @@ func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, err
 	}
-	if out.Taken, err = s.taken(ctx, a); err != nil {
+	if out.Taken, err = s.takenBundles(ctx, a); err != nil {
 		return Bundle{}, err
 	}
-	if out.Returned, err = s.rows.returned(ctx); err != nil {
+	if out.Returned, err = s.rows.lastReturn(ctx); err != nil {
 		return Bundle{}, err
 	}
 	current, err := inForce(ctx, s.site)
@@ -52,7 +52,7 @@ func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 		return Bundle{}, err
 	}
 	s.status.addTo(&out, current.Number, s.builder.build != nil)
-	if a.May(actor.ReadMembers, actor.Target{}) != nil { // these fields name members, cards and badges
+	if a.May(actor.ReadMembers, actor.Target{}) != nil { // the warnings and the problem name members, cards and badges
 		out.Warnings = nil
 		if out.Problem != "" {
 			out.Problem = "the newest bundle cannot be built"
@@ -61,8 +61,8 @@ func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 	return out, nil
 }
 
-// taken returns the machines that the actor may see, with the bundle that each of them uses.
-func (s *Bundles) taken(ctx context.Context, a actor.Actor) ([]Taken, error) {
+// takenBundles returns the machines that the actor may see, with the bundle that each machine uses.
+func (s *Bundles) takenBundles(ctx context.Context, a actor.Actor) ([]Taken, error) {
 	out := []Taken{}
 	if s.states == nil {
 		return out, nil
@@ -79,47 +79,49 @@ func (s *Bundles) taken(ctx context.Context, a actor.Actor) ([]Taken, error) {
 	return out, nil
 }
 
-// Adopt stores the version of a manifest that a machine returned. If the version is higher than every version known
-// here, which happens after a restore from a backup, Run publishes the next bundle with a version above it.
+// Adopt stores the version of a manifest that a machine returned. After a restore from a backup, the version may be
+// higher than every version that the hub knows. Run then publishes the next bundle with a higher version than the
+// returned manifest.
 func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	if s.keys == nil {
-		return errors.New("publish: adopt manifest: no trusted key for manifests is configured")
+		return errors.New("publish: cannot check the returned manifest, because no trusted key for manifests is configured")
 	}
 	m, err := wire.OpenManifest(signed, s.keys)
 	if err != nil {
-		return fmt.Errorf("publish: adopt manifest: %w", err)
+		return fmt.Errorf("publish: returned manifest is invalid: %w", err)
 	}
 	if m.Site != s.site.ID() {
-		return fmt.Errorf("publish: adopt manifest: the manifest is of site %q, want %q", m.Site, s.site.ID())
+		return fmt.Errorf("publish: returned manifest belongs to site %q, want site %q", m.Site, s.site.ID())
 	}
 	if m.Version >= maxVersion {
-		return fmt.Errorf("publish: adopt manifest: version %d, want less than %d", m.Version, uint64(maxVersion))
+		return fmt.Errorf("publish: returned manifest has version %d, want a version below %d", m.Version, uint64(maxVersion))
 	}
-	current, err := installed(s.install)
+	current, err := installedManifest(s.install)
 	if err != nil {
-		current = wire.Manifest{} // damaged manifest: only the stored version counts
+		current = wire.Manifest{} // the manifest in force is damaged: compare only with the stored version
 	}
-	floor, err := s.rows.floor(ctx)
+	floor, err := s.rows.highestVersion(ctx)
 	if err != nil || m.Version < max(floor, current.Version) {
 		return err
 	}
 	if m.Version == max(floor, current.Version) {
-		// Of two different bundles with the same version, each machine keeps the one that it has.
+		// If two different bundles have the same version, a machine refuses the other bundle, so that a new version is
+		// needed.
 		if m.Version == current.Version && !sameBundle(m, current) {
 			s.builder.Rebuild()
 		}
 		return nil
 	}
-	if err := s.rows.raiseFloor(ctx, m.Version, s.now()); err != nil {
+	if err := s.rows.storeReturned(ctx, m.Version, s.now()); err != nil {
 		return err
 	}
-	s.log.Warn("a machine works from a newer bundle than any known here; a newer one is built", "version", m.Version,
+	s.log.Warn("machine uses a newer bundle than the hub, building a bundle with a higher version", "version", m.Version,
 		"issued", m.Issued.Format(time.RFC3339))
 	s.builder.Rebuild()
 	return nil
 }
 
-// sameBundle reports whether two manifests describe the same bundle. Additional signatures make no difference.
+// sameBundle reports whether two manifests describe the same bundle. sameBundle ignores additional signatures.
 func sameBundle(a, b wire.Manifest) bool {
 	a.CardCheck, b.CardCheck = "", ""
 	return a.Issued.Equal(b.Issued) && sameContent(a, b)

@@ -17,7 +17,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// fileName is the file name that the parser requires. Answers to users contain only line numbers.
+// fileName is the file name for the parser. Responses to users contain only line numbers.
 const fileName = "policy.yaml"
 
 // Drafts checks policy texts that are not in force.
@@ -27,18 +27,18 @@ type Drafts struct {
 	language func(context.Context) policy.Language // language of a Draft's texts; nil: the policy's language
 	// holders is Options.Holders.
 	holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
-	// turn holds one entry while a policy is analysed. Only one analysis runs at a time, because it may use a processor
-	// for seconds.
+	// turn contains one entry while a policy is analysed. Only one analysis runs at a time, because an analysis may use
+	// a processor for seconds.
 	turn chan struct{}
 }
 
-// Check finds the faults of a text, and compares the text with the policy in force. For an actor who may not read the
-// list of members, Effect.Gains and Effect.Loses are empty.
+// Check returns the faults of a text, and the differences between the text and the policy in force. For an actor who
+// may not read the list of members, Effect.Gains and Effect.Loses are empty.
 func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Draft{}, err
 	}
-	release, err := s.takeTurn(ctx)
+	release, err := s.waitForTurn(ctx)
 	if err != nil {
 		return Draft{}, err
 	}
@@ -54,19 +54,19 @@ func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, 
 		return out, nil
 	}
 	before, unread := s.policyOf(current)
-	effect, same, err := s.effect(ctx, a, before, c.policy)
+	effect, same, err := s.compare(ctx, a, before, c.policy)
 	if err != nil {
 		return Draft{}, err
 	}
-	if unread != nil { // this program cannot read the policy in force: report that
+	if unread != nil { // report that this program cannot read the policy in force
 		effect.Faults, same = append(effect.Faults, unread.Error()), false
 	}
 	out.Effect, out.Same = &effect, same && current.Number > 0
 	return out, nil
 }
 
-// takeTurn waits until no other policy is being analysed. The caller must call release at the end of its analysis.
-func (s *Drafts) takeTurn(ctx context.Context) (release func(), err error) {
+// waitForTurn waits until no other policy is being analysed. The caller must call release at the end of its analysis.
+func (s *Drafts) waitForTurn(ctx context.Context) (release func(), err error) {
 	select {
 	case s.turn <- struct{}{}:
 		return func() { <-s.turn }, nil
@@ -75,9 +75,9 @@ func (s *Drafts) takeTurn(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// publishable returns the policy of a text without faults, or *fault.Invalid with all faults.
-func (s *Drafts) publishable(ctx context.Context, text string) (*policy.Policy, error) {
-	release, err := s.takeTurn(ctx)
+// parseForPublication returns the policy of a text without faults, or *fault.Invalid with all faults.
+func (s *Drafts) parseForPublication(ctx context.Context, text string) (*policy.Policy, error) {
+	release, err := s.waitForTurn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +93,8 @@ func (s *Drafts) publishable(ctx context.Context, text string) (*policy.Policy, 
 	return nil, out
 }
 
-// policyOf returns the policy of a published version. If there is no version, or its text cannot be read, it returns a
-// policy that gives no rights.
+// policyOf returns the policy of a published version. If v is the zero version, or if its text cannot be read, policyOf
+// returns a policy that gives no rights.
 func (s *Drafts) policyOf(v version) (*policy.Policy, error) {
 	nobody := &policy.Policy{Model: policy.Model{Site: s.site.ID(), Zone: time.UTC}}
 	if v.Number == 0 {
@@ -102,12 +102,12 @@ func (s *Drafts) policyOf(v version) (*policy.Policy, error) {
 	}
 	p, err := policyfile.Parse(fileName, []byte(v.Text))
 	if err != nil {
-		return nobody, fmt.Errorf("publish: the policy %d in force cannot be read: %w", v.Number, err)
+		return nobody, fmt.Errorf("publish: policy in force (number %d) cannot be read: %w", v.Number, err)
 	}
 	return p, nil
 }
 
-// languageOf returns the language for the person who sends the request.
+// languageOf returns the language for the person who sent the request.
 func (s *Drafts) languageOf(ctx context.Context, p *policy.Policy) policy.Language {
 	if s.language != nil {
 		return s.language(ctx)
@@ -115,15 +115,15 @@ func (s *Drafts) languageOf(ctx context.Context, p *policy.Policy) policy.Langua
 	return p.Language
 }
 
-// checked is the result of checking a text, without a comparison with the policy in force.
-type checked struct {
+// checkResult is the result of checking a text, without a comparison with the policy in force.
+type checkResult struct {
 	policy   *policy.Policy // nil: the text cannot be parsed
 	faults   []Fault
 	warnings []Fault
 }
 
 // check parses a text, runs its tests, and checks its invariants and the rules that every policy must satisfy.
-func (s *Drafts) check(ctx context.Context, text string) (c checked) {
+func (s *Drafts) check(ctx context.Context, text string) (c checkResult) {
 	p, err := policyfile.Parse(fileName, []byte(text))
 	if err != nil {
 		c.faults = faultsOf(err)
@@ -131,34 +131,34 @@ func (s *Drafts) check(ctx context.Context, text string) (c checked) {
 	}
 	c.policy = p
 	l := s.languageOf(ctx, p)
-	wrong, odd := newNotes(text), newNotes(text)
+	wrong, odd := newFaultList(text), newFaultList(text)
 	if p.Site != s.site.ID() {
-		wrong.at(fmt.Sprintf("site: %s", s.site.ID()), fmt.Sprintf(policy.Text{FR: "cette politique est celle du site %q",
+		wrong.add(fmt.Sprintf("site: %s", s.site.ID()), fmt.Sprintf(policy.Text{FR: "cette politique est celle du site %q",
 			EN: "this policy is of the site %q"}.In(l), p.Site), "site")
 	}
 	now := s.now()
 	for i, r := range policyfile.RunTests(p) {
 		if r.Problem != (policy.Text{}) {
-			wrong.at("", quoted(r.Test.Name, l)+r.Problem.In(l), "tests", i)
+			wrong.add("", quoteName(r.Test.Name, l)+r.Problem.In(l), "tests", i)
 		}
 	}
 	for _, b := range analysis.Breaches(p, now) {
 		i := slices.IndexFunc(p.Never, func(v policy.Invariant) bool { return v.Name == b.Invariant.Name })
-		wrong.at(
+		wrong.add(
 			policy.Text{
 				FR: "changer la règle qui le permet, ou cet interdit",
 				EN: "change the grant that allows it, or this rule",
 			}.In(
 				l,
 			),
-			breachInWords(b, l),
+			explainBreach(b, l),
 			"never",
 			i,
 		)
 	}
 	warnings, err := analysis.Warnings(p, now)
 	for _, w := range warnings {
-		odd.at("", w.Text.In(l), pathOf(w)...)
+		odd.add("", w.Text.In(l), pathOf(w)...)
 	}
 	if err == nil {
 		err = analysis.Prove(p, now)
@@ -166,17 +166,17 @@ func (s *Drafts) check(ctx context.Context, text string) (c checked) {
 	var flaw *analysis.Flaw
 	switch {
 	case errors.As(err, &flaw) && flaw.Broken:
-		wrong.at("", flaw.Text.In(l), "machines", string(flaw.Machine))
+		wrong.add("", flaw.Text.In(l), "machines", string(flaw.Machine))
 	case errors.As(err, &flaw):
-		odd.at("", flaw.Text.In(l), "machines", string(flaw.Machine))
+		odd.add("", flaw.Text.In(l), "machines", string(flaw.Machine))
 	case err != nil:
-		wrong.at("", err.Error())
+		wrong.add("", err.Error())
 	}
 	c.faults, c.warnings = wrong.faults(), odd.faults()
 	return c
 }
 
-// faultsOf returns the faults in an error of policyfile.Parse.
+// faultsOf converts an error of policyfile.Parse to a list of faults.
 func faultsOf(err error) (out []Fault) {
 	var all yamlfile.Faults
 	if !errors.As(err, &all) {
@@ -192,15 +192,15 @@ func faultsOf(err error) (out []Fault) {
 	return out
 }
 
-// notes are faults that were found after a text was parsed, with their places in the text.
-type notes struct{ d *yamlfile.Doc }
+// faultList collects faults that are found after a text was parsed, with their places in the text.
+type faultList struct{ d *yamlfile.Doc }
 
-// newNotes parses a text again to find the places of its keys.
-func newNotes(text string) notes { return notes{yamlfile.Parse(fileName, []byte(text))} }
+// newFaultList parses a text again to find the places of the keys in the text.
+func newFaultList(text string) faultList { return faultList{yamlfile.Parse(fileName, []byte(text))} }
 
-// at adds a fault at a path of keys and of indices that count from 0. If a part of the path does not exist, the fault
+// add adds a fault at a path of keys and indices. Indices begin with 0. If a part of the path does not exist, the fault
 // is placed at the nearest existing parent.
-func (n notes) at(hint, problem string, path ...any) {
+func (n faultList) add(hint, problem string, path ...any) {
 	x := n.d.Root()
 	for _, p := range path {
 		next := x
@@ -220,8 +220,8 @@ func (n notes) at(hint, problem string, path ...any) {
 	x.Fault(hint, "%s", problem)
 }
 
-// faults returns all faults that were added, in the order of their places.
-func (n notes) faults() []Fault {
+// faults returns all added faults, in the order of their places in the text.
+func (n faultList) faults() []Fault {
 	err := n.d.Err()
 	if err == nil {
 		return nil
@@ -229,7 +229,7 @@ func (n notes) faults() []Fault {
 	return faultsOf(err)
 }
 
-// pathOf returns the path of a warning's rule in the policy file.
+// pathOf returns the path, in the policy file, of the rule that a warning is about.
 func pathOf(w analysis.Warning) []any {
 	switch {
 	case w.Badge != "":
@@ -240,13 +240,13 @@ func pathOf(w analysis.Warning) []any {
 	return []any{"machines", string(w.Machine), "grants", w.Grant}
 }
 
-// quoted returns the name of a rule, for the beginning of a sentence about that rule.
-func quoted(name string, l policy.Language) string {
+// quoteName returns the quoted name of a rule and a colon, for the beginning of a sentence about the rule.
+func quoteName(name string, l policy.Language) string {
 	return policy.Text{FR: "« " + name + " » : ", EN: "“" + name + "”: "}.In(l)
 }
 
-// breachInWords returns a sentence that explains how a rule of never: can be broken.
-func breachInWords(b analysis.Breach, l policy.Language) string {
+// explainBreach returns a sentence that explains how a rule of never: can be broken.
+func explainBreach(b analysis.Breach, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	holds := say("sans badge", "with no badge")
 	var all []string
@@ -270,7 +270,7 @@ func breachInWords(b analysis.Breach, l policy.Language) string {
 	if b.Grant < 0 {
 		grant = fmt.Sprintf("machines.%s: mode: warn", b.Machine)
 	}
-	return quoted(
+	return quoteName(
 		b.Invariant.Name,
 		l,
 	) + fmt.Sprintf(

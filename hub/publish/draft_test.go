@@ -13,15 +13,15 @@ import (
 	"portillon/policy"
 )
 
-// english sets the language of drafts to English.
-func english(b *bench) {
+// useEnglish sets the language of drafts to English.
+func useEnglish(b *bench) {
 	b.o.Language = func(context.Context) policy.Language { return policy.English }
 }
 
-// withMembers adds two members: Léa with the badge of laser users, and Yann without a badge.
-func withMembers(b *bench) {
+// addMembers adds two members to a bench: Léa with the badge of laser users, and Yann without a badge.
+func addMembers(b *bench) {
 	b.o.Holders = func(_ context.Context, before, after *policy.Policy) ([]publish.Holder, []string, error) {
-		holding := []policy.Holding{{Badge: "laser-user", Standing: policy.Verified, From: start.AddDate(0, -1, 0)}}
+		holding := []policy.Holding{{Badge: "laser-user", Standing: policy.Verified, From: startTime.AddDate(0, -1, 0)}}
 		lea := func(p *policy.Policy) *policy.Member {
 			m := &policy.Member{ID: "lea"}
 			if _, ok := p.Badge("laser-user"); ok {
@@ -43,13 +43,13 @@ func (b *bench) draft(a actor.Actor, text string) publish.Draft {
 	return d
 }
 
-// lineOf returns the line number, from 1, where words first occurs in a text.
+// lineOf returns the number, from 1, of the first line of a text that contains words.
 func lineOf(text, words string) int {
 	return 1 + strings.Count(text[:strings.Index(text, words)], "\n")
 }
 
-// never is a rule that the example policy breaks.
-const never = `never:
+// brokenRule is a rule of never: that the example policy breaks.
+const brokenRule = `never:
   - { name: "nobody without a badge", role: user, without: vinyl-user, on: laser }
 `
 
@@ -57,7 +57,7 @@ func TestDraftFaultsHaveLineAndColumn(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
-	b := newBench(t, english)
+	b := newBench(t, useEnglish)
 	for name, c := range map[string]struct {
 		text    string
 		line    int
@@ -66,12 +66,12 @@ func TestDraftFaultsHaveLineAndColumn(t *testing.T) {
 		hint    string
 	}{
 		"no YAML": {"a: [", 1, 0, "", ""},
-		"a wrong value": {b.edited("status-grace: 7d", "status-grace: often"), lineOf(b.text, "status-grace"), 15,
+		"a wrong value": {b.editedPolicy("status-grace: 7d", "status-grace: often"), lineOf(b.text, "status-grace"), 15,
 			"status-grace: ", "d"},
 		"an unknown key": {b.text + "\nneever: []\n", strings.Count(b.text, "\n") + 2, 1, "neever", "never"},
-		"another site": {b.edited("site: biklab", "site: other"), lineOf(b.text, "site: biklab"), 7,
+		"another site": {b.editedPolicy("site: biklab", "site: other"), lineOf(b.text, "site: biklab"), 7,
 			`site: this policy is of the site "other"`, "site: biklab"},
-		"a rule of never": {b.edited("never:\n", never), lineOf(b.text, "never:\n") + 1, 5,
+		"a rule of never": {b.editedPolicy("never:\n", brokenRule), lineOf(b.text, "never:\n") + 1, 5,
 			"never[0]: “nobody without a badge”: at laser, with", "change the grant"},
 	} {
 		d := b.draft(owner, c.text)
@@ -87,11 +87,11 @@ func TestDraftFaultsHaveLineAndColumn(t *testing.T) {
 	}
 }
 
-func TestADraftsTestsAreRun(t *testing.T) {
+func TestTestsInADraftAreRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
-	b := newBench(t, english)
+	b := newBench(t, useEnglish)
 	i := strings.Index(b.text, "expect: allow")
 	if i < 0 {
 		t.Fatal("the example has no test that expects allow")
@@ -116,7 +116,7 @@ func TestADraftsTestsAreRun(t *testing.T) {
 }
 
 func TestDraftWarnsOfRulesWithoutEffect(t *testing.T) {
-	b := newBench(t, english)
+	b := newBench(t, useEnglish)
 	at := strings.Index(b.text, "  laser:\n")
 	if at < 0 {
 		t.Fatal("the example's policy has no machine laser")
@@ -132,11 +132,11 @@ func TestDraftWarnsOfRulesWithoutEffect(t *testing.T) {
 	}
 }
 
-func TestADraftListsGainedAndLostRights(t *testing.T) {
+func TestDraftListsGainedAndLostRights(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
-	b := newBench(t, english, withMembers)
+	b := newBench(t, useEnglish, addMembers)
 	d := b.draft(owner, b.text)
 	if d.Effect == nil || d.Same || d.Effect.Gaining != 1 || d.Effect.Losing != 0 || len(d.Effect.Lines) == 0 {
 		t.Fatalf("the first policy: %+v", d.Effect)
@@ -148,11 +148,11 @@ func TestADraftListsGainedAndLostRights(t *testing.T) {
 	if d := b.draft(owner, b.text+"# a comment\n"); !d.Same || d.Effect == nil || len(d.Effect.Lines) > 0 {
 		t.Errorf("a comment: %+v", d)
 	}
-	d = b.draft(owner, b.edited("  laser:\n", "  laser2:\n"))
+	d = b.draft(owner, b.editedPolicy("  laser:\n", "  laser2:\n"))
 	if len(d.Faults) == 0 {
 		t.Error("rules of a machine that is gone are no fault")
 	}
-	// Replace the badge, so that no member has the right to use the laser any more.
+	// Replace the badge in the policy, so that no member has the right to use the laser.
 	text := strings.ReplaceAll(b.text, "laser-user", "laser-nobody")
 	d = b.draft(owner, text)
 	if len(d.Faults) > 0 {
@@ -172,14 +172,14 @@ func TestADraftListsGainedAndLostRights(t *testing.T) {
 	}
 }
 
-func TestADraftsTextIsInTheRequestedLanguage(t *testing.T) {
-	french := newBench(t, withMembers) // the example policy's language
+func TestDraftMessagesAreInTheRequestedLanguage(t *testing.T) {
+	french := newBench(t, addMembers) // language of the example policy
 	french.publish(french.text, 0)
-	text := french.edited("status-grace: 7d", "status-grace: 8d")
+	text := french.editedPolicy("status-grace: 7d", "status-grace: 8d")
 	if e := french.draft(owner, text).Effect; len(e.Lines) != 1 || e.Lines[0] != "status-grace : 7d → 8d" {
 		t.Errorf("%q", e.Lines)
 	}
-	english := newBench(t, english)
+	english := newBench(t, useEnglish)
 	english.publish(english.text, 0)
 	if e := english.draft(owner, text).Effect; len(e.Lines) != 1 || e.Lines[0] != "status-grace: 7d → 8d" {
 		t.Errorf("%q", e.Lines)
@@ -208,7 +208,7 @@ func TestAnalysisEndsWhenTheRequestIsCancelled(t *testing.T) {
 	}
 	close(leave)
 	if err := <-done; err == nil || err.Error() != "no members" {
-		t.Errorf("%v", err)
+		t.Errorf("error of the check is %v", err)
 	}
 }
 
@@ -216,7 +216,8 @@ func FuzzDraft(f *testing.F) {
 	f.Add("portillon: 1\nsite: biklab\n")
 	f.Add("tests: [{")
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := publish.New(publish.Options{Site: newSite(t), Signer: fakeKey{}, Now: func() time.Time { return start }})
+		s, err := publish.New(publish.Options{Site: newSite(t), Signer: fakeKey{},
+			Now: func() time.Time { return startTime }})
 		if err != nil {
 			t.Fatal(err)
 		}

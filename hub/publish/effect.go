@@ -11,15 +11,16 @@ import (
 	"portillon/policy/analysis"
 )
 
-// maxChanges limits each list of an Effect, and maxLines limits the lines of the comparison, so that a policy that
-// changes everything for 10,000 members does not use much memory.
+// maxChanges limits each list of an Effect, and maxLines limits the lines of the comparison. The limits bound the
+// memory for a policy that changes the rights of 10,000 members.
 const (
 	maxChanges = 2000
 	maxLines   = 2000
 )
 
-// effect compares two policies. same is true if neither the rights nor the settings differ.
-func (s *Drafts) effect(
+// compare returns the effect of replacing the policy before by the policy after. same is true if neither the rights nor
+// the settings differ.
+func (s *Drafts) compare(
 	ctx context.Context,
 	a actor.Actor,
 	before, after *policy.Policy,
@@ -34,11 +35,11 @@ func (s *Drafts) effect(
 		return out, false, err
 	}
 	for _, c := range changes {
-		out.line(c.In(l))
+		out.addLine(c.In(l))
 	}
 	settings := analysis.Uncompared(before, after)
 	for _, x := range settings {
-		out.line(settingInWords(x, l))
+		out.addLine(explainSetting(x, l))
 	}
 	if s.holders != nil {
 		holders, unknown, err := s.holders(ctx, before, after)
@@ -46,7 +47,7 @@ func (s *Drafts) effect(
 			return out, false, err
 		}
 		out.Faults = append(out.Faults, unknown...)
-		out.members(before, after, holders, now, l)
+		out.addMembers(before, after, holders, now, l)
 	}
 	same = err == nil && len(changes)+len(settings)+len(out.Gains)+len(out.Loses) == 0
 	if a.May(actor.ReadMembers, actor.Target{}) != nil {
@@ -55,19 +56,19 @@ func (s *Drafts) effect(
 	return out, same, nil
 }
 
-// line adds a line, unless maxLines is reached.
-func (e *Effect) line(text string) {
+// addLine adds a line if Lines has fewer than maxLines lines.
+func (e *Effect) addLine(text string) {
 	if len(e.Lines) < maxLines {
 		e.Lines = append(e.Lines, text)
 	}
 }
 
-// members adds the rights that each of the holders gains and loses.
-func (e *Effect) members(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
+// addMembers adds the rights that each holder gains and loses.
+func (e *Effect) addMembers(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
 	twins := make([]analysis.Twin, 0, len(holders))
 	for _, h := range holders {
-		if h.Before == nil || h.After == nil { // a policy without this member gives the member no rights
-			h = h.whole()
+		if h.Before == nil || h.After == nil { // a policy gives no rights to a member that does not occur in it
+			h = h.withMissingMember()
 		}
 		twins = append(twins, analysis.Twin{Before: h.Before, After: h.After})
 	}
@@ -80,14 +81,14 @@ func (e *Effect) members(before, after *policy.Policy, holders []Holder, now tim
 		of[c.Member] = true
 		if len(*list) < maxChanges {
 			*list = append(*list, Change{Member: twins[c.Member].After.ID, Name: holders[c.Member].Name, Machine: c.Machine,
-				Role: c.Role.String(), Supervised: !c.Alone, Why: whyInWords(c, l)})
+				Role: c.Role.String(), Supervised: !c.Alone, Why: explainConditions(c, l)})
 		}
 	}
 	e.Gaining, e.Losing = len(gaining), len(losing)
 }
 
-// whole returns h with each missing member replaced by a member without badges.
-func (h Holder) whole() Holder {
+// withMissingMember returns a copy of h in which a missing member is replaced by a member without badges.
+func (h Holder) withMissingMember() Holder {
 	var id policy.MemberID
 	for _, m := range []*policy.Member{h.Before, h.After} {
 		if m != nil {
@@ -103,8 +104,9 @@ func (h Holder) whole() Holder {
 	return h
 }
 
-// whyInWords returns the conditions of a changed right; empty: the right holds alone and at any time.
-func whyInWords(c analysis.MemberChange, l policy.Language) string {
+// explainConditions returns the conditions of a changed right in words. The text is empty for a right that applies
+// alone and at any time.
+func explainConditions(c analysis.MemberChange, l policy.Language) string {
 	out := ""
 	if !c.Alone {
 		out = policy.Text{FR: "avec un mentor", EN: "with a mentor"}.In(l)
@@ -122,12 +124,13 @@ func whyInWords(c analysis.MemberChange, l policy.Language) string {
 	)
 }
 
-// longSetting is the largest length in bytes of a setting's values that are displayed. Longer values are keys.
+// longSetting is the maximum length, in bytes, of a setting's values for display. Longer values are cryptographic keys
+// and not displayed.
 const longSetting = 300
 
-// settingInWords returns a sentence about a changed setting. It leaves out the values if they are longer than
+// explainSetting returns a sentence about a changed setting. The sentence omits values that are longer than
 // longSetting.
-func settingInWords(s analysis.Setting, l policy.Language) string {
+func explainSetting(s analysis.Setting, l policy.Language) string {
 	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
 	switch {
 	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < longSetting:

@@ -13,8 +13,8 @@ import (
 	"portillon/site"
 )
 
-// While the first bundle of a policy is being built, the warnings of the previous bundle are not shown.
-func TestWarningsOfTheBundleBeforeAreNotShownOfANewPolicy(t *testing.T) {
+// While the first bundle of a policy is being built, Current must not return the warnings of the previous bundle.
+func TestNewPolicyHidesWarningsOfThePreviousBundle(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -40,7 +40,7 @@ func TestWarningsOfTheBundleBeforeAreNotShownOfANewPolicy(t *testing.T) {
 			return built, err
 		}
 	}
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		if got := b.bundle(); got.Making != 1 || got.Problem != "" {
 			t.Errorf("before the first bundle: %+v", got)

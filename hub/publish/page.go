@@ -8,8 +8,8 @@ import (
 
 // Page selects a part of a list.
 type Page struct {
-	After string // next of the previous page; empty: the first page
-	Limit int    // entries on a page, at most 500; 0: 50
+	After string // cursor that the previous page returned as next; empty: the first page
+	Limit int    // number of entries on a page, at most 500; 0: 50
 }
 
 // The default and the maximum of Page.Limit.
@@ -18,7 +18,7 @@ const (
 	maxPage   = 500
 )
 
-// limit returns the number of entries on a page.
+// limit returns the number of entries on a page, with the default and the maximum applied.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage
@@ -26,7 +26,7 @@ func (p Page) limit() int {
 	return min(p.Limit, maxPage)
 }
 
-// number returns After as a number; none: After is empty.
+// number returns After as a number, or none if After is empty.
 func (p Page) number(none int64) (int64, error) {
 	if p.After == "" {
 		return none, nil
@@ -39,7 +39,7 @@ func (p Page) number(none int64) (int64, error) {
 	return n, nil
 }
 
-// clip shortens a text for quoting in an error.
+// clip shortens a text for an error that quotes the text.
 func clip(s string) string {
 	const most = 80
 	if len(s) <= most {

@@ -23,8 +23,10 @@ import (
 
 // Limits of a published policy, in bytes.
 const (
-	maxComment   = 2000
-	maxSignature = 48 << 20 // text, issuers' documents (a chunk of at most 32 MB), and the JSON around them
+	maxComment = 2000
+	// Maximum size of a signed policy: text, issuers' documents (a chunk of at most 32 MB), and the JSON that contains
+	// both.
+	maxSignature = 48 << 20
 	maxDocuments = 32 << 20 // equals wire.MaxChunk
 )
 
@@ -34,16 +36,16 @@ type Policies struct {
 	now       func() time.Time
 	log       *slog.Logger
 	audit     func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
-	drafts    *Drafts // checks a text before its publication
+	drafts    *Drafts // checks a text before the text is published
 	documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
 
-	// signer, signedBy and verify are the fields Signer, SignedBy and Verify of Options.
+	// signer, signedBy and verify are copies of the fields Signer, SignedBy and Verify of Options.
 	signer   Signer
 	signedBy string
 	verify   func(signed []byte) (SignedPolicy, error)
 }
 
-// Current returns the policy in force. If there is none, the error is *fault.NotFound.
+// Current returns the policy in force. The error is *fault.NotFound if no policy is in force.
 func (s *Policies) Current(ctx context.Context, a actor.Actor) (Policy, error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
@@ -111,20 +113,20 @@ func (s *Policies) Versions(ctx context.Context, a actor.Actor, p Page) (out []P
 	return out, "", rows.Err()
 }
 
-// version is a row of policies.
+// version is a row of the table policies.
 type version struct {
 	Policy
 	documents, signed []byte
 	forced            int64
 }
 
-// snapshot returns the version in the form from which a bundle is built.
+// snapshot converts the version to a Snapshot, from which a bundle is built.
 func (v version) snapshot() Snapshot {
 	return Snapshot{Number: v.Number, Text: []byte(v.Text), Documents: v.documents, Signed: v.signed}
 }
 
-// scan reads one row of policies. The column forced is the time when the version came into force, in milliseconds; 0:
-// the version waits for its signature.
+// scan reads one row of the table policies. The column forced is the time at which the version came into force, in
+// milliseconds, or 0 if the version waits for its signature.
 func scan(into func(...any) error) (v version, err error) {
 	var made int64
 	err = into(&v.Number, &v.Text, &v.Comment, &v.By, &made, &v.documents, &v.signed, &v.SignedBy, &v.BackTo, &v.forced)
@@ -132,24 +134,24 @@ func scan(into func(...any) error) (v version, err error) {
 	return v, err
 }
 
-// inForce returns the policy in force; the zero version: there is none.
+// inForce returns the policy in force, or the zero version if no policy is in force.
 func inForce(ctx context.Context, site *store.Site) (version, error) {
-	return newest(
+	return scanOptional(
 		site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`),
 	)
 }
 
-// inForceOf returns the policy in force as the transaction sees it; the zero version: there is none.
-func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
-	return newest(
+// inForceIn does the work of inForce within a transaction.
+func inForceIn(ctx context.Context, tx *store.Tx) (version, error) {
+	return scanOptional(
 		tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`),
 	)
 }
 
-// newest reads a row that may not exist; the zero version: the row does not exist.
-func newest(row *sql.Row) (version, error) {
+// scanOptional reads a row, or returns the zero version if the row does not exist.
+func scanOptional(row *sql.Row) (version, error) {
 	v, err := scan(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return version{}, nil
@@ -163,20 +165,21 @@ type proposal struct {
 	actor     actor.Actor
 	text      string
 	comment   string
-	ofNumber  int64 // number of the policy that must be in force
-	returned  bool  // a machine returned it: no check against ofNumber
+	ofNumber  int64 // number of the policy that must be in force, or 0
+	returned  bool  // a machine returned the policy, so that ofNumber is not checked
 	backTo    int64
 	documents []byte
-	signed    *SignedPolicy // nil: the Signer signs it; without a Signer it waits for its signature
+	// nil: the Signer signs the policy, or the policy waits for its signature if there is no Signer.
+	signed    *SignedPolicy
 	signature []byte
 }
 
-// Publish brings a text into force as the next policy, instead of the one that has ofNumber (0: there is none yet). A
-// text with a fault is refused with *fault.Invalid. If ofNumber is not the number of the policy in force, the error is
-// *fault.Conflict.
+// Publish brings a text into force as the next policy. ofNumber is the number of the policy that the text replaces, or
+// 0 for the first policy. A text with a fault is refused with *fault.Invalid. If ofNumber is not the number of the
+// policy in force, the error is *fault.Conflict.
 //
-// Without a Signer, the new version is Unsigned and changes nothing. It comes into force when Publish is called again
-// with the document that the policy key signed for its number and text.
+// Without a Signer, the new version is Unsigned and changes nothing. The version comes into force when Publish is
+// called again with a document in which the policy key signed the version's number and text.
 func (s *Policies) Publish(
 	ctx context.Context,
 	a actor.Actor,
@@ -191,7 +194,7 @@ func (s *Policies) Publish(
 	if err != nil {
 		return Policy{}, err
 	}
-	p, err := s.drafts.publishable(ctx, text)
+	p, err := s.drafts.parseForPublication(ctx, text)
 	if err != nil {
 		return Policy{}, err
 	}
@@ -206,10 +209,10 @@ func (s *Policies) Publish(
 			return Policy{}, err
 		}
 	}
-	return s.write(ctx, next)
+	return s.store(ctx, next)
 }
 
-// Back publishes the text of the previous policy again, as a new version. The answer contains the text only for an
+// Back publishes the text of the previous policy again, as a new version. The result contains the text only for an
 // actor who may read policies.
 func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Policy, error) {
 	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
@@ -223,7 +226,7 @@ func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Pol
 	if err != nil {
 		return Policy{}, err
 	}
-	before, err := newest(
+	before, err := scanOptional(
 		s.site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND forced > 0 AND number < $2 ORDER BY number DESC LIMIT 1`, current.Number),
 	)
@@ -233,7 +236,7 @@ func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Pol
 	if before.Number == 0 {
 		return Policy{}, &fault.NotFound{What: "policy", ID: "before the one in force"}
 	}
-	p, err := s.drafts.publishable(ctx, before.Text)
+	p, err := s.drafts.parseForPublication(ctx, before.Text)
 	if err != nil {
 		return Policy{}, err
 	}
@@ -243,7 +246,7 @@ func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Pol
 			return Policy{}, err
 		}
 	}
-	out, err := s.write(ctx, next)
+	out, err := s.store(ctx, next)
 	if a.May(actor.ReadPolicy, actor.Target{}) != nil {
 		out.Text = ""
 	}
@@ -251,7 +254,7 @@ func (s *Policies) Back(ctx context.Context, a actor.Actor, comment string) (Pol
 }
 
 // checkComment returns a comment without leading and trailing spaces. The error is *fault.Invalid if the comment is too
-// long, or would be displayed differently from its stored text.
+// long or contains characters that change its display.
 func checkComment(comment string) (string, error) {
 	comment = strings.TrimSpace(comment)
 	wrong := ""
@@ -261,8 +264,8 @@ func checkComment(comment string) (string, error) {
 	case !utf8.ValidString(comment):
 		wrong = "not UTF-8"
 	case strings.ContainsFunc(comment, func(r rune) bool {
-		// Marks that change the direction of the text after them (UAX #9, 2.1 to 2.4) make a comment display differently from
-		// its stored text.
+		// Characters that change the writing direction (UAX #9, sections 2.1 to 2.4) would make the displayed comment
+		// differ from the stored comment.
 		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' ||
 			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 	}):
@@ -275,7 +278,7 @@ func checkComment(comment string) (string, error) {
 	}
 }
 
-// openSigned opens a signature for this text that was made on another computer. The error is *fault.Invalid if no
+// openSigned verifies a signature of the text that was made on another computer. The error is *fault.Invalid if no
 // trusted key signed, or if the signature is for a different text.
 func (s *Policies) openSigned(signature []byte, text string) (*SignedPolicy, error) {
 	refuse := func(wrong, right string) error {
@@ -300,24 +303,24 @@ func (s *Policies) openSigned(signature []byte, text string) (*SignedPolicy, err
 	return &got, nil
 }
 
-// write stores a proposal. A signed proposal comes into force.
-func (s *Policies) write(ctx context.Context, p proposal) (out Policy, err error) {
+// store stores a proposal. A signed proposal comes into force.
+func (s *Policies) store(ctx context.Context, p proposal) (out Policy, err error) {
 	if len(p.documents) > maxDocuments {
 		return Policy{}, fmt.Errorf(
-			"publish: the issuers' documents have %d bytes, at most %d can be signed",
+			"publish: issuers' documents have %d bytes, want at most %d to sign",
 			len(p.documents),
 			maxDocuments,
 		)
 	}
 	err = s.site.Write(ctx, func(tx *store.Tx) error {
-		current, err := inForceOf(ctx, tx)
+		current, err := inForceIn(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if !p.returned && p.ofNumber != current.Number {
 			return &fault.Conflict{What: "policy", ID: string(s.site.ID()), Have: current.Number, Got: p.ofNumber}
 		}
-		v, err := s.next(ctx, tx, current, p)
+		v, err := s.insert(ctx, tx, current, p)
 		if err != nil {
 			return err
 		}
@@ -335,7 +338,7 @@ func (s *Policies) write(ctx context.Context, p proposal) (out Policy, err error
 	return out, nil
 }
 
-// describe returns the audit log's text for a version.
+// describe returns the text about a version for the audit log.
 func describe(v version) string {
 	words := []string{"in force"}
 	if v.forced == 0 {
@@ -350,8 +353,9 @@ func describe(v version) string {
 	return strings.Join(words, ": ")
 }
 
-// next inserts the row of a proposal. A signature for a version that waits for it completes that version.
-func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
+// insert inserts the row of a proposal. If a version waits for the proposal's signature, insert completes this version
+// instead.
+func (s *Policies) insert(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
 	now := s.now().UnixMilli()
 	v = version{
 		documents: p.documents,
@@ -372,7 +376,7 @@ func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p pr
 	case s.signer != nil:
 		v.Number = highest + 1
 		if v.signed, err = s.signer.SignPolicy(v.Number, []byte(v.Text), v.documents); err != nil {
-			return v, fmt.Errorf("publish: sign policy %d: %w", v.Number, err)
+			return v, fmt.Errorf("publish: cannot sign policy %d: %w", v.Number, err)
 		}
 		v.SignedBy = s.signedBy
 	default:
@@ -392,8 +396,8 @@ func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p pr
 		v.Comment,
 		v.By,
 		v.At.UnixMilli(),
-		blob(v.documents),
-		blob(v.signed),
+		notNil(v.documents),
+		notNil(v.signed),
 		v.SignedBy,
 		v.BackTo,
 		v.forced,
@@ -402,7 +406,7 @@ func (s *Policies) next(ctx context.Context, tx *store.Tx, current version, p pr
 }
 
 // signedElsewhere returns the version for a signature that was made on another computer. If a version with the same
-// number waits for its signature, its text must equal the signed text, and its author is kept.
+// number waits for its signature, the version's text must equal the signed text, and the version's author stays.
 func (s *Policies) signedElsewhere(
 	ctx context.Context,
 	tx *store.Tx,
@@ -418,14 +422,14 @@ func (s *Policies) signedElsewhere(
 	if n <= current.Number {
 		return refuse("the number %d was signed, and the policy %d is in force", n, current.Number)
 	}
-	waiting, err := newest(
+	waiting, err := scanOptional(
 		tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
 		FROM policies WHERE site = $1 AND number = $2`, n),
 	)
 	if err != nil {
 		return v, err
 	}
-	if waiting.Number > 0 && !p.returned { // a returned policy replaces one that waits for its signature
+	if waiting.Number > 0 && !p.returned { // a returned policy replaces a version that waits for its signature
 		if waiting.Text != p.text {
 			return refuse("the number %d was signed with another text than the version that waits", n)
 		}
@@ -438,34 +442,35 @@ func (s *Policies) signedElsewhere(
 	return v, nil
 }
 
-// blob returns b for a column that is NOT NULL: an empty slice in place of nil.
-func blob(b []byte) []byte {
+// notNil returns b, or an empty slice if b is nil, for a column that is NOT NULL.
+func notNil(b []byte) []byte {
 	if b == nil {
 		return []byte{}
 	}
 	return b
 }
 
-// Adopt brings a signed policy that a machine returned into force, if its number is higher than that of the policy in
-// force. This happens after the hub was restored from a backup. The machine is not trusted: Adopt checks the signature
-// of the policy key.
+// Adopt brings a signed policy that a machine returned into force, if its number is higher than the number of the
+// policy in force. Machines return policies after the hub was restored from a backup. Adopt checks the signature of the
+// policy key, because the machine is not trusted.
 func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
 	if s.verify == nil {
-		return errors.New("publish: no way to check a policy's signature")
+		return errors.New("publish: cannot check the returned policy's signature, because Options.Verify is nil")
 	}
 	if len(signed) > maxSignature {
-		return fmt.Errorf("publish: a signed policy of %d bytes, at most %d", len(signed), maxSignature)
+		return fmt.Errorf("publish: returned policy has %d bytes, want at most %d", len(signed), maxSignature)
 	}
 	got, err := s.verify(signed)
 	if err != nil {
-		return fmt.Errorf("publish: adopt policy: %w", err)
+		return fmt.Errorf("publish: returned policy is invalid: %w", err)
 	}
 	current, err := inForce(ctx, s.site)
 	if err != nil || got.Number <= current.Number {
 		return err
 	}
 	if len(got.Text) > policyfile.MaxBytes {
-		return fmt.Errorf("publish: adopt policy %d: %d bytes, at most %d", got.Number, len(got.Text), policyfile.MaxBytes)
+		return fmt.Errorf("publish: text of the returned policy %d has %d bytes, want at most %d", got.Number, len(got.Text),
+			policyfile.MaxBytes)
 	}
 	p := proposal{
 		actor:     actor.System("returned by a machine"),
@@ -475,10 +480,10 @@ func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
 		signed:    &got,
 		signature: signed,
 	}
-	_, err = s.write(ctx, p)
+	_, err = s.store(ctx, p)
 	var invalid *fault.Invalid
-	if errors.As(err, &invalid) { // a different policy came into force meanwhile
-		s.log.Warn("returned policy not adopted", "number", got.Number, "why", err)
+	if errors.As(err, &invalid) { // a different policy came into force in the meantime
+		s.log.Warn("returned policy was rejected", "number", got.Number, "why", err)
 		return nil
 	}
 	return err

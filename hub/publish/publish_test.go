@@ -28,10 +28,10 @@ import (
 
 var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 
-// start is the initial time of tests that control the clock.
-var start = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+// startTime is the initial time of tests that control the clock.
+var startTime = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-// bench is a service with a database, a folder with the example site, and a store of bundles.
+// bench contains the services, a database, a folder with the example site, and a store of bundles.
 type bench struct {
 	t     *testing.T
 	ctx   context.Context
@@ -40,14 +40,14 @@ type bench struct {
 	s     *publish.Services
 	store wire.Store
 	key   note.Signer
-	text  string // the example site's policy
+	text  string // text of the example site's policy
 
 	mu     sync.Mutex
 	audits []string
 	builds atomic.Int64
 }
 
-// newBench creates a bench. Each function of with may change the bench before its service is created.
+// newBench creates a bench. Each function in with may change the bench before the services are created.
 func newBench(t *testing.T, with ...func(*bench)) *bench {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "hub")
@@ -63,8 +63,9 @@ func newBench(t *testing.T, with ...func(*bench)) *bench {
 	db := storetest.Open(t)
 	b := &bench{t: t, ctx: t.Context(), site: db.Site("biklab"), key: key, text: string(text)}
 	b.store = wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}
-	b.o = publish.Options{Site: b.site, Now: func() time.Time { return start }, Signer: fakeKey{}, SignedBy: "policy key",
-		Verify: fakeKey{}.open, Keys: b.store.Keys, Install: installer{&b.store}, Audit: b.audit, Build: b.build}
+	b.o = publish.Options{Site: b.site, Now: func() time.Time { return startTime }, Signer: fakeKey{},
+		SignedBy: "policy key",
+		Verify:   fakeKey{}.open, Keys: b.store.Keys, Install: installer{&b.store}, Audit: b.audit, Build: b.build}
 	for _, f := range with {
 		f(b)
 	}
@@ -81,7 +82,7 @@ func (b *bench) audit(_ context.Context, _ *store.Tx, a actor.Actor, act actor.A
 	return nil
 }
 
-// build builds the example site with the snapshot's policy.
+// build builds a bundle of the example site with the snapshot's policy.
 func (b *bench) build(_ context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
 	path := filepath.Join(b.t.TempDir(), "policy.yaml")
 	if err := os.WriteFile(path, s.Text, 0o600); err != nil {
@@ -132,8 +133,8 @@ func (fakeKey) open(signed []byte) (publish.SignedPolicy, error) {
 	return publish.SignedPolicy{Number: x.Number, Text: x.Text, Documents: x.Documents, By: x.Key}, nil
 }
 
-// laptop removes the Signer: the policy key is on another computer.
-func laptop(b *bench) { b.o.Signer = nil }
+// withoutSigner removes the Signer, as if the policy key were on another computer.
+func withoutSigner(b *bench) { b.o.Signer = nil }
 
 func (b *bench) publish(text string, of int64) publish.Policy {
 	b.t.Helper()
@@ -153,8 +154,9 @@ func (b *bench) current() publish.Policy {
 	return p
 }
 
-// edited returns the example policy with old replaced by by. The test fails if the policy does not contain old.
-func (b *bench) edited(old, by string) string {
+// editedPolicy returns the example policy with the text old replaced by the text by. The test fails if the policy does
+// not contain old.
+func (b *bench) editedPolicy(old, by string) string {
 	b.t.Helper()
 	if !strings.Contains(b.text, old) {
 		b.t.Fatalf("the example's policy does not hold %q", old)
@@ -162,17 +164,17 @@ func (b *bench) edited(old, by string) string {
 	return strings.Replace(b.text, old, by, 1)
 }
 
-func TestNumbersGrowAndOneVersionIsInForce(t *testing.T) {
+func TestPolicyNumbersIncreaseAndOneVersionIsInForce(t *testing.T) {
 	b := newBench(t)
 	var missing *fault.NotFound
 	if _, err := b.s.Policies.Current(b.ctx, owner); !errors.As(err, &missing) {
 		t.Fatalf("without a policy: %v", err)
 	}
-	second := b.edited("status-grace: 7d", "status-grace: 8d")
+	second := b.editedPolicy("status-grace: 7d", "status-grace: 8d")
 	for i, text := range []string{b.text, second, b.text} {
 		p := b.publish(text, int64(i))
 		if p.Number != int64(i+1) || !p.InForce || p.Unsigned || p.SignedBy != "policy key" || p.By != "Rosa" ||
-			!p.At.Equal(start) {
+			!p.At.Equal(startTime) {
 			t.Errorf("version %d: %+v", i+1, p)
 		}
 		if got := b.current(); got.Number != p.Number || got.Text != text || !got.InForce {
@@ -190,7 +192,7 @@ func TestNumbersGrowAndOneVersionIsInForce(t *testing.T) {
 		t.Errorf("%v, %q, %v", all, next, err)
 	}
 	if p, err := b.s.Policies.Version(b.ctx, owner, 2); err != nil || p.Text != second || p.InForce {
-		t.Errorf("%v", err)
+		t.Errorf("error is %v", err)
 	}
 	if _, err := b.s.Policies.Version(b.ctx, owner, 9); !errors.As(err, &missing) {
 		t.Errorf("a number that is not there: %v", err)
@@ -255,9 +257,9 @@ func TestOnlyOneOfManySimultaneousPublicationsSucceeds(t *testing.T) {
 func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	b := newBench(t)
 	for name, c := range map[string]struct{ text, comment string }{
-		"two faults": {strings.Replace(b.edited("status-grace: 7d", "status-grace: never"), "language: fr",
+		"two faults": {strings.Replace(b.editedPolicy("status-grace: 7d", "status-grace: never"), "language: fr",
 			"language: it", 1), ""},
-		"another site":        {b.edited("site: biklab", "site: other"), ""},
+		"another site":        {b.editedPolicy("site: biklab", "site: other"), ""},
 		"empty":               {"", ""},
 		"too long":            {b.text + strings.Repeat("# long\n", 1<<18), ""},
 		"a long comment":      {b.text, strings.Repeat("x", 2001)},
@@ -278,7 +280,7 @@ func TestUnpublishablePolicyIsRefusedWithEveryFault(t *testing.T) {
 	}
 }
 
-func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
+func TestBackPublishesThePreviousTextAsANewVersion(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -287,12 +289,12 @@ func TestBackPublishesTheTextBeforeAsANewVersion(t *testing.T) {
 	if _, err := b.s.Policies.Back(b.ctx, owner, ""); !errors.As(err, &missing) {
 		t.Errorf("without a version before: %v", err)
 	}
-	second := b.edited("status-grace: 7d", "status-grace: 8d")
+	second := b.editedPolicy("status-grace: 7d", "status-grace: 8d")
 	b.publish(b.text, 0)
 	b.publish(second, 1)
 	p, err := b.s.Policies.Back(b.ctx, owner, "too long a grace")
 	if err != nil || p.Number != 3 || p.BackTo != 1 || p.Text != b.text || !p.InForce || p.Comment != "too long a grace" {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("policy after Back is %+v, %v", p, err)
 	}
 	if p, err = b.s.Policies.Back(b.ctx, owner, ""); err != nil || p.Number != 4 || p.BackTo != 2 || p.Text != second {
 		t.Errorf("back from going back: %+v, %v", p, err)
@@ -306,7 +308,7 @@ func TestPolicyWithoutSignerWaitsForItsSignature(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
-	b := newBench(t, laptop)
+	b := newBench(t, withoutSigner)
 	p, err := b.s.Policies.Publish(b.ctx, owner, b.text, "first", 0, nil)
 	if err != nil || !p.Unsigned || p.InForce || p.Number != 1 {
 		t.Fatalf("%+v, %v", p, err)
@@ -314,7 +316,7 @@ func TestPolicyWithoutSignerWaitsForItsSignature(t *testing.T) {
 	if _, err := b.s.Policies.Current(b.ctx, owner); err == nil {
 		t.Fatal("an unsigned policy is in force")
 	}
-	other := b.edited("status-grace: 7d", "status-grace: 8d")
+	other := b.editedPolicy("status-grace: 7d", "status-grace: 8d")
 	sign := func(n int64, text string) []byte {
 		out, _ := fakeKey{}.SignPolicy(n, []byte(text), []byte("documents"))
 		return out
@@ -353,11 +355,11 @@ func TestPolicyWithoutSignerWaitsForItsSignature(t *testing.T) {
 	}
 }
 
-func TestWithoutVerifyNoSignatureIsAccepted(t *testing.T) {
+func TestSignaturesAreRefusedWithoutVerify(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Verify = nil })
 	signature, _ := fakeKey{}.SignPolicy(1, []byte(b.text), nil)
 	if _, err := b.s.Policies.Publish(b.ctx, owner, b.text, "", 0, signature); !isInvalid(err) {
-		t.Errorf("%v", err)
+		t.Errorf("error is %v", err)
 	}
 	if err := b.s.Policies.Adopt(b.ctx, signature); err == nil {
 		t.Error("a policy was adopted")
@@ -367,10 +369,10 @@ func TestWithoutVerifyNoSignatureIsAccepted(t *testing.T) {
 	}
 }
 
-func TestAPolicyThatAMachineReturnsComesIntoForceAgain(t *testing.T) {
+func TestReturnedPolicyComesIntoForce(t *testing.T) {
 	b := newBench(t)
 	b.publish(b.text, 0)
-	newer := b.edited("status-grace: 7d", "status-grace: 9d")
+	newer := b.editedPolicy("status-grace: 7d", "status-grace: 9d")
 	signed, _ := fakeKey{}.SignPolicy(5, []byte(newer), []byte("documents"))
 	if err := b.s.Policies.Adopt(b.ctx, signed); err != nil {
 		t.Fatal(err)
@@ -390,10 +392,10 @@ func TestAPolicyThatAMachineReturnsComesIntoForceAgain(t *testing.T) {
 	}
 }
 
-func TestAReturnedPolicyReplacesAnUnsignedOneWithItsNumber(t *testing.T) {
-	b := newBench(t, laptop)
+func TestReturnedPolicyReplacesAnUnsignedPolicyWithTheSameNumber(t *testing.T) {
+	b := newBench(t, withoutSigner)
 	b.publish(b.text, 0)
-	other := b.edited("status-grace: 7d", "status-grace: 9d")
+	other := b.editedPolicy("status-grace: 7d", "status-grace: 9d")
 	signed, _ := fakeKey{}.SignPolicy(1, []byte(other), nil)
 	if err := b.s.Policies.Adopt(b.ctx, signed); err != nil {
 		t.Fatal(err)
@@ -419,7 +421,7 @@ func TestAPolicyOfAnotherSiteIsNotVisible(t *testing.T) {
 		t.Error("another site's policy is in force")
 	}
 	if all, _, err := two.Policies.Versions(b.ctx, owner, publish.Page{}); err != nil || len(all) != 0 {
-		t.Errorf("%v, %v", all, err)
+		t.Errorf("policies of the other site are %v, %v", all, err)
 	}
 }
 

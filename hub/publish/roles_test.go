@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// actors returns one actor for each role.
+// actors returns one actor for each role, by the name of the role.
 func actors() map[string]actor.Actor {
 	of := func(m policy.MachineID, r actor.Role) map[policy.MachineID]actor.Role {
 		return map[policy.MachineID]actor.Role{m: r}
@@ -29,8 +29,9 @@ func actors() map[string]actor.Actor {
 	}
 }
 
-// The expected answers are written by hand. A new method or role fails the test until the table has an answer for it.
-func TestWhoMayDoWhat(t *testing.T) {
+// The table of expected results was written by hand. The test fails for a new method or role until the table contains
+// it.
+func TestRightsOfActorsMatchTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -46,7 +47,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	b := newBench(t)
 	b.publish(b.text, 0)
-	b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+	b.publish(b.editedPolicy("status-grace: 7d", "status-grace: 8d"), 1)
 	calls := map[string]func(a actor.Actor) error{
 		"Current":  func(a actor.Actor) error { _, err := b.s.Policies.Current(b.ctx, a); return err },
 		"Version":  func(a actor.Actor) error { _, err := b.s.Policies.Version(b.ctx, a, 1); return err },
@@ -78,7 +79,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
-// A token that may publish but not read policies gets no policy text from Back.
+// For a token that may publish but not read policies, Back must not return the policy text.
 func TestBackReturnsTheTextOnlyWithTheRightToReadPolicies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
@@ -86,7 +87,7 @@ func TestBackReturnsTheTextOnlyWithTheRightToReadPolicies(t *testing.T) {
 	for acts, shown := range map[actor.Act]bool{"": false, actor.ReadPolicy: true} {
 		b := newBench(t)
 		b.publish(b.text, 0)
-		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		b.publish(b.editedPolicy("status-grace: 7d", "status-grace: 8d"), 1)
 		a := actor.Actor{Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.PublishPolicy, acts}}
 		got, err := b.s.Policies.Back(b.ctx, a, "")
 		if err != nil || got.Number != 3 || (got.Text == b.text) != shown || (got.Text == "") == shown {

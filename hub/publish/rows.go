@@ -16,12 +16,12 @@ import (
 // bundleRows reads and writes the database rows of bundles.
 type bundleRows struct {
 	site *store.Site
-	// erasures is how many further builds must remove the warnings of earlier bundles, because those warnings may name an
-	// erased person.
+	// erasures is the number of further builds that must remove the warnings of earlier bundles, because the warnings
+	// may name an erased person.
 	erasures atomic.Int32
 }
 
-// keepBundles is the number of bundle rows that are kept.
+// keepBundles is the maximum number of bundle rows in the database.
 const keepBundles = 200
 
 // read reads the row of the bundle with this manifest.
@@ -32,7 +32,7 @@ func (s *bundleRows) read(ctx context.Context, m wire.Manifest) (out Bundle, err
 		"version = $2",
 		int64(m.Version)).
 		Scan(&out.Policy, &out.Members, &changed, &out.Bytes, &warnings)
-	if errors.Is(err, sql.ErrNoRows) { // the bundle was built by another program, or its row is not written yet
+	if errors.Is(err, sql.ErrNoRows) { // another program built the bundle, or the row is not written yet
 		return out, nil
 	}
 	if err != nil {
@@ -41,11 +41,11 @@ func (s *bundleRows) read(ctx context.Context, m wire.Manifest) (out Bundle, err
 	return out, errors.Join(json.Unmarshal([]byte(changed), &out.Changed), json.Unmarshal([]byte(warnings), &out.Warnings))
 }
 
-// add writes the row of a bundle that came into force, and deletes the oldest rows. forgot is true if a person was
+// add writes the row of a bundle that came into force, and deletes the oldest rows. forgot must be true if a person was
 // erased before the bundle was built.
 func (s *bundleRows) add(ctx context.Context, policy int64, before wire.Manifest, b *site.Built, forgot bool) error {
 	names, bytes := []string{}, int64(0)
-	for _, c := range changed(before, b.Manifest) {
+	for _, c := range newChunks(before, b.Manifest) {
 		names, bytes = append(names, c.Name), bytes+c.Size
 	}
 	changed, err1 := json.Marshal(names)
@@ -70,16 +70,17 @@ func (s *bundleRows) add(ctx context.Context, policy int64, before wire.Manifest
 	})
 }
 
-// floor returns the highest version that was in force here or that a machine returned.
-func (s *bundleRows) floor(ctx context.Context) (uint64, error) {
+// highestVersion returns the highest bundle version that was in force at this hub or that a machine returned.
+func (s *bundleRows) highestVersion(ctx context.Context) (uint64, error) {
 	var version int64
 	err := s.site.QueryRow(ctx, `SELECT COALESCE(MAX(version), 0) FROM (SELECT version FROM bundles WHERE site = $1
 		UNION ALL SELECT version FROM bundle_floor WHERE site = $1) AS known`).Scan(&version)
 	return uint64(max(version, 0)), err
 }
 
-// returned returns the time when a machine last returned a bundle that was newer than any known here; zero: never.
-func (s *bundleRows) returned(ctx context.Context) (at time.Time, err error) {
+// lastReturn returns the time at which a machine last returned a newer bundle than all bundles of this hub, or the zero
+// time.
+func (s *bundleRows) lastReturn(ctx context.Context) (at time.Time, err error) {
 	var ms int64
 	err = s.site.QueryRow(ctx, "SELECT noted FROM bundle_floor WHERE site = $1").Scan(&ms)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && ms == 0 {
@@ -88,8 +89,9 @@ func (s *bundleRows) returned(ctx context.Context) (at time.Time, err error) {
 	return time.UnixMilli(ms).UTC(), err
 }
 
-// raiseFloor stores a version that a machine returned and the time, if the version is higher than the stored one.
-func (s *bundleRows) raiseFloor(ctx context.Context, version uint64, at time.Time) error {
+// storeReturned stores the version of a bundle that a machine returned, and the time, if the version is higher than the
+// stored version.
+func (s *bundleRows) storeReturned(ctx context.Context, version uint64, at time.Time) error {
 	return s.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO bundle_floor (site, version, noted) VALUES ($1, $2, $3)
 			ON CONFLICT (site) DO UPDATE SET version = excluded.version,

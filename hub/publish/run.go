@@ -18,11 +18,11 @@ import (
 
 // Pauses and intervals of Run.
 const (
-	retryFirst  = 5 * time.Second // pause after a failed build; doubles with each failure
+	retryFirst  = 5 * time.Second // pause after a failed build; each further failure doubles the pause
 	retryMost   = 5 * time.Minute
-	renewMost   = 12 * time.Hour // longest time for which a bundle is served without a renewal
+	renewMost   = 12 * time.Hour // maximum age at which a bundle is renewed
 	renewLeast  = time.Minute
-	renewalsPer = 3 // renewals of a bundle within the time for which machines accept it as fresh
+	renewalsPer = 3 // number of renewals within the time for which machines accept a bundle as fresh
 )
 
 // Builder builds and installs the site's bundles. Run and Once must be called by only one goroutine.
@@ -32,14 +32,14 @@ type Builder struct {
 	log     *slog.Logger
 	build   func(ctx context.Context, s Snapshot, o Order) (*site.Built, error) // Options.Build
 	install Installer
-	life    time.Duration // how long a bundle stays fresh
+	life    time.Duration // time for which a bundle stays fresh
 	rows    *bundleRows
 	status  *buildStatus
-	wake    chan struct{} // Run must build a bundle even if its content equals that of the bundle in force
+	wake    chan struct{} // makes Run install a bundle even if the content is unchanged
 }
 
-// Run builds bundles until ctx ends: at its start, whenever the directory or the policy changes, and before the bundle
-// in force becomes stale.
+// Run builds bundles until ctx is done: at the start, whenever the directory or the policy changes, and before the
+// bundle in force becomes stale.
 func (s *Builder) Run(ctx context.Context) error {
 	if s.build == nil || s.install == nil {
 		return errors.New("publish: Options.Build and Options.Install are required")
@@ -54,17 +54,17 @@ func (s *Builder) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-sub.C():
-			sub.Take() // a change from now on causes one more build
+			sub.Take() // a change after this point causes another build
 		case <-s.wake:
 			force = true
 		case <-timer.C:
 		}
-		due, err := s.next(ctx, force)
+		due, err := s.buildNext(ctx, force)
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.note(ctx, err)
-		if err != nil { // keep force set: the forced build has not succeeded yet
+		s.recordResult(ctx, err)
+		if err != nil { // force stays set until the forced build succeeds
 			timer.Reset(pause)
 			pause = min(2*pause, retryMost)
 			continue
@@ -74,8 +74,8 @@ func (s *Builder) Run(ctx context.Context) error {
 	}
 }
 
-// Rebuild makes Run build and install a bundle even if its content has not changed. Install then repairs chunks that
-// the disk has damaged.
+// Rebuild makes Run build and install a bundle even if the content has not changed. Installing a bundle also replaces
+// chunks that the disk has damaged.
 func (s *Builder) Rebuild() {
 	select {
 	case s.wake <- struct{}{}:
@@ -83,55 +83,57 @@ func (s *Builder) Rebuild() {
 	}
 }
 
-// Once builds and installs the next bundle, even if its content has not changed. Run must not be running.
+// Once builds and installs the next bundle, even if the content has not changed. Once must not be called while Run is
+// running.
 func (s *Builder) Once(ctx context.Context) error {
 	if s.build == nil || s.install == nil {
 		return errors.New("publish: Options.Build and Options.Install are required")
 	}
-	_, err := s.next(ctx, true)
+	_, err := s.buildNext(ctx, true)
 	return err
 }
 
-// note stores the result of the newest build, and notifies subscribers if the result changed.
-func (s *Builder) note(ctx context.Context, err error) {
+// recordResult stores the result of the newest build, and notifies subscribers if the result changed.
+func (s *Builder) recordResult(ctx context.Context, err error) {
 	if err != nil {
 		s.log.Warn("bundle build failed", "err", err)
 	}
 	if s.status.finish(err, s.now()) {
-		s.tell(ctx)
+		s.notify(ctx)
 	}
 }
 
-// tell notifies subscribers of the topic Bundle that the state of the bundle has changed.
-func (s *Builder) tell(ctx context.Context) {
+// notify notifies subscribers of the topic Bundle that the state of the bundle has changed.
+func (s *Builder) notify(ctx context.Context) {
 	err := s.site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
-	if err != nil && ctx.Err() == nil { // without a notification, a page shows the change when it is next loaded
-		s.log.Warn("bundle state change not announced", "err", err)
+	// Harmless: without a notification, a page shows the change when the page is loaded again.
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("notifying subscribers of a bundle change failed", "err", err)
 	}
 }
 
-// next builds a bundle. It installs the bundle if its content is new, if the bundle in force needs a renewal, or if
-// force is true. due is the time of the next renewal.
-func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err error) {
+// buildNext builds a bundle. The bundle is installed if its content is new, if the bundle in force needs a
+// renewal, or if force is true. due is the time of the next renewal.
+func (s *Builder) buildNext(ctx context.Context, force bool) (due time.Time, err error) {
 	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return time.Time{}, err
 	}
 	now, forgot := s.now(), s.rows.erasures.Load() > 0
-	if current.Number == 0 { // without a policy no bundle can be built; the first policy wakes Run
+	if current.Number == 0 { // a bundle needs a policy; the first policy will wake Run
 		return now.Add(renewMost), nil
 	}
 	s.status.begin(current.Number)
 	p, err := policyfile.Parse(fileName, []byte(current.Text))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("policy %d: %w", current.Number, err)
+		return time.Time{}, fmt.Errorf("cannot read policy %d: %w", current.Number, err)
 	}
-	before, err := installed(s.install)
-	if err != nil { // the manifest is damaged on the disk: the next bundle replaces it
-		s.log.Warn("the manifest in force cannot be read", "err", err)
+	before, err := installedManifest(s.install)
+	if err != nil { // the manifest on the disk is damaged, and the next bundle replaces the manifest
+		s.log.Warn("reading the manifest in force failed", "err", err)
 		before = wire.Manifest{}
 	}
-	floor, err := s.rows.floor(ctx)
+	floor, err := s.rows.highestVersion(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -143,65 +145,66 @@ func (s *Builder) next(ctx context.Context, force bool) (due time.Time, err erro
 	if err != nil {
 		return time.Time{}, err
 	}
-	s.noteWanted(ctx, built.Unsigned)
+	s.storeWanted(ctx, built.Unsigned)
 	renewAt := before.Issued.Add(s.renewAfter(p))
-	// A clock that was ahead may have given the bundle in force a date in the future; such a bundle is renewed.
+	// If the bundle in force has a date in the future, because the clock was wrong, the bundle is renewed.
 	fresh := now.Before(renewAt) && !before.Issued.After(now)
 	if !force && fresh && floor <= before.Version && sameContent(built.Manifest, before) {
-		return renewAt, s.rows.warn(ctx, before.Version, current.Number, built, forgot)
+		return renewAt, s.rows.updateWarnings(ctx, before.Version, current.Number, built, forgot)
 	}
 	if _, err := s.install.Install(built.Signed, built.Chunk); err != nil {
-		return time.Time{}, fmt.Errorf("bundle %d: %w", version, err)
+		return time.Time{}, fmt.Errorf("cannot install bundle %d: %w", version, err)
 	}
 	if err := s.rows.add(ctx, current.Number, before, built, forgot); err != nil {
-		return time.Time{}, fmt.Errorf("bundle %d is in force, and not noted: %w", version, err)
+		return time.Time{}, fmt.Errorf("bundle %d is in force, but its database row cannot be written: %w", version, err)
 	}
 	s.log.Info(
-		"bundle in force",
+		"bundle came into force",
 		"version",
 		version,
 		"policy",
 		current.Number,
 		"changed",
-		len(changed(before, built.Manifest)),
+		len(newChunks(before, built.Manifest)),
 	)
 	return built.Manifest.Issued.Add(s.renewAfter(p)), nil
 }
 
-// nextVersion returns a version that is higher than floor, the highest version that was in force here or that a machine
-// reported. It is at least the current Unix time in seconds, like the versions of "portillon bundle build". A hub that
-// was restored from a backup therefore continues above its earlier versions.
-func nextVersion(floor uint64, now time.Time) (uint64, error) {
-	if floor >= maxVersion {
-		return 0, fmt.Errorf("bundle version %d is in force, and no higher one can be made", floor)
+// nextVersion returns a bundle version that is higher than the version highest and at least the current Unix time in
+// seconds. The command "portillon bundle build" uses the Unix time, too. The versions of a hub that was restored from a
+// backup are therefore higher than the versions before the restore.
+func nextVersion(highest uint64, now time.Time) (uint64, error) {
+	if highest >= maxVersion {
+		return 0, fmt.Errorf("bundle version %d is in use, and no higher version is possible", highest)
 	}
-	return max(floor+1, uint64(max(now.Unix(), 1))), nil
+	return max(highest+1, uint64(max(now.Unix(), 1))), nil
 }
 
-// maxVersion is the largest version: databases and JSON do not represent larger integers exactly (RFC 8259, section 6).
+// maxVersion is the maximum version, because JSON does not represent larger integers exactly (RFC 8259, section 6).
 const maxVersion = 1<<53 - 1
 
-// maxWanted limits the documents that are listed as waiting for a signature.
+// maxWanted is the maximum number of documents in the list of documents that wait for a signature.
 const maxWanted = 100
 
-// noteWanted stores what waits for a signature by the policy key, and notifies subscribers if that changed.
-func (s *Builder) noteWanted(ctx context.Context, u site.Unsigned) {
+// storeWanted stores the changes that wait for a signature of the policy key, and notifies subscribers if the changes
+// differ from the stored changes.
+func (s *Builder) storeWanted(ctx context.Context, u site.Unsigned) {
 	var now *Wanted
 	if !u.IsZero() {
 		now = &Wanted{Documents: append([]string{}, u.Documents[:min(len(u.Documents), maxWanted)]...),
 			Members: len(u.Members)}
 	}
-	if !s.status.want(now) {
+	if !s.status.setWanted(now) {
 		return
 	}
 	if now != nil {
-		s.log.Warn("policy signature wanted", "documents", len(u.Documents), "members", len(u.Members))
+		s.log.Warn("changes wait for a signature of the policy key", "documents", len(u.Documents), "members", len(u.Members))
 	}
-	s.tell(ctx)
+	s.notify(ctx)
 }
 
-// renewAfter returns the age at which a bundle is renewed. A machine with fresh: in its policy refuses most roles once
-// its bundle is older than that setting.
+// renewAfter returns the age at which a bundle is renewed. If the policy sets fresh: for a machine, the machine refuses
+// most roles when its bundle is older than this setting.
 func (s *Builder) renewAfter(p *policy.Policy) time.Duration {
 	after := min(renewMost, s.life/renewalsPer)
 	for i := range p.Machines {
@@ -212,7 +215,7 @@ func (s *Builder) renewAfter(p *policy.Policy) time.Duration {
 	return max(after, renewLeast)
 }
 
-// sameContent reports whether two bundles are equal, apart from their versions and dates.
+// sameContent reports whether two bundles differ only in their versions and dates.
 func sameContent(a, b wire.Manifest) bool {
 	for _, m := range []*wire.Manifest{&a, &b} {
 		m.Version, m.Issued, m.Expires = 0, time.Time{}, time.Time{}
@@ -223,8 +226,8 @@ func sameContent(a, b wire.Manifest) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// changed returns the chunks of a bundle that are not in the bundle before.
-func changed(before, after wire.Manifest) (out []wire.Chunk) {
+// newChunks returns the chunks of the bundle after that are not in the bundle before.
+func newChunks(before, after wire.Manifest) (out []wire.Chunk) {
 	for _, c := range after.Chunks {
 		if !slices.ContainsFunc(before.Chunks, func(x wire.Chunk) bool { return x.SHA256 == c.SHA256 }) {
 			out = append(out, c)
@@ -233,7 +236,7 @@ func changed(before, after wire.Manifest) (out []wire.Chunk) {
 	return out
 }
 
-// warningsOf returns the warnings about everything that a bundle leaves out. Their number is limited.
+// warningsOf returns the errors and warnings about data that a bundle omits, at most 500.
 func warningsOf(b *site.Built) []string {
 	const most = 500
 	out := append(slices.Clone(b.Errors), b.Warnings...)

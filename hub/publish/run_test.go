@@ -19,11 +19,11 @@ import (
 	"portillon/wire"
 )
 
-// running runs the service of a bench within a synctest bubble, with the bubble's clock, until test returns.
-func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
+// runInBubble runs the Builder of a bench in a synctest bubble, with the bubble's clock, until test returns.
+func runInBubble(t *testing.T, test func(b *bench), with ...func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, append(append([]func(*bench){func(b *bench) { b.o.Now = time.Now }}, with...), counted)...)
+		b := newBench(t, append(append([]func(*bench){func(b *bench) { b.o.Now = time.Now }}, with...), countBuilds)...)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.s.Builder.Run(ctx) }()
@@ -36,8 +36,8 @@ func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
 	})
 }
 
-// counted makes a bench count its builds.
-func counted(b *bench) {
+// countBuilds makes a bench count its builds.
+func countBuilds(b *bench) {
 	build := b.o.Build
 	b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
 		b.builds.Add(1)
@@ -45,8 +45,8 @@ func counted(b *bench) {
 	}
 }
 
-// change notifies the service that the directory changed.
-func (b *bench) change() {
+// changeDirectory notifies the Builder that the directory changed.
+func (b *bench) changeDirectory() {
 	b.t.Helper()
 	if err := b.site.Write(b.ctx, func(tx *store.Tx) error { tx.Changed(store.Directory); return nil }); err != nil {
 		b.t.Fatal(err)
@@ -63,8 +63,8 @@ func (b *bench) bundle() publish.Bundle {
 	return out
 }
 
-func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
-	running(t, func(b *bench) {
+func TestPublishedPolicyCausesANewBundle(t *testing.T) {
+	runInBubble(t, func(b *bench) {
 		if got := b.bundle(); got.Version != 0 || got.Problem != "" || b.builds.Load() != 0 {
 			t.Fatalf("without a policy: %+v, %d builds", got, b.builds.Load())
 		}
@@ -77,7 +77,7 @@ func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
 			!first.Expires.Equal(time.Now().AddDate(0, 0, 30)) {
 			t.Errorf("%+v", first)
 		}
-		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		b.publish(b.editedPolicy("status-grace: 7d", "status-grace: 8d"), 1)
 		second := b.bundle()
 		if second.Version != first.Version+1 || second.Policy != 2 ||
 			!slices.Equal(second.Changed, []string{"policy.yaml"}) ||
@@ -87,17 +87,17 @@ func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
 	})
 }
 
-func TestAnUnsignedPolicyMakesNoBundle(t *testing.T) {
-	running(t, func(b *bench) {
+func TestUnsignedPolicyCausesNoBundle(t *testing.T) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		if got := b.bundle(); got.Version != 0 || b.builds.Load() != 0 {
 			t.Errorf("%+v", got)
 		}
-	}, laptop)
+	}, withoutSigner)
 }
 
-func TestTheBundleOfTheDirectoryIsBuiltAtStart(t *testing.T) {
-	running(t, func(b *bench) {
+func TestBundleIsBuiltAtStart(t *testing.T) {
+	runInBubble(t, func(b *bench) {
 		if got := b.bundle(); got.Policy != 1 {
 			t.Errorf("%+v", got)
 		}
@@ -112,25 +112,25 @@ func TestTheBundleOfTheDirectoryIsBuiltAtStart(t *testing.T) {
 	})
 }
 
-func TestUnchangedContentMakesNoNewBundle(t *testing.T) {
-	running(t, func(b *bench) {
+func TestUnchangedContentCausesNoNewBundle(t *testing.T) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
-		b.change()
+		b.changeDirectory()
 		if got := b.bundle(); got.Version != first.Version || b.builds.Load() != 2 {
 			t.Errorf("version %d after %d, %d builds", got.Version, first.Version, b.builds.Load())
 		}
 	})
 }
 
-func TestChangesDuringABuildCauseOneMoreBuild(t *testing.T) {
+func TestChangesDuringABuildCauseOneFurtherBuild(t *testing.T) {
 	var enter, leave chan struct{}
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		enter, leave = make(chan struct{}), make(chan struct{})
 		b.publish(b.text, 0)
 		<-enter
 		for range 5 {
-			b.change()
+			b.changeDirectory()
 		}
 		close(leave)
 		<-enter
@@ -149,13 +149,13 @@ func TestChangesDuringABuildCauseOneMoreBuild(t *testing.T) {
 }
 
 func TestFailedBuildKeepsTheBundleAndIsReported(t *testing.T) {
-	var broken trouble
-	running(t, func(b *bench) {
+	var broken switchedError
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
 		const why = "card 1 of Léa is the same card as card 2 of Malik"
 		broken.set(why)
-		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		b.publish(b.editedPolicy("status-grace: 7d", "status-grace: 8d"), 1)
 		got := b.bundle()
 		if got.Version != first.Version || got.Problem != why || !got.Since.Equal(time.Now()) {
 			t.Errorf("%+v", got)
@@ -187,25 +187,25 @@ func TestFailedBuildKeepsTheBundleAndIsReported(t *testing.T) {
 	})
 }
 
-// trouble is an error that a test can set and clear.
-type trouble struct{ words atomic.Pointer[string] }
+// switchedError is an error that a test can set and clear.
+type switchedError struct{ words atomic.Pointer[string] }
 
-func (x *trouble) set(words string) { x.words.Store(&words) }
+func (x *switchedError) set(words string) { x.words.Store(&words) }
 
-func (x *trouble) err() error {
+func (x *switchedError) err() error {
 	if w := x.words.Load(); w != nil && *w != "" {
 		return errors.New(*w)
 	}
 	return nil
 }
 
-// full is an installer that refuses every bundle while its trouble is set.
-type full struct {
+// failingInstaller is an Installer that refuses every bundle while its error is set.
+type failingInstaller struct {
 	installer
-	*trouble
+	*switchedError
 }
 
-func (f full) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
+func (f failingInstaller) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 	if err := f.err(); err != nil {
 		return wire.Manifest{}, err
 	}
@@ -213,9 +213,9 @@ func (f full) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 }
 
 func TestABundleThatCannotBeInstalledIsNotStored(t *testing.T) {
-	var disk trouble
+	var disk switchedError
 	disk.set("no space left on device")
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		if got := b.bundle(); got.Version != 0 || !strings.Contains(got.Problem, "no space left on device") {
 			t.Errorf("%+v", got)
@@ -225,7 +225,7 @@ func TestABundleThatCannotBeInstalledIsNotStored(t *testing.T) {
 		if got := b.bundle(); got.Version == 0 || got.Problem != "" {
 			t.Errorf("%+v", got)
 		}
-	}, func(b *bench) { b.o.Install = full{installer{&b.store}, &disk} })
+	}, func(b *bench) { b.o.Install = failingInstaller{installer{&b.store}, &disk} })
 }
 
 func TestBundleIsRenewedBeforeItBecomesStale(t *testing.T) {
@@ -238,13 +238,13 @@ func TestBundleIsRenewedBeforeItBecomesStale(t *testing.T) {
 	}{
 		"by default": {func(b *bench) string { return b.text }, 12 * time.Hour},
 		"fresh: 3h": {func(b *bench) string {
-			return b.edited("  laser:\n", "  laser:\n    bundle: { fresh: 3h, then: [maintainer] }\n")
+			return b.editedPolicy("  laser:\n", "  laser:\n    bundle: { fresh: 3h, then: [maintainer] }\n")
 		}, time.Hour},
 		"fresh: 1 min.": {func(b *bench) string {
-			return b.edited("  laser:\n", "  laser:\n    bundle: { fresh: 1m, then: [maintainer] }\n")
+			return b.editedPolicy("  laser:\n", "  laser:\n    bundle: { fresh: 1m, then: [maintainer] }\n")
 		}, time.Minute},
 	} {
-		running(t, func(b *bench) {
+		runInBubble(t, func(b *bench) {
 			b.publish(c.text(b), 0)
 			first := b.bundle()
 			time.Sleep(c.after - time.Second)
@@ -260,8 +260,8 @@ func TestBundleIsRenewedBeforeItBecomesStale(t *testing.T) {
 	}
 }
 
-func TestNextBundleVersionIsAboveThatOfMachines(t *testing.T) {
-	running(t, func(b *bench) {
+func TestNextBundleVersionExceedsTheVersionsOfMachines(t *testing.T) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
 		adopt := func(m wire.Manifest) error {
@@ -310,9 +310,9 @@ func TestNextBundleVersionIsAboveThatOfMachines(t *testing.T) {
 	})
 }
 
-func TestAReportedVersionIsKeptAfterARestart(t *testing.T) {
+func TestReturnedBundleVersionSurvivesARestart(t *testing.T) {
 	const reported = 5_000_000_000
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		if got := b.bundle(); got.Version != reported+1 {
 			t.Errorf("version %d", got.Version)
 		}
@@ -340,7 +340,7 @@ func TestAReportedVersionIsKeptAfterARestart(t *testing.T) {
 }
 
 func TestRebuildInstallsTheSameContentAgain(t *testing.T) {
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		first := b.bundle()
 		b.s.Builder.Rebuild()
@@ -352,7 +352,7 @@ func TestRebuildInstallsTheSameContentAgain(t *testing.T) {
 }
 
 func TestEachMachineIsListedWithItsBundleOrItsRefusal(t *testing.T) {
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		if got := b.bundle().Taken; len(got) != 2 || got[1].Refused != "wrong-hash" {
 			t.Errorf("%+v", got)
@@ -360,7 +360,7 @@ func TestEachMachineIsListedWithItsBundleOrItsRefusal(t *testing.T) {
 		mentor := actor.Actor{Account: "4", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}
 		got, err := b.s.Bundles.Current(b.ctx, mentor)
 		if err != nil || len(got.Taken) != 1 || got.Taken[0].Machine != "laser" {
-			t.Errorf("%+v, %v", got.Taken, err)
+			t.Errorf("machines are %+v, %v", got.Taken, err)
 		}
 	}, func(b *bench) {
 		b.o.States = func(context.Context) ([]publish.Taken, error) {
@@ -370,7 +370,7 @@ func TestEachMachineIsListedWithItsBundleOrItsRefusal(t *testing.T) {
 }
 
 func TestBundleWarningsNeedTheRightToReadMembers(t *testing.T) {
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		synctest.Wait()
 		for name, want := range map[string]bool{"owner": true, "administrator": true, "maintainer": false, "mentor": false,
@@ -396,7 +396,7 @@ func TestBundleWarningsNeedTheRightToReadMembers(t *testing.T) {
 	})
 }
 
-func TestRunNeedsBuildAndInstall(t *testing.T) {
+func TestRunRequiresBuildAndInstall(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Build = nil })
 	if err := b.s.Builder.Run(b.ctx); err == nil {
 		t.Error("no error")
@@ -409,7 +409,7 @@ func TestDocumentsThatWaitForTheExternalKeyAreListed(t *testing.T) {
 	}
 	var waits atomic.Pointer[site.Unsigned]
 	waits.Store(&site.Unsigned{})
-	running(t, func(b *bench) {
+	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		sub, cancel := b.site.Subscribe(store.Bundle)
 		defer cancel()

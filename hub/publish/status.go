@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// buildStatus is the result of the newest build. The Builder writes it; Bundles reads it.
+// buildStatus is the result of the newest build. The Builder writes the status, and Bundles reads the status.
 type buildStatus struct {
 	mu      sync.Mutex
 	wanted  *Wanted
-	problem string    // why the newest build failed; empty: the build succeeded
-	since   time.Time // when builds began to fail
+	problem string    // reason why the newest build failed; empty: the build succeeded
+	since   time.Time // time at which builds began to fail
 	// trying is the policy number of the newest build, running or finished. tried is the policy number of the newest
 	// finished build.
 	trying, tried int64
 }
 
-// begin stores that a bundle of a policy is being built.
+// begin records that a build for a policy has begun.
 func (b *buildStatus) begin(policy int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trying = policy
 }
 
-// finish stores the result of the build that began last, and reports whether Bundle.Problem changed.
+// finish records the result of the build that began last, and reports whether Bundle.Problem changed.
 func (b *buildStatus) finish(err error, now time.Time) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -41,8 +41,9 @@ func (b *buildStatus) finish(err error, now time.Time) (changed bool) {
 	return b.problem != before
 }
 
-// want stores what waits for the policy key's signature, and reports whether that changed.
-func (b *buildStatus) want(now *Wanted) (changed bool) {
+// setWanted stores the changes that wait for a signature of the policy key, and reports whether they differ from the
+// stored changes.
+func (b *buildStatus) setWanted(now *Wanted) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if reflect.DeepEqual(b.wanted, now) {
@@ -53,8 +54,8 @@ func (b *buildStatus) want(now *Wanted) (changed bool) {
 }
 
 // addTo adds the status to a bundle. current is the number of the policy in force. builds must be true if this hub
-// builds bundles: a policy without a finished build is then being built, and the warnings of the bundle before do not
-// apply.
+// builds bundles. If builds is true, a policy without a finished build is being built, and addTo omits the warnings of
+// the previous bundle.
 func (b *buildStatus) addTo(out *Bundle, current int64, builds bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

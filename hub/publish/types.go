@@ -1,19 +1,20 @@
-// Package publish makes the bundles of a site from its directory and its policy, and changes the policy: check a text,
-// show its effect, sign it, publish it, return to the previous one.
+// Package publish builds the bundles of a site from the directory and the policy, and changes the policy: it checks a
+// text, compares the text with the policy in force, signs the text, publishes the text, and returns to the previous
+// policy.
 //
 //	Drafts ─▶ Policies ─▶ policies (row) ─▶ topic Policy ─┐
 //	                       topic Directory ───────────────┴▶ Builder ─▶ Installer ─▶ bundles (row) ─▶ topic Bundle
 //
-// Each policy has a number; numbers only grow. The policy in force is the newest one that is signed. If the policy key
-// is on another computer, a published policy waits for its signature, and changes nothing until then.
+// Each policy has a number, and each new number is higher than all earlier numbers. The policy in force is the newest
+// signed policy. If the policy key is on another computer, a published policy comes into force only after it is signed.
 //
-// The Builder builds the next bundle whenever the directory or the policy changes. All changes during a build lead to
-// one more build. A bundle whose content equals that of the bundle in force is not installed, unless the bundle in
-// force would soon be stale. A build that fails changes nothing; Bundle.Problem gives the reason.
+// The Builder builds the next bundle whenever the directory or the policy changes. All changes during a build cause one
+// further build. A bundle with unchanged content is installed only if the bundle in force would soon be stale. A build
+// that fails changes nothing, and Bundle.Problem contains the reason.
 //
 // The package refuses a policy that has a fault, that fails one of its tests, or that allows what a rule of never:
-// forbids. It also refuses a policy that was written to replace a policy which is not in force any more. A signature is
-// refused if it is for a different text, or if its number is not new.
+// forbids. The package also refuses a policy that was written to replace a policy that is no longer in force. A
+// signature is refused if it is for a different text, or if the signed number is not new.
 package publish
 
 import (
@@ -24,15 +25,16 @@ import (
 
 // Policy is a version of the site's policy file.
 type Policy struct {
-	Number   int64     `json:"number"`         // increases with each policy
+	Number   int64     `json:"number"`         // each new policy has a higher number than all earlier policies
 	Text     string    `json:"text,omitempty"` // empty in lists
 	Comment  string    `json:"comment"`
 	By       string    `json:"by"`
 	At       time.Time `json:"at"`
-	SignedBy string    `json:"signed_by"` // name of the key that signed
+	SignedBy string    `json:"signed_by"` // name of the key that signed the policy
 	InForce  bool      `json:"in_force"`
-	BackTo   int64     `json:"back_to,omitempty"`  // number of the earlier policy with the same text, after Policies.Back
-	Unsigned bool      `json:"unsigned,omitempty"` // waits for a signature made on a laptop
+	// For a policy of Policies.Back, the number of the earlier policy with the same text.
+	BackTo   int64 `json:"back_to,omitempty"`
+	Unsigned bool  `json:"unsigned,omitempty"` // the policy waits for a signature from another computer
 }
 
 // Draft is the result of checking a policy text that is not in force.
@@ -41,10 +43,10 @@ type Draft struct {
 	// Warnings are about rules that are valid but probably not intended.
 	Warnings []Fault `json:"warnings,omitempty"`
 	Effect   *Effect `json:"effect,omitempty"`
-	Same     bool    `json:"same,omitempty"` // equivalent to the policy in force
+	Same     bool    `json:"same,omitempty"` // the text is equivalent to the policy in force
 }
 
-// Fault is a fault of the text, with its place.
+// Fault is a fault of the text, with the fault's place.
 type Fault struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
@@ -52,16 +54,17 @@ type Fault struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Effect lists the rights that members gain and lose. Gains and Loses are empty for an actor who may not read the list
-// of members; they hold at most 2,000 changes each.
+// Effect lists the rights that members gain and lose. Gains and Loses contain at most 2,000 changes each. Gains and
+// Loses are empty for an actor who may not read the list of members.
 type Effect struct {
 	Gains   []Change `json:"gains"`
 	Loses   []Change `json:"loses"`
-	Gaining int      `json:"gaining"` // how many members gain a right
+	Gaining int      `json:"gaining"` // number of members who gain a right
 	Losing  int      `json:"losing"`
-	// Lines describe the differences of the two policies in sentences (analysis.Compare), independently of the members.
+	// Lines contains sentences about the differences between the two policies, without regard to members
+	// (analysis.Compare).
 	Lines  []string `json:"lines"`
-	Faults []string `json:"warnings,omitempty"` // what could not be compared, and why
+	Faults []string `json:"warnings,omitempty"` // sentences about parts of the policies that could not be compared
 }
 
 // Change is one right that a member gains or loses.
@@ -70,9 +73,10 @@ type Change struct {
 	Name    string           `json:"name,omitempty"`
 	Machine policy.MachineID `json:"machine"`
 	Role    string           `json:"role"`
-	// Supervised is true if the right holds only while a supervisor answers for the member.
-	Supervised bool   `json:"supervised,omitempty"`
-	Why        string `json:"why,omitempty"` // in words: with a mentor, and at which times; empty: alone, at any time
+	// Supervised is true if the member may use the right only with a mentor.
+	Supervised bool `json:"supervised,omitempty"`
+	// Conditions in words: with a mentor, and at certain times; empty: alone, at any time.
+	Why string `json:"why,omitempty"`
 }
 
 // Bundle is a published bundle.
@@ -81,34 +85,34 @@ type Bundle struct {
 	At      time.Time `json:"at"`
 	Policy  int64     `json:"policy"`
 	Members int       `json:"members"`
-	Changed []string  `json:"changed"` // names of the chunks that are new
-	Bytes   int64     `json:"bytes"`   // size of those chunks
-	// Warnings name what was left out and why, only for an actor who may read the list of members.
+	Changed []string  `json:"changed"` // names of the bundle's chunks that are not in the previous bundle
+	Bytes   int64     `json:"bytes"`   // size of the new chunks
+	// Warnings lists omitted data with reasons. Warnings is empty for an actor who may not read the list of members.
 	Warnings []string  `json:"warnings,omitempty"`
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
-	// Making is the number of the policy in force while its first bundle is being built; the warnings of the previous
-	// bundle are then left out. 0: the bundle is of the policy in force, or Problem has the reason why not.
+	// Making is the number of the policy in force while the policy's first bundle is being built, and Warnings is then
+	// empty. If no first bundle is being built, Making is 0.
 	Making int64 `json:"making,omitempty"`
-	// SignatureWanted are the changes that take effect only after the policy key, which is on another computer, has signed
-	// the policy again; nil: there are none, or the hub signs policies itself.
+	// SignatureWanted describes changes that take effect only after the policy key, which is on another computer, has
+	// signed the policy again. SignatureWanted is nil if no change waits for a signature.
 	SignatureWanted *Wanted `json:"signature_wanted,omitempty"`
-	// Returned is when a machine returned a bundle that was newer than any known here: the hub was restored from a backup,
-	// and changes made after the backup must be repeated. Zero: never.
+	// Returned is the last time at which a machine returned a newer bundle than all bundles of this hub. If Returned is
+	// set, the hub was restored from a backup, and changes since the backup must be repeated. Zero: never.
 	Returned time.Time `json:"returned,omitzero"`
-	// Problem is why the newest build failed, and Since is when builds began to fail; empty: the bundle in force is built
-	// from the current directory and policy.
+	// Problem is the reason why the newest build failed, and Since is the time at which builds began to fail. Problem
+	// is empty if the newest build succeeded.
 	Problem string    `json:"problem,omitempty"`
 	Since   time.Time `json:"problem_since,omitzero"`
 }
 
-// Wanted lists what waits for a signature.
+// Wanted describes the changes that wait for a signature of the policy key.
 type Wanted struct {
-	Documents []string `json:"documents"` // addresses of issuers' documents that changed, at most 100
+	Documents []string `json:"documents"` // URLs of issuers' documents that changed, at most 100
 	Members   int      `json:"members"`   // number of members whose data changed
 }
 
-// Taken is a machine with the bundle that it uses.
+// Taken is a machine with the version of the bundle that the machine uses.
 type Taken struct {
 	Machine policy.MachineID `json:"machine"`
 	Version uint64           `json:"version"`

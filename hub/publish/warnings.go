@@ -9,8 +9,8 @@ import (
 	"portillon/site"
 )
 
-// Forget removes the warnings of all bundles in the transaction that erases a member, because they may name the member.
-// The next build writes the warnings of the bundle in force again, without the member.
+// Forget removes the warnings of all bundles in the transaction that erases a member, because the warnings may name the
+// member. The next build writes the warnings of the bundle in force again, without the member.
 func (s *Bundles) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error {
 	if err := a.May(actor.EraseMembers, actor.Target{}); err != nil {
 		return err
@@ -18,16 +18,16 @@ func (s *Bundles) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error
 	return s.rows.forget(ctx, tx)
 }
 
-// forget removes all warnings now, and makes the next two builds remove those of earlier bundles: a build that began
-// before the erasure may still write the member's name. The build after it does not contain the name any more.
+// forget removes all warnings, and makes the next two builds remove the warnings of earlier bundles. Two builds are
+// needed, because a build that began before the erasure may still write the member's name.
 func (s *bundleRows) forget(ctx context.Context, tx *store.Tx) error {
 	s.erasures.Store(2)
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND warnings <> '[]'`)
 	return err
 }
 
-// forgetWarnings removes the warnings of the bundles before a version, because warnings name people and nobody reads
-// old ones. A build that was running during an erasure may have written the erased person's name again.
+// forgetWarnings removes the warnings of the bundles before a version, because warnings name people and old warnings
+// are not needed. A build that was running during an erasure may have written the erased person's name again.
 func (s *bundleRows) forgetWarnings(ctx context.Context, tx *store.Tx, version int64, forgot bool) error {
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND version < $2 AND warnings <> '[]'`,
 		version)
@@ -38,9 +38,10 @@ func (s *bundleRows) forgetWarnings(ctx context.Context, tx *store.Tx, version i
 	return err
 }
 
-// warn updates the warnings and the policy number of the bundle in force, after a build whose content equals that of
-// the bundle in force.
-func (s *bundleRows) warn(ctx context.Context, version uint64, policy int64, b *site.Built, forgot bool) error {
+// updateWarnings updates the warnings and the policy number of the bundle in force, after a build that did not change
+// the bundle's content.
+func (s *bundleRows) updateWarnings(ctx context.Context, version uint64, policy int64, b *site.Built,
+	forgot bool) error {
 	warnings, err := json.Marshal(warningsOf(b))
 	if err != nil {
 		return err

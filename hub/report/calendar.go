@@ -6,15 +6,15 @@ import (
 	"portillon/policy"
 )
 
-// dayBegins returns the first instant of a day in a time zone. A change to or from summer time may skip midnight, or
-// repeat it.
-func dayBegins(d policy.Date, zone *time.Location) time.Time {
+// startOfDay returns the first instant of a day in a time zone. A change to or from summer time may skip midnight or
+// repeat midnight.
+func startOfDay(d policy.Date, zone *time.Location) time.Time {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
-	if policy.DateOf(t, zone).Before(d) { // midnight is skipped: the day begins with the change
+	if policy.DateOf(t, zone).Before(d) { // midnight is skipped, so that the day begins with the change of the clock
 		_, change := t.ZoneBounds()
 		return change
 	}
-	// Where the clock is set back across midnight or to midnight, the day begins at the earlier of the two midnights.
+	// If the clock is set back across midnight or to midnight, the day begins at the earlier of the two midnights.
 	if change, _ := t.ZoneBounds(); !change.IsZero() {
 		_, before := change.Add(-1).Zone()
 		_, offset := t.Zone()
@@ -26,8 +26,8 @@ func dayBegins(d policy.Date, zone *time.Location) time.Time {
 	return t
 }
 
-// dayAfter returns the date that is the given number of days after d; a negative number counts back. Noon in UTC is
-// used so that no change of the clock can shift the date.
+// dayAfter returns the date that is the given number of days after d. If the number is negative, the date is before d.
+// The calculation uses noon in UTC, so that no change of the clock can shift the date.
 func dayAfter(d policy.Date, days int) policy.Date {
 	return policy.DateOf(time.Date(d.Year, d.Month, d.Day+days, 12, 0, 0, 0, time.UTC), time.UTC)
 }
@@ -38,20 +38,20 @@ func mondayOf(d policy.Date) policy.Date {
 	return dayAfter(d, -(int(weekday)+6)%7)
 }
 
-// share is the part of a session in one week.
+// share is the part of a session that belongs to one week.
 type share struct {
 	// first day of the week
 	monday  policy.Date
 	seconds int64 // length of the part, in seconds
 }
 
-// maxWeeks is the maximum number of weeks that a session is divided into. A longer session is a fault of the machine:
-// all of its seconds count in the week of its start.
+// maxWeeks is the maximum number of weeks into which a session is divided. A longer session is a fault of the machine,
+// and all seconds of the session count in the week of its start.
 const maxWeeks = 60
 
-// shares divides a session into the weeks in which it ran. The first share belongs to the week of the start, even if
+// divideIntoWeeks divides a session into one share per week. The first share belongs to the week of the start, even if
 // the session has no full second in that week. The seconds of all shares add up to the length of the session.
-func shares(began time.Time, seconds int64, zone *time.Location) []share {
+func divideIntoWeeks(began time.Time, seconds int64, zone *time.Location) []share {
 	out := []share{{monday: mondayOf(policy.DateOf(began, zone))}}
 	if seconds > maxWeeks*7*24*3600 {
 		out[0].seconds = seconds
@@ -61,12 +61,12 @@ func shares(began time.Time, seconds int64, zone *time.Location) []share {
 	for at := began; ; {
 		last := &out[len(out)-1]
 		next := dayAfter(last.monday, 7)
-		border := dayBegins(next, zone)
+		border := startOfDay(next, zone)
 		if !end.After(border) {
 			last.seconds += int64(end.Sub(at) / time.Second)
 			break
 		}
-		// The remainder of a second at the border counts in the later week, so that the sum stays exact.
+		// A second that begins in one week and ends in the next counts in the next week, so that the sum stays exact.
 		last.seconds += int64(border.Sub(at) / time.Second)
 		at = at.Add(time.Duration(last.seconds) * time.Second)
 		out = append(out, share{monday: next})

@@ -15,7 +15,7 @@ func (c *counter) load(ctx context.Context) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		u := &use{running: true, stored: true}
+		u := &countedSession{running: true, stored: true}
 		var seq, began int64
 		if err := rows.Scan(&seq, &u.session, &u.member, &u.role, &began, &u.untrusted); err != nil {
 			return err
@@ -26,7 +26,7 @@ func (c *counter) load(ctx context.Context) error {
 	return rows.Err()
 }
 
-// store writes the counted sessions, weeks and refusals to the database.
+// store writes the counted sessions, weeks and refusals to the database, within the transaction.
 func (c *counter) store(ctx context.Context) error {
 	for _, u := range c.uses {
 		if u.stored && u.running { // unchanged since load
@@ -48,8 +48,8 @@ func (c *counter) store(ctx context.Context) error {
 			u.began.UnixMilli(),
 			u.seconds,
 			u.cause,
-			number(u.running),
-			number(u.untrusted),
+			boolToInt(u.running),
+			boolToInt(u.untrusted),
 		)
 		if err != nil {
 			return err
@@ -63,10 +63,10 @@ func (c *counter) store(ctx context.Context) error {
 	return c.storeRefusals(ctx)
 }
 
-// storeWeek adds sum to the machine's row for the week. A member counts once a week and machine: only members whose row
-// in report_week_members is new increase the member count.
+// storeWeek adds sum to the machine's row for the week. A member counts once per week and machine, so that only new
+// rows in report_week_members increase the number of members.
 func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) error {
-	fresh := int64(0) // members without an earlier session in this week
+	fresh := int64(0) // number of members who have no earlier session in this week
 	for m := range sum.members {
 		res, err := c.tx.Exec(ctx, `INSERT INTO report_week_members (site, monday, machine, member) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (site, monday, machine, member) DO NOTHING`, monday, c.journal.Machine, m)
@@ -96,8 +96,8 @@ func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) er
 	return err
 }
 
-// number returns 1 for true and 0 for false, because both database engines store a boolean in a BIGINT column.
-func number(b bool) int64 {
+// boolToInt returns 1 for true and 0 for false, because both database engines store a boolean in a BIGINT column.
+func boolToInt(b bool) int64 {
 	if b {
 		return 1
 	}

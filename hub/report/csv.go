@@ -13,12 +13,12 @@ import (
 	"portillon/policy"
 )
 
-// UsesCSV writes the sessions that began in a range to w, as a CSV file in UTF-8 with a byte order mark (spreadsheets
-// recognise the encoding by the mark), with CRLF line ends and times in the site's time zone. The separator follows the
-// language: a semicolon in French, where the comma is the decimal separator, else a comma. Columns about members are
-// omitted if the actor may not see names. On an error the file is incomplete.
+// UsesCSV writes the sessions that began in a range to w, as a CSV file in UTF-8 with CRLF line ends and times in the
+// site's time zone. The file begins with a byte order mark, by which spreadsheet programs recognise the encoding. The
+// separator is a semicolon in French, where the comma is the decimal separator, and a comma in other languages. If the
+// actor may not see names, columns about members are omitted. If UsesCSV returns an error, the file is incomplete.
 func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writer) error {
-	v, err := s.look(ctx, a, r)
+	v, err := s.newView(ctx, a, r)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writ
 		return err
 	}
 	for after, more := (place{began: math.MinInt64}), true; more; {
-		uses, next, err := s.uses(ctx, v, after, maxPage)
+		uses, next, err := s.readPage(ctx, v, after, maxPage)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (v view) header(l policy.Language) []string {
 	return out
 }
 
-// line returns the cells of one session, in the order of the header.
+// line returns the cells of one session, in the order of the column titles.
 func (v view) line(u Use, l policy.Language) []string {
 	const form = "2006-01-02 15:04:05"
 	end, certain := "", policy.Text{FR: "oui", EN: "yes"}
@@ -99,15 +99,15 @@ func (v view) line(u Use, l policy.Language) []string {
 	}
 	out = append(out, u.Role, u.From.In(v.zone).Format(form), end, fmt.Sprint(u.Seconds), u.End, certain.In(l))
 	for i := range out {
-		out[i] = neutral(out[i])
+		out[i] = escapeFormula(out[i])
 	}
 	return out
 }
 
-// neutral returns a cell whose text no spreadsheet program interprets as a formula (OWASP, CSV Injection). A formula
-// begins with one of the characters below; some programs also accept leading blanks, or the full-width form of the
-// character. A cell at risk gets a leading apostrophe.
-func neutral(cell string) string {
+// escapeFormula returns a cell whose text no spreadsheet program interprets as a formula (OWASP, CSV Injection). A
+// formula begins with one of the characters below. Some programs also accept leading blanks, or the full-width form of
+// the character. A cell that may be a formula gets a leading apostrophe.
+func escapeFormula(cell string) string {
 	bare := strings.TrimLeftFunc(
 		cell,
 		func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) },

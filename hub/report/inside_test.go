@@ -11,12 +11,15 @@ import (
 // A day begins with its first minute, even if midnight is skipped or repeated.
 func TestDaysBeginWithTheirFirstMinute(t *testing.T) {
 	for name, days := range map[string][]string{
-		"Europe/Paris":        {"2026-03-29", "2026-10-25", "2026-06-01"},
-		"America/Havana":      {"2026-03-08", "2026-11-01"}, // skipped 0:00 to 1:00; set back from 1:00 to 0:00
-		"America/Sao_Paulo":   {"2018-11-04", "2018-02-18"}, // skipped 0:00 to 1:00; set back from 0:00 to 23:00
-		"Asia/Beirut":         {"2022-03-27", "2022-10-30"}, // skipped 0:00 to 1:00; set back from 0:00 to 23:00
-		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // changes of half an hour
-		"Pacific/Apia":        {"2011-12-31"},               // the previous day was skipped
+		"Europe/Paris": {"2026-03-29", "2026-10-25", "2026-06-01"},
+		// On the first day the clock skips 0:00 to 1:00. On the second day the clock goes back from 1:00 to 0:00.
+		"America/Havana": {"2026-03-08", "2026-11-01"},
+		// On the first day the clock skips 0:00 to 1:00. On the second day the clock goes back from 0:00 to 23:00.
+		"America/Sao_Paulo": {"2018-11-04", "2018-02-18"},
+		// On the first day the clock skips 0:00 to 1:00. On the second day the clock goes back from 0:00 to 23:00.
+		"Asia/Beirut":         {"2022-03-27", "2022-10-30"},
+		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // the clock changes by half an hour
+		"Pacific/Apia":        {"2011-12-31"},               // the calendar skipped the previous day
 		"Africa/Casablanca":   {"2026-02-15", "2026-03-22"},
 		"America/Asuncion":    {"2023-10-01", "2023-03-26"},
 	} {
@@ -33,7 +36,7 @@ func TestDaysBeginWithTheirFirstMinute(t *testing.T) {
 			for policy.DateOf(at, zone) != d {
 				at = at.Add(time.Minute)
 			}
-			if got := dayBegins(d, zone); !got.Equal(at) {
+			if got := startOfDay(d, zone); !got.Equal(at) {
 				t.Errorf("%s in %s begins at %v, want %v", s, name, got, at.In(zone))
 			}
 		}
@@ -45,24 +48,24 @@ func TestWeeklySharesAddUpToTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Date(2026, 10, 18, 21, 59, 58, 500_000_000, time.UTC) // a Sunday, 1.5 seconds before midnight
+	began := time.Date(2026, 10, 18, 21, 59, 58, 500_000_000, time.UTC) // a Sunday in Paris, 1.5 seconds before midnight
 	for seconds := int64(0); seconds < 3*7*24*3600; seconds += 9973 {
 		var sum int64
-		all := shares(began, seconds, zone)
+		all := divideIntoWeeks(began, seconds, zone)
 		for i, x := range all {
 			sum += x.seconds
 			if i > 0 && all[i-1].monday != dayAfter(x.monday, -7) || x.seconds < 0 {
-				t.Errorf("%v", all)
+				t.Errorf("weekly shares are %v", all)
 			}
 		}
 		if sum != seconds {
 			t.Errorf("%d seconds: shares of %d", seconds, sum)
 		}
 	}
-	if got := shares(began, 2, zone); len(got) != 2 || got[0].seconds != 1 || got[1].seconds != 1 {
-		t.Errorf("%v", got)
+	if got := divideIntoWeeks(began, 2, zone); len(got) != 2 || got[0].seconds != 1 || got[1].seconds != 1 {
+		t.Errorf("weekly shares are %v", got)
 	}
-	if got := shares(began, 1<<40, zone); len(got) != 1 {
+	if got := divideIntoWeeks(began, 1<<40, zone); len(got) != 1 {
 		t.Errorf("%d weeks", len(got))
 	}
 }
@@ -74,7 +77,7 @@ func TestCSVCellsAreNeverFormulas(t *testing.T) {
 		"  =1": "'  =1", "\u00a0=1": "'\u00a0=1", "＝1": "'＝1", "\ufeff=1": "'\ufeff=1", "\u200b=1": "'\u200b=1",
 		"\tLéa": "'\tLéa", "\x00=1": "'\x00=1", "'=1": "'=1",
 	} {
-		if got := neutral(cell); got != want {
+		if got := escapeFormula(cell); got != want {
 			t.Errorf("%q is written %q, want %q", cell, got, want)
 		}
 	}
@@ -83,7 +86,7 @@ func TestCSVCellsAreNeverFormulas(t *testing.T) {
 func FuzzCSVCellsAreNeverFormulas(f *testing.F) {
 	f.Add("=cmd|' /C calc'!A0")
 	f.Fuzz(func(t *testing.T, cell string) {
-		if got := neutral(cell); got != "" &&
+		if got := escapeFormula(cell); got != "" &&
 			(got[0] == '=' || got[0] == '+' || got[0] == '-' || got[0] == '@' || got[0] == '\t' || got[0] == '\r') {
 			t.Errorf("%q", got)
 		}
@@ -103,7 +106,7 @@ func FuzzParsePlace(f *testing.F) {
 	})
 }
 
-func TestSplitCoversEachDayOnce(t *testing.T) {
+func TestSplitRangesCoverEachDayOnce(t *testing.T) {
 	first := policy.Date{Year: 2026, Month: 1, Day: 20}
 	for a := range 31 {
 		for n := 0; n < 90; n += 4 {

@@ -19,11 +19,11 @@ import (
 
 var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 
-// fakeLedger holds journals in memory. Only the records that "arrived" can be read.
+// fakeLedger contains journals in memory. A record can be read only after the test has made it arrive.
 type fakeLedger struct {
 	mu       sync.Mutex
 	journals []*fakeJournal
-	grow     int // number of records that arrive during each Read
+	grow     int // number of records that become readable during each Read
 	damaged  policy.MachineID
 }
 
@@ -76,7 +76,8 @@ func (f *fakeLedger) Read(
 	return nil
 }
 
-// arrive makes the next n records of a journal readable, and reports whether all of its records are readable now.
+// arrive makes the next n records of a journal readable, and reports whether all records of the journal are readable
+// now.
 func (f *fakeLedger) arrive(i, n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,8 +123,8 @@ func (j *fakeJournal) write(
 	j.all = append(j.all, r)
 }
 
-// use writes the records of a session with a length in whole seconds.
-func (j *fakeJournal) use(began time.Time, seconds int64, member policy.MemberID, cause wire.Cause) {
+// writeSession writes the records of a session with a length in whole seconds.
+func (j *fakeJournal) writeSession(began time.Time, seconds int64, member policy.MemberID, cause wire.Cause) {
 	id := fmt.Sprintf("s%d", len(j.all))
 	j.write(wire.SessionStart, began, true, id, member, wire.StartBody{Role: policy.User})
 	j.write(
@@ -175,7 +176,7 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// open creates a new service, as a restart of the hub does.
+// open creates a new service on the same database, as a restart of the hub does.
 func (b *bench) open() {
 	b.t.Helper()
 	s, err := report.New(b.o)
@@ -192,8 +193,8 @@ func (b *bench) update() {
 	}
 }
 
-// take makes all records readable, and counts them.
-func (b *bench) take() {
+// countAll makes all records readable, and counts the records.
+func (b *bench) countAll() {
 	b.t.Helper()
 	for i := range b.ledger.journals {
 		b.ledger.arrive(i, 1<<30)

@@ -10,37 +10,38 @@ import (
 	"portillon/policy"
 )
 
-// months is an in-memory cache of report_refusal_months, by month: the rows of one year and 20 machines list a million
-// members, and past months rarely change. The zero value is an empty cache. Its methods may be called concurrently.
-type months struct {
+// monthCache is an in-memory cache of the table report_refusal_months, by month. The cache is useful because the rows
+// of one year and 20 machines list a million members, and past months rarely change. The zero value is an empty cache.
+// The methods may be called concurrently.
+type monthCache struct {
 	mu      sync.Mutex
-	numbers map[string]int32 // member id → short number, to save memory
+	numbers map[string]int32 // from member id to a short number, to save memory
 	rows    map[string][]monthRow
-	changes map[string]int // month → number of writes since the start
-	all     int            // number of complete recounts since the start
-	held    int            // number of member entries in rows
+	changes map[string]int // from month to the number of writes since the start of the program
+	all     int            // number of complete recounts since the start of the program
+	held    int            // total number of members in rows
 }
 
 // monthRow is a row of report_refusal_months: the refusals of one machine for one reason in one month.
 type monthRow struct {
 	machine          policy.MachineID
 	reason           string
-	times, untrusted int     // number of refusals; untrusted: those recorded while the machine's clock was untrusted
-	members          []int32 // distinct members, by number
+	times, untrusted int     // number of refusals, and number of refusals while the machine's clock was untrusted
+	members          []int32 // short numbers of the members, each member once
 }
 
-// maxMonthMembers limits months.held: 4 million entries of 4 bytes take 16 MB.
+// maxMonthMembers is the maximum number of members in the cache: 4 million entries of 4 bytes need 16 MB.
 const maxMonthMembers = 4 << 20
 
 // number returns the member's short number, and assigns the next free number to a new member.
-func (m *months) number(member string) int32 {
+func (m *monthCache) number(member string) int32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.numberOf(member)
+	return m.numberLocked(member)
 }
 
-// numberOf is number for callers that hold mu.
-func (m *months) numberOf(member string) int32 {
+// numberLocked does the work of number for callers that have locked mu.
+func (m *monthCache) numberLocked(member string) int32 {
 	n, ok := m.numbers[member]
 	if !ok {
 		if m.numbers == nil {
@@ -52,8 +53,8 @@ func (m *months) numberOf(member string) int32 {
 	return n
 }
 
-// of returns the rows of a month, from memory if possible, else from the database.
-func (m *months) of(ctx context.Context, site *store.Site, month string) ([]monthRow, error) {
+// rowsOf returns the rows of a month from memory, or from the database if the rows are not in memory.
+func (m *monthCache) rowsOf(ctx context.Context, site *store.Site, month string) ([]monthRow, error) {
 	m.mu.Lock()
 	rows, ok := m.rows[month]
 	changes, all := m.changes[month], m.all
@@ -67,7 +68,8 @@ func (m *months) of(ctx context.Context, site *store.Site, month string) ([]mont
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.changes[month] != changes || m.all != all { // the month was written during the read: do not cache
+	// Do not cache the rows if the month was written during the read.
+	if m.changes[month] != changes || m.all != all {
 		return rows, nil
 	}
 	if m.held += members; m.rows == nil || m.held > maxMonthMembers {
@@ -77,14 +79,15 @@ func (m *months) of(ctx context.Context, site *store.Site, month string) ([]mont
 	return rows, nil
 }
 
-// read reads the rows of a month from the database, and counts their member entries.
-func (m *months) read(ctx context.Context, site *store.Site, month string) (out []monthRow, members int, err error) {
+// read reads the rows of a month from the database, and counts the members in all rows.
+func (m *monthCache) read(ctx context.Context, site *store.Site, month string) (out []monthRow, members int,
+	err error) {
 	rows, err := site.Query(ctx, `SELECT machine, reason, times, untrusted, members FROM report_refusal_months
 		WHERE site = $1 AND month = $2`, month)
 	if err != nil {
 		return nil, 0, err
 	}
-	err = each(rows, func(rows *sql.Rows) error {
+	err = scanRows(rows, func(rows *sql.Rows) error {
 		var r monthRow
 		var list string
 		if err := rows.Scan(&r.machine, &r.reason, &r.times, &r.untrusted, &list); err != nil {
@@ -93,7 +96,7 @@ func (m *months) read(ctx context.Context, site *store.Site, month string) (out 
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for member := range strings.FieldsSeq(list) {
-			r.members = append(r.members, m.numberOf(member))
+			r.members = append(r.members, m.numberLocked(member))
 		}
 		out, members = append(out, r), members+len(r.members)
 		return nil
@@ -101,8 +104,8 @@ func (m *months) read(ctx context.Context, site *store.Site, month string) (out 
 	return out, members, err
 }
 
-// written removes a month from memory because its rows changed. Callers call written after the commit.
-func (m *months) written(month string) {
+// invalidate removes a month from memory because the month's rows changed. Callers call invalidate after the commit.
+func (m *monthCache) invalidate(month string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.changes == nil {
@@ -115,27 +118,27 @@ func (m *months) written(month string) {
 	delete(m.rows, month)
 }
 
-// forget empties the cache because all rows were deleted. Callers call forget after the commit.
-func (m *months) forget() {
+// invalidateAll empties the cache because all rows were deleted. Callers call invalidateAll after the commit.
+func (m *monthCache) invalidateAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.all++
 	m.rows, m.held = nil, 0
 }
 
-// numberSet is a set of small non-negative numbers, as a bitmap and the number of its elements.
+// numberSet is a set of small non-negative numbers, stored as a bitmap and the number of elements.
 type numberSet struct {
 	words []uint64
 	size  int
 }
 
-// minWords is the smallest growth of the bitmap: 16 words hold 1,024 numbers.
+// minWords is the minimum growth of the bitmap. The minimum of 16 words is space for 1,024 further numbers.
 const minWords = 16
 
 // add adds a number to the set, and grows the bitmap if necessary.
 func (s *numberSet) add(n int32) {
 	at, bit := int(n/64), uint64(1)<<(n%64)
-	if at >= len(s.words) { // add a quarter: the next numbers are rarely much higher
+	if at >= len(s.words) { // grow by a quarter, because the next numbers are rarely much higher
 		grown := make([]uint64, at+1+at/4+minWords)
 		copy(grown, s.words)
 		s.words = grown

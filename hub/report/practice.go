@@ -10,17 +10,18 @@ import (
 	"portillon/wire"
 )
 
-// Practice returns each member's practice on some machines, counted as the machines count it. The hub calls Practice;
-// it does not check permissions. A machine is missing from known if the hub holds no record of the machine, so that the
-// practice on it is unknown.
+// Practice returns each member's practice on some machines, counted in the same way as by the machines. Practice does
+// not check permissions, because only the hub calls it. known contains the machines of which the hub has records. The
+// practice on all other machines is unknown.
 //
-// The logged time is the sum of all sessions. The last use is the latest end whose time is reliable: sessions with an
-// untrusted clock, and sessions that were closed at the machine's next start, do not count for the last use.
+// The logged time is the sum of all sessions. The last use is the latest end of a session whose end time is reliable.
+// Sessions with an untrusted clock, and sessions that were closed at the machine's next start, do not affect the last
+// use.
 func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
 	of map[policy.MemberID][]policy.Practice, known map[policy.MachineID]bool, err error) {
 	of, known = map[policy.MemberID][]policy.Practice{}, map[policy.MachineID]bool{}
 	for _, m := range machines {
-		held, err := s.practiceAt(ctx, m, of)
+		held, err := s.addPractice(ctx, m, of)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -29,8 +30,9 @@ func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
 	return of, known, nil
 }
 
-// practiceAt adds the practice on one machine to of. It returns false if no record of the machine was ever counted.
-func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[policy.MemberID][]policy.Practice) (bool,
+// addPractice adds the practice on one machine to the map of. addPractice returns false if no record of the machine was
+// ever counted.
+func (s *Service) addPractice(ctx context.Context, m policy.MachineID, of map[policy.MemberID][]policy.Practice) (bool,
 	error) {
 	var held int
 	err := s.o.Site.QueryRow(ctx, "SELECT COUNT(*) FROM report_marks WHERE site = $1 AND machine = $2", m).Scan(&held)
@@ -44,12 +46,12 @@ func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[pol
 	if err != nil {
 		return false, err
 	}
-	return true, errors.Join(eachPractice(rows, m, of), rows.Close())
+	return true, errors.Join(scanPractice(rows, m, of), rows.Close())
 }
 
-// eachPractice adds one entry per row to of; a row has the member, the seconds and the last use in milliseconds since
-// 1970.
-func eachPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
+// scanPractice adds one entry per row to the map of. A row contains the member, the seconds and the last use in
+// milliseconds since 1970.
+func scanPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
 	for rows.Next() {
 		var id policy.MemberID
 		var seconds, last int64

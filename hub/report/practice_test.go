@@ -9,23 +9,23 @@ import (
 	"portillon/wire"
 )
 
-// All seconds count; the last use is the latest session with an end of known time.
+// The logged time includes all sessions. The last use is the latest session whose end time is known.
 func TestPracticeEqualsTheMachinesOwnCount(t *testing.T) {
 	b := newBench(t)
 	at := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
 	j, second := b.ledger.add("laser", 0), b.ledger.add("laser", 1)
-	j.use(at, 600, "lea", wire.CauseTap)
-	j.use(at.Add(time.Hour), 300, "lea", wire.CausePowerLost)
-	j.use(at.Add(2*time.Hour), 60, "tom", wire.CauseDaemonLost)
-	second.use(at.Add(24*time.Hour), 900, "lea", wire.CauseTap)
-	b.ledger.add("lathe", 0).use(at, 5, "lea", wire.CauseTap)
-	b.take()
+	j.writeSession(at, 600, "lea", wire.CauseTap)
+	j.writeSession(at.Add(time.Hour), 300, "lea", wire.CausePowerLost)
+	j.writeSession(at.Add(2*time.Hour), 60, "tom", wire.CauseDaemonLost)
+	second.writeSession(at.Add(24*time.Hour), 900, "lea", wire.CauseTap)
+	b.ledger.add("lathe", 0).writeSession(at, 5, "lea", wire.CauseTap)
+	b.countAll()
 	of, known, err := b.s.Practice(t.Context(), []policy.MachineID{"laser", "mill"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(known) != "map[laser:true mill:false]" {
-		t.Errorf("%v", known)
+		t.Errorf("known machines are %v", known)
 	}
 	lea := policy.Practice{Machine: "laser", Last: at.Add(24*time.Hour + 900*time.Second), Logged: 1800 * time.Second}
 	tom := policy.Practice{Machine: "laser", Logged: time.Minute}

@@ -14,8 +14,8 @@ import (
 // maxDays is the maximum length of a Range: about ten years.
 const maxDays = 3700
 
-// span checks a range. It returns the first instant of the range and the first instant after the range.
-func (r Range) span(zone *time.Location) (from, to time.Time, err error) {
+// instants checks a range, and returns the first instant of the range and the first instant after the range.
+func (r Range) instants(zone *time.Location) (from, to time.Time, err error) {
 	wrong := func(field, given, what, right string) (time.Time, time.Time, error) {
 		return from, to, &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: what, Right: right}}}
 	}
@@ -30,20 +30,20 @@ func (r Range) span(zone *time.Location) (from, to time.Time, err error) {
 	case dayAfter(r.From, maxDays).Before(r.To):
 		return wrong("to", r.To.String(), fmt.Sprintf("more than %d days", maxDays), "a shorter time")
 	}
-	return dayBegins(r.From, zone), dayBegins(dayAfter(r.To, 1), zone), nil
+	return startOfDay(r.From, zone), startOfDay(dayAfter(r.To, 1), zone), nil
 }
 
 // view is the part of a range that an actor may see.
 type view struct {
-	machines []policy.MachineID // nil: all of them
+	machines []policy.MachineID // nil: all machines
 	names    bool
 	zone     *time.Location
 	from, to time.Time
 }
 
-// look checks the range and the actor's permissions. If an actor may read the reports of certain machines only, the
+// newView checks the range and the actor's permissions. If the actor may read only the reports of certain machines, the
 // view is limited to these machines.
-func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err error) {
+func (s *Service) newView(ctx context.Context, a actor.Actor, r Range) (v view, err error) {
 	v.names = a.May(actor.ReadNames, actor.Target{}) == nil
 	everywhere := a.May(actor.ReadReports, actor.Target{})
 	switch {
@@ -64,37 +64,37 @@ func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err
 		}
 		slices.Sort(v.machines)
 	}
-	// The range is in the site's time zone.
+	// Convert the days of the range to instants in the site's time zone.
 	if v.zone, err = s.o.Zone(ctx); err != nil {
 		return v, err
 	}
-	v.from, v.to, err = r.span(v.zone)
+	v.from, v.to, err = r.instants(v.zone)
 	return v, err
 }
 
-// sees reports whether the view includes a machine.
-func (v view) sees(m policy.MachineID) bool {
+// includes reports whether the view includes a machine.
+func (v view) includes(m policy.MachineID) bool {
 	return v.machines == nil || slices.Contains(v.machines, m)
 }
 
-// one returns the machine of a view with exactly one machine, else the empty id.
-func (v view) one() policy.MachineID {
+// onlyMachine returns the machine of a view with exactly one machine, or the empty id for any other view.
+func (v view) onlyMachine() policy.MachineID {
 	if len(v.machines) == 1 {
 		return v.machines[0]
 	}
 	return ""
 }
 
-// Weeks returns the use of each machine in each week, ordered by week and machine. A week counts completely if at least
-// one of its days is in the range.
+// Weeks returns the use of each machine in each week, ordered by week and machine. The result contains the sums of a
+// whole week if at least one day of the week is in the range.
 func (s *Service) Weeks(ctx context.Context, a actor.Actor, r Range) ([]Week, error) {
-	v, err := s.look(ctx, a, r)
+	v, err := s.newView(ctx, a, r)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := s.o.Site.Query(ctx, `SELECT monday, machine, sessions, members, seconds, untrusted FROM report_weeks
 		WHERE site = $1 AND monday >= $2 AND monday <= $3 AND ($4 = '' OR machine = $4) ORDER BY monday, machine`,
-		mondayOf(r.From).String(), r.To.String(), v.one())
+		mondayOf(r.From).String(), r.To.String(), v.onlyMachine())
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) Weeks(ctx context.Context, a actor.Actor, r Range) ([]Week, er
 		if w.Monday, err = policy.ParseDate(monday); err != nil {
 			return nil, err
 		}
-		if v.sees(w.Machine) {
+		if v.includes(w.Machine) {
 			out = append(out, w)
 		}
 	}

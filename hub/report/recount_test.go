@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// generate writes random journals: sessions across midnight, weeks and changes of the clock, power cuts, untrusted
-// clocks, replaced journals, records of other kinds.
+// generate writes random journals. The journals contain sessions across midnight, weeks and changes of the clock, power
+// cuts, untrusted clocks, replaced journals, and records of other kinds.
 func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 	causes := []wire.Cause{wire.CauseTap, wire.CauseIdle, wire.CauseLimit, wire.CauseStop, wire.CauseDaemonLost}
 	reasons := [][]policy.Code{
@@ -27,7 +27,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 		{},
 	}
 	for m := range machines {
-		at := time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC) // before the change to summer time in Europe
+		at := time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC) // the journals begin before the change to summer time in Europe
 		for epoch := range 1 + r.IntN(3) {
 			j := f.add(policy.MachineID(fmt.Sprintf("m%d", m)), epoch)
 			trusted := true
@@ -52,7 +52,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 				j.write(wire.SessionStart, at, trusted, id, member, wire.StartBody{Role: policy.Roles()[r.IntN(5)]})
 				end := at.Add(time.Duration(seconds) * time.Second)
 				switch r.IntN(12) {
-				case 0: // power was lost: the end is recorded at the next start
+				case 0: // power was lost, so that the machine records the end at its next start
 					at = end.Add(time.Duration(r.IntN(3000)) * time.Minute)
 					j.write(
 						wire.SessionEnd,
@@ -62,9 +62,9 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 						member,
 						wire.EndBody{Cause: wire.CausePowerLost, Seconds: seconds * int64(r.IntN(2))},
 					)
-				case 1: // no end is ever recorded
+				case 1: // the machine never records the end
 					at = end
-				case 2: // the clock is trusted at the end
+				case 2: // the machine trusts its clock at the end of the session
 					trusted = true
 					fallthrough
 				default:
@@ -83,15 +83,15 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 	}
 }
 
-// naive counts a whole ledger at once, as a reference.
-type naive struct {
+// naiveReport is a reference for the reports, counted from a whole ledger at once.
+type naiveReport struct {
 	uses     []report.Use
 	weeks    map[string]*report.Week
 	refusals map[string]*report.Refusals
 }
 
-func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) naive {
-	n := naive{weeks: map[string]*report.Week{}, refusals: map[string]*report.Refusals{}}
+func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) naiveReport {
+	n := naiveReport{weeks: map[string]*report.Week{}, refusals: map[string]*report.Refusals{}}
 	last := map[policy.MachineID]int{}
 	for _, j := range f.journals {
 		last[j.Machine] = max(last[j.Machine], j.Epoch)
@@ -160,8 +160,8 @@ func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) na
 					u.Seconds = int64(now.Sub(u.From) / time.Second)
 				} else {
 					u.To = u.From.Add(time.Duration(u.Seconds) * time.Second)
-					if in == always { // the sums of weeks do not depend on the range, so compare them once
-						n.count(u, z, who)
+					if in == always { // compare the sums of weeks only once, because they do not depend on the range
+						n.addSession(u, z, who)
 					}
 				}
 				if inRange(u.From) {
@@ -173,8 +173,8 @@ func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) na
 	return n
 }
 
-// count adds a session to its weeks, minute by minute.
-func (n naive) count(u report.Use, z *time.Location, who map[string]map[policy.MemberID]bool) {
+// addSession adds a session to its weeks, minute by minute.
+func (n naiveReport) addSession(u report.Use, z *time.Location, who map[string]map[policy.MemberID]bool) {
 	at := func(t time.Time) *report.Week {
 		t = t.In(z)
 		y, w := t.ISOWeek()
@@ -238,7 +238,7 @@ func TestReportsEqualARecountForAnyOrderOfArrival(t *testing.T) {
 			[]string{"Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana", "UTC"}[seed],
 		)
 		b.ledger.generate(r, 3, 40)
-		// A newer journal of a machine arrives after all records of the older one.
+		// A newer journal of a machine arrives after all records of the machine's older journal.
 		for left := len(b.ledger.journals); left > 0; {
 			i := r.IntN(len(b.ledger.journals))
 			j := b.ledger.journals[i]
@@ -283,8 +283,8 @@ func TestReportsEqualARecountForAnyOrderOfArrival(t *testing.T) {
 	}
 }
 
-// After more records of a month were counted, or after a complete recount, the cached sums of the month are not used
-// again.
+// The cached sums of a month must be invalid after further records of the month were counted, and after a complete
+// recount.
 func TestCachedRefusalsAreNeverStale(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: counts thousands of records")
@@ -293,7 +293,7 @@ func TestCachedRefusalsAreNeverStale(t *testing.T) {
 	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
 	compare := func(when string) {
 		t.Helper()
-		s, err := report.New(b.o) // the second service has an empty cache
+		s, err := report.New(b.o) // a new service has an empty cache
 		if err != nil {
 			t.Fatal(err)
 		}

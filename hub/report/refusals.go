@@ -13,17 +13,17 @@ import (
 	"portillon/policy"
 )
 
-// monthKey identifies a row of report_refusal_months of one machine.
+// monthKey identifies a row of the table report_refusal_months among the rows of one machine.
 type monthKey struct{ month, reason string }
 
-// monthOf returns the month of a day in the form 2026-11.
+// monthOf returns the month of a day in the format 2026-11.
 func monthOf(d policy.Date) string { return d.String()[:len("2026-11")] }
 
 // storeRefusals writes the counted refusals to the daily and the monthly table.
 func (c *counter) storeRefusals(ctx context.Context) error {
 	months := map[monthKey]*refusalSum{}
 	for k, sum := range c.refused {
-		// Add to the daily sums, which name the member.
+		// Add the refusals to the daily sums, which name the member.
 		_, err := c.tx.Exec(
 			ctx,
 			`INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4,
@@ -40,7 +40,7 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Collect the monthly sums, which hold the set of members.
+		// Collect the monthly sums, which contain the set of members.
 		m := months[monthKey{monthOf(k.day), k.reason}]
 		if m == nil {
 			m = &refusalSum{members: memberSet{}}
@@ -57,7 +57,7 @@ func (c *counter) storeRefusals(ctx context.Context) error {
 	return nil
 }
 
-// storeMonth adds sum to the machine's row for one month and reason, and merges the members of both.
+// storeMonth adds sum to the machine's row for one month and reason, and merges the members of sum and row.
 func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) error {
 	var before string
 	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3
@@ -78,14 +78,14 @@ func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) e
 // memberSet is a set of member ids.
 type memberSet map[string]struct{}
 
-// add adds the members of a list separated by blanks. Ids contain no blanks.
+// add adds the members of a list of ids separated by blanks. An id contains no blanks.
 func (s memberSet) add(list string) {
 	for m := range strings.FieldsSeq(list) {
 		s[m] = struct{}{}
 	}
 }
 
-// String returns the ids in order, separated by blanks: the form of the column members.
+// String returns the sorted ids, separated by blanks, as the column members contains them.
 func (s memberSet) String() string {
 	all := make([]string, 0, len(s))
 	for m := range s {
@@ -98,20 +98,21 @@ func (s memberSet) String() string {
 // Refusals returns the refusals in a range, ordered by machine, then by falling frequency. A refusal with several
 // reasons counts once for each reason.
 func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refusals, error) {
-	v, err := s.look(ctx, a, r)
+	v, err := s.newView(ctx, a, r)
 	if err != nil {
 		return nil, err
 	}
 	sums := refusalSums{}
 	days, from, to := split(r)
 	if !to.Before(from) {
-		if err := s.addMonths(ctx, sums, from, to, v.one()); err != nil {
+		if err := s.addMonths(ctx, sums, from, to, v.onlyMachine()); err != nil {
 			return nil, err
 		}
 	}
 	for _, d := range days {
 		rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, times, untrusted, member FROM report_refusals
-			WHERE site = $1 AND day >= $2 AND day <= $3 AND ($4 = '' OR machine = $4)`, d.From.String(), d.To.String(), v.one())
+			WHERE site = $1 AND day >= $2 AND day <= $3 AND ($4 = '' OR machine = $4)`,
+			d.From.String(), d.To.String(), v.onlyMachine())
 		if err := s.addDays(sums, rows, err); err != nil {
 			return nil, err
 		}
@@ -119,12 +120,12 @@ func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refus
 	return sums.list(v), nil
 }
 
-// addDays adds rows with the columns machine, reason, times, untrusted and member, and closes the rows.
+// addDays adds the sums of rows with the columns machine, reason, times, untrusted and member, and closes the rows.
 func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 	if err != nil {
 		return err
 	}
-	return each(rows, func(rows *sql.Rows) error {
+	return scanRows(rows, func(rows *sql.Rows) error {
 		var k Refusals
 		var times, untrusted int
 		var member string
@@ -140,7 +141,8 @@ func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 	})
 }
 
-// addMonths adds the complete months from from to to. An empty machine stands for all machines.
+// addMonths adds the sums of the months between the days from and to, which are the first and last day of a month. If
+// machine is empty, addMonths adds the sums of all machines.
 func (s *Service) addMonths(
 	ctx context.Context,
 	sums refusalSums,
@@ -148,7 +150,7 @@ func (s *Service) addMonths(
 	machine policy.MachineID,
 ) error {
 	for m := from; !to.Before(m); m = monthAfter(m, 1) {
-		rows, err := s.months.of(ctx, s.o.Site, monthOf(m))
+		rows, err := s.months.rowsOf(ctx, s.o.Site, monthOf(m))
 		if err != nil {
 			return err
 		}
@@ -161,8 +163,8 @@ func (s *Service) addMonths(
 	return nil
 }
 
-// each calls scan for each row, and closes the rows.
-func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
+// scanRows calls scan for each row, and closes the rows.
+func scanRows(rows *sql.Rows, scan func(*sql.Rows) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
@@ -172,16 +174,16 @@ func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// refusalSums holds the sums of refusals by machine and reason.
+// refusalSums contains the sums of refusals by machine and reason.
 type refusalSums map[Refusals]*refusedSum
 
-// refusedSum is the sum for one machine and reason.
+// refusedSum is the sum of refusals of one machine for one reason.
 type refusedSum struct {
 	times, untrusted int
 	members          numberSet
 }
 
-// add adds refusals to the sum for k, which names a machine and a reason.
+// add adds refusals to the sum for the machine and the reason of k.
 func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	sum := x[k]
 	if sum == nil {
@@ -194,11 +196,11 @@ func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	}
 }
 
-// list returns the sums that the view may see, in the order of Refusals.
+// list returns the sums of the machines in the view, in the order of Refusals.
 func (x refusalSums) list(v view) []Refusals {
 	out := []Refusals{}
 	for k, sum := range x {
-		if v.sees(k.Machine) {
+		if v.includes(k.Machine) {
 			k.Times, k.Untrusted, k.Members = sum.times, sum.untrusted, sum.members.size
 			out = append(out, k)
 		}
@@ -209,8 +211,9 @@ func (x refusalSums) list(v view) []Refusals {
 	return out
 }
 
-// split separates a range into complete months and remaining days. The complete months last from the day from to the
-// day to; to is before from if the range contains no complete month. days are the ranges before and after them.
+// split divides a range into complete months and remaining days. The complete months begin with the day from and end
+// with the day to. If the range contains no complete month, to is before from. days contains the ranges before and
+// after the complete months.
 func split(r Range) (days []Range, from, to policy.Date) {
 	first := r.From
 	if first.Day > 1 {

@@ -25,7 +25,7 @@ import (
 func TestNewTimeZoneCausesACompleteRecount(t *testing.T) {
 	b := newBench(t)
 	b.ledger.generate(rand.New(rand.NewPCG(9, 9)), 2, 30)
-	b.take()
+	b.countAll()
 	b.zone = zone(t, "Pacific/Auckland")
 	b.update()
 	want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).weeks, weekKey)
@@ -53,13 +53,13 @@ func TestRecordsThatArriveDuringAnUpdateCountOnce(t *testing.T) {
 func TestDamagedJournalDoesNotBlockOtherJournals(t *testing.T) {
 	b := newBench(t)
 	for _, m := range []policy.MachineID{"laser", "vinyl"} {
-		b.ledger.add(m, 0).use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
+		b.ledger.add(m, 0).writeSession(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
 	}
 	b.ledger.damaged = "laser"
 	b.ledger.arrive(0, 9)
 	b.ledger.arrive(1, 9)
 	if err := b.s.Update(t.Context()); err == nil || !strings.Contains(err.Error(), "laser") {
-		t.Errorf("%v", err)
+		t.Errorf("error of Update is %v", err)
 	}
 	if got := b.weeks(owner, always); len(got) != 1 || got[0].Machine != "vinyl" {
 		t.Errorf("%+v", got)
@@ -83,7 +83,7 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { _ = s.Update(t.Context()) }) // a later update may fail because another one counted the records
+		all.Go(func() { _ = s.Update(t.Context()) }) // an update may fail because another update counted the records
 	}
 	all.Wait()
 	b.update()
@@ -96,12 +96,12 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
-	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. So 22:00 to 4:00 is seven hours, of which
-	// five are on Sunday.
-	j.use(time.Date(2026, 10, 24, 22, 0, 0, 0, b.zone), 7*3600, "lea", wire.CauseTap)
-	// Sunday 22:00 to Monday 1:00.
-	j.use(time.Date(2026, 10, 25, 22, 0, 0, 0, b.zone), 3*3600, "yann", wire.CauseTap)
-	b.take()
+	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. A session from 22:00 on Saturday to 4:00 on
+	// Sunday therefore lasts seven hours, of which five are on Sunday.
+	j.writeSession(time.Date(2026, 10, 24, 22, 0, 0, 0, b.zone), 7*3600, "lea", wire.CauseTap)
+	// The second session lasts from Sunday 22:00 to Monday 1:00.
+	j.writeSession(time.Date(2026, 10, 25, 22, 0, 0, 0, b.zone), 3*3600, "yann", wire.CauseTap)
+	b.countAll()
 	want := []report.Week{{Machine: "laser", Monday: day("2026-10-19"), Sessions: 2, Members: 2, Seconds: 9 * 3600},
 		{Machine: "laser", Monday: day("2026-10-26"), Sessions: 0, Members: 1, Seconds: 3600}}
 	if got := b.weeks(owner, between("2026-10-20", "2026-10-26")); !slices.Equal(got, want) {
@@ -120,7 +120,7 @@ func TestRunningSessionLastsUntilNow(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now().Add(-90*time.Second), true, "s", "lea", wire.StartBody{Role: policy.User})
-	b.take()
+	b.countAll()
 	if got := b.uses(owner, always, 0); len(got) != 1 || got[0].Seconds != 90 || !got[0].To.IsZero() || got[0].End != "" {
 		t.Errorf("%+v", got)
 	}
@@ -128,7 +128,7 @@ func TestRunningSessionLastsUntilNow(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	b.ledger.add("laser", 1).write(wire.Booted, b.o.Now(), true, "", "", wire.BootBody{})
-	b.take()
+	b.countAll()
 	if got := b.uses(owner, always, 0); len(got) != 1 || got[0].Seconds != 0 || got[0].To.IsZero() ||
 		got[0].End != "unknown" {
 		t.Errorf("after the journal began anew: %+v", got)
@@ -162,7 +162,7 @@ func TestRecordsOfAStolenMachineAreBounded(t *testing.T) {
 		map[string]any{"reasons": append([]string{strings.Repeat("y", 1000)}, many...)},
 	)
 	j.write(wire.Refused, b.o.Now(), true, "", "lea", "words")
-	b.take()
+	b.countAll()
 	got := b.uses(owner, always, 0)
 	if len(got) != 2 || got[0].Role != "other" || got[0].End != "other" || got[0].Seconds > 1<<30 || got[1].Seconds != 0 {
 		t.Errorf("%+v", got)
@@ -198,7 +198,7 @@ func TestInvalidRangesAreRejected(t *testing.T) {
 func TestCSVFollowsTheSpreadsheetFormatOfTheLanguage(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
-	j.use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
+	j.writeSession(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
 	j.write(
 		wire.SessionStart,
 		time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC),
@@ -211,7 +211,7 @@ func TestCSVFollowsTheSpreadsheetFormatOfTheLanguage(t *testing.T) {
 		return map[policy.MemberID]string{"lea": `=HYPERLINK("http://x";"y")`}, nil
 	}
 	b.open()
-	b.take()
+	b.countAll()
 	english := func(context.Context) policy.Language { return policy.English }
 	for name, c := range map[string]struct {
 		language func(context.Context) policy.Language
@@ -241,9 +241,9 @@ func TestCSVIncludesAllPages(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	for i := range 1201 {
-		j.use(time.Date(2026, 11, 1, 0, 0, 5*i, 0, time.UTC), 1, "lea", wire.CauseTap)
+		j.writeSession(time.Date(2026, 11, 1, 0, 0, 5*i, 0, time.UTC), 1, "lea", wire.CauseTap)
 	}
-	b.take()
+	b.countAll()
 	var out bytes.Buffer
 	if err := b.s.UsesCSV(t.Context(), owner, always, &out); err != nil {
 		t.Fatal(err)
@@ -259,12 +259,12 @@ func TestCSVIncludesAllPages(t *testing.T) {
 	}
 }
 
-// The expected permissions are written by hand.
+// The table of expected permissions was written by hand.
 func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 	b := newBench(t)
 	for _, m := range []policy.MachineID{"laser", "vinyl"} {
 		j := b.ledger.add(m, 0)
-		j.use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
+		j.writeSession(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
 		j.write(
 			wire.Refused,
 			time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
@@ -274,7 +274,7 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 			wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}},
 		)
 	}
-	b.take()
+	b.countAll()
 	laser := func(r actor.Role) map[policy.MachineID]actor.Role { return map[policy.MachineID]actor.Role{"laser": r} }
 	actors := map[string]actor.Actor{
 		"nobody":                {},
@@ -290,7 +290,7 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 		"maintainer's token":    {Account: "3", Machines: laser(actor.Maintainer), Scopes: []actor.Act{actor.ReadMachines}},
 	}
 	type answer struct {
-		all, laser, vinyl int // number of visible machines; -1: denied
+		all, laser, vinyl int // number of machines in the report; -1: the request is denied
 		names             bool
 	}
 	no := answer{-1, -1, -1, false}
@@ -349,14 +349,14 @@ func TestReportsOfOtherSitesAreInvisible(t *testing.T) {
 	one.o.Site, two.o.Site = db.Site("one"), db.Site("two")
 	one.open()
 	two.open()
-	one.ledger.add("laser", 0).use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
-	one.take()
-	two.take()
+	one.ledger.add("laser", 0).writeSession(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
+	one.countAll()
+	two.countAll()
 	if n := len(two.uses(owner, always, 0)) + len(two.weeks(owner, always)) + len(two.refusals(owner, always)); n != 0 {
 		t.Errorf("%d lines of another site", n)
 	}
-	two.ledger.add("laser", 0).use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 60, "lea", wire.CauseTap)
-	two.take()
+	two.ledger.add("laser", 0).writeSession(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 60, "lea", wire.CauseTap)
+	two.countAll()
 	if got := one.weeks(owner, always); len(got) != 1 || got[0].Seconds != 3600 {
 		t.Errorf("%+v", got)
 	}

@@ -12,47 +12,47 @@ import (
 	"portillon/wire"
 )
 
-// Journal is the hub's copy of a journal of a machine.
+// Journal describes the hub's copy of a journal of a machine.
 type Journal struct {
 	Machine    policy.MachineID
 	Generation wire.Generation
-	Epoch      int    // position among the machine's journals; only the journal with the highest epoch still grows
-	Records    uint64 // number of records held, which have the sequence numbers 1 to Records
+	Epoch      int    // position among the machine's journals; only the journal with the highest epoch gets new records
+	Records    uint64 // number of records in the ledger; the sequence numbers are 1 to Records
 }
 
 // Records reads the records in the ledger.
 type Records interface {
 	// Journals returns all journals of all machines.
 	Journals(ctx context.Context) ([]Journal, error)
-	// Read calls yield with the records of a journal that have one of the kinds and a sequence number above after, in
-	// order and at most limit of them. Read stops at the first error of yield and returns it.
+	// Read calls yield with at most limit records of a journal, in order. The records have one of the kinds and a
+	// sequence number above after. If yield returns an error, Read stops and returns the error.
 	Read(ctx context.Context, j Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error
 }
 
-// Options holds the dependencies and settings of a Service. Site, Records and Zone are required.
+// Options contains the dependencies and settings of a Service. Site, Records and Zone are required.
 type Options struct {
 	Site    *store.Site
 	Records Records
-	Zone    func(ctx context.Context) (*time.Location, error) // the site's time zone, from the current policy
-	// Names returns the names of members. A member without a name is missing, for example after erasure. nil: no names are
-	// known.
+	Zone    func(ctx context.Context) (*time.Location, error) // returns the site's time zone, from the current policy
+	// Names returns the names of members. A member without a name, for example after erasure, is missing in the result.
+	// If Names is nil, reports contain no names.
 	Names    func(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error)
-	Language func(ctx context.Context) policy.Language // of the CSV file; nil: French
+	Language func(ctx context.Context) policy.Language // language of the CSV file; nil: French
 	Now      func() time.Time                          // nil: time.Now
 	Log      *slog.Logger                              // nil: nothing is logged
 }
 
-// Service counts and reports the machine use of one site. Its methods may be called concurrently.
+// Service counts and reports the machine use of one site. The methods may be called concurrently.
 type Service struct {
 	o      Options
 	update sync.Mutex // held during Update
-	months months
+	months monthCache
 }
 
-// New returns a Service. It fails if a required option is missing.
+// New returns a Service, or an error if a required option is missing.
 func New(o Options) (*Service, error) {
 	if o.Site == nil || o.Records == nil || o.Zone == nil {
-		return nil, errors.New("report: options Site, Records and Zone are required")
+		return nil, errors.New("report: options are incomplete, want Site, Records and Zone")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -63,12 +63,13 @@ func New(o Options) (*Service, error) {
 	return &Service{o: o}, nil
 }
 
-// pause is the minimum time between two runs of Update, and so the maximum delay of a report behind the ledger.
+// pause is the minimum time between two runs of Update. A report is therefore at most this time behind the ledger.
 const pause = time.Second
 
 // Run counts new records until ctx is done. A failed update is logged and retried after the next change.
 func (s *Service) Run(ctx context.Context) error {
-	sub, cancel := s.o.Site.Subscribe(store.Records, store.Policy) // a new policy may change the time zone
+	// Wake up for a new policy, too, because it may change the time zone.
+	sub, cancel := s.o.Site.Subscribe(store.Records, store.Policy)
 	defer cancel()
 	for {
 		sub.Take()

@@ -1,20 +1,22 @@
-// Package report counts the records in the ledger: sessions between two dates, hours by machine and week, refusals by
-// reason.
+// Package report counts records in the ledger, and reports sessions between two dates, hours by machine and week, and
+// refusals by reason.
 //
 //	ledger ─▶ Records ─▶ Update ─▶ report_uses, report_weeks, report_refusals ─▶ Uses, Weeks, Refusals
 //
-// Update counts the records that arrived since the previous update, journal by journal. It stores its position in each
-// journal in the same transaction, so that each record counts exactly once, in whatever order the records of different
-// journals arrive. Reports read only these sums.
+// Update counts the records that arrived since the previous update, journal by journal. The position in each journal is
+// stored in the same transaction as the sums, so that each record counts exactly once, for any order in which the
+// records of different journals arrive. Reports read only the sums of Update.
 //
-// Days and weeks are those of the site's time zone. A session counts in the week of its start, and its seconds count in
-// the weeks in which they passed. A record from an untrusted clock counts at the time that the record gives, and is
-// marked. If the clock is trusted at the end of a session, the start is calculated from the end and the length.
+// Days and weeks begin at midnight in the site's time zone. A session counts in the week of its start, and its seconds
+// count in the weeks in which they passed. A record from an untrusted clock counts at the time in the record, and is
+// marked as untrusted. If the clock is trusted at the end of a session, the start is calculated from the end and the
+// length.
 //
-// A session without an end is running, unless the machine has begun another session or another journal since. Then the
-// session has ended at an unknown time: it has 0 seconds and the end "unknown".
+// A session without a recorded end is running until the machine begins another session or another journal. A session
+// that is no longer running but has no recorded end has 0 seconds and the cause "unknown".
 //
-// Members and names are included for actors who may see names, and machines for actors who may see their reports.
+// A report contains members and names only for actors who may see names. A report contains only machines whose reports
+// the actor may see.
 package report
 
 import (
@@ -29,17 +31,17 @@ type Range struct {
 	Machine  policy.MachineID // empty: all machines
 }
 
-// Use is one session.
+// Use is one session at a machine.
 type Use struct {
 	Machine policy.MachineID `json:"machine"`
-	Member  policy.MemberID  `json:"member,omitempty"` // only for actors who may see names, like Name
+	Member  policy.MemberID  `json:"member,omitempty"` // Member and Name are set only for actors who may see names
 	Name    string           `json:"name,omitempty"`
 	Role    string           `json:"role"`
 	From    time.Time        `json:"from"`
 	To      time.Time        `json:"to,omitzero"` // zero: the session is running
 	Seconds int64            `json:"seconds"`
-	End     string           `json:"end,omitempty"` // why the session ended: a wire.Cause, or "unknown"
-	// Untrusted means that the machine's clock was untrusted: From may be wrong.
+	End     string           `json:"end,omitempty"` // reason why the session ended: a wire.Cause, or "unknown"
+	// Untrusted means that the machine's clock was untrusted, so that From may be wrong.
 	Untrusted bool `json:"untrusted,omitempty"`
 }
 

@@ -14,17 +14,18 @@ import (
 	"portillon/wire"
 )
 
-// batch is the maximum number of records that Update counts in one transaction. It bounds how long other writers wait.
+// batch is the maximum number of records that Update counts in one transaction. The limit bounds the time that other
+// writers wait.
 const batch = 2000
 
 // kinds returns the kinds of records that reports count.
 func kinds() []wire.Kind { return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.Refused} }
 
-// errAgain is returned if another process counted the same records at the same time.
+// errAgain is the error of Update if another process counted the same records at the same time.
 var errAgain = errors.New("report: another update is running")
 
-// Update counts the new records. An unreadable journal does not prevent the others from being counted: Update returns
-// the errors of all journals together.
+// Update counts the new records of all journals. If a journal cannot be read, Update counts the other journals and
+// returns the errors of all journals together.
 func (s *Service) Update(ctx context.Context) error {
 	s.update.Lock()
 	defer s.update.Unlock()
@@ -32,7 +33,7 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.inZone(ctx, zone); err != nil {
+	if err := s.setZone(ctx, zone); err != nil {
 		return err
 	}
 	journals, err := s.o.Records.Journals(ctx)
@@ -44,12 +45,13 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Count each journal from its stored position. A newer journal of the same machine ends its running sessions.
+	// Count each journal from the stored position. A newer journal of the same machine ends the running sessions of the
+	// older journal.
 	var errs []error
 	for i, j := range journals {
 		replaced := i+1 < len(journals) && journals[i+1].Machine == j.Machine
-		if err := s.journal(ctx, j, marks[journalKey{j.Machine, j.Generation}], replaced, zone); err != nil {
-			errs = append(errs, fmt.Errorf("report: records of %s: %w", j.Machine, err))
+		if err := s.countJournal(ctx, j, marks[journalKey{j.Machine, j.Generation}], replaced, zone); err != nil {
+			errs = append(errs, fmt.Errorf("report: cannot count the records of %s: %w", j.Machine, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -80,14 +82,15 @@ func (s *Service) marks(ctx context.Context) (map[journalKey]uint64, error) {
 	return out, rows.Err()
 }
 
-// inZone deletes all sums that were counted in another time zone, so that Update counts them again.
-func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
+// setZone stores the time zone. If the sums were counted in another time zone, setZone deletes the sums, so that Update
+// counts all records again.
+func (s *Service) setZone(ctx context.Context, zone *time.Location) error {
 	var was string
 	err := s.o.Site.QueryRow(ctx, "SELECT COALESCE((SELECT zone FROM report_zone WHERE site = $1), '')").Scan(&was)
 	if err != nil || was == zone.String() {
 		return err
 	}
-	defer s.months.forget() // after the rows are deleted
+	defer s.months.invalidateAll() // invalidate the cache only after the rows are deleted
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET
 			zone = $2`,
@@ -95,13 +98,13 @@ func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 			was == "" {
 			return err
 		}
-		s.o.Log.Info("the site's time zone changed: all reports are counted again", "zone", zone.String())
-		return forget(ctx, tx)
+		s.o.Log.Info("site's time zone changed, counting all reports again", "zone", zone.String())
+		return deleteSums(ctx, tx)
 	})
 }
 
-// forget deletes all sums and positions of the site.
-func forget(ctx context.Context, tx *store.Tx) error {
+// deleteSums deletes all sums and positions of the site.
+func deleteSums(ctx context.Context, tx *store.Tx) error {
 	_, err1 := tx.Exec(ctx, "DELETE FROM report_marks WHERE site = $1")
 	_, err2 := tx.Exec(ctx, "DELETE FROM report_uses WHERE site = $1")
 	_, err3 := tx.Exec(ctx, "DELETE FROM report_weeks WHERE site = $1")
@@ -111,9 +114,9 @@ func forget(ctx context.Context, tx *store.Tx) error {
 	return errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
-// journal counts the new records of a journal, from the record after mark. replaced means that the machine has begun a
-// newer journal, so that a session without an end is no longer running.
-func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced bool, zone *time.Location) error {
+// countJournal counts the records of a journal after the sequence number mark. replaced means that the machine has
+// begun a newer journal, so that a session without an end is no longer running.
+func (s *Service) countJournal(ctx context.Context, j Journal, mark uint64, replaced bool, zone *time.Location) error {
 	for mark < j.Records {
 		records := make([]wire.Record, 0, min(batch, int(j.Records-mark)))
 		err := s.o.Records.Read(ctx, j, mark, kinds(), batch, func(r wire.Record) error {
@@ -123,7 +126,7 @@ func (s *Service) journal(ctx context.Context, j Journal, mark uint64, replaced 
 		if err != nil {
 			return err
 		}
-		next := j.Records // no more records of these kinds
+		next := j.Records // the journal has no more records of these kinds
 		if n := len(records); n > 0 && (n == batch || records[n-1].Seq > next) {
 			next = records[n-1].Seq
 		}
@@ -151,8 +154,8 @@ func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Locat
 	return s.count(ctx, j, j.Records, j.Records, nil, true, zone)
 }
 
-// count adds records to the sums and sets the journal's position to next, in one transaction. over ends all running
-// sessions. count returns errAgain if the stored position is not mark.
+// count adds records to the sums and sets the journal's position to next, in one transaction. If over is true, count
+// ends all running sessions. If the stored position is not mark, count returns errAgain.
 func (s *Service) count(
 	ctx context.Context,
 	j Journal,
@@ -176,17 +179,17 @@ func (s *Service) count(
 			return errAgain
 		}
 		c = &counter{tx: tx, journal: j, zone: zone, weeks: map[weekKey]*weekSum{}, refused: map[refusalKey]*refusalSum{}}
-		// Count the records with the sessions that were running before.
+		// Load the running sessions, because records may end these sessions, and count the records.
 		if err := c.load(ctx); err != nil {
 			return err
 		}
 		for _, r := range records {
-			c.record(r)
+			c.countRecord(r)
 		}
 		if over {
 			c.endAll()
 		}
-		// Store the sums and the new position together.
+		// Store the sums and the new position in the same transaction.
 		if err := c.store(ctx); err != nil {
 			return err
 		}
@@ -194,20 +197,20 @@ func (s *Service) count(
 			ON CONFLICT (site, machine, generation) DO UPDATE SET seq = $4`, j.Machine, j.Generation, int64(next))
 		return err
 	})
-	// Forget the cached months that this transaction has changed.
+	// Remove the months that the transaction changed from the cache.
 	if c != nil {
 		for k := range c.refused {
-			s.months.written(monthOf(k.day))
+			s.months.invalidate(monthOf(k.day))
 		}
 	}
 	return err
 }
 
-// unknownEnd is the end of a session without a record of its end.
+// unknownEnd is the cause of a session whose end was not recorded.
 const unknownEnd = "unknown"
 
-// use is a session while it is counted.
-type use struct {
+// countedSession is a session while records are counted.
+type countedSession struct {
 	seq       uint64
 	session   string
 	member    policy.MemberID
@@ -223,7 +226,7 @@ type use struct {
 // weekKey identifies a week by its Monday.
 type weekKey struct{ monday policy.Date }
 
-// weekSum is the use of a machine in a week.
+// weekSum is the sum of a machine's sessions in a week.
 type weekSum struct {
 	sessions, untrusted int
 	seconds             int64
@@ -237,7 +240,7 @@ type refusalKey struct {
 	member policy.MemberID
 }
 
-// refusalSum holds a number of refusals, and the number of those with an uncertain time.
+// refusalSum contains the number of refusals, and the number of refusals with an uncertain time.
 type refusalSum struct {
 	times, untrusted int
 	members          memberSet // nil if the key names the member
@@ -248,7 +251,7 @@ type counter struct {
 	tx      *store.Tx
 	journal Journal
 	zone    *time.Location
-	uses    []*use // sessions running at the start of the transaction, and sessions begun since
+	uses    []*countedSession // sessions running at the start of the transaction, and sessions begun since
 	weeks   map[weekKey]*weekSum
 	refused map[refusalKey]*refusalSum
 }
@@ -260,43 +263,45 @@ const (
 	maxReasons = 32
 )
 
-// word returns s, or "other" if s is longer than any legitimate value.
-func word(s string) string {
+// limitLength returns s, or "other" if s is longer than any legitimate value.
+func limitLength(s string) string {
 	if len(s) > maxWord {
 		return "other"
 	}
 	return s
 }
 
-// record counts one record. An unreadable body is treated as empty: the record still counts.
-func (c *counter) record(r wire.Record) {
+// countRecord counts one record. A record with an unreadable body counts as a record with an empty body.
+func (c *counter) countRecord(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
 		var b struct {
 			Role string `json:"role"`
 		}
-		_ = json.Unmarshal(r.Body, &b) // unreadable: an empty role
-		c.endAll()                     // a machine has at most one session at a time
+		_ = json.Unmarshal(r.Body, &b) // an unreadable body results in an empty role
+		// A new session ends the previous session, because a machine has at most one session at a time.
+		c.endAll()
 		c.uses = append(
 			c.uses,
-			&use{seq: r.Seq, session: r.Session, member: r.Member, role: word(b.Role), began: r.Wall, running: true,
+			&countedSession{seq: r.Seq, session: r.Session, member: r.Member, role: limitLength(b.Role), began: r.Wall,
+				running:   true,
 				untrusted: !r.Clock.Believed()},
 		)
 	case wire.SessionEnd:
 		var b wire.EndBody
-		_ = json.Unmarshal(r.Body, &b) // unreadable: 0 seconds
+		_ = json.Unmarshal(r.Body, &b) // an unreadable body results in 0 seconds
 		for _, u := range c.uses {
 			if u.running && u.session == r.Session {
-				c.end(u, r, b)
+				c.endSession(u, r, b)
 			}
 		}
 	case wire.Refused:
-		c.refusal(r)
+		c.countRefusal(r)
 	}
 }
 
-// refusal counts one refusal once for each of its distinct reasons.
-func (c *counter) refusal(r wire.Record) {
+// countRefusal counts one refusal, once for each distinct reason.
+func (c *counter) countRefusal(r wire.Record) {
 	var b struct {
 		Reasons []string `json:"reasons"`
 	}
@@ -304,7 +309,7 @@ func (c *counter) refusal(r wire.Record) {
 	day := policy.DateOf(r.Wall, c.zone)
 	seen := map[string]bool{}
 	for _, reason := range b.Reasons[:min(len(b.Reasons), maxReasons)] {
-		if reason = word(reason); seen[reason] {
+		if reason = limitLength(reason); seen[reason] {
 			continue
 		}
 		seen[reason] = true
@@ -324,29 +329,31 @@ func (c *counter) refusal(r wire.Record) {
 // maxSeconds is the maximum length of a session: ten years, in seconds.
 const maxSeconds = 10 * 366 * 24 * 3600
 
-// end ends a session with the record of its end. If only the end has a trusted time, end calculates the start from it.
-func (c *counter) end(u *use, r wire.Record, b wire.EndBody) {
-	u.seconds, u.cause, u.running = min(max(b.Seconds, 0), maxSeconds), word(string(b.Cause)), false
-	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost // recorded at the machine's next start
+// endSession ends a session with the record of the session's end. If only the end has a trusted time, endSession
+// calculates the start from the end.
+func (c *counter) endSession(u *countedSession, r wire.Record, b wire.EndBody) {
+	u.seconds, u.cause, u.running = min(max(b.Seconds, 0), maxSeconds), limitLength(string(b.Cause)), false
+	// The machine recorded the end at its next start.
+	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if u.untrusted && r.Clock.Believed() && u.seconds > 0 && !late {
 		u.began, u.untrusted = r.Wall.Add(-time.Duration(u.seconds)*time.Second), false
 	}
-	c.week(u)
+	c.addToWeeks(u)
 }
 
-// endAll ends the running sessions with an unknown end.
+// endAll ends the running sessions with the cause unknownEnd.
 func (c *counter) endAll() {
 	for _, u := range c.uses {
 		if u.running {
 			u.seconds, u.cause, u.running = 0, unknownEnd, false
-			c.week(u)
+			c.addToWeeks(u)
 		}
 	}
 }
 
-// week adds an ended session to the sums of its weeks.
-func (c *counter) week(u *use) {
-	for i, x := range shares(u.began, u.seconds, c.zone) {
+// addToWeeks adds an ended session to the sums of the session's weeks.
+func (c *counter) addToWeeks(u *countedSession) {
+	for i, x := range divideIntoWeeks(u.began, u.seconds, c.zone) {
 		sum := c.weeks[weekKey{x.monday}]
 		if sum == nil {
 			sum = &weekSum{members: map[policy.MemberID]bool{}}

@@ -22,13 +22,13 @@ type Page struct {
 	Limit int    // maximum number of entries; 0: 50; at most 500
 }
 
-// Default and maximum of Page.Limit.
+// The default and the maximum of Page.Limit.
 const (
 	usualPage = 50
 	maxPage   = 500
 )
 
-// limit returns the number of entries, within the limits.
+// limit returns the number of entries on a page, with the default and the maximum applied.
 func (p Page) limit() int {
 	if p.Limit <= 0 {
 		return usualPage
@@ -36,10 +36,10 @@ func (p Page) limit() int {
 	return min(p.Limit, maxPage)
 }
 
-// Uses returns the sessions that began in a range, the earliest first. next is the cursor of the next page; empty: this
-// is the last page.
+// Uses returns the sessions that began in a range, the earliest first. next is the cursor of the next page, or empty on
+// the last page.
 func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ []Use, next string, err error) {
-	v, err := s.look(ctx, a, r)
+	v, err := s.newView(ctx, a, r)
 	if err != nil {
 		return nil, "", err
 	}
@@ -47,10 +47,11 @@ func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ [
 	if err != nil {
 		return nil, "", err
 	}
-	return s.uses(ctx, v, after, p.limit())
+	return s.readPage(ctx, v, after, p.limit())
 }
 
-// place is the position of a session in the list. Its fields are compared in their order.
+// place is the position of a session in the list. Places are compared by start time, machine, generation and sequence
+// number, in the order of the fields.
 type place struct {
 	began      int64 // milliseconds since 1970
 	machine    string
@@ -58,7 +59,7 @@ type place struct {
 	seq        int64
 }
 
-// String returns the place in the form of a cursor, which parsePlace reads.
+// String returns the place as a cursor, which parsePlace parses.
 func (p place) String() string {
 	return fmt.Sprintf("%d/%s/%s/%d", p.began, p.machine, p.generation, p.seq)
 }
@@ -73,12 +74,12 @@ func (p place) compare(o place) int {
 	)
 }
 
-// parsePlace reads a cursor. The empty cursor is before all sessions.
+// parsePlace parses a cursor. The empty cursor is the place before all sessions.
 func parsePlace(s string) (place, error) {
 	if s == "" {
 		return place{began: math.MinInt64}, nil
 	}
-	const longest = 200 // two numbers, an id of at most 64 bytes, a generation of 16 bytes
+	const longest = 200 // space for two numbers, an id of at most 64 bytes and a generation of 16 bytes
 	parts := strings.Split(s, "/")
 	if len(s) <= longest && len(parts) == 4 {
 		began, err1 := strconv.ParseInt(parts[0], 10, 64)
@@ -92,40 +93,40 @@ func parsePlace(s string) (place, error) {
 	}
 }
 
-// found is a session with its position in the list.
-type found struct {
+// placedUse is a session with its position in the list.
+type placedUse struct {
 	Use
 	place
 }
 
-// uses reads one page of the sessions in a view. after is the last place of the previous page.
-func (s *Service) uses(ctx context.Context, v view, after place, limit int) (_ []Use, next string, err error) {
-	var all []found
+// readPage reads one page of the sessions in a view. after is the last place of the previous page.
+func (s *Service) readPage(ctx context.Context, v view, after place, limit int) (_ []Use, next string, err error) {
+	var all []placedUse
 	if v.machines == nil {
-		if all, err = s.everywhere(ctx, v, after, limit+1); err != nil {
+		if all, err = s.usesOfAll(ctx, v, after, limit+1); err != nil {
 			return nil, "", err
 		}
 	}
 	for _, m := range v.machines {
-		some, err := s.at(ctx, v, m, after, limit+1)
+		some, err := s.usesOf(ctx, v, m, after, limit+1)
 		if err != nil {
 			return nil, "", err
 		}
 		all = append(all, some...)
 	}
-	slices.SortFunc(all, func(x, y found) int { return x.compare(y.place) })
+	slices.SortFunc(all, func(x, y placedUse) int { return x.compare(y.place) })
 	if len(all) > limit {
 		all, next = all[:limit], all[limit-1].place.String()
 	}
 	out := make([]Use, len(all))
 	for i, f := range all {
-		out[i] = s.shown(f, v)
+		out[i] = s.visible(f, v)
 	}
-	return out, next, s.name(ctx, out)
+	return out, next, s.addNames(ctx, out)
 }
 
-// everywhere reads sessions of all machines.
-func (s *Service) everywhere(ctx context.Context, v view, after place, limit int) ([]found, error) {
+// usesOfAll reads sessions of all machines.
+func (s *Service) usesOfAll(ctx context.Context, v view, after place, limit int) ([]placedUse, error) {
 	rows, err := s.o.Site.Query(
 		ctx,
 		`SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
@@ -145,8 +146,8 @@ func (s *Service) everywhere(ctx context.Context, v view, after place, limit int
 	return scanUses(rows, err)
 }
 
-// at reads sessions of one machine.
-func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after place, limit int) ([]found, error) {
+// usesOf reads sessions of one machine.
+func (s *Service) usesOf(ctx context.Context, v view, m policy.MachineID, after place, limit int) ([]placedUse, error) {
 	rows, err := s.o.Site.Query(
 		ctx,
 		`SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
@@ -165,14 +166,14 @@ func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after plac
 	return scanUses(rows, err)
 }
 
-// scanUses reads the rows of everywhere or at, and closes them. A running session has a zero To.
-func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
+// scanUses reads and closes the rows of a query of usesOfAll or usesOf. A running session has a zero To.
+func scanUses(rows *sql.Rows, err error) (out []placedUse, _ error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var f found
+		var f placedUse
 		var running bool
 		if err := rows.Scan(&f.machine, &f.generation, &f.seq, &f.Member, &f.Role, &f.began, &f.Seconds, &f.End, &running,
 			&f.Untrusted); err != nil {
@@ -187,8 +188,9 @@ func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
 	return out, rows.Err()
 }
 
-// shown returns a session as the view may see it. The length of a running session is counted up to now.
-func (s *Service) shown(f found, v view) Use {
+// visible returns a session without the data that the view does not include. The length of a running session is counted
+// up to now.
+func (s *Service) visible(f placedUse, v view) Use {
 	u := f.Use
 	if u.To.IsZero() {
 		u.Seconds = max(0, int64(s.o.Now().Sub(u.From)/time.Second))
@@ -199,8 +201,8 @@ func (s *Service) shown(f found, v view) Use {
 	return u
 }
 
-// name sets the names of the members in the sessions.
-func (s *Service) name(ctx context.Context, of []Use) error {
+// addNames sets the names of the members in the sessions.
+func (s *Service) addNames(ctx context.Context, of []Use) error {
 	if s.o.Names == nil {
 		return nil
 	}

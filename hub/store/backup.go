@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// BackUp writes a copy of the database at path to the new file to, while another process may be writing the database.
-// The copy is a single file of one consistent state, without a log.
+// BackUp writes a consistent copy of the database at path to the new file to. Another process may be writing the
+// database meanwhile. The copy is a single file without a write-ahead log.
 func BackUp(ctx context.Context, path, to string) (err error) {
 	defer named(path, &err)
 	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
@@ -22,22 +22,22 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 		return err
 	}
 	defer r.Close()
-	c, err := r.Conn(ctx) // pragma and statement need the same connection
+	c, err := r.Conn(ctx) // the pragma applies only to its own connection
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but query_only forbids that too.
+	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but the pragma query_only forbids it.
 	if _, err := c.ExecContext(ctx, "PRAGMA query_only = 0"); err != nil {
 		return err
 	}
 	if _, err := c.ExecContext(ctx, "VACUUM INTO $1", to); err != nil {
-		return fmt.Errorf("back up: %w", err)
+		return fmt.Errorf("copying the database failed: %w", err)
 	}
 	return syncFile(to)
 }
 
-// Check reads the whole database at path. It fails if the database is damaged, belongs to another program or has a
+// Check reads the whole database at path. Check fails if the database is damaged, belongs to another program or has a
 // newer schema. No other process may have the database open.
 func Check(ctx context.Context, path string) (err error) {
 	if err := checkFile(ctx, path, true); err != nil {
@@ -46,7 +46,7 @@ func Check(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-// syncFile makes the file readable by its owner only, and writes it to the disk.
+// syncFile makes the file readable only by its owner, and waits until the file is on the disk.
 func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

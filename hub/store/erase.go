@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// eraseWait is the maximum time that an erasure waits for readers, which keep the log in use. After that time, the log
-// is emptied after one of the next transactions, or by Close.
+// eraseWait is the maximum time for which an erasure waits for readers, because the write-ahead log cannot be emptied
+// while they use it. After that time, one of the next transactions or Close empties the log.
 const eraseWait = 2 * time.Second
 
 // Erased declares that this transaction removes personal data, which must not stay in the database's files. SQLite
 // overwrites deleted rows in their page (secure_delete), but copies can remain in two places. The unused middle of a
-// page may hold a copy where SQLite moved rows between pages: that part is cleared before the commit. The log holds
-// older versions of pages: the log is emptied after the commit.
+// page may contain a copy if SQLite moved rows between pages: the store clears this part before the commit. The
+// write-ahead log contains older versions of pages: the store empties the log after the commit.
 func (t *Tx) Erased() { t.erased = true }
 
-// clearPages overwrites the unused middle of all pages that may contain personal data. Pages of records and reports are
-// skipped: they contain only pseudonyms, and are most of the file.
+// clearPages overwrites the unused middle of all pages that may contain personal data. clearPages skips the pages of
+// records and reports, which are most of the file, because they contain only pseudonyms.
 func (w *writer) clearPages(ctx context.Context) error {
 	rows, err := w.QueryContext(ctx, `SELECT s.pageno, p.data FROM sqlite_schema AS t JOIN dbstat AS s ON s.name = t.name
 		JOIN sqlite_dbpage AS p ON p.pgno = s.pageno WHERE t.rootpage > 0 AND t.tbl_name NOT GLOB 'ledger_*'
 		AND t.tbl_name NOT GLOB 'report_*' AND s.pagetype IN ('internal', 'leaf')`)
 	if err != nil {
-		return fmt.Errorf("clear pages after an erasure: %w", err)
+		return fmt.Errorf("clearing pages after an erasure failed: %w", err)
 	}
 	defer rows.Close()
-	// Collect the pages first: SQLite may not change a table while it is read.
+	// Collect the pages first, because a table must not be changed while it is read.
 	cleared := map[int64][]byte{}
 	for rows.Next() {
 		var number int64
@@ -46,15 +46,15 @@ func (w *writer) clearPages(ctx context.Context) error {
 	}
 	for number, page := range cleared {
 		if _, err := w.ExecContext(ctx, "UPDATE sqlite_dbpage SET data = $2 WHERE pgno = $1", number, page); err != nil {
-			return fmt.Errorf("clear page %d after an erasure: %w", number, err)
+			return fmt.Errorf("clearing page %d after an erasure failed: %w", number, err)
 		}
 	}
 	return nil
 }
 
 // clearUnused overwrites the bytes between the cell pointers and the cells of a b-tree page
-// (sqlite.org/fileformat2.html, section 1.6). It reports whether these bytes were not zero. first marks the first page
-// of the file, which begins with the 100-byte header of the file.
+// (sqlite.org/fileformat2.html, section 1.6). clearUnused returns true if any of these bytes was not zero. first marks
+// the first page of the file, which begins with the 100-byte header of the file.
 func clearUnused(page []byte, first bool) bool {
 	at := 0
 	if first {
@@ -88,8 +88,8 @@ func clearUnused(page []byte, first bool) bool {
 	return true
 }
 
-// emptyLog copies the log into the file and truncates the log, if a transaction erased data. Readers and other writers
-// may keep the log in use: then emptyLog tries again after the next transaction.
+// If a transaction erased data, emptyLog copies the write-ahead log into the database file and truncates the log. While
+// readers or other writers use the log, this is impossible, and emptyLog tries again after the next transaction.
 func (w *writer) emptyLog(ctx context.Context, wait time.Duration) (err error) {
 	if !w.erased || w.conn == nil {
 		return nil
@@ -104,7 +104,7 @@ func (w *writer) emptyLog(ctx context.Context, wait time.Duration) (err error) {
 	}()
 	var busy, pages, copied int
 	if err := w.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &copied); err != nil {
-		return fmt.Errorf("empty the log after an erasure: %w", err)
+		return fmt.Errorf("emptying the log after an erasure failed: %w", err)
 	}
 	w.erased = busy != 0
 	return nil

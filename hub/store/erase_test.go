@@ -10,8 +10,8 @@ import (
 	"portillon/hub/store"
 )
 
-// holds reports whether one of the database's files contains a text.
-func holds(t *testing.T, db *store.DB, text string) bool {
+// filesContain reports whether one of the database's files contains a text.
+func filesContain(t *testing.T, db *store.DB, text string) bool {
 	t.Helper()
 	for _, end := range []string{"", "-wal", "-shm"} {
 		data, err := os.ReadFile(db.Path() + end)
@@ -57,22 +57,22 @@ func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	}
 	db := openStore(t)
 	s := db.Site("biklab")
-	for i := range 400 { // makes rows and index entries move between pages
+	for i := range 400 { // so many rows make SQLite move rows and index entries between pages
 		name(t, s, i, fmt.Sprintf("first-%d-%d", (i*31)%400, i))
 		name(t, s, i, fmt.Sprintf("name-of-%d-%0*d", i, 20+i%200, i))
 	}
-	if !holds(t, db, "name-of-17-") {
+	if !filesContain(t, db, "name-of-17-") {
 		t.Fatal("the test finds no name that is there")
 	}
 	for i := 0; i < 400; i += 8 {
 		erase(t, s, fmt.Sprintf("name-of-%d-%0*d", i, 20+i%200, i))
 		for _, text := range []string{fmt.Sprintf("name-of-%d-", i), fmt.Sprintf("first-%d-%d", (i*31)%400, i)} {
-			if holds(t, db, text) {
+			if filesContain(t, db, text) {
 				t.Errorf("%q stands in a file", text)
 			}
 		}
 	}
-	if !holds(t, db, "name-of-17-") {
+	if !filesContain(t, db, "name-of-17-") {
 		t.Error("another row is gone")
 	}
 	if err := db.Close(); err != nil {
@@ -83,7 +83,7 @@ func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	}
 }
 
-// A reader during an erasure keeps the log in use. The next transaction after the read empties the log, or Close does.
+// A reader during an erasure keeps the log in use. After the read, the next transaction or Close empties the log.
 func TestErasureCompletesAfterAReaderEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: writes until a database has grown")
@@ -106,7 +106,7 @@ func TestErasureCompletesAfterAReaderEnds(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	erase(t, s, "Camille")
-	if !holds(t, db, "Camille") {
+	if !filesContain(t, db, "Camille") {
 		t.Fatal("the reader holds nothing: the test shows nothing")
 	}
 	if err := reading.Rollback(); err != nil {
@@ -115,7 +115,7 @@ func TestErasureCompletesAfterAReaderEnds(t *testing.T) {
 	if err := put(t, s, 5); err != nil {
 		t.Fatal(err)
 	}
-	if holds(t, db, "Camille") {
+	if filesContain(t, db, "Camille") {
 		t.Error("the name stands in a file after the read and the next transaction")
 	}
 }

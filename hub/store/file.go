@@ -11,13 +11,13 @@ import (
 	"portillon/dberror"
 )
 
-// soundMost is the maximum size, in bytes, of a file whose pages are all checked at the start. 20 machines write about
-// 360 MB a year (daemon/journal), and a start must not take minutes.
+// soundMost is the maximum size, in bytes, of a database of which Open checks all pages. 20 machines write about 360 MB
+// a year (daemon/journal), and a start must not take minutes.
 const soundMost = 512 << 20
 
-// cureDamage returns the remedy for a damaged database. Machines send missing records again (daemon/uplink), but
-// members, badges and accounts can only come from a backup.
-func cureDamage(path string) string {
+// damageRemedy returns a sentence with the remedy for a damaged database. Machines send missing records again
+// (daemon/uplink), but members, badges and accounts can be restored only from a backup.
+func damageRemedy(path string) string {
 	return fmt.Sprintf(
 		"stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, without a backup, move the "+
 			"file away: the hub creates an empty one, and the machines send their records again: "+
@@ -26,10 +26,10 @@ func cureDamage(path string) string {
 	)
 }
 
-// Named adds the file's name and the remedy to an SQLite error. It returns other errors unchanged.
-func Named(path string, err error) error { return dberror.Wrap(path, cureDamage(path), err) }
+// Named adds the database file's name and the remedy to an SQLite error. Named returns other errors unchanged.
+func Named(path string, err error) error { return dberror.Wrap(path, damageRemedy(path), err) }
 
-// named is Named for a deferred call.
+// named does the same as Named in a deferred call.
 func named(path string, err *error) { *err = Named(path, *err) }
 
 // opened adds the file's name to an error of Open.
@@ -40,10 +40,10 @@ func opened(path string, err *error) {
 }
 
 // CureDamage returns the remedy for damaged rows of the database at path.
-func CureDamage(path string) string { return cureDamage(path) }
+func CureDamage(path string) string { return damageRemedy(path) }
 
-// prepare creates a missing file, readable by its owner only, and its folder.
-func prepare(path string) error {
+// createFile creates the database file, readable only by its owner, and the folder of the file, if they do not exist.
+func createFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -57,14 +57,14 @@ func prepare(path string) error {
 	return f.Close()
 }
 
-// moveFolders renames a folder that has the name of SQLite's log or log index: it cannot contain pages. A folder with
+// moveFolders renames a folder that has the name of SQLite's log or log index, which would stop SQLite. A folder with
 // the name of the database itself is an error.
 func moveFolders(path string) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 		return &dberror.Error{
 			Path: path,
 			Kind: dberror.Damaged,
-			Cure: cureDamage(path),
+			Cure: damageRemedy(path),
 			Err:  errors.New("path is a folder"),
 		}
 	}
@@ -105,14 +105,14 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	case tables == 0:
 		return errors.New("database is empty: the hub has not run yet")
 	case app != applicationID:
-		return fmt.Errorf("the database belongs to another program: application id %#x, want %#x", app, applicationID)
+		return fmt.Errorf("database belongs to another program: application id is %#x, want %#x", app, applicationID)
 	}
 	if err := checkVersion(ctx, r, mayBeEmpty); err != nil {
 		return err
 	}
-	// Only a start with write access checks all pages.
+	// Check all pages only when the database is opened for writing.
 	if mayBeEmpty && fi.Size() <= soundMost {
-		return sound(ctx, path, r)
+		return searchDamage(ctx, path, r)
 	}
 	return nil
 }
@@ -132,25 +132,25 @@ func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	switch {
 	case is > newest:
 		return fmt.Errorf(
-			"the database has the version %d, this program knows those up to %d: use a newer portillon-hub",
+			"database has schema version %d, this program supports versions up to %d: use a newer portillon-hub",
 			is,
 			newest,
 		)
 	case is < newest && !upgrade:
-		return fmt.Errorf("the database has the version %d, want %d: start the hub of this release once", is, newest)
+		return fmt.Errorf("database has schema version %d, want %d: start the hub of this release once", is, newest)
 	}
 	return nil
 }
 
-// sound searches the pages for damage, so that a damaged database is reported once at the start, and not by every
-// failing statement.
-func sound(ctx context.Context, path string, db *sql.DB) error {
+// searchDamage searches all pages for damage, so that the start reports a damaged database once, before statements
+// fail.
+func searchDamage(ctx context.Context, path string, db *sql.DB) error {
 	var said string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {
 		return err
 	}
 	if said != "ok" {
-		return &dberror.Error{Path: path, Kind: dberror.Damaged, Cure: cureDamage(path), Err: errors.New(said)}
+		return &dberror.Error{Path: path, Kind: dberror.Damaged, Cure: damageRemedy(path), Err: errors.New(said)}
 	}
 	return nil
 }

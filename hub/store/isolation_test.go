@@ -13,14 +13,14 @@ import (
 	"portillon/policy"
 )
 
-// Each reading statement of the hub runs for a site without rows, with the ids of another site. The result must be the
-// same as with an empty database.
+// The test runs each reading statement of the hub for a site without rows, with the ids of another site. The result
+// must be the same as with an empty database.
 func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: writes until a database has grown")
 	}
 	empty, full := openStore(t), openStore(t)
-	fill(t, full.Path())
+	insertRows(t, full.Path())
 	read, own := 0, 0
 	for _, s := range statements(t, "..") {
 		if !regexp.MustCompile(`(?i)^\s*(SELECT|WITH)\b`).MatchString(s.text) {
@@ -37,7 +37,7 @@ func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 			}
 		}
 	}
-	// Otherwise the test's rows and ids match no condition of the statements, and the test proves nothing.
+	// Check that the test's rows and ids match the conditions of some statements; otherwise the test proves nothing.
 	if read < 5 || own < read/2 {
 		t.Errorf("of %d statements only %d combinations of ids read something of the own site", read, own)
 	}
@@ -49,8 +49,8 @@ func openStore(t *testing.T) *store.DB {
 	return db
 }
 
-// fill inserts a row of the site biklab into each table: each text is "x", each number is 1.
-func fill(t *testing.T, path string) {
+// insertRows inserts a row of the site biklab into each table: each text is "x", each number is 1.
+func insertRows(t *testing.T, path string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path+"?_pragma=foreign_keys(0)&_pragma=ignore_check_constraints(1)")
 	if err != nil {
@@ -97,8 +97,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// arguments returns values for $2, $3, …: a text, a number below or above 1, 1, or null; the same value everywhere, and
-// mixed.
+// arguments returns lists of values for $2, $3, …. A value is a text, a number below, at or above 1, or null. Some
+// lists repeat one value, others mix values.
 func arguments(text string) (out [][]any) {
 	n := 1
 	for _, m := range regexp.MustCompile(`\$([0-9]+)`).FindAllStringSubmatch(text, -1) {
@@ -130,7 +130,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 	t.Helper()
 	rows, err := db.Site(site).Query(t.Context(), s.text, args...)
 	if err != nil {
-		if strings.Contains(err.Error(), "mismatch") { // LIMIT 'x'
+		if strings.Contains(err.Error(), "mismatch") { // for example LIMIT 'x'
 			return "mismatch"
 		}
 		t.Fatalf("%s: %v\n\t%s", s.at, err, s.text)
@@ -152,7 +152,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 		}
 		fmt.Fprintln(&out, row...)
 	}
-	if rows.Err() != nil { // for example a text in place of a number: the error is the same for both
+	if rows.Err() != nil { // both databases return the same error, for example for a text in place of a number
 		return "error"
 	}
 	return out.String()

@@ -19,8 +19,8 @@ type statement struct {
 	at, text string
 }
 
-// statements returns the statements of all packages below hub, except hub/store and tests. A statement must be a
-// constant expression: a literal, a constant of the same package, or a sum of them.
+// statements returns the statements of all packages below hub, except hub/store and tests. The text of a statement must
+// be a constant expression: a literal, a constant of the same package, or a concatenation of these.
 func statements(t *testing.T, root string) (out []statement) {
 	t.Helper()
 	set := token.NewFileSet()
@@ -61,10 +61,10 @@ func statements(t *testing.T, root string) (out []statement) {
 		}
 		for _, f := range files {
 			if !importsStore(f) {
-				continue // a call of database/sql on the old ledger, before the store opens it
+				continue // these calls of database/sql read the old ledger, before the store opens it
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				if s, ok := calls(set, n, constants); ok {
+				if s, ok := statementOf(set, n, constants); ok {
 					out = append(out, s)
 				}
 				return true
@@ -81,9 +81,9 @@ func importsStore(f *ast.File) bool {
 	return imports("portillon/hub/store") || !imports("database/sql")
 }
 
-// calls returns the statement of a call x.Query(ctx, "SELECT …", …). The text of a statement that is not constant is
-// "?".
-func calls(set *token.FileSet, n ast.Node, constants map[string]ast.Expr) (statement, bool) {
+// statementOf returns the statement in a call such as x.Query(ctx, "SELECT …", …). If the statement is not constant,
+// its text is "?".
+func statementOf(set *token.FileSet, n ast.Node, constants map[string]ast.Expr) (statement, bool) {
 	c, ok := n.(*ast.CallExpr)
 	if !ok || len(c.Args) < 2 {
 		return statement{}, false
@@ -126,9 +126,10 @@ var (
 	within = regexp.MustCompile(`(?i)(?:\bWITH(?:\s+RECURSIVE)?|,)\s*([a-z_0-9]+)\s*(?:\([^)]*\))?\s+AS\s*\(`)
 )
 
-// faultOf returns the fault of a statement, or an empty text. Each table must be restricted to the site by "site = $1"
-// (with the table's alias, if it has one), or must get $1 as its first column.
-func faultOf(text string) string {
+// statementFault returns the fault of a statement; empty: the statement is correct. A statement must restrict each
+// table to the site by "site = $1" (with the alias of the table, if there is one). An INSERT must set the first column
+// of the table to $1.
+func statementFault(text string) string {
 	if text == "?" {
 		return "the statement is not a constant"
 	}
@@ -139,7 +140,7 @@ func faultOf(text string) string {
 		}
 		return strings.ToLower(w[i])
 	}
-	named := map[string]bool{} // tables of WITH
+	named := map[string]bool{} // names that WITH defines
 	for _, m := range within.FindAllStringSubmatch(text, -1) {
 		named[strings.ToLower(m[1])] = true
 	}
@@ -165,7 +166,7 @@ func faultOf(text string) string {
 			continue
 		case "from", "join":
 			name = lower(i + 1)
-			if lower(i-1) == "distinct" { // part of IS DISTINCT FROM
+			if lower(i-1) == "distinct" { // the FROM is part of IS DISTINCT FROM
 				continue
 			}
 		case "update":
@@ -262,7 +263,7 @@ func TestStatementsOfTheHubRestrictEachTableToTheSite(t *testing.T) {
 		t.Fatalf("only %d statements were found", len(all))
 	}
 	for _, s := range all {
-		if fault := faultOf(s.text); fault != "" {
+		if fault := statementFault(s.text); fault != "" {
 			t.Errorf("%s: %s\n\t%s", s.at, fault, s.text)
 		}
 	}
@@ -300,7 +301,7 @@ func TestStatementsWithoutSiteConditionAreDetected(t *testing.T) {
 		"SELECT 1":                                                                           "no table",
 		"?":                                                                                  "constant",
 	} {
-		if got := faultOf(text); (got == "") != (fault == "") || !strings.Contains(got, fault) {
+		if got := statementFault(text); (got == "") != (fault == "") || !strings.Contains(got, fault) {
 			t.Errorf("%s\n\t%q, want %q", text, got, fault)
 		}
 	}

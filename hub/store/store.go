@@ -1,12 +1,12 @@
-// Package store is the hub's database: one SQLite file, its migrations, and the only access to its rows.
+// Package store is the hub's database: one SQLite file with its migrations. Only this package accesses the rows.
 //
 // The primary key of every table begins with the site's id. Code accesses rows only through Site: the first parameter
 // of every statement ($1) is the site's id, which Site adds. A test of this package reads all statements in the hub's
 // packages and fails if a statement does not restrict a table to the site.
 //
-// A write is one transaction (Write). It is on the disk when Write returns without an error: only then may the hub
-// acknowledge anything. Statements are prepared once and kept, so a statement must be a constant without values in its
-// text. After a commit, subscribers learn which topics changed.
+// A write is one transaction (Write). The transaction is on the disk when Write returns without an error: only then may
+// the hub acknowledge the data. Prepared statements are cached by their text, so the text must be a constant without
+// values. After a commit, subscribers are notified of the topics that changed.
 //
 // Wherever possible the SQL also runs in PostgreSQL: parameters $1, $2, …, types TEXT, BIGINT and BLOB, RETURNING, ON
 // CONFLICT. Times are milliseconds since 1970, UTC.
@@ -38,25 +38,25 @@ var migrations embed.FS
 // Name is the name of the database file in the hub's data folder.
 const Name = "portillon.db"
 
-// DB is an open database. Its methods may be called concurrently.
+// DB is an open database. The methods of a DB may be called concurrently.
 type DB struct {
 	path   string
-	writer chan *writer // contains the only writer while no transaction runs; nil: open for reading only
+	writer chan *writer // contains the only writer while no transaction runs; nil: the database is read-only
 	write  *sql.DB
 	read   *sql.DB
-	reads  *statements // prepared statements of read
+	reads  *statements // cache of the prepared statements of read
 
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
-	watch       func(error) // called after each write; nil: no watcher
+	watch       func(error) // is called after each write; nil: there is no watcher
 }
 
-// Open opens the database at path and upgrades it to the newest schema. It creates a missing database, readable by its
-// owner only. Open rejects a file of another program, a newer schema and a damaged file, and leaves such a file
-// unchanged.
+// Open opens the database at path and upgrades it to the newest schema. If the file does not exist, Open creates it,
+// readable only by its owner. Open rejects a file of another program, a newer schema and a damaged file, and leaves
+// such a file unchanged.
 func Open(ctx context.Context, path string) (_ *DB, err error) {
 	defer opened(path, &err)
-	if err := prepare(path); err != nil {
+	if err := createFile(path); err != nil {
 		return nil, err
 	}
 	if err := checkFile(ctx, path, true); err != nil {
@@ -77,7 +77,7 @@ func Open(ctx context.Context, path string) (_ *DB, err error) {
 	return db, nil
 }
 
-// OpenReadOnly opens a database that another process may be writing. Write returns an error.
+// OpenReadOnly opens a database for reading only, even while another process writes it.
 func OpenReadOnly(ctx context.Context, path string) (_ *DB, err error) {
 	defer opened(path, &err)
 	if err := checkFile(ctx, path, false); err != nil {
@@ -112,7 +112,7 @@ func connect(path string, readOnly bool) (*sql.DB, error) {
 	return sql.Open("sqlite", dsn)
 }
 
-// busyTimeout is the maximum wait for a lock that another process holds.
+// busyTimeout is the maximum wait for a lock of another process.
 const busyTimeout = 10 * time.Second
 
 // dataSource returns the address of the file for the SQLite driver, with the settings of each connection.
@@ -122,8 +122,8 @@ func dataSource(path string, readOnly bool) (string, error) {
 		q.Set("mode", "ro")
 		q.Add("_pragma", "query_only(1)")
 	} else {
-		// The undo data of a statement with several rows stays in memory: a file would be useless after a power cut. The log
-		// is copied into the file at 16 MB instead of 4 MB, so that a frequently changed page is copied less often.
+		// Temporary data stay in memory, because SQLite does not need them after a power cut. SQLite copies the write-ahead
+		// log into the file at 16 MB instead of 4 MB, so that it copies a frequently changed page less often.
 		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
 			"wal_autocheckpoint(4000)",
 			"secure_delete(1)") // overwrite deleted data with zeros (sqlite.org/pragma.html#pragma_secure_delete)
@@ -141,7 +141,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
 		return err
 	}
-	if app != applicationID { // Open has checked that the file is empty
+	if app != applicationID { // the file is new: Open has checked that it is empty
 		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func newestMigration() (int64, error) {
 func (db *DB) Close() error {
 	var err error
 	if db.writer != nil {
-		w, open := <-db.writer // wait for the running transaction and prevent further ones
+		w, open := <-db.writer // wait for the running transaction, and prevent further transactions
 		if !open {
 			return nil
 		}
@@ -199,10 +199,10 @@ func (db *DB) Close() error {
 // Path returns the path of the database file.
 func (db *DB) Path() string { return db.path }
 
-// Site returns the rows of one site.
+// Site gives access to the rows of one site.
 func (db *DB) Site(id policy.SiteID) *Site { return &Site{db: db, id: id} }
 
-// Site is the rows of one site. Make a Site with DB.Site; the zero Site cannot be used.
+// Site gives access to the rows of one site. DB.Site returns a Site; the zero Site cannot be used.
 type Site struct {
 	db *DB
 	id policy.SiteID
@@ -227,7 +227,7 @@ func (s *Site) Query(ctx context.Context, query string, args ...any) (*sql.Rows,
 func (s *Site) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	p, err := s.db.reads.get(ctx, query)
 	if err != nil {
-		return s.db.read.QueryRowContext(ctx, query, s.with(args)...) // returns the error with the row
+		return s.db.read.QueryRowContext(ctx, query, s.with(args)...) // Scan of the returned row reports the error
 	}
 	return p.QueryRowContext(ctx, s.with(args)...)
 }
@@ -249,12 +249,12 @@ func (s *Site) with(args []any) []any {
 	return append(out, args...)
 }
 
-// Write calls change in one transaction, and commits the transaction unless change returns an error. Only one Write
-// runs at a time. Concurrent calls wait, at most until their ctx is done.
+// Write calls change in a transaction. Write commits the transaction if change returns nil, and rolls it back
+// otherwise. Only one Write runs at a time. Concurrent calls wait, at most until their ctx is done.
 func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	defer func() {
 		err = Named(s.db.path, err)
-		s.db.tellWatch(err)
+		s.db.callWatcher(err)
 	}()
 	if s.db.writer == nil {
 		return errors.New("database is open for reading only")
@@ -280,25 +280,25 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	if err != nil {
 		return err
 	}
-	s.db.tell(s.id, t.changed)
+	s.db.announce(s.id, t.changed)
 	wait := time.Duration(0)
 	if t.erased {
 		w.erased, wait = true, eraseWait
 	}
-	_ = w.emptyLog(ctx, wait) // the transaction is committed even if this fails; the next one tries again
+	_ = w.emptyLog(ctx, wait) // an error does not undo the committed transaction; the next transaction tries again
 	return nil
 }
 
-// Watch sets a function that is called after each Write: with nil after a commit, and with the error if the file or its
-// disk failed. f may be called concurrently.
+// Watch sets a function that the store calls after each Write: with nil after a commit, and with the error if the file
+// or the disk failed. f may be called concurrently.
 func (db *DB) Watch(f func(error)) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.watch = f
 }
 
-// tellWatch calls the watcher. Errors that do not come from the file or its disk are ignored.
-func (db *DB) tellWatch(err error) {
+// callWatcher calls the watcher. callWatcher ignores errors that do not come from the file or the disk.
+func (db *DB) callWatcher(err error) {
 	if err != nil && dberror.KindOf(err) == dberror.Other {
 		return
 	}
@@ -310,7 +310,7 @@ func (db *DB) tellWatch(err error) {
 	}
 }
 
-// Reason describes the problem with the file or its disk in a few words, without a path and without data.
+// Reason describes an error of the file or the disk in a few words, without a path and without data.
 func Reason(err error) string { return dberror.KindOf(err).String() }
 
 // Tx is a transaction of one site. A Tx must not be used after its transaction.
@@ -354,11 +354,11 @@ const (
 	Bundle    Topic = "bundle"    // a bundle was published
 	Records   Topic = "records"   // the ledger has new records
 	States    Topic = "states"    // a machine published a new state
-	Accounts  Topic = "accounts"  // people who sign in, their roles and sessions
+	Accounts  Topic = "accounts"  // accounts of people, with roles and sessions
 	Taps      Topic = "taps"      // an unknown card was tapped
 )
 
-// Changed adds a topic to those that are announced after the commit.
+// Changed adds a topic to the topics that are announced after the commit.
 func (t *Tx) Changed(topic Topic) {
 	if !slices.Contains(t.changed, topic) {
 		t.changed = append(t.changed, topic)
@@ -375,7 +375,7 @@ type Subscription struct {
 	pending []Topic
 }
 
-// Subscribe collects changes of the given topics from now on, until cancel is called.
+// Subscribe returns a Subscription that collects changes of the given topics until cancel is called.
 func (s *Site) Subscribe(topics ...Topic) (sub *Subscription, cancel func()) {
 	sub = &Subscription{site: s.id, only: topics, wake: make(chan struct{}, 1)}
 	s.db.mu.Lock()
@@ -391,7 +391,7 @@ func (s *Site) Subscribe(topics ...Topic) (sub *Subscription, cancel func()) {
 // C returns a channel that receives a value when Take would return a topic.
 func (s *Subscription) C() <-chan struct{} { return s.wake }
 
-// Take returns the topics that changed since the previous call, each once.
+// Take returns each topic that has changed since the previous call, once.
 func (s *Subscription) Take() []Topic {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -400,7 +400,7 @@ func (s *Subscription) Take() []Topic {
 	return topics
 }
 
-// add notes which topics changed. It never waits for the subscriber.
+// add stores which topics changed, and wakes the subscriber. add never waits for the subscriber.
 func (s *Subscription) add(topics []Topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -418,11 +418,11 @@ func (s *Subscription) add(topics []Topic) {
 	}
 }
 
-// Tell announces a topic without a transaction: for data outside the database, such as machine states.
-func (s *Site) Tell(topic Topic) { s.db.tell(s.id, []Topic{topic}) }
+// Tell announces a change of data that are not in the database, such as the states of machines.
+func (s *Site) Tell(topic Topic) { s.db.announce(s.id, []Topic{topic}) }
 
-// tell adds topics to the subscriptions of a site.
-func (db *DB) tell(site policy.SiteID, topics []Topic) {
+// announce adds topics to the subscriptions of a site.
+func (db *DB) announce(site policy.SiteID, topics []Topic) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for sub := range db.subscribers {

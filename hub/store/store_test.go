@@ -75,7 +75,7 @@ func TestWritesAreAtomic(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || made(t, s) != 1 {
 		t.Errorf("a change that was called off: %v", err)
 	}
-	if err := put(t, s, 4); err != nil || made(t, s) != 4 { // the writer still works after these errors
+	if err := put(t, s, 4); err != nil || made(t, s) != 4 { // the writer must still work after these errors
 		t.Error(err)
 	}
 }
@@ -87,7 +87,7 @@ func TestWritesRunOneAtATimeAndCancelledWritesDoNotBlock(t *testing.T) {
 	for range 20 {
 		all.Go(func() {
 			err := s.Write(t.Context(), func(tx *store.Tx) error {
-				inside++ // the race detector would report concurrent access
+				inside++ // the race detector reports concurrent access
 				return nil
 			})
 			if err != nil {
@@ -120,7 +120,7 @@ func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 				if topics := sub.Take(); len(topics) > 1 || len(topics) == 1 && topics[0] != store.Directory {
 					t.Errorf("told %v", topics)
 				}
-				if made(t, s) == last { // read after Take: later changes wake the subscriber again
+				if made(t, s) == last { // read after Take, because later changes wake the subscriber again
 					return
 				}
 			}
@@ -217,7 +217,7 @@ func TestErrorOfADamagedDatabaseNamesFileAndCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(b[4096:], make([]byte, 2048)) // the header of the second page
+	copy(b[4096:], make([]byte, 2048)) // damage the header of the second page
 	if err := os.WriteFile(db.Path(), b, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -21,20 +21,20 @@ func OpenAs(path string, views []string) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{path: path, subscribers: map[*Subscription]struct{}{}}
-	db.read = sql.OpenDB(viewing{c, views})
+	db.read = sql.OpenDB(viewConnector{c, views})
 	db.read.SetMaxOpenConns(maxReaders)
 	db.reads = newStatements(db.read.PrepareContext)
 	return db, nil
 }
 
-// viewing creates the views on each new connection: temporary views exist only within a connection.
-type viewing struct {
+// viewConnector creates the views on each new connection, because temporary views exist only within a connection.
+type viewConnector struct {
 	driver.Connector
 	views []string
 }
 
 // Connect opens a connection and creates the views.
-func (v viewing) Connect(ctx context.Context) (driver.Conn, error) {
+func (v viewConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := v.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (v viewing) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("SQLite driver cannot run statements"), c.Close())
 	}
-	// query_only also forbids temporary views.
+	// Allow changes first, because the pragma query_only forbids even temporary views.
 	for _, s := range append(append([]string{"PRAGMA query_only = 0"}, v.views...), "PRAGMA query_only = 1") {
 		if _, err := run.ExecContext(ctx, s, nil); err != nil {
 			return nil, errors.Join(err, c.Close())

@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// maxStatements is the maximum number of prepared statements of a connection. The hub has a few hundred; more means
-// that statements contain values.
+// maxStatements is the maximum number of prepared statements of a connection. The hub has a few hundred statements.
+// More statements mean that their texts contain values.
 const maxStatements = 1000
 
-// statements caches prepared statements by their text. Its methods may be called concurrently.
+// statements caches prepared statements by their text. The methods of statements may be called concurrently.
 type statements struct {
 	prepare func(context.Context, string) (*sql.Stmt, error)
 	mu      sync.Mutex
@@ -34,22 +34,22 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 		return p, nil
 	}
 	if full {
-		return nil, fmt.Errorf("more than %d different statements: a statement must be a constant", maxStatements)
+		return nil, fmt.Errorf("connection has more than %d statements: a statement must be a constant", maxStatements)
 	}
-	p, err := s.prepare(ctx, unnamed(query))
+	p, err := s.prepare(ctx, withUnnamedParameters(query))
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if other := s.all[query]; other != nil { // another goroutine was faster
+	if other := s.all[query]; other != nil { // another goroutine has prepared the statement meanwhile
 		return other, p.Close()
 	}
 	s.all[query] = p
 	return p, nil
 }
 
-// close closes all prepared statements and forgets them.
+// close closes all prepared statements and empties the cache.
 func (s *statements) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,11 +61,11 @@ func (s *statements) close() error {
 	return err
 }
 
-// writer is the connection for writing. Its statements stay prepared between transactions, unlike those of a sql.Tx.
-// Only one goroutine at a time may use a writer.
+// writer is the connection for writing. Unlike the statements of a sql.Tx, its statements stay prepared between
+// transactions. Only one goroutine at a time may use a writer.
 type writer struct {
 	db       *sql.DB
-	conn     *sql.Conn // nil: not connected yet, or closed after an error
+	conn     *sql.Conn // nil: the connection is not open yet, or was closed after an error
 	prepared *statements
 	erased   bool // a transaction erased data that the log may still contain
 }
@@ -78,13 +78,14 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 		}
 		w.prepared = newStatements(w.conn.PrepareContext)
 	}
-	// Take the write lock now: otherwise another process could write between a read and a write of this transaction.
+	// BEGIN IMMEDIATE takes the write lock now. Otherwise another process could write between a read and a write of this
+	// transaction.
 	if _, err := w.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	done := false
 	defer func() {
-		if !done { // after an error, or a panic in change
+		if !done { // change has returned an error or panicked
 			w.rollback(ctx)
 		}
 	}()
@@ -94,7 +95,7 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// From here on the end of ctx is ignored: the caller must learn whether the transaction was committed.
+	// Commit even if ctx ends now, because the caller must learn whether the transaction was committed.
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -103,8 +104,8 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 }
 
 // rollback undoes the transaction. After a disk error, SQLite has already rolled back
-// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"). Then ROLLBACK fails, and the
-// connection is closed so that the next transaction opens a new one.
+// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"). Then ROLLBACK fails, and rollback
+// closes the connection, so that the next transaction opens a new one.
 func (w *writer) rollback(ctx context.Context) {
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
 		w.prepared.close()                                       // close the statements before their connection
@@ -148,7 +149,7 @@ func (w *writer) QueryContext(ctx context.Context, query string, args ...any) (*
 func (w *writer) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	p, err := w.prepared.get(ctx, query)
 	if err != nil {
-		return w.conn.QueryRowContext(ctx, query, args...) // returns the error with the row
+		return w.conn.QueryRowContext(ctx, query, args...) // Scan of the returned row reports the error
 	}
 	return p.QueryRowContext(ctx, args...)
 }

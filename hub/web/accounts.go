@@ -14,7 +14,7 @@ import (
 	"portillon/policy"
 )
 
-// accountPages are the pages of all accounts and of the audit log.
+// accountPages serves the pages of accounts and of the audit log.
 type accountPages struct {
 	accounts Accounts
 	machines Machines
@@ -33,10 +33,10 @@ func (p *accountPages) routes() []route {
 // accountsPage is the data of the page of accounts.
 type accountsPage struct {
 	Accounts []account.Account
-	Machines []policy.MachineID // choices for a role at a machine
+	Machines []policy.MachineID // machines for which a role can be given
 	Next     string
 	Form     form
-	Code     string // a one-time code, shown once
+	Code     string // one-time code, which is shown only once
 	For      string
 }
 
@@ -54,20 +54,21 @@ func accountForm() form {
 			{"member", "role.member"}, {"administrator", "role.administrator"}, {"owner", "role.owner"}}}}}
 }
 
-// showAccounts renders the page of accounts. change modifies the page's data, for example to show the faults of a form.
+// showAccounts renders the page of accounts. change may modify the page's data, for example to show the faults of a
+// form.
 func (p *accountPages) showAccounts(q *request, status int, change func(*accountsPage)) error {
 	list, next, err := p.accounts.Registry.List(ctxOf(q), q.actor, account.Page{After: q.r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
 	d := accountsPage{Accounts: list, Form: accountForm()}
-	// opened by a link on the page of a member
+	// A link on a member's page opens the form with the member filled in.
 	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" {
-		d.Form = d.Form.keep(v)
+		d.Form = d.Form.withValues(v)
 	}
 	if p.machines != nil {
 		machines, err := p.machines.List(ctxOf(q), q.actor)
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		for _, m := range machines {
@@ -96,7 +97,7 @@ func (p *accountPages) addAccount(q *request) error {
 		Site:   actor.Role(v.Get("site")),
 		Member: policy.MemberID(strings.TrimSpace(v.Get("member")))}, "")
 	if faults := invalid(err); faults != nil {
-		return p.showAccounts(q, 422, func(d *accountsPage) { d.Form = d.Form.keep(v).refuse(faults) })
+		return p.showAccounts(q, 422, func(d *accountsPage) { d.Form = d.Form.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (p *accountPages) addAccount(q *request) error {
 	return p.withCode(q, made.ID, made.Name)
 }
 
-// withCode shows a one-time code, with which the account's owner chooses a password.
+// withCode shows a one-time code. With this code, the owner of the account chooses a password.
 func (p *accountPages) withCode(q *request, id, name string) error {
 	code, err := p.accounts.Recovery.ResetCode(ctxOf(q), q.actor, id)
 	if err != nil {
@@ -135,10 +136,10 @@ func (p *accountPages) changeAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/settings/accounts", "account-changed")
+	return q.redirect("/settings/accounts", "account-changed")
 }
 
-// setMachineRole gives an account a role at a machine. An empty role removes the role that an administrator gave.
+// setMachineRole sets the role of an account at a machine. An empty role removes the role that an administrator gave.
 func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
 	a.Machines = maps.Clone(a.Machines)
 	if r == "" {

@@ -7,7 +7,8 @@ import (
 	"net/http"
 )
 
-// assets are the static files. Their address contains a hash of all of them, so browsers may keep them for ever.
+// assets are the static files. The address of a file contains a hash of all files, so browsers may cache the file for
+// ever.
 type assets struct {
 	hash string
 	data map[string][]byte
@@ -36,8 +37,8 @@ func readAssets() (assets, error) {
 // path returns the address of a static file.
 func (a assets) path(name string) string { return "/static/" + a.hash + "/" + name }
 
-// asset answers a static file. If the hash belongs to another version, the answer is 404: browsers would keep the file
-// under a wrong hash.
+// asset serves a static file. If the hash in the address belongs to another version, it answers 404, because browsers
+// would cache the file under the wrong hash.
 func (p *Pages) asset(w http.ResponseWriter, r *http.Request) {
 	b, ok := p.assets.data[r.PathValue("name")]
 	if !ok || r.PathValue("hash") != p.assets.hash {

@@ -7,7 +7,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// readAudited reads audit.txt, which has the texts that services write to the audit log, in both languages.
+// readAudited parses audit.txt, which contains the texts that services write to the audit log, in both languages.
 func readAudited() (*fault.Words, error) {
 	text, err := files.ReadFile("audit.txt")
 	if err != nil {
@@ -16,32 +16,32 @@ func readAudited() (*fault.Words, error) {
 	return fault.Parse(string(text))
 }
 
-// lists describes the texts of the audit log that contain a list, by their code in audit.txt: the prefix of the list's
-// message keys, and the separator of its elements.
+// lists describes the texts of the audit log that contain a list. The key is the text's code in audit.txt. The value
+// has the prefix of the message keys for the list's elements, and the separator between the elements.
 var lists = map[string]struct{ prefix, between string }{
 	"changed": {"audit.field.", ", "}, "added-account": {"", ", "}, "removed-account": {"", ", "},
 	"changed-account": {"", ", "}, "token-made": {"act.", " "},
 }
 
-// spoken is a text in the language of the page. Foreign is true for a text without a translation, such as an entry of a
-// different release.
-type spoken struct {
+// translated is a text in the language of the page. Foreign is true for a text without a translation, such as an entry
+// that another release wrote.
+type translated struct {
 	Text    string
 	Foreign bool
 }
 
-// audited returns an entry of the audit log in the language of the page; nil: the entry is empty.
-func (p *Pages) audited(l tongue, text string) *spoken {
+// translate translates an entry of the audit log to the language of the page; nil: the entry is empty.
+func (p *Pages) translate(l tongue, text string) *translated {
 	if text == "" {
 		return nil
 	}
 	if l.lang != "fr" {
-		return &spoken{Text: text}
+		return &translated{Text: text}
 	}
 	french, code, ok := p.auditWords.French(text)
 	list, isList := lists[code]
 	if !ok || !isList {
-		return &spoken{french, !ok && strings.Contains(text, " ")}
+		return &translated{french, !ok && strings.Contains(text, " ")}
 	}
 	values := p.auditWords.Values(text)
 	for i, v := range values {
@@ -58,7 +58,7 @@ func (p *Pages) audited(l tongue, text string) *spoken {
 		}
 		values[i] = strings.Join(words, ", ")
 	}
-	return &spoken{Text: p.auditWords.With(code, values)}
+	return &translated{Text: p.auditWords.With(code, values)}
 }
 
 // described translates one property of an account, such as: name "x", member "m-1", role owner, mentor of laser,

@@ -46,47 +46,47 @@ func TestAuditLogIsTranslatedToFrench(t *testing.T) {
 		{"member m-lea", "membre m-lea"}, {"machine/laser", "machine laser"}, {"policy 3", "règles 3"},
 		{"card-key", "clé des cartes"}, {"settings", "réglages du lieu"}, {"m-lea", "m-lea"},
 	} {
-		got := p.audited(fr, c.given)
+		got := p.translate(fr, c.given)
 		said := strings.NewReplacer("\u00a0", " ", "\u202f", " ").Replace(got.Text)
 		if said != c.want || got.Foreign {
 			t.Errorf("%q: %q, want %q", c.given, said, c.want)
 		}
 	}
-	if got := p.audited(fr, "polished the lens"); got.Text != "polished the lens" || !got.Foreign {
+	if got := p.translate(fr, "polished the lens"); got.Text != "polished the lens" || !got.Foreign {
 		t.Errorf("an unknown entry: %+v", got)
 	}
-	if p.audited(fr, "") != nil {
+	if p.translate(fr, "") != nil {
 		t.Error("an entry without a detail")
 	}
 	en := fr
-	if en.lang = "en"; p.audited(en, "card c-1 is lost").Text != "card c-1 is lost" {
+	if en.lang = "en"; p.translate(en, "card c-1 is lost").Text != "card c-1 is lost" {
 		t.Error("English is not what was noted")
 	}
 }
 
-// Every value that an entry may contain has a French text.
+// Every value that an entry of the audit log may contain has a French text.
 func TestEveryValueOfTheAuditLogHasAFrenchText(t *testing.T) {
 	p, fr := auditedPages(t)
 	for _, s := range []directory.CardState{directory.Active, directory.Lost, directory.Blocked, directory.Replaced} {
-		if got := p.audited(fr, "card c-1 is "+string(s)); s != directory.Active && strings.Contains(got.Text, string(s)) {
+		if got := p.translate(fr, "card c-1 is "+string(s)); s != directory.Active && strings.Contains(got.Text, string(s)) {
 			t.Errorf("card state %s: %q", s, got.Text)
 		}
 	}
 	for _, a := range actor.Acts() {
-		if got := p.audited(fr, "made for "+string(a)+", until 2027-01-30"); strings.Contains(got.Text, string(a)) {
+		if got := p.translate(fr, "made for "+string(a)+", until 2027-01-30"); strings.Contains(got.Text, string(a)) {
 			t.Errorf("right %s: %q", a, got.Text)
 		}
 	}
 	for _, r := range []actor.Role{actor.Owner, actor.Administrator, actor.Maintainer, actor.Mentor, actor.Member} {
 		for _, text := range []string{"added role " + string(r), "added " + string(r) + " of laser"} {
-			if got := p.audited(fr, text); strings.Contains(got.Text, string(r)) {
+			if got := p.translate(fr, text); strings.Contains(got.Text, string(r)) {
 				t.Errorf("role %s: %q", r, got.Text)
 			}
 		}
 	}
 	for key := range p.words {
 		if field, ok := strings.CutPrefix(key, "audit.field."); ok {
-			if got := p.audited(fr, "changed "+field).Text; strings.Contains(field, "_") && strings.Contains(got, field) {
+			if got := p.translate(fr, "changed "+field).Text; strings.Contains(field, "_") && strings.Contains(got, field) {
 				t.Errorf("field %s: %q", field, got)
 			}
 		}

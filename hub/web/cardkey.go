@@ -7,7 +7,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// cardKeyPages are the page of the site's card key and its forms.
+// cardKeyPages serves the page of the site's card key with its forms.
 type cardKeyPages struct {
 	keys CardKeys
 }
@@ -19,19 +19,20 @@ func (p *cardKeyPages) routes() []route {
 	}
 }
 
-// cardKeyPage is the data of the page.
+// cardKeyPage is the data of the page of the card key.
 type cardKeyPage struct {
 	cardkey.Status
 	Rotate, End form
 }
 
-// refuse shows the faults at both forms of the page, because another administrator may have started or ended a key
-// change in the meantime. The page then shows a different form than before.
+// refuse adds the faults to both forms of the page. The page may show a different form than before, because another
+// administrator may have started or ended a key change in the meantime.
 func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
-	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
+	d.Rotate, d.End = d.Rotate.withValues(given).refuse(faults), d.End.refuse(faults)
 }
 
-// showCardKey renders the page. change modifies the page's data, for example to show the faults of a form.
+// showCardKey renders the page of the card key. change may modify the page's data, for example to show the faults of a
+// form.
 func (p *cardKeyPages) showCardKey(q *request, status int, change func(*cardKeyPage)) error {
 	s, err := p.keys.Status(ctxOf(q), q.actor)
 	if err != nil {
@@ -63,7 +64,7 @@ func (p *cardKeyPages) rotateCardKey(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/card-key", "cardkey-rotated")
+	return q.redirect("/card-key", "cardkey-rotated")
 }
 
 // endCardKey answers POST /card-key/end.
@@ -79,5 +80,5 @@ func (p *cardKeyPages) endCardKey(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/card-key", "cardkey-ended")
+	return q.redirect("/card-key", "cardkey-ended")
 }

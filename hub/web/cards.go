@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// cardPages are the pages of cards, and of unknown cards that were tapped.
+// cardPages serves the pages of members' cards, and of unknown cards that were tapped.
 type cardPages struct {
 	members   *memberPages
 	directory Directory
@@ -36,7 +36,7 @@ func (cardsPage) States() []directory.CardState {
 	return []directory.CardState{directory.Active, directory.Lost, directory.Blocked, directory.Replaced}
 }
 
-// cards answers GET /cards: the cards of members, ordered by member, and the last unknown taps.
+// cards answers GET /cards with the members' cards, sorted by member, and the latest taps of unknown cards.
 func (p *cardPages) cards(q *request) error {
 	v := q.r.URL.Query()
 	d := cardsPage{State: v.Get("state"), Text: strings.TrimSpace(v.Get("q")), Idle: v.Get("state") == "idle"}
@@ -53,7 +53,7 @@ func (p *cardPages) cards(q *request) error {
 		d.Next = "/cards?" + url.Values{"state": {d.State}, "q": {d.Text}, "after": {next}}.Encode()
 	}
 	taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 20})
-	if err = optional(err); err != nil {
+	if err = ignoreDenied(err); err != nil {
 		return err
 	}
 	d.Taps = taps
@@ -66,7 +66,7 @@ type assignPage struct {
 	Found found
 }
 
-// maxTaps is the number of recent taps in which an unknown card is looked up.
+// maxTaps is the number of recent taps among which a page searches for an unknown card.
 const maxTaps = 500
 
 // assignPage answers GET /cards/unknown/{tap}.
@@ -101,5 +101,5 @@ func (p *cardPages) assign(q *request) error {
 	if _, err := p.directory.Taps.Assign(ctxOf(q), q.actor, q.r.PathValue("tap"), id); err != nil {
 		return err
 	}
-	return q.to("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")
+	return q.redirect("/members/"+url.PathEscape(string(id))+"#cards", "card-assigned")
 }

@@ -12,7 +12,7 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hostile is text that would break out of incorrect escaping.
+// hostile is a text that runs a script if a page does not escape it correctly.
 const hostile = `x"'><script>alert(1)</script><img src=x ` +
 	`onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
 
@@ -114,18 +114,18 @@ func TestVisitorsReturnToThePageAfterSignIn(t *testing.T) {
 		}
 	}
 	v := url.Values{"name": {webtest.AdminName}, "password": {"wrong"}}
-	body := wants(t, nobody.post("/sign-in?back=%2Fmembers&lang=en", v), 401, "Wrong name or password",
+	body := expect(t, nobody.post("/sign-in?back=%2Fmembers&lang=en", v), 401, "Wrong name or password",
 		`value="`+webtest.AdminName+`"`)
 	if strings.Contains(body, "wrong\"") {
 		t.Error("the password is given back")
 	}
 	v.Set("password", webtest.Password)
 	w := nobody.post("/sign-in?back=%2Fmembers&lang=en", v)
-	wants(t, w, 303, "/members?lang=en")
+	expect(t, w, 303, "/members?lang=en")
 	if len(w.Result().Cookies()) != 1 {
 		t.Errorf("cookies: %v", w.Result().Cookies())
 	}
-	wants(t, nobody.post("/sign-in?back=%2F%2Fevil.example", v), 303)
+	expect(t, nobody.post("/sign-in?back=%2F%2Fevil.example", v), 303)
 	if loc := nobody.post("/sign-in?back=%2F%2Fevil.example", v).Header().Get("Location"); loc != "/" {
 		t.Errorf("after sign-in: %q", loc)
 	}
@@ -136,7 +136,7 @@ func TestLanguageCookieIsSetOnlyAfterSignIn(t *testing.T) {
 	if c := h.as("").get("/sign-in?lang=en").Result().Cookies(); len(c) != 0 {
 		t.Errorf("before sign-in: %v", c)
 	}
-	wants(t, h.as("").get("/sign-in?lang=en"), 200, `action="/sign-in?lang=en"`, `href="/code?lang=en"`,
+	expect(t, h.as("").get("/sign-in?lang=en"), 200, `action="/sign-in?lang=en"`, `href="/code?lang=en"`,
 		`href="/sign-in?lang=fr"`)
 	c := h.get("/today?lang=fr").Result().Cookies()
 	if len(c) != 1 || c[0].Value != "fr" || !c[0].HttpOnly || c[0].SameSite != http.SameSiteLaxMode {
@@ -145,7 +145,7 @@ func TestLanguageCookieIsSetOnlyAfterSignIn(t *testing.T) {
 	r := httptest.NewRequest("GET", "/today", nil)
 	r.Header.Set("Accept-Language", "en")
 	r.AddCookie(c[0])
-	wants(t, h.do(r), 200, `<html lang="fr">`)
+	expect(t, h.do(r), 200, `<html lang="fr">`)
 }
 
 // The table has the pages that each role sees. The answers come from the services, because the pages contain no rules.
@@ -185,9 +185,9 @@ func TestPagesFollowTheRole(t *testing.T) {
 	if strings.Contains(h.as(webtest.MemberName).get("/today").Body.String(), "Léa Morvan") {
 		t.Error("a member reads who is on a machine")
 	}
-	wants(t, h.as(webtest.MemberName).get("/"), 303, "/me")
-	wants(t, h.as(webtest.AdminName).get("/"), 303, "/today")
-	body := wants(t, h.as(webtest.MemberName).get("/me"), 200, "Découpe vinyle - 1er pas")
+	expect(t, h.as(webtest.MemberName).get("/"), 303, "/me")
+	expect(t, h.as(webtest.AdminName).get("/"), 303, "/today")
+	body := expect(t, h.as(webtest.MemberName).get("/me"), 200, "Découpe vinyle - 1er pas")
 	if strings.Contains(body, "jeudi") {
 		t.Error("a member reads the administrators' note")
 	}
@@ -197,36 +197,36 @@ func TestRejectedFormsKeepValuesAndShowEveryFault(t *testing.T) {
 	h := open(t, 0)
 	v := url.Values{"name": {""}, "emails": {"one@lab.example\nnobody"}, "until": {"2027-08-31"}, "note": {"a note"},
 		"version": {"1"}, "was.name": {"Léa Morvan"}}
-	body := wants(t, h.post("/members/m-lea", v), 422, `href="#person-name"`, `href="#person-emails"`,
+	body := expect(t, h.post("/members/m-lea", v), 422, `href="#person-name"`, `href="#person-emails"`,
 		`aria-describedby="person-emails-fault person-emails-hint"`, "a note",
 		"one@lab.example\nnobody", `name="version" value="1"`, `name="was.name" value="Léa Morvan"`)
 	if strings.Count(body, " autofocus") != 1 || !strings.Contains(body,
 		`id="person-name" name="name" type="text" value="" autocomplete="off" required aria-invalid="true"`) {
 		t.Error("the first field with a fault does not have the focus")
 	}
-	wants(t, h.post("/members", v), 422, `action="/members"`, "a note")
-	wants(t, h.post("/members/m-lea", url.Values{"until": {"soon"}, "version": {"1"}}), 422, `href="#person-until"`)
+	expect(t, h.post("/members", v), 422, `action="/members"`, "a note")
+	expect(t, h.post("/members/m-lea", url.Values{"until": {"soon"}, "version": {"1"}}), 422, `href="#person-until"`)
 }
 
 func TestConflictShowsTheOtherUsersChanges(t *testing.T) {
 	h := open(t, 0)
 	first := url.Values{"name": {"Léa Morvan-Diaz"}, "note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
-	wants(t, h.post("/members/m-lea", first), 303, "/members/m-lea?done=member-changed")
+	expect(t, h.post("/members/m-lea", first), 303, "/members/m-lea?done=member-changed")
 	mine := url.Values{"name": {"Léa Morvan"}, "was.name": {"Léa Morvan"}, "note": {"clé du local"},
 		"was.note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
-	body := wants(t, h.post("/members/m-lea", mine), 412, "Somebody else changed this record", "Léa Morvan-Diaz",
+	body := expect(t, h.post("/members/m-lea", mine), 412, "Somebody else changed this record", "Léa Morvan-Diaz",
 		"clé du local", `name="version" value="2"`)
 	if !strings.Contains(body, `name="name" type="text" value="Léa Morvan-Diaz"`) {
 		t.Error("a field that only the other changed is offered with the old value")
 	}
-	wants(t, h.post("/members/m-lea/erase", url.Values{"version": {"1"}}), 412)
-	wants(t, h.post("/members/m-lea/block", url.Values{"version": {""}, "blocked": {"yes"}}), 412)
+	expect(t, h.post("/members/m-lea/erase", url.Values{"version": {"1"}}), 412)
+	expect(t, h.post("/members/m-lea/block", url.Values{"version": {""}, "blocked": {"yes"}}), 412)
 }
 
 func TestInternalErrorsShowTheRequestID(t *testing.T) {
 	h := open(t, 0)
 	h.site.Break(errors.New("disk is full"))
-	body := wants(t, h.get("/members"), 500, "req-7")
+	body := expect(t, h.get("/members"), 500, "req-7")
 	if strings.Contains(body, "disk is full") || !strings.Contains(h.logs.String(), "disk is full") {
 		t.Error("the cause stands on the page, or not in the log")
 	}
@@ -235,25 +235,25 @@ func TestInternalErrorsShowTheRequestID(t *testing.T) {
 func TestPublishedPolicyHasUnixLineEnds(t *testing.T) {
 	h := open(t, 0)
 	v := url.Values{"text": {"portillon: 1\r\nmachines?:\r\n"}, "comment": {"why"}, "of": {"2"}}
-	wants(t, h.post("/policy/check", v), 200, "Line 2, column 9", "<pre tabindex=\"0\">machines?:</pre>", `value="why"`)
-	wants(t, h.post("/policy/publish", v), 422, "The policy is not published")
+	expect(t, h.post("/policy/check", v), 200, "Line 2, column 9", "<pre tabindex=\"0\">machines?:</pre>", `value="why"`)
+	expect(t, h.post("/policy/publish", v), 422, "The policy is not published")
 	v.Set("text", "portillon: 1\r\nsite: lab\r\n")
-	body := wants(t, h.post("/policy/check", v), 200, "Lose access", "Maud Pichon", `formaction="/policy/publish"`)
+	body := expect(t, h.post("/policy/check", v), 200, "Lose access", "Maud Pichon", `formaction="/policy/publish"`)
 	if !strings.Contains(body, "portillon: 1\nsite: lab\n</textarea>") {
 		t.Error("the text is not given back as it was sent")
 	}
-	wants(t, h.post("/policy/publish", v), 303, "/policy?done=policy-published")
-	wants(t, h.post("/policy/publish", v), 412, "Version 3 was published by", `name="of" value="3"`)
-	wants(t, h.get("/policy/versions/3"), 200, "portillon: 1\nsite: lab\n</pre>")
+	expect(t, h.post("/policy/publish", v), 303, "/policy?done=policy-published")
+	expect(t, h.post("/policy/publish", v), 412, "Version 3 was published by", `name="of" value="3"`)
+	expect(t, h.get("/policy/versions/3"), 200, "portillon: 1\nsite: lab\n</pre>")
 	if w := h.get("/policy/versions/3/policy.yaml"); w.Body.String() != "portillon: 1\nsite: lab\n" {
 		t.Errorf("the file to sign is %q", w.Body.String())
 	}
-	wants(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
+	expect(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
 }
 
 func TestPolicyPageAsksForAMissingSignature(t *testing.T) {
 	h := open(t, 0)
-	wants(
+	expect(
 		t,
 		h.get("/policy"),
 		200,
@@ -263,7 +263,7 @@ func TestPolicyPageAsksForAMissingSignature(t *testing.T) {
 	)
 	r := httptest.NewRequest("GET", "/policy", nil)
 	r.Header.Set("Accept-Language", "fr")
-	wants(
+	expect(
 		t,
 		h.do(r),
 		200,
@@ -288,7 +288,7 @@ func TestSecretsAreShownOnceAndNeverInAnAddress(t *testing.T) {
 			"replace": {"yes"},
 		}
 		w := h.post(path, v)
-		wants(t, w, 200, secret)
+		expect(t, w, 200, secret)
 		if w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: a cache may keep the secret", path)
 		}
@@ -305,15 +305,15 @@ func TestSecretsAreShownOnceAndNeverInAnAddress(t *testing.T) {
 func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 	h := open(t, 0).as("")
 	w := h.get("/sign-in/link?code=" + webtest.LinkCode)
-	wants(t, w, 200, "Sign in: Léa Morvan")
+	expect(t, w, 200, "Sign in: Léa Morvan")
 	if len(w.Result().Cookies()) != 0 || w.Header().Get("Referrer-Policy") != "no-referrer" {
 		t.Error("opening the link signs in, or tells others its address")
 	}
-	wants(t, h.post("/sign-in/link", url.Values{"code": {webtest.SharedCode}}), 200, "Tom Le Goff")
-	wants(t, h.post("/sign-in/link", url.Values{"code": {webtest.LinkCode}, "member": {"m-lea"}}), 303)
-	wants(t, h.post("/sign-in/link", url.Values{"code": {"wrong"}}), 401, "Code or link expired")
-	wants(t, h.post("/code", url.Values{"code": {"wrong"}}), 422, `value="wrong"`)
-	wants(
+	expect(t, h.post("/sign-in/link", url.Values{"code": {webtest.SharedCode}}), 200, "Tom Le Goff")
+	expect(t, h.post("/sign-in/link", url.Values{"code": {webtest.LinkCode}, "member": {"m-lea"}}), 303)
+	expect(t, h.post("/sign-in/link", url.Values{"code": {"wrong"}}), 401, "Code or link expired")
+	expect(t, h.post("/code", url.Values{"code": {"wrong"}}), 422, `value="wrong"`)
+	expect(
 		t,
 		h.post("/code/owner", url.Values{"code": {webtest.OwnerCode}, "name": {"o"}, "password": {"short"}}),
 		422,
@@ -326,28 +326,28 @@ func TestOversizedFormsAreRejected(t *testing.T) {
 		t.Skip("short: asks for every page")
 	}
 	h := open(t, 0)
-	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
-	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
-	wants(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 17<<20)), 413)
-	wants(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 70<<10)), 422)
+	expect(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
+	expect(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
+	expect(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 17<<20)), 413)
+	expect(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 70<<10)), 422)
 	nobody := h.as("")
-	wants(t, nobody.upload("/members/import", "file", "x", strings.Repeat("a", 70<<10)), 413)
-	wants(t, nobody.upload("/members/import", "file", "x", "a"), 303, "/sign-in?back=")
-	wants(t, nobody.post("/policy/check", url.Values{"text": {strings.Repeat("a", 70<<10)}}), 413)
+	expect(t, nobody.upload("/members/import", "file", "x", strings.Repeat("a", 70<<10)), 413)
+	expect(t, nobody.upload("/members/import", "file", "x", "a"), 303, "/sign-in?back=")
+	expect(t, nobody.post("/policy/check", url.Values{"text": {strings.Repeat("a", 70<<10)}}), 413)
 }
 
 func TestCardKeyIsChangedFromItsPage(t *testing.T) {
 	h := open(t, 0)
-	wants(t, h.get("/card-key?lang=fr"), 200, "1a2b3c4d", "Changer la clé")
-	wants(t, h.post("/card-key/rotate", url.Values{"version": {"1"}}), 422, "rotate-reason-fault")
-	wants(t, h.post("/card-key/rotate", url.Values{"version": {"3"}, "reason": {"volée"}}), 412)
-	wants(
+	expect(t, h.get("/card-key?lang=fr"), 200, "1a2b3c4d", "Changer la clé")
+	expect(t, h.post("/card-key/rotate", url.Values{"version": {"1"}}), 422, "rotate-reason-fault")
+	expect(t, h.post("/card-key/rotate", url.Values{"version": {"3"}, "reason": {"volée"}}), 412)
+	expect(
 		t,
 		h.post("/card-key/rotate", url.Values{"version": {"1"}, "reason": {"volée"}}),
 		303,
 		"/card-key?done=cardkey-rotated",
 	)
-	wants(
+	expect(
 		t,
 		h.get("/card-key?lang=en"),
 		200,
@@ -356,26 +356,26 @@ func TestCardKeyIsChangedFromItsPage(t *testing.T) {
 		"5e6f7081",
 		"will open nothing any more",
 	)
-	wants(t, h.as(webtest.MaintName).post("/card-key/end", url.Values{"version": {"2"}}), 403)
-	wants(t, h.post("/card-key/end", url.Values{"version": {"2"}}), 303, "/card-key?done=cardkey-ended")
-	wants(t, h.post("/card-key/end", url.Values{"version": {"3"}}), 422, "no change-over is under way")
+	expect(t, h.as(webtest.MaintName).post("/card-key/end", url.Values{"version": {"2"}}), 403)
+	expect(t, h.post("/card-key/end", url.Values{"version": {"2"}}), 303, "/card-key?done=cardkey-ended")
+	expect(t, h.post("/card-key/end", url.Values{"version": {"3"}}), 422, "no change-over is under way")
 }
 
 func TestMachineRolesCanBeGivenAndRemoved(t *testing.T) {
 	h := open(t, 0)
-	page := wants(t, h.get("/settings/accounts"), 200, `name="machine_role"`, `<option value="laser">`)
+	page := expect(t, h.get("/settings/accounts"), 200, `name="machine_role"`, `<option value="laser">`)
 	id := strings.SplitN(strings.SplitN(page, `action="/settings/accounts/`, 2)[1], `"`, 2)[0]
 	version := strings.SplitN(strings.SplitN(page, `name="version" value="`, 2)[1], `"`, 2)[0]
 	give := url.Values{"version": {version}, "machine": {"laser"}, "machine_role": {"maintainer"}}
-	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
-	if n := strings.Count(wants(t, h.get("/settings/accounts"), 200), ": Maintenance"); n < 1 {
+	expect(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
+	if n := strings.Count(expect(t, h.get("/settings/accounts"), 200), ": Maintenance"); n < 1 {
 		t.Errorf("%d accounts maintain a machine", n)
 	}
-	wants(t, h.post("/settings/accounts/"+id, give), 412) // the version from before the first change
+	expect(t, h.post("/settings/accounts/"+id, give), 412) // the version from before the first change
 	give.Set("version", "2")
 	give.Set("machine_role", "")
-	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
-	wants(
+	expect(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
+	expect(
 		t,
 		h.get("/settings/accounts?member=m-lea&name=lea@lab.example"),
 		200,
@@ -392,10 +392,10 @@ func TestMembersCanDownloadTheirRecord(t *testing.T) {
 	for lang, words := range map[string][]string{"fr": {"Télécharger ma fiche (JSON)", "Télécharger<span"},
 		"en": {"Download my record (JSON)", "Download<span"}} {
 		page := lea.get("/me?lang=" + lang)
-		wants(t, page, 200, append(words, `href="/me/record.json" download`, `href="/api/v1/members/m-lea/badges/`)...)
+		expect(t, page, 200, append(words, `href="/me/record.json" download`, `href="/api/v1/members/m-lea/badges/`)...)
 	}
 	w := lea.get("/me/record.json")
-	wants(t, w, 200)
+	expect(t, w, 200)
 	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="portillon-m-lea.json"` {
 		t.Errorf("Content-Disposition %q", got)
 	}
@@ -416,7 +416,7 @@ func TestMembersCanDownloadTheirRecord(t *testing.T) {
 	if record.Note != "" || record.Cards[0].Number != "" {
 		t.Errorf("the record holds what its member may not see: %+v", record)
 	}
-	wants(t, h.as("").get("/me/record.json"), 303, "/sign-in")
+	expect(t, h.as("").get("/me/record.json"), 303, "/sign-in")
 }
 
 func TestPolicyPageShowsThatABundleIsPending(t *testing.T) {
@@ -425,10 +425,10 @@ func TestPolicyPageShowsThatABundleIsPending(t *testing.T) {
 		strings.Contains(body, "en préparation") {
 		t.Errorf("before: %s", head(body))
 	}
-	wants(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n"}, "of": {"2"}}), 303, "policy-published")
-	body := wants(t, h.get("/policy?lang=fr"), 200, "Le paquet de la version 3 des règles est en préparation")
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n"}, "of": {"2"}}), 303, "policy-published")
+	body := expect(t, h.get("/policy?lang=fr"), 200, "Le paquet de la version 3 des règles est en préparation")
 	if strings.Contains(body, "oscar.json") || strings.Contains(body, "Une signature est attendue") {
 		t.Error("what was said of the bundle before is still said")
 	}
-	wants(t, h.get("/policy?lang=en"), 200, "The bundle of version 3 of the policy is being made")
+	expect(t, h.get("/policy?lang=en"), 200, "The bundle of version 3 of the policy is being made")
 }

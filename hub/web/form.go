@@ -12,13 +12,13 @@ import (
 	"portillon/hub/fault"
 )
 
-var errForm = errors.New("the form cannot be read")
+var errForm = errors.New("form cannot be parsed")
 
-// field is one field of a form, with the given value and its fault.
+// field is one field of a form, with the value that the user entered and the value's fault.
 type field struct {
 	Name     string
-	Kind     string // text, email, password, date, file, area, select, check, hidden
-	Label    string // message keys
+	Kind     string // one of text, email, password, date, file, area, select, check, hidden
+	Label    string // keys of messages
 	Hint     string
 	Value    string
 	Before   shownValue
@@ -27,24 +27,24 @@ type field struct {
 	Rows     int
 	Choices  []choice
 	Faults   []fault.Field
-	First    bool // the first field with a fault
+	First    bool // this is the first field with a fault
 }
 
-// shownValue is a field's value as the page showed it. The form sends this value back (Sent), so that in a conflict the
-// hub can tell which fields the person has changed.
+// shownValue is a field's value as the page showed it. The form sends this value back (Sent), so that the hub knows in
+// a conflict which fields the user has changed.
 type shownValue struct {
 	Value string
 	Sent  bool
 }
 
-// choice is an entry of a select.
-type choice struct{ Value, Label string } // Label is text
+// choice is an option of a select field.
+type choice struct{ Value, Label string } // Label is a text, not a message key
 
 // form is a form on a page: empty, filled in, or returned with faults.
 type form struct {
 	ID      string
 	Action  string
-	Submit  string // message key
+	Submit  string // key of a message
 	Version int64
 	Fields  []field
 	Faults  []fault.Field // faults that do not belong to a field
@@ -52,7 +52,7 @@ type form struct {
 	Danger  bool
 }
 
-// Bad reports whether the form has faults in its fields.
+// Bad reports whether a field of the form has a fault.
 func (f form) Bad() bool {
 	for _, x := range f.Fields {
 		if len(x.Faults) > 0 {
@@ -62,8 +62,8 @@ func (f form) Bad() bool {
 	return len(f.Faults) > 0
 }
 
-// keep fills the given values into the fields, except passwords and files.
-func (f form) keep(given url.Values) form {
+// withValues fills the values that the user sent into the fields, except passwords and files.
+func (f form) withValues(given url.Values) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for i := range f.Fields {
 		x := &f.Fields[i]
@@ -78,11 +78,12 @@ func (f form) keep(given url.Values) form {
 	return f
 }
 
-// refuse adds each fault to its field: "emails[1]" and "emails.1" belong to emails. It adds other faults to the form.
+// refuse adds each fault to the field that it names: "emails[1]" and "emails.1" name the field emails. refuse adds all
+// other faults to the form.
 func (f form) refuse(faults []fault.Field) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for _, x := range faults {
-		// Find the field; its name in the fault may have an index, and may be singular or plural.
+		// Find the field. The name in the fault may have an index, and may be singular or plural.
 		name := strings.ToLower(x.Field)
 		if i := strings.IndexAny(name, "[. "); i > 0 {
 			name = name[:i]
@@ -99,7 +100,7 @@ func (f form) refuse(faults []fault.Field) form {
 		}
 		f.Fields[at].Faults = append(f.Fields[at].Faults, x)
 	}
-	// Mark the first field with a fault, which gets the focus.
+	// Mark the first field with a fault, so that the browser focuses it.
 	for i := range f.Fields {
 		if len(f.Fields[i].Faults) > 0 {
 			f.Fields[i].First = true
@@ -123,7 +124,7 @@ func (q *request) values() (url.Values, error) {
 	return q.r.PostForm, nil
 }
 
-// formError returns errForm for a malformed form. It returns the error for a too large form unchanged.
+// formError returns errForm for a malformed form. formError returns the error unchanged if the form is too large.
 func formError(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
@@ -132,7 +133,8 @@ func formError(err error) error {
 	return fmt.Errorf("%w: %w", errForm, err)
 }
 
-// file returns the name and content of a form's file, up to maxUpload bytes. Without a file the name is empty.
+// file returns the name and content of an uploaded file of a form, up to maxUpload bytes. If the form has no file, the
+// name is empty.
 func (q *request) file(name string) (string, []byte, error) {
 	if err := q.r.ParseMultipartForm(maxUpload); err != nil {
 		return "", nil, formError(err)
@@ -152,7 +154,7 @@ func (q *request) file(name string) (string, []byte, error) {
 	return h.Filename, b, nil
 }
 
-// version returns the version for which the form was made. An invalid number gives 0, which every service rejects.
+// version returns the version of the data that the form showed. An invalid number gives 0, which every service rejects.
 func version(v url.Values) int64 {
 	n, err := strconv.ParseInt(v.Get("version"), 10, 64)
 	if err != nil {
@@ -171,7 +173,7 @@ func lines(s string) (out []string) {
 	return out
 }
 
-// invalid returns the faults of an *fault.Invalid, or nil for other errors.
+// invalid returns the faults of a *fault.Invalid error, and nil for any other error.
 func invalid(err error) []fault.Field {
 	var inv *fault.Invalid
 	if errors.As(err, &inv) {

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// todayPages are the start page, the page of today, and the page about the hub.
+// todayPages serves the start page, the page of today, and the page about the hub.
 type todayPages struct {
 	naming    *machinePages
 	directory Directory
@@ -20,25 +20,25 @@ type todayPages struct {
 	version   string
 }
 
-// routes returns the pages.
+// routes returns the routes of these pages.
 func (p *todayPages) routes() []route {
 	return []route{{"GET /{$}", p.home}, {"GET /about", p.about}, {"GET /today", p.today}}
 }
 
-// home answers GET /: the page of today for users who may see sessions of machines or members, and the own record for
-// other members.
+// home answers GET /. home redirects users who may see members or the sessions of machines to the page of today, and
+// other members to their own record.
 func (p *todayPages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
-		return q.to("/sign-in", "")
+		return q.redirect("/sign-in", "")
 	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 &&
 		p.directory != (Directory{}):
-		return q.to("/me", "")
+		return q.redirect("/me", "")
 	}
-	return q.to("/today", "")
+	return q.redirect("/today", "")
 }
 
-// about answers GET /about: what the hub is, and how to make a browser trust its certificate.
+// about answers GET /about with a page that explains the hub, and how a browser can trust the hub's certificate.
 func (p *todayPages) about(q *request) error {
 	return q.render(200, "about", "settings", "about.title", p.version)
 }
@@ -46,23 +46,23 @@ func (p *todayPages) about(q *request) error {
 // todayPage is the data of the page of today: machines in use and out of service, the last unknown cards, and the
 // memberships and badges that end soon.
 type todayPage struct {
-	On, Off []standing
-	Free    []standing
-	Start   bool // there is no machine yet, and the user may add machines
+	On, Off []machineWithUser
+	Free    []machineWithUser
+	Start   bool // the site has no machine yet, and the user may add machines
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
 	MoreEnd int
 }
 
-// standing is a machine with the name of its current user.
-type standing struct {
+// machineWithUser is a machine together with the name of the machine's current user.
+type machineWithUser struct {
 	enrol.Machine
-	Who string // empty: unknown, or the reader may not see it
+	Who string // name of the user; empty: unknown, or the reader may not see the name
 }
 
-// Attention reports whether someone should check the machine.
-func (s standing) Attention() bool {
+// Attention reports whether somebody should check the machine.
+func (s machineWithUser) Attention() bool {
 	st := s.Standing
 	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
 		!st.Online ||
@@ -71,8 +71,8 @@ func (s standing) Attention() bool {
 		st.Clock == "untrusted"
 }
 
-// shown is the maximum number of endings on the page of today.
-const shown = 8
+// maxEndings is the maximum number of past and of coming endings on the page of today.
+const maxEndings = 8
 
 // today answers GET /today.
 func (p *todayPages) today(q *request) error {
@@ -82,12 +82,12 @@ func (p *todayPages) today(q *request) error {
 	}
 	if p.directory != (Directory{}) {
 		taps, _, err := p.directory.Taps.Unknown(ctxOf(q), q.actor, directory.Page{Limit: 6})
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		d.Taps = taps
 		ends, err := p.directory.Members.Endings(ctxOf(q), q.actor)
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		d.Ended, d.Soon, d.MoreEnd = split(ends, p.now())
@@ -113,7 +113,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 		switch {
 		case m.Standing.Session != nil:
 			d.On = append(d.On, s)
-		case !s.Attention() && m.Standing.Online: // a machine that waits for its enrolment is not available
+		case !s.Attention() && m.Standing.Online: // not available: a machine that waits for its enrolment
 			d.Free = append(d.Free, s)
 		}
 		if s.Attention() {
@@ -123,7 +123,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 	return nil
 }
 
-// machinePages are the pages of machines.
+// machinePages serves the pages of machines.
 type machinePages struct {
 	directory      Directory
 	machineName    func(tongue, policy.MachineID) string
@@ -133,9 +133,9 @@ type machinePages struct {
 	policyMachines func() []policy.MachineID
 }
 
-// standing returns a machine with the name of its current user, if the reader may see it.
-func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
-	s := standing{Machine: m}
+// standing returns a machine together with the name of the machine's current user, if the reader may see the name.
+func (p *machinePages) standing(q *request, m enrol.Machine) (machineWithUser, error) {
+	s := machineWithUser{Machine: m}
 	if m.Standing.Session == nil {
 		return s, nil
 	}
@@ -144,27 +144,28 @@ func (p *machinePages) standing(q *request, m enrol.Machine) (standing, error) {
 	return s, err
 }
 
-// nameOf returns a member's name. It is empty if the reader may not see it, or if the member was removed.
+// nameOf returns a member's name. The name is empty if the reader may not see it or the member was removed.
 func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	if p.directory == (Directory{}) || id == "" {
 		return "", nil
 	}
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, id)
 	var gone *fault.NotFound
-	if errors.As(err, &gone) || err != nil && optional(err) == nil {
+	if errors.As(err, &gone) || err != nil && ignoreDenied(err) == nil {
 		return "", nil
 	}
 	return m.Name, err
 }
 
-// split separates past endings from coming ones, up to shown of each, and counts the rest.
+// split separates past endings from coming endings. split returns up to shown endings of each kind, and the number of
+// all other endings.
 func split(ends []directory.Ending, now time.Time) (ended, soon []directory.Ending, more int) {
 	for _, e := range ends {
 		to := &soon
 		if e.At.Before(now) {
 			to = &ended
 		}
-		if len(*to) == shown {
+		if len(*to) == maxEndings {
 			more++
 			continue
 		}

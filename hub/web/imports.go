@@ -8,7 +8,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// importPages are the import and the export of member lists.
+// importPages serves the pages that import and export lists of members.
 type importPages struct {
 	directory Directory
 }
@@ -22,7 +22,7 @@ func (p *importPages) routes() []route {
 	}
 }
 
-// importForm returns the form with the file of an import.
+// importForm returns the form in which a user selects the file of an import.
 func importForm() form {
 	return form{ID: "import", Action: "/members/import", Submit: "import.preview", Upload: true, Fields: []field{
 		{Name: "file", Kind: "file", Label: "import.file", Hint: "import.file.hint", Required: true}}}
@@ -36,8 +36,8 @@ func (p *importPages) importPage(q *request) error {
 	return q.render(200, "import", "members", "import.title", importForm())
 }
 
-// preview answers POST /members/import: the changes that an import would make. It changes nothing, so the page is the
-// response to the POST.
+// preview answers POST /members/import with the changes that an import would make. preview stores nothing in the
+// directory, so the response to the POST is the page itself, without a redirect.
 func (p *importPages) preview(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {
@@ -72,11 +72,11 @@ func (p *importPages) apply(q *request) error {
 	if _, err := p.directory.Imports.Apply(ctxOf(q), q.actor, v.Get("preview")); err != nil {
 		return err
 	}
-	return q.to("/members", "imported")
+	return q.redirect("/members", "imported")
 }
 
-// export answers GET /members/export: all members as a file. The file is complete before the first byte is sent, so
-// that a failure shows an error page instead of a partial file.
+// export answers GET /members/export with a file of all members. export completes the file before it sends the first
+// byte, so that an error leads to an error page instead of a partial file.
 func (p *importPages) export(q *request) error {
 	types := map[string]string{"csv": "text/csv; charset=utf-8", "yaml": "application/yaml",
 		"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}

@@ -19,12 +19,12 @@ func (p *machinePages) routes() []route {
 
 // machinesPage is the data of the list of machines.
 type machinesPage struct {
-	Machines []standing
-	Known    []policy.MachineID // machines of the policy that were not added yet
+	Machines []machineWithUser
+	Known    []policy.MachineID // machines that the policy names and that were not added to the hub yet
 	Form     form
 }
 
-// maxKnown is the maximum number of machines of the policy that the form of a new machine offers.
+// maxKnown is the maximum number of machine ids that the form of a new machine suggests.
 const maxKnown = 30
 
 // machineForm returns the empty form of a new machine.
@@ -33,7 +33,7 @@ func machineForm() form {
 		{Name: "id", Kind: "text", Label: "machine.id", Hint: "machine.id.hint", Required: true, Auto: "off"}}}
 }
 
-// machinesPage renders the list of machines with a form.
+// machinesPage renders the list of machines with a form for a new machine.
 func (p *machinePages) machinesPage(q *request, status int, f form) error {
 	list, err := p.machines.List(ctxOf(q), q.actor)
 	if err != nil {
@@ -68,24 +68,24 @@ func (p *machinePages) addMachine(q *request) error {
 	}
 	m, err := p.machines.Add(ctxOf(q), q.actor, policy.MachineID(v.Get("id")))
 	if faults := invalid(err); faults != nil {
-		return p.machinesPage(q, 422, machineForm().keep(v).refuse(faults))
+		return p.machinesPage(q, 422, machineForm().withValues(v).refuse(faults))
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/machines/"+url.PathEscape(string(m.ID)), "machine-added")
+	return q.redirect("/machines/"+url.PathEscape(string(m.ID)), "machine-added")
 }
 
 // machinePage is the data of the page of one machine.
 type machinePage struct {
-	standing
+	machineWithUser
 	Tag, Revoke form
 	Code        *codePage
 	Name        string
 }
 
-// Same compares the machine's keys with the hub's. The value for each key is "same", "other", or empty if one of the
-// keys is unknown.
+// Same compares the keys that the machine pins with the hub's keys. The value for each key is "same", "other", or empty
+// if one of the two keys is unknown.
 func (m machinePage) Same() map[string]string {
 	compare := func(here, there string) string {
 		switch {
@@ -104,16 +104,16 @@ func (m machinePage) Same() map[string]string {
 // title returns the title of the page.
 func (m machinePage) title(tongue) string { return m.Name }
 
-// codePage is a one-time code as text and as a QR code.
+// codePage is the data of a page that shows a one-time code as text and as a QR code.
 type codePage struct {
 	enrol.Code
-	QR *square
+	QR *qrCode
 }
 
-// machineID returns the machine in the address of the request.
+// machineID returns the id of the machine in the request's path.
 func machineID(q *request) policy.MachineID { return policy.MachineID(q.r.PathValue("id")) }
 
-// machineHome returns the address of the page of the machine.
+// machineHome returns the path of the page of the machine in the request.
 func machineHome(q *request) string { return "/machines/" + url.PathEscape(string(machineID(q))) }
 
 // machinePage returns the data of the machine's page, with its forms.
@@ -124,7 +124,7 @@ func (p *machinePages) machinePage(q *request) (machinePage, error) {
 	}
 	s, err := p.standing(q, m)
 	at := "/machines/" + url.PathEscape(string(m.ID))
-	return machinePage{standing: s, Name: p.machineName(q.tongue(), m.ID),
+	return machinePage{machineWithUser: s, Name: p.machineName(q.tongue(), m.ID),
 		Tag: form{ID: "tag", Action: at + "/tag", Submit: "machine.tag", Fields: []field{
 			{Name: "reason", Kind: "text", Label: "machine.tag.reason", Hint: "machine.tag.hint", Required: true, Auto: "off"}}},
 		Revoke: form{ID: "revoke", Action: at + "/revoke", Submit: "machine.revoke", Version: m.Version, Danger: true,
@@ -132,7 +132,8 @@ func (p *machinePages) machinePage(q *request) (machinePage, error) {
 				{Name: "reason", Kind: "text", Label: "machine.revoke.reason", Required: true, Auto: "off"}}}}, err
 }
 
-// showMachine renders the page of a machine. change modifies its data, for example to show the faults of a form.
+// showMachine renders the page of a machine. change may modify the page's data, for example to show the faults of a
+// form.
 func (p *machinePages) showMachine(q *request, status int, change func(*machinePage)) error {
 	d, err := p.machinePage(q)
 	if err != nil {
@@ -147,8 +148,8 @@ func (p *machinePages) showMachine(q *request, status int, change func(*machineP
 // machine answers GET /machines/{id}.
 func (p *machinePages) machine(q *request) error { return p.showMachine(q, 200, nil) }
 
-// newCode answers POST /machines/{id}/code. The page with the one-time code is the response to the POST, because the
-// code is shown once and must not be in an address.
+// newCode answers POST /machines/{id}/code. The response to the POST is the page with the one-time code itself, without
+// a redirect, because the code is shown only once and must not be in an address.
 func (p *machinePages) newCode(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -169,12 +170,12 @@ func (p *machinePages) revoke(q *request) error {
 	}
 	err = p.machines.Revoke(ctxOf(q), q.actor, machineID(q), version(v), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return p.showMachine(q, 422, func(d *machinePage) { d.Revoke = d.Revoke.keep(v).refuse(faults) })
+		return p.showMachine(q, 422, func(d *machinePage) { d.Revoke = d.Revoke.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(machineHome(q), "machine-revoked")
+	return q.redirect(machineHome(q), "machine-revoked")
 }
 
 // tag answers POST /machines/{id}/tag.
@@ -185,12 +186,12 @@ func (p *machinePages) tag(q *request) error {
 	}
 	err = p.orders.Tag(ctxOf(q), q.actor, machineID(q), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.keep(v).refuse(faults) })
+		return p.showMachine(q, 422, func(d *machinePage) { d.Tag = d.Tag.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(machineHome(q), "machine-tagged")
+	return q.redirect(machineHome(q), "machine-tagged")
 }
 
 // stop answers POST /machines/{id}/stop.
@@ -198,5 +199,5 @@ func (p *machinePages) stop(q *request) error {
 	if err := p.orders.Stop(ctxOf(q), q.actor, machineID(q)); err != nil {
 		return err
 	}
-	return q.to(machineHome(q), "machine-stopped")
+	return q.redirect(machineHome(q), "machine-stopped")
 }

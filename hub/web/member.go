@@ -10,7 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// recordPages are the forms that change a member's cards, badges and codes, or the record as a whole.
+// recordPages serves the forms that change a member's cards, badges and codes, and the forms that merge or erase a
+// member.
 type recordPages struct {
 	members   *memberPages
 	accounts  Accounts
@@ -37,12 +38,12 @@ func (p *recordPages) addCard(q *request) error {
 	_, err = p.directory.Cards.AddCard(ctxOf(q), q.actor, memberID(q), directory.Card{Number: v.Get("number"),
 		State: directory.Active, Note: v.Get("note")})
 	if faults := invalid(err); faults != nil {
-		return p.members.again(q, 422, func(d *memberPage) { d.Card = d.Card.keep(v).refuse(faults) })
+		return p.members.showAgain(q, 422, func(d *memberPage) { d.Card = d.Card.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q)+"#cards", "card-added")
+	return q.redirect(memberHome(q)+"#cards", "card-added")
 }
 
 // setCard answers POST /members/{id}/cards/{card}.
@@ -56,7 +57,7 @@ func (p *recordPages) setCard(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q)+"#cards", "card-changed")
+	return q.redirect(memberHome(q)+"#cards", "card-changed")
 }
 
 // addBadges answers POST /members/{id}/badges.
@@ -72,33 +73,33 @@ func (p *recordPages) addBadges(q *request) error {
 		made, err = p.directory.Badges.AddBadges(ctxOf(q), q.actor, memberID(q), name, data)
 	}
 	if faults := invalid(err); faults != nil {
-		return p.members.again(q, 422, func(d *memberPage) { d.File = d.File.refuse(faults) })
+		return p.members.showAgain(q, 422, func(d *memberPage) { d.File = d.File.refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
 	refused := slices.DeleteFunc(slices.Clone(made), func(b directory.Badge) bool { return b.Refused == "" })
 	if len(refused) > 0 {
-		return p.members.again(q, 200, func(d *memberPage) { d.Refused = refused })
+		return p.members.showAgain(q, 200, func(d *memberPage) { d.Refused = refused })
 	}
-	return q.to(memberHome(q)+"#badges", "badge-added")
+	return q.redirect(memberHome(q)+"#badges", "badge-added")
 }
 
-// printCodes answers POST /members/{id}/codes. The page with the codes is the response to the POST, because the codes
-// are shown once.
+// printCodes answers POST /members/{id}/codes. The response to the POST is the page with the codes itself, without a
+// redirect, because the codes are shown only once.
 func (p *recordPages) printCodes(q *request) error {
 	if p.accounts == (Accounts{}) {
 		return errNoPage
 	}
-	codes, err := p.accounts.PrintedCodes.Print(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printed)
+	codes, err := p.accounts.PrintedCodes.Print(ctxOf(q), q.actor, []policy.MemberID{memberID(q)}, printedCodes)
 	if err != nil {
 		return err
 	}
-	return p.members.again(q, 200, func(d *memberPage) { d.Codes = codes })
+	return p.members.showAgain(q, 200, func(d *memberPage) { d.Codes = codes })
 }
 
-// printed is the number of codes that a member gets on paper at once.
-const printed = 5
+// printedCodes is the number of sign-in codes that are printed for a member at once.
+const printedCodes = 5
 
 // addBadgeURL answers POST /members/{id}/badges/url.
 func (p *recordPages) addBadgeURL(q *request) error {
@@ -108,12 +109,12 @@ func (p *recordPages) addBadgeURL(q *request) error {
 	}
 	_, err = p.directory.Badges.AddBadgeURL(ctxOf(q), q.actor, memberID(q), v.Get("url"))
 	if faults := invalid(err); faults != nil {
-		return p.members.again(q, 422, func(d *memberPage) { d.URL = d.URL.keep(v).refuse(faults) })
+		return p.members.showAgain(q, 422, func(d *memberPage) { d.URL = d.URL.withValues(v).refuse(faults) })
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q)+"#badges", "badge-added")
+	return q.redirect(memberHome(q)+"#badges", "badge-added")
 }
 
 // removeBadge answers POST /members/{id}/badges/{badge}/remove.
@@ -121,10 +122,11 @@ func (p *recordPages) removeBadge(q *request) error {
 	if err := p.directory.Badges.RemoveBadge(ctxOf(q), q.actor, memberID(q), q.r.PathValue("badge")); err != nil {
 		return err
 	}
-	return q.to(memberHome(q)+"#badges", "badge-removed")
+	return q.redirect(memberHome(q)+"#badges", "badge-removed")
 }
 
-// mergePage is the data of the page that first selects, then confirms, the record to merge into another one.
+// mergePage is the data of the page on which a user selects another member to merge into this one, and then confirms
+// the merge.
 type mergePage struct {
 	Keep  directory.Member
 	Drop  *directory.Member
@@ -164,7 +166,7 @@ func (p *recordPages) merge(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-merged")
+	return q.redirect("/members/"+url.PathEscape(string(m.ID)), "member-merged")
 }
 
 // erasePage answers GET /members/{id}/erase.
@@ -188,5 +190,5 @@ func (p *recordPages) erase(q *request) error {
 	if err := p.directory.Erasures.Erase(ctxOf(q), q.actor, memberID(q), version(v)); err != nil {
 		return err
 	}
-	return q.to("/members", "member-erased")
+	return q.redirect("/members", "member-erased")
 }

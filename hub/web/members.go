@@ -15,7 +15,7 @@ import (
 	"portillon/policy"
 )
 
-// memberPages are the list of members, the page of one member, and the own record.
+// memberPages serves the list of members, the page of one member, and the user's own record.
 type memberPages struct {
 	directory Directory
 }
@@ -29,12 +29,12 @@ func (p *memberPages) routes() []route {
 	}
 }
 
-// found is a part of the list of members, with the filters that selected it.
+// found is one page of a list of members, with the filters that selected the members.
 type found struct {
 	Members []directory.Member
 	Filter  directory.Filter
 	After   string
-	Next    string // address of the next part; empty: none
+	Next    string // address of the next page of the list; empty: this is the last page
 	Choice  map[string]string
 	Base    string
 	Name    string
@@ -47,7 +47,7 @@ func (found) States() []string {
 		directory.StateNoCard, directory.StateNoBadge}
 }
 
-// find reads the part of the list that the address of the request selects. base is the address of the list.
+// find reads the page of the list that the query of the request selects. base is the address of the list.
 func (p *memberPages) find(q *request, base string, limit int) (found, error) {
 	v := q.r.URL.Query()
 	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")),
@@ -75,7 +75,7 @@ func (p *memberPages) members(q *request) error {
 	return q.render(200, "members", "members", "members.title", f)
 }
 
-// memberForm returns the form of a member. notes includes the note, which only administrators see.
+// memberForm returns the form of a member. If notes is true, the form includes the note, which only administrators see.
 func memberForm(m directory.Member, notes bool) form {
 	until := ""
 	if m.Until != (policy.Date{}) {
@@ -98,7 +98,7 @@ func memberForm(m directory.Member, notes bool) form {
 		f.Fields = append(f.Fields, field{Name: "note", Kind: "area", Label: "member.note", Hint: "member.note.hint",
 			Value: m.Note, Rows: 3})
 	}
-	// Send the shown values with the form, to compare them after a conflict.
+	// Send the displayed values with the form, so that they can be compared after a conflict.
 	for i := range f.Fields {
 		f.Fields[i].Before = shownValue{Value: f.Fields[i].Value, Sent: m.ID != ""}
 	}
@@ -108,8 +108,8 @@ func memberForm(m directory.Member, notes bool) form {
 	return f
 }
 
-// fill writes a form's values into m. It changes only the fields that the form has.
-func fill(m *directory.Member, v url.Values) error {
+// applyForm writes the values of a form into m. applyForm changes only the fields that the form contains.
+func applyForm(m *directory.Member, v url.Values) error {
 	if v.Has("until") {
 		m.Until = policy.Date{}
 		if s := strings.TrimSpace(v.Get("until")); s != "" {
@@ -138,7 +138,7 @@ func mayReadNotes(q *request) bool { return q.actor.May(actor.ReadNotes, actor.T
 
 // newMember answers GET /members/new.
 func (p *memberPages) newMember(q *request) error {
-	// Show the refusal before the user fills in the form.
+	// Check the right now, so that a user without it cannot fill in the form in vain.
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
@@ -152,17 +152,17 @@ func (p *memberPages) addMember(q *request) error {
 		return err
 	}
 	var m directory.Member
-	if err = fill(&m, v); err == nil {
+	if err = applyForm(&m, v); err == nil {
 		m, err = p.directory.Members.Add(ctxOf(q), q.actor, m)
 	}
 	if faults := invalid(err); faults != nil {
-		f := memberForm(directory.Member{}, mayReadNotes(q)).keep(v).refuse(faults)
+		f := memberForm(directory.Member{}, mayReadNotes(q)).withValues(v).refuse(faults)
 		return q.render(422, "newmember", "members", "members.new", f)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-added")
+	return q.redirect("/members/"+url.PathEscape(string(m.ID)), "member-added")
 }
 
 // memberPage is the data of the page of one member.
@@ -170,14 +170,14 @@ type memberPage struct {
 	directory.Member
 	Form, Card, File, URL form
 	Conflict              []difference
-	Refused               []directory.Badge // rejected files of an upload
-	Codes                 []account.Printed // shown once
+	Refused               []directory.Badge // files of an upload that were rejected
+	Codes                 []account.Printed // codes that are shown only once
 }
 
 // title returns the title of the page.
 func (m memberPage) title(tongue) string { return m.Name }
 
-// mePage is the data of the own record, with a different title than memberPage.
+// mePage is the data of the page of the user's own record. The title of mePage differs from that of memberPage.
 type mePage struct{ directory.Member }
 
 // memberPageOf returns the data of a member's page, with its forms.
@@ -193,10 +193,10 @@ func memberPageOf(q *request, m directory.Member) memberPage {
 			{Name: "url", Kind: "url", Label: "badge.url", Hint: "badge.url.hint", Required: true, Auto: "off"}}}}
 }
 
-// memberID returns the member in the address of the request.
+// memberID returns the id of the member in the request's path.
 func memberID(q *request) policy.MemberID { return policy.MemberID(q.r.PathValue("id")) }
 
-// memberHome returns the address of the member's page.
+// memberHome returns the path of the page of the member in the request.
 func memberHome(q *request) string { return "/members/" + url.PathEscape(string(memberID(q))) }
 
 // member answers GET /members/{id}.
@@ -208,7 +208,7 @@ func (p *memberPages) member(q *request) error {
 	return q.render(200, "member", "members", "members.title", memberPageOf(q, m))
 }
 
-// me answers GET /me: the own record.
+// me answers GET /me with the user's own record.
 func (p *memberPages) me(q *request) error {
 	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
@@ -217,7 +217,8 @@ func (p *memberPages) me(q *request) error {
 	return q.render(200, "me", "me", "me.title", mePage{m})
 }
 
-// ownRecord answers GET /me/record.json: the own record as a file, with the fields of GET /api/v1/me/record.
+// ownRecord answers GET /me/record.json with the user's own record as a file. The file has the fields of GET
+// /api/v1/me/record.
 func (p *memberPages) ownRecord(q *request) error {
 	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
 	if err != nil {
@@ -225,7 +226,7 @@ func (p *memberPages) ownRecord(q *request) error {
 	}
 	record := struct {
 		directory.Member
-		Until string `json:"until,omitempty"` // as in 2027-09-30
+		Until string `json:"until,omitempty"` // date such as 2027-09-30
 	}{Member: m}
 	if m.Until != (policy.Date{}) {
 		record.Until = m.Until.String()
@@ -237,8 +238,9 @@ func (p *memberPages) ownRecord(q *request) error {
 	return q.download("portillon-"+string(m.ID)+".json", "application/json", append(data, '\n'))
 }
 
-// again renders the member's page with data that change modifies: a returned form, or codes that are shown once.
-func (p *memberPages) again(q *request, status int, change func(*memberPage)) error {
+// showAgain renders the member's page. change may modify the page's data, for example to return a form with faults or
+// to show codes.
+func (p *memberPages) showAgain(q *request, status int, change func(*memberPage)) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
 		return err
@@ -255,12 +257,12 @@ func (p *memberPages) changeMember(q *request) error {
 		return err
 	}
 	_, err = p.directory.Members.Change(ctxOf(q), q.actor, memberID(q), version(v), func(m *directory.Member) error {
-		return fill(m,
+		return applyForm(m,
 			v)
 	})
 	if faults := invalid(err); faults != nil {
-		return p.again(q, 422, func(d *memberPage) {
-			d.Form = d.Form.keep(v).refuse(faults)
+		return p.showAgain(q, 422, func(d *memberPage) {
+			d.Form = d.Form.withValues(v).refuse(faults)
 			d.Form.Version = version(v)
 		})
 	}
@@ -270,22 +272,22 @@ func (p *memberPages) changeMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q), "member-changed")
+	return q.redirect(memberHome(q), "member-changed")
 }
 
-// conflict reports whether the data was changed by another user since it was read.
+// conflict reports whether err means that another user has changed the data since they were read.
 func conflict(err error) bool {
 	var c *fault.Conflict
 	return errors.As(err, &c)
 }
 
-// difference is a field in a conflict: the value that the user read, the current value, and the user's new value.
+// difference is a field in a conflict, with the value that the user read, the current value, and the user's new value.
 type difference struct {
 	Label, Was, Now, Mine string
 }
 
-// conflict shows the other user's changes since the form was read, and offers the user's values for the current
-// version.
+// conflict shows the changes that another user has made since the form was displayed. The form on this page contains
+// this user's values, for the current version.
 func (p *memberPages) conflict(q *request, v url.Values) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
@@ -293,7 +295,7 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 	}
 	d := memberPageOf(q, m)
 	now := d.Form
-	d.Form = d.Form.keep(v)
+	d.Form = d.Form.withValues(v)
 	d.Form.Version, d.Form.Submit = m.Version, "conflict.mine"
 	for i, f := range now.Fields {
 		was := strings.ReplaceAll(v.Get("was."+f.Name), "\r", "")
@@ -302,7 +304,7 @@ func (p *memberPages) conflict(q *request, v url.Values) error {
 		if !v.Has(f.Name) || f.Value == was && mine == was {
 			continue
 		}
-		if mine == was { // only the other user changed this field: offer that value
+		if mine == was { // only the other user has changed this field, so fill in the other user's value
 			d.Form.Fields[i].Value = f.Value
 		}
 		d.Conflict = append(d.Conflict, difference{Label: f.Label, Was: was, Now: f.Value, Mine: mine})
@@ -324,7 +326,7 @@ func (p *memberPages) blockMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
+	return q.redirect(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
 // before reports whether a is an earlier day than b.

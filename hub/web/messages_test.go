@@ -19,7 +19,7 @@ import (
 	"portillon/policy"
 )
 
-// Every key used in a template or a handler is in messages.txt, and every message is used.
+// Every message key that a template or a handler uses is in messages.txt, and every message is used.
 func TestEveryMessageExistsInBothLanguagesAndIsUsed(t *testing.T) {
 	w, err := readWords()
 	if err != nil {
@@ -32,14 +32,14 @@ func TestEveryMessageExistsInBothLanguagesAndIsUsed(t *testing.T) {
 		}
 		used[key] = true
 	}
-	// Composed keys consist of a prefix and a code of a closed list.
+	// Add the composed keys, which consist of a prefix and a code from a closed list.
 	for _, key := range composed() {
 		if _, ok := w[key]; !ok {
 			t.Errorf("no message %q", key)
 		}
 		used[key] = true
 	}
-	// The keys of these messages contain codes of other programs, or codes after "prefix"+.
+	// The keys of these messages contain codes of other programs, so no complete key is in the source.
 	open := regexp.MustCompile(`^(check|fault|audit\.field|disk|clock|verdict|import\.field|done|month|role|system)\.`)
 	for key, m := range w {
 		if !used[key] && !open.MatchString(key) {
@@ -108,7 +108,8 @@ func composed() (keys []string) {
 	return append(keys, "link.old", "link.old.why", "error.422")
 }
 
-// keysUsed returns the keys in {{t "…"}}, {{count "…"}} and the fields of handlers, each with one place of use.
+// keysUsed returns the message keys in {{t "…"}}, {{count "…"}} and the fields of handlers, each with one place where
+// it is used.
 func keysUsed(t *testing.T) map[string]string {
 	t.Helper()
 	keys := map[string]string{}
@@ -166,13 +167,13 @@ func keysUsed(t *testing.T) map[string]string {
 	return keys
 }
 
-// literals matches words that templates may contain besides messages: names of formats, and commands.
+// literals matches words that templates may contain outside of messages: names of formats, and commands.
 var literals = regexp.MustCompile(
 	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
 		`portillon-hub backup portillon-backup\.tar`,
 )
 
-// No template contains its own sentences, neither as text nor in an attribute for people.
+// No template contains a sentence, neither as text nor in an attribute that people read.
 func TestTemplatesContainNoSentences(t *testing.T) {
 	p, err := New(Options{})
 	if err != nil {
@@ -183,12 +184,12 @@ func TestTemplatesContainNoSentences(t *testing.T) {
 	seen := 0
 	for name, page := range p.views["fr"].pages {
 		for _, tmpl := range page.Templates() {
-			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // part of a tag
+			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // the template "attributes" is a part of a tag
 				continue
 			}
-			// Texts between actions may be parts of tags: first join them, with a mark for each action.
+			// A text between two actions may be only a part of a tag, so join all texts first, with a mark for each action.
 			var b strings.Builder
-			flatten(&b, tmpl.Tree.Root)
+			writeTexts(&b, tmpl.Tree.Root)
 			for _, m := range read.FindAllStringSubmatch(b.String(), -1) {
 				if strings.IndexFunc(m[1], unicode.IsLetter) >= 0 {
 					t.Errorf("%s: %s: an attribute says %q", name, tmpl.Name(), m[1])
@@ -206,27 +207,27 @@ func TestTemplatesContainNoSentences(t *testing.T) {
 	}
 }
 
-// flatten writes all texts of a template, from all branches.
-func flatten(b *strings.Builder, n parse.Node) {
+// writeTexts writes all texts of a template, from all branches.
+func writeTexts(b *strings.Builder, n parse.Node) {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		if n == nil {
 			return
 		}
 		for _, c := range n.Nodes {
-			flatten(b, c)
+			writeTexts(b, c)
 		}
 	case *parse.TextNode:
 		b.Write(n.Text)
 	case *parse.IfNode:
-		flatten(b, n.List)
-		flatten(b, n.ElseList)
+		writeTexts(b, n.List)
+		writeTexts(b, n.ElseList)
 	case *parse.RangeNode:
-		flatten(b, n.List)
-		flatten(b, n.ElseList)
+		writeTexts(b, n.List)
+		writeTexts(b, n.ElseList)
 	case *parse.WithNode:
-		flatten(b, n.List)
-		flatten(b, n.ElseList)
+		writeTexts(b, n.List)
+		writeTexts(b, n.ElseList)
 	}
 }
 
@@ -269,7 +270,7 @@ func TestReturnAddressesStayOnTheSite(t *testing.T) {
 		"/\\/evil.example": "/", "javascript:alert(1)": "/", "/a\r\nSet-Cookie: x=1": "/", "/sign-in?back=/sign-in": "/",
 		"members":                      "/",
 		"/" + strings.Repeat("a", 600): "/", "/%2f%2fevil.example": "/%2f%2fevil.example", "/\t/evil.example": "/"} {
-		if got := local(back); got != want {
+		if got := localPath(back); got != want {
 			t.Errorf("%q: %q, want %q", back, got, want)
 		}
 	}
@@ -280,7 +281,7 @@ func FuzzReturnAddressesStayOnTheSite(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := local(s)
+		got := localPath(s)
 		if !strings.HasPrefix(got, "/") || strings.HasPrefix(got, "//") || strings.ContainsAny(got, "\\\r\n\t") {
 			t.Errorf("%q: %q", s, got)
 		}
@@ -296,16 +297,16 @@ func FuzzAcceptedLanguageHasPages(f *testing.F) {
 	})
 }
 
-// A field that is missing in a form keeps its value.
+// If a form does not contain a field, the field keeps its value.
 func TestFormsChangeOnlyTheirFields(t *testing.T) {
 	m := directory.Member{Name: "Léa", Note: "kept", Emails: []string{"a@b"}}
-	if err := fill(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {
+	if err := applyForm(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {
 		t.Fatal(err)
 	}
 	if m.Name != "Lea" || m.Note != "kept" || fmt.Sprint(m.Emails) != "[x@y z@y]" {
 		t.Errorf("%+v", m)
 	}
-	if err := fill(&m, map[string][]string{"until": {"12-25"}}); err == nil {
+	if err := applyForm(&m, map[string][]string{"until": {"12-25"}}); err == nil {
 		t.Error("a date without a year was taken as the end of a membership")
 	}
 }

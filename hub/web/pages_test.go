@@ -16,23 +16,23 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hub is the pages of a hub, with a browser that does not follow redirects.
+// hub is the pages of a hub under test, with a browser that does not follow redirects.
 type hub struct {
 	t    testing.TB
 	site *webtest.Site
 	h    http.Handler
-	who  string // name of the signed-in account; empty: none
+	who  string // name of the account that is signed in; empty: nobody is signed in
 	logs *bytes.Buffer
 
 	options web.Options
 }
 
-// directoryOf returns the directory's services, all implemented by one fake.
+// directoryOf returns the directory's services; one fake implements all of them.
 func directoryOf(d webtest.Directory) web.Directory {
 	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
 }
 
-// accountsOf returns the services of accounts, all implemented by one fake.
+// accountsOf returns the services of accounts; one fake implements all of them.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
 		Registry: a, Audit: a}
@@ -66,7 +66,7 @@ func (h *hub) build() {
 	h.h = h.site.Handler(p.Handler())
 }
 
-// as returns the same hub for the browser of a different account.
+// as returns the same hub with the browser of another account.
 func (h hub) as(who string) *hub {
 	h.who = who
 	return &h
@@ -113,8 +113,8 @@ func (h *hub) upload(path, field, name, data string) *httptest.ResponseRecorder 
 	return h.do(r)
 }
 
-// wants checks the status, and that the body or the Location contains the texts.
-func wants(t *testing.T, w *httptest.ResponseRecorder, status int, texts ...string) string {
+// expect checks that a response has the status, and that its body or Location header contains the texts.
+func expect(t *testing.T, w *httptest.ResponseRecorder, status int, texts ...string) string {
 	t.Helper()
 	body := w.Body.String()
 	if w.Code != status {
@@ -144,7 +144,7 @@ func paths() []string {
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}
 }
 
-// signedOut returns the pages that a visitor can open with GET.
+// signedOut returns the pages that a person who is not signed in can open with GET.
 func signedOut() []string {
 	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
 		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",

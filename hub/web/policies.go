@@ -11,7 +11,7 @@ import (
 	"portillon/hub/publish"
 )
 
-// policyPages are the pages of the access policy.
+// policyPages serves the pages of the access policy.
 type policyPages struct {
 	policies Policies
 	drafts   Drafts
@@ -28,17 +28,17 @@ func (p *policyPages) routes() []route {
 	}
 }
 
-// policyPage is the data of the page: the current policy, the edited text with its effects, and the machines that have
-// the bundle.
+// policyPage is the data of the policy's page: the current policy, the edited text with its effects, and the machines
+// that have the bundle.
 type policyPage struct {
 	Current  publish.Policy
-	Waiting  *publish.Policy // newest version if it waits for its signature; else nil
+	Waiting  *publish.Policy // newest version, if it waits for a signature; nil: it does not
 	Text     string
 	Comment  string
 	Of       int64 // number of the version on which Text is based
 	Draft    *publish.Draft
 	Refused  []fault.Field
-	Stale    bool // another user published a version in the meantime
+	Stale    bool // another user has published a version in the meantime
 	Versions []publish.Policy
 	Next     string
 	Bundle   *publish.Bundle
@@ -49,13 +49,13 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	var d policyPage
 	c, err := p.policies.Current(ctxOf(q), q.actor)
 	var none *fault.NotFound
-	if err != nil && !errors.As(err, &none) { // without a policy, the page offers the form for the first one
+	if err != nil && !errors.As(err, &none) { // without a policy, the page shows the form for the first policy
 		return d, err
 	}
 	d.Current, d.Text, d.Of = c, c.Text, c.Number
 	d.Versions, d.Next, err = p.policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"),
 		Limit: 20})
-	if err = optional(err); err != nil {
+	if err = ignoreDenied(err); err != nil {
 		return d, err
 	}
 	for i, v := range d.Versions {
@@ -63,7 +63,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 			d.Waiting = &d.Versions[i]
 		}
 	}
-	if d.Waiting != nil { // the list of versions has no texts
+	if d.Waiting != nil { // read the text, because the list of versions has no texts
 		w, err := p.policies.Version(ctxOf(q), q.actor, d.Waiting.Number)
 		if err != nil {
 			return d, err
@@ -72,7 +72,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	}
 	b, err := p.bundles.Current(ctxOf(q), q.actor)
 	if err != nil && !errors.As(err, &none) {
-		return d, optional(err)
+		return d, ignoreDenied(err)
 	}
 	if err == nil {
 		d.Bundle = &b
@@ -80,7 +80,7 @@ func (p *policyPages) policyPage(q *request) (policyPage, error) {
 	return d, nil
 }
 
-// showPolicy renders the page. change modifies its data.
+// showPolicy renders the policy's page. change may modify the page's data.
 func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage)) error {
 	d, err := p.policyPage(q)
 	if err != nil {
@@ -95,8 +95,8 @@ func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage
 // policy answers GET /policy.
 func (p *policyPages) policy(q *request) error { return p.showPolicy(q, 200, nil) }
 
-// checkPolicy answers POST /policy/check: the faults and effects of a text. It changes nothing, so the page is the
-// response to the POST.
+// checkPolicy answers POST /policy/check with the faults and effects of a text. checkPolicy stores nothing, so the
+// response to the POST is the page itself, without a redirect.
 func (p *policyPages) checkPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -131,7 +131,7 @@ func (p *policyPages) publishPolicy(q *request) error {
 		return err
 	}
 	made, err := p.policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
-	// Show rejected text again with its faults, or with the conflict.
+	// Show the rejected text again, with its faults or with the conflict.
 	if faults := invalid(err); faults != nil || conflict(err) {
 		draft, failed := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 		status := 422
@@ -152,12 +152,13 @@ func (p *policyPages) publishPolicy(q *request) error {
 		return err
 	}
 	if made.Unsigned {
-		return q.to("/policy", "policy-waits")
+		return q.redirect("/policy", "policy-waits")
 	}
-	return q.to("/policy", "policy-published")
+	return q.redirect("/policy", "policy-published")
 }
 
-// signPolicy answers POST /policy/sign: the signature for the waiting version, made on another computer.
+// signPolicy answers POST /policy/sign. The form contains the signature for the waiting version, which was made on
+// another computer.
 func (p *policyPages) signPolicy(q *request) error {
 	name, data, err := q.file("signature")
 	if err != nil {
@@ -181,7 +182,7 @@ func (p *policyPages) signPolicy(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/policy", "policy-published")
+	return q.redirect("/policy", "policy-published")
 }
 
 // backPolicy answers POST /policy/back.
@@ -193,10 +194,10 @@ func (p *policyPages) backPolicy(q *request) error {
 	if _, err := p.policies.Back(ctxOf(q), q.actor, v.Get("comment")); err != nil {
 		return err
 	}
-	return q.to("/policy", "policy-back")
+	return q.redirect("/policy", "policy-back")
 }
 
-// policyVersion answers GET /policy/versions/{number}: the text of one version.
+// policyVersion answers GET /policy/versions/{number} with a page that shows one version.
 func (p *policyPages) policyVersion(q *request) error {
 	v, err := p.policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
 	if err != nil {
@@ -205,7 +206,7 @@ func (p *policyPages) policyVersion(q *request) error {
 	return q.render(200, "version", "policy", "policy.title", versionPage{v})
 }
 
-// policyText answers the text of one version as a file, so that it can be signed on another computer.
+// policyText serves the text of one version as a file, so that it can be signed on another computer.
 func (p *policyPages) policyText(q *request) error {
 	v, err := p.policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
 	if err != nil {
@@ -214,7 +215,7 @@ func (p *policyPages) policyText(q *request) error {
 	return q.download("policy.yaml", "application/yaml", []byte(v.Text))
 }
 
-// versionPage is the data of the page of one version.
+// versionPage is the data of the page that shows one version of the policy.
 type versionPage struct{ publish.Policy }
 
 // title returns the title of the page.
@@ -225,7 +226,7 @@ func (p policyPage) Ready() bool {
 	return p.Draft != nil && len(p.Draft.Faults) == 0 && !p.Draft.Same && p.Refused == nil
 }
 
-// Line returns line n of the text, counted from 1, at most 200 characters, to show beside a fault.
+// Line returns at most 200 characters of line n of the text, counted from 1. The page shows the line next to a fault.
 func (p policyPage) Line(n int) string {
 	all := strings.Split(p.Text, "\n")
 	if n < 1 || n > len(all) {
@@ -235,14 +236,16 @@ func (p policyPage) Line(n int) string {
 	return string(line[:min(len(line), 200)])
 }
 
-// most is the maximum number of changed permissions on a page.
-const most = 100
+// maxChanges is the maximum number of changed permissions on a page.
+const maxChanges = 100
 
 // Some returns the changes that the page shows.
-func (policyPage) Some(list []publish.Change) []publish.Change { return list[:min(len(list), most)] }
+func (policyPage) Some(list []publish.Change) []publish.Change {
+	return list[:min(len(list), maxChanges)]
+}
 
 // Rest returns the number of changes that the page does not show.
-func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-most) }
+func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-maxChanges) }
 
 // mostWarnings is the maximum number of a bundle's warnings on a page.
 const mostWarnings = 50
@@ -253,7 +256,7 @@ func (policyPage) SomeWarnings(list []string) []string { return list[:min(len(li
 // RestWarnings returns the number of warnings that the page does not show.
 func (policyPage) RestWarnings(list []string) int { return max(0, len(list)-mostWarnings) }
 
-// NextPage returns the address of the page with older versions; empty: there are none.
+// NextPage returns the address of the page with older versions; empty: there are no older versions.
 func (p policyPage) NextPage() string {
 	if p.Next == "" {
 		return ""

@@ -7,15 +7,15 @@ import (
 	"rsc.io/qr"
 )
 
-// square is a QR code (ISO/IEC 18004) as an SVG path in a square of Size units, which includes the quiet zone of four
-// units on each side.
-type square struct {
+// qrCode is a QR code (ISO/IEC 18004) as an SVG path in a square of Size units. The square includes a quiet zone of
+// four units on each side.
+type qrCode struct {
 	Size int
 	Path string
 }
 
-// newSquare returns a QR code with error correction level M (15 % may be unreadable). nil: the text is too long.
-func newSquare(text string) *square {
+// newSquare returns a QR code with error correction level M (15 % may be unreadable); nil: the text is too long.
+func newSquare(text string) *qrCode {
 	c, err := qr.Encode(text, qr.M)
 	if err != nil {
 		return nil
@@ -31,5 +31,5 @@ func newSquare(text string) *square {
 			}
 		}
 	}
-	return &square{Size: c.Size + 2*quiet, Path: b.String()}
+	return &qrCode{Size: c.Size + 2*quiet, Path: b.String()}
 }

@@ -15,7 +15,7 @@ import (
 	"portillon/policy"
 )
 
-// reportPages are the page of reports and its CSV files.
+// reportPages serves the page of reports and the reports as CSV files.
 type reportPages struct {
 	machines Machines
 	now      func() time.Time
@@ -30,12 +30,12 @@ func (p *reportPages) routes() []route {
 		{"GET /reports/refusals.csv", p.refusalsCSV}}
 }
 
-// reportPage is the data of the page.
+// reportPage is the data of the page of reports.
 type reportPage struct {
 	Form     form
 	From, To policy.Date
 	Machine  policy.MachineID
-	Query    string // query of the addresses of the files
+	Query    string // query in the links to the CSV files
 	Uses     []report.Use
 	Next     string
 	Weeks    []report.Week
@@ -45,8 +45,8 @@ type reportPage struct {
 	Machines []enrol.Machine
 }
 
-// reportRows is the maximum number of rows in each table on the page; the file has all rows. For 20 machines a year has
-// 1,040 rows of weeks.
+// reportRows is the maximum number of rows in each table on the page. A CSV file has all rows: for 20 machines, a year
+// has 1,040 rows of weeks.
 const reportRows = 40
 
 // SomeWeeks returns the weeks that the page shows, the newest first.
@@ -64,7 +64,7 @@ func (d reportPage) SomeRefusals() []report.Refusals {
 // Rest returns the number of rows that the page does not show.
 func (reportPage) Rest(rows int) int { return max(0, rows-reportRows) }
 
-// days returns the range in the address; by default the last 30 days.
+// days returns the range of days in the request's query. The default is the last 30 days.
 func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	v := q.r.URL.Query()
 	now := p.now().In(p.zone())
@@ -85,7 +85,7 @@ func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	return r, faults
 }
 
-// dateOf returns the calendar day of a time in its zone.
+// dateOf returns the calendar day of a time in the time's zone.
 func dateOf(t time.Time) policy.Date {
 	return policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
 }
@@ -97,16 +97,16 @@ func (p *reportPages) page(q *request) error {
 	d := reportPage{From: r.From, To: r.To, Machine: r.Machine, Query: v.Encode()}
 	if p.machines != nil {
 		list, err := p.machines.List(ctxOf(q), q.actor)
-		if err = optional(err); err != nil {
+		if err = ignoreDenied(err); err != nil {
 			return err
 		}
 		d.Machines = list
 	}
-	// Show the form with the given dates, and the tables if the dates are valid.
+	// Show the form with the user's dates. Show the tables only if the dates are valid.
 	d.Form = form{Fields: []field{{Name: "from", Kind: "date", Label: "report.from", Value: r.From.String(),
 		Required: true},
 		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(),
-			Required: true}}}.keep(q.r.URL.Query()).refuse(faults)
+			Required: true}}}.withValues(q.r.URL.Query()).refuse(faults)
 	if faults == nil {
 		if err := p.fillReport(q, &d, r); invalid(err) != nil {
 			d.Form = d.Form.refuse(invalid(err))
@@ -121,7 +121,7 @@ func (p *reportPages) page(q *request) error {
 	return q.render(status, "reports", "reports", "reports.title", d)
 }
 
-// fillReport reads the tables of the page.
+// fillReport reads the data for the tables of the page.
 func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err error) {
 	if d.Weeks, err = p.reports.Weeks(ctxOf(q), q.actor, r); err != nil {
 		return err
@@ -146,7 +146,8 @@ func (p *reportPages) fillReport(q *request, d *reportPage, r report.Range) (err
 	return nil
 }
 
-// reportFile answers a report as a CSV file. The file is complete before the first byte is sent.
+// reportFile serves a report as a CSV file. reportFile completes the file before it sends the first byte, so that an
+// error leads to an error page.
 func (p *reportPages) reportFile(q *request, name string, write func(report.Range, *bytes.Buffer) error) error {
 	r, faults := p.days(q)
 	if faults != nil {
@@ -197,8 +198,8 @@ func (p *reportPages) refusalsCSV(q *request) error {
 	})
 }
 
-// writeCSV writes rows so that no spreadsheet program interprets a cell as a formula: such a cell gets a leading
-// apostrophe (OWASP, CSV injection).
+// writeCSV writes rows as CSV. writeCSV puts an apostrophe before a cell that a spreadsheet program would evaluate as a
+// formula (OWASP, CSV injection).
 func writeCSV(b *bytes.Buffer, rows [][]string) error {
 	w := csv.NewWriter(b)
 	for _, row := range rows {

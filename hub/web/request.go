@@ -27,18 +27,18 @@ type request struct {
 	reqID string
 }
 
-// view is the data of a template: the page's frame, and D, the data of the page itself.
+// view is the data of a template: the data of the layout, and D, the data of the page itself.
 type view struct {
 	Page    string
-	Title   string // message key, or text
+	Title   string // key of a message, or a text
 	Lang    string
-	Other   string // address of this page in the other language
+	Other   string // address of the same page in the other language
 	Site    string
 	Actor   actor.Actor
-	Section string // current entry of the navigation
+	Section string // key of the current entry of the navigation
 	Has     map[string]bool
-	Done    string // message key of the action that was just completed
-	Keep    string // "?lang=fr" before sign-in, when no cookie can store the language; else empty
+	Done    string // key of the message about the action that was just completed
+	Keep    string // "?lang=fr" before sign-in, when no cookie may store the language; otherwise empty
 	Request string
 	D       any
 }
@@ -59,7 +59,7 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 			err = do(q)
 		}
 		if err != nil {
-			q.fail(err)
+			q.writeError(err)
 		}
 	}
 }
@@ -79,8 +79,8 @@ func (q *request) bodyLimit() int64 {
 
 const langCookie = "portillon-lang"
 
-// language returns the language in ?lang=, else of the cookie, else of Accept-Language. For signed-in users, ?lang= is
-// stored in a cookie.
+// language returns the language in ?lang=, in the cookie or in Accept-Language, whichever exists first. For a signed-in
+// user, it stores the language of ?lang= in a cookie.
 func (q *request) language() string {
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
 		if q.actor.Account != "" {
@@ -95,7 +95,7 @@ func (q *request) language() string {
 	return accepted(q.r.Header.Get("Accept-Language"))
 }
 
-// known returns lang if there are pages in this language; otherwise an empty text.
+// known returns lang if the hub has pages in this language, and an empty text otherwise.
 func known(lang string) string {
 	for _, l := range languages {
 		if l == lang {
@@ -105,8 +105,9 @@ func known(lang string) string {
 	return ""
 }
 
-// accepted returns the language with the highest weight in an Accept-Language header (RFC 9110, section 12.5.4) in
-// which there are pages: English if the header names only other languages, French if it is empty.
+// accepted returns the language of the pages that has the highest weight in an Accept-Language header (RFC 9110,
+// section 12.5.4). accepted returns English if the header names only other languages, and French if the header is
+// empty.
 func accepted(header string) string {
 	best, weight := "", 0.0
 	parts := strings.Split(header, ",")
@@ -144,14 +145,14 @@ func (q *request) render(status int, page, section, title string, d any) error {
 			"accounts":  q.p.o.Accounts != (Accounts{}),
 			"mail":      mail,
 		}}
-	// Some pages have a title that depends on their data.
+	// Some pages have a title that depends on the page's data.
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
 	}
 	if q.actor.Account == "" && known(q.r.URL.Query().Get("lang")) != "" {
 		out.Keep = "?lang=" + q.lang
 	}
-	// Render the whole page before the status is sent, so that an error can still be shown.
+	// Render the whole page before sending the status, so that an error can still lead to an error page.
 	var b bytes.Buffer
 	if err := v.pages[page].ExecuteTemplate(&b, "layout.html", out); err != nil {
 		return err
@@ -162,7 +163,7 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	q.w.WriteHeader(status)
 	_, err := q.w.Write(b.Bytes())
 	if err != nil {
-		q.p.o.Log.Debug("page not delivered", "page", page, "request", q.reqID, "err", err)
+		q.p.o.Log.Debug("sending a page failed", "page", page, "request", q.reqID, "err", err)
 	}
 	return nil
 }
@@ -175,7 +176,8 @@ func (q *request) done() string {
 	return ""
 }
 
-// otherLanguage returns this page's address in the other language; for a POST, the address of the page with the form.
+// otherLanguage returns the address of this page in the other language. For a POST, it returns the address of the page
+// with the form.
 func (q *request) otherLanguage() string {
 	l := languages[0]
 	if q.lang == l {
@@ -195,14 +197,16 @@ func (q *request) otherLanguage() string {
 	return u.RequestURI()
 }
 
-// section returns the page to which the address of a POST belongs: /members/m-1/cards → /members/m-1.
+// section returns the address of the page that contains the form of a POST: for /members/m-1/cards, this is
+// /members/m-1.
 func (q *request) section() string {
 	parts := strings.Split(strings.TrimPrefix(q.r.URL.Path, "/"), "/")
 	return "/" + url.PathEscape(parts[0])
 }
 
-// to redirects after a POST to a page with a message about the completed action. All parts of path must be escaped.
-func (q *request) to(path, done string) error {
+// redirect redirects a POST to a page that shows a message about the completed action. All parts of path must be
+// escaped.
+func (q *request) redirect(path, done string) error {
 	path, part, _ := strings.Cut(path, "#")
 	sep := "?"
 	if strings.Contains(path, "?") {
@@ -226,41 +230,41 @@ func (q *request) to(path, done string) error {
 // problem is the data of an error page.
 type problem struct {
 	Status int
-	What   string // message keys of heading and explanation
+	What   string // prefix of the message keys of heading and explanation
 	Why    string
 }
 
 // title returns the title of the page.
 func (p problem) title(l tongue) string { return l.t(p.What) }
 
-// fail writes the page for an error, and logs internal errors.
-func (q *request) fail(err error) {
+// writeError writes the page for an error, and logs internal errors.
+func (q *request) writeError(err error) {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && denied.SignIn() {
 		q.signInFirst()
 		return
 	}
 	if faults := invalid(err); faults != nil {
-		q.failed(q.render(422, "invalid", "", "error.422", faults))
+		q.writePlainError(q.render(422, "invalid", "", "error.422", faults))
 		return
 	}
 	pr := problemOf(q.w.Header(), err)
 	if pr.Status == 500 {
 		q.p.o.Log.Error("request failed", "path", q.r.URL.Path, "request", q.reqID, "err", err)
 	}
-	q.failed(q.render(pr.Status, "problem", "", pr.What, pr))
+	q.writePlainError(q.render(pr.Status, "problem", "", pr.What, pr))
 }
 
-// failed writes plain text if even the error page could not be rendered.
-func (q *request) failed(err error) {
+// writePlainError writes plain text if even the error page could not be rendered.
+func (q *request) writePlainError(err error) {
 	if err != nil {
-		q.p.o.Log.Error("page failed", "request", q.reqID, "err", err)
+		q.p.o.Log.Error("rendering the error page failed", "request", q.reqID, "err", err)
 		http.Error(q.w, "500 "+q.reqID, http.StatusInternalServerError)
 	}
 }
 
-// problemOf returns the data of the error page, and sets the headers that belong to it. An unknown error has status
-// 500.
+// problemOf returns the data of the error page for err, and sets the headers of the response. An unknown error has
+// status 500.
 func problemOf(h http.Header, err error) problem {
 	var denied *actor.Denied
 	var missing *fault.NotFound
@@ -298,7 +302,7 @@ func problemOf(h http.Header, err error) problem {
 	return say(500, "error.500")
 }
 
-// signInFirst redirects a visitor to the sign-in page, and after sign-in back to the current page.
+// signInFirst redirects a visitor to the sign-in page. After the sign-in, the visitor returns to the current page.
 func (q *request) signInFirst() {
 	back := q.r.URL.RequestURI()
 	if q.r.Method != http.MethodGet {
@@ -312,8 +316,9 @@ func (q *request) signInFirst() {
 	q.w.WriteHeader(http.StatusSeeOther)
 }
 
-// local returns back if it is a path of this site, else "/".
-func local(back string) string {
+// localPath returns back if it is a path on this hub, and "/" otherwise, so that a link cannot redirect to another
+// site.
+func localPath(back string) string {
 	u, err := url.Parse(back)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(back, "/") || len(back) > 500 ||
 		strings.HasPrefix(back, "//") || strings.ContainsAny(back, "\\\r\n\t") || strings.HasPrefix(u.Path, "/sign-in") {
@@ -322,8 +327,8 @@ func local(back string) string {
 	return u.RequestURI()
 }
 
-// optional returns nil for a denial: without permission, a part of a page is left out.
-func optional(err error) error {
+// ignoreDenied returns nil for a *actor.Denied error, so that a page leaves out a part that the user may not see.
+func ignoreDenied(err error) error {
 	var denied *actor.Denied
 	if errors.As(err, &denied) && !denied.SignIn() {
 		return nil
@@ -331,7 +336,7 @@ func optional(err error) error {
 	return err
 }
 
-// tongue returns the language of the response.
+// tongue returns the formatter for the language of the response.
 func (q *request) tongue() tongue { return q.p.views[q.lang].tongue }
 
 // download answers with a file.
@@ -341,7 +346,7 @@ func (q *request) download(name, kind string, data []byte) error {
 	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
 	h.Set("Content-Length", fmt.Sprint(len(data)))
 	if _, err := q.w.Write(data); err != nil {
-		q.p.o.Log.Debug("file not delivered", "file", name, "request", q.reqID, "err", err)
+		q.p.o.Log.Debug("sending a file failed", "file", name, "request", q.reqID, "err", err)
 	}
 	return nil
 }

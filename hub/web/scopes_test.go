@@ -18,8 +18,8 @@ type noMachines struct{ machineService }
 
 func (noMachines) List(context.Context, actor.Actor) ([]enrol.Machine, error) { return nil, nil }
 
-// Each permission is tested alone, as the only scope of an owner's token. A form is shown only if its POST is accepted,
-// and a button only if it works.
+// The test uses each permission alone, as the only scope of an owner's token. A page shows a form or a button only if
+// the hub accepts the POST.
 func TestFormsAreShownOnlyWithTheirPermission(t *testing.T) {
 	owner, scopes := open(t, 0), ""
 	owner.options.Who = func(r *http.Request) (actor.Actor, error) {
@@ -36,7 +36,7 @@ func TestFormsAreShownOnlyWithTheirPermission(t *testing.T) {
 		scopes string // scopes of the token; empty: no token
 		path   string
 		status int
-		has    string // text that the page must contain; empty: no check
+		has    string // text that the page must contain; empty: any text
 		lacks  string
 	}{
 		{"a new member", "", "members.read", "/members/new", 403, "", ""},

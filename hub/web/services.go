@@ -15,8 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// Directory holds the services of package directory that the pages call, by duty. The zero value is for a hub of a site
-// of files: the pages of members are not shown.
+// Directory has the services of package directory that the pages call. The zero value is for a hub that does not manage
+// the site: it serves no pages of members.
 type Directory struct {
 	Members  Members
 	Cards    Cards
@@ -64,7 +64,8 @@ type Badges interface {
 // Imports is the service that imports lists of members from files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
-	// Confirm confirms that the many members who are missing from the list have left the site.
+	// Confirm confirms that the members who are missing from the list have left the site. Confirm is needed if many are
+	// missing.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	// Remap reads the list again with other fields for its columns.
@@ -110,7 +111,7 @@ type CardKeys interface {
 // Policies are the methods of publish.Policies that the pages call.
 type Policies interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Policy, error)
-	// Version returns one version with its text. Versions lists the versions without their texts.
+	// Version returns one version of the policy with its text. Versions lists all versions without texts.
 	Version(ctx context.Context, a actor.Actor, number int64) (publish.Policy, error)
 	Versions(ctx context.Context, a actor.Actor, p publish.Page) (list []publish.Policy, next string, err error)
 	Publish(ctx context.Context, a actor.Actor, text, comment string, of int64, signature []byte) (publish.Policy, error)
@@ -127,8 +128,8 @@ type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts holds the services of package account that the pages call, by duty. The zero value is for a hub without
-// accounts: the pages of accounts are not shown.
+// Accounts has the services of package account that the pages call. The zero value is for a hub without accounts: it
+// serves no pages of accounts.
 type Accounts struct {
 	Passwords    Passwords
 	Links        Links
@@ -142,7 +143,7 @@ type Accounts struct {
 }
 
 // Passwords signs people in by name and password. Like the other services for sign-in, it begins a session in the
-// browser whose request ctx belongs to: account.Requests puts the session into ctx.
+// browser that sent the request of ctx: account.Requests has put the session into ctx.
 type Passwords interface {
 	SignIn(ctx context.Context, name, password, address string) (actor.Actor, error)
 	ChangePassword(ctx context.Context, a actor.Actor, old, password string) error
@@ -151,7 +152,7 @@ type Passwords interface {
 // Links signs members in by a link in an e-mail.
 type Links interface {
 	MailLink(ctx context.Context, email string) error
-	// Link returns the members whom a link can sign in, and changes nothing. UseLink signs a member in.
+	// Link returns the members whom a link can sign in, without using up the link. UseLink signs a member in.
 	Link(ctx context.Context, code string) ([]account.Person, error)
 	UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error)
 }
@@ -173,7 +174,7 @@ type Recovery interface {
 	ResetPassword(ctx context.Context, code, password string) (actor.Actor, error)
 }
 
-// Sessions is the service for the browsers in which an account is signed in.
+// Sessions is the service that lists and ends the sessions of an account.
 type Sessions interface {
 	Active(ctx context.Context, a actor.Actor, id string) ([]account.Session, error)
 	End(ctx context.Context, a actor.Actor, id, session string) error

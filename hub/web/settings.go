@@ -9,7 +9,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// settingPages are the pages of the own account: password, sessions and tokens.
+// settingPages serves the pages of the user's own account: password, sessions and tokens.
 type settingPages struct {
 	accounts Accounts
 	now      func() time.Time
@@ -27,7 +27,7 @@ func (p *settingPages) routes() []route {
 	}
 }
 
-// settingsPage is the data of the page of settings.
+// settingsPage is the data of the settings page.
 type settingsPage struct {
 	Sessions []account.Session
 	Password form
@@ -42,9 +42,9 @@ func passwordForm() form {
 			Auto: "new-password"}}}
 }
 
-// showSettings renders the page of settings. change modifies its data.
+// showSettings renders the settings page. change may modify the page's data.
 func (p *settingPages) showSettings(q *request, status int, change func(*settingsPage)) error {
-	if q.actor.Account == "" { // no account: the services would answer for the account ""
+	if q.actor.Account == "" { // the services would answer for the account ""
 		return &actor.Denied{Act: actor.ReadOwn}
 	}
 	list, err := p.accounts.Sessions.Active(ctxOf(q), q.actor, q.actor.Account)
@@ -74,7 +74,7 @@ func (p *settingPages) changePassword(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/settings", "password-changed")
+	return q.redirect("/settings", "password-changed")
 }
 
 // endSessions answers POST /settings/sessions/end.
@@ -82,7 +82,7 @@ func (p *settingPages) endSessions(q *request) error {
 	if err := p.accounts.Sessions.EndAll(ctxOf(q), q.actor, q.actor.Account); err != nil {
 		return err
 	}
-	return q.to("/sign-in", "signed-out-everywhere")
+	return q.redirect("/sign-in", "signed-out-everywhere")
 }
 
 // endSession answers POST /settings/sessions/{session}/end.
@@ -90,19 +90,19 @@ func (p *settingPages) endSession(q *request) error {
 	if err := p.accounts.Sessions.End(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("session")); err != nil {
 		return err
 	}
-	return q.to("/settings", "session-ended")
+	return q.redirect("/settings", "session-ended")
 }
 
 // tokensPage is the data of the page of tokens.
 type tokensPage struct {
 	Tokens []account.Token
-	Made   *account.Token // a new token with its text, shown once
+	Made   *account.Token // new token with its text, which is shown only once
 	Form   form
 	Acts   []actor.Act
 	Chosen map[string]bool
 }
 
-// showTokens renders the page of tokens. change modifies its data.
+// showTokens renders the page of tokens. change may modify the page's data.
 func (p *settingPages) showTokens(q *request, status int, change func(*tokensPage)) error {
 	list, err := p.accounts.Tokens.Issued(ctxOf(q), q.actor, q.actor.Account)
 	if err != nil {
@@ -140,7 +140,7 @@ func (p *settingPages) newToken(q *request) error {
 	}
 	day, err := time.ParseInLocation("2006-01-02", v.Get("expires"), p.zone())
 	made := account.Token{}
-	// Check the form; the service checks the name and the permissions.
+	// Check the date and the scopes. The service checks the name and the permissions.
 	switch {
 	case err != nil:
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "expires", Given: v.Get("expires"), Wrong: "not a date",
@@ -153,7 +153,7 @@ func (p *settingPages) newToken(q *request) error {
 	}
 	if faults := invalid(err); faults != nil {
 		return p.showTokens(q, 422, func(d *tokensPage) {
-			d.Form = d.Form.keep(v).refuse(faults)
+			d.Form = d.Form.withValues(v).refuse(faults)
 			for _, s := range v["scopes"] {
 				d.Chosen[s] = true
 			}
@@ -170,5 +170,5 @@ func (p *settingPages) revokeToken(q *request) error {
 	if err := p.accounts.Tokens.Revoke(ctxOf(q), q.actor, q.actor.Account, q.r.PathValue("id")); err != nil {
 		return err
 	}
-	return q.to("/settings/tokens", "token-revoked")
+	return q.redirect("/settings/tokens", "token-revoked")
 }

@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-// signPages are the pages before sign-in: name and password, links by e-mail, and codes.
+// signPages serves the pages for sign-in: with name and password, with links by e-mail, and with codes.
 type signPages struct {
 	accounts Accounts
 	address  func(*http.Request) string
@@ -34,10 +34,10 @@ type signPage struct {
 	Refused        bool // the name or the password was wrong; the page does not say which
 }
 
-// newSignPage returns empty forms that keep the return address and the language.
+// newSignPage returns the sign-in page with empty forms. Hidden fields contain the return address and the language.
 func newSignPage(q *request) signPage {
 	v := url.Values{}
-	if back := local(q.r.URL.Query().Get("back")); back != "/" {
+	if back := localPath(q.r.URL.Query().Get("back")); back != "/" {
 		v.Set("back", back)
 	}
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
@@ -58,7 +58,7 @@ func newSignPage(q *request) signPage {
 // signInPage answers GET /sign-in.
 func (p *signPages) signInPage(q *request) error {
 	if q.actor.Account != "" {
-		return q.to(local(q.r.URL.Query().Get("back")), "")
+		return q.redirect(localPath(q.r.URL.Query().Get("back")), "")
 	}
 	return q.render(200, "signin", "", "sign.title", newSignPage(q))
 }
@@ -72,16 +72,17 @@ func (p *signPages) signIn(q *request) error {
 	_, err = p.accounts.Passwords.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.address(q.r))
 	if errors.Is(err, account.ErrWrong) || invalid(err) != nil {
 		d := newSignPage(q)
-		d.Password, d.Refused = d.Password.keep(v).refuse(invalid(err)), true
+		d.Password, d.Refused = d.Password.withValues(v).refuse(invalid(err)), true
 		return q.render(http.StatusUnauthorized, "signin", "", "sign.title", d)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to(local(q.r.URL.Query().Get("back")), "")
+	return q.redirect(localPath(q.r.URL.Query().Get("back")), "")
 }
 
-// mailLink answers POST /sign-in/mail. The response is the same for known and unknown addresses.
+// mailLink answers POST /sign-in/mail. The response is the same for known and unknown addresses, so that it does not
+// reveal members.
 func (p *signPages) mailLink(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -90,13 +91,13 @@ func (p *signPages) mailLink(q *request) error {
 	err = p.accounts.Links.MailLink(ctxOf(q), v.Get("email"))
 	if faults := invalid(err); faults != nil {
 		d := newSignPage(q)
-		d.Link = d.Link.keep(v).refuse(faults)
+		d.Link = d.Link.withValues(v).refuse(faults)
 		return q.render(422, "signin", "", "sign.title", d)
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/sign-in", "link-sent")
+	return q.redirect("/sign-in", "link-sent")
 }
 
 // signOut answers POST /sign-out.
@@ -104,11 +105,11 @@ func (p *signPages) signOut(q *request) error {
 	if err := p.accounts.Sessions.SignOut(ctxOf(q)); err != nil {
 		return err
 	}
-	return q.to("/sign-in", "signed-out")
+	return q.redirect("/sign-in", "signed-out")
 }
 
-// linkPage answers GET /sign-in/link with a button: scanners of e-mail open links, so opening a link must not sign
-// anyone in.
+// linkPage answers GET /sign-in/link with a page that has a button. Opening the link must not sign anyone in, because
+// mail scanners open links.
 func (p *signPages) linkPage(q *request) error {
 	q.w.Header().Set("Referrer-Policy", "no-referrer")
 	code := q.r.URL.Query().Get("code")
@@ -139,38 +140,39 @@ func (p *signPages) useLink(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.to("/", "")
+	return q.redirect("/", "")
 }
 
-// codeForm returns the form of a code: printed, for the first owner, or for a new password.
+// codeForm returns a form with a field for a code, and more fields.
 func codeForm(action string, more ...field) form {
 	return form{ID: "code", Action: action, Submit: "code.use", Fields: append([]field{
 		{Name: "code", Kind: "text", Label: "code.code", Hint: "code.code.hint", Required: true, Auto: "one-time-code"}},
 		more...)}
 }
 
-// newPassword returns the field of a new password.
+// newPassword returns the form field for a new password.
 func newPassword() field {
 	return field{Name: "password", Kind: "password", Label: "code.password", Hint: "code.password.hint", Required: true,
 		Auto: "new-password"}
 }
 
-// printedForm returns the form of a printed code.
+// printedForm returns the form in which a person enters a printed sign-in code.
 func printedForm() form { return codeForm("/code") }
 
 // resetForm returns the web form in which a person enters a code and a new password.
 func resetForm() form { return codeForm("/code/password", newPassword()) }
 
-// ownerForm returns the form of the first owner's code.
+// ownerForm returns the form in which the first owner enters the code of the hub's first start.
 func ownerForm() form {
 	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint",
 		Required: true, Auto: "username"},
 		newPassword())
 }
 
-// showCode renders the form of a code. It fills in the code in the address, which the hub prints at its first start.
+// showCode renders a form for a code. showCode fills in the code from the request's query, because the hub prints an
+// address with the code at its first start.
 func (p *signPages) showCode(q *request, f form, title string) error {
-	return q.render(200, "code", "", title, f.keep(url.Values{"code": {q.r.URL.Query().Get("code")}}))
+	return q.render(200, "code", "", title, f.withValues(url.Values{"code": {q.r.URL.Query().Get("code")}}))
 }
 
 // codePage answers GET /code.
@@ -206,7 +208,8 @@ func (p *signPages) reset(q *request) error {
 	})
 }
 
-// withForm uses a code, and shows the form again with the faults if the code is rejected.
+// withForm calls use with the values of the form. If use rejects the code, withForm shows the form again with the
+// faults.
 func (p *signPages) withForm(q *request, f form, title string, use func(url.Values) error) error {
 	v, err := q.values()
 	if err != nil {
@@ -218,10 +221,10 @@ func (p *signPages) withForm(q *request, f form, title string, use func(url.Valu
 		faults = []fault.Field{{Field: "code", Wrong: err.Error()}}
 	}
 	if faults != nil {
-		return q.render(422, "code", "", title, f.keep(v).refuse(faults))
+		return q.render(422, "code", "", title, f.withValues(v).refuse(faults))
 	}
 	if err != nil {
 		return err
 	}
-	return q.to("/", "")
+	return q.redirect("/", "")
 }

@@ -7,8 +7,8 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// The cost of rendering a page with 10,000 members: `go test -bench Page ./hub/web`. The time of the service is
-// additional.
+// BenchmarkPage measures how long a page takes to render for a site with 10,000 members, without the time of the
+// services: `go test -bench Page ./hub/web`.
 func BenchmarkPage(b *testing.B) {
 	for _, path := range []string{"/members", "/members?after=Membre+05000", "/cards", "/members/m-lea", "/today",
 		"/reports", "/policy"} {
@@ -23,7 +23,7 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// A page shows a part of the list, regardless of the length of the list.
+// A page of a long list has a limited number of rows.
 func TestPagesShowAPartOfLongLists(t *testing.T) {
 	h := open(t, 10_000)
 	for _, path := range []string{"/members", "/members?after=Membre+05000", "/members?q=membre", "/cards",
@@ -32,18 +32,18 @@ func TestPagesShowAPartOfLongLists(t *testing.T) {
 			t.Errorf("%s: %d bytes at 10,000 members", path, n)
 		}
 	}
-	wants(t, h.get("/members"), 200, "after=")
-	wants(t, h.get("/cards?state=active"), 200, "/cards?after=")
-	if strings.Contains(wants(t, h.get("/cards?state=lost"), 200), "/cards?after=") {
+	expect(t, h.get("/members"), 200, "after=")
+	expect(t, h.get("/cards?state=active"), 200, "/cards?after=")
+	if strings.Contains(expect(t, h.get("/cards?state=lost"), 200), "/cards?after=") {
 		t.Error("a page of one card has a next one")
 	}
 }
 
-// The page of a year with many machines shows some rows; the file has all rows.
+// For a year with many machines, the page of reports shows only some rows, and the CSV file contains all rows.
 func TestReportPagesLimitTheirRows(t *testing.T) {
 	h := open(t, 0)
 	h.site.ManyWeeks(1040)
-	body := wants(t, h.get("/reports"), 200, "more rows in the file")
+	body := expect(t, h.get("/reports"), 200, "more rows in the file")
 	if len(body) > 60_000 {
 		t.Errorf("%d bytes", len(body))
 	}

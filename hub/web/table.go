@@ -4,7 +4,7 @@ import (
 	"portillon/hub/actor"
 )
 
-// route is one page or form: its pattern, such as "GET /members/{id}", and its handler.
+// route is one page or form. route has a pattern, such as "GET /members/{id}", and a handler.
 type route struct {
 	pattern string
 	do      func(*request) error
@@ -12,22 +12,22 @@ type route struct {
 
 // entry is an entry of the navigation.
 type entry struct {
-	Key   string // message nav.KEY, and the section that its pages name in request.render
+	Key   string // nav.KEY is the message; pages name the key as their section in request.render
 	Path  string
-	shown func(actor.Actor) bool // reports whether a user sees the entry
+	shown func(actor.Actor) bool // reports whether the navigation of a user contains the entry
 }
 
 // family is a group of pages that one type serves.
 type family struct {
-	on      bool // the service of these pages exists
+	on      bool // whether the hub has the service of these pages
 	routes  []route
 	entries []entry
 }
 
-// table returns all families of pages, in the order of the navigation. To add a family, you need: a file with its type,
-// routes, handlers and template data; its template; its line here; its messages in messages.txt, in both languages; and
-// the answer for each role in hub/testdata/authorisation-pages.txt. testdata/recipes/hub-page.patch is an example.
-// Permissions are checked by the service that the handlers call.
+// table returns all families of pages, in the order of the navigation. To add a family, add a file with a type, routes,
+// handlers and template data; a template; a line in this function; messages in messages.txt, in both languages; and the
+// answers for each role in hub/testdata/authorisation-pages.txt. testdata/recipes/hub-page.patch is an example. The
+// service that the handlers call checks the permissions.
 func (p *Pages) table() []family {
 	o := p.o
 	machines := &machinePages{directory: o.Directory, machines: o.Machines, codes: o.Codes, orders: o.Orders,
@@ -62,18 +62,18 @@ func (p *Pages) table() []family {
 	}
 }
 
-// anybody shows an entry to every user.
+// anybody is true for every user.
 func anybody(actor.Actor) bool { return true }
 
-// isMember shows an entry to users who are members.
+// isMember is true for users who are members of the site.
 func isMember(a actor.Actor) bool { return a.Member != "" }
 
-// may shows an entry to users with a permission for the whole site.
+// may returns a function that is true for users with a permission for the whole site.
 func may(act actor.Act) func(actor.Actor) bool {
 	return func(a actor.Actor) bool { return a.May(act, actor.Target{}) == nil }
 }
 
-// menu returns the navigation of a signed-in user.
+// menu returns the entries of a signed-in user's navigation.
 func (p *Pages) menu(a actor.Actor) (out []entry) {
 	for _, f := range p.families {
 		for _, e := range f.entries {
@@ -93,7 +93,7 @@ func (p *Pages) routes() (out []route) {
 	return out
 }
 
-// Routes returns the patterns of all pages, such as "GET /members/{id}".
+// Routes returns the patterns of all pages and forms, such as "GET /members/{id}".
 func (p *Pages) Routes() (out []string) {
 	for _, r := range p.routes() {
 		out = append(out, r.pattern)

@@ -13,13 +13,13 @@ import (
 	"portillon/policy"
 )
 
-// views are the templates of one language: each page with the layout and the shared parts.
+// views are the templates of one language. Each page has a template with the layout and the shared parts.
 type views struct {
 	tongue
 	pages map[string]*template.Template
 }
 
-// shared are the templates that every page may use.
+// shared are the files with templates that every page may use.
 var shared = [...]string{"templates/layout.html", "templates/parts.html"}
 
 // parse parses all templates for one language.
@@ -30,7 +30,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Parse each page on a copy of the layout, because pages define templates with the same names.
+	// Parse each page into a copy of the layout, because all pages define templates with the same names.
 	list, err := fs.Glob(files, "templates/*.html")
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"menu":    p.menu,
 		"asset":   p.assets.path,
-		"audited": func(text string) *spoken { return p.audited(l, text) },
+		"audited": func(text string) *translated { return p.translate(l, text) },
 		"said":    func(text string) string { return p.faults.In(l.lang, text) },
 		"foreign": func(text string) bool { return p.isForeign(l.lang, text) },
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
@@ -79,14 +79,14 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"dict":  dict,
 		"list":  func(v ...any) []any { return v },
 		"join":  strings.Join,
-		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), most)] },
+		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), maxChanges)] },
 		"minus": func(a, b int) int { return a - b },
 	}
 }
 
 // isForeign reports whether a sentence is in English on a page of another language, as sentences of libraries and
-// machines may be. A text without a space counts as an example value. A sentence with a letter that English does not
-// have was written in the language of the request.
+// machines may be. A text without a space is an example value in any language. A text with a letter that English does
+// not have is not English.
 func (p *Pages) isForeign(lang, text string) bool {
 	if lang == "en" || !strings.Contains(text, " ") || strings.ContainsAny(text, "éèàêçùîô«’\u00a0") {
 		return false
@@ -95,7 +95,7 @@ func (p *Pages) isForeign(lang, text string) bool {
 	return !ok
 }
 
-// machineName returns the name of a machine for people, or its id.
+// machineName returns the policy's name of a machine, or the machine's id if the policy does not name the machine.
 func (p *Pages) machineName(l tongue, id policy.MachineID) string {
 	if p.o.MachineName != nil {
 		if s := l.of(p.o.MachineName(id)); s != "" {
@@ -105,7 +105,7 @@ func (p *Pages) machineName(l tongue, id policy.MachineID) string {
 	return string(id)
 }
 
-// badgeName returns the name of a badge as issued, or its id.
+// badgeName returns the policy's name of a badge, or the badge's id if the policy does not name the badge.
 func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 	if p.o.BadgeName != nil {
 		if s := l.of(p.o.BadgeName(id)); s != "" {
@@ -126,7 +126,8 @@ func (p *Pages) issuerName(b directory.Badge) string {
 	return b.Issuer
 }
 
-// dict returns a map of its arguments, for a template part that needs several values.
+// dict returns a map of keys and values that alternate in pairs. Templates use it to pass several values to another
+// template.
 func dict(pairs ...any) (map[string]any, error) {
 	m := map[string]any{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -137,7 +138,7 @@ func dict(pairs ...any) (map[string]any, error) {
 		m[k] = pairs[i+1]
 	}
 	if len(pairs)%2 != 0 {
-		return nil, fmt.Errorf("dict: %d arguments, want pairs", len(pairs))
+		return nil, fmt.Errorf("dict: got %d arguments, want an even number", len(pairs))
 	}
 	return m, nil
 }

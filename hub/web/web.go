@@ -1,16 +1,17 @@
 // Package web serves the hub's pages: sign-in, today, members, machines, policy, cards, reports, settings.
 //
-// Pages are rendered with html/template on the server, with one stylesheet and one optional script of at most 6 KB.
-// Without the script, every form is a POST that is answered with a redirect to a page that confirms the action. Secrets
-// that are shown once (codes, tokens) are in the response to the POST itself, never in an address.
+// Pages are rendered with html/template on the server, with one stylesheet and one optional script of at most 6 KB. The
+// pages work without the script: every form is a POST, which the hub answers with a redirect to a page that confirms
+// the action. Secrets that are shown only once (codes, tokens) are in the response to the POST itself, never in an
+// address.
 //
-// Pages contain no rules. Each handler calls a service, which checks the user's permissions. A denied part of a page is
-// left out; a denied page is answered with 403, or with the sign-in page for visitors. *fault.Invalid is shown at the
-// fields, *fault.Conflict as a comparison with the current values, *fault.NotFound as 404, and every other error as 500
-// with the id of the request.
+// The pages decide no permissions: each handler calls a service, which checks the user's permissions. A page leaves out
+// a part that the user may not see. For a denied page, the hub answers 403, or redirects a visitor to the sign-in page.
+// A page shows *fault.Invalid next to the fields, *fault.Conflict as a comparison with the current values,
+// *fault.NotFound as 404, and every other error as 500 with the id of the request.
 //
-// Every sentence comes from messages.txt, in French and English. The language is that of ?lang=, of the cookie that
-// ?lang= sets for signed-in users, or of Accept-Language. No cookie is set before sign-in.
+// Every sentence comes from messages.txt, in French and English. The query parameter lang, a cookie or Accept-Language
+// decides the language. Only for signed-in users does lang set the cookie: no cookie is set before sign-in.
 package web
 
 import (
@@ -32,12 +33,12 @@ import (
 //go:embed templates messages.txt audit.txt static
 var files embed.FS
 
-// Options holds the services and settings of the pages. The pages of a missing service answer 404.
+// Options has the services and settings of the pages. If a service is missing, its pages answer 404.
 type Options struct {
-	Site      string // name of the site for people
-	Version   string // version of the hub, for the settings page
+	Site      string // name of the site, as pages show it
+	Version   string // version of the hub, as the settings page shows it
 	Zone      *time.Location
-	ZoneNow   func() *time.Location // time zone of the current policy, in place of Zone; nil, or a nil result: Zone
+	ZoneNow   func() *time.Location // returns the policy's time zone; nil, or a nil result: Zone is used
 	Now       func() time.Time
 	Log       *slog.Logger
 	Directory Directory
@@ -50,37 +51,40 @@ type Options struct {
 	Bundles   Bundles // required with Policies
 	Accounts  Accounts
 	Reports   Reports
-	// Who returns the signed-in user of a request. The zero Actor: no one is signed in.
+	// Who returns the user who sent a request; the zero Actor: the user is not signed in.
 	Who func(*http.Request) (actor.Actor, error)
-	// Address returns the visitor's address behind any proxies. nil: the address of the connection.
+	// Address returns the client's address behind any proxies; nil: the address of the connection is used.
 	Address func(*http.Request) string
-	// RequestID returns the id of the request in the logs. nil: a new id.
+	// RequestID returns the id of the request in the logs; nil: the pages create a new id.
 	RequestID func(*http.Request) string
-	// MachineName, BadgeName and IssuerName return names from the policy. nil, or an empty text: the page shows the id.
+	// MachineName, BadgeName and IssuerName return names from the policy. If the function is nil or the name empty, the
+	// page shows the id.
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
 	IssuerName  func(profileOrKey string) string
-	// PolicyMachines returns the machines of the current policy, which the form of a new machine offers. nil: none.
+	// PolicyMachines returns the machines of the current policy, which the form of a new machine suggests; nil: no
+	// machines.
 	PolicyMachines func() []policy.MachineID
-	Mail           bool // the hub can send e-mail
-	// Live returns the current name of the site, and whether members may sign in by e-mail. nil: Site and Mail.
+	Mail           bool // whether the hub can send e-mail
+	// Live returns the current name of the site, and whether members may sign in by e-mail; nil: Site and Mail are used.
 	Live func() (name string, mail bool)
-	// Trouble returns why the database rejects changes, in a few English words; empty: it accepts them. nil: unknown.
+	// Trouble returns why the database rejects changes, in a few English words; empty: the database accepts changes. If
+	// Trouble is nil, the pages show no problem.
 	Trouble func() string
 }
 
-// Pages are the hub's pages. Their methods may be called concurrently.
+// Pages are the hub's pages. The methods of Pages may be called concurrently.
 type Pages struct {
 	o          Options
 	words      words
 	faults     *fault.Words
 	auditWords *fault.Words
-	views      map[string]*views // by language
+	views      map[string]*views // templates by language
 	assets     assets
 	families   []family
 }
 
-// New returns the pages after parsing all templates and messages.
+// New parses all templates and messages, and returns the pages.
 func New(o Options) (*Pages, error) {
 	p := &Pages{o: withDefaults(o), views: map[string]*views{}}
 	var err error
@@ -105,7 +109,7 @@ func New(o Options) (*Pages, error) {
 	return p, nil
 }
 
-// withDefaults sets missing options.
+// withDefaults sets options that are missing to their defaults.
 func withDefaults(o Options) Options {
 	if o.Zone == nil {
 		o.Zone = time.UTC
@@ -142,7 +146,7 @@ func (p *Pages) zone() *time.Location {
 	return p.o.Zone
 }
 
-// connection returns the address of a request's connection.
+// connection returns the client's address of a request's connection.
 func connection(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host
@@ -150,21 +154,21 @@ func connection(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// contentPolicy allows a page its own stylesheet, script, pictures, events and forms, and forbids everything else,
-// including frames.
+// contentPolicy is the content security policy of pages. contentPolicy allows only stylesheets, scripts, pictures,
+// events and forms of the hub itself, and forbids frames.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// Maximum sizes of forms in bytes: smallForm for most forms, maxForm for a form with a policy (a text of 1 MiB with
-// percent-encoding), maxUpload for a form with a file.
+// Maximum sizes of forms in bytes. maxForm is for a form with a policy (1 MiB of text with percent-encoding), maxUpload
+// for a form with a file, and smallForm for all others.
 const (
 	smallForm = 64 << 10
 	maxForm   = 4 << 20
 	maxUpload = 16 << 20
 )
 
-// Handler returns the handler of all pages and static files. Package httpd rejects forms of other sites before this
-// handler.
+// Handler returns the handler of all pages and static files. Package httpd rejects forms of other sites before it calls
+// this handler.
 func (p *Pages) Handler() http.Handler {
 	m := http.NewServeMux()
 	for _, r := range p.routes() {
@@ -175,7 +179,7 @@ func (p *Pages) Handler() http.Handler {
 	return head(m)
 }
 
-// head returns next with the headers of every response.
+// head returns a handler that sets the headers of every response and calls next.
 func head(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -189,7 +193,7 @@ func head(next http.Handler) http.Handler {
 	})
 }
 
-var errNoPage = errors.New("no such page")
+var errNoPage = errors.New("page does not exist")
 
 // ctxOf returns the request's context.
 func ctxOf(q *request) context.Context { return q.r.Context() }

@@ -13,10 +13,11 @@ import (
 // languages are the languages of messages.txt, the default first.
 var languages = [...]string{"fr", "en"}
 
-// words are all messages: by key, then by language.
+// words contains all messages in both languages, by message key.
 type words map[string]policy.Text
 
-// readWords reads messages.txt: a line is "key = français | English"; empty lines and lines with # are skipped.
+// readWords parses messages.txt. Each line has the form "key = français | English". readWords skips empty lines and
+// lines that begin with #.
 func readWords() (words, error) {
 	text, err := files.ReadFile("messages.txt")
 	if err != nil {
@@ -30,7 +31,7 @@ func readWords() (words, error) {
 		key, both, ok := strings.Cut(line, " = ")
 		fr, en, two := strings.Cut(both, " | ")
 		if _, twice := w[key]; !ok || !two || fr == "" || en == "" || twice || strings.Contains(en, " | ") {
-			return nil, fmt.Errorf("messages.txt:%d: want one line \"key = français | English\" a key: %q", i+1, line)
+			return nil, fmt.Errorf("messages.txt:%d: line %q is malformed or repeats a key", i+1, line)
 		}
 		w[key] = policy.Text{FR: fault.Typeset(fr), EN: en}
 	}
@@ -45,7 +46,7 @@ type tongue struct {
 	now   func() time.Time
 }
 
-// of returns the text in this language, or the English text if there is no French one.
+// of returns the text in this language, or the English text if there is no French text.
 func (l tongue) of(t policy.Text) string {
 	if l.lang == "fr" && t.FR != "" || t.EN == "" {
 		return t.FR
@@ -53,8 +54,8 @@ func (l tongue) of(t policy.Text) string {
 	return t.EN
 }
 
-// t returns the message of a key, with {1}, {2} … replaced by args. For a missing key it returns the key; a test fails
-// then.
+// t returns the message of a key, with {1}, {2} … replaced by args. If the message is missing, it returns the key, and
+// a test fails.
 func (l tongue) t(key string, args ...any) string {
 	m, ok := l.words[key]
 	if !ok {
@@ -70,7 +71,8 @@ func (l tongue) t(key string, args ...any) string {
 // has reports whether there is a message for the key.
 func (l tongue) has(key string) bool { _, ok := l.words[key]; return ok }
 
-// known returns the message of prefix+word, or the word itself: codes of other programs may be newer than the messages.
+// known returns the message with the key prefix+word. If there is no such message, it returns the word, because codes
+// of other programs may be newer than the messages.
 func (l tongue) known(prefix string, word any) string {
 	if w := fmt.Sprint(word); l.has(prefix + w) {
 		return l.t(prefix + w)
@@ -78,7 +80,8 @@ func (l tongue) known(prefix string, word any) string {
 	return fmt.Sprint(word)
 }
 
-// author returns the name of an entry's author. The hub's own jobs have messages; people have their names.
+// author returns the name of the author of an audit entry: a message if a task of the hub wrote the entry, and
+// otherwise the person's name.
 func (l tongue) author(name string) string {
 	if key := "system." + strings.ReplaceAll(name, " ", "-"); l.has(key) {
 		return l.t(key)
@@ -86,7 +89,8 @@ func (l tongue) author(name string) string {
 	return name
 }
 
-// machineFault explains a fault of a machine, such as "screen: 192.0.2.7": a code and a detail.
+// machineFault returns a sentence that explains a fault of a machine. text consists of a code and a detail, such as
+// "screen: 192.0.2.7".
 func (l tongue) machineFault(text string) string {
 	code, about, _ := strings.Cut(text, ": ")
 	if key := "fault." + strings.ReplaceAll(code, " ", "-"); l.has(key) {
@@ -95,7 +99,7 @@ func (l tongue) machineFault(text string) string {
 	return text
 }
 
-// count returns the message key.one or key.many with the number. French uses the singular for 0.
+// count returns the message key.one or key.many with the number n. French uses the singular for 0.
 func (l tongue) count(key string, n any) string {
 	v, _ := strconv.ParseInt(fmt.Sprint(n), 10, 64)
 	if v == 1 || v == 0 && l.lang == "fr" {
@@ -104,7 +108,8 @@ func (l tongue) count(key string, n any) string {
 	return l.t(key+".many", l.number(v))
 }
 
-// number groups digits by three: 10 000 (narrow no-break space) in French, 10,000 in English.
+// number returns a number with its digits in groups of three: 10 000 (with a narrow no-break space) in French, 10,000
+// in English.
 func (l tongue) number(n any) string {
 	s := fmt.Sprint(n)
 	sep := ","
@@ -117,7 +122,7 @@ func (l tongue) number(n any) string {
 	return s
 }
 
-// clock returns a time of day: 14 h 30 in French, 14:30 in English.
+// clock formats a time of day: 14 h 30 in French, 14:30 in English.
 func (l tongue) clock(t time.Time) string {
 	h, m, _ := t.In(l.zone()).Clock()
 	if l.lang == "fr" {
@@ -126,13 +131,13 @@ func (l tongue) clock(t time.Time) string {
 	return fmt.Sprintf("%d:%02d", h, m)
 }
 
-// day returns a day as 30 nov. 2026 or 30 Nov 2026, without the year if it is the current year.
+// day formats a day as 30 nov. 2026 or 30 Nov 2026. day leaves out the current year.
 func (l tongue) day(t time.Time) string {
 	t = t.In(l.zone())
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 }
 
-// date returns a calendar date in the format of day.
+// date formats a calendar date in the same way as day.
 func (l tongue) date(d policy.Date) string {
 	if d == (policy.Date{}) {
 		return ""
@@ -148,7 +153,7 @@ func (l tongue) date(d policy.Date) string {
 	return s
 }
 
-// moment returns a time: only the time of day if it is today, otherwise the day and the time.
+// moment formats a time: as a time of day if the time is today, otherwise as day and time of day.
 func (l tongue) moment(t time.Time) string {
 	if t.IsZero() {
 		return l.t("never")
@@ -161,7 +166,7 @@ func (l tongue) moment(t time.Time) string {
 	return l.t("day.at", l.day(t), l.clock(t))
 }
 
-// length returns a duration in seconds as 3 h 20, rounded down to minutes.
+// length formats a duration in seconds as hours and minutes, such as 3 h 20, rounded down to minutes.
 func (l tongue) length(seconds int64) string {
 	h, m := seconds/3600, seconds%3600/60
 	switch {
@@ -176,7 +181,7 @@ func (l tongue) length(seconds int64) string {
 	}
 }
 
-// lapsed reports whether the day is over in the site's time zone. The zero day never lapses.
+// lapsed reports whether day d is over in the site's time zone. The zero day is never over.
 func (l tongue) lapsed(d policy.Date) bool {
 	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone())))
 }

@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// seed determines which of the candidates are tried.
+	// seed determines which candidates become mutants.
 	seed = "portillon"
-	// least is the share of the generated mutants, in percent, that the tests must catch.
+	// least is the minimum share of the generated mutants, in percent, that the tests must catch.
 	least = 90
 	// runTimeout is the time limit for one test without a mutant.
 	runTimeout = 10 * time.Minute
 )
 
-// Generated tries n generated mutants of the package under test. explained gives, by mutant id, the reason why no test
-// catches a mutant. Without -mutants Generated does nothing, so that an edit of the package does not require an edit
-// of the list.
+// Generated tries n generated mutants of the package under test. explained maps the id of a mutant to the reason why no
+// test catches the mutant. Without -mutants, Generated does nothing, so that an edit of the package does not require an
+// edit of the list.
 //
-// With -every, the short form of the tests runs first, and all tests run for the mutants that survive the short form.
-// This is meant as a sample for every commit, and leaves out explained mutants. With -every 1, each mutant runs every
-// test that reaches it.
+// With -every n above 1, Generated tries only a sample of the mutants, without explained mutants, as a check for every
+// commit. Generated runs the short form of the tests first, and all tests only for mutants that survive the short form.
+// With -every 1, Generated runs every test that reaches a mutant.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -42,14 +42,14 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	all := s.candidates()
 	for id := range explained {
 		if !slices.ContainsFunc(all, func(m mutant) bool { return m.id == id }) {
-			t.Errorf("explained names a mutant that is not made any more: %s", id)
+			t.Errorf("explained names a mutant that is no longer generated: %s", id)
 		}
 	}
 	picked, err := s.choose(all, seed, n)
 	if err != nil || len(picked) < n {
 		t.Fatalf("%d of %d mutants compile: %v", len(picked), n, err)
 	}
-	mutants, err := toTry(picked, explained)
+	mutants, err := selectMutants(picked, explained)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +62,9 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Logf("%d candidates in the package", len(all))
 }
 
-// toTry returns the mutants that the flags include. A sample leaves out mutants that are explained: no test catches
-// them, and each of them would run all tests.
-func toTry(picked []mutant, explained map[string]string) ([]mutant, error) {
+// selectMutants returns the mutants that the flags select. A sample leaves out explained mutants, because no test
+// catches them and each of them would need all tests.
+func selectMutants(picked []mutant, explained map[string]string) ([]mutant, error) {
 	matching, err := regexp.Compile(*only)
 	if err != nil {
 		return nil, fmt.Errorf("-mutants-only: %w", err)
@@ -88,14 +88,14 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 		case !r.caught && !known:
 			t.Errorf("mutant survives: %s (%d tests reach it)", r.id, r.tests)
 		case r.caught && known:
-			t.Errorf("mutant is caught by %s and still explained: %s", r.by, r.id)
+			t.Errorf("mutant is caught by %s, but explained still lists it: %s", r.by, r.id)
 		case !r.caught:
 			t.Logf("no test catches it: %s: %s", r.id, why)
 		}
 		if r.caught {
 			caught++
 		}
-		if r.by == hangs {
+		if r.by == byTimeout {
 			hung++
 		}
 	}
@@ -105,7 +105,7 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 	}
 }
 
-// record appends the result to the file of -mutants-log.
+// record appends the result of one mutant to the file of -mutants-log.
 func (c *campaign) record(r result) {
 	if c.keep == "" {
 		return
@@ -119,36 +119,36 @@ func (c *campaign) record(r result) {
 	fmt.Fprintf(f, "%v\t%d\t%s\t%s\n", r.caught, r.tests, r.by, r.id)
 }
 
-// hangs is recorded in place of a test's name if the tests exceeded their timeout.
-const hangs = "a timeout"
+// byTimeout replaces the name of the catching test if the tests exceeded their timeout.
+const byTimeout = "a timeout"
 
 // result is the outcome of one mutant.
 type result struct {
 	mutant
 	caught bool   // a test failed or exceeded its timeout with the mutant
 	tests  int    // number of tests that reach the mutant
-	by     string // the test that caught it
+	by     string // name of the test that caught the mutant
 }
 
 // campaign tries the mutants of one package.
 type campaign struct {
 	*source
 	short    bool          // run the short form of the tests first
-	patience time.Duration // time limit of a run, in addition to ten times its duration without a mutant
+	patience time.Duration // time limit of a run, added to ten times the duration without a mutant
 	log      func(format string, args ...any)
-	keep     string         // file for the results; "": none
+	keep     string         // file for the results; empty: there is none
 	tests    []reachingTest // sorted by duration
 }
 
 // reachingTest is a test with its duration without a mutant, and the mutants that it reaches.
 type reachingTest struct {
-	name    string        // of the test function
+	name    string        // name of the test function
 	took    time.Duration // elapsed time
 	cpu     time.Duration // processor time
 	mutants map[int]bool  // numbers of the mutants that the test reaches
 }
 
-// run compiles one binary with all mutants and runs the tests for each of them.
+// run compiles one binary with all mutants, and runs the tests for each mutant.
 func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]result, error) {
 	files := c.rewrite(mutants)
 	b, out, err := compile(ctx, tmp, c.dir, files)
@@ -160,7 +160,7 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 		return nil, err
 	}
 	start := time.Now()
-	// Run every test once without a mutant, to learn which mutants it reaches and how long it takes.
+	// Run every test once without a mutant, to find out which mutants the test reaches and how long the test takes.
 	c.tests = make([]reachingTest, len(names))
 	parallel(len(names), func(i int) { c.tests[i] = c.reach(ctx, b, tmp, names[i]) })
 	c.tests = slices.DeleteFunc(c.tests, func(r reachingTest) bool { return r.name == "" })
@@ -179,12 +179,12 @@ func (c *campaign) run(ctx context.Context, tmp string, mutants []mutant) ([]res
 	return results, ctx.Err()
 }
 
-// parallel calls do for each index below n, with at most workers calls at once.
+// parallel calls do for each index below n, with at most workers concurrent calls.
 func parallel(n int, do func(i int)) {
 	var work sync.WaitGroup
 	seats := make(chan struct{}, max(*workers, 1))
 	for i := range n {
-		// This blocks while all workers are busy.
+		// Wait while all workers are busy.
 		seats <- struct{}{}
 		work.Go(func() {
 			defer func() { <-seats }()
@@ -194,8 +194,8 @@ func parallel(n int, do func(i int)) {
 	work.Wait()
 }
 
-// reach runs one test without a mutant and records which mutants it reaches. A test that fails without a mutant is
-// left out.
+// reach runs one test without a mutant, and records which mutants the test reaches. reach leaves out a test that fails
+// without a mutant.
 func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reachingTest {
 	file := filepath.Join(tmp, name+".reached")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -220,14 +220,14 @@ func (c *campaign) reach(ctx context.Context, b *binary, tmp, name string) reach
 	return r
 }
 
-// batch is a group of tests that run in one process, with their duration without a mutant.
+// batch is a group of tests that run in one process.
 type batch struct {
-	names     []string // of the tests
+	names     []string // names of the tests
 	took, cpu time.Duration
 }
 
-// batches groups the tests that reach a mutant, the fastest first. Each batch has up to four times the duration of the
-// previous one.
+// batches groups the tests that reach a mutant, the fastest first. A batch takes up to four times as long as the
+// previous batch.
 func (c *campaign) batches(number int) (all []batch) {
 	limit := time.Second
 	for _, t := range c.tests {
@@ -244,7 +244,7 @@ func (c *campaign) batches(number int) (all []batch) {
 	return all
 }
 
-// attempt runs the tests that reach a mutant.
+// attempt runs the tests that reach a mutant until one of them catches it.
 func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
 	var r result
 	for _, x := range c.batches(number) {
@@ -268,7 +268,7 @@ func (r *result) note(o outcome) {
 	case o.end == testsPassed:
 		return
 	case o.end == timedOut:
-		r.by = hangs
+		r.by = byTimeout
 	case o.test == "":
 		r.by = "a crash"
 	default:

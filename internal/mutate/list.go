@@ -13,12 +13,13 @@ import (
 // caught in that time is an error, because on a busy computer the tests may not have run far enough.
 const listTimeout = 5 * time.Minute
 
-// Edit is a mutant written by hand. Old must occur exactly once in File, a name relative to the package's folder. Edit
-// is an alias, because vet accepts composite literals without field names only for unnamed types.
+// Edit is a mutant written by hand: it replaces Old with New in File. Old must occur exactly once in File, whose name
+// is relative to the package's folder. Edit is an alias, because vet accepts composite literals without field names
+// only for unnamed types.
 type Edit = struct{ File, Old, New string }
 
-// List checks that each edit still applies and, with -mutants, that the tests of the package catch each one. notCaught
-// maps the New text of an edit to the reason why no test catches that edit.
+// List checks that each edit still applies. With -mutants, it also checks that the tests of the package catch each
+// edit. notCaught maps the New text of an edit to the reason why no test catches the edit.
 func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 	t.Helper()
 	dir := packageDir(t)
@@ -57,11 +58,11 @@ type list struct {
 	t       *testing.T    // reports the mutants that no test catches
 	dir     string        // folder of the package
 	edits   []Edit        // the mutants
-	texts   []string      // the changed file of each edit
+	texts   []string      // text of the changed file of each edit
 	timeout time.Duration // time limit for one run of the tests
 }
 
-// caught tries the mutants of the given indexes and returns how many of them a test catches.
+// caught tries the mutants with the given indexes, and returns the number of mutants that a test catches.
 func (l list) caught(which []int) (n int) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
@@ -70,7 +71,7 @@ func (l list) caught(which []int) (n int) {
 		seats <- struct{}{}
 		work.Go(func() {
 			defer func() { <-seats }()
-			failure := l.fails(i)
+			failure := l.escape(i)
 			mu.Lock()
 			defer mu.Unlock()
 			if failure == "" {
@@ -84,9 +85,9 @@ func (l list) caught(which []int) (n int) {
 	return n
 }
 
-// fails tries one mutant and returns how the mutant escaped the tests, or "" if a test caught it. The short form of
-// the tests runs first, because it catches most mutants.
-func (l list) fails(i int) string {
+// escape tries one mutant and returns how the mutant escaped the tests; empty: a test caught the mutant. escape runs
+// the short form of the tests first, because the short form catches most mutants.
+func (l list) escape(i int) string {
 	e := l.edits[i]
 	b, out, err := compile(l.t.Context(), l.t.TempDir(), l.dir, map[string]string{e.File: l.texts[i]})
 	if err != nil {

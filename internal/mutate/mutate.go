@@ -1,16 +1,16 @@
-// Package mutate measures whether the tests of a package detect changes to its code. It is test support: a test calls
-// List with changes written by hand, or Generated with a number. List and Generated run no slow tests unless the test
-// binary was started with -mutants.
+// Package mutate measures whether the tests of a package detect changes to its code. A test calls List with changes
+// written by hand, or Generated with a number of mutants to generate. List and Generated run slow tests only if the
+// test binary was started with -mutants.
 //
 // The source tree stays unchanged: mutants are compiled through the build overlay of the go command.
 //
 // Generated derives its mutants from the syntax tree of the package (see candidates for the operators) and orders them
 // by a hash of function, statement and operator. An edit of one function therefore replaces only the mutants of that
 // function. All mutants are compiled into one test binary, each behind a switch. Each test runs once without a mutant
-// and records which switches it reaches. Each mutant then runs only those tests.
+// and records which switches it reaches. A mutant then runs only the tests that reach its switch.
 //
-// A mutant that no test catches is a survivor. A survivor fails the test unless a list explains it with a reason. A
-// reason for a mutant that is caught, or that is no longer generated, fails the test too.
+// A mutant that no test catches is a survivor. The test fails if no list explains a survivor with a reason. The test
+// also fails if the list explains a mutant that is caught or no longer generated.
 package mutate
 
 import (
@@ -19,14 +19,14 @@ import (
 	"testing"
 )
 
-// The flags are defined in every test binary that imports this package.
+// Every test binary that imports this package has these flags.
 var (
 	try   = flag.Bool("mutants", false, "try the mutants: a test must catch each (takes minutes)")
 	every = flag.Int("every", 1, "with -mutants: try only every n-th mutant")
 	from  = flag.Int("from", 0, "with -every: begin with this mutant")
 	only  = flag.String("mutants-only", "", "with -mutants: try only generated mutants whose id matches")
 	keep  = flag.String("mutants-log", "", "with -mutants: append one line for each generated mutant to this file")
-	// Four test processes at once use two cores well: many tests mostly wait, for a broker or for a deadline.
+	// Four concurrent test processes use two cores well, because many tests mostly wait for a broker or a deadline.
 	workers = flag.Int("mutants-workers", 4, "with -mutants: run this many test processes at once")
 )
 
@@ -36,7 +36,7 @@ func chosen(i int) bool {
 	return i%n == *from%n
 }
 
-// packageDir returns the folder of the package under test, where the go command starts a test.
+// packageDir returns the folder of the package under test: the working directory in which the go command runs a test.
 func packageDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.Getwd()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tiny loads the package in testdata, for which the tests know all mutants.
+// tiny loads the package testdata/tiny. The tests know all mutants of this package.
 func tiny(t *testing.T) *source {
 	t.Helper()
 	dir, err := filepath.Abs("testdata/tiny")
@@ -63,7 +63,7 @@ func TestLogCallsAndDeclarationsAreNotMutated(t *testing.T) {
 	}
 }
 
-// All candidates of the package compile together, except one that leaves a variable unused.
+// All candidates of package tiny compile together, except one that leaves a variable unused.
 func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
@@ -83,7 +83,7 @@ func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 	}
 }
 
-// An edit of one function must not change the choice among the mutants of other functions.
+// An edit of one function must not change which mutants of other functions are chosen.
 func TestChoiceDoesNotDependOnOtherFunctions(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
@@ -122,7 +122,7 @@ func TestSampleLeavesExplainedMutantsOut(t *testing.T) {
 		only, want  string
 	}{{1, 0, "", "abcde"}, {2, 0, "", "ace"}, {2, 1, "", ""}, {3, 5, "", "c"}, {1, 0, "[bc]", "bc"}} {
 		*every, *from, *only = x.every, x.from, x.only
-		got, err := toTry(picked, explained)
+		got, err := selectMutants(picked, explained)
 		ids := ""
 		for _, m := range got {
 			ids += m.id
@@ -132,7 +132,7 @@ func TestSampleLeavesExplainedMutantsOut(t *testing.T) {
 		}
 	}
 	*only = "("
-	if _, err := toTry(picked, nil); err == nil {
+	if _, err := selectMutants(picked, nil); err == nil {
 		t.Error("an expression that is none is accepted")
 	}
 }
@@ -154,7 +154,7 @@ func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []string{"TestHoursAreOpenFromTheirStartToTheirEnd", "", hangs, "TestKindTellsCasesApart"} {
+		for i, want := range []string{"TestHoursAreOpenFromTheirStartToTheirEnd", "", byTimeout, "TestKindTellsCasesApart"} {
 			if got[i].by != want || got[i].caught != (want != "") {
 				t.Errorf("short %v: %s: caught %v by %q, want %q", short, got[i].id, got[i].caught, got[i].by, want)
 			}
@@ -179,7 +179,7 @@ func TestListedMutantsAreCaughtSurviveHangOrDoNotBuild(t *testing.T) {
 	}
 	l := list{t: t, dir: s.dir, edits: edits, texts: texts, timeout: 3 * time.Second}
 	for i, want := range []string{"", "survives", "is not caught within 3s", "does not build"} {
-		if got := l.fails(i); !strings.HasPrefix(got, want) || want == "" && got != "" {
+		if got := l.escape(i); !strings.HasPrefix(got, want) || want == "" && got != "" {
 			t.Errorf("%s: %q, want %q", edits[i].New, got, want)
 		}
 	}

@@ -10,20 +10,20 @@ import (
 	"strings"
 )
 
-// mutant is one generated change. It wraps the source between two positions. The wrapped code is changed while the
-// mutant's switch is on, and unchanged while the switch is off.
+// mutant is one generated change of the source between two positions. mutant wraps this source in code that behaves
+// differently only while the mutant's switch is on.
 type mutant struct {
 	file          int
-	id            string // function, operator and source text; unique in the package
+	id            string // consists of function, operator and source text; unique in the package
 	from, to      token.Pos
-	before, after string // the constant number is replaced by the switch's number
-	inner         int    // order around the same source: the mutant with the larger value is inside
+	before, after string // texts in which the constant number is replaced with the switch's number
+	inner         int    // if mutants wrap the same source, the mutant with the larger value is inside
 }
 
-// number is the placeholder for a switch's number in a mutant's text. It cannot occur in Go source.
+// number is the placeholder for a switch's number in a mutant's text. The placeholder cannot occur in Go source.
 const number = "\x00"
 
-// most is the longest source text in an id, in runes.
+// most is the maximum length of the source text in an id, in runes.
 const most = 60
 
 // candidates returns every mutant of the package, in the order of the source. The operators are:
@@ -38,7 +38,7 @@ const most = 60
 //	constant    an integer constant becomes one larger, a duration twice as long
 //	no case     a case of a switch is left out
 //
-// Calls of a log/slog logger are not mutated, because log lines are not part of the program's behaviour.
+// There are no mutants of calls of a log/slog logger, because log lines are not part of the program's behaviour.
 func (s *source) candidates() []mutant {
 	var all []mutant
 	for i, f := range s.files {
@@ -51,7 +51,7 @@ func (s *source) candidates() []mutant {
 		}
 		all = append(all, w.found...)
 	}
-	// Number equal ids, so that each is unique.
+	// Append a number to equal ids, so that each id is unique.
 	seen := map[string]int{}
 	for i := range all {
 		id := all[i].id
@@ -104,9 +104,9 @@ type walker struct {
 	file    int
 	imports map[string]string
 	fn      string
-	results []string   // result types of the present function, as written
-	body    []ast.Stmt // statements of the present function
-	within  []ast.Node // the nodes from the body down to the current one
+	results []string   // result types of the current function, as written
+	body    []ast.Stmt // statements of the current function
+	within  []ast.Node // nodes from the body of the function down to the current node
 	found   []mutant
 }
 
@@ -140,7 +140,7 @@ func (w *walker) walk(n ast.Node) {
 	})
 }
 
-// visit adds the mutants of one node and reports whether to visit the nodes inside it.
+// visit adds the mutants of one node, and reports whether to visit the nodes inside that node.
 func (w *walker) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.FuncLit:
@@ -240,7 +240,7 @@ func (w *walker) inList(s ast.Stmt) bool {
 	return false
 }
 
-// droppable reports whether dropping the statement differs from what another operator does.
+// droppable reports whether a mutant without the statement differs from the mutants of all other operators.
 func (w *walker) droppable(s ast.Stmt) bool {
 	switch s := s.(type) {
 	case *ast.ExprStmt, *ast.IncDecStmt, *ast.SendStmt, *ast.GoStmt, *ast.DeferStmt, *ast.ForStmt, *ast.RangeStmt:
@@ -254,7 +254,7 @@ func (w *walker) droppable(s ast.Stmt) bool {
 			return false
 		}
 		block, ok := w.within[len(w.within)-1].(*ast.BlockStmt)
-		return !ok || len(block.List) > 1 // otherwise the mutant equals the one of operator never
+		return !ok || len(block.List) > 1 // otherwise the mutant equals that of operator never
 	}
 	return false
 }
@@ -269,7 +269,7 @@ func (w *walker) blank(s *ast.AssignStmt) bool {
 	return true
 }
 
-// conditionalCases mutates the cases of a switch without a tag, each of which is a condition.
+// conditionalCases adds the mutants of the cases of a switch without a tag, because each of these cases is a condition.
 func (w *walker) conditionalCases(s *ast.SwitchStmt) {
 	for _, c := range s.Body.List {
 		for _, e := range c.(*ast.CaseClause).List {
@@ -279,7 +279,7 @@ func (w *walker) conditionalCases(s *ast.SwitchStmt) {
 	}
 }
 
-// cases removes one case of a switch at a time, in a copy of the switch that replaces it.
+// cases adds a mutant for each case of a switch. The mutant replaces the switch with a copy without that case.
 func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	if !w.inList(s) {
 		return
@@ -295,7 +295,7 @@ func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	}
 }
 
-// zero adds a mutant that returns zero values instead of the statement's own values, unless they are already zero.
+// zero adds a mutant that returns zero values instead of the statement's values, if these are not zero anyway.
 func (w *walker) zero(s *ast.ReturnStmt) {
 	if !slices.ContainsFunc(s.Results, func(e ast.Expr) bool { return !w.isZero(e) }) {
 		return
@@ -330,7 +330,8 @@ func (w *walker) isZero(e ast.Expr) bool {
 	return false
 }
 
-// expression adds the mutants of an expression and reports whether to visit its parts. Constants are not visited.
+// expression adds the mutants of an expression, and reports whether to visit the parts of the expression. The parts of
+// a constant are not visited.
 func (w *walker) expression(e ast.Expr) bool {
 	if tv, ok := w.info.Types[e]; ok && tv.Value != nil && !tv.IsType() {
 		w.constant(e, tv)
@@ -360,7 +361,8 @@ func (w *walker) expression(e ast.Expr) bool {
 	return true
 }
 
-// isCondition reports whether e is the whole condition of a statement, which is negated there.
+// isCondition reports whether e is the whole condition of a statement. The statement's own mutants negate such a
+// condition.
 func (w *walker) isCondition(e ast.Expr) bool {
 	switch p := w.within[len(w.within)-1].(type) {
 	case *ast.IfStmt:
@@ -410,12 +412,12 @@ func (w *walker) constant(e ast.Expr, tv types.TypeAndValue) {
 	w.add(e, "constant", 4, "mutatePick["+name+"]("+number+", ", ", "+changed+")")
 }
 
-// add records a mutant that wraps a node.
+// add adds a mutant that wraps a node.
 func (w *walker) add(n ast.Node, op string, inner int, before, after string) {
 	w.addText(n, op, w.text(w.file, n.Pos(), n.End()), inner, before, after)
 }
 
-// addText is add with the text that represents the node in the mutant's id.
+// addText is like add, with a given text for the node in the mutant's id.
 func (w *walker) addText(n ast.Node, op, text string, inner int, before, after string) {
 	id := w.fn + ": " + op + ": " + short(text)
 	if _, ok := n.(ast.Expr); ok {
@@ -426,7 +428,7 @@ func (w *walker) addText(n ast.Node, op, text string, inner int, before, after s
 	})
 }
 
-// context returns the statement around an expression, up to that statement's body.
+// context returns the text of the statement around an expression, without the statement's body.
 func (w *walker) context(n ast.Node) string {
 	for i := len(w.within) - 1; i >= 0; i-- {
 		s, ok := w.within[i].(ast.Stmt)
@@ -455,7 +457,7 @@ func (w *walker) context(n ast.Node) string {
 	return ""
 }
 
-// short shortens source text to one line of bounded length.
+// short returns source text as one line, shortened to at most most runes.
 func short(text string) string {
 	r := []rune(strings.Join(strings.Fields(text), " "))
 	if len(r) > most {

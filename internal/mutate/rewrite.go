@@ -12,8 +12,9 @@ import (
 	"strings"
 )
 
-// switches is compiled into the package under test. If PORTILLON_MUTANT is a number, a test process runs with that
-// mutant. If PORTILLON_MUTANT_REACHED names a file, the process appends the number of each mutant that it reaches.
+// switches is source that is compiled into the package under test. If PORTILLON_MUTANT is a number, the mutant with
+// that number is active in a test process. If PORTILLON_MUTANT_REACHED names a file, the process appends to this file
+// the number of each mutant that it reaches.
 const switches = `package %s
 
 import (
@@ -46,8 +47,8 @@ func mutatePick[T any](i int, as, changed T) T {
 // switchesImport lists the packages that switches imports.
 var switchesImport = []string{"os", "strconv", "sync/atomic"}
 
-// rewrite returns the files of the package with the given mutants, and the file of their switches, by name. Switch 1
-// belongs to the first mutant; 0 means no mutant.
+// rewrite returns the files of the package with the given mutants, and the file with the switches, by file name. Switch
+// 1 belongs to the first mutant; 0 means no mutant.
 func (s *source) rewrite(mutants []mutant) map[string]string {
 	out := map[string]string{"mutate_switches.go": fmt.Sprintf(switches, s.name, len(mutants)+1)}
 	for i, name := range s.names {
@@ -58,14 +59,14 @@ func (s *source) rewrite(mutants []mutant) map[string]string {
 	return out
 }
 
-// insertion is text to insert at an offset.
+// insertion is a text to insert at an offset of a file.
 type insertion struct {
 	at    int
 	text  string
 	order [3]int // sort key of insertions at the same offset
 }
 
-// rewriteFile returns a file's text with all its mutants, each behind a switch.
+// rewriteFile returns a file's text with all mutants of the file, each behind a switch.
 func (s *source) rewriteFile(file int, mutants []mutant) string {
 	var all []insertion
 	for i, m := range mutants {
@@ -73,8 +74,8 @@ func (s *source) rewriteFile(file int, mutants []mutant) string {
 			continue
 		}
 		from, to, n := s.offset(m.from), s.offset(m.to), strconv.Itoa(i+1)
-		// At one offset, insertions that end a mutant come before insertions that begin one. Of two mutants that begin
-		// or end together, the longer is outside.
+		// At the same offset, insertions that end a mutant come before insertions that begin a mutant. If two mutants begin
+		// or end at the same offset, the longer mutant is outside.
 		all = append(all,
 			insertion{from, strings.ReplaceAll(m.before, number, n), [3]int{1, -to, m.inner*len(mutants) + i}},
 			insertion{to, strings.ReplaceAll(m.after, number, n), [3]int{0, -from, -(m.inner*len(mutants) + i)}})
@@ -93,8 +94,7 @@ func (s *source) rewriteFile(file int, mutants []mutant) string {
 	return out.String()
 }
 
-// choose returns n mutants that compile, or fewer if there are no more. The order depends only on the seed and on the
-// mutants' texts.
+// choose returns up to n mutants that compile. The choice depends only on the seed and on the ids of the mutants.
 func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	type ranked struct {
 		mutant
@@ -120,10 +120,10 @@ func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	return picked, nil
 }
 
-// compiling returns the mutants that compile both separately and together. It checks all mutants at once. Only in
-// functions with errors does it check each mutant separately.
+// compiling returns the mutants that compile both separately and together. compiling checks all mutants at once. Only
+// in functions with errors does it check each mutant separately.
 func (s *source) compiling(mutants []mutant) ([]mutant, error) {
-	alone := map[string]bool{} // by id: whether the mutant compiles alone
+	alone := map[string]bool{} // whether the mutant with this id compiles alone
 	for {
 		bad, err := s.faulty(mutants)
 		if len(bad) == 0 {
@@ -141,7 +141,8 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 		if len(mutants) < n {
 			continue
 		}
-		// The mutants compile alone, but not together: remove the last mutant of each function with an error.
+		// Each mutant compiles alone, but all mutants do not compile together: remove the last mutant of each function with
+		// an error.
 		for fn := range bad {
 			last := -1
 			for i, m := range mutants {
@@ -150,20 +151,21 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 				}
 			}
 			if last < 0 {
-				return nil, fmt.Errorf("an error outside the functions with mutants: %w", err)
+				return nil, fmt.Errorf("package with mutants does not compile, but the error is not in a mutated function: %w", err)
 			}
 			mutants = slices.Delete(mutants, last, last+1)
 		}
 	}
 }
 
-// functionOf returns the function in a mutant's id.
+// functionOf returns the name of the function in a mutant's id.
 func functionOf(m mutant) string {
 	fn, _, _ := strings.Cut(m.id, ": ")
 	return fn
 }
 
-// faulty type-checks the package with the mutants. It returns the functions that contain an error, and the first error.
+// faulty type-checks the package with the mutants. faulty returns the functions that contain an error, and the first
+// error.
 func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 	fset := token.NewFileSet()
 	var files []*ast.File
@@ -175,7 +177,7 @@ func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 			files = append(files, f)
 			return
 		}
-		for _, m := range mutants { // a syntax error's position does not identify its mutant
+		for _, m := range mutants { // parse each mutant alone, because a syntax error does not identify its mutant
 			if s.names[m.file] == name {
 				bad[functionOf(m)] = true
 			}
@@ -192,7 +194,7 @@ func (s *source) faulty(mutants []mutant) (map[string]bool, error) {
 	return bad, err
 }
 
-// enclosing returns the function around a position.
+// enclosing returns the name of the function around a position.
 func enclosing(files []*ast.File, p token.Pos) string {
 	for _, f := range files {
 		for _, d := range f.Decls {

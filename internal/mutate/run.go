@@ -16,20 +16,21 @@ import (
 )
 
 const (
-	// grace is the time for a test process to exit after its timeout.
+	// grace is the time that a test process has to exit after its timeout.
 	grace = 10 * time.Second
-	// memoryKB is the limit of a test process's address space in KiB, because a mutant may allocate without end.
+	// memoryKB is the limit of a test process's address space, in KiB. memoryKB is needed because a mutant may allocate
+	// memory without end.
 	memoryKB = 12 << 20
 )
 
 // binary is a compiled test binary.
 type binary struct {
 	path string
-	dir  string // the package's folder, where the binary runs
+	dir  string // folder of the package, in which the binary runs
 }
 
-// compile builds the tests of the package in dir. files replaces files of the package, or adds further files. On an
-// error compile returns the compiler's output.
+// compile builds the tests of the package in dir. files contains files that replace or extend the files of the package.
+// If the build fails, compile also returns the compiler's output.
 func compile(ctx context.Context, tmp, dir string, files map[string]string) (*binary, string, error) {
 	replace := map[string]string{}
 	for name, text := range files {
@@ -48,25 +49,25 @@ func compile(ctx context.Context, tmp, dir string, files map[string]string) (*bi
 		return nil, "", err
 	}
 	b := &binary{path: filepath.Join(tmp, "mutant.test"), dir: dir}
-	// The tests were already checked by vet. Linking without symbol tables takes half the time.
+	// Vet has already checked the tests, so turn it off. Link without symbol tables, which takes half the time.
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", b.path, ".")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	return b, string(out), err
 }
 
-// remove deletes the binary. A campaign builds many, of 20 MB each.
+// remove deletes the binary, because a campaign builds many binaries of 20 MB each.
 func (b *binary) remove() { os.Remove(b.path) }
 
 // process describes one run of a test binary.
 type process struct {
-	tests   []string // by name; none means all
+	tests   []string // names of the tests; empty: all tests
 	short   bool
-	mutant  int    // number of the active switch; 0: none
-	reached string // file to which the numbers of reached mutants are appended
+	mutant  int    // number of the active mutant; 0: no mutant
+	reached string // file to which the process appends the numbers of reached mutants
 	timeout time.Duration
-	// cpu is the limit of the processor time of each process; 0 means no limit. It ends a mutant that loops. On a busy
-	// computer it does not end a slow process too early.
+	// cpu is the limit of the processor time of each process; 0 means no limit. cpu ends a process in an endless loop.
+	// Unlike a limit of the elapsed time, it does not end a slow process on a busy computer too early.
 	cpu time.Duration
 }
 
@@ -75,14 +76,14 @@ type end int
 
 const (
 	testsPassed end = iota
-	testsFailed     // a test failed, or the process crashed
+	testsFailed     // a test failed or the process crashed
 	timedOut
 )
 
 // outcome is the result of running the tests with one mutant.
 type outcome struct {
 	end    end
-	test   string // the first failed test, if the output names it
+	test   string // name of the first failed test; empty if the output does not contain it
 	took   time.Duration
 	cpu    time.Duration // processor time, in user and kernel mode
 	output string
@@ -115,7 +116,7 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	cmd.Dir, cmd.WaitDelay = b.dir, time.Second
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp,
 		"PORTILLON_MUTANT="+strconv.Itoa(p.mutant), "PORTILLON_MUTANT_REACHED="+p.reached)
-	// Tests start their own processes, which end with the process group.
+	// Run the tests in a new process group, so that processes which the tests start end with the group.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var out bytes.Buffer
@@ -127,12 +128,12 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 		o.cpu = s.UserTime() + s.SystemTime()
 	}
 	if cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // end processes left by a failed test
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // end the processes that a failed test has left running
 	}
 	switch {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		o.end = testsPassed
-	case ctx.Err() != nil || p.cpu > 0 && usedUp(cmd.ProcessState, o) ||
+	case ctx.Err() != nil || p.cpu > 0 && reachedCPULimit(cmd.ProcessState, o) ||
 		strings.Contains(o.output, "panic: test timed out"):
 		o.end = timedOut
 	default:
@@ -144,9 +145,9 @@ func (b *binary) run(ctx context.Context, p process) outcome {
 	return o
 }
 
-// usedUp reports whether the kernel ended a process because of its processor time. The Go runtime prints SIGXCPU if it
-// still can. The reported time may be slightly below the limit.
-func usedUp(s *os.ProcessState, o outcome) bool {
+// reachedCPULimit reports whether the kernel ended a process because it reached the limit of processor time. In most
+// cases, the Go runtime prints SIGXCPU before it ends. The reported processor time may be slightly below the limit.
+func reachedCPULimit(s *os.ProcessState, o outcome) bool {
 	if s == nil {
 		return false
 	}
@@ -155,8 +156,7 @@ func usedUp(s *os.ProcessState, o outcome) bool {
 	return killed || strings.Contains(o.output, "SIGXCPU")
 }
 
-// testNames returns the names of everything that the binary runs without flags: tests, examples and the seeds of fuzz
-// targets.
+// testNames returns the names of the tests, examples and fuzz targets that the binary runs without flags.
 func (b *binary) testNames(ctx context.Context) ([]string, error) {
 	cmd := exec.CommandContext(ctx, b.path, "-test.list", ".")
 	cmd.Dir = b.dir
@@ -164,7 +164,7 @@ func (b *binary) testNames(ctx context.Context) ([]string, error) {
 	var names []string
 	for name := range strings.Lines(string(out)) {
 		name = strings.TrimSpace(name)
-		// A test of mutants would generate mutants of the mutant.
+		// Leave out tests of mutants, which would generate mutants of the mutant.
 		if !strings.HasPrefix(name, "Benchmark") && !strings.Contains(name, "Mutant") {
 			names = append(names, name)
 		}

@@ -16,17 +16,17 @@ import (
 	"path/filepath"
 )
 
-// source is a package in the form that the compiler uses on this computer, without the package's tests.
+// source is the source of a package without tests: the files that the compiler uses on this computer.
 type source struct {
 	dir     string         // folder of the package
-	path    string         // its import path
+	path    string         // import path of the package
 	name    string         // name in the package clauses
 	fset    *token.FileSet // positions of all files
-	names   []string       // file names, in the order of files
+	names   []string       // names of the files, in the order of the field files
 	files   []*ast.File    // parsed files
 	texts   []string       // source text of each file
 	info    *types.Info    // types of expressions and objects of names
-	imports types.Importer // reads the export data of imports
+	imports types.Importer // importer that reads the export data of imports
 }
 
 // load reads and type-checks the package in dir.
@@ -50,7 +50,7 @@ func load(dir string) (*source, error) {
 	if err := s.readExports(); err != nil {
 		return nil, err
 	}
-	// The operators need the types of expressions and the objects of names.
+	// Type-check the package, because the operators need the types of expressions and the objects of names.
 	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
 		Selections: map[*ast.SelectorExpr]*types.Selection{}}
 	if _, err := s.check(s.fset, s.files, s.info); err != nil {
@@ -59,7 +59,7 @@ func load(dir string) (*source, error) {
 	return s, nil
 }
 
-// readExports gets from the go command the export data of all imports of the package and of switches.
+// readExports runs the go command to find the export data of all imports of the package and of switches.
 func (s *source) readExports() error {
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Export,DepOnly,Standard", ".")
 	cmd.Args = append(cmd.Args, switchesImport...)
@@ -89,15 +89,15 @@ func (s *source) readExports() error {
 	}
 	s.imports = importer.ForCompiler(s.fset, "gc", func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
-			return nil, fmt.Errorf("no export data for %s", path)
+			return nil, fmt.Errorf("go list returned no export data for package %s", path)
 		}
 		return os.Open(exports[path])
 	})
 	return cmd.Wait()
 }
 
-// check type-checks the files as this package and returns the position of every error. It accepts the same code as the
-// compiler, and needs a fraction of the compiler's time.
+// check type-checks the files as this package and returns the position of every error. check accepts the same code as
+// the compiler, but takes a fraction of the compiler's time.
 func (s *source) check(fset *token.FileSet, files []*ast.File, info *types.Info) ([]token.Pos, error) {
 	var faults []token.Pos
 	var first error

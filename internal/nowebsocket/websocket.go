@@ -1,9 +1,9 @@
-// Package websocket replaces github.com/gorilla/websocket, which the MQTT client library needs for brokers at a ws: or
-// wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), so the 140 KB of the
-// real package would be unreachable code in portillond. go.mod replaces the real package by this one.
+// Package websocket replaces github.com/gorilla/websocket, which the MQTT client library uses for brokers at a ws: or
+// wss: address. Portillon accepts no such address (wire/mqtt: tcp, mqtt, ssl, tls and mqtts), so the real package would
+// be 140 KB of unreachable code in portillond. go.mod replaces the real package with this package.
 //
-// The package declares the names that the client library uses, and every call fails. If a release of the library uses
-// further names, it does not compile, and these names must be added here.
+// The package declares the names that the client library uses; every call returns an error. If a new release of the
+// library uses other names, it does not compile until these names are added to this package.
 package websocket
 
 import (
@@ -19,10 +19,10 @@ import (
 // BinaryMessage is the kind of message that carries MQTT (RFC 6455, section 11.8).
 const BinaryMessage = 2
 
-// errNone is the error of every call.
-var errNone = errors.New("websocket connections are not part of this program")
+// errNone is the error that every call returns.
+var errNone = errors.New("websocket: this program does not support websocket connections")
 
-// Dialer has the fields that the MQTT library sets.
+// Dialer has only the fields that the MQTT library sets.
 type Dialer struct {
 	Proxy                           func(*http.Request) (*url.URL, error)
 	HandshakeTimeout                time.Duration
@@ -32,14 +32,14 @@ type Dialer struct {
 	ReadBufferSize, WriteBufferSize int
 }
 
-// Dial always fails.
+// Dial always returns errNone.
 func (*Dialer) Dial(string, http.Header) (*Conn, *http.Response, error) { return nil, nil, errNone }
 
-// Conn is the type of a connection. No value of it exists, because Dial always fails.
+// Conn is the type of a connection. A Conn never exists, because Dial always returns an error.
 type Conn struct{ net.Conn }
 
-// WriteMessage always fails.
+// WriteMessage always returns errNone.
 func (*Conn) WriteMessage(int, []byte) error { return errNone }
 
-// NextReader always fails.
+// NextReader always returns errNone.
 func (*Conn) NextReader() (int, io.Reader, error) { return 0, nil, errNone }

@@ -1,6 +1,6 @@
-// Package testlog provides a logger for tests that may be used after the test has ended. It drops later lines, because
-// writing to the test's own output would then panic. Such lines come from the embedded broker and from a guard that is
-// exiting.
+// Package testlog provides a logger for tests that may be used even after the test has ended. The logger drops lines
+// that are logged later, because writing them to the output of the ended test would panic. Such lines come from the
+// embedded broker, and from a guard that is exiting.
 package testlog
 
 import (
@@ -15,7 +15,7 @@ func New(t testing.TB, others ...io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(Writer(t, others...), nil))
 }
 
-// Writer returns the writer of New's logger.
+// Writer returns a writer with the same behaviour as the logger of New.
 func Writer(t testing.TB, others ...io.Writer) io.Writer {
 	w := &writer{to: io.MultiWriter(append([]io.Writer{t.Output()}, others...)...)}
 	t.Cleanup(w.end)
@@ -24,7 +24,7 @@ func Writer(t testing.TB, others ...io.Writer) io.Writer {
 
 type writer struct {
 	mu sync.Mutex
-	to io.Writer // nil after the test has ended
+	to io.Writer // destination; nil after the test has ended
 }
 
 func (w *writer) end() {

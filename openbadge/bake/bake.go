@@ -1,5 +1,5 @@
-// Package bake extracts a badge from a picture, and stores a badge in a picture. It does not check the badge: callers
-// must not trust the extracted data before openbadge.Verify has accepted it.
+// Package bake extracts a badge from a picture, and stores a badge in a picture. The package does not check the badge:
+// callers must not trust the extracted data before openbadge.Verify has accepted it.
 //
 // A PNG contains a badge in an uncompressed iTXt chunk with the keyword "openbadges" (Open Badges 1 and 2) or
 // "openbadgecredential" (Open Badges 3.0); old pictures use a tEXt chunk with "openbadges". An SVG contains a badge in
@@ -9,10 +9,11 @@
 // Strict rules:
 //
 //   - A picture with more than one badge is rejected, because two programs could read different badges.
-//   - Every PNG chunk must be complete, with the right CRC, and no data may follow the last. Compressed text is
+//   - Every PNG chunk must be complete, with the right CRC, and no data may follow the last chunk. Compressed text is
 //     rejected, as the specifications require, so that decompression bombs are impossible.
-//   - An SVG must be well-formed UTF-8. A DOCTYPE may name a DTD, which is never fetched; one with declarations, such
-//     as entities, is rejected. Scripts are only text: this package neither runs nor draws a picture.
+//   - An SVG must be well-formed UTF-8. A DOCTYPE may name a DTD, which is never fetched. A DOCTYPE with declarations,
+//     such as entities, is rejected. Scripts are only text for this package, because the package neither runs nor draws
+//     a picture.
 //   - The limits are MaxBytes or MaxSVG, 100 levels and 100,000 tokens of XML.
 //
 // Bake changes no other byte of a picture. Extract reads everything that Bake writes.
@@ -28,11 +29,12 @@ import (
 )
 
 const (
-	MaxBytes = 8 << 20 // size of a PNG in bytes: a badge has about 50 to 500 KB
-	MaxSVG   = 1 << 20 // size of an SVG in bytes, usually some tens of KB: hostile XML takes 50 times its size in memory
+	MaxBytes = 8 << 20 // maximum size of a PNG in bytes; a badge has about 50 to 500 KB
+	// maximum size of an SVG in bytes (usually some tens of KB), because hostile XML takes 50 times its size in memory
+	MaxSVG = 1 << 20
 )
 
-// Reasons for a picture without a usable badge. Other errors describe a defect of the picture.
+// These errors mean that a picture has no usable badge. Other errors describe a defect of the picture.
 var (
 	ErrNone     = errors.New("no badge in the picture")
 	ErrTwo      = errors.New("more than one badge in the picture")
@@ -47,13 +49,13 @@ const (
 	OB3                    // Open Badges 3.0
 )
 
-// Formats of pictures with badges.
+// These are the formats of pictures with badges.
 const (
 	PNG = "png"
 	SVG = "svg"
 )
 
-// Format returns the format that the first bytes indicate: PNG, SVG (also for any other XML), or an empty text.
+// Format returns the format that the first bytes indicate: PNG, or SVG for any XML. Other data has the format "".
 func Format(b []byte) string {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG")):
@@ -76,7 +78,7 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	case SVG:
 		payload, err = extractSVG(image)
 	default:
-		return nil, "", errors.New("neither a PNG nor an SVG")
+		return nil, "", errors.New("picture is neither a PNG nor an SVG")
 	}
 	if err != nil {
 		return nil, format, err
@@ -84,13 +86,13 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	return payload, format, nil
 }
 
-// Bake stores a badge, JSON or a signed token, in a picture. It removes existing badges of both versions.
+// Bake stores a badge (JSON or a signed token) in a picture. Bake removes existing badges of both versions.
 func Bake(image, payload []byte, v Version) ([]byte, error) {
 	if v != OB2 && v != OB3 {
 		return nil, errors.New("version of Open Badges is missing, want OB2 or OB3")
 	}
 	payload = bytes.TrimSpace(payload)
-	if err := check(payload); err != nil {
+	if err := checkPayload(payload); err != nil {
 		return nil, err
 	}
 	switch Format(image) {
@@ -99,18 +101,18 @@ func Bake(image, payload []byte, v Version) ([]byte, error) {
 	case SVG:
 		return bakeSVG(image, payload, v)
 	}
-	return nil, errors.New("neither a PNG nor an SVG")
+	return nil, errors.New("picture is neither a PNG nor an SVG")
 }
 
-// check checks that a payload is valid JSON or has the form of a token.
-func check(payload []byte) error {
+// checkPayload checks that a payload is valid JSON or has the form of a token.
+func checkPayload(payload []byte) error {
 	switch {
 	case isJSON(payload):
 		if !json.Valid(payload) || !utf8.Valid(payload) {
-			return errors.New("the badge is not valid JSON")
+			return errors.New("badge is not valid JSON")
 		}
 	case bytes.Count(payload, []byte(".")) != 2 || strings.Trim(string(payload), tokenChars) != "":
-		return errors.New("the badge is neither JSON nor a signed token")
+		return errors.New("badge is neither JSON nor a signed token")
 	}
 	return nil
 }
@@ -121,16 +123,16 @@ const tokenChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 // isJSON reports whether a payload is JSON and not a token.
 func isJSON(payload []byte) bool { return bytes.HasPrefix(payload, []byte("{")) }
 
-// fits checks the size of a picture before its content is read.
-func fits(image []byte, most int) error {
+// checkSize checks the size of a picture before the content is read.
+func checkSize(image []byte, most int) error {
 	if len(image) > most {
 		return fmt.Errorf("%w: %d bytes, want at most %d", ErrTooLarge, len(image), most)
 	}
 	return nil
 }
 
-// one returns an error unless n, the number of badges in a picture, is 1.
-func one(n int) error {
+// requireOne returns an error if n, the number of badges in a picture, is not 1.
+func requireOne(n int) error {
 	switch n {
 	case 0:
 		return ErrNone

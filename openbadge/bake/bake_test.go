@@ -23,8 +23,8 @@ const (
 	drawn     = `<?xml version="1.0" encoding="UTF-8"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`
 )
 
-// The test reads all pictures of the test data. The table has the beginning of each badge, or the reason why there is
-// none.
+// The test reads all pictures of the test data. The table has the beginning of each badge, or the reason why a picture
+// has no badge.
 func TestPicturesOfOthersAreRead(t *testing.T) {
 	for path, want := range map[string]string{
 		inspector + "ob30/simple-json.png":              "{  \"@context\"",
@@ -53,7 +53,7 @@ func TestPicturesOfOthersAreRead(t *testing.T) {
 	}
 }
 
-// After baking, every picture is unchanged except that it contains exactly one badge: the new one.
+// After baking, every picture contains exactly one badge, the new badge, and is otherwise unchanged.
 func TestBakingChangesOnlyTheBadge(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: bakes many badges into pictures")
@@ -79,8 +79,8 @@ func TestBakingChangesOnlyTheBadge(t *testing.T) {
 				if err != nil || string(got) != strings.TrimSpace(payload) {
 					t.Errorf("%s: %q %v, want %q", name, got, err, payload)
 				}
-				opens(t, name, baked)
-				if a, b := without(t, picture), without(t, baked); !bytes.Equal(a, b) {
+				checkOpens(t, name, baked)
+				if a, b := withoutBadges(t, picture), withoutBadges(t, baked); !bytes.Equal(a, b) {
 					t.Errorf("%s: the picture has changed:\n%q\n%q", name, a, b)
 				}
 			}
@@ -88,8 +88,8 @@ func TestBakingChangesOnlyTheBadge(t *testing.T) {
 	}
 }
 
-// without returns the bytes of a picture without its badges.
-func without(t *testing.T, picture []byte) (rest []byte) {
+// withoutBadges returns the bytes of a picture without its badges.
+func withoutBadges(t *testing.T, picture []byte) (rest []byte) {
 	t.Helper()
 	if Format(picture) == PNG {
 		err := eachChunk(picture, func(c chunk) error {
@@ -103,7 +103,7 @@ func without(t *testing.T, picture []byte) (rest []byte) {
 		}
 		return rest
 	}
-	s, err := scan(picture)
+	s, err := readSVG(picture)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func without(t *testing.T, picture []byte) (rest []byte) {
 	return append(rest, picture[at:]...)
 }
 
-// opens checks that other software can open the picture.
-func opens(t *testing.T, name string, picture []byte) {
+// checkOpens checks that other software can open the picture.
+func checkOpens(t *testing.T, name string, picture []byte) {
 	t.Helper()
 	if Format(picture) == PNG {
 		if _, err := png.Decode(bytes.NewReader(picture)); err != nil {
@@ -172,13 +172,13 @@ func TestInvalidPayloadsAreNotBaked(t *testing.T) {
 		}
 	}
 	if _, err := Bake([]byte(drawn), []byte("{\"a\":\"\uffff\"}"), OB3); err == nil {
-		t.Error("XML was made with a character that XML does not have")
+		t.Error("Bake wrote a character that XML does not allow")
 	}
 	if _, err := Bake([]byte(drawn), []byte(badge), 0); err == nil {
-		t.Error("a badge of no version was baked")
+		t.Error("Bake accepted the zero Version")
 	}
 	if _, err := Bake([]byte("GIF89a"), []byte(badge), OB3); err == nil {
-		t.Error("a badge was baked into what is no picture")
+		t.Error("Bake accepted data that is not a picture")
 	}
 }
 
@@ -191,18 +191,19 @@ func plainPNG(t testing.TB) []byte {
 	return b.Bytes()
 }
 
-// with returns a PNG with a further chunk after its header.
-func with(t testing.TB, picture []byte, kind, data string) []byte {
+// withChunk returns a PNG with a further chunk after its header.
+func withChunk(t testing.TB, picture []byte, kind, data string) []byte {
 	t.Helper()
 	const header = 8 + 12 + 13
 	return slices.Concat(picture[:header], appendChunk(nil, kind, []byte(data)), picture[header:])
 }
 
-const plain = "openbadges\x00\x00\x00\x00\x00" // the start of an iTXt chunk: uncompressed, no language
+// the start of an iTXt chunk with uncompressed text and without a language
+const plain = "openbadges\x00\x00\x00\x00\x00"
 
 func TestMalformedPNGsAreRejected(t *testing.T) {
 	p := plainPNG(t)
-	good := with(t, p, "iTXt", plain+badge)
+	good := withChunk(t, p, "iTXt", plain+badge)
 	at := bytes.Index(good, []byte("urn:x:1"))
 	change := func(at int, c byte) []byte {
 		b := bytes.Clone(good)
@@ -214,22 +215,22 @@ func TestMalformedPNGsAreRejected(t *testing.T) {
 		want    string
 	}{
 		"as it should be":         {good, ""},
-		"an old URL":              {with(t, p, "tEXt", "openbadges\x00https://lab.example/1"), ""},
-		"with languages":          {with(t, p, "iTXt", "openbadges\x00\x00\x00fr\x00badges\x00"+badge), ""},
-		"another's text beside":   {with(t, good, "iTXt", "Comment\x00\x00\x00\x00\x00{}"), ""},
+		"an old URL":              {withChunk(t, p, "tEXt", "openbadges\x00https://lab.example/1"), ""},
+		"with languages":          {withChunk(t, p, "iTXt", "openbadges\x00\x00\x00fr\x00badges\x00"+badge), ""},
+		"another's text beside":   {withChunk(t, good, "iTXt", "Comment\x00\x00\x00\x00\x00{}"), ""},
 		"no badge":                {p, "no badge"},
-		"a badge by another name": {with(t, p, "iTXt", "OpenBadges\x00\x00\x00\x00\x00{}"), "no badge"},
-		"two":                     {with(t, good, "iTXt", plain+badge), "more than one"},
-		"two versions":            {with(t, good, "iTXt", "openbadgecredential\x00\x00\x00\x00\x00{}"), "more than one"},
-		"two forms":               {with(t, good, "tEXt", "openbadges\x00https://lab.example/1"), "more than one"},
-		"two, one compressed":     {with(t, good, "zTXt", "openbadges\x00\x00x"), "more than one"},
-		"compressed":              {with(t, p, "iTXt", "openbadges\x00\x01\x00\x00\x00x"), "compressed"},
-		"compressed as Latin 1":   {with(t, p, "zTXt", "openbadges\x00\x00x"), "zTXt"},
-		"3.0 as Latin 1":          {with(t, p, "tEXt", "openbadgecredential\x00{}"), "tEXt"},
-		"empty":                   {with(t, p, "iTXt", plain+" "), "empty"},
-		"without flags":           {with(t, p, "iTXt", "openbadges\x00"), "truncated"},
-		"without a language":      {with(t, p, "iTXt", "openbadges\x00\x00\x00x"), "truncated"},
-		"not UTF-8":               {with(t, p, "iTXt", plain+"{\xff}"), "UTF-8"},
+		"a badge by another name": {withChunk(t, p, "iTXt", "OpenBadges\x00\x00\x00\x00\x00{}"), "no badge"},
+		"two":                     {withChunk(t, good, "iTXt", plain+badge), "more than one"},
+		"two versions":            {withChunk(t, good, "iTXt", "openbadgecredential\x00\x00\x00\x00\x00{}"), "more than one"},
+		"two forms":               {withChunk(t, good, "tEXt", "openbadges\x00https://lab.example/1"), "more than one"},
+		"two, one compressed":     {withChunk(t, good, "zTXt", "openbadges\x00\x00x"), "more than one"},
+		"compressed":              {withChunk(t, p, "iTXt", "openbadges\x00\x01\x00\x00\x00x"), "compressed"},
+		"compressed as Latin 1":   {withChunk(t, p, "zTXt", "openbadges\x00\x00x"), "zTXt"},
+		"3.0 as Latin 1":          {withChunk(t, p, "tEXt", "openbadgecredential\x00{}"), "tEXt"},
+		"empty":                   {withChunk(t, p, "iTXt", plain+" "), "empty"},
+		"without flags":           {withChunk(t, p, "iTXt", "openbadges\x00"), "truncated"},
+		"without a language":      {withChunk(t, p, "iTXt", "openbadges\x00\x00\x00x"), "truncated"},
+		"not UTF-8":               {withChunk(t, p, "iTXt", plain+"{\xff}"), "UTF-8"},
 		"a changed byte":          {change(at, 'v'), "CRC"},
 		"a chunk of another kind": {change(37, 'x'), "CRC"},
 		"a huge length":           {change(33, 0x7f), "needs"},
@@ -247,9 +248,9 @@ func TestMalformedPNGsAreRejected(t *testing.T) {
 			slices.Concat(p[:8], appendChunk(nil, "iTXt", []byte(plain+badge)), p[8+25:]),
 			"IHDR",
 		},
-		"two headers":                  {with(t, good, "IHDR", string(p[16:29])), "IHDR"},
+		"two headers":                  {withChunk(t, good, "IHDR", string(p[16:29])), "IHDR"},
 		"a short header":               {slices.Concat(p[:8], appendChunk(nil, "IHDR", p[16:28]), p[8+25:]), "IHDR"},
-		"a kind that is none":          {with(t, good, "i\x00Xt", "x"), "invalid chunk type"},
+		"a kind that is none":          {withChunk(t, good, "i\x00Xt", "x"), "invalid chunk type"},
 		"only the first bytes":         {[]byte("\x89PNG"), "signature is missing"},
 		"only the signature":           {p[:8], "truncated"},
 		"line ends changed in transit": {bytes.Replace(good, []byte("\r\n"), []byte("\n"), 1), "signature is missing"},
@@ -337,7 +338,7 @@ func TestMalformedSVGsAreRejected(t *testing.T) {
 			`<!DOCTYPE svg [<!ATTLIST svg xmlns:o CDATA "https://purl.imsglobal.org/ob/v3p0">]>` + svg(one),
 			"DOCTYPE",
 		},
-		"billions of laughs":       {laughs() + svg(`<o:credential>&i;</o:credential>`), "DOCTYPE"},
+		"billions of laughs":       {billionLaughs() + svg(`<o:credential>&i;</o:credential>`), "DOCTYPE"},
 		"an entity of nobody":      {svg(`<o:credential>&a;</o:credential>`), "entity"},
 		"a DOCTYPE too late":       {svg(dtd + one), "declaration"},
 		"two DOCTYPEs":             {dtd + dtd + svg(one), "declaration"},
@@ -362,8 +363,8 @@ func TestMalformedSVGsAreRejected(t *testing.T) {
 	}
 }
 
-// laughs is the "billion laughs" entity bomb of XML.
-func laughs() string {
+// billionLaughs returns the "billion laughs" entity bomb of XML.
+func billionLaughs() string {
 	s := `<!DOCTYPE svg [<!ENTITY a "ha">`
 	for c := 'b'; c <= 'i'; c++ {
 		s += `<!ENTITY ` + string(c) + ` "` + strings.Repeat("&"+string(c-1)+";", 10) + `">`
@@ -385,14 +386,14 @@ func TestUnreadablePicturesAreNotBaked(t *testing.T) {
 	}
 }
 
-// Every picture is read or rejected. After Bake, the picture contains the badge that was baked.
+// Extract must read or reject every picture. After Bake, the picture must contain the badge that was baked.
 func FuzzExtract(f *testing.F) {
 	p := plainPNG(f)
 	f.Add([]byte(drawn))
 	f.Add(p)
-	f.Add(with(f, p, "iTXt", plain+badge))
-	f.Add(with(f, p, "tEXt", "openbadges\x00https://lab.example/1"))
-	f.Add([]byte(laughs() + drawn))
+	f.Add(withChunk(f, p, "iTXt", plain+badge))
+	f.Add(withChunk(f, p, "tEXt", "openbadges\x00https://lab.example/1"))
+	f.Add([]byte(billionLaughs() + drawn))
 	f.Add(
 		[]byte(
 			`<svg ` + ns + `><o:credential verify=""><![CDATA[{}]]></o:credential><assertion xmlns="http://openbadges.org" ` +
@@ -402,18 +403,18 @@ func FuzzExtract(f *testing.F) {
 	f.Fuzz(func(t *testing.T, picture []byte) {
 		payload, _, err := Extract(picture)
 		if err == nil && len(payload) == 0 {
-			t.Fatal("a badge of no bytes")
+			t.Fatal("Extract returned an empty badge")
 		}
 		rebake(t, picture, []byte(badge), err == nil)
 	})
 }
 
-// rebake bakes a badge into a picture twice. The second time must change nothing.
+// rebake bakes a badge into a picture twice. The second baking must change nothing.
 func rebake(t *testing.T, picture, payload []byte, good bool) {
 	baked, err := Bake(picture, payload, OB3)
 	if err != nil {
 		if good && !errors.Is(err, ErrTooLarge) {
-			t.Fatalf("it was read, and cannot be baked: %v", err)
+			t.Fatalf("Extract read the picture, but Bake rejects it: %v", err)
 		}
 		return
 	}
@@ -422,7 +423,7 @@ func rebake(t *testing.T, picture, payload []byte, good bool) {
 	}
 	again, err := Bake(baked, payload, OB3)
 	if err != nil || !bytes.Equal(again, baked) {
-		t.Fatalf("baked again, it is another: %v\n%q\n%q", err, baked, again)
+		t.Fatalf("baking twice changes the picture: %v\n%q\n%q", err, baked, again)
 	}
 }
 

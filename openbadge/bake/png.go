@@ -21,7 +21,7 @@ type chunk struct {
 
 // eachChunk calls visit for each chunk of a PNG, in order.
 func eachChunk(image []byte, visit func(chunk) error) error {
-	if err := fits(image, MaxBytes); err != nil {
+	if err := checkSize(image, MaxBytes); err != nil {
 		return err
 	}
 	if !bytes.HasPrefix(image, []byte(signature)) {
@@ -33,7 +33,7 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 			return err
 		}
 		if isHeader := c.kind == "IHDR" && len(c.data) == 13; isHeader != (at == len(signature)) {
-			return errors.New("PNG must begin with IHDR and have only one")
+			return errors.New("PNG must begin with an IHDR chunk and have only one IHDR chunk")
 		}
 		if err := visit(c); err != nil {
 			return err
@@ -45,7 +45,7 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 	return nil
 }
 
-// chunkAt returns the chunk at byte at, and checks its length and CRC.
+// chunkAt returns the chunk at the byte position at, and checks the chunk's length and CRC.
 func chunkAt(image []byte, at int) (chunk, error) {
 	const around = 12 // length of the fields around the data: length, kind and CRC
 	rest := image[at:]
@@ -54,7 +54,7 @@ func chunkAt(image []byte, at int) (chunk, error) {
 	}
 	n := int64(binary.BigEndian.Uint32(rest))
 	if n > int64(len(rest)-around) {
-		return chunk{}, fmt.Errorf("PNG is truncated: the chunk at byte %d needs %d bytes", at, n)
+		return chunk{}, fmt.Errorf("PNG is truncated: chunk at byte %d needs %d bytes", at, n)
 	}
 	body := rest[4 : 8+n]
 	c := chunk{at, at + around + int(n), string(body[:4]), body[4:]}
@@ -69,7 +69,7 @@ func chunkAt(image []byte, at int) (chunk, error) {
 	return c, nil
 }
 
-// isKind reports whether s has only letters, like every chunk type.
+// isKind reports whether s consists of letters only, like every chunk type.
 func isKind(s string) bool {
 	for _, c := range []byte(s) {
 		if c|0x20 < 'a' || c|0x20 > 'z' {
@@ -79,7 +79,7 @@ func isKind(s string) bool {
 	return true
 }
 
-// keyword returns the keyword of a text chunk (section 11.3.4). ok means that the keyword is one for badges.
+// keyword returns the keyword of a text chunk (section 11.3.4). ok means that the keyword is used for badges.
 func (c chunk) keyword() (word string, rest []byte, ok bool) {
 	if c.kind != "iTXt" && c.kind != "tEXt" && c.kind != "zTXt" {
 		return "", nil, false
@@ -109,7 +109,7 @@ func extractPNG(image []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := one(len(found)); err != nil {
+	if err := requireOne(len(found)); err != nil {
 		return nil, err
 	}
 	return found[0].badge()
@@ -121,7 +121,7 @@ func (c chunk) badge() ([]byte, error) {
 	switch {
 	case c.kind == "iTXt":
 		var err error
-		if text, err = international(text); err != nil {
+		if text, err = internationalText(text); err != nil {
 			return nil, err
 		}
 	case c.kind != "tEXt" || word != keywordOf(OB2):
@@ -134,9 +134,9 @@ func (c chunk) badge() ([]byte, error) {
 	return text, nil
 }
 
-// international returns the text of an iTXt chunk (section 11.3.4.5): compression flag and method, language, translated
-// keyword, text.
-func international(b []byte) ([]byte, error) {
+// internationalText returns the text of an iTXt chunk (section 11.3.4.5). The chunk contains compression flag and
+// method, language, translated keyword, and text.
+func internationalText(b []byte) ([]byte, error) {
 	if len(b) < 2 {
 		return nil, errors.New("badge in the PNG is truncated")
 	}
@@ -164,7 +164,7 @@ func bakePNG(image, payload []byte, v Version) ([]byte, error) {
 		return nil
 	})
 	if err == nil {
-		err = fits(out, MaxBytes)
+		err = checkSize(out, MaxBytes)
 	}
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of an SVG: levels of elements, and XML tokens.
+// These constants limit an SVG's levels of elements and number of XML tokens.
 const (
 	maxDepth  = 100
 	maxTokens = 100_000
@@ -26,7 +26,7 @@ func elementOf(v Version) xml.Name {
 
 var root = xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}
 
-// element is an element with a badge.
+// element is an XML element that contains a badge.
 type element struct {
 	start, end int // byte positions in the file
 	depth      int
@@ -36,19 +36,19 @@ type element struct {
 	nested     bool // the element contains other elements, which is an error
 }
 
-// drawing is the state of reading an SVG.
-type drawing struct {
+// svgReader is the state of reading an SVG.
+type svgReader struct {
 	image  []byte
 	depth  int
 	typed  bool // a DOCTYPE was read
-	inside int  // byte after the root's start tag; 0: no root yet
+	inside int  // byte after the root's start tag; 0 before the root
 	badges []element
-	open   *element // the badge element that is being read; nil: none
+	open   *element // the badge element that is being read, or nil
 }
 
-// scan reads a whole SVG and checks its form.
-func scan(image []byte) (*drawing, error) {
-	if err := fits(image, MaxSVG); err != nil {
+// readSVG reads a whole SVG and checks its form.
+func readSVG(image []byte) (*svgReader, error) {
+	if err := checkSize(image, MaxSVG); err != nil {
 		return nil, err
 	}
 	if !utf8.Valid(image) {
@@ -56,7 +56,7 @@ func scan(image []byte) (*drawing, error) {
 	}
 	mark := len(image) - len(withoutMark(image))
 	d := xml.NewDecoder(bytes.NewReader(image[mark:]))
-	s := &drawing{image: image}
+	s := &svgReader{image: image}
 	for n := 0; ; n++ {
 		start := mark + int(d.InputOffset())
 		t, err := d.Token()
@@ -64,7 +64,7 @@ func scan(image []byte) (*drawing, error) {
 			break
 		}
 		if err == nil {
-			err = s.take(t, start, mark+int(d.InputOffset()))
+			err = s.processToken(t, start, mark+int(d.InputOffset()))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the SVG: %w", err)
@@ -79,41 +79,42 @@ func scan(image []byte) (*drawing, error) {
 	return s, nil
 }
 
-// take processes one XML token at the bytes start to end.
-func (s *drawing) take(t xml.Token, start, end int) error {
+// processToken processes the XML token from byte start to byte end.
+func (s *svgReader) processToken(t xml.Token, start, end int) error {
 	switch t := t.(type) {
 	case xml.StartElement:
-		return s.start(t, start, end)
+		return s.startElement(t, start, end)
 	case xml.EndElement:
-		s.end(end)
+		s.endElement(end)
 	case xml.CharData:
 		if s.depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-			return errors.New("text outside the root element")
+			return errors.New("SVG has text outside the root element")
 		}
 		if s.open != nil {
 			s.open.body = append(s.open.body, t...)
 		}
 	case xml.Directive:
-		return s.directive(t)
+		return s.checkDirective(t)
 	}
 	return nil
 }
 
-// directive accepts a DOCTYPE that only names a DTD, which is never fetched. An internal subset could declare entities
-// and default attributes; programs with and without support for it would read two different documents.
-func (s *drawing) directive(t xml.Directive) error {
+// checkDirective accepts a DOCTYPE that only names a DTD, which is never fetched. An internal subset could declare
+// entities and default attributes. Then programs with and without support for internal subsets would read two different
+// documents.
+func (s *svgReader) checkDirective(t xml.Directive) error {
 	if s.typed || s.inside > 0 || !bytes.HasPrefix(t, []byte("DOCTYPE")) {
-		return errors.New("misplaced declaration")
+		return errors.New("SVG has a misplaced declaration")
 	}
 	if bytes.ContainsAny(t, "[<") {
-		return errors.New("DOCTYPE has declarations, such as entities, want only the name of a DTD")
+		return errors.New("DOCTYPE of the SVG has declarations, such as entities, want only the name of a DTD")
 	}
 	s.typed = true
 	return nil
 }
 
-// start processes a start tag.
-func (s *drawing) start(t xml.StartElement, start, end int) error {
+// startElement processes a start tag.
+func (s *svgReader) startElement(t xml.StartElement, start, end int) error {
 	s.depth++
 	switch {
 	case s.depth > maxDepth:
@@ -121,7 +122,7 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	case s.depth == 1 && s.inside > 0:
 		return errors.New("trailing data after the SVG")
 	case s.depth == 1 && t.Name != root:
-		return fmt.Errorf("root element is %.60q, want svg", t.Name.Local)
+		return fmt.Errorf("root element of the SVG is %.60q, want svg", t.Name.Local)
 	case s.depth == 1:
 		s.inside = end
 	case s.open != nil:
@@ -138,8 +139,8 @@ func (s *drawing) start(t xml.StartElement, start, end int) error {
 	return nil
 }
 
-// end processes an end tag.
-func (s *drawing) end(end int) {
+// endElement processes an end tag.
+func (s *svgReader) endElement(end int) {
 	if s.open != nil && s.open.depth == s.depth {
 		s.open.end, s.open = end, nil
 	}
@@ -148,11 +149,11 @@ func (s *drawing) end(end int) {
 
 // extractSVG returns the only badge in an SVG.
 func extractSVG(image []byte) ([]byte, error) {
-	s, err := scan(image)
+	s, err := readSVG(image)
 	if err != nil {
 		return nil, err
 	}
-	if err := one(len(s.badges)); err != nil {
+	if err := requireOne(len(s.badges)); err != nil {
 		return nil, err
 	}
 	return s.badges[0].badge()
@@ -179,7 +180,7 @@ func (e element) badge() ([]byte, error) {
 
 // bakeSVG writes the badge as the first child of the root, and copies everything except existing badges.
 func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
-	s, err := scan(image)
+	s, err := readSVG(image)
 	if err != nil {
 		return nil, err
 	}
@@ -199,20 +200,20 @@ func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 		at = e.end
 	}
 	out = append(out, image[at:]...)
-	if err := fits(out, MaxSVG); err != nil {
+	if err := checkSize(out, MaxSVG); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// inText writes characters that CDATA cannot contain: its end mark, and a carriage return, which XML parsers convert to
-// a line feed (XML 1.0, section 2.11).
-var inText = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDATA[")
+// cdataEscaper escapes what CDATA cannot contain: the end mark of CDATA, and a carriage return, which XML parsers
+// convert to a line feed (XML 1.0, section 2.11).
+var cdataEscaper = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDATA[")
 
 func appendElement(out, payload []byte, name xml.Name) []byte {
 	if isJSON(payload) {
 		return fmt.Appendf(out, `<openbadges:%s xmlns:openbadges="%s"><![CDATA[%s]]></openbadges:%[1]s>`, name.Local,
-			name.Space, inText.Replace(string(payload)))
+			name.Space, cdataEscaper.Replace(string(payload)))
 	}
 	return fmt.Appendf(out, `<openbadges:%s xmlns:openbadges="%s" verify="%s"/>`, name.Local, name.Space, payload)
 }

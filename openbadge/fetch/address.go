@@ -2,9 +2,9 @@ package fetch
 
 import "net/netip"
 
-// closed are the ranges of IANA's special-purpose registries (RFC 6890) in which no issuer can be. Only IPv4 and
-// 2000::/3 of IPv6, the allocated range, are dialled at all.
-var closed = [...]netip.Prefix{
+// specialRanges are the ranges of IANA's special-purpose registries (RFC 6890). No issuer can have an address in these
+// ranges. A Client connects only to IPv4 addresses and to the allocated IPv6 range 2000::/3.
+var specialRanges = [...]netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network
 	netip.MustParsePrefix("10.0.0.0/8"),      // private (RFC 1918)
 	netip.MustParsePrefix("100.64.0.0/10"),   // carrier-grade NAT (RFC 6598)
@@ -25,16 +25,16 @@ var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),       // documentation (RFC 9637)
 }
 
-// given is the range of global unicast addresses (RFC 4291, section 2.4). It excludes NAT64, mapped IPv4 and the
-// private fc00::/7.
-var given = netip.MustParsePrefix("2000::/3")
+// globalUnicast is the range of global unicast addresses (RFC 4291, section 2.4). The range excludes NAT64, mapped IPv4
+// and the private fc00::/7.
+var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// public reports whether an address is public. An address with a zone matches no prefix, so it counts as not public.
-func public(a netip.Addr) bool {
-	if !a.Is4() && !given.Contains(a) {
+// isPublic reports whether an address is public. An address with a zone matches no prefix, so it counts as not public.
+func isPublic(a netip.Addr) bool {
+	if !a.Is4() && !globalUnicast.Contains(a) {
 		return false
 	}
-	for _, p := range closed {
+	for _, p := range specialRanges {
 		if p.Contains(a) {
 			return false
 		}
@@ -42,9 +42,10 @@ func public(a netip.Addr) bool {
 	return true
 }
 
-// within reports whether an address belongs to a private network (RFC 1918, RFC 4193), or to the range of carrier-grade
-// NAT (RFC 6598), which some networks use as private. Loopback and link-local addresses do not count.
-func within(a netip.Addr) bool {
+// isPrivate reports whether an address belongs to a private network (RFC 1918, RFC 4193), or to the range of
+// carrier-grade NAT (RFC 6598), which some networks use as private. For loopback and link-local addresses, isPrivate
+// returns false.
+func isPrivate(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.Zone() == "" && (a.IsPrivate() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10).Contains(a))
 }

@@ -37,19 +37,19 @@ func TestAllowListPermitsPrivateAddressesOfItsHosts(t *testing.T) {
 		{"lab.lan", "10.0.0.5:443", errOwn}, {"lab.lan", "[::ffff:10.0.0.5]:443", errOwn}, {"example.org", "1.1.1.5:443",
 			errOwn}, {"example.org", "[2a00::5]:443", errOwn},
 	} {
-		if err := c.control(x.host, x.address); !errors.Is(err, x.want) {
+		if err := c.checkAddress(x.host, x.address); !errors.Is(err, x.want) {
 			t.Errorf("%s at %s: %v, want %v", x.host, x.address, err, x.want)
 		}
 	}
 	c.own = func() ([]net.Addr, error) { return nil, errSlow }
-	if err := c.control("example.org", "1.1.1.1:443"); !errors.Is(err, errSlow) {
-		t.Errorf("addresses were dialled that nobody could compare with the own ones: %v", err)
+	if err := c.checkAddress("example.org", "1.1.1.1:443"); !errors.Is(err, errSlow) {
+		t.Errorf("control accepted an address although the own addresses were unknown: %v", err)
 	}
 }
 
 // If a host on the allow-list resolves to this computer, the connection is refused because of the address.
 func TestAllowedHostOnThisComputerIsNotDialled(t *testing.T) {
-	_, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") })
+	_, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the Client made a request") })
 	c := New(Options{AllowHosts: []string{"localhost", "127.0.0.1"}, RootCAs: x509.NewCertPool()})
 	t.Cleanup(c.Close)
 	port := url[strings.LastIndex(url, ":"):]
@@ -72,7 +72,7 @@ func TestEachRedirectIsChecked(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		}, func(o *Options) { o.AllowPrivate = false; o.AllowHosts = []string{"lab.lan"} })
 		first := true
-		c.allowed = func(a netip.Addr) bool { // permits only the test's server, and only once
+		c.allowed = func(a netip.Addr) bool { // permits only the test's server, and only for the first request
 			ok := first && a.IsLoopback()
 			first = false
 			return ok

@@ -21,11 +21,11 @@ var quiet = log.New(io.Discard, "", 0)
 
 func escape(s string) string { return url.QueryEscape(s) }
 
-// A document is requested once a minute. The table has the resulting requests to the server, and the results.
+// The test resolves a document once a minute. The table has the expected requests to the server, and the results.
 func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		header http.Header
-		want   string // for each minute: - no request, a full request, c conditional request
+		want   string // one character for each minute: - no request, a full request, c conditional request
 	}{
 		"nothing said":             {http.Header{}, "aaaa"},
 		"two minutes":              {http.Header{"Cache-Control": {"public, Max-Age=120"}}, "a-a-"},
@@ -139,16 +139,16 @@ func TestCacheSizeIsBounded(t *testing.T) {
 	}
 	k := newCache(1000)
 	for range 5 {
-		k.put("a", &copied{})
+		k.put("a", &cachedCopy{})
 	}
 	if k.order.Len() != 1 || k.room != 1000-256 {
 		t.Errorf("one copy is kept %d times, and %d bytes are left", k.order.Len(), k.room)
 	}
 	for _, size := range []int{-1, 100} {
 		k := newCache(size)
-		k.put("a", &copied{})
+		k.put("a", &cachedCopy{})
 		if k.room != size || k.get("a") != nil {
-			t.Errorf("a cache of %d bytes keeps something", size)
+			t.Errorf("a cache of %d bytes stores a copy", size)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func TestConcurrentRequestsAreFetchedOnce(t *testing.T) {
 			}()
 		}
 		if b, _ := f.share(t.Context(), "b", func() ([]byte, error) { return []byte("b"), nil }); string(b) != "b" {
-			t.Error("another URL has to wait")
+			t.Error("a request for another URL had to wait")
 		}
 		synctest.Wait()
 		close(release)
@@ -192,7 +192,7 @@ func TestConcurrentRequestsAreFetchedOnce(t *testing.T) {
 	})
 }
 
-// A caller that gives up does not affect the other callers. A waiting caller may give up too.
+// A caller that cancels does not affect the other callers. A waiting caller may cancel too.
 func TestWaitingCallersSurviveACancelledFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
@@ -232,7 +232,7 @@ func TestWaitingCallersSurviveACancelledFetch(t *testing.T) {
 	})
 }
 
-// A timeout of the fetch is returned to all waiting callers.
+// All waiting callers must get the timeout of the shared fetch.
 func TestTimeoutsAreSharedByWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights

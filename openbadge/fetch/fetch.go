@@ -5,21 +5,21 @@
 //   - It uses only https, also after redirects, of which it follows five. A URL must not contain a user or a password.
 //     The Client sends no cookie, no Referer and no credential, and ignores the Content-Type: openbadge checks the
 //     bytes.
-//   - It connects only to public addresses. It checks the address that it dials, after the name was resolved, so that a
-//     name server cannot change the answer in between. Options.AllowPrivate disables the check, for a tool that a
-//     person runs. Options.AllowHosts permits private addresses for the named hosts of a site's own network, and
-//     nothing else. Addresses of this computer are rejected, even public ones. The Client uses no proxy, because the
-//     check would not be possible through a proxy.
+//   - It connects only to public addresses. The Client checks each address after the name was resolved and just before
+//     it connects, so that a name server cannot change the address in between. Options.AllowPrivate disables the check,
+//     for a tool that a person runs. Options.AllowHosts permits private addresses for the named hosts of a site's own
+//     network, and nothing else. Addresses of this computer are rejected, even public ones. The Client uses no proxy,
+//     because the check would not be possible through a proxy.
 //   - It limits the time of each request and of all requests together, the size of the body, which must be
 //     uncompressed, and the size of the header.
-//   - It uses a copy without a request for the server's Cache-Control max-age, and at most for Options.MaxAge. Then it
-//     asks the server whether the document has changed (ETag, Last-Modified). It requests redirected documents each
-//     time.
+//   - It uses a copy without a request for the time of the server's Cache-Control max-age, and at most for
+//     Options.MaxAge. After that time the Client asks the server whether the document has changed (ETag,
+//     Last-Modified). It requests redirected documents each time.
 //   - If the server is unreachable, it returns an error, never an old copy: only the caller can decide how long an old
 //     status list may still be used.
 //
-// Status 410 is openbadge.ErrGone, 404 is openbadge.ErrNotFound. For any other status but 200, the document is
-// unreachable: the error names the URL and the status.
+// The error for status 410 is openbadge.ErrGone, and for 404 openbadge.ErrNotFound. For any other status except 200,
+// the document is unreachable, and the error names the URL and the status.
 package fetch
 
 import (
@@ -42,28 +42,30 @@ import (
 
 // Options configures a Client. The zero Options are usable.
 type Options struct {
-	Timeout      time.Duration  // maximum for one request with its body; 0: 5 s
-	Total        time.Duration  // maximum for a document with all redirects; 0: 10 s
-	MaxBytes     int            // maximum size of a document; 0: openbadge.MaxListBytes
-	MaxAge       time.Duration  // maximum use of a copy without a request; 0: 10 min; negative: always request
-	CacheBytes   int            // total size of all copies; 0: 16 MiB; negative: no copies
-	AllowPrivate bool           // also connect to private, loopback and other special addresses, and to this computer
-	AllowHosts   []string       // host names, without a port, that may have private addresses; in any case
-	RootCAs      *x509.CertPool // nil: the system's authorities
-	UserAgent    string         // empty: portillon-openbadge
+	Timeout      time.Duration // maximum time for one request with its body; 0 means 5 s
+	Total        time.Duration // maximum time for a document with all redirects; 0 means 10 s
+	MaxBytes     int           // maximum size of a document; 0 means openbadge.MaxListBytes
+	MaxAge       time.Duration // maximum use of a copy without a request; 0 means 10 min, negative means none
+	CacheBytes   int           // total size of all copies; 0 means 16 MiB, negative means no copies
+	AllowPrivate bool          // also connect to private, loopback and other special addresses, and to this computer
+	// host names, without a port, that may have private addresses; upper and lower case are the same
+	AllowHosts []string
+	RootCAs    *x509.CertPool // trusted authorities; nil means the system's authorities
+	UserAgent  string         // empty means portillon-openbadge
 }
 
 const (
 	maxRedirects = 5
-	maxURL       = 2048     // bytes of a URL
-	maxHeader    = 64 << 10 // bytes of a response header
-	perHost      = 4        // connections to one host
+	maxURL       = 2048     // maximum length of a URL in bytes
+	maxHeader    = 64 << 10 // maximum size of a response header in bytes
+	perHost      = 4        // maximum number of connections to one host
 	idle         = time.Minute
 	accept       = "application/ld+json, application/json;q=0.9, application/vc, application/vc+jwt, " +
 		"application/did+json, application/jwt, */*;q=0.1"
 )
 
-// Client fetches documents. Its methods may be called concurrently: concurrent requests for a URL share one fetch.
+// Client fetches documents. The methods of a Client may be called concurrently. Concurrent requests for a URL share one
+// fetch.
 type Client struct {
 	o       Options
 	web     *http.Transport
@@ -79,14 +81,15 @@ var _ openbadge.Resolver = (*Client)(nil)
 
 // New returns a Client.
 func New(o Options) *Client {
-	o.Timeout, o.Total, o.MaxAge = or(o.Timeout, 5*time.Second), or(o.Total, 10*time.Second), or(o.MaxAge, 10*time.Minute)
-	o.MaxBytes, o.CacheBytes = or(o.MaxBytes, openbadge.MaxListBytes), or(o.CacheBytes, 16<<20)
-	o.UserAgent = or(o.UserAgent, "portillon-openbadge")
+	o.Timeout, o.Total, o.MaxAge = valueOr(o.Timeout, 5*time.Second), valueOr(o.Total, 10*time.Second),
+		valueOr(o.MaxAge, 10*time.Minute)
+	o.MaxBytes, o.CacheBytes = valueOr(o.MaxBytes, openbadge.MaxListBytes), valueOr(o.CacheBytes, 16<<20)
+	o.UserAgent = valueOr(o.UserAgent, "portillon-openbadge")
 	c := &Client{
 		o:       o,
 		cache:   newCache(o.CacheBytes),
 		now:     time.Now,
-		allowed: public,
+		allowed: isPublic,
 		hosts:   map[string]bool{},
 		own:     net.InterfaceAddrs,
 	}
@@ -107,8 +110,8 @@ func New(o Options) *Client {
 	return c
 }
 
-// or returns v, or the default zero if v is the zero value of its type.
-func or[T comparable](v, zero T) T {
+// valueOr returns v, or the value zero if v is the zero value of its type.
+func valueOr[T comparable](v, zero T) T {
 	var none T
 	if v == none {
 		return zero
@@ -127,24 +130,24 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	dialer := net.Dialer{
 		Timeout: c.o.Timeout,
-		Control: func(_, resolved string, _ syscall.RawConn) error { return c.control(host, resolved) },
+		Control: func(_, resolved string, _ syscall.RawConn) error { return c.checkAddress(host, resolved) },
 	}
 	return dialer.DialContext(ctx, network, address)
 }
 
-// control checks the address of a host just before the connection is made.
-func (c *Client) control(host, address string) error {
+// checkAddress checks the address of a host just before the connection is made.
+func (c *Client) checkAddress(host, address string) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("invalid address %q: %w", address, err)
 	}
 	listed := c.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
-	if !c.allowed(a.Addr()) && !(listed && within(a.Addr())) {
+	if !c.allowed(a.Addr()) && !(listed && isPrivate(a.Addr())) {
 		return fmt.Errorf("%w: %s", errPrivate, a.Addr())
 	}
 	own, err := c.own()
 	if err != nil {
-		return fmt.Errorf("list this computer's addresses: %w", err)
+		return fmt.Errorf("cannot list this computer's addresses: %w", err)
 	}
 	for _, o := range own {
 		if n, ok := o.(*net.IPNet); ok && n.IP.Equal(a.Addr().Unmap().AsSlice()) {
@@ -155,47 +158,47 @@ func (c *Client) control(host, address string) error {
 }
 
 var (
-	errPrivate = errors.New("not a public address")
-	errOwn     = errors.New("address of this computer")
+	errPrivate = errors.New("resolved address is not a public address")
+	errOwn     = errors.New("address belongs to this computer")
 	errSlow    = errors.New("timeout")
 )
 
-// Resolve returns the document at an https URL. It blocks for at most Options.Total.
+// Resolve returns the document at an https URL. Resolve blocks for at most Options.Total.
 func (c *Client) Resolve(url string) ([]byte, error) { return c.get(context.Background(), url) }
 
 // For returns a Resolver whose requests are cancelled together with ctx.
-func (c *Client) For(ctx context.Context) openbadge.Resolver { return bound{c, ctx} }
+func (c *Client) For(ctx context.Context) openbadge.Resolver { return contextClient{c, ctx} }
 
-// bound is a Client with a context.
-type bound struct {
+// contextClient is a Client with a context.
+type contextClient struct {
 	c   *Client
 	ctx context.Context
 }
 
-func (b bound) Resolve(url string) ([]byte, error) { return b.c.get(b.ctx, url) }
+func (b contextClient) Resolve(url string) ([]byte, error) { return b.c.get(b.ctx, url) }
 
 // get returns the document from a copy, from a fetch in progress, or from the web.
 func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	u, err := url.Parse(address)
 	if err == nil {
-		err = check(u)
+		err = checkURL(u)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot fetch %.200q: %w", address, err)
 	}
-	u.Fragment, u.RawFragment = "", "" // fragments are not sent
+	u.Fragment, u.RawFragment = "", "" // HTTP requests do not contain fragments
 	key := u.String()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Total, errSlow)
 	defer cancel()
-	data, err := c.flights.share(ctx, key, func() ([]byte, error) { return c.document(ctx, u) })
+	data, err := c.flights.share(ctx, key, func() ([]byte, error) { return c.fetchDocument(ctx, u) })
 	if err != nil {
 		return nil, fmt.Errorf("%.200s: %w", key, err)
 	}
 	return data, nil
 }
 
-// check checks the form of a URL.
-func check(u *url.URL) error {
+// checkURL checks the form of a URL.
+func checkURL(u *url.URL) error {
 	switch {
 	case u.Scheme != "https":
 		return errors.New("URL scheme is not https")
@@ -209,8 +212,8 @@ func check(u *url.URL) error {
 	return nil
 }
 
-// document returns the document from a fresh copy, or from the web.
-func (c *Client) document(ctx context.Context, u *url.URL) ([]byte, error) {
+// fetchDocument returns the document from a fresh copy, or from the web.
+func (c *Client) fetchDocument(ctx context.Context, u *url.URL) ([]byte, error) {
 	old := c.cache.get(u.String())
 	if old != nil && c.now().Before(old.fresh) {
 		return old.data, nil
@@ -218,28 +221,28 @@ func (c *Client) document(ctx context.Context, u *url.URL) ([]byte, error) {
 	asked := c.now()
 	at := u
 	for range maxRedirects + 1 {
-		a, err := c.ask(ctx, at, old)
+		a, err := c.request(ctx, at, old)
 		if err != nil {
 			return nil, err
 		}
 		if a.next == nil {
-			c.keep(u.String(), a, asked, at == u)
+			c.storeCopy(u.String(), a, asked, at == u)
 			return a.data, nil
 		}
 		at = a.next
 	}
-	return nil, fmt.Errorf("more than %d redirects", maxRedirects)
+	return nil, fmt.Errorf("server sent more than %d redirects", maxRedirects)
 }
 
-// answer is the result of one request: a document, or the next URL of a redirect.
-type answer struct {
-	copied
+// response is the result of one request: a document, or the next URL of a redirect.
+type response struct {
+	cachedCopy
 	header http.Header
 	next   *url.URL
 }
 
-// ask makes one request. The request is conditional if old is a copy from the same URL.
-func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, error) {
+// request makes one request. The request is conditional if old is a copy from the same URL.
+func (c *Client) request(ctx context.Context, u *url.URL, old *cachedCopy) (*response, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, errSlow)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -249,7 +252,7 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 	r.Header = http.Header{"Accept": {accept}, "Accept-Encoding": {"identity"}, "User-Agent": {c.o.UserAgent}}
 	conditional := old != nil && old.url == u.String()
 	if conditional {
-		old.ask(r.Header)
+		old.addConditions(r.Header)
 	}
 	w, err := c.web.RoundTrip(r)
 	if err != nil {
@@ -258,45 +261,45 @@ func (c *Client) ask(ctx context.Context, u *url.URL, old *copied) (*answer, err
 	defer w.Body.Close()
 	switch w.StatusCode {
 	case http.StatusOK:
-		return c.body(w, u)
+		return c.readBody(w, u)
 	case http.StatusNotModified:
 		if conditional {
-			return &answer{copied: *old, header: w.Header}, nil
+			return &response{cachedCopy: *old, header: w.Header}, nil
 		}
 	case http.StatusMovedPermanently,
 		http.StatusFound,
 		http.StatusSeeOther,
 		http.StatusTemporaryRedirect,
 		http.StatusPermanentRedirect:
-		return redirection(w, u)
+		return redirectTarget(w, u)
 	case http.StatusNotFound:
 		return nil, openbadge.ErrNotFound
 	case http.StatusGone:
 		return nil, openbadge.ErrGone
 	}
-	return nil, fmt.Errorf("%s answers %d %s", u.Host, w.StatusCode, http.StatusText(w.StatusCode))
+	return nil, fmt.Errorf("server %s answered %d %s", u.Host, w.StatusCode, http.StatusText(w.StatusCode))
 }
 
-// redirection returns the target of a redirect.
-func redirection(w *http.Response, from *url.URL) (*answer, error) {
+// redirectTarget returns the target of a redirect.
+func redirectTarget(w *http.Response, from *url.URL) (*response, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
-		err = errors.New("redirect without a Location header")
+		err = errors.New("redirect of the server has no Location header")
 	}
 	if err == nil {
-		err = check(to)
+		err = checkURL(to)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot follow the redirect: %w", err)
 	}
 	to.Fragment, to.RawFragment = "", ""
-	return &answer{next: to}, nil
+	return &response{next: to}, nil
 }
 
-// body reads a document up to the size limit.
-func (c *Client) body(w *http.Response, u *url.URL) (*answer, error) {
+// readBody reads a document up to the size limit.
+func (c *Client) readBody(w *http.Response, u *url.URL) (*response, error) {
 	if e := w.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, fmt.Errorf("%s sent a compressed response (%.40q), want an uncompressed one", u.Host, e)
+		return nil, fmt.Errorf("server %s sent a compressed response (%.40q), want an uncompressed response", u.Host, e)
 	}
 	data, err := io.ReadAll(io.LimitReader(w.Body, int64(c.o.MaxBytes)+1))
 	if err != nil {
@@ -305,19 +308,20 @@ func (c *Client) body(w *http.Response, u *url.URL) (*answer, error) {
 	if len(data) > c.o.MaxBytes {
 		return nil, fmt.Errorf("document is longer than %d bytes", c.o.MaxBytes)
 	}
-	a := &answer{header: w.Header}
-	a.copied = copied{url: u.String(), data: data, etag: w.Header.Get("ETag"), modified: w.Header.Get("Last-Modified")}
+	a := &response{header: w.Header}
+	a.cachedCopy = cachedCopy{url: u.String(), data: data, etag: w.Header.Get("ETag"),
+		modified: w.Header.Get("Last-Modified")}
 	return a, nil
 }
 
-// keep stores a document in the cache, if the server allows it.
-func (c *Client) keep(key string, a *answer, asked time.Time, direct bool) {
+// storeCopy stores a document in the cache, if the server allows caching.
+func (c *Client) storeCopy(key string, a *response, asked time.Time, direct bool) {
 	life, store := lifetime(a.header)
 	if !store {
 		c.cache.drop(key)
 		return
 	}
-	kept := a.copied
+	kept := a.cachedCopy
 	kept.fresh = time.Time{}
 	if direct { // the lifetime of a redirect is unknown
 		kept.fresh = asked.Add(min(life, c.o.MaxAge))

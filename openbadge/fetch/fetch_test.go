@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// serve starts a server with the handler h, and returns a Client that may reach it.
+// serve starts a server with the handler h, and returns a Client that may connect to this server.
 func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client, string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -31,7 +31,7 @@ func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client,
 		f(&o)
 	}
 	c := New(o)
-	t.Cleanup(c.Close) // before the server, which waits for its connections
+	t.Cleanup(c.Close) // close the Client before the server, because the server waits for its connections
 	return c, s.URL
 }
 
@@ -74,11 +74,11 @@ func TestRequestsRevealNothingAboutTheClient(t *testing.T) {
 		t.Errorf("%d requests", len(asked))
 	}
 	if c.web.Proxy != nil {
-		t.Error("a proxy would look up the names for us")
+		t.Error("the Client has a proxy, and a proxy would resolve the names")
 	}
 }
 
-// The responses of a server and their meaning.
+// The table lists responses of a server and the result that each response must cause.
 func TestResponsesBecomeDocumentsOrErrors(t *testing.T) {
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var code int
@@ -114,7 +114,7 @@ func TestResponsesBecomeDocumentsOrErrors(t *testing.T) {
 			why = "Location"
 		}
 		if want == nil && !strings.Contains(err.Error(), why) {
-			t.Errorf("%d: the error does not say so: %v", code, err)
+			t.Errorf("%d: the error does not name the status: %v", code, err)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func TestHeaderSizeIsLimited(t *testing.T) {
 	}
 }
 
-// A request to a slow server times out, whichever part of the answer is slow.
+// A request to a slow server must time out, whichever part of the response is slow.
 func TestSlowServersTimeOut(t *testing.T) {
 	stop := make(chan struct{})
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -272,13 +272,13 @@ func TestRedirectsFollowTheRules(t *testing.T) {
 	}
 }
 
-// A public server must not redirect us to a private network.
+// A public server must not redirect the Client to a private network.
 func TestRedirectsToPrivateAddressesAreRejected(t *testing.T) {
 	inside := 0
 	_, private := serve(t, func(http.ResponseWriter, *http.Request) { inside++ })
 	private = strings.Replace(private, "127.0.0.1", "127.0.0.2", 1)
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, private, http.StatusFound) })
-	open := netip.MustParseAddr("127.0.0.1") // acts as a public address
+	open := netip.MustParseAddr("127.0.0.1") // treated as a public address in this test
 	c.allowed = func(a netip.Addr) bool { return a == open }
 	if _, err := c.Resolve(url); !errors.Is(err, errPrivate) || inside > 0 {
 		t.Errorf("%v, %d requests inside", err, inside)
@@ -358,13 +358,13 @@ func TestSpecialAddressesAreNotPublic(t *testing.T) {
 			"2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1", "5f00::1", "2a00::1%eth0"},
 	} {
 		for _, s := range all {
-			if public(netip.MustParseAddr(s)) != want {
+			if isPublic(netip.MustParseAddr(s)) != want {
 				t.Errorf("%s: public: %v", s, !want)
 			}
 		}
 	}
-	if public(netip.Addr{}) {
-		t.Error("no address at all is public")
+	if isPublic(netip.Addr{}) {
+		t.Error("the zero address is public")
 	}
 }
 

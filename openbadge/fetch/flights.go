@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// flights holds the fetches in progress. Its methods may be called concurrently.
+// flights contains the fetches in progress. The methods of flights may be called concurrently.
 type flights struct {
 	mu    sync.Mutex
 	byKey map[string]*flight
@@ -17,12 +17,12 @@ type flight struct {
 	done chan struct{}
 	data []byte
 	err  error
-	left bool // the fetching caller gave up: other callers must not get its error
+	left bool // the fetching caller cancelled, so other callers must not get its error
 }
 
-// share calls fetch, unless a fetch for the same key is in progress. In that case share waits for the result, or until
-// ctx is done. If the fetching caller gives up, a waiting caller takes over. Each caller gets a separate copy of the
-// data.
+// share calls fetch, or waits for a fetch for the same key that is in progress. It waits until the result is there or
+// ctx is done. If the fetching caller cancels, a waiting caller starts the fetch again. Each caller gets a separate
+// copy of the data.
 func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, error)) ([]byte, error) {
 	for {
 		fl, mine := f.join(key)
@@ -51,7 +51,7 @@ func clone(f *flight) ([]byte, error) {
 	return append([]byte{}, f.data...), nil
 }
 
-// join returns the flight for a key. mine means that the caller has to fetch.
+// join returns the flight for a key. If mine is true, the caller must fetch.
 func (f *flights) join(key string) (fl *flight, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// The test compares Breaches with trying every set of badges, own and accepted, on random policies. Both must give the
-// same answer.
+// The test compares Breaches with a search through every set of own and accepted badges, on random policies. Breaches
+// and the search must give the same answer.
 func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
@@ -65,7 +65,7 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 			continue
 		}
 		for _, hour := range []int{0, 2, 10, 14, 20, 24*5 + 1, 24*5 + 11, 24*5 + 22, 24*6 + 1, 24*6 + 11, 24*6 + 20} {
-			// from ten o'clock on a Monday
+			// The search begins at ten o'clock on a Monday.
 			t := trial{
 				p:     p,
 				m:     &p.Machines[0],
@@ -84,7 +84,7 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 	return least
 }
 
-// has reports whether holds contains the badge, or another issuer's badge that counts as it in the role.
+// has reports whether holds contains the badge, or another issuer's badge that counts as this badge in the role.
 func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool {
 	b, _ := p.Badge(id)
 	return slices.Contains(holds, item{badge: id}) || slices.ContainsFunc(b.Accepts, func(a policy.Accept) bool {
@@ -93,8 +93,8 @@ func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool 
 	})
 }
 
-// If a change of accepts: gives or takes a role from any member, Compare reports a change that covers it. If Compare
-// reports no change, no member gains or loses a role.
+// If a change of accepts: gives any member a role or removes a role, Compare must report the change. If Compare reports
+// no change, no member may gain or lose a role.
 func TestCompareMissesNoAcceptedBadge(t *testing.T) {
 	g := newGen(15, 16)
 	differ, same := 0, 0
@@ -166,7 +166,8 @@ func TestProveAcceptsRandomPoliciesWithAcceptedBadges(t *testing.T) {
 	}
 }
 
-// A change of accepts: is described by what the member must hold: the other issuer's badge and the badge in With.
+// The description of a change of accepts: must name what the member must hold: the other issuer's badge and the badge
+// in With.
 func TestChangesNameWhatIsAccepted(t *testing.T) {
 	before := mustNew(t, accepts(t, "user", ""))
 	for name, c := range map[string]struct {
@@ -200,7 +201,7 @@ func TestChangesNameWhatIsAccepted(t *testing.T) {
 	}
 }
 
-// Badges of fifteen labs that are accepted in the same places are one case, not 2^15 cases.
+// Fifteen labs' badges that are accepted in the same places must be one case, not 2^15 cases.
 func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
 	m := accepts(t, "user", "")
 	for i := range 15 {
@@ -333,7 +334,7 @@ func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 }
 
 // both returns a policy in which another issuer's badge counts as first, as mentor, and as user with the given entry.
-// Members who hold first, mentor and the badges in besides may be users.
+// Members who hold first, mentor and the badges in besides can be users.
 func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model {
 	t.Helper()
 	m := accept(
@@ -363,7 +364,7 @@ func TestAnUnknownBadgeHasNoAcceptsEntries(t *testing.T) {
 	}
 }
 
-// One badge of another issuer may count as two badges of the policy.
+// In this test, one badge of another issuer counts as two badges of the policy.
 func TestABadgeAcceptedForTwoBadgesIsFoundByCompareAndBreaches(t *testing.T) {
 	model := func(change func(*policy.Model)) *policy.Policy {
 		m := gen{}.PlainModel()
@@ -387,7 +388,8 @@ func TestABadgeAcceptedForTwoBadgesIsFoundByCompareAndBreaches(t *testing.T) {
 	if err != nil || len(changes) != 1 || changes[0].Gained || changes[0].Role != policy.User {
 		t.Errorf("who held it alone loses the role: %+v, %v", changes, err)
 	}
-	// The search first finds a case with the accepted badge and one own badge, later a case with a single own badge.
+	// The search first finds a case with the accepted badge and one own badge. Later it finds a case with a single own
+	// badge.
 	p := model(func(m *policy.Model) {
 		all := &m.Machines[0].Grants[0].Needs.All
 		*all = append(*all, policy.Need{Badge: "d"})

@@ -10,7 +10,7 @@ import (
 )
 
 // cases describes every combination of circumstances that a decision at one machine can depend on, apart from time. The
-// combinations are the product of chains. Level 0 of each chain is the ordinary one: the badge is not held, the quota
+// combinations are the product of chains. Level 0 of each chain is the ordinary level: the badge is not held, the quota
 // is unused, the card authenticates itself, the bundle is of the day. A sentence mentions other levels only if they
 // make a difference.
 type cases struct {
@@ -22,11 +22,11 @@ type cases struct {
 // most chains each level is worth more than the level before. In a badge's chain, an older badge with a stronger
 // assurance and a newer badge with a weaker one are not comparable.
 type chain struct {
-	words []policy.Text // of each level; empty: the level is not mentioned
+	words []policy.Text // text of each level; empty if the level is not mentioned
 	apply []func(*policy.Question)
-	under [][]int // of each level: the levels immediately below it
+	under [][]int // for each level, the levels immediately below
 	kind  chainKind
-	whole policy.Text // of a badge: its text if all levels except the first give the same answer
+	whole policy.Text // text of a badge if all levels except the first give the same answer
 }
 
 // chainKind is the subject of a chain, for chains that the analyses treat differently.
@@ -36,14 +36,14 @@ const (
 	ofCircumstance chainKind = iota
 	ofBadge                  // a badge of the member or the mentor: each level is worth more than those below it
 	ofUse                    // the member's last use of the machine
-	ofShare                  // time used of a quota
+	ofShare                  // time or sessions used of a quota
 )
 
-// maxCases bounds the states of a machine times its time slots: 262,144, which take a few seconds. A machine with more
+// maxCases limits the states of a machine times its time slots: 262,144 cases take a few seconds. A machine with more
 // cases is not analysed at all, because a partial analysis could miss a case.
 const maxCases = 1 << 18
 
-// states is the number of states. It may stop counting above maxCases.
+// states is the number of states. states may stop counting above maxCases.
 func (s *cases) states() int {
 	n := 1
 	for _, c := range s.chains {
@@ -64,7 +64,7 @@ func (s *cases) state(n int) []int {
 }
 
 // under yields each state immediately below state n, with the index of the chain in which that state is lower. The
-// numbers of those states are smaller than n, so a loop over increasing n sees them first.
+// numbers of the lower states are smaller than n, so a loop over increasing n visits them first.
 func (s *cases) under(n int) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		step, rest := 1, n
@@ -140,7 +140,7 @@ func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	return out
 }
 
-// number returns the number of a state; state is its inverse.
+// number returns the number of a state. The method state is the inverse.
 func (s *cases) number(state []int) (n int) {
 	for i, level := range slices.Backward(state) {
 		n = n*len(s.chains[i].apply) + level
@@ -236,13 +236,13 @@ func (c *chain) addOver(word policy.Text, apply func(*policy.Question), lower ..
 	c.words, c.apply, c.under = append(c.words, word), append(c.apply, apply), append(c.under, lower)
 }
 
-// nothing is the change that level 0 makes to a question.
+// nothing is the change of level 0 to a question: no change.
 func nothing(*policy.Question) {}
 
 // someone is the person that a chain is about: the member, or the mentor who supervises.
 type someone struct {
 	of        func(*policy.Question) *policy.Member
-	has, does policy.Text // prefixes for the text of a badge, and for the text of an action
+	has, does policy.Text // prefixes of the text of a badge, and of the text of an action
 	use       chainKind
 }
 
@@ -271,7 +271,7 @@ func (s *cases) badges(needs []policy.Need, who someone) {
 	}
 }
 
-// badgeChain is the chain of one badge of the policy itself.
+// badgeChain returns the chain of one badge of the policy itself.
 func badgeChain(b policy.BadgeID, needs []policy.Need, who someone) chain {
 	return heldChain(
 		policy.Text{FR: who.has.FR + string(b), EN: who.has.EN + string(b)},
@@ -311,14 +311,15 @@ func heldChain(
 				}
 			}
 			n := len(c.apply)
-			lower := []int{max(n-assurances, 0)} // the same, but older
+			lower := []int{max(n-assurances, 0)} // the same badge, but older
 			if a < int(weakest) {
 				lower = append(lower, n-1) // the same, but weaker
 			}
 			c.addOver(full, func(q *policy.Question) { hold(q, age, policy.Assurance(a)) }, lower...)
 		}
 	}
-	// Oldest first. A badge older than the longest age is one day older: rules count ages in whole days.
+	// Add the oldest level first. A badge older than the longest age is one day older, because rules count ages in whole
+	// days.
 	cuts := cutsOf(ages)
 	if len(cuts) == 0 {
 		add(name, 0)
@@ -344,7 +345,7 @@ func heldChain(
 	return c
 }
 
-// practice adds a chain for the last use of the machine, and one for the hours logged on it.
+// practice adds a chain for the last use of the machine, and a chain for the hours logged on it.
 func (s *cases) practice(needs []policy.Need, who someone) {
 	var used, logged []time.Duration
 	for _, n := range needs {
@@ -380,37 +381,48 @@ func (s *cases) practice(needs []policy.Need, who someone) {
 	}
 }
 
-// quotas adds chains for the time used this day and this week: none, then exactly each quota. A member who has used
-// part of a quota used the machine just now, so the last use is set too.
+// quotas adds chains for the time used this day and this week, and for the sessions of this day: none, then exactly
+// each quota. A member who has used part of a quota used the machine just now, so the last use is set too.
 func (s *cases) quotas(all []policy.Quota) {
-	var day, week []time.Duration
+	var day, week, sessions []time.Duration
 	for _, q := range all {
-		day, week = append(day, q.Day), append(week, q.Week)
+		day, week, sessions = append(day, q.Day), append(week, q.Week), append(sessions, time.Duration(q.Sessions))
 	}
-	add := func(cuts []time.Duration, of policy.Text, set func(*policy.Practice, time.Duration)) {
+	add := func(cuts []time.Duration, text func(time.Duration) policy.Text, set func(*policy.Practice, time.Duration)) {
 		if len(cuts) == 0 {
 			return
 		}
 		c := chain{kind: ofShare}
 		c.add(policy.Text{}, nothing)
 		for _, d := range cuts {
-			c.add(
-				policy.Text{FR: policy.FormatDuration(d) + of.FR, EN: policy.FormatDuration(d) + of.EN},
-				func(q *policy.Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) },
-			)
+			c.add(text(d), func(q *policy.Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) })
 		}
 		s.chains = append(s.chains, c)
 	}
+	long := func(fr, en string) func(time.Duration) policy.Text {
+		return func(d time.Duration) policy.Text {
+			return policy.Text{FR: policy.FormatDuration(d) + fr, EN: policy.FormatDuration(d) + en}
+		}
+	}
 	add(
 		cutsOf(day),
-		policy.Text{FR: " d’utilisation ce jour", EN: " used this day"},
+		long(" d’utilisation ce jour", " used this day"),
 		func(p *policy.Practice, d time.Duration) { p.Day = d },
 	)
 	add(
 		cutsOf(week),
-		policy.Text{FR: " d’utilisation cette semaine", EN: " used this week"},
+		long(" d’utilisation cette semaine", " used this week"),
 		func(p *policy.Practice, d time.Duration) { p.Week = d },
 	)
+	add(cutsOf(sessions), sessionsToday, func(p *policy.Practice, n time.Duration) { p.Sessions = int(n) })
+}
+
+// sessionsToday is the text of a level with n sessions on the day of the question.
+func sessionsToday(n time.Duration) policy.Text {
+	if n == 1 {
+		return policy.Text{FR: "1 utilisation ce jour", EN: "1 session this day"}
+	}
+	return policy.Text{FR: fmt.Sprintf("%d utilisations ce jour", n), EN: fmt.Sprintf("%d sessions this day", n)}
 }
 
 // circumstances adds chains for the card (authenticates itself, or only its number is known), the age of the bundle,
@@ -524,7 +536,7 @@ func underWay(all []policy.Booking, at time.Time) *policy.Booking {
 	return &all[i]
 }
 
-// bookingsOf returns the bookings of a machine. A nil machine has none.
+// bookingsOf returns the bookings of a machine. A nil machine has no bookings.
 func bookingsOf(m *policy.Machine) []policy.Booking {
 	if m == nil {
 		return nil

@@ -9,19 +9,19 @@ import (
 	"portillon/policy"
 )
 
-// side is a machine under one of the policies that are compared. m is nil if the policy has no such machine.
+// side is a machine under one of the compared policies. m is nil if the policy has no such machine.
 type side struct {
 	policy *policy.Policy
 	m      *policy.Machine
 }
 
-// foreign is a badge of another issuer that a need of the machine accepts, or several that are accepted in exactly the
-// same places.
+// foreign is a badge of another issuer that a need of the machine accepts, or several badges that are accepted in
+// exactly the same places.
 type foreign struct {
-	badges []policy.OtherBadge // accepted in the same places, so holding any one has the same effect
-	as     []policy.BadgeID    // the site's badges that it counts as
-	needs  []policy.Need       // the needs that it can meet: their ages and assurances are the levels of its chain
-	like   string              // all places, roles and «with:» of its entries: equal for badges that count alike
+	badges []policy.OtherBadge // badges with the same effect, because they are accepted in the same places
+	as     []policy.BadgeID    // the site's badges as which the foreign badge counts
+	needs  []policy.Need       // the needs that the badge can meet; their ages and assurances are the levels of the chain
+	like   string              // all places, roles and «with:» of the badge's entries; equal for badges that count alike
 }
 
 // foreignBadges collects the foreign badges that count for a machine.
@@ -31,7 +31,7 @@ type foreignBadges struct {
 }
 
 // add collects the badges that the leaves of one grant accept. at is the index of the side. as is the role that the
-// grant gives, or Mentor for the leaves of its supervisor: need.
+// grant gives, or Mentor for the leaves of the grant's supervisor: need.
 func (o *foreignBadges) add(at int, p *policy.Policy, all []policy.Need, as policy.Role) {
 	for _, n := range all {
 		entries := acceptsOf(p, n.Badge)
@@ -57,7 +57,7 @@ func (o *foreignBadges) add(at int, p *policy.Policy, all []policy.Need, as poli
 	}
 }
 
-// alike merges badges that are accepted in the same places.
+// alike returns the badges, merged if they are accepted in the same places.
 func (o *foreignBadges) alike() (out []foreign) {
 	for _, x := range o.list {
 		k := slices.IndexFunc(out, func(y foreign) bool { return x.like == y.like })
@@ -70,10 +70,10 @@ func (o *foreignBadges) alike() (out []foreign) {
 	return out
 }
 
-// mostNamed is how many of several merged badges a sentence names.
+// mostNamed is the largest number of merged badges that a sentence names.
 const mostNamed = 3
 
-// chain is the chain of levels in which who may hold the badge.
+// chain returns the chain of levels in which the person may hold the badge.
 func (x *foreign) chain(who someone) chain {
 	var names []string
 	for _, o := range x.badges[:min(len(x.badges), mostNamed)] {

@@ -8,7 +8,8 @@ import (
 )
 
 // memberships adds a chain for members whose membership has ended, if the two policies judge such members differently.
-// Under one policy alone no chain is needed: a lapsed member keeps some roles unchanged and loses the others entirely.
+// One policy alone needs no chain, because a lapsed member keeps some roles unchanged and loses the other roles
+// entirely.
 func (s *cases) memberships(before, after *policy.Policy) {
 	a, b := before.Membership, after.Membership
 	same := a.Grace == b.Grace
@@ -31,7 +32,7 @@ func (s *cases) memberships(before, after *policy.Policy) {
 			}
 		}
 		c.add(word, func(q *policy.Question) {
-			q.LastTrusted = q.At // an untrusted clock is judged at the same moment
+			q.LastTrusted = q.At // use the same moment while the clock is not trusted
 			q.Member.Until = policy.DateOf(q.At, after.Zone).AddDays(-int(g/(24*time.Hour)) - 1)
 		})
 	}

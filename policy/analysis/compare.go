@@ -10,18 +10,18 @@ import (
 )
 
 // Change is a right or a limit that members gain or lose by a change of policy, described for the member with the
-// fewest badges in the most ordinary circumstances (see cases). A member who has more gains or loses the same, unless
-// another Change says otherwise.
+// fewest badges in the most ordinary circumstances (see cases). A member with more badges gains or loses the same,
+// unless another Change covers this member.
 type Change struct {
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"`  // false: with a mentor
-	Gained  bool             `json:"gained"` // false: lost
+	Alone   bool             `json:"alone"`  // false if the role needs a mentor
+	Gained  bool             `json:"gained"` // false if the right is lost
 	// With lists the badges and circumstances that the change depends on, as phrases.
 	With   []policy.Text `json:"with"`
-	When   []string      `json:"when,omitempty"` // only at these times; empty: at all times but Except
+	When   []string      `json:"when,omitempty"` // the only times of the change; if empty, all times but Except
 	Except []string      `json:"except,omitempty"`
-	Clock  string        `json:"clock,omitempty"` // "untrusted": only while the clock is not trusted
+	Clock  string        `json:"clock,omitempty"` // "untrusted" if the change applies only while the clock is not trusted
 	// Before and After are set if members keep the role and the limits of their session change. When is then empty if
 	// the limits change at all times at which members have the role.
 	Before policy.Limits `json:"before,omitzero"`
@@ -31,10 +31,11 @@ type Change struct {
 // Limited reports whether only the limits of a session change.
 func (c Change) Limited() bool { return c.Before != c.After }
 
-// Compare lists what members gain and lose when a site's policy changes. It asks both policies about every combination
-// that either policy distinguishes: badges and their ages, practice, mentors, cards, quotas, bookings, the clock, and
-// every time slot from the time from on. It assumes the same badges under both policies; CompareMembers and Uncompared
-// cover the rest. The error is a *Flaw if a machine has too many combinations.
+// Compare lists what members gain and lose when a site's policy changes. Compare evaluates both policies for every
+// combination that either policy distinguishes: badges and their ages, practice, mentors, cards, quotas, bookings, the
+// clock, and every time slot from the time from on. Compare assumes that members hold the same badges under both
+// policies. CompareMembers and Uncompared cover the other differences. The error is a *Flaw if a machine has too many
+// combinations.
 func Compare(before, after *policy.Policy, from time.Time) ([]Change, error) {
 	var out []Change
 	for _, id := range machinesOf(before, after) {
@@ -72,7 +73,8 @@ type comparison struct {
 	role          policy.Role
 }
 
-// newComparison builds the cases and time slots of a comparison. The error is a *Flaw if there are more than maxCases.
+// newComparison builds the cases and time slots of a comparison. The error is a *Flaw if there are more than maxCases
+// cases.
 func newComparison(
 	id policy.MachineID,
 	r policy.Role,
@@ -97,8 +99,8 @@ func newComparison(
 	return c, nil
 }
 
-// onlyRole returns the machine with only the grants of one role, or with all grants for NoRole. It returns nil if the
-// policy has no such machine.
+// onlyRole returns the machine with only the grants of one role, or with all grants for NoRole. onlyRole returns nil if
+// the policy has no such machine.
 func onlyRole(p *policy.Policy, id policy.MachineID, r policy.Role) *policy.Machine {
 	m, ok := p.Machine(id)
 	if !ok || r == policy.NoRole {
@@ -139,11 +141,11 @@ func (c Change) In(l policy.Language) string {
 	return out
 }
 
-// mostSpans bounds the times in one sentence. The JSON has all of them.
+// mostSpans is the largest number of times in one sentence. The JSON output has all times.
 const mostSpans = 8
 
 // WhenInWords returns the end of a sentence that names the times at which the sentence is true, with a leading comma.
-// It returns "" if the sentence is true at all times.
+// WhenInWords returns "" if the sentence is true at all times.
 func WhenInWords(when, except []string, l policy.Language) string {
 	list := func(all []string) string {
 		if len(all) <= mostSpans {
@@ -185,7 +187,7 @@ func limitsInWords(x policy.Limits, l policy.Language) string {
 var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "jeu.", "Fr", "ven.", "Sa", "sam.",
 	"Su", "dim."}
 
-// timesIn translates times: French gets French weekdays, English gets the form of the policy file.
+// timesIn translates times. The French text has French weekdays, and the English text has the form of the policy file.
 func timesIn(times string, l policy.Language) string {
 	return policy.Text{FR: strings.NewReplacer(frenchTimes[:]...).Replace(times), EN: times}.In(l)
 }

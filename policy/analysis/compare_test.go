@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// say writes changes in a short form that the tests compare.
+// say returns changes in a short form that the tests compare.
 func say(all []Change) string {
 	var out []string
 	for _, c := range all {
@@ -74,7 +74,7 @@ func TestPolicyChangeIsReportedForTheSmallestSetOfBadges(t *testing.T) {
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		got := say(changes)
-		// three roles are lost, each for members whose card gives only its number
+		// Three roles are lost, each for members whose card proves only its number.
 		if name == "a stronger card" && strings.Count(got, "loses") != 3*1 && err == nil {
 			t.Errorf("%s: %s", name, got)
 			continue
@@ -97,7 +97,7 @@ func TestAddingOrRemovingAMachineIsAChange(t *testing.T) {
 }
 
 // The test checks Compare with Decide on random policies and random questions. If a member gains or loses a role, a
-// change covers it. If there is no change, no member does.
+// change must cover it. If there is no change, no member may gain or lose a role.
 func TestCompareReportsEveryChangedDecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
@@ -181,6 +181,14 @@ func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 			"gains user alone=true with user (attested)"},
 		"a week's quota": {plain, func(m *policy.Machine) { m.Grants[0].Quota.Week = 90 * time.Minute },
 			"loses user alone=true with user+1h30m used this week"},
+		"sessions": {plain, func(m *policy.Machine) { m.Grants[0].Quota.Sessions = 2 },
+			"loses user alone=true with user+2 sessions this day; loses user alone=true with user clock untrusted"},
+		"one session more": {func(m *policy.Machine) { m.Grants[0].Quota.Sessions = 1 },
+			func(m *policy.Machine) { m.Grants[0].Quota.Sessions = 2 },
+			"gains user alone=true with user+1 session this day"},
+		"sessions in place of time": {func(m *policy.Machine) { m.Grants[0].Quota.Day = time.Hour },
+			func(m *policy.Machine) { m.Grants[0].Quota = policy.Quota{Sessions: 3} },
+			"gains user alone=true with user+1h used this day; loses user alone=true with user+3 sessions this day"},
 		"hours at midday": {func(m *policy.Machine) { m.Grants[0].Hours = mustHours("09:00-12:00,13:00-18:00") },
 			func(m *policy.Machine) { m.Grants[0].Hours = mustHours("13:00-14:00") },
 			"loses user alone=true with user when Mo-Su 09:00-12:00, Mo-Su 14:00-18:00"},
@@ -227,6 +235,17 @@ func TestChangesAreDescribedInFrenchAndEnglish(t *testing.T) {
 	} {
 		if fr, en := c.change.In(policy.French), c.change.In(policy.English); fr != c.fr || en != c.en {
 			t.Errorf("%q\n%q", fr, en)
+		}
+	}
+}
+
+func TestSessionsOfADayAreDescribedInBothLanguages(t *testing.T) {
+	for n, want := range map[time.Duration]policy.Text{
+		1: {FR: "1 utilisation ce jour", EN: "1 session this day"},
+		2: {FR: "2 utilisations ce jour", EN: "2 sessions this day"},
+	} {
+		if got := sessionsToday(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// Twin is one person under two policies: each policy may accept other badges of that person.
+// Twin is one person under two policies, because the two policies may accept different badges of the person.
 type Twin struct{ Before, After *policy.Member }
 
 // MemberChange is a role that one member gains or loses at a machine.
@@ -15,16 +15,16 @@ type MemberChange struct {
 	Member  int              `json:"-"` // index among the twins given to CompareMembers
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"` // false: with a mentor
+	Alone   bool             `json:"alone"` // false if the role needs a mentor
 	Gained  bool             `json:"gained"`
-	When    []string         `json:"when,omitempty"` // only at these times; empty: at all times but Except
+	When    []string         `json:"when,omitempty"` // the only times of the change; if empty, all times but Except
 	Except  []string         `json:"except,omitempty"`
-	Hours   int              `json:"hours"` // of the 168 hours of the first seven days
+	Hours   int              `json:"hours"` // number of the 168 hours of the first seven days
 }
 
 // CompareMembers lists what each member gains and loses between two policies in the year from the time from on. It
 // assumes a card that authenticates itself, a trusted clock, a bundle of the day, and memberships as they are on the
-// first day. Compare covers every possible member; CompareMembers covers the given members.
+// first day. Compare covers every possible member, while CompareMembers covers the given members.
 func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*policy.Member
 	for _, t := range all {
@@ -35,7 +35,7 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	for _, id := range machinesOf(before, after) {
 		a, b := onlyRole(before, id, policy.NoRole), onlyRole(after, id, policy.NoRole)
 		y := year(timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
-		// the members' badges in later years are unknown
+		// Leave out later years, because the members' badges in later years are unknown.
 		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond })
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
@@ -80,10 +80,10 @@ func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Loc
 	return &out
 }
 
-// longAgo is the last day of a membership that had lapsed before every day that can be compared.
+// longAgo is the last day of a membership that had lapsed before every compared day.
 var longAgo = policy.Date{Year: 1, Month: time.January, Day: 1}
 
-// who returns, for each slot, the roles of each member. The entry is nil if the policy has no such machine.
+// who returns, for each slot, the roles of each member. An entry is nil if the policy has no such machine.
 func (y year) who(p *policy.Policy, id policy.MachineID, members []*policy.Member) (out [][]MemberRoles) {
 	for _, s := range y {
 		out = append(out, Who(p, id, members, s.at))

@@ -8,18 +8,18 @@ import (
 	"portillon/policy"
 )
 
-// Flaw is why an analysis of a machine failed: a law does not hold, or there are too many cases to try.
+// Flaw is the error of a failed analysis of a machine: the policy breaks a law, or there are too many cases to try.
 type Flaw struct {
 	Machine policy.MachineID
-	Broken  bool // a law is broken; false: too many cases to check
+	Broken  bool // true if a law is broken, false if there are too many cases
 	Text    policy.Text
 }
 
 func (f *Flaw) Error() string { return fmt.Sprintf("policy: machine %q: %s", f.Machine, f.Text.EN) }
 
-// Prove checks two laws on all cases that a policy distinguishes: an additional or better badge, of the member or the
-// mentor, never takes a role away; and a tag stops every role but maintainer. The error is a *Flaw: the first case that
-// breaks a law, or a machine with too many cases.
+// Prove checks two laws on all cases that a policy distinguishes. First, an additional or better badge of the member or
+// the mentor never takes a role away. Second, a tag stops every role except maintainer. The error is a *Flaw with the
+// first case that breaks a law, or with a machine that has too many cases.
 func Prove(p *policy.Policy, from time.Time) error {
 	for i := range p.Machines {
 		c, err := newComparison(p.Machines[i].ID, policy.NoRole, p, p, from)
@@ -38,7 +38,7 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 	roles := make([][]uint, c.states()) // the result of judge by state and slot
 	for n := range roles {
 		state := c.state(n)
-		// Ask each slot twice: as it is, and with the machine tagged out.
+		// Decide each slot twice: without a tag, and with the machine tagged out.
 		for _, s := range c.timeslots {
 			q := c.question(state, s.at, policy.Trusted)
 			set := judge(q)
@@ -79,7 +79,7 @@ func (c *comparison) broken(s timeslot, t policy.Text) error {
 	return &Flaw{Machine: c.id, Broken: true, Text: policy.Text{FR: t.FR + ", " + s.span(), EN: t.EN + ", " + s.span()}}
 }
 
-// every describes a state by the texts of all its levels.
+// every describes a state by the texts of all levels of the state.
 func (c *comparison) every(state []int) policy.Text {
 	words := c.words(state, func(int) bool { return false })
 	if len(words) == 0 {
@@ -92,8 +92,8 @@ func (c *comparison) every(state []int) policy.Text {
 	return policy.Text{FR: strings.Join(fr, ", "), EN: strings.Join(en, ", ")}
 }
 
-// roleSet is the set of roles that a decision gives: bit r for a role given without a mentor, bit r+8 for a role given
-// with one.
+// roleSet returns the set of roles that a decision gives: bit r for a role r without a mentor, bit r+8 for a role r
+// with a mentor.
 func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.alone {
@@ -105,7 +105,8 @@ func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	return set
 }
 
-// loses returns the first slot in which less has a role that more does not have. less and more have one entry per slot.
+// loses returns the first slot in which less contains a role that more does not contain. less and more have one entry
+// per slot.
 func loses(less, more []uint) (at int, lost bool) {
 	for i := range less {
 		if less[i]&^more[i] != 0 {

@@ -54,7 +54,7 @@ func TestProveAcceptsRandomPolicies(t *testing.T) {
 	}
 }
 
-// An old signed badge is neither better nor worse than a new attested badge.
+// The proof must not compare an old signed badge with a new attested badge, because neither is better.
 func TestProveSkipsBadgesThatAreNeitherBetterNorWorse(t *testing.T) {
 	two := func(m *policy.Machine) {
 		m.Grants[0].Role, m.Grants[0].Needs = policy.User, policy.Need{Badge: "user"}
@@ -80,10 +80,10 @@ func TestProveSkipsBadgesThatAreNeitherBetterNorWorse(t *testing.T) {
 	}
 }
 
-// The proof must be able to fail. It must find a role set that shrinks, and a machine with too many cases.
+// The proof must be able to fail. Prove must find a role set that shrinks, and a machine with too many cases.
 func TestProveReportsBrokenLawsAndTooManyCases(t *testing.T) {
 	if at, lost := loses([]uint{1, 3}, []uint{1, 1}); !lost || at != 1 {
-		t.Error("a lost role is not seen")
+		t.Error("prove did not find a lost role")
 	}
 	m := ruledModel(func(m *policy.Machine) {})
 	for i := range 20 {
@@ -95,6 +95,6 @@ func TestProveReportsBrokenLawsAndTooManyCases(t *testing.T) {
 		m.Machines[0].Grants = append(m.Machines[0].Grants, policy.Grant{Role: policy.User, Needs: policy.Need{Badge: id}})
 	}
 	if err := Prove(mustNew(t, m), monday); err == nil {
-		t.Error("a space of a million cases is said to be proven")
+		t.Error("Prove accepted a policy with a million cases")
 	}
 }

@@ -23,7 +23,7 @@ func crowded(t *testing.T) *policy.Policy {
 	return mustNew(t, m)
 }
 
-// The error names a machine with too many cases, and no partial result is returned.
+// The error must name the machine with too many cases, and the functions must return no partial result.
 func TestTooManyCasesGiveAnErrorAndNoPartialResult(t *testing.T) {
 	p := crowded(t)
 	_, err1 := Compare(p, p, monday)
@@ -35,7 +35,7 @@ func TestTooManyCasesGiveAnErrorAndNoPartialResult(t *testing.T) {
 	}
 }
 
-// Breaches still works with many badges: it removes the badges one after the other instead of trying all sets.
+// Breaches must work with many badges, because it removes one badge after the other instead of trying all sets.
 func TestBreachesAreFoundWithManyBadges(t *testing.T) {
 	m := crowded(t).Model
 	var all []policy.Need

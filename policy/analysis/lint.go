@@ -11,24 +11,26 @@ import (
 // Warning is a valid rule that probably does not do what its author meant. «policy check» prints warnings and still
 // exits with 0.
 type Warning struct {
-	Machine policy.MachineID `json:"machine"`         // empty when the warning is about a badge's accepts:
-	Grant   int              `json:"grant"`           // index among the machine's grants; -1: about the whole machine
-	Badge   policy.BadgeID   `json:"badge,omitempty"` // the badge whose accepts: has the entry, otherwise empty
-	Entry   int              `json:"entry,omitempty"` // index among the entries of accepts:
-	Text    policy.Text      `json:"text"`            // one sentence, in French and in English
+	Machine policy.MachineID `json:"machine"` // empty if the warning is about a badge's accepts:
+	// index among the machine's grants; -1 if the warning is about the whole machine
+	Grant int            `json:"grant"`
+	Badge policy.BadgeID `json:"badge,omitempty"` // the badge whose accepts: has the entry, otherwise empty
+	Entry int            `json:"entry,omitempty"` // index among the entries of accepts:
+	Text  policy.Text    `json:"text"`            // one sentence, in French and in English
 }
 
-// Warnings checks a policy for rules that are valid and useless or dangerous:
+// Warnings checks a policy for rules that are valid, but useless or dangerous:
 //
 //   - a grant that nobody can ever meet;
-//   - a grant that another one covers: whoever has the one has the other of the same role, as often and as long;
-//   - a grant whose learners may be each other's mentors;
+//   - a grant that another grant of the same role covers: every member with the one grant has the other grant, as often
+//     and as long;
+//   - a grant whose learners can be each other's mentors;
 //   - a number of learners, which limits nobody, because a machine has one session at a time;
 //   - a machine that lets every member in (mode: warn);
 //   - an entry of accepts: that does not do what its text says.
 //
-// Warnings asks the evaluator about every case from the time from on, so it can take seconds. A machine with too many
-// cases returns a *Flaw.
+// Warnings evaluates every case from the time from on, so it can take seconds. A machine with too many cases returns a
+// *Flaw.
 func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 	out := acceptsWarnings(p)
 	for i := range p.Machines {
@@ -39,7 +41,7 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 				EN: "mode: warn lets every member in, with a badge or without, at any time",
 			}})
 		}
-		// useless holds, for each grant, why that grant has no effect. Each role has separate cases.
+		// useless contains, for each grant, the reason why the grant has no effect. Each role has separate cases.
 		useless := make([]*policy.Text, len(m.Grants))
 		for _, r := range policy.Roles() {
 			c, err := newComparison(m.ID, r, p, p, from)
@@ -63,7 +65,8 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 // grantWarnings returns the warnings that follow from the text of one grant alone, without asking the evaluator.
 func grantWarnings(p *policy.Policy, g *policy.Grant) (out []policy.Text) {
 	if g.Learners > 0 {
-		// The author of «learners:» means the learners at several machines, but a machine knows only its own session.
+		// The author of «learners:» probably means the learners at several machines, but a machine knows only its own
+		// session.
 		const fr = "« learners: %d » n’arrête personne : chaque machine compte pour elle-même, " +
 			"et n’a qu’une session à la fois"
 		const en = "learners: %d stops nobody: each machine counts for itself, and has one session at a time"
@@ -101,8 +104,8 @@ func (c *comparison) findUseless(p *policy.Policy, m *policy.Machine, useless []
 	}
 }
 
-// askEveryCase asks the evaluator about all states in all time slots. met[i] reports that grant i was met at least
-// once; uncovered[i*n+j] that i was met at least once while j was not.
+// askEveryCase evaluates all states in all time slots. met[i] is true if grant i was met at least once.
+// uncovered[i*n+j] is true if grant i was met at least once while grant j was not met.
 func (c *comparison) askEveryCase(p *policy.Policy, n int) (met, uncovered []bool) {
 	met, uncovered = make([]bool, n), make([]bool, n*n)
 	for s := range c.states() {
@@ -160,8 +163,8 @@ func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) 
 	return same(n.Badge, o.Badge)
 }
 
-// covers reports whether the grant g, once met, gives at least as much as the grant o: the same role, no mentor if o
-// needs none, and sessions that are at least as long and can be extended as often.
+// covers reports whether the grant g, if met, gives at least as much as the grant o: the same role, no mentor if o
+// needs no mentor, and sessions that are at least as long and can be extended as often.
 func covers(g *policy.Grant, o *policy.Grant) bool {
 	return g.Role == o.Role && (g.Supervisor == nil || o.Supervisor != nil) &&
 		!policy.Outlasts(o.Session.Max, g.Session.Max) &&

@@ -61,7 +61,7 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 		)
 	}
 	for i := range p.Badges {
-		if twin := &p.Badges[i]; twin.ID < b.ID { // report each pair once
+		if twin := &p.Badges[i]; twin.ID < b.ID { // report each pair only once
 			out = append(out, acceptedOtherwise(a, b, twin)...)
 		}
 	}
@@ -124,7 +124,7 @@ func acceptedOtherwise(a *policy.Accept, b, twin *policy.Badge) (out []policy.Te
 	return out
 }
 
-// acceptCounts reports whether some grant asks for the badge b in a role in which the entry a counts.
+// acceptCounts reports whether a grant requires the badge b in a role in which the entry a counts.
 func acceptCounts(p *policy.Policy, b *policy.Badge, a *policy.Accept) bool {
 	for i := range p.Machines {
 		for _, g := range p.Machines[i].Grants {

@@ -42,7 +42,7 @@ func TestChangesOfTheMembershipRuleAreReported(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s\n%v", name, got, c.want, err)
 		}
 	}
-	// Without a trusted clock the hours are ignored: a lapsed membership then also counts at night.
+	// Without a trusted clock the hours are ignored, so the membership rule also matters at night.
 	passing := func(x policy.Membership) *policy.Policy {
 		m := ruled(t, func(m *policy.Machine) {
 			m.Grants, m.Pass = m.Grants[:1], policy.PassHours
@@ -85,7 +85,7 @@ func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
 	}
 }
 
-// A badge that was issued this morning counts like a badge that was issued last month.
+// A badge that was issued this morning must count like a badge that was issued last month.
 func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
 	before := ruled(t, func(m *policy.Machine) {
 		m.Grants = m.Grants[:1]
@@ -113,7 +113,8 @@ func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
 	}
 }
 
-// On random policies and members, some with lapsed memberships, Who agrees with Decide and the laws hold.
+// On random policies and members, some with lapsed memberships, Who must agree with Decide, and the policies must obey
+// the laws.
 func TestLawsHoldForMemberships(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")

@@ -12,7 +12,7 @@ type facet struct {
 	clock policy.Clock
 }
 
-// facets are all facets, in the order in which changes are reported.
+// facets lists all facets, in the order in which changes are reported.
 var facets = [...]facet{
 	{true, policy.Trusted},
 	{true, policy.Untrusted},
@@ -20,19 +20,19 @@ var facets = [...]facet{
 	{false, policy.Untrusted},
 }
 
-// had holds, for one state, the slots in which a policy gives each facet of a role, and the limits in each slot.
+// had contains, for one state, the slots in which a policy gives each facet of a role, and the limits in each slot.
 type had [len(facets)]struct {
 	when   times
 	limits []policy.Limits
 }
 
-// had asks both policies about a state in every slot.
+// had evaluates both policies for a state in every slot.
 func (c *comparison) had(state []int) (before, after had) {
 	for i, s := range c.timeslots {
 		q := c.question(state, s.at, policy.Trusted)
 		for _, clock := range []policy.Clock{policy.Trusted, policy.Untrusted} {
 			if q.Clock = clock; clock == policy.Untrusted {
-				q.Issued = c.from // old enough that no booking of the year has begun
+				q.Issued = c.from // an old bundle, made before the first booking of the year
 			}
 			c.gives(&before, c.before, q, i)
 			c.gives(&after, c.after, q, i)
@@ -41,7 +41,7 @@ func (c *comparison) had(state []int) (before, after had) {
 	return before, after
 }
 
-// gives adds the answer of the policy p to a question in one slot to out.
+// gives adds to out the answer of the policy p to a question in one slot.
 func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot int) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.role != c.role {
@@ -56,16 +56,16 @@ func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot i
 	}
 }
 
-// given is a role that a decision gives, with the limits that the policy file sets. Limits that are shortened by a
-// closing time are not used, because they differ in every slot.
+// given is a role that a decision gives, with the limits that the policy file sets. given does not use limits that a
+// closing time has shortened, because these limits differ in every slot.
 type given struct {
 	role   policy.Role
 	alone  bool
 	limits policy.Limits
 }
 
-// rolesGiven returns the roles that a decision gives, each at most once alone and once with a mentor, with the longest
-// limits.
+// rolesGiven returns the roles that a decision gives, with the longest limits. Each role occurs at most once without a
+// mentor and once with a mentor.
 func rolesGiven(p *policy.Policy, q policy.Question, d policy.Decision) (out []given) {
 	m, ok := p.Machine(q.Machine)
 	if !ok {
@@ -96,7 +96,7 @@ type aspect struct {
 	limits limitPair
 }
 
-// whatDiffers is how a facet differs between the policies.
+// whatDiffers is the kind of difference of a facet between the policies.
 type whatDiffers uint8
 
 const (
@@ -105,7 +105,7 @@ const (
 	limited
 )
 
-// limitPair is the limits under both policies; zero for roles gained or lost.
+// limitPair contains the limits under both policies, or zero limits for a role that is gained or lost.
 type limitPair struct{ before, after policy.Limits }
 
 // difference lists the aspects that differ for one state, and the slots in which they differ.
@@ -116,7 +116,7 @@ type differs struct {
 	when times
 }
 
-// in returns the slots in which an aspect differs, or nil if there are none.
+// in returns the slots in which an aspect differs, or nil if it differs in no slot.
 func (d difference) in(a aspect) times {
 	for _, x := range d {
 		if x.aspect == a {
@@ -126,14 +126,14 @@ func (d difference) in(a aspect) times {
 	return nil
 }
 
-// add appends an aspect unless its set of slots is empty.
+// add appends an aspect if the aspect's set of slots is not empty.
 func (d *difference) add(a aspect, when times) {
 	if when.count() > 0 {
 		*d = append(*d, differs{a, when})
 	}
 }
 
-// difference compares both policies for one state. States that cannot occur have no difference.
+// difference compares both policies for one state. A state that cannot occur has no difference.
 func (c *comparison) difference(state []int) (out difference) {
 	if !c.possible(state) {
 		return nil
@@ -145,7 +145,7 @@ func (c *comparison) difference(state []int) (out difference) {
 			x := aspect{facet: f, what: whatDiffers(what)}
 			trusted := x
 			if trusted.clock = policy.Trusted; f.clock == policy.Trusted || !when.within(out.in(trusted)) {
-				// a change that holds with either clock is reported once, for the trusted clock
+				// Report a change that occurs with both kinds of clock only once, for the trusted clock.
 				out.add(x, when)
 			}
 		}
@@ -197,7 +197,7 @@ func (c *comparison) changes() []Change {
 
 // minimalChanges returns the states that differ in an aspect in a slot in which no smaller state differs.
 func (c *comparison) minimalChanges(all []difference, a aspect) (out []Change) {
-	upTo := make([]times, len(all)) // for each state: the slots in which it or a smaller state differs
+	upTo := make([]times, len(all)) // for each state, the slots in which this state or a smaller state differs
 	for n, d := range all {
 		lesser := c.timeslots.none()
 		for _, under := range c.under(n) {

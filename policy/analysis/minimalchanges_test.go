@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// compared returns what Compare reports for a change to one machine.
+// compared returns the changes that Compare reports for a change to one machine, as text.
 func compared(t *testing.T, before, after func(*policy.Machine)) string {
 	t.Helper()
 	changes, err := Compare(ruled(t, before), ruled(t, after), monday)
@@ -106,7 +106,7 @@ func TestExplanationNamesTheBookingThatEndsASession(t *testing.T) {
 		!strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
 	}
-	// changes that do not depend on somebody else's booking do not mention it
+	// A change that does not depend on somebody else's booking must not mention the booking.
 	hours := func(s string) func(*policy.Machine) {
 		return func(m *policy.Machine) { now(m); m.Grants[0].Hours = mustHours(s) }
 	}
@@ -117,7 +117,7 @@ func TestExplanationNamesTheBookingThatEndsASession(t *testing.T) {
 	}
 }
 
-// Many bookings of the same hours, by any members, are few cases: a booking system may write hundreds of bookings.
+// Many bookings of the same hours must be few cases, because a booking system may write hundreds of bookings.
 func TestManyBookingsAreFewCases(t *testing.T) {
 	many := func(m *policy.Machine) {
 		for i := range 300 {
@@ -139,8 +139,8 @@ func TestManyBookingsAreFewCases(t *testing.T) {
 	}
 }
 
-// A member who has used the machine today has practised. So a case with the badge is compared with a case that differs
-// in the badge only, not in practice.
+// A member who has used the machine today has practised. Therefore the proof must compare two cases that differ only in
+// the badge, and not in practice.
 func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Needs.UsedWithin = 90 * days
@@ -155,7 +155,7 @@ func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
 		func(m *policy.Machine) { *m = p.Machines[0] },
 	)
 	if strings.Contains(got, "user issued more than 90d ago+2h") {
-		t.Errorf("use that is no practice: %s", got)
+		t.Errorf("use today did not count as practice: %s", got)
 	}
 }
 
@@ -167,7 +167,8 @@ func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
 	}
 }
 
-// A member cannot have used the machine today and never. Such a case would report an effect of practice twice.
+// A member who has used the machine today has also used it recently. A case without recent use would report an effect
+// of practice twice.
 func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	two := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -189,7 +190,7 @@ func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	}
 }
 
-// At a machine in mode warn, a session has the longest limits of a user.
+// At a machine in mode warn, a session must have the longest limits of a user.
 func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
 	warn := func(m *policy.Machine) { m.Mode = policy.Warn }
 	if got := compared(t, warn, func(m *policy.Machine) {
@@ -271,7 +272,7 @@ func TestComparisonCoversSupervisorNeeds(t *testing.T) {
 	}
 }
 
-// A right that a badge of any assurance gives is reported once, for the weakest assurance.
+// If a badge of any assurance gives a right, Compare must report this right once, for the weakest assurance.
 func TestBadgeWithSeveralAssurancesIsNamedOnceInAChange(t *testing.T) {
 	got := compared(t, func(*policy.Machine) {}, func(m *policy.Machine) {
 		m.Grants = append(
@@ -289,7 +290,8 @@ func TestBadgeWithSeveralAssurancesIsNamedOnceInAChange(t *testing.T) {
 	}
 }
 
-// If only one policy ignores the end of badges without a trusted clock, Compare distinguishes badges with an end.
+// If only one of two policies ignores the end of badges without a trusted clock, Compare must distinguish badges with
+// an end.
 func TestIgnoringTheEndsOfBadgesIsAChange(t *testing.T) {
 	pass := func(m *policy.Machine) { m.Pass = policy.PassEnds }
 	plain := func(*policy.Machine) {}
@@ -316,7 +318,8 @@ func TestIgnoringTheEndsOfBadgesIsAChange(t *testing.T) {
 	}
 }
 
-// If a role has two grants with different hours, the limits of each grant are compared at the times of that grant.
+// If a role has two grants with different hours, Compare must compare the limits of each grant at the times of this
+// grant.
 func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	week := func(weekdays, saturday time.Duration) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -380,7 +383,7 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	}
 }
 
-// A grant of many badges must be compared quickly: each state only with the states immediately below it.
+// Compare must be quick for a grant of many badges: it must compare each state only with the states immediately below.
 func TestAGrantOfManyBadgesIsComparedQuickly(t *testing.T) {
 	needs := func(all ...policy.BadgeID) *policy.Policy {
 		m := ruledModel(func(*policy.Machine) {})
@@ -398,7 +401,7 @@ func TestAGrantOfManyBadgesIsComparedQuickly(t *testing.T) {
 		}
 		return mustNew(t, m)
 	}
-	// 2^15 states, each compared with the 15 or fewer immediately below it.
+	// There are 2^15 states, and each state is compared with at most 15 states immediately below.
 	changes, err := Compare(needs("b14"), needs(), monday)
 	if err != nil || len(changes) != 14 {
 		t.Errorf("%s: %v", say(changes), err)

@@ -6,7 +6,7 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the analysis of policies that would hide a case or invent one. The tests must catch each one.
+// mutants are changes to the analysis of policies that would hide or invent a case. The tests must catch each mutant.
 var mutants = []mutate.Edit{
 	{"casesaccepts.go", "if !a.For(as) {", "if false {"},
 	{"casesaccepts.go", "at, n.Badge, as, a.With)", "at, n.Badge, as, \"\")"},
@@ -41,6 +41,8 @@ var mutants = []mutate.Edit{
 	{"never.go", "if d.Would != d.Verdict {", "if false {"},
 	{"invariants.go", "if c.chains[i].kind != ofBadge {", "if c.chains[i].kind > ofBadge {"},
 	{"cases.go", "return lately || !shares", "return true || lately || !shares"},
+	{"cases.go", "{ p.Sessions = int(n) }", "{ p.Sessions = int(n) - 1 }"},
+	{"cases.go", "append(sessions, time.Duration(q.Sessions))", "append(sessions, time.Duration(min(q.Sessions, 1)))"},
 	{"cases.go", "if b := underWay(lists[i], q.At); b != nil {", "if b := underWay(lists[min(i, 0)], q.At); b != nil {"},
 	{"minimalchanges.go", "q.Issued = c.from //", "q.Issued = q.At //"},
 	{"minimalchanges.go", "!when.within(out.in(trusted))", "true"},

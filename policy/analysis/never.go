@@ -9,24 +9,24 @@ import (
 	"portillon/policy"
 )
 
-// Breach is a case that breaks an invariant: a member with these badges gets this role.
+// Breach is a case that breaks an invariant: a member with the badges in Holds gets the role.
 type Breach struct {
 	Invariant  policy.Invariant
 	Machine    policy.MachineID
 	Role       policy.Role
-	Holds      []policy.BadgeID    // the fewest badges that give the role
-	Accepted   []policy.OtherBadge // badges of other issuers among the fewest
-	Supervised bool                // a mentor with every badge supervises
-	Clock      policy.Clock        // Untrusted: only while the clock is not trusted
-	At         time.Time           // one moment at which the role is given
-	When       string              // all such times, in the form of hours in the policy file
-	Grant      int                 // index of the grant that gives the role; -1: mode warn does
+	Holds      []policy.BadgeID    // the smallest set of badges that gives the role
+	Accepted   []policy.OtherBadge // the badges of other issuers in this set
+	Supervised bool                // true if the role needs a mentor, who then holds every badge
+	Clock      policy.Clock        // Untrusted if the role is given only while the clock is not trusted
+	At         time.Time           // a moment at which the role is given
+	When       string              // all times at which the role is given, in the form of hours in the policy file
+	Grant      int                 // index of the grant that gives the role; -1 if mode warn gives it
 }
 
-// Breaches searches a case that breaks an invariant, for every invariant under never:. It tries every combination of
-// the badges that the machine names, in every time slot from the time from on (also of later years), with and without a
-// mentor, and with a trusted and an untrusted clock. For each invariant and machine it returns one case, with the
-// fewest badges.
+// Breaches searches a case that breaks an invariant, for every invariant under never:. Breaches tries every combination
+// of the badges that the machine names, in every time slot from the time from on (also of later years), with and
+// without a mentor, and with a trusted and an untrusted clock. For each invariant and machine it returns one case, with
+// the fewest badges.
 func Breaches(p *policy.Policy, from time.Time) []Breach {
 	var out []Breach
 	for _, v := range p.Never {
@@ -43,12 +43,12 @@ func Breaches(p *policy.Policy, from time.Time) []Breach {
 	return out
 }
 
-// breach searches a case that breaks one invariant at one machine. It relies on a law that Prove checks: an additional
-// badge never takes access away. So if a member with every badge but the excepted ones is refused, every member without
-// the excepted badges is refused too.
+// breach searches a case that breaks one invariant at one machine. breach relies on a law that Prove checks: an
+// additional badge never takes access away. Therefore, if a member with every badge except the badges in Without is
+// refused, every member without those badges is refused too.
 func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.Time) (best Breach, found bool) {
 	all := itemsOf(p, m)
-	// The largest sets of badges that hold none of the excepted ones, by role.
+	// sets contains, by role, the largest sets of badges without the badges of v.Without.
 	sets := map[policy.Role][][]item{}
 	for _, r := range v.Roles {
 		sets[r] = without(p, all, v.Without, r)
@@ -70,12 +70,12 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 				if !given || tried[key] {
 					continue
 				}
-				tried[key] = true // the same grants need the same badges at any other time
+				tried[key] = true // do not try again: the same grants need the same badges at any other time
 				most := len(all)
 				if found {
 					most = len(best.Holds) + len(best.Accepted) - 1
 				}
-				// Find a smaller case than the best so far.
+				// Look for a smaller case than the best case so far.
 				if holds, few := t.fewest(t.asked(all, met), most); few {
 					own, others := split(holds)
 					best, found = Breach{v, m.ID, t.role, own, others, t.supervised, t.clock, s.at, s.span(), t.grant(holds)}, true
@@ -86,7 +86,7 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 	return best, found
 }
 
-// trial is a question without its badges. Everything else is as favourable as possible.
+// trial is a question without badges. All other circumstances are as favourable as possible.
 type trial struct {
 	p          *policy.Policy
 	m          *policy.Machine
@@ -110,13 +110,14 @@ func trials(p *policy.Policy, v policy.Invariant, m *policy.Machine, at time.Tim
 	return out
 }
 
-// Ids of members who exist only in an analysis. These ids are not valid slugs, so no booking can name them.
+// These are the ids of members who exist only in an analysis. The ids are not valid slugs, so no booking can name such
+// a member.
 const (
 	nobodyBooked   policy.MemberID = "?"
 	somebodyBeside policy.MemberID = "?supervisor"
 )
 
-// decide asks the policy about a member with these badges. During a booking, the member is the person who booked.
+// decide returns the decision for a member with these badges. During a booking, the member is the person who booked.
 func (t trial) decide(holds []item) policy.Decision {
 	q := policy.Question{
 		At:      t.at,
@@ -148,12 +149,12 @@ func (t trial) met(holds []item) (grants []int, given bool) {
 	return grants, d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// key returns the same text for trials with the same result. set is the index among the sets of breach.
+// key returns the same text for trials with the same result. set is the index of the set of badges in breach.
 func (t trial) key(met []int, set int) string {
 	return fmt.Sprint(t.role, t.supervised, t.clock, met, set)
 }
 
-// grant is the index of the grant that gives the role, or -1 if mode warn does.
+// grant returns the index of the grant that gives the role, or -1 if mode warn gives the role.
 func (t trial) grant(holds []item) int {
 	d := t.decide(holds)
 	if d.Would != d.Verdict {
@@ -178,8 +179,8 @@ func (t trial) gives(holds []item) bool {
 }
 
 // fewest returns the smallest set of the badges that gives the role; few is false if that set has more than most
-// badges. Up to twelve badges it tries all sets, the smallest first (2^12 questions). With more badges it removes one
-// after the other while the role is still given.
+// badges. With up to twelve badges, fewest tries all sets, the smallest first (2^12 questions). With more badges,
+// fewest removes one badge after the other while the role is still given.
 func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {

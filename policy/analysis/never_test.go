@@ -146,7 +146,7 @@ func TestBreachesReportTheSmallestCase(t *testing.T) {
 	}
 }
 
-// On the day on which clocks are put forward, one hour is missing, so that day must not represent other Sundays.
+// On the day on which clocks are put forward, one hour is missing. Therefore this day must not represent other Sundays.
 func TestDayOfAClockChangeDoesNotRepresentOtherDays(t *testing.T) {
 	m := ruled(t, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("Su 02:10-02:20") }).Model
 	m.Never = []policy.Invariant{{Roles: []policy.Role{policy.User}}}
@@ -156,7 +156,8 @@ func TestDayOfAClockChangeDoesNotRepresentOtherDays(t *testing.T) {
 	}
 }
 
-// The test tries every set of badges instead of relying on the law. On random policies the answers must be equal.
+// The test tries every set of badges, without relying on the law. On random policies, both searches must give equal
+// answers.
 func TestBreachesEqualABruteForceSearch(t *testing.T) {
 	g := newGen(3, 4)
 	breached, tries := 0, 120
@@ -219,7 +220,8 @@ func bruteBreach(p *policy.Policy, v policy.Invariant) int {
 	return least
 }
 
-// A breach with many badges at many times is found quickly, because slots that meet the same grants are tried once.
+// Breaches must quickly find a breach with many badges at many times, because it tries slots that meet the same grants
+// only once.
 func TestBreachesOfManyBadgesAtManyTimesAreFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
@@ -250,7 +252,7 @@ func TestBreachesOfManyBadgesAtManyTimesAreFound(t *testing.T) {
 	began := time.Now()
 	got := Breaches(p, monday)
 	if took := time.Since(began); len(got) != 1 || len(got[0].Holds) != 12 || took > 5*time.Second {
-		// 0.1 s on an idle machine; an earlier version took 84 s
+		// The search takes 0.1 s on an idle machine. An earlier version took 84 s.
 		t.Errorf("%d breaches, in %v", len(got), took)
 	}
 }

@@ -6,14 +6,13 @@ import (
 	"portillon/policy"
 )
 
-// item is something that a member may hold: a badge of the policy, or a foreign badge that some badge of the policy
-// accepts.
+// item is a badge of the policy, or a foreign badge that a badge of the policy accepts.
 type item struct {
 	badge policy.BadgeID
 	other policy.OtherBadge // set if badge is empty
 }
 
-// holdingsOf returns the holdings of a member with these items. fresh is the template for their age and assurance.
+// holdingsOf returns the holdings of a member with these items. All holdings have the age and assurance of fresh.
 func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []policy.Holding) {
 	fresh.Standing = policy.Verified
 	for _, x := range all {
@@ -30,7 +29,7 @@ func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []polic
 	return out
 }
 
-// itemsOf returns the items that matter at the machine: the badges that its grants name, the foreign badges that those
+// itemsOf returns the items that matter at the machine: the badges that its grants name, the foreign badges that these
 // badges accept, and the badges in «with:» of the entries.
 func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	named := badgesOf(m)
@@ -58,15 +57,14 @@ func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 	return out
 }
 
-// maxBesides bounds the badges in «with:» that one rule under never: tries with and without: 2^6 sets. For further
-// badges, sets that hold both badges are tried too. The analysis may then report a case that cannot occur, but it never
-// misses one.
+// maxBesides is the largest number of badges in «with:» that the search tries both with and without (2^6 sets). For
+// further badges, the search tries sets that contain both the badge and the foreign badge. In this case the analysis
+// may report a case that cannot occur, but it never misses a case.
 const maxBesides = 6
 
-// without returns the largest sets of items in which nothing counts as one of the badges in the role. A foreign badge
-// that counts as one of the badges, together with the badge in «with:» of its entry, is treated as that badge. In a
-// role in which the entry does not count, the foreign badge is kept. If an entry has a «with:», a set leaves out either
-// the badge in «with:» or the foreign badge.
+// without returns the largest sets of items in which no item counts as one of the badges in the role. If a foreign
+// badge counts as one of the badges, the sets leave it out. In a role in which the entry does not count, the sets keep
+// the foreign badge. If an entry has a «with:», a set leaves out either the badge in «with:» or the foreign badge.
 func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
 	rest := slices.DeleteFunc(
 		slices.Clone(all),
@@ -89,7 +87,7 @@ func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Rol
 			}
 		}
 	}
-	// Each badge in «with:» doubles the sets: one without that badge, one without its foreign badges.
+	// Each badge in «with:» doubles the sets: one set lacks the badge, the other set lacks the badge's foreign badges.
 	out := [][]item{rest}
 	for _, w := range besides[:min(len(besides), maxBesides)] {
 		var next [][]item
@@ -102,14 +100,14 @@ func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Rol
 	return out
 }
 
-// lacking returns the set without these foreign badges.
+// lacking returns the set of items without these foreign badges.
 func lacking(set []item, others ...policy.OtherBadge) []item {
 	return slices.DeleteFunc(slices.Clone(set), func(x item) bool {
 		return x.badge == "" && slices.ContainsFunc(others, x.other.Same)
 	})
 }
 
-// split divides a case into badges of the policy and foreign badges.
+// split divides a set of items into badges of the policy and foreign badges.
 func split(set []item) (own []policy.BadgeID, others []policy.OtherBadge) {
 	for _, x := range set {
 		if x.badge != "" {
@@ -121,7 +119,7 @@ func split(set []item) (own []policy.BadgeID, others []policy.OtherBadge) {
 	return own, others
 }
 
-// asked returns the items that these grants need.
+// asked returns the items that the grants require.
 func (t trial) asked(all []item, grants []int) []item {
 	named := func(b policy.BadgeID) bool {
 		return slices.ContainsFunc(grants, func(i int) bool { return t.m.Grants[i].Needs.Names(b) })
@@ -142,7 +140,7 @@ func (t trial) asked(all []item, grants []int) []item {
 	})
 }
 
-// acceptsOf returns the entries under accepts: of a badge. An unknown badge has none.
+// acceptsOf returns the entries under accepts: of a badge. An unknown badge has no entries.
 func acceptsOf(p *policy.Policy, id policy.BadgeID) []policy.Accept {
 	if b, ok := p.Badge(id); ok {
 		return b.Accepts

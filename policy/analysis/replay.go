@@ -11,20 +11,21 @@ import (
 // Replayed is the result of replaying a past decision under another policy.
 type Replayed struct {
 	Was     policy.Verdict `json:"was"`
-	Would   policy.Verdict `json:"would"`             // the answer of the other policy; undefined if Why is set
+	Would   policy.Verdict `json:"would"`             // the answer of the other policy, undefined if Why is set
 	Reasons []policy.Code  `json:"reasons,omitempty"` // the reasons of the other policy's answer
-	Why     string         `json:"why,omitempty"`     // why the decision cannot be replayed; empty: it can
+	Why     string         `json:"why,omitempty"`     // why the decision cannot be replayed; empty if it can be replayed
 }
 
 // Changed reports whether the other policy gives another answer.
 func (r Replayed) Changed() bool { return r.Why == "" && r.Was != r.Would }
 
-// Replay asks p the question that the policy before decided on the basis b. The record of the decision holds b.
+// Replay evaluates the policy p for a question that the policy before has decided. The record of the decision contains
+// the basis b of the question.
 //
-// The basis lists only badges that before names. If p names more badges, or pins other keys of an issuer, the basis
-// does not tell whether the member held those badges. An additional badge never takes access away, so Replay asks p
-// twice: as if nobody held such badges, and as if everybody did. If the answers differ, the result has a Why and no
-// answer.
+// The basis lists only the badges that the policy before names. If p names more badges, or pins other keys of an
+// issuer, the basis does not say whether the member held these badges. An additional badge never takes access away, so
+// Replay evaluates p twice: once as if nobody held these badges, and once as if everybody held them. If the answers
+// differ, the result has a Why and no answer.
 func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) Replayed {
 	out := Replayed{Was: b.Verdict}
 	q, err := b.Question(machine)
@@ -91,7 +92,7 @@ func memberUnder(m *policy.Member, p, before *policy.Policy) *policy.Member {
 	return &out
 }
 
-// memberHolding is the member with additional badges, issued at the time at and verified.
+// memberHolding returns the member with additional badges, issued at the time at and verified.
 func memberHolding(m *policy.Member, badges []policy.BadgeID, at time.Time) *policy.Member {
 	if m == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// replayed returns a policy with one machine whose users need a badge of one issuer.
+// replayed returns a policy with one machine, whose users need a badge of one issuer.
 func replayed(t *testing.T, needs policy.BadgeID, key string) *policy.Policy {
 	return mustNew(t, policy.Model{Site: "s", Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{key}}},
 		Badges: []policy.Badge{{ID: needs, Name: policy.Text{FR: "B"}, Issuer: "i", Achievement: "urn:" + string(needs)}},
@@ -44,7 +44,7 @@ func TestReplayGivesNoAnswerIfTheBasisDoesNotDecide(t *testing.T) {
 		"a badge that nobody knew": {basis, replayed(t, "b", "k"), policy.Deny,
 			"did not name: deny without them, allow with them ([b])"},
 		"an issuer whose keys differ":    {basis, replayed(t, "a", "k2"), policy.Deny, "depends on badges"},
-		"a basis that could not hold it": {cut, replayed(t, "a", "k"), policy.Deny, "does not hold all badges"},
+		"a basis that could not hold it": {cut, replayed(t, "a", "k"), policy.Deny, "does not contain all badges"},
 	} {
 		got := Replay(c.basis, "m", c.after, before)
 		if got.Why == "" && got.Would != c.would || !strings.Contains(got.Why, c.why) || c.why == "" && got.Why != "" {
@@ -56,7 +56,7 @@ func TestReplayGivesNoAnswerIfTheBasisDoesNotDecide(t *testing.T) {
 	}
 }
 
-// A decision that is replayed under the policy that made it stays the same.
+// If a decision is replayed under the policy that made the decision, the answer must stay the same.
 func TestAReplayUnderTheSamePolicyGivesTheSameAnswer(t *testing.T) {
 	g := newGen(21, 23)
 	seen := map[policy.Verdict]int{}

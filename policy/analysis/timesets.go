@@ -11,14 +11,14 @@ import (
 	"portillon/policy"
 )
 
-// times is a set of time slots: bit i stands for slot i. nil is the empty set.
+// times is a set of time slots, in which bit i represents slot i. nil is the empty set.
 type times []uint64
 
-// set adds slot i. t must have been made by none.
+// set adds slot i. The function none must have made t.
 func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
 func (t times) has(i int) bool { return t != nil && t[i/64]&(1<<(i%64)) != 0 }
 
-// count is the number of slots in the set.
+// count returns the number of slots in the set.
 func (t times) count() (n int) {
 	for _, w := range t {
 		n += bits.OnesCount64(w)
@@ -50,14 +50,14 @@ func (t times) within(o times) bool { return t.without(o).count() == 0 }
 
 const minutesPerDay = 24 * 60
 
-// year lists the time slots that a comparison asks about: those of the coming year, and slots of later years that
-// differ from all of these.
+// year lists the time slots of a comparison: the slots of the coming year, and the slots of later years that differ
+// from all slots of the coming year.
 type year []timeslot
 
-// none is an empty set to which slots can be added.
+// none returns an empty set to which slots can be added.
 func (y year) none() times { return make(times, len(y)/64+1) }
 
-// when describes a set of slots by the times in it (in) or, if that is shorter, by the times that are missing from it
+// when describes a set of slots by the times in the set (in) or, if shorter, by the times that are missing from the set
 // (except). Both results are empty for the set of all slots.
 func (y year) when(t times) (in, except []string) {
 	var yes, not []timeslot
@@ -78,7 +78,7 @@ func (y year) when(t times) (in, except []string) {
 	return in, nil
 }
 
-// minutes is the total length of the slots over all their days.
+// minutes returns the total length of the slots over all days of the slots.
 func minutes(slots []timeslot) (n int) {
 	for _, s := range slots {
 		n += (s.to - s.from) * len(s.days)
@@ -86,7 +86,7 @@ func minutes(slots []timeslot) (n int) {
 	return n
 }
 
-// hours returns how much time of the slots lies in the seven days from a day on, in hours, rounded.
+// hours returns how many hours of the slots are in the seven days from a day on, rounded.
 func (y year) hours(t times, from policy.Date) int {
 	minutes := 0
 	for i, s := range y {
@@ -99,7 +99,7 @@ func (y year) hours(t times, from policy.Date) int {
 	return (minutes + 30) / 60
 }
 
-// spans describes slots: times of weekdays first, then those of single dates.
+// spans describes slots: first the times of weekdays, then the times of single dates.
 func spans(slots []timeslot) []string {
 	byTimes := map[policy.Span][]policy.Date{}
 	for d, list := range byDay(slots) {
@@ -143,7 +143,7 @@ func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 		slices.SortFunc(list, func(a, b policy.Span) int { return a.From - b.From })
 		merged := list[:1]
 		for _, s := range list[1:] {
-			// such an overlap occurs if a booking ends within a minute
+			// Slots can overlap if a booking ends within a minute.
 			if last := &merged[len(merged)-1]; s.From <= last.To {
 				last.To = max(last.To, s.To)
 			} else {
@@ -190,12 +190,12 @@ func onDates(slots []timeslot) []string {
 	return append(long, short...)
 }
 
-// minuteInWords is a local time that is counted in minutes since 1970.
+// minuteInWords returns the text of a local time that is counted in minutes since 1970.
 func minuteInWords(n int) string {
 	return fmt.Sprintf("%s %02d:%02d", policy.DateOfNumber(n/minutesPerDay), n%minutesPerDay/60, n%60)
 }
 
-// spanInWords is "09:00-21:00".
+// spanInWords returns a span as in "09:00-21:00".
 func spanInWords(s policy.Span) string {
 	return fmt.Sprintf("%02d:%02d-%02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60)
 }

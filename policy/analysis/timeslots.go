@@ -10,18 +10,18 @@ import (
 	"portillon/policy"
 )
 
-// timeslot is a part of the day in which no rule on time changes its answer, on all days of one kind. One moment in the
-// slot represents all its moments.
+// timeslot is a part of the day in which the rules on time always give the same answer, on all days of one kind. One
+// moment of the slot represents all moments of the slot.
 type timeslot struct {
 	at       time.Time
 	from, to int           // minutes since midnight, rounded outwards
-	days     []policy.Date // days of this kind in the coming year or, if it has none, the first later ones
-	beyond   bool          // no day of the coming year is of this kind
+	days     []policy.Date // days of this kind in the coming year; if there are none, the first later days
+	beyond   bool          // true if the coming year has no day of this kind
 }
 
-// timeslotsOf divides the time from a moment on into slots, so that every combination of opening hours and bookings
-// that ever occurs has a slot. Each list of bookings belongs to one machine. Days that are booked at the same hours are
-// of one kind, whoever booked them.
+// timeslotsOf divides the time from a moment on into slots, so that every combination of opening hours and bookings has
+// a slot. Each list of bookings belongs to one machine. Days that are booked at the same hours are of one kind, whoever
+// booked them.
 func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []timeslot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
 	first := policy.DateOf(from, zone).Number()
@@ -34,7 +34,7 @@ func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, boo
 		c.walk(end, first+allYearsDays)
 		end = first + allYearsDays
 	}
-	for _, edge := range c.edges() { // a rule with a year starts at its date: one week shows all its kinds of day
+	for _, edge := range c.edges() { // one week from the date of a rule with a year shows all kinds of days of the rule
 		c.walk(max(end, edge-1), edge+8)
 		end = max(end, edge+8)
 	}
@@ -42,8 +42,8 @@ func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, boo
 	return c.timeslots
 }
 
-// aYearsDays is the days of a leap year. allYearsDays is the days of 28 years, after which every date, 29 February too,
-// falls on the same weekday again (Gregorian calendar, without a skipped leap year).
+// aYearsDays is the number of days of a leap year. allYearsDays is the number of days of 28 years. After 28 years every
+// date, also 29 February, has the same weekday again (Gregorian calendar, without a skipped leap year).
 const (
 	aYearsDays   = 366
 	allYearsDays = 28*365 + 7
@@ -57,9 +57,10 @@ type calendar struct {
 	timeslots []timeslot
 	seen      map[string]place // slots by the rules that apply to a day
 	kinds     map[string]place // slots by the hours that these rules give
-	odd       []policy.Date    // days of a clock change, examined last: other days represent their kind better
-	last      bool             // now examining the days of a clock change
-	beyond    bool             // now examining days after the coming year
+	// days of a clock change, which are examined last because other days represent their kind better
+	odd    []policy.Date
+	last   bool // true while the days of a clock change are examined
+	beyond bool // true while days after the coming year are examined
 }
 
 // place is the index of the first slot of a kind of day, and the number of its slots.
@@ -85,8 +86,8 @@ func (c *calendar) putOff() {
 	c.last, c.odd = false, nil
 }
 
-// day examines one day. rules are the rules that apply to the day and to the day before, whose hours may last past
-// midnight. Most days are recognised by these rules alone.
+// day examines one day. rules are the rules that apply to the day and to the day before, because hours may last past
+// midnight. For most days these rules alone determine the kind of the day.
 func (c *calendar) day(w policy.Date, rules string) {
 	marks := c.marks(w)
 	if len(marks) > 0 {
@@ -113,13 +114,14 @@ func (c *calendar) day(w policy.Date, rules string) {
 	}
 }
 
-// mostDates bounds the days beyond the coming year that a slot stores. Sentences name at most this many.
+// mostDates is the largest number of days after the coming year that a slot stores. Sentences name at most this many
+// days.
 const mostDates = 4
 
 // mark is a booking that touches a day.
 type mark struct {
 	policy.Booking
-	list int // index of the machine's list of bookings
+	list int // index of the list of bookings of the machine
 }
 
 // marks returns the bookings that touch a day. Each list is sorted by time.
@@ -148,7 +150,7 @@ func (c *calendar) isOdd(w policy.Date) bool {
 	return end.Sub(begin) != 24*time.Hour
 }
 
-// rules names the rule of each list of hours that applies to a day, a byte each.
+// rules returns, as one byte for each list of hours, the rule that applies to a day.
 func (c *calendar) rules(w policy.Date) string {
 	out := make([]byte, len(c.hours))
 	for i, h := range c.hours {
@@ -158,7 +160,7 @@ func (c *calendar) rules(w policy.Date) string {
 }
 
 // booked describes the bookings of a day: their machines, their times, and which bookings are of the same member. On a
-// day of a clock change a local time may occur twice, so such a day is treated as different from all others.
+// day of a clock change a local time may occur twice, so booked treats such a day as different from all other days.
 func (c *calendar) booked(w policy.Date, marks []mark) string {
 	var b strings.Builder
 	var by []policy.MemberID
@@ -175,8 +177,7 @@ func (c *calendar) booked(w policy.Date, marks []mark) string {
 	return b.String()
 }
 
-// kind describes everything that opening hours and bookings say about a day. Days with equal descriptions have equal
-// slots.
+// kind returns a description of the opening hours and bookings of a day. Days with equal descriptions have equal slots.
 func (c *calendar) kind(w policy.Date, marks []mark) string {
 	var b strings.Builder
 	for _, h := range c.hours {
@@ -197,7 +198,7 @@ func (c *calendar) cut(w policy.Date, marks []mark, odd bool) place {
 			cuts = append(cuts, atMinute(w, c.zone, s.From), atMinute(w, c.zone, s.To))
 		}
 	}
-	if odd && len(marks) > 0 { // a local time may occur twice; an unneeded slot does no harm
+	if odd && len(marks) > 0 { // cut at each hour, because a local time may occur twice; an unneeded slot does no harm
 		for _, t := range slices.Clone(cuts) {
 			cuts = append(cuts, t.Add(end.Sub(begin)-24*time.Hour), t.Add(24*time.Hour-end.Sub(begin)))
 		}
@@ -238,12 +239,12 @@ func (c *calendar) edges() []int {
 	return slices.Compact(out)
 }
 
-// atMinute returns the moment of a minute since midnight, local time.
+// atMinute returns the moment that is the given number of minutes after midnight in local time.
 func atMinute(d policy.Date, zone *time.Location, minute int) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 0, minute, 0, 0, zone)
 }
 
-// minuteOfDay is the local time in minutes since midnight.
+// minuteOfDay returns the local time in minutes since midnight.
 func minuteOfDay(at time.Time) int { return at.Hour()*60 + at.Minute() }
 
 // distinctHours returns the different opening hours in the grants of the machines. nil machines are skipped.

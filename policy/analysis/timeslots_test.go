@@ -48,7 +48,7 @@ func TestTimeslotsCoverEveryCombinationOfHours(t *testing.T) {
 	}
 }
 
-// For every moment there is a slot with the same hours and bookings: in any year, at any second, and in the hour that
+// Every moment must have a slot with the same hours and bookings: in any year, at any second, and in the hour that
 // occurs twice.
 func TestEveryMomentIsRepresentedByASlot(t *testing.T) {
 	if testing.Short() {
@@ -97,7 +97,7 @@ func TestEveryMomentIsRepresentedByASlot(t *testing.T) {
 		moments := []time.Time{}
 		at := monday
 		for range g.IntN(5) {
-			if g.IntN(2) == 0 { // within the hours that come twice
+			if g.IntN(2) == 0 { // choose a moment within the hours that occur twice
 				at = toTheSecond(t, "2027-10-31 00:00:00").AddDate(g.IntN(2), 0, 0)
 			}
 			from := at.Add(time.Duration(g.IntN(40_000)) * time.Second)

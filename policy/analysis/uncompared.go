@@ -11,17 +11,17 @@ import (
 	"portillon/policy"
 )
 
-// Setting is a part of a policy that differs and that Compare does not cover. Before and After are both empty if the
-// values are too long to print. One of them is empty if the part was added or removed.
+// Setting is a part of a policy that differs and that Compare does not cover. If the values are too long to print,
+// Before and After are both empty. If the part was added or removed, Before or After is empty.
 type Setting struct {
-	Path   string `json:"path"` // as in policy.yaml: machines.laser.cooldown
+	Path   string `json:"path"` // the path in policy.yaml, such as machines.laser.cooldown
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
-	Badges bool   `json:"badges,omitempty"` // who holds which badge depends on it
+	Badges bool   `json:"badges,omitempty"` // true if this setting determines who holds which badge
 }
 
 // Uncompared lists the settings that differ and that Compare does not cover. A setting that applies to all machines is
-// listed at each of them.
+// listed at each machine.
 func Uncompared(before, after *policy.Policy) []Setting {
 	var d uncompared
 	d.fields("", reflect.ValueOf(before.Model), reflect.ValueOf(after.Model))
@@ -47,8 +47,8 @@ func Uncompared(before, after *policy.Policy) []Setting {
 // uncompared collects the settings that Uncompared returns.
 type uncompared []Setting
 
-// weighed lists the fields that Compare covers, or that Uncompared compares part by part. Uncompared lists every field
-// that is missing here, so a new field is listed until it is added.
+// weighed contains the fields that Compare covers, or that Uncompared compares part by part. Uncompared lists every
+// field that is missing in this map. Therefore a new field is listed until somebody adds the field to the map.
 var weighed = map[string]bool{
 	"Holidays": true,
 	"Issuers":  true,
@@ -76,7 +76,7 @@ var decideHolders = map[string]bool{
 	"status-issuers": true,
 }
 
-// namesOfFields lists the fields whose key in policy.yaml does not follow from their Go name.
+// namesOfFields contains the fields whose key in policy.yaml does not follow from the Go name of the field.
 var namesOfFields = map[string]string{
 	"Zone":           "timezone",
 	"Names":          "panel.names",
@@ -104,7 +104,7 @@ func alike(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// keyed compares two maps of structs by their keys, sorted.
+// keyed compares two maps of structs, in the sorted order of their keys.
 func (d *uncompared) keyed(path string, a, b reflect.Value) {
 	var keys []string
 	for _, k := range append(a.MapKeys(), b.MapKeys()...) {
@@ -133,7 +133,7 @@ func byID[K comparable, V any](all []V, id func(V) K) reflect.Value {
 	return reflect.ValueOf(out)
 }
 
-// keyOf returns a field's key in policy.yaml: WhenIdle is when-idle.
+// keyOf returns a field's key in policy.yaml, such as when-idle for WhenIdle.
 func keyOf(name string) string {
 	if known, ok := namesOfFields[name]; ok {
 		return known
@@ -148,7 +148,7 @@ func keyOf(name string) string {
 	return b.String()
 }
 
-// brief returns a value in words, or "" if the text does not fit into a line.
+// brief returns a value as text, or "" if the text does not fit into a line.
 func brief(v any) string {
 	switch v := v.(type) {
 	case time.Duration:

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// differing returns, in one line, the settings of a model that a change touches.
+// differing returns, in one line, the settings of a model that differ after a change.
 func differing(t *testing.T, change func(*policy.Model)) string {
 	t.Helper()
 	m := ruled(t, func(*policy.Machine) {}).Model
@@ -80,7 +80,8 @@ func TestSettingsThatCompareIgnoresAreListed(t *testing.T) {
 	}
 }
 
-// Each field of a machine must be covered by a case or listed as a setting. A new field that was forgotten is listed.
+// Compare must cover each field of a machine, or Uncompared must list the field. The test also finds a new field that
+// was forgotten.
 func TestEveryFieldIsComparedOrListed(t *testing.T) {
 	for _, x := range []any{policy.Model{}, policy.Machine{}, policy.Issuer{}, policy.Badge{}, policy.EvidenceRule{}} {
 		for i := range reflect.TypeOf(x).NumField() {

@@ -23,15 +23,15 @@ func (s RoleSet) Roles() (out []policy.Role) {
 	return out
 }
 
-// MemberRoles holds the roles that a member can take at a machine at one moment: alone, and with a mentor.
+// MemberRoles contains the roles that a member can have at a machine at one moment, without a mentor and with a mentor.
 type MemberRoles struct {
 	Member            *policy.Member
 	Alone, Supervised RoleSet
 }
 
-// Who returns the roles of each member at a machine at a moment, assuming a card that authenticates itself, a trusted
-// clock and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A nil
-// member has no roles.
+// Who returns the roles of each member at a machine at a moment. Who assumes a card that authenticates itself, a
+// trusted clock and a new bundle. The result has one entry per member, or is nil if the policy has no such machine. A
+// nil member has no roles.
 func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) []MemberRoles {
 	m, ok := p.Machine(id)
 	if !ok {
@@ -71,18 +71,18 @@ func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Q
 	return policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: member, Card: policy.AES, Issued: at}
 }
 
-// Right is a role that a grant gives a member at a machine, and when. The member's badges are judged at the moment of
-// the question.
+// Right is a role that a grant gives a member at a machine, with the times. The member's badges are judged at the
+// moment of the question.
 type Right struct {
 	Role       policy.Role
 	Supervised bool          // only with a mentor
 	Hours      *policy.Hours // nil: at any time
 	Booked     bool          // only during the member's own booking
-	Now        bool          // at the moment of the question: open, not booked by another, and time left of the quota
+	Now        bool          // at the moment of the question: open, not booked by another, and not all of a quota used
 }
 
-// Rights returns the roles that each member has at a machine at some time; Who returns the roles at one moment. A right
-// that holds at any time replaces the narrower rights of the same role. Rights are in the order of the grants.
+// Rights returns the roles that each member has at a machine at any time, while Who returns the roles at one moment. A
+// right without time limits replaces narrower rights of the same role. Rights are in the order of the grants.
 func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at time.Time) [][]Right {
 	m, ok := p.Machine(id)
 	if !ok {

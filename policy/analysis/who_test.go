@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// On random policies and members, Who gives the same answer as Decide.
+// On random policies and members, Who must give the same answer as Decide.
 func TestWhoAgreesWithDecide(t *testing.T) {
 	g := newGen(9, 10)
 	some := 0
@@ -40,7 +40,7 @@ func TestWhoAgreesWithDecide(t *testing.T) {
 		}
 	}
 	if some < 100 {
-		t.Errorf("only %d may anything", some)
+		t.Errorf("only %d members have a role", some)
 	}
 	if Who(new(policy.Policy), "m", nil, monday) != nil {
 		t.Error("somebody at a machine that is none")
@@ -54,7 +54,7 @@ func TestWhoAgreesWithDecide(t *testing.T) {
 	}
 }
 
-// The roles that Rights reports for now are the roles that Who returns.
+// The roles that Rights reports for now must be the roles that Who returns.
 func TestRightsThatHoldNowEqualTheRolesOfWho(t *testing.T) {
 	g := newGen(11, 12)
 	later := 0
@@ -113,18 +113,25 @@ func TestRightsNameTheirHours(t *testing.T) {
 	}
 }
 
-// A quota that is used up today does not remove the right, because the member may use the machine tomorrow.
+// A quota that is used up today must not remove the right, because the member may use the machine tomorrow.
 func TestRightsRemainAfterTheQuotaIsUsedUp(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Hours, m.Grants[0].Quota = nil, policy.Quota{Day: time.Hour}
 	})
 	m := bearer("user")
-	m.Practice = []policy.Practice{{Machine: "m", Last: monday.Add(-time.Minute), Day: time.Hour, Week: time.Hour}}
-	if got := fmt.Sprint(rightWords(p, m, monday)); got != "[user now false]" {
-		t.Error(got)
+	m.Practice = []policy.Practice{
+		{Machine: "m", Last: monday.Add(-time.Minute), Day: time.Hour, Week: time.Hour, Sessions: 2},
 	}
-	if got := fmt.Sprint(rightWords(p, m, monday.AddDate(0, 0, 1))); got != "[user now true]" {
-		t.Error(got)
+	sessions := ruled(t, func(m *policy.Machine) {
+		m.Grants[0].Hours, m.Grants[0].Quota = nil, policy.Quota{Sessions: 2}
+	})
+	for _, p := range []*policy.Policy{p, sessions} {
+		if got := fmt.Sprint(rightWords(p, m, monday)); got != "[user now false]" {
+			t.Error(got)
+		}
+		if got := fmt.Sprint(rightWords(p, m, monday.AddDate(0, 0, 1))); got != "[user now true]" {
+			t.Error(got)
+		}
 	}
 }
 

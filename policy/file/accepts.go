@@ -64,8 +64,8 @@ func acceptsAlready(own *policy.Badge, a *policy.Accept) bool {
 }
 
 // heldOf reads an example's badge of another issuer. { badge: laser-user, issuer: autre-lab } means the first badge of
-// that issuer that laser-user accepts. The result has a holding for each badge of the policy that the other badge
-// counts as.
+// that issuer that laser-user accepts. The result has a holding for each badge of the policy that accepts this other
+// badge.
 func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding) {
 	id := policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
 	other := r.acceptedOf(h.Badge, id)
@@ -89,7 +89,7 @@ func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding
 	return out
 }
 
-// acceptedOf is the first badge of the issuer that the badge accepts, or nil.
+// acceptedOf returns the first badge of the issuer that the badge accepts, or nil.
 func (r *reader) acceptedOf(badge policy.BadgeID, issuer policy.IssuerID) *policy.OtherBadge {
 	for i := range r.m.Badges {
 		for k := range r.m.Badges[i].Accepts {

@@ -8,8 +8,8 @@ import (
 	"portillon/policy"
 )
 
-// accepting returns a policy whose badge «a» has this text under accepts:, with a second issuer o. top is added at the
-// top of the file.
+// accepting returns a policy whose badge «a» has the given text under accepts:, with a second issuer o. The text top is
+// added at the top of the file.
 func accepting(accepts, top string) string {
 	in := small(top, "", "")
 	in = strings.Replace(
@@ -122,7 +122,7 @@ func TestAcceptsHasACanonicalForm(t *testing.T) {
 	}
 }
 
-// A member of an example may hold another issuer's badge, which counts as every badge that accepts it.
+// A member of an example may hold another issuer's badge. This badge must count as every badge that accepts it.
 func TestExamplesHoldBadgesOfOtherIssuers(t *testing.T) {
 	const with = `[{ issuer: other-lab, achievement: "https://o.example/1", with: m }]`
 	test := func(holds, expect string) string {

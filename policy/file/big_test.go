@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// bigPolicy returns a policy of about this many lines: machines with grants of one line each, and badges of four lines.
+// bigPolicy returns a policy of about the given number of lines: machines with grants of one line each, and badges of
+// four lines.
 func bigPolicy(lines int) string {
 	var badges, machines strings.Builder
 	n := 0

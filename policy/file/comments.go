@@ -7,26 +7,26 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// page is a file as the formatter reads it: its runes (the YAML library counts columns in runes), which of the runes
-// are part of scalars, and its comments.
+// page contains a file for the formatter: the runes of the file (the YAML library counts columns in runes), which runes
+// are part of scalars, and the comments.
 type page struct {
 	src      []rune
 	lines    []int  // the offset of each line
-	words    []bool // runes of scalars, in which # does not begin a comment
+	words    []bool // true for the runes of scalars, in which # does not begin a comment
 	blank    []rune // src without its comments
 	comments []*comment
 }
 
 // comment is one comment, from its # to the end of the line.
 type comment struct {
-	at, line, column int // line and column from 0
+	at, line, column int // line and column are counted from 0
 	text             string
-	alone            bool // its line has nothing else
+	alone            bool // the line contains only this comment
 	before, after    bool // a blank line precedes or follows
 }
 
-// newPage finds the comments of data, which the YAML library has parsed into doc. It does not use the library's own
-// comments, because the library loses some of them and moves others.
+// newPage finds the comments of data, which the YAML library has parsed into doc. newPage does not use the library's
+// own comments, because the library loses some comments and moves others.
 func newPage(data []byte, doc *yaml.Node) *page {
 	g := &page{src: []rune(string(data)), lines: []int{0}}
 	for i, r := range g.src {
@@ -41,19 +41,20 @@ func newPage(data []byte, doc *yaml.Node) *page {
 	return g
 }
 
-// isBreak reports whether the YAML library ends a line at r. Carriage returns were replaced by line feeds before.
+// isBreak reports whether the YAML library ends a line at r. The caller must have replaced carriage returns by line
+// feeds.
 func isBreak(r rune) bool { return r == '\n' || r == '\u0085' || r == '\u2028' || r == '\u2029' }
 
 // isSpace reports whether r separates tokens.
 func isSpace(r rune) bool { return r == ' ' || r == '\t' || isBreak(r) || r == '\ufeff' }
 
-// offset is the offset of a node in runes. A position outside src is moved to its end.
+// offset returns the offset of a node in runes. For a position outside src, it returns the end of src.
 func (g *page) offset(n *yaml.Node) int {
 	line := min(max(n.Line-1, 0), len(g.lines)-1)
 	return min(g.lines[line]+max(n.Column-1, 0), len(g.src))
 }
 
-// lineEnd is the end of the line that contains the offset at.
+// lineEnd returns the end of the line that contains the offset at.
 func (g *page) lineEnd(at int) int {
 	for at < len(g.src) && !isBreak(g.src[at]) {
 		at++
@@ -81,14 +82,14 @@ func (g *page) scalars(n *yaml.Node, column int) {
 	}
 }
 
-// mark marks the runes from from to to, excluded.
+// mark marks the runes from the offset from up to, but without, the offset to.
 func (g *page) mark(from, to int) {
 	for i := from; i < to && i < len(g.words); i++ {
 		g.words[i] = true
 	}
 }
 
-// headerEnd is the end of | or > and its indicators (indentation, + or -).
+// headerEnd returns the end of | or > and the indicators that follow (indentation, + or -).
 func (g *page) headerEnd(at int) int {
 	for at < len(g.src) && strings.ContainsRune("|>+-123456789", g.src[at]) {
 		at++
@@ -96,7 +97,7 @@ func (g *page) headerEnd(at int) int {
 	return at
 }
 
-// scalarEnd is the end of a scalar in a block that begins at column.
+// scalarEnd returns the end of a scalar in a block that begins at column.
 func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	at := g.offset(n)
 	switch {
@@ -107,7 +108,8 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		return g.blockEnd(at, column)
 	}
-	for _, r := range n.Value { // in a plain scalar, line breaks may have become spaces
+	// compare without spaces, because in a plain scalar the library turns line breaks into spaces
+	for _, r := range n.Value {
 		if isSpace(r) {
 			continue
 		}
@@ -122,8 +124,8 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	return at
 }
 
-// quoteEnd is the offset behind the closing quote. The rune after escape is skipped: \" in double quotes, two single
-// quotes in single quotes.
+// quoteEnd returns the offset behind the closing quote. quoteEnd skips the rune after escape: \" in double quotes, two
+// single quotes in single quotes.
 func (g *page) quoteEnd(at int, quote, escape rune) int {
 	for i := at + 1; i < len(g.src); i++ {
 		switch next := i+1 < len(g.src); {
@@ -136,8 +138,8 @@ func (g *page) quoteEnd(at int, quote, escape rune) int {
 	return len(g.src)
 }
 
-// blockEnd returns the end of a scalar written with | or >: the end of the last line that is indented at least as far
-// as the first line.
+// blockEnd returns the end of a scalar written with | or >. Such a scalar ends with the last line that is indented at
+// least as far as the first line.
 func (g *page) blockEnd(at, column int) int {
 	end := g.lineEnd(at)
 	deep := -1
@@ -192,7 +194,7 @@ func (g *page) find() {
 	}
 }
 
-// empty reports whether only blanks are between two offsets.
+// empty reports whether there are only blanks between two offsets.
 func (g *page) empty(from, to int) bool {
 	for _, r := range g.src[from:to] {
 		if !isSpace(r) {

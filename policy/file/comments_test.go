@@ -29,7 +29,7 @@ func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 			}
 		}
 		if open := strings.IndexAny(l, "{["); open > 0 && !strings.Contains(l, "#") && r.IntN(6) == 0 {
-			// inside a bracket and after its commas
+			// Insert the comments inside a bracket and after the commas of the bracket.
 			cut := open + 1
 			if comma := strings.LastIndex(l, ", "); comma > open && strings.Count(l[:comma], `"`)%2 == 0 && r.IntN(2) == 0 {
 				cut = comma + 1
@@ -99,8 +99,8 @@ func formatted(in string, comments []string) string {
 	return ""
 }
 
-// A comment moves together with the key that it is above or beside. A comment at the end of a block, at the top or at
-// the end of the file stays there.
+// A comment above or beside a key must move together with the key. A comment at the end of a block, or at the top or
+// the end of the file, must stay there.
 func TestCommentsMoveWithTheirKeys(t *testing.T) {
 	for _, path := range []string{"messy", "brackets"} {
 		in, err := os.ReadFile("testdata/" + path + ".yaml")
@@ -130,7 +130,7 @@ func TestTheExampleIsCanonical(t *testing.T) {
 	}
 }
 
-// The last check compares the comments with those that the formatter finds in its own output.
+// The last check of Format compares the comments of the input with the comments of the output.
 func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 	in := []byte(strings.Replace(sample(t), "cooldown: 3m", "cooldown: 3m # the fan", 1))
 	doc, err := tree(in)
@@ -149,11 +149,11 @@ func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 		doc,
 		bytes.Replace(in, []byte("cooldown: 3m"), []byte("cooldown: 4m"), 1),
 	); err == nil {
-		t.Error("another policy is taken for the same")
+		t.Error("sameMeaning returned true for two different policies")
 	}
 }
 
-// The output is canonical for every file that Format accepts.
+// The output of Format must be canonical for every file that Format accepts.
 func FuzzFormat(f *testing.F) {
 	f.Add([]byte(sample(f)))
 	for _, s := range []string{"portillon: 1 # a\nsite: s\ntimezone: UTC\nissuers: {} # b\nbadges: { # c\n}\n" +

@@ -11,8 +11,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// tests reads the examples. Their members are invented. A badge that is listed by its id alone is verified, was issued
-// at the time of the question, and has no end.
+// tests reads the examples. The members of examples are invented. A badge that is listed only by its id is verified,
+// was issued at the time of the question, and has no end.
 func (r *reader) tests(n yamlfile.Node, m *policy.Model) {
 	for _, x := range n.List() {
 		if n.Enough() {
@@ -40,25 +40,25 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 // practice returns the practice at the machine of the member of an example.
 func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
 
-// used reads the time used at the machine today and this week. If the example does not set the last use, used sets it
-// too.
+// used reads the time used at the machine today and this week, and today's sessions. If the example does not set the
+// last use, used sets it too.
 func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	var used policy.Quota
 	fill(r, n, r.tables.used, &used)
 	here := practice(t)
-	here.Day, here.Week = used.Day, used.Week
+	here.Day, here.Week, here.Sessions = used.Day, used.Week, used.Sessions
 	if here.Last.IsZero() {
 		here.Last = t.Question.At
 	}
 }
 
-// role reads a role. The zero role was reported.
+// role reads a role. If it returns the zero role, it has reported a fault.
 func role(n yamlfile.Node) policy.Role {
 	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports unknown words
 	return out
 }
 
-// because reads the code that an example expects. «allow» has none.
+// because reads the code that an example expects. An example that expects «allow» has no code.
 func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
 	code := policy.Code(n.OneOf(codeWords()...))
 	if code != "" && expect == policy.Allow {
@@ -90,8 +90,8 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	return out
 }
 
-// momentForm and minuteForm are patterns of times for the reader and the schema. They do not check the number of days
-// in a month; the reader does.
+// momentForm and minuteForm are patterns of times for the reader and the schema. Only the reader checks the number of
+// days in a month.
 const (
 	momentForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?)?$`
 	minuteForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?$`
@@ -115,7 +115,7 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 	return time.Time{}
 }
 
-// minute reads a moment with a time of day. A day alone would leave open whether a booking includes that day.
+// minute reads a moment with a time of day. With a day alone it would be unclear whether a booking includes that day.
 func (r *reader) minute(n yamlfile.Node) time.Time {
 	t := r.moment(n)
 	if s := n.Str(); !t.IsZero() && !minuteIs.MatchString(s) {
@@ -129,7 +129,7 @@ func (r *reader) minute(n yamlfile.Node) time.Time {
 type Result struct {
 	Test     policy.Test
 	Decision policy.Decision
-	Problem  policy.Text // empty: as expected
+	Problem  policy.Text // empty if the decision is as expected
 }
 
 // RunTests answers every example in the file, in its order.
@@ -166,7 +166,7 @@ func problem(t policy.Test, d policy.Decision) policy.Text {
 	return policy.Text{}
 }
 
-// outcomeInWords is the role or the reasons of a decision, in French and in English.
+// outcomeInWords returns the role or the reasons of a decision, in French and in English.
 func outcomeInWords(d policy.Decision) (fr, en string) {
 	if d.Verdict == policy.Allow {
 		return fmt.Sprintf(" comme %v", d.Role), fmt.Sprintf(" as %v", d.Role)

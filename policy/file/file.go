@@ -1,13 +1,13 @@
-// Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
+// Package file reads policy.yaml, which an administrator writes, into a policy.Policy.
 //
-// It accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace, membership,
-// holidays, issuers, badges, roles, defaults, machines, tests, never, evidence and panel; site-example/policy.yaml
-// shows them all. Errors name file, line, column and field, show the line with a caret, and say what would do; all are
-// reported at once.
+// The package accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace,
+// membership, holidays, issuers, badges, roles, defaults, machines, tests, never, evidence and panel.
+// site-example/policy.yaml shows all keys. Errors name file, line, column and field, show the line with a caret, and
+// say what would be right. All errors of a file are reported at once.
 //
-// It refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and roles,
-// duplicates, anchors and aliases, keys that are no point of their curve, rules that could never find anything, more
-// than 1 MB, more entries than a policy of 10,000 lines has, and deep nesting.
+// The package refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and
+// roles, duplicates, anchors and aliases, issuer keys that are not a point of their curve, rules that could never
+// match, more than 1 MB, more entries than a policy of 10,000 lines has, and deep nesting.
 package file
 
 import (
@@ -22,15 +22,15 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxBytes, MaxLines and MaxEntries bound a policy file, so that a file at the bounds is refused within 100 ms. A
-// policy of 10,000 lines has about 0.5 MB and 45,000 to 55,000 entries.
+// MaxBytes, MaxLines and MaxEntries limit a policy file, so that an invalid file of the largest size is refused within
+// 100 ms. A policy of 10,000 lines has about 0.5 MB and 45,000 to 55,000 entries.
 const (
 	MaxBytes   = 1 << 20
 	MaxLines   = 12_000
 	MaxEntries = 65_000
 )
 
-// bounded refuses a file that is too large before it is parsed.
+// bounded returns an error for a file that is too large to be parsed.
 func bounded(name string, data []byte) error {
 	for _, b := range []struct {
 		n, most int
@@ -49,7 +49,7 @@ func bounded(name string, data []byte) error {
 }
 
 // Parse reads a policy. Errors begin with name. The error of a file with faults is a yamlfile.Faults, which lists all
-// of them.
+// faults.
 func Parse(name string, data []byte) (*policy.Policy, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 
 // ParseTrust reads the issuers of any YAML file with the key issuers, and ignores its other keys. If an issuer has no
 // status-issuers, the default depends on the file. In a policy (a file with the key portillon), only the issuer itself
-// may sign its status lists. In any other file every listed issuer may, because whoever lists two issuers to verify one
-// badge trusts both.
+// may sign its status lists. In any other file, every listed issuer may sign them, because the author of a list of two
+// issuers trusts both issuers.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 		return nil, err
 	}
 	root := d.Root()
-	root.Pairs() // reports a root that is not a mapping
+	root.Pairs() // Pairs reports a root that is not a mapping
 	r := newReader(root)
 	r.bareTrust = !root.Get("portillon").Present()
 	issuers := root.Get("issuers").Required()
@@ -99,8 +99,8 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	return r.m.Issuers, nil
 }
 
-// reader fills a model. It collects the ids of issuers, badges and machines first, so that a grant may come before the
-// badge that it names.
+// reader fills a model. reader first collects the ids of issuers, badges and machines, so that a grant may be written
+// before the badge that it names.
 type reader struct {
 	tables       *tables
 	root         yamlfile.Node
@@ -108,17 +108,17 @@ type reader struct {
 	issuerIDs    names
 	badgeIDs     names
 	machineIDs   names
-	roles        []string // words of the roles that the site uses; siteRoles reads them on first use
+	roles        []string // words of the roles that the site uses; siteRoles reads these words when first called
 	achievements map[string]string
 	keys         int            // number of keys of all issuers so far
-	bareTrust    bool           // the file is not a policy: see ParseTrust
+	bareTrust    bool           // true if the file is not a policy: see ParseTrust
 	defaults     policy.Machine // the values for machines that do not set their own
 	session      policy.Limits  // the limits for grants that do not set their own
 
-	// State of the machine that is being read:
-	needs int   // number read so far
-	depth int   // how deep the current need is nested
-	kinds names // the kinds of intervention
+	// The following fields are the state of the machine that is being read.
+	needs int   // number of needs read so far
+	depth int   // nesting depth of the current need
+	kinds names // the kinds of intervention of the machine
 }
 
 // newReader collects the ids that the file defines.
@@ -139,14 +139,14 @@ func (r *reader) file() {
 	}
 }
 
-// checkVersion reports a version of the format that this program does not know.
+// checkVersion reports a version of the format that this program does not support.
 func checkVersion(n yamlfile.Node) {
 	if n.Str() != "1" && n.IsScalar() {
 		n.Fault("this version reads 1", "%.80q is not a version of the file", n.Str())
 	}
 }
 
-// kind is a section whose keys are ids.
+// kind is a section of the file whose keys are ids.
 type kind struct {
 	section string
 	names   *names
@@ -157,8 +157,8 @@ func (r *reader) sections() []kind {
 	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
 }
 
-// consequences finds missing sections, and entries at the top level that are not indented enough. One such fault would
-// otherwise make every id in the section be reported as unknown.
+// consequences finds missing sections, and entries at the top level that are not indented enough. Otherwise such a
+// fault would also be reported as an unknown id wherever an id of the section is used.
 func (r *reader) consequences(root yamlfile.Node) {
 	pairs := root.Pairs()
 	for _, k := range r.sections() {
@@ -171,8 +171,8 @@ func (r *reader) consequences(root yamlfile.Node) {
 	}
 }
 
-// reportExplained reports the unknown ids that another fault seemed to explain, if there was no such fault: an unknown
-// id must never be accepted.
+// reportExplained reports unknown ids that were not reported because another fault seemed to explain them, if no such
+// fault was found. An unknown id must never be accepted.
 func (r *reader) reportExplained() {
 	for _, k := range r.sections() {
 		if u := k.names.explained; u != nil {
@@ -243,7 +243,7 @@ func everyIssuerSignsLists(n yamlfile.Node, all []policy.Issuer) {
 	}
 }
 
-// statusIssuers reads which other issuers may sign the status lists of an issuer's badges.
+// statusIssuers reads the list of other issuers that may sign the status lists of an issuer's badges.
 func (r *reader) statusIssuers(n yamlfile.Node, own *policy.Issuer) {
 	for _, x := range entries(n, maxNamed) {
 		id := policy.IssuerID(r.issuerIDs.ref(x, "issuer"))
@@ -259,7 +259,7 @@ func (r *reader) statusIssuers(n yamlfile.Node, own *policy.Issuer) {
 	}
 }
 
-// profile reads the id of an issuer as its credentials have it.
+// profile reads the id of an issuer, in the form in the issuer's credentials.
 func profile(_ *reader, n yamlfile.Node) string {
 	if s := n.Str(); strings.HasPrefix(s, "did:web:") && !isWebDID(s) {
 		n.Fault(webDIDs, "%.80q is no did:web", s)
@@ -305,7 +305,8 @@ func (r *reader) siteRole(n yamlfile.Node) policy.Role {
 	return role
 }
 
-// siteRoles returns the words of the roles that the site uses; without the key roles, of all roles.
+// siteRoles returns the words of the roles that the site uses. Without the key roles, it returns the words of all
+// roles.
 func (r *reader) siteRoles() []string {
 	if r.roles == nil {
 		r.roles = readRoles(r.root.Get("roles"))
@@ -350,7 +351,7 @@ func roleWords(roles []policy.Role) []string {
 	return out
 }
 
-// evidence reads which interventions earn which badge.
+// evidence reads the rules about the interventions that earn a badge.
 func (r *reader) evidence(n yamlfile.Node, m *policy.Model) {
 	for _, e := range n.Pairs() {
 		id := policy.BadgeID(r.badgeIDs.key(e, "badge"))
@@ -367,7 +368,7 @@ func (r *reader) evidence(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// kinds reads the kinds of intervention that count. Each may be listed once.
+// kinds reads the kinds of intervention that count. Each kind may be listed only once.
 func kinds(_ *reader, n yamlfile.Node) []string {
 	var out []string
 	seen := map[string]bool{}

@@ -21,7 +21,7 @@ func sample(t testing.TB) string {
 	return string(b)
 }
 
-// small returns a policy with three places for values: a line at the top, a part of a grant, and a part of a machine.
+// small returns a policy with the given line at the top, and the given parts of a grant and of a machine.
 func small(top, grant, machine string) string {
 	return "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { keys: " +
 		"[\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" +
@@ -93,7 +93,7 @@ func TestParseReadsEveryPartOfTheSample(t *testing.T) {
 	}
 }
 
-// A machine or a grant without a value uses the value under defaults:, and «none» removes a limit.
+// A machine or a grant without a value must use the value under defaults:, and «none» must remove a limit.
 func TestDefaultsApplyWhereAMachineHasNoValue(t *testing.T) {
 	p := mustParse(t, sample(t))
 	laser, _ := p.Machine("laser")
@@ -301,6 +301,12 @@ func TestFaultsNamePositionProblemAndRemedy(t *testing.T) {
 			`learners: says how many a supervisor may answer for, and there is none`,
 		},
 		{"quota of nothing", "needs: laser-maintainer }", "needs: laser-maintainer, quota: {} }", `a quota of nothing`},
+		{
+			"quota of no session",
+			"needs: laser-maintainer }",
+			"needs: laser-maintainer, quota: { sessions: 0 } }",
+			`quota.sessions: "0" does not do (a whole number from 1 to 48)`,
+		},
 		{
 			"quota of a week",
 			"needs: laser-maintainer }",
@@ -521,7 +527,7 @@ func TestFaultsNamePositionProblemAndRemedy(t *testing.T) {
 	}
 }
 
-// One mistake can cause unknown ids all over a file. These must not be reported as further faults.
+// One mistake can cause unknown ids in many places of a file. The reader must not report these ids as further faults.
 func TestConsequencesOfAFaultAreNotReported(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new string
@@ -573,7 +579,7 @@ func TestAnUnknownNameIsNeverAccepted(t *testing.T) {
 		t.Fatal(d.Err())
 	}
 	if r.reportExplained(); d.Err() == nil {
-		t.Error("what was not told is not told at the end")
+		t.Error("an unknown id was not reported at the end")
 	}
 }
 
@@ -640,7 +646,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"unknown": "badges:\n" + badges.String() + many,
 		"indent":  indented(1400),
 	} {
-		if _, err := Parse("policy.yaml", []byte(in)); err == nil { // within 125 ms on a quiet machine
+		if _, err := Parse("policy.yaml", []byte(in)); err == nil { // Parse takes at most 125 ms on a quiet machine
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -12,12 +12,13 @@ import (
 )
 
 // Format writes a policy file in its canonical form: keys in the order of the tables, two spaces a level, a blank line
-// around each section; mappings written on one line in braces stay so. The policy does not change. Format refuses a
+// around each section; mappings on one line in braces stay on one line. The policy does not change. Format refuses a
 // file that Parse refuses.
 //
-// Comments are kept. Those above or beside a key or an entry of a list move with it; those at the end of a block, at
-// the top of the file or at its end stay there. A collection with comments inside its brackets is written without
-// brackets, over several lines. Format checks its own output, and fails if a comment were lost or the policy changed.
+// Comments are kept. Comments above or beside a key or an entry of a list move with it. Comments at the end of a block,
+// or at the top or the end of the file, stay there. A collection with comments inside its brackets is written without
+// brackets, over several lines. Format checks its own output, and returns an error if a comment is lost or the policy
+// has changed.
 func Format(name string, data []byte) ([]byte, error) {
 	if _, err := Parse(name, data); err != nil {
 		return nil, err
@@ -55,11 +56,11 @@ func tree(data []byte) (*yaml.Node, error) {
 	return &doc, nil
 }
 
-// checkKept returns an error if an output has another meaning than the input, or lacks a comment.
+// checkKept returns an error if the output has another meaning than the input, or lacks a comment of the input.
 func checkKept(name string, before *page, doc *yaml.Node, out []byte) error {
 	again, err := tree(out)
 	if err != nil || !sameMeaning(doc, again) {
-		return fmt.Errorf("%s: the canonical form would not be the same policy: nothing is written", name)
+		return fmt.Errorf("%s: the canonical form would be a different policy, so nothing is written", name)
 	}
 	left := newPage(out, again).comments
 	for _, c := range before.comments {

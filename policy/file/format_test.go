@@ -60,14 +60,14 @@ func TestKeysAreOrderedAndSectionsSeparated(t *testing.T) {
 		}
 	}
 	if strings.Index(string(out), "portillon: 1\n") > strings.Index(string(out), "site: biklab\n") {
-		t.Errorf("site stands before portillon in\n%s", out)
+		t.Errorf("the key site is before the key portillon in\n%s", out)
 	}
 	if _, err := Format("policy.yaml", []byte("portillon: 2")); err == nil {
-		t.Error("a file that is none is formatted")
+		t.Error("Format accepted an invalid file")
 	}
 }
 
-// A comment stays with its key when the keys are reordered.
+// A comment must stay with its key when the keys are reordered.
 func TestCommentsStayWithTheirKeys(t *testing.T) {
 	in := strings.Replace(sample(t), "holidays: [", "holidays:   # what PH means\n  [", 1)
 	out, err := Format("policy.yaml", []byte(in))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// hostile returns texts that are designed to be as expensive to parse as possible.
+// hostile returns texts that are as expensive to parse as possible.
 func hostile(t testing.TB) map[string]string {
 	t.Helper()
 	head := small("", "", "")
@@ -24,7 +24,7 @@ func hostile(t testing.TB) map[string]string {
 		}
 		return b.String()
 	}
-	few := func(s string, n int) string { return strings.Repeat(s, n) } // within all bounds
+	few := func(s string, n int) string { return strings.Repeat(s, n) } // shorter than all bounds
 	return map[string]string{
 		"billion laughs": "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c " +
 			"[*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
@@ -107,7 +107,8 @@ func issuersWithKeys(n int) string {
 	return b.String()
 }
 
-// allocated returns how many bytes f allocates. Unlike time, this measure of work does not depend on other processes.
+// allocated returns the number of bytes that f allocates. Unlike time, the allocated bytes do not depend on other
+// processes.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -116,8 +117,9 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Hostile files must be refused before they cost much. The reference is what a valid file of 10,000 lines allocates,
-// which Parse reads within 200 ms. Without the bounds, these files cost 10 to 1,000 times as much as the valid file.
+// Parse must refuse a hostile file before it costs much work. The measure is the memory that a valid file of 10,000
+// lines allocates, which Parse reads within 200 ms. Without the bounds, these files would cost 10 to 1,000 times as
+// much as the valid file.
 func TestHostileFilesCostAtMostTwiceALargeValidFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: parses fifty files of up to 1 MB")

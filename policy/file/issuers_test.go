@@ -12,8 +12,8 @@ const twoIssuers = `issuers:
   other: { keys: [z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x] }
 `
 
-// In a policy, only the issuer signs its status lists unless status-issuers names others. In a bare trust file, every
-// listed issuer does unless status-issuers is given.
+// In a policy, only the issuer may sign its status lists, and the issuers that status-issuers names. In a bare trust
+// file without status-issuers, every listed issuer may sign them.
 func TestStatusIssuersHaveDefaultsThatDependOnTheFile(t *testing.T) {
 	for _, c := range []struct{ head, more, want string }{
 		{"portillon: 1\n", "", "lab [], club [], other []"},
@@ -55,7 +55,7 @@ func TestInvalidStatusIssuersAreRefused(t *testing.T) {
 	}
 }
 
-// A did:web that could lead to another host than it seems to is refused by the reader, with its line.
+// The reader must refuse a did:web that leads to another host than the visible host, with its line.
 func TestAMisleadingDidWebIsRefused(t *testing.T) {
 	for did, ok := range map[string]bool{
 		"did:web:lab.example":           true,
@@ -109,7 +109,7 @@ func FuzzWebDID(f *testing.F) {
 		}
 		for _, part := range strings.Split(rest, ":") {
 			if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "/\\?#@ ") {
-				t.Errorf("%q leads elsewhere", s)
+				t.Errorf("%q leads to another host than the visible host", s)
 			}
 		}
 	})

@@ -16,7 +16,7 @@ import (
 
 const didKeyPrefix = "did:key:"
 
-// issuerOf is the issuer.id that a key implies: its DID, or the address of the issuer's profile.
+// issuerOf returns the issuer.id that a key implies: the DID of the key, or the address of the issuer's profile.
 func issuerOf(key string) string {
 	switch {
 	case strings.HasPrefix(key, "did:web:"), strings.HasPrefix(key, "https://"):
@@ -29,14 +29,14 @@ func issuerOf(key string) string {
 
 const keyKinds = "did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key"
 
-// maxKeys bounds the keys of all issuers together, because checking a key takes arithmetic on its curve.
+// maxKeys limits the keys of all issuers together, because checking a key takes arithmetic on its curve.
 const maxKeys = 500
 
 // keyList returns the entries of an issuer's list of keys, or none once the file has more than maxKeys.
 func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 	out, before := n.List(), r.keys
 	if r.keys += len(out); before > maxKeys {
-		return nil // reported before
+		return nil // the fault was already reported
 	}
 	if r.keys > maxKeys {
 		n.Fault(fmt.Sprintf("at most %d", maxKeys), "with these, the file has %d keys", r.keys)
@@ -45,20 +45,20 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 	return out
 }
 
-// checkKey accepts the kinds of keys that badges are verified with: a multikey, alone or as did:key (multibase
-// base58btc of a multicodec prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0,
-// section 2.2.3), a did:web, the https address of a document that lists keys, and a public key in PEM. Whether the
-// document exists is checked only when a badge is verified.
+// checkKey accepts the kinds of keys that verify badges: a multikey, alone or as did:key (multibase base58btc of a
+// multicodec prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0, section 2.2.3),
+// a did:web, the https address of a document that lists keys, and a public key in PEM. Whether the document exists is
+// checked only when a badge is verified.
 //
 // A multikey has no checksum. checkKey refuses a key that is not a point of its curve, which detects about half of all
-// mistyped letters. The other half give valid keys that nobody owns; such an error appears only when a badge of this
-// issuer fails to verify.
+// mistyped letters. The other half of the mistyped letters give valid keys that nobody owns. Such a mistake is noticed
+// only when a badge of this issuer fails to verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
 		return false
 	}
-	if err := (keykind.Place{Kind: keykind.Issuer}).Check(n.Str()); err != nil { // its error quotes no secret
+	if err := (keykind.Place{Kind: keykind.Issuer}).Check(n.Str()); err != nil { // the error of Check quotes no secret
 		n.Fault(keyKinds, "%v", err)
 		return false
 	}
@@ -93,7 +93,8 @@ func known(s string) (ok, onCurve bool) {
 	return knownMultikey(s)
 }
 
-// knownMultikey is known for a multikey. Its first two bytes are the multicodec prefix of the kind of key.
+// knownMultikey is known for a multikey. The first two bytes of a multikey are the multicodec prefix of the kind of
+// key.
 func knownMultikey(s string) (ok, onCurve bool) {
 	raw, ok := multikey(s)
 	if !ok || len(raw) < 3 {
@@ -117,14 +118,14 @@ const webDIDs = "did:web:host, did:web:host:path or did:web:host%3A8443: nothing
 // plainChars are the characters of a DID that need no escape (Decentralized Identifiers 1.0, section 3.1: idchar).
 const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
-// isWebDID reports whether a did:web leads to the host that a reader sees (did:web method specification, section
-// 2.5.2). It accepts a host, optionally with %3A and a port, and plain parts of a path. Other escapes could lead
-// elsewhere: did:web:lab.example%2F.. is at another host.
+// isWebDID reports whether a did:web leads to the visible host (did:web method specification, section 2.5.2). It
+// accepts a host, optionally with %3A and a port, and plain parts of a path. Other escapes could lead to another host,
+// as in did:web:lab.example%2F..
 func isWebDID(s string) bool {
 	parts := strings.Split(strings.TrimPrefix(s, "did:web:"), ":")
 	name, port := parts[0], ""
 	if at := strings.IndexByte(name, '%'); at >= 0 {
-		// The offset must come from name itself: an upper-case copy of it can be longer ("ɐ" is two bytes, its capital
+		// Compute the offset in name itself, because an upper-case copy can be longer ("ɐ" has two bytes, its capital has
 		// three).
 		escape := name[at:min(at+len("%3A"), len(name))]
 		if !strings.EqualFold(escape, "%3A") {
@@ -148,8 +149,8 @@ func isWebDID(s string) bool {
 	return true
 }
 
-// onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, such that x² =
-// (y²-1)/(dy²+1) has a root (RFC 8032, section 5.1.3).
+// onEd25519 reports whether 32 bytes are a point of the curve. The bytes are y, little-endian, with the sign of x in
+// the last bit, and x² = (y²-1)/(dy²+1) must have a root (RFC 8032, section 5.1.3).
 func onEd25519(key []byte) bool {
 	b := slices.Clone(key)
 	slices.Reverse(b)
@@ -167,14 +168,15 @@ func onEd25519(key []byte) bool {
 	u := new(big.Int).Sub(y2, one)
 	v := d.Mul(d, y2)
 	v.Add(v, one)
-	square := u.Mul(u, v) // u·v is a square exactly if u/v is
+	square := u.Mul(u, v) // u·v is a square exactly if u/v is a square
 	square.Mod(square, p)
 	return big.Jacobi(square, p) >= 0 && !(negative && square.Sign() == 0)
 }
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// multikey decodes the letter z followed by base58btc. Leading zero bytes are dropped; no multicodec begins with them.
+// multikey decodes the letter z followed by base58btc. multikey drops leading zero bytes, because no multicodec begins
+// with a zero byte.
 func multikey(s string) ([]byte, bool) {
 	if len(s) < 2 || len(s) > 100 || s[0] != 'z' {
 		return nil, false

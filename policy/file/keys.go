@@ -7,8 +7,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// tables are all mappings of a policy file. To add a key, add a row to its table, and add the key to
-// testdata/every-key.yaml.
+// tables contains the tables of all mappings of a policy file. To add a key, add a row to the table of its mapping, and
+// add the key to testdata/every-key.yaml.
 type tables struct {
 	policy     table[policy.Model]
 	membership table[policy.Membership]
@@ -28,7 +28,7 @@ type tables struct {
 	grant    table[policy.Grant]
 	quota    table[policy.Quota]
 	session  table[policy.Limits]
-	// The two forms of a need.
+	// A need has two forms.
 	badgeNeed, severalNeeds table[policy.Need]
 
 	test  table[policy.Test]
@@ -61,12 +61,13 @@ func (t *tables) mappings() map[string]mapping {
 	} {
 		out[m.name] = m
 	}
-	// Both forms of a need occur in the same places, but never in one mapping, so their keys need no common order.
+	// Both forms of a need occur in the same places, but never in one mapping. Therefore the keys of the two forms need no
+	// common order.
 	out["need"] = mapping{name: "need", keys: append(out["badge-need"].keys, out["several-needs"].keys...)}
 	return out
 }
 
-// policyTable is the whole file: the site's name and settings, the rules, and the examples.
+// policyTable describes the whole file: the site's name and settings, the rules, and the examples.
 func policyTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("policy", nil,
@@ -114,7 +115,7 @@ func policyTable() table[policy.Model] {
 	)
 }
 
-// membershipTable is the rule about the end of a membership.
+// membershipTable describes the rule about the end of a membership.
 func membershipTable() table[policy.Membership] {
 	type membership = policy.Membership
 	return newTable("membership", nil,
@@ -129,7 +130,7 @@ func membershipTable() table[policy.Membership] {
 	)
 }
 
-// panelTable is the settings of the panels: { names: initial, look: dark }.
+// panelTable describes the settings of the panels, such as { names: initial, look: dark }.
 func panelTable() table[policy.Model] {
 	type model = policy.Model
 	return newTable("panel", nil,
@@ -141,7 +142,7 @@ func panelTable() table[policy.Model] {
 	)
 }
 
-// nameTable is a name in two languages. A name in one language is a plain value.
+// nameTable describes a name in two languages. A name in one language is a plain value.
 func nameTable() table[policy.Text] {
 	return newTable("name", thing{"minProperties": 1},
 		keyOf("fr", lineValue(), "in French", func(t *policy.Text, s string) { t.FR = s }),
@@ -149,7 +150,7 @@ func nameTable() table[policy.Text] {
 	)
 }
 
-// issuerTable is an issuer with its keys.
+// issuerTable describes an issuer with the issuer's keys.
 func issuerTable() table[policy.Issuer] {
 	type issuer = policy.Issuer
 	return newTable("issuer", nil,
@@ -167,7 +168,7 @@ func issuerTable() table[policy.Issuer] {
 	)
 }
 
-// badgeTable is a badge of the policy.
+// badgeTable describes a badge of the policy.
 func badgeTable() table[policy.Badge] {
 	type badge = policy.Badge
 	return newTable("badge", nil,
@@ -183,7 +184,7 @@ func badgeTable() table[policy.Badge] {
 	)
 }
 
-// acceptTable is an entry under a badge's accepts:.
+// acceptTable describes an entry under a badge's accepts:.
 func acceptTable() table[policy.Accept] {
 	type accept = policy.Accept
 	return newTable("accept", nil,
@@ -200,7 +201,7 @@ func acceptTable() table[policy.Accept] {
 	)
 }
 
-// evidenceTable is a rule about the interventions that earn a badge.
+// evidenceTable describes a rule about the interventions that earn a badge.
 func evidenceTable() table[policy.EvidenceRule] {
 	type rule = policy.EvidenceRule
 	return newTable("evidence", thing{"dependentRequired": thing{"endorsed": []string{"endorsed-by"}}},

@@ -7,7 +7,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// testTable is an example: a question to the policy and the expected answer.
+// testTable describes an example: a question to the policy and the expected answer.
 func testTable() table[policy.Test] {
 	type test = policy.Test
 	return newTable("test", nil,
@@ -42,7 +42,7 @@ func testTable() table[policy.Test] {
 			func(t *test, at time.Time) { practice(t).Last = at }),
 		keyOf("logged", wholeValue(0, maxRunning), "hours of the member at this machine so far",
 			func(t *test, n int) { practice(t).Logged = time.Duration(n) * time.Hour }),
-		keyWith("used", inline(usedTable()), "time at this machine so far, for quotas", (*reader).used),
+		keyWith("used", inline(usedTable()), "time and sessions at this machine so far, for quotas", (*reader).used),
 		keyOf("answering", wholeValue(0, maxLearners), "how many learners the mentor answers for already",
 			func(t *test, n int) { t.Question.Answering = n }),
 		keyOf("clock", choice("trusted", "untrusted"), "whether the machine's clock is set",
@@ -74,7 +74,7 @@ type heldBadge struct {
 	otherIssuer yamlfile.Node
 }
 
-// heldTable is the mapping of a heldBadge.
+// heldTable describes a heldBadge.
 func heldTable() table[heldBadge] {
 	return newTable("held", nil,
 		keyOf("badge", badgeRef(), "an id of badges", func(h *heldBadge, id policy.BadgeID) { h.Badge = id }).must(),
@@ -93,15 +93,17 @@ func heldTable() table[heldBadge] {
 	)
 }
 
-// usedTable is the time that a member has used a machine.
+// usedTable is how long and how often a member has used a machine.
 func usedTable() table[policy.Quota] {
 	return newTable("used", nil,
 		keyOf("day", lengthValue(), "used today", func(q *policy.Quota, d time.Duration) { q.Day = d }),
 		keyOf("week", lengthValue(), "used this week", func(q *policy.Quota, d time.Duration) { q.Week = d }),
+		keyOf("sessions", wholeValue(0, maxSessions), "sessions begun today, without the one that is asked for",
+			func(q *policy.Quota, n int) { q.Sessions = n }),
 	)
 }
 
-// neverTable is a rule under never:, which must hold whichever badges a member holds.
+// neverTable describes a rule under never:, which must be true for every set of badges of a member.
 func neverTable() table[policy.Invariant] {
 	type never = policy.Invariant
 	return newTable("never", oneIsRequired("without", "at"),
@@ -127,7 +129,7 @@ func neverTable() table[policy.Invariant] {
 	)
 }
 
-// oneOrMore is one value or a list of them. hint is shown for an empty list, which would look like "all".
+// oneOrMore reads one value or a list of values. hint is shown for an empty list, which would look like "all".
 func oneOrMore[V any](one value[V], hint string) value[[]V] {
 	return value[[]V]{
 		oneOrList(one.form, maxNamed),

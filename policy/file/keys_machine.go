@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// ruleKeys are the keys that a machine and defaults have in common, in canonical order except clock and bundle, whose
-// order differs between the two.
+// ruleKeys returns the keys that a machine and defaults have in common, in canonical order. The keys clock and bundle
+// are left out, because their order differs between the two.
 func ruleKeys() []key[policy.Machine] {
 	type machine = policy.Machine
 	return []key[policy.Machine]{
@@ -34,7 +34,7 @@ func ruleKeys() []key[policy.Machine] {
 	}
 }
 
-// clockKey names the rules that are ignored while the clock is not trusted.
+// clockKey describes the rules that are ignored while the clock is not trusted.
 func clockKey() key[policy.Machine] {
 	return keyWith("clock", inline(clockTable()), "what holds after a power cut, before the clock is set",
 		func(r *reader, n yamlfile.Node, m *policy.Machine) {
@@ -43,7 +43,7 @@ func clockKey() key[policy.Machine] {
 		})
 }
 
-// clockTable is { pass: [hours, ages, ends] }.
+// clockTable describes a mapping such as { pass: [hours, ages, ends] }.
 func clockTable() table[policy.Machine] {
 	rules := listForm(form{schema: oneOf("hours", "ages", "ends")}, 0, len(clockWords))
 	return newTable("clock", nil,
@@ -53,7 +53,7 @@ func clockTable() table[policy.Machine] {
 	)
 }
 
-// bundleKey is the word any, or the mapping of bundleTable.
+// bundleKey describes the word any, or the mapping of bundleTable.
 func bundleKey() key[policy.Machine] {
 	f := inline(bundleTable())
 	f.schema = thing{"anyOf": []any{thing{"const": "any"}, f.schema}}
@@ -69,7 +69,7 @@ func bundleKey() key[policy.Machine] {
 		})
 }
 
-// bundleTable is { fresh: 7d, then: [maintainer] }.
+// bundleTable describes a mapping such as { fresh: 7d, then: [maintainer] }.
 func bundleTable() table[policy.Machine] {
 	return newTable("bundle", nil,
 		keyOf("fresh", durationValue(), "how long after the last news all roles hold",
@@ -79,7 +79,7 @@ func bundleTable() table[policy.Machine] {
 	)
 }
 
-// defaultsTable is the values for machines and grants that do not set their own.
+// defaultsTable describes the values for machines and grants without values of their own.
 func defaultsTable() table[policy.Machine] {
 	session := keyWith("session", mappingForm("session"), "what holds for a session",
 		func(r *reader, n yamlfile.Node, _ *policy.Machine) { r.session = r.limits(n, policy.Limits{}) })
@@ -87,7 +87,7 @@ func defaultsTable() table[policy.Machine] {
 		[]key[policy.Machine]{bundleKey(), clockKey()})...)
 }
 
-// machineTable is a machine.
+// machineTable describes a machine.
 func machineTable() table[policy.Machine] {
 	type machine = policy.Machine
 	own := []key[machine]{
@@ -109,7 +109,7 @@ func machineTable() table[policy.Machine] {
 	return newTable("machine", nil, slices.Concat(own, ruleKeys(), []key[machine]{clockKey(), bundleKey()})...)
 }
 
-// bookingTable is a booking of a machine.
+// bookingTable describes a booking of a machine.
 func bookingTable() table[policy.Booking] {
 	type booking = policy.Booking
 	return newTable("booking", nil,
@@ -121,7 +121,7 @@ func bookingTable() table[policy.Booking] {
 	)
 }
 
-// upkeepTable is recurring maintenance.
+// upkeepTable describes recurring maintenance.
 func upkeepTable() table[policy.Upkeep] {
 	type upkeep = policy.Upkeep
 	return newTable("upkeep", oneIsRequired("hours", "days"),
@@ -135,7 +135,7 @@ func upkeepTable() table[policy.Upkeep] {
 	)
 }
 
-// grantTable is a grant.
+// grantTable describes a grant.
 func grantTable() table[policy.Grant] {
 	type grant = policy.Grant
 	return newTable("grant", thing{"dependentRequired": thing{"learners": []string{"supervisor"}}},
@@ -155,14 +155,14 @@ func grantTable() table[policy.Grant] {
 		keyOf("learners", wholeValue(1, maxLearners),
 			"how many sessions one mentor answers for at most; each machine counts for itself, and has one",
 			func(g *grant, n int) { g.Learners = n }),
-		keyWith("quota", inline(quotaTable()), "how much of the machine's time a member may use",
+		keyWith("quota", inline(quotaTable()), "how long and how often a member may use the machine",
 			func(r *reader, n yamlfile.Node, g *grant) { g.Quota = r.quota(n) }),
 		keyWith("session", mappingForm("session"), "the limits of a session; what it does not say is as under defaults",
 			func(r *reader, n yamlfile.Node, g *grant) { g.Session = r.limits(n, r.session) }),
 	)
 }
 
-// badgeNeedTable is a badge that must be held, with conditions. A badge without conditions is a plain value.
+// badgeNeedTable describes a badge that must be held, with conditions. A badge without conditions is a plain value.
 func badgeNeedTable() table[policy.Need] {
 	type need = policy.Need
 	return newTable("badge-need", nil,
@@ -178,7 +178,7 @@ func badgeNeedTable() table[policy.Need] {
 	)
 }
 
-// severalNeedsTable is all: […] or any: […], never both.
+// severalNeedsTable describes a mapping with either all: […] or any: […].
 func severalNeedsTable() table[policy.Need] {
 	list := listForm(mappingForm("need"), 1, 0)
 	return newTable("several-needs", nil,
@@ -189,15 +189,17 @@ func severalNeedsTable() table[policy.Need] {
 	)
 }
 
-// quotaTable is how long a member may use a machine.
+// quotaTable is how long and how often a member may use a machine.
 func quotaTable() table[policy.Quota] {
 	return newTable("quota", thing{"minProperties": 1},
 		keyOf("day", durationValue(), "in a day, at most 24h", func(q *policy.Quota, d time.Duration) { q.Day = d }),
 		keyOf("week", durationValue(), "in a week", func(q *policy.Quota, d time.Duration) { q.Week = d }),
+		keyOf("sessions", wholeValue(1, maxSessions), "how many sessions in a day",
+			func(q *policy.Quota, n int) { q.Sessions = n }),
 	)
 }
 
-// sessionTable is the limits of a session.
+// sessionTable describes the limits of a session.
 func sessionTable() table[policy.Limits] {
 	type limits = policy.Limits
 	return newTable("session", nil,

@@ -6,20 +6,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// entry is a key and its value, or one value of a list, with the comments that belong to it. The whole file is an entry
-// without a key.
+// entry is a key with its value, or one value of a list, together with its comments. The whole file is an entry without
+// a key.
 type entry struct {
 	key, value *yaml.Node // key is nil in a list
-	start      int        // offset of the key, or of the list entry with its dash
+	start      int        // offset of the key, or of the dash of a list entry
 	from, to   int        // offsets of the value
 	flow       bool       // the value is written in brackets
-	entries    []*entry   // if the value is a mapping or a list
+	entries    []*entry   // the entries of a value that is a mapping or a list
 
 	head    []*comment // comments above the entry
-	opening []*comment // beside the key, the dash or the opening bracket, if the value begins on a later line
-	beside  []*comment // behind the value
+	opening []*comment // comments beside the key, the dash or the opening bracket, if the value begins on a later line
+	beside  []*comment // comments behind the value
 	foot    []*comment // comments at the end of the value, on separate lines
-	closing []*comment // beside the closing bracket
+	closing []*comment // comments beside the closing bracket
 }
 
 // collection reports whether the value is a mapping or a list.
@@ -27,13 +27,13 @@ func (e *entry) collection() bool {
 	return e.value.Kind == yaml.MappingNode || e.value.Kind == yaml.SequenceNode
 }
 
-// column is the column at which the entries of a block begin.
+// column returns the column at which the entries of a block begin.
 func (e *entry) column() int { return e.value.Column - 1 }
 
-// layout turns the tree of a document into entries, and attaches each comment to one of them.
+// layout turns the tree of a document into entries, and attaches each comment to an entry.
 func (g *page) layout(doc *yaml.Node) *entry {
 	root := g.entry(nil, doc.Content[0], g.offset(doc.Content[0]), 0)
-	var last *entry // the entry that followed the previous comment; limit is that comment's column
+	var last *entry // the entry that followed the previous comment; limit is the column of that comment
 	limit := 0
 	for _, c := range g.comments {
 		if !c.alone && g.attachBeside(root, c) {
@@ -46,12 +46,12 @@ func (g *page) layout(doc *yaml.Node) *entry {
 	return root
 }
 
-// entry makes the entry for a value that begins at start, in a block whose entries begin at column.
+// entry returns the entry for a value that begins at start, in a block whose entries begin at column.
 func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
 	e := &entry{key: key, value: value, start: start, from: g.offset(value)}
 	switch {
 	case value.Kind == yaml.ScalarNode && value.Value == "" && value.Style == 0:
-		// an empty value: the library gives it no position
+		// For an empty value, the library returns no position.
 		e.from = start + 1
 		if key != nil {
 			e.from = g.colon(g.scalarEnd(key, column))
@@ -78,7 +78,7 @@ func (g *page) colon(at int) int {
 	return at
 }
 
-// fill makes the entries of a collection, and finds its end.
+// fill makes the entries of a collection, and finds the end of the collection.
 func (g *page) fill(e *entry, column int) {
 	bracket := e.flow && e.from < len(g.src) && (g.src[e.from] == '[' || g.src[e.from] == '{')
 	at := e.from
@@ -94,7 +94,7 @@ func (g *page) fill(e *entry, column int) {
 		for _, c := range e.value.Content {
 			start := g.offset(c)
 			if !e.flow {
-				start = g.skip(at) // its dash
+				start = g.skip(at) // the dash of the entry
 			}
 			x := g.entry(nil, c, start, column)
 			e.entries = append(e.entries, x)
@@ -121,13 +121,13 @@ func innermost(e *entry, at int) *entry {
 	return e
 }
 
-// after is the first entry that begins after the offset at.
+// after returns the index of the first entry that begins after the offset at.
 func (e *entry) after(at int) int {
 	return sort.Search(len(e.entries), func(i int) bool { return e.entries[i].start > at })
 }
 
-// attachBeside attaches a comment to the entry before it on the same line. It returns false if no entry there can have
-// the comment.
+// attachBeside attaches a comment to the entry before it on the same line. attachBeside returns false if no entry on
+// the line can have the comment.
 func (g *page) attachBeside(root *entry, c *comment) bool {
 	at := c.at - 1
 	for at > 0 && isSpace(g.blank[at]) {
@@ -162,10 +162,10 @@ func (e *entry) besideComma(c *comment, at int) {
 	}
 }
 
-// attachAbove attaches a comment on a separate line: to the entry that follows, or to the end of a block that ends
-// above and is not indented further than the comment. It returns the entry that follows. limit is the column of the
-// previous comment if the same entry follows both comments: the comment counts as indented at most that far, because
-// otherwise the two comments would swap places.
+// attachAbove attaches a comment on a separate line to the entry that follows, or to the end of a block that ends above
+// and is not indented further than the comment. attachAbove returns the entry that follows. If the same entry follows
+// two comments, limit is the column of the first comment. The second comment counts as indented at most to limit,
+// because otherwise the two comments would swap places.
 func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *entry {
 	e := innermost(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
@@ -205,8 +205,8 @@ func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *en
 	return follows
 }
 
-// lastEnded returns the innermost block inside the block e that ends with the entry before, and whose column is at most
-// column but greater than the column of the entry that follows.
+// lastEnded returns the innermost block inside the block e that ends with the entry before. The column of this block is
+// at most column, but greater than the column of the entry next.
 func lastEnded(before *entry, column int, e, next *entry) *entry {
 	var out *entry
 	least := -1
@@ -221,8 +221,8 @@ func lastEnded(before *entry, column int, e, next *entry) *entry {
 	return out
 }
 
-// attachAtTop attaches comments above the first key, and separated from it, to the file, because formatting may move
-// another key to the top.
+// attachAtTop attaches comments that are above the first key, and separated from it, to the whole file. The reason is
+// that formatting may move another key to the top.
 func attachAtTop(root *entry) {
 	if len(root.entries) == 0 {
 		return

@@ -41,7 +41,7 @@ func (r *reader) grants(n yamlfile.Node, m *policy.Machine) {
 	}
 }
 
-// clockWords are the rules that can be ignored without a trusted clock.
+// clockWords contains the rules that can be ignored without a trusted clock.
 var clockWords = map[string]policy.ClockPass{
 	"hours": policy.PassHours,
 	"ages":  policy.PassAges,
@@ -90,7 +90,7 @@ func holidays(_ *reader, n yamlfile.Node) *policy.Holidays {
 	return policy.NewHolidays(days...)
 }
 
-// holidayForm is a date in the schema. The schema does not check the number of days in a month; the reader does.
+// holidayForm is the pattern of a date in the schema. Only the reader checks the number of days in a month.
 const holidayForm = `^([0-9]{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 
 var dateForm = regexp.MustCompile(holidayForm)
@@ -126,12 +126,12 @@ func (r *reader) limits(n yamlfile.Node, usual policy.Limits) policy.Limits {
 	return l
 }
 
-// quota reads how long a member may use the machine.
+// quota reads how long and how often a member may use the machine.
 func (r *reader) quota(n yamlfile.Node) (q policy.Quota) {
 	fill(r, n, r.tables.quota, &q)
 	switch {
 	case n.IsMap() && len(n.Pairs()) == 0:
-		n.Fault("{ day: 2h } or { week: 6h }, or both", "a quota of nothing")
+		n.Fault("{ day: 2h }, { week: 6h } or { sessions: 2 }, or several of these", "a quota of nothing")
 	case q.Day > 0 && q.Week > 0 && q.Week < q.Day:
 		n.Get("week").Fault("", "a week's quota that is shorter than a day's")
 	case q.Day > 24*time.Hour:
@@ -151,9 +151,9 @@ func hours(n yamlfile.Node, holidays *policy.Holidays) *policy.Hours {
 		return h
 	}
 	if inner := errors.Unwrap(err); inner != nil && len(n.Str()) > 80 {
-		err = inner // without the whole text: the fault shows the line anyway
+		err = inner // leave out the whole text, because the fault shows the line
 	}
-	if n.IsScalar() { // Str has reported other kinds of nodes
+	if n.IsScalar() { // Str has already reported a node of another kind
 		n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, "%.300v", err)
 	}
 	return new(policy.Hours)

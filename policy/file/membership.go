@@ -9,7 +9,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// daysForm is a number of days, also in the schema. Memberships end with a day, so hours are not allowed.
+// daysForm is the pattern of a number of days, for the reader and the schema. Memberships end with a day, so hours are
+// not allowed.
 const daysForm = `^[0-9]{1,4}d$`
 
 var daysAre = regexp.MustCompile(daysForm)
@@ -24,12 +25,11 @@ func wholeDays(n yamlfile.Node) time.Duration {
 		n.Fault("as 14d, at most 9999d", "%.80q is no number of days", s)
 		return 0
 	}
-	days, _ := strconv.Atoi(s[:len(s)-1]) // at most four digits
+	days, _ := strconv.Atoi(s[:len(s)-1]) // the pattern permits at most four digits
 	return time.Duration(days) * 24 * time.Hour
 }
 
-// lastDayForm is a day of one year in the schema. The schema does not check the number of days in a month; the reader
-// does.
+// lastDayForm is the pattern of a day with a year in the schema. Only the reader checks the number of days in a month.
 const lastDayForm = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 
 var lastDayIs = regexp.MustCompile(lastDayForm)

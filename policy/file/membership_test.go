@@ -41,7 +41,7 @@ func TestFaultsOfTheMembershipNameAValidValue(t *testing.T) {
 	}
 	bad := small(`tests: [{ at: "2026-01-01", machine: x, expect: deny, holds: [], until: 2026-02-30 }]`, "", "")
 	if _, err := Parse("p", []byte(bad)); err == nil || !strings.Contains(err.Error(), "2026-02-30") {
-		t.Errorf("a day that is not: %v", err)
+		t.Errorf("an impossible day: %v", err)
 	}
 }
 

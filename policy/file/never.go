@@ -24,7 +24,8 @@ func (r *reader) never(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// neverRoles reads one role or several. An empty list would match nothing, so it is refused.
+// neverRoles reads one role or several roles. neverRoles refuses an empty list, because an empty list would match
+// nothing.
 func neverRoles(_ *reader, n yamlfile.Node) (out []policy.Role) {
 	all := roleWords(policy.Roles())
 	for _, y := range listOrOne(n, len(all), "name at least one role", "no role: this rule can never find anything") {

@@ -12,7 +12,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// onlyKeys reports all keys but these, and keys without a value: an empty "hours:" must not mean "at any hour". It
+// onlyKeys reports all other keys, and keys without a value, because an empty "hours:" must not mean "at any hour". It
 // returns false if it reported a key, because a key that seems to be missing may then only be misspelt.
 func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
@@ -33,18 +33,20 @@ func refuseEmpty(n yamlfile.Node) {
 	}
 }
 
-// Bounds on the entries of lists: higher than any real policy needs, and low enough that a hostile file costs little.
+// These limits on the entries of lists are higher than any real policy needs, and low enough that a hostile file costs
+// little.
 const (
 	maxHolidays = 1000
 	maxHolds    = 200
 	maxKinds    = 100
 	maxUpkeep   = 100
-	maxNamed    = 1000 // badges or machines of a rule
+	maxNamed    = 1000 // badges or machines that a rule names
 )
 
-// Bounds on numbers, for the reader and the schema.
+// These limits on numbers apply to the reader and the schema.
 const (
 	maxLearners      = 100 // that one mentor supervises
+	maxSessions      = 48  // of a member in a day; a restored machine knows a member's last 48 (hub: recentMost)
 	maxNeedHours     = 10_000
 	maxRunning       = 100_000 // hours
 	maxDays          = 10_000
@@ -69,7 +71,7 @@ func entries(n yamlfile.Node, most int) []yamlfile.Node {
 	return out
 }
 
-// listOrOne returns the entries of a list, or the single value in place of a list. It reports an empty list.
+// listOrOne returns the entries of a list, or the single value in place of a list. listOrOne reports an empty list.
 func listOrOne(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
 	if !n.IsList() {
 		if !n.Present() {
@@ -83,18 +85,18 @@ func listOrOne(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node 
 	return entries(n, most)
 }
 
-// names is the ids of one kind that the file defines.
+// names contains the ids of one kind that the file defines.
 type names struct {
 	set       map[string]bool
 	order     []string
-	stray     map[string]bool // ids in lower case that are defined in the wrong place, which was reported
-	absent    bool            // the section is missing, which was reported
+	stray     map[string]bool // ids in lower case that are defined in the wrong place; this fault was already reported
+	absent    bool            // true if the section is missing; this fault was already reported
 	unknown   []*unknown
 	asked     map[string]*unknown
 	explained *unknown // the last unknown id that was not reported, because another fault explains it
 }
 
-// unknown is an id that nothing defines, with every position where it is used.
+// unknown is an id that the file does not define, with every position of a use.
 type unknown struct {
 	at    yamlfile.Node // the first use
 	id    string
@@ -102,7 +104,7 @@ type unknown struct {
 	lines []string // the lines of the other uses
 }
 
-// Bounds on the cost of hints: a hostile file can have thousands of faults.
+// These constants limit the cost of hints, because a hostile file can have thousands of faults.
 const (
 	maxHints     = 20
 	maxHintWords = 1000
@@ -123,7 +125,7 @@ func (s *names) add(e yamlfile.Pair) string {
 	}
 	id := e.KeyNode.Slug()
 	if id == "" {
-		if e.KeyNode.Present() { // the fault was reported
+		if e.KeyNode.Present() { // the fault was already reported
 			s.strays(e.Key)
 		}
 		return ""
@@ -168,7 +170,7 @@ func (s *names) key(e yamlfile.Pair, kind string) string {
 	return e.Key
 }
 
-// miss records an id that nothing defines. All uses of the id are one fault.
+// miss records an id that the file does not define. All uses of the id are one fault.
 func (s *names) miss(n yamlfile.Node, id, kind string) {
 	if s.absent || s.stray[strings.ToLower(id)] {
 		s.explained = &unknown{at: n, id: id, kind: kind}
@@ -245,7 +247,7 @@ func (r *reader) words(n yamlfile.Node) (t policy.Text) {
 	return t
 }
 
-// absolute reads an id as credentials have it: a URL, a DID or a URN.
+// absolute reads an id in the form of credentials: a URL, a DID or a URN.
 func absolute(n yamlfile.Node) string {
 	s := n.Str()
 	if !n.IsScalar() {

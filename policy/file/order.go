@@ -2,18 +2,18 @@ package file
 
 import "slices"
 
-// shape describes what may occur at a place of the file: a mapping of known keys, or a mapping of ids. A list has the
-// shape of its entries. The zero shape is a value without keys.
+// shape describes the value at a place of the file: a mapping of known keys, or a mapping of ids. A list has the shape
+// of its entries. The zero shape is a value without keys.
 type shape struct {
 	all  map[string]mapping
-	name string // of the mapping; "": none
-	ids  bool   // the keys are ids, and name is the mapping of each value
+	name string // name of the mapping; "" for a value without keys
+	ids  bool   // true if the keys are ids; name is then the mapping of each value
 }
 
-// top is the shape of a whole file.
+// top returns the shape of a whole file.
 func top() shape { return shape{all: newTables().mappings(), name: "policy"} }
 
-// under is the shape of the value of a key.
+// under returns the shape of the value of a key.
 func (s shape) under(key string) shape {
 	if s.ids {
 		return shape{all: s.all, name: s.name}
@@ -25,8 +25,8 @@ func (s shape) under(key string) shape {
 	return shape{all: s.all}
 }
 
-// place returns the rank of a known key in its table. Unknown keys follow after the known keys, and ids keep the order
-// of the file.
+// place returns the rank of a known key in its table. Unknown keys come after the known keys, and ids keep the order of
+// the file.
 func (s shape) place(key string) int {
 	if s.ids {
 		return 0

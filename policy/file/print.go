@@ -12,13 +12,13 @@ import (
 // arrange sorts the keys of every mapping into the canonical order, and decides where each comment is written.
 func (e *entry) arrange(s shape) {
 	for _, x := range e.entries {
-		below := s // a list has the shape of its entries
+		below := s // a list has the same shape as its entries
 		if x.key != nil {
 			below = s.under(x.key.Value)
 		}
 		x.arrange(below)
 		if block := x.collection() && !x.flow; block && x.key == nil {
-			// above the dash, because the first key is on the line of the dash
+			// Move the comments above the dash, because the first key is on the line of the dash.
 			x.head, x.entries[0].head = append(x.head, x.entries[0].head...), nil
 		}
 	}
@@ -36,7 +36,7 @@ func (e *entry) arrange(s shape) {
 	} else {
 		e.head = append(e.head, onOwnLines(e.opening)...)
 	}
-	if n := len(e.beside); n > 1 { // only one comment fits on the line
+	if n := len(e.beside); n > 1 { // the line has room for only one comment
 		e.head, e.beside = append(e.head, onOwnLines(e.beside[:n-1])...), e.beside[n-1:]
 	}
 }
@@ -68,7 +68,7 @@ type printer struct {
 // row is one line of the output.
 type row struct {
 	text    string
-	comment string // behind the text
+	comment string // comment behind the text
 }
 
 // add appends a row.
@@ -152,8 +152,8 @@ func (p *printer) entry(e *entry, indent int) {
 	p.comments(e.foot, indent+2)
 }
 
-// scalar returns the lines of a value that is not a block. It is one line, or the lines of a scalar written with | or
-// >, of which all but the first are indented further.
+// scalar returns the lines of a value that is not a block: one line, or the lines of a scalar written with | or >. In
+// such a scalar, all lines except the first are indented further.
 func (g *page) scalar(e *entry) []string {
 	switch {
 	case e.collection():
@@ -167,7 +167,7 @@ func (g *page) scalar(e *entry) []string {
 		in := encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, value}})
 		var out map[string]string
 		if yaml.Unmarshal([]byte(in+"\n"), &out) == nil && out["k"] == value.Value {
-			// keep the library from folding lines into each other
+			// Keep the lines as written, because the library would fold them.
 			lines := strings.Split(strings.TrimPrefix(in, "k: "), "\n")
 			for i := range lines[1:] {
 				lines[i+1] = strings.TrimPrefix(lines[i+1], "  ")
@@ -178,7 +178,7 @@ func (g *page) scalar(e *entry) []string {
 	return []string{g.word(e.value)}
 }
 
-// brackets is a collection on one line.
+// brackets returns a collection on one line.
 func (g *page) brackets(e *entry) string {
 	parts := make([]string, len(e.entries))
 	for i, x := range e.entries {
@@ -230,7 +230,8 @@ func withoutComments(n *yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
 }
 
-// encode is a value as the YAML library writes it, or "" if the library fails, which checkKept then notices.
+// encode returns a value as the YAML library writes it, or "" if the library fails. checkKept then reports the
+// difference.
 func encode(n *yaml.Node) string {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
@@ -241,8 +242,8 @@ func encode(n *yaml.Node) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// String returns the formatted file. Comments after neighbouring lines of the same indentation are aligned, unless a
-// line becomes too long.
+// String returns the formatted file. Comments behind neighbouring lines of the same indentation are aligned, except if
+// a line would become too long.
 func (p *printer) String() string {
 	var b strings.Builder
 	column := 0

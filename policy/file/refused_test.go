@@ -9,7 +9,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// A rule that would have another meaning than it seems to have, or no effect, is refused with its position.
+// The reader must refuse a rule that is misleading or has no effect, with its position.
 func TestRulesWithoutEffectAreRefused(t *testing.T) {
 	for _, c := range []struct{ name, top, grant, machine, want string }{
 		{"null intervention", "", "", "    interventions: { ~: W }", "p:15:22: an empty key"},
@@ -116,8 +116,8 @@ func TestRulesWithoutEffectAreRefused(t *testing.T) {
 	}
 }
 
-// A mistyped letter often gives an invalid key, which is refused. If it gives another valid key, nothing can detect
-// that: there is no checksum.
+// A mistyped letter often gives an invalid key, which must be refused. If it gives another valid key, the reader cannot
+// detect the mistake, because keys have no checksum.
 func TestAKeyThatIsNotAPointOfItsCurveIsRefused(t *testing.T) {
 	for name, key := range map[string]string{
 		"Ed25519": "z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy",
@@ -166,7 +166,7 @@ func TestHoursPastMidnightAreAccepted(t *testing.T) {
 	}
 }
 
-// A fault quotes enough of a value to find it, but never a whole long value.
+// A fault must quote enough of a value to find the value, but never a whole long value.
 func TestNoFaultRepeatsALongValue(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for form, where := range map[string]string{
@@ -183,13 +183,14 @@ func TestNoFaultRepeatsALongValue(t *testing.T) {
 		"evidence: { a: { kinds: [=], interventions: =, within: =, endorsed-by: =, endorsed: =, spread: = } }": "top",
 		"never: [{ role: =, without: =, on: =, at: =, name: = }]":                                              "top",
 		"tests: [{ at: =, machine: =, holds: [=], expect: =, because: =, as: =, logged: = }]":                  "top",
-		", hours: =":            "grant",
-		", booked: =":           "grant",
-		", quota: { day: = }":   "grant",
-		", supervisor: =":       "grant",
-		", session: { max: = }": "grant",
-		"    cooldown: =":       "machine",
-		"    mode: =":           "machine",
+		", hours: =":               "grant",
+		", booked: =":              "grant",
+		", quota: { day: = }":      "grant",
+		", quota: { sessions: = }": "grant",
+		", supervisor: =":          "grant",
+		", session: { max: = }":    "grant",
+		"    cooldown: =":          "machine",
+		"    mode: =":              "machine",
 		"    bookings: [{ from: =, to: =, for: = }]": "machine",
 		"    interventions: { a: = }":                "machine",
 		"    maintenance: [{ kind: =, days: = }]":    "machine",

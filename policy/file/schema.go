@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// Schema returns the JSON Schema (draft 2020-12) of a policy file, for editors. Only Parse checks rules that a schema
-// cannot express (that a badge is defined, that hours can be parsed).
+// Schema returns the JSON Schema (draft 2020-12) of a policy file, for editors. A schema cannot express some rules,
+// such as that a badge is defined or that hours can be parsed. Only Parse checks these rules.
 func Schema() []byte {
 	all := newTables().mappings()
 	s := all["policy"].object()
@@ -28,12 +28,12 @@ func Schema() []byte {
 	s["$defs"] = defs
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		panic(err) // not reached: JSON can encode every value above
+		panic(err) // this line is never reached, because JSON can encode all values of the schema
 	}
 	return append(b, '\n')
 }
 
-// object is the schema of a mapping.
+// object returns the schema of a mapping.
 func (m mapping) object() thing {
 	properties, required := thing{}, []string(nil)
 	for _, k := range m.keys {
@@ -50,7 +50,7 @@ func (m mapping) object() thing {
 	return o
 }
 
-// just returns the mapping with only one of its keys, which is required.
+// just returns the mapping with only the given key, which is required.
 func (m mapping) just(name string) mapping {
 	out := mapping{name: m.name}
 	for _, k := range m.keys {
@@ -65,14 +65,14 @@ func (m mapping) just(name string) mapping {
 // thing is a part of a JSON Schema, as a map of keywords.
 type thing = map[string]any
 
-// valueForms are the forms of single values. They have no description, because editors would show it instead of the
-// key's.
+// valueForms returns the forms of single values. The forms have no description, because editors would show it in place
+// of the key's description.
 func valueForms() thing {
 	length := thing{"type": "string", "pattern": yamlfile.DurationForm, "minLength": 1}
 	return thing{
 		"slug":     thing{"type": "string", "pattern": yamlfile.SlugForm},
 		"length":   length,
-		"duration": with(maps.Clone(length), "not", thing{"pattern": "^[0dhms]*$"}), // positive
+		"duration": with(maps.Clone(length), "not", thing{"pattern": "^[0dhms]*$"}), // a positive duration
 		"limit":    thing{"anyOf": []any{ref("duration"), thing{"const": "none"}}},
 		"hours":    thing{"type": "string", "minLength": 1, "maxLength": maxHours},
 		"moment":   thing{"type": "string", "pattern": momentForm},
@@ -83,19 +83,19 @@ func valueForms() thing {
 	}
 }
 
-// with adds a word and its value to a schema.
+// with adds a keyword and its value to a schema.
 func with(t thing, word string, v any) thing {
 	t[word] = v
 	return t
 }
 
-// ref refers to a form under $defs.
+// ref returns a reference to a form under $defs.
 func ref(name string) thing { return thing{"$ref": "#/$defs/" + name} }
 
-// describe is the schema t with the text that editors show for the key.
+// describe returns the schema t with the text that editors show for the key.
 func describe(about string, t thing) thing { return with(maps.Clone(t), "description", about) }
 
-// list returns the schema of a list of at least least entries. most may be 0 if the reader sets no bound.
+// list returns the schema of a list of at least least entries. most is 0 if the reader has no upper limit.
 func list(of thing, least, most int) thing {
 	l := thing{"type": "array", "items": of}
 	if least > 0 {
@@ -107,10 +107,10 @@ func list(of thing, least, most int) thing {
 	return l
 }
 
-// orList is one value, or a list of them that is not empty.
+// orList returns the schema of one value, or of a list of values that is not empty.
 func orList(of thing, most int) thing { return thing{"anyOf": []any{of, list(of, 1, most)}} }
 
-// mapOf is a mapping of ids to values of one form.
+// mapOf returns the schema of a mapping of ids to values of one form.
 func mapOf(of thing) thing {
 	return thing{"type": "object", "propertyNames": ref("slug"), "additionalProperties": of}
 }
@@ -124,7 +124,7 @@ func oneIsRequired(keys ...string) thing {
 	return thing{"anyOf": forms}
 }
 
-// oneOf is one of these words.
+// oneOf returns the schema of a value that is one of the words.
 func oneOf(words ...string) thing { return thing{"enum": words} }
 
 // codeWords returns all codes as words.

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// judgeBy implements the part of JSON Schema that Schema uses. It is enough for these tests, but not a general
-// validator: it reports an unknown schema keyword as a fault.
+// judgeBy implements the part of JSON Schema that Schema uses. judgeBy is not a general validator: it reports an
+// unknown schema keyword as a fault.
 func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 	bad := func(format string, a ...any) { faults = append(faults, at+": "+fmt.Sprintf(format, a...)) }
 	for _, word := range slices.Sorted(maps.Keys(s)) {
@@ -57,7 +57,7 @@ func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 	return faults
 }
 
-// judgeMore applies schema keywords that concern one kind of value and ignore other kinds.
+// judgeMore applies the schema keywords that concern only one kind of value.
 func judgeMore(root, s map[string]any, word string, v any, at string) (faults []string) {
 	bounds := map[string]func(n, of float64) bool{
 		"min": func(n, of float64) bool { return n >= of },
@@ -131,8 +131,8 @@ func judgeObject(root, s map[string]any, word string, v map[string]any, at strin
 	return faults
 }
 
-// plain converts a date without quotes to text: the test's YAML library returns a date, while Portillon and editors
-// read the text.
+// plain converts a date without quotes to text. The YAML library of the test returns a date, but Portillon and editors
+// read a text.
 func plain(v any) any {
 	t, is := v.(time.Time)
 	switch {

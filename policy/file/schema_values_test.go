@@ -76,7 +76,9 @@ func valuesOf() map[string]values {
 		},
 		", session: { max: = }": {positive.good + " | none", positive.bad + " | any"},
 		", quota: { week: = }":  positive,
-		", quota: =":            {"{ day: 2h } | { day: 2h, week: 6h }", "{} | [] | 2h | { month: 3d }"},
+		", quota: =": {"{ day: 2h } | { day: 2h, week: 6h } | { sessions: 2 } | { day: 2h, week: 6h, sessions: 2 }",
+			"{} | [] | 2h | { month: 3d }"},
+		", quota: { sessions: = }": {"1 | 48", `0 | -1 | 49 | 1.5 | 2h | many | [1] | {}`},
 		", hours: =": {
 			`"Mo-Fr 09:00-21:00" | "Fr 18:00-25:00" | 24/7`,
 			`"" | [] | "` + strings.Repeat("x", maxHours+1) + `"`,
@@ -139,7 +141,9 @@ func valuesOf() map[string]values {
 			"0 | 5 | 100000",
 			"-5 | 100001",
 		},
-		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], answering: = }]":  {"0 | 100", "-1 | 101"},
+		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], answering: = }]": {"0 | 100", "-1 | 101"},
+		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], used: { sessions: = } }]": {
+			"0 | 48", "-1 | 49 | 1h"},
 		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], bundle-age: = }]": length,
 	}
 }

@@ -2,14 +2,14 @@ package file
 
 import "portillon/yamlfile"
 
-// key describes one key of a mapping that is read into a T. The key's position in the table is its position in the
+// key describes one key of a mapping that is read into a T. The position of a key in the table is the position in the
 // canonical order. read stores the key's value in the model. The other fields are for the JSON Schema.
 type key[T any] struct {
 	spec
 	read func(r *reader, n yamlfile.Node, to *T) // called only if the key has a value
 }
 
-// spec holds what the printer and the schema need to know about a key, without the type that the key is read into.
+// spec is the part of a key that the printer and the schema need, without the type that the key is read into.
 type spec struct {
 	name     string
 	about    string // the text that editors show for the key
@@ -17,30 +17,30 @@ type spec struct {
 	form
 }
 
-// form describes how a value is written: its JSON Schema, and the mapping below it.
+// form describes how a value is written: the value's JSON Schema, and the name of the mapping of the value.
 type form struct {
 	schema thing
-	below  string // the name of the mapping that the value, or each entry of its list, is; "": none
-	ids    bool   // the value maps ids of the file to the mapping below; ids keep their order
+	below  string // the name of the mapping of the value, or of each entry of a list; "" if there is no mapping
+	ids    bool   // true if the value maps ids to the mapping below; ids keep their order
 }
 
-// value is a form with its reader. Keys with the same kind of value share one value.
+// value is a form together with its reader. Keys with the same kind of value share one value.
 type value[V any] struct {
 	form
 	read func(r *reader, n yamlfile.Node) V
 }
 
-// keyOf makes a key with a shared kind of value.
+// keyOf returns a key with a shared kind of value.
 func keyOf[T, V any](name string, v value[V], about string, set func(to *T, v V)) key[T] {
 	return keyWith(name, v.form, about, func(r *reader, n yamlfile.Node, to *T) { set(to, v.read(r, n)) })
 }
 
-// keyWith makes a key with a separate reader.
+// keyWith returns a key with a separate reader.
 func keyWith[T any](name string, f form, about string, read func(r *reader, n yamlfile.Node, to *T)) key[T] {
 	return key[T]{spec{name: name, about: about, form: f}, read}
 }
 
-// must makes a key required.
+// must returns the key as a required key.
 func (k key[T]) must() key[T] {
 	k.required = true
 	return k
@@ -54,7 +54,7 @@ type table[T any] struct {
 	rules thing    // parts of the JSON Schema about several keys: dependentRequired, minProperties, anyOf
 }
 
-// newTable makes a table of keys.
+// newTable returns a table of keys.
 func newTable[T any](name string, rules thing, keys ...key[T]) table[T] {
 	t := table[T]{name: name, keys: keys, rules: rules}
 	for _, k := range keys {
@@ -78,8 +78,8 @@ func (t table[T]) mapping() mapping {
 	return m
 }
 
-// fill reads the mapping n into to, key by key in the order of the table. sound is false if it reported a key: a key
-// that seems to be missing may then only be misspelt.
+// fill reads the mapping n into to, key by key in the order of the table. sound is false if fill reported a fault of a
+// key, because a key that seems to be missing may then only be misspelt.
 func fill[T any](r *reader, n yamlfile.Node, t table[T], to *T) (sound bool) {
 	sound = onlyKeys(n, t.names...)
 	for _, k := range t.keys {

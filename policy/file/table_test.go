@@ -33,7 +33,7 @@ func TestEveryKeyHasAReaderAnOrderAndASchema(t *testing.T) {
 		}
 	}
 	for name, m := range mappings {
-		if !listed[name] && name != "need" { // "need" is made of two tables
+		if !listed[name] && name != "need" { // "need" consists of two tables
 			t.Errorf("%s is no table", name)
 		}
 		for i, k := range m.keys {
@@ -50,7 +50,7 @@ func TestEveryKeyHasAReaderAnOrderAndASchema(t *testing.T) {
 	}
 }
 
-// everyKey is the sample that has every key, as text and as a tree.
+// everyKey returns the sample with every key, as text and as a tree.
 func everyKey(t *testing.T) ([]byte, *yaml.Node) {
 	t.Helper()
 	b, err := os.ReadFile("testdata/every-key.yaml")
@@ -85,7 +85,7 @@ func TestTheSampleHasEveryKeyInCanonicalOrder(t *testing.T) {
 	text, doc := everyKey(t)
 	missing := map[string]bool{}
 	for name, m := range newTables().mappings() {
-		if name == "badge-need" || name == "several-needs" { // both occur under the name need
+		if name == "badge-need" || name == "several-needs" { // both mappings occur under the name need
 			continue
 		}
 		for _, k := range m.keys {
@@ -105,7 +105,7 @@ func TestTheSampleHasEveryKeyInCanonicalOrder(t *testing.T) {
 	}
 }
 
-// If any one key is removed from the sample, the sample must give another policy or be refused.
+// If any key is removed from the sample, the policy must differ or the sample must be refused.
 func TestEveryKeyIsReadIntoTheModel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed policies")
@@ -115,7 +115,7 @@ func TestEveryKeyIsReadIntoTheModel(t *testing.T) {
 	visit(doc, top(), func(n *yaml.Node, s shape) {
 		for i := 0; i < len(n.Content); i += 2 {
 			key := n.Content[i].Value
-			if s.name == "policy" && key == "roles" { // limits what the rest of the file may say
+			if s.name == "policy" && key == "roles" { // the key roles only limits the values of other keys
 				continue
 			}
 			all := n.Content

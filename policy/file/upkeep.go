@@ -7,11 +7,11 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxItems bounds the choices on a panel: more do not fit on a small screen.
+// MaxItems is the largest number of choices on a panel. More choices do not fit on a small screen.
 const MaxItems = 12
 
-// maintenance reads the interventions of a machine, and which recur. Recurring work must be one of the interventions,
-// if there are any.
+// maintenance reads the interventions and the recurring maintenance of a machine. Recurring maintenance must be one of
+// the interventions, if the machine lists interventions.
 func (r *reader) maintenance(n yamlfile.Node, m *policy.Machine) {
 	seen := map[string]bool{}
 	for _, x := range entries(n, maxUpkeep) {

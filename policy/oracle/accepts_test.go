@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// theirs lists badges of another issuer that policies may accept.
+// theirs lists the badges of another issuer that policies may accept.
 var theirs = []string{"f0", "f1", "f2"}
 
 func otherBadge(url string) policy.OtherBadge {
@@ -31,7 +31,7 @@ func (g gen) accepts(m *policy.Model) {
 				}
 			}
 			switch g.IntN(3) {
-			case 0: // one entry for some roles, and one for the rest
+			case 0: // add one entry for some roles, and one entry for the other roles
 				rest := policy.Accept{OtherBadge: a.OtherBadge}
 				for _, r := range policy.Roles() {
 					if g.IntN(2) == 0 {
@@ -53,9 +53,9 @@ func (g gen) accepts(m *policy.Model) {
 	}
 }
 
-// ways returns the ways in Cedar in which a need of a badge, with an assurance, is met: by the badge itself, and by
-// each badge that it accepts in a grant of the role, together with the badge in With. what returns the Cedar condition
-// on the held badge, given its name in the context.
+// ways returns the alternatives, as Cedar conditions, that meet a need of a badge with an assurance: the badge itself,
+// and each badge that it accepts in a grant of the role, together with the badge in With. what returns the Cedar
+// condition on a held badge for the badge's name in the context.
 func ways(b *policy.Badge, least policy.Assurance, who string, as policy.Role, what func(held string) string) string {
 	held := func(name string) string { return fmt.Sprintf("context.%s.%s%d", who, name, least) }
 	or := []string{held(string(b.ID)) + ".counts" + what(held(string(b.ID)))}
@@ -77,8 +77,8 @@ func ways(b *policy.Badge, least policy.Assurance, who string, as policy.Role, w
 }
 
 // others adds badges of another issuer to a member. Like a machine's roster, it adds a holding for every badge that
-// accepts the other badge. Sometimes it adds a holding for a badge that does not accept it; such a holding must not
-// count.
+// accepts the other badge. Sometimes it adds a holding for a badge that does not accept the other badge. Such a holding
+// must not count.
 func (g gen) others(s site, m *policy.Member, at time.Time) {
 	for range g.IntN(4) {
 		url := theirs[g.IntN(len(theirs))]
@@ -95,7 +95,7 @@ func (g gen) others(s site, m *policy.Member, at time.Time) {
 	}
 }
 
-// is reports whether a holding is the badge with that name: a badge of the policy itself, or another issuer's badge.
+// is reports whether a holding is the badge with that name, of the policy itself or of another issuer.
 func is(h policy.Holding, name string) bool {
 	if h.Other == nil {
 		return string(h.Badge) == name

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// membership returns a random rule on memberships; every third policy has none.
+// membership returns a random rule on memberships. Every third policy has no such rule.
 func (g gen) membership() (x policy.Membership) {
 	if g.IntN(3) == 0 {
 		return x
@@ -44,7 +44,8 @@ func lapse(x policy.Membership, grant int, r policy.Role) string {
 	)
 }
 
-// answers adds to the condition on a supervisor that their membership has not lapsed, unless mentors keep their role.
+// answers adds to the condition on a supervisor that the supervisor's membership has not lapsed, except if lapsed
+// mentors keep their role.
 func answers(x policy.Membership, then string) string {
 	if slices.Contains(x.After, policy.Mentor) || !strings.HasPrefix(then, "(context.supervised") {
 		return then
@@ -52,7 +53,7 @@ func answers(x policy.Membership, then string) string {
 	return then + " && !" + lapsed(x, "supervisor")
 }
 
-// terms gives most members a membership without end, and the remaining members one that ends around a moment.
+// terms gives most members a membership without end, and the other members a membership that ends around a moment.
 func (g gen) terms(m *policy.Member, at time.Time) {
 	if g.IntN(3) == 0 {
 		y, mon, d := at.AddDate(0, 0, 10-g.IntN(60)).In(zone).Date()
@@ -70,8 +71,9 @@ func (g gen) circumstances(q *policy.Question) {
 	}
 }
 
-// daysOver counts the days since the last day of a membership one by one on a calendar. The reference is the question's
-// time or, while the clock is not trusted, the later of the bundle's time of issue and the last trusted record.
+// daysOver counts the days since the last day of a membership one by one on a calendar. daysOver counts up to the
+// question's time. While the clock is not trusted, daysOver counts up to the later of the bundle's time of issue and
+// the last trusted record.
 func daysOver(q policy.Question, who *policy.Member) types.Record {
 	if who.Until == (policy.Date{}) {
 		return types.NewRecord(types.RecordMap{"hasEnd": types.Boolean(false), "daysOver": types.Long(0)})
@@ -103,7 +105,7 @@ func with(r, more types.Record) types.Record {
 }
 
 // tally counts the grants that only a membership, or only the state of a card, refuses or leaves waiting.
-type tally struct{ memberships, supervisors, cards int }
+type tally struct{ memberships, supervisors, cards, sessions int }
 
 func (x *tally) count(o policy.Outcome) {
 	if len(o.Missing()) != 1 {
@@ -116,17 +118,21 @@ func (x *tally) count(o policy.Outcome) {
 		x.supervisors++
 	case r.Kind == policy.OfLostCard || r.Kind == policy.OfBlockedCard || r.Kind == policy.OfReplacedCard:
 		x.cards++
+	case r.Kind == policy.OfSessions:
+		x.sessions++
 	}
 }
 
 func (x *tally) check(t *testing.T, asked int) {
 	t.Logf(
-		"refused by nothing else: %d by a membership, %d by a supervisor's membership, %d by the state of a card",
+		"refused by nothing else: %d by a membership, %d by a supervisor's membership, %d by the state of a card, "+
+			"%d by a quota of sessions",
 		x.memberships,
 		x.supervisors,
 		x.cards,
+		x.sessions,
 	)
-	for _, n := range []int{x.memberships, x.supervisors, x.cards} {
+	for _, n := range []int{x.memberships, x.supervisors, x.cards, x.sessions} {
 		if n < asked/20_000 {
 			t.Errorf("%d of %d requests: little was compared", n, asked)
 		}

@@ -156,13 +156,17 @@ func (g gen) grant(site *policy.Model, m *policy.Machine) (x policy.Grant, when,
 		and = append(and, unless(h.cedar(), m.Pass&policy.PassHours != 0))
 	}
 	if g.IntN(3) == 0 {
-		x.Quota = policy.Quota{Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(6)) * time.Hour}
+		x.Quota = policy.Quota{Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(6)) * time.Hour,
+			Sessions: g.IntN(4)}
 		rule := "true"
 		if x.Quota.Day > 0 {
 			rule += fmt.Sprintf(" && context.usedToday < %d", x.Quota.Day/time.Second)
 		}
 		if x.Quota.Week > 0 {
 			rule += fmt.Sprintf(" && context.usedThisWeek < %d", x.Quota.Week/time.Second)
+		}
+		if x.Quota.Sessions > 0 {
+			rule += fmt.Sprintf(" && context.sessionsToday < %d", x.Quota.Sessions)
 		}
 		if x.Quota != (policy.Quota{}) {
 			and = append(and, unless("("+rule+")", m.Pass&policy.PassHours != 0))
@@ -285,9 +289,10 @@ func (g gen) member(s site, id policy.MemberID, at time.Time) *policy.Member {
 		m.Holdings = append(m.Holdings, g.holding(at))
 	}
 	if g.IntN(2) == 0 {
+		last := []int{400, 10}[g.IntN(2)] // tenths of a day; the small number is for quotas of the day
 		m.Practice = []policy.Practice{
-			{Machine: "m", Last: at.Add(-time.Duration(g.IntN(400)) * day / 10), Logged: time.Duration(g.IntN(12)) * time.Hour,
-				Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(7)) * time.Hour},
+			{Machine: "m", Last: at.Add(-time.Duration(g.IntN(last)) * day / 10), Logged: time.Duration(g.IntN(12)) * time.Hour,
+				Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(7)) * time.Hour, Sessions: g.IntN(4)},
 		}
 	}
 	return m
@@ -339,7 +344,7 @@ func request(s site, q policy.Question) types.Record {
 		"member": with(
 			person(s.m, q, q.Member),
 			daysOver(q, q.Member),
-		), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
+		), "usedToday": types.Long(0), "usedThisWeek": types.Long(0), "sessionsToday": types.Long(0),
 	}
 	sup := q.Supervisor
 	c["supervised"] = types.Boolean(sup != nil && !sup.Blocked && sup.ID != q.Member.ID)
@@ -350,7 +355,7 @@ func request(s site, q policy.Question) types.Record {
 	for _, p := range q.Member.Practice {
 		last := p.Last.In(zone)
 		if last.Format(time.DateOnly) == local.Format(time.DateOnly) {
-			c["usedToday"] = seconds(p.Day)
+			c["usedToday"], c["sessionsToday"] = seconds(p.Day), types.Long(p.Sessions)
 		}
 		if startOfWeek(last).Equal(startOfWeek(local)) {
 			c["usedThisWeek"] = seconds(p.Week)
@@ -509,9 +514,9 @@ func TestDecisionsAgreeWithCedar(t *testing.T) {
 // the contexts, which already contain the ages of badges and the minute of the week. Decide also chooses the grant and
 // its limits, and finds all that is missing for each grant; reasons are not written out.
 //
-// The figures are those of the median round. ns-decide and times are for members that were prepared (Policy.Prepare: which
-// of their badges may meet which need). ns-unprepared and times-unprepared are for members as a roster makes them when a
-// card is tapped.
+// The figures are those of the median round. ns-decide and times are for members that were prepared by Policy.Prepare,
+// which finds out which of their badges may meet which need. ns-unprepared and times-unprepared are for members as a
+// roster makes them when a card is tapped.
 func BenchmarkSameQuestions(b *testing.B) {
 	g := gen{rand.New(rand.NewPCG(7, 8))}
 	type asked struct {

@@ -10,7 +10,7 @@ import (
 
 var Badges = []policy.BadgeID{"a", "b", "c", "d", "e", "f"}
 
-// Gen makes random models, members and questions.
+// Gen generates random models, members and questions.
 type Gen struct{ *rand.Rand }
 
 // Model returns a random model with one machine «m».
@@ -47,7 +47,7 @@ func (g Gen) Grant() policy.Grant {
 	return out
 }
 
-// Need returns a random need. depth is the nesting depth: at depths below 2 the need is a single badge.
+// Need returns a random need. depth is the nesting depth. At depths below 2 the need is a single badge.
 func (g Gen) Need(depth int) policy.Need {
 	if depth > 2 || g.IntN(2) == 0 {
 		n := policy.Need{Badge: Badges[g.IntN(len(Badges))]}
@@ -72,7 +72,7 @@ func (g Gen) Need(depth int) policy.Need {
 	return policy.Need{Any: list}
 }
 
-// Bookings returns random bookings within the fortnight of Question.
+// Bookings returns random bookings in the same fortnight as the taps of Question.
 func (g Gen) Bookings() (out []policy.Booking) {
 	at := Monday.Add(-time.Hour)
 	for range g.IntN(4) {
@@ -169,7 +169,7 @@ func (g Gen) GiveAccepts(m *policy.Model) {
 	}
 }
 
-// Foreign returns one random badge of the other issuer, as holdings of all badges that accept it in the policies.
+// Foreign returns one random badge of the other issuer, as a holding for each badge that accepts it in the policies.
 func (g Gen) Foreign(at time.Time, policies ...*policy.Policy) (out []policy.Holding) {
 	h, url := g.Holding(at), OtherBadges[g.IntN(len(OtherBadges))]
 	h.Assurance = policy.Assurance(g.IntN(6) / 5)
@@ -229,9 +229,10 @@ func (g Gen) WithCircumstances(q policy.Question) policy.Question {
 		if g.IntN(3) == 0 {
 			m.Until = policy.DateOf(q.At.AddDate(0, 0, g.IntN(60)-40), time.UTC)
 		}
-		for i := range m.Practice { // list practice twice, and practice at another machine
+		for i := range m.Practice { // add a second practice at this machine, and practice at another machine
 			m.Practice[i].Day, m.Practice[i].Week = time.Duration(g.IntN(9))*time.Minute+1, time.Duration(g.IntN(9))*time.Hour
 			m.Practice[i].Last = q.At.Add(-time.Duration(g.IntN(80))*time.Hour + 1)
+			m.Practice[i].Sessions = g.IntN(3)
 		}
 		m.Practice = append(m.Practice, m.Practice...)
 		for i := range m.Practice {
@@ -242,5 +243,5 @@ func (g Gen) WithCircumstances(q policy.Question) policy.Question {
 	return q
 }
 
-// NewGen returns a generator that always gives the same models for the same seed.
+// NewGen returns a generator that generates the same models for the same seed.
 func NewGen(seed, stream uint64) Gen { return Gen{rand.New(rand.NewPCG(seed, stream))} }

@@ -1,5 +1,5 @@
-// Package policytest holds models, members and random questions for the tests of package policy and of policy/analysis.
-// Only tests import it.
+// Package policytest contains models, members and random questions for the tests of package policy and of
+// policy/analysis. Only tests import this package.
 package policytest
 
 import (
@@ -18,7 +18,7 @@ const Days = 24 * time.Hour
 // Monday is a Monday at 10:00 in Paris.
 var Monday = time.Date(2026, 11, 23, 10, 0, 0, 0, Paris())
 
-// Paris is the time zone of the tests. It has clock changes.
+// Paris is the time zone of the tests. Paris has clock changes.
 func Paris() *time.Location {
 	z, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
@@ -54,7 +54,7 @@ func MustNew(t testing.TB, m policy.Model) *policy.Policy {
 	return p
 }
 
-// Ruled returns a policy with one machine, whose users need one badge. change adds the rule under test.
+// Ruled returns a policy with one machine, whose users need one badge. The function change adds the rule under test.
 func Ruled(t *testing.T, change func(*policy.Machine)) *policy.Policy {
 	t.Helper()
 	m := policy.Model{
@@ -82,7 +82,7 @@ func Ruled(t *testing.T, change func(*policy.Machine)) *policy.Policy {
 	return MustNew(t, m)
 }
 
-// SmallModel is the model of Ruled.
+// SmallModel returns the model of Ruled.
 func SmallModel(change func(*policy.Machine)) policy.Model {
 	m := policy.Model{
 		Site:     "s",
@@ -108,7 +108,7 @@ const (
 	TheirAll  = "https://other.example/a/all"
 )
 
-// AcceptingModel returns the model of Ruled with a badge «induction», in which the badge of accepts one badge of the
+// AcceptingModel returns the model of Ruled with a further badge «induction». The badge of accepts one badge of the
 // issuer «other».
 func AcceptingModel(t *testing.T, of policy.BadgeID, with policy.BadgeID, roles ...policy.Role) policy.Model {
 	t.Helper()
@@ -144,7 +144,7 @@ var FrenchHolidays = policy.NewHolidays(
 	policy.Date{Year: 0, Month: 5, Day: 1},
 	policy.Date{Year: 0, Month: 12, Day: 25},
 	policy.Date{Year: 2026, Month: 4, Day: 6},
-) // Easter Monday has another date each year
+) // Easter Monday has a different date each year
 
 // Crowd returns a policy of 20 machines with five grants each, one of them with nested needs, and 1,000 members with 15
 // badges each.
@@ -210,7 +210,7 @@ func Crowd(tb testing.TB) (*policy.Policy, []*policy.Member) {
 // Fortnight has 14 days of grace. Maintainers keep their role after the grace.
 var Fortnight = policy.Membership{Grace: 14 * Days, Warn: 30 * Days, After: []policy.Role{policy.Maintainer}}
 
-// ParseDate reads a day, as in 2026-12-31.
+// ParseDate reads a day such as 2026-12-31.
 func ParseDate(t testing.TB, s string) policy.Date {
 	t.Helper()
 	d, err := policy.ParseDate(s)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Linux input event types and codes (linux/input-event-codes.h).
+// These are types and codes of Linux input events (linux/input-event-codes.h).
 const (
 	evSyn      = 0x00
 	evKey      = 0x01
@@ -19,7 +19,7 @@ const (
 
 // digitOf returns the character of a key, independent of the console's layout: 1…9 and 0 on the top row and the keypad,
 // A…F, and the comma of facility,number. A reader set to a French layout (AZERTY) sends the key code of Q for A and of
-// M for the comma. No number contains Q or M, so that these key codes are unambiguous. Digits have the same key codes
+// M for the comma. These key codes are unambiguous, because no number contains Q or M. Digits have the same key codes
 // in both layouts, with or without shift.
 func digitOf(code uint16) byte {
 	switch {
@@ -37,7 +37,7 @@ func digitOf(code uint16) byte {
 	return letterOf(code)
 }
 
-// letterOf returns the character of a key other than a digit; 0 if numbers do not contain it.
+// letterOf returns the character of a key other than a digit; 0 if no number contains that character.
 func letterOf(code uint16) byte {
 	switch code {
 	case 30, 16: // KEY_A, KEY_Q
@@ -62,18 +62,18 @@ func letterOf(code uint16) byte {
 type Event struct {
 	Type, Code uint16
 	Value      int32
-	At         time.Duration // by the clock chosen with EVIOCSCLOCKID; modulo 2^32 s in the 32-bit struct
+	At         time.Duration // time by the clock chosen with EVIOCSCLOCKID; modulo 2^32 s in the 32-bit struct
 }
 
-// The sizes of struct input_event. Its time is two longs, which have 8 bytes in a 64-bit program and 4 in a 32-bit one,
-// also on a 64-bit kernel.
+// These are the sizes of struct input_event. The time in the struct is two longs, which have 8 bytes in a 64-bit
+// program, and 4 bytes in a 32-bit program, even on a 64-bit kernel.
 const (
 	size64 = 24
 	size32 = 16
 )
 
-// events splits bytes from the kernel into events of the given size. An incomplete last event is left out.
-func events(b []byte, size int) []Event {
+// splitEvents splits bytes from the kernel into events of the given size. An incomplete last event is left out.
+func splitEvents(b []byte, size int) []Event {
 	var out []Event
 	for ; len(b) >= size; b = b[size:] {
 		e := b[size-8 : size]
@@ -83,15 +83,15 @@ func events(b []byte, size int) []Event {
 				binary.NativeEndian.Uint16(e),
 				binary.NativeEndian.Uint16(e[2:]),
 				int32(binary.NativeEndian.Uint32(e[4:])),
-				at(b, size),
+				eventTime(b, size),
 			},
 		)
 	}
 	return out
 }
 
-// at returns the event's time, stored as seconds and microseconds, each a long.
-func at(b []byte, size int) time.Duration {
+// eventTime returns the event's time, which is stored as seconds and microseconds, each a long.
+func eventTime(b []byte, size int) time.Duration {
 	sec, usec := uint64(binary.NativeEndian.Uint32(b)), uint64(binary.NativeEndian.Uint32(b[4:]))
 	if size == size64 {
 		sec, usec = binary.NativeEndian.Uint64(b), binary.NativeEndian.Uint64(b[8:])
@@ -99,7 +99,7 @@ func at(b []byte, size int) time.Duration {
 	return time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond
 }
 
-// Format is how a reader types a card's number.
+// Format is the format in which a reader types a card's number.
 type Format uint8
 
 const (
@@ -110,9 +110,9 @@ const (
 )
 
 const (
-	// maxLine bounds a line, in characters. Every valid number is shorter.
+	// maxLine is the largest length of a line, in characters. Every valid number is shorter.
 	maxLine = 24
-	// pause is longer than any reader waits between two keys (they send one every 1 to 20 ms), and shorter than the time
-	// between two cards.
+	// pause is longer than any reader waits between two keys (readers send a key every 1 to 20 ms), and shorter than
+	// the time between two cards.
 	pause = time.Second
 )

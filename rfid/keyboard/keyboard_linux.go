@@ -28,14 +28,14 @@ type Reader struct {
 	once rfid.Once
 	rest []byte               // bytes of an incomplete event
 	more []Event              // events read but not decoded
-	now  func() time.Duration // the clock of the events' times
-	// quiet is how long Read waits for the rest of a line; tests shorten it.
+	now  func() time.Duration // the clock by which the events are timed
+	// quiet is how long Read waits for the rest of a line. Tests use a shorter time.
 	quiet time.Duration
 
-	// Unread, if set, is called during Read for each line that is not a card's number. It must not block.
+	// Unread, if set, is called during Read for each line that is not a card's number. Unread must not block.
 	Unread func(rfid.Unread)
-	// Heard, if set, is called with each line, before Unread. The line may be a card's number: use it only in reader
-	// tests.
+	// Heard, if set, is called with each line, before Unread. The line may be a card's number, so use Heard only in
+	// reader tests.
 	Heard func(line string)
 }
 
@@ -48,15 +48,15 @@ func Open(path string, format Format) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", path, err)
 	}
-	if err := take(fd); err != nil {
+	if err := grab(fd); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("reader %s: %w", path, err)
 	}
 	return newReader(os.NewFile(uintptr(fd), path), format, uptime), nil
 }
 
-// take selects the monotonic clock for event times, and grabs the device exclusively.
-func take(fd int) error {
+// grab selects the monotonic clock for event times, and grabs the device exclusively.
+func grab(fd int) error {
 	if err := unix.IoctlSetPointerInt(fd, eviocsclocki, unix.CLOCK_MONOTONIC); err != nil {
 		return fmt.Errorf("not an input device: %w", err)
 	}
@@ -66,7 +66,7 @@ func take(fd int) error {
 	return nil
 }
 
-// uptime returns the time of CLOCK_MONOTONIC.
+// uptime returns the present time of CLOCK_MONOTONIC.
 func uptime() time.Duration {
 	var t unix.Timespec
 	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // cannot fail with these arguments
@@ -83,7 +83,7 @@ func newReader(f *os.File, format Format, now func() time.Duration) *Reader {
 
 // Read implements rfid.Reader. An unplugged device is an error: ENODEV.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
-	defer r.until(ctx)()
+	defer r.interruptWith(ctx)()
 	for {
 		if tap, ok := r.decode(); ok {
 			return tap, nil
@@ -92,17 +92,17 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		switch {
 		case ctx.Err() != nil:
 			return rfid.Tap{}, ctx.Err()
-		case errors.Is(err, os.ErrDeadlineExceeded): // an incomplete line is followed by a pause
+		case errors.Is(err, os.ErrDeadlineExceeded): // a pause after an incomplete line
 			r.dec.Idle(r.now())
-			r.tellUnread()
+			r.reportUnread()
 		case err != nil:
 			return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.f.Name(), err)
 		}
 	}
 }
 
-// until arranges that the end of ctx interrupts reads of the file, until the returned function is called.
-func (r *Reader) until(ctx context.Context) (release func()) {
+// interruptWith arranges that the end of ctx interrupts reads of the file, until the returned function is called.
+func (r *Reader) interruptWith(ctx context.Context) (release func()) {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		r.f.SetReadDeadline(time.Unix(1, 0))
@@ -111,18 +111,18 @@ func (r *Reader) until(ctx context.Context) (release func()) {
 	return func() {
 		if !stop() {
 			<-ended
-			r.f.SetReadDeadline(time.Time{}) // the reader stays usable after the context ends
+			r.f.SetReadDeadline(time.Time{}) // remove the deadline, so that the reader stays usable after the end of the context
 		}
 	}
 }
 
-// decode decodes the events that were read, up to a tap.
+// decode decodes the events that were read, up to the first tap.
 func (r *Reader) decode() (rfid.Tap, bool) {
 	for len(r.more) > 0 {
 		e := r.more[0]
 		r.more = r.more[1:]
 		u, ok := r.dec.Push(e)
-		r.tellUnread()
+		r.reportUnread()
 		if age := r.now() - e.At; !ok || age > stale {
 			continue
 		}
@@ -133,8 +133,8 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 	return rfid.Tap{}, false
 }
 
-// tellUnread passes the last line to Heard and Unread.
-func (r *Reader) tellUnread() {
+// reportUnread passes the last line to Heard and Unread.
+func (r *Reader) reportUnread() {
 	if line, ok := r.dec.Heard(); ok && r.Heard != nil {
 		r.Heard(line)
 	}
@@ -143,7 +143,7 @@ func (r *Reader) tellUnread() {
 	}
 }
 
-// fill reads the device once. If a line is incomplete, fill waits at most for quiet.
+// fill reads events from the device once. If a line is incomplete, fill waits at most for the duration quiet.
 func (r *Reader) fill(ctx context.Context) error {
 	until := time.Time{}
 	if r.dec.Pending() {
@@ -160,7 +160,7 @@ func (r *Reader) fill(ctx context.Context) error {
 	}
 	whole := buf[:n+got]
 	used := len(whole) / r.size * r.size
-	r.more, r.rest = events(whole[:used], r.size), append([]byte(nil), whole[used:]...)
+	r.more, r.rest = splitEvents(whole[:used], r.size), append([]byte(nil), whole[used:]...)
 	return nil
 }
 

@@ -11,8 +11,8 @@ import (
 	"portillon/rfid"
 )
 
-// wire returns a Reader on a pipe instead of a device, with the clock of its events.
-func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
+// pipeReader returns a Reader on a pipe instead of a device, with a clock that shows now.
+func pipeReader(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	t.Helper()
 	in, out, err := os.Pipe()
 	if err != nil {
@@ -23,12 +23,12 @@ func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	return r, out
 }
 
-// A pipe splits events where the kernel would not. The reader accepts this, and treats a closed pipe as an unplugged
-// reader.
+// A pipe may split an event, although the kernel never does. The reader accepts split events, and treats a closed pipe
+// as an unplugged reader.
 func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
-	r, out := wire(t, Hex, 0)
+	r, out := pipeReader(t, Hex, 0)
 	go func() {
-		for b := bytesOf(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
+		for b := encodeEvents(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
 			if len(b) < 7 {
 				out.Write(b)
 				break
@@ -46,14 +46,14 @@ func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 	}
 }
 
-// A missing Enter must be reported within a second of the first card, and not only when the next card is typed.
+// A missing Enter must be reported within a second after the first card, before the next card is typed.
 func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
-	r, out := wire(t, Hex, 0)
+	r, out := pipeReader(t, Hex, 0)
 	r.now, r.quiet = func() time.Duration { return now }, time.Millisecond
 	said := make(chan rfid.Unread, 8)
 	r.Unread = func(u rfid.Unread) { said <- u }
-	out.Write(bytesOf(typed("62E3086CED"), r.size))
+	out.Write(encodeEvents(typed("62E3086CED"), r.size))
 	now = 2 * time.Second
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -71,9 +71,9 @@ func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 }
 
 func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
-	r, out := wire(t, Hex, 0)
-	b := bytesOf(typed("62E3086CED\n"), r.size)
-	half := len(b)/2 + 5 // also inside an event, which only happens with a pipe
+	r, out := pipeReader(t, Hex, 0)
+	b := encodeEvents(typed("62E3086CED\n"), r.size)
+	half := len(b)/2 + 5 // splits an event, as only a pipe does
 	out.Write(b[:half])
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -93,7 +93,7 @@ func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
 }
 
 func TestCloseEndsARead(t *testing.T) {
-	r, _ := wire(t, Hex, 0)
+	r, _ := pipeReader(t, Hex, 0)
 	failed := make(chan error)
 	go func() { _, err := r.Read(t.Context()); failed <- err }()
 	r.Close()
@@ -103,8 +103,8 @@ func TestCloseEndsARead(t *testing.T) {
 }
 
 func TestCardTypedTwiceIsOneTap(t *testing.T) {
-	r, out := wire(t, Hex, 0)
-	out.Write(bytesOf(typed("62E3086CED\n62E3086CED\n01000734E0\n"), r.size))
+	r, out := pipeReader(t, Hex, 0)
+	out.Write(encodeEvents(typed("62E3086CED\n62E3086CED\n01000734E0\n"), r.size))
 	for _, want := range []string{"62E3086CED", "01000734E0"} {
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != want {
 			t.Fatal(tap.UID.Hex(), err)
@@ -112,11 +112,11 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 	}
 }
 
-// The process was suspended or busy, so the person who tapped may have left.
+// If the process was suspended or busy for long, the person who tapped may have left.
 func TestStaleLineIsNotATap(t *testing.T) {
-	r, out := wire(t, Hex, time.Minute)
-	out.Write(bytesOf(then(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
-	out.Write(bytesOf(then(time.Minute-stale, typed("01000734E0\n")), r.size))
+	r, out := pipeReader(t, Hex, time.Minute)
+	out.Write(encodeEvents(delayed(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
+	out.Write(encodeEvents(delayed(time.Minute-stale, typed("01000734E0\n")), r.size))
 	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "01000734E0" {
 		t.Fatal(tap.UID.Hex(), err)
 	}

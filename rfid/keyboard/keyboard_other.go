@@ -17,7 +17,7 @@ type Reader struct {
 	Heard  func(line string)
 }
 
-// Open returns an error: this system has no evdev.
+// Open returns an error, because this system has no evdev.
 func Open(string, Format) (*Reader, error) { return nil, errNoEvdev }
 
 // Read returns an error.

@@ -24,8 +24,8 @@ func typed(s string) (out []Event) {
 	return out
 }
 
-// then returns the events, delayed by d.
-func then(d time.Duration, ev []Event) []Event {
+// delayed returns the events, delayed by d.
+func delayed(d time.Duration, ev []Event) []Event {
 	ev = slices.Clone(ev)
 	for i := range ev {
 		ev[i].At += d
@@ -33,8 +33,8 @@ func then(d time.Duration, ev []Event) []Event {
 	return ev
 }
 
-// bytesOf encodes events as the kernel does for a program whose long has size/3 bytes.
-func bytesOf(ev []Event, size int) (b []byte) {
+// encodeEvents encodes events as the kernel does for a program whose long has size/3 bytes.
+func encodeEvents(ev []Event, size int) (b []byte) {
 	for _, e := range ev {
 		sec, usec := uint64(e.At/time.Second), uint64(e.At%time.Second/time.Microsecond)
 		if size == size64 {
@@ -83,7 +83,7 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 		{"events lost in the middle", Decimal,
 			append(append(typed("00076"), append(dropped, Event{evSyn, synReport, 0, 0})...), typed("16768\n")...), ""},
 		{"events lost with the Enter: the next card counts all the same", Hex,
-			append(append(dropped, typed("6CED")...), then(2*time.Second, typed("01000734E0\n"))...), "01000734E0"},
+			append(append(dropped, typed("6CED")...), delayed(2*time.Second, typed("01000734E0\n"))...), "01000734E0"},
 		{"events lost, and a report that is not whole", Decimal, slices.Concat(dropped,
 			[]Event{{evKey, codes['7'], 1, 0}, {evKey, keyEnter, 1, 0}, {evSyn, synReport, 0, 0}}, typed("\n0007616768\n")),
 			"00743900"},
@@ -92,13 +92,13 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 			"00743900"},
 		{"a key that was leant on", Decimal, typed("666\n"), ""},
 		{"half a line does not wait for another card's", Decimal, append(typed("12345"),
-			then(1100*time.Millisecond, typed("0007616768\n"))...), "00743900"},
-		{"half a line and a late Enter", Decimal, append(typed("0007616768"), then(1100*time.Millisecond, typed("\n"))...),
+			delayed(1100*time.Millisecond, typed("0007616768\n"))...), "00743900"},
+		{"half a line and a late Enter", Decimal, append(typed("0007616768"), delayed(1100*time.Millisecond, typed("\n"))...),
 			""},
-		{"a slow reader", Decimal, append(append(typed("00076"), then(900*time.Millisecond, typed("16768"))...),
-			then(1800*time.Millisecond, typed("\n"))...), "00743900"},
+		{"a slow reader", Decimal, append(append(typed("00076"), delayed(900*time.Millisecond, typed("16768"))...),
+			delayed(1800*time.Millisecond, typed("\n"))...), "00743900"},
 		{"a spoiled line is over after a second too", Hex, append(typed("62EZ30"),
-			then(1100*time.Millisecond, typed("01000734E0\n"))...), "01000734E0"},
+			delayed(1100*time.Millisecond, typed("01000734E0\n"))...), "01000734E0"},
 		{"a reader set to a French layout", Hex, typed("Q4B5C6D7\n"), "A4B5C6D7"},
 		{"a French layout's digits are typed with shift", Decimal, typed("^0^0^0^7^6^1^6^7^6^8\n"), "00743900"},
 		{"a French layout's comma", Decimal, typed("022M07638\n"), "161DD6"},
@@ -122,10 +122,10 @@ func TestLinesAreDecodedToCards(t *testing.T) {
 	}
 }
 
-// The keypad's key codes are in the order 7 to 9 first; the top row's are in the order 1 to 0.
+// The key codes of the keypad begin with 7 to 9, and the key codes of the top row are in the order 1 to 0.
 func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} {
-		// KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9
+		// The codes are KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9.
 		if got := digitOf(code); got != byte('0'+i%10) {
 			t.Errorf("code %d is %q", code, got)
 		}
@@ -137,22 +137,23 @@ func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 	}
 }
 
-// The kernel's struct has two sizes, and both are decoded on any computer.
+// The kernel's struct input_event has two sizes, and both must be decoded on any computer.
 func TestEventsOfBothSizesAreDecoded(t *testing.T) {
-	// after 2038, as a 32-bit program receives it
-	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
+	// A time after 2038, as a 32-bit program receives it.
+	sent := delayed(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
 	for _, size := range []int{size64, size32} {
-		b := bytesOf(sent, size)
-		if got := events(append(b, 1, 2, 3), size); !slices.Equal(got, sent) {
+		b := encodeEvents(sent, size)
+		if got := splitEvents(append(b, 1, 2, 3), size); !slices.Equal(got, sent) {
 			t.Errorf("size %d: %v", size, got)
 		}
-		if got := read(Decimal, events(b, size)); got != "00743900" {
+		if got := read(Decimal, splitEvents(b, size)); got != "00743900" {
 			t.Errorf("size %d: %q", size, got)
 		}
 	}
 }
 
-// The bytes that a little-endian kernel writes for key 7, to a 64-bit and to a 32-bit program (linux/input.h).
+// The test decodes the bytes that a little-endian kernel writes for key 7, to a 64-bit and to a 32-bit program
+// (linux/input.h).
 func TestKernelsBytesAreDecoded(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		return // a big-endian kernel writes other bytes
@@ -162,23 +163,23 @@ func TestKernelsBytesAreDecoded(t *testing.T) {
 		size64: "\x03\x00\x00\x00\x00\x00\x00\x00\xf4\x01\x00\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00",
 		size32: "\x03\x00\x00\x00\xf4\x01\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00",
 	} {
-		if got := events([]byte(raw), size); !slices.Equal(got, want) {
+		if got := splitEvents([]byte(raw), size); !slices.Equal(got, want) {
 			t.Errorf("size %d: %v", size, got)
 		}
 	}
 }
 
 func FuzzDecoder(f *testing.F) {
-	f.Add(bytesOf(typed("62E3086CED\n"), size32), true)
-	f.Add(bytesOf(append([]Event{{evSyn, synDropped, 0, 0}}, typed("0007616768\n")...), size32), false)
-	f.Add(bytesOf(typed(strings.Repeat("6", 100)), size32), false)
-	f.Add(bytesOf(append(typed("12345"), then(3*time.Second, typed("0007616768\n"))...), size32), false)
+	f.Add(encodeEvents(typed("62E3086CED\n"), size32), true)
+	f.Add(encodeEvents(append([]Event{{evSyn, synDropped, 0, 0}}, typed("0007616768\n")...), size32), false)
+	f.Add(encodeEvents(typed(strings.Repeat("6", 100)), size32), false)
+	f.Add(encodeEvents(append(typed("12345"), delayed(3*time.Second, typed("0007616768\n"))...), size32), false)
 	f.Fuzz(func(t *testing.T, b []byte, hex bool) {
 		d := Decoder{}
 		if hex {
 			d.Format = Hex
 		}
-		for _, e := range events(b, size32) {
+		for _, e := range splitEvents(b, size32) {
 			if u, ok := d.Push(e); ok && u == (rfid.UID{}) {
 				t.Fatal("no card, and a tap")
 			}
@@ -187,7 +188,7 @@ func FuzzDecoder(f *testing.F) {
 			t.Fatal("the line grows")
 		}
 		// After any input, a card presented twice must be read.
-		end := then(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
+		end := delayed(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
 		d.Format = Decimal
 		var got []string
 		for _, e := range append([]Event{{evSyn, synReport, 0, 0}}, end...) {

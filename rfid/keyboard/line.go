@@ -14,19 +14,19 @@ import (
 type Decoder struct {
 	Format  Format
 	line    []byte
-	raw     []byte        // the line for reader tests, other keys as <key CODE>
+	raw     []byte        // the line as text for reader tests, with other keys as <key CODE>
 	spoiled bool          // the line is not a number: skip to its end
 	strange bool          // the line contains a key that no number has
-	dropped bool          // the kernel lost events: skip to the next report
+	dropped bool          // the kernel has lost events: skip to the next SYN_REPORT
 	last    time.Duration // time of the line's last key
-	unread  rfid.Unread   // last line that was not a number, until Unread takes it
-	heard   string        // last finished line, until Heard takes it
+	unread  rfid.Unread   // last line that was not a number, until Unread returns it
+	heard   string        // last finished line, until Heard returns it
 }
 
-// maxRaw bounds the text of a line that is kept for reader tests, in bytes.
+// maxRaw is the largest size of the text of a line for reader tests, in bytes.
 const maxRaw = 80
 
-// Push takes an event. With the Enter or Tab that ends a valid line it returns the card's number. Another line is
+// Push processes an event. When Enter or Tab ends a valid line, Push returns the card's number. An invalid line is
 // discarded, and Unread returns the reason.
 func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	switch {
@@ -42,7 +42,7 @@ func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	return rfid.UID{}, false
 }
 
-// Unread returns once the reason why the last line was not a number.
+// Unread returns, once, the reason why the last line was not a number.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	u, d.unread = d.unread, rfid.Unread{}
 	return u, u.Why != ""
@@ -51,16 +51,16 @@ func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 // Pending reports whether a line has begun and not ended.
 func (d *Decoder) Pending() bool { return len(d.raw) > 0 || len(d.line) > 0 }
 
-// Idle ends a line that is followed by a pause: the rest of the line was lost, or the reader sends no Enter.
+// Idle discards a line after a pause, because the rest of the line was lost, or the reader sends no Enter.
 func (d *Decoder) Idle(now time.Duration) {
 	if d.Pending() && (now-d.last).Abs() > pause {
-		d.end()
+		d.discardLine()
 	}
 }
 
-// end discards a line that is followed by a pause.
-func (d *Decoder) end() {
-	if len(d.line) >= leastLine || d.strange {
+// discardLine discards a line that is followed by a pause.
+func (d *Decoder) discardLine() {
+	if len(d.line) >= minLine || d.strange {
 		d.say("no Enter or Tab follows the number within a second: set the reader to send Enter after each card")
 	}
 	d.clear()
@@ -73,8 +73,8 @@ func (d *Decoder) clear() {
 	d.line, d.raw, d.spoiled, d.strange = nil, nil, false, false
 }
 
-// Heard returns the last finished line once, valid or not. The line may be a card's number: use it only in reader
-// tests.
+// Heard returns, once, the last finished line, whether valid or not. The line may be a card's number, so use Heard only
+// in reader tests.
 func (d *Decoder) Heard() (line string, ok bool) {
 	line, d.heard = d.heard, ""
 	return line, line != ""
@@ -86,7 +86,7 @@ func (d *Decoder) say(why string) {
 
 func (d *Decoder) press(e Event) (rfid.UID, bool) {
 	if (e.At - d.last).Abs() > pause { // do not join half a line with the next card
-		d.end()
+		d.discardLine()
 	}
 	d.last = e.At
 	c := digitOf(e.Code)
@@ -103,7 +103,7 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 			return d.number(string(d.line))
 		}
 		return rfid.UID{}, false
-	case modifier(e.Code):
+	case isModifier(e.Code):
 		return rfid.UID{}, false
 	case c == 0:
 		d.spoiled, d.strange = true, true
@@ -112,12 +112,12 @@ func (d *Decoder) press(e Event) (rfid.UID, bool) {
 	case !d.spoiled:
 		d.line = append(d.line, c)
 	}
-	d.keep(c, e.Code)
+	d.addRaw(c, e.Code)
 	return rfid.UID{}, false
 }
 
-// keep adds a key to the text for reader tests.
-func (d *Decoder) keep(c byte, code uint16) {
+// addRaw adds a key to the text for reader tests.
+func (d *Decoder) addRaw(c byte, code uint16) {
 	switch {
 	case len(d.raw) >= maxRaw:
 	case c == 0:
@@ -127,14 +127,15 @@ func (d *Decoder) keep(c byte, code uint16) {
 	}
 }
 
-// modifier reports whether a key is shift or caps lock, which some readers press for capital letters.
-func modifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
+// isModifier reports whether a key is shift or caps lock, which some readers press for capital letters.
+func isModifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
 
-// leastLine is the fewest characters of a number: shorter lines come from a key pressed by accident.
-const leastLine = 4
+// minLine is the smallest length of a number, in characters. Shorter lines come from a key that was pressed by
+// accident.
+const minLine = 4
 
 func (d *Decoder) number(line string) (rfid.UID, bool) {
-	if len(line) < leastLine {
+	if len(line) < minLine {
 		return rfid.UID{}, false
 	}
 	u, err := d.parse(line)
@@ -149,7 +150,7 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 	letters := strings.ContainsAny(line, "ABCDEF")
 	switch {
 	case pair && d.Format == Hex:
-		return rfid.UID{}, fmt.Errorf("got two decimal numbers with a comma where hexadecimal is configured: set format: " +
+		return rfid.UID{}, fmt.Errorf("line has two decimal numbers, hexadecimal is configured: set format: " +
 			"decimal in machine.yaml")
 	case pair:
 		format := "wiegand26:" // 3 and 5 digits
@@ -159,7 +160,7 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 		c, err := rfid.ParseCard(format + line)
 		return c.Number, err
 	case d.Format == Hex && len(line)%2 != 0:
-		return rfid.UID{}, fmt.Errorf("odd number of digits (%d) where hexadecimal is configured: if the reader types "+
+		return rfid.UID{}, fmt.Errorf("odd number of digits (%d), hexadecimal is configured: if the reader types "+
 			"decimal, format: decimal in "+"machine.yaml", len(line))
 	case d.Format == Hex:
 		return rfid.ParseUID(line)

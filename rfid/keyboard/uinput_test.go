@@ -1,7 +1,8 @@
 //go:build linux && uinput
 
-// These tests type on a virtual keyboard of the kernel. They need /dev/uinput, root and the module evdev. A build tag
-// separates them, because a check that fails on skipped tests also runs on computers without these. To run them:
+// These tests type on a virtual keyboard of the kernel. They need /dev/uinput, root and the module evdev. The build tag
+// uinput excludes them elsewhere, because a check that fails on skipped tests also runs on computers without these
+// requirements. To run them:
 //
 //	go test -tags uinput ./rfid/keyboard
 package keyboard
@@ -22,7 +23,7 @@ import (
 	"portillon/rfid"
 )
 
-// Requests of linux/uinput.h.
+// These are requests of linux/uinput.h.
 const (
 	uiDevCreate  = 0x5501
 	uiDevDestroy = 0x5502
@@ -32,21 +33,21 @@ const (
 	uiGetSysname = 0x8040552c // with room for 64 bytes
 )
 
-// typist is a virtual keyboard.
-type typist struct {
+// virtualKeyboard is a virtual keyboard.
+type virtualKeyboard struct {
 	t    *testing.T
 	fd   int
 	path string // path of the keyboard's event device
 }
 
-func newTypist(t *testing.T) *typist {
+func newTypist(t *testing.T) *virtualKeyboard {
 	t.Helper()
 	fd, err := unix.Open("/dev/uinput", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal("/dev/uinput: ", err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	k := &typist{t: t, fd: fd}
+	k := &virtualKeyboard{t: t, fd: fd}
 	k.set(uiSetEvBit, evKey)
 	for code := 1; code < 120; code++ {
 		k.set(uiSetKeyBit, code)
@@ -67,29 +68,29 @@ func newTypist(t *testing.T) *typist {
 	return k
 }
 
-func (k *typist) set(request uint, value int) {
+func (k *virtualKeyboard) set(request uint, value int) {
 	k.t.Helper()
 	if err := unix.IoctlSetInt(k.fd, request, value); err != nil {
 		k.t.Fatal(err)
 	}
 }
 
-func (k *typist) ask(request uint, b []byte) {
+func (k *virtualKeyboard) ask(request uint, b []byte) {
 	k.t.Helper()
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(k.fd), uintptr(request), uintptr(unsafe.Pointer(&b[0]))); e != 0 {
 		k.t.Fatal(e)
 	}
 }
 
-func (k *typist) types(s string) {
+func (k *virtualKeyboard) types(s string) {
 	k.t.Helper()
 	size := newReader(nil, Hex, nil).size
-	if _, err := unix.Write(k.fd, bytesOf(typed(s), size)); err != nil {
+	if _, err := unix.Write(k.fd, encodeEvents(typed(s), size)); err != nil {
 		k.t.Fatal(err)
 	}
 }
 
-func opened(t *testing.T, k *typist) *Reader {
+func opened(t *testing.T, k *virtualKeyboard) *Reader {
 	t.Helper()
 	r, err := Open(k.path, Hex)
 	if err != nil {
@@ -137,8 +138,8 @@ func TestVirtualKeyboardIsOpenedExclusively(t *testing.T) {
 	}
 }
 
-// Three cards are typed while Read is not called, which is more than the kernel's buffer can hold. The remaining events
-// must not give a card, and the next card must be read.
+// Three cards are typed while Read is not called, which is more than the kernel's buffer can hold. The events that
+// remain must not form a card, and the next card must be read.
 func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
@@ -151,12 +152,12 @@ func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 			t.Fatal("a card that nobody has: ", tap.UID.Hex())
 		}
 	}
-	<-time.After(pause + 100*time.Millisecond) // let a line without its Enter expire; the kernel's clock cannot be faked
+	<-time.After(pause + 100*time.Millisecond) // let a line without Enter expire; the kernel's clock is real
 	k.types("04A224BA11\n")
 	reads(t, r, "04A224BA11")
 }
 
-func TestUnpluggedVirtualKeyboardIsAnError(t *testing.T) {
+func TestUnpluggingTheVirtualKeyboardIsAnError(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	failed := make(chan error)
@@ -167,7 +168,7 @@ func TestUnpluggedVirtualKeyboardIsAnError(t *testing.T) {
 	}
 }
 
-// Lines that end with Tab are read. A line without an end is reported, and reading continues.
+// Lines that end with Tab are read. A line without Enter or Tab is reported, and later lines are still read.
 func TestVirtualKeyboardLinesEndWithTabOrAreReported(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
@@ -188,7 +189,7 @@ func TestVirtualKeyboardLinesEndWithTabOrAreReported(t *testing.T) {
 	}
 }
 
-// Both lines fit in the kernel's buffer: ten keys are 40 events.
+// The line fits in the kernel's buffer, because ten keys are 40 events.
 func TestStaleLineInTheKernelsBufferIsNotATap(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)

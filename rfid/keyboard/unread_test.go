@@ -22,12 +22,13 @@ func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 		{"another layout", Hex, typed("62EZ30\n"), "US English", "62E<key 44>30"},
 		{"too long", Hex, typed(strings.Repeat("62", 13) + "\n"), "longer than 24", strings.Repeat("62", 13)},
 		{"a number of more than 8 bytes", Decimal, typed("18446744073709551616\n"), "8 bytes", "18446744073709551616"},
-		{"no Enter, and the next card", Hex, append(typed("62E3086CED"), then(3*time.Second, typed("6"))...),
+		{"no Enter, and the next card", Hex, append(typed("62E3086CED"), delayed(3*time.Second, typed("6"))...),
 			"no Enter or Tab", "62E3086CED"},
 		{"lost events", Hex, []Event{{evSyn, synDropped, 0, 0}}, "lost key presses", ""},
 		{"a good card", Hex, typed("62E3086CED\n"), "", ""},
 		{"a key that was leant on", Decimal, typed("6\n"), "", ""},
-		{"a key that was leant on, and no Enter", Decimal, append(typed("66"), then(3*time.Second, typed("6"))...), "", ""},
+		{"a key that was leant on, and no Enter", Decimal, append(typed("66"),
+			delayed(3*time.Second, typed("6"))...), "", ""},
 	} {
 		d := Decoder{Format: c.f}
 		var why, raw []string
@@ -52,9 +53,9 @@ func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// A reader's raw reports from github.com/riklaunim/pyusb-keyboard-alike issue 9. The USB usages 30 to 39 are the keys 1
-// to 0, key codes 2 to 11 on Linux; usage 40 is Enter, key code 28 (USB HID Usage Tables 1.5, section 10;
-// drivers/hid/hid-input.c).
+// The test decodes a reader's raw reports from github.com/riklaunim/pyusb-keyboard-alike issue 9. The USB usages 30 to
+// 39 are the keys 1 to 0, which have the key codes 2 to 11 on Linux. Usage 40 is Enter, key code 28 (USB HID Usage
+// Tables 1.5, section 10; drivers/hid/hid-input.c).
 func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 	var ev []Event
 	for _, usage := range []uint16{30, 31, 35, 34, 30, 34, 31, 31, 34, 35, 40} {
@@ -72,7 +73,7 @@ func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 func TestHeardIsCalledOncePerLine(t *testing.T) {
 	d := Decoder{Format: Hex}
 	var heard []string
-	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), then(3*time.Second, typed("\n"))...) {
+	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), delayed(3*time.Second, typed("\n"))...) {
 		d.Push(e)
 		if line, ok := d.Heard(); ok {
 			heard = append(heard, line)

@@ -7,7 +7,7 @@ import (
 	"portillon/rfid"
 )
 
-// Commands and constants of ISO/IEC 14443-3. Section numbers in this file refer to that standard.
+// These are commands and constants of ISO/IEC 14443-3. Section numbers in this file refer to that standard.
 const (
 	wupa       = 0x52 // 7 bits: wakes idle and halted cards (§6.4.1)
 	shortFrame = 7
@@ -47,11 +47,12 @@ func (b *bus) find() (rfid.UID, error) {
 	if err := b.wake(); err != nil {
 		return rfid.UID{}, err
 	}
-	number, err := b.cascade()
+	number, err := b.readCascade()
 	if err != nil {
 		return rfid.UID{}, err
 	}
-	// Silence is the correct answer to HLTA (§6.4.3). A card that missed HLTA needs the second WUPA of the next find.
+	// Ignore the result, because silence is the correct answer to HLTA (§6.4.3). A card that missed HLTA needs the
+	// second WUPA of the next find.
 	_, _ = b.exchange(withCRC(hlta, 0), 0, 0)
 	u, err := rfid.UIDOf(number)
 	if rfid.Random(u) {
@@ -60,7 +61,7 @@ func (b *bus) find() (rfid.UID, error) {
 	return u, err
 }
 
-// wake sends WUPA, and repeats it if there is no answer: after an interrupted reading a card is in state READY or
+// wake sends WUPA, and repeats it if there is no answer. After an interrupted reading a card is in state READY or
 // ACTIVE, where the first WUPA only returns the card to its previous state (§6.3).
 func (b *bus) wake() error {
 	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
@@ -70,16 +71,17 @@ func (b *bus) wake() error {
 	return err
 }
 
-// cascade reads a number of 4, 7 or 10 bytes. SAK and cascade tag must agree on whether the number continues.
-func (b *bus) cascade() ([]byte, error) {
+// readCascade reads a number of 4, 7 or 10 bytes. SAK and cascade tag must agree on whether the number continues.
+func (b *bus) readCascade() ([]byte, error) {
 	var number []byte
 	for i, sel := range levels {
-		part, sak, err := b.level(sel)
+		part, sak, err := b.readLevel(sel)
 		if err != nil {
 			return nil, err
 		}
 		last, more := i == len(levels)-1, sak&sakMore != 0
-		// A cascade tag is neither a number's first byte nor the fourth of seven (§6.5.4, since Amendment 1 of 2005).
+		// A cascade tag is neither the first byte of a number nor the fourth byte of a number of seven bytes (§6.5.4,
+		// since Amendment 1 of 2005).
 		tagged := !last && part[0] == cascadeTag
 		switch {
 		case more != tagged:
@@ -92,8 +94,9 @@ func (b *bus) cascade() ([]byte, error) {
 	return nil, errNothing
 }
 
-// level reads the four bytes of one cascade level and SELECTs them. Only a card with these bytes answers, with its SAK.
-func (b *bus) level(sel byte) (part []byte, sak byte, err error) {
+// readLevel reads the four bytes of one cascade level and selects the card with SELECT. Only a card with these bytes
+// answers, with its SAK.
+func (b *bus) readLevel(sel byte) (part []byte, sak byte, err error) {
 	got, err := b.exchange([]byte{sel, nvbNone}, 0, 5)
 	if err != nil {
 		return nil, 0, err

@@ -37,7 +37,7 @@ const (
 	regVersion    register = 0x37
 )
 
-// Commands (§10.3, table 149).
+// These are the chip's commands (§10.3, table 149).
 const (
 	cmdIdle       = 0x00
 	cmdMem        = 0x01
@@ -52,14 +52,14 @@ const (
 	flushFIFO = 0x80 // FIFOLevelReg (§9.3.1.11)
 	lastBits  = 0x07 // ControlReg: valid bits of the last byte received, 0: all (§9.3.1.13)
 
-	// ComIrqReg (§9.3.1.5)
+	// These are bits of ComIrqReg (§9.3.1.5).
 	irqRx    = 0x20
 	irqErr   = 0x02
 	irqTimer = 0x01
 	irqClear = 0x7F
 
-	// ErrorReg (§9.3.1.7): errors of the radio (FIFO overflow, collision, CRC, parity, protocol), and of the chip (FIFO
-	// written at the wrong time; too hot, so that the antenna is switched off).
+	// These masks select bits of ErrorReg (§9.3.1.7): errors of the radio (FIFO overflow, collision, CRC, parity,
+	// protocol), and errors of the chip (FIFO written at the wrong time; chip too hot, so that the antenna is off).
 	errAir  = 0x1F
 	errChip = 0xC0
 )
@@ -67,15 +67,16 @@ const (
 const (
 	// fifoSize is the FIFO's size in bytes (§8.3).
 	fifoSize = 64
-	// commandTime is more than ten times the chip's own timeout for a card: a command that runs longer never ends.
+	// commandTime is more than ten times the chip's own timeout for a card. A command that runs longer never ends.
 	commandTime = 25 * time.Millisecond
 	// lookPause is the pause between two reads of a register, about ten transfers of three bytes at 1 MHz.
 	lookPause = 250 * time.Microsecond
-	// earlyWakes bounds how often the IRQ pin may shorten one wait, so that a faulty pin causes only a few extra reads.
+	// earlyWakes is how often the IRQ pin may shorten one wait at most, so that a faulty pin causes only a few extra
+	// reads.
 	earlyWakes = 4
 )
 
-// Errors of a transfer or an exchange, in addition to errors of the bus.
+// These are errors of a transfer or an exchange, in addition to errors of the bus.
 var (
 	errNothing = errors.New("no card answered, or its answer is invalid")
 	errRandom  = fmt.Errorf("%w: number is random (ISO 14443-3, §6.5.4)", errNothing)
@@ -87,7 +88,7 @@ var (
 // bus accesses the registers. end is the deadline of the running Poll or New.
 type bus struct {
 	conn   spi.Conn
-	irq    gpio.PinIn // nil: none
+	irq    gpio.PinIn // nil: not connected
 	end    time.Time
 	closed atomic.Bool
 }
@@ -106,8 +107,8 @@ func (b *bus) tx(w []byte) ([]byte, error) {
 	return r, nil
 }
 
-// read reads registers in one transfer: addresses with the highest bit set, each answered one byte later (§8.1.2.1,
-// §8.1.2.3).
+// read reads registers in one transfer. The driver sends addresses with the highest bit set, and the chip answers each
+// address one byte later (§8.1.2.1, §8.1.2.3).
 func (b *bus) read(regs ...register) ([]byte, error) {
 	w := make([]byte, len(regs)+1)
 	for i, r := range regs {
@@ -140,8 +141,8 @@ func (b *bus) writeAll(s ...setting) error {
 	return nil
 }
 
-// until reads a register until wanted accepts its value. After limit the error is errStuck.
-func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
+// waitRegister reads a register until wanted accepts the value. After limit the error is errStuck.
+func (b *bus) waitRegister(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
 	end, wakes := time.Now().Add(limit), 0
 	for {
 		got, err := b.read(r)
@@ -161,7 +162,7 @@ func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (by
 }
 
 // pause waits, and reports whether the IRQ pin ended the wait early. WaitForEdge is only called with a positive limit:
-// periph's drivers differ for zero and negative limits, and one of them then waits without end.
+// periph's drivers differ for zero and negative limits, and one of these drivers waits without end.
 func (b *bus) pause(believe bool) bool {
 	if b.irq == nil || !believe {
 		time.Sleep(lookPause)
@@ -170,8 +171,8 @@ func (b *bus) pause(believe bool) bool {
 	return b.irq.WaitForEdge(lookPause)
 }
 
-// exchange sends a frame (§10.3.1.8) whose last byte has bits valid bits (0: eight), and returns the answer of want
-// whole bytes. errNothing means an empty field, noise or colliding cards.
+// exchange sends a frame (§10.3.1.8) and returns the answer of want whole bytes. bits is the number of valid bits in
+// the last byte of the frame (0: eight). errNothing means an empty field, noise or colliding cards.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear},
 		setting{regFIFOLevel, flushFIFO}); err != nil {
@@ -184,15 +185,15 @@ func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 		setting{regBitFraming, startSend | bits}); err != nil {
 		return nil, err
 	}
-	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })
+	irq, err := b.waitRegister(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })
 	if err != nil {
 		return nil, err
 	}
-	return b.answer(irq, want)
+	return b.readAnswer(irq, want)
 }
 
-// answer reads the answer that a Transceive received.
-func (b *bus) answer(irq byte, want int) ([]byte, error) {
+// readAnswer reads the answer that a Transceive received.
+func (b *bus) readAnswer(irq byte, want int) ([]byte, error) {
 	r, err := b.read(regError, regFIFOLevel, regControl)
 	if err != nil {
 		return nil, err

@@ -9,15 +9,15 @@ import (
 	"portillon/rfid/mfrc522/mfrc522test"
 )
 
-// puppet is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two lowest
-// bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the next byte
-// is returned. After the end of the script, all values are true.
-type puppet struct {
+// scriptedChip is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two
+// lowest bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the
+// next byte is returned. After the end of the script, all values are true.
+type scriptedChip struct {
 	script []byte
-	frames [][]byte // bytes read from the FIFO, by transfer
+	frames [][]byte // bytes read from the FIFO, one entry for each transfer
 }
 
-func (p *puppet) next(truth byte) byte {
+func (p *scriptedChip) next(truth byte) byte {
 	if len(p.script) == 0 {
 		return truth
 	}
@@ -30,7 +30,7 @@ func (p *puppet) next(truth byte) byte {
 	return truth
 }
 
-func (p *puppet) wire(mosi, miso []byte) {
+func (p *scriptedChip) wire(mosi, miso []byte) {
 	var frame []byte
 	for i, w := range mosi[:len(mosi)-1] {
 		if w&0x80 == 0 {
@@ -49,11 +49,11 @@ func (p *puppet) wire(mosi, miso []byte) {
 	}
 }
 
-// backed reports whether the last frames contain the number, at each level with valid check bytes and CRCs.
-func (p *puppet) backed(number []byte) bool {
+// isBacked reports whether the last frames contain the number, at each level with valid check bytes and CRCs.
+func (p *scriptedChip) isBacked(number []byte) bool {
 	levels := map[int]int{4: 1, 7: 2, 10: 3}[len(number)]
 	var f [][]byte
-	for _, x := range p.frames { // skip ATQA, which has two bytes
+	for _, x := range p.frames { // skips ATQA, which has two bytes
 		if len(x) != 2 {
 			f = append(f, x)
 		}
@@ -79,12 +79,13 @@ func (p *puppet) backed(number []byte) bool {
 	return bytes.Equal(read, number)
 }
 
-// lies polls a chip with scripted answers. Poll must neither panic nor hang, nor return a number without valid checks.
-func lies(t *testing.T, uid, script []byte) (found bool) {
+// pollScripted polls a chip with scripted answers. Poll must neither panic nor hang, nor return a number without valid
+// checks.
+func pollScripted(t *testing.T, uid, script []byte) (found bool) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New(card(uid))
 		d := start(t, c, Options{})
-		p := &puppet{script: script}
+		p := &scriptedChip{script: script}
 		c.Faults.Wire = p.wire
 		for range 4 {
 			p.frames = nil
@@ -93,7 +94,7 @@ func lies(t *testing.T, uid, script []byte) (found bool) {
 			if ok {
 				found = true
 			}
-			if ok && !p.backed(u.Bytes()) {
+			if ok && !p.isBacked(u.Bytes()) {
 				t.Fatalf("%s from % X", u.Hex(), p.frames)
 			}
 			if n := c.Transfers() - since; n > 1500 {
@@ -111,11 +112,11 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(byte(1), bytes.Repeat([]byte{1, 0xFF}, 100))
 	f.Add(byte(1), bytes.Repeat([]byte{1, 0x00}, 100))
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
-		lies(t, [][]byte{four, seven, ten}[kind%3], script)
+		pollScripted(t, [][]byte{four, seven, ten}[kind%3], script)
 	})
 }
 
-// Random wrong answers, from fixed seeds.
+// The chip gives random wrong answers, from fixed seeds.
 func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads a million random bytes")
@@ -125,11 +126,11 @@ func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 522))
 		script := make([]byte, rnd.IntN(400))
 		for i := range script {
-			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 { // mostly true values
+			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 { // in most scripts, most values are true
 				script[i] &^= 3
 			}
 		}
-		if lies(t, [][]byte{four, seven, ten}[seed%3], script) {
+		if pollScripted(t, [][]byte{four, seven, ten}[seed%3], script) {
 			found++
 		}
 	}

@@ -1,16 +1,16 @@
 // Package mfrc522 reads the numbers of 13.56 MHz cards (ISO/IEC 14443 type A) through an NXP MFRC522 on SPI.
 //
-// It accepts numbers of 4, 7 and 10 bytes. Each number is checked three times: by its check byte (BCC), by SELECT,
-// which only a card with that number answers, and by the CRC of that answer. It reports no card for an answer with a
-// collision, a parity or a framing error, for two cards at once (unless the chip receives only one), and for random
-// numbers: four bytes that begin with 08, as telephones and most bank cards send. It does not support ISO 14443-4, so
-// that a card has only its number, which anyone can copy, and no proof.
+// The package accepts numbers of 4, 7 and 10 bytes. Each number is checked three times: by its check byte (BCC), by
+// SELECT, which only a card with that number answers, and by the CRC of that answer. The package reports no card for an
+// answer with a collision, a parity error or a framing error, for two cards at once (unless the chip receives only one
+// of them), and for random numbers: four bytes that begin with 08, as telephones and most bank cards send. It does not
+// support ISO 14443-4, so a card can only send its number, which anyone can copy, and cannot give a proof.
 //
-// An error means that the chip does not answer, is another chip than at the start, or lost its settings because of its
-// supply: close the device and open another. The chip is checked before each reading. A command that does not end, or a
-// bus too slow to finish a Poll, is tolerated twice in a row.
+// An error means that the chip does not answer, is another chip than at the start, or lost its settings because its
+// supply failed. The caller must then close the device and open it again. The chip is checked before each reading. A
+// command that does not end, or a bus too slow to finish a Poll, is tolerated twice in a row.
 //
-// A reset pin and an IRQ pin may be connected; neither is required. The IRQ pin only shortens waits.
+// A reset pin and an IRQ pin may be connected, but neither is required. The IRQ pin only shortens waits.
 //
 // Section numbers without a document refer to NXP's data sheet MFRC522, Rev. 3.9 (27 April 2016).
 package mfrc522
@@ -33,20 +33,20 @@ import (
 )
 
 const (
-	// startTime bounds New. New takes about 120 ms, and 100 ms more with a reset pin.
+	// startTime is the longest time that New may take. New takes about 120 ms, and 100 ms more with a reset pin.
 	startTime = time.Second
-	// pollTime bounds Poll: half of rfid.MaxPoll. A card with ten bytes takes about 15 ms.
+	// pollTime is the longest time that Poll may take: half of rfid.MaxPoll. A card with ten bytes takes about 15 ms.
 	pollTime = rfid.MaxPoll / 2
-	// forgiven is how many consecutive Polls may fail in a way that a spark can cause.
-	forgiven = 2
+	// maxTransient is how many consecutive calls of Poll may fail in a way that a spark can cause.
+	maxTransient = 2
 )
 
 // Options configures a Device. The zero Options are valid.
 type Options struct {
-	Gain         int              // of the receiver, in dB: 18, 23, 33, 38, 43 or 48 (§9.3.3.6); 0: 33, as after a reset
-	Speed        physic.Frequency // of SPI, 1 to 10 MHz (§8.1.2); 0: 1 MHz, which works over 10 cm of loose wire
-	IRQ          gpio.PinIn       // nil: none
-	Reset        gpio.PinOut      // NRSTPD; nil: none
+	Gain         int              // receiver gain in dB: 18, 23, 33, 38, 43 or 48 (§9.3.3.6); 0: 33, as after a reset
+	Speed        physic.Frequency // speed of SPI, 1 to 10 MHz (§8.1.2); 0: 1 MHz, which works over 10 cm of loose wire
+	IRQ          gpio.PinIn       // nil: not connected
+	Reset        gpio.PinOut      // pin NRSTPD; nil: not connected
 	SkipSelfTest bool             // for imitations with an NXP version number that fail the self-test
 }
 
@@ -69,7 +69,7 @@ func (o Options) check() (Options, error) {
 	return o, nil
 }
 
-// CheckGain returns an error unless Open accepts the gain, in dB; 0 is the chip's default.
+// CheckGain returns an error unless Open accepts the gain, in dB; 0 means the chip's default.
 func CheckGain(gain int) error {
 	if _, ok := gains[gain]; !ok && gain != 0 {
 		return fmt.Errorf("gain is %d dB, want 18, 23, 33, 38, 43 or 48", gain)
@@ -79,22 +79,22 @@ func CheckGain(gain int) error {
 
 func (o Options) gainBits() byte { return gains[o.Gain] }
 
-// Device is a started chip. Poll and Close may be called concurrently; Close ends a running Poll.
+// Device is a started chip. Poll and Close may be called concurrently. Close ends a running Poll.
 type Device struct {
-	turn    chan struct{} // lock of the bus: full while the bus is in use
+	turn    chan struct{} // lock of the bus: the channel is full while the bus is in use
 	bus     bus
 	port    io.Closer // nil: the caller closes the port
 	version byte
 	note    string
-	kept    []kept
-	random  bool // the last look met a random number
+	kept    []verifiedSetting
+	random  bool // the last poll met a random number
 	strikes int
 }
 
 var _ rfid.Poller = (*Device)(nil)
 
-// Open starts the chip on an SPI port, such as /dev/spidev0.0. It blocks for one second at most, unless the bus itself
-// hangs.
+// Open starts the chip on an SPI port, such as /dev/spidev0.0. Open blocks for one second at most, unless the bus
+// itself hangs.
 func Open(port string, o Options) (*Device, error) {
 	d, err := open(port, o)
 	if err != nil {
@@ -103,8 +103,8 @@ func Open(port string, o Options) (*Device, error) {
 	return d, nil
 }
 
-// openSPI opens a port by its device file. It uses only periph's bus package, because periph's host with the drivers of
-// all boards would add a megabyte to the program.
+// openSPI opens a port by its device file. openSPI uses only periph's bus package, because periph's package host, with
+// the drivers of all boards, would add a megabyte to the program.
 func openSPI(file string) (spi.PortCloser, error) {
 	first, second, _ := strings.Cut(strings.TrimPrefix(file, "/dev/spidev"), ".")
 	bus, _ := strconv.Atoi(first)
@@ -124,11 +124,11 @@ func open(port string, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return own(p, o)
+	return openOn(p, o)
 }
 
-// own starts the chip on a port, which the Device then owns and closes.
-func own(p spi.PortCloser, o Options) (*Device, error) {
+// openOn starts the chip on a port. The Device then owns the port and closes it.
+func openOn(p spi.PortCloser, o Options) (*Device, error) {
 	c, err := p.Connect(o.Speed, spi.Mode0, 8) // §8.1.2: clock low at rest, data valid at its rising edge
 	if err != nil {
 		p.Close()
@@ -156,14 +156,14 @@ func New(c spi.Conn, o Options) (*Device, error) {
 	return d, nil
 }
 
-// Note returns a remark about this chip for the administrator; empty if there is none.
+// Note returns a remark about this chip for the administrator; empty: there is no remark.
 func (d *Device) Note() string { return d.note }
 
 // Version returns the chip's version (§9.3.4.8): 0x91 and 0x92 are NXP's 1.0 and 2.0, 0x88 and 0xB2 are imitations.
 func (d *Device) Version() byte { return d.version }
 
-// Poll implements rfid.Poller. It takes about 5 ms without a card, 15 ms with one, and 250 ms at most, unless the bus
-// itself hangs.
+// Poll implements rfid.Poller. Poll takes about 5 ms without a card, 15 ms with a card, and 250 ms at most, unless the
+// bus itself hangs.
 func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
@@ -181,7 +181,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		d.strikes = 0
 		return rfid.UID{}, false, nil
 	case errors.Is(err, errStuck), errors.Is(err, errLate):
-		if d.strikes++; d.strikes <= forgiven {
+		if d.strikes++; d.strikes <= maxTransient {
 			return rfid.UID{}, false, nil
 		}
 	}
@@ -196,24 +196,24 @@ func (d *Device) SawRandom() bool {
 }
 
 func (d *Device) look() (rfid.UID, error) {
-	if err := d.well(); err != nil {
+	if err := d.checkChip(); err != nil {
 		return rfid.UID{}, err
 	}
 	u, err := d.bus.find()
-	if err == nil && !time.Now().Before(d.bus.end) { // the program was delayed: the person may have left
+	if err == nil && !time.Now().Before(d.bus.end) { // the program was delayed, so the person may have left
 		return rfid.UID{}, errLate
 	}
 	return u, err
 }
 
-// Close switches the antenna off and closes the port that Open opened. It ends a running Poll.
+// Close switches the antenna off and closes the port that Open opened. Close also ends a running Poll.
 func (d *Device) Close() error {
 	if d.bus.closed.Swap(true) {
 		return nil
 	}
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
-	// No other goroutine can use the bus any more. An error of this transfer is not fatal.
+	// No other goroutine can use the bus at this point. An error of this transfer is not fatal.
 	err := d.bus.conn.Tx([]byte{byte(regTxControl) << 1, 0x80}, make([]byte, 2))
 	if d.port == nil {
 		return err

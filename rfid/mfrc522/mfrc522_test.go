@@ -21,7 +21,7 @@ import (
 var (
 	four  = []byte{0xDE, 0xAD, 0xBE, 0xEF}
 	seven = []byte{0x04, 0x0C, 0xAC, 0x12, 0xED, 0x4C, 0x81}
-	// The 88 is the seventh byte of ten, so it is part of the number and not a cascade tag.
+	// The byte 88 is the seventh byte of ten, so this byte is part of the number and not a cascade tag.
 	ten = []byte{0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x88, 0x77, 0x99, 0xAA}
 )
 
@@ -68,7 +68,7 @@ func TestCRCMatchesTheStandard(t *testing.T) {
 	for _, c := range []struct {
 		in   []byte
 		want [2]byte
-	}{ // ISO/IEC 14443-3 annex B, and HLTA
+	}{ // the examples are from ISO/IEC 14443-3 annex B, and HLTA
 		{[]byte{0x00, 0x00}, [2]byte{0xA0, 0x1E}},
 		{[]byte{0x12, 0x34}, [2]byte{0x26, 0xCF}},
 		{[]byte{0x50, 0x00}, [2]byte{0x57, 0xCD}},
@@ -173,8 +173,8 @@ func TestTwoCardsNeverGiveAMixedNumber(t *testing.T) {
 	}
 }
 
-// at runs the test once for each transfer of a Poll, with an event before that transfer.
-func at(
+// atEachTransfer runs a test once for each transfer of a Poll, with an event before that transfer.
+func atEachTransfer(
 	t *testing.T,
 	uid []byte,
 	happen func(c *mfrc522test.Chip),
@@ -208,7 +208,7 @@ func at(
 
 func TestCardMayLeaveBeforeAnyTransfer(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
-		at(
+		atEachTransfer(
 			t,
 			uid,
 			func(c *mfrc522test.Chip) { c.Cards = nil },
@@ -247,7 +247,7 @@ func TestCardMayBeExchangedBeforeAnyTransfer(t *testing.T) {
 }
 
 func TestBrownOutBeforeAnyTransferIsAnError(t *testing.T) {
-	at(
+	atEachTransfer(
 		t,
 		seven,
 		(*mfrc522test.Chip).BrownOut,
@@ -268,7 +268,7 @@ func TestBrownOutBeforeAnyTransferIsAnError(t *testing.T) {
 func TestChipThatStopsAnsweringIsAnError(t *testing.T) {
 	for _, rest := range []byte{0x00, 0xFF} {
 		silence := func(c *mfrc522test.Chip) { c.Faults.Silent, c.Faults.Rest = true, rest }
-		at(t, seven, silence, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
+		atEachTransfer(t, seven, silence, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
 			if !c.Faults.Silent {
 				return
 			}
@@ -284,7 +284,7 @@ func TestChipThatStopsAnsweringIsAnError(t *testing.T) {
 
 func TestBusErrorIsReturnedAtOnce(t *testing.T) {
 	cut := errors.New("cut")
-	at(
+	atEachTransfer(
 		t,
 		four,
 		func(c *mfrc522test.Chip) { c.Faults.Broken = cut },
@@ -314,7 +314,7 @@ func TestCommandThatNeverEndsIsToleratedTwice(t *testing.T) {
 				d := start(t, c, Options{})
 				for round := range 2 {
 					c.Faults = fault
-					for range forgiven {
+					for range maxTransient {
 						if got, err := poll(t, d); got != "" || err != nil {
 							t.Fatalf("%q %v", got, err)
 						}
@@ -448,7 +448,7 @@ func TestFaultyPinsDoNotPreventReading(t *testing.T) {
 	}
 }
 
-// An answer with too few or too many bits must only make one look find no card.
+// An answer with too few or too many bits must only have the effect that one poll finds no card.
 func TestAnswerOfAnotherLengthIsNotACard(t *testing.T) {
 	for more := -9; more <= 17; more++ {
 		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers per level
@@ -596,7 +596,7 @@ func TestPollWithACancelledContextIsNotAnError(t *testing.T) {
 func TestOpenUsesThePortWithThatName(t *testing.T) {
 	c := mfrc522test.New(card(four))
 	o, _ := Options{Speed: 10 * physic.MegaHertz}.check()
-	d, err := own(c.Port(), o)
+	d, err := openOn(c.Port(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -607,7 +607,7 @@ func TestOpenUsesThePortWithThatName(t *testing.T) {
 		t.Errorf("%v, closed %v, antenna on %v", err, c.Closed(), c.AntennaOn())
 	}
 	c.Faults.Silent = true
-	if _, err := own(c.Port(), o); err == nil {
+	if _, err := openOn(c.Port(), o); err == nil {
 		t.Error("a silent chip opened")
 	}
 	if _, err := Open("none of that name", Options{}); err == nil || !strings.Contains(err.Error(), "none of that name") {

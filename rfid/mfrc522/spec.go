@@ -23,7 +23,7 @@ func Spec() rfid.Spec {
 	}
 }
 
-// spiFile matches an SPI port as periph's package sysfs opens it: numbers without leading zeros.
+// spiFile matches an SPI port as periph's package sysfs opens it: it accepts only numbers without leading zeros.
 var spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 
 func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
@@ -66,8 +66,8 @@ func openSpec(v rfid.Values, h rfid.Host) (_ rfid.Reader, err error) {
 	return rfid.Polling{Chip: deviceWithPins{d, held}, Slot: v.Slot(), Unread: h.Unread}.Reader(), nil
 }
 
-// heldPins are opened pins, which the kernel gives to one program only. They are released with the reader, so that it
-// can be opened again.
+// heldPins are opened pins. Because only one program at a time can open a pin, the pins are released with the reader,
+// so that the reader can be opened again.
 type heldPins []interface{ Halt() error }
 
 // Halt releases the pins.

@@ -10,17 +10,18 @@ import (
 )
 
 const (
-	// resetTime bounds a soft reset. The data sheet gives only the crystal's start-up time plus 37.74 µs (§8.8.2).
+	// resetTime is the longest time that a soft reset may take. The data sheet gives only the crystal's start-up time
+	// plus 37.74 µs (§8.8.2).
 	resetTime = 150 * time.Millisecond
-	// wakeTime lets the crystal start before the chip's answers are used.
+	// wakeTime is how long New waits after a wake-up until the crystal oscillates.
 	wakeTime = 50 * time.Millisecond
-	// testTime bounds the self-test.
+	// testTime is the longest time that the self-test may take.
 	testTime = 100 * time.Millisecond
 	// fieldTime is the longest time from switching the field on to a card's first answer (ISO/IEC 14443-3 §5).
 	fieldTime = 5 * time.Millisecond
 )
 
-// start brings the chip from any state to one in which Poll works.
+// start brings the chip from any state to a state in which Poll works.
 func (d *Device) start(o Options) error {
 	if err := d.pins(o); err != nil {
 		return err
@@ -44,7 +45,7 @@ func (d *Device) start(o Options) error {
 }
 
 func (d *Device) pins(o Options) error {
-	if o.IRQ != nil { // the pin is low while an enabled interrupt is pending (§8.4)
+	if o.IRQ != nil { // this pin is low while an enabled interrupt is pending (§8.4)
 		if err := o.IRQ.In(gpio.PullUp, gpio.FallingEdge); err != nil {
 			return fmt.Errorf("IRQ pin %s: %w", o.IRQ, err)
 		}
@@ -67,7 +68,7 @@ func (d *Device) reset() error {
 		return err
 	}
 	time.Sleep(wakeTime)
-	_, stuck := d.bus.until(regCommand, resetTime, func(c byte) bool { return c&powerDown == 0 })
+	_, stuck := d.bus.waitRegister(regCommand, resetTime, func(c byte) bool { return c&powerDown == 0 })
 	if stuck != nil && !errors.Is(stuck, errStuck) {
 		return stuck
 	}
@@ -80,7 +81,7 @@ func (d *Device) reset() error {
 			"name of the SPI "+"port", v[0])
 	}
 	if stuck != nil {
-		return fmt.Errorf("chip still in reset after 150 ms: %w", stuck)
+		return fmt.Errorf("chip is still in reset after 150 ms: %w", stuck)
 	}
 	d.version = v[0]
 	return nil
@@ -94,21 +95,21 @@ func (d *Device) configure(o Options) error {
 			return err
 		}
 	}
-	return d.well()
+	return d.checkChip()
 }
 
-// kept is a setting that is verified, with a mask of its bits that are not reserved.
-type kept struct {
+// verifiedSetting is a setting that is verified, with a mask of its bits that are not reserved.
+type verifiedSetting struct {
 	setting
 	mask byte
 }
 
-func settings(o Options) []kept {
-	wake := byte(0x80) // IRqInv (§9.3.1.3): the reset value
+func settings(o Options) []verifiedSetting {
+	wake := byte(0x80) // IRqInv (§9.3.1.3): its reset value
 	if o.IRQ != nil {
 		wake |= irqRx | irqErr | irqTimer
 	}
-	return []kept{
+	return []verifiedSetting{
 		{setting{regComIEn, wake}, 0xFF},
 		{setting{regDivIEn, 0x80}, 0x94}, // IRQ is a push-pull output (§9.3.1.4)
 		{setting{regMode, 0x3D}, 0xA3},   // §9.3.2.2: send only with the field on, CRC preset 6363
@@ -127,9 +128,9 @@ func settings(o Options) []kept {
 	}
 }
 
-// well verifies that the chip is the one that was started and has kept its settings. A spark can spoil a reading, so
-// that only three wrong readings are an error.
-func (d *Device) well() (err error) {
+// checkChip verifies that the chip is the same chip as at the start, and that its settings are unchanged. A spark can
+// falsify a reading, so only three wrong readings are an error.
+func (d *Device) checkChip() (err error) {
 	regs := []register{regVersion}
 	for _, k := range d.kept {
 		regs = append(regs, k.reg)
@@ -188,8 +189,8 @@ func (d *Device) runSelfTest() ([]byte, error) {
 	if err := b.write(regCommand, cmdMem); err != nil {
 		return nil, err
 	}
-	// The command Mem should end. If it does not end, the comparison of the bytes fails.
-	if _, err := b.until(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
+	// Wait for the end of the command Mem. If it does not end, the comparison of the bytes fails.
+	if _, err := b.waitRegister(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
 		!errors.Is(err, errStuck) {
 		return nil, err
 	}
@@ -197,13 +198,13 @@ func (d *Device) runSelfTest() ([]byte, error) {
 		setting{regCommand, cmdCalcCRC}); err != nil {
 		return nil, err
 	}
-	if _, err := b.until(regFIFOLevel, testTime, func(n byte) bool { return n == fifoSize }); err != nil {
+	if _, err := b.waitRegister(regFIFOLevel, testTime, func(n byte) bool { return n == fifoSize }); err != nil {
 		return nil, err
 	}
 	return b.readFIFO(fifoSize)
 }
 
-// selfTests holds the 64 bytes of §16.1.1 by version.
+// selfTests holds the 64 bytes of §16.1.1 by chip version.
 var selfTests = map[byte][]byte{
 	0x91: { // version 1.0
 		0x00, 0xC6, 0x37, 0xD5, 0x32, 0xB7, 0x57, 0x5C, 0xC2, 0xD8, 0x7C, 0x4D, 0xD9, 0x70, 0xC7, 0x73,

@@ -12,19 +12,20 @@ import (
 	"time"
 )
 
-// Reasons why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these if the cause is known.
+// These are reasons why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these if the cause
+// is known.
 var (
 	ErrNoService = errors.New("pcscd is not running: its socket is missing or refuses connections")
 	ErrRefused   = errors.New("pcscd refuses this user: polkit does not allow " +
 		"org.debian.pcsc-lite.access_pcsc and access_card")
-	ErrVersion  = errors.New("pcscd speaks another version of its protocol")
+	ErrVersion  = errors.New("pcscd uses an unsupported version of its protocol")
 	ErrSilent   = errors.New("pcscd does not answer")
 	ErrNoReader = errors.New("reader not found in pcscd")
 	ErrBusy     = errors.New("another program uses the reader")
 )
 
-// client is one connection to pcscd, with its own context. After an error of the connection only Close may be called. A
-// client is not safe for concurrent use.
+// client is one connection to pcscd, with a separate context at pcscd. After an error of the connection only Close may
+// be called. A client is not safe for concurrent use.
 type client struct {
 	conn    net.Conn
 	context uint32
@@ -39,11 +40,11 @@ type card struct {
 // greet negotiates a version and opens a context, before the deadline.
 func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	c := &client{conn: conn}
-	c.until(deadline)
-	if err := c.agree(); err != nil {
+	c.setDeadline(deadline)
+	if err := c.negotiate(); err != nil {
 		return nil, err
 	}
-	a, err := c.call(cmdEstablish, words(scopeSystem, 0, 0), nil, sizeEstablish)
+	a, err := c.call(cmdEstablish, encodeWords(scopeSystem, 0, 0), nil, sizeEstablish)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +52,15 @@ func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	return c, code(word(a, 8)).err("establish a context")
 }
 
-// agree negotiates a version. If pcscd has another version, it answers with its own, and the connection stays open.
-func (c *client) agree() error {
+// negotiate negotiates a version. If pcscd has another version, it answers with that version, and the connection stays
+// open.
+func (c *client) negotiate() error {
 	var theirs [2]uint32
 	for _, minor := range minors {
-		a, err := c.call(cmdVersion, words(protocolMajor, minor, 0), nil, sizeVersion)
+		a, err := c.call(cmdVersion, encodeWords(protocolMajor, minor, 0), nil, sizeVersion)
 		if err != nil && !errors.Is(err, ErrSilent) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			// pcscd asks polkit first. If polkit refuses, pcscd closes the connection without an answer (src/winscard_svc.c,
-			// ContextThread).
+			// pcscd first asks polkit for permission. If polkit refuses, pcscd closes the connection without an answer
+			// (src/winscard_svc.c, ContextThread).
 			return fmt.Errorf("%w (%w)", ErrRefused, err)
 		}
 		if err != nil {
@@ -71,8 +73,8 @@ func (c *client) agree() error {
 	return fmt.Errorf("%w: %d.%d, want 4.4 or 4.5", ErrVersion, theirs[0], theirs[1])
 }
 
-// until sets the deadline of all following calls.
-func (c *client) until(deadline time.Time) {
+// setDeadline sets the deadline of all following calls.
+func (c *client) setDeadline(deadline time.Time) {
 	if err := c.conn.SetDeadline(deadline); err != nil && c.err == nil {
 		c.err = err
 	}
@@ -81,7 +83,7 @@ func (c *client) until(deadline time.Time) {
 // call sends a request and reads size bytes of its answer.
 func (c *client) call(command uint32, structure, data []byte, size int) ([]byte, error) {
 	if c.err == nil {
-		_, c.err = c.conn.Write(request(command, structure, data))
+		_, c.err = c.conn.Write(encodeRequest(command, structure, data))
 	}
 	return c.read(size)
 }
@@ -93,7 +95,7 @@ func (c *client) read(size int) ([]byte, error) {
 		_, c.err = io.ReadFull(c.conn, b)
 	}
 	if errors.Is(c.err, os.ErrDeadlineExceeded) {
-		return nil, fmt.Errorf("%w in time", ErrSilent)
+		return nil, fmt.Errorf("%w within the time limit", ErrSilent)
 	}
 	if c.err != nil {
 		return nil, fmt.Errorf("pcscd: %w", c.err)
@@ -101,8 +103,9 @@ func (c *client) read(size int) ([]byte, error) {
 	return b, nil
 }
 
-// broken stores errGarbage as the connection's fatal error, because the position in the stream is then unknown.
-func (c *client) broken(err error) error {
+// fail stores errGarbage as the connection's fatal error, because after such an answer the position in the stream is
+// unknown.
+func (c *client) fail(err error) error {
 	if errors.Is(err, errGarbage) {
 		c.err = err
 	}
@@ -116,40 +119,41 @@ func (c *client) readers() ([]state, error) {
 		return nil, err
 	}
 	list, err := parseReaders(b)
-	return list, c.broken(err)
+	return list, c.fail(err)
 }
 
 // connect connects to the card in a reader, exclusively.
 func (c *client) connect(name string) (card, code, error) {
-	structure := words(c.context)
+	structure := encodeWords(c.context)
 	structure = append(structure, make([]byte, maxName)...)
 	copy(structure[4:4+maxName-1], name)
-	structure = append(structure, words(shareExclusive, protocolAny, 0, 0, 0)...)
+	structure = append(structure, encodeWords(shareExclusive, protocolAny, 0, 0, 0)...)
 	b, err := c.call(cmdConnect, structure, nil, sizeConnect)
 	if err != nil {
 		if errors.Is(
 			err,
 			io.EOF,
-		) { // if polkit refuses the card, pcscd 1.9 closes the connection and 2.x answers codeSecurity
+		) { // if polkit refuses access to the card, pcscd 1.9 closes the connection, and 2.x answers codeSecurity
 			err = fmt.Errorf("%w (%w)", ErrRefused, err)
 		}
 		return card{}, 0, err
 	}
 	handle, protocol, rv, err := parseConnect(b)
-	return card{handle, protocol}, rv, c.broken(err)
+	return card{handle, protocol}, rv, c.fail(err)
 }
 
-// disconnect ends the connection to a removed card, without a reset. With a reset, if the card is already back and
-// pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, pcscd lists the reader as empty until the card is removed
-// again. When the client's connection ends, pcscd resets a present card, so that no proof remains.
+// disconnect ends the connection to a removed card, without a reset. disconnect requests no reset: if the card is
+// already back and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset the card, pcscd would list the reader as empty
+// until the card is removed again. When the client's connection ends, pcscd resets a present card, so that the card's
+// proof ends.
 func (c *client) disconnect(k card) error {
-	_, err := c.call(cmdDisconnect, words(k.handle, leaveCard, 0), nil, sizeDisconnect)
+	_, err := c.call(cmdDisconnect, encodeWords(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err
 }
 
 // transmit sends a command to a card or its reader, and returns the answer.
 func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
-	structure := words(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
+	structure := encodeWords(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
 		k.protocol, ioRequestLength, maxAnswer, 0)
 	b, err := c.call(cmdTransmit, structure, command, sizeTransmit)
 	if err != nil {
@@ -157,7 +161,7 @@ func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
 	}
 	n, rv, err := parseTransmit(b, k.handle)
 	if err != nil || rv != codeOK {
-		return nil, rv, c.broken(err)
+		return nil, rv, c.fail(err)
 	}
 	b, err = c.read(n)
 	return b, codeOK, err
@@ -171,7 +175,7 @@ func dial(socket string, deadline time.Time) (*client, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoService, err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
-	case err != nil: // EAGAIN: a hanging pcscd accepts no connection, and its queue is full
+	case err != nil: // EAGAIN: pcscd hangs and accepts no connection, so its queue is full
 		return nil, fmt.Errorf("%w: %w", ErrSilent, err)
 	}
 	c, err := greet(conn, deadline)

@@ -15,7 +15,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	any := errors.New("any")
 	for name, x := range map[string]struct {
 		f           pcsctest.Faults
-		atOpen      bool // the fault begins before opening; otherwise while a card is present
+		atOpen      bool // the fault begins before opening the reader; false: while a card is present
 		minor       uint32
 		want        error
 		wantReaders func(*[]*pcsctest.Reader)
@@ -52,23 +52,23 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 			want: errGarbage,
 		},
 		"name with a line's end": {
-			f:    pcsctest.Faults{Only: pcsctest.Readers, Mangle: set(0, 0x0A534341)},
+			f:    pcsctest.Faults{Only: pcsctest.Readers, Mangle: overwrite(0, 0x0A534341)},
 			want: errGarbage,
 		},
 		"absurd ATR": {
-			f:    pcsctest.Faults{Only: pcsctest.Readers, Mangle: set(176, 35)},
+			f:    pcsctest.Faults{Only: pcsctest.Readers, Mangle: overwrite(176, 35)},
 			want: errGarbage,
 		},
 		"absurd length": {
-			f:    pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(24, 1<<31)},
+			f:    pcsctest.Faults{Only: pcsctest.Transmit, Mangle: overwrite(24, 1<<31)},
 			want: errGarbage,
 		},
 		"length of one too many": {
-			f:    pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(24, 259)},
+			f:    pcsctest.Faults{Only: pcsctest.Transmit, Mangle: overwrite(24, 259)},
 			want: errGarbage,
 		},
 		"answer of another handle": {
-			f:    pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(0, 9)},
+			f:    pcsctest.Faults{Only: pcsctest.Transmit, Mangle: overwrite(0, 9)},
 			want: errGarbage,
 		},
 		"transmit cut": {
@@ -94,7 +94,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 			want:        any,
 		},
 		"connection to nothing": {
-			f:           pcsctest.Faults{Only: pcsctest.Connect, Mangle: set(144, 77)},
+			f:           pcsctest.Faults{Only: pcsctest.Connect, Mangle: overwrite(144, 77)},
 			wantReaders: func(r *[]*pcsctest.Reader) { (*r)[1].Events++ },
 			want:        errGarbage,
 		},
@@ -106,14 +106,14 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := server()
+				s := newServer()
 				s.Speak(x.minor)
 				s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 				if x.atOpen {
-					faulty(s, x.f)
+					setFaults(s, x.f)
 				}
 				began := time.Now()
-				d, err := begin(t, s)
+				d, err := openThroughPipe(t, s)
 				if took := time.Since(began); took > 4*time.Second {
 					t.Errorf("opening took %v", took)
 				}
@@ -127,10 +127,10 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 							x.wantReaders(r)
 						}
 					})
-					err = lookUntilItFails(t, d)
+					err = pollUntilItFails(t, d)
 				}
-				if x.want == errGarbage { // the next bytes may be the middle of an answer
-					faulty(s, pcsctest.Faults{})
+				if x.want == errGarbage { // after errGarbage the next bytes may be the middle of an answer
+					setFaults(s, pcsctest.Faults{})
 					if _, _, err := d.Poll(t.Context()); err == nil {
 						t.Error("the connection is used again")
 					}
@@ -144,18 +144,18 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	}
 }
 
-// set returns a mangler that overwrites one word of an answer.
-func set(at int, v byte4) func([]byte) []byte {
+// overwrite returns a function that overwrites one word of an answer.
+func overwrite(at int, v byte4) func([]byte) []byte {
 	return func(b []byte) []byte {
-		copy(b[at:], words(uint32(v)))
+		copy(b[at:], encodeWords(uint32(v)))
 		return b
 	}
 }
 
 type byte4 uint32
 
-// lookUntilItFails polls like rfid.Polling, at most for the time after which a present card would be a new tap.
-func lookUntilItFails(t *testing.T, d *Device) error {
+// pollUntilItFails polls like rfid.Polling, at most for the time after which a present card would be a new tap.
+func pollUntilItFails(t *testing.T, d *Device) error {
 	t.Helper()
 	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {
 		look := time.Now()

@@ -28,12 +28,12 @@ func row(name string, rest ...byte) (out []byte) {
 }
 
 func FuzzAnswersOfPcscd(f *testing.F) {
-	hello := all(words(4, 5, 0), words(2, 77, 0))
+	hello := all(encodeWords(4, 5, 0), encodeWords(2, 77, 0))
 	f.Add(hello)
-	f.Add(all(words(4, 4, 0x8010001E), words(4, 4, 0), words(2, 77, 0)))
-	f.Add(all(hello, row(acr), zeros(15*184), zeros(140), words(1, 2, 0),
-		words(1, 0, 0, 0, 0, 0, 6, 0), hexed("DEADBEEF9000"), words(1, 1, 0)))
-	f.Add(all(hello, row(acr), zeros(15*184), zeros(140), words(1, 2, 0), words(1, 0, 0, 0, 0, 0, 1<<31, 0)))
+	f.Add(all(encodeWords(4, 4, 0x8010001E), encodeWords(4, 4, 0), encodeWords(2, 77, 0)))
+	f.Add(all(hello, row(acr), zeros(15*184), zeros(140), encodeWords(1, 2, 0),
+		encodeWords(1, 0, 0, 0, 0, 0, 6, 0), hexed("DEADBEEF9000"), encodeWords(1, 1, 0)))
+	f.Add(all(hello, row(acr), zeros(15*184), zeros(140), encodeWords(1, 2, 0), encodeWords(1, 0, 0, 0, 0, 0, 1<<31, 0)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := greet(stream{Reader: bytes.NewReader(b)}, time.Time{})
 		if err != nil {
@@ -41,7 +41,7 @@ func FuzzAnswersOfPcscd(f *testing.F) {
 		}
 		list, _ := c.readers()
 		for _, s := range list {
-			if s.name == "" || len(s.name) >= maxName || !printable([]byte(s.name)) {
+			if s.name == "" || len(s.name) >= maxName || !isPrintable([]byte(s.name)) {
 				t.Errorf("reader %q", s.name)
 			}
 		}

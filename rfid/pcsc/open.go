@@ -8,9 +8,9 @@ import (
 // Socket is the path of pcscd's socket on Debian (pcscd.socket of its package).
 const Socket = "/run/pcscd/pcscd.comm"
 
-// Open opens the first PC/SC reader whose name begins with prefix; "" selects the first reader. It blocks for 4 s at
-// most. In the last second it polls the reader, so that a card that is already on the reader is known when Open
-// returns.
+// Open opens the first PC/SC reader whose name begins with prefix. An empty prefix selects the first reader. Open
+// blocks for 4 s at most. In the last second it polls the reader, so that a card that is already on the reader is
+// detected before Open returns.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 
 func openAt(socket, prefix string) (*Device, error) {
@@ -26,7 +26,7 @@ func openAt(socket, prefix string) (*Device, error) {
 	return d, nil
 }
 
-// Readers returns the names of pcscd's readers. It blocks for 2 s at most.
+// Readers returns the names of pcscd's readers. Readers blocks for 2 s at most.
 func Readers() ([]string, error) { return readersAt(Socket) }
 
 func readersAt(socket string) ([]string, error) {

@@ -1,8 +1,8 @@
-// Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID Omnikey). It
+// Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID Omnikey). The package
 // exchanges commands with cards that support ISO/IEC 14443-4, so that a card can prove that it holds a key. The
 // reader's driver runs in pcscd, to which this package connects.
 //
-// # Why it has its own client
+// # Why the package has its own client
 //
 // The package implements the protocol of pcscd's Unix socket in Go: eight structures of 32-bit fields (wire.go). The
 // alternatives were:
@@ -23,16 +23,16 @@
 //
 // # What can go wrong
 //
-// pcscd can be absent, hang, crash, be restarted, or send invalid answers. Each look is bounded in time, and the length
-// of each answer is checked. A look without an answer within 300 ms finds no card. A second such look in a row, an
-// invalid answer, a closed connection or an unplugged reader is an error: close the device and open another, as
-// rfid.Watch does.
+// pcscd can be absent, hang, crash, be restarted, or send invalid answers. Each poll has a time limit, and the length
+// of each answer is checked. A poll without an answer within 300 ms finds no card. A second such poll in a row, an
+// invalid answer, a closed connection or an unplugged reader is an error. The caller must then close the device and
+// open it again, as rfid.Watch does.
 //
-// # What it accepts
+// # What the package accepts
 //
-// It accepts numbers of 4, 7 and 10 bytes. Random numbers, four bytes that begin with 08 as telephones and bank cards
-// send, are not reported as a card (ISO/IEC 14443-3, 6.4.4). A present card is connected exclusively: no other program
-// can use it.
+// The package accepts numbers of 4, 7 and 10 bytes. Random numbers, four bytes that begin with 08 as telephones and
+// bank cards send, are not reported as a card (ISO/IEC 14443-3, 6.4.4). A present card is connected exclusively: no
+// other program can use it.
 //
 // An ACR122U beeps at each card, which members would confuse with Portillon's own signal. The package switches the
 // beep off at the first card after opening.
@@ -50,15 +50,15 @@ import (
 )
 
 const (
-	// lookTime bounds one look. Before a hanging reader becomes an error, a card is not read for at most two looks and
-	// two pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore never causes a second
-	// tap of a present card.
+	// lookTime is the longest time of one poll. Before a hanging reader becomes an error, a card is not read for at
+	// most two polls and two pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore
+	// never causes a second tap of a present card.
 	lookTime = 300 * time.Millisecond
-	// patience is how long pcscd may take to answer an abandoned request: an exchange (rfid.MaxPoll) and the look after
-	// it.
+	// patience is how long pcscd may take to answer an abandoned request: the time of an exchange (rfid.MaxPoll) and of
+	// the next poll.
 	patience = rfid.MaxPoll + lookTime
-	// openTime bounds Open before its first look. systemd starts pcscd at the first use of the socket, which takes time on
-	// a Pi.
+	// openTime is the longest time of Open until its first poll. systemd starts pcscd at the first use of the socket,
+	// which takes time on a Pi.
 	openTime = 2 * time.Second
 	// settle is how long Open polls the reader before it returns. After being plugged in, an ACR122U looks for cards
 	// every 250 or 500 ms (ACR122U API v2.04, PICC operating parameter), and pcscd polls it every 400 ms
@@ -67,10 +67,10 @@ const (
 	pace   = 100 * time.Millisecond
 )
 
-// Pseudo-commands: class FF is for the reader itself (PC/SC part 3, 3.2.2).
+// These commands are for the reader itself, as their class FF states (PC/SC part 3, 3.2.2).
 var (
 	askUID = []byte{0xFF, 0xCA, 0, 0, 0} // GET DATA (3.2.2.1.3): the card's number and 90 00
-	// ACR122U API v2.04: no buzzer when a card is detected; the default of P2 is FF
+	// quiet switches the buzzer off for detected cards (ACR122U API v2.04). The default of P2 is FF.
 	quiet = []byte{0xFF, 0, 0x52, 0, 0}
 )
 
@@ -86,9 +86,9 @@ type Device struct {
 	calls sync.Mutex // held by Poll and Exchange
 	late  int        // consecutive calls that timed out
 
-	random bool // the last look met a random number
+	random bool // the last poll met a random number
 
-	turn   chan struct{} // lock of the fields below: full while a request runs
+	turn   chan struct{} // lock of the fields below: the channel is full while a request runs
 	client *client
 	name   string // the reader's whole name
 	card   *card  // nil: no card is connected
@@ -123,8 +123,8 @@ func newDevice(c *client, prefix string) (*Device, error) {
 	return d, nil
 }
 
-// view is the result of a look.
-type view struct {
+// pollResult is the result of one poll.
+type pollResult struct {
 	uid    rfid.UID
 	found  bool
 	random bool // the card's number is random
@@ -143,7 +143,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		return v.uid, v.found, v.err
 	case errors.Is(err, errClosed):
 		return rfid.UID{}, false, err
-	case ctx.Err() != nil: // the caller's context ended; pcscd is not at fault
+	case ctx.Err() != nil: // the caller's context ended, which is no fault of pcscd
 		return rfid.UID{}, false, nil
 	}
 	if d.late++; d.late > 1 {
@@ -161,7 +161,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		return nil, ctx.Err()
 	case len(command) == 0 || len(command) > maxCommand:
 		return nil, fmt.Errorf("command of %d bytes, want 1 to %d", len(command), maxCommand)
-	case command[0] == 0xFF: // class of the reader: the command would not reach a card
+	case command[0] == 0xFF: // the class of commands to the reader, which would not reach the card
 		return nil, errors.New("command of class FF is for the reader, not for a card")
 	}
 	type answer struct {
@@ -173,7 +173,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		return answer{b, err}
 	})
 	if errors.Is(err, errLate) || errors.Is(err, context.DeadlineExceeded) {
-		d.late++ // a second timeout in the next look is an error
+		d.late++ // a second timeout in the next poll becomes an error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("card does not answer: %w", err)
@@ -183,7 +183,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 }
 
 // within runs f with the reader, and waits for the result until limit or the end of ctx. After that, f may continue for
-// at most patience, and its result is discarded; the next caller waits until f ends. Close also ends f.
+// at most patience, but its result is discarded, and the next caller waits until f ends. Close also ends f.
 func within[T any](ctx context.Context, d *Device, limit time.Duration, f func() T) (none T, err error) {
 	end := time.NewTimer(limit)
 	defer end.Stop()
@@ -218,62 +218,62 @@ func within[T any](ctx context.Context, d *Device, limit time.Duration, f func()
 	}
 }
 
-// look asks pcscd once which card is present.
-func (d *Device) look() view {
-	d.client.until(time.Now().Add(patience))
+// look asks pcscd once which card is on the reader.
+func (d *Device) look() pollResult {
+	d.client.setDeadline(time.Now().Add(patience))
 	list, err := d.client.readers()
 	if err != nil {
-		return view{err: err}
+		return pollResult{err: err}
 	}
 	s, ok := find(list, func(name string) bool { return name == d.name })
 	if !ok {
-		return view{err: fmt.Errorf("%w: %q was unplugged", ErrNoReader, d.name)}
+		return pollResult{err: fmt.Errorf("%w: %q was unplugged", ErrNoReader, d.name)}
 	}
-	if d.card != nil && (!s.card || s.events != d.events) { // the card left, or was replaced
-		if err := d.letGo(); err != nil {
-			return view{err: err}
+	if d.card != nil && (!s.card || s.events != d.events) { // the card has left, or was replaced
+		if err := d.disconnectCard(); err != nil {
+			return pollResult{err: err}
 		}
 	}
 	if !s.card {
-		return view{}
+		return pollResult{}
 	}
 	if d.card == nil {
 		k, rv, err := d.client.connect(d.name)
 		if err != nil {
-			return view{err: err}
+			return pollResult{err: err}
 		}
 		if rv != codeOK {
-			if rv.noCard() {
-				return view{}
+			if rv.isAboutCard() {
+				return pollResult{}
 			}
-			return view{err: rv.err("connect to the card")}
+			return pollResult{err: rv.err("connect to the card")}
 		}
 		d.card, d.events = &k, s.events
 	}
-	return d.number()
+	return d.readNumber()
 }
 
-// number reads the number of the connected card.
-func (d *Device) number() view {
+// readNumber reads the number of the connected card.
+func (d *Device) readNumber() pollResult {
 	b, rv, err := d.client.transmit(*d.card, askUID)
 	if err != nil {
-		return view{err: err}
+		return pollResult{err: err}
 	}
-	if rv != codeOK { // the card left
-		return view{err: d.letGo()}
+	if rv != codeOK { // the card has left
+		return pollResult{err: d.disconnectCard()}
 	}
 	u, ok := parseNumber(b)
 	if ok && !d.hushed && strings.HasPrefix(d.name, "ACS ACR122") {
 		d.hushed = true
-		// a reader that does not know this command continues to beep
+		// A reader that does not know the command quiet continues to beep.
 		if _, _, err := d.client.transmit(*d.card, quiet); err != nil {
-			return view{err: err}
+			return pollResult{err: err}
 		}
 	}
 	if rfid.Random(u) {
-		return view{random: true}
+		return pollResult{random: true}
 	}
-	return view{uid: u, found: ok}
+	return pollResult{uid: u, found: ok}
 }
 
 // SawRandom implements rfid.Randomised.
@@ -293,8 +293,8 @@ func parseNumber(b []byte) (rfid.UID, bool) {
 	return u, err == nil
 }
 
-// letGo ends the connection to the card.
-func (d *Device) letGo() error {
+// disconnectCard ends the connection to the card.
+func (d *Device) disconnectCard() error {
 	k := *d.card
 	d.card = nil
 	return d.client.disconnect(k)
@@ -305,13 +305,13 @@ func (d *Device) exchange(command []byte) ([]byte, error) {
 	if d.card == nil {
 		return nil, errNoCard
 	}
-	d.client.until(time.Now().Add(patience))
+	d.client.setDeadline(time.Now().Add(patience))
 	b, rv, err := d.client.transmit(*d.card, command)
 	switch {
 	case err != nil:
 		return nil, err
 	case rv != codeOK:
-		return nil, errors.Join(fmt.Errorf("card has left: %w", rv.err("transmit")), d.letGo())
+		return nil, errors.Join(fmt.Errorf("card has left: %w", rv.err("transmit")), d.disconnectCard())
 	case len(b) < 2:
 		return nil, errAnswer
 	}

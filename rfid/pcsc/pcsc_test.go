@@ -18,8 +18,8 @@ import (
 
 const acr = "ACS ACR122U PICC Interface 00 00"
 
-// server returns a pcscd with an ACR122U, and another reader before it.
-func server() *pcsctest.Server {
+// newServer returns a simulated pcscd with two readers. The second is an ACR122U.
+func newServer() *pcsctest.Server {
 	s := &pcsctest.Server{}
 	s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) {
 		*r = []*pcsctest.Reader{{Name: "Generic Contact Reader 00 00"}, {Name: acr}}
@@ -27,8 +27,8 @@ func server() *pcsctest.Server {
 	return s
 }
 
-// begin opens the ACR122U of a server through a pipe, in synctest time.
-func begin(t *testing.T, s *pcsctest.Server) (*Device, error) {
+// openThroughPipe opens the ACR122U of a server through a pipe, in synctest time.
+func openThroughPipe(t *testing.T, s *pcsctest.Server) (*Device, error) {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	served := make(chan struct{})
@@ -50,15 +50,15 @@ func begin(t *testing.T, s *pcsctest.Server) (*Device, error) {
 
 func started(t *testing.T, s *pcsctest.Server) *Device {
 	t.Helper()
-	d, err := begin(t, s)
+	d, err := openThroughPipe(t, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-// faulty sets the server's faults from now on.
-func faulty(s *pcsctest.Server, f pcsctest.Faults) {
+// setFaults sets the faults that the server simulates from then on.
+func setFaults(s *pcsctest.Server, f pcsctest.Faults) {
 	s.Set(func(_ *[]*pcsctest.Reader, faults *pcsctest.Faults) { *faults = f })
 }
 
@@ -82,26 +82,26 @@ func TestMalformedNumbersAreRefused(t *testing.T) {
 func TestCardIsFoundWhileItIsPresent(t *testing.T) {
 	for _, minor := range []uint32{4, 5} {
 		bubble(t, func(t *testing.T) {
-			s := server()
+			s := newServer()
 			s.Speak(minor)
 			d := started(t, s)
-			expect(t, d, "")
+			wantNumber(t, d, "")
 			s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
-			expect(t, d, "DEADBEEF")
-			expect(t, d, "DEADBEEF")
+			wantNumber(t, d, "DEADBEEF")
+			wantNumber(t, d, "DEADBEEF")
 			if n := s.Said(pcsctest.Connect); n != 1 {
 				t.Errorf("%d connections to one card", n)
 			}
-			// the card is replaced between two looks
+			// The card is replaced between two polls.
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
-			expect(t, d, "04112233445566")
+			wantNumber(t, d, "04112233445566")
 			s.Insert(acr, pcsctest.Numbered("\x08\x11\x22\x33")) // a telephone's random number (ISO 14443-3, 6.4.4)
-			expect(t, d, "")
+			wantNumber(t, d, "")
 			if !d.SawRandom() {
 				t.Error("a random number is not recognised")
 			}
 			s.Insert(acr, nil)
-			expect(t, d, "")
+			wantNumber(t, d, "")
 			if d.SawRandom() {
 				t.Error("no card is a random number")
 			}
@@ -112,8 +112,8 @@ func TestCardIsFoundWhileItIsPresent(t *testing.T) {
 	}
 }
 
-// expect polls once and checks the number.
-func expect(t *testing.T, d *Device, want string) {
+// wantNumber polls once and checks the number.
+func wantNumber(t *testing.T, d *Device, want string) {
 	t.Helper()
 	u, found, err := d.Poll(t.Context())
 	if err != nil || found != (want != "") || u.Hex() != want {
@@ -127,7 +127,7 @@ func TestReaderIsChosenByTheBeginningOfItsName(t *testing.T) {
 			"": "Generic Contact Reader 00 00", "ACS": acr, acr: acr, "Omnikey": "", "122U": "",
 		} {
 			ours, theirs := net.Pipe()
-			go server().Serve(theirs)
+			go newServer().Serve(theirs)
 			c, err := greet(ours, time.Now().Add(openTime))
 			if err != nil {
 				t.Fatal(err)
@@ -154,9 +154,9 @@ func TestBuzzerOfAnACR122UIsSwitchedOffOnce(t *testing.T) {
 				}}}
 			})
 			d := started(t, s)
-			expect(t, d, "DEADBEEF")
+			wantNumber(t, d, "DEADBEEF")
 			s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { (*r)[0].Events++ })
-			expect(t, d, "DEADBEEF")
+			wantNumber(t, d, "DEADBEEF")
 			if quieted != want {
 				t.Errorf("%s was told %d times to be quiet, want %d", name, quieted, want)
 			}
@@ -166,10 +166,10 @@ func TestBuzzerOfAnACR122UIsSwitchedOffOnce(t *testing.T) {
 
 func TestReaderNotYetPolledByPcscdHasNoCard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 		s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { (*r)[1].NotYet = true })
-		expect(t, started(t, s), "")
+		wantNumber(t, started(t, s), "")
 	})
 }
 
@@ -178,16 +178,16 @@ func TestCardThatCannotBePoweredIsIgnored(t *testing.T) {
 		0x8010000C, 0x8010000F, 0x80100013, 0x80100016, 0x80100066, 0x80100067, 0x80100068, 0x80100069,
 	} {
 		bubble(t, func(t *testing.T) {
-			s := server()
+			s := newServer()
 			s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 			s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { (*r)[1].Code = code })
-			expect(t, started(t, s), "")
+			wantNumber(t, started(t, s), "")
 		})
 	}
 }
 
-// However long pcscd hangs while a card is present, there must be only one tap. Otherwise the reader must fail, and
-// after reopening it must report the card as not tapped.
+// However long pcscd hangs while a card is present, the card must be only one tap, or the reader must fail. A reader
+// that is opened again must not report the present card as a tap.
 func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a daemon that hangs")
@@ -195,7 +195,7 @@ func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	for delay := 50 * time.Millisecond; delay < 3*time.Second; delay += 50 * time.Millisecond {
 		for at := time.Duration(0); at < 100*time.Millisecond; at += 25 * time.Millisecond {
 			bubble(t, func(t *testing.T) {
-				s := server()
+				s := newServer()
 				r := rfid.Polling{Chip: started(t, s)}.Reader()
 				s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -203,8 +203,8 @@ func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 				if _, err := r.Read(ctx); err != nil {
 					t.Fatal(err)
 				}
-				time.AfterFunc(300*time.Millisecond+at, func() { faulty(s, pcsctest.Faults{Delay: delay}) })
-				time.AfterFunc(301*time.Millisecond+at+delay, func() { faulty(s, pcsctest.Faults{}) })
+				time.AfterFunc(300*time.Millisecond+at, func() { setFaults(s, pcsctest.Faults{Delay: delay}) })
+				time.AfterFunc(301*time.Millisecond+at+delay, func() { setFaults(s, pcsctest.Faults{}) })
 				if tap, err := r.Read(ctx); err == nil {
 					t.Errorf("%v at %v: %+v is a second tap", delay, at, tap)
 				}
@@ -213,25 +213,25 @@ func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	}
 }
 
-// The late answer to an abandoned look must be discarded: the next look reports the present state.
-func TestLateAnswerIsNotUsedForTheNextLook(t *testing.T) {
+// The late answer to an abandoned poll must be discarded, so that the next poll reports the present state.
+func TestLateAnswerIsNotUsedForTheNextPoll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		d := started(t, s)
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
-		faulty(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond, Only: pcsctest.Readers})
-		expect(t, d, "") // timed out
+		setFaults(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond, Only: pcsctest.Readers})
+		wantNumber(t, d, "") // timed out
 		s.Insert(acr, nil)
-		faulty(s, pcsctest.Faults{})
-		expect(t, d, "")
+		setFaults(s, pcsctest.Faults{})
+		wantNumber(t, d, "")
 		s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
-		expect(t, d, "04112233445566")
+		wantNumber(t, d, "04112233445566")
 	})
 }
 
 func TestResetCardIsConnectedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s, reset := server(), true
+		s, reset := newServer(), true
 		s.Insert(acr, func(b []byte) ([]byte, error) {
 			if reset {
 				return nil, io.EOF
@@ -239,24 +239,24 @@ func TestResetCardIsConnectedAgain(t *testing.T) {
 			return pcsctest.Numbered("\xDE\xAD\xBE\xEF")(b)
 		})
 		d := started(t, s)
-		expect(t, d, "")
+		wantNumber(t, d, "")
 		if s.Open() != 0 {
 			t.Error("the connection to the card that was reset is kept")
 		}
 		reset = false
-		expect(t, d, "DEADBEEF")
+		wantNumber(t, d, "DEADBEEF")
 	})
 }
 
 func TestOneTimeoutAtATimeIsTolerated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		d := started(t, s)
 		for range 3 {
-			faulty(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond})
-			expect(t, d, "")
-			faulty(s, pcsctest.Faults{})
-			expect(t, d, "")
+			setFaults(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond})
+			wantNumber(t, d, "")
+			setFaults(s, pcsctest.Faults{})
+			wantNumber(t, d, "")
 		}
 	})
 }
@@ -264,7 +264,7 @@ func TestOneTimeoutAtATimeIsTolerated(t *testing.T) {
 func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var say func([]byte) ([]byte, error)
-		s := server()
+		s := newServer()
 		d := started(t, s)
 		if _, err := d.Exchange(t.Context(), []byte{0x90}); !errors.Is(err, errNoCard) {
 			t.Error(err)
@@ -275,7 +275,7 @@ func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 			}
 			return say(b)
 		})
-		expect(t, d, "04112233445566")
+		wantNumber(t, d, "04112233445566")
 		long := slices.Concat([]byte{0x90, 0x71, 0, 0, 255}, bytes.Repeat([]byte{7}, 255), []byte{0})
 		for _, n := range []int{0, 1, 30, 256} {
 			say = func([]byte) ([]byte, error) { return append(bytes.Repeat([]byte{5}, n), 0x91, 0), nil }
@@ -299,12 +299,12 @@ func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 		if _, err := d.Exchange(over, []byte{0x90}); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		say = func([]byte) ([]byte, error) { return nil, io.EOF } // the card leaves during a command
+		say = func([]byte) ([]byte, error) { return nil, io.EOF } // the card leaves the reader during a command
 		if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || s.Open() != 0 {
 			t.Error(err, s.Open())
 		}
 		s.Insert(acr, nil)
-		expect(t, d, "")
+		wantNumber(t, d, "")
 	})
 }
 
@@ -315,16 +315,16 @@ func TestTimedOutExchangeLeavesTheReaderUsable(t *testing.T) {
 		600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false,
 	} {
 		bubble(t, func(t *testing.T) {
-			s := server()
+			s := newServer()
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
 			d := started(t, s)
-			faulty(s, pcsctest.Faults{Delay: delay, Only: pcsctest.Transmit})
+			setFaults(s, pcsctest.Faults{Delay: delay, Only: pcsctest.Transmit})
 			began := time.Now()
 			_, err := d.Exchange(t.Context(), []byte{0x90})
 			if took := time.Since(began); err == nil || took != rfid.MaxPoll {
 				t.Errorf("%v after %v", err, took)
 			}
-			faulty(s, pcsctest.Faults{})
+			setFaults(s, pcsctest.Faults{})
 			_, _, err = d.Poll(t.Context())
 			if (err == nil) != lives {
 				t.Errorf("after %v: %v", delay, err)
@@ -333,11 +333,11 @@ func TestTimedOutExchangeLeavesTheReaderUsable(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAHangingLook(t *testing.T) {
+func TestCloseEndsAHangingPoll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		d := started(t, s)
-		faulty(s, pcsctest.Faults{Silent: true})
+		setFaults(s, pcsctest.Faults{Silent: true})
 		time.AfterFunc(50*time.Millisecond, func() { d.Close() })
 		began := time.Now()
 		if _, found, err := d.Poll(t.Context()); found || err == nil || time.Since(began) > 60*time.Millisecond {
@@ -368,7 +368,7 @@ func TestMissingSocketIsErrNoService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server()
+	s := newServer()
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -378,18 +378,18 @@ func TestMissingSocketIsErrNoService(t *testing.T) {
 			go s.Serve(c)
 		}
 	}()
-	faulty(s, pcsctest.Faults{Refuse: true})
+	setFaults(s, pcsctest.Faults{Refuse: true})
 	if _, err := readersAt(path); !errors.Is(err, ErrRefused) {
 		t.Error(err)
 	}
-	faulty(s, pcsctest.Faults{})
+	setFaults(s, pcsctest.Faults{})
 	list, err := readersAt(path)
 	if want := []string{"Generic Contact Reader 00 00", acr}; err != nil || !slices.Equal(list, want) {
 		t.Errorf("%q, %v", list, err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // the socket file left by a crashed pcscd
+	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // the file of the socket was left by a crashed pcscd
 		t.Error(err)
 	}
 }

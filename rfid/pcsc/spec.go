@@ -2,8 +2,8 @@ package pcsc
 
 import "portillon/rfid"
 
-// Spec returns the declaration of the reader kind "pcsc" of machine.yaml. Its port is the beginning of the reader's
-// name; without a port the first reader of pcscd is used.
+// Spec returns the declaration of the reader kind "pcsc" of machine.yaml. The port is the beginning of the reader's
+// name. Without a port, the first reader of pcscd is used.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind:  "pcsc",
@@ -17,6 +17,6 @@ func Spec() rfid.Spec {
 			return rfid.Polling{Chip: d, Slot: v.Slot(), Prove: h.Prove, Unread: h.Unread}.Reader(), nil
 		},
 		Example:     "pcsc:NAME",
-		NoticesLoss: true, // ErrNoReader
+		NoticesLoss: true, // Read returns ErrNoReader
 	}
 }

@@ -10,16 +10,17 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-// After a power cut, a card already on the reader must not be a tap, and an unplugged reader must be reopened.
+// After a power cut, a card that is already on the reader must not count as a tap, and an unplugged reader must be
+// reopened.
 func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
 		out := make(chan rfid.Event)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go rfid.Watch(ctx, func() (rfid.Reader, error) {
-			d, err := begin(t, s)
+			d, err := openThroughPipe(t, s)
 			if err != nil {
 				return nil, err
 			}
@@ -46,15 +47,16 @@ func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	})
 }
 
-// After a reader is plugged in, pcscd may take 900 ms to see a card that is already on it. That must not be a tap.
+// After a reader is plugged in, pcscd may need 900 ms to detect a card that is already on the reader. Such a card must
+// not count as a tap.
 func TestPresentCardThatPcscdSeesLateIsNotATap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := server()
+		s := newServer()
 		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })
 		ctx, cancel := context.WithCancel(t.Context())
 		out := make(chan rfid.Event)
 		go rfid.Watch(ctx, func() (rfid.Reader, error) {
-			d, err := begin(t, s)
+			d, err := openThroughPipe(t, s)
 			return rfid.Polling{Chip: d}.Reader(), err
 		}, out)
 		<-out

@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// Messages of pcscd's socket (pcsc-lite, src/winscard_msg.h). A request is a header of two uint32 (size of the rest,
-// command) and one C structure. An answer is the same structure without a header. All fields have 32 bits, in the
-// computer's byte order.
+// These are the messages of pcscd's socket (pcsc-lite, src/winscard_msg.h). A request is a header of two uint32 (size
+// of the rest, command) and one C structure. An answer is the same structure without a header. All fields have 32 bits,
+// in the computer's byte order.
 const (
 	cmdEstablish  = 0x01 // SCARD_ESTABLISH_CONTEXT
 	cmdConnect    = 0x04 // SCARD_CONNECT
@@ -19,7 +19,8 @@ const (
 	cmdReaders    = 0x12 // CMD_GET_READERS_STATE
 )
 
-// Sizes of the structures above and of their fields, in bytes (src/PCSC/pcsclite.h.in, src/eventhandler.h).
+// These are the sizes of the structures above and of their fields, in bytes (src/PCSC/pcsclite.h.in,
+// src/eventhandler.h).
 const (
 	sizeVersion    = 12
 	sizeEstablish  = 12
@@ -32,7 +33,7 @@ const (
 	maxReaders     = 16                       // PCSCLITE_MAX_READERS_CONTEXTS
 )
 
-// Values of the fields.
+// These are values of the fields.
 const (
 	protocolMajor    = 4
 	scopeSystem      = 2 // SCARD_SCOPE_SYSTEM
@@ -43,7 +44,7 @@ const (
 	notInitialised   = maxATR + 1
 	ioRequestLength  = 8   // sizeof(SCARD_IO_REQUEST) as 32-bit fields
 	maxCommand       = 261 // bytes: a short command of ISO/IEC 7816-4 with 255 bytes of data
-	maxAnswer        = 258 // bytes: 256 and the status word (ISO/IEC 7816-4)
+	maxAnswer        = 258 // bytes: 256 bytes of data and the status word (ISO/IEC 7816-4)
 	offsetShare      = 4 + maxName
 	offsetHandle     = offsetShare + 8
 	offsetProtocol   = offsetHandle + 4
@@ -78,9 +79,9 @@ const (
 	codeSecurity      code = 0x8010006A
 )
 
-// noCard reports whether the code is about the card and not the reader: no card, a card that left, or one that cannot
-// be powered.
-func (c code) noCard() bool {
+// isAboutCard reports whether the code is about the card and not the reader: there is no card, the card has left, or
+// the card cannot be powered.
+func (c code) isAboutCard() bool {
 	switch c {
 	case codeNoCard, codeProtoMismatch, codeNotReady, codeCommError, codeInvalidATR, codeNotTransacted,
 		codeUnsupported, codeUnresponsive, codeUnpowered, codeReset, codeRemoved:
@@ -104,12 +105,12 @@ func (c code) err(doing string) error {
 	return fmt.Errorf("%s: pcscd answers %#x", doing, uint32(c))
 }
 
-// errGarbage reports an answer that does not match the request. The connection is then closed, because the following
+// errGarbage means that an answer does not match the request. The connection is then closed, because the following
 // bytes cannot be interpreted.
 var errGarbage = errors.New("pcscd's answer does not match the request")
 
-// words encodes 32-bit fields in the computer's byte order.
-func words(w ...uint32) []byte {
+// encodeWords encodes 32-bit fields in the computer's byte order.
+func encodeWords(w ...uint32) []byte {
 	b := make([]byte, 0, 4*len(w))
 	for _, x := range w {
 		b = binary.NativeEndian.AppendUint32(b, x)
@@ -119,9 +120,9 @@ func words(w ...uint32) []byte {
 
 func word(b []byte, at int) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
 
-// request encodes a message to pcscd: header, structure and data.
-func request(command uint32, structure, data []byte) []byte {
-	b := words(uint32(len(structure)), command)
+// encodeRequest encodes a message to pcscd: header, structure and data.
+func encodeRequest(command uint32, structure, data []byte) []byte {
+	b := encodeWords(uint32(len(structure)), command)
 	return append(append(b, structure...), data...)
 }
 
@@ -144,7 +145,7 @@ func parseReaders(b []byte) ([]state, error) {
 		}
 		name, _, ended := bytes.Cut(b[:maxName], []byte{0})
 		atr := word(b, maxName+3*4+36)
-		if !ended || !printable(name) || atr > notInitialised {
+		if !ended || !isPrintable(name) || atr > notInitialised {
 			return nil, fmt.Errorf("%w: reader %q has an ATR of %d bytes", errGarbage, name, atr)
 		}
 		out = append(out, state{
@@ -156,8 +157,8 @@ func parseReaders(b []byte) ([]state, error) {
 	return out, nil
 }
 
-// printable reports whether a name is safe in a log: pcscd builds names from USB descriptors in ASCII.
-func printable(name []byte) bool {
+// isPrintable reports whether a name is safe in a log. pcscd builds names from USB descriptors in ASCII.
+func isPrintable(name []byte) bool {
 	for _, c := range name {
 		if c < ' ' || c > '~' {
 			return false

@@ -6,14 +6,15 @@ import (
 	"fmt"
 )
 
-// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data, LEN+LCS is 0, as is the sum of TFI,
-// data and DCS. An extended one (§6.2.1.2) has FF FF in place of LEN LCS, then two bytes of length and their checksum.
+// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data. LEN+LCS is 0, and so is the sum of
+// TFI, data and DCS. An extended frame (§6.2.1.2) has FF FF in place of LEN LCS, then two bytes of length and their
+// checksum.
 const (
 	toChip   = 0xD4 // TFI, from the host
 	fromChip = 0xD5 // TFI, from the chip
-	maxData  = 264  // of an extended frame: TFI, command and 262 bytes (§6.2.1.2)
+	maxData  = 264  // size of an extended frame's data: TFI, command and 262 bytes (§6.2.1.2)
 	maxFrame = 8 + maxData + 2
-	maxSent  = 252 // bytes of data after TFI and command in a normal frame, InDataExchange's target number among them
+	maxSent  = 252 // bytes of data after TFI and command in a normal frame, with InDataExchange's target number
 )
 
 // kind is the kind of a packet. The zero kind means that there is no packet.
@@ -24,7 +25,7 @@ const (
 	data       // an answer
 	ack        // 00 00 FF 00 FF 00 (§6.2.1.3)
 	nack       // 00 00 FF FF 00 00 (§6.2.1.4)
-	fault      // 00 00 FF 01 FF 7F 81 00: the chip did not understand the command (§6.2.1.5)
+	fault      // 00 00 FF 01 FF 7F 81 00: the chip does not know the command (§6.2.1.5)
 )
 
 var (
@@ -54,10 +55,10 @@ type packet struct {
 
 var errBad = errors.New("corrupt frame")
 
-// next finds the first packet in the read bytes and returns the remaining bytes. Bytes before the packet are discarded.
-// The kind none means that more bytes are needed; rest is then the possible beginning of a packet. A damaged frame is
-// an error and is not part of rest.
-func next(in []byte) (p packet, rest []byte, err error) {
+// nextPacket finds the first packet in the read bytes and returns the remaining bytes. Bytes before the packet are
+// discarded. The kind none means that more bytes are needed. rest is then the possible beginning of a packet. A damaged
+// frame is an error and is not part of rest.
+func nextPacket(in []byte) (p packet, rest []byte, err error) {
 	at := bytes.Index(in, start)
 	if at < 0 {
 		return packet{}, in[max(0, len(in)-1):], nil
@@ -72,15 +73,15 @@ func next(in []byte) (p packet, rest []byte, err error) {
 	case head[0] == 0xFF && head[1] == 0:
 		return packet{kind: nack}, head[2:], nil
 	case head[0] == 0xFF && head[1] == 0xFF:
-		return extended(in[at:], head[2:])
+		return parseExtended(in[at:], head[2:])
 	case head[0]+head[1] != 0:
 		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
 	}
-	return body(in[at:], head[2:], int(head[0]))
+	return readBody(in[at:], head[2:], int(head[0]))
 }
 
-// extended reads an extended frame. head begins after FF FF.
-func extended(whole, head []byte) (packet, []byte, error) {
+// parseExtended parses an extended frame. head begins after FF FF.
+func parseExtended(whole, head []byte) (packet, []byte, error) {
 	if len(head) < 3 {
 		return packet{}, whole, nil
 	}
@@ -88,11 +89,11 @@ func extended(whole, head []byte) (packet, []byte, error) {
 	if head[0]+head[1]+head[2] != 0 || n > maxData {
 		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
 	}
-	return body(whole, head[3:], n)
+	return readBody(whole, head[3:], n)
 }
 
-// body reads n bytes and their checksum.
-func body(whole, b []byte, n int) (packet, []byte, error) {
+// readBody reads n bytes and their checksum.
+func readBody(whole, b []byte, n int) (packet, []byte, error) {
 	if len(b) < n+1 {
 		return packet{}, whole, nil
 	}

@@ -16,24 +16,25 @@ import (
 	"periph.io/x/host/v3/sysfs"
 )
 
-// link exchanges bytes with the chip over one kind of bus.
+// A link exchanges bytes with the chip over one kind of bus.
 type link interface {
 	wake() error
 	send(frame []byte) error
-	// receive waits for bytes and returns none if ctx is done first. n is the number of bytes to read on a bus that
-	// needs a count.
+	// receive waits for bytes, and returns no bytes if ctx is done first. n is the number of bytes to read on a bus
+	// that needs a count.
 	receive(ctx context.Context, n int) ([]byte, error)
 	// whole reports whether each receive returns exactly one packet.
 	whole() bool
-	// drop discards bytes that wait to be read.
+	// drop discards the bytes that wait to be read.
 	drop() error
 	Close() error
 }
 
-// look is the interval at which a bus asks whether the chip is ready, and the longest read of a serial line.
-const look = 2 * time.Millisecond
+// readyInterval is the interval at which a bus driver asks whether the chip is ready, and the longest read of a serial
+// line.
+const readyInterval = 2 * time.Millisecond
 
-// port is the part of a serial port that hsu uses.
+// port contains the methods of a serial port that serialLink uses.
 type port interface {
 	Read([]byte) (int, error) // (0, nil): timeout
 	Write([]byte) (int, error)
@@ -42,17 +43,17 @@ type port interface {
 	Close() error
 }
 
-// hsu is a serial line (§6.2.5: 115200 baud, 8N1).
-type hsu struct{ port }
+// serialLink is a serial line (§6.2.5: 115200 baud, 8N1).
+type serialLink struct{ port }
 
 // wake sends 55 to wake a sleeping chip, then zeros while the chip wakes up (§7.2.11: 2 ms at most). The zeros are not
 // a frame.
-func (h hsu) wake() error {
+func (h serialLink) wake() error {
 	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0, 0})
 }
 
-func (h hsu) send(frame []byte) error {
+func (h serialLink) send(frame []byte) error {
 	n, err := h.Write(frame)
 	if err == nil && n < len(frame) {
 		err = errors.New("serial line accepted only a part of the frame")
@@ -60,7 +61,7 @@ func (h hsu) send(frame []byte) error {
 	return err
 }
 
-func (h hsu) receive(ctx context.Context, _ int) ([]byte, error) {
+func (h serialLink) receive(ctx context.Context, _ int) ([]byte, error) {
 	b := make([]byte, maxFrame)
 	for ctx.Err() == nil {
 		n, err := h.Read(b)
@@ -71,40 +72,41 @@ func (h hsu) receive(ctx context.Context, _ int) ([]byte, error) {
 	return nil, nil
 }
 
-func (h hsu) drop() error { return h.ResetInputBuffer() }
-func (h hsu) whole() bool { return false }
+func (h serialLink) drop() error { return h.ResetInputBuffer() }
+func (h serialLink) whole() bool { return false }
 
-// twoWire is I²C (§6.2.4) at address 0x24. Each read begins with a byte whose lowest bit is 1 when the chip is ready.
-type twoWire struct {
+// i2cLink is the chip on I²C (§6.2.4) at address 0x24. Each read begins with a byte whose lowest bit is 1 when the chip
+// is ready.
+type i2cLink struct {
 	bus i2c.Bus
 	end func() error
 }
 
 const address = 0x24
 
-func (w twoWire) whole() bool { return true }
+func (w i2cLink) whole() bool { return true }
 
 // wake ignores the error, because a sleeping chip may not acknowledge its address.
-func (w twoWire) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil }
-func (w twoWire) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
-func (w twoWire) drop() error             { return nil } // the chip keeps one answer, which the next command replaces
-func (w twoWire) Close() error            { return w.end() }
+func (w i2cLink) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil }
+func (w i2cLink) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
+func (w i2cLink) drop() error             { return nil } // the chip stores one answer, which the next command replaces
+func (w i2cLink) Close() error            { return w.end() }
 
-func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
+func (w i2cLink) receive(ctx context.Context, n int) ([]byte, error) {
 	b := make([]byte, n+1)
 	for ctx.Err() == nil {
 		if err := w.bus.Tx(address, nil, b[:1]); err == nil && b[0]&1 == 1 {
 			err := w.bus.Tx(address, nil, b) // each read begins with the ready byte
 			return b[1:], err
 		}
-		wait(ctx, look) // a chip that is busy may not even acknowledge its address
+		wait(ctx, readyInterval) // a chip that is busy may not even acknowledge its address
 	}
 	return nil, nil
 }
 
-// fourWire is SPI (§6.2.3): mode 0, lowest bit first. A Pi's controller sends the highest bit first, so that the bits
-// of each byte are reversed here.
-type fourWire struct {
+// spiLink is the chip on SPI (§6.2.3): mode 0, lowest bit first. Because a Pi's controller sends the highest bit first,
+// spiLink reverses the bits of each byte.
+type spiLink struct {
 	conn spi.Conn
 	end  func() error
 }
@@ -115,13 +117,13 @@ const (
 	spiRead   = 0x03
 )
 
-func (w fourWire) whole() bool             { return true }
-func (w fourWire) wake() error             { _, err := w.tx(spiStatus, 1); return err }
-func (w fourWire) send(frame []byte) error { _, err := w.tx(spiWrite, 0, frame...); return err }
-func (w fourWire) drop() error             { return nil }
-func (w fourWire) Close() error            { return w.end() }
+func (w spiLink) whole() bool             { return true }
+func (w spiLink) wake() error             { _, err := w.tx(spiStatus, 1); return err }
+func (w spiLink) send(frame []byte) error { _, err := w.tx(spiWrite, 0, frame...); return err }
+func (w spiLink) drop() error             { return nil }
+func (w spiLink) Close() error            { return w.end() }
 
-func (w fourWire) tx(op byte, n int, frame ...byte) ([]byte, error) {
+func (w spiLink) tx(op byte, n int, frame ...byte) ([]byte, error) {
 	out := append([]byte{op}, frame...)
 	out = append(out, make([]byte, n)...)
 	turn(out)
@@ -139,16 +141,16 @@ func turn(b []byte) {
 	}
 }
 
-func (w fourWire) receive(ctx context.Context, n int) ([]byte, error) {
+func (w spiLink) receive(ctx context.Context, n int) ([]byte, error) {
 	for ctx.Err() == nil {
 		b, err := w.tx(spiStatus, 1)
 		if err != nil {
 			return nil, err
 		}
-		if b[0] == 1 { // a line stuck high or low is not ready
+		if b[0] == 1 { // 1: ready; a line that is stuck high or low gives another value
 			return w.tx(spiRead, n)
 		}
-		wait(ctx, look)
+		wait(ctx, readyInterval)
 	}
 	return nil, nil
 }
@@ -169,7 +171,7 @@ func OpenSerial(name string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}
-	return begin(name, hsu{p}, p.SetReadTimeout(5*time.Millisecond))
+	return startOn(name, serialLink{p}, p.SetReadTimeout(5*time.Millisecond))
 }
 
 // OpenI2C starts the chip on an I²C bus, such as /dev/i2c-1.
@@ -182,7 +184,7 @@ func OpenI2C(name string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}
-	return begin(name, twoWire{b, b.Close}, nil)
+	return startOn(name, i2cLink{b, b.Close}, nil)
 }
 
 // OpenSPI starts the chip on an SPI port, such as /dev/spidev0.0.
@@ -202,11 +204,11 @@ func OpenSPI(name string) (*Device, error) {
 		p.Close()
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}
-	return begin(name, fourWire{c, p.Close}, nil)
+	return startOn(name, spiLink{c, p.Close}, nil)
 }
 
-// begin starts the chip behind the link, and closes the link on failure.
-func begin(name string, l link, err error) (*Device, error) {
+// startOn starts the chip behind the link, and closes the link on failure.
+func startOn(name string, l link, err error) (*Device, error) {
 	d := &Device{link: l}
 	if err == nil {
 		err = d.start()

@@ -11,7 +11,7 @@ import (
 	"portillon/rfid"
 )
 
-// Commands (§7).
+// These are the chip's commands (§7).
 const (
 	diagnose     = 0x00
 	firmware     = 0x02
@@ -29,7 +29,7 @@ const (
 	statusError  = 0x3F
 )
 
-// Device is a started chip. Its methods may be called concurrently. Close waits for a running command.
+// Device is a started chip. The methods of a Device may be called concurrently. Close waits for a running command.
 type Device struct {
 	mu      sync.Mutex
 	link    link
@@ -109,25 +109,25 @@ func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, 
 	}
 	soon, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
-	if _, err := d.await(soon, ackRoom, func(p packet) bool { return p.kind == ack }); err != nil {
+	if _, err := d.awaitPacket(soon, ackRoom, func(p packet) bool { return p.kind == ack }); err != nil {
 		return nil, err
 	}
-	p, err := d.await(ctx, maxFrame, func(p packet) bool { return p.kind == data && p.body[0] == code+1 })
+	p, err := d.awaitPacket(ctx, maxFrame, func(p packet) bool { return p.kind == data && p.body[0] == code+1 })
 	if err != nil {
-		d.link.send(ackFrame) // §6.2.1.3: the host's ACK aborts what is under way
+		d.link.send(ackFrame) // §6.2.1.3: the host's ACK aborts the running command
 		return nil, err
 	}
 	return p.body[1:], nil
 }
 
-// await reads until wanted accepts a packet. Other packets are late answers to earlier commands, or noise, and are
-// discarded.
-func (d *Device) await(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
+// awaitPacket reads until wanted accepts a packet. Other packets are late answers to earlier commands, or noise, and
+// are discarded.
+func (d *Device) awaitPacket(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
 	for {
-		p, rest, err := next(d.unread)
+		p, rest, err := nextPacket(d.unread)
 		d.unread = rest
 		switch {
-		case err != nil: // the wanted packet may follow the damaged one
+		case err != nil: // the wanted packet may follow the damaged packet
 			continue
 		case p.kind == fault:
 			return p, errFault
@@ -148,7 +148,7 @@ func (d *Device) await(ctx context.Context, n int, wanted func(packet) bool) (pa
 		}
 		d.unread = append(d.unread, b...)
 		if len(d.unread) > 4*maxFrame {
-			return packet{}, errSilent // endless input without a packet
+			return packet{}, errSilent // the chip sends input without end, but no packet
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	defer cancel()
 	b, err := d.command(bounded, listTarget, 1, 0) // §7.3.5: one target, 106 kbps type A
 	if err != nil {
-		return d.strike(ctx, err)
+		return d.tolerate(ctx, err)
 	}
 	d.strikes = 0
 	d.card = parseTarget(b)
@@ -179,8 +179,8 @@ func (d *Device) SawRandom() bool {
 	return d.card.random
 }
 
-// strike tolerates two consecutive failures, which a spark can cause. The third is returned as an error.
-func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) {
+// tolerate ignores two consecutive failures, because a spark can cause them. The third failure is returned as an error.
+func (d *Device) tolerate(ctx context.Context, err error) (rfid.UID, bool, error) {
 	if ctx.Err() != nil {
 		return rfid.UID{}, false, nil
 	}
@@ -190,7 +190,7 @@ func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) 
 	return rfid.UID{}, false, nil
 }
 
-// parseTarget reads the answer of InListPassiveTarget for type A (§7.3.5): the number of cards, then target number,
+// parseTarget parses the answer of InListPassiveTarget for type A (§7.3.5): the number of cards, then target number,
 // SENS_RES (2 bytes), SEL_RES, length and number of the card, and for ISO/IEC 14443-4 its ATS.
 func parseTarget(b []byte) target {
 	if len(b) < 6 || b[0] != 1 || b[1] != 1 {
@@ -202,7 +202,7 @@ func parseTarget(b []byte) target {
 	}
 	id, sak, rest := b[6:6+n], b[4], b[6+n:]
 	u, err := rfid.UIDOf(id)
-	if err != nil || n == 4 && id[0] == 0x88 { // cascade tag: the beginning of a longer number
+	if err != nil || n == 4 && id[0] == 0x88 { // 88 is the cascade tag, with which a longer number begins
 		return target{}
 	}
 	if rfid.Random(u) {

@@ -28,7 +28,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// The frames are from the manual, from nfcpy's tests and from libnfc's tests.
+// The frames of this test are from the manual, from nfcpy's tests and from libnfc's tests.
 func TestFramesOfOtherProgramsAreDecoded(t *testing.T) {
 	for in, want := range map[string]packet{
 		"00 00 FF 03 FD D5 41 00 EA 00":          {data, []byte{0x41, 0}},
@@ -38,7 +38,7 @@ func TestFramesOfOtherProgramsAreDecoded(t *testing.T) {
 		"00 00 FF 06 FA D5 03 32 01 06 07 E8 00": {data, []byte{3, 0x32, 1, 6, 7}},
 		"00 00 FF FF FF 00 03 FD D5 41 00 EA 00": {data, []byte{0x41, 0}},
 	} {
-		p, rest, err := next(unhex(t, in))
+		p, rest, err := nextPacket(unhex(t, in))
 		if err != nil || p.kind != want.kind || !bytes.Equal(p.body, want.body) ||
 			bytes.Trim(rest, "\x00") != nil && len(bytes.Trim(rest, "\x00")) > 0 {
 			t.Errorf("%s: %+v, % X, %v", in, p, rest, err)
@@ -62,14 +62,14 @@ func TestDamagedFramesAreRefused(t *testing.T) {
 		for bit := range 8 {
 			bad := bytes.Clone(good)
 			bad[i] ^= 1 << bit
-			p, _, err := next(bad)
+			p, _, err := nextPacket(bad)
 			if p.kind == data && (err != nil || !bytes.Equal(bad[3:12], good[3:12])) {
 				t.Errorf("byte %d, bit %d: %+v", i, bit, p)
 			}
 		}
 	}
 	for n := range len(good) - 1 {
-		if p, rest, err := next(good[:n]); p.kind != none || err != nil || len(rest) > n {
+		if p, rest, err := nextPacket(good[:n]); p.kind != none || err != nil || len(rest) > n {
 			t.Errorf("%d bytes are %+v, %v", n, p, err)
 		}
 	}
@@ -82,7 +82,7 @@ func FuzzNext(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for {
-			p, rest, err := next(b)
+			p, rest, err := nextPacket(b)
 			if p.kind == none && err == nil {
 				return
 			}
@@ -112,10 +112,10 @@ func links() map[string]func(*pn532test.Chip) link {
 		"serial": func(c *pn532test.Chip) link {
 			s := &pn532test.Serial{Chip: c}
 			s.SetReadTimeout(5 * time.Millisecond)
-			return hsu{s}
+			return serialLink{s}
 		},
-		"i2c": func(c *pn532test.Chip) link { b := pn532test.I2C{Chip: c}; return twoWire{b, b.Close} },
-		"spi": func(c *pn532test.Chip) link { s := pn532test.SPI{Chip: c}; return fourWire{spiConn{s}, s.Close} },
+		"i2c": func(c *pn532test.Chip) link { b := pn532test.I2C{Chip: c}; return i2cLink{b, b.Close} },
+		"spi": func(c *pn532test.Chip) link { s := pn532test.SPI{Chip: c}; return spiLink{spiConn{s}, s.Close} },
 	}
 }
 
@@ -123,8 +123,8 @@ type spiConn struct{ pn532test.SPI }
 
 func (spiConn) TxPackets([]spi.Packet) error { return errors.New("not used") }
 
-// each runs a story on each kind of connection, in synctest time.
-func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
+// onEachLink runs the function story on each kind of connection, in synctest time.
+func onEachLink(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	for name, l := range links() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -135,10 +135,10 @@ func each(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	}
 }
 
-// started returns a started chip without faults.
-func started(t *testing.T, l link) *Device {
+// startChip starts the chip, and then removes its faults.
+func startChip(t *testing.T, l link) *Device {
 	t.Helper()
-	d, err := begin("model", l, nil)
+	d, err := startOn("model", l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,8 +150,8 @@ func plain(uid string) *pn532test.Card {
 	return &pn532test.Card{UID: b, SAK: 0x08}
 }
 
-// speaking returns an ISO 14443-4 card with the ATS of a DESFire.
-func speaking(say func([]byte) ([]byte, error)) *pn532test.Card {
+// desfireCard returns an ISO 14443-4 card with the ATS of a DESFire, whose answers come from say.
+func desfireCard(say func([]byte) ([]byte, error)) *pn532test.Card {
 	return &pn532test.Card{UID: []byte{4, 1, 2, 3, 4, 5, 6}, SAK: 0x20, ATS: []byte{6, 0x75, 0x77, 0x81, 2, 0x80},
 		Say: func(_ context.Context, b []byte) ([]byte, error) {
 			if say == nil {
@@ -162,12 +162,12 @@ func speaking(say func([]byte) ([]byte, error)) *pn532test.Card {
 }
 
 func TestNumbersOfAllLengthsAreRead(t *testing.T) {
-	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
-		d := started(t, l)
+	onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
+		d := startChip(t, l)
 		for uid, want := range map[string]bool{"DEADBEEF": true, "04112233445566": true, "04112233445566778899": true,
 			"08112233": false, "88112233": false, "0411": false} {
 			c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{plain(uid)} })
-			for range 3 { // a card that stays is found at each look
+			for range 3 { // a card that stays is found at each poll
 				u, found, err := d.Poll(t.Context())
 				if err != nil || found != want || found && u.Hex() != uid {
 					t.Errorf("%s: %s, %v, %v", uid, u.Hex(), found, err)
@@ -197,10 +197,10 @@ func TestStartRefusesAnythingButAPN532(t *testing.T) {
 		"damaged":     {Damage: func(_ int, b []byte) []byte { b[len(b)-2]++; return b }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, c *pn532test.Chip, l link) {
+			onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
 				c.Faults = f
 				began := time.Now()
-				if _, err := begin("model", l, nil); err == nil {
+				if _, err := startOn("model", l, nil); err == nil {
 					t.Error("it started")
 				}
 				if d := time.Since(began); d > startTime+2*ackTime {
@@ -211,8 +211,8 @@ func TestStartRefusesAnythingButAPN532(t *testing.T) {
 	}
 }
 
-// Whatever the chip does after its start, Poll ends in time and returns no number other than the card's. A chip that
-// does not recover is an error at the third Poll.
+// Whatever the chip does after its start, Poll ends within its time limit and returns no number other than the card's.
+// A chip that does not recover is an error at the third Poll.
 func TestFaultyReaderNeverReportsACard(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults
@@ -232,8 +232,8 @@ func TestFaultyReaderNeverReportsACard(t *testing.T) {
 		"byte by byte": {pn532test.Faults{Pieces: 1}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, c *pn532test.Chip, l link) {
-				d := started(t, l)
+			onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
+				d := startChip(t, l)
 				c.Set(func(c *pn532test.Chip) { c.Faults, c.Cards = x.f, []*pn532test.Card{plain("DEADBEEF")} })
 				var err error
 				for range forgiven + 1 {
@@ -260,8 +260,8 @@ func TestFaultyReaderNeverReportsACard(t *testing.T) {
 }
 
 func TestTimedOutCommandIsAborted(t *testing.T) {
-	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
-		d := started(t, l)
+	onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
+		d := startChip(t, l)
 		c.Set(func(c *pn532test.Chip) { c.Faults.Late = true })
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -271,12 +271,12 @@ func TestTimedOutCommandIsAborted(t *testing.T) {
 	})
 }
 
-func TestExchangeReturnsAChainedAnswerWhole(t *testing.T) {
-	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
-		d := started(t, l)
+func TestExchangeReturnsAllPartsOfAChainedAnswer(t *testing.T) {
+	onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
+		d := startChip(t, l)
 		long := bytes.Repeat([]byte("0123456789"), 90)
 		c.Set(func(c *pn532test.Chip) {
-			c.Cards = []*pn532test.Card{speaking(func(b []byte) ([]byte, error) {
+			c.Cards = []*pn532test.Card{desfireCard(func(b []byte) ([]byte, error) {
 				if b[0] == 0x90 {
 					return append(slices.Clone(long), 0x91, 0), nil
 				}
@@ -309,7 +309,7 @@ func TestExchangeReturnsAChainedAnswerWhole(t *testing.T) {
 	})
 }
 
-func TestExchangeIsBounded(t *testing.T) {
+func TestExchangeIsLimitedInTimeAndSize(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults
 		say  func([]byte) ([]byte, error)
@@ -322,9 +322,9 @@ func TestExchangeIsBounded(t *testing.T) {
 			want: "does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, c *pn532test.Chip, l link) {
-				d := started(t, l)
-				c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{speaking(x.say)} })
+			onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
+				d := startChip(t, l)
+				c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{desfireCard(x.say)} })
 				d.Poll(t.Context())
 				c.Set(func(c *pn532test.Chip) { c.Faults = x.f })
 				began := time.Now()
@@ -341,8 +341,8 @@ func TestExchangeIsBounded(t *testing.T) {
 }
 
 func TestClosedReaderRefusesAllCalls(t *testing.T) {
-	each(t, func(t *testing.T, c *pn532test.Chip, l link) {
-		d := started(t, l)
+	onEachLink(t, func(t *testing.T, c *pn532test.Chip, l link) {
+		d := startChip(t, l)
 		d.Close()
 		if _, _, err := d.Poll(t.Context()); !errors.Is(err, errClosed) {
 			t.Error(err)
@@ -377,7 +377,7 @@ func TestTapOnASerialLine(t *testing.T) {
 	}
 }
 
-// serve runs the fake chip at the end of a line.
+// serve runs the simulated chip at the other end of a serial line.
 func serve(line io.ReadWriter, s *pn532test.Serial) {
 	b := make([]byte, 300)
 	for {

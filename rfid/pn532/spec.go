@@ -8,8 +8,8 @@ import (
 	"portillon/rfid"
 )
 
-// Spec returns the declaration of the reader kind "pn532" of machine.yaml. Its port is serial:FILE, i2c:FILE or
-// spi:FILE.
+// Spec returns the declaration of the reader kind "pn532" of machine.yaml. The port of such a reader is serial:FILE,
+// i2c:FILE or spi:FILE.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind:        "pn532",
@@ -17,7 +17,7 @@ func Spec() rfid.Spec {
 		Parse:       parse,
 		Open:        openSpec,
 		Example:     "pn532:serial:/dev/ttyAMA0",
-		Argument:    argument,
+		Argument:    parseArgument,
 		NoticesLoss: true, // the chip is polled ten times a second
 		// I²C is not offered, because it works only on a Pi 5 (rfid.Wiring.ClockStretching).
 		Offers: []rfid.Offer{
@@ -29,7 +29,8 @@ func Spec() rfid.Spec {
 	}
 }
 
-// Device files of buses, as periph's package sysfs opens them: numbers without leading zeros.
+// These expressions match the device files of buses, as periph's package sysfs opens them: with numbers without leading
+// zeros.
 var (
 	spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 	i2cFile = regexp.MustCompile(`^/dev/i2c-(0|[1-9][0-9]{0,3})$`)
@@ -58,8 +59,8 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	return w, []rfid.Fault{{Key: rfid.KeyPort, Problem: fmt.Sprintf(problem, port), Hint: hint}}
 }
 
-// argument reads the port of a command line. A device file without a bus is a serial port.
-func argument(port string) (rfid.Values, error) {
+// parseArgument parses the port of a command line. A device file without a bus is a serial port.
+func parseArgument(port string) (rfid.Values, error) {
 	if strings.HasPrefix(port, "/") {
 		port = "serial:" + port
 	}
@@ -74,7 +75,7 @@ func openSpec(v rfid.Values, h rfid.Host) (rfid.Reader, error) {
 	return rfid.Polling{Chip: d, Slot: v.Slot(), Prove: h.Prove, Unread: h.Unread}.Reader(), nil
 }
 
-// Open starts the chip at serial:FILE, i2c:FILE or spi:FILE. It blocks for one second at most.
+// Open starts the chip at serial:FILE, i2c:FILE or spi:FILE. Open blocks for one second at most.
 func Open(port string) (*Device, error) {
 	switch bus, file := rfid.CutBus(port); bus {
 	case rfid.Serial:

@@ -2,14 +2,16 @@
 //
 // While a card is in its field, the module repeats a frame of 14 bytes at 9600 baud 8N1: 02, ten hexadecimal digits
 // (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, and the
-// module takes no commands. A module whose wires are unplugged is only silent; an unplugged USB adapter is an error.
+// module takes no commands. A module whose wires are unplugged is only silent, but an unplugged USB adapter causes an
+// error.
 //
-// The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. It refuses a frame
-// with a wrong checksum, and restarts at each 02. A card's number is all five bytes; a reader that types the same card
-// in decimal delivers only the last four (see rfid.Forms).
+// The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. The package
+// refuses a frame with a wrong checksum, and restarts at each 02. A card's number is all five bytes. A reader that
+// types the number of the same card in decimal delivers only the last four bytes (see rfid.Forms).
 //
-// Bytes carry no time. If Read was not called for two seconds (the process was suspended, or the disk was slow),
-// waiting bytes may belong to a person who has left. The reader then fails, and a new one begins with an empty line.
+// The bytes of a serial line have no timestamps. If Read was not called for two seconds (because the process was
+// suspended, or the disk was slow), waiting bytes may come from the card of a person who has left. Read then returns an
+// error, and a new Reader begins with an empty buffer.
 package rdm6300
 
 import (
@@ -26,12 +28,12 @@ import (
 const (
 	stx = 0x02
 	etx = 0x03
-	// digits is the number of digits between 02 and 03: ten of the number, two of the checksum.
+	// digits is the number of digits between 02 and 03: ten digits of the number, and two digits of the checksum.
 	digits = 12
-	// patience is the longest single read of the line. After it, Read checks whether to end.
+	// patience is the longest time of a single read of the line. After each read, Read checks whether ctx has ended.
 	patience = 200 * time.Millisecond
-	// deaf is the longest pause between two calls of Read: after it, waiting bytes are stale.
-	deaf = 2 * time.Second
+	// maxPause is the longest pause between two calls of Read. After a longer pause, waiting bytes are stale.
+	maxPause = 2 * time.Second
 )
 
 // Decoder finds frames in a stream of bytes. The zero Decoder is ready for the beginning of a frame.
@@ -40,11 +42,11 @@ type Decoder struct {
 	n   int
 	in  bool // a frame has begun
 
-	unread rfid.Unread // last invalid frame, until Unread takes it
-	heard  string      // last frame, until Heard takes it
+	unread rfid.Unread // last invalid frame, until Unread returns it
+	heard  string      // last frame, until Heard returns it
 }
 
-// Push takes a byte. At the end of a valid frame it returns the card's number.
+// Push processes a byte. At the end of a valid frame, Push returns the card's number.
 func (d *Decoder) Push(b byte) (rfid.UID, bool) {
 	switch {
 	case b == stx:
@@ -82,20 +84,20 @@ func (d *Decoder) number() (rfid.UID, bool) {
 	return u, err == nil
 }
 
-// Heard returns the last frame once, valid or not: ten digits and two of checksum. The frame may be a card's number:
-// use it only in reader tests.
+// Heard returns, once, the last frame, whether valid or not: ten digits of the number and two digits of the checksum.
+// The frame may be a card's number, so use Heard only in reader tests.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""
 }
 
-// Unread returns once the reason why the last invalid frame was refused.
+// Unread returns, once, the reason why the last invalid frame was refused.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	u, d.unread = d.unread, rfid.Unread{}
 	return u, u.Why != ""
 }
 
-// line is the part of a serial port that Reader uses.
+// line contains the methods of a serial port that Reader uses.
 type line interface {
 	Read([]byte) (int, error) // (0, nil): timeout
 	SetReadTimeout(time.Duration) error
@@ -112,10 +114,10 @@ type Reader struct {
 	buf  []byte    // bytes read but not decoded
 	last time.Time // time of the last read of the line
 
-	// Unread, if set, is called during Read for each invalid frame. It must not block.
+	// Unread, if set, is called during Read for each invalid frame. Unread must not block.
 	Unread func(rfid.Unread)
-	// Heard, if set, is called with each frame, before Unread. The frame may be a card's number: use it only in reader
-	// tests.
+	// Heard, if set, is called with each frame, before Unread. The frame may be a card's number, so use Heard only in
+	// reader tests.
 	Heard func(frame string)
 }
 
@@ -146,7 +148,7 @@ func newReader(name string, p line) (*Reader, error) {
 
 // Read implements rfid.Reader. An unplugged port is an error.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
-	if err := r.fresh(time.Now()); err != nil {
+	if err := r.rejectStaleBytes(time.Now()); err != nil {
 		return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.name, err)
 	}
 	for {
@@ -175,7 +177,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	}
 }
 
-// fill reads the line once, at most until ctx ends.
+// fill reads bytes from the line once, at most until ctx ends.
 func (r *Reader) fill(ctx context.Context) error {
 	wait := patience
 	if end, ok := ctx.Deadline(); ok {
@@ -190,16 +192,16 @@ func (r *Reader) fill(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	if err := r.fresh(now); err != nil {
+	if err := r.rejectStaleBytes(now); err != nil {
 		return err
 	}
 	r.last, r.buf = now, append(r.buf[:0], chunk[:n]...)
 	return nil
 }
 
-// fresh returns an error if waiting bytes are too old to act on.
-func (r *Reader) fresh(now time.Time) error {
-	if late := now.Sub(r.last); late > deaf {
+// rejectStaleBytes returns an error if waiting bytes are too old to be used.
+func (r *Reader) rejectStaleBytes(now time.Time) error {
+	if late := now.Sub(r.last); late > maxPause {
 		return fmt.Errorf("reader data is stale (%v)", late.Round(time.Second))
 	}
 	return nil

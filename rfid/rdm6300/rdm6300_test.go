@@ -13,7 +13,7 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// Frames that others published (Seeed's wiki and forum posts on the RDM6300).
+// These are frames that others published (Seeed's wiki and forum posts on the RDM6300).
 const (
 	frameA = rfidtest.Frame
 	frameB = "\x0201000734E0D2\x03"
@@ -72,7 +72,7 @@ func TestFrameWithAWrongChecksumIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestNoSingleFlippedBitGivesAnotherCard(t *testing.T) {
+func TestFrameWithAFlippedBitNeverGivesAnotherCard(t *testing.T) {
 	for i := 1; i < 13; i++ {
 		for bit := range 8 {
 			b := []byte(frameA)
@@ -112,7 +112,7 @@ func TestReaderDeliversTapsFromASerialLine(t *testing.T) {
 	}()
 	go func() {
 		m.WriteString("\x0262E3086CED09\x03") // a wrong checksum
-		for i := range len(frameA) {          // byte by byte, then repeated like the module
+		for i := range len(frameA) {          // byte by byte, and then repeated as the module does
 			m.Write([]byte{frameA[i]})
 		}
 		m.WriteString(frameA + frameA + "noise" + frameB)
@@ -204,27 +204,27 @@ func TestOpenErrorNamesThePort(t *testing.T) {
 	}
 }
 
-// stalled is a line whose bytes arrive after the process was suspended.
-type stalled struct {
+// suspendedLine is a line whose bytes arrive while the process is suspended.
+type suspendedLine struct {
 	bytes   string
 	stall   time.Duration
 	flushed bool
 	wait    time.Duration
 }
 
-func (s *stalled) Read(p []byte) (int, error) {
+func (s *suspendedLine) Read(p []byte) (int, error) {
 	<-time.After(s.wait + s.stall)
 	n := copy(p, s.bytes)
 	s.bytes, s.stall = s.bytes[n:], 0
 	return n, nil
 }
-func (s *stalled) SetReadTimeout(d time.Duration) error { s.wait = d; return nil }
-func (s *stalled) ResetInputBuffer() error              { s.flushed = true; return nil }
-func (s *stalled) Close() error                         { return nil }
+func (s *suspendedLine) SetReadTimeout(d time.Duration) error { s.wait = d; return nil }
+func (s *suspendedLine) ResetInputBuffer() error              { s.flushed = true; return nil }
+func (s *suspendedLine) Close() error                         { return nil }
 
 func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &stalled{bytes: frameA, stall: 10 * time.Second}
+		s := &suspendedLine{bytes: frameA, stall: 10 * time.Second}
 		r, err := newReader("line", s)
 		if err != nil || !s.flushed {
 			t.Fatal("the line was not emptied", err)
@@ -241,18 +241,18 @@ func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
 
 func TestStaleBytesAreNotATap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, _ := newReader("line", &stalled{bytes: frameA + frameB, stall: time.Second})
+		r, _ := newReader("line", &suspendedLine{bytes: frameA + frameB, stall: time.Second})
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
 			t.Fatal(err)
 		}
-		<-time.After(deaf + time.Second)
+		<-time.After(maxPause + time.Second)
 		if tap, err := r.Read(t.Context()); err == nil {
 			t.Fatal("a tap of three seconds ago: ", tap.UID.Hex())
 		}
 	})
 }
 
-// A serial port is unplugged and plugged in again under its by-id name, as in the daemon.
+// The test unplugs a serial port and plugs it in again under the same by-id name, as happens to the daemon.
 func TestWatchFollowsALineThatIsReplaced(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a line that is replaced")
@@ -310,7 +310,7 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatalf("a card of %d digits", len(u))
 			}
 		}
-		// After any input, a valid frame must be read.
+		// After any input, the next valid frame must be read.
 		if got := decode(string(b) + frameB); len(got) == 0 || got[len(got)-1] != "01000734E0" {
 			t.Fatalf("after %q a good frame is lost: %v", b, got)
 		}

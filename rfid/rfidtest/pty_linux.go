@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenPTY creates a pseudo-terminal. Bytes written to the returned file can be read at the path, like at a serial port.
-// Closing the file unplugs the port. The terminal is in raw mode from the start: no echo and no translation.
+// OpenPTY creates a pseudo-terminal. Bytes written to the returned file can be read at the path, as from a serial port.
+// Closing the file unplugs the port. The terminal is in raw mode from the start, without echo and translation.
 func OpenPTY() (*os.File, string, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, "", fmt.Errorf("pseudo-terminal: %w", err)
+		return nil, "", fmt.Errorf("open a pseudo-terminal: %w", err)
 	}
 	n, err := unlock(fd)
 	if err != nil {
 		unix.Close(fd)
-		return nil, "", fmt.Errorf("pseudo-terminal: %w", err)
+		return nil, "", fmt.Errorf("open a pseudo-terminal: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "ptmx"), fmt.Sprintf("/dev/pts/%d", n), nil
 }

@@ -9,5 +9,5 @@ import (
 
 // OpenPTY returns an error: pseudo-terminals are implemented only for Linux.
 func OpenPTY() (*os.File, string, error) {
-	return nil, "", errors.New("pseudo-terminal: only on Linux")
+	return nil, "", errors.New("open a pseudo-terminal: only implemented on Linux")
 }

@@ -10,8 +10,8 @@ import (
 
 // Reader delivers the taps and failures that a test sends to its channels.
 type Reader struct {
-	Cards  chan rfid.UID // cards to be read, each once
-	Errors chan error    // failures of Read, each once
+	Cards  chan rfid.UID // cards that Read returns, each once
+	Errors chan error    // errors that Read returns, each once
 }
 
 // New returns a Reader with room for 16 taps.

@@ -9,7 +9,7 @@ import (
 	"portillon/rfid"
 )
 
-// Commands, sent as 90 INS 00 00 Lc data 00 (NT4H2421Gx §8.4).
+// These commands are sent as 90 INS 00 00 Lc data 00 (NT4H2421Gx §8.4).
 const (
 	insEV2First   = 0x71 // AuthenticateEV2First, NT4H2421Gx §10.4.1
 	insAES        = 0xAA // AuthenticateAES, DESFire EV1
@@ -21,10 +21,10 @@ const (
 	insCreate     = 0xCA // CreateApplication, DESFire
 )
 
-// status is the status word at the end of an answer.
+// A status is the status word at the end of a card's answer.
 type status uint16
 
-// Status words (NT4H2421Gx §10.2; DESFire uses the same numbers).
+// These are status words of NT4H2421Gx §10.2. DESFire uses the same numbers.
 const (
 	swISO        status = 0x9000
 	swOK         status = 0x9100
@@ -43,7 +43,7 @@ const (
 func (s status) err(doing string) error {
 	why := ErrAnswer
 	switch s {
-	case swAuth, swNoSuchKey, swNoApp, swIntegrity: // §10.6.1: an integrity error means another old key than expected
+	case swAuth, swNoSuchKey, swNoApp, swIntegrity: // §10.6.1: swIntegrity: another old key than expected
 		why = ErrWrongKey
 	case swDelay:
 		why = ErrLocked
@@ -55,8 +55,8 @@ func (s status) err(doing string) error {
 	return fmt.Errorf("%s: %w (status %04X)", doing, why, uint16(s))
 }
 
-// maxAnswer bounds an answer, in bytes: twice the longest answer, which has 32 bytes of an authentication's second part
-// and the status.
+// maxAnswer is the largest size of an answer, in bytes. The longest valid answer has half this size: 32 bytes of an
+// authentication's second part, and the status.
 const maxAnswer = 66
 
 // card is the connection to one card.
@@ -68,7 +68,7 @@ type card struct {
 	legacy bool // the card does not support AuthenticateEV2First
 }
 
-// send makes one exchange, of at most rfid.MaxPoll.
+// send sends one command and returns the card's answer, within rfid.MaxPoll.
 func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error) {
 	ctx, done := context.WithTimeout(ctx, rfid.MaxPoll)
 	defer done()
@@ -84,14 +84,14 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 		return nil, 0, fmt.Errorf("answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	w := status(a[n])<<8 | status(a[n+1])
-	if n > 0 && w != swOK && w != swMore { // refusals and selections have no data
+	if n > 0 && w != swOK && w != swMore { // answers to refused commands and to selections have no data
 		return nil, 0, fmt.Errorf("answer has %d bytes, status %04X: %w", len(a), uint16(w), ErrAnswer)
 	}
 	return a[:n:n], w, nil
 }
 
-// native sends one of the cards' native commands.
-func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, status, error) {
+// sendNative sends one of the native commands of these cards.
+func (c *card) sendNative(ctx context.Context, ins byte, data ...byte) ([]byte, status, error) {
 	command := []byte{0x90, ins, 0, 0}
 	if len(data) > 0 {
 		command = append(append(command, byte(len(data))), data...)
@@ -101,11 +101,11 @@ func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, stat
 
 var errBlank = errors.New("card has no application of this site")
 
-// meet selects the application, and thereby finds the kind of card. The DESFire application is tried first, because a
-// DESFire that is also an NFC Forum tag has an application with the NTAG's name. The error for a DESFire without the
-// application wraps errBlank.
-func (c *card) meet(ctx context.Context) error {
-	a, s, err := c.native(ctx, insSelect, DESFire.app()...)
+// selectApplication selects the application, and thereby determines the kind of card. The DESFire application is tried
+// first, because a DESFire that is also an NFC Forum tag has an application with the NTAG's name. The error for a
+// DESFire without the application wraps errBlank.
+func (c *card) selectApplication(ctx context.Context) error {
+	a, s, err := c.sendNative(ctx, insSelect, DESFire.app()...)
 	switch {
 	case err != nil:
 		return err
@@ -130,9 +130,9 @@ func (c *card) meet(ctx context.Context) error {
 
 // session is an authenticated session.
 type session interface {
-	// cardUID reads the card's own number.
+	// cardUID reads the card's own number inside the session.
 	cardUID(context.Context) ([]byte, error)
-	// changeOwn replaces the key that opened the session, which ends the session.
+	// changeOwn replaces the key that opened the session, and thereby ends the session.
 	changeOwn(context.Context, block) error
 }
 
@@ -148,18 +148,18 @@ func (c *card) authenticate(ctx context.Context, no byte, key block) (session, e
 		}
 		c.legacy = true
 	}
-	s, err := c.aes(ctx, no, key)
+	s, err := c.authenticateAES(ctx, no, key)
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// errUnknownCommand reports a card that does not support AuthenticateEV2First.
+// errUnknownCommand means that the card does not support AuthenticateEV2First.
 var errUnknownCommand = fmt.Errorf("card does not support AuthenticateEV2First: %w", ErrNotStrong)
 
-// random returns RndA.
-func (c *card) random() (block, error) {
+// newRndA returns a random RndA.
+func (c *card) newRndA() (block, error) {
 	var b block
 	_, err := io.ReadFull(c.rand, b[:])
 	if err != nil {
@@ -168,8 +168,8 @@ func (c *card) random() (block, error) {
 	return b, nil
 }
 
-// key returns the card's own key with this number, derived from the site's key.
-func (c *card) key(site Key, no byte) block {
+// deriveKey returns the card's own key with this number, derived from the site's key.
+func (c *card) deriveKey(site Key, no byte) block {
 	m := append(append([]byte{}, c.uid...), c.kind.app()...)
 	return diversify(site.block(), append(append(m, no), "portillon"...))
 }

@@ -11,10 +11,10 @@ import (
 // block is an AES-128 key or 16 bytes of data.
 type block = [aes.BlockSize]byte
 
-// same compares in constant time.
-func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+// isEqual compares a and b in constant time.
+func isEqual(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
-// aesOf returns the cipher of a key. NewCipher only fails for a wrong key length.
+// aesOf returns the cipher of a key. NewCipher fails only for a wrong key length, so no error is possible.
 func aesOf(key block) cipher.Block {
 	c, _ := aes.NewCipher(key[:])
 	return c
@@ -48,7 +48,7 @@ func cmacFrom(key, iv block, message []byte) block {
 	return x
 }
 
-// double multiplies by x in GF(2^128) (RFC 4493 §2.3), in constant time.
+// double multiplies a block by x in GF(2^128) (RFC 4493 §2.3), in constant time.
 func double(b block) block {
 	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	carry := hi >> 63
@@ -58,11 +58,11 @@ func double(b block) block {
 	return b
 }
 
-// pad appends 80 and zeros to whole blocks (ISO 9797-1, method 2).
-func pad(b []byte) []byte { return zeros(append(b[:len(b):len(b)], 0x80)) }
+// pad appends the byte 80 and zeros up to whole blocks (ISO 9797-1, method 2).
+func pad(b []byte) []byte { return padZeros(append(b[:len(b):len(b)], 0x80)) }
 
-// zeros fills the last block with zeros.
-func zeros(b []byte) []byte {
+// padZeros fills the last block with zeros.
+func padZeros(b []byte) []byte {
 	return append(b[:len(b):len(b)], make([]byte, -len(b)&(aes.BlockSize-1))...)
 }
 
@@ -80,21 +80,21 @@ func unpad(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// seal encrypts whole blocks with AES-CBC.
-func seal(key, iv block, b []byte) []byte {
+// encryptCBC encrypts whole blocks with AES-CBC.
+func encryptCBC(key, iv block, b []byte) []byte {
 	out := make([]byte, len(b))
 	cipher.NewCBCEncrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
 	return out
 }
 
-// open decrypts whole blocks with AES-CBC.
-func open(key, iv block, b []byte) []byte {
+// decryptCBC decrypts whole blocks with AES-CBC.
+func decryptCBC(key, iv block, b []byte) []byte {
 	out := make([]byte, len(b))
 	cipher.NewCBCDecrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
 	return out
 }
 
-// crc returns NXP's CRC32: that of IEEE without the final inversion, least significant byte first.
+// crc returns NXP's CRC32, which is the CRC32 of IEEE without the final inversion, least significant byte first.
 func crc(parts ...[]byte) []byte {
 	var sum uint32
 	for _, p := range parts {
@@ -103,12 +103,12 @@ func crc(parts ...[]byte) []byte {
 	return binary.LittleEndian.AppendUint32(nil, ^sum)
 }
 
-// rotated returns RndA' or RndB': the block rotated by one byte to the left.
-func rotated(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]) }
+// rotateLeft returns RndA' or RndB': the block rotated by one byte to the left.
+func rotateLeft(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]) }
 
 // lastBlock returns the last block, which is the IV of the next message of a chain.
 func lastBlock(b []byte) block { return block(b[len(b)-aes.BlockSize:]) }
 
 // diversify derives a card's AES-128 key from the site's key (AN10922 §2.2): CMAC(site, 01 ‖ m). m must have 16 to 31
-// bytes, because for shorter input AN10922 pads to two blocks and CMAC does not.
+// bytes. For shorter input AN10922 pads to two blocks while CMAC does not.
 func diversify(site block, m []byte) block { return cmac(site, append([]byte{0x01}, m...)) }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ev1 is a session with a DESFire EV1: one key, and an IV that is carried from message to message.
+// ev1 is a session with a DESFire EV1: one key, and an IV that continues from message to message.
 type ev1 struct {
 	c   *card
 	no  byte
@@ -14,29 +14,30 @@ type ev1 struct {
 	iv  block
 }
 
-// aes runs AuthenticateAES. The CBC chain covers all three messages (libfreefare mifare_desfire.c, authenticate).
-func (c *card) aes(ctx context.Context, no byte, key block) (*ev1, error) {
-	a, s, err := c.native(ctx, insAES, no)
+// authenticateAES runs AuthenticateAES. The CBC chain covers all three messages (libfreefare mifare_desfire.c,
+// authenticate).
+func (c *card) authenticateAES(ctx context.Context, no byte, key block) (*ev1, error) {
+	a, s, err := c.sendNative(ctx, insAES, no)
 	if err != nil {
 		return nil, err
 	}
-	if err := part1(a, s); err != nil {
+	if err := checkPart1(a, s); err != nil {
 		return nil, err
 	}
-	b := block(open(key, block{}, a))
-	rnd, err := c.random()
+	b := block(decryptCBC(key, block{}, a))
+	rnd, err := c.newRndA()
 	if err != nil {
 		return nil, err
 	}
-	mine := seal(key, lastBlock(a), append(rnd[:], rotated(b)...))
-	a, s, err = c.native(ctx, insMore, mine...)
+	mine := encryptCBC(key, lastBlock(a), append(rnd[:], rotateLeft(b)...))
+	a, s, err = c.sendNative(ctx, insMore, mine...)
 	if err != nil {
 		return nil, err
 	}
 	if s != swOK || len(a) != aes.BlockSize {
-		return nil, part2(a, s)
+		return nil, checkPart2(a, s)
 	}
-	if !same(open(key, lastBlock(mine), a), rotated(rnd)) {
+	if !isEqual(decryptCBC(key, lastBlock(mine), a), rotateLeft(rnd)) {
 		return nil, fmt.Errorf("authenticate: %w", ErrAnswer)
 	}
 	return &ev1{c: c, no: no, key: legacyKey(rnd, b)}, nil
@@ -55,7 +56,7 @@ func legacyKey(a, b block) (k block) {
 // IV.
 func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 	n.iv = cmacFrom(n.key, n.iv, []byte{insCardUID})
-	a, s, err := n.c.native(ctx, insCardUID)
+	a, s, err := n.c.sendNative(ctx, insCardUID)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +64,11 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 		return nil, s.err("read the number")
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
-	p := open(n.key, n.iv, a)
+	p := decryptCBC(n.key, n.iv, a)
 	n.iv = lastBlock(a)
-	if u := p[:uidLen:uidLen]; !same(p[uidLen:], zeros(append(u, crc(u, []byte{byte(s)})...))[uidLen:]) {
+	if u := p[:uidLen:uidLen]; !isEqual(p[uidLen:], padZeros(append(u, crc(u, []byte{byte(s)})...))[uidLen:]) {
 		return nil, fmt.Errorf("read the number: %w", ErrAnswer)
 	}
 	return p[:uidLen], nil
@@ -75,15 +76,15 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 
 // changeOwn runs ChangeKey for the key that opened the session.
 func (n *ev1) changeOwn(ctx context.Context, becomes block) error {
-	_, s, err := n.c.native(ctx, insChangeKey, append([]byte{n.no}, n.sealed(becomes, ours)...)...)
+	_, s, err := n.c.sendNative(ctx, insChangeKey, append([]byte{n.no}, n.encryptedChange(becomes, siteKeyVersion)...)...)
 	if err == nil && s != swOK {
 		err = s.err("change a key")
 	}
 	return err
 }
 
-// sealed returns the encrypted data of ChangeKey: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
-func (n *ev1) sealed(becomes block, version byte) []byte {
+// encryptedChange returns the encrypted data of ChangeKey: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
+func (n *ev1) encryptedChange(becomes block, version byte) []byte {
 	p := append(becomes[:], version)
-	return seal(n.key, n.iv, zeros(append(p, crc([]byte{insChangeKey, n.no}, p)...)))
+	return encryptCBC(n.key, n.iv, padZeros(append(p, crc([]byte{insChangeKey, n.no}, p)...)))
 }

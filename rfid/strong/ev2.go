@@ -19,30 +19,30 @@ type ev2 struct {
 
 // ev2First runs AuthenticateEV2First without capabilities (NT4H2421Gx §9.1.5; AN12196 §5.6).
 func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
-	a, s, err := c.native(ctx, insEV2First, no, 0)
+	a, s, err := c.sendNative(ctx, insEV2First, no, 0)
 	if err != nil {
 		return nil, err
 	}
 	if s == swIllegal || s == swNoINS {
 		return nil, errUnknownCommand
 	}
-	if err := part1(a, s); err != nil {
+	if err := checkPart1(a, s); err != nil {
 		return nil, err
 	}
-	b := block(open(key, block{}, a))
-	rnd, err := c.random()
+	b := block(decryptCBC(key, block{}, a))
+	rnd, err := c.newRndA()
 	if err != nil {
 		return nil, err
 	}
-	a, s, err = c.native(ctx, insMore, seal(key, block{}, append(rnd[:], rotated(b)...))...)
+	a, s, err = c.sendNative(ctx, insMore, encryptCBC(key, block{}, append(rnd[:], rotateLeft(b)...))...)
 	if err != nil {
 		return nil, err
 	}
 	if s != swOK || len(a) != 2*aes.BlockSize {
-		return nil, part2(a, s)
+		return nil, checkPart2(a, s)
 	}
-	p := open(key, block{}, a) // TI ‖ RndA' ‖ PDcap2 ‖ PCDcap2
-	if !same(p[4:20], rotated(rnd)) {
+	p := decryptCBC(key, block{}, a) // TI ‖ RndA' ‖ PDcap2 ‖ PCDcap2
+	if !isEqual(p[4:20], rotateLeft(rnd)) {
 		return nil, fmt.Errorf("authenticate: %w", ErrAnswer)
 	}
 	n := &ev2{c: c, no: no, ti: [4]byte(p[:4])}
@@ -50,28 +50,28 @@ func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	return n, nil
 }
 
-// part1 checks the answer with E(RndB).
-func part1(a []byte, s status) error {
+// checkPart1 checks the card's answer with E(RndB).
+func checkPart1(a []byte, s status) error {
 	switch {
 	case s != swMore && s != swOK:
 		return s.err("authenticate")
-	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, AuthMode precedes RndB (§9.2.5)
+	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, the byte AuthMode precedes RndB (§9.2.5)
 		return fmt.Errorf("authenticate: %w: card is in LRP mode", ErrNotStrong)
 	case s != swMore || len(a) != aes.BlockSize:
-		return fmt.Errorf("authenticate: %d bytes, status %04X: %w", len(a), uint16(s), ErrAnswer)
+		return fmt.Errorf("authenticate: first answer has %d bytes and status %04X: %w", len(a), uint16(s), ErrAnswer)
 	}
 	return nil
 }
 
-// part2 returns the error for an answer that lacks E(RndA').
-func part2(a []byte, s status) error {
+// checkPart2 returns an error if the card's second answer does not contain E(RndA').
+func checkPart2(a []byte, s status) error {
 	if s != swOK {
 		return s.err("authenticate")
 	}
-	return fmt.Errorf("authenticate: %d bytes: %w", len(a), ErrAnswer)
+	return fmt.Errorf("authenticate: second answer has %d bytes: %w", len(a), ErrAnswer)
 }
 
-// sessionKeys derives the session's keys, CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
+// sessionKeys derives the session's keys, which are the CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
 func sessionKeys(key, a, b block) (enc, mac block) {
 	sv := append([]byte{0xA5, 0x5A, 0, 1, 0, 0x80}, a[:8]...)
 	subtle.XORBytes(sv[8:], sv[8:], b[:6])
@@ -95,7 +95,8 @@ func odd(full block) []byte {
 	return t
 }
 
-// iv returns the IV of a message (NT4H2421Gx §9.1.4). a and b are A5 5A for a command, 5A A5 for its answer.
+// iv returns the IV of a message (NT4H2421Gx §9.1.4). a and b are A5 5A for a command, and 5A A5 for the answer to a
+// command.
 func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	copy(v[:], append([]byte{a, b}, n.ti[:]...))
 	binary.LittleEndian.PutUint16(v[6:], ctr)
@@ -103,13 +104,15 @@ func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	return v
 }
 
-// sealed encrypts a command's data for CommMode.Full.
-func (n *ev2) sealed(data []byte) []byte { return seal(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data)) }
+// encryptData encrypts a command's data for CommMode.Full.
+func (n *ev2) encryptData(data []byte) []byte {
+	return encryptCBC(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data))
+}
 
-// talk sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC, and the
-// session then ends.
-func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
-	a, s, err := n.c.native(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
+// sendAuthenticated sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC,
+// and the session then ends.
+func (n *ev2) sendAuthenticated(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
+	a, s, err := n.c.sendNative(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([
 		return nil, s.err(doing)
 	}
 	k := len(a) - 8
-	if k < 0 || !same(a[k:], n.sign(byte(s), n.ctr, a[:k]...)) {
+	if k < 0 || !isEqual(a[k:], n.sign(byte(s), n.ctr, a[:k]...)) {
 		return nil, fmt.Errorf("%s: %w", doing, ErrAnswer)
 	}
 	return a[:k], nil
@@ -126,14 +129,14 @@ func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([
 
 // cardUID runs GetCardUID in CommMode.Full.
 func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
-	a, err := n.talk(ctx, insCardUID, "read the number")
+	a, err := n.sendAuthenticated(ctx, insCardUID, "read the number")
 	if err != nil {
 		return nil, err
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
-	u, ok := unpad(open(n.enc, n.iv(0x5A, 0xA5, n.ctr), a))
+	u, ok := unpad(decryptCBC(n.enc, n.iv(0x5A, 0xA5, n.ctr), a))
 	if !ok || len(u) != uidLen {
 		return nil, fmt.Errorf("read the number: %w", ErrAnswer)
 	}
@@ -142,9 +145,9 @@ func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
 
 // keyVersion runs GetKeyVersion in CommMode.MAC.
 func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
-	a, err := n.talk(ctx, insKeyVersion, "read a key's version", no)
+	a, err := n.sendAuthenticated(ctx, insKeyVersion, "read a key's version", no)
 	if err == nil && len(a) != 1 {
-		err = fmt.Errorf("read a key's version: %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("read a key's version: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	if err != nil {
 		return 0, err
@@ -152,18 +155,18 @@ func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	return a[0], nil
 }
 
-// ours is the version of every key written by a site. The factory's keys have version 0.
-const ours = 1
+// siteKeyVersion is the version of every key written by a site. The factory's keys have version 0.
+const siteKeyVersion = 1
 
-// changeOther runs ChangeKey for a key other than the session's (AN12196 §5.16.1). The data is the XOR of the two keys,
-// the version and a CRC32.
+// changeOther runs ChangeKey for a key other than the key that opened the session (AN12196 §5.16.1). The data of the
+// command is the XOR of the two keys, the version and a CRC32.
 func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) error {
 	var x block
 	subtle.XORBytes(x[:], was[:], becomes[:])
-	p := append(append(x[:], ours), crc(becomes[:])...)
-	a, err := n.talk(ctx, insChangeKey, "change a key", append([]byte{no}, n.sealed(p)...)...)
+	p := append(append(x[:], siteKeyVersion), crc(becomes[:])...)
+	a, err := n.sendAuthenticated(ctx, insChangeKey, "change a key", append([]byte{no}, n.encryptData(p)...)...)
 	if err == nil && len(a) != 0 {
-		err = fmt.Errorf("change a key: %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("change a key: answer has %d bytes: %w", len(a), ErrAnswer)
 	}
 	return err
 }
@@ -171,8 +174,8 @@ func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) erro
 // changeOwn runs ChangeKey for the key that opened the session (AN12196 §5.16.2). The answer has no MAC, because the
 // session has ended.
 func (n *ev2) changeOwn(ctx context.Context, becomes block) error {
-	data := append([]byte{n.no}, n.sealed(append(becomes[:], ours))...)
-	_, s, err := n.c.native(ctx, insChangeKey, append(data, n.sign(insChangeKey, n.ctr, data...)...)...)
+	data := append([]byte{n.no}, n.encryptData(append(becomes[:], siteKeyVersion))...)
+	_, s, err := n.c.sendNative(ctx, insChangeKey, append(data, n.sign(insChangeKey, n.ctr, data...)...)...)
 	if err == nil && s != swOK {
 		err = s.err("change a key")
 	}

@@ -9,8 +9,8 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// FuzzAltered alters an honest card's answer, with a mask and in length. There must be no proof, unless only the answer
-// that tells the kind of card was altered.
+// FuzzAltered alters an answer of a genuine card, in its bits by a mask, and in its length. The altered session must
+// not prove the card, unless only the answer that states the kind of card was altered.
 func FuzzAltered(f *testing.F) {
 	f.Add(byte(0), byte(4), byte(0), 0, []byte{0x80})
 	f.Add(byte(0), byte(5), byte(3), 8, []byte{1, 2, 3})
@@ -58,29 +58,30 @@ func alter(a []byte, from, longer int, mask []byte) []byte {
 	return b
 }
 
-// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers: they must not panic, accept or hang.
+// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers of a card. The functions must not panic, accept
+// the card or hang.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte{2, 0x91, 0x1C, 2, 0x90, 0x00, 19, 1})
 	f.Add([]byte{2, 0x91, 0xA0, 2, 0x91, 0x00, 2, 0x91, 0x00})
 	s := theSite(f, secret)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		u, _ := rfid.UIDOf(number7[:])
-		if p, err := s.Prove(t.Context(), &heard{b}, u); p != rfid.NumberOnly || err == nil {
+		if p, err := s.Prove(t.Context(), &scriptedChannel{b}, u); p != rfid.NumberOnly || err == nil {
 			t.Fatalf("made-up answers prove %d", p)
 		}
-		if r, err := s.Check(t.Context(), &heard{b}, u); r.Proof != rfid.NumberOnly || err == nil {
+		if r, err := s.Check(t.Context(), &scriptedChannel{b}, u); r.Proof != rfid.NumberOnly || err == nil {
 			t.Fatalf("made-up answers check %+v", r)
 		}
-		if s.Personalise(t.Context(), &heard{b}, u, Key{}) == nil {
+		if s.Personalise(t.Context(), &scriptedChannel{b}, u, Key{}) == nil {
 			t.Fatal("made-up answers are personalised")
 		}
 	})
 }
 
-// heard is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
-type heard struct{ b []byte }
+// scriptedChannel is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
+type scriptedChannel struct{ b []byte }
 
-func (h *heard) Exchange(context.Context, []byte) ([]byte, error) {
+func (h *scriptedChannel) Exchange(context.Context, []byte) ([]byte, error) {
 	if len(h.b) == 0 {
 		return nil, strongtest.ErrGone
 	}

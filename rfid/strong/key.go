@@ -18,10 +18,10 @@ type Key struct{ secret func() block }
 
 func keyOf(b block) Key { return Key{func() block { return b }} }
 
-var errKey = errors.New("malformed AES card key, want 32 hexadecimal digits on one line, not all zero")
+var errKey = errors.New("AES card key is malformed, want 32 hexadecimal digits on one line, not all zero")
 
-// ParseKey reads a line of 32 hexadecimal digits. Errors do not quote the line. The factory's key, all zero, is an
-// error.
+// ParseKey parses a line of 32 hexadecimal digits. Errors do not quote the line. A key of zeros, which is the factory's
+// key, is an error.
 func ParseKey(line []byte) (Key, error) {
 	b, err := hex.DecodeString(strings.TrimSpace(string(line)))
 	if err != nil || len(b) != aes.BlockSize {
@@ -41,7 +41,7 @@ func GenerateKey(rand io.Reader) (Key, error) {
 	return keyOf(b), err
 }
 
-// Line returns the key as a line for ParseKey. The line is secret: write it only to a file of mode 0600.
+// Line returns the key as a line for ParseKey. The line is secret, so write the line only to a file of mode 0600.
 func (k Key) Line() []byte { return fmt.Appendf(nil, "%X\n", k.block()) }
 
 func (k Key) block() block {
@@ -53,14 +53,14 @@ func (k Key) block() block {
 
 func (k Key) zero() bool {
 	b := k.block()
-	return same(b[:], make([]byte, aes.BlockSize))
+	return isEqual(b[:], make([]byte, aes.BlockSize))
 }
 
-// String hides the key.
+// String returns a text that does not contain the key.
 func (k Key) String() string { return "card key (hidden)" }
 
-// Format hides the key from every verb of fmt.
+// Format prints a text without the key for every verb of fmt.
 func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
 
-// LogValue hides the key from logs.
+// LogValue returns a text without the key, so that no log contains the key.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

@@ -8,11 +8,12 @@ import (
 	"portillon/rfid"
 )
 
-// ntagKeys is the number of keys of an NTAG 424 DNA: 0, the application's master key, to 4.
+// ntagKeys is the number of keys of an NTAG 424 DNA: the application's master key 0, and keys 1 to 4.
 const ntagKeys = 5
 
-// Arguments of DESFire's CreateApplication: settings of the master key (changeable with the key; files can be listed
-// without the key, and created or deleted only with it), then AES and the number of keys.
+// These are arguments of DESFire's CreateApplication. The first contains the settings of the application's master key:
+// the key can be changed with itself, and files can be listed without the key but created or deleted only with it. The
+// second contains the cipher AES and the number of keys.
 const (
 	appSettings = 0x0B
 	appKeys     = 0x80 | 1
@@ -22,40 +23,41 @@ const (
 // card's present key: the zero Key on a card from the factory. Personalise changes neither files nor the master key of
 // a DESFire itself (PICC master key).
 //
-// Personalise may be interrupted at any time, by a power cut or a removed card, and called again: each step first
-// checks whether it was done. A card changes a key completely or not at all. On an NTAG 424 DNA, keys 1 to 4 are
-// changed first, under key 0. Their versions (0 fresh, 1 this site's) tell which are done, and the card proves each of
-// the four. Key 0 is changed last: while it is fresh, no machine accepts the card, and once it is changed, the others
-// are changed too. On a DESFire the application is created if missing, then its only key is changed.
+// Personalise may be interrupted at any time, by a power cut or a removed card, and called again, because each step
+// first checks whether it was done already. A card changes a key completely or not at all. On an NTAG 424 DNA, keys 1
+// to 4 are changed first, under key 0. The versions of these keys (0: fresh, 1: this site's) show which keys are
+// changed, and the card proves each of the four keys. Key 0 is changed last. While key 0 is fresh, no machine accepts
+// the card. Once key 0 is changed, the other keys are changed too. On a DESFire the application is created if missing,
+// then its only key is changed.
 //
-// A fresh card proves nothing: an emulator would be personalised as well. Buy cards from a trusted seller.
+// A fresh card proves nothing, so an emulator would be personalised as well. Buy cards from a trusted seller.
 func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fresh Key) error {
 	c, err := s.begin(ch, uid)
 	if err != nil {
 		return err
 	}
-	if err = c.meet(ctx); errors.Is(err, errBlank) {
-		err = c.create(ctx)
+	if err = c.selectApplication(ctx); errors.Is(err, errBlank) {
+		err = c.createApplication(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.give(ctx, c, fresh.block()); err != nil {
+	if err := s.changeKeys(ctx, c, fresh.block()); err != nil {
 		return err
 	}
-	return s.proves(ctx, c)
+	return s.proveSelected(ctx, c)
 }
 
-// create creates the application on a DESFire, and selects it.
-func (c *card) create(ctx context.Context) error {
-	_, s, err := c.native(ctx, insSelect, 0, 0, 0) // the card level, where applications are created
+// createApplication creates the site's application on a DESFire, and selects that application.
+func (c *card) createApplication(ctx context.Context) error {
+	_, s, err := c.sendNative(ctx, insSelect, 0, 0, 0) // select the card level, where applications are created
 	if err == nil && s != swOK {
 		err = s.err("create the application")
 	}
 	if err != nil {
 		return err
 	}
-	_, s, err = c.native(ctx, insCreate, append(c.kind.app(), appSettings, appKeys)...)
+	_, s, err = c.sendNative(ctx, insCreate, append(c.kind.app(), appSettings, appKeys)...)
 	switch {
 	case err != nil:
 		return err
@@ -64,12 +66,12 @@ func (c *card) create(ctx context.Context) error {
 	case s != swOK:
 		return s.err("create the application")
 	}
-	return c.meet(ctx)
+	return c.selectApplication(ctx)
 }
 
-// give changes the keys that are not changed yet, and key 0 last.
-func (s Site) give(ctx context.Context, c *card, fresh block) error {
-	own := c.key(s.Key, 0)
+// changeKeys changes the keys that are not changed yet, and key 0 last.
+func (s Site) changeKeys(ctx context.Context, c *card, fresh block) error {
+	own := c.deriveKey(s.Key, 0)
 	n, err := c.authenticate(ctx, 0, own)
 	done := err == nil
 	if errors.Is(err, ErrWrongKey) {
@@ -78,18 +80,18 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	if err != nil {
 		return err
 	}
-	if err := c.isItself(ctx, n); err != nil { // before deriving keys, verify that the number is the card's
+	if err := c.checkOwnNumber(ctx, n); err != nil { // before deriving keys, verify that the number belongs to the card
 		return err
 	}
 	if e, ok := n.(*ev2); ok && c.kind == NTAG424 {
-		if err := s.giveOthers(ctx, e, fresh); err != nil {
+		if err := s.changeOtherKeys(ctx, e, fresh); err != nil {
 			return err
 		}
 	}
 	if done {
 		return nil
 	}
-	if c.kind == NTAG424 { // proving the other keys ended this session
+	if c.kind == NTAG424 { // verifying the other keys has ended this session
 		if n, err = c.authenticate(ctx, 0, fresh); err != nil {
 			return err
 		}
@@ -97,20 +99,20 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	return n.changeOwn(ctx, own)
 }
 
-// giveOthers changes those of the keys 1 to 4 of an NTAG 424 DNA that are not yet this site's keys, and verifies each
-// key.
-func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
+// changeOtherKeys changes those of the keys 1 to 4 of an NTAG 424 DNA that are not yet this site's keys, and verifies
+// each key.
+func (s Site) changeOtherKeys(ctx context.Context, n *ev2, fresh block) error {
 	for no := byte(1); no < ntagKeys; no++ {
 		v, err := n.keyVersion(ctx, no)
-		if err == nil && v != ours {
-			err = n.changeOther(ctx, no, fresh, n.c.key(s.Key, no))
+		if err == nil && v != siteKeyVersion {
+			err = n.changeOther(ctx, no, fresh, n.c.deriveKey(s.Key, no))
 		}
 		if err != nil {
 			return fmt.Errorf("key %d: %w", no, err)
 		}
 	}
 	for no := byte(1); no < ntagKeys; no++ {
-		if _, err := n.c.authenticate(ctx, no, n.c.key(s.Key, no)); err != nil {
+		if _, err := n.c.authenticate(ctx, no, n.c.deriveKey(s.Key, no)); err != nil {
 			return fmt.Errorf("key %d: %w", no, err)
 		}
 	}

@@ -10,30 +10,30 @@ import (
 	"portillon/rfid"
 )
 
-// Site verifies the cards of one site. The zero Site accepts none.
+// Site verifies the cards of one site. The zero Site accepts no card.
 type Site struct {
 	Key  Key       // the site's key
 	Rand io.Reader // source of RndA; nil: crypto/rand
 }
 
-// String, like Format, hides the key.
+// String returns a text that does not contain the key.
 func (s Site) String() string { return "site of strong cards (key hidden)" }
 
-// Format hides the key from every verb of fmt.
+// Format prints a text without the key for every verb of fmt.
 func (s Site) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 var _ rfid.Prove = Site{}.Prove
 
-// Prove verifies that the card in the field holds this site's key, and that the number it showed is its own. Prove
-// makes at most five exchanges, each of at most rfid.MaxPoll. Without an error the proof is rfid.AES, otherwise
-// rfid.NumberOnly.
+// Prove verifies that the card in the field has this site's key, and that the number which the card showed is its own
+// number. Prove makes at most five exchanges, each of at most rfid.MaxPoll. Without an error the proof is rfid.AES,
+// otherwise rfid.NumberOnly.
 func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
 	c, err := s.begin(ch, uid)
 	if err == nil {
-		err = c.meet(ctx)
+		err = c.selectApplication(ctx)
 	}
 	if err == nil {
-		err = s.proves(ctx, c)
+		err = s.proveSelected(ctx, c)
 	}
 	if err != nil {
 		return rfid.NumberOnly, err
@@ -56,22 +56,22 @@ func (s Site) begin(ch rfid.Channel, uid rfid.UID) (*card, error) {
 	return c, nil
 }
 
-// proves verifies the card once the application is selected.
-func (s Site) proves(ctx context.Context, c *card) error {
-	n, err := c.authenticate(ctx, 0, c.key(s.Key, 0))
+// proveSelected verifies the card once the application is selected.
+func (s Site) proveSelected(ctx context.Context, c *card) error {
+	n, err := c.authenticate(ctx, 0, c.deriveKey(s.Key, 0))
 	if err != nil {
 		return err
 	}
-	return c.isItself(ctx, n)
+	return c.checkOwnNumber(ctx, n)
 }
 
-// isItself compares the number that the card showed with the number that it sends inside the session.
-func (c *card) isItself(ctx context.Context, n session) error {
+// checkOwnNumber compares the number that the card showed with the number that it sends inside the session.
+func (c *card) checkOwnNumber(ctx context.Context, n session) error {
 	u, err := n.cardUID(ctx)
 	if err != nil {
 		return err
 	}
-	if !same(u, c.uid) {
+	if !isEqual(u, c.uid) {
 		return ErrCloned
 	}
 	return nil
@@ -81,19 +81,20 @@ func (c *card) isItself(ctx context.Context, n session) error {
 type Report struct {
 	Proof   rfid.Proof
 	Card    Kind
-	Legacy  bool // only AuthenticateAES: a DESFire EV1, or a card that claims to be one
-	Factory bool // still with the factory's keys: Personalise is possible
+	Legacy  bool // the card supports only AuthenticateAES: it is, or claims to be, a DESFire EV1
+	Factory bool // the card still has the factory's keys, so Personalise is possible
 }
 
-// Check is Prove with details. If the card does not hold the site's key, Check tries the factory's key.
+// Check verifies the card as Prove does, and returns details. If the card does not have the site's key, Check tries the
+// factory's key.
 func (s Site) Check(ctx context.Context, ch rfid.Channel, uid rfid.UID) (r Report, err error) {
 	c, err := s.begin(ch, uid)
 	if err != nil {
 		return r, err
 	}
 	defer func() { r.Card, r.Legacy = c.kind, c.legacy }()
-	if err = c.meet(ctx); err == nil {
-		err = s.proves(ctx, c)
+	if err = c.selectApplication(ctx); err == nil {
+		err = s.proveSelected(ctx, c)
 	}
 	switch {
 	case err == nil:

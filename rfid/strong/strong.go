@@ -1,9 +1,10 @@
-// Package strong verifies that a card holds a key of the site, and that the number which the card shows is its own.
+// Package strong verifies that a card holds a key of the site, and that the number which the card shows is its own
+// number.
 //
-// It supports NTAG 424 DNA and MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the names
-// used below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire Light, with the
-// messages of EV2 and EV3), AN10922 (key diversification). The manual of DESFire EV1 is not public; its sources are
-// libfreefare and the answers of a real card (vectors_test.go).
+// The package supports NTAG 424 DNA and MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the
+// names used below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire Light, with the
+// messages of EV2 and EV3), AN10922 (key diversification). The manual of DESFire EV1 is not public. The sources for EV1
+// are libfreefare and the answers of a real card (vectors_test.go).
 //
 // # What is verified
 //
@@ -27,17 +28,17 @@
 //
 // AuthenticateEV2First is tried first. AuthenticateAES, the method of EV1 cards, is tried only for a DESFire that
 // reports AuthenticateEV2First as unknown (911C, 6D00). This report is not authenticated, so that a forged card can
-// force the older command. The attacker gains nothing by it: the older command is also mutual, needs the same AES-128
-// key, and the number is still read under the session's key. Only the MAC of each message is lost: EV1 checks a CRC32
-// inside the cipher text, and this affects only the reading of the number.
+// force the older command. The attacker gains nothing by this: the older command is also a mutual authentication, needs
+// the same AES-128 key, and the number is still read under the session's key. With EV1, messages have no MAC, only a
+// CRC32 inside the cipher text. This affects only the reading of the number.
 //
-// # What it refuses
+// # What the package refuses
 //
-// Every answer is treated as hostile. Wrong lengths, unexpected statuses, a wrong MAC and anything not computed with
-// the key are errors that wrap one of the sentinels below. A card in LRP mode, a card with a random number, and numbers
-// of 4 or 10 bytes are refused. Each failed attempt is counted by the card: an NTAG 424 DNA delays its answers after
-// many failures in a row, and locks a key permanently after about a thousand more failures than successes (NT4H2421Gx,
-// failed authentication counter). [Site.Prove] therefore tries one key, once.
+// The package trusts no answer of a card. Wrong lengths, unexpected statuses, a wrong MAC and anything not computed
+// with the key are errors that wrap one of the sentinels below. A card in LRP mode, a card with a random number, and
+// numbers of 4 or 10 bytes are refused. Each failed attempt is counted by the card: an NTAG 424 DNA delays its answers
+// after many failures in a row, and locks a key permanently after about a thousand more failures than successes
+// (NT4H2421Gx, failed authentication counter). [Site.Prove] therefore tries one key, once.
 //
 // The package does not prevent a relay attack, in which two radios forward the messages of a distant real card.
 package strong
@@ -48,15 +49,15 @@ import (
 	"portillon/rfid"
 )
 
-// Reasons why a card has no proof. Errors of this package wrap one of these.
+// These are the reasons why a card has no proof. Errors of this package wrap one of these.
 var (
 	ErrNoKey     = errors.New("site has no key to verify cards")
-	ErrNotStrong = errors.New("card cannot prove its identity: it is neither an NTAG 424 DNA nor a DESFire with its own " +
+	ErrNotStrong = errors.New("card cannot prove its identity: neither an NTAG 424 DNA nor a DESFire with its own " +
 		"number")
-	ErrWrongKey = errors.New("card does not hold this site's key")
+	ErrWrongKey = errors.New("card does not have this site's key")
 	ErrCloned   = errors.New("card's own number differs from the number that it shows")
 	ErrAnswer   = errors.New("card's answer was not computed with its key: replayed, damaged or forged")
-	ErrLeft     = errors.New("card left before it answered")
+	ErrLeft     = errors.New("card was removed before it answered")
 	ErrLocked   = errors.New("card delays its answers after too many wrong keys: leave the card on the reader until it " +
 		"accepts one again")
 	ErrForbidden = errors.New("card's settings do not allow this change")
@@ -90,14 +91,14 @@ func (k Kind) app() []byte {
 	return []byte{0xD2, 0x76, 0x00, 0x00, 0x85, 0x01, 0x01} // NT4H2421Gx §8.2.2
 }
 
-// uidLen is the length of these cards' numbers, in bytes (ISO 14443-3, double size).
+// uidLen is the length of the numbers of these cards, in bytes (ISO 14443-3, double size).
 const uidLen = 7
 
 func number(uid rfid.UID) ([]byte, error) {
 	b := uid.Bytes()
 	if len(b) != uidLen {
 		return nil, errors.Join(ErrNotStrong,
-			errors.New("want a number of 7 bytes; a number of 4 bytes that begins with 08 changes at each tap (random "+
+			errors.New("card number must have 7 bytes; a number of 4 bytes that begins with 08 changes at each tap (random "+
 				"ID)"))
 	}
 	return b, nil

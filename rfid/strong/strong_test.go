@@ -82,7 +82,7 @@ func TestPersonalisedCardIsAccepted(t *testing.T) {
 	})
 }
 
-func TestFactoryCardAndOtherSitesCardAreRefused(t *testing.T) {
+func TestFactoryCardsAndCardsOfOtherSitesAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		refused(t, s, c, ErrWrongKey)
 		mustPersonalise(t, s, c)
@@ -101,7 +101,7 @@ func TestClonedNumberIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		victim := c.Shown
-		c.UID[6]++ // the key matches the number shown, but the chip has another
+		c.UID[6]++ // the key matches the number that the card shows, but the chip has another number
 		refused(t, s, c, ErrCloned)
 
 		thief := strongtest.New(c.Kind, [7]byte{4, 1, 2, 3, 4, 5, 6})
@@ -122,7 +122,7 @@ func TestReplayedSessionIsRefused(t *testing.T) {
 	})
 }
 
-// Only the last answer is replayed, in an otherwise honest session.
+// Only the last answer is replayed. The other answers of the session are genuine.
 func TestReplayedNumberIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
@@ -141,7 +141,7 @@ func TestEveryAlteredBitIsRefused(t *testing.T) {
 		accepted(t, s, c)
 		said, exchanges := c.Said, c.Exchanges()
 		for at := 1; at <= exchanges; at++ {
-			selects := len(said[at-1]) == 2 // an answer without data only tells the kind of card
+			selects := len(said[at-1]) == 2 // an answer without data only states the kind of card
 			for bit := range 8 * len(said[at-1]) {
 				c.Enter()
 				c.Fault = strongtest.Flips(at, bit)
@@ -184,7 +184,7 @@ func TestCardThatLeavesIsRefused(t *testing.T) {
 	})
 }
 
-func TestSilentCardEndsInTime(t *testing.T) {
+func TestProofOfASilentCardEndsWithinTheTimeLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := strongtest.New(strongtest.NTAG424, number7), theSite(t, secret)
 		c.Fault = strongtest.Silent(2)
@@ -199,7 +199,7 @@ func TestSilentCardEndsInTime(t *testing.T) {
 	})
 }
 
-func TestAuthenticationDelayIsErrLocked(t *testing.T) {
+func TestAuthenticationDelayGivesErrLocked(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		c.Delay = 1
@@ -238,7 +238,7 @@ func TestDowngradeStillNeedsTheKey(t *testing.T) {
 	c.Keys[0][0]++
 	refused(t, s, c, ErrWrongKey)
 
-	n := strongtest.New(strongtest.NTAG424, number7) // an NTAG supports the command: no fallback is allowed
+	n := strongtest.New(strongtest.NTAG424, number7) // an NTAG supports the command, so no fallback is allowed
 	mustPersonalise(t, s, n)
 	n.Fault = strongtest.Alters(3, func([]byte) []byte { return []byte{0x91, 0x1C} })
 	refused(t, s, n, ErrNotStrong)
@@ -265,21 +265,21 @@ func TestAnswersOfWrongLengthAreRefused(t *testing.T) {
 		if n >= 2 {
 			a[n-2] = 0x91
 		}
-		c := card{ch: &heard{append([]byte{byte(n)}, a...)}}
+		c := card{ch: &scriptedChannel{append([]byte{byte(n)}, a...)}}
 		if _, _, err := c.send(t.Context(), nil); (err == nil) != good || err != nil && !errors.Is(err, ErrAnswer) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
 }
 
-// Data signed with the right key must still have the right form.
+// An answer with a valid MAC must be refused if its data have the wrong form.
 func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	n := &ev2{ti: [4]byte{1}, enc: block{2}, mac: block{3}}
 	signed := func(data []byte) *card {
 		a := append(append(data, n.sign(0, n.ctr+1, data...)...), 0x91, 0)
-		return &card{ch: &heard{append([]byte{byte(len(a))}, a...)}}
+		return &card{ch: &scriptedChannel{append([]byte{byte(len(a))}, a...)}}
 	}
-	sealed := func(plain []byte) []byte { return seal(n.enc, n.iv(0x5A, 0xA5, n.ctr+1), plain) }
+	sealed := func(plain []byte) []byte { return encryptCBC(n.enc, n.iv(0x5A, 0xA5, n.ctr+1), plain) }
 	good := pad(number7[:])
 	for what, plain := range map[string][]byte{
 		"no padding": make([]byte, 16), "a byte after the padding": append(append([]byte{}, good[:15]...), 1),
@@ -296,7 +296,7 @@ func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	if u, err := n.cardUID(t.Context()); err != nil || !bytes.Equal(u, number7[:]) {
 		t.Errorf("%X, %v", u, err)
 	}
-	n.c = signed(make([]byte, 15)) // not a whole block
+	n.c = signed(make([]byte, 15)) // 15 bytes are not a whole block
 	if _, err := n.cardUID(t.Context()); !errors.Is(err, ErrAnswer) {
 		t.Error(err)
 	}
@@ -310,15 +310,15 @@ func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	}
 }
 
-// EV1's IV is carried through all messages of a session.
-func TestEV1SessionCarriesItsIV(t *testing.T) {
+// The IV of EV1 continues through all messages of a session.
+func TestIVOfEV1ContinuesThroughTheSession(t *testing.T) {
 	s, m := theSite(t, secret), strongtest.New(strongtest.DESFireEV1, number7)
 	mustPersonalise(t, s, m)
 	c, _ := s.begin(m, m.Number())
-	if err := c.meet(t.Context()); err != nil {
+	if err := c.selectApplication(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n, err := c.authenticate(t.Context(), 0, c.key(s.Key, 0))
+	n, err := c.authenticate(t.Context(), 0, c.deriveKey(s.Key, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,9 +329,9 @@ func TestEV1SessionCarriesItsIV(t *testing.T) {
 	}
 }
 
-// A card whose other keys belong to another party must not be changed.
+// A card whose keys 1 to 4 belong to another party must not be changed.
 func TestPersonaliseRefusesForeignKeys(t *testing.T) {
-	for _, version := range []byte{0, ours} { // ours: the card claims that its key was changed
+	for _, version := range []byte{0, siteKeyVersion} { // siteKeyVersion: the card claims that its key was changed
 		c := strongtest.New(strongtest.NTAG424, number7)
 		c.Keys[2], c.Versions[2] = block{9}, version
 		if err := theSite(t, secret).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {

@@ -26,7 +26,7 @@ func is(t *testing.T, what string, got []byte, want string) {
 	}
 }
 
-// Test vectors of RFC 4493 §4.
+// The test vectors are from RFC 4493 §4.
 func TestCMACOfRFC4493(t *testing.T) {
 	key := block(x(t, "2b7e151628aed2a6abf7158809cf4f3c"))
 	m := x(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"+
@@ -42,13 +42,13 @@ func TestCMACOfRFC4493(t *testing.T) {
 	}
 }
 
-// Test vector of AN10922 §2.2.1.
+// The test vector is from AN10922 §2.2.1.
 func TestDiversifiedKeyMatchesAN10922(t *testing.T) {
 	got := diversify(block(x(t, "00112233445566778899AABBCCDDEEFF")), x(t, "04782E21801D803042F54E585020416275"))
 	is(t, "key", got[:], "A8DD63A3B89D54B37CA802473FDA9175")
 }
 
-// The derivation of a card's keys must not change, because personalised cards depend on it.
+// The derivation of a card's keys must not change, because the keys of personalised cards depend on it.
 func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 	site, err := ParseKey([]byte("00112233445566778899AABBCCDDEEFF\n"))
 	if err != nil {
@@ -62,19 +62,19 @@ func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 		{DESFire, "04782E21801D80 504F52 03 706F7274696C6C6F6E"},
 	} {
 		card := card{uid: x(t, "04782E21801D80"), kind: c.kind}
-		got := card.key(site, 3)
+		got := card.deriveKey(site, 3)
 		want := diversify(site.block(), x(t, c.m))
 		is(t, c.kind.String(), got[:], hex.EncodeToString(want[:]))
 	}
 }
 
-// script is a channel that expects exactly these commands.
-type script struct {
+// scriptedCard is a channel that expects exactly the commands of a list.
+type scriptedCard struct {
 	t    *testing.T
 	said []string // command, answer, command, answer …
 }
 
-func (s *script) Exchange(_ context.Context, command []byte) ([]byte, error) {
+func (s *scriptedCard) Exchange(_ context.Context, command []byte) ([]byte, error) {
 	if len(s.said) < 2 {
 		s.t.Fatalf("told %X after the end", command)
 	}
@@ -84,7 +84,7 @@ func (s *script) Exchange(_ context.Context, command []byte) ([]byte, error) {
 	return a, nil
 }
 
-// published holds three authentications published by NXP, all with a key of zeros.
+// published contains three authentications that NXP has published, all with a key of zeros.
 var published = []struct {
 	name         string
 	no           byte
@@ -112,7 +112,7 @@ var published = []struct {
 func TestAuthenticateEV2FirstMatchesPublishedExamples(t *testing.T) {
 	for _, p := range published {
 		t.Run(p.name, func(t *testing.T) {
-			s := &script{t, p.said}
+			s := &scriptedCard{t, p.said}
 			c := &card{ch: s, rand: bytes.NewReader(x(t, p.rndA))}
 			n, err := c.ev2First(t.Context(), p.no, block{})
 			if err != nil {
@@ -131,10 +131,11 @@ func TestAuthenticateRefusesAnAlteredRndA(t *testing.T) {
 		p := published[0]
 		said := append([]string{}, p.said...)
 		a := x(t, said[3])
-		// The first block holds TI and 12 bytes of RndA', and the plain text of the second depends on the first.
+		// The first block contains TI and 12 bytes of RndA', and the plain text of the second block depends on the
+		// first block.
 		a[bit/8] ^= 1 << (bit % 8)
 		said[3] = hex.EncodeToString(a)
-		c := &card{ch: &script{t, said}, rand: bytes.NewReader(x(t, p.rndA))}
+		c := &card{ch: &scriptedCard{t, said}, rand: bytes.NewReader(x(t, p.rndA))}
 		if _, err := c.ev2First(t.Context(), 0, block{}); err == nil {
 			t.Fatalf("bit %d: accepted", bit)
 		}
@@ -143,7 +144,7 @@ func TestAuthenticateRefusesAnAlteredRndA(t *testing.T) {
 
 func sessionOf(t *testing.T, ti, enc, mac string, ctr uint16, said ...string) *ev2 {
 	return &ev2{
-		c:   &card{ch: &script{t, said}},
+		c:   &card{ch: &scriptedCard{t, said}},
 		ti:  [4]byte(x(t, ti)),
 		enc: block(x(t, enc)),
 		mac: block(x(t, mac)),
@@ -151,7 +152,7 @@ func sessionOf(t *testing.T, ti, enc, mac string, ctr uint16, said ...string) *e
 	}
 }
 
-// AN12196 tables 26 and 27 (rev. 2.0: 25 and 26): two ChangeKeys in one session.
+// AN12196 tables 26 and 27 (rev. 2.0: 25 and 26) contain two ChangeKeys in one session.
 func TestChangeKeyMatchesPublishedExamples(t *testing.T) {
 	s := sessionOf(t, "7614281A", "4CF3CB41A22583A61E89B158D252FC53", "5529860B2FC5FB6154B7F28361D30BF9", 2,
 		"90C4000029022CF362B7BF4311FF3BE1DAA295E8C68DE09050560D19B9E16C2393AE9CD1FAC75D0CE20BCD1D06E600",
@@ -166,47 +167,49 @@ func TestChangeKeyMatchesPublishedExamples(t *testing.T) {
 	is(t, "CRC32", crc(x(t, "F3847D627727ED3BC9C4CC050489B966")), "789DFADC")
 }
 
-// AN12196 §5.12 table 21: WriteData in CommMode.Full, with the same building blocks as GetCardUID.
+// AN12196 §5.12 table 21 contains a WriteData in CommMode.Full, which uses the same functions as GetCardUID.
 func TestSecureMessagingMatchesThePublishedExample(t *testing.T) {
 	s := sessionOf(t, "7614281A", "7A93D6571E4B180FCA6AC90C9A7488D4", "FC4AF159B62E549B5812394CAB1918CC", 0,
 		"908D00001F030000000A00006B5E6804909962FC4E3FF5522CF0F8436C0C53315B9C73AA00", "C26D236E4A7C046D9100")
 	iv := s.iv(0xA5, 0x5A, 0)
 	is(t, "IV", iv[:], "4C651A64261A90307B6C293F611C7F7B")
-	data := append(x(t, "030000000A0000"), s.sealed(x(t, "0102030405060708090A"))...)
-	if _, err := s.talk(t.Context(), 0x8D, "write", data...); err != nil {
+	data := append(x(t, "030000000A0000"), s.encryptData(x(t, "0102030405060708090A"))...)
+	if _, err := s.sendAuthenticated(t.Context(), 0x8D, "write", data...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// AN12196 §4.4.3: the MAC of a SUN message, NXP's shortened CMAC of an empty message, under a key that is a CMAC.
+// AN12196 §4.4.3 contains the MAC of a SUN message. The MAC is NXP's shortened CMAC of an empty message, under a key
+// that is a CMAC.
 func TestSUNMessageMatchesThePublishedExample(t *testing.T) {
-	p := open(block{}, block{}, x(t, "EF963FF7828658A599F3041510671E88"))
+	p := decryptCBC(block{}, block{}, x(t, "EF963FF7828658A599F3041510671E88"))
 	is(t, "PICC data", p[:11], "C704DE5F1EACC0403D0000")
 	key := cmac(block{}, append(x(t, "3CC300010080"), p[1:11]...))
 	is(t, "MAC", odd(cmac(key, nil)), "94EED9EE65337086")
 }
 
-// Answers of a DESFire EV1 to Elmü's DesfireEV1 library (codeproject.com 1096861), from pydesfire's tests.
+// The answers are those of a DESFire EV1 to Elmü's DesfireEV1 library (codeproject.com 1096861), from pydesfire's
+// tests.
 func TestAuthenticateAESMatchesARealCard(t *testing.T) {
-	s := &script{t, []string{
+	s := &scriptedCard{t, []string{
 		"90AA0000010000", "B969FDFE56FD91FC9DE6F6F213B8FD1E91AF",
 		"90AF00002036AAD7DF6E436BA08D18613830A70D5AD43E3D3F4A8D47541EEE623A934E477400",
 		"800DB680BC146BD121D6578F2D2E20599100"}}
 	c := &card{ch: s, rand: bytes.NewReader(x(t, "F44B26F5686F3A391CD38EBD10772281"))}
-	n, err := c.aes(t.Context(), 0, block{})
+	n, err := c.authenticateAES(t.Context(), 0, block{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	is(t, "session key", n.key[:], "F44B26F5C05DDD7110772281C4D066E8")
-	is(t, "ChangeKey", n.sealed(block(x(t, "00102030405060708090A0B0B0A09080")), 0x10),
+	is(t, "ChangeKey", n.encryptedChange(block(x(t, "00102030405060708090A0B0B0A09080")), 0x10),
 		"E9F85E219496C2B58C1090DC3935FAE9E840CF61B383D9531946256B1F110C10")
 }
 
-// From the same source, a session with a nonzero key.
+// The session is from the same source (Elmü's DesfireEV1 library) and has a nonzero key.
 func TestChangeKeyOfEV1MatchesARealCard(t *testing.T) {
 	n := &ev1{key: block(x(t, "C2A1E47B27104712FE6D00A71177A19B"))}
-	is(t, "ChangeKey", n.sealed(block(x(t, "10182028303840485058606870788088")), 0x10),
+	is(t, "ChangeKey", n.encryptedChange(block(x(t, "10182028303840485058606870788088")), 0x10),
 		"2945E3760E60F4A4046BB8A505B31CF559A3A2E05213BC82942CA6AB5DBCECF5")
 }
 
-var _ rfid.Channel = (*script)(nil)
+var _ rfid.Channel = (*scriptedCard)(nil)

@@ -3,8 +3,8 @@ package wiegand
 import "time"
 
 const (
-	// keyPause separates two bursts of keys: keypads forget an unfinished PIN after 5 s without a key (Rosslare AYC-Q
-	// series manual, 4.2.3.8).
+	// keyPause is the pause that separates two bursts of keys. Keypads forget an unfinished PIN after 5 s without a key
+	// (Rosslare AYC-Q series manual, 4.2.3.8).
 	keyPause = 5 * time.Second
 	// keyReport is the shortest time between two reported bursts, so that random key presses do not fill the log.
 	keyReport = time.Minute
@@ -23,11 +23,11 @@ func (d *Decoder) Key() bool {
 	return pressed
 }
 
-// typing decides which key press begins a burst that is reported.
-type typing struct{ last, told time.Time }
+// keyBursts determines which key press begins a burst that is reported.
+type keyBursts struct{ last, told time.Time }
 
 // press records a key press and reports whether to call Reader.Keys.
-func (p *typing) press(now time.Time) bool {
+func (p *keyBursts) press(now time.Time) bool {
 	begins := p.last.IsZero() || now.Sub(p.last) >= keyPause
 	p.last = now
 	if !begins || !p.told.IsZero() && now.Sub(p.told) < keyReport {

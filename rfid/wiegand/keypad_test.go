@@ -10,7 +10,7 @@ import (
 	"portillon/rfid"
 )
 
-// Key frames as printed in two manufacturers' manuals, and other frames of the same length.
+// The test uses key frames from the manuals of two manufacturers, and other frames of the same length.
 func TestKeyFramesAreRecognised(t *testing.T) {
 	for frame, want := range map[string]bool{
 		"0000": true, "0001": true, "1001": true, "1010": true, "1011": true,
@@ -21,7 +21,7 @@ func TestKeyFramesAreRecognised(t *testing.T) {
 	} {
 		for _, bits := range []int{0, 26} {
 			d := Decoder{Bits: bits}
-			for _, e := range edges(frame, time.Second) {
+			for _, e := range edgesOf(frame, time.Second) {
 				d.Push(e)
 			}
 			if _, ok := d.Idle(); ok && frame != "00101101000000001010001000" {
@@ -42,7 +42,7 @@ func TestDamagedFrameIsNotAKey(t *testing.T) {
 		"a lost edge": func(e []rfid.Edge) { e[2].Lost = 1 },
 		"a glitch":    func(e []rfid.Edge) { e[2].At = e[1].At + nearest/2 },
 	} {
-		es := edges("0001", time.Second)
+		es := edgesOf("0001", time.Second)
 		spoil(es)
 		var d Decoder
 		for _, e := range es {
@@ -71,7 +71,7 @@ func TestKeysAreReportedOncePerBurstAndAtMostOnceAMinute(t *testing.T) {
 		{"a pause just long enough", []time.Duration{0, time.Minute - 1, time.Minute - 1 + keyPause}, "[0s 1m4.999999999s]"},
 		{"a pause just too short", []time.Duration{0, time.Minute - 1, time.Minute + keyPause - 2}, "[0s]"},
 	} {
-		var p typing
+		var p keyBursts
 		told := []time.Duration{}
 		for _, at := range x.at {
 			if p.press(began.Add(at)) {
@@ -91,15 +91,15 @@ func seconds(n int) (out []time.Duration) {
 	return out
 }
 
-// Keys before and after a card must not affect the card, and are reported while Read continues to wait.
+// Keys before and after a card must not affect the card, and must be reported while Read continues to wait.
 func TestReaderReportsKeysAndReadsTheCardBetweenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &line{began: time.Now()}
+		l := &scriptedLine{began: time.Now()}
 		for _, f := range []struct {
 			frame string
 			after time.Duration
-		}{{"0001", 1}, {"11010010", 2}, {frame(26, 0x6303E7), 3}, {"0011", 70}} {
-			l.edges = append(l.edges, edges(f.frame, f.after*time.Second)...)
+		}{{"0001", 1}, {"11010010", 2}, {encodeFrame(26, 0x6303E7), 3}, {"0011", 70}} {
+			l.edges = append(l.edges, edgesOf(f.frame, f.after*time.Second)...)
 		}
 		r, err := New(l, 26)
 		if err != nil {
@@ -123,7 +123,7 @@ func TestReaderReportsKeysAndReadsTheCardBetweenThem(t *testing.T) {
 
 func TestReaderWithoutAKeysFunctionIgnoresKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := New(&line{began: time.Now(), edges: edges("0001", time.Second)}, 0)
+		r, err := New(&scriptedLine{began: time.Now(), edges: edgesOf("0001", time.Second)}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,28 +6,30 @@ import (
 	"portillon/rfid"
 )
 
-// leastFrame is the fewest bits of a frame that is reported: shorter frames are noise or keys.
-const leastFrame = 16
+// minFrame is the smallest length of a frame that is reported, in bits. Shorter frames are noise or keys.
+const minFrame = 16
 
-// Unread returns once the reason why the last invalid frame was refused.
+// Unread returns, once, the reason why the last invalid frame was refused.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	u, d.unread = d.unread, rfid.Unread{}
 	return u, u.Why != ""
 }
 
-// Heard returns the last frame of at least 16 bits once, valid or not. The frame may be a card's number: use it only in
-// reader tests.
+// Heard returns, once, the last frame of at least 16 bits, whether valid or not. The frame may be a card's number, so
+// use Heard only in reader tests.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""
 }
 
-// written returns a frame as text, first bit first.
-func written(bits uint64, n int) string { return fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n) }
+// formatFrame returns a frame as text, beginning with its first bit.
+func formatFrame(bits uint64, n int) string {
+	return fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n)
+}
 
-// say records why a frame of n bits is refused.
-func (d *Decoder) say(bits uint64, n int, spoilt bool) {
-	if n < leastFrame {
+// reportRefused records why a frame of n bits is refused.
+func (d *Decoder) reportRefused(bits uint64, n int, spoilt bool) {
+	if n < minFrame {
 		return
 	}
 	why := "parity is wrong: check the wires and whether D0 and D1 are exchanged"
@@ -41,5 +43,5 @@ func (d *Decoder) say(bits uint64, n int, spoilt bool) {
 	case d.Bits != 0 && n != d.Bits:
 		why = fmt.Sprintf("frame has %d bits, machine.yaml has bits: %d", n, d.Bits)
 	}
-	d.unread = rfid.Unread{Raw: written(bits, n), Why: why}
+	d.unread = rfid.Unread{Raw: formatFrame(bits, n), Why: why}
 }

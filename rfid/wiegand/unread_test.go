@@ -9,8 +9,8 @@ import (
 	"portillon/rfid"
 )
 
-// Published frames: 32 bits from github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one card with 34
-// and with 26 bits from issue 59.
+// These are published frames: a frame of 32 bits from github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue
+// 58, and the frames of one card with 34 and with 26 bits from issue 59.
 const (
 	bits32 = "10100100110111001100110000011101"
 	bits34 = "0000000001101000111100010010011011"
@@ -19,7 +19,7 @@ const (
 
 func TestPublishedCardIsReadWith34And26Bits(t *testing.T) {
 	for f, want := range map[string]string{bits34: "00D1E24D", bits26: "D1E24D"} {
-		if got := decode(0, edges(f, time.Second)); len(got) != 1 || got[0] != want {
+		if got := decode(0, edgesOf(f, time.Second)); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, want %s", f, got, want)
 		}
 	}
@@ -45,7 +45,7 @@ func TestInvalidFrameIsReportedWithItsRemedy(t *testing.T) {
 		{"noise", 0, "010101010101010", "", ""},
 	} {
 		d := Decoder{Bits: c.bits}
-		for _, e := range edges(c.frame, time.Second) {
+		for _, e := range edgesOf(c.frame, time.Second) {
 			d.Push(e)
 		}
 		d.Idle()
@@ -72,9 +72,10 @@ func TestUnsupportedFrameLengthsAreRefused(t *testing.T) {
 // Each frame of 16 bits or more must be passed to Heard, valid or not, before Unread is called.
 func TestEachFrameIsPassedToHeardOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &line{
+		l := &scriptedLine{
 			began: time.Now(),
-			edges: append(append(edges(bits32, time.Second), edges("0001", 2*time.Second)...), edges(bits26, 3*time.Second)...),
+			edges: append(append(edgesOf(bits32, time.Second), edgesOf("0001", 2*time.Second)...),
+				edgesOf(bits26, 3*time.Second)...),
 		}
 		r, err := New(l, 0)
 		if err != nil {

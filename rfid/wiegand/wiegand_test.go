@@ -15,8 +15,8 @@ import (
 	"portillon/rfid"
 )
 
-// edges returns the edges of a frame with typical timing.
-func edges(frame string, at time.Duration) (out []rfid.Edge) {
+// edgesOf returns the edges of a frame with typical timing.
+func edgesOf(frame string, at time.Duration) (out []rfid.Edge) {
 	for i, b := range frame {
 		out = append(out, rfid.Edge{At: at + time.Duration(i)*time.Millisecond, Line: int(b - '0')})
 	}
@@ -36,66 +36,66 @@ func decode(bits int, es []rfid.Edge) (got []string) {
 	return got
 }
 
-// frame encodes a number as proxmark3 defines it (wiegand_formats.c): even parity over bits 1 to half, odd parity over
-// the last half before the end.
-func frame(n int, number uint64) string {
+// encodeFrame encodes a number as proxmark3 defines it (wiegand_formats.c): even parity over bits 1 to half, odd parity
+// over the last half before the end.
+func encodeFrame(n int, number uint64) string {
 	half := (n - 1) / 2
 	mid := fmt.Sprintf("%0*b", n-2, number)
 	count := func(s string) int { return strings.Count(s, "1") }
 	return fmt.Sprint(count(mid[:half])%2) + mid + fmt.Sprint((count(mid[len(mid)-half:])+1)%2)
 }
 
-// Published frames: jessety/wiegand-encoder, angorb, Z9.
+// The frames are published by jessety/wiegand-encoder, angorb and Z9.
 func TestPublishedFramesAreDecoded(t *testing.T) {
 	for f, want := range map[string]uint64{
 		"00101101000000001010001000": 90<<16 | 324,
 		"00110001100000011111001111": 99<<16 | 999,
 		"00100010010100010010011111": 68<<16 | 41551,
 	} {
-		if got := decode(0, edges(f, time.Second)); len(got) != 1 || got[0] != fmt.Sprintf("%06X", want) {
+		if got := decode(0, edgesOf(f, time.Second)); len(got) != 1 || got[0] != fmt.Sprintf("%06X", want) {
 			t.Errorf("%s: %q, want %06X", f, got, want)
 		}
-		if frame(26, want) != f {
-			t.Errorf("the test's own encoder makes %s of %d", frame(26, want), want)
+		if encodeFrame(26, want) != f {
+			t.Errorf("the test's own encoder makes %s of %d", encodeFrame(26, want), want)
 		}
 	}
 }
 
 func TestOnlyTheConfiguredLengthIsAccepted(t *testing.T) {
 	for n, number := range map[int]uint64{26: 0x6303E7, 34: 0x12345678, 37: 0x5ABCDEF01} {
-		f := frame(n, number)
+		f := encodeFrame(n, number)
 		want := fmt.Sprintf("%0*X", (n-2+7)/8*2, number)
-		if got := decode(0, edges(f, 0)); len(got) != 1 || got[0] != want {
+		if got := decode(0, edgesOf(f, 0)); len(got) != 1 || got[0] != want {
 			t.Errorf("%d bits: %q, want %s", n, got, want)
 		}
 		for other := range map[int]bool{26: true, 34: true, 37: true} {
-			if got := decode(other, edges(f, 0)); (len(got) == 1) != (other == n) {
+			if got := decode(other, edgesOf(f, 0)); (len(got) == 1) != (other == n) {
 				t.Errorf("%d bits where %d are wanted: %q", n, other, got)
 			}
 		}
-		for cut := range n { // also a truncated frame, and a frame with one wrong bit
-			if got := decode(0, edges(f[:cut], 0)); len(got) > 0 {
+		for cut := range n { // each n also tests truncated frames, and frames with one wrong bit
+			if got := decode(0, edgesOf(f[:cut], 0)); len(got) > 0 {
 				t.Errorf("the first %d of %d bits are %q", cut, n, got)
 			}
 		}
 		for i := range n {
 			bad := []byte(f)
 			bad[i] ^= 1
-			if got := decode(0, edges(string(bad), 0)); len(got) > 0 {
+			if got := decode(0, edgesOf(string(bad), 0)); len(got) > 0 {
 				t.Errorf("%d bits with bit %d wrong are %q", n, i, got)
 			}
 		}
 	}
 	for _, keys := range []string{"0001", "11100001"} {
-		if got := decode(0, edges(keys, 0)); len(got) > 0 {
+		if got := decode(0, edgesOf(keys, 0)); len(got) > 0 {
 			t.Errorf("a key is %q", got)
 		}
 	}
 }
 
 func TestDamagedFramesAreDiscarded(t *testing.T) {
-	good := frame(26, 0x6303E7)
-	whole := edges(good, time.Second)
+	good := encodeFrame(26, 0x6303E7)
+	whole := edgesOf(good, time.Second)
 	for name, spoil := range map[string]func([]rfid.Edge) []rfid.Edge{
 		"an edge that the kernel lost": func(e []rfid.Edge) []rfid.Edge { e[9].Lost = 1; return e },
 		"a glitch":                     func(e []rfid.Edge) []rfid.Edge { e[9].At = e[8].At + 20*time.Microsecond; return e },
@@ -107,7 +107,7 @@ func TestDamagedFramesAreDiscarded(t *testing.T) {
 		},
 		"two frames in one": func(e []rfid.Edge) []rfid.Edge {
 			return append(e,
-				edges(good, e[25].At+2*time.Millisecond)...)
+				edgesOf(good, e[25].At+2*time.Millisecond)...)
 		},
 		"one bit more": func(e []rfid.Edge) []rfid.Edge { return append(e, rfid.Edge{At: e[25].At + time.Millisecond}) },
 	} {
@@ -115,20 +115,20 @@ func TestDamagedFramesAreDiscarded(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	after := append(append([]rfid.Edge(nil), whole[:9]...), edges(good, 3*time.Second)...)
+	after := append(append([]rfid.Edge(nil), whole[:9]...), edgesOf(good, 3*time.Second)...)
 	if got := decode(0, after); len(got) != 1 || got[0] != "6303E7" {
 		t.Errorf("a whole frame after half of one: %q", got)
 	}
-	late := append(append([]rfid.Edge(nil), whole...), edges(good, 2*time.Second)...)
+	late := append(append([]rfid.Edge(nil), whole...), edgesOf(good, 2*time.Second)...)
 	if got := decode(0, late); len(got) != 2 {
 		t.Errorf("two frames: %q", got)
 	}
 }
 
-// For any edges, each number must have a known length.
+// For any edges, each decoded number must have a valid length.
 func FuzzDecoder(f *testing.F) {
-	f.Add([]byte(frame(26, 0x6303E7)))
-	f.Add([]byte("0000\x00\xff1111" + frame(37, 7)))
+	f.Add([]byte(encodeFrame(26, 0x6303E7)))
+	f.Add([]byte("0000\x00\xff1111" + encodeFrame(37, 7)))
 	f.Add([]byte(strings.Repeat("1", 200)))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var d Decoder
@@ -146,7 +146,7 @@ func FuzzDecoder(f *testing.F) {
 	})
 }
 
-func TestOnesCountsTheBitsThatAreSet(t *testing.T) {
+func TestOnesReturnsTheNumberOfSetBits(t *testing.T) {
 	for range 100 {
 		if x := rand.Uint64(); ones(x) != bits.OnesCount64(x) {
 			t.Fatal(x)
@@ -154,8 +154,8 @@ func TestOnesCountsTheBitsThatAreSet(t *testing.T) {
 	}
 }
 
-// line plays back edges at their times.
-type line struct {
+// scriptedLine delivers edges at their times.
+type scriptedLine struct {
 	mu     sync.Mutex
 	began  time.Time
 	edges  []rfid.Edge
@@ -163,7 +163,7 @@ type line struct {
 	closed bool
 }
 
-func (l *line) Next(timeout time.Duration) (rfid.Edge, bool, error) {
+func (l *scriptedLine) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.edges) == 0 {
@@ -181,16 +181,16 @@ func (l *line) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 	return e, true, nil
 }
 
-func (l *line) Close() error { l.closed = true; return nil }
+func (l *scriptedLine) Close() error { l.closed = true; return nil }
 
 func TestReaderDeliversTapsFromEdges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		léa, nour := frame(26, 0x6303E7), frame(26, 0x123456)
-		l := &line{
+		léa, nour := encodeFrame(26, 0x6303E7), encodeFrame(26, 0x123456)
+		l := &scriptedLine{
 			began: time.Now(),
 			edges: append(
-				append(append(edges(léa, time.Second), edges(léa, 1500*time.Millisecond)...), edges(nour, 2*time.Second)...),
-				edges(léa, 9*time.Second)...),
+				append(append(edgesOf(léa, time.Second), edgesOf(léa, 1500*time.Millisecond)...), edgesOf(nour, 2*time.Second)...),
+				edgesOf(léa, 9*time.Second)...),
 		}
 		r, err := New(l, 26)
 		if err != nil {
@@ -219,21 +219,21 @@ func TestReaderDeliversTapsFromEdges(t *testing.T) {
 
 func TestExchangedWiresAndStaleEdgesAreErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		swapped := strings.NewReplacer("0", "1", "1", "0").Replace(frame(26, 0x6303E7))
-		l := &line{began: time.Now()}
+		swapped := strings.NewReplacer("0", "1", "1", "0").Replace(encodeFrame(26, 0x6303E7))
+		l := &scriptedLine{began: time.Now()}
 		for i := range wrongInRow {
-			l.edges = append(l.edges, edges(swapped, time.Duration(1+i)*time.Second)...)
+			l.edges = append(l.edges, edgesOf(swapped, time.Duration(1+i)*time.Second)...)
 		}
 		r, _ := New(l, 0)
 		if _, err := r.Read(t.Context()); !errors.Is(err, errWires) {
 			t.Error(err)
 		}
-		l = &line{began: time.Now()}
+		l = &scriptedLine{began: time.Now()}
 		r, _ = New(l, 0)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		r.Read(ctx)
-		<-time.After(deaf + time.Second)
+		<-time.After(maxPause + time.Second)
 		if _, err := r.Read(t.Context()); !errors.Is(err, errDeaf) {
 			t.Error(err)
 		}

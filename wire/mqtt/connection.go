@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// protocol is MQTT 3.1.1 (§3.1.2.2), without a second attempt with 3.1.
+	// protocol is the protocol level of MQTT 3.1.1 (§3.1.2.2). The library makes no second attempt with MQTT 3.1.
 	protocol = 4
 	// failure is the SUBACK return code for a topic filter that the broker denies (§3.9.3).
 	failure = 0x80
@@ -22,13 +22,13 @@ const (
 	qos = 1
 )
 
-// Options describe how to connect, and with which account. Broker, ClientID, Subscriptions, MaxPacket, Timeout,
-// KeepAlive and Receive are required.
+// Options are the settings of a connection, with the account at the broker. Broker, ClientID, Subscriptions, MaxPacket,
+// Timeout, KeepAlive and Receive are required.
 type Options struct {
 	Broker *url.URL // address of the broker, from ParseBroker
 	// Dial replaces dialling with TCP and TLS; nil: TCP to the broker's address, with TLS if the URL's scheme requires it.
 	Dial    func(ctx context.Context) (net.Conn, error)
-	Resolve func(hostport string) string // maps the broker's address to the address to dial; nil: the same
+	Resolve func(hostport string) string // maps the broker's address to the address to dial; nil: the same address
 	TLS     *tls.Config                  // TLS settings; nil: the system's certificate authorities
 
 	ClientID           string
@@ -41,7 +41,7 @@ type Options struct {
 	KeepAlive     time.Duration
 	// Receive is called for one message at a time. While Receive blocks, no other message is received.
 	Receive func(Message)
-	// Dropped is called for each message that is too large. It must not block and may be nil.
+	// Dropped is called for each message that is too large. Dropped must not block, and may be nil.
 	Dropped func(Dropped)
 	After   func(time.Duration) <-chan time.Time // timer function; nil: time.After
 }
@@ -49,21 +49,21 @@ type Options struct {
 // Message is a message on a topic.
 type Message struct {
 	Topic    string
-	Retained bool // received: was stored at the broker; published: asks the broker to store it
+	Retained bool // received: the broker had stored the message; published: the broker must store the message
 	Payload  []byte
 }
 
 // Token is a pending or finished request to the broker.
 type Token interface {
 	Done() <-chan struct{}
-	Error() error // valid after Done; nil before
+	Error() error // valid after Done; nil before Done
 }
 
 // Connection is one connection, from CONNECT to its end. Publish must not be called concurrently.
 type Connection struct {
 	o      Options
 	client paho.Client
-	cut    context.CancelFunc // closes the socket, also during dialling
+	cut    context.CancelFunc // function that closes the socket, also during dialling
 	lost   chan error
 }
 
@@ -109,7 +109,7 @@ func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			select {
 			case c.lost <- err:
-			default: // the loss was reported already
+			default: // the loss of the connection was already reported
 			}
 		}).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return c.open(socket) })
@@ -119,8 +119,8 @@ func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
 	return o
 }
 
-// open dials, and puts the guard between the broker and the client library. When ctx is done the connection is closed,
-// whatever its state.
+// open dials, and puts the guard between the broker and the client library. When ctx is done, the connection is closed
+// in any state.
 func (c *Connection) open(ctx context.Context) (net.Conn, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -163,8 +163,8 @@ func tlsConfig(c *tls.Config, host string) *tls.Config {
 	return c
 }
 
-// Await waits for the broker's answer, at most twice Options.Timeout: once for dialling and once for the handshake.
-// Without an answer Await closes the connection, which also finishes the token.
+// Await waits for the broker's answer, at most twice Options.Timeout: one timeout for dialling, and one for the
+// handshake. Without an answer Await closes the connection, which also finishes the token.
 func (c *Connection) Await(ctx context.Context, t Token, what string) error {
 	select {
 	case <-t.Done():
@@ -203,19 +203,20 @@ func (c *Connection) Subscribe(ctx context.Context) (denied []string, err error)
 	return denied, nil
 }
 
-// Publish sends a message with QoS 1. It may block for Options.Timeout while the broker does not read.
+// Publish sends a message with QoS 1. Publish may block for Options.Timeout while the broker does not read.
 func (c *Connection) Publish(m Message) Token {
 	return c.client.Publish(m.Topic, qos, m.Retained, m.Payload)
 }
 
-// HangUp closes the connection at once. The socket is closed first, so that the client library does not wait for it.
+// HangUp closes the connection at once. The socket is closed first, so that the client library does not wait for the
+// broker.
 func (c *Connection) HangUp() {
 	c.cut()
 	c.client.Disconnect(0)
 }
 
-// Close sends a DISCONNECT, so that the broker does not publish the will. It waits for at most quiesce, then closes the
-// connection.
+// Close sends a DISCONNECT, so that the broker does not publish the will. Close waits for at most quiesce, then closes
+// the connection.
 func (c *Connection) Close(quiesce time.Duration) {
 	c.client.Disconnect(uint(quiesce / time.Millisecond))
 	c.cut()

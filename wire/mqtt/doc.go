@@ -1,7 +1,7 @@
 // Package mqtt implements one connection to an MQTT 3.1.1 broker, for the machine's uplink and for the hub: dialling,
 // TLS, a guard that checks the broker's packets, CONNECT, SUBSCRIBE, and waiting for the broker's answers.
 //
-// The client library (paho.mqtt.golang) is used in the only mode that tests found reliable: without its reconnect
+// The client library (paho.mqtt.golang) is used in the only mode that was reliable in tests: without its reconnect
 // (which reports success for lost messages), with clean sessions, without a store, with a write timeout, and with a new
 // client for each connection. Callers reconnect themselves, after a pause with jitter.
 //

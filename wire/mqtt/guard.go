@@ -1,11 +1,12 @@
 package mqtt
 
-// The guard checks what the broker sends before the client library reads it. Without the guard, paho.mqtt.golang panics
-// on a SUBACK that is longer than its SUBSCRIBE, and allocates 256 MB if a header announces them.
+// The guard checks the broker's packets before the client library reads them. Without the guard, paho.mqtt.golang
+// panics on a SUBACK that is longer than its SUBSCRIBE, and allocates 256 MB if a header announces a packet of that
+// size.
 //
 // The guard forwards whole packets of the types that a broker may send to a client that publishes and subscribes with
 // QoS 0 and 1, in one SUBSCRIBE with a known number of filters. Any other packet is an error, and all later Reads fail.
-// What the client writes is forwarded unchecked.
+// The client's own packets are forwarded without a check.
 //
 // A PUBLISH larger than Limits.Packet does not end the connection, because a broker that retains such a message would
 // send it again after each reconnect. The guard discards the message, calls Limits.Dropped, and acknowledges QoS 1, so
@@ -20,7 +21,7 @@ import (
 	"net"
 )
 
-// MQTT 3.1.1 §2.2.1: control packet types.
+// These are the control packet types of MQTT 3.1.1 §2.2.1.
 const (
 	connack  = 2
 	publish  = 3
@@ -30,14 +31,14 @@ const (
 )
 
 const (
-	// maxTopic is how much of a dropped message's topic is reported, in bytes.
+	// maxTopic is how many bytes of a dropped message's topic are reported.
 	maxTopic = 256
 	// pulse is how many bytes of a dropped message are read between two PINGRESPs to the client. Without them, the
 	// client's timeout of 10 s after a PINGREQ would end the connection while a large message arrives over a slow network.
 	pulse = 256 << 10
 )
 
-// Limits describe what the client behind the guard expects.
+// Limits are the limits of the packets that the client behind the guard accepts.
 type Limits struct {
 	Filters int           // number of filters in the client's SUBSCRIBE
 	Packet  int           // remaining length (§2.2.3) of the largest packet, in bytes
@@ -62,14 +63,14 @@ type guard struct {
 	greeted bool
 	failed  error
 	skip    int      // bytes of a dropped PUBLISH still to be discarded
-	owed    *[2]byte // packet identifier to acknowledge afterwards; nil: none
+	owed    *[2]byte // packet identifier to acknowledge after the discarded PUBLISH; nil: none
 }
 
 // Read returns bytes of checked packets.
 func (g *guard) Read(p []byte) (int, error) {
 	for g.packet.Len() == 0 {
 		if g.failed == nil {
-			g.failed = g.next()
+			g.failed = g.readPacket()
 		}
 		if g.failed != nil {
 			return 0, g.failed
@@ -78,12 +79,12 @@ func (g *guard) Read(p []byte) (int, error) {
 	return g.packet.Read(p)
 }
 
-// next reads one packet and checks it, or discards a part of a dropped PUBLISH.
-func (g *guard) next() error {
+// readPacket reads one packet and checks it, or discards a part of a dropped PUBLISH.
+func (g *guard) readPacket() error {
 	if g.skip > 0 {
 		return g.drain()
 	}
-	first, length, err := g.header()
+	first, length, err := g.readHeader()
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,8 @@ func (g *guard) next() error {
 	return nil
 }
 
-// drop reads topic and packet identifier of a PUBLISH that is too large (§3.3.2); drain discards the rest.
+// drop reads the topic and the packet identifier of a PUBLISH that is too large (§3.3.2). The function drain discards
+// the rest.
 func (g *guard) drop(first byte, length int) error {
 	var b [2]byte
 	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
@@ -153,8 +155,8 @@ func (g *guard) drain() error {
 		return err
 	}
 	if g.skip == 0 && g.owed != nil {
-		// No write of the client is interrupted: the client writes each packet with one Write, and net.Conn serializes
-		// Writes.
+		// This write cannot split a packet of the client, because the client writes each packet with one Write, and
+		// net.Conn serializes calls of Write.
 		if _, err := g.Conn.Write([]byte{puback << 4, 2, g.owed[0], g.owed[1]}); err != nil {
 			return err
 		}
@@ -163,8 +165,8 @@ func (g *guard) drain() error {
 	return nil
 }
 
-// header reads a fixed header (§2.2) into buf.
-func (g *guard) header() (first byte, length int, err error) {
+// readHeader reads a fixed header (§2.2) into buf.
+func (g *guard) readHeader() (first byte, length int, err error) {
 	var b [1]byte
 	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
 		return 0, 0, err
@@ -181,7 +183,7 @@ func (g *guard) header() (first byte, length int, err error) {
 			return first, length, nil
 		}
 	}
-	return 0, 0, errors.New("broker does not speak MQTT: length has more than four bytes")
+	return 0, 0, errors.New("broker violates MQTT: length has more than four bytes")
 }
 
 // check returns an error if a broker must not send this packet now.
@@ -189,9 +191,9 @@ func (g *guard) check(first byte, body []byte) error {
 	kind, flags := first>>4, first&0x0f
 	ok := false
 	if kind == publish {
-		ok = g.greeted && flags&0x06 <= 0x02 && publishFits(body, flags&0x06 != 0)
-	} else if flags == 0 && g.greeted == (kind != connack) { // CONNACK comes first, and only once (§3.2)
-		ok = g.answerFits(kind, body)
+		ok = g.greeted && flags&0x06 <= 0x02 && isValidPublish(body, flags&0x06 != 0)
+	} else if flags == 0 && g.greeted == (kind != connack) { // CONNACK must come first, and only once (§3.2)
+		ok = g.isValidAnswer(kind, body)
 	}
 	if !ok {
 		return fmt.Errorf("broker violates MQTT: packet of type %d with flags %04b and %d bytes",
@@ -200,8 +202,8 @@ func (g *guard) check(first byte, body []byte) error {
 	return nil
 }
 
-// answerFits checks the length of an answer of the broker, and the code of a CONNACK.
-func (g *guard) answerFits(kind byte, body []byte) bool {
+// isValidAnswer checks the length of an answer of the broker, and the code of a CONNACK.
+func (g *guard) isValidAnswer(kind byte, body []byte) bool {
 	switch kind {
 	case connack:
 		return len(body) == 2 && body[1] <= 5
@@ -215,9 +217,9 @@ func (g *guard) answerFits(kind byte, body []byte) bool {
 	return false
 }
 
-// publishFits reports whether a PUBLISH has a topic of at least one byte, and the packet identifier if QoS needs it.
-// The payload may be empty (§3.3).
-func publishFits(body []byte, withID bool) bool {
+// isValidPublish reports whether a PUBLISH has a topic of at least one byte, and the packet identifier if its QoS
+// requires one. The payload may be empty (§3.3).
+func isValidPublish(body []byte, withID bool) bool {
 	if len(body) < 2 {
 		return false
 	}

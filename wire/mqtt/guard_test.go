@@ -10,18 +10,18 @@ import (
 	"testing/iotest"
 )
 
-// wire is a connection from which tests only read.
-type wire struct {
+// readConn is a connection from which tests only read.
+type readConn struct {
 	net.Conn
 	r io.Reader
 }
 
-func (w wire) Read(p []byte) (int, error) { return w.r.Read(p) }
+func (w readConn) Read(p []byte) (int, error) { return w.r.Read(p) }
 
 var hello = "\x20\x02\x00\x00" // CONNACK, accepted
 
 func through(r io.Reader) (string, error) {
-	b, err := io.ReadAll(Guard(wire{r: r}, Limits{Filters: 4, Packet: 100}))
+	b, err := io.ReadAll(Guard(readConn{r: r}, Limits{Filters: 4, Packet: 100}))
 	return string(b), err
 }
 
@@ -78,13 +78,13 @@ func TestGuardEndsTheConnectionOnInvalidPackets(t *testing.T) {
 	}
 }
 
-// duplex is a connection that records what is written.
-type duplex struct {
-	wire
+// recordingConn is a connection that records the written bytes.
+type recordingConn struct {
+	readConn
 	out bytes.Buffer
 }
 
-func (d *duplex) Write(p []byte) (int, error) { return d.out.Write(p) }
+func (d *recordingConn) Write(p []byte) (int, error) { return d.out.Write(p) }
 
 func TestGuardDropsATooLargePublishAndContinues(t *testing.T) {
 	const pong = "\xd0\x00"
@@ -107,7 +107,7 @@ func TestGuardDropsATooLargePublishAndContinues(t *testing.T) {
 			if oneByOne {
 				r = iotest.OneByteReader(r)
 			}
-			d := &duplex{wire: wire{r: r}}
+			d := &recordingConn{readConn: readConn{r: r}}
 			var dropped []Dropped
 			got, err := io.ReadAll(Guard(d, Limits{Filters: 4, Packet: 100, Dropped: func(x Dropped) {
 				dropped = append(dropped,
@@ -124,10 +124,10 @@ func TestGuardDropsATooLargePublishAndContinues(t *testing.T) {
 	}
 }
 
-// counted is a reader of n arbitrary bytes.
-type counted struct{ n int64 }
+// zeroReader is a reader of n arbitrary bytes.
+type zeroReader struct{ n int64 }
 
-func (c *counted) Read(p []byte) (int, error) {
+func (c *zeroReader) Read(p []byte) (int, error) {
 	if c.n == 0 {
 		return 0, io.EOF
 	}
@@ -136,11 +136,11 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// The largest packet of MQTT must not use memory, and the client must receive PINGRESPs meanwhile.
+// The largest packet of MQTT must not use as much memory as its size, and meanwhile the client must receive PINGRESPs.
 func TestGuardDropsTheLargestPacketInBoundedMemory(t *testing.T) {
 	const length = 1<<28 - 1
 	head := hello + "\x32\xff\xff\xff\x7f\x00\x03a/b\x00\x07"
-	d := &duplex{wire: wire{r: io.MultiReader(strings.NewReader(head), &counted{length - 7},
+	d := &recordingConn{readConn: readConn{r: io.MultiReader(strings.NewReader(head), &zeroReader{length - 7},
 		strings.NewReader("\xd0\x00"))}}
 	c := Guard(d, Limits{Packet: 100})
 	var before, after runtime.MemStats
@@ -164,7 +164,7 @@ func FuzzGuardPassesOnlyWholePackets(f *testing.F) {
 	f.Add([]byte("\x30\xff\xff\xff\x7f"))
 	f.Add([]byte(hello + "\x33\x65\x00\x03a/b\x01\x02" + strings.Repeat("x", 94) + "\xd0\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d := &duplex{wire: wire{r: bytes.NewReader(data)}}
+		d := &recordingConn{readConn: readConn{r: bytes.NewReader(data)}}
 		b, _ := io.ReadAll(Guard(d, Limits{Filters: 4, Packet: 100}))
 		got := string(b)
 		again, err := through(strings.NewReader(got))

@@ -9,12 +9,12 @@ import (
 const (
 	// logEvery is the shortest interval between log lines about one topic.
 	logEvery = time.Minute
-	// maxTopics bounds how many topics are logged separately; all others share one entry.
+	// maxTopics is the largest number of topics that are logged separately. All other topics share one entry.
 	maxTopics = 64
 )
 
-// LogDropped returns a function for Limits.Dropped. It logs the first dropped message of a topic at once, then at most
-// one line a minute with the number of messages since. Several connections may share the function.
+// LogDropped returns a function for Limits.Dropped. The returned function logs the first dropped message of a topic at
+// once, then at most one line a minute with the number of messages since. Several connections may share the function.
 func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time
@@ -36,7 +36,7 @@ func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 		}
 		e.since++
 		if at := now(); e.at.IsZero() || at.Sub(e.at) >= logEvery || at.Before(e.at) {
-			log.Warn("message dropped: too large", "topic", d.Topic, "bytes", d.Bytes, "retained", d.Retained, "count", e.since)
+			log.Warn("message too large, dropped", "topic", d.Topic, "bytes", d.Bytes, "retained", d.Retained, "count", e.since)
 			e.at, e.since = at, 0
 		}
 	}

@@ -13,18 +13,18 @@ import (
 // limits are a machine's limits: the largest signed text and its header.
 var limits = Limits{Filters: 3, Packet: 1<<20 + 1<<10}
 
-// reading is a connection from which tests only read.
-type reading struct {
+// readerConn is a connection from which tests only read.
+type readerConn struct {
 	net.Conn
 	in io.Reader
 }
 
-func (r reading) Read(p []byte) (int, error) { return r.in.Read(p) }
+func (r readerConn) Read(p []byte) (int, error) { return r.in.Read(p) }
 
-func TestGuardReservesNothingForAPacketThatIsTooLarge(t *testing.T) {
+func TestGuardAllocatesNoMemoryForAPacketThatIsTooLarge(t *testing.T) {
 	over := limits.Packet + 1
 	raw := []byte{0x30, byte(over)&0x7f | 0x80, byte(over>>7)&0x7f | 0x80, byte(over >> 14), 0, 1, 'a'} // length: §2.2.3
-	g := &guard{Conn: reading{in: bytes.NewReader(raw)}, limits: limits, greeted: true}
+	g := &guard{Conn: readerConn{in: bytes.NewReader(raw)}, limits: limits, greeted: true}
 	_, err := packets.ReadPacket(g)
 	if err == nil || cap(g.buf) > 1<<10 {
 		t.Errorf("%v; %d bytes are reserved", err, cap(g.buf))
@@ -42,7 +42,7 @@ func TestGuardReadsPacketsInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw.Write([]byte{0xd0, 0, 0xd0, 0})
-	g := &guard{Conn: reading{in: iotest.OneByteReader(bytes.NewReader(raw.Bytes()))}, limits: limits}
+	g := &guard{Conn: readerConn{in: iotest.OneByteReader(bytes.NewReader(raw.Bytes()))}, limits: limits}
 	for _, want := range []int{2, 500_003, 0, 0} {
 		p, err := packets.ReadPacket(g)
 		if err != nil {

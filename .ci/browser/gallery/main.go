@@ -1,6 +1,6 @@
 // Command gallery serves a panel that shows any of its states on request, for the browser tests: GET /names, POST
-// /show?name=…, and the panel itself. GET /watched returns the number of opened event streams. The panel's actions are
-// a fake whose forms accept one entry, or refuse it. Further requests:
+// /show?name=…, and the panel itself. GET /watched returns how many event streams browsers have opened. The panel's
+// actions are a fake whose forms accept one entry, or refuse it. Further requests:
 //
 //	POST /refuse       every action fails with "not saved"
 //	POST /accept       every entry is saved; the count of entries starts at 0
@@ -67,7 +67,7 @@ func main() {
 				return
 			}
 		}
-		http.Error(w, "no such state", http.StatusNotFound)
+		http.Error(w, "panel gallery has no state with this name", http.StatusNotFound)
 	})
 	m.HandleFunc("POST /refuse", func(w http.ResponseWriter, r *http.Request) { c.no = panel.NotSaved })
 	m.HandleFunc(
@@ -87,9 +87,9 @@ func main() {
 
 // clerk is a fake of panel.Actions.
 type clerk struct {
-	no    error       // error of every action; nil: actions succeed
+	no    error       // error that every action returns; nil: actions succeed
 	wrote int         // number of entries written
-	waits policy.Text // the text that a written entry returns while it waits for the hub; empty: no wait
+	waits policy.Text // text that Write returns if an entry waits for the hub; empty: entries do not wait
 }
 
 // Do implements panel.Actions.

@@ -20,9 +20,9 @@ import (
 // server serves the pages of the current site.
 type server struct {
 	mu      sync.Mutex    // guards the other fields
-	pages   http.Handler  // the current site's
+	pages   http.Handler  // pages of the current site
 	routes  []string      // patterns of all pages
-	changed chan struct{} // closed at the next POST /test/tell
+	changed chan struct{} // channel that the next POST /test/tell closes
 }
 
 func main() {
@@ -42,7 +42,7 @@ func main() {
 	m := http.NewServeMux()
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		// Copy the pages under the lock and serve without the lock, because a request may outlast the site.
+		// Copy the handler under the lock and serve without the lock, because a request may last longer than the site.
 		p := s.pages
 		s.mu.Unlock()
 		p.ServeHTTP(w, r)
@@ -59,7 +59,7 @@ func main() {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
-	// Closing the channel wakes all streams; the new channel is for the next change.
+	// Closing the channel wakes all event streams. The new channel is for the next change.
 	m.HandleFunc("POST /test/tell", func(http.ResponseWriter, *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -74,12 +74,12 @@ func main() {
 	}
 }
 
-// directoryOf uses one fake for all services of the directory.
+// directoryOf returns a directory whose services are all the same fake.
 func directoryOf(d webtest.Directory) web.Directory {
 	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
 }
 
-// accountsOf uses one fake for all services of accounts.
+// accountsOf returns accounts whose services are all the same fake.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
 		Registry: a, Audit: a}

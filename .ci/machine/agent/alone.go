@@ -20,14 +20,15 @@ import (
 	"portillon/wire"
 )
 
-// Paths of the program, and of the configuration without a reader: cards are presented through the control socket.
+// program is the path of portillond. alone is the path of a configuration without a reader: cards are presented through
+// the control socket.
 const (
 	program = "/rig/files/usr/bin/portillond"
 	alone   = "/etc/portillon/alone.yaml"
 )
 
-// startAlone starts portillond with a configuration on a machine without systemd and waits until it answers, at most
-// 30 s. An error contains what the daemon wrote to standard error.
+// startAlone starts portillond with a configuration on a machine without systemd and waits until it answers, at most 30
+// s. The returned error contains what the daemon wrote to standard error.
 func startAlone(config string) (*exec.Cmd, error) {
 	if err := errors.Join(loopback(), os.MkdirAll("/run/portillon", 0o755), vouch(true)); err != nil {
 		return nil, err
@@ -60,14 +61,14 @@ func loopback() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
 }
 
-// cuts uses the machine in one life, until the host cuts the power. It first checks that the journal still contains
-// everything that was acknowledged in the previous life.
+// cuts uses the machine in one boot, until the host cuts the power. First, cuts checks that the journal still contains
+// all records that were acknowledged before the last power cut.
 func cuts(m *machine) error {
 	if _, err := startAlone(alone); err != nil {
 		return err
 	}
-	if err := first(func() error { return m.stays(0, 0) }, keptAcknowledged, nothingOpen); err != nil {
-		return fmt.Errorf("after a power cut: %w", err)
+	if err := runSteps(func() error { return m.staysOff(0, 0) }, keptAcknowledged, nothingOpen); err != nil {
+		return fmt.Errorf("check after the power cut: %w", err)
 	}
 	if commandLine("last") != "" {
 		return nil
@@ -110,10 +111,10 @@ func keptAcknowledged() error {
 	}
 	got, err := rootAt(n)
 	if err != nil {
-		return fmt.Errorf("root of the %d acknowledged records: %w", n, err)
+		return fmt.Errorf("tree root of the %d acknowledged records cannot be calculated: %w", n, err)
 	}
 	if got != want {
-		return fmt.Errorf("the %d acknowledged records have changed", n)
+		return fmt.Errorf("the %d records acknowledged before the power cut have changed", n)
 	}
 	return nil
 }
@@ -130,19 +131,20 @@ func nothingOpen() error {
 		switch r.Kind {
 		case wire.SessionStart:
 			if r.Boot == journal.BootID() {
-				return fmt.Errorf("record %d starts a session without a card", r.Seq)
+				return fmt.Errorf("record %d starts a session in this boot, in which no card was presented yet", r.Seq)
 			}
 			starts[r.Session] = r
 		case wire.SessionEnd:
 			if lost := strings.Contains(string(r.Body),
 				string(wire.CausePowerLost)); lost != (starts[r.Session].Boot != r.Boot) {
-				return fmt.Errorf("record %d ends a session with %s", r.Seq, r.Body)
+				return fmt.Errorf("record %d ends a session with %s; the cause must be power-lost exactly if another boot "+
+					"started the session", r.Seq, r.Body)
 			}
 			delete(starts, r.Session)
 		}
 	}
 	if len(starts) > 0 {
-		return fmt.Errorf("sessions are open: %v", starts)
+		return fmt.Errorf("journal has open sessions after the power cut, want none: %v", starts)
 	}
 	return nil
 }
@@ -151,7 +153,7 @@ func nothingOpen() error {
 // ExecStopPost does. The host reads the pin's registers at each stage.
 func pi() error {
 	config := "/etc/portillon/pi.yaml"
-	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // a Pi has no real-time clock
+	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // set the host's time, because a Pi has no real-time clock
 	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &unix.Timespec{Sec: now}); err != nil {
 		return err
 	}
@@ -164,10 +166,11 @@ func pi() error {
 		return err
 	}
 	if rep, err := ask(control.Request{Do: "tap", Card: lea}); err != nil || !rep.OK {
-		return fmt.Errorf("tap answered %+v, %v", rep, err)
+		return fmt.Errorf("tap of Léa's card was answered with %+v, want a session: %v", rep, err)
 	}
-	// Stop both processes before the host looks: on a slow host the daemon may miss a deadline meanwhile, and then the
-	// guard turns the pin off, as it should. The guard is stopped first, so that it does not notice the daemon's stop.
+	// Stop both processes before the host reads the registers. If both ran on, the daemon could miss a deadline on a
+	// slow host, and the guard would turn the pin off. The guard is stopped first, so that the guard does not notice
+	// the daemon's stop.
 	unix.Kill(guard, unix.SIGSTOP)
 	unix.Kill(daemon.Process.Pid, unix.SIGSTOP)
 	console := bufio.NewReader(console.file)
@@ -192,7 +195,7 @@ func pi() error {
 	if err := look("all killed"); err != nil {
 		return err
 	}
-	if !knows("-off") {
+	if !hasFlag("-off") {
 		say("SKIP Pi, portillond -off: it has no such flag yet")
 		return nil
 	}

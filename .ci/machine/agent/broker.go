@@ -37,7 +37,7 @@ func startBroker() (*broker, error) { return (&broker{}).start() }
 // startHub starts a broker whose listener acknowledges records as a hub does.
 func startHub() (*broker, error) {
 	b := &broker{}
-	if err := b.playHub(); err != nil {
+	if err := b.acknowledgeRecords(); err != nil {
 		return nil, err
 	}
 	return b.start()
@@ -59,8 +59,9 @@ func (b *broker) start() (*broker, error) {
 	return b, nil
 }
 
-// listen connects and subscribes. Each attempt uses a new client id, so that a late answer to an earlier attempt cannot
-// end this attempt's connection (MQTT 3.1.1 §3.1.4: a second client with the same id takes over).
+// listen connects the listener to the broker and subscribes to all topics. Each attempt uses a new client id, so that a
+// late answer to an earlier attempt cannot end this attempt's connection (MQTT 3.1.1 §3.1.4: a second client with the
+// same id takes over).
 func (b *broker) listen() bool {
 	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:1883").SetAutoReconnect(false).
 		SetClientID("listener" + strconv.FormatInt(int64(uptime()), 36)).
@@ -74,7 +75,7 @@ func (b *broker) listen() bool {
 		if ack, err := b.acknowledge(m.Payload()); err != nil {
 			b.note(nil, err)
 		} else if ack != nil {
-			c.Publish("portillon/rig/ack/laser", 1, true, ack) // do not wait for the token: a handler must not block
+			c.Publish("portillon/rig/ack/laser", 1, true, ack) // the token is not awaited, because a handler must not block
 		}
 		b.note(m.Payload(), nil)
 	})
@@ -98,7 +99,7 @@ func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 	}
 	lines := strings.Split(batch.Checkpoint, "\n") // origin, size, root
 	if len(lines) < 3 {
-		return nil, fmt.Errorf("checkpoint has %d lines; it has at least 3", len(lines))
+		return nil, fmt.Errorf("checkpoint has %d lines, want at least 3", len(lines))
 	}
 	size, err := strconv.ParseUint(lines[1], 10, 62)
 	if err != nil {
@@ -112,8 +113,8 @@ func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 		Generation: batch.Generation}, b.hub)
 }
 
-// playHub makes the listener acknowledge records from now on.
-func (b *broker) playHub() error {
+// acknowledgeRecords makes the listener acknowledge records from now on, as a hub does.
+func (b *broker) acknowledgeRecords() error {
 	key, err := os.ReadFile("/rig/site/hub.key")
 	if err != nil {
 		return err
@@ -132,20 +133,21 @@ func (b *broker) note(payload []byte, lost error) {
 	}
 }
 
-// waitFor waits until text is among the records. Without a hub's acknowledgements the machine repeats records after 10
-// s, 20 s, … at most 5 min (uplink.Config.StallMax), which limits the wait.
+// waitFor waits until the received records contain text. Without a hub's acknowledgements the machine repeats records
+// after 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which limits the wait.
 func (b *broker) waitFor(text, what string) error {
-	err := within(6*time.Minute, what, func() bool { return b.has(text) })
+	err := within(6*time.Minute, what, func() bool { return b.received(text) })
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("%w; the listener heard %d bytes, connection: %v", err, len(b.heard), b.lost)
+		return fmt.Errorf("%w; the listener received %d bytes, and the error of its connection is %v",
+			err, len(b.heard), b.lost)
 	}
 	return nil
 }
 
-// has reports whether text was among the records.
-func (b *broker) has(text string) bool {
+// received reports whether the received records contain text.
+func (b *broker) received(text string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Contains(b.heard, []byte(text))

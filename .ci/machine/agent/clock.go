@@ -17,8 +17,8 @@ import (
 // clockCase is one cell of the clock table.
 type clockCase struct {
 	off     time.Duration // the clock's deviation from the true time
-	atStart bool          // the clock is already wrong when the daemon starts
-	ntp     bool          // a time server vouches for the clock once the clock is corrected
+	atStart bool          // true: the clock is already wrong when the daemon starts
+	ntp     bool          // true: a time server confirms the clock once the clock is corrected
 }
 
 // String describes the cell for messages.
@@ -53,8 +53,8 @@ func clockCases(full bool) (out []clockCase) {
 	return out
 }
 
-// reference calculates the true time, independently of changes of the clock: it adds CLOCK_MONOTONIC to one reading of
-// the clock.
+// reference calculates the true time independently of changes of the clock: reference adds CLOCK_MONOTONIC to one
+// reading of the clock.
 type reference struct {
 	wall time.Time     // the reading of the clock
 	up   time.Duration // the uptime at that reading
@@ -69,10 +69,10 @@ func (r reference) set(off time.Duration) error {
 	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
-// clockTable sends the machine a signed tag of the hub while its clock is wrong, corrects the clock, and removes the
-// tag. The tag must arrive, and the record of its removal must carry the correct time.
+// clockTable sends the machine a signed tag of the hub while the machine's clock is wrong, corrects the clock, and
+// removes the tag. The tag must arrive, and the record of the tag's removal must contain the correct time.
 func clockTable(m *machine) (string, error) {
-	if err := m.fresh(); err != nil {
+	if err := m.reset(); err != nil {
 		return "", err
 	}
 	b, err := startBroker()
@@ -86,14 +86,14 @@ func clockTable(m *machine) (string, error) {
 		vouch(true)
 		systemctl("restart", service) // a restart resets the daemon's reconnection delay
 	}()
-	if err := first(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
+	if err := runSteps(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
 		// the broker is restarted so that the machine connects without a delay
 		return "", err
 	}
 	cases := clockCases(commandLine("full") != "")
 	worst := time.Duration(0)
 	for i, c := range cases {
-		late, err := c.play(m, b, ref, i)
+		late, err := c.testCell(m, b, ref, i)
 		if err != nil {
 			return "", fmt.Errorf("%v: %w", c, err)
 		}
@@ -103,9 +103,9 @@ func clockTable(m *machine) (string, error) {
 		ms(worst)), nil
 }
 
-// play tests one cell with the signed tag number i, and returns the difference between the record's time and the true
-// time.
-func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
+// testCell tests one cell with the signed tag number i, and returns the difference between the record's time and the
+// true time.
+func (c clockCase) testCell(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
 	order, err := os.ReadFile(fmt.Sprintf("/etc/portillon/orders/%d.note", i))
 	if err != nil {
 		return 0, err
@@ -115,19 +115,19 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 		stop := func() error { return systemctl("stop", service) }
 		steps = append([]func() error{stop}, append(steps, startDaemon)...)
 	}
-	if err := first(steps...); err != nil {
+	if err := runSteps(steps...); err != nil {
 		return 0, err
 	}
 	tag := fmt.Sprintf("clock-%d", i)
 	// The status of a tag consists of its id, a space and the reason.
 	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") }
-	if err := b.order(order, func() bool {
+	if err := b.sendUntil(order, func() bool {
 		s, err := status()
 		return err == nil && slices.ContainsFunc(s.Tags, hangs)
 	}); err != nil {
-		return 0, fmt.Errorf("tag did not arrive: %w", err)
+		return 0, fmt.Errorf("hub's tag is missing on the machine while its clock is wrong: %w", err)
 	}
-	if err := first(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
+	if err := runSteps(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
 		return 0, err
 	}
 	return c.untag(ref, tag)
@@ -137,7 +137,7 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 	before := ref.now()
 	if rep, err := ask(control.Request{Do: "untag", Tag: tag}); err != nil || !rep.OK {
-		return 0, fmt.Errorf("untag: %+v, %v", rep, err)
+		return 0, fmt.Errorf("tag cannot be removed: %+v, %v", rep, err)
 	}
 	after := ref.now()
 	all, err := records()
@@ -152,7 +152,7 @@ func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 		off := max(before.Sub(r.Wall), r.Wall.Sub(after), 0)
 		if off > time.Second || r.Clock.Believed() != c.ntp {
 			return 0, fmt.Errorf(
-				"record of the removal has time %v (clock %s), but was written between %v and %v",
+				"record of the tag's removal has time %v (clock %s), want a time between %v and %v",
 				r.Wall,
 				r.Clock,
 				before,
@@ -161,7 +161,7 @@ func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 		}
 		return off, nil
 	}
-	return 0, fmt.Errorf("no record of the removal of tag %s", tag)
+	return 0, fmt.Errorf("journal has no record of the removal of tag %s", tag)
 }
 
 // startDaemon starts the service and waits for the daemon and its reader, at most 60 s.
@@ -173,9 +173,9 @@ func startDaemon() error {
 		func() bool { s, err := status(); return err == nil && s.Reader })
 }
 
-// order publishes a command every second until arrived returns true. A command is not retained, so a machine that is
-// not connected misses it.
-func (b *broker) order(data []byte, arrived func() bool) error {
+// sendUntil publishes a command every second until arrived returns true, because a machine that is not connected misses
+// a command.
+func (b *broker) sendUntil(data []byte, arrived func() bool) error {
 	next := uptime()
 	return within(90*time.Second, "the order", func() bool {
 		if uptime() >= next {

@@ -13,17 +13,18 @@ import (
 	"portillon/wire"
 )
 
-// second is the time within which the relay must be off after any process died or hangs: 1 s by design, plus a margin
-// for a busy machine.
-const second = 1100 * time.Millisecond
+// crashLimit is the time within which the relay must be off after any process has died or hangs: 1 s by design, plus a
+// margin for a busy machine.
+const crashLimit = 1100 * time.Millisecond
 
-// silence is the time within which the relay must be off if its guard hangs: the daemon accepts two seconds of silence,
-// and an orderly end takes 0.4 s (relay.Switch).
-const silence = 2750 * time.Millisecond
+// guardHangLimit is the time within which the relay must be off if its guard hangs. The daemon waits two seconds for
+// the guard's next message, and an orderly end of the guard takes 0.4 s (relay.Switch).
+const guardHangLimit = 2750 * time.Millisecond
 
-// keyboardTap starts and ends a session through the keyboard reader and measures from the first key to the relay.
+// keyboardTap starts and ends a session through the keyboard reader, and measures the time from the first key to the
+// change of the relay.
 func keyboardTap(m *machine) (string, error) {
-	if err := m.fresh(); err != nil {
+	if err := m.reset(); err != nil {
 		return "", err
 	}
 	m.settle()
@@ -31,7 +32,7 @@ func keyboardTap(m *machine) (string, error) {
 	if err := m.keys.types(lea + "\n"); err != nil {
 		return "", err
 	}
-	took, err := m.line.after(at, true, time.Second)
+	took, err := m.line.waitForEdge(at, true, time.Second)
 	if err != nil {
 		return "", err
 	}
@@ -40,15 +41,15 @@ func keyboardTap(m *machine) (string, error) {
 	if err := m.keys.types(lea + "\n"); err != nil {
 		return "", err
 	}
-	off, err := m.line.after(at, false, time.Second)
+	off, err := m.line.waitForEdge(at, false, time.Second)
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("from the first key to line 17 on %s, off %s", ms(took), ms(off)), ended(wire.CauseTap)
 }
 
-// signalled sends a signal to the daemon or its guard during a session, and returns the time until line 17 falls.
-func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int,
+// signalProcess sends a signal to the daemon or its guard during a session, and returns the time until line 17 falls.
+func (m *machine) signalProcess(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int,
 	err error) {
 	if err = m.session(); err != nil {
 		return
@@ -65,36 +66,39 @@ func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (
 	if err = syscall.Kill(pid, s); err != nil {
 		return
 	}
-	took, err = m.line.after(at, false, limit)
+	took, err = m.line.waitForEdge(at, false, limit)
 	return
 }
 
 // daemonKilled kills the daemon: the guard turns the relay off within 100 ms.
 func daemonKilled(m *machine) (string, error) {
-	at, took, _, err := m.signalled(false, syscall.SIGKILL, 100*time.Millisecond)
+	at, took, _, err := m.signalProcess(false, syscall.SIGKILL, 100*time.Millisecond)
 	if err != nil {
 		return "", err
 	}
 	return "line 17 off after " + ms(took),
-		first(m.fresh, func() error { return m.stays(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
+		runSteps(m.reset, func() error { return m.staysOff(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
 }
 
 // daemonStopped stops the daemon with SIGSTOP: the guard must turn the relay off.
 func daemonStopped(m *machine) (string, error) {
-	at, took, pid, err := m.signalled(false, syscall.SIGSTOP, second)
+	at, took, pid, err := m.signalProcess(false, syscall.SIGSTOP, crashLimit)
 	syscall.Kill(pid, syscall.SIGCONT)
 	if err != nil {
 		return "", err
 	}
-	// If systemd's watchdog monitors the daemon, systemd has ended it by now and SIGCONT has no effect.
+	// If systemd's watchdog monitors the daemon, systemd has ended the daemon by now and SIGCONT has no effect.
 	return "line 17 off after " + ms(took),
-		first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(at, time.Second) },
+		runSteps(func() error {
+			return waitForPhase("off",
+				20*time.Second)
+		}, func() error { return m.staysOff(at, time.Second) },
 			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
 }
 
 // guardKilled kills the guard: the relay must fall and the daemon must start another guard.
 func guardKilled(m *machine) (string, error) {
-	at, took, _, err := m.signalled(true, syscall.SIGKILL, second)
+	at, took, _, err := m.signalProcess(true, syscall.SIGKILL, crashLimit)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +107,7 @@ func guardKilled(m *machine) (string, error) {
 
 // guardStopped stops the guard with SIGSTOP: the daemon must notice the guard's silence and replace the guard.
 func guardStopped(m *machine) (string, error) {
-	at, took, pid, err := m.signalled(true, syscall.SIGSTOP, silence)
+	at, took, pid, err := m.signalProcess(true, syscall.SIGSTOP, guardHangLimit)
 	if err != nil {
 		syscall.Kill(pid, syscall.SIGCONT)
 		return "", err
@@ -114,7 +118,10 @@ func guardStopped(m *machine) (string, error) {
 // guardIsBack waits for another guard, and checks that the machine is at rest and that no session has started without a
 // tap.
 func (m *machine) guardIsBack(since time.Duration) error {
-	return first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(since, time.Second) },
+	return runSteps(func() error {
+		return waitForPhase("off",
+			20*time.Second)
+	}, func() error { return m.staysOff(since, time.Second) },
 		func() error { return ended(wire.CauseFault) }, m.session)
 }
 
@@ -124,11 +131,11 @@ func estopOpened(m *machine) (string, error) {
 		return "", err
 	}
 	at := m.estop.set(true)
-	took, err := m.line.after(at, false, 20*time.Millisecond)
+	took, err := m.line.waitForEdge(at, false, 20*time.Millisecond)
 	if err != nil {
 		return "", err
 	}
-	if err := phase("fault", time.Second); err != nil {
+	if err := waitForPhase("fault", time.Second); err != nil {
 		return "", err
 	}
 	if _, err := m.refused(); err != nil {
@@ -136,20 +143,23 @@ func estopOpened(m *machine) (string, error) {
 	}
 	m.estop.set(false)
 	return "line 17 off after " + ms(took),
-		first(func() error { return phase("off", 2*time.Second) }, func() error { return m.stays(at, time.Second) },
+		runSteps(func() error {
+			return waitForPhase("off",
+				2*time.Second)
+		}, func() error { return m.staysOff(at, time.Second) },
 			func() error { return ended(wire.CauseFault) })
 }
 
 // estopBroken starts the daemon with a disconnected emergency stop line: only the pull-up that the daemon requests
 // makes the line read as open.
 func estopBroken(m *machine) (string, error) {
-	if err := first(m.fresh, func() error { return systemctl("stop", service) }); err != nil {
+	if err := runSteps(m.reset, func() error { return systemctl("stop", service) }); err != nil {
 		return "", err
 	}
 	m.estop.set(false)
 	m.estop.tear()
-	if err := first(func() error { return systemctl("start", service) },
-		func() error { return phase("fault", 20*time.Second) }); err != nil {
+	if err := runSteps(func() error { return systemctl("start", service) },
+		func() error { return waitForPhase("fault", 20*time.Second) }); err != nil {
 		return "", err
 	}
 	why, err := m.refused()
@@ -157,49 +167,53 @@ func estopBroken(m *machine) (string, error) {
 		return "", err
 	}
 	m.estop.set(false)
-	return why, first(func() error { return phase("off", 2*time.Second) }, m.session)
+	return why, runSteps(func() error { return waitForPhase("off", 2*time.Second) }, m.session)
 }
 
-// contactorLies simulates a contactor whose mirror contact contradicts the relay, first open and then welded.
+// contactorLies simulates a contactor whose mirror contact contradicts the relay: the contactor is first open although
+// the relay is closed, and then welded.
 func contactorLies(m *machine) (string, error) {
 	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"),
 		fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
 	if err := os.WriteFile("/etc/portillon/lies.yaml", []byte(text+"\n"), 0o644); err != nil {
 		return "", err
 	}
-	if err := first(func() error { return os.Rename("/etc/portillon/lies.yaml", "/etc/portillon/laser.yaml") },
+	if err := runSteps(func() error { return os.Rename("/etc/portillon/lies.yaml", "/etc/portillon/laser.yaml") },
 		func() error { return systemctl("restart", service) }, m.session); err != nil {
 		return "", err
 	}
 	at := m.mirror.set(false) // the contactor opens although the relay is closed
-	took, err := m.line.after(at, false, second)
+	took, err := m.line.waitForEdge(at, false, crashLimit)
 	if err != nil {
 		return "", err
 	}
-	if err := phase("fault", time.Second); err != nil {
+	if err := waitForPhase("fault", time.Second); err != nil {
 		return "", err
 	}
 	if _, err := m.refused(); err != nil {
 		return "", err
 	}
 	// Welded: the contactor is closed although the relay is open.
-	if err := first(func() error { m.mirror.follow(m.line.high); return nil }, m.calm); err != nil {
+	if err := runSteps(func() error { m.mirror.follow(m.line.high); return nil }, m.resetFaults); err != nil {
 		return "", err
 	}
 	m.mirror.set(true)
-	if err := first(func() error { return phase("fault", 3*time.Second) },
+	if err := runSteps(func() error { return waitForPhase("fault", 3*time.Second) },
 		func() error { _, err := m.refused(); return err }); err != nil {
 		return "", fmt.Errorf("welded: %w", err)
 	}
 	m.mirror.follow(m.line.high)
-	return relayOff(took), first(m.calm, configure, func() error { return systemctl("restart", service) }, m.fresh)
+	return relayOff(took), runSteps(m.resetFaults, configure, func() error {
+		return systemctl("restart",
+			service)
+	}, m.reset)
 }
 
-// relayOff formats the figure of a row that measures how fast the relay falls.
+// relayOff formats the result of a row that measures how fast the relay opens.
 func relayOff(took time.Duration) string { return "line 17 off after " + ms(took) }
 
-// calm removes any tag that a fault has set, and waits until the machine is at rest.
-func (m *machine) calm() error {
+// resetFaults removes any tag that a fault has set, and waits until the machine is at rest.
+func (m *machine) resetFaults() error {
 	return within(10*time.Second, "rest", func() bool {
 		s, err := status()
 		if err == nil && len(s.Tags) > 0 {
@@ -219,7 +233,7 @@ func diskFull(m *machine) (string, error) {
 	if err := fill(filler); err != nil {
 		return "", err
 	}
-	for range 300 { // repeat until SQLite's spare pages are used up
+	for range 300 { // refused taps write records until SQLite's spare pages are used up
 		if s, err := status(); err != nil || len(s.Faults) > 0 {
 			break
 		}
@@ -258,10 +272,10 @@ func fill(path string) error {
 }
 
 // diskReadOnly causes an error in the file system, which Debian mounts with errors=remount-ro. The repair is a new
-// mount, as for an SD card, and therefore a restart of the daemon, which then closes the session that it could not
-// record.
+// mount, as for an SD card, and a restart of the daemon. The restarted daemon then records the end of the interrupted
+// session.
 func diskReadOnly(m *machine) (string, error) {
-	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
+	if err := runSteps(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
 		m.session); err != nil {
 		return "", err
 	}
@@ -269,28 +283,30 @@ func diskReadOnly(m *machine) (string, error) {
 		return "", err
 	}
 	figure, err := m.withoutDisk()
-	mended := first(func() error { return systemctl("stop", service) }, func() error { return sh("umount", dataFolder) },
-		mountData, m.fresh)
+	mended := runSteps(func() error { return systemctl("stop", service) }, func() error {
+		return sh("umount",
+			dataFolder)
+	},
+		mountData, m.reset)
 	if err == nil {
 		err = mended
 	}
 	if err != nil {
 		return "", err
 	}
-	return figure, first(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
+	return figure, runSteps(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
 }
 
-// withoutDisk checks a running session whose journal cannot be written: the session can end, and no other session
-// starts.
+// withoutDisk checks that, while the journal cannot be written, a running session can end and no other session starts.
 func (m *machine) withoutDisk() (figure string, err error) {
 	if !m.line.high() {
-		return "", fmt.Errorf("running session ended by itself")
+		return "", fmt.Errorf("running session ended when the journal became unwritable, want it to continue")
 	}
 	at := uptime()
 	ask(control.Request{Do: "stop"})
-	off, err := m.line.after(at, false, time.Second)
+	off, err := m.line.waitForEdge(at, false, time.Second)
 	if err != nil {
-		return "", fmt.Errorf("running session cannot end: %w", err)
+		return "", fmt.Errorf("running session cannot be ended while the journal is unwritable: %w", err)
 	}
 	why, err := m.refused()
 	return fmt.Sprintf("off after %s, then %q", ms(off), why), err
@@ -309,9 +325,9 @@ func clockSet(m *machine) (string, error) {
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 			return "", err
 		}
-		time.Sleep(1200 * time.Millisecond) // two periods of the machine's loop: the panel has the new time
+		time.Sleep(1200 * time.Millisecond) // after two periods of the machine's loop, the panel shows the new time
 		if left, err := panelLeft(); err != nil || left < 12*time.Hour-time.Minute || left > 12*time.Hour {
-			return "", fmt.Errorf("panel shows %v of 12 h after the clock was set (%v)", left, err)
+			return "", fmt.Errorf("panel shows %v remaining after the clock was set, want about 12 h (%v)", left, err)
 		}
 	}
 	time.Sleep(1200 * time.Millisecond)
@@ -322,16 +338,17 @@ func clockSet(m *machine) (string, error) {
 	length := uptime() - began
 	_, recorded, err := lastEnd()
 	if err != nil {
-		return "", err // Verify also checks that no record is earlier than its predecessor
+		return "", err // reading the journal fails if a record is earlier than its predecessor
 	}
 	if d := recorded - length; d > time.Second || d < -1100*time.Millisecond {
-		return "", fmt.Errorf("session of %v recorded as %v", length, recorded)
+		return "", fmt.Errorf("journal records a length of %[2]v for a session of %[1]v", length, recorded)
 	}
 	return fmt.Sprintf("session of %.1f s recorded as %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted uses a grant with hours in four states of the clock: before anything vouches for it, after a time
-// server does, after the time server is gone (also with a new daemon), and after the clock was then set by hand.
+// clockUntrusted uses a grant with hours in four states of the clock: before any source confirms the clock, after a
+// time server confirms it, after the time server is gone (also with a new daemon), and after the clock was then set by
+// hand.
 func clockUntrusted(m *machine) (string, error) {
 	stop, right := func() error { return systemctl("stop", service) },
 		func(yes bool) func() error { return func() error { return vouch(yes) } }
@@ -346,22 +363,23 @@ func clockUntrusted(m *machine) (string, error) {
 			at := uptime()
 			rep, err := ask(control.Request{Do: "tap", Card: tom})
 			if err != nil || rep.OK != want || !want && len(m.line.since(at)) > 0 {
-				return fmt.Errorf("grant with hours, %s: %+v, %v", when, rep, err)
+				return fmt.Errorf("tap under a grant with hours is decided wrongly in state %q: %+v, %v", when, rep, err)
 			}
 			_, err = ask(control.Request{Do: "stop"})
 			return err
 		}
 	}
-	// The kernel confirmed the clock to the previous daemon in this boot: setting the clock invalidates the
+	// The kernel has confirmed the clock to the previous daemon in this boot. Setting the clock invalidates the
 	// confirmation.
-	if err := first(m.fresh, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
+	if err := runSteps(m.reset, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
 		m.tap); err != nil {
 		return "", err
 	}
 	if _, err := ask(control.Request{Do: "stop"}); err != nil {
 		return "", err
 	}
-	err := first(set(-time.Hour), right(true), tap(true, "a time server"), right(false), tap(true, "its time server gone"),
+	err := runSteps(set(-time.Hour), right(true), tap(true, "a time server"), right(false), tap(true, "its time server "+
+		"gone"),
 		stop, startDaemon, tap(true, "and a new daemon"), set(time.Hour), tap(false, "set by hand"), set(-time.Hour),
 		right(true))
 	return "refused before a time server; allowed with one, without it, and by the next daemon; " +
@@ -388,7 +406,7 @@ func brokerGone(m *machine) (string, error) {
 	}
 	b.stop()
 	if err := m.session(); err != nil {
-		return "", fmt.Errorf("without a broker: %w", err)
+		return "", fmt.Errorf("session without a broker: %w", err)
 	}
 	without, err := status()
 	if err != nil {
@@ -417,7 +435,7 @@ func readerUnplugged(m *machine) (string, error) {
 		return "", err
 	}
 	if !m.line.high() {
-		return "", fmt.Errorf("running session ended with its reader")
+		return "", fmt.Errorf("running session ended when its reader was unplugged, want it to continue")
 	}
 	at := uptime()
 	var err error
@@ -434,24 +452,24 @@ func readerUnplugged(m *machine) (string, error) {
 	if err := m.keys.types(lea + "\n"); err != nil {
 		return "", err
 	}
-	_, err = m.line.after(at, false, time.Second)
+	_, err = m.line.waitForEdge(at, false, time.Second)
 	return fmt.Sprintf("reader works %.1f s after it is plugged in", back.Seconds()), err
 }
 
-// restarted restarts the service during a session.
-func restarted(m *machine) (string, error) {
-	return m.systemd(func() error { return systemctl("restart", service) },
-		func() error { return phase("off", 30*time.Second) })
+// restartService is the row that restarts the service during a session.
+func restartService(m *machine) (string, error) {
+	return m.endOrderly(func() error { return systemctl("restart", service) },
+		func() error { return waitForPhase("off", 30*time.Second) })
 }
 
-// stopped stops the service during a session.
-func stopped(m *machine) (string, error) {
-	return m.systemd(func() error { return systemctl("stop", service) }, func() error { return nil })
+// stopService is the row that stops the service during a session.
+func stopService(m *machine) (string, error) {
+	return m.endOrderly(func() error { return systemctl("stop", service) }, func() error { return nil })
 }
 
-// systemd calls do, which ends the daemon in an orderly way, during a session, then calls then. The relay must fall,
+// endOrderly starts a session, calls do to end the daemon in an orderly way, and then calls then. The relay must open,
 // and the journal must name the shutdown as the cause of the session's end.
-func (m *machine) systemd(do, then func() error) (string, error) {
+func (m *machine) endOrderly(do, then func() error) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
 	}
@@ -459,10 +477,10 @@ func (m *machine) systemd(do, then func() error) (string, error) {
 	if err := do(); err != nil {
 		return "", err
 	}
-	took, err := m.line.after(at, false, 10*time.Second)
+	took, err := m.line.waitForEdge(at, false, 10*time.Second)
 	if err != nil {
 		return "", err
 	}
-	return relayOff(took), first(then, func() error { return m.stays(at, time.Second) },
+	return relayOff(took), runSteps(then, func() error { return m.staysOff(at, time.Second) },
 		func() error { return ended(wire.CauseShutdown) })
 }

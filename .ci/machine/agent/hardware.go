@@ -22,7 +22,7 @@ const (
 	tracing    = "/sys/kernel/tracing"
 )
 
-// mounts mounts what systemd mounts on a machine with systemd.
+// mounts mounts the file systems that systemd would mount.
 func mounts() error {
 	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"},
 		{"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
@@ -33,7 +33,7 @@ func mounts() error {
 	return nil
 }
 
-// mount creates a folder and mounts a file system of a kind there, if it is not mounted yet.
+// mount creates a folder and mounts a file system of the given type there, unless one is already mounted.
 func mount(what, where, kind string) error {
 	if err := os.MkdirAll(where, 0o755); err != nil {
 		return err
@@ -44,13 +44,13 @@ func mount(what, where, kind string) error {
 	return nil
 }
 
-// hardware loads the modules, traces line 17 before it exists, creates the chip, and mounts the data disk.
-func hardware() error {
+// setUpHardware loads the kernel modules, starts the trace of line 17, creates the chip, and mounts the data disk.
+func setUpHardware() error {
 	modules, err := filepath.Glob("/rig/modules/*.ko")
 	if err != nil || len(modules) == 0 {
-		return fmt.Errorf("no modules: %w", err)
+		return fmt.Errorf("folder /rig/modules has no kernel modules: %w", err)
 	}
-	slices.Sort(modules) // the numbers in their names give the order
+	slices.Sort(modules) // the numbers in the files' names determine the order of loading
 	for _, path := range modules {
 		if err := load(path); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
@@ -60,8 +60,8 @@ func hardware() error {
 		mount("tracefs", tracing, "tracefs")); err != nil {
 		return err
 	}
-	// From power-on, the kernel traces each level that is set. No tracepoint covers a line that falls because no
-	// process holds it any longer, so a probe on the driver's function is added.
+	// The trace of the levels starts before the chip exists, so that no level is missed. No tracepoint covers a line
+	// that falls because no process holds the line any longer, so a probe on the driver's function is added.
 	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
 		write(tracing+"/events/rig/released/enable", "1"),
 		write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
@@ -86,7 +86,7 @@ func load(path string) error {
 	return nil
 }
 
-// makeChip creates a simulated chip with the label and line names of a Raspberry Pi's.
+// makeChip creates a simulated GPIO chip with the label and the line names of a Raspberry Pi's chip.
 func makeChip() error {
 	for line := 2; line <= 27; line++ {
 		dir := fmt.Sprintf("%s/bank0/line%d", simulated, line)
@@ -119,7 +119,7 @@ func mountData() error {
 func chip() (string, error) {
 	found, err := filepath.Glob("/sys/devices/platform/gpio-sim.0/gpiochip*/sim_gpio17")
 	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("no simulated chip: %q, %w", found, err)
+		return "", fmt.Errorf("found simulated chips %q, want one: %w", found, err)
 	}
 	return filepath.Dir(found[0]), nil
 }
@@ -134,13 +134,13 @@ func write(path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// read returns a file's text without surrounding blanks; empty if the file cannot be read.
+// read returns a file's text without surrounding blanks, or "" if the file cannot be read.
 func read(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.TrimSpace(string(b))
 }
 
-// uptime returns the time since boot on the clock of the trace, CLOCK_MONOTONIC.
+// uptime returns the time since boot according to CLOCK_MONOTONIC, the clock of the kernel's trace.
 func uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {

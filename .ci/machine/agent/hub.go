@@ -10,11 +10,12 @@ import (
 
 const (
 	hubProgram = "/rig/files/hub-bench"
-	// hubMost is the limit of the resident memory, in MB, of a hub with its broker and 20 machines on a Raspberry Pi 3.
-	hubMost = 150
+	// maxHubMemory is the limit of the resident memory, in MB, of a hub with its broker and 20 machines on a Raspberry
+	// Pi 3.
+	maxHubMemory = 150
 )
 
-// hubFigure matches the line in which the benchmark of the hub reports the hub's resident memory.
+// hubFigure matches the output line in which the hub's benchmark reports the hub's resident memory.
 var hubFigure = regexp.MustCompile(`hub with broker: (\d+) MB resident, (\d+) at most`)
 
 // hubJob runs a hub with 20 simulated machines and 500 members through changes of a card, a badge and the policy and
@@ -28,9 +29,9 @@ func hubJob() error {
 		"-dir", dir).CombinedOutput()
 	all := hubFigure.FindAllSubmatch(out, -1)
 	if len(all) == 0 {
-		return fmt.Errorf("benchmark printed no figure (%v): %s", err, tail(out))
+		return fmt.Errorf("benchmark of the hub printed no resident memory (%v): %s", err, tail(out))
 	}
-	most := 0 // only the memory counts: times are meaningless on an emulated computer
+	most := 0 // times are ignored, because they are meaningless on an emulated computer
 	for _, m := range all {
 		n, err := strconv.Atoi(string(m[2]))
 		if err != nil {
@@ -38,9 +39,9 @@ func hubJob() error {
 		}
 		most = max(most, n)
 	}
-	if most > hubMost {
-		return fmt.Errorf("%d MB resident, want at most %d", most, hubMost)
+	if most > maxHubMemory {
+		return fmt.Errorf("hub uses %d MB of resident memory, want at most %d", most, maxHubMemory)
 	}
-	say("PASS hub with 20 machines: %d MB resident at most, of %d", most, hubMost)
+	say("PASS hub with 20 machines: %d MB resident at most, of %d", most, maxHubMemory)
 	return nil
 }

@@ -21,10 +21,11 @@ const (
 var keyOf = map[rune]uint16{'1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10, '0': 11,
 	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, '\n': 28}
 
-// keyboard is a simulated card reader that types: a uinput keyboard, created by the kernel and detected by udev.
+// keyboard is a simulated card reader that types card numbers: a uinput keyboard, created by the kernel and detected by
+// udev.
 type keyboard struct{ fd int } // the open /dev/uinput
 
-// plugKeyboard creates the keyboard.
+// plugKeyboard creates the keyboard and waits until udev has detected it.
 func plugKeyboard() (*keyboard, error) {
 	fd, err := unix.Open("/dev/uinput", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -34,7 +35,7 @@ func plugKeyboard() (*keyboard, error) {
 	if err := k.set(uiSetEvBit, evKey); err != nil {
 		return nil, err
 	}
-	for code := 1; code < 120; code++ { // udev recognises only a complete keyboard
+	for code := 1; code < 120; code++ { // all keys are declared, because udev recognises only a complete keyboard
 		if err := k.set(uiSetKeyBit, code); err != nil {
 			return nil, err
 		}
@@ -48,7 +49,7 @@ func plugKeyboard() (*keyboard, error) {
 	return k, k.set(uiDevCreate, 0)
 }
 
-// set sends a request with a value to uinput.
+// set sends an ioctl request with a value to uinput.
 func (k *keyboard) set(request uint, value int) error { return unix.IoctlSetInt(k.fd, request, value) }
 
 // types types text. An event is 24 bytes on arm64: two longs of time, type, code and value.

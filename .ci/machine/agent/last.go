@@ -32,8 +32,9 @@ func memory(m *machine) (string, error) {
 	}
 	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3,
 		float64(anon)/1e3)
-	if pss > 25_000 || pss == 0 { // PSS, because the two processes run one program and share its pages
-		return "", fmt.Errorf("%s; at most 25 MB are allowed", figure)
+	// The proportional set size (PSS), because the two processes run one program and share its pages.
+	if pss > 25_000 || pss == 0 {
+		return "", fmt.Errorf("daemon and guard use too much memory: %s, want at most 25 MB", figure)
 	}
 	return figure, nil
 }
@@ -49,7 +50,7 @@ func kilobytes(pid int, file, field string) int {
 	return n * 1024 / 1000
 }
 
-// upgraded installs the package over itself during a session: the journal must continue.
+// upgraded installs the same package again during a session and checks that the journal continues.
 func upgraded(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")
@@ -58,7 +59,7 @@ func upgraded(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	figure, err := m.systemd(install, func() error { return phase("off", 60*time.Second) })
+	figure, err := m.endOrderly(install, func() error { return waitForPhase("off", 60*time.Second) })
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +67,7 @@ func upgraded(m *machine) (string, error) {
 	after, err := records()
 	if err == nil && len(after) <= len(before) {
 		err = fmt.Errorf(
-			"journal had %d records before the upgrade and has %d now; it must have more",
+			"journal has %[2]d records after the upgrade, want more than the %[1]d before",
 			len(before),
 			len(after),
 		)
@@ -74,10 +75,10 @@ func upgraded(m *machine) (string, error) {
 	return figure, err
 }
 
-// removed removes the package during a session. The journal must stay.
+// removed removes the package during a session and checks that the journal is still on the disk.
 func removed(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")
 	}
-	return m.systemd(func() error { return sh("dpkg", "-r", "portillon") }, func() error { return nil })
+	return m.endOrderly(func() error { return sh("dpkg", "-r", "portillon") }, func() error { return nil })
 }

@@ -18,7 +18,7 @@ type edge struct {
 	high bool          // the new level
 }
 
-// line is the relay's line 17 according to the kernel's trace: every edge since power-on, with the kernel's timestamp.
+// line contains the kernel's trace of the relay's line 17: every edge since power-on, with the kernel's timestamp.
 type line struct {
 	chip  string     // folder of the chip in sysfs
 	mu    sync.Mutex // guards edges
@@ -53,14 +53,15 @@ func watchLine(chip string) (*line, error) {
 	return l, nil
 }
 
-// Patterns of a line of the trace, with its time and event, and of the release of the relay's line.
+// traceLine matches a line of the trace with its time and event. released matches the event that releases the relay's
+// line.
 var (
 	traceLine = regexp.MustCompile(` (\d+)\.(\d{6}): (\w+): (.*)$`)
 	released  = regexp.MustCompile(fmt.Sprintf(`line=%d$`, relayLine))
 )
 
 // parseTrace returns the level to which a line of the trace sets the chip's line number, with the time since boot. A
-// released line falls, because its pull is down.
+// released line falls, because the chip pulls it down.
 func parseTrace(text string, number int) (high bool, at time.Duration, ok bool) {
 	m := traceLine.FindStringSubmatch(text)
 	if m == nil {
@@ -85,18 +86,18 @@ func (l *line) add(e edge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if was := len(l.edges) > 0 && l.edges[len(l.edges)-1].high; was == e.high {
-		return // set to the level it already has
+		return // the program set the line to the level that the line already has
 	}
 	l.edges = append(l.edges, e)
 	say("edge %d %t", e.at.Nanoseconds(), e.high)
 }
 
-// high reports the level at the pin itself.
+// high reports whether the level at the simulated pin is high, independently of the trace.
 func (l *line) high() bool { return read(fmt.Sprintf("%s/sim_gpio%d/value", l.chip, relayLine)) == "1" }
 
-// after waits for the first edge to a level after since, and returns the time until that edge. It fails if the time is
-// longer than limit.
-func (l *line) after(since time.Duration, high bool, limit time.Duration) (time.Duration, error) {
+// waitForEdge waits for the first edge to the given level after the time since, and returns the time from since to that
+// edge. A time longer than limit is an error.
+func (l *line) waitForEdge(since time.Duration, high bool, limit time.Duration) (time.Duration, error) {
 	for end := uptime() + limit + 2*time.Second; uptime() < end; time.Sleep(2 * time.Millisecond) {
 		for _, e := range l.since(since) {
 			if e.high != high {
@@ -108,7 +109,7 @@ func (l *line) after(since time.Duration, high bool, limit time.Duration) (time.
 			return e.at - since, nil
 		}
 	}
-	return 0, fmt.Errorf("line 17 did not change to %t within %v", high, limit)
+	return 0, fmt.Errorf("line 17 did not change to high=%t within %v", high, limit)
 }
 
 // since returns the edges after a time since boot.
@@ -125,12 +126,12 @@ func (l *line) since(t time.Duration) []edge {
 }
 
 // contact is a simulated contact to ground on a line whose pull-up the daemon requests. The request overwrites the pull
-// that the simulated chip applies from outside, so a closed contact sets the pull to down again, as a wire would.
+// that the simulated chip applies, so a closed contact sets the pull to down again, as a wire to ground would.
 type contact struct {
 	pull string      // sysfs file of the line's pull
 	mu   sync.Mutex  // guards open and over
 	open func() bool // reports whether the contact is open
-	over bool        // no contact is connected to the line any more
+	over bool        // true: the contact is disconnected from the line
 }
 
 // newContact returns a contact that is open whenever open returns true.
@@ -143,7 +144,7 @@ func newContact(chip string, line int, open func() bool) *contact {
 				c.mu.Unlock()
 				return
 			}
-			if want := c.wanted(); read(c.pull) != want {
+			if want := c.wantedPull(); read(c.pull) != want {
 				write(c.pull, want)
 			}
 			c.mu.Unlock()
@@ -152,8 +153,8 @@ func newContact(chip string, line int, open func() bool) *contact {
 	return c
 }
 
-// wanted returns the pull that represents the contact's position.
-func (c *contact) wanted() string {
+// wantedPull returns the pull that represents the contact's position.
+func (c *contact) wantedPull() string {
 	if c.open() {
 		return "pull-up"
 	}
@@ -171,10 +172,10 @@ func (c *contact) stop() {
 func (c *contact) tear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open = func() bool { return read(c.pull) == "pull-up" } // keep the pull that the daemon requested
+	c.open = func() bool { return read(c.pull) == "pull-up" } // follow the pull that the daemon requested
 }
 
-// set opens or closes the contact and returns the time since boot.
+// set opens or closes the contact, and returns the time since boot at which that happened.
 func (c *contact) set(open bool) time.Duration { return c.follow(func() bool { return open }) }
 
 // follow makes the contact open whenever open returns true, and returns the time since boot of this change.
@@ -183,6 +184,6 @@ func (c *contact) follow(open func() bool) time.Duration {
 	defer c.mu.Unlock()
 	c.open = open
 	at := uptime()
-	write(c.pull, c.wanted())
+	write(c.pull, c.wantedPull())
 	return at
 }

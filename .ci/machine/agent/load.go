@@ -13,19 +13,20 @@ import (
 	"portillon/daemon/control"
 )
 
-// Files of the first load: the program for armv6, and a configuration with its socket and its bundle.
+// Files of the row "first load": the program for armv6, its configuration, its socket and its bundle.
 const (
 	smallProgram = "/rig/files/portillond-armv6"
 	manyConfig   = "/etc/portillon/many.yaml"
 	manySocket   = "/run/portillon/many.sock"
-	manyBundle   = "/etc/portillon/many.bundle" // hundreds of members whose badges no machine has verified
+	// a bundle with hundreds of members whose badges no machine has verified yet
+	manyBundle = "/etc/portillon/many.bundle"
 )
 
 // firstLoad runs the program for a Pi Zero (armv6) with a bundle of hundreds of unverified badges, and presents cards
-// while the program verifies the badges. The previous list must remain in force until the new one is complete: a tap
-// waits for one signature at most.
+// while the program verifies the badges. The previous bundle must remain in force until the new bundle is verified
+// completely, so a tap waits for one signature at most.
 func firstLoad(*machine) (string, error) {
-	if err := first(
+	if err := runSteps(
 		func() error { return os.MkdirAll("/tmp/many", 0o755) },
 		func() error { return sh("cp", "/etc/portillon/site.bundle", "/tmp/many/site.bundle") },
 	); err != nil {
@@ -48,12 +49,12 @@ func firstLoad(*machine) (string, error) {
 	return figure, nil
 }
 
-// answerMost is the maximum time of a tap on this emulated computer, which is many times slower than a Pi and shares
-// its processor with all other programs. A load that blocks taps takes longer.
-const answerMost = 3 * time.Second
+// maxTapTime is the maximum time of a tap on this emulated computer, which is many times slower than a Pi and shares
+// its processor with all other programs. A daemon that blocks taps while it loads a bundle takes longer.
+const maxTapTime = 3 * time.Second
 
-// tapsDuringLoad replaces the bundle, presents a card every 2.1 s until the new bundle is in force, and returns the
-// times the taps took.
+// tapsDuringLoad replaces the bundle, presents a card every 2.1 s until the new bundle is in force, and returns how
+// long the taps took.
 func tapsDuringLoad() (string, error) {
 	version := func() uint64 {
 		s, err := manyStatus()
@@ -80,37 +81,38 @@ func tapsDuringLoad() (string, error) {
 			return "", err
 		}
 		if !rep.OK {
-			return "", fmt.Errorf("tap during the load answered %+v", rep)
+			return "", fmt.Errorf("tap while the bundle is loaded was answered with %+v", rep)
 		}
 		waits = append(waits, uptime()-at)
-		time.Sleep(2100 * time.Millisecond) // the same card within 2 s is one tap
+		time.Sleep(2100 * time.Millisecond) // presentations of one card within 2 s count as one tap
 	}
 	took := uptime() - start
 	slices.Sort(waits)
 	if len(waits) < 3 {
-		return "", fmt.Errorf("only %d taps during the load of %v; at least 3 are needed", len(waits), took)
+		return "", fmt.Errorf("bundle was loaded in %[2]v, during %[1]d taps; the test needs at least 3 taps",
+			len(waits), took)
 	}
 	longest := waits[len(waits)-1]
-	if longest > answerMost {
-		return "", fmt.Errorf("tap during the load took %v, at most %v is allowed", longest, answerMost)
+	if longest > maxTapTime {
+		return "", fmt.Errorf("tap while the bundle is loaded took %v, want at most %v", longest, maxTapTime)
 	}
 	return fmt.Sprintf("%d taps in %.0f s, median %s, longest %s", len(waits), took.Seconds(), ms(waits[len(waits)/2]),
 		ms(longest)), nil
 }
 
-// manyAsk sends a request to the daemon of the first load.
+// manyAsk sends a request to the daemon of the row "first load".
 func manyAsk(r control.Request) (control.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return control.Call(ctx, manySocket, r)
 }
 
-// manyStatus returns the status of the daemon of the first load.
+// manyStatus returns the status of the daemon of the row "first load".
 func manyStatus() (control.Status, error) {
 	rep, err := manyAsk(control.Request{Do: "status"})
 	if err != nil || rep.Status == nil {
 		text, _ := json.Marshal(rep)
-		return control.Status{}, fmt.Errorf("no status: %s %w", text, err)
+		return control.Status{}, fmt.Errorf("daemon's answer contains no status: %s %w", text, err)
 	}
 	return *rep.Status, nil
 }

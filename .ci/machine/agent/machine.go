@@ -24,13 +24,13 @@ import (
 	"portillon/wire"
 )
 
-// The service under test with its files, and the cards of its members.
+// The service under test, its files, and the cards of its members.
 const (
 	service     = "portillond@laser.service"
 	journalPath = dataFolder + "/laser/journal.db"
 	socket      = "/run/portillon/laser.sock"
 
-	lea = "62E3086CED" // may use the laser at any time
+	lea = "62E3086CED" // Léa may use the laser at any time
 	tom = "01000734E0" // Tom may use the laser by a grant with hours, which cover the whole week
 )
 
@@ -46,7 +46,7 @@ type machine struct {
 // withMachine runs a job on the machine, and sends the journal's records to the host at the end.
 func withMachine(job func(*machine) error) error {
 	if job == nil {
-		return fmt.Errorf("no job is called %q", commandLine("rig"))
+		return fmt.Errorf("kernel's command line names job %q, which machine jobs do not include", commandLine("rig"))
 	}
 	say("boot %s", journal.BootID())
 	folder, err := chip()
@@ -75,7 +75,7 @@ func tellJournal() error {
 	return err
 }
 
-// records verifies the journal and returns its records. It reads while the daemon runs, as any user may.
+// records verifies the journal and returns its records. The daemon may run meanwhile.
 func records() ([]wire.Record, error) {
 	j, err := journal.OpenReadOnly(journalPath)
 	if err != nil {
@@ -83,7 +83,7 @@ func records() ([]wire.Record, error) {
 	}
 	defer j.Close()
 	if _, err := j.Verify(context.Background()); err != nil {
-		return nil, fmt.Errorf("journal does not verify: %w", err)
+		return nil, fmt.Errorf("verification of the journal failed: %w", err)
 	}
 	var out bytes.Buffer
 	if err := j.Export(context.Background(), &out, 1); err != nil {
@@ -137,7 +137,7 @@ func ended(want ...wire.Cause) error {
 	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
 		got, _, err := lastEnd()
 		if err == nil && !slices.Contains(want, got) {
-			err = fmt.Errorf("session's end recorded with cause %q, want one of %q", got, want)
+			err = fmt.Errorf("last session ended with cause %q, want one of %q", got, want)
 		}
 		if err == nil || uptime() > end {
 			return err
@@ -156,31 +156,32 @@ func ask(r control.Request) (control.Reply, error) {
 func status() (control.Status, error) {
 	rep, err := ask(control.Request{Do: "status"})
 	if err != nil || rep.Status == nil {
-		return control.Status{}, fmt.Errorf("no status: %w", err)
+		return control.Status{}, fmt.Errorf("daemon's answer contains no status: %w", err)
 	}
 	return *rep.Status, nil
 }
 
-// within waits until holds returns true, and fails after limit.
+// within waits until holds returns true, and returns an error after the time limit.
 func within(limit time.Duration, what string, holds func() bool) error {
 	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
-		// After compares the monotonic clock: the wall clock may be set meanwhile
+		// After compares monotonic times, because the test may set the wall clock meanwhile
 		if time.Now().After(end) {
 			s, err := status()
 			text, _ := json.Marshal(s) // %+v shows the addresses of pointers, not their values
-			return fmt.Errorf("not within %v: %s (%s %v)", limit, what, text, err)
+			return fmt.Errorf("waited %v in vain for %s (status %s %v)", limit, what, text, err)
 		}
 	}
 	return nil
 }
 
-// phase waits until the machine is in a phase.
-func phase(want string, limit time.Duration) error {
+// waitForPhase waits until the machine is in the phase want.
+func waitForPhase(want string, limit time.Duration) error {
 	return within(limit, "phase "+want, func() bool { s, err := status(); return err == nil && s.Phase == want })
 }
 
-// fresh brings the machine to rest: the daemon runs, everything is plugged in, and no session is running.
-func (m *machine) fresh() (err error) {
+// reset brings the machine to rest: the daemon runs, the reader is plugged in, all contacts are connected, and no
+// session is running.
+func (m *machine) reset() (err error) {
 	m.estop.set(false)
 	m.mirror.follow(m.line.high)
 	if m.keys == nil {
@@ -201,10 +202,10 @@ func (m *machine) fresh() (err error) {
 	if _, err := ask(control.Request{Do: "stop"}); err != nil {
 		return err
 	}
-	return phase("off", 15*time.Second)
+	return waitForPhase("off", 15*time.Second)
 }
 
-// settle waits until another presentation counts as a new tap: within two seconds, the same card is the same tap.
+// settle waits until another presentation of the same card counts as a new tap, which takes two seconds.
 func (m *machine) settle() {
 	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
 	m.tapped = uptime()
@@ -216,14 +217,14 @@ func (m *machine) tap() error {
 	at := uptime()
 	rep, err := ask(control.Request{Do: "tap", Card: lea})
 	if err != nil || !rep.OK {
-		return fmt.Errorf("tap answered %+v, %v", rep, err)
+		return fmt.Errorf("tap of Léa's card was answered with %+v, want a session: %v", rep, err)
 	}
-	_, err = m.line.after(at, true, time.Second)
+	_, err = m.line.waitForEdge(at, true, time.Second)
 	return err
 }
 
 // session brings the machine to rest and starts a session.
-func (m *machine) session() error { return first(m.fresh, m.tap) }
+func (m *machine) session() error { return runSteps(m.reset, m.tap) }
 
 // refused presents Léa's card, checks that it is refused, and returns the English text she reads.
 func (m *machine) refused() (string, error) {
@@ -234,21 +235,21 @@ func (m *machine) refused() (string, error) {
 		return "", err
 	}
 	if rep.OK || m.line.high() || len(m.line.since(at)) > 0 {
-		return "", fmt.Errorf("tap that must be refused answered %+v, line 17 is %t", rep, m.line.high())
+		return "", fmt.Errorf("tap was answered with %+v and line 17 high=%t, want a refusal", rep, m.line.high())
 	}
 	return rep.EN, nil
 }
 
-// stays waits, and then checks that the relay has not closed since the given time since boot.
-func (m *machine) stays(since time.Duration, wait time.Duration) error {
+// staysOff waits, and then checks that the relay has not closed after a given time since boot.
+func (m *machine) staysOff(since time.Duration, wait time.Duration) error {
 	time.Sleep(wait)
 	for _, e := range m.line.since(since) {
 		if e.high {
-			return fmt.Errorf("relay closed by itself after %v", e.at-since)
+			return fmt.Errorf("relay closed without a tap after %v", e.at-since)
 		}
 	}
 	if m.line.high() {
-		return fmt.Errorf("line 17 is high")
+		return fmt.Errorf("line 17 is high, want low")
 	}
 	return nil
 }
@@ -261,7 +262,7 @@ func daemonPID() (int, error) {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil || pid == 0 {
-		return 0, fmt.Errorf("daemon does not run: %q", out)
+		return 0, fmt.Errorf("systemd names %q as the process id of the daemon: the daemon is not running", out)
 	}
 	return pid, nil
 }
@@ -278,7 +279,7 @@ func guardPID(daemon int) (int, error) {
 	return 0, fmt.Errorf("daemon %d has no guard", daemon)
 }
 
-// vouch tells the kernel, as an NTP daemon does, that the clock is correct, or that it is not synchronised.
+// vouch reports to the kernel, as an NTP daemon does, that the clock is correct or that it is not synchronised.
 func vouch(right bool) error {
 	t := unix.Timex{Modes: unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR, Status: unix.STA_UNSYNC}
 	if right {
@@ -291,7 +292,7 @@ func vouch(right bool) error {
 // systemctl runs systemctl.
 func systemctl(args ...string) error { return sh("systemctl", args...) }
 
-// sh runs a command. An error contains the end of its output.
+// sh runs a command. The returned error contains the end of the command's output.
 func sh(name string, args ...string) error {
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tail(out))
@@ -302,7 +303,8 @@ func sh(name string, args ...string) error {
 // tail returns the last 2000 bytes.
 func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
-// install installs portillon on the machine: the Debian package, or if there is none, its files at the same paths.
+// install installs portillon on the machine: the Debian package, or, without a package, the package's files at the same
+// paths.
 func install() error {
 	if deb := debianPackage(); deb != "" {
 		if err := sh("dpkg", "-i", deb); err != nil {
@@ -311,18 +313,18 @@ func install() error {
 	} else if err := sh("cp", "-R", "/rig/files/.", "/"); err != nil {
 		return err
 	}
-	return first(standIn, func() error { return systemctl("daemon-reload") })
+	return runSteps(adjustUnit, func() error { return systemctl("daemon-reload") })
 }
 
-// debianPackage returns the path of the Debian package; empty: there is none.
+// debianPackage returns the path of the Debian package, or "" without a package.
 func debianPackage() string {
 	found, _ := filepath.Glob("/rig/*.deb")
 	return strings.Join(found, " ")
 }
 
-// standIn adjusts the unit for an older daemon that neither knows «portillond -off» nor notifies systemd.
-func standIn() error {
-	if knows("-off") {
+// adjustUnit adjusts systemd's unit for an older daemon that neither has the flag -off nor notifies systemd.
+func adjustUnit() error {
+	if hasFlag("-off") {
 		return nil
 	}
 	dir := "/etc/systemd/system/portillond@.service.d"
@@ -332,8 +334,8 @@ func standIn() error {
 	return os.WriteFile(dir+"/stand-in.conf", []byte("[Service]\nType=simple\nWatchdogSec=0\nExecStopPost=\n"), 0o644)
 }
 
-// knows reports whether portillond has a flag.
-func knows(flag string) bool {
+// hasFlag reports whether the installed portillond has a flag.
+func hasFlag(flag string) bool {
 	out, _ := exec.Command(program, "-h").CombinedOutput()
 	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
 }
@@ -346,7 +348,8 @@ func configure() error {
 	return sh("cp", "-R", "/rig/site/.", "/etc/portillon/")
 }
 
-// panelLeft returns the remaining time of the panel's countdown: the end of the session minus the machine's time.
+// panelLeft returns the remaining time of the panel's countdown, which is the end of the session minus the machine's
+// time.
 func panelLeft() (time.Duration, error) {
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Get("http://127.0.0.1:8037/events")
@@ -361,5 +364,5 @@ func panelLeft() (time.Duration, error) {
 			return v.Until.Sub(v.Now), err
 		}
 	}
-	return 0, errors.New("panel sent no event")
+	return 0, errors.New("panel's event stream ended without an event")
 }

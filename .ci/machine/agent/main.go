@@ -1,5 +1,5 @@
-// Command agent runs inside the emulated machine of the machine test. It creates the simulated hardware, runs the
-// failure matrix on a portillond under systemd, and reports to the host on the console, one line each:
+// Command agent runs inside the emulated machine of the machine test. The agent creates the simulated hardware, runs
+// the failure matrix on a portillond under systemd, and reports to the host on the console, one line each:
 //
 //	boot ID            the kernel's boot id
 //	edge NS LEVEL      the relay's line 17 changed this many nanoseconds after the boot
@@ -25,11 +25,11 @@ import (
 // console is the console that the host reads. A line is written in one call, so that kernel messages appear on other
 // lines.
 var console struct {
-	sync.Mutex // one line at a time
+	sync.Mutex // guards writing, so that lines do not mix
 	file       *os.File
 }
 
-// say sends the host a line.
+// say writes a line to the host.
 func say(format string, a ...any) {
 	line := strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf(format, a...)), "\n", " | ")
 	console.Lock()
@@ -38,7 +38,7 @@ func say(format string, a ...any) {
 }
 
 func main() {
-	job := "early" // creates the hardware, as a systemd service ordered before all others
+	job := "early" // early creates the hardware in a systemd service that precedes all others
 	if os.Getpid() == 1 {
 		job = "init"
 	} else if len(os.Args) > 1 {
@@ -50,7 +50,7 @@ func main() {
 	}
 	if job != "early" {
 		say("done")
-		select {} // the host ends the machine
+		select {} // the program waits until the host ends the machine
 	}
 	if err != nil {
 		os.Exit(1)
@@ -69,12 +69,12 @@ func run(job string) (err error) {
 	}
 	switch job {
 	case "early":
-		return hardware()
+		return setUpHardware()
 	case "init":
 		if commandLine("rig") == "pi" {
 			return pi()
 		}
-		if err := hardware(); err != nil {
+		if err := setUpHardware(); err != nil {
 			return err
 		}
 		return withMachine(map[string]func(*machine) error{"cuts": cuts}[commandLine("rig")])
@@ -84,10 +84,10 @@ func run(job string) (err error) {
 		}
 		return withMachine(map[string]func(*machine) error{"rows": rowsJob, "revived": revivedJob}[commandLine("rig")])
 	}
-	return fmt.Errorf("no job is called %q", job)
+	return fmt.Errorf("kernel's command line names job %q, want early, init or job", job)
 }
 
-// commandLine returns the value of a key on the kernel's command line; empty: there is none.
+// commandLine returns the value of a key on the kernel's command line, or "" if the key is missing.
 func commandLine(key string) string {
 	b, _ := os.ReadFile("/proc/cmdline")
 	for _, f := range strings.Fields(string(b)) {

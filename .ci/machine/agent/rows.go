@@ -11,17 +11,17 @@ import (
 	"portillon/wire"
 )
 
-// row is a row of the failure matrix. Its figure states what was measured.
+// row is a row of the failure matrix. The figure that play returns is the measured result as text.
 type row struct {
 	name string
 	play func(*machine) (figure string, err error)
 }
 
-// rows holds the rows in the order of the run, all in one boot. The first two always run; the last one leaves a clock
-// that no other row can use.
+// rows lists the rows of the failure matrix in the order of the run, all in one boot. The first two rows always run.
+// The row "clock table" is the last, because it leaves a clock that no other row can use.
 var rows = []row{
-	{"install", (*machine).installed},
-	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
+	{"install", (*machine).installService},
+	{"off before the first card", func(m *machine) (string, error) { return "", m.staysOff(0, 0) }},
 	{"setup", setUp},
 	{"keyboard tap", keyboardTap},
 	{"daemon killed", daemonKilled},
@@ -37,21 +37,21 @@ var rows = []row{
 	{"clock not trusted", clockUntrusted},
 	{"broker gone", brokerGone},
 	{"reader unplugged", readerUnplugged},
-	{"restart", restarted},
-	{"stop", stopped},
+	{"restart", restartService},
+	{"stop", stopService},
 	{"memory", memory},
 	{"first load", firstLoad},
 	{"upgrade", upgraded},
 	{"clock table", clockTable},
 }
 
-// errSkip is the reason why a row cannot run on this version.
+// errSkip is the reason why a row cannot run on this version of portillond.
 type errSkip string
 
 // Error returns the reason.
 func (e errSkip) Error() string { return string(e) }
 
-// rowsJob runs every row in one boot and ends in a session that a power cut interrupts.
+// rowsJob runs every row in one boot, and then starts a session that a power cut will interrupt.
 func rowsJob(m *machine) error {
 	only := commandLine("only")
 	for i, r := range rows {
@@ -59,7 +59,7 @@ func rowsJob(m *machine) error {
 			m.playRow(r)
 		}
 	}
-	if err := first(tellJournal, m.beforeCut); err != nil {
+	if err := runSteps(tellJournal, m.beforeCut); err != nil {
 		return err
 	}
 	say("cut")
@@ -74,19 +74,20 @@ func chosen(name, words string) bool {
 	})
 }
 
-// beforeCut starts a session. If the row setup ran, the session starts on the machine in the state after that row,
-// where the acceptance test waits for the power cut.
+// beforeCut starts a session. If the row setup ran before, its files are restored first, so that the acceptance test
+// waits for this power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()
-		if err := restored(); err != nil {
+		if err := restoreSettings(); err != nil {
 			return err
 		}
 	}
 	return m.session()
 }
 
-// playRow runs a row and reports its result to the host, after a failure with the end of the daemon's log.
+// playRow runs a row and reports its result to the host. After a failure, the report includes the end of the daemon's
+// log.
 func (m *machine) playRow(r row) {
 	at := time.Now()
 	figure, err := r.play(m)
@@ -95,7 +96,7 @@ func (m *machine) playRow(r row) {
 		say("SKIP %s: %v", r.name, skip)
 	case err != nil:
 		say("FAIL %s: %v", r.name, err)
-		for _, line := range lastSaid(time.Since(at)) {
+		for _, line := range lastLog(time.Since(at)) {
 			say("said %s", line)
 		}
 	default:
@@ -103,8 +104,8 @@ func (m *machine) playRow(r row) {
 	}
 }
 
-// lastSaid returns the end of the daemon's log during a row of the given length.
-func lastSaid(row time.Duration) []string {
+// lastLog returns the end of the daemon's log and the duration of the row.
+func lastLog(row time.Duration) []string {
 	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
 		"short-monotonic").CombinedOutput()
 	if err != nil {
@@ -114,8 +115,8 @@ func lastSaid(row time.Duration) []string {
 		fmt.Sprintf("(the row began %s earlier)", row.Round(time.Second)))
 }
 
-// first runs steps in order until one fails.
-func first(steps ...func() error) error {
+// runSteps runs steps in order until one fails.
+func runSteps(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -124,13 +125,13 @@ func first(steps ...func() error) error {
 	return nil
 }
 
-// revivedJob runs the boot after the power cut. It ends with the removal of the package.
+// revivedJob runs the rows of the boot after the power cut, the last of which removes the package.
 func revivedJob(m *machine) error {
 	m.playRow(row{"power cut in a session", func(m *machine) (string, error) {
-		if _, err := m.installed(); err != nil {
+		if _, err := m.installService(); err != nil {
 			return "", err
 		}
-		if err := m.stays(0, time.Second); err != nil {
+		if err := m.staysOff(0, time.Second); err != nil {
 			return "", err
 		}
 		return "no session started by itself, the interrupted one ended as power-lost", ended(wire.CausePowerLost)
@@ -140,14 +141,14 @@ func revivedJob(m *machine) error {
 	return nil
 }
 
-// installed is the row that installs, configures and starts the service.
-func (m *machine) installed() (string, error) {
+// installService is the row that installs, configures and starts the service.
+func (m *machine) installService() (string, error) {
 	at := uptime()
-	if err := first(install, configure); err != nil {
+	if err := runSteps(install, configure); err != nil {
 		return "", err
 	}
 	took := uptime() - at
-	return "in " + took.Round(time.Second).String(), m.fresh()
+	return "in " + took.Round(time.Second).String(), m.reset()
 }
 
 // ms formats a duration in milliseconds.

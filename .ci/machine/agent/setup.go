@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Further lines of the chip, and the folders of the setup.
+// Further lines of the chip, and the folders of the row setup.
 const (
 	doorLine    = 5                                // input of the door's contact
 	busyLine    = 24                               // input of the current relay
 	exhaustLine = 27                               // output of the extraction
-	saved       = dataFolder + "/.etc"             // represents the SD card: the machine's root is in memory
+	saved       = dataFolder + "/.etc"             // stands for the SD card, because the machine's root is in memory
 	protocols   = dataFolder + "/laser/acceptance" // reports of the acceptance test
 )
 
-// settings are the folders that setup writes and that an SD card would keep.
+// settings are the folders that setup writes. On an SD card, these folders would survive a power cut.
 var settings = []string{"/etc/portillon", "/etc/credstore"}
 
 // lampQuestion is the acceptance test's question about the lamp.
@@ -34,8 +34,8 @@ const lampQuestion = "Is the lamp lit?"
 // the passed test, one per line.
 const typedHere = dataFolder + "/.commands"
 
-// command records a command that a person types at this machine.
-func command(format string, a ...any) error {
+// recordCommand records a command that a person would type at this machine.
+func recordCommand(format string, a ...any) error {
 	f, err := os.OpenFile(typedHere, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -44,18 +44,19 @@ func command(format string, a ...any) error {
 	return errors.Join(err, f.Close())
 }
 
-// bench is the machine at which the acceptance test is done: the contacts, the reader, and a lamp behind a
-// no-volt-release starter.
+// bench simulates the workplace of the acceptance test: the contacts, the reader, and a lamp behind a no-volt-release
+// starter.
 type bench struct {
 	m          *machine // the machine under test
-	door, busy *contact // the door's contact and the current relay
-	latched    bool     // the starter is latched: its button was pressed while the relay was closed
-	pressed    bool     // the emergency stop, whose first contact opens the starter's circuit without any program
-	bridged    bool     // the Pi's e-stop input is bridged to ground: the Pi does not see the button
-	forced     bool     // the contactor's coil is supplied with voltage from elsewhere
+	door, busy *contact // contact of the door, and contact of the current relay
+	latched    bool     // true: the starter is latched, because its button was pressed while the relay was closed
+	// true: the emergency stop is pressed; its first contact opens the starter's circuit without any program
+	pressed bool
+	bridged bool // true: the Pi's e-stop input is bridged to ground, so the Pi does not detect the button
+	forced  bool // true: another source than the Pi energises the contactor's coil
 }
 
-// lit reports whether the lamp is on, which is connected in place of the machine.
+// lit reports whether the lamp, which replaces the machine, is on.
 func (b *bench) lit() bool {
 	if !b.m.line.high() || b.pressed {
 		b.latched = false
@@ -73,8 +74,8 @@ func (b *bench) stop(pressed bool) {
 // press presses the starter's button, which latches only while the relay is closed.
 func (b *bench) press() { b.latched = b.m.line.high() && !b.pressed }
 
-// typed presents Léa's card to the reader, which types its number.
-func (b *bench) typed() error {
+// typeCard presents Léa's card to the keyboard reader, which types the card's number.
+func (b *bench) typeCard() error {
 	b.m.settle()
 	if err := b.m.keys.types(lea + "\n"); err != nil {
 		return err
@@ -83,23 +84,24 @@ func (b *bench) typed() error {
 	return nil
 }
 
-// noHardware holds the reasons why a step of the acceptance list is skipped on an emulated machine.
+// noHardware contains, for steps of the acceptance list that an emulated machine must skip, the reason.
 var noHardware = map[string]string{
 	"lid-without-portillon": "no laser is connected to an emulated machine",
 	"pi-halted":             "a halted emulated computer has no 5 V supply",
 	"isolation":             "an emulated machine has no mains supply",
 }
 
-// act carries out an instruction of the acceptance list. A step without hardware on this machine is skipped, with the
-// reason.
-func (b *bench) act(step, text string) (line string, err error) {
+// followInstruction carries out an instruction of the acceptance list. A step that needs missing hardware is skipped
+// with the reason.
+func (b *bench) followInstruction(step, text string) (line string, err error) {
 	if reason := noHardware[step]; reason != "" {
 		return "s " + reason, nil
 	}
 	has := func(words string) bool { return strings.Contains(text, words) }
-	b.lit() // updates the starter, which is released if the relay is open
+	b.lit() // releases the starter if the relay is open
 	switch {
-	case has("put the machine itself in the lamp’s place"): // nothing to do: its starter is beside the lamp
+	// Nothing to do, because the simulated starter is already beside the lamp.
+	case has("put the machine itself in the lamp’s place"):
 	case has("Bridge the Pi’s input “e-stop”"):
 		b.bridged = true
 		b.stop(true)
@@ -109,10 +111,10 @@ func (b *bench) act(step, text string) (line string, err error) {
 	case has("Without a card, press the start button"):
 		b.press()
 	case has("Do not touch the start button"), has("Tap the same card"), has("Tap the card"):
-		return "", b.typed()
+		return "", b.typeCard()
 	case has("then press the machine’s start button"):
 		defer func() { b.press() }()
-		return "", b.typed()
+		return "", b.typeCard()
 	case has("Press the machine’s start button"):
 		b.press()
 	case has("Press the emergency stop"):
@@ -147,13 +149,13 @@ func (b *bench) act(step, text string) (line string, err error) {
 	case has("Plug the reader in again"):
 		b.m.keys, err = plugKeyboard()
 	default:
-		err = fmt.Errorf("%s: unknown instruction %q", step, text)
+		err = fmt.Errorf("step %s has the unknown instruction %q", step, text)
 	}
 	return "", err
 }
 
-// look answers a question of the acceptance list from the state of the hardware.
-func (b *bench) look(step, text string) (string, error) {
+// answerQuestion answers a question of the acceptance list from the state of the hardware.
+func (b *bench) answerQuestion(step, text string) (string, error) {
 	yes := map[bool]string{true: "y", false: "n"}
 	switch {
 	case strings.Contains(text, lampQuestion):
@@ -164,15 +166,17 @@ func (b *bench) look(step, text string) (string, error) {
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
 		return yes[!b.m.line.high()], nil
-	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // see the trace of this boot
+	// The trace of this boot shows whether the relay has closed.
+	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot":
 		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
 	}
-	return "", fmt.Errorf("%s: unknown question %q", step, text)
+	return "", fmt.Errorf("step %s has the unknown question %q", step, text)
 }
 
-// play runs portillon setup like a person, and answers its questions until it ends or asks for the power cut.
-func (b *bench) play(args ...string) (said string, cut bool, err error) {
-	if err := command("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
+// runSetup runs portillon setup and answers its questions as a person would, until setup ends or asks for the power
+// cut.
+func (b *bench) runSetup(args ...string) (said string, cut bool, err error) {
+	if err := recordCommand("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
 		return "", false, err
 	}
 	cmd := exec.Command("/usr/bin/portillon", append([]string{"setup", "--lang", "en"}, args...)...)
@@ -198,7 +202,7 @@ func (b *bench) play(args ...string) (said string, cut bool, err error) {
 		from = all.Len()
 		step, ask, ok := strings.Cut(text[max(0, strings.LastIndex(text, "\n[")+1):], "] ")
 		if step = strings.TrimPrefix(step, "["); !ok {
-			return all.String(), false, fmt.Errorf("question of setup names no step: %q", text)
+			return all.String(), false, fmt.Errorf("setup asks a question without naming its step: %q", text)
 		}
 		line, stop, err := b.answer(step, ask)
 		if err != nil || stop {
@@ -211,7 +215,7 @@ func (b *bench) play(args ...string) (said string, cut bool, err error) {
 	return all.String(), false, cmd.Wait()
 }
 
-// answer returns the line that answers a question of setup, or cut if setup asks for the power cut.
+// answer returns the line that answers a question of setup. The result cut is true if setup asks for the power cut.
 func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	switch {
 	case strings.Contains(ask, "NOT AS IT MUST BE"):
@@ -219,9 +223,9 @@ func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	case strings.HasSuffix(ask, "(cut it now) > "):
 		return "", true, nil
 	case strings.HasSuffix(ask, "(y/n) > ") && step != "isolation" && step != "lid-without-portillon":
-		line, err = b.look(step, ask)
+		line, err = b.answerQuestion(step, ask)
 	default:
-		line, err = b.act(step, ask)
+		line, err = b.followInstruction(step, ask)
 	}
 	return line, false, err
 }
@@ -239,104 +243,107 @@ func (b *bench) unwire() {
 	b.busy.stop()
 }
 
-// setUp runs setup from the installation of the package to the power cut of the acceptance test.
+// setUp is the row that runs setup from the installation of the package to the power cut of the acceptance test.
 func setUp(m *machine) (string, error) {
-	// Start without settings, with only the package and the journal.
-	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings,
+	// Remove all settings, so that only the package and the journal remain.
+	if err := runSteps(m.reset, func() error { return systemctl("disable", "--now", service) }, resetSettings,
 		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
 		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
-		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // installed by an earlier row
+		// An earlier row has already installed the package.
+		func() error { return recordCommand("sudo apt install ./portillon.deb") }); err != nil {
 		return "", err
 	}
 	b := &bench{m: m}
 	b.wire()
 	defer b.unwire()
 	at := uptime()
-	said, cut, err := b.play("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
+	said, cut, err := b.runSetup("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
 		"--broker", "none", "--reader", "usb", "--port", "/dev/input/portillon-reader",
 		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
 		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--yes-lamp", "--no-reboot")
 	if err == nil && !cut {
-		err = errors.New("setup ended before the power cut")
+		err = errors.New("setup ended without asking for the power cut")
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
 	}
 	took := uptime() - at
-	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
+	err = runSteps(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
 		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
-		func() error { unix.Sync(); return nil }, // the power cut loses what is not on the disk
-		configure, func() error { return systemctl("restart", service) }, m.fresh)
+		func() error { unix.Sync(); return nil }, // a power cut loses data that is not yet on the disk
+		configure, func() error { return systemctl("restart", service) }, m.reset)
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
-// restored restores the files that the SD card of a real Pi would have kept, and starts the configured machine.
-func restored() error {
-	err := first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
+// restoreSettings restores the files that would have survived on the SD card of a real Pi, and starts the configured
+// machine.
+func restoreSettings() error {
+	err := runSteps(resetSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
 		func() error { return systemctl("restart", service) })
-	if err != nil { // the check at the start of the unit shows the reason
+	if err != nil { // the unit's configuration check prints the reason of the failure
 		out, _ := exec.Command(program, "-config", "/etc/portillon/laser.yaml", "-check").CombinedOutput()
 		err = fmt.Errorf("%w: %s", err, tail(out))
 	}
 	return err
 }
 
-// bareSettings resets the settings to those that the package installs.
-func bareSettings() error {
+// resetSettings deletes all settings that the package does not install.
+func resetSettings() error {
 	for _, dir := range settings {
-		if err := emptied(dir); err != nil {
+		if err := emptyFolder(dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// setUpAfterCut continues the acceptance test after the power cut.
+// setUpAfterCut is the row that continues the acceptance test after the power cut.
 func setUpAfterCut(m *machine) (string, error) {
 	if _, err := os.Stat(saved); err != nil {
 		return "", errSkip("row setup was not played before the power cut")
 	}
 	b := &bench{m: m}
 	b.wire()
-	if err := first(restored, m.fresh); err != nil {
+	if err := runSteps(restoreSettings, m.reset); err != nil {
 		return "", err
 	}
-	said, _, err := b.play("--yes", "--yes-lamp")
+	said, _, err := b.runSetup("--yes", "--yes-lamp")
 	if err != nil {
 		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
 	}
 	found, _ := filepath.Glob(protocols + "/*.txt")
 	if len(found) != 1 {
-		return "", fmt.Errorf("found %d acceptance reports, want 1", len(found))
+		return "", fmt.Errorf("folder of the acceptance test has %d reports, want 1", len(found))
 	}
 	v, err := note.NewVerifier(between(said, "for the hub:\n  ", "\n"))
 	if err != nil {
-		return "", fmt.Errorf("machine's public key: %w", err)
+		return "", fmt.Errorf("setup printed no valid public key of the machine: %w", err)
 	}
 	n, err := note.Open([]byte(read(found[0])+"\n"), note.VerifierList(v))
 	if err != nil || !strings.Contains(n.Text, "\nresult: passed") || !strings.Contains(n.Text, "\nby: agent\n") {
-		return "", fmt.Errorf("acceptance report: %w: %s", err, read(found[0]))
+		return "", fmt.Errorf("acceptance report is not a signed report of a passed test by agent: %w: %s",
+			err, read(found[0]))
 	}
 	commands := strings.Split(read(typedHere), "\n")
 	for i, c := range commands {
 		say("command %d: %s", i+1, c)
 	}
 	if len(commands) > 6 {
-		return "", fmt.Errorf("%d commands, want at most 6", len(commands))
+		return "", fmt.Errorf("a person must type %d commands to set up a machine, want at most 6", len(commands))
 	}
 	return fmt.Sprintf("%d steps passed, %d skipped, with %d commands", strings.Count(n.Text, " | passed | "),
 		strings.Count(n.Text, " | skipped | "), len(commands)), nil
 }
 
-// between returns the part of s between two texts.
+// between returns the part of s between the texts from and to.
 func between(s, from, to string) string {
 	_, rest, _ := strings.Cut(s, from)
 	out, _, _ := strings.Cut(rest, to)
 	return out
 }
 
-// emptied removes the files below a folder. The folders stay, with the group and mode the package has given them.
-func emptied(dir string) error {
+// emptyFolder removes the files below a folder. Subfolders remain, with the group and mode that the package has set.
+func emptyFolder(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			err = os.Remove(path)

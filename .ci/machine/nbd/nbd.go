@@ -1,12 +1,12 @@
 // Package nbd provides a disk for QEMU that loses unflushed writes in a power cut.
 //
 // The package implements the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the
-// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses all other requests, including
-// TRIM. The disk is in memory.
+// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. Package nbd refuses all other requests,
+// including TRIM. The disk is in memory.
 //
-// A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Cut discards a
-// random part of the writes since then: each sector of 512 bytes of each write is present or absent. So data survives
-// only because of fsync, not because of the host's page cache.
+// A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Method Cut discards
+// a random part of the unflushed writes: each sector of 512 bytes of each write is present or absent. So data survives
+// a power cut only because of fsync, not because of the host's page cache.
 package nbd
 
 import (
@@ -26,16 +26,16 @@ const Sector = 512
 // maxRequest is the maximum length of a read or write, in bytes; QEMU sends at most 32 MiB.
 const maxRequest = 32 << 20
 
-// Disk is a disk with a volatile write cache. Its methods are safe for concurrent use.
+// Disk is a disk with a volatile write cache. The methods of Disk are safe for concurrent use.
 type Disk struct {
 	mu      sync.Mutex // guards all fields
 	stable  []byte     // the content after a power cut
 	seen    []byte     // the content that a reader sees
 	pending []write    // unflushed writes, oldest first
 	left    int        // number of writes until the power cut
-	trip    func()     // called at the power cut; nil: no power cut is planned
-	dead    bool       // the power is off: no request is answered
-	deaf    bool       // flushes are answered but not performed
+	trip    func()     // function called at the power cut; nil: no power cut is planned
+	dead    bool       // true: the power is off, and no request is answered
+	deaf    bool       // true: flushes are answered but not performed
 }
 
 // write is an unflushed write.
@@ -56,15 +56,16 @@ func (d *Disk) Pending() int {
 	return len(d.pending)
 }
 
-// Trip cuts the power at the nth write from now on: that write is the last, no further request is answered, and f is
-// called. A cut at a random time would hit almost no write, because a disk is idle most of the time.
+// Trip cuts the power at the nth write from now on: the disk performs that write, answers no further request, and calls
+// f. A cut at a random time would hit almost no write, because a disk is idle most of the time.
 func (d *Disk) Trip(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left, d.trip = n, f
 }
 
-// Deafen makes the disk answer flushes without performing them, like a faulty disk. It serves a test that must fail.
+// Deafen makes the disk answer flushes without performing them, like a faulty disk. A test uses a deaf disk to prove
+// that a missing flush is detected.
 func (d *Disk) Deafen() { d.deaf = true }
 
 // Cut performs a power cut: chance decides for each sector written since the last flush whether it survives. The share
@@ -102,7 +103,7 @@ func (d *Disk) flush() {
 	d.pending = nil
 }
 
-// read returns n bytes at an offset, with the unflushed writes.
+// read returns n bytes at an offset, including unflushed writes.
 func (d *Disk) read(at, n int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -170,23 +171,23 @@ func (d *Disk) Serve(l net.Listener) error {
 // ServeConn serves one client until the client disconnects.
 func (d *Disk) ServeConn(c io.ReadWriter) error {
 	w := wire{c}
-	if d.gone() {
+	if d.isOff() {
 		return errDead
 	}
 	if err := d.greet(w); err != nil {
 		return err
 	}
 	for {
-		if err := d.answer(w); err != nil {
+		if err := d.serveRequest(w); err != nil {
 			return err
 		}
 	}
 }
 
-// errLeft (the client disconnected) and errDead (the power is off) end a connection.
+// errLeft and errDead end a connection.
 var (
-	errLeft = errors.New("client has left")
-	errDead = errors.New("power is off")
+	errLeft = errors.New("nbd client has disconnected")
+	errDead = errors.New("simulated disk has no power")
 )
 
 // greet negotiates the single export, under any requested name.
@@ -206,7 +207,8 @@ func (d *Disk) greet(w wire) error {
 			return err
 		}
 		if m != optMagic || length > 4096 {
-			return fmt.Errorf("nbd: option %d of %d bytes with magic %x", option, length, m)
+			return fmt.Errorf("nbd: client sent option %d of %d bytes with magic %x, which the disk does not support",
+				option, length, m)
 		}
 		if err := w.receive(make([]byte, length)); err != nil {
 			return err
@@ -230,8 +232,8 @@ func (d *Disk) greet(w wire) error {
 	}
 }
 
-// answer carries out one request.
-func (d *Disk) answer(w wire) error {
+// serveRequest carries out one request and sends the response.
+func (d *Disk) serveRequest(w wire) error {
 	var m, length uint32
 	var flags, kind uint16
 	var handle, at uint64
@@ -239,9 +241,9 @@ func (d *Disk) answer(w wire) error {
 		return err
 	}
 	if m != askMagic {
-		return fmt.Errorf("nbd: request with magic %x", m)
+		return fmt.Errorf("nbd: request begins with the unknown magic %x", m)
 	}
-	inside := d.holds(at, length)
+	inside := d.isInside(at, length)
 	var out []byte
 	bad := uint32(0)
 	switch {
@@ -259,33 +261,34 @@ func (d *Disk) answer(w wire) error {
 			break
 		}
 		d.write(int(at), data, flags&flagFUA != 0)
-	case kind == cmdWrite: // the data of a refused write cannot be distinguished from the next request
-		return fmt.Errorf("nbd: write of %d bytes; at most 32 MiB are served", length)
+	// The connection must end, because the data of a refused write cannot be distinguished from the next request.
+	case kind == cmdWrite:
+		return fmt.Errorf("nbd: write has %d bytes, want at most 32 MiB", length)
 	case kind == cmdRead && inside:
 		out = d.read(int(at), int(length))
 	default:
 		bad = errInvalid
 	}
-	if d.gone() {
+	if d.isOff() {
 		return errDead
 	}
 	return w.send(uint32(answerMagic), bad, handle, out)
 }
 
-// holds reports whether a request of this length lies within the disk and within maxRequest.
-func (d *Disk) holds(at uint64, length uint32) bool {
+// isInside reports whether a request lies within the disk and is not longer than maxRequest.
+func (d *Disk) isInside(at uint64, length uint32) bool {
 	size := uint64(len(d.seen))
 	return length <= maxRequest && at <= size && uint64(length) <= size-at
 }
 
-// gone reports whether the power is off.
-func (d *Disk) gone() bool {
+// isOff reports whether the power is off.
+func (d *Disk) isOff() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.dead
 }
 
-// wire sends and receives big-endian numbers and bytes.
+// wire is a connection that sends and receives big-endian numbers and bytes.
 type wire struct{ rw io.ReadWriter }
 
 // send writes all values in one call.

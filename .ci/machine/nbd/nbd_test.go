@@ -29,7 +29,7 @@ func dial(t *testing.T, d *Disk) client {
 		t.Fatalf("greeted with %x %x %x", a, b, flags)
 	}
 	c.send(uint32(fixedNewstyle | noZeroes))
-	c.send(uint64(optMagic), uint32(8), uint32(0)) // STRUCTURED_REPLY, which the disk does not support
+	c.send(uint64(optMagic), uint32(8), uint32(0)) // option STRUCTURED_REPLY, which the disk does not support
 	c.option(8, repUnsupported, nil)
 	c.send(uint64(optMagic), uint32(optGo), uint32(6), uint32(0), uint16(0))
 	c.option(

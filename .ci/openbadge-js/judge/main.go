@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge"
 )
 
-// question is a document with everything that its verdict depends on.
+// question is a document with all data on which the verdict depends.
 type question struct {
 	Document  string             `json:"document"`  // the credential
 	At        time.Time          `json:"at"`        // time of verification
@@ -30,7 +30,7 @@ func (w web) Resolve(url string) ([]byte, error) {
 	if s, ok := w[url]; ok {
 		return []byte(s), nil
 	}
-	return nil, errors.New("address is not reachable")
+	return nil, errors.New("question contains no document for this address")
 }
 
 func main() {

@@ -1,6 +1,6 @@
 // Command speed verifies one credential for some seconds on one core and prints the number of verifications per second,
-// for .ci/openbadge-js/speed.mjs, which does the same with another library. Its arguments are the credential's file and
-// the issuer's did:key.
+// for .ci/openbadge-js/speed.mjs, which does the same with another library. The arguments of the command are the
+// credential's file and the issuer's did:key.
 package main
 
 import (
@@ -21,12 +21,12 @@ func main() {
 	}
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	o := openbadge.Options{Trust: []openbadge.Issuer{{ID: issuer, Keys: []string{issuer}}}, At: at}
-	// Half a second to warm up, then the measurement.
+	// Verify for half a second to warm up, then measure.
 	rate(time.Second/2, data, o)
 	fmt.Printf("%.0f\n", rate(2*time.Second, data, o))
 }
 
-// rate verifies for a time and returns the verifications per second.
+// rate verifies the credential for the given time and returns the verifications per second.
 func rate(span time.Duration, data []byte, o openbadge.Options) float64 {
 	start, n := time.Now(), 0
 	for ; time.Since(start) < span; n++ {

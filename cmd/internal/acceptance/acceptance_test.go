@@ -12,7 +12,7 @@ import (
 )
 
 // The wiring page marks each step with the step's id.
-func TestTheListHoldsEveryStepOfTheWiringPage(t *testing.T) {
+func TestWiringPageAndListHaveTheSameSteps(t *testing.T) {
 	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed " +
 		"daemon-stopped guard-killed pi-unplugged " +
 		"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation")
@@ -27,7 +27,7 @@ func TestTheListHoldsEveryStepOfTheWiringPage(t *testing.T) {
 	}
 }
 
-func TestEveryStepSpeaksFrenchAndEnglishAndEndsWithACheck(t *testing.T) {
+func TestEveryStepHasFrenchAndEnglishTextsAndEndsWithACheck(t *testing.T) {
 	said := func(x policy.Text) bool { return x.FR != "" && x.EN != "" && x.FR != x.EN }
 	for _, s := range Steps() {
 		if !said(s.Title) && s.ID != "exhaust" || !said(s.Do) || !said(s.See) || !said(s.Means) {
@@ -85,7 +85,7 @@ func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
 
 var day = time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)
 
-// sightOf returns a status that shows the sight if shown is true, and a status that does not show it otherwise.
+// sightOf returns a status that shows the sight if shown is true, and otherwise a status that does not.
 func sightOf(s Sight, shown bool) Status {
 	if !shown {
 		return Status{Answers: true, Relay: s != RelayOn, Reader: s == ReaderLost, Phase: "on",
@@ -98,20 +98,22 @@ func sightOf(s Sight, shown bool) Status {
 	return st
 }
 
-// driver answers every beat of a run correctly, except one beat that the test chooses. It counts the power cuts.
+// driver answers every beat of a run correctly, except one beat that the test chooses. The driver also counts the power
+// cuts.
 type driver struct {
 	plan  []Step
 	p     Progress
 	now   time.Time
 	boot  int
 	wrong place
-	typed func(Output) (string, bool) // the input of the person; nil: the right answer
+	typed func(Output) (string, bool) // returns the person's input; nil: the right answer
 }
 
-// place is a beat of a plan. The zero place is never the beat under test, because every plan begins with an action.
+// place is the position of a beat in a plan. The zero place is never the beat under test, because every plan begins
+// with an action.
 type place struct{ step, beat int }
 
-// drive runs the plan to its end.
+// drive runs a plan to its end.
 func (d *driver) drive(t *testing.T) {
 	t.Helper()
 	in := Input{}
@@ -136,7 +138,7 @@ func (d *driver) drive(t *testing.T) {
 			switch {
 			case typed:
 				in.Line = line
-			case out.Keys == Decide: // the step stays failed
+			case out.Keys == Decide: // the person leaves the step as failed
 			case out.Keys == YesNo:
 				yes := d.plan[d.p.At].Beats[d.p.Beat].Want != wrong
 				in.Line = map[bool]string{true: "o", false: "n"}[yes]
@@ -178,7 +180,7 @@ func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	}
 }
 
-func TestASkippedStepHoldsTheReasonThatThePersonTyped(t *testing.T) {
+func TestASkippedStepContainsTheTypedReason(t *testing.T) {
 	asked := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Step.ID != "isolation" {

@@ -1,25 +1,25 @@
 // Package acceptance contains the list of tests that a machine must pass before anybody works at it, and runs the list.
 //
-// The list is data (Steps): what to do, what must be seen, and what a different observation means, in French and
-// English. A run is a pure function:
+// The list is data (Steps). In French and English, each step says what to do, which result must be seen, and what a
+// different result means. A run is a pure function:
 //
 //	Next(plan, Progress, Input) (Progress, Output)
 //
-// Next reads no clock and has no side effects. Its caller shows the questions, asks the daemon, sends the signals and
-// stores the Progress on disk, because some steps cut the Pi's power. The result of a run is a Protocol, a text that
-// the machine's key signs.
+// Next reads no clock and has no side effects. The caller of Next shows the questions, reads the daemon's status, sends
+// the signals and stores the Progress on disk, because some steps cut the Pi's power. The result of a run is a
+// Protocol, a text that the machine's key signs.
 //
 // A step that was not done has not passed. A person may skip a step with a reason, which the protocol quotes.
 package acceptance
 
 import "portillon/policy"
 
-// Wiring holds the properties of a machine that decide which steps apply to the machine.
+// Wiring contains the properties of a machine that determine which steps apply to the machine.
 type Wiring struct {
 	EStop, Door, Feedback, Busy, Exhaust bool
 
-	Reader      bool // a card reader is configured
-	ReaderTells bool // the daemon notices that this kind of reader is unplugged
+	Reader      bool // true: a card reader is configured
+	ReaderTells bool // true: the daemon can detect that this kind of reader is unplugged
 }
 
 // Needs is the set of properties that a machine must have for a step or a beat. The zero Needs applies to all
@@ -69,11 +69,11 @@ type Step struct {
 type Beat struct {
 	Kind   Kind
 	Needs  Needs
-	Say    policy.Text // Act, Ask, Cut, Halt: the text for the person
-	Want   bool        // Ask: the answer that passes
+	Say    policy.Text // for Act, Ask, Cut and Halt: text for the person
+	Want   bool        // for Ask: answer that passes
 	Deed   Deed        // Perform
 	Sight  Sight       // Observe
-	Within int         // Observe: seconds within which the daemon's status must show the Sight
+	Within int         // for Observe: seconds within which the daemon's status must show the Sight
 }
 
 // Kind is the kind of a beat. The zero Kind is invalid.
@@ -97,18 +97,18 @@ const (
 	Rest       Deed = "rest"        // end the session, if one is running
 	Untag      Deed = "untag"       // remove the tag that a contactor fault has set
 	KillDaemon Deed = "kill-daemon" // SIGKILL
-	StopDaemon Deed = "stop-daemon" // SIGSTOP; systemd's watchdog ends the daemon then
+	StopDaemon Deed = "stop-daemon" // stop the daemon with SIGSTOP, so that systemd's watchdog ends the daemon
 	KillGuard  Deed = "kill-guard"  // SIGKILL
 )
 
-// Sight is a condition that the daemon's status must show.
+// Sight is a condition that the daemon's status must meet.
 type Sight string
 
 // The sights. Each fault has the same name as in the daemon's status.
 const (
 	RelayOn        Sight = "relay on"
 	RelayOff       Sight = "relay off"
-	Ready          Sight = "ready" // the daemon and its reader answer, nothing blocks the machine, and the relay is off
+	Ready          Sight = "ready" // the daemon and its reader answer, the machine is not blocked, and the relay is off
 	NoFault        Sight = "no fault"
 	FaultEStop     Sight = "fault e-stop"
 	FaultDoor      Sight = "fault door"

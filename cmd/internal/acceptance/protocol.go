@@ -14,14 +14,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Protocol is the result of a finished run. Its text names the person who answered, so the protocol stays on the
-// machine.
+// Protocol is the result of a finished run. A protocol's text names the person who answered, so the protocol stays on
+// the machine.
 type Protocol struct {
 	Site, Machine string
 	Wiring        string // SHA-256 of the machine.yaml, in hexadecimal
 	Program       string // the version of portillon
 	Computer      string // the model of the Pi, from its device tree
-	Clock         string // "trusted" or "untrusted", as the daemon's status reports
+	Clock         string // state of the clock in the daemon's status: "trusted" or "untrusted"
 	Began, Ended  time.Time
 	By            string
 	Results       []Result
@@ -31,7 +31,7 @@ type Protocol struct {
 const (
 	maxProtocol = 64 << 10
 	maxResults  = 100
-	maxText     = 300 // bytes of a name or a reason
+	maxText     = 300 // maximum number of bytes of a name or a reason
 )
 
 const title = "portillon acceptance protocol 1"
@@ -51,7 +51,7 @@ func (p Protocol) Passed() bool {
 	return done > 0
 }
 
-// result summarizes the protocol in one line. A person who reads only this line must see that steps were skipped.
+// result summarizes the protocol in one line, which also shows skipped steps to a person who reads only that line.
 func (p Protocol) result() string {
 	out := map[bool]string{true: "passed", false: "not passed"}[p.Passed()]
 	if n := p.Count(Skipped); n > 0 {
@@ -102,8 +102,8 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // cell replaces "|" in a text, because "|" would end the table column.
 func cell(s string) string { return strings.ReplaceAll(OneLine(s), "|", "/") }
 
-// OneLine returns a text on one line, without control characters, of at most maxText bytes. A text that a person typed
-// is written to a file and to terminals.
+// OneLine returns a text on one line, without control characters, of at most maxText bytes. OneLine makes a typed text
+// safe for a file and for terminals.
 func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -142,7 +142,7 @@ func Open(data []byte, keys note.Verifiers) (Protocol, error) {
 	return Parse(n.Text)
 }
 
-// Parse reads a protocol's text. It rejects every text that Text would not have written.
+// Parse reads a protocol's text. Parse rejects every text that Text would not have written.
 func Parse(text string) (Protocol, error) {
 	var p Protocol
 	if len(text) > maxProtocol {
@@ -151,7 +151,7 @@ func Parse(text string) (Protocol, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	fields := p.fields()
 	if len(lines) < len(fields)+4 || lines[0] != title {
-		return p, fmt.Errorf("no acceptance protocol: want %q as its first line", title)
+		return p, fmt.Errorf("file is not an acceptance protocol: want %q as its first line", title)
 	}
 	for i, f := range fields {
 		value, ok := strings.CutPrefix(lines[1+i], f.name+": ")
@@ -167,7 +167,7 @@ func Parse(text string) (Protocol, error) {
 	p.Began, err1 = time.Parse(time.RFC3339, began)
 	p.Ended, err2 = time.Parse(time.RFC3339, ended)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil {
-		return p, errors.New("the protocol’s times are unreadable, want began: and ended: in RFC 3339")
+		return p, errors.New("times of the protocol are unreadable, want began: and ended: in RFC 3339")
 	}
 	if rest = rest[3:]; len(rest) > maxResults {
 		return p, fmt.Errorf("protocol has %d steps, want at most %d", len(rest), maxResults)
@@ -179,8 +179,8 @@ func Parse(text string) (Protocol, error) {
 		}
 		p.Results = append(p.Results, r)
 	}
-	if p.Text() != text { // this also checks the result line, which follows from the steps
-		return p, errors.New("the protocol’s text is not as portillon writes it")
+	if p.Text() != text { // the comparison also checks the result line, which depends on the steps
+		return p, errors.New("text of the protocol differs from the form that portillon writes")
 	}
 	return p, nil
 }
@@ -189,12 +189,12 @@ func parseResult(line string) (Result, error) {
 	rest, ok := strings.CutPrefix(line, "step: ")
 	cells := strings.Split(rest, " | ")
 	if !ok || len(cells) != 5 {
-		return Result{}, fmt.Errorf("%.60q is no step of a protocol, want step: ID | VERDICT | TIME | BY | WHY", line)
+		return Result{}, fmt.Errorf("line %.60q is not a step of a protocol, want step: ID | VERDICT | TIME | BY | WHY", line)
 	}
 	at, err := time.Parse(time.RFC3339, cells[2])
 	v := Verdict(cells[1])
 	if err != nil || !slices.Contains([]Verdict{Passed, Failed, Skipped}, v) {
-		return Result{}, fmt.Errorf("%.60q is no step of a protocol: unknown verdict or time", line)
+		return Result{}, fmt.Errorf("step %.60q of the protocol has an unknown verdict or time", line)
 	}
 	return Result{Step: cells[0], Verdict: v, At: at, By: cells[3], Why: cells[4]}, nil
 }
@@ -202,14 +202,15 @@ func parseResult(line string) (Result, error) {
 // Folder returns the folder of a machine's protocols, inside the machine's data folder.
 func Folder(data string) string { return filepath.Join(data, "acceptance") }
 
-// maxFiles is how many protocols Last reads, from the newest to older ones.
+// maxFiles is the maximum number of protocols that Last reads, beginning with the newest.
 const maxFiles = 50
 
 // fileTime is the format of a protocol's file name. The names sort in the order of the tests.
 const fileTime = "2006-01-02T150405Z"
 
 // File returns the path for the protocol of a test that ended now. If the folder already has a file with a later time,
-// because the clock was ahead, the new name sorts after that file. Otherwise Last would never find the new protocol.
+// because the clock was ahead, the new name sorts after that file. Without this rule, Last would never find the new
+// protocol.
 func File(folder string, now time.Time) string {
 	now = now.UTC().Truncate(time.Second)
 	entries, _ := os.ReadDir(folder)
@@ -222,8 +223,8 @@ func File(folder string, now time.Time) string {
 	return filepath.Join(folder, now.Format(fileTime)+".txt")
 }
 
-// Last returns the newest protocol that the machine's key has signed, passed or not: a failed test replaces an earlier
-// test that passed. Without a signed protocol Last returns fs.ErrNotExist.
+// Last returns the newest protocol that the machine's key has signed, whether the test passed or failed. A failed test
+// replaces an earlier test that passed. Without a signed protocol Last returns fs.ErrNotExist.
 func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -235,14 +236,15 @@ func Last(folder string, keys note.Verifiers) (Protocol, error) {
 			names = append(names, e.Name())
 		}
 	}
-	slices.Sort(names) // the names begin with the date
+	slices.Sort(names) // a file's name begins with the date, so the newest name comes last
 	slices.Reverse(names)
 	for _, name := range names[:min(len(names), maxFiles)] {
 		if p, err := Read(filepath.Join(folder, name), keys); err == nil {
 			return p, nil
 		}
 	}
-	return Protocol{}, fmt.Errorf("%s: no protocol signed by this machine’s key: %w", folder, os.ErrNotExist)
+	return Protocol{}, fmt.Errorf("folder %s contains no protocol signed by this machine’s key: %w",
+		folder, os.ErrNotExist)
 }
 
 // Read opens the protocol in a file and verifies its signature.
@@ -252,7 +254,7 @@ func Read(path string, keys note.Verifiers) (Protocol, error) {
 		return Protocol{}, err
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > maxProtocol {
-		return Protocol{}, fmt.Errorf("%s is no protocol: want a file of at most %d bytes", path, maxProtocol)
+		return Protocol{}, fmt.Errorf("file %s is not a protocol, want a regular file of at most %d bytes", path, maxProtocol)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -118,7 +118,8 @@ func TestLastIsTheNewestProtocolOfThisKey(t *testing.T) {
 	if got, err := Last(dir, keys); err != nil || got.By != "second" {
 		t.Errorf("%+v %v", got, err)
 	}
-	put("2026-03.txt", s, func(p *Protocol) { p.Results[0].Verdict = Failed }) // newer than the passed one
+	// The failed protocol is newer than the passed protocol.
+	put("2026-03.txt", s, func(p *Protocol) { p.Results[0].Verdict = Failed })
 	if got, err := Last(dir, keys); err != nil || got.Passed() {
 		t.Errorf("after a failed test: %+v %v", got, err)
 	}

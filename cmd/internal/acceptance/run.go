@@ -24,11 +24,11 @@ type Result struct {
 	Verdict Verdict   `json:"verdict"`
 	At      time.Time `json:"at"`
 	By      string    `json:"by"`  // who answered
-	Why     string    `json:"why"` // skipped: the person's reason; failed: the beat that failed
+	Why     string    `json:"why"` // for a skipped step, the person's reason; for a failed step, the failed beat
 }
 
-// Progress is the state of a test in progress. It is stored on disk, because the test includes power cuts. The zero
-// Progress is a test that has not begun.
+// Progress is the state of a test in progress. The caller stores the Progress on disk, because the test includes power
+// cuts. The zero Progress is a test that has not begun.
 type Progress struct {
 	Wiring string `json:"wiring"` // SHA-256 of the machine.yaml, in hexadecimal
 	// The version of portillon. Another version may have another plan.
@@ -39,12 +39,13 @@ type Progress struct {
 	Beat    int       `json:"beat"` // index of the current beat in the step
 	// Why the current step failed, until the person decides what to do.
 	Failure string    `json:"failure"`
-	Boot    string    `json:"boot"`             // the kernel's boot ID when the power cut was requested
-	Since   time.Time `json:"since,omitzero"`   // when the program started to look for the current sight
-	Results []Result  `json:"results,omitzero"` // one for each finished step
+	Boot    string    `json:"boot"`             // kernel's boot ID at the request of the power cut
+	Since   time.Time `json:"since,omitzero"`   // time at which the program started to look for the current sight
+	Results []Result  `json:"results,omitzero"` // results of the finished steps
 }
 
-// Event is what has happened. The zero Event asks for the next call.
+// Event is a kind of event that the caller reports to Next. The zero Event reports nothing and only requests the next
+// call.
 type Event uint8
 
 // The events.
@@ -62,10 +63,11 @@ type Input struct {
 	Boot   string // the kernel's boot ID
 	Line   string
 	Status Status
-	Err    string // Did: the error; empty: success
+	Err    string // for Did: error of the Deed; empty: success
 }
 
-// Call is the next action of the caller. The zero Call ends the run: every step is finished.
+// Call is a kind of action that Next requests from the caller. The zero Call ends the run, because every step is
+// finished.
 type Call uint8
 
 // The calls.
@@ -78,12 +80,12 @@ const (
 	Quit        // the person wants to stop here; the run can continue later
 )
 
-// Output is what to do next.
+// Output describes the next action of the caller.
 type Output struct {
 	Call  Call
 	Step  Step
 	First bool        // the step begins: show its introduction
-	Again policy.Text // why the last line was not accepted; shown before Text
+	Again policy.Text // reason why the last line was not accepted; shown before Text
 	Text  policy.Text // Prompt
 	Keys  Keys        // Prompt
 	Deed  Deed        // Carry
@@ -100,19 +102,19 @@ const (
 	PowerOn                 // Enter is accepted only after another boot
 )
 
-// Next computes the next state and the next call of a run. It is a pure function. The caller must store the returned
+// Next computes the next state and the next call of a run. Next is a pure function. The caller must store the returned
 // Progress before it executes the call: the power may fail at any moment.
 func Next(plan []Step, p Progress, in Input) (Progress, Output) {
 	r := run{plan: plan, p: p, in: in}
 	switch {
 	case in.Event == Line:
-		r.line()
+		r.handleLine()
 	case in.Event == Seen:
-		r.seen()
+		r.compareSight()
 	case in.Event == Did && in.Err != "":
 		r.fail(in.Err)
 	case in.Event == Did:
-		r.pass()
+		r.passBeat()
 	default:
 		r.resume()
 	}
@@ -125,7 +127,7 @@ type run struct {
 	p     Progress
 	in    Input
 	again policy.Text
-	call  Call // Off or Quit, if the typed line requested it
+	call  Call // Off or Quit, if the person typed the request
 }
 
 func (r *run) over() bool { return r.p.At < 0 || r.p.At >= len(r.plan) }
@@ -154,15 +156,16 @@ func (r *run) resume() {
 	}
 	off := func(b Beat) bool { return b.Kind == Cut || b.Kind == Halt }
 	switch before := r.plan[r.p.At].Beats[:r.beatIndex()]; {
-	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot: // the Pi was without power
+	// A different boot ID proves that the Pi was without power.
+	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot:
 		r.p.Boot = ""
-		r.pass()
+		r.passBeat()
 	case !slices.ContainsFunc(before, off):
 		r.p.Beat, r.p.Since = 0, time.Time{}
 	}
 }
 
-// repeat restarts the step, or the earlier step that shares its power cut.
+// repeat restarts the step, or the earlier step whose power cut this step shares.
 func (r *run) repeat() {
 	if i := slices.IndexFunc(r.plan, func(s Step) bool { return s.ID == r.plan[r.p.At].With }); i >= 0 && i < r.p.At {
 		again := r.plan[i:r.p.At]
@@ -174,14 +177,14 @@ func (r *run) repeat() {
 	r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = 0, "", "", time.Time{}
 }
 
-// pass continues with the next beat, or ends the step as passed.
-func (r *run) pass() {
+// passBeat continues with the next beat, or ends the step as passed.
+func (r *run) passBeat() {
 	if r.over() {
 		return
 	}
 	r.p.Since = time.Time{}
 	if r.p.Beat++; r.p.Beat >= len(r.plan[r.p.At].Beats) {
-		r.end(Passed, "")
+		r.endStep(Passed, "")
 	}
 }
 
@@ -191,15 +194,15 @@ func (r *run) fail(why string) {
 	}
 }
 
-// end records the step's result and continues with the next step.
-func (r *run) end(v Verdict, why string) {
+// endStep records the step's result and continues with the next step.
+func (r *run) endStep(v Verdict, why string) {
 	r.p.Results = append(slices.Clone(r.p.Results), Result{Step: r.plan[r.p.At].ID, Verdict: v, At: r.in.Now,
 		By: r.p.By, Why: why})
 	r.p.At, r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = r.p.At+1, 0, "", "", time.Time{}
 }
 
-// line handles the line that the person typed.
-func (r *run) line() {
+// handleLine handles the line that the person typed.
+func (r *run) handleLine() {
 	if r.over() {
 		return
 	}
@@ -216,7 +219,7 @@ func (r *run) line() {
 		r.again = t("Pour passer une étape il faut une raison : s la machine n’a pas de capot",
 			"To skip a step takes a reason: s the machine has no lid")
 	case word == "s":
-		r.end(Skipped, rest)
+		r.endStep(Skipped, rest)
 	default:
 		r.answered(word)
 	}
@@ -227,7 +230,7 @@ func (r *run) decided(word string) {
 		r.again = t("Entrée ou r", "Enter or r")
 		return
 	}
-	r.end(Failed, r.p.Failure)
+	r.endStep(Failed, r.p.Failure)
 }
 
 func (r *run) answered(word string) {
@@ -237,7 +240,7 @@ func (r *run) answered(word string) {
 			r.again = t("Appuyez seulement sur Entrée quand c’est fait", "Press only Enter when it is done")
 			return
 		}
-		r.pass()
+		r.passBeat()
 	case Ask:
 		yes, no := slices.Contains([]string{"y", "yes", "o", "oui"}, word), slices.Contains([]string{"n", "no",
 			"non"}, word)
@@ -245,7 +248,7 @@ func (r *run) answered(word string) {
 		case !yes && !no:
 			r.again = t("Répondez o (oui) ou n (non)", "Answer y (yes) or n (no)")
 		case yes == b.Want:
-			r.pass()
+			r.passBeat()
 		default:
 			r.fail(b.Say.EN + " " + map[bool]string{true: "yes", false: "no"}[yes])
 		}
@@ -267,18 +270,19 @@ func (r *run) answered(word string) {
 	}
 }
 
-// seen compares the daemon's status with the sight that the beat requires.
-func (r *run) seen() {
+// compareSight compares the daemon's status with the sight that the beat requires.
+func (r *run) compareSight() {
 	if r.over() || r.beat().Kind != Observe {
 		return
 	}
 	b := r.beat()
-	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) { // the first look, or the clock was set back meanwhile
+	// Start the wait at the first look, and again if the clock was set back meanwhile.
+	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) {
 		r.p.Since = r.in.Now
 	}
 	switch {
 	case b.Sight.in(r.in.Status):
-		r.pass()
+		r.passBeat()
 	case r.in.Now.Sub(r.p.Since) > time.Duration(b.Within)*time.Second:
 		r.fail("not seen: " + string(b.Sight) + " (" + r.in.Status.String() + ")")
 	}
@@ -301,7 +305,7 @@ func (r *run) output() Output {
 	case Ask:
 		out.Text, out.Keys = b.Say, YesNo
 	case Cut:
-		r.p.Boot = r.in.Boot // from here on the power may be cut
+		r.p.Boot = r.in.Boot // store the boot ID, because the power may be cut from here on
 		out.Text, out.Keys = b.Say, PowerOn
 	case Halt:
 		out.Text, out.Keys = b.Say, Done

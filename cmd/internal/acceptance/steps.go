@@ -20,12 +20,12 @@ func observe(s Sight, within int) Beat  { return Beat{Kind: Observe, Sight: s, W
 
 // Time limits in seconds for the daemon's status to change. The program reads the status several times a second.
 const (
-	soon  = 3  // an input or a tap: the guard needs milliseconds, a contactor 0.85 s
-	later = 60 // the daemon restarts: systemd waits 2 s, and a slow Pi needs longer to load a bundle
+	soon  = 3  // after an input or a tap: the guard needs milliseconds, a contactor 0.85 s
+	later = 60 // after a restart of the daemon: systemd waits 2 s, and a slow Pi needs longer to load a bundle
 	coast = 15 // a machine may keep moving for 10 s after its relay opened (daemon/session: Coast)
 )
 
-// fromRest prepends the beats that bring the machine to rest, without a session.
+// fromRest prepends the beats that end any session and bring the machine to rest.
 func fromRest(b ...Beat) []Beat {
 	return append([]Beat{perform(Rest), observe(Ready, later)}, b...)
 }
@@ -49,9 +49,9 @@ func refused() []Beat {
 		ask(true, "La machine a-t-elle refusé la carte ?", "Did the machine refuse the card?")}
 }
 
-// Steps returns the whole list in the order of the test. A lamp is connected in place of the machine, and the
-// machine's plug is pulled. A starter inside the machine can only be tested with the machine itself, so that step
-// comes after all steps that use the lamp.
+// Steps returns the whole list in the order of the test. A lamp is connected in place of the machine, and the machine's
+// plug is pulled. The step for a starter inside the machine comes after all steps that use the lamp, because it needs
+// the machine itself.
 func Steps() []Step {
 	return slices.Concat(startSteps(), eStopSteps(), doorSteps(), contactorSteps(), workSteps(), readerSteps(),
 		programSteps(), cutSteps(), haltSteps(), switchSteps(), isolationSteps())
@@ -148,8 +148,8 @@ func eStopSteps() []Step {
 	}
 }
 
-// eStopWithoutThePi tests the first contact alone. The Pi's own contact opens the relay too, so a first contact that
-// is shorted or was never wired is detected only while the Pi does not see the button.
+// eStopWithoutThePi tests the first contact alone. The emergency stop's other contact makes the Pi open the relay too.
+// A shorted or missing first contact is therefore detected only while the Pi does not detect the button.
 func eStopWithoutThePi() []Beat {
 	return slices.Concat(
 		[]Beat{perform(Rest), observe(Ready, later),

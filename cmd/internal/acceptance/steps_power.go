@@ -50,7 +50,7 @@ func programSteps() []Step {
 	}
 }
 
-// cutSteps returns the steps for failures of the power supply. One power cut serves all three steps.
+// cutSteps returns the steps for failures of the power supply. All three steps share one power cut.
 func cutSteps() []Step {
 	floats := t("Rien ne tient le relais ouvert quand le Pi ne le commande pas : la machine démarrerait seule. "+
 		"Vérifier la résistance de 10 kΩ vers la masse et que la carte relais est active à l’état haut.",

@@ -9,52 +9,52 @@ import (
 
 // Line is a line of config.txt that a machine needs, and the reason for the line.
 type Line struct {
-	Model string // the filter before the line: all, or one of those in conditional.adoc
+	Model string // filter before the line: all, or a filter of conditional.adoc in the Pi's documentation
 	Text  string
 	Why   string
 }
 
-// Machine holds what one machine needs from the Pi on which it runs.
+// Machine contains the requirements of one machine for the Pi on which the machine runs.
 type Machine struct {
 	Name   string // the machine's id, which marks its block in config.txt
 	Lines  []Line
-	Serial bool // the machine's reader needs the Pi's own serial port
+	Serial bool // true: the machine's reader needs the Pi's own serial port
 }
 
-// Result holds the texts of the two files after Apply.
+// Result contains the texts of the two files after Apply.
 type Result struct {
 	Config, Cmdline string
 	Changed         bool
-	Conflicts       []string // lines outside the machine's block that contradict the block, or may contradict it
+	Conflicts       []string // lines outside the machine's block that contradict the block or may do so
 }
 
-// Limits of the two files, in bytes. The firmware publishes none for config.txt; the kernel's command line has 1024
-// characters on 32-bit ARM and 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
+// Limits of the two files, in bytes. For config.txt, the firmware documents no limit. The kernel's command line has at
+// most 1024 characters on 32-bit ARM and 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
 const (
 	maxConfig  = 64 << 10
 	maxCmdline = 4 << 10
 )
 
-// Apply returns config.txt and cmdline.txt with everything that the machine needs on this board. For an unknown board,
-// Apply adds what the machine needs on any board.
+// Apply returns config.txt and cmdline.txt with all settings that the machine needs on this board. For an unknown
+// board, Apply adds the settings that any board might need.
 //
-// If all settings are already present, nothing changes, even if a person wrote the settings. Otherwise the machine's
-// lines are written to a separate block between two marks. A block of an earlier wiring is replaced in place. The
-// block moves to the end of the file if a later line overrides one of its settings. Lines outside the block are not
-// changed.
+// If all settings are already present, nothing changes, even if a person wrote the settings. If settings are missing,
+// the machine's lines are written to a separate block between two marks. A block of an earlier wiring is replaced in
+// place. The block moves to the end of the file if a later line overrides one of its settings. Lines outside the block
+// are not changed.
 func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
 	return apply(config, cmdline, m, b, func(text string) string { return text })
 }
 
-// apply is Apply for a config.txt that may include other files. expand replaces each include line by the included
-// file, so that the included lines count too.
+// apply is Apply for a config.txt that may include other files. The function expand replaces each include line by the
+// included file, so that the included lines are considered too.
 func apply(config, cmdline string, m Machine, b Board, expand func(string) string) (Result, error) {
 	if err := errors.Join(checkText("config.txt", config, maxConfig),
 		checkText("cmdline.txt", cmdline, maxCmdline)); err != nil {
 		return Result{}, err
 	}
 	if !validName(m.Name) {
-		return Result{}, fmt.Errorf("machine %q: a block's name has letters, digits, - and _ only", m.Name)
+		return Result{}, fmt.Errorf("machine %q has a name with other characters than letters, digits, - and _", m.Name)
 	}
 	out := Result{Config: config, Cmdline: cmdline}
 	var err error
@@ -68,15 +68,15 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 	}
 	whole := expand(out.Config)
 	if still := m.missing(whole, b); len(still) > 0 {
-		return Result{}, fmt.Errorf("config.txt does not take %q on this computer (%s)", still[0].Text, b.Model)
+		return Result{}, fmt.Errorf("config.txt would ignore the line %q on this computer (%s)", still[0].Text, b.Model)
 	}
 	out.Changed = out.Config != config || out.Cmdline != cmdline
 	out.Conflicts = m.Conflicts(whole, b)
 	return out, nil
 }
 
-// place writes the machine's block where it takes effect. It leaves config.txt unchanged if nothing is missing and
-// there is no block.
+// place writes the machine's block at a position where the block takes effect. If no setting is missing and config.txt
+// has no block, place changes nothing.
 func (m Machine) place(config string, b Board, expand func(string) string) (string, error) {
 	before, old, after, err := split(config, m.Name)
 	if err != nil {
@@ -87,11 +87,12 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 	}
 	outside := before + after
 	if nl := newline(outside); after != "" && endsFiltered(expand(before)) {
-		outside = before + "[all]" + nl + after // the lines after the block depended on the block's [all]
+		outside = before + "[all]" + nl + after // the lines after the block relied on the filter [all] at the block's end
 	}
 	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block
-	if old == "" || len(m.missing(expand(there), b)) > 0 { // new, or a later line overrides a line of the block
+	// The block is new, or a later line overrides a line of the block.
+	if old == "" || len(m.missing(expand(there), b)) > 0 {
 		return last, nil
 	}
 	return there, nil
@@ -112,11 +113,11 @@ func endsFiltered(text string) bool {
 // checkText rejects a text that the firmware would not read as a text file, or that is longer than limit bytes.
 func checkText(name, text string, limit int) error {
 	if len(text) > limit {
-		return fmt.Errorf("%s has %d bytes, more than %d: not a file of the firmware's", name, len(text), limit)
+		return fmt.Errorf("file %s has %d bytes, want at most %d", name, len(text), limit)
 	}
 	for i := range len(text) {
 		if c := text[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
-			return fmt.Errorf("%s holds the byte %#02x at offset %d: not a text file", name, c, i)
+			return fmt.Errorf("file %s contains the byte %#02x at offset %d, want a text file", name, c, i)
 		}
 	}
 	return nil
@@ -131,13 +132,13 @@ func validName(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// Missing returns the lines that a config.txt lacks for this board. On an unknown board the lines of every filter
-// count, each under its own filter.
+// Missing returns the required lines that a config.txt lacks for this board. For an unknown board, the lines of all
+// filters are required, each under its own filter.
 func Missing(config string, need []Line, b Board) (out []Line) {
 	if b.Known() {
 		have := Settings(config, b)
 		for _, l := range need {
-			if l.appliesTo(b) && !holds(have, canonicalLine(l.Text)) {
+			if l.appliesTo(b) && !certainlyHas(have, canonicalLine(l.Text)) {
 				out = append(out, l)
 			}
 		}
@@ -150,7 +151,7 @@ func Missing(config string, need []Line, b Board) (out []Line) {
 	}
 	for _, l := range need {
 		for i, b := range boards {
-			if l.appliesTo(b) && !holds(have[i], canonicalLine(l.Text)) {
+			if l.appliesTo(b) && !certainlyHas(have[i], canonicalLine(l.Text)) {
 				out = append(out, l)
 				break
 			}
@@ -161,9 +162,9 @@ func Missing(config string, need []Line, b Board) (out []Line) {
 
 func (l Line) appliesTo(b Board) bool { return l.Model == "all" || slices.Contains(b.Filters, l.Model) }
 
-// canonicalLine returns one of our lines in the form that Settings uses. Each of our lines sets one thing.
+// canonicalLine returns one of our lines in the form that Settings uses. Each of our lines sets one property.
 func canonicalLine(text string) string {
-	if s := put(nil, Setting{Text: each(text)[0]}); len(s) == 1 {
+	if s := put(nil, Setting{Text: splitSettings(text)[0]}); len(s) == 1 {
 		return s[0].Text
 	}
 	return text
@@ -194,7 +195,7 @@ func split(config, name string) (before, old, after string, err error) {
 	case from < 0 && to < 0:
 		return config, "", "", nil
 	case to < 0:
-		return "", "", "", fmt.Errorf("config.txt: the block %q has no end: add the line %q after its last line", name,
+		return "", "", "", fmt.Errorf("block %q of config.txt has no end, add the line %q after its last line", name,
 			end(name))
 	}
 	return config[:from], config[from:to], config[to:], nil
@@ -210,9 +211,8 @@ func (m Machine) block(outside, nl string) string {
 	return strings.ReplaceAll(b.String(), "\n", nl)
 }
 
-// withoutRepeats returns the machine's lines without the overlays that the rest of the file already loads on every
-// board that needs them. A setting that is given twice is set once, but an overlay that is named twice is loaded
-// twice.
+// withoutRepeats returns the machine's lines without the overlays that the rest of the file already loads. A repeated
+// setting is harmless, but a repeated overlay is loaded twice.
 func (m Machine) withoutRepeats(outside string) (out []Line) {
 	for _, l := range m.Lines {
 		if !strings.HasPrefix(l.Text, "dtoverlay=") || len(Missing(outside, []Line{l}, Board{})) > 0 {
@@ -258,16 +258,16 @@ func withNewline(text string) string {
 	return text + newline(text)
 }
 
-// serialPorts are the names that the kernel's command line may use for the header's serial port. The firmware replaces
-// serial0 by the name of the port. On a Pi 5 serial0 is ttyAMA10, the debug connector, unless uart0_console moves
-// serial0 to the header.
+// serialPorts contains the names that the kernel's command line may use for the header's serial port. The firmware
+// replaces serial0 by the real name of the port. On a Pi 5, serial0 is ttyAMA10, the debug connector, unless the
+// setting uart0_console moves serial0 to the header.
 var serialPorts = []string{"serial0", "ttyAMA0", "ttyS0"}
 
 // freeSerial removes the consoles on the serial port from cmdline.txt, which is one line.
 func freeSerial(cmdline string) (string, error) {
 	line, rest, _ := strings.Cut(cmdline, "\n")
 	if strings.TrimSpace(rest) != "" {
-		return "", fmt.Errorf("cmdline.txt has more than one line: the firmware reads the first only; join them")
+		return "", fmt.Errorf("cmdline.txt has more than one line, want one: the firmware reads only the first line")
 	}
 	var out strings.Builder
 	for word := range splitWords(line) {
@@ -289,7 +289,7 @@ func freeSerial(cmdline string) (string, error) {
 	return kept, nil
 }
 
-// splitWords yields the words of a line, each with the space after the word.
+// splitWords returns an iterator over the words of a line, each with the spaces that follow the word.
 func splitWords(line string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for line != "" {

@@ -109,7 +109,7 @@ func TestBlockOfAnOlderWiringIsReplacedInPlace(t *testing.T) {
 	}
 }
 
-func TestBlockMovesBehindALineThatOverridesIt(t *testing.T) {
+func TestBlockMovesBehindALineThatOverridesTheBlock(t *testing.T) {
 	later := "gpio=17=op,dh\n"
 	config := applied(t, stock, cmdline, laser(), pi4).Config + later
 	r := applied(t, config, cmdline, laser(), pi4)
@@ -140,8 +140,8 @@ func TestTwoMachinesHaveABlockEach(t *testing.T) {
 	}
 }
 
-// The block repeats settings that are also set outside the block, because the lines outside may change later. It
-// leaves out only overlays.
+// The block repeats settings that are also set outside the block, because the lines outside may change later. Only
+// overlays are left out of the block.
 func TestBlockRepeatsSettingsThatAreAlsoSetOutside(t *testing.T) {
 	r := applied(t, stock+"enable_uart=1\ndtoverlay=disable-bt\n", cmdline, laser(), pi4)
 	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") ||
@@ -161,7 +161,7 @@ func TestNoBoardLoadsAnOverlayTwice(t *testing.T) {
 			got := applied(t, config, cmdline, laser(), at).Config
 			for _, b := range Boards() {
 				n := 0
-				for _, l := range lines(got, b) {
+				for _, l := range rawLines(got, b) {
 					if l.text == "dtoverlay=disable-bt" {
 						n++
 					}
@@ -187,7 +187,7 @@ func TestContradictingLinesAreReported(t *testing.T) {
 		"dtoverlay=disable-bt":                "",
 		"dtparam=spi=off":                     "",
 		"[pi5]\ngpio=17=op,dh":                "",
-		"dtparam=uart0=off":                   "", // only a Pi 5 has uart0
+		"dtparam=uart0=off":                   "", // the line is valid only on a Pi 5, because only a Pi 5 has uart0
 		"gpio=17=op":                          "the machine laser needs gpio=17=op,dl,pd",
 	} {
 		r := applied(t, stock+line+"\n", cmdline, laser(), pi4)
@@ -237,7 +237,7 @@ func TestApplyRejectsFilesThatItCannotEdit(t *testing.T) {
 		config, cmdline, machine, want string
 	}{
 		"binary":              {"a\x00b", cmdline, "laser", "0x00"},
-		"oversize":            {strings.Repeat("#\n", maxConfig/2+1), cmdline, "laser", "bytes, more than"},
+		"oversize":            {strings.Repeat("#\n", maxConfig/2+1), cmdline, "laser", "bytes, want at most"},
 		"two command lines":   {stock, "console=tty1\nroot=x\n", "laser", "more than one line"},
 		"a block without end": {stock + "# portillon laser: begin\n", cmdline, "laser", "has no end"},
 		"an end alone":        {stock + "# portillon laser: end\n", cmdline, "laser", "do not pair"},
@@ -304,8 +304,8 @@ func ExampleApply() {
 	// Output: true <nil> console=tty1
 }
 
-// A block ends with [all]. If the block moves to the end of the file, the lines after its old position must not fall
-// under a filter that precedes that position.
+// A block ends with [all]. If the block moves to the end of the file, the filter before the block's old position must
+// not apply to the lines after that position.
 func TestLinesAfterAMovedBlockStayUnderTheirFilter(t *testing.T) {
 	for name, newline := range map[string]string{"unix": "\n", "windows": "\r\n"} {
 		old := laser()
@@ -313,7 +313,7 @@ func TestLinesAfterAMovedBlockStayUnderTheirFilter(t *testing.T) {
 		first := applied(t, strings.ReplaceAll("[pi5]\nx=1\n", "\n", newline), "", old, pi4).Config
 		config := first + strings.ReplaceAll("dtparam=foreign=1\ngpio=17=op,dh\n", "\n", newline)
 		r := applied(t, config, "", laser(), pi4)
-		if !holds(Settings(r.Config, pi4), "dtparam=foreign=1") {
+		if !certainlyHas(Settings(r.Config, pi4), "dtparam=foreign=1") {
 			t.Errorf("%s: a foreign line no longer counts:\n%s", name, r.Config)
 		}
 		if again := applied(t, r.Config, "", laser(), pi4); again.Changed {
@@ -323,7 +323,7 @@ func TestLinesAfterAMovedBlockStayUnderTheirFilter(t *testing.T) {
 			t.Errorf("%s: mixed line ends in %q", name, r.Config)
 		}
 	}
-	// Without a filter before the block, nothing remains at its old position.
+	// Without a filter before the block, no mark remains at the block's old position.
 	config := applied(t, "x=1\n", "", laser(), pi4).Config + "gpio=17=op,dh\n"
 	if r := applied(t, config, "", laser(), pi4); !strings.HasPrefix(r.Config, "x=1\ngpio=17=op,dh\n# portillon") {
 		t.Errorf("config.txt is\n%s", r.Config)

@@ -1,9 +1,10 @@
-// Package bootconfig reads and edits what a Raspberry Pi's firmware reads at power-on: config.txt and cmdline.txt.
+// Package bootconfig reads and edits the files that a Raspberry Pi's firmware reads at power-on: config.txt and
+// cmdline.txt.
 //
 // ReadBoard names the computer from its device tree. Settings evaluates a config.txt like the firmware of that board,
 // including the conditional filters. Apply puts the lines of one machine into a marked block at the end of config.txt
-// and frees the serial port in cmdline.txt. These functions only transform text. Edit reads, copies and writes the
-// files.
+// and frees the serial port in cmdline.txt. ReadBoard, Settings and Apply write no files: Settings and Apply only
+// transform text. Edit reads, copies and writes the files.
 //
 // Sources: raspberrypi/documentation, documentation/asciidoc/computers/config_txt (conditional, what_is_config_txt,
 // gpio) and raspberry-pi/revision-codes; raspberrypi/linux, arch/arm/boot/dts/broadcom, for the model and compatible
@@ -27,18 +28,18 @@ type Family uint8
 // Families of chips that Portillon supports.
 const (
 	UnknownFamily Family = iota
-	BCM2835              // Zero, Zero W, 1
-	BCM2837              // Zero 2 W, 2, 3
-	BCM2711              // 4, 400, Compute Module 4
-	RP1                  // 5, 500, Compute Module 5: the header's pins are the RP1's, not the BCM2712's
+	BCM2835              // Raspberry Pi Zero, Zero W, 1
+	BCM2837              // Raspberry Pi Zero 2 W, 2, 3
+	BCM2711              // Raspberry Pi 4, 400, Compute Module 4
+	RP1                  // Raspberry Pi 5, 500, Compute Module 5; the chip RP1, not the BCM2712, drives the header's pins
 )
 
 // Board is a model of the Raspberry Pi. The zero Board is another computer, or an unknown model.
 type Board struct {
-	Model   string   // from the device tree, for example Raspberry Pi 4 Model B Rev 1.5
+	Model   string   // model in the device tree, for example Raspberry Pi 4 Model B Rev 1.5
 	Filters []string // the model filters of config.txt that match this board
 	Types   []uint32 // possible types in the revision code; exactly one if the revision is known
-	Serial  uint32   // the last eight digits of the board's serial number; 0: not known
+	Serial  uint32   // last eight digits of the board's serial number; 0: unknown
 	Family  Family
 }
 
@@ -48,7 +49,7 @@ func (b Board) Known() bool { return len(b.Filters) > 0 }
 // Driver returns the kernel module that drives the header's pins, or "" for an unknown board.
 func (b Board) Driver() string {
 	switch b.Family {
-	case BCM2835, BCM2837, BCM2711: // one driver for all three (drivers/pinctrl/bcm/pinctrl-bcm2835.c)
+	case BCM2835, BCM2837, BCM2711: // the three families share one driver (drivers/pinctrl/bcm/pinctrl-bcm2835.c)
 		return "pinctrl_bcm2835"
 	case RP1:
 		return "pinctrl_rp1"
@@ -65,9 +66,9 @@ type model struct {
 	family     Family
 }
 
-// models are the boards that Portillon knows. If one name is a prefix of another, the longer name comes first. The
-// filters are those of conditional.adoc: a Zero 2 W matches [pi0w] and [pi0] too, a Compute Module 4 matches [pi4], a
-// Compute Module 5 and a 500 match [pi5].
+// models contains the boards that Portillon supports. If one name is a prefix of another, the longer name comes first.
+// The filters are those of the Pi's documentation (conditional.adoc). A Zero 2 W also matches [pi0w] and [pi0], a
+// Compute Module 4 matches [pi4], and a Compute Module 5 and a 500 match [pi5].
 var models = []model{
 	{"model-zero-2-w", "Zero 2", "pi02 pi0w pi0", []uint32{0x12}, BCM2837},
 	{"model-zero-w", "Zero W", "pi0w pi0", []uint32{0x0c}, BCM2835},
@@ -91,7 +92,7 @@ func (m model) board() Board {
 		Family: m.family}
 }
 
-// Boards returns all boards that Portillon knows.
+// Boards returns all boards that Portillon supports.
 func Boards() (out []Board) {
 	for _, m := range models {
 		out = append(out, m.board())
@@ -157,7 +158,7 @@ func serialOf(s string) uint32 {
 	return n
 }
 
-// readTree returns a property of the device tree, or "" if it cannot be read.
+// readTree returns a property of the device tree, or "" if the property cannot be read.
 func readTree(root fs.FS, property string) string {
 	for _, dir := range [...]string{"proc/device-tree/", "sys/firmware/devicetree/base/"} {
 		if text, err := Read(root, dir+property, maxProperty); err == nil {

@@ -50,8 +50,8 @@ func TestBoardIsIdentifiedByItsDeviceTree(t *testing.T) {
 	}
 }
 
-// If /proc shows only processes, the device tree is read from /sys.
-func TestBoardIsReadFromSysToo(t *testing.T) {
+// If /proc shows only processes (ProcSubset=pid), the device tree is read from /sys.
+func TestBoardIsReadFromSysIfProcHasNoDeviceTree(t *testing.T) {
 	b := ReadBoard(
 		fstest.MapFS{"sys/firmware/devicetree/base/model": {Data: []byte("Raspberry Pi 4 Model B Rev 1.5\x00")}},
 	)
@@ -60,7 +60,7 @@ func TestBoardIsReadFromSysToo(t *testing.T) {
 	}
 }
 
-func TestRevisionAndSerialNumberDecideTheirFilters(t *testing.T) {
+func TestRevisionAndSerialNumberFiltersMatchTheBoard(t *testing.T) {
 	b := ReadBoard(fstest.MapFS{
 		"proc/device-tree/model":                 {Data: []byte("Raspberry Pi Compute Module 5 Rev 1.0\x00")},
 		"proc/device-tree/system/linux,revision": {Data: []byte{0x00, 0xb0, 0x41, 0x80}}, // b04180: type 18
@@ -69,7 +69,7 @@ func TestRevisionAndSerialNumberDecideTheirFilters(t *testing.T) {
 	for text, want := range map[string]truth{"[board-type=0x18]": yes, "[board-type=0x1a]": no, "[0x12345678]": yes,
 		"[0x87654321]": no} {
 		got := no
-		if l := lines(text+"\nx=1\n", b); len(l) == 1 {
+		if l := rawLines(text+"\nx=1\n", b); len(l) == 1 {
 			got = l[0].when
 		}
 		if got != want {

@@ -20,8 +20,8 @@ func (m Machine) Clashes(config string, b Board) []string {
 }
 
 func (m Machine) conflicts(config string, b Board, settled bool) (out []string) {
-	first, last := m.marked(config)
-	owners := blockOf(config)
+	first, last := m.blockLines(config)
+	owners := blockOwners(config)
 	wants, pins := map[string]string{}, map[string]bool{}
 	for _, l := range m.Lines {
 		if b.Known() && !l.appliesTo(b) {
@@ -34,14 +34,14 @@ func (m Machine) conflicts(config string, b Board, settled bool) (out []string) 
 		}
 	}
 	said := map[string]bool{}
-	for _, l := range lines(config, b) {
+	for _, l := range rawLines(config, b) {
 		if l.line >= first && l.line <= last {
 			continue
 		}
 		why := ""
-		for _, text := range each(l.text) {
-			if why = m.clashes(text, pins, owners[l.line]); why == "" && settled {
-				why = m.contradicts(text, wants)
+		for _, text := range splitSettings(l.text) {
+			if why = m.sharedPin(text, pins, owners[l.line]); why == "" && settled {
+				why = m.contradictedSetting(text, wants)
 			}
 			if why != "" {
 				break
@@ -62,8 +62,9 @@ func (m Machine) conflicts(config string, b Board, settled bool) (out []string) 
 	return out
 }
 
-// contradicts returns the machine's setting to which a line gives another value, or "" if there is none.
-func (m Machine) contradicts(text string, wants map[string]string) string {
+// contradictedSetting returns the machine's setting to which a line assigns another value, or "" if the line does not
+// contradict the machine.
+func (m Machine) contradictedSetting(text string, wants map[string]string) string {
 	want, same := wants[settingOf(text)]
 	if same && put(nil, Setting{Text: text})[0].Text != want {
 		return "the machine " + m.Name + " needs " + want
@@ -71,9 +72,9 @@ func (m Machine) contradicts(text string, wants map[string]string) string {
 	return ""
 }
 
-// clashes returns the GPIO line or port of the machine that a line of config.txt also uses, or "" if there is none.
-// owner is the machine whose block contains the line of config.txt.
-func (m Machine) clashes(text string, pins map[string]bool, owner string) string {
+// sharedPin returns the GPIO line or port of the machine that a line of config.txt also uses, or "" if they share none.
+// The argument owner is the machine whose block contains the line of config.txt.
+func (m Machine) sharedPin(text string, pins map[string]bool, owner string) string {
 	line, _, isLine := lineOf(text)
 	overlay, params, _ := strings.Cut(strings.TrimPrefix(text, "dtoverlay="), ",")
 	switch {
@@ -104,14 +105,14 @@ func usedPin(overlay, params string, pins map[string]bool) string {
 			}
 		}
 	}
-	if overlay == "w1-gpio" && !named && pins["4"] { // the overlay's default pin (overlays/README)
+	if overlay == "w1-gpio" && !named && pins["4"] { // default pin of the overlay (overlays/README)
 		return "4"
 	}
 	return ""
 }
 
-// marked returns the first and the last line number of the machine's block, or 0, -1 if there is no block.
-func (m Machine) marked(config string) (first, last int) {
+// blockLines returns the first and the last line number of the machine's block, or 0, -1 without a block.
+func (m Machine) blockLines(config string) (first, last int) {
 	before, block, _, err := split(config, m.Name)
 	if err != nil || block == "" {
 		return 0, -1
@@ -120,8 +121,8 @@ func (m Machine) marked(config string) (first, last int) {
 	return first, first + strings.Count(block, "\n") - 1
 }
 
-// blockOf returns, for each line of a config.txt inside a block, the name of that block's machine.
-func blockOf(config string) map[int]string {
+// blockOwners returns the owner of each line of a config.txt: the machine whose block contains the line.
+func blockOwners(config string) map[int]string {
 	out, in, n := map[int]string{}, "", 0
 	for line := range strings.Lines(config) {
 		n++

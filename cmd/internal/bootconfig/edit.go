@@ -19,13 +19,13 @@ const maxIncludes = 5
 // Change is one file that Edit changes.
 type Change struct {
 	Path string `json:"path"` // path relative to the root
-	Copy string `json:"copy"` // path of the backup copy; "" before the file is written
+	Copy string `json:"copy"` // path of the backup copy; empty before the file is written
 	Diff string `json:"diff"` // unified diff
 
 	old, new string
 }
 
-// Plan holds the changes of the boot files on a Pi that one machine needs.
+// Plan contains the changes of a Pi's boot files that one machine needs.
 type Plan struct {
 	Board     Board
 	Path      string // path of config.txt
@@ -33,8 +33,8 @@ type Plan struct {
 	Conflicts []string
 }
 
-// Edit compares the boot files under root with what the machine needs, and returns the required changes. It writes no
-// files: Plan.Write does.
+// Edit compares the boot files under root with the requirements of the machine and returns the necessary changes. Edit
+// writes no files; call Plan.Write to write them.
 //
 // On Raspberry Pi OS since Bookworm the files are in /boot/firmware, in earlier releases in /boot. Root may also be a
 // boot partition in a card reader. If root does not identify the board, the plan covers every board.
@@ -52,7 +52,7 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 	} else if err != nil {
 		return Plan{}, err
 	}
-	if p.Path == "boot/config.txt" && movedAway(root, config) {
+	if p.Path == "boot/config.txt" && isMovedNote(root, config) {
 		return Plan{}, errors.New("/boot/config.txt is not the file that the firmware reads: that is " +
 			"/boot/firmware/config.txt, and it is not there: mount the boot partition at /boot/firmware (sudo mount -a)")
 	}
@@ -79,9 +79,9 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 	return p, nil
 }
 
-// movedAway reports whether boot/config.txt is only the note of Raspberry Pi OS since Bookworm, which says that the
-// file is now in boot/firmware. The boot partition may not be mounted at boot/firmware.
-func movedAway(root *os.Root, config string) bool {
+// isMovedNote reports whether boot/config.txt is only a note that the file has moved to boot/firmware, as in Raspberry
+// Pi OS since Bookworm. The note is then the only config.txt if the boot partition is not mounted at boot/firmware.
+func isMovedNote(root *os.Root, config string) bool {
 	dir, err := root.Lstat("boot/firmware")
 	return err == nil && dir.IsDir() || strings.Contains(config, "moved to /boot/firmware/config.txt")
 }
@@ -111,10 +111,11 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 }
 
 // Expand returns a config.txt in which each include line is replaced by the included file (raspberrypi/documentation,
-// config_txt: include). A file that cannot be read is left out, and its error is returned.
+// config_txt: include). A file that cannot be read is left out, and the error is returned.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
-	left, room := 64, 4*maxConfig // limits on included files and bytes: the depth alone would limit neither
+	// Limits of the number of included files and bytes, which the limit of the depth does not bound.
+	left, room := 64, 4*maxConfig
 	var walk func(text string, depth int) string
 	walk = func(text string, depth int) string {
 		var out strings.Builder
@@ -128,7 +129,7 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 			included := path.Join(path.Dir(file), strings.TrimSpace(name))
 			more, err := Read(root, included, maxConfig)
 			if room -= len(more); err == nil && room < 0 {
-				err = fmt.Errorf("all included files have more than %d bytes together", 4*maxConfig)
+				err = fmt.Errorf("config.txt includes files of more than %d bytes in total", 4*maxConfig)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("/%s, which config.txt includes, cannot be read: %w", included, err))
@@ -141,8 +142,8 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 	return walk(config, maxIncludes), errs
 }
 
-// readRegular reads a regular file of at most limit bytes. It does not follow links: the firmware does not read the
-// target of a link on a boot partition.
+// readRegular reads a regular file of at most limit bytes. Links are not followed, because the firmware does not read
+// the target of a link on a boot partition.
 func readRegular(root *os.Root, name string, limit int64) (string, error) {
 	info, err := root.Lstat(name)
 	switch {
@@ -151,7 +152,7 @@ func readRegular(root *os.Root, name string, limit int64) (string, error) {
 	case !info.Mode().IsRegular():
 		return "", fmt.Errorf("/%s is a %s, want a regular file", name, kindOf(info.Mode()))
 	case info.Size() > limit:
-		return "", fmt.Errorf("/%s has %d bytes, more than %d: not a file of the firmware's", name, info.Size(), limit)
+		return "", fmt.Errorf("/%s has %d bytes, want at most %d", name, info.Size(), limit)
 	}
 	return Read(root.FS(), name, limit)
 }
@@ -166,34 +167,34 @@ func kindOf(m fs.FileMode) string {
 	return "special file"
 }
 
-// Write writes each file of the plan. It first writes a dated copy of the old file, then a temporary file with the new
-// text, and renames the temporary file once it is synced. Write stops at the first error. Files that were already
-// written stay, and a new Edit continues from there.
+// Write writes each file of the plan. For each file, Write first writes a dated copy of the old file, then a temporary
+// file with the new text. Once the temporary file is synced, Write renames it. Write stops at the first error. Files
+// that were already written remain changed, and a new Edit continues with the other files.
 func (p *Plan) Write(root *os.Root, now time.Time) error {
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		name := strings.TrimPrefix(c.Path, "/")
 		if is, err := readRegular(root, name, maxConfig); err != nil || is != c.old {
-			return errors.Join(fmt.Errorf("%s changed meanwhile: run again", c.Path), err)
+			return errors.Join(fmt.Errorf("%s has changed since the comparison, run the command again", c.Path), err)
 		}
-		saved, err := keep(root, name+now.Format(".20060102-150405"), c.old)
+		saved, err := writeCopy(root, name+now.Format(".20060102-150405"), c.old)
 		if err != nil {
-			return fmt.Errorf("the copy of %s cannot be written, so it stays as it was: %w", c.Path, err)
+			return fmt.Errorf("%[1]s is unchanged, because its backup copy cannot be written: %[2]w", c.Path, err)
 		}
 		c.Copy = "/" + saved
-		if err := replace(root, name, c.new); err != nil {
-			return fmt.Errorf("%s stays as it was: %w", c.Path, err)
+		if err := replaceFile(root, name, c.new); err != nil {
+			return fmt.Errorf("%s is unchanged, because the new text cannot be written: %w", c.Path, err)
 		}
 	}
 	return nil
 }
 
-// maxCopies is how many copies of one file may be made within one second.
+// maxCopies is the maximum number of backup copies of one file within one second.
 const maxCopies = 9
 
-// keep writes a copy under an unused name. The name has no colons, because the boot partition is FAT (Microsoft FAT
-// specification, long directory entries).
-func keep(root *os.Root, name, text string) (saved string, err error) {
+// writeCopy writes a backup copy under an unused name. The name has no colons, because the boot partition is FAT
+// (Microsoft FAT specification, long directory entries).
+func writeCopy(root *os.Root, name, text string) (saved string, err error) {
 	saved = name + ".old"
 	for n := 2; n <= maxCopies; n++ {
 		if err = writeFile(root, saved, text); !errors.Is(err, fs.ErrExist) {
@@ -204,12 +205,13 @@ func keep(root *os.Root, name, text string) (saved string, err error) {
 	return saved, err
 }
 
-// replace replaces the content of a file. A power cut leaves the old file or the new one. The FAT specification does
-// not make a rename atomic, but Linux writes the one directory sector that contains both names. In all other cases the
-// backup copy is complete.
-func replace(root *os.Root, name, text string) error {
+// replaceFile replaces the content of a file. After a power cut, the file has either the old or the new content. The
+// FAT specification does not make a rename atomic, but Linux writes the one directory sector that contains both names.
+// Should the file system be damaged all the same, the backup copy is complete.
+func replaceFile(root *os.Root, name, text string) error {
 	temporary := name + ".new"
-	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a power cut
+	// Remove a temporary file that a power cut has left.
+	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := writeFile(root, temporary, text); err != nil {
@@ -221,8 +223,8 @@ func replace(root *os.Root, name, text string) error {
 	return syncDir(root, path.Dir(name))
 }
 
-// writeFile writes a new file and syncs it to the disk. The mode equals that of every file on the FAT partition of
-// Raspberry Pi OS.
+// writeFile writes a new file and syncs it to the disk. The file's mode equals that of every file on the FAT partition
+// of Raspberry Pi OS.
 func writeFile(root *os.Root, name, text string) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// card creates a root directory with these files.
-func card(t *testing.T, files map[string]string) (dir string, root *os.Root) {
+// rootWith creates a root directory with the given files.
+func rootWith(t *testing.T, files map[string]string) (dir string, root *os.Root) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range files {
@@ -45,7 +45,7 @@ func content(t *testing.T, path string) string {
 
 func TestWriteKeepsADatedCopyOfEachFile(t *testing.T) {
 	for _, where := range []string{"boot/firmware/", "boot/", ""} {
-		dir, root := card(t, pi(where))
+		dir, root := rootWith(t, pi(where))
 		p, err := Edit(root, laser())
 		if err != nil || len(p.Changes) != 2 || p.Board.Model != "Raspberry Pi 4 Model B Rev 1.5" {
 			t.Fatalf("%q: %v %+v", where, err, p)
@@ -74,8 +74,8 @@ func TestWriteKeepsADatedCopyOfEachFile(t *testing.T) {
 }
 
 // Two changes within one second leave two copies. Neither copy overwrites the other.
-func TestEachCopyHasAUniqueName(t *testing.T) {
-	dir, root := card(t, pi("boot/firmware/"))
+func TestCopiesWithinOneSecondHaveDifferentNames(t *testing.T) {
+	dir, root := rootWith(t, pi("boot/firmware/"))
 	saw := laser()
 	saw.Name = "saw"
 	saw.Lines[0].Text = "gpio=27=op,dl,pd"
@@ -97,7 +97,7 @@ func TestEachCopyHasAUniqueName(t *testing.T) {
 func TestHalfWrittenTemporaryFileIsReplaced(t *testing.T) {
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt.new"] = "half"
-	dir, root := card(t, files)
+	dir, root := rootWith(t, files)
 	p, err := Edit(root, laser())
 	if err == nil {
 		err = p.Write(root, noon)
@@ -109,14 +109,14 @@ func TestHalfWrittenTemporaryFileIsReplaced(t *testing.T) {
 }
 
 func TestFileChangedSinceThePlanIsNotOverwritten(t *testing.T) {
-	dir, root := card(t, pi("boot/firmware/"))
+	dir, root := rootWith(t, pi("boot/firmware/"))
 	p, err := Edit(root, laser())
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "boot/firmware/config.txt")
 	os.WriteFile(path, []byte("other=1\n"), 0o644)
-	if err := p.Write(root, noon); err == nil || !strings.Contains(err.Error(), "changed meanwhile") ||
+	if err := p.Write(root, noon); err == nil || !strings.Contains(err.Error(), "has changed since the comparison") ||
 		content(t, path) != "other=1\n" {
 		t.Errorf("%v: %q", err, content(t, path))
 	}
@@ -138,9 +138,9 @@ func TestEditRejectsFilesThatTheFirmwareWouldNotRead(t *testing.T) {
 			os.Mkdir(filepath.Join(dir, "boot/firmware/config.txt"), 0o755)
 		}, "is a directory"},
 		"a huge file": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1<<30) },
-			"bytes, more than"},
+			"bytes, want at most"},
 		"binary": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1000) },
-			"not a text file"},
+			"want a text file"},
 		"a folder that leads out": {func(dir string) {
 			os.Rename(filepath.Join(dir, "boot/firmware"), filepath.Join(dir, "elsewhere"))
 			os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "boot/firmware"))
@@ -150,7 +150,7 @@ func TestEditRejectsFilesThatTheFirmwareWouldNotRead(t *testing.T) {
 		"a prefix":          {func(dir string) { extend(dir, "os_prefix=current/\n") }, "os_prefix"},
 		"a missing include": {func(dir string) { extend(dir, "include none.txt\n") }, "/boot/firmware/none.txt"},
 	} {
-		dir, root := card(t, pi("boot/firmware/"))
+		dir, root := rootWith(t, pi("boot/firmware/"))
 		x.harm(dir)
 		if p, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), x.want) {
 			t.Errorf("%s: %v %+v, want %q", name, err, p.Changes, x.want)
@@ -171,7 +171,7 @@ func extend(dir, text string) {
 }
 
 func TestCommandLineFileThatConfigTxtNamesIsEdited(t *testing.T) {
-	dir, root := card(t, pi("boot/firmware/"))
+	dir, root := rootWith(t, pi("boot/firmware/"))
 	os.Rename(filepath.Join(dir, "boot/firmware/cmdline.txt"), filepath.Join(dir, "boot/firmware/other.txt"))
 	extend(dir, "cmdline=other.txt\n")
 	p, err := Edit(root, laser())
@@ -180,14 +180,14 @@ func TestCommandLineFileThatConfigTxtNamesIsEdited(t *testing.T) {
 	}
 }
 
-// A setting in an included file counts. If an included file overrides a setting of the block, the block repeats the
-// setting after the include line.
+// A setting in an included file applies as if config.txt contained it. If an included file overrides a setting of the
+// block, the block repeats the setting after the include line.
 func TestIncludedFilesCountAsPartOfConfigTxt(t *testing.T) {
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt"] = stock + "include ours.txt\n"
 	files["boot/firmware/ours.txt"] = Fragment(laser().Lines)
 	files["boot/firmware/cmdline.txt"] = "console=tty1\n"
-	dir, root := card(t, files)
+	dir, root := rootWith(t, files)
 	if p, err := Edit(root, laser()); err != nil || len(p.Changes) > 0 {
 		t.Fatalf("%v %+v", err, p.Changes)
 	}
@@ -210,7 +210,7 @@ func TestFileThatIncludesItselfIsReadToTheEnd(t *testing.T) {
 	}
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt"] = strings.Repeat("include config.txt\n", 100)
-	_, root := card(t, files)
+	_, root := rootWith(t, files)
 	if _, err := Edit(root, laser()); err != nil {
 		t.Error(err)
 	}
@@ -220,7 +220,7 @@ func TestFileThatIncludesItselfIsReadToTheEnd(t *testing.T) {
 // the firmware does not read the note.
 func TestTheNoteInBootIsNotMistakenForConfigTXT(t *testing.T) {
 	const note = "DO NOT EDIT THIS FILE\n\nThe file you are looking for has moved to /boot/firmware/config.txt\n"
-	_, root := card(t, map[string]string{"boot/config.txt": note})
+	_, root := rootWith(t, map[string]string{"boot/config.txt": note})
 	if p, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "mount") {
 		t.Errorf("%v %+v", err, p.Changes)
 	}
@@ -230,8 +230,8 @@ func TestIncludedFilesShareOneSizeLimit(t *testing.T) {
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt"] = strings.Repeat("include more.txt\n", 5)
 	files["boot/firmware/more.txt"] = strings.Repeat("# a comment\n", 5000) // 60,000 bytes
-	_, root := card(t, files)
-	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "more than 262144 bytes together") {
+	_, root := rootWith(t, files)
+	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "more than 262144 bytes in total") {
 		t.Errorf("error is %v", err)
 	}
 }

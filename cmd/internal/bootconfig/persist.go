@@ -7,21 +7,22 @@ import (
 	"strings"
 )
 
-// Persistence says whether the kernel keeps an output driven after the program that used the output has died. The zero
-// Persistence is unknown.
+// Persistence is the kernel's behaviour after the program of an output has died: the output stays driven, or not. The
+// zero Persistence is unknown.
 type Persistence uint8
 
 // The possible behaviours of a kernel after the program of an output has died.
 const (
 	PersistenceUnknown Persistence = iota
-	Released                       // the line becomes an input, and a pull resistor decides its level
-	Kept                           // the line keeps its level
+	Released                       // the line becomes an input, and a pull resistor determines the level
+	Kept                           // the line stays at its level
 )
 
-// Outputs returns what the kernel does with an output of the GPIO chip that has this line, and the driver that decides
-// it. driver is "" if the chip is not one of the Pi's own chips. label is the beginning of the chip's label.
+// Outputs returns the kernel's behaviour for outputs of the GPIO chip that has this line, and the driver that
+// determines the behaviour. The driver is "" for a chip that is not part of the Pi. The argument label is the beginning
+// of the chip's label.
 //
-// Raspberry Pi's kernels keep outputs unless configured otherwise (raspberrypi/linux, pull requests 6117 and 6150):
+// By default, Raspberry Pi's kernels leave outputs driven (raspberrypi/linux, pull requests 6117 and 6150). The setting
 // strict_gpiod passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both drivers
 // may be loaded, and only the parameter of pinctrl_rp1 concerns the header's pins.
 func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver string) {
@@ -45,9 +46,9 @@ func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver
 	return PersistenceUnknown, driver
 }
 
-// chipOf returns the label of the chip that has a line, as /sys/class/gpio shows it (kernels with CONFIG_GPIO_SYSFS,
-// such as Raspberry Pi's). The chips are searched in the order of their names, like the devices in /dev when the line
-// is opened.
+// chipOf returns the label of the GPIO chip that has a line, from /sys/class/gpio (kernels with CONFIG_GPIO_SYSFS, such
+// as Raspberry Pi's). The chips are searched in the order of their names, like the devices in /dev when the line is
+// opened.
 func chipOf(root fs.FS, label string, line int) (string, bool) {
 	paths, err := fs.Glob(root, "sys/class/gpio/gpiochip*")
 	if err != nil {
@@ -67,8 +68,8 @@ func chipOf(root fs.FS, label string, line int) (string, bool) {
 	return "", false
 }
 
-// driverOf returns the module that drives a chip with this label. pinctrl-bcm2835 and pinctrl-bcm2711 belong to one
-// driver.
+// driverOf returns the kernel module that drives a chip with this label. The chips pinctrl-bcm2835 and pinctrl-bcm2711
+// have the same driver.
 func driverOf(label string) string {
 	switch {
 	case label == "pinctrl-rp1":

@@ -18,7 +18,7 @@ func Read(root fs.FS, path string, limit int64) (string, error) {
 		return "", err
 	}
 	if int64(len(b)) > limit {
-		return "", fmt.Errorf("%s has more than %d bytes", path, limit)
+		return "", fmt.Errorf("file %s has more than %d bytes, the limit for a file of the firmware", path, limit)
 	}
 	return string(b), nil
 }

@@ -7,20 +7,22 @@ import (
 	"strings"
 )
 
-// maxLine is how many characters of a line the firmware reads (what_is_config_txt.adoc: 98, formerly 78).
+// maxLine is the number of characters of a line that the firmware reads (what_is_config_txt.adoc: 98, formerly 78).
 const maxLine = 98
 
 // Setting is one setting of a config.txt in canonical form, for one line or one parameter: gpio=17=op,dl,pd.
 type Setting struct {
-	Text  string
-	Line  int  // in the file, from 1; in an included file, the line of the include
-	Maybe bool // the setting's filter depends on something unknown: a monitor, a pin's level, a serial number
+	Text string
+	Line int // line number in config.txt, from 1; for a setting of an included file, the number of the include line
+	// true: the setting's filter depends on an unknown property, such as a monitor, a pin's level or a serial number
+	Maybe bool
 
-	key string // what the setting changes; see settingOf
-	nth int    // index in the file
+	key string // key of the property that the setting changes; see settingOf
+	nth int    // index of the setting in the file
 }
 
-// truth is whether a filter matches. A filter that depends on a monitor or a pin cannot be evaluated here.
+// truth states whether a filter matches: no, yes, or maybe. A filter that depends on a monitor or a pin cannot be
+// evaluated here.
 type truth uint8
 
 const (
@@ -31,18 +33,19 @@ const (
 
 func (t truth) and(o truth) truth { return min(t, o) }
 
-// filters are the conditional filters in force at a line. Filters of one type replace each other, filters of
+// filters contains the conditional filters that apply to a line. Filters of one type replace each other, filters of
 // different types combine, [all] resets all of them (conditional.adoc).
 type filters struct {
 	model, board, serial truth
-	other                map[string]truth // by type: edid, gpio, hdmi …
-	none                 truth            // whether no [none] is in force
+	other                map[string]truth // results of other filters, by type: edid, gpio, hdmi …
+	none                 truth            // no, if a filter [none] is in force
 }
 
 func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }
 
-// match reports whether a line counts. The documentation does not say whether a [board-type=…] replaces a model filter
-// or combines with it, nor whether a later filter ends [none]. If the two readings differ, the answer is maybe.
+// match reports whether the filters let a line apply. The documentation is unclear in two points: whether a
+// [board-type=…] replaces a model filter or combines with it, and whether a later filter ends [none]. If the two
+// readings differ, the answer is maybe.
 func (f filters) match() truth {
 	t := f.model.and(f.board).and(f.serial).and(f.none)
 	for _, o := range f.other {
@@ -51,7 +54,7 @@ func (f filters) match() truth {
 	return t
 }
 
-// next returns the filters after another filter, which was given in brackets.
+// next returns the filters in force after one more filter, such as [pi4].
 func (f filters) next(filter string, b Board) filters {
 	lower := strings.ToLower(filter)
 	key, value, assigned := strings.Cut(lower, "=")
@@ -80,14 +83,16 @@ func (f filters) next(filter string, b Board) filters {
 		if f.board == no && f.model != no {
 			f.board = maybe
 		}
-	default: // EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and filters of a later firmware
-		f.other = f.otherAnd(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
+	// Filters that cannot be evaluated here: EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and those of a later
+	// firmware.
+	default:
+		f.other = f.withOther(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
 	}
 	return f
 }
 
-// otherAnd returns a copy of f.other with one more kind of filter that this program cannot evaluate.
-func (f filters) otherAnd(kind string) map[string]truth {
+// withOther returns a copy of f.other with one more type of filter that this program cannot evaluate.
+func (f filters) withOther(kind string) map[string]truth {
 	other := map[string]truth{kind: maybe}
 	for k, v := range f.other {
 		if k != kind {
@@ -108,7 +113,7 @@ func matchModel(filter string, b Board) truth {
 		return maybe
 	case slices.Contains(b.Filters, filter):
 		return yes
-	case slices.Contains(b.Filters, strings.ToLower(filter)): // documented in lower case only
+	case slices.Contains(b.Filters, strings.ToLower(filter)): // the documentation has only the lower-case form
 		return maybe
 	}
 	return no
@@ -143,15 +148,15 @@ func hexadecimal(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-// raw is a line of config.txt that sets something, with the result of its filters.
-type raw struct {
+// rawLine is a line of config.txt with a setting, and the result of the filters that apply to the line.
+type rawLine struct {
 	text string
 	line int
 	when truth
 }
 
-// lines returns the lines of a config.txt that set something on this board, or may set something.
-func lines(config string, b Board) (out []raw) {
+// rawLines returns the lines of a config.txt that contain a setting and apply, or may apply, to this board.
+func rawLines(config string, b Board) (out []rawLine) {
 	f, n := noFilters(), 0
 	for text := range strings.Lines(config) {
 		n++
@@ -166,18 +171,19 @@ func lines(config string, b Board) (out []raw) {
 			continue
 		}
 		if when := f.match(); when != no {
-			out = append(out, raw{text, n, when})
+			out = append(out, rawLine{text, n, when})
 		}
 	}
 	return out
 }
 
-// Settings returns the settings of a config.txt that count on this board. If a setting is given twice, the last one
-// counts. A setting that only may count is listed, but does not override an earlier setting.
+// Settings returns the settings of a config.txt that apply to this board. Of two values for the same setting, the last
+// one applies. A setting whose filter may or may not match is listed, but does not override an earlier setting.
 func Settings(config string, b Board) (out []Setting) {
-	byKey, n := map[string][]Setting{}, 0 // one list per key: a single list takes minutes for a file of 64 KiB
-	for _, l := range lines(config, b) {
-		for _, text := range each(l.text) {
+	// One list per key, because a single list would take minutes for a file of 64 KiB.
+	byKey, n := map[string][]Setting{}, 0
+	for _, l := range rawLines(config, b) {
+		for _, text := range splitSettings(l.text) {
 			n++
 			key := settingOf(text)
 			byKey[key] = put(byKey[key], Setting{Text: text, Line: l.line, Maybe: l.when == maybe, key: key, nth: n})
@@ -190,7 +196,7 @@ func Settings(config string, b Board) (out []Setting) {
 	return out
 }
 
-// put adds a setting to the earlier settings with the same key. If one of them surely counts, it is the first in the
+// put adds a setting to the earlier settings with the same key. A setting that certainly applies is the first in the
 // list.
 func put(out []Setting, s Setting) []Setting {
 	was := ""
@@ -199,19 +205,20 @@ func put(out []Setting, s Setting) []Setting {
 	}
 	if n, how, ok := lineOf(s.Text); ok {
 		_, before, _ := lineOf(was)
-		s.Text = fmt.Sprintf("gpio=%d=%s", n, ways(n, before+","+how))
+		s.Text = fmt.Sprintf("gpio=%d=%s", n, canonicalWords(n, before+","+how))
 	}
 	switch {
-	case !s.Maybe: // this setting overrides all earlier ones
+	case !s.Maybe: // this setting overrides all earlier settings
 		return append(out[:0], s)
-	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text: // the setting changes nothing
+	// The setting has the same value as an earlier setting.
+	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text:
 		return out
 	}
 	return append(out, s)
 }
 
-// holds reports whether a setting surely counts, with no later line that may override it.
-func holds(have []Setting, text string) bool {
+// certainlyHas reports whether a setting certainly applies and no later line may override it.
+func certainlyHas(have []Setting, text string) bool {
 	key, found := settingOf(text), false
 	for _, s := range have {
 		switch {
@@ -232,10 +239,10 @@ func lineOf(setting string) (line int, how string, ok bool) {
 	return line, how, gpio && is && err == nil
 }
 
-// ways returns the state of a GPIO line after all these words, in the order in which we write them: direction, level,
-// pull. The last word of each kind counts. Without any word, a line is an input with the chip's default pull (BCM2835
-// ARM Peripherals, table 6-31).
-func ways(line int, words string) string {
+// canonicalWords reduces the words of a gpio setting to the resulting state: direction, level, pull. The last word of
+// each kind applies. Without any word, a line is an input with the chip's default pull (BCM2835 ARM Peripherals, table
+// 6-31).
+func canonicalWords(line int, words string) string {
 	is, drives, pull := "ip", "", "pd"
 	if line <= 8 {
 		pull = "pu"
@@ -247,7 +254,7 @@ func ways(line int, words string) string {
 			drives = word
 		case "pu", "pd", "pn":
 			pull = word
-		case "np": // gpio.adoc names both pn and np for "no pull"
+		case "np": // gpio.adoc documents both pn and np as "no pull"
 			pull = "pn"
 		default:
 			is = word
@@ -262,9 +269,9 @@ func ways(line int, words string) string {
 // maxGPIO is the highest GPIO line that config.txt can name (BCM2711: 57).
 const maxGPIO = 57
 
-// each splits a line with several settings into one line for each setting: gpio=16-18,20=op,dl and
-// dtparam=strict_gpiod,watchdog=on.
-func each(line string) (out []string) {
+// splitSettings splits a line with several settings, such as gpio=16-18,20=op,dl or dtparam=strict_gpiod,watchdog=on,
+// into one line for each setting.
+func splitSettings(line string) (out []string) {
 	if params, ok := strings.CutPrefix(line, "dtparam="); ok {
 		for p := range strings.SplitSeq(params, ",") {
 			out = append(out, canonical("dtparam="+strings.TrimSpace(p)))
@@ -293,12 +300,12 @@ func each(line string) (out []string) {
 	return out
 }
 
-// switches are the parameters that are on or off, with their other names. On every board that Portillon knows, i2c and
-// i2c1 are the header's bus, which is also named i2c_arm (overlays/README in raspberrypi/firmware).
+// switches contains the parameters whose value is on or off, with their aliases. On every supported board, i2c and i2c1
+// are the header's bus, which is also named i2c_arm (overlays/README in raspberrypi/firmware).
 var switches = map[string]string{"watchdog": "watchdog", "spi": "spi", "i2c_arm": "i2c_arm", "i2c": "i2c_arm",
 	"i2c1": "i2c_arm", "uart0": "uart0"}
 
-// canonical returns a parameter in one spelling: true, 1, yes and an empty value become on.
+// canonical returns a parameter in its canonical spelling: the values true, 1, yes and the empty value become on.
 func canonical(line string) string {
 	name, value, _ := strings.Cut(strings.TrimPrefix(line, "dtparam="), "=")
 	on := slices.Contains([]string{"", "on", "true", "1", "yes"}, value)
@@ -315,12 +322,12 @@ func canonical(line string) string {
 	return line
 }
 
-// settingOf returns what a line sets. Of two lines that set the same thing, the last counts.
+// settingOf returns the key of the property that a line sets. Of two lines with the same key, the last one applies.
 func settingOf(line string) string {
 	parts := strings.Split(line, "=")
 	switch {
 	case parts[0] == "dtoverlay":
-		return line // several overlays can be loaded together
+		return line // each overlay has its own key, because several overlays can be loaded together
 	case len(parts) > 1 && (parts[0] == "gpio" || parts[0] == "dtparam"):
 		return parts[0] + "=" + parts[1]
 	}

@@ -10,7 +10,7 @@ import (
 // different types combine, [all] resets all filters.
 func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 	for _, x := range []struct {
-		config, yes, maybe string // the models, of those below, on which x=1 surely counts, and on which it may count
+		config, yes, maybe string // models on which the line x=1 certainly applies, and models on which x=1 may apply
 	}{
 		{"x=1",
 			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5",
@@ -43,10 +43,11 @@ func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 			""},
 		{"[board-type=0x12]\nx=1", "Zero 2 W", ""},
 		{"[board-type=0x14]\nx=1", "Compute Module 4", ""},
-		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // or its Lite model, if the revision is unknown
+		// The board is a Compute Module or its Lite model, if the revision is unknown.
+		{"[board-type=0x18]\nx=1", "", "Compute Module 5"},
 		{"[pi4]\n[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[pi5]\n[board-type=0x14]\nx=1", "",
-			"Compute Module 4"}, // whether the two filters combine or replace each other is not documented
+			"Compute Module 4"}, // the documentation does not say whether the two filters combine or replace each other
 		{"[board-type=0x14]\n[pi4]\nx=1", "Compute Module 4", "4 Model B, 400"},
 		{"[PI4]\nx=1", "", "4 Model B, 400, Compute Module 4"},
 		{"[ pi02 ]\nx=1", "Zero 2 W", ""},
@@ -76,7 +77,7 @@ func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 	}
 }
 
-// A line that surely counts overrides an earlier line that only may count.
+// A line that certainly applies overrides an earlier line that only may apply.
 func TestUnfilteredSettingOverridesAnEarlierFilteredOne(t *testing.T) {
 	s := Settings("[gpio4=1]\nx=0\n[all]\nx=1\n", BoardOf("Raspberry Pi 4 Model B", nil))
 	if len(s) != 1 || s[0].Text != "x=1" || s[0].Maybe {
@@ -84,7 +85,7 @@ func TestUnfilteredSettingOverridesAnEarlierFilteredOne(t *testing.T) {
 	}
 }
 
-// A line that only may count does not make a setting hold, but it may override a setting that holds.
+// A line that only may apply does not make a setting certain, but it may override a setting that was certain.
 func TestFilteredSettingMayOverrideAnUnfilteredOneButIsNotReliedOn(t *testing.T) {
 	pi4 := BoardOf("Raspberry Pi 4 Model B", nil)
 	for config, want := range map[string]bool{
@@ -98,12 +99,12 @@ func TestFilteredSettingMayOverrideAnUnfilteredOneButIsNotReliedOn(t *testing.T)
 		"#dtparam=spi=on":                                     false,
 		"dtparam=spi":                                         true,
 		"dtparam=i2c_arm=on,spi=true":                         true,
-		"dtparam=spi=on" + strings.Repeat(" ", 90) + "x":      true, // the firmware reads 98 characters
+		"dtparam=spi=on" + strings.Repeat(" ", 90) + "x":      true, // the firmware reads only 98 characters of a line
 		strings.Repeat(" ", 98) + "dtparam=spi=on":            false,
 		"dtparam=spi=on\ndtparam=audio=on,spi=off":            false,
 		"dtparam=spi=on\nspi=off\n[all]\n[pi0]\ngpio=8=op,dh": true,
 	} {
-		if got := holds(Settings(config, pi4), "dtparam=spi=on"); got != want {
+		if got := certainlyHas(Settings(config, pi4), "dtparam=spi=on"); got != want {
 			t.Errorf("%q: %v, want %v", config, got, want)
 		}
 	}

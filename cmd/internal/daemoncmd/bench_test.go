@@ -23,7 +23,7 @@ import (
 	"portillon/wire"
 )
 
-// stopwatch is a simulated relay that records when it was switched on.
+// stopwatch is a simulated relay that records the time of its last switch to on.
 type stopwatch struct{ on time.Time }
 
 func (s *stopwatch) Set(_ context.Context, r session.Relay) error {
@@ -50,9 +50,9 @@ func signer(b testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// loaded returns the roster of a site with this number of members, 15 badges and 20 machines, read from a signed
-// bundle.
-func loaded(b testing.TB, members int) *roster.Roster {
+// loadRoster reads, from a signed bundle, the roster of a site with the given number of members, 15 badges and 20
+// machines.
+func loadRoster(b testing.TB, members int) *roster.Roster {
 	b.Helper()
 	dir := b.TempDir()
 	if err := sitetest.Make(dir, members, time.Now()); err != nil {
@@ -103,10 +103,10 @@ func BenchmarkTap(b *testing.B) {
 			Now:     func() time.Time { return time.Now().Add(offset) },
 			Trusted: func() bool { return true },
 			NewID:   newID,
-			Journal: records{j},
+			Journal: diskJournal{j},
 			Switch:  relay,
 			Panel:   panel.New(panel.Config{}),
-			Roster:  loaded(b, 1000),
+			Roster:  loadRoster(b, 1000),
 		},
 	)
 	ctx, cancel := context.WithCancel(context.Background())

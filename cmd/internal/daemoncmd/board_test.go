@@ -41,9 +41,9 @@ func TestRelayBoardThatClosesAtPowerOnIsRejectedWithTheLineOfTheFile(t *testing.
 	}
 }
 
-// A board that closes on a low level, with 3.3 V on its optocouplers: the guard and the boot fragment must both hold
-// the line high.
-func TestActiveLowBoardIsHeldHighIfItsSupplyAndResistorAreNamed(t *testing.T) {
+// A relay board with 3.3 V on its optocouplers closes on a low level. The guard and the boot fragment must therefore
+// keep the board's line high.
+func TestLineOfAnActiveLowBoardIsKeptHighIfSupplyAndResistorAreNamed(t *testing.T) {
 	c, err := relayOf(t, `pin: "gpio:pinctrl-/17", active: low, pull: up, supply: 3.3V, exhaust: "gpio:pinctrl-/27"`)
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +59,8 @@ func TestActiveLowBoardIsHeldHighIfItsSupplyAndResistorAreNamed(t *testing.T) {
 	}
 }
 
-// A daemon does not start with such a file. The command that systemd runs after the daemon has ended must still open
-// the relay.
+// The daemon does not start with the file of a relay board that could close at power-on. The command that systemd runs
+// after the daemon has ended must still open the relay.
 func TestOffOpensARelayWhoseBoardIsRejected(t *testing.T) {
 	for _, r := range []RelayConfig{{ActiveLow: true}, {ActiveLow: true, PullUp: true, Supply: "5V"}, {PullUp: true},
 		{Supply: "5V", Heartbeat: true}, {ActiveLow: true, PullUp: true, Heartbeat: true}} {
@@ -68,9 +68,9 @@ func TestOffOpensARelayWhoseBoardIsRejected(t *testing.T) {
 		if _, bad := (Config{Relay: r}).wiring().LevelFault(); !bad {
 			t.Errorf("%+v is not refused", r)
 		}
-		synctest.Test(t, func(t *testing.T) { // off retries for a second
-			err := (Config{Relay: r}).off()
-			if err == nil || !strings.HasPrefix(err.Error(), "relay: pin: ") { // the chip is missing
+		synctest.Test(t, func(t *testing.T) { // the command off retries for a second
+			err := (Config{Relay: r}).switchOff()
+			if err == nil || !strings.HasPrefix(err.Error(), "relay: pin: ") { // the computer has no chip of this name
 				t.Errorf("%+v: %v", r, err)
 			}
 		})

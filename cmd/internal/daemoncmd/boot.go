@@ -33,16 +33,16 @@ func (c Config) Boot() []BootLine {
 	case rfid.I2C:
 		add("all", why, "dtparam=i2c_arm=on")
 	case rfid.Serial:
-		if !c.Reader.onboard() {
+		if !c.Reader.isOnboardPort() {
 			break
 		}
 		add("all", why, "enable_uart=1")
-		// [pi0] includes the Zero 2 W, [pi3] the 3+, and [pi4] the 400 and the Compute Module 4. No board loads the overlay
-		// twice.
+		// The filter [pi0] also matches the Zero 2 W, [pi3] the 3+, and [pi4] the 400 and the Compute Module 4. With
+		// these filters, no board loads the overlay twice.
 		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
 			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
 		}
-		// The 5, the 500 and the Compute Module 5, whose Bluetooth uses a separate port.
+		// The filter [pi5] matches the 5, the 500 and the Compute Module 5, whose Bluetooth uses a separate port.
 		add("pi5", "the serial port of the header", "dtparam=uart0=on")
 	}
 	return out
@@ -58,13 +58,13 @@ func (c Config) Fragment(file string) string {
 	return out
 }
 
-// Missing returns the lines of Boot that a config.txt lacks for this board. For an unknown board the lines of every
-// filter count. If a setting is given twice, the last one counts.
+// Missing returns the lines of Boot that a config.txt lacks for this board. For an unknown board, the lines of all
+// filters are required. Of two values for the same setting, the last one applies.
 func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
 	return bootconfig.Missing(config, c.Boot(), b)
 }
 
-// BootMachine returns what this machine needs from its Pi.
+// BootMachine returns the requirements of this machine for the boot files of its Pi.
 func (c Config) BootMachine() bootconfig.Machine {
 	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
 }
@@ -76,4 +76,6 @@ func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfi
 }
 
 // Serial reports whether the reader needs the Pi's own serial port.
-func (c Config) Serial() bool { return c.Reader.wiring().Bus == rfid.Serial && c.Reader.onboard() }
+func (c Config) Serial() bool {
+	return c.Reader.wiring().Bus == rfid.Serial && c.Reader.isOnboardPort()
+}

@@ -47,15 +47,15 @@ func TestShippedFragmentsEqualTheFragmentsOfTheirWirings(t *testing.T) {
 	}
 }
 
-// The boot fragment of the screen combines with the fragment of each wiring, in both orders. Neither overrides a
-// setting of the other.
+// The boot fragment of the screen combines with the fragment of each wiring, in both orders. Neither fragment overrides
+// a setting of the other.
 func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 	screen, err := os.ReadFile("../../../firmware-config/panel/screen.config.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"dtoverlay=vc4-kms-v3d", "display_auto_detect=1", "disable_splash=1"} {
-		if !settles(string(screen), "Raspberry Pi 4 Model B", want) {
+		if !certainlySets(string(screen), "Raspberry Pi 4 Model B", want) {
 			t.Errorf("there is no %s", want)
 		}
 	}
@@ -71,7 +71,7 @@ func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 		}
 		for _, whole := range []string{string(wiring) + string(screen), string(screen) + string(wiring)} {
 			if m := c.Missing(whole, bootconfig.BoardOf("Raspberry Pi 5 Model B", nil)); len(m) > 0 ||
-				!settles(whole, "Raspberry Pi 5 Model B", "dtoverlay=vc4-kms-v3d") {
+				!certainlySets(whole, "Raspberry Pi 5 Model B", "dtoverlay=vc4-kms-v3d") {
 				t.Errorf("%s beside the screen's lacks %v", p, m)
 			}
 		}
@@ -81,8 +81,8 @@ func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
 	}
 }
 
-// settles reports whether a config.txt surely sets text on a board.
-func settles(config, model, text string) bool {
+// certainlySets reports whether a config.txt contains a setting that certainly applies to a board.
+func certainlySets(config, model, text string) bool {
 	return slices.ContainsFunc(bootconfig.Settings(config, bootconfig.BoardOf(model, nil)),
 		func(s bootconfig.Setting) bool {
 			return s.Text == text && !s.Maybe
@@ -144,7 +144,7 @@ func TestConfigTxtIsEvaluatedLikeTheFirmware(t *testing.T) {
 func TestEachShippedFileIsReadByATest(t *testing.T) {
 	for _, dir := range []string{"../../../firmware-config", "../../../systemd"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() && d.Name() == "circuit" { // calculates the drawings and does not ship
+			if err == nil && d.IsDir() && d.Name() == "circuit" { // this program calculates the drawings and is not shipped
 				return filepath.SkipDir
 			}
 			if err != nil || d.IsDir() {
@@ -152,13 +152,13 @@ func TestEachShippedFileIsReadByATest(t *testing.T) {
 			}
 			switch filepath.Ext(path) {
 			case ".yaml", ".rules", ".service", ".path", ".conf", ".md", ".html", ".go":
-				// .go: the circuits, tested in their own package
+				// Go files describe the circuits and are tested in their own package
 			case ".txt":
 				if !strings.HasSuffix(path, ".config.txt") {
 					t.Errorf("%s: nobody reads it", path)
 				}
 			case ".svg":
-				drawing(t, path)
+				checkDrawing(t, path)
 			default:
 				t.Errorf("%s: nobody reads it", path)
 			}
@@ -170,8 +170,8 @@ func TestEachShippedFileIsReadByATest(t *testing.T) {
 	}
 }
 
-// drawing checks that an SVG is well-formed, has a title for screen readers, and loads nothing from the network.
-func drawing(t *testing.T, path string) {
+// checkDrawing checks that an SVG is well-formed, has a title for screen readers, and loads nothing from the network.
+func checkDrawing(t *testing.T, path string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -15,17 +15,17 @@ import (
 	"portillon/policy"
 )
 
-// errReopen reports that the journal can be opened again. The daemon then restarts itself.
-var errReopen = errors.New("the journal can be opened now")
+// errReopen is returned if a journal that could not be opened can be opened again. The daemon then restarts itself.
+var errReopen = errors.New("journal can be opened again, so the daemon must restart")
 
 // reopenEvery is the interval between attempts to open a journal that could not be opened.
 const reopenEvery = 5 * time.Second
 
-// openBroken serves the panel and the control socket of a machine whose journal cannot be opened. The panel shows why.
-// No guard is started, so the relay stays off and no card starts the machine.
+// openBroken serves the panel and the control socket of a machine whose journal cannot be opened. The panel shows the
+// reason. No guard is started, so the relay stays off and no card starts the machine.
 func (d *Daemon) openBroken(why error) (err error) {
-	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
-	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
+	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.journalStamp()
+	d.log.Error("journal cannot be opened, machine stays off", "err", d.broken)
 	d.panel = d.newPanel(refuseAll{})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {
@@ -35,7 +35,7 @@ func (d *Daemon) openBroken(why error) (err error) {
 	return err
 }
 
-// refuseAll implements the actions of a panel without a machine. It refuses all actions.
+// refuseAll implements the actions of a panel without a machine, by refusing all of them.
 type refuseAll struct{}
 
 // Do implements panel.Actions.
@@ -51,7 +51,7 @@ func (refuseAll) Write(context.Context, string, panel.Entry) (policy.Text, error
 	return policy.Text{}, panel.NotSaved
 }
 
-// answer returns the reply of the control socket.
+// answer returns the control socket's reply to a request.
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
 		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
@@ -62,7 +62,7 @@ func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
 }
 
-// runBroken serves until ctx ends, or until the journal can be opened.
+// runBroken serves the panel and the control socket until ctx ends or the journal can be opened.
 func (d *Daemon) runBroken(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -74,9 +74,9 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	work.Go(func() { _ = page.Serve(web) })
 	work.Go(func() { <-ctx.Done(); page.Close() })
-	d.lights(ctx, &work)
+	d.runLights(ctx, &work)
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
-	go tellSystemd(ctx, func() bool { return true })
+	go notifySystemd(ctx, func() bool { return true })
 	t := time.NewTicker(reopenEvery)
 	defer t.Stop()
 	for {
@@ -93,7 +93,7 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 
 // canOpen reports whether the journal can be opened again.
 func (d *Daemon) canOpen(ctx context.Context) bool {
-	k, errs := d.c.keys(d.c.secrets())
+	k, errs := d.c.readKeys(d.c.secrets())
 	if len(errs) > 0 {
 		return false
 	}
@@ -101,12 +101,12 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 	if err == nil {
 		return j.Close() == nil
 	}
-	// the file was replaced: the restarted daemon tries to salvage the new file
-	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp
+	// the file was replaced, so the restarted daemon will try to salvage the new file
+	return journal.IsDamaged(err) && d.journalStamp() != d.brokenStamp
 }
 
-// stamp returns the size and the modification time of the journal's file.
-func (d *Daemon) stamp() string {
+// journalStamp returns the size and the modification time of the journal's file.
+func (d *Daemon) journalStamp() string {
 	fi, err := os.Stat(d.c.journalFile())
 	if err != nil {
 		return err.Error()

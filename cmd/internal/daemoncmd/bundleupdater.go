@@ -22,11 +22,11 @@ import (
 	"portillon/wire"
 )
 
-// bundleUpdater maintains the bundle that the machine uses. It installs a newer bundle from the bundle file, or from a
-// manifest that arrived over MQTT. It rejects every other bundle and reports the reason. The current bundle stays in
-// force until the next one is complete and verified.
+// bundleUpdater maintains the bundle that the machine uses. The updater installs newer bundles from the bundle file, or
+// from a manifest that arrived over MQTT. Every other bundle is rejected, and the updater reports the reason. The
+// current bundle stays in force until the next bundle is complete and verified.
 //
-// One goroutine calls first and then run. Only offer may be called from other goroutines.
+// Only one goroutine may call firstRoster and then run. Other goroutines may call only offer.
 type bundleUpdater struct {
 	machine policy.MachineID
 	store   wire.Store
@@ -35,19 +35,19 @@ type bundleUpdater struct {
 	now     func() time.Time // clock for the validity of badges
 	log     *slog.Logger
 
-	manifests chan []byte    // capacity 1: the newest offered manifest
-	chunks    wire.Assembler // fetches chunks from the hub; without a source the chunks come from conf.From
+	manifests chan []byte    // newest offered manifest; capacity 1
+	chunks    wire.Assembler // source of chunks at the hub; nil: chunks come from conf.From
 	cardKeys  cardKeySource
 	returns   hubReturns
 
-	lastFile        string        // size and time of the bundle file at the last look, or the error
-	refusedManifest []byte        // the last rejected manifest from the network; a repetition is not recorded
+	lastFile        string        // size and time of the bundle file at the last check, or the error
+	refusedManifest []byte        // last rejected manifest from the network, whose repetitions are not recorded
 	unfetched       unfetched     // a manifest whose chunks could not be fetched
-	recorded        refusalRecord // which rejections were recorded
-	wrongKey        wrongKeyTexts // shown on the panel
+	recorded        refusalRecord // times of the recorded rejections
+	wrongKey        wrongKeyTexts // state of the bundle that the panel shows
 
-	// unverified reports that run must load the stored bundle: it has too many unverified credentials to load at the
-	// start.
+	// unverified is true if run must load the stored bundle, which has too many unverified credentials to be loaded at
+	// the start.
 	unverified bool
 
 	state                  daemon.BundleState       // state of the bundle on the disk
@@ -59,16 +59,16 @@ type bundleUpdater struct {
 // that the bundle of this source was not rejected because of a key.
 type wrongKeyTexts struct{ stored, file, manifest string }
 
-// look is the interval between two checks of the bundle file for a change.
-const look = 2 * time.Second
+// checkInterval is the interval between two checks of the bundle file for a change.
+const checkInterval = 2 * time.Second
 
-// first returns the roster for the start, from the stored bundle or from a newer bundle file. If there is no bundle
-// yet, both results are nil.
+// firstRoster returns the roster for the start, from the stored bundle or from a newer bundle file. Without a bundle,
+// both results are nil.
 //
-// A start verifies few credentials, because systemd and members wait for it. A bundle with more unverified credentials
-// is loaded by run while the daemon already works. Until then the previous bundle is used, or the panel shows that the
-// list is being verified.
-func (u *bundleUpdater) first() (*roster.Roster, error) {
+// A start verifies few credentials, because systemd and members wait for it. Method run loads a bundle with more
+// unverified credentials while the daemon already works. Until then, the previous bundle is used, or the panel shows
+// that the list is being verified.
+func (u *bundleUpdater) firstRoster() (*roster.Roster, error) {
 	u.options.MaxUnverified = unverifiedAtStart
 	defer func() { u.options.MaxUnverified = 0 }()
 	r, why := u.fromFile()
@@ -76,7 +76,7 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, u.lastFile, u.wrongKey.file = nil, "", "" // so that run reads the file again
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // reset, so that run reads the file again
 	}
 	u.setState(u.state)
 	r, err := u.loadStored()
@@ -89,15 +89,15 @@ func (u *bundleUpdater) first() (*roster.Roster, error) {
 	}
 	if errors.Is(err, roster.ErrUnverified) {
 		u.unverified, u.wrongKey.stored = true, ""
-		u.state.Refused = "" // waiting for verification is not a rejection
+		u.state.Refused = "" // a bundle that waits for verification is not rejected
 		u.setState(daemon.BundleState{Version: u.state.Version, Damage: u.state.Damage, Verifying: true})
 		return nil, why
 	}
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force. It reads only the chunks that it needs: a tenth of the bundle if all verdicts
-// are known. upkeep later compares all chunks with their hashes.
+// loadStored loads the bundle in force. Only the necessary chunks are read: a tenth of the bundle, if all verdicts are
+// known. The field upkeep sets when all chunks are compared with their hashes.
 func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err != nil {
@@ -115,14 +115,14 @@ func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 // 10 ms each).
 const unverifiedAtStart = 200
 
-// verifyInForce loads the bundle that had too many unverified credentials for the start. It returns nil if no such
+// verifyInForce loads the bundle that had too many unverified credentials for the start, or returns nil if no such
 // bundle waits.
 func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
 	if !u.unverified {
 		return nil
 	}
 	u.unverified = false
-	u.log.Info("verifying the credentials of the bundle")
+	u.log.Info("bundle verification started")
 	r, err := u.inForce(ctx, false)
 	u.setState(u.state)
 	if err != nil {
@@ -132,7 +132,7 @@ func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 	return r
 }
 
-// load reads a bundle of the store into a roster. It rejects a bundle whose policy does not name this machine. Members
+// load reads a bundle of the store into a roster. A bundle whose policy does not name this machine is rejected. Members
 // with unreadable data are denied and logged; the others are not affected.
 func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 	o := u.options
@@ -142,36 +142,36 @@ func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 		return nil, err
 	}
 	if r.MemoryError != nil {
-		u.log.Warn("badge verdicts not stored", "err", r.MemoryError)
+		u.log.Warn("storing the badge verdicts failed", "err", r.MemoryError)
 	}
 	for _, d := range r.Denied {
 		u.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
 	if _, known := r.Policy.Machine(u.machine); !known {
-		return nil, fmt.Errorf("the bundle's policy has no machine %q", u.machine)
+		return nil, fmt.Errorf("bundle's policy has no machine %q, want the policy of this machine's site", u.machine)
 	}
 	return r, nil
 }
 
-// fromFile installs the bundle file if the file has changed since the last check and has a newer version. If nothing
-// is new, both results are nil.
+// fromFile installs the bundle file if the file has changed since the last check and has a newer version. Without a
+// newer version, both results are nil.
 func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	if u.conf.File == "" {
 		return nil, nil
 	}
 	fi, err := os.Stat(u.conf.File)
 	if err != nil {
-		return nil, once(&u.lastFile, err.Error(), err)
+		return nil, oncePerMark(&u.lastFile, err.Error(), err)
 	}
-	if !fi.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, once(&u.lastFile, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", u.conf.File))
+	if !fi.Mode().IsRegular() { // only a regular file is opened, because opening a pipe would wait for its writer
+		return nil, oncePerMark(&u.lastFile, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", u.conf.File))
 	}
 	mark := fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
 	if mark == u.lastFile {
 		return nil, nil
 	}
 	u.lastFile = mark
-	defer func() { u.wrongKey.file = refusalOf(err) }()
+	defer func() { u.wrongKey.file = wrongKeyText(err) }()
 	f, err := os.Open(u.conf.File)
 	if err != nil {
 		return nil, err
@@ -191,8 +191,8 @@ func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	return r, nil
 }
 
-// once returns err at the first call with this mark, and nil at further calls with the same mark.
-func once(last *string, mark string, err error) error {
+// oncePerMark returns err at the first call with this mark, and nil at further calls with the same mark.
+func oncePerMark(last *string, mark string, err error) error {
 	if *last == mark {
 		return nil
 	}
@@ -214,13 +214,13 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	if bytes.Equal(manifest, signedManifest(u.store)) {
 		return nil, nil
 	}
-	fetch, err := u.chunksOf(ctx, manifest)
+	fetch, err := u.chunkFetcher(ctx, manifest)
 	if err != nil || fetch == nil {
 		return nil, err
 	}
 	if lacksCardKey(manifest, u.store.Keys, cardKeysOf(u.options)) {
 		if _, err := u.refreshCardKeys(ctx); err != nil {
-			// install anyway: the installation rejects the bundle and reports the check values of both card keys
+			// continue with the installation, which rejects the bundle and reports the check values of both card keys
 			u.log.Warn("card keys of the hub unavailable", "err", err)
 		}
 	}
@@ -230,9 +230,9 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	return r, err
 }
 
-// chunksOf returns the function that fetches the chunks of a bundle, or nil if the machine gets its bundles from a
+// chunkFetcher returns the function that fetches the chunks of a bundle, or nil if the machine reads its bundles from a
 // file.
-func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
+func (u *bundleUpdater) chunkFetcher(ctx context.Context, manifest []byte) (wire.Fetch, error) {
 	switch {
 	case u.conf.From != "":
 		return func(sha string) ([]byte, error) { return fetchChunk(ctx, u.conf.From, sha) }, nil
@@ -246,7 +246,8 @@ func (u *bundleUpdater) chunksOf(ctx context.Context, manifest []byte) (wire.Fet
 	return u.chunks.Fetch(m), nil
 }
 
-// offer passes on a manifest from the network. Only the newest manifest waits. Any goroutine may call offer.
+// offer passes a manifest from the network to run. A newer manifest replaces a waiting one. Any goroutine may call
+// offer.
 func (u *bundleUpdater) offer(manifest []byte) {
 	for {
 		select {
@@ -261,10 +262,10 @@ func (u *bundleUpdater) offer(manifest []byte) {
 	}
 }
 
-// run looks for newer bundles until ctx ends. It passes each installed bundle to take, and each rejection that should
-// be recorded to refuse.
+// run looks for newer bundles until ctx ends. Method run passes each installed bundle to the function take, and each
+// rejection that must be recorded to the function refuse.
 func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
-	t := time.NewTicker(look)
+	t := time.NewTicker(checkInterval)
 	defer t.Stop()
 	if r := u.verifyInForce(ctx, refuse); r != nil {
 		u.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
@@ -279,14 +280,14 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 			return
 		case m := <-u.manifests:
 			if r, again, err = u.fromNetwork(ctx, m); again {
-				u.log.Info("bundle refused again", "err", err)
+				u.log.Info("bundle was rejected again, for the same reason", "err", err)
 			}
 		case <-u.cardKeys.again:
 			r, err = u.withNewCardKeys(ctx)
 		case <-t.C:
 			r, again, err = u.periodic(ctx)
 		}
-		if again { // the same rejection was recorded before
+		if again { // the same rejection has been recorded before
 			continue
 		}
 		// Both an error and a roster are possible: the file was rejected, and a repair succeeded.
@@ -318,10 +319,10 @@ func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, er
 	return nil, nil
 }
 
-// periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. again reports
-// whether the same manifest was rejected before.
+// periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. The result again
+// is true if the same manifest was rejected before.
 func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
-	if m := u.unfetched.due(); m != nil {
+	if m := u.unfetched.dueManifest(); m != nil {
 		return u.fromNetwork(ctx, m)
 	}
 	if r, err = u.fromFile(); r == nil {
@@ -330,8 +331,8 @@ func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again b
 	return r, false, err
 }
 
-// checkStored compares all chunks on the disk with their hashes. It reads the whole bundle, so run calls it after the
-// bundle is in force.
+// checkStored compares all chunks on the disk with their hashes. checkStored reads the whole bundle, so run calls
+// checkStored only after the bundle is in force.
 func (u *bundleUpdater) checkStored() {
 	m, err := u.store.Current()
 	if err != nil {
@@ -341,28 +342,28 @@ func (u *bundleUpdater) checkStored() {
 	u.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, u.store.Damaged(m), nil)})
 }
 
-// fetchAgain is the pause before missing chunks are fetched again. Chunks that have arrived are not fetched again.
+// fetchAgain is the pause before missing chunks are fetched again.
 const fetchAgain = 10 * time.Second
 
-// unfetched holds a manifest whose chunks could not be fetched. The zero value holds none.
+// unfetched contains a manifest whose chunks could not be fetched. The zero value is empty.
 type unfetched struct {
 	manifest []byte
 	at       time.Time
 }
 
-// due returns the manifest if the pause before the next fetch is over, otherwise nil.
-func (u unfetched) due() []byte {
+// dueManifest returns the manifest if the pause before the next fetch is over, otherwise nil.
+func (u unfetched) dueManifest() []byte {
 	if u.manifest == nil || time.Since(u.at) < fetchAgain {
 		return nil
 	}
 	return u.manifest
 }
 
-// fromNetwork calls fromManifest and notes which manifest must be fetched again. It reports whether the same manifest
-// was rejected before.
+// fromNetwork calls fromManifest and notes which manifest must be fetched again. The result again is true if the same
+// manifest was rejected before.
 func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
 	r, err = u.fromManifest(ctx, m)
-	u.wrongKey.manifest, u.unfetched = refusalOf(err), unfetched{}
+	u.wrongKey.manifest, u.unfetched = wrongKeyText(err), unfetched{}
 	u.returns.answer(ctx, u.store, m, err)
 	if err == nil {
 		return r, false, nil
@@ -376,11 +377,11 @@ func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Ro
 	return nil, again, err
 }
 
-// refusalEvery is the shortest time between two records of rejections of one kind, so that a flood of forged manifests
+// refusalEvery is the minimum time between two records of rejections of one kind, so that a flood of forged manifests
 // cannot fill the disk.
 const refusalEvery = time.Minute
 
-// refusalRecord holds when a rejection of each kind was last recorded. The key is the rejection's code.
+// refusalRecord contains, for each code of rejection, the time at which such a rejection was last recorded.
 type refusalRecord map[string]time.Time
 
 // isDue reports whether a rejection is the first of its kind within refusalEvery, and notes the time.
@@ -399,7 +400,7 @@ func (r *refusalRecord) isDue(err error, now time.Time) bool {
 	return true
 }
 
-// fetchChunk reads a chunk from a folder or over HTTPS. The caller checks its hash.
+// fetchChunk reads a chunk from a folder or over HTTPS. The caller must check the chunk's hash.
 func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 	if !strings.Contains(from, "://") {
 		return os.ReadFile(filepath.Join(from, "chunks", sha))
@@ -409,7 +410,7 @@ func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 		return nil, err
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && (u.Scheme != "http" || ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("chunks are fetched from %s, want a folder or an https URL", u.Redacted())
+		return nil, fmt.Errorf("source of chunks is %s, want a folder or an https URL", u.Redacted())
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -427,7 +428,7 @@ func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, wire.MaxChunk+1))
 	if err == nil && len(b) > wire.MaxChunk {
-		err = fmt.Errorf("the chunk has more than %d bytes", wire.MaxChunk)
+		err = fmt.Errorf("chunk has more than %d bytes, the size in the manifest", wire.MaxChunk)
 	}
 	return b, err
 }

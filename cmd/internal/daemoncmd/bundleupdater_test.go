@@ -73,7 +73,7 @@ func TestRejectionOfARepeatedOfferIsRecordedOnce(t *testing.T) {
 		}
 		first, second := build(1), build(2)
 		for range 50 {
-			offers(first.Signed, 1, 0) // no source has its chunks
+			offers(first.Signed, 1, 0) // no source has the chunks of this bundle
 		}
 		<-time.After(refusalEvery)
 		offers(second.Signed, 2, 0)
@@ -91,8 +91,8 @@ func TestRejectionOfARepeatedOfferIsRecordedOnce(t *testing.T) {
 	})
 }
 
-// A machine with a bundle for another workshop would refuse everybody. So the machine rejects such a bundle, and the
-// current bundle stays in force.
+// A machine with a bundle for another workshop would refuse everybody. The machine must therefore reject such a bundle,
+// and the current bundle stays in force.
 func TestBundleWithoutThisMachineIsRejected(t *testing.T) {
 	k, build := exampleUpdater(t)
 	b := build(1)
@@ -101,7 +101,7 @@ func TestBundleWithoutThisMachineIsRejected(t *testing.T) {
 	}
 	for machine, want := range map[string]bool{"laser": true, "lathe": false, "": false} {
 		k.machine = policy.MachineID(machine)
-		if r, err := k.first(); (r != nil) != want || (err == nil) != want {
+		if r, err := k.firstRoster(); (r != nil) != want || (err == nil) != want {
 			t.Errorf("%q: %v, %v", machine, r != nil, err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestDeniedMembersAreLoggedWithTheUnknownField(t *testing.T) {
 	if _, err := k.store.Install(b.Signed, b.Chunk, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.first(); err != nil || log.Len() != 0 {
+	if _, err := k.firstRoster(); err != nil || log.Len() != 0 {
 		t.Fatalf("%v, %s", err, log.String())
 	}
 	member, _ := wire.EncodeChunk(
@@ -199,7 +199,7 @@ func TestBundleWithMissingChunksIsFetchedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		<-time.After(fetchAgain + look)
+		<-time.After(fetchAgain + checkInterval)
 		synctest.Wait()
 		if refused != 1 || taken != 1 {
 			t.Errorf("refused %d, taken %d once the chunks are there", refused, taken)

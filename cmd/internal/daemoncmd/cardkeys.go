@@ -28,7 +28,8 @@ const CardKeysFile = "card-keys.json"
 // maxCardKeysFile is the size limit of CardKeysFile in bytes.
 const maxCardKeysFile = 4 << 10
 
-// givenCardKeys returns the card keys that the hub sent, or none without an error if the hub sent none.
+// givenCardKeys returns the card keys that the hub has sent. The list is empty, without an error, if the hub has sent
+// none.
 func (c Config) givenCardKeys() ([][]byte, error) {
 	b, err := os.ReadFile(filepath.Join(c.HubDir(), CardKeysFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -39,10 +40,10 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 	}
 	var all wire.CardKeys
 	if len(b) > maxCardKeysFile || json.Unmarshal(b, &all) != nil {
-		return nil, fmt.Errorf("%s holds no card keys", filepath.Join(c.HubDir(), CardKeysFile))
+		return nil, fmt.Errorf("file %s does not contain a list of card keys", filepath.Join(c.HubDir(), CardKeysFile))
 	}
 	var out [][]byte
-	for _, text := range all.Keys { // may hold one key more than the hub sent: see keepCardKeys
+	for _, text := range all.Keys { // the file may contain one key more than the hub has sent, see keepCardKeys
 		key, err := wire.CardKeys{Keys: []string{text}}.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(c.HubDir(), CardKeysFile), err)
@@ -52,7 +53,8 @@ func (c Config) givenCardKeys() ([][]byte, error) {
 	return out, nil
 }
 
-// CardKeys returns the machine's card keys for a command outside the systemd unit, or none if they cannot be read.
+// CardKeys returns the machine's card keys for a command outside the systemd unit. The list is empty if the keys cannot
+// be read.
 func (c Config) CardKeys(store string) [][]byte {
 	if given, err := c.givenCardKeys(); err == nil && len(given) > 0 {
 		return given
@@ -63,16 +65,16 @@ func (c Config) CardKeys(store string) [][]byte {
 	return nil
 }
 
-// ring returns the card keys that the machine uses.
-func (k keys) ring() [][]byte {
+// cardKeyRing returns the card keys that the machine uses.
+func (k keys) cardKeyRing() [][]byte {
 	if len(k.given) > 0 {
 		return k.given
 	}
 	return [][]byte{k.card}
 }
 
-// keepCardKeys stores the card keys that the hub sends now, and deletes all other keys except one: the key of the
-// stored bundle is kept until a newer bundle arrives, because without it no card would be recognised after a restart.
+// keepCardKeys stores the card keys that the hub has just sent and deletes all other keys. The key of the stored bundle
+// remains until a newer bundle arrives, because without that key no card would be recognised after a restart.
 func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, error) {
 	keep := slices.Clone(given)
 	if m, err := s.Current(); err == nil {
@@ -93,7 +95,7 @@ func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, erro
 	return keep, wire.WriteFile(filepath.Join(c.HubDir(), CardKeysFile), append(b, '\n'), 0o600)
 }
 
-// sameKeys reports whether two lists hold the same keys in the same order.
+// sameKeys reports whether two lists contain the same keys in the same order.
 func sameKeys(a, b [][]byte) bool {
 	return slices.EqualFunc(a, b, func(x, y []byte) bool { return bytes.Equal(x, y) })
 }
@@ -114,15 +116,18 @@ func cardKeysOf(o roster.Options) (out [][]byte) {
 	return append(out, o.OtherCardKeys...)
 }
 
-// cardKeySource asks the hub for the site's card keys and stores them. The zero value is for a machine that was not
-// enrolled, whose keys never change.
+// cardKeySource asks the hub for the site's card keys and stores them. The zero value is the source of a machine that
+// was not enrolled; its keys never change.
 type cardKeySource struct {
-	ask   func(context.Context) ([][]byte, error)               // asks the hub; nil: not enrolled
-	keep  func(given, held [][]byte) (kept [][]byte, err error) // stores keys on the disk (Config.keepCardKeys)
-	again chan struct{}                                         // a request to ask the hub again; capacity 1, may be nil
+	// requests the keys from the hub; nil: the machine was not enrolled
+	ask  func(context.Context) ([][]byte, error)
+	keep func(given, held [][]byte) (kept [][]byte, err error) // stores the keys on the disk (Config.keepCardKeys)
+	// receives a value when the hub must be asked again; capacity 1, may be nil
+	again chan struct{}
 }
 
-// refresh asks the hub for its card keys and stores them. changed reports whether kept differs from held.
+// refresh asks the hub for its card keys and stores them. The result changed is true if the list kept differs from the
+// list held.
 func (s cardKeySource) refresh(ctx context.Context, held [][]byte) (kept [][]byte, changed bool, err error) {
 	if s.ask == nil {
 		return held, false, nil
@@ -137,24 +142,24 @@ func (s cardKeySource) refresh(ctx context.Context, held [][]byte) (kept [][]byt
 	}
 	kept, err = s.keep(given, held)
 	if err != nil {
-		return held, false, fmt.Errorf("card keys not kept: %w", err)
+		return held, false, fmt.Errorf("card keys from the hub cannot be stored: %w", err)
 	}
 	return kept, !sameKeys(kept, held), nil
 }
 
-// refreshCardKeys asks the hub for its card keys, and reports whether they changed.
+// refreshCardKeys asks the hub for its card keys, and reports whether the keys have changed.
 func (u *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err error) {
 	kept, changed, err := u.cardKeys.refresh(ctx, cardKeysOf(u.options))
 	if err != nil || !changed {
 		return false, err
 	}
 	setCardKeys(&u.options, kept)
-	u.log.Info("card keys changed", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
+	u.log.Info("card keys replaced by the hub's new card keys", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
 	return true, nil
 }
 
-// lacksCardKey reports whether a manifest was built with a card key that is not in known. It returns false for a
-// manifest with a bad signature, because the installation checks the signature later.
+// lacksCardKey reports whether a manifest was built with a card key that is not in known. For a manifest with a bad
+// signature the result is false, because the installation checks the signature later.
 func lacksCardKey(manifest []byte, signers note.Verifiers, known [][]byte) bool {
 	m, err := wire.OpenManifest(manifest, signers)
 	if err != nil {

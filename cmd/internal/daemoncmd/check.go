@@ -16,44 +16,44 @@ import (
 	"portillon/wire"
 )
 
-// Computer is the computer on which a file is checked.
+// Computer is the computer on which a machine.yaml is checked.
 type Computer struct {
 	Now       time.Time
-	Unit      string                             // $CREDENTIALS_DIRECTORY; empty outside the systemd unit
-	Credstore string                             // the folder from which systemd loads credentials
-	Line      func(label string, line int) error // returns nil if a chip with this label has this line
-	Root      fs.FS                              // the computer's files; nil: not readable
-	Real      func(path string) string           // resolves symbolic links; nil: paths are used as they are
-	PCSC      func() ([]string, error)           // lists the readers of pcscd; nil: pcscd is not asked
+	Unit      string                             // folder named by $CREDENTIALS_DIRECTORY; empty outside the systemd unit
+	Credstore string                             // folder from which systemd loads credentials
+	Line      func(label string, line int) error // returns an error unless a chip with this label has this line
+	Root      fs.FS                              // the computer's files; nil: files cannot be read
+	Real      func(path string) string           // resolves symbolic links; nil: links are not resolved
+	PCSC      func() ([]string, error)           // lists the readers of pcscd; nil: the readers are not checked
 }
 
-// Here returns the running computer as a Computer.
+// Here returns the Computer on which this program runs.
 func Here(now time.Time) Computer {
 	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine,
 		Root: os.DirFS("/"), Real: RealPath, PCSC: pcsc.Readers}
 }
 
-// Checked holds the results of a check.
+// Checked contains the results of a check.
 type Checked struct {
-	Faults   []error  // faults with which a daemon does not start, or with which the machine refuses every card
-	Warnings []string // what should be repaired although the machine still works
-	Unseen   []string // what this user could not examine
+	Faults   []error  // faults that prevent the daemon's start, or make the machine refuse every card
+	Warnings []string // warnings: conditions that should be repaired although the machine works
+	Unseen   []string // conditions that this user has no permission to examine
 
-	// PCSC is why the PC/SC reader cannot be used, or nil if it can be used or none is configured. The machine starts
-	// anyway, because a reader may be connected later.
+	// PCSC is the reason why the PC/SC reader cannot be used. PCSC is nil if the reader can be used, or if no PC/SC
+	// reader is configured. The machine starts anyway, because a reader may be connected later.
 	PCSC *PCSCFault
 }
 
-// maxSocket is the longest path of a Unix socket on Linux, in bytes: sockaddr_un has 108 bytes, the last one zero
-// (unix(7)).
+// maxSocket is the maximum length of a Unix socket's path on Linux, in bytes: sockaddr_un has 108 bytes, of which the
+// last is zero (unix(7)).
 const maxSocket = 107
 
-// Check examines everything that the file names: keys, pins, folders, and the bundle file if there is one. Check
-// changes no file.
+// Check examines the keys, pins and folders that a machine.yaml names, and the bundle file if the machine.yaml names
+// one. Check changes no file.
 func (c Config) Check(on Computer) Checked {
 	x := checker{c: c, on: on}
 	s := secrets{unit: on.Unit, store: on.Credstore, instance: c.instance}
-	k, errs := c.keys(s)
+	k, errs := c.readKeys(s)
 	for _, err := range errs {
 		x.fault(err)
 	}
@@ -62,16 +62,16 @@ func (c Config) Check(on Computer) Checked {
 		x.bundleFile(k)
 		x.store(k)
 	}
-	x.out.warn(c.checkApart()...)
+	x.out.warn(c.checkSeparateKey()...)
 	x.journal()
 	x.fault(c.CheckWires())
 	x.fault(c.checkData())
 	x.control()
 	x.lines()
 	x.modes()
-	x.eStop()
+	x.checkEStop()
 	x.out.PCSC = c.checkPCSC(on)
-	x.pi()
+	x.checkPi()
 	return x.out
 }
 
@@ -85,7 +85,7 @@ type checker struct {
 // warn adds warnings.
 func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
 
-// fault adds a fault. A file that only the daemon's user may read is not a fault: it is listed in Unseen.
+// fault adds a fault. A file that only the daemon's user may read is not a fault, and is listed in Unseen.
 func (x *checker) fault(err error) {
 	switch {
 	case err == nil:
@@ -115,7 +115,7 @@ func (x *checker) bundleFile(k keys) {
 	if x.c.Bundle.File == "" {
 		return
 	}
-	err := x.takeBundle(k)
+	err := x.tryBundle(k)
 	if err == nil {
 		return
 	}
@@ -134,8 +134,8 @@ func (x *checker) store(k keys) {
 	x.fault(x.c.checkCardKey(k))
 }
 
-// journal checks the journal. A damaged journal is a warning: the daemon starts and salvages the journal, or reports
-// why it cannot.
+// journal checks the journal. A damaged journal is only a warning, because the daemon starts and salvages the journal,
+// or reports why the journal cannot be salvaged.
 func (x *checker) journal() {
 	err := x.c.checkJournal()
 	switch {
@@ -152,14 +152,14 @@ func (x *checker) journal() {
 // control rejects a path that is too long for a Unix socket.
 func (x *checker) control() {
 	if path := x.c.Control; len(path) > maxSocket {
-		x.fault(fmt.Errorf("control: %s has %d bytes, and a socket's path has at most %d: /run/portillon/%s.sock",
+		x.fault(fmt.Errorf("control: path %s has %d bytes, want at most %d for a socket, for example /run/portillon/%s.sock",
 			path, len(path), maxSocket, x.c.Machine))
 	}
 }
 
-// takeBundle installs the bundle in a temporary folder like a daemon. It checks the site, the key, the members and the
-// machine.
-func (x *checker) takeBundle(k keys) error {
+// tryBundle installs the bundle in a temporary folder as a daemon would. The installation checks the site, the key, the
+// members and the machine.
+func (x *checker) tryBundle(k keys) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (x *checker) takeBundle(k keys) error {
 	}
 	r, err := keep.fromFile()
 	if err != nil {
-		return fmt.Errorf("bundle: file: %w", x.c.explain(err))
+		return fmt.Errorf("bundle: file: %w", x.c.withExpectedKey(err))
 	}
 	if r != nil {
 		x.out.warn(x.c.checkBindings(r.Policy)...)
@@ -191,12 +191,12 @@ func (c Config) checkData() error {
 		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
 			continue
 		case err == nil && !fi.IsDir():
-			return fmt.Errorf("data: %s is a file: a folder goes here, /var/lib/portillon/%s", dir, c.Machine)
+			return fmt.Errorf("data: %s is a file, want a folder such as /var/lib/portillon/%s", dir, c.Machine)
 		case err == nil:
 			err = writable(dir)
 		}
 		if err != nil {
-			return fmt.Errorf("data: %s cannot be written: %w", dir, err)
+			return fmt.Errorf("data: folder %s cannot be written: %w", dir, err)
 		}
 		return nil
 	}
@@ -204,10 +204,10 @@ func (c Config) checkData() error {
 
 // lines checks that the computer's GPIO chips have the lines that the file names.
 func (x *checker) lines() {
-	for _, p := range x.c.pins() {
+	for _, p := range x.c.namedPins() {
 		label, line, err := gpioLine(p.pin)
 		if err != nil {
-			continue // simulated, or CheckWires reports the fault
+			continue // the pin is simulated, or CheckWires reports the fault
 		}
 		switch err = x.on.Line(label, line); {
 		case errors.Is(err, pins.ErrNoChip):
@@ -218,7 +218,7 @@ func (x *checker) lines() {
 			x.fault(fmt.Errorf("%s: %w", p.key, err))
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return // one fault is enough: the chip is missing
+			return // if the chip is missing, one fault is enough for all of its lines
 		}
 	}
 }
@@ -241,11 +241,11 @@ func (x *checker) modes() {
 // Err returns all faults joined into one error, or nil.
 func (c Checked) Err() error { return errors.Join(c.Faults...) }
 
-// Notes returns the warnings, followed by what could not be examined.
+// Notes returns the warnings, followed by the conditions that could not be examined.
 func (c Checked) Notes() []string {
 	out := slices.Concat(c.Warnings, c.Unseen)
 	if c.PCSC != nil {
-		out = append(out, c.PCSC.note())
+		out = append(out, c.PCSC.oneLine())
 	}
 	return out
 }

@@ -7,9 +7,9 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// pi checks the computer: what the kernel does with the relay's line when a program dies, whether this model has the
-// reader's bus, and whether the journal survives a reboot. If the machine uses no pins, pi checks nothing.
-func (x *checker) pi() {
+// checkPi checks three properties of the computer: the kernel releases the relay's line when a program dies, this model
+// has the reader's bus, and the journal survives a reboot. If the machine uses no pins, checkPi does nothing.
+func (x *checker) checkPi() {
 	if x.c.Simulated() {
 		return
 	}
@@ -19,17 +19,17 @@ func (x *checker) pi() {
 		return
 	}
 	board := bootconfig.ReadBoard(x.on.Root)
-	x.persistence(board)
-	x.bus(board)
-	x.storage(board)
+	x.checkPersistence(board)
+	x.checkBus(board)
+	x.checkStorage(board)
 }
 
-// RelayLine returns the GPIO line of the relay: the beginning of its chip's label, and the line's number on that chip.
+// RelayLine returns the GPIO line of the relay: the beginning of the chip's label, and the line's number on that chip.
 func (c Config) RelayLine() (label string, line int, err error) { return gpioLine(c.Relay.Pin) }
 
 // PiFault is a fault of the computer. The doctor explains the fault in French and English under the name in Look.
 type PiFault struct {
-	Look string // the doctor's name for the check: persist, bus or storage
+	Look string // name of the check in the doctor: persist, bus or storage
 	Err  error
 }
 
@@ -39,19 +39,20 @@ func (f PiFault) Error() string { return f.Err.Error() }
 // Unwrap returns the error without the name in Look.
 func (f PiFault) Unwrap() error { return f.Err }
 
-// KeptWarning is the beginning of the warning that the doctor explains under the name persist.
+// KeptWarning is the beginning of the warning about outputs that stay driven. The doctor explains this warning under
+// the name persist.
 const KeptWarning = "relay.pin: the kernel keeps an output"
 
-// CheckPi is the part of Check about the computer, without keys, bundle and folders.
+// CheckPi performs the checks of the computer that Check performs, but not those of keys, bundle and folders.
 func (c Config) CheckPi(on Computer) Checked {
 	x := checker{c: c, on: on}
-	x.pi()
+	x.checkPi()
 	return x.out
 }
 
-// persistence rejects a relay that stays closed after its program has died. With a charge pump the relay opens without
-// the kernel, so there the kernel parameter causes only a warning.
-func (x *checker) persistence(b bootconfig.Board) {
+// checkPersistence rejects a relay that stays closed after its program has died. A relay with a charge pump opens
+// without the kernel, so the kernel parameter then causes only a warning.
+func (x *checker) checkPersistence(b bootconfig.Board) {
 	label, line, err := x.c.RelayLine()
 	if err != nil {
 		return // simulated, or CheckWires reports the fault
@@ -64,9 +65,10 @@ func (x *checker) persistence(b bootconfig.Board) {
 			"(%s.persist_gpio_outputs=Y): the charge pump opens the relay, and nothing opens the extraction and the lamps: "+
 			"%s", driver, cure))
 	case kept == bootconfig.Kept:
-		x.out.refuse("persist", fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program "+
-			"dies "+
-			"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
+		x.out.addPiFault("persist",
+			fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program "+
+				"dies "+
+				"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
 	case kept == bootconfig.Released:
 	case driver == "":
 		x.out.Unseen = append(x.out.Unseen, "relay.pin: no Raspberry Pi that Portillon knows: "+
@@ -78,14 +80,14 @@ func (x *checker) persistence(b bootconfig.Board) {
 	}
 }
 
-// bus rejects a PN532 on I²C if the Pi's controller does not support clock stretching. The chip stretches the clock
-// (PN532 user manual, UM0701-02, I²C interface; check), which the BSC of the BCM2835 to BCM2711 handles wrongly
-// (raspberrypi/linux, issues 254 and 4884). The RP1 of a Pi 5 has another controller.
-func (x *checker) bus(b bootconfig.Board) {
+// checkBus rejects a PN532 on I²C if the Pi's controller does not support clock stretching. The PN532 stretches the
+// clock (PN532 user manual, UM0701-02, I²C interface; check). The controller BSC of the BCM2835 to BCM2711 handles
+// clock stretching wrongly (raspberrypi/linux, issues 254 and 4884). The RP1 of a Pi 5 has another controller.
+func (x *checker) checkBus(b bootconfig.Board) {
 	switch {
 	case !x.c.Reader.StretchesClock() || b.Family == bootconfig.RP1:
 	case b.Known():
-		x.out.refuse("bus",
+		x.out.addPiFault("bus",
 			fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
 				"its I²C gets the chip's clock stretching wrong (raspberrypi/linux, issues 254 and 4884): set the chip's "+
 				"switches to SPI and "+
@@ -96,11 +98,11 @@ func (x *checker) bus(b bootconfig.Board) {
 	}
 }
 
-// refuse adds a fault of the computer. look is the name under which the doctor explains the fault.
-func (f *Checked) refuse(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
+// addPiFault adds a fault of the computer. The argument look is the name under which the doctor explains the fault.
+func (f *Checked) addPiFault(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
 
-// storage rejects a journal folder whose files would be lost at each boot.
-func (x *checker) storage(b bootconfig.Board) {
+// checkStorage rejects a journal folder whose files would be lost at each boot.
+func (x *checker) checkStorage(b bootconfig.Board) {
 	dir := x.c.Data
 	if x.on.Real != nil {
 		dir = x.on.Real(dir)
@@ -109,13 +111,14 @@ func (x *checker) storage(b bootconfig.Board) {
 	const cure = "mount a partition of its own at /var/lib/portillon: portillon doctor says which"
 	switch {
 	case where == InMemory:
-		x.out.refuse("storage", fmt.Errorf("data: %s is in memory (%s at %s): the journal is lost at each boot: %s", x.c.Data,
-			m.Type, m.Point, cure))
+		x.out.addPiFault("storage",
+			fmt.Errorf("data: folder %s is in memory (%s at %s), so the journal would be lost at each boot: %s", x.c.Data,
+				m.Type, m.Point, cure))
 	case where == Overlaid:
-		x.out.refuse("storage", fmt.Errorf("data: %s is on an overlay whose upper layer is in memory (at %s): "+
+		x.out.addPiFault("storage", fmt.Errorf("data: %s is on an overlay whose upper layer is in memory (at %s): "+
 			"the journal is lost at each boot: %s", x.c.Data, m.Point, cure))
 	case where == StorageUnknown && m.Type == "overlay" && b.Known():
-		x.out.refuse("storage", fmt.Errorf("data: %s is on an overlay (at %s) whose upper layer cannot be seen: "+
+		x.out.addPiFault("storage", fmt.Errorf("data: %s is on an overlay (at %s) whose upper layer cannot be seen: "+
 			"nobody can say whether the journal is there after a reboot: %s", x.c.Data, m.Point, cure))
 	case where == StorageUnknown:
 		x.out.Unseen = append(x.out.Unseen,

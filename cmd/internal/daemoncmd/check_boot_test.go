@@ -12,8 +12,9 @@ import (
 	"portillon/rfid"
 )
 
-// wellPi returns the files of a Pi after firmware apply and a reboot: its kernel releases outputs when a program dies.
-func wellPi(t *testing.T, name string) fstest.MapFS {
+// configuredPi returns the files of a Pi after "firmware apply" and a reboot: its kernel releases outputs when a
+// program dies.
+func configuredPi(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	root, err := pitest.Tree(name)
 	if err != nil {
@@ -27,13 +28,13 @@ func wellPi(t *testing.T, name string) fstest.MapFS {
 	return root
 }
 
-// put returns a copy of the tree with one more file.
-func put(root fstest.MapFS, path, text string) fstest.MapFS {
+// withFile returns a copy of the tree with one more file.
+func withFile(root fstest.MapFS, path, text string) fstest.MapFS {
 	root[path] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	return root
 }
 
-// piCheck returns the results of CheckPi for a relay in level mode, with the journal in the usual folder.
+// piCheck returns the results of CheckPi for a relay in level mode, with the journal in the default folder.
 func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 	c := Config{Machine: "laser", Data: "/var/lib/portillon/laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"},
 		Reader: ReaderConfig{Kind: "none"}}
@@ -63,7 +64,7 @@ func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 		"CM5 keeps":                         {"cm5-bookworm", rp1, "Y\n", "pinctrl_rp1.persist_gpio_outputs=Y"},
 		"5 lets go, whatever its SoC keeps": {"5-trixie", bcm, "Y\n", ""},
 	} {
-		found := piCheck(put(wellPi(t, x.tree), x.path, x.value), nil)
+		found := piCheck(withFile(configuredPi(t, x.tree), x.path, x.value), nil)
 		err := found.Err()
 		if x.fault == "" && (err != nil || len(found.Notes()) > 0) || x.fault != "" &&
 			(err == nil || !strings.Contains(err.Error(), "relay.mode: level, and the kernel keeps") ||
@@ -74,7 +75,7 @@ func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 }
 
 func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
-	root := put(wellPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
+	root := withFile(configuredPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	found := piCheck(root, func(c *Config) { c.Relay.Heartbeat = true })
 	if found.Err() != nil || len(found.Warnings) != 1 ||
 		!strings.Contains(found.Warnings[0], "the charge pump opens the relay") {
@@ -83,8 +84,8 @@ func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testin
 }
 
 // The chip that has the line decides, not the board's first chip: the driver of an expander has no such parameter.
-func TestKernelParameterIsThatOfTheChipWithTheLine(t *testing.T) {
-	root := put(wellPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
+func TestDriverOfTheChipWithTheRelaysLineDeterminesTheKernelParameter(t *testing.T) {
+	root := withFile(configuredPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	for pin, want := range map[string]string{"gpio:pinctrl-/17": "fault", "gpio:pinctrl-bcm2711/17": "fault",
 		"gpio:raspberrypi-exp/3": "unseen", "gpio:pinctrl-/57": "fault"} {
 		found := piCheck(root, func(c *Config) { c.Relay.Pin = pin })
@@ -98,13 +99,13 @@ func TestKernelParameterIsThatOfTheChipWithTheLine(t *testing.T) {
 func TestBoardModelDeterminesTheDriverIfNoChipIsVisible(t *testing.T) {
 	for tree, driver := range map[string]string{"5-trixie": "pinctrl_rp1", "cm4-trixie": "pinctrl_bcm2835",
 		"zero-2-w-bookworm": "pinctrl_bcm2835"} {
-		root := wellPi(t, tree)
+		root := configuredPi(t, tree)
 		for path := range root {
 			if strings.HasPrefix(path, "sys/class/gpio/") {
 				delete(root, path)
 			}
 		}
-		put(root, "sys/module/"+driver+"/parameters/persist_gpio_outputs", "Y\n")
+		withFile(root, "sys/module/"+driver+"/parameters/persist_gpio_outputs", "Y\n")
 		if err := piCheck(root, nil).Err(); err == nil || !strings.Contains(err.Error(), driver+".persist_gpio_outputs=Y") {
 			t.Errorf("%s: %v", tree, err)
 		}
@@ -124,7 +125,7 @@ func verdict(found Checked) string {
 }
 
 func TestUnreadableFilesAreReportedAsUnseen(t *testing.T) {
-	mute := wellPi(t, "4-trixie")
+	mute := configuredPi(t, "4-trixie")
 	delete(mute, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
 	desk := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")}}
 	for name, x := range map[string]struct {
@@ -132,7 +133,7 @@ func TestUnreadableFilesAreReportedAsUnseen(t *testing.T) {
 		want string
 	}{
 		"a driver without the parameter": {mute, "the driver pinctrl_bcm2835 does not say"},
-		"a strange value": {put(wellPi(t, "4-trixie"),
+		"a strange value": {withFile(configuredPi(t, "4-trixie"),
 			"sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "maybe\n"), "does not say"},
 		"no Pi":    {desk, "no Raspberry Pi that Portillon knows"},
 		"no files": {nil, "cannot be seen from here"},
@@ -157,7 +158,7 @@ func TestPN532OnI2CIsAcceptedOnlyOnAPi5(t *testing.T) {
 	for model, state := range want {
 		for port, state := range map[string]string{"i2c:/dev/i2c-1": state, "spi:/dev/spidev0.0": "well",
 			"serial:/dev/ttyUSB0": "well"} {
-			found := piCheck(wellPi(t, model+"-trixie"),
+			found := piCheck(configuredPi(t, model+"-trixie"),
 				func(c *Config) { c.Reader = ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": port}} })
 			if got := verdict(found); got != state || state == "fault" &&
 				!strings.Contains(found.Err().Error(), "clock stretching") {
@@ -165,8 +166,8 @@ func TestPN532OnI2CIsAcceptedOnlyOnAPi5(t *testing.T) {
 			}
 		}
 	}
-	root := wellPi(t, "4-trixie")
-	put(root, "proc/device-tree/model", "Some Board")
+	root := configuredPi(t, "4-trixie")
+	withFile(root, "proc/device-tree/model", "Some Board")
 	delete(root, "proc/device-tree/compatible")
 	found := piCheck(root, func(c *Config) {
 		c.Reader = ReaderConfig{Kind: "pn532",
@@ -178,9 +179,9 @@ func TestPN532OnI2CIsAcceptedOnlyOnAPi5(t *testing.T) {
 	}
 }
 
-// overlay is the mount table of a root file system under overlayroot, as the kernel lists it. With recurse, the mounts
-// of fstab are added.
-const overlay = `30 1 179:2 / /media/root-ro ro,relatime - ext4 /dev/mmcblk0p2 ro
+// overlayMounts is the kernel's mount table of a root file system under overlayroot. With overlayroot's option recurse,
+// the mounts of fstab are added.
+const overlayMounts = `30 1 179:2 / /media/root-ro ro,relatime - ext4 /dev/mmcblk0p2 ro
 31 1 0:25 / /media/root-rw rw,relatime - tmpfs tmpfs-root rw
 32 1 0:26 / / rw,relatime - overlay overlayroot ` +
 	`rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/root-rw/overlay-workdir/_
@@ -191,16 +192,16 @@ func TestJournalFolderThatIsLostAtABootIsRejected(t *testing.T) {
 	hidden := "32 1 0:26 / / rw - overlay overlay rw,lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work\n"
 	for name, x := range map[string]struct{ mounts, cmdline, model, want string }{
 		"a card":                           {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n", "", "pi", "well"},
-		"overlayroot":                      {overlay, "overlayroot=tmpfs", "pi", "fault"},
-		"overlayroot, command line unseen": {overlay, "", "pi", "fault"},
-		"a partition of its own": {overlay +
+		"overlayroot":                      {overlayMounts, "overlayroot=tmpfs", "pi", "fault"},
+		"overlayroot, command line unseen": {overlayMounts, "", "pi", "fault"},
+		"a partition of its own": {overlayMounts +
 			"41 32 179:3 / /var/lib/portillon rw - ext4 /dev/mmcblk0p3 rw\n", "", "pi", "well"},
-		"a partition overlayroot covers": {overlay +
+		"a partition overlayroot covers": {overlayMounts +
 			"41 32 0:27 / /var/lib/portillon rw - overlay /var rw,lowerdir=/media/root-ro/var/lib/portillon,upperdir=/media/" +
 			"root-rw/overlay/var/lib/portillon,workdir=/w\n", "", "pi", "fault"},
-		"the unit's own folder, bound to a disk": {overlay +
+		"the unit's own folder, bound to a disk": {overlayMounts +
 			"41 32 179:3 /laser /var/lib/portillon/laser rw - ext4 /dev/mmcblk0p3 rw\n", "", "pi", "well"},
-		"an upper layer on a disk": {strings.Replace(overlay, "tmpfs tmpfs-root", "ext4 /dev/sda1", 1),
+		"an upper layer on a disk": {strings.Replace(overlayMounts, "tmpfs tmpfs-root", "ext4 /dev/sda1", 1),
 			"overlayroot=device:dev=/dev/sda1", "pi", "well"},
 		"raspi-config before Bookworm":      {hidden, "boot=overlay console=tty1", "pi", "fault"},
 		"an upper layer that nobody sees":   {hidden, "", "pi", "fault"},
@@ -217,11 +218,11 @@ func TestJournalFolderThatIsLostAtABootIsRejected(t *testing.T) {
 			"tmpfs rw\n51 1 8:1 / /var/lib rw - ext4 /dev/sda1 rw\n", "", "pi", "well"},
 		"no mounts": {"", "", "pi", "unseen"},
 	} {
-		root := put(put(wellPi(t, "4-trixie"), "proc/self/mountinfo", x.mounts), "proc/cmdline", x.cmdline)
+		root := withFile(withFile(configuredPi(t, "4-trixie"), "proc/self/mountinfo", x.mounts), "proc/cmdline", x.cmdline)
 		if x.model == "" {
 			delete(root, "proc/device-tree/model")
 			delete(root, "proc/device-tree/compatible")
-			root = put(root, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "N")
+			root = withFile(root, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "N")
 		}
 		found := piCheck(root, nil)
 		if got := verdict(found); got != x.want || got == "fault" &&
@@ -253,7 +254,7 @@ func TestRealPathResolvesTheExistingPartOfAPath(t *testing.T) {
 }
 
 func FuzzMounts(f *testing.F) {
-	f.Add(overlay, "/var/lib/portillon")
+	f.Add(overlayMounts, "/var/lib/portillon")
 	f.Add("1 2 3 4 \\057 6 - overlay x upperdir=\\", "/")
 	f.Fuzz(func(t *testing.T, text, dir string) {
 		for _, m := range Mounts(text) {

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// bench is a machine with a file, keys and a bundle, and the computer on which the file is checked.
+// bench is a machine with a machine.yaml, keys and a bundle, and the computer on which the machine.yaml is checked.
 type bench struct {
 	dir string
 	c   Config
@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 	os.Mkdir(filepath.Join(b.dir, "data"), 0o700)
 	b.c = b.read(t, public)
 	b.on = Computer{Now: time.Now(), Credstore: filepath.Join(b.dir, "credstore"),
-		Line: func(string, int) error { return nil }, Root: wellPi(t, "4-bookworm")}
+		Line: func(string, int) error { return nil }, Root: configuredPi(t, "4-bookworm")}
 	return b
 }
 
@@ -104,19 +104,19 @@ func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	if err := b.c.Check(b.on).Err(); err == nil ||
 		!strings.Contains(
 			err.Error(),
-			"machine-key: credential:machine-key is not there: put it into /etc/credstore/portillon.laser.machine-key",
+			"machine-key: credential:machine-key is missing, put the file into /etc/credstore/portillon.laser.machine-key",
 		) {
 		t.Error(err)
 	}
 }
 
-// A user who may not read the keys gets all other checks, and a note about the keys.
+// For a user without permission to read the keys, all other checks run, and a note names the unreadable keys.
 func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	b := newBench(t)
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
 	found := b.c.Check(b.on)
 	if found.Err() != nil || len(found.Unseen) != 3 ||
-		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: only root may read the file") {
+		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: only root has permission to read the file") {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 	b.c.Machine = "lathe"
@@ -136,9 +136,9 @@ func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 			}
 		}, `relay.pin: no GPIO chip "pinctrl-"… with a line 17` + "\n" + "relay.e-stop: no"},
 		"a long path": {func(_ *testing.T, b *bench) { b.c.Control = "/run/" + strings.Repeat("x", 103) },
-			"control: /run/xxx"},
+			"control: path /run/xxx"},
 		"data is a file": {func(t *testing.T, b *bench) { b.put(t, "file", ""); b.c.Data = filepath.Join(b.dir, "file") },
-			"is a file: a folder goes here, /var/lib/portillon/laser"},
+			"is a file, want a folder such as /var/lib/portillon/laser"},
 		"data under a file": {func(t *testing.T, b *bench) {
 			b.put(t, "file", "")
 			b.c.Data = filepath.Join(b.dir, "file",
@@ -157,7 +157,7 @@ func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 	}
 }
 
-func TestFieldsThatTheDaemonWouldRejectAreFaultsOfTheFile(t *testing.T) {
+func TestCheckReportsFieldsThatTheDaemonWouldReject(t *testing.T) {
 	tail := "reader: { kind: none }\nrelay: { pin: \"sim:p\", busy: \"sim:b\", ignore: 20s }\n"
 	for more, want := range map[string]string{
 		tail + "mqtt: { broker: hub.lan, hub-key: k }":                 `mqtt.broker: "hub.lan" is no address of a broker`,
@@ -194,7 +194,7 @@ func TestMissingPasswordIsAWarning(t *testing.T) {
 	}
 }
 
-// A file may also be checked on a computer that has no clock chip.
+// A machine.yaml may also be checked on a computer without a clock chip.
 func TestMissingRealTimeClockIsANoteAndNotAFault(t *testing.T) {
 	b := newBench(t)
 	b.on.Line = func(string, int) error { return pins.ErrNoChip }
@@ -232,7 +232,7 @@ func TestCheckChangesNothing(t *testing.T) {
 }
 
 // Two machines on one Pi cannot use the same panel address. The error suggests a free address.
-func TestPanelAddressInUseSuggestsAnotherOne(t *testing.T) {
+func TestErrorForAPanelAddressInUseSuggestsAFreeAddress(t *testing.T) {
 	first, err := (PanelConfig{Listen: "127.0.0.1:0"}).listen()
 	if err != nil {
 		t.Fatal(err)

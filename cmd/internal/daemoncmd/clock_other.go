@@ -10,7 +10,7 @@ import (
 // WallNow returns the time of the computer's clock.
 func WallNow() time.Time { return time.Now() }
 
-// synchronised returns false: this system does not report it, so the clock is not trusted.
+// synchronised returns false, because this system does not report synchronisation. The clock is therefore not trusted.
 func synchronised() bool { return false }
 
 func setTime(time.Time) error { return errors.ErrUnsupported }

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// A program built with the tag owned_clock has a simulated clock. The file named by PORTILLON_CLOCK says how far the
-// simulated clock is from this computer's clock, and whether a time server has synchronised it, for example "8880h
-// synchronised". Packages are built without this tag. The tests in .ci/away use it for wrong clocks.
+// A program built with the tag owned_clock has a simulated clock. The file named by PORTILLON_CLOCK contains the
+// simulated clock's offset from this computer's clock, and the word synchronised if a time server has synchronised the
+// simulated clock: for example "8880h synchronised". Packages are built without this tag. The tests in .ci/away
+// simulate wrong clocks with this tag.
 
 func ownedClock() (offset time.Duration, vouched bool) {
 	b, err := os.ReadFile(os.Getenv("PORTILLON_CLOCK"))
@@ -18,7 +19,7 @@ func ownedClock() (offset time.Duration, vouched bool) {
 		return 0, false
 	}
 	first, rest, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
-	offset, _ = time.ParseDuration(first) // without an offset: the computer's own time
+	offset, _ = time.ParseDuration(first) // a file without an offset means the computer's own time
 	return offset, rest == "synchronised"
 }
 
@@ -33,7 +34,7 @@ func synchronised() bool {
 	return vouched
 }
 
-// setTime sets the simulated clock. The clock is not synchronised afterwards.
+// setTime sets the simulated clock, which is not synchronised afterwards.
 func setTime(t time.Time) error {
 	return os.WriteFile(os.Getenv("PORTILLON_CLOCK"), []byte(time.Until(t).String()), 0o644)
 }

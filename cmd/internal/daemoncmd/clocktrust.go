@@ -9,23 +9,25 @@ import (
 	"portillon/daemon/journal"
 )
 
-// clockTrust decides whether the wall clock is trusted. The clock is trusted while the kernel reports it as
-// synchronised, and for a month after that unless somebody sets it. The kernel calls a clock unsynchronised 8 h 53 min
-// after the last correction: it adds 500 µs a second to the possible error (MAXFREQ) and stops at 16 s
-// (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). With that limit a machine would refuse its members on the
-// morning after the network failed, although the crystal of a Pi drifts by a few seconds a day at most. So the time of
-// the last synchronisation is stored, also for the next daemon of the same boot. A step of the wall clock ends the
-// trust. A step changes the difference from the time since boot, which runs at the same rate and never steps.
+// clockTrust decides whether the wall clock is trusted. The clock is trusted while the kernel reports the clock as
+// synchronised, and for a month afterwards unless somebody sets the clock. The kernel calls a clock unsynchronised 8 h
+// 53 min after the last correction: it adds 500 µs a second to the possible error (MAXFREQ) and stops at 16 s
+// (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). With the kernel's limit, a machine would refuse its members on
+// the morning after a network failure, although the crystal of a Pi drifts by at most a few seconds a day. The time of
+// the last synchronisation is therefore stored, also for the next daemon of the same boot. A step of the wall clock
+// ends the trust. A step is detected by comparison with the time since boot, which runs at the same rate and never
+// steps.
 type clockTrust struct {
-	asks func() bool                                 // reports whether the kernel calls the clock synchronised now
-	now  func() (wall time.Time, mono time.Duration) // wall clock, and time since boot
+	// reports whether the kernel currently considers the clock synchronised
+	asks func() bool
+	now  func() (wall time.Time, mono time.Duration) // returns the wall clock and the time since boot
 
 	mu   sync.Mutex
 	ever bool
 	last syncRecord
 }
 
-// syncRecord is the time of the last synchronisation, on two clocks.
+// syncRecord is the time of the last synchronisation: wall clock and time since boot.
 type syncRecord struct {
 	Boot string        `json:"boot"`
 	Wall time.Time     `json:"wall"`
@@ -34,12 +36,13 @@ type syncRecord struct {
 
 const (
 	// trustFor is the time for which the clock is trusted after a synchronisation. At 100 ppm, which is more than any
-	// crystal's error, the clock is wrong by four minutes after that time. Rules are in minutes and days.
+	// crystal's error, the clock is wrong by four minutes after that time. This error is acceptable, because the
+	// policy's rules are in minutes and days.
 	trustFor = 30 * 24 * time.Hour
-	step     = 2 * time.Second // a leap second is smaller
+	step     = 2 * time.Second // maximum difference that is not a step; a leap second is smaller
 
-	factClockSync   = "vouched" // name of the journal's fact that holds a syncRecord
-	syncRecordEvery = time.Hour // how often the fact is written while the clock is synchronised
+	factClockSync   = "vouched" // name of the journal's fact that contains a syncRecord
+	syncRecordEvery = time.Hour // interval between two writes of the fact while the clock is synchronised
 )
 
 // readClocks reads the wall clock and the time since boot at nearly the same moment.
@@ -55,7 +58,7 @@ func readClocks() (wall time.Time, mono time.Duration) {
 	return wall, mono
 }
 
-// trusted reports whether the wall clock is trusted now. It stores the time if the kernel reports synchronisation.
+// trusted reports whether the wall clock is trusted now, and stores the time if the kernel reports synchronisation.
 func (v *clockTrust) trusted() bool {
 	now := v.asks()
 	v.mu.Lock()
@@ -71,11 +74,11 @@ func (v *clockTrust) trusted() bool {
 }
 
 // hubTolerance is the largest difference between the hub's clock and the machine's clock at which the hub's time
-// confirms the machine's clock. A crystal's error after a month has about this size.
+// confirms the machine's clock. A crystal's error after a month is about as large.
 const hubTolerance = time.Minute
 
-// trustHub uses the hub's time as confirmation, for a site without a time server. ahead is how far the hub's clock is
-// ahead of this clock; within is the uncertainty of ahead.
+// trustHub uses the hub's time as confirmation, for a site without a time server. The argument ahead is the hub's time
+// minus the machine's time, and within is the uncertainty of ahead.
 func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	if ahead.Abs() > hubTolerance+within {
 		return false
@@ -87,11 +90,11 @@ func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	return true
 }
 
-// restore reads the record of an earlier daemon of this boot.
+// restore reads the synchronisation that an earlier daemon of the same boot has stored.
 func (v *clockTrust) restore(fact []byte, boot string) {
 	var w syncRecord
 	if json.Unmarshal(fact, &w) != nil || w.Boot != boot || boot == "" || boot == "unknown" {
-		// journal.BootID could not read the boot ID
+		// the boot ID is unknown, so the record cannot be used
 		return
 	}
 	v.mu.Lock()
@@ -101,9 +104,9 @@ func (v *clockTrust) restore(fact []byte, boot string) {
 	}
 }
 
-// listen checks the clock once a minute until ctx ends, and stores the record. A time server may be reachable only for
-// a short time between two taps.
-func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
+// watchClock checks the clock once a minute until ctx ends, and stores each synchronisation. A time server may be
+// reachable only for a short time between two taps.
+func (v *clockTrust) watchClock(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	kept := time.Duration(-1)
@@ -115,7 +118,7 @@ func (v *clockTrust) listen(ctx context.Context, boot string, keep func(map[stri
 		if !w.Wall.IsZero() && (kept < 0 || w.Mono-kept >= syncRecordEvery) {
 			w.Boot = boot
 			if b, err := json.Marshal(w); err == nil && keep(map[string][]byte{factClockSync: b}) == nil {
-				// the disk may be full: try again in a minute
+				// try again in a minute, because the disk may be full
 				kept = w.Mono
 			}
 		}

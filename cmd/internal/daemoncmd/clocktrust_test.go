@@ -57,7 +57,7 @@ func TestWallAndBootClocksAreReadTogether(t *testing.T) {
 	}
 }
 
-// clocks simulates the kernel's report on synchronisation and the two clocks.
+// clocks simulates the wall clock, the time since boot, and the kernel's report on synchronisation.
 type clocks struct {
 	mu     sync.Mutex
 	kernel bool
@@ -76,12 +76,12 @@ func (c *clocks) daemon() *clockTrust {
 		now: func() (time.Time, time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); return c.wall, c.mono }}
 }
 
-// The synchronisation is stored when the kernel first reports it, and again from time to time while it lasts.
+// A synchronisation is stored when the kernel first reports it, and again at intervals while it lasts.
 func TestSynchronisationIsStoredWhileTheKernelReportsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, fact, writes := clocks{wall: time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC), mono: 2 * time.Hour}, []byte(nil), 0
 		ctx, cancel := context.WithCancel(t.Context())
-		go c.daemon().listen(ctx, "boot", func(facts map[string][]byte) error {
+		go c.daemon().watchClock(ctx, "boot", func(facts map[string][]byte) error {
 			fact = facts[factClockSync]
 			writes++
 			return nil
@@ -112,8 +112,8 @@ func TestSynchronisationIsStoredWhileTheKernelReportsIt(t *testing.T) {
 	})
 }
 
-// A restarted daemon uses the stored synchronisation of the same boot. It detects that somebody set the clock in
-// between.
+// A restarted daemon uses the stored synchronisation of the same boot. The restarted daemon detects that somebody has
+// set the clock in between.
 func TestClockTrustSurvivesARestartOfTheDaemon(t *testing.T) {
 	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
 	fact, err := json.Marshal(syncRecord{"boot", begin, 2 * time.Hour})
@@ -132,11 +132,12 @@ func TestClockTrustSurvivesARestartOfTheDaemon(t *testing.T) {
 		"another boot":     {string(fact), "another", 13 * time.Hour, 0, false},
 		"no boot":          {string(fact), "", 13 * time.Hour, 0, false},
 		"no boot known":    {`{"boot":"unknown","wall":"2026-11-28T20:00:00Z","mono":7200000000000}`, "unknown", 0, 0, false},
-		"a month since":    {string(fact), "boot", trustFor + time.Minute, 0, false}, // a restart does not extend the month
-		"nothing":          {"", "boot", 0, 0, false},
-		"null":             {"null", "boot", 0, 0, false},
-		"half":             {"{", "boot", 0, 0, false},
-		"no time":          {`{"boot":"boot"}`, "boot", 0, 0, false},
+		// A restart does not extend the month of trust.
+		"a month since": {string(fact), "boot", trustFor + time.Minute, 0, false},
+		"nothing":       {"", "boot", 0, 0, false},
+		"null":          {"null", "boot", 0, 0, false},
+		"half":          {"{", "boot", 0, 0, false},
+		"no time":       {`{"boot":"boot"}`, "boot", 0, 0, false},
 	} {
 		c := clocks{wall: begin.Add(x.passed + x.set), mono: 2*time.Hour + x.passed}
 		v := c.daemon()

@@ -20,11 +20,11 @@ import (
 // Config is the content of a machine.yaml: which machine the daemon serves, and how the machine is wired.
 type Config struct {
 	Site, Machine string
-	Data          string // the folder of the journal, the bundle and the stored verdicts
+	Data          string // folder of the journal, the bundle and the stored verdicts
 	Control       string // the local socket
-	CardKey       string // file of the site's card key; a key may also be credential:NAME
+	CardKey       string // file of the site's card key, or credential:NAME for a credential of systemd
 	MachineKey    string // file of the key that signs this machine's checkpoints
-	PolicyKey     string // verifies the policy; empty: the key that verifies bundles does
+	PolicyKey     string // key that verifies the policy; empty: the key that verifies bundles
 	Bundle        BundleConfig
 	Reader        ReaderConfig
 	Relay         RelayConfig
@@ -34,25 +34,25 @@ type Config struct {
 	Panel         PanelConfig
 	Clock         string // "ntp" or "trusted"
 
-	instance string // %i of the unit for this file: the file's name without .yaml
+	instance string // name of the unit's instance (%i), which is the name of machine.yaml without .yaml
 	path     string
-	lines    map[string]int // line numbers of the fields that name keys
+	lines    map[string]int // line numbers of the fields that name keys, for errors
 }
 
-// BundleConfig holds the sources of bundles.
+// BundleConfig contains the sources of bundles.
 type BundleConfig struct {
 	Key  string // the key that verifies bundles
-	File string // path of a bundle file, which is read again when the file changes
-	From string // a folder or https URL from which chunks of a new manifest are fetched
+	File string // path of a bundle file, which the daemon reads again after each change
+	From string // folder or https URL from which the chunks of a new manifest are fetched
 }
 
-// MQTTConfig holds the connection to the broker. If Broker is empty, the machine has no hub.
+// MQTTConfig contains the settings of the connection to the broker. If Broker is empty, the machine has no hub.
 type MQTTConfig struct {
 	Broker, Username, PasswordFile string
-	HubKey                         string // the key that verifies the hub's acknowledgements and commands
+	HubKey                         string // key that verifies the hub's acknowledgements and commands
 }
 
-// PanelConfig holds the settings of the panel's page.
+// PanelConfig contains the settings of the panel's page.
 type PanelConfig struct {
 	Listen, Framed, URL string
 	Screens             []netip.Addr // addresses of the machine's screens, in addition to this computer's own
@@ -93,8 +93,8 @@ func parse(r yamlfile.Node, dir string) Config {
 	b := r.Get("bundle").Required().Only("key", "file", "from")
 	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
 	c.PolicyKey = r.Get("policy-key").Str()
-	rightKind(r.Get("policy-key"), keykind.Place{Kind: keykind.Policy, ID: c.Site})
-	rightKind(b.Get("key"), keykind.Place{Kind: c.bundleKind(), ID: c.Site})
+	checkKeyKind(r.Get("policy-key"), keykind.Place{Kind: keykind.Policy, ID: c.Site})
+	checkKeyKind(b.Get("key"), keykind.Place{Kind: c.bundleKind(), ID: c.Site})
 	c.Hub = parseHub(r.Get("hub"))
 	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" && !r.Get("hub").Present() {
 		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")
@@ -110,7 +110,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	return c.withDefaults()
 }
 
-// parseMQTT reads the settings of the broker. Without the section the machine has no hub.
+// parseMQTT reads the settings of the broker. Without the section mqtt, the machine has no hub.
 func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) MQTTConfig {
 	n.Only("broker", "username", "password-file", "hub-key")
 	c := MQTTConfig{
@@ -121,7 +121,7 @@ func parseMQTT(n yamlfile.Node, beside func(yamlfile.Node) string, site string) 
 	}
 	if n.Present() {
 		checkBroker(n.Get("broker").Required())
-		rightKind(n.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: site})
+		checkKeyKind(n.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: site})
 	}
 	return c
 }
@@ -152,17 +152,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Synchronised reports whether the kernel calls the clock synchronised.
+// Synchronised reports whether the kernel considers the clock synchronised.
 func Synchronised() bool { return synchronised() }
 
 // Intervals of the daemon.
 const (
-	tick            = 500 * time.Millisecond // how often the session checks its timeouts
-	shutdownTimeout = 5 * time.Second        // the limit for a shutdown after the relay is off
+	tick            = 500 * time.Millisecond // interval at which the session checks its timeouts
+	shutdownTimeout = 5 * time.Second        // time limit of a shutdown once the relay is off
 )
 
-// screens returns the addresses of the machine's screens. A touch on one of these screens needs a card only if a touch
-// on the machine's own screen needs one.
+// screens returns the addresses of the machine's screens. A touch on one of these screens requires a card only if a
+// touch on the machine's own screen requires a card.
 func screens(n yamlfile.Node) (out []netip.Addr) {
 	for _, x := range n.List() {
 		a, err := netip.ParseAddr(x.Str())
@@ -185,7 +185,7 @@ func checkBroker(n yamlfile.Node) {
 	}
 }
 
-// checkListen reports an address on which nothing can listen.
+// checkListen reports an invalid listening address.
 func checkListen(n yamlfile.Node) {
 	_, port, err := net.SplitHostPort(n.Str())
 	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() &&
@@ -203,7 +203,7 @@ func (p PanelConfig) listen() (net.Listener, error) {
 			"own: panel: { listen: "+"127.0.0.1:8039 }", p.Listen)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("panel: listen: %w", err)
+		return nil, fmt.Errorf("panel: listening on the address of the panel failed: %w", err)
 	}
 	return l, nil
 }

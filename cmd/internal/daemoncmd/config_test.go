@@ -69,7 +69,7 @@ func config(t *testing.T, more string) (Config, error) {
 	return ReadConfig(path)
 }
 
-func TestWholeWiringReachesTheGuard(t *testing.T) {
+func TestGuardReceivesTheCompleteWiring(t *testing.T) {
 	c, err := config(t, `reader: { kind: mfrc522, port: /dev/spidev0.0, mode: slot, gain: 38, irq: "gpio:pinctrl-/25" }
 relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, e-stop: "gpio:pinctrl-/22", door: "gpio:pinctrl-/5",
   feedback: "gpio:pinctrl-/23", busy: "gpio:pinctrl-/24", ignore: 20s, exhaust: "gpio:pinctrl-/27" }
@@ -97,18 +97,18 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 	for more, want := range map[string]string{
 		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" +
-			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already taken by " +
-			"reader.port|reader.port: GPIO 10 is already taken by relay.pin",
+			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already used by " +
+			"reader.port|reader.port: GPIO 10 is already used by relay.pin",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +
-			`lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already taken by relay.pin",
+			`lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already used by relay.pin",
 		`reader: { kind: none }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`: "exhaust: GPIO 4 is pulled up",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" +
-			`lights: { red: "17" }`: `lights.red: "17" names no pin`,
+			`lights: { red: "17" }`: `lights.red: pin name "17" is invalid`,
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17" }`: "a reader of kind rdm6300 has none",
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" +
-			`relay: { pin: "gpio:pinctrl-/15" }`: "GPIO 15 is already taken",
+			`relay: { pin: "gpio:pinctrl-/15" }`: "GPIO 15 is already used",
 		`reader: { kind: none }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/17", ignore: 3s }`: "there is no busy input to " +
 			"ignore",
@@ -126,9 +126,9 @@ func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
 	}
 }
 
-// All machines of a computer share the site's secrets; each machine has its own machine secrets, as in the systemd
-// unit.
-func TestSecretsMayComeFromSystemd(t *testing.T) {
+// As in the systemd unit, all machines of a computer share the site's secrets, and each machine has its own machine
+// secrets.
+func TestSecretsAreReadFromSystemdCredentials(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "card-key"), []byte("00112233\n"), 0o400)
 	c := Config{instance: "laser"}
@@ -153,7 +153,7 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 
 // The command that systemd runs last opens a relay that a guard left closed, and waits for a guard that is still
 // exiting.
-func TestOffOpensTheRelayWhicheverProgramHeldIt(t *testing.T) {
+func TestOffOpensTheRelayThatAnyProgramHolds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the daemon")
 	}
@@ -165,13 +165,13 @@ func TestOffOpensTheRelayWhicheverProgramHeldIt(t *testing.T) {
 	}
 	held.Relay.Out(gpio.High)
 	time.AfterFunc(100*time.Millisecond, func() { held.Relay.Halt(); held.Exhaust.Halt() }) // while off retries
-	if err := c.off(); err != nil {
+	if err := c.switchOff(); err != nil {
 		t.Fatal(err)
 	}
 	if on, _ := sim.Level(filepath.Join(dir, "pin")); on {
 		t.Error("the relay is closed")
 	}
-	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17"}}).off(); err == nil {
+	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17"}}).switchOff(); err == nil {
 		t.Error("a pin that is not there is said to be off")
 	}
 }

@@ -9,12 +9,12 @@ import (
 
 // Limits on the open connections of a panel. Each connection uses memory, and a stranger could open thousands.
 const (
-	maxPerAddress = 24  // connections from one other computer
-	maxOthers     = 160 // connections from all computers except this one and the screens in machine.yaml
+	maxPerAddress = 24  // maximum number of connections from one other computer
+	maxOthers     = 160 // maximum number of connections from all computers except this one and the screens in machine.yaml
 )
 
-// limitConnections returns a listener that closes connections beyond these limits. Each of the screens has a separate
-// limit, which connections from other addresses cannot use up.
+// limitConnections returns a listener that closes connections beyond these limits. Each screen has a separate limit,
+// which connections from other addresses cannot exhaust.
 func limitConnections(l net.Listener, screens []netip.Addr) net.Listener {
 	return &limitedListener{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }
@@ -41,16 +41,16 @@ func (c *limitedListener) Accept() (net.Conn, error) {
 		if at.IsLoopback() {
 			return conn, nil
 		}
-		if c.enter(at) {
-			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { c.left(at) })}, nil
+		if c.admit(at) {
+			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { c.release(at) })}, nil
 		}
 		conn.Close()
 	}
 }
 
-// enter counts a connection from an address. If it returns false, the limit is reached and the caller must close the
-// connection.
-func (c *limitedListener) enter(at netip.Addr) bool {
+// admit counts a new connection from an address. The result false means that the limit is reached and that the caller
+// must close the connection.
+func (c *limitedListener) admit(at netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	screen := slices.Contains(c.screens, at)
@@ -64,8 +64,8 @@ func (c *limitedListener) enter(at netip.Addr) bool {
 	return true
 }
 
-// left removes a connection from the count.
-func (c *limitedListener) left(at netip.Addr) {
+// release removes a connection from the count.
+func (c *limitedListener) release(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !slices.Contains(c.screens, at) {

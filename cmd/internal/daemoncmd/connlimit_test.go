@@ -6,28 +6,28 @@ import (
 	"testing"
 )
 
-// One other computer, or all together, cannot hold more connections than the limit. A closed connection makes room for
-// another one.
+// Neither one other computer nor all other computers together can keep more connections open than the limit. After a
+// connection is closed, another connection is accepted.
 func TestPanelConnectionsAreLimitedPerAddress(t *testing.T) {
 	c := &limitedListener{of: map[netip.Addr]int{}}
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	for range maxPerAddress {
-		if !c.enter(at(1)) {
+		if !c.admit(at(1)) {
 			t.Fatal("no room for the first")
 		}
 	}
-	if c.enter(at(1)) {
+	if c.admit(at(1)) {
 		t.Error("one computer takes more than its places")
 	}
 	n := maxPerAddress
-	for i := 0; c.enter(at(2 + i/maxPerAddress)); i++ {
+	for i := 0; c.admit(at(2 + i/maxPerAddress)); i++ {
 		n++
 	}
 	if n != maxOthers {
 		t.Errorf("%d connections in all", n)
 	}
-	c.left(at(1))
-	if !c.enter(at(200)) {
+	c.release(at(1))
+	if !c.admit(at(200)) {
 		t.Error("who left made no room")
 	}
 }
@@ -63,18 +63,18 @@ func TestConfiguredScreenKeepsItsConnectionUnderLoad(t *testing.T) {
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	screen := at(250)
 	c := &limitedListener{screens: []netip.Addr{screen}, of: map[netip.Addr]int{}}
-	for i := 0; c.enter(at(1 + i/maxPerAddress)); i++ {
+	for i := 0; c.admit(at(1 + i/maxPerAddress)); i++ {
 	}
 	for n := range maxPerAddress {
-		if !c.enter(screen) {
+		if !c.admit(screen) {
 			t.Fatalf("the screen got %d places", n)
 		}
 	}
-	if c.enter(screen) {
+	if c.admit(screen) {
 		t.Error("a screen takes more than its places")
 	}
 	for range maxPerAddress {
-		c.left(screen)
+		c.release(screen)
 	}
 	if c.all != maxOthers || c.of[screen] != 0 {
 		t.Errorf("%d strangers are counted, %d of the screen", c.all, c.of[screen])

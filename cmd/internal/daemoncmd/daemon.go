@@ -30,7 +30,7 @@ import (
 	"portillon/wire"
 )
 
-// Daemon is an assembled portillond. Call Run once, then Close.
+// Daemon is a portillond with all its parts. Call Run once, then Close.
 type Daemon struct {
 	c       Config
 	clock   clock
@@ -40,9 +40,9 @@ type Daemon struct {
 	guard   *guardClient
 	bundles *bundleUpdater
 	machine *daemon.Machine
-	// loop is the machine; nil until the machine's loop runs. While loop is nil, the guard does not check whether the
-	// loop is alive: nothing can switch the relay on yet, and a slow disk at the start must not count as a hanging
-	// daemon.
+	// loop is the machine, or nil until the machine's loop runs. While loop is nil, the guard does not check whether
+	// the loop is alive, because a slow disk at the start must not count as a hanging daemon. The relay cannot be
+	// switched on before the loop runs.
 	loop   atomic.Pointer[daemon.Machine]
 	uplink *uplink.Uplink
 	panel  *panel.Panel
@@ -50,13 +50,13 @@ type Daemon struct {
 	socket net.Listener
 	taps   chan rfid.Event
 	orders *wire.Commands
-	broken error // why the journal cannot be opened; nil: it is open
+	broken error // error that prevents the opening of the journal; nil: the journal is open
 	// brokenStamp is the stamp of the journal file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
 	seal        sealKey
 	stateKeys   func() wire.StateKeys
-	hub         *hubWatch // nil: not enrolled, or its files cannot be read
+	hub         *hubWatch // nil: the machine was not enrolled, or the hub's files cannot be read
 }
 
 // store returns the folder with the bundle in force.
@@ -66,7 +66,7 @@ func (c Config) store(k keys) wire.Store {
 
 // rosterOptions returns this machine's options for reading bundles, without the options for files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
-	ring := k.ring()
+	ring := k.cardKeyRing()
 	return roster.Options{
 		Machine:       policy.MachineID(c.Machine),
 		CardKey:       ring[0],
@@ -78,31 +78,31 @@ func (c Config) rosterOptions(k keys) roster.Options {
 
 // Open assembles the daemon. The relay is off when Open returns.
 func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
-	k, errs := c.keys(c.secrets())
+	k, errs := c.readKeys(c.secrets())
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
-	d.local = &localJournal{c: c, clock: clk, log: log, onDamage: d.damaged}
+	d.local = &localJournal{c: c, clock: clk, log: log, onDamage: d.reportDamage}
 	if err := d.open(ctx, k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, because each step
-// needs the steps before it. If the journal cannot be opened, the machine stays off and the panel shows why
+// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, because each step needs
+// the previous steps. If the journal cannot be opened, the machine stays off and the panel shows the reason
 // (openBroken).
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
 	}
 	d.c.Reader.host.Prove = k.strong
-	d.c.Reader.host.Keypad = func() { d.log.Info("keypad pressed, keys are ignored") }
+	d.c.Reader.host.Keypad = func() { d.log.Info("keys of the reader's keypad ignored") }
 	d.c.Reader.host.Unread = func(u rfid.Unread) {
 		select {
 		case d.taps <- rfid.Event{Unread: u}:
-		default: // drop the notice: the loop is busy, and the reader must not wait
+		default: // the notice is dropped, because the loop is busy and the reader must not wait
 		}
 	}
 	err = d.local.open(ctx, k)
@@ -125,7 +125,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 			v.restore(was[factClockSync], journal.BootID())
 		}
 	}
-	// Prepare the connection to the hub, and the bundle updater. Nothing is dialled yet.
+	// Prepare the connection to the hub, and the bundle updater. No connection is opened yet.
 	d.openHub(k)
 	d.stateKeys = d.c.stateKeys(k, diskFree)
 	if err := d.openUplink(k); err != nil {
@@ -179,15 +179,15 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		alive:   func() bool { m := d.loop.Load(); return m == nil || m.Alive() },
 	}
 	guarded := make(chan error, 1)
-	go func() { guarded <- d.guard.start(ctx) }() // in parallel with loading the bundle, to start faster
-	first, refused := d.bundles.first()
+	go func() { guarded <- d.guard.start(ctx) }() // the guard starts while the bundle is loaded, which saves time
+	first, refused := d.bundles.firstRoster()
 	// Sessions are counted in days of the site's time zone.
 	zone := time.UTC
 	if first != nil {
 		zone = first.Policy.Zone
 	}
 	if err := <-guarded; err != nil {
-		// do not record the end of the last session: an old guard may still keep the relay on until its job is
+		// the end of the last session is not recorded yet, because an old guard may keep the relay on until its job is
 		// finished
 		return err
 	}
@@ -199,8 +199,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Compare the tags in the facts with the tags in the records. A tag that exists only in the records counts too.
-	was, unread := d.local.facts()
+	// Compare the tags in the facts with the tags in the records. A tag that exists only in the records is in force
+	// too.
+	was, unread := d.local.readFacts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
 		return err
@@ -250,7 +251,7 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 		HasBusy:       d.c.Relay.Busy != "",
 		Ignore:        d.c.Relay.Ignore,
 		Reader:        d.c.Reader.Kind != noReader,
-		Journal:       records{d.journal},
+		Journal:       diskJournal{d.journal},
 		Switch:        d.guard,
 		Panel:         d.panel,
 		Logger:        d.log,
@@ -263,8 +264,8 @@ func (d *Daemon) machineConfig(was facts) daemon.Config {
 	}
 }
 
-// machineActions executes what somebody requests at the panel. The panel is created before the machine, so each call
-// looks up the machine.
+// machineActions executes the actions that somebody requests at the panel. The panel is created before the machine, so
+// each call looks up the machine.
 type machineActions struct{ d *Daemon }
 
 // Do implements panel.Actions.
@@ -290,16 +291,16 @@ func (d *Daemon) album() *panel.Album {
 	return a
 }
 
-// guardCommand returns the command that starts the guard's process: this program under the name portillond.
+// guardCommand returns the command that starts the guard's process, which is this program under the name portillond.
 func (d *Daemon) guardCommand() *exec.Cmd {
 	args := []string{"portillond", "guard"}
 	args = append(args, guardFlags(d.c.wiring())...)
-	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
+	return &exec.Cmd{Path: executablePath(), Args: args, Stderr: os.Stderr}
 }
 
-// self returns the path of the running executable. On Linux the path leads to the running program even if an upgrade
-// has replaced the file, because daemon and guard must have the same version.
-func self() string {
+// executablePath returns the path of the running executable. On Linux the path leads to the running program even if an
+// upgrade has replaced the file, because daemon and guard must have the same version.
+func executablePath() string {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
 		return running
@@ -310,7 +311,7 @@ func self() string {
 	return os.Args[0]
 }
 
-// openUplink prepares the connection to the broker, but does not dial yet. Without a broker there is no uplink.
+// openUplink prepares the connection to the broker, but does not dial yet. Without a broker, the machine has no uplink.
 func (d *Daemon) openUplink(k keys) error {
 	if d.c.MQTT.Broker == "" {
 		return nil
@@ -322,7 +323,7 @@ func (d *Daemon) openUplink(k keys) error {
 	if err != nil {
 		return err
 	}
-	tlsOfHub, resolve := d.hub.way()
+	tlsOfHub, resolve := d.hub.brokerRoute()
 	d.uplink, err = uplink.New(
 		uplink.Config{
 			TLS:          tlsOfHub,
@@ -341,19 +342,19 @@ func (d *Daemon) openUplink(k keys) error {
 		d.journal,
 		uplink.Handlers{
 			Bundle:  func(_ context.Context, m []byte) { d.bundles.offer(m) },
-			Command: d.command,
-			Acked:   func(signed []byte) { d.local.keepAck(signed); d.keepSeal(signed, k) },
+			Command: d.executeCommand,
+			Acked:   func(signed []byte) { d.local.storeAck(signed); d.storeSeal(signed, k) },
 			Other: func(o uplink.Other) {
 				d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
 			},
 			Fits:   func() { d.machine.JournalFits() },
-			Former: d.local.isFormer,
+			Former: d.local.replaced,
 		},
 	)
 	return err
 }
 
-// hubHealth returns the state of the connection to the hub, for the machine.
+// hubHealth returns the state of the connection to the hub.
 func (d *Daemon) hubHealth() daemon.HubHealth {
 	h := d.uplink.Health()
 	return daemon.HubHealth{
@@ -367,9 +368,9 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 	}
 }
 
-// command executes a command that arrived over MQTT, and returns the reply. A refusal names its reason, so that the
-// hub can show it. Commands from other senders than the hub, and commands for other machines, get no reply.
-func (d *Daemon) command(ctx context.Context, order []byte) []byte {
+// executeCommand executes a command that arrived over MQTT, and returns the reply. A refusal contains the reason, which
+// the hub shows. Commands from other senders than the hub, and commands for other machines, get no reply.
+func (d *Daemon) executeCommand(ctx context.Context, order []byte) []byte {
 	if wire.IsRestore(order) {
 		return d.restore(ctx, order)
 	}
@@ -383,7 +384,7 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	return replyTo(c.ID, err)
 }
 
-// replyTo returns the reply to a message of the hub, or nil if the message gets no reply.
+// replyTo returns the reply to a message of the hub, or nil if the message needs no reply.
 func replyTo(id string, err error) []byte {
 	if id == "" {
 		return nil
@@ -399,12 +400,12 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// idleGCPercent is the value of GOGC after the start. A Pi Zero has little memory and the daemon little work, so less
-// garbage may accumulate. During a start this value would cost an eighth more time.
+// idleGCPercent is the value of GOGC after the start. A Pi Zero has little memory and the daemon has little work, so
+// garbage is collected more often than by default. During a start, this value would cost an eighth more time.
 const idleGCPercent = 50
 
-// Run works until ctx ends. When it returns, the relay is off, the end of the session is recorded, and all goroutines
-// have ended.
+// Run operates the machine until ctx ends. When Run returns, the relay is off, the end of the session is recorded, and
+// all goroutines have ended.
 func (d *Daemon) Run(ctx context.Context) error {
 	if d.broken != nil {
 		return d.runBroken(ctx)
@@ -413,27 +414,27 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	d.serve(rest, &work)
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
-	go tellSystemd(ctx, d.machine.Alive)
+	go notifySystemd(ctx, d.machine.Alive)
 	d.loop.Store(d.machine)
 	work.Go(func() {
 		debug.SetGCPercent(idleGCPercent)
 		releaseMemory()
 	})
-	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded
+	err := d.machine.Run(ctx, tick) // Run of the machine returns once the relay is off and the end is recorded
 	cancel()
 	done := make(chan struct{})
 	go func() { work.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(shutdownTimeout):
-		d.log.Error("shutdown timed out")
+		d.log.Error("shutdown timed out, some goroutines still run")
 	}
 	return err
 }
 
-// serve starts everything that communicates with the machine's loop.
+// serve starts all goroutines that communicate with the machine's loop.
 func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
-	if open := d.c.Reader.opener(); open != nil {
+	if open := d.c.Reader.readerOpener(); open != nil {
 		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
 	}
 	if d.uplink != nil {
@@ -452,7 +453,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		work.Go(func() { d.hub.run(ctx) })
 	}
 	if v := d.clock.trust; v != nil {
-		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
+		work.Go(func() { v.watchClock(ctx, journal.BootID(), d.journal.Keep) })
 	}
 	web := limitConnections(d.web, d.c.Panel.Screens)
 	page := &http.Server{
@@ -469,10 +470,10 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		}
 	})
 	work.Go(func() { <-ctx.Done(); page.Close() })
-	d.lights(ctx, work)
+	d.runLights(ctx, work)
 }
 
-// Close ends the guard, relay first, and closes the journal.
+// Close opens the relay, ends the guard and closes the journal.
 func (d *Daemon) Close() error {
 	var errs []error
 	if d.guard != nil {
@@ -490,8 +491,8 @@ func (d *Daemon) Close() error {
 	return errors.Join(errs...)
 }
 
-// lights makes the lamps follow the panel, if lamps are wired.
-func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
+// runLights sets the lamps to the state that the panel shows, if lamps are wired.
+func (d *Daemon) runLights(ctx context.Context, work *sync.WaitGroup) {
 	for _, set := range d.c.lamps() {
 		if l := set.open(outputPin, d.log); l != (panel.Lights{}) {
 			work.Go(func() { l.Follow(ctx, d.panel, d.log) })
@@ -499,17 +500,17 @@ func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
 	}
 }
 
-// records implements daemon.Journal with the journal on the disk.
-type records struct{ *journal.Journal }
+// diskJournal implements daemon.Journal with the journal on the disk.
+type diskJournal struct{ *journal.Journal }
 
 // Append implements daemon.Journal.
-func (r records) Append(e session.Record, facts map[string][]byte) error {
+func (r diskJournal) Append(e session.Record, facts map[string][]byte) error {
 	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body,
 		Facts: facts})
 	return err
 }
 
-// newID returns the id of a session or a tag. The id is random, so that it reveals nothing.
+// newID returns a random id for a session or a tag.
 func newID() string {
 	b := make([]byte, 8)
 	rand.Read(b)

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		os.Exit(guardMain(os.Args[2:]))
 	}
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector delays a guard's exit, and it is killed
+	// Without this setting the race detector delays a guard's exit, and the guard is killed.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
 
@@ -44,14 +45,14 @@ type machineFolder struct {
 	config Config
 	hub    note.Signer
 	public string // the machine's public key, as in hub.yaml
-	data   string // data folder of the killed machine: the newest records are only in the write-ahead log
+	data   string // data folder of the killed machine, whose newest records are only in the write-ahead log
 	early  string // data folder of an earlier day, before the tag
-	length uint64 // records at the stop
+	length uint64 // number of records at the stop
 }
 
 const (
-	inesCard = "04A224BA115E80" // a maintainer: taps are accepted even while the machine is tagged out
-	zoeCard  = "4400C81D93"     // a member without a badge: each tap adds a record
+	inesCard = "04A224BA115E80" // card of a maintainer, whose taps are accepted even while the machine is tagged out
+	zoeCard  = "4400C81D93"     // card of a member without a badge, each of whose taps adds a record
 )
 
 func newMachineFolder(t *testing.T) *machineFolder {
@@ -114,12 +115,12 @@ clock: trusted
 	if f.config, err = ReadConfig(path); err != nil {
 		t.Fatal(err)
 	}
-	f.live(t)
+	f.createHistory(t)
 	return f
 }
 
-// live runs the machine so that its journal has records and a tag.
-func (f *machineFolder) live(t *testing.T) {
+// createHistory runs the machine so that its journal contains records and a tag.
+func (f *machineFolder) createHistory(t *testing.T) {
 	t.Helper()
 	refusedTaps := func(d *Daemon, n int) {
 		for i := range n {
@@ -149,7 +150,7 @@ func (f *machineFolder) live(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.local.keepAck(ack)
+		d.local.storeAck(ack)
 		if err := d.journal.SetCursor("hub", f.length); err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +179,7 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pin, err := os.MkdirTemp("", "pin") // the guard of the previous run may still hold its pin
+	pin, err := os.MkdirTemp("", "pin") // the guard of the previous run may still be using its pin
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,8 +187,8 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
 	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
-	// A guard of the previous run that was just being started holds the journal's lock until it executes its own
-	// program. The guard is another process, so the test can only retry until the lock is free.
+	// A guard that the previous run was just starting has the journal's lock until the guard executes its own program.
+	// The guard is another process, so the test can only retry until the lock is free.
 	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); {
 		<-time.After(10 * time.Millisecond)
 		d, err = Open(t.Context(), c, clk, log)
@@ -220,7 +221,7 @@ func (f *machineFolder) files(t *testing.T) (out []string) {
 		}
 		name, err := filepath.Rel(f.data, path)
 		if strings.HasPrefix(name, "bundle/chunks/") {
-			if chunks++; chunks > 1 { // TestEachDamagedFileIsRepairedOrNamed has one chunk of each kind
+			if chunks++; chunks > 1 { // one chunk of each kind is enough
 				return nil
 			}
 		}
@@ -248,8 +249,8 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 	return c
 }
 
-// Each file under the data folder of a killed machine is damaged in six ways. At the next start a tap works and the
-// tag is in force, or the panel, the check and the status report why not, with the command that helps.
+// Each file under the data folder of a killed machine is damaged in six ways. At the next start, either a tap works and
+// the tag is in force, or the panel, the check and the status report the reason and the command that helps.
 func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
@@ -261,7 +262,7 @@ func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	}
 	for _, name := range names {
 		for how, damage := range damages {
-			if !tried(how) {
+			if !isTried(how) {
 				continue
 			}
 			if how == "one byte changed" && len(read(t, filepath.Join(f.data, name))) == 0 {
@@ -276,8 +277,8 @@ func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 				}
 				checked := c.checkJournal()
 				f.run(t, c, func(d *Daemon) {
-					f.judge(t, d, checked)
-					if want := wantJournal(name, how); !slices.Contains(want, d.journalFate()) {
+					f.checkResult(t, d, checked)
+					if want := allowedFates(name, how); !slices.Contains(want, d.journalFate()) {
 						t.Errorf("the journal is %s, want one of %q", d.journalFate(), want)
 					}
 				})
@@ -286,17 +287,17 @@ func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	}
 }
 
-// What may happen to a journal at a start.
+// The possible results for a journal at a start.
 const (
 	asItWas  = "as it was"
 	salvaged = "salvaged"
 	anew     = "begun anew"
-	remnant  = "salvaged, and begun anew" // the remaining records do not continue what the hub acknowledged
+	remnant  = "salvaged, and begun anew" // the remaining records do not continue the records that the hub acknowledged
 )
 
-// wantJournal returns what may happen to the journal if a file is damaged. If the pages were just copied from the log
-// into the file, one of two results is possible.
-func wantJournal(name, how string) []string {
+// allowedFates returns the possible results for the journal if a file is damaged. If the pages were just copied from
+// the log into the file, one of two results is possible.
+func allowedFates(name, how string) []string {
 	switch name + "/" + how {
 	case "journal.db/one byte changed":
 		return []string{salvaged}
@@ -310,7 +311,7 @@ func wantJournal(name, how string) []string {
 	return []string{asItWas}
 }
 
-// journalFate returns what happened to the journal at this start.
+// journalFate returns the result for the journal at this start.
 func (d *Daemon) journalFate() string {
 	switch {
 	case d.local.renewal != nil && d.local.salvaged != nil:
@@ -324,8 +325,8 @@ func (d *Daemon) journalFate() string {
 }
 
 // The journal and its log from an earlier day are restored together, like a copy of a memory card. The stored
-// acknowledgement of the hub reveals the older copy. The tags of that day stay, and a new journal begins. Without a
-// stored acknowledgement, the hub reports the older copy when it is reached.
+// acknowledgement of the hub reveals the older copy. The tags of that day remain in force, and a new journal begins.
+// Without a stored acknowledgement, the hub reports the older copy once the machine is connected.
 func TestOlderCopyOfTheJournalIsReplacedByANewOne(t *testing.T) {
 	f := newMachineFolder(t)
 	c := f.copyOf(t)
@@ -341,7 +342,7 @@ func TestOlderCopyOfTheJournalIsReplacedByANewOne(t *testing.T) {
 	var g wire.Generation
 	for start := range 2 {
 		f.run(t, c, func(d *Daemon) {
-			f.judge(t, d, errors.New("checked"))
+			f.checkResult(t, d, errors.New("checked"))
 			if begun := d.local.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
 				t.Errorf("start %d: began anew %t, generation %s, was %s", start, begun, d.journal.Generation(), g)
 			}
@@ -354,9 +355,9 @@ func TestOlderCopyOfTheJournalIsReplacedByANewOne(t *testing.T) {
 	}
 }
 
-// A journal of another machine or of a later release is not moved away: somebody copied it there by mistake, or
-// downgraded the release.
-func TestJournalOfAnotherMachineIsLeftAsItIs(t *testing.T) {
+// A journal of another machine or of a later release stays in its place: somebody has copied it there by mistake, or
+// has downgraded the release.
+func TestJournalOfAnotherMachineIsNotMoved(t *testing.T) {
 	f := newMachineFolder(t)
 	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'",
 		"a later release": "PRAGMA user_version = 99"} {
@@ -417,8 +418,8 @@ func TestTagThatTheFactsLackIsRestoredFromTheRecords(t *testing.T) {
 	}
 }
 
-// judge checks that the result of a start is one that the rule permits.
-func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
+// checkResult checks that the rule permits the result of a start.
+func (f *machineFolder) checkResult(t *testing.T, d *Daemon, checked error) {
 	t.Helper()
 	r := d.answerOrDo(t, control.Request{Do: "status"})
 	if r.Status == nil {

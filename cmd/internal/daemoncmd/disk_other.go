@@ -5,5 +5,5 @@ package daemoncmd
 import "errors"
 
 func diskFree(string) (uint64, error) {
-	return 0, errors.New("free disk space can be read on Linux only")
+	return 0, errors.New("free disk space cannot be read on this system, only on Linux")
 }

@@ -40,7 +40,7 @@ var header = map[int]int{
 	27: 13,
 }
 
-// supplies are the supply and ground pins of the header.
+// supplies contains the supply and ground pins of the header.
 var supplies = map[string][]int{"5 V": {2, 4}, "3.3 V": {1, 17}, "GND": {6, 9, 14, 20, 25, 30, 34, 39}}
 
 func drawings(t *testing.T) (all string) {
@@ -76,7 +76,7 @@ func TestDrawingsUseThePinNumbersOfTheHeader(t *testing.T) {
 	}
 }
 
-// Each wire of the example with every option is drawn, and each drawn relay board has a supply.
+// The drawing of the example with every option shows each wire, and a supply for each relay board.
 func TestEachWireOfTheFullWiringIsDrawn(t *testing.T) {
 	c, err := ReadConfig("../../../firmware-config/mfrc522-contactor.yaml")
 	if err != nil {
@@ -116,7 +116,7 @@ func TestEachWireOfTheFullWiringIsDrawn(t *testing.T) {
 
 // Each machine.yaml that ships has an emergency-stop input. Without that input, the release of the button could start
 // a machine whose session is still open.
-func TestShippedMachinesReadTheirEmergencyStop(t *testing.T) {
+func TestShippedMachinesHaveAnEmergencyStopInput(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {
 		c, err := ReadConfig(p)

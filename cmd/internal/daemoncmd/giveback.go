@@ -19,21 +19,20 @@ type returner interface {
 // offers an older bundle than the one in force. With the newer bundle the hub can continue above the newer version
 // number.
 type hubReturns struct {
-	to   returner // nil: this machine was not enrolled
+	to   returner // connection to the hub; nil: this machine was not enrolled
 	log  *slog.Logger
-	last time.Time // time of the last return
+	last time.Time // time of the last return of a bundle
 }
 
 const (
-	// returnEvery is the shortest time between two returns, because the hub repeats its offer whenever a state
-	// changes.
+	// returnEvery is the minimum time between two returns, because the hub repeats its offer whenever a state changes.
 	returnEvery = time.Minute
-	// returnWithin is the time limit for one return. The updater does nothing else meanwhile.
+	// returnWithin is the time limit for one return. The bundle updater waits meanwhile.
 	returnWithin = 30 * time.Second
 )
 
 // answer sends the stored manifest to the hub if the hub's offer was rejected as older. If the policy in force is also
-// newer than the offered one, answer sends the signed policy too. The machine keeps its bundle whatever the hub
+// newer than the offered one, answer sends the signed policy too. The machine's bundle stays in force whatever the hub
 // replies.
 func (h *hubReturns) answer(ctx context.Context, s wire.Store, offered []byte, refusal error) {
 	var r *wire.Refusal
@@ -53,14 +52,14 @@ func (h *hubReturns) answer(ctx context.Context, s wire.Store, offered []byte, r
 		err = h.to.Return(ctx, manifest, policy)
 	}
 	if err != nil {
-		h.log.Warn("bundle not returned to the hub", "err", err)
+		h.log.Warn("returning the bundle to the hub failed", "err", err)
 		return
 	}
-	h.log.Info("bundle returned to a hub that offers an older one")
+	h.log.Info("bundle returned to the hub, which offers an older bundle")
 }
 
 // newerPolicy returns the policy file of the bundle in force if the policy's number is above the number in an offered
-// manifest. Otherwise, and if the machine pins no separate policy key, newerPolicy returns nil.
+// manifest. Otherwise newerPolicy returns nil, as for a machine that pins no separate policy key.
 func newerPolicy(s wire.Store, offered []byte) ([]byte, error) {
 	if s.Policy == nil {
 		return nil, nil

@@ -14,13 +14,13 @@ import (
 	"portillon/wire"
 )
 
-// returned records what a machine sent back to the hub.
-type returned struct {
+// returnedData records the data that a machine sent back to the hub.
+type returnedData struct {
 	manifests, policies [][]byte
 	err                 error
 }
 
-func (r *returned) Return(_ context.Context, manifest, policy []byte) error {
+func (r *returnedData) Return(_ context.Context, manifest, policy []byte) error {
 	r.manifests, r.policies = append(r.manifests, manifest), append(r.policies, policy)
 	return r.err
 }
@@ -76,7 +76,7 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		"again after two minutes":        {older.Signed, tooOld, 2 * time.Minute, nil, true, false},
 		"to a hub that does not take it": {older.Signed, tooOld, 0, errors.New("refused"), true, false},
 	} {
-		hub := &returned{err: c.fails}
+		hub := &returnedData{err: c.fails}
 		k.returns = hubReturns{to: hub, log: k.log}
 		if c.last > 0 {
 			k.returns.last = time.Now().Add(-c.last)
@@ -91,6 +91,6 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		}
 	}
 	k.returns = hubReturns{}
-	// A machine that was not enrolled has no hub to send a bundle to.
+	// A machine that was not enrolled has no hub that could receive a bundle.
 	k.returns.answer(t.Context(), k.store, older.Signed, tooOld)
 }

@@ -19,20 +19,21 @@ type RelayConfig struct {
 	Pin, EStop, Door, Feedback, Busy, Exhaust string
 
 	ActiveLow bool
-	PullUp    bool          // a resistor to 3.3 V holds the inputs of active-low relay boards high
-	Supply    string        // supply of the relay boards' optocouplers: 3.3V, 5V, or "" if the file does not say
-	Heartbeat bool          // a charge pump is between the pin and the relay
-	Ignore    time.Duration // how long the busy input is ignored after a start
+	PullUp    bool          // true: a resistor to 3.3 V keeps the inputs of active-low relay boards high
+	Supply    string        // supply of the relay boards' optocouplers: 3.3V, 5V, or "" if unknown
+	Heartbeat bool          // true: a charge pump is between the pin and the relay
+	Ignore    time.Duration // time after a start during which the busy input is ignored
 }
 
-// maxIgnore is the upper limit of Ignore. It is far longer than any machine needs to home at power-on.
+// maxIgnore is the upper limit of Ignore. The limit is far longer than the time that any machine needs to home at
+// power-on.
 const maxIgnore = 10 * time.Minute
 
-// LightsConfig holds the pins of three lamps and a buzzer. An empty name means that the lamp or buzzer is not wired.
+// LightsConfig contains the pins of three lamps and a buzzer. An empty name means that the lamp or buzzer is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
-// parseRelay reads the wiring of the guard's pins. It rejects a relay board that would close at power-on because of
-// the GPIO line's default level.
+// parseRelay reads the wiring of the guard's pins. A relay board that would close at power-on, because of the GPIO
+// line's default level, is an error.
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
 	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
@@ -89,22 +90,22 @@ func (c Config) wiring() relay.Wiring {
 
 // Wire is a line of the Pi that this machine uses.
 type Wire struct {
-	Key  string // the key in machine.yaml
+	Key  string // key of the pin in machine.yaml
 	Line int    // the GPIO number
-	// Use is out (low and pulled down whenever the daemon is not running), out-high (high and pulled up), pull-up,
-	// pull-down or bus.
+	// Use is out, out-high, pull-up, pull-down or bus. Whenever the daemon is not running, out is low and pulled down,
+	// and out-high is high and pulled up.
 	Use string
 }
 
 // Wires returns all lines of the Pi's own chip that the file uses, including the lines of the reader's bus.
 func (c Config) Wires() []Wire {
 	var out []Wire
-	for _, x := range c.pins() {
+	for _, x := range c.namedPins() {
 		if _, line, err := gpioLine(x.pin); err == nil {
 			out = append(out, Wire{x.key, line, x.use})
 		}
 	}
-	for _, line := range c.Reader.lines() {
+	for _, line := range c.Reader.busLines() {
 		out = append(out, Wire{"reader.port", line, "bus"})
 	}
 	return out
@@ -115,16 +116,16 @@ func (c Config) Simulated() bool {
 	return strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0
 }
 
-// pinned is a pin in the file: its key, its name, and its use as in Wire.
-type pinned struct{ key, pin, use string }
+// namedPin is a pin in machine.yaml: its key, its name, and its use as in Wire.
+type namedPin struct{ key, pin, use string }
 
-// pins returns all pins that the file names.
-func (c Config) pins() []pinned {
+// namedPins returns all pins that the machine.yaml names.
+func (c Config) namedPins() []namedPin {
 	off := "out"
 	if c.Relay.ActiveLow {
 		off = "out-high"
 	}
-	out := []pinned{
+	out := []namedPin{
 		{"relay.pin", c.Relay.Pin, off},
 		{"relay.exhaust", c.Relay.Exhaust, off},
 		{"relay.e-stop", c.Relay.EStop, "pull-up"},
@@ -135,35 +136,35 @@ func (c Config) pins() []pinned {
 	for _, k := range c.Reader.spec().Keys {
 		switch k.Type {
 		case rfid.InputPin:
-			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "pull-up"})
+			out = append(out, namedPin{"reader." + k.Name, c.Reader.Values[k.Name], "pull-up"})
 		case rfid.OutputPin:
-			out = append(out, pinned{"reader." + k.Name, c.Reader.Values[k.Name], "out"})
+			out = append(out, namedPin{"reader." + k.Name, c.Reader.Values[k.Name], "out"})
 		}
 	}
 	return append(out,
-		pinned{"lights.red", c.Lights.Red, "out"},
-		pinned{"lights.amber", c.Lights.Amber, "out"},
-		pinned{"lights.green", c.Lights.Green, "out"},
-		pinned{"lights.buzzer", c.Lights.Buzzer, "out"},
+		namedPin{"lights.red", c.Lights.Red, "out"},
+		namedPin{"lights.amber", c.Lights.Amber, "out"},
+		namedPin{"lights.green", c.Lights.Green, "out"},
+		namedPin{"lights.buzzer", c.Lights.Buzzer, "out"},
 	)
 }
 
-// lines returns the lines of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3,
-// the serial port 14 and 15.
-func (c ReaderConfig) lines() []int {
+// busLines returns the GPIO lines of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): 8 to 11 for SPI0, 2
+// and 3 for I2C1, 14 and 15 for the serial port.
+func (c ReaderConfig) busLines() []int {
 	switch bus := c.wiring().Bus; {
 	case bus == rfid.SPI:
 		return []int{8, 9, 10, 11}
 	case bus == rfid.I2C:
 		return []int{2, 3}
-	case bus == rfid.Serial && c.onboard():
+	case bus == rfid.Serial && c.isOnboardPort():
 		return []int{14, 15}
 	}
 	return nil
 }
 
-// onboard reports whether the serial port is the Pi's own and not a USB adapter.
-func (c ReaderConfig) onboard() bool {
+// isOnboardPort reports whether the serial port belongs to the Pi itself and not to a USB adapter.
+func (c ReaderConfig) isOnboardPort() bool {
 	for _, own := range []string{"ttyAMA", "ttyS", "serial0", "serial1"} {
 		if strings.Contains(c.Port(), own) {
 			return true
@@ -175,13 +176,13 @@ func (c ReaderConfig) onboard() bool {
 // CheckWires returns an error for each pin that cannot work, and for each line that is used twice.
 func (c Config) CheckWires() error {
 	var errs []error
-	for _, p := range c.pins() {
+	for _, p := range c.namedPins() {
 		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // relay.Wiring checks the relay's pins
 			continue
 		}
 		_, line, err := gpioLine(p.pin)
 		if err == nil && p.use == "out" {
-			err = pins.CheckRelay(line) // the drivers of the lines reject these too
+			err = pins.CheckRelay(line) // the drivers of the lines also reject these names
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))
@@ -190,7 +191,7 @@ func (c Config) CheckWires() error {
 	taken := map[int]string{}
 	for _, w := range c.Wires() {
 		if other, ok := taken[w.Line]; ok {
-			errs = append(errs, fmt.Errorf("%s: GPIO %d is already taken by %s", w.Key, w.Line, other))
+			errs = append(errs, fmt.Errorf("%s: GPIO %d is already used by %s", w.Key, w.Line, other))
 		}
 		taken[w.Line] = w.Key
 	}
@@ -203,7 +204,8 @@ func gpioLine(pin string) (label string, line int, err error) {
 	label, n, slash := strings.Cut(rest, "/")
 	line, err = strconv.Atoi(n)
 	if !ok || !slash || label == "" || err != nil || line < 0 || strconv.Itoa(line) != n {
-		return "", 0, fmt.Errorf("%q names no pin, want for example gpio:pinctrl-/17, line 17 of the Pi's own chip", pin)
+		return "", 0, fmt.Errorf("pin name %q is invalid, want for example gpio:pinctrl-/17, line 17 of the Pi's own chip",
+			pin)
 	}
 	return label, line, nil
 }

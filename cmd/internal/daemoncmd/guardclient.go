@@ -20,8 +20,8 @@ import (
 	"portillon/daemon/session"
 )
 
-// guardMain runs the guard's process. The process ends when its standard input is closed. It ignores Ctrl-C, because
-// the daemon first ends the session and then closes the guard's input.
+// guardMain runs the guard's process. The process ends when its standard input is closed. The guard ignores Ctrl-C,
+// because the daemon first ends the session and then closes the guard's input.
 func guardMain(args []string) int {
 	var w relay.Wiring
 	fs := flag.NewFlagSet("portillond guard", flag.ContinueOnError)
@@ -46,7 +46,7 @@ func guardMain(args []string) int {
 	return 0
 }
 
-// guardFlagSet declares the guard's flags, which hold its wiring.
+// guardFlagSet declares the guard's flags, which describe the wiring.
 func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
 	fs.StringVar(&w.Exhaust, "exhaust", "", "the extraction's pin")
@@ -75,11 +75,12 @@ func guardFlags(w relay.Wiring) []string {
 	return args
 }
 
-// off opens the relay that the file names, whichever program held the line. systemd runs "portillond -off" after a
-// daemon has ended (ExecStopPost). off reads no key. If a dying guard still holds the line, off retries for a second.
-// A relay board that a daemon would reject (relay.LevelFault) is switched off too: off drives the line to the level
-// that opens the relay, whatever the file says about resistors, supply and charge pump.
-func (c Config) off() error {
+// switchOff opens the relay that the machine.yaml names, whichever program was using the line. systemd runs "portillond
+// -off" after a daemon has ended (ExecStopPost). switchOff reads no key. If an exiting guard still uses the line,
+// switchOff retries for a second. A relay board that a daemon would reject (relay.LevelFault) is switched off too:
+// switchOff drives the line to the level that opens the relay and ignores the settings of resistors, supply and charge
+// pump.
+func (c Config) switchOff() error {
 	w := c.wiring()
 	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
 	p, err := w.Open()
@@ -99,7 +100,8 @@ func (c Config) off() error {
 // again is the pause after a failed start of a guard.
 const again = 5 * time.Second
 
-// guardClient keeps a guard process running. When a guard ends, guardClient starts another one with the relay off.
+// guardClient starts a guard process and replaces it when it ends. When a guard ends, guardClient starts another one
+// with the relay off.
 type guardClient struct {
 	command func() *exec.Cmd
 	alive   func() bool
@@ -131,29 +133,31 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		if e.What == relay.Lost {
 			break
 		}
-		h.tell(ctx, daemon.Signal{What: e.What, On: e.On, Why: e.Why})
+		h.passSignal(ctx, daemon.Signal{What: e.What, On: e.On, Why: e.Why})
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	h.tell(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
-	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once: a member may wait
+	h.passSignal(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
+	// The first attempt is immediate, because a member may be waiting.
+	for wait := time.Duration(0); ctx.Err() == nil; wait = again {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
 		if err := h.start(ctx); err != nil {
-			h.log.Error("guard did not start", "err", err)
+			h.log.Error("starting the guard failed", "err", err)
 			continue
 		}
-		h.tell(ctx, daemon.Signal{What: daemon.GuardBack})
+		h.passSignal(ctx, daemon.Signal{What: daemon.GuardBack})
 		return
 	}
 }
 
-// tell passes a signal to the machine's loop and waits until the loop has received it, so that no signal is lost.
-func (h *guardClient) tell(ctx context.Context, s daemon.Signal) {
+// passSignal passes a signal to the machine's loop and waits until the loop has received the signal, so that no signal
+// is lost.
+func (h *guardClient) passSignal(ctx context.Context, s daemon.Signal) {
 	select {
 	case h.signals <- s:
 	case <-ctx.Done():

@@ -19,11 +19,11 @@ import (
 	"portillon/yamlfile"
 )
 
-// HubConfig is the hub at which the machine was enrolled (portillond enrol). HubConfig is zero for a machine whose
-// files were installed by hand.
+// HubConfig is the hub at which the machine was enrolled (portillond enrol). The zero HubConfig is that of a machine
+// whose files were installed by hand.
 type HubConfig struct {
 	Address string // host:port of the hub's listener for machines
-	Name    string // the name in the hub's certificate
+	Name    string // host name in the hub's certificate
 }
 
 // parseHub reads the settings of the hub that the enrolment wrote.
@@ -50,7 +50,7 @@ func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func()
 	return c.HubLinkBy(nil, signer, now, trusted)
 }
 
-// HubLinkBy is HubLink with another dialer. A nil dialer is the network.
+// HubLinkBy is HubLink with another dialer. A nil dialer uses the network.
 func (c Config) HubLinkBy(
 	dial hublink.Dial,
 	signer note.Signer,
@@ -58,11 +58,11 @@ func (c Config) HubLinkBy(
 	trusted func() bool,
 ) (*hublink.Link, error) {
 	if c.Hub == (HubConfig{}) {
-		return nil, errors.New("hub: the machine was not enrolled at a hub: portillond enrol https://HUB:8443 CODE")
+		return nil, errors.New("hub: this machine was not enrolled, run: portillond enrol https://HUB:8443 CODE")
 	}
 	v, err := note.NewVerifier(c.MQTT.HubKey)
 	if err != nil {
-		return nil, fmt.Errorf("hub: mqtt: hub-key: %w", err)
+		return nil, fmt.Errorf("hub: field hub-key of mqtt is not a valid public key: %w", err)
 	}
 	return hublink.Open(hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site),
 		Machine: policy.MachineID(c.Machine), Name: c.Hub.Name, Address: c.Hub.Address, HubKey: note.VerifierList(v),
@@ -74,7 +74,7 @@ func LanguageOf(flag string, env func(string) string) (policy.Language, error) {
 	return languageOf(flag, env)
 }
 
-// openHub opens the connection to the hub. If the files of the connection are damaged, the machine works without the
+// openHub opens the connection to the hub. If the files of the enrolment are damaged, the machine works without the
 // hub.
 func (d *Daemon) openHub(k keys) {
 	if d.c.Hub == (HubConfig{}) {
@@ -88,13 +88,14 @@ func (d *Daemon) openHub(k keys) {
 	d.hub = &hubWatch{link: link, lost: make(chan struct{}, 1), clock: d.clock, log: d.log}
 }
 
-// hubWatch maintains the connection to the hub. A nil *hubWatch belongs to a machine that was not enrolled.
+// hubWatch maintains the connection to the hub. A machine that was not enrolled has a nil *hubWatch.
 type hubWatch struct {
-	link    *hublink.Link
-	lost    chan struct{} // a request to check the hub, after the broker connection was lost; capacity 1
+	link *hublink.Link
+	// receives a value when the broker connection is lost, which requests a check of the hub; capacity 1
+	lost    chan struct{}
 	clock   clock
 	log     *slog.Logger
-	bundles *bundleUpdater // receives the hub's manifests; set before run
+	bundles *bundleUpdater // function that receives the hub's manifests; set before run
 }
 
 // chunks returns the source of chunks at the hub, or nil if chunks do not come from the hub.
@@ -105,8 +106,9 @@ func (h *hubWatch) chunks() wire.PartSource {
 	return h.link.Chunks(context.Background()) // each request has its own timeout
 }
 
-// way returns how the hub's broker is verified and dialled, or nil if mqtt: broker decides.
-func (h *hubWatch) way() (*tls.Config, func(string) string) {
+// brokerRoute returns how the hub's broker is verified and how its address is found. Both results are nil for a machine
+// that was not enrolled, whose machine.yaml names the broker.
+func (h *hubWatch) brokerRoute() (*tls.Config, func(string) string) {
 	if h == nil {
 		return nil, nil
 	}
@@ -120,43 +122,45 @@ func (h *hubWatch) way() (*tls.Config, func(string) string) {
 }
 
 const (
-	// hubEvery is the pause between two checks of the connection, hubAgain the pause after a failed check.
+	// hubEvery is the pause between two checks of the connection. hubAgain is the pause after a failed check.
 	hubEvery, hubAgain = 10 * time.Minute, time.Minute
-	// manifestEvery is how often the manifest is fetched over HTTPS, in case it does not arrive over MQTT.
+	// manifestEvery is the interval at which the manifest is fetched over HTTPS, in case MQTT does not deliver the
+	// manifest.
 	manifestEvery = time.Hour
-	// hubSoonest is the shortest time between two checks, because a check may search the whole network.
+	// hubSoonest is the minimum time between two checks, because a check may search the whole network.
 	hubSoonest = 10 * time.Second
 )
 
 // run checks the connection to the hub repeatedly until ctx ends.
 func (h *hubWatch) run(ctx context.Context) {
-	var fetched time.Time // measured by the monotonic clock
+	var fetched time.Time // durations are measured with the monotonic clock
 	failed := false
 	for {
 		select {
-		case <-h.lost: // this check handles the signal
+		case <-h.lost: // a waiting request is removed, because this check also answers that request
 		default:
 		}
 		err := h.check(ctx, &fetched)
 		if err != nil && ctx.Err() == nil && !failed {
 			h.log.Warn("hub unreachable", "err", err)
 		} else if err == nil && failed {
-			h.log.Info("hub reachable again", "address", h.link.Address())
+			h.log.Info("hub is reachable again", "address", h.link.Address())
 		}
 		failed = err != nil
 		pause := hubEvery
 		if failed {
 			pause = hubAgain
 		}
-		if !h.wait(ctx, pause/2+rand.N(pause)) { // a random pause, so that the machines of a site do not ask at the same time
+		// The pause is random, so that the machines of a site do not send requests at the same time.
+		if !h.waitForCheck(ctx, pause/2+rand.N(pause)) {
 			return
 		}
 	}
 }
 
-// wait waits for the next check: until the pause is over, or until a lost connection to the broker is dialled again.
-// It returns false when ctx has ended.
-func (h *hubWatch) wait(ctx context.Context, pause time.Duration) bool {
+// waitForCheck waits until the pause is over or the connection to the broker is lost. The result is false if ctx has
+// ended.
+func (h *hubWatch) waitForCheck(ctx context.Context, pause time.Duration) bool {
 	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
 	defer soonest.Stop()
 	defer late.Stop()
@@ -192,7 +196,7 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 			return err
 		}
 		if !v.trustHub(ahead, within) {
-			h.log.Warn("clock differs from the hub's", "hub_ahead", ahead.Round(time.Second))
+			h.log.Warn("machine's clock differs from the hub's clock", "hub_ahead", ahead.Round(time.Second))
 		}
 	}
 	if !fetched.IsZero() && time.Since(*fetched) < manifestEvery {
@@ -214,10 +218,11 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	return nil
 }
 
-// setClockWithin is the longest time that a start waits for the hub's time.
+// setClockWithin is the maximum time that a start waits for the hub's time.
 const setClockWithin = 5 * time.Second
 
-// setClock sets this computer's clock to the hub's if no time server has synchronised it. It logs the result.
+// setClock sets this computer's clock to the hub's time if no time server has synchronised the clock, and logs the
+// result.
 func setClock(c Config) {
 	if c.Hub == (HubConfig{}) || c.Clock != "ntp" || synchronised() {
 		return

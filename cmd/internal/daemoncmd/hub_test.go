@@ -9,7 +9,7 @@ import (
 )
 
 // The hub's time confirms the machine's clock only if the two differ by less than a minute.
-func TestHubConfirmsOnlyAClockWithinAMinuteOfItsOwn(t *testing.T) {
+func TestHubConfirmsOnlyAClockWithinAMinuteOfTheHubsClock(t *testing.T) {
 	for _, c := range []struct {
 		ahead, within time.Duration
 		want          bool

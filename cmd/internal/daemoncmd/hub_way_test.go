@@ -24,25 +24,25 @@ import (
 	"portillon/wire"
 )
 
-// This test connects the machine's uplink, the hub and a broker, because the effect of an administrator's typo shows
-// only with all three.
+// The tests of this file connect the machine's uplink, the hub and a broker, because an administrator's typo has an
+// effect only on all three together.
 
-const wayDeadline = 60 * time.Second // time limit for anything that must eventually happen
+const wayDeadline = 60 * time.Second // time limit of all conditions for which a test waits
 
-// way is a hub and a machine that are connected by a broker.
-type way struct {
+// connectedPair is a hub and a machine that are connected by a broker.
+type connectedPair struct {
 	t       *testing.T
 	dir     string
 	machine note.Signer
-	pinned  string // the public key of the machine in hub.yaml
+	pinned  string // public key of the machine in hub.yaml
 	hubKeys note.Verifiers
 	broker  string           // address of an external broker; empty: the hub's built-in broker
-	journal *journal.Journal // the machine's journal, once uplink has started
+	journal *journal.Journal // the machine's journal; nil before startUplink
 }
 
-func newWay(t *testing.T) *way {
+func newWay(t *testing.T) *connectedPair {
 	skipIfShort(t, "starts a hub, a broker and a daemon")
-	w := &way{t: t, dir: t.TempDir()}
+	w := &connectedPair{t: t, dir: t.TempDir()}
 	w.machine, w.pinned = w.key("laser.biklab")
 	skey, vkey, err := note.GenerateKey(rand.Reader, "biklab")
 	if err != nil {
@@ -57,7 +57,7 @@ func newWay(t *testing.T) *way {
 	return w
 }
 
-func (w *way) key(name string) (note.Signer, string) {
+func (w *connectedPair) key(name string) (note.Signer, string) {
 	w.t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
@@ -70,7 +70,7 @@ func (w *way) key(name string) (note.Signer, string) {
 	return s, vkey
 }
 
-func (w *way) write(name, text string) string {
+func (w *connectedPair) write(name, text string) string {
 	w.t.Helper()
 	path := filepath.Join(w.dir, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -81,7 +81,7 @@ func (w *way) write(name, text string) string {
 
 // mosquitto starts Debian's mosquitto with the files that portillon hub mosquitto-conf writes. Before the start,
 // typo[0] is replaced by typo[1] in the access list.
-func (w *way) mosquitto(typo [2]string) {
+func (w *connectedPair) mosquitto(typo [2]string) {
 	w.t.Helper()
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -134,7 +134,7 @@ func (w *way) mosquitto(typo [2]string) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	w.until("mosquitto", func() bool {
+	w.waitUntil("mosquitto", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -144,8 +144,8 @@ func (w *way) mosquitto(typo [2]string) {
 	w.broker = "tcp://" + addr
 }
 
-// until waits until is returns true. It polls, because the broker is another process.
-func (w *way) until(what string, is func() bool) {
+// waitUntil polls until is returns true, because the broker is another process.
+func (w *connectedPair) waitUntil(what string, is func() bool) {
 	w.t.Helper()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
@@ -156,9 +156,9 @@ func (w *way) until(what string, is func() bool) {
 	}
 }
 
-// hub starts a hub. The hub's clock advances by ten seconds at each reading, so that the test does not wait for rate
-// limits.
-func (w *way) hub() *hub.Hub {
+// startHub starts a hub. The hub's clock advances by ten seconds at each reading, so that the test does not wait for
+// rate limits.
+func (w *connectedPair) startHub() *hub.Hub {
 	w.t.Helper()
 	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, "+
 		"password-file: laser.password "+"}\n", w.pinned)
@@ -189,16 +189,16 @@ func (w *way) hub() *hub.Hub {
 	return h
 }
 
-// background runs f until the test ends, then calls after.
-func (w *way) background(f func(context.Context), after func()) {
+// background runs f until the test ends, and then calls after.
+func (w *connectedPair) background(f func(context.Context), after func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f(ctx) }()
 	w.t.Cleanup(func() { cancel(); <-done; after() })
 }
 
-// uplink starts the machine's uplink with this number of records, and returns the uplink's clock.
-func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
+// startUplink starts the machine's uplink with the given number of records, and returns the uplink's clock.
+func (w *connectedPair) startUplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.t.Helper()
 	j, err := journal.Open(filepath.Join(w.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
 		Signer: w.machine})
@@ -237,8 +237,8 @@ func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	return u, clock
 }
 
-// sees waits until the uplink reports this reason. The machine's clock advances by a second at each check.
-func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
+// waitForReason waits until the uplink reports a reason. The machine's clock advances by a second at each check.
+func (w *connectedPair) waitForReason(u *uplink.Uplink, clock *atomic.Int64, code string) {
 	w.t.Helper()
 	var h uplink.Health
 	defer func() {
@@ -246,7 +246,7 @@ func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
 			w.t.Logf("%+v", h)
 		}
 	}()
-	w.until(code, func() bool {
+	w.waitUntil(code, func() bool {
 		clock.Add(1000)
 		h = u.Health()
 		return h.Code() == code && (code != "" || h.Hub && h.Owed == 0)
@@ -255,10 +255,10 @@ func (w *way) sees(u *uplink.Uplink, clock *atomic.Int64, code string) {
 		return
 	}
 	clock.Add(uplink.Overdue.Milliseconds())
-	w.until("overdue", func() bool { h = u.Health(); return h.Overdue && !h.Hub && h.Broker && h.Code() == code })
+	w.waitUntil("overdue", func() bool { h = u.Health(); return h.Overdue && !h.Hub && h.Broker && h.Code() == code })
 }
 
-func TestTypoInMosquittosAccessListIsReportedByItsKind(t *testing.T) {
+func TestEachKindOfTypoInMosquittosAccessListIsReported(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		typo    [2]string
@@ -278,9 +278,9 @@ func TestTypoInMosquittosAccessListIsReportedByItsKind(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWay(t)
 			w.mosquitto(c.typo)
-			w.hub()
-			u, clock := w.uplink(w.broker, c.records)
-			w.sees(u, clock, c.code)
+			w.startHub()
+			u, clock := w.startUplink(w.broker, c.records)
+			w.waitForReason(u, clock, c.code)
 			if c.code == "" && u.Acked() != 3 {
 				t.Errorf("%d records are held", u.Acked())
 			}
@@ -291,13 +291,13 @@ func TestTypoInMosquittosAccessListIsReportedByItsKind(t *testing.T) {
 func TestMachineReportsThatTheHubDoesNotPinItsKey(t *testing.T) {
 	w := newWay(t)
 	_, w.pinned = w.key("laser.biklab")
-	h := w.hub()
-	u, clock := w.uplink(h.Broker(), 3)
-	w.sees(u, clock, "hub-refuses/bad-checkpoint")
+	h := w.startHub()
+	u, clock := w.startUplink(h.Broker(), 3)
+	w.waitForReason(u, clock, "hub-refuses/bad-checkpoint")
 	if fact, _ := uplink.Explain(u.Health().Code()); fact.EN != "the hub pins another key for this machine" {
 		t.Error(fact.EN)
 	}
-	w.until("the refusal at the hub", func() bool {
+	w.waitUntil("the refusal at the hub", func() bool {
 		m := h.Machines()[0]
 		code, _ := m.Refusal()
 		return code == "bad-checkpoint" && !m.TroubleSince.IsZero()
@@ -306,9 +306,9 @@ func TestMachineReportsThatTheHubDoesNotPinItsKey(t *testing.T) {
 
 func TestHubWithItsOwnBrokerAcknowledgesRecordsOfAHealthyMachine(t *testing.T) {
 	w := newWay(t)
-	h := w.hub()
-	u, clock := w.uplink(h.Broker(), 3)
-	w.sees(u, clock, "")
+	h := w.startHub()
+	u, clock := w.startUplink(h.Broker(), 3)
+	w.waitForReason(u, clock, "")
 	if u.Acked() != 3 {
 		t.Errorf("%d records are held", u.Acked())
 	}

@@ -30,15 +30,15 @@ func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db"
 // older than the records that the hub has acknowledged.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
-// localJournal is the machine's journal, and what this start found out about its condition.
+// localJournal is the machine's journal with the faults that this start has found in the journal.
 type localJournal struct {
 	c        Config
 	clock    clock
 	log      *slog.Logger
-	journal  *journal.Journal // nil: it is not open
-	onDamage func(error)      // called when damage is found while the journal is in use
-	salvaged *salvage         // the damage found at this start; nil: none
-	renewal  *renewal         // why a new journal was started; nil: the old one is in use
+	journal  *journal.Journal // nil: the journal is not open
+	onDamage func(error)      // function called if damage is found while the journal is in use
+	salvaged *salvage         // damage that this start has found; nil: none
+	renewal  *renewal         // why a new journal was started; nil: the old journal is in use
 }
 
 func (l *localJournal) options(signer note.Signer) journal.Options {
@@ -46,32 +46,32 @@ func (l *localJournal) options(signer note.Signer) journal.Options {
 		Now: l.clock.now, Trusted: l.clock.trusted, Damaged: l.onDamage}
 }
 
-// damaged reports damage to the machine that is found while the journal is in use.
-func (d *Daemon) damaged(err error) {
+// reportDamage reports damage that is found while the journal is in use to the machine.
+func (d *Daemon) reportDamage(err error) {
 	if m := d.loop.Load(); m != nil {
 		m.SetJournalDamage(err.Error())
 	}
 }
 
-// open opens the journal. A damaged journal is first salvaged and replaced by the result. If nothing can be salvaged,
-// or if the journal is not the one that the hub has acknowledged, open starts a new journal (renewal).
+// open opens the journal. A damaged journal is first salvaged and replaced by the result. If no record can be salvaged,
+// or if the hub has acknowledged records of another journal, open starts a new journal (renewal).
 func (l *localJournal) open(ctx context.Context, k keys) error {
 	path, o := l.c.journalFile(), l.options(k.signer)
 	j, err := openExamined(ctx, path, o)
 	if journal.IsDamaged(err) || err != nil && journal.IsMissing(path) {
-		l.log.Error("the journal is damaged", "file", path, "err", err)
+		l.log.Error("journal is damaged", "file", path, "err", err)
 		m, begun, merr := journal.MendOrSetAside(ctx, path, o, l.hubCopy(k), l.clock.now())
 		if merr != nil {
 			return errors.Join(err, merr)
 		}
 		if begun {
 			l.renewal = &renewal{why: err, kept: m.Kept}
-			l.log.Warn("journal unusable, a new one begins", "damaged file", m.Kept)
+			l.log.Warn("journal is unusable, new journal created", "damaged file", m.Kept)
 		} else {
 			l.salvaged = &salvage{MendResult: m, why: err}
 			l.log.Warn("journal salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
-		if j, err = journal.Open(path, o); err != nil { // salvage has verified it
+		if j, err = journal.Open(path, o); err != nil { // the journal is already verified if it was salvaged
 			return err
 		}
 	}
@@ -81,8 +81,8 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 	return l.renew(k)
 }
 
-// openExamined opens a journal and verifies each page and each record. journal.IsDamaged reports whether its error
-// means damage.
+// openExamined opens a journal and verifies each page and each record. Function journal.IsDamaged reports whether the
+// returned error means damage.
 func openExamined(ctx context.Context, path string, o journal.Options) (*journal.Journal, error) {
 	j, err := journal.Open(path, o)
 	if err != nil {
@@ -94,14 +94,14 @@ func openExamined(ctx context.Context, path string, o journal.Options) (*journal
 	return j, nil
 }
 
-// salvage describes the damage that a start found, and what was done with the journal.
+// salvage describes the damage that a start has found, and the repair of the journal.
 type salvage struct {
 	journal.MendResult
 	why error
 }
 
-// sentence returns the text of the record about the damage.
-func (m salvage) sentence() string {
+// recordText returns the text of the record about the damage.
+func (m salvage) recordText() string {
 	parts := []string{
 		fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
 			m.Records, m.Read, filepath.Base(m.Kept)),
@@ -124,7 +124,7 @@ func (m salvage) sentence() string {
 	return strings.Join(parts, "; ")
 }
 
-// hubCopy returns what the hub has acknowledged, according to the stored acknowledgement.
+// hubCopy returns the number and the tree root of the records in the stored acknowledgement of the hub.
 func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	a, ok := l.lastAck(k)
 	root, err := hex.DecodeString(a.Root)
@@ -134,7 +134,7 @@ func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	return journal.HubCopy{Seq: a.Seq, Root: tlog.Hash(root), Generation: a.Generation}
 }
 
-// lastAck returns the stored acknowledgement. A damaged one is ignored, because the hub repeats its acknowledgement.
+// lastAck returns the stored acknowledgement. A damaged acknowledgement is ignored, because the hub repeats it.
 func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	if k.hub == nil {
 		return wire.Ack{}, false
@@ -147,9 +147,9 @@ func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	return a, err == nil
 }
 
-// keepAck stores an acknowledgement that the hub signed. It does not wait for the disk, because the hub repeats its
+// storeAck stores an acknowledgement that the hub has signed. The file is not synced, because the hub repeats its
 // acknowledgement at each connection.
-func (l *localJournal) keepAck(signed []byte) {
+func (l *localJournal) storeAck(signed []byte) {
 	path := l.c.ackFile()
 	write := func() error {
 		if err := os.WriteFile(path+".new", signed, 0o600); err != nil {
@@ -158,13 +158,13 @@ func (l *localJournal) keepAck(signed []byte) {
 		return os.Rename(path+".new", path)
 	}
 	err := write()
-	if err != nil { // for example, the name belongs to a folder
+	if err != nil { // writing fails, for example, if a folder has this name
 		os.RemoveAll(path + ".new")
 		os.RemoveAll(path)
 		err = write()
 	}
 	if err != nil {
-		l.log.Warn("acknowledgement not stored", "err", err)
+		l.log.Warn("storing the hub's acknowledgement failed", "err", err)
 	}
 }
 
@@ -173,20 +173,20 @@ func (l *localJournal) keepAck(signed []byte) {
 func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := l.lastAck(k)
 	switch n := l.journal.Len(); {
-	case !ok || a.Seq == 0 || l.isFormer(a.Generation):
+	case !ok || a.Seq == 0 || l.replaced(a.Generation):
 		return nil
 	case a.Seq > n || a.Generation != l.journal.Generation():
 		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != l.journal.Generation()}
 	}
 	root, err := l.journal.Root(a.Seq)
 	if err != nil || hex.EncodeToString(root[:]) == a.Root {
-		// a record is missing: the root is compared when the hub answers
+		// a record is missing, so the root can only be compared when the hub answers
 		return nil
 	}
 	return &daemon.JournalMismatch{Hub: a.Seq, Here: l.journal.Len()}
 }
 
-// compareTags adds tags that the records have and the facts lack. It returns the reason for each added tag.
+// compareTags adds the tags that exist in the records but not in the facts, and returns the reason for each added tag.
 func (l *localJournal) compareTags(was *facts, unread error) (why []string, err error) {
 	var c daemon.Recount
 	gap := false
@@ -205,7 +205,7 @@ func (l *localJournal) compareTags(was *facts, unread error) (why []string, err 
 	}
 	factsLost := unread != nil || l.salvaged != nil && !l.salvaged.Facts
 	recordsLost := gap || l.salvaged != nil && len(l.salvaged.Unread)+len(l.salvaged.Dropped) > 0
-	if factsLost && recordsLost { // neither source proves which tags were on the machine
+	if factsLost && recordsLost { // neither the facts nor the records prove which tags were in force
 		t := session.Tag{ID: daemon.TagSalvaged, Since: l.clock.now(),
 			Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine"}
 		was.tags = append(was.tags, t)
@@ -214,7 +214,7 @@ func (l *localJournal) compareTags(was *facts, unread error) (why []string, err 
 	return why, nil
 }
 
-// restoreFacts restores facts from the records, after pages with facts were damaged.
+// restoreFacts restores facts from the records after pages with facts have been damaged.
 func (l *localJournal) restoreFacts(ctx context.Context) error {
 	if l.salvaged == nil || l.salvaged.Facts {
 		return nil
@@ -240,12 +240,12 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 	return l.journal.Keep(lost)
 }
 
-// faultRecords returns the records about the faults that the start found in the journal. The tags are stored with
-// these records.
+// faultRecords returns the records about the faults that the start has found in the journal. The caller stores the tags
+// with these records.
 func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if l.salvaged != nil {
 		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",
-			Why: l.salvaged.sentence()}})
+			Why: l.salvaged.recordText()}})
 	}
 	if len(why) > 0 {
 		e := journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "tags", Why: strings.Join(why, "; ")}}
@@ -257,8 +257,8 @@ func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entr
 	return out
 }
 
-// checkJournal returns an error if the journal is damaged. The daemon starts anyway: it salvages the journal or shows
-// on its panel that it cannot.
+// checkJournal returns an error if the journal is damaged. The daemon would start anyway, and salvage the journal or
+// show on its panel that the journal cannot be salvaged.
 func (c Config) checkJournal() error {
 	path := c.journalFile()
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -273,7 +273,7 @@ func (c Config) checkJournal() error {
 	return errors.Join(j.Examine(context.Background(), uplink.Sink), j.Close())
 }
 
-// cureJournal returns the command that helps if nothing in the journal is usable.
+// cureJournal returns the command to run if no record in the journal is usable.
 func (c Config) cureJournal() string {
 	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal "+
 		"%[1]s-shm", c.journalFile())

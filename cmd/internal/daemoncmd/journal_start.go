@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// endOpenSession records the end of a session that the previous daemon left open, as far as the session's length is
-// known. If the journal rejects the record, the machine records it later (Owed).
+// endOpenSession records the end of a session that the previous daemon left open, with the part of the session's length
+// that is known. If the journal rejects the record, the machine records it later (Owed).
 func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error) {
 	left, open, err := l.journal.OpenSession()
 	if err != nil || !open {
@@ -24,26 +24,31 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 	if left.SameBoot {
 		cause = wire.CauseDaemonLost
 	}
-	l.log.Warn("session left open by the last daemon", "cause", cause)
-	// The session lasted at least until its state was last stored (UnderWay). Only this time counts as practice.
-	was, _ := l.facts() // compareTags handles unreadable tags
+	l.log.Warn("session that the last daemon left open has been ended", "cause", cause)
+	// The session lasted at least until its state was last stored (UnderWay), which first happens after a minute. Only
+	// this time counts as practice. A shorter session counts as a session from its start, so that a member who pulls the
+	// plug does not get back a session of a quota.
+	was, _ := l.readFacts() // compareTags handles unreadable tags
+	u := was.underWay
+	if u.Session != left.Start.Session {
+		u = daemon.UnderWay{}
+		if left.Start.Clock.Believed() {
+			u.At = left.Start.Wall
+		}
+	}
+	if !u.At.IsZero() {
+		u.At = u.At.In(zone)
+	}
 	e := journal.Entry{
 		Kind:    wire.SessionEnd,
 		Session: left.Start.Session,
 		Member:  left.Start.Member,
-		Body:    wire.EndBody{Cause: cause},
+		Body:    wire.EndBody{Cause: cause, Seconds: u.Seconds},
 	}
-	var p policy.Practice
-	if u := was.underWay; u.Session == e.Session {
-		if !u.At.IsZero() {
-			u.At = u.At.In(zone)
-		}
-		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
-		p.Machine = policy.MachineID(l.c.Machine)
-		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
-		if b, err := json.Marshal(p); err == nil {
-			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
-		}
+	p := daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
+	p.Machine = policy.MachineID(l.c.Machine)
+	if b, err := json.Marshal(p); err == nil {
+		e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
 	}
 	if _, err := l.journal.Append(e); err != nil {
 		l.log.Error("journal append failed", "err", err)
@@ -66,14 +71,14 @@ func (l *localJournal) recordStart(first *roster.Roster, refused error, mishaps 
 	}
 	for _, n := range notes {
 		if _, err := l.journal.Append(n); err != nil {
-			// the disk may be full: then no session starts, and the panel shows the reason
+			// the disk may be full; in that case no session starts, and the panel shows the reason
 			l.log.Error("journal append failed", "err", err)
 		}
 	}
 	return nil
 }
 
-// facts holds the state that the previous daemon stored in the journal's facts.
+// facts contains the state that the previous daemon stored in the journal's facts.
 type facts struct {
 	tags     []session.Tag
 	practice map[policy.MemberID]policy.Practice
@@ -82,8 +87,8 @@ type facts struct {
 	underWay daemon.UnderWay
 }
 
-// facts reads the facts. The error is about unreadable tags. Other unreadable facts are left out without an error.
-func (l *localJournal) facts() (facts, error) {
+// readFacts reads the facts. Unreadable tags are an error; other unreadable facts are left out without an error.
+func (l *localJournal) readFacts() (facts, error) {
 	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
 	all, err := l.journal.Facts("")
 	if err != nil {
@@ -100,7 +105,8 @@ func (l *localJournal) facts() (facts, error) {
 		case daemon.FactUnderWay + "/":
 			json.Unmarshal(value, &out.underWay)
 		case daemon.FactPractice:
-			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // else rules that need practice refuse
+			// Without a value, rules that need practice would refuse.
+			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil {
 				out.practice[policy.MemberID(name)] = p
 			}
 		case daemon.FactDone:

@@ -11,8 +11,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// rightKind adds an error if a public key is of the wrong kind.
-func rightKind(n yamlfile.Node, p keykind.Place) {
+// checkKeyKind adds an error if a public key is of the wrong kind.
+func checkKeyKind(n yamlfile.Node, p keykind.Place) {
 	if !n.Present() || !n.IsScalar() {
 		return
 	}
@@ -29,16 +29,16 @@ func (c *Config) remember(path string, root yamlfile.Node) {
 		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
-// at returns the position of a field, for example laser.yaml:7: card-key.
-func (c Config) at(field string) string {
+// positionOf returns the position of a field, for example laser.yaml:7: card-key.
+func (c Config) positionOf(field string) string {
 	if c.lines[field] == 0 {
 		return field
 	}
 	return fmt.Sprintf("%s:%d: %s", c.path, c.lines[field], field)
 }
 
-// place returns the kind of key that a field needs.
-func (c Config) place(field string) keykind.Place {
+// requiredKind returns the kind of key that a field needs.
+func (c Config) requiredKind(field string) keykind.Place {
 	switch field {
 	case "card-key":
 		return keykind.Place{Kind: keykind.Card, Private: true}
@@ -48,32 +48,33 @@ func (c Config) place(field string) keykind.Place {
 	return keykind.Place{Kind: keykind.Machine, Private: true, ID: c.Machine + "." + c.Site}
 }
 
-// fits returns an error if a key file holds a key of another kind.
-func (c Config) fits(field, named, text string) error {
-	if err := c.place(field).Check(text); err != nil {
-		return fmt.Errorf("%s: %s: %w", c.at(field), named, err)
+// requireKind returns an error if a key file contains a key of another kind than the field needs.
+func (c Config) requireKind(field, named, text string) error {
+	if err := c.requiredKind(field).Check(text); err != nil {
+		return fmt.Errorf("%s: %s: %w", c.positionOf(field), named, err)
 	}
 	return nil
 }
 
-// differ returns an error for each pair of keys that must differ but are the same. Keys from older releases do not
-// have their kind in the name. A text is empty if its key could not be read.
-func (c Config) differ(machine, card, aes string) (errs []error) {
+// requireDifferent returns an error for each pair of keys that must differ but are the same. Keys from older releases
+// do not have their kind in the name. An argument is empty if the key could not be read.
+func (c Config) requireDifferent(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
 			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey},
 			{"policy-key", "policy key", c.PolicyKey}} {
 			if keykind.Same(public, x.key) {
 				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
-					"this machine alone has", c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.at(x.field),
+					"this machine alone has",
+					c.positionOf("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.positionOf(x.field),
 					keykind.NameOf(x.key)))
 				break
 			}
 		}
 	}
 	if a, err := hex.DecodeString(aes); err == nil && len(a) > 0 && strings.EqualFold(card, aes) {
-		errs = append(errs, fmt.Errorf("%s: %s: the card key (%s) and the AES key are one and the same, want two keys",
-			c.at("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
+		errs = append(errs, fmt.Errorf("%s: %s: card key (%s) and AES key are the same key, want two different keys",
+			c.positionOf("reader: aes-key"), c.Reader.AESKey(), c.CardKey))
 	}
 	return errs
 }
@@ -86,8 +87,8 @@ func isWrongKey(err error) bool {
 	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature" || wire.IsPolicyRefusal(err)
 }
 
-// explain adds the expected key to the error about a rejected bundle.
-func (c Config) explain(err error) error {
+// withExpectedKey adds the expected key to the error about a rejected bundle.
+func (c Config) withExpectedKey(err error) error {
 	var r *wire.Refusal
 	if err == nil || !errors.As(err, &r) {
 		return err
@@ -105,23 +106,24 @@ func (c Config) explain(err error) error {
 func (c Config) checkCardKey(k keys) error {
 	m, err := c.store(k).Current()
 	if err != nil {
-		return nil // another check reports it
+		return nil // another check reports this fault
 	}
-	if _, _, err := wire.ChooseCardKey(m, k.ring()...); err != nil {
-		return fmt.Errorf("%s: bundle version %d: %w", c.at("card-key"), m.Version, err)
+	if _, _, err := wire.ChooseCardKey(m, k.cardKeyRing()...); err != nil {
+		return fmt.Errorf("%s: bundle version %d does not fit the card key: %w", c.positionOf("card-key"), m.Version, err)
 	}
 	return nil
 }
 
-// refusalOf returns a text for an operator about a bundle that was rejected because of a key, or "" for other errors.
-func refusalOf(err error) string {
+// wrongKeyText returns a text for an operator about a bundle that was rejected because of a key, or "" for other
+// errors.
+func wrongKeyText(err error) string {
 	if err == nil || !isWrongKey(err) {
 		return ""
 	}
 	return err.Error()
 }
 
-// ReadCardKey returns the card key for a command outside the systemd unit, or nil if it cannot be read.
+// ReadCardKey returns the card key for a command outside the systemd unit, or nil if the key cannot be read.
 func (c Config) ReadCardKey(store string) []byte {
 	text, err := secrets{store: store, instance: c.instance}.read("card-key", c.CardKey)
 	if err != nil {

@@ -49,7 +49,7 @@ func otherCard(t *testing.T, k *bundleUpdater, build func(uint64) *site.Built, v
 	return b
 }
 
-// both holds two lists of trusted keys, because a test's bundles are signed with two keys.
+// both combines two lists of trusted keys, because a test's bundles are signed with two keys.
 type both [2]note.Verifiers
 
 func (b both) Verifier(name string, hash uint32) (note.Verifier, error) {
@@ -73,11 +73,11 @@ func TestBundleOfAnotherCardKeyIsRejectedWithBothCheckValues(t *testing.T) {
 	var told daemon.BundleState
 	k.onState = func(s daemon.BundleState) { told = s }
 	fileOf(t, k, build(1))
-	if r, err := k.first(); err != nil || r.Version != 1 {
+	if r, err := k.firstRoster(); err != nil || r.Version != 1 {
 		t.Fatal(r, err)
 	}
 	fileOf(t, k, otherCard(t, k, build, 2))
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if r == nil || r.Version != 1 {
 		t.Fatalf("%v %v, want the bundle before", r, err)
 	}
@@ -88,7 +88,7 @@ func TestBundleOfAnotherCardKeyIsRejectedWithBothCheckValues(t *testing.T) {
 		}
 	}
 	fileOf(t, k, build(3))
-	if r, err := k.first(); err != nil || r.Version != 3 {
+	if r, err := k.firstRoster(); err != nil || r.Version != 3 {
 		t.Error(r, err)
 	}
 }
@@ -99,17 +99,17 @@ func TestMachineUsesThePreviousBundleIfItHasTheNewCardKey(t *testing.T) {
 	k, build := exampleUpdater(t)
 	k.conf.File = filepath.Join(t.TempDir(), "site.bundle")
 	fileOf(t, k, build(1))
-	if _, err := k.first(); err != nil {
+	if _, err := k.firstRoster(); err != nil {
 		t.Fatal(err)
 	}
 	mine := k.options.CardKey
 	fileOf(t, k, otherCard(t, k, build, 2))
 	k.options.CardKey = bytes.Repeat([]byte{2}, 32)
-	if r, err := k.first(); err != nil || r.Version != 2 {
+	if r, err := k.firstRoster(); err != nil || r.Version != 2 {
 		t.Fatal(r, err)
 	}
 	k.options.CardKey = mine
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if r == nil || r.Version != 1 || k.state.Refused == "" {
 		t.Errorf("%v %v %q, want the bundle before and a reason", r, err, k.state.Refused)
 	}
@@ -144,7 +144,7 @@ func TestRejectionOfAManifestIsClearedByAValidOne(t *testing.T) {
 
 func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
 	b := newBench(t)
-	k, _ := b.c.keys(secrets{store: b.on.Credstore, instance: "laser"})
+	k, _ := b.c.readKeys(secrets{store: b.on.Credstore, instance: "laser"})
 	f, err := os.Open(filepath.Join(b.dir, "site.bundle"))
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
 	for _, err := range b.c.Check(b.on).Faults {
 		said += err.Error() + "\n"
 	}
-	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1: ",
+	for _, want := range []string{"laser.yaml:6: card-key: bundle version 1 does not fit the card key: ",
 		"bundle: file: unusable: bundle was built with card key ",
 		keykind.CheckValue(bytes.Repeat([]byte{0x77}, 32)), keykind.CheckValue(bytes.Repeat([]byte("k"), 16))} {
 		if !strings.Contains(said, want) {

@@ -21,8 +21,8 @@ func (c Config) hasLamps() bool {
 	return slices.ContainsFunc(c.lamps(), func(l LightsConfig) bool { return l != LightsConfig{} })
 }
 
-// open opens the pins of a set of lamps. If a pin cannot be opened, open logs the error and leaves the lamp out; the
-// machine works without it.
+// open opens the pins of a set of lamps. If a pin cannot be opened, open logs the error, and the machine works without
+// that lamp.
 func (c LightsConfig) open(pin func(string) (gpio.PinOut, error), log *slog.Logger) (l panel.Lights) {
 	for _, x := range []struct {
 		name, pin string

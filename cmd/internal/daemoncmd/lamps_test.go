@@ -32,7 +32,7 @@ const wallReader = `reader:
 relay: { pin: "gpio:pinctrl-/17" }
 `
 
-func TestReadersLEDAndBeeperAreOutputsOfTheWiring(t *testing.T) {
+func TestWiringContainsTheReadersLEDAndBeeperAsOutputs(t *testing.T) {
 	c, err := config(t, wallReader)
 	if err == nil {
 		err = c.CheckWires()
@@ -54,12 +54,12 @@ func TestReadersLEDAndBeeperAreOutputsOfTheWiring(t *testing.T) {
 
 func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 	for _, x := range []struct{ old, new, want string }{
-		{"pinctrl-/20", "pinctrl-/17", "GPIO 17 is already taken by"},
-		{"pinctrl-/21", "pinctrl-/20", "GPIO 20 is already taken by"},
+		{"pinctrl-/20", "pinctrl-/17", "GPIO 17 is already used by"},
+		{"pinctrl-/21", "pinctrl-/20", "GPIO 20 is already used by"},
 		{"pinctrl-/20", "pinctrl-/4", "reader.led: GPIO 4 is pulled up from power-on"},
 		{"pinctrl-/21", "pinctrl-/14", "reader.beeper: GPIO 14 is the serial port's output"},
-		{`"gpio:pinctrl-/20"`, `"20"`, `reader.led: "20" names no pin`},
-		{`"gpio:pinctrl-/21"`, `"i2c:0x20"`, `reader.beeper: "i2c:0x20" names no pin`},
+		{`"gpio:pinctrl-/20"`, `"20"`, `reader.led: pin name "20" is invalid`},
+		{`"gpio:pinctrl-/21"`, `"i2c:0x20"`, `reader.beeper: pin name "i2c:0x20" is invalid`},
 		{"kind: wiegand", "kind: mfrc522", "reader.led: a reader of kind mfrc522 has none"},
 	} {
 		c, err := config(t, strings.Replace(wallReader, x.old, x.new, 1))
@@ -73,7 +73,7 @@ func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 }
 
 // The reader's LED follows the green lamp and its beeper follows the buzzer. Each set has separate pins.
-func TestReadersLEDFollowsTheGreenLampAndItsBeeperTheBuzzer(t *testing.T) {
+func TestReadersLEDFollowsTheGreenLampAndBeeperTheBuzzer(t *testing.T) {
 	c, err := config(t, wallReader+`lights: { green: "gpio:pinctrl-/19", buzzer: "gpio:pinctrl-/16" }`+"\n")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestMachineWithoutLampsOpensNoPins(t *testing.T) {
 	}
 }
 
-// keypad simulates the two lines of a reader on which a key is pressed once.
+// keypad simulates the two lines of a reader on whose keypad one key is pressed once.
 type keypad struct{ n int }
 
 func (k *keypad) Next(timeout time.Duration) (rfid.Edge, bool, error) {

@@ -1,4 +1,4 @@
-// Package daemoncmd is the program portillond: it connects the packages that one machine needs.
+// Package daemoncmd is the program portillond, which connects the packages that one machine needs.
 package daemoncmd
 
 import (
@@ -41,36 +41,36 @@ func Main(args []string) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		return complain(fmt.Errorf("%q: portillond takes flags only", fs.Arg(0)), "portillond -config machine.yaml")
+		return printError(fmt.Errorf("argument %q is unknown, want only flags", fs.Arg(0)), "portillond -config machine.yaml")
 	}
 	if *version {
 		fmt.Println("portillond", Version)
 		return 0
 	}
 	c, err := ReadConfig(*config)
-	if *off && c.Relay.Pin != "" { // even if the file has other faults, because the relay must open
-		err = errors.Join(err, c.off())
+	if *off && c.Relay.Pin != "" { // runs even if the machine.yaml has other faults, because the relay must open
+		err = errors.Join(err, c.switchOff())
 	}
 	if err != nil {
-		return complain(err, Samples())
+		return printError(err, Samples())
 	}
 	if *off {
 		return 0
 	}
 	if *set {
 		setClock(c)
-		return 0 // a machine also starts without its hub
+		return 0 // an error does not prevent the start, because a machine also works without its hub
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {
-		return complain(err, "")
+		return printError(err, "")
 	}
 	if *check {
 		language, err := languageOf(*lang, os.Getenv)
 		if err != nil {
-			return complain(err, "")
+			return printError(err, "")
 		}
-		return say(c, c.Check(Here(clock.now())), language)
+		return printCheck(c, c.Check(Here(clock.now())), language)
 	}
 	return run(c, clock)
 }
@@ -84,12 +84,12 @@ func run(c Config, clock clock) int {
 		if err := serve(ctx, c, clock, log); err == nil {
 			return 0
 		} else if !errors.Is(err, errReopen) {
-			return complain(err, "")
+			return printError(err, "")
 		}
 	}
 }
 
-// serve runs the daemon once. It returns when ctx ends or when the journal can be opened again.
+// serve runs the daemon once. serve returns when ctx ends or when a broken journal can be opened again.
 func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	d, err := Open(ctx, c, clock, log)
 	if err != nil {
@@ -102,13 +102,14 @@ func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	return err
 }
 
-// say prints the result of a check and, if the file has no faults, what Portillon does with the file.
-func say(c Config, found Checked, l policy.Language) int {
+// printCheck prints the result of a check and, if the machine.yaml has no faults, the summary of what Portillon does at
+// this machine.
+func printCheck(c Config, found Checked, l policy.Language) int {
 	for _, n := range found.Notes() {
 		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
 	}
 	if err := found.Err(); err != nil {
-		return complain(err, "")
+		return printError(err, "")
 	}
 	fmt.Println(policy.Text{FR: "portillond : le fichier est en ordre", EN: "portillond: the file is sound"}.In(l))
 	fmt.Println(c.KeySituation().In(l))
@@ -116,8 +117,8 @@ func say(c Config, found Checked, l policy.Language) int {
 	return 0
 }
 
-// Samples returns the folder of the sample files for each wiring: the folder of the installed package, or that of the
-// repository.
+// Samples returns the folder with a sample machine.yaml for each wiring: the folder of the installed package, or
+// otherwise of the repository.
 func Samples() string {
 	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
 	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
@@ -127,8 +128,8 @@ func Samples() string {
 		"how each is wired"
 }
 
-// complain prints an error and a hint, and returns exit code 2.
-func complain(err error, hint string) int {
+// printError prints an error and a hint, and returns exit code 2.
+func printError(err error, hint string) int {
 	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
 	if hint != "" {
 		fmt.Fprintf(os.Stderr, "portillond: hint: %s\n", hint)
@@ -140,11 +141,11 @@ func complain(err error, hint string) int {
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	trust   *clockTrust // nil: always trusted, by machine.yaml or in a demonstration
+	trust   *clockTrust // nil: the clock is always trusted, because of machine.yaml or in a demonstration
 }
 
-// newClock creates the machine's clock. trust is the value of clock in machine.yaml. start sets another time, for
-// demonstrations.
+// newClock creates the machine's clock. The argument trust is the value of clock in machine.yaml, and start sets
+// another time for demonstrations.
 func newClock(trust, start string) (clock, error) {
 	v := &clockTrust{asks: synchronised, now: readClocks}
 	c := clock{trusted: v.trusted, trust: v}

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory frees memory that only the start needed: the heap's garbage, and the pages of the program itself. If
-// those pages are needed again, the kernel reads them from the file (madvise(2), MADV_DONTNEED on a private mapping of
-// an unmodified file). A Pi Zero has 512 MB in all, and the guard, which is the same program, uses a thousandth of its
+// releaseMemory frees memory that only the start needed: garbage of the heap, and pages of the program's code. If those
+// pages are needed again, the kernel reads them from the file (madvise(2), MADV_DONTNEED on a private mapping of an
+// unmodified file). A Pi Zero has only 512 MB. The guard, which is the same program, uses a thousandth of the program's
 // pages.
 func releaseMemory() {
 	debug.FreeOSMemory()
@@ -30,7 +30,8 @@ func releaseMemory() {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		from, to, perms, ok := mapping(lines.Text())
 		if ok && strings.HasSuffix(lines.Text(), " "+exe) && (perms == "r-xp" || perms == "r--p") {
-			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // advice only: an error is harmless
+			// An error is harmless, because the call is only advice to the kernel.
+			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 		}
 	}
 }
@@ -49,8 +50,8 @@ func mapping(line string) (from, to uintptr, perms string, ok bool) {
 	return uintptr(a), uintptr(b), perms, err == nil && a < b
 }
 
-// hasPristinePages reports whether the program's read-only pages in memory equal the file. In a position-independent
-// executable the loader has modified these pages.
+// hasPristinePages reports whether the program's read-only pages in memory equal those in the file. In a
+// position-independent executable the loader has modified these pages.
 func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -59,6 +60,6 @@ func hasPristinePages() bool {
 	defer f.Close()
 	head := make([]byte, 18)
 	_, err = io.ReadFull(f, head)
-	// the file type e_type is ET_EXEC (elf(5))
+	// an executable with a fixed position has the file type ET_EXEC (elf(5))
 	return err == nil && string(head[:4]) == "\x7fELF" && binary.NativeEndian.Uint16(head[16:]) == 2
 }

@@ -10,7 +10,7 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// maxMounts is the largest part of /proc/self/mountinfo that is read, in bytes. A Pi has about forty mounts with a
+// maxMounts is the maximum number of bytes that are read of /proc/self/mountinfo. A Pi has about forty mounts with a
 // hundred bytes each.
 const maxMounts = 1 << 20
 
@@ -56,7 +56,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// on returns the mount that contains a path. Of two mounts at one point, the later one counts.
+// on returns the mount that contains a path. Of two mounts at one point, the later mount is visible.
 func on(mounts []Mount, file string) (best Mount, ok bool) {
 	for _, m := range mounts {
 		if under(m.Point, file) && (!ok || len(m.Point) >= len(best.Point)) {
@@ -80,16 +80,16 @@ func (m Mount) option(name string) string {
 	return ""
 }
 
-// Storage is the kind of storage of a folder, which decides whether its files survive a reboot. The zero Storage is
-// unknown.
+// Storage is the kind of storage of a folder, which determines whether the folder's files survive a reboot. The zero
+// Storage is unknown.
 type Storage uint8
 
-// Where a folder's files may be.
+// The kinds of storage.
 const (
 	StorageUnknown Storage = iota
 	OnDisk
 	InMemory // a tmpfs
-	Overlaid // an overlay whose upper layer is in memory: raspi-config's overlay file system
+	Overlaid // in an overlay whose upper layer is in memory, such as raspi-config's overlay file system
 )
 
 // StorageOf returns the storage of the files in a folder, and the mount that contains the folder.
@@ -115,21 +115,21 @@ func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	}
 	upper, seen := on(mounts, m.option("upperdir"))
 	switch {
-	case m.option("upperdir") == "": // an overlay without an upper layer is read-only
+	case m.option("upperdir") == "": // an overlay without an upper layer is read-only, so no file can be lost
 		return StorageUnknown, m
 	case seen && upper.Point != "/" && (upper.Type == "tmpfs" || upper.Type == "ramfs"):
 		return Overlaid, m
 	case seen && upper.Point != "/" && upper.Type != "overlay":
 		return OnDisk, m
 	}
-	if bootsOverlaid(root) {
+	if bootsWithOverlay(root) {
 		return Overlaid, m
 	}
 	return StorageUnknown, m
 }
 
-// bootsOverlaid reports whether the kernel's command line asks for an overlay in memory.
-func bootsOverlaid(root fs.FS) bool {
+// bootsWithOverlay reports whether the kernel's command line requests an overlay in memory.
+func bootsWithOverlay(root fs.FS) bool {
 	cmdline, _ := bootconfig.Read(root, "proc/cmdline", maxMounts)
 	for word := range strings.FieldsSeq(cmdline) {
 		if word == "boot=overlay" || strings.HasPrefix(word, "overlayroot=tmpfs") {

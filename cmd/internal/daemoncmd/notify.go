@@ -7,11 +7,12 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// tellSystemd reports to systemd that the daemon serves taps. Then, three times in each interval of the unit's
-// WatchdogSec=, it reports that the daemon is alive if alive returns true: the machine's loop runs and the journal
-// stores records in time. Without these reports systemd kills the daemon. The relay does not depend on them: the
-// guard's lease ends within a second. Outside systemd the function only waits until ctx ends.
-func tellSystemd(ctx context.Context, alive func() bool) {
+// notifySystemd reports to systemd that the daemon serves taps. Then, three times in each interval of the unit's
+// WatchdogSec=, notifySystemd reports that the daemon is alive if alive returns true. The function alive returns true
+// while the machine's loop runs and the journal stores records in time. Without these reports, systemd kills the
+// daemon. The relay does not depend on the reports, because the guard's lease ends within a second. Outside systemd the
+// function only waits until ctx ends.
+func notifySystemd(ctx context.Context, alive func() bool) {
 	sd.SdNotify(false, sd.SdNotifyReady)
 	defer sd.SdNotify(false, sd.SdNotifyStopping)
 	wait, err := sd.SdWatchdogEnabled(false)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// If the machine's loop hangs, the watchdog gets no reports. At a stop, systemd gets a report that the daemon is
-// stopping.
+// If the machine's loop hangs, the daemon sends no reports to systemd's watchdog. When the daemon stops, it reports to
+// systemd that it is stopping.
 func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	s, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -26,7 +26,7 @@ func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 	var alive atomic.Bool
 	alive.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
-	go tellSystemd(ctx, alive.Load)
+	go notifySystemd(ctx, alive.Load)
 	next := func(wait time.Duration) string {
 		b := make([]byte, 100)
 		s.SetReadDeadline(time.Now().Add(wait))
@@ -42,7 +42,7 @@ func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 		}
 	}
 	alive.Store(false)
-	for next(200*time.Millisecond) != "" { // drain the reports that were already sent
+	for next(200*time.Millisecond) != "" { // discard the reports that were already sent
 	}
 	if got := next(300 * time.Millisecond); got != "" {
 		t.Errorf("a dead loop said %q", got)

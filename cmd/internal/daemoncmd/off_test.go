@@ -24,7 +24,8 @@ func TestRangeOfLinesInConfigTxtOverridesTheRelaysLine(t *testing.T) {
 func TestOffOpensTheRelayOfAFileWithAFaultElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")
-	os.WriteFile(pin, []byte("1\n"), 0o644) // like a line after its guard was killed, on a kernel without strict_gpiod
+	// As after the guard was killed on a kernel without strict_gpiod, the line is still driven.
+	os.WriteFile(pin, []byte("1\n"), 0o644)
 	path := filepath.Join(dir, "machine.yaml")
 	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: "+
 		"k\nbundle: { key: k, file: f "+"}\nreader: { kind: none }\nrelay: { pin: \"sim:pin\" }\nclok: ntp\n"), 0o600)

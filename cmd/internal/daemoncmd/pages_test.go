@@ -12,19 +12,20 @@ import (
 
 const wiringPages = "../../../firmware-config/"
 
-// wiringPage holds the parts of the wiring page in one language that must agree with the page in the other language.
+// wiringPage contains the parts of the wiring page in one language that must equal those of the page in the other
+// language.
 type wiringPage struct {
 	name, text string
-	headings   []string   // level and number: "## 3."
-	anchors    []string   // as GitHub generates them from headings
-	links      []string   // to headings of the same page
-	drawings   []string   // in the order in which they are shown
+	headings   []string   // level and number of each heading, such as "## 3."
+	anchors    []string   // anchors that GitHub generates from the headings
+	links      []string   // links to headings of the same page
+	drawings   []string   // drawings in the order in which the page shows them
 	commands   []string   // lines of code blocks
 	code       []string   // texts between backquotes, sorted
 	acceptance []string   // ids of the acceptance steps
-	figures    []string   // marks of figures that another test computes
-	tables     [][]string // the cells of every row
-	dangers    [][]string // the rows of section 2
+	figures    []string   // marks of figures that another test calculates
+	tables     [][]string // number of cells in every row of the tables
+	dangers    [][]string // rows of the table in section 2
 }
 
 var (
@@ -99,7 +100,8 @@ func readWiringPage(t *testing.T, name string) (p wiringPage) {
 	return p
 }
 
-// numbers returns the numbers in each section, sorted. They reveal a figure that was changed in one language only.
+// numbers returns the numbers in each section, sorted. The comparison reveals a figure that was changed in one language
+// only.
 func (p wiringPage) numbers() (out []string) {
 	for n, section := range regexp.MustCompile(`(?m)^#+ `).Split(commentOf.ReplaceAllString(p.text, ""), -1) {
 		found := numberOf.FindAllString(section, -1)
@@ -201,7 +203,7 @@ func TestLinksOfTheWiringPagesHaveATarget(t *testing.T) {
 }
 
 // Each drawing and file that a page shows or links to exists, and each drawing is shown on both pages.
-func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
+func TestDrawingsOfTheWiringPagesExistAndAppearOnBothPages(t *testing.T) {
 	shown := regexp.MustCompile(`!\[[^]]*\]\(([^)]*)\)`)
 	linked := regexp.MustCompile(`\]\(([^)#:]+)\)`)
 	named := regexp.MustCompile(`[a-z-]+\.svg`)
@@ -232,7 +234,7 @@ func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
 			exists(name, m[1])
 		}
 	}
-	for _, f := range files { // a drawing refers to another drawing
+	for _, f := range files { // a drawing may refer to another drawing
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

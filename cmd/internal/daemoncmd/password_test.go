@@ -12,9 +12,9 @@ import (
 	"portillon/daemon/journal"
 )
 
-// As in rdm6300-relay.yaml: password-file: credential:mqtt-password. The daemon sends the password in the credential
-// to the broker, and does not treat "credential:…" as a file name.
-func TestBrokersPasswordMayBeACredential(t *testing.T) {
+// The setting password-file: credential:mqtt-password, as in rdm6300-relay.yaml, names a credential of systemd. The
+// daemon sends the password in the credential to the broker, and does not treat "credential:…" as a file name.
+func TestBrokersPasswordIsReadFromACredential(t *testing.T) {
 	b := newBench(t)
 	for unit, file := range map[string]string{"card-key": "portillon.card-key",
 		"machine-key": "portillon.laser.machine-key"} {
@@ -32,7 +32,7 @@ func TestBrokersPasswordMayBeACredential(t *testing.T) {
 	}
 	defer l.Close()
 	b.c.MQTT.Broker = "tcp://" + l.Addr().String()
-	k, errs := b.c.keys(b.c.secrets())
+	k, errs := b.c.readKeys(b.c.secrets())
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}

@@ -11,36 +11,37 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-// PCSCFault says why a PC/SC reader cannot be used, and how to repair the fault.
+// PCSCFault contains the reason why a PC/SC reader cannot be used, and the repair.
 type PCSCFault struct {
 	Fact, Cure policy.Text
-	Unseen     bool // this user may not connect to pcscd; the daemon's user may be allowed
+	Unseen     bool // true: this user has no permission to connect to pcscd, but the daemon's user may have it
 }
 
-// pcscLook holds the results of the check of pcscd and its readers.
+// pcscLook contains the results of the check of pcscd and of pcscd's readers.
 type pcscLook struct {
-	prefix    string   // the beginning of the configured reader's name
-	readers   []string // names of the readers at pcscd
-	err       error    // why pcscd could not be queried
-	installed bool     // pcscd's program is installed
-	kernel    bool     // the kernel module pn533_usb is loaded: it claims an ACR122U, so pcscd cannot use it
-	inUnit    bool     // the check runs as the daemon's user
+	prefix    string   // beginning of the configured reader's name
+	readers   []string // names of the readers that pcscd lists
+	err       error    // error of the query to pcscd
+	installed bool     // true: pcscd's program is installed
+	// true: the kernel module pn533_usb is loaded, which claims an ACR122U, so pcscd cannot use that reader
+	kernel bool
+	inUnit bool // true: the check runs as the daemon's user
 }
 
-// checkPCSC asks pcscd for its readers, if the file names a PC/SC reader.
+// checkPCSC requests the list of readers from pcscd if the machine.yaml names a PC/SC reader.
 func (c Config) checkPCSC(on Computer) *PCSCFault {
 	if c.Reader.Kind != "pcsc" || on.PCSC == nil {
 		return nil
 	}
 	look := pcscLook{prefix: c.Reader.Port(), inUnit: on.Unit != "",
-		installed: on.holds("usr/sbin/pcscd"),
-		kernel:    on.holds("sys/module/pn533_usb")}
+		installed: on.hasFile("usr/sbin/pcscd"),
+		kernel:    on.hasFile("sys/module/pn533_usb")}
 	look.readers, look.err = on.PCSC()
 	return look.fault()
 }
 
-// holds reports whether a file with this path exists on the computer.
-func (on Computer) holds(path string) bool {
+// hasFile reports whether a file with this path exists on the computer.
+func (on Computer) hasFile(path string) bool {
 	if on.Root == nil {
 		return false
 	}
@@ -48,14 +49,14 @@ func (on Computer) holds(path string) bool {
 	return err == nil
 }
 
-// fault returns nil if the reader can be used, otherwise the reason and the cure.
+// fault returns nil if the reader can be used, otherwise the reason and the repair.
 func (l pcscLook) fault() *PCSCFault {
 	say := func(frFact, frCure, enFact, enCure string) *PCSCFault {
 		return &PCSCFault{Fact: policy.Text{FR: frFact, EN: enFact}, Cure: policy.Text{FR: frCure, EN: enCure}}
 	}
 	switch {
 	case l.err == nil:
-		return l.missing(say)
+		return l.missingReader(say)
 	case errors.Is(l.err, pcsc.ErrNoService) && !l.installed:
 		return say("pcscd n’est pas installé : aucun lecteur PC/SC ne peut marcher",
 			"sudo apt install pcscd libccid",
@@ -86,8 +87,8 @@ func (l pcscLook) fault() *PCSCFault {
 		"sudo systemctl restart pcscd; journalctl -u pcscd says what is wrong")
 }
 
-// missing returns why pcscd does not list the reader.
-func (l pcscLook) missing(say func(frFact, frCure, enFact, enCure string) *PCSCFault) *PCSCFault {
+// missingReader returns the reason why pcscd does not list the reader, and the repair.
+func (l pcscLook) missingReader(say func(frFact, frCure, enFact, enCure string) *PCSCFault) *PCSCFault {
 	if slices.ContainsFunc(l.readers, func(name string) bool { return strings.HasPrefix(name, l.prefix) }) {
 		return nil
 	}
@@ -110,5 +111,5 @@ func (l pcscLook) missing(say func(frFact, frCure, enFact, enCure string) *PCSCF
 		"Check its USB cable, and reader: port: in the file")
 }
 
-// note returns the fault as one line of text.
-func (f PCSCFault) note() string { return "reader: " + f.Fact.EN + ": " + f.Cure.EN }
+// oneLine returns the fault as one line of text.
+func (f PCSCFault) oneLine() string { return "reader: " + f.Fact.EN + ": " + f.Cure.EN }

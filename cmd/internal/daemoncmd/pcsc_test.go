@@ -16,7 +16,7 @@ import (
 func TestPCSCFaultsAreReportedWithTheirCures(t *testing.T) {
 	for name, x := range map[string]struct {
 		look       pcscLook
-		fact, cure string // "": there is no fault
+		fact, cure string // expected fault; empty: no fault
 		unseen     bool
 	}{
 		"reader there": {
@@ -93,7 +93,7 @@ func TestMissingPCSCReaderIsAWarningAndNotAFault(t *testing.T) {
 		t.Errorf("a machine without a PC/SC reader: %+v", found.PCSC)
 	}
 	b.c.Reader = ReaderConfig{Kind: "pcsc"}
-	notes := func() string { // only notes about the reader: this root has no files of a Pi
+	notes := func() string { // compare only notes about the reader, because this root has no files of a Pi
 		return strings.Join(slices.DeleteFunc(b.c.Check(b.on).Notes(),
 			func(n string) bool { return !strings.HasPrefix(n, "reader:") }), "\n")
 	}
@@ -118,7 +118,7 @@ func TestMissingPCSCReaderIsAWarningAndNotAFault(t *testing.T) {
 	}
 }
 
-func TestPCSCReaderNeedsNoPort(t *testing.T) {
+func TestPCSCReaderIsValidWithoutAPort(t *testing.T) {
 	for reader, want := range map[string]rfid.Values{
 		`{ kind: pcsc }`: {},
 		`{ kind: pcsc, port: "ACS ACR122U", mode: slot }`: {"port": "ACS ACR122U", "mode": "slot"},
@@ -134,7 +134,7 @@ func TestPCSCReaderNeedsNoPort(t *testing.T) {
 	}
 }
 
-// readerOf reads a machine's file with this reader.
+// readerOf parses a machine.yaml with this reader section.
 func readerOf(t *testing.T, reader string) (Config, error) {
 	t.Helper()
 	b, err := os.ReadFile("../../../firmware-config/usb-reader-relay.yaml")
@@ -154,8 +154,8 @@ func readerOf(t *testing.T, reader string) (Config, error) {
 	return ReadConfig(path)
 }
 
-// The driver reports an unplugged PC/SC reader as an error of Poll (ErrNoReader), so the acceptance test includes
-// unplugging it.
+// The driver reports an unplugged PC/SC reader as an error of Poll (ErrNoReader). The acceptance test therefore
+// includes unplugging a PC/SC reader.
 func TestUnpluggedReaderIsNoticedOnlyIfItsKindReportsIt(t *testing.T) {
 	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true,
 		"wiegand": false, "rdm6300": false, "none": false} {

@@ -18,7 +18,7 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// Runs Debian's pcscd with a virtual reader, in separate network and process namespaces.
+// This test runs Debian's pcscd with a virtual reader, in separate network and process namespaces.
 func TestTapsThroughDebiansPcscd(t *testing.T) {
 	skipIfShort(t, "starts pcscd")
 	const inside = "PORTILLON_TEST_PCSCD"
@@ -44,39 +44,39 @@ func TestTapsThroughDebiansPcscd(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	x := &realPcscd{T: t, ctx: ctx, dir: t.TempDir(), out: make(chan rfid.Event)}
+	x := &testPcscd{T: t, ctx: ctx, dir: t.TempDir(), out: make(chan rfid.Event)}
 	x.start()
 	card, key := x.personalise()
 	c := Config{Site: "biklab", Reader: ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS", "aes-key": key}}}
-	prove, err := c.strong(secrets{})
+	prove, err := c.proofVerifier(secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Reader.host.Prove = prove
 	watched := make(chan struct{})
-	go func() { rfid.Watch(ctx, c.Reader.opener(), x.out); close(watched) }()
-	x.health(true, nil)
+	go func() { rfid.Watch(ctx, c.Reader.readerOpener(), x.out); close(watched) }()
+	x.waitForHealth(true, nil)
 
 	x.tap(card, rfid.AES, "04112233445566")
 	x.tap(pcsctest.Numbered("\xDE\xAD\xBE\xEF"), rfid.NumberOnly, "DEADBEEF")
-	x.noTap(pcsctest.Numbered("\x08\xAD\xBE\xEF"))
+	x.requireNoTap(pcsctest.Numbered("\x08\xAD\xBE\xEF"))
 	x.p.End()
-	x.health(false, nil)
+	x.waitForHealth(false, nil)
 	x.start()
-	x.health(true, nil)
+	x.waitForHealth(true, nil)
 	x.tap(card, rfid.AES, "04112233445566")
 	x.p.Process.Signal(syscall.SIGSTOP)
-	x.health(false, pcsc.ErrSilent)
+	x.waitForHealth(false, pcsc.ErrSilent)
 	x.p.Process.Signal(syscall.SIGCONT)
-	x.health(true, nil)
+	x.waitForHealth(true, nil)
 	x.tap(pcsctest.Numbered("\xDE\xAD\xBE\xEF"), rfid.NumberOnly, "DEADBEEF")
 	cancel()
 	<-watched
 	x.p.End()
 }
 
-// realPcscd is the test inside its namespaces.
-type realPcscd struct {
+// testPcscd is the part of the test that runs inside the namespaces.
+type testPcscd struct {
 	*testing.T
 	ctx context.Context
 	dir string
@@ -84,8 +84,8 @@ type realPcscd struct {
 	out chan rfid.Event
 }
 
-// start runs pcscd, and waits until it answers.
-func (x *realPcscd) start() {
+// start runs pcscd, and waits until pcscd answers.
+func (x *testPcscd) start() {
 	x.Helper()
 	p, err := pcsctest.StartPcscd(x.dir, "ACS ACR122U")
 	if err != nil {
@@ -102,9 +102,9 @@ func (x *realPcscd) start() {
 	}
 }
 
-// personalise writes the site's key to a card through the reader, like portillon card personalise. It returns the card
+// personalise writes the site's key to a card through the reader, like portillon card personalise, and returns the card
 // and the path of the site's key.
-func (x *realPcscd) personalise() (pcsctest.Card, string) {
+func (x *testPcscd) personalise() (pcsctest.Card, string) {
 	x.Helper()
 	path, site := keyFile(x.T)
 	plastic := strongtest.New(strongtest.NTAG424, [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66})
@@ -139,8 +139,8 @@ func (x *realPcscd) personalise() (pcsctest.Card, string) {
 	return card, path
 }
 
-// event returns the next event of the reader.
-func (x *realPcscd) event() rfid.Event {
+// nextEvent returns the next event of the reader.
+func (x *testPcscd) nextEvent() rfid.Event {
 	x.Helper()
 	select {
 	case e := <-x.out:
@@ -151,12 +151,12 @@ func (x *realPcscd) event() rfid.Event {
 	return rfid.Event{}
 }
 
-// health waits until the reader is reported as up or down. On a slow computer the reader may go up and down more often
-// than the test expects.
-func (x *realPcscd) health(alive bool, why error) {
+// waitForHealth waits until the reader is reported as up or down. On a slow computer the reader may go up and down more
+// often than the test expects.
+func (x *testPcscd) waitForHealth(alive bool, why error) {
 	x.Helper()
 	for {
-		e := x.event()
+		e := x.nextEvent()
 		if e.Tap.UID != (rfid.UID{}) {
 			x.Fatalf("a tap of nobody: %+v", e)
 		}
@@ -168,17 +168,17 @@ func (x *realPcscd) health(alive bool, why error) {
 
 // tap puts a card on the reader, expects one tap, and removes the card. If the reader goes down meanwhile, the card is
 // put on the reader again.
-func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
+func (x *testPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 	x.Helper()
 	for {
 		remove, err := x.p.Insert(x.ctx, c)
 		if err != nil {
 			x.Fatal(err)
 		}
-		e := x.event()
+		e := x.nextEvent()
 		remove()
 		if !e.Alive {
-			x.health(true, nil)
+			x.waitForHealth(true, nil)
 			continue
 		}
 		if e.Tap.UID.Hex() != number {
@@ -187,14 +187,16 @@ func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
 			return
 		}
-		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the card was removed too early
+		// The card was removed before the reader had read it.
+		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES {
 			x.Fatalf("%+v, want proof %v", e, proof)
 		}
 	}
 }
 
-// noTap puts a card on the reader until the card has received three commands. The reader must not report a tap.
-func (x *realPcscd) noTap(c pcsctest.Card) {
+// requireNoTap puts a card on the reader until the card has received three commands, and checks that the reader reports
+// no tap.
+func (x *testPcscd) requireNoTap(c pcsctest.Card) {
 	x.Helper()
 	asked := make(chan struct{}, 3)
 	remove, err := x.p.Insert(x.ctx, func(b []byte) ([]byte, error) {

@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// PolicyApart reports whether this machine pins a separate policy key. Otherwise one key signs both the policy and the
-// bundles.
+// PolicyApart reports whether this machine pins a policy key other than the key that verifies bundles. Without a
+// separate policy key, one key signs both the policy and the bundles.
 func (c Config) PolicyApart() bool {
 	return c.PolicyKey != "" && !keykind.Same(c.PolicyKey, c.Bundle.Key)
 }
 
-// bundleKind returns the kind of the key that verifies bundles. If the machine pins a separate policy key, this may be
-// a hub key: then the hub signs bundles but cannot change the policy.
+// bundleKind returns the kind of the key that verifies bundles. If the machine pins a separate policy key, a hub key is
+// allowed too: the hub then signs bundles but cannot change the policy.
 func (c Config) bundleKind() keykind.Kind {
 	if c.PolicyApart() {
 		return keykind.Hub
@@ -22,7 +22,7 @@ func (c Config) bundleKind() keykind.Kind {
 	return keykind.Site
 }
 
-// KeySituation returns a sentence that says what the keys of this machine sign.
+// KeySituation returns a sentence that describes which keys sign the policy and the bundles of this machine.
 func (c Config) KeySituation() policy.Text {
 	bundle, own := keykind.NameOf(c.Bundle.Key), keykind.NameOf(c.PolicyKey)
 	if !c.PolicyApart() {
@@ -39,18 +39,18 @@ func (c Config) KeySituation() policy.Text {
 			"whoever has only the second cannot change the policy", own, bundle)}
 }
 
-// checkApart warns if the hub has the policy key although the machine pins it separately.
-func (c Config) checkApart() []string {
+// checkSeparateKey warns if the machine pins a separate policy key but the hub has the same key.
+func (c Config) checkSeparateKey() []string {
 	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
-		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
+		return []string{c.positionOf("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
 			"can change the policy; make a policy key that stays on another computer: portillon bundle keygen " + c.Site +
 			" --kind policy -o policy.key"}
 	}
 	return nil
 }
 
-// checkBindings warns of a policy with «bindings: signed» if this machine's keys do not give the protection of that
-// setting.
+// checkBindings warns if the policy contains «bindings: signed» but this machine's keys do not provide the protection
+// of that setting.
 func (c Config) checkBindings(p *policy.Policy) []string {
 	if p.SignedBindings && !c.PolicyApart() {
 		return []string{"policy-key: is missing, and the policy says «bindings: signed»: members' cards and addresses " +

@@ -39,7 +39,7 @@ func TestOneKeySignsBothUnlessASeparatePolicyKeyIsPinned(t *testing.T) {
 			x.KeySituation().FR == "" {
 			t.Errorf("%s: apart %v, %v, %q", name, x.PolicyApart(), x.bundleKind(), x.KeySituation().EN)
 		}
-		k, _ := x.keys(secrets{})
+		k, _ := x.readKeys(secrets{})
 		if (k.policy != nil) != c.apart {
 			t.Errorf("%s: keys: %v", name, k.policy)
 		}
@@ -52,11 +52,12 @@ func TestOneKeySignsBothUnlessASeparatePolicyKeyIsPinned(t *testing.T) {
 func TestCheckWarnsOfAPolicyKeyThatIsNotSeparate(t *testing.T) {
 	hub, pol := publicKey(t, "portillon:hub:biklab"), publicKey(t, "portillon:policy:biklab")
 	c := Config{Site: "biklab", PolicyKey: pol, Bundle: BundleConfig{Key: hub}, MQTT: MQTTConfig{HubKey: hub}}
-	if w := c.checkApart(); w != nil {
+	if w := c.checkSeparateKey(); w != nil {
 		t.Error(w)
 	}
 	c.MQTT.HubKey = c.PolicyKey
-	if w := c.checkApart(); len(w) != 1 || !strings.Contains(w[0], "whoever breaks into the hub can change the policy") {
+	if w := c.checkSeparateKey(); len(w) != 1 || !strings.Contains(w[0], "whoever breaks into the hub can change the "+
+		"policy") {
 		t.Error(w)
 	}
 	bound := &policy.Policy{Model: policy.Model{SignedBindings: true}}
@@ -77,46 +78,44 @@ func TestRejectedPolicyIsShownUntilAValidOneArrives(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	v := s.machine()
 	good := s.build(1, 5, "policy.yaml", thiefNow, nil)
-	v.genuine(good)
+	v.offerGenuine(good)
 	var told daemon.BundleState
 	v.k.onState = func(b daemon.BundleState) { told = b }
 	f := s.forge(good, thiefNow)
 	f.b.Manifest.SignedPolicy = ""
 	err := v.offer(f.sign(s))
-	v.k.wrongKey.manifest = refusalOf(err)
+	v.k.wrongKey.manifest = wrongKeyText(err)
 	v.k.setState(v.k.state)
 	if !isWrongKey(err) ||
 		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed the policy") {
 		t.Errorf("%v, told %q", err, told.Refused)
 	}
-	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).explain(err).Error(); !strings.HasSuffix(
-		said,
-		`want "portillon:policy:biklab" (policy-key)`,
-	) {
+	said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).withExpectedKey(err).Error()
+	if !strings.HasSuffix(said, `want "portillon:policy:biklab" (policy-key)`) {
 		t.Error(said)
 	}
 	err = v.offer(s.build(3, 6, "policy.yaml", thiefNow, nil))
-	v.k.wrongKey.manifest = refusalOf(err)
+	v.k.wrongKey.manifest = wrongKeyText(err)
 	v.k.setState(v.k.state)
 	if err != nil || told.Refused != "" || v.r.Signed.Number != 6 {
 		t.Errorf("%v, told %q, policy number %d", err, told.Refused, v.r.Signed.Number)
 	}
 }
 
-// A machine that starts to pin a policy key stops using a bundle that this key has not signed. It installs the next
-// bundle that the key has signed.
-func TestMachineThatPinsAPolicyKeyWaitsForASignedPolicy(t *testing.T) {
+// A machine that starts to pin a policy key stops using a bundle whose policy this key has not signed. The machine
+// installs the next bundle whose policy the key has signed.
+func TestMachineWithANewPolicyKeyUsesOnlyAPolicySignedByThatKey(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	keys := s.policyKeys
 	s.policyKeys, s.at.apart = nil, false
 	v := s.machine()
-	v.genuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
+	v.offerGenuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
 	s.policyKeys, s.at.apart = keys, true
 	v.r = nil
 	if v.restart(); v.r != nil || !strings.Contains(v.k.state.Refused, "policy-unsigned") {
 		t.Errorf("%v, %q", v.r, v.k.state.Refused)
 	}
-	if err := v.offer(s.build(2, 1, "policy.yaml", thiefNow, nil)); err != nil || !v.opens(victimCard) {
+	if err := v.offer(s.build(2, 1, "policy.yaml", thiefNow, nil)); err != nil || !v.startsLaser(victimCard) {
 		t.Error(err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// opener returns a function that opens the reader, or nil for a machine without a reader.
-func (c ReaderConfig) opener() func() (rfid.Reader, error) {
+// readerOpener returns a function that opens the reader, or nil for a machine without a reader.
+func (c ReaderConfig) readerOpener() func() (rfid.Reader, error) {
 	s := c.spec()
 	if s.Open == nil {
 		return nil
@@ -34,7 +34,7 @@ func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	return s
 }
 
-// outputPin opens a line that is low from the first moment, for a lamp or a reset.
+// outputPin opens an output that is low from the beginning, for a lamp or a reset.
 func outputPin(name string) (gpio.PinOut, error) {
 	label, line, err := gpioLine(name)
 	if err != nil {
@@ -43,7 +43,7 @@ func outputPin(name string) (gpio.PinOut, error) {
 	return pins.OpenOut(label, line, false)
 }
 
-// inputPin opens a line with a pull-up.
+// inputPin opens an input with a pull-up.
 func inputPin(name string) (gpio.PinIn, error) {
 	label, line, err := gpioLine(name)
 	if err != nil {
@@ -52,7 +52,7 @@ func inputPin(name string) (gpio.PinIn, error) {
 	return pins.OpenIn(label, line, gpio.PullUp)
 }
 
-// fallingEdges opens two lines of one chip. The kernel numbers the edges of a chip, so the reader can detect a lost
+// fallingEdges opens two lines of one chip. The kernel numbers the edges of each chip, so the reader can detect a lost
 // edge.
 func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
 	label, line0, err := gpioLine(pin0)
@@ -64,20 +64,20 @@ func fallingEdges(pin0, pin1 string) (rfid.FallingEdges, error) {
 		return nil, err
 	}
 	if other != label {
-		return nil, fmt.Errorf("%q is a line of %q, want a line of %q like %q", pin1, other, label, pin0)
+		return nil, fmt.Errorf("pin %q is a line of chip %q, want a line of chip %q like pin %q", pin1, other, label, pin0)
 	}
 	f, err := pins.OpenFalls(label, line0, line1)
 	if err != nil {
 		return nil, err
 	}
-	return edges{f}, nil
+	return edgeWatcher{f}, nil
 }
 
-// edges reports the falling edges of lines of this computer.
-type edges struct{ *pins.Falls }
+// edgeWatcher reports the falling edges of lines of this computer.
+type edgeWatcher struct{ *pins.Falls }
 
 // Next implements rfid.FallingEdges.
-func (e edges) Next(timeout time.Duration) (rfid.Edge, bool, error) {
+func (e edgeWatcher) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 	f, ok, err := e.Falls.Next(timeout)
 	return rfid.Edge{At: f.At, Line: f.Line, Lost: f.Lost}, ok, err
 }

@@ -21,21 +21,21 @@ func ReaderHint() string {
 	return strings.Join(forms[:last], ", ") + " or " + forms[last]
 }
 
-// ReaderArgument returns the reader that a command line names, by a machine.yaml or as KIND:PORT. options are values
-// of further keys, such as format of a keyboard or bits of a Wiegand reader; empty values are ignored. ReaderArgument
-// rejects everything that machine.yaml would reject.
+// ReaderArgument returns the reader that a command line names, by a machine.yaml or as KIND:PORT. The argument options
+// contains values of further keys, such as format of a keyboard or bits of a Wiegand reader. Empty values are ignored.
+// ReaderArgument rejects all values that machine.yaml would reject.
 func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	if strings.HasSuffix(arg, ".yaml") {
 		c, err := ReadConfig(arg)
-		if err == nil && c.Reader.opener() == nil {
-			err = fmt.Errorf("%s: reader: kind: none: the file names no reader to test", arg)
+		if err == nil && c.Reader.readerOpener() == nil {
+			err = fmt.Errorf("%s: reader: kind is none, want a machine.yaml with a reader", arg)
 		}
 		return c.Reader, err
 	}
 	kind, rest, named := strings.Cut(arg, ":")
 	spec, known := specOf(kind)
 	if !known || !named {
-		return ReaderConfig{}, fmt.Errorf("%q is not a reader: %s", arg, ReaderHint())
+		return ReaderConfig{}, fmt.Errorf("argument %q does not name a reader: %s", arg, ReaderHint())
 	}
 	values := rfid.Values{rfid.KeyPort: rest}
 	if spec.Argument != nil {
@@ -62,13 +62,13 @@ func (c ReaderConfig) Line() string {
 	return "reader: " + readerSection(c.spec(), c.Values, singleQuoted)
 }
 
-// OpenFor opens the reader for a test. It calls heard with everything that the reader sends, and unread with input
-// that is not a card number.
+// OpenFor opens the reader for a test. The function heard receives all data that the reader sends, and unread receives
+// input that is not a card number.
 func (c ReaderConfig) OpenFor(heard func(string), unread func(rfid.Unread)) (rfid.Reader, error) {
 	c.host.Heard, c.host.Unread = heard, unread
-	open := c.opener()
+	open := c.readerOpener()
 	if open == nil {
-		return nil, errors.New("reader: kind: none: no reader to test")
+		return nil, errors.New("reader: kind is none, want the kind of a reader")
 	}
 	return open()
 }

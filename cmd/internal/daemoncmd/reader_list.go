@@ -11,7 +11,7 @@ import (
 )
 
 // readerSpecs lists the kinds of reader that this program supports, in the order in which "portillon setup" proposes
-// them. To add a kind, write its package and add its import and one line here.
+// them. A new kind of reader needs a package, an import and one line in this list.
 func readerSpecs() []rfid.Spec {
 	return []rfid.Spec{
 		keyboard.Spec(),
@@ -26,7 +26,7 @@ func readerSpecs() []rfid.Spec {
 // noReader is the kind of a machine without a reader.
 const noReader = "none"
 
-// specOf finds a kind of reader. It returns false for noReader and for unknown kinds.
+// specOf returns the spec of a kind of reader. The second result is false for noReader and for unknown kinds.
 func specOf(kind string) (rfid.Spec, bool) {
 	for _, s := range readerSpecs() {
 		if s.Kind == kind {
@@ -36,7 +36,7 @@ func specOf(kind string) (rfid.Spec, bool) {
 	return rfid.Spec{}, false
 }
 
-// ReaderOffers returns the wirings that "portillon setup" proposes, each with its spec.
+// ReaderOffers returns the wirings that "portillon setup" proposes, each with the spec of its reader.
 func ReaderOffers() (out []ReaderOffer) {
 	for _, s := range readerSpecs() {
 		for _, o := range s.Offers {
@@ -52,8 +52,8 @@ type ReaderOffer struct {
 	Spec rfid.Spec
 }
 
-// Section returns the reader section of a machine.yaml with this wiring, in flow style. given holds values that a
-// person chose, which replace the defaults. An empty value keeps the default.
+// Section returns the reader section of a machine.yaml with this wiring, in flow style. The argument given contains the
+// values that a person has chosen. An empty value means the default.
 func (o ReaderOffer) Section(given rfid.Values) string {
 	values := rfid.Values{}
 	for _, from := range []rfid.Values{o.Values, given} {

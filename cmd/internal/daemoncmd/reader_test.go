@@ -16,8 +16,9 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// wired connects a simulated PN532 to a pseudo-terminal, with one card in its field, and returns the path of the port.
-func wired(t *testing.T, card *pn532test.Card) string {
+// startPN532 connects a simulated PN532 with one card in its field to a pseudo-terminal, and returns the path of the
+// terminal.
+func startPN532(t *testing.T, card *pn532test.Card) string {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -60,14 +61,14 @@ var ats = []byte{6, 0x77, 0x77, 0x71, 2, 0x80}
 // tapOf opens the reader that a machine.yaml names, and reads one tap.
 func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	t.Helper()
-	path := wired(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
+	path := startPN532(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
 	c := Config{Reader: ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "serial:" + path, "aes-key": key}}}
-	prove, err := c.strong(secrets{})
+	prove, err := c.proofVerifier(secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Reader.host.Prove = prove
-	r, err := c.Reader.opener()()
+	r, err := c.Reader.readerOpener()()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,9 +80,9 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	return tap
 }
 
-// Tests the proof from the bytes on the serial line, with three cards: a card of the site, a card with the keys of
-// another site, and a card with a copied number.
-func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
+// The test includes the bytes on the serial line. The test uses three cards: a card of the site, a card with the keys
+// of another site, and a card with a copied number.
+func TestPN532AcceptsOnlyCardsThatProveTheSitesKey(t *testing.T) {
 	key, s := keyFile(t)
 	uid := [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66}
 	u, _ := rfid.UIDOf(uid[:])
@@ -111,7 +112,7 @@ func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 	}
 }
 
-func TestPN532SectionNeedsABus(t *testing.T) {
+func TestPN532SectionWithoutABusIsRejected(t *testing.T) {
 	for port, ok := range map[string]bool{"serial:/dev/ttyAMA0": true, "i2c:/dev/i2c-1": true,
 		"spi:/dev/spidev0.0": true, "/dev/ttyAMA0": false, "usb:x": false} {
 		_, err := config(t, "reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: "+

@@ -11,27 +11,28 @@ import (
 
 // ReaderConfig is the reader section of a machine.yaml.
 type ReaderConfig struct {
-	Kind   string      // noReader, or the kind of one of readerSpecs
-	Values rfid.Values // the section's keys except kind
+	Kind   string      // kind of one of readerSpecs, or noReader
+	Values rfid.Values // keys of the section except kind
 
-	host rfid.Host // callbacks for input from the reader; the functions that open pins are set when the reader opens
+	host rfid.Host // callbacks for input from the reader; the functions that open pins are set when the reader is opened
 }
 
-// Port returns the device file, preceded by the bus if the kind has several buses. For a PC/SC reader Port is the
-// beginning of the reader's name. For a reader on pins Port is empty.
+// Port returns the device file, preceded by the bus if the kind has several buses. For a PC/SC reader, Port returns the
+// beginning of the reader's name. For a reader on pins, Port returns "".
 func (c ReaderConfig) Port() string { return c.Values[rfid.KeyPort] }
 
-// AESKey returns the name of the file with the AES key that the site's strong cards prove. It is empty if cards are
-// only read by number.
+// AESKey returns the name of the file with the AES key that the site's strong cards prove, or "" if cards are only read
+// by number.
 func (c ReaderConfig) AESKey() string { return c.Values[rfid.KeyAES] }
 
-// spec returns the declaration of the reader's kind. The zero Spec has no Open: there is no reader.
+// spec returns the declaration of the reader's kind. For a machine without a reader, spec returns the zero Spec, which
+// has no Open.
 func (c ReaderConfig) spec() rfid.Spec {
 	s, _ := specOf(c.Kind)
 	return s
 }
 
-// wiring returns how the reader is connected.
+// wiring returns the buses and pins to which the reader is connected.
 func (c ReaderConfig) wiring() rfid.Wiring {
 	s := c.spec()
 	if s.Parse == nil {
@@ -41,21 +42,21 @@ func (c ReaderConfig) wiring() rfid.Wiring {
 	return w
 }
 
-// ReaderTells reports whether the daemon detects that a reader of this kind is unplugged, because it polls the chip or
-// because the kernel removes the device. An unplugged Wiegand reader or RDM6300 only stays silent.
+// ReaderTells reports whether the daemon detects that a reader of this kind is unplugged: the daemon polls the chip, or
+// the kernel removes the device. An unplugged Wiegand reader or RDM6300 cannot be told from an idle one.
 func (c ReaderConfig) ReaderTells() bool { return c.spec().NoticesLoss }
 
 // GivesShortNumbers reports whether the reader may send only a part of a card's number. All other readers send full
-// numbers, so at their machines a full number is never matched with the short form of another card.
+// numbers. At machines with such a reader, a full number is never matched with the short form of another card.
 func (c ReaderConfig) GivesShortNumbers() bool { return c.spec().ShortNumbers }
 
 // StretchesClock reports whether the reader is on I²C and needs a controller that supports clock stretching.
 func (c ReaderConfig) StretchesClock() bool { return c.wiring().ClockStretching }
 
-// parseReader reads the reader section. It rejects everything that opening the reader would reject on any computer: a
-// bad value that passes this check would leave a machine without a reader.
+// parseReader reads the reader section. All values that opening the reader would reject on any computer are rejected
+// here, because a machine with a bad value would start without a reader.
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	// Collect all kinds and all their keys, because a key of another kind gets a separate error message.
+	// Collect the keys of all kinds, because a key that belongs to another kind has a separate error message.
 	kinds, keys := []string{noReader}, []string{"kind"}
 	for _, s := range readerSpecs() {
 		kinds = append(kinds, s.Kind)
@@ -71,7 +72,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	if c.Kind == "" {
 		return c
 	}
-	// Read each key according to its type, then let the kind check the values together.
+	// Read each key according to its type, then let the reader's kind check the combination of values.
 	spec := c.spec()
 	for _, k := range spec.Keys {
 		if v, ok := readKey(n.Get(k.Name), k, beside); ok {
@@ -95,7 +96,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	return c
 }
 
-// readKey reads one value according to its type. It returns false if the value is missing or invalid.
+// readKey reads one value according to its type. The result is false if the value is missing or invalid.
 func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (string, bool) {
 	if k.Required {
 		n.Required()
@@ -106,7 +107,7 @@ func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (st
 	v := ""
 	switch k.Type {
 	case rfid.Device:
-		v = besideFile(n, beside)
+		v = devicePath(n, beside)
 	case rfid.KeyFile:
 		v = beside(n)
 	case rfid.Word:
@@ -123,16 +124,16 @@ func readKey(n yamlfile.Node, k rfid.Key, beside func(yamlfile.Node) string) (st
 	return v, true
 }
 
-// besideFile returns a device file, preceded by the bus if the kind has several buses. A relative path is relative to
-// the folder of machine.yaml.
-func besideFile(n yamlfile.Node, beside func(yamlfile.Node) string) string {
+// devicePath returns the path of a device file, preceded by the bus if the kind has several buses. A relative path is
+// relative to the folder of machine.yaml.
+func devicePath(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	if s := n.Str(); strings.Contains(s, ":") {
 		return s
 	}
 	return beside(n)
 }
 
-// readerSection returns the section of a reader in flow style. quote puts a text in quotes.
+// readerSection returns the section of a reader in flow style. The argument quote is the function that quotes a text.
 func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string {
 	fields := []string{"kind: " + s.Kind}
 	for _, k := range s.Keys {
@@ -151,5 +152,5 @@ func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string
 // singleQuoted returns a value in YAML's single quotes.
 func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// doubleQuoted returns a value in double quotes, like the examples.
+// doubleQuoted returns a value in double quotes, which the examples use.
 func doubleQuoted(s string) string { return strconv.Quote(s) }

@@ -16,7 +16,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// parsedReader reads the reader of a machine.yaml.
+// parsedReader parses a reader section as part of a machine.yaml.
 func parsedReader(text string) (ReaderConfig, error) {
 	d := yamlfile.Parse("machine.yaml", []byte(text))
 	c := parseReader(d.Root(), func(n yamlfile.Node) string {
@@ -38,7 +38,7 @@ func isAbsent(err error) bool {
 	return false
 }
 
-// readerSections returns sections of a machine.yaml. The value is true if the check accepts the section.
+// readerSections returns reader sections of a machine.yaml; the value is true if the check must accept the section.
 func readerSections() map[string]bool {
 	return map[string]bool{
 		"{kind: none}": true,
@@ -75,7 +75,7 @@ func readerSections() map[string]bool {
 	}
 }
 
-// After the check has accepted a section, opening the reader may fail only because a device does not exist.
+// If the check accepts a section, opening the reader can fail only because a device does not exist.
 func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
 	try := func(text string, want bool) {
 		t.Helper()
@@ -83,7 +83,7 @@ func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
 		if (refused == nil) != want {
 			t.Errorf("%s: %v, want it taken: %v", text, refused, want)
 		}
-		open := c.opener()
+		open := c.readerOpener()
 		if refused != nil || open == nil {
 			return
 		}
@@ -107,8 +107,8 @@ func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
 	}
 }
 
-// The module sends bytes over the serial line that are not a card number. The reader passes them to the callback of
-// the daemon.
+// A module sends bytes over the serial line that are not a card number, and the reader passes these bytes to the
+// daemon's callback.
 func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 	line, path, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -121,7 +121,7 @@ func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 	}
 	said := make(chan string, 8)
 	c.host.Unread = func(u rfid.Unread) { said <- u.Raw }
-	r, err := c.opener()()
+	r, err := c.readerOpener()()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestOnlyReadersThatGivePartsMatchShortForms(t *testing.T) {
+func TestShortNumbersMatchOnlyAtReadersThatSendPartsOfNumbers(t *testing.T) {
 	for _, s := range readerSpecs() {
 		want := s.Kind == "wiegand" || s.Kind == "keyboard"
 		if got := (ReaderConfig{Kind: s.Kind}).GivesShortNumbers(); got != want {
@@ -144,8 +144,8 @@ func TestOnlyReadersThatGivePartsMatchShortForms(t *testing.T) {
 	}
 }
 
-// What "portillon reader test" prints for machine.yaml parses to the same reader, for each kind.
-func TestReaderOnTheCommandLineEqualsItsLineInMachineYAML(t *testing.T) {
+// For each kind, the line that "portillon reader test" prints for machine.yaml parses to the same reader.
+func TestPrintedReaderLineParsesToTheReaderOfTheCommandLine(t *testing.T) {
 	for _, s := range readerSpecs() {
 		c, err := ReaderArgument(s.Example, nil)
 		if err != nil || c.Kind != s.Kind {
@@ -167,8 +167,8 @@ func TestReaderOnTheCommandLineEqualsItsLineInMachineYAML(t *testing.T) {
 	}
 }
 
-// No reader section of a machine.yaml makes the check panic. The check accepts no value that the spec of the reader
-// refuses.
+// No reader section of a machine.yaml makes the check panic. The check rejects every value that the spec of the reader
+// rejects.
 func FuzzReaderSection(f *testing.F) {
 	for _, s := range readerSpecs() {
 		if c, err := ReaderArgument(s.Example, nil); err == nil {

@@ -14,25 +14,25 @@ import (
 	"portillon/wire"
 )
 
-// renewal says why a start replaced the journal by a new one, and where the old file is.
+// renewal describes the replacement of a journal by a new journal: the reason, and the path of the old file.
 type renewal struct {
 	why  error
 	kept string
 }
 
-// sentence returns the text of the record about the renewal.
-func (r renewal) sentence() string {
+// recordText returns the text of the record about the renewal.
+func (r renewal) recordText() string {
 	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
 }
 
-// renew starts a new journal if the hub has acknowledged other records of this generation. The journal is then an
-// older copy, or lacks records that were lost with damaged pages, and the hub would reject all its records. The tags
-// are copied to the new journal. If the journal was already new, renew only records the reason.
+// renew starts a new journal if the hub has acknowledged other records of this generation. In that case the journal is
+// an older copy, or records were lost with damaged pages, and the hub would reject all further records. The tags are
+// copied to the new journal. If the journal was already new, renew only records the reason.
 func (l *localJournal) renew(k keys) error {
-	carried := map[string][]byte{} // facts for the new journal
+	carried := map[string][]byte{} // facts that are written to the new journal
 	var tags []session.Tag
 	if x := l.olderThanAcked(k); x != nil && !x.New && l.renewal == nil {
-		was, unread := l.facts()
+		was, unread := l.readFacts()
 		if _, err := l.compareTags(&was, unread); err != nil {
 			return err
 		}
@@ -50,13 +50,13 @@ func (l *localJournal) renew(k keys) error {
 		}
 		l.journal = nil
 		r := &renewal{
-			why: fmt.Errorf("the hub has acknowledged %d records, and this journal of %d does not continue them", x.Hub,
+			why: fmt.Errorf("journal of %[2]d records does not continue the %[1]d records that the hub has acknowledged", x.Hub,
 				x.Here),
 		}
 		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
 			return err
 		}
-		l.log.Warn("new journal begins", "why", r.why, "file before", r.kept)
+		l.log.Warn("new journal created", "why", r.why, "file before", r.kept)
 		if l.journal, err = journal.Open(l.c.journalFile(), l.options(k.signer)); err != nil {
 			return err
 		}
@@ -69,19 +69,19 @@ func (l *localJournal) renew(k keys) error {
 	_, err := l.journal.Append(
 		journal.Entry{
 			Kind:  wire.Faulted,
-			Body:  wire.FaultBody{What: "journal", Why: wire.OneLine(l.renewal.sentence(), 2000)},
+			Body:  wire.FaultBody{What: "journal", Why: wire.OneLine(l.renewal.recordText(), 2000)},
 			Facts: carried,
 		},
 	)
 	if err != nil {
 		return err
 	}
-	return l.carryTags(tags)
+	return l.copyTags(tags)
 }
 
-// carryTags copies the old journal's tags to the new journal, each with a record. Tags about the difference between
-// the journals are left out, because the new journal has a tag for its own difference.
-func (l *localJournal) carryTags(tags []session.Tag) error {
+// copyTags copies the old journal's tags to the new journal, each with a record. Tags that an earlier renewal has set
+// are left out, because this renewal sets a new tag.
+func (l *localJournal) copyTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
 		if daemon.IsJournalTag(t.ID) {
@@ -105,20 +105,20 @@ func (l *localJournal) carryTags(tags []session.Tag) error {
 	return nil
 }
 
-// restoreFlags returns two flags: whether the journal waits for the hub's copy of the machine's knowledge, and whether
-// the copy has arrived.
+// restoreFlags returns two flags: whether the journal waits for the hub's copy of tags, practice and hours, and whether
+// that copy has arrived.
 func (l *localJournal) restoreFlags() (awaits, restored bool, err error) {
 	facts, err := l.journal.Facts("")
 	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
 }
 
-// isFormer reports whether this journal has replaced the machine's journal of generation g.
-func (l *localJournal) isFormer(g wire.Generation) bool {
+// replaced reports whether this journal has replaced the machine's journal of generation g.
+func (l *localJournal) replaced(g wire.Generation) bool {
 	facts, err := l.journal.Facts(daemon.FactRestored)
 	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
 }
 
-// restore copies what the hub sends back to a new journal, and returns the reply.
+// restore writes the hub's copy of tags, practice and hours to a new journal, and returns the reply to the hub.
 func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 	r, err := wire.OpenRestore(signed, d.orders.Keys, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine))
 	if err == nil {
@@ -140,7 +140,7 @@ func (c Config) afterRenewal() string {
 		daemon.ReplaceCommand(policy.MachineID(c.Machine)))
 }
 
-// isReplaceable reports whether the daemon replaces the journal after this fault without an administrator.
+// isReplaceable reports whether, after this fault, the daemon replaces the journal without an administrator.
 func (c Config) isReplaceable(err error) bool {
 	return err != nil && (journal.IsDamaged(err) || journal.IsMissing(c.journalFile()))
 }

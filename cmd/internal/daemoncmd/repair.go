@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// repairEvery is the interval between repair attempts. Meanwhile the hub may have become reachable, or another
-	// bundle file may have been copied.
+	// repairEvery is the interval between repair attempts. Between two attempts, the hub may become reachable, or
+	// somebody may copy another bundle file.
 	repairEvery = 30 * time.Second
-	// verifyEvery is how often all chunks on the disk are compared with their hashes, so that a worn SD card is noticed
-	// before the next start.
+	// verifyEvery is the interval at which all chunks on the disk are compared with their hashes, so that a worn SD
+	// card is noticed before the next start.
 	verifyEvery = time.Hour
 )
 
@@ -32,29 +32,29 @@ func (u *bundleUpdater) setState(s daemon.BundleState) {
 	}
 	u.state = s
 	if s.Damage != "" {
-		u.log.Error("bundle on the disk damaged", "damage", s.Damage)
+		u.log.Error("bundle on the disk is damaged", "damage", s.Damage)
 	}
 	if u.onState != nil {
 		u.onState(s)
 	}
 }
 
-// inForce loads the stored bundle. It repairs damaged chunks first, from the bundle file or a folder and, if network
-// is true, from the hub; a start does not wait for the network. If the bundle cannot be loaded, inForce loads the
-// previous version.
+// inForce loads the stored bundle, after repairing damaged chunks from the bundle file or a folder. If network is true,
+// chunks from the hub are used too; a start does not wait for the network. If the bundle cannot be loaded, inForce
+// loads the previous version.
 func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err == nil {
 		damage := u.repair(ctx, m, network)
 		r, lerr := u.load(m)
-		u.wrongKey.stored = refusalOf(lerr)
+		u.wrongKey.stored = wrongKeyText(lerr)
 		u.setState(daemon.BundleState{Version: m.Version, Damage: damage})
 		if lerr == nil {
 			return r, nil
 		}
 		if err = lerr; damage == "" && !isWrongKey(err) {
-			// the bundle is complete but unusable, and the previous one would be unusable too, except after a change
-			// of key
+			// the bundle is complete but unusable; the previous bundle would be unusable too, except after a change of
+			// key
 			return nil, err
 		}
 	}
@@ -76,11 +76,11 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	if u.state.Version == 0 {
 		u.setState(daemon.BundleState{Version: before.Version + 1, Damage: u.state.Damage})
 	}
-	u.log.Warn("previous bundle in use", "version", before.Version)
+	u.log.Warn("previous bundle is used, because the current bundle cannot be loaded", "version", before.Version)
 	return r, nil
 }
 
-// repair replaces the damaged chunks of m. It returns a description of the damage that remains, or "".
+// repair replaces the damaged chunks of m, and returns a description of the remaining damage, or "".
 func (u *bundleUpdater) repair(ctx context.Context, m wire.Manifest, network bool) string {
 	if len(u.store.Damaged(m)) == 0 {
 		return ""
@@ -120,7 +120,7 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// damageOf returns a text for an operator that names the damaged chunks.
+// damageOf returns a text that names the damaged chunks for an operator.
 func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	if len(damaged) == 0 {
 		return ""
@@ -139,8 +139,8 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	return out
 }
 
-// upkeep repairs a damaged bundle, and checks for damage from time to time. It returns a roster if that roster is
-// better than the current one, otherwise nil.
+// upkeep repairs a damaged bundle, and checks for damage every verifyEvery. The result is a roster that replaces the
+// current roster, or nil.
 func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
 	switch {
@@ -158,7 +158,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	u.repairedAt = now
 	was := u.state
 	if _, err := u.store.Current(); err != nil {
-		u.lastFile = "" // read the bundle file again: it may have the missing manifest
+		u.lastFile = "" // read the bundle file again, because it may contain the missing manifest
 		if r, err := u.fromFile(); err == nil && r != nil {
 			u.setState(daemon.BundleState{Version: r.Version})
 			return r
@@ -166,13 +166,13 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	}
 	r, err := u.inForce(ctx, true)
 	if err != nil || u.state.Damage != "" || was.Damage == "" {
-		return nil // keep the roster in memory
+		return nil // the roster in memory stays in force
 	}
-	u.log.Info("the bundle on the disk is whole again", "version", u.state.Version)
+	u.log.Info("damage of the bundle on the disk was repaired", "version", u.state.Version)
 	return r
 }
 
-// checkStore returns a description of the damage in the stored bundle, or "". A daemon starts despite the damage.
+// checkStore returns a description of the damage in the stored bundle, or "". The daemon starts despite the damage.
 func (c Config) checkStore(s wire.Store) string {
 	m, err := s.Current()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -20,12 +20,12 @@ import (
 	"portillon/wire"
 )
 
-// everyDamage selects all six kinds of damage for each file. Otherwise the tests use three kinds: wrong content, a
-// missing file, and an older file.
+// everyDamage selects all six kinds of damage for each file. Without the flag, the tests use three kinds of damage:
+// wrong content, a missing file, and an older file.
 var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
 
-// tried reports whether this test run uses this kind of damage.
-func tried(how string) bool {
+// isTried reports whether this test run uses this kind of damage.
+func isTried(how string) bool {
 	return *everyDamage || how == "one byte changed" || how == "deleted" || how == "older copy"
 }
 
@@ -37,8 +37,8 @@ func skipIfShort(t *testing.T, why string) {
 	}
 }
 
-// damages are the effects of a worn card or a power cut on a file. older is the file's content in the previous
-// version, or nil for a new file.
+// damages contains the effects of a worn card or a power cut on a file. The argument older is the file's content in the
+// previous version, or nil for a new file.
 var damages = map[string]func(path string, older []byte) error{
 	"one byte changed": func(path string, _ []byte) error {
 		b, err := os.ReadFile(path)
@@ -78,7 +78,7 @@ var damages = map[string]func(path string, older []byte) error{
 type stopped struct {
 	k      *bundleUpdater
 	file   []byte            // the bundle file of version 2
-	older  map[string][]byte // by path in the folder: the content of the file in version 1
+	older  map[string][]byte // contents of the files in version 1, by path in the folder
 	data   string
 	folder string // chunks of both versions, like those that a hub serves
 }
@@ -87,7 +87,7 @@ func stop(t *testing.T) *stopped {
 	t.Helper()
 	k, build := exampleUpdater(t)
 	s := &stopped{k: k, older: map[string][]byte{}, data: t.TempDir(), folder: t.TempDir()}
-	s.at(s.data)
+	s.copyTo(s.data)
 	if err := os.MkdirAll(filepath.Join(s.folder, "chunks"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -115,8 +115,8 @@ func stop(t *testing.T) *stopped {
 	return s
 }
 
-// at copies the machine's files to this folder.
-func (s *stopped) at(data string) {
+// copyTo copies the machine's files to this folder.
+func (s *stopped) copyTo(data string) {
 	s.k.store.Dir, s.k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
 }
 
@@ -155,8 +155,8 @@ func bundleOf(t *testing.T, b *site.Built) []byte {
 	return out.Bytes()
 }
 
-// restart starts the machine on a copy of its folder with one damaged file, and checks all chunks once. sources are
-// the sources of chunks.
+// restart starts the machine on a copy of its folder with one damaged file, and checks all chunks once. The argument
+// sources contains the sources of chunks.
 func (s *stopped) restart(
 	t *testing.T,
 	source string,
@@ -181,7 +181,7 @@ func (s *stopped) restart(
 		k.conf.From = s.folder
 	}
 	k.verifiedAt, k.repairedAt = time.Time{}, time.Time{}
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if better := k.upkeep(t.Context()); better != nil {
 		r = better
 	}
@@ -190,13 +190,13 @@ func (s *stopped) restart(
 
 // After damage to one file of a stopped machine, taps work at the next start or the machine reports why not. A file
 // with a source is repaired.
-func TestEachDamagedFileIsRepairedOrNamed(t *testing.T) {
+func TestEachDamagedFileIsRepairedOrReported(t *testing.T) {
 	skipIfShort(t, "damages each file of a bundle store")
 	s := stop(t)
 	for _, source := range []string{"file", "folder", "none"} {
 		for _, name := range s.files(t) {
 			for how, damage := range damages {
-				if !tried(how) {
+				if !isTried(how) {
 					continue
 				}
 				t.Run(source+"/"+filepath.Base(name)+"/"+how, func(t *testing.T) {
@@ -251,11 +251,12 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
 	hub := t.TempDir()
-	k.conf.From, k.repairedAt = hub, time.Time{} // the clock in the synctest bubble is behind
+	k.conf.From, k.repairedAt = hub, time.Time{} // the clock in the synctest bubble starts in the past
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		k.manifests = make(chan []byte, 1) // created in the synctest bubble, whose clock advances while run waits
+		// The updater is created in the synctest bubble, whose clock advances while run waits.
+		k.manifests = make(chan []byte, 1)
 		taken := uint64(0)
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) {})
 		<-time.After(time.Minute)
@@ -310,7 +311,7 @@ func TestBundleFileThatIsAPipeIsRejected(t *testing.T) {
 	}
 	k := *s.k
 	k.conf, k.lastFile = BundleConfig{File: pipe}, ""
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if r == nil || r.Version != 2 || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("%v, %v", r != nil, err)
 	}

@@ -50,32 +50,32 @@ func (d *Daemon) status(t *testing.T) control.Status {
 	return *d.answerOrDo(t, control.Request{Do: "status"}).Status
 }
 
-// A machine gets a new, empty memory card. The machine is out of service until an administrator runs one command that
-// makes the hub accept the new journal. Then the tag, the practice and the hours of the old journal are restored, and
-// the machine has no other tag.
+// The machine of this test has a new, empty memory card. The machine is out of service until an administrator runs one
+// command that makes the hub accept the new journal. After that command, the tag, the practice and the hours of the old
+// journal are restored, and the machine has no other tag.
 func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
-	w := &way{t: t}
+	w := &connectedPair{t: t}
 	c := f.copyOf(t)
 	c.MQTT.Broker = h.Broker()
 	f.run(t, c, func(d *Daemon) {
 		appendAll(t, d, "m-020dc2")
-		w.until("the acknowledgement of the old journal", func() bool { return d.uplink.Acked() == d.journal.Len() })
+		w.waitUntil("the acknowledgement of the old journal", func() bool { return d.uplink.Acked() == d.journal.Len() })
 	})
-	old, err := os.ReadFile(c.ackFile()) // a copy, which any client of the broker can make
+	old, err := os.ReadFile(c.ackFile()) // the state is a copy, as any client of the broker can make
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Data = filepath.Join(t.TempDir(), "new")
-	w.until("the hub sees it leave", func() bool { m := h.Machines()[0]; return !m.Online })
+	w.waitUntil("the hub sees it leave", func() bool { m := h.Machines()[0]; return !m.Online })
 	f.run(t, c, func(d *Daemon) {
-		w.until("the tag of the new journal", func() bool {
+		w.waitUntil("the tag of the new journal", func() bool {
 			s := d.status(t)
 			return s.NewJournal == string(d.journal.Generation()) &&
 				slices.ContainsFunc(s.Tags, func(x string) bool { return strings.HasPrefix(x, "journal-new-") })
 		})
-		w.until("the refusal at the hub",
+		w.waitUntil("the refusal at the hub",
 			func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") })
 		l, err := ledger.Open(hc.Ledger(), hc.Site, hc.Keys())
 		if err != nil {
@@ -85,11 +85,11 @@ func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 		if err := errors.Join(err, l.Close()); err != nil {
 			t.Fatal(err)
 		}
-		w.until("the restore", func() bool { s := d.status(t); return s.NewJournal == "" && len(s.Tags) == 1 })
+		w.waitUntil("the restore", func() bool { s := d.status(t); return s.NewJournal == "" && len(s.Tags) == 1 })
 		if s := d.status(t); s.Tags[0] != "t1 belt" || s.JournalDamage != "" {
 			t.Errorf("tags %q, %q", s.Tags, s.JournalDamage)
 		}
-		w.until("the hub's word that it is restored", func() bool {
+		w.waitUntil("the hub's word that it is restored", func() bool {
 			m := h.Machines()[0]
 			return m.Trouble == "" && len(m.Journals) == 2 && m.Journals[1].Restored && m.Held == d.journal.Len()
 		})
@@ -104,7 +104,7 @@ func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 		if s := d.status(t); len(s.Tags) != 1 || s.Tags[0] != "t1 belt" || s.JournalDamage != "" {
 			t.Errorf("after a restart: tags %q, %q", s.Tags, s.JournalDamage)
 		}
-		was, err := d.local.facts()
+		was, err := d.local.readFacts()
 		if err != nil || was.practice["m-020dc2"].Logged != 10*time.Minute || was.ran.Relay != time.Hour {
 			t.Errorf("practice %+v, hours %+v, %v", was.practice["m-020dc2"], was.ran, err)
 		}
@@ -126,7 +126,7 @@ func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 // appendAll appends a session of ten minutes to the journal, and one hour of relay time.
 func appendAll(t *testing.T, d *Daemon, m policy.MemberID) {
 	t.Helper()
-	r := records{d.journal}
+	r := diskJournal{d.journal}
 	for _, x := range []struct {
 		kind wire.Kind
 		body any

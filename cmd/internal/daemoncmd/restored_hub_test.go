@@ -30,12 +30,12 @@ func startHub(t *testing.T, c hub.Config) *hub.Hub {
 }
 
 // A hub is restored from a backup that is older than the last acknowledged record. The machine sends the missing
-// records again without an administrator. Afterwards the hub's ledger equals the journal, and there is no tag, no
-// rejection and no duplicate.
+// records again without an administrator. Afterwards the hub's ledger equals the journal, without a tag, a rejection or
+// a duplicate.
 func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
-	w := &way{t: t}
+	w := &connectedPair{t: t}
 	c := f.copyOf(t)
 	c.MQTT.Broker = h.Broker()
 	restored := hc
@@ -46,7 +46,7 @@ func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing
 	var backedUp, acknowledged uint64
 	f.run(t, c, func(d *Daemon) {
 		appendAll(t, d, "m-020dc2")
-		w.until("the first acknowledgement", func() bool { return d.uplink.Acked() == d.journal.Len() })
+		w.waitUntil("the first acknowledgement", func() bool { return d.uplink.Acked() == d.journal.Len() })
 		backedUp = d.uplink.Acked()
 		if err := store.BackUp(t.Context(), hc.Database(), restored.Database()); err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing
 		for range 3 {
 			appendAll(t, d, "m-020dc2")
 		}
-		w.until("the acknowledgement after the backup", func() bool { return d.uplink.Acked() == d.journal.Len() })
+		w.waitUntil("the acknowledgement after the backup", func() bool { return d.uplink.Acked() == d.journal.Len() })
 		acknowledged = d.uplink.Acked()
 	})
 	if backedUp >= acknowledged {
@@ -66,7 +66,7 @@ func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing
 	}
 	c.MQTT.Broker = h.Broker()
 	f.run(t, c, func(d *Daemon) {
-		w.until(
+		w.waitUntil(
 			"the restored hub to hold all",
 			func() bool { m := h.Machines()[0]; return m.Held == d.journal.Len() && d.uplink.Acked() == m.Held },
 		)

@@ -10,8 +10,8 @@ import (
 const screenStuck = ".screen-stuck"
 
 // restartScreen returns a function that requests a restart of the browser on this computer's screen. The daemon has no
-// permission to restart it directly. dir is the unit's runtime folder. If dir is empty, the program runs outside a
-// systemd unit and the function does nothing.
+// permission to restart the browser directly. The argument dir is the unit's runtime folder. Outside a systemd unit,
+// dir is empty and the function does nothing.
 func restartScreen(dir, machine string) func() error {
 	if dir == "" {
 		return nil

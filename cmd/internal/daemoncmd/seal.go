@@ -7,8 +7,8 @@ import (
 	"portillon/wire"
 )
 
-// sealKey holds the hub's newest public key for sealing cards, from an acknowledgement. After a restart the key comes
-// from the stored acknowledgement.
+// sealKey contains the hub's newest public key for sealing cards. The hub sends the key in its acknowledgements; after
+// a restart, the stored acknowledgement contains the key.
 type sealKey struct{ public atomic.Pointer[string] }
 
 // get returns the key, or "" if it is unknown.
@@ -26,8 +26,8 @@ func (s *sealKey) set(public string) {
 	}
 }
 
-// keepSeal stores the seal key of an acknowledgement.
-func (d *Daemon) keepSeal(signed []byte, k keys) {
+// storeSeal stores the seal key of an acknowledgement.
+func (d *Daemon) storeSeal(signed []byte, k keys) {
 	if a, err := wire.OpenAck(signed, k.hub, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine)); err == nil {
 		d.seal.set(a.Seal)
 	}

@@ -15,21 +15,21 @@ import (
 	"portillon/rfid/strong"
 )
 
-// credential is the prefix of a secret that systemd provides (systemd.exec(5), LoadCredential=). It is used in place
-// of a file name.
+// credential is the prefix of a secret that systemd provides (systemd.exec(5), LoadCredential=). In machine.yaml,
+// credential:NAME replaces a file name.
 const credential = "credential:"
 
 // credstore is the folder from which systemd loads the unit's credentials. Only root can read it.
 const credstore = "/etc/credstore"
 
-// errUnseen is the error for a secret that this user has no permission to read. The secret may be correct.
-var errUnseen = errors.New("only root may read the file: check with sudo, or when the unit starts")
+// errUnseen is the error for a secret that this user has no permission to read. The secret may still be correct.
+var errUnseen = errors.New("only root has permission to read the file, check with sudo or when the unit starts")
 
-// secrets finds the secrets that a file names.
+// secrets finds the secrets that a machine.yaml names.
 type secrets struct {
-	unit     string // $CREDENTIALS_DIRECTORY; empty outside of a unit
-	store    string // outside of a unit, the folder from which systemd loads them; empty: not examined
-	instance string // the %i of the unit
+	unit     string // folder named by $CREDENTIALS_DIRECTORY; empty outside of a unit
+	store    string // outside of a unit, the folder from which systemd loads credentials; empty: not examined
+	instance string // name of the unit's instance (%i)
 }
 
 func (c Config) secrets() secrets {
@@ -78,7 +78,7 @@ func (s secrets) read(field, named string) (string, error) {
 	case s.unit == "" && (errors.Is(err, fs.ErrPermission) || !there(s.store)):
 		return "", fmt.Errorf("%s: %s: %w", field, filepath.Join(credstore, s.file(name)), errUnseen)
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("%s: %s is not there: put it into %s, owner root, mode 0600", field, named,
+		return "", fmt.Errorf("%s: %s is missing, put the file into %s with owner root and mode 0600", field, named,
 			filepath.Join(credstore, s.file(name)))
 	}
 	return "", fmt.Errorf("%s: %s: %w", field, named, err)
@@ -89,19 +89,19 @@ func there(path string) bool {
 	return err == nil
 }
 
-// keys are the keys from the key files.
+// keys contains the keys from the key files.
 type keys struct {
 	card   []byte
-	given  [][]byte // the card keys that the hub sent; none: use card
+	given  [][]byte // card keys that the hub has sent; empty: card is used
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
-	policy note.Verifiers // nil: no separate policy key
-	strong rfid.Prove     // nil: no AES cards at this machine
+	policy note.Verifiers // verifies the policy; nil: no separate policy key
+	strong rfid.Prove     // checks the proof of AES cards; nil: no AES cards at this machine
 }
 
-// keys reads all keys, and returns an error for each key that cannot be used.
-func (c Config) keys(s secrets) (k keys, errs []error) {
+// readKeys reads all keys, and returns an error for each key that cannot be used.
+func (c Config) readKeys(s secrets) (k keys, errs []error) {
 	fail := func(err error) {
 		if err != nil {
 			errs = append(errs, err)
@@ -109,12 +109,12 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 	}
 	var card, machine, aes string
 	var err error
-	k.card, card, err = c.cardKey(s)
+	k.card, card, err = c.readCardKey(s)
 	fail(err)
 	if k.given, err = c.givenCardKeys(); err != nil {
-		k.given = nil // the hub will send them again
+		k.given = nil // without the stored keys the daemon starts, and the hub sends the keys again
 	}
-	k.signer, machine, err = c.machineKey(s)
+	k.signer, machine, err = c.readMachineKey(s)
 	fail(err)
 	k.bundle, err = verifier("bundle: key", c.Bundle.Key)
 	fail(err)
@@ -123,7 +123,7 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 		fail(err)
 	}
 	if c.Reader.AESKey() != "" {
-		k.strong, err = c.strong(s)
+		k.strong, err = c.proofVerifier(s)
 		fail(err)
 		aes, _ = s.read("reader: aes-key", c.Reader.AESKey())
 	}
@@ -131,33 +131,34 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 		k.hub, err = verifier("mqtt: hub-key", c.MQTT.HubKey)
 		fail(err)
 	}
-	return k, append(errs, c.differ(machine, card, aes)...)
+	return k, append(errs, c.requireDifferent(machine, card, aes)...)
 }
 
-// cardKey reads the site's card key. text is empty if the file cannot be read.
-func (c Config) cardKey(s secrets) (key []byte, text string, err error) {
+// readCardKey reads the site's card key. The result text is empty if the file cannot be read.
+func (c Config) readCardKey(s secrets) (key []byte, text string, err error) {
 	if text, err = s.read("card-key", c.CardKey); err != nil {
 		return nil, text, err
 	}
-	if err = c.fits("card-key", c.CardKey, text); err != nil {
+	if err = c.requireKind("card-key", c.CardKey, text); err != nil {
 		return nil, text, err
 	}
 	if key, err = hex.DecodeString(text); err != nil || len(key) < 16 {
-		return key, text, fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey)
+		return key, text, fmt.Errorf("card-key: %s is not a card key, want at least 32 hexadecimal digits on one line",
+			c.CardKey)
 	}
 	return key, text, nil
 }
 
-// machineKey reads the machine's own key. text is empty if the file cannot be read.
-func (c Config) machineKey(s secrets) (signer note.Signer, text string, err error) {
+// readMachineKey reads the machine's own key. The result text is empty if the file cannot be read.
+func (c Config) readMachineKey(s secrets) (signer note.Signer, text string, err error) {
 	if text, err = s.read("machine-key", c.MachineKey); err != nil {
 		return nil, text, err
 	}
-	if err = c.fits("machine-key", c.MachineKey, text); err != nil {
+	if err = c.requireKind("machine-key", c.MachineKey, text); err != nil {
 		return nil, text, err
 	}
 	if signer, err = note.NewSigner(text); err != nil {
-		return nil, text, fmt.Errorf("machine-key: %s is no signing key: one line that begins with PRIVATE+KEY+",
+		return nil, text, fmt.Errorf("machine-key: %s is not a signing key, want one line that begins with PRIVATE+KEY+",
 			c.MachineKey)
 	}
 	return signer, text, nil
@@ -167,23 +168,23 @@ func (c Config) machineKey(s secrets) (signer note.Signer, text string, err erro
 func verifier(field, key string) (note.Verifiers, error) {
 	v, err := note.NewVerifier(key)
 	if err != nil {
-		return nil, fmt.Errorf("%s: not a verifier key, want the line that bundle keygen printed", field)
+		return nil, fmt.Errorf("%s: value is not a public key, want the line that bundle keygen printed", field)
 	}
 	return note.VerifierList(v), nil
 }
 
-// strong returns the function that checks the proof of the site's AES key by a card.
-func (c Config) strong(s secrets) (rfid.Prove, error) {
+// proofVerifier returns the function that checks a card's proof of the site's AES key.
+func (c Config) proofVerifier(s secrets) (rfid.Prove, error) {
 	text, err := s.read("reader: aes-key", c.Reader.AESKey())
 	if err != nil {
 		return nil, err
 	}
-	if err := c.fits("reader: aes-key", c.Reader.AESKey(), text); err != nil {
+	if err := c.requireKind("reader: aes-key", c.Reader.AESKey(), text); err != nil {
 		return nil, err
 	}
 	key, err := strong.ParseKey([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("reader: aes-key: %s: %w", c.Reader.AESKey(), err)
+		return nil, fmt.Errorf("reader: aes-key: file %s is not a valid AES key: %w", c.Reader.AESKey(), err)
 	}
 	return strong.Site{Key: key}.Prove, nil
 }

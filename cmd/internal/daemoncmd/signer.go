@@ -10,7 +10,8 @@ import (
 	"portillon/keykind"
 )
 
-// KeyFile returns the path of a key that machine.yaml names. store is the folder from which systemd loads credentials.
+// KeyFile returns the path of a key that machine.yaml names. The argument store is the folder from which systemd loads
+// credentials.
 func (c Config) KeyFile(store, named string) (string, error) {
 	return secrets{store: store, instance: c.instance}.path("key", named)
 }
@@ -25,12 +26,12 @@ func (c Config) Signer(store string) (note.Signer, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := c.fits("machine-key", path, string(b)); err != nil {
+	if err := c.requireKind("machine-key", path, string(b)); err != nil {
 		return nil, "", err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
 	if err != nil {
-		return nil, "", fmt.Errorf("machine-key: %s is no signing key, want one line that begins with PRIVATE+KEY+",
+		return nil, "", fmt.Errorf("machine-key: %s is not a signing key, want one line that begins with PRIVATE+KEY+",
 			path)
 	}
 	public, err := keykind.PublicHalf(string(b))

@@ -11,12 +11,12 @@ import (
 // diskEvery is the interval at which the free disk space is read.
 const diskEvery = time.Minute
 
-// stateKeys returns a function that returns the keys and the free disk space for the machine's state. Only one
+// stateKeys returns a function that collects the public keys and the free disk space for the machine's state. Only one
 // goroutine may call that function.
 func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() wire.StateKeys {
 	public := ""
 	if text, err := c.secrets().read("machine-key", c.MachineKey); err == nil {
-		public, _ = keykind.PublicHalf(text) // validated when the daemon started
+		public, _ = keykind.PublicHalf(text) // the error is ignored, because the key was validated at the daemon's start
 	}
 	out := wire.StateKeys{
 		MachineKey: wire.Fingerprint(public),
@@ -42,7 +42,7 @@ func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() 
 }
 
 // roundedMB returns a number of bytes in MB, rounded so that the state does not change with every record: to 10 MB
-// below 1 GB, to 100 MB above. The result is at least 1.
+// below 1 GB, to 100 MB above. The result of roundedMB is at least 1.
 func roundedMB(bytes uint64) int64 {
 	mb := int64(min(bytes/1e6, 1<<40))
 	step := int64(100)

@@ -11,7 +11,7 @@ import (
 // Point is a sentence about what Portillon does or does not do at a machine.
 type Point struct {
 	Does   bool
-	Wiring bool // relevant for the electrician who wires the machine
+	Wiring bool // true: relevant for the electrician who wires the machine
 	Text   policy.Text
 }
 
@@ -23,11 +23,11 @@ func (p *points) doesNot(fr, en string, a ...any) { p.add(false, fr, en, a) }
 
 func (p *points) add(does bool, fr, en string, a []any) {
 	*p = append(*p, Point{Does: does, Text: policy.Text{
-		FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
+		FR: formatSentence(policy.French, fr, a), EN: formatSentence(policy.English, en, a)}})
 }
 
-// spoken formats a sentence in one language.
-func spoken(l policy.Language, format string, a []any) string {
+// formatSentence formats a sentence in one language.
+func formatSentence(l policy.Language, format string, a []any) string {
 	in := make([]any, len(a))
 	for i, x := range a {
 		in[i] = x
@@ -38,8 +38,8 @@ func spoken(l policy.Language, format string, a []any) string {
 	return fmt.Sprintf(format, in...)
 }
 
-// Summary returns what Portillon does and does not do at this machine. People use the summary to decide what else the
-// machine needs, so each input that is not wired has a sentence about what is missing.
+// Summary returns sentences about what Portillon does and does not do at this machine. People use the summary to decide
+// which other protection the machine needs, so each input that is not wired has a sentence about the missing function.
 func (c Config) Summary() []Point {
 	var p points
 	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+
@@ -62,7 +62,7 @@ func (c Config) Summary() []Point {
 	return p
 }
 
-// terminal returns a pin as an electrician needs it: by its number on the header.
+// terminal returns the name of a pin for an electrician, with the pin's number on the header.
 func terminal(pin string) policy.Text {
 	_, line, err := gpioLine(pin)
 	if err != nil {
@@ -74,7 +74,7 @@ func terminal(pin string) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("GPIO %d", line), EN: fmt.Sprintf("GPIO %d", line)}
 }
 
-// relayPoints adds what is switched, and by which kind of output.
+// relayPoints adds sentences about the switched relays and the kind of output.
 func (c Config) relayPoints(p *points) {
 	if strings.HasPrefix(c.Relay.Pin, "sim:") {
 		p.doesNot("commander quoi que ce soit de réel : la broche du relais est simulée",
@@ -97,7 +97,7 @@ func (c Config) relayPoints(p *points) {
 	}
 }
 
-// relayMode returns how the GPIO line drives the relay.
+// relayMode returns a sentence about how the GPIO line drives the relay.
 func (c Config) relayMode() policy.Text {
 	switch {
 	case c.Relay.Heartbeat:
@@ -110,7 +110,7 @@ func (c Config) relayMode() policy.Text {
 	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
 }
 
-// inputPoints adds what each wired input detects, and what stays undetected because an input is not wired.
+// inputPoints adds a sentence for each input: what it detects, or what stays undetected because the input is not wired.
 func (c Config) inputPoints(p *points) {
 	r := c.Relay
 	if r.EStop != "" {
@@ -153,7 +153,7 @@ func (c Config) inputPoints(p *points) {
 	}
 }
 
-// readerPoints adds how cards are read, what the cards prove, and where records are sent.
+// readerPoints adds sentences about how cards are read, what the cards prove, and where records are sent.
 func (c Config) readerPoints(p *points) {
 	switch {
 	case c.Reader.Kind == noReader:
@@ -202,8 +202,8 @@ func writeSummary(w io.Writer, c Config, l policy.Language) {
 	}
 }
 
-// eStop warns of a relay that switches a machine without an emergency-stop input.
-func (x *checker) eStop() {
+// checkEStop warns if the relay switches a machine but no emergency-stop input is wired.
+func (x *checker) checkEStop() {
 	if strings.HasPrefix(x.c.Relay.Pin, "gpio:") && x.c.Relay.EStop == "" {
 		x.out.warn("relay.e-stop: is missing: releasing the emergency stop may restart " +
 			"the machine while the session lives; " +
@@ -211,7 +211,7 @@ func (x *checker) eStop() {
 	}
 }
 
-// languageOf returns the language of -check: the language in the flag, or French in a French environment, otherwise
+// languageOf returns the language of -check: the flag's language, otherwise French in a French environment, otherwise
 // English.
 func languageOf(flag string, getenv func(string) string) (policy.Language, error) {
 	switch flag {

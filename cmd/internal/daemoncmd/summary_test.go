@@ -10,7 +10,7 @@ import (
 	"portillon/rfid"
 )
 
-func TestHeaderPinsEqualThoseOfTheDrawings(t *testing.T) {
+func TestHeaderPinsEqualThePinsInTheDrawings(t *testing.T) {
 	for line := -2; line < 60; line++ {
 		pin, ok := HeaderPin(line)
 		if pin != header[line] || ok != (header[line] > 0) {
@@ -28,7 +28,7 @@ func wiredConfig() Config {
 		Lights: LightsConfig{Red: "gpio:pinctrl-/12"}, MQTT: MQTTConfig{Broker: "tcp://hub.lan:1883"}}
 }
 
-func TestSummaryReportsWhatAMachineLacks(t *testing.T) {
+func TestSummaryReportsMissingInputs(t *testing.T) {
 	for _, x := range []struct {
 		name         string
 		change       func(*Config)
@@ -154,7 +154,7 @@ func TestRealRelayWithoutAnEStopCausesAWarning(t *testing.T) {
 	}
 }
 
-func TestLanguageOfCheckIsFromTheFlagThenTheEnvironmentThenEnglish(t *testing.T) {
+func TestLanguageOfCheckIsTheFlagsThenTheEnvironmentsThenEnglish(t *testing.T) {
 	for _, x := range []struct {
 		flag string
 		env  map[string]string

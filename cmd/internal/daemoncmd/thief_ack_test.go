@@ -15,10 +15,11 @@ import (
 	"portillon/wire"
 )
 
-// An attacker has the hub key and a connection to the site's broker. The attacker reads what the machine sends and
+// An attacker has the hub key and a connection to the site's broker. The attacker reads the machine's messages and
 // acknowledges records that nobody stores. The machine rejects an acknowledgement of records other than its own, of
-// more records than it wrote, for another machine, or with another key. It accepts an acknowledgement with its own
-// root ("open" in docs/security.md): then the machine sends nothing more, and all its records stay in its journal.
+// more records than it wrote, for another machine, or with another key. The machine accepts an acknowledgement with the
+// true root ("open" in docs/security.md). The machine then no longer sends these records, but all records remain in the
+// machine's journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	skipIfShort(t, "waits for a broker and a daemon")
 	const records = 5
@@ -69,12 +70,12 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		}
 		wait("publish", c.Publish(topics.Ack("laser"), 1, true, signed))
 	}
-	u, _ := w.uplink(url, records)
+	u, _ := w.startUplink(url, records)
 	g := w.journal.Generation()
-	// the hub has no records: the machine sends all records
+	// the acknowledgement of no records makes the machine send all records
 	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 	var stolen wire.Checkpoint
-	w.until("all records at the thief", func() bool {
+	w.waitUntil("all records at the thief", func() bool {
 		select {
 		case data := <-batches:
 			batch, all, err := wire.ParseBatch(data)
@@ -110,9 +111,9 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		a := genuine
 		x.change(&a)
 		say(a, x.by)
-		// the machine must answer once more: its previous answer was already read
+		// the machine must answer once more, because its previous answer was already read
 		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
-		w.until("the next batch after an acknowledgement "+name, func() bool {
+		w.waitUntil("the next batch after an acknowledgement "+name, func() bool {
 			select {
 			case <-batches:
 				return true
@@ -125,7 +126,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		}
 	}
 	say(genuine, thief)
-	w.until("the machine believes that all is held", func() bool { return u.Acked() == records })
+	w.waitUntil("the machine believes that all is held", func() bool { return u.Acked() == records })
 	if n := w.journal.Len(); n != records {
 		t.Errorf("the journal has %d records, want %d", n, records)
 	}

@@ -22,11 +22,11 @@ import (
 	"portillon/wire"
 )
 
-// situation is one of the ways in which a site distributes its keys.
+// situation describes how a site distributes its keys.
 type situation struct {
 	name     string
-	apart    bool // machines pin a policy key that the hub does not have
-	bindings bool // the policy says «bindings: signed»
+	apart    bool // true: machines pin a policy key that the hub does not have
+	bindings bool // true: the policy contains «bindings: signed»
 }
 
 var situations = []situation{{"one key", false, false}, {"keys apart", true, false}, {"bindings signed", true, true}}
@@ -35,12 +35,12 @@ var situations = []situation{{"one key", false, false}, {"keys apart", true, fal
 const (
 	victimCard, thiefCard, blockedCard, lapsedCard = "62E3086CED", "62E3000001", "62E3000002", "62E3000003"
 	lostCard, newCard, revokedCard, plainCard      = "62E3000004", "62E3000005", "62E3000006", "62E3000007"
-	freeCard                                       = "62E30000FF" // a card without a member
+	freeCard                                       = "62E30000FF" // card without a member
 	listURL, plainListURL                          = "https://lab.example/status/1", "https://lab.example/status/plain"
 )
 
 // memberID returns the pseudonym of a member of the attacked site. All pseudonyms are in one bucket, because each
-// further chunk is a further file to wait for.
+// additional chunk is a file whose write takes time.
 func memberID(name string) string {
 	for i := 0; ; i++ {
 		if id := fmt.Sprintf("m-%s-%d", name, i); wire.Bucket(policy.MemberID(id)) == 0 {
@@ -76,8 +76,8 @@ type thiefSite struct {
 	keys, policyKeys   note.Verifiers
 	lab, rogue         *openbadge.Key
 	card               []byte
-	built              map[string]*site.Built // by the arguments of build
-	installed          map[*site.Built]string // data folders of machines on which this bundle is the first
+	built              map[string]*site.Built // built bundles, by the arguments of build
+	installed          map[*site.Built]string // data folders of machines whose first bundle is this bundle
 }
 
 var thiefNow = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -202,12 +202,12 @@ func (s *thiefSite) ownBadges() {
 			d.ID, d.Status = "urn:x:plain", plainListURL
 		}),
 	)
-	s.write("status/1.json", s.list(thiefNow))
+	s.write("status/1.json", s.statusList(thiefNow))
 	s.write("status/plain.json", plainList("urn:x:other"))
 }
 
-// list returns the lab's signed status list with this date.
-func (s *thiefSite) list(made time.Time, revoked ...int) []byte {
+// statusList returns the lab's signed status list with this date.
+func (s *thiefSite) statusList(made time.Time, revoked ...int) []byte {
 	s.t.Helper()
 	b, err := openbadge.IssueStatusList(openbadge.StatusListDraft{ID: listURL, Set: revoked}, s.lab, made)
 	if err != nil {
@@ -238,7 +238,7 @@ func hosted(id, email string) map[string]any {
 	}
 }
 
-// webBadges adds badges whose verification needs documents on the web. All belong to one member.
+// webBadges adds badges of one member whose verification needs documents on the web.
 func (s *thiefSite) webBadges() {
 	for name, b := range s.webKeys(s.key("web")) {
 		s.write(name, b)
@@ -275,8 +275,8 @@ func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 	}
 }
 
-// build builds the site's genuine bundle. status replaces files of status/. A bundle with the same arguments is built
-// only once.
+// build builds the site's genuine bundle. The argument status contains files that replace those of the folder status. A
+// bundle with the same arguments is built only once.
 func (s *thiefSite) build(
 	version, number uint64,
 	policyFile string,
@@ -326,7 +326,7 @@ func (s *thiefSite) machine() *victim {
 	return v
 }
 
-// restart replaces the machine's daemon. The new daemon knows only what is stored on the disk.
+// restart replaces the machine's daemon. The new daemon has only the data that is stored on the disk.
 func (v *victim) restart() {
 	v.k = &bundleUpdater{
 		machine: "laser",
@@ -338,12 +338,12 @@ func (v *victim) restart() {
 		now:       func() time.Time { return v.now },
 		manifests: make(chan []byte, 1),
 	}
-	if r, err := v.k.first(); err == nil {
+	if r, err := v.k.firstRoster(); err == nil {
 		v.r = r
 	}
 }
 
-// offer makes the machine fetch a bundle, like after a message from a hub.
+// offer makes the machine fetch a bundle, as after a message from a hub.
 func (v *victim) offer(b *site.Built) error {
 	v.s.t.Helper()
 	for sha, data := range b.Chunks {
@@ -364,9 +364,9 @@ func (v *victim) offer(b *site.Built) error {
 	return err
 }
 
-// genuine offers a bundle that the machine must accept. The first bundle of a machine is installed once and then
-// copied for each further machine, because syncing each file to the disk is slow.
-func (v *victim) genuine(b *site.Built) {
+// offerGenuine offers a genuine bundle, which the machine must accept. The first bundle of a machine is installed once
+// and then copied for each further machine, because syncing each file to the disk is slow.
+func (v *victim) offerGenuine(b *site.Built) {
 	v.s.t.Helper()
 	copied := func(from, to string) {
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
@@ -389,8 +389,8 @@ func (v *victim) genuine(b *site.Built) {
 	}
 }
 
-// opens reports whether a card switches the laser on.
-func (v *victim) opens(card string) bool {
+// startsLaser reports whether a card switches the laser on.
+func (v *victim) startsLaser(card string) bool {
 	v.s.t.Helper()
 	uid, err := rfid.ParseUID(card)
 	if err != nil {
@@ -413,7 +413,7 @@ type forgery struct {
 	b *site.Built
 }
 
-// forge starts a forgery from a genuine bundle, with the next version number and this issue time.
+// forge starts a forgery as a copy of a genuine bundle, with the next version number and the given issue time.
 func (s *thiefSite) forge(from *site.Built, issued time.Time) forgery {
 	b := &site.Built{Manifest: from.Manifest, Chunks: maps.Clone(from.Chunks)}
 	b.Manifest.Chunks = slices.Clone(from.Manifest.Chunks)
@@ -434,8 +434,8 @@ func (f forgery) sign(s *thiefSite) *site.Built {
 	return f.b
 }
 
-// put replaces or adds a chunk.
-func (f forgery) put(name string, data []byte) {
+// putChunk replaces or adds a chunk.
+func (f forgery) putChunk(name string, data []byte) {
 	c := wire.Chunk{Name: name, SHA256: wire.Hash(data), Size: int64(len(data))}
 	f.b.Chunks[c.SHA256] = data
 	if i := slices.IndexFunc(f.b.Manifest.Chunks, func(x wire.Chunk) bool { return x.Name == name }); i >= 0 {
@@ -458,11 +458,11 @@ func change[T any](f forgery, name string, do func(*T)) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.put(name, data)
+	f.putChunk(name, data)
 }
 
-// member changes a member of the roster.
-func (f forgery) member(name string, do func(*wire.Member)) forgery {
+// changeMember changes a member of the roster.
+func (f forgery) changeMember(name string, do func(*wire.Member)) forgery {
 	f.t.Helper()
 	id := memberID(name)
 	change(f, wire.RosterChunk(wire.Bucket(policy.MemberID(id))), func(b *wire.RosterBucket) {
@@ -475,16 +475,16 @@ func (f forgery) member(name string, do func(*wire.Member)) forgery {
 	return f
 }
 
-// badge adds a credential to a member.
-func (f forgery) badge(name string, credential []byte) forgery {
+// addBadge adds a credential to a member.
+func (f forgery) addBadge(name string, credential []byte) forgery {
 	f.t.Helper()
 	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
 		func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) })
-	return f.member(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
+	return f.changeMember(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
 }
 
-// stands replaces the content of a URL in the chunk of documents or status lists.
-func (f forgery) stands(chunk, url string, body []byte) forgery {
+// setDocument replaces the content of a URL in the chunk of documents or status lists.
+func (f forgery) setDocument(chunk, url string, body []byte) forgery {
 	f.t.Helper()
 	change(f, chunk, func(b *wire.StatusBucket) {
 		b.Lists = slices.DeleteFunc(b.Lists, func(l wire.StatusList) bool { return l.URL == url })

@@ -28,16 +28,16 @@ import (
 // route is a method of attack by a thief of the hub key.
 type route struct {
 	name string
-	// wins runs the attack, and reports whether the thief reached the goal. err is why the machine rejected the
-	// thief's bundle.
+	// wins runs the attack, and reports whether the thief has reached the goal. The result err is the reason why the
+	// machine rejected the thief's bundle.
 	wins func(v *victim) (won bool, err error)
 }
 
-// bundle returns an attack that ends in one forged bundle, made from the genuine bundle in force.
-func bundle(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*victim) (bool, error) {
+// bundleAttack returns an attack with one forged bundle, which is made from the genuine bundle in force.
+func bundleAttack(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*victim) (bool, error) {
 	return func(v *victim) (bool, error) {
 		genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
-		v.genuine(genuine)
+		v.offerGenuine(genuine)
 		if won(v) {
 			v.s.t.Error("the thief has won before they did anything")
 		}
@@ -48,7 +48,9 @@ func bundle(do func(f forgery, s *thiefSite), won func(*victim) bool) func(*vict
 	}
 }
 
-func opened(card string) func(*victim) bool { return func(v *victim) bool { return v.opens(card) } }
+func opened(card string) func(*victim) bool {
+	return func(v *victim) bool { return v.startsLaser(card) }
+}
 
 // cardOf returns a card's entry in a bundle.
 func cardOf(s *thiefSite, number string) string {
@@ -61,42 +63,45 @@ func cardOf(s *thiefSite, number string) string {
 
 func routes() []route {
 	out := []route{
-		{name: "rebind-card", wins: bundle(func(f forgery, s *thiefSite) {
-			f.member("victim", func(m *wire.Member) { m.Cards = append(m.Cards, cardOf(s, freeCard)) })
+		{name: "rebind-card", wins: bundleAttack(func(f forgery, s *thiefSite) {
+			f.changeMember("victim", func(m *wire.Member) { m.Cards = append(m.Cards, cardOf(s, freeCard)) })
 		}, opened(freeCard))},
-		{name: "rebind-address", wins: bundle(func(f forgery, s *thiefSite) {
+		{name: "rebind-address", wins: bundleAttack(func(f forgery, s *thiefSite) {
 			f.takeOver("victim", func(m *wire.Member) { m.Emails = []string{"victim@example.org"} })
 		}, opened(thiefCard))},
-		{name: "rebind-subject", wins: bundle(func(f forgery, s *thiefSite) {
+		{name: "rebind-subject", wins: bundleAttack(func(f forgery, s *thiefSite) {
 			f.takeOver("subject", func(m *wire.Member) { m.Subjects = []string{"did:example:subject"} })
 		}, opened(thiefCard))},
-		{name: "lift-block", wins: bundle(func(f forgery, _ *thiefSite) {
-			f.member("blocked", func(m *wire.Member) { m.Blocked = false })
+		{name: "lift-block", wins: bundleAttack(func(f forgery, _ *thiefSite) {
+			f.changeMember("blocked", func(m *wire.Member) { m.Blocked = false })
 		}, opened(blockedCard))},
-		{name: "lift-until", wins: bundle(func(f forgery, _ *thiefSite) {
-			f.member("lapsed", func(m *wire.Member) { m.Until, m.Critical = "", nil })
+		{name: "lift-until", wins: bundleAttack(func(f forgery, _ *thiefSite) {
+			f.changeMember("lapsed", func(m *wire.Member) { m.Until, m.Critical = "", nil })
 		}, opened(lapsedCard))},
-		{name: "lift-lost", wins: bundle(func(f forgery, s *thiefSite) {
-			f.member("loser", func(m *wire.Member) { m.CardStates, m.Cards = nil, append(m.Cards, cardOf(s, lostCard)) })
+		{name: "lift-lost", wins: bundleAttack(func(f forgery, s *thiefSite) {
+			f.changeMember("loser", func(m *wire.Member) { m.CardStates, m.Cards = nil, append(m.Cards, cardOf(s, lostCard)) })
 		}, opened(lostCard))},
 		{name: "old-policy", wins: oldPolicy},
 		{
 			name: "changed-policy",
-			wins: bundle(func(f forgery, s *thiefSite) { f.put(wire.PolicyChunk, []byte(s.policyText("    mode: warn\n"))) },
+			wins: bundleAttack(func(f forgery, s *thiefSite) {
+				f.putChunk(wire.PolicyChunk, []byte(s.policyText("    mode: "+
+					"warn\n")))
+			},
 				opened(thiefCard)),
 		},
-		{name: "own-policy-key", wins: bundle(func(f forgery, s *thiefSite) { f.ownPolicy(s) }, opened(thiefCard))},
+		{name: "own-policy-key", wins: bundleAttack(func(f forgery, s *thiefSite) { f.ownPolicy(s) }, opened(thiefCard))},
 		{name: "old-status-list", wins: oldStatusList},
 		{name: "unrevoke", wins: unrevoke},
 		{name: "unsigned-status-list", wins: unsignedList},
-		{name: "invent-badge", wins: bundle(func(f forgery, s *thiefSite) {
-			f.badge("thief", s.issue(s.rogue, s.lab.DID(), "https://lab.example/user", "thief@example.org", nil))
+		{name: "invent-badge", wins: bundleAttack(func(f forgery, s *thiefSite) {
+			f.addBadge("thief", s.issue(s.rogue, s.lab.DID(), "https://lab.example/user", "thief@example.org", nil))
 		}, opened(thiefCard))},
-		{name: "block-member", wins: bundle(func(f forgery, _ *thiefSite) {
-			f.member("victim", func(m *wire.Member) { m.Blocked = true })
-		}, func(v *victim) bool { return !v.opens(victimCard) })},
-		{name: "rename-member", wins: bundle(func(f forgery, _ *thiefSite) {
-			f.member("victim", func(m *wire.Member) { m.Name = "Another" })
+		{name: "block-member", wins: bundleAttack(func(f forgery, _ *thiefSite) {
+			f.changeMember("victim", func(m *wire.Member) { m.Blocked = true })
+		}, func(v *victim) bool { return !v.startsLaser(victimCard) })},
+		{name: "rename-member", wins: bundleAttack(func(f forgery, _ *thiefSite) {
+			f.changeMember("victim", func(m *wire.Member) { m.Name = "Another" })
 		}, func(v *victim) bool {
 			p, _ := v.r.Person(policy.MemberID(memberID("victim")))
 			return p.Name == "Another"
@@ -114,22 +119,22 @@ func routes() []route {
 // other member loses the badges.
 func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
 	var badges []string
-	f.member(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
+	f.changeMember(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
 	var credentials [][]byte
 	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(from)))),
 		func(b *wire.BadgesBucket) { credentials = b.Credentials })
 	for _, c := range credentials {
 		if slices.Contains(badges, wire.Hash(c)) {
-			f.badge("thief", c)
+			f.addBadge("thief", c)
 		}
 	}
-	f.member("thief", recipient)
+	f.changeMember("thief", recipient)
 }
 
 // ownPolicy replaces the policy by one that the thief signed with a separate policy key, under a high policy number.
 func (f forgery) ownPolicy(s *thiefSite) {
 	text := []byte(s.policyText("    mode: warn\n"))
-	f.put(wire.PolicyChunk, text)
+	f.putChunk(wire.PolicyChunk, text)
 	doc, _ := f.b.Manifest.Chunk(wire.DocumentsChunk)
 	signed, err := wire.SignPolicy(wire.SignedPolicy{Site: "biklab", Number: 99, Policy: wire.Hash(text),
 		Documents: doc.SHA256, Bindings: f.b.Manifest.BindingsHash()}, s.thief)
@@ -139,8 +144,8 @@ func (f forgery) ownPolicy(s *thiefSite) {
 	f.b.Manifest.SignedPolicy = string(signed)
 }
 
-// documentRoutes returns attacks that put a key of the thief into a document that badges depend on, and a badge of
-// that key into the bundle.
+// documentRoutes returns attacks that insert a key of the thief into a document on which badges depend, and a badge
+// signed with that key into the bundle.
 func documentRoutes() []route {
 	var out []route
 	for name, x := range map[string]struct{ issuer, achievement, url, file string }{
@@ -152,90 +157,90 @@ func documentRoutes() []route {
 		"forged-jwks": {"https://jwk.example/issuer", "https://jwk.example/user", "https://jwk.example/keys.json",
 			"documents/jwk.example/keys.json"},
 	} {
-		out = append(out, route{name: name, wins: bundle(func(f forgery, s *thiefSite) {
-			f.stands(wire.DocumentsChunk, x.url, s.webKeys(s.rogue)[x.file])
-			f.badge("thief", s.issue(s.rogue, x.issuer, x.achievement, "thief@example.org", nil))
+		out = append(out, route{name: name, wins: bundleAttack(func(f forgery, s *thiefSite) {
+			f.setDocument(wire.DocumentsChunk, x.url, s.webKeys(s.rogue)[x.file])
+			f.addBadge("thief", s.issue(s.rogue, x.issuer, x.achievement, "thief@example.org", nil))
 		}, opened(thiefCard))})
 	}
-	return append(out, route{name: "forged-hosted-badge", wins: bundle(func(f forgery, _ *thiefSite) {
+	return append(out, route{name: "forged-hosted-badge", wins: bundleAttack(func(f forgery, _ *thiefSite) {
 		b, _ := json.Marshal(hosted("https://old.example/badges/9", "thief@example.org"))
-		f.stands(wire.DocumentsChunk, "https://old.example/badges/9", b).badge("thief", b)
+		f.setDocument(wire.DocumentsChunk, "https://old.example/badges/9", b).addBadge("thief", b)
 	}, opened(thiefCard))})
 }
 
-// oldPolicy is an attack with an old policy that let everybody in and was replaced. The thief offers it again with its
-// genuine signature.
+// oldPolicy is an attack with a replaced policy that had allowed everybody. The thief offers the old policy again, with
+// its genuine signature.
 func oldPolicy(v *victim) (bool, error) {
 	open := v.s.build(1, 1, "warn.yaml", thiefNow, nil)
-	v.genuine(open)
+	v.offerGenuine(open)
 	closed := v.s.build(2, 2, "policy.yaml", thiefNow, nil)
-	v.genuine(closed)
+	v.offerGenuine(closed)
 	f := v.s.forge(closed, thiefNow)
 	text := open.Chunks[open.Manifest.Chunks[0].SHA256]
-	f.put(wire.PolicyChunk, text)
+	f.putChunk(wire.PolicyChunk, text)
 	f.b.Manifest.SignedPolicy = open.Manifest.SignedPolicy
 	v.restart()
 	err := v.offer(f.sign(v.s))
-	return v.opens(thiefCard), err
+	return v.startsLaser(thiefCard), err
 }
 
-// oldStatusList is an attack after the issuer has revoked a badge. The machine has not seen the revocation, and the
-// thief hides it.
+// oldStatusList is an attack after the issuer has revoked a badge. The machine has not received the revocation, and the
+// thief withholds the new status list.
 func oldStatusList(v *victim) (bool, error) {
 	before := v.now.AddDate(0, 0, -20)
-	old := v.s.list(before)
+	old := v.s.statusList(before)
 	v.now = before
 	genuine := v.s.build(1, 1, "policy.yaml", before, map[string][]byte{"status/1.json": old})
-	v.genuine(genuine)
-	if !v.opens(revokedCard) {
+	v.offerGenuine(genuine)
+	if !v.startsLaser(revokedCard) {
 		v.s.t.Error("the badge opens nothing while its list is new")
 	}
 	v.now = thiefNow
-	f := v.s.forge(genuine, thiefNow).stands(wire.StatusChunk, listURL, old)
+	f := v.s.forge(genuine, thiefNow).setDocument(wire.StatusChunk, listURL, old)
 	err := v.offer(f.sign(v.s))
-	return v.opens(revokedCard), err
+	return v.startsLaser(revokedCard), err
 }
 
-// unrevoke is an attack after the machine has seen a revocation. The thief offers the previous status list again and
-// changes the encoding of the credential.
+// unrevoke is an attack after the machine has received a revocation. The thief offers the previous status list again
+// and changes the encoding of the credential.
 func unrevoke(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
-	v.genuine(genuine)
-	if !v.opens(revokedCard) {
+	v.offerGenuine(genuine)
+	if !v.startsLaser(revokedCard) {
 		v.s.t.Error("the badge opens nothing before it is revoked")
 	}
-	revoked := v.s.build(2, 1, "policy.yaml", thiefNow, map[string][]byte{"status/1.json": v.s.list(thiefNow, 7)})
-	v.genuine(revoked)
-	if v.opens(revokedCard) {
+	revoked := v.s.build(2, 1, "policy.yaml", thiefNow, map[string][]byte{"status/1.json": v.s.statusList(thiefNow, 7)})
+	v.offerGenuine(revoked)
+	if v.startsLaser(revokedCard) {
 		v.s.t.Error("the badge opens though it is revoked")
 	}
 	v.restart()
-	f := v.s.forge(revoked, thiefNow).stands(wire.StatusChunk, listURL, v.s.list(thiefNow))
+	f := v.s.forge(revoked, thiefNow).setDocument(wire.StatusChunk, listURL, v.s.statusList(thiefNow))
 	other, err := os.ReadFile(filepath.Join(v.s.dir, "badges", "revoked.json"))
 	if err != nil {
 		v.s.t.Fatal(err)
 	}
-	f.member("revoked", func(m *wire.Member) { m.Badges = nil }).badge("revoked", append(other, '\n'))
+	f.changeMember("revoked", func(m *wire.Member) { m.Badges = nil }).addBadge("revoked", append(other, '\n'))
 	err = v.offer(f.sign(v.s))
-	return v.opens(revokedCard), err
+	return v.startsLaser(revokedCard), err
 }
 
-// unsignedList is an attack with a badge that was revoked on an unsigned list. The machine has not seen the
+// unsignedList is an attack with a badge that was revoked on an unsigned list. The machine has not received the
 // revocation.
 func unsignedList(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
-	v.genuine(genuine)
+	v.offerGenuine(genuine)
 	v.now = thiefNow.AddDate(0, 0, 20)
-	f := v.s.forge(genuine, v.now).stands(wire.StatusChunk, plainListURL, plainList("urn:x:other"))
+	f := v.s.forge(genuine, v.now).setDocument(wire.StatusChunk, plainListURL, plainList("urn:x:other"))
 	err := v.offer(f.sign(v.s))
-	return v.opens(plainCard), err
+	return v.startsLaser(plainCard), err
 }
 
-// running runs the victim's machine, so that it accepts commands of the hub.
-func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
+// runVictim runs the victim's machine, so that the machine accepts commands of the hub.
+func (v *victim) runVictim(do func(d *Daemon, hub note.Signer)) {
 	t := v.s.t
 	t.Helper()
-	v.genuine(v.s.build(1, 1, "policy.yaml", thiefNow, nil))
+	v.offerGenuine(v.s.build(1, 1, "policy.yaml", thiefNow, nil))
 	key, _ := signer(t, "laser.biklab")
 	j, err := journal.Open(filepath.Join(v.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser",
 		Signer: key, Trusted: func() bool { return true }})
@@ -262,7 +267,7 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 			Trusted: func() bool { return true },
 			NewID:   newID,
 			Logger:  log,
-			Journal: records{j},
+			Journal: diskJournal{j},
 			Switch:  &stopwatch{},
 			Panel:   panel.New(panel.Config{}),
 			Roster:  v.r,
@@ -275,8 +280,8 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	do(d, v.s.hub)
 }
 
-// command signs a command with the hub key, and reports whether the machine executed it.
-func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
+// sendCommand signs a command with the hub key, and reports whether the machine has executed the command.
+func (v *victim) sendCommand(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
 	v.s.t.Helper()
 	b, err := wire.SignCommand(wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1",
 		Reason: "r", Issued: issued, Expires: issued.Add(wire.CommandLife)}, hub)
@@ -284,7 +289,7 @@ func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time
 		v.s.t.Fatal(err)
 	}
 	var r wire.Reply
-	if err := json.Unmarshal(d.command(v.s.t.Context(), b), &r); err != nil {
+	if err := json.Unmarshal(d.executeCommand(v.s.t.Context(), b), &r); err != nil {
 		v.s.t.Fatal(err)
 	}
 	return r.OK
@@ -300,30 +305,30 @@ func tags(v *victim, d *Daemon) int {
 }
 
 func untag(v *victim) (won bool, _ error) {
-	v.running(func(d *Daemon, hub note.Signer) {
-		if v.command(d, hub, "tag", d.clock.now()); tags(v, d) != 1 {
+	v.runVictim(func(d *Daemon, hub note.Signer) {
+		if v.sendCommand(d, hub, "tag", d.clock.now()); tags(v, d) != 1 {
 			v.s.t.Error("no tag hangs")
 		}
-		v.command(d, hub, "untag", d.clock.now())
+		v.sendCommand(d, hub, "untag", d.clock.now())
 		won = tags(v, d) == 0
 	})
 	return won, nil
 }
 
 func oldCommand(v *victim) (won bool, _ error) {
-	v.running(func(d *Daemon, hub note.Signer) { won = v.command(d, hub, "stop", d.clock.now().Add(-time.Minute)) })
+	v.runVictim(func(d *Daemon, hub note.Signer) { won = v.sendCommand(d, hub, "stop", d.clock.now().Add(-time.Minute)) })
 	return won, nil
 }
 
 func stopMachine(v *victim) (won bool, _ error) {
-	v.running(func(d *Daemon, hub note.Signer) { won = v.command(d, hub, "tag", d.clock.now()) && tags(v, d) == 1 })
+	v.runVictim(func(d *Daemon, hub note.Signer) { won = v.sendCommand(d, hub, "tag", d.clock.now()) && tags(v, d) == 1 })
 	return won, nil
 }
 
 // acknowledge returns an attack that acknowledges all records with this root. An empty root is the true root.
 func acknowledge(root string) func(*victim) (bool, error) {
 	return func(v *victim) (won bool, _ error) {
-		v.running(func(d *Daemon, hub note.Signer) {
+		v.runVictim(func(d *Daemon, hub note.Signer) {
 			if _, err := d.journal.Append(journal.Entry{Kind: wire.Booted, Body: wire.BootBody{Version: "1"}}); err != nil {
 				v.s.t.Fatal(err)
 			}
@@ -341,7 +346,7 @@ func acknowledge(root string) func(*victim) (bool, error) {
 			if err != nil {
 				v.s.t.Fatal(err)
 			}
-			d.local.keepAck(b)
+			d.local.storeAck(b)
 			won = d.local.olderThanAcked(keys{hub: v.s.keys}) == nil
 			if d.journal.Len() != n {
 				v.s.t.Error("records are gone")
@@ -351,7 +356,7 @@ func acknowledge(root string) func(*victim) (bool, error) {
 	}
 }
 
-// documented is a row of the table in docs/security.md: the results in the three situations.
+// documented is a row of the table in docs/security.md: the results of an attack in the three situations.
 type documented map[string]string
 
 var rowForm = regexp.MustCompile(
@@ -401,7 +406,7 @@ var refusedForThePolicy = map[string]string{
 }
 
 // The table in docs/security.md says for each attack by a thief of the hub key whether it is stopped. This test runs
-// all attacks in each situation of a site, so that the table cannot differ from the program.
+// all attacks in each situation of a site and compares the results with the table.
 func TestResultsOfAttacksWithTheHubKeyEqualTheTableInTheDocs(t *testing.T) {
 	skipIfShort(t, "plays each attack against a daemon of its own")
 	want := readDocumented(t)
@@ -411,7 +416,7 @@ func TestResultsOfAttacksWithTheHubKeyEqualTheTableInTheDocs(t *testing.T) {
 			t.Parallel()
 			s := newThiefSite(t, at)
 			for _, r := range all {
-				play(s, r, want[r.name])
+				runAttack(s, r, want[r.name])
 			}
 		})
 	}
@@ -420,8 +425,8 @@ func TestResultsOfAttacksWithTheHubKeyEqualTheTableInTheDocs(t *testing.T) {
 	}
 }
 
-// play runs an attack against a new machine, and compares the result with the table.
-func play(s *thiefSite, r route, want documented) {
+// runAttack runs an attack against a new machine, and compares the result with the table.
+func runAttack(s *thiefSite, r route, want documented) {
 	s.t.Helper()
 	if want == nil {
 		s.t.Errorf("docs/security.md does not name %s", r.name)
@@ -438,18 +443,18 @@ func play(s *thiefSite, r route, want documented) {
 	}
 }
 
-// Genuine bundles are accepted in each situation. Otherwise a machine that rejects everything would pass the tests of
-// attacks.
+// Genuine bundles are accepted in each situation. Without this test, a machine that rejects every bundle would pass the
+// tests of attacks.
 func TestMachineWithSeparateKeysAcceptsGenuineBundles(t *testing.T) {
 	skipIfShort(t, "starts a daemon for each bundle")
 	for _, at := range situations {
 		s := newThiefSite(t, at)
 		v := s.machine()
-		v.genuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
+		v.offerGenuine(s.build(1, 1, "policy.yaml", thiefNow, nil))
 		for card, want := range map[string]bool{victimCard: true, "62E3000008": true, thiefCard: false, blockedCard: false,
 			lapsedCard: false, lostCard: false,
 			newCard: true, revokedCard: true, plainCard: true, "62E3000009": true, freeCard: false} {
-			if got := v.opens(card); got != want {
+			if got := v.startsLaser(card); got != want {
 				t.Errorf("%s: card %s opens: %v, want %v", at.name, card, got, want)
 			}
 		}

@@ -61,8 +61,8 @@ func largeSite(t *testing.T) (k *bundleUpdater, build func(version uint64, membe
 	}, build
 }
 
-// knows reports whether a roster has a member's card.
-func knows(t *testing.T, r *roster.Roster, member int) bool {
+// hasCard reports whether a roster contains a member's card.
+func hasCard(t *testing.T, r *roster.Roster, member int) bool {
 	t.Helper()
 	uid, err := rfid.ParseUID(sitetest.Card(member))
 	if err != nil {
@@ -72,8 +72,8 @@ func knows(t *testing.T, r *roster.Roster, member int) bool {
 	return ok
 }
 
-// At the daemon's start there is a new bundle file with thousands of unverified badges. Members tap while the bundle
-// is verified.
+// At the daemon's start, a new bundle file contains thousands of unverified badges. Members tap while the bundle is
+// verified.
 func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 	k, build := largeSite(t)
 	first := build(1, 20)
@@ -84,18 +84,18 @@ func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 	if err := wire.WriteFile(k.conf.File, bundleOf(t, build(2, 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := k.first()
-	if err != nil || r == nil || r.Version != 1 || !knows(t, r, 3) || knows(t, r, 30) {
+	r, err := k.firstRoster()
+	if err != nil || r == nil || r.Version != 1 || !hasCard(t, r, 3) || hasCard(t, r, 30) {
 		t.Fatalf("start: %v, a roster %t; want version 1", err, r != nil)
 	}
-	if got := rosterOf(t, k); got == nil || got.Version != 2 || !knows(t, got, 30) {
+	if got := firstRosterOf(t, k); got == nil || got.Version != 2 || !hasCard(t, got, 30) {
 		t.Error("run does not guardClient over version 2")
 	}
 }
 
 // After an upgrade with other rules, or after the loss of a file, all verdicts are unknown. systemd waits 90 s for a
-// start, and 30,000 signatures take minutes on a Pi Zero. So the machine starts, shows that it is verifying, and
-// accepts cards once the verification is complete.
+// start, and 30,000 signatures take minutes on a Pi Zero. The machine must therefore start at once, show that badges
+// are being verified, and accept cards once the verification is complete.
 func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	k, build := largeSite(t)
 	b := build(1, 1000)
@@ -104,31 +104,31 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	}
 	var states []daemon.BundleState
 	k.onState = func(s daemon.BundleState) { states = append(states, s) }
-	r, err := k.first()
+	r, err := k.firstRoster()
 	if err != nil || r != nil {
 		t.Fatalf("start: %v, a roster %t; want none yet", err, r != nil)
 	}
 	if len(states) == 0 || !states[len(states)-1].Verifying || states[len(states)-1].Refused != "" {
 		t.Errorf("told %+v, want verifying", states)
 	}
-	if r := rosterOf(t, k); r == nil || r.Version != 1 || !knows(t, r, 30) {
+	if r := firstRosterOf(t, k); r == nil || r.Version != 1 || !hasCard(t, r, 30) {
 		t.Error("run does not guardClient over version 1")
 	}
 	if last := states[len(states)-1]; last != (daemon.BundleState{Version: 1}) {
 		t.Errorf("told at the end %+v", last)
 	}
 	k.state = daemon.BundleState{}
-	if r, err := k.first(); err != nil || r == nil || r.Verified != 0 {
+	if r, err := k.firstRoster(); err != nil || r == nil || r.Verified != 0 {
 		t.Errorf("the next start: %v, a roster %t", err, r != nil)
 	}
 }
 
-// rosterOf returns the first roster that run passes on.
-func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
+// firstRosterOf returns the first roster that method run delivers.
+func firstRosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 	t.Helper()
 	var got *roster.Roster
 	synctest.Test(t, func(t *testing.T) {
-		k.manifests = make(chan []byte, 1) // created in the synctest bubble
+		k.manifests = make(chan []byte, 1) // the updater is created in the synctest bubble
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -139,7 +139,7 @@ func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		<-time.After(2 * look) // time of the synctest bubble
+		<-time.After(2 * checkInterval) // the waiting time passes on the clock of the synctest bubble
 		synctest.Wait()
 		cancel()
 		<-done

@@ -9,13 +9,13 @@ import (
 	"portillon/policy"
 )
 
-// Accepted returns the protocol of the last acceptance test, passed or not, and the fingerprint of the machine's
-// present file. The error is fs.ErrNotExist if there was no test.
+// Accepted returns the protocol of the last acceptance test, whether passed or failed, and the fingerprint of the
+// present machine.yaml. Without a test, the error is fs.ErrNotExist.
 type Accepted func() (last acceptance.Protocol, wiring string, err error)
 
-// accepted checks that the machine has passed its acceptance test with the present wiring. Without a test the state is
-// Unknown, after a failed test the state is Ill.
-func (x *exam) accepted() {
+// checkAccepted checks that the machine has passed its acceptance test with the present wiring. Without a test the
+// state is Unknown; after a failed test the state is Ill.
+func (x *exam) checkAccepted() {
 	if x.s.Accepted == nil || x.c.Simulated() {
 		return
 	}
@@ -23,27 +23,28 @@ func (x *exam) accepted() {
 		"With the machine unplugged and a lamp in its place: sudo portillon setup")
 	switch last, wiring, err := x.s.Accepted(); {
 	case errors.Is(err, fs.ErrPermission):
-		x.say("acceptance", Unknown, t("Les protocoles d’essai de réception ne sont pas lisibles",
+		x.addFinding("acceptance", Unknown, t("Les protocoles d’essai de réception ne sont pas lisibles",
 			"The protocols of the acceptance test cannot be read"), t("Relancer avec sudo", "Run again with sudo"))
 	case errors.Is(err, fs.ErrNotExist):
-		x.say("acceptance", Unknown, t("Aucun essai de réception n’a été fait", "No acceptance test has been done"), cure)
+		x.addFinding("acceptance", Unknown, t("Aucun essai de réception n’a été fait",
+			"No acceptance test has been done"), cure)
 	case err != nil:
-		x.say("acceptance", Unknown, tf("L’essai de réception ne se vérifie pas : %v",
+		x.addFinding("acceptance", Unknown, tf("L’essai de réception ne se vérifie pas : %v",
 			"The acceptance test cannot be verified: %v", err), cure)
 	case last.Wiring != wiring:
-		x.say("acceptance", Unknown, tf("Le fichier de la machine a changé depuis l’essai de réception du %s",
+		x.addFinding("acceptance", Unknown, tf("Le fichier de la machine a changé depuis l’essai de réception du %s",
 			"The machine’s file has changed since the acceptance test of %s", last.Ended.Format(time.DateOnly)),
 			cure)
 	case !last.Passed():
-		x.say("acceptance", Ill, tf("L’essai de réception du %s n’est pas réussi : %d étape(s) en échec",
+		x.addFinding("acceptance", Ill, tf("L’essai de réception du %s n’est pas réussi : %d étape(s) en échec",
 			"The acceptance test of %s was not passed: %d step(s) failed", last.Ended.Format(time.DateOnly),
 			last.Count(acceptance.Failed)), cure)
 	case last.Count(acceptance.Skipped) > 0:
-		x.say("acceptance", Well, tf("Essai de réception réussi le %s, %d étape(s) laissée(s) de côté",
+		x.addFinding("acceptance", Well, tf("Essai de réception réussi le %s, %d étape(s) laissée(s) de côté",
 			"Acceptance test passed on %s, %d step(s) skipped", last.Ended.Format(time.DateOnly),
 			last.Count(acceptance.Skipped)), policy.Text{})
 	default:
-		x.say("acceptance", Well, tf("Essai de réception réussi le %s", "Acceptance test passed on %s",
+		x.addFinding("acceptance", Well, tf("Essai de réception réussi le %s", "Acceptance test passed on %s",
 			last.Ended.Format(time.DateOnly)), policy.Text{})
 	}
 }

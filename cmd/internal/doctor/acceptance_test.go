@@ -28,7 +28,7 @@ func TestMissingOrOutdatedAcceptanceTestIsANoteAndNotAFault(t *testing.T) {
 		{"", nil, fs.ErrPermission, Unknown, "cannot be read"},
 		{"", nil, errors.New("bad key"), Unknown, "cannot be verified: bad key"},
 	} {
-		conf, s := pi(t)
+		conf, s := healthyPi(t)
 		s.Accepted = func() (acceptance.Protocol, string, error) {
 			p := acceptance.Protocol{Wiring: "ab", Ended: noon}
 			for _, v := range c.steps {

@@ -7,12 +7,12 @@ import (
 	"portillon/daemon/relay"
 )
 
-// pumpPins holds the pins of a machine's relay, feedback and emergency stop, opened by this process.
+// pumpPins contains the pins of a machine's relay, feedback and emergency stop, which this process has opened.
 type pumpPins struct{ pins relay.Pins }
 
 var _ PumpBench = pumpPins{}
 
-// OpenPump opens the GPIO lines for an edge test and sets the relay's line low. The returned function closes them.
+// OpenPump opens the GPIO lines for an edge test and sets the relay's line low. The returned function closes the lines.
 func OpenPump(c daemoncmd.Config) (PumpBench, func(), error) {
 	p, err := relay.Wiring{Relay: c.Relay.Pin, EStop: c.Relay.EStop, Contactor: c.Relay.Feedback, Heartbeat: true}.Open()
 	if err != nil {

@@ -25,8 +25,8 @@ import (
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// pi returns a healthy Raspberry Pi 4 with the machine of a shipped file.
-func pi(t *testing.T) (daemoncmd.Config, System) {
+// healthyPi returns a healthy Raspberry Pi 4 with the machine of a shipped machine.yaml.
+func healthyPi(t *testing.T) (daemoncmd.Config, System) {
 	t.Helper()
 	c, err := daemoncmd.ReadConfig("../../../firmware-config/rdm6300-relay.yaml")
 	if err != nil {
@@ -72,19 +72,20 @@ func (s System) text(path string) string {
 	return string(b)
 }
 
-// says sets the watchdog timeout that systemctl prints.
-func (s *System) says(span string) {
+// setWatchdog sets the watchdog timeout that systemctl prints.
+func (s *System) setWatchdog(span string) {
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 }
 
-// overlaid lists the mounts of a root under overlayroot, which mounts its layers at visible paths.
-const overlaid = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - tmpfs " +
+// overlayMounts lists the mounts of a root file system under overlayroot, which mounts its layers at visible paths.
+const overlayMounts = "30 1 179:2 / /media/root-ro ro - ext4 /dev/mmcblk0p2 ro\n31 1 0:25 / /media/root-rw rw - " +
+	"tmpfs " +
 	"tmpfs-root rw\n" +
 	"32 1 0:26 / / rw - overlay overlayroot rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay,workdir=/media/" +
 	"root-rw/overlay-workdir\n"
 
-// ills returns the names of the checks that found a fault or could not find out.
-func ills(found []Finding) (out []string) {
+// faultyChecks returns the names of the checks that found a fault or could not be performed.
+func faultyChecks(found []Finding) (out []string) {
 	for _, f := range found {
 		if f.State != Well {
 			out = append(out, f.Look)
@@ -98,13 +99,13 @@ func ills(found []Finding) (out []string) {
 }
 
 func TestDoctorFindsNothingOnAHealthyPi(t *testing.T) {
-	c, s := pi(t)
-	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+	c, s := healthyPi(t)
+	if got := faultyChecks(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 }
 
-func TestEachFaultIsReportedAndNoOther(t *testing.T) {
+func TestEachFaultIsReportedWithoutOtherFindings(t *testing.T) {
 	gone := errors.New("connection refused")
 	for name, x := range map[string]struct {
 		harm  func(*System)
@@ -131,16 +132,17 @@ func TestEachFaultIsReportedAndNoOther(t *testing.T) {
 			s.remove("sys/class/watchdog/watchdog0/state")
 			s.remove("sys/class/watchdog/watchdog0/identity")
 		}, "watchdog", "dtparam=watchdog=on"},
-		"a watchdog that systemd does not feed": {func(s *System) { s.says("0") }, "watchdog", "RuntimeWatchdogSec=1m"},
-		"a watchdog that starves":               {func(s *System) { s.says("15s") }, "watchdog", "waits for 15s only"},
-		"a mute systemd": {func(s *System) { s.says("") }, "watchdog",
+		"a watchdog that systemd does not feed": {func(s *System) { s.setWatchdog("0") }, "watchdog",
+			"RuntimeWatchdogSec=1m"},
+		"a watchdog that starves": {func(s *System) { s.setWatchdog("15s") }, "watchdog", "waits for 15s only"},
+		"a mute systemd": {func(s *System) { s.setWatchdog("") }, "watchdog",
 			"systemctl show -p RuntimeWatchdogUSec"},
 		"a line that contradicts": {func(s *System) {
 			s.put(t, "boot/firmware/config.txt", "dtoverlay=gpio-ir,gpio_pin=17\n"+s.text("boot/firmware/config.txt"))
 		}, "boot", "GPIO 17"},
-		"an overlay root": {func(s *System) { s.put(t, "proc/self/mountinfo", overlaid) }, "storage", "recurse=0"},
+		"an overlay root": {func(s *System) { s.put(t, "proc/self/mountinfo", overlayMounts) }, "storage", "recurse=0"},
 		"an overlay root with a spare partition": {func(s *System) {
-			s.put(t, "proc/self/mountinfo", overlaid)
+			s.put(t, "proc/self/mountinfo", overlayMounts)
 			s.put(t, "sys/class/block/mmcblk0p2/partition", "2\n")
 			s.put(t, "sys/class/block/sda1/partition", "1\n")
 		}, "storage", "“/dev/sda1 /var/lib/portillon ext4"},
@@ -219,10 +221,10 @@ func TestEachFaultIsReportedAndNoOther(t *testing.T) {
 		}, "bundle", "bundle build"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, s := pi(t)
+			c, s := healthyPi(t)
 			x.harm(&s)
 			found := Examine(t.Context(), c, s)
-			if got := strings.Join(ills(found), " "); got != x.want {
+			if got := strings.Join(faultyChecks(found), " "); got != x.want {
 				t.Errorf("found %q, want %q", got, x.want)
 			}
 			if !slices.ContainsFunc(
@@ -235,38 +237,38 @@ func TestEachFaultIsReportedAndNoOther(t *testing.T) {
 	}
 }
 
-// The daemon remembers the last synchronisation of the clock and accepts cards, so there is no fault.
+// The daemon has stored the last synchronisation of the clock and accepts cards, so the doctor reports no fault.
 func TestDoctorAcceptsAClockThatTheDaemonTrusts(t *testing.T) {
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	s.Synchronised = func() bool { return false }
 	s.Status = func(context.Context) (control.Status, error) {
 		return control.Status{Reader: true, Clock: string(wire.ClockTrusted)}, nil
 	}
-	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+	if got := faultyChecks(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 }
 
 // The lines may be in a file that config.txt includes.
 func TestIncludedLinesCountAsPartOfConfigTxt(t *testing.T) {
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	s.put(t, "boot/firmware/config.txt", "arm_64bit=1\ninclude portillon.txt\n")
 	s.put(t, "boot/firmware/portillon.txt", c.Fragment("laser.yaml"))
-	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+	if got := faultyChecks(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 }
 
 // A bundle with the usual validity of 30 days has no fault for 23 days, a bundle of one week for two thirds of that
 // week.
-func TestBundleIsReportedOnlyInTheLastThirdOfItsLife(t *testing.T) {
+func TestBundleIsReportedOnlyInTheLastThirdOfItsValidity(t *testing.T) {
 	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
 		{365, 8, 0}, {365, 6, 1}} {
-		c, s := pi(t)
+		c, s := healthyPi(t)
 		s.Life = func(string) (time.Time, time.Time, error) {
 			return noon.AddDate(0, 0, x.left-x.life), noon.AddDate(0, 0, x.left), nil
 		}
-		if got := ills(Examine(t.Context(), c, s)); len(got) != x.want {
+		if got := faultyChecks(Examine(t.Context(), c, s)); len(got) != x.want {
 			t.Errorf("of %d days %d are left: %q", x.life, x.left, got)
 		}
 	}
@@ -274,23 +276,23 @@ func TestBundleIsReportedOnlyInTheLastThirdOfItsLife(t *testing.T) {
 
 // A PC with simulated pins has no watchdog and no config.txt, and that is not a fault.
 func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
-	_, s := pi(t)
+	_, s := healthyPi(t)
 	c, err := daemoncmd.ReadConfig("../../../firmware-config/bench.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Root = fstest.MapFS{}
-	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+	if got := faultyChecks(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 }
 
-// The device file is found in the port even if the name of a bus precedes it.
+// The device file is found even if the port also contains the name of a bus.
 func TestMissingReaderIsReported(t *testing.T) {
 	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0",
 		"i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
 		for _, there := range []bool{true, false} {
-			c, s := pi(t)
+			c, s := healthyPi(t)
 			c.Reader.Values["port"] = port
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
 			if there {
@@ -309,7 +311,7 @@ func TestMissingReaderIsReported(t *testing.T) {
 // Each reason why a PC/SC reader does not work is reported in both languages. The reader's name is not used as a file
 // name.
 func TestPCSCReaderIsCheckedThroughPcscd(t *testing.T) {
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	c.Reader = daemoncmd.ReaderConfig{Kind: "pcsc", Values: rfid.Values{"port": "ACS ACR122U"}}
 	for _, answers := range []bool{true, false} {
 		if !answers {
@@ -343,9 +345,9 @@ func TestPCSCReaderIsCheckedThroughPcscd(t *testing.T) {
 	}
 }
 
-// Runs the real checks on parts that every computer has.
+// This test runs the real checks of parts that every computer has.
 func TestHereExaminesTheRunningComputer(t *testing.T) {
-	c, _ := pi(t)
+	c, _ := healthyPi(t)
 	s := Here(c)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

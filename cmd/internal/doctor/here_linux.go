@@ -24,16 +24,16 @@ const patience = 5 * time.Second
 // Here returns the running computer, for the machine of c.
 func Here(c daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Real: daemoncmd.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
-		Synchronised: daemoncmd.Synchronised, Disk: disk, Life: life,
-		Broker: func(ctx context.Context, address string) (time.Time, error) { return broker(ctx, address, c) },
+		Synchronised: daemoncmd.Synchronised, Disk: testDisk, Life: bundleDates,
+		Broker: func(ctx context.Context, address string) (time.Time, error) { return connectBroker(ctx, address, c) },
 		Check:  func() daemoncmd.Checked { return c.Check(daemoncmd.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
 			if err != nil {
-				return control.Status{}, fmt.Errorf("no answer: %w", err)
+				return control.Status{}, fmt.Errorf("daemon does not answer: %w", err)
 			}
 			if rep.Status == nil {
-				return control.Status{}, fmt.Errorf("no answer: %s", rep.Error)
+				return control.Status{}, fmt.Errorf("daemon answered with an error: %s", rep.Error)
 			}
 			return *rep.Status, nil
 		}}
@@ -47,9 +47,9 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// broker connects like the daemon of c and reads the certificate, if there is one. It sends no MQTT packet, so it
-// needs no password.
-func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
+// connectBroker connects like the daemon of c and reads the broker's certificate, if any. No MQTT packet is sent, so no
+// password is needed.
+func connectBroker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return time.Time{}, err
@@ -71,7 +71,7 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 	}
 	dialer := tls.Dialer{}
 	if c.Hub != (daemoncmd.HubConfig{}) {
-		// the certificate is signed by the hub's own authority, and the address may have changed
+		// only the hub's own authority is trusted, and the address may have changed
 		link, err := c.HubLink(nil, time.Now, func() bool { return true })
 		if err != nil {
 			return time.Time{}, err
@@ -92,8 +92,8 @@ func broker(ctx context.Context, address string, c daemoncmd.Config) (time.Time,
 	return until, nil
 }
 
-// disk writes a file in the journal's folder, with the same sync as for a record, and removes the file.
-func disk(dir string) (free uint64, took time.Duration, err error) {
+// testDisk writes a file in the journal's folder, with the same sync as for a record, and removes the file.
+func testDisk(dir string) (free uint64, took time.Duration, err error) {
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err != nil {
 		return 0, 0, err
@@ -115,8 +115,8 @@ func disk(dir string) (free uint64, took time.Duration, err error) {
 	return st.Bavail * uint64(st.Bsize), took, nil
 }
 
-// life returns the dates in a bundle file. It does not verify the signature: check does.
-func life(path string) (issued, until time.Time, err error) {
+// bundleDates returns the dates in a bundle file. The signature is not verified here, but by check.
+func bundleDates(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return issued, until, err

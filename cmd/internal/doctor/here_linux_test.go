@@ -20,8 +20,8 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// The hub's own authority signs the certificate of its broker. The system does not trust that authority, but a machine
-// that joined the hub does.
+// The hub's own authority signs the certificate of its broker. The system does not trust that authority, but an
+// enrolled machine does.
 func TestBrokerOfTheHubIsVerifiedByItsAuthority(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"portillon/daemon/control"
 )
 
-var errElsewhere = errors.New("a machine is examined on its own Pi")
+var errElsewhere = errors.New("a machine can only be examined on its own Pi, which runs Linux")
 
-// Here returns an empty System: on systems other than Linux no machine can be examined.
+// Here returns an empty System, because a machine can be examined on Linux only.
 func Here(daemoncmd.Config) System {
 	return System{Root: os.DirFS("/"), Now: time.Now(), Synchronised: func() bool { return false },
 		Status:   func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },

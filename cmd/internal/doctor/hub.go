@@ -14,19 +14,19 @@ func (x *exam) hub(st control.Status) {
 	switch u := st.Unacked; {
 	case st.Alone, u == nil && !st.Hub: // no hub is configured, or the daemon is too old to report acknowledgements
 	case st.Hub:
-		x.say("hub", Well, t("Le hub accuse réception", "The hub acknowledges"), policy.Text{})
+		x.addFinding("hub", Well, t("Le hub accuse réception", "The hub acknowledges"), policy.Text{})
 	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)):
-		// broker reports an unreachable broker
+		// look "broker" reports an unreachable broker
 		since := u.Since.Format("2006-01-02 15:04")
 		fact, cure := uplink.Explain(u.Why)
 		fr, en := fact.FR, fact.EN
 		if u.Detail != "" {
 			fr, en = fr+" ("+u.Detail+")", en+" ("+u.Detail+")"
 		}
-		x.say("hub", Ill, t("Le hub n’accuse pas réception depuis le "+since+" : "+fr,
+		x.addFinding("hub", Ill, t("Le hub n’accuse pas réception depuis le "+since+" : "+fr,
 			"The hub has acknowledged nothing since "+since+": "+en), cure)
 	default:
-		x.say("hub", Unknown, t("Le hub n’a pas encore répondu", "The hub has not answered yet"),
+		x.addFinding("hub", Unknown, t("Le hub n’a pas encore répondu", "The hub has not answered yet"),
 			tf("Relancer dans %d min", "Run again in %d min", int(uplink.Overdue/time.Minute)))
 	}
 }

@@ -33,7 +33,7 @@ func TestHubWithoutAcknowledgementsIsReportedEvenIfTheBrokerAnswers(t *testing.T
 		"no reason":      {owes(control.Unacked{Seconds: 300, Overdue: true}), "ill", "the reason is not known"},
 		"broker is away": {owes(control.Unacked{Seconds: 5, Why: "broker-away"}), "unknown", "not answered yet"},
 	} {
-		pic, s := pi(t)
+		pic, s := healthyPi(t)
 		s.Status = func(context.Context) (control.Status, error) { return c.st, nil }
 		got, words := "", ""
 		for _, f := range Examine(t.Context(), pic, s) {

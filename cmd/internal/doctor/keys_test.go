@@ -25,7 +25,7 @@ func TestKeysOfTheMachineAreComparedWithTheHubs(t *testing.T) {
 		return v
 	}
 	site, own := public("portillon-biklab"), public("laser.biklab")
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	c.Bundle.Key, c.MQTT.HubKey = site, site
 	well := Pinned{File: "hub.yaml", Machine: own, Bundle: site, Hub: site, Own: own}
 	for _, x := range []struct {
@@ -73,7 +73,7 @@ func checkKeys(t *testing.T, name string, c daemoncmd.Config, s System, want Sta
 }
 
 func TestDoctorReportsABundleThatTheMachineRejects(t *testing.T) {
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	s.Status = func(context.Context) (control.Status, error) {
 		return control.Status{Reader: true, BundleRefused: "card key 1a2b3c4d, here 5e6f7a8b"}, nil
 	}

@@ -17,8 +17,8 @@ import (
 	"portillon/cmd/internal/pitest"
 )
 
-// shipped returns the wirings that ship, except the simulated one.
-func shipped(t *testing.T) map[string]daemoncmd.Config {
+// shippedWirings returns all shipped wirings except the simulated wiring.
+func shippedWirings(t *testing.T) map[string]daemoncmd.Config {
 	t.Helper()
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	out := map[string]daemoncmd.Config{}
@@ -37,12 +37,12 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// For every shipped wiring on every model and OS, testdata/models contains what firmware apply writes, and what -check
-// and the doctor report before firmware apply and after the reboot.
+// For every shipped wiring on every model and OS, testdata/models contains the files that "firmware apply" writes. The
+// folder also contains the reports of -check and of the doctor before "firmware apply" and after the reboot.
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
-func TestEveryWiringOnEveryModel(t *testing.T) {
-	wirings, names := shipped(t), pitest.Names()
+func TestReportsOfEveryWiringOnEveryModelEqualTestdata(t *testing.T) {
+	wirings, names := shippedWirings(t), pitest.Names()
 	if len(names) != 14 {
 		t.Errorf("%d trees, want 7 models × 2 OS", len(names))
 	}
@@ -50,7 +50,7 @@ func TestEveryWiringOnEveryModel(t *testing.T) {
 		var b strings.Builder
 		for _, file := range sortedKeys(wirings) {
 			fmt.Fprintf(&b, "== %s\n", file)
-			wiring(t, &b, name, wirings[file])
+			writeResults(t, &b, name, wirings[file])
 		}
 		golden := filepath.Join("testdata/models", name+".txt")
 		if os.Getenv("UPDATE") != "" {
@@ -73,15 +73,15 @@ func sortedKeys[V any](m map[string]V) (out []string) {
 	return out
 }
 
-// wiring writes the results for one wiring on one Pi.
-func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
+// writeResults writes the results for one wiring on one Pi.
+func writeResults(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 	t.Helper()
 	root, err := pitest.Tree(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.WriteString("-- as shipped\n")
-	looks(t, b, c, root)
+	writeReports(t, b, c, root)
 	board := bootconfig.ReadBoard(root)
 	r, err := c.ApplyBoot(string(root[config].Data), string(root[cmdline].Data), board)
 	if err != nil {
@@ -102,7 +102,7 @@ func wiring(t *testing.T, b *strings.Builder, name string, c daemoncmd.Config) {
 		t.Errorf("%s, %s: a second time it changes something: %v", name, c.Machine, err)
 	}
 	b.WriteString("-- after the reboot\n")
-	looks(t, b, c, root)
+	writeReports(t, b, c, root)
 }
 
 const (
@@ -110,7 +110,7 @@ const (
 	cmdline = "boot/firmware/cmdline.txt"
 )
 
-// reboot changes the kernel's state to what config.txt and cmdline.txt now require.
+// reboot changes the kernel's state according to config.txt and cmdline.txt.
 func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	root[config].Data, root[cmdline].Data = []byte(r.Config), []byte(r.Cmdline)
 	if !strings.Contains(r.Cmdline, "serial0") { // the firmware replaces serial0 by the port's own name
@@ -133,9 +133,9 @@ func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	}
 }
 
-// looks writes what the check and the doctor report about the computer. Keys, bundle, daemon and broker are in other
-// tests.
-func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
+// writeReports writes the reports of the check and of the doctor about the computer. Other tests cover keys, bundle,
+// daemon and broker.
+func writeReports(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.MapFS) {
 	t.Helper()
 	span := strings.TrimSpace(string(root[pitest.Watchdog].Data))
 	found := c.CheckPi(daemoncmd.Computer{Root: root})
@@ -148,7 +148,7 @@ func looks(t *testing.T, b *strings.Builder, c daemoncmd.Config, root fstest.Map
 	for _, u := range found.Unseen {
 		fmt.Fprintf(b, "unseen    %s\n", u)
 	}
-	_, s := pi(t)
+	_, s := healthyPi(t)
 	s.Root, s.Check = root, func() daemoncmd.Checked { return found }
 	s.Watchdog = func(context.Context) (string, error) { return span, nil }
 	for _, f := range Examine(t.Context(), c, s) {

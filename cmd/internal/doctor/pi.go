@@ -13,70 +13,70 @@ import (
 	"portillon/policy"
 )
 
-// file returns the path of the machine's file, for a command in a text.
-func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
+// machineFile returns the path of the machine.yaml, for a command in a text.
+func (x *exam) machineFile() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
 
-// persist checks what the driver of the relay's chip does with a line after its program has died.
+// persist checks whether the driver of the relay's chip releases a line after the line's program has died.
 func (x *exam) persist() {
 	label, line, err := x.c.RelayLine()
 	if err != nil { // a simulated chip
 		return
 	}
 	cure := tf("sudo portillon firmware apply %s (il écrit dtparam=strict_gpiod dans config.txt), puis redémarrer",
-		"sudo portillon firmware apply %s (it writes dtparam=strict_gpiod into config.txt), and reboot", x.file())
+		"sudo portillon firmware apply %s (it writes dtparam=strict_gpiod into config.txt), and reboot", x.machineFile())
 	switch kept, driver := bootconfig.Outputs(x.s.Root, label, line, x.board()); kept {
 	case bootconfig.Released:
-		x.say("persist", Well, tf("Une sortie retombe quand son programme meurt (%s)",
+		x.addFinding("persist", Well, tf("Une sortie retombe quand son programme meurt (%s)",
 			"An output falls when its program dies (%s)", driver), policy.Text{})
 	case bootconfig.Kept:
-		x.say("persist", Ill,
+		x.addFinding("persist", Ill,
 			tf("Le pilote GPIO %s garde les sorties après la mort du programme : un gardien tué laisserait le relais fermé",
 				"The GPIO driver %s keeps outputs after their program’s death: a killed guard would leave the relay "+
 					"closed", driver), cure)
 	default:
-		x.say("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt",
+		x.addFinding("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt",
 			"The GPIO driver does not say what becomes of an output when its program dies"),
 			t("Vérifier une fois, machine débranchée : tuer portillond et son gardien, et regarder le relais",
 				"Check once, with the machine unplugged: kill portillond and its guard, and look at the relay"))
 	}
 }
 
-// shortest is the shortest watchdog timeout that is safe. A daemon-reload, which every package installation runs, took
-// 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
-const shortest = 30 * time.Second
+// minWatchdog is the minimum safe watchdog timeout. A daemon-reload, which every package installation runs, took 13.5 s
+// on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
+const minWatchdog = 30 * time.Second
 
-// watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog, so RuntimeWatchdogSec
-// counts: since Trixie Raspberry Pi OS sets it to 1m in a drop-in (raspberrypi-sys-mods, 40-rpi-enable-watchdog.conf),
-// which overrides /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) is irrelevant, because the
-// kernel resets the chip in between while it runs.
+// watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog at the interval set by
+// RuntimeWatchdogSec. Since Trixie, Raspberry Pi OS sets RuntimeWatchdogSec to 1m in a drop-in (raspberrypi-sys-mods,
+// 40-rpi-enable-watchdog.conf), which overrides /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) is
+// irrelevant, because the kernel resets the chip in between while it runs.
 func (x *exam) watchdog(ctx context.Context) {
 	state, err := x.read("sys/class/watchdog/watchdog0/state")
 	if errors.Is(err, fs.ErrNotExist) {
 		if entries, _ := fs.Glob(x.s.Root, "sys/class/watchdog/watchdog0"); len(entries) == 0 {
-			x.say("watchdog", Ill, t("Il n’y a pas de chien de garde : un noyau bloqué garderait le relais fermé",
+			x.addFinding("watchdog", Ill, t("Il n’y a pas de chien de garde : un noyau bloqué garderait le relais fermé",
 				"There is no watchdog: a kernel that hangs would keep the relay closed"),
 				tf("sudo portillon firmware apply %s (il écrit dtparam=watchdog=on dans config.txt), puis redémarrer",
-					"sudo portillon firmware apply %s (it writes dtparam=watchdog=on into config.txt), and reboot", x.file()))
+					"sudo portillon firmware apply %s (it writes dtparam=watchdog=on into config.txt), and reboot", x.machineFile()))
 			return
 		}
 	}
 	text, werr := x.s.Watchdog(ctx)
 	fed, perr := parseSpan(text)
-	// The file name sorts after the 40-… of Raspberry Pi OS, because the last drop-in by name counts
+	// The file name sorts after that of Raspberry Pi OS (40-…), because the last drop-in by name takes precedence
 	// (systemd-system.conf(5)).
 	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
 		"redémarrer",
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
 	switch {
 	case werr != nil || perr != nil:
-		x.say("watchdog", Unknown, t("systemd ne dit pas s’il nourrit le chien de garde",
+		x.addFinding("watchdog", Unknown, t("systemd ne dit pas s’il nourrit le chien de garde",
 			"systemd does not say whether it feeds the watchdog"),
 			t("Regarder : systemctl show -p RuntimeWatchdogUSec", "Look: systemctl show -p RuntimeWatchdogUSec"))
 	case fed == 0 || state != "" && state != "active":
-		x.say("watchdog", Ill, t("Personne ne nourrit le chien de garde : un noyau bloqué garderait le relais fermé",
+		x.addFinding("watchdog", Ill, t("Personne ne nourrit le chien de garde : un noyau bloqué garderait le relais fermé",
 			"Nobody feeds the watchdog: a kernel that hangs would keep the relay closed"), cure)
-	case fed < shortest:
-		x.say("watchdog", Ill,
+	case fed < minWatchdog:
+		x.addFinding("watchdog", Ill,
 			tf("Le chien de garde n’attend que %v : un Zero W met 13,5 s à recharger systemd, et redémarrerait pendant une "+
 				"mise à jour",
 				"The watchdog waits for %v only: a Zero W takes 13.5 s to reload systemd, and would reset in the middle of an "+
@@ -86,12 +86,12 @@ func (x *exam) watchdog(ctx context.Context) {
 				"Take the shorter RuntimeWatchdogSec out (systemd-analyze cat-config systemd/system.conf shows it), or set it "+
 					"to 1m, and reboot"))
 	default:
-		x.say("watchdog", Well, tf("Le chien de garde veille sur le noyau (RuntimeWatchdogSec=%s)",
+		x.addFinding("watchdog", Well, tf("Le chien de garde veille sur le noyau (RuntimeWatchdogSec=%s)",
 			"The watchdog looks after the kernel (RuntimeWatchdogSec=%s)", text), policy.Text{})
 	}
 }
 
-// units are the time units of systemd.time(7) that systemctl prints.
+// units contains the time units of systemd.time(7) that systemctl prints.
 var units = []struct {
 	name string
 	is   time.Duration
@@ -100,7 +100,7 @@ var units = []struct {
 	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
 }
 
-// longest is used for the value infinity, which is the watchdog's default.
+// longest replaces the value infinity, which is the watchdog's default.
 const longest = time.Hour
 
 // parseSpan reads a duration as systemctl prints it: 0, 1min, 1min 30s, infinity.
@@ -127,7 +127,7 @@ func parseSpan(text string) (time.Duration, error) {
 		total = min(total+time.Duration(n*float64(units[i].is)), 365*24*time.Hour)
 	}
 	if text == "" {
-		return 0, errors.New("empty duration, want for example 1min 30s")
+		return 0, errors.New("systemctl printed an empty duration, want for example 1min 30s")
 	}
 	return total, nil
 }
@@ -142,15 +142,15 @@ func (x *exam) bus() {
 		"Set the PN532 to SPI (its two switches) and write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB")
 	switch b := x.board(); {
 	case b.Family == bootconfig.RP1:
-		x.say("bus", Well, tf("L’I²C de ce modèle convient au PN532 (%s)", "The I²C of this model bears a PN532 (%s)",
+		x.addFinding("bus", Well, tf("L’I²C de ce modèle convient au PN532 (%s)", "The I²C of this model bears a PN532 (%s)",
 			b.Model), policy.Text{})
 	case b.Known():
-		x.say("bus", Ill,
+		x.addFinding("bus", Ill,
 			tf("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5 ; l’I²C de ce modèle (%s) n’attend pas la puce",
 				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only; the I²C of this model (%s) does not wait for the "+
 					"chip", b.Model), cure)
 	default:
-		x.say("bus", Unknown,
+		x.addFinding("bus", Unknown,
 			t("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5, et ce modèle n’est pas connu",
 				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this model is not known"), cure)
 	}

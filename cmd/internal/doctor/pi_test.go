@@ -17,8 +17,8 @@ import (
 	"portillon/rfid"
 )
 
-// The formats are those that systemctl prints (systemd, format_timespan).
-func TestSpansAreReadAsSystemctlPrintsThem(t *testing.T) {
+// systemctl prints durations in these formats (systemd, format_timespan).
+func TestDurationsPrintedBySystemctlAreParsed(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "1min": time.Minute, "15s": 15 * time.Second,
 		"1min 30s": 90 * time.Second, "infinity": longest,
 		"1.500s": 1500 * time.Millisecond, "2h": 2 * time.Hour, "500ms": 500 * time.Millisecond, "1min\n": time.Minute,
@@ -44,21 +44,21 @@ func FuzzSpan(f *testing.F) {
 	})
 }
 
-// A watchdog of 15 s would reset a Zero W during a daemon-reload, which takes 13.5 s there. So at least 30 s are
-// required.
+// A watchdog of 15 s might reset a Zero W during a daemon-reload, which takes 13.5 s on that model. The doctor
+// therefore requires a watchdog of at least 30 s.
 func TestWatchdogTimeoutBelow30SecondsIsReported(t *testing.T) {
 	for span, want := range map[string]State{"0": Ill, "15s": Ill, "29s": Ill, "30s": Well, "1min": Well,
 		"infinity": Well, "soon": Unknown} {
-		c, s := pi(t)
-		s.says(span)
-		if got := state(Examine(t.Context(), c, s), "watchdog"); got != want {
+		c, s := healthyPi(t)
+		s.setWatchdog(span)
+		if got := worstState(Examine(t.Context(), c, s), "watchdog"); got != want {
 			t.Errorf("RuntimeWatchdogSec of %s is %d, want %d", span, got, want)
 		}
 	}
 }
 
-// state returns the worst state among the findings of one check.
-func state(found []Finding, look string) State {
+// worstState returns the worst state among the findings of one check.
+func worstState(found []Finding, look string) State {
 	out := Well
 	for _, f := range found {
 		switch {
@@ -71,7 +71,7 @@ func state(found []Finding, look string) State {
 	return out
 }
 
-func TestTrustedClockNeedsAClockChipThatKeepsTime(t *testing.T) {
+func TestTrustedClockWithoutAWorkingClockChipIsReported(t *testing.T) {
 	at := func(d time.Duration) string { return fmt.Sprintf("%d\n", noon.Add(d).Unix()) }
 	for name, x := range map[string]struct {
 		epoch, charging string
@@ -86,7 +86,7 @@ func TestTrustedClockNeedsAClockChipThatKeepsTime(t *testing.T) {
 		"a Pi 5's, charged":       {at(0), "3000000\n", Well, "charged to 3000000 µV: for a rechargeable one only"},
 		"a clock that says words": {"noon\n", "", Ill, "no clock keeps time"},
 	} {
-		c, s := pi(t)
+		c, s := healthyPi(t)
 		c.Clock = "trusted"
 		if x.epoch != "" {
 			s.put(t, "sys/class/rtc/rtc0/since_epoch", x.epoch)
@@ -99,22 +99,23 @@ func TestTrustedClockNeedsAClockChipThatKeepsTime(t *testing.T) {
 		if i < 0 || found[i].State != x.want || !strings.Contains(found[i].Fact.EN, x.words) || found[i].Fact.FR == "" {
 			t.Errorf("%s: %+v, want %q", name, found[max(i, 0)], x.words)
 		}
-		if c.Clock = "ntp"; state(Examine(t.Context(), c, s), "rtc") != Well {
+		if c.Clock = "ntp"; worstState(Examine(t.Context(), c, s), "rtc") != Well {
 			t.Errorf("%s: an RTC is asked for with clock: ntp", name)
 		}
 	}
 }
 
-// If a finding explains a fault in both languages, the finding of the check does not repeat that fault. It still
-// reports all other faults.
+// If a finding explains a fault in both languages, the finding of the check does not repeat that fault. The check's
+// finding still contains all other faults.
 func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
-	c, s := pi(t)
-	root, err := pitest.Tree("4-trixie") // outputs stay driven after their program, and the reader is on I²C
+	c, s := healthyPi(t)
+	// Faults: outputs stay driven after their program has died, and the reader is on I²C.
+	root, err := pitest.Tree("4-trixie")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Reader = daemoncmd.ReaderConfig{Kind: "pn532", Values: rfid.Values{"port": "i2c:/dev/i2c-1"}}
-	root["proc/self/mountinfo"] = &fstest.MapFile{Data: []byte(overlaid)}
+	root["proc/self/mountinfo"] = &fstest.MapFile{Data: []byte(overlayMounts)}
 	s.Root = root
 	s.Check = func() daemoncmd.Checked {
 		found := c.CheckPi(daemoncmd.Computer{Root: root})
@@ -132,9 +133,9 @@ func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 		!strings.Contains(found[0].Fact.EN, "card-key") {
 		t.Errorf("%s: %+v", got, found)
 	}
-	// If the specific check cannot find out, the general check reports the fault.
+	// If the specific check cannot be performed, the general check reports the fault.
 	s.Root = fstest.MapFS{}
-	if state(Examine(t.Context(), c, s), "check") != Ill ||
+	if worstState(Examine(t.Context(), c, s), "check") != Ill ||
 		!slices.ContainsFunc(Examine(t.Context(), c, s),
 			func(f Finding) bool { return strings.Contains(f.Fact.EN, "relay.mode: level") }) {
 		t.Error("a fault of the check was left out where no look found it")
@@ -145,25 +146,25 @@ func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
 	for word, want := range map[string]State{"console=ttyAMA10,115200": Well, "console=ttyAMA0,115200": Ill,
 		"console=ttyS0,115200": Ill, "console=serial0": Ill, "console=tty1": Well} {
-		c, s := pi(t)
+		c, s := healthyPi(t)
 		s.put(t, "proc/cmdline", "root=x "+word+"\n")
-		if got := state(Examine(t.Context(), c, s), "console"); got != want {
+		if got := worstState(Examine(t.Context(), c, s), "console"); got != want {
 			t.Errorf("%s: %d, want %d", word, got, want)
 		}
 	}
 }
 
-// A line that the machine's own block overrides is not a fault. A line that uses a pin of the machine is.
+// A line that the machine's own block overrides is not a fault. A line that uses a pin of the machine is a fault.
 func TestLineThatTheBlockOverridesIsNotAFault(t *testing.T) {
 	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well,
 		"dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {
-		c, s := pi(t)
+		c, s := healthyPi(t)
 		r, err := c.ApplyBoot(line+"\n", "", bootconfig.ReadBoard(s.Root))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.put(t, "boot/firmware/config.txt", r.Config)
-		if got := state(Examine(t.Context(), c, s), "boot"); got != want {
+		if got := worstState(Examine(t.Context(), c, s), "boot"); got != want {
 			t.Errorf("%s: %d, want %d", line, got, want)
 		}
 	}

@@ -9,26 +9,27 @@ import (
 	"portillon/policy"
 )
 
-// Limits of the charge pump of firmware-config/charge-pump.svg, as package firmware-config/circuit calculates them:
-// five stray edges or a constant level do not close the relay, the heartbeat does, and 0.6 s after the last beat the
+// Limits of the charge pump of firmware-config/charge-pump.svg, as calculated by package firmware-config/circuit. Five
+// stray edges or a constant level do not close the relay, the heartbeat closes it, and 0.6 s after the last beat the
 // relay is open.
 const (
 	strayEdges  = 5
-	betweenEdge = 2500 * time.Microsecond // the heartbeat's own interval: 400 edges a second
+	betweenEdge = 2500 * time.Microsecond // interval of the heartbeat's edges, 400 a second
 	pumpOpens   = 600 * time.Millisecond
-	// contactorMoves is the longest time for the relay, K2 and the contactor together, the same limit as in the guard
-	// (relay.contactorTime).
+	// contactorMoves is the maximum time in which the relay, K2 and the contactor together switch; the guard has the
+	// same limit (relay.contactorTime).
 	contactorMoves = 200 * time.Millisecond
 	lookEach       = 5 * time.Millisecond
-	// emptied is the time after which a pump with one broken R2 is discharged: 2.5 times its time constant of 1.2 s.
-	emptied     = 3 * time.Second
-	afterEdges  = 500 * time.Millisecond
-	levelHeld   = 2 * time.Second
-	beaten      = 2 * time.Second
-	mostOpening = 3 * time.Second
+	// dischargeTime is the time after which a pump with one broken R2 is discharged: 2.5 times its time constant of 1.2
+	// s.
+	dischargeTime = 3 * time.Second
+	afterEdges    = 500 * time.Millisecond
+	levelHeld     = 2 * time.Second
+	beaten        = 2 * time.Second
+	mostOpening   = 3 * time.Second
 )
 
-// PumpBench is a charge pump with its relay and the feedback contact. No other process may use its line.
+// PumpBench is a charge pump with its relay and the feedback contact. No other process may use the pump's line.
 type PumpBench interface {
 	// Drive sets the level of the line.
 	Drive(high bool) error
@@ -40,13 +41,13 @@ type PumpBench interface {
 
 // Reaction is the behaviour of a pump in the edge test.
 type Reaction struct {
-	AtRest  bool                 // closed before the test began
-	Stopped bool                 // the emergency stop was pressed, which ended the test
-	Edges   [strayEdges + 1]bool // closed after this many stray edges
-	Level   bool                 // still closed after the line had been high for two seconds
-	Beat    bool                 // closed during the heartbeat
+	AtRest  bool                 // true: the relay was closed before the test began
+	Stopped bool                 // true: the emergency stop was pressed, which ended the test
+	Edges   [strayEdges + 1]bool // true: the relay closed after this number of stray edges
+	Level   bool                 // true: the relay was still closed after the line had been high for two seconds
+	Beat    bool                 // true: the relay closed during the heartbeat
 	Opened  time.Duration        // time from the last beat until the relay opened
-	Stuck   bool                 // the relay did not open within three seconds
+	Stuck   bool                 // true: the relay did not open within three seconds
 }
 
 // edgeTest is one run of RunPumpTest.
@@ -55,9 +56,9 @@ type edgeTest struct {
 	r Reaction
 }
 
-// RunPumpTest drives a pump's line with stray edges, a level and the heartbeat, and reports what the relay did. It
-// takes about 25 s and leaves the line low, also if ctx ends. It stops early if the relay is closed at rest or the
-// emergency stop is pressed.
+// RunPumpTest drives a pump's line with stray edges, a level and the heartbeat, and returns the relay's reaction. The
+// test takes about 25 s and leaves the line low, also if ctx ends. The test stops early if the relay is closed at rest
+// or the emergency stop is pressed.
 func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	x := &edgeTest{b: b}
 	defer func() {
@@ -73,8 +74,8 @@ func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	return x.r, nil
 }
 
-// watch waits for d. ever reports whether the contactor was closed at any moment, last whether it was closed at the
-// end.
+// watch waits for d. The result ever is true if the contactor was closed at any moment, and last is true if it was
+// closed at the end.
 func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool, err error) {
 	for end := time.Now().Add(d); ; {
 		last = x.b.Closed()
@@ -83,14 +84,14 @@ func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool,
 		if !time.Now().Before(end) || x.r.Stopped {
 			return ever, last, nil
 		}
-		if err := pass(ctx, lookEach); err != nil {
+		if err := sleep(ctx, lookEach); err != nil {
 			return ever, last, err
 		}
 	}
 }
 
-// pass waits for d, or returns the error of ctx.
-func pass(ctx context.Context, d time.Duration) error {
+// sleep waits for d, or returns the error of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -106,7 +107,7 @@ func (x *edgeTest) rest(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
 	}
-	_, last, err := x.watch(ctx, emptied)
+	_, last, err := x.watch(ctx, dischargeTime)
 	x.r.AtRest = last
 	return err
 }
@@ -118,7 +119,7 @@ func (x *edgeTest) edges(ctx context.Context) error {
 			if err := x.b.Drive(i%2 == 0); err != nil {
 				return err
 			}
-			if err := pass(ctx, betweenEdge); err != nil {
+			if err := sleep(ctx, betweenEdge); err != nil {
 				return err
 			}
 		}
@@ -127,24 +128,23 @@ func (x *edgeTest) edges(ctx context.Context) error {
 			return err
 		}
 		x.r.Edges[n] = ever
-		if err := x.empty(ctx); err != nil {
+		if err := x.discharge(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// empty waits with the line low until the pump is discharged.
-func (x *edgeTest) empty(ctx context.Context) error {
+// discharge waits with the line low until the pump is discharged.
+func (x *edgeTest) discharge(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
 	}
-	_, _, err := x.watch(ctx, emptied)
+	_, _, err := x.watch(ctx, dischargeTime)
 	return err
 }
 
-// level holds the line high, and records when the contactor was last closed. Behind a charge pump the contactor must
-// open.
+// level keeps the line high and records whether the contactor opens, as it must behind a charge pump.
 func (x *edgeTest) level(ctx context.Context) error {
 	if err := x.b.Drive(true); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (x *edgeTest) level(ctx context.Context) error {
 		return err
 	}
 	x.r.Level = last
-	return x.empty(ctx)
+	return x.discharge(ctx)
 }
 
 // beat sends the heartbeat, stops with the line high, and measures how long the contactor stays closed.
@@ -187,7 +187,7 @@ func (x *edgeTest) beat(ctx context.Context) error {
 			x.r.Stuck = true
 			return nil
 		}
-		if err := pass(ctx, lookEach); err != nil {
+		if err := sleep(ctx, lookEach); err != nil {
 			return err
 		}
 	}
@@ -205,7 +205,7 @@ func (r Reaction) firstEdge() int {
 	return 0
 }
 
-// JudgePump returns findings about a pump's reaction. It is a pure function.
+// JudgePump returns findings about a pump's reaction. JudgePump is a pure function.
 func JudgePump(r Reaction) []Finding {
 	ill := func(fact, cure policy.Text) Finding { return Finding{"pump", Ill, fact, cure} }
 	switch {
@@ -254,9 +254,9 @@ func JudgePump(r Reaction) []Finding {
 		r.Opened.Round(10*time.Millisecond)), policy.Text{}}}
 }
 
-// Pump tests the charge pump of c's relay. open opens its line. Pump refuses, with a finding that gives the reason, if
-// the file has no pump or no feedback, if a daemon runs, or if nobody has confirmed that a lamp is connected in place
-// of the machine.
+// Pump tests the charge pump of c's relay. The function open opens the pump's line. Pump refuses, with a finding that
+// contains the reason, if the machine.yaml has no pump or no feedback, if a daemon runs, or if nobody has confirmed
+// that a lamp is connected in place of the machine.
 func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open func(daemoncmd.Config) (PumpBench, func(),
 	error)) []Finding {
 	if why := refusePump(ctx, c, s, lamp); why != nil {
@@ -277,7 +277,7 @@ func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open fun
 	return JudgePump(r)
 }
 
-// refusePump returns why the test must not run, or nil if it may run.
+// refusePump returns the reason why the test must not run, or nil if the test may run.
 func refusePump(ctx context.Context, c daemoncmd.Config, s System, lamp bool) *Finding {
 	refuse := func(fact, cure policy.Text) *Finding { return &Finding{"pump", Unknown, fact, cure} }
 	switch {

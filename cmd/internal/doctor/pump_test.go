@@ -18,13 +18,13 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// calculated is a simulation of the drawn pump, with a contactor behind its relay. The test controls the time.
-type calculated struct {
+// simulatedPump simulates the drawn pump with a contactor behind the relay. The test controls the time.
+type simulatedPump struct {
 	t      *testing.T
 	p      *circuit.Pump
 	high   bool
 	at     time.Time // end of the simulated time
-	since  time.Time // when the coil last changed
+	since  time.Time // time at which the coil last changed
 	coil   bool
 	closed bool
 }
@@ -32,14 +32,15 @@ type calculated struct {
 // lag is the time that the contactor needs to move.
 const lag = 50 * time.Millisecond
 
-func (c *calculated) advance() {
+func (c *simulatedPump) advance() {
 	for now := time.Now(); c.at.Before(now); {
 		d := min(now.Sub(c.at), 5*time.Millisecond)
 		if _, _, err := c.p.Hold(c.high, d.Seconds()); err != nil {
 			c.t.Fatal(err)
 		}
 		c.at = c.at.Add(d)
-		if v := c.p.Coil(); v > 3.75 != c.coil && (v > 3.75 || v < 0.5) { // closes at 75 %, opens at 10 %
+		// The relay closes at 75 % of its nominal voltage and opens at 10 %.
+		if v := c.p.Coil(); v > 3.75 != c.coil && (v > 3.75 || v < 0.5) {
 			c.coil, c.since = !c.coil, c.at
 		}
 		if c.at.Sub(c.since) >= lag {
@@ -49,20 +50,20 @@ func (c *calculated) advance() {
 }
 
 // Drive implements PumpBench.
-func (c *calculated) Drive(high bool) error {
+func (c *simulatedPump) Drive(high bool) error {
 	c.advance()
 	c.high = high
 	return nil
 }
 
 // Closed implements PumpBench.
-func (c *calculated) Closed() bool { c.advance(); return c.closed }
+func (c *simulatedPump) Closed() bool { c.advance(); return c.closed }
 
 // Stopped implements PumpBench.
-func (c *calculated) Stopped() bool { return false }
+func (c *simulatedPump) Stopped() bool { return false }
 
 // drawnPump builds the pump of the drawing with these faults.
-func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *calculated {
+func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *simulatedPump {
 	t.Helper()
 	svg, err := os.ReadFile("../../../firmware-config/charge-pump.svg")
 	if err != nil {
@@ -76,7 +77,7 @@ func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *ca
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &calculated{t: t, p: p, at: time.Now(), since: time.Now()}
+	return &simulatedPump{t: t, p: p, at: time.Now(), since: time.Now()}
 }
 
 func open(part string) circuit.Fault    { return circuit.Fault{Part: part} }
@@ -126,14 +127,14 @@ func TestEachFaultOfThePumpIsReportedAndAHealthyPumpPasses(t *testing.T) {
 	}
 }
 
-// obedient is a bench whose contactor follows its line immediately, so that the test reaches the heartbeat.
-type obedient struct {
+// immediatePump is a pump whose contactor follows the line immediately, so that the test reaches the heartbeat.
+type immediatePump struct {
 	high, stop atomic.Bool
 	fails      atomic.Bool
 }
 
 // Drive implements PumpBench.
-func (o *obedient) Drive(high bool) error {
+func (o *immediatePump) Drive(high bool) error {
 	o.high.Store(high)
 	if o.fails.Load() {
 		return errors.New("the board burnt")
@@ -142,23 +143,23 @@ func (o *obedient) Drive(high bool) error {
 }
 
 // Closed implements PumpBench.
-func (o *obedient) Closed() bool { return o.high.Load() }
+func (o *immediatePump) Closed() bool { return o.high.Load() }
 
 // Stopped implements PumpBench.
-func (o *obedient) Stopped() bool { return o.stop.Load() }
+func (o *immediatePump) Stopped() bool { return o.stop.Load() }
 
-func TestPumpTestLeavesTheLineLowHoweverItEnds(t *testing.T) {
+func TestPumpTestAlwaysLeavesTheLineLow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: tries every answer of the hardware")
 	}
-	for name, end := range map[string]func(*obedient, context.CancelFunc){
-		"the emergency stop is pressed": func(o *obedient, _ context.CancelFunc) { o.stop.Store(true) },
-		"it is ended":                   func(_ *obedient, cancel context.CancelFunc) { cancel() },
-		"the line fails":                func(o *obedient, _ context.CancelFunc) { o.fails.Store(true) },
+	for name, end := range map[string]func(*immediatePump, context.CancelFunc){
+		"the emergency stop is pressed": func(o *immediatePump, _ context.CancelFunc) { o.stop.Store(true) },
+		"it is ended":                   func(_ *immediatePump, cancel context.CancelFunc) { cancel() },
+		"the line fails":                func(o *immediatePump, _ context.CancelFunc) { o.fails.Store(true) },
 	} {
 		for after := time.Second; after < 27*time.Second; after += 900 * time.Millisecond {
 			synctest.Test(t, func(t *testing.T) {
-				o := &obedient{}
+				o := &immediatePump{}
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				var r Reaction
@@ -184,7 +185,7 @@ func TestPumpTestLeavesTheLineLowHoweverItEnds(t *testing.T) {
 }
 
 func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
-	c, s := pi(t)
+	c, s := healthyPi(t)
 	c.Relay.Heartbeat, c.Relay.Feedback = true, "gpio:pinctrl-/23"
 	s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("no daemon") }
 	none := func(daemoncmd.Config) (PumpBench, func(), error) {
@@ -221,10 +222,10 @@ func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
 	}
 }
 
-// The test uses the pins of the file. The line is low from the first moment and is released at the end.
-func TestPumpTestUsesThePinsOfTheFile(t *testing.T) {
+// The test uses the pins of the file. The pump's line is low from the beginning and is released at the end.
+func TestPumpTestUsesThePinsOfTheMachineFile(t *testing.T) {
 	dir := t.TempDir()
-	c, _ := pi(t)
+	c, _ := healthyPi(t)
 	c.Relay = daemoncmd.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +
 		"/stop", Heartbeat: true}
 	b, done, err := OpenPump(c)

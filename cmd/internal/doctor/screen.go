@@ -9,23 +9,24 @@ import (
 	"portillon/policy"
 )
 
-// screens reports the machine's own screens that have stopped reporting. A machine without a screen gets no finding.
+// screens reports the machine's own screens that have stopped reporting. For a machine without a screen, screens adds
+// no finding.
 func (x *exam) screens(st control.Status) {
 	for _, s := range st.Screens {
 		if s.SilentSeconds == 0 {
-			x.say("screen", Well, tf("L’écran %s répond", "The screen %s reports itself", s.Address), policy.Text{})
+			x.addFinding("screen", Well, tf("L’écran %s répond", "The screen %s reports itself", s.Address), policy.Text{})
 			continue
 		}
 		silent := (time.Duration(s.SilentSeconds) * time.Second).String()
-		x.say("screen", Ill, tf("L’écran %s ne répond plus depuis %s : ce qu’il affiche est peut-être faux",
+		x.addFinding("screen", Ill, tf("L’écran %s ne répond plus depuis %s : ce qu’il affiche est peut-être faux",
 			"The screen %s has been silent for %s: what it shows may be wrong", s.Address, silent),
 			t("Redémarrer son navigateur ; celui de cet ordinateur : sudo systemctl restart portillon-panel",
 				"Restart its browser; this computer’s own: sudo systemctl restart portillon-panel"))
 	}
-	// The unit removes this file when it restarts the screen. If the file still exists, the unit does not work.
+	// The unit that restarts the screen also removes this file. If the file still exists, the unit does not work.
 	stuck := path.Join("run/portillon", x.c.Machine+".screen-stuck")
 	if fi, err := fs.Stat(x.s.Root, stuck); err == nil && x.s.Now.Sub(fi.ModTime()) > time.Minute {
-		x.say(
+		x.addFinding(
 			"screen",
 			Ill,
 			tf("Rien n’a redémarré l’écran figé (/%s est encore là)",

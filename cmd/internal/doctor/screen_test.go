@@ -28,7 +28,7 @@ func TestSilentScreenAndAnUnansweredRestartAreReported(t *testing.T) {
 		"a restart that nobody carries out": {nil, 2 * time.Minute, "[screen]",
 			"/run/portillon/vinyl.screen-stuck is still there"},
 	} {
-		c, s := pi(t)
+		c, s := healthyPi(t)
 		c.Machine = "vinyl"
 		s.Status = func(context.Context) (control.Status, error) {
 			return control.Status{Reader: true, Screens: x.screens}, nil
@@ -38,7 +38,7 @@ func TestSilentScreenAndAnUnansweredRestartAreReported(t *testing.T) {
 			s.Root.(fstest.MapFS)["run/portillon/vinyl.screen-stuck"].ModTime = s.Now.Add(-x.age)
 		}
 		found := Examine(t.Context(), c, s)
-		if got := fmt.Sprint(ills(found)); got != x.want || !strings.Contains(fmt.Sprint(found), x.words) {
+		if got := fmt.Sprint(faultyChecks(found)); got != x.want || !strings.Contains(fmt.Sprint(found), x.words) {
 			t.Errorf("%s: %s, want %s with %q", name, got, x.want, x.words)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"portillon/policy"
 )
 
-// storage checks that the journal survives a reboot. If not, it names a partition that could hold the journal.
+// storage checks that the journal survives a reboot. If the journal would be lost, the finding names a partition on
+// which the journal could be stored.
 func (x *exam) storage() {
 	dir := x.c.Data
 	if x.s.Real != nil {
@@ -21,20 +22,21 @@ func (x *exam) storage() {
 	switch {
 	case where == daemoncmd.OnDisk:
 	case where == daemoncmd.Overlaid:
-		x.say("storage", Ill, tf("%s est sur un overlay en mémoire : le journal est perdu à chaque redémarrage",
+		x.addFinding("storage", Ill, tf("%s est sur un overlay en mémoire : le journal est perdu à chaque redémarrage",
 			"%s is on an overlay in memory: the journal is lost at each boot", x.c.Data), cure)
 	case where == daemoncmd.InMemory:
-		x.say("storage", Ill, tf("%s est en mémoire (%s) : le journal est perdu à chaque redémarrage",
+		x.addFinding("storage", Ill, tf("%s est en mémoire (%s) : le journal est perdu à chaque redémarrage",
 			"%s is in memory (%s): the journal is lost at each boot", x.c.Data, m.Point), cure)
 	default:
-		x.say("storage", Unknown, tf("On ne voit pas sur quel disque est %s", "On which disk %s is cannot be seen", x.c.Data),
+		x.addFinding("storage", Unknown, tf("On ne voit pas sur quel disque est %s", "On which disk %s is cannot be seen",
+			x.c.Data),
 			t("Regarder : findmnt -T /var/lib/portillon", "Look: findmnt -T /var/lib/portillon"))
 	}
 }
 
 // partition suggests where to store the journal: on an unused partition, or on a new one.
 func (x *exam) partition(where daemoncmd.Storage) policy.Text {
-	device := x.spare()
+	device := x.sparePartition()
 	fr, en := "Monter la partition libre "+device, "Mount the spare partition "+device
 	if device == "" {
 		device = "/dev/…"
@@ -53,8 +55,8 @@ func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	return t(fr, en)
 }
 
-// spare returns a partition that is not mounted, or "" if there is none.
-func (x *exam) spare() string {
+// sparePartition returns a partition that is not mounted, or "" if all are mounted.
+func (x *exam) sparePartition() string {
 	info, err := x.read("proc/self/mountinfo")
 	if err != nil {
 		return ""
@@ -72,11 +74,11 @@ func (x *exam) spare() string {
 	return ""
 }
 
-// skewed is the difference from which a real-time clock is reported as wrong. Cheap crystals drift by a few seconds a
-// day.
-const skewed = 5 * time.Minute
+// maxSkew is the difference of time from which a real-time clock is reported as wrong. Cheap crystals drift by a few
+// seconds a day.
+const maxSkew = 5 * time.Minute
 
-// rtc checks the real-time clock, if machine.yaml declares its time as trusted.
+// rtc checks the real-time clock if machine.yaml declares the clock as trusted.
 func (x *exam) rtc() {
 	if x.c.Clock != "trusted" {
 		return
@@ -96,20 +98,20 @@ func (x *exam) rtc() {
 	const minute = "2006-01-02 15:04"
 	switch at := time.Unix(sec, 0); {
 	case err != nil || perr != nil:
-		x.say("rtc", Ill,
+		x.addFinding("rtc", Ill,
 			t("clock: trusted, et aucune horloge ne tient l’heure sans courant : après une coupure, l’heure est celle du "+
 				"dernier arrêt",
 				"clock: trusted, and no clock keeps time without power: after a power cut the time is that of the last shutdown"),
 			t("Monter une horloge RTC (sur un Pi 5 : une pile en J5), ou écrire clock: ntp",
 				"Fit a real-time clock (on a Pi 5: a cell at J5), or write clock: ntp"))
-	case at.Sub(x.s.Now).Abs() > skewed:
-		x.say("rtc", Ill, tf("L’horloge RTC dit %s, l’ordinateur %s : elle n’a pas tenu l’heure",
+	case at.Sub(x.s.Now).Abs() > maxSkew:
+		x.addFinding("rtc", Ill, tf("L’horloge RTC dit %s, l’ordinateur %s : elle n’a pas tenu l’heure",
 			"The real-time clock says %s, the computer %s: it did not keep the "+
 				"time", at.UTC().Format(minute), x.s.Now.UTC().Format(minute)),
 			t("Mettre à l’heure (sudo hwclock --systohc), changer la pile (sur un Pi 5 : J5)",
 				"Set it (sudo hwclock --systohc), and replace its cell (on a Pi 5: J5)"))
 	default:
-		x.say("rtc", Well, t("L’horloge RTC est à l’heure"+battery.FR, "The real-time clock is right"+battery.EN),
+		x.addFinding("rtc", Well, t("L’horloge RTC est à l’heure"+battery.FR, "The real-time clock is right"+battery.EN),
 			policy.Text{})
 	}
 }

@@ -25,7 +25,7 @@ import (
 	"portillon/wire"
 )
 
-// eavesdropper terminates TLS with its own certificate and records what it reads.
+// eavesdropper terminates TLS with its own certificate and records all data that it reads.
 type eavesdropper struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -33,8 +33,8 @@ type eavesdropper struct {
 	paths []string
 }
 
-// eavesdrop replaces the hub's identity in the response to «site» by the result of answer, and forwards everything
-// else to the hub.
+// eavesdrop replaces the hub's identity in the response to «site» by the result of answer, and forwards all other
+// requests to the hub.
 func eavesdrop(
 	t *testing.T,
 	w *world,
@@ -101,7 +101,7 @@ func certificate(t *testing.T, name string) (ca []byte, cert *tls.Certificate) {
 	return der, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// An attacker between the machine and its hub, or one that impersonates the hub, reads only the question «who are
+// An attacker who is between the machine and its hub, or who impersonates the hub, can read only the question «who are
 // you».
 func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	w := newWorld(t)
@@ -153,7 +153,7 @@ func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 // A request that was signed for one connection is rejected on another connection, so an eavesdropper cannot replay it.
 func TestSignedRequestsAreBoundToTheirConnection(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	signer, _, err := c.Signer(e.store())
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func insecure() *http.Client {
 // Manifest, chunks and credentials contain names of members, so only enrolled machines may read them.
 func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	stranger := insecure()
 	_, forged := certificate(t, "laser")
 	impostor := &http.Client{
@@ -199,7 +199,7 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 		},
 	}
 	other := newWorld(t)
-	oe, oc := other.joined(t, "laser")
+	oe, oc := other.enrolled(t, "laser")
 	pair, err := tls.LoadX509KeyPair(oc.HubDir()+"/machine.crt", oc.HubDir()+"/machine.key")
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 }
 
 // After ten wrong secrets every open code is invalid.
-func TestGuessedCodesWearOut(t *testing.T) {
+func TestTenWrongSecretsInvalidateEveryOpenCode(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false)
 	guess := func(secret string) int {
@@ -258,7 +258,7 @@ func TestGuessedCodesWearOut(t *testing.T) {
 			t.Errorf("%.20q: %d", malformed, got)
 		}
 	}
-	w.clock.add(time.Minute) // the limit of attempts per second
+	w.clock.add(time.Minute) // wait, because attempts are limited per second
 	e, _ := w.enrolment(t, code.Text)
 	parsed, _ := wire.ParseJoinCode(code.Text)
 	if got := guess(parsed.SecretText()); got != http.StatusOK {
@@ -272,7 +272,7 @@ func TestGuessedCodesWearOut(t *testing.T) {
 		guess("0000000000000")
 	}
 	w.clock.add(time.Minute)
-	again, out := w.enrolment(t, w.code("laser", false).Text) // a new code has a new limit
+	again, out := w.enrolment(t, w.code("laser", false).Text) // a new code allows ten attempts again
 	if err := again.Run(t.Context()); err != nil {
 		t.Error(err, out)
 	}

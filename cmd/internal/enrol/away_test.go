@@ -15,11 +15,11 @@ import (
 	"portillon/wire"
 )
 
-// A machine that was off for a year has an expired certificate. It renews the certificate by a proof of its key,
-// without an administrator.
+// A machine that was off for a year has an expired certificate. The machine renews the certificate with a proof of its
+// key, without an administrator.
 func TestMachineThatWasOffForAYearRenewsItsCertificate(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	before := e.link(t, c, true)
 	if before.Due() {
 		t.Error("a new certificate is due")
@@ -50,7 +50,7 @@ func TestMachineThatWasOffForAYearRenewsItsCertificate(t *testing.T) {
 
 func TestLostCertificateIsRenewedByTheMachinesKey(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	if err := os.Remove(filepath.Join(c.HubDir(), "machine.crt")); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestLostCertificateIsRenewedByTheMachinesKey(t *testing.T) {
 
 func TestMachineFindsAHubThatWasOffForAWeek(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	l := e.link(t, c, true)
 	w.stop()
 	if err := l.Find(t.Context()); err == nil {
@@ -87,18 +87,18 @@ func TestMachineFindsAHubThatWasOffForAWeek(t *testing.T) {
 	}
 }
 
-// found is a Finder with fixed answers.
-type found []string
+// fixedFinder is a Finder with fixed answers.
+type fixedFinder []string
 
-func (f found) Find(context.Context) ([]string, error) { return f, nil }
+func (f fixedFinder) Find(context.Context) ([]string, error) { return f, nil }
 
 func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
-	other := newWorld(t) // another hub of a site of the same name
+	e, c := w.enrolled(t, "laser")
+	other := newWorld(t) // another hub, of a site with the same name
 	w.stop()
 	w.config.Join.Listen, w.config.MQTT.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	hold, err := net.Listen("tcp", c.Hub.Address) // so that the hub gets another port
+	hold, err := net.Listen("tcp", c.Hub.Address) // the port stays occupied, so that the hub chooses another port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 		l, err := hublink.Open(
 			hublink.Config{Dir: c.HubDir(), Site: "big", Machine: "laser", Name: c.Hub.Name, Address: c.Hub.Address,
 				Signer: signer, Now: w.clock.Now, Trusted: func() bool { return true },
-				Finder: found{"127.0.0.1:1", other.MachinesAddr(), w.MachinesAddr()}},
+				Finder: fixedFinder{"127.0.0.1:1", other.MachinesAddr(), w.MachinesAddr()}},
 		)
 		if err != nil {
 			t.Fatal(err)
@@ -142,10 +142,10 @@ func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 	}
 }
 
-// portillond enrol --hub ADDRESS needs no code. It accepts only the hub at which the machine was enrolled.
+// The command portillond enrol --hub ADDRESS needs no code, and accepts only the hub at which the machine was enrolled.
 func TestMovedHubIsAcceptedWithoutACode(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	other := newWorld(t)
 	if err := e.Move(t.Context(), other.MachinesAddr(), nil); err == nil {
 		t.Error("another hub was taken")
@@ -159,19 +159,19 @@ func TestMovedHubIsAcceptedWithoutACode(t *testing.T) {
 	if l := e.link(t, c, true); l.Address() != w.MachinesAddr() {
 		t.Error(l.Address())
 	}
-	if err := e.Move(t.Context(), "", found{other.MachinesAddr(), w.MachinesAddr()}); err != nil {
+	if err := e.Move(t.Context(), "", fixedFinder{other.MachinesAddr(), w.MachinesAddr()}); err != nil {
 		t.Error(err)
 	}
-	if err := e.Move(t.Context(), "", found{}); err == nil {
+	if err := e.Move(t.Context(), "", fixedFinder{}); err == nil {
 		t.Error("no hub answered, and that was no error")
 	}
 	e.Dir = "nowhere"
-	if err := e.Move(t.Context(), "", found{}); err == nil || !strings.Contains(err.Error(), "holds no machine") {
+	if err := e.Move(t.Context(), "", fixedFinder{}); err == nil || !strings.Contains(err.Error(), "holds no machine") {
 		t.Error(err)
 	}
 }
 
-// A Pi has no clock chip: at its first boot its clock may show any time.
+// A Pi has no clock chip, so at the first boot the clock may show any time.
 func TestWrongClockAtFirstBootDoesNotPreventEnrolment(t *testing.T) {
 	w := newWorld(t)
 	for name, at := range map[policy.MachineID]time.Time{"in-1970": time.Unix(3600, 0),
@@ -201,11 +201,11 @@ func TestWrongClockAtFirstBootDoesNotPreventEnrolment(t *testing.T) {
 	}
 }
 
-// Once the clock is trusted, the dates of a certificate are checked: a thief cannot use a hub's old key with its
-// expired certificate.
+// Once the clock is trusted, the dates of certificates are checked, so that a thief cannot use a hub's old key with the
+// key's expired certificate.
 func TestDatesOfTheHubsCertificateAreCheckedOnceTheClockIsTrusted(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	e.Host = &pi{clock: &clock{at: w.clock.Now().Add(3 * 365 * 24 * time.Hour)}}
 	if _, err := e.link(t, c, true).Manifest(t.Context()); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Error(err)
@@ -217,7 +217,7 @@ func TestDatesOfTheHubsCertificateAreCheckedOnceTheClockIsTrusted(t *testing.T) 
 
 func TestTimeNotSignedByTheHubIsRejected(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	_, other := key(t, "portillon:hub:big")
 	c.MQTT.HubKey = other
 	if _, _, err := e.link(t, c, false).Time(t.Context()); !errors.Is(err, wire.ErrBadSignature) {

@@ -28,7 +28,8 @@ import (
 	"portillon/wire"
 )
 
-// managedWorld starts a hub that manages its site, with the policy of sitetest, and signs in as its owner.
+// managedWorld starts a hub that manages its site, with the policy of package sitetest, and signs in as the hub's
+// owner.
 func managedWorld(t *testing.T) (*world, *browser) {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Now()}}
@@ -149,9 +150,9 @@ func (b *browser) member(name string) string {
 	return m.ID
 }
 
-// knows reports whether a daemon recognises the card of a tap. No member of this site has a badge, so every card is
-// refused.
-func (w *world) knows(said *log, card string) bool {
+// recognises reports whether a daemon recognises the card of a tap. No member of this site has a badge, so every card
+// is refused.
+func (w *world) recognises(said *logBuffer, card string) bool {
 	w.t.Helper()
 	r, err := control.Call(w.t.Context(), said.socket, control.Request{Do: "tap", Card: card})
 	if err != nil || r.Wrong || r.OK || r.EN == "" {
@@ -160,11 +161,11 @@ func (w *world) knows(said *log, card string) bool {
 	return !strings.HasPrefix(r.EN, "Unknown card")
 }
 
-// enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never gets the card's
+// enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never receives the card's
 // number.
-func (b *browser) enrolByTap(said *log, name, card string) string {
+func (b *browser) enrolByTap(said *logBuffer, name, card string) string {
 	b.t.Helper()
-	if b.w.knows(said, card) {
+	if b.w.recognises(said, card) {
 		b.t.Fatalf("the card %s is known", card)
 	}
 	id := b.member(name)
@@ -187,7 +188,8 @@ func (b *browser) enrolByTap(said *log, name, card string) string {
 func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	b.t.Helper()
 	await(b.t, "a bundle in force at the machine: "+holds, func() bool {
-		version, members := b.w.bundled() // read both from one bundle: the next may arrive at any moment
+		// Both are read from the same bundle, because the next bundle may arrive at any moment.
+		version, members := b.w.cardsInBundle()
 		if !is(members) {
 			return false
 		}
@@ -197,8 +199,8 @@ func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	})
 }
 
-// bundled returns all cards of the bundle in force at the hub.
-func (w *world) bundled() (version uint64, members string) {
+// cardsInBundle returns all cards of the bundle in force at the hub.
+func (w *world) cardsInBundle() (version uint64, members string) {
 	w.t.Helper()
 	m, s := w.inForce()
 	var out strings.Builder
@@ -254,15 +256,15 @@ func readKey(t *testing.T, path string) []byte {
 	return key
 }
 
-// The card key is changed while machines work. Cards whose number is known to the hub keep working. A card of which
-// the hub knows only the HMAC is bound to the new key by a tap. A card that was not tapped stops working at the end.
-// The old key cannot read the bundles that follow.
+// The card key is changed while machines work. Cards whose numbers the hub has stored remain valid. If the hub has
+// stored only a card's HMAC, the next tap of the card binds the card to the new key. Such a card becomes invalid at the
+// end of the change if it was not tapped. Later bundles cannot be read with the old key.
 func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	w, b := managedWorld(t)
 	const numbered, tapped, idle = "04A22400000001", "04A22400000002", "04A22400000003"
-	e, c := w.joined(t, "laser")
-	_, stolen := w.joined(t, "machine-1") // a second machine, which will be stolen
-	said := e.daemon(t, c)
+	e, c := w.enrolled(t, "laser")
+	_, stolen := w.enrolled(t, "machine-1") // enrol a second machine, which will be stolen
+	said := e.startDaemon(t, c)
 	b.awaitBundle("any", func(string) bool { return true })
 	await(t, "a seal key", func() bool {
 		for _, m := range w.Machines() {
@@ -282,7 +284,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		return strings.Contains(s, hashUnder(t, old, numbered)) && strings.Contains(s, hashUnder(t, old, tapped)) &&
 			strings.Contains(s, hashUnder(t, old, idle))
 	})
-	if !w.knows(said, tapped) || w.knows(said, "04A22400000009") {
+	if !w.recognises(said, tapped) || w.recognises(said, "04A22400000009") {
 		t.Fatal("before the change: the machine knows the wrong cards")
 	}
 
@@ -321,11 +323,12 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Errorf("a second change on top of the first: %d", status)
 	}
 
-	// Both kinds of cards work. The tap of the second card binds it to the new key.
-	if !w.knows(said, numbered) {
+	// Cards whose numbers the hub has, and cards of which it has only the HMAC, are valid. The tap of the second card
+	// binds it to the new key.
+	if !w.recognises(said, numbered) {
 		t.Error("a card that the hub knows by its number is unknown during the change")
 	}
-	if !w.knows(said, tapped) {
+	if !w.recognises(said, tapped) {
 		t.Error("a card that the hub knows by its HMAC is unknown during the change")
 	}
 	await(t, "the tapped card is bound to the new key", func() bool { s, _ = b.cardKey(); return s.Left == 1 })
@@ -333,7 +336,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		"the card under the new key",
 		func(s string) bool { return strings.Contains(s, hashUnder(t, fresh, tapped)) },
 	)
-	if !w.knows(said, tapped) {
+	if !w.recognises(said, tapped) {
 		t.Error("the card is unknown once it is bound to the new key")
 	}
 
@@ -346,26 +349,26 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	}
 
 	// At the end of the change, cards that are bound only to the old key stop working. The bundle contains none of
-	// them.
+	// these cards.
 	b.api("POST", "/card-key/end", version, nil, nil)
 	b.awaitBundle("without the old key", func(s string) bool {
 		return !strings.Contains(s, hashUnder(t, old, idle)) && strings.Contains(s, hashUnder(t, fresh, tapped))
 	})
-	if w.knows(said, idle) {
+	if w.recognises(said, idle) {
 		t.Error("a card of the dropped key is known")
 	}
-	if !w.knows(said, tapped) || !w.knows(said, numbered) {
+	if !w.recognises(said, tapped) || !w.recognises(said, numbered) {
 		t.Error("after the end a card of the new key is unknown")
 	}
 	if left, err := os.Stat(w.config.Join.CardKey + ".before"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the old key is still there: %v %v", left, err)
 	}
-	w.thiefOfAMachineReadsNothingNew(stolen, old, numbered, tapped, idle)
-	w.machineKeepsItsKeys(said, e, c, fresh)
+	w.checkStolenMachine(stolen, old, numbered, tapped, idle)
+	w.checkStoredKeys(said, e, c, fresh)
 }
 
-// thiefOfAMachineReadsNothingNew tries to read the new bundle with the files of a stolen machine.
-func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, cards ...string) {
+// checkStolenMachine tries to read the new bundle with the files of a stolen machine, which must fail.
+func (w *world) checkStolenMachine(c daemoncmd.Config, old []byte, cards ...string) {
 	w.t.Helper()
 	m, s := w.inForce()
 	_, err := roster.Load(s, m, roster.Options{CardKey: old, Now: time.Now()})
@@ -373,7 +376,7 @@ func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, c
 	if !errors.As(err, &other) || other.Here != wire.MarkOf(old) || other.Bundle != m.CardCheck {
 		w.t.Errorf("the new bundle with the old key: %v, want both check values", err)
 	}
-	_, text := w.bundled()
+	_, text := w.cardsInBundle()
 	for _, card := range cards {
 		if strings.Contains(text, hashUnder(w.t, old, card)) {
 			w.t.Errorf("the new bundle has the card %s under the old key", card)
@@ -388,9 +391,9 @@ func (w *world) thiefOfAMachineReadsNothingNew(c daemoncmd.Config, old []byte, c
 	}
 }
 
-// machineKeepsItsKeys checks the keys on the machine's disk: only the machine can read them, and they suffice for a
-// start without the hub.
-func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c daemoncmd.Config, fresh []byte) {
+// checkStoredKeys checks the card keys on the machine's disk: only the machine's user can read them, and they suffice
+// for a start without the hub.
+func (w *world) checkStoredKeys(said *logBuffer, e *Enrolment, c daemoncmd.Config, fresh []byte) {
 	w.t.Helper()
 	path := filepath.Join(c.HubDir(), daemoncmd.CardKeysFile)
 	fi, err := os.Stat(path)

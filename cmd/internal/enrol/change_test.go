@@ -26,13 +26,13 @@ import (
 	"portillon/wire"
 )
 
-// many is a hub that serves a site with many members, and a machine of that site.
-type many struct {
+// largeSite is a hub that serves a site with many members, and a machine of that site.
+type largeSite struct {
 	*world
 	t       *testing.T
 	key     *openbadge.Key
 	text    []byte
-	policy  *policy.Policy // policy of the initial text
+	policy  *policy.Policy // text of the initial policy
 	members []site.Member
 	badges  []site.File
 	memory  site.Memory
@@ -45,28 +45,29 @@ type many struct {
 	bytes  atomic.Int64 // bytes sent and received on the machine's connections, including TLS
 }
 
-// counted is a connection that counts its bytes.
-type counted struct {
+// countedConn is a connection that counts the transferred bytes.
+type countedConn struct {
 	net.Conn
 	n *atomic.Int64
 }
 
-func (c counted) Read(b []byte) (int, error) {
+func (c countedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.n.Add(int64(n))
 	return n, err
 }
 
-func (c counted) Write(b []byte) (int, error) {
+func (c countedConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.n.Add(int64(n))
 	return n, err
 }
 
-// newMany creates a site of n members with this number of badges each, which the policy of sitetest names.
-func newMany(t *testing.T, n, badges int) *many {
+// newLargeSite creates a site of n members with the given number of badges each. The policy of package sitetest names
+// these badges.
+func newLargeSite(t *testing.T, n, badges int) *largeSite {
 	t.Helper()
-	s := &many{world: newWorld(t), t: t, version: 1}
+	s := &largeSite{world: newWorld(t), t: t, version: 1}
 	text, err := os.ReadFile("../../../site-example/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -91,8 +92,8 @@ func newMany(t *testing.T, n, badges int) *many {
 	return s
 }
 
-// award gives the i-th member the k-th badge of the policy.
-func (s *many) award(i, k int) {
+// award issues the k-th badge of the policy to the i-th member.
+func (s *largeSite) award(i, k int) {
 	s.t.Helper()
 	p := s.policy
 	b := p.Badges[k%len(p.Badges)]
@@ -110,7 +111,7 @@ func (s *many) award(i, k int) {
 	s.badges = append(s.badges, site.File{Name: fmt.Sprintf("badges/%d-%d-%d.json", i, k, len(s.badges)), Data: data})
 }
 
-func (s *many) site() *site.Site {
+func (s *largeSite) site() *site.Site {
 	out, err := site.New(s.text, s.members, s.badges, nil, nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -118,8 +119,8 @@ func (s *many) site() *site.Site {
 	return out
 }
 
-// publish builds the site and makes the hub serve it. It returns the signed manifest.
-func (s *many) publish() []byte {
+// publish builds the site's bundle, makes the hub serve the bundle, and returns the signed manifest.
+func (s *largeSite) publish() []byte {
 	s.t.Helper()
 	s.version++
 	now := time.Now()
@@ -139,12 +140,12 @@ func (s *many) publish() []byte {
 }
 
 // enrol enrols a machine whose connections are counted.
-func (s *many) enrol(t *testing.T) {
+func (s *largeSite) enrol(t *testing.T) {
 	t.Helper()
-	e, c := s.joined(t, "laser")
+	e, c := s.enrolled(t, "laser")
 	e.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		return counted{conn, &s.bytes}, err
+		return countedConn{conn, &s.bytes}, err
 	}
 	s.link, s.hubDir = e.link(t, c, true), c.HubDir()
 	m, err := s.Bundles().Current()
@@ -158,9 +159,9 @@ func (s *many) enrol(t *testing.T) {
 	}
 }
 
-// take fetches the manifest and the chunks of the bundle in force over a new connection, like a machine after a
-// notification. It returns the number of transferred bytes.
-func (s *many) take() int64 {
+// fetchBundle fetches the manifest and the chunks of the bundle in force over a new connection, like a machine after a
+// notification, and returns the number of transferred bytes.
+func (s *largeSite) fetchBundle() int64 {
 	s.t.Helper()
 	before := s.bytes.Load()
 	signed, err := s.link.Manifest(context.Background())
@@ -178,13 +179,13 @@ func (s *many) take() int64 {
 }
 
 func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
-	s := newMany(t, 200, 1)
+	s := newLargeSite(t, 200, 1)
 	s.publish()
 	s.enrol(t)
 	s.award(7, 1)
 	s.members[9].Cards = append(s.members[9].Cards, "05AABBCCDDEEFF")
 	s.publish()
-	if n := s.take(); n > 40<<10 {
+	if n := s.fetchBundle(); n > 40<<10 {
 		t.Errorf("%d bytes", n)
 	}
 	m, err := s.store.Current()
@@ -221,7 +222,7 @@ func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
 	if code, _ := get("credentials/" + wire.Hash(last)); code != http.StatusNotFound {
 		t.Errorf("a credential that is in force no more: %d", code)
 	}
-	if n := s.take(); n > 40<<10 {
+	if n := s.fetchBundle(); n > 40<<10 {
 		t.Errorf("%d bytes when a badge is gone", n)
 	}
 }
@@ -229,22 +230,22 @@ func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
 var figureMembers = flag.Int(
 	"members",
 	0,
-	"TestFiguresOfOneChange: members of the site, with 5 badges each; 0: not now",
+	"TestChangeTransfersAtMostMaxChange: members of the site, with 5 badges each; 0: not now",
 )
 
 // maxChange is the upper limit for a change of one member, in bytes on the wire to one machine.
 const maxChange = 64 << 10
 
-// TestFiguresOfOneChange prints how many bytes one machine sends and receives for a change, including the TLS handshake
-// and the manifest.
+// TestChangeTransfersAtMostMaxChange prints the number of bytes that one machine sends and receives for a change,
+// including the TLS handshake and the manifest.
 //
-//	go test ./cmd/internal/enrol -run FiguresOfOneChange -v -members 10000
-func TestFiguresOfOneChange(t *testing.T) {
+//	go test ./cmd/internal/enrol -run ChangeTransfers -v -members 10000
+func TestChangeTransfersAtMostMaxChange(t *testing.T) {
 	n := *figureMembers
 	if n == 0 {
 		n = 300
 	}
-	s := newMany(t, n, 5)
+	s := newLargeSite(t, n, 5)
 	signed := s.publish()
 	began := time.Now()
 	s.enrol(t)
@@ -278,7 +279,7 @@ func TestFiguresOfOneChange(t *testing.T) {
 		built := time.Since(began)
 		s.link.Close()
 		began = time.Now()
-		cost := s.take()
+		cost := s.fetchBundle()
 		t.Logf(
 			"%-34s %6d bytes (built and installed at the hub in %v, taken in %v)",
 			c.name,

@@ -13,35 +13,35 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// log collects the log lines of a daemon.
-type log struct {
+// logBuffer collects the log lines of a daemon.
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 
 	socket string // path of the daemon's control socket
 }
 
-func (l *log) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *log) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// daemon runs portillond with the files of an enrolment, like its unit but below another root.
-func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
+// startDaemon runs portillond with the files of an enrolment, as the systemd unit does, but below another root folder.
+func (e *Enrolment) startDaemon(t *testing.T, c daemoncmd.Config) *logBuffer {
 	t.Helper()
 	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, err := os.MkdirTemp("", "enrol") // a socket's path has at most 107 bytes
+	short, err := os.MkdirTemp("", "enrol") // the folder's name is short, because a socket's path has at most 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	}
 	cmd := exec.Command(os.Args[0], "-config", file)
 	cmd.Env = append(os.Environ(), "PORTILLON_TEST_DAEMON=1", "CREDENTIALS_DIRECTORY="+credentials)
-	said := &log{socket: filepath.Join(short, "c.sock")}
+	said := &logBuffer{socket: filepath.Join(short, "c.sock")}
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func (e *Enrolment) daemon(t *testing.T, c daemoncmd.Config) *log {
 	return said
 }
 
-// await polls until is returns true, because hub and daemon do not notify the test.
+// await polls until is returns true, because neither hub nor daemon notifies the test.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -98,12 +98,12 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// The daemon uses the files of its enrolment. Its records reach the hub over TLS with the hub's authority, and the
+// The daemon uses the files of its enrolment. The daemon's records reach the hub over TLS with the hub's authority. The
 // next bundle is fetched over HTTPS with the machine's certificate.
 func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
-	e.daemon(t, c)
+	e, c := w.enrolled(t, "laser")
+	e.startDaemon(t, c)
 	await(t, "records at the hub", func() bool {
 		h, err := w.Ledger().Head("laser")
 		return err == nil && h.Seq > 0
@@ -121,8 +121,9 @@ func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // a chunk that the machine must fetch
-	w.bundle(2)
+	// The new member is in a chunk that the machine must fetch.
+	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1))
+	w.buildBundle(2)
 	await(t, "the machine takes bundle 2", func() bool { return standing() == 2 })
 	m, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if err != nil || m.Fetched != 2 || !m.Standing.Online || m.Standing.Clock != "trusted" {

@@ -1,6 +1,6 @@
-// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». It creates the machine's
-// keys on the machine, sends only their public halves to the hub, and stores the hub's answer in the files that the
-// unit reads.
+// Package enrol joins a machine to its site: «portillond enrol https://hub.local:8443 CODE». Package enrol creates the
+// machine's keys on the machine, sends only the public halves to the hub, and stores the hub's answer in the files that
+// the systemd unit reads.
 package enrol
 
 import (
@@ -27,17 +27,19 @@ import (
 	"portillon/wire"
 )
 
-// Options holds what a person gives on the command line.
+// Options contains the arguments of the command line.
 type Options struct {
 	Address string // the hub's URL or host:port
 	Code    string
-	Wiring  string // a sample in /usr/share/portillon, or a file; empty: keep the wiring of the machine's file
-	Replace bool   // the machine joined before, on another SD card or computer
-	Dir     string // the folder of machine files below Root: /etc/portillon
-	Root    string // the root of this computer's files: /
-	NoStart bool   // do not start the unit
-	// Folder, if set, is the folder for the machine's file, keys and data in place of Dir and Root. Nothing else on
-	// the computer is changed, no unit is started, and root is not needed. Without Wiring the machine is simulated.
+	// name of a sample in /usr/share/portillon, or path of a file; empty: the wiring of the existing machine.yaml
+	Wiring  string
+	Replace bool   // true: the machine has joined before, on another SD card or computer
+	Dir     string // folder of machine files below Root: /etc/portillon
+	Root    string // root folder of this computer's files: /
+	NoStart bool   // true: do not start the unit
+	// Folder, if set, replaces Dir and Root: it contains the machine.yaml, the keys and the data. No other file of the
+	// computer is changed, no unit is started, and the command does not need root. Without Wiring the machine is
+	// simulated.
 	Folder string
 	Lang   policy.Language
 }
@@ -47,12 +49,12 @@ type Enrolment struct {
 	Options
 	Host    setup.Host
 	Out     io.Writer
-	Dial    hublink.Dial // nil: dial the network
-	Program string       // version of the program, which is sent to the hub
+	Dial    hublink.Dial // dials the hub; nil: over the network
+	Program string       // version of the program, which the hub receives
 }
 
-// ErrIncomplete reports that the machine has joined but cannot start yet. The missing parts were printed.
-var ErrIncomplete = errors.New("the machine has joined, and cannot start yet")
+// ErrIncomplete is returned if the machine has joined but cannot start yet. The missing parts have been printed.
+var ErrIncomplete = errors.New("machine has joined the site but cannot start yet")
 
 // say prints a line in the person's language.
 func (e *Enrolment) say(fr, en string, a ...any) {
@@ -65,8 +67,8 @@ func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 // store returns the folder of systemd's credentials.
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
-// live reports whether Root is the root of the running computer.
-func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
+// isLive reports whether Root is the root of the running computer.
+func (e *Enrolment) isLive() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
 
 // file returns the path of a machine's machine.yaml.
 func (e *Enrolment) file(id policy.MachineID) string {
@@ -76,8 +78,8 @@ func (e *Enrolment) file(id policy.MachineID) string {
 	return e.path(filepath.Join(e.Dir, string(id)+".yaml"))
 }
 
-// Run joins the machine to the site. Every check that can be done on this computer is done before the one-time code is
-// used.
+// Run joins the machine to the site. All checks that are possible on this computer precede the use of the one-time
+// code.
 func (e *Enrolment) Run(ctx context.Context) error {
 	code, err := wire.ParseJoinCode(e.Code)
 	if err != nil {
@@ -111,29 +113,29 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.keep(m, j, answer); err != nil {
+	if err := e.storeAnswer(m, j, answer); err != nil {
 		return err
 	}
 	e.say("Clés, certificat et compte : en place. Fichier : %s",
 		"Keys, certificate and account are in place. File: %s", m.file)
-	if err := e.bundle(ctx, m); err != nil {
+	if err := e.fetchBundle(ctx, m); err != nil {
 		e.say("Le paquet d’accès n’est pas encore là (%v) : le démon le prendra au hub.",
 			"The bundle is not here yet (%v): the daemon takes it from the hub.", err)
 	}
 	return e.start(ctx, m)
 }
 
-// machine holds what is created on this computer for a machine that joins.
+// machine contains the files that are created on this computer for a machine that joins.
 type machine struct {
 	config daemoncmd.Config
-	file   string // path of its machine.yaml
+	file   string // path of the machine.yaml
 	text   string
 	signer note.Signer
 	public string
 	tlsKey []byte
 }
 
-// prepare creates the machine's file and keys. The file and the keys take effect only after keep has stored them.
+// prepare creates the machine.yaml and the keys in memory. Method storeAnswer writes them to the disk.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -146,14 +148,14 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	}
 	a := setup.Answers{Machine: string(j.Code.Machine), Site: string(j.Code.Site), BundleKey: j.Identity.PolicyKey}
 	if err := a.Check(); err != nil {
-		return nil, fmt.Errorf("the hub's answer: %w", err)
+		return nil, fmt.Errorf("hub's answer to the enrolment is unusable: %w", err)
 	}
 	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
 		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})
-	if m.config, err = e.sound(m); err != nil {
-		return nil, fmt.Errorf("the wiring does not make a valid machine.yaml: %w", err)
+	if m.config, err = e.parse(m); err != nil {
+		return nil, fmt.Errorf("machine.yaml with the chosen wiring is invalid: %w", err)
 	}
-	m.config = e.rooted(m.config)
+	m.config = e.belowRoot(m.config)
 	if err := e.machineKey(m); err != nil {
 		return nil, err
 	}
@@ -161,8 +163,8 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	return m, err
 }
 
-// sound parses m.text as the machine's file.
-func (e *Enrolment) sound(m *machine) (daemoncmd.Config, error) {
+// parse parses m.text as a machine.yaml.
+func (e *Enrolment) parse(m *machine) (daemoncmd.Config, error) {
 	if e.Folder == "" {
 		return setup.Sound(filepath.Base(m.file), m.text)
 	}
@@ -177,7 +179,7 @@ func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
 	host, port, cut := strings.Cut(rest, ":")
 	if !ok || !cut || host != id.Name {
-		return "", "", fmt.Errorf("the hub names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
+		return "", "", fmt.Errorf("hub's answer names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
 	}
 	return host, port, nil
 }
@@ -202,17 +204,17 @@ func (e *Enrolment) wiring(file string) (string, error) {
 	return string(b), err
 }
 
-// rooted returns the configuration with its paths below Root.
-func (e *Enrolment) rooted(c daemoncmd.Config) daemoncmd.Config {
+// belowRoot returns the configuration with all paths below Root.
+func (e *Enrolment) belowRoot(c daemoncmd.Config) daemoncmd.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
-		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
+		if e.Folder == "" && !e.isLive() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
 			*p = e.path(*p)
 		}
 	}
 	return c
 }
 
-// machineKey creates the machine's key, or uses an existing key, because a machine that is enrolled again keeps its
+// machineKey creates the machine's key, or uses an existing key, because a machine that is enrolled again continues its
 // journal.
 func (e *Enrolment) machineKey(m *machine) error {
 	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)
@@ -228,7 +230,7 @@ func (e *Enrolment) machineKey(m *machine) error {
 		if err != nil {
 			return err
 		}
-		if err := secret(path, private); err != nil {
+		if err := writeSecret(path, private); err != nil {
 			return err
 		}
 	}
@@ -237,30 +239,31 @@ func (e *Enrolment) machineKey(m *machine) error {
 		return err
 	}
 	if kind, _ := keykind.KindOf(keykind.NameOf(m.public)); kind != keykind.Machine {
-		return fmt.Errorf("%s is an older key, named %q: move it away, and a new one is made", path, keykind.NameOf(m.public))
+		return fmt.Errorf("file %s is an older key with the name %q, move the file away so that a new key is created",
+			path, keykind.NameOf(m.public))
 	}
 	return nil
 }
 
-// secret writes a secret of one line. Only the owner of the file can read it.
-func secret(path, text string) error {
+// writeSecret writes a secret of one line to a file that only the file's owner can read.
+func writeSecret(path, text string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
 }
 
-// keep stores the hub's answer. It writes the machine's file last, so that the old file stays in force until
-// everything else is stored.
-func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
+// storeAnswer stores the hub's answer. The machine.yaml is written last, so that the old machine.yaml stays in force
+// until all other files are stored.
+func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
 	signer := j.CA
 	if len(answer.Authority) > 0 {
 		var err error
 		if signer, err = x509.ParseCertificate(answer.Authority); err != nil {
-			return fmt.Errorf("the hub's answer: the authority of the machine's certificate: %w", err)
+			return fmt.Errorf("hub's answer has an invalid authority of the machine's certificate: %w", err)
 		}
 	}
 	if err := hublink.CheckCertificate(answer.Certificate, signer, m.tlsKey); err != nil {
 		return err
 	}
-	if err := e.cardKey(m, answer.CardKey); err != nil {
+	if err := e.storeCardKey(m, answer.CardKey); err != nil {
 		return err
 	}
 	password, err := m.config.KeyFile(e.store(), m.config.MQTT.PasswordFile)
@@ -268,15 +271,16 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 		return err
 	}
 	if answer.Username != m.config.Machine || answer.Password == "" || strings.ContainsAny(answer.Password, "\r\n") {
-		return errors.New("the hub answers without an account at its broker")
+		return errors.New("hub's answer contains no account at the broker")
 	}
-	if err := secret(password, answer.Password); err != nil {
+	if err := writeSecret(password, answer.Password); err != nil {
 		return err
 	}
 	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
 		return err
 	}
-	// Remove older card keys that the daemon got from the hub: the key of this answer replaces them.
+	// Remove the card keys that the daemon has received from the hub before, because the key in this answer replaces
+	// them.
 	if err := os.Remove(filepath.Join(m.config.HubDir(), daemoncmd.CardKeysFile)); err != nil &&
 		!errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -284,7 +288,7 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	return e.writeConfig(m)
 }
 
-// writeConfig writes the machine's file. If an existing file differs, writeConfig keeps a copy of it.
+// writeConfig writes the machine.yaml. If a different machine.yaml exists, writeConfig first copies the old one.
 func (e *Enrolment) writeConfig(m *machine) error {
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
 		return err
@@ -299,10 +303,10 @@ func (e *Enrolment) writeConfig(m *machine) error {
 	return wire.WriteFile(m.file, []byte(m.text), 0o644)
 }
 
-// cardKey stores the site's card key. All machines on one computer share it.
-func (e *Enrolment) cardKey(m *machine, text string) error {
+// storeCardKey stores the site's card key, which all machines on one computer share.
+func (e *Enrolment) storeCardKey(m *machine, text string) error {
 	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
-		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
+		return errors.New("hub's answer contains no card key, want at least 32 hexadecimal digits")
 	}
 	path, err := m.config.KeyFile(e.store(), m.config.CardKey)
 	if err != nil {
@@ -314,11 +318,11 @@ func (e *Enrolment) cardKey(m *machine, text string) error {
 		}
 		e.say("%s contenait une autre clé : copie dans %[1]s.old", "%s held another key: a copy is in %[1]s.old", path)
 	}
-	return secret(path, text)
+	return writeSecret(path, text)
 }
 
-// bundle fetches the bundle in force, so that the machine's first start needs no network.
-func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
+// fetchBundle fetches the bundle in force, so that the machine's first start needs no network.
+func (e *Enrolment) fetchBundle(ctx context.Context, m *machine) error {
 	link, err := m.config.HubLinkBy(e.Dial, m.signer, e.Host.Now, func() bool { return false })
 	if err != nil {
 		return err
@@ -345,9 +349,9 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	return err
 }
 
-// own makes the daemon's user the owner of the files.
-func (e *Enrolment) own(m *machine) error {
-	if !e.live() {
+// setOwner makes the daemon's user the owner of the files.
+func (e *Enrolment) setOwner(m *machine) error {
+	if !e.isLive() {
 		return nil
 	}
 	var all []string
@@ -363,19 +367,19 @@ func (e *Enrolment) own(m *machine) error {
 	return e.Host.Own(append(all, m.config.Data)...)
 }
 
-// patience is the longest wait for a daemon to start. Its unit has a timeout of one minute.
+// patience is the maximum wait for a daemon to start. The daemon's unit has a timeout of one minute.
 const patience = 70 * time.Second
 
-// start checks the machine's file like the unit, and starts the unit.
+// start checks the machine.yaml as the unit does, and starts the unit.
 func (e *Enrolment) start(ctx context.Context, m *machine) error {
-	if err := e.own(m); err != nil {
+	if err := e.setOwner(m); err != nil {
 		return err
 	}
 	c, err := daemoncmd.ReadConfig(m.file)
 	if err != nil {
 		return err
 	}
-	m.config = e.rooted(c)
+	m.config = e.belowRoot(c)
 	on := daemoncmd.Here(e.Host.Now())
 	on.Unit, on.Credstore = "", e.store()
 	found := m.config.Check(on)
@@ -391,7 +395,7 @@ func (e *Enrolment) start(ctx context.Context, m *machine) error {
 			"The files are ready. Start the machine with: portillond -config %s", m.file)
 		return nil
 	}
-	if !e.live() || e.NoStart {
+	if !e.isLive() || e.NoStart {
 		e.say("Les fichiers sont prêts.", "The files are ready.")
 		return nil
 	}

@@ -31,7 +31,7 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 // After an enrolment, each file that the unit needs exists, and no other user can read it.
 func TestMachineJoinsByItsCode(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	if c.Site != "big" || c.Machine != "laser" || c.Bundle.Key != w.config.Bundle.Public || c.Hub.Name != "hub.test" ||
 		c.MQTT.Username != "laser" || c.MQTT.PasswordFile != "credential:mqtt-password" || c.Bundle.File != "" {
 		t.Errorf("%+v", c)
@@ -82,14 +82,14 @@ func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
 	}
 }
 
-func TestCodeIsValidOnceAndOnlyForTheComputerThatUsedIt(t *testing.T) {
+func TestUsedCodeIsValidOnlyForTheComputerThatUsedTheCode(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	e, out := w.enrolment(t, code)
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
-	if err := e.Run(t.Context()); err != nil { // as after a lost response
+	if err := e.Run(t.Context()); err != nil { // a repetition with the same key, as after a lost response
 		t.Error(err)
 	}
 	other, _ := w.enrolment(t, code)
@@ -114,7 +114,7 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 		"reader.kind: is missing": func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
 		"not a code":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
 		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
-		"not an address of a hub": func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
+		"hub address":             func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
 		"is an older key": func(e *Enrolment) {
 			p, _ := key(t, "laser.big")
 			write(t, e.path("etc/credstore/portillon.laser.machine-key"), p)
@@ -136,7 +136,7 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 // A revoked machine loses its requests, its account at the broker and its codes.
 func TestRevokedMachineLosesAllAccess(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	l := e.link(t, c, true)
 	mq := e.mqtt(t, w, c)
 	if !mq.connect() {
@@ -165,7 +165,7 @@ func TestRevokedMachineLosesAllAccess(t *testing.T) {
 		t.Errorf("%+v %v", held, err)
 	}
 	w.stop()
-	w.start() // still revoked after a restart
+	w.start() // the machine is still revoked after a restart of the hub
 	if _, err := l.Manifest(t.Context()); !errors.As(err, &refused) {
 		t.Error(err)
 	}
@@ -179,7 +179,7 @@ func TestRevokedMachineLosesAllAccess(t *testing.T) {
 
 func TestEnrolledMachinesStayEnrolledAfterARestart(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	w.stop()
 	w.start()
 	if !e.mqtt(t, w, c).connect() {

@@ -11,7 +11,7 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// A machine can be tried without root: all its files are in one folder, and no other file of the computer is changed.
+// Without root, a trial machine can have all its files in one folder, and no other file of the computer is changed.
 func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
@@ -45,7 +45,7 @@ func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Run(t.Context()); err != nil { // as after a lost response
+	if err := e.Run(t.Context()); err != nil { // a repetition, as after a lost response
 		t.Fatal(err)
 	}
 	if again, err := os.ReadFile(filepath.Join(e.Folder, "laser.yaml")); err != nil || string(again) != string(first) {

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 		return 2
 	}
 	if e.Lang, err = daemoncmd.LanguageOf(*lang, env); err != nil {
-		return complain(errs, err)
+		return printError(errs, err)
 	}
 	switch {
 	case len(rest) == 2 && *moved == "" && !*find:
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 		return 1
 	}
 	if err != nil {
-		return complain(errs, err)
+		return printError(errs, err)
 	}
 	return 0
 }
@@ -88,8 +88,8 @@ func parseMixed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-// complain prints an error, line by line, and returns the exit code.
-func complain(w io.Writer, err error) int {
+// printError prints an error, line by line, and returns the exit code.
+func printError(w io.Writer, err error) int {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		fmt.Fprintf(w, "portillond enrol: %s\n", line)
 	}

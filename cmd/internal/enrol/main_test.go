@@ -17,11 +17,11 @@ func TestCommandLineErrorsAreReported(t *testing.T) {
 		{[]string{"--hub", "hub.test", "--find"}, 2, "usage:"},
 		{[]string{"--hub", "hub.test", "https://hub.test", "000"}, 2, "usage:"},
 		{[]string{"https://hub.test:8443", "000-000", "--replace"}, 1,
-			"portillond enrol: not a code for a machine: 6 characters, want 27"},
-		{[]string{"http://hub.test", "000-G40-R40-M30-E27-ZZZ-ZZZ-ZZZ-ZZW"}, 1, "not an address of a hub"},
+			"portillond enrol: invalid code for a machine: 6 characters, want 27"},
+		{[]string{"http://hub.test", "000-G40-R40-M30-E27-ZZZ-ZZZ-ZZZ-ZZW"}, 1, "hub address"},
 		{[]string{"--lang", "de", "x", "y"}, 1, "not a language"},
-		{[]string{"--hub", "http://x", "--root", t.TempDir()}, 1, "not an address of a hub"},
-		{[]string{"--hub", "hub.test", "--root", t.TempDir()}, 1, "holds no machine"},
+		{[]string{"--hub", "http://x", "--root", t.TempDir()}, 1, "hub address"},
+		{[]string{"--hub", "hub.test", "--root", t.TempDir()}, 1, "contains no enrolled machine"},
 		{[]string{"-h"}, 0, "--replace"[1:]},
 	} {
 		var out, errs bytes.Buffer

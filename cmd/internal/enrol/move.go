@@ -12,8 +12,8 @@ import (
 	"portillon/cmd/internal/hublink"
 )
 
-// Move sets a new address of the hub for the machines of this computer, without a new code. The hub must show a
-// certificate of the authority that the machines pinned. If the address is empty, Move searches the network.
+// Move sets a new address of the hub for the machines of this computer, without a new code. The hub must have a
+// certificate of the authority that the machines have pinned. If the address is empty, Move searches the network.
 func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Finder) error {
 	if address != "" {
 		at, err := hublink.Address(address)
@@ -37,20 +37,20 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 		if err != nil || c.Hub == (daemoncmd.HubConfig{}) || c.Machine+".yaml" != filepath.Base(file) {
 			continue
 		}
-		if err := e.move(ctx, e.rooted(c), address, finder); err != nil {
+		if err := e.moveOne(ctx, e.belowRoot(c), address, finder); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", c.Machine, err))
 			continue
 		}
 		moved++
 	}
 	if moved == 0 && len(errs) == 0 {
-		return fmt.Errorf("%s holds no machine that was enrolled at a hub: portillond enrol https://HUB:8443 CODE", dir)
+		return fmt.Errorf("folder %s contains no enrolled machine, run: portillond enrol https://HUB:8443 CODE", dir)
 	}
 	return errors.Join(errs...)
 }
 
-// move sets the new address for one machine.
-func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
+// moveOne sets the new address for one machine.
+func (e *Enrolment) moveOne(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
 	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string
 	for _, at := range tried {
 		if err = link.Move(ctx, at); err == nil {
 			e.say("%s : le hub est à %s", "%s: the hub is at %s", c.Machine, at)
-			if !e.live() || e.NoStart {
+			if !e.isLive() || e.NoStart {
 				return nil
 			}
 			if err := e.Host.Own(filepath.Join(c.HubDir(), "address")); err != nil &&
@@ -75,10 +75,10 @@ func (e *Enrolment) move(ctx context.Context, c daemoncmd.Config, address string
 		}
 	}
 	if len(tried) == 0 {
-		return errors.New("no hub answers on this network: portillond enrol --hub ADDRESS")
+		return errors.New("no hub was found on this network, run: portillond enrol --hub ADDRESS")
 	}
 	return err
 }
 
-// searchTime is the time limit of a search on the network.
+// searchTime is the time limit of a search for the hub on the network.
 const searchTime = 5 * time.Second

@@ -13,7 +13,7 @@ import (
 
 const soon = 15 * time.Second
 
-// mqttClient is a machine's connection to the broker, made with the files of its enrolment.
+// mqttClient is a machine's connection to the broker, with the address and the keys in the files of its enrolment.
 type mqttClient struct {
 	t    *testing.T
 	o    *mqtt.ClientOptions

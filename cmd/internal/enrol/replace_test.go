@@ -18,8 +18,8 @@ const (
 	genTwo = wire.Generation("2222222222222222")
 )
 
-// journal returns an in-memory journal of an enrolled machine, with this generation and number of records.
-func (e *Enrolment) journal(t *testing.T, c daemoncmd.Config, g wire.Generation, records int) *ledgertest.Machine {
+// newJournal returns an in-memory journal of an enrolled machine, with the given generation and number of records.
+func (e *Enrolment) newJournal(t *testing.T, c daemoncmd.Config, g wire.Generation, records int) *ledgertest.Machine {
 	t.Helper()
 	s, public, err := c.Signer(e.store())
 	if err != nil {
@@ -67,8 +67,8 @@ func state(t *testing.T, g wire.Generation, records uint64) []byte {
 	return b
 }
 
-// head waits until the ledger holds this number of records of a generation.
-func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
+// waitForRecords waits until the ledger contains the given number of records of a generation.
+func (w *world) waitForRecords(t *testing.T, g wire.Generation, seq uint64) {
 	t.Helper()
 	await(t, fmt.Sprintf("record %d of %q in the ledger", seq, g), func() bool {
 		h, err := w.Ledger().Head("laser")
@@ -79,18 +79,18 @@ func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	})
 }
 
-// A new SD card needs an enrolment with --replace. The old computer loses its access, the old journal stays in the
-// ledger, and the new journal continues once the machine has reported its generation.
+// A new SD card needs an enrolment with --replace. The old computer loses its access and the old journal remains in the
+// ledger. The hub accepts the new journal once the machine has reported the journal's generation.
 func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	w := newWorld(t)
 	<-w.Hearing()
 	topics := wire.Topics{Site: "big"}
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	old := e.mqtt(t, w, c)
-	j := e.journal(t, c, genOne, 3)
+	j := e.newJournal(t, c, genOne, 3)
 	old.publish(topics.State("laser"), true, state(t, genOne, 3))
 	old.publish(topics.Records("laser"), false, j.Data(1, 3))
-	w.head(t, genOne, 3)
+	w.waitForRecords(t, genOne, 3)
 	if !old.connect() {
 		t.Fatal("no connection")
 	}
@@ -114,19 +114,19 @@ func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	}
 	nc := next.read(t, "laser")
 	m := next.mqtt(t, w, nc)
-	w.head(t, genOne, 3)
+	w.waitForRecords(t, genOne, 3)
 	m.publish(topics.State("laser"), true, state(t, genTwo, 2))
-	w.head(t, genTwo, 0)
-	m.publish(topics.Records("laser"), false, next.journal(t, nc, genTwo, 2).Data(1, 2))
-	w.head(t, genTwo, 2)
+	w.waitForRecords(t, genTwo, 0)
+	m.publish(topics.Records("laser"), false, next.newJournal(t, nc, genTwo, 2).Data(1, 2))
+	w.waitForRecords(t, genTwo, 2)
 	all, err := w.Ledger().Generations(t.Context(), "laser")
 	if err != nil || len(all) != 2 || all[0].Records != 3 || all[1].By != "Ada" {
 		t.Errorf("%+v %v", all, err)
 	}
-	// The code permitted one new journal: a further generation needs another code.
+	// The code permitted only one new journal, so a further generation needs another code.
 	m.publish(topics.State("laser"), true, state(t, "3333333333333333", 2))
 	w.awaitState(t, "3333333333333333")
-	w.head(t, genTwo, 2)
+	w.waitForRecords(t, genTwo, 2)
 	shown, err := w.Enrol().Machines.Get(t.Context(), admin, "laser")
 	if s := shown.Standing; err != nil || s.Phase != "off" || s.Clock != "trusted" || s.Program != "0.7" || s.Held != 2 ||
 		s.Wanted != 1 ||
@@ -149,8 +149,8 @@ func (w *world) awaitState(t *testing.T, g wire.Generation) {
 
 func TestRecordsOfARevokedMachineAreRejected(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
-	j := e.journal(t, c, genOne, 2)
+	e, c := w.enrolled(t, "laser")
+	j := e.newJournal(t, c, genOne, 2)
 	if _, err := w.Ledger().Take("laser", j.Data(1, 1)); err != nil {
 		t.Fatal(err)
 	}

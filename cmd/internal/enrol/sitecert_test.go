@@ -81,19 +81,19 @@ func (a authority) server(dir, name string) (c hub.JoinConfig) {
 	return c
 }
 
-// The hub has a certificate of the site's own authority. Codes contain the hash of that authority, and machines pin
-// it, join, fetch, connect to the broker and renew. The hub's own authority still signs the machines' certificates. A
-// hub does not start with a certificate that machines would reject, and such a certificate does not replace one in
-// use.
+// The hub has a certificate of the site's own authority. Codes contain the hash of that authority. Machines pin the
+// authority, join, fetch bundles, connect to the broker and renew their certificates. The hub's own authority still
+// signs the machines' certificates. A hub does not start with a certificate that machines would reject, and does not
+// replace its certificate by such a certificate.
 func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 	w := newWorld(t)
-	_, before := w.joined(t, "machine-1") // this machine pins the hub's own authority
+	_, before := w.enrolled(t, "machine-1") // this machine pins the hub's own authority
 	w.stop()
 	site := newAuthority(t)
 	own := site.server(w.dir, "hub.test")
 	w.config.Join.Cert, w.config.Join.CertKey, w.config.Join.Authority = own.Cert, own.CertKey, own.Authority
 	w.start()
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	l := e.link(t, c, true)
 	if _, err := l.Manifest(t.Context()); err != nil {
 		t.Error("manifest: ", err)
@@ -127,9 +127,9 @@ func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	newAuthority(t).server(w.dir, "hub.test") // replaces the files in use
+	newAuthority(t).server(w.dir, "hub.test") // replace the certificate files of the running hub
 	w.clock.add(2 * time.Minute)
-	if _, err := e.link(t, c, true).Manifest(t.Context()); err != nil { // uses a new connection
+	if _, err := e.link(t, c, true).Manifest(t.Context()); err != nil { // the machine uses a new connection
 		t.Error("after a bad renewal of the files: ", err)
 	}
 }

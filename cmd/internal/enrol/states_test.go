@@ -10,11 +10,11 @@ import (
 	"portillon/wire"
 )
 
-// A restarted hub knows when it last heard from each machine and the machine's last state, even if the broker has lost
-// the state. The hub does not report the machine as online, and takes no action because of the stored state.
+// A restarted hub still has each machine's last state and the time of the last message, even if the broker has lost the
+// state. The hub does not report the machine as online, and takes no action because of the stored state.
 func TestLastStateOfAMachineSurvivesARestartOfTheHub(t *testing.T) {
 	w := newWorld(t)
-	e, c := w.joined(t, "laser")
+	e, c := w.enrolled(t, "laser")
 	m := e.mqtt(t, w, c)
 	client := mqtt.NewClient(m.o)
 	if tok := client.Connect(); !tok.WaitTimeout(soon) || tok.Error() != nil {

@@ -56,7 +56,7 @@ func (c *clock) add(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// world is a hub and its folder.
+// world is a running hub and the hub's folder.
 type world struct {
 	*hub.Hub
 	t      *testing.T
@@ -104,7 +104,7 @@ func newWorld(t *testing.T) *world {
 	if err := sitetest.Make(filepath.Join(w.dir, "site"), 1, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.bundle(1)
+	w.buildBundle(1)
 	v, err := note.NewVerifier(public)
 	if err != nil {
 		t.Fatal(err)
@@ -117,8 +117,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// bundle builds the site's bundle with this version number.
-func (w *world) bundle(version uint64) {
+// buildBundle builds the site's bundle with the given version number.
+func (w *world) buildBundle(version uint64) {
 	w.t.Helper()
 	s, err := site.Read(filepath.Join(w.dir, "site"))
 	if err != nil {
@@ -139,7 +139,7 @@ func (w *world) bundle(version uint64) {
 	}
 }
 
-// start starts the hub. A restart uses the same ports.
+// start starts the hub. A restarted hub uses the same ports.
 func (w *world) start() {
 	w.t.Helper()
 	h, err := hub.New(w.config, hub.Options{Log: testlog.New(w.t), Now: w.clock.Now})
@@ -166,7 +166,7 @@ func (w *world) start() {
 	w.config.MQTT.Listen = net.JoinHostPort("127.0.0.1", port)
 }
 
-// code creates a code for a machine. It adds the machine to the site if necessary.
+// code creates an enrolment code for a machine, after adding the machine to the site if necessary.
 func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	w.t.Helper()
 	if _, err := w.Enrol().Machines.Get(w.t.Context(), admin, id); err != nil {
@@ -181,7 +181,7 @@ func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	return c
 }
 
-// pi simulates the computer on which a machine is enrolled.
+// pi is the simulated computer on which a machine is enrolled.
 type pi struct {
 	mu    sync.Mutex
 	calls []string
@@ -238,8 +238,8 @@ func (w *world) enrolment(t *testing.T, code string) (*Enrolment, *bytes.Buffer)
 	}, out
 }
 
-// joined enrols a machine and returns its configuration.
-func (w *world) joined(t *testing.T, id policy.MachineID) (*Enrolment, daemoncmd.Config) {
+// enrolled enrols a machine and returns the machine's configuration.
+func (w *world) enrolled(t *testing.T, id policy.MachineID) (*Enrolment, daemoncmd.Config) {
 	t.Helper()
 	e, out := w.enrolment(t, w.code(id, false).Text)
 	if err := e.Run(t.Context()); err != nil {
@@ -254,5 +254,5 @@ func (e *Enrolment) read(t *testing.T, id policy.MachineID) daemoncmd.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.rooted(c)
+	return e.belowRoot(c)
 }

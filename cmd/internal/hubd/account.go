@@ -19,35 +19,35 @@ import (
 	"portillon/hub/store"
 )
 
-// accountVerb runs «portillon-hub account reset NAME»: it creates a code with which NAME can set a new password. Every
-// user who can read the hub's files may run the command, also while the hub runs.
+// accountVerb runs «portillon-hub account reset NAME», which creates a code with which NAME can set a new password.
+// Every user who can read the hub's files may run the command, also while the hub runs.
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {
-		return complain(errs, errors.New("account: the one verb is reset"), usage)
+		return printError(errs, errors.New("account: verb is unknown, want reset"), usage)
 	}
 	fs := flag.NewFlagSet("portillon-hub account reset", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", thereConfig(), "the hub's file")
+	config := fs.String("config", runningConfig(), "the hub's file")
 	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
 		return 2
 	}
 	if fs.NArg() != 1 {
-		return complain(errs, fmt.Errorf("account reset: %d names given, want one", fs.NArg()), usage)
+		return printError(errs, fmt.Errorf("account reset: %d names given, want one", fs.NArg()), usage)
 	}
 	c, err := hub.ReadConfig(*config)
 	if err != nil {
-		return complain(errs, err, "")
+		return printError(errs, err, "")
 	}
 	code, err := resetAccount(ctx, c, fs.Arg(0))
 	if missing := (*fault.NotFound)(nil); errors.As(err, &missing) {
-		return complain(errs, err,
+		return printError(errs, err,
 			"the name that the account signs in with; a hub without an owner prints a code when it starts")
 	}
 	if err != nil {
-		return complain(errs, err, "")
+		return printError(errs, err, "")
 	}
 	fmt.Fprintf(out, "%s sets a new password with this code, within an hour, on the page “new password”:\n\n  %s\n\n"+
 		"All sessions and API tokens of the account have ended.\n", fs.Arg(0), code)
@@ -58,7 +58,7 @@ func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 func resetAccount(ctx context.Context, c hub.Config, name string) (code string, err error) {
 	path := filepath.Join(c.Data, "portillon.db")
 	if _, err := os.Stat(path); err != nil {
-		return "", err // do not open a missing database: that would create an empty one
+		return "", err // a missing database is not opened, because opening would create an empty database
 	}
 	signer, err := c.Signer()
 	if err != nil {

@@ -20,7 +20,7 @@ func TestAccountResetWorksWhileTheHubIsRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	verb := func(args ...string) (int, string) {
-		var out, errs buffer
+		var out, errs safeBuffer
 		code := run(context.Background(), append([]string{"account"}, args...), &out, &errs)
 		return code, out.String() + errs.String()
 	}
@@ -53,7 +53,7 @@ func TestAccountResetWorksWhileTheHubIsRunning(t *testing.T) {
 		args []string
 		says string
 	}{
-		{nil, "the one verb is reset"}, {[]string{"delete"}, "the one verb is reset"}, {[]string{"reset", "-config", path},
+		{nil, "verb is unknown"}, {[]string{"delete"}, "verb is unknown"}, {[]string{"reset", "-config", path},
 			"0 names given"},
 		{[]string{"reset", "-config", path, "nobody"}, `there is no account "nobody"`}, {[]string{"reset", "-config",
 			"/nowhere", "x"}, "/nowhere"},

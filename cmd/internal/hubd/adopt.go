@@ -37,7 +37,7 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return complain(errs, errors.New("the site's folder or hub.yaml is missing"),
+		return printError(errs, errors.New("argument SITE or hub.yaml is missing"),
 			"portillon-hub adopt [-to FOLDER] SITE hub.yaml")
 	}
 	a.site, a.config, a.to = fs.Arg(0), fs.Arg(1), filepath.Clean(a.to)
@@ -46,7 +46,7 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		if errors.Is(err, errLeft) {
 			hint = "correct the site's files and build its bundle again, or say -accept; nothing was written"
 		}
-		return complain(errs, fmt.Errorf("adopt: %w", err), hint)
+		return printError(errs, fmt.Errorf("adopt: %w", err), hint)
 	}
 	fmt.Fprintf(out, "portillon-hub: %s keeps the site %s: policy %d, %d members, %d badges, %d machines, %d records\n",
 		a.to, a.conf.Site,
@@ -58,13 +58,13 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// errLeft reports that an adoption would lose something, or change the rights of members.
-var errLeft = errors.New("something cannot be taken over as it is")
+// errLeft is returned if an adoption would lose data or change the rights of members.
+var errLeft = errors.New("hub cannot be adopted without a loss or a change of rights")
 
-// adoption copies a file-based hub into a new folder, and turns the copy into a hub that manages the site. The folder
-// gets its final name when it is complete, so an interrupted adoption leaves only FOLDER.new. The old hub is not
-// changed. Machines need no change: keys, accounts, ports and journals stay the same, and the new hub's bundle has a
-// higher version than the one in force.
+// adoption copies a file-based hub into a new folder, and turns the copy into a hub that manages the site. The complete
+// folder is renamed to its final name, so an interrupted adoption leaves only FOLDER.new. The old hub is not changed.
+// Machines need no change: keys, accounts, ports and journals stay the same, and the new hub's bundle has a higher
+// version than the bundle in force.
 type adoption struct {
 	site, config, to string
 	cardKey, web     string
@@ -86,9 +86,9 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// Write everything into a folder beside the final one, so that a failed adoption leaves no incomplete folder.
+	// Write all files into a folder beside the final folder, so that a failed adoption leaves no incomplete folder.
 	a.new = a.to + ".new"
-	if err := os.RemoveAll(a.new); err != nil { // left by an interrupted adoption
+	if err := os.RemoveAll(a.new); err != nil { // remove a folder that an interrupted adoption has left
 		return err
 	}
 	if err := os.MkdirAll(filepath.Join(a.new, "keys"), 0o700); err != nil {
@@ -99,8 +99,8 @@ func (a *adoption) run(ctx context.Context) (err error) {
 			err = errors.Join(err, os.RemoveAll(a.new))
 		}
 	}()
-	// takeBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
-	for _, step := range []func(context.Context) error{a.copyFolders, a.takeBundle, a.writeConfig, a.copyDatabase} {
+	// installBundle needs the folder with the bundle in force, which is one of the folders that copyFolders copies.
+	for _, step := range []func(context.Context) error{a.copyFolders, a.installBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -108,17 +108,19 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.fill(ctx, s); err != nil {
 		return err
 	}
-	// A member must not gain or lose a right unnoticed: say fails unless the caller accepted the differences.
-	if err := a.say(); err != nil {
+	// A member must not gain or lose a right unnoticed, so reportDifferences fails unless the caller has accepted the
+	// differences.
+	if err := a.reportDifferences(); err != nil {
 		return err
 	}
-	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // it is empty: read has checked that
+	// Method read has checked that the folder is empty.
+	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return os.Rename(a.new, a.to)
 }
 
-// read reads hub.yaml and the site. It rejects a hub that cannot be adopted without a change on a machine.
+// read reads hub.yaml and the site, and rejects a hub that cannot be adopted without a change on a machine.
 func (a *adoption) read() (*site.Site, error) {
 	var err error
 	if a.conf, err = hub.ReadConfig(a.config); err != nil {
@@ -135,15 +137,16 @@ func (a *adoption) read() (*site.Site, error) {
 	if there, err := os.ReadDir(a.to); err == nil && len(there) > 0 {
 		return nil, fmt.Errorf("the folder %s is not empty: an adoption overwrites nothing", a.to)
 	}
-	// The new hub must sign with the keys of the old hub, because the machines pinned these keys.
+	// The new hub must sign with the keys of the old hub, because the machines have pinned these keys.
 	switch {
 	case s.Policy.Site != a.conf.Site:
-		return nil, fmt.Errorf("the folder %s is the site %q's, %s is %q's", a.site, s.Policy.Site, a.config, a.conf.Site)
+		return nil, fmt.Errorf("folder %s belongs to site %q, but %s belongs to site %q",
+			a.site, s.Policy.Site, a.config, a.conf.Site)
 	case a.conf.Managed():
-		return nil, fmt.Errorf("%s has web: already: that hub keeps its site itself", a.config)
+		return nil, fmt.Errorf("%s already contains web:, so this hub manages its site itself", a.config)
 	case a.conf.Bundle.Key == nil:
 		return nil,
-			fmt.Errorf("%s has no bundle: which key machines pin for bundles, and which bundle is in force, is not known",
+			fmt.Errorf("%s has no bundle:, so the machines' bundle key and the bundle in force are unknown",
 				a.config)
 	case a.conf.Bundle.Public != own:
 		return nil,
@@ -157,7 +160,7 @@ func (a *adoption) read() (*site.Site, error) {
 		a.cardKey = a.conf.Join.CardKey
 	}
 	if a.cardKey == "" {
-		return nil, errors.New("the site's card key is not known: -card-key FILE, the one that the bundle is built with")
+		return nil, errors.New("site's card key is unknown, want -card-key FILE with the key of the bundle in force")
 	}
 	text, err := os.ReadFile(a.cardKey)
 	if err != nil {
@@ -169,10 +172,11 @@ func (a *adoption) read() (*site.Site, error) {
 	return s, nil
 }
 
-// takeBundle installs the bundle file, like the old hub at its next start, to determine the bundle in force.
-func (a *adoption) takeBundle(context.Context) error {
+// installBundle installs the bundle file, as the old hub would at its next start, to determine the bundle in force.
+func (a *adoption) installBundle(context.Context) error {
 	s := a.store()
-	// If the file is rejected, for example because it is too old, the bundle installed before remains in force.
+	// If the bundle file is rejected, for example because it is too old, the previously installed bundle remains in
+	// force.
 	if f, err := os.Open(a.conf.Bundle.File); err == nil {
 		_, err = s.InstallFile(f, nil)
 		var old *wire.Refusal
@@ -202,9 +206,9 @@ func (a *adoption) store() wire.Store {
 	return s
 }
 
-// say prints what is not copied, and which members gain or lose rights. If the caller has not accepted one of these
-// differences, say returns an error.
-func (a *adoption) say() error {
+// reportDifferences prints the data that is not copied, and the members who gain or lose rights. If the caller has not
+// accepted these differences, reportDifferences returns an error.
+func (a *adoption) reportDifferences() error {
 	changes, err := a.changes()
 	if err != nil {
 		return err
@@ -224,8 +228,8 @@ func (a *adoption) say() error {
 	return nil
 }
 
-// copyFolders copies the old hub's folders beside its database: the keys of sealed cards, tags and the bundle in
-// force. It does not copy the broker's retained messages, because the new hub publishes them again.
+// copyFolders copies the old hub's folders beside its database: the keys of sealed cards, tags and the bundle in force.
+// The broker's retained messages are not copied, because the new hub publishes them again.
 func (a *adoption) copyFolders(context.Context) error {
 	for _, dir := range []string{"seal", "tags", "bundle"} {
 		from := filepath.Join(a.conf.Data, dir)
@@ -250,9 +254,9 @@ func (a *adoption) writeConfig(context.Context) error {
 		return err
 	}
 	// Edit the YAML tree, so that comments and the order of the old file survive.
-	root := doc.Content[0] // hub.ReadConfig accepted this mapping
-	set(root, ".", "data")
-	// Files of keys and passwords may be anywhere on the old hub. All are copied to keys/.
+	root := doc.Content[0] // hub.ReadConfig has already accepted this mapping
+	setValue(root, ".", "data")
+	// Files of keys and passwords may be in any folder of the old hub. All of them are copied to keys/.
 	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
 		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
 		a.conf.MQTT.Watcher: {"mqtt", "watcher"}, a.conf.MQTT.PasswordFile: {"mqtt", "password-file"}}
@@ -268,9 +272,9 @@ func (a *adoption) writeConfig(context.Context) error {
 		}
 	}
 	// The new hub builds the bundle itself.
-	drop(root, "bundle")
-	drop(root, "card-key")
-	add(root, "web", map[string]string{"listen": a.web})
+	dropKey(root, "bundle")
+	dropKey(root, "card-key")
+	addKey(root, "web", map[string]string{"listen": a.web})
 	card, err := os.ReadFile(a.cardKey)
 	if err != nil {
 		return err
@@ -278,9 +282,9 @@ func (a *adoption) writeConfig(context.Context) error {
 	if err := os.WriteFile(filepath.Join(a.new, "keys", "card.key"), card, 0o600); err != nil {
 		return err
 	}
-	add(root, "card-key", filepath.Join("keys", "card.key"))
+	addKey(root, "card-key", filepath.Join("keys", "card.key"))
 	if a.conf.Bundle.PolicyPublic != "" {
-		add(root, "policy-key", a.conf.Bundle.PolicyPublic)
+		addKey(root, "policy-key", a.conf.Bundle.PolicyPublic)
 	}
 	out, err := yaml.Marshal(&doc)
 	if err != nil {
@@ -301,12 +305,12 @@ func (a *adoption) copyKey(root *yaml.Node, path, name string, at ...string) err
 	if err != nil {
 		return err
 	}
-	set(root, filepath.Join("keys", name), at...)
+	setValue(root, filepath.Join("keys", name), at...)
 	return os.WriteFile(filepath.Join(a.new, "keys", name), b, 0o600)
 }
 
-// set changes an existing value.
-func set(n *yaml.Node, value string, at ...string) {
+// setValue changes an existing value.
+func setValue(n *yaml.Node, value string, at ...string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value != at[0] {
 			continue
@@ -315,12 +319,12 @@ func set(n *yaml.Node, value string, at ...string) {
 			n.Content[i+1].SetString(value)
 			return
 		}
-		set(n.Content[i+1], value, at[1:]...)
+		setValue(n.Content[i+1], value, at[1:]...)
 	}
 }
 
-// drop removes a key from a mapping.
-func drop(n *yaml.Node, key string) {
+// dropKey removes a key from a mapping.
+func dropKey(n *yaml.Node, key string) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
 			n.Content = append(n.Content[:i], n.Content[i+2:]...)
@@ -329,8 +333,8 @@ func drop(n *yaml.Node, key string) {
 	}
 }
 
-// add appends a key to a mapping. A value with only texts can always be encoded.
-func add(n *yaml.Node, key string, value any) {
+// addKey appends a key to a mapping. A value that contains only texts can always be encoded.
+func addKey(n *yaml.Node, key string, value any) {
 	var k, v yaml.Node
 	if k.Encode(key) == nil && v.Encode(value) == nil {
 		n.Content = append(n.Content, &k, &v)
@@ -343,7 +347,8 @@ func (a *adoption) copyDatabase(ctx context.Context) error {
 	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
 		return nil // the old hub has never run
 	}
-	// SQLite itself copies a database that may be in use. A ledger.db of an older release is converted by fill.
+	// SQLite copies the database, because the database may be in use. Function fill converts a ledger.db of an older
+	// release.
 	if from == a.conf.Database() {
 		return store.BackUp(ctx, from, filepath.Join(a.new, store.Name))
 	}

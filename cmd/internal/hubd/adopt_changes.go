@@ -11,19 +11,19 @@ import (
 	"portillon/wire"
 )
 
-// changes lists which members gain or lose something by the new hub's bundle compared with the one in force. Both
-// bundles are read and verified like on a machine.
+// changes lists the members whose rights or cards differ between the bundle in force and the new hub's bundle. Both
+// bundles are read and verified as on a machine.
 func (a *adoption) changes() ([]string, error) {
 	s := a.store()
 	now, err := s.Current()
 	if err != nil {
 		return nil, err
 	}
-	before, err := a.load(s, a.before)
+	before, err := a.loadRoster(s, a.before)
 	if err != nil {
 		return nil, err
 	}
-	after, err := a.load(s, now)
+	after, err := a.loadRoster(s, now)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +42,8 @@ func (a *adoption) changes() ([]string, error) {
 	return out, nil
 }
 
-// load reads a bundle like a machine.
-func (a *adoption) load(s wire.Store, m wire.Manifest) (*roster.Roster, error) {
+// loadRoster reads a bundle as a machine does.
+func (a *adoption) loadRoster(s wire.Store, m wire.Manifest) (*roster.Roster, error) {
 	return roster.Load(s, m, roster.Options{CardKey: a.keyHex, Now: a.now(), Policy: s.Policy})
 }
 
@@ -109,7 +109,7 @@ func cardsOf(s wire.Store, m wire.Manifest) (map[policy.MemberID][]string, error
 	return out, nil
 }
 
-// cardChanges lists how the cards of a member differ. Cards are identified by their HMAC.
+// cardChanges lists the differences between a member's cards in two bundles. Cards are identified by their HMAC.
 func cardChanges(id policy.MemberID, before, after []string) (out []string) {
 	for _, x := range []struct {
 		verb        string

@@ -17,9 +17,10 @@ const (
 	maxBesideSize = 1 << 20
 )
 
-// bundleFiles warns of machines that will get no newer bundle. It finds such machines in hub.yaml and in the files
-// beside hub.yaml. The adopted hub writes no bundle file, so a machine with bundle: file: in its machine.yaml keeps
-// its present bundle. If hub.yaml has neither http: nor machines-listen:, no machine has another way to get bundles.
+// bundleFiles warns of machines that will receive no newer bundle. Such machines are found in hub.yaml and in the files
+// beside hub.yaml. The adopted hub writes no bundle file, so a machine whose machine.yaml contains bundle: file: stays
+// with its present bundle. If hub.yaml has neither http: nor machines-listen:, no machine can receive bundles in
+// another way.
 func (a *adoption) bundleFiles() (out []string) {
 	for _, m := range machineFiles(filepath.Dir(a.config)) {
 		out = append(out, fmt.Sprintf("%s: the machine %s reads its bundle from the file %s, which this hub does not write: "+

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The adopted hub writes no bundle file, so the adoption names each machine whose file shows that it reads one.
+// The adopted hub writes no bundle file, so the adoption names each machine whose machine.yaml names a bundle file.
 func TestAdoptionWarnsOfMachinesThatReadABundleFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(o *oldHub)

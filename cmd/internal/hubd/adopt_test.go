@@ -33,12 +33,12 @@ type oldHub struct {
 	machine       *ledgertest.Machine
 	signer        note.Signer
 	key           note.Verifier
-	policySigner  note.Signer // nil: one key signs policies and bundles
+	policySigner  note.Signer // separate policy key; nil: one key signs policies and bundles
 	built         *site.Built
 }
 
-// newOldHub creates the hub from the example site. change may change its files before the bundle is built. If apart is
-// true, the policy has a separate key, under which its number is 7.
+// newOldHub creates the hub from the example site. The function change may change the site's files before the bundle is
+// built. If apart is true, a separate key signs the policy, whose number is 7.
 func newOldHub(t *testing.T, apart bool, change func(folder string)) *oldHub {
 	t.Helper()
 	if testing.Short() {
@@ -150,7 +150,7 @@ func (o *oldHub) adopt(want int, to string, more ...string) string {
 	return command(o.t, want, append(args, o.files, o.config)...)
 }
 
-// machineStore returns the store of a machine that uses the old hub's bundle.
+// machineStore returns the bundle store of a machine that uses the old hub's bundle.
 func (o *oldHub) machineStore() wire.Store {
 	o.t.Helper()
 	s := wire.Store{Dir: filepath.Join(o.t.TempDir(), "machine"), Site: "biklab", Keys: note.VerifierList(o.key)}
@@ -173,8 +173,8 @@ func (o *oldHub) policyPublic() (hub.Config, note.Verifier) {
 	return c, c.Bundle.Policy
 }
 
-// adopted starts the adopted hub.
-func (o *oldHub) adopted(to string) *hub.Hub {
+// startAdopted starts the adopted hub.
+func (o *oldHub) startAdopted(to string) *hub.Hub {
 	o.t.Helper()
 	c, err := hub.ReadConfig(filepath.Join(to, "hub.yaml"))
 	if err != nil {
@@ -199,8 +199,8 @@ func (o *oldHub) adopted(to string) *hub.Hub {
 	return h
 }
 
-// takes makes a machine install the manifest that the hub serves.
-func (o *oldHub) takes(m wire.Store, h *hub.Hub) wire.Manifest {
+// installFrom makes a machine install the bundle of the manifest that the hub serves.
+func (o *oldHub) installFrom(m wire.Store, h *hub.Hub) wire.Manifest {
 	o.t.Helper()
 	signed, _ := h.Manifest()
 	got, err := m.Install(signed, func(sha string) ([]byte, error) {
@@ -214,7 +214,7 @@ func (o *oldHub) takes(m wire.Store, h *hub.Hub) wire.Manifest {
 	return got
 }
 
-func TestAdoptedHubKeepsTheSiteAndItsMachinesContinue(t *testing.T) {
+func TestMachinesAndMembersContinueWithAnAdoptedHub(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
 		t.Run(name, func(t *testing.T) {
 			o := newOldHub(t, apart, nil)
@@ -230,13 +230,13 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesContinue(t *testing.T) {
 			if _, err := os.Stat(to + ".new"); err == nil {
 				t.Error("the folder of the adoption is left")
 			}
-			h := o.adopted(to)
+			h := o.startAdopted(to)
 			text, _ := os.ReadFile(filepath.Join(o.files, "policy.yaml"))
 			number := int64(1)
 			if apart {
 				number = 7
 			}
-			now := o.takes(machine, h)
+			now := o.installFrom(machine, h)
 			if chunk, err := machine.Chunk(now, wire.PolicyChunk); now.Version <= 100 || err != nil || !bytes.Equal(chunk,
 				text) {
 				t.Errorf("bundle %d, policy %v", now.Version, err)
@@ -261,7 +261,7 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesContinue(t *testing.T) {
 	}
 }
 
-func TestAdoptionKeepsFilesAndKeysOfTheHub(t *testing.T) {
+func TestAdoptionCopiesFilesAndKeysOfTheHub(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	o.machine.Fill(3)
 	o.run(1, 3)
@@ -343,9 +343,9 @@ func TestAdoptionConvertsAnOldLedger(t *testing.T) {
 	}
 }
 
-// The adoption names each difference between the site's files and the bundle in force. It writes nothing until the
-// caller accepts the differences.
-func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
+// The adoption names each difference between the site's files and the bundle in force. The adoption writes nothing
+// until the caller accepts the differences.
+func TestAdoptionListsLostDataAndChangedRights(t *testing.T) {
 	edit := func(t *testing.T, path, old, new string) {
 		t.Helper()
 		b, err := os.ReadFile(path)
@@ -397,7 +397,7 @@ func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 		"a signed policy was changed": {true, func(t *testing.T, files string) {
 			put(t, files+"/policy.yaml", read(t, files+"/policy.yaml")+"# changed\n")
 		},
-			[]string{"left behind: policy.yaml: it is another one than the policy number 7"}},
+			[]string{"left behind: policy.yaml differs from policy number 7"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOldHub(t, c.apart, nil)
@@ -413,7 +413,7 @@ func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 				t.Errorf("there are %v, %v", left, err)
 			}
 			o.adopt(0, to, "-accept")
-			o.takes(o.machineStore(), o.adopted(to))
+			o.installFrom(o.machineStore(), o.startAdopted(to))
 		})
 	}
 }
@@ -427,7 +427,7 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// A hub that can be adopted only with changes on its machines is rejected.
+// A hub whose adoption would require changes on its machines is rejected.
 func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 	_, other, err := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	if err != nil {
@@ -451,7 +451,7 @@ func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 		"another site": {func(o *oldHub) {
 			edited := strings.ReplaceAll(read(t, filepath.Join(o.files, "policy.yaml")), "site: biklab", "site: other")
 			os.WriteFile(filepath.Join(o.files, "policy.yaml"), []byte(edited), 0o600)
-		}, "is the site \"other\"'s"},
+		}, "belongs to site \"other\""},
 		"a hub of its own": {func(o *oldHub) { o.write("hub.yaml", managedConfig(o)) }, "has web: already"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -469,7 +469,7 @@ func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	for says, args := range map[string][]string{"is missing": {"adopt", o.files}, "hub.yaml": {"adopt", "-to",
 		t.TempDir() + "/x", o.files, "nowhere/hub.yaml"},
-		"card key is not known": {"adopt", "-to", t.TempDir() + "/x", o.files, o.config}} {
+		"card key is unknown": {"adopt", "-to", t.TempDir() + "/x", o.files, o.config}} {
 		if said := command(t, 2, args...); !strings.Contains(said, says) {
 			t.Errorf("%v: %s", args, said)
 		}

@@ -27,8 +27,8 @@ import (
 )
 
 // Names of the parts of a backup. A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml.
-// A file outside that folder has its full path below elsewhere/. The secrets are in an inner tar, which is encrypted
-// with the recovery phrase.
+// A file outside that folder is stored below elsewhere/, under its full path. The secrets are in an inner tar, which is
+// encrypted with the recovery phrase.
 const (
 	backupAbout   = "backup.json"
 	backupSecrets = "secrets.age"
@@ -37,23 +37,23 @@ const (
 	maxBackupFile = 16 << 30 // size limit in bytes of a file that restore accepts
 )
 
-// about is the description of a backup. The backup contains it as JSON.
+// about is the description of a backup, which the backup contains as JSON.
 type about struct {
 	Format  int       `json:"format"`
 	Site    string    `json:"site"`
 	Made    time.Time `json:"made"`
-	Lacks   []string  `json:"lacks,omitempty"`   // secrets that are not in the backup
-	Secrets []string  `json:"secrets,omitempty"` // secrets in the encrypted part
+	Lacks   []string  `json:"lacks,omitempty"`   // names of secrets that are not in the backup
+	Secrets []string  `json:"secrets,omitempty"` // names of secrets in the encrypted part
 }
 
-// backedUp holds the paths of the files of a backup.
-type backedUp struct {
+// backupFiles contains the paths of the files of a backup.
+type backupFiles struct {
 	base           string // the folder of hub.yaml
 	plain, secrets []string
 }
 
 // name returns a file's path in a backup.
-func (b backedUp) name(path string) (string, error) {
+func (b backupFiles) name(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -64,16 +64,16 @@ func (b backedUp) name(path string) (string, error) {
 	return elsewhere + filepath.ToSlash(abs), nil
 }
 
-// filesOf lists the files of a hub for a backup. It leaves out the database, which is copied while in use; messages
-// that the broker retains, which the hub publishes again; the keys of sealed cards, which must not survive in a copy;
-// and the recovery phrase.
-func filesOf(config string, c hub.Config) (b backedUp, err error) {
+// filesOf lists the files of a hub for a backup. The list excludes the database, which is copied separately, the
+// broker's retained messages, which the hub publishes again, the keys of sealed cards, which must not survive in a
+// copy, and the recovery phrase.
+func filesOf(config string, c hub.Config) (b backupFiles, err error) {
 	abs, err := filepath.Abs(config)
 	if err != nil {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
-	// Some of these paths are empty or name files that do not exist. existing removes them at the end.
+	// Some of these paths are empty or name missing files; function existing removes such paths at the end.
 	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail}
 	// During a change of the card key, some cards are still hashed with the previous key.
 	if c.Join.CardKey != "" {
@@ -87,7 +87,8 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	if c.Web.Cert != hub.OwnCert {
 		plain = append(plain, c.Web.Cert)
 	}
-	for _, dir := range []string{"keys", "authority", "bundle", "tags"} { // machines identify the hub by its authority
+	// Include the authority's key, because machines identify the hub by its authority.
+	for _, dir := range []string{"keys", "authority", "bundle", "tags"} {
 		into := &plain
 		if dir == "keys" || dir == "authority" {
 			into = &secrets
@@ -106,7 +107,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	return b, nil
 }
 
-// existing returns those paths that are regular files, without duplicates.
+// existing returns the paths that name regular files, without duplicates.
 func existing(paths []string) (out []string) {
 	for _, p := range paths {
 		if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
@@ -120,7 +121,7 @@ func existing(paths []string) (out []string) {
 func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub backup", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", thereConfig(), "the hub's file")
+	config := fs.String("config", runningConfig(), "the hub's file")
 	withSecrets := fs.Bool("with-secrets", false, "with keys and passwords, encrypted to the recovery phrase")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -128,12 +129,12 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 1 {
-		return complain(errs, errors.New("the backup's file is missing"),
+		return printError(errs, errors.New("argument FILE, the backup's file, is missing"),
 			"portillon-hub backup [-config hub.yaml] [-with-secrets] FILE")
 	}
 	a, err := writeBackup(ctx, *config, fs.Arg(0), *withSecrets, out)
 	if err != nil {
-		return complain(errs, fmt.Errorf("backup: %w", err), "")
+		return printError(errs, fmt.Errorf("backup: %w", err), "")
 	}
 	fmt.Fprintf(out, "portillon-hub: backup %s of the site %s is written\n", fs.Arg(0), a.Site)
 	for _, name := range a.Lacks {
@@ -172,19 +173,20 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	if err != nil {
 		return a, err
 	}
-	err = b.write(ctx, f, c, a, withSecrets, out)
+	err = b.writeTar(ctx, f, c, a, withSecrets, out)
 	// Remove an incomplete file, because it could be mistaken for a backup.
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
-	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // the backup is complete without the note
+	// An error is ignored, because the backup is complete even if its time is not stored.
+	if err := hub.NoteBackup(c.Data, a.Made); err != nil {
 		fmt.Fprintf(out, "portillon-hub: the hub does not know of this backup: %v\n", err)
 	}
 	return a, nil
 }
 
-// write writes the tar.
-func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
+// writeTar writes the tar.
+func (b backupFiles) writeTar(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
 	out io.Writer) error {
 	t := tar.NewWriter(f)
 	text, err := json.MarshalIndent(a, "", "\t")
@@ -194,9 +196,10 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	if err := addBytes(t, backupAbout, text); err != nil {
 		return err
 	}
-	// Copy the database to a second file first: a database in use cannot be read directly.
+	// Copy the database to a second file first, because a database in use cannot be read directly.
 	copied := c.Database() + ".backup"
-	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) { // left by an interrupted backup
+	// Remove a file that an interrupted backup has left.
+	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	defer os.Remove(copied)
@@ -210,12 +213,12 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	if err := addFile(t, name, copied); err != nil {
 		return err
 	}
-	if err := b.add(t, b.plain); err != nil {
+	if err := b.addFiles(t, b.plain); err != nil {
 		return err
 	}
 	// Encrypted files come last, as one file in the tar.
 	if withSecrets {
-		sealed, err := b.sealed(c, out)
+		sealed, err := b.encryptSecrets(c, out)
 		if err != nil {
 			return err
 		}
@@ -226,8 +229,8 @@ func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about,
 	return t.Close()
 }
 
-// add adds files to the tar.
-func (b backedUp) add(t *tar.Writer, paths []string) error {
+// addFiles adds files to the tar.
+func (b backupFiles) addFiles(t *tar.Writer, paths []string) error {
 	for _, path := range paths {
 		name, err := b.name(path)
 		if err != nil {
@@ -268,8 +271,8 @@ func addBytes(t *tar.Writer, name string, b []byte) error {
 	return err
 }
 
-// sealed returns a tar of the secrets, encrypted with the recovery phrase (age with a passphrase: scrypt).
-func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
+// encryptSecrets returns a tar of the secrets, encrypted with the recovery phrase (age with a passphrase: scrypt).
+func (b backupFiles) encryptSecrets(c hub.Config, out io.Writer) ([]byte, error) {
 	phrase, made, err := RecoveryPhrase(c.Data)
 	if err != nil {
 		return nil, err
@@ -289,7 +292,7 @@ func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 		return nil, err
 	}
 	t := tar.NewWriter(w)
-	if err := errors.Join(b.add(t, b.secrets), t.Close(), w.Close()); err != nil {
+	if err := errors.Join(b.addFiles(t, b.secrets), t.Close(), w.Close()); err != nil {
 		return nil, err
 	}
 	return sealed.Bytes(), nil
@@ -299,16 +302,17 @@ func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
 // phrase has 130 random bits, so a higher cost is not needed against guessing.
 const phraseWork = 15
 
-// RecoveryPhrase returns the phrase that encrypts secrets in backups. It is in a file of the data folder that no
-// backup contains. If the file is missing, a new phrase is created and made is true: the caller must show the phrase
-// once.
+// RecoveryPhrase returns the phrase that encrypts secrets in backups. The phrase is in a file of the data folder that
+// no backup contains. If the file is missing, a new phrase is created and the result made is true; the caller must then
+// show the phrase once.
 func RecoveryPhrase(data string) (phrase string, made bool, err error) {
-	// Use an existing phrase again, because all backups of a hub have the same phrase.
+	// Return an existing phrase, because all backups of a hub have the same phrase.
 	path := filepath.Join(data, phraseFile)
 	b, err := os.ReadFile(path)
 	if err == nil {
 		if phrase = strings.TrimSpace(string(b)); len(phrase) < 20 {
-			return "", false, fmt.Errorf("%s holds no recovery phrase: move it away to have another one made", path)
+			return "",
+				false, fmt.Errorf("file %s contains no recovery phrase, move the file away so that a new phrase is created", path)
 		}
 		return phrase, false, nil
 	}

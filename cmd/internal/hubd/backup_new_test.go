@@ -16,7 +16,7 @@ import (
 
 // A hub that is restored on another computer has the keys that its machines trust: the card key, the key of its
 // certificate authority and the site's key.
-func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
+func TestBackupWithSecretsContainsEveryFileOfANewHub(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: makes a backup of a whole hub")
 	}
@@ -58,7 +58,7 @@ func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
 	if strings.Contains(said, "missing") {
 		t.Error(said)
 	}
-	// Files that a backup leaves out on purpose, or stores in another form: see filesOf and store.BackUp.
+	// These files are deliberately excluded from a backup or stored in another form (see filesOf and store.BackUp).
 	left := []string{
 		"data/" + phraseFile,
 		"data/last-backup",

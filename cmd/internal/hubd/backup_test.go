@@ -16,7 +16,7 @@ import (
 	"portillon/hub/store"
 )
 
-// backedUpSite is a hub's folder whose ledger has 5 records of the laser.
+// backedUpSite is the folder of a hub whose ledger has 5 records of the laser.
 type backedUpSite struct {
 	config string
 	conf   hub.Config
@@ -71,11 +71,11 @@ func command(t *testing.T, code int, args ...string) string {
 	return out.String() + errs.String()
 }
 
-func TestBackupOfARunningHubIsRestoredElsewhere(t *testing.T) {
+func TestBackupOfARunningHubCanBeRestoredElsewhere(t *testing.T) {
 	s := newBackedUpSite(t)
 	file, to := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "new")
 	var writing sync.WaitGroup
-	writing.Go(func() { // the hub writes records meanwhile
+	writing.Go(func() { // the hub writes records while the backup runs
 		for seq := uint64(6); seq <= 105; seq++ {
 			s.take(t, seq, seq)
 		}
@@ -110,7 +110,7 @@ func TestBackupOfARunningHubIsRestoredElsewhere(t *testing.T) {
 	if err != nil || h.Seq < 5 || h.Seq > 105 || h.Root != s.laser.Root(h.Seq) {
 		t.Fatalf("%+v, %v", h, err)
 	}
-	// The machine sends the records after the backup again.
+	// The machine sends again the records that it wrote after the backup.
 	for first := h.Seq + 1; first <= 105; first += 100 {
 		if _, err := l.Take("laser", s.laser.Data(first, min(first+99, 105))); err != nil {
 			t.Error(err)
@@ -141,7 +141,7 @@ func TestSecretsOfABackupAreReadableOnlyWithTheRecoveryPhrase(t *testing.T) {
 	os.WriteFile(wrong, []byte("00000-00000-00000-00000-00000-0\n"), 0o600)
 	if said := command(t, 2, "restore", "-phrase-file", wrong, file, filepath.Join(t.TempDir(), "x")); !strings.Contains(
 		said,
-		"not of this recovery phrase",
+		"cannot be decrypted with this recovery phrase",
 	) {
 		t.Error(said)
 	}
@@ -174,7 +174,7 @@ func TestRestoreRejectsFilesThatAreNotABackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// changed returns the backup after change was applied to each file's header and content.
+	// changed returns a copy of the backup, with change applied to each file's header and content.
 	changed := func(change func(h *tar.Header, b []byte) []byte) []byte {
 		var out bytes.Buffer
 		w := tar.NewWriter(&out)

@@ -16,16 +16,16 @@ import (
 // systemConfig is the configuration file of the packaged service.
 const systemConfig = "/etc/portillon/hub.yaml"
 
-// thereConfig returns the configuration of an existing hub: the folder's, otherwise the system's.
-func thereConfig() string {
+// runningConfig returns the configuration of an existing hub: the hub.yaml of this folder, or otherwise of the system.
+func runningConfig() string {
 	if _, err := os.Stat("hub.yaml"); err == nil {
 		return "hub.yaml"
 	}
 	return systemConfig
 }
 
-// findConfig returns the configuration for a hub that was started without -config: the folder's, the system's if it
-// exists, or a new one in the folder, which must be empty.
+// findConfig returns the configuration for a hub that was started without -config: the hub.yaml of this folder,
+// otherwise the system's. Without both, findConfig creates a hub.yaml in this folder, which must be empty.
 func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	if there, err := existingConfig(dir); there != "" || err != nil {
 		return there, err
@@ -38,7 +38,7 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 		n.Site = policy.SiteID(slug(filepath.Base(abs)))
 	}
 	if n.Host, err = os.Hostname(); err != nil {
-		n.Host = "" // empty, so that hub.Create chooses a name
+		n.Host = "" // an empty name, so that hub.Create chooses a name
 	}
 	made, err := hub.Create(abs, n)
 	if err != nil {
@@ -49,7 +49,7 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	return made.Config, nil
 }
 
-// existingConfig returns the folder's configuration or the system's, or "" if neither exists.
+// existingConfig returns the hub.yaml of this folder, or otherwise of the system, or "" if neither exists.
 func existingConfig(dir string) (string, error) {
 	for _, path := range []string{filepath.Join(dir, "hub.yaml"), systemConfig} {
 		if _, err := os.Stat(path); err == nil {

@@ -41,15 +41,15 @@ func TestSiteIDIsDerivedFromTheFoldersName(t *testing.T) {
 	}
 }
 
-func TestVerbsForARunningHubUseTheFileOfThisFolder(t *testing.T) {
+func TestVerbsForARunningHubUseTheHubFileOfThisFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if got := thereConfig(); got != systemConfig {
+	if got := runningConfig(); got != systemConfig {
 		t.Errorf("in an empty folder: %s", got)
 	}
 	if err := os.WriteFile("hub.yaml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := thereConfig(); got != "hub.yaml" {
+	if got := runningConfig(); got != "hub.yaml" {
 		t.Errorf("in a hub's folder: %s", got)
 	}
 }

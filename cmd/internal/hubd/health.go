@@ -17,8 +17,8 @@ import (
 // healthTimeout is the time limit of the request to the hub.
 const healthTimeout = 5 * time.Second
 
-// health runs «portillon-hub health»: it asks the hub on this computer whether the hub is ready. The container image
-// uses it as health check, because the image has no other program.
+// health runs «portillon-hub health», which asks the hub on this computer whether the hub is ready. The container image
+// uses this verb as health check, because the image contains no other program.
 func health(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub health", flag.ContinueOnError)
 	fs.SetOutput(errs)
@@ -43,7 +43,7 @@ func health(ctx context.Context, args []string, out, errs io.Writer) int {
 		err = ready(ctx, c)
 	}
 	if err != nil {
-		return complain(errs, fmt.Errorf("health: %w", err), "")
+		return printError(errs, fmt.Errorf("health: %w", err), "")
 	}
 	fmt.Fprintln(out, "portillon-hub: ready")
 	return 0
@@ -52,14 +52,14 @@ func health(ctx context.Context, args []string, out, errs io.Writer) int {
 // ready requests /readyz at the hub's web address, on this computer.
 func ready(ctx context.Context, c hub.Config) error {
 	if !c.Managed() {
-		return errors.New("hub.yaml has no web:, and only there a hub says whether it is ready")
+		return errors.New("hub.yaml has no web:, at whose address a hub reports that it is ready")
 	}
 	host, port, err := net.SplitHostPort(c.Web.Listen)
 	if err != nil {
 		return err
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // a container image may have no /etc/hosts
+		host = "127.0.0.1" // the address is numeric, because a container image may have no /etc/hosts
 	}
 	scheme, client := "http", &http.Client{Timeout: healthTimeout}
 	if c.Web.Cert != "" {

@@ -12,7 +12,7 @@ import (
 var messages string
 
 // isFrench reports whether the terminal's language is French. The first of LC_ALL, LC_MESSAGES and LANG that is set
-// decides. For all other languages the program prints English.
+// determines the language. For all other languages the program prints English.
 func isFrench(getenv func(string) string) bool {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := getenv(name); v != "" {
@@ -43,7 +43,7 @@ func inFrench(w io.Writer) (io.Writer, error) {
 func (f french) Write(p []byte) (int, error) {
 	lines := strings.SplitAfter(string(p), "\n")
 	for i, line := range lines {
-		lines[i] = f.line(line)
+		lines[i] = f.translateLine(line)
 	}
 	if _, err := io.WriteString(f.w, strings.Join(lines, "")); err != nil {
 		return 0, err
@@ -51,10 +51,11 @@ func (f french) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// line translates one line and keeps the program's name and the indentation.
-func (f french) line(line string) string {
-	text := strings.TrimRight(strings.TrimLeft(line, " "), "\n")
-	before, after := line[:len(line)-len(strings.TrimLeft(line, " "))], line[len(strings.TrimRight(line, "\n")):]
+// translateLine translates one line, without changing the program's name and the indentation.
+func (f french) translateLine(translateLine string) string {
+	text := strings.TrimRight(strings.TrimLeft(translateLine, " "), "\n")
+	before, after := translateLine[:len(translateLine)-len(strings.TrimLeft(translateLine, " "+
+		""))], translateLine[len(strings.TrimRight(translateLine, "\n")):]
 	if rest, ok := strings.CutPrefix(text, "portillon-hub: "); ok {
 		before, text = before+"portillon-hub: ", rest
 		if rest, ok = strings.CutPrefix(text, "hint: "); ok {

@@ -30,7 +30,7 @@ func TestTerminalWithAFrenchLocaleGetsFrench(t *testing.T) {
 	}
 }
 
-// frenchOf returns what a French terminal shows for a text.
+// frenchOf returns the output of a French terminal for a text.
 func frenchOf(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -87,7 +87,7 @@ func TestEverySentenceOfTheHubHasAFrenchTranslation(t *testing.T) {
 			}
 			if strings.Count(line, " ") < 2 || line == "portillon-hub -config hub.yaml" ||
 				strings.HasPrefix(line, "portillon-hub ") && strings.Contains(line, "[") {
-				continue // a name, a value, or the usage of a command
+				continue // texts without a translation: a name, a value, or the usage of a command
 			}
 			found++
 			if got := frenchOf(t, line); got == strings.ReplaceAll(line, "’", "'") {
@@ -101,13 +101,14 @@ func TestEverySentenceOfTheHubHasAFrenchTranslation(t *testing.T) {
 }
 
 // putIn lists sentences whose subject or verb is an inserted value.
-var putIn = map[string]string{"7: 7 lines above": "something cannot be taken over as it is: 7 lines above",
+var putIn = map[string]string{"7: 7 lines above": "hub cannot be adopted without a loss or a change of rights: 7 " +
+	"lines above",
 	"7 7 7 at 7": "7 gains 7 at 7", "7 7 the 7 card 7…": "7 loses the 7 card 7…"}
 
 type sentence struct{ text, where string }
 
-// sentencesHere returns the sentences in calls that write to a terminal or create an error. Inserted values are
-// replaced by 7.
+// sentencesHere returns the sentences in calls that write to a terminal or create an error. In each sentence, 7
+// replaces the inserted values.
 func sentencesHere(t *testing.T) (out []sentence) {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -131,7 +132,7 @@ func sentencesHere(t *testing.T) (out []sentence) {
 				return true
 			}
 			for _, a := range call.Args {
-				if text := literal(a); text != "" {
+				if text := literalText(a); text != "" {
 					out = append(out, sentence{verb.ReplaceAllString(text, "7"), set.Position(a.Pos()).String()})
 				}
 			}
@@ -151,8 +152,8 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// literal returns the text of a string literal or of concatenated literals; a value between them is 7.
-func literal(e ast.Expr) string {
+// literalText returns the text of a string literal or of concatenated literals, with 7 for each value in between.
+func literalText(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		if e.Kind == token.STRING {
@@ -162,7 +163,7 @@ func literal(e ast.Expr) string {
 			}
 		}
 	case *ast.BinaryExpr:
-		if a, b := literal(e.X), literal(e.Y); a != "" && b != "" {
+		if a, b := literalText(e.X), literalText(e.Y); a != "" && b != "" {
 			return a + b
 		}
 	}

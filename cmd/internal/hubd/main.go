@@ -12,7 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-	_ "time/tzdata" // for computers without time zone files
+	_ "time/tzdata" // embeds time zones, for computers without time zone files
 
 	"portillon/hub"
 	"portillon/policy"
@@ -32,7 +32,7 @@ func Main(args []string) int {
 			errs, err = inFrench(errs)
 		}
 		if err != nil {
-			return complain(os.Stderr, err, "")
+			return printError(os.Stderr, err, "")
 		}
 	}
 	return run(ctx, args, out, errs)
@@ -63,7 +63,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() > 0 {
-		return complain(errs, fmt.Errorf("%q: portillon-hub takes flags only", fs.Arg(0)), "portillon-hub -config hub.yaml")
+		return printError(errs, fmt.Errorf("argument %q is unknown, want only flags",
+			fs.Arg(0)), "portillon-hub -config hub.yaml")
 	}
 	if *version {
 		fmt.Fprintln(out, "portillon-hub", Version)
@@ -73,19 +74,19 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	if *config == "" {
 		n := hub.NewHub{Site: policy.SiteID(*site), Web: *web, Machines: *machines, Broker: *mqtt}
 		if *config, err = findConfig(".", n, out); err != nil {
-			return complain(errs, err, "portillon-hub -config hub.yaml, or begin in an empty folder")
+			return printError(errs, err, "portillon-hub -config hub.yaml, or begin in an empty folder")
 		}
 	}
 	c, err := hub.ReadConfig(*config)
 	if err == nil {
-		err = keysAreRead(c)
+		err = checkKeys(c)
 	}
 	if err != nil {
-		return complain(errs, err, "portillon-hub -check says what is wrong without starting anything")
+		return printError(errs, err, "portillon-hub -check says what is wrong without starting anything")
 	}
 	if *check {
 		if err := c.Check(); err != nil {
-			return complain(errs, err, "")
+			return printError(errs, err, "")
 		}
 		fmt.Fprintln(out, "portillon-hub: the file is sound")
 		return 0
@@ -93,20 +94,20 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	return serve(ctx, c, *offset, out, errs)
 }
 
-// serve runs the hub until ctx ends. offset shifts the hub's clock, for the demo.
+// serve runs the hub until ctx ends. The argument offset shifts the hub's clock, for the demo.
 func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io.Writer) int {
 	log := slog.New(slog.NewTextHandler(errs, nil)).With("site", c.Site)
 	now := func() time.Time { return time.Now().Add(offset) }
 	h, err := hub.New(c, hub.Options{Log: log, Now: now, Version: Version})
 	if err != nil {
-		return complain(errs, err, "")
+		return printError(errs, err, "")
 	}
 	log.Info("open", "broker", h.Broker(), "http", h.HTTP(), "ledger", c.Ledger())
-	welcome(out, h)
+	printWelcome(out, h)
 	if c.Managed() {
 		phrase, made, err := RecoveryPhrase(c.Data)
 		if err != nil {
-			return complain(errs, errors.Join(err, h.Close()), "")
+			return printError(errs, errors.Join(err, h.Close()), "")
 		}
 		if made {
 			fmt.Fprintf(out, "  write this down, it opens backups with secrets: %s\n", phrase)
@@ -117,19 +118,19 @@ func serve(ctx context.Context, c hub.Config, offset time.Duration, out, errs io
 		err = nil
 	}
 	if err = errors.Join(err, h.Close()); err != nil {
-		return complain(errs, err, "")
+		return printError(errs, err, "")
 	}
 	return 0
 }
 
-// keysAreRead checks before the start that the key files in hub.yaml are readable and valid.
-func keysAreRead(c hub.Config) error {
+// checkKeys checks before the start that the key files in hub.yaml are readable and valid.
+func checkKeys(c hub.Config) error {
 	_, err := c.Signer()
 	return err
 }
 
-// complain prints an error with a hint, and returns the exit code.
-func complain(w io.Writer, err error, hint string) int {
+// printError prints an error with a hint, and returns the exit code.
+func printError(w io.Writer, err error, hint string) int {
 	fmt.Fprintf(w, "portillon-hub: %v\n", err)
 	if hint != "" {
 		fmt.Fprintf(w, "portillon-hub: hint: %s\n", hint)
@@ -137,8 +138,8 @@ func complain(w io.Writer, err error, hint string) int {
 	return 2
 }
 
-// welcome prints the address of the hub's pages, and the first owner's code.
-func welcome(out io.Writer, h *hub.Hub) {
+// printWelcome prints the address of the hub's pages, and the first owner's code.
+func printWelcome(out io.Writer, h *hub.Hub) {
 	url := h.WebURL()
 	if url == "" {
 		return

@@ -15,19 +15,19 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// buffer is a buffer that is safe for concurrent reads and writes.
-type buffer struct {
+// safeBuffer is a buffer that is safe for concurrent reads and writes.
+type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
+func (b *safeBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
 }
 
-func (b *buffer) String() string {
+func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
@@ -60,7 +60,7 @@ func config(t *testing.T) string {
 func TestHubRunsUntilItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	var out, errs buffer
+	var out, errs safeBuffer
 	done := make(chan int, 1)
 	go func() { done <- run(ctx, []string{"-config", config(t)}, &out, &errs) }()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -79,7 +79,7 @@ func TestHubRunsUntilItsContextEnds(t *testing.T) {
 	}
 }
 
-func TestHubReportsWhatIsWrongAndExitsWith2(t *testing.T) {
+func TestHubReportsWrongArgumentsAndFilesAndExitsWith2(t *testing.T) {
 	good := config(t)
 	bad := filepath.Join(t.TempDir(), "hub.yaml")
 	if err := os.WriteFile(bad, []byte("portillon: 1\nsiet: x\n"), 0o600); err != nil {
@@ -97,7 +97,7 @@ func TestHubReportsWhatIsWrongAndExitsWith2(t *testing.T) {
 		{[]string{"-nonsense"}, 2, "nonsense"},
 		{[]string{"start"}, 2, "portillon-hub: hint: portillon-hub -config hub.yaml"},
 	} {
-		var out, errs buffer
+		var out, errs safeBuffer
 		if code := run(context.Background(), c.args, &out, &errs); code != c.code ||
 			!strings.Contains(out.String()+errs.String(), c.says) {
 			t.Errorf("%v: exit %d, %s%s", c.args, code, out.String(), errs.String())

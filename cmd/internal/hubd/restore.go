@@ -33,12 +33,12 @@ func restore(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if fs.NArg() != 2 {
-		return complain(errs, errors.New("the backup's file or the folder is missing"),
+		return printError(errs, errors.New("argument FILE or FOLDER is missing"),
 			"portillon-hub restore [-phrase-file F] FILE FOLDER")
 	}
 	r := restorer{dir: fs.Arg(1)}
 	if err := r.run(ctx, fs.Arg(0), *phrase); err != nil {
-		return complain(errs, fmt.Errorf("restore: %w", err), "")
+		return printError(errs, fmt.Errorf("restore: %w", err), "")
 	}
 	fmt.Fprintf(out, "portillon-hub: the site %s of %s is restored into %s\n", r.about.Site,
 		r.about.Made.Local().Format("2006-01-02 15:04:05"), r.dir)
@@ -76,12 +76,12 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	}
 	defer f.Close()
 	// Write the files that are not encrypted.
-	sealed, err := r.files(tar.NewReader(f))
+	sealed, err := r.writeFiles(tar.NewReader(f))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if r.about.Format != 1 || len(r.databases) != 1 {
-		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format,
+		return fmt.Errorf("%s is not a backup that this program can restore: format %d, %d databases", file, r.about.Format,
 			len(r.databases))
 	}
 	// Check the database now, so that damage is found before the next start of the hub.
@@ -97,8 +97,8 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 	return r.secrets(sealed, phraseFile)
 }
 
-// files writes the files of a tar. It does not write the encrypted part, but returns it.
-func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
+// writeFiles writes the files of a tar, except the encrypted part, which is returned.
+func (r *restorer) writeFiles(t *tar.Reader) (sealed []byte, err error) {
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -107,10 +107,10 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		// The file may come from an attacker, so each path must stay inside the folder, and sizes are limited.
+		// An attacker may have made the backup, so each path must stay inside the folder, and sizes are limited.
 		switch {
 		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || h.Size > maxBackupFile:
-			return nil, fmt.Errorf("%.200q of %d bytes is no file of a backup", h.Name, h.Size)
+			return nil, fmt.Errorf("backup contains the unexpected file %.200q of %d bytes", h.Name, h.Size)
 		case h.Name == backupAbout:
 			err = json.NewDecoder(io.LimitReader(t, 1<<20)).Decode(&r.about)
 		case h.Name == backupSecrets:
@@ -119,7 +119,7 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 			}
 			sealed, err = io.ReadAll(t)
 		default:
-			err = r.file(h, t)
+			err = r.writeFile(h, t)
 		}
 		if err != nil {
 			return nil, err
@@ -127,8 +127,8 @@ func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
 	}
 }
 
-// file writes one file of the tar.
-func (r *restorer) file(h *tar.Header, from io.Reader) error {
+// writeFile writes one file of the tar.
+func (r *restorer) writeFile(h *tar.Header, from io.Reader) error {
 	path := filepath.Join(r.dir, filepath.FromSlash(h.Name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -141,7 +141,7 @@ func (r *restorer) file(h *tar.Header, from io.Reader) error {
 	if err == nil && n != h.Size {
 		err = fmt.Errorf("%s has %d bytes, want %d", h.Name, n, h.Size)
 	}
-	// The file was outside the hub's folder, and a person must move it back there.
+	// The file was outside the hub's folder, and a person must move it back to its old path.
 	if strings.HasPrefix(h.Name, elsewhere+"/") {
 		r.moved = append(r.moved, h.Name)
 	}
@@ -154,7 +154,7 @@ func (r *restorer) file(h *tar.Header, from io.Reader) error {
 // secrets decrypts and writes the secrets.
 func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if sealed == nil {
-		return errors.New("the backup holds no secrets: it was made without -with-secrets")
+		return errors.New("backup contains no secrets, because it was made without -with-secrets")
 	}
 	b, err := os.ReadFile(phraseFile)
 	if err != nil {
@@ -165,16 +165,16 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if err != nil {
 		return err
 	}
-	// A forged file must not require an arbitrarily high cost.
+	// The cost of scrypt is limited, so that a forged backup cannot require an arbitrarily high cost.
 	id.SetMaxWorkFactor(phraseWork + 5)
 	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
 	if err != nil {
-		return fmt.Errorf("the secrets are not of this recovery phrase: %w", err)
+		return fmt.Errorf("secrets cannot be decrypted with this recovery phrase: %w", err)
 	}
-	// The encrypted tar contains only secrets: neither a database nor another encrypted part.
+	// The encrypted tar may contain only secrets, neither a database nor another encrypted part.
 	before := slices.Clone(r.databases)
-	if nested, err := r.files(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
-		return errors.Join(err, errors.New("the encrypted part could not be written whole"))
+	if nested, err := r.writeFiles(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
+		return errors.Join(err, errors.New("encrypted part of the backup is incomplete"))
 	}
 	return nil
 }

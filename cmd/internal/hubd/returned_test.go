@@ -25,20 +25,21 @@ import (
 	"portillon/wire"
 )
 
-// restorable is a hub that manages its site, with a machine that joined over the network.
+// restorable is a hub that manages its site, and a machine that has joined over the network.
 type restorable struct {
 	t      *testing.T
 	config string
-	policy note.Signer // nil: the hub's key also signs policies
+	policy note.Signer // separate policy key; nil: the hub's key also signs policies
 	key    note.Verifier
 	link   *hublink.Link
 	store  wire.Store // the machine's store
 	number uint64
-	later  atomic.Int64 // how far the hub's clock was advanced by returns: the hub accepts few returns per minute
+	// offset of the hub's clock, which each return advances because the hub accepts few returns per minute
+	later atomic.Int64
 }
 
-// newRestorable creates the hub in a folder. If apart is true, its policy has a separate key, which the hub does not
-// have.
+// newRestorable creates the hub in a folder. If apart is true, a separate key signs the policy, and the hub does not
+// have that key.
 func newRestorable(t *testing.T, apart bool) *restorable {
 	t.Helper()
 	if testing.Short() {
@@ -172,8 +173,8 @@ func (r *restorable) fetch() (wire.Manifest, []byte, error) {
 	return m, signed, err
 }
 
-// until fetches bundles until is returns true for the manifest in force.
-func (r *restorable) until(is func(wire.Manifest) bool) (m wire.Manifest) {
+// fetchUntil fetches bundles until is returns true for the manifest in force.
+func (r *restorable) fetchUntil(is func(wire.Manifest) bool) (m wire.Manifest) {
 	r.t.Helper()
 	end := time.After(30 * time.Second)
 	for {
@@ -217,8 +218,9 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 }
 
 // A hub is restored from a backup on another computer, with a wrong clock. After the backup, three changes had been
-// published. The machine sends its bundle back, and installs the hub's next bundle and the one after a further change.
-func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
+// published. The machine sends its bundle back, and installs the hub's next bundle and the bundle after a further
+// change.
+func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
 		t.Run(name, func(t *testing.T) {
 			r := newRestorable(t, apart)
@@ -228,7 +230,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			has := func(sha string) func(wire.Manifest) bool {
 				return func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha }
 			}
-			r.until(has(sha))
+			r.fetchUntil(has(sha))
 			if _, _, err := RecoveryPhrase(r.data()); err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +242,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 					t.Fatal(err)
 				}
 				sha = r.publish(h, fmt.Sprint("after the backup: ", i))
-				r.until(has(sha))
+				r.fetchUntil(has(sha))
 			}
 			highest, err := r.store.Current()
 			if err != nil {
@@ -262,16 +264,16 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			if _, _, err := r.fetch(); !errors.As(err, &refused) || refused.Code != "older-version" {
 				t.Fatalf("the restored hub offers nothing older: %v", err)
 			}
-			r.lies(h, kept)
-			// Send back the bundle like a machine (daemoncmd: hubReturns).
+			r.sendForgeries(h, kept)
+			// Send the bundle back as a machine does (daemoncmd: hubReturns).
 			var policy []byte
 			if apart {
 				policy = r.policyFile(highest)
 			}
-			if err := r.returns(kept, policy); err != nil {
+			if err := r.sendBack(kept, policy); err != nil {
 				t.Fatal(err)
 			}
-			m := r.until(func(m wire.Manifest) bool { return m.Version > highest.Version })
+			m := r.fetchUntil(func(m wire.Manifest) bool { return m.Version > highest.Version })
 			if b, err := h.Publishing().Bundles.Current(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
 				t.Errorf("an administrator is not told: %+v, %v", b, err)
 			}
@@ -281,20 +283,20 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			if m.Version > highest.Version+2 {
 				t.Errorf("version %d is far above %d", m.Version, highest.Version)
 			}
-			r.until(has(r.publish(h, "after the restore")))
+			r.fetchUntil(has(r.publish(h, "after the restore")))
 		})
 	}
 }
 
-// returns sends the machine's bundle and policy back, one minute after the previous time.
-func (r *restorable) returns(manifest, policy []byte) error {
+// sendBack sends the machine's bundle and policy back, one minute after the previous return.
+func (r *restorable) sendBack(manifest, policy []byte) error {
 	r.later.Add(int64(time.Minute))
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
-// lies sends forged and damaged manifests, after which the hub must not publish. It then sends the genuine manifest
-// with false policies. After the genuine manifest the hub publishes a higher version.
-func (r *restorable) lies(h *hub.Hub, kept []byte) {
+// sendForgeries sends forged and damaged manifests, after which the hub must not publish. After these, sendForgeries
+// sends the genuine manifest with false policies, and the hub must publish a higher version.
+func (r *restorable) sendForgeries(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
 	if err != nil {
@@ -330,7 +332,7 @@ func (r *restorable) lies(h *hub.Hub, kept []byte) {
 		"the highest version": sign(last, own), "nothing": nil, "no manifest": []byte("hello\n"),
 		"a changed one": bytes.Replace(kept, []byte("biklab"), []byte("biklob"), 1),
 		"too much":      make([]byte, wire.MaxSigned+1)} {
-		if err := r.returns(manifest, nil); err == nil {
+		if err := r.sendBack(manifest, nil); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
 	}
@@ -339,22 +341,22 @@ func (r *restorable) lies(h *hub.Hub, kept []byte) {
 	}
 	sum := sha256.Sum256(kept)
 	for name, policy := range map[string][]byte{"a forged policy": sum[:], "an empty one": {}} {
-		if err := r.returns(kept, policy); err == nil {
+		if err := r.sendBack(kept, policy); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
 	}
 }
 
 // A thief of the policy key who also controls a machine signs a policy with a higher number, and sends it to the hub.
-// The hub accepts only a policy from one of its own bundles: without an administrator, the policy key cannot change
-// the policy in force.
-func TestReturnedPolicyIsAcceptedOnlyIfABundleOfTheHubHadIt(t *testing.T) {
+// The hub accepts only a policy from one of its own bundles. The policy key alone, without an administrator, therefore
+// cannot change the policy in force.
+func TestReturnedPolicyIsAcceptedOnlyFromABundleOfTheHub(t *testing.T) {
 	r := newRestorable(t, true)
 	h, stop := r.start(r.config, 0)
 	defer stop()
 	r.join(h)
 	sha := r.publish(h, "first")
-	r.until(func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha })
+	r.fetchUntil(func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha })
 	kept, err := r.store.Signed()
 	if err != nil {
 		t.Fatal(err)
@@ -368,7 +370,7 @@ func TestReturnedPolicyIsAcceptedOnlyIfABundleOfTheHubHadIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.returns(kept, stolen); err == nil {
+		if err := r.sendBack(kept, stolen); err == nil {
 			t.Errorf("policy %d is taken", number)
 		}
 	}

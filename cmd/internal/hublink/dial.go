@@ -1,8 +1,9 @@
-// Package hublink is the machine's side of the hub's listener for machines: it joins a site by a code, renews the
-// machine's certificate, fetches bundles, asks for the time, and finds a hub whose address changed.
+// Package hublink is the machine's client for the hub's listener for machines. Package hublink joins a site with a
+// code, renews the machine's certificate, fetches bundles, requests the time, and finds a hub whose address has
+// changed.
 //
-// It identifies a hub by the certificate of its authority, which the code or the machine's files pin, and by the name
-// in the hub's certificate, never by an address. It sends no secret before that check.
+// Package hublink identifies a hub by the certificate of the hub's authority, which the code or the machine's files
+// pin, and by the name in the hub's certificate, but never by an address. Before that check, no secret is sent.
 package hublink
 
 import (
@@ -39,21 +40,22 @@ type Refused struct {
 // Error implements error.
 func (e *Refused) Error() string { return "the hub refuses: " + e.Why }
 
-// Peer holds what is needed to connect to a hub whose authority is known.
+// Peer contains the data for a connection to a hub whose authority is known.
 type Peer struct {
 	Address string // host:port
 	Name    string
 	CA      *x509.Certificate
-	Cert    func() *tls.Certificate // the machine's certificate; nil, or a nil result: none yet
+	Cert    func() *tls.Certificate // returns the machine's certificate; nil, or a nil result: no certificate yet
 	Now     func() time.Time
-	Trusted func() bool // reports whether Now can be trusted
-	Dial    Dial        // nil: dial the network
+	Trusted func() bool // reports whether the time of Now can be trusted
+	Dial    Dial        // opens connections; nil: over the network
 }
 
-// TLS verifies the hub by the pinned authority and by its name. Dates are checked once the machine's clock is trusted.
+// TLS verifies the hub by the pinned authority and by its name. The certificate's dates are checked once the machine's
+// clock is trusted.
 func (p Peer) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Name,
-		InsecureSkipVerify: true, // VerifyConnection verifies instead, with the machine's clock
+		InsecureSkipVerify: true, // function VerifyConnection verifies instead, with the machine's clock
 		VerifyConnection: func(s tls.ConnectionState) error {
 			return wire.VerifyHub(s.PeerCertificates, p.CA, p.Name, p.Now(), p.Trusted())
 		},
@@ -67,7 +69,7 @@ func (p Peer) TLS() *tls.Config {
 		}}
 }
 
-// dialer returns d, or the network if d is nil.
+// dialer returns d, or the network's dialer if d is nil.
 func dialer(d Dial) Dial {
 	if d != nil {
 		return d
@@ -75,13 +77,13 @@ func dialer(d Dial) Dial {
 	return (&net.Dialer{Timeout: patience}).DialContext
 }
 
-// conn is one TLS connection to the hub, for requests that are bound to it.
+// conn is one TLS connection to the hub, for requests that are bound to this connection.
 type conn struct {
 	tls  *tls.Conn
 	http *http.Client
 }
 
-// connect opens a verified connection.
+// connect opens a connection to the hub and verifies the hub.
 func (p Peer) connect(ctx context.Context) (*conn, error) {
 	config := p.TLS()
 	config.MinVersion = tls.VersionTLS13 // exported keying material is unique to a TLS 1.3 connection (RFC 8446 §7.5)
@@ -106,7 +108,7 @@ func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*
 		DisableCompression: true,
 		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 			if used {
-				return nil, errors.New("the hub closed the connection")
+				return nil, errors.New("hub has closed the connection")
 			}
 			used = true
 			return t, nil
@@ -117,7 +119,7 @@ func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*
 
 // noRedirect refuses redirects.
 func noRedirect(*http.Request, []*http.Request) error {
-	return errors.New("the hub answers with a redirect, want none")
+	return errors.New("hub answers with a redirect, want none")
 }
 
 func (c *conn) close() { c.tls.Close() }
@@ -128,7 +130,7 @@ func (c *conn) channel() ([]byte, error) {
 	return s.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
 }
 
-// base is the URL prefix of requests. Its host is not dialled.
+// base is the URL prefix of requests. The host in the URL is not dialled.
 const base = "https://hub" + wire.JoinPath
 
 // get fetches a resource of at most limit bytes.
@@ -149,7 +151,7 @@ func (c *conn) post(ctx context.Context, path string, ask, answer any) error {
 	return wire.Decode(b, answer)
 }
 
-// do sends a request and reads a response of at most limit bytes. It returns a *Refused for a status other than 2xx.
+// do sends a request and reads a response of at most limit bytes. For a status other than 2xx, the error is a *Refused.
 func do(ctx context.Context, c *http.Client, method, address string, body []byte, limit int64) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
@@ -158,7 +160,8 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	req.Header.Set("Accept-Encoding", "gzip") // set here, because the transport's own decompression has no size limit
+	// The header is set here, because the transport's own decompression has no size limit.
+	req.Header.Set("Accept-Encoding", "gzip")
 	resp, err := c.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -177,7 +180,7 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 			wire.OneLine(firstLine(b, resp.Status), 300), resp.StatusCode}
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("the hub's answer has more than %d bytes", limit)
+		return nil, fmt.Errorf("hub's answer has more than %d bytes, the limit for this request", limit)
 	}
 	return b, nil
 }
@@ -188,14 +191,15 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	switch e := resp.Header.Get("Content-Encoding"); e {
 	case "", "identity":
 	case "gzip":
-		// Limit the compressed size too. Incompressible data grows only by headers (RFC 1951, section 3.2.4).
+		// Limit the compressed size too: compression makes incompressible data longer only by headers (RFC 1951,
+		// section 3.2.4).
 		z, err := gzip.NewReader(io.LimitReader(body, limit+limit/100+1024))
 		if err != nil {
-			return nil, fmt.Errorf("the hub's answer: %w", err)
+			return nil, fmt.Errorf("hub's answer cannot be decompressed: %w", err)
 		}
 		body = z
 	default:
-		return nil, fmt.Errorf("the hub's answer is encoded as %.40q, want gzip", e)
+		return nil, fmt.Errorf("hub's answer is encoded as %.40q, want gzip", e)
 	}
 	return io.ReadAll(io.LimitReader(body, limit+1))
 }
@@ -211,7 +215,7 @@ func firstLine(b []byte, otherwise string) string {
 
 // Address returns the host:port of a hub's URL, or of a bare host:port. The default port is 8443.
 func Address(s string) (string, error) {
-	bad := fmt.Errorf("%.100q is not an address of a hub, want https://hub.local:8443", s)
+	bad := fmt.Errorf("hub address %.100q is invalid, want for example https://hub.local:8443", s)
 	rest, https := strings.CutPrefix(s, "https://")
 	if !https && strings.Contains(s, "://") {
 		return "", bad

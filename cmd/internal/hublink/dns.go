@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The part of DNS messages (RFC 1035 §4) that multicast DNS needs: one question, and answers with A and SRV records. A
-// library for all of DNS would add 80 KB to the program.
+// This file implements the part of DNS messages (RFC 1035 §4) that multicast DNS needs: one question, and answers with
+// A and SRV records. A library for all of DNS would add 80 KB to the program.
 
 // Record types (RFC 1035 §3.2.2, RFC 2782).
 const (
@@ -23,7 +23,7 @@ const (
 	unicastAnswer = 1 << 15
 	// responseFlag is QR, the highest bit of the header's flags (RFC 1035 §4.1.1).
 	responseFlag = 1 << 15
-	// maxName is the longest name, in bytes (RFC 1035 §2.3.4).
+	// maxName is the maximum length of a name, in bytes (RFC 1035 §2.3.4).
 	maxName = 255
 	// maxRecords is the limit of questions and records in one message.
 	maxRecords = 256
@@ -31,7 +31,7 @@ const (
 
 // record is a resource record. kind determines which of the other fields are set.
 type record struct {
-	name    string // in lower case, with a final dot
+	name    string // name in lower case, with a final dot
 	kind    uint16
 	address netip.Addr // set for typeA
 	port    uint16     // set for typeSRV
@@ -40,7 +40,7 @@ type record struct {
 
 // pointerQuery returns a message that asks for the PTR records of a name.
 func pointerQuery(name string) []byte {
-	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // id 0 (RFC 6762 §18.1), no flags, one question
+	q := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0} // header with id 0 (RFC 6762 §18.1), no flags, and one question
 	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
 		q = append(append(q, byte(len(label))), label...)
 	}
@@ -49,7 +49,7 @@ func pointerQuery(name string) []byte {
 	return binary.BigEndian.AppendUint16(q, classInternet|unicastAnswer)
 }
 
-var errMessage = errors.New("malformed DNS message")
+var errMessage = errors.New("multicast DNS message is malformed")
 
 // dnsReader reads a message from start to end. After the first error every result is zero.
 type dnsReader struct {
@@ -58,8 +58,8 @@ type dnsReader struct {
 	bad     bool
 }
 
-// take returns the next n bytes.
-func (r *dnsReader) take(n int) []byte {
+// next returns the next n bytes.
+func (r *dnsReader) next(n int) []byte {
 	if r.bad || len(r.message)-r.at < n {
 		r.bad = true
 		return make([]byte, n)
@@ -68,15 +68,16 @@ func (r *dnsReader) take(n int) []byte {
 	return r.message[r.at-n : r.at]
 }
 
-func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
+func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.next(2)) }
 
 // name reads a name, in lower case with a final dot. A pointer (RFC 1035 §4.1.4) must lead to an earlier offset than
 // the previous pointer, so that a chain of pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
-	end, before := -1, r.at // end: where reading continues after the first pointer; before: the limit for the next pointer
+	// End is the offset after the first pointer, where reading continues; before is the limit for the next pointer.
+	end, before := -1, r.at
 	for !r.bad {
-		length := int(r.take(1)[0])
+		length := int(r.next(1)[0])
 		switch {
 		case length == 0:
 			if end >= 0 {
@@ -84,7 +85,7 @@ func (r *dnsReader) name() string {
 			}
 			return strings.ToLower(b.String()) + map[bool]string{true: "."}[b.Len() == 0]
 		case length >= 0xc0: // a pointer
-			to := (length&0x3f)<<8 | int(r.take(1)[0])
+			to := (length&0x3f)<<8 | int(r.next(1)[0])
 			if end < 0 {
 				end = r.at
 			}
@@ -93,7 +94,7 @@ func (r *dnsReader) name() string {
 		case length > 63:
 			r.bad = true
 		default:
-			b.Write(r.take(length))
+			b.Write(r.next(length))
 			b.WriteByte('.')
 			r.bad = r.bad || b.Len() > maxName
 		}
@@ -104,19 +105,19 @@ func (r *dnsReader) name() string {
 // record reads one resource record (RFC 1035 §4.1.3).
 func (r *dnsReader) record() record {
 	out := record{name: r.name(), kind: r.uint16()}
-	r.take(6) // class and time to live: results are used at once, and verified by certificate
+	r.next(6) // class and time to live are ignored, because results are used at once and verified by certificate
 	length := int(r.uint16())
 	end := r.at + length
 	switch {
 	case out.kind == typeA && length == 4:
-		out.address = netip.AddrFrom4([4]byte(r.take(4)))
+		out.address = netip.AddrFrom4([4]byte(r.next(4)))
 	case out.kind == typeSRV && length > 6:
-		r.take(4) // priority and weight
+		r.next(4) // priority and weight
 		out.port, out.target = r.uint16(), r.name()
 	case out.kind == typeA, out.kind == typeSRV:
 		r.bad = true
 	default:
-		r.take(length)
+		r.next(length)
 	}
 	r.bad = r.bad || r.at != end
 	return out
@@ -125,7 +126,7 @@ func (r *dnsReader) record() record {
 // parseAnswer reads all records of a response.
 func parseAnswer(message []byte) ([]record, error) {
 	r := &dnsReader{message: message}
-	r.take(2) // id
+	r.next(2) // id
 	flags := r.uint16()
 	questions, records := int(r.uint16()), int(r.uint16())+int(r.uint16())+int(r.uint16())
 	if r.bad || flags&responseFlag == 0 || questions > maxRecords || records > maxRecords {
@@ -133,7 +134,7 @@ func parseAnswer(message []byte) ([]record, error) {
 	}
 	for range questions {
 		r.name()
-		r.take(4) // type and class
+		r.next(4) // type and class
 	}
 	var out []record
 	for range records {

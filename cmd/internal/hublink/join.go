@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// Identity asks a hub for its identity. The connection is not verified, so the caller must confirm the answer by a
-// code or by pinned files. The request contains nothing secret.
+// Identity asks a hub for its identity over an unverified connection, so the caller must confirm the answer by a code
+// or by pinned files. The request contains nothing secret.
 func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, error) {
 	var id wire.HubIdentity
 	c, err := connect(ctx, dialer(d), address, &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true})
@@ -33,7 +33,7 @@ func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, er
 	return id, nil
 }
 
-// ErrOtherHub reports that the hub at this address did not create the code.
+// ErrOtherHub is returned if the hub at this address did not create the code.
 var ErrOtherHub = errors.New(
 	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing " +
 		"was sent to it",
@@ -49,7 +49,7 @@ type Joining struct {
 	secret string
 }
 
-// Begin connects to the hub that created a code, and asks for which machine the code is. Before it sends the code's
+// Begin connects to the hub that created a code, and requests the machine of the code. Before Begin sends the code's
 // secret, it compares the hub's keys with the code and verifies the hub's certificate.
 func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *Joining, err error) {
 	id, err := Identity(ctx, d, address)
@@ -61,7 +61,7 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 	}
 	ca, err := x509.ParseCertificate(id.CA)
 	if err != nil {
-		return nil, fmt.Errorf("hub %s: the authority's certificate: %w", address, err)
+		return nil, fmt.Errorf("hub %s: certificate of the hub's authority is invalid: %w", address, err)
 	}
 	// The clock of a new computer may be wrong, so dates are not checked.
 	p := Peer{Address: address, Name: id.Name, CA: ca, Now: time.Now, Trusted: func() bool { return false }, Dial: d}
@@ -75,7 +75,7 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 	}
 	if j.Code.Site != id.Site {
 		j.conn.close()
-		return nil, fmt.Errorf("the hub answers for the site %.64q, want %.64q", j.Code.Site, id.Site)
+		return nil, fmt.Errorf("hub belongs to site %.64q, want %.64q", j.Code.Site, id.Site)
 	}
 	return j, nil
 }
@@ -83,8 +83,8 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 // Close ends the connection.
 func (j *Joining) Close() { j.conn.close() }
 
-// Join uses the code. signer is the machine's new key, public its verifier key, and tlsKey the public key for its
-// certificate (PKIX DER).
+// Join uses the code. The argument signer is the machine's new private key, public is the public half, and tlsKey is
+// the public key for the machine's certificate (PKIX DER).
 func (j *Joining) Join(
 	ctx context.Context,
 	signer note.Signer,
@@ -110,7 +110,7 @@ func (j *Joining) Join(
 	}
 	if out.Site != j.Code.Site || out.Machine != j.Code.Machine {
 		return out, fmt.Errorf(
-			"the hub answers for %.64s/%.64s, want %s/%s",
+			"hub's answer is for machine %.64s/%.64s, want %s/%s",
 			out.Site,
 			out.Machine,
 			j.Code.Site,

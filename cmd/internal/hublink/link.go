@@ -30,24 +30,24 @@ import (
 // Names of the files in a Link's folder.
 const (
 	caFile      = "authority.crt" // certificate of the authority that signs the hub's certificate
-	keyFile     = "machine.key"   // the private key for the machine's certificate
+	keyFile     = "machine.key"   // private key for the machine's certificate
 	certFile    = "machine.crt"
-	addressFile = "address" // host:port where the hub was last found; missing: the address in machine.yaml
+	addressFile = "address" // host:port at which the hub was last found; without this file, the address in machine.yaml
 )
 
-// Config holds the parameters of a Link.
+// Config contains the parameters of a Link.
 type Config struct {
-	Dir     string // the folder of the link's files
+	Dir     string // folder of the link's files
 	Site    policy.SiteID
 	Machine policy.MachineID
-	Name    string         // the hub's name in its certificate
+	Name    string         // name in the hub's certificate
 	Address string         // host:port
 	HubKey  note.Verifiers // verifies the hub's answers about the time
-	Signer  note.Signer    // the machine's key, for renewals; nil: no renewals
+	Signer  note.Signer    // machine's key for renewals; nil: no renewals
 	Now     func() time.Time
 	Trusted func() bool
-	Dial    Dial   // nil: the network is dialled
-	Finder  Finder // nil: the network is not searched
+	Dial    Dial   // opens connections; nil: over the network
+	Finder  Finder // searches for the hub; nil: no search
 }
 
 // Link is the machine's connection to its hub. All methods may be called concurrently.
@@ -58,8 +58,8 @@ type Link struct {
 
 	mu      sync.Mutex
 	address string
-	cert    *tls.Certificate // nil: the certificate is missing or unreadable
-	renews  sync.Mutex       // one renewal at a time
+	cert    *tls.Certificate // machine's certificate; nil: missing or unreadable
+	renews  sync.Mutex       // allows one renewal at a time
 }
 
 // Open reads the files that the enrolment wrote, and returns the machine's connection to its hub.
@@ -71,10 +71,10 @@ func Open(c Config) (*Link, error) {
 	}
 	block, _ := pem.Decode(ca)
 	if block == nil {
-		return nil, fmt.Errorf("hub: %s is not a certificate", filepath.Join(c.Dir, caFile))
+		return nil, fmt.Errorf("hub: file %s contains no certificate, want a PEM certificate", filepath.Join(c.Dir, caFile))
 	}
 	if l.ca, err = x509.ParseCertificate(block.Bytes); err != nil {
-		return nil, fmt.Errorf("hub: %s: %w", filepath.Join(c.Dir, caFile), err)
+		return nil, fmt.Errorf("hub: file %s does not contain a valid certificate: %w", filepath.Join(c.Dir, caFile), err)
 	}
 	if b, err := os.ReadFile(filepath.Join(c.Dir, addressFile)); err == nil {
 		if at, err := Address(strings.TrimSpace(string(b))); err == nil {
@@ -82,7 +82,7 @@ func Open(c Config) (*Link, error) {
 		}
 	}
 	if err := l.readCert(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err // without the key the certificate cannot be renewed
+		return nil, err // open fails without the key, because the certificate could not be renewed
 	}
 	l.http = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: noRedirect, Transport: &http.Transport{
 		DisableCompression: true, MaxIdleConns: 1, IdleConnTimeout: 20 * time.Second, TLSHandshakeTimeout: patience,
@@ -97,7 +97,7 @@ func Open(c Config) (*Link, error) {
 func (l *Link) readCert() error {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(l.c.Dir, certFile), filepath.Join(l.c.Dir, keyFile))
 	if err != nil {
-		return fmt.Errorf("hub: the machine's certificate: %w", err)
+		return fmt.Errorf("hub: machine's certificate is invalid: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +106,7 @@ func (l *Link) readCert() error {
 }
 
 // NewKey creates the private key for a machine's certificate, and returns the public half (PKIX DER). An existing key
-// is kept.
+// is used again.
 func NewKey(dir string) (public []byte, err error) {
 	path := filepath.Join(dir, keyFile)
 	b, err := os.ReadFile(path)
@@ -133,7 +133,7 @@ func NewKey(dir string) (public []byte, err error) {
 func publicOf(path string, b []byte) ([]byte, error) {
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("%s is not a private key", path)
+		return nil, fmt.Errorf("file %s does not contain a private key", path)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -141,7 +141,7 @@ func publicOf(path string, b []byte) ([]byte, error) {
 	}
 	k, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s is not an ECDSA key", path)
+		return nil, fmt.Errorf("file %s contains a private key of another kind, want ECDSA", path)
 	}
 	return x509.MarshalPKIXPublicKey(k.Public())
 }
@@ -149,11 +149,11 @@ func publicOf(path string, b []byte) ([]byte, error) {
 // WriteLink writes the files of a Link except its key.
 func WriteLink(dir string, ca *x509.Certificate, cert []byte) error {
 	return errors.Join(os.MkdirAll(dir, 0o700), writePEM(dir, caFile, ca.Raw), writePEM(dir, certFile, cert),
-		removed(filepath.Join(dir, addressFile)))
+		removeFile(filepath.Join(dir, addressFile)))
 }
 
-// removed removes a file. A missing file is not an error.
-func removed(path string) error {
+// removeFile removes a file. A missing file is not an error.
+func removeFile(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -165,7 +165,7 @@ func writePEM(dir, name string, der []byte) error {
 	return wire.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 }
 
-// CheckCertificate returns an error if a certificate from a hub is not for this key or not signed by this authority.
+// CheckCertificate returns an error unless a certificate from a hub is for this key and signed by this authority.
 func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -173,7 +173,7 @@ func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	}
 	key, err := x509.MarshalPKIXPublicKey(c.PublicKey)
 	if err != nil || !bytes.Equal(key, public) {
-		return errors.New("the hub's answer: the certificate is for another key")
+		return errors.New("hub's answer contains a certificate for another key than the machine's")
 	}
 	if err := c.CheckSignatureFrom(ca); err != nil {
 		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
@@ -181,7 +181,7 @@ func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	return nil
 }
 
-// Address returns the host:port at which the hub is reached now.
+// Address returns the host:port at which the hub was last found.
 func (l *Link) Address() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,7 +205,7 @@ func (l *Link) Resolve(hostport string) string {
 // TLS returns the configuration that verifies the hub, for HTTPS and for its broker.
 func (l *Link) TLS() *tls.Config { return l.peer(l.Address()).TLS() }
 
-// peer returns the hub at an address.
+// peer returns the data for a connection to the hub at an address.
 func (l *Link) peer(address string) Peer {
 	return Peer{Address: address, Name: l.c.Name, CA: l.ca, Now: l.c.Now, Trusted: l.c.Trusted, Dial: l.c.Dial,
 		Cert: func() *tls.Certificate {
@@ -220,7 +220,7 @@ func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, "manifest", wire.MaxSigned)
 }
 
-// CardKeys returns the site's card keys: the one in force and, during a change, the previous one.
+// CardKeys returns the site's card keys: the key in force and, during a change, also the previous key.
 func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 	b, err := l.get(ctx, "card-keys", wire.MaxJoin)
 	if err != nil {
@@ -233,9 +233,9 @@ func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 	return all.Bytes()
 }
 
-// Return sends the machine's bundle to a hub that offers an older one because it was restored from a backup. policy is
-// a policy file (wire.PolicyFile), or nil if the hub's policy is as new. The manifest is sent first, because the hub
-// accepts only a policy that is in one of its own manifests.
+// Return sends the machine's bundle to a hub that offers an older bundle after a restore from a backup. The argument
+// policy is a policy file (wire.PolicyFile), or nil if the hub's policy is as new. The manifest is sent first, because
+// the hub accepts only a policy that is in one of its own manifests.
 func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
 	if err == nil && policy != nil {
@@ -250,7 +250,7 @@ func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error
 }
 
 // ask sends a request with the machine's certificate. If the hub reports that the certificate has expired, ask renews
-// it and repeats the request.
+// the certificate and repeats the request.
 func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
 	b, err := do(ctx, l.http, method, base+path, body, limit)
 	var refused *Refused
@@ -275,12 +275,12 @@ func (l *Link) Due() bool {
 	return l.c.Trusted() && l.c.Now().After(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore)*2/3))
 }
 
-// Renew gets a new certificate by proving possession of the machine's key. It also works with an expired certificate.
+// Renew requests a new certificate with a proof of the machine's key. An expired certificate can be renewed too.
 func (l *Link) Renew(ctx context.Context) error {
 	l.renews.Lock()
 	defer l.renews.Unlock()
 	if l.c.Signer == nil {
-		return errors.New("renewal: the machine's key is missing")
+		return errors.New("renewal of the certificate needs the machine's key, which is missing")
 	}
 	public, err := NewKey(l.c.Dir)
 	if err != nil {
@@ -316,8 +316,8 @@ func (l *Link) Renew(ctx context.Context) error {
 	return l.readCert()
 }
 
-// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's clock, and the
-// uncertainty: half of the round-trip time.
+// Time asks the hub for the time. The results are the hub's time minus the machine's time, and the uncertainty of this
+// difference, which is half of the round-trip time.
 func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails
@@ -340,8 +340,7 @@ func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error
 	return t.Sub(asked.Add(within)), within, nil
 }
 
-// Move changes the hub's address, if the hub answers at that address and the pinned authority has signed its
-// certificate.
+// Move changes the stored address of the hub if a hub answers there whose certificate the pinned authority has signed.
 func (l *Link) Move(ctx context.Context, address string) error {
 	c, err := l.peer(address).connect(ctx)
 	if err != nil {
@@ -364,9 +363,9 @@ func (l *Link) Move(ctx context.Context, address string) error {
 	return nil
 }
 
-// Finder searches the network for hubs. Its results are not trusted before Move has verified them.
+// Finder searches the network for hubs. Move verifies the results of a search before they are trusted.
 type Finder interface {
-	// Find returns a few addresses as host:port. It returns no later than the end of ctx.
+	// Find returns a few addresses as host:port. Find returns when ctx ends, at the latest.
 	Find(ctx context.Context) ([]string, error)
 }
 

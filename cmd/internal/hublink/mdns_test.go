@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Another library creates the answer.
+// The test creates the answer with another DNS library.
 func TestHubIsFoundByMulticastDNS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for answers of a network")
@@ -118,7 +118,7 @@ func TestQueryIsParsedByAnotherLibrary(t *testing.T) {
 }
 
 func TestMalformedAnswersNameNoHub(t *testing.T) {
-	head := "\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00" // a response with one answer
+	head := "\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00" // message header of a response with one answer
 	for name, packet := range map[string]string{
 		"empty":                      "",
 		"a query":                    "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",

@@ -16,7 +16,7 @@ const chunkPatience = time.Minute
 // Chunks returns a source that fetches chunks from the hub until ctx ends.
 func (l *Link) Chunks(ctx context.Context) wire.PartSource { return source{l, ctx} }
 
-// source carries the context of an installation, because wire.PartSource has none.
+// source contains the context of an installation, because the methods of wire.PartSource have no context.
 type source struct {
 	l   *Link
 	ctx context.Context
@@ -50,7 +50,7 @@ func (s source) Parts(c wire.Chunk, hashes []string) ([]byte, error) {
 	return b, noParts(err)
 }
 
-// noParts distinguishes a hub that does not support requests for parts, or rejects them, from a hub that cannot be
+// noParts reports whether an error means that the hub rejects requests for parts, and not that the hub cannot be
 // reached.
 func noParts(err error) error {
 	var refused *Refused

@@ -47,7 +47,7 @@ func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
 		encoding string
 		body     []byte
 		limit    int64
-		want     int // length of the result in bytes; -1: an error
+		want     int // expected length of the result in bytes; -1: an error
 	}{
 		"plain":                      {"", text, 1000, 1000},
 		"identity":                   {"identity", text, 1000, 1000},

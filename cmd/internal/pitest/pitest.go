@@ -16,15 +16,15 @@ import (
 //go:embed testdata/*.txtar
 var trees embed.FS
 
-// Watchdog is the path in a tree for the output of systemctl show -p RuntimeWatchdogUSec --value. On a real Pi this
-// file does not exist.
+// Watchdog is the path of a file, in a tree, with the output of systemctl show -p RuntimeWatchdogUSec --value. On a
+// real Pi this file does not exist.
 const Watchdog = "systemctl/RuntimeWatchdogUSec"
 
 // Names returns the names of the trees: zero-w-bookworm, 5-trixie and others.
 func Names() (out []string) {
 	files, err := fs.Glob(trees, "testdata/*.txtar")
 	if err != nil {
-		panic(err) // not reached: the pattern is constant
+		panic(err) // the error is impossible, because the pattern is constant
 	}
 	for _, f := range files {
 		out = append(out, strings.TrimSuffix(path.Base(f), ".txtar"))
@@ -36,7 +36,7 @@ func Names() (out []string) {
 func Tree(name string) (fstest.MapFS, error) {
 	b, err := trees.ReadFile("testdata/" + name + ".txtar")
 	if err != nil {
-		return nil, fmt.Errorf("no tree %q: one of %s", name, strings.Join(Names(), ", "))
+		return nil, fmt.Errorf("Pi tree %q does not exist, want one of %s", name, strings.Join(Names(), ", "))
 	}
 	out := fstest.MapFS{}
 	for _, f := range txtar.Parse(b).Files {

@@ -15,23 +15,24 @@ import (
 	"portillon/rfid"
 )
 
-// Answers holds the choices from which a machine.yaml is made. The zero Answers is incomplete.
+// Answers contains the choices from which a machine.yaml is made. The zero Answers is incomplete.
 type Answers struct {
 	Machine, Site string
-	BundleKey     string // the site's verifier key
-	Broker        string // the hub's broker, or "none"
-	HubKey        string // the hub's verifier key; empty: the site's key
-	Reader        string // the name of a reader in offers
+	BundleKey     string // site's public key
+	Broker        string // address of the hub's broker, or "none"
+	HubKey        string // hub's public key; empty: the site's key
+	Reader        string // name of a reader in offers
 	Port          string // the reader's device file
-	Format        string // of a keyboard reader: decimal or hex
-	Relay         string // high, transistor or pump
+	Format        string // number format of a keyboard reader: decimal or hex
+	Relay         string // kind of relay: high, transistor or pump
 	Inputs        string // names of inputs, separated by commas, or "none"
 }
 
 // slug is the pattern of an id of a site or a machine, the same as in package yamlfile.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// brokerAddress is the pattern of an answer about the broker. The check of machine.yaml examines the address further.
+// brokerAddress is the pattern of an answer about the broker. The check of machine.yaml later examines the address
+// further.
 var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}$`)
 
 // offers returns the readers that setup proposes, in this order. The last offer means no reader.
@@ -65,8 +66,8 @@ var inputs = []input{
 	{"buzzer", 16, ""},
 }
 
-// doorBeside is the door's GPIO number if the reader uses the door's default line.
-const doorBeside = 26
+// doorAlternative is the door's GPIO number if the reader uses the door's default line.
+const doorAlternative = 26
 
 // names returns the name of each item in list.
 func names[T any](list []T, name func(T) string) (out []string) {
@@ -86,15 +87,15 @@ func inputNames() []string { return names(inputs, func(i input) string { return 
 // that no program drives is low and would close its relay.
 var relays = []string{"high", "transistor", "pump"}
 
-// wired returns the answer about inputs as a list.
-func (a Answers) wired() []string {
+// wiredInputs returns the answer about inputs as a list.
+func (a Answers) wiredInputs() []string {
 	if a.Inputs == "none" {
 		return nil
 	}
 	return strings.FieldsFunc(a.Inputs, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// offer returns the chosen reader, or the zero offer if there is no valid answer yet.
+// offer returns the chosen reader, or the zero offer without a valid answer.
 func (a Answers) offer() daemoncmd.ReaderOffer {
 	for _, o := range offers() {
 		if o.Name == a.Reader {
@@ -124,7 +125,7 @@ func (a Answers) Check() error {
 			errs = append(errs, invalid(x.flag, x.given, x.want))
 		}
 	}
-	for _, w := range a.wired() {
+	for _, w := range a.wiredInputs() {
 		if !slices.Contains(inputNames(), w) {
 			errs = append(errs, invalid("inputs", w, "none, or some of "+strings.Join(inputNames(), ", ")))
 		}
@@ -132,7 +133,7 @@ func (a Answers) Check() error {
 	return errors.Join(errs...)
 }
 
-// invalid returns the error for an answer that is not among the valid ones.
+// invalid returns the error for an answer that is not among the valid answers.
 func invalid(flag, given, want string) error {
 	return fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want)
 }
@@ -147,7 +148,7 @@ func (a Answers) checkIDs() (errs []error) {
 	return errs
 }
 
-// checkKeys rejects a key of another kind, and the machine's own key.
+// checkKeys rejects keys of the wrong kind, and the machine's own key.
 func (a Answers) checkKeys() (errs []error) {
 	for _, x := range [...]struct {
 		flag, given string
@@ -157,8 +158,7 @@ func (a Answers) checkKeys() (errs []error) {
 			errs = append(errs, fmt.Errorf("--%s: %w", x.flag, err))
 			continue
 		}
-		// Machine keys from older releases do not have their kind in the name. Setup named such a key after the
-		// machine.
+		// Machine keys from older releases do not have their kind in the name; such a key has the machine's name.
 		if own := a.Machine + "." + a.Site; keykind.NameOf(x.given) == own {
 			errs = append(errs, fmt.Errorf("--%s: %q is the name of this machine's key, want the %s, as \"portillon:site:%s\"",
 				x.flag, own, x.kind, a.Site))
@@ -200,18 +200,18 @@ func (a Answers) Render() string {
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
-	// Inputs are keys of relay:. Lamps and the buzzer have a separate section.
+	// In machine.yaml, inputs are keys of the section relay. Lamps and the buzzer have a separate section.
 	var lights []string
 	for _, in := range inputs {
 		switch {
-		case !slices.Contains(a.wired(), in.name):
+		case !slices.Contains(a.wiredInputs(), in.name):
 		case in.name == "lamps":
 			lights = append(lights, `red: "gpio:pinctrl-/12", amber: "gpio:pinctrl-/13", green: "gpio:pinctrl-/19"`)
 		case in.name == "buzzer":
 			lights = append(lights, fmt.Sprintf(`buzzer: "gpio:pinctrl-/%d"`, in.line))
 		default:
 			if slices.Contains(a.offer().Pins, in.line) {
-				in.line = doorBeside
+				in.line = doorAlternative
 			}
 			line("  %s: \"gpio:pinctrl-/%d\"   # %s", in.name, in.line, in.what)
 		}

@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// mark is the path of a file that exists until the Pi has restarted, because /run is in memory.
-const mark = "run/portillon-setup.reboot"
+// restartMark is the path of a file that exists until the Pi has restarted, because /run is in memory.
+const restartMark = "run/portillon-setup.reboot"
 
 // boot edits config.txt and cmdline.txt for the wiring, like «portillon firmware apply».
 func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
@@ -43,7 +43,7 @@ func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	return s.apply(ctx, root, plan)
 }
 
-// apply shows the changes, asks for confirmation, and writes them. Without a yes it writes nothing.
+// apply shows the changes, asks for confirmation, and writes them. Without a yes, apply writes nothing.
 func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) error {
 	for _, ch := range plan.Changes {
 		fmt.Fprint(s.Term.out, printable(ch.Diff))
@@ -56,11 +56,11 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 		s.Term.Say(tf("/%s n’est pas changé.", "/%s is not changed.", plan.Path))
 		return ErrIncomplete
 	}
-	// Write the mark first: if setup is interrupted between the two writes, the next run still asks for a restart.
+	// Write the mark first, so that after an interruption between the two writes the next run still asks for a restart.
 	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
 		return err
 	}
-	if err := wire.WriteFile(s.path(mark), []byte("config.txt has changed\n"), 0o644); err != nil {
+	if err := wire.WriteFile(s.path(restartMark), []byte("config.txt has changed\n"), 0o644); err != nil {
 		return err
 	}
 	if err := plan.Write(root, s.Host.Now()); err != nil {

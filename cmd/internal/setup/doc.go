@@ -1,13 +1,13 @@
 // Package setup turns a Raspberry Pi with the installed package into a machine that has passed its acceptance test.
 //
-// Setup asks how the machine is wired, writes its machine.yaml and its boot fragment, creates its key, and lists what
-// is still missing. If config.txt has changed, it requests a restart of the Pi. Then it starts the daemon, shows the
-// doctor's findings, and guides the person through the acceptance test, for which a lamp is connected in place of the
-// machine.
+// Setup asks how the machine is wired, writes the machine.yaml and the boot fragment, creates the machine's key, and
+// lists the missing files and settings. If config.txt has changed, it requests a restart of the Pi. Then setup starts
+// the daemon, shows the doctor's findings, and guides the person through the acceptance test, for which a lamp is
+// connected in place of the machine.
 //
-// It may be interrupted and run again at any point. Package setup derives from the system which steps are done: the
-// existing files, the boot ID, the running daemon. It stores two things itself: a mark in /run until the Pi has
-// restarted, and the results of an unfinished test.
+// Setup may be interrupted and run again at any point. From the existing files, the boot ID and the running daemon,
+// setup determines which steps are done. Setup itself stores only a mark in /run until the Pi has restarted, and the
+// results of an unfinished test.
 package setup
 
 import (

@@ -10,24 +10,25 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// HubAnswers holds the parts of the hub's answer to a joining machine that machine.yaml needs.
+// HubAnswers contains the parts of the hub's answer to a joining machine that machine.yaml needs.
 type HubAnswers struct {
 	Address    string // host:port of the hub's listener for machines
-	Name       string // the name in the hub's certificate
+	Name       string // name in the hub's certificate
 	BrokerPort string
-	HubKey     string // the verifier key of acknowledgements and commands
+	HubKey     string // public key that verifies acknowledgements and commands
 
-	// Beside reports that keys and data are in the folder of the machine's file, for a trial without root and without
+	// Beside is true if keys and data are in the folder of the machine.yaml, for a trial without root and without
 	// systemd.
 	Beside bool
 }
 
-// hubLines matches the settings of a machine's file that the hub determines, including the comments inside them.
+// hubLines matches the settings of a machine.yaml that the hub determines, including the comments inside these
+// settings.
 var hubLines = regexp.MustCompile(
 	`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`,
 )
 
-// placeLines match the paths of a machine's data and socket.
+// placeLines matches the paths of a machine's data and socket.
 var placeLines = regexp.MustCompile(`(?m)^(?:data|control):.*\n`)
 
 // Simulated is the wiring of a machine without hardware: its relay is a file named pin, its emergency stop a file
@@ -64,7 +65,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
-// enrolledBeside is Enrolled for a machine whose files are all in one folder.
+// enrolledBeside does the same as Enrolled for a machine whose files are all in one folder.
 func (a Answers) enrolledBeside(text string, h HubAnswers) string {
 	return text + fmt.Sprintf(`# Written by portillond enrol.
 data: %[1]s
@@ -81,7 +82,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
-// SoundIn is Sound for a file in the folder dir, to which its paths are relative.
+// SoundIn does the same as Sound for a machine.yaml in the folder dir, to which the file's paths are relative.
 func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	f, err := os.CreateTemp(dir, "."+name+"-*")
 	if err != nil {
@@ -94,12 +95,12 @@ func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	}
 	c, err := readWires(f.Name())
 	if err == nil {
-		err = isOf(name, c)
+		err = checkFileName(name, c)
 	}
 	return c, err
 }
 
-// Sound parses a text as a machine's file. The error lists all faults of the text.
+// Sound parses a text as a machine.yaml. The error lists all faults of the text.
 func Sound(name, text string) (daemoncmd.Config, error) {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {
@@ -112,7 +113,7 @@ func Sound(name, text string) (daemoncmd.Config, error) {
 	}
 	c, err := readWires(path)
 	if err == nil {
-		err = isOf(name, c)
+		err = checkFileName(name, c)
 	}
 	return c, err
 }

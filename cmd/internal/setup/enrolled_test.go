@@ -8,7 +8,8 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// Each wiring that ships, and a file that an enrolment wrote, can be turned into the file of a joined machine.
+// Each shipped wiring, and a machine.yaml that an enrolment has written, can be converted to the machine.yaml of a
+// joined machine.
 func TestEveryWiringBecomesAValidFileOfAJoinedMachine(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {

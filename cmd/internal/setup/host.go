@@ -18,23 +18,23 @@ import (
 	"portillon/daemon/control"
 )
 
-// Host is the computer that is set up. Tests use one without systemd and hardware.
+// Host is the computer that is set up. Tests replace the functions that need systemd and hardware.
 type Host interface {
 	Now() time.Time
 	BootID() string
-	// Systemctl runs systemctl. The error contains its output.
+	// Systemctl runs systemctl. The error contains the command's output.
 	Systemctl(ctx context.Context, args ...string) error
-	// Status asks the daemon at a control socket for its status. It returns an error if the daemon does not answer.
+	// Status asks the daemon at a control socket for its status. If the daemon does not answer, the result is an error.
 	Status(ctx context.Context, socket string) (control.Status, error)
 	// Do performs an action of the acceptance test.
 	Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error
-	// Own makes the daemon's user, which the package creates, the owner of files.
+	// Own makes the daemon's user the owner of files. The Debian package creates that user.
 	Own(paths ...string) error
 	// Pause waits between two requests for the daemon's status.
 	Pause(ctx context.Context, d time.Duration)
 }
 
-// Pi is the running computer.
+// Pi returns the running computer as a Host.
 type Pi struct{}
 
 // Now implements Host.
@@ -58,7 +58,7 @@ func (Pi) Systemctl(ctx context.Context, args ...string) error {
 func (Pi) Status(ctx context.Context, socket string) (control.Status, error) {
 	rep, err := control.Call(ctx, socket, control.Request{Do: "status"})
 	if err == nil && rep.Status == nil {
-		err = fmt.Errorf("the daemon at %s sent an answer without a status", socket)
+		err = fmt.Errorf("daemon at %s sent an answer without a status", socket)
 	}
 	if err != nil {
 		return control.Status{}, err
@@ -78,18 +78,18 @@ func (Pi) Pause(ctx context.Context, d time.Duration) {
 func (Pi) Own(paths ...string) error {
 	u, err := user.Lookup("portillon")
 	if err != nil {
-		return fmt.Errorf("the package makes this user: %w", err)
+		return fmt.Errorf("daemon's user is missing, install the package that creates the user: %w", err)
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	return give(uid, gid, paths...)
+	return setOwner(uid, gid, paths...)
 }
 
-// give changes the owner of files. For a symbolic link it changes the link, not its target.
-func give(uid, gid int, paths ...string) error {
+// setOwner changes the owner of files. For a symbolic link, the owner of the link is changed, not that of the target.
+func setOwner(uid, gid int, paths ...string) error {
 	var errs []error
 	for _, p := range paths {
 		errs = append(errs, os.Lchown(p, uid, gid))
@@ -106,7 +106,7 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	case acceptance.Untag:
 		rep, err := control.Call(ctx, c.Control, control.Request{Do: "untag", Tag: "contactor"})
 		if err == nil && !rep.OK {
-			err = fmt.Errorf("the tag of the contactor fault does not come off: %s", rep.Error)
+			err = fmt.Errorf("tag of the contactor fault cannot be removed: %s", rep.Error)
 		}
 		return err
 	case acceptance.KillDaemon:
@@ -116,18 +116,18 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	case acceptance.KillGuard:
 		return signal(ctx, c, true, syscall.SIGKILL)
 	}
-	return fmt.Errorf("unknown action %q", d)
+	return fmt.Errorf("acceptance test requests the unknown action %q", d)
 }
 
-// signal sends a signal to a machine's daemon, or to its guard. It looks up the process for each signal, because the
+// signal sends a signal to a machine's daemon, or to its guard. The process is looked up for each signal, because the
 // process of the previous step may have ended.
 func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {
 	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
 }
 
-// signalWhere sends a signal to the process that find returns. It opens the process first (pidfd_open(2), which
-// os.FindProcess uses) and then calls find again, because the process may end before it is opened, and its number may
-// be reused.
+// signalWhere sends a signal to the process that find returns. signalWhere opens the process (os.FindProcess uses
+// pidfd_open(2)) and then calls find again. Without the second call, a process that ended before it was opened could be
+// mistaken for another process with the same number.
 func signalWhere(find func() (int, error), s syscall.Signal) error {
 	pid, err := find()
 	if err != nil {
@@ -142,7 +142,7 @@ func signalWhere(find func() (int, error), s syscall.Signal) error {
 	case err != nil:
 		return err
 	case again != pid:
-		return fmt.Errorf("process %d has ended, and %d is in its place: repeat the step", pid, again)
+		return fmt.Errorf("process %d has ended and was replaced by process %d, repeat the step", pid, again)
 	}
 	if err := p.Signal(s); err != nil {
 		return fmt.Errorf("send signal %d to process %d: %w", s, pid, err)
@@ -156,7 +156,7 @@ func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error)
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "-P", "MainPID", unit).Output()
 	pid, perr := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil || perr != nil || pid <= 1 {
-		return 0, fmt.Errorf("the daemon of %s is not running", unit)
+		return 0, fmt.Errorf("daemon of machine %s is not running", unit)
 	}
 	if guard {
 		return childOf(pid)
@@ -164,8 +164,8 @@ func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error)
 	return pid, nil
 }
 
-// childOf returns the only living child of a process: the daemon's guard (proc_pid_stat(5): state and parent follow
-// the name in brackets).
+// childOf returns the only living child of a process, which is the daemon's guard. In proc_pid_stat(5), state and
+// parent follow the name in brackets.
 func childOf(parent int) (int, error) {
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -175,7 +175,7 @@ func childOf(parent int) (int, error) {
 	for _, path := range all {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			continue // the process has ended meanwhile
+			continue // the process has ended since the folder was read
 		}
 		text := string(b)
 		f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// If a file laser.yaml named the machine saw, setup would start portillond@laser and send kill signals to
-// portillond@saw.
+// Setup would start portillond@laser but send kill signals to portillond@saw if it accepted a file laser.yaml that
+// names the machine saw.
 func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	saw := o.Answers
 	saw.Machine = "saw"
 	path := filepath.Join(root, "etc/portillon/laser.yaml")
@@ -28,7 +28,7 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	o.Answers = Answers{}
 	l := &lab{now: time.Now()}
 	said, err := run(t, l, o, "y\ny\n")
-	if err == nil || !strings.Contains(err.Error(), "is of machine saw, want laser") || len(l.calls) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "is for machine saw, want machine laser") || len(l.calls) > 0 {
 		t.Errorf("%v %q\n%s", err, l.calls, said)
 	}
 	if _, err := os.Stat(filepath.Join(root, "etc/credstore")); err == nil {
@@ -36,11 +36,12 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	}
 }
 
-// The mark is on the disk before config.txt changes: if setup is interrupted between the two writes, the next run must
-// still ask for a restart.
+// The mark is written before config.txt changes, so that after an interruption between the two writes the next run
+// still asks for a restart.
 func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
-	root, o := bare(t)
-	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // a file where a folder is needed
+	root, o := freshPi(t)
+	// Create a file where a folder is needed, so that the mark cannot be written.
+	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if said, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil {
@@ -70,7 +71,7 @@ func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
 		found = found[min(1, len(found)-1):]
 		return pid, nil
 	}, syscall.SIGKILL)
-	if err == nil || !strings.Contains(err.Error(), "is in its place") {
+	if err == nil || !strings.Contains(err.Error(), "was replaced by process") {
 		t.Errorf("error is %v", err)
 	}
 	for _, c := range []*exec.Cmd{was, is} {
@@ -99,10 +100,10 @@ func TestPrintableRemovesTerminalControlCharacters(t *testing.T) {
 	}
 }
 
-// The folder of the bundle may be /etc/portillon, or /. Setup makes the daemon's user the owner only of a folder that
-// setup created.
+// Setup makes the daemon's user the owner only of folders that setup itself has created, because the folder of the
+// bundle may be /etc/portillon, or /.
 func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -114,12 +115,12 @@ func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
 }
 
 // The daemon's user owns the folder of the bundle, and could replace the bundle by a link to /etc/shadow.
-func TestOwnDoesNotFollowLinks(t *testing.T) {
+func TestChangeOfOwnerDoesNotFollowLinks(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "site.bundle")
 	if err := os.Symlink("nowhere", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := give(os.Getuid(), os.Getgid(), link); err != nil {
+	if err := setOwner(os.Getuid(), os.Getgid(), link); err != nil {
 		t.Errorf("the link is followed: %v", err)
 	}
 }
@@ -132,7 +133,7 @@ func TestTheProtocolsFolderMustNotBeALink(t *testing.T) {
 		os.Symlink(other, filepath.Join(root, "data/acceptance"))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.run(t, root, Options{}); err == nil || !strings.Contains(err.Error(), "is a link") {
+	if _, err := l.runSetup(t, root, Options{}); err == nil || !strings.Contains(err.Error(), "is a link") {
 		t.Errorf("error is %v", err)
 	}
 	if all, _ := os.ReadDir(other); len(all) > 0 {

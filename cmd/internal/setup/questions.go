@@ -12,11 +12,11 @@ import (
 
 // question is a question to the person at the terminal.
 type question struct {
-	flag    string // the flag that gives the answer on the command line
+	flag    string // flag that contains the answer on the command line
 	text    policy.Text
-	choices []choice // empty: any text that Answers.Check accepts
-	several bool     // the answer may be several choices, separated by commas
-	absent  string   // the answer for an empty line; empty: an answer is required
+	choices []choice // possible answers; empty: any text that Answers.Check accepts
+	several bool     // true: the answer may be several choices, separated by commas
+	absent  string   // default for an empty line; empty: an answer is required
 	into    func(*Answers) *string
 	when    func(Answers) bool
 	want    policy.Text // shown after an invalid answer; a question with choices lists their numbers instead
@@ -28,8 +28,8 @@ type choice struct {
 	text  policy.Text
 }
 
-// questions returns the questions in the order in which they are asked. A question whose flag was given is skipped.
-// found are the connected USB readers.
+// questions returns the questions in the order in which they are asked. A question whose flag was given is skipped. The
+// argument found contains the connected USB readers.
 func questions(found []string) []question {
 	return slices.Concat(siteQuestions(), readerQuestions(found), relayQuestions())
 }
@@ -58,7 +58,8 @@ func siteQuestions() []question {
 	}
 }
 
-// readerQuestions returns the questions about the reader. found are the device files of connected USB readers.
+// readerQuestions returns the questions about the reader. The argument found contains the device files of connected USB
+// readers.
 func readerQuestions(found []string) []question {
 	usb := func(a Answers) bool { return a.Reader == "usb" }
 	return []question{
@@ -76,7 +77,7 @@ func readerQuestions(found []string) []question {
 	}
 }
 
-// relayQuestions returns the questions about what is wired to the Pi in addition to the reader.
+// relayQuestions returns the questions about the relay and the inputs that are wired to the Pi.
 func relayQuestions() []question {
 	return []question{
 		{flag: "relay", into: func(a *Answers) *string { return &a.Relay }, when: always,
@@ -130,7 +131,7 @@ func foundChoices(found []string) (out []choice) {
 	return out
 }
 
-// tries is how often one question is asked at most, because the input may not come from a person.
+// tries is the maximum number of times that one question is asked, because the input may not come from a person.
 const tries = 10
 
 // complete asks the questions that have no answer yet.
@@ -141,7 +142,7 @@ func complete(
 		if *q.into(&a) != "" || !q.when(a) {
 			continue
 		}
-		if err := q.put(&a, ask, show); err != nil {
+		if err := q.askUntilValid(&a, ask, show); err != nil {
 			return a, err
 		}
 	}
@@ -151,14 +152,14 @@ func complete(
 	return a, a.Check()
 }
 
-// put asks one question until the answer is valid.
-func (q question) put(a *Answers, ask func(policy.Text) (string, error), show func(policy.Text)) error {
+// askUntilValid asks one question until the answer is valid.
+func (q question) askUntilValid(a *Answers, ask func(policy.Text) (string, error), show func(policy.Text)) error {
 	for range tries {
 		line, err := ask(q.render())
 		if err != nil {
 			return fmt.Errorf("--%s: %w", q.flag, err)
 		}
-		value, ok := q.read(line)
+		value, ok := q.parseAnswer(line)
 		with := *a
 		if *q.into(&with) = value; ok && with.Check() == nil {
 			*a = with
@@ -166,7 +167,7 @@ func (q question) put(a *Answers, ask func(policy.Text) (string, error), show fu
 		}
 		show(q.problem(line))
 	}
-	return fmt.Errorf("--%s: no valid answer after %d tries", q.flag, tries)
+	return fmt.Errorf("--%s: question has no valid answer after %d attempts", q.flag, tries)
 }
 
 // render returns the question with its choices, one on each line.
@@ -183,7 +184,7 @@ func (q question) render() policy.Text {
 	return text
 }
 
-// problem returns a text that says what a valid answer looks like.
+// problem returns a text that describes a valid answer.
 func (q question) problem(line string) policy.Text {
 	switch {
 	case strings.TrimSpace(line) == "":
@@ -194,8 +195,8 @@ func (q question) problem(line string) policy.Text {
 	return tf("Répondez par un numéro de 1 à %d", "Answer with a number from 1 to %d", len(q.choices))
 }
 
-// read converts a typed line into an answer: a choice by its number or its word, or a text.
-func (q question) read(line string) (value string, ok bool) {
+// parseAnswer converts a typed line to an answer: a choice by its number or its word, or a text.
+func (q question) parseAnswer(line string) (value string, ok bool) {
 	line = strings.TrimSpace(line)
 	switch {
 	case line == "":
@@ -205,11 +206,11 @@ func (q question) read(line string) (value string, ok bool) {
 	case q.several && line == "0":
 		return "none", true
 	case !q.several:
-		return q.pick(line)
+		return q.pickChoice(line)
 	}
 	var out []string
 	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' }) {
-		value, ok := q.pick(word)
+		value, ok := q.pickChoice(word)
 		if !ok {
 			return "", false
 		}
@@ -220,12 +221,13 @@ func (q question) read(line string) (value string, ok bool) {
 	return strings.Join(out, ","), len(out) > 0
 }
 
-// pick returns the choice with this number or this word.
-func (q question) pick(word string) (string, bool) {
+// pickChoice returns the choice with this number or this word.
+func (q question) pickChoice(word string) (string, bool) {
 	for i, c := range q.choices {
 		if word == strconv.Itoa(i+1) || word == c.value {
 			return c.value, true
 		}
 	}
-	return word, q.flag == "port" && validPort(word) // the reader may not be connected yet
+	// Any device file is accepted, because the reader may not be connected yet.
+	return word, q.flag == "port" && validPort(word)
 }

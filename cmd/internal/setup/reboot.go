@@ -13,7 +13,7 @@ import (
 
 // reboot restarts the Pi if config.txt has changed since the Pi started.
 func (s *Setup) reboot(ctx context.Context) error {
-	if _, err := os.Stat(s.path(mark)); err != nil {
+	if _, err := os.Stat(s.path(restartMark)); err != nil {
 		return nil
 	}
 	again := t("Le Pi doit redémarrer : config.txt a changé. Ensuite : sudo portillon setup",
@@ -40,7 +40,7 @@ func (s *Setup) asker(ctx context.Context) func(policy.Text) (string, error) {
 	return func(x policy.Text) (string, error) { return s.Term.Ask(ctx, x) }
 }
 
-// samples is the folder of the package with a sample machine.yaml for each wiring.
+// samples is the folder with a sample machine.yaml for each wiring, which the Debian package installs.
 const samples = "usr/share/portillon"
 
 // sampleReader matches the USB reader that a sample names.
@@ -57,7 +57,7 @@ func sampleAsks(flag, sample string) bool {
 	return false
 }
 
-// fromWiring returns a machine's file with the wiring of a sample or of another file.
+// fromWiring returns a machine.yaml with the wiring of a sample or of another machine.yaml.
 func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	path, own := s.Wiring, true
 	if !strings.ContainsAny(path, "/.") {
@@ -68,7 +68,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 		return "", err
 	}
 	text := string(b)
-	if own && s.Machine == "" { // the file already belongs to this machine
+	if own && s.Machine == "" { // the text is unchanged, because the file already belongs to this machine
 		c, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			return "", err
@@ -78,7 +78,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	for _, q := range questions(s.Found) {
 		missing := *q.into(&s.Answers) == ""
 		if missing && !own && sampleAsks(q.flag, text) {
-			if err := q.put(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
+			if err := q.askUntilValid(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
 				return "", err
 			}
 		}

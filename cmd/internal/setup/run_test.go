@@ -22,9 +22,9 @@ import (
 	"portillon/wire"
 )
 
-// bare returns a root like that of a Pi 4 after the package was installed, with a USB stick that holds the site's card
+// freshPi returns the root folder of a Pi 4 after the installation of the package. A USB stick contains the site's card
 // key and bundle.
-func bare(t *testing.T) (root string, o Options) {
+func freshPi(t *testing.T) (root string, o Options) {
 	t.Helper()
 	root = t.TempDir()
 	stick := filepath.Join(root, "stick")
@@ -83,7 +83,7 @@ func run(t *testing.T, l *lab, o Options, typed string) (string, error) {
 }
 
 func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
-	root, o := bare(t)
+	root, o := freshPi(t)
 	l := &lab{now: time.Now()}
 	said, err := run(t, l, o, "y\ny\n")
 	if !errors.Is(err, ErrReboot) || !slices.Equal(l.calls, []string{"reboot"}) {
@@ -99,15 +99,15 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 	if want := filepath.Join(root, "var/lib/portillon"); !slices.Equal(l.owned, []string{want, want + "/site.bundle"}) {
 		t.Errorf("the daemon's user owns %q", l.owned)
 	}
-	// The Pi has not restarted: setup asks for the restart again, and starts no service.
+	// While the Pi has not restarted, setup asks for the restart again and starts no service.
 	again := Options{Root: root, Live: true, Dir: o.Dir, NoTest: true}
 	if said, err = run(t, l, again, "n\n"); !errors.Is(err, ErrIncomplete) || len(l.calls) != 1 {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
-	if err := os.Remove(filepath.Join(root, mark)); err != nil { // a restart removes the mark
+	if err := os.Remove(filepath.Join(root, restartMark)); err != nil { // remove the mark, as a restart does
 		t.Fatal(err)
 	}
-	l.dead = true // the daemon answers only after a moment
+	l.dead = true // the daemon answers only after a delay
 	if said, err = run(t, l, again, ""); err != nil || l.calls[1] != "enable --now portillond@laser" ||
 		!strings.Contains(said, "portillond@laser: runs") {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
@@ -115,7 +115,7 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 }
 
 func TestSetupStopsWaitingForADaemonThatNeverAnswers(t *testing.T) {
-	_, o := bare(t)
+	_, o := freshPi(t)
 	o.NoReboot = true
 	l := &lab{now: time.Now(), mute: true}
 	if said, err := run(t, l, o, "y\n"); err == nil ||
@@ -124,11 +124,11 @@ func TestSetupStopsWaitingForADaemonThatNeverAnswers(t *testing.T) {
 	}
 }
 
-func TestABundleOfAnotherSiteIsNotInstalled(t *testing.T) {
-	root, o := bare(t)
+func TestBundleOfAnotherSiteIsNotInstalled(t *testing.T) {
+	root, o := freshPi(t)
 	o.Site = "other"
 	if _, err := run(t, &lab{now: time.Now()}, o, "y\n"); err == nil ||
-		!strings.Contains(err.Error(), "the bundle is of site big, want other") {
+		!strings.Contains(err.Error(), "bundle belongs to site big, want site other") {
 		t.Errorf("%v", err)
 	}
 	o.Site, o.BundleKey = "big", siteKey
@@ -146,8 +146,8 @@ func TestABundleOfAnotherSiteIsNotInstalled(t *testing.T) {
 	}
 }
 
-// The person decides whether a finding of the doctor matters: without a yes there is no test.
-func TestTheTestAsksFirstIfTheDoctorFindsAFault(t *testing.T) {
+// If the doctor finds a fault, the acceptance test starts only after the person has confirmed with yes.
+func TestAcceptanceTestNeedsAConfirmationAfterADoctorsFinding(t *testing.T) {
 	for typed, want := range map[string]error{"n\n": ErrIncomplete, "": ErrEnded} {
 		s := &Setup{Host: &lab{}, Term: NewTerminal(t.Context(), strings.NewReader(typed), &bytes.Buffer{},
 			policy.French), Doctor: func(context.Context, daemoncmd.Config) int { return 2 }}
@@ -158,7 +158,7 @@ func TestTheTestAsksFirstIfTheDoctorFindsAFault(t *testing.T) {
 }
 
 // The flag --yes must not close the relay while the machine is still connected in place of the lamp.
-func TestFlagYesDoesNotConfirmThatALampIsInPlace(t *testing.T) {
+func TestFlagYesDoesNotConfirmThatALampReplacesTheMachine(t *testing.T) {
 	term := NewTerminal(t.Context(), strings.NewReader("n\n"), io.Discard, policy.English)
 	term.Yes = true
 	if yes, err := term.Confirm(t.Context(), policy.Text{EN: "write?"}); !yes || err != nil {

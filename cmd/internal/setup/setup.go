@@ -22,23 +22,24 @@ import (
 	"portillon/wire"
 )
 
-// Options holds the values that a person or a script gives on the command line.
+// Options contains the arguments of the command line.
 type Options struct {
 	Answers
 	// LampInPlace confirms that a lamp is connected in place of the machine, so that the acceptance test may close the
 	// relay.
 	LampInPlace bool
-	Wiring      string // a sample in /usr/share/portillon, or a file
-	Root        string // the root of this computer's files: /
-	Live        bool   // Root is the running computer: setup may restart it and start its services
-	Dir         string // the folder of machine files below Root: /etc/portillon
-	CardKey     string // a file to install as the site's card key
-	Bundle      string // a file to install as the site's bundle
-	By          string // the name of the person who answers the acceptance test
-	NoReboot    bool
-	NoTest      bool
-	Again       bool // repeat a test that was passed with the same wiring
-	Version     string
+	Wiring      string // name of a sample in /usr/share/portillon, or path of a file
+	Root        string // root folder of this computer's files: /
+	// true: Root is the root of the running computer, which setup may restart and whose services setup may start
+	Live     bool
+	Dir      string // folder of machine files below Root: /etc/portillon
+	CardKey  string // file to install as the site's card key
+	Bundle   string // file to install as the site's bundle
+	By       string // name of the person who performs the acceptance test
+	NoReboot bool
+	NoTest   bool
+	Again    bool // true: repeat a test that was passed with the same wiring
+	Version  string
 }
 
 // Setup is one run.
@@ -50,24 +51,24 @@ type Setup struct {
 	Doctor func(context.Context, daemoncmd.Config) (ill int) // prints findings, returns the number of faults
 }
 
-// Errors of a run that stopped early. The reason was already printed.
+// Errors of a run that stopped early, whose reason was already printed.
 var (
-	ErrIncomplete = errors.New("the setup is not complete")
-	ErrNotPassed  = errors.New("the acceptance test is not passed")
-	ErrReboot     = errors.New("the Pi restarts")
+	ErrIncomplete = errors.New("setup is not complete")
+	ErrNotPassed  = errors.New("acceptance test was not passed")
+	ErrReboot     = errors.New("setup has restarted the Pi")
 )
 
-// Run performs the remaining steps. It returns nil if the machine has passed its acceptance test, or if all steps are
+// Run performs the remaining steps. The error is nil if the machine has passed its acceptance test, or if all steps are
 // done and the test was skipped on request.
 func (s *Setup) Run(ctx context.Context) error {
-	c, path, err := s.file(ctx)
+	c, path, err := s.machineFile(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.machineKey(c); err != nil {
 		return err
 	}
-	if err := s.put(c); err != nil {
+	if err := s.installFiles(c); err != nil {
 		return err
 	}
 	if err := s.boot(ctx, c); err != nil {
@@ -99,8 +100,8 @@ func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
 // store returns the folder of systemd's credentials.
 func (s *Setup) store() string { return s.path("etc/credstore") }
 
-// rooted returns a configuration with its paths below Root.
-func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
+// belowRoot returns a configuration with all paths below Root.
+func (s *Setup) belowRoot(c daemoncmd.Config) daemoncmd.Config {
 	if filepath.Clean(s.Root) == "/" {
 		return c
 	}
@@ -112,15 +113,15 @@ func (s *Setup) rooted(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// file creates the machine's file, or reads the existing one.
-func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
+// machineFile creates the machine.yaml, or reads the existing machine.yaml.
+func (s *Setup) machineFile(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.Answers.Check(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
-	if err := s.only(); err != nil {
+	if err := s.selectOnlyMachine(); err != nil {
 		return daemoncmd.Config{}, "", err
 	}
-	// Keep an existing file, unless an answer or a wiring changes it.
+	// Leave an existing file unchanged unless an answer or a wiring changes it.
 	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
 	_, err := os.Stat(path)
 	there := err == nil && s.Machine != ""
@@ -133,12 +134,12 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		s.Term.Say(tf("%s : déjà là, gardé", "%s: is there already, kept", path))
 		c, err := readWires(path)
 		if err == nil {
-			err = isOf(filepath.Base(path), c)
+			err = checkFileName(filepath.Base(path), c)
 		}
-		return s.rooted(c), path, err
+		return s.belowRoot(c), path, err
 	}
-	// Create the text from the answers or from a wiring. The questions may have determined the machine's id, and with
-	// it the path.
+	// Create the text from the answers or from a wiring. The questions may have determined the machine's id, on which
+	// the path depends.
 	text, err := s.text(ctx)
 	if err != nil {
 		return daemoncmd.Config{}, "", err
@@ -152,11 +153,11 @@ func (s *Setup) file(ctx context.Context) (daemoncmd.Config, string, error) {
 		return daemoncmd.Config{}, "", err
 	}
 	c, err := readWires(path)
-	return s.rooted(c), path, err
+	return s.belowRoot(c), path, err
 }
 
-// only selects the machine of this computer, if there is exactly one and no other machine is named.
-func (s *Setup) only() error {
+// selectOnlyMachine selects the machine of this computer if exactly one exists and the command line names no machine.
+func (s *Setup) selectOnlyMachine() error {
 	if s.Machine != "" || s.Wiring != "" {
 		return nil
 	}
@@ -169,7 +170,7 @@ func (s *Setup) only() error {
 	return err
 }
 
-// text returns the new content of the machine's file.
+// text returns the new content of the machine.yaml.
 func (s *Setup) text(ctx context.Context) (string, error) {
 	if s.Wiring != "" {
 		return s.fromWiring(ctx)
@@ -181,9 +182,9 @@ func (s *Setup) text(ctx context.Context) (string, error) {
 	return a.Render(), err
 }
 
-// write writes the machine's file. It shows the changes first and keeps a copy of the old file.
+// write shows the changes of the machine.yaml, copies the old file, and writes the new file.
 func (s *Setup) write(ctx context.Context, path, was, text string) error {
-	if err := sound(filepath.Base(path), text); err != nil {
+	if err := parse(filepath.Base(path), text); err != nil {
 		return err
 	}
 	if was == text {
@@ -197,10 +198,9 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 	return nil
 }
 
-// replace replaces a file whose old text is known. It shows the change and asks for confirmation. Without a yes it
-// writes nothing.
+// replace shows the change of a file, asks for confirmation, and after a yes replaces the file's old text.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
-	if was != "" { // show the change, ask, and keep a copy
+	if was != "" { // show the change, ask for confirmation, and copy the old file
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
 		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
 		if err != nil {
@@ -232,8 +232,8 @@ func printable(s string) string {
 	}, s)
 }
 
-// sound parses a text as a machine's file.
-func sound(name, text string) error {
+// parse parses a text as a machine.yaml.
+func parse(name, text string) error {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {
 		return err
@@ -245,21 +245,21 @@ func sound(name, text string) error {
 	}
 	c, err := readWires(path)
 	if err == nil {
-		err = isOf(name, c)
+		err = checkFileName(name, c)
 	}
 	return err
 }
 
-// isOf returns an error if a file's name differs from its machine's id. The unit is named after the file, so setup
-// would start one machine and send signals to another.
-func isOf(name string, c daemoncmd.Config) error {
+// checkFileName returns an error if a file's name differs from the id of the file's machine. The unit is named after
+// the file, so setup would start one machine and send signals to another.
+func checkFileName(name string, c daemoncmd.Config) error {
 	if c.Machine+".yaml" == name {
 		return nil
 	}
-	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
+	return fmt.Errorf("file %s is for machine %s, want machine %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
-// readWires reads a machine.yaml and checks its pins. It does not check keys and folders, because setup creates them
+// readWires reads a machine.yaml and checks its pins. Keys and folders are not checked, because setup creates them
 // later.
 func readWires(path string) (daemoncmd.Config, error) {
 	c, err := daemoncmd.ReadConfig(path)
@@ -298,7 +298,7 @@ func (s *Setup) machineKey(c daemoncmd.Config) error {
 		return ErrIncomplete
 	}
 	if wrong := (*keykind.Wrong)(nil); errors.As(err, &wrong) {
-		return fmt.Errorf("%w; move the file away, and setup makes this machine's own key", err)
+		return fmt.Errorf("%w; move the file away, so that setup creates a key for this machine", err)
 	}
 	if err != nil {
 		return err
@@ -308,16 +308,16 @@ func (s *Setup) machineKey(c daemoncmd.Config) error {
 	return nil
 }
 
-// put installs the card key and the bundle, if they were given.
-func (s *Setup) put(c daemoncmd.Config) error {
+// installFiles installs the card key and the bundle if the command line names them.
+func (s *Setup) installFiles(c daemoncmd.Config) error {
 	if err := s.putCardKey(c); err != nil {
 		return err
 	}
 	return s.putBundle(c)
 }
 
-// putCardKey installs the card key. It does not replace a different card key, because then no card of the site would
-// be recognised.
+// putCardKey installs the card key. A different card key is not replaced, because no card of the site would be
+// recognised afterwards.
 func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	if s.CardKey == "" {
 		return nil
@@ -327,10 +327,10 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 		return err
 	}
 	if err := (keykind.Place{Kind: keykind.Card, Private: true}).Check(string(b)); err != nil {
-		return fmt.Errorf("--card-key: %s: %w", s.CardKey, err)
+		return fmt.Errorf("--card-key: file %s cannot be used: %w", s.CardKey, err)
 	}
 	if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err != nil || len(key) < 16 {
-		return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line",
+		return fmt.Errorf("--card-key: %s is not a card key, want at least 32 hexadecimal digits on one line",
 			s.CardKey)
 	}
 	path, err := c.KeyFile(s.store(), c.CardKey)
@@ -344,7 +344,7 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
 }
 
-// putBundle installs the bundle. It rejects a bundle of another site, because the machine would reject that bundle at
+// putBundle installs the bundle. A bundle of another site is rejected, because the machine would reject that bundle at
 // each start.
 func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
@@ -356,30 +356,30 @@ func (s *Setup) putBundle(c daemoncmd.Config) error {
 	}
 	path := c.Bundle.File
 	if path == "" {
-		return fmt.Errorf("--bundle: the machine’s file names no bundle file")
+		return fmt.Errorf("--bundle: field bundle: file is missing in the machine.yaml")
 	}
-	if err := s.ofSite(b, c); err != nil {
-		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
+	if err := s.checkSite(b, c); err != nil {
+		return fmt.Errorf("--bundle: file %s cannot be used: %w", s.Bundle, err)
 	}
 	mine := []string{path}
-	if dir := filepath.Dir(path); !there(dir) { // an existing folder keeps its owner
+	if dir := filepath.Dir(path); !exists(dir) { // the owner of an existing folder is not changed
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 		mine = []string{dir, path}
 	}
-	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(mine...))
+	return errors.Join(wire.WriteFile(path, b, 0o600), s.setOwner(mine...))
 }
 
-// ofSite returns an error if a bundle is not of this site, with the reason.
-func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
+// checkSite returns an error if a bundle does not belong to this site.
+func (s *Setup) checkSite(b []byte, c daemoncmd.Config) error {
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
 		return err
 	}
 	take := func(_ []byte, m wire.Manifest) error {
 		if string(m.Site) != c.Site {
-			return fmt.Errorf("the bundle is of site %s, want %s", m.Site, c.Site)
+			return fmt.Errorf("bundle belongs to site %s, want site %s", m.Site, c.Site)
 		}
 		_, _, err := wire.ChooseCardKey(m, c.CardKeys(s.store())...)
 		return err
@@ -390,7 +390,7 @@ func (s *Setup) ofSite(b []byte, c daemoncmd.Config) error {
 // maxFile is the size limit of an installed file, in bytes. A bundle of a thousand members has a few megabytes.
 const maxFile = 64 << 20
 
-// readSmall reads a file that a person named. A file of more than maxFile bytes is an error.
+// readSmall reads a file that a person has named. A file of more than maxFile bytes is an error.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -399,26 +399,26 @@ func readSmall(path string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
+		err = fmt.Errorf("file %s has more than %d bytes", path, maxFile)
 	}
 	return b, err
 }
 
-// there reports whether a path exists.
-func there(path string) bool {
+// exists reports whether a path exists.
+func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
 
-// own makes the daemon's user the owner of files.
-func (s *Setup) own(paths ...string) error {
+// setOwner makes the daemon's user the owner of files.
+func (s *Setup) setOwner(paths ...string) error {
 	if !s.Live {
 		return nil
 	}
 	return s.Host.Own(paths...)
 }
 
-// check prints what the daemon would reject, and what is still missing.
+// check prints the faults that the daemon would report, and the missing files.
 func (s *Setup) check(c daemoncmd.Config) error {
 	on := daemoncmd.Here(s.Host.Now())
 	on.Unit, on.Credstore = "", s.store()
@@ -440,7 +440,7 @@ func (s *Setup) check(c daemoncmd.Config) error {
 	return ErrIncomplete
 }
 
-// patience is the longest wait for a daemon to start. Its unit has a timeout of one minute.
+// patience is the maximum wait for a daemon to start. The daemon's unit has a timeout of one minute.
 const patience = 70 * time.Second
 
 // start enables the unit and waits until the daemon answers.
@@ -449,7 +449,7 @@ func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 	if err := s.Host.Systemctl(ctx, "enable", "--now", unit); err != nil {
 		return err
 	}
-	for end := s.Host.Now().Add(patience); ; s.Host.Pause(ctx, look) {
+	for end := s.Host.Now().Add(patience); ; s.Host.Pause(ctx, pollInterval) {
 		_, err := s.Host.Status(ctx, c.Control)
 		switch {
 		case err == nil:
@@ -458,12 +458,12 @@ func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case s.Host.Now().After(end):
-			return fmt.Errorf("%s does not answer: %w; journalctl -u %s says why", unit, err, unit)
+			return fmt.Errorf("%s does not answer: %w; see journalctl -u %s", unit, err, unit)
 		}
 	}
 }
 
-// examine prints the doctor's findings. If there are faults, the person decides whether to test anyway.
+// examine prints the doctor's findings. After faults, the person decides whether to test anyway.
 func (s *Setup) examine(ctx context.Context, c daemoncmd.Config) error {
 	ill := s.Doctor(ctx, c)
 	if ill == 0 || s.NoTest {

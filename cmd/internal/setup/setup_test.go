@@ -28,7 +28,7 @@ func complete1() Answers {
 		Port: "/dev/input/by-id/usb-X-event-kbd", Format: "hex", Relay: "high", Inputs: "e-stop"}
 }
 
-// Each combination of answers yields a file that passes the daemon's own check and contains the answers.
+// Each combination of answers produces a machine.yaml that passes the daemon's own check and contains the answers.
 func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	files := 0
 	for _, reader := range readerNames() {
@@ -48,7 +48,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 				if a.Inputs = strings.Join(in, ","); in == nil {
 					a.Inputs = "none"
 				}
-				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // each file takes a millisecond
+				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // checking each file takes a millisecond
 					continue
 				}
 				path := filepath.Join(t.TempDir(), "laser.yaml")
@@ -79,7 +79,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	}
 }
 
-func TestAWiringFileKeepsItsWiringAndGetsTheSite(t *testing.T) {
+func TestWiringFileIsCompletedWithSiteMachineAndBundleKey(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)
@@ -137,25 +137,25 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := sound(a.Machine+".yaml", a.Render()); err != nil {
+		if err := parse(a.Machine+".yaml", a.Render()); err != nil {
 			t.Errorf("%+v: %v\n%s", a, err, a.Render())
 		}
 	})
 }
 
-// lab simulates a Pi with a machine. Only its files are real. The daemon's status depends on what the person does.
+// lab simulates a Pi with a machine. Only the files are real. The daemon's status depends on the actions of the person.
 type lab struct {
 	now    time.Time
 	boot   int
 	relay  bool
-	lost   bool // the reader is unplugged
+	lost   bool // true: the reader is unplugged
 	faults []string
-	dead   bool // the next request fails, later requests succeed
+	dead   bool // true: the next request fails, later requests succeed
 	mute   bool
 	deeds  []string
 	calls  []string
 	owned  []string
-	wrong  string // at this step the lamp shows the opposite
+	wrong  string // step at which the lamp shows the opposite
 }
 
 func (l *lab) Now() time.Time { l.now = l.now.Add(100 * time.Millisecond); return l.now }
@@ -172,7 +172,7 @@ func (l *lab) Status(context.Context, string) (control.Status, error) {
 		return control.Status{}, errors.New("no daemon answers")
 	}
 	if l.dead {
-		l.dead = false // systemd has restarted the daemon
+		l.dead = false // systemd restarts the stopped daemon
 		return control.Status{}, errors.New("no daemon answers")
 	}
 	phase := map[bool]string{true: "on", false: "off"}[l.relay]
@@ -192,7 +192,7 @@ func (l *lab) Own(paths ...string) error { l.owned = append(l.owned, paths...); 
 
 func (l *lab) Pause(context.Context, time.Duration) {}
 
-// person answers the prompts of a setup on this lab. At a power cut the input ends, as on a real Pi.
+// person answers the prompts of a setup on this lab. At a power cut, the input ends as on a real Pi.
 type person struct {
 	*lab
 	out    bytes.Buffer
@@ -257,8 +257,8 @@ func (p *person) answer(text string) (line string, more bool) {
 	return "", true
 }
 
-// run runs the setup of this lab with a person who answers.
-func (l *lab) run(t *testing.T, root string, o Options) (string, error) {
+// runSetup runs the setup of this lab with a person who answers.
+func (l *lab) runSetup(t *testing.T, root string, o Options) (string, error) {
 	t.Helper()
 	in, onward := io.Pipe()
 	p := &person{lab: l, onward: onward}
@@ -292,15 +292,15 @@ func wiredRoot(t *testing.T) string {
 
 func TestAcceptanceTestContinuesAfterEachPowerCut(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)}, wiredRoot(t)
-	said, err := l.run(t, root, Options{})
+	said, err := l.runSetup(t, root, Options{})
 	if !errors.Is(err, ErrEnded) || !strings.Contains(said, "cut it now") {
 		t.Fatalf("to the power cut: %v\n%s", err, said)
 	}
-	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrReboot) || l.calls[len(l.calls)-1] != "poweroff" {
+	if said, err = l.runSetup(t, root, Options{}); !errors.Is(err, ErrReboot) || l.calls[len(l.calls)-1] != "poweroff" {
 		t.Fatalf("to the halt: %v\n%s", err, said)
 	}
 	l.boot, l.relay = l.boot+1, false
-	if said, err = l.run(t, root, Options{}); err != nil {
+	if said, err = l.runSetup(t, root, Options{}); err != nil {
 		t.Fatalf("to the end: %v\n%s", err, said)
 	}
 	for _, want := range []string{"kill-daemon", "stop-daemon", "kill-guard"} {
@@ -331,7 +331,7 @@ func TestAcceptanceTestContinuesAfterEachPowerCut(t *testing.T) {
 		t.Errorf("the protocol names a person and may be read by others: %v %v", fi.Mode(), err)
 	}
 	deeds := len(l.deeds)
-	if said, err = l.run(t, root, Options{}); err != nil ||
+	if said, err = l.runSetup(t, root, Options{}); err != nil ||
 		!strings.Contains(said, "was passed on 2026-11-29 by Karim") || len(l.deeds) != deeds {
 		t.Errorf("a passed test is done again: %v\n%s", err, said)
 	}
@@ -343,7 +343,7 @@ func TestAcceptanceTestContinuesAfterEachPowerCut(t *testing.T) {
 	if err := os.WriteFile(path, append(text, "# rewired\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) || len(l.deeds) == deeds {
+	if said, err = l.runSetup(t, root, Options{}); !errors.Is(err, ErrEnded) || len(l.deeds) == deeds {
 		t.Errorf("another wiring is not tested: %v\n%s", err, said)
 	}
 }
@@ -353,7 +353,7 @@ func TestAFailedStepMakesTheWholeTestFail(t *testing.T) {
 	var said string
 	var err error
 	for range 3 {
-		if said, err = l.run(t, root, Options{}); errors.Is(err, ErrReboot) {
+		if said, err = l.runSetup(t, root, Options{}); errors.Is(err, ErrReboot) {
 			l.boot, l.relay = l.boot+1, false
 		}
 	}
@@ -361,26 +361,26 @@ func TestAFailedStepMakesTheWholeTestFail(t *testing.T) {
 		!strings.Contains(said, "FAILED   e-stop: Is the lamp lit? no") {
 		t.Errorf("%v\n%s", err, said)
 	}
-	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) || strings.Contains(said, "was passed") {
+	if said, err = l.runSetup(t, root, Options{}); !errors.Is(err, ErrEnded) || strings.Contains(said, "was passed") {
 		t.Errorf("after a failed test: %v\n%s", err, said)
 	}
 }
 
 func TestAnUnfinishedTestStartsAgainIfTheWiringHasChanged(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)}, wiredRoot(t)
-	if _, err := l.run(t, root, Options{}); !errors.Is(err, ErrEnded) {
+	if _, err := l.runSetup(t, root, Options{}); !errors.Is(err, ErrEnded) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(root, "laser.yaml")
 	text, _ := os.ReadFile(path)
 	os.WriteFile(path, append(text, "# moved\n"...), 0o600)
-	said, err := l.run(t, root, Options{})
+	said, err := l.runSetup(t, root, Options{})
 	if !errors.Is(err, ErrEnded) || !strings.Contains(said, "has changed since: the test begins anew") ||
 		!strings.Contains(said, "1/14  Tap (tap)") {
 		t.Errorf("%v\n%s", err, said)
 	}
 	os.WriteFile(filepath.Join(root, "data/acceptance/unfinished.json"), []byte("{"), 0o600)
-	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) ||
+	if said, err = l.runSetup(t, root, Options{}); !errors.Is(err, ErrEnded) ||
 		!strings.Contains(said, "cannot be read: the test begins anew") {
 		t.Errorf("%v\n%s", err, said)
 	}

@@ -11,22 +11,22 @@ import (
 	"portillon/policy"
 )
 
-// ErrEnded reports that the input ended before an answer was typed.
-var ErrEnded = errors.New("the input ended before an answer came")
+// ErrEnded is returned if the input ends before an answer was typed.
+var ErrEnded = errors.New("input ended before an answer was typed")
 
-// maxLine is the longest typed line, in bytes.
+// maxLine is the maximum length of a typed line, in bytes.
 const maxLine = 4096
 
 // Terminal asks a person questions.
 type Terminal struct {
 	Lang  policy.Language
-	Yes   bool // answer every confirmation with yes
+	Yes   bool // true: answer every confirmation with yes
 	out   io.Writer
 	lines <-chan string
 }
 
-// NewTerminal returns a terminal that reads lines from in. Its goroutine blocks in in.Read until the process or the
-// input ends; nothing can interrupt the read.
+// NewTerminal returns a terminal that reads lines from in. The terminal's goroutine blocks in in.Read until the process
+// or the input ends, because the read cannot be interrupted.
 func NewTerminal(ctx context.Context, in io.Reader, out io.Writer, l policy.Language) *Terminal {
 	lines := make(chan string)
 	go func() {
@@ -68,8 +68,8 @@ func (t *Terminal) Confirm(ctx context.Context, x policy.Text) (bool, error) {
 	return t.ConfirmDanger(ctx, t.Yes, x)
 }
 
-// ConfirmDanger is Confirm for an action that could hurt somebody. The flag --yes does not answer the question;
-// confirmed, which comes from a separate flag, does.
+// ConfirmDanger asks for confirmation of an action that could hurt somebody. The flag --yes does not answer this
+// question; the argument confirmed, from a separate flag, does.
 func (t *Terminal) ConfirmDanger(ctx context.Context, confirmed bool, x policy.Text) (bool, error) {
 	if confirmed {
 		return true, nil

@@ -20,13 +20,13 @@ import (
 	"portillon/wire"
 )
 
-// look is the pause between two requests for the daemon's status.
-const look = 200 * time.Millisecond
+// pollInterval is the pause between two requests for the daemon's status.
+const pollInterval = 200 * time.Millisecond
 
 // unfinished is the name of the file with an unfinished test, in the folder of the protocols.
 const unfinished = "unfinished.json"
 
-// WiringOf returns the properties of a machine's configuration that decide which tests apply.
+// WiringOf returns the properties of a machine's configuration that determine which steps of the test apply.
 func WiringOf(c daemoncmd.Config) acceptance.Wiring {
 	r := c.Relay
 	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "",
@@ -34,14 +34,14 @@ func WiringOf(c daemoncmd.Config) acceptance.Wiring {
 		Reader: c.Reader.Kind != "none", ReaderTells: c.Reader.ReaderTells()}
 }
 
-// Fingerprint returns the SHA-256 of a machine's file, in hexadecimal.
+// Fingerprint returns the SHA-256 of a machine.yaml, in hexadecimal.
 func Fingerprint(path string) (string, error) {
 	b, err := readSmall(path)
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), err
 }
 
-// Accepted returns the machine's last protocol, passed or failed, and the fingerprint of its present file.
+// Accepted returns the machine's last protocol, passed or failed, and the fingerprint of the present machine.yaml.
 func Accepted(c daemoncmd.Config, file string) (acceptance.Protocol, string, error) {
 	_, public, err := c.Signer("/etc/credstore")
 	if err != nil {
@@ -69,7 +69,7 @@ type trial struct {
 	signer note.Signer
 }
 
-// trial runs the acceptance test. It continues a test that was interrupted by a reboot or a power cut.
+// trial runs the acceptance test. A test that was interrupted by a reboot or a power cut is continued.
 func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) error {
 	signer, public, err := c.Signer(s.store())
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) erro
 	return r.run(ctx)
 }
 
-// load continues an unfinished test of the same wiring.
+// load reads the progress of an unfinished test of the same wiring.
 func (r *trial) load(sum string) error {
 	path := filepath.Join(r.folder, unfinished)
 	b, err := readSmall(path)
@@ -127,7 +127,7 @@ func (r *trial) load(sum string) error {
 	return nil
 }
 
-// begin explains what the test needs, and asks for the person's name.
+// begin explains the requirements of the test, and asks for the person's name.
 func (r *trial) begin(ctx context.Context, sum string) error {
 	yes, err := r.Term.ConfirmDanger(
 		ctx,
@@ -157,11 +157,11 @@ func (r *trial) begin(ctx context.Context, sum string) error {
 		}
 		r.By = acceptance.OneLine(r.By)
 	}
-	return errors.New("--by: the name of the person who answers is missing")
+	return errors.New("--by: name of the person who performs the test is missing")
 }
 
-// keep stores the unfinished test on the disk, because the next step may cut the power.
-func (r *trial) keep() error {
+// storeProgress stores the unfinished test on the disk, because the next step may cut the power.
+func (r *trial) storeProgress() error {
 	b, err := json.Marshal(r.p)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (r *trial) keep() error {
 	}
 	// The daemon's user owns the parent folder, so root must not follow a link here.
 	if fi, err := os.Lstat(r.folder); err != nil || !fi.IsDir() {
-		return errors.Join(fmt.Errorf("%s is a link, want a folder: remove it", r.folder), err)
+		return errors.Join(fmt.Errorf("path %s is a link, want a folder", r.folder), err)
 	}
 	return wire.WriteFile(filepath.Join(r.folder, unfinished), b, 0o600)
 }
@@ -183,13 +183,13 @@ func (r *trial) run(ctx context.Context) error {
 		in.Now, in.Boot = r.Host.Now(), r.Host.BootID()
 		var out acceptance.Output
 		r.p, out = acceptance.Next(r.plan, r.p, in)
-		if out.Call != acceptance.Look { // reading the status changes nothing worth storing
-			if err := r.keep(); err != nil {
+		if out.Call != acceptance.Look { // after reading the status, the progress is not stored, because it has not changed
+			if err := r.storeProgress(); err != nil {
 				return err
 			}
 		}
 		if out.First {
-			r.head(out.Step)
+			r.printHead(out.Step)
 		}
 		var err error
 		switch out.Call {
@@ -220,8 +220,8 @@ func (r *trial) run(ctx context.Context) error {
 	}
 }
 
-// head prints the introduction of a step.
-func (r *trial) head(step acceptance.Step) {
+// printHead prints the introduction of a step.
+func (r *trial) printHead(step acceptance.Step) {
 	head := func(l policy.Language) string {
 		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID,
 			step.Do.In(l), step.See.In(l))
@@ -254,7 +254,7 @@ func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.I
 
 // status asks the daemon for its status, after a short pause.
 func (r *trial) status(ctx context.Context) acceptance.Status {
-	r.Host.Pause(ctx, look)
+	r.Host.Pause(ctx, pollInterval)
 	st, err := r.Host.Status(ctx, r.c.Control)
 	if err != nil {
 		return acceptance.Status{}

@@ -5,16 +5,16 @@ import (
 	"portillon/policy"
 )
 
-// ask is a heading with a list of requests, in both languages.
-type ask struct {
+// bilingualAsk is a heading with a list of requests, in both languages.
+type bilingualAsk struct {
 	title policy.Text
 	items []policy.Text
 }
 
 // asks returns the requests to the electrician. Clause numbers that could not be checked in the standard itself are
 // marked (check).
-func asks(c daemoncmd.Config) []ask {
-	return []ask{
+func asks(c daemoncmd.Config) []bilingualAsk {
+	return []bilingualAsk{
 		{t("Alimentation", "Supply"), supply()},
 		{t("Démarrage et arrêt", "Start and stop"), startStop()},
 		{t("Circuit de commande 24 V", "24 V control circuit"), control(c)},
@@ -97,9 +97,9 @@ func control(c daemoncmd.Config) []policy.Text {
 	return out
 }
 
-// rules returns the applicable law and standards. The regulation applies from 20 January 2027 according to its
-// corrigendum (OJ L 169, 4 July 2023). NF C 15-100 has been a series since August 2024 according to its users
-// (legrand.fr).
+// rules returns the applicable laws and standards. According to its corrigendum (OJ L 169, 4 July 2023), the machinery
+// regulation applies from 20 January 2027. According to legrand.fr, NF C 15-100 has been a series of standards since
+// August 2024.
 func rules() []policy.Text {
 	return []policy.Text{
 		t("Qui modifie une machine répond de sa conformité : directive 2006/42/CE jusqu’au 19 janvier 2027, puis "+

@@ -1,15 +1,15 @@
-// Package sheet creates the sheet that a maker gives to the electrician who wires one machine. The sheet lists what is
-// connected to each terminal of the Raspberry Pi, how the relay is driven, the requests to the electrician, and what
-// Portillon does not do at this machine. It has blank fields for measured values.
+// Package sheet creates a sheet for the electrician who wires one machine. The sheet contains the device at each
+// terminal of the Raspberry Pi, the drive of the relay, the requests to the electrician, and the protections that
+// Portillon does not provide. The sheet has blank fields for measured values.
 //
-// A sheet is one HTML file without external resources: its style is inside, and it runs no script. Printed on A4, each
-// language is one page. After a change of the text or the style, print the sheet once and check it: chromium --headless
+// A sheet is one HTML file without external resources and without scripts. Printed on A4, each language is one page.
+// After a change of the text or the style, print the sheet once and check it: chromium --headless
 // --print-to-pdf=sheet.pdf sheet.html; pdfinfo sheet.pdf.
 package sheet
 
 import (
 	"bytes"
-	_ "embed" // for the HTML template
+	_ "embed" // the HTML template is embedded
 	"html/template"
 	"path/filepath"
 	"regexp"
@@ -24,7 +24,7 @@ import (
 //go:embed sheet.html
 var page string
 
-// maxFile is the largest number of characters of the file's name that are shown.
+// maxFile is the maximum number of characters of the file's name that the sheet shows.
 const maxFile = 60
 
 // Row is a line of the table of terminals.
@@ -44,19 +44,19 @@ type Sheet struct {
 	Lang                string // language: fr or en
 	Machine, Site, File string
 	Rows                []Row
-	Relay               []string // how the relay is driven
+	Relay               []string // description of how the relay is driven
 	Asks                []Ask
-	Not                 []string // what Portillon does not do
+	Not                 []string // sentences about protections that Portillon does not provide
 	W                   words
 }
 
-// For returns the sheet of a machine. file is the name of the machine's configuration file.
+// For returns the sheet of a machine. The argument file is the name of the machine.yaml.
 func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	s := Sheet{Lang: l.String(), Machine: c.Machine, Site: c.Site, File: shorten(filepath.Base(file)), W: wordsIn(l)}
 	s.Rows = rows(c, l)
-	s.Relay = in(l, relay(c))
+	s.Relay = sheetIn(l, relay(c))
 	for _, a := range asks(c) {
-		s.Asks = append(s.Asks, Ask{Title: a.title.In(l), Items: in(l, a.items)})
+		s.Asks = append(s.Asks, Ask{Title: a.title.In(l), Items: sheetIn(l, a.items)})
 	}
 	for _, p := range c.Summary() {
 		if !p.Does && p.Wiring {
@@ -66,17 +66,17 @@ func For(c daemoncmd.Config, file string, l policy.Language) Sheet {
 	return s
 }
 
-// in returns the sheet's texts in the given language.
-func in(l policy.Language, texts []policy.Text) (out []string) {
+// sheetIn returns the sheet's texts in the given language.
+func sheetIn(l policy.Language, texts []policy.Text) (out []string) {
 	for _, t := range texts {
 		out = append(out, t.In(l))
 	}
 	return out
 }
 
-// unbroken replaces the space between a number and its unit, and before a French punctuation mark, by a no-break
-// space.
-func unbroken(s string) string {
+// withNoBreakSpaces replaces the space between a number and its unit, and the space before a French punctuation mark,
+// by a no-break space.
+func withNoBreakSpaces(s string) string {
 	s = regexp.MustCompile(`(\d) (V|A|mA|Hz|kΩ|mm|phases)\b`).ReplaceAllString(s, "$1\u00a0$2")
 	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " kΩ", "\u00a0kΩ", "NF C ", "NF\u00a0C\u00a0", "☐ ",
 		"☐\u00a0",
@@ -85,7 +85,7 @@ func unbroken(s string) string {
 
 // HTML returns the whole file, with one page for each language.
 func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, error) {
-	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": unbroken}).Parse(page)
+	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": withNoBreakSpaces}).Parse(page)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func shorten(s string) string {
 	return s
 }
 
-// rows returns the machine's terminals, in the order of the file. The lines of a bus share a row.
+// rows returns the machine's terminals in the order of the machine.yaml. The lines of a bus share a row.
 func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	var pins, lines []string
 	for _, w := range c.Wires() {
@@ -131,7 +131,7 @@ func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	return out
 }
 
-// Languages returns the languages that --lang names: fr, en or both.
+// Languages returns the languages that the flag --lang names: fr, en or both.
 func Languages(s string) ([]policy.Language, bool) {
 	i := slices.Index([]string{"fr", "en", "both"}, s)
 	if i < 0 {

@@ -35,7 +35,7 @@ func shipped(t *testing.T) map[string]daemoncmd.Config {
 	return out
 }
 
-// fullest returns a machine with every wire that is possible, and with the longest texts about its relay.
+// fullest returns a machine with every possible wire, and with the longest texts about the relay.
 func fullest() daemoncmd.Config {
 	pin := func(n int) string { return fmt.Sprintf("gpio:pinctrl-/%d", n) }
 	return daemoncmd.Config{Site: strings.Repeat("s", 20), Machine: strings.Repeat("m", 20),
@@ -47,7 +47,7 @@ func fullest() daemoncmd.Config {
 		Lights: daemoncmd.LightsConfig{Red: pin(12), Amber: pin(13), Green: pin(19), Buzzer: pin(16)}}
 }
 
-// text returns the text that a reader sees on the page, with no-break spaces and hyphens replaced by ordinary ones.
+// text returns the visible text of the page, with ordinary spaces and hyphens in place of the no-break characters.
 func text(page []byte) string {
 	s := html.UnescapeString(regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`).ReplaceAllString(string(page), " "))
 	return strings.Join(strings.Fields(strings.NewReplacer("\u00a0", " ", "\u2011", "-").Replace(s)), " ")
@@ -58,7 +58,7 @@ func text(page []byte) string {
 //	UPDATE=1 go test ./cmd/internal/sheet -run Golden
 //
 // After a change of the golden file, print both pages (the package comment says how) and check them.
-func TestGoldenSheetOfTheWholeWiring(t *testing.T) {
+func TestSheetOfTheFullWiringEqualsTheGoldenFile(t *testing.T) {
 	c := shipped(t)["mfrc522-contactor.yaml"]
 	for l, name := range map[policy.Language]string{policy.French: "fr", policy.English: "en"} {
 		got, err := HTML(c, "/etc/portillon/mfrc522-contactor.yaml", l)
@@ -166,8 +166,8 @@ func TestSheetShowsHowTheRelayIsDriven(t *testing.T) {
 	}
 }
 
-// Requests that the electrician must see, in both languages. A clause that could not be read in its standard is
-// marked.
+// The sheet must contain these requests to the electrician in both languages. A clause that could not be read in the
+// standard is marked.
 func TestSheetHasAllRequestsToTheElectrician(t *testing.T) {
 	for l, wants := range map[policy.Language][]string{
 		policy.English: {"L and N, or all three phases", "PE to all metal", "MCB", "30 mA RCD",
@@ -222,9 +222,9 @@ func TestSheetLeavesIsolationToTheElectrician(t *testing.T) {
 	}
 }
 
-// Printed in DejaVu Sans, which is wider than the fonts that browsers use instead, the fullest sheet in French has
-// 5,532 characters and leaves 5 mm of its page free. A longer sheet must be printed and checked again (the package
-// comment says how).
+// The fullest sheet in French has 5,532 characters. Printed in DejaVu Sans, which is wider than the default fonts of
+// browsers, it leaves 5 mm of the page free. A longer sheet must be printed and checked again (the package comment says
+// how).
 func TestFullestSheetIsShortEnoughForOnePage(t *testing.T) {
 	bare := fullest()
 	bare.Relay = daemoncmd.RelayConfig{Pin: bare.Relay.Pin}
@@ -275,7 +275,7 @@ func TestLongFileNameIsShortened(t *testing.T) {
 	}
 }
 
-func TestLanguagesOfASheet(t *testing.T) {
+func TestFlagLangSelectsTheLanguagesOfASheet(t *testing.T) {
 	for s, want := range map[string]string{"fr": "[fr]", "en": "[en]", "both": "[fr en]", "": "[]", "de": "[]",
 		"FR": "[]"} {
 		got, ok := Languages(s)
@@ -292,13 +292,13 @@ func TestNumbersAreNotSeparatedFromTheirUnits(t *testing.T) {
 		"voir : ici ; là": "voir\u00a0: ici\u00a0; là", "NF C 18-510": "NF\u00a0C\u00a018\u2011510",
 		"EN ISO 13850": "EN\u00a0ISO\u00a013850",
 	} {
-		if got := unbroken(in); got != want {
+		if got := withNoBreakSpaces(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 }
 
-// With hostile names the page must stay complete and show the names as text.
+// With hostile names in the machine.yaml, the page must stay complete and show the names as text.
 func FuzzSheet(f *testing.F) {
 	f.Add("laser", "biklab", "laser.yaml", 17)
 	f.Add("<script>", "{{.}}", "</style>", 99)

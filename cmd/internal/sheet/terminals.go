@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// end describes the device at a terminal: the device, how its contact is wired, and the kind of wire.
+// end describes a terminal: the connected device, the wiring of the device's contact, and the kind of wire.
 type end struct{ what, contact, wire policy.Text }
 
 // t returns a text in both languages.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// signal returns the kind of wire for a GPIO line. The sheet says below the table to keep such wires apart from mains
-// wires.
+// signal returns the kind of wire for a GPIO line. A sentence below the table requires that such wires are separate
+// from mains wires.
 func signal() policy.Text   { return t("signal 3,3 V", "3.3 V signal") }
 func toGround() policy.Text { return t("2 fils : broche, masse", "2 wires: pin, ground") }
 func none() policy.Text     { return t("aucun", "none") }
@@ -46,7 +46,7 @@ func terminal(w daemoncmd.Wire, c daemoncmd.Config) end {
 	return end{t(w.Key, w.Key), none(), signal()}
 }
 
-// inputs returns the devices at the Pi's inputs, and those at a reader's separate wires.
+// inputs returns the devices at the Pi's inputs and at a reader's separate wires.
 func inputs() map[string]end {
 	return map[string]end{
 		"relay.e-stop": {t("2e contact de l’arrêt d’urgence", "second contact of the emergency stop"),
@@ -76,7 +76,7 @@ func bus(c daemoncmd.Config) end {
 	return end{t("lecteur de cartes ("+c.Reader.Kind+")", "card reader ("+c.Reader.Kind+")"), none(), signal()}
 }
 
-// relay returns how this machine's relay is driven.
+// relay returns a description of how this machine's relay is driven.
 func relay(c daemoncmd.Config) []policy.Text {
 	contact := t("Son contact ne coupe que le 24 V de la bobine de K2, jamais le secteur.",
 		"Its contact switches the 24 V of K2's coil only, never mains.")

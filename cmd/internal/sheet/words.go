@@ -2,8 +2,8 @@ package sheet
 
 import "portillon/policy"
 
-// words holds the fixed texts of the sheet in one language. The page is printed and filled in by hand, so each text is
-// short. A test checks that the sheet of a machine with every wire fits on one page.
+// words contains the fixed texts of the sheet in one language. Each text is short, because one page must contain all of
+// them. A test checks that the sheet of a machine with all possible wires fits on one page.
 type words struct {
 	Title, Lead                     string
 	Machine, Site, File             string

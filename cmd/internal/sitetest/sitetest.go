@@ -18,13 +18,13 @@ func Card(member int) string { return fmt.Sprintf("6A%08X", member) }
 // ID returns a member's pseudonym.
 func ID(member int) string { return fmt.Sprintf("m-%06d", member) }
 
-// badges are the 15 badges of the site. Each member holds three of these badges.
+// badges are the 15 badges of the site. Each member has three of these badges.
 var badges = []string{"laser-first-steps", "laser-user", "laser-host", "laser-mentor", "laser-maintainer",
 	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user",
 	"fdm-host", "fdm-mentor", "fdm-maintainer"}
 
 // Make creates a site's directory with 15 badges, 20 machines, and members with three signed badges each. Every member
-// may use the laser alone. at is the time of issue.
+// may use the laser alone. The argument at is the time of issue.
 func Make(dir string, members int, at time.Time) error {
 	k, err := openbadge.GenerateKey("a benchmark's")
 	if err != nil {
@@ -57,7 +57,7 @@ func Make(dir string, members int, at time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(m.String()), 0o644)
 }
 
-// policyText returns the content of policy.yaml. did is the issuer's key.
+// policyText returns the content of policy.yaml. The argument did is the issuer's key.
 func policyText(did string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "portillon: 1\nsite: big\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: "+

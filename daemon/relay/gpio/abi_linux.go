@@ -2,8 +2,8 @@ package gpio
 
 import "unsafe"
 
-// The kernel's interface: include/uapi/linux/gpio.h, GPIO v2, since Linux 5.10. The layout is the same for 32 and 64
-// bits.
+// This file contains the kernel's interface for GPIO v2, from include/uapi/linux/gpio.h, available since Linux 5.10.
+// The layout is the same for 32 and 64 bits.
 
 const (
 	maxName  = 32
@@ -71,7 +71,8 @@ type lineEvent struct {
 	_                            [6]uint32
 }
 
-// The sizes of the structs in C, equal on 32 and 64 bits. If a Go struct differs, this does not compile.
+// These are the sizes of the structs in C, equal on 32 and 64 bits. If the size of a Go struct differs, these
+// declarations do not compile.
 var (
 	_ [68]byte  = [unsafe.Sizeof(chipInfo{})]byte{}
 	_ [592]byte = [unsafe.Sizeof(lineRequest{})]byte{}
@@ -81,8 +82,8 @@ var (
 	_ [48]byte  = [unsafe.Sizeof(lineEvent{})]byte{}
 )
 
-// Request numbers, composed as by _IOC of asm-generic/ioctl.h, which all supported computers use: direction, size,
-// 0xB4, number.
+// These request numbers are composed as by the macro _IOC of asm-generic/ioctl.h, which all supported computers use:
+// direction, size, 0xB4, number.
 const (
 	fromKernel = 2<<30 | 0xB4<<8
 	bothWays   = 3<<30 | 0xB4<<8

@@ -10,7 +10,7 @@ import (
 type Fall struct {
 	At   time.Duration // time since boot (CLOCK_MONOTONIC)
 	Line int           // index in the list of opened lines, from 0
-	Lost int           // events of any line lost before this one, because they were not read in time
+	Lost int           // number of events, of any line, that were lost before this edge because they were not read in time
 }
 
 // Falls delivers the falling edges of several lines with pull-up, in order.
@@ -27,11 +27,13 @@ type Falls struct {
 const burst = 256
 
 // OpenFalls opens lines as inputs with pull-up and detects their falling edges.
-func OpenFalls(label string, lines ...int) (*Falls, error) { return linux().openFalls(label, lines) }
+func OpenFalls(label string, lines ...int) (*Falls, error) {
+	return systemKernel().openFalls(label, lines)
+}
 
 func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	if len(lines) == 0 || len(lines) > maxLines {
-		return nil, fmt.Errorf("got %d lines, want 1 to %d", len(lines), maxLines)
+		return nil, fmt.Errorf("%d lines requested, want 1 to %d", len(lines), maxLines)
 	}
 	last := 0
 	for _, l := range lines {
@@ -51,7 +53,7 @@ func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	return &Falls{k: k, name: name, fd: int(r.fd), lines: lines}, nil
 }
 
-// Next waits for the next falling edge; ok is false after timeout. A negative timeout means no limit.
+// Next waits for the next falling edge. The second result is false after timeout. A negative timeout means no limit.
 func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
 	if len(f.queue) == 0 {
 		ready, err := f.k.poll(f.fd, timeout)
@@ -67,9 +69,9 @@ func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
 	return e, true, nil
 }
 
-// fill reads the events that the kernel has.
+// fill reads the pending events from the kernel into the queue.
 func (f *Falls) fill() error {
-	var raw [edges]lineEvent
+	var raw [edgeBuffer]lineEvent
 	n, err := f.k.read(f.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.name, err)

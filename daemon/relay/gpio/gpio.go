@@ -1,15 +1,15 @@
 // Package gpio opens lines of the Linux GPIO character device (v2), with periph's interfaces.
 //
 // periph's own pins are not usable for a relay. They make a line an output before they set its value, which closes an
-// active-low board for a moment at each start. Reading an output turns it into an input. After a busy line the next
-// order goes to another file. This package requests a line once, as an output with its value in the same request, never
-// reads it back, and keeps it until the process ends.
+// active-low board for a moment at each start. periph turns an output into an input when the output is read. After an
+// attempt to open a busy line, periph sends the next order to a wrong file. This package requests a line once, as an
+// output with its value in the same request, never reads the line back, and keeps the line until the process ends.
 //
 // When the process ends, the kernel releases the line. On Raspberry Pi OS the line then keeps its level, unless
-// config.txt has dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n); otherwise a killed guard
-// leaves the relay closed. With that setting the line becomes an input, and only resistors decide its level: the chip's
-// own pull, which OpenOut sets to the inactive level, and the board's resistor. For a relay that closes on a low level,
-// the board's resistor must go to 3.3 V: see relay.Wiring.
+// config.txt has dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n). Without that setting, a
+// killed guard leaves the relay closed. With the setting the line becomes an input, and only resistors decide its
+// level: the chip's own pull, which OpenOut sets to the inactive level, and the board's resistor. For a relay that
+// closes on a low level, the board's resistor must go to 3.3 V: see relay.Wiring.
 //
 // A chip is found by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels.
 // GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high, are refused for outputs.
@@ -24,8 +24,8 @@ import (
 	"periph.io/x/conn/v3/physic"
 )
 
-// CheckRelay refuses lines of a Raspberry Pi that are high before any program runs (BCM2835 ARM Peripherals, table
-// 6-31: GPIO 0 to 8 pull high; GPIO 14 is the UART's TX, which idles high).
+// CheckRelay returns an error for a line of a Raspberry Pi that is high before any program runs (BCM2835 ARM
+// Peripherals, table 6-31: GPIO 0 to 8 pull high; GPIO 14 is the UART's TX, which idles high).
 func CheckRelay(line int) error {
 	switch {
 	case line >= 0 && line <= 8:
@@ -43,7 +43,7 @@ func CheckRelay(line int) error {
 // ErrNoChip reports a computer without GPIO.
 var ErrNoChip = errors.New("no GPIO chip on this computer (/dev/gpiochip*)")
 
-// refusals lists, for each chip, why it was not used.
+// refusals lists, for each GPIO chip, the reason why the chip was not used.
 type refusals []error
 
 // Error returns all refusals in one line.
@@ -55,7 +55,7 @@ func (r refusals) Error() string {
 	return strings.Join(all, "; ")
 }
 
-// Unwrap makes errors.Is check every refusal.
+// Unwrap returns the refusals, so that errors.Is checks each of them.
 func (r refusals) Unwrap() []error { return r }
 
 // base implements the methods that periph requires of every pin.
@@ -68,7 +68,7 @@ func (b base) String() string { return b.name }
 func (b base) Name() string   { return b.name }
 func (b base) Number() int    { return b.line }
 
-// Out is an output of this process. It cannot be read, because reading could turn it into an input.
+// Out is an output of this process. An Out cannot be read, because reading could turn the output into an input.
 type Out struct {
 	base
 	set   func(high bool) error
@@ -83,7 +83,8 @@ func (o *Out) Out(l gpio.Level) error { return o.set(bool(l)) }
 // PWM returns an error.
 func (o *Out) PWM(gpio.Duty, physic.Frequency) error { return errors.New("a relay has no PWM") }
 
-// Halt releases the line. Its level is then decided by the kernel and the board: switch off first.
+// Halt releases the line. The kernel and the board then determine the line's level, so switch the relay off before
+// Halt.
 func (o *Out) Halt() error { return o.close() }
 
 // Function returns the pin's use.

@@ -13,7 +13,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The sizes and numbers of include/uapi/linux/gpio.h in C, equal on 32 and 64 bits.
+// The test compares the structs with the sizes and numbers of include/uapi/linux/gpio.h in C, which are equal on 32 and
+// 64 bits.
 func TestStructsMatchTheKernels(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -46,7 +47,7 @@ type board struct {
 	fail     error
 	closed   map[int]bool
 	denied   bool
-	noFile   bool   // a request is answered without a file
+	noFile   bool   // the kernel answers a request without a file descriptor
 	raw      []byte // result of a read, cut to the requested size
 	polls    []time.Duration
 	idle     bool
@@ -130,7 +131,7 @@ func TestOutputIsRequestedWithItsInactiveValue(t *testing.T) {
 	}
 }
 
-// While no program drives the line, the chip's pull must give the inactive level.
+// While no program drives the line, the chip's pull resistor must give the line its inactive level.
 func TestOutputIsPulledToItsInactiveLevel(t *testing.T) {
 	for low, pull := range map[bool]uint64{false: flagPullDown, true: flagPullUp} {
 		b := &board{}
@@ -205,14 +206,14 @@ func TestRelayIsNeverReadBackThroughItsOwnPin(t *testing.T) {
 	}
 }
 
-func TestUnreadableInputReadsLikeABrokenWire(t *testing.T) {
+func TestUnreadableInputHasTheLevelOfABrokenWire(t *testing.T) {
 	for pull, flag := range map[gpio.Pull]uint64{gpio.PullUp: flagPullUp, gpio.PullDown: flagPullDown} {
 		b := &board{level: 1}
 		in, err := b.kernel().openIn("pinctrl-", 5, pull)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edges ||
+		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edgeBuffer ||
 			r.config.attrs != 0 {
 			t.Errorf("%v: flags %#x, room for %d edges", pull, r.config.flags, r.buffer)
 		}
@@ -241,7 +242,7 @@ func events(es ...lineEvent) []byte {
 	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&es[0])), len(es)*int(unsafe.Sizeof(es[0]))))
 }
 
-func TestEdgesHaveTheirTimeAndTheCountOfLostOnes(t *testing.T) {
+func TestEdgesHaveTheirTimeAndTheCountOfLostEdges(t *testing.T) {
 	b := &board{
 		raw: events(lineEvent{timestamp: 5e9, id: eventRising, lineSeqno: 1}, lineEvent{timestamp: 6e9, id: 2, lineSeqno: 5}),
 	}
@@ -280,7 +281,7 @@ func TestMalformedEventsAreErrors(t *testing.T) {
 	}
 }
 
-// poll(2) takes milliseconds, and -1 means no limit. periph's own pins treat -1 as zero.
+// The timeout of poll(2) is in milliseconds, and -1 means no limit. periph's own pins treat -1 as zero.
 func TestTimeoutsAreRoundedUpToMilliseconds(t *testing.T) {
 	for d, want := range map[time.Duration]int{
 		-1: -1, -time.Hour: -1, 0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2,

@@ -25,11 +25,11 @@ var _ gpio.PinIn = (*In)(nil)
 type Edge struct {
 	At     time.Duration // time since boot (CLOCK_MONOTONIC)
 	Rising bool
-	Lost   int // edges lost before this one, because they were not read in time
+	Lost   int // number of edges that were lost before this edge because they were not read in time
 }
 
-// edges is the size of the kernel's event buffer; its default is 16.
-const edges = 64
+// edgeBuffer is the size of the kernel's event buffer, in events. The kernel's default is 16.
+const edgeBuffer = 64
 
 func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 	r := request(line, "portillon-input")
@@ -43,7 +43,7 @@ func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 		return nil, fmt.Errorf("line %d: pull is %v, want up or down: without a pull, a broken wire has any level",
 			line, pull)
 	}
-	r.buffer = edges
+	r.buffer = edgeBuffer
 	name, err := k.request(label, line, r)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return &In{base: base{name, line}, k: k, fd: int(r.fd), pull: pull}, nil
 }
 
-// Read implements gpio.PinIn. An unreadable input reads as a broken wire would with its pull.
+// Read implements gpio.PinIn. An input that cannot be read has the level that a broken wire would give it.
 func (i *In) Read() gpio.Level {
 	v := lineValues{mask: 1}
 	if err := i.k.ioctl(i.fd, getValues, unsafe.Pointer(&v)); err != nil {
@@ -60,15 +60,15 @@ func (i *In) Read() gpio.Level {
 	return gpio.Level(v.bits&1 == 1)
 }
 
-// WaitForEdge implements gpio.PinIn; a negative timeout means no limit. All pending edges count as one. It returns
-// false at once if the line can no longer be watched.
+// WaitForEdge implements gpio.PinIn. A negative timeout means no limit. All pending edges count as one. WaitForEdge
+// returns false at once if the line can no longer be watched.
 func (i *In) WaitForEdge(timeout time.Duration) bool {
 	_, ok, err := i.Next(timeout)
 	i.queue = i.queue[:0]
 	return ok && err == nil
 }
 
-// Next waits for the next edge; ok is false after timeout. A negative timeout means no limit.
+// Next waits for the next edge. The second result is false after timeout. A negative timeout means no limit.
 func (i *In) Next(timeout time.Duration) (Edge, bool, error) {
 	if len(i.queue) == 0 {
 		ready, err := i.k.poll(i.fd, timeout)
@@ -84,9 +84,9 @@ func (i *In) Next(timeout time.Duration) (Edge, bool, error) {
 	return e, true, nil
 }
 
-// fill reads the edges that the kernel has.
+// fill reads the pending edges from the kernel into the queue.
 func (i *In) fill() error {
-	var raw [edges]lineEvent
+	var raw [edgeBuffer]lineEvent
 	n, err := i.k.read(i.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.name, err)
@@ -107,7 +107,8 @@ func (i *In) fill() error {
 	return nil
 }
 
-// In implements gpio.PinIn. The line was opened with its pull and both edges, which cannot change.
+// In implements gpio.PinIn. In returns an error for any other pull, because the line's pull and edges are set when it
+// is opened.
 func (i *In) In(pull gpio.Pull, _ gpio.Edge) error {
 	if pull != i.pull && pull != gpio.PullNoChange {
 		return fmt.Errorf("%s has the pull %v, which cannot be changed", i.name, i.pull)

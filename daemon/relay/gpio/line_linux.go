@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// kernel holds the system calls of the driver; tests replace them.
+// kernel contains the system calls of the driver. Tests replace these calls.
 type kernel struct {
 	chips func() ([]string, error)
 	open  func(path string) (int, error)
@@ -23,8 +23,8 @@ type kernel struct {
 	read  func(fd int, b []byte) (int, error)
 }
 
-// linux returns the kernel of this computer.
-func linux() kernel {
+// systemKernel returns the system calls of this computer's kernel.
+func systemKernel() kernel {
 	return kernel{
 		chips: func() ([]string, error) { return filepath.Glob("/dev/gpiochip*") },
 		open:  func(path string) (int, error) { return unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) },
@@ -48,7 +48,8 @@ func linux() kernel {
 	}
 }
 
-// milliseconds converts a timeout for poll(2): negative means no limit, and a short one is rounded up.
+// milliseconds converts a timeout for poll(2): a negative timeout means no limit, and a fraction of a millisecond is
+// rounded up.
 func milliseconds(d time.Duration) int {
 	if d < 0 {
 		return -1
@@ -57,19 +58,19 @@ func milliseconds(d time.Duration) int {
 }
 
 // OpenOut opens a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull
-// (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays when the line is released. A driver
-// without pulls ignores this.
+// (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays set when the line is released. A
+// driver without pulls ignores this setting.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
-	return linux().openOut(label, line, activeLow)
+	return systemKernel().openOut(label, line, activeLow)
 }
 
 // OpenIn opens a line as an input with pull-up or pull-down.
 func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
-	return linux().openIn(label, line, pull)
+	return systemKernel().openIn(label, line, pull)
 }
 
-// FindLine returns an error unless a chip whose label begins with label has the line. It does not open the line.
-func FindLine(label string, line int) error { return linux().findLine(label, line) }
+// FindLine returns an error unless a chip whose label begins with label has the line. FindLine does not open the line.
+func FindLine(label string, line int) error { return systemKernel().findLine(label, line) }
 
 // findLine reports an error if no chip with the label has the line.
 func (k kernel) findLine(label string, line int) error {
@@ -118,7 +119,7 @@ func request(line int, consumer string) *lineRequest {
 	return r
 }
 
-// request requests the line from the chip; r.fd is then the line's own file descriptor.
+// request requests the line from the chip. After success, r.fd is the file descriptor of the line.
 func (k kernel) request(label string, line int, r *lineRequest) (string, error) {
 	chip, path, err := k.find(label, line)
 	if err != nil {
@@ -129,7 +130,7 @@ func (k kernel) request(label string, line int, r *lineRequest) (string, error) 
 	err = k.ioctl(chip, getLine, unsafe.Pointer(r))
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		return "", fmt.Errorf("%s is used by %s", name, k.holder(chip, line))
+		return "", fmt.Errorf("%s is used by %s", name, k.lineUser(chip, line))
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
 	case r.fd <= 0:
@@ -170,8 +171,8 @@ func (k kernel) find(label string, line int) (int, string, error) {
 	return -1, "", fmt.Errorf("no GPIO chip %q… with a line %d: %w", label, line, seen)
 }
 
-// holder returns the quoted name of the program that holds a line, or "another program" if the name is unknown.
-func (k kernel) holder(chip, line int) string {
+// lineUser returns the quoted name of the program that uses a line, or "another program" if the name is unknown.
+func (k kernel) lineUser(chip, line int) string {
 	info := lineInfo{offset: uint32(line)}
 	if err := k.ioctl(chip, getLineInfo, unsafe.Pointer(&info)); err != nil || info.consumer[0] == 0 {
 		return "another program"

@@ -11,7 +11,7 @@ import (
 )
 
 // A signal to the waiting thread, such as Go's own SIGURG, interrupts poll(2), which is never restarted (signal(7)).
-// That is not an error of the line.
+// Such an interruption is not an error of the line.
 func TestSignalDuringAWaitIsNotAnError(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -19,7 +19,7 @@ func TestSignalDuringAWaitIsNotAnError(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	k := linux()
+	k := systemKernel()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tid := unix.Gettid()

@@ -1,5 +1,5 @@
-// Package relaytest provides a relay without a guard, for tests of its callers. It has the contract of relay.Switch,
-// records its orders, and fails on request.
+// Package relaytest provides a relay without a guard, for tests of its callers. This relay behaves as relay.Switch
+// documents, records its orders, and fails on request.
 package relaytest
 
 import (
@@ -11,14 +11,15 @@ import (
 	"portillon/daemon/relay"
 )
 
-// Order is the arguments of one call of Set.
+// Order contains the arguments of one call of Set.
 type Order struct {
 	On     bool          // whether to close the relay
 	Finish time.Duration // how long the machine may finish its work
-	Cool   time.Duration // how long the extraction runs after that
+	Cool   time.Duration // how long the extraction runs after the relay opens
 }
 
-// Switch is a relay that is open at first. Its zero value has no guard and refuses; New returns a working one.
+// Switch is a relay that is open at first. The zero Switch has no guard and refuses to close. New returns a working
+// Switch.
 type Switch struct {
 	events chan relay.Event
 
@@ -33,8 +34,8 @@ type Switch struct {
 // New returns a Switch with a guard. Events are sent to events, which must be read or buffered.
 func New(events chan relay.Event) *Switch { return &Switch{alive: true, events: events} }
 
-// Set has the contract of relay.Switch.Set. It fails on request, without a guard, with an open e-stop, or after ctx;
-// then the relay is open.
+// Set has the contract of relay.Switch.Set. Set fails on request (Fail), without a guard, with an open e-stop, or after
+// the end of ctx. The relay is open after a failure.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +63,7 @@ func (s *Switch) obstacle(ctx context.Context, on bool) error {
 	return nil
 }
 
-// Fail makes the next orders fail with these errors, one each; nil is success.
+// Fail makes the next orders fail, each with one of these errors in turn. A nil error lets its order succeed.
 func (s *Switch) Fail(errs ...error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,23 +93,23 @@ func (s *Switch) EStop(open bool) {
 	}
 }
 
-// Busy reports that the machine works, or stopped working.
+// Busy sends the event that the machine works, or has stopped working.
 func (s *Switch) Busy(works bool) { s.events <- relay.Event{What: relay.Busy, On: works} }
 
-// Drop opens the relay as after a missed lease.
+// Drop opens the relay, as the guard does when a lease was not renewed.
 func (s *Switch) Drop() {
 	if s.change(func() {}, true) {
 		s.events <- relay.Event{What: relay.Dropped, Why: "lease"}
 	}
 }
 
-// Lose ends the guard.
+// Lose ends the guard, with the event Lost and the reason why.
 func (s *Switch) Lose(why string) {
 	s.change(func() { s.alive = false }, true)
 	s.events <- relay.Event{What: relay.Lost, Why: why}
 }
 
-// change calls what, opens the relay if open is set, and reports whether it was closed.
+// change calls what, opens the relay if open is set, and reports whether the relay was closed before.
 func (s *Switch) change(what func(), open bool) (dropped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -138,7 +138,7 @@ func TestFakeFailsOnRequest(t *testing.T) {
 	}
 }
 
-func TestUnsetFakeRefuses(t *testing.T) {
+func TestZeroFakeRefusesToClose(t *testing.T) {
 	if err := new(Switch).Set(t.Context(), true, 0, 0); !errors.Is(err, relay.ErrNoGuard) {
 		t.Error(err)
 	}

@@ -15,24 +15,24 @@ import (
 type Fate int
 
 const (
-	Deliver Fate = iota // stored, forwarded and acknowledged
-	Swallow             // acknowledged, then dropped
-	Lose                // dropped; the connection is closed
-	CutLate             // stored and forwarded; the connection is closed instead of an acknowledgement
-	Mute                // stored and forwarded, never acknowledged
+	Deliver Fate = iota // the message is stored, forwarded and acknowledged
+	Swallow             // the message is acknowledged, then dropped
+	Lose                // the message is dropped, and the connection is closed
+	CutLate             // the message is stored and forwarded, and the connection is closed instead of an acknowledgement
+	Mute                // the message is stored and forwarded, but never acknowledged
 	Stall               // the broker stops reading from this connection
 )
 
-// Message is what a client published.
+// Message is a message that a client published.
 type Message struct {
 	Client, Topic string
 	Payload       []byte
 	Retain        bool
 }
 
-// Broker listens on a free port of 127.0.0.1 until Close. Its exported fields may be set before the first connection.
+// Broker listens on a free port of 127.0.0.1 until Close. The exported fields may be set before the first connection.
 type Broker struct {
-	// Decide returns the fate of each PUBLISH; nil: Deliver. It must be safe for concurrent use.
+	// Decide returns the fate of each PUBLISH; nil: Deliver. Decide must be safe for concurrent use.
 	Decide func(Message) Fate
 	// Refuse is the CONNACK's return code for a client; nil: 0.
 	Refuse func(client string) byte
@@ -82,7 +82,7 @@ func Listen() (*Broker, error) {
 // URL returns the address for clients.
 func (b *Broker) URL() string { return "tcp://" + b.listener.Addr().String() }
 
-// Close stops the broker, closes every connection, and waits for their goroutines.
+// Close stops the broker, closes every connection, and waits until the goroutines of the connections have ended.
 func (b *Broker) Close() error {
 	b.mu.Lock()
 	b.closed = true
@@ -172,7 +172,7 @@ func (b *Broker) serve(c net.Conn) {
 		p.will = nil
 		return
 	}
-	for b.turn(p) == nil {
+	for b.handlePacket(p) == nil {
 	}
 }
 
@@ -202,8 +202,8 @@ func (b *Broker) part(p *peer) {
 	}
 }
 
-// turn reads and answers one packet.
-func (b *Broker) turn(p *peer) error {
+// handlePacket reads and answers one packet.
+func (b *Broker) handlePacket(p *peer) error {
 	in, err := packets.ReadPacket(p.conn)
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (b *Broker) published(p *peer, in *packets.PublishPacket) error {
 	switch fate {
 	case Lose:
 		return errors.New("cut")
-	case Stall: // nothing is read, so a client that disconnects is not noticed
+	case Stall: // nothing is read, so the broker does not detect that a client disconnects
 		<-p.closed
 		return io.EOF
 	case Swallow:
@@ -318,7 +318,7 @@ func (p *peer) send(c packets.ControlPacket) {
 func (p *peer) write(raw []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = p.conn.Write(raw) // the reading goroutine notices a closed connection
+	_, _ = p.conn.Write(raw) // the reading goroutine detects a closed connection
 }
 
 // Matches reports whether a topic filter matches a topic (MQTT 3.1.1 §4.7).

@@ -2,5 +2,5 @@
 // never acknowledges, stops reading, and sends bytes that are not MQTT.
 //
 // In normal operation it supports CONNECT, SUBSCRIBE with + and #, PUBLISH with QoS 0 and 1, retained messages, wills
-// and PINGREQ. It stores no messages for a client that is not connected.
+// and PINGREQ. The broker stores no messages for a client that is not connected.
 package brokertest

@@ -1,5 +1,5 @@
-// Package ledgertest simulates a machine as a hub sees it: a journal in memory, batches with signed checkpoints, and
-// functions to forge them.
+// Package ledgertest simulates a machine for tests of the hub: a journal in memory, batches with signed checkpoints,
+// and functions to forge batches.
 package ledgertest
 
 import (
@@ -16,22 +16,23 @@ import (
 	"portillon/wire"
 )
 
-// Machine is a machine with a journal in memory. The first record has the time Start; each further record is a second
-// later.
+// Machine is a machine with a journal in memory. The first record has the time Start, and each further record is a
+// second later.
 type Machine struct {
 	t     testing.TB
 	Site  policy.SiteID
 	ID    policy.MachineID
 	Now   time.Time
 	Clock wire.Clock
-	// Generation is the generation of the journal. Empty: the journal of a machine from before generations existed.
+	// Generation is the generation of the journal. Generation is empty for the journal of an old machine that has no
+	// generations.
 	Generation wire.Generation
 	Key        note.Verifier // verifies the machine's checkpoints
 	VKey       string        // Key as text
 	signer     note.Signer
 	leaves     []wire.Leafed
 	hashes     []tlog.Hash
-	size       []int64 // length of hashes after each record
+	size       []int64 // sizes[i] is the length of hashes after i records
 }
 
 // Start returns the time of the first record of each machine.
@@ -51,7 +52,7 @@ func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
 	return s, v
 }
 
-// newKey returns a new signer, its verifier, and the verifier as text.
+// newKey returns a new signer, the signer's verifier, and the verifier as text.
 func newKey(t testing.TB, name string) (note.Signer, note.Verifier, string) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
@@ -72,7 +73,7 @@ func newKey(t testing.TB, name string) (note.Signer, note.Verifier, string) {
 // Len returns the number of records.
 func (m *Machine) Len() uint64 { return uint64(len(m.leaves)) }
 
-// Append adds a record with the next sequence number to the journal. A nil body leaves the record without one.
+// Append adds a record with the next sequence number to the journal. If body is nil, the record has no body.
 func (m *Machine) Append(kind wire.Kind, session string, member policy.MemberID, body any) wire.Record {
 	m.t.Helper()
 	r := wire.Record{Site: m.Site, Machine: m.ID, Seq: m.Len() + 1, Boot: "b", Mono: int64(len(m.leaves)), Wall: m.Now,
@@ -89,7 +90,7 @@ func (m *Machine) Append(kind wire.Kind, session string, member policy.MemberID,
 	return r
 }
 
-// AppendRecord adds a record without changing it.
+// AppendRecord adds the record r to the journal without changing r.
 func (m *Machine) AppendRecord(r wire.Record) {
 	m.t.Helper()
 	b, err := r.Canonical()
@@ -98,7 +99,7 @@ func (m *Machine) AppendRecord(r wire.Record) {
 	}
 	leaf := wire.Leafed{Record: b}
 	rand.Read(leaf.Salt[:])
-	h, err := tlog.StoredHashesForRecordHash(int64(len(m.leaves)), wire.Leaf(leaf.Salt, b), m.read())
+	h, err := tlog.StoredHashesForRecordHash(int64(len(m.leaves)), wire.Leaf(leaf.Salt, b), m.hashReader())
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -114,14 +115,14 @@ func (m *Machine) Fill(n int) {
 	}
 }
 
-// Replaced returns the machine with an empty journal of another generation, as after a change of the SD card.
+// Replaced returns a copy of the machine with an empty journal of another generation, as after a change of the SD card.
 func (m *Machine) Replaced(g wire.Generation) *Machine {
 	f := m.Fork(0)
 	f.Generation = g
 	return f
 }
 
-// Fork returns the machine with its journal cut after n records, as after the restore of a backup.
+// Fork returns a copy of the machine whose journal is cut after n records, as after the restore of a backup.
 func (m *Machine) Fork(n uint64) *Machine {
 	f := *m
 	f.leaves, f.size = f.leaves[:n:n], f.size[:n:n]
@@ -132,8 +133,8 @@ func (m *Machine) Fork(n uint64) *Machine {
 	return &f
 }
 
-// read returns a reader of the journal's tree.
-func (m *Machine) read() tlog.HashReader {
+// hashReader returns a reader of the hashes of the journal's tree.
+func (m *Machine) hashReader() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
@@ -146,14 +147,14 @@ func (m *Machine) read() tlog.HashReader {
 // Root returns the root of the tree over the first n records.
 func (m *Machine) Root(n uint64) tlog.Hash {
 	m.t.Helper()
-	h, err := tlog.TreeHash(int64(n), m.read())
+	h, err := tlog.TreeHash(int64(n), m.hashReader())
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	return h
 }
 
-// Checkpoint returns c signed with the machine's key.
+// Checkpoint returns the checkpoint c, signed with the machine's key.
 func (m *Machine) Checkpoint(c wire.Checkpoint) string {
 	m.t.Helper()
 	b, err := wire.SignCheckpoint(c, m.signer)
@@ -174,13 +175,13 @@ func (m *Machine) Batch(first, last uint64) wire.Batch {
 	}
 }
 
-// Data returns the batch from first to last as the message that a machine publishes.
+// Data returns the batch of the records from first to last in the format in which a machine publishes a batch.
 func (m *Machine) Data(first, last uint64) []byte {
 	m.t.Helper()
 	return Encode(m.t, m.Batch(first, last))
 }
 
-// Encode returns a batch as the message that a machine publishes.
+// Encode returns a batch in the format in which a machine publishes a batch.
 func Encode(t testing.TB, b wire.Batch) []byte {
 	t.Helper()
 	data, err := json.Marshal(b)

@@ -1,6 +1,6 @@
 // Package storetest creates databases of the newest schema for tests. The migrations run once in a test binary, and the
-// resulting file is copied for each test. The databases are in a memory file system if the computer has one: otherwise
-// each commit waits for the disk, which no test needs.
+// resulting file is copied for each test. The databases are in a memory file system if the computer has one, so that
+// commits do not wait for the disk.
 package storetest
 
 import (
@@ -26,14 +26,13 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Close(); err != nil { // copies SQLite's log into the file
+	if err := db.Close(); err != nil { // Close copies SQLite's log into the file
 		return nil, err
 	}
 	return os.ReadFile(path)
 })
 
-// memory returns the path of Linux's memory file system; empty if there is none, or if it has less than 256 MB free:
-// the databases are then in the computer's temporary folder.
+// memory returns the path of Linux's memory file system; empty: there is none, or less than 256 MB of it are free.
 var memory = sync.OnceValue(func() string {
 	const dir, least = "/dev/shm", 256 << 20
 	var fs syscall.Statfs_t
@@ -58,13 +57,13 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// Open opens an empty database in a folder of the test. It is closed when the test ends.
+// Open opens an empty database in a folder of the test. The database is closed when the test ends.
 func Open(t testing.TB) *store.DB {
 	t.Helper()
 	return OpenIn(t, Dir(t))
 }
 
-// OpenIn opens an empty database in dir, under the hub's file name. It is closed when the test ends.
+// OpenIn opens an empty database in dir, under the hub's file name. The database is closed when the test ends.
 func OpenIn(t testing.TB, dir string) *store.DB {
 	t.Helper()
 	Place(t, dir)

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// Accounts implements the accounts that the pages use.
+// Accounts implements the services of accounts that the pages call.
 type Accounts struct{ Site *Site }
 
 // The codes and the links that are valid on every site.
@@ -21,7 +21,7 @@ const (
 	PaperCode   = "PAPER-CODE"
 	ResetWith   = "RESET-CODE"
 	LinkCode    = "link-code"
-	SharedCode  = "shared-code" // for an address that two members share
+	SharedCode  = "shared-code" // code of a link for an address that two members share
 	newPassword = 12            // minimum length of a password, in bytes
 )
 
@@ -58,7 +58,7 @@ func (s Accounts) Redeem(ctx context.Context, code, name, password string) (acto
 	return s.as(ctx, OwnerName, short(password))
 }
 
-// ResetPassword signs in as the administrator, if the code is ResetWith. It stores no password.
+// ResetPassword signs in as the administrator, if the code is ResetWith. ResetPassword stores no password.
 func (s Accounts) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
 	if code != ResetWith {
 		return actor.Actor{}, account.ErrCode
@@ -74,7 +74,7 @@ func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error)
 	return s.as(ctx, MemberName, nil)
 }
 
-// as signs the browser in as a named account, unless err is set.
+// as signs the browser in to the account with this name. If err is set, it only returns err.
 func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, error) {
 	if err != nil {
 		return actor.Actor{}, err
@@ -83,7 +83,7 @@ func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, 
 	return actorOf(*s.Site.account(accountID(name))), nil
 }
 
-// MailLink checks the form of the address, and sends nothing.
+// MailLink checks the form of the address, but sends nothing.
 func (s Accounts) MailLink(_ context.Context, email string) error {
 	if len(email) < 3 {
 		return bad("email", email, "not an e-mail address", "lea@lab.example")
@@ -91,7 +91,7 @@ func (s Accounts) MailLink(_ context.Context, email string) error {
 	return nil
 }
 
-// Link returns the members whom a link can sign in: two for SharedCode.
+// Link returns the members whom a link can sign in. For SharedCode, these are two members.
 func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error) {
 	switch code {
 	case LinkCode:
@@ -102,7 +102,7 @@ func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error)
 	return nil, account.ErrCode
 }
 
-// UseLink signs in as Léa. A link for two members needs the choice of one of them.
+// UseLink signs in as Léa. If the link is for two members, m must be one of them.
 func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version in
 	return *x, nil
 }
 
-// ResetCode returns a code for a new password; its text is always ResetWith.
+// ResetCode returns a code for a new password. The code is always ResetWith.
 func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
 	leave, err := s.Site.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
@@ -191,7 +191,7 @@ func (s Accounts) Print(_ context.Context, a actor.Actor, members []policy.Membe
 	return out, nil
 }
 
-// ChangePassword checks both passwords, and stores nothing.
+// ChangePassword checks both passwords, but stores nothing.
 func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password string) error {
 	if old != Password {
 		return bad("old", "", "wrong password", "the current one")
@@ -209,7 +209,7 @@ func (s Accounts) Issued(_ context.Context, a actor.Actor, id string) ([]account
 	return append([]account.Token(nil), s.Site.access.tokens...), s.Site.broken
 }
 
-// Issue adds a token; its text is always the same.
+// Issue adds a token. The token's text is always the same.
 func (s Accounts) Issue(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
 	expires time.Time) (account.Token, error) {
 	if a.Account == "" {
@@ -253,7 +253,7 @@ func (s Accounts) Active(_ context.Context, a actor.Actor, id string) ([]account
 			Agent: "Chrome, Android"}}, nil
 }
 
-// End ends no session, and checks the permission.
+// End checks the permission, but ends no session.
 func (s Accounts) End(_ context.Context, a actor.Actor, id, _ string) error {
 	_, err := s.Issued(context.Background(), a, id)
 	return err

@@ -8,10 +8,10 @@ import (
 	"portillon/hub/fault"
 )
 
-// CardKeys implements web.CardKeys: the card key of a site.
+// CardKeys implements web.CardKeys for the card key of a site.
 type CardKeys struct{ Site *Site }
 
-// Status returns the state of the card key. Before the first change it has version 1.
+// Status returns the state of the card key. Before the first change, the card key has version 1.
 func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {
@@ -32,7 +32,7 @@ func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, erro
 	return s, nil
 }
 
-// Rotate starts a key change, which waits for one card of Léa.
+// Rotate starts a change of the card key. One card of Léa still depends on the previous key.
 func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// AddCard adds a card to a member, unless another member has the card.
+// AddCard adds a card to a member. AddCard returns an error if another member has the card.
 func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
 	error) {
 	leave, err := d.Site.enter(a, actor.WriteCards, actor.Target{Member: id})
@@ -29,7 +29,7 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return c, nil
 }
 
-// Held lists cards by member, 50 a page.
+// Held lists cards sorted by member, 50 on each page.
 func (d Directory) Held(_ context.Context, a actor.Actor, f directory.CardFilter,
 	p directory.Page) (out []directory.HeldCard, next string, err error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
@@ -83,7 +83,7 @@ func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return missing("card", card)
 }
 
-// Unknown are the unknown cards.
+// Unknown returns the unknown cards that were tapped.
 func (d Directory) Unknown(_ context.Context, a actor.Actor, _ directory.Page) ([]directory.Tap, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadTaps, actor.Target{})
 	if err != nil {
@@ -138,7 +138,7 @@ func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberI
 	return []directory.Badge{b}, nil
 }
 
-// AddBadgeURL accepts any https address, and fetches nothing.
+// AddBadgeURL accepts any https address, but fetches nothing.
 func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge,
 	error) {
 	leave, err := d.Site.enter(a, actor.WriteBadges, actor.Target{Member: id})

@@ -16,13 +16,13 @@ import (
 	"portillon/policy"
 )
 
-// Directory implements web.Directory: the members of a site.
+// Directory implements the services of web.Directory for the members of a site.
 type Directory struct{ Site *Site }
 
 // missing returns the error for an unknown id.
 func missing(what, id string) error { return &fault.NotFound{What: what, ID: id} }
 
-// seen returns a member as an actor may see it: without note or card numbers, if the permission is missing.
+// seen returns a member without the note and the card numbers if the actor lacks the permissions for them.
 func seen(a actor.Actor, m directory.Member) directory.Member {
 	if a.May(actor.ReadNotes, actor.Target{}) != nil {
 		m.Note = ""
@@ -36,7 +36,7 @@ func seen(a actor.Actor, m directory.Member) directory.Member {
 	return m
 }
 
-// List lists members by name.
+// List lists the members that match a filter, sorted by name.
 func (d Directory) List(_ context.Context, a actor.Actor, f directory.Filter,
 	p directory.Page) ([]directory.Member, string, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{})
@@ -82,7 +82,7 @@ func (d Directory) matches(m directory.Member, f directory.Filter) bool {
 	return true
 }
 
-// Get is one member.
+// Get returns one member.
 func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.ReadMembers, actor.Target{Member: id})
 	if err != nil {
@@ -95,7 +95,7 @@ func (d Directory) Get(_ context.Context, a actor.Actor, id policy.MemberID) (di
 	return directory.Member{}, missing("member", string(id))
 }
 
-// Own returns the record of the actor.
+// Own returns the actor's own member.
 func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, error) {
 	leave, err := d.Site.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
 	if err != nil {
@@ -240,7 +240,7 @@ func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.En
 	return out, nil
 }
 
-// Preview reads a list with one name a line, and returns invented changes beside the new members.
+// Preview reads a list with one name in each line. Preview returns the new members, and invented other changes.
 func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
@@ -313,7 +313,7 @@ func (d Directory) Confirm(_ context.Context, a actor.Actor, id string) (directo
 	return p, nil
 }
 
-// Apply adds the new members of a preview, which must be confirmed if necessary.
+// Apply adds the new members of a preview. Apply returns an error if the preview must be confirmed first.
 func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
 	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {

@@ -20,7 +20,7 @@ type Codes struct{ Site *Site }
 // Orders implements web.Orders.
 type Orders struct{ Site *Site }
 
-// machine is the machine with an id; nil: there is none.
+// machine returns the machine with an id; nil: there is no such machine.
 func (s *Site) machine(id policy.MachineID) *enrol.Machine {
 	for i := range s.machines {
 		if s.machines[i].ID == id {
@@ -30,7 +30,7 @@ func (s *Site) machine(id policy.MachineID) *enrol.Machine {
 	return nil
 }
 
-// standing returns a machine as an actor may see it: without its session, if the permission is missing.
+// standing returns a machine without the current session if the actor lacks the permission to see sessions.
 func standing(a actor.Actor, x enrol.Machine) enrol.Machine {
 	if a.May(actor.ReadSessions, actor.Target{Machine: x.ID}) != nil {
 		x.Standing.Session = nil
@@ -78,7 +78,7 @@ func (m Machines) Add(_ context.Context, a actor.Actor, id policy.MachineID) (en
 	return enrol.Machine{ID: id, Version: 1}, nil
 }
 
-// New returns a one-time code; its text is always the same.
+// New returns a one-time code. The code's text is always the same.
 func (m Codes) New(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
 	leave, err := m.Site.enter(a, actor.EnrolMachines, actor.Target{Machine: id})
 	if err != nil {

@@ -32,7 +32,7 @@ func badges() []badge {
 	}
 }
 
-// story is an invented person: a name, the badges, and the end of the membership (empty: none).
+// story describes an invented person. An empty until means that the membership has no end.
 type story struct{ id, name, badges, until string }
 
 // stories returns the invented people.
@@ -58,7 +58,7 @@ func stories() []story {
 	}
 }
 
-// people adds the invented people, further members without a story, and the accounts.
+// people adds the members of stories, further members, and the accounts.
 func (s *Site) people(more int) {
 	for _, p := range stories() {
 		s.directory.members = append(s.directory.members, s.person(p))
@@ -71,7 +71,7 @@ func (s *Site) people(more int) {
 		)
 	}
 	slices.SortFunc(s.directory.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
-	// Add the details that some pages show.
+	// Add details that only some members have.
 	s.find("m-jules").Guardians = []string{"parent.petitjean@post.example"}
 	s.find("m-lea").Note = "Aide à l'accueil le jeudi."
 	s.find("m-oscar").Blocked = true
@@ -107,7 +107,7 @@ func (s *Site) person(p story) directory.Member {
 	return m
 }
 
-// badge returns a badge of a member. Some are expired, unverifiable or about to expire.
+// badge returns a badge of a member. Depending on n, the badge is expired, unverifiable or about to expire.
 func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 	b := directory.Badge{ID: fmt.Sprintf("%x", sha256.Sum256([]byte(who+string(id)))), Name: BadgeName(id).FR, Local: id,
 		Issuer:  "BIK'LAB (démonstration)",
@@ -131,7 +131,7 @@ func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
 	return b
 }
 
-// find returns the member with an id; nil: there is none.
+// find returns the member with an id; nil: there is no such member.
 func (s *Site) find(id policy.MemberID) *directory.Member {
 	for i := range s.directory.members {
 		if s.directory.members[i].ID == id {
@@ -141,7 +141,7 @@ func (s *Site) find(id policy.MemberID) *directory.Member {
 	return nil
 }
 
-// account returns the account with an id; nil: there is none.
+// account returns the account with an id; nil: there is no such account.
 func (s *Site) account(id string) *account.Account {
 	for i := range s.access.accounts {
 		if s.access.accounts[i].ID == id {

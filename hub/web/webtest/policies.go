@@ -11,7 +11,7 @@ import (
 	"portillon/hub/publish"
 )
 
-// Policies implements web.Policies. Sign means that the policy key is not on the hub's computer.
+// Policies implements web.Policies. If Sign is set, the policy key is on another computer.
 type Policies struct {
 	Site *Site
 	Sign bool
@@ -23,7 +23,7 @@ type Drafts struct{ Site *Site }
 // Bundles implements web.Bundles.
 type Bundles struct{ Site *Site }
 
-// inForce returns the current policy; the zero Policy: there is none.
+// inForce returns the current policy; the zero Policy: there is no policy.
 func (s *Site) inForce() publish.Policy {
 	for _, x := range s.policies {
 		if x.InForce {
@@ -73,8 +73,8 @@ func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (ou
 	return out, "", nil
 }
 
-// Check reports a fault in each line with a question mark. The effect of a text without faults is that Maud loses the
-// permission for the laser.
+// Check reports a fault in each line with a question mark. For a text without faults, it returns the effect that Maud
+// loses the permission for the laser.
 func (p Drafts) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Site) draft(text string) (d publish.Draft) {
 	return d
 }
 
-// Publish publishes a text as the newest version. With Sign, the version waits for a signature.
+// Publish publishes a text as the newest version. If Sign is set, the version waits for a signature.
 func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
 	signature []byte) (publish.Policy, error) {
 	leave, err := p.Site.enter(a, actor.PublishPolicy, actor.Target{})
@@ -182,7 +182,7 @@ func (p Bundles) Current(_ context.Context, a actor.Actor) (publish.Bundle, erro
 		Warnings:        []string{"oscar.json: the issuer is not known"},
 		SignatureWanted: &publish.Wanted{Documents: []string{"https://fablab.example/.well-known/did.json"}, Members: 2}}
 	if i := slices.IndexFunc(p.Site.policies, func(v publish.Policy) bool { return v.InForce }); i >= 0 &&
-		p.Site.policies[i].Number != b.Policy { // nothing builds bundles here, so the next one is always pending
+		p.Site.policies[i].Number != b.Policy { // this fake builds no bundles, so the next bundle is always pending
 		b.Making, b.Warnings, b.SignatureWanted = p.Site.policies[i].Number, nil, nil
 	}
 	for _, m := range p.Site.machines {

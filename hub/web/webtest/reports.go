@@ -11,10 +11,10 @@ import (
 	"portillon/policy"
 )
 
-// Reports implements web.Reports: invented reports of a site.
+// Reports implements web.Reports with invented reports.
 type Reports struct{ Site *Site }
 
-// uses returns eight invented sessions, with names if the actor may see them.
+// uses returns eight invented sessions. The sessions contain names if the actor may see names.
 func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	for i := range 8 {
 		m := s.Site.directory.members[i*3%len(s.Site.directory.members)]
@@ -95,10 +95,10 @@ func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []
 	return out, nil
 }
 
-// ManyWeeks adds n rows to the hours by week.
+// ManyWeeks makes the report of weeks contain n additional rows.
 func (s *Site) ManyWeeks(n int) { s.weeks = n }
 
-// Refusals returns three invented rows.
+// Refusals returns three invented rows of refused taps.
 func (s Reports) Refusals(_ context.Context, a actor.Actor, _ report.Range) ([]report.Refusals, error) {
 	leave, err := s.Site.enter(a, actor.ReadReports, actor.Target{})
 	if err != nil {

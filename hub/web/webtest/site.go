@@ -1,6 +1,6 @@
-// Package webtest is an in-memory site for tests of the pages: invented people, 14 badges, three machines. It behaves
-// like the hub's services: it checks the actor's permission for every call, and returns the errors of hub/fault. It
-// stores nothing on the disk, and is only for tests.
+// Package webtest is an in-memory site for tests of the pages: invented people, 14 badges, three machines. Like the
+// hub's services, the site checks the actor's permission for every call, and returns the errors of hub/fault. The
+// package stores nothing on the disk, and is only for tests.
 package webtest
 
 import (
@@ -21,7 +21,8 @@ import (
 	"portillon/policy"
 )
 
-// Site is a site in memory. Its services (Directory, Machines, Policies and so on) share its state; each call locks it.
+// Site is a site in memory. The services of a site (Directory, Machines, Policies and so on) share the state of the
+// Site, and lock the Site for each call.
 type Site struct {
 	mu        sync.Mutex
 	now       time.Time
@@ -31,13 +32,13 @@ type Site struct {
 	cardKey   cardkey.Status
 	policies  []publish.Policy // the newest first
 	made      int              // number of generated ids
-	weeks     int              // additional rows in the hours by week
-	broken    error            // error that every call returns; nil: calls work
+	weeks     int              // number of additional rows in the report of weeks
+	broken    error            // error that every call returns; nil: calls succeed
 }
 
 // people is the state of the directory.
 type people struct {
-	members  []directory.Member // ordered by name
+	members  []directory.Member // sorted by name
 	taps     []directory.Tap
 	previews map[string]directory.Preview
 }
@@ -52,7 +53,7 @@ type access struct {
 // Password is the password of every account.
 const Password = "an invented passphrase"
 
-// Names of the accounts, by role.
+// Names of the accounts. Each account has the role in its name.
 const (
 	OwnerName  = "olivia@lab.example"
 	AdminName  = "adele@lab.example"
@@ -67,7 +68,7 @@ func Now() time.Time { return time.Date(2026, 11, 30, 13, 30, 0, 0, time.UTC) }
 // Paris returns the site's time zone in winter, without a zone database.
 func Paris() *time.Location { return time.FixedZone("CET", 3600) }
 
-// New returns a site with the 24 people that have a story, and more further members.
+// New returns a site with the 24 people of stories, and with more further members.
 func New(more int) *Site {
 	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}}
 	s.people(more)
@@ -75,14 +76,14 @@ func New(more int) *Site {
 	return s
 }
 
-// Break makes every call fail with err. With nil, calls work again.
+// Break makes every call return err. If err is nil, calls succeed again.
 func (s *Site) Break(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.broken = err
 }
 
-// enter locks the state for one call of the actor a, who must have the permission. leave unlocks it.
+// enter locks the site for one call of actor a, and checks the actor's permission. leave unlocks the site.
 func (s *Site) enter(a actor.Actor, act actor.Act, on actor.Target) (leave func(), err error) {
 	s.mu.Lock()
 	if s.broken != nil {
@@ -111,7 +112,7 @@ func (s *Site) next(prefix string) string {
 	return fmt.Sprintf("%s%d", prefix, s.made)
 }
 
-// bad returns the error for one wrong field.
+// bad returns the error for one field with a wrong value.
 func bad(field, given, wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: wrong, Right: right}}}
 }
@@ -122,12 +123,12 @@ type browser struct {
 	secure bool
 }
 
-// browserKey is the key of the browser in a context.
+// browserKey is the context key of a *browser.
 type browserKey struct{}
 
 const cookie = "portillon-session"
 
-// Handler is the middleware of sessions: the cookie contains the id of the account.
+// Handler returns a handler that adds sessions to next. The session cookie contains the id of the account.
 func (s *Site) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), browserKey{}, browser{w: w, secure: r.TLS != nil})))
@@ -155,7 +156,7 @@ func actorOf(x account.Account) actor.Actor {
 	return actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Site: x.Site, Machines: x.Machines}
 }
 
-// begin signs the browser in; with an empty id it signs the browser out.
+// begin signs the browser in to the account with this id. With an empty id, it signs the browser out.
 func begin(ctx context.Context, id string) {
 	b, ok := ctx.Value(browserKey{}).(browser)
 	if !ok {
@@ -187,7 +188,7 @@ func MachineName(id policy.MachineID) policy.Text {
 	}[id]
 }
 
-// BadgeName returns the name of a badge as issued.
+// BadgeName returns the name of a badge in both languages.
 func BadgeName(id policy.BadgeID) policy.Text {
 	for _, b := range badges() {
 		if b.id == id {
@@ -197,7 +198,7 @@ func BadgeName(id policy.BadgeID) policy.Text {
 	return policy.Text{}
 }
 
-// AddFault adds a fault to a machine, in the form in which the hub lists it.
+// AddFault adds a fault to a machine. text has the form in which the hub lists faults.
 func (s *Site) AddFault(id policy.MachineID, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,11 +209,12 @@ func (s *Site) AddFault(id policy.MachineID, text string) {
 	}
 }
 
-// Poison sets every field that people, badges or machines can fill to text, to test the escaping of pages.
+// Poison sets every field that people, badges or machines can fill to text. Tests use it to check that pages escape
+// texts.
 func (s *Site) Poison(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Add a member with poisoned fields, cards and badges.
+	// Add a member with text in all fields, cards and badges.
 	m := s.person(story{"poison", text, "laser-user laser-mentor", "2026-11-20"})
 	m.Emails, m.Subjects, m.Guardians, m.Note, m.External, m.Source = []string{text}, []string{text}, []string{text},
 		text, text, text
@@ -224,7 +226,7 @@ func (s *Site) Poison(text string) {
 		b.Expires = s.now.AddDate(0, 0, i-1)
 	}
 	s.directory.members = append(s.directory.members, m)
-	// Poison taps, machines, policies, accounts, tokens and the audit log.
+	// Set the texts of taps, machines, policies, accounts, tokens and the audit log.
 	s.directory.taps = append(
 		s.directory.taps,
 		directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,

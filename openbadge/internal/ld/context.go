@@ -2,7 +2,7 @@ package ld
 
 import "slices"
 
-// Contexts of the badges that package openbadge issues.
+// These are the contexts of the badges that package openbadge issues.
 const (
 	VC         = "https://www.w3.org/ns/credentials/v2"
 	OB         = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
@@ -13,30 +13,30 @@ const (
 type container uint8
 
 const (
-	inSet   container = iota + 1 // unordered, as without a container
-	inList                       // ordered
-	inGraph                      // each value in a separate graph
+	inSet   container = iota + 1 // the values are unordered, like values without a container
+	inList                       // the values are ordered
+	inGraph                      // each value is in a separate graph
 )
 
 // term is a term definition of a context.
 type term struct {
 	name      string
 	iri       string
-	typ       string // an IRI, @id, @vocab or @json; empty: no type
-	alias     string // the term with the same meaning; empty: there is none
+	typ       string // an IRI, @id, @vocab or @json; empty for a term without a type
+	alias     string // another term with the same meaning; empty if there is no such term
 	container container
 	scoped    *context // context for the term's values, or for nodes of this type
 }
 
-// context is a compiled JSON-LD context. Its terms are sorted by name. In every context, id and type are the terms for
-// @id and @type.
+// context is a compiled JSON-LD context. The terms of a context are sorted by name. In every context, id and type are
+// the terms for @id and @type.
 type context struct {
-	protected bool   // its terms cannot be redefined, except in the scope of a property
-	leans     []term // prefixes of surrounding contexts, with their meaning at compilation; empty IRI: undefined
+	protected bool   // the terms of the context cannot be redefined, except in the scope of a property
+	leans     []term // prefixes of surrounding contexts, with their meaning at compilation; an empty IRI means undefined
 	terms     []term
 }
 
-// refused represents a null context: a document that uses it is rejected.
+// refused represents a null context. A document that uses a null context is rejected.
 var refused = context{}
 
 // find returns the definition of a term, by binary search.
@@ -71,11 +71,12 @@ func (c *context) same(o *context) bool {
 		slices.EqualFunc(c.leans, o.leans, sameTerm)
 }
 
-// active is a stack of contexts, in which the last definition of a term counts. It is never changed, only extended.
+// active is a stack of contexts, in which the last definition of a term counts. An active stack is never changed: a
+// longer stack is a new value.
 type active struct {
 	ctx      *context
 	up       *active
-	override bool // the scope of a property, which may redefine protected terms
+	override bool // the context is the scope of a property, which may redefine protected terms
 }
 
 // find returns the last definition of a term.
@@ -88,9 +89,9 @@ func (a *active) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// protected reports whether the term is protected. A term stays protected if an unprotected context repeats the same
+// isProtected reports whether the term is protected. A term stays protected if an unprotected context repeats the same
 // definition.
-func (a *active) protected(name string) bool {
+func (a *active) isProtected(name string) bool {
 	for ; a != nil; a = a.up {
 		if _, ok := a.ctx.find(name); ok && (a.ctx.protected || a.override) {
 			return a.ctx.protected
@@ -99,13 +100,13 @@ func (a *active) protected(name string) bool {
 	return false
 }
 
-// with returns the stack with c on top. Redefining a protected term is an error, except in the scope of a property
-// (JSON-LD 1.1, create term definition, step 27).
+// with returns the stack with the context c on top. To redefine a protected term is an error, except in the scope of a
+// property (JSON-LD 1.1, create term definition, step 27).
 func (a *active) with(c *context, override bool) (*active, error) {
 	if c == &refused {
 		return nil, Faultf("unsupported-form", "embedded credentials are not supported")
 	}
-	if err := a.holds(c); err != nil {
+	if err := a.checkPrefixes(c); err != nil {
 		return nil, err
 	}
 	for i := range c.terms {
@@ -113,15 +114,15 @@ func (a *active) with(c *context, override bool) (*active, error) {
 			break
 		}
 		t := &c.terms[i]
-		if old, ok := a.find(t.name); ok && !old.same(t) && a.protected(t.name) {
+		if old, ok := a.find(t.name); ok && !old.same(t) && a.isProtected(t.name) {
 			return nil, Faultf("unknown-context", "two contexts define %q differently", t.name)
 		}
 	}
 	return &active{c, a, override}, nil
 }
 
-// holds checks that the prefixes in c.leans have the same meaning as at compilation.
-func (a *active) holds(c *context) error {
+// checkPrefixes checks that the prefixes in c.leans have the same meaning as at compilation.
+func (a *active) checkPrefixes(c *context) error {
 	for _, prefix := range c.leans {
 		iri := ""
 		if t, ok := a.find(prefix.name); ok {
@@ -134,22 +135,22 @@ func (a *active) holds(c *context) error {
 	return nil
 }
 
-// says reports whether adding the context would change nothing: the stack already has all its terms with the same
-// definitions.
-func (a *active) says(c *context) bool {
+// contains reports whether the stack already has all terms of the context with the same definitions. If so, adding the
+// context would change nothing.
+func (a *active) contains(c *context) bool {
 	for i := range c.terms {
 		if old, ok := a.find(c.terms[i].name); !ok || !old.same(&c.terms[i]) {
 			return false
 		}
 	}
-	return a.holds(c) == nil
+	return a.checkPrefixes(c) == nil
 }
 
-// maxContexts is the maximum number of contexts of a credential: issued badges have two or three.
+// maxContexts is the maximum number of contexts of a credential. Known badges have two or three.
 const maxContexts = 8
 
-// contexts reads the @context of a credential: one known address, or an array of them.
-func contexts(v any, extra Extra) (*active, error) {
+// readContexts reads the @context of a credential: one known address, or an array of known addresses.
+func readContexts(v any, extra Extra) (*active, error) {
 	list := List(v)
 	if len(list) > maxContexts {
 		return nil, Faultf("too-complex", "%d contexts, want at most %d", len(list), maxContexts)
@@ -170,7 +171,8 @@ func contexts(v any, extra Extra) (*active, error) {
 	return a, nil
 }
 
-// otherForms are the contexts of Open Badges 1 and 2. Their documents are plain JSON, without signed statements.
+// otherForms are the contexts of Open Badges 1 and 2. Documents with these contexts are plain JSON, without signed
+// statements.
 var otherForms = [...]string{
 	"https://w3id.org/openbadges/v2",
 	"https://openbadgespec.org/v2/context.json",
@@ -178,7 +180,7 @@ var otherForms = [...]string{
 	"https://openbadgespec.org/v1/context.json",
 }
 
-// lookup returns the context for an address, if it is known.
+// lookup returns the context for an address, or an error for an unknown address.
 func lookup(v any, extra Extra) (*context, error) {
 	url, ok := v.(string)
 	if !ok {
@@ -190,7 +192,7 @@ func lookup(v any, extra Extra) (*context, error) {
 		}
 	}
 	if words, ok := extra[url]; ok {
-		return table(words), nil
+		return contextOf(words), nil
 	}
 	if slices.Contains(otherForms[:], url) {
 		return nil, Faultf("unsupported-form", "%s belongs to Open Badges 1 or 2, want a context of Open Badges 3.0", url)

@@ -71,18 +71,18 @@ func compareTerm(t *testing.T, at string, x *term, def any, scope []map[string]a
 	scoped, has := d["@context"]
 	switch {
 	case !has && x.scoped != nil, has && x.scoped == nil:
-		t.Errorf("%s: a scoped context on one side alone", at)
+		t.Errorf("%s: only the table or only the published context has a scoped context", at)
 	case scoped == nil && has:
 		if x.scoped != &refused {
-			t.Errorf("%s: a null context that is not refused", at)
+			t.Errorf("%s: the table does not refuse the null context", at)
 		}
 	case has:
 		compareTable(t, at, x.scoped, append([]map[string]any{scoped.(map[string]any)}, scope...))
 	}
 }
 
-// expand returns the IRI for a value in the surrounding contexts. The value is another term, as in
-// AchievementCredential, or prefix:rest, as in xsd:float.
+// expand returns the IRI for a value in the surrounding contexts. The value is another term, such as
+// AchievementCredential, or prefix:rest, such as xsd:float.
 func expand(v any, scope []map[string]any) string {
 	s, _ := v.(string)
 	find := func(name string) (any, bool) {
@@ -119,11 +119,11 @@ func TestConflictingContextsAreRejected(t *testing.T) {
 		{"", []any{vc1, OB}},
 		{"", []any{vc1, ob300, "https://w3id.org/security/suites/ed25519-2020/v1"}},
 		{"", []any{VC, OB, "https://w3id.org/security/data-integrity/v2"}},
-		{"", []any{ob300, ob301}}, // not protected: the last definition counts
+		{"", []any{ob300, ob301}}, // the terms are not protected, so the last definition counts
 		{"", []any{ob301, ob300}},
-		{"unknown-context", []any{VC, ob301}}, // defines name and description as xsd:string
+		{"unknown-context", []any{VC, ob301}}, // ob301 defines name and description as xsd:string
 		{"unknown-context", []any{VC, vc1}},
-		{"unknown-context", []any{ob301, OB}}, // OB needs the prefix xsd, which it does not define
+		{"unknown-context", []any{ob301, OB}}, // OB uses the prefix xsd, which OB does not define
 		{"unknown-context", []any{nil}},
 		{"unknown-context", []any{[]any{VC}}},
 		{"unknown-context", []any{Object{}}},
@@ -131,7 +131,7 @@ func TestConflictingContextsAreRejected(t *testing.T) {
 		{"too-complex", slices.Repeat([]any{VC}, 9)},
 		{"unsupported-form", []any{"https://w3id.org/openbadges/v2"}},
 	} {
-		_, err := contexts(c.list, nil)
+		_, err := readContexts(c.list, nil)
 		if got, _, _ := strings.Cut(errText(err), ":"); got != c.want {
 			t.Errorf("%q: %v, want %q", c.list, err, c.want)
 		}
@@ -144,7 +144,7 @@ func TestConflictingContextsAreRejected(t *testing.T) {
 		" " + VC,
 		"",
 	} {
-		if _, err := contexts([]any{near}, nil); !strings.Contains(errText(err), "unknown-context") {
+		if _, err := readContexts([]any{near}, nil); !strings.Contains(errText(err), "unknown-context") {
 			t.Errorf("%q: %v", near, err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestProtectedTermsStayProtected(t *testing.T) {
 		t.Error(err)
 	}
 	if a, err := stack(true, guard, alike, other); err != nil {
-		t.Error("the scope of a property says it anew: ", err)
+		t.Error("the scope of a property could not redefine a protected term:  ", err)
 	} else if x, _ := a.find("a"); x.iri != "urn:2" {
 		t.Error(x.iri)
 	}
@@ -188,8 +188,8 @@ func TestContextComparisonCoversEveryProperty(t *testing.T) {
 		ctx: of(&context{protected: true}),
 		up:  &active{ctx: &context{terms: []term{{name: "p", iri: "urn:p"}}}},
 	}
-	if !base.says(of(&context{protected: true})) {
-		t.Error("the same context says something new")
+	if !base.contains(of(&context{protected: true})) {
+		t.Error("contains returned false for the same context")
 	}
 	for what, c := range map[string]*context{
 		"a scope that protects nothing":         of(&context{}),
@@ -197,13 +197,13 @@ func TestContextComparisonCoversEveryProperty(t *testing.T) {
 		"a prefix that means something else":    {leans: []term{{name: "p", iri: "urn:other"}}},
 		"a prefix that it took for a whole IRI": {leans: []term{{name: "p"}}},
 	} {
-		if base.says(c) {
-			t.Errorf("%s says nothing new", what)
+		if base.contains(c) {
+			t.Errorf("contains returned true although %s differs", what)
 		}
 	}
 }
 
-// A node may repeat contexts of the document if that changes nothing.
+// A node may repeat contexts of the document if the repetition changes no term.
 func TestNestedContextsMustChangeNothing(t *testing.T) {
 	open := func(root, within string) error {
 		d, err := Parse(
@@ -225,9 +225,9 @@ func TestNestedContextsMustChangeNothing(t *testing.T) {
 		{"", list(vc1, ob300), list(vc1, ob300)},
 		{"", list(vc1, ob300), list(ob300, vc1)},
 		{"", list(vc1, ob301, ob300), list(ob300)},
-		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // would redefine terms of ob300
+		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // a nested ob301 would redefine terms of ob300
 		{"unknown-context", list(VC, OB), list(VC, OB, Extensions)},
-		// these definitions equal those of VC, but the context is not one of the document's
+		// the nested context has the same definitions as VC, but is not a context of the document
 		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")},
 		{"unknown-context", list(VC, OB), `null`},
 		{"unknown-context", list(VC, OB), `[null]`},

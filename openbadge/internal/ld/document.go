@@ -6,29 +6,30 @@ import (
 	"slices"
 )
 
-// Document is a JSON-LD document in which all terms are known. Each canonical form is calculated once for each hash,
-// for any number of proofs. A Document must not be used concurrently.
+// Document is a JSON-LD document in which all terms are known. The canonical form is calculated only once for each hash
+// algorithm, for any number of proofs. A Document must not be used concurrently.
 type Document struct {
 	Words Object
 	terms *active
-	quads []quad // statements without the proofs
+	quads []quad // statements of the document without its proofs
 	texts map[crypto.Hash]canonical
 	most  int  // maximum number of bytes of statements
 	work  *int // work on canonical forms, shared with all documents that With returns
 }
 
-// canonical is a canonical form, or the error for it.
+// canonical is a canonical form, or the error of its calculation.
 type canonical struct {
 	text []byte
 	err  error
 }
 
-// Open reads the terms of a document without its proofs. Each term must be known, and each id and type absolute. The
-// error is a Fault.
+// Open reads a document without its proofs. Each term must be known, and each id and type must be absolute. The error
+// is a Fault.
 func Open(words Object) (*Document, error) { return open(words, nil, maxText) }
 
-// OpenList is Open for a status list, which has one text that may be longer than a badge allows. The additional length
-// does not count as work for one canonical form and one further hash, which a subject without an id needs.
+// OpenList is Open for a status list, which has one text that may be longer than the limit for a badge. The additional
+// length does not count as work for one canonical form and one further hash. A subject without an id needs this further
+// hash.
 func OpenList(words Object) (*Document, error) {
 	d, err := open(words, nil, maxListText)
 	if err == nil {
@@ -37,15 +38,15 @@ func OpenList(words Object) (*Document, error) {
 	return d, err
 }
 
-// Extra holds additional contexts of a test: for each address, the terms with their IRIs.
+// Extra contains additional contexts of a test: for each address, the terms with their IRIs.
 type Extra map[string]map[string]string
 
-// OpenKnowing is Open with additional contexts. Only tests with documents of others need it.
+// OpenKnowing is Open with additional contexts. Only tests with documents of other projects need additional contexts.
 func OpenKnowing(words Object, extra Extra) (*Document, error) { return open(words, extra, maxText) }
 
 // open is Open with additional contexts and a limit for the bytes of statements.
 func open(words Object, extra Extra, most int) (*Document, error) {
-	terms, err := contexts(words["@context"], extra)
+	terms, err := readContexts(words["@context"], extra)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +64,9 @@ func open(words Object, extra Extra, most int) (*Document, error) {
 	}, nil
 }
 
-// With returns the document with some of its proofs as part of the content: a proof that refers to others signs this
-// (VC Data Integrity 1.0, section 4.5). All canonical forms of all these documents share one limit of work. The error
-// is a Fault.
+// With returns the document with some of its proofs as part of the content. A proof that refers to other proofs signs
+// this content (VC Data Integrity 1.0, section 4.5). The canonical forms of all documents from With share one limit of
+// work. The error is a Fault.
 func (d *Document) With(proofs []Object) (*Document, error) {
 	if len(proofs) == 0 {
 		return d, nil
@@ -100,8 +101,8 @@ func Values(objects []Object) []any {
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	c, done := d.texts[h]
 	if !done {
-		d.quads = dataset(d.quads)
-		c.text, c.err = spending(d.work, d.quads, h)
+		d.quads = sortedSet(d.quads)
+		c.text, c.err = canonicaliseWithin(d.work, d.quads, h)
 		d.texts[h] = c
 	}
 	return c.text, c.err
@@ -110,7 +111,7 @@ func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 // JCS returns words as canonical JSON. words are the document's properties, possibly with other proofs. The result
 // counts towards the document's limit of work.
 func (d *Document) JCS(words Object) ([]byte, error) {
-	if err := affordable(*d.work); err != nil {
+	if err := checkWork(*d.work); err != nil {
 		return nil, err
 	}
 	b, err := JCS(words)
@@ -124,11 +125,11 @@ func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return canonicalise(dataset(quads), h)
+	return canonicalise(sortedSet(quads), h)
 }
 
-// table returns a context for the terms of a test.
-func table(words map[string]string) *context {
+// contextOf returns a context for the terms of a test.
+func contextOf(words map[string]string) *context {
 	c := &context{}
 	for _, name := range slices.Sorted(maps.Keys(words)) {
 		c.terms = append(c.terms, term{name: name, iri: words[name]})

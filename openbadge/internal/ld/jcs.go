@@ -62,14 +62,14 @@ func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	return append(b, '}'), nil
 }
 
-// compareUTF16 compares keys as section 3.2.3 requires: by UTF-16 code units. In this order characters beyond U+FFFF
-// come before U+E000 to U+FFFF.
+// compareUTF16 compares keys as section 3.2.3 requires: by UTF-16 code units. In the order of code units, characters
+// beyond U+FFFF come before U+E000 to U+FFFF.
 func compareUTF16(a, b string) int {
 	i := 0
 	for i < len(a) && i < len(b) && a[i] == b[i] {
 		i++
 	}
-	// Go back to the start of the character that differs.
+	// Move i back to the start of the character that differs.
 	for i > 0 && i < len(a) && !utf8.RuneStart(a[i]) {
 		i--
 	}

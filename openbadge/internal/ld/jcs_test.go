@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// These are the test vectors of RFC 8785's author (cyberphone/json-canonicalization).
+// The test uses the vectors of RFC 8785's author (cyberphone/json-canonicalization).
 func TestJCSMatchesTheVectors(t *testing.T) {
 	dir := otherstest.Path(t, "cyberphone+json-canonicalization", "testdata")
 	entries, err := os.ReadDir(filepath.Join(dir, "input"))
@@ -45,7 +45,7 @@ func decode(t testing.TB, b []byte) (v any) {
 	return v
 }
 
-// These are the forms of numbers in ECMAScript (RFC 8785, appendix B).
+// The table lists the forms of numbers in ECMAScript (RFC 8785, appendix B).
 func TestJCSWritesNumbersLikeECMAScript(t *testing.T) {
 	for in, want := range map[json.Number]string{
 		"-0":                      "0",

@@ -10,20 +10,21 @@ import (
 )
 
 const (
-	// MaxBytes is the maximum size of a credential: those with an embedded image have a few hundred KB.
+	// MaxBytes is the maximum size of a credential. A credential with an embedded image has a few hundred KB.
 	MaxBytes = 1 << 20
-	// MaxListBytes is the maximum size of a status list: 16 Mi entries that gzip cannot compress give 2.8 MB of base64url.
+	// MaxListBytes is the maximum size of a status list. If gzip cannot compress a list of 16 Mi entries, the list
+	// has 2.8 MB of base64url.
 	MaxListBytes = 4 << 20
 	maxDepth     = 32
 	// maxValues is the maximum number of values in a document. 1EdTech's most complete sample has about 700.
 	maxValues = 20_000
 )
 
-// Object is a JSON object; its numbers are json.Number.
+// Object is a JSON object. The numbers of an Object have the type json.Number.
 type Object = map[string]any
 
-// Parse parses one JSON object. It rejects documents that two parsers could read differently: with a repeated key, an
-// unpaired surrogate, invalid UTF-8, or an integer that a double cannot represent.
+// Parse parses one JSON object. Parse rejects documents that two parsers could read differently: documents with a
+// repeated key, an unpaired surrogate, invalid UTF-8, or an integer that a double cannot represent.
 func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 
 // ParseList is Parse for a status list of at most MaxListBytes, with its own limit of values.
@@ -109,11 +110,11 @@ func (p *parser) value(depth int) (any, error) {
 	case c == '-' || '0' <= c && c <= '9':
 		return p.number()
 	}
-	return p.word()
+	return p.literal()
 }
 
-// word parses true, false or null.
-func (p *parser) word() (any, error) {
+// literal parses true, false or null.
+func (p *parser) literal() (any, error) {
 	for _, w := range [...]struct {
 		text string
 		v    any
@@ -126,7 +127,7 @@ func (p *parser) word() (any, error) {
 	return nil, p.fault("value is missing")
 }
 
-// array parses an array; the next byte is its bracket.
+// array parses an array. The next byte is the opening bracket.
 func (p *parser) array(depth int) (any, error) {
 	p.at++
 	out := []any{}
@@ -149,7 +150,7 @@ func (p *parser) array(depth int) (any, error) {
 	}
 }
 
-// object parses an object; the next byte is its brace. A repeated key is an error.
+// object parses an object. The next byte is the opening brace. A repeated key is an error.
 func (p *parser) object(depth int) (any, error) {
 	p.at++
 	out := Object{}
@@ -183,7 +184,7 @@ func (p *parser) object(depth int) (any, error) {
 	}
 }
 
-// text parses a string; p.at is the position of its quote.
+// text parses a string. p.at is the position of the opening quote.
 func (p *parser) text() (string, error) {
 	p.at++
 	for start := p.at; p.at < len(p.in); p.at++ {
@@ -200,7 +201,7 @@ func (p *parser) text() (string, error) {
 	return "", p.fault("string is not closed")
 }
 
-// escaped parses the rest of a string from its first escape on. s is the part before it.
+// escaped parses the rest of a string from its first escape on. s is the part before the escape.
 func (p *parser) escaped(s []byte) (string, error) {
 	for p.at < len(p.in) {
 		c := p.in[p.at]
@@ -295,13 +296,13 @@ func (p *parser) number() (any, error) {
 	if p.in[p.at] == '-' {
 		p.at++
 	}
-	whole := p.digits()
+	whole := p.skipDigits()
 	if whole == 0 || whole > 1 && p.in[p.at-whole] == '0' {
 		return nil, p.fault("invalid number")
 	}
 	if p.at < len(p.in) && p.in[p.at] == '.' {
 		p.at++
-		if p.digits() == 0 {
+		if p.skipDigits() == 0 {
 			return nil, p.fault("invalid number")
 		}
 	}
@@ -310,7 +311,7 @@ func (p *parser) number() (any, error) {
 		if p.at < len(p.in) && (p.in[p.at] == '+' || p.in[p.at] == '-') {
 			p.at++
 		}
-		if p.digits() == 0 {
+		if p.skipDigits() == 0 {
 			return nil, p.fault("invalid number")
 		}
 	}
@@ -325,14 +326,14 @@ func (p *parser) number() (any, error) {
 	return json.Number(text), nil
 }
 
-// isDouble reports whether an integer is written in one of the two forms that a double has: with all its digits, as in
-// JSON-LD, or with the fewest digits that identify it, as in RFC 8785.
+// isDouble reports whether an integer has one of the two forms in which a double is written: all digits, as in JSON-LD,
+// or the fewest digits that identify the double, as in RFC 8785.
 func isDouble(text string, f float64) bool {
 	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// digits skips decimal digits and returns their number.
-func (p *parser) digits() int {
+// skipDigits skips decimal digits and returns the number of skipped digits.
+func (p *parser) skipDigits() int {
 	start := p.at
 	for p.at < len(p.in) && '0' <= p.in[p.at] && p.in[p.at] <= '9' {
 		p.at++
@@ -340,7 +341,7 @@ func (p *parser) digits() int {
 	return p.at - start
 }
 
-// List returns the elements of v. A single value is a list of one; an absent value and null are an empty list.
+// List returns the elements of v. A single value is a list of one element. An absent value and null are an empty list.
 func List(v any) []any {
 	switch v := v.(type) {
 	case nil:

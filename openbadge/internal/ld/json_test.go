@@ -26,7 +26,7 @@ func TestAmbiguousJSONIsRejected(t *testing.T) {
 		{`{"a":9007199254740993}`, "malformed"}, // a parser with doubles reads 9007199254740992
 		{`{"a":9007199254740994}`, ""},
 		{`{"a":100000000000000000000}`, ""},
-		{`{"a":12345678901234567168}`, ""}, // all digits of a double
+		{`{"a":12345678901234567168}`, ""}, // written with all digits of a double
 		{`{"a":12345678901234567000}`, ""}, // the same number as RFC 8785 writes it
 		{`{"a":12345678901234567100}`, "malformed"},
 		{`{"a":-100000000000000000001}`, "malformed"},

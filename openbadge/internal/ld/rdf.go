@@ -15,19 +15,20 @@ const (
 	xsd        = "http://www.w3.org/2001/XMLSchema#"
 	xsdString  = xsd + "string"
 	langString = rdf + "langString"
-	// maxQuads and maxText limit the work on a document: the number of its statements, and their size in bytes. A badge
-	// has about 40 statements. One with an embedded image may have a megabyte of text, but only once.
+	// maxQuads and maxText limit the work on a document: the number of its statements, and their size in bytes. A
+	// badge has about 40 statements. A badge with an embedded image may have a megabyte of text, but only in one
+	// statement.
 	maxQuads    = 5000
 	maxText     = 2 * MaxBytes
 	maxListText = MaxListBytes + maxText
-	maxTypes    = 16 // types of one node
+	maxTypes    = 16 // maximum number of types of one node
 )
 
 // node is the subject, object or graph of a quad.
 type node struct {
 	kind     kind
 	value    string // an IRI, the label of a blank node, or the text of a literal
-	datatype string // only for a literal
+	datatype string // datatype of a literal
 	lang     string
 }
 
@@ -53,14 +54,14 @@ type quad struct {
 type expander struct {
 	quads  []quad
 	blanks int
-	text   int    // bytes in quads
-	most   int    // maximum of text
+	text   int    // number of bytes in quads
+	most   int    // maximum number of bytes in quads
 	root   string // the document's own id
 	own    []any  // addresses in the document's @context
 	again  int    // number of nested contexts read
 }
 
-// toRDF returns the document's statements. Every term must be known, and every id and type absolute.
+// toRDF returns the document's statements. Every term must be known, and every id and type must be absolute.
 func toRDF(doc Object, a *active, most int) ([]quad, error) {
 	x := &expander{root: Str(doc, "id"), own: List(doc["@context"]), most: most}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
@@ -75,7 +76,7 @@ func (x *expander) blank() node {
 	return node{kind: blank, value: "b" + strconv.Itoa(x.blanks-1)}
 }
 
-// emit adds a statement, within the limits.
+// emit adds a statement, or returns an error if a limit is exceeded.
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
 	if len(x.quads) >= maxQuads || x.text > x.most {
@@ -85,7 +86,8 @@ func (x *expander) emit(q quad) error {
 	return nil
 }
 
-// node expands an object. outer is the active context around it: the context of a type does not apply to nested nodes.
+// node expands an object. outer is the active context around the object, because the context of a type does not apply
+// to nested nodes.
 func (x *expander) node(o Object, outer *active, graph node, top bool) (node, error) {
 	self := node{}
 	id, named := o["id"]
@@ -101,41 +103,41 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 		return node{}, Faultf("malformed", "an id is not a string")
 	}
 	if !top && self.value == x.root && self.kind == iri {
-		if err := silent(o); err != nil {
+		if err := rejectContent(o); err != nil {
 			return node{}, err
 		}
 	}
 	if c, ok := o["@context"]; ok && !top {
-		if err := x.nothingNew(c, outer); err != nil {
+		if err := x.checkNestedContext(c, outer); err != nil {
 			return node{}, err
 		}
 	}
-	inner, err := x.types(o, self, outer, graph)
+	inner, err := x.addTypes(o, self, outer, graph)
 	if err != nil {
 		return node{}, err
 	}
-	if self.kind == iri && !absolute(self.value, inner) { // the prefixes of the types apply here too
+	if self.kind == iri && !isAbsolute(self.value, inner) { // the prefixes of the types also apply to the id
 		return node{}, Faultf("relative-iri", "the id %.100q is not an absolute IRI", self.value)
 	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if k == "id" || k == "type" || k == "@context" {
 			continue
 		}
-		t, err := word(k, inner)
+		t, err := definition(k, inner)
 		if err != nil {
 			return node{}, err
 		}
-		if err := x.property(self, t, o[k], inner, outer, graph); err != nil {
+		if err := x.addProperty(self, t, o[k], inner, outer, graph); err != nil {
 			return node{}, err
 		}
 	}
 	return self, nil
 }
 
-// silent rejects a second node with the credential's id and content. A signature does not cover the position of a
-// statement: the issuer's statements could be moved to the second node with a valid signature, and readers of the
-// credential would miss them.
-func silent(o Object) error {
+// rejectContent rejects a second node that has the credential's id and any content. A signature does not cover the
+// position of a statement. So an attacker could move the issuer's statements to the second node, the signature would
+// stay valid, and readers of the credential would miss these statements.
+func rejectContent(o Object) error {
 	for k := range o {
 		if k != "id" && k != "type" {
 			return Faultf("ambiguous", "a second node with the credential's id has the key %.60q", k)
@@ -144,13 +146,13 @@ func silent(o Object) error {
 	return nil
 }
 
-// maxAgain is the maximum number of nodes with their own contexts: endorsements have them, and 1EdTech's most complete
-// sample has five.
+// maxAgain is the maximum number of nodes with their own contexts. Endorsements have such nodes, and 1EdTech's most
+// complete sample has five.
 const maxAgain = 64
 
-// nothingNew checks the @context of a nested node. It may repeat contexts of the document, as endorsements do, if that
-// changes nothing: every term must have the same meaning as without it.
-func (x *expander) nothingNew(v any, a *active) error {
+// checkNestedContext checks the @context of a nested node. The node may repeat contexts of the document, as
+// endorsements do, if every term keeps its meaning.
+func (x *expander) checkNestedContext(v any, a *active) error {
 	if x.again++; x.again > maxAgain {
 		return Faultf("too-complex", "more than %d nodes with a context", maxAgain)
 	}
@@ -167,16 +169,16 @@ func (x *expander) nothingNew(v any, a *active) error {
 			return err
 		case !slices.Contains(x.own, c):
 			return Faultf("unknown-context", "the context of a node names %.200q, which the document's context does not", c)
-		case !a.says(ctx):
+		case !a.contains(ctx):
 			return Faultf("unknown-context", "the context of a node changes definitions, and no signature covers contexts")
 		}
 	}
 	return nil
 }
 
-// word returns the definition of a key. An alias is an error: its signature would be the same, but readers who look for
-// the other term would miss it.
-func word(k string, a *active) (*term, error) {
+// definition returns the definition of a key. An alias is an error: the signature would be the same, but readers who
+// look for the other term would miss the value.
+func definition(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
 		return nil, Faultf("unknown-term", "the term %.60q is in none of the contexts", k)
@@ -187,8 +189,8 @@ func word(k string, a *active) (*term, error) {
 	return t, nil
 }
 
-// types adds the types of a node, and returns the context with the definitions of these types.
-func (x *expander) types(o Object, self node, outer *active, graph node) (*active, error) {
+// addTypes adds the types of a node, and returns the context with the definitions of these types.
+func (x *expander) addTypes(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
 	if v, named := o["type"]; named && v == nil {
@@ -208,14 +210,14 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 		full := name
 		if t, ok := outer.find(name); ok {
 			full = t.iri
-		} else if !absolute(name, outer) {
+		} else if !isAbsolute(name, outer) {
 			return nil, Faultf("unknown-term", "the type %.60q is in none of the contexts", name)
 		}
 		if err := x.emit(quad{self, rdf + "type", node{kind: iri, value: full}, graph}); err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(names) // JSON-LD 1.1, expansion step 11: in lexicographical order
+	slices.Sort(names) // JSON-LD 1.1, expansion step 11: process the types in lexicographical order
 	for _, name := range names {
 		if t, ok := outer.find(name); ok && t.scoped != nil {
 			var err error
@@ -227,11 +229,11 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-// property adds the values of a property. For a single value or an id alone, the context of the node's types applies.
-// For nested nodes, the context before them applies (JSON-LD 1.1, expansion step 7).
-func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
+// addProperty adds the values of a property. For a single value or an id alone, the context of the node's types
+// applies. For nested nodes, the context before the types applies (JSON-LD 1.1, expansion step 7).
+func (x *expander) addProperty(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
-		return x.jsonLiteral(self, t, v, graph)
+		return x.addJSON(self, t, v, graph)
 	}
 	if v == nil {
 		return nil
@@ -247,10 +249,10 @@ func (x *expander) property(self node, t *term, v any, inner, outer *active, gra
 		}
 	}
 	if t.container == inList {
-		return x.listOf(self, t, List(v), s, graph)
+		return x.addList(self, t, List(v), s, graph)
 	}
 	return x.each(List(v), func(v any) error {
-		n, err := x.value(t, v, s, graph)
+		n, err := x.valueNode(t, v, s, graph)
 		if err != nil {
 			return err
 		}
@@ -258,11 +260,11 @@ func (x *expander) property(self node, t *term, v any, inner, outer *active, gra
 	})
 }
 
-// scopes holds the contexts for a property's values: for a single value, and for a nested node.
+// scopes contains the contexts for a property's values: inner for a single value, and outer for a nested node.
 type scopes struct{ inner, outer *active }
 
-// each calls do for each element of a list. It rejects lists in lists: no badge has them, and processors treat them
-// differently.
+// each calls do for each element of a list. each rejects lists in lists, because no badge needs such lists and
+// processors treat them differently.
 func (x *expander) each(vs []any, do func(any) error) error {
 	for _, v := range vs {
 		if v == nil {
@@ -278,11 +280,11 @@ func (x *expander) each(vs []any, do func(any) error) error {
 	return nil
 }
 
-// listOf adds an ordered list as linked cells (rdf:first, rdf:rest).
-func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) error {
+// addList adds an ordered list as linked cells (rdf:first, rdf:rest).
+func (x *expander) addList(self node, t *term, vs []any, s scopes, graph node) error {
 	var items []node
 	err := x.each(vs, func(v any) error {
-		n, err := x.value(t, v, s, graph)
+		n, err := x.valueNode(t, v, s, graph)
 		items = append(items, n)
 		return err
 	})
@@ -303,8 +305,8 @@ func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) er
 	return x.emit(quad{self, t.iri, rest, graph})
 }
 
-// jsonLiteral adds a value of type @json, in canonical form.
-func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
+// addJSON adds a value of type @json, in canonical form.
+func (x *expander) addJSON(self node, t *term, v any, graph node) error {
 	b, err := JCS(v)
 	if err != nil {
 		return err
@@ -312,14 +314,14 @@ func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
 
-// value converts one value to a node: a literal, a reference or a nested object.
-func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
+// valueNode converts one value to a node: a literal, a reference or a nested object.
+func (x *expander) valueNode(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
-			return spoken(t, o)
+			return languageLiteral(t, o)
 		}
 		if _, ok := o["id"]; ok && len(o) == 1 {
-			return x.nested(t, o, s.inner, graph) // the object is a reference and not a separate node
+			return x.nested(t, o, s.inner, graph) // an object with an id alone is a reference
 		}
 		return x.nested(t, o, s.outer, graph)
 	}
@@ -330,9 +332,9 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	case string:
 		return reference(t, v, s.inner)
 	case bool:
-		return typed(strconv.FormatBool(v), t.typ, xsd+"boolean"), nil
+		return typedLiteral(strconv.FormatBool(v), t.typ, xsd+"boolean"), nil
 	case json.Number:
-		return number(v, t)
+		return numberLiteral(v, t)
 	}
 	return node{}, Faultf("malformed", "%s: invalid value", t.name)
 }
@@ -352,9 +354,9 @@ func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error
 	return g, err
 }
 
-// spoken converts a text with a language, the form of names and descriptions in the VC data model (section 11.1):
-// {"@value": …, "@language": …}. A direction is rejected, because no signature would cover it.
-func spoken(t *term, o Object) (node, error) {
+// languageLiteral converts a text with a language, the form of names and descriptions in the VC data model (section
+// 11.1): {"@value": …, "@language": …}. A text direction is rejected, because no signature would cover the direction.
+func languageLiteral(t *term, o Object) (node, error) {
 	text, ok := o["@value"].(string)
 	lang, hasLang := o["@language"].(string)
 	if !ok || len(o) > 2 || len(o) == 2 && !hasLang || t.typ != "" {
@@ -369,8 +371,8 @@ func spoken(t *term, o Object) (node, error) {
 	return node{kind: literal, value: text, datatype: langString, lang: strings.ToLower(lang)}, nil
 }
 
-// languageTag reports whether s has the form of BCP 47: parts of one to eight letters or digits, the first of letters
-// only.
+// languageTag reports whether s has the form of BCP 47: parts of one to eight letters or digits, and the first part has
+// only letters.
 func languageTag(s string) bool {
 	for i, part := range strings.Split(s, "-") {
 		if len(part) < 1 || len(part) > 8 {
@@ -385,35 +387,36 @@ func languageTag(s string) bool {
 	return true
 }
 
-// reference converts a string as its term defines it: to the id of a node, a term of the contexts, or a text.
+// reference converts a string as the definition of its term requires: to the id of a node, a term of the contexts, or a
+// text.
 func reference(t *term, s string, a *active) (node, error) {
 	if t.typ != "@id" && t.typ != "@vocab" {
-		return typed(s, t.typ, xsdString), nil
+		return typedLiteral(s, t.typ, xsdString), nil
 	}
 	if t.typ == "@vocab" {
 		if w, ok := a.find(s); ok {
 			return node{kind: iri, value: w.iri}, nil
 		}
 	}
-	if !absolute(s, a) {
+	if !isAbsolute(s, a) {
 		return node{}, Faultf("relative-iri", "%s: %.100q is not an absolute IRI", t.name, s)
 	}
 	return node{kind: iri, value: s}, nil
 }
 
-// typed returns a literal with the datatype want, or plain if want is not a datatype.
-func typed(text, want, plain string) node {
+// typedLiteral returns a literal with the datatype want. If want is not a datatype, the literal has the datatype plain.
+func typedLiteral(text, want, plain string) node {
 	if want == "" || strings.HasPrefix(want, "@") {
 		want = plain
 	}
 	return node{kind: literal, value: text, datatype: want}
 }
 
-// number converts a number as JSON-LD 1.1, "Data Round Tripping", defines it: an integer below 1e21 with all its
+// numberLiteral converts a number as JSON-LD 1.1, "Data Round Tripping", requires: an integer below 1e21 with all
 // digits, any other number as a canonical double of 16 digits. jsonld.js, which other issuers use, treats a number as
-// an integer if ECMAScript (and so RFC 8785) writes it without a point: it would convert 1e-7 to 0, so such numbers are
-// rejected.
-func number(n json.Number, t *term) (node, error) {
+// an integer if ECMAScript (and so RFC 8785) writes the number without a point. jsonld.js would convert 1e-7 to 0, so
+// numberLiteral rejects such numbers.
+func numberLiteral(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
 	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
 		return node{}, Faultf("malformed", "%s: misplaced number %.40s", t.name, n)
@@ -425,7 +428,7 @@ func number(n json.Number, t *term) (node, error) {
 		return node{}, Faultf("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
 	}
 	if f == math.Trunc(f) && math.Abs(f) < 1e21 && t.typ != xsd+"double" {
-		return typed(strconv.FormatFloat(f, 'f', 0, 64), t.typ, xsd+"integer"), nil
+		return typedLiteral(strconv.FormatFloat(f, 'f', 0, 64), t.typ, xsd+"integer"), nil
 	}
 	mant, exp, _ := strings.Cut(strconv.FormatFloat(f, 'E', 15, 64), "E")
 	mant = strings.TrimRight(mant, "0")
@@ -433,12 +436,12 @@ func number(n json.Number, t *term) (node, error) {
 		mant += "0"
 	}
 	e, _ := strconv.Atoi(exp)
-	return typed(mant+"E"+strconv.Itoa(e), t.typ, xsd+"double"), nil
+	return typedLiteral(mant+"E"+strconv.Itoa(e), t.typ, xsd+"double"), nil
 }
 
-// absolute reports whether s is an absolute IRI with the same meaning everywhere: its scheme must not be a term of the
-// context, and the IRI must be well-formed, because some processors omit statements with malformed IRIs.
-func absolute(s string, a *active) bool {
+// isAbsolute reports whether s is an absolute IRI with the same meaning for all processors. The scheme must not be a
+// term of the context. The IRI must be well-formed, because some processors omit statements with malformed IRIs.
+func isAbsolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || scheme == "" || rest == "" || scheme == "_" {
 		return false
@@ -450,11 +453,11 @@ func absolute(s string, a *active) bool {
 			return false
 		}
 	}
-	if !wellFormed(rest) {
+	if !isWellFormed(rest) {
 		return false
 	}
 	if strings.HasPrefix(rest, "//") {
-		if _, err := url.Parse(s); err != nil { // checks host and port
+		if _, err := url.Parse(s); err != nil { // url.Parse checks host and port
 			return false
 		}
 	}
@@ -462,9 +465,9 @@ func absolute(s string, a *active) bool {
 	return !word
 }
 
-// wellFormed reports whether the part after the scheme has only characters of an IRI (RFC 3987, section 2.2), with two
-// digits after each percent sign.
-func wellFormed(s string) bool {
+// isWellFormed reports whether the part after the scheme has only characters of an IRI (RFC 3987, section 2.2), with
+// two digits after each percent sign.
+func isWellFormed(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c <= 0x20 || c == 0x7f,

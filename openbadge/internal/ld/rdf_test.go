@@ -71,7 +71,7 @@ func TestValuesBecomeStandardStatements(t *testing.T) {
 		`"image":"https:"`:                  "relative-iri",
 		`"image":"name:x"`:                  "relative-iri",
 		`"image":5`:                         "malformed",
-		`"version":1e-7`:                    "malformed", // jsonld.js 8 writes 0
+		`"version":1e-7`:                    "malformed", // jsonld.js 8 writes this number as 0
 		`"criteria":{"id":null}`:            "malformed",
 		`"criteria":{"id":5}`:               "malformed",
 		`"criteria":{"type":null}`:          "malformed",
@@ -91,8 +91,8 @@ func TestValuesBecomeStandardStatements(t *testing.T) {
 	}
 }
 
-// The prefixes of a type apply to the node's id and references, which are then not absolute. They do not apply to
-// nested nodes (JSON-LD 1.1, expansion steps 7 and 13.4.3).
+// The prefixes of a type apply to the node's id and references. An id with such a prefix is not absolute. The prefixes
+// do not apply to nested nodes (JSON-LD 1.1, expansion steps 7 and 13.4.3).
 func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 	for _, c := range []struct{ want, id, issuer string }{
 		{"", "urn:x:1", `{"id":"did:x:y"}`},
@@ -116,7 +116,7 @@ func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 // The terms of a type do not apply to nested nodes. Arrays have no order, except lists.
 func TestTypeScopesEndAtNestedNodes(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
-		t.Errorf("a word of the achievement holds within its criteria: %v", err)
+		t.Errorf("a term of the achievement is accepted within its criteria: %v", err)
 	}
 	one, err1 := lines(t, `"tag":["a","b"],"resultDescription":{"type":"ResultDescription","allowedValue":["x","x","y"]}`)
 	two, err2 := lines(
@@ -131,12 +131,12 @@ func TestTypeScopesEndAtNestedNodes(t *testing.T) {
 		`"resultDescription":{"allowedValue":["x","y","x"],"type":["ResultDescription"]},"tag":["b","a","a"]`,
 	)
 	if err != nil || other == one {
-		t.Errorf("the order of a list does not count: %v", err)
+		t.Errorf("two lists in different order have the same canonical form: %v", err)
 	}
 }
 
-// A signed statement can be written with only one term, for all combinations of known contexts. So no term that a
-// reader looks for can be renamed.
+// For all combinations of known contexts, a signed statement can be written with only one term. Therefore an attacker
+// cannot rename a term that a reader looks for.
 func TestEachStatementHasOneTerm(t *testing.T) {
 	word, aliases := map[string]string{}, map[string]bool{}
 	var walk func(at string, c *context)
@@ -178,7 +178,7 @@ func TestEachStatementHasOneTerm(t *testing.T) {
 	}
 }
 
-// Long ids in many statements would need gigabytes, so the size is checked before the statements are written.
+// Long ids in many statements would need gigabytes, so the size must be checked before the statements are written.
 func TestSizeOfStatementsIsLimited(t *testing.T) {
 	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
 	if _, err := lines(
@@ -196,13 +196,13 @@ func TestSizeOfStatementsIsLimited(t *testing.T) {
 	) {
 		t.Error(err)
 	}
-	// A badge with an embedded image is not an attack.
+	// A badge with an embedded image must be accepted.
 	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
 		t.Error(err)
 	}
 }
 
-// A document can be canonicalised with SHA-256 and with SHA-384, even if it repeats statements.
+// A document can be canonicalised with SHA-256 and with SHA-384, even if the document repeats statements.
 func TestDocumentsCanBeCanonicalisedWithBothHashes(t *testing.T) {
 	open := func() *Document {
 		d, err := Parse(
@@ -227,8 +227,8 @@ func TestDocumentsCanBeCanonicalisedWithBothHashes(t *testing.T) {
 	}
 }
 
-// The canonical form is unique: reading it as N-Quads and canonicalising it again gives the same form, and so does the
-// document with its keys in another order.
+// The canonical form must be unique. Reading the form as N-Quads and canonicalising it again must give the same form.
+// The document with its keys in another order must also give the same form.
 func FuzzOpen(f *testing.F) {
 	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
 	for _, s := range []string{
@@ -261,7 +261,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := canonicalise(dataset(parseNQuads(t, string(text))), crypto.SHA384)
+		again, err := canonicalise(sortedSet(parseNQuads(t, string(text))), crypto.SHA384)
 		if err != nil || string(again) != string(text) {
 			t.Fatalf("%v\n%s\nis\n%s", err, text, again)
 		}
@@ -270,7 +270,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		if words, err = Parse(sorted); err != nil {
-			return // with escapes the text may be too long
+			return // with escapes the text may exceed the limit
 		}
 		if doc, err = Open(words); err != nil {
 			t.Fatal(err)

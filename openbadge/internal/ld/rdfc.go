@@ -12,30 +12,32 @@ import (
 	"strconv"
 )
 
-// maxWork is the limit for naming a document's blank nodes, in bytes that are hashed, compared and copied. A badge
-// needs a few thousand. The most difficult of the W3C's regular vectors (044 to 046) needs 823,000. A poison graph
-// exceeds every limit.
+// maxWork limits the work to name a document's blank nodes, in bytes that are hashed, compared and copied. A badge
+// needs a few thousand bytes. The most difficult of the W3C's regular vectors (044 to 046) needs 823,000 bytes. A
+// poison graph exceeds every limit.
 const maxWork = 1_200_000
 
-// dataset sorts statements in place and removes repetitions: a dataset is a set.
-func dataset(quads []quad) []quad {
+// sortedSet sorts statements in place and removes repetitions, because a dataset is a set.
+func sortedSet(quads []quad) []quad {
 	sort.Slice(quads, func(i, j int) bool { return compareQuads(&quads[i], &quads[j]) < 0 })
 	return slices.Compact(quads)
 }
 
-// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024). It returns a dataset as
-// sorted N-Quads. Blank nodes get names that depend on their surroundings.
-func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) { return spending(new(int), quads, h) }
+// canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024). canonicalise returns a
+// dataset as sorted N-Quads. The name of a blank node depends on the statements around the node.
+func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
+	return canonicaliseWithin(new(int), quads, h)
+}
 
-// spending is canonicalise with a limit that several calls share: *work is the work of the earlier calls. Two bytes of
-// text count as one byte of work, which costs more.
-func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
-	if err := affordable(*work); err != nil {
+// canonicaliseWithin is canonicalise with a limit that several calls share: *work is the work of the earlier calls. Two
+// bytes of text count as one byte of work, because work costs more than text.
+func canonicaliseWithin(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
+	if err := checkWork(*work); err != nil {
 		return nil, err
 	}
 	c := newCanon(quads, h)
 	c.work = *work
-	err := c.name()
+	err := c.nameNodes()
 	*work = c.work
 	if err != nil {
 		return nil, err
@@ -45,15 +47,16 @@ func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	return text, nil
 }
 
-// affordable returns an error if the work on a document has exceeded the limit.
-func affordable(work int) error {
+// checkWork returns an error if the work on a document has exceeded the limit.
+func checkWork(work int) error {
 	if work > maxWork {
 		return Faultf("too-complex", "the document is too large for so many proofs")
 	}
 	return nil
 }
 
-// serialise returns the statements as canonical N-Quads, sorted. of selects statements; nil: all of them.
+// serialise returns the statements as canonical N-Quads, sorted. The indices in of select statements, and nil selects
+// all statements.
 func serialise(quads []quad, label func(node) string, of []int32) []byte {
 	var text []byte
 	var ends []int
@@ -106,12 +109,12 @@ func compareNodes(a, b *node) int {
 	return cmp.Or(cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
 }
 
-// canon is the state of a canonicalisation. Blank nodes are numbers: their index in of.
+// canon is the state of a canonicalisation. A blank node is represented by its index in of.
 type canon struct {
 	hash   crypto.Hash
 	quads  []quad
 	index  map[string]int32 // number of a blank node, by label
-	ends   [][3]int32       // for each quad: its blank nodes as subject, object and graph; -1: none
+	ends   [][3]int32       // for each quad, its blank nodes as subject, object and graph; -1 if there is none
 	of     [][]int32        // quads of each blank node
 	first  []string         // first-degree hashes of the blank nodes
 	issued issuer
@@ -150,11 +153,11 @@ func newCanon(quads []quad, h crypto.Hash) *canon {
 	return c
 }
 
-// label returns the canonical name of a blank node with a given label.
+// label returns the canonical name of the blank node that had the label came in the document.
 func (c *canon) label(came string) string { return c.issued.label(c.index[came]) }
 
-// spend adds n to the work, and fails beyond the limit.
-func (c *canon) spend(n int) error {
+// addWork adds n to the work, and returns an error beyond the limit.
+func (c *canon) addWork(n int) error {
 	if c.work += n; c.work > maxWork {
 		return Faultf("too-complex", "the blank nodes are linked in too many ways")
 	}
@@ -165,7 +168,8 @@ func (c *canon) spend(n int) error {
 type issuer struct {
 	prefix string
 	order  []int32
-	// only in the canonical issuer: index in order + 1, by blank node. Other issuers are short and are searched.
+	// names contains, for each blank node, its index in order + 1. Only the canonical issuer has names. Other
+	// issuers are short, so find searches their order.
 	names []int32
 }
 
@@ -180,7 +184,7 @@ func (s *issuer) find(b int32) int {
 // label returns the name of a blank node that has one.
 func (s *issuer) label(b int32) string { return s.prefix + strconv.Itoa(s.find(b)) }
 
-// issue names a blank node, if it has no name yet, and returns its index.
+// issue names a blank node that has no name yet, and returns the node's index.
 func (s *issuer) issue(b int32) int {
 	if at := s.find(b); at >= 0 {
 		return at
@@ -192,7 +196,7 @@ func (s *issuer) issue(b int32) int {
 	return len(s.order) - 1
 }
 
-// sum returns a hash in hexadecimal.
+// sum returns the hash of b in hexadecimal.
 func (c *canon) sum(b []byte) string {
 	if c.hash == crypto.SHA384 {
 		h := sha512.Sum384(b)
@@ -202,8 +206,8 @@ func (c *canon) sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// name names all blank nodes. It is the main part of the algorithm (section 4.4.3).
-func (c *canon) name() error {
+// nameNodes names all blank nodes. This function is the main part of the algorithm (section 4.4.3).
+func (c *canon) nameNodes() error {
 	all := make([]int32, len(c.of))
 	for b := range all {
 		all[b] = int32(b)
@@ -226,7 +230,7 @@ func (c *canon) name() error {
 	return nil
 }
 
-// groups yields the runs of equal elements.
+// groups yields each run of equal elements.
 func groups[T any](all []T, same func(a, b T) bool) func(func([]T) bool) {
 	return func(yield func([]T) bool) {
 		for len(all) > 0 {
@@ -268,7 +272,7 @@ func (c *canon) nameTwins(twins []int32) error {
 	return nil
 }
 
-// firstDegree returns the first-degree hash of a node (section 4.6): the hash of its statements.
+// firstDegree returns the first-degree hash of a node (section 4.6): the hash of the node's statements.
 func (c *canon) firstDegree(b int32) string {
 	return c.sum(serialise(c.quads, func(n node) string {
 		if c.index[n.value] == b {
@@ -278,14 +282,14 @@ func (c *canon) firstDegree(b int32) string {
 	}, c.of[b]))
 }
 
-// tie is a related node with its hash (section 4.7).
-type tie struct {
+// relatedNode is a related node with its hash (section 4.7).
+type relatedNode struct {
 	hash  string
 	other int32
 }
 
-// tie hashes the relation to another node. position is s, o or g, for subject, object or graph.
-func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, error) {
+// hashRelation hashes the relation to another node. position is s, o or g, for subject, object or graph.
+func (c *canon) hashRelation(other int32, q *quad, iss *issuer, position byte) (relatedNode, error) {
 	text := append(make([]byte, 0, 192), position)
 	if position != 'g' {
 		text = append(append(append(text, '<'), q.p...), '>')
@@ -298,18 +302,18 @@ func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, erro
 	default:
 		text = append(text, c.first[other]...)
 	}
-	return tie{c.sum(text), other}, c.spend(64 + len(text) + len(iss.order))
+	return relatedNode{c.sum(text), other}, c.addWork(64 + len(text) + len(iss.order))
 }
 
-// nDegree returns the N-degree hash of a node (section 4.8): the hash of everything that it is related to.
+// nDegree returns the N-degree hash of a node (section 4.8): the hash of everything that the node is related to.
 func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
-	var ties []tie
+	var ties []relatedNode
 	for _, i := range c.of[b] {
 		for j, other := range c.ends[i] {
 			if other < 0 || other == b {
 				continue
 			}
-			t, err := c.tie(other, &c.quads[i], &iss, "sog"[j])
+			t, err := c.hashRelation(other, &c.quads[i], &iss, "sog"[j])
 			if err != nil {
 				return "", iss, err
 			}
@@ -318,19 +322,19 @@ func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 	}
 	sort.SliceStable(ties, func(i, j int) bool { return ties[i].hash < ties[j].hash })
 	var data []byte
-	for alike := range groups(ties, func(a, b tie) bool { return a.hash == b.hash }) {
-		path, chosen, err := c.shortest(alike, iss)
+	for alike := range groups(ties, func(a, b relatedNode) bool { return a.hash == b.hash }) {
+		path, chosen, err := c.leastPath(alike, iss)
 		if err != nil {
 			return "", iss, err
 		}
 		data = append(append(data, alike[0].hash...), path...)
 		iss = chosen
 	}
-	return c.sum(data), iss, c.spend(64 + len(data))
+	return c.sum(data), iss, c.addWork(64 + len(data))
 }
 
-// shortest tries all orders of the related nodes with the same hash, and returns the least path.
-func (c *canon) shortest(alike []tie, iss issuer) (best []byte, chosen issuer, err error) {
+// leastPath tries all orders of the related nodes with the same hash, and returns the least path.
+func (c *canon) leastPath(alike []relatedNode, iss issuer) (best []byte, chosen issuer, err error) {
 	order := make([]int32, len(alike))
 	for i, t := range alike {
 		order[i] = t.other
@@ -345,10 +349,11 @@ func (c *canon) shortest(alike []tie, iss issuer) (best []byte, chosen issuer, e
 	return best, chosen, err
 }
 
-// path returns the path for one order; nil without an error if it cannot become the least.
+// path returns the path for one order of the nodes. If this path cannot become the least path, path returns nil without
+// an error.
 func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, error) {
 	iss.order = slices.Clone(iss.order)
-	if err := c.spend(64 + len(order) + len(iss.order)); err != nil {
+	if err := c.addWork(64 + len(order) + len(iss.order)); err != nil {
 		return nil, iss, err
 	}
 	path := make([]byte, 0, 8*len(order))
@@ -364,7 +369,7 @@ func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, er
 			iss.issue(r)
 			path = append(path, iss.label(r)...)
 		}
-		if err := c.spend(8 + 3*len(iss.order)); err != nil {
+		if err := c.addWork(8 + 3*len(iss.order)); err != nil {
 			return nil, iss, err
 		}
 		if worse() {
@@ -410,7 +415,7 @@ func permute(s []int32, do func() error) error {
 	return nil
 }
 
-// appendQuad appends a statement as canonical N-Quads; label returns the name of a blank node.
+// appendQuad appends a statement as canonical N-Quads. The function label returns the name of a blank node.
 func appendQuad(b []byte, q *quad, label func(node) string) []byte {
 	b = appendNode(b, &q.s, label)
 	b = append(append(append(b, " <"...), q.p...), "> "...)

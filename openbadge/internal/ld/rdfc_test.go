@@ -21,7 +21,7 @@ var nquadLine = regexp.MustCompile(
 		`\s*(<[^>]*>|_:\S+)?\s*\.\s*(#.*)?$`,
 )
 
-// parseNQuads parses the files of the test vectors: it is not a general parser.
+// parseNQuads parses the files of the test vectors. parseNQuads cannot parse every N-Quads document.
 func parseNQuads(t testing.TB, text string) []quad {
 	t.Helper()
 	var out []quad
@@ -106,8 +106,8 @@ func (v vector) judge(t *testing.T, dir string) string {
 		return "unknown hash " + v.HashAlgorithm
 	}
 	start := time.Now()
-	c := newCanon(dataset(parseNQuads(t, string(file(t, filepath.Join(dir, v.Action))))), h)
-	err := c.name()
+	c := newCanon(sortedSet(parseNQuads(t, string(file(t, filepath.Join(dir, v.Action))))), h)
+	err := c.nameNodes()
 	if v.Type == "rdfc:RDFC10NegativeEvalTest" {
 		t.Logf("%s: refused after %v", v.ID, time.Since(start))
 		if err == nil {
@@ -138,7 +138,7 @@ func (v vector) judge(t *testing.T, dir string) string {
 	return ""
 }
 
-// A clique of n blank nodes has n! paths. The limit of work must reject it, not a time limit.
+// A clique of n blank nodes has n! paths. The limit of work must reject such a graph before any time limit does.
 func TestGraphsThatNeedTooMuchWorkAreRejected(t *testing.T) {
 	var quads []quad
 	for i := range 12 {
@@ -152,7 +152,7 @@ func TestGraphsThatNeedTooMuchWorkAreRejected(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	_, err := canonicalise(dataset(quads), crypto.SHA256)
+	_, err := canonicalise(sortedSet(quads), crypto.SHA256)
 	if err == nil || !strings.Contains(err.Error(), "too-complex") {
 		t.Fatal(err)
 	}
@@ -179,10 +179,10 @@ func FuzzCanonicalise(f *testing.F) {
 			}
 			return q
 		}
-		one, err1 := canonicalise(dataset(build(func(x byte) string { return strconv.Itoa(int(x)) }, false)), crypto.SHA256)
-		two, err2 := canonicalise(dataset(build(func(x byte) string { return string(rune('z' - x)) }, true)), crypto.SHA256)
+		one, err1 := canonicalise(sortedSet(build(func(x byte) string { return strconv.Itoa(int(x)) }, false)), crypto.SHA256)
+		two, err2 := canonicalise(sortedSet(build(func(x byte) string { return string(rune('z' - x)) }, true)), crypto.SHA256)
 		if err1 == nil && err2 == nil && string(one) != string(two) {
-			t.Fatalf("the names or the order of the input count:\n%s\n%s", one, two)
+			t.Fatalf("the canonical form depends on names or order of the input:\n%s\n%s", one, two)
 		}
 	})
 }

@@ -1,4 +1,5 @@
-// Package otherstest finds test data made by others. The data is beside the repository, not part of it.
+// Package otherstest finds test data of other projects. The data is beside the repository and not part of the
+// repository.
 package otherstest
 
 import (
@@ -8,8 +9,8 @@ import (
 	"testing"
 )
 
-// Path returns the path of a file or folder in shared/openbadges. Without the data, it skips the test, or fails if CI
-// is set.
+// Path returns the path of a file or folder in shared/openbadges. Without the data, Path skips the test, or fails the
+// test if CI is set.
 func Path(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{root(t), "..", "shared", "openbadges"}, parts...)...)
@@ -32,7 +33,8 @@ func File(t testing.TB, parts ...string) []byte {
 	return b
 }
 
-// root returns the repository: the topmost folder with a go.mod above the test. A nested module has its own go.mod.
+// root returns the folder of the repository: the topmost folder with a go.mod above the test, because a nested module
+// has its own go.mod.
 func root(t testing.TB) string {
 	t.Helper()
 	at, err := os.Getwd()

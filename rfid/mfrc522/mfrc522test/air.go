@@ -22,10 +22,10 @@ func (c *Chip) transceive() {
 	if c.reg[tMode]&0x80 != 0 {
 		c.alarm = sent.Add(c.timer())
 	}
-	if !c.listens() {
+	if !c.canExchange() {
 		return
 	}
-	c.air, c.coll = c.answers(frame)
+	c.air, c.coll = c.combineAnswers(frame)
 	begins := sent.Add(cycles(1236)) // ISO/IEC 14443-3 §6.2.1.1
 	if len(c.air) == 0 || !c.alarm.IsZero() && begins.After(c.alarm) {
 		c.air = nil
@@ -42,17 +42,18 @@ func (c *Chip) timer() time.Duration {
 	return cycles((2*prescaler + 1) * (reload + 1))
 }
 
-// listens reports whether cards can hear and be heard: field on, 100 % modulation, 106 kBd, receiver on.
-func (c *Chip) listens() bool {
+// canExchange reports whether the chip can exchange data with cards: field on, 100 % modulation, 106 kBd, receiver on.
+func (c *Chip) canExchange() bool {
 	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 &&
 		c.reg[command]&0x20 == 0
 }
 
-// answers combines the cards' answers. Where two answers differ there is a collision, and the bits after it are mixed.
-func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
+// combineAnswers combines the answers of all cards. Where two answers differ there is a collision, and the bits after
+// it are mixed.
+func (c *Chip) combineAnswers(frame []bool) (sum []bool, coll int) {
 	coll = -1
 	for _, k := range c.Cards {
-		a := k.hear(frame)
+		a := k.handle(frame)
 		for i, bit := range a {
 			if i >= len(sum) {
 				sum = append(sum, bit)
@@ -109,8 +110,8 @@ func (c *Chip) collide() {
 	}
 }
 
-// waiting reports whether the IRQ pin is active: an enabled interrupt is pending (§8.4).
-func (c *Chip) waiting() bool {
+// isInterruptPending reports whether the IRQ pin is active, because an enabled interrupt is pending (§8.4).
+func (c *Chip) isInterruptPending() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.advance(time.Now())

@@ -1,6 +1,6 @@
 package mfrc522test
 
-// Card is a card of ISO/IEC 14443-3 type A. It exchanges bits, lowest first. Parity bits are not simulated.
+// Card is a card of ISO/IEC 14443-3 type A. A Card exchanges bits, lowest first. Parity bits are not simulated.
 type Card struct {
 	UID    []byte // 4, 7 or 10 bytes
 	BadBCC bool   // send a wrong check byte
@@ -9,7 +9,7 @@ type Card struct {
 	DoneAt int    // claim "complete" in SAK at this level, 1 to 3
 
 	state state
-	star  bool // READY* and ACTIVE*: the card came from HALT and returns to it
+	star  bool // READY* and ACTIVE*: the card came from the state HALT and returns to that state
 	level int  // number of SELECTed cascade levels
 }
 
@@ -25,8 +25,8 @@ const (
 // Halted reports whether the card received HLTA.
 func (c *Card) Halted() bool { return c.state == halted }
 
-// back returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
-func (c *Card) back() []bool {
+// reset returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
+func (c *Card) reset() []bool {
 	c.state = idle
 	if c.star {
 		c.state = halted
@@ -37,7 +37,8 @@ func (c *Card) back() []bool {
 // unpower resets the card because the field is off.
 func (c *Card) unpower() { c.state, c.star, c.level = idle, false, 0 }
 
-// parts returns the five bytes of each cascade level: cascade tag or number, then check byte.
+// parts returns the five bytes of each cascade level: first the cascade tag and the bytes of the number, then the check
+// byte.
 func (c *Card) parts() [][]byte {
 	var all [][]byte
 	u := c.UID
@@ -55,8 +56,8 @@ func (c *Card) parts() [][]byte {
 	return all
 }
 
-// hear processes a frame and returns the answer, nil for none.
-func (c *Card) hear(f []bool) []bool {
+// handle processes a frame and returns the answer; nil: the card does not answer.
+func (c *Card) handle(f []bool) []bool {
 	if len(f) == 7 {
 		return c.short(value(f))
 	}
@@ -68,7 +69,7 @@ func (c *Card) hear(f []bool) []bool {
 			c.state = halted
 			return nil
 		}
-		return c.back()
+		return c.reset()
 	}
 	return nil
 }
@@ -77,7 +78,7 @@ func (c *Card) short(command byte) []bool {
 	wakes := command == 0x52 && (c.state == idle || c.state == halted) || command == 0x26 && c.state == idle
 	if !wakes {
 		if c.state == ready || c.state == active {
-			return c.back()
+			return c.reset()
 		}
 		return nil
 	}
@@ -89,18 +90,18 @@ func (c *Card) short(command byte) []bool {
 func (c *Card) inReady(f []bool) []bool {
 	parts := c.parts()
 	if len(f) < 16 || c.level >= len(parts) || value(f[:8]) != [3]byte{0x93, 0x95, 0x97}[c.level] {
-		return c.back()
+		return c.reset()
 	}
 	own, nvb := bits(parts[c.level]), value(f[8:16])
 	if nvb == 0x70 {
 		if !equal(f, bits(withCRC(append([]byte{0x93 + 2*byte(c.level), nvb}, parts[c.level]...)...))) {
-			return c.back()
+			return c.reset()
 		}
 		return c.selected(len(parts))
 	}
 	known := f[16:]
 	if n := int(nvb>>4)*8 + int(nvb&7); nvb < 0x20 || nvb > 0x67 || n != len(f) {
-		return c.back()
+		return c.reset()
 	}
 	if !equal(known, own[:len(known)]) {
 		return nil // the frame is for another card

@@ -2,8 +2,8 @@
 // cards in it. A driver that violates the data sheet (Rev. 3.9) or ISO/IEC 14443-3 finds no card: there is no answer
 // without 100 % modulation, without the antenna, at a level that was not SELECTed, or at another speed.
 //
-// Not simulated: parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C, power-down other than
-// during reset.
+// The simulation does not cover parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C,
+// power-down other than during reset.
 package mfrc522test
 
 import (
@@ -17,17 +17,17 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-// Faults are the faults that a Chip simulates. The zero Faults are none.
+// Faults are the faults that a Chip simulates. The zero Faults contains no fault.
 type Faults struct {
 	Silent        bool                     // the data line stays at Rest
 	Rest          byte                     // 0x00 or 0xFF
 	Broken        error                    // error of every transfer
 	Slow          time.Duration            // duration of every transfer
-	CommandsHang  bool                     // a Transceive raises no interrupt, nor does its timer
+	CommandsHang  bool                     // neither a Transceive nor its timer raises an interrupt
 	ResetHangs    bool                     // PowerDown stays set
 	SelfTestHangs bool                     // the FIFO stays empty
 	NoReset       bool                     // the soft reset is ignored
-	Hot           bool                     // TempErr is set
+	Hot           bool                     // the bit TempErr is set: the chip is too hot
 	Air           func(bits []bool) []bool // noise on the cards' answers
 	Flags         byte                     // bits of ErrorReg after every answer, without interrupt
 	Wire          func(mosi, miso []byte)  // noise on the data of a transfer
@@ -44,7 +44,7 @@ type Chip struct {
 	mu        sync.Mutex
 	reg       [64]byte
 	fifo      []byte
-	internal  [25]byte // the FIFO's bytes after Mem
+	internal  [25]byte // the bytes that the command Mem copied from the FIFO
 	transfers int
 	closed    bool
 
@@ -52,7 +52,7 @@ type Chip struct {
 	done  time.Time // end of the answer being received; zero: none
 	alarm time.Time // end of the timer; zero: not running
 	air   []bool    // the answer being received
-	coll  int       // first collided bit of the answer, -1: none
+	coll  int       // first collided bit of the answer, -1: no collision
 }
 
 // New returns a chip of version 2.0 after power-on, with cards in its field.
@@ -92,7 +92,7 @@ func (p *port) Connect(f physic.Frequency, mode spi.Mode, bits int) (spi.Conn, e
 }
 
 func (p *port) Duplex() conn.Duplex          { return conn.Full }
-func (p *port) TxPackets([]spi.Packet) error { return errors.New("not modelled") }
+func (p *port) TxPackets([]spi.Packet) error { return errors.New("TxPackets is not simulated") }
 
 // Tx simulates one transfer: chip select low, bytes, chip select high.
 func (p *port) Tx(w, r []byte) error {
@@ -109,7 +109,7 @@ func (p *port) Tx(w, r []byte) error {
 	defer c.mu.Unlock()
 	switch {
 	case c.closed:
-		return errors.New("port closed")
+		return errors.New("port is closed")
 	case c.Faults.Broken != nil:
 		return c.Faults.Broken
 	case len(w) != len(r) || len(w) < 2:

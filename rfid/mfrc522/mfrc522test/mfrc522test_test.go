@@ -28,40 +28,40 @@ func TestCRCUnitMatchesTheStandard(t *testing.T) {
 
 func TestCardFollowsTheStatesOfTheStandard(t *testing.T) {
 	k := &Card{UID: []byte{4, 1, 2, 3, 4, 5, 6}}
-	ask := func(level byte) []bool { return k.hear(bits([]byte{0x93 + 2*level, 0x20})) }
-	if k.hear(short(0x26)) == nil || ask(1) != nil {
+	ask := func(level byte) []bool { return k.handle(bits([]byte{0x93 + 2*level, 0x20})) }
+	if k.handle(short(0x26)) == nil || ask(1) != nil {
 		t.Fatal("it answers at level 2 though level 1 was not selected")
 	}
 	if k.state != idle || ask(0) != nil {
 		t.Fatal("it is not back in IDLE")
 	}
-	if k.hear(short(0x52)) == nil || k.hear(short(0x52)) != nil || k.state != idle {
+	if k.handle(short(0x52)) == nil || k.handle(short(0x52)) != nil || k.state != idle {
 		t.Fatal("a second WUPA in READY must be silence and send it back")
 	}
-	k.hear(short(0x52))
+	k.handle(short(0x52))
 	for level, part := range k.parts() {
 		if got := ask(byte(level)); !equal(got, bits(part)) {
 			t.Fatalf("level %d: %v", level, got)
 		}
 		sel := withCRC(append([]byte{0x93 + 2*byte(level), 0x70}, part...)...)
-		sak := k.hear(bits(sel))
+		sak := k.handle(bits(sel))
 		if want := []byte{0x04, 0x08}[level]; value(sak[:8]) != want || len(sak) != 24 {
 			t.Fatalf("level %d: SAK %v", level, sak)
 		}
 	}
-	if k.hear(bits(withCRC(0x50, 0))) != nil || k.state != halted || k.hear(short(0x26)) != nil ||
-		k.hear(short(0x52)) == nil {
+	if k.handle(bits(withCRC(0x50, 0))) != nil || k.state != halted || k.handle(short(0x26)) != nil ||
+		k.handle(short(0x52)) == nil {
 		t.Fatal("after HLTA, REQA must be silence and WUPA must wake")
 	}
-	if k.hear(short(0x26)) != nil || k.state != halted {
+	if k.handle(short(0x26)) != nil || k.state != halted {
 		t.Fatal("READY* goes back to HALT")
 	}
 }
 
 func TestCardIgnoresASelectOfAnotherNumber(t *testing.T) {
 	k := &Card{UID: []byte{1, 2, 3, 4}}
-	k.hear(short(0x52))
-	if k.hear(bits(withCRC(0x93, 0x70, 1, 2, 3, 5, 5))) != nil || k.state != idle {
+	k.handle(short(0x52))
+	if k.handle(bits(withCRC(0x93, 0x70, 1, 2, 3, 5, 5))) != nil || k.state != idle {
 		t.Error("it answered")
 	}
 }
@@ -70,11 +70,11 @@ func TestAnticollisionBitByBitFindsBothCards(t *testing.T) {
 	uids := [][]byte{{0xDE, 0xAD, 0xBE, 0xEF}, {0xDE, 0xAD, 0x3E, 0x01}}
 	for _, way := range []bool{false, true} {
 		c := New(&Card{UID: uids[0]}, &Card{UID: uids[1]})
-		c.answers(short(0x52))
+		c.combineAnswers(short(0x52))
 		known := []bool{}
 		for len(known) < 40 {
 			nvb := byte(0x20 + len(known)/8<<4 | len(known)%8)
-			got, coll := c.answers(append(bits([]byte{0x93, nvb}), known...))
+			got, coll := c.combineAnswers(append(bits([]byte{0x93, nvb}), known...))
 			if coll < 0 {
 				known = append(known, got...)
 				break
@@ -91,13 +91,13 @@ func TestAnticollisionBitByBitFindsBothCards(t *testing.T) {
 	}
 }
 
-// wire reads and writes registers through the port.
-type wire struct {
+// registerPort reads and writes registers through the port.
+type registerPort struct {
 	t *testing.T
 	spi.Conn
 }
 
-func (w wire) set(pairs ...byte) {
+func (w registerPort) set(pairs ...byte) {
 	for i := 0; i < len(pairs); i += 2 {
 		if err := w.Tx([]byte{pairs[i] << 1, pairs[i+1]}, make([]byte, 2)); err != nil {
 			w.t.Fatal(err)
@@ -105,7 +105,7 @@ func (w wire) set(pairs ...byte) {
 	}
 }
 
-func (w wire) get(r byte) byte {
+func (w registerPort) get(r byte) byte {
 	got := make([]byte, 2)
 	if err := w.Tx([]byte{0x80 | r<<1, 0}, got); err != nil {
 		w.t.Fatal(err)
@@ -113,17 +113,17 @@ func (w wire) get(r byte) byte {
 	return got[1]
 }
 
-func connect(t *testing.T, c *Chip) wire {
+func connect(t *testing.T, c *Chip) registerPort {
 	conn, err := c.Port().Connect(physic.MegaHertz, spi.Mode0, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wire{t, conn}
+	return registerPort{t, conn}
 }
 
-// Each setting that a driver must make to wake a card is necessary. (TAuto alone affects only when the chip stops
-// waiting for an answer.)
-func TestCardIsHeardOnlyWithAllSettings(t *testing.T) {
+// Each setting that a driver must write to wake a card is necessary. (TAuto is the exception: it only affects when the
+// chip stops waiting for an answer.)
+func TestCardAnswersOnlyWithAllSettings(t *testing.T) {
 	settings := []struct {
 		reg, value byte
 		needed     bool

@@ -12,7 +12,7 @@ type IRQ struct {
 	gpio.PinIO
 	Chip    *Chip
 	Dead    bool // the pin is not connected
-	Strobes bool // an edge at every call of WaitForEdge
+	Strobes bool // WaitForEdge reports an edge at every call
 	Edges   int  // number of reported edges
 
 	low bool
@@ -32,7 +32,7 @@ func (p *IRQ) WaitForEdge(limit time.Duration) bool {
 	const step = 10 * time.Microsecond
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(step) {
 		was := p.low
-		p.low = p.Chip.waiting()
+		p.low = p.Chip.isInterruptPending()
 		if !p.Dead && (p.Strobes || p.low && !was) {
 			p.Edges++
 			return true

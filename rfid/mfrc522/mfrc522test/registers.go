@@ -2,7 +2,7 @@ package mfrc522test
 
 import "time"
 
-// Registers (§9.2, table 20).
+// These are the chip's registers (§9.2, table 20).
 const (
 	command    = 0x01
 	comIEn     = 0x02
@@ -47,11 +47,11 @@ func (c *Chip) powerOn() {
 		crcHigh: 0xFF, crcLow: 0xFF, 0x24: 0x26, rfCfg: 0x48, 0x27: 0x88, 0x28: 0x20, 0x29: 0x20, autoTest: 0x40,
 	}
 	c.fifo, c.air, c.done, c.alarm = nil, nil, time.Time{}, time.Time{}
-	c.field()
+	c.updateField()
 }
 
-// field resets the cards if the field is off.
-func (c *Chip) field() {
+// updateField resets the cards if the field is off.
+func (c *Chip) updateField() {
 	if !c.AntennaOn() {
 		for _, k := range c.Cards {
 			k.unpower()
@@ -122,7 +122,7 @@ func (c *Chip) set(r, v byte) {
 		}
 	default:
 		c.reg[r] = v
-		c.field()
+		c.updateField()
 	}
 }
 
@@ -134,7 +134,7 @@ func (c *Chip) start(v byte) {
 		c.reg[errorReg] = 0
 	}
 	switch v & 0x0F {
-	case 0x01: // Mem
+	case 0x01: // the command Mem
 		copy(c.internal[:], c.fifo)
 		c.fifo = c.fifo[min(25, len(c.fifo)):]
 		c.finish()

@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Files that Debian's packages pcscd and vsmartcard-vpcd install.
+// These files are in Debian's packages pcscd and vsmartcard-vpcd.
 const (
 	program = "/usr/sbin/pcscd"
 	driver  = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 )
 
-// Missing returns which package is not installed; "" if none is missing.
+// Missing returns the name of a required package that is not installed; "": all are installed.
 func Missing() string {
 	for file, name := range map[string]string{program: "pcscd", driver: "vsmartcard-vpcd"} {
 		if _, err := os.Stat(file); err != nil {
@@ -33,9 +33,9 @@ func Missing() string {
 	return ""
 }
 
-// Apart makes a command run in its own namespaces: only its own loopback network, and mounts and processes that other
-// programs do not see. This is needed because the virtual reader listens on every address, and pcscd's socket has one
-// path for the whole computer. All processes that the command starts end with it.
+// Apart makes a command run in its own namespaces, with a separate loopback network, and with mounts and processes that
+// other programs do not see. The namespaces are necessary because the virtual reader listens on every address, and
+// because pcscd's socket has the same path for the whole computer. All processes that the command starts end with it.
 func Apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 	if os.Getuid() != 0 {
@@ -45,7 +45,7 @@ func Apart(cmd *exec.Cmd) {
 	}
 }
 
-// Settle prepares the namespaces of Apart from inside: an empty /run and a loopback interface.
+// Settle runs inside the namespaces of Apart and prepares an empty /run and a loopback interface.
 func Settle() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("separate the mounts: %w", err)
@@ -105,10 +105,10 @@ func (p *Pcscd) End() {
 
 // Insert puts a card into the reader until the returned function is called. In vpcd's protocol a message has two bytes
 // of length, most significant first. A message of one byte is for the reader (0 off, 1 on, 2 reset, 4 asks for the
-// ATR), others are commands.
+// ATR), all other messages are commands.
 func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	var conn net.Conn
-	for conn == nil { // after a removed card the reader listens a moment later
+	for conn == nil { // after the removal of a card, the reader listens again only a moment later
 		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:35963"); err != nil {
 			select {
 			case <-ctx.Done():
@@ -131,7 +131,7 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 				err = send(conn, []byte{0x3B, 0x80, 0x80, 0x01, 0x01})
 			case len(command) > 1:
 				a, cerr := c(command)
-				if cerr != nil { // the card left
+				if cerr != nil { // the card was removed
 					conn.Close()
 					return
 				}
@@ -142,12 +142,12 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 			}
 		}
 	}()
-	return func() { conn.Close(); <-done; emptied(ctx) }, nil
+	return func() { conn.Close(); <-done; waitUntilEmpty(ctx) }, nil
 }
 
-// emptied waits until pcscd has noticed that the first reader is empty. pcscd polls every 400 ms, and would treat a
-// card inserted before that as one that cannot be powered.
-func emptied(ctx context.Context) {
+// waitUntilEmpty waits until pcscd has detected that the first reader is empty. pcscd polls every 400 ms, and would
+// treat a card inserted before that as a card that cannot be powered.
+func waitUntilEmpty(ctx context.Context) {
 	for ctx.Err() == nil {
 		conn, err := net.Dial("unix", "/run/pcscd/pcscd.comm")
 		if err != nil {

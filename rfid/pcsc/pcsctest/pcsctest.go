@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Commands, with their numbers in enum pcsc_msg_commands.
+// These are the commands, with their numbers from enum pcsc_msg_commands.
 const (
 	Establish  = 0x01
 	Connect    = 0x04
@@ -22,7 +22,7 @@ const (
 	Readers    = 0x12
 )
 
-// Card answers a command. An error means that the card left.
+// Card answers a command. An error means that the card has left.
 type Card func(command []byte) ([]byte, error)
 
 // Reader is a reader in the server's table.
@@ -35,18 +35,18 @@ type Reader struct {
 	Code    uint32 // result of connecting, if not 0
 }
 
-// Faults are the faults that a server simulates. The zero Faults are none.
+// Faults are the faults that a server simulates. The zero Faults contains no fault.
 type Faults struct {
 	Refuse  bool          // close each connection without an answer, as after a refusal by polkit
 	Silent  bool          // answer no request
 	Delay   time.Duration // delay before each answer
 	Only    uint32        // command to which the faults below apply; 0: all
-	Cut     int           // send this many bytes of the answer, then close; 0: all
+	Cut     int           // send this many bytes of the answer, then close the connection; 0: send all bytes
 	Mangle  func([]byte) []byte
 	Garbage []byte // sent instead of the answer
 }
 
-// Server simulates pcscd. The zero Server is that of Debian 13, without readers.
+// Server simulates pcscd. The zero Server is the pcscd of Debian 13, without readers.
 type Server struct {
 	mu      sync.Mutex
 	minor   uint32
@@ -63,7 +63,7 @@ func (s *Server) Set(f func(readers *[]*Reader, faults *Faults)) {
 	f(&s.readers, &s.faults)
 }
 
-// Speak sets the minor version of the protocol: 4 is Debian 12's; 0 means 5.
+// Speak sets the minor version of the protocol. Debian 12 has version 4; 0 means 5.
 func (s *Server) Speak(minor uint32) { s.mu.Lock(); s.minor = minor; s.mu.Unlock() }
 
 // Said returns the number of requests with this command.
@@ -99,7 +99,7 @@ func (s *Server) Serve(conn net.Conn) {
 	refused := false
 	s.Set(func(_ *[]*Reader, f *Faults) { refused = f.Refuse })
 	if refused {
-		conn.Read(make([]byte, 1)) // leave input unread, so that closing resets the connection, like pcscd's refusal
+		conn.Read(make([]byte, 1)) // leave input unread, so that Close resets the connection, like pcscd
 		return
 	}
 	for {
@@ -181,8 +181,7 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 	case Connect:
 		x.connect(out)
 	case Disconnect:
-		// reject SCARD_RESET_CARD and others: only SCARD_LEAVE_CARD is right, because resetting an absent card
-		// confuses pcscd
+		// Reject all actions except SCARD_LEAVE_CARD, because resetting an absent card confuses pcscd.
 		if x.handles[get(body, 0)] == nil || get(body, 4) != 0 {
 			return nil
 		}
@@ -269,7 +268,7 @@ func (x *session) transmit(out, data []byte) []byte {
 func get(b []byte, at int) uint32    { return binary.LittleEndian.Uint32(b[at:]) }
 func put(b []byte, at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 
-// Numbered returns a card that only answers with its number.
+// Numbered returns a card that answers only the request for its number.
 func Numbered(uid string) Card {
 	return func(command []byte) ([]byte, error) {
 		if bytes.Equal(command, []byte{0xFF, 0xCA, 0, 0, 0}) {

@@ -1,5 +1,5 @@
 // Package pn532test simulates a PN532 on a serial line, I²C and SPI, with cards in its field and with faults on
-// request. It is written from the manual (UM0701-02), independently of the driver.
+// request. The simulation is written from the manual (UM0701-02), independently of the driver.
 package pn532test
 
 import (
@@ -16,20 +16,20 @@ import (
 type Card struct {
 	UID  []byte
 	SAK  byte
-	ATS  []byte                                                 // as in the chip's list: its length first
-	Say  func(ctx context.Context, apdu []byte) ([]byte, error) // answers a command; an error means that the card left
+	ATS  []byte                                                 // the ATS as in the chip's list: its length first
+	Say  func(ctx context.Context, apdu []byte) ([]byte, error) // answers a command; an error means that the card has left
 	rest []byte                                                 // the rest of a chained answer
 }
 
-// Faults are the faults that the chip simulates. The zero Faults are none.
+// Faults are the faults that the chip simulates. The zero Faults contains no fault.
 type Faults struct {
 	Silent   bool                         // the chip sends nothing
-	Deaf     bool                         // the chip acknowledges commands and does not answer
+	Deaf     bool                         // the chip acknowledges commands but does not answer
 	Noise    []byte                       // bytes sent before each frame
 	Damage   func(i int, b []byte) []byte // returns the changed i-th frame
 	Nacks    bool                         // the chip sends NACK for every command
 	Late     bool                         // each answer is sent after the next command
-	Syntax   bool                         // every command is unknown
+	Syntax   bool                         // the chip reports every command as unknown
 	Endless  bool                         // a card's chained answer never ends
 	NotReady int                          // number of bus polls at which the chip is not ready
 	Firmware []byte                       // answer instead of 32 01 06 07
@@ -37,7 +37,7 @@ type Faults struct {
 	Wire     func() error                 // returns the error of a failing bus
 }
 
-// Chip is a simulated PN532. It is safe for concurrent use.
+// Chip is a simulated PN532. A Chip is safe for concurrent use.
 type Chip struct {
 	mu       sync.Mutex
 	Cards    []*Card
@@ -49,10 +49,10 @@ type Chip struct {
 	Aborts   int      // number of ACKs from the host
 	Commands []byte   // codes of the received commands
 	Field    bool     // the field was switched on
-	Retries  byte     // MxRtyPassiveActivation
+	Retries  byte     // the chip's setting MxRtyPassiveActivation
 }
 
-// Set calls change while no other goroutine uses the chip.
+// Set calls change while no other goroutine can use the chip.
 func (c *Chip) Set(change func(*Chip)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,13 +87,13 @@ func (c *Chip) Hear(b []byte) {
 		frame := c.in[i+4 : i+4+n]
 		c.in = c.in[i+4+n+1:]
 		if n >= 2 && frame[0] == 0xD4 {
-			c.take(frame[1], frame[2:])
+			c.execute(frame[1], frame[2:])
 		}
 	}
 }
 
-// take executes a command.
-func (c *Chip) take(code byte, args []byte) {
+// execute executes a command.
+func (c *Chip) execute(code byte, args []byte) {
 	c.Commands = append(c.Commands, code)
 	f := c.Faults
 	c.out, c.late = c.late, nil
@@ -122,7 +122,7 @@ func (c *Chip) take(code byte, args []byte) {
 	}
 }
 
-// emit queues a frame for the host, with noise before it and damage as requested.
+// emit queues a frame for the host, with noise before the frame and damage in the frame, as Faults states.
 func (c *Chip) emit(b []byte) {
 	if c.Faults.Damage != nil {
 		b = c.Faults.Damage(c.sent, append([]byte(nil), b...))
@@ -131,7 +131,7 @@ func (c *Chip) emit(b []byte) {
 	c.out = append(c.out, append(append([]byte(nil), c.Faults.Noise...), b...))
 }
 
-// encode returns a frame, extended if the body is long.
+// encode returns a frame, as an extended frame if the body is long.
 func encode(body []byte) []byte {
 	sum := byte(0)
 	for _, b := range body {
@@ -145,7 +145,7 @@ func encode(body []byte) []byte {
 	return append(append(head, body...), -sum, 0)
 }
 
-// answer returns the arguments of a command's answer; false: no answer yet.
+// answer returns the arguments of a command's answer; false: there is no answer yet.
 func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 	switch code {
 	case 0x00:
@@ -166,15 +166,15 @@ func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 		}
 		return nil, true
 	case 0x4A:
-		return c.list()
+		return c.listTargets()
 	case 0x40:
 		return c.exchange(args)
 	}
 	return []byte{0x7F}, true
 }
 
-// list returns the answer of InListPassiveTarget.
-func (c *Chip) list() ([]byte, bool) {
+// listTargets returns the answer of InListPassiveTarget.
+func (c *Chip) listTargets() ([]byte, bool) {
 	if len(c.Cards) == 0 || !c.Field {
 		return []byte{0}, c.Retries != 0xFF // with unlimited retries, the answer comes with a card
 	}
@@ -208,7 +208,7 @@ func (c *Chip) exchange(args []byte) ([]byte, bool) {
 // piece is the size of a part of a chained answer, in bytes.
 const piece = 200
 
-// chain returns the next part of a card's answer that does not fit into one frame.
+// chain returns the next part of a card's answer if the answer does not fit into one frame.
 func (k *Card) chain(b []byte) []byte {
 	b = append(k.rest, b...)
 	if k.rest = nil; len(b) <= piece {
@@ -218,7 +218,7 @@ func (k *Card) chain(b []byte) []byte {
 	return append([]byte{0x40}, b[:piece]...)
 }
 
-// read returns the next frame; at most n bytes of it if n is not 0 and whole is false.
+// read returns the next frame. If n is not 0 and whole is false, read returns at most n bytes of the frame.
 func (c *Chip) read(n int, whole bool) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,5 @@
 // Package strongtest simulates cards: an NTAG 424 DNA and DESFires that compute the card's side of the protocol, with
-// faults on request. It shares no code with package strong.
+// faults on request. Package strongtest shares no code with package strong.
 package strongtest
 
 import (
@@ -15,7 +15,7 @@ import (
 // Kind is the kind of the simulated card.
 type Kind string
 
-// The kinds.
+// These are the kinds of simulated cards.
 const (
 	NTAG424    Kind = "ntag424"
 	DESFire    Kind = "desfire"     // EV2, EV3
@@ -23,12 +23,13 @@ const (
 	Plain      Kind = "plain"       // ISO 14443-4 without any of the above
 )
 
-// Card is one card. Its exported fields are its permanent memory; the other fields are lost when it leaves the field.
+// Card is one card. The exported fields of a Card are its permanent memory. The other fields are lost when the card
+// leaves the field.
 type Card struct {
 	Kind     Kind
 	UID      [7]byte     // the chip's own number
-	Shown    [7]byte     // the number shown during anticollision; a clone shows another card's
-	Keys     [5][16]byte // the application's keys; DESFire has only the first
+	Shown    [7]byte     // the number shown during anticollision; a clone shows the number of another card
+	Keys     [5][16]byte // the application's keys; a DESFire has only the first key
 	Versions [5]byte     // versions of the keys
 	Made     bool        // DESFire: the application exists
 	Locked   bool        // DESFire: only the master key may create applications
@@ -49,7 +50,7 @@ type state struct {
 	mode     byte     // the authentication that succeeded
 	no       byte     // key of the authentication
 	rndB     [16]byte // the card's challenge
-	iv       [16]byte // initial vector of EV1, carried from message to message
+	iv       [16]byte // initial vector of EV1, continued from message to message
 	enc, mac [16]byte
 	ti       [4]byte // transaction identifier of EV2
 	ctr      int     // command counter of EV2
@@ -78,14 +79,14 @@ func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
 // Close implements rfid.Poller.
 func (c *Card) Close() error { return nil }
 
-// Enter puts the card into the field: its state is reset, and exchanges count from one.
+// Enter puts the card into the field: the card's state is reset, and its exchanges are counted from one.
 func (c *Card) Enter() { c.state, c.n = state{}, 0 }
 
 // Exchange implements rfid.Channel.
 func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	c.n++
 	act := func() []byte {
-		a := c.act(command)
+		a := c.execute(command)
 		c.Said = append(c.Said, a)
 		return bytes.Clone(a)
 	}
@@ -98,25 +99,25 @@ func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 // Exchanges returns the number of exchanges since the card entered the field.
 func (c *Card) Exchanges() int { return c.n }
 
-// word returns an answer with status s after its data.
-func word(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
+// withStatus returns an answer with the status s after the data.
+func withStatus(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
 
-// act executes one command.
-func (c *Card) act(a []byte) []byte {
+// execute executes one command.
+func (c *Card) execute(a []byte) []byte {
 	if c.Kind == Plain {
-		return word(0x6D00)
+		return withStatus(0x6D00)
 	}
 	if len(a) >= 5 && a[0] == 0x00 && a[1] == 0xA4 {
 		return c.isoSelect(a)
 	}
 	if len(a) < 5 || a[0] != 0x90 || a[2] != 0 || a[3] != 0 || a[len(a)-1] != 0 {
-		return word(0x6E00)
+		return withStatus(0x6E00)
 	}
 	var data []byte
 	if len(a) > 5 {
 		data = a[5 : len(a)-1]
 		if int(a[4]) != len(data) {
-			return word(0x917E)
+			return withStatus(0x917E)
 		}
 	}
 	out := c.native(a[1], data)
@@ -126,14 +127,14 @@ func (c *Card) act(a []byte) []byte {
 	return out
 }
 
-// isoSelect executes ISO SELECT FILE, by which only the NTAG 424's application is found.
+// isoSelect executes ISO SELECT FILE, which finds only the application of the NTAG 424.
 func (c *Card) isoSelect(a []byte) []byte {
 	c.state = state{}
 	if c.Kind != NTAG424 || !bytes.Equal(a, []byte{0, 0xA4, 4, 0x0C, 7, 0xD2, 0x76, 0, 0, 0x85, 1, 1, 0}) {
-		return word(0x6A82)
+		return withStatus(0x6A82)
 	}
 	c.chosen = true
-	return word(0x9000)
+	return withStatus(0x9000)
 }
 
 // native executes a native command. An authentication survives only until the next command.
@@ -142,13 +143,13 @@ func (c *Card) native(ins byte, data []byte) []byte {
 	c.pending = 0
 	switch {
 	case ins == 0x71 && c.Kind != DESFireEV1, ins == 0xAA && c.Kind != NTAG424:
-		return c.first(ins, data)
+		return c.answerPart1(ins, data)
 	case ins == 0xAF && pending != 0:
-		return c.second(pending, data)
+		return c.answerPart2(pending, data)
 	case ins == 0x5A && c.Kind != NTAG424:
-		return c.selects(data)
+		return c.selectApplication(data)
 	case ins == 0xCA && c.Kind != NTAG424:
-		return c.creates(data)
+		return c.createApplication(data)
 	}
 	return c.authenticated(ins, data)
 }
@@ -157,45 +158,46 @@ func (c *Card) native(ins byte, data []byte) []byte {
 func (c *Card) authenticated(ins byte, data []byte) []byte {
 	switch {
 	case c.mode == 0x71 && (ins == 0x51 || ins == 0x64 || ins == 0xC4):
-		return c.secured(ins, data)
+		return c.executeSecured(ins, data)
 	case c.mode == 0xAA && ins == 0x51 && len(data) == 0:
-		return c.oldUID()
+		return c.uidEV1()
 	case c.mode == 0xAA && ins == 0xC4:
-		return c.oldChange(data)
+		return c.changeKeyEV1(data)
 	case ins == 0x51 || ins == 0x64 || ins == 0xC4:
-		return word(0x91AE)
+		return withStatus(0x91AE)
 	}
-	return word(0x911C)
+	return withStatus(0x911C)
 }
 
-// selects executes SelectApplication: the card's root, or the application POR once it was created.
-func (c *Card) selects(data []byte) []byte {
+// selectApplication executes SelectApplication, for the card's root, or for the application POR once that application
+// was created.
+func (c *Card) selectApplication(data []byte) []byte {
 	c.state = state{}
 	switch {
 	case bytes.Equal(data, []byte{0, 0, 0}):
-		return word(0x9100)
+		return withStatus(0x9100)
 	case c.Made && bytes.Equal(data, []byte("POR")):
 		c.chosen = true
-		return word(0x9100)
+		return withStatus(0x9100)
 	}
 	c.lost = true
-	return word(0x91A0)
+	return withStatus(0x91A0)
 }
 
-// creates executes CreateApplication for POR with one AES key.
-func (c *Card) creates(data []byte) []byte {
+// createApplication executes CreateApplication for POR with one AES key.
+func (c *Card) createApplication(data []byte) []byte {
 	switch {
 	case c.Locked:
-		return word(0x91AE)
+		return withStatus(0x91AE)
 	case c.chosen || c.lost:
-		return word(0x919D)
+		return withStatus(0x919D)
 	case len(data) != 5 || data[4] != 0x81 || string(data[:3]) != "POR":
-		return word(0x917E)
+		return withStatus(0x917E)
 	case c.Made:
-		return word(0x91DE)
+		return withStatus(0x91DE)
 	}
 	c.Made, c.Keys, c.Versions = true, [5][16]byte{}, [5]byte{}
-	return word(0x9100)
+	return withStatus(0x9100)
 }
 
 // keys returns the number of the application's keys.
@@ -206,7 +208,7 @@ func (c *Card) keys() int {
 	return 1
 }
 
-// random fills b from the card's source of random numbers, with zeros once the source is exhausted.
+// random fills b from the card's source of random numbers, and with zeros once the source is exhausted.
 func (c *Card) random(b []byte) {
 	r := c.Rand
 	if r == nil {
@@ -217,46 +219,46 @@ func (c *Card) random(b []byte) {
 	}
 }
 
-// first answers the first part of an authentication with E(RndB).
-func (c *Card) first(ins byte, data []byte) []byte {
+// answerPart1 answers the first part of an authentication with E(RndB).
+func (c *Card) answerPart1(ins byte, data []byte) []byte {
 	c.mode = 0
 	switch {
 	case !c.chosen:
-		return word(0x919D)
+		return withStatus(0x919D)
 	case c.Delay > 0:
 		c.Delay--
-		return word(0x91AD)
+		return withStatus(0x91AD)
 	case ins == 0x71 && (len(data) != 2 || data[1] != 0), ins == 0xAA && len(data) != 1:
-		return word(0x917E)
+		return withStatus(0x917E)
 	case int(data[0]) >= c.keys():
-		return word(0x9140)
+		return withStatus(0x9140)
 	}
 	c.pending, c.no = ins, data[0]
 	c.random(c.rndB[:])
-	e := cbc(c.Keys[c.no], [16]byte{}, c.rndB[:])
+	e := encryptCBC(c.Keys[c.no], [16]byte{}, c.rndB[:])
 	c.iv = [16]byte(e)
-	return word(0x91AF, e...)
+	return withStatus(0x91AF, e...)
 }
 
-// second verifies RndB' and answers with RndA'.
-func (c *Card) second(ins byte, data []byte) []byte {
+// answerPart2 verifies RndB' and answers with RndA'.
+func (c *Card) answerPart2(ins byte, data []byte) []byte {
 	if len(data) != 32 {
-		return word(0x917E)
+		return withStatus(0x917E)
 	}
 	key, iv := c.Keys[c.no], c.iv
 	if ins == 0x71 {
 		iv = [16]byte{}
 	}
-	p := uncbc(key, iv, data)
-	if !bytes.Equal(p[16:], left(c.rndB[:])) {
-		return word(0x91AE)
+	p := decryptCBC(key, iv, data)
+	if !bytes.Equal(p[16:], rotateLeft(c.rndB[:])) {
+		return withStatus(0x91AE)
 	}
 	c.mode = ins
 	if ins == 0x71 {
 		return c.openEV2(key, p[:16])
 	}
 	c.openEV1(p[:16])
-	return word(0x9100, cbc(key, [16]byte(data[16:]), left(p[:16]))...)
+	return withStatus(0x9100, encryptCBC(key, [16]byte(data[16:]), rotateLeft(p[:16]))...)
 }
 
 // openEV1 derives the session key of EV1 from both challenges.
@@ -279,8 +281,9 @@ func (c *Card) openEV2(key [16]byte, a []byte) []byte {
 	c.mac = cmac(key, [16]byte{}, append([]byte{0x5A, 0xA5}, tail...))
 	c.ctr = 0
 	c.random(c.ti[:])
-	return word(0x9100, cbc(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], left(a), make([]byte, 12)}, nil))...)
+	return withStatus(0x9100, encryptCBC(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], rotateLeft(a), make([]byte, 12)},
+		nil))...)
 }
 
-// ErrGone reports a card that has left the field.
+// ErrGone means that the card has left the field.
 var ErrGone = errors.New("strongtest: card left the field")

@@ -5,18 +5,18 @@ import (
 	"math/big"
 )
 
-// The card's cryptography, written independently of package strong: big integers instead of words, loops instead of
-// crypto/cipher.
+// This file contains the card's cryptography, written independently of package strong: big integers instead of words,
+// loops instead of crypto/cipher.
 
 // cmac returns the CMAC of RFC 4493, with the initial vector iv.
 func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	b, _ := aes.NewCipher(key[:])
 	var l [16]byte
 	b.Encrypt(l[:], l[:])
-	sub := twice(new(big.Int).SetBytes(l[:]))
+	sub := double(new(big.Int).SetBytes(l[:]))
 	m = append([]byte(nil), m...)
 	if len(m) == 0 || len(m)%16 != 0 {
-		sub = twice(sub)
+		sub = double(sub)
 		for m = append(m, 0x80); len(m)%16 != 0; {
 			m = append(m, 0)
 		}
@@ -25,12 +25,12 @@ func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	for i := range l {
 		m[len(m)-16+i] ^= l[i]
 	}
-	e := cbc(key, iv, m)
+	e := encryptCBC(key, iv, m)
 	return [16]byte(e[len(e)-16:])
 }
 
-// twice multiplies by x in GF(2^128), for the subkeys of RFC 4493.
-func twice(n *big.Int) *big.Int {
+// double multiplies n by x in GF(2^128), for the subkeys of RFC 4493.
+func double(n *big.Int) *big.Int {
 	r := new(big.Int).Lsh(n, 1)
 	if r.BitLen() > 128 {
 		r.SetBit(r, 128, 0)
@@ -39,8 +39,8 @@ func twice(n *big.Int) *big.Int {
 	return r
 }
 
-// cbc encrypts whole blocks with AES-CBC.
-func cbc(key, iv [16]byte, m []byte) (out []byte) {
+// encryptCBC encrypts whole blocks with AES-CBC.
+func encryptCBC(key, iv [16]byte, m []byte) (out []byte) {
 	b, _ := aes.NewCipher(key[:])
 	for ; len(m) >= 16; m = m[16:] {
 		for i := range iv {
@@ -52,8 +52,8 @@ func cbc(key, iv [16]byte, m []byte) (out []byte) {
 	return out
 }
 
-// uncbc decrypts whole blocks with AES-CBC.
-func uncbc(key, iv [16]byte, m []byte) (out []byte) {
+// decryptCBC decrypts whole blocks with AES-CBC.
+func decryptCBC(key, iv [16]byte, m []byte) (out []byte) {
 	b, _ := aes.NewCipher(key[:])
 	for ; len(m) >= 16; m = m[16:] {
 		var p [16]byte
@@ -83,5 +83,5 @@ func crc32nxp(m []byte) []byte {
 	return []byte{byte(r), byte(r >> 8), byte(r >> 16), byte(r >> 24)}
 }
 
-// left rotates b by one byte to the left.
-func left(b []byte) []byte { return append(append([]byte{}, b[1:]...), b[0]) }
+// rotateLeft rotates b by one byte to the left.
+func rotateLeft(b []byte) []byte { return append(append([]byte{}, b[1:]...), b[0]) }

@@ -2,12 +2,12 @@ package strongtest
 
 import "context"
 
-// Fault changes the nth exchange since the card entered the field. act executes the command and returns the honest
+// Fault changes the nth exchange since the card entered the field. act executes the command and returns the correct
 // answer.
 type Fault func(ctx context.Context, n int, act func() []byte) ([]byte, error)
 
-// Leaves returns a fault in which the card leaves before its answer number at. done: the card executes the command
-// first.
+// Leaves returns a fault in which the card leaves before its answer number at. If done is true, the card executes the
+// command before it leaves.
 func Leaves(at int, done bool) Fault {
 	return func(_ context.Context, n int, act func() []byte) ([]byte, error) {
 		if n < at {
@@ -51,7 +51,7 @@ func Sizes(at, by int) Fault {
 	})
 }
 
-// Replays returns a fault that repeats recorded answers, whatever the commands.
+// Replays returns a fault that repeats recorded answers, whatever the commands are.
 func Replays(said [][]byte) Fault {
 	return func(_ context.Context, n int, _ func() []byte) ([]byte, error) {
 		if n > len(said) {
@@ -61,7 +61,7 @@ func Replays(said [][]byte) Fault {
 	}
 }
 
-// Silent returns a fault in which the answer number at never comes.
+// Silent returns a fault in which the card never sends the answer number at.
 func Silent(at int) Fault {
 	return func(ctx context.Context, n int, act func() []byte) ([]byte, error) {
 		if n < at {

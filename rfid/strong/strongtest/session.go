@@ -18,88 +18,88 @@ func (c *Card) sign(first byte, data []byte) []byte {
 // ivOf returns the initial vector of EV2 for a direction: A5 5A for commands, 5A A5 for answers.
 func (c *Card) ivOf(a, b byte) [16]byte {
 	v := slices.Concat([]byte{a, b}, c.ti[:], []byte{byte(c.ctr), byte(c.ctr >> 8)}, make([]byte, 8))
-	return [16]byte(cbc(c.enc, [16]byte{}, v))
+	return [16]byte(encryptCBC(c.enc, [16]byte{}, v))
 }
 
-// secured executes a command in EV2 secure messaging.
-func (c *Card) secured(ins byte, data []byte) []byte {
+// executeSecured executes a command in EV2 secure messaging.
+func (c *Card) executeSecured(ins byte, data []byte) []byte {
 	k := len(data) - 8
 	if k < 0 || !bytes.Equal(data[k:], c.sign(ins, data[:k])) {
-		return word(0x911E)
+		return withStatus(0x911E)
 	}
 	data = data[:k]
 	switch ins {
 	case 0x51:
 		if k != 0 {
-			return word(0x917E)
+			return withStatus(0x917E)
 		}
 		c.ctr++
 		plain := append(append([]byte{}, c.UID[:]...), 0x80, 0, 0, 0, 0, 0, 0, 0, 0)
-		return c.signed(cbc(c.enc, c.ivOf(0x5A, 0xA5), plain))
+		return c.withMAC(encryptCBC(c.enc, c.ivOf(0x5A, 0xA5), plain))
 	case 0x64:
 		if k != 1 || int(data[0]) >= c.keys() {
-			return word(0x9140)
+			return withStatus(0x9140)
 		}
 		c.ctr++
-		return c.signed([]byte{c.Versions[data[0]]})
+		return c.withMAC([]byte{c.Versions[data[0]]})
 	}
-	return c.change(data)
+	return c.changeKey(data)
 }
 
-// signed returns a successful answer with its MAC.
-func (c *Card) signed(data []byte) []byte {
-	return word(0x9100, append(data, c.sign(0, data)...)...)
+// withMAC returns a successful answer with its MAC.
+func (c *Card) withMAC(data []byte) []byte {
+	return withStatus(0x9100, append(data, c.sign(0, data)...)...)
 }
 
-// change executes ChangeKey in EV2 secure messaging.
-func (c *Card) change(data []byte) []byte {
+// changeKey executes ChangeKey in EV2 secure messaging.
+func (c *Card) changeKey(data []byte) []byte {
 	if len(data) != 33 || int(data[0]) >= c.keys() {
-		return word(0x917E)
+		return withStatus(0x917E)
 	}
 	if c.no != 0 {
-		return word(0x919D)
+		return withStatus(0x919D)
 	}
-	no, p := data[0], uncbc(c.enc, c.ivOf(0xA5, 0x5A), data[1:])
-	// A key that replaces itself ends the session, and its new value is sent as it is.
+	no, p := data[0], decryptCBC(c.enc, c.ivOf(0xA5, 0x5A), data[1:])
+	// If a session changes its own key, the new key is sent unmodified, and the session ends.
 	if no == c.no {
 		if !bytes.Equal(p[17:], append([]byte{0x80}, make([]byte, 14)...)) {
-			return word(0x911E)
+			return withStatus(0x911E)
 		}
 		c.Keys[no], c.Versions[no], c.mode = [16]byte(p[:16]), p[16], 0
-		return word(0x9100)
+		return withStatus(0x9100)
 	}
-	// Another key is sent combined with its old value by XOR, and checked by a CRC.
+	// The new value of another key is sent as the XOR with its old value, and checked by a CRC.
 	next := c.Keys[no]
 	for i := range next {
 		next[i] ^= p[i]
 	}
 	if !bytes.Equal(p[17:], append(append(crc32nxp(next[:]), 0x80), make([]byte, 10)...)) {
-		return word(0x911E)
+		return withStatus(0x911E)
 	}
 	c.Keys[no], c.Versions[no] = next, p[16]
 	c.ctr++
-	return c.signed(nil)
+	return c.withMAC(nil)
 }
 
-// oldUID executes GetCardUID of EV1.
-func (c *Card) oldUID() []byte {
+// uidEV1 executes GetCardUID of EV1.
+func (c *Card) uidEV1() []byte {
 	c.iv = cmac(c.enc, c.iv, []byte{0x51})
 	p := slices.Concat(c.UID[:], crc32nxp(append(append([]byte{}, c.UID[:]...), 0)), make([]byte, 5))
-	e := cbc(c.enc, c.iv, p)
+	e := encryptCBC(c.enc, c.iv, p)
 	c.iv = [16]byte(e)
-	return word(0x9100, e...)
+	return withStatus(0x9100, e...)
 }
 
-// oldChange executes ChangeKey of EV1 for the key that opened the session.
-func (c *Card) oldChange(data []byte) []byte {
+// changeKeyEV1 executes ChangeKey of EV1 for the key that opened the session.
+func (c *Card) changeKeyEV1(data []byte) []byte {
 	if len(data) != 33 || data[0] != c.no {
-		return word(0x917E)
+		return withStatus(0x917E)
 	}
-	p := uncbc(c.enc, c.iv, data[1:])
+	p := decryptCBC(c.enc, c.iv, data[1:])
 	sum := crc32nxp(append([]byte{0xC4, data[0]}, p[:17]...))
 	if !bytes.Equal(p[17:], append(sum, make([]byte, 11)...)) {
-		return word(0x911E)
+		return withStatus(0x911E)
 	}
 	c.Keys[c.no], c.Versions[c.no], c.mode = [16]byte(p[:16]), p[16], 0
-	return word(0x9100)
+	return withStatus(0x9100)
 }

@@ -1,9 +1,10 @@
 // Package sim provides simulated pins: files whose level any process can read, for demonstrations and tests.
 //
-// A relay's pin is held, like a line by the kernel, as long as its process lives. Hold locks bytes of the file, and the
-// kernel releases the locks when the process ends for any reason. Without a holder the level is the pull's: low, as on
-// a correctly wired board. The file's text (0 or 1) is for people and for Level. It is valid only while the second byte
-// is locked, which Hold does after writing 0, so that the text left by a killed holder is never a level.
+// A simulated relay pin is held as long as its process runs, like a GPIO line of the kernel. Hold locks bytes of the
+// file, and the kernel releases the locks when the process ends for any reason. Without a holder the pin has the level
+// of its pull resistor, which is low, as on a correctly wired board. The file's text (0 or 1) is for people and for
+// Level. The text is valid only while the second byte is locked. Hold locks that byte after writing 0, so the text that
+// a killed holder has left never counts as a level.
 package sim
 
 import (
@@ -25,13 +26,13 @@ type Pin struct {
 
 var _ gpio.PinOut = (*Pin)(nil)
 
-// The bytes of the file that a holder locks.
+// A holder of the pin locks these bytes of the file.
 const (
-	held  = 0 // no other process may hold the pin
-	valid = 1 // the text is the level
+	held  = 0 // locked: no other process may hold the pin
+	valid = 1 // locked: the text is the level
 )
 
-// Hold opens the pin, low. A pin held by another process is refused.
+// Hold opens the pin at a low level. Hold returns an error if another process holds the pin.
 func Hold(path string) (*Pin, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -103,8 +104,9 @@ func Drive(path string, high bool) error {
 	return err
 }
 
-// Input is an input that Drive sets. An input that was never driven is low: a contact closed to ground, or an idle
-// machine. An unreadable input, or one with another text than 0 or 1, reads as a broken wire would with its pull.
+// Input is an input that Drive sets. An input that was never driven is low, which means a contact closed to ground, or
+// an idle machine. An input that cannot be read, or whose text is not 0 or 1, has the level that a broken wire would
+// give it.
 type Input struct {
 	path string
 	pull gpio.Pull
@@ -112,7 +114,7 @@ type Input struct {
 
 var _ gpio.PinIn = Input{}
 
-// Watch returns the input of a file.
+// Watch returns the input whose level is in the file at path.
 func Watch(path string, pull gpio.Pull) Input { return Input{path, pull} }
 
 // Read implements gpio.PinIn.
@@ -132,7 +134,7 @@ func (i Input) Read() gpio.Level {
 // poll is the interval between two reads of a simulated input.
 const poll = 5 * time.Millisecond
 
-// WaitForEdge implements gpio.PinIn; a negative timeout means no limit.
+// WaitForEdge implements gpio.PinIn. A negative timeout means no limit.
 func (i Input) WaitForEdge(timeout time.Duration) bool {
 	before := i.Read()
 	for began := time.Now(); timeout < 0 || time.Since(began) < timeout; {
@@ -164,10 +166,10 @@ func (p *Pin) Name() string     { return p.f.Name() }
 func (p *Pin) Number() int      { return -1 }
 func (p *Pin) Function() string { return "Out" }
 
-// Halt releases the pin: its level is then the pull's.
+// Halt releases the pin. The pull resistor then determines the pin's level.
 func (p *Pin) Halt() error { return p.f.Close() }
 
-// PWM returns an error: a relay is on or off.
+// PWM returns an error, because a relay is only on or off.
 func (p *Pin) PWM(gpio.Duty, physic.Frequency) error {
 	return errors.New("a simulated pin has no PWM")
 }

@@ -16,13 +16,13 @@ import (
 // The test binary is also the process that holds the pin, because POSIX locks do not conflict within one process.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SIM_TEST_HOLD"); path != "" {
-		hold(path)
+		holdPin(path)
 	}
 	os.Exit(m.Run())
 }
 
-// hold drives the pin according to the lines of its input.
-func hold(path string) {
+// holdPin drives the pin according to the lines of its input.
+func holdPin(path string) {
 	p, err := Hold(path)
 	if err != nil {
 		fmt.Println(err)
@@ -43,8 +43,8 @@ type holder struct {
 	out *bufio.Scanner
 }
 
-// holding starts a process that holds the pin.
-func holding(t *testing.T, path string) *holder {
+// startHolder starts a process that holds the pin.
+func startHolder(t *testing.T, path string) *holder {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SIM_TEST_HOLD="+path)
@@ -85,10 +85,10 @@ func level(t *testing.T, path string, want bool, when string) {
 	}
 }
 
-func TestLevelIsTheHoldersOrLowWithoutOne(t *testing.T) {
+func TestPinHasTheLevelOfItsHolderOrIsLowWithoutAHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
 	level(t, path, false, "a pin that nobody made")
-	h := holding(t, path)
+	h := startHolder(t, path)
 	level(t, path, false, "held")
 	h.drive("1")
 	level(t, path, true, "driven high")
@@ -101,7 +101,7 @@ func TestLevelIsTheHoldersOrLowWithoutOne(t *testing.T) {
 		t.Errorf("the killed holder left %q, not what this test is about", b)
 	}
 	level(t, path, false, "its holder killed")
-	h = holding(t, path)
+	h = startHolder(t, path)
 	level(t, path, false, "held anew")
 	h.drive("1")
 	level(t, path, true, "driven anew")
@@ -109,7 +109,7 @@ func TestLevelIsTheHoldersOrLowWithoutOne(t *testing.T) {
 
 func TestPinCanBeHeldByOneProcessOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pin")
-	h := holding(t, path)
+	h := startHolder(t, path)
 	h.drive("1")
 	if _, err := Hold(path); err == nil || !strings.Contains(err.Error(), "another process uses it") {
 		t.Error(err)
@@ -139,7 +139,7 @@ func TestDrivenInputIsRead(t *testing.T) {
 	}
 }
 
-func TestInputWithInvalidTextReadsLikeABrokenWire(t *testing.T) {
+func TestInputWithInvalidTextHasTheLevelOfABrokenWire(t *testing.T) {
 	for _, text := range []string{"", "x", "\n1"} {
 		path := filepath.Join(t.TempDir(), "in")
 		os.WriteFile(path, []byte(text), 0o644)
@@ -149,7 +149,7 @@ func TestInputWithInvalidTextReadsLikeABrokenWire(t *testing.T) {
 	}
 }
 
-func TestWaitForEdgeEndsWithTheEdgeOrItsTime(t *testing.T) {
+func TestWaitForEdgeEndsWithTheEdgeOrTheTimeout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "in")
 	in := Watch(path, gpio.PullUp)
 	if in.WaitForEdge(0) || in.WaitForEdge(2*poll) {

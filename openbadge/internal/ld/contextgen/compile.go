@@ -11,7 +11,8 @@ import (
 type table struct {
 	protected bool
 	terms     []*term
-	leans     map[string]string // prefixes of surrounding contexts and their meaning there; empty: undefined
+	// prefixes of surrounding contexts with their meaning there; an empty meaning means undefined
+	leans map[string]string
 }
 
 // term is a compiled term definition.
@@ -29,15 +30,15 @@ func (c *compiler) fatal(format string, a ...any) {
 	log.Fatalf(c.at+": "+format, a...)
 }
 
-// scope looks up terms in a context and the surrounding ones.
+// scope looks up terms in a context and in the surrounding contexts.
 type scope struct {
 	terms map[string]any
 	table *table
 	up    *scope
 }
 
-// table compiles a context.
-func (c *compiler) table(terms map[string]any, up *scope) *table {
+// compile compiles a context.
+func (c *compiler) compile(terms map[string]any, up *scope) *table {
 	out := &table{leans: map[string]string{}}
 	s := &scope{terms, out, up}
 	for _, name := range slices.Sorted(maps.Keys(terms)) {
@@ -52,7 +53,7 @@ func (c *compiler) table(terms map[string]any, up *scope) *table {
 				c.fatal("%s is not @%s", name, name)
 			}
 		default:
-			out.terms = append(out.terms, c.term(name, def, s))
+			out.terms = append(out.terms, c.compileTerm(name, def, s))
 		}
 	}
 	return out
@@ -61,8 +62,8 @@ func (c *compiler) table(terms map[string]any, up *scope) *table {
 // containers are the supported containers, with their names in the Go tables.
 var containers = map[any]string{"@set": "inSet", "@list": "inList", "@graph": "inGraph"}
 
-// term compiles a term definition.
-func (c *compiler) term(name string, def any, s *scope) *term {
+// compileTerm compiles a term definition.
+func (c *compiler) compileTerm(name string, def any, s *scope) *term {
 	t := &term{name: name}
 	d, ok := def.(map[string]any)
 	if !ok {
@@ -71,13 +72,13 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 	for k, v := range d {
 		switch k {
 		case "@id":
-			t.iri = c.iri(v.(string), s)
+			t.iri = c.expandIRI(v.(string), s)
 			if ok && t.iri != "" && strings.ContainsAny(t.iri[len(t.iri)-1:], ":/?#[]@") {
 				c.fatal("%s looks like a prefix but is not one", name)
 			}
 		case "@type":
 			if t.typ = v.(string); !slices.Contains([]string{"@id", "@vocab", "@json"}, t.typ) {
-				t.typ = c.iri(t.typ, s)
+				t.typ = c.expandIRI(t.typ, s)
 			}
 		case "@container":
 			if t.container = containers[v]; t.container == "" {
@@ -85,7 +86,7 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 			}
 		case "@context":
 			if t.null = v == nil; !t.null {
-				t.scoped = c.table(v.(map[string]any), s)
+				t.scoped = c.compile(v.(map[string]any), s)
 			}
 		default:
 			c.fatal("%s: unsupported keyword %s", name, k)
@@ -97,9 +98,9 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 	return t
 }
 
-// iri expands a value: a term, prefix:rest, or an IRI. If a context uses a prefix of a surrounding context, or of
-// another context, its table records the prefix with its meaning.
-func (c *compiler) iri(word string, s *scope) string {
+// expandIRI expands a value: a term, prefix:rest, or an IRI. If a context uses a prefix of another context, the table
+// records the prefix with its meaning.
+func (c *compiler) expandIRI(word string, s *scope) string {
 	prefix, rest, compact := strings.Cut(word, ":")
 	if compact && strings.HasPrefix(rest, "//") {
 		return word
@@ -112,16 +113,16 @@ func (c *compiler) iri(word string, s *scope) string {
 		}
 		s.table.leans[prefix] = ""
 		return word
-	case string: // only a simple term is a prefix (JSON-LD 1.1, create term definition, step 14.2.5)
+	case string: // only a term with a simple definition is a prefix (JSON-LD 1.1, create term definition, step 14.2.5)
 		if compact && strings.ContainsAny(def[len(def)-1:], ":/?#[]@") {
 			if from != s {
 				s.table.leans[prefix] = def
 			}
-			return c.iri(def, from) + rest
+			return c.expandIRI(def, from) + rest
 		}
 	case map[string]any:
 		if !compact && from == s {
-			return c.iri(def["@id"].(string), from)
+			return c.expandIRI(def["@id"].(string), from)
 		}
 	}
 	c.fatal("%q depends on %q in an unsupported way", word, prefix)

@@ -1,4 +1,4 @@
-// Package oracle compares the output of package ld with that of another processor: github.com/piprate/json-gold 0.9.1.
+// Package oracle compares the output of package ld with the output of github.com/piprate/json-gold 0.9.1.
 //
-// It is a separate module, so that only this test needs json-gold. In its folder, go test ./... runs it.
+// The package is a separate module, so that only this test needs json-gold. Run go test ./... in this folder.
 package oracle

@@ -14,7 +14,7 @@ import (
 
 type object = map[string]any
 
-// mutator creates documents by changing documents of others. The same seed creates the same documents.
+// mutator creates documents by changing documents of other projects. The same seed creates the same documents.
 type mutator struct {
 	*rand.Rand
 	words []string // all terms of all contexts
@@ -162,7 +162,7 @@ func places(v any, out []place) []place {
 	return out
 }
 
-// mutate changes the document in one to three places, and sometimes its contexts.
+// mutate changes the document in one to three places, and sometimes changes the document's contexts.
 func (m *mutator) mutate(doc object) {
 	for range 1 + m.IntN(3) {
 		all := places(doc, nil)
@@ -176,7 +176,7 @@ func (m *mutator) mutate(doc object) {
 				delete(o, p.key)
 			}
 		case 1, 2:
-			if o, ok := p.in.(object); ok { // rename or repeat a key
+			if o, ok := p.in.(object); ok { // rename a key, or repeat a key
 				v := o[p.key]
 				if m.IntN(2) == 0 {
 					delete(o, p.key)
@@ -217,7 +217,7 @@ func (m *mutator) word(all []place) string {
 
 func (m *mutator) text() string { return pick(m, m.texts) }
 
-// id returns mostly an address, because both programs reject most other texts.
+// id returns an address in most cases, because both programs reject most other texts.
 func (m *mutator) id() string {
 	if m.IntN(4) == 0 {
 		return m.text()
@@ -235,7 +235,7 @@ func (m *mutator) id() string {
 	)
 }
 
-// class returns mostly a term with a capital, as types have.
+// class returns in most cases a term with a capital letter, because types have such names.
 func (m *mutator) class() string {
 	w := pick(m, m.words)
 	for m.IntN(8) > 0 && (w[0] < 'A' || w[0] > 'Z') {
@@ -409,8 +409,8 @@ var (
 	seed      = flag.Uint64("seed", 1, "which ones")
 )
 
-// The test mutates 220,000 documents. This package must accept none that json-gold rejects, and both must create the
-// same statements.
+// The test mutates 220,000 documents. If json-gold rejects a document, package ld must reject it too. For accepted
+// documents, both must create the same statements.
 func TestMutatedDocumentsGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	var seeds []object

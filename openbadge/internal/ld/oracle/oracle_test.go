@@ -25,7 +25,7 @@ type oracle struct {
 	api      *gold.JsonLdApi
 	opts     *gold.JsonLdOptions
 	contexts map[string]any           // the contexts, by address
-	parsed   map[string]*gold.Context // parsed contexts, by the JSON of a document's @context
+	parsed   map[string]*gold.Context // parsed contexts, by the JSON text of a document's @context
 }
 
 func newOracle(t testing.TB) *oracle {
@@ -54,21 +54,21 @@ func newOracle(t testing.TB) *oracle {
 	return o
 }
 
-// LoadDocument gives json-gold the local contexts; it fetches nothing.
+// LoadDocument returns the local contexts to json-gold, and makes no requests.
 func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 	doc, ok := o.contexts[url]
 	if !ok {
-		return nil, errors.New("not a context that we have: " + url)
+		return nil, errors.New("context is not available locally:  " + url)
 	}
 	return &gold.RemoteDocument{DocumentURL: url, Document: doc}, nil
 }
 
-// canonical returns the document's canonical N-Quads without its proofs, made by json-gold alone: expanded in safe mode
-// (which Normalize lacks), converted to statements, and canonicalised.
+// canonical returns the canonical N-Quads of a document without its proofs, made by json-gold alone. json-gold expands
+// the document in safe mode (which Normalize lacks), converts it to statements, and canonicalises the statements.
 func (o *oracle) canonical(data []byte) (_ string, err error) {
 	defer func() {
 		if r := recover(); r != nil { // json-gold 0.9.1 panics for an empty @type beside a @value (api_generate_node_map.go)
-			err = fmt.Errorf("json-gold panics: %v", r)
+			err = fmt.Errorf("json-gold panicked: %v", r)
 		}
 	}()
 	var doc map[string]any
@@ -82,7 +82,7 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	delete(doc, "@context")
 	delete(doc, "proof")
 	expanded, err := o.api.Expand(active, "", doc, o.opts, false, nil)
-	if err != nil || expanded == nil { // a document without statements
+	if err != nil || expanded == nil { // json-gold returns nothing for a document without statements
 		return "", err
 	}
 	dataset, err := o.api.ToRDF([]any{expanded}, o.opts)
@@ -110,12 +110,12 @@ func (o *oracle) context(v any) (*gold.Context, error) {
 		o.parsed[string(key)] = c
 	}
 	if c == nil {
-		return nil, errors.New("the contexts do not go together")
+		return nil, errors.New("contexts of the document conflict")
 	}
 	return c, nil
 }
 
-// examples are the terms of the W3C's vectors, which use a context with a default vocabulary.
+// examples contains the terms of the W3C's vectors, whose context has a default vocabulary.
 var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
@@ -135,10 +135,10 @@ func ours(data []byte) (string, error) {
 	return string(text), err
 }
 
-// count holds the number of documents by result.
+// count contains the number of documents for each result.
 type count struct {
 	equal, both, usOnly, aside int
-	why                        map[string]int // reasons of this library for documents that json-gold accepts
+	why                        map[string]int // reasons why package ld rejects documents that json-gold accepts
 }
 
 func (c *count) String() string {
@@ -156,7 +156,7 @@ func (c *count) String() string {
 	)
 }
 
-// judge compares both programs on one document, and returns the difference.
+// judge compares the results of both programs for one document, and returns the difference.
 func (c *count) judge(o *oracle, doc object) string {
 	data := marshal(doc)
 	got, err := ours(data)
@@ -187,13 +187,13 @@ func (c *count) judge(o *oracle, doc object) string {
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // it was valid JSON
+		panic(err) // the document was valid JSON before
 	}
 	return b
 }
 
-// twice reports whether a @context names an address twice. json-gold takes that for a recursion (ld/context.go, parse),
-// but JSON-LD 1.1 processes the context again (context processing, step 5.2).
+// twice reports whether a @context names an address twice. json-gold treats the second address as a recursion
+// (ld/context.go, parse), but JSON-LD 1.1 processes the context again (context processing, step 5.2).
 func twice(v any) bool {
 	switch v := v.(type) {
 	case object:
@@ -212,11 +212,11 @@ func twice(v any) bool {
 
 var address = regexp.MustCompile(`<(https?://[^>]*)>`)
 
-// fault reports whether a difference is caused by a known fault of json-gold 0.9.1. It silently omits statements with
-// an http address that its own pattern does not match (ld/rdf_dataset.go, GraphToRDF), but JSON-LD 1.1 omits only IRIs
-// that are malformed by RFC 3987. It canonicalises only objects and arrays of type @json (ld/node.go), but JSON-LD 1.1
-// any JSON. It repeats a statement if two values, such as true and "true", give the same one, but a dataset is a set
-// (RDF 1.1, section 4).
+// fault reports whether a difference is caused by a known fault of json-gold 0.9.1. First, json-gold silently omits
+// statements with an http address that its own pattern does not match (ld/rdf_dataset.go, GraphToRDF), but JSON-LD 1.1
+// omits only IRIs that are malformed by RFC 3987. Second, json-gold canonicalises only objects and arrays of type @json
+// (ld/node.go), but JSON-LD 1.1 canonicalises any JSON. Third, json-gold repeats a statement if two values, such as
+// true and "true", give the same statement, but a dataset is a set (RDF 1.1, section 4).
 func fault(got, want string) bool {
 	if strings.Contains(want, "JSON Canonicalization error") {
 		return true
@@ -231,8 +231,8 @@ func fault(got, want string) bool {
 }
 
 // withoutControls replaces control characters other than tab, line feed and return by private characters, and reports
-// whether there were any. RDFC-1.0 requires escapes for them (section 5), but json-gold 0.9.1 writes none; the W3C's
-// vector 060 tests this for our library.
+// whether it replaced any. RDFC-1.0 requires escapes for control characters (section 5), but json-gold 0.9.1 writes no
+// escapes. The W3C's vector 060 tests the escapes of package ld.
 func withoutControls(v any) (any, bool) {
 	changed := false
 	private := func(r rune) rune {
@@ -281,8 +281,8 @@ func diff(got, want string) string {
 	return out.String()
 }
 
-// fixtures returns all documents of others with a @context, by path: badges, endorsements, status lists, the W3C's
-// vectors.
+// fixtures returns all documents of other projects that have a @context, by path: badges, endorsements, status lists,
+// and the W3C's vectors.
 func fixtures(t testing.TB) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -307,7 +307,7 @@ func fixtures(t testing.TB) map[string][]byte {
 	return out
 }
 
-// proofs returns the options of a document's proofs as they are signed: with the document's contexts and without the
+// proofs returns the options of a document's proofs in their signed form: with the document's contexts and without the
 // proofValue.
 func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	t.Helper()
@@ -325,7 +325,7 @@ func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	return out
 }
 
-// json-gold and package ld must create the same statements for every document of others.
+// json-gold and package ld must create the same statements for every document of other projects.
 func TestDocumentsOfOthersGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	all := fixtures(t)
