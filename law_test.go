@@ -127,7 +127,8 @@ var importRules = []struct {
 	{
 		"hub/web",
 		append(
-			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account",
+				"hub/report"},
 			service...),
 		"pages call services and contain no rule",
 	},

@@ -289,7 +289,7 @@ func (f directoryFake) Confirm(_ context.Context, a actor.Actor, preview string)
 func (f directoryFake) Remap(_ context.Context, a actor.Actor, preview string,
 	by directory.Mapping) (directory.Preview, error) {
 	f.note("remap %s %v %v", preview, by.Columns, by.Until)
-	return fill[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
+	return filled[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
 }
 
 func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,

@@ -17,7 +17,7 @@ type importColumns struct {
 // remapImport reads the list of a preview again with other fields for its columns, and returns the new preview.
 func (s *importAPI) remapImport(c *call) (answer, error) {
 	var in importColumns
-	if err := c.body(&in); err != nil {
+	if err := c.decodeBody(&in); err != nil {
 		return answer{}, err
 	}
 	until, err := c.optionalDay("until", in.Until)
@@ -29,7 +29,7 @@ func (s *importAPI) remapImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: s.texts.saidPreview(c.lang, p)}, nil
+	return answer{status: http.StatusCreated, body: s.texts.translatePreview(c.lang, p)}, nil
 }
 
 // optionalDay reads a day such as 2027-09-30; an empty text is no day.

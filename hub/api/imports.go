@@ -22,10 +22,11 @@ type importAPI struct {
 // from the list, and then applied.
 func (s *importAPI) routes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source", "until"}, MaxBody: uploadBody,
-			Answer: directory.Preview{},
-			Types:  []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
-			handle: s.previewImport},
+		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source", "until"},
+			MaxBody: uploadBody,
+			Answer:  directory.Preview{},
+			Types:   []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
+			handle:  s.previewImport},
 		{Method: "POST", Path: "/imports/{import}/columns", Act: actor.WriteMembers, Body: importColumns{},
 			Answer: directory.Preview{}, handle: s.remapImport},
 		{Method: "POST", Path: "/imports/{import}/confirm", Act: actor.WriteMembers, Answer: directory.Preview{},

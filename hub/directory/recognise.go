@@ -147,8 +147,8 @@ func (l *list) warnings(until policy.Date) (out []string) {
 	return out
 }
 
-// isMarkup reports whether a file is HTML or XML. Some programs give a table in HTML, or a workbook of Excel 2003 in XML,
-// the name of an Excel file.
+// isMarkup reports whether a file is HTML or XML. Some programs give a table in HTML, or a workbook of Excel 2003 in
+// XML, the name of an Excel file.
 func isMarkup(data []byte) bool {
 	text := strings.ToLower(strings.TrimLeft(string(data[:min(len(data), 512)]), "\xef\xbb\xbf \t\r\n"))
 	for _, begin := range []string{"<?xml", "<!doctype", "<html", "<head", "<body", "<table", "<meta", "<workbook"} {

@@ -68,17 +68,21 @@ func TestProgramIsRecognisedByItsColumns(t *testing.T) {
 		want  Program
 		what  []string
 	}{
-		"galette":               {tableOf(t, "galette_fr.csv"), Galette, []string{"columns", "separator"}},
-		"helloasso":             {tableOf(t, "helloasso_adhesion.csv"), HelloAsso, []string{"columns"}},
-		"fab-manager":           {fabManager(), FabManager, []string{"columns", "sheet"}},
-		"fab-manager, English":  {english, FabManager, []string{"columns", "sheet"}},
-		"assoconnect":           {sheet("Contacts", "Identifiant unique", "Nom", "Date de fin d'adhésion"), AssoConnect, []string{"columns"}},
-		"excel":                 {tableOf(t, "excel_cp1252.csv"), FrenchExcel, []string{"separator", "encoding", "dates", "decimals"}},
-		"excel, UTF-8":          {tableOf(t, "excel_utf8_bom.csv"), FrenchExcel, []string{"separator", "dates", "decimals"}},
-		"a few common columns":  {Table{Separator: ';', Header: []string{"Nom", "Prénom", "Courriel", "Date d’échéance", "Numéro adhérent", "Ville"}}, "", nil},
-		"an id and a name":      {sheet("Feuil1", "ID", "Nom", "Courriel"), "", nil},
-		"a CSV of a fab lab":    {Table{Separator: ',', Header: fabManager().Header}, "", nil},
-		"orders of a shop":      {Table{Separator: ';', Header: []string{"Référence commande", "Statut de la commande", "Email payeur"}}, "", nil},
+		"galette":              {tableOf(t, "galette_fr.csv"), Galette, []string{"columns", "separator"}},
+		"helloasso":            {tableOf(t, "helloasso_adhesion.csv"), HelloAsso, []string{"columns"}},
+		"fab-manager":          {fabManager(), FabManager, []string{"columns", "sheet"}},
+		"fab-manager, English": {english, FabManager, []string{"columns", "sheet"}},
+		"assoconnect": {sheet("Contacts", "Identifiant unique", "Nom", "Date de fin d'adhésion"), AssoConnect,
+			[]string{"columns"}},
+		"excel": {tableOf(t, "excel_cp1252.csv"), FrenchExcel,
+			[]string{"separator", "encoding", "dates", "decimals"}},
+		"excel, UTF-8": {tableOf(t, "excel_utf8_bom.csv"), FrenchExcel, []string{"separator", "dates", "decimals"}},
+		"a few common columns": {Table{Separator: ';', Header: []string{"Nom", "Prénom", "Courriel", "Date d’échéance",
+			"Numéro adhérent", "Ville"}}, "", nil},
+		"an id and a name":   {sheet("Feuil1", "ID", "Nom", "Courriel"), "", nil},
+		"a CSV of a fab lab": {Table{Separator: ',', Header: fabManager().Header}, "", nil},
+		"orders of a shop": {Table{Separator: ';', Header: []string{"Référence commande", "Statut de la commande",
+			"Email payeur"}}, "", nil},
 		"no column":             {Table{}, "", nil},
 		"columns without names": {Table{Separator: ';', Header: []string{"", "", " "}}, "", nil},
 	} {
@@ -163,8 +167,9 @@ func TestOnlyTheLatestValidOrderOfAPersonIsRead(t *testing.T) {
 
 func TestOrderDates(t *testing.T) {
 	day := time.Date(2026, 9, 2, 0, 0, 0, 0, time.UTC)
-	for cell, want := range map[string]time.Time{"02/09/2026": day, "02/09/2026 18:40": day.Add(18*time.Hour + 40*time.Minute),
-		"46267": day, "46267,5": {}, "": {}, "soon": {}, "1e300": {}, "NaN": {}} {
+	for cell, want := range map[string]time.Time{"02/09/2026": day,
+		"02/09/2026 18:40": day.Add(18*time.Hour + 40*time.Minute),
+		"46267":            day, "46267,5": {}, "": {}, "soon": {}, "1e300": {}, "NaN": {}} {
 		if got := orderDate(cell); !got.Equal(want) {
 			t.Errorf("%q is %v, want %v", cell, got, want)
 		}

@@ -42,7 +42,7 @@ func (p previewPage) AsksUntil() bool {
 }
 
 // SomeLeft returns the rows left out that the page lists.
-func (p previewPage) SomeLeft() []memberlist.Left { return p.Left[:min(len(p.Left), most)] }
+func (p previewPage) SomeLeft() []memberlist.Left { return p.Left[:min(len(p.Left), maxChanges)] }
 
 // Same reports whether the import changes no member.
 func (p previewPage) Same() bool { return len(p.Added)+len(p.Changed)+len(p.Gone) == 0 }

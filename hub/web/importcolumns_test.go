@@ -10,7 +10,7 @@ import (
 func TestPreviewNamesTheProgramAndLetsColumnsBeChanged(t *testing.T) {
 	h := open(t, 0)
 	w := h.upload("/members/import", "file", "export.csv", "Nadia Ferrand\n")
-	wants(t, w, 200, "Galette", "Compte", "Téléphone", "17", "31", "Annulé")
+	expect(t, w, 200, "Galette", "Compte", "Téléphone", "17", "31", "Annulé")
 	id := regexp.MustCompile(`name="preview" value="([^"]+)"`).FindStringSubmatch(w.Body.String())
 	if id == nil {
 		t.Fatal("no preview")
@@ -28,7 +28,7 @@ func TestPreviewNamesTheProgramAndLetsColumnsBeChanged(t *testing.T) {
 	}
 	w = h.post("/members/import/columns", url.Values{"preview": {id[1]}, "header.0": {"Nom"}, "field.0": {"last"},
 		"header.1": {"Téléphone"}, "field.1": {"note"}, "header.2": {"Date d’échéance"}, "field.2": {"-"}})
-	wants(t, w, 200)
+	expect(t, w, 200)
 	if got := chosen(w.Body.String(), "Téléphone"); got != "note" {
 		t.Errorf("Téléphone is read as %s, want note", got)
 	}
@@ -44,5 +44,5 @@ func TestPreviewNamesTheProgramAndLetsColumnsBeChanged(t *testing.T) {
 			t.Errorf("%s: %d", name, w.Code)
 		}
 	}
-	wants(t, h.post("/members/import/columns", url.Values{"preview": {"i-none"}}), 404)
+	expect(t, h.post("/members/import/columns", url.Values{"preview": {"i-none"}}), 404)
 }
