@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub"
+	"portillon/hub/ledger"
 	"portillon/hub/ledger/ledgertest"
 )
 
@@ -49,6 +50,21 @@ func TestHubYAMLIsParsedIntoAConfig(t *testing.T) {
 	}
 	if c.Machine("laser") == nil || c.Machine("press") != nil || c.Ledger() != "/var/lib/portillon-hub/portillon.db" {
 		t.Errorf("%v %v %s", c.Machine("laser"), c.Machine("press"), c.Ledger())
+	}
+}
+
+// Until the records of an earlier release are in the database, evidence is read from that release's file.
+func TestLedgerOfAnEarlierReleaseIsReadUntilItIsImported(t *testing.T) {
+	c := hub.Config{Data: t.TempDir()}
+	if c.Ledger() != c.Database() {
+		t.Errorf("the ledger is %s, want the database %s", c.Ledger(), c.Database())
+	}
+	old := ledger.OldPath(c.Database())
+	if err := os.WriteFile(old, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c.Ledger() != old {
+		t.Errorf("the ledger is %s, want %s", c.Ledger(), old)
 	}
 }
 

@@ -33,7 +33,7 @@ func (b Bundles) isDue() bool {
 	h.bundles.mu.Lock()
 	defer h.bundles.mu.Unlock()
 	now := h.core.now()
-	due := h.bundles.readAll.IsZero() || now.Sub(h.bundles.readAll).Abs() >= readEvery
+	due := now.Sub(h.bundles.readAll).Abs() >= readEvery // the zero time is always longer ago
 	if due {
 		h.bundles.readAll = now
 	}

@@ -101,6 +101,14 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	}
 	o.stop()
 
+	o = run(t, c) // another tag keeps the machine out of service, but its journal has lost the record of this tag
+	p = present(t, o)
+	if got := p.answerNext(true, 0); got.Tag != tag.ID {
+		t.Errorf("%+v", got)
+	}
+	p.is(true, 1)
+	o.stop()
+
 	o = run(t, c) // the machine now has a new SD card and has lost its tags
 	p = present(t, o)
 	if got := p.answerNext(false, 1); got.Tag != tag.ID {
