@@ -56,7 +56,8 @@ func TestLinkSignsInOnceInTheRequestingBrowser(t *testing.T) {
 	if err := other.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser: %v", err)
 	}
-	other.requestLink("lea@biklab.example") // The other browser now has a session, but not the session of the link.
+	// The other browser now has a session, but another browser requested the link.
+	other.requestLink("lea@biklab.example")
 	if err := other.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser that asked too: %v", err)
 	}
@@ -222,7 +223,7 @@ func TestUnknownAndKnownAddressesGetTheSameResponse(t *testing.T) {
 func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	b := open(t)
 	sent := 0
-	for n := range 8 { // Many clients request a link for one recipient.
+	for n := range 8 { // Many clients request links for the same recipient; the limit per recipient applies.
 		w := b.browser()
 		w.from = fmt.Sprintf("198.51.100.%d:1", n)
 		if w.requestLink("lea@biklab.example") != "" {
@@ -234,7 +235,7 @@ func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	}
 	w := b.browser()
 	refused := 0
-	for n := range 30 { // One client requests links for many recipients.
+	for n := range 30 { // One client requests links for many recipients; the limit per client applies.
 		if err := w.do("POST", func(ctx context.Context) error {
 			return b.Links.MailLink(ctx, fmt.Sprintf("n%d@biklab.example",
 				n))

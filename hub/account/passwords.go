@@ -39,9 +39,9 @@ func (s *Passwords) SignIn(ctx context.Context, name, password, address string) 
 }
 
 // verifyPassword returns the account with this name and password. verifyPassword counts the attempt before it compares
-// the password, so that parallel attempts cannot exceed a limit. After a right password the attempt is refunded. The
-// password of a disabled or blocked account is compared with an empty hash, so that the response and the response time
-// are those of a wrong password.
+// the password, so that parallel attempts cannot exceed a limit. If the password is right, recordSignIn refunds the
+// attempt. The password of a disabled or blocked account is compared with an empty hash, so that the response and the
+// response time are those of a wrong password.
 func (s *Passwords) verifyPassword(ctx context.Context, name, password, address string) (row, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
@@ -108,8 +108,8 @@ func (s *Passwords) passwordLimits(ctx context.Context, id, name, address string
 	return []limit{first, {r.address, from}}, nil
 }
 
-// knownAddress returns the database key of an address that an account signed in from. The key is a hash, so that the
-// database contains no list of a person's locations.
+// knownAddress returns the key under which the database stores an address from which the account has signed in. The key
+// is a hash of the address, so that the database contains no list of a person's locations.
 func knownAddress(id, from string) string {
 	return limit{rate{name: "known"}, id + "\x00" + from}.key()
 }

@@ -143,7 +143,7 @@ func TestSessionEndsAfterItsIdleTimeAndItsLifetime(t *testing.T) {
 		what string
 		role account.Account
 		step time.Duration // between requests
-		end  time.Duration // time from sign-in to the end of the session
+		end  time.Duration // the session must end this long after the sign-in
 	}{
 		{"idle administrator", account.Account{Name: "x", Site: actor.Administrator}, 2 * time.Hour, 2 * time.Hour},
 		{"active administrator", account.Account{Name: "x", Site: actor.Administrator}, time.Hour, 12 * time.Hour},

@@ -187,8 +187,8 @@ func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Act
 	return actor.Actor{}, ErrWrong
 }
 
-// actorOf is FromToken without the limit on wrong tokens. actorOf records the use of the token at most once per
-// tokenUsedEach.
+// actorOf does the work of FromToken, without counting wrong tokens. actorOf records the use of the token at most once
+// per tokenUsedEach.
 func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) {
 	if !isToken(text) {
 		return actor.Actor{}, ErrWrong
@@ -217,7 +217,7 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	} else if shut {
 		return actor.Actor{}, ErrWrong
 	}
-	// Record the use, but not at every request, because a write costs more than the rest of the request.
+	// Record the time of use at most once per tokenUsedEach, because a write costs more than the rest of the request.
 	if s.core.now()-used >= tokenUsedEach.Milliseconds() {
 		err := s.core.site.Write(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.core.now())

@@ -92,8 +92,8 @@ func (s *stream) open() bool {
 	}
 }
 
-// runInBubble runs a test in a synctest bubble with a separate clock. The site's store and server are outside the
-// bubble.
+// runInBubble runs a test in a synctest bubble with a separate clock. The site's store and HTTP server are created
+// outside the bubble.
 func runInBubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {

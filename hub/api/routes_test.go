@@ -180,7 +180,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 	}
 }
 
-// statusFor returns the response status of a route for the user with the name column.
+// statusFor calls a route as the user whose name is column, and returns the status of the response.
 func (s *site) statusFor(r Route, column string) int {
 	s.t.Helper()
 	m, machine := s.ownTargets(s.tokens[column])

@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// Directory contains the services of package directory that the API calls, one field per duty.
+// Directory contains the services of package directory that the API calls, one field for each task.
 type Directory struct {
 	Members  Members
 	Cards    Cards
@@ -74,7 +74,7 @@ type Exports interface {
 	Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error
 }
 
-// Erasures is the service that erases a person's data.
+// Erasures is the service that erases a member's personal data.
 type Erasures interface {
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 }
@@ -126,7 +126,7 @@ type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts contains the services of package account that the API calls, one field per duty.
+// Accounts contains the services of package account that the API calls, one field for each task.
 type Accounts struct {
 	Tokens       Tokens
 	Sessions     Sessions

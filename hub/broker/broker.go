@@ -20,12 +20,12 @@
 // messages of the previous run.
 //
 // Clients must tolerate the following behaviour of the embedded server. A forbidden publish is acknowledged and
-// dropped. A subscription to "$share" delivers nothing. A space in a topic, or a dot, space or star in a client id,
-// ends the connection. After a restart the first subscriber may miss retained messages. A client that subscribes while
-// a retained message changes may miss the message, too. A client whose id is taken over by another connection publishes
-// no will. A power cut may lose acknowledged messages, because the server syncs only every two minutes. No record is
-// lost in these cases, because a machine repeats a record until the hub has committed the record and sent a signed
-// acknowledgement.
+// dropped. A client that subscribes to "$share/…" receives no messages. A space in a topic, or a dot, space or star in
+// a client id, ends the connection. After a restart the first subscriber may miss retained messages. A client that
+// subscribes while a retained message is being replaced may also miss the message. If another connection uses the same
+// client id, the server closes the old connection without publishing its will. A power cut may lose acknowledged
+// messages, because the server syncs only every two minutes. No record is lost in these cases, because a machine
+// repeats a record until the hub has committed the record and sent a signed acknowledgement.
 package broker
 
 import (
@@ -70,14 +70,15 @@ const (
 
 // Config configures a broker.
 type Config struct {
-	Addr     string // host:port; empty: 127.0.0.1 and any free port
-	Dir      string // folder of the retained messages; created if missing
-	Site     policy.SiteID
-	Accounts []Account   // empty: any client may use all topics, and Addr must be a loopback address
+	Addr string // host:port; empty: 127.0.0.1 and any free port
+	Dir  string // folder of the retained messages; created if missing
+	Site policy.SiteID
+	// empty: the broker needs no password, any client may use all topics, and Addr must be a loopback address
+	Accounts []Account
 	TLS      *tls.Config // nil: unencrypted
 	// Room is the number of accounts for which the broker reserves space, if it exceeds the number of Accounts.
 	Room int
-	// Wait delays all network connections until Open is called. Connections from Dial are served immediately.
+	// Wait delays all network connections until Open is called. The broker serves connections from Dial immediately.
 	Wait bool
 	Log  *slog.Logger // nil: nothing is logged
 }
@@ -131,7 +132,7 @@ func newBroker(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The account setup is used only inside this process, to set the limits of streams.
+	// Only this process uses the account setup: it sets the limits of the streams.
 	setup := &server.User{Username: "+setup", Password: rand.Text()}
 	g := &authenticator{users: map[string]*server.User{setup.Username: setup}}
 	for _, a := range accounts {
@@ -149,7 +150,7 @@ func newBroker(c Config) (*Broker, error) {
 	log := &serverLog{log: c.Log}
 	s, inner, err := startEmbedded(c, g, setup, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
+		return nil, errors.Join(fmt.Errorf("cannot serve MQTT on %s with the folder %s: %w", c.Addr, c.Dir, err), l.Close())
 	}
 	b := &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}
 	if !c.Wait {
@@ -158,8 +159,8 @@ func newBroker(c Config) (*Broker, error) {
 	return b, nil
 }
 
-// Open starts to serve network connections, including the connections that are already waiting (Config.Wait). Further
-// calls do nothing.
+// Open starts to serve network connections, including the connections that are already waiting (Config.Wait). A second
+// call of Open does nothing.
 func (b *Broker) Open() { b.proxy.open() }
 
 // Dial returns a connection to the broker within this process, without TLS. The limits of the account apply to the
@@ -199,8 +200,8 @@ func startEmbedded(c Config, g *authenticator, setup *server.User, log *serverLo
 			// Consumers are stored in memory, because a restart deletes all consumers (removeLeftovers). On the disk,
 			// the server would write and sync the state of three consumers per machine for each message.
 			ConsumerMemoryStorage: true,
-			// After a restart the sessions of all machines are created together. JSAPITimeout is the time that a
-			// machine waits for a connection (daemon/uplink).
+			// After a restart, all machines connect at once, and the server must create all their sessions. JSAPITimeout is the
+			// time that a machine waits for a connection (daemon/uplink).
 			JSAPITimeout: greetTime},
 	}
 	s, err := server.NewServer(o)
@@ -283,7 +284,7 @@ func isLoopback(host string) bool {
 // serverLog writes the embedded server's log lines at lower levels, and stores the error of a failed start.
 type serverLog struct {
 	log  *slog.Logger
-	ends atomic.Bool // the server is shutting down, so that warnings about wills are expected
+	ends atomic.Bool // true while the server shuts down, when its warnings about wills are expected
 	mu   sync.Mutex
 	err  error
 }
@@ -294,7 +295,8 @@ func (q *serverLog) write(l slog.Level, format string, v []any) {
 		l = slog.LevelDebug
 	}
 	if q.log != nil {
-		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...)) // the server passes no context
+		// the server's Logger methods have no context parameter
+		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...))
 	}
 }
 

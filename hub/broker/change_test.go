@@ -62,7 +62,7 @@ func TestRemovingAnAccountClosesOnlyItsConnections(t *testing.T) {
 	}
 	c := open(t, options(b.Addr()).SetUsername("press").SetPassword("sserp").SetClientID("portillon-biklab-press"))
 	laser := login(t, b.Addr(), "laser")
-	if err := b.Set(press()); err != nil { // set an identical account, which must not close the connection
+	if err := b.Set(press()); err != nil { // Set the same account again, which must not close the connection
 		t.Fatal(err)
 	}
 	c.publish("portillon/biklab/press/records", false, "still there")

@@ -82,8 +82,8 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	return append(b, byte(length))
 }
 
-// fieldReader reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, all further fields are
-// empty.
+// fieldReader reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, fieldReader returns only
+// empty fields.
 type fieldReader struct {
 	rest []byte
 	bad  bool

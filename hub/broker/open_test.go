@@ -81,7 +81,7 @@ func TestMachinesConnectedBeforeOpenAreAccepted(t *testing.T) {
 			t.Errorf("late-%d: CONNACK %d, want 0", i, code)
 		}
 	}
-	b.Open() // a second call must do nothing
+	b.Open() // a second call of Open must do nothing
 	if code := readConnack(t, sendConnect(t, b, "nobody", "x")); code != 5 {
 		t.Errorf("nobody: CONNACK %d, want 5: not authorized (MQTT 3.1.1 §3.2.2.3)", code)
 	}

@@ -111,7 +111,7 @@ func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 		if got, err = b.Stored(); err != nil || got.Consumers < 4 {
 			t.Fatalf("start %d: %+v is stored while clients are connected, %v", i, got, err)
 		}
-		left := t.TempDir() // copy the files of the running broker, as a killed process would leave the files
+		left := t.TempDir() // Copy the files while the broker runs: a killed process would leave the same files
 		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +176,7 @@ func TestConcurrentConnectionsAreLimited(t *testing.T) {
 func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
-	const most = 128 + 1 // maxGreeting, and one more connection for the only account
+	const most = 128 + 1 // the broker permits maxGreeting such connections, plus one because there is one account
 	for range most + 1 {
 		c, err := net.Dial("tcp", b.Addr())
 		if err != nil {

@@ -9,9 +9,10 @@ import "encoding/binary"
 // No message is lost. Sessions are clean, so that QoS 1 would repeat a message only within the same connection, in
 // which TCP loses no message. The manifest and acknowledgements are retained, so that each new connection receives
 // these messages. The hub also publishes the manifest again while a machine's state names an older manifest, and an
-// acknowledgement again when the same records arrive again. The sender of a command waits for the machine's reply.
+// acknowledgement again when the same records arrive again. The sender of a command waits for the machine's reply, and
+// so notices a lost command.
 //
-// filtersOf has checked the body.
+// The caller has already checked the body with filtersOf.
 func (a *account) lowerQoS(body []byte) {
 	if a.As != AsMachine {
 		return

@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// Limits of the stored data, and names of streams.
+// Limits of the data that the embedded server stores, and names of its streams.
 const (
 	// keepFor is the time for which the embedded server stores an undelivered message. A machine sends unacknowledged
 	// records again after 10 s.
@@ -142,7 +142,7 @@ func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 		case len(words) > 3 && words[0] == "MSG":
 			n, err := strconv.Atoi(words[len(words)-1])
 			if err != nil || n < 0 || n > 1<<20 {
-				return nil, fmt.Errorf("unexpected line %.80q from the embedded server, want MSG, PING or -ERR", line)
+				return nil, fmt.Errorf("embedded server sent the line %.80q, want a line that begins with MSG, PING or -ERR", line)
 			}
 			answer := make([]byte, n)
 			_, err = io.ReadFull(r, answer)
@@ -151,7 +151,7 @@ func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	}
 }
 
-// Stored is the size of the data that the broker keeps on its disk.
+// Stored contains the size of the data that the broker stores in its folder, in bytes.
 type Stored struct {
 	Bytes     uint64 `json:"bytes"` // retained messages, undelivered messages, sessions
 	Messages  uint64 `json:"messages"`
