@@ -7,7 +7,8 @@
 //   - Errors are problem details (RFC 9457), in French or English depending on Accept-Language.
 //   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}. The last page has no next.
 //   - The ETag of a resource is the resource's version. A request that changes the resource names the version in
-//     If-Match. The response is 428 if If-Match is missing, and 412 if the resource has changed since the client read that version.
+//     If-Match. The response is 428 if If-Match is missing, and 412 if the resource has changed since the client read
+//     that version.
 //   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, and the error
 //     names the most similar known field.
 //   - Programs send an API token (Authorization: Bearer …), and browsers send a session cookie.

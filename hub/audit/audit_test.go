@@ -227,7 +227,7 @@ func TestRemovedPersonalPartOfAnExportIsDetected(t *testing.T) {
 	b := open(t)
 	b.add(t, "member m-lea", "x")
 	b.add(t, "member m-karim", "y")
-	b.forget(t, "member m-karim") // Karim's entry may lack its personal part, Léa's may not
+	b.forget(t, "member m-karim") // the log lists Karim's entry as erased; Léa's entry must have its personal part
 	data := string(b.export(t))
 	from := strings.Index(data, `,"personal":{"name"`)
 	to := strings.Index(data[from:], "\n") + from

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// edge is the right edge of a Merkle tree (RFC 6962, section 2.1): the roots of its complete subtrees. The next root
-// depends on no other hash, so a program that reads a whole log needs at most 63 hashes in memory.
+// edge is the right edge of a Merkle tree (RFC 6962, section 2.1): the roots of its complete subtrees. After further
+// leaves are added, the tree's root depends only on these hashes and on the leaves. A program that reads a whole log
+// therefore needs at most 63 hashes in memory.
 type edge struct {
 	size   uint64
 	hashes [63]tlog.Hash // hashes[n] is the root of a subtree with 2^n leaves; unused if bit n of size is 0
@@ -53,7 +54,8 @@ func edgeOf(size uint64, b []byte) (edge, error) {
 	e := edge{size: size}
 	n := bits.Len64(size)
 	if n > len(e.hashes) || len(b) != n*tlog.HashSize {
-		return edge{}, fmt.Errorf("tree of %d entries has %d bytes of hashes, want %d", size, len(b), n*tlog.HashSize)
+		return edge{}, fmt.Errorf("stored tree of %d entries has %d bytes of hashes, want %d bytes",
+			size, len(b), n*tlog.HashSize)
 	}
 	for level := range n {
 		e.hashes[level] = tlog.Hash(b[level*tlog.HashSize : (level+1)*tlog.HashSize])

@@ -87,7 +87,7 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	b.checkRefused(t, cert, want)
 }
 
-// forgeCert returns a certificate with the content of another certificate, signed with a different key.
+// forgeCert returns a copy of a certificate that is signed with a key other than the authority's.
 func forgeCert(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -106,7 +106,7 @@ func forgeCert(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	return out
 }
 
-// checkRefused checks that no route for machines accepts a certificate that has expired or belongs to a revoked
+// checkRefused checks that every route for machines refuses a certificate that has expired or belongs to a revoked
 // machine.
 func (b *bench) checkRefused(t *testing.T, cert *x509.Certificate, routes map[string]string) {
 	t.Helper()

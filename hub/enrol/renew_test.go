@@ -40,7 +40,8 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		go func() { done <- renew() }() // the renewal reads the key before the join, and waits until the join is committed
+		// The renewal reads the machine's old key, and then waits until the join has replaced the key
+		go func() { done <- renew() }()
 		time.Sleep(200 * time.Millisecond)
 		return nil
 	})

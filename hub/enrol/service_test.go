@@ -134,7 +134,7 @@ func TestRightsOfActorsOnMachinesMatchTheTable(t *testing.T) {
 	acts := []struct {
 		name string
 		do   func(*bench, actor.Actor) error
-		may  string // one letter for each actor of the list who
+		may  string // one letter for each actor, in the order of the list who
 	}{
 		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines.List(ctx, a); return err }, "nnyyyyyyyyn"},
 		{

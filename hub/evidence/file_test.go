@@ -320,7 +320,7 @@ func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	})
 }
 
-// A machine's key that was replaced or revoked verifies only records from before that time.
+// A key that was replaced or revoked must verify only the records that the machine wrote before that time.
 func TestFormerKeyVerifiesOnlyRecordsFromBeforeItsEnd(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)

@@ -273,7 +273,7 @@ func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 	if err != nil || !p.Complete || p.Minutes != 10 || p.Days != 2 || len(got.Records) != 10 {
 		t.Errorf("%d records, %+v, %v", len(got.Records), p, err)
 	}
-	f.Records = f.Records[:len(f.Records)-1] // remove the record of the endorser's confirmation
+	f.Records = f.Records[:len(f.Records)-1] // Remove the record of the endorser's confirmation from the file
 	if data, err = evidence.Make(f, d.hub); err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestEachRecordIsStoredOnceForAnyOrderOfBatches(t *testing.T) {
 		{1, 1, 1, 0, ""},            // sent again
 		{5, 7, 1, 0, ledger.Gap},    // too early
 		{2, 7, 7, 6, ""},            // the missing records
-		{5, 7, 7, 0, ""},            // this batch was rejected before, because it arrived too early
+		{5, 7, 7, 0, ""},            // the ledger rejected this batch earlier, because the records before it were missing
 		{1, 3, 7, 0, ""},            // an old batch
 		{6, 10, 10, 3, ""},          // overlaps
 		{12, 12, 10, 0, ledger.Gap}, // the record between the two batches is missing
@@ -232,7 +232,7 @@ func TestLedgerServesTwentyMachinesConcurrently(t *testing.T) {
 	l := fresh(t, machines...)
 	var all sync.WaitGroup
 	for _, m := range machines {
-		for first := uint64(1); first <= 60; first += 20 { // repeat each batch until the ledger accepts it
+		for first := uint64(1); first <= 60; first += 20 { // send each batch again until the ledger accepts the batch
 			data := m.Data(first, first+19)
 			all.Go(func() {
 				for {

@@ -68,7 +68,7 @@ func (t *tree) loadTile(id tileID) ([]tlog.Hash, error) {
 			return nil, err
 		}
 		if place != first+int64(len(out)) || len(b) != tlog.HashSize {
-			break // a hash is missing; use only the hashes before it
+			break // a hash is missing in the database; use only the hashes before the gap
 		}
 		out = append(out, tlog.Hash(b))
 	}

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// A damaged tree must cause an error. The ledger must neither acknowledge the batch nor return a refusal, because a
-// refusal would blame the machine.
+// A damaged tree must cause an error. The error must be a database error and not a refusal, because a refusal would
+// blame the machine.
 func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")

@@ -83,7 +83,8 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { _ = s.Update(t.Context()) }) // an update may fail because another update counted the records
+		// an update may fail because a concurrent update has counted the same records
+		all.Go(func() { _ = s.Update(t.Context()) })
 	}
 	all.Wait()
 	b.update()
@@ -290,7 +291,7 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 		"maintainer's token":    {Account: "3", Machines: laser(actor.Maintainer), Scopes: []actor.Act{actor.ReadMachines}},
 	}
 	type answer struct {
-		all, laser, vinyl int // number of machines in the report; -1: the request is denied
+		all, laser, vinyl int // number of machines that the report contains; -1: the actor gets no report
 		names             bool
 	}
 	no := answer{-1, -1, -1, false}
