@@ -121,7 +121,7 @@ func (v *verifier) checkPersonalPart(s sealed, l line) error {
 		return fmt.Errorf("personal part cannot be parsed: %w", err)
 	}
 	if hashOf(*l.Salt, l.Personal) != s.Personal {
-		return errors.New("personal part was changed: it does not match the signed hash")
+		return errors.New("personal part does not match the signed hash: it was changed")
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func Read(path string) ([]byte, error) {
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(key) < 16 {
-		return nil, fmt.Errorf("file %s contains no card key, want at least 32 hexadecimal digits on one line", path)
+		return nil, fmt.Errorf("%s is no card key, want at least 32 hexadecimal digits on one line", path)
 	}
 	return key, nil
 }
