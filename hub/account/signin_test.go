@@ -15,7 +15,7 @@ import (
 	"portillon/hub/actor"
 )
 
-func TestFirstOwnersCodeWorksOnceAndIsRemoved(t *testing.T) {
+func TestCodeOfTheFirstOwnerWorksOnceAndItsFileIsRemoved(t *testing.T) {
 	b := open(t)
 	code, made, err := b.Ownership.FirstOwner()
 	if err != nil || !made || len(strings.ReplaceAll(code, "-", "")) < 12 {
@@ -143,7 +143,7 @@ func TestPasswordIsHashedAgainWhenParametersChange(t *testing.T) {
 	}
 }
 
-func TestExcessSignInsAreRefusedWithoutHashing(t *testing.T) {
+func TestSignInIsRefusedWithoutHashingIfTheQueueIsFull(t *testing.T) {
 	b := open(t)
 	b.owner()
 	hashes := 0
@@ -361,7 +361,7 @@ func FuzzParseHash(f *testing.F) {
 	})
 }
 
-func TestRecoverNeedsActorLocal(t *testing.T) {
+func TestRecoverRequiresTheLocalActor(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	o := actor.Actor{Account: x.ID, Site: actor.Owner}

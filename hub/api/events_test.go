@@ -148,7 +148,7 @@ func sortedStrings(in []string) []string {
 }
 
 // An event contains only the topic and no name of a member.
-func TestEventsContainOnlyTheirTopic(t *testing.T) {
+func TestEventsContainOnlyTheTopicThatChanged(t *testing.T) {
 	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "?topic=taps")
 		s.store.Tell(store.Directory)
@@ -168,7 +168,7 @@ func TestEventsContainOnlyTheirTopic(t *testing.T) {
 	})
 }
 
-func TestIdleStreamsSendHeartbeats(t *testing.T) {
+func TestIdleEventStreamsSendHeartbeats(t *testing.T) {
 	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "")
 		time.Sleep(3*heartbeat + time.Second)
@@ -224,7 +224,7 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 }
 
 // A blocked member changes the topic directory. A removed mentor's badge changes the topic policy.
-func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
+func TestEventStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks every route")
 	}
@@ -243,7 +243,7 @@ func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	}
 }
 
-func TestStreamsAreLimitedPerAccount(t *testing.T) {
+func TestEventStreamsAreLimitedPerAccount(t *testing.T) {
 	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		var open []*stream
 		for range streamsPerAccount {
@@ -279,7 +279,7 @@ func TestStreamsAreLimitedPerAccount(t *testing.T) {
 	}
 }
 
-func TestUnknownTopicsAreSentToNobody(t *testing.T) {
+func TestChangesOfUnknownTopicsAreNotSent(t *testing.T) {
 	owner := actor.Actor{Account: "a", Site: actor.Owner}
 	if mayReceive(owner, "secrets") || mayReceive(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")

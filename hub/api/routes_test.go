@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-func TestRoutesAndDescriptionsMatch(t *testing.T) {
+func TestRoutesMatchTheAPIDescription(t *testing.T) {
 	d := describedBy(t)
 	routes := map[string]Route{}
 	for _, r := range newTable() {
@@ -164,7 +164,7 @@ func sampleRequest(r Route) req {
 // The test calls every route once with permission, to compare the response with the description, and once without
 // permission. The services check permissions; hub/testdata/authorisation-api.txt lists the expected responses of a
 // whole hub.
-func TestResponsesMatchTheDescription(t *testing.T) {
+func TestResponsesMatchTheAPIDescription(t *testing.T) {
 	s := newSiteWithEvents(t)
 	for _, r := range newTable() {
 		name := r.Method + " " + r.Path

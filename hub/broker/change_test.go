@@ -31,7 +31,7 @@ func press() broker.Account {
 	}
 }
 
-func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
+func TestAccountAddedToARunningBrokerHasTheMachinesPermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: opens and closes many connections")
 	}
@@ -55,7 +55,7 @@ func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
 	}
 }
 
-func TestRemovingAnAccountClosesOnlyItsConnections(t *testing.T) {
+func TestRemovingAnAccountClosesOnlyThatAccountsConnections(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)

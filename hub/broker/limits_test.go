@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-func TestSendersAboveTheRateMustWait(t *testing.T) {
+func TestClientsAboveTheirByteRateMustWait(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	b := newBucket(100, 1000, at)
 	for i, c := range []struct {
@@ -157,7 +157,7 @@ func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 
 // The test opens a folder of the previous release, which had no limits. The broker must keep the retained messages of
 // the folder and apply its limits.
-func TestLimitsApplyToAFolderOfThePreviousRelease(t *testing.T) {
+func TestLimitsApplyToADataFolderOfThePreviousRelease(t *testing.T) {
 	dir := t.TempDir()
 	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: dir,

@@ -74,7 +74,7 @@ func TestSlowMachinesGetOnlyTheNewestManifest(t *testing.T) {
 	work.Wait() // a further write of a packet would block here, because no goroutine reads
 }
 
-func TestManifestsAreSentBetweenPackets(t *testing.T) {
+func TestManifestsAreSentOnlyBetweenWholePackets(t *testing.T) {
 	m := newManifests("portillon/lab/bundle")
 	var work sync.WaitGroup
 	defer work.Wait()

@@ -62,7 +62,7 @@ func readConnack(t *testing.T, c net.Conn) byte {
 	return b[3]
 }
 
-func TestMachinesConnectedBeforeOpenAreAccepted(t *testing.T) {
+func TestMachinesThatConnectBeforeOpenAreServedAfterOpen(t *testing.T) {
 	b := startWaiting(t)
 	var conns []net.Conn
 	for i := range 20 {
@@ -87,7 +87,7 @@ func TestMachinesConnectedBeforeOpenAreAccepted(t *testing.T) {
 	}
 }
 
-func TestHubConnectsBeforeTheBrokerIsOpen(t *testing.T) {
+func TestHubCanConnectBeforeTheBrokerIsOpened(t *testing.T) {
 	b := startWaiting(t)
 	inside := func(password string) *mqtt.ClientOptions {
 		return options(b.Addr()).SetUsername("hub").SetPassword(password).

@@ -173,7 +173,7 @@ func TestConcurrentConnectionsAreLimited(t *testing.T) {
 }
 
 // If too many connections send no CONNECT, the broker closes the oldest connection.
-func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
+func TestNewConnectionsReplaceConnectionsThatSentNoConnect(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
 	const most = 128 + 1 // the broker permits maxGreeting such connections, plus one because there is one account
@@ -212,7 +212,7 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 }
 
 // A client that requests MQTT 5 gets the return code for an unsupported version (MQTT 3.1.1, section 3.1.2.2).
-func TestOtherProtocolVersionsGetTheirReturnCode(t *testing.T) {
+func TestClientsThatRequestMQTT5GetReturnCode1(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	c, err := net.Dial("tcp", b.Addr())
 	if err != nil {

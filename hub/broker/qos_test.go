@@ -18,7 +18,7 @@ func subscribeTo(topics ...string) []byte {
 	return body
 }
 
-func TestMachinesSubscribeWithQoS0(t *testing.T) {
+func TestSubscriptionsOfMachinesAreLoweredToQoS0(t *testing.T) {
 	const bundle, ack = "portillon/lab/bundle", "portillon/lab/ack/mill"
 	for _, c := range []struct {
 		name   string

@@ -162,7 +162,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 
 // The file of the new key could not be moved to its final name, for example because the disk was full. End then fails,
 // instead of deleting the only file of the new key, and succeeds once the file can be moved.
-func TestEndKeepsANewKeyWhoseFileWasNotMovedYet(t *testing.T) {
+func TestEndKeepsTheNewKeysFileIfItWasNotMovedYet(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
 	// a folder with the file's name prevents the move

@@ -67,7 +67,7 @@ func TestCertificateCacheIsClearedAtEachChange(t *testing.T) {
 	}
 }
 
-func TestCertificateReadBeforeAChangeIsNotCached(t *testing.T) {
+func TestCertificateReadBeforeTheCacheIsClearedIsNotCached(t *testing.T) {
 	var k knownCerts
 	c, d := &x509.Certificate{Raw: []byte("c")}, &x509.Certificate{Raw: []byte("d")}
 	_, _, before := k.find(c)

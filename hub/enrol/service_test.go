@@ -206,7 +206,7 @@ func TestMachineSessionIsVisibleOnlyWithReadSessions(t *testing.T) {
 	}
 }
 
-func TestListContainsOnlyReadableMachines(t *testing.T) {
+func TestListContainsOnlyMachinesThatTheActorMayRead(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -430,7 +430,7 @@ func TestServerCertificateIsRenewedBeforeItExpires(t *testing.T) {
 }
 
 // A machine's certificate must not be valid for the hub, and the hub's certificate must not be valid for a machine.
-func TestMachineCertificateIsInvalidForTheHubAndViceVersa(t *testing.T) {
+func TestMachineAndHubCertificatesAreNotInterchangeable(t *testing.T) {
 	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return start })
 	if err != nil {
 		t.Fatal(err)

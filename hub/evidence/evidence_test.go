@@ -191,7 +191,7 @@ func TestJudgeCountsOnlyWorkOnTheMachinesOfTheRule(t *testing.T) {
 	}
 }
 
-func TestJudgeDoesNotCarryASessionToAnotherMachine(t *testing.T) {
+func TestJudgeMatchesASessionOnlyToRecordsOfTheSameMachine(t *testing.T) {
 	both := rule
 	both.Machines = []policy.MachineID{"laser", "vinyl"}
 	all := append(records(t, "laser", workStory()...), records(t, "vinyl", did("s", "lea", "lens-cleaning", "ines"))...)
@@ -200,7 +200,7 @@ func TestJudgeDoesNotCarryASessionToAnotherMachine(t *testing.T) {
 	}
 }
 
-func TestJudgeCountsARecordOnce(t *testing.T) {
+func TestJudgeCountsARepeatedRecordOnce(t *testing.T) {
 	all := records(t, "laser", workStory(did("s", "lea", "lens-cleaning", "ines"))...)
 	p := evidence.Judge(rule, "lea", append(all, all...), now)
 	if got := fmt.Sprint(whys(p)); len(p.Counted) != 1 || got != "[duplicate]" {

@@ -129,7 +129,7 @@ func TestEvidenceFileIsVerifiedWithoutTheLedger(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
+func TestEvidenceFileWithUnknownFieldsOfANewerHubIsRead(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)
 	if err != nil {
@@ -158,7 +158,7 @@ func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileOfIncompleteProgressIsVerified(t *testing.T) {
+func TestEvidenceFileWithIncompleteProgressIsVerified(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
 	f.Records = f.Records[:3]

@@ -62,7 +62,7 @@ func TestOnlyTheFirstGenerationIsAcceptedWithoutADecision(t *testing.T) {
 }
 
 // The signed checkpoint's origin must name the same generation as the batch.
-func TestBatchesWithAnUnsignedGenerationAreRejected(t *testing.T) {
+func TestBatchesWhoseCheckpointNamesAnotherGenerationAreRejected(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
 	l := fresh(t, m)

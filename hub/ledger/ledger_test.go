@@ -197,7 +197,7 @@ func TestRecordsOfMachinesWithoutAKeyAreRejected(t *testing.T) {
 	}
 }
 
-func TestLedgerIsUnchangedByARestart(t *testing.T) {
+func TestLedgerContainsTheSameRecordsAfterARestart(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(300)
 	path := filepath.Join(t.TempDir(), "portillon.db")
@@ -296,7 +296,7 @@ func TestLedgerIsReadableWithAndWithoutAWriter(t *testing.T) {
 	}
 }
 
-func TestQueriesSelectRecords(t *testing.T) {
+func TestQueriesReturnOnlyMatchingRecords(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	for _, m := range []*ledgertest.Machine{a, b} {
 		m.Append(wire.SessionStart, "s", "m-1", wire.StartBody{})
@@ -374,7 +374,7 @@ func TestProofsMatchTheMachinesSignedCheckpoint(t *testing.T) {
 	}
 }
 
-func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
+func TestOpenRejectsForeignFilesWithoutChangingThem(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(40)
 	good := filepath.Join(t.TempDir(), "portillon.db")

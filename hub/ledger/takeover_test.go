@@ -136,7 +136,7 @@ func TestOldLedgersAreReadWithoutChange(t *testing.T) {
 	}
 }
 
-func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
+func TestOldLedgersAreImportedOnceAndAcceptNewBatches(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
 	}

@@ -43,7 +43,7 @@ func TestDaysBeginWithTheirFirstMinute(t *testing.T) {
 	}
 }
 
-func TestWeeklySharesAddUpToTheSession(t *testing.T) {
+func TestWeeklySharesOfASessionAddUpToItsLength(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func FuzzParsePlace(f *testing.F) {
 	})
 }
 
-func TestSplitRangesCoverEachDayOnce(t *testing.T) {
+func TestSplitAssignsEachDayOfARangeToOnePart(t *testing.T) {
 	first := policy.Date{Year: 2026, Month: 1, Day: 20}
 	for a := range 31 {
 		for n := 0; n < 90; n += 4 {

@@ -94,7 +94,7 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 	}
 }
 
-func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
+func TestHoursOfASessionAreDividedAmongWeeksAcrossClockChanges(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. A session from 22:00 on Saturday to 4:00 on
@@ -117,7 +117,7 @@ func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
 	}
 }
 
-func TestRunningSessionLastsUntilNow(t *testing.T) {
+func TestLengthOfARunningSessionIsTheTimeSinceItsStart(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now().Add(-90*time.Second), true, "s", "lea", wire.StartBody{Role: policy.User})
@@ -136,7 +136,7 @@ func TestRunningSessionLastsUntilNow(t *testing.T) {
 	}
 }
 
-func TestRecordsOfAStolenMachineAreBounded(t *testing.T) {
+func TestValuesInRecordsOfAStolenMachineAreLimited(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now(), true, "s", "lea", map[string]any{"role": strings.Repeat("x", 1000)})
@@ -238,7 +238,7 @@ func TestCSVFollowsTheSpreadsheetFormatOfTheLanguage(t *testing.T) {
 	}
 }
 
-func TestCSVIncludesAllPages(t *testing.T) {
+func TestCSVContainsTheSessionsOfAllPages(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	for i := range 1201 {
