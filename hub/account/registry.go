@@ -262,7 +262,7 @@ func describe(x Account) string {
 	return strings.Join(parts, ", ")
 }
 
-// SetRole sets an account's role at the site. The needed rights and the errors are those of Change.
+// SetRole sets an account's role at the site. SetRole requires the same right and returns the same errors as Change.
 func (s *Registry) SetRole(
 	ctx context.Context,
 	a actor.Actor,
@@ -273,8 +273,8 @@ func (s *Registry) SetRole(
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 
-// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. The needed rights and the
-// errors are those of Change.
+// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. SetMachineRole requires the
+// same right and returns the same errors as Change.
 func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
 	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
@@ -290,8 +290,8 @@ func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string,
 	})
 }
 
-// Disable prevents an account from signing in and its tokens from working, or enables the account again. The needed
-// rights and the errors are those of Change.
+// Disable prevents an account from signing in and its tokens from working, or enables the account again. Disable
+// requires the same right and returns the same errors as Change.
 func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
 	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })

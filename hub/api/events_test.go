@@ -223,7 +223,7 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	})
 }
 
-// A blocked member changes the topic directory. A removed mentor's badge changes the topic policy.
+// Blocking a member changes the topic directory. Removing the badge of a mentor changes the topic policy.
 func TestEventStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks every route")

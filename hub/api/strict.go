@@ -37,7 +37,7 @@ func decode(data []byte, into any, l policy.Language) error {
 	if len(r.faults) > 0 {
 		return &fault.Invalid{Faults: r.faults}
 	}
-	// Then decode the text, because json.Decode checks the types of the values.
+	// Then decode the text, because package json checks the types of the values.
 	err := json.Unmarshal(data, into)
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -183,7 +183,7 @@ func unknownField(name string, known []string, l policy.Language) fault.Field {
 	return f
 }
 
-// kindName returns the JSON type (such as "string" or "list") to which a Go type is encoded.
+// kindName returns the name of the JSON type (such as "string" or "array") to which a Go type is encoded.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

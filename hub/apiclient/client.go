@@ -284,7 +284,7 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	return Answer{}, p
 }
 
-// bare removes the URL from an error of package http, because the URL may contain ids of members.
+// bare returns the cause of a failed request without the URL of the request, because the URL may contain ids of members.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

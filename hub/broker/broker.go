@@ -56,8 +56,8 @@ const (
 	// maxInFlight is the maximum number of messages of a topic filter without a PUBACK. The server sends further
 	// messages only after a PUBACK.
 	maxInFlight = 64
-	// maxPending is the maximum number of bytes that may wait for a client that does not read. The server closes a
-	// connection with more waiting bytes.
+	// maxPending is the maximum number of bytes that may wait for a client that does not read. If more bytes wait, the
+	// server closes the connection.
 	maxPending = 32 << 20
 )
 
@@ -76,7 +76,7 @@ type Config struct {
 	// empty: the broker needs no password, any client may use all topics, and Addr must be a loopback address
 	Accounts []Account
 	TLS      *tls.Config // nil: unencrypted
-	// Room is the number of accounts for which the broker reserves space, if it exceeds the number of Accounts.
+	// If Room is greater than the number of Accounts, the broker reserves space for Room accounts.
 	Room int
 	// Wait delays all network connections until Open is called. The broker serves connections from Dial immediately.
 	Wait bool
@@ -190,9 +190,9 @@ func startEmbedded(c Config, g *authenticator, setup *server.User, log *serverLo
 		JetStreamMaxStore: maxRetained(
 			machines,
 		) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
-		// Each topic filter with QoS 1 is a consumer, and a stream has at most 1,000 consumers by default. A machine
-		// has two or three filters, the hub has four, and a misbehaving machine has 32 filters on each of 4 connections
-		// (limitsOf).
+		// Each topic filter with QoS 1 needs a consumer of the stream, and by default a stream has at most 1,000 consumers. A
+		// machine has two or three filters, the hub has four, and a misbehaving machine has 32 filters on each of 4
+		// connections (limitsOf).
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 4*(machines+16) + 128},
 		// AckWait is the time after which a message without a PUBACK is sent again.
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,

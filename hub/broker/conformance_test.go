@@ -227,7 +227,7 @@ func order(t *testing.T, start startFunc) {
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	machine := connect(t, addr, "")
-	const n = 500 // below 1,000, the number of messages that mosquitto queues for a subscriber by default
+	const n = 500 // must be below 1,000, because mosquitto queues at most 1,000 messages for a subscriber by default
 	var tokens []mqtt.Token
 	for i := range n {
 		tokens = append(tokens, machine.c.Publish("portillon/biklab/laser/records", 1, false, fmt.Sprint(i)))

@@ -21,7 +21,7 @@ type fetchLog struct {
 	batches fetchBatches
 
 	mu     sync.Mutex
-	noted  map[policy.MachineID]uint64 // the bundle version that was last recorded for each machine
+	noted  map[policy.MachineID]uint64 // bundle version of the last fetch that was recorded for each machine
 	noting map[policy.MachineID]bool   // machines whose fetch is being recorded
 }
 

@@ -33,7 +33,7 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	if err := renew(); err != nil {
 		t.Fatal(err)
 	}
-	thief.named("portillon:machine:laser.biklab") // key of the new computer
+	thief.named("portillon:machine:laser.biklab") // public key of the new computer
 	done := make(chan error, 1)
 	err = b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `UPDATE machine SET public = $2 WHERE site = $1 AND machine = 'laser'`, thief.public)

@@ -39,7 +39,7 @@ type bench struct {
 	now   time.Time
 	order []wire.Command
 	reply wire.Reply
-	notes []string // entries of the audit log
+	notes []string // entries that the services wrote to the audit log
 }
 
 func newBench(t *testing.T, changes ...func(*Options)) *bench {

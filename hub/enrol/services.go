@@ -61,7 +61,7 @@ type Options struct {
 // Fixed is a machine that hub.yaml names.
 type Fixed struct {
 	ID  policy.MachineID
-	Key string // verifier key of the machine's checkpoints
+	Key string // public key that verifies the machine's checkpoints
 }
 
 // Enrolled contains the data of a machine that the rest of the hub needs.

@@ -85,7 +85,7 @@ func (t *tree) loadTile(id tileID) ([]tlog.Hash, error) {
 // hash returns the hash of the complete subtree at a level and place.
 func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	up := level % tileLevels
-	first := place << up // place of the subtree's first hash at the next lower stored level
+	first := place << up // place, at the next lower stored level, of the first hash below this subtree
 	id := tileID{level - up, first >> tileLevels}
 	hashes, err := t.loadTile(id)
 	if err != nil {
