@@ -13,7 +13,7 @@ import (
 
 // Argon contains the parameters of argon2id (RFC 9106).
 type Argon struct {
-	MiB    uint32 // memory size in MiB
+	MiB    uint32 // memory that computing one hash needs, in MiB
 	Passes uint32
 	Lanes  uint8
 }

@@ -171,8 +171,9 @@ func (s *Links) recipient(ctx context.Context, q rowReader, code string) (addres
 	return address, convertMissingRow(err)
 }
 
-// UseLink signs in by an e-mail link, once. If the address belongs to several members and member is empty, the error is
-// *Choose and the link stays valid. UseLink returns ErrCode in the same cases as Link.
+// UseLink signs in the member to whom an e-mail link belongs. Each link works only once. If the address belongs to
+// several members and member is empty, the error is *Choose and the link stays valid. UseLink returns ErrCode in the
+// same cases as Link.
 func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {

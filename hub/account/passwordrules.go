@@ -11,7 +11,7 @@ import (
 	"portillon/hub/fault"
 )
 
-// Limits of a password.
+// Minimum and maximum length of a new password.
 const (
 	minPassword = 10  // characters
 	maxPassword = 256 // bytes

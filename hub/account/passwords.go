@@ -50,7 +50,7 @@ func (s *Passwords) verifyPassword(ctx context.Context, name, password, address 
 	if missing := (*fault.NotFound)(nil); err != nil && !errors.As(err, &missing) {
 		return row{}, err
 	}
-	// Refuse an address or name without remaining attempts, before any work is done.
+	// Refuse an address or name that has no remaining attempts, before any work is done.
 	limits, err := s.passwordLimits(ctx, x.ID, name, address)
 	if err != nil {
 		return row{}, err

@@ -98,7 +98,8 @@ func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor
 	return out, s.core.audit(ctx, tx, a, actor.WriteMembers, "member "+string(p.ID), "codes printed to sign in with")
 }
 
-// UseCode signs in by a printed code, once. The error is ErrCode, or *Throttled after ten wrong codes from an address.
+// UseCode signs in the member to whom a printed code belongs. Each code works only once. The error is ErrCode, or
+// *Throttled after ten wrong codes from an address.
 func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, error) {
 	if err := s.limits.spendGuess(ctx); err != nil {
 		return actor.Actor{}, err

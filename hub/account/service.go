@@ -30,7 +30,7 @@ type People struct {
 	// ByAddress returns the members who may sign in with an e-mail address. A minor may sign in only with a guardian's
 	// address.
 	ByAddress func(ctx context.Context, address string) ([]Person, error)
-	// Member returns a member. The error is *fault.NotFound if no member has the id.
+	// Member returns the member with this id. The error is *fault.NotFound if no member has the id.
 	Member func(ctx context.Context, id policy.MemberID) (Person, error)
 	// Roles returns the roles at machines that follow from a member's badges. Roles other than mentor and maintainer
 	// are ignored.

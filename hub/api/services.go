@@ -67,7 +67,7 @@ type Imports interface {
 	// Confirm confirms that the many members who are missing from the list have left the site.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
-	// Remap reads the list again with other fields for its columns.
+	// Remap reads the list of an import again, with its columns assigned to other fields.
 	Remap(ctx context.Context, a actor.Actor, preview string, by directory.Mapping) (directory.Preview, error)
 }
 

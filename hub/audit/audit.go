@@ -82,7 +82,7 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 // the same transaction removes.
 func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64,
 	p personal) error {
-	// Read the end of the tree, which must match the last signed checkpoint.
+	// Read the right edge of the tree, which must match the last signed checkpoint.
 	e, err := l.head(ctx, tx)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return l.sign(ctx, tx, e)
 }
 
-// sign stores the end of the tree with a new signed checkpoint.
+// sign signs a new checkpoint, and stores the checkpoint with the right edge of the tree.
 func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	root, err := e.root()
 	if err != nil {
@@ -132,8 +132,8 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	return err
 }
 
-// head reads the end of the tree. head returns an error if the last entry, the stored hashes and the signed checkpoint
-// do not match.
+// head reads the right edge of the tree. head returns an error if the last entry, the stored hashes and the signed
+// checkpoint do not match.
 func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	var size, last int64
 	var b []byte

@@ -70,7 +70,7 @@ type Machine struct {
 	Why string `json:"why,omitempty"`
 }
 
-// The values of Machine.Why.
+// Values of Machine.Why: the reasons why a machine does not fetch the card key automatically.
 const (
 	ByHand  = "by-hand"
 	Program = "program"

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// load reads the sessions that are running according to the journal from the database.
+// load reads from the database the sessions of the journal that have no recorded end yet.
 func (c *counter) load(ctx context.Context) error {
 	rows, err := c.tx.Query(ctx, `SELECT seq, session, member, role, began, untrusted FROM report_uses
 		WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1 ORDER BY seq`, c.journal.Machine,

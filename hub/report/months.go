@@ -104,7 +104,8 @@ func (m *monthCache) read(ctx context.Context, site *store.Site, month string) (
 	return out, members, err
 }
 
-// invalidate removes a month from memory because the month's rows changed. Callers call invalidate after the commit.
+// invalidate removes a month from the cache after the month's rows have changed. Callers call invalidate after the
+// transaction is committed.
 func (m *monthCache) invalidate(month string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,7 +119,8 @@ func (m *monthCache) invalidate(month string) {
 	delete(m.rows, month)
 }
 
-// invalidateAll empties the cache because all rows were deleted. Callers call invalidateAll after the commit.
+// invalidateAll empties the cache because all rows were deleted. Callers call invalidateAll after the transaction is
+// committed.
 func (m *monthCache) invalidateAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

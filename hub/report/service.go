@@ -24,8 +24,8 @@ type Journal struct {
 type Records interface {
 	// Journals returns all journals of all machines.
 	Journals(ctx context.Context) ([]Journal, error)
-	// Read calls yield with at most limit records of a journal, in order. The records have one of the kinds and a
-	// sequence number above after. If yield returns an error, Read stops and returns the error.
+	// Read calls yield with at most limit records of a journal, in order. These records have one of the given kinds and a
+	// sequence number greater than after. If yield returns an error, Read stops and returns the error.
 	Read(ctx context.Context, j Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error
 }
 

@@ -209,7 +209,7 @@ func (s *Service) count(
 // unknownEnd is the cause of a session whose end was not recorded.
 const unknownEnd = "unknown"
 
-// countedSession is a session while records are counted.
+// countedSession is the state of a session while the counter processes the session's records.
 type countedSession struct {
 	seq       uint64
 	session   string
@@ -240,10 +240,10 @@ type refusalKey struct {
 	member policy.MemberID
 }
 
-// refusalSum contains the number of refusals, and the number of refusals with an uncertain time.
+// refusalSum contains the number of all refusals and, in untrusted, the number of refusals whose time is uncertain.
 type refusalSum struct {
 	times, untrusted int
-	members          memberSet // set of the members; nil if the key names the member
+	members          memberSet // members whom the machine refused; nil for a daily sum, whose key contains the member
 }
 
 // counter counts the records of one journal in one transaction.
@@ -334,7 +334,7 @@ const maxSeconds = 10 * 366 * 24 * 3600
 // calculates the start from the end.
 func (c *counter) endSession(u *countedSession, r wire.Record, b wire.EndBody) {
 	u.seconds, u.cause, u.running = min(max(b.Seconds, 0), maxSeconds), limitLength(string(b.Cause)), false
-	// True if the machine recorded the end only at its next start, so that the time of the record is not the end.
+	// late is true if the machine recorded the end only at its next start, so that the time of the record is not the end.
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if u.untrusted && r.Clock.Believed() && u.seconds > 0 && !late {
 		u.began, u.untrusted = r.Wall.Add(-time.Duration(u.seconds)*time.Second), false

@@ -168,7 +168,7 @@ func (s *Service) usesOf(ctx context.Context, v view, m policy.MachineID, after 
 	return scanUses(rows, err)
 }
 
-// scanUses reads and closes the rows of a query of usesOfAll or usesOf. A running session has a zero To.
+// scanUses reads and closes the rows of a query of usesOfAll or usesOf. In a running session, the field To is zero.
 func scanUses(rows *sql.Rows, err error) (out []placedUse, _ error) {
 	if err != nil {
 		return nil, err
