@@ -90,7 +90,7 @@ func parseArgon(s string) (h passwordHash, ok bool) {
 	return h, true
 }
 
-// The queue hashes at most this many passwords at a time and lets at most this many callers wait. Two concurrent hashes
+// At most hashing passwords are hashed at a time, and at most waiting callers wait in the queue. Two concurrent hashes
 // need 38 MiB.
 const (
 	hashing = 2

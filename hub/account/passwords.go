@@ -18,9 +18,9 @@ type Passwords struct {
 	browsers *browsers
 }
 
-// SignIn signs in a person by name and password, and begins a session in the browser that sent the request of ctx.
-// address is the client's network address, for the rate limits. If address is empty, SignIn uses the address that
-// Requests stored in ctx. The error is ErrWrong, *Throttled or *Busy.
+// SignIn signs in a person by name and password, and begins a session in the browser that sent the request of ctx. The
+// parameter address is the client's network address, to which the rate limits apply. If address is empty, SignIn uses
+// the address that Requests stored in ctx. The error is ErrWrong, *Throttled or *Busy.
 //
 // An unknown name costs the same work as a wrong password. The rate limits depend on the typed name and on the address,
 // never on whether such an account exists.

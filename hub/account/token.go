@@ -93,8 +93,8 @@ func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes [
 	return t, nil
 }
 
-// add removes the account's expired tokens and writes a new token with an audit entry. An account has at most maxTokens
-// tokens.
+// add removes the account's expired tokens and writes a new token with an audit entry. add refuses a token beyond
+// maxTokens per account.
 func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
 	if _, err := byID(ctx, tx, a.Account); err != nil {
 		return err

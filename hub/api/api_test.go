@@ -467,8 +467,8 @@ func TestNotesRequireASeparatePermission(t *testing.T) {
 		s.tokens["reader"] = a
 		s.request(want, req{method: "GET", path: "/members/m-lea/note", as: "reader"})
 	}
-	// The API must check the permission, because a service might accept an empty note from a client that may not read
-	// notes.
+	// The API must refuse a new note from a client that may not read notes, because the client would overwrite a note
+	// without seeing it.
 	for scopes, want := range map[string]int{"members.write": 403, "members.notes": 403,
 		"members.write members.notes": 200} {
 		a := s.tokens["owner"]

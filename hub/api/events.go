@@ -131,7 +131,7 @@ func (s *eventAPI) sendEvents(c *call, w http.ResponseWriter, topics []store.Top
 	defer beat.Stop()
 	h := w.Header()
 	h.Set("Content-Type", eventType)
-	h.Set("X-Accel-Buffering", "no") // tells a reverse proxy (nginx) to forward each event at once
+	h.Set("X-Accel-Buffering", "no") // this header tells a reverse proxy (nginx) to forward each event at once
 	w.WriteHeader(http.StatusOK)
 	out := &sender{w: w, control: http.NewResponseController(w)}
 	// Disable the server's read timeout, because net/http reads during the whole stream to detect a disconnect.

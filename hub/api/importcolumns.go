@@ -10,7 +10,8 @@ import (
 
 // importColumns is the body of POST /imports/{import}/columns.
 type importColumns struct {
-	Columns map[string]string `json:"columns"`         // maps each column's header to a field of the hub, or to "-" for no field
+	// Columns maps the header of each column to a field of the hub, or to "-" for no field.
+	Columns map[string]string `json:"columns"`
 	Until   string            `json:"until,omitempty"` // last day of the membership, for all rows
 }
 

@@ -137,7 +137,7 @@ type req struct {
 	method, path string // path and query
 	as           string // name of the user whose token is sent; "": no token
 	body         string
-	kind         string // content type; "": JSON if there is a body
+	kind         string // content type of the body; "": JSON
 	match        string // If-Match
 	header       map[string]string
 }

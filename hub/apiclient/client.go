@@ -134,7 +134,7 @@ func readToken(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The token becomes part of a header: accept printable ASCII only.
+	// Accept only printable ASCII, because the token becomes part of a header.
 	token := strings.TrimSpace(string(b))
 	if token == "" || len(b) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%s contains no API token, want one line of printable ASCII", path)

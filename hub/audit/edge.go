@@ -15,7 +15,7 @@ type edge struct {
 	hashes [63]tlog.Hash // hashes[n] is the root of a subtree with 2^n leaves; unused if bit n of size is 0
 }
 
-// add adds a leaf. As in binary addition, two subtrees of one size become one subtree of the next size.
+// add adds a leaf. As in binary addition, add joins two subtrees of the same size to one subtree of twice the size.
 func (e *edge) add(leaf tlog.Hash) {
 	level := 0
 	for ; e.size>>level&1 == 1; level++ {
@@ -40,7 +40,7 @@ func (e *edge) root() (tlog.Hash, error) {
 	return root, nil
 }
 
-// bytes returns the hashes as the database stores them: from level 0 up, including unused levels.
+// bytes returns the hashes in the format of the database: the hashes of all levels from 0 up, including unused levels.
 func (e *edge) bytes() []byte {
 	var out []byte
 	for level := range bits.Len64(e.size) {

@@ -43,8 +43,9 @@ type personal struct {
 
 // line is a line of an export: an entry, or the checkpoint at the end of the file.
 type line struct {
-	Entry      json.RawMessage `json:"entry,omitempty"`
-	Salt       *wire.Salt      `json:"salt,omitempty"`     // salt of Personal; absent with Personal if both were erased
+	Entry json.RawMessage `json:"entry,omitempty"`
+	// salt of the personal part; absent if the personal part was erased
+	Salt       *wire.Salt      `json:"salt,omitempty"`
 	Personal   json.RawMessage `json:"personal,omitempty"` // canonical JSON
 	Checkpoint string          `json:"checkpoint,omitempty"`
 }

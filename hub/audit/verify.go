@@ -59,7 +59,7 @@ type verifier struct {
 	Verified
 	key    note.Verifier
 	tree   edge
-	erased map[uint64]bool // entries without a personal part that no later entry has listed yet
+	erased map[uint64]bool // numbers of the entries without a personal part that no later entry has listed as erased yet
 	closed bool            // true after the checkpoint was read
 }
 

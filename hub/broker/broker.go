@@ -142,7 +142,7 @@ func newBroker(c Config) (*Broker, error) {
 		}
 		g.set(u)
 	}
-	// Listen before the embedded server starts, so that a used port is reported without side effects.
+	// Listen before the embedded server starts, so that Start fails without side effects if another program uses the port.
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -163,8 +163,8 @@ func newBroker(c Config) (*Broker, error) {
 // call of Open does nothing.
 func (b *Broker) Open() { b.proxy.open() }
 
-// Dial returns a connection to the broker within this process, without TLS. The limits of the account apply to the
-// connection.
+// Dial connects to the broker from within this process, without TLS, and returns the connection. The limits of the
+// account apply to the connection.
 func (b *Broker) Dial() (net.Conn, error) {
 	client, server := net.Pipe()
 	if !b.proxy.serveNew(func() { b.proxy.serve(server, nil) }, server) {

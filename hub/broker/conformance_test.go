@@ -206,13 +206,15 @@ func waitForRetained(t *testing.T, addr, filter, want string) {
 	t.Fatalf("a new subscriber of %s receives %q, want %q", filter, got, want)
 }
 
-// readRetained returns the retained messages that a new subscriber of filter receives, on one line.
+// readRetained subscribes to filter with a new client, and returns the retained messages that the client receives, as
+// one line of text.
 func readRetained(t *testing.T, addr, filter string) string {
 	t.Helper()
 	c := connect(t, addr, "")
 	defer c.c.Disconnect(0)
 	c.subscribe(filter, "portillon/biklab/end")
-	c.publish("portillon/biklab/end", false, "") // The subscriber receives all retained messages before this message.
+	// Publish a last message: the subscriber receives all retained messages before this message.
+	c.publish("portillon/biklab/end", false, "")
 	var all []string
 	for m := c.next(); m.Topic() != "portillon/biklab/end"; m = c.next() {
 		if m.Retained() {

@@ -48,8 +48,8 @@ func removeLeftovers(dir string) error {
 }
 
 // maxRetained returns the maximum size of all retained messages, in bytes. A broker with accounts cannot reach the
-// limit, because each topic retains one packet, and each account may publish on a known number of topics. The limit
-// includes 16 further machines, for machines that were removed.
+// limit, because each topic retains one packet, and each account may publish on a known number of topics. The limit has
+// room for 16 further machines, because the messages of removed machines stay on the disk.
 func maxRetained(machines int) int64 {
 	perMachine := 0
 	for _, t := range wire.TopicTable() {
@@ -124,7 +124,8 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 	return readResponse(r, c)
 }
 
-// readResponse reads lines until the message with the response, and replies to the server's PINGs.
+// readResponse reads lines until the server sends the message with the response. Meanwhile readResponse replies to the
+// server's PINGs.
 func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	for {
 		line, err := r.ReadString('\n')

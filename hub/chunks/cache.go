@@ -88,7 +88,7 @@ func (c *cache) trim() {
 	}
 }
 
-// compressed returns the chunk in gzip format; nil: compression does not make it smaller.
+// compressed returns the chunk in gzip format, or nil if compression does not make the chunk smaller.
 func (e *entry) compressed() []byte {
 	e.zipped.once.Do(func() {
 		if z := compress(e.raw); len(z) < len(e.raw) {

@@ -35,7 +35,8 @@ func (b *bench) joinMachine(id policy.MachineID) *x509.Certificate {
 }
 
 // The table lists, for each route of the machines' listener, the expected response to a computer without a certificate.
-// "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the test.
+// In the table, "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the
+// test.
 func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	const refused = "not-a-machine"
 	want := map[string]string{

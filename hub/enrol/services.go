@@ -54,7 +54,7 @@ type Options struct {
 	// Apply applies the keys and broker accounts of all enrolled machines to the rest of the hub. New and each change of a
 	// machine call Apply with the list of all enrolled machines. Two calls never run at the same time.
 	Apply func(context.Context, []Enrolled) error
-	// Audit writes an entry of the audit log in the transaction of the change.
+	// Audit writes an entry to the audit log, in the transaction that makes the change.
 	Audit func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
 }
 

@@ -10,9 +10,9 @@
 // member who returned the machine has one more minute to open the form. An intervention that cannot be judged does not
 // count. The zero Rule is never complete.
 //
-// The rules in stack.go prevent stacked interventions: In one session, each kind of intervention counts once, and all
-// minutes together are at most the session's length. A rule may require different days. A rule may also require that
-// the endorser confirmed each intervention at the machine (wire.AttestBody).
+// The rules in stack.go prevent stacked interventions: In one session, each kind of intervention is counted once, and
+// the minutes of all interventions are at most the session's length. A rule may require different days. A rule may also
+// require that the endorser confirmed each intervention at the machine (wire.AttestBody).
 //
 // Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records of the
 // interventions that count, and the records that prove that they count. Each record comes with its salt and its Merkle
@@ -256,8 +256,8 @@ func (m *machine) session(r wire.Record) (*session, *ended) {
 	return e.session, &e
 }
 
-// timeBetween returns the time from record a to record b. If the machine did not reboot in between, it uses the
-// monotonic clock, because the wall clock may have been set.
+// timeBetween returns the time from record a to record b. If the machine did not reboot between the two records,
+// timeBetween uses the monotonic clock, because a person may have set the wall clock.
 func timeBetween(a, b wire.Record) time.Duration {
 	if a.Boot == b.Boot && b.Boot != "" {
 		return time.Duration(b.Mono-a.Mono) * time.Millisecond

@@ -32,7 +32,7 @@ const (
 type File struct {
 	Site     policy.SiteID   `json:"site"`
 	Member   policy.MemberID `json:"member"`
-	Made     time.Time       `json:"made"` // time at which the records were judged
+	Made     time.Time       `json:"made"` // time at which Judge calculated the progress from the records
 	Rule     Rule            `json:"rule"`
 	Complete bool            `json:"complete"`
 	Machines []Journal       `json:"journals"`
@@ -155,8 +155,8 @@ func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) not
 type Key struct {
 	Verifier note.Verifier
 	Public   string // Verifier as a text of the form name+hash+key
-	// Until is the time when the key was replaced or revoked; zero: the key is current. Records with a later trusted
-	// time are refused, because a thief of the machine could have signed them.
+	// Until is the time when the key was replaced or revoked; zero: the key is current. Verify refuses records whose
+	// trusted time is after Until, because a thief of the machine could have signed these records.
 	Until time.Time
 }
 

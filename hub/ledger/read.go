@@ -143,8 +143,8 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 			AND r.kind = $8 AND r.wall >= $9
 			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args[:7], int64(math.MinInt64))...)
 	}
-	// With "IN" instead of the join, SQLite would read all records of the site. The lower bound of the time is the year
-	// 1, because no record is older.
+	// With "IN" instead of the join, SQLite would read all records of the site. The lower bound of the time only makes
+	// SQLite use the index of kinds. The bound is the year 1, because no record is older.
 	return site.Query(ctx, `WITH kinds(kind) AS (SELECT $8 UNION SELECT $9 UNION SELECT $10 UNION SELECT $11
 		UNION SELECT $12 UNION SELECT $13 UNION SELECT $14 UNION SELECT $15)
 		SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq

@@ -12,7 +12,7 @@ import (
 
 // Practice returns each member's practice on some machines, counted in the same way as by the machines. Practice does
 // not check permissions, because only the hub calls it. The result known contains the machines of which the hub has
-// records. The practice on all other machines is unknown.
+// records. The hub cannot know the practice on all other machines.
 //
 // The logged time is the sum of all sessions. The last use is the latest end of a session whose end time is reliable.
 // Sessions with an untrusted clock, and sessions that were closed at the machine's next start, do not affect the last
