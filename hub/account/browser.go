@@ -139,7 +139,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 			return err
 		})
 		if err != nil { // a failed write, for example on a full disk, must not end the session
-			st.core.log.Warn("recording a session's use failed", "err", err)
+			st.core.log.Warn("recording the last use of a session failed", "err", err)
 		}
 	}
 	return data, true, nil

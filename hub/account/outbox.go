@@ -167,7 +167,7 @@ func (s *Outbox) recordAttempt(ctx context.Context, m pending, failure error) er
 		return s.drop(ctx, m.id)
 	}
 	wait := min(firstRetry<<min(m.tries, 10), lastRetry)
-	s.core.log.Warn("mail failed and will be retried", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
+	s.core.log.Warn("mail was not sent and will be retried", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE account_mail SET tries = tries + 1, next = $3 WHERE site = $1 AND id = $2`, m.id,
 			s.core.now()+wait.Milliseconds())

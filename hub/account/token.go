@@ -224,7 +224,7 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 			return err
 		})
 		if err != nil { // the token stays valid if its use cannot be recorded, for example because the disk is full
-			s.core.log.Warn("recording a token's use failed", "err", err)
+			s.core.log.Warn("recording the last use of an API token failed", "err", err)
 		}
 	}
 	a, err := s.rights.actorOf(ctx, x)

@@ -114,7 +114,7 @@ func isLoopback(host string) bool {
 // readToken reads the token file, which only its owner may read. Errors never contain the token.
 func readToken(path string) (string, error) {
 	if path == "" {
-		return "", errors.New("API token is missing")
+		return "", errors.New("API token is missing, want the path of a token file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -269,7 +269,7 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	case err != nil:
 		return Answer{}, &Unreachable{c.base.Host, err}
 	case int64(len(b)) > c.most:
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("response has more than %d bytes", c.most)}
+		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("response of the hub is longer than %d bytes", c.most)}
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
@@ -284,7 +284,7 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	return Answer{}, p
 }
 
-// bare returns the cause of a failed request without the URL of the request, because the URL may contain ids of members.
+// bare returns the cause of a failed request without the URL, because the URL may contain ids of members.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -309,7 +309,7 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 // Read decodes the JSON of a response into v. Unknown fields are ignored, because the hub may be newer.
 func (c *Client) Read(a Answer, v any) error {
 	if a.Type != "application/json" {
-		return &Unreachable{c.base.Host, fmt.Errorf("response has type %q, want JSON", a.Type)}
+		return &Unreachable{c.base.Host, fmt.Errorf("response has the content type %q, want JSON", a.Type)}
 	}
 	if err := json.Unmarshal(a.Body, v); err != nil {
 		return &Unreachable{c.base.Host, fmt.Errorf("cannot decode the response: %w", err)}

@@ -149,7 +149,7 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 		return edge{}, err
 	}
 	if size != last || size < 0 {
-		return edge{}, fmt.Errorf("stored tree covers %d entries, the log has %d entries, want the same number", size, last)
+		return edge{}, fmt.Errorf("stored tree covers %d entries, want the %d entries of the log", size, last)
 	}
 	e, err := edgeOf(uint64(size), b)
 	if err != nil {
@@ -160,7 +160,7 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 		return edge{}, err
 	}
 	if root, err := e.root(); err != nil || c.Size != e.size || c.Root != root {
-		return edge{}, fmt.Errorf("signed checkpoint covers %d entries, the stored tree covers %d", c.Size, e.size)
+		return edge{}, fmt.Errorf("signed checkpoint covers %d entries, want the stored %d entries", c.Size, e.size)
 	}
 	return e, nil
 }

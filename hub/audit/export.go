@@ -35,11 +35,11 @@ func (r row) read() (Entry, error) {
 	var s sealed
 	var p personal
 	if err := json.Unmarshal([]byte(r.entry), &s); err != nil {
-		return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
+		return Entry{}, fmt.Errorf("audit log: cannot parse the signed part of entry %d: %w", r.seq, err)
 	}
 	if r.personal.Valid {
 		if err := json.Unmarshal([]byte(r.personal.String), &p); err != nil {
-			return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
+			return Entry{}, fmt.Errorf("audit log: cannot parse the personal part of entry %d: %w", r.seq, err)
 		}
 	}
 	return Entry{Seq: r.seq, At: s.At, Account: s.Account, Name: p.Name, Act: s.Act, On: p.On, Detail: p.Detail,
@@ -74,12 +74,12 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 		signed, err = l.signEmpty(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("audit log: export failed: %w", err)
+		return fmt.Errorf("audit log: cannot read the newest checkpoint for the export: %w", err)
 	}
 	out := bufio.NewWriter(w)
 	for from := int64(1); from <= size; from += exportStep {
 		if err := l.exportSome(ctx, out, from, min(from+exportStep-1, size)); err != nil {
-			return fmt.Errorf("audit log: export failed: %w", err)
+			return fmt.Errorf("audit log: cannot export the entries: %w", err)
 		}
 	}
 	end, err := wire.Canonical(line{Checkpoint: signed})

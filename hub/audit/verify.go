@@ -130,7 +130,7 @@ func (v *verifier) checkPersonalPart(s sealed, l line) error {
 func (v *verifier) checkCheckpoint(signed []byte) error {
 	origin, _, _ := strings.Cut(string(signed), "\n")
 	if !strings.HasPrefix(origin, originPrefix) {
-		return fmt.Errorf("checkpoint has origin %.100q, want %s<site>", origin, originPrefix)
+		return fmt.Errorf("checkpoint has origin %.100q, want %s followed by the site's id", origin, originPrefix)
 	}
 	c, err := wire.OpenCheckpoint(signed, origin, note.VerifierList(v.key))
 	if err != nil {

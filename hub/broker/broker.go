@@ -260,7 +260,7 @@ func checkConfig(c Config) (addr string, err error) {
 		return "", fmt.Errorf("invalid address %q, want host:port such as 127.0.0.1:1883: %w", addr, err)
 	}
 	if port, err := strconv.Atoi(p); err != nil || port < 0 || port > 65535 {
-		return "", fmt.Errorf("invalid port in %q, want a number from 0 (any free port) to 65535", addr)
+		return "", fmt.Errorf("invalid port in the address %q, want a number from 0 (any free port) to 65535", addr)
 	}
 	if len(c.Accounts) == 0 && !isLoopback(host) {
 		return "", fmt.Errorf(

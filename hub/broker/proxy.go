@@ -152,7 +152,7 @@ func readConnect(r *bufio.Reader) (connect, error) {
 		return connect{}, err
 	}
 	if first != typeConnect<<4 || length > maxConnect {
-		return connect{}, fmt.Errorf("first packet has type %d and %d bytes, want a CONNECT of at most %d", first>>4,
+		return connect{}, fmt.Errorf("first packet has type %d and %d bytes, want a CONNECT of at most %d bytes", first>>4,
 			length, maxConnect)
 	}
 	body := make([]byte, length)

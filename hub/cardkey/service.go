@@ -127,7 +127,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	ring, err := s.matchFilesToDatabase(r)
 	if err != nil {
-		return nil, fmt.Errorf("card key: %w", err)
+		return nil, fmt.Errorf("card key: cannot match the key files to the database: %w", err)
 	}
 	s.ring.Store(&ring)
 	return s, nil
@@ -148,7 +148,7 @@ func (s *Service) row(ctx context.Context) (r row, err error) {
 		site = $1`).
 		Scan(&r.version, &r.inForce, &r.before, &r.began, &r.ended, &r.who, &r.reason)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return r, fmt.Errorf("card key: %w", err)
+		return r, fmt.Errorf("card key: cannot read the state of the card key: %w", err)
 	}
 	return r, nil
 }
@@ -221,7 +221,7 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 	next, was := newKey(), ring.InForce
 	// if the write fails, the key and the database are unchanged
 	if err := write(s.o.Path+nextSuffix, next); err != nil {
-		return fmt.Errorf("card key: %w", err)
+		return fmt.Errorf("card key: cannot write the file of the new key: %w", err)
 	}
 	err := s.o.SetAside(ctx, a, checkValueOf(was), func(tx *store.Tx) (string, error) {
 		if err := s.requireVersion(ctx, tx, version); err != nil {

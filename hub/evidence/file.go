@@ -131,7 +131,7 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 		return File{}, errors.New("evidence: text after the first line is not canonical JSON")
 	}
 	if f.Site == "" || f.Member == "" || f.Made.IsZero() {
-		return File{}, errors.New("evidence: site, member or time is missing")
+		return File{}, errors.New("evidence: file names no site, no member or no time")
 	}
 	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
 		return File{}, fmt.Errorf("evidence: file has %d records, want at most %d", len(f.Records), maxRecords)
@@ -217,7 +217,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			return nil, fmt.Errorf("evidence: file contains the journal %s twice", j.Generation.Origin(f.Site, j.Machine))
 		}
 		if err := j.Generation.Check(); err != nil {
-			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: journal of machine %s has an invalid generation: %w", j.Machine, err)
 		}
 		var err error
 		for _, k := range keys {
@@ -229,7 +229,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: cannot verify the checkpoint of machine %s: %w", j.Machine, err)
 		}
 	}
 	return out, nil

@@ -45,11 +45,11 @@ const maxText = 500
 // disk.
 func (l *Ledger) Replace(r Replacement) error {
 	if err := r.check(); err != nil {
-		return fmt.Errorf("ledger: cannot replace the journal: %w", err)
+		return fmt.Errorf("ledger: cannot replace the journal of a machine: %w", err)
 	}
 	err := l.site.Write(context.Background(), func(tx *store.Tx) error { return l.ReplaceIn(context.Background(), tx, r) })
 	if err != nil {
-		return fmt.Errorf("ledger: cannot replace the journal: %w", err)
+		return fmt.Errorf("ledger: cannot replace the journal of a machine: %w", err)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 		return err
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("machine %.64q has no journal to replace, and its first journal is accepted without a decision",
+		return fmt.Errorf("machine %.64q has no journal to replace: the ledger accepts its first journal without a decision",
 			r.Machine)
 	}
 	tx.Changed(store.Records)

@@ -178,7 +178,7 @@ var ErrChanged = errors.New("record was changed after the ledger accepted it")
 func (l *Ledger) changedError(m string, g string, seq int64) error {
 	path := l.site.Path()
 	return fmt.Errorf(
-		"ledger %s: record %d of %s, generation %q: %w; %s",
+		"ledger %s: record %d of %s in the journal of generation %q: %w; %s",
 		path,
 		seq,
 		m,

@@ -428,7 +428,7 @@ func insertRecords(ctx context.Context, tx *store.Tx, journal int64, all []recor
 			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`,
 			args...)
 		if err != nil {
-			return fmt.Errorf("cannot store the records from %d on: %w", all[0].Seq, err)
+			return fmt.Errorf("cannot store the records from number %d on: %w", all[0].Seq, err)
 		}
 	}
 	// Insert the remaining records one by one.
@@ -439,7 +439,7 @@ func insertRecords(ctx context.Context, tx *store.Tx, journal int64, all []recor
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			all[i].values(args[:1])...)
 		if err != nil {
-			return fmt.Errorf("cannot store record %d: %w", all[i].Seq, err)
+			return fmt.Errorf("cannot store the record with number %d: %w", all[i].Seq, err)
 		}
 	}
 	return nil

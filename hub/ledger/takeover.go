@@ -219,7 +219,7 @@ func renameImported(path string) error {
 	// 3).
 	_, err = db.Exec("PRAGMA journal_mode = DELETE")
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("cannot write the log of %s into the file before renaming: %w", path, err)
+		return fmt.Errorf("cannot write the write-ahead log of %s into the file: %w", path, err)
 	}
 	if err := os.Rename(path, path+importedSuffix); err != nil {
 		return err

@@ -93,7 +93,7 @@ func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	}
 	at := int(first - id.block<<tileLevels)
 	if at+1<<up > len(hashes) {
-		return tlog.Hash{}, fmt.Errorf("corrupt ledger: hash %d of level %d of %s is missing", place, level, t.m)
+		return tlog.Hash{}, fmt.Errorf("corrupt ledger: hash %d of tree level %d of machine %s is missing", place, level, t.m)
 	}
 	return rootOf(hashes[at : at+1<<up]), nil
 }

@@ -51,7 +51,7 @@ func (s *Service) Update(ctx context.Context) error {
 	for i, j := range journals {
 		replaced := i+1 < len(journals) && journals[i+1].Machine == j.Machine
 		if err := s.countJournal(ctx, j, marks[journalKey{j.Machine, j.Generation}], replaced, zone); err != nil {
-			errs = append(errs, fmt.Errorf("report: cannot count the records of %s: %w", j.Machine, err))
+			errs = append(errs, fmt.Errorf("report: cannot count the records of machine %s: %w", j.Machine, err))
 		}
 	}
 	return errors.Join(errs...)
