@@ -17,7 +17,8 @@ import (
 func TestLastOwnerCannotBeRemovedDemotedOrDisabled(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	// An owner who cannot sign in does not count, because such an owner could not restore the role of another owner.
+	// The hub ignores owners who cannot sign in when it looks for another owner, because such an owner could not restore
+	// the role.
 	second, err := b.Registry.Add(t.Context(), root, account.Account{Name: "second", Site: actor.Owner}, "")
 	if err != nil {
 		t.Fatal(err)

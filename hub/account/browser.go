@@ -17,20 +17,21 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// Limits of sessions. idle is the maximum time between two requests, and life is the maximum age of a session.
+// Limits of sessions. A session ends when the browser sends no request for the time idle, or when the session is older
+// than life.
 const (
 	idleTrusted = 2 * time.Hour // administrators and owners
 	lifeTrusted = 12 * time.Hour
 	idleMember  = 7 * 24 * time.Hour
 	lifeMember  = 30 * 24 * time.Hour
-	lifeVisitor = 20 * time.Minute // a visitor who requested an e-mail link; must exceed linkLife
+	lifeVisitor = 20 * time.Minute // session of a visitor who requested an e-mail link; must exceed linkLife
 
 	touchEvery  = time.Minute // minimum time between two writes of a session's last use
 	maxSessions = 50          // of an account
 	maxVisitors = 5000
 )
 
-// The keys of the values in a session.
+// Names of the values that a session stores.
 const (
 	keyAccount = "account"
 	keyEpoch   = "epoch"
@@ -53,7 +54,7 @@ func newManager(c *core, url *url.URL) *scs.SessionManager {
 	m := scs.New()
 	m.Store = sessionStore{c}
 	m.Codec = sessionCodec{}
-	m.Lifetime = lifeMember // upper bound of the cookie's lifetime, because sessionStore ends sessions
+	m.Lifetime = lifeMember // longest lifetime of a cookie; sessionStore ends a session earlier
 	m.Cookie.HttpOnly, m.Cookie.SameSite, m.Cookie.Path = true, http.SameSiteLaxMode, "/"
 	m.Cookie.Name, m.Cookie.Secure = "portillon", false
 	if url != nil && url.Scheme == "https" {
@@ -98,19 +99,19 @@ func (sessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	return x.Deadline, values, err
 }
 
-// sessionStore stores the sessions of package scs in the hub's database, under the SHA-256 of their token. The columns
-// of a session's row determine when the session ends. sessionStore ignores the deadline from scs.
+// sessionStore stores the sessions of package scs in the hub's database, under the SHA-256 of their token. The
+// session's row in the database states when the session ends. sessionStore ignores the deadline that scs passes.
 type sessionStore struct{ core *core }
 
-// errNoContext is the error of the methods without a context parameter. Package scs does not call these methods if a
-// store also has methods with a context.
-var errNoContext = errors.New("session store: a context is required")
+// errNoContext is the error of the methods without a context parameter. Package scs never calls these methods, because
+// sessionStore also has the methods with a context.
+var errNoContext = errors.New("session store: method was called without a context, want the method with a context")
 
 func (sessionStore) Find(string) ([]byte, bool, error)      { return nil, false, errNoContext }
 func (sessionStore) Delete(string) error                    { return errNoContext }
 func (sessionStore) Commit(string, []byte, time.Time) error { return errNoContext }
 
-// FindCtx reads a session whose idle time and lifetime have not passed. FindCtx records the session's use at most once
+// FindCtx reads a session that is neither idle for too long nor too old. FindCtx records the session's use at most once
 // per touchEvery, and ignores background requests of an open page.
 func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var data []byte
@@ -137,8 +138,8 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 			_, err := tx.Exec(ctx, `UPDATE account_session SET seen = $3 WHERE site = $1 AND hash = $2`, hash, now)
 			return err
 		})
-		if err != nil { // the session stays valid if the disk is full
-			st.core.log.Warn("recording a session's use failed", "err", err)
+		if err != nil { // a failed write, for example on a full disk, must not end the session
+			st.core.log.Warn("recording the last use of a session failed", "err", err)
 		}
 	}
 	return data, true, nil
@@ -147,14 +148,15 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 // DeleteCtx removes a session, and notifies event streams so that they check their session again.
 func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return st.core.site.Write(ctx, func(tx *store.Tx) error {
-		tx.Changed(store.Accounts) // Make event streams check their session, so that a stream of this session ends.
+		// Notify all event streams, so that each stream checks its session and the streams of the deleted session end.
+		tx.Changed(store.Accounts)
 		_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND hash = $2`, hashOf(token))
 		return err
 	})
 }
 
-// CommitCtx writes a session. Only the first write of a token sets the session's absolute end. CommitCtx then removes
-// sessions beyond the limits.
+// CommitCtx writes a session. Only the first write of a session sets the time at which the session ends at the latest.
+// After the write, CommitCtx removes sessions beyond the limits.
 func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	_, values, err := sessionCodec{}.Decode(b)
 	if err != nil {
@@ -183,8 +185,8 @@ func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ 
 	})
 }
 
-// parseDuration parses a number of seconds from a session, limited to lifeMember. parseDuration returns the default
-// duration for a value that is not a positive number.
+// parseDuration parses a number of seconds that a session stores, and returns at most lifeMember. parseDuration returns
+// the default duration for a value that is not a positive number.
 func parseDuration(seconds string, otherwise time.Duration) time.Duration {
 	n, err := strconv.ParseInt(seconds, 10, 32)
 	if err != nil || n <= 0 {
@@ -193,7 +195,8 @@ func parseDuration(seconds string, otherwise time.Duration) time.Duration {
 	return min(time.Duration(n)*time.Second, lifeMember)
 }
 
-// removeExcess removes expired sessions, and the oldest sessions of an account (or of all visitors) beyond the limit.
+// removeExcess removes expired sessions. If an account, or all visitors together, have more sessions than permitted,
+// removeExcess also removes the oldest of them.
 func (st sessionStore) removeExcess(ctx context.Context, tx *store.Tx, account string) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND expires <= $2`, st.core.now()); err != nil {
 		return err
@@ -216,11 +219,12 @@ const (
 	actorKey
 )
 
-// visitor contains the properties of a request that are known before sign-in.
+// visitor contains what the hub knows about the sender of a request before sign-in.
 type visitor struct {
 	request, address, agent string
-	session                 bool // scs has loaded or created a session for the request
-	background              bool // the page sent the request in the background, so the request does not extend the session
+	session                 bool // true after package scs has loaded or created a session for the request
+	// true if the page sent the request in the background; such a request does not extend the session
+	background bool
 }
 
 // visitorOf returns the visitor who sent the request of ctx, or the zero visitor if ctx belongs to no request.
@@ -298,8 +302,8 @@ func (s *browsers) account(ctx context.Context) (row, bool, error) {
 	return x, !shut, err
 }
 
-// usedCodeRecently reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife). A
-// browser that did so may set a password without entering the old password.
+// usedCodeRecently reports whether this browser signed in by a link or a code within the last 15 minutes (linkLife).
+// After such a sign-in, the browser may set a password without the old password.
 func (s *browsers) usedCodeRecently(ctx context.Context) bool {
 	if how := s.signInMethod(ctx); how != "link" && how != "code" {
 		return false

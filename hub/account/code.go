@@ -25,7 +25,7 @@ const (
 	tokenBytes = 20 // 160 bits
 )
 
-// groupCode inserts a dash after every five characters of a code, so that people can read the code.
+// groupCode inserts a dash after every five characters of a code, so that people can read the code aloud and type it.
 func groupCode(code string) string {
 	var parts []string
 	for len(code) > 5 {
@@ -47,13 +47,14 @@ func parseTypedCode(s string) string {
 	return out
 }
 
-// tokenPrefix lets scanners that search for leaked secrets recognise an API token.
+// tokenPrefix is the beginning of every API token. Programs that search for leaked secrets recognise a token by this
+// prefix.
 const tokenPrefix = "ptl_"
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. A text without
-// this form is refused without a database query.
+// isToken reports whether text has the form of an API token: the prefix, 160 bits and their checksum. The caller
+// refuses any other text without a database query.
 func isToken(text string) bool {
 	rest, ok := strings.CutPrefix(text, tokenPrefix)
 	if !ok || len(rest) != tokenText.EncodedLen(tokenBytes+4) {
@@ -63,13 +64,14 @@ func isToken(text string) bool {
 	return err == nil && string(checksum(b[:tokenBytes])) == string(b[tokenBytes:]) && tokenText.EncodeToString(b) == rest
 }
 
-// checksum returns the CRC-32 (IEEE) of b, the highest byte first.
+// checksum returns the CRC-32 (IEEE) of b as 4 bytes in big-endian order.
 func checksum(b []byte) []byte {
 	c := crc32.ChecksumIEEE(b)
 	return []byte{byte(c >> 24), byte(c >> 16), byte(c >> 8), byte(c)}
 }
 
-// convertMissingRow converts the error of a missing row to ErrCode, and returns every other error unchanged.
+// convertMissingRow returns ErrCode if err says that the database has no such row, and returns every other error
+// unchanged.
 func convertMissingRow(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrCode
@@ -85,8 +87,9 @@ type oneTimeCodes struct {
 	browsers *browsers
 }
 
-// signIn removes a code and signs in the code's member. kind is the code's kind in the database, "link" or "printed".
-// If several requests use the code at once, one request removes the row and signs in, and all others get ErrCode.
+// signIn deletes a one-time code and signs in the member for whom the code was created. kind is the code's kind in the
+// database, "link" or "printed". If several requests use the code at once, only the request that deletes the code's row
+// signs in, and the other requests get ErrCode.
 func (s *oneTimeCodes) signIn(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
 	if shut, err := s.rights.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
 		return actor.Actor{}, cmp.Or(err, ErrCode)

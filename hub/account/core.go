@@ -13,8 +13,8 @@ import (
 	"portillon/hub/store"
 )
 
-// core contains the dependencies that all services of this package share: the site's rows, the clock, a source of
-// random bytes, the log, and the audit log. A core never changes.
+// core contains the dependencies that all services of this package share: the database rows of the site, the clock, a
+// source of random bytes, the log, and the audit log. No field changes after New.
 type core struct {
 	site     *store.Site
 	log      *slog.Logger
@@ -26,7 +26,8 @@ type core struct {
 // now returns the time in milliseconds since 1970, as the database stores times.
 func (s *core) now() int64 { return s.clock().UnixMilli() }
 
-// timeOf converts milliseconds since 1970, as the database stores times, to a time in UTC. 0 becomes the zero time.
+// timeOf converts milliseconds since 1970, as the database stores times, to a time in UTC. timeOf converts 0 to the
+// zero time.
 func timeOf(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Errors for a refused sign-in. No error reveals whether an account exists.
+// Errors that the services return when they refuse a sign-in. No error reveals whether an account exists.
 var (
 	// ErrWrong means that a name, password or token is wrong: HTTP status 401.
-	ErrWrong = errors.New("name or password is wrong")
+	ErrWrong = errors.New("name, password or token is wrong")
 	// ErrCode means that a code or link is wrong, used, expired, or bound to another browser: HTTP status 401.
-	ErrCode = errors.New("code is wrong, was used, or has expired")
+	ErrCode = errors.New("code or link is wrong, was used before, or has expired")
 	// ErrNoMail means that this hub sends no e-mail.
 	ErrNoMail = errors.New("the hub sends no e-mail, ask for a printed code")
 	// ErrNoBrowser means that a program without a browser session requested an e-mail link: HTTP status 400.

@@ -13,7 +13,7 @@ import (
 // Forget removes the data of a member whom the directory erases, in the directory's transaction: the account, codes,
 // mails, and the personal part of the audit log. addresses are the e-mail addresses of the member and of the guardians.
 // The actor needs actor.EraseMembers. Forget refuses the last owner. Without actor.WriteAccounts, the actor cannot
-// erase any owner or administrator, because the right to change members must not remove such a role.
+// erase any owner or administrator, because otherwise the right to change members would suffice to remove an owner.
 func (s *Registry) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
 	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
@@ -79,10 +79,10 @@ func (s *Registry) reassign(ctx context.Context, tx *store.Tx, a actor.Actor, x 
 }
 
 // Merge moves the account of the member drop to the member keep when the directory merges these members, in the
-// directory's transaction. Without the move, the account would keep the person's address after an erasure. If both
-// members have an account, Merge removes the account of drop. If the removed account would have a role, Merge returns
-// *fault.Invalid, because an owner must decide first. The printed codes of drop become invalid. The actor needs
-// actor.WriteMembers.
+// directory's transaction. If the account stayed with drop, a later erasure of keep would leave the person's address in
+// the account. If both members have an account, Merge removes the account of drop. If drop's account has a role, Merge
+// returns *fault.Invalid, because an owner must first decide about the role. The printed codes of drop become invalid.
+// The actor needs actor.WriteMembers.
 func (s *Registry) Merge(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 
 // Argon contains the parameters of argon2id (RFC 9106).
 type Argon struct {
-	MiB    uint32 // memory size in MiB
+	MiB    uint32 // memory that computing one hash needs, in MiB
 	Passes uint32
 	Lanes  uint8
 }
@@ -22,7 +22,7 @@ type Argon struct {
 var defaultArgon = Argon{MiB: 19, Passes: 2, Lanes: 1}
 
 const (
-	saltSize = 16 // size in bytes, as recommended by RFC 9106, section 3.1
+	saltSize = 16 // sizes in bytes that RFC 9106, section 3.1, recommends
 	hashSize = 32
 )
 
@@ -48,7 +48,7 @@ func (h passwordHash) String() string {
 // parseHash parses exactly the format that String writes. The parameters are limited, so that a manipulated row cannot
 // exhaust the memory.
 func parseHash(s string) (passwordHash, error) {
-	bad := fmt.Errorf("stored password is not argon2id in PHC format with known parameters")
+	bad := fmt.Errorf("stored password hash is invalid, want argon2id in PHC format with m, t and p")
 	parts := strings.Split(s, "$")
 	if len(s) > 200 || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" ||
 		parts[2] != "v="+strconv.Itoa(argon2.Version) {
@@ -72,8 +72,8 @@ func (h passwordHash) isBounded() bool {
 	return len(h.salt) == saltSize && len(h.hash) == hashSize && h.MiB > 0 && h.MiB <= 64 && h.Passes <= 10 && h.Lanes <= 4
 }
 
-// parseArgon parses parameters such as m=19456,t=2,p=1: memory in KiB, passes, lanes. A value that is too large stays
-// too large, so that isBounded rejects it.
+// parseArgon parses parameters such as m=19456,t=2,p=1: memory in KiB, passes, lanes. parseArgon never truncates a
+// value that is too large, so that isBounded can reject the value.
 func parseArgon(s string) (h passwordHash, ok bool) {
 	var values [3]uint64
 	for i, f := range strings.Split(s, ",") {
@@ -90,7 +90,8 @@ func parseArgon(s string) (h passwordHash, ok bool) {
 	return h, true
 }
 
-// Limits of the queue of password hashes. Two concurrent hashes need 38 MiB.
+// At most hashing passwords are hashed at a time, and at most waiting callers wait in the queue. Two concurrent hashes
+// need 38 MiB.
 const (
 	hashing = 2
 	waiting = 16
@@ -100,13 +101,13 @@ const (
 // flood of sign-ins does not exhaust the memory.
 type queue struct{ places, running chan struct{} }
 
-// newQueue returns a queue with all places free.
+// newQueue returns a queue in which no caller hashes a password or waits.
 func newQueue() *queue {
 	return &queue{places: make(chan struct{}, hashing+waiting), running: make(chan struct{}, hashing)}
 }
 
 // enter waits until a password may be hashed. The error is *Busy if the queue is full, or ctx.Err() if ctx is done
-// first. If err is nil, the caller must call leave exactly once.
+// first. If err is nil, the caller must call leave exactly once after hashing.
 func (q *queue) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case q.places <- struct{}{}:

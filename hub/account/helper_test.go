@@ -44,8 +44,8 @@ type bench struct {
 	now time.Time
 }
 
-// outbox is an account.Sender that stores mails in a slice. Send first returns each error of the list fail once, and
-// then stores mails.
+// outbox is an account.Sender that stores mails in a slice. Each call of Send returns the next error of the list fail;
+// after the last error, Send stores mails.
 type outbox struct {
 	mu    sync.Mutex
 	fail  []error
@@ -159,7 +159,7 @@ func people() account.People {
 
 var root = actor.Local("root")
 
-// add adds an account with the password good.
+// add adds an account whose password is the constant good.
 func (b *bench) add(x account.Account) account.Account {
 	b.t.Helper()
 	got, err := b.Registry.Add(b.t.Context(), root, x, good)
@@ -212,7 +212,7 @@ func (b *bench) browser() *browser {
 		host: "hub.biklab.example"}
 }
 
-// do calls f with the context of a new request.
+// do sends a new request, and calls f in the handler with the context of the request.
 func (w *browser) do(method string, f func(ctx context.Context) error) (err error) {
 	w.b.t.Helper()
 	r := httptest.NewRequest(method, "https://"+w.host+"/x", strings.NewReader(""))
@@ -270,7 +270,7 @@ func conflicted(err error) bool { var x *fault.Conflict; return errors.As(err, &
 
 var linkIn = regexp.MustCompile(`https://hub\.biklab\.example/sign-in/link\?code=(\w+)`)
 
-// fill writes n rows of rate limits to the database. Each row has some used attempts.
+// fill writes n rows of rate limits to the database. In each row, some attempts are already used.
 func (b *bench) fill(n int) error {
 	return b.site.Write(b.t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(b.t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)

@@ -76,7 +76,8 @@ func (s *Requests) tokenActor(r *http.Request) (actor.Actor, error) {
 	return s.tokens.FromToken(r.Context(), strings.TrimSpace(token), "")
 }
 
-// serve refuses the request if err is not nil, and otherwise calls next with the actor of the request.
+// serve refuses the request if err is not nil. Otherwise serve stores the actor in the request's context and calls
+// next.
 func (s *Requests) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a actor.Actor, err error) {
 	if err != nil {
 		s.refuse(w, r, err)
@@ -123,7 +124,7 @@ func plainRefusal(log *slog.Logger) func(http.ResponseWriter, *http.Request, err
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			if errors.Is(err, ErrWrong) {
-				err = errors.New("token is wrong or has expired")
+				err = errors.New("API token is wrong or has expired")
 			}
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -151,5 +152,5 @@ func ActorOf(ctx context.Context) actor.Actor {
 	return a
 }
 
-// RequestID returns the id of the request of ctx, for logs.
+// RequestID returns the id of the request to which ctx belongs. Log lines contain this id.
 func RequestID(ctx context.Context) string { return visitorOf(ctx).request }

@@ -31,7 +31,7 @@ type Links struct {
 	codes    *oneTimeCodes
 	outbox   *Outbox
 	settings func() Settings
-	url      *url.URL // the hub's URL in browsers; nil: no links
+	url      *url.URL // the hub's URL in browsers; nil: the hub sends no links
 }
 
 // MailLink sends a sign-in link to an e-mail address that is in the directory. MailLink returns the same result for an
@@ -67,11 +67,12 @@ func (s *Links) MailLink(ctx context.Context, address string) error {
 		return err
 	}
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
-		// A recipient with too many mails gets no further mail. The response does not reveal this limit to the visitor.
+		// If the recipient already got too many mails, send no further mail. The response does not reveal this limit to the
+		// visitor.
 		var full *Throttled
 		switch err := s.limits.spendIn(ctx, tx, limit{r.mailTo, to}); {
 		case errors.As(err, &full), err == nil && len(people) == 0:
-			return nil // the result must not reveal whether the address is in the directory
+			return nil // return nil, because an error would reveal that the directory does not contain the address
 		case err != nil:
 			return err
 		}
@@ -157,8 +158,8 @@ func (s *Links) Link(ctx context.Context, code string) ([]Person, error) {
 	return people, err
 }
 
-// recipient returns the e-mail address that a code was sent to. The error is ErrCode if another browser requested the
-// code.
+// recipient returns the e-mail address to which the hub sent the code. The error is ErrCode if another browser
+// requested the code.
 func (s *Links) recipient(ctx context.Context, q rowReader, code string) (address string, err error) {
 	browser, err := s.browsers.linkSecret(ctx, false)
 	if err != nil || browser == "" {
@@ -170,8 +171,9 @@ func (s *Links) recipient(ctx context.Context, q rowReader, code string) (addres
 	return address, convertMissingRow(err)
 }
 
-// UseLink signs in by an e-mail link, once. If the address belongs to several members and member is empty, the error is
-// *Choose and the link stays valid. UseLink returns ErrCode in the same cases as Link.
+// UseLink signs in the member to whom an e-mail link belongs. Each link works only once. If the address belongs to
+// several members and member is empty, the error is *Choose and the link stays valid. UseLink returns ErrCode in the
+// same cases as Link.
 func (s *Links) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {

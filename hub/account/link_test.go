@@ -56,7 +56,8 @@ func TestLinkSignsInOnceInTheRequestingBrowser(t *testing.T) {
 	if err := other.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser: %v", err)
 	}
-	other.requestLink("lea@biklab.example") // The other browser now has a session, but not the session of the link.
+	// The other browser now has a session, but another browser requested the link.
+	other.requestLink("lea@biklab.example")
 	if err := other.useLink(code, ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("another browser that asked too: %v", err)
 	}
@@ -134,7 +135,7 @@ func TestLinkExpiresAfter15Minutes(t *testing.T) {
 	}
 }
 
-func TestLinkToASharedAddressOffersAChoiceOfMembers(t *testing.T) {
+func TestLinkToASharedAddressLetsTheVisitorChooseAMember(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	code := w.requestLink("family@biklab.example")
@@ -151,7 +152,7 @@ func TestLinkToASharedAddressOffersAChoiceOfMembers(t *testing.T) {
 	}
 }
 
-func TestMinorsLinkGoesToTheGuardian(t *testing.T) {
+func TestLinkOfAMinorIsMailedToTheGuardian(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	code := w.requestLink("guardian@biklab.example")
@@ -222,7 +223,7 @@ func TestUnknownAndKnownAddressesGetTheSameResponse(t *testing.T) {
 func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	b := open(t)
 	sent := 0
-	for n := range 8 { // Many clients request a link for one recipient.
+	for n := range 8 { // Many clients request links for the same recipient; the limit per recipient applies.
 		w := b.browser()
 		w.from = fmt.Sprintf("198.51.100.%d:1", n)
 		if w.requestLink("lea@biklab.example") != "" {
@@ -234,7 +235,7 @@ func TestMailsAreLimitedPerRecipientAndPerClientAddress(t *testing.T) {
 	}
 	w := b.browser()
 	refused := 0
-	for n := range 30 { // One client requests links for many recipients.
+	for n := range 30 { // One client requests links for many recipients; the limit per client applies.
 		if err := w.do("POST", func(ctx context.Context) error {
 			return b.Links.MailLink(ctx, fmt.Sprintf("n%d@biklab.example",
 				n))
@@ -257,7 +258,7 @@ func TestHostOfALinkIsFromTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestMalformedAddressesAreRefused(t *testing.T) {
+func TestMalformedEmailAddressesAreRefused(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	if err := b.Links.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoBrowser) {
@@ -326,7 +327,7 @@ func TestMailIsDroppedAfterAPermanentError(t *testing.T) {
 	}
 }
 
-func TestMailIsInTheMembersLanguageAndContainsNoName(t *testing.T) {
+func TestSignInMailIsInTheMembersLanguageAndContainsNoName(t *testing.T) {
 	b := open(t, func(o *account.Options) {
 		o.Settings = func() account.Settings {
 			return account.Settings{Title: "Bik Lab\r\nBcc: x", Language: "en", Contact: "bureau@biklab.example %s", Links: true}
@@ -344,7 +345,7 @@ func TestMailIsInTheMembersLanguageAndContainsNoName(t *testing.T) {
 	}
 }
 
-func TestLinksCanBeSwitchedOffWhileTheHubRuns(t *testing.T) {
+func TestEmailLinksCanBeDisabledWhileTheHubRuns(t *testing.T) {
 	links := true
 	b := open(t, func(o *account.Options) {
 		o.Settings = func() account.Settings { return account.Settings{Title: "Bik Lab", Language: "en", Links: links} }
@@ -360,7 +361,7 @@ func TestLinksCanBeSwitchedOffWhileTheHubRuns(t *testing.T) {
 	}
 }
 
-func TestLinksRequireConfiguredMail(t *testing.T) {
+func TestEmailLinksRequireAConfiguredMailServer(t *testing.T) {
 	b := open(t, func(o *account.Options) { o.Mail = nil })
 	if err := b.Links.MailLink(t.Context(), "lea@biklab.example"); !errors.Is(err, account.ErrNoMail) {
 		t.Error(err)
@@ -403,7 +404,7 @@ func TestPrintedCodeSignsItsMemberInOnce(t *testing.T) {
 }
 
 // For 15 minutes after signing in by a link, a member may set a password without entering the old password.
-func TestForgottenPasswordCanBeSetAfterSignInByLink(t *testing.T) {
+func TestPasswordCanBeSetWithoutTheOldPasswordAfterSignInByLink(t *testing.T) {
 	b := open(t)
 	b.add(account.Account{Name: "lea", Member: "m-lea", Site: actor.Member})
 	w := b.browser()
@@ -431,7 +432,7 @@ func TestForgottenPasswordCanBeSetAfterSignInByLink(t *testing.T) {
 	}
 }
 
-func TestCodesAreParsedInAllTypedForms(t *testing.T) {
+func TestTypedCodesAreParsedWithAnyCaseAndSeparators(t *testing.T) {
 	for in, want := range map[string]string{"ABCDE-FGHJK": "ABCDEFGHJK", " abcde fghjk ": "ABCDEFGHJK", "o0Il1": "00111",
 		"ABCDU": "", "é": "",
 		"": "", strings.Repeat("A", 200): ""} {

@@ -13,8 +13,9 @@ import (
 	"portillon/policy"
 )
 
-// mayTable lists the rights of each actor. mayTable was written by hand, so that it does not repeat a mistake of the
-// code. Each string has one sign per actor: + means that the actor may call the method, - that the actor may not.
+// mayTable lists the rights of each actor. People wrote mayTable by hand: a table that the code computes would repeat
+// the code's mistakes. Each string has one sign per actor: + means that the actor may call the method, - that the actor
+// may not.
 var mayTable = []struct {
 	method string
 	// The actors of the signs are: no account, member, mentor, maintainer, administrator, owner, root, the owner's
@@ -120,7 +121,7 @@ func (b *bench) restore(x account.Account) {
 	b.t.Helper()
 	now, err := b.Registry.Get(b.t.Context(), root, x.ID)
 	if missing(err) {
-		return // the method under test has removed the account
+		return // nothing to restore: the method under test has removed the account
 	}
 	if err == nil {
 		_, err = b.Registry.Change(b.t.Context(), root, x.ID, now.Version, func(y *account.Account) error {

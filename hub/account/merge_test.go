@@ -74,7 +74,7 @@ func TestMergeMovesTheAccountToTheKeptMember(t *testing.T) {
 	b.verifyAudit()
 }
 
-func TestMergeEndsSessionsAndPrintedCodes(t *testing.T) {
+func TestMergeEndsSessionsAndInvalidatesPrintedCodes(t *testing.T) {
 	b := open(t)
 	b.owner()
 	x := b.add(account.Account{Name: "drop", Member: "m-ines", Site: actor.Member})

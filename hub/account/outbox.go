@@ -14,13 +14,13 @@ import (
 type Mail struct{ To, Subject, Body string }
 
 // Sender sends a mail and returns once the server has accepted the mail. A *Refused error is permanent. After any other
-// error the caller sends the mail again. If ctx is done, the attempt ends.
+// error the outbox sends the mail again later. If ctx is done, the attempt ends.
 type Sender interface {
 	Send(ctx context.Context, m Mail) error
 }
 
-// Refused is the error of a mail that the server will never accept, for example because the address does not exist. The
-// outbox drops such a mail.
+// Refused is the error that Send returns for a mail that the server will never accept, for example because the address
+// does not exist. The outbox drops such a mail.
 type Refused struct{ Err error }
 
 // Error implements error.
@@ -44,8 +44,8 @@ type Outbox struct {
 }
 
 // enqueue adds a mail to the outbox in the caller's transaction, so that the mail is sent if and only if the
-// transaction is committed. The outbox contains at most maxOutbox mails. A mail expires at the same time as the link in
-// the mail (linkLife).
+// transaction is committed. The outbox contains at most maxOutbox mails. A mail expires when the link in the mail
+// expires (linkLife).
 func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	id, err := s.core.newID("o-")
 	if err != nil {
@@ -64,7 +64,8 @@ func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	if err != nil {
 		return err
 	}
-	select { // if Run wakes before the commit, Run reads the outbox again within a second
+	// if Run wakes before the transaction commits, Run finds no mail, and reads the outbox again within a second
+	select {
 	case s.added <- struct{}{}:
 	default:
 	}
@@ -166,7 +167,7 @@ func (s *Outbox) recordAttempt(ctx context.Context, m pending, failure error) er
 		return s.drop(ctx, m.id)
 	}
 	wait := min(firstRetry<<min(m.tries, 10), lastRetry)
-	s.core.log.Warn("mail failed and will be retried", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
+	s.core.log.Warn("mail was not sent and will be retried", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
 	return s.core.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE account_mail SET tries = tries + 1, next = $3 WHERE site = $1 AND id = $2`, m.id,
 			s.core.now()+wait.Milliseconds())

@@ -28,9 +28,10 @@ type Ownership struct {
 	folder   string // folder that contains the file ownerFile
 }
 
-// FirstOwner returns the code for creating the first owner, to be shown on the terminal of the hub's computer. The code
-// is stored in a file that only the hub's user can read, so that a restarted hub returns the same code. made reports
-// that the code is new. Once an owner exists, FirstOwner removes the file and returns an empty code.
+// FirstOwner returns the code with which a person creates the first owner. The hub shows the code on the terminal of
+// the hub's computer. The code is stored in a file that only the hub's user can read, so that a restarted hub returns
+// the same code. made is true if this call created the code. Once an owner exists, FirstOwner removes the file and
+// returns an empty code.
 func (s *Ownership) FirstOwner() (code string, made bool, err error) {
 	path := filepath.Join(s.folder, ownerFile)
 	n, err := otherOwners(context.Background(), s.core.site, "")
@@ -128,7 +129,8 @@ func (s *Ownership) Redeem(ctx context.Context, code, name, password string) (ac
 		return actor.Actor{}, err
 	}
 	if err := removeIfExists(filepath.Join(s.folder, ownerFile)); err != nil {
-		s.core.log.Error("removing the used owner code failed", "err", err) // harmless: no code works once an owner exists
+		// a remaining file is harmless, because no code works once an owner exists
+		s.core.log.Error("removing the used owner code failed", "err", err)
 	}
 	if err := errors.Join(s.limits.refundGuess(ctx), s.browsers.beginSession(ctx, x, "password")); err != nil {
 		return actor.Actor{}, err

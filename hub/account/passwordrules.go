@@ -11,14 +11,14 @@ import (
 	"portillon/hub/fault"
 )
 
-// Limits of a password.
+// Minimum and maximum length of a new password.
 const (
 	minPassword = 10  // characters
 	maxPassword = 256 // bytes
 )
 
-// commonWords are French and English words that occur in many guessed passwords. A password is refused if it consists
-// of such a word with digits and signs around it, or of such a word twice.
+// commonWords are French and English words that occur in many guessed passwords. A password is refused if the password
+// is one of these words with digits and signs before or after, or the word repeated.
 const commonWords = `
 	password passwort motdepasse motdepass azerty azertyuiop qwerty qwertyuiop qwertz admin administrator
 	administrateur welcome bienvenue bonjour soleil doudou chouchou marseille letmein iloveyou jetaime
@@ -47,9 +47,9 @@ func checkPassword(password, name string) []fault.Field {
 	return nil
 }
 
-// isGuessable reports whether attackers would try a password first. A guessable password has fewer than five different
-// characters, or is a sequence of consecutive letters or digits, a common word with digits and signs around it, or the
-// account's name.
+// isGuessable reports whether a password is one of those that attackers try first. A guessable password has fewer than
+// five different characters, or is a sequence of consecutive letters or digits, a common word with digits and signs
+// around it, or the account's name.
 func isGuessable(password, name string) bool {
 	p := strings.ToLower(password)
 	different := map[rune]bool{}

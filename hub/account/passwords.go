@@ -18,9 +18,9 @@ type Passwords struct {
 	browsers *browsers
 }
 
-// SignIn signs in a person by name and password, and begins a session in the browser that sent the request of ctx.
-// address is the client's network address, for the rate limits. If address is empty, SignIn uses the address that
-// Requests stored in ctx. The error is ErrWrong, *Throttled or *Busy.
+// SignIn signs in a person by name and password, and begins a session in the browser that sent the request of ctx. The
+// parameter address is the client's network address, to which the rate limits apply. If address is empty, SignIn uses
+// the address that Requests stored in ctx. The error is ErrWrong, *Throttled or *Busy.
 //
 // An unknown name costs the same work as a wrong password. The rate limits depend on the typed name and on the address,
 // never on whether such an account exists.
@@ -39,9 +39,9 @@ func (s *Passwords) SignIn(ctx context.Context, name, password, address string) 
 }
 
 // verifyPassword returns the account with this name and password. verifyPassword counts the attempt before it compares
-// the password, so that parallel attempts cannot exceed a limit. After a right password the attempt is refunded. The
-// password of a disabled or blocked account is compared with an empty hash, so that the response and the response time
-// are those of a wrong password.
+// the password, so that parallel attempts cannot exceed a limit. If the password is right, recordSignIn refunds the
+// attempt. The password of a disabled or blocked account is compared with an empty hash, so that the response and the
+// response time are those of a wrong password.
 func (s *Passwords) verifyPassword(ctx context.Context, name, password, address string) (row, error) {
 	if address == "" {
 		address = visitorOf(ctx).address
@@ -50,7 +50,7 @@ func (s *Passwords) verifyPassword(ctx context.Context, name, password, address 
 	if missing := (*fault.NotFound)(nil); err != nil && !errors.As(err, &missing) {
 		return row{}, err
 	}
-	// Refuse an address or name without remaining attempts, before any work is done.
+	// Refuse an address or name that has no remaining attempts, before any work is done.
 	limits, err := s.passwordLimits(ctx, x.ID, name, address)
 	if err != nil {
 		return row{}, err
@@ -108,8 +108,8 @@ func (s *Passwords) passwordLimits(ctx context.Context, id, name, address string
 	return []limit{first, {r.address, from}}, nil
 }
 
-// knownAddress returns the database key of an address that an account signed in from. The key is a hash, so that the
-// database contains no list of a person's locations.
+// knownAddress returns the key under which the database stores an address from which the account has signed in. The key
+// is a hash of the address, so that the database contains no list of a person's locations.
 func knownAddress(id, from string) string {
 	return limit{rate{name: "known"}, id + "\x00" + from}.key()
 }

@@ -15,7 +15,7 @@ import (
 const (
 	printedLife  = 90 * 24 * time.Hour
 	maxPrinted   = 200 // members per call
-	printedEach  = 10  // maximum number of codes per member
+	printedEach  = 10  // maximum number of printed codes per member
 	printedRight = "1 to 200 members, 1 to 10 codes each"
 )
 
@@ -23,14 +23,14 @@ const (
 type PrintedCodes struct {
 	core   *core
 	limits *throttle
-	member func(context.Context, policy.MemberID) (Person, error) // nil: every id is accepted
+	member func(context.Context, policy.MemberID) (Person, error) // looks up a member; nil: Print accepts every id
 	codes  *oneTimeCodes
 }
 
 // Print creates codes on paper for members without e-mail. A member can sign in once with each code, within 90 days. A
 // member's earlier codes become invalid. The actor needs actor.WriteMembers. Print refuses a member who is an
-// administrator or an owner, because an actor who may write members could otherwise sign in as that account. If one
-// member is refused, Print creates no codes.
+// administrator or an owner, because otherwise an actor who may only change members could sign in as an administrator.
+// If one member is refused, Print creates no codes.
 func (s *PrintedCodes) Print(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed,
 	error) {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
@@ -98,7 +98,8 @@ func (s *PrintedCodes) printFor(ctx context.Context, tx *store.Tx, a actor.Actor
 	return out, s.core.audit(ctx, tx, a, actor.WriteMembers, "member "+string(p.ID), "codes printed to sign in with")
 }
 
-// UseCode signs in by a printed code, once. The error is ErrCode, or *Throttled after ten wrong codes from an address.
+// UseCode signs in the member to whom a printed code belongs. Each code works only once. The error is ErrCode, or
+// *Throttled after ten wrong codes from an address.
 func (s *PrintedCodes) UseCode(ctx context.Context, code string) (actor.Actor, error) {
 	if err := s.limits.spendGuess(ctx); err != nil {
 		return actor.Actor{}, err

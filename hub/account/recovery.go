@@ -13,7 +13,7 @@ import (
 // resetLife is the time during which a code for a new password is valid.
 const resetLife = time.Hour
 
-// Recovery replaces a lost password by codes for a new password.
+// Recovery lets a person who lost a password set a new password with a code.
 type Recovery struct {
 	core      *core
 	limits    *throttle
@@ -54,8 +54,8 @@ func (s *Recovery) storeCode(ctx context.Context, tx *store.Tx, x row, code stri
 	return err
 }
 
-// Recover is ResetCode for root on the hub's computer, by the account's name. Recover also enables a disabled account,
-// and ends the account's sessions and tokens. The actor must be actor.Local.
+// Recover creates a code as ResetCode does, but finds the account by its name and only for root on the hub's computer.
+// Recover also enables a disabled account, and ends the account's sessions and tokens. The actor must be actor.Local.
 func (s *Recovery) Recover(ctx context.Context, a actor.Actor, name string) (code string, err error) {
 	if a.Account != "local" {
 		return "", &actor.Denied{Act: actor.WriteAccounts, Actor: a}

@@ -45,7 +45,7 @@ func (s *Registry) List(ctx context.Context, a actor.Actor, p Page) (out []Accou
 	for _, id := range ids {
 		x, err := byID(ctx, s.core.site, id)
 		if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
-			continue // the account was removed since the ids were read
+			continue // skip an account that was removed after the ids were read
 		}
 		if err != nil {
 			return nil, "", err
@@ -128,8 +128,8 @@ func (s *Registry) Add(ctx context.Context, a actor.Actor, given Account, passwo
 	return x.Account, err
 }
 
-// checkAccount returns the faults of the name, member and roles of an account. A fault quotes at most 60 bytes of a
-// text.
+// checkAccount returns the faults of the name, member and roles of an account. Each fault quotes at most 60 bytes of
+// the invalid text.
 func checkAccount(x Account) []fault.Field {
 	faults := checkName(x.Name)
 	add := func(field, given, wrong, right string) {
@@ -182,8 +182,8 @@ func (s *Registry) Change(ctx context.Context, a actor.Actor, id string, version
 	return x.Account, err
 }
 
-// applyChange returns an account after a change. applyChange ignores changes of fields that are read-only, such as ID
-// and Made.
+// applyChange returns the account x as the function change has changed it. applyChange ignores changes of fields that
+// are read-only, such as ID and Made.
 func applyChange(before Account, change func(*Account) error) (Account, error) {
 	given := before
 	given.Machines = maps.Clone(before.Machines)
@@ -262,7 +262,7 @@ func describe(x Account) string {
 	return strings.Join(parts, ", ")
 }
 
-// SetRole sets an account's role at the site. The needed rights and the errors are those of Change.
+// SetRole sets an account's role at the site. SetRole requires the same right and returns the same errors as Change.
 func (s *Registry) SetRole(
 	ctx context.Context,
 	a actor.Actor,
@@ -273,8 +273,8 @@ func (s *Registry) SetRole(
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Site = r; return nil })
 }
 
-// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. The needed rights and the
-// errors are those of Change.
+// SetMachineRole sets an account's role at a machine, or removes the role if r is empty. SetMachineRole requires the
+// same right and returns the same errors as Change.
 func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
 	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
@@ -290,8 +290,8 @@ func (s *Registry) SetMachineRole(ctx context.Context, a actor.Actor, id string,
 	})
 }
 
-// Disable prevents an account from signing in and its tokens from working, or enables the account again. The needed
-// rights and the errors are those of Change.
+// Disable prevents an account from signing in and its tokens from working, or enables the account again. Disable
+// requires the same right and returns the same errors as Change.
 func (s *Registry) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
 	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })

@@ -59,9 +59,9 @@ func byMember(ctx context.Context, q reader, m policy.MemberID) (row, error) {
 	return addMachineRoles(ctx, q, x, err, string(m))
 }
 
-// addMachineRoles adds the roles at machines to an account that was read, or converts the error of a missing row to
-// *fault.NotFound. wanted is the id or name of the query. The error quotes at most 60 bytes of wanted, because people
-// type passwords into the field for names.
+// If err is nil, addMachineRoles reads the account's roles at machines. If err says that the row is missing,
+// addMachineRoles returns *fault.NotFound. wanted is the id or name that the caller searched for. The error quotes at
+// most 60 bytes of wanted, because people type passwords into the field for names.
 func addMachineRoles(ctx context.Context, q reader, x row, err error, wanted string) (row, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, &fault.NotFound{What: "account", ID: shorten(wanted, 60)}
@@ -88,7 +88,7 @@ func addMachineRoles(ctx context.Context, q reader, x row, err error, wanted str
 	return x, rows.Err()
 }
 
-// insert writes a new account that is enabled and was never used. The time of creation is x.Made.
+// insert writes a new account, which is enabled and has no time of last use. The time of creation is x.Made.
 func insert(ctx context.Context, tx *store.Tx, x row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account (site, id, version, name, name_key, member, role, password, epoch, made,
 		seen, disabled)
@@ -136,8 +136,8 @@ func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 	return nil
 }
 
-// otherOwners counts the owners who can sign in (enabled, and with a password), except the account id. With an empty id
-// it counts all owners who can sign in.
+// otherOwners counts the owners who can sign in (enabled, and with a password), except the account id. If id is empty,
+// otherOwners counts all of them.
 func otherOwners(ctx context.Context, q rowReader, id string) (n int, err error) {
 	err = q.QueryRow(ctx, `SELECT count(*) FROM account WHERE site = $1 AND id <> $2 AND role = $3 AND disabled = 0 AND
 		password <> ''`,
@@ -153,7 +153,7 @@ func (x row) isOwner() bool { return x.Site == actor.Owner && !x.Disabled && x.p
 func (x row) isTrusted() bool { return x.Site == actor.Owner || x.Site == actor.Administrator }
 
 // endSessions ends all sessions of an account and notifies event streams. endSessions increments x.epoch, so that a
-// session that a concurrent request writes is invalid, too.
+// session that a concurrent request writes later is invalid, too.
 func endSessions(ctx context.Context, tx *store.Tx, x *row) error {
 	x.epoch++
 	if _, err := tx.Exec(ctx, `UPDATE account SET epoch = $3 WHERE site = $1 AND id = $2`, x.ID, x.epoch); err != nil {

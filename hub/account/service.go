@@ -21,32 +21,33 @@ import (
 type Person struct {
 	ID       policy.MemberID `json:"id"`
 	Name     string          `json:"name"`
-	Language string          `json:"-"` // fr, en, or empty for the site's language
+	Language string          `json:"-"` // language of mails: fr, en, or empty for the site's language
 }
 
 // People contains the functions by which this package queries the directory. The hub sets the functions, so that this
-// package and the directory do not import each other. A nil function means that the directory has no such data.
+// package and the directory do not import each other. A nil function means that the hub has no such data.
 type People struct {
-	// ByAddress returns the members who may sign in with an e-mail address: for a minor, only the guardian's addresses
-	// are valid.
+	// ByAddress returns the members who may sign in with an e-mail address. A minor may sign in only with a guardian's
+	// address.
 	ByAddress func(ctx context.Context, address string) ([]Person, error)
-	// Member returns a member. The error is *fault.NotFound if no member has the id.
+	// Member returns the member with this id. The error is *fault.NotFound if no member has the id.
 	Member func(ctx context.Context, id policy.MemberID) (Person, error)
 	// Roles returns the roles at machines that follow from a member's badges. Roles other than mentor and maintainer
 	// are ignored.
 	Roles func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error)
-	// Standing returns what a member's membership permits at the hub. A nil Standing permits every member to sign in.
+	// Standing returns whether a member may use the hub fully, read only their own record, or not sign in. A nil Standing
+	// permits every member to sign in.
 	Standing func(ctx context.Context, id policy.MemberID) (Standing, error)
 }
 
-// Standing is what a membership permits at the hub. The zero Standing permits nothing.
+// Standing states what a member may do at the hub, depending on the membership. The zero Standing permits nothing.
 type Standing string
 
-// The values of Standing. A member who is not in the directory has the zero Standing.
+// Values of Standing, by the state of the membership. A member who is not in the directory has the zero Standing.
 const (
-	Current Standing = "current" // all rights of the member's roles
+	Current Standing = "current" // the member has all rights of the member's roles
 	Lapsed  Standing = "lapsed"  // the membership ended or is suspended, and the member may read only their own record
-	Blocked Standing = "blocked" // the member may not sign in
+	Blocked Standing = "blocked" // the member is blocked and may not sign in
 )
 
 // Settings are the values that an administrator may change while the hub runs. This package reads the current values
@@ -58,8 +59,8 @@ type Settings struct {
 	Links    bool   // members may sign in by e-mail
 }
 
-// Options are the dependencies of New. Site is required. The comment of each other field states the default of the
-// field.
+// Options are the dependencies of New. Site is required. The comment of each optional field says what happens if the
+// field is not set.
 type Options struct {
 	Site   *store.Site
 	Folder string       // the hub's data folder, which contains the file owner-code
@@ -83,19 +84,19 @@ type Options struct {
 	Hash   Argon            // zero: 19 MiB of memory, 2 passes, 1 lane
 }
 
-// Services are the services for the accounts of one site, one field per duty. Many goroutines may call each service at
-// the same time. Methods with an actor parameter check the actor's rights.
+// Services contains the services for the accounts of one site, one field for each task. Many goroutines may call each
+// service at the same time. Methods with an actor parameter check the actor's rights.
 type Services struct {
 	Passwords    *Passwords    // sign-in by name and password
 	Links        *Links        // sign-in by a link in an e-mail
 	PrintedCodes *PrintedCodes // sign-in by a code on paper
 	Ownership    *Ownership    // the first owner
-	Recovery     *Recovery     // codes for a new password
+	Recovery     *Recovery     // codes with which a person sets a new password
 	Sessions     *Sessions     // signed-in browsers
 	Tokens       *Tokens       // API tokens
-	Registry     *Registry     // accounts and their roles
+	Registry     *Registry     // adds, changes and removes accounts and their roles
 	Outbox       *Outbox       // mails to send
-	Requests     *Requests     // the actor of an HTTP request, by the cookie or the token
+	Requests     *Requests     // finds the actor of an HTTP request by the cookie or the token
 }
 
 // New returns the services. The error is non-nil if o has no site, if o.URL is not an http or https address, or if o
@@ -138,7 +139,7 @@ func New(o Options) (*Services, error) {
 // check returns an error if New cannot create services from the options.
 func (o Options) check() error {
 	if o.Site == nil {
-		return errors.New("account: options have no site, want a site")
+		return errors.New("account: Options.Site is nil, want a site of the store")
 	}
 	if o.URL != nil && (o.URL.Host == "" || o.URL.Scheme != "http" && o.URL.Scheme != "https") {
 		return fmt.Errorf("account: base URL %q cannot be used in a browser, want https://host", o.URL)

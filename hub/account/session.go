@@ -18,7 +18,7 @@ type Sessions struct {
 }
 
 // FromSession returns the actor who is signed in in the browser that sent the request of ctx, or the zero Actor if
-// nobody is signed in. The actor has the account's current rights, not those at the time of sign-in.
+// nobody is signed in. The actor has the rights that the account has now, even if they changed after the sign-in.
 func (s *Sessions) FromSession(ctx context.Context) (actor.Actor, error) {
 	x, ok, err := s.browsers.account(ctx)
 	if err != nil || !ok {

@@ -13,7 +13,7 @@ import (
 	"portillon/policy"
 )
 
-func TestVisitorGetsNoCookie(t *testing.T) {
+func TestVisitorGetsNoCookieBeforeSignIn(t *testing.T) {
 	b := open(t)
 	w := b.browser()
 	w.get()
@@ -143,7 +143,7 @@ func TestSessionEndsAfterItsIdleTimeAndItsLifetime(t *testing.T) {
 		what string
 		role account.Account
 		step time.Duration // between requests
-		end  time.Duration // time from sign-in to the end of the session
+		end  time.Duration // the session must end this long after the sign-in
 	}{
 		{"idle administrator", account.Account{Name: "x", Site: actor.Administrator}, 2 * time.Hour, 2 * time.Hour},
 		{"active administrator", account.Account{Name: "x", Site: actor.Administrator}, time.Hour, 12 * time.Hour},
@@ -241,7 +241,7 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 }
 
 // A request that began before EndAll writes its session afterwards. The session must stay ended.
-func TestSessionWrittenAfterEndAllStaysEnded(t *testing.T) {
+func TestSessionStaysEndedIfARequestWritesItAfterEndAll(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	w := b.browser()
@@ -302,7 +302,7 @@ func TestChangeOfRightsEndsSessions(t *testing.T) {
 	}
 }
 
-func TestBadgesGiveNoRolesAtTheSite(t *testing.T) {
+func TestBadgesGiveRolesOnlyAtMachines(t *testing.T) {
 	b := open(t)
 	x := b.add(account.Account{Name: "lea", Member: "m-lea",
 		Machines: map[policy.MachineID]actor.Role{"drill": actor.Maintainer}})
@@ -321,7 +321,7 @@ func TestBadgesGiveNoRolesAtTheSite(t *testing.T) {
 	}
 }
 
-func TestSessionsOfAnAccountAreBounded(t *testing.T) {
+func TestNumberOfSessionsPerAccountIsBounded(t *testing.T) {
 	b := open(t)
 	b.owner()
 	for range 55 {

@@ -15,7 +15,7 @@ import (
 	"portillon/hub/actor"
 )
 
-func TestFirstOwnersCodeWorksOnceAndIsRemoved(t *testing.T) {
+func TestCodeOfTheFirstOwnerWorksOnceAndItsFileIsRemoved(t *testing.T) {
 	b := open(t)
 	code, made, err := b.Ownership.FirstOwner()
 	if err != nil || !made || len(strings.ReplaceAll(code, "-", "")) < 12 {
@@ -143,7 +143,7 @@ func TestPasswordIsHashedAgainWhenParametersChange(t *testing.T) {
 	}
 }
 
-func TestExcessSignInsAreRefusedWithoutHashing(t *testing.T) {
+func TestSignInIsRefusedWithoutHashingIfTheQueueIsFull(t *testing.T) {
 	b := open(t)
 	b.owner()
 	hashes := 0
@@ -198,7 +198,7 @@ func TestParallelGuessesAreAllCounted(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for n := range 20 { // Use up the attempts that the full queue refused.
+	for n := range 20 { // Use the attempts that were refunded because the queue was full.
 		_, _ = b.Passwords.SignIn(t.Context(), "owner", "wrong wrong wrong", fmt.Sprintf("203.0.113.%d", n))
 	}
 	if hashes != 10 {
@@ -262,7 +262,8 @@ func TestSignInsAreLimitedPerAddress(t *testing.T) {
 	b := open(t)
 	tried := 0
 	for n := range 60 {
-		address := fmt.Sprintf("2001:db8:1:2::%x", n) // all addresses are in one 64-bit network, as one customer has
+		// a provider assigns one 64-bit network to a customer; all these addresses are in one such network
+		address := fmt.Sprintf("2001:db8:1:2::%x", n)
 		if _, err := b.Passwords.SignIn(t.Context(), fmt.Sprintf("name%d", n), good, address); errors.Is(
 			err,
 			account.ErrWrong,
@@ -360,7 +361,7 @@ func FuzzParseHash(f *testing.F) {
 	})
 }
 
-func TestRecoverNeedsActorLocal(t *testing.T) {
+func TestRecoverRequiresTheLocalActor(t *testing.T) {
 	b := open(t)
 	x := b.owner()
 	o := actor.Actor{Account: x.ID, Site: actor.Owner}

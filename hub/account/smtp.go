@@ -48,7 +48,7 @@ func ReadSMTP(path string) (SMTP, error) {
 }
 
 // ParseSMTP parses data as the contents of the configuration file name. The default of TLS is starttls. ParseSMTP
-// accepts unencrypted mail only for a server on the hub's own computer.
+// accepts tls: none only if the mail server is on the hub's own computer.
 func ParseSMTP(name string, data []byte) (SMTP, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root()
@@ -98,7 +98,7 @@ func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	}
 	msg.Subject(m.Subject)
 	msg.SetBodyString(mail.TypeTextPlain, m.Body)
-	// Prevents automatic replies, such as out-of-office mails (RFC 3834).
+	// This header prevents automatic replies, such as out-of-office mails (RFC 3834).
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	client, err := mail.NewClient(c.Host, c.options(ctx)...)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c smtpSender) Send(ctx context.Context, m Mail) error {
 	return err
 }
 
-// options returns the options of a connection that is closed when ctx is done.
+// options returns the options of the mail client. The client closes its connection when ctx is done.
 func (c smtpSender) options(ctx context.Context) []mail.Option {
 	o := []mail.Option{mail.WithPort(c.Port), mail.WithTimeout(c.timeout), mail.WithoutNoop()}
 	switch c.TLS {

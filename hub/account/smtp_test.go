@@ -16,7 +16,7 @@ import (
 	"portillon/hub/account"
 )
 
-// smtpSink is a mail server that stores each received mail, or misbehaves after a chosen SMTP command.
+// smtpSink is a mail server for tests. It stores each received mail, or sends a wrong answer to a chosen SMTP command.
 type smtpSink struct {
 	net.Listener
 	at, answer string // answer is the server's response to the SMTP command at; "hang up" and "silence" send no response

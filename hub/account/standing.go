@@ -17,9 +17,9 @@ type rights struct {
 	log    *slog.Logger
 }
 
-// standing returns what the membership of an account's member permits. An account without a member needs no membership.
-// An owner's account does not depend on the directory, because an administrator, who may change the directory, could
-// otherwise lock out an owner.
+// standing returns the Standing of the member to whom an account belongs. An account without a member needs no
+// membership. An owner's account does not depend on the directory, because an administrator, who may change the
+// directory, could otherwise lock out an owner.
 func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	if x.Member == "" || x.Site == actor.Owner || s.people.Standing == nil {
 		return Current, nil
@@ -27,8 +27,9 @@ func (s *rights) standing(ctx context.Context, x row) (Standing, error) {
 	return s.people.Standing(ctx, x.Member)
 }
 
-// isShut reports whether an account is disabled, or its member is blocked or missing from the directory. A shut account
-// cannot sign in. Sessions and tokens call isShut at each request, so that a change takes effect at once.
+// isShut reports whether an account is disabled, or its member is blocked or missing from the directory. An account for
+// which isShut is true cannot sign in. Sessions and tokens call isShut at each request, so that a change takes effect
+// at once.
 func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 	if x.Disabled {
 		return true, nil
@@ -56,7 +57,7 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	if a.Site = x.Site; a.Site == "" && a.Member != "" {
 		a.Site = actor.Member
 	}
-	// Roles that a person assigned are added to the roles from badges. Maintainer includes mentor.
+	// The result contains the roles that a person assigned and the roles from badges. Maintainer includes mentor.
 	a.Machines = s.badgeRoles(ctx, x.Member)
 	for m, r := range x.Machines {
 		if r == actor.Maintainer || a.Machines[m] == "" {
@@ -69,8 +70,8 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	return a, nil
 }
 
-// requireMember returns *fault.Invalid if the directory has no member with this id. The empty id, of an account without
-// a member, is valid.
+// requireMember returns *fault.Invalid if the directory has no member with this id. An empty id is valid, because an
+// account may have no member.
 func (s *rights) requireMember(ctx context.Context, m policy.MemberID) error {
 	if m == "" || s.people.Member == nil {
 		return nil

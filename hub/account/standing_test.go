@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// standings contains the standing of each member. A member without an entry is not in the directory.
+// standings contains the standing of each member. A member whose id is not in the map is not in the directory.
 func standings(of map[policy.MemberID]account.Standing) func(*account.Options) {
 	return func(o *account.Options) {
 		o.People.Standing = func(_ context.Context, id policy.MemberID) (account.Standing, error) {
@@ -134,7 +134,8 @@ func TestBlockedMemberCannotSignInByLinkOrCode(t *testing.T) {
 	}
 }
 
-// during calls f within a request. The function now returns the current actor of the request's session.
+// during calls f while a request is being served. The argument now of f is a function that returns the current actor of
+// the request's session.
 func (w *browser) during(f func(now func() (actor.Actor, error)) error) error {
 	w.b.t.Helper()
 	return w.do("GET", func(ctx context.Context) error {

@@ -13,8 +13,9 @@ import (
 	"portillon/hub/store"
 )
 
-// rate is a token bucket, like a limiter of golang.org/x/time/rate. rate permits a burst of attempts, and then one
-// attempt per period every. The wait for the next attempt is at most one period, so that no limit is permanent.
+// rate contains the settings of a token bucket, as in golang.org/x/time/rate. rate permits a burst of attempts, and
+// then one attempt per period every. A refused visitor waits at most one period for the next attempt, so that no
+// visitor is locked out permanently.
 type rate struct {
 	name  string
 	burst int64
@@ -25,12 +26,13 @@ type rate struct {
 func rates() (r struct{ name, known, address, code, token, mailFrom, mailTo rate }) {
 	// Wrong passwords for a name, from addresses that are not known to the account.
 	r.name = rate{"password/name", 10, time.Minute}
-	r.known = rate{"password/known", 10, time.Minute}          // wrong passwords, from an address known to the account
+	// wrong passwords for a name, from an address known to the account
+	r.known = rate{"password/known", 10, time.Minute}
 	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords for any name, from one address
 	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links, from one address
 	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens, from one address
-	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails requested from one client address
-	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails to one recipient
+	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails that one client address requested
+	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails that one recipient got
 	return r
 }
 
@@ -46,12 +48,12 @@ func (l limit) key() string {
 	return l.name + "/" + hex.EncodeToString(hashOf(l.name + "\x00" + l.who)[:12])
 }
 
-// next returns the effects of one more attempt. then is the time at which the bucket is full again after the attempt.
-// wait is the time until the attempt is permitted, or 0 if the attempt is permitted now. until is the time at which the
-// bucket is full again without the attempt. All times are in milliseconds.
+// next computes what happens if one more attempt is made at the time now. then is the time at which the bucket is full
+// again after the attempt. wait is the time until the attempt is permitted, or 0 if the attempt is permitted now. until
+// is the time at which the bucket is full again without the attempt. All times are in milliseconds.
 func (r rate) next(now, until int64) (then, wait int64) {
 	every := r.every.Milliseconds()
-	then = max(now, min(until, now+r.burst*every)) + every // min limits the wait after the clock was set back
+	then = max(now, min(until, now+r.burst*every)) + every // min limits the wait if the clock was set back
 	return then, max(0, then-now-r.burst*every)
 }
 
@@ -75,10 +77,10 @@ func fullTime(ctx context.Context, q rowReader, l limit) (ms int64, err error) {
 	return ms, err
 }
 
-// throttle stores the remaining attempts of each limit in the database.
+// throttle applies rate limits. The database stores how many attempts of each limit remain.
 type throttle struct {
 	core  *core
-	most  int           // maximum number of stored rows
+	most  int           // maximum number of limits in the database
 	spent atomic.Uint64 // number of used attempts; prune runs once per pruneEvery attempts
 }
 
@@ -142,7 +144,7 @@ func (s *throttle) refund(ctx context.Context, tx *store.Tx, limits ...limit) er
 }
 
 // prune removes limits whose bucket is full again, and expired codes. If more than the maximum number of rows remain,
-// prune removes the limits with the shortest wait.
+// prune also removes the rows whose buckets are full again soonest.
 func (s *throttle) prune(ctx context.Context, tx *store.Tx) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND until <= $2`, s.core.now()); err != nil {
 		return err
@@ -175,7 +177,8 @@ func clientNetwork(address string) string {
 	return p.String()
 }
 
-// spendGuess counts an attempt with a code of any kind. refundGuess restores the attempt.
+// spendGuess counts an attempt with a code of any kind. If the code is right, the caller restores the attempt with
+// refundGuess.
 func (s *throttle) spendGuess(ctx context.Context) error { return s.spend(ctx, s.guessLimit(ctx)) }
 
 // refundGuess restores the attempt that spendGuess counted, because the code was right.

@@ -93,8 +93,8 @@ func (s *Tokens) Issue(ctx context.Context, a actor.Actor, name string, scopes [
 	return t, nil
 }
 
-// add removes the account's expired tokens and writes a new token with an audit entry. An account has at most maxTokens
-// tokens.
+// add removes the account's expired tokens and writes a new token with an audit entry. add refuses a token beyond
+// maxTokens per account.
 func (s *Tokens) add(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
 	if _, err := byID(ctx, tx, a.Account); err != nil {
 		return err
@@ -187,8 +187,8 @@ func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Act
 	return actor.Actor{}, ErrWrong
 }
 
-// actorOf is FromToken without the limit on wrong tokens. actorOf records the use of the token at most once per
-// tokenUsedEach.
+// actorOf does the work of FromToken, without counting wrong tokens. actorOf records the use of the token at most once
+// per tokenUsedEach.
 func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) {
 	if !isToken(text) {
 		return actor.Actor{}, ErrWrong
@@ -217,14 +217,14 @@ func (s *Tokens) actorOf(ctx context.Context, text string) (actor.Actor, error) 
 	} else if shut {
 		return actor.Actor{}, ErrWrong
 	}
-	// Record the use, but not at every request, because a write costs more than the rest of the request.
+	// Record the time of use at most once per tokenUsedEach, because a write costs more than the rest of the request.
 	if s.core.now()-used >= tokenUsedEach.Milliseconds() {
 		err := s.core.site.Write(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.core.now())
 			return err
 		})
 		if err != nil { // the token stays valid if its use cannot be recorded, for example because the disk is full
-			s.core.log.Warn("recording a token's use failed", "err", err)
+			s.core.log.Warn("recording the last use of an API token failed", "err", err)
 		}
 	}
 	a, err := s.rights.actorOf(ctx, x)

@@ -30,7 +30,7 @@ type Account struct {
 
 // Session is a signed-in browser.
 type Session struct {
-	ID      string    `json:"id"` // public id, from which the secret cookie cannot be derived
+	ID      string    `json:"id"` // public id of the session; nobody can derive the secret cookie from the id
 	Made    time.Time `json:"made"`
 	Seen    time.Time `json:"seen"`
 	Address string    `json:"address"`
@@ -38,7 +38,7 @@ type Session struct {
 	Current bool      `json:"current,omitempty"`
 }
 
-// Token is an API token. Text is set only when the token is created.
+// Token is an API token. Text, the secret token, is set only in the result of Tokens.Issue.
 type Token struct {
 	ID      string      `json:"id"`
 	Name    string      `json:"name"`

@@ -26,8 +26,8 @@ func (e accountEdit) apply(a *account.Account) {
 	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
 }
 
-// newToken is the body of a request for an API token. Scopes are the permissions of the token. A token with an empty
-// list has no permission.
+// newToken is the body of a request for an API token. Scopes are the permissions of the token. A token without scopes
+// has no permission.
 type newToken struct {
 	Name    string      `json:"name"`
 	Scopes  []actor.Act `json:"scopes"`
@@ -45,7 +45,7 @@ type resetCode struct {
 	Code string `json:"code"` // the code works once, and no other response contains it
 }
 
-// me describes the account that sent the request.
+// me is the response that describes the account of the user who sent the request.
 type me struct {
 	Account  string                          `json:"account"`
 	Name     string                          `json:"name"`
@@ -54,7 +54,7 @@ type me struct {
 	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
 	// Permissions of the token; empty: the permissions of the roles.
 	Scopes []actor.Act `json:"scopes,omitempty"`
-	Token  string      `json:"token,omitempty"` // id of the token
+	Token  string      `json:"token,omitempty"` // id of the token that the request used; empty for a browser
 }
 
 // accountAPI serves the routes of accounts and the audit log.
@@ -93,7 +93,7 @@ func (s *accountAPI) routes() []Route {
 	}
 }
 
-// ownRoutes returns the routes for users about their own account.
+// ownRoutes returns the routes with which users read and change their own account.
 func (s *accountAPI) ownRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/me", Answer: me{}, handle: s.getMe},
@@ -121,7 +121,7 @@ func (s *accountAPI) listAccounts(c *call) (answer, error) {
 	return pageAnswer(c, found, next), nil
 }
 
-// accountAnswer returns the response with an account, with the account's version as the ETag.
+// accountAnswer returns the response that contains an account. The response's ETag is the account's version.
 func accountAnswer(a account.Account) answer { return answer{body: a, version: a.Version} }
 
 // addAccount creates an account without a password. The response is 201 with the URL of the account.
@@ -132,7 +132,7 @@ func (s *accountAPI) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	// No password: the account's owner sets a password with a code of /reset.
+	// The account has no password yet: its owner sets one with a code that /reset creates.
 	a, err := s.accounts.Registry.Add(c.ctx(), c.actor, a, "")
 	if err != nil {
 		return answer{}, err
@@ -175,8 +175,7 @@ func (s *accountAPI) patchAccount(c *call) (answer, error) {
 	return accountAnswer(a), nil
 }
 
-// resetAccount creates a code with which the account's owner sets a new password. Only the response of resetAccount
-// contains the code.
+// resetAccount creates a code with which the account's owner sets a new password. No other response contains the code.
 func (s *accountAPI) resetAccount(c *call) (answer, error) {
 	text, err := s.accounts.Recovery.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
@@ -291,7 +290,7 @@ func (s *accountAPI) newToken(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: t}, nil
 }
 
-// revokeToken revokes an API token. The response to a later request with the token is 401.
+// revokeToken revokes an API token. A later request with the token gets status 401.
 func (s *accountAPI) revokeToken(c *call) (answer, error) {
 	return answer{}, s.accounts.Tokens.Revoke(c.ctx(), c.actor, c.account(), c.id("token"))
 }

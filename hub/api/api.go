@@ -1,5 +1,5 @@
 // Package api is the hub's JSON interface under /api/v1. The package calls the services and contains no rules of its
-// own. Each service checks permissions (actor.Actor.May), and the package converts the services' errors to responses.
+// own. Each service checks permissions (actor.Actor.May), and package api converts the services' errors to responses.
 //
 // The method allRoutes returns all routes, and the handwritten openapi.yaml describes each route. Tests compare the
 // routes with the description, and validate every response in every test against the description.
@@ -7,7 +7,8 @@
 //   - Errors are problem details (RFC 9457), in French or English depending on Accept-Language.
 //   - Lists have pages with an opaque cursor: {"items": […], "next": "/api/v1/…"}. The last page has no next.
 //   - The ETag of a resource is the resource's version. A request that changes the resource names the version in
-//     If-Match. The status is 428 if If-Match is missing, and 412 if the resource has changed since.
+//     If-Match. The response is 428 if If-Match is missing, and 412 if the resource has changed since the client read
+//     that version.
 //   - Request bodies are limited in size and strict: an unknown, repeated or misplaced field is rejected, and the error
 //     names the most similar known field.
 //   - Programs send an API token (Authorization: Bearer …), and browsers send a session cookie.
@@ -48,14 +49,14 @@ type Options struct {
 	// session may end during a stream. If SessionNow is nil, streams call Session.
 	SessionNow func(*http.Request) (actor.Actor, error)
 	// Status returns the HTTP status for an error of package account (account.Status). RetryAfter returns the number of
-	// seconds that the client must wait, or 0 (account.RetryAfter). If Status is nil, the response to such an error is
+	// seconds that the client must wait, or 0 (account.RetryAfter). If Status is nil, an error of package account gets
 	// status 500.
 	Status     func(error) int
 	RetryAfter func(error) int
 
 	Log     *slog.Logger     // nil: no logging
 	Now     func() time.Time // nil: time.Now
-	Version string           // version of the program, for the description
+	Version string           // version of the program, which openapi.yaml shows
 }
 
 // State is the state of the hub, for programs that monitor the hub.
@@ -65,8 +66,8 @@ type State struct {
 	Started  time.Time     `json:"started"`
 	Ready    bool          `json:"ready"`
 	Bundle   uint64        `json:"bundle"` // version of the bundle in force
-	Policy   int64         `json:"policy"` // number of the policy in force
-	Broker   bool          `json:"broker"` // the hub is connected to its broker
+	Policy   int64         `json:"policy"` // number of the policy version in force
+	Broker   bool          `json:"broker"` // true if the hub is connected to its MQTT broker
 	Listens  Listens       `json:"listens"`
 	Machines int           `json:"machines"`
 	Online   int           `json:"online"`
@@ -74,7 +75,7 @@ type State struct {
 	Disk     int64         `json:"disk_free_bytes"`   // free space of the data folder in bytes; -1: unknown
 	Database int64         `json:"database_bytes"`    // size of the database file in bytes
 	Backup   time.Time     `json:"backup,omitzero"`   // time of the last backup; zero: no backup exists
-	Warnings []string      `json:"warnings,omitzero"` // names of conditions that an administrator should check
+	Warnings []string      `json:"warnings,omitzero"` // names of the problems that an administrator should check
 }
 
 // Listens contains the addresses of the hub.
@@ -92,10 +93,10 @@ type Settings struct {
 	Site     policy.SiteID `json:"site"`
 	Name     string        `json:"name"`
 	Language string        `json:"language"`          // fr, en
-	Contact  string        `json:"contact,omitempty"` // contact for members' questions, in mails
+	Contact  string        `json:"contact,omitempty"` // contact for members' questions, which mails name
 
-	MailLinks bool   `json:"mail_links"` // members may sign in with a link sent by e-mail
-	Mail      bool   `json:"mail"`       // hub.yaml configures a mail server
+	MailLinks bool   `json:"mail_links"` // true if members may sign in with a link sent by e-mail
+	Mail      bool   `json:"mail"`       // true if hub.yaml configures a mail server
 	Zone      string `json:"time_zone"`
 	URL       string `json:"url"` // address of the hub for browsers
 }
@@ -112,7 +113,7 @@ type API struct {
 // New returns the handler of /api/v1, or an error if Options.Accounts.Tokens is nil.
 func New(o Options) (*API, error) {
 	if o.Accounts.Tokens == nil {
-		return nil, errors.New("api: options have no Accounts.Tokens, so that nobody could sign in")
+		return nil, errors.New("api: Options.Accounts.Tokens is nil, want the service that checks API tokens")
 	}
 	// Set defaults.
 	if o.Log == nil {

@@ -320,7 +320,7 @@ func TestFilesCanBeUploadedAsBodiesOrForms(t *testing.T) {
 	s.request(422, req{method: "POST", path: "/badges", as: "owner", kind: "image/png"})
 }
 
-func TestBadgeFilesAreDownloadsNotPages(t *testing.T) {
+func TestBadgeFilesAreServedAsDownloads(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.request(200, req{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
 	if resp.Header.Get("Content-Type") != "application/octet-stream" ||
@@ -369,7 +369,7 @@ func TestReportsAreJSONOrCSV(t *testing.T) {
 	}
 }
 
-func TestPartialReportsAbortTheConnection(t *testing.T) {
+func TestConnectionIsAbortedIfAReportFailsPartway(t *testing.T) {
 	s := newSite(t)
 	s.csv = errors.New("the disk went away")
 	r, _ := http.NewRequest("GET", s.url+"/reports/uses.csv?from=2026-09-01&to=2026-09-30", nil)
@@ -384,7 +384,7 @@ func TestPartialReportsAbortTheConnection(t *testing.T) {
 	}
 }
 
-func TestCodesIncludeAQRCode(t *testing.T) {
+func TestEnrolmentCodeResponsesIncludeAQRCode(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.request(201, req{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`,
 		header: map[string]string{"Accept": "image/svg+xml"}})
@@ -396,7 +396,7 @@ func TestCodesIncludeAQRCode(t *testing.T) {
 	}
 }
 
-func TestServicesGetTheRequestedValues(t *testing.T) {
+func TestHandlersPassTheRequestsValuesToServices(t *testing.T) {
 	s := newSite(t)
 	s.request(200, req{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
 	s.request(201, req{method: "POST", path: "/members/m-lea/cards", as: "owner",
@@ -456,7 +456,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func TestNotesNeedTheirOwnPermission(t *testing.T) {
+func TestNotesRequireASeparatePermission(t *testing.T) {
 	s := newSite(t)
 	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403,
 		"members.read members.notes": 200} {
@@ -467,8 +467,8 @@ func TestNotesNeedTheirOwnPermission(t *testing.T) {
 		s.tokens["reader"] = a
 		s.request(want, req{method: "GET", path: "/members/m-lea/note", as: "reader"})
 	}
-	// The API must check the permission, because a service might accept an empty note from a client that may not read
-	// notes.
+	// The API must refuse a new note from a client that may not read notes, because the client would overwrite a note
+	// without seeing it.
 	for scopes, want := range map[string]int{"members.write": 403, "members.notes": 403,
 		"members.write members.notes": 200} {
 		a := s.tokens["owner"]

@@ -28,7 +28,7 @@ type badgeAPI struct {
 	directory Directory
 }
 
-// routes returns the routes of badges. An upload may be larger than other bodies (uploadBody).
+// routes returns the routes of badges. An upload of badges may be larger than other request bodies (uploadBody).
 func (s *badgeAPI) routes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"},
@@ -44,7 +44,8 @@ func (s *badgeAPI) routes() []Route {
 	}
 }
 
-// addBadges adds badges to the member in the path, or, at the path /badges, to the members whom the badges name.
+// addBadges adds the uploaded badges. If the path contains a member, that member gets the badges; at the path /badges,
+// each badge goes to the member whom the badge names.
 func (s *badgeAPI) addBadges(c *call) (answer, error) {
 	if err := c.checkUploadPermission(actor.WriteBadges); err != nil {
 		return answer{}, err
@@ -109,7 +110,8 @@ func fileName(s string) string {
 	return clip(s)
 }
 
-// removeBadge removes a badge from a member. The badge is not revoked, so it can be added again.
+// removeBadge removes a badge from a member. The removed badge is not revoked, so an administrator can add the badge
+// again.
 func (s *badgeAPI) removeBadge(c *call) (answer, error) {
 	return answer{}, s.directory.Badges.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
 }

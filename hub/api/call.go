@@ -47,7 +47,7 @@ func (c *call) check() error {
 	if err := c.checkQuery(); err != nil {
 		return err
 	}
-	// Check the ids in the path.
+	// Check the length of each id in the path.
 	for _, name := range pathParameters(c.route.Path) {
 		if v := c.r.PathValue(name); len(v) > maxID || v == "" {
 			return &fault.NotFound{What: name, ID: v[:min(len(v), 40)]}
@@ -131,8 +131,8 @@ func pathParameters(path string) (out []string) {
 	return out
 }
 
-// id returns the value of the parameter {name} in the path. The value is short, because the method check has limited
-// its length.
+// id returns the value of the parameter {name} in the path. The method check has already limited the length of the
+// value.
 func (c *call) id(name string) string { return c.r.PathValue(name) }
 
 // member returns the id of the member in the path.
@@ -144,13 +144,14 @@ func (c *call) machine() policy.MachineID { return policy.MachineID(c.id("machin
 // memberTarget returns the member in the path as the target of a permission.
 func (c *call) memberTarget() actor.Target { return actor.Target{Member: c.member()} }
 
-// invalid returns *fault.Invalid for one value, in the language of the request. right lists accepted values.
+// invalid returns *fault.Invalid for one value, in the language of the request. right names the values that would be
+// accepted.
 func (c *call) invalid(field, given string, wrong httpd.Text, right ...string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang),
 		Right: strings.Join(right, ", ")}}}
 }
 
-// decodeBody decodes the JSON body strictly, as the function decode does.
+// decodeBody decodes the JSON body of the request into a value, with the strict rules of the function decode.
 func (c *call) decodeBody(into any) error {
 	data, err := io.ReadAll(c.r.Body)
 	if err != nil {
@@ -171,7 +172,7 @@ func (c *call) version() (int64, error) {
 			return v, nil
 		}
 	}
-	if text == "*" { // "*" is refused, because it would change a version that the client has not read
+	if text == "*" { // refuse "*", because the request would then change a version that the client has not read
 		return 0, versionMissing()
 	}
 	return 0, versionUnknown() // a weak or unknown ETag matches no version (RFC 9110, section 13.1.1)
@@ -219,7 +220,8 @@ func pageAnswer[T any](c *call, items []T, next string) answer {
 // readUpload reads the uploaded file, and the other fields of the form if the body is a form. The file is the whole
 // body or the part "file" of the form.
 func (c *call) readUpload() (name string, data []byte, fields map[string]string, err error) {
-	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // check has verified the type
+	// ignore the error, because the method check has already parsed the content type
+	kind, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if kind != formType {
 		data, err = io.ReadAll(c.r.Body)
 		name = c.query.Get("name")

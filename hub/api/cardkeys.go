@@ -20,8 +20,8 @@ func (s *cardKeyAPI) routes() []Route {
 	}
 }
 
-// getCardKey returns the cards and machines that still depend on the previous card key. No response of the API contains
-// a card key.
+// getCardKey returns the state of the card key, with the cards and machines that still depend on the previous key. No
+// response of the API contains a card key.
 func (s *cardKeyAPI) getCardKey(c *call) (answer, error) {
 	k, err := s.keys.Status(c.ctx(), c.actor)
 	if err != nil {

@@ -67,7 +67,7 @@ func (s *cardAPI) setCard(c *call) (answer, error) {
 	return answer{}, s.directory.Cards.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
 }
 
-// removeCard removes a card from the card's member. Machines then treat the card as unknown.
+// removeCard removes a card from the card's member. After the removal, machines treat the card as unknown.
 func (s *cardAPI) removeCard(c *call) (answer, error) {
 	return answer{}, s.directory.Cards.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }

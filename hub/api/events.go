@@ -15,9 +15,10 @@ import (
 
 // Limits of event streams.
 const (
-	heartbeat         = 15 * time.Second // proxies close connections that are silent for 60 s
-	eventWrite        = 10 * time.Second // a client that reads nothing for this time is disconnected
-	streamsPerAccount = 6                // with HTTP/1.1, browsers open at most six connections to a host
+	heartbeat  = 15 * time.Second // must be shorter than 60 s, after which many proxies close a silent connection
+	eventWrite = 10 * time.Second // a client that reads nothing for this time is disconnected
+	// HTTP/1.1 browsers open at most six connections to a host, so that one browser rarely needs more
+	streamsPerAccount = 6
 	streamsOfHub      = 256
 )
 
@@ -26,7 +27,7 @@ type event struct {
 	Topic store.Topic `json:"topic"`
 }
 
-// topicActs returns the permission that each topic requires.
+// topicActs returns, for each topic, the permission that a reader needs to receive its events.
 func topicActs() map[store.Topic]actor.Act {
 	return map[store.Topic]actor.Act{
 		store.Directory: actor.ReadMembers,
@@ -114,7 +115,7 @@ func (c *call) topics() ([]store.Topic, error) {
 	return all, nil
 }
 
-// permissionTopics returns the topics whose changes may end a stream or change the reader's roles: accounts and
+// permissionTopics returns the topics after whose changes a stream must check its reader's rights again: accounts and
 // sessions, the state of members, and the roles from badges.
 func permissionTopics() []store.Topic {
 	return []store.Topic{store.Accounts, store.Directory, store.Policy}
@@ -130,7 +131,7 @@ func (s *eventAPI) sendEvents(c *call, w http.ResponseWriter, topics []store.Top
 	defer beat.Stop()
 	h := w.Header()
 	h.Set("Content-Type", eventType)
-	h.Set("X-Accel-Buffering", "no") // tells a reverse proxy (nginx) to forward each event at once
+	h.Set("X-Accel-Buffering", "no") // this header tells a reverse proxy (nginx) to forward each event at once
 	w.WriteHeader(http.StatusOK)
 	out := &sender{w: w, control: http.NewResponseController(w)}
 	// Disable the server's read timeout, because net/http reads during the whole stream to detect a disconnect.
@@ -162,7 +163,8 @@ func (s *eventAPI) sendEvents(c *call, w http.ResponseWriter, topics []store.Top
 	}
 }
 
-// currentReader returns the stream's reader with the current roles, and false if the session or token has ended.
+// currentReader returns the stream's reader with the current roles, and false if the reader's session or token has
+// ended.
 func (s *eventAPI) currentReader(c *call, was actor.Actor) (actor.Actor, bool) {
 	a, err := s.authenticate(c.r, s.sessionNow)
 	return a, err == nil && a.Account == was.Account

@@ -92,8 +92,8 @@ func (s *stream) open() bool {
 	}
 }
 
-// runInBubble runs a test in a synctest bubble with a separate clock. The site's store and server are outside the
-// bubble.
+// runInBubble runs a test in a synctest bubble with a separate clock. The site's store and HTTP server are created
+// outside the bubble.
 func runInBubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -148,7 +148,7 @@ func sortedStrings(in []string) []string {
 }
 
 // An event contains only the topic and no name of a member.
-func TestEventsContainOnlyTheirTopic(t *testing.T) {
+func TestEventsContainOnlyTheTopicThatChanged(t *testing.T) {
 	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "?topic=taps")
 		s.store.Tell(store.Directory)
@@ -168,7 +168,7 @@ func TestEventsContainOnlyTheirTopic(t *testing.T) {
 	})
 }
 
-func TestIdleStreamsSendHeartbeats(t *testing.T) {
+func TestIdleEventStreamsSendHeartbeats(t *testing.T) {
 	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		stream := s.stream(h, "owner", "")
 		time.Sleep(3*heartbeat + time.Second)
@@ -223,8 +223,8 @@ func TestEventStreamsEndWithTheirSession(t *testing.T) {
 	})
 }
 
-// A blocked member changes the topic directory. A removed mentor's badge changes the topic policy.
-func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
+// Blocking a member changes the topic directory. Removing the badge of a mentor changes the topic policy.
+func TestEventStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks every route")
 	}
@@ -243,7 +243,7 @@ func TestStreamsEndWhenTheReaderLosesPermission(t *testing.T) {
 	}
 }
 
-func TestStreamsAreLimitedPerAccount(t *testing.T) {
+func TestEventStreamsAreLimitedPerAccount(t *testing.T) {
 	runInBubble(t, func(t *testing.T, s *site, h http.Handler) {
 		var open []*stream
 		for range streamsPerAccount {
@@ -279,7 +279,7 @@ func TestStreamsAreLimitedPerAccount(t *testing.T) {
 	}
 }
 
-func TestUnknownTopicsAreSentToNobody(t *testing.T) {
+func TestChangesOfUnknownTopicsAreNotSent(t *testing.T) {
 	owner := actor.Actor{Account: "a", Site: actor.Owner}
 	if mayReceive(owner, "secrets") || mayReceive(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")

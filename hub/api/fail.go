@@ -38,7 +38,8 @@ func noService() error {
 		EN: "the hub does not offer this"}}
 }
 
-// methodNotAllowed returns the error for an unknown method: status 405. allow lists the methods of the path.
+// methodNotAllowed returns the error for an unknown method: status 405. allow is the value of the Allow header, which
+// lists the methods of the path.
 func methodNotAllowed(allow string) error {
 	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow,
 		EN: "methods: " + allow}}
@@ -110,7 +111,7 @@ func (s *texts) problem(w http.ResponseWriter, r *http.Request, err error) httpd
 		large    *http.MaxBytesError
 		own      *refusal
 	)
-	// The order of the cases matters, because an error of this package may wrap another error.
+	// The order of the cases matters: an error of this package may wrap an error that a later case would also match.
 	switch {
 	case errors.As(err, &own):
 		if own.status == http.StatusUnauthorized {
@@ -207,7 +208,7 @@ func invalidOf(faults []fault.Field) error {
 	return &fault.Invalid{Faults: faults}
 }
 
-// repeatedName returns the text of the fault for a name that occurs twice.
+// repeatedName returns the text of the fault for a JSON field name that occurs twice in an object.
 func repeatedName() httpd.Text { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
 
 // tooLong returns the text of the fault for a value above its size limit.

@@ -23,10 +23,10 @@ type fakes struct {
 	members map[policy.MemberID]directory.Member
 	order   []policy.MemberID
 	tokens  map[string]actor.Actor
-	got     []string // recorded calls of the services
+	got     []string // the calls that the fake services received
 	wait    time.Duration
 	broken  error
-	csv     error // error that the CSV reports return after the first line
+	csv     error // error that a CSV report returns after its first line; nil: none
 }
 
 var day0 = time.Date(2026, 9, 30, 12, 0, 0, 0, time.UTC)
@@ -130,7 +130,7 @@ func stale(what, id string, have, got int64) error {
 // directoryFake implements Directory.
 type directoryFake struct{ *fakes }
 
-// all returns a Directory in which the fake implements every service.
+// all returns a Directory that uses the fake for every service.
 func (f directoryFake) all() Directory {
 	return Directory{Members: f, Cards: f, Taps: f, Badges: f, Imports: f, Exports: f, Erasures: f}
 }

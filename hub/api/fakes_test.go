@@ -140,7 +140,7 @@ func (f bundlesFake) Current(_ context.Context, a actor.Actor) (publish.Bundle, 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
-// all returns an Accounts in which the fake implements every service.
+// all returns an Accounts that uses the fake for every service.
 func (f accountsFake) all() Accounts {
 	return Accounts{Tokens: f, Sessions: f, Registry: f, Recovery: f, PrintedCodes: f, Audit: f}
 }

@@ -48,7 +48,7 @@ func FuzzRequest(f *testing.F) {
 			strings.NewReader(body),
 		)
 		if err != nil {
-			return // an HTTP client cannot send this path
+			return // skip a path that no HTTP client can send
 		}
 		r.Header.Set("Authorization", "Bearer owner")
 		for name, value := range map[string]string{"Content-Type": kind, "Accept": accept, "If-Match": match} {

@@ -10,11 +10,13 @@ import (
 
 // importColumns is the body of POST /imports/{import}/columns.
 type importColumns struct {
-	Columns map[string]string `json:"columns"`         // header → field, or "-" for none
-	Until   string            `json:"until,omitempty"` // last day of membership of all rows
+	// Columns maps the header of each column to a field of the hub, or to "-" for no field.
+	Columns map[string]string `json:"columns"`
+	Until   string            `json:"until,omitempty"` // last day of the membership, for all rows
 }
 
-// remapImport reads the list of a preview again with other fields for its columns, and returns the new preview.
+// remapImport reads the list of a previewed import again, after the client assigned its columns to other fields, and
+// returns the new preview.
 func (s *importAPI) remapImport(c *call) (answer, error) {
 	var in importColumns
 	if err := c.decodeBody(&in); err != nil {
@@ -32,7 +34,7 @@ func (s *importAPI) remapImport(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: s.texts.translatePreview(c.lang, p)}, nil
 }
 
-// optionalDay reads a day such as 2027-09-30; an empty text is no day.
+// optionalDay parses a day such as 2027-09-30. For an empty text, optionalDay returns the zero date.
 func (c *call) optionalDay(field, text string) (policy.Date, error) {
 	if text == "" {
 		return policy.Date{}, nil

@@ -20,16 +20,16 @@ type newMachine struct {
 
 // codeInput is the body of a request for a one-time code.
 type codeInput struct {
-	Replace bool `json:"replace,omitempty"` // true: the machine begins a new journal, for example on a new SD card
+	Replace bool `json:"replace,omitempty"` // true if the machine will begin a new journal, for example on a new SD card
 }
 
-// reasonInput is the body of a request that requires a reason. The audit log contains the reason.
+// reasonInput is the body of a request for which a person must state a reason. The audit log contains the reason.
 type reasonInput struct {
 	Reason string `json:"reason"`
 }
 
-// code is an enrolment code with its QR code. One response contains the text and the QR code, because the text cannot
-// be read again.
+// code is an enrolment code with its QR code. The response contains the text together with the QR code, because no
+// later request can read the text.
 type code struct {
 	enrol.Code
 	QR string `json:"qr_svg,omitempty"`
@@ -73,7 +73,7 @@ func (s *machineAPI) listMachines(c *call) (answer, error) {
 	return listAnswer(found), nil
 }
 
-// machineAnswer returns the response with a machine, with the machine's version as the ETag.
+// machineAnswer returns the response that contains a machine. The response's ETag is the machine's version.
 func machineAnswer(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
 
 // addMachine adds a machine, so that the machine can be enrolled. The response is 201 with the URL of the machine.

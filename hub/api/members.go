@@ -26,7 +26,7 @@ func memberOf(m directory.Member) member {
 	return out
 }
 
-// memberAnswer returns the response with a member. The ETag is the member's version.
+// memberAnswer returns the response that contains a member. The response's ETag is the member's version.
 func memberAnswer(m directory.Member) answer {
 	return answer{body: memberOf(m), version: m.Version}
 }
@@ -187,8 +187,8 @@ func invalidDate() httpd.Text {
 	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
 }
 
-// eraseMember erases a member's personal data permanently. Only the member's pseudonym stays in the ledger. If-Match
-// must name the member's version.
+// eraseMember erases a member's personal data permanently. After the erasure, the ledger contains only the member's
+// pseudonym. If-Match must name the member's version.
 func (s *memberAPI) eraseMember(c *call) (answer, error) {
 	version, err := c.version()
 	if err != nil {
@@ -210,8 +210,8 @@ func (s *memberAPI) mergeMember(c *call) (answer, error) {
 	return memberAnswer(m), nil
 }
 
-// getNote returns the note about a member. getNote checks the permission itself, because the service would omit the
-// note, and the client would see an empty note.
+// getNote returns the note about a member. getNote checks the permission itself: for an actor without the permission
+// the service omits the note, so that the client would see an empty note.
 func (s *memberAPI) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.memberTarget()); err != nil {
 		return answer{}, err

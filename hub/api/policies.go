@@ -107,7 +107,7 @@ func (s *policyAPI) getPolicyVersion(c *call) (answer, error) {
 // checkDraft changes nothing.
 func (s *policyAPI) checkDraft(c *call) (answer, error) {
 	var in draftInput
-	// Accept the text as JSON or as plain YAML.
+	// Read the policy text from a JSON body, or use the whole body as the text if the body is YAML.
 	if isJSON(c.r) {
 		if err := c.decodeBody(&in); err != nil {
 			return answer{}, err

@@ -140,7 +140,7 @@ func (s *reportAPI) listRefusals(c *call) (answer, error) {
 	return listAnswer(found), nil
 }
 
-// csvAnswer returns the response with rows as a CSV file.
+// csvAnswer returns a response that is a CSV file with these rows.
 func csvAnswer(file string, rows [][]string) answer {
 	return answer{mime: csvType, file: file, stream: func(w io.Writer) error {
 		for _, row := range rows {

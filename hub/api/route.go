@@ -22,9 +22,9 @@ type Route struct {
 	// Act serves for documentation and for the table in hub/testdata/authorisation-api.txt. If Act is empty, the route
 	// requires no permission.
 	Act    actor.Act
-	Query  []string // names of accepted query parameters
-	Body   any      // a value with the type of the JSON body; nil: no body
-	Answer any      // a value with the type of the JSON answer; nil: no JSON answer
+	Query  []string // names of the query parameters that the route accepts
+	Body   any      // a value of the type into which the JSON body is decoded; nil: no JSON body
+	Answer any      // a value of the type that the JSON response encodes; nil: no JSON response
 	// IfMatch is true if the request must name the version that it changes.
 	IfMatch bool
 	// Types are the accepted content types of the body. If Types is nil, the type is application/json for a route with
@@ -45,12 +45,12 @@ const (
 
 // answer is the result of a handler, from which the API writes the response.
 type answer struct {
-	status   int // 0: 200, or 204 without a body
+	status   int // HTTP status; 0: 200, or 204 if the response has no body
 	body     any // encoded as JSON
 	version  int64
 	location string
-	mime     string                    // content type of stream
-	file     string                    // file name for browsers that save stream
+	mime     string                    // content type of the body that stream writes
+	file     string                    // file name under which browsers save the body; empty: no download
 	stream   func(w io.Writer) error   // writes a response body of unknown length, in place of body
 	take     func(http.ResponseWriter) // writes the whole response, with headers, for event streams
 }
@@ -209,7 +209,7 @@ type lateWriter struct {
 	to    io.Writer
 }
 
-// start sends the headers when it is called for the first time.
+// The first call of start sends the headers.
 func (w *lateWriter) start() {
 	if !w.begun {
 		w.begun = true

@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-func TestRoutesAndDescriptionsMatch(t *testing.T) {
+func TestRoutesMatchTheAPIDescription(t *testing.T) {
 	d := describedBy(t)
 	routes := map[string]Route{}
 	for _, r := range newTable() {
@@ -164,7 +164,7 @@ func sampleRequest(r Route) req {
 // The test calls every route once with permission, to compare the response with the description, and once without
 // permission. The services check permissions; hub/testdata/authorisation-api.txt lists the expected responses of a
 // whole hub.
-func TestResponsesMatchTheDescription(t *testing.T) {
+func TestResponsesMatchTheAPIDescription(t *testing.T) {
 	s := newSiteWithEvents(t)
 	for _, r := range newTable() {
 		name := r.Method + " " + r.Path
@@ -181,7 +181,7 @@ func TestResponsesMatchTheDescription(t *testing.T) {
 	}
 }
 
-// statusFor returns the response status of a route for the user with the name column.
+// statusFor calls a route as the user whose name is column, and returns the status of the response.
 func (s *site) statusFor(r Route, column string) int {
 	s.t.Helper()
 	m, machine := s.ownTargets(s.tokens[column])

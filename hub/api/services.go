@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// Directory contains the services of package directory that the API calls, one field per duty.
+// Directory contains the services of package directory that the API calls, one field for each task.
 type Directory struct {
 	Members  Members
 	Cards    Cards
@@ -67,7 +67,7 @@ type Imports interface {
 	// Confirm confirms that the many members who are missing from the list have left the site.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
-	// Remap reads the list again with other fields for its columns.
+	// Remap reads the list of an import again, with its columns assigned to other fields.
 	Remap(ctx context.Context, a actor.Actor, preview string, by directory.Mapping) (directory.Preview, error)
 }
 
@@ -76,7 +76,7 @@ type Exports interface {
 	Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error
 }
 
-// Erasures is the service that erases a person's data.
+// Erasures is the service that erases a member's personal data.
 type Erasures interface {
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 }
@@ -128,7 +128,7 @@ type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts contains the services of package account that the API calls, one field per duty.
+// Accounts contains the services of package account that the API calls, one field for each task.
 type Accounts struct {
 	Tokens       Tokens
 	Sessions     Sessions

@@ -55,7 +55,7 @@ func newTable() []Route {
 	return s.Routes()
 }
 
-// site is a hub of one site that the tests use over HTTP.
+// site is a hub that the tests call over HTTP.
 type site struct {
 	*fakes
 	t      *testing.T
@@ -137,7 +137,7 @@ type req struct {
 	method, path string // path and query
 	as           string // name of the user whose token is sent; "": no token
 	body         string
-	kind         string // content type; "": JSON if there is a body
+	kind         string // content type of the body; "": JSON
 	match        string // If-Match
 	header       map[string]string
 }
@@ -236,8 +236,8 @@ var readDescription = sync.OnceValues(func() (*parsedDescription, error) {
 	return &parsedDescription{doc: doc.(map[string]any), compiler: c}, nil
 })
 
-// resolve follows the parts of a JSON pointer and all references ($ref) in the description. It returns the value, and
-// the parts of the value's own pointer.
+// resolve follows the parts of a JSON pointer and all references ($ref) in the description. resolve returns the value,
+// and the parts of the pointer at which the value is defined.
 func (d *parsedDescription) resolve(parts ...string) (any, []string) {
 	var v any = d.doc
 	var where []string
@@ -427,7 +427,8 @@ func (v *validator) validateRequest(r *http.Request, sent []byte, path, method s
 	return nil
 }
 
-// ownTargets returns the id of the actor's own member, or of Léa if the actor is not a member, and the machine laser.
+// ownTargets returns the ids that a test puts into paths: the actor's own member (Léa if the actor is not a member) and
+// the machine laser.
 func (s *site) ownTargets(a actor.Actor) (policy.MemberID, policy.MachineID) {
 	if _, ok := s.members[a.Member]; ok {
 		return a.Member, "laser"

@@ -24,7 +24,7 @@ const maxDepth = 16
 func decode(data []byte, into any, l policy.Language) error {
 	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), lang: l}
 	r.dec.UseNumber()
-	// First check the syntax of the text and the names of fields.
+	// First check the syntax of the JSON text and the names of its fields.
 	if bad := bytes.ToValidUTF8(data, nil); len(bad) != len(data) {
 		return r.malformedJSON(errors.New("UTF-8"))
 	}
@@ -37,7 +37,7 @@ func decode(data []byte, into any, l policy.Language) error {
 	if len(r.faults) > 0 {
 		return &fault.Invalid{Faults: r.faults}
 	}
-	// Then decode the text, so that the types of values are checked, too.
+	// Then decode the text, because package json checks the types of the values.
 	err := json.Unmarshal(data, into)
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -82,7 +82,7 @@ func (r *reader) malformedJSON(err error) error {
 // If t is nil, every value is valid.
 func (r *reader) checkValue(t reflect.Type, path string, depth int) error {
 	if depth > maxDepth {
-		return fmt.Errorf("values are nested more than %d levels deep", maxDepth)
+		return fmt.Errorf("JSON objects and lists are nested more than %d levels deep", maxDepth)
 	}
 	token, err := r.dec.Token()
 	if err != nil {
@@ -183,7 +183,7 @@ func unknownField(name string, known []string, l policy.Language) fault.Field {
 	return f
 }
 
-// kindName returns the name of a JSON type for a Go type.
+// kindName returns the name of the JSON type (such as "string" or "array") to which a Go type is encoded.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

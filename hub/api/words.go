@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// langOf returns the language code for package fault.
+// langOf converts the language of the request to the language code of package fault.
 func langOf(l policy.Language) string {
 	if l == policy.English {
 		return "en"

@@ -1,6 +1,6 @@
-// Package apiclient is the client of a hub's API (/api/v1) for the command-line tool. It sends the API token only to
-// the configured hub: over TLS, or unencrypted within this computer. It follows no redirects and limits the size of
-// responses.
+// Package apiclient is the client of a hub's API (/api/v1) for the command-line tool. The client sends the API token
+// only to the configured hub, either over TLS or without encryption to a hub on this computer. The client follows no
+// redirects and limits the size of responses.
 package apiclient
 
 import (
@@ -28,23 +28,23 @@ import (
 // Prefix is the path of the API on a hub.
 const Prefix = "/api/v1"
 
-// Limits of a request.
+// Limits of a request and its response.
 const (
-	maxAnswer = 64 << 20 // largest response in bytes; 10,000 members as XLSX take 1 MB
-	maxToken  = 1 << 10  // largest token file in bytes
+	maxAnswer = 64 << 20 // maximum length of a response in bytes; an XLSX list of 10,000 members has 1 MB
+	maxToken  = 1 << 10  // maximum length of a token file in bytes
 	maxPages  = 100_000
 	timeout   = 2 * time.Minute // timeout of one request
 )
 
-// Options selects the hub and the credentials.
+// Options contains the address of the hub and the paths of the files that New reads.
 type Options struct {
 	URL       string // URL such as https://hub.local:8040; http:// only for this computer
-	TokenFile string // path of a file that only its owner may read
-	CAFile    string // path of a PEM file; empty: the system's certificate authorities
+	TokenFile string // path of the file with the API token, which only the file's owner may read
+	CAFile    string // path of a PEM file with certificate authorities; empty: the system's certificate authorities
 	Language  string // language of error messages, fr or en
 }
 
-// Client sends requests to one hub. Its methods may be called concurrently.
+// Client sends requests to one hub. The methods of a Client may be called concurrently.
 type Client struct {
 	base     *url.URL
 	token    string
@@ -114,7 +114,7 @@ func isLoopback(host string) bool {
 // readToken reads the token file, which only its owner may read. Errors never contain the token.
 func readToken(path string) (string, error) {
 	if path == "" {
-		return "", errors.New("API token is missing")
+		return "", errors.New("API token is missing, want the path of a token file")
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -128,13 +128,13 @@ func readToken(path string) (string, error) {
 	// Reject a file that other users can read, as ssh does with keys.
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
 		return "", &fs.PathError{Op: "token", Path: path,
-			Err: fmt.Errorf("mode is %v, want a file that only its owner can read (chmod 600)", info.Mode().Perm())}
+			Err: fmt.Errorf("file mode is %v, want a token file that only its owner can read (chmod 600)", info.Mode().Perm())}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
 		return "", err
 	}
-	// The token becomes part of a header: accept printable ASCII only.
+	// Accept only printable ASCII, because the token becomes part of a header.
 	token := strings.TrimSpace(string(b))
 	if token == "" || len(b) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%s contains no API token, want one line of printable ASCII", path)
@@ -152,8 +152,8 @@ type Problem struct {
 	Faults   []fault.Field `json:"faults"`
 }
 
-// Error returns title, detail and faults. For an error of the hub, it includes the request's id, by which the hub's log
-// can be searched.
+// Error returns title, detail and faults. For an internal error of the hub, the text also contains the request's id,
+// with which an administrator finds the error in the hub's log.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Title)
@@ -190,7 +190,7 @@ func (e *Unreachable) Error() string {
 	return fmt.Sprintf("no usable answer from the hub at %s: %v", e.Hub, e.Err)
 }
 
-// Unwrap returns the cause.
+// Unwrap returns the error that made the hub unreachable.
 func (e *Unreachable) Unwrap() error { return e.Err }
 
 // Request is one request to the API.
@@ -202,13 +202,13 @@ type Request struct {
 	Body   []byte // the body, with the content type Type
 	Type   string // content type of the body; empty: application/json
 	Match  string // value of If-Match
-	Accept string // value of Accept; empty: JSON
+	Accept string // value of the Accept header; empty: JSON
 }
 
 // Answer is a response with a status of 200 to 299.
 type Answer struct {
 	Status int
-	Type   string // media type without parameters
+	Type   string // media type of the response, without parameters
 	ETag   string
 	Body   []byte
 }
@@ -222,7 +222,7 @@ func Path(parts ...string) string {
 	return b.String()
 }
 
-// Do sends a request. It returns an Answer, or a *Problem or *Unreachable error.
+// Do sends a request. Do returns an Answer, or an error of type *Problem or *Unreachable.
 func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	// Encode the body.
 	body, kind := q.Body, q.Type
@@ -239,7 +239,7 @@ func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	if len(q.Query) > 0 {
 		target += "?" + q.Query.Encode()
 	}
-	// Create the request; the context limits its time.
+	// Create the request. The context limits how long the request may take.
 	r, err := http.NewRequestWithContext(ctx, q.Method, target, bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, err
@@ -269,7 +269,7 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	case err != nil:
 		return Answer{}, &Unreachable{c.base.Host, err}
 	case int64(len(b)) > c.most:
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("response has more than %d bytes", c.most)}
+		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("response of the hub is longer than %d bytes", c.most)}
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
@@ -277,13 +277,14 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 	}
 	p := &Problem{}
 	if kind != "application/problem+json" || json.Unmarshal(b, p) != nil || p.Title == "" {
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("status %s without the problem details of a hub", resp.Status)}
+		return Answer{}, &Unreachable{c.base.Host,
+			fmt.Errorf("response has status %s but no problem details, want a response of a hub", resp.Status)}
 	}
 	p.Status = resp.StatusCode
 	return Answer{}, p
 }
 
-// bare removes the URL from an error, because the URL contains ids.
+// bare returns the cause of a failed request without the URL, because the URL may contain ids of members.
 func bare(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -308,7 +309,7 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 // Read decodes the JSON of a response into v. Unknown fields are ignored, because the hub may be newer.
 func (c *Client) Read(a Answer, v any) error {
 	if a.Type != "application/json" {
-		return &Unreachable{c.base.Host, fmt.Errorf("response has type %q, want JSON", a.Type)}
+		return &Unreachable{c.base.Host, fmt.Errorf("response has the content type %q, want JSON", a.Type)}
 	}
 	if err := json.Unmarshal(a.Body, v); err != nil {
 		return &Unreachable{c.base.Host, fmt.Errorf("cannot decode the response: %w", err)}
@@ -316,7 +317,7 @@ func (c *Client) Read(a Answer, v any) error {
 	return nil
 }
 
-// All calls each for every item of a list, page by page. It stops at the first error of each.
+// All calls each for every item of a list, page by page. All stops when each returns an error.
 func (c *Client) All(ctx context.Context, path string, query url.Values, each func(json.RawMessage) error) error {
 	for range maxPages {
 		var page struct {

@@ -164,7 +164,7 @@ func TestRefusalsAreReturnedAsProblems(t *testing.T) {
 	}
 }
 
-func TestAllReadsEveryPage(t *testing.T) {
+func TestAllReadsEveryPageOfAList(t *testing.T) {
 	next := map[string]string{"": "/api/v1/members?cursor=b", "b": "/api/v1/members?cursor=c", "c": ""}
 	c := client(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// SignIn has a person's credentials for the creation of an API token.
+// SignIn contains the credentials with which a person signs in to create an API token.
 type SignIn struct {
 	Name, Password string
 	OwnerCode      string // code that creates the first owner's account; empty: the account exists
@@ -25,7 +25,7 @@ type Token struct {
 	Text    string    `json:"token"`
 }
 
-// NewToken signs in as a browser does, creates an API token, and signs out. It does not read Options.TokenFile.
+// NewToken signs in as a browser does, creates an API token, and signs out. NewToken does not read Options.TokenFile.
 func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []string, expires time.Time) (Token,
 	error) {
 	c, err := newClient(o)
@@ -47,7 +47,7 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	case status == http.StatusUnauthorized || status == http.StatusUnprocessableEntity:
 		return Token{}, &Problem{Status: status, Title: refusedSignIn(c.language, in.OwnerCode != "")}
 	case status != http.StatusSeeOther:
-		return Token{}, &Unreachable{c.base.Host, fmt.Errorf("status %d after a sign-in, want 303 from a hub", status)}
+		return Token{}, &Unreachable{c.base.Host, fmt.Errorf("sign-in returned status %d, want 303 from a hub", status)}
 	}
 	var t Token
 	a, err := c.Do(ctx, Request{Method: http.MethodPost, Path: "/me/tokens",
@@ -60,8 +60,8 @@ func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []s
 	return t, err
 }
 
-// refusedSignIn returns a sentence that says why a sign-in was refused. first is set for a sign-in with the first
-// owner's code.
+// refusedSignIn returns a sentence that says why a sign-in was refused. first is true if the person signs in with the
+// first owner's code.
 func refusedSignIn(language string, first bool) string {
 	switch {
 	case language == "fr" && first:
@@ -75,7 +75,7 @@ func refusedSignIn(language string, first bool) string {
 	return "the hub refuses this name or password"
 }
 
-// form sends a form to a page and returns the status of the response.
+// form sends an HTML form to a page of the hub and returns the status of the response.
 func (c *Client) form(ctx context.Context, path string, form url.Values) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+path, strings.NewReader(form.Encode()))
 	if err != nil {

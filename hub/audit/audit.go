@@ -1,8 +1,9 @@
 // Package audit is the log of administrators' acts. Each act writes one entry in the same database transaction.
 //
 // The entries are the leaves of a tree (RFC 6962), as in a machine's journal, and the hub's key signs a new checkpoint
-// with each entry. An export is a text file with one line for each entry, which ends with the newest checkpoint. Verify
-// detects each line that was changed, removed, added or moved. Verify needs only the public half of the hub's key.
+// with each entry. An export is a text file: one line for each entry, and the newest checkpoint as the last line.
+// Verify detects each line that was changed, removed, added or moved. Verify needs only the public half of the hub's
+// key.
 //
 // An entry has a sealed part (number, time, id of the account, act, id of the request) and a personal part (names, the
 // object of the act, details). The sealed part contains a salted hash of the personal part. Forget removes the salt and
@@ -29,7 +30,7 @@ import (
 	"portillon/wire"
 )
 
-// originPrefix, followed by the site's id, is the origin of the log's checkpoints. No machine's journal has this
+// originPrefix, followed by the site's id, is the origin of the log's checkpoints. No machine's journal has such an
 // origin.
 const originPrefix = "portillon-audit/"
 
@@ -39,16 +40,16 @@ type Options struct {
 	Signer note.Signer      // the hub's key
 	Key    note.Verifier    // the public half of the hub's key
 	Now    func() time.Time // nil: time.Now
-	Random io.Reader        // source of salts; nil: crypto/rand
+	Random io.Reader        // source of random bytes for salts; nil: crypto/rand
 }
 
 // Log is a site's audit log. The methods of a Log may be called by many goroutines.
 type Log struct{ o Options }
 
-// New returns a Log. The error is non-nil if o lacks a required part.
+// New returns a Log. New returns an error if o lacks the site, the signer or the key.
 func New(o Options) (*Log, error) {
 	if o.Site == nil || o.Signer == nil || o.Key == nil {
-		return nil, errors.New("audit: site, signer and key are required")
+		return nil, errors.New("audit: options are incomplete, want Site, Signer and Key")
 	}
 	if o.Signer.Name() != o.Key.Name() || o.Signer.KeyHash() != o.Key.KeyHash() {
 		return nil, fmt.Errorf("audit: key %q is not the public half of the signing key %q", o.Key.Name(),
@@ -72,16 +73,16 @@ func Origin(s policy.SiteID) string { return originPrefix + string(s) }
 // caller must have checked the actor's right.
 func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 	if err := l.append(ctx, tx, a, act, nil, personal{Name: a.Name, On: on, Detail: detail}); err != nil {
-		return fmt.Errorf("audit log: act %s cannot be recorded: %w", act, err)
+		return fmt.Errorf("audit log: cannot write the entry for the act %s: %w", act, err)
 	}
 	return nil
 }
 
-// append writes an entry and the checkpoint that covers it. erases lists the entries whose personal part the same
-// transaction removes.
+// append writes an entry and the checkpoint that covers it. The parameter erases lists the entries whose personal parts
+// the same transaction removes.
 func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64,
 	p personal) error {
-	// Read the end of the tree, which must match the last signed checkpoint.
+	// Read the right edge of the tree, which must match the last signed checkpoint.
 	e, err := l.head(ctx, tx)
 	if err != nil {
 		return err
@@ -114,7 +115,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return l.sign(ctx, tx, e)
 }
 
-// sign stores the end of the tree with a new signed checkpoint.
+// sign signs a new checkpoint, and stores the checkpoint with the right edge of the tree.
 func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	root, err := e.root()
 	if err != nil {
@@ -131,8 +132,8 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	return err
 }
 
-// head reads the end of the tree. head returns an error if the last entry, the stored hashes and the signed checkpoint
-// do not match.
+// head reads the right edge of the tree. head returns an error if the last entry, the stored hashes and the signed
+// checkpoint do not match.
 func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 	var size, last int64
 	var b []byte
@@ -148,7 +149,7 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 		return edge{}, err
 	}
 	if size != last || size < 0 {
-		return edge{}, fmt.Errorf("stored tree covers %d entries, the log has %d", size, last)
+		return edge{}, fmt.Errorf("stored tree covers %d entries, want the %d entries of the log", size, last)
 	}
 	e, err := edgeOf(uint64(size), b)
 	if err != nil {
@@ -159,7 +160,7 @@ func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
 		return edge{}, err
 	}
 	if root, err := e.root(); err != nil || c.Size != e.size || c.Root != root {
-		return edge{}, fmt.Errorf("signed checkpoint covers %d entries, the stored tree %d", c.Size, e.size)
+		return edge{}, fmt.Errorf("signed checkpoint covers %d entries, want the stored %d entries", c.Size, e.size)
 	}
 	return e, nil
 }
@@ -171,13 +172,14 @@ type Entry struct {
 	Account string    `json:"account"`
 	Name    string    `json:"name"`
 	Act     actor.Act `json:"act"`
-	On      string    `json:"on,omitempty"` // object of the act, such as "member m-lea" or "policy 4"
+	On      string    `json:"on,omitempty"` // what the act changed, such as "member m-lea" or "policy 4"
 	Detail  string    `json:"detail,omitempty"`
 	Request string    `json:"request,omitempty"`
-	Erased  bool      `json:"erased,omitempty"` // name, on and detail were erased with the person's data
+	// true after the erasure of the person's data, which removed the name, On and Detail
+	Erased bool `json:"erased,omitempty"`
 }
 
-// Page selects the entries with a lower number than After, or the newest entries if After is empty.
+// Page selects entries of the log: those with a lower number than After, or the newest entries if After is empty.
 type Page struct {
 	After string
 	Limit int // number of entries: at most 500; 0 means 50

@@ -95,7 +95,7 @@ func TestExportOfAnyLengthIsVerified(t *testing.T) {
 }
 
 // The root equals the root of golang.org/x/mod/sumdb/tlog, a second implementation of the same tree.
-func TestRootEqualsTheRootOfPackageTlog(t *testing.T) {
+func TestTreeRootEqualsTheRootThatPackageTlogComputes(t *testing.T) {
 	for n := range 40 {
 		var stored []tlog.Hash
 		read := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
@@ -159,7 +159,7 @@ func TestEveryChangedByteOfAnExportIsDetected(t *testing.T) {
 	}
 }
 
-func TestCutMovedAndRepeatedLinesAreDetected(t *testing.T) {
+func TestRemovedMovedAndRepeatedLinesOfAnExportAreDetected(t *testing.T) {
 	b := open(t)
 	for n := range 9 {
 		b.add(t, fmt.Sprintf("member m-%d", n), "")
@@ -227,7 +227,7 @@ func TestRemovedPersonalPartOfAnExportIsDetected(t *testing.T) {
 	b := open(t)
 	b.add(t, "member m-lea", "x")
 	b.add(t, "member m-karim", "y")
-	b.forget(t, "member m-karim") // Karim's entry may lack its personal part, Léa's may not
+	b.forget(t, "member m-karim") // the log lists Karim's entry as erased; Léa's entry must have its personal part
 	data := string(b.export(t))
 	from := strings.Index(data, `,"personal":{"name"`)
 	to := strings.Index(data[from:], "\n") + from
@@ -240,7 +240,7 @@ func TestRemovedPersonalPartOfAnExportIsDetected(t *testing.T) {
 
 // An attacker with write access to the database, but without the hub's key, changes rows. The log must then refuse to
 // sign.
-func TestChangedDatabaseIsDetectedAndNotSigned(t *testing.T) {
+func TestLogRefusesToSignAChangedDatabase(t *testing.T) {
 	for _, c := range []struct{ what, sql string }{
 		{"entry changed", `UPDATE audit_entry SET entry = replace(entry, 'members.write', 'members.read') WHERE site = $1 AND
 			seq = 2`},
@@ -324,7 +324,7 @@ func TestEntriesArePagedNewestFirst(t *testing.T) {
 	}
 }
 
-func TestReadingTheAuditLogNeedsItsRight(t *testing.T) {
+func TestReadingTheAuditLogRequiresThatRight(t *testing.T) {
 	b := open(t)
 	for role, may := range map[actor.Role]bool{"": false, actor.Member: false, actor.Administrator: true,
 		actor.Owner: true} {
@@ -337,7 +337,7 @@ func TestReadingTheAuditLogNeedsItsRight(t *testing.T) {
 	}
 }
 
-func TestLongTextsAreCutBetweenCharacters(t *testing.T) {
+func TestLongTextsAreShortenedWithoutSplittingACharacter(t *testing.T) {
 	b := open(t)
 	b.add(t, strings.Repeat("é", 500), strings.Repeat("\x00é\xff", 5000))
 	out, _, err := b.Entries(context.Background(), owner, audit.Page{})

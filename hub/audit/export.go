@@ -35,11 +35,11 @@ func (r row) read() (Entry, error) {
 	var s sealed
 	var p personal
 	if err := json.Unmarshal([]byte(r.entry), &s); err != nil {
-		return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
+		return Entry{}, fmt.Errorf("audit log: cannot parse the signed part of entry %d: %w", r.seq, err)
 	}
 	if r.personal.Valid {
 		if err := json.Unmarshal([]byte(r.personal.String), &p); err != nil {
-			return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
+			return Entry{}, fmt.Errorf("audit log: cannot parse the personal part of entry %d: %w", r.seq, err)
 		}
 	}
 	return Entry{Seq: r.seq, At: s.At, Account: s.Account, Name: p.Name, Act: s.Act, On: p.On, Detail: p.Detail,
@@ -57,8 +57,8 @@ func (r row) line() ([]byte, error) {
 	return wire.Canonical(out)
 }
 
-// exportStep is the number of entries that Export reads at a time. While Export writes them to a slow client, it uses
-// no connection to the database.
+// exportStep is the number of entries that Export reads at a time. While Export writes these entries to a slow client,
+// Export uses no connection to the database.
 const exportStep = 500
 
 // Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line. Export reads
@@ -74,12 +74,12 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 		signed, err = l.signEmpty(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("audit log: export failed: %w", err)
+		return fmt.Errorf("audit log: cannot read the newest checkpoint for the export: %w", err)
 	}
 	out := bufio.NewWriter(w)
 	for from := int64(1); from <= size; from += exportStep {
 		if err := l.exportSome(ctx, out, from, min(from+exportStep-1, size)); err != nil {
-			return fmt.Errorf("audit log: export failed: %w", err)
+			return fmt.Errorf("audit log: cannot export the entries: %w", err)
 		}
 	}
 	end, err := wire.Canonical(line{Checkpoint: signed})
@@ -92,15 +92,15 @@ func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
 	return out.Flush()
 }
 
-// signEmpty signs the checkpoint of a log without entries. If the log has entries, it returns an error, because someone
-// has removed the checkpoint.
+// signEmpty signs the checkpoint of a log without entries. If the log has entries, signEmpty returns an error, because
+// someone has removed the checkpoint.
 func (l *Log) signEmpty(ctx context.Context) (string, error) {
 	var n int64
 	if err := l.o.Site.QueryRow(ctx, `SELECT count(*) FROM audit_entry WHERE site = $1`).Scan(&n); err != nil {
 		return "", err
 	}
 	if n > 0 {
-		return "", fmt.Errorf("log has %d entries but no checkpoint", n)
+		return "", fmt.Errorf("audit log has %d entries but no checkpoint, want a checkpoint for all entries", n)
 	}
 	root, err := tlog.TreeHash(0, nil)
 	if err != nil {
@@ -165,7 +165,7 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 			return err
 		}
 	}
-	// Erase in steps. Each step adds one entry.
+	// Erase in steps. Each round of the loop lists up to forgetStep erased entries in one new entry.
 	seqs = sortUnique(seqs)
 	for len(seqs) > 0 {
 		some := seqs[:min(len(seqs), forgetStep)]
@@ -178,7 +178,7 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 			}
 		}
 		if err := l.append(ctx, tx, a, actor.EraseMembers, some, personal{Name: a.Name}); err != nil {
-			return fmt.Errorf("audit log: erasure cannot be recorded: %w", err)
+			return fmt.Errorf("audit log: cannot write the entry that lists the erased entries: %w", err)
 		}
 	}
 	return nil

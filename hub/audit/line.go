@@ -14,23 +14,23 @@ import (
 	"portillon/wire"
 )
 
-// Limits of an entry, in bytes. Longer texts are cut and end with "…".
+// Maximum lengths of the texts in an entry, in bytes. Longer texts are cut and end with "…".
 const (
 	maxName   = 200
 	maxAbout  = 200
 	maxDetail = 2000
-	maxLine   = 64 << 10 // longest exported line; JSON may need six bytes for one
+	maxLine   = 64 << 10 // longest exported line; JSON may need six bytes for one byte of a text
 )
 
 // sealed is the part of an entry that the tree covers and that cannot be erased. The field Personal is the hash of the
-// part that can be erased.
+// personal part, which can be erased.
 type sealed struct {
 	Seq      uint64    `json:"seq"`
 	At       time.Time `json:"at"` // in UTC, with milliseconds
 	Account  string    `json:"account"`
 	Act      actor.Act `json:"act"`
 	Request  string    `json:"request,omitempty"`
-	Erases   []uint64  `json:"erases,omitempty"` // entries whose personal part this entry removed
+	Erases   []uint64  `json:"erases,omitempty"` // entries whose personal parts were erased when this entry was added
 	Personal string    `json:"personal"`         // SHA-256 of salt and personal part, in hexadecimal
 }
 
@@ -43,8 +43,9 @@ type personal struct {
 
 // line is a line of an export: an entry, or the checkpoint at the end of the file.
 type line struct {
-	Entry      json.RawMessage `json:"entry,omitempty"`
-	Salt       *wire.Salt      `json:"salt,omitempty"`     // salt of Personal; absent with Personal if both were erased
+	Entry json.RawMessage `json:"entry,omitempty"`
+	// salt of the personal part; absent if the personal part was erased
+	Salt       *wire.Salt      `json:"salt,omitempty"`
 	Personal   json.RawMessage `json:"personal,omitempty"` // canonical JSON
 	Checkpoint string          `json:"checkpoint,omitempty"`
 }
@@ -69,8 +70,8 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// parseCanonical parses canonical JSON (RFC 8785) without unknown fields, so that each content has only one text and
-// one hash.
+// parseCanonical parses JSON only in the canonical form (RFC 8785) and without unknown fields, so that two different
+// texts never have the same content.
 func parseCanonical(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

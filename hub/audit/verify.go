@@ -27,8 +27,9 @@ type Verified struct {
 }
 
 // Verify reads an export and checks that the export is exactly what the hub signed: every entry, in order, and nothing
-// else. At the first fault, it returns the error and the result so far. An older export passes too: it is complete as
-// of its checkpoint. The caller should therefore compare Entries with the expected number.
+// else. At the first fault, Verify returns an error and the result for the lines before. Verify also accepts an older
+// export, which contains every entry up to its checkpoint. If the caller knows how many entries to expect, the caller
+// should compare Entries with that number.
 func Verify(r io.Reader, key note.Verifier) (Verified, error) {
 	v := verifier{key: key, erased: map[uint64]bool{}}
 	in := bufio.NewReaderSize(r, maxLine)
@@ -58,8 +59,8 @@ type verifier struct {
 	Verified
 	key    note.Verifier
 	tree   edge
-	erased map[uint64]bool // entries without a personal part that no later entry has listed yet
-	closed bool            // whether the checkpoint has been read
+	erased map[uint64]bool // numbers of the entries without a personal part that no later entry has listed as erased yet
+	closed bool            // true after the checkpoint was read
 }
 
 // checkLine checks one line: an entry, or the checkpoint at the end of the file.
@@ -80,12 +81,12 @@ func (v *verifier) checkLine(text []byte) error {
 	return v.checkEntry(l)
 }
 
-// checkEntry checks an entry: the number follows the previous entry's, the personal part matches the signed hash or was
-// erased, and the entries that this entry lists as erased have no personal part.
+// checkEntry checks an entry: its number follows the previous entry's number, its personal part matches the signed hash
+// or is absent, and each entry that it lists as erased has no personal part.
 func (v *verifier) checkEntry(l line) error {
 	var s sealed
 	if err := parseCanonical(l.Entry, &s); err != nil {
-		return fmt.Errorf("entry: %w", err)
+		return fmt.Errorf("entry cannot be parsed: %w", err)
 	}
 	if s.Seq != v.Entries+1 {
 		return fmt.Errorf("entry %d follows entry %d, want consecutive numbers", s.Seq, v.Entries)
@@ -114,10 +115,10 @@ func (v *verifier) checkPersonalPart(s sealed, l line) error {
 	}
 	var p personal
 	if l.Salt == nil || l.Personal == nil {
-		return errors.New("entry has a salt or a personal part without the other")
+		return errors.New("entry has a salt but no personal part, or a personal part but no salt")
 	}
 	if err := parseCanonical(l.Personal, &p); err != nil {
-		return fmt.Errorf("personal part: %w", err)
+		return fmt.Errorf("personal part cannot be parsed: %w", err)
 	}
 	if hashOf(*l.Salt, l.Personal) != s.Personal {
 		return errors.New("personal part does not match the signed hash: it was changed")
@@ -129,7 +130,7 @@ func (v *verifier) checkPersonalPart(s sealed, l line) error {
 func (v *verifier) checkCheckpoint(signed []byte) error {
 	origin, _, _ := strings.Cut(string(signed), "\n")
 	if !strings.HasPrefix(origin, originPrefix) {
-		return fmt.Errorf("checkpoint has origin %.100q, want %s<site>", origin, originPrefix)
+		return fmt.Errorf("checkpoint has origin %.100q, want %s followed by the site's id", origin, originPrefix)
 	}
 	c, err := wire.OpenCheckpoint(signed, origin, note.VerifierList(v.key))
 	if err != nil {
@@ -143,7 +144,7 @@ func (v *verifier) checkCheckpoint(signed []byte) error {
 		return err
 	}
 	if c.Size != v.Entries {
-		return fmt.Errorf("checkpoint covers %d entries, the file has %d", c.Size, v.Entries)
+		return fmt.Errorf("checkpoint covers %d entries, the file has %d entries, want the same number", c.Size, v.Entries)
 	}
 	if c.Root != root {
 		return errors.New("checkpoint does not match the entries: an entry was changed, left out or moved")
@@ -163,7 +164,7 @@ func requireOneSignature(signed []byte, key note.Verifier) error {
 	b, err := base64.StdEncoding.Strict().DecodeString(b64)
 	if err != nil || name != key.Name() ||
 		text+"\n\n— "+name+" "+base64.StdEncoding.EncodeToString(b)+"\n" != string(signed) {
-		return errors.New("checkpoint has further signatures, want only the hub's in the hub's form")
+		return errors.New("checkpoint has more than the hub's signature, or a signature in another form than the hub writes")
 	}
 	return nil
 }

@@ -20,13 +20,13 @@ type account struct {
 	Account
 	limits
 	site     policy.SiteID
-	granted  []wire.Permission // permissions of the account, from the table of topics
+	granted  []wire.Permission // what the account may publish and subscribe to, from the table of topics
 	inner    login
 	connects *bucket
 	bytes    *bucket // nil: no limit
 
 	mu      sync.Mutex
-	gone    bool // the account was removed
+	gone    bool // true after the account was removed
 	open    int
 	conns   map[net.Conn]bool
 	refused map[string]*refusal // by reason
@@ -136,9 +136,10 @@ func (p *proxy) refuse(a *account, reason, detail string) {
 
 // AccountStatus is the current state of an account at the broker.
 type AccountStatus struct {
-	User        string         `json:"user"`
-	Connections int            `json:"connections"`
-	Refused     map[string]int `json:"refused,omitempty"` // number of refusals by reason, since the broker started
+	User        string `json:"user"`
+	Connections int    `json:"connections"`
+	// number of refused requests since the broker started, by reason
+	Refused map[string]int `json:"refused,omitempty"`
 }
 
 // Accounts returns the state of all accounts, sorted by user. The entry with the user "" counts clients with an unknown

@@ -16,8 +16,8 @@ import (
 // slug matches the id of a site or machine: up to 64 lower-case letters, digits and hyphens.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// newAccounts returns the state of each account, by user name. If accounts is empty, the result is one account with an
-// empty name, which any client may use.
+// newAccounts returns a map from user names to the state of each account. If accounts is empty, the map contains one
+// account with an empty name, which any client may use.
 func newAccounts(site policy.SiteID, accounts []Account, now time.Time) (map[string]*account, error) {
 	if len(accounts) == 0 {
 		return map[string]*account{"": newAccount(site, Account{}, now)}, nil
@@ -57,9 +57,9 @@ func natsPermissions(site policy.SiteID, a Account) (*server.Permissions, error)
 	}
 	granted := a.permissions(site)
 	if len(granted) == 0 {
-		return nil, fmt.Errorf("account %q has no permissions, want the part of the hub, a machine or a watcher", a.User)
+		return nil, fmt.Errorf("account %q has no role, want the role hub, machine or watcher", a.User)
 	}
-	// Reject an empty list, because the embedded server would allow every topic.
+	// Reject an empty list, because for the embedded server an empty list means every topic.
 	out := &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: []string{}},
 		Subscribe: &server.SubjectPermission{Allow: []string{}},

@@ -20,12 +20,12 @@
 // messages of the previous run.
 //
 // Clients must tolerate the following behaviour of the embedded server. A forbidden publish is acknowledged and
-// dropped. A subscription to "$share" delivers nothing. A space in a topic, or a dot, space or star in a client id,
-// ends the connection. After a restart the first subscriber may miss retained messages. A client that subscribes while
-// a retained message changes may miss the message, too. A client whose id is taken over by another connection publishes
-// no will. A power cut may lose acknowledged messages, because the server syncs only every two minutes. No record is
-// lost in these cases, because a machine repeats a record until the hub has committed the record and sent a signed
-// acknowledgement.
+// dropped. A client that subscribes to "$share/…" receives no messages. A space in a topic, or a dot, space or star in
+// a client id, ends the connection. After a restart the first subscriber may miss retained messages. A client that
+// subscribes while a retained message is being replaced may also miss the message. If another connection uses the same
+// client id, the server closes the old connection without publishing its will. A power cut may lose acknowledged
+// messages, because the server syncs only every two minutes. No record is lost in these cases, because a machine
+// repeats a record until the hub has committed the record and sent a signed acknowledgement.
 package broker
 
 import (
@@ -56,8 +56,8 @@ const (
 	// maxInFlight is the maximum number of messages of a topic filter without a PUBACK. The server sends further
 	// messages only after a PUBACK.
 	maxInFlight = 64
-	// maxPending is the maximum number of bytes that may wait for a client that does not read. The server closes a
-	// connection with more waiting bytes.
+	// maxPending is the maximum number of bytes that may wait for a client that does not read. If more bytes wait, the
+	// server closes the connection.
 	maxPending = 32 << 20
 )
 
@@ -70,14 +70,15 @@ const (
 
 // Config configures a broker.
 type Config struct {
-	Addr     string // host:port; empty: 127.0.0.1 and any free port
-	Dir      string // folder of the retained messages; created if missing
-	Site     policy.SiteID
-	Accounts []Account   // empty: any client may use all topics, and Addr must be a loopback address
+	Addr string // host:port; empty: 127.0.0.1 and any free port
+	Dir  string // folder of the retained messages; created if missing
+	Site policy.SiteID
+	// empty: the broker needs no password, any client may use all topics, and Addr must be a loopback address
+	Accounts []Account
 	TLS      *tls.Config // nil: unencrypted
-	// Room is the number of accounts for which the broker reserves space, if it exceeds the number of Accounts.
+	// If Room is greater than the number of Accounts, the broker reserves space for Room accounts.
 	Room int
-	// Wait delays all network connections until Open is called. Connections from Dial are served immediately.
+	// Wait delays all network connections until Open is called. The broker serves connections from Dial immediately.
 	Wait bool
 	Log  *slog.Logger // nil: nothing is logged
 }
@@ -131,7 +132,7 @@ func newBroker(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The account setup is used only inside this process, to set the limits of streams.
+	// Only this process uses the account setup: it sets the limits of the streams.
 	setup := &server.User{Username: "+setup", Password: rand.Text()}
 	g := &authenticator{users: map[string]*server.User{setup.Username: setup}}
 	for _, a := range accounts {
@@ -141,7 +142,7 @@ func newBroker(c Config) (*Broker, error) {
 		}
 		g.set(u)
 	}
-	// Listen before the embedded server starts, so that a used port is reported without side effects.
+	// Listen before the embedded server starts, so that Start fails without side effects if another program uses the port.
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -149,7 +150,7 @@ func newBroker(c Config) (*Broker, error) {
 	log := &serverLog{log: c.Log}
 	s, inner, err := startEmbedded(c, g, setup, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
+		return nil, errors.Join(fmt.Errorf("cannot serve MQTT on %s with the folder %s: %w", c.Addr, c.Dir, err), l.Close())
 	}
 	b := &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}
 	if !c.Wait {
@@ -158,12 +159,12 @@ func newBroker(c Config) (*Broker, error) {
 	return b, nil
 }
 
-// Open starts to serve network connections, including the connections that are already waiting (Config.Wait). Further
-// calls do nothing.
+// Open starts to serve network connections, including the connections that are already waiting (Config.Wait). A second
+// call of Open does nothing.
 func (b *Broker) Open() { b.proxy.open() }
 
-// Dial returns a connection to the broker within this process, without TLS. The limits of the account apply to the
-// connection.
+// Dial connects to the broker from within this process, without TLS, and returns the connection. The limits of the
+// account apply to the connection.
 func (b *Broker) Dial() (net.Conn, error) {
 	client, server := net.Pipe()
 	if !b.proxy.serveNew(func() { b.proxy.serve(server, nil) }, server) {
@@ -189,9 +190,9 @@ func startEmbedded(c Config, g *authenticator, setup *server.User, log *serverLo
 		JetStreamMaxStore: maxRetained(
 			machines,
 		) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
-		// Each topic filter with QoS 1 is a consumer, and a stream has at most 1,000 consumers by default. A machine
-		// has two or three filters, the hub has four, and a misbehaving machine has 32 filters on each of 4 connections
-		// (limitsOf).
+		// Each topic filter with QoS 1 needs a consumer of the stream, and by default a stream has at most 1,000 consumers. A
+		// machine has two or three filters, the hub has four, and a misbehaving machine has 32 filters on each of 4
+		// connections (limitsOf).
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 4*(machines+16) + 128},
 		// AckWait is the time after which a message without a PUBACK is sent again.
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,
@@ -199,8 +200,8 @@ func startEmbedded(c Config, g *authenticator, setup *server.User, log *serverLo
 			// Consumers are stored in memory, because a restart deletes all consumers (removeLeftovers). On the disk,
 			// the server would write and sync the state of three consumers per machine for each message.
 			ConsumerMemoryStorage: true,
-			// After a restart the sessions of all machines are created together. JSAPITimeout is the time that a
-			// machine waits for a connection (daemon/uplink).
+			// After a restart, all machines connect at once, and the server must create all their sessions. JSAPITimeout is the
+			// time that a machine waits for a connection (daemon/uplink).
 			JSAPITimeout: greetTime},
 	}
 	s, err := server.NewServer(o)
@@ -259,7 +260,7 @@ func checkConfig(c Config) (addr string, err error) {
 		return "", fmt.Errorf("invalid address %q, want host:port such as 127.0.0.1:1883: %w", addr, err)
 	}
 	if port, err := strconv.Atoi(p); err != nil || port < 0 || port > 65535 {
-		return "", fmt.Errorf("invalid port in %q, want a number from 0 (any free port) to 65535", addr)
+		return "", fmt.Errorf("invalid port in the address %q, want a number from 0 (any free port) to 65535", addr)
 	}
 	if len(c.Accounts) == 0 && !isLoopback(host) {
 		return "", fmt.Errorf(
@@ -283,7 +284,7 @@ func isLoopback(host string) bool {
 // serverLog writes the embedded server's log lines at lower levels, and stores the error of a failed start.
 type serverLog struct {
 	log  *slog.Logger
-	ends atomic.Bool // the server is shutting down, so that warnings about wills are expected
+	ends atomic.Bool // true while the server shuts down, when its warnings about wills are expected
 	mu   sync.Mutex
 	err  error
 }
@@ -294,7 +295,8 @@ func (q *serverLog) write(l slog.Level, format string, v []any) {
 		l = slog.LevelDebug
 	}
 	if q.log != nil {
-		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...)) // the server passes no context
+		// the server's Logger methods have no context parameter
+		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...))
 	}
 }
 

@@ -45,8 +45,8 @@ func (g *authenticator) Check(c server.ClientAuthentication) bool {
 }
 
 // Set adds an account or replaces the account with the same name. Set closes the old account's connections if the
-// account changed, and does nothing if the account is unchanged. Set fails on a broker that was started without
-// accounts, because any client may use such a broker.
+// account changed, and does nothing if the account is unchanged. If the broker was started without accounts, Set
+// returns an error, because any client may use such a broker.
 func (b *Broker) Set(a Account) error {
 	if b.proxy.accounts.get("") != nil {
 		return fmt.Errorf("broker: cannot add account %q to a broker that was started without accounts", a.User)

@@ -31,7 +31,7 @@ func press() broker.Account {
 	}
 }
 
-func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
+func TestAccountAddedToARunningBrokerHasTheMachinesPermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: opens and closes many connections")
 	}
@@ -55,14 +55,14 @@ func TestAccountAddedWhileRunningHasAMachinesPermissions(t *testing.T) {
 	}
 }
 
-func TestRemovingAnAccountClosesOnlyItsConnections(t *testing.T) {
+func TestRemovingAnAccountClosesOnlyThatAccountsConnections(t *testing.T) {
 	b := run(t, t.TempDir(), accounts())
 	if err := b.Set(press()); err != nil {
 		t.Fatal(err)
 	}
 	c := open(t, options(b.Addr()).SetUsername("press").SetPassword("sserp").SetClientID("portillon-biklab-press"))
 	laser := login(t, b.Addr(), "laser")
-	if err := b.Set(press()); err != nil { // set an identical account, which must not close the connection
+	if err := b.Set(press()); err != nil { // Set the same account again, which must not close the connection
 		t.Fatal(err)
 	}
 	c.publish("portillon/biklab/press/records", false, "still there")

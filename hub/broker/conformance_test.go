@@ -27,7 +27,8 @@ func accounts() []broker.Account {
 	}
 }
 
-// startFunc starts a broker with a data folder, and returns the broker's address and a function that stops the broker.
+// A startFunc is a function that starts a broker with a data folder. The function returns the broker's address and a
+// function that stops the broker.
 type startFunc func(t *testing.T, dir string, accounts []broker.Account) (addr string, stop func())
 
 func inner(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
@@ -64,7 +65,7 @@ func startMosquitto(t *testing.T, dir string, accounts []broker.Account) (string
 	}
 	conf += "log_type none\n"
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // mosquitto must stay root to read the test's folder
+		conf += "user root\n" // mosquitto must not give up root, because only root can read the test's folder
 	}
 	write(t, filepath.Join(dir, "mosquitto.conf"), conf)
 	cmd := exec.Command(path, "-c", filepath.Join(dir, "mosquitto.conf"))
@@ -205,13 +206,15 @@ func waitForRetained(t *testing.T, addr, filter, want string) {
 	t.Fatalf("a new subscriber of %s receives %q, want %q", filter, got, want)
 }
 
-// readRetained returns the retained messages that a new subscriber of filter receives, on one line.
+// readRetained subscribes to filter with a new client, and returns the retained messages that the client receives, as
+// one line of text.
 func readRetained(t *testing.T, addr, filter string) string {
 	t.Helper()
 	c := connect(t, addr, "")
 	defer c.c.Disconnect(0)
 	c.subscribe(filter, "portillon/biklab/end")
-	c.publish("portillon/biklab/end", false, "") // The subscriber receives all retained messages before this message.
+	// Publish a last message: the subscriber receives all retained messages before this message.
+	c.publish("portillon/biklab/end", false, "")
 	var all []string
 	for m := c.next(); m.Topic() != "portillon/biklab/end"; m = c.next() {
 		if m.Retained() {
@@ -226,7 +229,7 @@ func order(t *testing.T, start startFunc) {
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	machine := connect(t, addr, "")
-	const n = 500 // below 1,000, the number of messages that mosquitto queues for a subscriber by default
+	const n = 500 // must be below 1,000, because mosquitto queues at most 1,000 messages for a subscriber by default
 	var tokens []mqtt.Token
 	for i := range n {
 		tokens = append(tokens, machine.c.Publish("portillon/biklab/laser/records", 1, false, fmt.Sprint(i)))
@@ -256,14 +259,15 @@ func strangers(t *testing.T, start startFunc) {
 			t.Errorf("%q with %q was accepted", c.user, c.password)
 		}
 	}
-	login(t, addr, "laser") // check that the broker runs and accepts a known account
+	login(t, addr, "laser") // Check first that the broker runs and accepts an account that it knows
 }
 
 func permissions(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), accounts())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
 	hub.subscribe("portillon/biklab/#")
-	hub.subscribe("portillon/biklab/+/records") // a second, overlapping subscription of the hub
+	// the hub's second subscription matches topics that its first subscription also matches
+	hub.subscribe("portillon/biklab/+/records")
 	for _, topic := range []string{
 		"portillon/biklab/vinyl/records", "portillon/biklab/vinyl/state", "portillon/biklab/ack/laser",
 		"portillon/biklab/laser/command",
@@ -326,7 +330,7 @@ func reconnect(t *testing.T, start startFunc) {
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	for i := range 5 {
-		machine := connectAs(t, addr, "portillon-laser") // each iteration uses the same client id
+		machine := connectAs(t, addr, "portillon-laser") // every iteration of the loop connects with the same client id
 		machine.publish("portillon/biklab/laser/records", false, fmt.Sprint(i))
 		if m := hub.next(); string(m.Payload()) != fmt.Sprint(i) {
 			t.Fatalf("got %q", m.Payload())
@@ -342,7 +346,7 @@ func tooLarge(t *testing.T, start startFunc) {
 	machine := connect(t, addr, "")
 	machine.c.Publish("portillon/biklab/laser/records", 1, false, make([]byte, 2*wire.MaxPacket)).WaitTimeout(patience)
 	other := connect(t, addr, "")
-	// 512 KiB: the size of the largest batch of records.
+	// Publish 512 KiB, the size of the largest batch of records.
 	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10))
 	if m := hub.next(); len(m.Payload()) != 512<<10 {
 		t.Errorf("%d bytes came", len(m.Payload()))

@@ -82,8 +82,8 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	return append(b, byte(length))
 }
 
-// fieldReader reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, all further fields are
-// empty.
+// fieldReader reads length-prefixed fields (MQTT 3.1.1, section 1.5.3). After the first error, fieldReader returns only
+// empty fields.
 type fieldReader struct {
 	rest []byte
 	bad  bool
@@ -118,7 +118,7 @@ func parseConnect(body []byte) (connect, error) {
 		return connect{}, errors.New("malformed CONNECT")
 	}
 	if name != "MQTT" || level != 4 {
-		return connect{}, fmt.Errorf("%w, got protocol %.10q with level %d", errProtocol, name, level)
+		return connect{}, fmt.Errorf("%w, but the client sent protocol %.10q with level %d", errProtocol, name, level)
 	}
 	c := connect{flags: f.readBytes(1)[0], keepAlive: binary.BigEndian.Uint16(f.readBytes(2)), id: string(f.readField())}
 	if c.flags&flagWill != 0 {

@@ -14,8 +14,8 @@ type connections struct {
 	closed   bool
 }
 
-// open returns true if the caller must start to accept connections. open returns false after the first call, and after
-// close.
+// open returns true if the caller must start to accept connections. open returns false if open or close was called
+// before.
 func (cs *connections) open() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -58,7 +58,7 @@ func (cs *connections) markGreeted(c net.Conn) {
 	}
 }
 
-// remove closes a connection and removes it from the list.
+// remove closes a connection and removes the connection from the list.
 func (cs *connections) remove(c net.Conn) {
 	c.Close()
 	cs.markGreeted(c)
@@ -67,7 +67,7 @@ func (cs *connections) remove(c net.Conn) {
 	delete(cs.all, c)
 }
 
-// close closes the listener and all connections. Later connections are not served.
+// close closes the listener and all connections. After close, the proxy serves no new connections.
 func (cs *connections) close(l net.Listener) error {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -85,7 +85,7 @@ type accountTable struct {
 	byName map[string]*account
 }
 
-// get returns the account with this name, or nil if no account has the name.
+// get returns the account with this user name, or nil if no account has the name.
 func (t *accountTable) get(user string) *account {
 	t.mu.Lock()
 	defer t.mu.Unlock()

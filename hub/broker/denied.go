@@ -12,7 +12,7 @@ import (
 // denials visible, the proxy checks topics and filters with the same permissions, and logs and counts the denials
 // (refuse). In this file the proxy only reports denials, because the embedded server denies the packets.
 
-// The reasons of a denial by the table of topics.
+// Reasons, for the log and the counts, why the table of topics denies a packet.
 const (
 	publishDenied   = "publish denied"
 	subscribeDenied = "subscription denied"
@@ -37,10 +37,10 @@ func (a *account) maySubscribe(filter string) bool {
 // reportPublish reports a PUBLISH that the account may not send. The caller has read the header of the packet, and the
 // next bytes are the topic.
 func (u *upward) reportPublish(length int) error {
-	if u.a.User == "" { // a broker without accounts denies nothing
+	if u.a.User == "" { // a broker without accounts permits every packet
 		return nil
 	}
-	// Send earlier packets now, because they must not wait until the rest of this packet arrives.
+	// Send the buffered earlier packets now, so that they do not wait until the rest of this packet arrives.
 	if length > u.in.Buffered() {
 		if err := u.flush(); err != nil {
 			return err
@@ -57,7 +57,8 @@ func (u *upward) reportPublish(length int) error {
 // topic in the buffer. peekTopic returns false for a topic that does not fit into the packet, which makes the embedded
 // server close the connection, and for a topic that does not fit into the buffer, which no permission includes.
 func (u *upward) peekTopic(length int) (topic string, whole bool) {
-	if length < 2 { // reading two bytes would wait for the next packet
+	// the packet is too short for the length of a topic; reading two bytes would wait for the next packet
+	if length < 2 {
 		return "", false
 	}
 	b, err := u.in.Peek(2)

@@ -14,9 +14,9 @@ type limits struct {
 	connections int     // maximum number of connections
 	connects    float64 // new connections per second, after a burst of burstConnects
 	filters     int     // maximum number of topic filters per connection
-	rate        float64 // bytes per second that the account may send, after burst; 0: no limit
+	rate        float64 // bytes per second that the account may send after it has sent burst bytes; 0: no limit
 	burst       float64 // bytes
-	perPacket   float64 // minimum number of bytes that are counted for a packet, because small packets cost time, too
+	perPacket   float64 // a shorter packet is counted as this many bytes, because small packets cost time, too
 	perFilter   float64 // bytes that are counted for a topic filter, because the broker may send retained messages
 }
 
@@ -36,8 +36,8 @@ func limitsOf(as Part) limits {
 	case AsHub:
 		return limits{connections: 4, connects: 4, filters: 64}
 	}
-	// Without accounts, the broker listens only on loopback. The limits prevent a faulty program from filling the
-	// memory.
+	// The limits of a broker without accounts only prevent a faulty local program from filling the memory, because this
+	// broker listens only on loopback.
 	return limits{connections: 256, connects: 200, filters: 1024, rate: 64 << 20, burst: 256 << 20}
 }
 

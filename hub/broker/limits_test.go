@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-func TestSendersAboveTheRateMustWait(t *testing.T) {
+func TestClientsAboveTheirByteRateMustWait(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	b := newBucket(100, 1000, at)
 	for i, c := range []struct {
@@ -23,9 +23,9 @@ func TestSendersAboveTheRateMustWait(t *testing.T) {
 		want  time.Duration
 	}{
 		{0, 1000, 0},                       // the burst
-		{0, 100, time.Second},              // the bucket is empty, and 100 bytes need one second
-		{time.Second, 0, 0},                // after a second the number of tokens is 0 again
-		{0, 50, time.Second / 2},           // 50 bytes need half a second
+		{0, 100, time.Second},              // the bucket is now empty; sending 100 bytes takes one second
+		{time.Second, 0, 0},                // after one second, the bucket contains 0 tokens again
+		{0, 50, time.Second / 2},           // sending 50 bytes takes half a second
 		{time.Hour, 1000, 0},               // after an hour the bucket contains only the burst
 		{-time.Hour, 10, time.Second / 10}, // setting the clock back adds no tokens
 	} {
@@ -155,9 +155,9 @@ func TestEmbeddedServerRejectsAccountPasswords(t *testing.T) {
 	}
 }
 
-// The test opens a folder of the previous release, which had no limits. Retained messages must stay, and the limits
-// must apply.
-func TestLimitsApplyToAFolderOfThePreviousRelease(t *testing.T) {
+// The test opens a folder of the previous release, which had no limits. The broker must keep the retained messages of
+// the folder and apply its limits.
+func TestLimitsApplyToADataFolderOfThePreviousRelease(t *testing.T) {
 	dir := t.TempDir()
 	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,
 		JetStream: true, StoreDir: dir,

@@ -28,7 +28,7 @@ type manifests struct {
 	to     map[*downward]bool
 }
 
-// newManifests returns an empty list of subscribers.
+// newManifests returns a manifests without a manifest and without subscribers.
 func newManifests(topic string) *manifests {
 	return &manifests{topic: topic, to: map[*downward]bool{}}
 }
@@ -84,7 +84,7 @@ type downward struct {
 	c    net.Conn
 	work *sync.WaitGroup
 
-	mu   sync.Mutex // locked while a packet is written
+	mu   sync.Mutex // locked while a goroutine writes a packet to the client
 	sent uint64     // number of the last manifest that was sent
 }
 
@@ -108,7 +108,7 @@ func (d *downward) write(b []byte) error {
 }
 
 // writeLocked sends b to the client, and closes the connection if the client does not read for stallTime. The caller
-// has locked mu.
+// must have locked mu.
 func (d *downward) writeLocked(b []byte) error {
 	d.c.SetWriteDeadline(time.Now().Add(stallTime))
 	_, err := d.c.Write(b)
@@ -180,7 +180,7 @@ func unusedTopic(a *account) string {
 }
 
 // replaceManifestTopic replaces the manifest's topic in a machine's SUBSCRIBE by the unused topic, if the proxy sends
-// the manifests. filtersOf has checked the body.
+// the manifests. The caller has already checked the body with filtersOf.
 func (u *upward) replaceManifestTopic(body []byte) []byte {
 	if u.a.As != AsMachine || u.down == nil {
 		return body
@@ -206,7 +206,8 @@ func (u *upward) replaceManifestTopic(body []byte) []byte {
 // the packet.
 func (u *upward) isManifest(kind byte, length int) bool {
 	n := 2 + len(u.p.manifests.topic)
-	if kind != typePublish || u.a.As != AsHub || length < n { // a read beyond the packet would wait for the next packet
+	// the packet is too short to contain the topic; a read beyond the packet would wait for the next packet
+	if kind != typePublish || u.a.As != AsHub || length < n {
 		return false
 	}
 	b, err := u.in.Peek(n)

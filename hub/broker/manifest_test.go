@@ -46,7 +46,7 @@ func TestMachinesGetTheManifestAtSubscriptionAndAtChanges(t *testing.T) {
 	if p := readUntil(t, far, "second"); p.Retain || p.Qos != 0 {
 		t.Errorf("received packet is %v", p)
 	}
-	m.publish([]byte("second")) // publishing the same manifest again sends the manifest to machines that missed it
+	m.publish([]byte("second")) // The hub publishes the same manifest again, for machines that missed the first copy
 	readUntil(t, far, "second")
 	m.leave(d)
 	m.publish([]byte("third"))
@@ -64,7 +64,7 @@ func TestSlowMachinesGetOnlyTheNewestManifest(t *testing.T) {
 	far, near := net.Pipe()
 	defer far.Close()
 	d := &downward{c: near, work: &work}
-	d.mu.Lock() // simulate a write of a packet that is in progress
+	d.mu.Lock() // Lock as a goroutine does while it writes a packet
 	m.publish([]byte("first"))
 	m.to[d] = true
 	m.publish([]byte("second"))
@@ -74,7 +74,7 @@ func TestSlowMachinesGetOnlyTheNewestManifest(t *testing.T) {
 	work.Wait() // a further write of a packet would block here, because no goroutine reads
 }
 
-func TestManifestsAreSentBetweenPackets(t *testing.T) {
+func TestManifestsAreSentOnlyBetweenWholePackets(t *testing.T) {
 	m := newManifests("portillon/lab/bundle")
 	var work sync.WaitGroup
 	defer work.Wait()

@@ -13,8 +13,8 @@ import (
 // Mosquitto contains the values for mosquitto's configuration files.
 type Mosquitto struct {
 	Site         policy.SiteID
-	Machines     []policy.MachineID // the name of a machine's account is the machine's id
-	Hub, Watcher string             // names of the accounts of the hub and the watcher
+	Machines     []policy.MachineID // ids of the machines; each id is also the user name of the machine's account
+	Hub, Watcher string             // user names of the accounts of the hub and the watcher
 	Listen       string             // host:port; an empty host means all addresses
 	TLS          bool
 	Dir          string // absolute path of the folder of the configuration files

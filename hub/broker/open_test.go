@@ -62,7 +62,7 @@ func readConnack(t *testing.T, c net.Conn) byte {
 	return b[3]
 }
 
-func TestMachinesConnectedBeforeOpenAreAccepted(t *testing.T) {
+func TestMachinesThatConnectBeforeOpenAreServedAfterOpen(t *testing.T) {
 	b := startWaiting(t)
 	var conns []net.Conn
 	for i := range 20 {
@@ -81,13 +81,13 @@ func TestMachinesConnectedBeforeOpenAreAccepted(t *testing.T) {
 			t.Errorf("late-%d: CONNACK %d, want 0", i, code)
 		}
 	}
-	b.Open() // a second call must do nothing
+	b.Open() // a second call of Open must do nothing
 	if code := readConnack(t, sendConnect(t, b, "nobody", "x")); code != 5 {
 		t.Errorf("nobody: CONNACK %d, want 5: not authorized (MQTT 3.1.1 §3.2.2.3)", code)
 	}
 }
 
-func TestHubConnectsBeforeTheBrokerIsOpen(t *testing.T) {
+func TestHubCanConnectBeforeTheBrokerIsOpened(t *testing.T) {
 	b := startWaiting(t)
 	inside := func(password string) *mqtt.ClientOptions {
 		return options(b.Addr()).SetUsername("hub").SetPassword(password).

@@ -43,7 +43,7 @@ type proxy struct {
 	l         net.Listener
 	tls       *tls.Config
 	inner     string   // address of the embedded server
-	unknown   *account // counts clients with an unknown user or a wrong password
+	unknown   *account // pseudo account that counts clients with an unknown user name or a wrong password
 	log       *slog.Logger
 	now       func() time.Time
 	manifests *manifests
@@ -91,7 +91,7 @@ func (p *proxy) accept() {
 			p.serveNew(func() { p.serve(c, p.tls) }, c)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // for example, the process has no free file descriptors
+		default: // wait before the next try: for example, the process has no free file descriptors
 			p.refuse(p.unknown, "accept failed", err.Error())
 			if wait(p.ctx, 100*time.Millisecond) != nil {
 				return
@@ -105,7 +105,7 @@ func (p *proxy) serveNew(serve func(), c net.Conn) bool {
 	return p.clients.add(c, maxGreeting+p.accounts.count(), func() { p.work.Go(serve) })
 }
 
-// serve serves one connection until the connection ends. If config is nil, the connection is unencrypted.
+// serve serves one connection until the connection ends. If config is nil, the proxy uses no TLS.
 func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	defer p.clients.remove(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
@@ -152,7 +152,7 @@ func readConnect(r *bufio.Reader) (connect, error) {
 		return connect{}, err
 	}
 	if first != typeConnect<<4 || length > maxConnect {
-		return connect{}, fmt.Errorf("first packet has type %d and %d bytes, want a CONNECT of at most %d", first>>4,
+		return connect{}, fmt.Errorf("first packet has type %d and %d bytes, want a CONNECT of at most %d bytes", first>>4,
 			length, maxConnect)
 	}
 	body := make([]byte, length)
@@ -200,7 +200,7 @@ func (p *proxy) forward(c net.Conn, r *bufio.Reader, a *account, hello connect) 
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
-	// Forward packets to the client in another goroutine. The end of one direction ends the other direction.
+	// Forward packets to the client in another goroutine. When one direction ends, the other direction ends, too.
 	d := &downward{c: c, work: &p.work}
 	p.work.Go(func() {
 		defer cancel()
@@ -282,7 +282,7 @@ func (u *upward) checkSize(first byte, length int) error {
 	return nil
 }
 
-// waitForRate waits until the account's rate permits as many further bytes as the parameter bytes says.
+// waitForRate waits until the account's rate limit permits the given number of further bytes.
 func (u *upward) waitForRate(ctx context.Context, bytes float64) error {
 	if u.a.bytes == nil {
 		return nil
@@ -353,7 +353,7 @@ func (u *upward) forwardSubscription(ctx context.Context, first byte, length int
 	if err := u.waitForRate(ctx, float64(len(filters))*u.a.perFilter); err != nil {
 		return err
 	}
-	// Report denied filters, lower a machine's QoS, and replace a machine's subscription to the manifest.
+	// Report denied filters. For a machine, also lower the QoS, and replace the topic of the manifest.
 	if first>>4 == typeSubscribe {
 		u.reportFilters(filters)
 		u.a.lowerQoS(body)

@@ -111,7 +111,7 @@ func TestStartAfterAKillRemovesSessionsAndKeepsRetainedMessages(t *testing.T) {
 		if got, err = b.Stored(); err != nil || got.Consumers < 4 {
 			t.Fatalf("start %d: %+v is stored while clients are connected, %v", i, got, err)
 		}
-		left := t.TempDir() // copy the files of the running broker, as a killed process would leave the files
+		left := t.TempDir() // Copy the files while the broker runs: a killed process would leave the same files
 		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -173,10 +173,10 @@ func TestConcurrentConnectionsAreLimited(t *testing.T) {
 }
 
 // If too many connections send no CONNECT, the broker closes the oldest connection.
-func TestConnectionsWithoutConnectAreReplacedByNewOnes(t *testing.T) {
+func TestNewConnectionsReplaceConnectionsThatSentNoConnect(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	var all []net.Conn
-	const most = 128 + 1 // maxGreeting, and one more connection for the only account
+	const most = 128 + 1 // the broker permits maxGreeting such connections, plus one because there is one account
 	for range most + 1 {
 		c, err := net.Dial("tcp", b.Addr())
 		if err != nil {
@@ -212,7 +212,7 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 }
 
 // A client that requests MQTT 5 gets the return code for an unsupported version (MQTT 3.1.1, section 3.1.2.2).
-func TestOtherProtocolVersionsGetTheirReturnCode(t *testing.T) {
+func TestClientsThatRequestMQTT5GetReturnCode1(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
 	c, err := net.Dial("tcp", b.Addr())
 	if err != nil {

@@ -6,12 +6,13 @@ import "encoding/binary"
 // consumer of about 40 KB. The server checks every consumer at every acknowledgement of a message, so that one manifest
 // for 1,000 machines needs a million checks. A server may grant a lower QoS than requested (MQTT 3.1.1, section 3.9.3).
 //
-// No message is lost. Sessions are clean, so that QoS 1 would repeat a message only within the same connection, in
-// which TCP loses no message. The manifest and acknowledgements are retained, so that each new connection receives
-// these messages. The hub also publishes the manifest again while a machine's state names an older manifest, and an
-// acknowledgement again when the same records arrive again. The sender of a command waits for the machine's reply.
+// No message is lost. All clients start clean sessions. With QoS 1 the server would therefore repeat a message only
+// within the same connection, where TCP loses no message. The manifest and acknowledgements are retained, so that each
+// new connection receives these messages. The hub also publishes the manifest again while a machine's state names an
+// older manifest, and an acknowledgement again when the same records arrive again. The sender of a command waits for
+// the machine's reply, and so notices a lost command.
 //
-// filtersOf has checked the body.
+// The caller has already checked the body with filtersOf.
 func (a *account) lowerQoS(body []byte) {
 	if a.As != AsMachine {
 		return

@@ -18,13 +18,13 @@ func subscribeTo(topics ...string) []byte {
 	return body
 }
 
-func TestMachinesSubscribeWithQoS0(t *testing.T) {
+func TestSubscriptionsOfMachinesAreLoweredToQoS0(t *testing.T) {
 	const bundle, ack = "portillon/lab/bundle", "portillon/lab/ack/mill"
 	for _, c := range []struct {
 		name   string
 		as     Part
 		topics []string
-		qos    byte // QoS that the broker must grant for each topic
+		qos    byte // QoS that the broker must grant, in the order of the topics
 	}{
 		{"a machine's three topics", AsMachine, []string{ack, "portillon/lab/mill/command", bundle}, 0},
 		{"one topic", AsMachine, []string{ack}, 0},
@@ -42,7 +42,8 @@ func TestMachinesSubscribeWithQoS0(t *testing.T) {
 		}
 	}
 	a := &account{Account: Account{As: AsMachine}, site: "lab"}
-	refused := []byte{0, 7, 0, 1, 'x', 0x80} // filter with an invalid QoS, which only the embedded server may reject
+	// the filter has an invalid QoS: the proxy must leave the rejection to the embedded server
+	refused := []byte{0, 7, 0, 1, 'x', 0x80}
 	if a.lowerQoS(refused); refused[5] != 0x80 {
 		t.Errorf("QoS byte 0x80 became %#x", refused[5])
 	}

@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// Limits of the stored data, and names of streams.
+// Limits of the data that the embedded server stores, and names of its streams.
 const (
 	// keepFor is the time for which the embedded server stores an undelivered message. A machine sends unacknowledged
 	// records again after 10 s.
@@ -48,8 +48,8 @@ func removeLeftovers(dir string) error {
 }
 
 // maxRetained returns the maximum size of all retained messages, in bytes. A broker with accounts cannot reach the
-// limit, because each topic retains one packet, and each account may publish on a known number of topics. The limit
-// includes 16 further machines, for machines that were removed.
+// limit, because each topic retains one packet, and each account may publish on a known number of topics. The limit has
+// room for 16 further machines, because the messages of removed machines stay on the disk.
 func maxRetained(machines int) int64 {
 	perMachine := 0
 	for _, t := range wire.TopicTable() {
@@ -124,7 +124,8 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 	return readResponse(r, c)
 }
 
-// readResponse reads lines until the message with the response, and replies to the server's PINGs.
+// readResponse reads lines until the server sends the message with the response. Meanwhile readResponse replies to the
+// server's PINGs.
 func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	for {
 		line, err := r.ReadString('\n')
@@ -142,7 +143,7 @@ func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 		case len(words) > 3 && words[0] == "MSG":
 			n, err := strconv.Atoi(words[len(words)-1])
 			if err != nil || n < 0 || n > 1<<20 {
-				return nil, fmt.Errorf("unexpected line %.80q from the embedded server, want MSG, PING or -ERR", line)
+				return nil, fmt.Errorf("embedded server sent the line %.80q, want a line that begins with MSG, PING or -ERR", line)
 			}
 			answer := make([]byte, n)
 			_, err = io.ReadFull(r, answer)
@@ -151,7 +152,7 @@ func readResponse(r *bufio.Reader, w io.Writer) ([]byte, error) {
 	}
 }
 
-// Stored is the size of the data that the broker keeps on its disk.
+// Stored contains the size of the data that the broker stores in its folder, in bytes.
 type Stored struct {
 	Bytes     uint64 `json:"bytes"` // retained messages, undelivered messages, sessions
 	Messages  uint64 `json:"messages"`

@@ -47,7 +47,7 @@ func checkTopicTable(t *testing.T, start startFunc) {
 	}
 	for _, topic := range names {
 		for _, a := range all {
-			clients[a.User].publish(topic, false, a.User) // brokers acknowledge messages that they drop
+			clients[a.User].publish(topic, false, a.User) // a broker acknowledges even the messages that it drops
 		}
 	}
 	for _, a := range all {
@@ -79,7 +79,7 @@ func checkTopicTable(t *testing.T, start startFunc) {
 }
 
 // checkClientIDs checks that the account vinyl cannot take over laser's connection by using laser's client id. The
-// broker may refuse the id or assign another id.
+// broker may refuse vinyl's connection or assign another client id.
 func checkClientIDs(t *testing.T, start startFunc) {
 	addr, _ := start(t, t.TempDir(), withVinyl())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
@@ -103,7 +103,7 @@ func border(t *testing.T, start startFunc) {
 	hub := login(t, addr, "hub")
 	hub.subscribe("portillon/biklab/+/records")
 	const topic = "portillon/biklab/laser/records"
-	// A packet also contains the topic with its length, and a packet identifier (MQTT 3.1.1, section 3.3).
+	// Besides its payload, a packet contains the topic with its length and a packet identifier (MQTT 3.1.1, section 3.3).
 	fits := wire.MaxPacket - 2 - len(topic) - 2
 	for _, size := range []int{fits - 1, fits, fits + 1, 10 * fits} {
 		laser := login(t, addr, "laser")

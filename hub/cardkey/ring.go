@@ -17,8 +17,8 @@ const keyBytes = 32
 
 // Suffixes of the files next to the card key.
 const (
-	beforeSuffix = ".before" // file with the previous key during a change-over
-	nextSuffix   = ".next"   // file with the new key until the new key is in force
+	beforeSuffix = ".before" // suffix of the file with the previous key during a change-over
+	nextSuffix   = ".next"   // suffix of the file with the new key until the new key is in force
 )
 
 // BeforeFile returns the path of the file that contains the previous card key during a change-over. path is the file of
@@ -31,7 +31,7 @@ type Ring struct {
 	Before  []byte // previous key, which machines also store; nil: no change-over is running
 }
 
-// Same reports whether two rings contain the same keys.
+// Same reports whether two rings contain the same current key and the same previous key.
 func (r Ring) Same(other Ring) bool {
 	return string(r.InForce) == string(other.InForce) && string(r.Before) == string(other.Before)
 }
@@ -45,7 +45,8 @@ func (r Ring) Wire() wire.CardKeys {
 	return out
 }
 
-// OldMark returns the mark of HMACs that were made with the previous key; empty: there is no previous key.
+// OldMark returns the mark that bundles add to HMACs made with the previous key, or an empty text if there is no
+// previous key.
 func (r Ring) OldMark() string {
 	if r.Before == nil {
 		return ""
@@ -96,7 +97,7 @@ func newKey() []byte {
 	return b
 }
 
-// checkValueOf returns the check value of a key; empty: there is no key.
+// checkValueOf returns the check value of a key, or an empty text if there is no key.
 func checkValueOf(key []byte) string {
 	if len(key) == 0 {
 		return ""
@@ -118,7 +119,8 @@ func (s *Service) moveFiles(r Ring) error {
 }
 
 // matchFilesToDatabase moves the files of the keys so that they match the database, after a power cut during a change.
-// A change writes the database first, and the hub does not use a new key before.
+// A change of the key is written to the database before the files are moved. The hub uses a new key only after it is in
+// the database.
 func (s *Service) matchFilesToDatabase(r row) (Ring, error) {
 	now, err := Read(s.o.Path)
 	if err != nil {
@@ -132,12 +134,13 @@ func (s *Service) matchFilesToDatabase(r row) (Ring, error) {
 	if err != nil {
 		return Ring{}, err
 	}
-	// The database has the new key, but the files do not: complete the move.
+	// The database contains the new key, but the files have not been moved yet: complete the move.
 	if next != nil && r.before != "" && checkValueOf(next) == r.inForce && checkValueOf(now) == r.before {
 		ring := Ring{InForce: next, Before: now}
 		return ring, s.moveFiles(ring)
 	}
-	if err := remove(s.o.Path + nextSuffix); err != nil { // file of a change that did not reach the database
+	// remove the new key of a change that was not committed to the database
+	if err := remove(s.o.Path + nextSuffix); err != nil {
 		return Ring{}, err
 	}
 	// No change-over is running.
@@ -145,12 +148,13 @@ func (s *Service) matchFilesToDatabase(r row) (Ring, error) {
 		return Ring{InForce: now}, remove(BeforeFile(s.o.Path))
 	}
 	if checkValueOf(before) != r.before {
-		s.o.Log.Error("previous card key is missing: cards that depend on it are refused", "file", BeforeFile(s.o.Path))
+		s.o.Log.Error("file of the previous card key is missing, machines refuse the cards that depend on this key",
+			"file", BeforeFile(s.o.Path))
 		before = nil
 	}
 	if checkValueOf(now) != r.inForce {
 		s.o.Log.Error(
-			"card key does not match the database",
+			"card key in the file differs from the card key in the database",
 			"file",
 			s.o.Path,
 			"check",

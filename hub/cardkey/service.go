@@ -1,10 +1,11 @@
 // Package cardkey changes the site's card key: the secret for the HMACs of card numbers in bundles. An administrator
 // changes the key after the loss of a machine, because machines store the key.
 //
-// Rotate creates a new key. From then on, the hub builds bundles with the new key. If the hub knows only the HMAC of a
+// Rotate creates a new key. After Rotate, the hub builds bundles with the new key. If the hub knows only the HMAC of a
 // card under the previous key, the bundles contain this HMAC with a mark. Machines fetch both keys over connections
-// with certificates. When such a card is tapped, the hub binds it to the new key. End deletes the previous key:
-// machines then refuse the cards that still depend on it, and these cards must be assigned again.
+// with certificates. When such a card is tapped, the hub binds it to the new key. End deletes the previous key.
+// Machines then refuse the cards that still depend on the previous key, and an administrator must assign these cards
+// again.
 //
 // The keys are files that only the hub can read. The database contains check values of the keys.
 package cardkey
@@ -34,13 +35,13 @@ type Options struct {
 	Log  *slog.Logger
 
 	// SetAside marks all cards as dependent on the previous key; End removes the cards that still depend on it. Both call
-	// with in the same transaction; with changes the key and returns the detail of the audit entry.
+	// the function with in the same transaction; this function changes the key and returns the detail of the audit entry.
 	SetAside, End func(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error
 	// Cards lists the cards that depend on the previous key; nil: Status leaves the list out.
 	Cards func(context.Context, actor.Actor) ([]Card, error)
-	// Machines lists the machines that are not revoked; nil: there are no machines.
+	// Machines returns the machines that are not revoked; nil: the site has no machines.
 	Machines func(context.Context, actor.Actor) ([]Machine, error)
-	// Refuse returns the reason why the key cannot be changed now; if Refuse is nil, it can always be changed.
+	// Refuse returns the reason why the key cannot be changed now; if Refuse is nil, the key can always be changed.
 	Refuse func(context.Context) error
 }
 
@@ -61,15 +62,15 @@ type Machine struct {
 	CardKey string `json:"card_key,omitempty"`
 	// Given is the check value of the newest card key that the machine fetched; empty: the machine fetched no key.
 	Given string `json:"given,omitempty"`
-	// HasKey reports whether the machine has the key in force.
+	// HasKey is true if the machine has the key in force.
 	HasKey bool `json:"has_key"`
-	// Why is the reason why the machine does not fetch the key in force automatically; empty: the machine does. "by-hand"
-	// means that the machine was not enrolled, "program" that the machine's program is too old, "away" that the machine is
-	// offline.
+	// Why is the reason why the machine does not fetch the key in force automatically; empty: the machine fetches the key.
+	// "by-hand" means that the machine was not enrolled, "program" means that the machine's program is too old, and "away"
+	// means that the machine is offline.
 	Why string `json:"why,omitempty"`
 }
 
-// The values of Machine.Why.
+// Values of Machine.Why: the reasons why a machine does not fetch the card key automatically.
 const (
 	ByHand  = "by-hand"
 	Program = "program"
@@ -111,7 +112,7 @@ type row struct {
 // New reads the card key, and completes a change that a power cut interrupted.
 func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Site == nil || o.Path == "" {
-		return nil, errors.New("card key: Options lack a site or a path")
+		return nil, errors.New("card key: options are incomplete, want Site and Path")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -126,7 +127,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	ring, err := s.matchFilesToDatabase(r)
 	if err != nil {
-		return nil, fmt.Errorf("card key: %w", err)
+		return nil, fmt.Errorf("card key: cannot match the key files to the database: %w", err)
 	}
 	s.ring.Store(&ring)
 	return s, nil
@@ -147,7 +148,7 @@ func (s *Service) row(ctx context.Context) (r row, err error) {
 		site = $1`).
 		Scan(&r.version, &r.inForce, &r.before, &r.began, &r.ended, &r.who, &r.reason)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return r, fmt.Errorf("card key: %w", err)
+		return r, fmt.Errorf("card key: cannot read the state of the card key: %w", err)
 	}
 	return r, nil
 }
@@ -218,8 +219,9 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 		}
 	}
 	next, was := newKey(), ring.InForce
-	if err := write(s.o.Path+nextSuffix, next); err != nil { // if the folder cannot be written, nothing has changed yet
-		return fmt.Errorf("card key: %w", err)
+	// if the write fails, the key and the database are unchanged
+	if err := write(s.o.Path+nextSuffix, next); err != nil {
+		return fmt.Errorf("card key: cannot write the file of the new key: %w", err)
 	}
 	err := s.o.SetAside(ctx, a, checkValueOf(was), func(tx *store.Tx) (string, error) {
 		if err := s.requireVersion(ctx, tx, version); err != nil {
@@ -230,14 +232,14 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 			in_force = $2, before = $3, began = $4, ended = 0, who = $5, reason = $6 WHERE card_key.site = $1`,
 			checkValueOf(next), checkValueOf(was), s.o.Now().UnixMilli(), a.Name, reason)
 		tx.Changed(store.Machines)
-		s.ring.Store(&Ring{InForce: next, Before: was}) // switch keys before another write can begin
+		s.ring.Store(&Ring{InForce: next, Before: was}) // Use the new key before another transaction can begin
 		return fmt.Sprintf("card key changed from %s to %s: %s", checkValueOf(was), checkValueOf(next), reason), err
 	})
 	if err != nil {
 		s.ring.Store(&ring)
 		return errors.Join(err, remove(s.o.Path+nextSuffix))
 	}
-	// The database now has the new key. If moving the files fails, the next start or End moves them.
+	// The database now has the new key. If moveFiles fails here, the next start or End moves the files.
 	if err := s.moveFiles(s.Ring()); err != nil {
 		return fmt.Errorf("card key was changed, but its file could not be moved: %w", err)
 	}
@@ -266,7 +268,8 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 			"begin one: the card key is changed by it",
 		)
 	}
-	if err := s.moveFiles(ring); err != nil { // without this step, settle would delete the only file of the new key
+	// otherwise matchFilesToDatabase would later delete the only file of the new key
+	if err := s.moveFiles(ring); err != nil {
 		return fmt.Errorf("file of the new card key could not be moved: %w", err)
 	}
 	err = s.o.End(ctx, a, r.before, func(tx *store.Tx) (string, error) {

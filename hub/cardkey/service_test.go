@@ -16,12 +16,12 @@ import (
 	"portillon/wire"
 )
 
-// bench is the card key of a site without cards and machines.
+// bench contains the card key service of a site that has no cards and no machines.
 type bench struct {
 	t    *testing.T
 	db   *store.DB
 	path string
-	fail error // error that the transaction of a change returns
+	fail error // error with which the transaction of a change fails; nil: the change succeeds
 }
 
 func newBench(t *testing.T) *bench {
@@ -114,7 +114,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := b.open()
-	b.write(".next", strings.Repeat("66", 32)) // file of a change that did not reach the database
+	b.write(".next", strings.Repeat("66", 32)) // the file of the new key, whose change was not committed to the database
 	if r := b.open().Ring(); r.Before != nil {
 		t.Errorf("a change that did not begin counts: %+v", r)
 	}
@@ -151,7 +151,7 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 	if err := s.End(t.Context(), root, 2); err != nil {
 		t.Fatal(err)
 	}
-	b.write(".before", strings.TrimSpace(string(old))) // the power cut undid the removal of this file
+	b.write(".before", strings.TrimSpace(string(old))) // the file system lost the removal of this file in the power cut
 	if r := b.open().Ring(); r.Before != nil || string(r.InForce) != string(want.InForce) {
 		t.Errorf("after the end: %+v", r)
 	}
@@ -162,10 +162,11 @@ func TestStartCompletesAChangeOfTheCardKeyAfterAPowerCut(t *testing.T) {
 
 // The file of the new key could not be moved to its final name, for example because the disk was full. End then fails,
 // instead of deleting the only file of the new key, and succeeds once the file can be moved.
-func TestEndKeepsANewKeyWhoseFileWasNotMovedYet(t *testing.T) {
+func TestEndKeepsTheNewKeysFileIfItWasNotMovedYet(t *testing.T) {
 	b := newBench(t)
 	s := b.open()
-	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil { // a folder blocks the file's name
+	// a folder with the file's name prevents the move
+	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Rotate(t.Context(), root, 1, "stolen"); err == nil {

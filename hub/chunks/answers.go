@@ -16,7 +16,7 @@ import (
 type body struct {
 	made sync.Once
 	raw  []byte
-	gzip []byte // nil: compression does not make it smaller
+	gzip []byte // compressed body; nil: compression does not make the body smaller
 	err  error
 }
 
@@ -58,10 +58,11 @@ type answers struct {
 // answer is the cached response to a request for one set of parts.
 type answer struct {
 	body  body
-	asked [sha256.Size]byte // SHA-256 of the requested hashes
+	asked [sha256.Size]byte // SHA-256 of the requested list of hashes
 }
 
-// responseFor returns the cached response for a list of hashes. responseFor adds an empty response if there is none.
+// responseFor returns the cached response for a list of hashes. If the cache has no response for the list, responseFor
+// adds an empty response.
 func (a *answers) responseFor(hashes []string) *answer {
 	asked := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
 	a.mu.Lock()
@@ -96,15 +97,15 @@ func (e *entry) outline() (*body, error) {
 	})
 }
 
-// noPart is the error for a requested part that the chunk does not have; its text is the part's hash.
+// noPart is the error for a requested part that the chunk does not have. The value is the hash of the part.
 type noPart string
 
-// Error names the part.
+// Error returns a text with the hash of the part.
 func (e noPart) Error() string { return "chunk has no part " + string(e) }
 
-// answer returns the response with the given parts of the chunk. If the chunk lacks a part, the error is a noPart. A
-// response larger than a quarter of the chunk is not cached, so that all cached responses together are not larger than
-// the chunk.
+// answer returns the response with the given parts of the chunk. If the chunk lacks a part, the error is a noPart.
+// answer does not cache a response larger than a quarter of the chunk, so that all cached responses together are not
+// larger than the chunk.
 func (e *entry) answer(hashes []string) (*body, error) {
 	x := e.answers.responseFor(hashes)
 	err := x.body.fill(func() ([]byte, error) {

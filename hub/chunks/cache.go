@@ -7,9 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// maxCached is the maximum number of bytes of cached chunks. With the data derived from them, the cache takes at most
-// three times as much. After a change of one member, machines request two or three chunks. In a site with 10,000
-// members, each has 0.1 to 1 MB.
+// maxCached is the maximum number of bytes of cached chunks. With the compressed and divided forms of these chunks, the
+// cache uses at most three times as much memory. After a change of one member, machines request two or three chunks. In
+// a site with 10,000 members, a chunk has 0.1 to 1 MB.
 const maxCached = 6 << 20
 
 // cache stores the most recently used chunks.
@@ -18,7 +18,7 @@ type cache struct {
 	entries []*entry // sorted, the most recently used last
 }
 
-// entry is a cached chunk, with the data derived from the chunk at the first request.
+// entry is a cached chunk. The first request for a form of the chunk (compressed, divided, outline) adds this form.
 type entry struct {
 	sha  string
 	read sync.Once
@@ -32,13 +32,13 @@ type entry struct {
 	answers  answers
 }
 
-// zipped is a chunk in gzip format, compressed at the first request.
+// zipped is a chunk in gzip format. The first request compresses the chunk.
 type zipped struct {
 	once sync.Once
-	gzip []byte // nil: compression does not make the chunk smaller
+	gzip []byte // compressed chunk; nil: compression does not make the chunk smaller
 }
 
-// split is a chunk divided into its parts, at the first request.
+// split is a chunk divided into its parts. The first request divides the chunk.
 type split struct {
 	once  sync.Once
 	err   error
@@ -52,7 +52,7 @@ func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, 
 	e.read.Do(func() { e.raw, e.err = read(sha) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.err != nil { // an error is not cached, because the file may be repaired before the next request
+	if e.err != nil { // do not cache an error, because the file may be repaired before the next request
 		c.entries = slices.DeleteFunc(c.entries, func(x *entry) bool { return x == e })
 		return nil, e.err
 	}
@@ -61,7 +61,7 @@ func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, 
 	return e, nil
 }
 
-// entry returns the entry of a chunk, and creates a missing one.
+// entry returns the cache's entry of a chunk, and creates the entry if the cache has none.
 func (c *cache) entry(sha string) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +88,7 @@ func (c *cache) trim() {
 	}
 }
 
-// compressed returns the chunk in gzip format; nil: compression does not make it smaller.
+// compressed returns the chunk in gzip format, or nil if compression does not make the chunk smaller.
 func (e *entry) compressed() []byte {
 	e.zipped.once.Do(func() {
 		if z := compress(e.raw); len(z) < len(e.raw) {

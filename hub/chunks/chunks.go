@@ -25,7 +25,7 @@ import (
 	"portillon/wire"
 )
 
-// Options has the dependencies of a Server. Served and Read are required.
+// Options contains the functions that a Server calls. Served and Read are required.
 type Options struct {
 	// Served reports whether the server may send a chunk now.
 	Served func(sha string) bool
@@ -46,7 +46,7 @@ func New(o Options) *Server { return &Server{o: o} }
 // chunkHash is the form of a SHA-256 hash in hexadecimal.
 var chunkHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// chunk returns the chunk that a request names. If it returns nil, it has already sent an error response.
+// chunk returns the chunk that a request names. If chunk returns nil, chunk has already sent an error response.
 func (s *Server) chunk(w http.ResponseWriter, r *http.Request) *entry {
 	sha := r.PathValue("sha")
 	if !chunkHash.MatchString(sha) || !s.o.Served(sha) {
@@ -93,7 +93,7 @@ func (s *Server) GetOutline(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b, err := e.outline()
-	if err != nil { // some chunks, such as the policy, have no parts
+	if err != nil { // a chunk such as the policy has no parts
 		http.NotFound(w, r)
 		return
 	}
@@ -118,7 +118,8 @@ func (s *Server) PostParts(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := e.answer(asked)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest) // not 404: machines read 404 as a missing route
+		// the status is not 404, because a machine takes 404 for a missing route
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	b.write(w, r)
@@ -128,7 +129,8 @@ func (s *Server) PostParts(w http.ResponseWriter, r *http.Request) {
 // contains the credential.
 func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 	for _, b := range buckets {
-		roster, err := s.o.Read(b.Roster) // rosters are not cached here, because all together would fill the cache
+		// read the roster without the cache, because the rosters of all buckets would fill the cache
+		roster, err := s.o.Read(b.Roster)
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +148,7 @@ func (s *Server) Credential(sha string, buckets []Bucket) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-// Bucket has the hashes of the two chunks of a bucket.
+// Bucket contains the hashes of the two chunks of a bucket: the roster and the credentials.
 type Bucket struct{ Roster, Badges string }
 
 // allowCachingForever allows the client to cache the response for ever.
@@ -176,8 +178,8 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-// smallChunk is the maximum size, in bytes, of chunks that are compressed well. Larger chunks contain badges: they are
-// compressed fast, because their signatures hardly become smaller.
+// smallChunk is the maximum size, in bytes, of chunks that are compressed well. Larger chunks contain badges, whose
+// signatures can hardly be compressed, so that fast compression is enough.
 const smallChunk = 256 << 10
 
 // compress returns b in gzip format.

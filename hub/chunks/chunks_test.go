@@ -161,7 +161,7 @@ func TestPartsAreServedByHash(t *testing.T) {
 	}
 }
 
-func TestRequestsOutsideServedChunksAreRejected(t *testing.T) {
+func TestRequestsForChunksThatAreNotServedAreRejected(t *testing.T) {
 	s, _, h := newShelf()
 	roster, hashes := rosterOf(t, 5)
 	_, others := rosterOf(t, 6)
@@ -224,7 +224,7 @@ func TestConcurrentRequestsReadAChunkOnce(t *testing.T) {
 	}
 }
 
-func TestDamagedChunkIsReadAgain(t *testing.T) {
+func TestDamagedChunkIsReadAgainAtTheNextRequest(t *testing.T) {
 	s, _, h := newShelf()
 	at := "/chunks/" + s.put([]byte("chunk"))
 	s.fails.Store(true)

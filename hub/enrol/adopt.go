@@ -9,7 +9,7 @@ import (
 	"portillon/hub/store"
 )
 
-// Adopt registers machines that joined before this hub stored machine keys, with their existing keys and broker
+// Adopt registers machines that joined before this hub stored machine keys. The machines keep their keys and broker
 // accounts. An adopted machine gets a certificate when it is enrolled again.
 func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled) error {
 	err := site.Write(ctx, func(tx *store.Tx) error {
@@ -35,7 +35,7 @@ func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("enrol: cannot register the machines that joined earlier: %w", err)
+		return fmt.Errorf("enrol: cannot register the machines that joined before this hub stored machine keys: %w", err)
 	}
 	return nil
 }

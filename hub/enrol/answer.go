@@ -14,7 +14,7 @@ import (
 // badAsk is the error for an invalid request. The response to the machine contains the reason.
 type badAsk struct{ why string }
 
-// Error returns the reason, without the package's prefix.
+// Error returns only the reason, without the prefix "enrol:".
 func (e *badAsk) Error() string { return e.why }
 
 // newBadAsk returns a badAsk with a formatted reason.
@@ -27,7 +27,7 @@ var (
 	errExpired = errors.New("the machine's certificate has expired, renew the certificate")
 )
 
-// CodeHeader is the HTTP header with the code of a refusal, so that a program can distinguish refusals.
+// CodeHeader is the HTTP header that contains the code of a refusal. Programs distinguish refusals by this code.
 const CodeHeader = "Portillon-Refused"
 
 // writeAnswer writes v as JSON, or a refusal if err is not nil. The refusal contains the text of err only if this
@@ -35,7 +35,7 @@ const CodeHeader = "Portillon-Refused"
 func writeAnswer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any, err error) {
 	if err == nil {
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(v) // the machine may have closed the connection
+		json.NewEncoder(w).Encode(v) // ignore the error, because the machine may have closed the connection
 		return
 	}
 	status, code := http.StatusInternalServerError, ""
@@ -54,10 +54,10 @@ func writeAnswer(log *slog.Logger, w http.ResponseWriter, r *http.Request, v any
 	if code != "" {
 		why = err.Error()
 		w.Header().Set(CodeHeader, code)
-		log.Warn("request of a machine was refused", "path", r.URL.Path, "from", r.RemoteAddr, "code", code,
+		log.Warn("request from a machine was refused", "path", r.URL.Path, "from", r.RemoteAddr, "code", code,
 			"why", wire.OneLine(why, 300))
 	} else {
-		log.Error("request of a machine failed", "path", r.URL.Path, "err", err)
+		log.Error("request from a machine failed", "path", r.URL.Path, "err", err)
 	}
 	http.Error(w, why, status)
 }

@@ -41,8 +41,8 @@ const (
 // constant, because the hub's clock may be wrong when the hub first starts.
 var caFrom, caUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2079, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Authority signs the certificates of the hub and of its machines. Many goroutines may call its methods at the same
-// time.
+// Authority signs the certificates of the hub and of the hub's machines. Many goroutines may call the methods of an
+// Authority at the same time.
 type Authority struct {
 	site policy.SiteID
 	cert *x509.Certificate
@@ -83,7 +83,7 @@ func (a *Authority) read(dir string) error {
 				"with a new authority, every machine must be enrolled again",
 			filepath.Join(dir, caFile),
 			caKeyFile,
-		) // never replace an existing authority by a new authority
+		) // an incomplete authority must not be replaced by a new authority
 	} else if err != nil {
 		return err
 	}
@@ -161,8 +161,8 @@ func (a *Authority) Pool() *x509.CertPool {
 }
 
 // Server returns a function for tls.Config.GetCertificate that serves a certificate for name. The first call creates
-// the certificate. A later call creates a new certificate if two thirds of the validity are over, or if the clock was
-// set to a time before the creation.
+// the certificate. A later call creates a new certificate if two thirds of the certificate's validity are over, or if
+// the clock now shows a time before the certificate's creation.
 func (a *Authority) Server(name string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		a.mu.Lock()
@@ -216,7 +216,7 @@ func (a *Authority) sign(t *x509.Certificate, public crypto.PublicKey) (*x509.Ce
 }
 
 // errTLSKey is the error for a public key of a type that machines do not use.
-var errTLSKey = errors.New("tls_key is not a public key, want ECDSA P-256 or Ed25519 as PKIX DER")
+var errTLSKey = errors.New("tls_key is not a supported public key, want an ECDSA P-256 or Ed25519 key as PKIX DER")
 
 // Machine signs a certificate for a machine's public key (PKIX DER). The error is errTLSKey if the key has a wrong
 // type.

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// certificates finds the machine to which a TLS certificate was issued.
+// certificates stores the certificates of machines, and finds the machine to which a certificate was issued.
 type certificates struct {
 	table     machineTable
 	authority *Authority
@@ -35,9 +35,9 @@ func (s certificates) insert(ctx context.Context, tx *store.Tx, id policy.Machin
 // serialOf returns a certificate's serial number in hexadecimal.
 func serialOf(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
 
-// machineOf returns the enrolled machine of a certificate that this authority signed. For any other certificate, and
-// for a revoked machine, the error is errNotMachine. If expired is true, the machine may send only a request to renew
-// its certificate.
+// machineOf returns the enrolled machine of a certificate that this authority signed. For a certificate of another
+// authority, and for a revoked machine, the error is errNotMachine. If expired is true, the machine may send only a
+// request to renew its certificate.
 func (s certificates) machineOf(
 	ctx context.Context,
 	c *x509.Certificate,

@@ -20,11 +20,11 @@ import (
 
 const (
 	codeLife = time.Hour
-	// maxAttempts is the number of wrong secrets after which an open code stops working. A wrong secret does not
-	// identify a code, so that each wrong attempt counts against every open code.
+	// maxAttempts is the number of wrong secrets after which an open code stops working. A wrong secret does not show
+	// which code the sender meant, so each wrong attempt counts against every open code.
 	maxAttempts = 10
-	// maxOpen is the maximum number of open codes. With maxAttempts, the chance to guess a code is at most 32 × 10 in
-	// 2^50.
+	// maxOpen is the maximum number of open codes. Because of maxOpen and maxAttempts, the chance to guess a code is at
+	// most 32 × 10 in 2^50.
 	maxOpen = 32
 	// hashRounds is the number of PBKDF2 iterations. With this number, an attacker with a copy of the database needs
 	// longer to try all 2^50 secrets than a code is valid.
@@ -39,8 +39,8 @@ type Codes struct {
 }
 
 // New creates a one-time code for a machine, and replaces the machine's previous code. replace must be true if the
-// machine was enrolled before and begins a new journal, for example on a new SD card. A replaced machine receives its
-// tags, hours and practice from the ledger. The actor needs actor.EnrolMachines.
+// machine was enrolled before and begins a new journal, for example on a new SD card. A machine that begins a new
+// journal receives its tags, hours and practice from the ledger. The actor needs actor.EnrolMachines.
 func (s *Codes) New(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
 	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
 		return Code{}, err
@@ -90,7 +90,7 @@ func boolToInt(b bool) int64 {
 	return 0
 }
 
-// checkNewCode returns an error with the reason if no code can be created for a machine.
+// checkNewCode returns an error if the hub must not create a code for a machine. The error states the reason.
 func (s *Codes) checkNewCode(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
 	r, err := s.table.readRow(ctx, tx, id)
 	if err != nil {
@@ -128,14 +128,14 @@ func (s *Codes) hash(secret string) ([]byte, error) {
 	)
 }
 
-// Reasons for refusing a code. The response to the computer contains the text of the error.
+// Errors that state why the hub refuses a code. The hub sends the text of the error to the computer.
 var (
 	errNoCode   = errors.New("the code was already used, is older than an hour, or is from another hub")
 	errWorn     = errors.New("too many wrong codes were tried, create a new code at the hub")
 	errOtherKey = errors.New("the code was used by another computer")
 )
 
-// openCode is a code whose secret a computer has sent.
+// openCode is an enrolment code that the hub found by the secret that a computer sent.
 type openCode struct {
 	machine policy.MachineID
 	replace bool

@@ -11,8 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// enforcer applies a committed change of the enrolled machines to the certificate cache, to the open connections, and
-// to the rest of the hub.
+// After a change of the enrolled machines is committed, enforcer clears the certificate cache, closes connections, and
+// calls Options.Apply.
 type enforcer struct {
 	site  *store.Site
 	apply func(context.Context, []Enrolled) error // Options.Apply, or nil
@@ -77,10 +77,10 @@ func readEnrolled(ctx context.Context, site *store.Site) (out []Enrolled, err er
 	return out, rows.Err()
 }
 
-// closer is the only method of a connection that conns calls.
+// closer is a connection: conns only needs to close it.
 type closer interface{ Close() error }
 
-// conns contains the connections of machines on which a request is in progress.
+// conns contains the connections on which a machine's request is in progress.
 type conns struct {
 	mu sync.Mutex
 	of map[policy.MachineID]map[closer]bool

@@ -21,8 +21,8 @@ import (
 	"portillon/wire"
 )
 
-// joins enrols machines and renews their certificates. Each method checks the code or the machine's signature, so that
-// callers need not check anything.
+// joins enrols machines and renews their certificates. Each method checks the code or the machine's signature; the
+// caller need not check them.
 type joins struct {
 	table     machineTable
 	authority *Authority
@@ -62,7 +62,8 @@ func (s *joins) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (wir
 	if err != nil {
 		return wire.JoinAnswer{}, &badAsk{err.Error()}
 	}
-	password := rand.Text() // 130 random bits, so that PBKDF2 is not needed
+	// 130 random bits: the hub can store a fast hash (SHA-256), because nobody can guess the password
+	password := rand.Text()
 	err = s.storeMachine(ctx, entry{code: code, public: ask.Key, password: password, cardKey: card.Keys[0],
 		program: j.Program,
 		cert:    cert})
@@ -109,7 +110,7 @@ func (s *joins) verifyJoin(id policy.MachineID, ask wire.JoinAsk, channel []byte
 	return j, nil
 }
 
-// entry is the data of a joining machine for the database.
+// entry contains what the hub stores in the database about a joining machine.
 type entry struct {
 	code     openCode
 	public   string // the public key that verifies the machine's records
@@ -151,8 +152,8 @@ func (s *joins) storeMachine(ctx context.Context, e entry) error {
 	})
 }
 
-// useCode marks a machine's enrolment code as used. public is the public key of the computer that uses the code. If
-// another computer used the code, or the code has expired, the error is errOtherKey.
+// useCode marks a machine's enrolment code as used. The parameter public is the public key of the computer that uses
+// the code. If another computer used the code, or the code has expired, the error is errOtherKey.
 func (s *joins) useCode(ctx context.Context, tx *store.Tx, r row, public string) error {
 	done, err := tx.Exec(
 		ctx,
@@ -225,7 +226,7 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 		tx.Changed(store.Machines)
 		return err
 	})
-	s.force.known.clear() // clear the cache also after an error, because the error may have occurred after the commit
+	s.force.known.clear() // Clear the cache even if err is not nil, because the error may have occurred after the commit
 	if err != nil {
 		return wire.Renewed{}, err
 	}
@@ -233,7 +234,7 @@ func (s *joins) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (w
 	return wire.Renewed{Certificate: cert.Raw}, nil
 }
 
-// keyOf returns the key of an enrolled machine, as a verifier and as text.
+// keyOf returns the public key of an enrolled machine, once as a verifier and once as text.
 func (s *joins) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
 	err = s.table.site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
 		AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)

@@ -113,7 +113,7 @@ func TestJoinRefusesARequestThatDoesNotMatchItsCode(t *testing.T) {
 	}
 }
 
-func TestJoinAppliesTheMachineImmediately(t *testing.T) {
+func TestJoinCallsApplyWithTheNewMachineImmediately(t *testing.T) {
 	var force []Enrolled
 	b := newBench(t, func(o *Options) {
 		o.Apply = func(_ context.Context, all []Enrolled) error { force = all; return nil }

@@ -17,7 +17,7 @@ import (
 
 // cardKeys returns the site's card keys, and stores which card key the hub sent to each machine.
 type cardKeys struct {
-	source func() (wire.CardKeys, error) // Options.CardKeys; nil: the hub has no card key
+	source func() (wire.CardKeys, error) // the function Options.CardKeys; nil: the hub has no card key
 	pins   wire.Pins
 	site   *store.Site
 }
@@ -38,8 +38,8 @@ func (s cardKeys) all() (wire.CardKeys, error) {
 	return all, nil
 }
 
-// expected returns the keys that a machine of this hub should have, for comparison with the keys that the machine
-// reports.
+// expected returns the fingerprints of the keys that a machine of this hub should have. The caller compares them with
+// the fingerprints that the machine reports.
 func (s cardKeys) expected() wire.StateKeys {
 	out := wire.StateKeys{HubKey: wire.Fingerprint(s.pins.HubKey), PolicyKey: wire.Fingerprint(s.pins.PolicyKey)}
 	if all, err := s.all(); err == nil {
@@ -68,7 +68,8 @@ func authorityFingerprint(der []byte) string { return wire.Fingerprint(string(de
 func (s cardKeys) recordSentKey(ctx context.Context, id policy.MachineID, check string) error {
 	var given string
 	err := s.site.QueryRow(ctx, `SELECT card_key FROM machine WHERE site = $1 AND machine = $2`, string(id)).Scan(&given)
-	if err == nil && given != check { // write only a change, because every machine requests the keys once an hour
+	// write only if the value has changed, because every machine requests the keys once an hour
+	if err == nil && given != check {
 		err = s.site.Write(ctx, func(tx *store.Tx) error {
 			tx.Changed(store.Machines)
 			_, err := tx.Exec(ctx, `UPDATE machine SET card_key = $3 WHERE site = $1 AND machine = $2`, string(id), check)
@@ -81,8 +82,8 @@ func (s cardKeys) recordSentKey(ctx context.Context, id policy.MachineID, check 
 	return nil
 }
 
-// sentKeys returns the check value of the newest card key that the hub sent to each machine. The map omits machines
-// that have received no key.
+// sentKeys returns the check value of the newest card key that the hub sent to each machine. A machine that has
+// received no key is missing in the map.
 func (s cardKeys) sentKeys(ctx context.Context) (map[policy.MachineID]string, error) {
 	rows, err := s.site.Query(ctx, `SELECT machine, card_key FROM machine WHERE site = $1 AND card_key <> ''`)
 	if err != nil {
@@ -110,7 +111,7 @@ type MachineKey struct {
 }
 
 // Keys returns all keys of the site's enrolled machines, including replaced and revoked keys. Keys may be called while
-// a hub runs, because it only reads the database.
+// a hub runs, because Keys only reads the database.
 func Keys(ctx context.Context, site *store.Site) (out []MachineKey, err error) {
 	rows, err := site.Query(
 		ctx,

@@ -27,7 +27,7 @@ func (k *knownCerts) find(c *x509.Certificate) (id policy.MachineID, known bool,
 	return id, known, k.generation
 }
 
-// add adds a certificate to the cache. If the cache was cleared after find returned the generation, add does nothing.
+// add adds a certificate to the cache. add does nothing if the cache was cleared after find returned this generation.
 func (k *knownCerts) add(c *x509.Certificate, id policy.MachineID, generation uint64) {
 	sum := sha256.Sum256(c.Raw)
 	k.mu.Lock()

@@ -67,11 +67,11 @@ func TestCertificateCacheIsClearedAtEachChange(t *testing.T) {
 	}
 }
 
-func TestCertificateReadBeforeAChangeIsNotCached(t *testing.T) {
+func TestCertificateReadBeforeTheCacheIsClearedIsNotCached(t *testing.T) {
 	var k knownCerts
 	c, d := &x509.Certificate{Raw: []byte("c")}, &x509.Certificate{Raw: []byte("d")}
 	_, _, before := k.find(c)
-	k.clear() // clear simulates a revocation while the caller of find reads the database
+	k.clear() // Clear the cache, as a revocation does while the caller of find reads the database
 	k.add(c, "laser", before)
 	if _, known, _ := k.find(c); known {
 		t.Error("what was read before a change is remembered after it")

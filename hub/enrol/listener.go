@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// Listener serves machines over TLS (wire.JoinPath). Every computer may use the public routes. Only enrolled machines,
-// which present a client certificate, may use the other routes.
+// Listener serves machines over TLS (wire.JoinPath). Every computer may use the public routes. For all other routes, a
+// computer must present the client certificate of an enrolled machine.
 type Listener struct {
 	log      *slog.Logger
 	server   func(*tls.ClientHelloInfo) (*tls.Certificate, error) // the hub's certificate
@@ -56,7 +56,7 @@ func (l *Listener) Handler() http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		if r.TLS == nil || r.TLS.Version < tls.VersionTLS13 {
-			http.Error(w, "connection does not use TLS 1.3, which this server requires", http.StatusUpgradeRequired)
+			http.Error(w, "connection does not use TLS 1.3, want TLS 1.3", http.StatusUpgradeRequired)
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -78,7 +78,7 @@ const handshakeTime = 15 * time.Second
 // Serve serves machines on a TCP listener until ctx ends.
 func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 	h := &http.Server{Handler: l.Handler(), TLSConfig: l.TLS(),
-		// The level is debug, because any computer can cause a failed handshake.
+		// The log level is debug, because any computer can cause a failed handshake.
 		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: handshakeTime, ReadTimeout: 2 * handshakeTime,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
@@ -105,8 +105,8 @@ func (l *Listener) Serve(ctx context.Context, plain net.Listener) error {
 // connKey is the context key of a request's connection.
 type connKey struct{}
 
-// withConn stores a connection in the context of the connection's requests, so that machineOnly can register the
-// connection.
+// withConn stores a connection in the context of each request on this connection. machineOnly reads the connection from
+// the context and registers it.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }

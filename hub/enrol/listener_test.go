@@ -35,7 +35,8 @@ func (b *bench) joinMachine(id policy.MachineID) *x509.Certificate {
 }
 
 // The table lists, for each route of the machines' listener, the expected response to a computer without a certificate.
-// "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the test.
+// In the table, "refused" means status 403 with the code not-a-machine. A route that the table does not name fails the
+// test.
 func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	const refused = "not-a-machine"
 	want := map[string]string{
@@ -87,7 +88,7 @@ func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
 	b.checkRefused(t, cert, want)
 }
 
-// forgeCert returns a certificate with the content of another certificate, signed with a different key.
+// forgeCert returns a copy of a certificate that is signed with a key other than the authority's.
 func forgeCert(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -106,7 +107,7 @@ func forgeCert(t *testing.T, of *x509.Certificate) *x509.Certificate {
 	return out
 }
 
-// checkRefused checks that no route for machines accepts a certificate that has expired or belongs to a revoked
+// checkRefused checks that every route for machines refuses a certificate that has expired or belongs to a revoked
 // machine.
 func (b *bench) checkRefused(t *testing.T, cert *x509.Certificate, routes map[string]string) {
 	t.Helper()

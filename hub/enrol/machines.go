@@ -20,10 +20,11 @@ import (
 
 // Machines lists, adds and revokes the machines of a site.
 type Machines struct {
-	table    machineTable
-	force    *enforcer
-	keys     cardKeys
-	standing func(policy.MachineID) Standing                      // nil: no machine has a known state
+	table machineTable
+	force *enforcer
+	keys  cardKeys
+	// returns the last reported state of each machine; nil: the hub knows no states
+	standing func(policy.MachineID) Standing
 	version  func() uint64                                        // version of the bundle in force; nil: unknown
 	members  func(ctx context.Context) ([]policy.MemberID, error) // members in the bundle in force; nil: unknown
 }
@@ -49,7 +50,7 @@ func (s *Machines) List(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	return out, nil
 }
 
-// Get returns one machine. The error is *fault.NotFound if the id is unknown.
+// Get returns the machine with this id. The error is *fault.NotFound if the id is unknown.
 func (s *Machines) Get(ctx context.Context, a actor.Actor, id policy.MachineID) (Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{Machine: id}); err != nil {
 		return Machine{}, err
@@ -71,8 +72,8 @@ func (s *Machines) get(ctx context.Context, a actor.Actor, id policy.MachineID) 
 	return all[i], nil
 }
 
-// addStanding sets a machine's Standing. For an actor without actor.ReadSessions it omits the session and the authors
-// of tags.
+// addStanding sets a machine's Standing. For an actor without actor.ReadSessions, addStanding omits the session and the
+// authors of tags.
 func (s *Machines) addStanding(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	if s.standing != nil {
 		m.Standing = s.standing(m.ID)
@@ -89,8 +90,8 @@ func (s *Machines) addStanding(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	}
 }
 
-// all reads every machine of the site, sorted by id, without the Standing. A single list is enough, because a site has
-// at most some dozens of machines.
+// all reads every machine of the site, sorted by id, without the Standing. The result needs no pages, because a site
+// has at most some dozens of machines.
 func (s *Machines) all(ctx context.Context) (out []Machine, err error) {
 	rows, err := s.table.site.Query(
 		ctx,
@@ -233,7 +234,8 @@ func (s *Machines) GivenCardKeys(ctx context.Context) (map[policy.MachineID]stri
 	return s.keys.sentKeys(ctx)
 }
 
-// Replaced stores that the machine's new journal has replaced the machine's old journal in the ledger.
+// The hub calls Replaced when the ledger has replaced the machine's old journal by the new one. Replaced then withdraws
+// the permission for a replacement.
 func (s *Machines) Replaced(ctx context.Context, id policy.MachineID) error {
 	err := s.table.site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(
@@ -271,12 +273,13 @@ func checkReason(field, text string) error {
 }
 
 // Held describes the personal data that is stored on a machine, as far as the hub knows. Every machine stores a bundle,
-// and a bundle names all members.
+// and each bundle contains the names of all members.
 type Held struct {
 	Bundle  uint64            `json:"bundle"` // the newest bundle that the machine fetched from this hub or reported
 	At      time.Time         `json:"at,omitzero"`
 	Members []policy.MemberID `json:"members"` // members in the bundle in force
-	// The hub sent the card key, which links card numbers to members, to the machine.
+	// CardKey is true if the hub sent the card key to the machine. With the key, a thief can find the member of a card
+	// number.
 	CardKey bool `json:"card_key"`
 }
 

@@ -17,11 +17,11 @@ type fetchLog struct {
 	site    *store.Site
 	now     func() time.Time
 	log     *slog.Logger
-	version func() uint64 // version of the current bundle; nil: no fetches are recorded
+	version func() uint64 // returns the version of the current bundle; nil: no fetches are recorded
 	batches fetchBatches
 
 	mu     sync.Mutex
-	noted  map[policy.MachineID]uint64 // the bundle version that was last recorded for each machine
+	noted  map[policy.MachineID]uint64 // bundle version of the last fetch that was recorded for each machine
 	noting map[policy.MachineID]bool   // machines whose fetch is being recorded
 }
 
@@ -50,7 +50,7 @@ func (n *fetchLog) beforeFetch(ctx context.Context, id policy.MachineID) {
 		return
 	}
 	done := make(chan struct{})
-	go func() { // the goroutine ends at the database's lock timeout (package store) at the latest
+	go func() { // the goroutine ends when the write ends, at the latest at the database's lock timeout (package store)
 		defer close(done)
 		err := n.write(context.WithoutCancel(ctx), id, v)
 		n.mu.Lock()
@@ -81,7 +81,7 @@ type fetchBatches struct {
 type fetchBatch struct {
 	versions map[policy.MachineID]uint64
 	done     chan struct{} // closed when the batch is on the disk or the write has failed with err
-	err      error         // may be read only after done is closed
+	err      error         // error of the write; may be read only after done is closed
 }
 
 // add adds a fetch to the next batch. If first is true, the batch is new and the caller must write the batch.
@@ -96,7 +96,7 @@ func (n *fetchBatches) add(id policy.MachineID, version uint64) (b *fetchBatch, 
 	return b, first
 }
 
-// close makes the next fetch begin a new batch.
+// close closes the current batch to further fetches, so that the next fetch begins a new batch.
 func (n *fetchBatches) close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

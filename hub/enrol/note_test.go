@@ -70,7 +70,7 @@ func TestFetchIsRecordedEvenIfTheMachineDisconnects(t *testing.T) {
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	b.fetches().write(gone, "mill", 3) // wait until the cancelled request has returned its error
+	b.fetches().write(gone, "mill", 3) // Wait until the cancelled request has returned an error
 	var noted int64
 	err := b.db.Site("biklab").
 		QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = 'mill'").

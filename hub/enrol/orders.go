@@ -15,8 +15,9 @@ import (
 
 // Orders sends an administrator's commands to machines. The audit log contains each command before the command is sent.
 type Orders struct {
-	table   machineTable
-	command func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error) // nil: this hub sends no commands
+	table machineTable
+	// sends a command to a machine; nil: this hub sends no commands
+	command func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error)
 }
 
 // Tag sends a machine the command to go out of service.

@@ -33,14 +33,15 @@ func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
 	if err := renew(); err != nil {
 		t.Fatal(err)
 	}
-	thief.named("portillon:machine:laser.biklab") // key of the new computer
+	thief.named("portillon:machine:laser.biklab") // public key of the new computer
 	done := make(chan error, 1)
 	err = b.Machines.table.site.Write(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Exec(t.Context(), `UPDATE machine SET public = $2 WHERE site = $1 AND machine = 'laser'`, thief.public)
 		if err != nil {
 			return err
 		}
-		go func() { done <- renew() }() // the renewal reads the key before the join, and waits until the join is committed
+		// The renewal reads the machine's old key, and then waits until the join has replaced the key
+		go func() { done <- renew() }()
 		time.Sleep(200 * time.Millisecond)
 		return nil
 	})

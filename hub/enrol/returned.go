@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// returnsAtOnce is the number of returned documents that are read at the same time. The number is 1 because a policy
-// file may have many megabytes.
+// returnsAtOnce is the number of returned documents that are read at the same time. The hub reads only one document at
+// a time, because a policy file may have many megabytes.
 const returnsAtOnce = 1
 
 // returnsASecond and returnsBurst limit the rate of documents that all machines together return. After a restore, each
@@ -31,7 +31,7 @@ const eachReturnsASecond, eachReturnsBurst = 2. / 60, 4
 type returns struct {
 	now   func() time.Time
 	log   *slog.Logger
-	slots chan struct{} // contains one entry for each document that is being read
+	slots chan struct{} // a full channel means that returnsAtOnce documents are being read
 	all   *rate.Limiter
 
 	mu   sync.Mutex

@@ -31,7 +31,8 @@ func TestReturnedDocumentsAreRateLimitedPerMachine(t *testing.T) {
 			t.Errorf("%s of another machine: %d", what, got)
 		}
 	}
-	// The machine must not occupy the only reading slot. The hub reads at most two of its documents per minute.
+	// The hub reads at most two documents of the machine evil per minute, so that other machines can return documents,
+	// too.
 	b.now = b.now.Add(time.Hour)
 	before := taken["evil"]
 	for range 10 {

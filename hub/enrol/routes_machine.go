@@ -24,11 +24,12 @@ type machineRoutes struct {
 	bundle     http.Handler                                          // Options.Bundle
 	credential func(ctx context.Context, sha string) ([]byte, error) // Options.Credential
 	returns    *returns
-	// manifest is Options.ReturnedManifest, and policy is Options.ReturnedPolicy.
+	// The field manifest is Options.ReturnedManifest, and the field policy is Options.ReturnedPolicy.
 	manifest, policy func(context.Context, policy.MachineID, []byte) error
 }
 
-// handlers returns the handlers by route. Each route requires the certificate of an enrolled machine.
+// handlers returns a map from each route to the route's handler. Each route requires the certificate of an enrolled
+// machine.
 func (s *machineRoutes) handlers() map[string]machineHandler {
 	return map[string]machineHandler{
 		"GET " + wire.JoinPath + "manifest":           s.getBundle,

@@ -21,7 +21,7 @@ type publicRoutes struct {
 	signer   note.Signer // signs the time
 	now      func() time.Time
 	log      *slog.Logger
-	tries    *rate.Limiter // limits the rate of requests that contain a secret
+	tries    *rate.Limiter // limits how many requests with a secret the hub handles per second
 	codes    *Codes
 	joins    *joins
 }
@@ -30,7 +30,7 @@ type publicRoutes struct {
 // PBKDF2.
 const triesASecond, triesBurst = 2, 20
 
-// handlers returns the handlers by route.
+// handlers returns a map from each route to the route's handler.
 func (s *publicRoutes) handlers() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET " + wire.JoinPath + "site":   s.getSite,
@@ -72,7 +72,7 @@ func (s *publicRoutes) readSecret(w http.ResponseWriter, r *http.Request, v any)
 	return readJSON(w, r, v)
 }
 
-// postCode returns the machine to which a code belongs. The code remains unused.
+// postCode responds with the id of the machine for which a code was created. postCode does not use up the code.
 func (s *publicRoutes) postCode(w http.ResponseWriter, r *http.Request) {
 	var ask wire.CodeAsk
 	if err := s.readSecret(w, r, &ask); err != nil {

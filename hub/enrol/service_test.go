@@ -39,7 +39,7 @@ type bench struct {
 	now   time.Time
 	order []wire.Command
 	reply wire.Reply
-	notes []string // entries of the audit log
+	notes []string // entries that the services wrote to the audit log
 }
 
 func newBench(t *testing.T, changes ...func(*Options)) *bench {
@@ -134,7 +134,7 @@ func TestRightsOfActorsOnMachinesMatchTheTable(t *testing.T) {
 	acts := []struct {
 		name string
 		do   func(*bench, actor.Actor) error
-		may  string // one letter for each actor of the list who
+		may  string // one letter for each actor, in the order of the list who
 	}{
 		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines.List(ctx, a); return err }, "nnyyyyyyyyn"},
 		{
@@ -206,7 +206,7 @@ func TestMachineSessionIsVisibleOnlyWithReadSessions(t *testing.T) {
 	}
 }
 
-func TestListContainsOnlyReadableMachines(t *testing.T) {
+func TestListContainsOnlyMachinesThatTheActorMayRead(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Machines.Add(t.Context(), admin, "laser"); err != nil {
 		t.Fatal(err)
@@ -430,7 +430,7 @@ func TestServerCertificateIsRenewedBeforeItExpires(t *testing.T) {
 }
 
 // A machine's certificate must not be valid for the hub, and the hub's certificate must not be valid for a machine.
-func TestMachineCertificateIsInvalidForTheHubAndViceVersa(t *testing.T) {
+func TestMachineAndHubCertificatesAreNotInterchangeable(t *testing.T) {
 	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return start })
 	if err != nil {
 		t.Fatal(err)

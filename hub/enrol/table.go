@@ -25,8 +25,8 @@ type machineTable struct {
 	note func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
 }
 
-// slug matches a machine's id, as package yamlfile does. Two matching ids are refused nevertheless, because the site
-// uses them as topics (wire.Topics).
+// slug matches a machine's id, as package yamlfile does. checkID also refuses the ids ack and bundle, because they are
+// topics of the site (wire.Topics).
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 // checkID returns *fault.Invalid for a text that cannot be a machine's id.
@@ -99,8 +99,8 @@ func (t machineTable) audit(
 	return t.note(ctx, tx, a, act, "machine/"+string(on), detail)
 }
 
-// changeKey replaces a machine's key before by the key now. The row of the old key stays, with the current time as its
-// end, because the ledger must still verify records that the old key signed.
+// changeKey replaces the machine's key, which was before, by the key now. The row of the old key stays, with the
+// current time as its end, because the ledger must still verify records that the old key signed.
 func (t machineTable) changeKey(ctx context.Context, tx *store.Tx, id policy.MachineID, before, now string) error {
 	if before == now {
 		before = ""
@@ -143,7 +143,7 @@ func (t machineTable) endKeys(ctx context.Context, tx *store.Tx, id policy.Machi
 	return err
 }
 
-// timeOf converts a column in milliseconds to a time. 0 becomes the zero Time.
+// timeOf converts a column in milliseconds to a time. timeOf converts 0 to the zero Time.
 func timeOf(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}

@@ -8,8 +8,8 @@
 //  3. The machine sends the secret and its own public keys (Listener). The hub replies with a certificate, an account
 //     at the broker, and the card key.
 //
-// Machines lists and revokes machines. Orders sends commands to machines. This package does not store the journals of
-// machines.
+// Machines lists and revokes machines. Orders sends commands to machines. Package ledger, not this package, stores the
+// journals of machines.
 //
 // The hub refuses a code that is wrong, used or expired, and a machine that has not signed its request with its private
 // key. After too many wrong attempts all open codes stop working. Requests without a certificate of this authority are
@@ -48,7 +48,7 @@ type Standing struct {
 	Seen    time.Time `json:"seen,omitzero"` // time of the machine's last message
 	Phase   string    `json:"phase,omitempty"`
 	Program string    `json:"program,omitempty"` // version of portillond
-	Bundle  uint64    `json:"bundle"`            // version of the bundle that the machine uses
+	Bundle  uint64    `json:"bundle"`            // version of the bundle that the machine uses now
 	Wanted  uint64    `json:"wanted_bundle"`     // version of the bundle in force at the hub
 	Refused string    `json:"bundle_refused,omitempty"`
 	Clock   string    `json:"clock,omitempty"` // trusted, untrusted
@@ -59,11 +59,12 @@ type Standing struct {
 	// HubKeys contains the fingerprints of the hub's keys, for comparison with Keys.
 	HubKeys  wire.StateKeys `json:"hub_keys,omitzero"`
 	Records  uint64         `json:"records"`                   // in its journal
-	Held     uint64         `json:"held"`                      // number of Records that the hub has stored
+	Held     uint64         `json:"held"`                      // number of the machine's Records that the hub has stored
 	RefuseOf string         `json:"records_refused,omitempty"` // reason why the hub refuses the machine's records
-	Session  *Session       `json:"session,omitempty"`         // nil for an actor without actor.ReadSessions
-	Tags     []Tag          `json:"tags,omitempty"`
-	Faults   []string       `json:"faults,omitempty"`
+	// current session; nil if the machine has none or the actor lacks actor.ReadSessions
+	Session *Session `json:"session,omitempty"`
+	Tags    []Tag    `json:"tags,omitempty"`
+	Faults  []string `json:"faults,omitempty"`
 }
 
 // Session is the current session of a machine.

@@ -2,23 +2,23 @@
 // interventions count, which do not, and why. Judge is a pure function: the same records at the same time give the same
 // progress.
 //
-// Judge takes a badge's rule from the policy and the records of any machines, in any order. An intervention counts
-// under these conditions: The member did the intervention. The kind and the machine are named by the rule, and the
-// intervention is not too old. The intervention was logged in the session of another member, the endorser. According to
-// the session's records, the endorser had the endorsing badge and the role of maintainer. The member had tapped a card
-// to help. An intervention may be logged up to Late after the session: a form is valid for ten minutes, and the member
-// who returned the machine has one more minute to open the form. An intervention that cannot be judged does not count.
-// The zero Rule is never complete.
+// Judge takes a badge's rule from the policy and the records of any machines, in any order. An intervention counts if
+// all of the following is true. The member did the intervention. The kind and the machine are named by the rule, and
+// the intervention is not too old. The intervention was logged in the session of another member, the endorser. The
+// session's records show that the endorser had the endorsing badge and the role of maintainer. The member had tapped a
+// card to help. An intervention may be logged up to Late after the session: a form is valid for ten minutes, and the
+// member who returned the machine has one more minute to open the form. An intervention that cannot be judged does not
+// count. The zero Rule is never complete.
 //
-// The rules in stack.go prevent stacked interventions: In one session, each kind of intervention counts once, and all
-// minutes together are at most the session's length. A rule may require different days. A rule may also require that
-// the endorser confirmed each intervention at the machine (wire.AttestBody).
+// The rules in stack.go prevent stacked interventions: In one session, each kind of intervention is counted once, and
+// the minutes of all interventions are at most the session's length. A rule may require different days. A rule may also
+// require that the endorser confirmed each intervention at the machine (wire.AttestBody).
 //
-// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records that count and
-// the records that prove them. Each record comes with its salt and its Merkle path to the machine's signed checkpoint,
-// so that anyone with the keys of hub and machines can verify the progress without the ledger. Verify refuses files
-// without a trusted signature, records that no checkpoint of their machine covers, and progress that differs from a new
-// judgement of the records.
+// Progress can be exported as a file that the hub signs (Make, Verify). The file contains the records of the
+// interventions that count, and the records that prove that they count. Each record comes with its salt and its Merkle
+// path to the machine's signed checkpoint, so that anyone with the keys of hub and machines can verify the progress
+// without the ledger. Verify refuses files without a trusted signature, records that no checkpoint of their machine
+// covers, and progress that differs from a new judgement of the records.
 package evidence
 
 import (
@@ -33,18 +33,22 @@ import (
 
 // Rule is the condition for earning a badge.
 type Rule struct {
-	Badge         policy.BadgeID     `json:"badge"`
-	Machines      []policy.MachineID `json:"machines"`      // machines on which work counts
-	Interventions int                `json:"interventions"` // required number; 0: the rule is never complete
-	Kinds         []string           `json:"kinds"`         // kinds of interventions that count
-	Within        int64              `json:"within_s"`      // maximum age in seconds; 0: any age
-	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
-	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser must confirm each at the machine
-	Spread        int                `json:"spread,omitempty"`      // required number of different days; 0: any days
-	Zone          string             `json:"zone,omitempty"`        // IANA name of the zone for days; with Spread only
+	Badge    policy.BadgeID     `json:"badge"`
+	Machines []policy.MachineID `json:"machines"` // the member's work on these machines counts
+	// required number of interventions; 0: the rule is never complete
+	Interventions int            `json:"interventions"`
+	Kinds         []string       `json:"kinds"`    // kinds of interventions that count
+	Within        int64          `json:"within_s"` // maximum age of an intervention in seconds; 0: any age
+	EndorsedBy    policy.BadgeID `json:"endorsed_by,omitempty"`
+	// true if the endorser must confirm each intervention at the machine
+	AtTheTime bool `json:"at_the_time,omitempty"`
+	Spread    int  `json:"spread,omitempty"` // required number of different days; 0: any days
+	// IANA name of the time zone that separates days; set only if Spread is set
+	Zone string `json:"zone,omitempty"`
 }
 
-// RuleOf returns the rule of a badge from a policy; false if the policy does not award the badge for work.
+// RuleOf returns the rule of a badge from a policy. The result is false if the policy does not award the badge for
+// work.
 func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 	r, ok := p.Evidence[b]
 	if !ok {
@@ -55,7 +59,8 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 			r.Within / time.Second,
 		), EndorsedBy: r.EndorsedBy, AtTheTime: r.Endorsed == policy.AtTheTime, Spread: r.Spread}
 	if r.Spread > 0 {
-		out.Zone = p.Zone.String() // a nil *time.Location has the name UTC
+		// a policy without a time zone would otherwise give the zone UTC, the name of a nil *time.Location
+		out.Zone = p.Zone.String()
 	}
 	return out, true
 }
@@ -64,8 +69,9 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 type Counted struct {
 	Record  wire.Record
 	What    wire.InterventionBody
-	RestsOn []Ref  // the records that prove the endorser, the member's presence, and the length of the session
-	Minutes int    // at most the minutes of the session that earlier interventions have not used
+	RestsOn []Ref // the records that prove the endorser, the member's presence, and the length of the session
+	// minutes of the intervention, at most the minutes of the session that are not counted for earlier interventions
+	Minutes int
 	Day     string // date at the site, as 2026-11-23; empty if the rule does not require different days
 }
 
@@ -96,12 +102,12 @@ type Progress struct {
 	Counted  []Counted  // oldest first
 	Rejected []Rejected // oldest first
 	Needed   int        // number of interventions that the rule requires
-	Days     int        // number of different days in Counted, if the rule requires days
+	Days     int        // number of different days in Counted; 0 if the rule does not require different days
 	Spread   int        // number of days that the rule requires; 0: any days
 	Minutes  int        // sum of the minutes in Counted
 	Complete bool
 
-	AlreadyHolds bool // the member already has the badge; the caller sets this field, not Judge
+	AlreadyHolds bool // true if the member already has the badge; the caller sets this field, not Judge
 }
 
 // Missing returns the number of interventions that are still required.
@@ -153,7 +159,7 @@ func Kinds() []wire.Kind {
 	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened, wire.Attested}
 }
 
-// judge has the records in order, and the session of each record.
+// judge contains the records in the order of their journals, and the session of each record.
 type judge struct {
 	rule Rule
 	now  time.Time
@@ -166,8 +172,8 @@ type judge struct {
 type loggedWork struct {
 	record wire.Record
 	twice  bool
-	in     *session // nil: no session with this id was running or had just ended
-	over   *ended   // nil: the session was running
+	in     *session // session of the record; nil: no session with this id was running or had just ended
+	over   *ended   // end of the session, if it had ended before the record; nil: the session was running
 }
 
 // session is the state of a session after a record. session is never changed: the next record makes a changed copy.
@@ -177,15 +183,15 @@ type session struct {
 	role   policy.Role
 	badges []policy.BadgeID
 	start  wire.Record
-	proof  []Ref // records of the start and of the last change of role
+	proof  []Ref // record of the session's start, and record of the last change of role
 	came   []arrival
 }
 
-// arrival is a member who tapped a card to help in a session. A form that this member opened stays this member's form,
-// even if another member taps a card later.
+// arrival is a member who tapped a card to help in a session. If this member opened the form for an intervention, the
+// form stays this member's form even if another member taps a card later.
 type arrival struct {
 	member policy.MemberID
-	at     Ref // record of the last tap
+	at     Ref // record of the member's last tap
 }
 
 func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
@@ -250,8 +256,8 @@ func (m *machine) session(r wire.Record) (*session, *ended) {
 	return e.session, &e
 }
 
-// timeBetween returns the time from record a to record b. If the machine did not reboot in between, it uses the
-// monotonic clock, because the wall clock may have been set.
+// timeBetween returns the time from record a to record b. If the machine did not reboot between the two records,
+// timeBetween uses the monotonic clock, because a person may have set the wall clock.
 func timeBetween(a, b wire.Record) time.Duration {
 	if a.Boot == b.Boot && b.Boot != "" {
 		return time.Duration(b.Mono-a.Mono) * time.Millisecond
@@ -293,7 +299,7 @@ func (s *session) next(r wire.Record) *session {
 	return s
 }
 
-// reasonsAgainst returns the reasons why intervention s does not count. If there are none, s counts.
+// reasonsAgainst returns the reasons why intervention s does not count. If the result is empty, intervention s counts.
 func (j *judge) reasonsAgainst(s loggedWork) (wire.InterventionBody, []Why, []Ref) {
 	var what wire.InterventionBody
 	if json.Unmarshal(s.record.Body, &what) != nil {
@@ -326,7 +332,7 @@ func (j *judge) age(r wire.Record) []Why {
 	switch age := j.now.Sub(r.Wall); {
 	case j.rule.Within <= 0 && j.rule.Spread <= 0:
 		return nil
-	case !r.Clock.Believed(): // neither the age nor the day of the intervention is known
+	case !r.Clock.Believed(): // the clock was untrusted: neither the age nor the day of the intervention is known
 		return []Why{ClockUntrusted}
 	case j.rule.Within <= 0:
 		return nil

@@ -20,7 +20,8 @@ var (
 		Kinds: []string{"lens-cleaning", "mirror-alignment"}, Within: 180 * 24 * 3600, EndorsedBy: "laser-maintainer"}
 )
 
-// line describes a record. A story is a list of lines that are ten seconds apart; the last line is at time now.
+// line describes a record. A story is a list of lines. The records of two consecutive lines are ten seconds apart, and
+// the last record is written now.
 type line struct {
 	kind    wire.Kind
 	session string
@@ -72,7 +73,8 @@ func end(session string, m policy.MemberID) line {
 	return line{wire.SessionEnd, session, m, wire.EndBody{Cause: wire.CauseTap}, nil}
 }
 
-// setClocks sets how long before now a record was written, separately for the monotonic clock and the wall clock.
+// setClocks returns a function that sets the two clocks of a record: mono and wall are the times since now, usually
+// negative.
 func setClocks(mono, wall time.Duration) func(*wire.Record) {
 	return func(r *wire.Record) {
 		r.Boot, r.Mono, r.Wall = "b", int64((time.Hour+mono)/time.Millisecond), now.Add(wall)
@@ -92,7 +94,7 @@ func TestJudgeGivesTheReasonsWhyInterventionsDoNotCount(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		lines []line
-		why   string // reasons why the story's only intervention does not count
+		why   string // the expected reasons why the story's only intervention does not count
 	}{
 		{"valid intervention", workStory(lens), "[]"},
 		{"another kind", workStory(did("s", "lea", "painting", "ines")), "[wrong-kind]"},
@@ -189,7 +191,7 @@ func TestJudgeCountsOnlyWorkOnTheMachinesOfTheRule(t *testing.T) {
 	}
 }
 
-func TestJudgeDoesNotCarryASessionToAnotherMachine(t *testing.T) {
+func TestJudgeMatchesASessionOnlyToRecordsOfTheSameMachine(t *testing.T) {
 	both := rule
 	both.Machines = []policy.MachineID{"laser", "vinyl"}
 	all := append(records(t, "laser", workStory()...), records(t, "vinyl", did("s", "lea", "lens-cleaning", "ines"))...)
@@ -198,7 +200,7 @@ func TestJudgeDoesNotCarryASessionToAnotherMachine(t *testing.T) {
 	}
 }
 
-func TestJudgeCountsARecordOnce(t *testing.T) {
+func TestJudgeCountsARepeatedRecordOnce(t *testing.T) {
 	all := records(t, "laser", workStory(did("s", "lea", "lens-cleaning", "ines"))...)
 	p := evidence.Judge(rule, "lea", append(all, all...), now)
 	if got := fmt.Sprint(whys(p)); len(p.Counted) != 1 || got != "[duplicate]" {

@@ -15,13 +15,14 @@ import (
 	"portillon/wire"
 )
 
-// MaxCounted is the maximum number of interventions in a file. A file contains the newest interventions.
+// MaxCounted is the maximum number of interventions in a file. If a member has more interventions, the file contains
+// the newest of them.
 const MaxCounted = 100
 
 const (
 	kind = "portillon evidence" // the first line of the signed text
-	// maxRecords is the maximum number of records in a file. Besides its own record, each intervention needs at most five:
-	// start and end of the session, a change of role, the tap of the member, and the endorser's confirmation.
+	// maxRecords is the maximum number of records in a file. Each intervention needs at most six records: its own record,
+	// the start and the end of the session, a change of role, the tap of the member, and the endorser's confirmation.
 	maxRecords = 6 * MaxCounted
 	maxPath    = 64
 )
@@ -31,11 +32,12 @@ const (
 type File struct {
 	Site     policy.SiteID   `json:"site"`
 	Member   policy.MemberID `json:"member"`
-	Made     time.Time       `json:"made"` // time at which the records were judged
+	Made     time.Time       `json:"made"` // time at which Judge calculated the progress from the records
 	Rule     Rule            `json:"rule"`
 	Complete bool            `json:"complete"`
 	Machines []Journal       `json:"journals"`
-	Records  []Proven        `json:"records"` // the records that count, and the records that prove them
+	// the records of the interventions that count, and the records that prove that they count
+	Records []Proven `json:"records"`
 }
 
 // Journal is the signed checkpoint of one of a machine's journals. A file lists a machine's journals in the order in
@@ -53,7 +55,7 @@ type Proven struct {
 	Generation wire.Generation `json:"generation,omitempty"` // generation of the record's journal
 }
 
-// Progress judges the file's records again. After Open, the records have not been verified; after Verify, they have.
+// Progress judges the file's records again. Progress does not verify the records: Verify does this, but Open does not.
 func (f File) Progress() (Progress, error) {
 	records, err := f.records()
 	if err != nil {
@@ -67,7 +69,7 @@ func (f File) records() ([]wire.Record, error) {
 	for i, p := range f.Records {
 		r, err := wire.ParseRecord(p.Record)
 		if err != nil {
-			return nil, fmt.Errorf("evidence: record %d: %w", i, err)
+			return nil, fmt.Errorf("evidence: record %d in the file: %w", i, err)
 		}
 		r.Generation, r.Epoch = p.Generation, f.epoch(r.Machine, p.Generation)
 		out[i] = r
@@ -126,10 +128,10 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 		return File{}, fmt.Errorf("evidence: %w", err)
 	}
 	if text, ok := strings.CutSuffix(body, "\n"); !ok || !wire.IsCanonical([]byte(text)) {
-		return File{}, errors.New("evidence: text is not canonical JSON")
+		return File{}, errors.New("evidence: text after the first line is not canonical JSON")
 	}
 	if f.Site == "" || f.Member == "" || f.Made.IsZero() {
-		return File{}, errors.New("evidence: site, member or time is missing")
+		return File{}, errors.New("evidence: file names no site, no member or no time")
 	}
 	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
 		return File{}, fmt.Errorf("evidence: file has %d records, want at most %d", len(f.Records), maxRecords)
@@ -137,9 +139,9 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 	return f, nil
 }
 
-// Verify checks the hub's signature, the path from each record to a checkpoint that the record's machine signed, and
-// that judging the records again gives the progress in the file. machines returns a machine's pinned key; nil: the
-// machine is not trusted.
+// Verify checks a file in three steps: the hub's signature, the path from each record to a checkpoint that the record's
+// machine signed, and whether Judge gives the progress that the file claims. machines returns a machine's pinned key;
+// nil: the machine is not trusted.
 func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) note.Verifier) (File, Progress, error) {
 	return VerifyBy(data, hub, func(id policy.MachineID) []Key {
 		if v := machines(id); v != nil {
@@ -149,12 +151,12 @@ func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) not
 	})
 }
 
-// Key is a key of a machine.
+// Key is a public key of a machine, current or former.
 type Key struct {
 	Verifier note.Verifier
 	Public   string // Verifier as a text of the form name+hash+key
-	// Until is the time when the key was replaced or revoked; zero: the key is current. Records with a later trusted
-	// time are refused, because a thief of the machine could have signed them.
+	// Until is the time when the key was replaced or revoked; zero: the key is current. Verify refuses records whose
+	// trusted time is after Until, because a thief of the machine could have signed these records.
 	Until time.Time
 }
 
@@ -180,7 +182,7 @@ func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) [
 	p := Judge(f.Rule, f.Member, records, f.Made)
 	if p.Complete != f.Complete || len(p.Rejected) > 0 {
 		return File{}, Progress{}, fmt.Errorf(
-			"evidence: judged again, %d interventions count, %d do not, and complete is %t; the file claims a different result",
+			"evidence: the file's result is wrong: judged again, %d interventions count, %d do not, complete is %t",
 			len(p.Counted),
 			len(p.Rejected),
 			p.Complete,
@@ -197,10 +199,10 @@ type place struct {
 
 func placeOf(r wire.Record) place { return place{r.Machine, r.Generation} }
 
-// root is the signed root hash of a journal.
+// root is the root hash of a journal, with the data of the checkpoint that proves it.
 type root struct {
 	wire.Checkpoint
-	until time.Time // end of the signing key's validity; zero: the key is current
+	until time.Time // time when the key that signed the root was replaced or revoked; zero: the key is current
 }
 
 func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, error) {
@@ -215,7 +217,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			return nil, fmt.Errorf("evidence: file contains the journal %s twice", j.Generation.Origin(f.Site, j.Machine))
 		}
 		if err := j.Generation.Check(); err != nil {
-			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: journal of machine %s has an invalid generation: %w", j.Machine, err)
 		}
 		var err error
 		for _, k := range keys {
@@ -227,7 +229,7 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("evidence: checkpoint of machine %s: %w", j.Machine, err)
+			return nil, fmt.Errorf("evidence: cannot verify the checkpoint of machine %s: %w", j.Machine, err)
 		}
 	}
 	return out, nil
@@ -236,11 +238,11 @@ func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, erro
 func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]root) error {
 	c, ok := roots[place{r.Machine, p.Generation}]
 	if !ok || r.Site != site || r.Seq > c.Size || len(p.Path) > maxPath {
-		return fmt.Errorf("evidence: no checkpoint covers record %d of %.64s/%.64s", r.Seq, r.Site, r.Machine)
+		return fmt.Errorf("evidence: no checkpoint covers record %d of site %.64s, machine %.64s", r.Seq, r.Site, r.Machine)
 	}
 	if !c.until.IsZero() && r.Clock.Believed() && r.Wall.After(c.until.Add(wire.Skew)) {
 		return fmt.Errorf(
-			"evidence: record %d of %s is of %s, after the machine's key ended on %s",
+			"evidence: record %d of machine %s has the time %s, but the machine's key was valid only until %s",
 			r.Seq,
 			r.Machine,
 			r.Wall.Format(time.RFC3339),
@@ -250,7 +252,7 @@ func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]root) e
 	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1),
 		wire.Leaf(p.Salt, p.Record)); err != nil {
 		return fmt.Errorf(
-			"evidence: record %d of %s is not in the journal that the machine signed: %w",
+			"evidence: record %d of machine %s is not in the journal that the machine signed: %w",
 			r.Seq,
 			r.Machine,
 			err,

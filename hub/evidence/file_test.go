@@ -129,7 +129,7 @@ func TestEvidenceFileIsVerifiedWithoutTheLedger(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
+func TestEvidenceFileWithUnknownFieldsOfANewerHubIsRead(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)
 	if err != nil {
@@ -158,7 +158,7 @@ func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
 	}
 }
 
-func TestEvidenceFileOfIncompleteProgressIsVerified(t *testing.T) {
+func TestEvidenceFileWithIncompleteProgressIsVerified(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
 	f.Records = f.Records[:3]
@@ -320,7 +320,7 @@ func FuzzVerifyNeverAcceptsUnsignedRecords(f *testing.F) {
 	})
 }
 
-// A machine's key that was replaced or revoked verifies only records from before that time.
+// A key that was replaced or revoked must verify only the records that the machine wrote before that time.
 func TestFormerKeyVerifiesOnlyRecordsFromBeforeItsEnd(t *testing.T) {
 	d := newDesk(t)
 	data, err := evidence.Make(d.file(t), d.hub)

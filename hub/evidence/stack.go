@@ -13,7 +13,8 @@ import (
 // one kind in one session, more minutes than the session had, all interventions on one day, and work that the endorser
 // never confirmed.
 
-// stack stores which interventions of one member have been counted so far.
+// stack records which of a member's interventions have been counted so far, so that the rules of this file can be
+// applied to the next one.
 type stack struct {
 	rule    Rule
 	zone    *time.Location // nil: the zone is unknown, so days cannot be determined
@@ -22,7 +23,7 @@ type stack struct {
 	days    map[string]bool
 }
 
-// sessionAt identifies a session at a machine, work identifies a kind of intervention in a session.
+// sessionAt identifies a session at a machine. work identifies a kind of intervention in a session.
 type (
 	sessionAt struct {
 		place
@@ -36,8 +37,9 @@ type (
 
 func newStack(r Rule) *stack {
 	k := &stack{rule: r, kinds: map[work]bool{}, minutes: map[sessionAt]int{}, days: map[string]bool{}}
-	if r.Spread > 0 && r.Zone != "Local" { // "Local" is the time zone of the computer that reads the file, not the site's
-		k.zone, _ = time.LoadLocation(r.Zone) // an unknown zone gives nil, and the rule is never complete
+	// Refuse "Local", which would be the time zone of the computer that reads the file, not the time zone of the site.
+	if r.Spread > 0 && r.Zone != "Local" {
+		k.zone, _ = time.LoadLocation(r.Zone) // for an unknown zone the location is nil, and the rule is never complete
 	}
 	return k
 }
@@ -62,8 +64,8 @@ func (k *stack) add(s loggedWork, what wire.InterventionBody) Counted {
 	return c
 }
 
-// minutes returns the length of the session in minutes, rounded up. The length ends at the intervention, or at the
-// session's end if the intervention was logged later. Without a session, minutes returns 0.
+// minutes returns the length of the session in minutes, rounded up. The length is counted up to the intervention, or up
+// to the session's end if the intervention was logged later. Without a session, minutes returns 0.
 func (s loggedWork) minutes() int {
 	if s.in == nil {
 		return 0
@@ -73,7 +75,7 @@ func (s loggedWork) minutes() int {
 		took = timeBetween(s.in.start, s.over.by)
 		var end wire.EndBody
 		if s.over.by.Kind == wire.SessionEnd && json.Unmarshal(s.over.by.Body, &end) == nil && end.Seconds > 0 {
-			// After a power cut, the wall time of this record is the time of the next start, which may be days later.
+			// After a power cut, the machine writes this record at its next start, so that its wall time may be days too late.
 			took = time.Duration(min(end.Seconds, maxSession)) * time.Second
 		}
 	}
@@ -83,7 +85,8 @@ func (s loggedWork) minutes() int {
 // maxSession is the longest session, in seconds, that a record may claim: a year.
 const maxSession = 365 * 24 * 3600
 
-// rests returns the records that prove the session's length and the endorser's role in the session.
+// rests returns the records on which a count rests: those that prove the session's length and the endorser's role in
+// the session.
 func (s loggedWork) rests() []Ref {
 	if s.in == nil {
 		return nil
@@ -95,7 +98,8 @@ func (s loggedWork) rests() []Ref {
 	return out
 }
 
-// attestedID identifies an intervention. attestation says who confirmed the intervention, and in which session.
+// attestedID identifies an intervention. attestation states which member confirmed an intervention, and in which
+// session.
 type (
 	attestedID struct {
 		place
@@ -122,7 +126,7 @@ func (j *judge) storeConfirmation(r wire.Record, in *session) {
 }
 
 // isConfirmed reports whether the endorser confirmed the intervention at the machine, and returns the record of the
-// confirmation. There is no such record if the endorser logged the intervention.
+// confirmation. If the endorser logged the intervention, no record of a confirmation is needed.
 func (j *judge) isConfirmed(s loggedWork, what wire.InterventionBody) ([]Ref, bool) {
 	if what.Attested {
 		return nil, true

@@ -29,7 +29,7 @@ func before(d time.Duration) func(*wire.Record) {
 	return func(r *wire.Record) { r.Wall = now.Add(-d) }
 }
 
-func TestEachKindCountsOncePerSession(t *testing.T) {
+func TestJudgeCountsEachKindOncePerSession(t *testing.T) {
 	refused := did("s", "lea", "lens-cleaning", "")
 	for _, c := range []struct {
 		name    string
@@ -57,7 +57,7 @@ func TestEachKindCountsOncePerSession(t *testing.T) {
 	}
 }
 
-func TestSameKindCountsAtEachMachine(t *testing.T) {
+func TestJudgeCountsTheSameKindOnceAtEachMachine(t *testing.T) {
 	both := rule
 	both.Machines = []policy.MachineID{"laser", "vinyl"}
 	story := workStory(did("s", "lea", "lens-cleaning", "ines"))
@@ -67,7 +67,7 @@ func TestSameKindCountsAtEachMachine(t *testing.T) {
 	}
 }
 
-func TestMinutesAreLimitedToTheLengthOfTheSession(t *testing.T) {
+func TestCountedMinutesAreLimitedToTheLengthOfTheSession(t *testing.T) {
 	began := start("s", "ines", policy.Maintainer, "laser-maintainer").with(before(30 * time.Minute))
 	for _, c := range []struct {
 		name  string
@@ -105,7 +105,7 @@ func TestMinutesAreLimitedToTheLengthOfTheSession(t *testing.T) {
 	}
 }
 
-func TestSpreadRequiresDifferentDaysAtTheSite(t *testing.T) {
+func TestRuleWithSpreadRequiresDifferentDaysAtTheSite(t *testing.T) {
 	r := rule
 	r.Spread, r.Zone = 2, "Europe/Paris"
 	day := func(session string, at time.Time) []line {
@@ -165,7 +165,7 @@ func attested(session string, m policy.MemberID, id string) line {
 	return line{wire.Attested, session, m, wire.AttestBody{Intervention: id}, nil}
 }
 
-func TestAtTheTimeRequiresTheEndorsersConfirmation(t *testing.T) {
+func TestRuleWithAtTheTimeRequiresTheEndorsersConfirmation(t *testing.T) {
 	r := rule
 	r.AtTheTime = true
 	named := line{
@@ -233,7 +233,7 @@ func TestConfirmationAtAnotherMachineIsIgnored(t *testing.T) {
 	}
 }
 
-func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
+func TestExportContainsTheRecordsThatProveDaysMinutesAndConfirmations(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
 	f.Rule.AtTheTime, f.Rule.Spread, f.Rule.Zone = true, 2, "Europe/Paris"
@@ -273,7 +273,7 @@ func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 	if err != nil || !p.Complete || p.Minutes != 10 || p.Days != 2 || len(got.Records) != 10 {
 		t.Errorf("%d records, %+v, %v", len(got.Records), p, err)
 	}
-	f.Records = f.Records[:len(f.Records)-1] // remove the record of the endorser's confirmation
+	f.Records = f.Records[:len(f.Records)-1] // Remove the record of the endorser's confirmation from the file
 	if data, err = evidence.Make(f, d.hub); err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestExportContainsTheRecordsForDaysMinutesAndConfirmations(t *testing.T) {
 
 // If there are more interventions than a file may contain, the export selects interventions on as many different days
 // as the rule requires.
-func TestExportKeepsTheDaysThatTheRuleRequires(t *testing.T) {
+func TestExportContainsAllDaysThatTheRuleRequires(t *testing.T) {
 	p := evidence.Progress{Spread: 2}
 	for i := range evidence.MaxCounted + 5 {
 		day := "2026-11-20"

@@ -2,7 +2,7 @@ package evidence
 
 import "portillon/policy"
 
-// Why is a reason why an intervention does not count.
+// Why is the code of a reason why an intervention does not count.
 type Why string
 
 const (

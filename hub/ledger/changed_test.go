@@ -12,9 +12,9 @@ import (
 	"portillon/hub/ledger/ledgertest"
 )
 
-// The test changes a record on the disk in such a way that the database is valid but the record does not match the leaf
-// hash. The error must name the record.
-func TestReadErrorNamesARecordChangedOnTheDisk(t *testing.T) {
+// The test changes a record on the disk: the database stays readable, but the record no longer matches its leaf hash.
+// The error of the next read must name the record.
+func TestReadErrorNamesTheRecordThatChangedOnTheDisk(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE ledger_records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",
 		"UPDATE ledger_records SET salt = zeroblob(16) WHERE seq = 7",

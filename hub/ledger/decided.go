@@ -14,35 +14,37 @@ import (
 	"portillon/wire"
 )
 
-// Kept selects the records of one kind from a machine time on.
+// Kept selects the records of one kind whose machine time is at or after Since.
 type Kept struct {
 	Kind  wire.Kind
 	Since time.Time
 }
 
-// maxKept is the maximum number of kinds in Parts.
+// maxKept is the maximum number of kinds that one call of Parts selects.
 const maxKept = 4
 
-// Part is a range of a machine's journal that holds records of some kinds. Parts are read independently of each other,
-// so several goroutines can read a long journal.
+// Part is a range of sequence numbers in a machine's journal that contains records of the selected kinds. Each Part can
+// be read separately, so that several goroutines can read a long journal at the same time.
 type Part struct {
 	Machine policy.MachineID
-	// Newest is the latest machine time of the journal's records of the kinds, in milliseconds since 1970.
-	Newest      int64
-	Records     int // an estimate: the journal's records of the kinds, spread evenly over its parts
+	// Newest is the latest machine time of a selected record in the whole journal, in milliseconds since 1970.
+	Newest int64
+	// estimated number of selected records in the part: the journal's number, divided evenly among its parts
+	Records     int
 	journal     int64
-	after, upTo int64 // sequence numbers above after, up to upTo
+	after, upTo int64 // the part contains the sequence numbers from after+1 to upTo
 	kept        []Kept
 }
 
-// partSize is the number of sequence numbers in a part.
+// partSize is the maximum number of sequence numbers in a part.
 const partSize = 10_000
 
-// Parts returns the parts of all journals that hold records of the kinds. The end of the newest journals comes first.
+// Parts divides all journals that contain selected records into parts. The newest part of the newest journal comes
+// first.
 func (l *Ledger) Parts(ctx context.Context, kept ...Kept) (out []Part, err error) {
 	defer l.addFileName(&err)
 	if len(kept) == 0 || len(kept) > maxKept {
-		return nil, fmt.Errorf("ledger: parts of %d kinds, want 1 to %d", len(kept), maxKept)
+		return nil, fmt.Errorf("ledger: query for parts selects %d kinds, want 1 to %d", len(kept), maxKept)
 	}
 	spans := map[int64]*span{}
 	for _, k := range kept {
@@ -63,14 +65,14 @@ func (l *Ledger) Parts(ctx context.Context, kept ...Kept) (out []Part, err error
 	return out, nil
 }
 
-// span is the range of a journal that holds records of the wanted kinds.
+// span is the range of a journal from its first to its last selected record.
 type span struct {
 	machine             policy.MachineID
 	first, last, newest int64
 	records             int
 }
 
-// addSpans adds the records of one kind to the spans of their journals. It reads the index of kinds only.
+// addSpans adds the records of one kind to the spans of their journals. addSpans reads only the index of kinds.
 func addSpans(ctx context.Context, site *store.Site, spans map[int64]*span, k Kept) error {
 	rows, err := site.Query(ctx, `SELECT j.journal, j.machine, MIN(r.seq), MAX(r.seq), MAX(r.wall), COUNT(r.seq)
 		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
@@ -95,21 +97,22 @@ func addSpans(ctx context.Context, site *store.Site, spans map[int64]*span, k Ke
 	return rows.Err()
 }
 
-// ReadPart calls yield with the canonical JSON of each record of the part that has one of its kinds. The bytes are
-// valid only during the call. Unlike Records, ReadPart does not check the bytes against their leaf hashes: it is for
-// statistics over many records. ReadPart stops at the first error of yield and returns it.
+// ReadPart calls yield with the canonical JSON of each record of the part that has one of its kinds. yield may use the
+// bytes only until it returns. Unlike Records, ReadPart does not compare the records with their leaf hashes, because
+// only statistics over many records use ReadPart. If yield returns an error, ReadPart stops and returns the error.
 func (l *Ledger) ReadPart(ctx context.Context, p Part, yield func(record []byte) error) (err error) {
 	defer l.addFileName(&err)
 	args := []any{p.journal, p.after, p.upTo}
 	for i := range maxKept {
-		k := Kept{Since: time.UnixMilli(math.MaxInt64)} // unused place: no record has an empty kind
+		// arguments for an unused place of the query: no record has an empty kind
+		k := Kept{Since: time.UnixMilli(math.MaxInt64)}
 		if i < len(p.kept) {
 			k = p.kept[i]
 		}
 		args = append(args, string(k.Kind), k.Since.UnixMilli())
 	}
-	// Neighbouring records lie on the same pages of the primary key, while a search for each entry of the index of kinds
-	// takes twice as long. The expression "kind || ''" is not a column, so SQLite cannot choose that index.
+	// Read the range by the primary key, which stores neighbouring records together. Reading by the index of kinds takes
+	// twice as long. The expression "kind || ''" is not a column, so that SQLite cannot choose the index of kinds.
 	rows, err := l.site.Query(ctx, `SELECT record FROM ledger_records
 		WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4
 		AND (kind || '' = $5 AND wall >= $6 OR kind || '' = $7 AND wall >= $8

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// readParts returns machine and sequence number of each record in parts, sorted.
+// readParts reads all parts, and returns the machine and the sequence number of each record, sorted.
 func readParts(t *testing.T, l *ledger.Ledger, kept ...ledger.Kept) (out []string) {
 	t.Helper()
 	parts, err := l.Parts(t.Context(), kept...)
@@ -33,15 +33,15 @@ func readParts(t *testing.T, l *ledger.Ledger, kept ...ledger.Kept) (out []strin
 	return out
 }
 
-// Each record of the kinds since their times is read exactly once, whatever the machine's clock did in between.
-func TestPartsHoldEachRecordOfTheirKindsOnce(t *testing.T) {
+// The parts must contain each selected record exactly once, even if the machine's clock was set back.
+func TestPartsContainEachSelectedRecordOnce(t *testing.T) {
 	laser, vinyl := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	start := ledgertest.Start()
 	for i, k := range []wire.Kind{wire.Refused, wire.SessionStart, wire.SessionEnd, wire.Refused, wire.SessionStart} {
 		laser.Now = start.Add(time.Duration(i) * time.Hour)
 		laser.Append(k, "s", "m", nil)
 	}
-	laser.Now = start.AddDate(-1, 0, 0) // the clock was set back
+	laser.Now = start.AddDate(-1, 0, 0) // the machine's clock was set back before this record
 	laser.Append(wire.Refused, "", "m", nil)
 	laser.Now = start.Add(9 * time.Hour)
 	laser.Append(wire.Refused, "", "m", nil)
@@ -83,8 +83,8 @@ func TestPartsHoldEachRecordOfTheirKindsOnce(t *testing.T) {
 	}
 }
 
-// A long journal has several parts, the newest first.
-func TestLongJournalHasSeveralParts(t *testing.T) {
+// Parts must divide a long journal into several parts, and return the newest part first.
+func TestPartsDividesALongJournal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: writes 10,001 records")
 	}

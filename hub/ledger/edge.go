@@ -7,11 +7,12 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// tileLevels is the distance between two stored levels of the tree. With a distance of 8, a hash of a level that is not
-// stored is calculated from at most 256 stored hashes.
+// tileLevels is the distance between two stored levels of the tree. With a distance of 8, the ledger calculates a hash
+// of any other level from at most 256 stored hashes.
 const tileLevels = 8
 
-// node is a stored hash of a complete subtree. The subtree covers the records place<<level + 1 to (place+1)<<level.
+// node is the stored root hash of a complete subtree. The subtree covers the records place<<level + 1 to
+// (place+1)<<level.
 type node struct {
 	level int
 	place int64
@@ -19,7 +20,7 @@ type node struct {
 }
 
 // edge contains the data that is needed to append leaves to a tree of size records: the hashes of the largest complete
-// subtrees, from left to right. The edge contains one hash for each bit that is set in size. The zero edge is the empty
+// subtrees, from left to right. hashes contains one hash for each bit that is 1 in size. The zero edge is the empty
 // tree.
 type edge struct {
 	size   int64
@@ -31,7 +32,7 @@ type edge struct {
 func parseEdge(size int64, b []byte) (edge, error) {
 	if n := bits.OnesCount64(uint64(size)); len(b) != n*tlog.HashSize {
 		return edge{}, fmt.Errorf(
-			"corrupt ledger: tree edge has %d bytes, want %d for %d records",
+			"corrupt ledger: stored tree edge has %d bytes, want %d bytes for %d records",
 			len(b),
 			n*tlog.HashSize,
 			size,

@@ -21,7 +21,8 @@ type Generation struct {
 	Epoch   int       // position among the machine's journals; the first journal has position 0
 	Records uint64    // number of records in the ledger
 	Root    tlog.Hash // root of the tree over the records; zero if the ledger has no records of the journal
-	By, Why string    // administrator who accepted the journal, and the reason; empty for a machine's first journal
+	// administrator who accepted the journal, and the administrator's reason; both are empty for a machine's first journal
+	By, Why string
 	At      time.Time // time at which the administrator accepted the journal; zero for a machine's first journal
 }
 
@@ -37,18 +38,18 @@ type Replacement struct {
 // maxText is the maximum length of By and of Why, in bytes.
 const maxText = 500
 
-// Replace accepts the next generation of a machine's journal. Records of earlier generations stay readable and
-// provable, but afterwards the ledger accepts only records of the new generation. To undo a wrong decision, Replace can
-// return to the previous generation before the first record of the new generation arrives. A decision may be wrong
-// because a machine's state message names the generation but is not signed. When Replace returns, the decision is on
-// the disk.
+// Replace accepts the next generation of a machine's journal. After Replace, the ledger accepts only records of the new
+// generation. Records of earlier generations stay readable and provable. To undo a wrong decision, Replace can return
+// to the previous generation before the first record of the new generation arrives. A decision may be wrong, because
+// nobody signs the state message in which a machine names its generation. When Replace returns, the decision is on the
+// disk.
 func (l *Ledger) Replace(r Replacement) error {
 	if err := r.check(); err != nil {
-		return fmt.Errorf("ledger: cannot replace the journal: %w", err)
+		return fmt.Errorf("ledger: cannot replace the journal of a machine: %w", err)
 	}
 	err := l.site.Write(context.Background(), func(tx *store.Tx) error { return l.ReplaceIn(context.Background(), tx, r) })
 	if err != nil {
-		return fmt.Errorf("ledger: cannot replace the journal: %w", err)
+		return fmt.Errorf("ledger: cannot replace the journal of a machine: %w", err)
 	}
 	return nil
 }
@@ -63,11 +64,12 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 		return err
 	}
 	if len(all) == 0 {
-		return fmt.Errorf("machine %.64q has no journal to replace, and its first journal is accepted without a decision",
+		return fmt.Errorf("machine %.64q has no journal to replace: the ledger accepts its first journal without a decision",
 			r.Machine)
 	}
 	tx.Changed(store.Records)
-	// Undo a replacement that has no records yet, so that the previous generation is current again.
+	// If r names the previous generation and the current one has no records yet, make the previous generation current
+	// again.
 	if n := len(all); n > 1 && all[n-1].Records == 0 && all[n-2].Generation == r.Generation {
 		_, err = tx.Exec(
 			ctx,
@@ -80,8 +82,8 @@ func (l *Ledger) ReplaceIn(ctx context.Context, tx *store.Tx, r Replacement) err
 	return r.addGeneration(ctx, tx, all)
 }
 
-// addGeneration adds the generation of r after all earlier generations. A generation that is already in the ledger is
-// rejected.
+// addGeneration adds the generation of r as the machine's newest generation. A generation that is already in the ledger
+// is rejected.
 func (r Replacement) addGeneration(ctx context.Context, tx *store.Tx, all []Generation) error {
 	for _, g := range all {
 		if g.Generation == r.Generation {
@@ -106,7 +108,7 @@ func (r Replacement) addGeneration(ctx context.Context, tx *store.Tx, all []Gene
 func (r Replacement) check() error {
 	switch {
 	case r.Machine == "":
-		return errors.New("replacement has no machine, want a machine's id")
+		return errors.New("replacement of a journal names no machine, want a machine's id")
 	case r.By == "" || len(r.By) > maxText || len(r.Why) > maxText:
 		return fmt.Errorf(
 			"administrator's name has %d bytes, want 1 to %d, or reason has %d bytes, want at most %d",
@@ -116,7 +118,7 @@ func (r Replacement) check() error {
 			maxText,
 		)
 	case r.At.IsZero():
-		return errors.New("replacement has no time, want the time of the decision")
+		return errors.New("replacement of a journal has no time, want the time of the decision")
 	}
 	return r.Generation.Check()
 }
@@ -191,7 +193,7 @@ func readGenerations(ctx context.Context, q queryer, m policy.MachineID) (out []
 
 // journal is a row of ledger_journals: one of a machine's journals.
 type journal struct {
-	id int64 // 0: the machine has no such journal
+	id int64 // id of the row; 0: the machine has no such journal
 	Generation
 	root, edge []byte
 }
@@ -226,7 +228,7 @@ func (j journal) head() (h Head, err error) {
 		return h, err
 	}
 	h.Generation, h.Known, h.Seq = j.Generation.Generation, true, j.Records
-	if j.Records == 0 { // the first record has not arrived yet
+	if j.Records == 0 { // no record of the journal has arrived yet
 		return h, nil
 	}
 	if len(j.root) != tlog.HashSize {
@@ -241,7 +243,8 @@ func (j journal) head() (h Head, err error) {
 	return h, nil
 }
 
-// currentEdge returns the edge of the tree over all stored records, after a comparison with the stored root.
+// currentEdge returns the edge of the tree over all stored records, or an error if the edge does not match the stored
+// root.
 func (j journal) currentEdge() (edge, error) {
 	e, err := parseEdge(int64(j.Records), j.edge)
 	if err != nil {

@@ -61,8 +61,8 @@ func TestOnlyTheFirstGenerationIsAcceptedWithoutADecision(t *testing.T) {
 	}
 }
 
-// The signed origin must name the same generation as the batch.
-func TestBatchesWithAnUnsignedGenerationAreRejected(t *testing.T) {
+// The signed checkpoint's origin must name the same generation as the batch.
+func TestBatchesWhoseCheckpointNamesAnotherGenerationAreRejected(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
 	l := fresh(t, m)
@@ -181,7 +181,7 @@ func TestReplaceRequiresANewGenerationAndAnAdministrator(t *testing.T) {
 	if h, err := l.Head("laser"); err != nil || h.Seq != 2 || h.Generation != second {
 		t.Errorf("head is %+v, %v", h, err)
 	}
-	// An earlier generation, for example an old journal that was found again.
+	// The decision names an earlier generation, for example because an old SD card was found again.
 	if err := l.Replace(newReplacement("")); err != nil {
 		t.Error(err)
 	}

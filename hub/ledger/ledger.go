@@ -9,9 +9,9 @@
 //
 // The ledger rejects malformed batches, machines without a pinned key, signatures by other keys, records of other
 // machines, gaps, wrong roots, rolled back and forked journals, and journals of another generation than the machine's
-// current generation. The error is a Refusal with a code and a sentence. The first generation of a machine is accepted
-// without a decision. Replace accepts a later generation. Records of earlier generations stay in the ledger with their
-// checkpoints and proofs. A rejected batch changes nothing.
+// current generation. For each of these, the error is a Refusal with a code and a sentence. The first generation of a
+// machine is accepted without a decision. A later generation needs an administrator's decision (Replace). Records of
+// earlier generations stay in the ledger with their checkpoints and proofs. A rejected batch changes nothing.
 //
 // Early releases stored the ledger in a separate file, ledger.db. Open imports the records of such a file, and
 // OpenReadOnly reads such a file without changing it.
@@ -49,7 +49,8 @@ type Head struct {
 	Seq        uint64    // sequence number of the last record in the ledger; 0: no records
 	Root       tlog.Hash // root of the tree over the records up to Seq
 	Generation wire.Generation
-	Known      bool // the ledger has a journal of the machine; otherwise it accepts the first generation that arrives
+	// true if the ledger has a journal of the machine; otherwise the ledger accepts the first generation that arrives
+	Known bool
 }
 
 // New returns the ledger of a site in an open database. The caller must close the database.
@@ -77,8 +78,8 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 	return l, nil
 }
 
-// OpenReadOnly opens, for reading, the ledger in a database that another process may be writing, or in a file
-// ledger.db.
+// OpenReadOnly opens a ledger only for reading, from the hub's database or from a ledger.db. Another process may write
+// to the database meanwhile.
 func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 	old, err := openOld(path, site)
 	if err != nil {

@@ -83,7 +83,7 @@ func TestEachRecordIsStoredOnceForAnyOrderOfBatches(t *testing.T) {
 		{1, 1, 1, 0, ""},            // sent again
 		{5, 7, 1, 0, ledger.Gap},    // too early
 		{2, 7, 7, 6, ""},            // the missing records
-		{5, 7, 7, 0, ""},            // this batch was rejected before, because it arrived too early
+		{5, 7, 7, 0, ""},            // the ledger rejected this batch earlier, because the records before it were missing
 		{1, 3, 7, 0, ""},            // an old batch
 		{6, 10, 10, 3, ""},          // overlaps
 		{12, 12, 10, 0, ledger.Gap}, // the record between the two batches is missing
@@ -197,7 +197,7 @@ func TestRecordsOfMachinesWithoutAKeyAreRejected(t *testing.T) {
 	}
 }
 
-func TestLedgerIsUnchangedByARestart(t *testing.T) {
+func TestLedgerContainsTheSameRecordsAfterARestart(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(300)
 	path := filepath.Join(t.TempDir(), "portillon.db")
@@ -232,7 +232,7 @@ func TestLedgerServesTwentyMachinesConcurrently(t *testing.T) {
 	l := fresh(t, machines...)
 	var all sync.WaitGroup
 	for _, m := range machines {
-		for first := uint64(1); first <= 60; first += 20 { // repeat each batch until the ledger accepts it
+		for first := uint64(1); first <= 60; first += 20 { // send each batch again until the ledger accepts the batch
 			data := m.Data(first, first+19)
 			all.Go(func() {
 				for {
@@ -296,7 +296,7 @@ func TestLedgerIsReadableWithAndWithoutAWriter(t *testing.T) {
 	}
 }
 
-func TestQueriesSelectRecords(t *testing.T) {
+func TestQueriesReturnOnlyMatchingRecords(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	for _, m := range []*ledgertest.Machine{a, b} {
 		m.Append(wire.SessionStart, "s", "m-1", wire.StartBody{})
@@ -374,7 +374,7 @@ func TestProofsMatchTheMachinesSignedCheckpoint(t *testing.T) {
 	}
 }
 
-func TestForeignFilesAreRejectedAndUnchanged(t *testing.T) {
+func TestOpenRejectsForeignFilesWithoutChangingThem(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(40)
 	good := filepath.Join(t.TempDir(), "portillon.db")

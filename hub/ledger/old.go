@@ -52,7 +52,7 @@ func isOldLedger(path string) (bool, error) {
 	return bytes.HasPrefix(b[:], []byte("SQLite format 3\x00")) && bytes.Equal(b[68:], id), nil
 }
 
-// openOld opens the site's ledger.db for reading only. openOld returns nil if the file is not a ledger.db.
+// openOld opens the site's ledger.db for reading only. If the file is not a ledger.db, openOld returns nil.
 func openOld(path string, site policy.SiteID) (*store.DB, error) {
 	if old, err := isOldLedger(path); err != nil || !old {
 		return nil, err
@@ -97,8 +97,8 @@ func oldViews(site policy.SiteID, form int) []string {
 		generations = "(SELECT machine, 0 AS epoch, '' AS generation, '' AS who, '' AS why, 0 AS at FROM main.checkpoints)"
 		records = "(SELECT '' AS generation, * FROM main.records)"
 	}
-	// by returns the SQL condition that rows of two tables belong to the same journal. Format 1 has no column for the
-	// generation.
+	// by returns the SQL condition that rows of two tables belong to the same journal. In format 1, rows have no
+	// generation, so the machine is compared alone.
 	by := func(table, with string) string {
 		if form == 1 {
 			return table + ".machine = " + with + ".machine"
@@ -149,8 +149,8 @@ func oldViews(site policy.SiteID, form int) []string {
 }
 
 // oldLeafIndex returns tlog.StoredHashIndex(0, seq-1) as an SQL expression: n + n/2 + n/4 … for n = seq-1. The
-// expression is correct for journals of up to 2^40 records. The hash of a subtree that a record completes is stored
-// level places after the record's leaf.
+// expression is correct for journals of up to 2^40 records. The hash of a subtree is stored after the leaf of the
+// subtree's last record, as many places later as the subtree has levels.
 func oldLeafIndex() string {
 	terms := make([]string, 41)
 	for i := range terms {

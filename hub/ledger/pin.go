@@ -13,7 +13,7 @@ import (
 func (l *Ledger) Pin(m policy.MachineID, key note.Verifier) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keys = maps.Clone(l.keys) // copy the map, because it belongs to the caller of Open
+	l.keys = maps.Clone(l.keys) // copy the map, because the map belongs to the caller of Open
 	if l.keys == nil {
 		l.keys = Keys{}
 	}

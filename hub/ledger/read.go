@@ -18,16 +18,16 @@ import (
 // Entry is a record in the ledger.
 type Entry struct {
 	wire.Record
-	Leaf wire.Leafed // the record's salt and canonical bytes
+	Leaf wire.Leafed // salt and canonical bytes of the record, from which its leaf hash follows
 }
 
 // Query selects records. The zero Query selects all records.
 type Query struct {
 	Machine policy.MachineID // empty: all machines
 	Kinds   []wire.Kind      // at most MaxKinds; empty: all kinds
-	Member  policy.MemberID  // empty: records about all members
-	After   uint64           // only records with a higher sequence number, in each journal
-	// Generation selects one of a machine's journals. If it is nil, the query selects records of all journals.
+	Member  policy.MemberID  // only records about this member; empty: records about all members
+	After   uint64           // in each journal, only records with a higher sequence number than After
+	// Generation selects one of a machine's journals. If Generation is nil, the query selects records of all journals.
 	Generation *wire.Generation
 	Limit      int // maximum number of records; 0: no limit
 	// Since selects records whose machine time is at or after Since. Kinds must then contain exactly one kind. If Since
@@ -143,8 +143,8 @@ func (q Query) rowsOfKinds(ctx context.Context, site queryer) (*sql.Rows, error)
 			AND r.kind = $8 AND r.wall >= $9
 			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`, append(args[:7], int64(math.MinInt64))...)
 	}
-	// With "IN" instead of the join, SQLite would read all records of the site. The lower bound of the time is the year
-	// 1, because no record is older.
+	// With "IN" instead of the join, SQLite would read all records of the site. The lower bound of the time only makes
+	// SQLite use the index of kinds. The bound is the year 1, because no record is older.
 	return site.Query(ctx, `WITH kinds(kind) AS (SELECT $8 UNION SELECT $9 UNION SELECT $10 UNION SELECT $11
 		UNION SELECT $12 UNION SELECT $13 UNION SELECT $14 UNION SELECT $15)
 		SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
@@ -170,15 +170,15 @@ func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
 	return args, nil
 }
 
-// ErrChanged means that a stored record differs from the record that the ledger accepted, because the disk or a person
-// changed it.
+// ErrChanged means that a stored record differs from the record that the ledger accepted: a disk error or a person
+// changed the record.
 var ErrChanged = errors.New("record was changed after the ledger accepted it")
 
 // changedError returns ErrChanged with the names of the file and the record, and the remedy.
 func (l *Ledger) changedError(m string, g string, seq int64) error {
 	path := l.site.Path()
 	return fmt.Errorf(
-		"ledger %s: record %d of %s, generation %q: %w; %s",
+		"ledger %s: record %d of %s in the journal of generation %q: %w; %s",
 		path,
 		seq,
 		m,
@@ -203,7 +203,7 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	}
 	r, err := wire.ParseRecord(record)
 	if err != nil {
-		return Entry{}, fmt.Errorf("stored record cannot be parsed: %w", err)
+		return Entry{}, fmt.Errorf("cannot parse the stored record: %w", err)
 	}
 	if r.Seq != uint64(seq) || string(r.Machine) != m {
 		return Entry{}, l.changedError(m, g, seq)
@@ -277,17 +277,17 @@ func (l *Ledger) Prove(
 			string(m), string(g)).
 			Scan(&journal, &size, &signed)
 		if err != nil {
-			return fmt.Errorf("cannot read the checkpoint of %s: %w", m, err)
+			return fmt.Errorf("cannot read the checkpoint of the machine %s: %w", m, err)
 		}
 		out = Proof{Checkpoint: string(signed), Size: uint64(size)}
 		t := newTree(ctx, tx, m, journal)
 		for _, seq := range seqs {
 			if seq == 0 || seq > uint64(size) {
-				return fmt.Errorf("record %d of %s is not in the ledger", seq, m)
+				return fmt.Errorf("ledger has no record %d of the machine %s", seq, m)
 			}
 			p, err := tlog.ProveRecord(size, int64(seq-1), t)
 			if err != nil {
-				return fmt.Errorf("cannot prove record %d of %s: %w", seq, m, err)
+				return fmt.Errorf("cannot create the proof for record %d of the machine %s: %w", seq, m, err)
 			}
 			out.Paths = append(out.Paths, p)
 		}

@@ -31,7 +31,7 @@ type Code string
 
 // Codes of a Refusal.
 const (
-	Malformed      Code = "malformed"       // the message is not a well-formed batch
+	Malformed      Code = "malformed"       // the message is not a batch in the format of wire.Batch
 	UnknownMachine Code = "unknown-machine" // no key is pinned for the machine
 	// the checkpoint was signed by another key, for another journal, or not for the last record of the batch
 	BadCheckpoint Code = "bad-checkpoint"
@@ -46,7 +46,7 @@ const (
 	RolledBack Code = "rolled-back"
 	// the machine has a new journal that an administrator must accept first (Replace)
 	OtherGeneration Code = "other-generation"
-	Forked          Code = "forked" // like rolled-back, but the machine's journal is longer than the ledger's copy
+	Forked          Code = "forked" // as for RolledBack, but the machine's journal is longer than the ledger's copy
 )
 
 // refuse returns a Refusal with a formatted detail.
@@ -87,7 +87,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 	out := make([]Result, len(batches))
 	good := l.openAll(batches, out)
 	work := slices.ContainsFunc(out, func(r Result) bool { return r.Err == nil })
-	// If no batch is valid, return without a transaction.
+	// If no batch is valid, return without beginning a transaction.
 	ctx := context.Background()
 	if !work {
 		for i, b := range batches {
@@ -95,7 +95,7 @@ func (l *Ledger) TakeAll(batches []Batch) []Result {
 		}
 		return out
 	}
-	var refusals []error // the errors in out, which are restored if the transaction fails
+	var refusals []error // the errors in out before the transaction, which TakeAll restores if the transaction fails
 	for i := range out {
 		refusals = append(refusals, out[i].Err)
 	}
@@ -152,7 +152,7 @@ func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b o
 		return Taken{}, err
 	}
 	out := Taken{Head: head, Want: head.Seq + 1}
-	if !head.Known { // the first generation that arrives is accepted
+	if !head.Known { // the ledger accepts the first generation that arrives from a machine
 		j.Generation.Generation = b.Generation
 		out.Generation = b.Generation
 	}
@@ -289,8 +289,8 @@ func (o openedBatch) first() uint64 { return o.records[0].Seq }
 
 // growth is the result of adding a batch to a journal's tree.
 type growth struct {
-	tree  edge   // the tree that includes the batch
-	nodes []node // new hashes of stored levels
+	tree  edge   // edge of the tree that includes the records of the batch
+	nodes []node // hashes that the batch adds to the stored levels
 }
 
 // addBatch adds the batch to the tree and compares the new root with the signed root. addBatch returns nil if all
@@ -400,8 +400,8 @@ func storeBatch(ctx context.Context, tx *store.Tx, journal int64, b openedBatch,
 	return insertRecords(ctx, tx, journal, all)
 }
 
-// insertMany is the number of records in one INSERT statement. With ten records, the cost of the call is small compared
-// with the cost of the rows.
+// insertMany is the number of records in one INSERT statement. With ten records per statement, the cost of calling the
+// database is small compared with the cost of writing the rows.
 const insertMany = 10
 
 // insertRecords stores records, ten at a time, and the remainder one by one.
@@ -428,7 +428,7 @@ func insertRecords(ctx context.Context, tx *store.Tx, journal int64, all []recor
 			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`,
 			args...)
 		if err != nil {
-			return fmt.Errorf("cannot store the records from %d on: %w", all[0].Seq, err)
+			return fmt.Errorf("cannot store the records from number %d on: %w", all[0].Seq, err)
 		}
 	}
 	// Insert the remaining records one by one.
@@ -439,7 +439,7 @@ func insertRecords(ctx context.Context, tx *store.Tx, journal int64, all []recor
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			all[i].values(args[:1])...)
 		if err != nil {
-			return fmt.Errorf("cannot store record %d: %w", all[i].Seq, err)
+			return fmt.Errorf("cannot store the record with number %d: %w", all[i].Seq, err)
 		}
 	}
 	return nil
@@ -457,7 +457,7 @@ func (g *growth) store(ctx context.Context, tx *store.Tx, journal int64, root tl
 			n.hash[:],
 		)
 		if err != nil {
-			return fmt.Errorf("cannot store hash %d of level %d: %w", n.place, n.level, err)
+			return fmt.Errorf("cannot store hash %d of tree level %d: %w", n.place, n.level, err)
 		}
 	}
 	_, err := tx.Exec(

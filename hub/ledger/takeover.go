@@ -63,7 +63,7 @@ func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64,
 		for _, j := range journals {
 			n, err := l.importJournal(ctx, tx, old, j)
 			if err != nil {
-				return fmt.Errorf("cannot import journal %q of %.64s: %w", string(j.Generation.Generation), j.machine, err)
+				return fmt.Errorf("cannot import journal %q of machine %.64s: %w", string(j.Generation.Generation), j.machine, err)
 			}
 			records += n
 		}
@@ -93,7 +93,7 @@ func (l *Ledger) importJournal(ctx context.Context, tx *store.Tx, old *store.Sit
 			return 0, err
 		}
 	}
-	// After a power cut, all records may be in the database already. Compare only the roots.
+	// After a power cut, all records may be in the database already. In this case, compare only the roots.
 	if held.Records >= j.Records {
 		if j.Records == 0 {
 			return 0, nil
@@ -119,8 +119,8 @@ func (l *Ledger) importJournal(ctx context.Context, tx *store.Tx, old *store.Sit
 	return j.Records - held.Records, g.store(ctx, tx, held.id, tlog.Hash(j.root), string(j.note))
 }
 
-// checkSignature checks that the machine signed the journal's root. A journal of a machine that is no longer in
-// hub.yaml is not checked.
+// checkSignature checks that the machine signed the journal's root. checkSignature accepts any journal of a machine
+// that is no longer in hub.yaml, because no key is known for the machine.
 func (l *Ledger) checkSignature(j oldJournal) error {
 	key, ok := l.key(j.machine)
 	if j.Records == 0 || !ok {
@@ -173,9 +173,10 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		if err != nil {
 			return err
 		}
-		// Check that the row is the next record of this machine.
+		// Check that the row contains the record that follows in this machine's journal.
 		if seq != g.tree.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
-			return fmt.Errorf("found record %d of %.64s, want record %d of %s", r.Seq, r.Machine, g.tree.size+1,
+			return fmt.Errorf("old ledger contains record %d of machine %.64s, want record %d of machine %s",
+				r.Seq, r.Machine, g.tree.size+1,
 				j.machine)
 		}
 		leaf := wire.Leaf(wire.Salt(salt), record)
@@ -189,7 +190,7 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		}
 		some = some[:0]
 	}
-	// Store the last group, which may be incomplete.
+	// Store the remaining records, fewer than insertMany.
 	if err := insertRecords(ctx, tx, held.id, some); err != nil {
 		return err
 	}
@@ -202,8 +203,8 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 	return nil
 }
 
-// renameImported renames a ledger.db whose records are in the database. Before that, the content of the write-ahead log
-// is written to the file.
+// renameImported renames a ledger.db whose records are in the database. Before renaming, renameImported writes the
+// content of the write-ahead log into the file.
 func renameImported(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -218,7 +219,7 @@ func renameImported(path string) error {
 	// 3).
 	_, err = db.Exec("PRAGMA journal_mode = DELETE")
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("cannot write the log of %s into the file before renaming: %w", path, err)
+		return fmt.Errorf("cannot write the write-ahead log of %s into the file: %w", path, err)
 	}
 	if err := os.Rename(path, path+importedSuffix); err != nil {
 		return err

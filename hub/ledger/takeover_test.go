@@ -21,9 +21,10 @@ import (
 // oldLedger is a ledger.db that an early release wrote. Commit 80f842b wrote format 1, and commit fba9679 wrote format
 // 2.
 type oldLedger struct {
-	commit   string
-	journals map[policy.MachineID][]ledger.Generation // the expected generations; Root is not compared
-	next     string                                   // the laser's next batch, after the records of the file
+	commit string
+	// generations that the file must contain; the test does not compare Root
+	journals map[policy.MachineID][]ledger.Generation
+	next     string // the laser's next batch, after the records of the file
 	nextEnds uint64
 }
 
@@ -135,14 +136,14 @@ func TestOldLedgersAreReadWithoutChange(t *testing.T) {
 	}
 }
 
-func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
+func TestOldLedgersAreImportedOnceAndAcceptNewBatches(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
 	}
 	for _, o := range oldLedgers() {
 		path, keys := o.copyToTemp(t)
 		before, _ := os.ReadFile(path)
-		for range 2 { // at the second opening, all records are in the database already
+		for range 2 { // At the second opening, the database already contains all records
 			l, err := ledger.Open(filepath.Join(filepath.Dir(path), "portillon.db"), "biklab", keys)
 			if err != nil {
 				t.Fatal(err)
@@ -160,7 +161,7 @@ func TestOldLedgersAreImportedOnceAndGrowAfterwards(t *testing.T) {
 		if err := os.WriteFile(path, before, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := ledger.Open(path, "biklab", keys) // open with the old file name, as a tool may do
+		l, err := ledger.Open(path, "biklab", keys) // Open the ledger by its old file name, as a tool may do
 		if err != nil {
 			t.Fatal(err)
 		}

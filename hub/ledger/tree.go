@@ -68,7 +68,7 @@ func (t *tree) loadTile(id tileID) ([]tlog.Hash, error) {
 			return nil, err
 		}
 		if place != first+int64(len(out)) || len(b) != tlog.HashSize {
-			break // a hash is missing; use only the hashes before it
+			break // a hash is missing in the database; use only the hashes before the gap
 		}
 		out = append(out, tlog.Hash(b))
 	}
@@ -85,7 +85,7 @@ func (t *tree) loadTile(id tileID) ([]tlog.Hash, error) {
 // hash returns the hash of the complete subtree at a level and place.
 func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	up := level % tileLevels
-	first := place << up // place of the subtree's first hash at the next lower stored level
+	first := place << up // place, at the next lower stored level, of the first hash below this subtree
 	id := tileID{level - up, first >> tileLevels}
 	hashes, err := t.loadTile(id)
 	if err != nil {
@@ -93,7 +93,7 @@ func (t *tree) hash(level int, place int64) (tlog.Hash, error) {
 	}
 	at := int(first - id.block<<tileLevels)
 	if at+1<<up > len(hashes) {
-		return tlog.Hash{}, fmt.Errorf("corrupt ledger: hash %d of level %d of %s is missing", place, level, t.m)
+		return tlog.Hash{}, fmt.Errorf("corrupt ledger: hash %d of tree level %d of machine %s is missing", place, level, t.m)
 	}
 	return rootOf(hashes[at : at+1<<up]), nil
 }

@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// A damaged tree must cause an error. The ledger must neither acknowledge the batch nor return a refusal, because a
-// refusal would blame the machine.
+// A damaged tree must cause an error. The error must be a database error and not a refusal, because a refusal would
+// blame the machine.
 func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
@@ -41,7 +41,7 @@ func TestMissingHashesAreReportedAsCorruptLedger(t *testing.T) {
 
 // The test matters because only a part of the tree is stored. A batch may begin at any stored record, and records must
 // be provable for every size of a journal.
-func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
+func TestRecordsOfALongJournalAreProvableAtEverySize(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills ledgers with thousands of records")
 	}
@@ -76,7 +76,7 @@ func TestLongJournalsAreProvableAtEverySize(t *testing.T) {
 }
 
 // Batches of one call are checked in order, so that a batch may continue the previous batch.
-func TestBatchesOfOneCallAreCheckedInOrder(t *testing.T) {
+func TestTakeAllChecksBatchesInOrder(t *testing.T) {
 	a, b := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
 	a.Fill(30)
 	b.Fill(10)

@@ -10,7 +10,7 @@ import (
 // repeat midnight.
 func startOfDay(d policy.Date, zone *time.Location) time.Time {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
-	if policy.DateOf(t, zone).Before(d) { // midnight is skipped, so that the day begins with the change of the clock
+	if policy.DateOf(t, zone).Before(d) { // the clock skips midnight: the day begins when the clock changes
 		_, change := t.ZoneBounds()
 		return change
 	}
@@ -45,8 +45,8 @@ type share struct {
 	seconds int64 // length of the part, in seconds
 }
 
-// maxWeeks is the maximum number of weeks into which a session is divided. A longer session is a fault of the machine,
-// and all seconds of the session count in the week of its start.
+// maxWeeks is the maximum number of weeks into which a session is divided. A longer session is a fault of the machine:
+// divideIntoWeeks assigns all its seconds to the week of its start.
 const maxWeeks = 60
 
 // divideIntoWeeks divides a session into one share per week. The first share belongs to the week of the start, even if
@@ -66,7 +66,8 @@ func divideIntoWeeks(began time.Time, seconds int64, zone *time.Location) []shar
 			last.seconds += int64(end.Sub(at) / time.Second)
 			break
 		}
-		// A second that begins in one week and ends in the next counts in the next week, so that the sum stays exact.
+		// A second that begins in one week and ends in the next is assigned to the next week, so that no second is lost or
+		// counted twice.
 		last.seconds += int64(border.Sub(at) / time.Second)
 		at = at.Add(time.Duration(last.seconds) * time.Second)
 		out = append(out, share{monday: next})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// load reads the journal's running sessions from the database.
+// load reads from the database the sessions of the journal that have no recorded end yet.
 func (c *counter) load(ctx context.Context) error {
 	rows, err := c.tx.Query(ctx, `SELECT seq, session, member, role, began, untrusted FROM report_uses
 		WHERE site = $1 AND machine = $2 AND generation = $3 AND running = 1 ORDER BY seq`, c.journal.Machine,
@@ -63,8 +63,8 @@ func (c *counter) store(ctx context.Context) error {
 	return c.storeRefusals(ctx)
 }
 
-// storeWeek adds sum to the machine's row for the week. A member counts once per week and machine, so that only new
-// rows in report_week_members increase the number of members.
+// storeWeek adds sum to the machine's row for the week. A member is counted once per week and machine: only a new row
+// in report_week_members increases the number of members.
 func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) error {
 	fresh := int64(0) // number of members who have no earlier session in this week
 	for m := range sum.members {

@@ -58,7 +58,7 @@ func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writ
 	return out.Error()
 }
 
-// header returns the column titles in one language.
+// header returns the column titles in the language of the file.
 func (v view) header(l policy.Language) []string {
 	columns := []policy.Text{{FR: "Machine", EN: "Machine"}}
 	if v.names {

@@ -18,8 +18,8 @@ func TestDaysBeginWithTheirFirstMinute(t *testing.T) {
 		"America/Sao_Paulo": {"2018-11-04", "2018-02-18"},
 		// On the first day the clock skips 0:00 to 1:00. On the second day the clock goes back from 0:00 to 23:00.
 		"Asia/Beirut":         {"2022-03-27", "2022-10-30"},
-		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // the clock changes by half an hour
-		"Pacific/Apia":        {"2011-12-31"},               // the calendar skipped the previous day
+		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // here, summer time moves the clock by half an hour
+		"Pacific/Apia":        {"2011-12-31"},               // Samoa skipped the previous day
 		"Africa/Casablanca":   {"2026-02-15", "2026-03-22"},
 		"America/Asuncion":    {"2023-10-01", "2023-03-26"},
 	} {
@@ -43,12 +43,13 @@ func TestDaysBeginWithTheirFirstMinute(t *testing.T) {
 	}
 }
 
-func TestWeeklySharesAddUpToTheSession(t *testing.T) {
+func TestWeeklySharesOfASessionAddUpToItsLength(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Date(2026, 10, 18, 21, 59, 58, 500_000_000, time.UTC) // a Sunday in Paris, 1.5 seconds before midnight
+	// the session begins on a Sunday in Paris, 1.5 seconds before midnight
+	began := time.Date(2026, 10, 18, 21, 59, 58, 500_000_000, time.UTC)
 	for seconds := int64(0); seconds < 3*7*24*3600; seconds += 9973 {
 		var sum int64
 		all := divideIntoWeeks(began, seconds, zone)
@@ -106,7 +107,7 @@ func FuzzParsePlace(f *testing.F) {
 	})
 }
 
-func TestSplitRangesCoverEachDayOnce(t *testing.T) {
+func TestSplitAssignsEachDayOfARangeToOnePart(t *testing.T) {
 	first := policy.Date{Year: 2026, Month: 1, Day: 20}
 	for a := range 31 {
 		for n := 0; n < 90; n += 4 {

@@ -19,7 +19,7 @@ import (
 
 var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 
-// fakeLedger contains journals in memory. A record can be read only after the test has made it arrive.
+// fakeLedger contains journals in memory. A reader gets a record only after the test has called arrive for the record.
 type fakeLedger struct {
 	mu       sync.Mutex
 	journals []*fakeJournal
@@ -193,7 +193,7 @@ func (b *bench) update() {
 	}
 }
 
-// countAll makes all records readable, and counts the records.
+// countAll makes all records readable and calls Update, which counts the records.
 func (b *bench) countAll() {
 	b.t.Helper()
 	for i := range b.ledger.journals {

@@ -15,11 +15,11 @@ import (
 // The methods may be called concurrently.
 type monthCache struct {
 	mu      sync.Mutex
-	numbers map[string]int32 // from member id to a short number, to save memory
+	numbers map[string]int32 // maps member ids to short numbers, to save memory
 	rows    map[string][]monthRow
-	changes map[string]int // from month to the number of writes since the start of the program
+	changes map[string]int // maps each month to the number of times it was written since the program started
 	all     int            // number of complete recounts since the start of the program
-	held    int            // total number of members in rows
+	held    int            // total number of members in all cached rows
 }
 
 // monthRow is a row of report_refusal_months: the refusals of one machine for one reason in one month.
@@ -104,7 +104,8 @@ func (m *monthCache) read(ctx context.Context, site *store.Site, month string) (
 	return out, members, err
 }
 
-// invalidate removes a month from memory because the month's rows changed. Callers call invalidate after the commit.
+// invalidate removes a month from the cache after the month's rows have changed. Callers call invalidate after the
+// transaction is committed.
 func (m *monthCache) invalidate(month string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,7 +119,8 @@ func (m *monthCache) invalidate(month string) {
 	delete(m.rows, month)
 }
 
-// invalidateAll empties the cache because all rows were deleted. Callers call invalidateAll after the commit.
+// invalidateAll empties the cache because all rows were deleted. Callers call invalidateAll after the transaction is
+// committed.
 func (m *monthCache) invalidateAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 )
 
 // Practice returns each member's practice on some machines, counted in the same way as by the machines. Practice does
-// not check permissions, because only the hub calls it. known contains the machines of which the hub has records. The
-// practice on all other machines is unknown.
+// not check permissions, because only the hub calls it. The result known contains the machines of which the hub has
+// records. The hub cannot know the practice on all other machines.
 //
 // The logged time is the sum of all sessions. The last use is the latest end of a session whose end time is reliable.
 // Sessions with an untrusted clock, and sessions that were closed at the machine's next start, do not affect the last
@@ -30,8 +30,8 @@ func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
 	return of, known, nil
 }
 
-// addPractice adds the practice on one machine to the map of. addPractice returns false if no record of the machine was
-// ever counted.
+// addPractice adds the members' practice on one machine to the map named of. addPractice returns false if no record of
+// the machine was ever counted.
 func (s *Service) addPractice(ctx context.Context, m policy.MachineID, of map[policy.MemberID][]policy.Practice) (bool,
 	error) {
 	var held int
@@ -49,7 +49,7 @@ func (s *Service) addPractice(ctx context.Context, m policy.MachineID, of map[po
 	return true, errors.Join(scanPractice(rows, m, of), rows.Close())
 }
 
-// scanPractice adds one entry per row to the map of. A row contains the member, the seconds and the last use in
+// scanPractice adds one entry per row to the map named of. A row contains the member, the seconds and the last use in
 // milliseconds since 1970.
 func scanPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
 	for rows.Next() {

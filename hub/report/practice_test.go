@@ -10,7 +10,7 @@ import (
 )
 
 // The logged time includes all sessions. The last use is the latest session whose end time is known.
-func TestPracticeEqualsTheMachinesOwnCount(t *testing.T) {
+func TestPracticeEqualsThePracticeThatMachinesCount(t *testing.T) {
 	b := newBench(t)
 	at := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
 	j, second := b.ledger.add("laser", 0), b.ledger.add("laser", 1)

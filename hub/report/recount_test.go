@@ -52,7 +52,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 				j.write(wire.SessionStart, at, trusted, id, member, wire.StartBody{Role: policy.Roles()[r.IntN(5)]})
 				end := at.Add(time.Duration(seconds) * time.Second)
 				switch r.IntN(12) {
-				case 0: // power was lost, so that the machine records the end at its next start
+				case 0: // the power failed during the session: the machine records the end at its next start
 					at = end.Add(time.Duration(r.IntN(3000)) * time.Minute)
 					j.write(
 						wire.SessionEnd,
@@ -62,7 +62,7 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 						member,
 						wire.EndBody{Cause: wire.CausePowerLost, Seconds: seconds * int64(r.IntN(2))},
 					)
-				case 1: // the machine never records the end
+				case 1: // the machine never records the end of the session
 					at = end
 				case 2: // the machine trusts its clock at the end of the session
 					trusted = true
@@ -83,7 +83,8 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 	}
 }
 
-// naiveReport is a reference for the reports, counted from a whole ledger at once.
+// naiveReport contains the expected reports. The test counts them from the whole ledger at once, with a simple
+// algorithm.
 type naiveReport struct {
 	uses     []report.Use
 	weeks    map[string]*report.Week
@@ -293,7 +294,7 @@ func TestCachedRefusalsAreNeverStale(t *testing.T) {
 	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
 	compare := func(when string) {
 		t.Helper()
-		s, err := report.New(b.o) // a new service has an empty cache
+		s, err := report.New(b.o) // create a new service, because a new service has an empty cache
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,7 +96,7 @@ func (s memberSet) String() string {
 }
 
 // Refusals returns the refusals in a range, ordered by machine, then by falling frequency. A refusal with several
-// reasons counts once for each reason.
+// reasons is counted once for each reason.
 func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refusals, error) {
 	v, err := s.newView(ctx, a, r)
 	if err != nil {
@@ -196,7 +196,7 @@ func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
 	}
 }
 
-// list returns the sums of the machines in the view, in the order of Refusals.
+// list returns the sums of the machines in the view, sorted as the result of Refusals.
 func (x refusalSums) list(v view) []Refusals {
 	out := []Refusals{}
 	for k, sum := range x {
@@ -212,8 +212,8 @@ func (x refusalSums) list(v view) []Refusals {
 }
 
 // split divides a range into complete months and remaining days. The complete months begin with the day from and end
-// with the day to. If the range contains no complete month, to is before from. days contains the ranges before and
-// after the complete months.
+// with the day to. If the range contains no complete month, the result to is before the result from. days contains the
+// ranges before and after the complete months.
 func split(r Range) (days []Range, from, to policy.Date) {
 	first := r.From
 	if first.Day > 1 {

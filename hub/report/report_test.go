@@ -83,7 +83,8 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() { _ = s.Update(t.Context()) }) // an update may fail because another update counted the records
+		// an update may fail because a concurrent update has counted the same records
+		all.Go(func() { _ = s.Update(t.Context()) })
 	}
 	all.Wait()
 	b.update()
@@ -93,7 +94,7 @@ func TestConcurrentUpdatesCountEachRecordOnce(t *testing.T) {
 	}
 }
 
-func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
+func TestHoursOfASessionAreDividedAmongWeeksAcrossClockChanges(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	// On 25 October 2026 the clock in Paris is set back from 3:00 to 2:00. A session from 22:00 on Saturday to 4:00 on
@@ -116,7 +117,7 @@ func TestHoursAreDividedAtWeekEndAndClockChange(t *testing.T) {
 	}
 }
 
-func TestRunningSessionLastsUntilNow(t *testing.T) {
+func TestLengthOfARunningSessionIsTheTimeSinceItsStart(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now().Add(-90*time.Second), true, "s", "lea", wire.StartBody{Role: policy.User})
@@ -135,7 +136,7 @@ func TestRunningSessionLastsUntilNow(t *testing.T) {
 	}
 }
 
-func TestRecordsOfAStolenMachineAreBounded(t *testing.T) {
+func TestValuesInRecordsOfAStolenMachineAreLimited(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now(), true, "s", "lea", map[string]any{"role": strings.Repeat("x", 1000)})
@@ -237,7 +238,7 @@ func TestCSVFollowsTheSpreadsheetFormatOfTheLanguage(t *testing.T) {
 	}
 }
 
-func TestCSVIncludesAllPages(t *testing.T) {
+func TestCSVContainsTheSessionsOfAllPages(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	for i := range 1201 {
@@ -290,7 +291,7 @@ func TestActorsSeeOnlyPermittedReports(t *testing.T) {
 		"maintainer's token":    {Account: "3", Machines: laser(actor.Maintainer), Scopes: []actor.Act{actor.ReadMachines}},
 	}
 	type answer struct {
-		all, laser, vinyl int // number of machines in the report; -1: the request is denied
+		all, laser, vinyl int // number of machines that the report contains; -1: the actor gets no report
 		names             bool
 	}
 	no := answer{-1, -1, -1, false}

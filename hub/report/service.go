@@ -24,8 +24,8 @@ type Journal struct {
 type Records interface {
 	// Journals returns all journals of all machines.
 	Journals(ctx context.Context) ([]Journal, error)
-	// Read calls yield with at most limit records of a journal, in order. The records have one of the kinds and a
-	// sequence number above after. If yield returns an error, Read stops and returns the error.
+	// Read calls yield with at most limit records of a journal, in order. These records have one of the given kinds and a
+	// sequence number greater than after. If yield returns an error, Read stops and returns the error.
 	Read(ctx context.Context, j Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error
 }
 
@@ -34,10 +34,10 @@ type Options struct {
 	Site    *store.Site
 	Records Records
 	Zone    func(ctx context.Context) (*time.Location, error) // returns the site's time zone, from the current policy
-	// Names returns the names of members. A member without a name, for example after erasure, is missing in the result.
-	// If Names is nil, reports contain no names.
+	// Names returns the names of members. The result lacks a member who has no name, for example after an erasure. If
+	// Names is nil, reports contain no names.
 	Names    func(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error)
-	Language func(ctx context.Context) policy.Language // language of the CSV file; nil: French
+	Language func(ctx context.Context) policy.Language // returns the language of the CSV file; nil: French
 	Now      func() time.Time                          // nil: time.Now
 	Log      *slog.Logger                              // nil: nothing is logged
 }
@@ -63,18 +63,18 @@ func New(o Options) (*Service, error) {
 	return &Service{o: o}, nil
 }
 
-// pause is the minimum time between two runs of Update. A report is therefore at most this time behind the ledger.
+// pause is the minimum time between two runs of Update. A report therefore lacks at most the records of this time.
 const pause = time.Second
 
 // Run counts new records until ctx is done. A failed update is logged and retried after the next change.
 func (s *Service) Run(ctx context.Context) error {
-	// Wake up for a new policy, too, because it may change the time zone.
+	// Subscribe to changes of the policy, too, because a new policy may change the time zone.
 	sub, cancel := s.o.Site.Subscribe(store.Records, store.Policy)
 	defer cancel()
 	for {
 		sub.Take()
 		if err := s.Update(ctx); err != nil && ctx.Err() == nil {
-			s.o.Log.Warn("report update failed", "err", err)
+			s.o.Log.Warn("update of the reports failed", "err", err)
 		}
 		select {
 		case <-ctx.Done():

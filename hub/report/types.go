@@ -5,12 +5,12 @@
 //
 // Update counts the records that arrived since the previous update, journal by journal. The position in each journal is
 // stored in the same transaction as the sums, so that each record counts exactly once, for any order in which the
-// records of different journals arrive. Reports read only the sums of Update.
+// records of different journals arrive. Reports are read from the sums that Update stores, not from the ledger.
 //
-// Days and weeks begin at midnight in the site's time zone. A session counts in the week of its start, and its seconds
-// count in the weeks in which they passed. A record from an untrusted clock counts at the time in the record, and is
-// marked as untrusted. If the clock is trusted at the end of a session, the start is calculated from the end and the
-// length.
+// Days and weeks begin at midnight in the site's time zone. A session is counted in the week of its start. Its seconds
+// are counted in the weeks in which they passed. A record from an untrusted clock is counted at the time in the record,
+// and the report marks it as untrusted. If the clock is trusted at the end of a session, the start is calculated from
+// the end and the length.
 //
 // A session without a recorded end is running until the machine begins another session or another journal. A session
 // that is no longer running but has no recorded end has 0 seconds and the cause "unknown".
@@ -59,7 +59,7 @@ type Week struct {
 // Refusals is the number of refusals of one machine for one reason.
 type Refusals struct {
 	Machine policy.MachineID `json:"machine"`
-	Reason  string           `json:"reason"` // a code of policy/code.go
+	Reason  string           `json:"reason"` // reason of the refusals: a code of policy/code.go
 	Times   int              `json:"times"`
 	Members int              `json:"members"`
 	// Untrusted is the number of refusals with an uncertain time.

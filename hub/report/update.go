@@ -22,7 +22,7 @@ const batch = 2000
 func kinds() []wire.Kind { return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.Refused} }
 
 // errAgain is the error of Update if another process counted the same records at the same time.
-var errAgain = errors.New("report: another update is running")
+var errAgain = errors.New("report: another process has counted these records at the same time")
 
 // Update counts the new records of all journals. If a journal cannot be read, Update counts the other journals and
 // returns the errors of all journals together.
@@ -45,13 +45,13 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Count each journal from the stored position. A newer journal of the same machine ends the running sessions of the
-	// older journal.
+	// Count each journal from the position where the previous update ended. A newer journal of the same machine ends the
+	// running sessions of the older journal.
 	var errs []error
 	for i, j := range journals {
 		replaced := i+1 < len(journals) && journals[i+1].Machine == j.Machine
 		if err := s.countJournal(ctx, j, marks[journalKey{j.Machine, j.Generation}], replaced, zone); err != nil {
-			errs = append(errs, fmt.Errorf("report: cannot count the records of %s: %w", j.Machine, err))
+			errs = append(errs, fmt.Errorf("report: cannot count the records of machine %s: %w", j.Machine, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -90,7 +90,7 @@ func (s *Service) setZone(ctx context.Context, zone *time.Location) error {
 	if err != nil || was == zone.String() {
 		return err
 	}
-	defer s.months.invalidateAll() // invalidate the cache only after the rows are deleted
+	defer s.months.invalidateAll() // empty the cache only after the transaction has deleted the rows
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET
 			zone = $2`,
@@ -98,7 +98,7 @@ func (s *Service) setZone(ctx context.Context, zone *time.Location) error {
 			was == "" {
 			return err
 		}
-		s.o.Log.Info("site's time zone changed, counting all reports again", "zone", zone.String())
+		s.o.Log.Info("site's time zone changed, all records will be counted again", "zone", zone.String())
 		return deleteSums(ctx, tx)
 	})
 }
@@ -209,7 +209,7 @@ func (s *Service) count(
 // unknownEnd is the cause of a session whose end was not recorded.
 const unknownEnd = "unknown"
 
-// countedSession is a session while records are counted.
+// countedSession is the state of a session while the counter processes the session's records.
 type countedSession struct {
 	seq       uint64
 	session   string
@@ -240,10 +240,10 @@ type refusalKey struct {
 	member policy.MemberID
 }
 
-// refusalSum contains the number of refusals, and the number of refusals with an uncertain time.
+// refusalSum contains the number of all refusals and, in untrusted, the number of refusals whose time is uncertain.
 type refusalSum struct {
 	times, untrusted int
-	members          memberSet // nil if the key names the member
+	members          memberSet // members whom the machine refused; nil for a daily sum, whose key contains the member
 }
 
 // counter counts the records of one journal in one transaction.
@@ -251,7 +251,8 @@ type counter struct {
 	tx      *store.Tx
 	journal Journal
 	zone    *time.Location
-	uses    []*countedSession // sessions running at the start of the transaction, and sessions begun since
+	// sessions that were running at the start of the transaction, and sessions that began in the counted records
+	uses    []*countedSession
 	weeks   map[weekKey]*weekSum
 	refused map[refusalKey]*refusalSum
 }
@@ -263,7 +264,7 @@ const (
 	maxReasons = 32
 )
 
-// limitLength returns s, or "other" if s is longer than any legitimate value.
+// limitLength returns s, or "other" if s is longer than maxWord, which no correct machine exceeds.
 func limitLength(s string) string {
 	if len(s) > maxWord {
 		return "other"
@@ -271,14 +272,14 @@ func limitLength(s string) string {
 	return s
 }
 
-// countRecord counts one record. A record with an unreadable body counts as a record with an empty body.
+// countRecord counts one record. If the body of a record cannot be parsed, countRecord uses an empty body.
 func (c *counter) countRecord(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
 		var b struct {
 			Role string `json:"role"`
 		}
-		_ = json.Unmarshal(r.Body, &b) // an unreadable body results in an empty role
+		_ = json.Unmarshal(r.Body, &b) // if the body cannot be parsed, the role stays empty
 		// A new session ends the previous session, because a machine has at most one session at a time.
 		c.endAll()
 		c.uses = append(
@@ -289,7 +290,7 @@ func (c *counter) countRecord(r wire.Record) {
 		)
 	case wire.SessionEnd:
 		var b wire.EndBody
-		_ = json.Unmarshal(r.Body, &b) // an unreadable body results in 0 seconds
+		_ = json.Unmarshal(r.Body, &b) // if the body cannot be parsed, the session has 0 seconds
 		for _, u := range c.uses {
 			if u.running && u.session == r.Session {
 				c.endSession(u, r, b)
@@ -333,7 +334,7 @@ const maxSeconds = 10 * 366 * 24 * 3600
 // calculates the start from the end.
 func (c *counter) endSession(u *countedSession, r wire.Record, b wire.EndBody) {
 	u.seconds, u.cause, u.running = min(max(b.Seconds, 0), maxSeconds), limitLength(string(b.Cause)), false
-	// The machine recorded the end at its next start.
+	// late is true if the machine recorded the end only at its next start, so that the time of the record is not the end.
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if u.untrusted && r.Clock.Believed() && u.seconds > 0 && !late {
 		u.began, u.untrusted = r.Wall.Add(-time.Duration(u.seconds)*time.Second), false

@@ -50,8 +50,8 @@ func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ [
 	return s.readPage(ctx, v, after, p.limit())
 }
 
-// place is the position of a session in the list. Places are compared by start time, machine, generation and sequence
-// number, in the order of the fields.
+// place is the position of a session in the list that Uses returns. Places are compared by start time, machine,
+// generation and sequence number, in the order of the fields.
 type place struct {
 	began      int64 // milliseconds since 1970
 	machine    string
@@ -79,7 +79,8 @@ func parsePlace(s string) (place, error) {
 	if s == "" {
 		return place{began: math.MinInt64}, nil
 	}
-	const longest = 200 // space for two numbers, an id of at most 64 bytes and a generation of 16 bytes
+	// a longer text is no cursor: a cursor has two numbers, an id of at most 64 bytes and a generation of 16 bytes
+	const longest = 200
 	parts := strings.Split(s, "/")
 	if len(s) <= longest && len(parts) == 4 {
 		began, err1 := strconv.ParseInt(parts[0], 10, 64)
@@ -99,7 +100,8 @@ type placedUse struct {
 	place
 }
 
-// readPage reads one page of the sessions in a view. after is the last place of the previous page.
+// readPage reads one page of the sessions in a view. The parameter after is the place of the last session on the
+// previous page.
 func (s *Service) readPage(ctx context.Context, v view, after place, limit int) (_ []Use, next string, err error) {
 	var all []placedUse
 	if v.machines == nil {
@@ -166,7 +168,7 @@ func (s *Service) usesOf(ctx context.Context, v view, m policy.MachineID, after 
 	return scanUses(rows, err)
 }
 
-// scanUses reads and closes the rows of a query of usesOfAll or usesOf. A running session has a zero To.
+// scanUses reads and closes the rows of a query of usesOfAll or usesOf. In a running session, the field To is zero.
 func scanUses(rows *sql.Rows, err error) (out []placedUse, _ error) {
 	if err != nil {
 		return nil, err
@@ -188,8 +190,8 @@ func scanUses(rows *sql.Rows, err error) (out []placedUse, _ error) {
 	return out, rows.Err()
 }
 
-// visible returns a session without the data that the view does not include. The length of a running session is counted
-// up to now.
+// visible returns a session without the data that the view does not include. For a running session, visible sets the
+// length to the time since the start.
 func (s *Service) visible(f placedUse, v view) Use {
 	u := f.Use
 	if u.To.IsZero() {

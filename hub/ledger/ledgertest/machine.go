@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// Machine is a machine with a journal in memory. The first record has the time Start, and each further record is a
-// second later.
+// Machine is a machine with a journal in memory. The first record has the time Start, and each further record is one
+// second later than the record before.
 type Machine struct {
 	t     testing.TB
 	Site  policy.SiteID
@@ -27,7 +27,7 @@ type Machine struct {
 	// Generation is the generation of the journal. Generation is empty for the journal of an old machine that has no
 	// generations.
 	Generation wire.Generation
-	Key        note.Verifier // verifies the machine's checkpoints
+	Key        note.Verifier // verifies the signatures of the machine's checkpoints
 	VKey       string        // Key as text
 	signer     note.Signer
 	leaves     []wire.Leafed
@@ -175,7 +175,7 @@ func (m *Machine) Batch(first, last uint64) wire.Batch {
 	}
 }
 
-// Data returns the batch of the records from first to last in the format in which a machine publishes a batch.
+// Data returns the batch of the records from first to last, encoded as a machine publishes it.
 func (m *Machine) Data(first, last uint64) []byte {
 	m.t.Helper()
 	return Encode(m.t, m.Batch(first, last))
