@@ -62,7 +62,7 @@ func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	c := dial(t, o.Broker(), as("laser", "secret-laser"))
 	c.subscribe(c.topics.Ack("laser"))
 	c.awaitAck(o, laser, 0)
-	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // the laser's account sends a record of another machine
+	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // the laser's account publishes another machine's record
 	c.publish(c.topics.Records("laser"), laser.Data(1, 3))
 	c.awaitAck(o, laser, 3)
 	if h, err := o.Ledger().Head("vinyl"); err != nil || h.Seq != 0 {

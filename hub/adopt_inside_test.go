@@ -107,7 +107,8 @@ func TestAdoptionImportsPolicyMembersBadgesAndMachines(t *testing.T) {
 	checkCredentials(t, h)
 }
 
-// checkCredentials fetches each credential of the first non-empty bucket by the credential's hash.
+// checkCredentials checks that the hub returns each credential of the first non-empty bucket by the credential's
+// hash.
 func checkCredentials(t *testing.T, h *Hub) {
 	t.Helper()
 	for i := range wire.Buckets {

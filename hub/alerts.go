@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// CardAlert is a lost or blocked card that was tapped at a machine.
+// CardAlert reports that a lost or blocked card was tapped at a machine.
 type CardAlert struct {
 	Seq    uint64          `json:"seq"`
 	At     time.Time       `json:"at"`
@@ -39,14 +39,14 @@ const (
 	alertsLast = 30 * 24 * time.Hour // how long the hub keeps an alert
 )
 
-// takeAlerts reads a machine's card alerts from the records that follow record number after. takeAlerts stores the
-// newest alerts, and returns the new alerts.
+// takeAlerts reads a machine's card alerts from the records that follow record number after. It returns these alerts,
+// and stores the newest alerts of the machine.
 func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
 	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
-			b.State = "" // an alert with an empty State remains, even if a later version writes an unknown body
+			b.State = "" // report the alert even if this release cannot parse the body
 		}
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil
@@ -60,7 +60,8 @@ func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAler
 	return fresh, err
 }
 
-// warnOfAlerts logs the card alerts in a machine's new records. The new records follow record number after.
+// warnOfAlerts logs the card alerts in a machine's new records. The new records are those that follow record number
+// after.
 func (fl *fleet) warnOfAlerts(id policy.MachineID, after uint64) {
 	fresh, err := fl.takeAlerts(id, after)
 	if err != nil {

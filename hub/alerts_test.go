@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// lockedLog is a log that a test can read while the hub writes to the log.
+// lockedLog stores the hub's log in memory; a test can read the log while the hub writes to it.
 type lockedLog struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -34,7 +34,7 @@ func (l *lockedLog) String() string {
 	return l.b.String()
 }
 
-func TestTappedLostCardIsLoggedOnce(t *testing.T) {
+func TestTapOfALostCardIsLoggedOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}

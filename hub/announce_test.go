@@ -51,7 +51,7 @@ func TestAnnouncementContainsAddressAndPort(t *testing.T) {
 	}
 }
 
-func TestAnnouncedAddressesAreThoseOfTheNetwork(t *testing.T) {
+func TestHubAnnouncesTheComputersNetworkAddresses(t *testing.T) {
 	if ips, err := reachableAddresses("192.0.2.7", nil); err != nil || len(ips) != 1 || ips[0].String() != "192.0.2.7" {
 		t.Error(ips, err)
 	}

@@ -34,14 +34,14 @@ func (cm *commands) reply(id policy.MachineID, data []byte) {
 	if to, ok := cm.waiting[string(id)+"/"+r.ID]; ok {
 		select {
 		case to <- r:
-		default: // a reply has already arrived
+		default: // the channel already contains a reply
 		}
 	}
 }
 
 // ErrNoReply means that a machine did not answer before the command expired. Whether the machine executed the command
 // is unknown until the machine's journal arrives.
-var ErrNoReply = errors.New("the machine did not answer")
+var ErrNoReply = errors.New("the machine did not answer the command before the command expired")
 
 // command signs a command to a machine, sends the command, and waits for the reply: at most wire.CommandLife, or until
 // ctx ends. The caller sets c.Do, Tag, Reason and Now; command sets the other fields. While the hub is not connected to

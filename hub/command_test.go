@@ -60,7 +60,7 @@ func TestCommandIsSignedAndItsReplyIsReturned(t *testing.T) {
 		}
 	}
 	c.subscribe("portillon/biklab/+/command")
-	c.requireNoMessage() // the command was not retained
+	c.requireNoMessage() // the broker must not retain the command
 }
 
 func TestCommandWithoutAReplyIsAnError(t *testing.T) {
@@ -84,7 +84,7 @@ func TestCommandWithoutAReplyIsAnError(t *testing.T) {
 	}
 }
 
-func TestCommandDoesNotWaitLongerThanItsExpiry(t *testing.T) {
+func TestHubStopsWaitingForAReplyWhenTheCommandExpires(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(
 		t,

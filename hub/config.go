@@ -35,19 +35,19 @@ import (
 type Config struct {
 	Site     policy.SiteID
 	Data     string // path of the hub's data folder
-	Key      string // path of the file with the hub's key
+	Key      string // path of the file that contains the hub's private key
 	Machines []MachineConfig
 	MQTT     MQTTConfig
 	HTTP     string // host:port on loopback that serves the chunks; empty: chunks are not served
 	Bundle   BundleConfig
 	Join     JoinConfig
 
-	Web       PeopleConfig // addresses of the pages and the API; zero: the hub has no pages
+	Web       PeopleConfig // address and certificate of the pages and the API; zero: the hub has no pages
 	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs them
 	Mail      string       // path of a file with the mail settings; empty: no mail
 	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
 
-	keyAt string // position of Key in the file, such as hub.yaml:4
+	keyAt string // file and line that set Key, such as hub.yaml:4
 }
 
 // MachineConfig is a machine of hub.yaml, whose records the hub accepts.
@@ -150,8 +150,8 @@ func ReadConfig(path string) (Config, error) {
 	return ParseConfig(path, data)
 }
 
-// ParseConfig parses the content of a hub.yaml. Faults begin with path, and relative paths in the content start from
-// the folder of path.
+// ParseConfig parses the content of a hub.yaml. Each fault begins with path, and relative paths in the content start
+// from the folder of path.
 func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}
@@ -177,7 +177,8 @@ func (p parser) file(n yamlfile.Node) string {
 	return filepath.Join(p.dir, s)
 }
 
-// hub parses the whole file. hub adds each fault to its node. The caller reads the faults at the end.
+// hub parses the whole file. hub adds each fault to the YAML node that has the fault, and the caller reads all faults
+// at the end.
 func (p parser) hub(r yamlfile.Node) Config {
 	r.Only(
 		"portillon",
@@ -315,8 +316,8 @@ func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	return b
 }
 
-// accounts checks that the broker inside this program either has an account for every client, or listens on loopback
-// and has no accounts.
+// accounts checks the broker inside this program: either the broker has an account for every client, or it listens on
+// loopback and has no accounts.
 func (p parser) accounts(r yamlfile.Node, c Config) {
 	with := 0
 	for _, m := range c.Machines {
@@ -376,7 +377,7 @@ func loopbackAddr(n yamlfile.Node) string {
 	return s
 }
 
-// onLoopback reports whether host:port can be reached only from this computer.
+// onLoopback reports whether only programs on this computer can connect to host:port.
 func onLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)

@@ -13,14 +13,15 @@ import (
 	"portillon/wire"
 )
 
-// The hub stores the last state of each machine in the database, so that a restarted hub knows the states. The broker
-// inside this program also stores states, but not their times, and a separate broker may have lost them.
+// The hub stores the last state of each machine in the database, so that a restarted hub can load the states. The hub
+// cannot rely on the broker for this: the broker inside this program stores no times of states, and a separate broker
+// may have lost the states.
 
 const (
 	// statesEvery is the interval at which the hub writes changed states. A power cut loses the state changes of at most
 	// this time, and no other data.
 	statesEvery = 30 * time.Second
-	// statesBye is the timeout for writing the states when the hub stops.
+	// statesBye is the timeout for the last write of the states, when the hub stops.
 	statesBye = 5 * time.Second
 )
 
@@ -87,7 +88,7 @@ func (fl *fleet) keepStates(ctx context.Context) error {
 	}
 }
 
-// keptState is a row of the table machine_state.
+// keptState is a machine's state as a row of the table machine_state.
 type keptState struct {
 	seen, troubleAt, troubleSince int64
 	state, trouble                string

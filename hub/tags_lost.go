@@ -17,8 +17,9 @@ import (
 const ownTag = "due:"
 
 // lostJournal reports whether a machine's journal differs from the hub's copy: the journal has fewer records or other
-// records. The machine may then lack tags that the ledger has. A slightly outdated state may also give true for a
-// moment. This is harmless, because sending a tag that the machine already has changes nothing.
+// records. In that case the machine may lack tags that the ledger has. A state that is some seconds old may also
+// cause the result true for a moment. A wrong result is harmless, because a machine ignores a tag that it already
+// has.
 func (m *Machine) lostJournal() bool {
 	if m.State != nil && m.State.Journal < m.Held {
 		return true
@@ -80,7 +81,7 @@ func tagsOn(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []wi
 		out = slices.DeleteFunc(out, func(x wire.TagBody) bool { return x.Tag == b.Tag })
 		if e.Kind == wire.Tagged {
 			if b.Reason == "" {
-				b.Reason = "?" // placeholder, because a command requires a reason
+				b.Reason = "?" // this dash is a placeholder, because a command requires a reason
 			}
 			out = append(out, b)
 		}

@@ -20,7 +20,7 @@ import (
 type fakeMachine struct {
 	*client
 	orders *wire.Commands
-	answer wire.Reply // reply to every command; told fills in the command's ID
+	answer wire.Reply // reply to every command, except that told sets the reply's ID to that of the command
 }
 
 func present(t *testing.T, o *runningHub) *fakeMachine {
@@ -77,9 +77,9 @@ func gone(t *testing.T, what string, holds func() bool) {
 }
 
 // An administrator puts a tag on a machine that is offline. The hub sends the tag once the machine is online, and again
-// after a restart if the machine has lost the tag. Once a person has taken the tag off at the machine, the hub never
-// sends the tag again.
-func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
+// after a restart if the machine has lost the tag. After a person has taken the tag off at the machine, the hub never
+// sends that tag again.
+func TestHubSendsAnAdministratorsTagOnceItsMachineIsOnline(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
@@ -119,7 +119,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 }
 
 // The hub stores why a machine refuses a tag, for the administrator who put the tag on.
-func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
+func TestReasonWhyAMachineRefusesATagIsStored(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	tag, err := c.TagOut("laser", "courroie usée", false, time.Now())
