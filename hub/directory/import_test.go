@@ -42,7 +42,7 @@ func utf16(t testing.TB, s string) []byte {
 	return b
 }
 
-// book returns an XLSX with these cells.
+// book returns an XLSX workbook with these cells.
 func book(t testing.TB, rows ...[]any) []byte {
 	t.Helper()
 	f := excelize.NewFile()
@@ -297,7 +297,7 @@ func TestPreviewListsGainedAndLostRights(t *testing.T) {
 	}
 }
 
-func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
+func TestPreviewIsRefusedAfterTheDirectoryHasChanged(t *testing.T) {
 	w := newWorld(t)
 	in := Import{Name: "a.csv", Data: []byte("name\nA\n")}
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, in))
@@ -331,7 +331,8 @@ func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
 	}
 }
 
-// An import fails if the actor may not write all fields of its columns. An empty cell clears the stored value.
+// An import fails if the actor may not write all fields of its columns. If a cell of a list is empty, the import
+// clears the stored value.
 func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{ID: "m-a", Name: "A", Note: "secret"}))
@@ -370,7 +371,7 @@ func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 }
 
 // A members.yaml may assign a card of one member to another member.
-func TestListMayMoveACardBetweenMembers(t *testing.T) {
+func TestMembersYAMLMayMoveACardBetweenMembers(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {
 		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,

@@ -17,7 +17,7 @@ type liveIndex struct {
 
 	mu     sync.Mutex
 	last   *index    // nil: the rows have not been read yet
-	recent []touched // the latest writes of this process
+	recent []touched // the latest writes of this process that the index does not contain yet
 }
 
 // touched lists the members whose rows the write of one generation changed.
@@ -91,8 +91,8 @@ func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	return ids, int64(len(seen)) == g-s.last.generation && len(ids) <= maxRecent
 }
 
-// readAll builds the index from all rows. Rows that are newer than generation g do no harm, because the next call reads
-// them again. The caller must hold mu.
+// readAll builds the index from all rows. readAll may also read rows that are newer than generation g, because the
+// next call reads those rows again. The caller must hold mu.
 func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	all, err := loadAll(ctx, s.site)
 	if err != nil {

@@ -41,7 +41,7 @@ type list struct {
 type table struct {
 	format string
 	rows   []tableRow
-	dates  func(serial float64) (time.Time, bool) // converts a date of a workbook; nil: the table is a CSV
+	dates  func(serial float64) (time.Time, bool) // converts the workbook's number of a date; nil: the table is a CSV
 }
 
 // tableRow is a row with at least one non-empty cell, and the row's number in the file, from 1.
@@ -51,7 +51,7 @@ type tableRow struct {
 }
 
 // readList detects the format of a list from its content, and reads the list. Only members.yaml is detected by its
-// name, because it is text like a CSV. zone is the site's time zone, for the days in members.yaml.
+// name, because it is text like a CSV. zone is the site's time zone, in which the days in members.yaml begin and end.
 func readList(in Import, zone *time.Location) (*list, error) {
 	ending := strings.ToLower(path.Ext(in.Name))
 	switch {
@@ -67,7 +67,7 @@ func readList(in Import, zone *time.Location) (*list, error) {
 			return nil, err
 		}
 		return t.members(in.Mapping)
-	case bytes.HasPrefix(in.Data, []byte("\xd0\xcf\x11\xe0")): // [MS-CFB] section 2.2, the first half of the signature
+	case bytes.HasPrefix(in.Data, []byte("\xd0\xcf\x11\xe0")): // signature of an old Excel file ([MS-CFB] section 2.2)
 		return nil, wrongFile("the file is an old Excel file (.xls), or has a password",
 			"save it as .xlsx without a password, or as CSV")
 	}
@@ -138,13 +138,13 @@ func separator(text string) rune {
 }
 
 // readCSV reads a CSV in the dialects that spreadsheets write: any line end, any of three separators, and Excel's
-// first line "sep=;". A fault names the line of the file.
+// first line "sep=;". Each fault contains the number of the line in the file.
 func readCSV(data []byte) (*table, error) {
 	text, err := decode(data)
 	if err != nil {
 		return nil, err
 	}
-	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // Excel may write this first line
+	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // Excel may write "sep=;" as the first line
 		if _, after, ok := strings.Cut(text, "\n"); ok {
 			text = "\n" + after
 		}
@@ -214,7 +214,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			"language": true, "until": true, "blocked": true}}
 		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects,
 			Until: m.Until, Blocked: m.Blocked}
-		// Read active cards first, then cards with another state.
+		// Append the active cards first, then the cards with another state.
 		for _, c := range m.Cards {
 			r.Cards = append(r.Cards, Card{Number: c, Part: contains(m.Parts, c), State: Active})
 		}
