@@ -13,7 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// pages contains web documents that a test changes. An empty document means that the issuer removed the document.
+// The type pages contains the documents on the web that a test may change. An empty document means that the issuer
+// removed the document.
 type pages map[string][]byte
 
 func (p pages) Resolve(url string) ([]byte, error) {
