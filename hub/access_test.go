@@ -31,7 +31,8 @@ func as(user, password string) func(*mqtt.ClientOptions) {
 	}
 }
 
-// withPasswords sets each machine's password to its reversed id, and the watcher's password to «seen».
+// withPasswords sets the password of each machine to the reversed id of the machine, and the password of the watcher
+// to «seen».
 func withPasswords(t *testing.T) func(*hub.Config) {
 	return func(c *hub.Config) {
 		dir := t.TempDir()

@@ -78,7 +78,7 @@ func (op *opening) openToAdopt() (err error) {
 	return op.openServices()
 }
 
-// adopter imports one site.
+// adopter contains the state of the import of one site.
 type adopter struct {
 	h    *Hub
 	site *site.Site

@@ -16,7 +16,7 @@ import (
 type CardAlert struct {
 	Seq    uint64          `json:"seq"`
 	At     time.Time       `json:"at"`
-	Member policy.MemberID `json:"member"` // owner of the card; the person who tapped it is unknown
+	Member policy.MemberID `json:"member"` // owner of the card, who may be a different person than the one who tapped it
 	State  string          `json:"state"`
 	Since  string          `json:"since,omitempty"` // time since when the site lists the card as lost or blocked
 }
@@ -36,7 +36,7 @@ func (a CardAlert) In(l policy.Language) string {
 
 const (
 	alertsMost = 8                   // number of newest alerts that the hub keeps in memory for each machine
-	alertsLast = 30 * 24 * time.Hour // how long the hub keeps an alert
+	alertsLast = 30 * 24 * time.Hour // time for which the hub stores an alert
 )
 
 // takeAlerts reads a machine's card alerts from the records that follow record number after. It returns these alerts,

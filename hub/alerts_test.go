@@ -71,7 +71,7 @@ func TestTapOfALostCardIsLoggedOnce(t *testing.T) {
 		x.subscribe(x.topics.Ack("laser"))
 		x.awaitAck(o, m, 0)
 		x.publish(x.topics.Records("laser"), m.Data(1, 3))
-		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the machine publishes the same records again
+		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // publish the same records again, as a machine does
 		x.awaitAck(o, m, 3)
 		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" ||
 			got[0].Since != "2026-11-01" ||

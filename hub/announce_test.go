@@ -14,7 +14,7 @@ func TestAnnouncementContainsAddressAndPort(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
-	t.Parallel() // most of the test's time is waiting
+	t.Parallel() // parallel, because the test mostly waits
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
 		t.Fatal(err)

@@ -18,21 +18,21 @@ import (
 // bundlePoll is the interval at which the hub checks whether the bundle file has changed.
 const bundlePoll = time.Second
 
-// bundleStore stores the bundle in force and the previous bundle, and serves both to machines.
+// bundleStore stores the bundle in force and the previous bundle, and sends the chunks of both bundles to machines.
 type bundleStore struct {
 	core     *core
 	services *services
 
 	store    wire.Store
-	seen     fileStamp     // size and time of the bundle file at the last read; used only by watchBundle
+	seen     fileStamp     // size and modification time of the bundle file at the last read; only for watchBundle
 	renewed  chan struct{} // receives a value when the bundle has changed; buffer of one
 	chunks   *chunks.Server
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex // mutex for the fields below
 	manifest []byte     // the signed manifest; nil: no bundle yet
 	version  uint64
 	inForce  wire.Manifest   // the parsed manifest
 	served   map[string]bool // hashes of the chunks that may be served
-	readAll  time.Time       // when Bundles.Install last verified all chunks; zero: the next call verifies them
+	readAll  time.Time       // time when Bundles.Install last verified all chunks; zero: the next call verifies all chunks
 }
 
 // current returns the signed manifest of the bundle in force and the bundle's version; nil and 0: there is no bundle.
@@ -190,7 +190,7 @@ type fileStamp struct {
 	at   time.Time
 }
 
-// fileStampOf returns the size and modification time of a file; the zero stamp: the file cannot be read.
+// fileStampOf returns the size and modification time of a file, or the zero fileStamp if the file cannot be read.
 func fileStampOf(path string) fileStamp {
 	i, err := os.Stat(path)
 	if err != nil {

@@ -203,7 +203,7 @@ func TestHubSendsTheManifestOnceToAMachineWithAnOldBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer br.Close()
-	c := dial(t, "tcp://"+br.Addr()) // the client connects before the hub, so it receives every message once
+	c := dial(t, "tcp://"+br.Addr()) // the client connects before the hub, so the client receives every message once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
 	o := runAt(
 		t,
@@ -234,7 +234,7 @@ func TestHubSendsTheManifestOnceToAMachineWithAnOldBundle(t *testing.T) {
 	}
 	state(7, 0)
 	c.requireNoMessage()
-	seconds.Add(4) // the hub publishes the manifest again after 3 s at the earliest
+	seconds.Add(4) // wait, because the hub publishes the manifest again only after 3 s
 	state(6, 0)
 	if got := c.next(); got.Topic() != c.topics.Bundle() {
 		t.Fatalf("%s", got.Topic())

@@ -156,9 +156,9 @@ func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []card
 	return out, nil
 }
 
-// markTap marks an unknown card whose HMAC was made with the previous card key. markTap clears c if the hub no longer
-// has the key of the HMAC: the card must then be tapped again. A machine with an older program does not report its card
-// key, so the hub assumes the key that the hub sent to that machine.
+// markTap marks an unknown card whose HMAC was made with the previous card key. If the hub no longer has the key of
+// the HMAC, markTap clears c, and the member must tap the card again. A machine with an older program does not report
+// its card key, so the hub assumes the key that the hub sent to that machine.
 func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	ring := cs.services.cardKey.Ring()
 	check := c.Key
@@ -183,7 +183,7 @@ type rebinds struct {
 	wake chan struct{} // receives a value when a machine is added; buffer of one
 
 	mu   sync.Mutex
-	from map[policy.MachineID]uint64 // the records that follow this sequence number must be read
+	from map[policy.MachineID]uint64 // rebindCards must read the records that follow this sequence number
 }
 
 // noteRecords stores that a machine has new records, which follow record number after.

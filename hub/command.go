@@ -20,7 +20,7 @@ type commands struct {
 	orders chan order
 
 	mu      sync.Mutex
-	waiting map[string]chan wire.Reply // reply channels by the id of the command
+	waiting map[string]chan wire.Reply // channels on which deliver waits for replies, by the id of the command
 }
 
 // reply passes a machine's reply to the call of deliver that waits for the reply.

@@ -92,7 +92,7 @@ func TestHubStopsWaitingForAReplyWhenTheCommandExpires(t *testing.T) {
 		func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://127.0.0.1:1"} },
 	)
 	synctest.Test(t, func(t *testing.T) {
-		h, err := hub.New(c, hub.Options{}) // the hub does not run, so it is not connected to the broker
+		h, err := hub.New(c, hub.Options{}) // the hub does not run, so the hub is not connected to the broker
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,7 @@ type Config struct {
 	Join     JoinConfig
 
 	Web       PeopleConfig // address and certificate of the pages and the API; zero: the hub has no pages
-	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs them
+	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs policies
 	Mail      string       // path of a file with the mail settings; empty: no mail
 	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
 
@@ -53,7 +53,7 @@ type Config struct {
 // MachineConfig is a machine of hub.yaml, whose records the hub accepts.
 type MachineConfig struct {
 	ID     policy.MachineID
-	Key    note.Verifier // verifies the machine's checkpoints
+	Key    note.Verifier // public key that verifies the machine's checkpoints
 	Public string        // Key as text
 	// PasswordFile is the path of a file with the password of the machine's account at the broker inside this program.
 	// The account's name is the machine's id. Empty: the broker has no accounts.
@@ -68,13 +68,13 @@ type MQTTConfig struct {
 	// program; empty: there is no such account.
 	Watcher                string
 	Broker                 string // URL of a separate broker: tcp://host:1883 or ssl://host:8883
-	Username, PasswordFile string // the hub's account at the separate broker
+	Username, PasswordFile string // name and password file of the hub's account at the separate broker
 }
 
 // BundleConfig is the bundle that the hub serves to machines.
 type BundleConfig struct {
 	File string        // path of the bundle file, which the hub reads again after each change; empty: no bundle file
-	Key  note.Verifier // verifies the signature of bundles
+	Key  note.Verifier // public key that verifies the signature of bundles
 
 	Public string // Key as text
 
@@ -168,7 +168,7 @@ func ParseConfig(path string, data []byte) (Config, error) {
 // parser parses hub.yaml. dir is the file's folder, from which relative paths start.
 type parser struct{ dir string }
 
-// file returns a path of hub.yaml as an absolute path; empty: the path is not set.
+// file returns a path that hub.yaml contains as an absolute path; empty: hub.yaml does not set the path.
 func (p parser) file(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" || filepath.IsAbs(s) {
@@ -350,7 +350,7 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 	}
 }
 
-// addr parses a host:port; empty: the value is not set.
+// addr parses a host:port; empty: hub.yaml does not set the value.
 func addr(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" {

@@ -41,7 +41,8 @@ var fileDamages = map[string]func(path string, b, older []byte) error{
 	},
 }
 
-// hubFolder is a hub's data folder after a kill, and a copy of it from an earlier day.
+// hubFolder contains a hub's data folder as it is after the hub was killed, and a copy of this folder from an earlier
+// day.
 type hubFolder struct {
 	config      hub.Config
 	m           *ledgertest.Machine

@@ -10,8 +10,8 @@ import (
 	"portillon/hub/store"
 )
 
-// openDatabase opens the database and the ledger in it. openDatabase moves the records of an earlier release's
-// ledger.db into the database.
+// openDatabase opens the database and the ledger, whose records are in the database. openDatabase moves the records
+// of an earlier release's ledger.db into the database.
 func (op *opening) openDatabase() (err error) {
 	ctx := context.Background()
 	if op.hub.core.db, err = store.Open(ctx, op.hub.core.c.Database()); err != nil {

@@ -27,8 +27,8 @@ func rawDatabase(t *testing.T, path, statement string) {
 	}
 }
 
-// inSeparateProcess runs the test in a separate process, and returns true in that process. The test needs its own
-// process because a limit on file sizes would also stop the test framework's output.
+// inSeparateProcess runs the test in a separate process, and returns true in that process. The test needs a separate
+// process, because the limit on file sizes would also stop the output of the test framework.
 func inSeparateProcess(t *testing.T) bool {
 	t.Helper()
 	const mark = "PORTILLON_TEST_ALONE"
@@ -99,7 +99,7 @@ func TestHubWithAFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if k := dberror.KindOf(o.DatabaseError()); k != c.kind {
 				t.Errorf("%v is of the kind %v, want %v", o.DatabaseError(), k, c.kind)
 			}
-			cl.publish(cl.topics.Availability("laser"), []byte("online")) // the connection must still work
+			cl.publish(cl.topics.Availability("laser"), []byte("online")) // check that the hub is still connected to the broker
 			eventually(t, func() bool { return o.Machines()[0].Online })
 			if o.Machines()[0].Held != 2 {
 				t.Error("a record counts as held")

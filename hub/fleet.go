@@ -25,7 +25,7 @@ type Machine struct {
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
 	// TroubleSince is the time since when the hub has refused all records of the machine, for the reason in Trouble.
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
-	Dropped      *Dropped  `json:"dropped,omitempty"` // the machine's last message that was too large; nil: none
+	Dropped      *Dropped  `json:"dropped,omitempty"` // the machine's last message that was too large, or nil
 
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
@@ -45,7 +45,7 @@ type fleet struct {
 		mu sync.Mutex
 		of map[policy.MachineID]machineLog
 	}
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex // mutex for the fields below
 	machines map[policy.MachineID]*Machine
 }
 
@@ -156,7 +156,7 @@ type machineNotes struct {
 	generation wire.Generation
 	acked      time.Time // time of the last acknowledgement to the machine
 	offered    time.Time // time when the hub last published the manifest again for the machine
-	lags       bool      // the last state names an older bundle; cleared when the manifest is published
+	lags       bool      // the machine's last state names an older bundle; false once the manifest is published
 	appeared   time.Time // time when the machine came online
 	// troubleLogged is when the machine's trouble was last logged: at most once a minute, so that many refused batches do
 	// not fill the log.

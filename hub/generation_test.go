@@ -138,7 +138,7 @@ func TestEvidenceAndTagsAreReadFromAllGenerationsInOrder(t *testing.T) {
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: tag.Reason})
 	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // this session is in progress when the SD card fails
 	next := m.Replaced(genOne)
-	appendWork(next, 2) // the sessions in the new journal have the same names as those in the first
+	appendWork(next, 2) // the new journal contains sessions with the same names as the first journal
 	l, err := ledger.Open(conf.Ledger(), "biklab", conf.Keys())
 	if err != nil {
 		t.Fatal(err)

@@ -126,8 +126,8 @@ func (op *opening) open() (err error) {
 			return fmt.Errorf("http: %w", err)
 		}
 	}
-	// The authority starts before the broker, because it signs the broker's certificate. The broker starts before the
-	// enrolment, because the enrolment adds the machines' accounts to the broker.
+	// The authority starts before the broker, because the authority signs the broker's certificate. The broker starts
+	// before the enrolment, because the enrolment adds the machines' accounts to the broker.
 	if err := op.prepareJoin(); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
-	// The hub's account has a plus in its name, because the id of a machine cannot contain one.
+	// The name of the hub's account contains a plus, because no machine can have an id with a plus.
 	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", randomHex(16)
 	return append(
 		out,

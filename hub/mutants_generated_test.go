@@ -6,7 +6,7 @@ import (
 	"portillon/internal/mutate"
 )
 
-// survivors explains the generated mutants that no test detects, by id.
+// survivors contains, by mutant id, the reason why no test detects a generated mutant.
 var survivors = map[string]string{
 	"Bundles.isDue: " +
 		"without: h.bundles.readAll.IsZero() in due := h.bundles.readAll.IsZero() || " +

@@ -16,11 +16,11 @@ import (
 )
 
 // Machines encrypt ("seal") the numbers of unknown cards in their records (wire.SealCard). The hub creates a seal key
-// each day, and deletes the key after SealLife. From then on, nobody can read the card numbers that were sealed with
-// this key, neither in journals nor in the ledger or backups.
+// each day, and deletes the key after SealLife. Without the key, nobody can read the card numbers that were sealed
+// with this key, neither in journals nor in the ledger or backups.
 
-// SealLife is the time for which sealed card numbers can be read. A backup of the folder of seal keys must not be kept
-// longer.
+// SealLife is the time for which sealed card numbers can be read. Nobody may store a backup of the folder of seal
+// keys for longer than SealLife.
 const SealLife = 30 * 24 * time.Hour
 
 // sealEvery is the interval at which the hub looks for expired seal keys.

@@ -100,7 +100,8 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err := change(&given); err != nil {
 			return err
 		}
-		// Copy only the fields that an administrator may change. The policy and hub.yaml determine the other fields.
+		// Copy only the fields that an administrator may change. Keep the other fields, which the policy and hub.yaml
+		// determine.
 		after = before
 		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
 		after.MailLinks = given.MailLinks

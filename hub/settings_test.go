@@ -84,7 +84,7 @@ func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 
 // Two administrators change the same version of the settings. The hub refuses the second change, which would
 // overwrite the first change unnoticed.
-func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
+func TestSecondChangeOfTheSameSettingsVersionIsRefused(t *testing.T) {
 	h, b := managedHub(t)
 	b.createOwner(h)
 	for round := range 20 {

@@ -46,7 +46,8 @@ func (fl *fleet) loadState(ctx context.Context, m *Machine) error {
 	return nil
 }
 
-// newest returns the newest known state of the machine; nil: no state is known.
+// newest returns the last state that the hub received from the machine or loaded from the database; nil: there is no
+// state.
 func (m *Machine) newest() *wire.State {
 	if m.State != nil {
 		return m.State
@@ -54,7 +55,7 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
-// timeOfMillis converts milliseconds from the database to a time; 0 is the zero Time.
+// timeOfMillis converts milliseconds since 1970, as the database stores them, to a time, and 0 to the zero Time.
 func timeOfMillis(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
@@ -62,7 +63,7 @@ func timeOfMillis(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
-// millisOf converts a time to the milliseconds that the database stores; the zero Time is 0.
+// millisOf converts a time to milliseconds since 1970, as the database stores them, and the zero Time to 0.
 func millisOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

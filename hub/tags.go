@@ -24,7 +24,7 @@ import (
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
-	Reason  string           `json:"reason"` // text that members read
+	Reason  string           `json:"reason"` // reason for the tag, as a text that members read at the machine
 	Now     bool             `json:"now,omitempty"`
 	Since   time.Time        `json:"since"`
 }
@@ -40,8 +40,8 @@ var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 // tags returns the path of the folder that contains the tag files.
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
-// TagOut writes a tag to the disk. The hub sends the tag to machine m at once, or after its next start if it does not
-// run now.
+// TagOut writes a tag to the disk. If the hub runs, the hub sends the tag to machine m at once, and otherwise after
+// its next start.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
 	t := Tag{
 		Machine: m, ID: randomHex(8), Reason: strings.TrimSpace(reason), Now: now,
@@ -185,8 +185,8 @@ func (tk *tagKeeper) sendTag(ctx context.Context, t Tag, tried map[string]time.T
 // maxNote is the largest length of a note in bytes. The limit is needed because a machine's reply may have any length.
 const maxNote = 500
 
-// noteTag writes a file with the reason why a tag is not on its machine yet, for the command-line tool. An empty reason
-// removes the file. noteTag ignores errors, because the log contains the reason too.
+// noteTag writes a file with the reason why a machine does not have its tag yet, for the command-line tool. An empty
+// reason removes the file. noteTag ignores errors, because the log contains the reason too.
 func (tk *tagKeeper) noteTag(t Tag, why string) {
 	path := tk.core.c.tagNote(t.ID)
 	if why == "" {
@@ -199,14 +199,14 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
-// tagNote returns the path of the file with the reason why a tag is not on its machine yet.
+// tagNote returns the path of the file with the reason why a machine does not have its tag yet.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
 // TagStatus is a tag that an administrator put on, with the information whether the machine has the tag.
 type TagStatus struct {
 	Tag
-	OnMachine bool   `json:"on_machine"`    // the machine's journal shows that the machine has the tag
-	Why       string `json:"why,omitempty"` // why the hub's last attempt to send the tag failed
+	OnMachine bool   `json:"on_machine"`    // true: the machine's journal shows that the machine has the tag
+	Why       string `json:"why,omitempty"` // reason why the hub's last attempt to send the tag failed
 }
 
 // TagStatuses returns the tags that administrators put on. TagStatuses works while the hub runs or is stopped. The

@@ -32,8 +32,8 @@ func (m *Machine) lostJournal() bool {
 	return false
 }
 
-// returnTags looks for machines whose journal differs from the hub's copy, and sends each of them all tags that the
-// machine has according to the ledger.
+// returnTags looks for machines whose journal differs from the hub's copy, and sends each such machine all tags that
+// the machine has according to the ledger.
 func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range tk.fleet.list() {
 		if !m.Online || !m.lostJournal() {
@@ -63,7 +63,7 @@ func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.T
 	switch {
 	case err != nil:
 		tk.core.log.Warn("sending a lost tag failed", "machine", m, "tag", t.Tag, "err", err)
-	case !r.OK: // the tag was taken off at the machine in the meantime
+	case !r.OK: // no error, because a person has taken the tag off at the machine meanwhile
 		tk.core.log.Info("machine refused a lost tag", "machine", m, "tag", t.Tag, "why", r.Why)
 	default:
 		tk.core.log.Info("lost tag sent to its machine", "machine", m, "tag", t.Tag)

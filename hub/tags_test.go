@@ -101,7 +101,7 @@ func TestHubSendsAnAdministratorsTagOnceItsMachineIsOnline(t *testing.T) {
 	}
 	o.stop()
 
-	o = run(t, c) // the machine now has a new SD card and has lost its tags
+	o = run(t, c) // simulate a new SD card, so that the machine has lost its tags
 	p = present(t, o)
 	if got := p.answerNext(false, 1); got.Tag != tag.ID {
 		t.Errorf("%+v", got)

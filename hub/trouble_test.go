@@ -28,7 +28,7 @@ type troubleHub struct {
 	*browser
 	machine *ledgertest.Machine
 	client  *client
-	disk    string // folder of the database
+	disk    string // folder of the hub's database, on the separate disk
 	orders  *wire.Commands
 }
 
@@ -222,7 +222,7 @@ func TestHubWithAFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T
 			eventually(t, func() bool { return h.DatabaseError() != nil })
 			h.command(t)
 			other := dial(t, h.Broker())
-			other.subscribe(other.topics.Bundle()) // a machine that connects now receives the retained manifest
+			other.subscribe(other.topics.Bundle()) // check that a machine that connects now receives the retained manifest
 			if m := other.awaitMessage(other.topics.Bundle()); len(m.Payload()) == 0 {
 				t.Error("no bundle is offered")
 			}

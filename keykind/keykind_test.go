@@ -72,7 +72,7 @@ func TestKeyOfUnknownKindIsAcceptedInEveryPlaceForPublicOrPrivateKeys(t *testing
 	}
 }
 
-func TestSiteKeyMayBeUsedAsHubKeyButNotTheReverse(t *testing.T) {
+func TestSiteKeyIsAcceptedAsHubKeyButHubKeyIsRefusedAsSiteKey(t *testing.T) {
 	_, site, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	_, hub, _ := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
 	if err := (Place{Kind: Hub, ID: "biklab"}).Check(site); err != nil {

@@ -15,7 +15,7 @@ import (
 // Found describes a text that a person entered as a key. The zero Found means that the text has no known form of a
 // key.
 type Found struct {
-	Kind    Kind   // the kind; Unknown for a note key with an older name
+	Kind    Kind   // kind of the key; Unknown for a note key whose name does not include the kind
 	Name    string // the name of the key for people, which is never a secret
 	Private bool   // true: the text is the private half of a key, or a secret key of cards
 

@@ -53,7 +53,7 @@ func TestCardEntryIsReadBackUnchanged(t *testing.T) {
 			t.Errorf("%s: %s %v", text, got, err)
 		}
 	}
-	number, part, err := ParseCardEntry("wiegand34:1234,56789") // the same four bytes as a decimal number
+	number, part, err := ParseCardEntry("wiegand34:1234,56789") // the decimal number of the same four bytes
 	if n, p, err2 := ParseCardEntry(CardEntry(number, part)); err != nil || err2 != nil || n != number || p != part {
 		t.Errorf("%s %v", n, err2)
 	}

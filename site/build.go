@@ -48,13 +48,13 @@ type Built struct {
 	// computer.
 	Unsigned Unsigned
 
-	memory    *Memory                           // cache; may be nil
+	memory    *Memory                           // cache of earlier builds; nil: there is no cache
 	later     map[string]func() ([]byte, error) // functions that encode chunks from the cache, by the chunk's SHA-256
 	assembled bool                              // true: the build succeeded
 	encoded   map[string]wire.Chunk             // chunks of this build by the digest of their content
 	cards     *cardHasher
 
-	lists map[string]*openbadge.StatusList // usable status lists by URL
+	lists map[string]*openbadge.StatusList // valid status lists by URL
 	web   *usedDocuments
 	apart bool           // true: the site has a separate policy key
 	bound signedBindings // signed bindings of the members; nil: bindings are not used, or this build signs them

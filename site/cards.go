@@ -62,8 +62,8 @@ type heldCard struct {
 	member, card int // indexes of the member and of the card, from 0; active cards have the first indexes
 	number       rfid.UID
 	part         bool
-	refused      *InactiveCard // nil: the card is active
-	kind         rfid.FormKind // how the form is derived from the number; Exact: the form is the number
+	refused      *InactiveCard // state of the card; nil: the card is active
+	kind         rfid.FormKind // rule by which the form is derived from the number; Exact: the form is the number itself
 }
 
 // allCards returns the cards of all members, including refused ones.

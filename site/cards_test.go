@@ -115,7 +115,7 @@ func TestCardEntriesOfABundleAreUnique(t *testing.T) {
 	}
 }
 
-func TestTenDigitsInMembersYamlAreRefusedWithBothReadings(t *testing.T) {
+func TestAmbiguousTenDigitCardNumberIsRefusedWithBothReadings(t *testing.T) {
 	_, err := ParseMembers(
 		"members.yaml",
 		[]byte(`{portillon: 1, members: [{id: m-1, name: Léa, cards: ["04A1B2C3D4", "0012345678"]}]}`),

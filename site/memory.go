@@ -48,7 +48,7 @@ type cachedVerdict struct {
 	why       string           // reason why the credential is not valid; empty: it is valid
 	trust     string           // part of the trust on which the verdict depends (trustOf)
 	ob3       bool
-	documents map[string]string // SHA-256 of each document by URL; empty: the document could not be read
+	documents map[string]string // SHA-256 of each document that was read, by URL; empty: it could not be read
 
 	addresses []string // addresses of the recipient in the badge, in folded form (addressesOf)
 	kind      *kind

@@ -361,7 +361,7 @@ func BenchmarkBuild(b *testing.B) {
 			build(b)
 		}
 	})
-	b.Run("changed card, badges by their hashes", func(b *testing.B) { // loads badges by hash, as the hub does
+	b.Run("changed card, badges by their hashes", func(b *testing.B) { // the build loads badges by hash, as in the hub
 		s, _ := c.lazily()
 		if _, err := s.Build(o); err != nil { // fill the cache, in case only this benchmark runs
 			b.Fatal(err)

@@ -23,7 +23,8 @@ type PolicyOrder struct {
 	Number uint64
 	Signer note.Signer
 	// Signed is a policy file that Site.SignPolicy made, perhaps on another computer. Signed replaces Number and Signer.
-	// The bundle then contains the documents and bindings of that file, and members have only their signed bindings.
+	// With Signed, the bundle contains the documents and bindings of that file, and members have only their signed
+	// bindings.
 	Signed []byte
 	// Keys verify the signature of Signed. If Keys is nil, only the machines check the signature.
 	Keys note.Verifiers

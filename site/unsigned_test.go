@@ -120,7 +120,7 @@ func TestChangedDocumentIsListedAsUnsignedWithoutThePolicyKey(t *testing.T) {
 		if web[labDocument] = step.now; step.now == nil {
 			delete(web, labDocument)
 		}
-		for range 2 { // the second build uses the cache
+		for range 2 { // build twice, because the second build uses the cache
 			b, err := c.Build(o)
 			if err != nil || b.Counted != 3 || !slices.Equal(b.Unsigned.Documents, step.want) {
 				t.Fatalf("%s: %v, %d count, waiting: %q", step.name, err, b.Counted, b.Unsigned.Documents)

@@ -81,7 +81,7 @@ func isConfirmed(data []byte, s suspect) bool {
 type diagnosis struct {
 	at       int // current line, from 1
 	levels   []level
-	plain    bool      // the last value is a plain scalar, which lines with more indentation may continue
+	plain    bool      // true: the last value is a plain scalar, which lines with more indentation may continue
 	block    int       // column of a block scalar (| or >), from 1; 0: there is none
 	brackets []bracket // open brackets
 	quote    bracket   // quote that is still open; its rune is 0 if no quotation is open

@@ -259,8 +259,8 @@ func TestDiagnosisReportsNoMistakeInValidYAML(t *testing.T) {
 	}
 }
 
-// The test damages lines of the example in typical ways. If the YAML library then rejects the file, the diagnosis must
-// report the damaged line.
+// The test damages lines of the example in typical ways. If the YAML library rejects the damaged file, the diagnosis
+// must report the damaged line.
 func TestDamagedLinesOfTheExampleAreReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed files")

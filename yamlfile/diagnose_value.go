@@ -247,7 +247,7 @@ func (d *diagnosis) flow(l []rune, i int) {
 			}
 		case '"', '\'':
 			d.open(l, i)
-			d.quoted(l, i+1) // behind continues with flow
+			d.quoted(l, i+1) // quoted calls behind, which continues with flow
 			return
 		case '&', '!', '?':
 			d.lost = true

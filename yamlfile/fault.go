@@ -10,7 +10,7 @@ import (
 // Fault is one error in a file.
 type Fault struct {
 	File         string
-	Line, Column int    // counted from 1; 0: the fault concerns the whole file
+	Line, Column int    // line and column, counted from 1; 0: the fault concerns the whole file
 	Field        string // path such as machines.laser.grants[0].role
 	Problem      string // what is wrong, with the given value
 	Hint         string // example of a valid value, or advice; empty: there is none

@@ -395,7 +395,7 @@ func (x Node) OneOf(words ...string) string {
 	return ""
 }
 
-// Int returns the node's value as a whole number between least and most. For any other value, it reports a fault and
+// Int returns the node's value as a whole number between least and most. For any other value, Int reports a fault and
 // returns 0.
 func (x Node) Int(least, most int) int {
 	s, ok := x.word()
@@ -410,5 +410,5 @@ func (x Node) Int(least, most int) int {
 	return n
 }
 
-// Bool returns the node's value as a boolean. For any other value, it reports a fault and returns false.
+// Bool returns the node's value as a boolean. For any other value, Bool reports a fault and returns false.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }

@@ -34,7 +34,7 @@ type Actor struct {
 	Scopes   []Act  // acts that the API token permits; nil: there is no token, so all acts of the role are permitted
 	Token    string // id of the API token; empty: no token
 	Request  string // id of the HTTP request, for the logs
-	Address  string // client address, for throttling and the audit log
+	Address  string // network address of the client, for rate limits and the audit log
 }
 
 // Local returns the actor of root at the hub's command line.
@@ -73,8 +73,8 @@ const (
 
 // Target is the machine or the member on which an act is performed.
 type Target struct {
-	Machine policy.MachineID // empty: the act concerns no single machine
-	Member  policy.MemberID  // empty: the act concerns no single member
+	Machine policy.MachineID // machine of the act; empty: the act concerns no single machine
+	Member  policy.MemberID  // member of the act; empty: the act concerns no single member
 }
 
 // Denied is the error for an act that the actor may not perform.

@@ -22,7 +22,7 @@ import (
 	"portillon/site"
 )
 
-// Badges adds and removes the badges of members. A badge is verified when it is added.
+// Badges adds and removes the badges of members. The hub verifies a badge when a person adds the badge.
 type Badges struct {
 	core      *core
 	documents *documents
@@ -234,8 +234,8 @@ func (o *ownerSearch) find(id policy.MemberID, v *verified) (_ policy.MemberID, 
 	return owner, ""
 }
 
-// writeBadges writes badges with their bytes, and the documents on which the verdicts depend. writeBadges updates a
-// badge that is already stored, which stays with the same member.
+// writeBadges writes badges with their bytes, and the documents on which the verdicts depend. If a badge is already
+// stored, writeBadges updates the badge and does not change the badge's member.
 func (s *Badges) writeBadges(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
 	src *sources) error {
 	bytes := map[string][]byte{}

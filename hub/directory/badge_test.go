@@ -63,7 +63,7 @@ func policyTrusting(t testing.TB, path string) *policy.Policy {
 	return p
 }
 
-// folder resolves addresses to the files of one or two folders.
+// folder returns a resolver that finds the document for an address among the files of one or two folders.
 type folder []*openbadge.Directory
 
 func (f folder) Resolve(url string) ([]byte, error) {
@@ -204,7 +204,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	}
 }
 
-// If the policy trusts other issuers, the verdicts change. An expired badge is displayed as expired.
+// If the policy then trusts different issuers, the verdicts change. An expired badge is displayed as expired.
 func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
 	w.importSite(example)

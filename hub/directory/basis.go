@@ -58,8 +58,8 @@ func trustTextsOf(p *policy.Policy) trustTexts {
 }
 
 // text returns the part of the trust on which a verdict depends. For a proved badge of Open Badges 3.0, this is the
-// trust in the badge's issuer and in the permitted signers of the issuer's status lists. For every other badge, it is
-// the whole trust.
+// trust in the badge's issuer and in the permitted signers of the issuer's status lists. For every other badge, text
+// returns the whole trust.
 func (t trustTexts) text(issuer string) string {
 	if issuer == "" {
 		return t.all

@@ -208,9 +208,9 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	})
 }
 
-// RemoveCard removes a card from a member. The card is then unknown and can be assigned to another member. If a
-// stranger may have the card, callers should set the card's state to lost instead. The actor needs actor.WriteCards
-// about this member.
+// RemoveCard removes a card from a member. A removed card is unknown to the site, so that an administrator can assign
+// the card to another member. If a stranger may have the card, callers should set the card's state to lost instead.
+// The actor needs actor.WriteCards about this member.
 func (s *Cards) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err

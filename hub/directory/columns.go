@@ -251,7 +251,7 @@ func (r *listed) read(c column, cell string, dates func(float64) (time.Time, boo
 		return nil
 	}
 	f := fault.Field{Row: r.row, Field: c.header, Wrong: wrong, Right: right}
-	if c.field != "card" { // do not quote a card number
+	if c.field != "card" { // do not quote the cell, because it may contain a card number
 		f.Given = clip(cell, 100)
 	}
 	return []fault.Field{f}

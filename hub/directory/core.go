@@ -33,7 +33,7 @@ type change struct {
 	ids  []policy.MemberID // members whose rows the transaction has changed
 }
 
-// touch marks members as changed, so that the index reads only these members again.
+// touch records which members the transaction changes, so that the index reads only these members again.
 func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
 
 // auditName returns the name of a member in the audit log. An erasure uses this name to find the audit entries about

@@ -16,9 +16,9 @@
 // mutex. Every change goes through core.write, which increments the generation and writes the audit entry in one
 // transaction.
 //
-// Verifying a badge gives two results. The verdict is for people: it includes dates and status, and is stored with
-// every check. Decisions about rights use only the proof (held) and the standing according to the status lists,
-// because machines check the dates of badges at each tap.
+// Verifying a badge gives two results. The verdict, which people read, includes dates and status; the database stores
+// the verdict with every check. Decisions about rights use only the proof (held) and the standing according to the
+// status lists, because machines check the dates of badges at each tap.
 package directory
 
 import (
@@ -92,7 +92,7 @@ type Services struct {
 	Imports  *Imports  // imports lists of members from files
 	Exports  *Exports  // exports the whole directory, for people and for bundles
 	Erasures *Erasures // removes a person's data
-	Lookup   *Lookup   // answers questions of the hub itself, without an actor
+	Lookup   *Lookup   // returns data that the hub itself needs, without an actor
 }
 
 // New returns the services. New returns an error if o has no site or no policy. New reads no rows from the database;
@@ -142,7 +142,7 @@ type reader interface {
 }
 
 // newID returns a new id for a member, card or preview: a prefix and 40 random bits in base 32 with lower-case letters.
-// With 10,000 members, one new id in 100 million is already used; adding the member then fails.
+// In a site with 10,000 members, one new id in 100 million is already used, and adding that member fails.
 func newID(prefix string) string {
 	b := make([]byte, 5)
 	rand.Read(b) // crypto/rand.Read never fails

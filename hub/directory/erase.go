@@ -73,8 +73,9 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 	})
 }
 
-// Erased reports which data of an erased or merged member were removed, and which data stay for what reason. The actor
-// needs actor.EraseMembers. The error is *fault.NotFound for an id that does not belong to a former member.
+// Erased reports which data of an erased or merged member the hub has removed, and which data it still stores for
+// what reason. The actor needs actor.EraseMembers. The error is *fault.NotFound for an id that does not belong to a
+// former member.
 func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID) (Erasure, error) {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return Erasure{}, err

@@ -8,8 +8,8 @@ import (
 
 // cardHashing calculates the HMACs of card numbers with the functions of Options.
 type cardHashing struct {
-	hash    func(number []byte) string // nil: the hub has no card key
-	oldKey  func() string              // nil: the card key is never changed
+	hash    func(number []byte) string // HMAC under the current card key; nil: the hub has no card key
+	oldKey  func() string              // HMAC under the previous card key; nil: the card key is never changed
 	oldHash func(number []byte) string
 }
 

@@ -31,7 +31,7 @@ type Import struct {
 type Preview struct {
 	ID        string            `json:"id"`
 	Format    string            `json:"format"`            // csv, xlsx or members.yaml
-	Columns   map[string]string `json:"columns,omitempty"` // fields by column header
+	Columns   map[string]string `json:"columns,omitempty"` // field that each column contains, by column header
 	Ignored   []string          `json:"ignored,omitempty"` // headers of ignored columns
 	Added     []Row             `json:"added"`
 	Changed   []Row             `json:"changed"`
@@ -81,7 +81,7 @@ const (
 type plan struct {
 	Preview
 	account    string
-	needs      []actor.Act // rights that the import needs (needsOf)
+	needs      []actor.Act // rights that the actor needs for the import (needsOf)
 	generation int64
 	source     string
 	writes     []write
@@ -99,7 +99,7 @@ type write struct {
 // listed is one row of a list. The import changes only the fields of the member for which the list has a column (has).
 type listed struct {
 	row    int
-	Member // values of the row; Cards are the cards in the row
+	Member // values of the row as a member; Cards contains the cards in the row
 	files  []string
 	has    map[string]bool
 	zone   *time.Location
@@ -280,7 +280,7 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 	return c.save(ctx, &r)
 }
 
-// removeCards removes the cards that the list no longer has for its members.
+// removeCards removes the cards of listed members that the list does not contain.
 func (c *change) removeCards(ctx context.Context, writes []write) error {
 	for _, w := range writes {
 		for _, id := range w.uncarded {

@@ -204,11 +204,11 @@ func TestRowsAreMatchedWithMembers(t *testing.T) {
 		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv",
 		Data: []byte("name;email;external id;card;until\n" +
-			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // matched by external id, although name and address changed
-			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // matched by the shared address and the name
+			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // external id of a member, with a new name and address
+			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // shared address and name of a member
 			"Tom Martin;parent@example.org;;;2027-01-01\n" +
-			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // matched by the card
-			"nobody else;;;;2027-01-01\n" + // matched by the name
+			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // card of a member
+			"nobody else;;;;2027-01-01\n" + // name of a member
 			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // a different person with the same name
 	if len(p.Changed) != 5 || len(p.Added) != 1 || len(p.Gone) != 0 || p.Added[0].Row != 7 {
 		t.Fatalf("%+v", p)

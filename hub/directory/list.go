@@ -34,7 +34,7 @@ const (
 	StateCurrent = "current" // the member is neither suspended nor lapsed
 	StateEnding  = "ending"  // the membership ends within 30 days
 	StateLapsed  = "lapsed"  // the membership and its days of grace are over
-	StateBlocked = "blocked" // suspended by a person, or by an import that did not list the member
+	StateBlocked = "blocked" // a person or an import has suspended the member
 	StateNoCard  = "no-card" // the member has no active card
 	StateNoBadge = "no-badge"
 )

@@ -16,7 +16,7 @@ type liveIndex struct {
 	site *store.Site
 
 	mu     sync.Mutex
-	last   *index    // nil: the rows have not been read yet
+	last   *index    // the last index; nil: the rows have not been read yet
 	recent []touched // the latest writes of this process that the index does not contain yet
 }
 
@@ -49,8 +49,8 @@ func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 }
 
 // current returns the index of the current rows. current reads the generation of the rows each time, so that it detects
-// changes by another process. current then reads the changed members, or all members if it does not know which members
-// changed.
+// changes by another process. If the generation has changed, current reads the changed members, or all members if the
+// changed members are unknown.
 func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 	if err != nil {

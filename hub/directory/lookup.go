@@ -58,9 +58,9 @@ func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, e
 // Standing is the state of a member as package account needs it. The zero Standing means that the member does not
 // exist.
 type Standing struct {
-	Known   bool // the directory contains the member
+	Known   bool // true: the directory contains the member
 	Blocked bool
-	Lapsed  bool // the membership has ended under the policy in force, or the member is suspended
+	Lapsed  bool // true: the membership has ended under the policy in force, or the member is suspended
 	// Roles are the roles of mentor and maintainer at machines that the member has from badges. A badge of another
 	// issuer gives no role at the hub, even if the policy accepts it as one of the site's badges.
 	Roles map[policy.MachineID]actor.Role

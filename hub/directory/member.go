@@ -17,8 +17,8 @@ import (
 // Limits on the values of a member.
 const (
 	maxName     = 200  // characters
-	maxAddress  = 254  // bytes of an e-mail address (RFC 5321 erratum 1690)
-	maxSubject  = 2048 // bytes of a DID or URL
+	maxAddress  = 254  // maximum bytes of an e-mail address (RFC 5321 erratum 1690)
+	maxSubject  = 2048 // maximum bytes of a DID or URL
 	maxNote     = 4000 // characters
 	maxExternal = 200  // characters
 	maxValues   = 20   // maximum number of e-mail addresses, of subjects, and of guardians

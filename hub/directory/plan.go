@@ -140,7 +140,7 @@ func match(x *index, rows []*listed) []*entry {
 type matching struct {
 	x     *index
 	rows  []*listed
-	found []*entry // member of each row; nil: no member found yet
+	found []*entry // member that was found for each row; nil: none was found yet
 	taken map[policy.MemberID]bool
 }
 
@@ -312,7 +312,8 @@ func (r *listed) toWrite(e *entry, source string, hashes []cardHash) write {
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
 	set("guardians", func() { m.Guardians = mergeValues(r.Guardians, m.Guardians, strings.EqualFold) })
-	// A members.yaml is complete and replaces addresses and subjects. Any other list only adds addresses and subjects.
+	// A members.yaml is complete and replaces addresses and subjects. From any other list, the import only adds
+	// addresses and subjects.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
@@ -358,8 +359,8 @@ func (r *listed) planCards(e *entry, w *write, hashes []cardHash) {
 			w.cards = append(w.cards, c)
 			continue
 		}
-		// If the list contains the number of a card that depends on the previous card key, store the number. The card then
-		// stays known, in its present state, after that key is deleted.
+		// If the list contains the number of a card that depends on the previous card key, store the number. With the
+		// number, the directory can still recognise the card after that key is deleted.
 		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
 		if markOf(had[at].Number) != "" && !known {
 			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})

@@ -15,7 +15,7 @@ type Practised struct {
 
 // practiceSource looks up the practice of members.
 type practiceSource struct {
-	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no practice is known
+	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no records of practice
 }
 
 // requiredBy returns the members' practice at the machines for which grants of the policies require practice. The

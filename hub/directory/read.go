@@ -50,8 +50,9 @@ type tableRow struct {
 	cells  []string
 }
 
-// readList detects the format of a list from its content, and reads the list. Only members.yaml is detected by its
-// name, because it is text like a CSV. zone is the site's time zone, in which the days in members.yaml begin and end.
+// readList detects the format of a list from its content, and reads the list. readList recognises only members.yaml
+// by its file name, because the content is text, as that of a CSV is. zone is the site's time zone, in which the days
+// in members.yaml begin and end.
 func readList(in Import, zone *time.Location) (*list, error) {
 	ending := strings.ToLower(path.Ext(in.Name))
 	switch {
@@ -114,7 +115,7 @@ func decode(data []byte) (string, error) {
 }
 
 // separator returns the most frequent of the characters ; , and tab in the header outside of quotes. If the header
-// contains none of them, it returns the semicolon.
+// contains none of these characters, separator returns the semicolon.
 func separator(text string) rune {
 	counts, quoted := map[rune]int{}, false
 	for _, r := range text {

@@ -16,8 +16,8 @@ type Verdicts struct {
 	documents *documents
 }
 
-// Verify verifies the badges of the directory under the policy in force. The hub calls it before building a bundle
-// under another policy, and with fetch several times a day.
+// Verify verifies the badges of the directory under the policy in force. The hub calls Verify before building a
+// bundle under a different policy, and calls it with fetch several times a day.
 //
 // Without fetch, Verify verifies new badges, and badges of which the issuer, the status list or a document has changed
 // since the last verdict. With fetch, Verify fetches status lists and documents again, and verifies every badge. Verify
@@ -119,8 +119,8 @@ func (r *pacer) pause(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// write writes the changed verdicts, and the documents that were fetched for them. write skips badges that were removed
-// meanwhile.
+// write writes the changed verdicts, and the documents that were fetched for them. write skips badges that were
+// removed since the verification began.
 func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
 	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {

@@ -149,7 +149,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			return "", "", err
 		}
 		c.touch(owner)
-		// If the same card was added a second time, by its number or by a tap, remove the old entry.
+		// If a person has added the same card a second time, by its number or by a tap, remove the old entry.
 		for _, same := range []string{now, hex.EncodeToString(number), strings.ToUpper(hex.EncodeToString(number))} {
 			other, err := c.ownerOfNumber(ctx, same)
 			if err != nil {

@@ -186,7 +186,8 @@ type held struct {
 	to                  recipient
 }
 
-// recipient identifies the person to whom a badge was issued, as the badge does. The database stores it as JSON.
+// recipient contains the data by which a badge identifies the person to whom the badge was issued. The database
+// stores a recipient as JSON.
 type recipient struct {
 	Subject     string               `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
@@ -315,7 +316,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		return err
 	}
 	c.touch(m.ID)
-	// A member has few values, so delete all of them and write them again in order.
+	// Delete all values of the member and write them again in order, because a member has only few values.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // Snapshot is the directory in the form from which package site builds bundles. The fields are the arguments of
 // site.New.
 type Snapshot struct {
-	Generation int64 // generation of the rows; equal generations give equal snapshots
+	Generation int64 // generation of the rows; two snapshots with the same generation are equal
 	Members    []site.Member
 	Badges     []site.File // files of the site; a badge has only its hash here, and Load reads the bytes
 	Status     []site.File

@@ -34,7 +34,7 @@ const tapLife = wire.CodeLife
 // tapGroup is a group of taps of one unknown card: the last tap, the number of taps, and the card's HMAC.
 type tapGroup struct {
 	Tap
-	card string // HMAC of the card; empty: unknown
+	card string // HMAC of the card; empty: the HMAC is unknown
 }
 
 // recent returns the unknown cards that were tapped in the last 24 hours, the last tapped first. recent leaves out
@@ -99,7 +99,7 @@ func (s *Taps) unassigned(ctx context.Context, all []tapGroup) ([]tapGroup, erro
 type Taps struct {
 	core  *core
 	cards *Cards
-	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: no taps are known
+	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: the hub has no records of taps
 }
 
 // Unknown lists the unknown cards of the last 24 hours, each once, the last tapped first. next is the cursor of the

@@ -52,7 +52,7 @@ type Card struct {
 // Badge is a credential of a member, with the hub's verdict.
 type Badge struct {
 	ID       string         `json:"id"`              // SHA-256 of the badge's bytes, in hexadecimal
-	Name     string         `json:"name"`            // name that the issuer wrote
+	Name     string         `json:"name"`            // name that the issuer gave the badge
 	Local    policy.BadgeID `json:"badge,omitempty"` // badge of the policy that this badge satisfies; empty: none
 	Issuer   string         `json:"issuer"`
 	Verdict  string         `json:"verdict"` // valid, invalid or indeterminate

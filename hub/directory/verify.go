@@ -28,7 +28,7 @@ type sources struct {
 
 	gotLists, gotWeb map[string][]byte
 	asked            []string        // addresses that the verification in progress has requested
-	accepted         map[string]bool // addresses that accepted verdicts requested; only these are written
+	accepted         map[string]bool // addresses that accepted verdicts requested; only their documents are stored
 }
 
 // accept marks the documents that the last verification requested as needed, so that they are stored.
@@ -58,9 +58,9 @@ func (l listSource) Resolve(url string) ([]byte, error) {
 // Resolve implements openbadge.Resolver.
 func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
 
-// get returns the document at an address. get uses the document fetched in this round, then the stored document, then
-// fetches the document. With refresh, get fetches the document before it uses the stored document. The error is
-// openbadge.ErrGone if the issuer removed the document.
+// get returns the document at an address. get returns the document that was fetched in this round, or else the stored
+// document, or else fetches the document. With refresh, get fetches the document before it uses the stored document.
+// The error is openbadge.ErrGone if the issuer removed the document.
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
 	s.asked = append(s.asked, url)
 	if b, ok := got[url]; ok {
@@ -103,9 +103,9 @@ type verified struct {
 	Badge
 	held
 	hostedAt string
-	ob3      bool             // the badge is a credential of Open Badges 3.0
+	ob3      bool             // true: the badge is a credential of Open Badges 3.0
 	badge    *openbadge.Badge // the parsed badge; nil: the badge could not be read
-	why      string           // reasons why the badge is not valid
+	why      string           // reasons why the badge is not valid; empty: the badge is valid
 }
 
 // verify verifies a badge twice. The first result covers only the proof, because a machine checks dates and status when

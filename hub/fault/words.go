@@ -121,7 +121,7 @@ func (m message) values(text string) (values []string, ok bool) {
 	}
 	for i, part := range m.en[1:] {
 		at := strings.Index(text, part)
-		if i == len(m.en)-2 { // the last part must end the text
+		if i == len(m.en)-2 { // the text must end with the last part
 			if at = len(text) - len(part); at < 0 || !strings.HasSuffix(text, part) {
 				return nil, false
 			}

@@ -80,8 +80,8 @@ func (s *Bundles) takenBundles(ctx context.Context, a actor.Actor) ([]Taken, err
 }
 
 // Adopt stores the version of a manifest that a machine returned. After a restore from a backup, the version may be
-// higher than every version that the hub knows. Run then publishes the next bundle with a higher version than the
-// returned manifest.
+// higher than every version that the hub knows. Because of that version, Run gives the next bundle a higher version
+// than the returned manifest.
 func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	if s.keys == nil {
 		return errors.New("publish: cannot check the returned manifest, because no trusted key for manifests is configured")

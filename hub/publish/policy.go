@@ -36,7 +36,7 @@ type Policies struct {
 	now       func() time.Time
 	log       *slog.Logger
 	audit     func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
-	drafts    *Drafts // checks a text before the text is published
+	drafts    *Drafts // service that checks a text before Publish publishes the text
 	documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
 
 	// signer, signedBy and verify are copies of the fields Signer, SignedBy and Verify of Options.

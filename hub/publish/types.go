@@ -34,16 +34,16 @@ type Policy struct {
 	InForce  bool      `json:"in_force"`
 	// For a policy that Policies.Back published, this is the number of the earlier policy with the same text.
 	BackTo   int64 `json:"back_to,omitempty"`
-	Unsigned bool  `json:"unsigned,omitempty"` // the policy waits for a signature from another computer
+	Unsigned bool  `json:"unsigned,omitempty"` // true: the policy waits for a signature from another computer
 }
 
 // Draft is the result of checking a policy text that is not in force.
 type Draft struct {
-	Faults []Fault `json:"faults"` // empty: the text can be published
+	Faults []Fault `json:"faults"` // faults of the text; empty: the text can be published
 	// Warnings are about rules that are valid but probably not intended.
 	Warnings []Fault `json:"warnings,omitempty"`
 	Effect   *Effect `json:"effect,omitempty"`
-	Same     bool    `json:"same,omitempty"` // the text is equivalent to the policy in force
+	Same     bool    `json:"same,omitempty"` // true: the text is equivalent to the policy in force
 }
 
 // Fault is a fault of the text, with the fault's place.

@@ -27,7 +27,8 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 		return err
 	}
 	defer c.Close()
-	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but the pragma query_only forbids it.
+	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but the pragma query_only
+	// forbids this statement, so turn the pragma off.
 	if _, err := c.ExecContext(ctx, "PRAGMA query_only = 0"); err != nil {
 		return err
 	}

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// eraseWait is the maximum time for which an erasure waits for readers, because the write-ahead log cannot be emptied
-// while they use it. After that time, one of the next transactions or Close empties the log.
+// eraseWait is the maximum time for which an erasure waits for readers, because the store cannot empty the
+// write-ahead log while a reader uses the log. After that time, one of the next transactions or Close empties the
+// log.
 const eraseWait = 2 * time.Second
 
 // Erased declares that this transaction removes personal data, which must not stay in the database's files. SQLite
@@ -53,8 +54,8 @@ func (w *writer) clearPages(ctx context.Context) error {
 }
 
 // clearUnused overwrites the bytes between the cell pointers and the cells of a b-tree page
-// (sqlite.org/fileformat2.html, section 1.6). clearUnused returns true if any of these bytes was not zero. first marks
-// the first page of the file, which begins with the 100-byte header of the file.
+// (sqlite.org/fileformat2.html, section 1.6). clearUnused returns true if any of these bytes was not zero. The
+// parameter first is true for the first page of the file, which begins with the 100-byte header of the file.
 func clearUnused(page []byte, first bool) bool {
 	at := 0
 	if first {

@@ -78,8 +78,8 @@ func moveFolders(path string) error {
 	return nil
 }
 
-// checkFile checks that the file is a database of this program, before anything is written to it. mayBeEmpty also
-// accepts a file without tables.
+// checkFile checks that the file is a database of this program, before anything is written to it. If mayBeEmpty is
+// true, checkFile also accepts a file without tables.
 func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	fi, err := os.Stat(path)
 	if err != nil {

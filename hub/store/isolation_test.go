@@ -99,7 +99,7 @@ func insertRows(t *testing.T, path string) {
 }
 
 // arguments returns lists of values for the parameters $2, $3, … A value is a text, a number below, at or above 1, or
-// null. Some lists repeat one value, others mix values.
+// null. Some of the lists repeat one value, and the other lists contain different values.
 func arguments(text string) (out [][]any) {
 	n := 1
 	for _, m := range regexp.MustCompile(`\$([0-9]+)`).FindAllStringSubmatch(text, -1) {
@@ -153,7 +153,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 		}
 		fmt.Fprintln(&out, row...)
 	}
-	if rows.Err() != nil { // both databases return the same error, for example for a text in place of a number
+	if rows.Err() != nil { // both databases must return the same error, for example for a text in place of a number
 		return "error"
 	}
 	return out.String()

@@ -20,7 +20,7 @@ func withUnnamedParameters(query string) string {
 		case '\'', '"':
 			continue
 		case '$':
-		default: // the token is a comment or another kind of parameter
+		default: // do not change a statement with a comment or with another kind of parameter
 			return query
 		}
 		if times[token]++; times[token] > 1 {

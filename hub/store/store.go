@@ -1,4 +1,5 @@
-// Package store is the hub's database: one SQLite file with its migrations. Only this package accesses the rows.
+// Package store provides the hub's database, which is one SQLite file, and the migrations of the database. Only this
+// package accesses the rows.
 //
 // The primary key of every table begins with the site's id. Code accesses rows only through Site: the first parameter
 // of every statement ($1) is the site's id, which Site adds. A test of this package reads all statements in the hub's
@@ -44,7 +45,7 @@ type DB struct {
 	writer chan *writer // channel that contains the only writer while no transaction runs; nil: the database is read-only
 	write  *sql.DB
 	read   *sql.DB
-	reads  *statements // cache of the prepared statements of read
+	reads  *statements // cache of the prepared statements for the connections in read
 
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
@@ -315,7 +316,7 @@ func (db *DB) callWatcher(err error) {
 // Reason describes an error of the file or the disk in a few words, without a path and without data.
 func Reason(err error) string { return dberror.KindOf(err).String() }
 
-// Tx is a transaction of one site. A Tx must not be used after its transaction.
+// Tx is a transaction of one site. Callers must not use a Tx after the transaction has ended.
 type Tx struct {
 	site    *Site
 	run     runner

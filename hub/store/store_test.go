@@ -217,7 +217,7 @@ func TestErrorOfADamagedDatabaseNamesFileAndCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(b[4096:], make([]byte, 2048)) // damage the header of the second page
+	copy(b[4096:], make([]byte, 2048)) // overwrite the header of the second page, to damage the database
 	if err := os.WriteFile(db.Path(), b, 0o600); err != nil {
 		t.Fatal(err)
 	}

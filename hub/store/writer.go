@@ -61,8 +61,8 @@ func (s *statements) close() error {
 	return err
 }
 
-// writer is the connection for writing. Unlike the statements of a sql.Tx, its statements stay prepared between
-// transactions. Only one goroutine at a time may use a writer.
+// writer is the connection for writing. Unlike the statements of a sql.Tx, the statements of a writer stay prepared
+// between transactions. Only one goroutine at a time may use a writer.
 type writer struct {
 	db       *sql.DB
 	conn     *sql.Conn // connection for writing; nil: it is not open yet, or was closed after an error

@@ -144,7 +144,7 @@ func (p *machinePages) standing(q *request, m enrol.Machine) (machineWithUser, e
 	return s, err
 }
 
-// nameOf returns a member's name. The name is empty if the reader may not see it or the member was removed.
+// nameOf returns a member's name. The name is empty if the reader may not see the name, or if the member was removed.
 func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	if p.directory == (Directory{}) || id == "" {
 		return "", nil

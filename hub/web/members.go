@@ -170,7 +170,7 @@ type memberPage struct {
 	directory.Member
 	Form, Card, File, URL form
 	Conflict              []difference
-	Refused               []directory.Badge // files of an upload that were rejected
+	Refused               []directory.Badge // files of the user's upload that the hub rejected, each with the reason
 	Codes                 []account.Printed // new sign-in codes, which are shown only once
 }
 

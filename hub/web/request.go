@@ -79,8 +79,8 @@ func (q *request) bodyLimit() int64 {
 
 const langCookie = "portillon-lang"
 
-// language returns the language in ?lang=, in the cookie or in Accept-Language, whichever exists first. For a signed-in
-// user, it stores the language of ?lang= in a cookie.
+// language returns the language in ?lang=, in the cookie or in Accept-Language, whichever exists first. If the user
+// is signed in, language stores the language of ?lang= in a cookie.
 func (q *request) language() string {
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
 		if q.actor.Account != "" {
@@ -230,7 +230,7 @@ func (q *request) redirect(path, done string) error {
 // problem is the data of an error page.
 type problem struct {
 	Status int
-	What   string // prefix of the message keys of heading and explanation
+	What   string // prefix of the message keys for the heading and the explanation on the page
 	Why    string
 }
 

@@ -140,7 +140,7 @@ type Accounts struct {
 	Audit        Audit
 }
 
-// Passwords signs people in by name and password. Like the other services for sign-in, it begins a session in the
+// Passwords signs people in by name and password. The service, as all services for sign-in, begins a session in the
 // browser that sent the request of ctx: account.Requests has put the session into ctx.
 type Passwords interface {
 	SignIn(ctx context.Context, name, password, address string) (actor.Actor, error)

@@ -127,8 +127,8 @@ func (p *Pages) issuerName(b directory.Badge) string {
 	return b.Issuer
 }
 
-// dict returns a map of keys and values that alternate in pairs. Templates use it to pass several values to another
-// template.
+// dict returns a map of keys and values that alternate in pairs. Templates use such a map to pass several values to
+// another template.
 func dict(pairs ...any) (map[string]any, error) {
 	m := map[string]any{}
 	for i := 0; i+1 < len(pairs); i += 2 {

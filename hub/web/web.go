@@ -34,8 +34,8 @@ import (
 //go:embed templates messages.txt audit.txt static
 var files embed.FS
 
-// Options contains the services that the pages call, and the settings of the pages. If a service is missing, its
-// pages answer 404.
+// Options contains the services that the pages call, and the settings of the pages. If a service is missing, the hub
+// answers 404 for the pages that call the service.
 type Options struct {
 	Site      string // name of the site, as pages show it
 	Version   string // version of the hub, as the settings page shows it

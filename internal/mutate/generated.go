@@ -86,7 +86,7 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 		why, known := explained[r.id]
 		switch {
 		case !r.caught && !known:
-			t.Errorf("mutant survives: %s (%d tests reach it)", r.id, r.tests)
+			t.Errorf("mutant survives: %s (reached by %d tests, want one of them to fail)", r.id, r.tests)
 		case r.caught && known:
 			t.Errorf("mutant is caught by %s, but the list of explained survivors contains it: %s", r.by, r.id)
 		case !r.caught:
@@ -126,7 +126,7 @@ const byTimeout = "a timeout"
 type result struct {
 	mutant
 	caught bool   // true: a test failed or exceeded its timeout with the mutant
-	tests  int    // number of tests that reach the mutant
+	tests  int    // number of tests that run the mutated code
 	by     string // name of the test that caught the mutant
 }
 

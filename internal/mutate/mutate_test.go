@@ -137,7 +137,7 @@ func TestSampleLeavesExplainedMutantsOut(t *testing.T) {
 	}
 }
 
-func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
+func TestEachGeneratedMutantIsReportedAsCaughtSurvivingOrHanging(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a test binary")
 	}
@@ -162,7 +162,7 @@ func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 	}
 }
 
-func TestListedMutantsAreCaughtSurviveHangOrDoNotBuild(t *testing.T) {
+func TestEachListedMutantIsReportedAsCaughtSurvivingHangingOrNotBuilding(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles test binaries")
 	}

@@ -77,7 +77,7 @@ type end int
 
 const (
 	testsPassed end = iota
-	testsFailed     // a test failed or the process crashed
+	testsFailed     // true: a test failed or the process crashed
 	timedOut
 )
 

@@ -74,8 +74,8 @@ func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (ou
 	return out, "", nil
 }
 
-// Check reports a fault in each line with a question mark. For a text without faults, it returns the effect that Maud
-// loses the permission for the laser.
+// Check reports a fault in each line with a question mark. For a text without faults, Check returns the effect that
+// Maud loses the permission for the laser.
 func (p Drafts) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {

@@ -209,8 +209,8 @@ func (s *Site) AddFault(id policy.MachineID, text string) {
 	}
 }
 
-// Poison writes text into every field whose content comes from people, badges or machines. Tests use it to check that
-// pages escape texts.
+// Poison writes text into every field whose content comes from people, badges or machines. Tests call Poison to check
+// that pages escape texts.
 func (s *Site) Poison(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
