@@ -17,7 +17,7 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	stops := map[int]func() error{} // stop functions of the announcements, by interface index
 	defer func() {
 		for _, stop := range stops {
-			_ = stop() // ignore the error: the system closes the sockets when the program ends
+			_ = stop() // sockets close with the program, so an error of stop does no harm
 		}
 	}()
 	t := time.NewTicker(announceEvery)
