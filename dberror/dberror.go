@@ -60,7 +60,7 @@ func kindOfCode(code int) Kind {
 type Error struct {
 	Path string
 	Kind Kind
-	Cure string // the remedy, with a command
+	Cure string // what the person must do, with a command to run
 	Err  error
 }
 
@@ -91,8 +91,9 @@ func (k Kind) String() string {
 	return "database cannot be used"
 }
 
-// Wrap adds file and remedy to an error of SQLite. ifDamaged is the remedy for a damaged file; all other remedies are
-// the same for every database. Wrap returns an error unchanged if it is already wrapped or is not an error of SQLite.
+// Wrap adds the database file and a remedy to an error of SQLite. ifDamaged is the remedy that Wrap adds if the file
+// is damaged; Wrap chooses every other remedy itself. Wrap returns an error unchanged if it is already wrapped or is
+// not an error of SQLite.
 func Wrap(path, ifDamaged string, err error) error {
 	var done *Error
 	kind := KindOf(err)

@@ -31,7 +31,8 @@ func as(user, password string) func(*mqtt.ClientOptions) {
 	}
 }
 
-// withPasswords sets each machine's password to its reversed id, and the watcher's password to «seen».
+// withPasswords sets the password of each machine to the reversed id of the machine, and the password of the watcher
+// to «seen».
 func withPasswords(t *testing.T) func(*hub.Config) {
 	return func(c *hub.Config) {
 		dir := t.TempDir()
@@ -62,7 +63,7 @@ func TestHubWithPasswordsRefusesUnknownMachines(t *testing.T) {
 	c := dial(t, o.Broker(), as("laser", "secret-laser"))
 	c.subscribe(c.topics.Ack("laser"))
 	c.awaitAck(o, laser, 0)
-	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // the laser's account sends a record of another machine
+	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // the laser's account publishes another machine's record
 	c.publish(c.topics.Records("laser"), laser.Data(1, 3))
 	c.awaitAck(o, laser, 3)
 	if h, err := o.Ledger().Head("vinyl"); err != nil || h.Seq != 0 {

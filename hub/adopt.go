@@ -19,7 +19,7 @@ import (
 
 // Adopted is the result of Adopt.
 type Adopted struct {
-	Policy   int64  // the number of the policy in force
+	Policy   int64  // number of the policy that is in force after the import
 	Version  uint64 // version of the first bundle that the hub built; higher than the previous bundle's version
 	Members  int
 	Badges   int
@@ -48,7 +48,7 @@ func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted,
 	return out, nil
 }
 
-// opening opens the parts of a hub one after the other.
+// opening is a hub that is being opened: the methods of opening open one part each.
 type opening struct {
 	hub *Hub
 }
@@ -78,7 +78,7 @@ func (op *opening) openToAdopt() (err error) {
 	return op.openServices()
 }
 
-// adopter imports one site.
+// adopter contains the state of the import of one site.
 type adopter struct {
 	h    *Hub
 	site *site.Site
@@ -86,13 +86,14 @@ type adopter struct {
 	out  *Adopted
 }
 
-// reportLeft adds a message about an item that could not be adopted.
+// reportLeft adds an item that could not be adopted, with the reason, to the result of Adopt.
 func (a *adopter) reportLeft(format string, args ...any) {
 	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
 }
 
 // importPolicy publishes policy.yaml as the first version of the policy. If the site has a separate policy key, this
-// computer cannot sign a policy. Then the signed policy in the bundle in force stays in force, with the same number.
+// computer cannot sign a policy. In that case importPolicy imports the signed policy of the bundle in force, with its
+// number.
 func (a *adopter) importPolicy(ctx context.Context) error {
 	p := a.h.services.publish
 	if a.h.core.c.Bundle.Policy == nil {
@@ -183,7 +184,7 @@ func (a *adopter) importMembers(ctx context.Context) error {
 	return nil
 }
 
-// importFiles imports the status lists and the badges, with the issuers' documents that they need.
+// importFiles imports the status lists and the badges, with the documents of their issuers.
 func (a *adopter) importFiles(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
 		a.reportLeft("%s", skipped)
@@ -226,7 +227,7 @@ func (a *adopter) registerMachines(ctx context.Context) error {
 	return enrol.Adopt(ctx, a.h.core.db.Site(a.h.core.c.Site), a.h.core.now(), all)
 }
 
-// buildBundle builds the hub's first bundle, as a successor of the bundle that the machines use.
+// buildBundle builds the hub's first bundle, with a higher version than the bundle that the machines use.
 func (a *adopter) buildBundle(ctx context.Context) error {
 	if err := a.h.services.publish.Builder.Once(ctx); err != nil {
 		return err

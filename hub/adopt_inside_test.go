@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// exampleSite returns the example site; each change may modify it.
+// exampleSite returns the example site, after calling each of the changes, which may modify the site.
 func exampleSite(t *testing.T, changes ...func(*site.Site)) *site.Site {
 	t.Helper()
 	s, err := site.Read("../site-example")
@@ -107,7 +107,8 @@ func TestAdoptionImportsPolicyMembersBadgesAndMachines(t *testing.T) {
 	checkCredentials(t, h)
 }
 
-// checkCredentials fetches each credential of the first non-empty bucket by the credential's hash.
+// checkCredentials checks that the hub returns each credential of the first non-empty bucket by the credential's
+// hash.
 func checkCredentials(t *testing.T, h *Hub) {
 	t.Helper()
 	for i := range wire.Buckets {
@@ -130,7 +131,7 @@ func checkCredentials(t *testing.T, h *Hub) {
 	t.Error("no badge is in the bundle")
 }
 
-func TestAdoptionListsWhatItDoesNotImport(t *testing.T) {
+func TestAdoptionListsItemsThatAreNotImported(t *testing.T) {
 	s := exampleSite(t, func(s *site.Site) {
 		s.Badges = append(s.Badges, site.File{Name: "empty.json", Data: []byte("{}")})
 		s.Skipped = append(s.Skipped, "badges/README: no badge")
@@ -150,7 +151,7 @@ func TestAdoptionListsWhatItDoesNotImport(t *testing.T) {
 	}
 }
 
-func TestAdoptionStopsIfSomethingCannotBeRead(t *testing.T) {
+func TestAdoptionStopsIfAnItemCannotBeRead(t *testing.T) {
 	for name, x := range map[string]struct {
 		config func(*Config)
 		site   func(*site.Site)

@@ -12,11 +12,11 @@ import (
 	"portillon/wire"
 )
 
-// CardAlert is a lost or blocked card that was tapped at a machine.
+// CardAlert reports that a lost or blocked card was tapped at a machine.
 type CardAlert struct {
 	Seq    uint64          `json:"seq"`
 	At     time.Time       `json:"at"`
-	Member policy.MemberID `json:"member"` // owner of the card; the person who tapped it is unknown
+	Member policy.MemberID `json:"member"` // owner of the card, who may be a different person than the one who tapped it
 	State  string          `json:"state"`
 	Since  string          `json:"since,omitempty"` // time since when the site lists the card as lost or blocked
 }
@@ -36,17 +36,17 @@ func (a CardAlert) In(l policy.Language) string {
 
 const (
 	alertsMost = 8                   // number of newest alerts that the hub keeps in memory for each machine
-	alertsLast = 30 * 24 * time.Hour // how long the hub keeps an alert
+	alertsLast = 30 * 24 * time.Hour // time for which the hub stores an alert
 )
 
-// takeAlerts reads a machine's card alerts from the records that follow record number after. takeAlerts stores the
-// newest alerts, and returns the new alerts.
+// takeAlerts reads a machine's card alerts from the records that follow record number after. It returns these alerts,
+// and stores the newest alerts of the machine.
 func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
 	err = fl.core.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
 		var b wire.CardAlertBody
 		if json.Unmarshal(e.Body, &b) != nil {
-			b.State = "" // an alert with an empty State remains, even if a later version writes an unknown body
+			b.State = "" // report the alert even if this release cannot parse the body
 		}
 		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
 		return nil
@@ -60,7 +60,8 @@ func (fl *fleet) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAler
 	return fresh, err
 }
 
-// warnOfAlerts logs the card alerts in a machine's new records. The new records follow record number after.
+// warnOfAlerts logs the card alerts in a machine's new records. The new records are those that follow record number
+// after.
 func (fl *fleet) warnOfAlerts(id policy.MachineID, after uint64) {
 	fresh, err := fl.takeAlerts(id, after)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// lockedLog is a log that a test can read while the hub writes to the log.
+// lockedLog stores the hub's log in memory; a test can read the log while the hub writes to it.
 type lockedLog struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -34,7 +34,7 @@ func (l *lockedLog) String() string {
 	return l.b.String()
 }
 
-func TestTappedLostCardIsLoggedOnce(t *testing.T) {
+func TestTapOfALostCardIsLoggedOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
@@ -71,7 +71,7 @@ func TestTappedLostCardIsLoggedOnce(t *testing.T) {
 		x.subscribe(x.topics.Ack("laser"))
 		x.awaitAck(o, m, 0)
 		x.publish(x.topics.Records("laser"), m.Data(1, 3))
-		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // the machine publishes the same records again
+		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // publish the same records again, as a machine does
 		x.awaitAck(o, m, 3)
 		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" ||
 			got[0].Since != "2026-11-01" ||

@@ -12,9 +12,9 @@ import (
 // machineService is the DNS-SD name of the machines' listener (RFC 6763 §7).
 const machineService = "_portillon._tcp"
 
-// announce announces the address of the machines' listener on an interface by multicast DNS (RFC 6762), until stop is
-// called. Machines use the announcement if the hub's address has changed. Machines trust only the hub's certificate, so
-// a forged announcement does no harm.
+// announce publishes the address of the machines' listener on one network interface by multicast DNS (RFC 6762),
+// until the caller calls stop. Machines find the hub by the announcement after the hub's address has changed.
+// Machines trust only the hub's certificate, so a forged announcement does no harm.
 func (en *enrolments) announce(iface *net.Interface) (stop func() error, err error) {
 	host, port, err := net.SplitHostPort(en.addr())
 	if err != nil {
@@ -50,7 +50,7 @@ type currentZone struct{ now func() (mdns.Zone, error) }
 // Records implements mdns.Zone.
 func (z currentZone) Records(q dns.Question) []dns.RR {
 	s, err := z.now()
-	if err != nil { // the computer has no address at the moment
+	if err != nil { // the computer has no network address now
 		return nil
 	}
 	return s.Records(q)

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// announceEvery is how often the hub looks for new networks, because a cable may be connected later.
+// announceEvery is the interval at which the hub looks for new networks, because a cable may be connected later.
 const announceEvery = time.Minute
 
 // announceAll announces the machines' listener on every network of this computer until ctx ends. Each interface has a
 // separate responder, because a computer without a default route can join a multicast group only on a named interface
 // (ip(7), IP_ADD_MEMBERSHIP).
 func (en *enrolments) announceAll(ctx context.Context) {
-	stops := map[int]func() error{} // stop functions by the index of their interface
+	stops := map[int]func() error{} // stop functions of the announcements, by interface index
 	defer func() {
 		for _, stop := range stops {
-			_ = stop() // sockets close without stop when the program ends
+			_ = stop() // sockets close with the program, so an error of stop does no harm
 		}
 	}()
 	t := time.NewTicker(announceEvery)
 	defer t.Stop()
 	for said := false; ; {
 		err := en.announceNew(stops)
-		if err != nil && !said { // machines that know the address find the hub without an announcement
+		if err != nil && !said { // machines that already have the hub's address need no announcement
 			en.core.log.Warn("hub not announced on the network", "err", err)
 		}
 		said = err != nil
@@ -36,8 +36,8 @@ func (en *enrolments) announceAll(ctx context.Context) {
 	}
 }
 
-// announceNew announces the hub on each interface that is missing in stops, and adds the interface's stop function to
-// stops.
+// announceNew announces the hub on each network interface that has no entry in stops, and adds a function to stops
+// that ends the announcement.
 func (en *enrolments) announceNew(stops map[int]func() error) error {
 	all, err := net.Interfaces()
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// newUnannounced returns a hub without a listener for machines: each attempt to announce it fails before a socket is
-// opened.
+// newUnannounced returns a hub without a listener for machines, so each announcement fails before it opens a socket.
 func newUnannounced(text *bytes.Buffer) *enrolments {
 	return newParts(&core{log: slog.New(slog.NewTextHandler(text, nil)), now: time.Now}).enrolments
 }
@@ -29,7 +28,7 @@ func TestFailedAnnouncementIsLoggedOnce(t *testing.T) {
 	})
 }
 
-func TestEachNetworkIsAnnouncedOnce(t *testing.T) {
+func TestHubAnnouncesItselfOnceOnEachNetwork(t *testing.T) {
 	all, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +49,7 @@ func TestEachNetworkIsAnnouncedOnce(t *testing.T) {
 	for _, i := range all {
 		stops[i.Index] = func() error { return nil }
 	}
-	if err := en.announceNew(stops); err != nil { // every network is in stops, so no attempt is made
+	if err := en.announceNew(stops); err != nil { // every network is in stops, so announceNew announces nothing
 		t.Errorf("networks that are announced already: %v", err)
 	}
 }

@@ -14,7 +14,7 @@ func TestAnnouncementContainsAddressAndPort(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}
-	t.Parallel() // most of the test's time is waiting
+	t.Parallel() // parallel, because the test mostly waits
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestAnnouncementContainsAddressAndPort(t *testing.T) {
 	}
 }
 
-func TestAnnouncedAddressesAreThoseOfTheNetwork(t *testing.T) {
+func TestHubAnnouncesTheComputersNetworkAddresses(t *testing.T) {
 	if ips, err := reachableAddresses("192.0.2.7", nil); err != nil || len(ips) != 1 || ips[0].String() != "192.0.2.7" {
 		t.Error(ips, err)
 	}

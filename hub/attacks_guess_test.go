@@ -34,8 +34,8 @@ func (r *rig) tryRequest(who *reader, q request) (response, error) {
 	return response{status: res.StatusCode, header: res.Header}, nil
 }
 
-// The answer to a sign-in does not reveal whether an account exists: text, headers and status are the same. The amount
-// of work is checked in hub/account.
+// The answer to a sign-in does not reveal whether an account exists: text, headers and status are the same. Tests in
+// hub/account check that the hub does the same amount of work for both.
 func unknownName(t *testing.T, r *rig) {
 	nonce := regexp.MustCompile(`[0-9A-Z]{12,}|value="[^"]*"`)
 	var first string
@@ -55,8 +55,8 @@ func unknownName(t *testing.T, r *rig) {
 	}
 }
 
-// triesUntilThrottled sends a form until the hub throttles it, and returns the number of answers before the first
-// throttled one.
+// triesUntilThrottled sends a form until the hub refuses it because of the rate limit, and returns the number of
+// answers before that refusal.
 func (r *rig) triesUntilThrottled(t *testing.T, path string, most int, pairs func(int) []string) int {
 	t.Helper()
 	for i := range most {
@@ -83,7 +83,7 @@ func guessedPassword(t *testing.T, r *rig) {
 	}
 }
 
-// Codes have at least 60 bits. A visitor may try ten codes in total, of all kinds.
+// Codes have at least 60 bits. A visitor may try ten codes in total, not ten of each kind.
 func guessedCode(t *testing.T, r *rig) {
 	for _, path := range []string{"/code", "/code/password"} {
 		r.forgetAttempts()
@@ -131,8 +131,8 @@ func guessedToken(t *testing.T, r *rig) {
 	}
 }
 
-// The hub refuses ids of another site of the same database in request bodies. The authorisation tables cover ids in
-// paths.
+// The hub refuses ids of another site of the same database in request bodies. The tests of the authorisation tables
+// send such ids in paths; this test sends them in bodies.
 func otherSite(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	post := func(path string, body any) request {

@@ -148,7 +148,7 @@ func (r *rig) dropMails(t *testing.T) {
 	}
 }
 
-// memberOfCookie returns the member whom the reader's cookie signs in; empty: the cookie signs nobody in.
+// memberOfCookie returns the member who is signed in by the reader's cookie; empty: nobody is signed in.
 func (r *rig) memberOfCookie(who *reader) string {
 	got := r.ask(who, request{method: "GET", path: "/api/v1/me"})
 	if m := regexp.MustCompile(`"member":"([^"]*)"`).FindSubmatch(got.body); got.status == 200 && m != nil {
@@ -177,7 +177,7 @@ func replayedLink(t *testing.T, r *rig) {
 // A mail scanner may open each link of a mail repeatedly, with and without the browser's cookie; the link stays usable.
 func scannedLink(t *testing.T, r *rig) {
 	w, code := r.requestLink(t, "lea@example.org")
-	for range 2 { // unlike a real scanner, the test shares the visitor's address and its limit of guesses
+	for range 2 { // only twice, because the test has the visitor's address, so the rate limit applies to both
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, who := range []*reader{nil, w} {
 				r.ask(who, request{method: method, path: "/sign-in/link?code=" + code})
@@ -194,7 +194,7 @@ func scannedLink(t *testing.T, r *rig) {
 }
 
 // A person who gets a forwarded mail does not have the browser that requested the link, so the link does not sign that
-// person in. A link never signs in an administrator.
+// person in. A sign-in link never signs in an administrator.
 func forwardedLink(t *testing.T, r *rig) {
 	_, code := r.requestLink(t, "lea@example.org")
 	for name, who := range map[string]*reader{"no cookie": nil, "another visitor": {cookie: visitorCookie(r)},
@@ -254,7 +254,7 @@ func blockedMember(t *testing.T, r *rig) {
 	}
 }
 
-// stream opens a reader's event stream. The returned channel is closed when the stream ends.
+// stream opens a reader's event stream, and returns a channel that is closed when the stream ends.
 func (r *rig) stream(t *testing.T, who *reader) <-chan struct{} {
 	t.Helper()
 	q, err := newRequest(t, r.base+"/api/v1/events", who)

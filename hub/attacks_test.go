@@ -15,8 +15,9 @@ import (
 	"testing"
 )
 
-// attacks are all attacks that the tests make on a whole hub, created by hub.New, over its listeners. docs/security.md
-// has the defence against each; TestEveryAttackIsDocumented compares the two.
+// attacks are all attacks that the tests make on a whole hub, created by hub.New, over its listeners.
+// docs/security.md describes the defence against each attack; TestEveryAttackIsDocumented compares this list with the
+// document.
 var attacks = []struct {
 	name string
 	play func(*testing.T, *rig)
@@ -112,8 +113,8 @@ func cookieOf(a response) *http.Cookie {
 
 const spareName, sparePassword = "spare@example.org", "four random words are long"
 
-// An attacker may plant a cookie in the victim's browser. The victim's sign-in must not sign the attacker in (session
-// fixation).
+// An attacker may set a session cookie in the victim's browser before the victim signs in. The sign-in must not make
+// the attacker's cookie valid (session fixation).
 func sessionFixation(t *testing.T, r *rig) {
 	for name, planted := range map[string]string{"made up": "attacker", "of a visitor": visitorCookie(r)} {
 		victim := &reader{cookie: planted}
@@ -161,7 +162,8 @@ func sessionCookie(t *testing.T, r *rig) {
 	}
 }
 
-// An old browser sends the victim's cookie with a form of another site. The hub must refuse the form.
+// An old browser sends the victim's cookie together with a form that is on another site's page. The hub must refuse
+// such a form.
 func crossSiteForm(t *testing.T, r *rig) {
 	r.everyChange(func(route string, q request) {
 		before := r.countAuditEntries()
@@ -184,8 +186,8 @@ func crossSiteForm(t *testing.T, r *rig) {
 	}
 }
 
-// A page of another site can send text/plain, a form or a file without a preflight request (CORS). The API must accept
-// none of these as JSON. Pages must accept only forms of the hub.
+// A page of another site can send text/plain, a form or a file without a preflight request (CORS). The API must not
+// parse any of these bodies as JSON. Pages must accept only forms of the hub.
 func crossSiteFetch(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	for _, x := range r.h.APIRoutes() {
@@ -214,7 +216,8 @@ func crossSiteFetch(t *testing.T, r *rig) {
 	}
 }
 
-// A link or picture on another site's page causes a GET with the victim's cookie. No GET changes anything.
+// A link or picture on another site's page causes a GET with the victim's cookie. A GET request must not change any
+// data.
 func changeByLink(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	var asked []request

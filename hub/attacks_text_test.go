@@ -91,7 +91,7 @@ func openRedirect(t *testing.T, r *rig) {
 	}
 }
 
-// No text that a visitor types appears in the log, and none adds a line to the log.
+// A text that a visitor types never appears in the log, and never adds a line to the log.
 func logInjection(t *testing.T, r *rig) {
 	forged := "x\ntime=2026-11-30T00:00:00.000Z level=ERROR msg=forged secret-of-a-visitor"
 	r.post(nil, "/sign-in", nil, "name", forged, "password", forged)
@@ -137,7 +137,8 @@ const unsafeMark = "\u202e"
 func storedScript(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
 	taken := 0
-	// Use the scripts together, the script that could be an address, and the mark.
+	// Store three texts in each field: all scripts in one text, the script that resembles an address, and the
+	// direction mark.
 	together := scripts[0] + scripts[1] + scripts[3] + scripts[4] + scripts[5]
 	for i, script := range []string{together, scripts[2], unsafeMark + "gnp.exe"} {
 		for _, field := range r.textFields(i) {
@@ -146,7 +147,7 @@ func storedScript(t *testing.T, r *rig) {
 				t.Errorf("%s: %d", field.name, got.status)
 			} else if got.status < 300 || got.status == 303 {
 				taken++
-			} else if script != unsafeMark+"gnp.exe" { // the direction mark is harmless in a user's own rejected input
+			} else if script != unsafeMark+"gnp.exe" { // a page may return the direction mark to the user who typed it
 				for _, one := range scripts {
 					requireEscaped(t, field.name+" given back", one, got)
 				}
@@ -162,7 +163,7 @@ func storedScript(t *testing.T, r *rig) {
 			requireEscaped(t, q.method+" "+q.path, script, got)
 		}
 	}
-	r.change(r.victim.member, func(m *directory.Member) { // every field of the victim was overwritten above
+	r.change(r.victim.member, func(m *directory.Member) { // restore the victim's addresses, which the scripts replaced
 		m.Emails, m.Guardians = []string{"lea@example.org"}, nil
 	})
 	r.dropMails(t)
@@ -507,7 +508,7 @@ func badgeURL(t *testing.T, r *rig) {
 				t.Errorf("%s://%s: %d, want 422: %.200s", scheme, host, got.status, got.body)
 			}
 			if scheme != "https" && host != "127.0.0.1" {
-				break // refused before a name is resolved
+				break // the hub refuses such a URL before it resolves the name
 			}
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"portillon/hub/directory"
 )
 
-// The authorisation tables check the status of each answer. This test checks the content: which fields an answer leaves
-// out, and which fields a request does not change, if the sender lacks a permission.
-func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
+// The tests of the authorisation tables check the status of each answer. This test checks the content: which fields
+// an answer leaves out, and which fields a request does not change, if the sender lacks a permission.
+func TestAnswersOmitFieldsThatTheReaderMayNotSee(t *testing.T) {
 	r := newRig(t)
 	const note, number = "a note for administrators", "5EFEDCBA98"
 	id := r.victim.member
@@ -88,7 +88,8 @@ func TestAnswersLeaveOutWhatTheReaderMayNotSee(t *testing.T) {
 	r.keepsWhatIsNotSeen(t, note)
 }
 
-// keepsWhatIsNotSeen checks that a change by a reader who may not read a member's note leaves the note unchanged.
+// keepsWhatIsNotSeen changes a member as a reader who may not read the member's note, and checks that the note is
+// unchanged.
 func (r *rig) keepsWhatIsNotSeen(t *testing.T, note string) {
 	t.Helper()
 	id := r.victim.member

@@ -72,7 +72,8 @@ func takesActor(method reflect.Type) bool {
 	return false
 }
 
-// callWith calls a method as actor a, with ids that do not exist in the database, and returns the method's error.
+// callWith calls a method with the actor a and with ids that do not exist in the database, and returns the method's
+// error.
 func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	in := make([]reflect.Value, 0, method.Type().NumIn())
 	for i := range method.Type().NumIn() {
@@ -102,8 +103,8 @@ func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
 	return err
 }
 
-// methodsWithoutActor returns the methods without an actor parameter that the pages and the API call. The value says
-// how each method authenticates the caller instead.
+// methodsWithoutActor returns the methods without an actor parameter that the pages and the API call. Each value
+// explains how the method authenticates the caller instead.
 func methodsWithoutActor() map[string]string {
 	return map[string]string{
 		"SignIn": "a password", "FromToken": "an API token", "Redeem": "the first owner's code", "ResetPassword": "a code",
@@ -152,7 +153,7 @@ func TestPagesAndAPIPassTheActorToServices(t *testing.T) {
 }
 
 // A path with the reader's own id and an id of another person's badge, session or token is not found.
-func TestOwnPathsDoNotReachOtherPersonsData(t *testing.T) {
+func TestPathWithTheReadersIDFindsNoDataOfOtherPersons(t *testing.T) {
 	r := newRig(t)
 	jules, victim := r.readers["member"], r.victim
 	own, api := string(jules.member), api.Prefix

@@ -147,7 +147,7 @@ func TestAPIAnswersEachReaderAsTheTableSays(t *testing.T) {
 	}
 }
 
-// sendDeadTokens sends requests with the API tokens of accounts that can no longer sign in.
+// sendDeadTokens checks that the hub refuses the API tokens of accounts that can no longer sign in.
 func (r *rig) sendDeadTokens(d tableLine, x api.Route) {
 	for _, name := range []string{"blocked", "foreign"} {
 		who := *r.readers[name]
@@ -159,8 +159,8 @@ func (r *rig) sendDeadTokens(d tableLine, x api.Route) {
 	}
 }
 
-// sendWithScopes sends requests with tokens of an owner that have different scopes: each act alone, all acts that the
-// table names, and those acts without one of them.
+// sendWithScopes sends requests with an owner's tokens of different scopes: one token for each act, one with all acts
+// that the table names, and one for each of these acts that lacks only this act.
 func (r *rig) sendWithScopes(d tableLine, x api.Route) {
 	needed, either := strings.Split(d.scopes, "+"), strings.Split(d.scopes, "|")
 	ask := func(want bool, scopes ...actor.Act) {
@@ -209,7 +209,7 @@ func (r *rig) sendForeignIDs(d tableLine, x api.Route) {
 	}
 }
 
-// restoreReader restores what a successful request has removed.
+// restoreReader creates the data again that a successful request has removed.
 func (r *rig) restoreReader(method string, got response, who *reader) {
 	r.t.Helper()
 	if method == "GET" || got.status >= 400 {
@@ -239,7 +239,7 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	if of == "other" {
 		about, machine = r.victim, "lathe"
 	}
-	if strings.HasSuffix(x.Path, "/revoke") { // a revoked machine cannot be tagged afterwards
+	if strings.HasSuffix(x.Path, "/revoke") { // the hub puts no tag on a revoked machine, so revoke another machine
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
 	own := map[string]string{"member": string(about.member), "account": about.account, "machine": machine, "tap": "t-none",
@@ -366,8 +366,8 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 	}
 }
 
-// lastExtra returns a member whom a request may merge into another member. lastExtra creates a new member if the last
-// one was merged.
+// lastExtra returns a member whom a request may merge into another member. If that member was already merged,
+// lastExtra creates a new one.
 func (r *rig) lastExtra() policy.MemberID {
 	r.t.Helper()
 	x := r.readers["extra"]

@@ -18,21 +18,21 @@ import (
 // bundlePoll is the interval at which the hub checks whether the bundle file has changed.
 const bundlePoll = time.Second
 
-// bundleStore stores the bundle in force and the previous bundle, and serves both to machines.
+// bundleStore stores the bundle in force and the previous bundle, and sends the chunks of both bundles to machines.
 type bundleStore struct {
 	core     *core
 	services *services
 
 	store    wire.Store
-	seen     fileStamp     // size and time of the bundle file at the last read; used only by watchBundle
-	renewed  chan struct{} // signals that the bundle has changed; buffer of one
+	seen     fileStamp     // size and modification time of the bundle file at the last read; only for watchBundle
+	renewed  chan struct{} // receives a value when the bundle has changed; buffer of one
 	chunks   *chunks.Server
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex // mutex for the fields below
 	manifest []byte     // the signed manifest; nil: no bundle yet
 	version  uint64
 	inForce  wire.Manifest   // the parsed manifest
 	served   map[string]bool // hashes of the chunks that may be served
-	readAll  time.Time       // when Bundles.Install last verified all chunks; zero: the next call verifies them
+	readAll  time.Time       // time when Bundles.Install last verified all chunks; zero: the next call verifies all chunks
 }
 
 // current returns the signed manifest of the bundle in force and the bundle's version; nil and 0: there is no bundle.
@@ -44,7 +44,7 @@ func (bs *bundleStore) current() ([]byte, uint64) {
 
 // readStore loads the bundle that was in force when the hub stopped.
 func (bs *bundleStore) readStore() {
-	bs.storeServedHashes() // must run before a machine can receive the manifest
+	bs.storeServedHashes() // first, because a machine fetches chunks as soon as it has the manifest
 	m, err := bs.store.Current()
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -54,7 +54,7 @@ func (bs *bundleStore) readStore() {
 		data, err = bs.store.Signed()
 	}
 	if err != nil {
-		bs.core.log.Warn("stored bundle cannot be read", "why", err)
+		bs.core.log.Warn("reading the stored bundle failed", "why", err)
 		return
 	}
 	bs.mu.Lock()
@@ -128,7 +128,7 @@ func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 			return b, nil
 		}
 		if rerr := bs.repair(m); rerr != nil {
-			bs.core.log.Error("chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
+			bs.core.log.Error("chunk is damaged on the disk", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
 			return nil, err
 		}
 		return bs.store.Chunk(m, m.Chunks[i].Name)
@@ -139,8 +139,8 @@ func (bs *bundleStore) chunk(sha string) ([]byte, error) {
 // errRebuilt means that the bundle is damaged, and that the hub builds a new bundle at once.
 var errRebuilt = errors.New("chunks of the bundle are damaged on the disk; the hub builds a new bundle")
 
-// repair replaces damaged chunks of m with the chunks of the bundle file. A hub that manages the site builds a new
-// bundle instead.
+// repair replaces damaged chunks of the manifest m with the chunks of the bundle file. If the hub manages the site,
+// repair makes the hub build a new bundle instead.
 func (bs *bundleStore) repair(m wire.Manifest) error {
 	damaged := bs.store.Damaged(m)
 	if len(damaged) == 0 {
@@ -184,13 +184,13 @@ func (bs *bundleStore) watchBundle(ctx context.Context) error {
 	}
 }
 
-// fileStamp identifies a state of a file: it changes when the file changes.
+// fileStamp contains a file's size and modification time, by which the hub detects that the file has changed.
 type fileStamp struct {
 	size int64
 	at   time.Time
 }
 
-// fileStampOf returns the size and modification time of a file; the zero stamp: the file cannot be read.
+// fileStampOf returns the size and modification time of a file, or the zero fileStamp if the file cannot be read.
 func fileStampOf(path string) fileStamp {
 	i, err := os.Stat(path)
 	if err != nil {
@@ -208,7 +208,7 @@ func (bs *bundleStore) installBundleFile(s fileStamp) {
 	}
 	m, err := bs.install()
 	if err != nil {
-		log.Warn("bundle file not installed", "why", err)
+		log.Warn("installing the bundle file failed", "why", err)
 		return
 	}
 	if m.Version == 0 {

@@ -97,7 +97,7 @@ func TestManifestIsRetainedAndFollowsTheBundleFile(t *testing.T) {
 	} {
 		put()
 		o.stop()
-		o = run(t, config) // the hub also reads the file at its start
+		o = run(t, config) // the hub reads the bundle file at its start too
 		late := dial(t, o.Broker())
 		late.subscribe(late.topics.Bundle())
 		if got := late.awaitMessage(late.topics.Bundle()).Payload(); !bytes.Equal(got, second) {
@@ -189,9 +189,9 @@ func TestOnlyChunksOfTheBundleAreServed(t *testing.T) {
 }
 
 // If a machine's state shows an older bundle, or more records than the hub has, the hub sends the manifest or an
-// acknowledgement again. The hub does not send them after every state, because a machine that rejects the bundle would
-// receive them for ever.
-func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
+// acknowledgement again. The hub does not send these messages after every state, because a machine that rejects the
+// bundle would receive them for ever.
+func TestHubSendsTheManifestOnceToAMachineWithAnOldBundle(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	b := newBundler(t)
 	b.putBundle("biklab", 7, b.signer, "the policy")
@@ -203,7 +203,7 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer br.Close()
-	c := dial(t, "tcp://"+br.Addr()) // the client connects before the hub, so it receives every message once
+	c := dial(t, "tcp://"+br.Addr()) // the client connects before the hub, so the client receives every message once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
 	o := runAt(
 		t,
@@ -234,16 +234,16 @@ func TestMachineWithAnOldBundleIsAnsweredOnce(t *testing.T) {
 	}
 	state(7, 0)
 	c.requireNoMessage()
-	seconds.Add(4) // the hub publishes the manifest again after 3 s at the earliest
+	seconds.Add(4) // wait, because the hub publishes the manifest again only after 3 s
 	state(6, 0)
 	if got := c.next(); got.Topic() != c.topics.Bundle() {
 		t.Fatalf("%s", got.Topic())
 	}
 	state(5, 0)
 	state(7, 5)
-	c.requireNoMessage() // both were sent to the machine less than a minute ago
+	c.requireNoMessage() // the hub sent both messages less than a minute ago
 	seconds.Add(60)
-	state(8, 0) // the hub sends no older bundle to a machine with a newer bundle
+	state(8, 0) // the hub does not send its bundle to a machine that has a newer bundle
 	c.requireNoMessage()
 	state(7, 5)
 	if got := c.next(); got.Topic() != c.topics.Ack("laser") {

@@ -31,10 +31,10 @@ func (op *opening) openCardKey() (err error) {
 	return err
 }
 
-// CardKey returns the service that changes the card key; nil: the hub does not manage the site.
+// CardKey returns the service that changes the card key, or nil if the hub does not manage the site.
 func (h *Hub) CardKey() *cardkey.Service { return h.services.cardKey }
 
-// cards manages the site's card keys and seal keys, and binds cards to a new card key.
+// cards manages the site's card keys and seal keys, and binds cards to a new card key when members tap them.
 type cards struct {
 	core       *core
 	enrolments *enrolments
@@ -77,8 +77,8 @@ func (cs *cards) oldCardHash(number []byte) string {
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
-// setAsideCards marks all cards as bound under the previous key, in the transaction that changes the key. The function
-// with changes the key.
+// setAsideCards marks all cards as bound under the previous key, in the same transaction in which the function with
+// changes the key.
 func (cs *cards) setAsideCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -88,8 +88,8 @@ func (cs *cards) setAsideCards(
 	return cs.services.directory.Rekeying.SetAsideCards(ctx, a, mark, with)
 }
 
-// endOldCards removes the cards that are still bound under the previous key, in the transaction that ends the key
-// change. The function with ends the key change.
+// endOldCards removes the cards that are still bound under the previous key, in the same transaction in which the
+// function with ends the key change.
 func (cs *cards) endOldCards(
 	ctx context.Context,
 	a actor.Actor,
@@ -108,8 +108,9 @@ func (cs *cards) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Car
 	return out, err
 }
 
-// refuseCardKey returns an error if a separate policy key signs the cards. In that case the card key cannot be changed:
-// all HMACs of cards would change at once, and machines would accept no card until a person signs the new HMACs.
+// refuseCardKey returns an error if a separate policy key signs the cards. In that case nobody may change the card
+// key: all HMACs of cards would change at once, and machines would refuse every card until a person signs the new
+// HMACs.
 func (cs *cards) refuseCardKey(ctx context.Context) error {
 	p, err := cs.services.policies.current(ctx)
 	if err != nil || p == nil || !p.SignedBindings {
@@ -155,9 +156,9 @@ func (cs *cards) cardKeyMachines(ctx context.Context, a actor.Actor) (out []card
 	return out, nil
 }
 
-// markTap marks an unknown card whose HMAC was made with the previous card key. markTap clears c if the hub no longer
-// has the key of the HMAC: the card must then be tapped again. A machine with an older program does not report its card
-// key, so the hub assumes the key that the hub sent to that machine.
+// markTap marks an unknown card whose HMAC was made with the previous card key. If the hub no longer has the key of
+// the HMAC, markTap clears c, and the member must tap the card again. A machine with an older program does not report
+// its card key, so the hub assumes the key that the hub sent to that machine.
 func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	ring := cs.services.cardKey.Ring()
 	check := c.Key
@@ -176,15 +177,16 @@ func (cs *cards) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	}
 }
 
-// rebinds is the list of machines with new records. The new records may bind cards to the new card key.
+// rebinds is the list of machines with new records, in which the hub looks for taps of cards that it must bind to the
+// new card key.
 type rebinds struct {
-	wake chan struct{} // signals new records; has a buffer of one
+	wake chan struct{} // receives a value when a machine is added; buffer of one
 
 	mu   sync.Mutex
-	from map[policy.MachineID]uint64 // the records that follow this sequence number must be read
+	from map[policy.MachineID]uint64 // rebindCards must read the records that follow this sequence number
 }
 
-// noteRecords stores that a machine has new records. The new records follow record number after.
+// noteRecords stores that a machine has new records, which follow record number after.
 func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -196,7 +198,7 @@ func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
 	}
 	select {
 	case r.wake <- struct{}{}:
-	default: // a wake-up is already pending
+	default: // wake already contains a value
 	}
 }
 
@@ -220,7 +222,7 @@ func (cs *cards) rebindCards(ctx context.Context) error {
 				continue
 			}
 			if err := cs.rebind(ctx, q); err != nil && ctx.Err() == nil {
-				cs.core.log.Warn("cards not bound to the new card key", "machine", q.Machine, "err", err)
+				cs.core.log.Warn("binding cards to the new card key failed", "machine", q.Machine, "err", err)
 			}
 		}
 		select {
@@ -258,7 +260,7 @@ func (cs *cards) rebind(ctx context.Context, q ledger.Query) error {
 			_, err = cs.services.directory.Rekeying.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
 		}
 		if err != nil && !errors.Is(err, wire.ErrNoSealKey) && ctx.Err() == nil {
-			cs.core.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)
+			cs.core.log.Warn("binding a card to a new card key failed", "machine", e.Machine, "record", e.Seq, "err", err)
 		}
 	}
 	return err

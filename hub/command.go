@@ -20,7 +20,7 @@ type commands struct {
 	orders chan order
 
 	mu      sync.Mutex
-	waiting map[string]chan wire.Reply // reply channels by the id of the command
+	waiting map[string]chan wire.Reply // channels on which deliver waits for replies, by the id of the command
 }
 
 // reply passes a machine's reply to the call of deliver that waits for the reply.
@@ -34,14 +34,14 @@ func (cm *commands) reply(id policy.MachineID, data []byte) {
 	if to, ok := cm.waiting[string(id)+"/"+r.ID]; ok {
 		select {
 		case to <- r:
-		default: // a reply has already arrived
+		default: // the channel already contains a reply
 		}
 	}
 }
 
 // ErrNoReply means that a machine did not answer before the command expired. Whether the machine executed the command
 // is unknown until the machine's journal arrives.
-var ErrNoReply = errors.New("the machine did not answer")
+var ErrNoReply = errors.New("the machine did not answer the command before the command expired")
 
 // command signs a command to a machine, sends the command, and waits for the reply: at most wire.CommandLife, or until
 // ctx ends. The caller sets c.Do, Tag, Reason and Now; command sets the other fields. While the hub is not connected to

@@ -60,7 +60,7 @@ func TestCommandIsSignedAndItsReplyIsReturned(t *testing.T) {
 		}
 	}
 	c.subscribe("portillon/biklab/+/command")
-	c.requireNoMessage() // the command was not retained
+	c.requireNoMessage() // the broker must not retain the command
 }
 
 func TestCommandWithoutAReplyIsAnError(t *testing.T) {
@@ -84,7 +84,7 @@ func TestCommandWithoutAReplyIsAnError(t *testing.T) {
 	}
 }
 
-func TestCommandDoesNotWaitLongerThanItsExpiry(t *testing.T) {
+func TestHubStopsWaitingForAReplyWhenTheCommandExpires(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(
 		t,
@@ -92,7 +92,7 @@ func TestCommandDoesNotWaitLongerThanItsExpiry(t *testing.T) {
 		func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://127.0.0.1:1"} },
 	)
 	synctest.Test(t, func(t *testing.T) {
-		h, err := hub.New(c, hub.Options{}) // the hub does not run, so it is not connected to the broker
+		h, err := hub.New(c, hub.Options{}) // the hub does not run, so the hub is not connected to the broker
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,25 +35,25 @@ import (
 type Config struct {
 	Site     policy.SiteID
 	Data     string // path of the hub's data folder
-	Key      string // path of the file with the hub's key
+	Key      string // path of the file that contains the hub's private key
 	Machines []MachineConfig
 	MQTT     MQTTConfig
 	HTTP     string // host:port on loopback that serves the chunks; empty: chunks are not served
 	Bundle   BundleConfig
 	Join     JoinConfig
 
-	Web       PeopleConfig // addresses of the pages and the API; zero: the hub has no pages
-	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs them
+	Web       PeopleConfig // address and certificate of the pages and the API; zero: the hub has no pages
+	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs policies
 	Mail      string       // path of a file with the mail settings; empty: no mail
 	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
 
-	keyAt string // position of Key in the file, such as hub.yaml:4
+	keyAt string // file and line that set Key, such as hub.yaml:4
 }
 
 // MachineConfig is a machine of hub.yaml, whose records the hub accepts.
 type MachineConfig struct {
 	ID     policy.MachineID
-	Key    note.Verifier // verifies the machine's checkpoints
+	Key    note.Verifier // public key that verifies the machine's checkpoints
 	Public string        // Key as text
 	// PasswordFile is the path of a file with the password of the machine's account at the broker inside this program.
 	// The account's name is the machine's id. Empty: the broker has no accounts.
@@ -68,13 +68,13 @@ type MQTTConfig struct {
 	// program; empty: there is no such account.
 	Watcher                string
 	Broker                 string // URL of a separate broker: tcp://host:1883 or ssl://host:8883
-	Username, PasswordFile string // the hub's account at the separate broker
+	Username, PasswordFile string // name and password file of the hub's account at the separate broker
 }
 
 // BundleConfig is the bundle that the hub serves to machines.
 type BundleConfig struct {
 	File string        // path of the bundle file, which the hub reads again after each change; empty: no bundle file
-	Key  note.Verifier // verifies the signature of bundles
+	Key  note.Verifier // public key that verifies the signature of bundles
 
 	Public string // Key as text
 
@@ -150,8 +150,8 @@ func ReadConfig(path string) (Config, error) {
 	return ParseConfig(path, data)
 }
 
-// ParseConfig parses the content of a hub.yaml. Faults begin with path, and relative paths in the content start from
-// the folder of path.
+// ParseConfig parses the content of a hub.yaml. Each fault begins with path, and relative paths in the content start
+// from the folder of path.
 func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}
@@ -168,7 +168,7 @@ func ParseConfig(path string, data []byte) (Config, error) {
 // parser parses hub.yaml. dir is the file's folder, from which relative paths start.
 type parser struct{ dir string }
 
-// file returns a path of hub.yaml as an absolute path; empty: the path is not set.
+// file returns a path that hub.yaml contains as an absolute path; empty: hub.yaml does not set the path.
 func (p parser) file(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" || filepath.IsAbs(s) {
@@ -177,7 +177,8 @@ func (p parser) file(n yamlfile.Node) string {
 	return filepath.Join(p.dir, s)
 }
 
-// hub parses the whole file. hub adds each fault to its node. The caller reads the faults at the end.
+// hub parses the whole file. hub adds each fault to the YAML node that has the fault, and the caller reads all faults
+// at the end.
 func (p parser) hub(r yamlfile.Node) Config {
 	r.Only(
 		"portillon",
@@ -315,8 +316,8 @@ func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	return b
 }
 
-// accounts checks that the broker inside this program either has an account for every client, or listens on loopback
-// and has no accounts.
+// accounts checks the broker inside this program: either the broker has an account for every client, or it listens on
+// loopback and has no accounts.
 func (p parser) accounts(r yamlfile.Node, c Config) {
 	with := 0
 	for _, m := range c.Machines {
@@ -349,7 +350,7 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 	}
 }
 
-// addr parses a host:port; empty: the value is not set.
+// addr parses a host:port; empty: hub.yaml does not set the value.
 func addr(n yamlfile.Node) string {
 	s := n.Str()
 	if s == "" {
@@ -376,7 +377,7 @@ func loopbackAddr(n yamlfile.Node) string {
 	return s
 }
 
-// onLoopback reports whether host:port can be reached only from this computer.
+// onLoopback reports whether only programs on this computer can connect to host:port.
 func onLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)

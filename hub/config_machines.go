@@ -20,7 +20,7 @@ import (
 type JoinConfig struct {
 	Listen  string // host:port; empty: machines cannot join
 	Name    string
-	CardKey string // path of the file with the site's card key
+	CardKey string // path of the file that contains the site's card key
 
 	Cert, CertKey, Authority string // PEM files; empty: the hub's own authority signs the certificate
 }

@@ -9,7 +9,7 @@ import (
 
 const joins = "machines-listen: \":8443\"\nname: hub.local\ncard-key: card.key\n"
 
-func TestHubFileMayAllowMachinesToJoin(t *testing.T) {
+func TestHubFileWithMachinesListenAllowsMachinesToJoin(t *testing.T) {
 	text := strings.Replace(example(t), "mqtt: { listen: \"127.0.0.1:1883\" }", "mqtt: { listen: \":8883\" }", 1) + joins
 	c, err := hub.ParseConfig("/etc/portillon/hub.yaml", []byte(text))
 	if err != nil {
@@ -24,7 +24,7 @@ func TestHubFileMayAllowMachinesToJoin(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheMachinesListenerNameLineFieldAndFix(t *testing.T) {
+func TestErrorsAboutTheMachinesListenerNameLineFieldAndFix(t *testing.T) {
 	for _, c := range []struct{ from, to, says string }{
 		{"name: hub.local\n", "", "name: is missing"},
 		{"card-key: card.key\n", "", "card-key: is missing"},

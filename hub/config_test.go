@@ -68,7 +68,7 @@ func TestLedgerOfAnEarlierReleaseIsReadUntilItIsImported(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheHubFileNameLineFieldAndFix(t *testing.T) {
+func TestErrorsAboutTheHubFileNameLineFieldAndFix(t *testing.T) {
 	for _, c := range []struct{ name, from, to, says string }{
 		{"a slip in a key", "http:", "htpp:", `hub.yaml:9:1: unknown key "htpp" (did you mean "http"?)`},
 		{"no machines", "machines:", "nobody:", "machines: is missing"},
@@ -157,7 +157,7 @@ func TestErrorNamesTheFileThatTheHubCannotOpen(t *testing.T) {
 	}
 }
 
-func TestPublicHalfEqualsThatOfKeygen(t *testing.T) {
+func TestPublicHalfOfAKeyEqualsTheOneThatKeygenPrints(t *testing.T) {
 	dir := t.TempDir()
 	for range 20 {
 		skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-hub")

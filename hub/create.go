@@ -27,10 +27,10 @@ type Created struct {
 // 2104 §3).
 const cardKeyBytes = 32
 
-// NewHub has the parameters of Create.
+// NewHub contains the parameters of Create.
 type NewHub struct {
 	Site policy.SiteID
-	Host string // the computer's name, which machines and browsers verify in the certificate
+	Host string // the computer's host name; machines and browsers check that the certificate has this name
 	// Web is the host:port for browsers; empty: 127.0.0.1:8040. If the address is not on loopback, the hub's own
 	// authority signs a certificate for it.
 	Web string
@@ -75,7 +75,7 @@ func Create(dir string, n NewHub) (Created, error) {
 	return Created{Config: config, Site: n.Site, Key: public}, nil
 }
 
-// config returns the text of the first hub.yaml.
+// config returns the text of the hub.yaml that Create writes.
 func (n NewHub) config() string {
 	if !dnsName.MatchString(strings.ToLower(n.Host)) {
 		n.Host = "portillon-hub"
@@ -89,8 +89,9 @@ func (n NewHub) config() string {
 	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, n.Machines, strings.ToLower(n.Host), n.Broker)
 }
 
-// newConfig is the first hub.yaml as a format. The arguments of newConfig are the site's id, the address for people, a
-// line about the certificate, the address for machines, the computer's name, and the broker's address.
+// newConfig is the format string of the hub.yaml that Create writes. The arguments of newConfig are the site's id,
+// the address for people, a line about the certificate, the address for machines, the computer's name, and the
+// broker's address.
 const newConfig = `# The hub of a site.` +
 	` Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1

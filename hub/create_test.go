@@ -40,7 +40,7 @@ func TestNewHubNeedsAnEmptyFolder(t *testing.T) {
 	}
 }
 
-func TestNewHubBeyondLoopbackHasACertificate(t *testing.T) {
+func TestNewHubThatListensOnTheNetworkHasACertificate(t *testing.T) {
 	made, err := hub.Create(t.TempDir(), hub.NewHub{Site: "biklab", Host: "pi", Web: "0.0.0.0:8040"})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestNewHubRefusesAFolderWithFiles(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheManagedHubsFileNameTheFix(t *testing.T) {
+func TestErrorsAboutTheHubFileOfAManagedHubNameTheFix(t *testing.T) {
 	dir := t.TempDir()
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"portillon/wire"
 )
 
-// A hub does not start with a database that it cannot read, because it would treat the site as a new one.
+// A hub that cannot read its database does not start, because the hub would treat the site as a new site.
 func TestHubDoesNotStartIfATableIsMissing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("opens twelve hubs")

@@ -18,8 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// fileDamages are ways in which a worn disk or a wrong command damages a file. older is the file's content on an
-// earlier day; nil: the file did not exist.
+// fileDamages are the ways in which the test damages a file, as a worn disk or a wrong command does. older is the
+// file's content on an earlier day; nil: the file did not exist.
 var fileDamages = map[string]func(path string, b, older []byte) error{
 	"one byte changed": func(path string, b, _ []byte) error {
 		if len(b) > 0 {
@@ -41,7 +41,8 @@ var fileDamages = map[string]func(path string, b, older []byte) error{
 	},
 }
 
-// hubFolder is a hub's data folder after a kill, and a copy of it from an earlier day.
+// hubFolder contains a hub's data folder as it is after the hub was killed, and a copy of this folder from an earlier
+// day.
 type hubFolder struct {
 	config      hub.Config
 	m           *ledgertest.Machine
@@ -60,7 +61,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 	}
 	live := func(first uint64, n int, to string, end bool) {
 		o := run(t, f.config)
-		<-o.Hearing() // records sent before the hub subscribes are lost
+		<-o.Hearing() // wait: the broker drops records that arrive before the hub subscribes
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))
 		for range n {
@@ -86,8 +87,8 @@ func newHubFolder(t *testing.T) *hubFolder {
 	return f
 }
 
-// files returns the files of the folder. The broker has hundreds of files, so files returns only one of those with the
-// same name.
+// files returns the files of the folder. The broker has hundreds of files, so files returns only one file of each
+// name.
 func (f *hubFolder) files(t *testing.T) (out []string) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -111,8 +112,9 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 }
 
 // The test damages each file in the data folder of a hub in six ways. At the next start, the hub must either
-// acknowledge all records of the machine, or name the damaged file and the command that repairs it. After that command
-// the hub works. If the ledger is an older copy, the hub requests the missing records again.
+// acknowledge all records of the machine, or name the damaged file and the command that repairs it. The test runs
+// that command, and then the hub must work. If the ledger is an older copy, the hub requests the missing records
+// again.
 func TestHubNamesOrRepairsEachDamagedFile(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)

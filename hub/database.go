@@ -10,8 +10,8 @@ import (
 	"portillon/hub/store"
 )
 
-// openDatabase opens the database and the ledger in it. openDatabase moves the records of an earlier release's
-// ledger.db into the database.
+// openDatabase opens the database and the ledger, whose records are in the database. openDatabase moves the records
+// of an earlier release's ledger.db into the database.
 func (op *opening) openDatabase() (err error) {
 	ctx := context.Background()
 	if op.hub.core.db, err = store.Open(ctx, op.hub.core.c.Database()); err != nil {
@@ -39,11 +39,11 @@ const troubleEvery = time.Minute
 
 // databaseTrouble is the error of the last access to the database.
 type databaseTrouble struct {
-	err    error // nil: the access succeeded
+	err    error // error of the last access; nil: success
 	logged time.Time
 }
 
-// health stores whether the database accepts records and changes.
+// health stores the errors because of which the database accepts no records or changes.
 type health struct {
 	core *core
 
@@ -53,9 +53,9 @@ type health struct {
 	unwritten error
 }
 
-// noteDatabase stores the result of an access to the ledger; nil: success. A full, slow or broken database stops only
-// acknowledgements. Machines keep unacknowledged records and send them again. The bundle, commands and tags are stored
-// in files.
+// noteDatabase stores the result of an access to the ledger; nil: success. If the database is full, slow or damaged,
+// the hub only stops sending acknowledgements. Machines store unacknowledged records and send them again. The bundle,
+// commands and tags are stored in files.
 func (h *health) noteDatabase(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +94,8 @@ func (h *health) failure() error {
 	return h.unwritten
 }
 
-// databaseReason returns the problem of the database in a few words; empty: the last access to the database succeeded.
+// databaseReason describes the error of the database in a few words; empty: the last access to the database
+// succeeded.
 func (h *health) databaseReason() string {
 	switch err := h.failure(); {
 	case err == nil:
@@ -106,7 +107,8 @@ func (h *health) databaseReason() string {
 	}
 }
 
-// notReady is the error of a hub that cannot serve requests. The reason contains nothing confidential.
+// notReady is the error that ready returns if the hub cannot serve requests. Anybody may read the reason, because it
+// contains nothing confidential.
 type notReady struct {
 	error
 	reason string

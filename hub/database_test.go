@@ -27,8 +27,8 @@ func rawDatabase(t *testing.T, path, statement string) {
 	}
 }
 
-// inSeparateProcess runs the test in a separate process, and returns true in that process. The test needs its own
-// process because a limit on file sizes would also stop the test framework's output.
+// inSeparateProcess runs the test in a separate process, and returns true in that process. The test needs a separate
+// process, because the limit on file sizes would also stop the output of the test framework.
 func inSeparateProcess(t *testing.T) bool {
 	t.Helper()
 	const mark = "PORTILLON_TEST_ALONE"
@@ -46,8 +46,8 @@ func inSeparateProcess(t *testing.T) bool {
 // limitFiles simulates a full disk: no file of this process can grow until end is called.
 func limitFiles(t *testing.T) (end func()) {
 	t.Helper()
-	// The broker also writes files in this process, so no hub with clients may run while the limit applies.
-	signal.Ignore(syscall.SIGXFSZ) // setrlimit(2): otherwise the process is killed
+	// The broker writes files in the same process, so no hub with clients may run while the limit applies.
+	signal.Ignore(syscall.SIGXFSZ) // otherwise the signal kills the process (setrlimit(2))
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func limitFiles(t *testing.T) (end func()) {
 
 // While the database accepts no records, the hub sends no acknowledgements, but it still handles states, the connection
 // and commands. Once the database works, the hub accepts the machine's records.
-func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
+func TestHubWithAFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(t *testing.T, path string) (end func())
 		kind  dberror.Kind
@@ -99,14 +99,14 @@ func TestFailingDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if k := dberror.KindOf(o.DatabaseError()); k != c.kind {
 				t.Errorf("%v is of the kind %v, want %v", o.DatabaseError(), k, c.kind)
 			}
-			cl.publish(cl.topics.Availability("laser"), []byte("online")) // the connection must still work
+			cl.publish(cl.topics.Availability("laser"), []byte("online")) // check that the hub is still connected to the broker
 			eventually(t, func() bool { return o.Machines()[0].Online })
 			if o.Machines()[0].Held != 2 {
 				t.Error("a record counts as held")
 			}
 			end()
 			ended = true
-			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // a machine repeats an unacknowledged batch
+			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // send the batch again, as a machine does
 			cl.awaitAck(o, m, 3)
 			if err := o.DatabaseError(); err != nil {
 				t.Error(err)

@@ -17,12 +17,12 @@ type UnknownTap struct {
 	Generation wire.Generation
 	Seq        uint64
 	At         time.Time // time of the tap by the machine's clock
-	Believed   bool      // the machine trusted its clock
+	Believed   bool      // the machine trusted its clock at the time of the tap
 }
 
 // UnknownTaps returns the unknown cards that were tapped within wire.CodeLife before now, at all machines of hub.yaml.
-// UnknownTaps leaves out records whose seal cannot be opened. The recorded time is used even if the machine's clock was
-// not trusted. UnknownTaps only reads the database.
+// UnknownTaps leaves out records with card numbers that it cannot decrypt. The recorded time is used even if the
+// machine's clock was not trusted. UnknownTaps only reads the database.
 func (c Config) UnknownTaps(ctx context.Context, now time.Time) (out []UnknownTap, err error) {
 	keys, err := c.SealKeys(now)
 	if err != nil || len(keys) == 0 {

@@ -39,7 +39,7 @@ func (b *browser) file(name string) string {
 	return string(data)
 }
 
-// badge adds a badge of the example site.
+// badge adds a badge file of the example site to a member.
 func (b *browser) badge(name string) {
 	b.t.Helper()
 	if status, answer := b.do("POST", "/api/v1/badges?name="+name, "application/json",

@@ -22,7 +22,7 @@ func (h *Hub) Rows() *store.DB                 { return h.core.db }
 func (h *Hub) APIRoutes() []api.Route { return h.pagesServer.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.pagesServer.pages.Routes() }
 
-// Asked returns all services that the pages and the API call. The key is the package, followed by the service if the
+// Asked returns all services that the pages and the API call, by name: the package, followed by the service if the
 // package has several.
 func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
@@ -63,7 +63,7 @@ func (h *Hub) ObeyCommands(ctx context.Context) {
 			_, command, _ := strings.Cut(key, "/")
 			select {
 			case to <- wire.Reply{ID: command, OK: true}:
-			default: // the command is already answered
+			default: // the reply channel already contains a reply
 			}
 		}
 		h.commands.mu.Unlock()

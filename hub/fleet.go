@@ -18,14 +18,14 @@ import (
 type Machine struct {
 	ID        policy.MachineID `json:"machine"`
 	Held      uint64           `json:"held"`          // number of records in the ledger
-	Online    bool             `json:"online"`        // whether the broker reports the machine as connected
+	Online    bool             `json:"online"`        // true: the broker reports that the machine is connected
 	Seen      time.Time        `json:"seen,omitzero"` // time of the machine's last message, by the hub's clock
 	State     *wire.State      `json:"state,omitempty"`
-	Trouble   string           `json:"trouble,omitempty"` // why the last batch was refused; empty: accepted
+	Trouble   string           `json:"trouble,omitempty"` // why the hub refused the last batch; empty: it was accepted
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
 	// TroubleSince is the time since when the hub has refused all records of the machine, for the reason in Trouble.
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
-	Dropped      *Dropped  `json:"dropped,omitempty"` // the machine's last message that was too large; nil: none
+	Dropped      *Dropped  `json:"dropped,omitempty"` // the machine's last message that was too large, or nil
 
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
@@ -41,11 +41,11 @@ type fleet struct {
 	core    *core
 	bundles *bundleStore
 
-	logs struct { // current sessions and tags in the newest journals
+	logs struct { // current sessions and tags of each machine, read from its newest journal
 		mu sync.Mutex
 		of map[policy.MachineID]machineLog
 	}
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex // mutex for the fields below
 	machines map[policy.MachineID]*Machine
 }
 
@@ -66,7 +66,7 @@ func (fl *fleet) list() []Machine {
 	return out
 }
 
-// change calls f with the state of a machine. change returns false if the machine is unknown.
+// change calls f with the state of a machine. change returns false if the fleet does not contain the machine.
 func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
@@ -77,7 +77,7 @@ func (fl *fleet) change(id policy.MachineID, f func(*Machine)) bool {
 	return ok
 }
 
-// messages handles the messages that machines publish, and answers them.
+// The type messages handles the messages that machines publish, and sends the hub's answers.
 type messages struct {
 	core       *core
 	fleet      *fleet
@@ -90,7 +90,7 @@ type messages struct {
 	logDropped func(mqtt.Dropped)
 }
 
-// has reports whether the machine is known.
+// has reports whether the fleet contains the machine.
 func (fl *fleet) has(id policy.MachineID) bool { return fl.change(id, func(*Machine) {}) }
 
 // remove removes a revoked machine.
@@ -117,7 +117,7 @@ func (fl *fleet) know(id policy.MachineID) error {
 	fl.mu.Unlock()
 	if _, err := fl.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
 		// The machine's records are still accepted; a later read of the changed record returns the error.
-		fl.core.log.Error("stored record was changed", "err", err)
+		fl.core.log.Error("stored record was changed after it was verified", "err", err)
 	} else if err != nil {
 		return err
 	}
@@ -149,14 +149,14 @@ func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	return out
 }
 
-// machineNotes is internal state about a machine, which is not displayed.
+// machineNotes is what the hub remembers about a machine for its own decisions and never displays.
 type machineNotes struct {
 	// generation is the generation of the machine's journal in the machine's last state. Acknowledgements contain this
 	// generation while the ledger has no record of the machine.
 	generation wire.Generation
 	acked      time.Time // time of the last acknowledgement to the machine
 	offered    time.Time // time when the hub last published the manifest again for the machine
-	lags       bool      // the last state names an older bundle; cleared when the manifest is published
+	lags       bool      // the machine's last state names an older bundle; false once the manifest is published
 	appeared   time.Time // time when the machine came online
 	// troubleLogged is when the machine's trouble was last logged: at most once a minute, so that many refused batches do
 	// not fill the log.
@@ -165,5 +165,5 @@ type machineNotes struct {
 	screen        screenNote
 	sealed        string // seal key in the last acknowledgement to the machine
 	kept          keptState
-	last          *wire.State // the machine's state from before this start of the hub; only displayed
+	last          *wire.State // state that the machine reported before this start of the hub; only displayed
 }

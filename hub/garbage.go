@@ -9,7 +9,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// Dropped is the last message of a machine that was too large for this hub.
+// Dropped describes the last message of a machine that the hub dropped because the message was too large.
 type Dropped struct {
 	Topic string    `json:"topic"`
 	Bytes int       `json:"bytes"`
@@ -17,12 +17,12 @@ type Dropped struct {
 	At    time.Time `json:"at"`
 }
 
-// maxCleanups is the largest number of dropped messages that wait to be cleared. The hub clears further messages after
-// the next connect.
+// maxCleanups is the largest number of dropped messages that wait to be cleared. The hub clears further messages
+// after its next connection, when the broker sends them again.
 const maxCleanups = 64
 
-// dropped records a message that the size limit rejected. The MQTT library's reader calls dropped, so it must not
-// block.
+// dropped records a message that the size limit rejected. The MQTT library calls dropped on the goroutine that reads
+// messages, so dropped must not block.
 func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 	ms.logDropped(d)
 	if _, id, _ := ms.core.topics.Parse(d.Topic); id != "" {
@@ -43,8 +43,8 @@ func (ms *messages) dropped(l *link, d mqtt.Dropped) {
 }
 
 // tidy removes a retained message from a topic of the hub, or from a topic of a machine that is not enrolled. On the
-// bundle's topic, tidy replaces the message with the manifest. An enrolled machine clears its own topics when it
-// connects.
+// topic of the bundle, tidy publishes the manifest instead of the removed message. An enrolled machine clears its own
+// topics when it connects.
 func (ms *messages) tidy(l *link, topic string) error {
 	if topic == ms.core.topics.Bundle() {
 		if manifest, _ := ms.bundles.current(); manifest != nil {
@@ -65,8 +65,8 @@ func (ms *messages) tidy(l *link, topic string) error {
 	return nil
 }
 
-// hubNeverRetains reports whether the hub publishes messages on a topic but retains none. A retained message on such a
-// topic was published by another client.
+// hubNeverRetains reports whether the hub publishes messages on a topic but retains none. If such a topic has a
+// retained message, another client has published it.
 func hubNeverRetains(t wire.Topic) bool { return t.Hub == wire.Publishes && !t.Retained }
 
 // isGarbage reports whether the hub must remove a retained message.

@@ -13,9 +13,9 @@ import (
 	"portillon/wire"
 )
 
-// Messages of 3 MB are retained on every topic. The hub drops them, logs which machine sent them, and continues to
-// work. The hub clears its own topics and the topics of unknown machines. The hub leaves the topics of an enrolled
-// machine unchanged, because the machine clears them.
+// Messages of 3 MB are retained on every topic. The hub drops these messages, logs which machine sent them, and
+// continues to work. The hub clears its own topics and the topics of unknown machines. The hub leaves the topics of
+// an enrolled machine unchanged, because the machine clears them.
 func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
@@ -32,7 +32,7 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	for _, topic := range append(append([]string{topics.State("laser"), topics.Ack("laser")}, own...), ghosts...) {
 		attacker.must(attacker.c.Publish(topic, 1, true, big))
 	}
-	small := []string{topics.State("gone"), topics.Ack("gone")} // topics of a removed machine
+	small := []string{topics.State("gone"), topics.Ack("gone")} // topics of a machine that the site has removed
 	for _, topic := range small {
 		attacker.must(attacker.c.Publish(topic, 1, true, []byte("{}")))
 	}
@@ -43,7 +43,7 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	})
 	attacker.publish(topics.Records("laser"), m.Data(1, 3))
 	o.awaitMachine("laser", "at 3 records", func(m hub.Machine) bool { return m.Held == 3 })
-	poll := time.Tick(20 * time.Millisecond) // a broker does not announce that a retained message was removed
+	poll := time.Tick(20 * time.Millisecond) // poll, because a broker sends nothing when a retained message is removed
 	for end := time.Now().Add(patience); ; <-poll {
 		left := retainedOn(t, url)
 		if got := strings.Join(left, " "); got == topics.Ack("laser")+" "+topics.State("laser") {

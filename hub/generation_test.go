@@ -91,7 +91,7 @@ func TestAcknowledgementsNameTheJournalGeneration(t *testing.T) {
 	o.awaitMachine("laser", "well again", func(m hub.Machine) bool { return m.Trouble == "" && m.Held == 3 })
 }
 
-func TestStatesOfNewerMachinesAreKept(t *testing.T) {
+func TestHubStoresStatesOfMachinesWithANewerRelease(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
@@ -109,7 +109,7 @@ func TestStatesOfNewerMachinesAreKept(t *testing.T) {
 	})
 }
 
-func TestRecordsOfUnknownKindsAreKeptAndAcknowledged(t *testing.T) {
+func TestRecordsOfUnknownKindsAreStoredAndAcknowledged(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append("novel-kind", "", "", map[string]any{"critical": []string{"novel"}, "novel": 1})
 	m.Append(wire.SessionStart, "s", "ines", map[string]any{"role": "maintainer", "basis": map[string]any{"card": "aes"}})
@@ -122,13 +122,13 @@ func TestRecordsOfUnknownKindsAreKeptAndAcknowledged(t *testing.T) {
 	o.requireStored(m, 2)
 }
 
-func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
+func TestEvidenceAndTagsAreReadFromAllGenerationsInOrder(t *testing.T) {
 	p, err := policyfile.Parse("policy.yaml", []byte(sitePolicy))
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := ledgertest.New(t, "biklab", "laser")
-	m.Generation = "ffffffffffffffff" // generations are ordered by their replacement, not by their names
+	m.Generation = "ffffffffffffffff" // the hub orders generations by the time of their replacement, not by name
 	appendWork(m, 3)
 	conf := configure(t, []*ledgertest.Machine{m})
 	tag, err := conf.TagOut("laser", "courroie usée", false, m.Now)
@@ -136,9 +136,9 @@ func TestEvidenceAndTagsReadAllGenerationsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: tag.Reason})
-	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // a session in progress when the SD card failed
+	m.Append(wire.SessionStart, "s-0", "ines", wire.StartBody{}) // this session is in progress when the SD card fails
 	next := m.Replaced(genOne)
-	appendWork(next, 2) // the sessions in the new journal have the same names as those in the first
+	appendWork(next, 2) // the new journal contains sessions with the same names as the first journal
 	l, err := ledger.Open(conf.Ledger(), "biklab", conf.Keys())
 	if err != nil {
 		t.Fatal(err)

@@ -9,10 +9,11 @@
 //	tag in a file ─▶ Command, until the machine's journal has the tag
 //	ledger + policy ─▶ evidence, signed
 //
-// The hub trusts no client of the broker. The ledger accepts a record only if the machine's key signed it. A machine's
-// state is only a hint: the hub sends the machine the messages that the machine seems to lack. A reply must contain the
-// id of its command. Because the broker may lose any message, the hub publishes manifest and acknowledgements again on
-// every connection. If the connection is lost, Run reconnects with backoff and jitter; the machines continue to work.
+// The hub trusts no client of the broker. The ledger accepts a record only if the machine's key signed it. The hub
+// uses a machine's reported state only to choose which messages it sends to the machine again. A reply must contain
+// the id of its command. Because the broker may lose any message, the hub publishes manifest and acknowledgements
+// again on every connection. If the connection is lost, Run reconnects with backoff and jitter; the machines continue
+// to work.
 //
 // New refuses a hub.yaml with a fault, and a broker without accounts that can be reached from the network. The hub
 // serves chunks only on loopback and to enrolled machines, because chunks contain members' names. The hub refuses a
@@ -53,7 +54,7 @@ type Hub struct {
 	pagesServer *pagesServer
 }
 
-// dialing is how the hub connects to the broker.
+// dialing contains the parameters with which the hub connects to the broker.
 type dialing struct{ url, username, password string }
 
 // Options replace dependencies of the hub for tests. A real hub uses the zero Options.
@@ -100,7 +101,7 @@ func (op *opening) open() (err error) {
 	if err := op.openDatabase(); err != nil {
 		return err
 	}
-	// Today's seal key seals the numbers of unknown cards.
+	// Create today's seal key, with which machines encrypt the numbers of unknown cards.
 	op.hub.cards.seal = sealKeys{dir: op.hub.core.c.sealDir()}
 	op.hub.cards.renewSeal()
 	// Add the machines of hub.yaml. openJoin adds the machines that joined over the network.
@@ -112,7 +113,7 @@ func (op *opening) open() (err error) {
 	if err := op.ownBundleKey(); err != nil {
 		return err
 	}
-	// Serve the stored bundle, or a newer bundle from the bundle file.
+	// Read the stored bundle, and install a newer bundle from the bundle file.
 	if op.hub.core.c.Bundle.Key != nil {
 		op.openStore()
 		if op.hub.core.c.Bundle.File != "" {
@@ -125,8 +126,8 @@ func (op *opening) open() (err error) {
 			return fmt.Errorf("http: %w", err)
 		}
 	}
-	// The authority starts before the broker, because it signs the broker's certificate. The broker starts before the
-	// enrolment, because the enrolment adds the machines' accounts to the broker.
+	// The authority starts before the broker, because the authority signs the broker's certificate. The broker starts
+	// before the enrolment, because the enrolment adds the machines' accounts to the broker.
 	if err := op.prepareJoin(); err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (op *opening) openStore() {
 	op.hub.bundles.readStore()
 }
 
-// reach starts the broker inside this program, or stores how to connect to a separate broker.
+// reach starts the broker inside this program, or stores the parameters for connecting to a separate broker.
 func (op *opening) reach() error {
 	m := op.hub.core.c.MQTT
 	if m.Broker != "" {
@@ -220,7 +221,7 @@ func (op *opening) brokerAccounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
 	}
-	// The hub's account has a plus in its name, because the id of a machine cannot contain one.
+	// The name of the hub's account contains a plus, because no machine can have an id with a plus.
 	op.hub.connector.dial.username, op.hub.connector.dial.password = "+hub", randomHex(16)
 	return append(
 		out,
@@ -260,7 +261,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Close closes what New opened, in reverse order.
+// Close closes the listeners, the broker and the database that New opened, in reverse order.
 func (h *Hub) Close() error {
 	var errs []error
 	if h.connector.broker != nil {

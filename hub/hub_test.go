@@ -130,12 +130,12 @@ type client struct {
 	c      mqtt.Client
 	topics wire.Topics
 	in     chan mqtt.Message
-	last   mqtt.Message // the records that the client published last
+	last   mqtt.Message // records that the client published last, which sendAgain publishes again
 }
 
 // outgoingMessage is a message that the client publishes.
 type outgoingMessage struct {
-	mqtt.Message // nil, because the hub calls only Topic and Payload
+	mqtt.Message // the embedded interface is nil, because the hub calls only Topic and Payload
 	topic        string
 	data         []byte
 }

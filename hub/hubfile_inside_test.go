@@ -67,7 +67,7 @@ func TestHubFileReportsEachFaultOnceAndAtItsKey(t *testing.T) {
 }
 
 // Two keys with the same name but different key data are different keys.
-func TestHubKeyThatIsAMachinesKeyTooIsRefused(t *testing.T) {
+func TestHubFileMustNotUseAMachinesKeyAsHubKey(t *testing.T) {
 	c := Config{Site: "biklab", Key: filepath.Join(t.TempDir(), "hub.key")}
 	private, _, own := keyPair(t, "portillon-hub")
 	if err := os.WriteFile(c.Key, []byte(private+"\n"), 0o600); err != nil {

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// Bundles gives access to the bundle that a hub serves, for the program that builds the next one. The methods of
+// Bundles gives the program that builds the next bundle access to the bundle that the hub serves. The methods of
 // Bundles are safe for concurrent use, except that only one goroutine at a time may call Install.
 type Bundles struct{ h *Hub }
 
@@ -55,14 +55,14 @@ func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 	if err != nil {
 		return wire.Manifest{}, h.core.c.bySigner(err, signed)
 	}
-	h.bundles.storeServedHashes() // must run before a machine can receive the manifest
+	h.bundles.storeServedHashes() // first, because a machine fetches chunks as soon as it has the manifest
 	h.bundles.mu.Lock()
 	h.bundles.manifest, h.bundles.version = signed, m.Version
 	h.bundles.mu.Unlock()
 	h.core.log.Info("bundle is now in force", "version", m.Version)
 	select {
 	case h.bundles.renewed <- struct{}{}:
-	default: // a publication is already pending
+	default: // the channel already contains a value
 	}
 	return m, nil
 }

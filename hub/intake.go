@@ -33,8 +33,8 @@ type outcome struct {
 	results []ledger.Result
 }
 
-// records stores batches, then acknowledges each of them. A slow database delays only acknowledgements: meanwhile the
-// hub handles the other messages of the connection.
+// records stores the batches, and then acknowledges each batch. A slow database delays only acknowledgements:
+// meanwhile the hub handles the other messages of the connection.
 func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	if len(batches) == 0 {
 		return nil
@@ -51,7 +51,7 @@ func (ms *messages) records(l *link, batches []ledger.Batch) error {
 	go func() {
 		in.taken <- outcome{batches,
 			ms.core.ledger.TakeAll(batches)}
-	}() // the goroutine ends at the latest with the database's lock timeout
+	}() // the goroutine ends at the latest when the database's lock timeout has passed
 	t := time.NewTimer(slowAfter)
 	defer t.Stop()
 	select {

@@ -31,7 +31,7 @@ func storeKeyLine(c *Config, r yamlfile.Node) {
 }
 
 // rejectSharedKey adds a fault for each machine's key that is also the key of bundles. rejectSharedKey compares the
-// keys, because the names of older keys do not contain their kind.
+// keys, not their names, because the names of older keys do not contain the kind of the key.
 func rejectSharedKey(r yamlfile.Node) {
 	site := r.Get("bundle").Get("key")
 	for _, e := range r.Get("machines").Pairs() {
@@ -56,7 +56,7 @@ func (c Config) rightKey(text string) error {
 	}
 	v, err := publicHalf(text)
 	if err != nil {
-		return nil // the caller reports that the text is not a signing key
+		return nil // return no error, because the caller reports that the text is not a signing key
 	}
 	for _, m := range c.Machines {
 		if m.Key != nil && m.Key.Name() == v.Name() && m.Key.KeyHash() == v.KeyHash() {

@@ -37,10 +37,10 @@ type connector struct {
 	commands *commands
 	bundles  *bundleStore
 
-	linked atomic.Bool    // connected to the broker
-	broker *broker.Broker // nil: the broker is a separate program
+	linked atomic.Bool    // true: the hub is connected to the broker
+	broker *broker.Broker // the broker inside this program; nil: the broker is a separate program
 	dial   dialing
-	heard  chan struct{} // is closed at the first successful subscription
+	heard  chan struct{} // channel that is closed when the hub has subscribed for the first time
 	first  sync.Once
 }
 
@@ -71,12 +71,12 @@ func (h *connector) stayConnected(ctx context.Context) error {
 type link struct {
 	conn     *mqtt.Connection
 	in       chan mqtt.Message
-	cleanups chan string // topics whose retained message was dropped and must be cleared
+	cleanups chan string // topics whose retained message the hub dropped and must clear
 	offered  time.Time   // time of the last publication of the manifest, by the monotonic clock
 	intake   intake
 }
 
-// connected handles one connection until it is lost or ctx ends.
+// connected handles one connection until the connection is lost or ctx ends.
 func (h *connector) connected(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -89,7 +89,7 @@ func (h *connector) connected(ctx context.Context) (err error) {
 	}
 	defer l.conn.HangUp()
 	defer l.intake.finish()
-	defer cancel() // runs before HangUp, which would otherwise wait for a callback that waits for the inbox
+	defer cancel() // closed before HangUp, because HangUp waits for a callback that may wait for the inbox
 	if err := h.subscribe(ctx, l); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // MachineKeys are the keys that verify the machines' records, including replaced and revoked keys.
 type MachineKeys map[policy.MachineID][]evidence.Key
 
-// Of returns the keys of a machine; it is the callback that evidence.VerifyBy requires.
+// Of returns the keys of a machine. A caller can pass Of to evidence.VerifyBy.
 func (k MachineKeys) Of(id policy.MachineID) []evidence.Key { return k[id] }
 
 // InForce returns each machine's key that verifies new records. InForce leaves out revoked machines.
@@ -33,7 +33,7 @@ func (k MachineKeys) InForce() ledger.Keys {
 
 // MachineKeys reads the keys of the machines of hub.yaml and, from the database, the keys of machines that joined over
 // the network. A machine's key in hub.yaml is valid until the machine has joined or was revoked. MachineKeys only
-// reads, so it can be called while a hub runs.
+// reads, so a program can call MachineKeys while a hub runs.
 func (c Config) MachineKeys(ctx context.Context) (_ MachineKeys, err error) {
 	if !fileExists(c.Database()) {
 		return c.withKeys(nil), nil

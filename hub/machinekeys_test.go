@@ -50,8 +50,8 @@ func TestMachineKeysIncludeThoseOfTheDatabase(t *testing.T) {
 		return out
 	}
 	fdm, vinyl := public("portillon:machine:fdm.biklab"), public("portillon:machine:vinyl.biklab")
-	add("fdm", fdm, 0)                                    // the machine fdm is only in the database
-	add("fdm", public("portillon:machine:fdm.biklab"), 5) // key of the previous computer of fdm
+	add("fdm", fdm, 0)                                    // only the database contains the machine fdm
+	add("fdm", public("portillon:machine:fdm.biklab"), 5) // key of the computer that fdm had before
 	add("vinyl", vinyl, 9)                                // vinyl is revoked, but still in hub.yaml
 	add("broken", "no key", 0)
 	if err := db.Close(); err != nil {

@@ -28,14 +28,14 @@ type enrolments struct {
 	commands  *commands
 	services  *services
 
-	authority *enrol.Authority // signs the certificates of machines
+	authority *enrol.Authority // authority that signs the certificates of machines
 	siteCert  *siteCert        // the site's own certificate for the hub; nil: authority signs one
 	machines  *enrol.Services  // nil: the hub does not manage the site, and no machine can join
 	listener  net.Listener
 	returned  returnedPolicies
 
 	mu        sync.Mutex
-	replacing map[policy.MachineID]string // administrator who allowed the machine to replace its journal
+	replacing map[policy.MachineID]string // administrator who allowed each machine to replace the machine's journal
 }
 
 // maxJoined is the largest number of machines that the broker inside this program accepts.
@@ -223,8 +223,9 @@ func (bs *bundleStore) bundleMembers(context.Context) (out []policy.MemberID, er
 	return out, nil
 }
 
-// applyMachines gives ledger, broker and fleet the keys and broker accounts of the enrolled machines. A revoked machine
-// loses its key, its account and its connection. A key in hub.yaml is valid until its machine is enrolled or revoked.
+// applyMachines passes the keys and broker accounts of the enrolled machines to ledger, broker and fleet. If a
+// machine is revoked, applyMachines removes the machine's key and account, and closes the machine's connection. A
+// machine's key in hub.yaml is valid until the machine is enrolled or revoked.
 func (en *enrolments) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 	replacing := map[policy.MachineID]string{}
 	var errs []error
@@ -272,7 +273,7 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 	head, err := en.core.ledger.Head(id)
 	if err == nil && head.Known {
 		if head.Generation == next {
-			return // the state is retained from the previous computer
+			return // the message is a retained state of the machine's previous computer
 		}
 		err = en.core.ledger.Replace(ledger.Replacement{Machine: id, Generation: next, By: by, Why: "enrolled with --replace",
 			At: en.core.now().UTC().Truncate(time.Millisecond)})
@@ -289,8 +290,8 @@ func (en *enrolments) replaceAwaited(id policy.MachineID, next wire.Generation) 
 	en.mu.Unlock()
 }
 
-// orderMachine sends a command to a machine. For a machine that is not enrolled yet, it returns the same error as for a
-// machine that does not answer.
+// orderMachine sends a command to a machine. If the machine is not enrolled yet, orderMachine returns the same error
+// as for a machine that does not answer.
 func (en *enrolments) orderMachine(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !en.fleet.has(m) {
 		return wire.Reply{}, &enrol.Unreachable{Machine: m}

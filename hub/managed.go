@@ -198,7 +198,7 @@ func (op *opening) openPublishing() (err error) {
 	return nil
 }
 
-// starterPolicy is the policy of a new site. starterPolicy gives no member any right.
+// starterPolicy is the policy of a new site. Under starterPolicy, no member has any right.
 const starterPolicy = `# Qui peut quoi.` +
 	` Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
 # Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
@@ -349,8 +349,8 @@ func newPages(h *Hub) (*web.Pages, error) {
 	)
 }
 
-// startTLS makes the listener use TLS if hub.yaml has web: cert:. The certificate is the site's own, or one that
-// authority signs; authority is nil if the hub has none.
+// startTLS makes the listener use TLS if hub.yaml has web: cert:. The certificate is the site's own or is signed by
+// authority, which is nil if the hub has no authority.
 func (p *pagesServer) startTLS(authority *enrol.Authority) error {
 	w := p.core.c.Web
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
@@ -430,7 +430,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.pagesServer.servePages)
 }
 
-// servePages serves the pages and the API until ctx ends. Running requests then have two seconds to finish.
+// servePages serves the pages and the API until ctx ends. When ctx ends, running requests have two seconds to finish.
 func (p *pagesServer) servePages(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.server.Serve(p.listener) }()

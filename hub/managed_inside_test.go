@@ -130,7 +130,7 @@ func TestCardKeyCannotChangeWhileThePolicyKeySignsBindings(t *testing.T) {
 }
 
 // After a change of the card key, a card may be tapped at a machine that still has the previous key.
-func TestUnknownCardIsMarkedWithTheKeyThatItsMachineHas(t *testing.T) {
+func TestUnknownCardIsMarkedWithTheCardKeyOfItsMachine(t *testing.T) {
 	h := openHub(t, newConfiguration(t))
 	ctx, by := t.Context(), actor.Local("test")
 	key := func() string { return wire.MarkOf(h.services.cardKey.Ring().InForce) }
@@ -174,7 +174,7 @@ func TestUnknownCardIsMarkedWithTheKeyThatItsMachineHas(t *testing.T) {
 	}
 }
 
-func TestMachineOfHubYAMLNeedsTheNewCardKeyByHand(t *testing.T) {
+func TestMachineOfHubYAMLMustGetTheNewCardKeyByHand(t *testing.T) {
 	laser := ledgertest.New(t, "biklab", "laser")
 	h := openHub(t, newConfiguration(t, func(c *Config) {
 		c.Machines = []MachineConfig{{ID: "laser", Key: laser.Key, Public: laser.VKey}}

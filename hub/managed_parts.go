@@ -32,12 +32,12 @@ import (
 type policies struct {
 	read func(context.Context) (number int64, text string, err error)
 
-	changes *store.Subscription // reports published policies; nil: forNames reads the policy at each call
+	changes *store.Subscription // subscription to published policies; nil: forNames reads the policy at each call
 
 	mu     sync.Mutex
 	number int64
 	last   *policy.Policy
-	stale  bool // a policy was published since forNames last read
+	stale  bool // true: a policy was published since forNames last read the database
 }
 
 // forNames returns the policy in force for callers that need only its names; nil: there is no policy, or the policy
@@ -72,7 +72,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	if number == 0 {
 		return nil, nil
 	}
-	if p.last != nil && p.number >= number { // a concurrent call has read a newer policy, because numbers only grow
+	if p.last != nil && p.number >= number { // a concurrent call has read a newer policy, which has a higher number
 		return p.last, nil
 	}
 	parsed, err := file.Parse("policy.yaml", []byte(text))
@@ -226,7 +226,7 @@ func (sv *services) forgetMember(
 	return sv.accounts.Registry.Forget(ctx, tx, a, id, addresses)
 }
 
-// mergeMember moves the account of a merged member to the member who is kept.
+// mergeMember moves the account of a removed member to the member with whom the removed member was merged.
 func (sv *services) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
 	return sv.accounts.Registry.Merge(ctx, tx, a, keep, drop)
 }
@@ -261,7 +261,7 @@ func (sv *services) holders(ctx context.Context, before, after *policy.Policy) (
 	return out, unknown, err
 }
 
-// practice returns the members' time at machines, from the records that reports count.
+// practice returns the members' time at machines, from the same records as reports.
 func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
 	out.Of, out.Known, err = sv.report.Practice(ctx, machines)
 	return out, err
@@ -270,7 +270,7 @@ func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (
 // builder returns a function that builds a bundle from a policy and the current directory.
 func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
-	var trusted string // issuers at the previous build; empty: there was no build yet
+	var trusted string // text of the issuers at the previous build; empty: there was no build yet
 	var text []byte    // policy text of the previous build; parsing 1,000 machines takes some ten milliseconds
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
 		ring, release := sv.cardKey.Hold()
@@ -363,8 +363,8 @@ func (sv *services) taken(context.Context) (out []publish.Taken, err error) {
 	return out, nil
 }
 
-// unknownTaps returns the unknown cards that were tapped since a time. unknownTaps leaves out records whose seal cannot
-// be opened.
+// unknownTaps returns the unknown cards that were tapped since a time. unknownTaps leaves out records with card
+// numbers that the hub cannot decrypt.
 func (sv *services) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
 	keys, err := sv.core.c.SealKeys(sv.core.now())
 	if err != nil || len(keys) == 0 {

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// releaseEvery is the interval at which the hub checks how much memory it uses. Without this check, the runtime would
-	// free the memory of a burst of messages only after up to two minutes, and return the memory to the system some
-	// minutes later.
+	// releaseEvery is the interval at which the hub checks how much memory the hub uses. Without this check, the
+	// runtime would free the memory of a burst of messages only after up to two minutes, and return the memory to the
+	// system some minutes later.
 	releaseEvery = 10 * time.Second
 	// maxHeld is the largest amount of memory, in bytes, that the runtime may hold before the hub returns unused memory to
 	// the system. Including about 20 MB of program code, the hub stays below 60 MB.
@@ -26,8 +26,8 @@ const (
 // memory. A smaller value would cause too many garbage collections.
 func heldMost(needed uint64) uint64 { return max(maxHeld, needed+needed/2) }
 
-// limitFor returns the memory limit for a hub that needs this much memory. The hub of a large site gets more than
-// memoryLimit, because below its needs the runtime would do nothing but collect garbage.
+// limitFor returns the memory limit for a hub that needs this much memory. For the hub of a large site, limitFor
+// returns more than memoryLimit, because with too low a limit the runtime would only collect garbage.
 func limitFor(needed uint64) int64 {
 	return int64(min(max(memoryLimit, needed+needed/4), math.MaxInt64))
 }
@@ -50,7 +50,7 @@ func (h *Hub) releaseMemory(ctx context.Context) error {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		needed := liveHeap() + m.Sys - m.HeapSys // the live objects on the heap, and all memory outside the heap
+		needed := liveHeap() + m.Sys - m.HeapSys // bytes of live objects on the heap and of all memory outside the heap
 		if limits {
 			debug.SetMemoryLimit(limitFor(needed))
 		}

@@ -10,8 +10,8 @@ import (
 	"portillon/hub/fault"
 )
 
-// If two members are merged, the account of the dropped member moves to the other member. A later erasure then also
-// removes the person's address in the account.
+// If two members are merged, the hub moves the account of the dropped member to the other member. An erasure of that
+// member must then also remove the person's address in the account.
 func TestErasureAfterAMergeLeavesNoAccount(t *testing.T) {
 	h, _ := managedHub(t)
 	ctx, d, accounts := t.Context(), h.Directory(), h.Accounts()

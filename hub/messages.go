@@ -12,8 +12,9 @@ import (
 	"portillon/wire"
 )
 
-// askAgain is the shortest time between two manifests or acknowledgements that the hub sends because a machine's state
-// lacks them. Without this pause, the hub would always resend the manifest to a machine that refuses the bundle.
+// askAgain is the shortest time between two manifests or acknowledgements that the hub sends because a machine's
+// state shows that the machine lacks them. Without this pause, the hub would always resend the manifest to a machine
+// that refuses the bundle.
 const askAgain = 30 * time.Second
 
 // acknowledgeBatch acknowledges a batch. If records before the batch are missing or the batch is already stored, the
@@ -28,7 +29,7 @@ func (ms *messages) acknowledgeBatch(l *link, id policy.MachineID, taken ledger.
 		}
 		ms.core.log.Info("records are missing", "machine", id, "want", taken.Want)
 		ms.fleet.change(id, func(m *Machine) { m.notes.generation = taken.Generation })
-	case err != nil: // after a database error, the machine sends the batch again
+	case err != nil: // do not acknowledge: after a database error, the machine sends the batch again
 		ms.health.noteDatabase(err)
 		return nil
 	}
@@ -87,7 +88,8 @@ func (ms *messages) signAck(id policy.MachineID) ([]byte, error) {
 	return ack, nil
 }
 
-// state compares a machine's reported state with the expected one, and sends what the machine lacks, at a limited rate.
+// state compares a machine's reported state with the expected state, and sends a missing manifest or acknowledgement,
+// at a limited rate.
 func (ms *messages) state(l *link, id policy.MachineID, data []byte) error {
 	s, err := wire.ParseState(data)
 	if err != nil || s.Machine != id {

@@ -44,8 +44,8 @@ func laserState(h *Hub) (m Machine) {
 	return m
 }
 
-// The hub does not count the will of a disconnected machine as a message of the machine, nor a retained state, which
-// may be days old.
+// The time of a machine's last message does not change when the hub receives the will of the disconnected machine or
+// a retained state, which may be days old.
 func TestOnlyCurrentMessagesUpdateLastSeen(t *testing.T) {
 	h, _, now := laserHub(t)
 	for _, x := range []struct {
@@ -167,7 +167,7 @@ func TestRebindingStartsAtTheFirstNewRecord(t *testing.T) {
 	}
 }
 
-func TestConnectionEndsAfterTheDatabaseHasAnswered(t *testing.T) {
+func TestConnectionWaitsForTheDatabaseBeforeItEnds(t *testing.T) {
 	i := intake{busy: true, taken: make(chan outcome, 1)}
 	i.taken <- outcome{}
 	if i.finish(); i.busy || len(i.taken) != 0 {
@@ -176,7 +176,7 @@ func TestConnectionEndsAfterTheDatabaseHasAnswered(t *testing.T) {
 	i.finish() // no batch is being stored, so finish returns at once
 }
 
-func TestMachinesListenerEndsWithoutAnErrorWithTheHub(t *testing.T) {
+func TestMachinesListenerStopsWithoutAnErrorWhenTheHubStops(t *testing.T) {
 	h, _, _ := laserHub(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -282,7 +282,7 @@ func TestErrorNamesTheMachineThatRefusesARestore(t *testing.T) {
 // After a change of the card key, a tapped card is bound under the new key, and no longer under the previous key.
 func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	h, laser, _ := laserHub(t)
-	h.core.now = time.Now // today's seal keys must be valid now
+	h.core.now = time.Now // use the current time, because the seal keys of today must be valid
 	ctx, by := t.Context(), actor.Local("test")
 	number := []byte{0x04, 0xA2, 0x24, 0xBA}
 	m, err := h.Directory().Members.Add(ctx, by, directory.Member{Name: "Léa"})
@@ -326,7 +326,7 @@ func TestTappedCardIsBoundToTheNewCardKey(t *testing.T) {
 	}
 }
 
-func TestUnknownCardsComeFromRecordsWithoutAMember(t *testing.T) {
+func TestUnknownCardsAreReadFromRecordsWithoutAMember(t *testing.T) {
 	h, laser, _ := laserHub(t)
 	h.core.now = time.Now
 	sealed := func(code string) string {

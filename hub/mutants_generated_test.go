@@ -6,7 +6,7 @@ import (
 	"portillon/internal/mutate"
 )
 
-// survivors explains the generated mutants that no test detects, by id.
+// survivors contains, by mutant id, the reason why no test detects a generated mutant.
 var survivors = map[string]string{
 	"opening.openServices: " +
 		"zero: return err": "directory.New fails only without a site and a policy, which it is given",

@@ -22,8 +22,8 @@ func (ms *messages) publishManifest(l *link) error {
 }
 
 // republishManifest publishes the manifest again if a machine has reported an older bundle, because the broker may have
-// lost the manifest. Within offerEvery after a publication, it publishes nothing, because a machine may still be
-// fetching the bundle.
+// lost the manifest. Within offerEvery after a publication, republishManifest publishes nothing, because a machine
+// may still be fetching the bundle.
 func (ms *messages) republishManifest(l *link) error {
 	if ms.core.now().Sub(l.offered).Abs() < offerEvery || !ms.fleet.markLagging() {
 		return nil

@@ -16,7 +16,7 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// core has the dependencies that all parts of a hub share. New sets core before any part works.
+// core has the dependencies that all parts of a hub share. New sets the fields of core before any part starts.
 type core struct {
 	c       Config
 	log     *slog.Logger

@@ -13,7 +13,7 @@ import (
 )
 
 // The hub reads the names of machines from the database only after a policy was published.
-func TestNamesFollowThePublishedPolicy(t *testing.T) {
+func TestMachineNamesChangeWhenAPolicyIsPublished(t *testing.T) {
 	db := storetest.Open(t)
 	text, err := os.ReadFile("../site-example/policy.yaml")
 	if err != nil {

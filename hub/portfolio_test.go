@@ -58,7 +58,8 @@ func appendWork(m *ledgertest.Machine, n int) {
 	}
 }
 
-// Records arrive over MQTT, count as a member's progress, and are exported as a signed evidence file.
+// The hub receives records over MQTT, computes a member's progress from them, and exports them as a signed evidence
+// file.
 func TestRecordedWorkIsExportedAsValidEvidence(t *testing.T) {
 	p, err := policyfile.Parse("policy.yaml", []byte(sitePolicy))
 	if err != nil {
@@ -133,7 +134,7 @@ func TestEvidenceOfManySessionsIsAcceptedByReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for range evidence.MaxCounted + 20 { // each intervention in a separate session
+	for range evidence.MaxCounted + 20 { // do each intervention in a separate session
 		appendWork(m, 1)
 	}
 	for first := uint64(1); first <= m.Len(); first += 100 {

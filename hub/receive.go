@@ -30,7 +30,7 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if ms.isGarbage(m) {
 		return ms.tidy(l, m.Topic)
 	}
-	if len(m.Payload) == 0 { // the topic was cleared
+	if len(m.Payload) == 0 { // an empty message means that a client cleared the topic
 		return nil
 	}
 	topic, id, known := ms.core.topics.Parse(m.Topic)
@@ -42,8 +42,8 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	return handle(ms, l, id, m.Payload)
 }
 
-// receiveWaiting handles a message. If the message is a batch of records, it also handles the batches that wait in the
-// inbox.
+// receiveWaiting handles a message. If the message is a batch of records, receiveWaiting also handles the batches
+// that wait in the inbox.
 func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 	var batches []ledger.Batch
 	for {

@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// receiveWaiting handles batches of records. For every other topic, handlers has a handler.
+// receiveWaiting handles batches of records. For every other topic, the map handlers contains a handler.
 func TestHubHandlesEveryTopicItSubscribesTo(t *testing.T) {
 	for _, x := range wire.TopicTable() {
 		if got, want := handlers[x.Name] != nil, x.Hub == wire.Subscribes && x.Name != wire.TopicRecords; got != want {

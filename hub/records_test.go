@@ -71,7 +71,7 @@ func mosquitto(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	poll := time.Tick(10 * time.Millisecond) // how often the test checks whether the broker listens
+	poll := time.Tick(10 * time.Millisecond) // number of times that the test checks whether the broker listens
 	for end := time.Now().Add(patience); ; <-poll {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			c.Close()
@@ -99,13 +99,13 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 			}))
 			c := dial(t, o.Broker())
 			c.subscribe(c.topics.Ack("laser"))
-			c.awaitAck(o, m, 0) // the hub is connected
+			c.awaitAck(o, m, 0) // wait until the hub is connected to the broker
 			for first := uint64(1); first <= 5000; first += 100 {
 				data := m.Data(first, first+99)
 				c.publish(c.topics.Records("laser"), data)
-				c.publish(c.topics.Records("laser"), data)          // the machine sends the same records again
-				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // the machine sends the first records again
-				if first%2000 == 1901 {                             // fewer batches than maxUntaken
+				c.publish(c.topics.Records("laser"), data)          // send the same records again
+				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // send the first records again
+				if first%2000 == 1901 {                             // wait, so that fewer than maxUntaken batches are pending
 					c.awaitAck(o, m, first+99)
 				}
 			}
@@ -123,7 +123,7 @@ func TestMissingRecordsAreRequestedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	c := dial(t, "tcp://"+b.Addr()) // the client connects before the hub, so it receives every message once
+	c := dial(t, "tcp://"+b.Addr()) // the client connects before the hub, so the client receives every message once
 	c.subscribe(c.topics.Ack("laser"))
 	o := run(
 		t,

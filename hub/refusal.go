@@ -11,10 +11,11 @@ import (
 
 const (
 	// answerAgain is the shortest time between two acknowledgements to a machine that publishes its state. The machine
-	// uses acknowledgements to detect whether the hub is running. If it receives none, it publishes its state again 10 s
-	// later (daemon/uplink: Config.Stall).
+	// uses acknowledgements to detect whether the hub is running. A machine that receives no acknowledgement
+	// publishes its state again 10 s later (daemon/uplink: Config.Stall).
 	answerAgain = 5 * time.Second
-	// tellAgain is the shortest time between two messages that tell a machine the same reason for refusing its records.
+	// tellAgain is the shortest time between two messages in which the hub tells a machine the same reason for
+	// refusing the machine's records.
 	tellAgain = time.Minute
 )
 
@@ -23,8 +24,8 @@ const (
 type refusal struct {
 	code   ledger.Code // empty: the last records were accepted
 	detail string
-	told   map[ledger.Code]time.Time // time when each reason was last sent; small, because ledger.Code has few values
-	shown  bool                      // the retained acknowledgement contains a reason
+	told   map[ledger.Code]time.Time // time when the hub last sent each reason (ledger.Code has few values)
+	shown  bool                      // true: the retained acknowledgement on the broker contains a reason
 }
 
 // readsRefusals reports whether the machine's program understands acknowledgements that contain a reason.

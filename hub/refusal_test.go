@@ -92,7 +92,7 @@ func refusing(t *testing.T) (*runningHub, *client, *ledgertest.Machine) {
 
 func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	o, c, m := refusing(t)
-	other := ledgertest.New(t, "biklab", "laser") // a machine with the same id and a different key
+	other := ledgertest.New(t, "biklab", "laser") // this machine has the same id and a different key
 	other.Fill(3)
 	c.publishState(o, wire.State{Format: 2})
 	if a := c.nextAck(o); a.Refused != nil {
@@ -121,8 +121,8 @@ func TestRefusalReasonIsSentAtMostOnceAMinute(t *testing.T) {
 	o.awaitMachine("laser", "well", func(m hub.Machine) bool { return m.Trouble == "" && m.TroubleSince.IsZero() })
 }
 
-// A machine with the previous release rejects an acknowledgement that contains a reason, because the field is unknown
-// there.
+// A machine with the previous release rejects an acknowledgement that contains a reason, because that release does
+// not know the field.
 func TestMachineOfFormat1GetsNoRefusalReason(t *testing.T) {
 	o, c, _ := refusing(t)
 	c.publishState(o, wire.State{})

@@ -27,7 +27,7 @@ func pastKinds() []wire.Kind {
 	return []wire.Kind{wire.Tagged, wire.Untagged, wire.SessionEnd, wire.Intervened, wire.Reported, wire.Restored}
 }
 
-// past summarizes the records of a machine's journals.
+// past is a summary of the records of a machine's journals, from which the hub builds a restore.
 type past struct {
 	epoch    int // epoch of the last record
 	tags     []wire.RestoredTag
@@ -69,7 +69,7 @@ func (p *past) add(r wire.Record) {
 			p.hours(b.Ran)
 		}
 	case wire.Restored:
-		if b, ok := bodyOf[wire.RestoredBody](r); ok { // restored hours include the hours of earlier journals
+		if b, ok := bodyOf[wire.RestoredBody](r); ok { // restored time includes the time of earlier journals
 			p.before = map[wire.RanBy]int64{}
 			p.hours(wire.Ran{RanBy: wire.RanByRelay, RanSeconds: b.Relay})
 			p.hours(wire.Ran{RanBy: wire.RanByBusy, RanSeconds: b.Busy})
@@ -299,7 +299,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
-		if replaced { // the hub now accepts records that it refused before
+		if replaced { // clear the refusal, because the hub now accepts the machine's records
 			m.Held = journals[len(journals)-1].Records
 			m.Trouble, m.TroubleAt, m.TroubleSince, m.notes.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
@@ -325,9 +325,9 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		"new",
 		next.Generation,
 	)
-	// A machine whose records were refused for days sends them only every five minutes. A first acknowledgement tells the
-	// machine that its journal is accepted, and a second acknowledgement that records are missing, so that the machine
-	// sends them at once.
+	// A machine whose records the hub refused for days sends its records only every five minutes. A first
+	// acknowledgement tells the machine that its journal is accepted, and a second acknowledgement that records are
+	// missing, so that the machine sends them at once.
 	ctx, cancel := context.WithTimeout(ctx, tagReply)
 	defer cancel()
 	for range 2 {
@@ -338,7 +338,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		}
 		select {
 		case rs.commands.orders <- order{topic: rs.core.topics.Ack(id), data: ack, retained: true}:
-		case <-ctx.Done(): // no connection to the broker; the next connection begins with an acknowledgement
+		case <-ctx.Done(): // ignore: without a connection, the next connection begins with an acknowledgement
 			return
 		}
 	}

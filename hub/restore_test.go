@@ -40,7 +40,7 @@ func appendHistory(m *ledgertest.Machine) {
 		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 1000, RanBy: wire.RanByRelay}},
 	)
 	m.Append("novel-kind", "", "", map[string]any{"x": 1})
-	m.Append(wire.Tagged, "", "", []int{1}) // a body that cannot be parsed
+	m.Append(wire.Tagged, "", "", []int{1}) // append a record with a body that cannot be parsed
 }
 
 func TestRestoreContainsTheTotalsOfEarlierJournals(t *testing.T) {
@@ -150,7 +150,8 @@ func TestRestoreOfAHostileJournalStaysWithinTheMachinesLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A machine accepts 32 tags, including its own (daemon/session: TagsMax). One tag replaces all tags above the limit.
+	// A machine accepts 32 tags, including the tags that the machine itself puts on (daemon/session: TagsMax). One
+	// tag replaces all tags above the limit.
 	if n := len(got.Tags); n != 24 || got.Tags[0].ID != "t1" || got.Tags[n-1].ID != "restored-more" ||
 		got.Tags[n-1].Reason == "" {
 		t.Errorf("%d tags: %+v", n, got.Tags)
@@ -260,7 +261,7 @@ func TestRestoresAreLimitedInSizeAndInvalidOnesRefused(t *testing.T) {
 		}
 	}
 	r := ok()
-	for i := range 20000 { // the practice of so many members does not fit in a restore
+	for i := range 20000 { // add so many members that their practice does not fit in a restore
 		r.Practice = append(
 			r.Practice,
 			wire.RestoredPractice{Member: policy.MemberID(fmt.Sprint("m-", i)), Seconds: 60, Last: ledgertest.Start()},

@@ -30,8 +30,8 @@ type returnedPolicies struct {
 // some months old.
 const maxReturnedPolicies = 1000
 
-// add stores the hash of a signed policy that a manifest names. At the limit, it removes all older hashes: no policy is
-// lost, because a machine returns its manifest again before its policy.
+// add stores the hash of a signed policy that a manifest names. At the limit, add removes all older hashes. No policy
+// is lost, because a machine returns its manifest again before its policy.
 func (p *returnedPolicies) add(signed string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,7 +32,7 @@ type reader struct {
 	account, cookie string
 	member          policy.MemberID
 	token           string
-	given           account.Account // account to create for this reader
+	given           account.Account // account that newRig creates for this reader
 	email, badge    string          // the member's e-mail address, and the name of the badge's file in site-example/badges
 }
 
@@ -44,8 +44,8 @@ type rig struct {
 	base    string
 	client  *http.Client
 	readers map[string]*reader
-	victim  *reader // the person whose data the tables call "other"
-	n       int     // counter from which ids are made
+	victim  *reader // member whose data the tables call "other"
+	n       int     // counter from which the rig makes new ids
 	mails   *mailSink
 	tokens  map[string]string
 }
@@ -98,7 +98,7 @@ func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	return r
 }
 
-// createReader creates those of a reader's member, account and session that do not exist.
+// createReader creates a reader's member, account and session, unless they exist already.
 func (r *rig) createReader(x *reader) {
 	r.t.Helper()
 	ctx := r.t.Context()
@@ -117,7 +117,7 @@ func (r *rig) createReader(x *reader) {
 		given := x.given
 		given.Name, given.Member = x.name+"@example.org", x.member
 		password := ""
-		if x.name == "spare" { // the spare owner can sign in, so any other owner may be erased
+		if x.name == "spare" { // this spare owner can sign in, so that a request may erase any other owner
 			password = "four random words are long"
 		}
 		a, err := r.h.Accounts().Registry.Add(ctx, root, given, password)
@@ -283,7 +283,7 @@ func (r *rig) ask(who *reader, q request, headers ...string) response {
 	}
 	defer res.Body.Close()
 	body := make([]byte, 0)
-	if res.Header.Get("Content-Type") != "text/event-stream" { // an event stream does not end by itself
+	if res.Header.Get("Content-Type") != "text/event-stream" { // the body of an event stream does not end
 		if body, err = io.ReadAll(res.Body); err != nil {
 			r.t.Fatal(err)
 		}
@@ -310,7 +310,7 @@ func (r *rig) version(id policy.MemberID) string {
 	return strconv.FormatInt(m.Version, 10)
 }
 
-// cardOf returns a card of a member. If the member has no card, it adds one.
+// cardOf returns a card of a member. If the member has no card, cardOf adds a card first.
 func (r *rig) cardOf(id policy.MemberID) string {
 	r.t.Helper()
 	if id == foreignID {
@@ -345,7 +345,7 @@ func (r *rig) badgeFile(id policy.MemberID) []byte {
 	return []byte("{}")
 }
 
-// badgeOf returns a badge of a member. If the member has no badge, it adds one.
+// badgeOf returns a badge of a member. If the member has no badge, badgeOf adds a badge first.
 func (r *rig) badgeOf(id policy.MemberID) string {
 	r.t.Helper()
 	if id == foreignID {

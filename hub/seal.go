@@ -16,11 +16,11 @@ import (
 )
 
 // Machines encrypt ("seal") the numbers of unknown cards in their records (wire.SealCard). The hub creates a seal key
-// each day, and deletes the key after SealLife. From then on, nobody can read the card numbers that were sealed with
-// this key, neither in journals nor in the ledger or backups.
+// each day, and deletes the key after SealLife. Without the key, nobody can read the card numbers that were sealed
+// with this key, neither in journals nor in the ledger or backups.
 
-// SealLife is the time for which sealed card numbers can be read. A backup of the folder of seal keys must not be kept
-// longer.
+// SealLife is the time for which sealed card numbers can be read. Nobody may store a backup of the folder of seal
+// keys for longer than SealLife.
 const SealLife = 30 * 24 * time.Hour
 
 // sealEvery is the interval at which the hub looks for expired seal keys.
@@ -36,7 +36,7 @@ type sealKeys struct {
 	day string // day for which the key in public was created
 	// public is the public half of today's key; empty: the key could not be created.
 	public string
-	failed string // text of the last logged error
+	failed string // text of the error that was logged last; empty: no error
 }
 
 const (
@@ -44,8 +44,8 @@ const (
 	sealSuffix = ".key"
 )
 
-// renewSeal returns the public half of today's seal key. If the key does not exist, it creates the key. If the folder
-// cannot be written, it logs the error, and only the enrolment of cards stops working.
+// renewSeal returns the public half of today's seal key. If the key does not exist, renewSeal creates it. If the hub
+// cannot write the folder, renewSeal logs the error, and only the enrolment of cards stops working.
 func (cs *cards) renewSeal() string {
 	public, err := cs.seal.today(cs.core.now())
 	cs.seal.mu.Lock()
@@ -74,8 +74,8 @@ func (cs *cards) keepSealFresh(ctx context.Context) error {
 	}
 }
 
-// today returns the public half of the seal key of the current day (UTC). On the first call of a day, it creates the
-// key and deletes expired keys.
+// today returns the public half of the seal key of the current day (UTC). The first call of a day creates the key and
+// deletes expired keys.
 func (s *sealKeys) today(now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *sealKeys) today(now time.Time) (string, error) {
 	err := deleteOldSealKeys(s.dir, now)
 	path := filepath.Join(s.dir, day+sealSuffix)
 	k, kerr := readSealKey(path)
-	if kerr != nil { // the key is missing or damaged: cards sealed with it must be tapped again
+	if kerr != nil { // the key is missing or damaged; taps that were sealed with it are lost
 		k, kerr = makeSealKey(path)
 	}
 	if kerr == nil {
@@ -144,8 +144,8 @@ func sealKeyDay(name string) (time.Time, bool) {
 	return t, ok && err == nil
 }
 
-// isExpired reports whether the seal key of a day must be deleted. A key with a date far in the future, from a wrong
-// clock, must be deleted too.
+// isExpired reports whether the seal key of a day must be deleted. A key with a date far in the future, which a wrong
+// clock has caused, is expired too.
 func isExpired(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
 // deleteOldSealKeys deletes the expired keys (isExpired). Afterwards, nobody can read the card numbers that were sealed

@@ -92,7 +92,7 @@ func (c *client) sendUnknownTap(
 
 var strange = wire.EnrolCard{Code: "7F3K9Q", Card: strings.Repeat("0123456789abcdef", 4)}
 
-func TestUnknownCardIsFoundForADayByItsSealedRecord(t *testing.T) {
+func TestUnknownCardCanBeReadFromItsSealedRecordForADay(t *testing.T) {
 	o, c, m, a := newSealingHub(t)
 	c.sendUnknownTap(
 		o,
@@ -133,7 +133,7 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 		t.Fatalf("%d keys, %v", len(keys), err)
 	}
 	seen := map[string]bool{a.Seal: true}
-	for range 30 { // the machine's first state of a day makes the hub create the key of the day
+	for range 30 { // the hub creates the day's key when the machine sends its first state of the day
 		o.clock.pass(24 * time.Hour)
 		c.publishState(o, wire.State{Format: wire.SealFormat, Journal: m.Len(), Bundle: uint64(len(seen))})
 		next := c.nextAck(o)

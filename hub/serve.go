@@ -64,7 +64,7 @@ func (lo *loopback) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !isLoopbackHost(r.Host) {
-			http.Error(w, "wrong Host header: address this listener as localhost or 127.0.0.1", http.StatusMisdirectedRequest)
+			http.Error(w, "wrong Host header, want localhost or 127.0.0.1 as host of the URL", http.StatusMisdirectedRequest)
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -111,7 +111,7 @@ type BrokerStatus struct {
 // getBroker serves GET /broker: the messages stored by the broker inside this program, and its accounts.
 func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	if lo.connector.broker == nil {
-		http.Error(w, "the hub uses a separate broker, which has no state here", http.StatusNotFound)
+		http.Error(w, "the hub uses a separate broker, whose state the hub does not know", http.StatusNotFound)
 		return
 	}
 	stored, err := lo.connector.broker.Stored()
@@ -121,5 +121,5 @@ func (lo *loopback) getBroker(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // ignore a disconnected client
+	json.NewEncoder(w).Encode(BrokerStatus{stored, lo.connector.broker.Accounts()}) // the client may have disconnected
 }

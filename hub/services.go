@@ -12,8 +12,8 @@ import (
 )
 
 // The following methods return the services of a hub that manages the site, for pages and API. Each service checks the
-// permissions of the actor. The services are nil if the hub does not manage the site. These methods may be called
-// before Run.
+// permissions of the actor. Each of these methods returns nil if the hub does not manage the site. These methods may
+// be called before Run.
 
 // Directory returns the services for the site's members, cards and badges.
 func (h *Hub) Directory() *directory.Services { return h.services.directory }

@@ -16,20 +16,21 @@ import (
 	"portillon/hub/store"
 )
 
-// settings are the current values of the settings that an administrator can change while the hub runs. Only this
-// process writes them.
+// settings are the current values of the settings that an administrator can change while the hub runs. No other
+// process writes the settings.
 type settings struct {
-	changing sync.Mutex // locked from the comparison of versions until the change takes effect
+	changing sync.Mutex // locked by a change from the comparison of versions until the change takes effect
 	now      atomic.Pointer[api.Settings]
 }
 
-// Limits of settings, in bytes.
+// These constants limit the length of settings, in bytes.
 const (
 	maxSiteName = 100
 	maxContact  = 200
 )
 
-// readSettings loads the settings from the database. If the database has none, it uses the settings of a new site.
+// readSettings loads the settings from the database. If the database contains no settings, readSettings uses the
+// settings of a new site.
 func (sv *services) readSettings(ctx context.Context) error {
 	s := api.Settings{Site: sv.core.c.Site, Name: string(sv.core.c.Site), Language: "fr", MailLinks: true}
 	var links int64
@@ -99,7 +100,8 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err := change(&given); err != nil {
 			return err
 		}
-		// Copy only the fields that an administrator may change. The policy and hub.yaml determine the other fields.
+		// Copy only the fields that an administrator may change. Keep the other fields, which the policy and hub.yaml
+		// determine.
 		after = before
 		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
 		after.MailLinks = given.MailLinks

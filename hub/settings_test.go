@@ -82,9 +82,9 @@ func TestSettingsTakeEffectAtOnceAndAreKeptAfterARestart(t *testing.T) {
 	}
 }
 
-// Two administrators change the same version of the settings. The hub refuses the second change, so that it does not
-// overwrite the first one unnoticed.
-func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
+// Two administrators change the same version of the settings. The hub refuses the second change, which would
+// overwrite the first change unnoticed.
+func TestSecondChangeOfTheSameSettingsVersionIsRefused(t *testing.T) {
 	h, b := managedHub(t)
 	b.createOwner(h)
 	for round := range 20 {
@@ -112,7 +112,7 @@ func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
 
 func long(n int) string { return string(bytes.Repeat([]byte("a"), n)) }
 
-func TestStateDescribesTheRunningHub(t *testing.T) {
+func TestStateContainsVersionsCountsAndWarningsOfTheHub(t *testing.T) {
 	h, b := managedHub(t)
 	b.createOwner(h)
 	b.json(201, "POST", "/machines", map[string]string{"id": "laser"}, nil)

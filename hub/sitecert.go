@@ -19,7 +19,7 @@ import (
 // of the hub.
 type siteCert struct {
 	cert, key string // paths of PEM files
-	name      string // name that the certificate must be valid for
+	name      string // host name for which the certificate must be valid
 	ca        *x509.Certificate
 	now       func() time.Time
 	log       func(msg string, args ...any)
@@ -30,8 +30,8 @@ type siteCert struct {
 	looked time.Time
 }
 
-// certEvery is the shortest time between two checks whether the files have changed. A connecting machine causes the
-// check.
+// certEvery is the shortest time between two checks whether the files have changed. The hub checks the files when a
+// machine connects.
 const certEvery = time.Minute
 
 // openSiteCert reads the certificate's files. openSiteCert returns an error for a certificate that machines would
@@ -59,7 +59,7 @@ func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) 
 	return s, nil
 }
 
-// read reads the certificate, and verifies it as a machine with a trusted clock would.
+// read reads the certificate, and verifies the certificate as a machine with a trusted clock does.
 func (s *siteCert) read() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
 	if err != nil {
@@ -86,8 +86,8 @@ func (s *siteCert) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// fileStampOf returns a text with the modification times of the certificate and its key. If the text changes, both
-// files must be read again.
+// fileStampOf returns the modification times of the certificate and its key as a text. The hub reads both files again
+// when this text changes.
 func (s *siteCert) stampOf() (out string) {
 	for _, path := range []string{s.cert, s.key} {
 		if fi, err := os.Stat(path); err == nil {

@@ -129,8 +129,8 @@ func TestSitesCertificateThatMachinesWouldRefuseIsAnError(t *testing.T) {
 	}
 }
 
-// A renewed certificate takes effect within a minute and without a restart. A certificate that machines would reject
-// does not take effect.
+// A renewed certificate takes effect within a minute and without a restart. The hub does not use a certificate that
+// machines would reject.
 func TestRenewedSiteCertificateIsUsedWithinAMinute(t *testing.T) {
 	f := newCertFiles(t)
 	first := f.hub("hub.lab", time.Time{})
@@ -158,7 +158,7 @@ func TestRenewedSiteCertificateIsUsedWithinAMinute(t *testing.T) {
 	served("a file for another name", second, 1)
 	f.now = f.now.Add(certEvery)
 	served("the same file again", second, 1)
-	f.now = f.now.Add(-time.Hour) // set the computer's clock back
+	f.now = f.now.Add(-time.Hour) // set the hub's clock back
 	third := f.hub("hub.lab", time.Time{})
 	served("a clock that was set back", third, 1)
 	if _, err := (&siteCert{now: s.now, looked: f.now}).get(nil); err == nil {

@@ -21,11 +21,11 @@ type machineLog struct {
 	tags       []enrol.Tag
 }
 
-// logKinds are the kinds of records that change a machineLog.
+// logKinds are the kinds of records that logOf reads to update a machineLog.
 var logKinds = []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Tagged, wire.Untagged}
 
 // logOf reads the new records in a machine's newest journal, and returns the machine's current state. If the ledger
-// cannot be read, it returns the last known state.
+// cannot be read, logOf returns the last known state.
 func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	fl.logs.mu.Lock()
 	defer fl.logs.mu.Unlock()
@@ -53,12 +53,12 @@ func (fl *fleet) logOf(id policy.MachineID) machineLog {
 	return l
 }
 
-// readLog reads a journal's records after the last one that was read. At the first read, it reads only the few records
-// of tags and the last start or end of a session, so that it need not read a journal of several years.
+// readLog reads a journal's records after the last one that was read. The first call reads only the few records of
+// tags and the last start or end of a session, because a journal may contain records of several years.
 func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
 	ctx := context.Background()
 	take := func(e ledger.Entry) error {
-		if e.Seq <= head.Seq { // the next call reads later records
+		if e.Seq <= head.Seq { // the next call reads the records that follow
 			l.apply(e.Record)
 		}
 		return nil
@@ -81,7 +81,7 @@ func (fl *fleet) readLog(l *machineLog, id policy.MachineID, head ledger.Head) e
 	return fl.core.ledger.Records(ctx, q, take)
 }
 
-// apply applies a record to the state. apply ignores a record with a body that it cannot parse.
+// apply updates the state of the machine with one record. apply ignores a record with a body that it cannot parse.
 func (l *machineLog) apply(r wire.Record) {
 	switch r.Kind {
 	case wire.SessionStart:
@@ -96,7 +96,7 @@ func (l *machineLog) apply(r wire.Record) {
 	case wire.RoleChanged:
 		var b wire.RoleBody
 		if l.session != nil && json.Unmarshal(r.Body, &b) == nil {
-			changed := *l.session // copy, because callers may still use the previous session
+			changed := *l.session // store a new Session, because callers may still use the previous one
 			changed.Role = b.Role.String()
 			l.session = &changed
 		}

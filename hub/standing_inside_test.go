@@ -48,8 +48,8 @@ func TestSessionAndTagsComeFromTheNewestJournal(t *testing.T) {
 	}
 }
 
-// Reading a journal in one step gives the same state as reading the journal record by record, from any record on.
-func TestJournalGivesTheSameStateWheneverItIsRead(t *testing.T) {
+// Whether the hub reads a journal in one step or record by record, from any record on, the state is the same.
+func TestMachineStateDoesNotDependOnTheStepsInWhichAJournalIsRead(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})
 	m.Append(wire.Tagged, "", "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"})

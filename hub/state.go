@@ -15,9 +15,9 @@ import (
 	"portillon/hub/fault"
 )
 
-// Beyond these limits, the state of the hub contains a warning.
+// If a value is beyond one of these limits, the state of the hub contains a warning.
 const (
-	leastDisk   = 500 << 20 // free bytes: enough for some weeks of records of 20 machines, and for the copy of a backup
+	leastDisk   = 500 << 20 // bytes of free disk space: enough for some weeks of records of 20 machines and one backup
 	backupEvery = 8 * 24 * time.Hour
 )
 
@@ -74,7 +74,8 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 	return s, nil
 }
 
-// warnings returns the names of problems that an administrator should check. openapi.yaml explains each name.
+// warnings returns the names of problems that an administrator should check. The file openapi.yaml explains each of
+// these names.
 func (op *opening) warnings(s api.State) (out []string) {
 	now := op.hub.core.now()
 	for _, w := range []struct {
@@ -94,7 +95,7 @@ func (op *opening) warnings(s api.State) (out []string) {
 	return out
 }
 
-// fileSizes returns the total size of files. A missing file has size 0.
+// fileSizes returns the total size of files. fileSizes counts a missing file as 0 bytes.
 func fileSizes(paths ...string) (n int64) {
 	for _, path := range paths {
 		if i, err := os.Stat(path); err == nil {
@@ -104,12 +105,12 @@ func fileSizes(paths ...string) (n int64) {
 	return n
 }
 
-// backupNote is the file in the hub's data folder with the time of the last backup.
+// backupNote is the name of the file in the hub's data folder that contains the time of the last backup.
 const backupNote = "last-backup"
 
 // NoteBackup stores the time of a backup in a hub's data folder, from which the hub reads it.
 func NoteBackup(data string, at time.Time) error {
-	f, err := os.CreateTemp(data, ".last-backup-*") // only the owner can read the file: CreateTemp uses mode 0600
+	f, err := os.CreateTemp(data, ".last-backup-*") // CreateTemp uses mode 0600, so only the file's owner can read it
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,15 @@ import (
 	"portillon/wire"
 )
 
-// The hub stores the last state of each machine in the database, so that a restarted hub knows the states. The broker
-// inside this program also stores states, but not their times, and a separate broker may have lost them.
+// The hub stores the last state of each machine in the database, so that a restarted hub can load the states. The hub
+// cannot rely on the broker for this: the broker inside this program stores no times of states, and a separate broker
+// may have lost the states.
 
 const (
 	// statesEvery is the interval at which the hub writes changed states. A power cut loses the state changes of at most
 	// this time, and no other data.
 	statesEvery = 30 * time.Second
-	// statesBye is the timeout for writing the states when the hub stops.
+	// statesBye is the timeout for the last write of the states, when the hub stops.
 	statesBye = 5 * time.Second
 )
 
@@ -45,7 +46,8 @@ func (fl *fleet) loadState(ctx context.Context, m *Machine) error {
 	return nil
 }
 
-// newest returns the newest known state of the machine; nil: no state is known.
+// newest returns the last state that the hub received from the machine or loaded from the database; nil: there is no
+// state.
 func (m *Machine) newest() *wire.State {
 	if m.State != nil {
 		return m.State
@@ -53,7 +55,7 @@ func (m *Machine) newest() *wire.State {
 	return m.notes.last
 }
 
-// timeOfMillis converts milliseconds from the database to a time; 0 is the zero Time.
+// timeOfMillis converts milliseconds since 1970, as the database stores them, to a time, and 0 to the zero Time.
 func timeOfMillis(millis int64) time.Time {
 	if millis == 0 {
 		return time.Time{}
@@ -61,7 +63,7 @@ func timeOfMillis(millis int64) time.Time {
 	return time.UnixMilli(millis).UTC()
 }
 
-// millisOf converts a time to the milliseconds that the database stores; the zero Time is 0.
+// millisOf converts a time to milliseconds since 1970, as the database stores them, and the zero Time to 0.
 func millisOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -87,7 +89,7 @@ func (fl *fleet) keepStates(ctx context.Context) error {
 	}
 }
 
-// keptState is a row of the table machine_state.
+// keptState is a machine's state as a row of the table machine_state.
 type keptState struct {
 	seen, troubleAt, troubleSince int64
 	state, trouble                string

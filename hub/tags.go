@@ -20,28 +20,28 @@ import (
 // Tag is a lock that an administrator puts on a machine. The hub stores each tag in a separate file, and sends the tag
 // until the machine has it, even if machine, broker and hub are offline for a long time. The hub deletes the file once
 // the machine's journal shows that a person took the tag off. A machine has tags of the hub and tags that were put on
-// at the machine. Each can be taken off at the machine.
+// at the machine. A person at the machine can take off both kinds of tags.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
-	Reason  string           `json:"reason"` // text that members read
+	Reason  string           `json:"reason"` // reason for the tag, as a text that members read at the machine
 	Now     bool             `json:"now,omitempty"`
 	Since   time.Time        `json:"since"`
 }
 
 const (
-	maxReason = 200             // in bytes; machines have the same limit
+	maxReason = 200             // largest length of a tag's reason in bytes; machines have the same limit
 	tagsEvery = 2 * time.Second // interval at which the hub reads the folder of tags
 	tagReply  = 5 * time.Second // timeout for a machine's reply, after which the hub sends the tag again
 )
 
 var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 
-// tags returns the folder with the files of tags.
+// tags returns the path of the folder that contains the tag files.
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
-// TagOut writes a tag to the disk. The hub sends the tag to machine m at once, or after its next start if it does not
-// run now.
+// TagOut writes a tag to the disk. If the hub runs, the hub sends the tag to machine m at once, and otherwise after
+// its next start.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
 	t := Tag{
 		Machine: m, ID: randomHex(8), Reason: strings.TrimSpace(reason), Now: now,
@@ -84,7 +84,7 @@ func (c Config) Tags() (out []Tag, err error) {
 		if m == nil {
 			continue
 		}
-		// Read one file. The file's name must be the id of the tag in it.
+		// Read one file. The file's name must be the id of the tag that the file contains.
 		var t Tag
 		data, e := os.ReadFile(filepath.Join(c.tags(), f.Name()))
 		if e == nil {
@@ -93,7 +93,7 @@ func (c Config) Tags() (out []Tag, err error) {
 		if e == nil && t.ID != m[1] {
 			e = fmt.Errorf("the file contains the tag %.32q, want the tag that the file's name gives", t.ID)
 		}
-		// Collect an error with a remedy for a file that cannot be read, and continue with the other files.
+		// If the file cannot be read, collect an error with a remedy, and continue with the other files.
 		if e != nil {
 			path := filepath.Join(c.tags(), f.Name())
 			err = errors.Join(
@@ -134,7 +134,7 @@ func (tk *tagKeeper) sendTags(ctx context.Context) error {
 		}
 		for _, t := range tags {
 			if err := tk.sendTag(ctx, t, tried); err != nil && ctx.Err() == nil {
-				tk.core.log.Info("tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
+				tk.core.log.Info("machine does not have its tag yet", "machine", t.Machine, "tag", t.ID, "why", err)
 				tk.noteTag(t, err.Error())
 			}
 		}
@@ -157,7 +157,8 @@ func (tk *tagKeeper) sendTag(ctx context.Context, t Tag, tried map[string]time.T
 	}
 	var m Machine
 	tk.fleet.change(t.Machine, func(x *Machine) { m = *x })
-	// Send the tag again if the machine has lost its tags. The hub knows this only if it has all of the machine's records.
+	// Send the tag again if the machine has lost its tags. The hub can detect the loss only if it has all of the
+	// machine's records.
 	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held || m.lostJournal()
 	switch {
 	case last == wire.Untagged:
@@ -184,8 +185,8 @@ func (tk *tagKeeper) sendTag(ctx context.Context, t Tag, tried map[string]time.T
 // maxNote is the largest length of a note in bytes. The limit is needed because a machine's reply may have any length.
 const maxNote = 500
 
-// noteTag writes a file with the reason why a tag is not on its machine yet, for the command-line tool. An empty reason
-// removes the file. noteTag ignores errors, because the log contains the reason too.
+// noteTag writes a file with the reason why a machine does not have its tag yet, for the command-line tool. An empty
+// reason removes the file. noteTag ignores errors, because the log contains the reason too.
 func (tk *tagKeeper) noteTag(t Tag, why string) {
 	path := tk.core.c.tagNote(t.ID)
 	if why == "" {
@@ -198,14 +199,14 @@ func (tk *tagKeeper) noteTag(t Tag, why string) {
 	}
 }
 
-// tagNote returns the path of the file with the reason why a tag is not on its machine yet.
+// tagNote returns the path of the file with the reason why a machine does not have its tag yet.
 func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
 
-// TagStatus is a tag that an administrator put on, and whether its machine has it.
+// TagStatus is a tag that an administrator put on, with the information whether the machine has the tag.
 type TagStatus struct {
 	Tag
-	OnMachine bool   `json:"on_machine"`    // the machine's journal shows that the machine has the tag
-	Why       string `json:"why,omitempty"` // why the hub's last attempt to send the tag failed
+	OnMachine bool   `json:"on_machine"`    // true: the machine's journal shows that the machine has the tag
+	Why       string `json:"why,omitempty"` // reason why the hub's last attempt to send the tag failed
 }
 
 // TagStatuses returns the tags that administrators put on. TagStatuses works while the hub runs or is stopped. The
@@ -216,7 +217,7 @@ func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
 		return nil, err
 	}
 	var l *ledger.Ledger
-	if fileExists(c.Ledger()) { // a hub that has never run has no records
+	if fileExists(c.Ledger()) { // a hub that has never run has no ledger
 		var lerr error
 		if l, lerr = ledger.OpenReadOnly(c.Ledger(), c.Site); lerr != nil {
 			return nil, errors.Join(err, lerr)

@@ -17,8 +17,9 @@ import (
 const ownTag = "due:"
 
 // lostJournal reports whether a machine's journal differs from the hub's copy: the journal has fewer records or other
-// records. The machine may then lack tags that the ledger has. A slightly outdated state may also give true for a
-// moment. This is harmless, because sending a tag that the machine already has changes nothing.
+// records. In that case the machine may lack tags that the ledger has. A state that is some seconds old may also
+// cause the result true for a moment. A wrong result is harmless, because a machine ignores a tag that it already
+// has.
 func (m *Machine) lostJournal() bool {
 	if m.State != nil && m.State.Journal < m.Held {
 		return true
@@ -31,8 +32,8 @@ func (m *Machine) lostJournal() bool {
 	return false
 }
 
-// returnTags looks for machines whose journal differs from the hub's copy, and sends each of them all tags that the
-// machine has according to the ledger.
+// returnTags looks for machines whose journal differs from the hub's copy, and sends each such machine all tags that
+// the machine has according to the ledger.
 func (tk *tagKeeper) returnTags(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range tk.fleet.list() {
 		if !m.Online || !m.lostJournal() {
@@ -62,7 +63,7 @@ func (tk *tagKeeper) returnTag(ctx context.Context, m policy.MachineID, t wire.T
 	switch {
 	case err != nil:
 		tk.core.log.Warn("sending a lost tag failed", "machine", m, "tag", t.Tag, "err", err)
-	case !r.OK: // the tag was taken off at the machine in the meantime
+	case !r.OK: // no error, because a person has taken the tag off at the machine meanwhile
 		tk.core.log.Info("machine refused a lost tag", "machine", m, "tag", t.Tag, "why", r.Why)
 	default:
 		tk.core.log.Info("lost tag sent to its machine", "machine", m, "tag", t.Tag)
@@ -80,7 +81,7 @@ func tagsOn(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []wi
 		out = slices.DeleteFunc(out, func(x wire.TagBody) bool { return x.Tag == b.Tag })
 		if e.Kind == wire.Tagged {
 			if b.Reason == "" {
-				b.Reason = "?" // placeholder, because a command requires a reason
+				b.Reason = "?" // this dash is a placeholder, because a command requires a reason
 			}
 			out = append(out, b)
 		}

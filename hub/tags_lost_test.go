@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-// A person restores an older copy of a machine's journal. The hub then sends the machine all its tags from the ledger
-// again, with their ids, regardless of who put them on.
-func TestTagsOfTheLedgerAreSentToAMachineWithAnOlderJournal(t *testing.T) {
+// In this test, a person restores an older copy of a machine's journal. The hub must then send the machine again all
+// the machine's tags from the ledger, with their ids, regardless of who put them on.
+func TestHubSendsTagsOfTheLedgerToAMachineWithAnOlderJournal(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))

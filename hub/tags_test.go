@@ -20,7 +20,7 @@ import (
 type fakeMachine struct {
 	*client
 	orders *wire.Commands
-	answer wire.Reply // reply to every command; told fills in the command's ID
+	answer wire.Reply // reply to every command, except that told sets the reply's ID to that of the command
 }
 
 func present(t *testing.T, o *runningHub) *fakeMachine {
@@ -77,9 +77,9 @@ func gone(t *testing.T, what string, holds func() bool) {
 }
 
 // An administrator puts a tag on a machine that is offline. The hub sends the tag once the machine is online, and again
-// after a restart if the machine has lost the tag. Once a person has taken the tag off at the machine, the hub never
-// sends the tag again.
-func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
+// after a restart if the machine has lost the tag. After a person has taken the tag off at the machine, the hub never
+// sends that tag again.
+func TestHubSendsAnAdministratorsTagOnceItsMachineIsOnline(t *testing.T) {
 	t.Parallel() // most of the test's time is waiting
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
@@ -101,7 +101,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	}
 	o.stop()
 
-	o = run(t, c) // another tag keeps the machine out of service, but its journal has lost the record of this tag
+	o = run(t, c) // simulate a machine that has another tag and whose journal has lost the record of this tag
 	p = present(t, o)
 	if got := p.answerNext(true, 0); got.Tag != tag.ID {
 		t.Errorf("%+v", got)
@@ -109,7 +109,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 	p.is(true, 1)
 	o.stop()
 
-	o = run(t, c) // the machine now has a new SD card and has lost its tags
+	o = run(t, c) // simulate a new SD card, so that the machine has lost its tags
 	p = present(t, o)
 	if got := p.answerNext(false, 1); got.Tag != tag.ID {
 		t.Errorf("%+v", got)
@@ -127,7 +127,7 @@ func TestAdministratorsTagWaitsForItsMachine(t *testing.T) {
 }
 
 // The hub stores why a machine refuses a tag, for the administrator who put the tag on.
-func TestReasonOfARefusedTagIsKeptForTheAdministrator(t *testing.T) {
+func TestReasonWhyAMachineRefusesATagIsStored(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
 	tag, err := c.TagOut("laser", "courroie usée", false, time.Now())

@@ -28,7 +28,7 @@ type troubleHub struct {
 	*browser
 	machine *ledgertest.Machine
 	client  *client
-	disk    string // folder of the database
+	disk    string // folder of the hub's database, on the separate disk
 	orders  *wire.Commands
 }
 
@@ -89,7 +89,7 @@ func (h *troubleHub) execSQL(t *testing.T, statement string, args ...any) {
 	}
 }
 
-// fillDisk uses up all free space of the disk.
+// fillDisk fills the disk until no free space is left.
 func (h *troubleHub) fillDisk(t *testing.T) (end func()) {
 	t.Helper()
 	path := filepath.Join(h.disk, "filler")
@@ -142,7 +142,7 @@ func (h *troubleHub) corruptTable(t *testing.T) (end func()) {
 	h.execSQL(t, "UPDATE sqlite_dbpage SET data = $1 WHERE pgno = "+root, bytes.Repeat([]byte{0xa5}, len(page)))
 	return func() {
 		var number int
-		// The schema is intact; only the table's page is damaged.
+		// The schema stays intact, and only the first page of this table is damaged.
 		if err := reopen(t, h,
 			func(db *sql.DB) error {
 				return db.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = 'ledger_journals'").Scan(&number)
@@ -187,14 +187,14 @@ func (h *troubleHub) command(t *testing.T) {
 	}
 }
 
-// probe returns the status and body of a page, for a client that is not signed in.
+// probe requests a page without being signed in, and returns the status and the body.
 func (h *troubleHub) probe(path string) (int, string) {
 	status, body := h.do("GET", path, "", nil)
 	return status, string(body)
 }
 
-// A full, slow or damaged database stops only acknowledgements.
-func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
+// If the database is full, slow or damaged, the hub only stops sending acknowledgements.
+func TestHubWithAFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin  func(*troubleHub, *testing.T) (end func())
 		reason string
@@ -222,7 +222,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			eventually(t, func() bool { return h.DatabaseError() != nil })
 			h.command(t)
 			other := dial(t, h.Broker())
-			other.subscribe(other.topics.Bundle()) // a machine that connects now receives the retained manifest
+			other.subscribe(other.topics.Bundle()) // check that a machine that connects now receives the retained manifest
 			if m := other.awaitMessage(other.topics.Bundle()); len(m.Payload()) == 0 {
 				t.Error("no bundle is offered")
 			}
@@ -236,7 +236,7 @@ func TestFullSlowOrDamagedDatabaseStopsOnlyAcknowledgements(t *testing.T) {
 			if status, text := h.probe("/machines"); status != 200 || !strings.Contains(text, c.reason) {
 				t.Errorf("an administrator is not told %q: %d", c.reason, status)
 			}
-			if name != "slow" { // in the case "slow", the test would wait for the lock
+			if name != "slow" { // in the case "slow", the sign-in would wait for the database lock
 				stranger := &browser{t, h.base, &http.Client{CheckRedirect: h.c().CheckRedirect}}
 				form := url.Values{"name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 				status, page := stranger.do("POST", "/sign-in", "application/x-www-form-urlencoded", []byte(form.Encode()))

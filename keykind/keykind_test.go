@@ -39,7 +39,7 @@ func TestKindIsReadFromTheName(t *testing.T) {
 }
 
 // Older key names do not contain the kind, and may be any text.
-func TestOlderNameHasUnknownKind(t *testing.T) {
+func TestKeyNameWithoutAKindHasTheKindUnknown(t *testing.T) {
 	for _, name := range []string{
 		"", "portillon-biklab", "laser.biklab", "site.biklab", "portillon:", "portillon:site", "portillon:site:",
 		"portillon:issuer:biklab", "portillon:machine:laser", "portillon:site:a:b", "portillon:site:A",
@@ -50,7 +50,7 @@ func TestOlderNameHasUnknownKind(t *testing.T) {
 	}
 }
 
-func TestKeyOfUnknownKindIsAcceptedInEveryPlaceForItsHalf(t *testing.T) {
+func TestKeyOfUnknownKindIsAcceptedInEveryPlaceForPublicOrPrivateKeys(t *testing.T) {
 	private, public, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestKeyOfUnknownKindIsAcceptedInEveryPlaceForItsHalf(t *testing.T) {
 	}
 }
 
-func TestSiteKeyMayBeUsedAsHubKeyButNotTheReverse(t *testing.T) {
+func TestSiteKeyIsAcceptedAsHubKeyButHubKeyIsRefusedAsSiteKey(t *testing.T) {
 	_, site, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	_, hub, _ := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
 	if err := (Place{Kind: Hub, ID: "biklab"}).Check(site); err != nil {
@@ -83,7 +83,7 @@ func TestSiteKeyMayBeUsedAsHubKeyButNotTheReverse(t *testing.T) {
 	}
 }
 
-func TestSiteKeyMayBeUsedAsPolicyKeyButNoOther(t *testing.T) {
+func TestOnlyASiteKeyMayBeUsedAsPolicyKey(t *testing.T) {
 	_, site, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	_, hub, _ := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
 	_, policy, _ := note.GenerateKey(rand.Reader, "portillon:policy:biklab")

@@ -10,9 +10,9 @@
 //	AES      is on cards that prove themselves  32 hexadecimal digits
 //
 // The first four are keys of signed notes (golang.org/x/mod/sumdb/note). Keys made before names included the kind have
-// an unknown kind. Check accepts such keys in every place for a note key, and callers compare these keys with other
-// known keys (Same, PublicHalf). A card key and an AES key of 32 digits have the same form, so Check accepts both in
-// both places.
+// an unknown kind. Check accepts a key of unknown kind in every place for a note key, and callers compare the key
+// with other known keys (Same, PublicHalf). A card key and an AES key of 32 digits have the same form, so Check
+// accepts both in both places.
 //
 // Errors of this package never quote a secret.
 package keykind
@@ -23,7 +23,7 @@ import (
 	"strings"
 )
 
-// Kind is the purpose of a key. The zero Kind is unknown.
+// Kind is the purpose of a key. The zero Kind means that the purpose is unknown.
 type Kind uint8
 
 // These are the kinds of keys.
@@ -50,7 +50,7 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// prefix is the beginning of a note key's name that includes its kind.
+// prefix is the text with which the name of a note key begins if the name includes the kind.
 const prefix = "portillon:"
 
 // noteKinds maps the words in names of note keys to kinds.
@@ -67,7 +67,7 @@ var ids = map[Kind]*regexp.Regexp{
 // slug is the pattern of the id of a site or a machine, as in yamlfile.
 const slug = `[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?`
 
-// Name returns the name for a new note key. id is SITE, or MACHINE.SITE for a machine.
+// Name returns the name for a new note key. The parameter id is SITE, or MACHINE.SITE for a machine.
 func Name(k Kind, id string) (string, error) {
 	form, ok := ids[k]
 	if !ok {
@@ -85,10 +85,11 @@ func Name(k Kind, id string) (string, error) {
 			return prefix + word + ":" + id, nil
 		}
 	}
-	return "", fmt.Errorf("kind %s has no word for key names", k)
+	return "", fmt.Errorf("kind %s cannot be part of a key's name, want site, policy, hub or machine", k)
 }
 
-// KindOf returns the kind and the id in the name of a note key. For an older name the kind is Unknown.
+// KindOf returns the kind and the id in the name of a note key. For an older name, which does not include the kind,
+// KindOf returns the kind Unknown.
 func KindOf(name string) (k Kind, id string) {
 	rest, ok := strings.CutPrefix(name, prefix)
 	word, id, cut := strings.Cut(rest, ":")

@@ -12,11 +12,12 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Found describes a text that somebody entered as a key. The zero Found means that the text has no known form of a key.
+// Found describes a text that a person entered as a key. The zero Found means that the text has no known form of a
+// key.
 type Found struct {
-	Kind    Kind   // the kind; Unknown for a note key with an older name
+	Kind    Kind   // kind of the key; Unknown for a note key whose name does not include the kind
 	Name    string // the name of the key for people, which is never a secret
-	Private bool   // whether the text is a private half or a secret of cards
+	Private bool   // true: the text is the private half of a key, or a secret key of cards
 
 	id   string // id is the part of a note key's name after the kind
 	form form
@@ -34,7 +35,8 @@ const (
 // maxKey is the longest text that Look reads, in bytes. An RSA key of 8,192 bits has about 6,500 bytes.
 const maxKey = 16 << 10
 
-// Look recognises the kind of a key by the key's form. For any other text Look returns the zero Found.
+// Look recognises the kind of a key by the key's form. If the text has no known form of a key, Look returns the zero
+// Found.
 func Look(text string) Found {
 	text = strings.TrimSpace(text)
 	if len(text) > maxKey {
@@ -80,7 +82,7 @@ const aesBytes = 16
 func hexKey(b []byte) Found {
 	f := Found{Kind: Card, Name: "check value " + CheckValue(b), Private: true, form: formHex}
 	if len(b) == aesBytes {
-		f.Kind = Unknown // the text may be a card key or an AES key
+		f.Kind = Unknown // the text may be a card key or an AES key, which have the same form
 	}
 	return f
 }
@@ -128,5 +130,5 @@ func CheckHash(card []byte) uint32 {
 	return binary.BigEndian.Uint32(h.Sum(nil))
 }
 
-// CheckValue returns CheckHash as people compare it: 8 hexadecimal digits.
+// CheckValue returns CheckHash as 8 hexadecimal digits, which people compare.
 func CheckValue(card []byte) string { return fmt.Sprintf("%08x", CheckHash(card)) }

@@ -14,7 +14,7 @@ import (
 type Place struct {
 	Kind    Kind
 	Private bool
-	ID      string // for a note key: the site, or machine.site; an empty ID accepts any
+	ID      string // id that the name of a note key must contain: the site, or machine.site; empty: any id
 }
 
 // Wrong is the error for a key of the wrong kind in a place.
@@ -27,7 +27,7 @@ func (w *Wrong) Error() string {
 	return fmt.Sprintf("%s was given, want %s", w.Given.title(), w.Want.title())
 }
 
-// title describes a given key.
+// title describes the key that was given, for the text of the error.
 func (f Found) title() string {
 	switch half := [2]string{"public half", "private half"}[bit(f.Private)]; {
 	case f.form == formHex && f.Kind == Unknown:
@@ -39,7 +39,7 @@ func (f Found) title() string {
 	}
 }
 
-// title describes the key that belongs in a place.
+// title describes the key that belongs in the place, for the text of the error.
 func (p Place) title() string {
 	half := [2]string{"public half", "private half"}[bit(p.Private)]
 	switch p.Kind {

@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// countedBadge is a verified badge of a member, with the badges of the policy as which it counts.
+// countedBadge is a verified badge of a member, with the badges of the policy that it satisfies.
 type countedBadge struct {
 	file    File
 	matches []policy.Match
 }
 
-// Matches returns the badges of the policy as which a verified badge counts: the policy's badge with the same
-// achievement, and the badges that accept this achievement.
+// Matches returns the badges of the policy that a verified badge satisfies: the policy's badge with the same
+// achievement, and the badges for which the policy accepts this achievement.
 func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	for _, i := range p.Issuers {
 		if i.Profile == b.IssuerID {

@@ -11,9 +11,9 @@ import (
 	"portillon/policy"
 )
 
-// Build lists the expiry of another lab's badge under the site's badge as which it counts, not under "membership",
-// because the member must renew a badge.
-func TestExpiryOfAnAcceptedBadgeIsListedUnderTheBadgeItCountsAs(t *testing.T) {
+// If the policy accepts another lab's badge as a badge of the site, Build lists the expiry under the site's badge,
+// not under "membership", because the member must renew a badge.
+func TestExpiryOfAnAcceptedBadgeIsListedUnderTheSitesBadge(t *testing.T) {
 	ours, err1 := openbadge.GenerateKey("ours")
 	theirs, err2 := openbadge.GenerateKey("theirs")
 	if err1 != nil || err2 != nil {

@@ -25,7 +25,7 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 	}
 	at := slices.IndexFunc(before, func(m Member) bool { return m.ID == member })
 	if at < 0 {
-		return nil, fmt.Errorf("%s has no member %.64q, want the id of one that it lists", name, member)
+		return nil, fmt.Errorf("%s has no member %.64q, want the id of a member in this file", name, member)
 	}
 	entry := hmacPrefix + hmac
 	for _, m := range before {
@@ -44,7 +44,7 @@ func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]b
 			return []byte(out), nil
 		}
 	}
-	return nil, fmt.Errorf("%s has a form that this program cannot change: add %q to the cards: of %s by hand",
+	return nil, fmt.Errorf("%s has a form that this program cannot change: add %q by hand to the cards: of member %s",
 		name, entry, member)
 }
 
@@ -57,7 +57,7 @@ func isOneCardMore(before, after []Member, at int, entry string) bool {
 	m := &after[at]
 	m.Cards = slices.DeleteFunc(m.Cards, func(c string) bool { return c == entry })
 	if len(m.Cards) == 0 {
-		m.Cards = before[at].Cards // compared already; nil and empty lists count as equal
+		m.Cards = before[at].Cards // ignore these lists, which were compared above; nil and an empty list are equal
 	}
 	return reflect.DeepEqual(before, after)
 }
@@ -90,7 +90,7 @@ func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
 		return "", false
 	}
 	key := ""
-	for _, k := range []string{"cards", "card"} { // both keys mean the same; a key with a single number cannot be extended
+	for _, k := range []string{"cards", "card"} { // both keys have the same meaning
 		v := valueOf(m, k)
 		switch {
 		case v == nil && key == "":
@@ -137,7 +137,8 @@ func insertLine(text string, key *yaml.Node, line string) (string, bool) {
 	return text[:start] + text[start:at] + line + "\n" + text[start:], true
 }
 
-// place returns the byte offset of a node, and of the start of its line. The YAML library counts columns in characters.
+// place returns the byte offset of a node, and of the start of its line. The YAML library counts columns in
+// characters, not in bytes.
 func place(text string, n *yaml.Node) (start, at int, ok bool) {
 	for range n.Line - 1 {
 		i := strings.IndexByte(text[start:], '\n')

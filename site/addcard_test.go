@@ -108,10 +108,10 @@ func FuzzAddCard(f *testing.F) {
 	})
 }
 
-// A reader of short numbers reports the same number for the cards of two members. The machine treats such a card as
-// unknown and shows a code. If an administrator enrols that code for one member, the bundle must leave out the entry,
-// because machines would accept the other member's card too.
-func TestEnrolledHMACOfAnotherMembersCardFormIsLeftOut(t *testing.T) {
+// A reader of short numbers reports the same number for the cards of two members. A machine with a reader of short
+// numbers treats such a card as unknown and shows a code. If an administrator enrols the card of one member by that
+// code, the bundle must leave out the new entry, because machines would accept the other member's card too.
+func TestBundleLeavesOutAnEnrolledHMACThatMatchesAnotherMembersCard(t *testing.T) {
 	o := order(t, 1)
 	short := cardHash(o.CardKey, "161DD6")
 	for _, c := range []struct {

@@ -12,8 +12,8 @@ import (
 )
 
 // New returns a site from its parts instead of a folder: the text of policy.yaml, and the contents of members.yaml,
-// badges/, status/ and documents/. Build returns the same bundle as for a folder with these contents. If web is nil,
-// the site has no documents.
+// badges/, status/ and documents/. Build returns the same bundle for this site as for a folder with the same
+// contents. If web is nil, the site has no documents.
 func New(policyText []byte, members []Member, badges, status []File, web openbadge.Resolver) (*Site, error) {
 	p, err := file.Parse("policy.yaml", policyText)
 	if err != nil {
@@ -69,7 +69,7 @@ func CardEntry(number string, part bool) string {
 	u, err := rfid.ParseUID(number)
 	b := u.Bytes()
 	switch {
-	case err != nil: // number is an hmac: entry
+	case err != nil: // the number is an hmac: entry, which has no notation
 		return number
 	case part && len(b) == 3:
 		return fmt.Sprintf("wiegand26:%d,%d", b[0], int(b[1])<<8|int(b[2]))

@@ -44,7 +44,7 @@ func TestFormattedMembersAreReadBackUnchanged(t *testing.T) {
 	}
 }
 
-// ParseCardEntry reads every form of a card's number that CardEntry writes as the same number.
+// From every form that CardEntry writes, ParseCardEntry reads the same number.
 func TestCardEntryIsReadBackUnchanged(t *testing.T) {
 	for _, text := range []string{"62E3086CED", "hex:0012345678", "hex:12345678", "dec:0012345678", "dec:4294967295",
 		"wiegand26:188,24910", "wiegand26:0,1", "hmac:" + strings.Repeat("5a", 32), "04A224BA115E80"} {
@@ -53,7 +53,7 @@ func TestCardEntryIsReadBackUnchanged(t *testing.T) {
 			t.Errorf("%s: %s %v", text, got, err)
 		}
 	}
-	number, part, err := ParseCardEntry("wiegand34:1234,56789") // the same four bytes as a decimal number
+	number, part, err := ParseCardEntry("wiegand34:1234,56789") // the decimal number of the same four bytes
 	if n, p, err2 := ParseCardEntry(CardEntry(number, part)); err != nil || err2 != nil || n != number || p != part {
 		t.Errorf("%s %v", n, err2)
 	}

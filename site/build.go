@@ -20,7 +20,7 @@ import (
 	"portillon/wire"
 )
 
-// Order has the arguments of Build.
+// Order contains the arguments of Build.
 type Order struct {
 	Memory  *Memory // cache of earlier builds; nil: verify and encode everything again
 	Version uint64
@@ -35,10 +35,10 @@ type Order struct {
 type Built struct {
 	Manifest wire.Manifest
 	Signed   []byte
-	Chunks   map[string][]byte // by SHA-256; lacks chunks in the cache Order.Memory, which Chunk encodes on request
+	Chunks   map[string][]byte // by SHA-256, without those in the cache Order.Memory, which Chunk encodes on request
 	Members  int
 	Counted  int      // number of credentials whose recipient is a member
-	Warnings []string // one sentence for each file that is left out or may not count
+	Warnings []string // one sentence for each file that Build leaves out or that machines may reject
 	Ending   []Ending // memberships and badges that end within 30 days after Issued, soonest first
 	Errors   []string // conflicts that members.yaml must resolve; the bundle leaves out these badges
 
@@ -48,20 +48,20 @@ type Built struct {
 	// computer.
 	Unsigned Unsigned
 
-	memory    *Memory                           // cache; may be nil
+	memory    *Memory                           // cache of earlier builds; nil: there is no cache
 	later     map[string]func() ([]byte, error) // functions that encode chunks from the cache, by the chunk's SHA-256
-	assembled bool                              // whether the build succeeded
+	assembled bool                              // true: the build succeeded
 	encoded   map[string]wire.Chunk             // chunks of this build by the digest of their content
 	cards     *cardHasher
 
-	lists map[string]*openbadge.StatusList // usable status lists by URL
+	lists map[string]*openbadge.StatusList // valid status lists by URL
 	web   *usedDocuments
-	apart bool           // whether the site has a separate policy key
+	apart bool           // true: the site has a separate policy key
 	bound signedBindings // signed bindings of the members; nil: bindings are not used, or this build signs them
 }
 
-// Build returns a signed bundle of the site. Warnings lists the files that do not count. If the error is not nil, there
-// is no bundle.
+// Build returns a signed bundle of the site. Warnings lists the files that Build leaves out or that machines may
+// reject. If the error is not nil, there is no bundle.
 func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("card key has %d bytes, want at least 16", len(o.CardKey))
@@ -79,7 +79,8 @@ func (s *Site) Build(o Order) (*Built, error) {
 	return b, err
 }
 
-// maxDamaged is the maximum number of damaged files that one build leaves out. Each damaged file costs another attempt.
+// maxDamaged is the maximum number of damaged files that one build leaves out. The limit is necessary, because each
+// damaged file requires another attempt.
 const maxDamaged = 1000
 
 // assembleWhole calls assemble. If a file with a cached verdict is damaged, assembleWhole removes the verdict from the
@@ -222,7 +223,7 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 			continue
 		}
 		at.roster.Members = append(at.roster.Members, w)
-		at.badges = append(at.badges, held[i]...) // must have the order in which the roster names them (wire.BadgesOutline)
+		at.badges = append(at.badges, held[i]...) // in the order in which the roster names them (wire.BadgesOutline)
 	}
 	return out, nil
 }
@@ -248,7 +249,7 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
 	var places []int // buffer that is reused for every badge
 	for _, f := range s.Badges {
-		// Verify the file. Skip a badge that no machine could use.
+		// Verify the file. Skip a credential that no machine could use.
 		sha := f.sha()
 		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
@@ -352,8 +353,9 @@ func (b *Built) warnf(format string, a ...any) {
 	b.Warnings = append(b.Warnings, fmt.Sprintf(format, a...))
 }
 
-// addStatusLists adds the status lists to the bundle. The address of a list is its id. addStatusLists leaves out an
-// invalid or expired list with a warning, because such a list must not delay a bundle that blocks a member.
+// addStatusLists adds the status lists to the bundle. The id in a status list is the list's address. addStatusLists
+// leaves out an invalid or expired list with a warning, because such a list must not delay a bundle that blocks a
+// member.
 func (b *Built) addStatusLists(s *Site, at time.Time) error {
 	if len(s.Status) == 0 {
 		return nil
@@ -417,7 +419,7 @@ func (u *usedDocuments) recordNewer(url string, signed []byte, ok bool) {
 	}
 	now, err := u.from.Resolve(url)
 	switch {
-	case errors.Is(err, openbadge.ErrGone): // the issuer has deleted the document
+	case errors.Is(err, openbadge.ErrGone): // record a document that the issuer deleted
 		u.newer[url] = ok
 	case err == nil && (!ok || !bytes.Equal(now, signed)):
 		u.newer[url] = true

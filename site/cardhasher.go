@@ -8,7 +8,7 @@ import (
 // cardHasher caches the HMACs of cards, so that each HMAC is computed only once. One build uses one cardHasher.
 type cardHasher struct {
 	key         []byte
-	known, used map[string]string // results of the previous build, and results that this build uses
+	known, used map[string]string // old has the results of the previous build, now the results that this build uses
 
 	knownUIDs, uids map[string]rfid.UID
 }
@@ -27,7 +27,7 @@ func (m *Memory) newCardHasher(key []byte) *cardHasher {
 	return h
 }
 
-// cached returns the cached result for what. If there is none, it calls make and caches the result.
+// cached returns the cached result for what. If the cache has no result, cached calls make and stores the result.
 func (h *cardHasher) cached(what string, make func() string) string {
 	if x, ok := h.used[what]; ok {
 		return x
@@ -40,12 +40,12 @@ func (h *cardHasher) cached(what string, make func() string) string {
 	return x
 }
 
-// hash is a cached version of cardHash.
+// hash returns the same as cardHash, and caches the result.
 func (h *cardHasher) hash(number string) string {
 	return h.cached(number, func() string { return cardHash(h.key, number) })
 }
 
-// hashForm is a cached version of wire.CardFormHash.
+// hashForm returns the same as wire.CardFormHash, and caches the result.
 func (h *cardHasher) hashForm(use wire.CardForm, u rfid.UID) string {
 	return h.cached(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
 }

@@ -13,10 +13,11 @@ import (
 	"portillon/yamlfile"
 )
 
-// hmacPrefix begins the entry of a card that was enrolled by its code. The entry contains the HMAC of the card's number
-// under the site's card key, so that no file contains the number. The HMAC is that of the number that the enrolling
-// reader reported. Readers that report the bytes in reverse order recognise the card too. Short forms of a number
-// cannot be derived from an HMAC, so readers that report more or fewer digits of the same card do not recognise it.
+// hmacPrefix is the prefix of the entry of a card that was enrolled by its code. The entry contains the HMAC of the
+// card's number under the site's card key, so that no file contains the number. The HMAC is that of the number that
+// the enrolling reader reported. Readers that report the bytes in reverse order recognise the card too. Short forms
+// of a number cannot be derived from an HMAC, so readers that report more or fewer digits of the same card do not
+// recognise it.
 const hmacPrefix = "hmac:"
 
 // parseHMAC parses hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a
@@ -38,7 +39,7 @@ func (s *Site) rejectSameCards(key *cardHasher) error {
 			hash := key.hash(card)
 			if other, twice := seen[hash]; twice {
 				errs = append(errs,
-					fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
+					fmt.Errorf("members.yaml: %s is the same card as %s: remove one entry", s.cardName(h), s.cardName(other)))
 			}
 			seen[hash] = h
 		}
@@ -58,11 +59,11 @@ func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 
 // heldCard is a card with its position in members.yaml.
 type heldCard struct {
-	member, card int // indexes from 0; a member's active cards come first
+	member, card int // indexes of the member and of the card, from 0; active cards have the first indexes
 	number       rfid.UID
 	part         bool
-	refused      *InactiveCard // nil: the card is active
-	kind         rfid.FormKind // how the form is derived from the number; Exact: the form is the number
+	refused      *InactiveCard // state of the card; nil: the card is active
+	kind         rfid.FormKind // rule by which the form is derived from the number; Exact: the form is the number itself
 }
 
 // allCards returns the cards of all members, including refused ones.
@@ -71,7 +72,7 @@ func (s *Site) allCards(key *cardHasher) (out []heldCard) {
 	for i, m := range s.Members {
 		place := 0
 		add := func(text string, part bool, refused *InactiveCard) {
-			if u, ok := key.parseNumber(text); ok { // skip hmac: entries, which have no number
+			if u, ok := key.parseNumber(text); ok { // skip an hmac: entry, which has no number
 				out = append(out, heldCard{member: i, card: place, number: u, part: part, refused: refused})
 			}
 			place++
@@ -101,11 +102,13 @@ func (f cardForms) add(h heldCard, hash string) {
 	f.active[h.member] = append(f.active[h.member], hash)
 }
 
-// cardForms derives the forms of all cards. Machines refuse a lost card also in the forms that other readers report.
+// cardForms derives the forms of all cards. Machines refuse a lost card at every reader, because the bundle includes
+// the forms of refused cards too.
 //
 // The bundle includes only short forms and named parts, because machines reverse numbers themselves. The bundle leaves
-// out a short form that the cards of two members share, because the form identifies neither card. A short form that is
-// the whole number of another card counts only for that other card. Warnings name the members in both cases.
+// out a short form that the cards of two members share, because the form identifies neither card. If a short form
+// equals the whole number of another card, the bundle assigns the form only to that other card. In both cases, a
+// warning names the members.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled, all := s.enrolledCards(), s.allCards(key)
@@ -139,11 +142,12 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	return out
 }
 
-// shortOwner returns the card to which the bundle assigns a short form. A form that two members share is assigned to no
-// card. There is one exception: if the form equals the reversed number of a third card, it is assigned, so that the
-// machine finds two members and refuses both. Among one member's cards, a refused card has priority.
+// shortOwner returns the card to which the bundle assigns a short form. If two members share the form, the bundle
+// assigns it to no card. There is one exception: if the form equals the reversed number of a third card, the bundle
+// does assign the form, so that a machine finds two members and refuses both. Among one member's cards, a refused
+// card has priority.
 func shortOwner(holders []heldCard) (heldCard, bool) {
-	var short []heldCard // one card of each member
+	var short []heldCard // maps each member to one of the member's cards with this form
 	reversed := -1
 	for _, h := range holders {
 		if !h.kind.Short() {
@@ -208,7 +212,7 @@ func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
 	}
 }
 
-// enrolledCards returns the cards that were enrolled by their codes. The key is the hmac: entry.
+// enrolledCards returns the cards that were enrolled by their codes. The key of the result is the hmac: entry.
 func (s *Site) enrolledCards() map[string]heldCard {
 	out := map[string]heldCard{}
 	for i, m := range s.Members {

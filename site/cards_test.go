@@ -31,7 +31,7 @@ func members(t *testing.T, lea, zoe string) *Site {
 func TestBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 	for _, c := range []struct{ lea, zoe, want string }{
 		{`"0801161DD6"`, `"62E3086CED"`, ``},
-		{`"0801161DD6", "dec:0018226646"`, ``, ``}, // one member has the same card in two forms
+		{`"0801161DD6", "dec:0018226646"`, ``, ``}, // one member, whose card is listed in two forms
 		{`"0801161DD6", "0901161DD6"`, ``, ``},
 		{`"0801161DD6"`, `"62E3086CED", "0901161DD6"`,
 			`card 1 of Léa (m-1) (last 32 bits) and card 2 of Zoé (m-2) (last 32 bits) have the same form: that form ` +
@@ -115,7 +115,7 @@ func TestCardEntriesOfABundleAreUnique(t *testing.T) {
 	}
 }
 
-func TestTenDigitsInMembersYamlAreRefusedWithBothReadings(t *testing.T) {
+func TestAmbiguousTenDigitCardNumberIsRefusedWithBothReadings(t *testing.T) {
 	_, err := ParseMembers(
 		"members.yaml",
 		[]byte(`{portillon: 1, members: [{id: m-1, name: Léa, cards: ["04A1B2C3D4", "0012345678"]}]}`),

@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-// variants returns different values of a type. In each value, one field differs from the zero value.
+// variants returns different values of a type. In each of these values, one field differs from the zero value.
 func variants(t reflect.Type) (out []reflect.Value) {
 	switch t.Kind() {
 	case reflect.String:
@@ -105,8 +105,8 @@ func (c *crowd) lazily() (*Site, *int) {
 	return s, reads
 }
 
-// The test makes random changes. After each change, it builds the site without a cache, with a cache, and with a cache
-// and badges that are loaded only if necessary.
+// The test makes random changes. After each change, the test builds the site without a cache, with a cache, and with
+// a cache and badges that are loaded only if necessary.
 func TestIncrementalBuildsEqualFullBuilds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
@@ -148,7 +148,7 @@ func TestBuildWithACacheLoadsOnlyTheBadgesOfTheChangedBucket(t *testing.T) {
 	c.award(t, 7, 3)
 	s, reads = c.lazily()
 	b, err := s.Build(o)
-	if err != nil || len(b.Chunks) != 3 { // the chunks are the policy and the changed bucket's roster and badges
+	if err != nil || len(b.Chunks) != 3 { // new: the policy, and the roster and badges of the changed bucket
 		t.Fatal(len(b.Chunks), err)
 	}
 	if *reads > 20 {

@@ -12,8 +12,8 @@ import (
 	"portillon/openbadge"
 )
 
-// Limits on the folders badges/ and status/. A folder exceeds the limits only by mistake, for example if someone copied
-// a home folder into badges/.
+// These are the limits of the folders badges/ and status/. A folder exceeds the limits only by mistake, for example
+// if someone copied a home folder into badges/.
 const (
 	maxFile  = openbadge.MaxListBytes // largest file in bytes: the size of the largest status list
 	maxDepth = 4
@@ -30,7 +30,8 @@ type folder struct {
 }
 
 // readFolder reads a folder and its subfolders in the order of names. readFolder skips unreadable files, large files
-// and files with other suffixes, so that one bad file does not stop the site. A missing folder counts as empty.
+// and files with other suffixes, so that one bad file does not stop the site. If the folder does not exist,
+// readFolder returns an empty folder.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root, err := folderRoot(filepath.Join(dir, sub))
@@ -94,7 +95,8 @@ func folderRoot(path string) (string, error) {
 	return root, nil
 }
 
-// isHiddenOrDeep reports whether readFolder must skip a folder. rel is the folder's path below the root.
+// isHiddenOrDeep reports whether readFolder must skip a folder. The parameter rel is the folder's path below the
+// root.
 func isHiddenOrDeep(rel, name string) bool {
 	return rel != "." && strings.HasPrefix(name, ".") || strings.Count(filepath.ToSlash(rel), "/") >= maxDepth
 }
@@ -118,7 +120,7 @@ func skipReason(name string, endings []string) string {
 	return fmt.Sprintf("its name ends in %q, want one of %s", filepath.Ext(name), strings.Join(endings, " "))
 }
 
-// readSmall reads a file of at most maxFile bytes. If this is not possible, why is the reason.
+// readSmall reads a file of at most maxFile bytes. If readSmall cannot read the file, why is the reason.
 func readSmall(path string) (b []byte, why string) {
 	fi, err := os.Stat(path)
 	switch {

@@ -22,7 +22,7 @@ type InactiveCard struct {
 	Since  policy.Date // first day of this state; zero: unknown
 }
 
-// cardEntry is an entry of cards: whose number is not parsed yet.
+// cardEntry is an entry of cards:, as the YAML file contains it, with a number that is not parsed yet.
 type cardEntry struct {
 	number string
 	state  policy.CardState
@@ -47,8 +47,8 @@ func cardEntries(n yamlfile.Node) []cardEntry {
 	return out
 }
 
-// cardWithState reads an entry that is a mapping. Faults quote no value, because any value may be a card number in the
-// wrong field.
+// cardWithState reads an entry that is a mapping. Faults of such an entry quote no value, because any value may be a
+// card number in the wrong field.
 func cardWithState(n yamlfile.Node) cardEntry {
 	const form = `{ number: "04A1B2C3D4", state: lost, since: 2026-11-01 }`
 	for _, p := range n.Pairs() {
@@ -72,7 +72,7 @@ func cardWithState(n yamlfile.Node) cardEntry {
 // keepCard adds a card with a parsed number to the member.
 func (m *Member) keepCard(number rfid.Card, e cardEntry) { m.keep(number.Number.Hex(), number.Part, e) }
 
-// keep adds a card to the member. hex is the card's number in hexadecimal, or its hmac: entry.
+// keep adds a card to the member. The parameter hex is the card's number in hexadecimal, or its hmac: entry.
 func (m *Member) keep(hex string, part bool, e cardEntry) {
 	if e.state != policy.ActiveCard {
 		m.Inactive = append(m.Inactive, InactiveCard{hex, part, e.state, e.since})
@@ -128,15 +128,15 @@ func (c InactiveCard) wire(card string) wire.CardState {
 type Ending struct {
 	Member policy.MemberID
 	Name   string
-	Badge  policy.BadgeID // empty: the membership ends
+	Badge  policy.BadgeID // badge that ends; empty: the membership ends
 	Last   policy.Date    // last day in the site's time zone
 }
 
 // endingWithin is the number of future days for which Build lists endings.
 const endingWithin = 30
 
-// endings lists the memberships and badges that end in the next 30 days, soonest first. endings includes memberships in
-// their days of grace.
+// endings lists the memberships and badges that end in the next 30 days, soonest first. endings includes memberships
+// that have ended but are in their days of grace.
 func (b *Built) endings(s *Site, at time.Time) {
 	today := policy.DateOf(at, s.Policy.Zone)
 	for _, m := range s.Members {
@@ -155,7 +155,7 @@ func (b *Built) endings(s *Site, at time.Time) {
 	})
 }
 
-// addBadgeEndings adds an ending for a member's valid badge, for each badge of the policy as which it counts.
+// addBadgeEndings adds an ending for a member's valid badge, for each badge of the policy that it satisfies.
 func (b *Built) addBadgeEndings(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
 	if end := badge.ValidUntil; !end.IsZero() && !at.After(end) {
 		for _, x := range Matches(s.Policy, badge) {

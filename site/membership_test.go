@@ -116,7 +116,7 @@ func TestBundleMarksTheLastDayCriticalAndSeparatesRefusedCards(t *testing.T) {
 }
 
 // The thirty days begin on 2026-11-23, when the test's bundle is issued.
-func TestBuildListsWhatEndsWithinThirtyDays(t *testing.T) {
+func TestBuildListsMembershipsThatEndWithinThirtyDays(t *testing.T) {
 	_, dir := example(t)
 	var pairs []string
 	for name, until := range map[string]string{

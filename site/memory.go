@@ -27,7 +27,7 @@ type Memory struct {
 	mu       sync.Mutex // locked during Site.Build
 	builds   uint64
 	verdicts map[string]*cachedVerdict
-	kinds    map[[2]string]*kind   // kinds by issuer and achievement
+	kinds    map[[2]string]*kind   // cached lookups (kind) by issuer and achievement
 	chunks   map[string]wire.Chunk // chunks by the digest of their content
 
 	cardKey    string
@@ -44,19 +44,19 @@ func (m *Memory) removeVerdict(sha string) {
 
 // cachedVerdict is a cached verdict, with all data on which the verdict depends.
 type cachedVerdict struct {
-	badge     *openbadge.Badge // nil: the credential is not valid
-	why       string           // reason why the credential is not valid
+	badge     *openbadge.Badge // the verified badge; nil: the credential is not valid
+	why       string           // reason why the credential is not valid; empty: it is valid
 	trust     string           // part of the trust on which the verdict depends (trustOf)
 	ob3       bool
-	documents map[string]string // SHA-256 of each document by URL; empty: the document could not be read
+	documents map[string]string // SHA-256 of each document that was read, by URL; empty: it could not be read
 
-	addresses []string // folded addresses in the badge (addressesOf)
+	addresses []string // addresses of the recipient in the badge, in folded form (addressesOf)
 	kind      *kind
 	build     uint64 // number of the last build that contained this credential
 	file      string // file name of the credential in that build
 }
 
-// kind caches lookups for an achievement of an issuer. All badges of the same achievement share the results.
+// kind caches lookups for an achievement of an issuer. All badges of the same achievement share these results.
 type kind struct {
 	build   uint64 // number of the build for which matches is valid; 0: none
 	matches []policy.Match
@@ -95,8 +95,9 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 	return v
 }
 
-// trustOf returns the part of the trust on which a verdict depends. For a valid badge of Open Badges 3.0, this is only
-// the trust in the badge's issuer. For every other badge, it is the trust in all issuers.
+// trustOf returns the part of the trust on which a verdict depends. A verdict on a valid badge of Open Badges 3.0
+// depends only on the trust in the badge's issuer. The verdict on every other badge depends on the trust in all
+// issuers.
 func (v *verifier) trustOf(r *cachedVerdict) string {
 	if r.badge == nil || !r.ob3 {
 		return v.all
@@ -109,8 +110,8 @@ func (v *verifier) trustOf(r *cachedVerdict) string {
 }
 
 // verify verifies the credential with this SHA-256, or returns the cached verdict. verify returns an error only if the
-// file cannot be read, not for an invalid credential. twice is true if this build has already verified the same
-// credential.
+// file cannot be read, not for an invalid credential. The result twice is true if this build has already verified the
+// same credential.
 func (v *verifier) verify(s *Site, f File, sha string) (r *cachedVerdict, twice bool, err error) {
 	r = v.memory.verdicts[sha]
 	if r != nil && r.build == v.build {
@@ -158,7 +159,7 @@ func (v *verifier) judge(s *Site, f File) (*cachedVerdict, error) {
 // notRemembered is the value of remembered.trust for a verdict that later builds must not reuse.
 const notRemembered = "none"
 
-// matches returns the badges of the policy as which a verified badge counts.
+// matches returns the badges of the policy that a verified badge satisfies.
 func (v *verifier) matches(p *policy.Policy, r *cachedVerdict) []policy.Match {
 	if r.kind.build != v.build {
 		r.kind.build, r.kind.matches = v.build, Matches(p, r.badge)
@@ -166,8 +167,8 @@ func (v *verifier) matches(p *policy.Policy, r *cachedVerdict) []policy.Match {
 	return r.kind.matches
 }
 
-// compactBadge copies only the fields of a badge that builds need. The parsed document can then be freed, because a
-// cache may contain tens of thousands of badges.
+// compactBadge copies only the fields of a badge that builds need. Without a reference to the parsed document, its
+// memory can be freed: a cache may contain tens of thousands of badges.
 func compactBadge(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
 		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
@@ -195,7 +196,7 @@ func (v *verifier) holds(r *cachedVerdict) bool {
 	return true
 }
 
-// removeUnused ends the build. removeUnused removes the verdicts on credentials that this build did not contain.
+// removeUnused, called at the end of a build, removes the verdicts on credentials that this build did not contain.
 func (v *verifier) removeUnused() {
 	m := v.memory
 	if v.seen == len(m.verdicts) {
@@ -231,7 +232,8 @@ func (b *Built) encode(name string, v any) error {
 		func() ([]byte, error) { return wire.EncodeChunk(v) })
 }
 
-// encodeBadges is like encode, for a wire.BadgesBucket. If the chunk is in the cache, it does not read the badges.
+// encodeBadges does the same as encode for a wire.BadgesBucket. If the chunk is in the cache, encodeBadges does not
+// read the badges.
 func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 	return b.encodeOnce(name, func() (string, error) {
 		h := sha256.New()
@@ -250,7 +252,7 @@ func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 			e := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(data))+2), '"')
 			elements[i] = append(base64.StdEncoding.AppendEncode(e, data), '"')
 		}
-		return wire.JoinParts("credentials", elements), nil // base64 needs no escaping in JSON
+		return wire.JoinParts("credentials", elements), nil // JSON needs no escaping of base64
 	})
 }
 
@@ -339,7 +341,7 @@ func (d *digester) list(all []string) {
 	}
 }
 
-// member hashes every field of m. A test checks that it hashes each field of wire.Member.
+// member hashes every field of m. A test checks that no field of wire.Member is missing.
 func (d *digester) member(m *wire.Member) {
 	d.text(m.ID)
 	d.text(m.Name)
@@ -395,7 +397,7 @@ func (b *Built) encodeLate(sha string) ([]byte, error) {
 		return nil, err
 	}
 	if wire.Hash(data) != sha {
-		return nil, fmt.Errorf("chunk %s: content was changed after the build", sha)
+		return nil, fmt.Errorf("chunk %s: content has changed since the build, want the site as it was built", sha)
 	}
 	b.Chunks[sha] = data
 	return data, nil

@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// crowd is a site of n members, with badges signed by one issuer.
+// crowd is a test site of n members, with badges that one issuer signed.
 type crowd struct {
 	*Site
 	key *openbadge.Key
@@ -57,7 +57,7 @@ func newCrowd(t testing.TB, n, badges int) *crowd {
 
 func email(i int) string { return fmt.Sprintf("m%d@Example.org", i) }
 
-// write replaces the policy.
+// write replaces the policy of the site.
 func (c *crowd) write(t testing.TB, text []byte) {
 	t.Helper()
 	p, err := policyfile.Parse("policy.yaml", text)
@@ -89,7 +89,8 @@ func (c *crowd) award(t testing.TB, member, k int) {
 	c.Badges = append(c.Badges, File{Name: fmt.Sprintf("badges/%d-%d-%d.json", member, k, len(c.Badges)), Data: data})
 }
 
-// change makes one random change of the site, and returns a description. Some changes do not affect the bundle.
+// change makes one random change of the site, and returns a description. Some of the changes do not affect the
+// bundle.
 func (c *crowd) change(t *testing.T) string {
 	i := c.rng.IntN(len(c.Members))
 	m := &c.Members[i]
@@ -323,8 +324,8 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	})
 }
 
-// cpu returns the user-mode processor time that this process has used. Unlike the elapsed time, it does not depend on
-// other load.
+// cpu returns the user-mode processor time that this process has used. The processor time does not depend on other
+// programs, unlike the elapsed time.
 func cpu(t testing.TB) time.Duration {
 	t.Helper()
 	var r syscall.Rusage
@@ -360,7 +361,7 @@ func BenchmarkBuild(b *testing.B) {
 			build(b)
 		}
 	})
-	b.Run("changed card, badges by their hashes", func(b *testing.B) { // loads badges by hash, as the hub does
+	b.Run("changed card, badges by their hashes", func(b *testing.B) { // the build loads badges by hash, as in the hub
 		s, _ := c.lazily()
 		if _, err := s.Build(o); err != nil { // fill the cache, in case only this benchmark runs
 			b.Fatal(err)

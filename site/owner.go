@@ -16,7 +16,7 @@ import (
 // If several members share an address, such as a child and a parent, a badge that names this address belongs to a
 // member only if it also names a subject of that member alone, or if the member's badges: line names the file.
 func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []int) (at int, conflict []string) {
-	if i := x.byLine(f.Name, b); i >= 0 { // a badges: line has priority over addresses
+	if i := x.byLine(f.Name, b); i >= 0 { // check the badges: line first, because it has priority over addresses
 		return i, nil
 	}
 	var all, bySubject, byLine []int
@@ -26,7 +26,7 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 			all = append(all, i)
 		}
 	}
-	if len(all) == 1 { // only one member may be the recipient
+	if len(all) == 1 { // exactly one member may be the recipient
 		return all[0], nil
 	}
 	for _, i := range all {

@@ -10,7 +10,7 @@ import (
 	"portillon/wire"
 )
 
-// rewrite replaces text in members.yaml and reads the site again.
+// rewrite replaces a text in members.yaml and reads the site again.
 func rewrite(t *testing.T, dir string, pairs ...string) (*Site, error) {
 	t.Helper()
 	path := filepath.Join(dir, "members.yaml")
@@ -58,7 +58,7 @@ func holders(t *testing.T, s *Site) (out []string, errs []string) {
 }
 
 // A child who shares a parent's address must not be able to use the laser with the parent's badge.
-func TestBadgeForASharedAddressCountsForOneMemberAtMost(t *testing.T) {
+func TestBadgeForASharedAddressIsAssignedToAtMostOneMember(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds many bundles")
 	}
@@ -201,8 +201,8 @@ func TestEachFileIsReadOrSkippedWithAReason(t *testing.T) {
 	}
 }
 
-// badges/ may be a symbolic link to another folder. A link to a file or to a missing folder must be an error, because a
-// site without badges would lock out all members.
+// The path badges/ may be a symbolic link to another folder. If the link leads to a file or to a missing folder, Read
+// must return an error, because a site without badges would lock out all members.
 func TestBadgesFolderMayBeASymbolicLink(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "anna.json"), []byte("{}"), 0o644); err != nil {

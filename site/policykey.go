@@ -23,7 +23,8 @@ type PolicyOrder struct {
 	Number uint64
 	Signer note.Signer
 	// Signed is a policy file that Site.SignPolicy made, perhaps on another computer. Signed replaces Number and Signer.
-	// The bundle then contains the documents and bindings of that file, and members have only their signed bindings.
+	// With Signed, the bundle contains the documents and bindings of that file, and members have only their signed
+	// bindings.
 	Signed []byte
 	// Keys verify the signature of Signed. If Keys is nil, only the machines check the signature.
 	Keys note.Verifiers
@@ -82,7 +83,7 @@ type Unsigned struct {
 	Members   []policy.MemberID // members with unsigned cards, addresses or restrictions
 }
 
-// IsZero reports whether everything is signed.
+// IsZero reports whether the policy key has signed all content.
 func (u Unsigned) IsZero() bool { return len(u.Documents)+len(u.Members) == 0 }
 
 // unsignedDocuments adds to Unsigned the documents that this build uses and whose current copy is not signed.
@@ -139,7 +140,7 @@ func (b *Built) parseBindings(f wire.PolicyFile) error {
 }
 
 // limit removes the parts of a member that the policy key has not signed, and adds a warning. limit returns false if
-// nothing of the member remains.
+// all parts of the member were removed.
 func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	if b.bound == nil {
 		return w, true
@@ -199,17 +200,17 @@ func (b *Built) bindings(buckets []bucket) error {
 }
 
 // SignPolicy signs the site's policy, the documents on which badges depend and, with «bindings: signed», the members.
-// The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. Of the order, SignPolicy uses Issued,
-// Policy.Number and Policy.Signer, and CardKey if bindings are signed.
+// The result is a policy file (wire.ReadPolicyFile) for PolicyOrder.Signed. SignPolicy uses only these fields of the
+// order: Issued, Policy.Number and Policy.Signer, and CardKey if bindings are signed.
 func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	switch {
 	case o.Policy.Signer == nil:
-		return nil, nil, errors.New("order has no policy key")
+		return nil, nil, errors.New("order has no policy key, want Policy.Signer")
 	case len(o.CardKey) < 16 && s.Policy.SignedBindings:
 		return nil, nil, errors.New(
 			"policy.yaml says «bindings: signed», so the card key is needed to sign the members' cards")
 	case len(o.CardKey) < 16:
-		o.CardKey = make([]byte, 16) // any key will do, because the cards are not signed
+		o.CardKey = make([]byte, 16) // this key is not used, because the cards are not signed
 	}
 	b, err := s.assemble(o)
 	if err != nil {

@@ -45,8 +45,8 @@ func foldKey(s string) string {
 	}, s)
 }
 
-// candidates returns the sorted indexes of the members who may be the recipient of badge b. For all other members,
-// b.IsFor is false.
+// candidates returns the sorted indexes of the members who may be the recipient of badge b. For all members that
+// candidates leaves out, b.IsFor returns false.
 func (x *recipients) candidates(b *openbadge.Badge) []int {
 	return x.appendCandidates(nil, b, addressesOf(b))
 }
@@ -64,11 +64,11 @@ func addressesOf(b *openbadge.Badge) (out []string) {
 	return out
 }
 
-// appendCandidates is like among, for a badge whose folded addresses are known. appendCandidates appends the indexes to
-// out.
+// appendCandidates returns the same candidates for a badge whose folded addresses the caller has already determined.
+// appendCandidates appends the indexes to out.
 func (x *recipients) appendCandidates(out []int, b *openbadge.Badge, addresses []string) []int {
 	for _, id := range b.Identifiers {
-		if id.Hashed { // a hash does not reveal the address, so every member may be the recipient
+		if id.Hashed { // return all members, because a hash does not reveal the recipient's address
 			return x.everybody()
 		}
 	}
@@ -88,8 +88,8 @@ func (x *recipients) everybody() []int {
 	return out
 }
 
-// byLine returns the index of the only member whose badges: line names the file. byLine returns -1 if there is none or
-// the badge was not issued to that member.
+// byLine returns the index of the only member whose badges: line names the file. byLine returns -1 if there is no
+// such member, or if the badge was not issued to that member.
 func (x *recipients) byLine(name string, b *openbadge.Badge) int {
 	found := -1
 	for _, i := range x.lines[name] {

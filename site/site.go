@@ -12,13 +12,14 @@
 //   - Reversed bytes: on every machine. The reversal loses no bits, so the only other card that is accepted is the one
 //     whose number has the same bytes in reverse.
 //   - Short forms of a whole number (the last 24 or 32 bits): only on a machine whose reader reports short numbers,
-//     which is 26-bit Wiegand or a USB reader. A stranger's card opens with a member's rights there if it has the same
-//     last 24 bits: 1 in 16,777,216 for each listed card, twice that for a card of four bytes, whose order is not
-//     known; with 300 cards, up to 1 in 28,000 strangers. Portillon cannot distinguish such cards. If that risk is
-//     too high, use a reader that reports the whole number, or cards that prove a key («card: aes» in the policy).
+//     which is 26-bit Wiegand or a USB reader. On such a machine, a stranger's card has a member's rights if the last
+//     24 bits of both cards are equal: 1 in 16,777,216 for each listed card, twice that for a card of four bytes, whose
+//     order is not known; with 300 cards, up to 1 in 28,000 strangers. The machine cannot distinguish such cards. If
+//     that risk is too high, use a reader that reports the whole number, or cards that prove a key («card: aes» in the
+//     policy).
 //   - Parts in members.yaml (dec:, wiegand26:, wiegand34:): on every machine, for every whole number that ends in the
-//     part, because the person who listed the part knew no more of the card's number. For wiegand26: that is again one
-//     card in 16,777,216, at every reader.
+//     part, because the person who listed the part knew no more of the card's number. An entry with wiegand26: accepts
+//     one card in 16,777,216, at every reader.
 //
 // A card that was enrolled by its code is listed as hmac: and 64 hexadecimal digits, because the site does not know the
 // card's number. Machines recognise the card by the number and by the number with reversed bytes. The card has no short
@@ -28,8 +29,8 @@
 // consists of the manufacturer's byte and only two more bytes.
 //
 // Read returns all faults of the two YAML files together. Build verifies every credential, finds the recipient among
-// the members, and signs the bundle. A credential that does not count is not a fault of the site: Build lists the
-// credential in the warnings, with the reason.
+// the members, and signs the bundle. If a credential is invalid, Build returns no error but adds a warning with the
+// reason.
 package site
 
 import (
@@ -55,9 +56,9 @@ type Site struct {
 	Status  []File
 	// Load reads a file of Badges that has a Hash but no Data. Load may be nil if all files have Data.
 	Load       func(hash string) ([]byte, error)
-	Skipped    []string           // one sentence for each skipped file of badges/ and status/
+	Skipped    []string           // one sentence for each file of badges/ and status/ that Read has skipped
 	Web        openbadge.Resolver // copies of web documents in documents/; nil: there are none
-	recipients *recipients        // index of the members; set by the first call of Owner
+	recipients *recipients        // index of the members by which Owner finds a recipient; set by the first call of Owner
 	text       []byte             // content of policy.yaml
 }
 
@@ -85,7 +86,8 @@ type File struct {
 	Hash string // SHA-256 in hexadecimal, by which Site.Load returns the bytes if Data is nil
 }
 
-// sha returns the SHA-256 of the file's bytes. For a file with a Hash it returns the Hash, which Site.bytes verifies.
+// sha returns the SHA-256 of the file's bytes. If the file has a Hash, sha returns the Hash, which Site.bytes
+// verifies.
 func (f File) sha() string {
 	if f.Data == nil && f.Hash != "" {
 		return f.Hash
@@ -98,7 +100,7 @@ type damagedFile struct{ name, sha string }
 
 func (e *damagedFile) Error() string { return e.name + ": file content does not match the stored hash" }
 
-// bytes returns a file's bytes. bytes loads them if necessary.
+// bytes returns a file's bytes. If the bytes are not in memory, bytes calls Load.
 func (s *Site) bytes(f File) ([]byte, error) {
 	if f.Data != nil || f.Hash == "" {
 		return f.Data, nil
@@ -157,7 +159,7 @@ func ReadUnder(dir, policyFile string) (*Site, error) {
 	return s, err
 }
 
-// documents opens the folder of documents. A missing folder counts as empty.
+// documents opens the folder of documents. If the folder does not exist, documents returns no documents.
 func documents(dir string) (*openbadge.Directory, error) {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return &openbadge.Directory{}, nil

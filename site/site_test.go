@@ -69,7 +69,7 @@ func TestExampleSiteIsReadAndBuiltCompletely(t *testing.T) {
 	}
 }
 
-func TestBundleHoldsNoCardNumber(t *testing.T) {
+func TestBundleContainsNoCardNumber(t *testing.T) {
 	s, _ := example(t)
 	b, err := s.Build(order(t, 1))
 	if err != nil {
@@ -86,7 +86,7 @@ func TestBundleHoldsNoCardNumber(t *testing.T) {
 	}
 }
 
-func TestChangeToOneMemberChangesOneBucket(t *testing.T) {
+func TestChangeOfOneMemberChangesOnlyOneBucket(t *testing.T) {
 	s, _ := example(t)
 	before, err := s.Build(order(t, 1))
 	if err != nil {
@@ -108,7 +108,7 @@ func TestChangeToOneMemberChangesOneBucket(t *testing.T) {
 	}
 }
 
-func TestBadgesThatDoNotCountCauseWarnings(t *testing.T) {
+func TestBuildWarnsOfEachInvalidBadge(t *testing.T) {
 	s, dir := example(t)
 	good, err := os.ReadFile(filepath.Join(dir, "badges", "lea-laser-user.json"))
 	if err != nil {

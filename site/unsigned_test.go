@@ -13,7 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// pages contains web documents that a test changes. An empty document means that the issuer removed the document.
+// The type pages contains the documents on the web that a test may change. An empty document means that the issuer
+// removed the document.
 type pages map[string][]byte
 
 func (p pages) Resolve(url string) ([]byte, error) {
@@ -119,7 +120,7 @@ func TestChangedDocumentIsListedAsUnsignedWithoutThePolicyKey(t *testing.T) {
 		if web[labDocument] = step.now; step.now == nil {
 			delete(web, labDocument)
 		}
-		for range 2 { // the second build uses the cache
+		for range 2 { // build twice, because the second build uses the cache
 			b, err := c.Build(o)
 			if err != nil || b.Counted != 3 || !slices.Equal(b.Unsigned.Documents, step.want) {
 				t.Fatalf("%s: %v, %d count, waiting: %q", step.name, err, b.Counted, b.Unsigned.Documents)

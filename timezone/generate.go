@@ -27,7 +27,7 @@ func main() {
 	}
 	defer z.Close()
 	var index, data bytes.Buffer
-	offsets := map[string]int{} // maps data that is already written to its offset
+	offsets := map[string]int{} // offset in the output of the data of a zone, by the data that are already written
 	for _, f := range z.File {
 		r, err := f.Open()
 		if err != nil {
@@ -37,7 +37,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if len(b) == 0 { // skip the entry of a folder
+		if len(b) == 0 { // skip an entry of the ZIP that is a folder
 			continue
 		}
 		at, written := offsets[string(b)]

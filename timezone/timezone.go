@@ -45,7 +45,7 @@ func Load(name string) (*time.Location, error) {
 	return time.LoadLocationFromTZData(name, data)
 }
 
-// unpack reads all of zones.gz. A program loads only one zone, at its start.
+// unpack reads all of zones.gz. This is fast enough, because a program loads only one zone, at its start.
 func unpack() ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(zones))
 	if err != nil {
@@ -62,7 +62,7 @@ func unpack() ([]byte, error) {
 func find(all []byte, name string) (zone []byte, known bool) {
 	index, data, _ := bytes.Cut(all, []byte("\n\n"))
 	for line := range strings.Lines(string(index)) {
-		// With the blank after the name, a name cannot match the beginning of a longer name.
+		// Search for the name with a blank after it, so that the name does not match the beginning of a longer name.
 		place, is := strings.CutPrefix(line, name+" ")
 		if !is {
 			continue

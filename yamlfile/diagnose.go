@@ -14,12 +14,12 @@ import (
 type suspect struct {
 	line, column  int // from 1
 	problem, hint string
-	sure          bool // the text is a mistake even if YAML accepts it
+	sure          bool // true: the text is a mistake even if the YAML library accepts it
 }
 
-// diagnose searches for the mistake in a text that the YAML library has rejected. The library's error often names the
-// line at which the block begins instead of the line with the mistake. diagnose knows only common mistakes, and reports
-// no mistake in valid YAML.
+// diagnose searches for the mistake in a text that the YAML library has rejected. The error of the YAML library often
+// names the line at which the block begins, not the line with the mistake. diagnose knows only common mistakes, and
+// reports no mistake in valid YAML.
 func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
@@ -59,8 +59,8 @@ func isConfirmed(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
-	// Check that the text before the mistake is valid, and that the text stays invalid with a few more lines. If a later
-	// line makes the text valid, the suspected mistake is none.
+	// Check that the text before the mistake is valid, and that the text stays invalid with a few more lines. If a
+	// later line makes the text valid, the suspected text is not a mistake.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	good := func(n int) bool {
 		return yaml.Unmarshal(bytes.Join(lines[:n], nil), new(yaml.Node)) == nil
@@ -81,21 +81,21 @@ func isConfirmed(data []byte, s suspect) bool {
 type diagnosis struct {
 	at       int // current line, from 1
 	levels   []level
-	plain    bool      // the last value is a plain scalar, which lines with more indentation may continue
+	plain    bool      // true: the last value is a plain scalar, which lines with more indentation may continue
 	block    int       // column of a block scalar (| or >), from 1; 0: there is none
 	brackets []bracket // open brackets
-	quote    bracket   // open quotation; the rune is 0 if no quotation is open
+	quote    bracket   // quote that is still open; its rune is 0 if no quotation is open
 	found    *suspect
-	lost     bool // the text uses YAML features that diagnosis does not know
+	lost     bool // true: the text uses YAML features that diagnosis does not support
 }
 
-// level is an open block. Columns count from 0.
+// level is an open block. The column of a level counts from 0.
 type level struct {
 	column int
-	dash   bool // the block is a list
-	open   bool // the last entry has no value yet
+	dash   bool // true: the block is a list
+	open   bool // true: the last entry has no value yet
 	first  int  // line in which the block begins
-	many   bool // the block has more than one entry
+	many   bool // true: the block has more than one entry
 }
 
 // bracket is an opening bracket or quote.
@@ -103,10 +103,10 @@ type bracket struct {
 	rune         rune
 	line, column int  // from 1
 	indent       int  // indentation of the line with the bracket
-	colon        bool // the current entry already has a key and a colon
+	colon        bool // true: the current entry already has a key and a colon
 }
 
-// suspect stores the first mistake, and ignores later mistakes.
+// suspect stores the first suspected mistake, and ignores later ones.
 func (d *diagnosis) suspect(line, column int, hint, format string, a ...any) {
 	if d.found == nil {
 		d.found = &suspect{line: line, column: column, problem: fmt.Sprintf(format, a...), hint: hint}
@@ -298,5 +298,5 @@ func quotedKeyEnd(l []rune, i int) int {
 	return -1
 }
 
-// ends reports whether a word ends before place i.
+// ends reports whether a word ends before index i of the line.
 func ends(l []rune, i int) bool { return i >= len(l) || isBlank(l[i]) }

@@ -227,7 +227,7 @@ func shipped(t *testing.T) map[string]string {
 		if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml" {
 			return err
 		}
-		if e.Name() == "openapi.yaml" { // skip this file: it has aliases, and no people of a site write it
+		if e.Name() == "openapi.yaml" { // skip this file, because it contains aliases and people of a site do not write it
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -241,7 +241,7 @@ func shipped(t *testing.T) map[string]string {
 }
 
 // The diagnosis must never report a mistake in valid YAML.
-func TestDiagnosisFindsNothingInValidYAML(t *testing.T) {
+func TestDiagnosisReportsNoMistakeInValidYAML(t *testing.T) {
 	texts := shipped(t)
 	texts["words"] = "a: it's, \"so\"\nb: -x {y} [z]\nc: x#y\nd: 'it''s # no comment'\ne: \"\\\" #\"\nf:\n- g\n- h: " +
 		"i\n  j: k\nl: m\n  goes on\n  - and on\nn: |\n  o: p: q\n \nr: >-\n  {\ns: 09:00-12:00\nt: [09:00, \"u\": v, " +
@@ -259,8 +259,8 @@ func TestDiagnosisFindsNothingInValidYAML(t *testing.T) {
 	}
 }
 
-// The test damages lines of the example in typical ways. If the YAML library then rejects the file, the diagnosis must
-// report the damaged line.
+// The test damages lines of the example in typical ways. If the YAML library rejects the damaged file, the diagnosis
+// must report the damaged line.
 func TestDamagedLinesOfTheExampleAreReported(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads hundreds of changed files")

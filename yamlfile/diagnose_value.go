@@ -9,7 +9,7 @@ import (
 func (d *diagnosis) placeEntry(column int, dash bool) {
 	left := d.closeBlocks(column, dash)
 	n := len(d.levels)
-	if n > 4*MaxDepth { // no valid file is nested so deep
+	if n > 4*MaxDepth { // stop: no valid file has so many nested blocks
 		d.lost = true
 		return
 	}
@@ -83,7 +83,7 @@ func columnHint(l level) string {
 func (d *diagnosis) readValue(l []rune, i int) {
 	d.plain = false
 	if i >= len(l) || l[i] == '#' {
-		return // the value may follow in the next lines
+		return // the value is empty, but may follow in the next lines
 	}
 	if n := len(d.levels); n > 0 {
 		d.levels[n-1].open = false
@@ -109,7 +109,7 @@ func (d *diagnosis) readValue(l []rune, i int) {
 	}
 }
 
-// words reads a plain scalar up to the end of a line.
+// words reads a plain scalar (a text without quotes) up to the end of a line.
 func (d *diagnosis) words(l []rune, i int) {
 	from := i
 	for ; i < len(l); i++ {
@@ -166,7 +166,7 @@ func (d *diagnosis) bare(l []rune, i int, dash bool) {
 	}
 }
 
-// touching returns the index of a colon without a space after it, or -1.
+// touching returns the index of a colon that has no space after it; -1: there is no such colon.
 func touching(l []rune, i int) int {
 	for ; i+1 < len(l) && l[i] != '"' && l[i] != '\''; i++ {
 		if l[i] == ':' && l[i+1] != ' ' {
@@ -176,8 +176,8 @@ func touching(l []rune, i int) int {
 	return -1
 }
 
-// maxIndent is the largest measured indentation. It is a limit, because the indentation is measured for each bracket
-// of a line.
+// maxIndent is the largest measured indentation. A limit is necessary, because the diagnosis measures the indentation
+// for each bracket of a line.
 const maxIndent = 200
 
 // indent returns the number of leading spaces of a line.
@@ -247,7 +247,7 @@ func (d *diagnosis) flow(l []rune, i int) {
 			}
 		case '"', '\'':
 			d.open(l, i)
-			d.quoted(l, i+1) // behind continues with flow
+			d.quoted(l, i+1) // quoted calls behind, which continues with flow
 			return
 		case '&', '!', '?':
 			d.lost = true
@@ -306,7 +306,7 @@ func (d *diagnosis) close(l []rune, i int) bool {
 	return false
 }
 
-// closer is the bracket that closes r.
+// closer returns the bracket that closes the bracket r.
 func closer(r rune) rune {
 	if r == '{' {
 		return '}'

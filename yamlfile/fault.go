@@ -10,14 +10,14 @@ import (
 // Fault is one error in a file.
 type Fault struct {
 	File         string
-	Line, Column int    // counted from 1; 0: the fault concerns the whole file
+	Line, Column int    // line and column, counted from 1; 0: the fault concerns the whole file
 	Field        string // path such as machines.laser.grants[0].role
 	Problem      string // what is wrong, with the given value
-	Hint         string // an example of a valid value; may be empty
+	Hint         string // example of a valid value, or advice; empty: there is none
 	Excerpt      string // text of the line; empty if the line contains a secret
 }
 
-// String returns the fault for an operator, with the line and a caret below it.
+// String returns the fault as text for a terminal, with the line and a caret below the wrong value.
 func (f Fault) String() string {
 	var b strings.Builder
 	b.WriteString(f.File)
@@ -93,7 +93,7 @@ func (f Fault) equals(g Fault) bool {
 	return f.Line == g.Line && f.Column == g.Column && f.Field == g.Field && f.Problem == g.Problem
 }
 
-// excerpt returns the text of a line that may be shown. excerpt is empty if the line contains a secret.
+// excerpt returns the text of a line that may be shown. If the line contains a secret, the excerpt is empty.
 func excerpt(line string) string {
 	if len(line) > maxLine || containsSecret(line) {
 		return ""

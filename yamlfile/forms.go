@@ -8,8 +8,8 @@ import (
 )
 
 // SlugForm and DurationForm are regular expressions of the texts that Slug and ParseDuration accept, for a JSON Schema.
-// In addition, a duration must not be empty. Because numbers have at most five digits, a duration cannot overflow: the
-// longest is 273 years.
+// DurationForm also matches an empty text, which ParseDuration refuses. Because numbers have at most five digits, a
+// duration cannot overflow: the longest is 273 years.
 const (
 	SlugForm     = `^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`
 	DurationForm = `^([0-9]{1,5}d)?([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$`

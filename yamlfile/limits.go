@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a file. Parse rejects a file that exceeds them.
+// These are the limits of a file. Parse rejects a file that exceeds one of these limits.
 const (
 	MaxBytes   = 4 << 20 // largest file in bytes; a members.yaml with 10,000 people has about 2 MB
 	MaxEntries = 400_000 // maximum number of entries; a members.yaml with 10,000 people has about 150,000
@@ -17,7 +17,7 @@ const (
 	maxWords  = 1000     // maximum length of a problem or a hint, in bytes
 	maxLine   = 64 << 10 // maximum length of a line that is shown, in bytes
 	maxName   = 64       // maximum length of a key in a path, in bytes; the same as that of an id
-	maxLetter = 2 << 20  // maximum number of letters that are compared for all hints of a file
+	maxLetter = 2 << 20  // maximum number of letters that DidYouMean compares for all hints of a file
 )
 
 // Entries returns an upper limit of the number of entries in a text, without parsing the text. Entries counts the
@@ -38,7 +38,8 @@ func Entries(data []byte) int {
 	return n
 }
 
-// sizeFault returns a fault for a file that would be expensive to parse. Parse calls it before the YAML library.
+// sizeFault returns a fault for a file that would be expensive to parse. Parse calls sizeFault before it calls the
+// YAML library.
 func sizeFault(data []byte) (Fault, bool) {
 	if len(data) > MaxBytes {
 		return Fault{
@@ -64,7 +65,7 @@ func tooDeep(data []byte) bool {
 	for _, c := range data {
 		switch c {
 		case '[', '{':
-			if depth++; depth > 4*MaxDepth { // the limit is higher, because brackets inside quotes are counted too
+			if depth++; depth > 4*MaxDepth { // use a higher limit, because this loop counts brackets inside quotes too
 				return true
 			}
 		case ']', '}', '\n':
@@ -86,8 +87,8 @@ func clip(s string, most int) string {
 }
 
 // characterFault returns a fault for the first character that a file must not contain: a byte of another encoding, a
-// character that YAML forbids, or a line end that most editors do not show. Behind such a line end, text that looks
-// like a comment could be a key.
+// character that YAML forbids, or a line end that most editors do not show. After a line end that editors do not
+// show, a text that looks like a part of a comment could be a key.
 func characterFault(data []byte, lines []string) (Fault, bool) {
 	// Report a byte order mark of UTF-16 instead of the bytes after it.
 	if s := string(data[:min(len(data), 2)]); s == "\xff\xfe" || s == "\xfe\xff" {

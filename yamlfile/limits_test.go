@@ -203,8 +203,8 @@ func TestFaultsHaveBoundedLength(t *testing.T) {
 	}
 }
 
-// After many hints in one file, further hints must take no time, because nobody reads so many hints.
-func TestHintsHaveATimeBudget(t *testing.T) {
+// After many hints in one file, Parse must stop searching for hints, because nobody reads so many hints.
+func TestTimeForTheHintsOfAFileIsLimited(t *testing.T) {
 	words := make([]string, 1000)
 	for i := range words {
 		words[i] = strings.Repeat("mentor", 10)

@@ -9,7 +9,7 @@ import (
 // limit for hints is reached.
 func (x Node) DidYouMean(given string, words []string) string {
 	n := utf8.RuneCountInString(given)
-	best, dist := "", n/3+2 // allow one wrong letter in a short word, more in a long word
+	best, dist := "", n/3+2 // allow one wrong letter in a short word, and more in a long word
 	if len(given) > 100 || x.d.full() || x.d.letters > maxLetter {
 		return ""
 	}

@@ -3,9 +3,9 @@
 // The package accepts one document of plain mappings, lists and scalars. The package rejects anchors, aliases, merge
 // keys, tags, duplicate and empty keys, unknown keys, control characters, line ends that editors do not show (U+2028),
 // encodings other than UTF-8, more than MaxBytes or MaxEntries, and nesting deeper than MaxDepth. The package does not
-// stop at the first fault. The package collects each fault once, with file, line, column, field, the wrong value, and a
-// valid value. Only a syntax error of YAML ends the reading. The package then searches the text for the position of the
-// error, because the YAML library does not report the position.
+// stop at the first fault. The package reports each fault once, with file, line, column, field, the wrong value, and
+// an example of a valid value. Only a syntax error of YAML stops the parser. The package then searches the text for
+// the position of the error, because the YAML library does not report the position.
 package yamlfile
 
 import (
@@ -28,7 +28,7 @@ type Doc struct {
 	lines   []string // lines of the file, for excerpts and columns
 	root    *yaml.Node
 	faults  Faults
-	private bool  // faults contain no excerpt
+	private bool  // true: faults contain no excerpt of the file
 	seen    Fault // line number and excerpt of the last fault
 	letters int   // number of letters that were compared for hints so far
 }
@@ -183,10 +183,10 @@ func (d *Doc) add(f Fault) {
 	d.faults = append(d.faults, f)
 }
 
-// Enough reports whether the file has the maximum number of faults. Further reading is then useless.
+// Enough reports whether the file has the maximum number of faults. After that, callers may stop reading.
 func (x Node) Enough() bool { return x.d.full() }
 
-// full reports whether the file has the maximum number of faults. Further faults are not stored.
+// full reports whether the file has the maximum number of faults. If full is true, add stores no further fault.
 func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
 // Err returns all faults found so far as Faults; nil: there are none.
@@ -201,14 +201,14 @@ func (d *Doc) Err() error {
 // Root returns the node of the whole document.
 func (d *Doc) Root() Node { return Node{d: d, n: d.root} }
 
-// Node is a node of a file. The methods return the zero value for a missing or wrong value. For a wrong value, they
-// also report a fault.
+// Node is a node of a file. The methods return the zero value for a missing or wrong value. If the value is wrong,
+// the methods also report a fault.
 type Node struct {
 	d      *Doc
 	n      *yaml.Node
 	parent *yaml.Node
 	path   string // path from the root, without key
-	key    string // last part of the path, separate because most nodes never need their full path
+	key    string // last part of the path; stored separately, because most nodes never need their full path
 }
 
 // Present reports whether the node has a value. An empty value (null) is not present.
@@ -222,7 +222,7 @@ func (x Node) Path() string {
 	return join(x.path, x.key)
 }
 
-// Line returns the node's line number, from 1. For an absent node it returns 0.
+// Line returns the node's line number, from 1. For an absent node, Line returns 0.
 func (x Node) Line() int {
 	if x.n == nil {
 		return 0
@@ -230,7 +230,7 @@ func (x Node) Line() int {
 	return x.n.Line
 }
 
-// Fault reports an error at this node. hint may be empty.
+// Fault reports an error at this node. The parameter hint may be empty.
 func (x Node) Fault(hint, format string, a ...any) {
 	if x.d.full() {
 		return
@@ -342,7 +342,7 @@ func (x Node) IsList() bool { return x.Present() && x.n.Kind == yaml.SequenceNod
 // IsMap reports whether the node is a mapping.
 func (x Node) IsMap() bool { return x.Present() && x.n.Kind == yaml.MappingNode }
 
-// is reports whether the node is present and of this kind. If the node is of another kind, it reports a fault.
+// is reports whether the node is present and of this kind. If the node is of another kind, is reports a fault.
 func (x Node) is(k yaml.Kind, what string) bool {
 	if !x.Present() || x.d.full() {
 		return false
@@ -362,7 +362,7 @@ func (x Node) Str() string {
 	return x.n.Value
 }
 
-// word returns a scalar's text, and whether the node is a scalar. For any other node, it reports a fault.
+// word returns a scalar's text, and whether the node is a scalar. For any other node, word reports a fault.
 func (x Node) word() (string, bool) {
 	s := x.Str()
 	return s, x.IsScalar()
@@ -380,7 +380,8 @@ func (x Node) Strs() []string {
 	return out
 }
 
-// OneOf returns the node's value if it is one of words. Otherwise it reports a fault and returns an empty text.
+// OneOf returns the node's value if it is one of words. For any other value, OneOf reports a fault and returns an
+// empty text.
 func (x Node) OneOf(words ...string) string {
 	s, ok := x.word()
 	if !ok || slices.Contains(words, s) {
@@ -394,7 +395,7 @@ func (x Node) OneOf(words ...string) string {
 	return ""
 }
 
-// Int returns the node's value as a whole number between least and most. For any other value, it reports a fault and
+// Int returns the node's value as a whole number between least and most. For any other value, Int reports a fault and
 // returns 0.
 func (x Node) Int(least, most int) int {
 	s, ok := x.word()
@@ -409,5 +410,5 @@ func (x Node) Int(least, most int) int {
 	return n
 }
 
-// Bool returns the node's value as a boolean. For any other value, it reports a fault and returns false.
+// Bool returns the node's value as a boolean. For any other value, Bool reports a fault and returns false.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }

@@ -45,7 +45,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestValidFileHasNoFault(t *testing.T) {
+func TestValidFileCausesNoFault(t *testing.T) {
 	if err := read("level: 3 # of nine\nwait: 180d\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,8 @@ func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
 	}
 }
 
-// A value of the wrong kind must cause one fault, without a second fault for the missing text.
+// A value of the wrong kind must cause only one fault: the empty text that Str then returns must not cause a second
+// fault.
 func TestFaultIsReportedOnce(t *testing.T) {
 	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
 	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")

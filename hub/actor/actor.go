@@ -1,5 +1,6 @@
-// Package actor defines who uses the hub, and what each role may do. Every service method takes an Actor and checks the
-// actor's rights, so that a handler that forgets a check gives no access. The zero Actor has no rights.
+// Package actor defines the users of the hub, their roles, and the acts that each role permits. Every service method
+// takes an Actor and checks the actor's rights, so that a handler that forgets a check gives no access. The zero
+// Actor has no rights.
 package actor
 
 import (
@@ -12,8 +13,9 @@ import (
 // Role is a role at the hub.
 type Role string
 
-// The roles, the most powerful first. An owner or administrator has the role from a person who assigned it. Mentor and
-// maintainer are roles at one machine, which a badge may give. Every member who signs in has the role member.
+// These are all roles, from the most powerful to the least powerful. The roles owner and administrator are assigned
+// by a person. Mentor and maintainer are roles at one machine, which a member may have because of a badge. Every
+// member who signs in has the role member.
 const (
 	Owner         Role = "owner"
 	Administrator Role = "administrator"
@@ -26,13 +28,13 @@ const (
 type Actor struct {
 	Account  string          // id of the account; "local" for root on the hub's computer; empty: not signed in
 	Name     string          // name in the audit log
-	Member   policy.MemberID // id in the directory; empty: the actor is not a member
+	Member   policy.MemberID // id of the actor's member in the directory; empty: the actor is not a member
 	Site     Role            // Owner, Administrator, Member, or empty
 	Machines map[policy.MachineID]Role
-	Scopes   []Act  // acts that the API token permits; nil: no token, so all acts of the role
+	Scopes   []Act  // acts that the API token permits; nil: there is no token, so all acts of the role are permitted
 	Token    string // id of the API token; empty: no token
 	Request  string // id of the HTTP request, for the logs
-	Address  string // client address, for throttling and the audit log
+	Address  string // network address of the client, for rate limits and the audit log
 }
 
 // Local returns the actor of root at the hub's command line.
@@ -41,7 +43,7 @@ func Local(name string) Actor { return Actor{Account: "local", Name: name, Site:
 // System returns the actor for tasks that the hub performs by itself, such as storing records and building bundles.
 func System(what string) Actor { return Actor{Account: "hub", Name: what, Site: Owner} }
 
-// Act is an act that needs a right. Acts returns all values.
+// Act is an action at the hub that an actor may perform only with a right. The function Acts returns all values.
 type Act string
 
 // The acts.
@@ -64,15 +66,15 @@ const (
 	ReadReports   Act = "reports.read"   // read reports with totals only
 	ReadNames     Act = "reports.names"  // read reports with members' names
 	ReadAudit     Act = "audit.read"
-	WriteAccounts Act = "accounts.write" // change accounts, roles, and other people's tokens
+	WriteAccounts Act = "accounts.write" // change accounts and roles, and revoke other people's tokens
 	WriteSettings Act = "settings.write"
 	Backup        Act = "hub.backup"
 )
 
-// Target is the object of an act.
+// Target is the machine or the member on which an act is performed.
 type Target struct {
-	Machine policy.MachineID // empty: the act concerns no single machine
-	Member  policy.MemberID  // empty: the act concerns no single member
+	Machine policy.MachineID // machine of the act; empty: the act concerns no single machine
+	Member  policy.MemberID  // member of the act; empty: the act concerns no single member
 }
 
 // Denied is the error for an act that the actor may not perform.
@@ -113,7 +115,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 	return slices.Contains(ofMachine[act], a.Machines[on.Machine])
 }
 
-// best returns the actor's most powerful role at any machine.
+// best returns the most powerful role that the actor has at any machine.
 func (a Actor) best() (best Role) {
 	for _, r := range a.Machines {
 		if r == Maintainer || best == "" {

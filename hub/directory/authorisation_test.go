@@ -15,8 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// authorisation says which actor may call which method: n means denied, y allowed. The table is written by hand, so
-// that it does not repeat a mistake of package actor.
+// authorisation says which actor may call which method: n means denied, y allowed. A person wrote the table by hand,
+// so that the table does not repeat a mistake of package actor.
 //
 // The actors, in the order of the columns:
 //
@@ -42,7 +42,7 @@ var authorisation = map[string]string{
 	"Members":     "nyynnnnynnnn",
 	"Count":       "nyynnnnynnnn",
 	"Member":      "nyynnnnynnnn",
-	"Own":         "nyyyyyynnynn", // allowed, although the directory has no record of the owner, who is not a member
+	"Own":         "nyyyyyynnynn", // allowed for the owner, who is not a member and has no record in the directory
 	"Add":         "nyynnnnnnnyn",
 	"AddNote":     "nyynnnnnnnnn",
 	"Change":      "nyynnnnnnnyn",
@@ -264,7 +264,7 @@ func TestFieldsThatAnActorMayNotSeeAreLeftOut(t *testing.T) {
 	}
 }
 
-// A directory does not find the members of another site in the same database.
+// A site's directory does not return members of another site in the same database.
 func TestMembersOfAnotherSiteAreNotFound(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa", "lea@example.org")

@@ -22,18 +22,18 @@ import (
 	"portillon/site"
 )
 
-// Badges adds and removes the badges of members. A badge is verified when it is added.
+// Badges adds and removes the badges of members. The hub verifies a badge when a person adds the badge.
 type Badges struct {
 	core      *core
 	documents *documents
 }
 
-// AddBadges adds a badge, or all badges of a ZIP. A badge is a JSON or JWT file, or a PNG or SVG that contains a badge.
-// The hub verifies each badge. The hub stores a badge that can be read and was issued to the member, with all checks,
-// even if the verdict is not valid. If id is empty, the recipient in each badge decides which member receives the
-// badge. The hub also stores a status list among the files. A file of a ZIP that is not stored is returned with
-// Badge.Refused; if no file is stored, the error is *fault.Invalid. The actor needs actor.WriteBadges about the member,
-// or about all members if id is empty.
+// AddBadges adds a badge, or all badges of a ZIP. Each badge is a JSON or JWT file, or a PNG or SVG file that
+// contains such a badge. The hub verifies each badge. The hub stores a badge that can be read and was issued to the
+// member, with all checks, even if the verdict is not valid. If id is empty, the recipient in each badge decides
+// which member receives the badge. If the files include a status list, the hub stores the list too. For a file of a
+// ZIP that the hub refuses, AddBadges returns a Badge with the reason in Refused; if the hub refuses all files, the
+// error is *fault.Invalid. The actor needs actor.WriteBadges about the member, or about all members if id is empty.
 func (s *Badges) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
@@ -66,7 +66,7 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	case s.documents.fetch == nil:
 		return Badge{}, wrong("the hub fetches nothing from the web: download the badge and add the file")
 	}
-	// Fetch the badge. The last part of the address becomes the file name.
+	// Fetch the badge. Use the last part of the address as the file name.
 	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
 		s.core.log.Info("fetching a badge failed", "err", err)
@@ -93,8 +93,8 @@ type upload struct {
 	data []byte
 }
 
-// addFiles verifies the files outside of any transaction, because each verification takes milliseconds. addFiles then
-// writes all files that can be stored in one transaction. Each returned badge was either stored or refused.
+// addFiles first verifies the files outside of any transaction, because each verification takes milliseconds.
+// addFiles then writes all accepted files in one transaction. Each returned badge was either stored or refused.
 func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -145,14 +145,15 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 	for i := range out {
 		for _, k := range kept {
 			if out[i].ID == k.ID {
-				out[i] = k.Badge // the stored file may have another name
+				out[i] = k.Badge // use the name under which the badge is stored
 			}
 		}
 	}
 	return out, nil
 }
 
-// refusals returns the error for an upload of which no file was stored. The error has one fault for each file.
+// refusals returns the error for an upload of which no file was stored. The error contains one fault for each refused
+// file.
 func refusals(files []upload, all []Badge) error {
 	e := &fault.Invalid{}
 	for _, b := range all {
@@ -185,8 +186,8 @@ func (s *sources) readLists(files []upload, p *policy.Policy, at time.Time) []bo
 	return out
 }
 
-// ownerSearch finds the member who receives a badge. count is the number of badges of each member, including the badges
-// of this upload.
+// ownerSearch finds the member who receives a badge. The field count has the number of badges of each member,
+// including the badges of this upload.
 type ownerSearch struct {
 	site    site.Site
 	members []policy.MemberID
@@ -233,8 +234,8 @@ func (o *ownerSearch) find(id policy.MemberID, v *verified) (_ policy.MemberID, 
 	return owner, ""
 }
 
-// writeBadges writes badges with their bytes, and the documents on which the verdicts depend. writeBadges updates a
-// badge that is already stored, which stays with the same member.
+// writeBadges writes badges with their bytes, and the documents on which the verdicts depend. If a badge is already
+// stored, writeBadges updates the badge and does not change the badge's member.
 func (s *Badges) writeBadges(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
 	src *sources) error {
 	bytes := map[string][]byte{}
@@ -260,9 +261,9 @@ func (s *Badges) writeBadges(ctx context.Context, a actor.Actor, id policy.Membe
 	})
 }
 
-// writeMemberBadge writes one badge of a member. named is set if a person chose the member. Then, if the recipient of
-// the badge is ambiguous, writeMemberBadge adds the badge's file to the member's row. The error is *fault.Invalid if
-// another member has the badge.
+// writeMemberBadge writes one badge of a member. named is set if a person chose the member. If a person chose the
+// member and the recipient of the badge is ambiguous, writeMemberBadge adds the badge's file to the member's row. The
+// error is *fault.Invalid if another member has the badge.
 func (c *change) writeMemberBadge(ctx context.Context, v *verified, data []byte, named bool) error {
 	r, err := loadOne(ctx, c, v.Member)
 	if err != nil {
@@ -334,9 +335,10 @@ func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 	return false, nil
 }
 
-// writeBadge inserts the row of a badge, or updates the verdict if the row exists. place is used only for a new row.
+// writeBadge inserts the row of a badge, or updates the verdict if the row exists. The parameter place is used only
+// if writeBadge inserts the row.
 func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
-	c.core.bases.remove(v.ID) // no basis is known until Verify has checked the badge
+	c.core.bases.remove(v.ID) // the next Verify checks the badge and stores its basis
 	to, err := json.Marshal(v.to)
 	if err != nil {
 		return err
@@ -406,7 +408,7 @@ func (c *change) freeName(ctx context.Context, file, id string) (string, error) 
 func fileName(f upload) string {
 	name := strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(f.name, `\`, "/")), "/")
 	name = strings.TrimPrefix(name, "badges/")
-	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // the file comes from a ZIP of a whole site
+	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // remove the folder that a ZIP of a whole site adds
 		name = name[i+len("/badges/"):]
 	}
 	var parts []string
@@ -421,7 +423,7 @@ func fileName(f upload) string {
 			parts = append(parts, part)
 		}
 	}
-	if len(parts) > 4 { // package site reads no deeper folders
+	if len(parts) > 4 { // keep at most four folders, because package site reads no deeper ones
 		parts = parts[len(parts)-4:]
 	}
 	name = strings.Join(parts, "/")

@@ -50,7 +50,7 @@ func policyTrusting(t testing.TB, path string) *policy.Policy {
 		issuer := policy.Issuer{ID: policy.IssuerID(fmt.Sprintf("i%d", i)), Name: m[1], Profile: m[2], Keys: []string{m[3]}}
 		p.Issuers = append(p.Issuers, issuer)
 	}
-	for i := range p.Issuers { // each issuer may sign the status lists of every other issuer
+	for i := range p.Issuers { // let each issuer sign the status lists of every other issuer
 		for _, other := range p.Issuers {
 			if other.ID != p.Issuers[i].ID {
 				p.Issuers[i].StatusIssuers = append(p.Issuers[i].StatusIssuers, other.ID)
@@ -63,7 +63,7 @@ func policyTrusting(t testing.TB, path string) *policy.Policy {
 	return p
 }
 
-// folder resolves addresses to the files of one or two folders.
+// folder returns a resolver that finds the document for an address among the files of one or two folders.
 type folder []*openbadge.Directory
 
 func (f folder) Resolve(url string) ([]byte, error) {
@@ -83,7 +83,8 @@ func TestBadgesOfOtherIssuersAreStoredWithTheirVerdicts(t *testing.T) {
 		t.Fatalf("%d cases: %v", len(dirs), err)
 	}
 	refused := map[string]string{"ob2-hosted-revoked-text": "revoked", "ob3-no-identifier-no-id": "somebody else",
-		// This badge names the recipient by a hash without declaring it as a hash. All other badges are valid.
+		// This badge contains a hash as the recipient's address, but does not declare that the address is a hash. The
+		// verdict on every other badge is valid.
 		"ob3-identity-without-hashed": "somebody else"}
 	for _, trust := range dirs {
 		dir := filepath.Dir(trust)
@@ -150,7 +151,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	got := must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, "", "x.json", data))
 	if len(got) != 1 || got[0].Member != lea.ID || got[0].Local != "laser-user" || got[0].File != "badges/x.json" ||
 		got[0].Verdict != "indeterminate" {
-		t.Errorf("%+v", got) // the hub has no status list for the badge yet
+		t.Errorf("%+v", got) // unknown, because the hub has no status list for the badge yet
 	}
 	list := must[[]byte](t)(os.ReadFile(example + "/status/biklab.json"))
 	if got, err := w.Badges.AddBadges(t.Context(), owner, "", "biklab.json", list); err != nil || len(got) != 0 {
@@ -186,7 +187,7 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	if err := w.Badges.RemoveBadge(t.Context(), owner, lea.ID, got[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, other.ID, "x.json", data)) // one of two recipients
+	must[[]Badge](t)(w.Badges.AddBadges(t.Context(), owner, other.ID, "x.json", data)) // one of two possible recipients
 	if snap := must[*Snapshot](t)(w.Exports.Snapshot(t.Context())); !slices.Equal(snap.Members[1].Badges,
 		[]string{"badges/x.json"}) {
 		t.Errorf("%+v", snap.Members)
@@ -203,11 +204,11 @@ func TestBadgeGoesToItsRecipientOnly(t *testing.T) {
 	}
 }
 
-// If the policy trusts other issuers, the verdicts change. An expired badge is displayed as expired.
+// If the policy then trusts different issuers, the verdicts change. An expired badge is displayed as expired.
 func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
 	w.importSite(example)
-	for _, b := range w.member("m-2063d1").Badges { // Malik's badge expired in March
+	for _, b := range w.member("m-2063d1").Badges { // Malik's badge is displayed as expired since March
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Code == "dates" &&
 				c.Outcome == "expired" && !c.OK
@@ -215,7 +216,7 @@ func TestVerdictsDependOnPolicyAndTime(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
-	for _, b := range w.member("m-3f56e9").Badges { // Camille's badge was revoked
+	for _, b := range w.member("m-3f56e9").Badges { // Camille's badge is displayed as revoked
 		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
 			return c.Outcome == "revoked" &&
 				!c.OK
@@ -314,8 +315,8 @@ func zipOfFiles(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// zipOfEqualFiles returns a ZIP of n equal files. The header of each file declares the size says instead of the real
-// size.
+// zipOfEqualFiles returns a ZIP of n equal files. The ZIP header of each file declares the size in the parameter says
+// instead of the real size.
 func zipOfEqualFiles(t testing.TB, n, says int, plain []byte) []byte {
 	t.Helper()
 	var one, b bytes.Buffer
@@ -349,7 +350,7 @@ func TestZIPBombsAreRefused(t *testing.T) {
 	}
 	random := make([]byte, 3<<20)
 	rand.NewChaCha8([32]byte{1}).Read(random)
-	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB that compress to a thirtieth
+	mixed := append(slices.Clone(random[:100<<10]), make([]byte, 2900<<10)...) // 3 MB, which a ZIP compresses to 1/30
 	for name, c := range map[string]struct {
 		data []byte
 		want string

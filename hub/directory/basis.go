@@ -14,17 +14,17 @@ import (
 // basis contains all data on which the verdict on a badge depends, except the badge's bytes and the time. As long as
 // the basis is unchanged, the badge is not verified again.
 type basis struct {
-	trust     string            // the text of the trusted issuers (trustTexts.text)
-	issuer    string            // empty: the verdict depends on all issuers
-	documents map[string]string // state of each document (stateOf), by address
-	until     time.Time         // end of the basis, if a document could not be fetched; zero: all documents were available
+	trust     string            // the part of the policy's trust that matters for the badge (trustTexts.text)
+	issuer    string            // id of the badge's issuer; empty: the verdict depends on all issuers
+	documents map[string]string // state of each document (stateOf), by the document's address
+	until     time.Time         // end of the basis if a document could not be fetched; zero: all documents were available
 }
 
 // retryAfter is the time after which the hub requests an unreachable document again.
 const retryAfter = 10 * time.Minute
 
-// bases stores the basis of each badge's stored verdict. The bases are only in memory, so the hub verifies each badge
-// once after a start.
+// bases stores the basis of each badge's stored verdict. The bases are stored only in memory, so the hub verifies
+// each badge once after a start.
 type bases struct {
 	mu sync.Mutex
 	of map[string]*basis // by badge id
@@ -34,7 +34,7 @@ type bases struct {
 // issuer equally.
 type trustTexts struct {
 	all string
-	of  map[string]string // by issuer, including the issuers of its status lists
+	of  map[string]string // text for each issuer, which includes the permitted signers of the issuer's status lists
 }
 
 // trustTextsOf returns the texts for a policy; nil: no issuer is trusted.
@@ -58,8 +58,8 @@ func trustTextsOf(p *policy.Policy) trustTexts {
 }
 
 // text returns the part of the trust on which a verdict depends. For a proved badge of Open Badges 3.0, this is the
-// trust in the badge's issuer and in the permitted signers of the issuer's status lists. For every other badge, it is
-// the whole trust.
+// trust in the badge's issuer and in the permitted signers of the issuer's status lists. For every other badge, text
+// returns the whole trust.
 func (t trustTexts) text(issuer string) string {
 	if issuer == "" {
 		return t.all
@@ -68,7 +68,7 @@ func (t trustTexts) text(issuer string) string {
 }
 
 // stateOf returns the hashes of the documents that are stored for an address, including fetched documents that are not
-// in the database yet. A blank replaces the hash of a missing document.
+// in the database yet. If there is no document for the address, the text contains a blank instead of a hash.
 func (s *sources) stateOf(url string) string {
 	var b strings.Builder
 	for _, from := range [][2]map[string][]byte{{s.gotLists, s.lists}, {s.gotWeb, s.web}} {
@@ -132,15 +132,15 @@ func (x *bases) remove(id string) {
 	delete(x.of, id)
 }
 
-// put stores the bases of badges. If there are then more than twice as many bases as badges, it removes the bases of
-// badges that no longer exist.
+// put stores the bases of badges. If more than twice as many bases as badges are then stored, put removes the bases
+// of badges that no longer exist.
 func (x *bases) put(found map[string]*basis, all []*entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.of == nil {
 		x.of = map[string]*basis{}
 	}
-	shared := map[string]*basis{} // badges with the same issuer and status list share one basis
+	shared := map[string]*basis{} // share one basis among badges with the same issuer and status list
 	for id, b := range found {
 		key := fmt.Sprintf("%q %q %q %v", b.trust, b.issuer, b.documents, b.until)
 		if one, ok := shared[key]; ok {

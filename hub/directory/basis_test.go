@@ -21,7 +21,7 @@ func (w *world) countVerified() int {
 	before := map[string]*basis{}
 	for id, b := range w.Members.core.bases.of {
 		before[id] = b
-		// Copy each basis: a changed pointer then shows that put replaced the basis.
+		// Copy each basis to a new address: if the pointer has changed after Verify, Verify stored a new basis.
 		w.Members.core.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
 		before[id] = w.Members.core.bases.of[id]
 	}
@@ -103,8 +103,8 @@ func TestVerifyChecksOnlyChangedBadges(t *testing.T) {
 	}
 }
 
-// After every change, a service with an empty cache verifies all badges and finds no verdict to write. So the badges
-// that the first service skipped would have received the same verdict.
+// After every change, a service with an empty cache verifies all badges and finds no verdict to write. This shows
+// that the badges that the first service skipped would have received the same verdict.
 func TestBadgesThatVerifySkipsWouldGetTheSameVerdict(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies the badges of a whole site")

@@ -54,7 +54,7 @@ func newCrowd(t testing.TB, n int) *world {
 	return w
 }
 
-// csvOf returns a list of the members of crowd with n rows. In the given number of rows, values differ from the
+// csvOf returns a list of the members of crowd with n rows. In changed of the n rows, values differ from the
 // directory.
 func csvOf(n, changed int) []byte {
 	var b strings.Builder
@@ -69,8 +69,8 @@ func csvOf(n, changed int) []byte {
 	return []byte(b.String())
 }
 
-// processorTime returns the processor time that this process has used. Unlike the elapsed time, it does not depend on
-// other load.
+// processorTime returns the processor time that this process has used. The processor time does not depend on other
+// programs, unlike the elapsed time.
 func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -79,8 +79,8 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkTenThousandMembers compares the time of each page with the time of reading one row by its key, the minimum
-// for a page.
+// BenchmarkTenThousandMembers compares the time of each page with the time of reading one row by its key, which no
+// page can be faster than.
 func BenchmarkTenThousandMembers(b *testing.B) {
 	const n = 10_000
 	w := newCrowd(b, n)

@@ -18,8 +18,8 @@ import (
 	"portillon/site"
 )
 
-// hmacPrefix begins the stored number of a card that was enrolled by its code: the hub knows only the HMAC of the
-// number (see package site).
+// hmacPrefix is the prefix of the stored number of a card that was enrolled by its code: the hub knows only the HMAC
+// of such a card's number (see package site).
 const hmacPrefix = "hmac:"
 
 // Cards assigns cards to members, and lists the cards of all members.
@@ -79,7 +79,7 @@ func parseCard(c *Card) error {
 	return nil
 }
 
-// checkState reports whether s is a state of a card. If not, it returns the fault.
+// checkState reports whether s is a state of a card. If s is not a state of a card, checkState returns the fault.
 func checkState(s CardState) (fault.Field, bool) {
 	if slices.Contains([]CardState{Active, Lost, Blocked, Replaced}, s) {
 		return fault.Field{}, true
@@ -120,8 +120,8 @@ func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card)
 }
 
 // ownerOf returns the member who has a card; empty: no member. If the hub has the card key, ownerOf also finds a card
-// that is stored as an HMAC by its number, and a card that is stored as a number by its HMAC. The latter calculates the
-// HMAC of each card, which takes some milliseconds for 10,000 cards.
+// that is stored as an HMAC by its number, and a card that is stored as a number by its HMAC. To find a number by its
+// HMAC, ownerOf calculates the HMAC of each card, which takes some milliseconds for 10,000 cards.
 func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, error) {
 	h := c.core.hashing
 	owner, err := c.ownerOfNumber(ctx, number)
@@ -192,7 +192,7 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 		if state != card.State {
 			card.Since = c.now
 		}
-		// Keep the existing note if the actor may not see it.
+		// If the actor may not see notes, keep the existing note.
 		if err := a.May(actor.ReadNotes, about(id)); err != nil {
 			if note != "" && card.Note != "" && note != card.Note {
 				return "", "", err
@@ -208,8 +208,9 @@ func (s *Cards) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, 
 	})
 }
 
-// RemoveCard removes a card from a member. The card is then unknown and can be assigned to another member. If a
-// stranger may have the card, set its state to lost instead. The actor needs actor.WriteCards about this member.
+// RemoveCard removes a card from a member. A removed card is unknown to the site, so that an administrator can assign
+// the card to another member. If a stranger may have the card, callers should set the card's state to lost instead.
+// The actor needs actor.WriteCards about this member.
 func (s *Cards) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err

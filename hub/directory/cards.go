@@ -10,12 +10,12 @@ import (
 	"portillon/policy"
 )
 
-// CardFilter selects the cards of a list. An empty field selects all cards.
+// CardFilter selects the cards of a list. A filter with only empty fields selects all cards.
 type CardFilter struct {
 	State CardState
 	// Text contains words that the search looks for in the member's name, address and id, in the card's note, and at the
-	// end of the card's number. A card must match every word. The search looks in notes and full numbers only if the actor
-	// may read them.
+	// end of the card's number. The filter selects a card only if the search finds every word. The search looks in
+	// notes and full numbers only if the actor may read them.
 	Text string
 	// Idle selects the active cards of members whose badges and membership permit no machine.
 	Idle bool
@@ -52,7 +52,7 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 		return nil, "", err
 	}
 	out := make([]HeldCard, 0, page.limit())
-	// The cursor contains a member and a card. Skip the cards of that member up to that card.
+	// The cursor contains a member and a card. Skip the cards of that member up to and including that card.
 	for _, e := range x.entries[from:] {
 		shown := Member{}
 		for i := min(skip, len(e.Cards)); i < len(e.Cards); i++ {
@@ -68,7 +68,7 @@ func (s *Cards) Held(ctx context.Context, a actor.Actor, f CardFilter, page Page
 				shown = s.core.show(a, p, e.record)
 			}
 			at := slices.IndexFunc(shown.Cards, func(x Card) bool { return x.ID == c.ID })
-			if at >= 0 { // at is negative if the actor may not see the card
+			if at >= 0 { // at is negative if the cursor's card is not among the cards that the actor may see
 				out = append(out, HeldCard{shown.Cards[at], shown.ID, shown.Name})
 			}
 		}
@@ -112,8 +112,8 @@ func (f CardFilter) check() error {
 	return nil
 }
 
-// filter returns the function by which a list selects cards. A search looks in notes and full numbers only if the actor
-// may read them, because the result would reveal the content.
+// filter returns the function by which a list selects cards. A search looks in notes and full numbers only if the
+// actor may read them, because the result of a search reveals the content.
 func (s *Cards) filter(a actor.Actor, x *index, p *policy.Policy,
 	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
 	if err := f.check(); err != nil {

@@ -79,7 +79,7 @@ func fieldOf(header string, mapping map[string]string) string {
 	return ""
 }
 
-// column is a column of the list that the import reads.
+// column is one column of the list, with the field into which the import reads its cells.
 type column struct {
 	at     int
 	header string
@@ -206,7 +206,7 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 			Wrong: "the row has more cells than the header",
 			Right: "a cell that holds a separator stands in quotes"})
 	}
-	// Read each cell. After the last cell, join first and family name.
+	// Read each cell. After the last cell of the row, join the first name and the family name.
 	var first, last string
 	for _, c := range cols {
 		cell := ""
@@ -251,7 +251,7 @@ func (r *listed) read(c column, cell string, dates func(float64) (time.Time, boo
 		return nil
 	}
 	f := fault.Field{Row: r.row, Field: c.header, Wrong: wrong, Right: right}
-	if c.field != "card" { // do not quote a card number
+	if c.field != "card" { // do not quote the cell, because it may contain a card number
 		f.Given = clip(cell, 100)
 	}
 	return []fault.Field{f}
@@ -267,8 +267,9 @@ func unquoteCell(cell string) string {
 	return cell
 }
 
-// set reads a cell into a field of the member. If the cell cannot be read, wrong is the reason and right is the
-// expected form. dates converts the number that a spreadsheet stores for a date; nil: the list is not a spreadsheet.
+// set reads a cell into a field of the member. If the cell cannot be read, set returns in wrong what is wrong and in
+// right the expected form. The function dates converts the number that a spreadsheet stores for a date; nil: the list
+// is not a spreadsheet.
 func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
 	r.has[field] = true
 	switch field {
@@ -416,8 +417,9 @@ func (r *listed) setCards(cell string) (wrong, right string) {
 	return "", ""
 }
 
-// looksScientific reports whether a spreadsheet converted a long number to scientific notation. Such a cell has a
-// decimal sign, or a sign in the exponent. A cell with neither, such as 62E30812, is a hexadecimal number.
+// looksScientific reports whether a spreadsheet converted a long number to scientific notation. Such a cell contains
+// a decimal sign, or a plus or minus sign in the exponent. A cell such as 62E30812, which has neither of these signs,
+// is a hexadecimal number.
 func looksScientific(cell string) bool {
 	return scientific.MatchString(cell) && strings.ContainsAny(cell, ".,+-")
 }

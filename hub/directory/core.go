@@ -30,18 +30,19 @@ type change struct {
 	*store.Tx
 	core *core
 	now  time.Time
-	ids  []policy.MemberID // members whose rows changed
+	ids  []policy.MemberID // members whose rows the transaction has changed
 }
 
-// touch marks members as changed, so that the index reads only these members again.
+// touch records which members the transaction changes, so that the index reads only these members again.
 func (c *change) touch(ids ...policy.MemberID) { c.ids = append(c.ids, ids...) }
 
-// auditName returns the name of a member in the audit log. An erasure finds a member's entries by this name.
+// auditName returns the name of a member in the audit log. An erasure uses this name to find the audit entries about
+// a member.
 func auditName(id policy.MemberID) string { return "member " + string(id) }
 
 // write runs f in a transaction, raises the generation of the rows, writes the audit entry, and notifies the
-// subscribers. An error of f rolls back the whole transaction. f returns the on and detail of the audit entry, which
-// must name no person: on contains a pseudonym, and detail only names of fields.
+// subscribers. If f returns an error, write rolls back the whole transaction. f returns the on and detail of the
+// audit entry, which must name no person: on contains a pseudonym, and detail only names of fields.
 func (s *core) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
 	err error)) error {
 	c := &change{core: s, now: s.now()}
@@ -90,9 +91,9 @@ func (s *core) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Mem
 	return s.show(a, p, m), nil
 }
 
-// show returns the fields of a member that an actor may see. Without the right to read the member, these are only the
-// id and the version. Notes need actor.ReadNotes, and card numbers need actor.WriteCards. show copies slices, because
-// the record may belong to the index.
+// show returns the fields of a member that an actor may see. If the actor may not read the member, show returns only
+// the id and the version. The actor needs actor.ReadNotes to see notes, and actor.WriteCards to see card numbers.
+// show copies slices, because the record may belong to the index.
 func (s *core) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	m := r.Member
 	if maySee(a, m.ID) != nil {

@@ -12,12 +12,13 @@
 // The audit log contains nothing that names a person, because audit entries cannot be removed.
 //
 // The directory is split into services by duty (Services). The services share core (clock, policy in force and rows),
-// liveIndex (the index) and bases (on which verdicts depend). Shared data are read-only or protected by a mutex. Every
-// change goes through core.write, which increments the generation and writes the audit entry in one transaction.
+// liveIndex (the index) and bases (the data on which verdicts depend). Shared data are read-only or protected by a
+// mutex. Every change goes through core.write, which increments the generation and writes the audit entry in one
+// transaction.
 //
-// Each badge has two results. The verdict is for people: it includes dates and status, and is stored with every check.
-// Decisions use only the proof (held) and the standing according to the status lists, because machines check the dates
-// at each tap.
+// Verifying a badge gives two results. The verdict, which people read, includes dates and status; the database stores
+// the verdict with every check. Decisions about rights use only the proof (held) and the standing according to the
+// status lists, because machines check the dates of badges at each tap.
 package directory
 
 import (
@@ -42,8 +43,8 @@ type Options struct {
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger     // nil: slog.Default
 
-	// Policy returns the policy in force; nil: there is no policy yet, and no badge counts. As long as the policy is
-	// unchanged, Policy returns the same pointer.
+	// Policy returns the policy in force; nil: there is no policy yet, so no badge gives a right. As long as the
+	// policy is unchanged, Policy returns the same pointer.
 	Policy func(context.Context) (*policy.Policy, error)
 
 	// Audit writes an entry in the transaction of a change; nil: no audit entries.
@@ -65,7 +66,8 @@ type Options struct {
 
 	// CardHash returns the HMAC of a card's number under the site's card key, in hexadecimal, as bundles contain it. With
 	// CardHash, the directory refuses to add a card by its number if the card was already enrolled by its code, because no
-	// bundle could contain both entries. If CardHash is nil, the directory does not check this.
+	// bundle could contain both entries. If CardHash is nil, the directory does not check whether the card was
+	// already enrolled.
 	CardHash func(number []byte) string
 	// OldCardKey returns the check value of the previous card key while the site changes its card key, and otherwise an
 	// empty string. OldCardHash returns the HMAC of a number under the previous key, with the key's mark. If both are nil,
@@ -81,20 +83,20 @@ type Options struct {
 // Services are the directory of one site, split by duty. Each service may be called by many goroutines. All methods
 // have an actor and check the actor's rights, except those of Lookup and Verdicts, and Exports.Snapshot.
 type Services struct {
-	Members  *Members  // names, addresses and memberships of members
-	Cards    *Cards    // the cards of members
-	Taps     *Taps     // unknown cards that were tapped
+	Members  *Members  // stores names, addresses and memberships of members
+	Cards    *Cards    // stores the cards of members
+	Taps     *Taps     // lists and assigns unknown cards that were tapped
 	Rekeying *Rekeying // binds cards to a new card key
 	Badges   *Badges   // adds and removes badges
 	Verdicts *Verdicts // verifies the badges again
 	Imports  *Imports  // imports lists of members from files
 	Exports  *Exports  // exports the whole directory, for people and for bundles
 	Erasures *Erasures // removes a person's data
-	Lookup   *Lookup   // answers questions of the hub itself, without an actor
+	Lookup   *Lookup   // returns data that the hub itself needs, without an actor
 }
 
-// New returns the services. New returns an error if o has no site or no policy. New reads no rows; the first call that
-// needs the index reads all rows.
+// New returns the services. New returns an error if o has no site or no policy. New reads no rows from the database;
+// the first call that needs the index reads all rows.
 func New(o Options) (*Services, error) {
 	if o.Site == nil || o.Policy == nil {
 		return nil, errors.New("directory: Options.Site or Options.Policy is missing")
@@ -140,7 +142,7 @@ type reader interface {
 }
 
 // newID returns a new id for a member, card or preview: a prefix and 40 random bits in base 32 with lower-case letters.
-// With 10,000 members, one new id in 100 million is already used; adding the member then fails.
+// In a site with 10,000 members, one new id in 100 million is already used, and adding that member fails.
 func newID(prefix string) string {
 	b := make([]byte, 5)
 	rand.Read(b) // crypto/rand.Read never fails

@@ -49,7 +49,7 @@ func (s *Members) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 // ending is an Ending in the index.
 type ending struct {
 	entry *entry
-	badge policy.BadgeID // empty: the membership ends
+	badge policy.BadgeID // badge that ends; empty: the membership ends
 	at    time.Time
 }
 
@@ -65,8 +65,8 @@ func (e ending) shown(p *policy.Policy) Ending {
 	return out
 }
 
-// endings returns the endings between two times, unordered. endings calculates them once an hour, for a range that is
-// three hours wider, so that the result is complete for the rest of the hour.
+// endings returns the endings between two times, unordered. endings calculates all endings once an hour, for a range
+// that is three hours wider, so that the result stays complete for the rest of the hour.
 func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) []ending {
 	hour := to.Unix() / 3600
 	x.mu.Lock()
@@ -114,7 +114,7 @@ func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Loca
 	return out
 }
 
-// nearest returns the endings nearest to now, at most maxEndings. nearest changes the order of all. nearest first
+// nearest returns the endings nearest to now, at most maxEndings. nearest reorders the slice all. nearest first
 // counts the endings of each day, so that it sorts few more endings than it returns.
 func nearest(all []ending, now time.Time) []ending {
 	if len(all) <= maxEndings {
@@ -135,19 +135,19 @@ func nearest(all []ending, now time.Time) []ending {
 	return near[:maxEndings]
 }
 
-// badgeEnd is the latest end among those badges of a member that count as the same badge of the policy.
+// badgeEnd is the latest end among those badges of a member that satisfy the same badge of the policy.
 type badgeEnd struct {
 	badge policy.BadgeID
 	at    time.Time
 }
 
-// judgedEnds caches the ends of a member's badges under a policy.
+// judgedEnds caches the times at which a member's badges end, calculated under one policy.
 type judgedEnds struct {
 	by   *policy.Policy
 	ends []badgeEnd
 }
 
-// badgeEnds returns, for each badge of the policy, the latest end among the member's badges that count as that badge.
+// badgeEnds returns, for each badge of the policy, the latest end among the member's badges that satisfy that badge.
 // badgeEnds leaves out revoked badges.
 func (e *entry) badgeEnds(p *policy.Policy) []badgeEnd {
 	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {

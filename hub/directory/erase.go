@@ -41,9 +41,9 @@ type Erasure struct {
 	Stays []string `json:"stays"`
 }
 
-// Erase removes a person's data. The id stays in the ledger, and is never assigned again. Options.Forget removes the
-// data of other packages about the member in the same transaction. The actor needs actor.EraseMembers about the member.
-// The error is *fault.Conflict if the member has another version.
+// Erase removes a person's data. The id stays in the ledger, and is never assigned again. In the same transaction,
+// Options.Forget removes the data about the member that other packages store. The actor needs actor.EraseMembers
+// about the member. The error is *fault.Conflict if the member has another version.
 func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return err
@@ -73,8 +73,9 @@ func (s *Erasures) Erase(ctx context.Context, a actor.Actor, id policy.MemberID,
 	})
 }
 
-// Erased reports which data of an erased or merged member were removed, and which data stay for what reason. The actor
-// needs actor.EraseMembers. The error is *fault.NotFound for an id that does not belong to a former member.
+// Erased reports which data of an erased or merged member the hub has removed, and which data it still stores for
+// what reason. The actor needs actor.EraseMembers. The error is *fault.NotFound for an id that does not belong to a
+// former member.
 func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID) (Erasure, error) {
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return Erasure{}, err
@@ -105,8 +106,8 @@ func (s *Erasures) Erased(ctx context.Context, a actor.Actor, id policy.MemberID
 	return e, rows.Err()
 }
 
-// Former returns the ids of merged members, each with the id of the member into which it was merged. Reports use these
-// ids to count the records of both.
+// Former returns the ids of merged members, each with the id of the member into which it was merged. Reports use
+// these ids to count the records of both ids as those of one member.
 func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.MemberID, error) {
 	out := map[policy.MemberID]policy.MemberID{}
 	rows, err := s.core.site.Query(ctx, `SELECT id, into_id FROM former_member WHERE site = $1 AND into_id <> ''`)
@@ -124,12 +125,12 @@ func (s *Erasures) Former(ctx context.Context) (map[policy.MemberID]policy.Membe
 	return out, rows.Err()
 }
 
-// removeMember removes all rows of a member except the id. into is the member who received the data; empty: the member
-// is erased. Cards and badges that now belong to another member stay.
+// removeMember removes all rows of a member except the id. The parameter into is the member who received the data in
+// a merge; empty: the member is erased. removeMember keeps the cards and badges that were moved to another member.
 func (c *change) removeMember(ctx context.Context, r *record, into policy.MemberID) (Erasure, error) {
 	e := Erasure{Member: r.ID, Names: 1, Emails: len(r.Emails), Subjects: len(r.Subjects), Guardians: len(r.Guardians),
 		Notes: int(toInt(r.Note != "")), External: int(toInt(r.External != "")), Cards: len(r.Cards), Badges: len(r.Badges)}
-	if into != "" { // the cards and badges now belong to the other member
+	if into != "" { // keep the cards and badges, which now belong to the other member
 		e.Emails, e.Subjects, e.Guardians, e.Notes, e.External, e.Cards, e.Badges = 0, 0, 0, 0, 0, 0, 0
 	} else {
 		n, err := c.forgetDocuments(ctx, r)
@@ -158,8 +159,8 @@ func (c *change) removeMember(ctx context.Context, r *record, into policy.Member
 	return e, c.storeTombstone(ctx, &e, into)
 }
 
-// storeTombstone stores the id of a former member. If members were merged into this member earlier, it redirects their
-// ids to into.
+// storeTombstone stores the id of a former member. If other members were merged into this member earlier,
+// storeTombstone redirects the ids of those members to into.
 func (c *change) storeTombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
 	if into != "" {
 		if _, err := c.Exec(ctx, `UPDATE former_member SET into_id = $3 WHERE site = $1 AND into_id = $2`,

@@ -44,7 +44,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
 			Wrong: "unknown format", Right: "csv, xlsx or yaml"}}}
 	}
-	// Leave out cards that the actor may not see, or refuse the export.
+	// If the actor may not see card numbers, leave out the cards of a table, or refuse the export of members.yaml.
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {
 		return cards
@@ -61,7 +61,7 @@ func (s *Exports) Export(ctx context.Context, a actor.Actor, format string, w io
 		_, err := w.Write(site.FormatMembers(s.siteMembers(x, p)))
 		return err
 	}
-	// The last column contains the cards.
+	// The last column, which row removes for some actors, contains the cards.
 	header := exportHeader
 	if cards != nil {
 		header = header[:len(header)-1]
@@ -125,7 +125,8 @@ func writeCSV(w io.Writer, rows [][]string) error {
 	return b.Flush()
 }
 
-// writeXLSX writes one sheet. All cells are texts, so that numbers keep their leading zeros.
+// writeXLSX writes the rows as a workbook with one sheet. All cells are texts, so that numbers keep their leading
+// zeros.
 func writeXLSX(w io.Writer, rows [][]string) error {
 	f := excelize.NewFile()
 	defer f.Close()

@@ -13,8 +13,8 @@ import (
 	"portillon/site"
 )
 
-// filesAtOnce is the maximum number of files that are verified together, because the documents for their verdicts are
-// in memory meanwhile (maxKept).
+// filesAtOnce is the maximum number of files that are verified together, because memory contains the documents for
+// their verdicts until all are verified (maxKept).
 const filesAtOnce = 100
 
 // FileNames returns the names that the directory gives to the files of a site's folder; the key is the name in the
@@ -54,7 +54,7 @@ func (s *Badges) AddFiles(ctx context.Context, a actor.Actor, files []site.File)
 		}
 		badges, err := s.addFiles(ctx, a, "", all)
 		var none *fault.Invalid
-		if errors.As(err, &none) { // no file was stored
+		if errors.As(err, &none) { // the batch contains no file that could be stored
 			for _, f := range none.Faults {
 				badges = append(badges, Badge{From: f.Given, Refused: f.Wrong})
 			}

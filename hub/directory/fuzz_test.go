@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// checkList fails the test if a list breaks a guarantee on which callers of readList rely.
+// checkList fails the test if a list that readList returned breaks a guarantee on which callers rely.
 func checkList(t *testing.T, l *list, err error) {
 	if err != nil {
 		if f := invalid(err); len(f) == 0 || len(f) > maxFaults+20 {

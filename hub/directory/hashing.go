@@ -8,8 +8,8 @@ import (
 
 // cardHashing calculates the HMACs of card numbers with the functions of Options.
 type cardHashing struct {
-	hash    func(number []byte) string // nil: the hub has no card key
-	oldKey  func() string              // nil: the card key is never changed
+	hash    func(number []byte) string // HMAC under the current card key; nil: the hub has no card key
+	oldKey  func() string              // HMAC under the previous card key; nil: the card key is never changed
 	oldHash func(number []byte) string
 }
 
@@ -17,8 +17,8 @@ type cardHashing struct {
 // "hmac:".
 type cardHash func(number []byte) string
 
-// hashes returns one function for each card key in use: no function if there is no card key, two while the site changes
-// the card key.
+// hashes returns one HMAC function for each card key in use: none if there is no card key, and two while the site
+// changes the card key.
 func (s *cardHashing) hashes() (out []cardHash) {
 	if s.hash != nil {
 		out = append(out, s.hash)
@@ -49,8 +49,8 @@ func markOf(number string) string {
 	return mark
 }
 
-// isDead reports whether a card was enrolled with a card key that the hub no longer has. Bundles do not contain such a
-// card, so machines refuse it.
+// isDead reports whether a card is stored as an HMAC under a card key that the hub no longer has. Bundles do not
+// contain such a card, so machines refuse it.
 func (s *cardHashing) isDead(c Card) bool {
 	mark := markOf(c.Number)
 	return mark != "" && mark != s.oldMark()

@@ -11,16 +11,16 @@ import (
 	"portillon/site"
 )
 
-// Held is a member with the badges that count under two policies.
+// Held is a member with the badges that are valid under each of two policies.
 type Held struct {
 	Name          string
 	Before, After *policy.Member
 }
 
-// Holders returns all members, each with the badges that count under two policies. Pages use it to show the effects of
-// a draft. The stored verdicts apply to the policy in force. Holders therefore verifies the badges of issuers whose
-// keys differ again for the other policy, with stored documents and status lists, and fetches nothing. unknown are
-// sentences about grants that require practice of which the hub has no record.
+// Holders returns all members, each with the badges that are valid under each of two policies. Pages use it to show
+// the effects of a draft. The stored verdicts apply to the policy in force. Holders therefore verifies the badges of
+// issuers whose keys differ again for the other policy, with stored documents and status lists, and fetches nothing.
+// The result unknown contains sentences about grants that require practice of which the hub has no record.
 func (s *Lookup) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
 	x, err := s.core.index.current(ctx)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Lookup) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of
 		var data []byte
 		err := s.core.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).
 			Scan(&data)
-		if errors.Is(err, sql.ErrNoRows) { // the badge was removed meanwhile
+		if errors.Is(err, sql.ErrNoRows) { // skip a badge that another request has removed meanwhile
 			continue
 		}
 		if err != nil {

@@ -22,7 +22,7 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 	}
 	for _, c := range []struct {
 		inForce, after *policy.Policy
-		before, then   int // number of Léa's badges that count under each policy
+		before, then   int // number of Léa's badges that are valid under each policy
 	}{
 		{trusting, trusting, 2, 2}, {trusting, &stranger, 2, 0}, {&stranger, trusting, 0, 2}, {&stranger, &stranger, 0,
 			0}, {trusting, nil, 2, 0},
@@ -42,7 +42,7 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 		}
 		for _, h := range all {
 			for _, x := range h.After.Holdings {
-				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's badge must count as revoked
+				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's badge must be revoked
 					t.Errorf("%+v", x)
 				}
 			}

@@ -16,8 +16,8 @@ import (
 	"portillon/openbadge/fetch"
 )
 
-// A hosted badge counts as long as its address serves the badge. When the member is erased, the hub removes its copy of
-// the badge.
+// A hosted badge stays valid as long as the web server at its address returns the badge. When the member is erased,
+// the hub removes its copy of the badge.
 func TestHostedBadgeCountsWhileItsAddressServesIt(t *testing.T) {
 	dir := otherProjects(t, "second", "ob2-verify-alias-moodle")
 	w := newWorld(t)

@@ -14,9 +14,9 @@ import (
 	"portillon/policy"
 )
 
-// Import is an uploaded list of members: a CSV or an XLSX with a header row, or members.yaml.
+// Import is an uploaded list of members: a CSV or XLSX file with a header row, or a members.yaml.
 type Import struct {
-	Name string // name of the file; its extension decides the format if the content does not
+	Name string // name of the file; the hub uses its extension if the content does not show the format
 	Data []byte
 	// Mapping assigns fields to columns with unknown headers. The key is the header. The value is one of Fields, or "-" to
 	// ignore the column.
@@ -30,8 +30,8 @@ type Import struct {
 	remembered rememberedColumns
 }
 
-// Preview describes the changes of an import, as the API and the pages show them. Apply writes exactly these changes,
-// or none.
+// Preview describes the changes of an import, as the API and the pages show them. Apply writes exactly the changes of
+// the preview, or no change.
 type Preview struct {
 	ID     string `json:"id"`
 	Format string `json:"format"` // csv, xlsx or members.yaml
@@ -47,7 +47,7 @@ type Preview struct {
 	// 10 % of their memberships. Apply then refuses the import until Imports.Confirm is called.
 	Confirm bool      `json:"confirm,omitempty"`
 	Applied bool      `json:"applied,omitempty"`
-	Until   time.Time `json:"until"` // expiry of the preview
+	Until   time.Time `json:"until"` // time when the preview expires
 }
 
 // Row is a member in a preview.
@@ -86,7 +86,7 @@ const (
 type plan struct {
 	Preview
 	account    string
-	needs      []actor.Act // rights that the import needs (needsOf)
+	needs      []actor.Act // rights that the actor needs for the import (needsOf)
 	generation int64
 	source     string
 	writes     []write
@@ -99,17 +99,17 @@ type write struct {
 	*record
 	cards    []Card // cards to add
 	uncarded []string
-	numbered []Card // cards stored as an HMAC under the previous card key, of which the list has the number
+	numbered []Card // cards whose numbers are in the list, but which are stored as an HMAC under the previous card key
 }
 
 // listed is one row of a list. The import changes only the fields of the member for which the list has a column (has).
 type listed struct {
 	row    int
-	Member // values of the row; Cards are the cards in the row
+	Member // values of the row as a member; Cards contains the cards in the row
 	files  []string
 	has    map[string]bool
 	zone   *time.Location
-	whole  bool // the list is complete: the import removes values that it does not contain
+	whole  bool // true: the list is a members.yaml, so the import removes values that the list does not contain
 }
 
 // Preview reads a list and returns the changes that an import of the list would make. Preview writes nothing, and
@@ -195,7 +195,7 @@ func mayImport(a actor.Actor, needs []actor.Act) error {
 	return nil
 }
 
-// Confirm confirms that many members are missing from the list. Apply then accepts the import. The error is
+// Confirm confirms that many members are missing from the list. After Confirm, Apply accepts the import. The error is
 // *fault.NotFound if the preview has expired or another account requested it. The actor needs actor.WriteMembers and
 // the rights of the preview.
 func (s *Imports) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
@@ -229,7 +229,7 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	if out.Confirm {
 		return Preview{}, unconfirmed(&out)
 	}
-	if len(pl.writes) == 0 { // write nothing, so that no bundle is built
+	if len(pl.writes) == 0 { // do not write, because a write would cause a new bundle
 		out.Applied = true
 		return out, s.rememberAlone(ctx, a, pl)
 	}
@@ -293,7 +293,7 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 	return c.save(ctx, &r)
 }
 
-// removeCards removes the cards that the list no longer has for its members.
+// removeCards removes the cards of listed members that the list does not contain.
 func (c *change) removeCards(ctx context.Context, writes []write) error {
 	for _, w := range writes {
 		for _, id := range w.uncarded {

@@ -42,7 +42,7 @@ func utf16(t testing.TB, s string) []byte {
 	return b
 }
 
-// book returns an XLSX with these cells.
+// book returns an XLSX workbook with these cells.
 func book(t testing.TB, rows ...[]any) []byte {
 	t.Helper()
 	f := excelize.NewFile()
@@ -204,11 +204,11 @@ func TestRowsAreMatchedWithMembers(t *testing.T) {
 		"Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, Import{Name: "a.csv",
 		Data: []byte("name;email;external id;card;until\n" +
-			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // matched by external id, although name and address changed
-			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // matched by the shared address and the name
+			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // external id of a member, with a new name and address
+			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // shared address and name of a member
 			"Tom Martin;parent@example.org;;;2027-01-01\n" +
-			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // matched by the card
-			"nobody else;;;;2027-01-01\n" + // matched by the name
+			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // card of a member
+			"nobody else;;;;2027-01-01\n" + // name of a member
 			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // a different person with the same name
 	if len(p.Changed) != 5 || len(p.Added) != 1 || len(p.Gone) != 0 || p.Added[0].Row != 7 {
 		t.Fatalf("%+v", p)
@@ -297,7 +297,7 @@ func TestPreviewListsGainedAndLostRights(t *testing.T) {
 	}
 }
 
-func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
+func TestPreviewIsRefusedAfterTheDirectoryHasChanged(t *testing.T) {
 	w := newWorld(t)
 	in := Import{Name: "a.csv", Data: []byte("name\nA\n")}
 	p := must[Preview](t)(w.Imports.Preview(t.Context(), owner, in))
@@ -331,7 +331,8 @@ func TestPreviewOfAnOlderDirectoryIsNotApplied(t *testing.T) {
 	}
 }
 
-// An import fails if the actor may not write all fields of its columns. An empty cell clears the stored value.
+// An import fails if the actor may not write all fields of its columns. If a cell of a list is empty, the import
+// clears the stored value.
 func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 	w := newWorld(t)
 	m := must[Member](t)(w.Members.Add(t.Context(), owner, Member{ID: "m-a", Name: "A", Note: "secret"}))
@@ -370,7 +371,7 @@ func TestImportNeedsTheRightsOfItsColumns(t *testing.T) {
 }
 
 // A members.yaml may assign a card of one member to another member.
-func TestListMayMoveACardBetweenMembers(t *testing.T) {
+func TestMembersYAMLMayMoveACardBetweenMembers(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {
 		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,

@@ -29,8 +29,8 @@ type index struct {
 	busy   map[rightsKey]map[policy.MemberID]bool // members who may use at least one machine
 }
 
-// entry is a member in the index. The atomic pointers of an entry cache results for the latest policy; a reader
-// calculates a missing result.
+// entry is a member in the index. The atomic pointers of an entry cache results for the latest policy; a reader that
+// finds no result calculates it.
 type entry struct {
 	*record
 	key    string // folded name, by which lists are sorted
@@ -44,7 +44,7 @@ type entry struct {
 // cardText contains the texts of a card that a search compares.
 type cardText struct{ last, number, note string }
 
-// judged is a member in the form that decisions under one policy need.
+// judged is a member in the form that policy p requires for its decisions.
 type judged struct {
 	by *policy.Policy
 	*policy.Member
@@ -104,8 +104,9 @@ func (e *entry) as(p *policy.Policy) *policy.Member {
 	return m
 }
 
-// memberUnder returns a member in the form that decisions under policy p need. A badge counts under the same conditions
-// as on a machine: it is proved, the policy names or accepts it, and it was issued to this member.
+// memberUnder returns a member in the form that decisions under policy p need. memberUnder includes a badge under the
+// same conditions as a machine: the badge is proved, the policy names or accepts it, and it was issued to this
+// member.
 func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
 	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
@@ -132,8 +133,8 @@ func memberUnder(p *policy.Policy, m *record) *policy.Member {
 	return out
 }
 
-// matchesOf returns the badges of the policy as which an achievement of an issuer counts, directly or because the
-// policy accepts it. The result is empty if there is no policy or the policy does not name the issuer.
+// matchesOf returns the policy's badges that an achievement of an issuer satisfies, directly or because the policy
+// accepts it. The result is empty if there is no policy or the policy does not name the issuer.
 func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	if p == nil {
 		return nil
@@ -146,8 +147,8 @@ func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
 	return nil
 }
 
-// localOf returns the policy's badge with this achievement. If there is none, it returns the first badge that accepts
-// the achievement, or an empty string.
+// localOf returns the policy's badge with this achievement. If the policy has no such badge, localOf returns the
+// first badge for which the policy accepts the achievement, or an empty string.
 func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	matches := matchesOf(p, issuer, achievement)
 	for _, m := range matches {
@@ -161,8 +162,8 @@ func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 	return ""
 }
 
-// allowedSomewhere returns the members who may use at least one machine. Like allowed, it ignores practice. Callers
-// must not modify the map.
+// allowedSomewhere returns the members who may use at least one machine. Like allowed, allowedSomewhere ignores the
+// practice that grants require. Callers must not modify the map.
 func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.MemberID]bool {
 	if p == nil {
 		return nil

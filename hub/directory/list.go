@@ -29,22 +29,22 @@ func (p Page) limit() int {
 // 2.3 KB of JSON, and a page should take at most 20 ms.
 const maxMembers = 100
 
-// The states by which a list of members can be filtered.
+// These are the states by which a caller can filter a list of members.
 const (
 	StateCurrent = "current" // the member is neither suspended nor lapsed
 	StateEnding  = "ending"  // the membership ends within 30 days
 	StateLapsed  = "lapsed"  // the membership and its days of grace are over
-	StateBlocked = "blocked" // suspended by a person, or by an import that did not list the member
+	StateBlocked = "blocked" // a person or an import has suspended the member
 	StateNoCard  = "no-card" // the member has no active card
 	StateNoBadge = "no-badge"
 )
 
-// Filter selects the members of a list. An empty field selects all members.
+// Filter selects the members of a list. A filter with only empty fields selects all members.
 type Filter struct {
-	Text    string // words that must all be in name, address, guardian's address, id or external id
+	Text    string // words; each word must be in the name, an address, a guardian's address, the id or the external id
 	Machine policy.MachineID
 	Badge   policy.BadgeID
-	State   string // one of the constants above
+	State   string // one of the constants StateCurrent to StateNoCard; empty: all states
 }
 
 // maxSearch is the maximum length of a search text, in bytes.
@@ -149,8 +149,8 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 	}, nil
 }
 
-// holds reports whether a member has a badge that counts as badge b. An expired badge counts too, because the list
-// shows people who were trained.
+// holds reports whether a member has a badge that satisfies badge b of the policy. An expired badge satisfies b too,
+// because the list shows people who were trained.
 func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
 	return p != nil && slices.ContainsFunc(e.as(p).Holdings, func(h policy.Holding) bool { return h.Badge == b })
 }

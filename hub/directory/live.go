@@ -16,8 +16,8 @@ type liveIndex struct {
 	site *store.Site
 
 	mu     sync.Mutex
-	last   *index    // nil: the rows have not been read yet
-	recent []touched // the latest writes of this process
+	last   *index    // the last index; nil: the rows have not been read yet
+	recent []touched // the latest writes of this process that the index does not contain yet
 }
 
 // touched lists the members whose rows the write of one generation changed.
@@ -49,8 +49,8 @@ func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
 }
 
 // current returns the index of the current rows. current reads the generation of the rows each time, so that it detects
-// changes by another process. current then reads the changed members, or all members if it does not know which members
-// changed.
+// changes by another process. If the generation has changed, current reads the changed members, or all members if the
+// changed members are unknown.
 func (s *liveIndex) current(ctx context.Context) (*index, error) {
 	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *liveIndex) since(g int64) (ids []policy.MemberID, known bool) {
 	return ids, int64(len(seen)) == g-s.last.generation && len(ids) <= maxRecent
 }
 
-// readAll builds the index from all rows. Rows that are newer than generation g do no harm, because the next call reads
-// them again. The caller must hold mu.
+// readAll builds the index from all rows. readAll may also read rows that are newer than generation g, because the
+// next call reads those rows again. The caller must hold mu.
 func (s *liveIndex) readAll(ctx context.Context, g int64) error {
 	all, err := loadAll(ctx, s.site)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"portillon/policy/analysis"
 )
 
-// Lookup answers questions of the hub itself. The methods of Lookup have no actor and check no rights.
+// Lookup returns data of members that the hub's other packages need. The methods of Lookup have no actor and check no
+// rights.
 type Lookup struct {
 	core      *core
 	documents *documents
@@ -57,17 +58,17 @@ func (s *Lookup) ByAddress(ctx context.Context, address string) (out []Member, e
 // Standing is the state of a member as package account needs it. The zero Standing means that the member does not
 // exist.
 type Standing struct {
-	Known   bool // the directory contains the member
+	Known   bool // true: the directory contains the member
 	Blocked bool
-	Lapsed  bool // the membership has ended under the policy in force, or the member is suspended
-	// Roles are the roles of mentor and maintainer at machines that the member has from badges. A badge of another issuer
-	// gives no role at the hub, even if it counts as one of the site's badges.
+	Lapsed  bool // true: the membership has ended under the policy in force, or the member is suspended
+	// Roles are the roles of mentor and maintainer at machines that the member has from badges. A badge of another
+	// issuer gives no role at the hub, even if the policy accepts it as one of the site's badges.
 	Roles map[policy.MachineID]actor.Role
 }
 
 // Standing returns the current standing of a member. Standing returns the zero Standing if the directory does not
-// contain the member. A change of the directory or of the policy takes effect at once. The beginning or end of a badge
-// takes effect within a minute.
+// contain the member. A change of the directory or of the policy takes effect at once. When a badge begins or ends,
+// the roles change within a minute.
 func (s *Lookup) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -105,8 +106,8 @@ type earnedRoles struct {
 	roles map[policy.MachineID]actor.Role // callers must not modify the map
 }
 
-// rolesOf returns the roles at the hub that a member has from badges. rolesOf caches them for rolesKept, because every
-// request of a member needs them.
+// rolesOf returns the roles at the hub that a member has from badges. rolesOf caches the roles for rolesKept, because
+// every request of a member needs them.
 func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
 	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {
 		return was.roles

@@ -80,7 +80,7 @@ func TestSearchIgnoresFieldsThatItsActorMayNotSee(t *testing.T) {
 	}
 }
 
-func TestListOfOldCardsHidesNamesFromActorsWhoMayNotSeeMembers(t *testing.T) {
+func TestOldCardsOmitsNamesForActorsWhoMayNotSeeMembers(t *testing.T) {
 	w := newChangingWorld(t)
 	m := w.add("Léa")
 	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}

@@ -17,8 +17,8 @@ import (
 // Limits on the values of a member.
 const (
 	maxName     = 200  // characters
-	maxAddress  = 254  // bytes of an e-mail address (RFC 5321 erratum 1690)
-	maxSubject  = 2048 // bytes of a DID or URL
+	maxAddress  = 254  // maximum bytes of an e-mail address (RFC 5321 erratum 1690)
+	maxSubject  = 2048 // maximum bytes of a DID or URL
 	maxNote     = 4000 // characters
 	maxExternal = 200  // characters
 	maxValues   = 20   // maximum number of e-mail addresses, of subjects, and of guardians
@@ -27,7 +27,7 @@ const (
 	maxSource   = 100 // characters
 )
 
-// about returns the target of an act on a member.
+// about returns the Target of an act that concerns this member.
 func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
 
 // Members stores the members, and shows an actor the permitted fields of each member.
@@ -46,8 +46,8 @@ func (s *Members) Get(ctx context.Context, a actor.Actor, id policy.MemberID) (M
 	return s.core.read(ctx, a, id)
 }
 
-// Own returns the data of the actor's own member. The actor needs actor.ReadOwn, which every member has. A token needs
-// the scope.
+// Own returns the data of the actor's own member. The actor needs actor.ReadOwn, which every member has. An API token
+// needs the scope actor.ReadOwn too.
 func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
 		return Member{}, err
@@ -56,8 +56,8 @@ func (s *Members) Own(ctx context.Context, a actor.Actor) (Member, error) {
 }
 
 // maySee returns nil if an actor may see a member. With actor.ReadMembers, the actor may see every member; with
-// actor.ReadOwn, only the actor's own member. This also holds for an API token with only the scope actor.ReadOwn,
-// whatever role the account has.
+// actor.ReadOwn, only the actor's own member. An API token with only the scope actor.ReadOwn may see only the actor's
+// own member, whatever role the account has.
 func maySee(a actor.Actor, id policy.MemberID) error {
 	err := a.May(actor.ReadMembers, about(id))
 	if err != nil && id != "" && a.Member == id {
@@ -175,7 +175,7 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 		}
 		m.Note = old.Note
 	}
-	// A person can clear Gone, but only an import can set it.
+	// Copy Gone only if it is cleared: a person can clear Gone, but only an import can set it.
 	m.ID, m.Version, m.Cards, m.Badges, m.Source, m.Gone, m.Changed = old.ID, old.Version, old.Cards, old.Badges,
 		old.Source, old.Gone && m.Gone, old.Changed
 	if faults := tidyMember(&m); len(faults) > 0 {
@@ -186,7 +186,7 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 }
 
 // differences returns the JSON names of the fields that differ between two states of a member. The audit log contains
-// these names, never the values.
+// the names of changed fields, but never the values.
 func differences(a, b *Member) (out []string) {
 	for _, x := range []struct {
 		name string

@@ -199,7 +199,7 @@ func TestMergeKeepsTheValuesOfBothMembers(t *testing.T) {
 }
 
 // After an erasure, the files of the database contain only the pseudonym of the person.
-func TestErasureKeepsThePseudonymOnly(t *testing.T) {
+func TestErasureLeavesOnlyThePseudonymOfThePerson(t *testing.T) {
 	w := newWorld(t)
 	w.importSite(example)
 	m := w.member("m-020dc2")
@@ -372,7 +372,7 @@ func TestEndingsCoverAMonthAheadAndAYearBack(t *testing.T) {
 // A reader sees every committed change at once, even during other writes.
 func TestIndexContainsEveryCommittedWrite(t *testing.T) {
 	w := newWorld(t)
-	other := must[*Services](t)(New(*w.o)) // simulates another process that uses the same rows
+	other := must[*Services](t)(New(*w.o)) // these services simulate another process that uses the same rows
 	if list, _, err := other.Members.List(t.Context(), owner, Filter{}, Page{}); err != nil || len(list) != 0 {
 		t.Fatal(list, err)
 	}

@@ -10,13 +10,13 @@ import (
 	"portillon/policy"
 )
 
-// Merge merges two members that are the same person. The member keep stays, and receives the addresses, subjects,
-// guardians, cards, badges and note that only drop has. The later end of the two memberships applies, and a suspension
-// of either member. The id of drop is never assigned again, because records contain the id. The actor needs
-// actor.WriteMembers about all members. The error is *fault.NotFound if a member does not exist, and *fault.Invalid if
-// the merged member exceeds a limit.
+// Merge merges two members that are the same person. Merge removes the member drop, and adds to the member keep the
+// addresses, subjects, guardians, cards, badges and note that only drop has. The membership of keep lasts until the
+// later end of the two, and keep is suspended if either member was suspended. The id of drop is never assigned again,
+// because records contain the id. The actor needs actor.WriteMembers about all members. The error is *fault.NotFound
+// if a member does not exist, and *fault.Invalid if the merged member exceeds a limit.
 func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.MemberID) (Member, error) {
-	if err := a.May(actor.WriteMembers, about("")); err != nil { // the right must cover both members
+	if err := a.May(actor.WriteMembers, about("")); err != nil { // both members need the right, so check all
 		return Member{}, err
 	}
 	if keep == drop {
@@ -50,8 +50,8 @@ func (s *Members) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 	return s.core.read(ctx, a, keep)
 }
 
-// mergeInto moves the values, cards and badges of member d to member k, and removes d. Faults are about the merged
-// member.
+// mergeInto moves the values, cards and badges of member d to member k, and removes d. If a value of the merged
+// member is invalid, the error contains the fault.
 func (c *change) mergeInto(ctx context.Context, k, d *record) error {
 	k.Emails, k.Subjects = append(k.Emails, d.Emails...), append(k.Subjects, d.Subjects...)
 	k.Guardians, k.files = append(k.Guardians, d.Guardians...), append(k.files, d.files...)

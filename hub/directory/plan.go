@@ -64,7 +64,8 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 }
 
 // suspendMissing suspends the members that an import of the same source added and that are missing from the list. If
-// these are more than gonePercent of the source's members, it sets Confirm, because the file may be incomplete.
+// more than gonePercent of the source's members are missing, suspendMissing sets Confirm, because the file may be
+// incomplete.
 func (pl *plan) suspendMissing(x *index, listedMembers map[policy.MemberID]bool) {
 	of := 0
 	for _, e := range x.entries {
@@ -83,15 +84,15 @@ func (pl *plan) suspendMissing(x *index, listedMembers map[policy.MemberID]bool)
 	pl.Confirm = len(pl.Gone)*100 > of*gonePercent
 }
 
-// copyOf returns a copy of a record. The copy may be modified; the original belongs to the index.
+// copyOf returns a copy of a record, which the caller may modify, unlike the original in the index.
 func copyOf(r *record) *record {
 	out := *r
 	return &out
 }
 
 // match finds the member of each row; nil: the row is a new member. match tries these keys in order: id, external id,
-// address and name, card, address alone, name alone. The last three keys count only if exactly one row and one member
-// have them. Each member matches at most one row.
+// address and name, card, address alone, name alone. match uses each of the last three keys only if exactly one row
+// and one member have the key. Each member matches at most one row.
 func match(x *index, rows []*listed) []*entry {
 	m := &matching{x: x, rows: rows, found: make([]*entry, len(rows)), taken: map[policy.MemberID]bool{}}
 	pass := m.pass
@@ -126,7 +127,7 @@ func match(x *index, rows []*listed) []*entry {
 	pass(func(r *listed) []string { return free(r, toLowerAll(r.Emails)...) },
 		func(e *entry) []string { return toLowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
-		if r.External != "" { // two people with the same name have different external ids
+		if r.External != "" { // different external ids show that these are two people with the same name
 			return nil
 		}
 		return free(r, foldText(r.Name))
@@ -134,11 +135,12 @@ func match(x *index, rows []*listed) []*entry {
 	return m.found
 }
 
-// matching is the state of match: the member of each row so far, and the members that already have a row.
+// matching is the state of match: the member of each row, as far as it is known, and the members that already have a
+// row.
 type matching struct {
 	x     *index
 	rows  []*listed
-	found []*entry // member of each row; nil: no member found yet
+	found []*entry // member that was found for each row; nil: none was found yet
 	taken map[policy.MemberID]bool
 }
 
@@ -310,7 +312,8 @@ func (r *listed) toWrite(e *entry, source string, hashes []cardHash) write {
 	set("note", func() { m.Note = r.Note })
 	set("external_id", func() { m.External = r.External })
 	set("guardians", func() { m.Guardians = mergeValues(r.Guardians, m.Guardians, strings.EqualFold) })
-	// A members.yaml is complete and replaces addresses and subjects. Any other list only adds addresses and subjects.
+	// A members.yaml is complete and replaces addresses and subjects. From any other list, the import only adds
+	// addresses and subjects.
 	if r.whole {
 		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
 		m.Blocked = r.Blocked
@@ -356,8 +359,8 @@ func (r *listed) planCards(e *entry, w *write, hashes []cardHash) {
 			w.cards = append(w.cards, c)
 			continue
 		}
-		// If the list contains the number of a card that depends on the previous card key, store the number. The card then
-		// stays known, in its present state, after that key is deleted.
+		// If the list contains the number of a card that depends on the previous card key, store the number. With the
+		// number, the directory can still recognise the card after that key is deleted.
 		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
 		if markOf(had[at].Number) != "" && !known {
 			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})
@@ -373,8 +376,8 @@ func (r *listed) planCards(e *entry, w *write, hashes []cardHash) {
 	}
 }
 
-// sameDay reports whether two times are on the same day at the site. Only days are compared, because a list has no
-// times of day.
+// sameDay reports whether two times are on the same day at the site. The import compares only days, because a list
+// contains no times of day.
 func (r *listed) sameDay(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && (a.IsZero() || policy.DateOf(a, r.zone) == policy.DateOf(b, r.zone))
 }
@@ -394,7 +397,8 @@ func (w *write) fields(e *entry) []string {
 	return out
 }
 
-// effects lists the rights at machines that members gain or lose by the import. Without a policy, the list is empty.
+// effects lists the rights at machines that members gain or lose by the import. If there is no policy, effects
+// returns an empty list.
 func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time.Time) {
 	if p == nil || len(pl.writes) == 0 {
 		return
@@ -415,7 +419,7 @@ func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time
 	}
 }
 
-// rightsOnlyIn returns the rights that are in some but not in others, each role once.
+// rightsOnlyIn returns the rights that some contains and others does not, each role once.
 func rightsOnlyIn(w write, m policy.MachineID, some, others []analysis.Right) (out []Right) {
 	for _, r := range some {
 		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}

@@ -10,16 +10,17 @@ import (
 // Practised is the practice of members at machines, according to the hub's records.
 type Practised struct {
 	Of    map[policy.MemberID][]policy.Practice
-	Known map[policy.MachineID]bool // machines of which the hub has records
+	Known map[policy.MachineID]bool // machines of which the ledger may contain records
 }
 
 // practiceSource looks up the practice of members.
 type practiceSource struct {
-	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no practice is known
+	ask func(ctx context.Context, machines []policy.MachineID) (Practised, error) // nil: no records of practice
 }
 
-// requiredBy returns the members' practice at the machines for which grants of the policies require practice. unknown
-// are sentences about machines of which the hub has no record: their grants count as not met.
+// requiredBy returns the members' practice at the machines for which grants of the policies require practice. The
+// result unknown contains sentences about machines of which the hub has no record: the directory treats grants that
+// require practice there as not met.
 func (s *practiceSource) requiredBy(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
 	err error) {
 	var machines []policy.MachineID

@@ -13,12 +13,12 @@ import (
 type previewStore struct {
 	now func() time.Time
 
-	mu    sync.Mutex // guards plans, and each plan's Preview
+	mu    sync.Mutex // guards the map plans and the Preview of each plan
 	plans map[string]*plan
 }
 
-// add stores a preview under a new id for previewLife. add removes expired previews and, if there are more than
-// maxPreviews, the oldest preview.
+// add stores a preview under a new id for previewLife. It removes expired previews first and, if more than
+// maxPreviews remain, the oldest preview.
 func (s *previewStore) add(pl *plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +78,9 @@ func (s *previewStore) clear() {
 	clear(s.plans)
 }
 
-// find returns a preview that the actor's account requested. If there is none, the error is *fault.NotFound. find
-// checks the rights of the preview again, because the account or the token may have lost rights.
+// find returns a preview that the actor's account requested. If the account has requested no such preview, the error
+// is *fault.NotFound. find checks the rights of the preview again, because the account or the token may have lost
+// rights.
 func (s *previewStore) find(a actor.Actor, id string) (*plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

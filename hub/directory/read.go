@@ -54,8 +54,9 @@ type tableRow struct {
 	cells  []string
 }
 
-// readList detects the format of a list from its content, and reads the list. Only members.yaml is detected by its
-// name, because it is text like a CSV. zone is the site's time zone, for the days in members.yaml.
+// readList detects the format of a list from its content, and reads the list. readList recognises only members.yaml
+// by its file name, because the content is text, as that of a CSV is. zone is the site's time zone, in which the days
+// in members.yaml begin and end.
 func readList(in Import, zone *time.Location) (*list, error) {
 	ending := strings.ToLower(path.Ext(in.Name))
 	switch {
@@ -120,7 +121,7 @@ func decode(data []byte) (string, error) {
 }
 
 // separator returns the most frequent of the characters ; , and tab in the header outside of quotes. If the header
-// contains none of them, it returns the semicolon.
+// contains none of these characters, separator returns the semicolon.
 func separator(text string) rune {
 	counts, quoted := map[rune]int{}, false
 	for _, r := range text {
@@ -144,13 +145,13 @@ func separator(text string) rune {
 }
 
 // readCSV reads a CSV in the dialects that spreadsheets write: any line end, any of three separators, and Excel's
-// first line "sep=;". A fault names the line of the file.
+// first line "sep=;". Each fault contains the number of the line in the file.
 func readCSV(data []byte) (*table, error) {
 	text, err := decode(data)
 	if err != nil {
 		return nil, err
 	}
-	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // Excel may write this first line
+	if rest, ok := strings.CutPrefix(text, "sep="); ok && len(rest) > 1 { // Excel may write "sep=;" as the first line
 		if _, after, ok := strings.Cut(text, "\n"); ok {
 			text = "\n" + after
 		}
@@ -220,7 +221,7 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 			"language": true, "until": true, "blocked": true}}
 		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects,
 			Until: m.Until, Blocked: m.Blocked}
-		// Read active cards first, then cards with another state.
+		// Append the active cards first, then the cards with another state.
 		for _, c := range m.Cards {
 			r.Cards = append(r.Cards, Card{Number: c, Part: contains(m.Parts, c), State: Active})
 		}

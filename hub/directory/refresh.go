@@ -16,8 +16,8 @@ type Verdicts struct {
 	documents *documents
 }
 
-// Verify verifies the badges of the directory under the policy in force. The hub calls it before building a bundle
-// under another policy, and with fetch several times a day.
+// Verify verifies the badges of the directory under the policy in force. The hub calls Verify before building a
+// bundle under a different policy, and calls it with fetch several times a day.
 //
 // Without fetch, Verify verifies new badges, and badges of which the issuer, the status list or a document has changed
 // since the last verdict. With fetch, Verify fetches status lists and documents again, and verifies every badge. Verify
@@ -50,8 +50,8 @@ func (s *Verdicts) Verify(ctx context.Context, fetch bool) error {
 }
 
 // verifyAll verifies the badges of the index. verifyAll returns the badges whose verdict differs from the stored
-// verdict, and the bases of all new verdicts. With fetch, it pauses between badges, because nobody waits for the
-// result.
+// verdict, and the bases of all new verdicts. With fetch, verifyAll pauses between badges, because no person waits
+// for the result.
 func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
 	now, trust, states := s.core.now(), trustTextsOf(p), map[string]string{}
@@ -71,7 +71,7 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 				slow.pause(ctx)
 			}
 			data, err := s.core.badgeBytes(ctx, b.ID)
-			if errors.Is(err, sql.ErrNoRows) { // the badge was removed meanwhile
+			if errors.Is(err, sql.ErrNoRows) { // skip a badge that another request has removed meanwhile
 				continue
 			}
 			if err != nil {
@@ -81,7 +81,7 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 			v := verify(data, p, src, now)
 			src.accept()
 			found[b.ID] = src.basisOf(&v, trust, now)
-			if v.badge == nil { // the issuer has removed the hosted badge from its address
+			if v.badge == nil { // the address of the hosted badge no longer returns the badge
 				v.Name, v.Issued, v.Expires, v.Issuer = b.Name, b.Issued, b.Expires, b.Issuer
 				v.held = e.held[i]
 				v.proved, v.hosted, v.standing = false, false, standingUnverified
@@ -98,11 +98,11 @@ func (s *Verdicts) verifyAll(ctx context.Context, x *index, p *policy.Policy, sr
 
 // pacer spreads background work over time. Verifying 10,000 badges takes some seconds of processor time, and must not
 // delay machines that fetch a changed card.
-type pacer struct{ began time.Time } // from time.Now, not from the hub's clock, because it measures processing time
+type pacer struct{ began time.Time } // time.Now at the start of the work, because the hub's clock may be set
 
 const (
-	workTime = 10 * time.Millisecond // duration of one piece of work
-	restTime = 30 * time.Millisecond // pause after each piece
+	workTime = 10 * time.Millisecond // length of the work between two pauses
+	restTime = 30 * time.Millisecond // length of a pause
 )
 
 // pause pauses for restTime if workTime has passed since the last pause. pause returns early if ctx is done.
@@ -119,8 +119,8 @@ func (r *pacer) pause(ctx context.Context) {
 	r.began = time.Now()
 }
 
-// write writes the changed verdicts, and the documents that were fetched for them. write skips badges that were removed
-// meanwhile.
+// write writes the changed verdicts, and the documents that were fetched for them. write skips badges that were
+// removed since the verification began.
 func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) error {
 	return s.core.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
@@ -133,7 +133,7 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 			default:
 				return "", "", err
 			}
-			if err := c.writeBadge(ctx, v, 0); err != nil { // the place is not used, because the row exists
+			if err := c.writeBadge(ctx, v, 0); err != nil { // place 0 is not used, because the row exists
 				return "", "", err
 			}
 			c.touch(member)
@@ -142,7 +142,8 @@ func (s *Verdicts) write(ctx context.Context, changed []verified, src *sources) 
 	})
 }
 
-// same reports whether a verdict equals the stored verdict of the badge. same ignores the time of the check.
+// same reports whether a verdict equals the stored verdict of the badge. The comparison ignores the time of the
+// check.
 func (v *verified) same(b *Badge, h *held) bool {
 	return v.Verdict == b.Verdict && v.proved == h.proved && v.hosted == h.hosted && v.standing == h.standing &&
 		v.checked.IsZero() == h.checked.IsZero() && v.Name == b.Name

@@ -15,8 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// OldCard is a card that still depends on the previous card key. The card works until the change of the key ends, and
-// must be tapped once before.
+// OldCard is a card that still depends on the previous card key. Machines accept the card until the change of the key
+// ends; the member must tap the card once before then.
 type OldCard struct {
 	ID     string          `json:"id"`
 	Member policy.MemberID `json:"member"`
@@ -122,7 +122,7 @@ func (s *Rekeying) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, 
 }
 
 // errNoRebind rolls back a transaction that would change nothing, so that the generation stays the same.
-var errNoRebind = errors.New("no card depends on the previous key")
+var errNoRebind = errors.New("no card with this number depends on the previous card key")
 
 // Rebind binds the card with this number to the current card key if the card depends on the previous key, and reports
 // whether it did so. The hub calculates both HMACs, so the sender of a number can bind only the card with that number.
@@ -149,7 +149,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			return "", "", err
 		}
 		c.touch(owner)
-		// If the same card was added a second time, by its number or by a tap, remove the old entry.
+		// If a person has added the same card a second time, by its number or by a tap, remove the old entry.
 		for _, same := range []string{now, hex.EncodeToString(number), strings.ToUpper(hex.EncodeToString(number))} {
 			other, err := c.ownerOfNumber(ctx, same)
 			if err != nil {
@@ -159,9 +159,9 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 				continue
 			}
 			if other != owner {
-				return "", "", fmt.Errorf("card %s of %s is a card of %s too: remove one of them", id, owner, other)
+				return "", "", fmt.Errorf("card %s of member %s is also a card of member %s, want one member", id, owner, other)
 			}
-			if state != Active { // the remaining entry must keep the state lost or blocked
+			if state != Active { // give the remaining entry the state lost or blocked if the removed entry had it
 				if _, err := c.Exec(ctx, `UPDATE card SET state = $3, since = $4
 					WHERE site = $1 AND number = $2 AND state = 'active'`, same, string(state), since); err != nil {
 					return "", "", err
@@ -170,7 +170,7 @@ func (s *Rekeying) Rebind(ctx context.Context, a actor.Actor, number []byte) (bo
 			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
 			return auditName(owner), "card " + id + " removed: it stood twice", err
 		}
-		// If there is only one entry, bind it to the new key.
+		// If the card has only one entry, bind this entry to the new key.
 		_, err = c.Exec(ctx, `UPDATE card SET number = $3 WHERE site = $1 AND id = $2`, id, now)
 		return auditName(owner), "card " + id + " bound to the new card key", err
 	})

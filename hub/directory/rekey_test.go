@@ -63,7 +63,7 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 		if when == "during" {
 			w.importList(list)
 		}
-		if when == "added twice" { // an earlier version of the hub has imported the card
+		if when == "added twice" { // insert the row that an earlier release of the hub wrote at an import
 			err := w.Members.core.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
 				return "", "", c.insertCard(t.Context(), lea.ID, &Card{ID: "c-2", Number: "5eaabbcc", State: Active, Since: w.now})
 			})
@@ -81,7 +81,7 @@ func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
 }
 
 // During a change of the card key, the import of a list stores the number of a card. The member then need not tap the
-// card, which stays known in its state after the previous key is deleted.
+// card: after the previous key is deleted, the directory still has the card with its state.
 func TestListBindsACardToTheNewKey(t *testing.T) {
 	for _, state := range []CardState{Active, Lost} {
 		w := newChangingWorld(t)

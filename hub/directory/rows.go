@@ -36,7 +36,7 @@ type record struct {
 	Member
 	place int64
 	files []string // names of badge files in the member's entry of members.yaml
-	held  []held   // same order as Badges
+	held  []held   // the part of each badge that decisions need, in the order of Badges
 }
 
 // load reads members with their values, cards and badges, in the order of ids. load skips ids without a member.
@@ -104,7 +104,7 @@ func scanMember(rows *sql.Rows) (*record, error) {
 	return &m, nil
 }
 
-// The kinds of values in the table member_value.
+// These are the kinds of values in the table member_value.
 const (
 	emailValue    = "email"
 	subjectValue  = "subject"
@@ -171,7 +171,8 @@ func scanCard(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	return nil
 }
 
-// lastDigits returns the last four digits of a card number. Actors who may not see the number see only these.
+// lastDigits returns the last four digits of a card number. An actor who may not see the number of a card sees only
+// these digits.
 func lastDigits(number string) string { return number[max(0, len(number)-4):] }
 
 // held is the part of a badge that decisions need. standing is the result of the status lists, and checked is the time
@@ -185,7 +186,8 @@ type held struct {
 	to                  recipient
 }
 
-// recipient identifies the person to whom a badge was issued, as the badge does. The database stores it as JSON.
+// recipient contains the data by which a badge identifies the person to whom the badge was issued. The database
+// stores a recipient as JSON.
 type recipient struct {
 	Subject     string               `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
@@ -224,7 +226,7 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	if m == nil {
 		return nil
 	}
-	if len(checks) > 0 { // checks are empty in the rows that loadAll selects
+	if len(checks) > 0 { // loadAll selects an empty text instead of the checks
 		if err := json.Unmarshal(checks, &b.Checks); err != nil {
 			return err
 		}
@@ -292,9 +294,10 @@ func (c *change) save(ctx context.Context, m *record) error {
 	if m.Until != (policy.Date{}) {
 		until = m.Until.String()
 	}
-	// Increment the version. A change of only cards or badges calls save too.
+	// Increment the version. Callers use save even if only cards or badges have changed, because the version must
+	// change.
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
-	// Place a new member after all others.
+	// Give a new member a place after all other members.
 	if m.place == 0 {
 		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
 			$1`).Scan(&m.place); err != nil {
@@ -313,7 +316,7 @@ func (c *change) save(ctx context.Context, m *record) error {
 		return err
 	}
 	c.touch(m.ID)
-	// A member has few values, so delete all of them and write them again in order.
+	// Delete all values of the member and write them again in order, because a member has only few values.
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(m.ID)); err != nil {
 		return err
 	}

@@ -16,19 +16,19 @@ import (
 // Snapshot is the directory in the form from which package site builds bundles. The fields are the arguments of
 // site.New.
 type Snapshot struct {
-	Generation int64 // generation of the rows; equal generations give equal snapshots
+	Generation int64 // generation of the rows; two snapshots with the same generation are equal
 	Members    []site.Member
-	Badges     []site.File // badges have only hashes; Load reads their bytes
+	Badges     []site.File // files of the site; a badge has only its hash here, and Load reads the bytes
 	Status     []site.File
 	Web        Documents
-	Load       func(hash string) ([]byte, error) // reads the bytes of a badge, as site.Site.Load requires
+	Load       func(hash string) ([]byte, error) // function that reads the bytes of a badge, as site.Site.Load requires
 }
 
 // Documents contains copies of the profiles, keys and hosted badges on which badges depend. The key is the address. An
 // empty document means that the issuer removed the document.
 type Documents map[string][]byte
 
-var errNotHere = errors.New("directory has no copy of the document")
+var errNotHere = errors.New("directory has no stored copy of a document that a badge needs")
 
 // Resolve implements openbadge.Resolver.
 func (d Documents) Resolve(url string) ([]byte, error) {
@@ -41,8 +41,8 @@ func (d Documents) Resolve(url string) ([]byte, error) {
 
 var _ openbadge.Resolver = Documents(nil)
 
-// Snapshot returns all data of the directory that the next bundle needs. Snapshot is for the hub itself and has no
-// actor.
+// Snapshot returns all data of the directory that the next bundle needs. Only the hub itself calls Snapshot, so the
+// method has no actor.
 func (s *Exports) Snapshot(ctx context.Context) (*Snapshot, error) {
 	p, err := s.core.policy(ctx)
 	if err != nil {
@@ -148,8 +148,8 @@ func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),
 		Blocked: e.Blocked || e.Gone, Until: e.Until}
-	// If two members share an address, a badge issued to that address counts only for the member with a badges: line.
-	// Write the line for the member who has the badge in the directory.
+	// If two members share an address, only the member with a badges: line receives a badge that was issued to that
+	// address. Write the line for the member who has the badge in the directory.
 	if slices.ContainsFunc(e.Emails, func(a string) bool { return shared[strings.ToLower(a)] }) {
 		for i, b := range e.Badges {
 			if !e.held[i].to.badge().IsFor(openbadge.Recipient{Subjects: e.Subjects}) && !slices.Contains(m.Badges, b.File) {
@@ -168,7 +168,7 @@ func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func
 			}
 			continue
 		}
-		state, _ := policy.ParseCardState(string(c.State)) // ParseCardState returns blocked for an unknown state
+		state, _ := policy.ParseCardState(string(c.State)) // unknown states become blocked
 		x := site.InactiveCard{Number: c.Number, Part: c.Part, State: state}
 		if !c.Since.IsZero() {
 			x.Since = policy.DateOf(c.Since, zoneOf(p))

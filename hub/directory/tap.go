@@ -17,7 +17,8 @@ import (
 
 // UnknownTap is the tap of an unknown card at a machine, from the machine's record. Card is the HMAC of the card's
 // number, with a mark if it was made with the previous card key (wire.MarkCard). Card and Code are empty if the sealed
-// number cannot be read or the card key is unknown. The tap is then listed, but the card cannot be assigned.
+// number cannot be read or the card key is unknown. In that case Unknown lists the tap, but nobody can assign the
+// card.
 type UnknownTap struct {
 	wire.EnrolCard
 	Machine    policy.MachineID
@@ -26,14 +27,14 @@ type UnknownTap struct {
 	At         time.Time
 }
 
-// tapLife is the time for which a tap is listed and the card can be assigned. tapLife equals the lifetime of the tap's
-// code.
+// tapLife is the time for which a tap is listed and the card can be assigned. The code that the machine displays for
+// the tap has the same lifetime.
 const tapLife = wire.CodeLife
 
 // tapGroup is a group of taps of one unknown card: the last tap, the number of taps, and the card's HMAC.
 type tapGroup struct {
 	Tap
-	card string // HMAC of the card; empty: unknown
+	card string // HMAC of the card; empty: the HMAC is unknown
 }
 
 // recent returns the unknown cards that were tapped in the last 24 hours, the last tapped first. recent leaves out
@@ -98,7 +99,7 @@ func (s *Taps) unassigned(ctx context.Context, all []tapGroup) ([]tapGroup, erro
 type Taps struct {
 	core  *core
 	cards *Cards
-	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: no taps are known
+	taps  func(ctx context.Context, since time.Time) ([]UnknownTap, error) // nil: the hub has no records of taps
 }
 
 // Unknown lists the unknown cards of the last 24 hours, each once, the last tapped first. next is the cursor of the

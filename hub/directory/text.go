@@ -27,8 +27,8 @@ func isDay(d policy.Date) bool {
 }
 
 // isPlain reports whether a text is UTF-8 without control characters other than tab and line feed, and without marks
-// that change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4). Such marks could make a text look like
-// another text.
+// that change the writing direction (Unicode Standard Annex #9, 2.1 to 2.4). A text with such marks could look like a
+// different text.
 func isPlain(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || turnsDirection(r) {

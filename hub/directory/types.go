@@ -8,8 +8,8 @@ import (
 
 // Member is a member of the site, as the API and the pages show and change it.
 type Member struct {
-	ID        policy.MemberID `json:"id"`      // a pseudonym; if the hub chooses it, "m-" and 8 characters
-	Version   int64           `json:"version"` // increases with each change; a request for a change must contain it
+	ID        policy.MemberID `json:"id"`      // a pseudonym; the hub chooses ids of "m-" and 8 characters
+	Version   int64           `json:"version"` // increases with each change; each request for a change must contain it
 	Name      string          `json:"name"`
 	Language  string          `json:"language,omitempty"` // fr or en; empty: the site's language
 	Emails    []string        `json:"emails,omitempty"`
@@ -29,7 +29,7 @@ type Member struct {
 // CardState is the state of a card. Machines accept only active cards.
 type CardState string
 
-// The states of a card. Machines refuse a card with the zero state.
+// These are the states of a card. Machines refuse a card whose state is empty.
 const (
 	Active   CardState = "active"
 	Lost     CardState = "lost"
@@ -42,7 +42,7 @@ const (
 type Card struct {
 	ID     string    `json:"id"`
 	Number string    `json:"number,omitempty"`
-	Part   bool      `json:"part,omitempty"` // Number is only the printed part of the card's number, as with wiegand26
+	Part   bool      `json:"part,omitempty"` // true: Number is only the printed part of the card's number
 	Last   string    `json:"last"`
 	State  CardState `json:"state"`
 	Since  time.Time `json:"since"`
@@ -52,8 +52,8 @@ type Card struct {
 // Badge is a credential of a member, with the hub's verdict.
 type Badge struct {
 	ID       string         `json:"id"`              // SHA-256 of the badge's bytes, in hexadecimal
-	Name     string         `json:"name"`            // name that the issuer wrote
-	Local    policy.BadgeID `json:"badge,omitempty"` // badge of the policy as which this badge counts; empty: none
+	Name     string         `json:"name"`            // name that the issuer gave the badge
+	Local    policy.BadgeID `json:"badge,omitempty"` // badge of the policy that this badge satisfies; empty: none
 	Issuer   string         `json:"issuer"`
 	Verdict  string         `json:"verdict"` // valid, invalid or indeterminate
 	Checks   []Check        `json:"checks"`  // all checks of the verification
@@ -64,8 +64,8 @@ type Badge struct {
 
 	Member policy.MemberID `json:"member,omitempty"` // member who received the badge; empty: the badge was not stored
 	File   string          `json:"file,omitempty"`   // file name in an export, such as badges/lea-laser.json
-	// Refused is the reason why a file of a ZIP was not stored. If it is set, only From and the fields that could be read
-	// are set too.
+	// Refused is the reason why a file of a ZIP was not stored. If Refused is set, the Badge contains only From and
+	// the fields that could be read.
 	Refused string `json:"refused,omitempty"`
 }
 
@@ -94,6 +94,6 @@ type Ending struct {
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
 	What   string          `json:"what"`            // "membership", or the name of the badge
-	Badge  policy.BadgeID  `json:"badge,omitempty"` // empty: the membership ends
+	Badge  policy.BadgeID  `json:"badge,omitempty"` // badge that ends; empty: the membership ends
 	At     time.Time       `json:"at"`
 }

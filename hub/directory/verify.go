@@ -12,7 +12,7 @@ import (
 	"portillon/site"
 )
 
-// The standing of a badge according to its status list when the list was last read.
+// These are the standings that a badge has according to its status list when the hub last read the list.
 const (
 	standingVerified   = "verified"
 	standingRevoked    = "revoked"    // the badge is revoked or suspended
@@ -22,13 +22,13 @@ const (
 // sources looks up the status lists and documents for one round of verdicts: first in the database, then on the web.
 // Fetched documents are stored with the badges. Only one goroutine may use a sources.
 type sources struct {
-	lists, web map[string][]byte // stored documents by address; an empty document was removed by its issuer
+	lists, web map[string][]byte // stored documents by address; an empty document means that the issuer removed it
 	fetch      openbadge.Resolver
-	refresh    bool // fetch each document first, and use the stored document only if fetching fails
+	refresh    bool // true: fetch each document, and use the stored document only if fetching fails
 
 	gotLists, gotWeb map[string][]byte
 	asked            []string        // addresses that the verification in progress has requested
-	accepted         map[string]bool // addresses that accepted verdicts requested; only these are written
+	accepted         map[string]bool // addresses that accepted verdicts requested; only their documents are stored
 }
 
 // accept marks the documents that the last verification requested as needed, so that they are stored.
@@ -58,9 +58,9 @@ func (l listSource) Resolve(url string) ([]byte, error) {
 // Resolve implements openbadge.Resolver.
 func (w webSource) Resolve(url string) ([]byte, error) { return w.of.get(url, w.of.web, w.of.gotWeb) }
 
-// get returns the document at an address. get uses the document fetched in this round, then the stored document, then
-// fetches the document. With refresh, it fetches before it uses the stored document. The error is openbadge.ErrGone if
-// the issuer removed the document.
+// get returns the document at an address. get returns the document that was fetched in this round, or else the stored
+// document, or else fetches the document. With refresh, get fetches the document before it uses the stored document.
+// The error is openbadge.ErrGone if the issuer removed the document.
 func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
 	s.asked = append(s.asked, url)
 	if b, ok := got[url]; ok {
@@ -103,9 +103,9 @@ type verified struct {
 	Badge
 	held
 	hostedAt string
-	ob3      bool             // the badge is a credential of Open Badges 3.0
-	badge    *openbadge.Badge // nil: the badge could not be read
-	why      string           // reasons why the badge is not valid
+	ob3      bool             // true: the badge is a credential of Open Badges 3.0
+	badge    *openbadge.Badge // the parsed badge; nil: the badge could not be read
+	why      string           // reasons why the badge is not valid; empty: the badge is valid
 }
 
 // verify verifies a badge twice. The first result covers only the proof, because a machine checks dates and status when
@@ -198,7 +198,8 @@ func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at t
 	return standing, checked
 }
 
-// asOf returns a badge as pages show it at time now: a badge that has expired since its verification is invalid.
+// asOf returns a badge with the verdict that pages show at time now: if the badge has expired since its verification,
+// the verdict is invalid.
 func asOf(b Badge, now time.Time) Badge {
 	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
 		return b
@@ -218,11 +219,11 @@ func asOf(b Badge, now time.Time) Badge {
 // documents reads the status lists and documents on which verdicts depend.
 type documents struct {
 	site  *store.Site
-	fetch func(context.Context) openbadge.Resolver // nil: nothing is fetched
+	fetch func(context.Context) openbadge.Resolver // fetches documents from the web; nil: nothing is fetched
 }
 
 // sources returns the sources for one round of verdicts, with the status lists and documents of the database. With
-// refresh, each document is first fetched again.
+// refresh, the sources fetch each document again before its first use.
 func (s *documents) sources(ctx context.Context, refresh bool) (*sources, error) {
 	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},
 		gotWeb:   map[string][]byte{},

@@ -14,8 +14,8 @@ import (
 	"portillon/hub/fault"
 )
 
-// Limits on a workbook, in addition to the limits on every list. Compression reduces the XML of a sheet to a tenth or
-// less.
+// These limits apply to a workbook, in addition to the limits on every list. Compression reduces the XML of a sheet
+// to a tenth or less.
 const (
 	maxBook      = 8 << 20  // bytes
 	maxBookXML   = 64 << 20 // bytes, unpacked

@@ -16,11 +16,11 @@ import (
 // Limits on uploads. A ZIP that unpacks to more than maxRatio times its size is a ZIP bomb: compression reduces JSON
 // only to a tenth.
 const (
-	maxUpload   = 32 << 20 // bytes of a file
-	maxFiles    = 1000     // files of a ZIP
-	maxUnpacked = 64 << 20 // bytes of all files of a ZIP
+	maxUpload   = 32 << 20 // largest size of one file, in bytes
+	maxFiles    = 1000     // largest number of files of a ZIP
+	maxUnpacked = 64 << 20 // largest total size of the files of a ZIP, in bytes
 	maxRatio    = 100
-	minRatio    = 1 << 20 // the ratio is checked only above this number of bytes
+	minRatio    = 1 << 20 // size in bytes above which unpack checks the ratio
 )
 
 // isZIP reports whether the data begins like a ZIP, including an empty ZIP and a part of a split ZIP (APPNOTE.TXT
@@ -30,9 +30,9 @@ func isZIP(b []byte) bool {
 		[]byte("PK\x07\x08"))
 }
 
-// unpack returns the files of a ZIP. If the data are not a ZIP, it returns them as a single file. unpack leaves out
-// files that are not badges, such as README.md. The error is *fault.Invalid for a ZIP within the ZIP, and for sizes
-// above the limits.
+// unpack returns the files of a ZIP. If the data are not a ZIP, unpack returns them as a single file. unpack leaves
+// out files that are not badges, such as README.md. The error is *fault.Invalid for a ZIP within the ZIP, and for
+// sizes above the limits.
 func unpack(name string, data []byte) ([]upload, error) {
 	name = clip(strings.ToValidUTF8(name, "-"), 200)
 	bad := func(given, wrong, right string) error {
@@ -89,8 +89,8 @@ func isBadgeFile(f *zip.File) bool {
 		!strings.HasSuffix(base, ".places") && f.UncompressedSize64 > 0
 }
 
-// inflate unpacks a file of a ZIP, at most most bytes, whatever size the ZIP declares. why is the reason for a failure;
-// empty: success.
+// inflate unpacks a file of a ZIP, at most most bytes, whatever size the ZIP declares. The result why is the reason
+// for a failure; empty: success.
 func inflate(f *zip.File, most int64) (b []byte, why string) {
 	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked,
 		maxRatio)
@@ -117,7 +117,7 @@ func inflate(f *zip.File, most int64) (b []byte, why string) {
 
 // tooLarge reports that a file is larger than its format allows; empty: the size is allowed.
 func tooLarge(b []byte) string {
-	most := openbadge.MaxListBytes // the largest allowed document is a status list
+	most := openbadge.MaxListBytes // a status list is the largest document that the hub accepts
 	switch bake.Format(b) {
 	case bake.PNG:
 		most = bake.MaxBytes

@@ -1,6 +1,6 @@
-// Package fault has the errors that the hub's services return for mistakes that the caller can correct. HTTP handlers
-// convert the errors to a status: NotFound to 404, Conflict to 412, Invalid to 422, *actor.Denied to 401 or 403, and
-// every other error to 500, an internal error.
+// Package fault defines the errors that the hub's services return for mistakes that the caller can correct. HTTP
+// handlers convert the errors to a status: NotFound to 404, Conflict to 412, Invalid to 422, *actor.Denied to 401 or
+// 403, and every other error to 500, an internal error.
 package fault
 
 import (
@@ -16,7 +16,7 @@ func (e *NotFound) Error() string { return fmt.Sprintf("there is no %s %q", e.Wh
 // Conflict means that the object was changed after the caller read it.
 type Conflict struct {
 	What, ID  string
-	Have, Got int64 // the current version, and the version that the caller named
+	Have, Got int64 // Have is the current version; Got is the version that the caller named
 }
 
 func (e *Conflict) Error() string {
@@ -27,7 +27,8 @@ func (e *Conflict) Error() string {
 // Invalid lists the fields with unusable values, and the reasons.
 type Invalid struct{ Faults []Field }
 
-// Field is one fault of the input. Row is the line of an imported file, from 1; 0: the input has no lines.
+// Field describes what is wrong with one field of the input. Row is the line of an imported file, from 1; 0: the
+// input has no lines.
 type Field struct {
 	Row   int    `json:"row,omitempty"`
 	Code  string `json:"code,omitempty"` // code of the sentence in messages.txt; set when faults are displayed

@@ -14,7 +14,7 @@ import (
 	"unicode"
 )
 
-// speakers returns the source files with faults that people read at the hub.
+// speakers returns the source files that create faults which people read at the hub.
 func speakers() []string {
 	return []string{
 		"../cardkeys.go",
@@ -34,15 +34,15 @@ func speakers() []string {
 	}
 }
 
-// sinks are the functions that create a fault from their arguments. The value is the index of the first argument that
-// is a sentence.
+// sinks are the functions that create a fault from their arguments. The value of each entry is the index of the first
+// argument that is a sentence.
 var sinks = map[string]int{"Fault": 0, "at": 0, "bad": 0, "wrong": 0, "wrongFile": 0, "refuse": 0, "add": 2, "here": 1,
 	"suspect": 2, "space": 2, "warn": 1, "invalid": 2}
 
 // errorsToo matches the source files whose errors a fault quotes.
 var errorsToo = regexp.MustCompile(`/policy/hours\.go$|/rfid/card\.go$`)
 
-// unread matches the source files whose sentences no person reads at the hub, because they are responses to machines.
+// unread matches the source files whose sentences the hub sends only to machines, so that no person reads them.
 var unread = regexp.MustCompile(
 	`/enrol/(answer|join|routes_public)\.go$|/policy/file/(format|schema.*)\.go$|_test\.go$`)
 
@@ -144,7 +144,7 @@ func takeFrom(n ast.Node, sinks map[string]int, take func(ast.Expr, bool)) {
 
 var verb = regexp.MustCompile(`%(?:\.?\d+)*[a-z]`)
 
-// spell returns an expression's text, with 7 in place of values that are known only at run time.
+// spell returns the text of a string expression, with 7 in place of values that are known only at run time.
 func spell(e ast.Expr, consts map[string]ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -18,7 +18,7 @@ var messages string
 type Words struct {
 	whole    map[string]message // English sentences without inserted values
 	patterns []message          // sentences with values, the most specific first
-	codes    map[string]string  // code of each French sentence without inserted values
+	codes    map[string]string  // code of each sentence without inserted values, by the French sentence
 }
 
 // message is one sentence in both languages, split into the parts between {1}, {2} …
@@ -33,7 +33,7 @@ type message struct {
 // inserted values, in the order of the English sentence.
 func ReadWords() (*Words, error) { return readWords(messages) }
 
-// Parse parses another text in the format of messages.txt.
+// Parse parses a text in the format of messages.txt.
 func Parse(text string) (*Words, error) { return readWords(text) }
 
 func readWords(text string) (*Words, error) {
@@ -61,7 +61,7 @@ func readWords(text string) (*Words, error) {
 	}
 	slices.SortStableFunc(w.patterns, func(a, b message) int {
 		if open := func(m message) bool { return m.en[0] == "" }; open(a) != open(b) {
-			if open(a) { // sort last the patterns that begin with a value, because they match many sentences
+			if open(a) { // put the patterns that begin with a value last, because they match many sentences
 				return 1
 			}
 			return -1
@@ -112,7 +112,8 @@ func cutValues(s string) (parts []string, order []int) {
 	}
 }
 
-// values returns the values that text inserts into the sentence; ok is false if text is a different sentence.
+// values returns the values that text contains in the places of the sentence; ok is false if text is a different
+// sentence.
 func (m message) values(text string) (values []string, ok bool) {
 	text, ok = strings.CutPrefix(text, m.en[0])
 	if !ok {
@@ -120,7 +121,7 @@ func (m message) values(text string) (values []string, ok bool) {
 	}
 	for i, part := range m.en[1:] {
 		at := strings.Index(text, part)
-		if i == len(m.en)-2 { // the last part must end the text
+		if i == len(m.en)-2 { // the text must end with the last part
 			if at = len(text) - len(part); at < 0 || !strings.HasSuffix(text, part) {
 				return nil, false
 			}
@@ -152,7 +153,7 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 	if m, ok := w.whole[text]; ok {
 		return m.fr[0], m.code, true
 	}
-	// A file reader writes the path of the field first: machines.laser.grants[0].role: …
+	// The sentences of file readers begin with the path of the field, such as machines.laser.grants[0].role: …
 	if path, rest, ok := strings.Cut(text, ": "); ok && !strings.Contains(path, " ") && strings.ContainsAny(path, ".[") {
 		if fr, code, ok := w.french(rest, depth+1); ok {
 			return path + "\u00a0: " + fr, code, true
@@ -202,7 +203,7 @@ func (m message) with(values []string) string {
 }
 
 // value translates an inserted value if it is a word of messages.txt or, after a colon, another sentence. Any other
-// value was typed by a person and stays unchanged.
+// value is text that a person typed, and value returns it unchanged.
 func (w *Words) value(v string, sentence bool, depth int) string {
 	if sentence {
 		v, _, _ = w.french(v, depth+1)
@@ -212,7 +213,7 @@ func (w *Words) value(v string, sentence bool, depth int) string {
 	return v
 }
 
-// In returns a sentence in a language, "fr" or "en".
+// In returns an English sentence in the language "fr" or "en".
 func (w *Words) In(lang, text string) string {
 	if lang != "fr" {
 		return text
@@ -229,7 +230,7 @@ func (w *Words) Fields(lang string, faults []Field) []Field {
 		f := &out[i]
 		if f.Code == "" {
 			if _, f.Code, _ = w.French(f.Wrong); f.Code == "" {
-				f.Code = w.codes[f.Wrong] // some faults of the API are already in French
+				f.Code = w.codes[f.Wrong] // the API writes some faults in French
 			}
 		}
 		f.Field, f.Wrong, f.Right = w.In(lang, f.Field), w.In(lang, f.Wrong), w.In(lang, f.Right)

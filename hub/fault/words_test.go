@@ -29,7 +29,7 @@ func TestSentencesAreTranslatedWithTheirValues(t *testing.T) {
 		{"machines.a.needs[0]: \"x\" is \"y\" too", "machines.a.needs[0]\u00a0: \"y\" est \"x\"", "also"},
 		{"{ a } or x", "{ a } ou x", "braces"},
 		{"nothing of ours", "nothing of ours", ""},
-		{"Mr X: no badge", "Mr X: no badge", ""}, // only a path may precede a sentence
+		{"Mr X: no badge", "Mr X: no badge", ""}, // a text before the sentence must be a path, so this text is not translated
 		{"", "", ""},
 	} {
 		got, code, ok := w.French(c.given)
@@ -39,7 +39,7 @@ func TestSentencesAreTranslatedWithTheirValues(t *testing.T) {
 	}
 }
 
-func TestMessageWithoutBothLanguagesIsRefused(t *testing.T) {
+func TestMessageMustHaveAFrenchAndAnEnglishSentence(t *testing.T) {
 	for text, why := range map[string]string{
 		"a = b\n":                     "messages.txt:1",
 		"a = b | \n":                  "messages.txt:1",
@@ -76,7 +76,7 @@ func TestFieldNamesAreTranslated(t *testing.T) {
 	}
 }
 
-// Inserted values are unchanged in French, and no input causes a panic.
+// The French sentence contains the same inserted values as the English one, and no input causes a panic.
 func FuzzFrenchKeepsInsertedValues(f *testing.F) {
 	w, err := ReadWords()
 	if err != nil {

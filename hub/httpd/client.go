@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// hostNames returns the hosts as hostName formats them. If there are no hosts, it returns the names of the local
+// hostNames returns the hosts as hostName formats them. If hosts is empty, hostNames returns the names of the local
 // computer.
 func hostNames(hosts []string) []string {
 	if len(hosts) == 0 {
@@ -30,7 +30,7 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// maxForwards is the maximum number of addresses that are read from X-Forwarded-For.
+// maxForwards is the maximum number of addresses that client reads from X-Forwarded-For.
 const maxForwards = 16
 
 // client returns the address of the client, and whether the client uses TLS. client trusts headers only from a
@@ -50,7 +50,7 @@ func (g *guard) client(r *http.Request) (netip.Addr, bool) {
 	for n := 0; n < maxForwards && len(hops) > 0; n++ {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1]))
 		if err != nil {
-			break // an untrusted sender wrote the addresses to the left of this one
+			break // do not read further left, because an untrusted client wrote those addresses
 		}
 		if address = hop.Unmap(); !g.isProxy(address) {
 			break
@@ -70,8 +70,8 @@ func (g *guard) isProxy(a netip.Addr) bool {
 	return false
 }
 
-// peerOf returns the address of a connection's other end. If the address cannot be parsed, it returns the zero Addr,
-// which is never a configured proxy.
+// peerOf returns the address of the client or proxy that opened the connection. If the address cannot be parsed,
+// peerOf returns the zero Addr, which is never a configured proxy.
 func peerOf(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {

@@ -2,8 +2,8 @@ package httpd
 
 import "net/http"
 
-// Content security policies (CSP Level 3). The policies forbid inline scripts and styles, content from other servers,
-// and frames.
+// These are the content security policies of responses (CSP Level 3). The policies forbid inline scripts and styles,
+// content from other servers, and frames.
 const (
 	// DataPolicy is the policy of every response that is not a page.
 	DataPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -17,7 +17,7 @@ func securityHeaders(h http.Header, id string) {
 	h.Set("Request-Id", id)
 	h.Set("Content-Security-Policy", DataPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // protects browsers that do not support frame-ancestors
+	h.Set("X-Frame-Options", "DENY") // forbids frames in browsers that do not support frame-ancestors
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -23,15 +23,15 @@ import (
 // Options configures a listener.
 type Options struct {
 	// Hosts are the host names, without a port, that requests may use. Empty: localhost, 127.0.0.1 and ::1. A request for
-	// another host gets status 421 (RFC 9110, section 15.5.20). This stops DNS rebinding, in which a page of another site
-	// makes its own name point to this hub.
+	// another host gets status 421 (RFC 9110, section 15.5.20). This stops DNS rebinding, an attack in which another
+	// site's host name resolves to this hub's address.
 	Hosts []string
 	// Proxies are the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted. Empty: none.
 	Proxies []netip.Prefix
-	// Origins are origins that may send changes, besides the request's own host. An example is https://hub.example.org,
-	// for a proxy that rewrites the Host header.
+	// Origins are origins that may send changes, besides the request's own host. For example, set
+	// https://hub.example.org if a proxy rewrites the Host header.
 	Origins []string
-	Log     *slog.Logger     // nil: nothing is logged
+	Log     *slog.Logger     // receives the access log; nil: the guard logs nothing
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -63,7 +63,8 @@ type guard struct {
 	next    http.Handler
 }
 
-// request has the guard's data about a request. Handlers read and change the data through the context.
+// request contains the guard's data about one HTTP request. Handlers read and change these data by the functions
+// below, which find them in the context.
 type request struct {
 	id      string
 	address netip.Addr
@@ -77,7 +78,8 @@ type request struct {
 // contextKey is the key of the request in a context.
 type contextKey struct{}
 
-// dataOf returns the guard's data about the request in ctx. If Handler does not serve the request, the data are empty.
+// dataOf returns the guard's data about the request in ctx. If the request did not pass through the guard, the data
+// are empty.
 func dataOf(ctx context.Context) *request {
 	if r, ok := ctx.Value(contextKey{}).(*request); ok {
 		return r
@@ -86,11 +88,11 @@ func dataOf(ctx context.Context) *request {
 }
 
 // ID returns the id that the hub assigned to the request. The access log, the audit log and every problem include the
-// id. The id is empty if Handler does not serve the request.
+// id. The id is empty if the request did not pass through the guard.
 func ID(ctx context.Context) string { return dataOf(ctx).id }
 
-// Address returns the client's address as the outermost trusted proxy reported it. The address is zero if Handler does
-// not serve the request.
+// Address returns the client's address as the outermost trusted proxy reported it. The address is zero if the request
+// did not pass through the guard.
 func Address(ctx context.Context) netip.Addr { return dataOf(ctx).address }
 
 // Secure reports whether the client uses TLS to connect to the hub or to a trusted proxy.
@@ -99,8 +101,8 @@ func Secure(ctx context.Context) bool { return dataOf(ctx).secure }
 // SetLanguage stores the language of the response, for services that compose sentences.
 func SetLanguage(ctx context.Context, l policy.Language) { dataOf(ctx).language = l }
 
-// LanguageOf returns the language of the response. The language is French until SetLanguage is called, and if Handler
-// does not serve the request.
+// LanguageOf returns the language of the response. The language is French until a handler calls SetLanguage, and for
+// a request that did not pass through the guard.
 func LanguageOf(ctx context.Context) policy.Language { return dataOf(ctx).language }
 
 // SetRoute stores the pattern of the matching route for the access log. The access log contains the pattern instead of
@@ -160,11 +162,12 @@ func (g *guard) refuse(r *http.Request) (Problem, bool) {
 	return Problem{}, false
 }
 
-// methods are the accepted HTTP methods.
+// methods are the HTTP methods that the guard accepts.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete}
 
-// overridesMethod reports whether a header requests another method than the request line.
+// overridesMethod reports whether a header such as X-HTTP-Method-Override names a different method than the request
+// line.
 func overridesMethod(h http.Header) bool {
 	return h.Get("X-Http-Method-Override") != "" || h.Get("X-Http-Method") != "" || h.Get("X-Method-Override") != ""
 }
@@ -184,12 +187,13 @@ func plainPath(r *http.Request) bool {
 		!strings.ContainsFunc(p, unsafeInPath) && !strings.Contains(strings.ToLower(r.URL.RawPath), "%2f")
 }
 
-const maxPath = 2048 // in bytes; the longest path of the hub contains two ids of 64 bytes
+const maxPath = 2048 // maximum length of a path in bytes; the longest path of the hub contains two ids of 64 bytes
 
 // unsafeInPath reports whether a character is not allowed in a path.
 func unsafeInPath(c rune) bool { return c < 0x20 || c == 0x7f || c == '\\' || c == utf8.RuneError }
 
-// finish writes the access log and, after a panic, the response. crash is the recovered value; nil: there was no panic.
+// finish writes the access log and, after a panic, the response. crash is the value of the recovered panic; nil:
+// there was no panic.
 func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash any) {
 	known := dataOf(r.Context())
 	if crash != nil && crash != http.ErrAbortHandler {

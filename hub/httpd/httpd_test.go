@@ -340,7 +340,7 @@ func TestServerHasTimeoutsAndLimits(t *testing.T) {
 }
 
 // The wrapped writer must support Flush, which event streams need.
-func TestResponseControllerReachesTheConnection(t *testing.T) {
+func TestResponseControllerCanFlushThroughTheGuard(t *testing.T) {
 	g, err := Handler(Options{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Error(err)

@@ -13,7 +13,7 @@ import (
 
 // Problem is the response to a failed request (RFC 9457).
 type Problem struct {
-	Type     string        `json:"type"` // urn:portillon:problem:… ; clients may depend on this value
+	Type     string        `json:"type"` // urn:portillon:problem:…; clients may depend on this value
 	Title    string        `json:"title"`
 	Status   int           `json:"status"`
 	Detail   string        `json:"detail,omitempty"`
@@ -58,7 +58,7 @@ func Internal(r *http.Request) Problem {
 // WriteProblem writes a problem as the response.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	b, err := json.Marshal(p)
-	if err != nil { // cannot happen, because every field is a string or a number
+	if err != nil { // marshalling cannot fail, because every field is a string or a number
 		http.Error(w, "internal", http.StatusInternalServerError)
 		return
 	}
@@ -72,7 +72,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 }
 
-// maxAccept is the maximum length of Accept-Language, in bytes. Longer headers are ignored.
+// maxAccept is the maximum length of Accept-Language, in bytes. Language ignores a longer header.
 const maxAccept = 256
 
 // Language returns the language for the request: French unless the request prefers English or a third language.
@@ -93,7 +93,7 @@ func Language(r *http.Request) policy.Language {
 			return policy.English
 		}
 	}
-	return policy.English // people who read neither language are more likely to understand English
+	return policy.English // choose English, which people who speak neither language more often understand
 }
 
 // languageCode returns the language code for the Content-Language header.

@@ -14,7 +14,7 @@ type recorder struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && status >= 200 { // ignore a 1xx status, because the final status follows
+	if r.status == 0 && status >= 200 { // do not record a 1xx status, because the final status follows
 		r.status = status
 	}
 	r.ResponseWriter.WriteHeader(status)

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Limits of a connection. An upload of 16 MiB at 2 Mbit/s takes 70 s.
+// These are the limits of a connection. An upload of 16 MiB at 2 Mbit/s takes 70 s.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 2 * time.Minute
-	writeTimeout      = 2 * time.Minute // event streams extend their own deadline
+	writeTimeout      = 2 * time.Minute // handlers of event streams extend this deadline
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 16 << 10 // net/http adds 4 KiB
+	maxHeaderBytes    = 16 << 10 // maximum size of the headers in bytes, to which net/http adds 4 KiB
 	readyTimeout      = 5 * time.Second
 )
 
@@ -29,7 +29,7 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
 	if log != nil {
-		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly failed TLS handshakes of scanners
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // mostly TLS handshakes of port scanners that failed
 	}
 	return s
 }
@@ -44,7 +44,7 @@ func Health(ready func(context.Context) error, log *slog.Logger, next http.Handl
 		defer cancel()
 		if err := ready(ctx); err != nil {
 			if log != nil {
-				log.Warn("hub not ready", "request", ID(ctx), "err", err)
+				log.Warn("hub is not ready to serve requests", "request", ID(ctx), "err", err)
 			}
 			text := "not ready"
 			var known interface{ Reason() string }

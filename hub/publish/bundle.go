@@ -52,7 +52,7 @@ func (s *Bundles) Current(ctx context.Context, a actor.Actor) (Bundle, error) {
 		return Bundle{}, err
 	}
 	s.status.addTo(&out, current.Number, s.builder.build != nil)
-	if a.May(actor.ReadMembers, actor.Target{}) != nil { // the warnings and the problem name members, cards and badges
+	if a.May(actor.ReadMembers, actor.Target{}) != nil { // the texts below name members, cards and badges
 		out.Warnings = nil
 		if out.Problem != "" {
 			out.Problem = "the newest bundle cannot be built"
@@ -80,8 +80,8 @@ func (s *Bundles) takenBundles(ctx context.Context, a actor.Actor) ([]Taken, err
 }
 
 // Adopt stores the version of a manifest that a machine returned. After a restore from a backup, the version may be
-// higher than every version that the hub knows. Run then publishes the next bundle with a higher version than the
-// returned manifest.
+// higher than every version that the hub knows. Because of that version, Run gives the next bundle a higher version
+// than the returned manifest.
 func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 	if s.keys == nil {
 		return errors.New("publish: cannot check the returned manifest, because no trusted key for manifests is configured")
@@ -105,8 +105,8 @@ func (s *Bundles) Adopt(ctx context.Context, signed []byte) error {
 		return err
 	}
 	if m.Version == max(floor, current.Version) {
-		// If two different bundles have the same version, a machine refuses the other bundle, so that a new version is
-		// needed.
+		// A machine refuses a bundle that differs from its own and has the same version, so that the hub needs a
+		// higher version.
 		if m.Version == current.Version && !sameBundle(m, current) {
 			s.builder.Rebuild()
 		}

@@ -17,14 +17,14 @@ import (
 	"portillon/yamlfile"
 )
 
-// fileName is the file name for the parser. Responses to users contain only line numbers.
+// fileName is the file name for the parser. Responses to users do not contain this name, only line numbers.
 const fileName = "policy.yaml"
 
 // Drafts checks policy texts that are not in force.
 type Drafts struct {
 	site     *store.Site
 	now      func() time.Time
-	language func(context.Context) policy.Language // language of a Draft's texts; nil: the policy's language
+	language func(context.Context) policy.Language // returns the language of a Draft's texts; nil: the policy's language
 	// holders is Options.Holders.
 	holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
 	past    *past // replays what machines decided
@@ -59,7 +59,7 @@ func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, 
 	if err != nil {
 		return Draft{}, err
 	}
-	if unread != nil { // report that this program cannot read the policy in force
+	if unread != nil { // the draft reports that this program cannot read the policy in force
 		effect.Faults, same = append(effect.Faults, unread.Error()), false
 	}
 	out.Effect, out.Same = &effect, same && current.Number > 0
@@ -206,8 +206,8 @@ type faultList struct{ d *yamlfile.Doc }
 // newFaultList parses a text again to find the places of the keys in the text.
 func newFaultList(text string) faultList { return faultList{yamlfile.Parse(fileName, []byte(text))} }
 
-// add adds a fault at a path of keys and indices. Indices begin with 0. If a part of the path does not exist, the fault
-// is placed at the nearest existing parent.
+// add adds a fault at a path of keys and indices. Indices begin with 0. If a part of the path does not exist, add
+// places the fault at the nearest existing parent.
 func (n faultList) add(hint, problem string, path ...any) {
 	x := n.d.Root()
 	for _, p := range path {

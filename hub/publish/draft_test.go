@@ -87,7 +87,7 @@ func TestDraftFaultsHaveLineAndColumn(t *testing.T) {
 	}
 }
 
-func TestTestsInADraftAreRun(t *testing.T) {
+func TestCheckRunsTheTestsOfADraft(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")
 	}
@@ -173,7 +173,7 @@ func TestDraftListsGainedAndLostRights(t *testing.T) {
 }
 
 func TestDraftMessagesAreInTheRequestedLanguage(t *testing.T) {
-	french := newBench(t, addMembers) // language of the example policy
+	french := newBench(t, addMembers) // French is the language of the example policy
 	french.publish(french.text, 0)
 	text := french.editedPolicy("status-grace: 7d", "status-grace: 8d")
 	if e := french.draft(owner, text).Effect; len(e.Lines) != 1 || e.Lines[0] != "status-grace : 7d → 8d" {

@@ -11,8 +11,8 @@ import (
 	"portillon/policy/analysis"
 )
 
-// maxChanges limits each list of an Effect, and maxLines limits the lines of the comparison. The limits bound the
-// memory for a policy that changes the rights of 10,000 members.
+// maxChanges limits each list of an Effect, and maxLines limits the lines of the comparison. These limits bound the
+// memory that the hub needs for a policy that changes the rights of 10,000 members.
 const (
 	maxChanges = 2000
 	maxLines   = 2000
@@ -67,7 +67,7 @@ func (e *Effect) addLine(text string) {
 func (e *Effect) addMembers(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
 	twins := make([]analysis.Twin, 0, len(holders))
 	for _, h := range holders {
-		if h.Before == nil || h.After == nil { // a policy gives no rights to a member that does not occur in it
+		if h.Before == nil || h.After == nil { // a member who is missing from a policy has no rights under it
 			h = h.withMissingMember()
 		}
 		twins = append(twins, analysis.Twin{Before: h.Before, After: h.After})
@@ -104,8 +104,8 @@ func (h Holder) withMissingMember() Holder {
 	return h
 }
 
-// explainConditions returns the conditions of a changed right in words. The text is empty for a right that applies
-// alone and at any time.
+// explainConditions returns the conditions of a changed right in words. The text is empty if the member may use the
+// right alone and at any time.
 func explainConditions(c analysis.MemberChange, l policy.Language) string {
 	out := ""
 	if !c.Alone {
@@ -124,8 +124,8 @@ func explainConditions(c analysis.MemberChange, l policy.Language) string {
 	)
 }
 
-// longSetting is the maximum length, in bytes, of a setting's values for display. Longer values are cryptographic keys
-// and not displayed.
+// longSetting is the maximum length, in bytes, of a setting's values for display. The hub does not display longer
+// values, which are cryptographic keys.
 const longSetting = 300
 
 // explainSetting returns a sentence about a changed setting. The sentence omits values that are longer than

@@ -21,7 +21,7 @@ func TestNewPolicyHidesWarningsOfThePreviousBundle(t *testing.T) {
 	var fails atomic.Bool
 	var hold chan struct{}
 	waiting := func(b *bench) {
-		hold = make(chan struct{}, 1) // the channel must be created inside the synctest bubble
+		hold = make(chan struct{}, 1) // create the channel here, because it must belong to the synctest bubble
 		build := b.o.Build
 		b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
 			select {

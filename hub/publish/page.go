@@ -12,7 +12,7 @@ type Page struct {
 	Limit int    // number of entries on a page, at most 500; 0: 50
 }
 
-// The default and the maximum of Page.Limit.
+// These are the default and the maximum of Page.Limit.
 const (
 	usualPage = 50
 	maxPage   = 500

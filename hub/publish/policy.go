@@ -21,7 +21,7 @@ import (
 	policyfile "portillon/policy/file"
 )
 
-// Limits of a published policy, in bytes.
+// These are the limits of a published policy, in bytes.
 const (
 	maxComment = 2000
 	// Maximum size of a signed policy: text, issuers' documents (a chunk of at most 32 MB), and the JSON that contains
@@ -36,7 +36,7 @@ type Policies struct {
 	now       func() time.Time
 	log       *slog.Logger
 	audit     func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
-	drafts    *Drafts // checks a text before the text is published
+	drafts    *Drafts // service that checks a text before Publish publishes the text
 	documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
 
 	// signer, signedBy and verify are copies of the fields Signer, SignedBy and Verify of Options.
@@ -142,7 +142,7 @@ func inForce(ctx context.Context, site *store.Site) (version, error) {
 	)
 }
 
-// inForceIn does the work of inForce within a transaction.
+// inForceIn returns the same as inForce, but reads within a transaction.
 func inForceIn(ctx context.Context, tx *store.Tx) (version, error) {
 	return scanOptional(
 		tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
@@ -165,11 +165,11 @@ type proposal struct {
 	actor     actor.Actor
 	text      string
 	comment   string
-	ofNumber  int64 // number of the policy that must be in force, or 0
-	returned  bool  // a machine returned the policy, so that ofNumber is not checked
+	ofNumber  int64 // number of the policy that must be in force; 0: no policy may be in force
+	returned  bool  // true: a machine returned the policy, so that store does not check ofNumber
 	backTo    int64
 	documents []byte
-	// nil: the Signer signs the policy, or the policy waits for its signature if there is no Signer.
+	// nil: the Signer signs the policy, or, if there is no Signer, the policy waits for its signature.
 	signed    *SignedPolicy
 	signature []byte
 }
@@ -303,7 +303,7 @@ func (s *Policies) openSigned(signature []byte, text string) (*SignedPolicy, err
 	return &got, nil
 }
 
-// store stores a proposal. A signed proposal comes into force.
+// store stores a proposal. If the proposal is signed, its policy comes into force.
 func (s *Policies) store(ctx context.Context, p proposal) (out Policy, err error) {
 	if len(p.documents) > maxDocuments {
 		return Policy{}, fmt.Errorf(
@@ -482,7 +482,7 @@ func (s *Policies) Adopt(ctx context.Context, signed []byte) error {
 	}
 	_, err = s.store(ctx, p)
 	var invalid *fault.Invalid
-	if errors.As(err, &invalid) { // a different policy came into force in the meantime
+	if errors.As(err, &invalid) { // refuse the policy if a different policy has come into force since the check
 		s.log.Warn("returned policy was rejected", "number", got.Number, "why", err)
 		return nil
 	}

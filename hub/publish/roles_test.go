@@ -29,8 +29,8 @@ func actors() map[string]actor.Actor {
 	}
 }
 
-// The table of expected results was written by hand. The test fails for a new method or role until the table contains
-// it.
+// A person wrote the table of expected results by hand. The test fails for a new method or role until the table
+// contains it.
 func TestRightsOfActorsMatchTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: compiles and compares whole policies")

@@ -41,8 +41,8 @@ func (s *bundleRows) read(ctx context.Context, m wire.Manifest) (out Bundle, err
 	return out, errors.Join(json.Unmarshal([]byte(changed), &out.Changed), json.Unmarshal([]byte(warnings), &out.Warnings))
 }
 
-// add writes the row of a bundle that came into force, and deletes the oldest rows. forgot must be true if a person was
-// erased before the bundle was built.
+// add writes the row of a bundle that came into force, and deletes the oldest rows. The parameter forgot must be true
+// if a person was erased before the bundle was built.
 func (s *bundleRows) add(ctx context.Context, policy int64, before wire.Manifest, b *site.Built, forgot bool) error {
 	names, bytes := []string{}, int64(0)
 	for _, c := range newChunks(before, b.Manifest) {

@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-// Pauses and intervals of Run.
+// These are the pauses and intervals of Run.
 const (
 	retryFirst  = 5 * time.Second // pause after a failed build; each further failure doubles the pause
 	retryMost   = 5 * time.Minute
@@ -35,7 +35,7 @@ type Builder struct {
 	life    time.Duration // time for which a bundle stays fresh
 	rows    *bundleRows
 	status  *buildStatus
-	wake    chan struct{} // makes Run install a bundle even if the content is unchanged
+	wake    chan struct{} // a value in this channel makes Run install a bundle even if the content is unchanged
 }
 
 // Run builds bundles until ctx is done: at the start, whenever the directory or the policy changes, and before the
@@ -54,7 +54,7 @@ func (s *Builder) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-sub.C():
-			sub.Take() // a change after this point causes another build
+			sub.Take() // a change of directory or policy after this point causes another build
 		case <-s.wake:
 			force = true
 		case <-timer.C:
@@ -79,7 +79,7 @@ func (s *Builder) Run(ctx context.Context) error {
 func (s *Builder) Rebuild() {
 	select {
 	case s.wake <- struct{}{}:
-	default: // a rebuild is already requested
+	default: // the channel already contains a request
 	}
 }
 
@@ -106,21 +106,21 @@ func (s *Builder) recordResult(ctx context.Context, err error) {
 // notify notifies subscribers of the topic Bundle that the state of the bundle has changed.
 func (s *Builder) notify(ctx context.Context) {
 	err := s.site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
-	// Harmless: without a notification, a page shows the change when the page is loaded again.
+	// The error is harmless: without a notification, a page shows the change when a person loads the page again.
 	if err != nil && ctx.Err() == nil {
 		s.log.Warn("notifying subscribers of a bundle change failed", "err", err)
 	}
 }
 
 // buildNext builds a bundle. The bundle is installed if its content is new, if the bundle in force needs a
-// renewal, or if force is true. due is the time of the next renewal.
+// renewal, or if force is true. The result due is the time of the next renewal.
 func (s *Builder) buildNext(ctx context.Context, force bool) (due time.Time, err error) {
 	current, err := inForce(ctx, s.site)
 	if err != nil {
 		return time.Time{}, err
 	}
 	now, forgot := s.now(), s.rows.erasures.Load() > 0
-	if current.Number == 0 { // a bundle needs a policy; the first policy will wake Run
+	if current.Number == 0 { // build nothing without a policy; the publication of the first policy wakes Run
 		return now.Add(renewMost), nil
 	}
 	s.status.begin(current.Number)
@@ -129,7 +129,7 @@ func (s *Builder) buildNext(ctx context.Context, force bool) (due time.Time, err
 		return time.Time{}, fmt.Errorf("cannot read policy %d: %w", current.Number, err)
 	}
 	before, err := installedManifest(s.install)
-	if err != nil { // the manifest on the disk is damaged, and the next bundle replaces the manifest
+	if err != nil { // continue, because the next bundle replaces the damaged manifest on the disk
 		s.log.Warn("reading the manifest in force failed", "err", err)
 		before = wire.Manifest{}
 	}
@@ -171,8 +171,8 @@ func (s *Builder) buildNext(ctx context.Context, force bool) (due time.Time, err
 }
 
 // nextVersion returns a bundle version that is higher than the version highest and at least the current Unix time in
-// seconds. The command "portillon bundle build" uses the Unix time, too. The versions of a hub that was restored from a
-// backup are therefore higher than the versions before the restore.
+// seconds. The command "portillon bundle build" uses the Unix time, too. Because of the Unix time, a hub that was
+// restored from a backup uses higher versions than before the restore.
 func nextVersion(highest uint64, now time.Time) (uint64, error) {
 	if highest >= maxVersion {
 		return 0, fmt.Errorf("bundle version %d is in use, and no higher version is possible", highest)
@@ -180,7 +180,8 @@ func nextVersion(highest uint64, now time.Time) (uint64, error) {
 	return max(highest+1, uint64(max(now.Unix(), 1))), nil
 }
 
-// maxVersion is the maximum version, because JSON does not represent larger integers exactly (RFC 8259, section 6).
+// maxVersion is the maximum version of a bundle, because JSON does not represent larger integers exactly (RFC 8259,
+// section 6).
 const maxVersion = 1<<53 - 1
 
 // maxWanted is the maximum number of documents in the list of documents that wait for a signature.

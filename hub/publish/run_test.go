@@ -351,7 +351,7 @@ func TestRebuildInstallsTheSameContentAgain(t *testing.T) {
 	})
 }
 
-func TestEachMachineIsListedWithItsBundleOrItsRefusal(t *testing.T) {
+func TestCurrentListsEachMachineWithItsBundleOrItsRefusal(t *testing.T) {
 	runInBubble(t, func(b *bench) {
 		b.publish(b.text, 0)
 		if got := b.bundle().Taken; len(got) != 2 || got[1].Refused != "wrong-hash" {
@@ -396,7 +396,7 @@ func TestBundleWarningsNeedTheRightToReadMembers(t *testing.T) {
 	})
 }
 
-func TestRunRequiresBuildAndInstall(t *testing.T) {
+func TestRunRequiresTheOptionsBuildAndInstall(t *testing.T) {
 	b := newBench(t, func(b *bench) { b.o.Build = nil })
 	if err := b.s.Builder.Run(b.ctx); err == nil {
 		t.Error("no error")

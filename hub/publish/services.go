@@ -47,7 +47,8 @@ type Snapshot struct {
 	Signed    []byte // signed document that the Signer returned
 }
 
-// Order contains the values of a new bundle's manifest that do not depend on the content of the bundle.
+// Order contains the values that the builder must write into the manifest of a new bundle, whatever the content of
+// the bundle is.
 type Order struct {
 	Version         uint64
 	Issued, Expires time.Time
@@ -60,7 +61,8 @@ type Holder struct {
 	Before, After *policy.Member
 }
 
-// Options configure the Services. Site is required, and Signer or Verify. Builder.Run also requires Build and Install.
+// Options configure the Services. Options must contain Site, and either Signer or Verify. Builder.Run also requires
+// Build and Install.
 type Options struct {
 	Site *store.Site
 	Now  func() time.Time // nil: time.Now
@@ -119,7 +121,7 @@ func New(o Options) (*Services, error) {
 	}
 	if o.Signer == nil && o.Verify == nil {
 		return nil, errors.New(
-			"publish: options have neither Signer nor Verify, so that no policy could come into force",
+			"publish: options have neither Signer nor Verify, want one of them to bring policies into force",
 		)
 	}
 	if o.Now == nil {

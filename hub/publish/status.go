@@ -53,9 +53,9 @@ func (b *buildStatus) setWanted(now *Wanted) (changed bool) {
 	return true
 }
 
-// addTo adds the status to a bundle. current is the number of the policy in force. builds must be true if this hub
-// builds bundles. If builds is true, a policy without a finished build is being built, and addTo omits the warnings of
-// the previous bundle.
+// addTo adds the status to a bundle. The parameter current is the number of the policy in force. builds must be true
+// if this hub builds bundles. If builds is true, a policy without a finished build is being built, and addTo omits
+// the warnings of the previous bundle.
 func (b *buildStatus) addTo(out *Bundle, current int64, builds bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -32,14 +32,14 @@ type Policy struct {
 	At       time.Time `json:"at"`
 	SignedBy string    `json:"signed_by"` // name of the key that signed the policy
 	InForce  bool      `json:"in_force"`
-	// For a policy of Policies.Back, the number of the earlier policy with the same text.
+	// For a policy that Policies.Back published, this is the number of the earlier policy with the same text.
 	BackTo   int64 `json:"back_to,omitempty"`
-	Unsigned bool  `json:"unsigned,omitempty"` // the policy waits for a signature from another computer
+	Unsigned bool  `json:"unsigned,omitempty"` // true: the policy waits for a signature from another computer
 }
 
 // Draft is the result of checking a policy text that is not in force.
 type Draft struct {
-	Faults []Fault `json:"faults"` // empty: the text can be published
+	Faults []Fault `json:"faults"` // faults of the text; empty: the text can be published
 	// Warnings are about rules that are valid but probably not intended.
 	Warnings []Fault `json:"warnings,omitempty"`
 	Effect   *Effect `json:"effect,omitempty"`
@@ -78,7 +78,8 @@ type Change struct {
 	Role    string           `json:"role"`
 	// Supervised is true if the member may use the right only with a mentor.
 	Supervised bool `json:"supervised,omitempty"`
-	// Conditions in words: with a mentor, and at certain times; empty: alone, at any time.
+	// Conditions describes in words when the member may use the right, such as with a mentor or at certain times;
+	// empty: alone, at any time.
 	Why string `json:"why,omitempty"`
 }
 
@@ -95,7 +96,7 @@ type Bundle struct {
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
 	// Making is the number of the policy in force while the policy's first bundle is being built, and Warnings is then
-	// empty. If no first bundle is being built, Making is 0.
+	// empty. If the policy in force already has a bundle, Making is 0.
 	Making int64 `json:"making,omitempty"`
 	// SignatureWanted describes changes that take effect only after the policy key, which is on another computer, has
 	// signed the policy again. SignatureWanted is nil if no change waits for a signature.

@@ -18,8 +18,8 @@ func (s *Bundles) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error
 	return s.rows.forget(ctx, tx)
 }
 
-// forget removes all warnings, and makes the next two builds remove the warnings of earlier bundles. Two builds are
-// needed, because a build that began before the erasure may still write the member's name.
+// forget removes all warnings, and makes the next two builds remove the warnings of earlier bundles. One build is not
+// enough, because a build that began before the erasure may still write the member's name.
 func (s *bundleRows) forget(ctx context.Context, tx *store.Tx) error {
 	s.erasures.Store(2)
 	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND warnings <> '[]'`)

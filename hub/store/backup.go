@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// BackUp writes a consistent copy of the database at path to the new file to. Another process may be writing the
-// database meanwhile. The copy is a single file without a write-ahead log.
+// BackUp writes a consistent copy of the database at path to the new file to. Another process may write the database
+// during the copy. The copy is a single file without a write-ahead log.
 func BackUp(ctx context.Context, path, to string) (err error) {
 	defer named(path, &err)
 	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
@@ -22,12 +22,13 @@ func BackUp(ctx context.Context, path, to string) (err error) {
 		return err
 	}
 	defer r.Close()
-	c, err := r.Conn(ctx) // the pragma applies only to its own connection
+	c, err := r.Conn(ctx) // use one connection, because the pragma applies only to the connection that runs it
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but the pragma query_only forbids it.
+	// VACUUM INTO writes only the new file (sqlite.org/lang_vacuum.html, section 5), but the pragma query_only
+	// forbids this statement, so turn the pragma off.
 	if _, err := c.ExecContext(ctx, "PRAGMA query_only = 0"); err != nil {
 		return err
 	}

@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// eraseWait is the maximum time for which an erasure waits for readers, because the write-ahead log cannot be emptied
-// while they use it. After that time, one of the next transactions or Close empties the log.
+// eraseWait is the maximum time for which an erasure waits for readers, because the store cannot empty the
+// write-ahead log while a reader uses the log. After that time, one of the next transactions or Close empties the
+// log.
 const eraseWait = 2 * time.Second
 
 // Erased declares that this transaction removes personal data, which must not stay in the database's files. SQLite
-// overwrites deleted rows in their page (secure_delete), but copies can remain in two places. The unused middle of a
-// page may contain a copy if SQLite moved rows between pages: the store clears this part before the commit. The
-// write-ahead log contains older versions of pages: the store empties the log after the commit.
+// overwrites a deleted row in its page (secure_delete), but copies of the row can remain in two places. The unused
+// middle of a page may contain a copy if SQLite moved rows between pages: the store clears this part before the
+// commit. The write-ahead log contains older versions of pages: the store empties the log after the commit.
 func (t *Tx) Erased() { t.erased = true }
 
 // clearPages overwrites the unused middle of all pages that may contain personal data. clearPages skips the pages of
@@ -26,10 +27,10 @@ func (w *writer) clearPages(ctx context.Context) error {
 		JOIN sqlite_dbpage AS p ON p.pgno = s.pageno WHERE t.rootpage > 0 AND t.tbl_name NOT GLOB 'ledger_*'
 		AND t.tbl_name NOT GLOB 'report_*' AND s.pagetype IN ('internal', 'leaf')`)
 	if err != nil {
-		return fmt.Errorf("clearing pages after an erasure failed: %w", err)
+		return fmt.Errorf("listing the pages to clear after an erasure failed: %w", err)
 	}
 	defer rows.Close()
-	// Collect the pages first, because a table must not be changed while it is read.
+	// Collect the page numbers first, because the store must not change a table while it reads the table.
 	cleared := map[int64][]byte{}
 	for rows.Next() {
 		var number int64
@@ -53,8 +54,8 @@ func (w *writer) clearPages(ctx context.Context) error {
 }
 
 // clearUnused overwrites the bytes between the cell pointers and the cells of a b-tree page
-// (sqlite.org/fileformat2.html, section 1.6). clearUnused returns true if any of these bytes was not zero. first marks
-// the first page of the file, which begins with the 100-byte header of the file.
+// (sqlite.org/fileformat2.html, section 1.6). clearUnused returns true if any of these bytes was not zero. The
+// parameter first is true for the first page of the file, which begins with the 100-byte header of the file.
 func clearUnused(page []byte, first bool) bool {
 	at := 0
 	if first {
@@ -66,7 +67,7 @@ func clearUnused(page []byte, first bool) bool {
 	head := page[at:]
 	pointers := at + 8
 	switch head[0] {
-	case 0x02, 0x05: // interior pages have a further pointer of 4 bytes
+	case 0x02, 0x05: // the header of an interior page contains a further pointer of 4 bytes
 		pointers = at + 12
 	case 0x0a, 0x0d:
 	default:
@@ -88,8 +89,9 @@ func clearUnused(page []byte, first bool) bool {
 	return true
 }
 
-// If a transaction erased data, emptyLog copies the write-ahead log into the database file and truncates the log. While
-// readers or other writers use the log, this is impossible, and emptyLog tries again after the next transaction.
+// If a transaction erased data, emptyLog copies the write-ahead log into the database file and truncates the log.
+// While readers or other writers use the log, emptyLog cannot truncate the log, and tries again after the next
+// transaction.
 func (w *writer) emptyLog(ctx context.Context, wait time.Duration) (err error) {
 	if !w.erased || w.conn == nil {
 		return nil

@@ -25,7 +25,7 @@ func filesContain(t *testing.T, db *store.DB, text string) bool {
 	return false
 }
 
-// name stores a member's name in a row and in an index.
+// The function name stores a member's name in a row and in an index.
 func name(t *testing.T, s *store.Site, id int, text string) {
 	t.Helper()
 	err := s.Write(t.Context(), func(tx *store.Tx) error {
@@ -57,7 +57,7 @@ func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	}
 	db := openStore(t)
 	s := db.Site("biklab")
-	for i := range 400 { // so many rows make SQLite move rows and index entries between pages
+	for i := range 400 { // insert so many rows that SQLite moves rows and index entries between pages
 		name(t, s, i, fmt.Sprintf("first-%d-%d", (i*31)%400, i))
 		name(t, s, i, fmt.Sprintf("name-of-%d-%0*d", i, 20+i%200, i))
 	}
@@ -83,7 +83,8 @@ func TestErasedDataIsInNoFileOfTheDatabase(t *testing.T) {
 	}
 }
 
-// A reader during an erasure keeps the log in use. After the read, the next transaction or Close empties the log.
+// A reader during an erasure keeps the log in use. After the reader ends, the next transaction or Close empties the
+// log.
 func TestErasureCompletesAfterAReaderEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: writes until a database has grown")

@@ -11,12 +11,12 @@ import (
 	"portillon/dberror"
 )
 
-// soundMost is the maximum size, in bytes, of a database of which Open checks all pages. 20 machines write about 360 MB
-// a year (daemon/journal), and a start must not take minutes.
+// soundMost is the maximum size, in bytes, of a database of which Open checks all pages. The check of a larger
+// database would delay the start by minutes: the records of 20 machines take about 360 MB a year (daemon/journal).
 const soundMost = 512 << 20
 
-// damageRemedy returns a sentence with the remedy for a damaged database. Machines send missing records again
-// (daemon/uplink), but members, badges and accounts can be restored only from a backup.
+// damageRemedy returns a sentence with the remedy for a damaged database. The remedy is a backup, because only a
+// backup contains members, badges and accounts; machines send missing records again (daemon/uplink).
 func damageRemedy(path string) string {
 	return fmt.Sprintf(
 		"stop the hub and restore a backup (portillon-hub restore BACKUP FOLDER), or, without a backup, move the "+
@@ -32,7 +32,7 @@ func Named(path string, err error) error { return dberror.Wrap(path, damageRemed
 // named does the same as Named in a deferred call.
 func named(path string, err *error) { *err = Named(path, *err) }
 
-// opened adds the file's name to an error of Open.
+// opened adds the database file's name to an error that Open returns.
 func opened(path string, err *error) {
 	if *err != nil {
 		*err = fmt.Errorf("database %s: %w", path, Named(path, *err))
@@ -57,15 +57,15 @@ func createFile(path string) error {
 	return f.Close()
 }
 
-// moveFolders renames a folder that has the name of SQLite's log or log index, which would stop SQLite. A folder with
-// the name of the database itself is an error.
+// moveFolders renames a folder that has the name of SQLite's log or log index, which would stop SQLite. If a folder
+// has the name of the database itself, moveFolders returns an error.
 func moveFolders(path string) error {
 	if fi, err := os.Stat(path); err == nil && fi.IsDir() {
 		return &dberror.Error{
 			Path: path,
 			Kind: dberror.Damaged,
 			Cure: damageRemedy(path),
-			Err:  errors.New("path is a folder"),
+			Err:  errors.New("path is a folder, want a file"),
 		}
 	}
 	for _, x := range []string{path + "-wal", path + "-shm"} {
@@ -78,8 +78,8 @@ func moveFolders(path string) error {
 	return nil
 }
 
-// checkFile checks that the file is a database of this program, before anything is written to it. mayBeEmpty also
-// accepts a file without tables.
+// checkFile checks that the file is a database of this program, before anything is written to it. If mayBeEmpty is
+// true, checkFile also accepts a file without tables.
 func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -117,7 +117,8 @@ func checkFile(ctx context.Context, path string, mayBeEmpty bool) error {
 	return nil
 }
 
-// checkVersion rejects a schema that is newer than this program. upgrade accepts an older schema, which Open upgrades.
+// checkVersion rejects a schema that is newer than this program. If upgrade is true, checkVersion accepts an older
+// schema, which Open then upgrades.
 func checkVersion(ctx context.Context, r *sql.DB, upgrade bool) error {
 	newest, err := newestMigration()
 	if err != nil {

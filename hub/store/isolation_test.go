@@ -13,8 +13,8 @@ import (
 	"portillon/policy"
 )
 
-// The test runs each reading statement of the hub for a site without rows, with the ids of another site. The result
-// must be the same as with an empty database.
+// The test runs each reading statement of the hub for a site without rows, with the ids of another site. Each
+// statement must return the same as with an empty database.
 func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: writes until a database has grown")
@@ -37,7 +37,8 @@ func TestReadsOfTheHubReturnNothingOfOtherSites(t *testing.T) {
 			}
 		}
 	}
-	// Check that the test's rows and ids match the conditions of some statements; otherwise the test proves nothing.
+	// Check that the rows and arguments match the conditions of some statements: if no statement found a row, the
+	// test would prove nothing.
 	if read < 5 || own < read/2 {
 		t.Errorf("of %d statements only %d combinations of ids read something of the own site", read, own)
 	}
@@ -97,8 +98,8 @@ func insertRows(t *testing.T, path string) {
 	}
 }
 
-// arguments returns lists of values for $2, $3, …. A value is a text, a number below, at or above 1, or null. Some
-// lists repeat one value, others mix values.
+// arguments returns lists of values for the parameters $2, $3, … A value is a text, a number below, at or above 1, or
+// null. Some of the lists repeat one value, and the other lists contain different values.
 func arguments(text string) (out [][]any) {
 	n := 1
 	for _, m := range regexp.MustCompile(`\$([0-9]+)`).FindAllStringSubmatch(text, -1) {
@@ -113,7 +114,7 @@ func arguments(text string) (out [][]any) {
 		}
 		out = append(out, same)
 	}
-	// Every combination of the matching text and the matching number, up to 2^4 of them.
+	// Add every combination of the matching text and the matching number, up to 2^4 combinations.
 	for mask := range 1 << min(n-1, 4) {
 		mixed := make([]any, n-1)
 		for j := range mixed {
@@ -130,7 +131,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 	t.Helper()
 	rows, err := db.Site(site).Query(t.Context(), s.text, args...)
 	if err != nil {
-		if strings.Contains(err.Error(), "mismatch") { // for example LIMIT 'x'
+		if strings.Contains(err.Error(), "mismatch") { // skip arguments that SQLite refuses, for example LIMIT 'x'
 			return "mismatch"
 		}
 		t.Fatalf("%s: %v\n\t%s", s.at, err, s.text)
@@ -152,7 +153,7 @@ func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []
 		}
 		fmt.Fprintln(&out, row...)
 	}
-	if rows.Err() != nil { // both databases return the same error, for example for a text in place of a number
+	if rows.Err() != nil { // both databases must return the same error, for example for a text in place of a number
 		return "error"
 	}
 	return out.String()

@@ -8,10 +8,11 @@ import (
 // tokens matches quoted texts, the start of comments, and parameters. A quoted text contains no parameter.
 var tokens = regexp.MustCompile(`'[^']*'|"[^"]*"|--|/\*|\?|\$[0-9]+`)
 
-// withUnnamedParameters replaces parameters that occur once in a statement by "?". For SQLite, $7 is a name, and each
-// bind searches a list of names for it. This takes a tenth of the time of an INSERT of ten rows. SQLite gives a "?" the
-// number after the highest earlier number (sqlite.org/lang_expr.html, section 3). So the numbers stay the same if the
-// parameters first occur in increasing order. If they do not, unnamed returns the statement unchanged.
+// withUnnamedParameters replaces parameters that occur once in a statement by "?". SQLite treats $7 as a name, and
+// searches a list of names whenever a value is bound to it. This search takes a tenth of the time of an INSERT of ten
+// rows. SQLite gives a "?" the number after the highest earlier number (sqlite.org/lang_expr.html, section 3). So the
+// numbers stay the same if the parameters first occur in increasing order. If the parameters first occur in another
+// order, withUnnamedParameters returns the statement unchanged.
 func withUnnamedParameters(query string) string {
 	times, highest := map[string]int{}, 0
 	for _, token := range tokens.FindAllString(query, -1) {
@@ -19,7 +20,7 @@ func withUnnamedParameters(query string) string {
 		case '\'', '"':
 			continue
 		case '$':
-		default: // the token is a comment or another kind of parameter
+		default: // do not change a statement with a comment or with another kind of parameter
 			return query
 		}
 		if times[token]++; times[token] > 1 {

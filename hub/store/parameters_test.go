@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestParametersUsedOnceBecomeUnnamed(t *testing.T) {
+func TestParametersThatOccurOnceAreReplacedByQuestionMarks(t *testing.T) {
 	for _, c := range []struct{ query, want string }{
 		{"SELECT x FROM t WHERE site = $1 AND a = $2", "SELECT x FROM t WHERE site = ? AND a = ?"},
 		{"INSERT INTO t (site, a) VALUES ($1, $2), ($1, $3)", "INSERT INTO t (site, a) VALUES ($1, ?), ($1, ?)"},
@@ -26,7 +26,7 @@ func TestParametersUsedOnceBecomeUnnamed(t *testing.T) {
 	}
 }
 
-// SQLite gives the parameters their original numbers.
+// SQLite gives the parameters of the changed statement the same numbers as before.
 func TestUnnamedParametersKeepTheirNumbers(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "x.db"))
 	if err != nil {

@@ -61,7 +61,7 @@ func statements(t *testing.T, root string) (out []statement) {
 		}
 		for _, f := range files {
 			if !importsStore(f) {
-				continue // these calls of database/sql read the old ledger, before the store opens it
+				continue // skip these calls of database/sql, which read the ledger of an old release without the store
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if s, ok := statementOf(set, n, constants); ok {
@@ -81,8 +81,8 @@ func importsStore(f *ast.File) bool {
 	return imports("portillon/hub/store") || !imports("database/sql")
 }
 
-// statementOf returns the statement in a call such as x.Query(ctx, "SELECT …", …). If the statement is not constant,
-// its text is "?".
+// statementOf returns the statement in a call such as x.Query(ctx, "SELECT …", …). If the text is not constant,
+// statementOf returns "?" as the text.
 func statementOf(set *token.FileSet, n ast.Node, constants map[string]ast.Expr) (statement, bool) {
 	c, ok := n.(*ast.CallExpr)
 	if !ok || len(c.Args) < 2 {
@@ -140,7 +140,7 @@ func statementFault(text string) string {
 		}
 		return strings.ToLower(w[i])
 	}
-	named := map[string]bool{} // names that WITH defines
+	named := map[string]bool{} // names of the tables that WITH defines
 	for _, m := range within.FindAllStringSubmatch(text, -1) {
 		named[strings.ToLower(m[1])] = true
 	}
@@ -166,7 +166,7 @@ func statementFault(text string) string {
 			continue
 		case "from", "join":
 			name = lower(i + 1)
-			if lower(i-1) == "distinct" { // the FROM is part of IS DISTINCT FROM
+			if lower(i-1) == "distinct" { // skip a FROM that is part of IS DISTINCT FROM
 				continue
 			}
 		case "update":
@@ -177,7 +177,7 @@ func statementFault(text string) string {
 		default:
 			continue
 		}
-		if name == "(" || lower(i+2) == "(" || named[name] { // a subquery, a function, or a table of WITH
+		if name == "(" || lower(i+2) == "(" || named[name] { // skip a subquery, a function, or a table that WITH defines
 			continue
 		}
 		tables++
@@ -209,7 +209,7 @@ func statementFault(text string) string {
 	return ""
 }
 
-// givesSite reports whether all rows of an INSERT begin with $1.
+// givesSite reports whether the first value of every row of an INSERT is $1.
 func givesSite(w []string) bool {
 	for i := range w {
 		switch strings.ToLower(w[i]) {

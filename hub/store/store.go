@@ -1,4 +1,5 @@
-// Package store is the hub's database: one SQLite file with its migrations. Only this package accesses the rows.
+// Package store provides the hub's database, which is one SQLite file, and the migrations of the database. Only this
+// package accesses the rows.
 //
 // The primary key of every table begins with the site's id. Code accesses rows only through Site: the first parameter
 // of every statement ($1) is the site's id, which Site adds. A test of this package reads all statements in the hub's
@@ -41,14 +42,14 @@ const Name = "portillon.db"
 // DB is an open database. The methods of a DB may be called concurrently.
 type DB struct {
 	path   string
-	writer chan *writer // contains the only writer while no transaction runs; nil: the database is read-only
+	writer chan *writer // channel that contains the only writer while no transaction runs; nil: the database is read-only
 	write  *sql.DB
 	read   *sql.DB
-	reads  *statements // cache of the prepared statements of read
+	reads  *statements // cache of the prepared statements for the connections in read
 
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
-	watch       func(error) // is called after each write; nil: there is no watcher
+	watch       func(error) // function that Write calls at its end; nil: there is no watcher
 }
 
 // Open opens the database at path and upgrades it to the newest schema. If the file does not exist, Open creates it,
@@ -66,7 +67,7 @@ func Open(ctx context.Context, path string) (_ *DB, err error) {
 	if db.write, err = connect(path, false); err != nil {
 		return nil, err
 	}
-	db.write.SetMaxOpenConns(1) // SQLite allows one writer
+	db.write.SetMaxOpenConns(1) // one connection, because SQLite allows only one writer at a time
 	if err := migrate(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.write.Close())
 	}
@@ -103,7 +104,7 @@ const maxReaders = 4
 // applicationID marks the file as the hub's database ("Port"; PRAGMA application_id of SQLite).
 const applicationID = 0x506f7274
 
-// connect prepares connections to the file. The first statement opens the file.
+// connect prepares connections to the file. The pool opens the file when the first statement runs.
 func connect(path string, readOnly bool) (*sql.DB, error) {
 	dsn, err := dataSource(path, readOnly)
 	if err != nil {
@@ -135,7 +136,8 @@ func dataSource(path string, readOnly bool) (string, error) {
 	return (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String(), nil
 }
 
-// migrate marks the file as the hub's database and upgrades it to the newest schema. Each migration is one transaction.
+// migrate writes the hub's application id into the file, and upgrades the file to the newest schema. Each migration
+// is one transaction.
 func migrate(ctx context.Context, db *sql.DB) error {
 	var app int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
@@ -182,7 +184,7 @@ func newestMigration() (int64, error) {
 	return newest, nil
 }
 
-// Close closes the database after the running transaction. Later writes return an error.
+// Close closes the database after the running transaction. After Close, each write returns an error.
 func (db *DB) Close() error {
 	var err error
 	if db.writer != nil {
@@ -285,7 +287,7 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	if t.erased {
 		w.erased, wait = true, eraseWait
 	}
-	_ = w.emptyLog(ctx, wait) // an error does not undo the committed transaction; the next transaction tries again
+	_ = w.emptyLog(ctx, wait) // ignore the error: the transaction is committed, and the next transaction empties the log
 	return nil
 }
 
@@ -297,7 +299,8 @@ func (db *DB) Watch(f func(error)) {
 	db.watch = f
 }
 
-// callWatcher calls the watcher. callWatcher ignores errors that do not come from the file or the disk.
+// callWatcher passes the result of a write to the watcher. callWatcher does not pass on errors that do not come from
+// the file or the disk.
 func (db *DB) callWatcher(err error) {
 	if err != nil && dberror.KindOf(err) == dberror.Other {
 		return
@@ -313,7 +316,7 @@ func (db *DB) callWatcher(err error) {
 // Reason describes an error of the file or the disk in a few words, without a path and without data.
 func Reason(err error) string { return dberror.KindOf(err).String() }
 
-// Tx is a transaction of one site. A Tx must not be used after its transaction.
+// Tx is a transaction of one site. Callers must not use a Tx after the transaction has ended.
 type Tx struct {
 	site    *Site
 	run     runner
@@ -414,14 +417,14 @@ func (s *Subscription) add(topics []Topic) {
 	}
 	select {
 	case s.wake <- struct{}{}:
-	default: // the subscriber has a pending wake-up already
+	default: // the channel already contains a value that wakes the subscriber
 	}
 }
 
-// Tell announces a change of data that are not in the database, such as the states of machines.
+// Tell notifies subscribers of a change of data that are not in the database, such as the states of machines.
 func (s *Site) Tell(topic Topic) { s.db.announce(s.id, []Topic{topic}) }
 
-// announce adds topics to the subscriptions of a site.
+// announce adds changed topics to those subscriptions of a site that include them.
 func (db *DB) announce(site policy.SiteID, topics []Topic) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -87,7 +87,7 @@ func TestWritesRunOneAtATimeAndCancelledWritesDoNotBlock(t *testing.T) {
 	for range 20 {
 		all.Go(func() {
 			err := s.Write(t.Context(), func(tx *store.Tx) error {
-				inside++ // the race detector reports concurrent access
+				inside++ // not locked: the race detector reports two writes that run at once
 				return nil
 			})
 			if err != nil {
@@ -120,7 +120,7 @@ func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 				if topics := sub.Take(); len(topics) > 1 || len(topics) == 1 && topics[0] != store.Directory {
 					t.Errorf("told %v", topics)
 				}
-				if made(t, s) == last { // read after Take, because later changes wake the subscriber again
+				if made(t, s) == last { // read the counter after Take, because a later change wakes the subscriber again
 					return
 				}
 			}
@@ -217,7 +217,7 @@ func TestErrorOfADamagedDatabaseNamesFileAndCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(b[4096:], make([]byte, 2048)) // damage the header of the second page
+	copy(b[4096:], make([]byte, 2048)) // overwrite the header of the second page, to damage the database
 	if err := os.WriteFile(db.Path(), b, 0o600); err != nil {
 		t.Fatal(err)
 	}

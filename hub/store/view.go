@@ -10,7 +10,7 @@ import (
 )
 
 // OpenAs opens a file of an older program for reading only. Each connection gets temporary views with the names of the
-// current tables, so that the same statements can read the old file. The file does not change.
+// current tables, so that the same statements can read the old file. OpenAs does not change the file.
 func OpenAs(path string, views []string) (*DB, error) {
 	dsn, err := dataSource(path, true)
 	if err != nil {
@@ -43,7 +43,7 @@ func (v viewConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("SQLite driver cannot run statements"), c.Close())
 	}
-	// Allow changes first, because the pragma query_only forbids even temporary views.
+	// Turn off the pragma query_only while the views are created, because it forbids even temporary views.
 	for _, s := range append(append([]string{"PRAGMA query_only = 0"}, v.views...), "PRAGMA query_only = 1") {
 		if _, err := run.ExecContext(ctx, s, nil); err != nil {
 			return nil, errors.Join(err, c.Close())

@@ -10,7 +10,7 @@ import (
 )
 
 // maxStatements is the maximum number of prepared statements of a connection. The hub has a few hundred statements.
-// More statements mean that their texts contain values.
+// A connection with more statements shows that a package writes values into the text of a statement.
 const maxStatements = 1000
 
 // statements caches prepared statements by their text. The methods of statements may be called concurrently.
@@ -34,7 +34,7 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 		return p, nil
 	}
 	if full {
-		return nil, fmt.Errorf("connection has more than %d statements: a statement must be a constant", maxStatements)
+		return nil, fmt.Errorf("connection has more than %d prepared statements, want constant statements", maxStatements)
 	}
 	p, err := s.prepare(ctx, withUnnamedParameters(query))
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if other := s.all[query]; other != nil { // another goroutine has prepared the statement meanwhile
+	if other := s.all[query]; other != nil { // use the statement that another goroutine has prepared meanwhile
 		return other, p.Close()
 	}
 	s.all[query] = p
@@ -61,13 +61,13 @@ func (s *statements) close() error {
 	return err
 }
 
-// writer is the connection for writing. Unlike the statements of a sql.Tx, its statements stay prepared between
-// transactions. Only one goroutine at a time may use a writer.
+// writer is the connection for writing. Unlike the statements of a sql.Tx, the statements of a writer stay prepared
+// between transactions. Only one goroutine at a time may use a writer.
 type writer struct {
 	db       *sql.DB
-	conn     *sql.Conn // nil: the connection is not open yet, or was closed after an error
+	conn     *sql.Conn // connection for writing; nil: it is not open yet, or was closed after an error
 	prepared *statements
-	erased   bool // a transaction erased data that the log may still contain
+	erased   bool // true: a transaction has erased data that the write-ahead log may still contain
 }
 
 // transaction calls change between BEGIN and COMMIT, and rolls back after an error or a panic.
@@ -78,14 +78,14 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 		}
 		w.prepared = newStatements(w.conn.PrepareContext)
 	}
-	// BEGIN IMMEDIATE takes the write lock now. Otherwise another process could write between a read and a write of this
-	// transaction.
+	// BEGIN IMMEDIATE acquires the write lock at the beginning of the transaction. Otherwise another process could
+	// write between a read and a write of this transaction.
 	if _, err := w.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	done := false
 	defer func() {
-		if !done { // change has returned an error or panicked
+		if !done { // roll back, because change has returned an error or panicked
 			w.rollback(ctx)
 		}
 	}()
@@ -104,12 +104,12 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 }
 
 // rollback undoes the transaction. After a disk error, SQLite has already rolled back
-// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"). Then ROLLBACK fails, and rollback
-// closes the connection, so that the next transaction opens a new one.
+// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"). In that case ROLLBACK fails, and
+// rollback closes the connection, so that the next transaction opens a new one.
 func (w *writer) rollback(ctx context.Context) {
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
 		w.prepared.close()                                       // close the statements before their connection
-		w.conn.Raw(func(any) error { return driver.ErrBadConn }) // makes the pool close the connection
+		w.conn.Raw(func(any) error { return driver.ErrBadConn }) // driver.ErrBadConn makes the pool close the connection
 		w.close()
 	}
 }

@@ -33,7 +33,7 @@ func (p *accountPages) routes() []route {
 // accountsPage is the data of the page of accounts.
 type accountsPage struct {
 	Accounts []account.Account
-	Machines []policy.MachineID // machines for which a role can be given
+	Machines []policy.MachineID // machines at which the page can give an account a role
 	Next     string
 	Form     form
 	Code     string // one-time code, which is shown only once
@@ -62,7 +62,7 @@ func (p *accountPages) showAccounts(q *request, status int, change func(*account
 		return err
 	}
 	d := accountsPage{Accounts: list, Form: accountForm()}
-	// A link on a member's page opens the form with the member filled in.
+	// A link on a member's page opens this page with the member's id in the form.
 	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" {
 		d.Form = d.Form.withValues(v)
 	}
@@ -105,7 +105,8 @@ func (p *accountPages) addAccount(q *request) error {
 	return p.withCode(q, made.ID, made.Name)
 }
 
-// withCode shows a one-time code. With this code, the owner of the account chooses a password.
+// withCode renders the page of accounts with a one-time code. The person who has the account enters this code to
+// choose a password.
 func (p *accountPages) withCode(q *request, id, name string) error {
 	code, err := p.accounts.Recovery.ResetCode(ctxOf(q), q.actor, id)
 	if err != nil {

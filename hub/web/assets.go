@@ -37,8 +37,8 @@ func readAssets() (assets, error) {
 // path returns the address of a static file.
 func (a assets) path(name string) string { return "/static/" + a.hash + "/" + name }
 
-// asset serves a static file. If the hash in the address belongs to another version, it answers 404, because browsers
-// would cache the file under the wrong hash.
+// asset serves a static file. If the hash in the address belongs to another version, asset answers 404, because
+// browsers would cache the file under the wrong hash.
 func (p *Pages) asset(w http.ResponseWriter, r *http.Request) {
 	b, ok := p.assets.data[r.PathValue("name")]
 	if !ok || r.PathValue("hash") != p.assets.hash {

@@ -46,7 +46,7 @@ func (p *Pages) translate(l tongue, text string) *translated {
 	values := p.auditWords.Values(text)
 	for i, v := range values {
 		if code == "token-made" && i > 0 {
-			break // the second value is a date, which needs no translation
+			break // translate only the first value, because the second value is a date
 		}
 		words := strings.Split(v, list.between)
 		for j, w := range words {
@@ -61,8 +61,8 @@ func (p *Pages) translate(l tongue, text string) *translated {
 	return &translated{Text: p.auditWords.With(code, values)}
 }
 
-// described translates one property of an account, such as: name "x", member "m-1", role owner, mentor of laser,
-// disabled.
+// described translates the text about one property of an account, such as «name "x"», «role owner» or «mentor of
+// laser».
 func (l tongue) described(text string) string {
 	word, rest, _ := strings.Cut(text, " ")
 	if given, err := strconv.Unquote(rest); err == nil {

@@ -25,8 +25,8 @@ type cardKeyPage struct {
 	Rotate, End form
 }
 
-// refuse adds the faults to both forms of the page. The page may show a different form than before, because another
-// administrator may have started or ended a key change in the meantime.
+// refuse adds the faults of a rejected form to both forms of the page. The page may show a different form than
+// before, because another administrator may have started or ended a key change in the meantime.
 func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
 	d.Rotate, d.End = d.Rotate.withValues(given).refuse(faults), d.End.refuse(faults)
 }

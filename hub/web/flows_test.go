@@ -16,7 +16,7 @@ import (
 const hostile = `x"'><script>alert(1)</script><img src=x ` +
 	`onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
 
-// Every page shows texts of people and machines as text.
+// Every page escapes the texts that people and machines have sent.
 func TestHostileTextIsShownAsText(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: asks for every page")
@@ -148,7 +148,8 @@ func TestLanguageCookieIsSetOnlyAfterSignIn(t *testing.T) {
 	expect(t, h.do(r), 200, `<html lang="fr">`)
 }
 
-// The table has the pages that each role sees. The answers come from the services, because the pages contain no rules.
+// The table contains the pages that each role may see. The services decide what each role may see, because the pages
+// contain no rules.
 func TestPagesFollowTheRole(t *testing.T) {
 	h := open(t, 0)
 	want := map[string][5]int{ // owner, administrator, maintainer of the laser, mentor of the laser, member
@@ -251,7 +252,7 @@ func TestPublishedPolicyHasUnixLineEnds(t *testing.T) {
 	expect(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
 }
 
-func TestPolicyPageAsksForAMissingSignature(t *testing.T) {
+func TestPolicyPageHasAFormForAMissingSignature(t *testing.T) {
 	h := open(t, 0)
 	expect(
 		t,
@@ -273,7 +274,7 @@ func TestPolicyPageAsksForAMissingSignature(t *testing.T) {
 	)
 }
 
-// Values that are shown once are in the response to the POST, never in an address.
+// A secret that the hub shows only once is in the response to the POST, never in an address.
 func TestSecretsAreShownOnceAndNeverInAnAddress(t *testing.T) {
 	h := open(t, 0)
 	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM",
@@ -302,7 +303,7 @@ func TestSecretsAreShownOnceAndNeverInAnAddress(t *testing.T) {
 }
 
 // A mail scanner that opens the link must not sign anyone in.
-func TestLinkSignsInOnlyByItsButton(t *testing.T) {
+func TestOpeningALinkDoesNotSignInUntilTheButtonIsPressed(t *testing.T) {
 	h := open(t, 0).as("")
 	w := h.get("/sign-in/link?code=" + webtest.LinkCode)
 	expect(t, w, 200, "Sign in: Léa Morvan")
@@ -371,7 +372,7 @@ func TestMachineRolesCanBeGivenAndRemoved(t *testing.T) {
 	if n := strings.Count(expect(t, h.get("/settings/accounts"), 200), ": Maintenance"); n < 1 {
 		t.Errorf("%d accounts maintain a machine", n)
 	}
-	expect(t, h.post("/settings/accounts/"+id, give), 412) // the version from before the first change
+	expect(t, h.post("/settings/accounts/"+id, give), 412) // send the version that the account had before the first change
 	give.Set("version", "2")
 	give.Set("machine_role", "")
 	expect(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
@@ -384,8 +385,8 @@ func TestMachineRolesCanBeGivenAndRemoved(t *testing.T) {
 	)
 }
 
-// Members can download their own record and each badge from the page. The file has what the page and the API show, and
-// nothing that only administrators see.
+// Members can download their own record and each badge from the page. The file contains the data that the page and
+// the API show, and no data that only administrators see.
 func TestMembersCanDownloadTheirRecord(t *testing.T) {
 	h := open(t, 0)
 	lea := h.as(webtest.MemberName)

@@ -27,11 +27,11 @@ type field struct {
 	Rows     int
 	Choices  []choice
 	Faults   []fault.Field
-	First    bool // this is the first field with a fault
+	First    bool // true for the first field of the form that has a fault
 }
 
-// shownValue is a field's value as the page showed it. The form sends this value back (Sent), so that the hub knows in
-// a conflict which fields the user has changed.
+// shownValue is a field's value as the page showed it. The browser sends this value together with the form (Sent), so
+// that the hub can determine in a conflict which fields the user has changed.
 type shownValue struct {
 	Value string
 	Sent  bool
@@ -44,7 +44,7 @@ type choice struct{ Value, Label string } // Label is a text, not a message key
 type form struct {
 	ID      string
 	Action  string
-	Submit  string // key of a message
+	Submit  string // key of the message on the form's button
 	Version int64
 	Fields  []field
 	Faults  []fault.Field // faults that do not belong to a field
@@ -83,7 +83,7 @@ func (f form) withValues(given url.Values) form {
 func (f form) refuse(faults []fault.Field) form {
 	f.Fields = append([]field(nil), f.Fields...)
 	for _, x := range faults {
-		// Find the field. The name in the fault may have an index, and may be singular or plural.
+		// Find the field. The field's name in the fault may have an index, and may be singular or plural.
 		name := strings.ToLower(x.Field)
 		if i := strings.IndexAny(name, "[. "); i > 0 {
 			name = name[:i]
@@ -133,8 +133,8 @@ func formError(err error) error {
 	return fmt.Errorf("%w: %w", errForm, err)
 }
 
-// file returns the name and content of an uploaded file of a form, up to maxUpload bytes. If the form has no file, the
-// name is empty.
+// file returns the name and content of an uploaded file of a form, up to maxUpload bytes. If the user has chosen no
+// file, the name is empty.
 func (q *request) file(name string) (string, []byte, error) {
 	if err := q.r.ParseMultipartForm(maxUpload); err != nil {
 		return "", nil, formError(err)
@@ -154,7 +154,8 @@ func (q *request) file(name string) (string, []byte, error) {
 	return h.Filename, b, nil
 }
 
-// version returns the version of the data that the form showed. An invalid number gives 0, which every service rejects.
+// version returns the version of the data that the form showed. If the number is invalid, version returns 0, which
+// every service rejects.
 func version(v url.Values) int64 {
 	n, err := strconv.ParseInt(v.Get("version"), 10, 64)
 	if err != nil {

@@ -73,7 +73,7 @@ func TestMinorFaultsAreNotShownAsSafetyStops(t *testing.T) {
 	}
 }
 
-func TestAuthorOfTheFirstPolicyIsTheHub(t *testing.T) {
+func TestPageNamesTheHubAsAuthorOfTheFirstPolicy(t *testing.T) {
 	h := open(t, 0)
 	h.site.Poison("new site")
 	if body := h.get("/policy?lang=fr").Body.String(); !strings.Contains(body, "par le hub à sa création") ||

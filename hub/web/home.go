@@ -48,7 +48,7 @@ func (p *todayPages) about(q *request) error {
 type todayPage struct {
 	On, Off []machineWithUser
 	Free    []machineWithUser
-	Start   bool // the site has no machine yet, and the user may add machines
+	Start   bool // true: the site has no machine yet, and the user may add machines
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
@@ -61,7 +61,7 @@ type machineWithUser struct {
 	Who string // name of the user; empty: unknown, or the reader may not see the name
 }
 
-// Attention reports whether somebody should check the machine.
+// Attention reports whether a person should check the machine because of a problem.
 func (s machineWithUser) Attention() bool {
 	st := s.Standing
 	return len(st.Tags) > 0 || len(st.Faults) > 0 || st.Phase == "fault" || !s.Revoked.IsZero() || !s.Enrolled.IsZero() &&
@@ -113,7 +113,7 @@ func (p *todayPages) machinesOfToday(q *request, d *todayPage) error {
 		switch {
 		case m.Standing.Session != nil:
 			d.On = append(d.On, s)
-		case !s.Attention() && m.Standing.Online: // not available: a machine that waits for its enrolment
+		case !s.Attention() && m.Standing.Online: // a machine that waits for its enrolment is not available
 			d.Free = append(d.Free, s)
 		}
 		if s.Attention() {
@@ -144,7 +144,7 @@ func (p *machinePages) standing(q *request, m enrol.Machine) (machineWithUser, e
 	return s, err
 }
 
-// nameOf returns a member's name. The name is empty if the reader may not see it or the member was removed.
+// nameOf returns a member's name. The name is empty if the reader may not see the name, or if the member was removed.
 func (p *machinePages) nameOf(q *request, id policy.MemberID) (string, error) {
 	if p.directory == (Directory{}) || id == "" {
 		return "", nil

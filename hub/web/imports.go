@@ -36,8 +36,8 @@ func (p *importPages) importPage(q *request) error {
 	return q.render(200, "import", "members", "import.title", importForm())
 }
 
-// preview answers POST /members/import with the changes that an import would make. preview stores nothing in the
-// directory, so the response to the POST is the page itself, without a redirect.
+// preview answers POST /members/import with the changes that an import would make. The response to the POST is the
+// page itself, without a redirect, because preview stores nothing in the directory.
 func (p *importPages) preview(q *request) error {
 	name, data, err := q.file("file")
 	if err != nil {

@@ -20,7 +20,7 @@ func (p *machinePages) routes() []route {
 // machinesPage is the data of the list of machines.
 type machinesPage struct {
 	Machines []machineWithUser
-	Known    []policy.MachineID // machines that the policy names and that were not added to the hub yet
+	Known    []policy.MachineID // machines that the policy names and that nobody has added to the hub yet
 	Form     form
 }
 
@@ -84,8 +84,8 @@ type machinePage struct {
 	Name        string
 }
 
-// Same compares the keys that the machine pins with the hub's keys. The value for each key is "same", "other", or empty
-// if one of the two keys is unknown.
+// Same has the results of comparing the keys that the machine pins with the hub's keys. The value for each key is
+// "same", "other", or empty if one of the two keys is unknown.
 func (m machinePage) Same() map[string]string {
 	compare := func(here, there string) string {
 		switch {

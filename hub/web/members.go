@@ -38,7 +38,7 @@ type found struct {
 	Choice  map[string]string
 	Base    string
 	Name    string
-	Keep    map[string]string // further hidden fields of the search form, by name
+	Keep    map[string]string // values of further hidden fields of the search form, by field name
 }
 
 // States returns the states by which the list can be filtered.
@@ -98,7 +98,7 @@ func memberForm(m directory.Member, notes bool) form {
 		f.Fields = append(f.Fields, field{Name: "note", Kind: "area", Label: "member.note", Hint: "member.note.hint",
 			Value: m.Note, Rows: 3})
 	}
-	// Send the displayed values with the form, so that they can be compared after a conflict.
+	// Add the displayed values as hidden fields, so that the hub can compare them after a conflict.
 	for i := range f.Fields {
 		f.Fields[i].Before = shownValue{Value: f.Fields[i].Value, Sent: m.ID != ""}
 	}
@@ -138,7 +138,7 @@ func mayReadNotes(q *request) bool { return q.actor.May(actor.ReadNotes, actor.T
 
 // newMember answers GET /members/new.
 func (p *memberPages) newMember(q *request) error {
-	// Check the right now, so that a user without it cannot fill in the form in vain.
+	// Check the right before the form is shown, so that no user fills in a form that the hub then refuses.
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
@@ -170,8 +170,8 @@ type memberPage struct {
 	directory.Member
 	Form, Card, File, URL form
 	Conflict              []difference
-	Refused               []directory.Badge // files of an upload that were rejected
-	Codes                 []account.Printed // codes that are shown only once
+	Refused               []directory.Badge // files of the user's upload that the hub rejected, each with the reason
+	Codes                 []account.Printed // new sign-in codes, which are shown only once
 }
 
 // title returns the title of the page.
@@ -226,7 +226,7 @@ func (p *memberPages) ownRecord(q *request) error {
 	}
 	record := struct {
 		directory.Member
-		Until string `json:"until,omitempty"` // date such as 2027-09-30
+		Until string `json:"until,omitempty"` // write the date in the form 2027-09-30
 	}{Member: m}
 	if m.Until != (policy.Date{}) {
 		record.Until = m.Until.String()
@@ -287,7 +287,7 @@ type difference struct {
 }
 
 // conflict shows the changes that another user has made since the form was displayed. The form on this page contains
-// this user's values, for the current version.
+// the values that this user sent, and the current version.
 func (p *memberPages) conflict(q *request, v url.Values) error {
 	m, err := p.directory.Members.Get(ctxOf(q), q.actor, memberID(q))
 	if err != nil {
@@ -329,7 +329,7 @@ func (p *memberPages) blockMember(q *request) error {
 	return q.redirect(memberHome(q), fmt.Sprintf("member-blocked-%v", block))
 }
 
-// before reports whether a is an earlier day than b.
+// before reports whether date a is an earlier day than date b.
 func before(a, b policy.Date) bool {
 	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
 }

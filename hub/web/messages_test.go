@@ -184,7 +184,7 @@ func TestTemplatesContainNoSentences(t *testing.T) {
 	seen := 0
 	for name, page := range p.views["fr"].pages {
 		for _, tmpl := range page.Templates() {
-			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // the template "attributes" is a part of a tag
+			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // "attributes" contains a part of a tag
 				continue
 			}
 			// A text between two actions may be only a part of a tag, so join all texts first, with a mark for each action.
@@ -254,7 +254,7 @@ func TestTimesAndNumbersFollowTheLanguage(t *testing.T) {
 	}
 }
 
-func TestLanguageFollowsAcceptLanguage(t *testing.T) {
+func TestLanguageIsChosenByAcceptLanguage(t *testing.T) {
 	for header, want := range map[string]string{"": "fr", "*": "fr", "fr-CA": "fr", "en-GB,en;q=0.9,fr;q=0.8": "en",
 		"de": "en", "de,fr;q=0.3": "fr",
 		"fr;q=0,en;q=0.1": "en", "en;q=0.5,fr;q=0.5": "en", ";;q=,=": "en", "fr;q=2,en": "en"} {
@@ -297,7 +297,7 @@ func FuzzAcceptedLanguageHasPages(f *testing.F) {
 	})
 }
 
-// If a form does not contain a field, the field keeps its value.
+// If a form does not contain a field of the member, the member's value stays unchanged.
 func TestFormsChangeOnlyTheirFields(t *testing.T) {
 	m := directory.Member{Name: "Léa", Note: "kept", Emails: []string{"a@b"}}
 	if err := applyForm(&m, map[string][]string{"name": {" Lea "}, "emails": {"x@y\r\n\r\n z@y "}}); err != nil {

@@ -16,7 +16,7 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// hub is the pages of a hub under test, with a browser that does not follow redirects.
+// The type hub serves the pages of a hub under test to a browser that does not follow redirects.
 type hub struct {
 	t    testing.TB
 	site *webtest.Site
@@ -66,7 +66,7 @@ func (h *hub) build() {
 	h.h = h.site.Handler(p.Handler())
 }
 
-// as returns the same hub with the browser of another account.
+// as returns the same hub with a browser in which another account is signed in.
 func (h hub) as(who string) *hub {
 	h.who = who
 	return &h

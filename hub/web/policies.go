@@ -32,13 +32,13 @@ func (p *policyPages) routes() []route {
 // that have the bundle.
 type policyPage struct {
 	Current  publish.Policy
-	Waiting  *publish.Policy // newest version, if it waits for a signature; nil: it does not
+	Waiting  *publish.Policy // newest version, if it waits for a signature; nil: no version waits
 	Text     string
 	Comment  string
 	Of       int64 // number of the version on which Text is based
 	Draft    *publish.Draft
 	Refused  []fault.Field
-	Stale    bool // another user has published a version in the meantime
+	Stale    bool // true: another user has published a version since the page was shown
 	Versions []publish.Policy
 	Next     string
 	Bundle   *publish.Bundle
@@ -95,8 +95,8 @@ func (p *policyPages) showPolicy(q *request, status int, change func(*policyPage
 // policy answers GET /policy.
 func (p *policyPages) policy(q *request) error { return p.showPolicy(q, 200, nil) }
 
-// checkPolicy answers POST /policy/check with the faults and effects of a text. checkPolicy stores nothing, so the
-// response to the POST is the page itself, without a redirect.
+// checkPolicy answers POST /policy/check with the faults and effects of a text. The response to the POST is the page
+// itself, without a redirect, because checkPolicy stores nothing.
 func (p *policyPages) checkPolicy(q *request) error {
 	v, err := q.values()
 	if err != nil {
@@ -115,7 +115,7 @@ func (p *policyPages) checkPolicy(q *request) error {
 	})
 }
 
-// number parses a version number. Invalid text gives 0.
+// number parses a version number. If the text is not a number, number returns 0.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -131,7 +131,7 @@ func (p *policyPages) publishPolicy(q *request) error {
 		return err
 	}
 	made, err := p.policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
-	// Show the rejected text again, with its faults or with the conflict.
+	// Show the rejected text again, with the faults of the text or with the conflict.
 	if faults := invalid(err); faults != nil || conflict(err) {
 		draft, failed := p.drafts.Check(ctxOf(q), q.actor, v.Get("text"))
 		status := 422
@@ -239,12 +239,12 @@ func (p policyPage) Line(n int) string {
 // maxChanges is the maximum number of changed permissions on a page.
 const maxChanges = 100
 
-// Some returns the changes that the page shows.
+// Some returns the changed rights that the page shows, at most maxChanges.
 func (policyPage) Some(list []publish.Change) []publish.Change {
 	return list[:min(len(list), maxChanges)]
 }
 
-// Rest returns the number of changes that the page does not show.
+// Rest returns the number of changed rights that the page does not show.
 func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-maxChanges) }
 
 // mostWarnings is the maximum number of a bundle's warnings on a page.

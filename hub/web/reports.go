@@ -35,7 +35,7 @@ type reportPage struct {
 	Form     form
 	From, To policy.Date
 	Machine  policy.MachineID
-	Query    string // query in the links to the CSV files
+	Query    string // query with the range of days, for the links to the CSV files
 	Uses     []report.Use
 	Next     string
 	Weeks    []report.Week
@@ -45,8 +45,8 @@ type reportPage struct {
 	Machines []enrol.Machine
 }
 
-// reportRows is the maximum number of rows in each table on the page. A CSV file has all rows: for 20 machines, a year
-// has 1,040 rows of weeks.
+// reportRows is the maximum number of rows in each table on the page. The CSV file of the same report contains all
+// rows: a year of 20 machines has 1,040 rows of weeks.
 const reportRows = 40
 
 // SomeWeeks returns the weeks that the page shows, the newest first.
@@ -64,7 +64,7 @@ func (d reportPage) SomeRefusals() []report.Refusals {
 // Rest returns the number of rows that the page does not show.
 func (reportPage) Rest(rows int) int { return max(0, rows-reportRows) }
 
-// days returns the range of days in the request's query. The default is the last 30 days.
+// days returns the range of days in the request's query. If the query has no dates, days returns the last 30 days.
 func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	v := q.r.URL.Query()
 	now := p.now().In(p.zone())
@@ -85,7 +85,7 @@ func (p *reportPages) days(q *request) (report.Range, []fault.Field) {
 	return r, faults
 }
 
-// dateOf returns the calendar day of a time in the time's zone.
+// dateOf returns the calendar day of a time, in the time zone that the time has.
 func dateOf(t time.Time) policy.Date {
 	return policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
 }

@@ -30,7 +30,7 @@ type request struct {
 // view is the data of a template: the data of the layout, and D, the data of the page itself.
 type view struct {
 	Page    string
-	Title   string // key of a message, or a text
+	Title   string // title of the page: a message key, or a text
 	Lang    string
 	Other   string // address of the same page in the other language
 	Site    string
@@ -64,7 +64,7 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	}
 }
 
-// bodyLimit returns the maximum size of a form in bytes. Visitors without an account may not upload files.
+// bodyLimit returns the maximum size of a request's form in bytes. Visitors without an account may not upload files.
 func (q *request) bodyLimit() int64 {
 	switch {
 	case q.actor.Account == "":
@@ -79,8 +79,8 @@ func (q *request) bodyLimit() int64 {
 
 const langCookie = "portillon-lang"
 
-// language returns the language in ?lang=, in the cookie or in Accept-Language, whichever exists first. For a signed-in
-// user, it stores the language of ?lang= in a cookie.
+// language returns the language in ?lang=, in the cookie or in Accept-Language, whichever exists first. If the user
+// is signed in, language stores the language of ?lang= in a cookie.
 func (q *request) language() string {
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
 		if q.actor.Account != "" {
@@ -163,12 +163,12 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	q.w.WriteHeader(status)
 	_, err := q.w.Write(b.Bytes())
 	if err != nil {
-		q.p.o.Log.Debug("sending a page failed", "page", page, "request", q.reqID, "err", err)
+		q.p.o.Log.Debug("sending a page to the browser failed", "page", page, "request", q.reqID, "err", err)
 	}
 	return nil
 }
 
-// done returns the message of the completed action that a redirect named. Other message keys are ignored.
+// done returns the message of the completed action that a redirect named. done ignores the keys of other messages.
 func (q *request) done() string {
 	if k := "done." + q.r.URL.Query().Get("done"); q.p.views[q.lang].has(k) {
 		return k
@@ -176,8 +176,8 @@ func (q *request) done() string {
 	return ""
 }
 
-// otherLanguage returns the address of this page in the other language. For a POST, it returns the address of the page
-// with the form.
+// otherLanguage returns the address of this page in the other language. For the response to a POST, it is the address
+// of the page that contains the form.
 func (q *request) otherLanguage() string {
 	l := languages[0]
 	if q.lang == l {
@@ -230,7 +230,7 @@ func (q *request) redirect(path, done string) error {
 // problem is the data of an error page.
 type problem struct {
 	Status int
-	What   string // prefix of the message keys of heading and explanation
+	What   string // prefix of the message keys for the heading and the explanation on the page
 	Why    string
 }
 
@@ -302,7 +302,8 @@ func problemOf(h http.Header, err error) problem {
 	return say(500, "error.500")
 }
 
-// signInFirst redirects a visitor to the sign-in page. After the sign-in, the visitor returns to the current page.
+// signInFirst redirects a visitor to the sign-in page. After the sign-in, the hub redirects the visitor to the page
+// that the visitor requested.
 func (q *request) signInFirst() {
 	back := q.r.URL.RequestURI()
 	if q.r.Method != http.MethodGet {
@@ -336,17 +337,17 @@ func ignoreDenied(err error) error {
 	return err
 }
 
-// tongue returns the formatter for the language of the response.
+// tongue returns the formatter of dates and numbers for the language of the response.
 func (q *request) tongue() tongue { return q.p.views[q.lang].tongue }
 
-// download answers with a file.
+// download sends a file as the response.
 func (q *request) download(name, kind string, data []byte) error {
 	h := q.w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
 	h.Set("Content-Length", fmt.Sprint(len(data)))
 	if _, err := q.w.Write(data); err != nil {
-		q.p.o.Log.Debug("sending a file failed", "file", name, "request", q.reqID, "err", err)
+		q.p.o.Log.Debug("sending a file to the browser failed", "file", name, "request", q.reqID, "err", err)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestFormsAreShownOnlyWithTheirPermission(t *testing.T) {
 		scopes string // scopes of the token; empty: no token
 		path   string
 		status int
-		has    string // text that the page must contain; empty: any text
+		has    string // text that the page must contain; empty: the test does not check the text
 		lacks  string
 	}{
 		{"a new member", "", "members.read", "/members/new", 403, "", ""},

@@ -15,8 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// Directory has the services of package directory that the pages call. The zero value is for a hub that does not manage
-// the site: it serves no pages of members.
+// Directory has the services of package directory that the pages call. With the zero value, the hub does not manage
+// the site and serves no pages of members.
 type Directory struct {
 	Members  Members
 	Cards    Cards
@@ -64,8 +64,8 @@ type Badges interface {
 // Imports is the service that imports lists of members from files.
 type Imports interface {
 	Preview(ctx context.Context, a actor.Actor, in directory.Import) (directory.Preview, error)
-	// Confirm confirms that the members who are missing from the list have left the site. Confirm is needed if many are
-	// missing.
+	// The user calls Confirm to state that the members who are missing from the list have left the site. Apply
+	// requires this if many members are missing.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	// Remap reads the list again with other fields for its columns.
@@ -128,7 +128,7 @@ type Bundles interface {
 	Current(ctx context.Context, a actor.Actor) (publish.Bundle, error)
 }
 
-// Accounts has the services of package account that the pages call. The zero value is for a hub without accounts: it
+// Accounts has the services of package account that the pages call. With the zero value, the hub has no accounts and
 // serves no pages of accounts.
 type Accounts struct {
 	Passwords    Passwords
@@ -142,7 +142,7 @@ type Accounts struct {
 	Audit        Audit
 }
 
-// Passwords signs people in by name and password. Like the other services for sign-in, it begins a session in the
+// Passwords signs people in by name and password. The service, as all services for sign-in, begins a session in the
 // browser that sent the request of ctx: account.Requests has put the session into ctx.
 type Passwords interface {
 	SignIn(ctx context.Context, name, password, address string) (actor.Actor, error)

@@ -44,7 +44,7 @@ func passwordForm() form {
 
 // showSettings renders the settings page. change may modify the page's data.
 func (p *settingPages) showSettings(q *request, status int, change func(*settingsPage)) error {
-	if q.actor.Account == "" { // the services would answer for the account ""
+	if q.actor.Account == "" { // stop here, because the services would answer for the account with the empty id
 		return &actor.Denied{Act: actor.ReadOwn}
 	}
 	list, err := p.accounts.Sessions.Active(ctxOf(q), q.actor, q.actor.Account)
@@ -96,7 +96,7 @@ func (p *settingPages) endSession(q *request) error {
 // tokensPage is the data of the page of tokens.
 type tokensPage struct {
 	Tokens []account.Token
-	Made   *account.Token // new token with its text, which is shown only once
+	Made   *account.Token // the new token with its secret text, which the page shows only once
 	Form   form
 	Acts   []actor.Act
 	Chosen map[string]bool
@@ -140,7 +140,7 @@ func (p *settingPages) newToken(q *request) error {
 	}
 	day, err := time.ParseInLocation("2006-01-02", v.Get("expires"), p.zone())
 	made := account.Token{}
-	// Check the date and the scopes. The service checks the name and the permissions.
+	// Check the date and the scopes. The service checks the name of the token and the user's permissions.
 	switch {
 	case err != nil:
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "expires", Given: v.Get("expires"), Wrong: "not a date",

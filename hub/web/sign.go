@@ -31,10 +31,11 @@ func (p *signPages) routes() []route {
 // signPage is the data of the sign-in page with its two forms.
 type signPage struct {
 	Password, Link form
-	Refused        bool // the name or the password was wrong; the page does not say which
+	Refused        bool // true: the name or the password was wrong; the page does not reveal which of them
 }
 
-// newSignPage returns the sign-in page with empty forms. Hidden fields contain the return address and the language.
+// newSignPage returns the sign-in page with empty forms. Hidden fields of both forms contain the return address and
+// the language.
 func newSignPage(q *request) signPage {
 	v := url.Values{}
 	if back := localPath(q.r.URL.Query().Get("back")); back != "/" {
@@ -192,7 +193,7 @@ func (p *signPages) useCode(q *request) error {
 	})
 }
 
-// redeem answers POST /code/owner.
+// redeem answers POST /code/owner: it creates the first owner.
 func (p *signPages) redeem(q *request) error {
 	return p.withForm(q, ownerForm(), "code.owner", func(v url.Values) error {
 		_, err := p.accounts.Ownership.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
@@ -208,8 +209,8 @@ func (p *signPages) reset(q *request) error {
 	})
 }
 
-// withForm calls use with the values of the form. If use rejects the code, withForm shows the form again with the
-// faults.
+// withForm calls the function use with the values of the form. If use rejects the code, withForm shows the form again
+// with the faults.
 func (p *signPages) withForm(q *request, f form, title string, use func(url.Values) error) error {
 	v, err := q.values()
 	if err != nil {

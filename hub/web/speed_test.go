@@ -23,7 +23,7 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
-// A page of a long list has a limited number of rows.
+// A page that shows a long list contains a limited number of rows.
 func TestPagesShowAPartOfLongLists(t *testing.T) {
 	h := open(t, 10_000)
 	for _, path := range []string{"/members", "/members?after=Membre+05000", "/members?q=membre", "/cards",

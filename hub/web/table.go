@@ -14,12 +14,12 @@ type route struct {
 type entry struct {
 	Key   string // nav.KEY is the message; pages name the key as their section in request.render
 	Path  string
-	shown func(actor.Actor) bool // reports whether the navigation of a user contains the entry
+	shown func(actor.Actor) bool // function that reports whether the navigation of a user contains the entry
 }
 
 // family is a group of pages that one type serves.
 type family struct {
-	on      bool // whether the hub has the service of these pages
+	on      bool // true: the hub has the service that these pages call
 	routes  []route
 	entries []entry
 }
@@ -27,7 +27,7 @@ type family struct {
 // table returns all families of pages, in the order of the navigation. To add a family, add a file with a type, routes,
 // handlers and template data; a template; a line in this function; messages in messages.txt, in both languages; and the
 // answers for each role in hub/testdata/authorisation-pages.txt. testdata/recipes/hub-page.patch is an example. The
-// service that the handlers call checks the permissions.
+// services that the handlers call check the user's permissions.
 func (p *Pages) table() []family {
 	o := p.o
 	machines := &machinePages{directory: o.Directory, machines: o.Machines, codes: o.Codes, orders: o.Orders,
@@ -62,10 +62,10 @@ func (p *Pages) table() []family {
 	}
 }
 
-// anybody is true for every user.
+// anybody returns true for every user.
 func anybody(actor.Actor) bool { return true }
 
-// isMember is true for users who are members of the site.
+// isMember returns true for users who are members of the site.
 func isMember(a actor.Actor) bool { return a.Member != "" }
 
 // may returns a function that is true for users with a permission for the whole site.

@@ -13,7 +13,8 @@ import (
 	"portillon/policy"
 )
 
-// views are the templates of one language. Each page has a template with the layout and the shared parts.
+// views are the templates of one language. For each page, views contains a template, which includes the layout and
+// the shared parts.
 type views struct {
 	tongue
 	pages map[string]*template.Template
@@ -115,8 +116,8 @@ func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 	return string(id)
 }
 
-// issuerName returns the policy's name for the issuer of a badge. For an invalid badge it returns the name in the
-// badge.
+// issuerName returns the policy's name for the issuer of a badge. For an invalid badge, issuerName returns the
+// issuer's name that the badge contains.
 func (p *Pages) issuerName(b directory.Badge) string {
 	if p.o.IssuerName != nil && b.Verdict == "valid" {
 		if s := p.o.IssuerName(b.Issuer); s != "" {
@@ -126,8 +127,8 @@ func (p *Pages) issuerName(b directory.Badge) string {
 	return b.Issuer
 }
 
-// dict returns a map of keys and values that alternate in pairs. Templates use it to pass several values to another
-// template.
+// dict returns a map of keys and values that alternate in pairs. Templates use such a map to pass several values to
+// another template.
 func dict(pairs ...any) (map[string]any, error) {
 	m := map[string]any{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -10,8 +10,9 @@
 // A page shows *fault.Invalid next to the fields, *fault.Conflict as a comparison with the current values,
 // *fault.NotFound as 404, and every other error as 500 with the id of the request.
 //
-// Every sentence comes from messages.txt, in French and English. The query parameter lang, a cookie or Accept-Language
-// decides the language. Only for signed-in users does lang set the cookie: no cookie is set before sign-in.
+// Every sentence comes from messages.txt, in French and English. The query parameter lang, a cookie or the header
+// Accept-Language determines the language of a page. The parameter lang sets the cookie only for signed-in users,
+// because the pages set no cookie before the sign-in.
 package web
 
 import (
@@ -33,12 +34,13 @@ import (
 //go:embed templates messages.txt audit.txt static
 var files embed.FS
 
-// Options has the services and settings of the pages. If a service is missing, its pages answer 404.
+// Options contains the services that the pages call, and the settings of the pages. If a service is missing, the hub
+// answers 404 for the pages that call the service.
 type Options struct {
 	Site      string // name of the site, as pages show it
 	Version   string // version of the hub, as the settings page shows it
 	Zone      *time.Location
-	ZoneNow   func() *time.Location // returns the policy's time zone; nil, or a nil result: Zone is used
+	ZoneNow   func() *time.Location // returns the policy's time zone; if it is nil or returns nil, Zone is used
 	Now       func() time.Time
 	Log       *slog.Logger
 	Directory Directory
@@ -65,7 +67,7 @@ type Options struct {
 	// PolicyMachines returns the machines of the current policy, which the form of a new machine suggests; nil: no
 	// machines.
 	PolicyMachines func() []policy.MachineID
-	Mail           bool // whether the hub can send e-mail
+	Mail           bool // true: the hub can send e-mail
 	// Live returns the current name of the site, and whether members may sign in by e-mail; nil: Site and Mail are used.
 	Live func() (name string, mail bool)
 	// Trouble returns why the database rejects changes, in a few English words; empty: the database accepts changes. If
@@ -159,8 +161,8 @@ func connection(r *http.Request) string {
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// Maximum sizes of forms in bytes. maxForm is for a form with a policy (1 MiB of text with percent-encoding), maxUpload
-// for a form with a file, and smallForm for all others.
+// These are the maximum sizes of forms in bytes. maxForm is for a form with a policy (1 MiB of text with
+// percent-encoding), maxUpload for a form with a file, and smallForm for all others.
 const (
 	smallForm = 64 << 10
 	maxForm   = 4 << 20
@@ -179,7 +181,7 @@ func (p *Pages) Handler() http.Handler {
 	return head(m)
 }
 
-// head returns a handler that sets the headers of every response and calls next.
+// head returns a handler that sets the security headers of every page and calls next.
 func head(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -54,8 +54,8 @@ func (l tongue) of(t policy.Text) string {
 	return t.EN
 }
 
-// t returns the message of a key, with {1}, {2} … replaced by args. If the message is missing, it returns the key, and
-// a test fails.
+// t returns the message of a key, with {1}, {2} … replaced by args. If the message is missing, t returns the key, and
+// a test of the templates fails.
 func (l tongue) t(key string, args ...any) string {
 	m, ok := l.words[key]
 	if !ok {
@@ -71,8 +71,8 @@ func (l tongue) t(key string, args ...any) string {
 // has reports whether there is a message for the key.
 func (l tongue) has(key string) bool { _, ok := l.words[key]; return ok }
 
-// known returns the message with the key prefix+word. If there is no such message, it returns the word, because codes
-// of other programs may be newer than the messages.
+// known returns the message with the key prefix+word. If there is no such message, known returns the word, because
+// codes of other programs may be newer than the messages.
 func (l tongue) known(prefix string, word any) string {
 	if w := fmt.Sprint(word); l.has(prefix + w) {
 		return l.t(prefix + w)
@@ -89,8 +89,8 @@ func (l tongue) author(name string) string {
 	return name
 }
 
-// machineFault returns a sentence that explains a fault of a machine. text consists of a code and a detail, such as
-// "screen: 192.0.2.7".
+// machineFault returns a sentence that explains a fault of a machine. The parameter text consists of a code and a
+// detail, such as "screen: 192.0.2.7".
 func (l tongue) machineFault(text string) string {
 	code, about, _ := strings.Cut(text, ": ")
 	if key := "fault." + strings.ReplaceAll(code, " ", "-"); l.has(key) {
@@ -99,7 +99,8 @@ func (l tongue) machineFault(text string) string {
 	return text
 }
 
-// count returns the message key.one or key.many with the number n. French uses the singular for 0.
+// count returns the message key.one or key.many with the number n. For 0, count returns key.one in French, because
+// French uses the singular for 0.
 func (l tongue) count(key string, n any) string {
 	v, _ := strconv.ParseInt(fmt.Sprint(n), 10, 64)
 	if v == 1 || v == 0 && l.lang == "fr" {
@@ -181,7 +182,7 @@ func (l tongue) length(seconds int64) string {
 	}
 }
 
-// lapsed reports whether day d is over in the site's time zone. The zero day is never over.
+// lapsed reports whether day d has ended in the site's time zone. The zero day never ends.
 func (l tongue) lapsed(d policy.Date) bool {
 	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone())))
 }

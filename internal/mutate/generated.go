@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// seed determines which candidates become mutants.
+	// seed determines which of the candidates Generated chooses as mutants.
 	seed = "portillon"
 	// least is the minimum share of the generated mutants, in percent, that the tests must catch.
 	least = 90
@@ -27,9 +27,9 @@ const (
 // test catches the mutant. Without -mutants, Generated does nothing, so that an edit of the package does not require an
 // edit of the list.
 //
-// With -every n above 1, Generated tries only a sample of the mutants, without explained mutants, as a check for every
-// commit. Generated runs the short form of the tests first, and all tests only for mutants that survive the short form.
-// With -every 1, Generated runs every test that reaches a mutant.
+// With -every n above 1, Generated tries only a sample of the mutants and leaves out explained mutants, which is fast
+// enough for every commit. Generated runs the short form of the tests first, and all tests only for mutants that
+// survive the short form. With -every 1, Generated runs every test that reaches a mutant.
 func Generated(t *testing.T, n int, explained map[string]string) {
 	t.Helper()
 	if !*try {
@@ -42,7 +42,7 @@ func Generated(t *testing.T, n int, explained map[string]string) {
 	all := s.candidates()
 	for id := range explained {
 		if !slices.ContainsFunc(all, func(m mutant) bool { return m.id == id }) {
-			t.Errorf("explained names a mutant that is no longer generated: %s", id)
+			t.Errorf("list of explained survivors contains %s, which is no longer generated: remove the entry", id)
 		}
 	}
 	picked, err := s.choose(all, seed, n)
@@ -86,9 +86,9 @@ func judge(t *testing.T, results []result, explained map[string]string) {
 		why, known := explained[r.id]
 		switch {
 		case !r.caught && !known:
-			t.Errorf("mutant survives: %s (%d tests reach it)", r.id, r.tests)
+			t.Errorf("mutant survives: %s (reached by %d tests, want one of them to fail)", r.id, r.tests)
 		case r.caught && known:
-			t.Errorf("mutant is caught by %s, but explained still lists it: %s", r.by, r.id)
+			t.Errorf("mutant is caught by %s, but the list of explained survivors contains it: %s", r.by, r.id)
 		case !r.caught:
 			t.Logf("no test catches it: %s: %s", r.id, why)
 		}
@@ -125,18 +125,18 @@ const byTimeout = "a timeout"
 // result is the outcome of one mutant.
 type result struct {
 	mutant
-	caught bool   // a test failed or exceeded its timeout with the mutant
-	tests  int    // number of tests that reach the mutant
+	caught bool   // true: a test failed or exceeded its timeout with the mutant
+	tests  int    // number of tests that run the mutated code
 	by     string // name of the test that caught the mutant
 }
 
 // campaign tries the mutants of one package.
 type campaign struct {
 	*source
-	short    bool          // run the short form of the tests first
+	short    bool          // true: run the short form of the tests first
 	patience time.Duration // time limit of a run, added to ten times the duration without a mutant
 	log      func(format string, args ...any)
-	keep     string         // file for the results; empty: there is none
+	keep     string         // path of the file for the results; empty: the campaign writes no file
 	tests    []reachingTest // sorted by duration
 }
 
@@ -226,8 +226,8 @@ type batch struct {
 	took, cpu time.Duration
 }
 
-// batches groups the tests that reach a mutant, the fastest first. A batch takes up to four times as long as the
-// previous batch.
+// batches divides the tests that reach a mutant into groups, the fastest tests first. Each batch takes at most four
+// times as long as the previous batch.
 func (c *campaign) batches(number int) (all []batch) {
 	limit := time.Second
 	for _, t := range c.tests {
@@ -255,7 +255,7 @@ func (c *campaign) attempt(ctx context.Context, b *binary, number int) result {
 		r.note(b.run(ctx, process{tests: x.names, short: c.short, mutant: number,
 			timeout: c.patience + 10*x.took, cpu: 2*time.Second + 5*x.cpu}))
 	}
-	// The complete tests run only for a mutant that survives the short ones.
+	// Run the complete tests only for a mutant that survives the short tests.
 	if c.short && r.by == "" {
 		r.note(b.run(ctx, process{mutant: number, timeout: listTimeout}))
 	}

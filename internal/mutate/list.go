@@ -14,8 +14,8 @@ import (
 const listTimeout = 5 * time.Minute
 
 // Edit is a mutant written by hand: it replaces Old with New in File. Old must occur exactly once in File, whose name
-// is relative to the package's folder. Edit is an alias, because vet accepts composite literals without field names
-// only for unnamed types.
+// is relative to the package's folder. Edit is an alias of an unnamed type, because vet rejects literals without
+// field names for named types of other packages.
 type Edit = struct{ File, Old, New string }
 
 // List checks that each edit still applies. With -mutants, it also checks that the tests of the package catch each
@@ -29,13 +29,13 @@ func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 		known[e.New] = true
 		text, err := os.ReadFile(filepath.Join(dir, e.File))
 		if n := strings.Count(string(text), e.Old); err != nil || n != 1 {
-			t.Errorf("mutant %d: %q occurs %d times in %s (%v), want once", i, e.Old, n, e.File, err)
+			t.Errorf("mutant %d: text %q occurs %d times in %s (%v), want once", i, e.Old, n, e.File, err)
 		}
 		texts[i] = strings.Replace(string(text), e.Old, e.New, 1)
 	}
 	for text := range notCaught {
 		if !known[text] {
-			t.Errorf("notCaught names %q, which is not a mutant of the list", text)
+			t.Errorf("notCaught contains %q, want the New text of a mutant of the list", text)
 		}
 	}
 	if !*try || t.Failed() {
@@ -53,9 +53,9 @@ func List(t *testing.T, edits []Edit, notCaught map[string]string) {
 	t.Logf("%d of %d mutants are caught; the list has %d", l.caught(which), len(which), len(edits))
 }
 
-// list is one run over the mutants of a list.
+// list contains the state of one run that tries the mutants of a list.
 type list struct {
-	t       *testing.T    // reports the mutants that no test catches
+	t       *testing.T    // test that fails if a mutant survives
 	dir     string        // folder of the package
 	edits   []Edit        // the mutants
 	texts   []string      // text of the changed file of each edit

@@ -5,9 +5,10 @@
 // The source tree stays unchanged: mutants are compiled through the build overlay of the go command.
 //
 // Generated derives its mutants from the syntax tree of the package (see candidates for the operators) and orders them
-// by a hash of function, statement and operator. An edit of one function therefore replaces only the mutants of that
-// function. All mutants are compiled into one test binary, each behind a switch. Each test runs once without a mutant
-// and records which switches it reaches. A mutant then runs only the tests that reach its switch.
+// by a hash of function, statement and operator. Because of this order, an edit of one function replaces only the
+// mutants of that function. All mutants are compiled into one test binary, each behind a switch. Each test runs once
+// without a mutant and records which switches it reaches. For each mutant, only the tests that reach the mutant's
+// switch are run.
 //
 // A mutant that no test catches is a survivor. The test fails if no list explains a survivor with a reason. The test
 // also fails if the list explains a mutant that is caught or no longer generated.
@@ -30,7 +31,7 @@ var (
 	workers = flag.Int("mutants-workers", 4, "with -mutants: run this many test processes at once")
 )
 
-// chosen reports whether -every and -from include the i-th mutant.
+// chosen reports whether the flags -every and -from select the i-th mutant.
 func chosen(i int) bool {
 	n := max(*every, 1)
 	return i%n == *from%n

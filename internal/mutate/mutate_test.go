@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tiny loads the package testdata/tiny. The tests know all mutants of this package.
+// tiny loads the package testdata/tiny. The tests below list all mutants of the package testdata/tiny.
 func tiny(t *testing.T) *source {
 	t.Helper()
 	dir, err := filepath.Abs("testdata/tiny")
@@ -84,7 +84,7 @@ func TestMutantsThatDoNotCompileAreNotChosen(t *testing.T) {
 }
 
 // An edit of one function must not change which mutants of other functions are chosen.
-func TestChoiceDoesNotDependOnOtherFunctions(t *testing.T) {
+func TestChosenMutantsOfAFunctionDoNotDependOnOtherFunctions(t *testing.T) {
 	s := tiny(t)
 	all := s.candidates()
 	var others []mutant
@@ -137,15 +137,15 @@ func TestSampleLeavesExplainedMutantsOut(t *testing.T) {
 	}
 }
 
-func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
+func TestEachGeneratedMutantIsReportedAsCaughtSurvivingOrHanging(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a test binary")
 	}
 	s := tiny(t)
 	mutants := pick(t, s,
 		"Open: boundary: hour >= 9 in return hour >= 9 && hour < 17 && !blocked",
-		"Unread: boundary: n > 3 in if n > 3", // no test checks it
-		"Countdown: drop: n--",                // the loop never ends
+		"Unread: boundary: n > 3 in if n > 3", // survives, because no test checks this result
+		"Countdown: drop: n--",                // hangs, because the loop never ends
 		`Kind: no case: case "key"`,
 	)
 	for _, short := range []bool{true, false} {
@@ -162,7 +162,7 @@ func TestGeneratedMutantsAreCaughtSurviveOrHang(t *testing.T) {
 	}
 }
 
-func TestListedMutantsAreCaughtSurviveHangOrDoNotBuild(t *testing.T) {
+func TestEachListedMutantIsReportedAsCaughtSurvivingHangingOrNotBuilding(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles test binaries")
 	}

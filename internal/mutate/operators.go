@@ -14,10 +14,10 @@ import (
 // differently only while the mutant's switch is on.
 type mutant struct {
 	file          int
-	id            string // consists of function, operator and source text; unique in the package
+	id            string // function, operator and source text of the mutant; unique in the package
 	from, to      token.Pos
-	before, after string // texts in which the constant number is replaced with the switch's number
-	inner         int    // if mutants wrap the same source, the mutant with the larger value is inside
+	before, after string // texts around the source; number in them is replaced with the switch's number
+	inner         int    // order of mutants that wrap the same source: a mutant with a larger value is inside
 }
 
 // number is the placeholder for a switch's number in a mutant's text. The placeholder cannot occur in Go source.
@@ -106,7 +106,7 @@ type walker struct {
 	fn      string
 	results []string   // result types of the current function, as written
 	body    []ast.Stmt // statements of the current function
-	within  []ast.Node // nodes from the body of the function down to the current node
+	within  []ast.Node // path of nodes from the body of the function down to the current node
 	found   []mutant
 }
 
@@ -146,7 +146,7 @@ func (w *walker) visit(n ast.Node) bool {
 	case *ast.FuncLit:
 		w.function(n.Type, n.Body)
 		return false
-	case *ast.ArrayType: // an array's length must stay a constant
+	case *ast.ArrayType: // skip the length of an array, which must stay a constant
 		return false
 	case *ast.GenDecl:
 		if n.Tok == token.CONST || n.Tok == token.TYPE {
@@ -254,7 +254,7 @@ func (w *walker) droppable(s ast.Stmt) bool {
 			return false
 		}
 		block, ok := w.within[len(w.within)-1].(*ast.BlockStmt)
-		return !ok || len(block.List) > 1 // otherwise the mutant equals that of operator never
+		return !ok || len(block.List) > 1 // a single statement gives the mutant of never
 	}
 	return false
 }
@@ -295,7 +295,8 @@ func (w *walker) cases(s ast.Stmt, body *ast.BlockStmt) {
 	}
 }
 
-// zero adds a mutant that returns zero values instead of the statement's values, if these are not zero anyway.
+// zero adds a mutant that returns zero values instead of the values of a return statement, unless all of these are
+// zero already.
 func (w *walker) zero(s *ast.ReturnStmt) {
 	if !slices.ContainsFunc(s.Results, func(e ast.Expr) bool { return !w.isZero(e) }) {
 		return
@@ -330,8 +331,8 @@ func (w *walker) isZero(e ast.Expr) bool {
 	return false
 }
 
-// expression adds the mutants of an expression, and reports whether to visit the parts of the expression. The parts of
-// a constant are not visited.
+// expression adds the mutants of an expression, and reports whether to visit the parts of the expression. expression
+// does not visit the parts of a constant.
 func (w *walker) expression(e ast.Expr) bool {
 	if tv, ok := w.info.Types[e]; ok && tv.Value != nil && !tv.IsType() {
 		w.constant(e, tv)
@@ -361,8 +362,8 @@ func (w *walker) expression(e ast.Expr) bool {
 	return true
 }
 
-// isCondition reports whether e is the whole condition of a statement. The statement's own mutants negate such a
-// condition.
+// isCondition reports whether e is the whole condition of a statement. The mutants of such a statement negate the
+// condition already.
 func (w *walker) isCondition(e ast.Expr) bool {
 	switch p := w.within[len(w.within)-1].(type) {
 	case *ast.IfStmt:
@@ -417,7 +418,7 @@ func (w *walker) add(n ast.Node, op string, inner int, before, after string) {
 	w.addText(n, op, w.text(w.file, n.Pos(), n.End()), inner, before, after)
 }
 
-// addText is like add, with a given text for the node in the mutant's id.
+// addText does the same as add, but uses the given text for the node in the mutant's id.
 func (w *walker) addText(n ast.Node, op, text string, inner int, before, after string) {
 	id := w.fn + ": " + op + ": " + short(text)
 	if _, ok := n.(ast.Expr); ok {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// switches is source that is compiled into the package under test. If PORTILLON_MUTANT is a number, the mutant with
+// switches is Go source that rewrite adds to the package under test. If PORTILLON_MUTANT is a number, the mutant with
 // that number is active in a test process. If PORTILLON_MUTANT_REACHED names a file, the process appends to this file
 // the number of each mutant that it reaches.
 const switches = `package %s
@@ -44,7 +44,7 @@ func mutatePick[T any](i int, as, changed T) T {
 }
 `
 
-// switchesImport lists the packages that switches imports.
+// switchesImport lists the import paths of the source switches.
 var switchesImport = []string{"os", "strconv", "sync/atomic"}
 
 // rewrite returns the files of the package with the given mutants, and the file with the switches, by file name. Switch
@@ -63,7 +63,7 @@ func (s *source) rewrite(mutants []mutant) map[string]string {
 type insertion struct {
 	at    int
 	text  string
-	order [3]int // sort key of insertions at the same offset
+	order [3]int // order of insertions at the same offset
 }
 
 // rewriteFile returns a file's text with all mutants of the file, each behind a switch.
@@ -120,10 +120,10 @@ func (s *source) choose(all []mutant, seed string, n int) ([]mutant, error) {
 	return picked, nil
 }
 
-// compiling returns the mutants that compile both separately and together. compiling checks all mutants at once. Only
-// in functions with errors does it check each mutant separately.
+// compiling returns the mutants that compile both separately and together. compiling checks all mutants at once.
+// After an error, compiling checks each mutant of the functions with errors separately.
 func (s *source) compiling(mutants []mutant) ([]mutant, error) {
-	alone := map[string]bool{} // whether the mutant with this id compiles alone
+	alone := map[string]bool{} // true: the mutant with this id compiles alone
 	for {
 		bad, err := s.faulty(mutants)
 		if len(bad) == 0 {
@@ -141,8 +141,7 @@ func (s *source) compiling(mutants []mutant) ([]mutant, error) {
 		if len(mutants) < n {
 			continue
 		}
-		// Each mutant compiles alone, but all mutants do not compile together: remove the last mutant of each function with
-		// an error.
+		// If the remaining mutants compile only separately, remove the last mutant of each function with an error.
 		for fn := range bad {
 			last := -1
 			for i, m := range mutants {

@@ -18,8 +18,8 @@ import (
 const (
 	// grace is the time that a test process has to exit after its timeout.
 	grace = 10 * time.Second
-	// memoryKB is the limit of a test process's address space, in KiB. memoryKB is needed because a mutant may allocate
-	// memory without end.
+	// memoryKB is the limit of a test process's address space, in KiB. The limit is necessary, because a mutant may
+	// allocate memory without end.
 	memoryKB = 12 << 20
 )
 
@@ -49,7 +49,7 @@ func compile(ctx context.Context, tmp, dir string, files map[string]string) (*bi
 		return nil, "", err
 	}
 	b := &binary{path: filepath.Join(tmp, "mutant.test"), dir: dir}
-	// Vet has already checked the tests, so turn it off. Link without symbol tables, which takes half the time.
+	// Turn vet off, because it has already checked the tests. Link without symbol tables, which takes half the time.
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", b.path, ".")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
@@ -66,17 +66,18 @@ type process struct {
 	mutant  int    // number of the active mutant; 0: no mutant
 	reached string // file to which the process appends the numbers of reached mutants
 	timeout time.Duration
-	// cpu is the limit of the processor time of each process; 0 means no limit. cpu ends a process in an endless loop.
-	// Unlike a limit of the elapsed time, it does not end a slow process on a busy computer too early.
+	// cpu is the limit of the processor time of each process; 0 means no limit. The limit ends a process in an
+	// endless loop. Unlike a limit of the elapsed time, a limit of processor time does not end a slow process on a
+	// busy computer too early.
 	cpu time.Duration
 }
 
-// end is how a test process ended.
+// end describes how a test process ended.
 type end int
 
 const (
 	testsPassed end = iota
-	testsFailed     // a test failed or the process crashed
+	testsFailed     // true: a test failed or the process crashed
 	timedOut
 )
 
@@ -85,7 +86,7 @@ type outcome struct {
 	end    end
 	test   string // name of the first failed test; empty if the output does not contain it
 	took   time.Duration
-	cpu    time.Duration // processor time, in user and kernel mode
+	cpu    time.Duration // processor time that the process used, in user and kernel mode
 	output string
 }
 

@@ -20,7 +20,7 @@ import (
 type source struct {
 	dir     string         // folder of the package
 	path    string         // import path of the package
-	name    string         // name in the package clauses
+	name    string         // package name in the package clauses
 	fset    *token.FileSet // positions of all files
 	names   []string       // names of the files, in the order of the field files
 	files   []*ast.File    // parsed files
@@ -89,7 +89,7 @@ func (s *source) readExports() error {
 	}
 	s.imports = importer.ForCompiler(s.fset, "gc", func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
-			return nil, fmt.Errorf("go list returned no export data for package %s", path)
+			return nil, fmt.Errorf("go list returned no export data for the imported package %s", path)
 		}
 		return os.Open(exports[path])
 	})

@@ -3,7 +3,7 @@
 // be 140 KB of unreachable code in portillond. go.mod replaces the real package with this package.
 //
 // The package declares the names that the client library uses; every call returns an error. If a new release of the
-// library uses other names, it does not compile until these names are added to this package.
+// library uses other names, the library compiles only after these names are added to this package.
 package websocket
 
 import (
@@ -19,7 +19,7 @@ import (
 // BinaryMessage is the kind of message that carries MQTT (RFC 6455, section 11.8).
 const BinaryMessage = 2
 
-// errNone is the error that every call returns.
+// errNone is the error that every function of this package returns.
 var errNone = errors.New("websocket: this program does not support websocket connections")
 
 // Dialer has only the fields that the MQTT library sets.

@@ -1,6 +1,6 @@
 // Package testlog provides a logger for tests that may be used even after the test has ended. The logger drops lines
-// that are logged later, because writing them to the output of the ended test would panic. Such lines come from the
-// embedded broker, and from a guard that is exiting.
+// that are logged later, because writing them to the output of the ended test would panic. The embedded broker, and a
+// guard that is exiting, log such late lines.
 package testlog
 
 import (
@@ -24,7 +24,7 @@ func Writer(t testing.TB, others ...io.Writer) io.Writer {
 
 type writer struct {
 	mu sync.Mutex
-	to io.Writer // destination; nil after the test has ended
+	to io.Writer // destination of the lines; nil after the test has ended
 }
 
 func (w *writer) end() {

@@ -26,7 +26,7 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Close(); err != nil { // Close copies SQLite's log into the file
+	if err := db.Close(); err != nil { // Close before copying, because Close copies SQLite's write-ahead log into the file
 		return nil, err
 	}
 	return os.ReadFile(path)
@@ -75,8 +75,8 @@ func OpenIn(t testing.TB, dir string) *store.DB {
 	return db
 }
 
-// Place writes the file of an empty database into dir, for a hub that has not been started. An existing file stays
-// unchanged.
+// Place writes the file of an empty database into dir, for a hub that has not been started. If the file already
+// exists, Place does not change it.
 func Place(t testing.TB, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, store.Name)

@@ -15,13 +15,13 @@ import (
 // Accounts implements the services of accounts that the pages call.
 type Accounts struct{ Site *Site }
 
-// The codes and the links that are valid on every site.
+// These codes and links are valid on every test site.
 const (
 	OwnerCode   = "OWNER-CODE"
 	PaperCode   = "PAPER-CODE"
 	ResetWith   = "RESET-CODE"
 	LinkCode    = "link-code"
-	SharedCode  = "shared-code" // code of a link for an address that two members share
+	SharedCode  = "shared-code" // code of a sign-in link for an e-mail address that two members share
 	newPassword = 12            // minimum length of a password, in bytes
 )
 
@@ -74,7 +74,7 @@ func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error)
 	return s.as(ctx, MemberName, nil)
 }
 
-// as signs the browser in to the account with this name. If err is set, it only returns err.
+// as signs the browser in to the account with this name. If err is not nil, as only returns err.
 func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, error) {
 	if err != nil {
 		return actor.Actor{}, err
@@ -91,7 +91,7 @@ func (s Accounts) MailLink(_ context.Context, email string) error {
 	return nil
 }
 
-// Link returns the members whom a link can sign in. For SharedCode, these are two members.
+// Link returns the members whom a link can sign in. For SharedCode, Link returns two members.
 func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error) {
 	switch code {
 	case LinkCode:
@@ -102,7 +102,7 @@ func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error)
 	return nil, account.ErrCode
 }
 
-// UseLink signs in as Léa. If the link is for two members, m must be one of them.
+// UseLink signs in as Léa. If the link is valid for two members, m must be one of the two.
 func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {

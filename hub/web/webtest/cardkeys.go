@@ -32,7 +32,7 @@ func (c CardKeys) Status(_ context.Context, a actor.Actor) (cardkey.Status, erro
 	return s, nil
 }
 
-// Rotate starts a change of the card key. One card of Léa still depends on the previous key.
+// Rotate starts a change of the card key. After Rotate, one card of Léa still depends on the previous key.
 func (c CardKeys) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
 	leave, err := c.Site.enter(a, actor.EnrolMachines, actor.Target{})
 	if err != nil {

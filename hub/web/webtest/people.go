@@ -32,7 +32,7 @@ func badges() []badge {
 	}
 }
 
-// story describes an invented person. An empty until means that the membership has no end.
+// story describes an invented member. If until is empty, the membership has no end.
 type story struct{ id, name, badges, until string }
 
 // stories returns the invented people.
@@ -58,7 +58,7 @@ func stories() []story {
 	}
 }
 
-// people adds the members of stories, further members, and the accounts.
+// people adds the members that stories describes, further members, and the accounts.
 func (s *Site) people(more int) {
 	for _, p := range stories() {
 		s.directory.members = append(s.directory.members, s.person(p))

@@ -11,7 +11,8 @@ import (
 	"portillon/hub/publish"
 )
 
-// Policies implements web.Policies. If Sign is set, the policy key is on another computer.
+// Policies implements web.Policies. If Sign is true, the test site behaves as if the policy key were on another
+// computer.
 type Policies struct {
 	Site *Site
 	Sign bool
@@ -73,8 +74,8 @@ func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (ou
 	return out, "", nil
 }
 
-// Check reports a fault in each line with a question mark. For a text without faults, it returns the effect that Maud
-// loses the permission for the laser.
+// Check reports a fault in each line with a question mark. For a text without faults, Check returns the effect that
+// Maud loses the permission for the laser.
 func (p Drafts) Check(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
 	leave, err := p.Site.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *Site) draft(text string) (d publish.Draft) {
 	return d
 }
 
-// Publish publishes a text as the newest version. If Sign is set, the version waits for a signature.
+// Publish publishes a text as the newest version. If Sign is true, the version waits for a signature.
 func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
 	signature []byte) (publish.Policy, error) {
 	leave, err := p.Site.enter(a, actor.PublishPolicy, actor.Target{})

@@ -53,7 +53,7 @@ type access struct {
 // Password is the password of every account.
 const Password = "an invented passphrase"
 
-// Names of the accounts. Each account has the role in its name.
+// These are the names of the accounts. Each account has the role that its name contains.
 const (
 	OwnerName  = "olivia@lab.example"
 	AdminName  = "adele@lab.example"
@@ -112,7 +112,7 @@ func (s *Site) next(prefix string) string {
 	return fmt.Sprintf("%s%d", prefix, s.made)
 }
 
-// bad returns the error for one field with a wrong value.
+// bad returns a *fault.Invalid error about one field with a wrong value.
 func bad(field, given, wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: wrong, Right: right}}}
 }
@@ -156,7 +156,7 @@ func actorOf(x account.Account) actor.Actor {
 	return actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Site: x.Site, Machines: x.Machines}
 }
 
-// begin signs the browser in to the account with this id. With an empty id, it signs the browser out.
+// begin signs the browser in to the account with this id. If id is empty, begin signs the browser out.
 func begin(ctx context.Context, id string) {
 	b, ok := ctx.Value(browserKey{}).(browser)
 	if !ok {
@@ -209,8 +209,8 @@ func (s *Site) AddFault(id policy.MachineID, text string) {
 	}
 }
 
-// Poison sets every field that people, badges or machines can fill to text. Tests use it to check that pages escape
-// texts.
+// Poison writes text into every field whose content comes from people, badges or machines. Tests call Poison to check
+// that pages escape texts.
 func (s *Site) Poison(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

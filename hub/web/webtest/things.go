@@ -10,7 +10,7 @@ import (
 	"portillon/hub/publish"
 )
 
-// things adds the machines, policies and reports of the site.
+// things adds the machines, policies and reports to a new test site.
 func (s *Site) things() {
 	up := enrol.Standing{Online: true, Seen: s.now.Add(-4 * time.Second), Phase: "idle", Program: "0.7.0", Bundle: 41,
 		Wanted: 41, Clock: "trusted",
