@@ -73,7 +73,7 @@ func TestWriteKeepsADatedCopyOfEachFile(t *testing.T) {
 	}
 }
 
-// Two changes within one second leave two copies. Neither copy overwrites the other.
+// Two changes within one second leave two copies. The second copy does not overwrite the first copy.
 func TestCopiesWithinOneSecondHaveDifferentNames(t *testing.T) {
 	dir, root := rootWith(t, pi("boot/firmware/"))
 	saw := laser()
@@ -182,7 +182,7 @@ func TestCommandLineFileThatConfigTxtNamesIsEdited(t *testing.T) {
 
 // A setting in an included file applies as if config.txt contained it. If an included file overrides a setting of the
 // block, the block repeats the setting after the include line.
-func TestIncludedFilesCountAsPartOfConfigTxt(t *testing.T) {
+func TestSettingsOfIncludedFilesApplyLikeThoseOfConfigTxt(t *testing.T) {
 	files := pi("boot/firmware/")
 	files["boot/firmware/config.txt"] = stock + "include ours.txt\n"
 	files["boot/firmware/ours.txt"] = Fragment(laser().Lines)

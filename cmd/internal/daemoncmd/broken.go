@@ -15,7 +15,8 @@ import (
 	"portillon/policy"
 )
 
-// errReopen is returned if a journal that could not be opened can be opened again. The daemon then restarts itself.
+// runBroken returns errReopen when a journal that failed to open earlier can now be opened. After errReopen, the daemon
+// restarts itself.
 var errReopen = errors.New("journal can be opened again, so the daemon must restart")
 
 // reopenEvery is the interval between attempts to open a journal that could not be opened.

@@ -83,7 +83,8 @@ func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testin
 	}
 }
 
-// The chip that has the line decides, not the board's first chip: the driver of an expander has no such parameter.
+// The driver of the chip that has the relay's line determines the kernel parameter, even if that chip is not the
+// board's first chip: the driver of a GPIO expander has no such parameter.
 func TestDriverOfTheChipWithTheRelaysLineDeterminesTheKernelParameter(t *testing.T) {
 	root := withFile(configuredPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	for pin, want := range map[string]string{"gpio:pinctrl-/17": "fault", "gpio:pinctrl-bcm2711/17": "fault",
@@ -124,7 +125,7 @@ func verdict(found Checked) string {
 	return "well"
 }
 
-func TestUnreadableFilesAreReportedAsUnseen(t *testing.T) {
+func TestFilesWithoutReadPermissionAreListedInUnseen(t *testing.T) {
 	mute := configuredPi(t, "4-trixie")
 	delete(mute, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
 	desk := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")}}
@@ -233,7 +234,7 @@ func TestJournalFolderThatIsLostAtABootIsRejected(t *testing.T) {
 }
 
 // The kernel writes a space in a mount point as \040.
-func TestMountPointsAreUnescaped(t *testing.T) {
+func TestEscapedSpacesInMountPointsAreDecoded(t *testing.T) {
 	m := Mounts(`50 1 8:1 / /mnt/my\040disk rw shared:1 master:2 - ext4 /dev/sda1 ro` +
 		"\nnot a line\n1 2 3 4 5 6 - ext4\n")
 	if len(m) != 1 || m[0].Point != "/mnt/my disk" || !m[0].ReadOnly || m[0].Source != "/dev/sda1" {

@@ -95,7 +95,7 @@ mqtt: { broker: "tcp://hub.lan:1883", username: laser, password-file: credential
 	return c
 }
 
-func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
+func TestManualCheckReadsTheKeysThatSystemdPassesToTheUnit(t *testing.T) {
 	b := newBench(t)
 	if found := b.c.Check(b.on); found.Err() != nil || len(found.Notes()) > 0 {
 		t.Errorf("%v %q", found.Err(), found.Notes())
@@ -110,7 +110,7 @@ func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	}
 }
 
-// For a user without permission to read the keys, all other checks run, and a note names the unreadable keys.
+// If the user may not read the keys, Check still performs all other checks, and a note names the unreadable keys.
 func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	b := newBench(t)
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
@@ -125,7 +125,7 @@ func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	}
 }
 
-func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
+func TestCheckReportsEachFaultThatPreventsTheDaemonsStart(t *testing.T) {
 	for name, x := range map[string]struct {
 		harm func(*testing.T, *bench)
 		want string

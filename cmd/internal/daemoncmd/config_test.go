@@ -54,7 +54,7 @@ clok: ntp
 	}
 }
 
-func TestWiringThatWouldCloseTheRelayAtPowerOnIsRejected(t *testing.T) {
+func TestWiringThatCouldCloseTheRelayAtPowerOnIsRejected(t *testing.T) {
 	c := Config{Relay: RelayConfig{Pin: "gpio:pinctrl-/4"}}
 	if err := c.wiring().Check(); err == nil || !strings.Contains(err.Error(), "pulled up from power-on") {
 		t.Error(err)

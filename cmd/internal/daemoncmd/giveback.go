@@ -16,18 +16,19 @@ type returner interface {
 }
 
 // hubReturns sends the machine's bundle back to a hub that has lost the bundle. A hub that was restored from a backup
-// offers an older bundle than the one in force. With the newer bundle the hub can continue above the newer version
-// number.
+// offers an older bundle than the one in force. After the machine has returned the newer bundle, the hub gives its next
+// bundle a version number above that of the returned bundle.
 type hubReturns struct {
 	to   returner // connection to the hub; nil: this machine was not enrolled
 	log  *slog.Logger
-	last time.Time // time of the last return of a bundle
+	last time.Time // time at which the machine last returned a bundle
 }
 
 const (
 	// returnEvery is the minimum time between two returns, because the hub repeats its offer whenever a state changes.
 	returnEvery = time.Minute
-	// returnWithin is the time limit for one return. The bundle updater waits meanwhile.
+	// returnWithin is the time limit for one return. The limit is short because the bundle updater waits for the
+	// return.
 	returnWithin = 30 * time.Second
 )
 

@@ -25,7 +25,7 @@ type RelayConfig struct {
 	Ignore    time.Duration // time after a start during which the busy input is ignored
 }
 
-// maxIgnore is the upper limit of Ignore. The limit is far longer than the time that any machine needs to home at
+// maxIgnore is the upper limit of Ignore. Every machine needs far less than maxIgnore to move to its home position at
 // power-on.
 const maxIgnore = 10 * time.Minute
 
