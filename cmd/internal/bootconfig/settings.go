@@ -38,7 +38,7 @@ func (t truth) and(o truth) truth { return min(t, o) }
 type filters struct {
 	model, board, serial truth
 	other                map[string]truth // results of other filters, by type: edid, gpio, hdmi …
-	none                 truth            // no, if a filter [none] is in force
+	none                 truth            // no if the filter [none] applies
 }
 
 func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }

@@ -17,7 +17,7 @@ import (
 	"portillon/rfid/wiegand"
 )
 
-// fakeOut is an output pin that records its levels under its name.
+// fakeOut is an output pin that records, under the pin's name, each level to which it is set.
 type fakeOut struct {
 	gpio.PinOut
 	name string
@@ -72,7 +72,8 @@ func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 	}
 }
 
-// The reader's LED follows the green lamp and its beeper follows the buzzer. Each set has separate pins.
+// The reader's LED shows the state of the green lamp, and the reader's beeper sounds together with the buzzer. The
+// lamps at the machine and the reader use separate pins.
 func TestReadersLEDFollowsTheGreenLampAndBeeperTheBuzzer(t *testing.T) {
 	c, err := config(t, wallReader+`lights: { green: "gpio:pinctrl-/19", buzzer: "gpio:pinctrl-/16" }`+"\n")
 	if err != nil {

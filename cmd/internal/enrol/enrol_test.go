@@ -28,7 +28,7 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 	return l
 }
 
-// After an enrolment, each file that the unit needs exists, and no other user can read it.
+// After an enrolment, each file that the unit needs exists, and other users cannot read the secret files.
 func TestMachineJoinsByItsCode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
@@ -82,14 +82,14 @@ func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
 	}
 }
 
-func TestUsedCodeIsValidOnlyForTheComputerThatUsedTheCode(t *testing.T) {
+func TestUsedCodeIsValidOnlyForTheComputerThatUsedItFirst(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	e, out := w.enrolment(t, code)
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
-	if err := e.Run(t.Context()); err != nil { // a repetition with the same key, as after a lost response
+	if err := e.Run(t.Context()); err != nil { // repeat the request with the same key, as after a lost response
 		t.Error(err)
 	}
 	other, _ := w.enrolment(t, code)
@@ -109,12 +109,12 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	for name, change := range map[string]func(*Enrolment){
-		"wiring is unknown":       func(e *Enrolment) { e.Wiring = "" },
-		"no such file":            func(e *Enrolment) { e.Wiring = "no-such-wiring" },
-		"reader.kind: is missing": func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
-		"invalid code for a machine":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
-		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
-		"hub address":             func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
+		"wiring is unknown":          func(e *Enrolment) { e.Wiring = "" },
+		"no such file":               func(e *Enrolment) { e.Wiring = "no-such-wiring" },
+		"reader.kind: is missing":    func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
+		"invalid code for a machine": func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
+		"leave --replace out":        func(e *Enrolment) { e.Replace = true },
+		"hub address":                func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
 		"is an older key": func(e *Enrolment) {
 			p, _ := key(t, "laser.big")
 			write(t, e.path("etc/credstore/portillon.laser.machine-key"), p)
@@ -133,7 +133,7 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	}
 }
 
-// A revoked machine loses its requests, its account at the broker and its codes.
+// A revoked machine can no longer send requests to the hub, use its account at the broker, or use its codes.
 func TestRevokedMachineLosesAllAccess(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
