@@ -32,8 +32,8 @@ const demoPatience = 20 * time.Second
 // hubFile returns the path of the hub's configuration.
 func (d *demo) hubFile() string { return d.path("hub", "hub.yaml") }
 
-// openHub creates a new hub as portillon-hub does in an empty folder. Every listener has a free port of loopback. The
-// hub fetches no document from the web.
+// openHub creates a new hub as portillon-hub does in an empty folder. Every listener of the hub uses a free port on the
+// loopback address. The hub fetches no document from the web.
 func (d *demo) openHub(_ context.Context, origin string) error {
 	p, err := readPolicy(d.path("site/policy.yaml"))
 	if err != nil {
@@ -66,7 +66,7 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 }
 
 // fillHub adds policy, members, badges, machines and accounts to the hub, through the services that the hub's pages
-// use. The hub does not run yet, so the first bundle contains all of these.
+// use. The hub does not run yet, so its first bundle already contains everything that fillHub adds.
 func (d *demo) fillHub(ctx context.Context, _ string) error {
 	// Replace the new hub's policy by the example's policy.
 	first, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
@@ -149,7 +149,7 @@ func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 			}
 		}
 	}
-	err := z.Close() // Close writes the ZIP's directory
+	err := z.Close() // Close the ZIP here, because Close writes the ZIP's directory
 	return out.Bytes(), err
 }
 

@@ -14,7 +14,7 @@ import (
 
 // Setup would start portillond@laser but send kill signals to portillond@saw if it accepted a file laser.yaml that
 // names the machine saw.
-func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
+func TestSetupStopsIfTheFileNamesAnotherMachine(t *testing.T) {
 	root, o := freshPi(t)
 	saw := o.Answers
 	saw.Machine = "saw"
@@ -36,8 +36,8 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	}
 }
 
-// The mark is written before config.txt changes, so that after an interruption between the two writes the next run
-// still asks for a restart.
+// setup writes the mark before it changes config.txt, so that the next run still asks for a restart if this run is
+// interrupted between the two writes.
 func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
 	root, o := freshPi(t)
 	// Create a file where a folder is needed, so that the mark cannot be written.
@@ -63,7 +63,7 @@ func sleeper(t *testing.T) *exec.Cmd {
 	return c
 }
 
-func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
+func TestSignalIsSentOnlyToTheDaemonsProcess(t *testing.T) {
 	was, is := sleeper(t), sleeper(t)
 	found := []int{was.Process.Pid, is.Process.Pid}
 	err := signalWhere(func() (int, error) {
