@@ -77,7 +77,7 @@ func (u *bundleUpdater) firstRoster() (*roster.Roster, error) {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, u.lastFile, u.wrongKey.file = nil, "", "" // forget the file's time, so that run reads the file again
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // forget the last check of the file, so that run reads the file again
 	}
 	u.setState(u.state)
 	r, err := u.loadStored()

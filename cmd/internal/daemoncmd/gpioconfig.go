@@ -182,7 +182,7 @@ func (c Config) CheckWires() error {
 		}
 		_, line, err := gpioLine(p.pin)
 		if err == nil && p.use == "out" {
-			err = pins.CheckRelay(line) // report only the names that the drivers of the lines reject too
+			err = pins.CheckRelay(line) // reject the lines that the output's driver would reject
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))

@@ -127,7 +127,7 @@ func (w *connectedPair) mosquitto(typo [2]string) {
 	}
 	conf += "log_type none\n"
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // give mosquitto permission to read the test's folder
+		conf += "user root\n" // run mosquitto as root, so that it can read the test's folder
 	}
 	cmd := exec.Command(program, "-c", w.write(broker.MosquittoConf, conf))
 	if err := cmd.Start(); err != nil {
@@ -288,7 +288,7 @@ func TestEachKindOfTypoInMosquittosAccessListIsReported(t *testing.T) {
 	}
 }
 
-func TestMachineReportsThatTheHubDoesNotKnowTheMachinesKey(t *testing.T) {
+func TestMachineReportsThatTheHubDoesNotPinItsKey(t *testing.T) {
 	w := newWay(t)
 	_, w.pinned = w.key("laser.biklab")
 	h := w.startHub()

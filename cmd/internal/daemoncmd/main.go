@@ -59,7 +59,7 @@ func Main(args []string) int {
 	}
 	if *set {
 		setClock(c)
-		return 0 // ignore an error, because a machine also works without its hub
+		return 0 // even if setting the clock has failed, because a machine also works without its hub
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {

@@ -19,7 +19,7 @@ type PCSCFault struct {
 
 // pcscLook contains the results of the check of pcscd and of pcscd's readers.
 type pcscLook struct {
-	prefix    string   // the reader in machine.yaml: the beginning of its name
+	prefix    string   // beginning of the name of the reader in machine.yaml
 	readers   []string // names of the readers that pcscd lists
 	err       error    // error of the query to pcscd
 	installed bool     // true: pcscd's program is installed

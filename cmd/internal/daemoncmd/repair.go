@@ -158,7 +158,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	u.repairedAt = now
 	was := u.state
 	if _, err := u.store.Current(); err != nil {
-		u.lastFile = "" // forget the bundle file's time, so that the file is read again: it may contain the missing manifest
+		u.lastFile = "" // read the bundle file again at the next check, because the file may contain the missing manifest
 		if r, err := u.fromFile(); err == nil && r != nil {
 			u.setState(daemon.BundleState{Version: r.Version})
 			return r

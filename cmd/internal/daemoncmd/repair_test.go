@@ -251,7 +251,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
 	hub := t.TempDir()
-	k.conf.From, k.repairedAt = hub, time.Time{} // advance the synctest clock, which starts in the past
+	k.conf.From, k.repairedAt = hub, time.Time{} // forget the last repair, which is in the future of the synctest clock
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

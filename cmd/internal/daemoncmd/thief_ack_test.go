@@ -54,7 +54,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	wait("connect", c.Connect())
 	t.Cleanup(func() { c.Disconnect(0) })
 	wait("subscribe", c.Subscribe(topics.Records("laser"), 1, func(_ mqtt.Client, m mqtt.Message) {
-		if len(m.Payload()) == 0 { // send an empty message, which clears the retained message of the topic
+		if len(m.Payload()) == 0 { // ignore an empty message, which only clears the topic
 			return
 		}
 		select {

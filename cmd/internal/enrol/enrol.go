@@ -149,7 +149,7 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	}
 	a := setup.Answers{Machine: string(j.Code.Machine), Site: string(j.Code.Site), BundleKey: j.Identity.PolicyKey}
 	if err := a.Check(); err != nil {
-		return nil, fmt.Errorf("machine.yaml made from the hub's answer is invalid: %w", err)
+		return nil, fmt.Errorf("hub's answer contains an invalid id or key: %w", err)
 	}
 	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
 		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})

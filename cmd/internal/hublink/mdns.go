@@ -88,7 +88,7 @@ func ask(ctx context.Context, from net.IP, query []byte) (out []string, err erro
 		return nil, err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() }) // when ctx ends, set a deadline that ends the read below
+	stop := context.AfterFunc(ctx, func() { c.Close() }) // when ctx ends, close the socket, which ends the read below
 	defer stop()
 	if _, err := c.WriteToUDP(query, &mdnsGroup); err != nil {
 		return nil, err

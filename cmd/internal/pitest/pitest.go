@@ -25,7 +25,7 @@ const Watchdog = "systemctl/RuntimeWatchdogUSec"
 func Names() (out []string) {
 	files, err := fs.Glob(trees, "testdata/*.txtar")
 	if err != nil {
-		panic(err) // ignore the error, which is impossible for this constant pattern
+		panic(err) // the error is impossible, because the pattern is a constant
 	}
 	for _, f := range files {
 		out = append(out, strings.TrimSuffix(path.Base(f), ".txtar"))

@@ -200,7 +200,7 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 
 // replace shows the change of a file, asks for confirmation, and replaces the file's text if the person answers yes.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
-	if was != "" { // function that shows the change, asks for confirmation, and copies the old file
+	if was != "" { // show the change, ask for confirmation, and copy the old file
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
 		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
 		if err != nil {
