@@ -161,7 +161,7 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 		}
 		fmt.Fprintln(w.out)
 	}
-	if !x.strict { // print the reasons too, because with --strict they include warnings
+	if !x.strict { // with --strict, the reasons above already contain the warnings
 		for _, n := range v.Warnings {
 			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN),
 				plain(n.Path))
