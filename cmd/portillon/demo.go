@@ -132,7 +132,7 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 		return err
 	}
 	if len(m.Emails) == 0 {
-		return fmt.Errorf("member %s has no e-mail address, to which the badge must be issued", m.Name)
+		return fmt.Errorf("member %s has no e-mail address, want one as the badge's recipient", m.Name)
 	}
 	// Write the policy to the demo's folder, from which the commands below read it.
 	if err := d.writePolicy(ctx); err != nil {

@@ -144,7 +144,7 @@ func (p *demoPage) handler() (http.Handler, error) {
 		// Refuse other host names, because another web site could give its own name this address and so send requests to the
 		// demo (DNS rebinding).
 		if host := hostOf(r.Host); host != "localhost" && net.ParseIP(host) == nil {
-			http.Error(w, "request is for another host, want localhost or 127.0.0.1", http.StatusMisdirectedRequest)
+			http.Error(w, "request names another host, want localhost or 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		m.ServeHTTP(w, r)
@@ -166,7 +166,7 @@ func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) polic
 	return func(w http.ResponseWriter, r *http.Request) {
 		var o demoOrder
 		if err := json.NewDecoder(io.LimitReader(r.Body, 4096)).Decode(&o); err != nil {
-			http.Error(w, "request body is not an order of the demo's page", http.StatusBadRequest)
+			http.Error(w, "body of the request is not JSON that the demo's page sends", http.StatusBadRequest)
 			return
 		}
 		p.one.Lock()

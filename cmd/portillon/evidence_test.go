@@ -13,7 +13,7 @@ import (
 
 // Léa has the badge of users of the laser, and Zoé does not. The command does not mark Malik, whose badge has expired,
 // or a member whose file is not a badge.
-func TestEvidenceMarksMembersWhoAlreadyHoldTheBadge(t *testing.T) {
+func TestEvidenceListMarksMembersWhoAlreadyHaveTheBadge(t *testing.T) {
 	all := func() []evidence.Progress {
 		return []evidence.Progress{
 			{Member: "m-020dc2", Badge: "laser-user", Needed: 3, Complete: true},

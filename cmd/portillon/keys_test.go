@@ -413,7 +413,7 @@ func newKeyBench(t *testing.T) *keyBench {
 
 // The test tries every key in every flag and field that names a key. Each flag or field either accepts the key, or
 // refuses the key with an error that contains the key's name and the expected kind.
-func TestAKeyOfTheWrongKindIsRefusedInEveryPlace(t *testing.T) {
+func TestAKeyOfTheWrongKindIsRefusedInEveryFlagAndField(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
 	}
@@ -473,7 +473,7 @@ func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {
 }
 
 // Keys and bundles of an earlier release must stay valid.
-func TestBundleOfAnOlderProgramIsAccepted(t *testing.T) {
+func TestBundleBuiltByAnOlderReleaseIsAccepted(t *testing.T) {
 	b := newKeyBench(t)
 	if err := b.tool(
 		"bundle",

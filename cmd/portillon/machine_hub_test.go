@@ -177,7 +177,7 @@ func TestStatusAtTheHubNamesTheReasonWhyTheHubRefusesRecords(t *testing.T) {
 	}
 }
 
-func TestStatusOfAHubThatDoesNotRunExitsWith3(t *testing.T) {
+func TestMachineStatusExitsWith3IfTheHubDoesNotRun(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for file, code := range map[string]int{

@@ -252,7 +252,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 	}
 }
 
-func TestWithAFullDiskSessionsEndButNoSessionStarts(t *testing.T) {
+func TestIfTheDiskIsFullSessionsCanEndButNoSessionStarts(t *testing.T) {
 	t.Parallel() // mostly waits
 	l := ownSite(t)
 	fill := smallDisk(t, l)

@@ -12,7 +12,7 @@ import (
 )
 
 // The wiring page marks each step with the step's id.
-func TestWiringPageAndListHaveTheSameSteps(t *testing.T) {
+func TestWiringPageHasTheSameStepsAsTheAcceptanceTest(t *testing.T) {
 	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed " +
 		"daemon-stopped guard-killed pi-unplugged " +
 		"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation")
@@ -158,7 +158,7 @@ func (d *driver) drive(t *testing.T) {
 	}
 }
 
-func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
+func TestAcceptanceTestPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	all := &driver{plan: Plan(Everything()), now: day}
 	all.drive(t)
 	if got := (Protocol{Results: all.p.Results}); !got.Passed() || got.Count(Passed) != len(Steps()) || all.boot != 2 {
@@ -180,7 +180,7 @@ func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	}
 }
 
-func TestASkippedStepContainsTheTypedReason(t *testing.T) {
+func TestProtocolContainsTheTypedReasonForASkippedStep(t *testing.T) {
 	asked := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Step.ID != "isolation" {
@@ -216,7 +216,7 @@ func TestPowerCutIsAcceptedOnlyAfterAReboot(t *testing.T) {
 	}
 }
 
-func TestAFailedStepIsRepeatedWithItsPowerCut(t *testing.T) {
+func TestRepeatingAFailedStepRepeatsItsPowerCut(t *testing.T) {
 	failed := false
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		switch {

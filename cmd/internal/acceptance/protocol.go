@@ -147,12 +147,12 @@ func Open(data []byte, keys note.Verifiers) (Protocol, error) {
 func Parse(text string) (Protocol, error) {
 	var p Protocol
 	if len(text) > maxProtocol {
-		return p, fmt.Errorf("protocol has %d bytes, want at most %d", len(text), maxProtocol)
+		return p, fmt.Errorf("text of the protocol has %d bytes, want at most %d", len(text), maxProtocol)
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	fields := p.fields()
 	if len(lines) < len(fields)+4 || lines[0] != title {
-		return p, fmt.Errorf("file is not an acceptance protocol: want %q as its first line", title)
+		return p, fmt.Errorf("file is not an acceptance protocol, want a file that begins with the line %q", title)
 	}
 	for i, f := range fields {
 		value, ok := strings.CutPrefix(lines[1+i], f.name+": ")
@@ -168,7 +168,7 @@ func Parse(text string) (Protocol, error) {
 	p.Began, err1 = time.Parse(time.RFC3339, began)
 	p.Ended, err2 = time.Parse(time.RFC3339, ended)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil {
-		return p, errors.New("times of the protocol are unreadable, want began: and ended: in RFC 3339")
+		return p, errors.New("protocol has an unreadable time, want RFC 3339 after began: and ended:")
 	}
 	if rest = rest[3:]; len(rest) > maxResults {
 		return p, fmt.Errorf("protocol has %d steps, want at most %d", len(rest), maxResults)
@@ -195,7 +195,7 @@ func parseResult(line string) (Result, error) {
 	at, err := time.Parse(time.RFC3339, cells[2])
 	v := Verdict(cells[1])
 	if err != nil || !slices.Contains([]Verdict{Passed, Failed, Skipped}, v) {
-		return Result{}, fmt.Errorf("step %.60q of the protocol has an unknown verdict or time", line)
+		return Result{}, fmt.Errorf("step %.60q of the protocol has an unknown verdict or an unreadable time", line)
 	}
 	return Result{Step: cells[0], Verdict: v, At: at, By: cells[3], Why: cells[4]}, nil
 }

@@ -63,7 +63,7 @@ func TestOpenReturnsTheProtocolThatWasSigned(t *testing.T) {
 	}
 }
 
-func TestAProtocolPassesWithNoFailureAndAtLeastOneStep(t *testing.T) {
+func TestProtocolHasPassedIfItHasStepsAndNoneOfThemFailed(t *testing.T) {
 	for _, c := range []struct {
 		want     bool
 		verdicts []Verdict
@@ -79,7 +79,7 @@ func TestAProtocolPassesWithNoFailureAndAtLeastOneStep(t *testing.T) {
 	}
 }
 
-func TestResultLineNamesTheNumberOfSkippedSteps(t *testing.T) {
+func TestResultLineOfAProtocolContainsTheNumberOfSkippedSteps(t *testing.T) {
 	failed := sample()
 	failed.Results[0].Verdict = Failed
 	none := sample()

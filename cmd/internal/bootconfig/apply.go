@@ -68,7 +68,7 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 	}
 	whole := expand(out.Config)
 	if still := m.missing(whole, b); len(still) > 0 {
-		return Result{}, fmt.Errorf("config.txt would ignore the line %q on this computer (%s)", still[0].Text, b.Model)
+		return Result{}, fmt.Errorf("line %q of config.txt has no effect on this computer (%s)", still[0].Text, b.Model)
 	}
 	out.Changed = out.Config != config || out.Cmdline != cmdline
 	out.Conflicts = m.Conflicts(whole, b)

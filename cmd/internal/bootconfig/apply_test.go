@@ -48,7 +48,7 @@ func TestApplyAddsABlockAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestSecondApplyChangesNothing(t *testing.T) {
+func TestSecondCallOfApplyChangesNothing(t *testing.T) {
 	for name, config := range map[string]string{
 		"stock":              stock,
 		"empty":              "",
@@ -143,7 +143,7 @@ func TestEachMachineHasItsOwnBlock(t *testing.T) {
 
 // The block repeats settings that are also set outside the block, because the lines outside may change later. Apply
 // leaves a line out of the block only if the line loads an overlay that the file already loads.
-func TestBlockRepeatsSettingsThatAreAlsoSetOutside(t *testing.T) {
+func TestBlockContainsSettingsThatAreAlsoSetOutsideTheBlock(t *testing.T) {
 	r := applied(t, stock+"enable_uart=1\ndtoverlay=disable-bt\n", cmdline, laser(), pi4)
 	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") ||
 		strings.Contains(block, "disable-bt") {

@@ -133,7 +133,7 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 			included := path.Join(path.Dir(file), strings.TrimSpace(name))
 			more, err := Read(root, included, maxConfig)
 			if room -= len(more); err == nil && room < 0 {
-				err = fmt.Errorf("config.txt includes files of more than %d bytes in total", 4*maxConfig)
+				err = fmt.Errorf("config.txt includes more than %d bytes of other files", 4*maxConfig)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("/%s, which config.txt includes, cannot be read: %w", included, err))

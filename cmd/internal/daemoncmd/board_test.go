@@ -16,7 +16,7 @@ func relayOf(t *testing.T, words string) (Config, error) {
 	return c, err
 }
 
-func TestRelayBoardThatClosesAtPowerOnIsRejectedWithTheLineOfTheFile(t *testing.T) {
+func TestRelayBoardThatClosesAtPowerOnIsRejectedWithItsLineNumber(t *testing.T) {
 	const pin = `pin: "gpio:pinctrl-/17"`
 	for _, x := range []struct{ words, want string }{
 		{pin + ", active: low", ":9:43: relay.active: low: when every program has ended the line falls low"},
@@ -61,7 +61,7 @@ func TestLineOfAnActiveLowBoardIsKeptHighIfTheFileNamesSupplyAndResistor(t *test
 
 // The daemon does not start if machine.yaml describes a relay board that could close at power-on. The command that
 // systemd runs after the daemon has ended must still open the relay.
-func TestOffOpensARelayWhoseBoardIsRejected(t *testing.T) {
+func TestOffOpensTheRelayOfABoardThatTheDaemonRejects(t *testing.T) {
 	for _, r := range []RelayConfig{{ActiveLow: true}, {ActiveLow: true, PullUp: true, Supply: "5V"}, {PullUp: true},
 		{Supply: "5V", Heartbeat: true}, {ActiveLow: true, PullUp: true, Heartbeat: true}} {
 		r.Pin = "gpio:none/17"

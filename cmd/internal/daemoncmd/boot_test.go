@@ -20,7 +20,7 @@ import (
 // fragment that portillond computes from machine.yaml.
 //
 //	To write the fragments, run: UPDATE=1 go test ./cmd/internal/daemoncmd -run Fragment
-func TestShippedFragmentsEqualTheFragmentsOfTheirWirings(t *testing.T) {
+func TestShippedBootFragmentsMatchTheirMachineYaml(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {
 		c, err := ReadConfig(p)
@@ -49,7 +49,7 @@ func TestShippedFragmentsEqualTheFragmentsOfTheirWirings(t *testing.T) {
 
 // The boot fragment of the screen can be combined with the fragment of each wiring, in both orders. The screen's
 // fragment overrides no setting of the wiring's fragment, and the wiring's fragment overrides none of the screen's.
-func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
+func TestBootFragmentOfTheScreenCanBeCombinedWithEveryWiring(t *testing.T) {
 	screen, err := os.ReadFile("../../../firmware-config/panel/screen.config.txt")
 	if err != nil {
 		t.Fatal(err)

@@ -124,7 +124,7 @@ func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 		return nil
 	}
 	u.unverified = false
-	u.log.Info("bundle verification started")
+	u.log.Info("verification of the stored bundle started")
 	r, err := u.inForce(ctx, false)
 	u.setState(u.state)
 	if err != nil {
@@ -150,7 +150,7 @@ func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 		u.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
 	if _, known := r.Policy.Machine(u.machine); !known {
-		return nil, fmt.Errorf("bundle's policy has no machine %q, want the policy of this machine's site", u.machine)
+		return nil, fmt.Errorf("bundle's policy does not contain machine %q, want a bundle of this machine's site", u.machine)
 	}
 	return r, nil
 }
@@ -223,7 +223,7 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	if lacksCardKey(manifest, u.store.Keys, cardKeysOf(u.options)) {
 		if _, err := u.refreshCardKeys(ctx); err != nil {
 			// continue with the installation: it rejects the bundle and reports the check values of both card keys
-			u.log.Warn("card keys of the hub unavailable", "err", err)
+			u.log.Warn("fetching the card keys from the hub failed", "err", err)
 		}
 	}
 	var r *roster.Roster
@@ -282,7 +282,7 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 			return
 		case m := <-u.manifests:
 			if r, again, err = u.fromNetwork(ctx, m); again {
-				u.log.Info("bundle was rejected again, for the same reason", "err", err)
+				u.log.Info("hub's bundle was rejected again for the same reason", "err", err)
 			}
 		case <-u.cardKeys.again:
 			r, err = u.withNewCardKeys(ctx)
@@ -316,7 +316,7 @@ func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, er
 		return u.inForce(ctx, false)
 	}
 	if err != nil { // the hub is unreachable: keep the known card keys
-		u.log.Warn("card keys of the hub unavailable", "err", err)
+		u.log.Warn("fetching the card keys from the hub failed", "err", err)
 	}
 	return nil, nil
 }
@@ -430,7 +430,7 @@ func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, wire.MaxChunk+1))
 	if err == nil && len(b) > wire.MaxChunk {
-		err = fmt.Errorf("chunk has more than %d bytes, the size in the manifest", wire.MaxChunk)
+		err = fmt.Errorf("chunk has more than the %d bytes that the manifest declares", wire.MaxChunk)
 	}
 	return b, err
 }

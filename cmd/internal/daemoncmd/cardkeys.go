@@ -155,7 +155,7 @@ func (u *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err 
 		return false, err
 	}
 	setCardKeys(&u.options, kept)
-	u.log.Info("card keys replaced by the hub's new card keys", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
+	u.log.Info("daemon uses the new card keys of the hub", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
 	return true, nil
 }
 

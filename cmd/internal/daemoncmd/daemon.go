@@ -98,7 +98,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return d.openBroken(err)
 	}
 	d.c.Reader.host.Prove = k.strong
-	d.c.Reader.host.Keypad = func() { d.log.Info("keys of the reader's keypad ignored") }
+	d.c.Reader.host.Keypad = func() { d.log.Info("key presses on the reader's keypad are ignored") }
 	d.c.Reader.host.Unread = func(u rfid.Unread) {
 		select {
 		case d.taps <- rfid.Event{Unread: u}:
@@ -428,7 +428,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-time.After(shutdownTimeout):
-		d.log.Error("shutdown timed out, some goroutines still run")
+		d.log.Error("shutdown timed out while some goroutines still run")
 	}
 	return err
 }

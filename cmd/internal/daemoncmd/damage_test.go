@@ -384,7 +384,7 @@ func TestJournalOfAnotherMachineIsNotMoved(t *testing.T) {
 
 // A tag that is missing or unreadable in the facts is restored from the records at the next start. A record reports
 // the restored tag.
-func TestTagThatTheFactsLackIsRestoredFromTheRecords(t *testing.T) {
+func TestTagThatTheFactsLackIsRestoredFromTheRecordsOfTheJournal(t *testing.T) {
 	f := newMachineFolder(t)
 	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'",
 		"UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {

@@ -53,10 +53,10 @@ func (h *hubReturns) answer(ctx context.Context, s wire.Store, offered []byte, r
 		err = h.to.Return(ctx, manifest, policy)
 	}
 	if err != nil {
-		h.log.Warn("returning the bundle to the hub failed", "err", err)
+		h.log.Warn("sending the machine's newer bundle to the hub failed", "err", err)
 		return
 	}
-	h.log.Info("bundle returned to the hub, which offers an older bundle")
+	h.log.Info("machine's newer bundle sent to the hub, which offers an older bundle")
 }
 
 // newerPolicy returns the policy file of the bundle in force if the policy's number is above the number in an offered

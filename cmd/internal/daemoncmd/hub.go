@@ -82,7 +82,7 @@ func (d *Daemon) openHub(k keys) {
 	}
 	link, err := d.c.HubLink(k.signer, d.clock.now, d.clock.trusted)
 	if err != nil {
-		d.log.Error("hub connection unavailable", "err", err)
+		d.log.Error("machine works without its hub, because the files of the enrolment are unusable", "err", err)
 		return
 	}
 	d.hub = &hubWatch{link: link, lost: make(chan struct{}, 1), clock: d.clock, log: d.log}

@@ -66,7 +66,7 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 		}
 		if begun {
 			l.renewal = &renewal{why: err, kept: m.Kept}
-			l.log.Warn("journal is unusable, new journal created", "damaged file", m.Kept)
+			l.log.Warn("created a new journal, because the old journal is unusable", "damaged file", m.Kept)
 		} else {
 			l.salvaged = &salvage{MendResult: m, why: err}
 			l.log.Warn("journal salvaged", "records", m.Records, "damaged file", m.Kept)

@@ -24,7 +24,7 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 	if left.SameBoot {
 		cause = wire.CauseDaemonLost
 	}
-	l.log.Warn("session that the last daemon left open has been ended", "cause", cause)
+	l.log.Warn("ended the session that the previous daemon left open", "cause", cause)
 	// The session lasted at least until its state was last stored (UnderWay), which first happens after a minute. Only
 	// this known time is added to the member's practice. A session that was too short for its state to be stored still
 	// uses up one session of a quota, so that a member cannot save it by pulling the plug.

@@ -142,7 +142,7 @@ func TestRejectionIsNoLongerShownAfterAValidManifest(t *testing.T) {
 	})
 }
 
-func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
+func TestCheckRejectsACardKeyThatDoesNotFitTheStoredBundle(t *testing.T) {
 	b := newBench(t)
 	k, _ := b.c.readKeys(secrets{store: b.on.Credstore, instance: "laser"})
 	f, err := os.Open(filepath.Join(b.dir, "site.bundle"))
@@ -170,7 +170,7 @@ func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheSignerOfABundleThatItRejects(t *testing.T) {
+func TestCheckNamesTheSignerOfARejectedBundle(t *testing.T) {
 	b := newBench(t)
 	skey, _, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // One line of config.txt may name several GPIO lines (raspberrypi/documentation, config_txt/gpio: gpio=0-27=…,
 // gpio=17,18=…).
-func TestRangeOfLinesInConfigTxtOverridesTheRelaysLine(t *testing.T) {
+func TestSettingForARangeOfLinesAppliesToTheRelaysLine(t *testing.T) {
 	c := Config{Machine: "laser", Reader: ReaderConfig{Kind: "none"}, Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}}
 	for _, later := range []string{"gpio=16-18=op,dh\n", "gpio=17,18=op,dh\n"} {
 		if m := c.Missing(c.Fragment("laser.yaml")+later, bootconfig.BoardOf("Raspberry Pi 4 Model B", nil)); len(m) == 0 {
@@ -21,7 +21,7 @@ func TestRangeOfLinesInConfigTxtOverridesTheRelaysLine(t *testing.T) {
 
 // The command that systemd runs after the daemon has ended must open the relay that machine.yaml names, even if another
 // part of the file has a fault.
-func TestOffOpensTheRelayOfAFileWithAFaultElsewhere(t *testing.T) {
+func TestOffOpensTheRelayEvenIfMachineYamlHasAnotherFault(t *testing.T) {
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")
 	// Drive the line, as a kernel without strict_gpiod does after the guard was killed.

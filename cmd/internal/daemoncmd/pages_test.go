@@ -121,7 +121,7 @@ func bothWiringPages(t *testing.T) (english, french wiringPage) {
 
 // Some people build a machine from the French page and others from the English page, so both pages must have the same
 // content.
-func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
+func TestFrenchAndEnglishWiringPagesHaveTheSameContent(t *testing.T) {
 	en, fr := bothWiringPages(t)
 	for _, x := range []struct {
 		what   string
@@ -186,7 +186,7 @@ func TestEveryDangerSaysWhatHappensAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestLinksOfTheWiringPagesHaveATarget(t *testing.T) {
+func TestEachLinkOfTheWiringPagesHasATarget(t *testing.T) {
 	files, _ := filepath.Glob(wiringPages + "*.svg")
 	en, fr := bothWiringPages(t)
 	for _, p := range []wiringPage{en, fr} {
@@ -247,7 +247,7 @@ func TestDrawingsOfTheWiringPagesExistAndAppearOnBothPages(t *testing.T) {
 }
 
 // The list has all steps that portillon setup uses, under the step ids that setup and the pages share.
-func TestAcceptanceListIsComplete(t *testing.T) {
+func TestWiringPagesListEveryAcceptanceStep(t *testing.T) {
 	en, _ := bothWiringPages(t)
 	want := strings.Fields(
 		"supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed " +

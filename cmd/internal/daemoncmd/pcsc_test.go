@@ -84,7 +84,7 @@ func TestEachPCSCFaultIsReportedWithItsRepair(t *testing.T) {
 }
 
 // A reader may be plugged in later, so a machine without its reader starts and reports the missing reader.
-func TestMissingPCSCReaderIsAWarningAndNotAFault(t *testing.T) {
+func TestMissingPCSCReaderCausesAWarningOnly(t *testing.T) {
 	b := newBench(t)
 	root := t.TempDir()
 	b.on.Root = os.DirFS(root)

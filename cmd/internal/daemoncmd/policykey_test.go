@@ -21,7 +21,7 @@ func publicKey(t *testing.T, name string) string {
 	return public
 }
 
-func TestOneKeySignsBothUnlessASeparatePolicyKeyIsPinned(t *testing.T) {
+func TestOneKeySignsPolicyAndBundlesWithoutASeparatePolicyKey(t *testing.T) {
 	site, pol := publicKey(t, "portillon:site:biklab"), publicKey(t, "portillon:policy:biklab")
 	for name, c := range map[string]struct {
 		policy, bundle string

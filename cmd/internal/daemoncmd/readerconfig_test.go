@@ -135,7 +135,7 @@ func TestInputThatIsNotACardNumberIsPassedToTheCallback(t *testing.T) {
 	}
 }
 
-func TestShortNumbersMatchOnlyAtReadersThatSendPartsOfNumbers(t *testing.T) {
+func TestShortNumbersMatchOnlyAtReadersThatMaySendShortNumbers(t *testing.T) {
 	for _, s := range readerSpecs() {
 		want := s.Kind == "wiegand" || s.Kind == "keyboard"
 		if got := (ReaderConfig{Kind: s.Kind}).GivesShortNumbers(); got != want {

@@ -56,7 +56,7 @@ func (l *localJournal) renew(k keys) error {
 		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
 			return err
 		}
-		l.log.Warn("new journal created", "why", r.why, "file before", r.kept)
+		l.log.Warn("created a new journal to replace the old journal", "why", r.why, "file before", r.kept)
 		if l.journal, err = journal.Open(l.c.journalFile(), l.options(k.signer)); err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	if u.state.Version == 0 {
 		u.setState(daemon.BundleState{Version: before.Version + 1, Damage: u.state.Damage})
 	}
-	u.log.Warn("previous bundle is used, because the current bundle cannot be loaded", "version", before.Version)
+	u.log.Warn("using the previous bundle, because the current bundle cannot be loaded", "version", before.Version)
 	return r, nil
 }
 
@@ -168,7 +168,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	if err != nil || u.state.Damage != "" || was.Damage == "" {
 		return nil // keep using the roster in memory
 	}
-	u.log.Info("damage of the bundle on the disk was repaired", "version", u.state.Version)
+	u.log.Info("repaired the damaged bundle on the disk", "version", u.state.Version)
 	return r
 }
 

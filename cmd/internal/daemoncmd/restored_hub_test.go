@@ -32,7 +32,7 @@ func startHub(t *testing.T, c hub.Config) *hub.Hub {
 // In this test, a hub is restored from a backup that is older than the last record that the hub acknowledged. The
 // machine sends the missing records again without an administrator. Afterwards the hub's ledger equals the machine's
 // journal; the machine has no tag, and the hub rejected or duplicated no record.
-func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing.T) {
+func TestMachineSendsMissingRecordsToAHubRestoredFromAnOlderBackup(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
 	w := &connectedPair{t: t}

@@ -24,7 +24,7 @@ const credstore = "/etc/credstore"
 
 // errUnseen is the error for a secret that this user has no permission to read. Another user, such as root or the
 // daemon's user, may be able to read the secret.
-var errUnseen = errors.New("only root has permission to read the file, check with sudo or when the unit starts")
+var errUnseen = errors.New("only root can read the file, run the check with sudo")
 
 // secrets finds the secrets that a machine.yaml names.
 type secrets struct {

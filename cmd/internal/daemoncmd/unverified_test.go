@@ -74,7 +74,7 @@ func hasCard(t *testing.T, r *roster.Roster, member int) bool {
 
 // At the daemon's start, a new bundle file contains thousands of unverified badges. Members tap while the bundle is
 // verified.
-func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
+func TestPreviousBundleIsUsedWhileTheNextBundleIsVerified(t *testing.T) {
 	k, build := largeSite(t)
 	first := build(1, 20)
 	if _, err := k.store.Install(first.Signed, first.Chunk, nil); err != nil {

@@ -98,7 +98,7 @@ func faultyChecks(found []Finding) (out []string) {
 	return out
 }
 
-func TestDoctorFindsNothingOnAHealthyPi(t *testing.T) {
+func TestDoctorReportsNoFaultOnAHealthyPi(t *testing.T) {
 	c, s := healthyPi(t)
 	if got := faultyChecks(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
@@ -261,7 +261,7 @@ func TestDoctorFindsTheMachinesLinesInIncludedFiles(t *testing.T) {
 
 // The doctor reports no fault for a bundle with the usual validity of 30 days during the first 23 days, and for a
 // bundle of one week during the first two thirds of that week.
-func TestBundleIsReportedOnlyInTheLastThirdOfItsValidity(t *testing.T) {
+func TestDoctorReportsABundleOnlyInTheLastThirdOfItsValidity(t *testing.T) {
 	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
 		{365, 8, 0}, {365, 6, 1}} {
 		c, s := healthyPi(t)

@@ -143,7 +143,7 @@ func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 }
 
 // The console of a Pi 5 is on its debug connector, not on the header's port.
-func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
+func TestDoctorAcceptsTheConsoleOnTheDebugConnectorOfAPi5(t *testing.T) {
 	for word, want := range map[string]State{"console=ttyAMA10,115200": Well, "console=ttyAMA0,115200": Ill,
 		"console=ttyS0,115200": Ill, "console=serial0": Ill, "console=tty1": Well} {
 		c, s := healthyPi(t)
@@ -156,7 +156,7 @@ func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
 
 // The doctor reports no fault for a line that the machine's own block overrides. The doctor reports a fault for a line
 // that uses one of the machine's pins.
-func TestLineThatTheBlockOverridesIsNotAFault(t *testing.T) {
+func TestDoctorAcceptsALineThatTheMachinesBlockOverrides(t *testing.T) {
 	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well,
 		"dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {
 		c, s := healthyPi(t)

@@ -260,7 +260,7 @@ func readKey(t *testing.T, path string) []byte {
 // If the hub has stored only a card's HMAC, the next tap of the card binds the card to the new key. A card of which the
 // hub has only the HMAC becomes invalid at the end of the change if nobody has tapped the card. Later bundles cannot be
 // read with the old key.
-func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
+func TestMachinesWorkWhileTheCardKeyIsChanged(t *testing.T) {
 	w, b := managedWorld(t)
 	const numbered, tapped, idle = "04A22400000001", "04A22400000002", "04A22400000003"
 	e, c := w.enrolled(t, "laser")

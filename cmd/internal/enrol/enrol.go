@@ -181,7 +181,7 @@ func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
 	host, port, cut := strings.Cut(rest, ":")
 	if !ok || !cut || host != id.Name {
-		return "", "", fmt.Errorf("hub's answer names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
+		return "", "", fmt.Errorf("hub's answer names the broker %.100q, want a broker at ssl://%s:PORT", id.Broker, id.Name)
 	}
 	return host, port, nil
 }
@@ -259,7 +259,7 @@ func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.Join
 	if len(answer.Authority) > 0 {
 		var err error
 		if signer, err = x509.ParseCertificate(answer.Authority); err != nil {
-			return fmt.Errorf("hub's answer has an invalid authority of the machine's certificate: %w", err)
+			return fmt.Errorf("authority of the machine's certificate in the hub's answer is invalid: %w", err)
 		}
 	}
 	if err := hublink.CheckCertificate(answer.Certificate, signer, m.tlsKey); err != nil {
@@ -273,7 +273,7 @@ func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.Join
 		return err
 	}
 	if answer.Username != m.config.Machine || answer.Password == "" || strings.ContainsAny(answer.Password, "\r\n") {
-		return errors.New("hub's answer contains no account at the broker")
+		return errors.New("hub's answer contains no account at the broker, want a name and a password")
 	}
 	if err := writeSecret(password, answer.Password); err != nil {
 		return err

@@ -29,7 +29,7 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 }
 
 // After an enrolment, each file that the unit needs exists, and other users cannot read the secret files.
-func TestMachineJoinsByItsCode(t *testing.T) {
+func TestMachineJoinsTheSiteWithItsCode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
 	if c.Site != "big" || c.Machine != "laser" || c.Bundle.Key != w.config.Bundle.Public || c.Hub.Name != "hub.test" ||
@@ -64,7 +64,7 @@ func TestMachineJoinsByItsCode(t *testing.T) {
 	}
 }
 
-func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
+func TestEnrolmentStartsTheUnitOnlyWhenAllFilesExist(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
 	host := e.Host.(*pi)

@@ -261,7 +261,7 @@ func TestMachinesAndMembersWorkWithAnAdoptedHubWithoutAChange(t *testing.T) {
 	}
 }
 
-func TestAdoptionCopiesFilesAndKeysOfTheHub(t *testing.T) {
+func TestAdoptionCopiesTheFilesAndKeysOfTheOldHub(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	o.machine.Fill(3)
 	o.run(1, 3)
@@ -301,7 +301,7 @@ func TestAdoptionCopiesFilesAndKeysOfTheHub(t *testing.T) {
 }
 
 // The adopted hub has the records of a ledger.db that commit fba9679 wrote.
-func TestAdoptionConvertsAnOldLedger(t *testing.T) {
+func TestAdoptionConvertsTheLedgerOfAnOlderRelease(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join("../../../hub/ledger/testdata/fba9679", name))

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestTerminalWithAFrenchLocaleGetsFrench(t *testing.T) {
+func TestHubPrintsFrenchInATerminalWithAFrenchLocale(t *testing.T) {
 	for _, c := range []struct {
 		all, messages, lang string
 		want                bool

@@ -120,7 +120,7 @@ func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*
 
 // noRedirect refuses redirects.
 func noRedirect(*http.Request, []*http.Request) error {
-	return errors.New("hub answers with a redirect, want none")
+	return errors.New("hub answers with a redirect, want a direct answer")
 }
 
 func (c *conn) close() { c.tls.Close() }

@@ -173,7 +173,7 @@ func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	}
 	key, err := x509.MarshalPKIXPublicKey(c.PublicKey)
 	if err != nil || !bytes.Equal(key, public) {
-		return errors.New("hub's answer contains a certificate for another key than the machine's")
+		return errors.New("certificate in the hub's answer is for another key, want the machine's key")
 	}
 	if err := c.CheckSignatureFrom(ca); err != nil {
 		return fmt.Errorf("machine's certificate in the hub's answer is invalid: %w", err)
@@ -325,7 +325,7 @@ func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error
 	nonce := hex.EncodeToString(b)
 	c, err := l.peer(l.Address()).connect(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("hub time: %w", err)
+		return 0, 0, fmt.Errorf("asking the hub for the time failed: %w", err)
 	}
 	defer c.close()
 	asked := l.c.Now()

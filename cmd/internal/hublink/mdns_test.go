@@ -118,7 +118,7 @@ func TestAnotherLibraryUnderstandsTheQuery(t *testing.T) {
 	}
 }
 
-func TestMalformedAnswersNameNoHub(t *testing.T) {
+func TestMalformedAnswersAreIgnoredInTheSearchForHubs(t *testing.T) {
 	head := "\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00" // the header of a response with one answer
 	for name, packet := range map[string]string{
 		"empty":                      "",

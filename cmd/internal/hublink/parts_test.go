@@ -40,7 +40,7 @@ func (c *counter) Read(b []byte) (int, error) {
 
 func (c *counter) Close() error { return nil }
 
-func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
+func TestSizeOfResponsesIsLimitedAfterDecompression(t *testing.T) {
 	text := bytes.Repeat([]byte("portillon "), 100)
 	bomb := zip(t, make([]byte, 8<<20))
 	for name, c := range map[string]struct {
@@ -72,7 +72,7 @@ func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
 	}
 }
 
-func TestHubWithoutPartsIsDistinguishedFromAnUnreachableHub(t *testing.T) {
+func TestHubThatDoesNotServePartsIsDistinguishedFromAnUnreachableHub(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		code   string

@@ -108,7 +108,7 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	case acceptance.Untag:
 		rep, err := control.Call(ctx, c.Control, control.Request{Do: "untag", Tag: "contactor"})
 		if err == nil && !rep.OK {
-			err = fmt.Errorf("tag of the contactor fault cannot be removed: %s", rep.Error)
+			err = fmt.Errorf("removing the tag of the contactor fault failed: %s", rep.Error)
 		}
 		return err
 	case acceptance.KillDaemon:

@@ -38,7 +38,7 @@ func TestSetupStopsIfTheFileNamesAnotherMachine(t *testing.T) {
 
 // setup writes the mark before it changes config.txt, so that the next run still asks for a restart if this run is
 // interrupted between the two writes.
-func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
+func TestConfigTxtIsNotChangedIfTheRestartMarkCannotBeWritten(t *testing.T) {
 	root, o := freshPi(t)
 	// Create a file where a folder is needed, so that the mark cannot be written.
 	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil {
@@ -102,7 +102,7 @@ func TestPrintableRemovesTerminalControlCharacters(t *testing.T) {
 
 // Setup makes the daemon's user the owner only of folders that setup itself has created, because the folder of the
 // bundle may be /etc/portillon, or /.
-func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
+func TestSetupDoesNotChangeTheOwnerOfAnExistingFolder(t *testing.T) {
 	root, o := freshPi(t)
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestChangeOfOwnerDoesNotFollowLinks(t *testing.T) {
 }
 
 // The daemon's user owns the parent folder of the protocols, in which root writes.
-func TestTheProtocolsFolderMustNotBeALink(t *testing.T) {
+func TestFolderOfTheProtocolsMustNotBeALink(t *testing.T) {
 	l, root := &lab{now: time.Now()}, wiredRoot(t)
 	other := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(root, "data"), 0o700),

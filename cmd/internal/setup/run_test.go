@@ -159,7 +159,7 @@ func TestAcceptanceTestNeedsAConfirmationAfterADoctorsFinding(t *testing.T) {
 
 // The flag --yes alone must not start a test that closes the relay, because the machine may still be connected in place
 // of the lamp.
-func TestFlagYesDoesNotConfirmThatALampReplacesTheMachine(t *testing.T) {
+func TestFlagYesDoesNotConfirmThatALampIsConnected(t *testing.T) {
 	term := NewTerminal(t.Context(), strings.NewReader("n\n"), io.Discard, policy.English)
 	term.Yes = true
 	if yes, err := term.Confirm(t.Context(), policy.Text{EN: "write?"}); !yes || err != nil {

@@ -53,7 +53,7 @@ type Setup struct {
 
 // Run returns one of these errors if it stopped early and has already printed the reason.
 var (
-	ErrIncomplete = errors.New("setup is not complete")
+	ErrIncomplete = errors.New("setup is not complete, run it again after the steps above")
 	ErrNotPassed  = errors.New("acceptance test was not passed")
 	ErrReboot     = errors.New("setup has restarted the Pi")
 )
@@ -401,7 +401,7 @@ func readSmall(path string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("file %s has more than %d bytes", path, maxFile)
+		err = fmt.Errorf("file %s has more than %d bytes, the size limit", path, maxFile)
 	}
 	return b, err
 }

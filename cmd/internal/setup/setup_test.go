@@ -29,7 +29,7 @@ func complete1() Answers {
 }
 
 // Each combination of answers produces a machine.yaml that passes the daemon's own check and contains the answers.
-func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
+func TestEveryCombinationOfAnswersProducesAValidMachineYaml(t *testing.T) {
 	files := 0
 	for _, reader := range readerNames() {
 		for _, relay := range relays {
@@ -80,7 +80,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	}
 }
 
-func TestWiringFileIsCompletedWithSiteMachineAndBundleKey(t *testing.T) {
+func TestSetupAddsSiteMachineAndBundleKeyToASampleWiring(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)

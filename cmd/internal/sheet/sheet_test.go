@@ -112,7 +112,7 @@ func everyWireIsOn(t *testing.T, name string, c daemoncmd.Config, s Sheet) {
 }
 
 // Each terminal shows how the contact at that terminal must be wired.
-func TestEachTerminalNamesItsKindOfContact(t *testing.T) {
+func TestSheetShowsForEachTerminalHowTheContactMustBeWired(t *testing.T) {
 	s := For(fullest(), "full.yaml", policy.English)
 	for gpio, want := range map[string]string{
 		"17": "Portillon's relay K1|NO, dry|+ 24 V PELV, coil K2",
@@ -286,7 +286,7 @@ func TestFlagLangSelectsTheLanguagesOfASheet(t *testing.T) {
 	}
 }
 
-func TestNumbersAreNotSeparatedFromTheirUnits(t *testing.T) {
+func TestNumbersAndTheirUnitsStayOnOneLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"24 V TBTP": "24\u00a0V TBTP", "3,3 V": "3,3\u00a0V", "4,7 kΩ": "4,7\u00a0kΩ", "30 mA": "30\u00a0mA",
 		"5 VCC":           "5 VCC",
