@@ -63,7 +63,7 @@ func TestOpenReturnsTheProtocolThatWasSigned(t *testing.T) {
 	}
 }
 
-func TestProtocolHasPassedIfItHasStepsAndNoneOfThemFailed(t *testing.T) {
+func TestProtocolHasPassedIfAStepPassedAndTheOthersPassedOrWereSkipped(t *testing.T) {
 	for _, c := range []struct {
 		want     bool
 		verdicts []Verdict

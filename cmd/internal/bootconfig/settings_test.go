@@ -158,7 +158,7 @@ func FuzzSettings(f *testing.F) {
 
 // The longest file within the limits is evaluated in seconds, because portillond -check reads it before each start. An
 // earlier version compared each pair of settings and needed minutes for a file three times as long.
-func TestLongestConfigTxtIsEvaluatedInSeconds(t *testing.T) {
+func TestEveryLineOfALongConfigTxtIsEvaluated(t *testing.T) {
 	config := "[EDID=x]\n" + strings.Repeat("gpio=0-57=op,dh\ngpio=0-57=op,dl\n", maxConfig/3/32)
 	have := Settings(config, pi4)
 	if len(have) < 58*1300 || !have[0].Maybe ||
