@@ -15,8 +15,8 @@ import (
 
 var writeDrawing = flag.Bool("update", false, "write the drawings of docs/architecture.md anew")
 
-// drawn names the folders that the drawing of the packages shows. Any other folder counts as the nearest folder above
-// it that is named here: all readers are drawn as "rfid", for example.
+// drawn names the folders that the drawing of the packages shows. A folder that the list does not name is drawn as the
+// nearest folder above it that the list names: all readers are drawn as "rfid", for example.
 var drawn = []string{
 	"cmd/portillond", "cmd/portillon-hub", "cmd/portillon", "cmd/internal/daemoncmd", "cmd/internal/hubd", "rfid",
 	"openbadge", "policy", "policy/analysis", "policy/file", "wire", "wire/mqtt", "site",
@@ -26,8 +26,8 @@ var drawn = []string{
 	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
 }
 
-// notDrawn names folders that the drawing omits: small packages that many others use, whose arrows would hide the rest,
-// and benchmarks.
+// notDrawn names folders that the drawing omits: benchmarks, and small packages that many other packages use, because
+// their arrows would hide the other arrows.
 var notDrawn = []string{
 	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
 	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/fault", "hub/httpd",
@@ -71,7 +71,7 @@ func (a arrows) reaches(from, to string) bool {
 	return false
 }
 
-// cycle returns the nodes of one cycle of the graph, or nil without a cycle.
+// cycle returns the nodes of one cycle of the graph, or nil if the graph has no cycle.
 func (a arrows) cycle() []string {
 	done := map[string]bool{}
 	var path []string
@@ -100,8 +100,8 @@ func (a arrows) cycle() []string {
 	return nil
 }
 
-// mermaid returns the graph as a Mermaid drawing for Markdown. An arrow is left out if a longer path connects the same
-// nodes.
+// mermaid returns the graph as a Mermaid drawing for Markdown. mermaid leaves out an arrow if a longer path of arrows
+// connects the same nodes.
 func (a arrows) mermaid() string {
 	var b strings.Builder
 	b.WriteString("```mermaid\nflowchart TD\n")
@@ -152,11 +152,11 @@ func packageArrows(t *testing.T) arrows {
 	return a
 }
 
-// fileArrows returns the graph of calls between the files of one package, without tests. A function that is passed as a
-// value counts as called.
+// fileArrows returns the graph of calls between the files of one package, without tests. If a function is passed as a
+// value, fileArrows treats the function as called.
 //
-// The type checker distinguishes methods of the same name. It reads only this package, without the imported packages;
-// for the types that the package declares itself, that is enough.
+// The type checker distinguishes methods of the same name. The type checker reads only this package and not the
+// imported packages, which is enough for the types that this package declares.
 func fileArrows(t *testing.T, dir string) arrows {
 	t.Helper()
 	var files []*ast.File
@@ -169,10 +169,10 @@ func fileArrows(t *testing.T, dir string) arrows {
 	}
 	info := &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
 	check := types.Config{Importer: emptyImports{}, Error: func(error) {}}
-	// The checker's errors are ignored, because they concern only imported packages.
+	// Ignore the type checker's errors, because they concern only imported packages.
 	_, _ = check.Check(dir, goFileSet, files, info)
 
-	declared := map[types.Object]string{} // file that declares each function and method
+	declared := map[types.Object]string{} // for each function and method, the file that declares it
 	for _, f := range files {
 		for _, d := range f.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok {
@@ -245,7 +245,7 @@ func TestArchitectureDrawingsShowTheCode(t *testing.T) {
 
 // TestImportsAndCallsHaveNoCycle checks that packages, and the files of package daemon, depend on each other in one
 // direction only.
-func TestNoArrowLeadsBackUp(t *testing.T) {
+func TestImportsAndCallsHaveNoCycle(t *testing.T) {
 	if c := packageArrows(t).cycle(); c != nil {
 		t.Errorf("packages of the drawing import in a circle: %s", strings.Join(c, " -> "))
 	}
@@ -254,7 +254,7 @@ func TestNoArrowLeadsBackUp(t *testing.T) {
 	}
 }
 
-func TestCycleIsFound(t *testing.T) {
+func TestCycleFindsACycleOfTheGraph(t *testing.T) {
 	a := arrows{}
 	a.add("tap.go", "decide.go")
 	a.add("decide.go", "journal.go")

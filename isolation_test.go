@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// isolationWords matches words that call a machine safe to work on. An open relay does not make a machine safe, because
-// the wires before the relay stay live and the relay can close again (EN 60204-1, 5.3 and 5.4; NF C 18-510 calls the
-// electrician's procedure «consignation»).
+// isolationWords matches words that call a machine safe to work on. An open relay does not make it safe to work on a
+// machine, because the wires before the relay stay live and the relay can close again (EN 60204-1, 5.3 and 5.4; NF C
+// 18-510 calls the electrician's procedure «consignation»).
 var isolationWords = regexp.MustCompile(`(?i)consign|isolat|locked out|safe to open`)
 
 // denials matches words that negate such a sentence.
@@ -24,23 +24,23 @@ var denials = regexp.MustCompile(
 		`still (be )?live|(encore|reste) sous tension`,
 )
 
-// isolators matches devices and persons that do isolate a machine. A sentence with such a word does not call the relay
-// an isolation.
+// isolators matches devices and persons that do isolate a machine. If a sentence contains such a word, it calls this
+// device or person the isolation, and not the relay.
 var isolators = regexp.MustCompile(
 	`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|` +
 		`cadenas|électricien|NF C 18-510|EN 60204`,
 )
 
-// relayWords matches words for Portillon's own devices and actions. A sentence with such a word and an isolation word
-// must contain a denial, even if the sentence names an isolator.
+// relayWords matches words for Portillon's own devices and actions. If a sentence contains such a word and an isolation
+// word, the sentence must also contain a denial, even if it names an isolator.
 var relayWords = regexp.MustCompile(
 	`(?i)\brelays?\b|\brelais\b|\btag(ged|s)?\b|hors service|out of service|étiquette|panel|panneau|portillon`,
 )
 
 var sentenceEnd = regexp.MustCompile(`[.!?;\n]\s+|\n`)
 
-// insulation matches phrases about insulation, for which French has the same word: «isolation renforcée». It also
-// matches the name of the acceptance step «isolation», which is in back quotes.
+// insulation matches phrases about insulation, for which French has the same word: «isolation renforcée». The pattern
+// insulation also matches the name of the acceptance step «isolation» between back quotes.
 var insulation = regexp.MustCompile(
 	"(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\\*\\*isolation\\*\\*|`isolation`",
 )
@@ -54,7 +54,7 @@ func isolationClaims(text string) (claims []string) {
 		s = strings.TrimSpace(insulation.ReplaceAllString(s, ""))
 		switch {
 		case !isolationWords.MatchString(s), denials.MatchString(s):
-		case !strings.Contains(s, " "): // the text is an identifier, such as the name of an acceptance step
+		case !strings.Contains(s, " "): // skip a text that is only an identifier, such as the name of an acceptance step
 		case isolators.MatchString(s) && !relayWords.MatchString(s):
 		default:
 			claims = append(claims, s)
@@ -123,7 +123,7 @@ func textsOf(path string) (texts []string, err error) {
 	return nil, nil
 }
 
-func TestIsolationClaimsAreFound(t *testing.T) {
+func TestIsolationClaimsFindsSentencesThatCallTheRelayAnIsolation(t *testing.T) {
 	for text, want := range map[string]int{
 		"Machine consignée par Inès":                                           1,
 		"Power off: the machine is isolated":                                   1,

@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// importRules lists the packages of this repository that each package may import. A package that is not listed may
-// import none. The rule "x" allows only package x, and "x/..." allows all packages below x. The README states the same
-// rules in words.
+// importRules lists the packages of this repository that each package may import. A package that the list does not
+// contain may import no package of this repository. The rule "x" allows only package x, and "x/..." allows all packages
+// below x. The README states the same rules in words.
 var importRules = []struct {
 	pkg    string // the rule covers this folder and all folders below; the longest matching rule applies
 	may    []string
@@ -166,7 +166,8 @@ var service = []string{
 	"dberror",
 }
 
-// testsMayAlso lists additional packages that tests may import: fakes, and packages that build the tests' input.
+// testsMayAlso lists, for each package, what its tests may import in addition: fakes, and packages that build the
+// tests' input.
 var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // tests build bundles as an operator does
 		"firmware-config/circuit", // tests compare the guard's times with those of the drawings
@@ -174,11 +175,11 @@ var testsMayAlso = map[string][]string{
 		"internal/testlog", "internal/mutate", "wire/replay",
 		"policy/analysis"},
 	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
-	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws of every policy
+	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws that every policy must satisfy
 	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
 		"dberror"},
 	"rfid":      {"rfid/rfidtest"},
-	"openbadge": {"openbadge/internal/otherstest"}, // tests read data of other programs
+	"openbadge": {"openbadge/internal/otherstest"}, // tests read data that other programs have written
 }
 
 func TestPackagesImportOnlyWhatTheRulesAllow(t *testing.T) {
@@ -245,7 +246,8 @@ func TestPicturesOfTheReadmeExist(t *testing.T) {
 	}
 }
 
-// The rules must reject forbidden imports, because rules that allow all imports would be useless.
+// This test checks that the rules reject forbidden imports, because TestPackagesImportOnlyWhatTheRulesAllow would also
+// pass with rules that allow all imports.
 func TestImportRulesRejectForbiddenImports(t *testing.T) {
 	for _, c := range []struct{ dir, imp string }{
 		{"policy", "wire"}, {"policy", "policy/analysis"}, {"daemon", "policy/analysis"}, {"rfid/keyboard", "rfid/rdm6300"},
@@ -289,8 +291,8 @@ func forbidden(dir, imp string, test bool) string {
 	return importRules[best].reason
 }
 
-// closeness orders the rules that cover a folder. The rule with the longer name applies, and "x/..." takes precedence
-// over "x".
+// closeness orders the rules that cover a folder. If several rules cover a folder, the rule with the longest name
+// applies; of "x/..." and "x", the rule "x/..." applies.
 func closeness(pkg string) int {
 	base, deep := strings.CutSuffix(pkg, "/...")
 	if deep {
@@ -299,8 +301,8 @@ func closeness(pkg string) int {
 	return 2 * len(base)
 }
 
-// covers reports whether the rule of pkg applies to dir. The rule "hub" also applies to the folders below hub without a
-// separate rule.
+// covers reports whether the rule of pkg applies to dir. The rule "hub" also applies to each folder below hub that has
+// no rule of its own.
 func covers(pkg, dir string) bool {
 	if base, deep := strings.CutSuffix(pkg, "/..."); deep {
 		return strings.HasPrefix(dir, base+"/")

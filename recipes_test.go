@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// buildAll makes each recipe build every package, as .ci/run does. Without this flag, only the packages in the recipe's
-// header are built and tested, which takes a fifth of the time.
+// buildAll makes each recipe build every package, as .ci/run does. If buildAll is not set, the test builds and tests
+// only the packages in the recipe's header, which takes a fifth of the time.
 var buildAll = flag.Bool("build-all", false, "build every package with each recipe")
 
 // Each patch in testdata/recipes adds one feature of a kind that administrators or contributors often add: a policy
@@ -30,7 +30,7 @@ var buildAll = flag.Bool("build-all", false, "build every package with each reci
 //
 // Regenerate a patch that no longer applies: apply it by hand on a clean tree (git apply --reject), mend it, then
 // `git diff` below the same header lines.
-func TestEachRecipeTouchesFewFilesAndPasses(t *testing.T) {
+func TestEachRecipeAppliesChangesFewFilesAndPassesItsTests(t *testing.T) {
 	patches, err := filepath.Glob("testdata/recipes/*.patch")
 	if err != nil || len(patches) == 0 {
 		t.Fatalf("no recipes in testdata/recipes (%v)", err)
@@ -61,7 +61,7 @@ type recipe struct {
 	most    int
 	news    []string // files or folders that the patch creates
 	tests   []string // packages
-	touched []string // files of the patch outside news
+	touched []string // files of the patch that are not below a path in news
 }
 
 // readRecipe reads the header and the names of the files in the diff.
@@ -119,7 +119,8 @@ func (r recipe) test(t *testing.T) {
 	t.Helper()
 	tree := t.TempDir()
 	copyTree(t, tree)
-	// Without the ceiling, a temporary folder inside a repository would make git apply look for paths from its root.
+	// Set the ceiling, because otherwise git apply would resolve paths from the root of a repository that contains the
+	// temporary folder.
 	run := func(name string, args ...string) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), name, args...)

@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of the shape of the project's code. CONTRIBUTING.md explains the reasons.
+// These constants are limits on the size and complexity of the project's code. CONTRIBUTING.md explains the reasons.
 const (
 	longestLine     = 120 // in characters; a tab counts as one, as in golangci-lint's lll
 	longestFunction = 60  // in lines, from func to the closing brace
@@ -114,7 +114,7 @@ func TestFunctionsAreAtMost60Lines(t *testing.T) {
 	}
 }
 
-func TestFewFunctionsAreComplex(t *testing.T) {
+func TestNumberOfComplexFunctionsIsLimited(t *testing.T) {
 	var above []string
 	for _, f := range readGoFiles(t) {
 		if f.isTest() {
@@ -249,11 +249,11 @@ func TestTypesOfDaemonAndHubAreSmall(t *testing.T) {
 	}
 }
 
-// size is the number of methods and fields of a type.
+// size contains the number of methods and the number of fields of a type.
 type size struct{ methods, fields int }
 
-// largeTypes lists types that may be larger, because their fields are those of a JSON document that scripts read. The
-// list may only shrink.
+// largeTypes lists types that may be larger, because their fields are those of a JSON document that scripts read.
+// Nobody may add a type to this list.
 var largeTypes = map[string]size{
 	"daemon/control Status": {25, 29}, // JSON: GET status of the control socket
 	"hub/api State":         {25, 15}, // JSON: GET /hub
@@ -265,7 +265,7 @@ var largeTypes = map[string]size{
 	"hub/publish Bundle":    {25, 14}, // JSON: GET /bundle
 }
 
-// readStructs collects the struct types below daemon and hub by "folder name".
+// readStructs returns the struct types below daemon and hub; the key is the type's folder and name.
 func readStructs(files []goFile) map[string]*structType {
 	types := map[string]*structType{}
 	at := func(dir, name string) *structType {

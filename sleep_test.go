@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// bubbles lists the functions that call their argument, a function, in a bubble of testing/synctest.
+// bubbles lists the functions that take a function as an argument and call it in a bubble of testing/synctest.
 var bubbles = []string{"synctest.Test", "daemon/relay.withSwitch", "hub/api.runInBubble", "hub/publish.runInBubble"}
 
 // sleepers lists the functions that call time.Sleep outside such a bubble, with the reason.
@@ -72,7 +72,7 @@ type sleep struct {
 	line     int
 }
 
-// sleepsOf returns the calls of time.Sleep in a file that are outside the function arguments of bubbles.
+// sleepsOf returns the calls of time.Sleep in a file, except those in a function that is passed to one of bubbles.
 func sleepsOf(path string) (out []sleep, err error) {
 	dir, files := filepath.ToSlash(filepath.Dir(path)), token.NewFileSet()
 	f, err := parser.ParseFile(files, path, nil, 0)

@@ -9,7 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// compose is the content of the sample compose file. An unknown key is an error.
+// compose is the content of the sample compose file. Parsing the file fails if the file has a key that compose does not
+// have.
 type compose struct {
 	Services map[string]struct {
 		Image       string   `yaml:"image"`
@@ -45,7 +46,7 @@ func TestComposeFileMatchesTheImage(t *testing.T) {
 	if !strings.Contains(read(t, "packaging/build-image"), " -t "+hub.Image+" ") {
 		t.Errorf("build-image makes no image %s", hub.Image)
 	}
-	// The published ports must equal the ports of a new hub and the ports in the image.
+	// The ports that the compose file publishes must equal the ports of a new hub and the ports that the image declares.
 	config := read(t, "hub/create.go")
 	exposed := strings.Fields(regexp.MustCompile(`(?m)^EXPOSE (.*)$`).FindStringSubmatch(image)[1])
 	var published []string

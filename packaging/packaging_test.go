@@ -1,6 +1,6 @@
 // Package packaging contains the sources of the Debian package: build-deb, check, the package's scripts and the manual.
-// The tests strictly parse every file that the package installs, so that an error that systemd or udev would skip with
-// a warning fails a test.
+// The tests strictly parse every file that the package installs, so that a test fails if a file has an error that
+// systemd or udev would only report as a warning.
 package packaging
 
 import (
@@ -20,7 +20,7 @@ type setting struct{ section, key, value string }
 type unit []setting
 
 // known contains the keys of systemd 252 (Debian 12) that the units use, by section. Add a key only if the manual of
-// that version has it, because systemd 252 ignores newer keys such as RestartSteps=.
+// that version has it, because systemd 252 ignores keys of later versions, such as RestartSteps=.
 var known = map[string]string{
 	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec StartLimitBurst",
 	"Path": "PathExistsGlob",
@@ -39,8 +39,8 @@ var known = map[string]string{
 	"Install": "WantedBy",
 }
 
-// lists contains the keys whose later lines add to earlier lines. For any other key, the last line replaces earlier
-// lines without a warning.
+// lists contains the keys that may have several lines in a unit; each further line adds to the earlier lines. For any
+// other key, the last line replaces earlier lines without a warning.
 var lists = strings.Fields(
 	"After ConditionPathExists Environment ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter",
 )
@@ -115,7 +115,8 @@ func units(t *testing.T) map[string]unit {
 	return all
 }
 
-// build-deb lists files by folder, and would silently omit a file of another kind from the package.
+// build-deb names the kinds of files that it takes from each folder, so it would omit a file of a new kind without an
+// error.
 func TestEachSystemdFileIsInThePackage(t *testing.T) {
 	script := read(t, "packaging/build-deb")
 	err := filepath.WalkDir("../systemd", func(path string, d os.DirEntry, err error) error {
@@ -134,7 +135,8 @@ func TestEachSystemdFileIsInThePackage(t *testing.T) {
 	}
 }
 
-// If the README names another path of a key than the unit reads, the machine does not start.
+// The README must name the path from which the unit reads each key, because otherwise a person installs the key where
+// the unit does not find it.
 func TestReadmeNamesThePathsThatTheUnitLoads(t *testing.T) {
 	page := read(t, "README.md")
 	for _, id := range []string{"card-key", "machine-key"} {
@@ -156,10 +158,10 @@ func TestReadmeNamesThePathsThatTheUnitLoads(t *testing.T) {
 	}
 }
 
-// A person who builds a machine needs all files of firmware-config. The package must contain each of these files, and
-// the page in the same folder as its drawings.
+// The package contains all files of firmware-config, because a person who builds a machine needs them. The package must
+// contain each of these files, and the page in the same folder as its drawings.
 func TestEachFileOfTheWiringIsInThePackage(t *testing.T) {
-	place := map[string]string{} // maps a pattern to its folder in the package
+	place := map[string]string{} // for each pattern of file names, the folder in the package
 	for _, line := range strings.Split(read(t, "packaging/build-deb"), "\n") {
 		words := strings.Fields(line)
 		for i := 3; i < len(words) && words[0] == "put"; i++ {
@@ -211,13 +213,13 @@ func TestUnitsReferOnlyToFilesOfThePackage(t *testing.T) {
 			}
 			path := strings.Fields(s.value)[0]
 			program, ok := strings.CutPrefix(strings.TrimPrefix(path, "-+"), "/usr/bin/")
-			// the unit does not start without this file of another package
+			// file of another package, which the unit requires for its start
 			if slices.Contains(u.get("ConditionPathExists"), path) {
 				continue
 			}
 			if name == "portillon-panel-restart.service" &&
 				slices.Contains([]string{"/usr/bin/find", "+/usr/bin/systemctl"}, path) {
-				// every Debian with systemd has these units
+				// skip units that every Debian with systemd has
 				continue
 			}
 			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
@@ -342,8 +344,8 @@ func TestFrozenScreenIsRestartedOnlyByUnits(t *testing.T) {
 // rule is one KEY=="value" of a udev rule.
 var rule = regexp.MustCompile(`^(SUBSYSTEM|KERNEL|ENV\{[A-Z_]+\}|GROUP|MODE)(==|=)"([^"]*)"$`)
 
-// Access to a device needs three parts: the unit allows the device's class, a udev rule sets the device's group, and a
-// kernel module is loaded at boot.
+// A daemon may open a device only if three conditions hold: the unit allows the device's class, a udev rule sets the
+// device's group, and a kernel module is loaded at boot.
 func TestEachDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	groups := map[string]bool{}
 	for i, line := range strings.Split(read(t, "firmware-config/udev/60-portillon.rules"), "\n") {
@@ -462,7 +464,7 @@ func TestManualHasEachCommandAndFlag(t *testing.T) {
 	}
 }
 
-// The parser of unit files must itself detect errors.
+// The parser of these tests must itself detect errors in unit files.
 func TestUnitParserReportsErrorsThatSystemdWouldSkip(t *testing.T) {
 	for _, text := range []string{
 		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec",

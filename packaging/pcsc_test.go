@@ -26,8 +26,9 @@ func TestPolkitRuleAllowsPcscdOnlyToTheDaemonsUser(t *testing.T) {
 	}
 }
 
-// The remedies of -check and doctor must name files and packages that this package ships and suggests.
-func TestRemediesForPCSCReadersNameFilesOfThePackage(t *testing.T) {
+// The remedies that -check and doctor print may name only files that this package installs and packages that it
+// suggests.
+func TestRemediesForPCSCReadersNameInstalledFilesAndSuggestedPackages(t *testing.T) {
 	script, cures := read(t, "packaging/build-deb"), read(t, "cmd/internal/daemoncmd/pcsc.go")
 	for _, file := range []string{
 		"/usr/share/polkit-1/rules.d/60-portillon.rules", "/usr/lib/modprobe.d/portillon.conf",

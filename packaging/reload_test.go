@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// While systemd reloads, it does not reset watchdogs. On an idle Zero W, a reload takes 13.5 s (measured by a third
-// party). Each run of a script may reload at most once, and systemctl's own reloads (enable, disable, mask) are
-// suppressed.
+// A second reload is dangerous, because systemd does not reset the watchdog while it reloads. On an idle Zero W, a
+// reload takes 13.5 s (measured by a third party). Each run of a package script may reload systemd at most once, so the
+// scripts suppress systemctl's own reloads (enable, disable, mask).
 func TestPackageScriptsReloadSystemdAtMostOnce(t *testing.T) {
 	reload := regexp.MustCompile(`(?m)^\s*systemctl daemon-(reload|reexec)\b`)
 	quiet := regexp.MustCompile(`systemctl( --[a-z-]+)* (enable|disable|mask|unmask|preset)\b[^\n]*`)

@@ -47,7 +47,7 @@ func auditVerify(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err).hinted("the file that the hub's page or GET /api/v1/audit/export gave")
 	}
 	defer f.Close()
-	// audit.Verify returns the counts of an invalid log too, so the counts are printed in both cases.
+	// Print the counts in both cases, because audit.Verify returns the counts of an invalid log too.
 	v, err := audit.Verify(f, key)
 	out := auditResult{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
 	if !v.Last.IsZero() {
@@ -89,7 +89,8 @@ func printAudit(w stdio, x auditResult) {
 	}
 }
 
-// auditKey reads the public half of the hub's key. text is the key itself or the path of a file with it.
+// auditKey reads the public half of the hub's key. The argument text is the key itself, or the path of a file that
+// contains the key.
 func auditKey(text string) (note.Verifier, error) {
 	if text == "" {
 		return nil, wrong("audit verify: --key is missing").
@@ -100,7 +101,7 @@ func auditKey(text string) (note.Verifier, error) {
 	}
 	v, err := note.NewVerifier(strings.TrimSpace(text))
 	if err != nil {
-		// The text is not quoted: it may be the private half.
+		// The error does not quote the text, because the text may be the private half of a key.
 		return nil, wrong("--key is neither a public key nor a file with one").
 			hinted("one line that reads name+hash+key; not the private half")
 	}

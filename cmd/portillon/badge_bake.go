@@ -11,9 +11,9 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// badgeBake runs «badge bake», which embeds a badge into a PNG or an SVG. The badge itself is not changed. The badge's
-// JSON is stored in an iTXt chunk of a PNG or an element of an SVG, under the keyword of the Open Badges version
-// (openbadgecredential for 3.0, openbadges for 2.0).
+// badgeBake runs «badge bake», which embeds a badge into a PNG or an SVG. badge bake does not change the badge itself.
+// The badge's JSON is stored in an iTXt chunk of a PNG or an element of an SVG, under the keyword of the Open Badges
+// version (openbadgecredential for 3.0, openbadges for 2.0).
 func badgeBake(_ context.Context, w stdio, args []string) error {
 	var badge, out string
 	var force bool
@@ -37,7 +37,7 @@ func badgeBake(_ context.Context, w stdio, args []string) error {
 		return wrong("%w", err)
 	}
 	payload = bytes.TrimSpace(payload)
-	// Only a document that can be read as a badge is embedded. The badge's signature is not verified here.
+	// Embed only a document that can be read as a badge. Do not verify the badge's signature here.
 	v := openbadge.Verify(payload, openbadge.Options{})
 	if v.Badge == nil || v.Baked != "" {
 		return wrong("%s is not a badge that can be baked: %s", badge, v.Why())

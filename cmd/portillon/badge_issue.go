@@ -26,7 +26,7 @@ type issuing struct {
 	// --members: directory of a site, whose members receive the badge
 	members string
 	who     []choice // --all-who: conditions that must all be true
-	place   place    // in the issuer's status list
+	place   place    // place of the new badge in the issuer's status list
 	draft   openbadge.Draft
 }
 
@@ -99,8 +99,8 @@ func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	return i.issueOne(k, w, func(b []byte) error { return w.writeOut(i.out, b, i.force) })
 }
 
-// issueOne reserves an index in the status list, signs the badge and passes it to write. A new status list is written
-// before the first badge that names the list.
+// issueOne reserves an index in the status list, signs the badge and passes it to write. issueOne writes a new status
+// list before it writes the first badge that names the list.
 func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) (err error) {
 	if i.draft.Statuses, err = i.place.entries(k); err != nil {
 		return err
@@ -183,7 +183,7 @@ func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
 	return b, nil
 }
 
-// prepare fills the draft from the dates, the policy and the evidence.
+// prepare fills the draft of the badge with the dates, the policy's achievement and the evidence.
 func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 	if i.draft.ValidFrom, err = timeFlag("--from", i.from, time.Now()); err != nil {
 		return err
@@ -210,8 +210,8 @@ func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 	return nil
 }
 
-// fromPolicy fills the draft from a badge of the policy. The policy must pin the key for the badge's issuer, because
-// machines reject badges that another key signed.
+// fromPolicy fills the draft with the achievement of a badge of the policy. The policy must pin the key for the badge's
+// issuer, because machines reject badges that another key signed.
 func (i *issuing) fromPolicy(k *openbadge.Key) error {
 	p, err := readPolicy(i.policy)
 	if err != nil {
@@ -239,8 +239,8 @@ func (i *issuing) fromPolicy(k *openbadge.Key) error {
 	return nil
 }
 
-// mayBePinned reports whether one of the pinned keys may be k. A key that is pinned by value must equal k. A key that
-// is pinned by a web address is accepted without fetching the document.
+// mayBePinned reports whether one of the pinned keys may be k. If the policy contains the key itself, that key must
+// equal k. If the policy pins a key by a web address, mayBePinned returns true without fetching the document.
 func mayBePinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
 		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") ||
@@ -287,7 +287,7 @@ func (i *issuing) checkRecipient(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return (&failure{code: 3, err: fmt.Errorf("member of the evidence cannot be found, because %s does not exist",
+		return (&failure{code: 3, err: fmt.Errorf("file %s, which must contain the member of the evidence, does not exist",
 			path)}).hinted(
 			"--policy names the policy.yaml of a site, which has members.yaml beside it",
 		)

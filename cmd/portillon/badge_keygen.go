@@ -50,8 +50,8 @@ func badgeKeygen(_ context.Context, w stdio, args []string) error {
 	return w.publish(did, address, document, k)
 }
 
-// webDID returns the did:web of a host, and the address at which its document must be published. Without --did-web,
-// both results are empty.
+// webDID returns the did:web of a host, and the address at which its document must be published. If --did-web is not
+// given, both results are empty.
 func webDID(web string) (did, address string, err error) {
 	if web == "" {
 		return "", "", nil
@@ -86,8 +86,9 @@ func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 }
 
 // badgePublish runs «badge publish», which writes the document in which verifiers look up an issuer's keys. The flag
-// --key may be repeated, because an old key must stay published while badges signed with that key are valid. The flag
-// --form selects a DID document, a profile (Open Badges 3.0 issuer) or a JWKS; the default depends on the issuer's id.
+// --key may be given several times, because an old key must stay published while badges that were signed with it are
+// valid. The flag --form selects a DID document, a profile (Open Badges 3.0 issuer) or a JWKS; the default depends on
+// the issuer's id.
 func badgePublish(_ context.Context, w stdio, args []string) error {
 	var issuer, name, form, out string
 	var force bool

@@ -17,11 +17,12 @@ import (
 
 // choice is one condition of --all-who. The zero choice is true for every member.
 type choice struct {
-	holds bool // true: the member must have the badge; false: the member must not have the badge
+	holds bool // true: choose members who have the badge; false: choose members who do not
 	badge policy.BadgeID
 }
 
-// parseChoice parses a value of --all-who. The value "all" adds no condition.
+// parseChoice parses a value of --all-who. For the value "all", parseChoice returns the zero choice, which is true for
+// every member.
 func (i *issuing) parseChoice(s string) error {
 	verb, badge, _ := strings.Cut(s, ":")
 	switch {
@@ -35,7 +36,8 @@ func (i *issuing) parseChoice(s string) error {
 	return nil
 }
 
-// recipient is a member chosen by --all-who. A non-empty why is the reason why the member is skipped.
+// recipient is a member chosen by --all-who. If the field why is not empty, the command skips the member for this
+// reason.
 type recipient struct {
 	member site.Member
 	why    string
@@ -55,7 +57,7 @@ func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return wrong("%w", err)
 	}
-	// An error stops the loop. The files of the badges issued before the error are complete.
+	// Stop the loop at the first error. The files of the badges that were issued before the error are complete.
 	issued := 0
 	for n, r := range all {
 		at := fmt.Sprintf("%d/%d %s", n+1, len(all), plain(r.member.Name))
@@ -90,8 +92,8 @@ func (i *issuing) issueTo(w stdio, k *openbadge.Key, m site.Member, dir string) 
 	return path, err
 }
 
-// writeUnused writes a badge to a new file: name, or name-2 to name-999. Files of expired badges of the same member
-// remain.
+// writeUnused writes a badge to a new file: name, or name-2 to name-999. writeUnused does not replace the file of an
+// expired badge of the same member.
 func writeUnused(dir, name, form string, b []byte) (string, error) {
 	ending := ".json"
 	if form == "jwt" {
@@ -166,8 +168,8 @@ func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why stri
 	return "", true
 }
 
-// holdsNow reports whether a member has the badge itself, neither expired nor revoked. An accepted badge of another
-// issuer does not count.
+// holdsNow reports whether a member has the badge itself, neither expired nor revoked. A badge of another issuer that
+// the policy accepts instead is not enough.
 func holdsNow(m *policy.Member, badge policy.BadgeID, at time.Time) bool {
 	return slices.ContainsFunc(m.Holdings, func(h policy.Holding) bool {
 		return h.Badge == badge && h.Other == nil && h.Standing != policy.Revoked && (h.Until.IsZero() || at.Before(h.Until))

@@ -30,13 +30,13 @@ type place struct {
 	index int    // --status-index; below 0: choose a free index at random
 	none  bool   // --no-status
 	url   string // --status-url: address of a list that this command creates
-	// since is the beginning of the badge's validity. A new list must become valid no later than the badge. If the list
-	// became valid later, a machine whose clock is between the two times would reject the list, and therefore the
+	// The field since is the time from which the badge is valid. A new list must become valid no later than the badge. If
+	// the list became valid later, a machine whose clock is between the two times would reject the list, and therefore the
 	// badge.
 	since time.Time
 
 	draft openbadge.StatusListDraft // the list, read from a file or new
-	fresh []byte                    // signed text of a new list, written together with the list's first badge
+	fresh []byte                    // signed text of a new list; write stores it just before the list's first badge
 	taken map[int]string            // ids of the badges, by index
 }
 
@@ -55,8 +55,8 @@ func (p *place) declare(fs *flag.FlagSet) {
 // indices.
 const maxLists = 20
 
-// byPolicy finds a status list of the policy's issuer in the folder that «bundle build» reads. The result is the first
-// list that is signed with this key and at most half full. Without such a list, byPolicy creates one.
+// byPolicy finds a status list of the policy's issuer in the folder that «bundle build» reads. byPolicy returns the
+// first list that this key has signed and that is at most half full. If no such list exists, byPolicy creates one.
 func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement string, k *openbadge.Key) error {
 	dir := filepath.Join(filepath.Dir(policyFile), "status")
 	for n := 1; n <= maxLists; n++ {
@@ -80,7 +80,7 @@ func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement strin
 		if p.taken, err = knownPlaces(path, d); err != nil {
 			return err
 		}
-		// Half of the list stays empty, so that a free index is found quickly at random.
+		// Leave half of the list empty, so that a random choice quickly finds a free index.
 		if len(p.taken) < d.Size/2 {
 			p.list, p.draft = path, d
 			return nil
@@ -116,7 +116,8 @@ func (p *place) signNew(is *policy.Issuer, achievement, name string, k *openbadg
 	return err
 }
 
-// statusURL returns an address for a list, at the host of the first id that contains a host, or "" if no id does.
+// statusURL returns an address for a list, at the host that the first id with a host contains, or "" if no id contains
+// a host.
 func statusURL(name string, ids ...string) string {
 	for _, id := range ids {
 		if rest, ok := strings.CutPrefix(id, "did:web:"); ok {
@@ -213,7 +214,8 @@ func appendPlaces(list string, places map[int]string) error {
 	return errors.Join(err, f.Close())
 }
 
-// readPlaces reads a register, which has an index and a badge's id on each line. A missing register is empty.
+// readPlaces reads a register, which has an index and a badge's id on each line. If the register does not exist,
+// readPlaces returns no indices.
 func readPlaces(list string) (map[int]string, error) {
 	out := map[int]string{}
 	b, err := os.ReadFile(placesOf(list))
@@ -235,9 +237,9 @@ func readPlaces(list string) (map[int]string, error) {
 	return out, nil
 }
 
-// knownPlaces returns the used indices: those in the register, and those in badges in the folders beside the list. If a
-// damaged or lost register lacks an index, knownPlaces adds the index. Two badges with the same index would be revoked
-// together, so an index that any badge names is never assigned again.
+// knownPlaces returns the used indices: those in the register, and those in badges in the folders beside the list. The
+// badges reveal the indices that a damaged or lost register does not contain. Two badges with the same index would be
+// revoked together, so an index that any badge names is never assigned again.
 func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, error) {
 	taken, err := readPlaces(list)
 	if err != nil {
@@ -259,8 +261,8 @@ func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, erro
 	return taken, appendPlaces(list, lost)
 }
 
-// eachBadge calls do for each badge in a folder, of any issuer. Other files are skipped. A missing folder counts as
-// empty.
+// eachBadge calls do for each badge in a folder, of any issuer. eachBadge skips files that are not badges. If the
+// folder does not exist, eachBadge does nothing.
 func eachBadge(dir string, do func(*openbadge.Badge)) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -296,7 +298,7 @@ func placeIn(b *openbadge.Badge, d openbadge.StatusListDraft) (int, bool) {
 	return 0, false
 }
 
-// pinOf returns a key in the form of a trust file: a DID, or a PEM public key.
+// pinOf returns a key in the form in which a trust file contains it: a DID, or a PEM public key.
 func pinOf(k *openbadge.Key) string {
 	if k.DID() != "" {
 		return k.DID()

@@ -47,11 +47,12 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// page prints a badge for a person. All texts of the badge are printed unchanged and may be untrue.
+// page prints a badge for a person. page prints all texts of the badge unchanged, and nobody has verified that they are
+// true.
 type page struct {
 	out  io.Writer
 	lang policy.Language // language of labels and dates
-	at   time.Time       // time at which an expired badge is recognised
+	at   time.Time       // current time, which tells whether the badge has expired
 }
 
 // labelWidth is the width of the widest label in runes: modèle de badge.
@@ -72,7 +73,8 @@ func (p page) line(fr, en, text string) {
 	}
 }
 
-// wrapped breaks a text between words into lines of at most width runes. A longer word is on a separate line.
+// wrapped breaks a text between words into lines of at most width runes. A word that is longer than width is on a line
+// of its own.
 func wrapped(text string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
@@ -116,7 +118,7 @@ func (p page) badge(v openbadge.Verdict) {
 	p.line("format", "format", p.form(v))
 }
 
-// joined joins the parts that are not empty.
+// joined joins the parts that are not empty into one text.
 func joined(by string, parts ...string) string {
 	var there []string
 	for _, s := range parts {
@@ -127,7 +129,7 @@ func joined(by string, parts ...string) string {
 	return strings.Join(there, by)
 }
 
-// dates prints the first and the last day on which the badge is valid.
+// dates prints on which day the badge becomes valid and on which day it expires.
 func (p page) dates(b *openbadge.Badge) {
 	if b.ValidFrom.IsZero() {
 		return

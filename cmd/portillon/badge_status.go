@@ -51,7 +51,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 		need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
 		return err
 	}
-	// The key must be the issuer's, because verifiers ignore a list that another key has signed.
+	// Reject a key that is not the issuer's, because verifiers ignore a list that another key has signed.
 	k, err := readIssuerKey(key)
 	if err != nil {
 		return wrong("%w", err)
@@ -81,10 +81,10 @@ func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life tim
 
 // revoking contains the flags of «badge revoke».
 type revoking struct {
-	key, at     string        // key is the file of the key that signed the list; at is the time of issue
+	key, at     string        // key: file of the key that signed the list; at: time at which the new list is issued
 	badges      []string      // files of the badges
 	indices     []int         // indices to change in the list
-	undo, renew bool          // undo clears the bits; renew signs the list without a change
+	undo, renew bool          // undo: clear the bits instead of setting them; renew: sign the list without a change
 	life        time.Duration // duration of the new list's validity; 0: the same as before
 }
 
@@ -105,8 +105,8 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 }
 
 // badgeRevoke runs «badge revoke», which sets or clears the bits of badges in a status list, and signs the list again.
-// The list takes effect at machines with the next bundle, and elsewhere with its publication. The flag --renew signs a
-// list without a change, for lists that expire (--life).
+// Machines use the new list once they have the next bundle; other verifiers use it once it is published. The flag
+// --renew signs a list without a change, for lists that expire (--life).
 func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	var r revoking
 	rest, err := parseFlags(w, "badge revoke", args, 1, r.declare)
@@ -144,8 +144,8 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// find looks up the indices of the badges, in the register and in badges that this key has signed. Other badges are not
-// trusted, because anybody can write another badge's index into a file.
+// find looks up the indices of the badges, in the register and in badges that this key has signed. find ignores badges
+// that another key has signed, because anybody can write another badge's index into a file.
 func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.Key) error {
 	taken, err := readPlaces(list)
 	if err != nil {

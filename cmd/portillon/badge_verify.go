@@ -18,7 +18,7 @@ import (
 
 // verifying contains the flags of «badge verify».
 type verifying struct {
-	trust, status, documents, at, recipient string // values of the flags with these names
+	trust, status, documents, at, recipient string // each field is the value of the flag of the same name
 	asJSON, checks, short, online, strict   bool   // asJSON: --json
 	lang                                    *policy.Language
 }
@@ -99,8 +99,8 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 }
 
 // folderOf returns the named folder, or otherwise the folder with the default name beside the trust file, if that
-// folder exists. With --online, the result is never a default folder: documents are fetched from the web, because a
-// copy may be old.
+// folder exists. With --online, folderOf never returns a default folder, because the documents in the folder may be old
+// and the web has the current ones.
 func (x *verifying) folderOf(named, folder string) string {
 	dir := filepath.Join(filepath.Dir(x.trust), folder)
 	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
@@ -122,8 +122,8 @@ func (x *verifying) goOnline(ctx context.Context, o *openbadge.Options) {
 	o.Refresh = web
 }
 
-// verdictError maps a verdict to an error with an exit code. A file that cannot be parsed as a document counts as
-// unreadable input.
+// verdictError maps a verdict to an error with an exit code. If the file cannot be parsed as a document, the exit code
+// is that for unreadable input.
 func (x *verifying) verdictError(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
@@ -161,7 +161,7 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 		}
 		fmt.Fprintln(w.out)
 	}
-	if !x.strict { // with --strict, the reasons include warnings
+	if !x.strict { // with --strict, the reasons above already contain the warnings
 		for _, n := range v.Warnings {
 			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN),
 				plain(n.Path))
@@ -210,8 +210,8 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	return out, nil
 }
 
-// readDocuments opens a folder of documents. Without a folder, no document can be read. The verdict on a badge that
-// needs a document is then indeterminate.
+// readDocuments opens a folder of documents. If no folder is named, the verifier can read no document. The verdict on a
+// badge that needs a document is then indeterminate.
 func readDocuments(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
 		return &openbadge.Directory{}, nil

@@ -111,9 +111,9 @@ func readCardKey(path string) ([]byte, error) {
 	return key, nil
 }
 
-// bundleBuild runs «bundle build». The default of --version is the time in seconds. A later bundle then always has a
-// higher version, and machines reject lower versions. Warnings about unusable badges are printed to standard error and
-// stop the build only with --strict.
+// bundleBuild runs «bundle build». The default of --version is the time in seconds. A later bundle therefore always has
+// a higher version, as machines require. Warnings about unusable badges are printed to standard error and stop the
+// build only with --strict.
 func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out, at, hubFile string
 	var version uint64
@@ -158,9 +158,9 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile, pol.signerKind()))
 }
 
-// bundle writes the bundle of the site in dir to the file out. A faulty file of the site is left out with a warning;
-// with strict, such a warning prevents the writing. A policy whose examples fail is an error. The argument checks
-// contains functions that reject unsuitable keys.
+// bundle writes the bundle of the site in dir to the file out. If a file of the site is faulty, bundle leaves out the
+// file and prints a warning; if strict is true, bundle then writes no bundle. If an example of the policy fails, bundle
+// returns an error. The argument checks contains functions that reject unsuitable keys.
 func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*site.Site) error) error {
 	// Reject unreadable files, wrong keys and a faulty policy before the bundle is built.
 	s, err := site.Read(dir)
@@ -208,8 +208,8 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	return nil
 }
 
-// checkPromises rejects a policy whose examples fail, or that breaks a rule under never:. Such a policy must not be
-// sent to a machine.
+// checkPromises rejects a policy whose examples fail, or that breaks a rule under never:. No machine may receive such a
+// policy.
 func checkPromises(p *policy.Policy, dir string, at time.Time) error {
 	failed := len(analysis.Breaches(p, at))
 	for _, r := range policyfile.RunTests(p) {
@@ -225,7 +225,8 @@ func checkPromises(p *policy.Policy, dir string, at time.Time) error {
 }
 
 // checkLaws prints the same warnings as «policy check», and returns an error if the policy breaks a law that every
-// policy must satisfy. Too many cases to check are only a warning, because the policy may be right.
+// policy must satisfy. If there are too many cases to check, checkLaws only prints a warning, because the policy may be
+// right.
 func (w stdio) checkLaws(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
 	warnings, err := analysis.Warnings(p, at)
@@ -255,7 +256,7 @@ func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// siteTime parses a time in the form of the examples in a policy: local to the site, or with an offset.
+// siteTime parses a time in the form that the examples in a policy use: in the site's time zone, or with an offset.
 func siteTime(name, given string, zone *time.Location, absent time.Time) (time.Time, error) {
 	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02"} {
 		if t, err := time.ParseInLocation(form, given, zone); err == nil {
@@ -281,15 +282,15 @@ func several(n int, noun string) string {
 // bundleInfo is the result of «bundle verify» as JSON.
 type bundleInfo struct {
 	Verdict string         `json:"verdict"`            // valid or invalid
-	Reasons []reason       `json:"reasons"`            // reason why the bundle is rejected; empty for a valid bundle
+	Reasons []reason       `json:"reasons"`            // reason why machines would reject the bundle; empty if valid
 	Bundle  *wire.Manifest `json:"bundle,omitempty"`   // the manifest
 	CardKey string         `json:"card_key,omitempty"` // check value of the card key
 	Policy  *policyInfo    `json:"policy,omitempty"`   // the signed policy, if the bundle contains one
 }
 
-// reason is the reason of a negative verdict.
+// reason tells why the verdict is negative.
 type reason struct {
-	Code   string `json:"code"`             // stable word for programs
+	Code   string `json:"code"`             // word that identifies the reason for programs; it never changes
 	Detail string `json:"detail,omitempty"` // phrase for people
 }
 
@@ -319,7 +320,7 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 			return err
 		}
 	}
-	// A Refusal means the verdict "invalid". Any other error means that the file could not be read.
+	// An error of type Refusal means that the verdict is "invalid". Any other error means that the file could not be read.
 	m, err := inspect(rest[0], note.VerifierList(v), card)
 	var pol *policyInfo
 	var words string

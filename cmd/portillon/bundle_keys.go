@@ -61,8 +61,8 @@ func checkKind(flag, path, text string, p keykind.Place) error {
 }
 
 // checkedSigner returns a check that rejects keys that must not sign the site's bundles: keys of other sites and of
-// machines. The names of older machine keys do not contain the kind; such a key is recognised by the name MACHINE.SITE,
-// or by a hub.yaml.
+// machines. The names of older machine keys do not contain the kind; checkedSigner recognises such a key by the name
+// MACHINE.SITE, or because a hub.yaml names it.
 func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) error {
 	return func(s *site.Site) error {
 		b, err := os.ReadFile(path)
@@ -118,8 +118,9 @@ func hubPins(c hub.Config, path, hubFile, public string) error {
 	return nil
 }
 
-// sameKeys compares the keys with those of the bundle file that would be overwritten. With a different signing key,
-// every machine would reject the new bundle. With a different card key, machines would recognise no card.
+// sameKeys compares the keys for the new bundle with those of the bundle file that the new bundle would overwrite. With
+// a different signing key, every machine would reject the new bundle. With a different card key, machines would
+// recognise no card.
 func sameKeys(out string, o site.Order) error {
 	b, err := os.ReadFile(out)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,7 +131,7 @@ func sameKeys(out string, o site.Order) error {
 	}
 	text, m, err := wire.Peek(bytes.NewReader(b))
 	if err != nil {
-		return nil // a file that is not a bundle may be overwritten
+		return nil // allow the command to overwrite a file that is not a bundle
 	}
 	const hint = "to change the key on every machine, move the old bundle away first"
 	if m.Site == "" || o.Signer == nil {

@@ -45,7 +45,8 @@ func openTalker(spec string) (talker, error) {
 }
 
 // cardKeygen runs «card keygen», which creates the AES key for cards that authenticate. The key file has mode 0600,
-// because whoever has the key can make valid cards. Machines with card: aes in the policy need the key.
+// because whoever has the key can make valid cards. The key is needed by machines for which the policy requires card:
+// aes.
 func cardKeygen(_ context.Context, w stdio, args []string) error {
 	var out string
 	if _, err := parseFlags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
@@ -69,8 +70,8 @@ func cardKeygen(_ context.Context, w stdio, args []string) error {
 
 // carding contains the flags of the verbs that work with a card on a reader.
 type carding struct {
-	reader, key, old string        // key and old are files of AES keys
-	json, number     bool          // number prints the card's number too
+	reader, key, old string        // key: file of the site's AES key; old: file of the card's present AES key
+	json, number     bool          // number: print the card's number too
 	wait             time.Duration // how long to wait for a card
 	lang             *policy.Language
 }
@@ -100,8 +101,8 @@ func cardCheck(ctx context.Context, w stdio, args []string) error {
 
 // cardPersonalise runs «card personalise», which writes the site's keys to a new card and then checks the card. The
 // flag --old-key names the key of a card that another site has prepared; new cards have the manufacturer's key of
-// zeros. A card that was removed from the reader too early may have only some of the keys; repeating the command writes
-// the others.
+// zeros. A card that was removed from the reader too early may have only some of the keys; if the person repeats the
+// command, it writes the missing keys.
 func cardPersonalise(ctx context.Context, w stdio, args []string) error {
 	var x carding
 	if _, err := parseFlags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
@@ -196,14 +197,14 @@ type cardAnswer struct {
 	Number  string `json:"number,omitempty"`  // number in hexadecimal, with --number
 	Legacy  bool   `json:"legacy,omitempty"`  // true: the card uses the older EV1 protocol
 	Factory bool   `json:"factory,omitempty"` // true: the card still has the manufacturer's keys
-	Reason  string `json:"reason,omitempty"`  // stable word for the reason of a refusal
+	Reason  string `json:"reason,omitempty"`  // word that tells a program the reason of a refusal; never changes
 	Detail  string `json:"detail,omitempty"`  // the technical error
 
 	said string // sentence for a person
 	exit error  // error that sets the exit code; nil: 0
 }
 
-// refusal maps an error of package strong to the tool's code and sentences.
+// refusal contains the code and the sentences with which the tool reports one error of package strong.
 type refusal struct {
 	why          error  // the error of package strong
 	code, fr, en string // code is the field Reason in JSON; fr and en are the sentence

@@ -12,14 +12,14 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// model is a simulated card. Between two commands of a transcript, a file stores the card.
+// model is a simulated card. A file stores the state of the card between two commands of a transcript.
 type model struct {
 	*strongtest.Card
 	path string
 }
 
-// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain. An option after a slash simulates an
-// empty reader or a faulty card.
+// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain. A text after a slash, such as
+// model:ntag424/empty, selects an empty reader or a faulty card.
 func openModel(spec string) (talker, error) {
 	name, isModel := strings.CutPrefix(spec, "model:")
 	if !isModel {
@@ -60,7 +60,7 @@ func (m model) Close() error {
 	return os.WriteFile(m.path, b, 0o600)
 }
 
-// empty is a reader without a card.
+// empty is a simulated reader without a card.
 type empty struct{}
 
 func (empty) Poll(context.Context) (rfid.UID, bool, error)     { return rfid.UID{}, false, nil }

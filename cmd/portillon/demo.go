@@ -24,19 +24,19 @@ const demoStart = "2026-11-23T10:00:00+01:00"
 // demo is a hub that manages its site, and three machines, in a temporary folder.
 type demo struct {
 	dir      string         // the temporary folder
-	lock     *os.File       // folder's lock, held until the demo ends
+	lock     *os.File       // lock of the demo's folder, held until the demo ends
 	offset   time.Duration  // the demo's clock minus the real clock
 	hub      *hub.Hub       // the running hub
 	hubEnd   func()         // cancels the hub's context
 	hubDone  chan struct{}  // closed when the hub has ended
 	hubFault error          // error with which the hub has ended; valid only after hubDone
 	conf     hub.Config     // the hub's configuration
-	cardKey  []byte         // site's card key, with which card numbers are hashed
+	cardKey  []byte         // the site's card key, with which the site hashes card numbers
 	people   []*demoPerson  // accounts with which the demo's page can sign in
 	machines []*demoMachine // the machines of the policy
 
 	mu     sync.Mutex
-	issued map[string]bool // issued badges in the form member/badge
+	issued map[string]bool // badges that the demo has issued, each as member/badge
 }
 
 // now returns the time on the demo's clock.
@@ -93,7 +93,8 @@ func (d *demo) printWelcome(w stdio, a net.Addr) {
 }
 
 // openDemo creates the hub with the site, and starts a daemon for each machine. Each machine joins the hub as a real
-// machine does. The result must be closed, also after an error. The argument origin is the address of the demo's page.
+// machine does. The caller must close the result, even after an error. The argument origin is the address of the demo's
+// page.
 func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	d := &demo{issued: map[string]bool{}}
 	start, err := time.Parse(time.RFC3339, demoStart)
@@ -111,7 +112,7 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	if err := os.CopyFS(d.path("site"), siteexample.Files); err != nil {
 		return d, err
 	}
-	// The tool rejects an issuer's key that other users can read.
+	// Make the issuer's key readable only by this user, because the tool rejects other keys.
 	if err := os.Chmod(d.path("site/keys/DEMO-ONLY-issuer.json"), 0o600); err != nil {
 		return d, err
 	}
@@ -123,17 +124,17 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 	return d, nil
 }
 
-// issue performs the steps of an administrator when the evidence is complete: it exports the evidence, issues the badge
-// with this evidence, and adds the badge at the hub, which sends the badge to the machines.
+// issue performs the steps of an administrator as soon as a member has enough evidence for the badge: it exports the
+// evidence, issues the badge with this evidence, and adds the badge at the hub, which sends the badge to the machines.
 func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.BadgeID) error {
 	m, err := d.hub.Directory().Members.Get(ctx, demoActor, member)
 	if err != nil {
 		return err
 	}
 	if len(m.Emails) == 0 {
-		return fmt.Errorf("member %s has no e-mail address, to which the badge must be issued", m.Name)
+		return fmt.Errorf("member %s has no e-mail address, want one as the badge's recipient", m.Name)
 	}
-	// The verbs below read the policy from the demo's folder.
+	// Write the policy to the demo's folder, from which the commands below read it.
 	if err := d.writePolicy(ctx); err != nil {
 		return err
 	}

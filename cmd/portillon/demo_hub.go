@@ -32,8 +32,8 @@ const demoPatience = 20 * time.Second
 // hubFile returns the path of the hub's configuration.
 func (d *demo) hubFile() string { return d.path("hub", "hub.yaml") }
 
-// openHub creates a new hub as portillon-hub does in an empty folder. Every listener has a free port of loopback. The
-// hub fetches no document from the web.
+// openHub creates a new hub as portillon-hub does in an empty folder. Every listener of the hub uses a free port on the
+// loopback address. The hub fetches no document from the web.
 func (d *demo) openHub(_ context.Context, origin string) error {
 	p, err := readPolicy(d.path("site/policy.yaml"))
 	if err != nil {
@@ -66,7 +66,7 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 }
 
 // fillHub adds policy, members, badges, machines and accounts to the hub, through the services that the hub's pages
-// use. The hub does not run yet, so the first bundle contains all of these.
+// use. The hub does not run yet, so its first bundle already contains everything that fillHub adds.
 func (d *demo) fillHub(ctx context.Context, _ string) error {
 	// Replace the new hub's policy by the example's policy.
 	first, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
@@ -149,7 +149,7 @@ func zipped(from fs.FS, patterns ...string) ([]byte, error) {
 			}
 		}
 	}
-	err := z.Close() // Close writes the ZIP's directory
+	err := z.Close() // Close the ZIP here, because Close writes the ZIP's directory
 	return out.Bytes(), err
 }
 
@@ -208,7 +208,7 @@ func (d *demo) startMachines(ctx context.Context, origin string) error {
 }
 
 // writeKeys writes the machines' public keys into hub.yaml, in which «evidence export» and «badge issue» look them up.
-// The running hub has the keys from the enrolment.
+// The running hub already has these keys from the enrolment.
 func (d *demo) writeKeys(ctx context.Context) error {
 	all, err := d.hub.Enrol().Machines.Enrolled(ctx)
 	if err != nil {
@@ -226,7 +226,7 @@ func (d *demo) writeKeys(ctx context.Context) error {
 	return errors.Join(err, f.Close())
 }
 
-// writePolicy writes the policy in force into the demo's folder, for the tool's verbs.
+// writePolicy writes the policy in force into the demo's folder, where the tool's commands read the policy.
 func (d *demo) writePolicy(ctx context.Context) error {
 	now, err := d.hub.Publishing().Policies.Current(ctx, demoActor)
 	if err != nil {
@@ -235,13 +235,13 @@ func (d *demo) writePolicy(ctx context.Context) error {
 	return os.WriteFile(d.path("site/policy.yaml"), []byte(now.Text), 0o600)
 }
 
-// addPeople creates the accounts with which the demo's page can sign in. The accounts have no password yet, because
-// hashing a password needs 19 MiB and time, and most demos never sign in as the owner.
+// addPeople creates the accounts with which the demo's page can sign in. addPeople sets no passwords, because hashing a
+// password needs 19 MiB and time, and in most demos nobody signs in as the owner.
 func (d *demo) addPeople(ctx context.Context) error {
 	d.people = demoPeople()
 	for _, p := range d.people {
 		if p.role == actor.Owner {
-			continue // the first owner's code creates this account
+			continue // skip the owner, whose account the first owner's code creates
 		}
 		given := account.Account{Name: p.address, Member: p.member, Site: p.role}
 		made, err := d.hub.Accounts().Registry.Add(ctx, demoActor, given, "")
@@ -267,7 +267,8 @@ type demoPerson struct {
 	password string // password of an owner or administrator; empty: not set yet
 }
 
-// demoPeople returns one person of each role. The badges of site-example determine who is mentor and maintainer.
+// demoPeople returns one person of each role. The badges in site-example determine which member is a mentor and which
+// is a maintainer.
 func demoPeople() []*demoPerson {
 	return []*demoPerson{
 		{id: "owner", name: "Olivia", address: "olivia@biklab.example", role: actor.Owner,

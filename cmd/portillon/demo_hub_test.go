@@ -80,7 +80,8 @@ func (v *demoVisitor) do(r *http.Request) (int, string, *url.URL) {
 	return res.StatusCode, string(b), res.Request.URL
 }
 
-// The subtests share one demo and must run in this order, because at first nobody is signed in.
+// The subtests share one demo and must run in this order, because the first subtest needs a browser in which nobody is
+// signed in.
 func TestDemoPageSignsPeopleInAtTheHub(t *testing.T) {
 	d, v := openDemoPage(t)
 	for _, x := range []struct {
@@ -102,7 +103,7 @@ func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 		{"maintainer", "/machines/laser", "fr", "/machines/laser", "ines@example.org"},
 		{"mentor", "/", "en", "/today", "Signed in as karim@example.org"},
 		{"member", "/", "fr", "/me", "lea@example.org"},
-		// The first sign-in has set the account's password.
+		// Sign in a second time, after the first sign-in has set the account's password.
 		{"administrator", "/", "en", "/today", "Signed in as adrien@biklab.example"},
 		{"owner", "/machines/vinyl", "en", "/machines/vinyl", "Signed in as olivia@biklab.example"},
 		{"member", "/machines/laser", "en", "/machines/laser", "Signed in as lea@example.org"},
@@ -136,7 +137,7 @@ func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	if r, err = http.NewRequestWithContext(t.Context(), "GET", u.String(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // time in Paris; in UTC it is 9 o'clock
+	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // time in Paris; in UTC, 9:0
 		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
 	}
 	_, err = d.hub.Directory().Badges.AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
@@ -182,10 +183,10 @@ func demoSignsNobodyIn(t *testing.T, d *demo, v *demoVisitor) {
 	}
 }
 
-// Two changes at the hub must take effect at the demo's machine: the assignment of a card to a member, and a new
-// policy.
+// If somebody assigns a card to a member at the hub or publishes a new policy, the change must take effect at the
+// demo's machine.
 func TestChangesAtTheDemosHubTakeEffectAtTheMachine(t *testing.T) {
-	const rosa = "m-6a61eb" // an autonomous user of the printer taps
+	const rosa = "m-6a61eb" // a member who may use the printer alone, and who taps in this test
 	d, _ := openDemoPage(t)
 	ctx := t.Context()
 	fdm := d.machines[0]

@@ -37,10 +37,10 @@ type demoMachine struct {
 	cmd   *exec.Cmd     // the daemon
 	ended chan struct{} // closed when the daemon has ended
 	log   bytes.Buffer  // standard error of the daemon
-	quit  bool          // true: the demo ends, so the daemon is not started again
+	quit  bool          // true: the demo is ending, so it does not start the daemon again
 }
 
-// demoHost simulates a computer with the demo's clock for the enrolment.
+// demoHost simulates, for the enrolment, a computer whose clock is the demo's clock.
 type demoHost struct {
 	setup.Pi
 	now func() time.Time
@@ -77,8 +77,8 @@ func (m *demoMachine) config() string {
 	return m.file + fmt.Sprintf("panel: { listen: %q, framed: %q }\n", m.listen(), m.origin)
 }
 
-// listen returns the panel's address: any free port at the first start, and the same port when a killed daemon
-// restarts.
+// listen returns the address for the panel: at the first start with any free port, and at a restart of a killed daemon
+// with the same port as before.
 func (m *demoMachine) listen() string {
 	if m.panel == "" {
 		return "127.0.0.1:0"
@@ -154,7 +154,8 @@ func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply 
 	return rep
 }
 
-// isPinHigh returns the level of the relay's pin, from the pin itself, because the daemon might report another state.
+// isPinHigh returns the level of the relay's pin, read from the simulated pin itself, because the daemon might report
+// another level.
 func (m *demoMachine) isPinHigh() bool {
 	on, err := sim.Level(filepath.Join(m.dir, "pin"))
 	return err == nil && on
@@ -171,7 +172,7 @@ func (m *demoMachine) estopOpen() bool {
 	return err == nil && bytes.HasPrefix(b, []byte("1"))
 }
 
-// kill ends the daemon with SIGKILL. The guard must then open the relay without the daemon.
+// kill ends the daemon with SIGKILL. After the kill, the guard must open the relay without the daemon.
 func (m *demoMachine) kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -199,7 +200,7 @@ func (m *demoMachine) stop() error {
 	}
 }
 
-// runVerb calls one of the tool's verbs as the command line does, and returns the verb's output.
+// runVerb runs one of the tool's commands, as if a person had typed it, and returns the command's output.
 func (d *demo) runVerb(ctx context.Context, verb func(context.Context, stdio, []string) error,
 	args ...string) (string, error) {
 	var out, errs bytes.Buffer

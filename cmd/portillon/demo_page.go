@@ -50,7 +50,7 @@ type demoPlace struct {
 	ID     policy.MachineID `json:"id"`
 	Name   policy.Text      `json:"name"`
 	Panel  string           `json:"panel"`  // address of the machine's panel
-	Relay  bool             `json:"relay"`  // level that was read at the pin
+	Relay  bool             `json:"relay"`  // true: the relay's pin is high, as read from the pin
 	Phase  string           `json:"phase"`  // state of the session, as in machine status
 	EStop  bool             `json:"estop"`  // true: the emergency stop is pressed
 	Tagged bool             `json:"tagged"` // true: the machine is tagged out
@@ -58,13 +58,13 @@ type demoPlace struct {
 	Page   string           `json:"page"`   // path of the machine's page at the hub
 }
 
-// demoKind is a button for an intervention.
+// demoKind is a button with which a maintainer logs one kind of intervention.
 type demoKind struct {
 	ID   string      `json:"id"`
 	Name policy.Text `json:"name"`
 }
 
-// demoCard is a button that presents a member's card. Card is false if the member has no card.
+// demoCard is a button that presents a member's card. The field Card is false if the member has no card.
 type demoCard struct {
 	ID     policy.MemberID `json:"id"`
 	Name   string          `json:"name"`
@@ -88,11 +88,11 @@ type demoProgress struct {
 	Name     string          `json:"name"`
 	ID       policy.BadgeID  `json:"id"`
 	Badge    policy.Text     `json:"badge"`
-	Counted  int             `json:"counted"` // number of interventions that count, at most Needed
+	Counted  int             `json:"counted"` // number of interventions accepted as evidence for the badge, at most Needed
 	Needed   int             `json:"needed"`
 	Complete bool            `json:"complete"`
 	Issued   bool            `json:"issued"` // true: the badge was issued in this demo
-	Whys     []policy.Text   `json:"whys"`   // reasons why other interventions do not count
+	Whys     []policy.Text   `json:"whys"`   // reasons why the member's other interventions are not accepted as evidence
 }
 
 // demoPage serves the demo's page and handles the page's requests.
@@ -100,7 +100,7 @@ type demoPage struct {
 	d      *demo
 	web    fs.FS
 	people []demoSigner
-	one    sync.Mutex // locked while an order is carried out
+	one    sync.Mutex // held while the page executes an order, so that only one order runs at a time
 
 	mu   sync.Mutex
 	view []byte                      // current demoView as JSON
@@ -141,10 +141,10 @@ func (p *demoPage) handler() (http.Handler, error) {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("Cache-Control", "no-cache")
-		// Refuse other host names, because a web page elsewhere could point its own name at this address (DNS
-		// rebinding).
+		// Refuse other host names, because another web site could give its own name this address and so send requests to the
+		// demo (DNS rebinding).
 		if host := hostOf(r.Host); host != "localhost" && net.ParseIP(host) == nil {
-			http.Error(w, "request is for another host, want localhost or 127.0.0.1", http.StatusMisdirectedRequest)
+			http.Error(w, "request names another host, want localhost or 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
 		m.ServeHTTP(w, r)
@@ -160,13 +160,13 @@ type demoOrder struct {
 	Open    bool             `json:"open"`
 }
 
-// order returns a handler that decodes a request, calls do, and answers with the sentence that do returns. Orders are
-// executed one at a time.
+// order returns a handler that decodes a request, calls do, and answers with the sentence that do returns. order
+// executes one order at a time.
 func (p *demoPage) order(do func(context.Context, *demoMachine, demoOrder) policy.Text) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var o demoOrder
 		if err := json.NewDecoder(io.LimitReader(r.Body, 4096)).Decode(&o); err != nil {
-			http.Error(w, "request body is not an order of the demo's page", http.StatusBadRequest)
+			http.Error(w, "body of the request is not JSON that the demo's page sends", http.StatusBadRequest)
 			return
 		}
 		p.one.Lock()
@@ -206,7 +206,7 @@ func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.
 	return p.replySentence(m.ask(ctx, control.Request{Do: "tap", Card: card}))
 }
 
-// log logs an intervention of 10 minutes.
+// log logs an intervention of 10 minutes by the maintainer at the machine.
 func (p *demoPage) log(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
 	return p.replySentence(m.ask(ctx, control.Request{Do: "log", Kind: o.Kind, Minute: 10}))
 }
@@ -280,11 +280,11 @@ func (p *demoPage) watch(ctx context.Context) {
 	}
 }
 
-// rebuild creates a new view, and wakes method events if the view has changed.
+// rebuild creates a new view, and wakes the method events if the view has changed.
 func (p *demoPage) rebuild(ctx context.Context) {
 	site, err := p.d.site(ctx)
 	if err != nil || site.policy == nil {
-		return // try again next time, because the hub may be ending or its database may be busy
+		return // keep the old view, because the hub may be ending or its database may be busy; the next call tries again
 	}
 	v := demoView{Hub: p.d.hub.WebURL(), People: p.people, Members: p.d.cards(site), Machines: []demoPlace{},
 		Records: []demoRecord{}, Evidence: []demoProgress{}}
@@ -317,7 +317,7 @@ func (p *demoPage) rebuild(ctx context.Context) {
 	p.wake = make(chan struct{})
 }
 
-// kinds returns the kinds of intervention that count towards a badge of the machine.
+// kinds returns the kinds of intervention that a badge of the machine accepts as evidence.
 func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	out := []demoKind{}
 	m, ok := s.policy.Machine(id)
@@ -355,7 +355,7 @@ func (s demoSite) record(r wire.Record) demoRecord {
 		Who: s.name(r.Member), Detail: policy.Text{FR: body, EN: body}}
 }
 
-// progress returns the members who have logged interventions towards a badge.
+// progress returns, for each member who has logged interventions, the member's progress towards a badge.
 func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
 	all, err := hub.Progress(ctx, p.d.hub.Ledger(), s.policy, p.d.now())
 	out := []demoProgress{}
@@ -382,7 +382,8 @@ func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
 	return out
 }
 
-// onlyElsewhere reports whether all interventions were logged at machines that do not count for the badge.
+// onlyElsewhere reports whether the member logged all interventions at machines for which the badge accepts no
+// interventions.
 func onlyElsewhere(x evidence.Progress) bool {
 	return !slices.ContainsFunc(x.Rejected, func(r evidence.Rejected) bool {
 		return !slices.Contains(r.Why, evidence.WrongMachine)

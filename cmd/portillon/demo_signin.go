@@ -16,9 +16,9 @@ import (
 	"portillon/policy"
 )
 
-// signIn signs a person in, in the browser that sent the request of ctx. The services are those of the hub's own pages.
-// A member signs in with a printed code that is created for this one sign-in. An owner or administrator signs in with a
-// password that the demo creates the first time.
+// signIn signs a person in, in the browser that sent the request of ctx. signIn calls the same services as the hub's
+// own pages. A member signs in with a printed code that is created for this one sign-in. An owner or administrator
+// signs in with a password that the demo creates the first time.
 func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,12 +58,13 @@ func (d *demo) setPassword(ctx context.Context, p *demoPerson, password string) 
 	return err
 }
 
-// signInPath is the only route of the demo that starts a session at the hub. A real hub has no such route.
+// signInPath is the only route of the demo that starts a session at the hub. A real hub has no route that signs a
+// person in without a password or a code.
 const signInPath = "/as"
 
 // signInRoute answers POST /as (person, page, lang) by signing the browser in and redirecting it to a page of the hub.
-// Cookies belong to a host, not to a port (RFC 6265 §8.5), so the session is valid at the hub. Requests from other
-// sites are refused twice: by the protection that every listener of the hub has, and by the accounts.
+// Cookies belong to a host, not to a port (RFC 6265 §8.5), so the session is valid at the hub. Both the protection that
+// every listener of the hub has and the service of accounts refuse requests from other web sites.
 func (p *demoPage) signInRoute() (http.Handler, error) {
 	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Requests.Handler(http.HandlerFunc(p.openHub)))
 }
@@ -89,8 +90,8 @@ func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// isHubPage accepts the paths of the hub's first page and of the pages of the demo's machines. Redirects to other pages
-// are refused.
+// isHubPage accepts the paths of the hub's first page and of the pages of the demo's machines. signInRoute refuses to
+// redirect the browser to any other page.
 func (p *demoPage) isHubPage(path string) bool {
 	return path == "/" || slices.ContainsFunc(p.d.machines, func(m *demoMachine) bool { return path == m.hubPage() })
 }

@@ -58,16 +58,16 @@ func (s demoSite) member(id policy.MemberID) (directory.Member, bool) {
 // stranger is the id of the button that presents an unknown card.
 const stranger policy.MemberID = "stranger"
 
-// strangerCard returns the number of the nth unknown card. Once that card is assigned to a member, the button presents
-// the next unknown card.
+// strangerCard returns the number of unknown card n. Once that card is assigned to a member, the button presents the
+// next unknown card.
 func strangerCard(n int) string { return fmt.Sprintf("FFFFFF%02X", n) }
 
 // maxStrangers is the maximum number of unknown cards of a demo.
 const maxStrangers = 200
 
-// numberOf returns the number of a member's first card, or "" if the member has no card. For a card that was assigned
-// at the hub, the hub stores only the HMAC. Such a card must be one of the demo's unknown cards, so numberOf compares
-// the HMAC with the HMACs of the unknown cards.
+// numberOf returns the number of a member's first card, or "" if the member has no card. If somebody has assigned a
+// card at the hub by its tap, the hub stores only the HMAC of the card's number. Such a card must be one of the demo's
+// unknown cards, so numberOf compares the HMAC with the HMACs of the unknown cards.
 func (d *demo) numberOf(m directory.Member) string {
 	for _, c := range m.Cards {
 		hash, assigned := strings.CutPrefix(c.Number, "hmac:")
@@ -110,7 +110,7 @@ func (d *demo) hashOf(number string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// cards returns the buttons for the cards, the unknown card last.
+// cards returns a button for each member's card, and last a button for the unknown card.
 func (d *demo) cards(s demoSite) (out []demoCard) {
 	for _, m := range s.members {
 		out = append(out, demoCard{ID: m.ID, Name: m.Name, Badges: s.badgesOf(m), Card: d.numberOf(m) != ""})
@@ -119,7 +119,7 @@ func (d *demo) cards(s demoSite) (out []demoCard) {
 	return append(out, demoCard{ID: stranger, Name: "?", Badges: unknown, Card: true})
 }
 
-// badgesOf lists a member's badges that the policy names, and the fault of each unusable badge.
+// badgesOf lists those of a member's badges that the policy names, and says for each unusable badge what is wrong.
 func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	var fr, en []string
 	for _, b := range m.Badges {
@@ -136,7 +136,7 @@ func (s demoSite) badgesOf(m directory.Member) policy.Text {
 	return policy.Text{FR: strings.Join(fr, " · "), EN: strings.Join(en, " · ")}
 }
 
-// badgeState returns the suffix for an unusable badge.
+// badgeState returns the text that follows the name of an unusable badge, such as that it has expired.
 func badgeState(b directory.Badge) (fr, en string) {
 	if b.Verdict == openbadge.Valid.String() {
 		return "", ""

@@ -9,8 +9,8 @@ import (
 // demoPrefix is the beginning of the name of each demo's folder.
 const demoPrefix = "portillon-demo-"
 
-// lockDemo locks a demo's folder, which marks the folder as in use. The lock is released when the process ends, also
-// after SIGKILL.
+// lockDemo locks a demo's folder, which marks the folder as in use. The kernel releases the lock when the process ends,
+// even after SIGKILL.
 func lockDemo(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -23,7 +23,8 @@ func lockDemo(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepDemos removes the folders of demos that were killed. Folders in use and folders of other users remain.
+// sweepDemos removes the folders of demos that were killed. sweepDemos does not remove a folder that a running demo
+// uses or that belongs to another user.
 func sweepDemos(tmp string) {
 	dirs, err := filepath.Glob(filepath.Join(tmp, demoPrefix+"*"))
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 )
 
 // firmwareRender runs «firmware render», which prints the lines of config.txt that a wiring needs. The lines are
-// derived from the same machine.yaml as the daemon's configuration, so that both name the same pins.
+// derived from the same machine.yaml as the daemon's configuration, so that config.txt and the daemon name the same
+// pins.
 func firmwareRender(_ context.Context, w stdio, args []string) error {
 	rest, err := parseFlags(w, "firmware render", args, 1, nil)
 	if err != nil {
@@ -37,9 +38,9 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// doctorVerb runs «doctor», which examines the Pi on which the command runs. With --pump, the command tests the charge
-// pump instead. The exit code is 0 without faults, 1 after a fault, and 3 if a check could not be performed, for
-// example without sudo. It changes nothing.
+// doctorVerb runs «doctor», which examines the Pi on which the command runs. With --pump, the command only tests the
+// charge pump. The exit code is 0 without faults, 1 after a fault, and 3 if a check could not be performed, for example
+// without sudo. It changes nothing.
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	asJSON, pump, lamp, hubFile := false, false, false, ""
 	var lang *policy.Language
@@ -85,8 +86,8 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 }
 
 // untilLineIsLow returns a context that is also cancelled when the terminal closes (SIGHUP), and ignores Ctrl-Z until
-// stop is called. If the test were killed or suspended, the relay's line would stay at its level, and a damaged pump
-// may keep the relay closed on a constant level.
+// stop is called. If a signal killed or suspended the test, the relay's line would stay at its present level, with
+// which a damaged pump may keep the relay closed.
 func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGTSTP)
@@ -103,7 +104,7 @@ func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
 		doctor.Ill:     say(l, "À CORRIGER", "TO FIX"),
 		doctor.Unknown: "?",
 	}
-	width := len([]rune(mark[doctor.Ill])) // width of the widest mark
+	width := len([]rune(mark[doctor.Ill])) // pad each mark to the width of the widest mark
 	for _, f := range found {
 		fmt.Fprintf(w.out, "%-*s %-12s %s\n", width, mark[f.State], f.Look, plain(f.Fact.In(l)))
 		if c := f.Cure.In(l); c != "" {

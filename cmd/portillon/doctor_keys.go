@@ -13,7 +13,7 @@ import (
 )
 
 // hubBeside returns a function that reads the keys in a hub.yaml for comparison. The hub.yaml is the named file, or the
-// hub.yaml of the same site beside the machine.yaml. Without such a file, the result is nil.
+// hub.yaml of the same site beside the machine.yaml. If there is no such file, hubBeside returns nil.
 func hubBeside(c daemoncmd.Config, file, named string) func() (doctor.Pinned, error) {
 	path := named
 	if path == "" {
@@ -43,7 +43,7 @@ func pinnedIn(c daemoncmd.Config, path, store string) (doctor.Pinned, error) {
 		return doctor.Pinned{}, err
 	}
 	out.Machine = keys.PublicInForce(policy.MachineID(c.Machine))
-	out.Hub, _ = h.PublicKey() // a key that only root can read is not compared
+	out.Hub, _ = h.PublicKey() // leave the key empty if only root can read it; the doctor does not compare an empty key
 	_, out.Own, _ = c.Signer(store)
 	return out, nil
 }

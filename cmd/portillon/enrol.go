@@ -30,12 +30,12 @@ type seenCard struct {
 // enrolling contains the flags of the verbs that enrol a card.
 type enrolling struct {
 	socket, hub, site, machine string        // socket is the control socket of a daemon on this computer
-	wait                       time.Duration // maximum wait for a tap
+	wait                       time.Duration // maximum time to wait for a tap
 	lang                       *policy.Language
 	now                        func() time.Time // the site's clock; nil: this computer's clock
 }
 
-// declare declares the flags for the place in which unknown cards are looked up.
+// declare declares the flags that name the hub or the daemon from which the command gets the unknown cards.
 func (x *enrolling) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.socket, "socket", "",
 		"ask the machine's daemon beside you: its control socket (machine.yaml: control)")
@@ -117,7 +117,8 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps returns one line for each card and machine with the time of the last tap there, newest last.
+// taps returns one line for each pair of a card and a machine, with the time of the card's last tap at that machine;
+// the newest tap comes last.
 func (x *enrolling) taps(cards []seenCard) string {
 	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
@@ -145,8 +146,8 @@ func (x *enrolling) taps(cards []seenCard) string {
 	return strings.Join(lines, "\n")
 }
 
-// withCode returns the taps of the only card with this code. Two cards with the same code are an error, because either
-// card may be meant.
+// withCode returns the taps of the only card with this code. If two cards have the same code, withCode returns an
+// error, because the person may mean either card.
 func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	var found []seenCard
 	two := false
@@ -173,7 +174,7 @@ func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	return found, nil
 }
 
-// notFound returns advice for the case that no card has the code.
+// notFound returns an error with advice for a person whose code belongs to no card.
 func (x *enrolling) notFound() string {
 	if x.hub != "" {
 		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; "+
@@ -198,7 +199,7 @@ func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
 }
 
 // cardFind runs «card find». The machine's screen shows the code for 24 hours after an unknown card was tapped. The
-// number of the card is not shown.
+// screen does not show the card's number.
 func cardFind(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := parseFlags(w, "card find", args, 1, x.declare)
@@ -271,8 +272,9 @@ func (x *enrolling) addCard(w stdio, found []seenCard, who site.Member) error {
 // learnEvery is the interval at which «card learn» looks for a new tap.
 const learnEvery = 300 * time.Millisecond
 
-// cardLearn runs «card learn», which adds the next tapped unknown card to a member. Only taps after the start of the
-// verb count. Taps of two different cards are an error, because either card may be meant.
+// cardLearn runs «card learn», which adds the next tapped unknown card to a member. card learn ignores taps that
+// happened before the command started. If two different cards are tapped, card learn reports an error, because the
+// person may mean either card.
 func cardLearn(ctx context.Context, w stdio, args []string) error {
 	var x enrolling
 	rest, err := parseFlags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
@@ -287,7 +289,7 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	who, err := x.member(rest[0]) // check the member before anybody walks to the machine
+	who, err := x.member(rest[0]) // check that the member exists before anybody walks to the machine
 	if err != nil {
 		return err
 	}
@@ -366,8 +368,8 @@ func (x *enrolling) nextCard(ctx context.Context, before []seenCard) ([]seenCard
 	}
 }
 
-// newTaps returns the taps that are not in before, or nil without new taps. New taps of two different cards are an
-// error.
+// newTaps returns the taps that are not in before, or nil if there are no new taps. If the new taps are of two
+// different cards, newTaps returns an error.
 func (x *enrolling) newTaps(now, before []seenCard) (out []seenCard, err error) {
 	for _, c := range now {
 		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {

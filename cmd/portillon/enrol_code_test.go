@@ -12,7 +12,7 @@ import (
 	"portillon/wire"
 )
 
-func TestCodeOfTwoUnknownCardsIsRefusedAndBothMachinesAreNamed(t *testing.T) {
+func TestCodeOfTwoUnknownCardsIsRefusedWithTheNamesOfBothMachines(t *testing.T) {
 	one, other := strings.Repeat("ab", 32), strings.Repeat("cd", 32)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.Local)
 	seen := func(code, card, machine string, after time.Duration) seenCard {

@@ -79,15 +79,15 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	atHub := enrolling{hub: d.hubFile(), site: d.path("site"), lang: &english, now: d.now}
 	code := ""
 	var found []seenCard
-	// The machine may have written the first record before the hub's first acknowledgement, which contains the seal
-	// key. The test therefore taps the card a second time.
+	// The machine may have written the record of the first tap before it received the hub's first acknowledgement, which
+	// contains the seal key. The test therefore taps the card a second time.
 	eventually(t, "the card at the hub", func() bool {
 		rep := laser.ask(ctx, control.Request{Do: "tap", Card: number})
 		m := regexp.MustCompile(`Unknown card: code ([0-9A-Z]{6})\.`).FindStringSubmatch(rep.EN)
 		if rep.OK {
 			t.Fatalf("the panel says %q", rep.EN)
 		}
-		if m == nil { // retry, because the machine has no bundle yet or has just read the card
+		if m == nil { // retry, because the machine may have no bundle yet, or ignores a card that it has just read
 			return false
 		}
 		code = m[1]
@@ -147,7 +147,7 @@ func runLearn(t *testing.T, d *demo, m *demoMachine) {
 		done <- cardLearn(t.Context(), stdio{out: &out, err: asks},
 			[]string{"zoé girard", "--site", d.path("site"), "--socket", m.socket(), "--lang", "en"})
 	}()
-	if _, err := read.Read(make([]byte, 200)); err != nil { // wait until the verb asks for the card
+	if _, err := read.Read(make([]byte, 200)); err != nil { // wait until card learn asks for the card
 		t.Fatal(err)
 	}
 	code := strings.Fields(m.ask(t.Context(), control.Request{Do: "tap", Card: next}).EN)[3]

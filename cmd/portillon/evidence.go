@@ -15,13 +15,13 @@ import (
 	"portillon/wire"
 )
 
-// policyBadge is a badge's id from a flag.
+// policyBadge is the id of a badge of the policy, as typed in a flag.
 func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 
 // evidenceQuery contains the flags of the evidence verbs and the data that the verbs read: the site's policy and a
 // hub's ledger. The hub may be using the ledger.
 type evidenceQuery struct {
-	site, member, badge, at, out string // values of the flags with these names
+	site, member, badge, at, out string // each field is the value of the flag of the same name
 	json                         bool
 	lang                         *policy.Language
 	conf                         hub.Config // the hub's configuration
@@ -91,8 +91,8 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// holders marks the members who already have the badge towards which they work. Badges are judged as on a machine. If
-// members or badges cannot be read, holders prints a warning and marks nobody.
+// holders marks the members who already have the badge towards which they work. holders verifies the badges by the same
+// rules as a machine. If members or badges cannot be read, holders prints a warning and marks nobody.
 func (d *evidenceQuery) holders(w stdio, all []evidence.Progress) {
 	r, _, err := loadSite(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {
@@ -124,8 +124,8 @@ func progressWords(p evidence.Progress, l policy.Language) string {
 	return out
 }
 
-// evidenceShow runs «evidence show». While interventions are missing, the exit code is 1. Rejected interventions are
-// listed with all their reasons.
+// evidenceShow runs «evidence show». As long as the member needs more interventions for the badge, the exit code is 1.
+// Rejected interventions are listed with all their reasons.
 func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
 	rest, err := parseFlags(w, "evidence show", args, 1, d.declareOne)
@@ -153,7 +153,7 @@ func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// print lists the interventions that count, and the interventions that do not count with the reasons.
+// print lists the interventions accepted as evidence, and then the rejected interventions with the reasons.
 func (d *evidenceQuery) print(w stdio, p evidence.Progress) {
 	l := *d.lang
 	for _, c := range p.Counted {
@@ -180,9 +180,9 @@ func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Lang
 		r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, minutes, b.Endorser)
 }
 
-// evidenceExport runs «evidence export», which writes the records that count to a file that the hub's key signs. The
-// file also contains the proofs of the records and the machines' checkpoints. The command «badge issue --evidence»
-// verifies all of these.
+// evidenceExport runs «evidence export», which writes the records accepted as evidence into a file and signs the file
+// with the hub's key. The file also contains the proofs of the records and the machines' checkpoints. The command
+// «badge issue --evidence» verifies the file's signature, the proofs and the checkpoints.
 func evidenceExport(ctx context.Context, w stdio, args []string) error {
 	var d evidenceQuery
 	rest, err := parseFlags(w, "evidence export", args, 1, func(fs *flag.FlagSet) {

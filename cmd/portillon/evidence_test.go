@@ -11,9 +11,9 @@ import (
 	"portillon/policy"
 )
 
-// Léa has the badge of users of the laser, and Zoé does not. An expired badge (Malik's) and a file that is not a badge
-// do not count.
-func TestEvidenceMarksMembersWhoAlreadyHoldTheBadge(t *testing.T) {
+// Léa has the badge of users of the laser, and Zoé does not. The command does not mark Malik, whose badge has expired,
+// or a member whose file is not a badge.
+func TestEvidenceListMarksMembersWhoAlreadyHaveTheBadge(t *testing.T) {
 	all := func() []evidence.Progress {
 		return []evidence.Progress{
 			{Member: "m-020dc2", Badge: "laser-user", Needed: 3, Complete: true},

@@ -19,7 +19,7 @@ type applied struct {
 	Machine   string              `json:"machine"`   // the machine's id
 	Model     string              `json:"model"`     // model from the device tree; empty without a device tree
 	Changed   bool                `json:"changed"`   // files that the command changed or, with --dry-run, would change
-	Reboot    bool                `json:"reboot"`    // true: the change takes effect at the next boot
+	Reboot    bool                `json:"reboot"`    // true: the changes take effect only at the next boot
 	Files     []bootconfig.Change `json:"files"`     // changed files with their differences
 	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict the block
 }
@@ -27,13 +27,13 @@ type applied struct {
 // applyFlags contains the flags of «firmware apply».
 type applyFlags struct {
 	root             string // root directory of the Pi's files
-	yes, dry, asJSON bool   // yes skips the confirmation; dry only prints; asJSON is --json
+	yes, dry, asJSON bool   // yes: skip the confirmation; dry: only print the changes; asJSON: print the result as JSON
 	lang             *policy.Language
 }
 
 // firmwareApply runs «firmware apply», which edits a Pi's config.txt and cmdline.txt for the wiring. Only the block
-// between Portillon's marks is changed, after a confirmation, and each old file is copied first. Lines outside the
-// block that contradict the wiring are reported, but not changed.
+// between Portillon's marks is changed, after a confirmation, and each old file is copied first. firmware apply reports
+// lines outside the block that contradict the wiring, but does not change them.
 func firmwareApply(_ context.Context, w stdio, args []string) error {
 	var f applyFlags
 	rest, err := parseFlags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {
@@ -114,7 +114,7 @@ func printWritten(w stdio, plan bootconfig.Plan, l policy.Language) {
 		"reboot now: sudo reboot. The changes take effect at the reboot"))
 }
 
-// show prints the difference, and the lines outside the block that contradict the wiring.
+// show prints how each file changes, and which lines outside the block contradict the wiring.
 func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	l := *f.lang
 	if !plan.Board.Known() {
@@ -136,7 +136,7 @@ func (f applyFlags) show(w stdio, c daemoncmd.Config, plan bootconfig.Plan) {
 	}
 }
 
-// confirm asks for confirmation on the terminal. An empty answer means no.
+// confirm asks for confirmation on the terminal. confirm treats an empty answer as no.
 func confirm(w stdio, l policy.Language) bool {
 	fmt.Fprint(w.err, say(l, "écrire cela ? [o/N] ", "write this? [y/N] "))
 	answer, _ := bufio.NewReader(w.in).ReadString('\n')

@@ -20,8 +20,8 @@ import (
 const mosquittoDir = "/etc/mosquitto"
 
 // hubMosquittoConf runs «hub mosquitto-conf», which writes mosquitto's settings and access list for the machines of a
-// hub.yaml. The command is for sites that run their own mosquitto in place of the hub's broker. The access list is
-// derived from the same table as the hub's own permissions (wire/topics.go).
+// hub.yaml. The command is for sites that run their own mosquitto in place of the hub's broker. hub mosquitto-conf
+// derives the access list from the same table as the permissions of the hub's own broker (wire/topics.go).
 func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	var dir, data string
 	rest, err := parseFlags(w, "hub mosquitto-conf", args, 1, func(fs *flag.FlagSet) {

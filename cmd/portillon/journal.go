@@ -21,15 +21,15 @@ type journalResult struct {
 	Records uint64   `json:"records"`           // number of valid records, counted from the first
 	// number of records whose content was erased; the hashes of these records remain
 	Erased uint64 `json:"erased"`
-	Lost   uint64 `json:"lost,omitempty"` // number of damaged records of which the hub has copies
+	Lost   uint64 `json:"lost,omitempty"` // number of damaged records of which the hub has an intact copy
 	Last   string `json:"last,omitempty"` // time of the last valid record
 	Root   string `json:"root,omitempty"` // root hash of the tree, which checkpoints contain
 
 	differences []string // differences between the facts and the records
 }
 
-// openJournal opens a journal for reading; a daemon may write to the journal meanwhile. For a file that cannot be read,
-// the exit code is 2 (wrong use); for a damaged journal, it is 1.
+// openJournal opens a journal for reading, even while a daemon writes to the journal. If the file cannot be read, the
+// exit code is 2 (wrong use); if the journal is damaged, the exit code is 1.
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenReadOnly(path)
 	if errors.Is(err, journal.ErrUnread) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -40,8 +40,8 @@ func openJournal(path string) (*journal.Journal, error) {
 	return j, err
 }
 
-// journalVerify runs «journal verify», which reads a whole journal and compares every record with the tree. For a
-// damaged journal, the exit code is 1. A daemon may be writing to the journal meanwhile.
+// journalVerify runs «journal verify», which reads a whole journal and compares every record with the tree. If the
+// journal is damaged, the exit code is 1. The command also works while a daemon writes to the journal.
 func journalVerify(ctx context.Context, w stdio, args []string) error {
 	asJSON := false
 	rest, err := parseFlags(
@@ -98,7 +98,7 @@ func verifyJournal(ctx context.Context, path string) (journalResult, error) {
 	return out, err
 }
 
-// compareFacts names each fact that contradicts the records, and each cursor beyond the last record.
+// compareFacts names each fact that contradicts the records, and each stored position that is beyond the last record.
 func compareFacts(ctx context.Context, j *journal.Journal) ([]string, error) {
 	var c daemon.Recount
 	if err := j.Walk(ctx, c.Add, c.Gap); err != nil {
@@ -142,8 +142,8 @@ func printResult(w io.Writer, x journalResult) {
 }
 
 // journalExport runs «journal export», which prints each record as one line of JSON, in the form in which records are
-// sent to the hub: {"salt": …, "record": …}. For a damaged journal, the command prints the readable records, and the
-// exit code is 1.
+// sent to the hub: {"salt": …, "record": …}. If the journal is damaged, the command prints the records that can be
+// read, and the exit code is 1.
 func journalExport(ctx context.Context, w stdio, args []string) error {
 	var from uint64
 	rest, err := parseFlags(

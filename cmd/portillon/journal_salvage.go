@@ -13,17 +13,18 @@ import (
 // salvageResult is the result of «journal salvage» as JSON.
 type salvageResult struct {
 	Verdict string   `json:"verdict"` // valid if all records were read; invalid if data is lost
-	Reasons []reason `json:"reasons"` // description of the data that the new journal lacks
+	Reasons []reason `json:"reasons"` // description of the lost data, which the new journal does not contain
 	Journal string   `json:"journal"` // the journal's name
 	To      string   `json:"to"`      // path of the new journal
 	Read    uint64   `json:"read"`    // number of records that could be read and match their hash
-	Records uint64   `json:"records"` // number of records of the new journal
+	Records uint64   `json:"records"` // number of records in the new journal, including those without content
 	Held    uint64   `json:"held"`    // number of records that the hub has, according to the journal
 }
 
-// journalSalvage runs «journal salvage», which copies the readable records of a damaged journal to a new journal. The
-// damaged file is not changed. A daemon can use the new journal, because the new journal continues the same hash tree.
-// Records that only the hub has are represented by their hashes. If data is lost, the exit code is 1.
+// journalSalvage runs «journal salvage», which copies the readable records of a damaged journal to a new journal.
+// journal salvage does not change the damaged file. A daemon can use the new journal, because the new journal continues
+// the same hash tree. For a record that only the hub has, the new journal contains the record's hash. If data is lost,
+// the exit code is 1.
 func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	asJSON, to, origin := false, "", ""
 	rest, err := parseFlags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
@@ -73,7 +74,7 @@ func journalSalvage(ctx context.Context, w stdio, args []string) error {
 	return err
 }
 
-// lostOf describes the data that the new journal lacks.
+// lostOf returns a description of the lost data, which the new journal does not contain.
 func lostOf(s journal.SalvageResult) (out []reason) {
 	for _, x := range []struct {
 		code, why string

@@ -99,11 +99,11 @@ type keyPlace struct {
 	fits []string                      // names of the keys that this place accepts
 	want string                        // name of the expected kind in a refusal
 	at   string                        // file and line in a refusal; empty for a flag
-	put  func(*keyBench, string) error // inserts a text into the place and returns the program's error
+	put  func(*keyBench, string) error // writes a text into the flag or field and returns the program's error
 }
 
-// keyBench is a folder with a machine.yaml, a hub.yaml and a site, all with correct keys. The keys are those of commit
-// 80f842b, whose names do not contain the kind.
+// keyBench is a folder with a machine.yaml, a hub.yaml and a site, all of which name the correct keys. The keys are
+// those of commit 80f842b, whose names do not contain the kind.
 type keyBench struct {
 	t   *testing.T
 	dir string
@@ -121,7 +121,7 @@ func (b *keyBench) write(name, text string) string {
 
 var errNoReader = errors.New("no reader")
 
-// tool runs a verb, and returns the verb's error and output.
+// tool runs a command of the tool, and returns the command's error and output.
 func (b *keyBench) tool(args ...string) error {
 	var out, errs bytes.Buffer
 	w := stdio{
@@ -215,7 +215,7 @@ func quoted(s string) string { return fmt.Sprintf("%q", s) }
 // given writes a key to a file.
 func (b *keyBench) given(text string) string { return b.write("given.key", text+"\n") }
 
-// fitting returns the names of the keys that a place accepts.
+// fitting returns the names of the keys that a flag or field accepts.
 func fitting(names ...string) []string { return names }
 
 func machinePlaces() []keyPlace {
@@ -411,9 +411,9 @@ func newKeyBench(t *testing.T) *keyBench {
 	return b
 }
 
-// The test tries every key in every place. Each place either accepts the key, or refuses it with an error that contains
-// the key's name and the expected kind.
-func TestAKeyOfTheWrongKindIsRefusedInEveryPlace(t *testing.T) {
+// The test tries every key in every flag and field that names a key. Each flag or field either accepts the key, or
+// refuses the key with an error that contains the key's name and the expected kind.
+func TestAKeyOfTheWrongKindIsRefusedInEveryFlagAndField(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
 	}
@@ -432,7 +432,8 @@ func TestAKeyOfTheWrongKindIsRefusedInEveryPlace(t *testing.T) {
 }
 
 // unrecognised lists pairs of a place and an older key whose wrong kind cannot be recognised: the key's name does not
-// contain the kind, and the place has no other key for comparison. Each pair causes another error, or none.
+// contain the kind, and the place has no other key for comparison. Each of these pairs causes another error, or no
+// error.
 var passes = map[string][]string{
 	// the bundle is refused, because these keys have not signed it
 	"bundle verify --pub":      {"machine/old/public", "site/new/public", "other site/new/public"},
@@ -444,8 +445,8 @@ var passes = map[string][]string{
 		"machine/new/public",
 		"other machine/new/public",
 	},
-	"card check --key":        {"aes/old"},         // the verb fails because no reader is connected
-	"badge status-list --key": {"issuer/rsa file"}, // the verb fails because an RSA key needs --issuer
+	"card check --key":        {"aes/old"},         // the command fails because no reader is connected
+	"badge status-list --key": {"issuer/rsa file"}, // the command fails because an RSA key needs --issuer
 	"policy.yaml issuers":     {"issuer/jwk"},      // the key is an issuer's key in a form that a policy does not accept
 	"machine.yaml card-key":   {"aes/old"},         // the key is refused, because the same file names it as AES key
 }
@@ -472,7 +473,7 @@ func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {
 }
 
 // Keys and bundles of an earlier release must stay valid.
-func TestBundleOfAnOlderProgramIsAccepted(t *testing.T) {
+func TestBundleBuiltByAnOlderReleaseIsAccepted(t *testing.T) {
 	b := newKeyBench(t)
 	if err := b.tool(
 		"bundle",

@@ -66,7 +66,7 @@ func (o *order) print(w stdio, rep control.Reply) error {
 	return &failure{code: exitOf(rep), err: errors.New(rep.Error), hint: rep.Hint}
 }
 
-// exitOf returns the exit code of a refusal: 2 for a request that is always invalid, otherwise 1.
+// exitOf returns the exit code of a refusal: 2 if the request is invalid at any time, otherwise 1.
 func exitOf(rep control.Reply) int {
 	if rep.Wrong {
 		return 2
@@ -116,8 +116,8 @@ func printStatus(w io.Writer, s control.Status) {
 // statusPrinter writes the lines of «machine status»: a name in 12 columns, then the value.
 type statusPrinter struct{ w io.Writer }
 
-// line writes one line. An empty name continues the line above. Control characters in the values are removed, because
-// some of them come from a hub or a panel.
+// line writes one line with a name and a value. If the name is empty, the value belongs to the name on the line above.
+// line removes control characters from the values, because some values come from a hub or a panel.
 func (p statusPrinter) line(name, format string, values ...any) {
 	fmt.Fprintf(p.w, "%-12s %s\n", name, plain(fmt.Sprintf(format, values...)))
 }
@@ -149,7 +149,8 @@ func (p statusPrinter) session(s control.Status) {
 	p.optional("works along", "%s", s.Assistant)
 }
 
-// bundle writes the version in force, the fault of the stored or offered bundle, and the topics that the broker denied.
+// bundle writes the version of the bundle in force, the fault of the stored or offered bundle, and the topics to which
+// the broker denied access.
 func (p statusPrinter) bundle(s control.Status) {
 	p.line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
 	p.optional("", "%s", s.BundleDamage)
@@ -159,8 +160,8 @@ func (p statusPrinter) bundle(s control.Status) {
 	}
 }
 
-// machineStatus runs «machine status», at the daemon or at the hub. With --hub, the verb asks the hub on this computer
-// instead of a daemon, and the exit code is 1 if a machine has a fault.
+// machineStatus runs «machine status», which prints the machine's status according to the daemon or the hub. With
+// --hub, the verb asks the hub on this computer instead of a daemon, and the exit code is 1 if a machine has a fault.
 func machineStatus(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var office, machine string
@@ -178,8 +179,8 @@ func machineStatus(ctx context.Context, w stdio, args []string) error {
 	return o.send(ctx, w, control.Request{Do: "status"})
 }
 
-// machineTap runs «machine tap», which presents a card by the card's number. The effect is that of a tap at the reader.
-// If the machine refuses the card, the exit code is 1.
+// machineTap runs «machine tap», which presents a card by the card's number. The machine reacts as to a tap of the card
+// at the reader. If the machine refuses the card, the exit code is 1.
 func machineTap(ctx context.Context, w stdio, args []string) error {
 	var o order
 	rest, err := parseFlags(w, "machine tap", args, 1, o.declare)
@@ -199,9 +200,9 @@ func machineRole(ctx context.Context, w stdio, args []string) error {
 	return o.send(ctx, w, control.Request{Do: "role", Role: rest[0]})
 }
 
-// machineTag runs «machine tag», which tags the machine out at the daemon or through the hub. The hub is named by
-// hub.yaml on the hub's computer, or by a URL. A running session ends normally unless --now is given. The hub sends the
-// tag once the machine is online.
+// machineTag runs «machine tag», which tags the machine out at the daemon or through the hub. On the hub's computer,
+// the flag --hub names a hub.yaml; on any other computer, it contains the hub's URL. A running session ends in the
+// normal way; with --now, the session ends at once. The hub sends the tag once the machine is online.
 func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
@@ -232,7 +233,7 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 	return o.send(ctx, w, control.Request{Do: "tag", Reason: rest[0], Now: now})
 }
 
-// storeTag stores a tag in the hub's data. The hub then sends the tag to the machine.
+// storeTag stores a tag in the hub's data. The hub later sends the tag to the machine.
 func (o *order) storeTag(w stdio, file string, m policy.MachineID, reason string, now bool) error {
 	if o.socket != "" || m == "" {
 		return wrong("--hub goes with --machine, and without --socket").
@@ -317,8 +318,8 @@ func machineUntag(ctx context.Context, w stdio, args []string) error {
 	return o.send(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
 }
 
-// machineStop runs «machine stop», which ends the session. The policy's when-idle determines whether the machine is
-// switched off at once or after finishing its job.
+// machineStop runs «machine stop», which ends the session. The policy's setting when-idle determines whether the
+// session switches the machine off at once or lets the machine finish its job.
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var x remote

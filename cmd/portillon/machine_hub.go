@@ -32,7 +32,7 @@ func hubLine(s control.Status) string {
 }
 
 // unackedLines returns lines about records that the hub has not acknowledged: the time since then, the reason, and the
-// remedy. Without an overdue acknowledgement, the result is empty.
+// remedy. If no acknowledgement is overdue, unackedLines returns nothing.
 func unackedLines(u *control.Unacked, l policy.Language) []string {
 	if u == nil || !u.Overdue && u.Why == "" {
 		return nil
@@ -123,7 +123,8 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 	return nil
 }
 
-// stateAtHub describes a machine's state that the hub has stored, and reports whether the machine has a fault.
+// stateAtHub returns a description of the machine's state that the hub has stored, and reports whether the machine has
+// a fault.
 func stateAtHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
 	when := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 	add := func(fr, en string, a ...any) { lines = append(lines, fmt.Sprintf(say(l, fr, en), a...)) }
@@ -141,7 +142,7 @@ func stateAtHub(m hub.Machine, l policy.Language) (lines []string, trouble bool)
 				"  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
 		}
 	}
-	// Report that the machine lacks acknowledgements, unless a refusal was already reported.
+	// Report missing acknowledgements, unless a refusal was already reported, which explains them.
 	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
 		trouble = true
 		add("la machine dit : pas d’accusé de réception depuis le %s", "the machine says: no acknowledgement since %s",
@@ -150,7 +151,7 @@ func stateAtHub(m hub.Machine, l policy.Language) (lines []string, trouble bool)
 			lines = append(lines, reasonLines(s.UnackedWhy, "", l)...)
 		}
 	}
-	// Report silent screens, which the machine's state names because a silent screen cannot report itself.
+	// Report silent screens, from the machine's state: the daemon notices a silent screen, which cannot report itself.
 	if s := m.State; s != nil && s.SilentScreen != "" {
 		trouble = true
 		add(

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-func TestStatusNamesTimeAndReasonOfMissingAcknowledgements(t *testing.T) {
+func TestStatusShowsSinceWhenAndWhyAcknowledgementsAreMissing(t *testing.T) {
 	since := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	for name, c := range map[string]struct {
 		s        control.Status
@@ -103,7 +103,7 @@ func writeHubFile(t *testing.T, http string) string {
 	return path
 }
 
-func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
+func TestStatusAtTheHubNamesTheReasonWhyTheHubRefusesRecords(t *testing.T) {
 	t.Setenv("LC_ALL", "fr_FR.UTF-8")
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	machines := []hub.Machine{
@@ -177,7 +177,7 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 	}
 }
 
-func TestStatusOfAHubThatDoesNotRunExitsWith3(t *testing.T) {
+func TestMachineStatusExitsWith3IfTheHubDoesNotRun(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for file, code := range map[string]int{

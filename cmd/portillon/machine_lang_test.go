@@ -15,7 +15,7 @@ import (
 // fakeDaemon opens a socket that answers each request with the same line, as a daemon would.
 func fakeDaemon(t *testing.T, line string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "s") // the folder is not t.TempDir, which may exceed the 107 bytes of a socket's path
+	dir, err := os.MkdirTemp("", "s") // not t.TempDir, whose path may exceed the 107 bytes of a socket's path
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,13 +21,13 @@ import (
 type replacement struct {
 	machine         policy.MachineID // the machine's id
 	hub             string           // hub.yaml
-	generation, why string           // generation of the new journal (empty: as reported to the hub), and reason
+	generation, why string           // generation of the new journal (empty: the reported one), and reason
 	by              string           // name of the person who replaces the journal, for the record
 }
 
 // machineReplace runs «machine replace», which makes the hub accept a new journal of a machine, for example after the
-// loss of an SD card. A running hub reads the replacement from its ledger. The old journal remains in the ledger. The
-// hub sends tags, running hours and practice back to the machine.
+// loss of an SD card. A running hub does not need a restart, because it reads the replacement from its ledger. The old
+// journal remains in the ledger. The hub then sends the machine's tags, running hours and practice back to the machine.
 func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var r replacement

@@ -21,7 +21,7 @@ import (
 )
 
 // replacedLaser returns a hub.yaml, and creates a ledger with five records of the laser's first journal. The simulated
-// hub answers that the laser now has the journal generation told.
+// hub answers that the machine laser has reported the journal generation in the argument told.
 func replacedLaser(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger, m *ledgertest.Machine) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +48,7 @@ func replacedLaser(t *testing.T, told wire.Generation) (file string, l *ledger.L
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err = ledger.Open(c.Ledger(), c.Site, c.Keys()); err != nil { // open the ledger as the running hub does
+	if l, err = ledger.Open(c.Ledger(), c.Site, c.Keys()); err != nil { // open the ledger like the running hub
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
@@ -58,7 +58,7 @@ func replacedLaser(t *testing.T, told wire.Generation) (file string, l *ledger.L
 	return file, l, m
 }
 
-func TestMachineReplaceAcceptsTheJournalThatTheMachineReports(t *testing.T) {
+func TestMachineReplaceMakesTheHubAcceptTheReportedJournal(t *testing.T) {
 	file, l, m := replacedLaser(t, "1111111111111111")
 	var out bytes.Buffer
 	args := []string{"laser", "--hub", file, "--why", "new memory card", "--by", "ines", "--lang", "en"}

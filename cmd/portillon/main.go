@@ -2,8 +2,8 @@
 // evidence, and a demo.
 //
 // The exit code is 0 for a positive answer (valid, allowed, no difference), 1 for a negative answer, 2 for wrong use or
-// unreadable input, and 3 without an answer. Errors are printed as «portillon: what went wrong», then «portillon: hint:
-// what to do».
+// unreadable input, and 3 if the command could not find an answer. Errors are printed as «portillon: what went wrong»,
+// then «portillon: hint: what to do».
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 
 func main() { start(openTalker) }
 
-// start runs the program that the name of the executable selects.
+// start runs portillon, or portillond if the executable was started under that name.
 func start(open opener) {
 	// The demo starts its daemons from the same executable, under the name of the other program.
 	switch filepath.Base(os.Args[0]) {
@@ -45,7 +45,7 @@ func start(open opener) {
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
-	open     opener // function that opens card readers, which tests replace
+	open     opener // function that opens card readers; tests replace it by a simulation
 }
 
 // run executes the tool without ending the process, and returns the exit code.
@@ -64,8 +64,8 @@ func run(args []string, io stdio) int {
 }
 
 // atOnce lists verbs that may compute for a long time without checking the context, and that leave no incomplete files.
-// For these verbs, the first signal ends the process. The list is compared only with the typed verb, because the demo
-// also builds bundles but must stop its machines first.
+// If one of these commands runs, the first signal ends the process. Only the command that the person typed is looked up
+// in this list: the demo also builds bundles, but must stop its machines before it ends.
 var atOnce = []string{"policy check", "policy test", "policy diff", "bundle build"}
 
 // findVerb returns the verb with which the arguments begin, and the remaining arguments.
@@ -120,10 +120,10 @@ type failure struct {
 // Error implements error.
 func (f *failure) Error() string { return f.err.Error() }
 
-// Unwrap returns the cause.
+// Unwrap returns the error that caused the failure.
 func (f *failure) Unwrap() error { return f.err }
 
-// hinted adds a hint and returns the same failure.
+// hinted adds a hint to a failure and returns the failure.
 func (f *failure) hinted(format string, a ...any) *failure {
 	f.hint = fmt.Sprintf(format, a...)
 	return f
@@ -178,7 +178,7 @@ func parseFlags(io stdio, name string, args []string, want int, declare func(*fl
 			if errors.Is(err, flag.ErrHelp) {
 				return nil, err
 			}
-			return nil, &failure{code: 2, err: fmt.Errorf("verb %s was used wrongly", name)}
+			return nil, &failure{code: 2, err: fmt.Errorf("command %s was used wrongly", name)}
 		}
 		if args = fs.Args(); len(args) > 0 {
 			rest, args = append(rest, args[0]), args[1:]

@@ -12,7 +12,7 @@ import (
 	"portillon/policy"
 )
 
-// langFlag declares --lang. The default is the environment's language.
+// langFlag declares --lang. Without the flag --lang, the tool uses the environment's language.
 func langFlag(fs *flag.FlagSet) *policy.Language {
 	lang := environment()
 	fs.Func(
@@ -27,7 +27,8 @@ func langFlag(fs *flag.FlagSet) *policy.Language {
 }
 
 // environment returns the language of the terminal, from the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX,
-// Base Definitions, section 8.2). For all languages other than French, such as C and de_DE, the result is English.
+// Base Definitions, section 8.2). For a locale of any other language than French, such as C or de_DE, the result is
+// English.
 func environment() policy.Language {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if s := os.Getenv(name); s != "" {
@@ -91,7 +92,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// plainLines does the same as plain for a text of several lines, whose line breaks remain.
+// plainLines makes a text of several lines safe for a terminal like plain, but keeps the line breaks.
 func plainLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
@@ -126,7 +127,7 @@ func span(s string) (time.Duration, error) {
 	return time.Duration(n) * 24 * time.Hour, nil
 }
 
-// endFlag reads a time, or a duration after from.
+// endFlag reads a flag that contains a time, or a duration that begins at the time from.
 func endFlag(name, given string, from time.Time) (time.Time, error) {
 	if d, err := span(given); err == nil {
 		return from.Add(d), nil
@@ -172,7 +173,8 @@ func (w stdio) writeOut(path string, b []byte, force bool) error {
 	return w.write(path, b)
 }
 
-// writeNewOut does the same as writeOut for files that must never be overwritten, because others may already use them.
+// writeNewOut writes a file like writeOut, but never overwrites a file, because other people may already use the
+// existing one.
 func (w stdio) writeNewOut(path string, b []byte) error {
 	if _, err := os.Lstat(path); err == nil {
 		return wrong("%s exists already", path).hinted("name another file, or move this one away first")

@@ -14,8 +14,8 @@ import (
 	"portillon/policy"
 )
 
-// A key that is pinned by a web address may be the key that signs, because the document at the address is not fetched
-// here.
+// If the policy pins a key by a web address, the command accepts any signing key, because the command does not fetch
+// the document at this address.
 func TestIssuerKeyPinnedByWebAddressIsAcceptedWithoutFetching(t *testing.T) {
 	k, _ := openbadge.GenerateKey("a test's")
 	other, _ := openbadge.GenerateKey("a test's")

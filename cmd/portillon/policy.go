@@ -33,13 +33,14 @@ type places struct {
 	root yamlfile.Node // the parsed file
 }
 
-// placesIn reads a policy file again to find the positions of the file's entries.
+// placesIn reads a policy file a second time, to find the positions of the file's entries.
 func placesIn(path string) places {
-	b, _ := os.ReadFile(path) // if the file was removed since the first read, positions have no line
+	b, _ := os.ReadFile(path) // if the file is gone, positions contain no line numbers
 	return places{path, yamlfile.Parse(path, b).Root()}
 }
 
-// line returns the position of an entry. The argument path contains keys, and indices from 0, as in faults.
+// line returns the position of an entry. The argument path consists of keys and of indices from 0, as in the faults of
+// a policy.
 func (p places) line(path ...any) string {
 	n, line := p.root, 0
 	for _, x := range path {
@@ -80,8 +81,8 @@ func (p places) ofWarning(w analysis.Warning) string {
 }
 
 // policyCheck runs «policy check», which reads a policy, prints warnings, and checks the laws that every policy must
-// satisfy. The exit code is 2 if the policy has a fault, and 1 if a law is broken. Warnings do not change the exit
-// code.
+// satisfy. The exit code is 2 if the policy has a fault, and 1 if the policy breaks a law. Warnings do not change the
+// exit code.
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := parseFlags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -119,11 +120,11 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// withPosition adds a position and a hint to the error of an analysis. For a nil error, the result is nil.
+// withPosition adds a position and a hint to the error of an analysis. If the error is nil, withPosition returns nil.
 func withPosition(err error, at places, l policy.Language) error {
 	var f *analysis.Flaw
 	if !errors.As(err, &f) {
-		return err // return nil, or an error that already has a position
+		return err // return a nil error, or an error that already has a position, unchanged
 	}
 	out := &failure{code: 3, err: fmt.Errorf(say(l, "%s : %s", "%s: %s"), at.ofGrant(f.Machine, -1), f.Text.In(l)),
 		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; "+
@@ -138,7 +139,7 @@ func withPosition(err error, at places, l policy.Language) error {
 }
 
 // policyTest runs «policy test», which checks the examples under tests: and the rules under never:. The exit code is 1
-// if an example fails or a rule is broken, and 3 if the file has neither examples nor rules.
+// if an example fails or a rule is broken, and 3 if the file has neither examples nor rules to check.
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := parseFlags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -202,7 +203,7 @@ func withName(place, name string) string {
 	return place + " (" + name + ")"
 }
 
-// breach returns a line about a case that breaks an invariant.
+// breach returns a line of text about a case in which the policy breaks an invariant.
 func breach(p *policy.Policy, at places, b analysis.Breach, l policy.Language) string {
 	holds := say(l, "sans badge", "with no badge")
 	var all []string

@@ -17,7 +17,7 @@ type differences struct {
 	Verdict  string             `json:"verdict"` // same, differs
 	Reasons  []reason           `json:"reasons"`
 	Changes  []analysis.Change  `json:"changes"`            // differences by machine and role
-	Settings []analysis.Setting `json:"settings,omitempty"` // differences that Compare does not cover
+	Settings []analysis.Setting `json:"settings,omitempty"` // differences in settings that Compare does not compare
 	Members  []affected         `json:"members,omitempty"`  // members who gain or lose a role, with --site
 
 	site bool // true: --site was given, so members were compared
@@ -98,7 +98,7 @@ func (w stdio) affectedMembers(dir, old, young string, at time.Time) ([]affected
 	return out, nil
 }
 
-// print prints the result, and returns errNo if the policies differ.
+// print prints the differences, and returns errNo if the policies differ.
 func (w stdio) print(d differences, l policy.Language, asJSON bool) error {
 	if asJSON {
 		if err := printJSON(w.out, d); err != nil {
@@ -116,7 +116,7 @@ func (w stdio) print(d differences, l policy.Language, asJSON bool) error {
 // printDifferences prints the result for a person.
 func (w stdio) printDifferences(d differences, l policy.Language) {
 	switch zoned := slices.ContainsFunc(d.Settings, func(s analysis.Setting) bool { return s.Path == "timezone" }); {
-	case zoned: // with two time zones, hours cannot be compared by the time of day
+	case zoned: // if the time zones differ, print no hours, because the same hour of the day is another time
 		fmt.Fprintln(w.out, say(l,
 			"les deux fichiers ont des fuseaux horaires différents : les accès ne sont pas comparés à la minute près",
 			"the two files have different time zones: access is not compared to the minute"))
@@ -160,7 +160,7 @@ func (a affected) lineIn(l policy.Language) string {
 // settingInWords returns a line about a setting that differs.
 func settingInWords(s analysis.Setting, l policy.Language) string {
 	switch {
-	// Longer values are shortened, because they are PEM keys.
+	// settingInWords shortens long values, which are PEM keys.
 	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < 300:
 		return s.Path + say(l, " : ", ": ") + plain(s.Before) + " → " + plain(s.After)
 	case s.Before == "" && s.After != "":

@@ -15,7 +15,7 @@ import (
 // explained is the result of «policy explain» as JSON.
 type explained struct {
 	Verdict  policy.Verdict  `json:"verdict"`  // decision: allow, await or deny
-	Reasons  []reason        `json:"reasons"`  // reason codes of the nearest grant
+	Reasons  []reason        `json:"reasons"`  // reason codes of the grant that comes closest to allowing access
 	Decision policy.Decision `json:"decision"` // the whole decision
 	Sentence policy.Sentence `json:"sentence"` // text that the member reads
 }
@@ -23,12 +23,12 @@ type explained struct {
 // asked contains the flags of «policy explain», which are all settings of an example under tests:.
 type asked struct {
 	machine, member, holds, supervisor, at, card, clock, as, used, lastUsed string
-	// age of the bundle, and number of logged hours
+	// age: age of the bundle; hours: number of logged hours
 	age, logged time.Duration
 	// number of people whom the mentor already supervises
 	answering        int
 	tagged, fault    bool
-	until, cardState string // until is the last day of the membership
+	until, cardState string // until: last day of the membership
 }
 
 // declare declares the flags.
@@ -57,8 +57,9 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	fs.BoolVar(&a.fault, "fault", false, "the machine's relay has a fault")
 }
 
-// policyExplain runs «policy explain» for invented badges, or for a member of a site. Unless the answer is allow, the
-// exit code is 1. The flags are those of an example under tests:, so that a decision can be converted to an example.
+// policyExplain runs «policy explain» for invented badges, or for a member of a site. If the decision is not allow, the
+// exit code is 1. The command has the same flags as an example under tests: has settings, so that a person can convert
+// a decision to an example.
 func policyExplain(_ context.Context, w stdio, args []string) error {
 	var a asked
 	var lang *policy.Language
@@ -130,7 +131,7 @@ func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
 	return q, err
 }
 
-// practice returns the member's practice at the machine. With --used, the last use is now.
+// practice returns the member's practice at the machine. If --used is given, the member has just used the machine.
 func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, error) {
 	here := policy.Practice{Machine: q.Machine, Logged: a.logged}
 	var last time.Time
@@ -183,8 +184,8 @@ func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, a
 	return nil
 }
 
-// trace prints the member's sentence, and then every grant. In English, codes and roles are printed as in the policy
-// file.
+// trace prints the sentence that the member reads, and then the result of every grant. In English, codes and roles are
+// printed as in the policy file.
 func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.Language) {
 	verdict := func(v policy.Verdict) string {
 		return say(l, [...]string{"refusé", "en attente", "autorisé"}[v], v.String())
@@ -213,7 +214,7 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 	}
 }
 
-// lacking lists each reason code once with its badge, followed by the rules that produced the code.
+// lacking lists each pair of a reason code and a badge once, followed by the rules that produced this code.
 func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []string {
 	var heads []string
 	codes, rules := map[string]policy.Code{}, map[string][]string{}
@@ -275,8 +276,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// holder returns a member with these badges. Unless a flag sets another state, the badges are verified, do not expire,
-// and are a year old.
+// holder returns an invented member who has these badges. The badges are verified, do not expire and are a year old,
+// unless a flag says otherwise.
 func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
 	m := &policy.Member{ID: policy.MemberID(id)}
 	for _, text := range strings.Split(badges, ",") {
@@ -329,7 +330,7 @@ func machineList(p *policy.Policy) string {
 	return strings.Join(out, ", ")
 }
 
-// acceptedOf returns the first badge of an issuer that a badge of the policy accepts.
+// acceptedOf returns the first of the issuers' badges that the policy accepts in place of this badge.
 func acceptedOf(
 	p *policy.Policy,
 	flag string,

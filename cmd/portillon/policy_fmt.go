@@ -13,7 +13,7 @@ import (
 )
 
 // policyFmt runs «policy fmt»: it prints a policy in its canonical form, writes it (-w), or checks it (--check).
-// Comments are kept. A file that «policy check» refuses is not formatted.
+// Comments are kept. policy fmt does not format a file that «policy check» refuses.
 func policyFmt(_ context.Context, w stdio, args []string) error {
 	var write, check bool
 	rest, err := parseFlags(w, "policy fmt", args, 1, func(fs *flag.FlagSet) {
@@ -51,8 +51,8 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// rewrite replaces an existing file, with the same permissions. If path is a link, the linked file is replaced, because
-// a site's policy may be in another folder.
+// rewrite replaces an existing file, with the same permissions. If path is a symbolic link, rewrite replaces the file
+// to which the link points, because a site's policy may be in another folder.
 func rewrite(path string, data []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -65,8 +65,7 @@ func rewrite(path string, data []byte) error {
 	return wire.WriteFile(path, data, info.Mode().Perm())
 }
 
-// policySchema runs «policy schema».
-// Editors use it to complete and check policy.yaml.
+// policySchema runs «policy schema». Editors use the JSON schema to complete and check policy.yaml.
 func policySchema(_ context.Context, w stdio, args []string) error {
 	if _, err := parseFlags(w, "policy schema", args, 0, nil); err != nil {
 		return err

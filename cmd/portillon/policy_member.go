@@ -44,7 +44,7 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	if err != nil {
 		return err
 	}
-	// Flags replace the member's practice and the end of the membership.
+	// Let the flags replace the member's practice and the end of the membership.
 	member := *who.Member
 	member.Practice = q.Member.Practice
 	if q.Member.Until != (policy.Date{}) {
@@ -92,7 +92,7 @@ func findMember(r *roster.Roster, given string) (roster.Person, error) {
 		hinted("one of: %s", strings.Join(names, ", "))
 }
 
-// holdings prints a member's badges, and the site's warnings about this member.
+// holdings prints the badges that a member has, and the site's warnings about this member.
 func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, at time.Time, l policy.Language) {
 	fmt.Fprintf(w.out, "%s (%s)", plain(who.Name), who.Member.ID)
 	if who.Member.Blocked {

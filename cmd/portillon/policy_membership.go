@@ -10,7 +10,7 @@ import (
 	"portillon/site"
 )
 
-// addMembership adds the values of --until and --card-state to a question.
+// addMembership adds the values of the flags --until and --card-state to a question to the policy.
 func (a *asked) addMembership(q *policy.Question) (err error) {
 	if a.until != "" {
 		if q.Member.Until, err = policy.ParseDate(a.until); err != nil || q.Member.Until.Year == 0 {
@@ -23,7 +23,7 @@ func (a *asked) addMembership(q *policy.Question) (err error) {
 	return nil
 }
 
-// ofMembership describes a reason about a membership or a card. For other reasons, the result is "".
+// ofMembership describes a reason about a membership or a card. For any other reason, ofMembership returns "".
 func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	switch {
 	case r.Code == policy.MembershipLapsed && !r.At.IsZero():
@@ -40,7 +40,7 @@ func ofMembership(p *policy.Policy, r policy.Reason, l policy.Language) string {
 	return ""
 }
 
-// membershipLine describes the state of a membership. For a membership without an end, the result is "".
+// membershipLine describes the state of a membership. If the membership has no end, membershipLine returns "".
 func membershipLine(p *policy.Policy, who roster.Person, at time.Time, l policy.Language) string {
 	state, last := p.MembershipOf(policy.Question{At: at, Clock: policy.Trusted, Member: who.Member})
 	switch state {
@@ -69,7 +69,7 @@ func lapsedAmong(all []may, m policy.MachineID) (n int) {
 	return n
 }
 
-// endings lists the memberships and badges that end within 30 days, by name.
+// endings lists the memberships and badges that end within 30 days, sorted by the members' names.
 func (w stdio) endings(all []site.Ending, p *policy.Policy) {
 	if len(all) == 0 {
 		return

@@ -20,7 +20,8 @@ import (
 
 // policySign runs «policy sign», which signs a policy with the policy key. The policy key may be stored on a computer
 // that the hub cannot reach. Machines that pin a separate policy key reject every policy without this key's signature,
-// so an attacker who controls the hub cannot change the policy. The policy's number must increase with each policy.
+// so an attacker who controls the hub cannot change the policy. Each policy must have a higher number than the policy
+// before.
 func policySign(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out string
 	var number uint64
@@ -99,7 +100,7 @@ func (w stdio) signPolicy(path string, o site.Order) ([]byte, wire.SignedPolicy,
 	return data, b.Policy, nil
 }
 
-// readPolicyKey reads the private half of a policy key. A site key is accepted too.
+// readPolicyKey reads the private half of a policy key. readPolicyKey also accepts a site key.
 func readPolicyKey(flag, path string) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("%s is missing", flag).hinted("portillon bundle keygen SITE --kind policy -o policy.key makes one")
@@ -120,8 +121,8 @@ func readPolicyKey(flag, path string) (note.Signer, error) {
 
 // policyFlags contains the flags of «bundle build» about the policy key.
 type policyFlags struct {
-	key, signed string // key is the file of the policy key; signed is the file of a signed policy
-	number      uint64 // number of the policy; 0: time of issue
+	key, signed string // key: file of the policy key; signed: file of a signed policy
+	number      uint64 // number of the policy; 0: use the time of issue as the number
 }
 
 // declare declares the flags.
@@ -132,7 +133,8 @@ func (p *policyFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&p.signed, "policy", "", "instead of --policy-key: the file that portillon policy sign wrote")
 }
 
-// isSeparate reports whether the site has a separate policy key. In that case a hub key may sign the bundles.
+// isSeparate reports whether the site has a separate policy key. If the policy key is separate, a hub key may sign the
+// bundles.
 func (p *policyFlags) isSeparate() bool { return p.key != "" || p.signed != "" }
 
 // signerKind returns the kind of the key that signs the bundle.
@@ -143,7 +145,7 @@ func (p *policyFlags) signerKind() keykind.Kind {
 	return keykind.Site
 }
 
-// addTo reads the policy key, or the policy that was signed with the policy key.
+// addTo reads the policy key, or a policy that this key has signed, and adds it to the data for the bundle.
 func (p *policyFlags) addTo(issued time.Time) (o site.PolicyOrder, err error) {
 	switch {
 	case p.key != "" && p.signed != "":
@@ -173,7 +175,7 @@ func policyWords(p wire.SignedPolicy, key string) string {
 
 // policyInfo is a bundle's signed policy as JSON.
 type policyInfo struct {
-	Number   uint64 `json:"number"` // number, which increases with each policy
+	Number   uint64 `json:"number"` // number of the policy; a newer policy has a higher number
 	Key      string `json:"key"`    // name of the key
 	Verified bool   `json:"verified"`
 	Bindings bool   `json:"bindings"` // true: the members' cards and addresses are signed too

@@ -23,7 +23,7 @@ import (
 )
 
 // loadSite builds a bundle of the site with new keys, and loads the bundle as a daemon does, under the given policy.
-// The warnings refer to files that were ignored.
+// The result warnings names the files that loadSite ignored.
 func loadSite(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
 	s, err := site.ReadUnder(dir, policyFile)
 	if err != nil {
@@ -60,10 +60,10 @@ type may struct {
 	Member  policy.MemberID  `json:"member"`
 	Name    string           `json:"name"`
 	Machine policy.MachineID `json:"machine"`
-	Alone   []policy.Role    `json:"alone,omitempty"`           // present roles without a mentor
-	With    []policy.Role    `json:"with_supervisor,omitempty"` // present roles with a mentor
-	Missing []policy.Code    `json:"missing,omitempty"`         // reasons why the member has no role at present
-	When    []mayWhen        `json:"when,omitempty"`            // all roles at any time
+	Alone   []policy.Role    `json:"alone,omitempty"`           // roles that the member has now without a mentor
+	With    []policy.Role    `json:"with_supervisor,omitempty"` // roles that the member has now with a mentor
+	Missing []policy.Code    `json:"missing,omitempty"`         // reasons why the member has no role now
+	When    []mayWhen        `json:"when,omitempty"`            // all roles that the member has at any time of the week
 }
 
 // mayWhen is one of the member's roles with its hours.
@@ -72,11 +72,12 @@ type mayWhen struct {
 	With   bool        `json:"with_supervisor,omitempty"` // true: only with a mentor
 	Hours  string      `json:"hours,omitempty"`           // hours as in the policy; empty: at any time
 	Booked bool        `json:"booked,omitempty"`          // true: only during the member's own booking
-	Now    bool        `json:"now"`                       // true: possible at the given time
+	Now    bool        `json:"now"`                       // true: the member has the role at the time of the query
 }
 
-// policyWho runs «policy who». The site is built as by «bundle build», and the badges are judged as on a machine. If no
-// member may use the machines, the exit code is 1. Warnings about unusable badges are printed to standard error.
+// policyWho runs «policy who». policy who builds the site like «bundle build», and verifies the badges by the same
+// rules as a machine. If no member may use the machines, the exit code is 1. Warnings about unusable badges are printed
+// to standard error.
 func policyWho(_ context.Context, w stdio, args []string) error {
 	var machine, at string
 	var asJSON bool
@@ -91,7 +92,7 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	zone := time.UTC
-	// Function loadSite reports the faults of the file.
+	// Ignore the error here, because loadSite reports the faults of the file.
 	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil {
 		zone = p.Zone
 	}
@@ -114,7 +115,8 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	return w.printTables(r.Policy, all, *lang)
 }
 
-// warn prints warnings about ignored files. A member may be missing from the list because of such a file.
+// warn prints warnings about ignored files. The warnings are important, because an ignored file may be the reason why a
+// member is missing from the list.
 func (w stdio) warn(warnings []string) {
 	for _, x := range warnings {
 		fmt.Fprintf(w.err, "portillon: warning: %s\n", plainLines(x))
@@ -163,8 +165,8 @@ func permissions(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	return all
 }
 
-// printTables prints a table for each machine, with the members who may use the machine and their hours. The remaining
-// members are counted.
+// printTables prints a table for each machine, with the members who may use the machine and their hours. Below each
+// table, printTables prints the number of the other members.
 func (w stdio) printTables(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {

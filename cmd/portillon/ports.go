@@ -16,7 +16,8 @@ import (
 )
 
 // machinePorts runs «machine ports», which lists the pins and ports on this computer that a machine.yaml can name.
-// Package periph finds pins and opens SPI ports, but never opens the relay's pin (see daemon/relay/gpio).
+// machine ports uses package periph to find pins and to open SPI ports, but never to open the relay's pin (see
+// daemon/relay/gpio).
 func machinePorts(_ context.Context, w stdio, args []string) error {
 	if _, err := parseFlags(w, "machine ports", args, 0, nil); err != nil {
 		return err

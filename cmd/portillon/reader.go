@@ -54,7 +54,7 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	for t.left > 0 {
 		tap, err := r.Read(ctx)
 		switch {
-		// The test is complete, because the last card was recognised in a line that the reader had rejected.
+		// End the test without an error: the number of the last card was found in a line that the reader had rejected.
 		case err != nil && t.left == 0:
 		case errors.Is(err, context.DeadlineExceeded):
 			return &failure{code: 3, err: fmt.Errorf("reader read no card within %s", wait)}
@@ -71,10 +71,10 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 type readerTrial struct {
 	w      stdio
 	lang   policy.Language        // of the labels
-	config daemoncmd.ReaderConfig // reader for the line in machine.yaml
+	config daemoncmd.ReaderConfig // reader under test, for the line that is printed for machine.yaml
 	left   int                    // number of cards that are still to be read
 	stop   func()                 // function that ends the wait for cards
-	said   rfid.Unread            // last refusal that was printed
+	said   rfid.Unread            // the refusal that was printed last
 }
 
 // row prints a name and a value.
@@ -85,8 +85,8 @@ func (t *readerTrial) row(name, format string, a ...any) {
 // printRaw prints the bytes that the reader has sent.
 func (t *readerTrial) printRaw(raw string) { t.row(say(t.lang, "reçu", "received"), "%s", plain(raw)) }
 
-// printUnread prints the reason why a card was not read. Hexadecimal digits in place of decimal digits are printed as a
-// number.
+// printUnread prints the reason why a card was not read. If the line contains hexadecimal digits where the reader
+// expects decimal digits, printUnread prints the line as a card number.
 func (t *readerTrial) printUnread(u rfid.Unread) {
 	if t.config.Kind == "keyboard" && t.config.Values["format"] == "decimal" && strings.ContainsAny(u.Raw, "ABCDEF") {
 		if c, err := rfid.ParseUID(u.Raw); err == nil {
@@ -126,7 +126,7 @@ func (t *readerTrial) printForms(u rfid.UID) {
 }
 
 // cardForms runs «card forms», which prints a number in the forms in which other readers report the same card, for
-// members who use machines with different readers. The input has a format of members.yaml.
+// members who use machines with different readers. The typed number may have any format that members.yaml allows.
 func cardForms(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := parseFlags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -170,7 +170,7 @@ func memberCard(u rfid.UID) string {
 	return h
 }
 
-// formName returns the name of a form.
+// formName returns the name of a form in which a card number is written.
 func (t *readerTrial) formName(k rfid.FormKind) string {
 	names := map[rfid.FormKind]string{
 		rfid.Reversed:      "octets inversés",
@@ -193,7 +193,8 @@ func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 				"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"),
 		)
 	}
-	// A first byte of 88 is the cascade tag, after which more bytes of the UID follow (ISO/IEC 14443-3).
+	// Warn of an incomplete UID: a first byte of 88 is the cascade tag, which means that more bytes of the UID follow
+	// (ISO/IEC 14443-3).
 	if len(b) == 4 && (b[0] == 0x88 || b[3] == 0x88) {
 		out = append(
 			out,
@@ -201,7 +202,7 @@ func (t *readerTrial) warnings(u rfid.UID) (out []string) {
 				"the reader gives only the beginning of a number of 7 bytes (88): many cards have the same number here"),
 		)
 	}
-	// A first byte of 08 marks a random UID (ISO/IEC 14443-3).
+	// Warn of a random UID, which begins with the byte 08 (ISO/IEC 14443-3).
 	if t.config.GivesShortNumbers() && (rfid.Random(u) || len(b) == 4 && b[3] == 0x08) {
 		out = append(
 			out,

@@ -16,8 +16,8 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// trial runs «reader test» with an RDM6300 that sends the text says on its serial line. In the returned output, PORT
-// replaces the line's path.
+// trial runs «reader test» with an RDM6300 that sends the text says on its serial line. In the output that trial
+// returns, the word PORT replaces the path of the serial line.
 func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
@@ -34,8 +34,9 @@ func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	return strings.ReplaceAll(stdout.String()+stderr.String(), path, "PORT"), code
 }
 
-// starter calls then when the tool asks for a card, because the reader is then open. The tool discards data that the
-// line has sent before.
+// starter calls the function then as soon as the tool asks for a card, because the reader is open from that moment on.
+// The test must not send data earlier, because the tool discards data that the serial line has sent before the reader
+// was open.
 type starter struct {
 	io.Writer
 	then func()
@@ -50,7 +51,7 @@ func (s *starter) Write(b []byte) (int, error) {
 }
 
 // The captured data and the number printed on the fob are published at forum.hobbycomponents.com, viewtopic p=7544.
-func TestReaderTestPrintsRawInputAllFormsAndConfigurationLines(t *testing.T) {
+func TestReaderTestPrintsTheRawInputAndTheLinesForMachineYaml(t *testing.T) {
 	got, code := trial(t, "\x02100086F44427\x03\x02100086F44426\x03", "rdm6300:PORT")
 	want := `received      "100086F44427"
 refused       checksum does not match the number: check the module's antenna, wires and supply
@@ -145,7 +146,7 @@ func TestReaderTestRecognisesHexadecimalByLetters(t *testing.T) {
 	}
 }
 
-func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
+func TestReaderTestWarnsOfNumbersThatAreNotUnique(t *testing.T) {
 	for spec, cases := range map[string]map[string]string{
 		"keyboard:/dev/input/x": {
 			"3BC40488": "7 bytes",

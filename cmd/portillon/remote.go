@@ -19,9 +19,9 @@ import (
 	"portillon/policy"
 )
 
-// remote contains the flags of the verbs that send requests to a hub over the network.
+// remote contains the flags of the commands that send requests to a hub over the network.
 type remote struct {
-	hub, token, ca string // hub is a URL; token and ca are files
+	hub, token, ca string // hub: URL of the hub; token: file of the API token; ca: file of the hub's certificate authority
 	json           bool   // true: print the hub's answer unchanged
 	lang           *policy.Language
 }
@@ -124,7 +124,7 @@ func (x *remote) printIndented(w stdio, b []byte) error {
 	return err
 }
 
-// printerOf returns a function that prints the result of a completed request in words.
+// printerOf returns a function that prints a sentence about a request that has succeeded.
 func (x *remote) printerOf(w stdio, fr, en string, a ...any) func(apiclient.Answer, *apiclient.Client) error {
 	return func(apiclient.Answer, *apiclient.Client) error {
 		_, err := fmt.Fprintln(w.out, plain(fmt.Sprintf(say(*x.lang, fr, en), a...)))
@@ -198,7 +198,7 @@ func readUpload(path string) ([]byte, error) {
 	return b, nil
 }
 
-// versionOf returns the ETag of a resource at the hub.
+// versionOf returns the ETag of a resource at the hub, which changes with each version of the resource.
 func versionOf(ctx context.Context, c *apiclient.Client, path string) (string, error) {
 	var v struct{}
 	a, err := c.Get(ctx, path, nil, &v)

@@ -21,14 +21,15 @@ import (
 // apiCard is a card in the API.
 type apiCard struct {
 	ID     string    `json:"id"`     // id of the card at the hub
-	Number string    `json:"number"` // number in hexadecimal; empty without the right to see the number
+	Number string    `json:"number"` // number in hexadecimal; empty if the token has no right to see numbers
 	Last   string    `json:"last"`   // last digits of the number
 	State  string    `json:"state"`  // state: active, lost, blocked or replaced
 	Since  time.Time `json:"since"`  // time at which the state changed
 	Note   string    `json:"note"`
 }
 
-// cells returns the card as a row of a table. Without the right to see the number, only the last digits are shown.
+// cells returns the card as a row of a table. If the token has no right to see numbers, the row contains only the last
+// digits.
 func (c apiCard) cells() []string {
 	number := c.Number
 	if number == "" {
@@ -81,8 +82,8 @@ func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) er
 	}
 }
 
-// cardAssign runs «card assign». With --tap, the card of a tap at a machine is assigned, and nobody sees the card's
-// number. With --number, a card is assigned by its number.
+// cardAssign runs «card assign». With --tap, card assign assigns the card that was tapped at a machine, and nobody sees
+// the card's number. With --number, card assign assigns the card that has this number.
 func cardAssign(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var tap, number, note string
@@ -107,14 +108,13 @@ func cardAssign(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, q, x.printCard(w))
 }
 
-// cardBlock runs «card block».
-// Machines refuse the card from the next bundle on.
+// cardBlock runs «card block». Machines refuse the card as soon as they have the next bundle.
 func cardBlock(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card block", "blocked")
 }
 
-// cardLost runs «card lost». Machines refuse the card from the next bundle on. When somebody taps the card, the hub
-// notifies the staff.
+// cardLost runs «card lost». Machines refuse the card as soon as they have the next bundle. When somebody taps the
+// card, the hub notifies the staff.
 func cardLost(ctx context.Context, w stdio, args []string) error {
 	return cardState(ctx, w, args, "card lost", "lost")
 }
@@ -166,9 +166,9 @@ func cardTaps(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// badgeAdd runs «badge add», which uploads a badge, or sends the badge's address to the hub. Without --member, the hub
-// finds the owner by the badge's recipient. The hub verifies the badge, and also stores invalid badges, with their
-// verdict.
+// badgeAdd runs «badge add», which uploads a badge, or sends the badge's address to the hub. If --member is not given,
+// the hub finds the member to whom the badge was issued. The hub verifies the badge and stores it together with the
+// verdict, even if the badge is invalid.
 func badgeAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var member, address string
@@ -264,7 +264,7 @@ func badgeList(ctx context.Context, w stdio, args []string) error {
 	return table(w, rows)
 }
 
-// formOf returns a file as a multipart form. A non-empty mapping of the columns is added to the form.
+// formOf returns a file as a multipart form. If the mapping of the columns is not empty, formOf adds it to the form.
 func formOf(name string, data []byte, mapping map[string]string) (body []byte, kind string, err error) {
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
@@ -284,7 +284,7 @@ func formOf(name string, data []byte, mapping map[string]string) (body []byte, k
 	return b.Bytes(), form.FormDataContentType(), err
 }
 
-// writePrivate writes a file with personal data that only the file's owner can read. Without a name, writePrivate
+// writePrivate writes a file with personal data that only the file's owner can read. If the name is empty, writePrivate
 // prints the content.
 func (w stdio) writePrivate(path string, b []byte, force bool) error {
 	if path == "" {

@@ -17,7 +17,7 @@ type apiCardKey struct {
 	Before  string     `json:"before"`     // check value of the old key; empty: no change is in progress
 	Began   time.Time  `json:"began"`      // time at which the change began
 	Who     string     `json:"who"`        // who began it
-	Left    int        `json:"cards_left"` // cards that still need the old key
+	Left    int        `json:"cards_left"` // number of cards that still need the old key
 	Cards   []struct { // those cards
 		Member string `json:"member"`
 		Name   string `json:"name"`
@@ -33,7 +33,8 @@ type apiCardKey struct {
 }
 
 // cardKeyShow runs «key show card». A change of the card key is complete when every card has been hashed with the new
-// key. The hub has no numbers of cards that were assigned by their code, so these cards must be tapped once.
+// key. If a card was assigned by its code, the hub does not have the card's number, so the member must tap this card
+// once.
 func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := parseFlags(w, "key show card", args, 0, x.declare); err != nil {
@@ -54,7 +55,7 @@ func cardKeyShow(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// print lists the machines and cards that still need the old key, one per line.
+// print lists the machines and the cards that still need the old key, each on a line of its own.
 func (k apiCardKey) print(w stdio, l policy.Language) {
 	fmt.Fprintf(w.out, say(l, "clé des cartes en vigueur : %s\n", "card key in force: %s\n"), plain(k.InForce))
 	if k.Before == "" {
@@ -113,8 +114,8 @@ func cardKeyRotate(ctx context.Context, w stdio, args []string) error {
 		"a new card key is in force; \"portillon key show card\" lists what still depends on the old one")
 }
 
-// cardKeyEnd runs «key end card», which ends a change of the card key. Cards that still need the old key must be
-// assigned again.
+// cardKeyEnd runs «key end card», which ends a change of the card key. If a card still needs the old key at that time,
+// somebody must assign the card again.
 func cardKeyEnd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool

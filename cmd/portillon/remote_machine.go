@@ -18,7 +18,7 @@ type apiMachine struct {
 	ID       string    `json:"id"`
 	Enrolled time.Time `json:"enrolled"` // time of enrolment; zero: not enrolled yet
 	Revoked  time.Time `json:"revoked"`  // zero: not revoked
-	Standing struct {  // last report of the machine
+	Standing struct {  // the state that the machine has reported last
 		Online  bool      `json:"online"`
 		Seen    time.Time `json:"seen"`
 		Program string    `json:"program"`
@@ -57,8 +57,8 @@ func (m apiMachine) cells(l policy.Language) []string {
 		strings.Join(append(trouble, s.Faults...), "; ")}
 }
 
-// machinesAtHub runs «machine list».
-// The columns are id, state, last contact, bundle, records, program and faults.
+// machinesAtHub runs «machine list», which lists the machines of the hub. The columns are id, state, last contact,
+// bundle, records, program and faults.
 func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	if _, err := parseFlags(w, "machine list", args, 0, x.declare); err != nil {
@@ -67,8 +67,9 @@ func machinesAtHub(ctx context.Context, w stdio, args []string) error {
 	return printList(ctx, &x, w, "/machines", nil, func(m apiMachine) []string { return m.cells(*x.lang) })
 }
 
-// machineCode runs «machine code». The code is valid once and for a limited time. With --replace, the code is for a new
-// SD card of an enrolled machine. With --qr, the code is written as a QR code for the setup page.
+// machineCode runs «machine code», which creates an enrolment code for a machine. The code can be used once, within a
+// limited time. With --replace, the code is for a new SD card of an enrolled machine. With --qr, the code is written as
+// a QR code for the setup page.
 func machineCode(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var replace bool
@@ -120,8 +121,8 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 	return w.writePrivate(picture, []byte(code.QR), true)
 }
 
-// machineRevoke runs «machine revoke». The machine's certificate and broker account become invalid at once. The
-// machine's keys are no longer trusted for new records.
+// machineRevoke runs «machine revoke», which ends a machine's access to the hub. The machine's certificate and broker
+// account become invalid at once. The hub then rejects new records that the machine's keys have signed.
 func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var reason string

@@ -7,7 +7,8 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// machineAdd runs «machine add», which adds a machine to the hub. The machine joins with a one-time code afterwards.
+// machineAdd runs «machine add», which adds a machine to the hub. After that, a person enrols the machine with a
+// one-time code.
 func machineAdd(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := parseFlags(w, "machine add", args, 1, x.declare)

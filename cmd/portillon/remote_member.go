@@ -88,7 +88,8 @@ func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) 
 	}
 }
 
-// fieldsOf parses fields such as name=Léa emails=a@b,c@d until=. A field without a value removes the member's value.
+// fieldsOf parses fields such as name=Léa emails=a@b,c@d until=. A field without a value, such as until=, deletes the
+// member's present value.
 func fieldsOf(args []string) (map[string]any, error) {
 	out := map[string]any{}
 	known := []string{"name", "language", "emails", "subjects", "guardians", "until", "blocked", "external_id"}
@@ -142,7 +143,7 @@ func memberAdd(ctx context.Context, w stdio, args []string) error {
 	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/members", JSON: fields}, x.printMember(w))
 }
 
-// memberSet runs «member set». The change is based on the member's present version at the hub.
+// memberSet runs «member set». The hub refuses the change if somebody else has changed the member meanwhile.
 func memberSet(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := parseFlags(w, "member set", args, -1, x.declare)
@@ -175,8 +176,8 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 	return x.show(w, c, a, x.printMember(w))
 }
 
-// memberErase runs «member erase». The hub erases the person's data. The person's records remain under a pseudonym that
-// can no longer be traced to the person.
+// memberErase runs «member erase». The hub erases the person's data. The person's records stay at the hub under a
+// pseudonym that nobody can trace to the person any more.
 func memberErase(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var yes bool
@@ -209,19 +210,19 @@ func memberErase(ctx context.Context, w stdio, args []string) error {
 // apiPreview lists the changes that an import would make.
 type apiPreview struct {
 	ID        string     `json:"id"`        // for «apply»
-	Added     []apiRow   `json:"added"`     // members that the hub does not have
-	Changed   []apiRow   `json:"changed"`   // members with other values
-	Gone      []apiRow   `json:"gone"`      // members that are no longer in the list
-	Unchanged int        `json:"unchanged"` // number of equal members
-	Gains     []apiRight `json:"gains"`     // roles gained by the import
-	Loses     []apiRight `json:"loses"`     // roles lost by the import
+	Added     []apiRow   `json:"added"`     // members whom the import adds to the hub
+	Changed   []apiRow   `json:"changed"`   // members whose data the import changes
+	Gone      []apiRow   `json:"gone"`      // members whom the list no longer contains
+	Unchanged int        `json:"unchanged"` // number of members whom the import does not change
+	Gains     []apiRight `json:"gains"`     // roles that members gain by the import
+	Loses     []apiRight `json:"loses"`     // roles that members lose by the import
 	Warnings  []string   `json:"warnings"`
 	Confirm   bool       `json:"confirm"` // true: many members would be removed, which requires --confirm
 }
 
 // apiRow is a changed row of an import.
 type apiRow struct {
-	Row    int      `json:"row"` // line of the list, from 1
+	Row    int      `json:"row"` // line number in the list, from 1
 	Member string   `json:"member"`
 	Name   string   `json:"name"`
 	Fields []string `json:"fields"` // the changed fields
@@ -233,7 +234,7 @@ type apiRight struct {
 	Name    string `json:"name"`
 	Machine string `json:"machine"`
 	Role    string `json:"role"`
-	Why     string `json:"why"` // changes of this member
+	Why     string `json:"why"` // description of the changes that the import makes to this member
 }
 
 // changes returns the number of members that the import changes.
@@ -277,12 +278,12 @@ type importing struct {
 	remote
 	source         string            // a name for the list
 	mapping        map[string]string // members' fields, by column header
-	apply, confirm bool              // apply carries out the import; confirm is --confirm
+	apply, confirm bool              // apply: carry out the import; confirm: value of --confirm
 }
 
 // memberImport runs «member import», which previews an import and, with --apply, carries out the import. A list is the
-// complete state of one source: members of this source that are missing in the list are suspended. The preview names
-// all changes. Without --apply, no member is changed.
+// complete state of one source: the import suspends the members of this source whom the list does not contain. The
+// preview names all changes. If --apply is not given, the command changes no member.
 func memberImport(ctx context.Context, w stdio, args []string) error {
 	x := importing{mapping: map[string]string{}}
 	rest, err := parseFlags(w, "member import", args, 1, func(fs *flag.FlagSet) {
@@ -311,8 +312,8 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 	return x.run(ctx, w, filepath.Base(rest[0]), data)
 }
 
-// run previews an import, and carries the import out if --apply is given. Without --apply, the exit code of a preview
-// with changes is 1.
+// run previews an import, and carries the import out if --apply is given. If --apply is not given and the preview
+// contains changes, the exit code is 1.
 func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) error {
 	c, err := x.client()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 type apiPolicy struct {
 	Number   int64     `json:"number"`   // number, which increases with each version
 	Text     string    `json:"text"`     // policy.yaml
-	Comment  string    `json:"comment"`  // reason of the publication
+	Comment  string    `json:"comment"`  // reason that the person gave for the publication
 	By       string    `json:"by"`       // who published it
 	At       time.Time `json:"at"`       // when
 	InForce  bool      `json:"in_force"` // true: machines receive this version
@@ -88,7 +88,7 @@ func policyVersions(ctx context.Context, w stdio, args []string) error {
 }
 
 // policyDraft runs «policy draft», which prints the faults of a policy, and the roles that members would gain and lose.
-// The exit code is 0 if no access changes, 1 if some access changes, and 2 if the text has faults.
+// The exit code is 0 if no member gains or loses a role, 1 if a member does, and 2 if the text has faults.
 func policyDraft(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	rest, err := parseFlags(w, "policy draft", args, 1, x.declare)
@@ -131,10 +131,10 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// apiDraft is the hub's check of a policy.
+// apiDraft is the result of the hub's check of a policy that is not published yet.
 type apiDraft struct {
 	Faults   []apiFault `json:"faults"`   // faults, each of which prevents publication
-	Warnings []apiFault `json:"warnings"` // warnings about rules that are probably unintended
+	Warnings []apiFault `json:"warnings"` // warnings about rules that the author probably did not intend
 	Same     bool       `json:"same"`     // no access changes
 	Effect   *struct {
 		Gains []apiRight `json:"gains"`
@@ -152,7 +152,7 @@ type apiFault struct {
 	Hint    string `json:"hint"` // description of the correct form
 }
 
-// printDraft prints the check, and the command that publishes the policy.
+// printDraft prints the result of the check, and the command with which a person can publish the policy.
 func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) error {
 	for _, f := range append(d.Faults, d.Warnings...) {
 		fmt.Fprintf(w.out, "%s:%d:%d: %s\n", file, f.Line, f.Column, plain(f.Message))
@@ -182,8 +182,8 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 	return nil
 }
 
-// policyPublish runs «policy publish». The hub accepts the policy only if --of names the version in force. For a policy
-// key on another computer, --signature names the file that «policy sign» has written there.
+// policyPublish runs «policy publish». The hub accepts the policy only if --of names the version in force. If the
+// policy key is on another computer, --signature names the file that «policy sign» has written on that computer.
 func policyPublish(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var comment, signature string
@@ -212,7 +212,7 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 		if err != nil {
 			return wrong("%w", err)
 		}
-		body["signature"] = signed // package encoding/json writes bytes as base64
+		body["signature"] = signed // leave the encoding to encoding/json, which writes bytes as base64
 	}
 	q := apiclient.Request{Method: http.MethodPost, Path: "/policy", JSON: body,
 		Match: `"` + strconv.FormatInt(of, 10) + `"`}

@@ -16,7 +16,7 @@ import (
 // reporting contains the flags of the report verbs.
 type reporting struct {
 	remote
-	from, to, machine string // from and to are the first and the last day
+	from, to, machine string // from: first day of the report; to: last day
 	csv               bool   // true: print the hub's CSV
 }
 
@@ -40,7 +40,7 @@ func (x *reporting) parse(w stdio, verb string, args []string) (url.Values, erro
 	return query, err
 }
 
-// print prints the rows of a report, or the report as CSV.
+// print prints a report as a table, or as CSV.
 func (x *reporting) print(ctx context.Context, w stdio, path string, query url.Values, rows func() error) error {
 	if !x.csv {
 		return rows()
@@ -62,8 +62,7 @@ func length(seconds int64) string {
 	return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60)
 }
 
-// reportUses runs «report uses».
-// Names are shown only with the right to see them.
+// reportUses runs «report uses». The report shows names only if the token has the right to see them.
 func reportUses(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.parse(w, "report uses", args)
@@ -87,8 +86,8 @@ func reportUses(ctx context.Context, w stdio, args []string) error {
 	})
 }
 
-// reportWeeks runs «report weeks». A week begins on Monday, in the site's zone. The report's hours are the total length
-// of sessions.
+// reportWeeks runs «report weeks». A week begins on Monday, in the site's zone. The hours in the report are the sum of
+// the lengths of all sessions.
 func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	var x reporting
 	query, err := x.parse(w, "report weeks", args)

@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-// hubAnswers is a simulated hub that answers from a table. A key such as "GET /members" or "GET /members?text=a" maps
-// to an answer.
+// hubAnswers is a simulated hub that answers from a table. In the table, the key is a request such as "GET /members" or
+// "GET /members?text=a", and the value is the answer.
 type hubAnswers struct {
 	t       *testing.T
 	url     string
 	token   string
 	mu      sync.Mutex
 	answers map[string]string
-	asked   []string // received requests: method, path, If-Match, body
+	asked   []string // the received requests, each with method, path, If-Match and body
 }
 
 func newHubAnswers(t *testing.T, answers map[string]string) *hubAnswers {
@@ -104,7 +104,7 @@ const (
 			"machine": "saw", "role": "user", "why": "alone"}], "warnings": ["row 4"], "confirm": true}`
 )
 
-func TestVerbsAtAHub(t *testing.T) {
+func TestVerbsSendRequestsToTheHubAndPrintTheAnswers(t *testing.T) {
 	dir := t.TempDir()
 	list := filepath.Join(dir, "liste.csv")
 	text := filepath.Join(dir, "policy.yaml")
@@ -167,7 +167,7 @@ func TestVerbsAtAHub(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-		out  string // words of the verb's output, in this order
+		out  string // words that the command's output must contain in this order
 		asks string // the last request
 	}{
 		{[]string{"member", "list", "--text", "l"}, 0, "m-lea Léa[31m lea@example.org 2027-09-30 m-k Karim - blocked",
@@ -308,7 +308,7 @@ func TestVerbsAtAHubPrintJSON(t *testing.T) {
 	}
 }
 
-func TestRefusalsOfAHubHaveExitCodes(t *testing.T) {
+func TestRefusalsOfTheHubSetTheExitCode(t *testing.T) {
 	for status, want := range map[string]int{"401": 1, "403": 1, "404": 1, "412": 1, "422": 2, "429": 3, "500": 3,
 		"<html>": 3} {
 		h := newHubAnswers(t, map[string]string{"GET /machines": status})

@@ -12,14 +12,15 @@ import (
 	"portillon/hub/apiclient"
 )
 
-// tokenScopes are the permissions that the tool's verbs need. A token never has more permissions than its owner.
+// tokenScopes are the permissions that the tool's verbs need. The hub never gives a token more permissions than the
+// token's owner has.
 const tokenScopes = "members.read members.write members.erase cards.write badges.write taps.read policy.read " +
 	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names " +
 	"audit.read"
 
 // hubToken runs «hub token», which signs in with a name and a password, and writes an API token for the other verbs.
-// The password is read from a file or from standard input, never from the command line. With --owner-code-file, the
-// verb creates the first owner of a new hub. The token is written to the file only, and never printed.
+// hub token reads the password from a file or from standard input, never from the command line. With --owner-code-file,
+// the verb creates the first owner of a new hub. hub token writes the token only to the file, and never prints it.
 func hubToken(ctx context.Context, w stdio, args []string) error {
 	var x remote
 	var password, owner, scopes, out string
@@ -58,7 +59,7 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 		}
 	}
 	o := apiclient.Options{URL: x.hub, CAFile: x.ca, Language: say(*x.lang, "fr", "en")}
-	host, _ := os.Hostname() // part of the token's name; may be empty
+	host, _ := os.Hostname() // use the computer's name as a part of the token's name; it may be empty
 	// Sign in, create the token, and sign out again.
 	t, err := apiclient.NewToken(ctx, o, in, strings.TrimSpace("portillon "+host), strings.Fields(scopes),
 		time.Now().AddDate(0, 0, days).Truncate(time.Second))
@@ -76,7 +77,7 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 
 // firstLine reads the first line of a file, or of standard input.
 func firstLine(w stdio, path string) (string, error) {
-	const most = 1 << 10 // maximum number of bytes of a password at the hub
+	const most = 1 << 10 // a password at the hub has at most this many bytes
 	from := w.in
 	if path != "" {
 		f, err := os.Open(path)

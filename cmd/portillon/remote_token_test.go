@@ -39,7 +39,7 @@ func signInHub(t *testing.T) (url string, asked *[]string) {
 	return ts.URL, asked
 }
 
-func TestHubTokenBelongsToTheAccountThatSignsIn(t *testing.T) {
+func TestHubTokenCreatesATokenOfTheAccountThatSignsIn(t *testing.T) {
 	url, asked := signInHub(t)
 	dir := t.TempDir()
 	code := filepath.Join(dir, "owner-code")

@@ -23,7 +23,8 @@ import (
 	"portillon/wire"
 )
 
-// The transcripts in testdata are the tool's specification. The transcripts run the tool's real function main.
+// The transcripts in testdata specify what each command of the tool prints. In the transcripts, the command portillon
+// runs the tool's real main function.
 func TestMain(m *testing.M) {
 	testscript.Main(
 		m,
@@ -116,7 +117,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// A signal must end a command at once, even while the command tries many cases.
+// A signal must end the command «policy check» at once, even while the command tries many cases.
 func TestSignalEndsAPolicyCheckAtOnce(t *testing.T) {
 	var badges, any, machines strings.Builder
 	for i := range 16 {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The set contains fourteen badges that an earlier version judged wrongly. The tool verifies each badge with the
-// command in expected.tsv.
+// The set contains fourteen badges that an earlier version judged wrongly. The test verifies each badge with the
+// command that expected.tsv contains for the badge.
 func TestVerdictsOnFormerlyMisjudgedBadgesAreCorrect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: runs the programs as processes")
@@ -37,7 +37,7 @@ func TestVerdictsOnFormerlyMisjudgedBadgesAreCorrect(t *testing.T) {
 			if command[len(command)-1] != "--strict" {
 				return
 			}
-			// Without --strict the badge is valid, and the same fault is a warning.
+			// If --strict is not given, the badge is valid, and the tool reports the same fault as a warning.
 			code, out = runTool(t, at, append(command[1:len(command)-1], "--lang", "en")...)
 			if code != 0 || !strings.Contains(out, "warning: ") {
 				t.Errorf("without --strict: exit code %d, want 0 and a warning: %s", code, out)
@@ -46,8 +46,8 @@ func TestVerdictsOnFormerlyMisjudgedBadgesAreCorrect(t *testing.T) {
 	}
 }
 
-// secondSet returns the folder beside the repository that contains the badges. If the folder is missing, the test is
-// skipped, or fails if CI is set.
+// secondSet returns the folder beside the repository that contains the badges. If the folder is missing, the test fails
+// if the environment variable CI is set, and is otherwise skipped.
 func secondSet(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../../shared/openbadges/second")

@@ -18,8 +18,8 @@ import (
 )
 
 // setupVerb runs «setup», which guides a person from a Pi with the installed package to a machine that has passed its
-// acceptance test. Every question can be answered by a flag, so a script can run it. Setup may be interrupted and
-// started again at any point. The flags --list and --verify only print results and change no file.
+// acceptance test. A flag can answer each question, so a script can run setup. Setup may be interrupted and started
+// again at any point. The flags --list and --verify only print results and change no file.
 func setupVerb(ctx context.Context, w stdio, args []string) error {
 	o := setup.Options{Version: daemoncmd.Version}
 	var lang *policy.Language
@@ -97,8 +97,8 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 	fs.Bool("continue", false, "go on where setup was interrupted; it does so without this flag too")
 }
 
-// setupEnded returns the exit code of a run: 1 if setup is incomplete or the acceptance test failed. Setup has already
-// printed the reason.
+// setupEnded returns the exit code of a run: 1 if setup is incomplete or the acceptance test failed. setupEnded prints
+// nothing, because setup has already printed the reason.
 func setupEnded(err error) error {
 	switch {
 	case err == nil, errors.Is(err, setup.ErrReboot):

@@ -13,12 +13,13 @@ import (
 	"portillon/cmd/internal/acceptance"
 )
 
-// protocolKeys returns the machine's keys in transcripts. These keys are the same in every run.
+// protocolKeys returns the machine's keys in transcripts. The keys are the same in every run of the tests.
 func protocolKeys() (private, public string, err error) {
 	return note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "laser.biklab")
 }
 
-// writeProtocol writes a signed protocol with one step and its verdict. Usage: write-protocol FILE x passed.
+// writeProtocol writes a signed protocol with one step and its verdict. To write a protocol whose step has the verdict
+// passed: write-protocol FILE x passed.
 func writeProtocol() {
 	private, _, err := protocolKeys()
 	if err != nil {
@@ -48,7 +49,7 @@ func TestWiringPageNamesEachAcceptanceStepOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The page has no marks yet. A page with at least one mark must have a mark for every step.
+	// The page has no marks yet. As soon as the page has one mark, it must have a mark for every step.
 	if !bytes.Contains(page, []byte("<!-- acceptance:")) {
 		return
 	}

@@ -75,7 +75,8 @@ func openShell(t *testing.T) *shell {
 	return s
 }
 
-// wait reads the shell's output until the function is accepts a line. If the output ends before, the result is false.
+// wait reads the shell's output until the function named is returns true for a line. If the output ends before is
+// accepts a line, wait returns false.
 func (s *shell) wait(is func(string) bool) bool {
 	late := time.NewTimer(enrolDeadline)
 	defer late.Stop()
@@ -109,7 +110,7 @@ func (s *shell) run(commands string) (out string, code string) {
 	return strings.Join(s.said[from:last], "\n"), strings.TrimPrefix(s.said[last], mark)
 }
 
-// waitForLine waits for a line that matches, among the printed and later lines.
+// waitForLine waits until a line matches the pattern; it also searches the lines that were printed before the call.
 func (s *shell) waitForLine(pattern string) []string {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -184,7 +185,7 @@ func (p *pages) upload(path, file string) string {
 	return p.ask("POST", path, w.FormDataContentType(), &b)
 }
 
-// find returns the first group of a pattern in a page.
+// find returns the part of a page that matches the first group of a pattern.
 func (p *pages) find(page, pattern string) string {
 	p.t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(page)
@@ -219,8 +220,8 @@ func (p *pages) work(dir, ownerCode string) (machineCode string) {
 	return p.find(p.post("/machines/laser/code"), `portillond enrol (https://\S+ [0-9A-Z-]+)`)
 }
 
-// waitForBadge waits until the bundle in force contains Léa's badge, which a person who follows the page would not
-// notice.
+// waitForBadge waits until the bundle in force contains Léa's badge. A person is slower than the hub, so the page does
+// not mention this wait.
 func (p *pages) waitForBadge() {
 	p.t.Helper()
 	eventually(p.t, "the bundle with Léa's badge", func() bool {
@@ -246,8 +247,8 @@ func blocks(t *testing.T, path string) (out []string) {
 }
 
 // The test runs the commands of docs/try-hub.md from the first to the last, on free ports instead of the usual ones.
-// The commands create a new hub, and a policy, members and a badge on the hub's pages. A machine joins the hub and
-// opens for permitted members.
+// The commands create a new hub, and a policy, members and a badge on the hub's pages. A machine joins the hub, and
+// then starts a session for each member whom the policy allows.
 func TestCommandsOfTheTryHubPageWork(t *testing.T) {
 	all := blocks(t, "../../docs/try-hub.md")
 	if len(all) != 5 {

@@ -61,15 +61,15 @@ func benchmarkStart(b *testing.B, members int) {
 	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc reports KiB
 }
 
-// waitForBundle waits until the bundle is in force. After a start with hundreds of unverified badges, the daemon
-// verifies them while it serves taps.
+// waitForBundle waits until the bundle is in force. If the bundle contains hundreds of unverified badges, the daemon
+// verifies them after its start, while it already serves taps.
 func (l *lab) waitForBundle() {
 	l.t.Helper()
 	l.within(2*time.Minute, "a bundle in force", func() bool { return l.status().Bundle != 0 })
 }
 
-// processor returns the processor time of a process, in user and kernel mode. Unlike elapsed time, processor time
-// hardly depends on the load of the computer.
+// processor returns the processor time of a process, in user and kernel mode. The benchmark uses processor time,
+// because elapsed time depends on the load of the computer.
 func processor(b *testing.B, pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

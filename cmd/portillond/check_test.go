@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// The check reports each fault that would stop the daemon, or leave a machine that refuses everybody. The check creates
-// no files.
-func TestCheckReportsFaultsThatWouldStopTheDaemon(t *testing.T) {
+// The check reports each fault that would prevent the daemon's start, or make the machine refuse every card. The check
+// itself creates no files.
+func TestCheckReportsFaultsThatPreventTheDaemonsStart(t *testing.T) {
 	t.Parallel() // mostly waits
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
 	for name, x := range map[string]struct {

@@ -44,7 +44,7 @@ func guardOf(t *testing.T, l *lab) int {
 			return n
 		}
 	}
-	// Any thread of the daemon may have started the child.
+	// Search the children of all threads of the daemon, because any thread may have started the guard.
 	out, err := exec.Command("pgrep", "-P", pid).Output()
 	if err != nil {
 		t.Fatalf("the daemon has no guard: %v", err)
@@ -66,7 +66,7 @@ func causes(t *testing.T, l *lab) []wire.Cause {
 	return out
 }
 
-func TestAfterAKilledDaemonTheRelayOpensAndTheSessionsCauseIsRecorded(t *testing.T) {
+func TestKillingTheDaemonOpensTheRelayAndRecordsWhyTheSessionEnded(t *testing.T) {
 	l := startedLab(t)
 	l.signal(syscall.SIGKILL)
 	l.within(reactionLimit, "the relay off", func() bool { return !l.isOn() })
@@ -78,7 +78,8 @@ func TestAfterAKilledDaemonTheRelayOpensAndTheSessionsCauseIsRecorded(t *testing
 	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseDaemonLost}) {
 		t.Errorf("closed with %v", got)
 	}
-	// The session ended within its first minute, before its length was stored: it counts as one session all the same.
+	// The session ended within its first minute, before the daemon stored its length. The member's practice nevertheless
+	// contains one session more.
 	l.signal(syscall.SIGTERM)
 	l.waitForExit()
 	for _, r := range records(t, l.path("data/journal.db")) {
@@ -91,7 +92,8 @@ func TestAfterAKilledDaemonTheRelayOpensAndTheSessionsCauseIsRecorded(t *testing
 	}
 }
 
-// practiceOf returns a member's practice from the facts of the machine's journal. The daemon must not run.
+// practiceOf returns a member's practice from the facts of the machine's journal. The caller must stop the daemon
+// first.
 func practiceOf(t *testing.T, l *lab, id policy.MemberID) policy.Practice {
 	t.Helper()
 	j := openJournal(t, l)
@@ -103,7 +105,8 @@ func practiceOf(t *testing.T, l *lab, id policy.MemberID) policy.Practice {
 	return decode[policy.Practice](t, facts[daemon.FactPractice+string(id)])
 }
 
-// openJournal opens the machine's journal as after a restart of the computer. The daemon must not run.
+// openJournal opens the machine's journal as the daemon does after a restart of the computer. The caller must stop the
+// daemon first.
 func openJournal(t *testing.T, l *lab) *journal.Journal {
 	t.Helper()
 	text, err := os.ReadFile(l.path("machine.key"))
@@ -122,9 +125,9 @@ func openJournal(t *testing.T, l *lab) *journal.Journal {
 	return j
 }
 
-// A session that was ended by a power cut counts with its last stored length. A member who pulls the plug therefore
-// does not regain the used time of the day's quota.
-func TestSessionEndedByAPowerCutCountsWithItsLastStoredLength(t *testing.T) {
+// If a power cut ends a session, the member's practice grows by the session's last stored length. A member who pulls
+// the plug therefore does not regain the used time of the day's quota.
+func TestPowerCutAddsTheSessionsLastStoredLengthToThePractice(t *testing.T) {
 	l := startedLab(t)
 	l.signal(syscall.SIGKILL)
 	l.waitForExit()
@@ -133,7 +136,7 @@ func TestSessionEndedByAPowerCutCountsWithItsLastStoredLength(t *testing.T) {
 	if err != nil || !open {
 		t.Fatal(err, open)
 	}
-	// Noon of the day of the start: the 1234 seconds before it are on that day too.
+	// Use noon of the day on which the test starts, so that the 1234 seconds before noon are on the same day.
 	y, m, d := left.Start.Wall.In(time.UTC).Date()
 	at := time.Date(y, m, d, 12, 0, 0, 0, time.UTC)
 	kept, _ := json.Marshal(daemon.UnderWay{Session: left.Start.Session, Seconds: 1234, At: at})
@@ -178,8 +181,8 @@ func TestKilledGuardIsRecordedAsAFault(t *testing.T) {
 	l.within(reactionLimit, "the session ended by a fault", func() bool {
 		return slices.Equal(causes(t, l), []wire.Cause{wire.CauseFault})
 	})
-	// The answer to the tap depends on whether the next guard already runs. In both cases the tap starts no session,
-	// because it comes within 2 s of the last tap.
+	// The answer to the tap depends on whether the next guard already runs. Whether or not the next guard runs, the tap
+	// starts no session, because it comes within 2 s of the last tap.
 	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.isOn() {
 		t.Errorf("a tap started a session without a guard: %+v", rep)
 	}
@@ -219,7 +222,7 @@ func TestEmergencyStopOpensTheRelayAndBlocksTheMachine(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a disk of one megabyte as the daemon's data folder. fill fills the disk.
+// smallDisk mounts a disk of one megabyte as the daemon's data folder. The returned function fill fills this disk.
 func smallDisk(t *testing.T, l *lab) (fill func()) {
 	t.Helper()
 	dir := l.path("data")
@@ -249,7 +252,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 	}
 }
 
-func TestWithAFullDiskSessionsEndButNoSessionStarts(t *testing.T) {
+func TestIfTheDiskIsFullSessionsCanEndButNoSessionStarts(t *testing.T) {
 	t.Parallel() // mostly waits
 	l := ownSite(t)
 	fill := smallDisk(t, l)
@@ -258,7 +261,7 @@ func TestWithAFullDiskSessionsEndButNoSessionStarts(t *testing.T) {
 		t.Fatalf("%+v", rep)
 	}
 	fill()
-	for n := 0; n < 300; n++ { // repeat until SQLite's own spare pages are used up
+	for n := 0; n < 300; n++ { // repeat until SQLite has used up the free pages in its own files
 		l.ask(control.Request{Do: "tap", Card: "0102030405"})
 	}
 	l.ask(control.Request{Do: "stop"})
@@ -309,7 +312,7 @@ func TestSessionContinuesWhenTheReaderIsUnplugged(t *testing.T) {
 	l.within(30*time.Second, "the reader back", func() bool { return l.status().Reader })
 	var last time.Time
 	l.within(15*time.Second, "the card ends the session", func() bool {
-		if time.Since(last) > 1200*time.Millisecond { // retry until the tap counts, because the card is read unsteadily
+		if time.Since(last) > 1200*time.Millisecond { // retry, because the simulated reader may miss a tap
 			line.WriteString(rfidtest.Frame)
 			last = time.Now()
 		}
@@ -360,7 +363,7 @@ func TestRejectedBundlesLeaveTheOldBundleInForce(t *testing.T) {
 		if s := l.status(); s.Bundle != 1 {
 			t.Fatalf("%s: the machine now works from %d", c.why, s.Bundle)
 		}
-		// A tap within two seconds of the last tap is ignored.
+		// Wait, because the daemon ignores a tap within two seconds of the last tap.
 		l.within(
 			10*time.Second,
 			c.why+": a tap under the old bundle",

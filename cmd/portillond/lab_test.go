@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// lab is one machine of one site, in a folder.
+// lab is a folder that contains all files of a site with one machine.
 type lab struct {
 	t       testing.TB
 	site    string
@@ -177,8 +177,8 @@ clock: trusted
 %s`, l.site, l.socket(), l.hubKey, l.reader, mqtt)
 }
 
-// socket returns the path of the control socket. The path is short, because the path of a Unix socket has at most 107
-// bytes.
+// socket returns the path of the control socket. The path must be short, because the path of a Unix socket has at most
+// 107 bytes.
 func (l *lab) socket() string { return l.path("s") }
 
 // start runs portillond and waits until it is ready for a tap.
@@ -328,7 +328,7 @@ func mosquitto(t *testing.T) string {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	end, tick := time.After(10*time.Second), time.NewTicker(10*time.Millisecond)
 	defer tick.Stop()
-	for { // poll, because the broker does not report when it listens
+	for { // poll, because the broker does not report when it begins to listen
 		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
 			return "tcp://" + addr

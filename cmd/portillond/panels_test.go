@@ -19,17 +19,17 @@ import (
 	"portillon/daemon/control"
 )
 
-// maxMemory is the limit of a daemon's allocated memory in MB. On amd64, 9.5 MB were measured, including 1.2 MB for the
-// forms of 1,000 members' cards. Pages of the program itself do not count, because the kernel can drop them and read
-// them from the file again. maxGrowth is the limit of the growth in the last three quarters of an hour, which is
-// garbage that is not yet collected.
+// maxMemory is the limit of a daemon's allocated memory in MB. A measurement on amd64 gave 9.5 MB, including 1.2 MB for
+// the forms of 1,000 members' cards. The limit does not include pages of the program's file, because the kernel can
+// drop these pages and read them from the file again. maxGrowth is the limit, in MB, of the growth in the last three
+// quarters of the hour; such growth is garbage that is not yet collected.
 const (
 	maxMemory = 12.0
 	maxGrowth = 2.0
 )
 
-// flag hour makes the test simulate an hour of a busy machine, with a tap every two seconds but without the waiting.
-// Without the flag, the test simulates a tenth of an hour, which still reveals a leak of a kilobyte per tap.
+// flag hour makes the test simulate an hour of a busy machine, with a tap every two seconds of simulated time. Without
+// the flag, the test simulates a tenth of an hour, which still reveals a leak of a kilobyte per tap.
 var hour = flag.Bool("hour", false, "tap for an hour of a busy machine: 1,800 taps, not 180")
 
 // Sessions begin and end, unknown cards are tapped in between, problems are reported, and twenty panels are open all

@@ -86,14 +86,15 @@ func subscribe(t *testing.T, broker string) *subscriber {
 	return s
 }
 
-// kinds returns the kinds of the received records in order, without repetitions.
+// kinds returns the kinds of the received records in the order of their arrival; of several equal kinds in a row, it
+// returns one.
 func (s *subscriber) kinds(t *testing.T) []wire.Kind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []wire.Kind
 	last := uint64(0)
 	for _, p := range s.said["portillon/test/laser/records"] {
-		if p == "" { // ignore the empty message with which a connecting machine clears the topic
+		if p == "" { // ignore the empty message with which a machine clears the topic when it connects
 			continue
 		}
 		_, rs, err := wire.ParseBatch([]byte(p))
@@ -138,7 +139,7 @@ func TestSerialFrameSwitchesTheRelayAndRecordsReachTheBroker(t *testing.T) {
 		t.Fatal("the relay is on before any card")
 	}
 	l.waitForReader()
-	for i := range len(rfidtest.Frame) { // the bytes are sent separately, because real bytes arrive slowly
+	for i := range len(rfidtest.Frame) { // send the bytes one by one, because the bytes of a real reader arrive slowly
 		line.Write([]byte{rfidtest.Frame[i]})
 	}
 	l.within(5*time.Second, "the relay on", l.isOn)
@@ -210,8 +211,8 @@ func refusals(t *testing.T, l *lab) int {
 	return n
 }
 
-// ownSite returns the same site with a badge that the test signs. Tests that are not about badges use ownSite, because
-// the badge needs no downloaded fixtures.
+// ownSite returns the same site as fixtureSite, but with a badge that the test itself signs. Tests that are not about
+// badges use ownSite, because its badge needs no downloaded fixtures.
 func ownSite(t *testing.T) *lab {
 	t.Helper()
 	k, err := openbadge.GenerateKey("a test's")
@@ -243,7 +244,7 @@ func ownSite(t *testing.T) *lab {
 	return newLab(t, policy, teamworkMembers, map[string][]byte{"own.json": badge})
 }
 
-// startedLab returns a lab whose machine is on after a tap.
+// startedLab returns a lab in which a tap has already switched the machine on.
 func startedLab(t *testing.T) *lab {
 	t.Helper()
 	l := ownSite(t)

@@ -12,7 +12,7 @@ import (
 )
 
 // The wiring page marks each step with the step's id.
-func TestWiringPageAndListHaveTheSameSteps(t *testing.T) {
+func TestWiringPageHasTheSameStepsAsTheAcceptanceTest(t *testing.T) {
 	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed " +
 		"daemon-stopped guard-killed pi-unplugged " +
 		"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation")
@@ -51,7 +51,7 @@ func TestEveryStepHasFrenchAndEnglishTextsAndEndsWithACheck(t *testing.T) {
 	}
 }
 
-func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
+func TestPlanLeavesOutStepsWhoseInputsAreNotWired(t *testing.T) {
 	ids := func(w Wiring) string {
 		var out []string
 		for _, s := range Plan(w) {
@@ -98,22 +98,22 @@ func sightOf(s Sight, shown bool) Status {
 	return st
 }
 
-// driver answers every beat of a run correctly, except one beat that the test chooses. The driver also counts the power
-// cuts.
+// driver answers every beat of a run correctly, except for one beat, to which the driver gives the wrong answer that
+// the test chooses. The driver also counts the power cuts.
 type driver struct {
 	plan  []Step
 	p     Progress
 	now   time.Time
 	boot  int
 	wrong place
-	typed func(Output) (string, bool) // returns the person's input; nil: the right answer
+	typed func(Output) (string, bool) // returns the line that the person types; nil: the right answer
 }
 
-// place is the position of a beat in a plan. The zero place is never the beat under test, because every plan begins
-// with an action.
+// place is the position of a beat in a plan. A test never chooses the zero place, because every plan begins with an
+// action, which cannot fail.
 type place struct{ step, beat int }
 
-// drive runs a plan to its end.
+// drive runs a plan until its last step has ended.
 func (d *driver) drive(t *testing.T) {
 	t.Helper()
 	in := Input{}
@@ -138,7 +138,7 @@ func (d *driver) drive(t *testing.T) {
 			switch {
 			case typed:
 				in.Line = line
-			case out.Keys == Decide: // the person leaves the step as failed
+			case out.Keys == Decide: // the person presses Enter, which leaves the step as failed
 			case out.Keys == YesNo:
 				yes := d.plan[d.p.At].Beats[d.p.Beat].Want != wrong
 				in.Line = map[bool]string{true: "o", false: "n"}[yes]
@@ -158,7 +158,7 @@ func (d *driver) drive(t *testing.T) {
 	}
 }
 
-func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
+func TestAcceptanceTestPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	all := &driver{plan: Plan(Everything()), now: day}
 	all.drive(t)
 	if got := (Protocol{Results: all.p.Results}); !got.Passed() || got.Count(Passed) != len(Steps()) || all.boot != 2 {
@@ -180,7 +180,7 @@ func TestARunPassesOnlyIfEveryBeatPasses(t *testing.T) {
 	}
 }
 
-func TestASkippedStepContainsTheTypedReason(t *testing.T) {
+func TestProtocolContainsTheTypedReasonForASkippedStep(t *testing.T) {
 	asked := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Step.ID != "isolation" {
@@ -198,7 +198,7 @@ func TestASkippedStepContainsTheTypedReason(t *testing.T) {
 	}
 }
 
-func TestPressingEnterDoesNotCountAsAPowerCut(t *testing.T) {
+func TestPowerCutIsAcceptedOnlyAfterAReboot(t *testing.T) {
 	pressed := 0
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		if o.Keys != PowerOn {
@@ -216,7 +216,7 @@ func TestPressingEnterDoesNotCountAsAPowerCut(t *testing.T) {
 	}
 }
 
-func TestAFailedStepIsRepeatedWithItsPowerCut(t *testing.T) {
+func TestRepeatingAFailedStepRepeatsItsPowerCut(t *testing.T) {
 	failed := false
 	d := &driver{plan: Plan(Wiring{}), now: day, typed: func(o Output) (string, bool) {
 		switch {
@@ -272,7 +272,7 @@ func TestRandomInputNeverPanicsAndNeverPassesAnUncheckedStep(t *testing.T) {
 	}
 }
 
-func TestThePageListNamesEachStepOnce(t *testing.T) {
+func TestMarkdownListNamesEachStepOnce(t *testing.T) {
 	for _, l := range []policy.Language{policy.French, policy.English} {
 		text := Markdown(Steps(), l)
 		for _, s := range Steps() {

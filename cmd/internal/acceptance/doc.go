@@ -1,7 +1,7 @@
 // Package acceptance contains the list of tests that a machine must pass before anybody works at it, and runs the list.
 //
-// The list is data (Steps). In French and English, each step says what to do, which result must be seen, and what a
-// different result means. A run is a pure function:
+// The function Steps returns the list as data. In French and English, each step says what to do, which result the
+// person must see, and what a different result means. A run is a pure function:
 //
 //	Next(plan, Progress, Input) (Progress, Output)
 //
@@ -9,7 +9,8 @@
 // the signals and stores the Progress on disk, because some steps cut the Pi's power. The result of a run is a
 // Protocol, a text that the machine's key signs.
 //
-// A step that was not done has not passed. A person may skip a step with a reason, which the protocol quotes.
+// A step that nobody has done is reported as not passed. A person may skip a step with a reason, which the protocol
+// quotes.
 package acceptance
 
 import "portillon/policy"
@@ -18,7 +19,7 @@ import "portillon/policy"
 type Wiring struct {
 	EStop, Door, Feedback, Busy, Exhaust bool
 
-	Reader      bool // true: a card reader is configured
+	Reader      bool // true: machine.yaml configures a card reader
 	ReaderTells bool // true: the daemon can detect that this kind of reader is unplugged
 }
 
@@ -26,7 +27,7 @@ type Wiring struct {
 // machines.
 type Needs uint8
 
-// The properties that a step or a beat may need.
+// These constants are the properties of a machine that a step or a beat may need.
 const (
 	EStop Needs = 1 << iota
 	Door
@@ -57,10 +58,10 @@ func Everything() Wiring { return Wiring{true, true, true, true, true, true, tru
 type Step struct {
 	ID    string
 	Needs Needs
-	With  string // the earlier step whose power cut is used for this step too
+	With  string // the earlier step that contains the power cut; this step only checks a further result of that cut
 	Title policy.Text
 	Do    policy.Text // what to do
-	See   policy.Text // the result that must be seen
+	See   policy.Text // the result that the person must see
 	Means policy.Text // the meaning of a different result, and what to do then
 	Beats []Beat
 }
@@ -69,8 +70,8 @@ type Step struct {
 type Beat struct {
 	Kind   Kind
 	Needs  Needs
-	Say    policy.Text // for Act, Ask, Cut and Halt: text for the person
-	Want   bool        // for Ask: answer that passes
+	Say    policy.Text // for Act, Ask, Cut and Halt: the instruction or question that the person reads
+	Want   bool        // for Ask: the answer with which the beat passes
 	Deed   Deed        // Perform
 	Sight  Sight       // Observe
 	Within int         // for Observe: seconds within which the daemon's status must show the Sight
@@ -79,12 +80,12 @@ type Beat struct {
 // Kind is the kind of a beat. The zero Kind is invalid.
 type Kind uint8
 
-// The kinds of beats.
+// These constants are the kinds of beats.
 const (
 	Act     Kind = iota + 1 // the person does something, then presses Enter
 	Ask                     // the person answers yes or no
-	Perform                 // the program does something
-	Observe                 // the program reads the daemon's status
+	Perform                 // the program performs the Deed of the beat
+	Observe                 // the program reads the daemon's status until the status shows the Sight of the beat
 	Cut                     // the person disconnects the Pi's power; the run continues after the next boot
 	Halt                    // the program halts the Pi; the run continues after the next boot
 )
@@ -118,7 +119,7 @@ const (
 	ReaderBack     Sight = "reader back"
 )
 
-// Status is the part of the daemon's status that a run needs. The zero Status is a daemon that does not answer.
+// Status is the part of the daemon's status that a run needs. The zero Status means that the daemon does not answer.
 type Status struct {
 	Answers, Relay bool
 	Reader         bool // the reader answers, or no reader is configured

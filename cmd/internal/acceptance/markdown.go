@@ -7,7 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// Mark returns the HTML comment that marks a step on a page. A test compares these marks with the list of steps.
+// Mark returns the HTML comment that marks a step on a page. A test compares the marks on the wiring page with the list
+// of steps.
 func Mark(id string) string { return "<!-- acceptance:" + id + " -->" }
 
 // Markdown returns the list of steps in one language, as text for a Markdown page.

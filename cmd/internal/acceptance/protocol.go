@@ -27,7 +27,7 @@ type Protocol struct {
 	Results       []Result
 }
 
-// Bounds of a protocol's text.
+// These constants limit the size of a protocol's text.
 const (
 	maxProtocol = 64 << 10
 	maxResults  = 100
@@ -51,7 +51,8 @@ func (p Protocol) Passed() bool {
 	return done > 0
 }
 
-// result summarizes the protocol in one line, which also shows skipped steps to a person who reads only that line.
+// result summarizes the protocol in one line. The line also names the skipped steps, for a person who reads only that
+// line.
 func (p Protocol) result() string {
 	out := map[bool]string{true: "passed", false: "not passed"}[p.Passed()]
 	if n := p.Count(Skipped); n > 0 {
@@ -60,7 +61,7 @@ func (p Protocol) result() string {
 	return out
 }
 
-// Count returns the number of steps that ended with this verdict.
+// Count returns the number of steps that ended with the verdict v.
 func (p Protocol) Count(v Verdict) (n int) {
 	for _, r := range p.Results {
 		if r.Verdict == v {
@@ -142,16 +143,16 @@ func Open(data []byte, keys note.Verifiers) (Protocol, error) {
 	return Parse(n.Text)
 }
 
-// Parse reads a protocol's text. Parse rejects every text that Text would not have written.
+// Parse reads a protocol's text. Parse rejects every text that differs from the output of Text.
 func Parse(text string) (Protocol, error) {
 	var p Protocol
 	if len(text) > maxProtocol {
-		return p, fmt.Errorf("protocol has %d bytes, want at most %d", len(text), maxProtocol)
+		return p, fmt.Errorf("text of the protocol has %d bytes, want at most %d", len(text), maxProtocol)
 	}
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	fields := p.fields()
 	if len(lines) < len(fields)+4 || lines[0] != title {
-		return p, fmt.Errorf("file is not an acceptance protocol: want %q as its first line", title)
+		return p, fmt.Errorf("file is not an acceptance protocol, want a file that begins with the line %q", title)
 	}
 	for i, f := range fields {
 		value, ok := strings.CutPrefix(lines[1+i], f.name+": ")
@@ -167,7 +168,7 @@ func Parse(text string) (Protocol, error) {
 	p.Began, err1 = time.Parse(time.RFC3339, began)
 	p.Ended, err2 = time.Parse(time.RFC3339, ended)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil {
-		return p, errors.New("times of the protocol are unreadable, want began: and ended: in RFC 3339")
+		return p, errors.New("protocol has an unreadable time, want RFC 3339 after began: and ended:")
 	}
 	if rest = rest[3:]; len(rest) > maxResults {
 		return p, fmt.Errorf("protocol has %d steps, want at most %d", len(rest), maxResults)
@@ -194,7 +195,7 @@ func parseResult(line string) (Result, error) {
 	at, err := time.Parse(time.RFC3339, cells[2])
 	v := Verdict(cells[1])
 	if err != nil || !slices.Contains([]Verdict{Passed, Failed, Skipped}, v) {
-		return Result{}, fmt.Errorf("step %.60q of the protocol has an unknown verdict or time", line)
+		return Result{}, fmt.Errorf("step %.60q of the protocol has an unknown verdict or an unreadable time", line)
 	}
 	return Result{Step: cells[0], Verdict: v, At: at, By: cells[3], Why: cells[4]}, nil
 }
@@ -205,12 +206,13 @@ func Folder(data string) string { return filepath.Join(data, "acceptance") }
 // maxFiles is the maximum number of protocols that Last reads, beginning with the newest.
 const maxFiles = 50
 
-// fileTime is the format of a protocol's file name. The names sort in the order of the tests.
+// fileTime is the format of a protocol's file name. If the names are sorted as text, they are in the order of the
+// tests.
 const fileTime = "2006-01-02T150405Z"
 
-// File returns the path for the protocol of a test that ended now. If the folder already has a file with a later time,
-// because the clock was ahead, the new name sorts after that file. Without this rule, Last would never find the new
-// protocol.
+// File returns the path under which the caller stores the protocol of a test that has just ended. If the folder already
+// has a file with a later time, because the clock was ahead, File returns a name that sorts after the name of that
+// file. Without this rule, Last would never find the new protocol.
 func File(folder string, now time.Time) string {
 	now = now.UTC().Truncate(time.Second)
 	entries, _ := os.ReadDir(folder)
@@ -223,8 +225,9 @@ func File(folder string, now time.Time) string {
 	return filepath.Join(folder, now.Format(fileTime)+".txt")
 }
 
-// Last returns the newest protocol that the machine's key has signed, whether the test passed or failed. A failed test
-// replaces an earlier test that passed. Without a signed protocol Last returns fs.ErrNotExist.
+// Last returns the newest protocol that the machine's key has signed, whether the test passed or failed. If the newest
+// test failed, Last returns that test, even if an earlier test passed. Without a signed protocol Last returns
+// fs.ErrNotExist.
 func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

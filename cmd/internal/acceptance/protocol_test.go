@@ -36,7 +36,7 @@ func sample() Protocol {
 			"no | door\nhere"}}}
 }
 
-func TestAProtocolIsReadAsItWasSigned(t *testing.T) {
+func TestOpenReturnsTheProtocolThatWasSigned(t *testing.T) {
 	s, keys := keyPair(t, 1)
 	p := sample()
 	data, err := p.Sign(s)
@@ -54,7 +54,7 @@ func TestAProtocolIsReadAsItWasSigned(t *testing.T) {
 	if _, err := Open(data, others); err == nil {
 		t.Error("another key's protocol is accepted")
 	}
-	for i := range data { // change one bit at each position
+	for i := range data { // change one bit of each byte, one byte after the other
 		bad := bytes.Clone(data)
 		bad[i] ^= 1
 		if got, err := Open(bad, keys); err == nil && got.Text() != p.Text() {
@@ -63,7 +63,7 @@ func TestAProtocolIsReadAsItWasSigned(t *testing.T) {
 	}
 }
 
-func TestAProtocolPassesWithNoFailureAndAtLeastOneStep(t *testing.T) {
+func TestProtocolHasPassedIfAStepPassedAndTheOthersPassedOrWereSkipped(t *testing.T) {
 	for _, c := range []struct {
 		want     bool
 		verdicts []Verdict
@@ -79,7 +79,7 @@ func TestAProtocolPassesWithNoFailureAndAtLeastOneStep(t *testing.T) {
 	}
 }
 
-func TestResultLineNamesTheNumberOfSkippedSteps(t *testing.T) {
+func TestResultLineOfAProtocolContainsTheNumberOfSkippedSteps(t *testing.T) {
 	failed := sample()
 	failed.Results[0].Verdict = Failed
 	none := sample()
@@ -92,7 +92,7 @@ func TestResultLineNamesTheNumberOfSkippedSteps(t *testing.T) {
 	}
 }
 
-func TestLastIsTheNewestProtocolOfThisKey(t *testing.T) {
+func TestLastReturnsTheNewestProtocolSignedByThisMachine(t *testing.T) {
 	s, keys := keyPair(t, 1)
 	other, _ := keyPair(t, 2)
 	dir := t.TempDir()
@@ -125,7 +125,7 @@ func TestLastIsTheNewestProtocolOfThisKey(t *testing.T) {
 	}
 }
 
-func TestAProtocolDatedInTheFutureDoesNotHideLaterOnes(t *testing.T) {
+func TestLastFindsAProtocolThatFollowsOneDatedInTheFuture(t *testing.T) {
 	s, keys := keyPair(t, 1)
 	dir := t.TempDir()
 	for _, x := range []struct {

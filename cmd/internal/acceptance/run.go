@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-// Verdict is the outcome of a step. The zero Verdict is a step that was not done.
+// Verdict is the outcome of a step. The zero Verdict means that nobody has done the step.
 type Verdict string
 
 // The verdicts.
@@ -31,21 +31,22 @@ type Result struct {
 // cuts. The zero Progress is a test that has not begun.
 type Progress struct {
 	Wiring string `json:"wiring"` // SHA-256 of the machine.yaml, in hexadecimal
-	// The version of portillon. Another version may have another plan.
+	// The version of portillon. The version of portillon that began the test, because another version may have other
+	// steps.
 	Program string    `json:"program"`
 	By      string    `json:"by"` // who answers
 	Began   time.Time `json:"began"`
 	At      int       `json:"at"`   // index of the current step in the plan
 	Beat    int       `json:"beat"` // index of the current beat in the step
-	// Why the current step failed, until the person decides what to do.
+	// The reason why the current step failed; empty once the person has decided what to do.
 	Failure string    `json:"failure"`
-	Boot    string    `json:"boot"`             // kernel's boot ID at the request of the power cut
-	Since   time.Time `json:"since,omitzero"`   // time at which the program started to look for the current sight
+	Boot    string    `json:"boot"`             // kernel's boot ID when the program asked for the power cut
+	Since   time.Time `json:"since,omitzero"`   // time at which the program began to wait for the current sight
 	Results []Result  `json:"results,omitzero"` // results of the finished steps
 }
 
-// Event is a kind of event that the caller reports to Next. The zero Event reports nothing and only requests the next
-// call.
+// Event is a kind of event that the caller reports to Next. The zero Event reports nothing: the caller only asks Next
+// for the next call.
 type Event uint8
 
 // The events.
@@ -73,18 +74,18 @@ type Call uint8
 // The calls.
 const (
 	End    Call = iota
-	Prompt      // show Text, then read a line
+	Prompt      // show Text, then read a line that the person types
 	Look        // read the daemon's status
 	Carry       // perform Deed
 	Off         // halt the Pi; the run continues after the next boot
-	Quit        // the person wants to stop here; the run can continue later
+	Quit        // the person wants to stop the run now; the run can continue later
 )
 
 // Output describes the next action of the caller.
 type Output struct {
 	Call  Call
 	Step  Step
-	First bool        // the step begins: show its introduction
+	First bool        // true: the step begins, so the caller shows the step's introduction
 	Again policy.Text // reason why the last line was not accepted; shown before Text
 	Text  policy.Text // Prompt
 	Keys  Keys        // Prompt
@@ -94,12 +95,12 @@ type Output struct {
 // Keys is the kind of input that a prompt accepts.
 type Keys uint8
 
-// The kinds of prompts.
+// These constants are the kinds of prompts.
 const (
 	Done    Keys = iota + 1 // Enter
 	YesNo                   // y or n
 	Decide                  // after a failure: r to repeat the step, Enter to leave it as failed
-	PowerOn                 // Enter is accepted only after another boot
+	PowerOn                 // Enter is accepted only after the Pi has booted again
 )
 
 // Next computes the next state and the next call of a run. Next is a pure function. The caller must store the returned
@@ -127,7 +128,7 @@ type run struct {
 	p     Progress
 	in    Input
 	again policy.Text
-	call  Call // Off or Quit, if the person typed the request
+	call  Call // Off or Quit, if the person asked to halt the Pi or to stop the run
 }
 
 func (r *run) over() bool { return r.p.At < 0 || r.p.At >= len(r.plan) }
@@ -156,7 +157,7 @@ func (r *run) resume() {
 	}
 	off := func(b Beat) bool { return b.Kind == Cut || b.Kind == Halt }
 	switch before := r.plan[r.p.At].Beats[:r.beatIndex()]; {
-	// A different boot ID proves that the Pi was without power.
+	// A different boot ID proves that the Pi has booted again since the program asked for the power cut.
 	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot:
 		r.p.Boot = ""
 		r.passBeat()
@@ -276,7 +277,8 @@ func (r *run) compareSight() {
 		return
 	}
 	b := r.beat()
-	// Start the wait at the first look, and again if the clock was set back meanwhile.
+	// Start the wait when the status is read for the first time, and restart the wait if somebody has set the clock
+	// back.
 	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) {
 		r.p.Since = r.in.Now
 	}
@@ -305,7 +307,7 @@ func (r *run) output() Output {
 	case Ask:
 		out.Text, out.Keys = b.Say, YesNo
 	case Cut:
-		r.p.Boot = r.in.Boot // store the boot ID, because the power may be cut from here on
+		r.p.Boot = r.in.Boot // store the boot ID now, because the person may cut the power from now on
 		out.Text, out.Keys = b.Say, PowerOn
 	case Halt:
 		out.Text, out.Keys = b.Say, Done

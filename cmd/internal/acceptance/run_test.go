@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A sight matches only if the daemon answers. A fault matches only if the relay is also off.
-func TestStatusMatchesAStepOnlyIfAllItsConditionsHold(t *testing.T) {
+// A sight matches only if the daemon answers. A sight that requires a fault matches only if the relay is also off.
+func TestStatusMatchesASightOnlyIfAllConditionsOfTheSightHold(t *testing.T) {
 	on := Status{Answers: true, Relay: true, Reader: true, Phase: "on"}
 	off := Status{Answers: true, Reader: true, Phase: "off"}
 	stopped := Status{Answers: true, Reader: true, Phase: "fault", Faults: []string{"e-stop"}}
@@ -38,13 +38,13 @@ func TestStatusMatchesAStepOnlyIfAllItsConditionsHold(t *testing.T) {
 	}
 }
 
-// beatOf returns the position of the first beat in the step for which is returns true.
+// beatOf returns the position of the first beat in the step for which the function is returns true.
 func beatOf(plan []Step, id string, is func(Beat) bool) Progress {
 	at := slices.IndexFunc(plan, func(s Step) bool { return s.ID == id })
 	return Progress{At: at, Beat: slices.IndexFunc(plan[at].Beats, is)}
 }
 
-func TestResumedTestWithoutARebootStillAsksForThePowerCut(t *testing.T) {
+func TestRunResumedWithoutARebootAsksForThePowerCutAgain(t *testing.T) {
 	plan := Plan(Everything())
 	p := beatOf(plan, "pi-unplugged", func(b Beat) bool { return b.Kind == Cut })
 	p.Boot = "a"

@@ -18,14 +18,15 @@ func lamp(lit bool) Beat                { return Beat{Kind: Ask, Say: IsLampLit(
 func perform(d Deed) Beat               { return Beat{Kind: Perform, Deed: d} }
 func observe(s Sight, within int) Beat  { return Beat{Kind: Observe, Sight: s, Within: within} }
 
-// Time limits in seconds for the daemon's status to change. The program reads the status several times a second.
+// These constants are the seconds within which the daemon's status must change. The program reads the status several
+// times a second.
 const (
-	soon  = 3  // after an input or a tap: the guard needs milliseconds, a contactor 0.85 s
-	later = 60 // after a restart of the daemon: systemd waits 2 s, and a slow Pi needs longer to load a bundle
+	soon  = 3  // limit after an input or a tap: the guard needs milliseconds, and a contactor needs 0.85 s
+	later = 60 // limit after a restart of the daemon: systemd waits 2 s, and a slow Pi needs longer to load a bundle
 	coast = 15 // a machine may keep moving for 10 s after its relay opened (daemon/session: Coast)
 )
 
-// fromRest prepends the beats that end any session and bring the machine to rest.
+// fromRest puts in front of the given beats those that end any session and wait until the machine is at rest.
 func fromRest(b ...Beat) []Beat {
 	return append([]Beat{perform(Rest), observe(Ready, later)}, b...)
 }
@@ -39,7 +40,7 @@ func started() []Beat {
 		observe(RelayOn, soon), lamp(true)}
 }
 
-// inSession prepends the beats that start a session on a machine at rest.
+// inSession puts in front of the given beats those that start a session on a machine at rest.
 func inSession(b ...Beat) []Beat { return fromRest(append(started(), b...)...) }
 
 // refused returns the beats of a tap that must not start a session.
@@ -148,8 +149,9 @@ func eStopSteps() []Step {
 	}
 }
 
-// eStopWithoutThePi tests the first contact alone. The emergency stop's other contact makes the Pi open the relay too.
-// A shorted or missing first contact is therefore detected only while the Pi does not detect the button.
+// eStopWithoutThePi tests the first contact of the emergency stop alone. The emergency stop's other contact makes the
+// Pi open the relay too. Only while the Pi does not detect the button can the person see whether the first contact is
+// shorted or missing.
 func eStopWithoutThePi() []Beat {
 	return slices.Concat(
 		[]Beat{perform(Rest), observe(Ready, later),

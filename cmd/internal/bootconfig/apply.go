@@ -9,7 +9,7 @@ import (
 
 // Line is a line of config.txt that a machine needs, and the reason for the line.
 type Line struct {
-	Model string // filter before the line: all, or a filter of conditional.adoc in the Pi's documentation
+	Model string // filter under which the line must be: all, or a filter of conditional.adoc in the Pi's documentation
 	Text  string
 	Why   string
 }
@@ -25,7 +25,7 @@ type Machine struct {
 type Result struct {
 	Config, Cmdline string
 	Changed         bool
-	Conflicts       []string // lines outside the machine's block that contradict the block or may do so
+	Conflicts       []string // lines outside the machine's block that contradict the block or may contradict it
 }
 
 // Limits of the two files, in bytes. For config.txt, the firmware documents no limit. The kernel's command line has at
@@ -54,7 +54,7 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 		return Result{}, err
 	}
 	if !validName(m.Name) {
-		return Result{}, fmt.Errorf("machine %q has a name with other characters than letters, digits, - and _", m.Name)
+		return Result{}, fmt.Errorf("machine %q has an invalid id, want only letters, digits, - and _", m.Name)
 	}
 	out := Result{Config: config, Cmdline: cmdline}
 	var err error
@@ -68,7 +68,7 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 	}
 	whole := expand(out.Config)
 	if still := m.missing(whole, b); len(still) > 0 {
-		return Result{}, fmt.Errorf("config.txt would ignore the line %q on this computer (%s)", still[0].Text, b.Model)
+		return Result{}, fmt.Errorf("line %q of config.txt has no effect on this computer (%s)", still[0].Text, b.Model)
 	}
 	out.Changed = out.Config != config || out.Cmdline != cmdline
 	out.Conflicts = m.Conflicts(whole, b)
@@ -87,18 +87,19 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 	}
 	outside := before + after
 	if nl := newline(outside); after != "" && endsFiltered(expand(before)) {
-		outside = before + "[all]" + nl + after // the lines after the block relied on the filter [all] at the block's end
+		outside = before + "[all]" + nl + after // the lines after the block were under its last filter, [all]
 	}
 	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block
-	// The block is new, or a later line overrides a line of the block.
+	// Put the block at the end of the file, because the block is new, or because a later line overrides a line of the
+	// block.
 	if old == "" || len(m.missing(expand(there), b)) > 0 {
 		return last, nil
 	}
 	return there, nil
 }
 
-// endsFiltered reports whether a filter is in force at the end of this text.
+// endsFiltered reports whether a filter other than [all] applies at the end of this text.
 func endsFiltered(text string) bool {
 	last := "all"
 	for line := range strings.Lines(text) {
@@ -110,7 +111,8 @@ func endsFiltered(text string) bool {
 	return last != "all"
 }
 
-// checkText rejects a text that the firmware would not read as a text file, or that is longer than limit bytes.
+// checkText rejects a text that contains bytes the firmware does not accept in a text file, or that is longer than
+// limit bytes.
 func checkText(name, text string, limit int) error {
 	if len(text) > limit {
 		return fmt.Errorf("file %s has %d bytes, want at most %d", name, len(text), limit)
@@ -162,7 +164,8 @@ func Missing(config string, need []Line, b Board) (out []Line) {
 
 func (l Line) appliesTo(b Board) bool { return l.Model == "all" || slices.Contains(b.Filters, l.Model) }
 
-// canonicalLine returns one of our lines in the form that Settings uses. Each of our lines sets one property.
+// canonicalLine returns one of the machine's lines in the form that Settings uses. Each line of a machine sets one
+// property.
 func canonicalLine(text string) string {
 	if s := put(nil, Setting{Text: splitSettings(text)[0]}); len(s) == 1 {
 		return s[0].Text
@@ -195,7 +198,7 @@ func split(config, name string) (before, old, after string, err error) {
 	case from < 0 && to < 0:
 		return config, "", "", nil
 	case to < 0:
-		return "", "", "", fmt.Errorf("block %q of config.txt has no end, add the line %q after its last line", name,
+		return "", "", "", fmt.Errorf("block %q of config.txt has no end mark, add the line %q after the block", name,
 			end(name))
 	}
 	return config[:from], config[from:to], config[to:], nil
@@ -211,8 +214,8 @@ func (m Machine) block(outside, nl string) string {
 	return strings.ReplaceAll(b.String(), "\n", nl)
 }
 
-// withoutRepeats returns the machine's lines without the overlays that the rest of the file already loads. A repeated
-// setting is harmless, but a repeated overlay is loaded twice.
+// withoutRepeats removes from the machine's lines the overlays that the rest of the file already loads. A setting that
+// is written twice is harmless, but the firmware loads an overlay twice if the overlay is written twice.
 func (m Machine) withoutRepeats(outside string) (out []Line) {
 	for _, l := range m.Lines {
 		if !strings.HasPrefix(l.Text, "dtoverlay=") || len(Missing(outside, []Line{l}, Board{})) > 0 {

@@ -48,7 +48,7 @@ func TestApplyAddsABlockAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestSecondApplyChangesNothing(t *testing.T) {
+func TestSecondCallOfApplyChangesNothing(t *testing.T) {
 	for name, config := range map[string]string{
 		"stock":              stock,
 		"empty":              "",
@@ -82,7 +82,8 @@ func TestSecondApplyChangesNothing(t *testing.T) {
 
 func laserBlock(config string) string { _, block, _, _ := split(config, "laser"); return block }
 
-// The lines may have been added by hand, by firmware render, in an included file, or in another order.
+// It does not matter whether a person or the command firmware render has added the lines, whether an included file
+// contains the lines, or in which order the lines are.
 func TestApplyChangesNothingIfAllLinesArePresent(t *testing.T) {
 	config := stock + Fragment(laser().Lines)
 	free := "console=tty1 root=PARTUUID=x\n"
@@ -109,7 +110,7 @@ func TestBlockOfAnOlderWiringIsReplacedInPlace(t *testing.T) {
 	}
 }
 
-func TestBlockMovesBehindALineThatOverridesTheBlock(t *testing.T) {
+func TestBlockMovesBelowALaterLineThatOverridesTheBlock(t *testing.T) {
 	later := "gpio=17=op,dh\n"
 	config := applied(t, stock, cmdline, laser(), pi4).Config + later
 	r := applied(t, config, cmdline, laser(), pi4)
@@ -122,7 +123,7 @@ func TestBlockMovesBehindALineThatOverridesTheBlock(t *testing.T) {
 	}
 }
 
-func TestTwoMachinesHaveABlockEach(t *testing.T) {
+func TestEachMachineHasItsOwnBlock(t *testing.T) {
 	saw := Machine{Name: "saw", Lines: []Line{{"all", "gpio=27=op,dl,pd", "relay.pin"},
 		{"all", "dtparam=strict_gpiod", "why"}}}
 	both := applied(t, applied(t, stock, cmdline, laser(), pi4).Config, cmdline, saw, pi4).Config
@@ -140,9 +141,9 @@ func TestTwoMachinesHaveABlockEach(t *testing.T) {
 	}
 }
 
-// The block repeats settings that are also set outside the block, because the lines outside may change later. Only
-// overlays are left out of the block.
-func TestBlockRepeatsSettingsThatAreAlsoSetOutside(t *testing.T) {
+// The block repeats settings that are also set outside the block, because the lines outside may change later. Apply
+// leaves a line out of the block only if the line loads an overlay that the file already loads.
+func TestBlockContainsSettingsThatAreAlsoSetOutsideTheBlock(t *testing.T) {
 	r := applied(t, stock+"enable_uart=1\ndtoverlay=disable-bt\n", cmdline, laser(), pi4)
 	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") ||
 		strings.Contains(block, "disable-bt") {
@@ -174,7 +175,7 @@ func TestNoBoardLoadsAnOverlayTwice(t *testing.T) {
 	}
 }
 
-func TestContradictingLinesAreReported(t *testing.T) {
+func TestLinesThatContradictTheMachineAreReported(t *testing.T) {
 	for line, want := range map[string]string{
 		"dtparam=strict_gpiod=off":            "the machine laser needs dtparam=strict_gpiod",
 		"enable_uart=0":                       "the machine laser needs enable_uart=1",

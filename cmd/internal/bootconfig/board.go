@@ -18,14 +18,14 @@ import (
 	"strings"
 )
 
-// maxProperty is the size limit in bytes for a device tree property or a file in /sys. The properties that Portillon
-// reads have at most a few hundred bytes.
+// maxProperty is the size limit in bytes for a device tree property or a file in /sys. The longest property that
+// Portillon reads has a few hundred bytes.
 const maxProperty = 4096
 
 // Family is the system on a chip that drives the header's pins. The zero Family is unknown.
 type Family uint8
 
-// Families of chips that Portillon supports.
+// These constants are the families of chips that Portillon supports.
 const (
 	UnknownFamily Family = iota
 	BCM2835              // Raspberry Pi Zero, Zero W, 1
@@ -34,7 +34,8 @@ const (
 	RP1                  // Raspberry Pi 5, 500, Compute Module 5; the chip RP1, not the BCM2712, drives the header's pins
 )
 
-// Board is a model of the Raspberry Pi. The zero Board is another computer, or an unknown model.
+// Board is a model of the Raspberry Pi. The zero Board stands for an unknown model of the Pi or for a computer that is
+// not a Pi.
 type Board struct {
 	Model   string   // model in the device tree, for example Raspberry Pi 4 Model B Rev 1.5
 	Filters []string // the model filters of config.txt that match this board
@@ -66,9 +67,9 @@ type model struct {
 	family     Family
 }
 
-// models contains the boards that Portillon supports. If one name is a prefix of another, the longer name comes first.
-// The filters are those of the Pi's documentation (conditional.adoc). A Zero 2 W also matches [pi0w] and [pi0], a
-// Compute Module 4 matches [pi4], and a Compute Module 5 and a 500 match [pi5].
+// models contains the boards that Portillon supports. If one model's name is a prefix of another model's name, the row
+// with the longer name comes first. The Pi's documentation (conditional.adoc) lists the filters of each model. A Zero 2
+// W also matches [pi0w] and [pi0], a Compute Module 4 matches [pi4], and a Compute Module 5 and a 500 match [pi5].
 var models = []model{
 	{"model-zero-2-w", "Zero 2", "pi02 pi0w pi0", []uint32{0x12}, BCM2837},
 	{"model-zero-w", "Zero W", "pi0w pi0", []uint32{0x0c}, BCM2835},
@@ -126,7 +127,7 @@ func BoardOf(name string, compatible []string) Board {
 	return Board{Model: name}
 }
 
-// ReadBoard identifies the computer with this root directory. /proc/device-tree is a link to
+// ReadBoard identifies the computer whose root directory is root. /proc/device-tree is a link to
 // /sys/firmware/devicetree/base. The /sys path exists even if /proc shows only processes (systemd: ProcSubset=pid).
 func ReadBoard(root fs.FS) Board {
 	name := strings.TrimRight(readTree(root, "model"), "\x00\n")

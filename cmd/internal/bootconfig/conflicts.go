@@ -13,8 +13,8 @@ func (m Machine) Conflicts(config string, b Board) []string {
 	return m.conflicts(config, b, true)
 }
 
-// Clashes returns the conflicts that remain even if the machine's lines come last in the file: two users of one GPIO
-// line or of the serial port.
+// Clashes returns the conflicts that remain even if the machine's lines come last in the file: two lines of the file
+// that use the same GPIO line, or that both use the serial port.
 func (m Machine) Clashes(config string, b Board) []string {
 	return m.conflicts(config, b, false)
 }
@@ -62,8 +62,8 @@ func (m Machine) conflicts(config string, b Board, settled bool) (out []string) 
 	return out
 }
 
-// contradictedSetting returns the machine's setting to which a line assigns another value, or "" if the line does not
-// contradict the machine.
+// contradictedSetting returns the machine's setting to which a line assigns another value, or "" if the line
+// contradicts none of the machine's settings.
 func (m Machine) contradictedSetting(text string, wants map[string]string) string {
 	want, same := wants[settingOf(text)]
 	if same && put(nil, Setting{Text: text})[0].Text != want {
@@ -105,7 +105,7 @@ func usedPin(overlay, params string, pins map[string]bool) string {
 			}
 		}
 	}
-	if overlay == "w1-gpio" && !named && pins["4"] { // default pin of the overlay (overlays/README)
+	if overlay == "w1-gpio" && !named && pins["4"] { // pin that the overlay uses without a parameter (overlays/README)
 		return "4"
 	}
 	return ""

@@ -13,13 +13,13 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// maxIncludes is the maximum depth of nested includes in config.txt. The firmware follows at most this depth.
+// maxIncludes is the maximum depth of nested includes in config.txt. The firmware ignores includes beyond this depth.
 const maxIncludes = 5
 
-// Change is one file that Edit changes.
+// Change is the old and the new text of one file that the plan changes.
 type Change struct {
 	Path string `json:"path"` // path relative to the root
-	Copy string `json:"copy"` // path of the backup copy; empty before the file is written
+	Copy string `json:"copy"` // path of the backup copy; empty until Write has made the copy
 	Diff string `json:"diff"` // unified diff
 
 	old, new string
@@ -36,8 +36,9 @@ type Plan struct {
 // Edit compares the boot files under root with the requirements of the machine and returns the necessary changes. Edit
 // writes no files; call Plan.Write to write them.
 //
-// On Raspberry Pi OS since Bookworm the files are in /boot/firmware, in earlier releases in /boot. Root may also be a
-// boot partition in a card reader. If root does not identify the board, the plan covers every board.
+// On Raspberry Pi OS since Bookworm the files are in /boot/firmware, in earlier releases in /boot. The argument root
+// may also be a boot partition that is mounted from a card reader. If the files under root do not identify the board,
+// the plan contains the lines for every board.
 func Edit(root *os.Root, m Machine) (Plan, error) {
 	p := Plan{Board: ReadBoard(root.FS())}
 	config, err := "", error(nil)
@@ -80,7 +81,8 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 }
 
 // isMovedNote reports whether boot/config.txt is only a note that the file has moved to boot/firmware, as in Raspberry
-// Pi OS since Bookworm. The note is then the only config.txt if the boot partition is not mounted at boot/firmware.
+// Pi OS since Bookworm. If the boot partition is not mounted at boot/firmware, this note is the only file with the name
+// config.txt.
 func isMovedNote(root *os.Root, config string) bool {
 	dir, err := root.Lstat("boot/firmware")
 	return err == nil && dir.IsDir() || strings.Contains(config, "moved to /boot/firmware/config.txt")
@@ -93,7 +95,8 @@ func (p *Plan) add(name, old, new string) {
 	}
 }
 
-// cmdlineOf returns the file of the kernel's command line, which config.txt may name.
+// cmdlineOf returns the path of the file with the kernel's command line: the file that config.txt names, or
+// cmdline.txt.
 func cmdlineOf(config, text string, b Board) (string, error) {
 	name := "cmdline.txt"
 	for _, s := range Settings(text, b) {
@@ -111,10 +114,11 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 }
 
 // Expand returns a config.txt in which each include line is replaced by the included file (raspberrypi/documentation,
-// config_txt: include). A file that cannot be read is left out, and the error is returned.
+// config_txt: include). Expand leaves out a file that cannot be read, and also returns the error.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
-	// Limits of the number of included files and bytes, which the limit of the depth does not bound.
+	// These limits bound the number of included files and their total size, which the limit of the depth alone does not
+	// bound.
 	left, room := 64, 4*maxConfig
 	var walk func(text string, depth int) string
 	walk = func(text string, depth int) string {
@@ -129,7 +133,7 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 			included := path.Join(path.Dir(file), strings.TrimSpace(name))
 			more, err := Read(root, included, maxConfig)
 			if room -= len(more); err == nil && room < 0 {
-				err = fmt.Errorf("config.txt includes files of more than %d bytes in total", 4*maxConfig)
+				err = fmt.Errorf("config.txt includes more than %d bytes of other files", 4*maxConfig)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("/%s, which config.txt includes, cannot be read: %w", included, err))
@@ -207,10 +211,10 @@ func writeCopy(root *os.Root, name, text string) (saved string, err error) {
 
 // replaceFile replaces the content of a file. After a power cut, the file has either the old or the new content. The
 // FAT specification does not make a rename atomic, but Linux writes the one directory sector that contains both names.
-// Should the file system be damaged all the same, the backup copy is complete.
+// If the power cut damages the file system, the backup copy is still complete.
 func replaceFile(root *os.Root, name, text string) error {
 	temporary := name + ".new"
-	// Remove a temporary file that a power cut has left.
+	// Remove the temporary file that an earlier call may have left because of a power cut.
 	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

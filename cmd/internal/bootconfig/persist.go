@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Persistence is the kernel's behaviour after the program of an output has died: the output stays driven, or not. The
-// zero Persistence is unknown.
+// Persistence tells what the kernel does with an output after the program that drove the output has died. The zero
+// Persistence is unknown.
 type Persistence uint8
 
-// The possible behaviours of a kernel after the program of an output has died.
+// These constants are what a kernel may do with an output after the program that drove the output has died.
 const (
 	PersistenceUnknown Persistence = iota
 	Released                       // the line becomes an input, and a pull resistor determines the level
 	Kept                           // the line stays at its level
 )
 
-// Outputs returns the kernel's behaviour for outputs of the GPIO chip that has this line, and the driver that
-// determines the behaviour. The driver is "" for a chip that is not part of the Pi. The argument label is the beginning
-// of the chip's label.
+// Outputs returns the kernel's behaviour for outputs of the GPIO chip that has this line, and the name of the driver
+// that determines this behaviour. The driver is "" for a chip that is not part of the Pi. The argument label is the
+// beginning of the chip's label.
 //
 // By default, Raspberry Pi's kernels leave outputs driven (raspberrypi/linux, pull requests 6117 and 6150). The setting
 // strict_gpiod passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both drivers

@@ -21,8 +21,8 @@ type Setting struct {
 	nth int    // index of the setting in the file
 }
 
-// truth states whether a filter matches: no, yes, or maybe. A filter that depends on a monitor or a pin cannot be
-// evaluated here.
+// truth tells whether a filter matches: no, yes, or maybe. The value is maybe for a filter that depends on a monitor or
+// a pin, because this program does not read them.
 type truth uint8
 
 const (
@@ -38,14 +38,14 @@ func (t truth) and(o truth) truth { return min(t, o) }
 type filters struct {
 	model, board, serial truth
 	other                map[string]truth // results of other filters, by type: edid, gpio, hdmi …
-	none                 truth            // no, if a filter [none] is in force
+	none                 truth            // no if the filter [none] applies
 }
 
 func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }
 
-// match reports whether the filters let a line apply. The documentation is unclear in two points: whether a
-// [board-type=…] replaces a model filter or combines with it, and whether a later filter ends [none]. If the two
-// readings differ, the answer is maybe.
+// match reports whether the filters allow a line to take effect on the board. The documentation is unclear in two
+// points: whether a [board-type=…] replaces a model filter or combines with it, and whether a later filter ends [none].
+// If the two interpretations give different results, match returns maybe.
 func (f filters) match() truth {
 	t := f.model.and(f.board).and(f.serial).and(f.none)
 	for _, o := range f.other {
@@ -54,7 +54,7 @@ func (f filters) match() truth {
 	return t
 }
 
-// next returns the filters in force after one more filter, such as [pi4].
+// next returns the filters that apply after the file contains one more filter line, such as [pi4].
 func (f filters) next(filter string, b Board) filters {
 	lower := strings.ToLower(filter)
 	key, value, assigned := strings.Cut(lower, "=")
@@ -83,7 +83,7 @@ func (f filters) next(filter string, b Board) filters {
 		if f.board == no && f.model != no {
 			f.board = maybe
 		}
-	// Filters that cannot be evaluated here: EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and those of a later
+	// This program cannot evaluate the filters EDID=…, gpio4=1, HDMI:0, tryboot and partition=…, or filters of a later
 	// firmware.
 	default:
 		f.other = f.withOther(strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789"))
@@ -113,7 +113,7 @@ func matchModel(filter string, b Board) truth {
 		return maybe
 	case slices.Contains(b.Filters, filter):
 		return yes
-	case slices.Contains(b.Filters, strings.ToLower(filter)): // the documentation has only the lower-case form
+	case slices.Contains(b.Filters, strings.ToLower(filter)): // the documentation shows this filter only in lower case
 		return maybe
 	}
 	return no
@@ -178,9 +178,10 @@ func rawLines(config string, b Board) (out []rawLine) {
 }
 
 // Settings returns the settings of a config.txt that apply to this board. Of two values for the same setting, the last
-// one applies. A setting whose filter may or may not match is listed, but does not override an earlier setting.
+// one applies. If it is unknown whether a setting's filter matches, Settings lists the setting but also keeps the
+// earlier settings.
 func Settings(config string, b Board) (out []Setting) {
-	// One list per key, because a single list would take minutes for a file of 64 KiB.
+	// Each key has its own list, because searching one list of all settings would take minutes for a file of 64 KiB.
 	byKey, n := map[string][]Setting{}, 0
 	for _, l := range rawLines(config, b) {
 		for _, text := range splitSettings(l.text) {
@@ -196,7 +197,7 @@ func Settings(config string, b Board) (out []Setting) {
 	return out
 }
 
-// put adds a setting to the earlier settings with the same key. A setting that certainly applies is the first in the
+// put adds a setting to the earlier settings with the same key. If a setting certainly applies, it is the first in the
 // list.
 func put(out []Setting, s Setting) []Setting {
 	was := ""
@@ -240,8 +241,8 @@ func lineOf(setting string) (line int, how string, ok bool) {
 }
 
 // canonicalWords reduces the words of a gpio setting to the resulting state: direction, level, pull. The last word of
-// each kind applies. Without any word, a line is an input with the chip's default pull (BCM2835 ARM Peripherals, table
-// 6-31).
+// each kind applies. If a setting has no words, the GPIO line is an input with the chip's default pull (BCM2835 ARM
+// Peripherals, table 6-31).
 func canonicalWords(line int, words string) string {
 	is, drives, pull := "ip", "", "pd"
 	if line <= 8 {
@@ -327,7 +328,7 @@ func settingOf(line string) string {
 	parts := strings.Split(line, "=")
 	switch {
 	case parts[0] == "dtoverlay":
-		return line // each overlay has its own key, because several overlays can be loaded together
+		return line // each dtoverlay line has its own key, because several overlays can be loaded together
 	case len(parts) > 1 && (parts[0] == "gpio" || parts[0] == "dtparam"):
 		return parts[0] + "=" + parts[1]
 	}

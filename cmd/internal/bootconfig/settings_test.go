@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The table of conditional.adoc and its rules for combinations: filters of one type replace each other, filters of
-// different types combine, [all] resets all filters.
+// The cases are the table of conditional.adoc and its rules for combinations: filters of one type replace each other,
+// filters of different types combine, [all] resets all filters.
 func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 	for _, x := range []struct {
 		config, yes, maybe string // models on which the line x=1 certainly applies, and models on which x=1 may apply
@@ -43,7 +43,7 @@ func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 			""},
 		{"[board-type=0x12]\nx=1", "Zero 2 W", ""},
 		{"[board-type=0x14]\nx=1", "Compute Module 4", ""},
-		// The board is a Compute Module or its Lite model, if the revision is unknown.
+		// If the revision is unknown, the board may be the Compute Module or its Lite model.
 		{"[board-type=0x18]\nx=1", "", "Compute Module 5"},
 		{"[pi4]\n[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[pi5]\n[board-type=0x14]\nx=1", "",
@@ -78,15 +78,16 @@ func TestConditionalFiltersMatchLikeTheFirmware(t *testing.T) {
 }
 
 // A line that certainly applies overrides an earlier line that only may apply.
-func TestUnfilteredSettingOverridesAnEarlierFilteredOne(t *testing.T) {
+func TestUnfilteredSettingOverridesAnEarlierFilteredSetting(t *testing.T) {
 	s := Settings("[gpio4=1]\nx=0\n[all]\nx=1\n", BoardOf("Raspberry Pi 4 Model B", nil))
 	if len(s) != 1 || s[0].Text != "x=1" || s[0].Maybe {
 		t.Errorf("%+v", s)
 	}
 }
 
-// A line that only may apply does not make a setting certain, but it may override a setting that was certain.
-func TestFilteredSettingMayOverrideAnUnfilteredOneButIsNotReliedOn(t *testing.T) {
+// If it is unknown whether a line applies, its setting is not certain, and the setting that the line may override is no
+// longer certain.
+func TestSettingIsUncertainIfALaterFilteredLineMayOverrideTheSetting(t *testing.T) {
 	pi4 := BoardOf("Raspberry Pi 4 Model B", nil)
 	for config, want := range map[string]bool{
 		"dtparam=spi=on":                                      true,
@@ -157,7 +158,7 @@ func FuzzSettings(f *testing.F) {
 
 // The longest file within the limits is evaluated in seconds, because portillond -check reads it before each start. An
 // earlier version compared each pair of settings and needed minutes for a file three times as long.
-func TestALongFileIsEvaluatedInOnePass(t *testing.T) {
+func TestEveryLineOfALongConfigTxtIsEvaluated(t *testing.T) {
 	config := "[EDID=x]\n" + strings.Repeat("gpio=0-57=op,dh\ngpio=0-57=op,dl\n", maxConfig/3/32)
 	have := Settings(config, pi4)
 	if len(have) < 58*1300 || !have[0].Maybe ||

@@ -16,7 +16,7 @@ func relayOf(t *testing.T, words string) (Config, error) {
 	return c, err
 }
 
-func TestRelayBoardThatClosesAtPowerOnIsRejectedWithTheLineOfTheFile(t *testing.T) {
+func TestRelayBoardThatClosesAtPowerOnIsRejectedWithItsLineNumber(t *testing.T) {
 	const pin = `pin: "gpio:pinctrl-/17"`
 	for _, x := range []struct{ words, want string }{
 		{pin + ", active: low", ":9:43: relay.active: low: when every program has ended the line falls low"},
@@ -41,9 +41,9 @@ func TestRelayBoardThatClosesAtPowerOnIsRejectedWithTheLineOfTheFile(t *testing.
 	}
 }
 
-// A relay board with 3.3 V on its optocouplers closes on a low level. The guard and the boot fragment must therefore
-// keep the board's line high.
-func TestLineOfAnActiveLowBoardIsKeptHighIfSupplyAndResistorAreNamed(t *testing.T) {
+// A relay board whose optocouplers are supplied with 3.3 V closes its relay if the line is at a low level. The guard
+// and the boot fragment must therefore keep the board's line high.
+func TestLineOfAnActiveLowBoardIsKeptHighIfTheFileNamesSupplyAndResistor(t *testing.T) {
 	c, err := relayOf(t, `pin: "gpio:pinctrl-/17", active: low, pull: up, supply: 3.3V, exhaust: "gpio:pinctrl-/27"`)
 	if err != nil {
 		t.Fatal(err)
@@ -59,16 +59,16 @@ func TestLineOfAnActiveLowBoardIsKeptHighIfSupplyAndResistorAreNamed(t *testing.
 	}
 }
 
-// The daemon does not start with the file of a relay board that could close at power-on. The command that systemd runs
-// after the daemon has ended must still open the relay.
-func TestOffOpensARelayWhoseBoardIsRejected(t *testing.T) {
+// The daemon does not start if machine.yaml describes a relay board that could close at power-on. The command that
+// systemd runs after the daemon has ended must still open the relay.
+func TestOffOpensTheRelayOfABoardThatTheDaemonRejects(t *testing.T) {
 	for _, r := range []RelayConfig{{ActiveLow: true}, {ActiveLow: true, PullUp: true, Supply: "5V"}, {PullUp: true},
 		{Supply: "5V", Heartbeat: true}, {ActiveLow: true, PullUp: true, Heartbeat: true}} {
 		r.Pin = "gpio:none/17"
 		if _, bad := (Config{Relay: r}).wiring().LevelFault(); !bad {
 			t.Errorf("%+v is not refused", r)
 		}
-		synctest.Test(t, func(t *testing.T) { // the command off retries for a second
+		synctest.Test(t, func(t *testing.T) { // the command portillond off retries for one second
 			err := (Config{Relay: r}).switchOff()
 			if err == nil || !strings.HasPrefix(err.Error(), "relay: pin: ") { // the computer has no chip of this name
 				t.Errorf("%+v: %v", r, err)

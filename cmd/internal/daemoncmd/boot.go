@@ -58,8 +58,8 @@ func (c Config) Fragment(file string) string {
 	return out
 }
 
-// Missing returns the lines of Boot that a config.txt lacks for this board. For an unknown board, the lines of all
-// filters are required. Of two values for the same setting, the last one applies.
+// Missing returns the lines of Boot that a config.txt lacks for this board. For an unknown board, Missing requires the
+// lines under all filters. If a config.txt contains two values for one setting, the firmware uses the last value.
 func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
 	return bootconfig.Missing(config, c.Boot(), b)
 }

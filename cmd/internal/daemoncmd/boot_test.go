@@ -16,11 +16,11 @@ import (
 	"portillon/rfid"
 )
 
-// Each machine.yaml in firmware-config/ has a boot fragment in the same folder. The fragment equals the one that is
-// computed from machine.yaml.
+// Each machine.yaml in firmware-config/ has a boot fragment in the same folder. The fragment in the folder equals the
+// fragment that portillond computes from machine.yaml.
 //
-//	UPDATE=1 go test ./cmd/internal/daemoncmd -run Fragment
-func TestShippedFragmentsEqualTheFragmentsOfTheirWirings(t *testing.T) {
+//	To write the fragments, run: UPDATE=1 go test ./cmd/internal/daemoncmd -run Fragment
+func TestShippedBootFragmentsMatchTheirMachineYaml(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {
 		c, err := ReadConfig(p)
@@ -47,9 +47,9 @@ func TestShippedFragmentsEqualTheFragmentsOfTheirWirings(t *testing.T) {
 	}
 }
 
-// The boot fragment of the screen combines with the fragment of each wiring, in both orders. Neither fragment overrides
-// a setting of the other.
-func TestScreensFragmentCombinesWithEveryWiring(t *testing.T) {
+// The boot fragment of the screen can be combined with the fragment of each wiring, in both orders. The screen's
+// fragment overrides no setting of the wiring's fragment, and the wiring's fragment overrides none of the screen's.
+func TestBootFragmentOfTheScreenCanBeCombinedWithEveryWiring(t *testing.T) {
 	screen, err := os.ReadFile("../../../firmware-config/panel/screen.config.txt")
 	if err != nil {
 		t.Fatal(err)

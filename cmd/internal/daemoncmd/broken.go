@@ -15,8 +15,9 @@ import (
 	"portillon/policy"
 )
 
-// errReopen is returned if a journal that could not be opened can be opened again. The daemon then restarts itself.
-var errReopen = errors.New("journal can be opened again, so the daemon must restart")
+// runBroken returns errReopen when a journal that failed to open earlier can now be opened. After errReopen, the daemon
+// restarts itself.
+var errReopen = errors.New("daemon must restart, because its journal can be opened again")
 
 // reopenEvery is the interval between attempts to open a journal that could not be opened.
 const reopenEvery = 5 * time.Second

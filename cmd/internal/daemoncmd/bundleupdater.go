@@ -23,8 +23,8 @@ import (
 )
 
 // bundleUpdater maintains the bundle that the machine uses. The updater installs newer bundles from the bundle file, or
-// from a manifest that arrived over MQTT. Every other bundle is rejected, and the updater reports the reason. The
-// current bundle stays in force until the next bundle is complete and verified.
+// from a manifest that arrived over MQTT. The updater rejects a bundle that is invalid or not newer than the current
+// bundle, and reports the reason. The current bundle stays in force until the next bundle is complete and verified.
 //
 // Only one goroutine may call firstRoster and then run. Other goroutines may call only offer.
 type bundleUpdater struct {
@@ -35,28 +35,28 @@ type bundleUpdater struct {
 	now     func() time.Time // clock for the validity of badges
 	log     *slog.Logger
 
-	manifests chan []byte    // newest offered manifest; capacity 1
+	manifests chan []byte    // the newest manifest that offer has received; capacity 1
 	chunks    wire.Assembler // source of chunks at the hub; nil: chunks come from conf.From
 	cardKeys  cardKeySource
 	returns   hubReturns
 
 	lastFile        string        // size and time of the bundle file at the last check, or the error
-	refusedManifest []byte        // last rejected manifest from the network, whose repetitions are not recorded
-	unfetched       unfetched     // a manifest whose chunks could not be fetched
-	recorded        refusalRecord // times of the recorded rejections
+	refusedManifest []byte        // the last rejected manifest from the network; a repetition is not recorded
+	unfetched       unfetched     // a manifest whose chunks must be fetched again; zero: none
+	recorded        refusalRecord // time of the last recorded rejection of each kind
 	wrongKey        wrongKeyTexts // state of the bundle that the panel shows
 
-	// unverified is true if run must load the stored bundle, which has too many unverified credentials to be loaded at
-	// the start.
+	// unverified is true if firstRoster did not load the stored bundle, because the verification of its credentials
+	// would take too long at the start; run loads this bundle later.
 	unverified bool
 
 	state                  daemon.BundleState       // state of the bundle on the disk
 	onState                func(daemon.BundleState) // called when state changes; may be nil
-	repairedAt, verifiedAt time.Time                // times of the last repair and of the last check for damage
+	repairedAt, verifiedAt time.Time                // times of the stored bundle's last repair and last check
 }
 
-// wrongKeyTexts are the reasons why a bundle was rejected because of a key, one for each source. An empty text means
-// that the bundle of this source was not rejected because of a key.
+// wrongKeyTexts are the reasons why a bundle was rejected because of a key, one for each source. A text is empty if the
+// last bundle of this source was not rejected because of a key.
 type wrongKeyTexts struct{ stored, file, manifest string }
 
 // checkInterval is the interval between two checks of the bundle file for a change.
@@ -65,9 +65,10 @@ const checkInterval = 2 * time.Second
 // firstRoster returns the roster for the start, from the stored bundle or from a newer bundle file. Without a bundle,
 // both results are nil.
 //
-// A start verifies few credentials, because systemd and members wait for it. Method run loads a bundle with more
-// unverified credentials while the daemon already works. Until then, the previous bundle is used, or the panel shows
-// that the list is being verified.
+// A start verifies few credentials, because systemd and members wait for it. If a bundle has more than
+// unverifiedAtStart credentials to verify, the method run loads the bundle while the daemon already works. Until the
+// method run has loaded that bundle, the daemon uses the previous bundle, or the panel shows that the list is being
+// verified.
 func (u *bundleUpdater) firstRoster() (*roster.Roster, error) {
 	u.options.MaxUnverified = unverifiedAtStart
 	defer func() { u.options.MaxUnverified = 0 }()
@@ -76,7 +77,7 @@ func (u *bundleUpdater) firstRoster() (*roster.Roster, error) {
 		return r, nil
 	}
 	if errors.Is(why, roster.ErrUnverified) {
-		why, u.lastFile, u.wrongKey.file = nil, "", "" // reset, so that run reads the file again
+		why, u.lastFile, u.wrongKey.file = nil, "", "" // forget the last check of the file, so that run reads the file again
 	}
 	u.setState(u.state)
 	r, err := u.loadStored()
@@ -96,8 +97,9 @@ func (u *bundleUpdater) firstRoster() (*roster.Roster, error) {
 	return r, errors.Join(err, why)
 }
 
-// loadStored loads the bundle in force. Only the necessary chunks are read: a tenth of the bundle, if all verdicts are
-// known. The field upkeep sets when all chunks are compared with their hashes.
+// loadStored loads the bundle in force. loadStored reads only the chunks that it needs: a tenth of the bundle if the
+// daemon has already stored the verdicts on all credentials. The times in the field upkeep decide when the daemon
+// compares all chunks with their hashes.
 func (u *bundleUpdater) loadStored() (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err != nil {
@@ -122,7 +124,7 @@ func (u *bundleUpdater) verifyInForce(ctx context.Context, refuse func(error)) *
 		return nil
 	}
 	u.unverified = false
-	u.log.Info("bundle verification started")
+	u.log.Info("verification of the stored bundle started")
 	r, err := u.inForce(ctx, false)
 	u.setState(u.state)
 	if err != nil {
@@ -148,13 +150,13 @@ func (u *bundleUpdater) load(m wire.Manifest) (*roster.Roster, error) {
 		u.log.Error("member denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
 	}
 	if _, known := r.Policy.Machine(u.machine); !known {
-		return nil, fmt.Errorf("bundle's policy has no machine %q, want the policy of this machine's site", u.machine)
+		return nil, fmt.Errorf("bundle's policy does not contain machine %q, want a bundle of this machine's site", u.machine)
 	}
 	return r, nil
 }
 
-// fromFile installs the bundle file if the file has changed since the last check and has a newer version. Without a
-// newer version, both results are nil.
+// fromFile installs the bundle file if the file has changed since the last check and contains a newer bundle. If the
+// file contains no newer bundle, both results are nil.
 func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	if u.conf.File == "" {
 		return nil, nil
@@ -191,7 +193,7 @@ func (u *bundleUpdater) fromFile() (_ *roster.Roster, err error) {
 	return r, nil
 }
 
-// oncePerMark returns err at the first call with this mark, and nil at further calls with the same mark.
+// oncePerMark returns err if the mark differs from that of the previous call, and otherwise nil.
 func oncePerMark(last *string, mark string, err error) error {
 	if *last == mark {
 		return nil
@@ -220,8 +222,8 @@ func (u *bundleUpdater) fromManifest(ctx context.Context, manifest []byte) (*ros
 	}
 	if lacksCardKey(manifest, u.store.Keys, cardKeysOf(u.options)) {
 		if _, err := u.refreshCardKeys(ctx); err != nil {
-			// continue with the installation, which rejects the bundle and reports the check values of both card keys
-			u.log.Warn("card keys of the hub unavailable", "err", err)
+			// continue with the installation: it rejects the bundle and reports the check values of both card keys
+			u.log.Warn("fetching the card keys from the hub failed", "err", err)
 		}
 	}
 	var r *roster.Roster
@@ -280,14 +282,14 @@ func (u *bundleUpdater) run(ctx context.Context, take func(*roster.Roster), refu
 			return
 		case m := <-u.manifests:
 			if r, again, err = u.fromNetwork(ctx, m); again {
-				u.log.Info("bundle was rejected again, for the same reason", "err", err)
+				u.log.Info("hub's bundle was rejected again for the same reason", "err", err)
 			}
 		case <-u.cardKeys.again:
 			r, err = u.withNewCardKeys(ctx)
 		case <-t.C:
 			r, again, err = u.periodic(ctx)
 		}
-		if again { // the same rejection has been recorded before
+		if again { // the daemon has already recorded this rejection
 			continue
 		}
 		// Both an error and a roster are possible: the file was rejected, and a repair succeeded.
@@ -314,13 +316,13 @@ func (u *bundleUpdater) withNewCardKeys(ctx context.Context) (*roster.Roster, er
 		return u.inForce(ctx, false)
 	}
 	if err != nil { // the hub is unreachable: keep the known card keys
-		u.log.Warn("card keys of the hub unavailable", "err", err)
+		u.log.Warn("fetching the card keys from the hub failed", "err", err)
 	}
 	return nil, nil
 }
 
 // periodic fetches missing chunks again, or reads the bundle file, or repairs the bundle on the disk. The result again
-// is true if the same manifest was rejected before.
+// is true if the same manifest was already rejected before this call.
 func (u *bundleUpdater) periodic(ctx context.Context) (r *roster.Roster, again bool, err error) {
 	if m := u.unfetched.dueManifest(); m != nil {
 		return u.fromNetwork(ctx, m)
@@ -342,10 +344,10 @@ func (u *bundleUpdater) checkStored() {
 	u.setState(daemon.BundleState{Version: m.Version, Damage: damageOf(m, u.store.Damaged(m), nil)})
 }
 
-// fetchAgain is the pause before missing chunks are fetched again.
+// fetchAgain is the time after which the updater tries again to fetch missing chunks.
 const fetchAgain = 10 * time.Second
 
-// unfetched contains a manifest whose chunks could not be fetched. The zero value is empty.
+// unfetched contains a manifest whose chunks could not be fetched. The zero value contains no manifest.
 type unfetched struct {
 	manifest []byte
 	at       time.Time
@@ -381,7 +383,7 @@ func (u *bundleUpdater) fromNetwork(ctx context.Context, m []byte) (r *roster.Ro
 // cannot fill the disk.
 const refusalEvery = time.Minute
 
-// refusalRecord contains, for each code of rejection, the time at which such a rejection was last recorded.
+// refusalRecord maps each reason code to the time at which the daemon last recorded a rejection for that reason.
 type refusalRecord map[string]time.Time
 
 // isDue reports whether a rejection is the first of its kind within refusalEvery, and notes the time.
@@ -428,7 +430,7 @@ func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, wire.MaxChunk+1))
 	if err == nil && len(b) > wire.MaxChunk {
-		err = fmt.Errorf("chunk has more than %d bytes, the size in the manifest", wire.MaxChunk)
+		err = fmt.Errorf("chunk has more than the %d bytes that the manifest declares", wire.MaxChunk)
 	}
 	return b, err
 }

@@ -53,8 +53,8 @@ func exampleUpdater(t *testing.T) (*bundleUpdater, func(version uint64) *site.Bu
 	}, build
 }
 
-// The hub offers its bundle whenever a state changes. A machine that rejects the bundle records the rejection once,
-// because each record is written to the disk.
+// The hub sends its manifest again whenever the state of a machine changes. A machine that rejects the bundle records
+// the rejection once, because each record is written to the disk.
 func TestRejectionOfARepeatedOfferIsRecordedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)
@@ -139,7 +139,7 @@ func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 	})
 }
 
-func TestDeniedMembersAreLoggedWithTheUnknownField(t *testing.T) {
+func TestMembersDeniedBecauseOfAnUnknownFieldAreLoggedWithThatField(t *testing.T) {
 	k, build := exampleUpdater(t)
 	var log bytes.Buffer
 	k.log = slog.New(slog.NewTextHandler(&log, nil))

@@ -28,8 +28,8 @@ const CardKeysFile = "card-keys.json"
 // maxCardKeysFile is the size limit of CardKeysFile in bytes.
 const maxCardKeysFile = 4 << 10
 
-// givenCardKeys returns the card keys that the hub has sent. The list is empty, without an error, if the hub has sent
-// none.
+// givenCardKeys returns the card keys that the hub has sent. If the hub has sent no card keys, the list is empty and
+// the error is nil.
 func (c Config) givenCardKeys() ([][]byte, error) {
 	b, err := os.ReadFile(filepath.Join(c.HubDir(), CardKeysFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +74,8 @@ func (k keys) cardKeyRing() [][]byte {
 }
 
 // keepCardKeys stores the card keys that the hub has just sent and deletes all other keys. The key of the stored bundle
-// remains until a newer bundle arrives, because without that key no card would be recognised after a restart.
+// also remains in the file until a newer bundle arrives, because without that key no card would be recognised after a
+// restart.
 func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, error) {
 	keep := slices.Clone(given)
 	if m, err := s.Current(); err == nil {
@@ -95,7 +96,7 @@ func (c Config) keepCardKeys(given, held [][]byte, s wire.Store) ([][]byte, erro
 	return keep, wire.WriteFile(filepath.Join(c.HubDir(), CardKeysFile), append(b, '\n'), 0o600)
 }
 
-// sameKeys reports whether two lists contain the same keys in the same order.
+// sameKeys reports whether two lists of card keys contain the same keys in the same order.
 func sameKeys(a, b [][]byte) bool {
 	return slices.EqualFunc(a, b, func(x, y []byte) bool { return bytes.Equal(x, y) })
 }
@@ -119,15 +120,15 @@ func cardKeysOf(o roster.Options) (out [][]byte) {
 // cardKeySource asks the hub for the site's card keys and stores them. The zero value is the source of a machine that
 // was not enrolled; its keys never change.
 type cardKeySource struct {
-	// requests the keys from the hub; nil: the machine was not enrolled
+	// requests the card keys from the hub; nil: the machine was not enrolled
 	ask  func(context.Context) ([][]byte, error)
-	keep func(given, held [][]byte) (kept [][]byte, err error) // stores the keys on the disk (Config.keepCardKeys)
-	// receives a value when the hub must be asked again; capacity 1, may be nil
+	keep func(given, held [][]byte) (kept [][]byte, err error) // stores the card keys on the disk (Config.keepCardKeys)
+	// receives a value when the daemon must ask the hub again; capacity 1, may be nil
 	again chan struct{}
 }
 
-// refresh asks the hub for its card keys and stores them. The result changed is true if the list kept differs from the
-// list held.
+// refresh asks the hub for its card keys and stores them. The result changed is true if the stored keys differ from the
+// keys that the daemon used before.
 func (s cardKeySource) refresh(ctx context.Context, held [][]byte) (kept [][]byte, changed bool, err error) {
 	if s.ask == nil {
 		return held, false, nil
@@ -154,7 +155,7 @@ func (u *bundleUpdater) refreshCardKeys(ctx context.Context) (changed bool, err 
 		return false, err
 	}
 	setCardKeys(&u.options, kept)
-	u.log.Info("card keys replaced by the hub's new card keys", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
+	u.log.Info("daemon uses the new card keys of the hub", "in force", wire.MarkOf(kept[0]), "keys", len(kept))
 	return true, nil
 }
 

@@ -19,10 +19,10 @@ import (
 // Computer is the computer on which a machine.yaml is checked.
 type Computer struct {
 	Now       time.Time
-	Unit      string                             // folder named by $CREDENTIALS_DIRECTORY; empty outside the systemd unit
+	Unit      string                             // folder in $CREDENTIALS_DIRECTORY; empty outside the systemd unit
 	Credstore string                             // folder from which systemd loads credentials
-	Line      func(label string, line int) error // returns an error unless a chip with this label has this line
-	Root      fs.FS                              // the computer's files; nil: files cannot be read
+	Line      func(label string, line int) error // returns an error if no GPIO chip with this label has this line
+	Root      fs.FS                              // the computer's files; nil: no files can be read
 	Real      func(path string) string           // resolves symbolic links; nil: links are not resolved
 	PCSC      func() ([]string, error)           // lists the readers of pcscd; nil: the readers are not checked
 }
@@ -36,8 +36,8 @@ func Here(now time.Time) Computer {
 // Checked contains the results of a check.
 type Checked struct {
 	Faults   []error  // faults that prevent the daemon's start, or make the machine refuse every card
-	Warnings []string // warnings: conditions that should be repaired although the machine works
-	Unseen   []string // conditions that this user has no permission to examine
+	Warnings []string // warnings: conditions that somebody should repair although the machine works
+	Unseen   []string // files and folders that the user of the check has no permission to read
 
 	// PCSC is the reason why the PC/SC reader cannot be used. PCSC is nil if the reader can be used, or if no PC/SC
 	// reader is configured. The machine starts anyway, because a reader may be connected later.
@@ -85,7 +85,7 @@ type checker struct {
 // warn adds warnings.
 func (f *Checked) warn(warnings ...string) { f.Warnings = append(f.Warnings, warnings...) }
 
-// fault adds a fault. A file that only the daemon's user may read is not a fault, and is listed in Unseen.
+// fault adds a fault. If only the daemon's user may read a file, fault lists the file in Unseen instead.
 func (x *checker) fault(err error) {
 	switch {
 	case err == nil:
@@ -157,8 +157,8 @@ func (x *checker) control() {
 	}
 }
 
-// tryBundle installs the bundle in a temporary folder as a daemon would. The installation checks the site, the key, the
-// members and the machine.
+// tryBundle installs the bundle file in a temporary folder, in the same way as the daemon. The installation checks the
+// site, the key, the members and the machine.
 func (x *checker) tryBundle(k keys) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
@@ -202,12 +202,12 @@ func (c Config) checkData() error {
 	}
 }
 
-// lines checks that the computer's GPIO chips have the lines that the file names.
+// lines checks that the computer's GPIO chips have the GPIO lines that machine.yaml names.
 func (x *checker) lines() {
 	for _, p := range x.c.namedPins() {
 		label, line, err := gpioLine(p.pin)
 		if err != nil {
-			continue // the pin is simulated, or CheckWires reports the fault
+			continue // leave out a simulated pin, and a pin whose fault CheckWires reports
 		}
 		switch err = x.on.Line(label, line); {
 		case errors.Is(err, pins.ErrNoChip):
@@ -218,12 +218,12 @@ func (x *checker) lines() {
 			x.fault(fmt.Errorf("%s: %w", p.key, err))
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return // if the chip is missing, one fault is enough for all of its lines
+			return // report a missing chip once, and not for each of its lines
 		}
 	}
 }
 
-// modes warns of keys that every user of this computer may read.
+// modes adds a warning for each key file that every user of this computer may read.
 func (x *checker) modes() {
 	for _, f := range []struct{ field, path string }{
 		{"card-key", x.c.CardKey},

@@ -39,8 +39,8 @@ func (f PiFault) Error() string { return f.Err.Error() }
 // Unwrap returns the error without the name in Look.
 func (f PiFault) Unwrap() error { return f.Err }
 
-// KeptWarning is the beginning of the warning about outputs that stay driven. The doctor explains this warning under
-// the name persist.
+// KeptWarning is the beginning of the warning that the kernel keeps an output driven after its program has died. The
+// doctor explains this warning under the name persist.
 const KeptWarning = "relay.pin: the kernel keeps an output"
 
 // CheckPi performs the checks of the computer that Check performs, but not those of keys, bundle and folders.
@@ -50,12 +50,12 @@ func (c Config) CheckPi(on Computer) Checked {
 	return x.out
 }
 
-// checkPersistence rejects a relay that stays closed after its program has died. A relay with a charge pump opens
-// without the kernel, so the kernel parameter then causes only a warning.
+// checkPersistence rejects a relay that stays closed after its program has died. A relay behind a charge pump opens
+// without the kernel's help, so a wrong kernel parameter causes only a warning.
 func (x *checker) checkPersistence(b bootconfig.Board) {
 	label, line, err := x.c.RelayLine()
 	if err != nil {
-		return // simulated, or CheckWires reports the fault
+		return // leave out a simulated relay, and a relay whose fault CheckWires reports
 	}
 	kept, driver := bootconfig.Outputs(x.on.Root, label, line, b)
 	const cure = "sudo portillon firmware apply writes dtparam=strict_gpiod into config.txt; then reboot"

@@ -49,7 +49,7 @@ func piCheck(root fstest.MapFS, change func(*Config)) (out Checked) {
 }
 
 // On a Pi 5 both drivers are loaded, and pinctrl_rp1 drives the header's lines.
-func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
+func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheProgramDied(t *testing.T) {
 	const bcm, rp1 = "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs",
 		"sys/module/pinctrl_rp1/parameters/persist_gpio_outputs"
 	for name, x := range map[string]struct {
@@ -74,7 +74,7 @@ func TestLevelModeIsRejectedIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
 	}
 }
 
-func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testing.T) {
+func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheProgramDied(t *testing.T) {
 	root := withFile(configuredPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	found := piCheck(root, func(c *Config) { c.Relay.Heartbeat = true })
 	if found.Err() != nil || len(found.Warnings) != 1 ||
@@ -83,8 +83,9 @@ func TestHeartbeatModeGetsAWarningIfOutputsStayDrivenAfterTheirProgram(t *testin
 	}
 }
 
-// The chip that has the line decides, not the board's first chip: the driver of an expander has no such parameter.
-func TestDriverOfTheChipWithTheRelaysLineDeterminesTheKernelParameter(t *testing.T) {
+// The driver of the chip that has the relay's line determines the kernel parameter, even if that chip is not the
+// board's first chip: the driver of a GPIO expander has no such parameter.
+func TestKernelParameterBelongsToTheDriverOfTheRelaysChip(t *testing.T) {
 	root := withFile(configuredPi(t, "4-trixie"), "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs", "Y\n")
 	for pin, want := range map[string]string{"gpio:pinctrl-/17": "fault", "gpio:pinctrl-bcm2711/17": "fault",
 		"gpio:raspberrypi-exp/3": "unseen", "gpio:pinctrl-/57": "fault"} {
@@ -96,7 +97,7 @@ func TestDriverOfTheChipWithTheRelaysLineDeterminesTheKernelParameter(t *testing
 }
 
 // On a kernel without /sys/class/gpio the board's model determines the driver.
-func TestBoardModelDeterminesTheDriverIfNoChipIsVisible(t *testing.T) {
+func TestDriverFollowsFromTheBoardModelIfNoChipIsVisible(t *testing.T) {
 	for tree, driver := range map[string]string{"5-trixie": "pinctrl_rp1", "cm4-trixie": "pinctrl_bcm2835",
 		"zero-2-w-bookworm": "pinctrl_bcm2835"} {
 		root := configuredPi(t, tree)
@@ -124,7 +125,7 @@ func verdict(found Checked) string {
 	return "well"
 }
 
-func TestUnreadableFilesAreReportedAsUnseen(t *testing.T) {
+func TestFilesWithoutReadPermissionAreListedInUnseen(t *testing.T) {
 	mute := configuredPi(t, "4-trixie")
 	delete(mute, "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
 	desk := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")}}
@@ -233,7 +234,7 @@ func TestJournalFolderThatIsLostAtABootIsRejected(t *testing.T) {
 }
 
 // The kernel writes a space in a mount point as \040.
-func TestMountPointsAreUnescaped(t *testing.T) {
+func TestEscapedSpacesInMountPointsAreDecoded(t *testing.T) {
 	m := Mounts(`50 1 8:1 / /mnt/my\040disk rw shared:1 master:2 - ext4 /dev/sda1 ro` +
 		"\nnot a line\n1 2 3 4 5 6 - ext4\n")
 	if len(m) != 1 || m[0].Point != "/mnt/my disk" || !m[0].ReadOnly || m[0].Source != "/dev/sda1" {
@@ -241,7 +242,7 @@ func TestMountPointsAreUnescaped(t *testing.T) {
 	}
 }
 
-func TestRealPathResolvesTheExistingPartOfAPath(t *testing.T) {
+func TestRealPathResolvesLinksInTheExistingPartOfAPath(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

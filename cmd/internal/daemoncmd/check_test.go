@@ -95,7 +95,7 @@ mqtt: { broker: "tcp://hub.lan:1883", username: laser, password-file: credential
 	return c
 }
 
-func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
+func TestManualCheckReadsTheKeysThatSystemdPassesToTheUnit(t *testing.T) {
 	b := newBench(t)
 	if found := b.c.Check(b.on); found.Err() != nil || len(found.Notes()) > 0 {
 		t.Errorf("%v %q", found.Err(), found.Notes())
@@ -110,7 +110,7 @@ func TestManualCheckFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 	}
 }
 
-// For a user without permission to read the keys, all other checks run, and a note names the unreadable keys.
+// If the user may not read the keys, Check still performs all other checks, and a note names the unreadable keys.
 func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	b := newBench(t)
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
@@ -125,7 +125,7 @@ func TestManualCheckContinuesWithoutUnreadableKeys(t *testing.T) {
 	}
 }
 
-func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
+func TestCheckReportsEachFaultThatPreventsTheDaemonsStart(t *testing.T) {
 	for name, x := range map[string]struct {
 		harm func(*testing.T, *bench)
 		want string
@@ -157,7 +157,7 @@ func TestCheckRejectsWhatTheDaemonWouldReject(t *testing.T) {
 	}
 }
 
-func TestCheckReportsFieldsThatTheDaemonWouldReject(t *testing.T) {
+func TestCheckNamesTheFieldThatTheDaemonWouldReject(t *testing.T) {
 	tail := "reader: { kind: none }\nrelay: { pin: \"sim:p\", busy: \"sim:b\", ignore: 20s }\n"
 	for more, want := range map[string]string{
 		tail + "mqtt: { broker: hub.lan, hub-key: k }":                 `mqtt.broker: "hub.lan" is no address of a broker`,
@@ -180,7 +180,7 @@ func TestCheckReportsFieldsThatTheDaemonWouldReject(t *testing.T) {
 }
 
 // A machine works without its broker, so a missing password causes a warning and not a fault.
-func TestMissingPasswordIsAWarning(t *testing.T) {
+func TestMissingBrokerPasswordCausesAWarning(t *testing.T) {
 	b := newBench(t)
 	for file, want := range map[string]string{filepath.Join(b.dir, "none"): "mqtt: password-file: open ",
 		"credential:mqtt-password": "/etc/credstore/portillon.laser.mqtt-password"} {
@@ -195,7 +195,7 @@ func TestMissingPasswordIsAWarning(t *testing.T) {
 }
 
 // A machine.yaml may also be checked on a computer without a clock chip.
-func TestMissingRealTimeClockIsANoteAndNotAFault(t *testing.T) {
+func TestMissingRealTimeClockCausesANote(t *testing.T) {
 	b := newBench(t)
 	b.on.Line = func(string, int) error { return pins.ErrNoChip }
 	if found := b.c.Check(b.on); found.Err() != nil || len(found.Unseen) != 1 ||
@@ -204,7 +204,7 @@ func TestMissingRealTimeClockIsANoteAndNotAFault(t *testing.T) {
 	}
 }
 
-func TestWorldReadableKeyIsAWarning(t *testing.T) {
+func TestWorldReadableKeyCausesAWarning(t *testing.T) {
 	b := newBench(t)
 	b.put(t, "card.key", strings.Repeat("6b", 16))
 	b.c.CardKey = filepath.Join(b.dir, "card.key")
@@ -220,7 +220,7 @@ func TestWorldReadableKeyIsAWarning(t *testing.T) {
 }
 
 // The check must not create files, because the unit's first start would find them.
-func TestCheckChangesNothing(t *testing.T) {
+func TestCheckChangesNoFile(t *testing.T) {
 	b := newBench(t)
 	b.c.Data = filepath.Join(b.dir, "data", "laser")
 	if err := b.c.Check(b.on).Err(); err != nil {

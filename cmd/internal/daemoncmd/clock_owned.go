@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A program built with the tag owned_clock has a simulated clock. The file named by PORTILLON_CLOCK contains the
-// simulated clock's offset from this computer's clock, and the word synchronised if a time server has synchronised the
-// simulated clock: for example "8880h synchronised". Packages are built without this tag. The tests in .ci/away
+// A program that is built with the tag owned_clock uses a simulated clock. The file named by PORTILLON_CLOCK contains
+// the simulated clock's offset from this computer's clock, and the word synchronised if a time server has synchronised
+// the simulated clock: for example "8880h synchronised". Packages are built without this tag. The tests in .ci/away
 // simulate wrong clocks with this tag.
 
 func ownedClock() (offset time.Duration, vouched bool) {
@@ -19,7 +19,7 @@ func ownedClock() (offset time.Duration, vouched bool) {
 		return 0, false
 	}
 	first, rest, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
-	offset, _ = time.ParseDuration(first) // a file without an offset means the computer's own time
+	offset, _ = time.ParseDuration(first) // if the file contains no offset, the simulated clock shows this computer's time
 	return offset, rest == "synchronised"
 }
 

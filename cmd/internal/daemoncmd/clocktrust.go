@@ -13,10 +13,10 @@ import (
 // synchronised, and for a month afterwards unless somebody sets the clock. The kernel calls a clock unsynchronised 8 h
 // 53 min after the last correction: it adds 500 µs a second to the possible error (MAXFREQ) and stops at 16 s
 // (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). With the kernel's limit, a machine would refuse its members on
-// the morning after a network failure, although the crystal of a Pi drifts by at most a few seconds a day. The time of
-// the last synchronisation is therefore stored, also for the next daemon of the same boot. A step of the wall clock
-// ends the trust. A step is detected by comparison with the time since boot, which runs at the same rate and never
-// steps.
+// the morning after a network failure, although the crystal of a Pi drifts by at most a few seconds a day. The daemon
+// therefore stores the time of the last synchronisation, which a restarted daemon of the same boot also uses. A step of
+// the wall clock ends the trust. A step is detected by comparison with the time since boot, which runs at the same rate
+// and never steps.
 type clockTrust struct {
 	// reports whether the kernel currently considers the clock synchronised
 	asks func() bool
@@ -35,11 +35,11 @@ type syncRecord struct {
 }
 
 const (
-	// trustFor is the time for which the clock is trusted after a synchronisation. At 100 ppm, which is more than any
-	// crystal's error, the clock is wrong by four minutes after that time. This error is acceptable, because the
-	// policy's rules are in minutes and days.
+	// trustFor is the time for which the clock is trusted after a synchronisation. A crystal's error is below 100 ppm;
+	// with an error of 100 ppm, the clock would be wrong by four minutes after trustFor. This error is acceptable,
+	// because the policy's rules are in minutes and days.
 	trustFor = 30 * 24 * time.Hour
-	step     = 2 * time.Second // maximum difference that is not a step; a leap second is smaller
+	step     = 2 * time.Second // a difference above this limit is a step of the clock; a leap second is below the limit
 
 	factClockSync   = "vouched" // name of the journal's fact that contains a syncRecord
 	syncRecordEvery = time.Hour // interval between two writes of the fact while the clock is synchronised
@@ -77,8 +77,8 @@ func (v *clockTrust) trusted() bool {
 // confirms the machine's clock. A crystal's error after a month is about as large.
 const hubTolerance = time.Minute
 
-// trustHub uses the hub's time as confirmation, for a site without a time server. The argument ahead is the hub's time
-// minus the machine's time, and within is the uncertainty of ahead.
+// trustHub trusts the machine's clock if the hub's time confirms it, for a site without a time server. The argument
+// ahead is the hub's time minus the machine's time, and within is the uncertainty of ahead.
 func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 	if ahead.Abs() > hubTolerance+within {
 		return false
@@ -94,7 +94,7 @@ func (v *clockTrust) trustHub(ahead, within time.Duration) bool {
 func (v *clockTrust) restore(fact []byte, boot string) {
 	var w syncRecord
 	if json.Unmarshal(fact, &w) != nil || w.Boot != boot || boot == "" || boot == "unknown" {
-		// the boot ID is unknown, so the record cannot be used
+		// the boot ID is unknown, so the stored synchronisation may be from an earlier boot
 		return
 	}
 	v.mu.Lock()

@@ -10,7 +10,7 @@ import (
 )
 
 // Each case lists what the kernel reports about the clock over days, and whether the machine trusts the clock.
-func TestClockStaysTrustedWithoutItsServerUntilSomebodySetsIt(t *testing.T) {
+func TestClockStaysTrustedForAMonthUnlessSomebodySetsTheClock(t *testing.T) {
 	wall, mono, kernel := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC), time.Duration(0), false
 	v := &clockTrust{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
 	pass := func(d time.Duration) { wall, mono = wall.Add(d), mono+d }

@@ -20,7 +20,7 @@ import (
 // Config is the content of a machine.yaml: which machine the daemon serves, and how the machine is wired.
 type Config struct {
 	Site, Machine string
-	Data          string // folder of the journal, the bundle and the stored verdicts
+	Data          string // folder in which the daemon stores the journal, the bundle and the verdicts on badges
 	Control       string // the local socket
 	CardKey       string // file of the site's card key, or credential:NAME for a credential of systemd
 	MachineKey    string // file of the key that signs this machine's checkpoints
@@ -36,10 +36,10 @@ type Config struct {
 
 	instance string // name of the unit's instance (%i), which is the name of machine.yaml without .yaml
 	path     string
-	lines    map[string]int // line numbers of the fields that name keys, for errors
+	lines    map[string]int // line number of each field that names a key, for use in errors
 }
 
-// BundleConfig contains the sources of bundles.
+// BundleConfig tells where the machine gets its bundles.
 type BundleConfig struct {
 	Key  string // the key that verifies bundles
 	File string // path of a bundle file, which the daemon reads again after each change
@@ -155,14 +155,14 @@ func (c Config) withDefaults() Config {
 // Synchronised reports whether the kernel considers the clock synchronised.
 func Synchronised() bool { return synchronised() }
 
-// Intervals of the daemon.
+// These constants are the daemon's intervals and time limits.
 const (
 	tick            = 500 * time.Millisecond // interval at which the session checks its timeouts
 	shutdownTimeout = 5 * time.Second        // time limit of a shutdown once the relay is off
 )
 
-// screens returns the addresses of the machine's screens. A touch on one of these screens requires a card only if a
-// touch on the machine's own screen requires a card.
+// screens returns the addresses of the machine's screens. Touches on these screens follow the rule of the machine's own
+// screen: they require a card only if the rule requires one there.
 func screens(n yamlfile.Node) (out []netip.Addr) {
 	for _, x := range n.List() {
 		a, err := netip.ParseAddr(x.Str())

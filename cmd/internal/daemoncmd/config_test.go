@@ -54,7 +54,7 @@ clok: ntp
 	}
 }
 
-func TestWiringThatWouldCloseTheRelayAtPowerOnIsRejected(t *testing.T) {
+func TestWiringThatCouldCloseTheRelayAtPowerOnIsRejected(t *testing.T) {
 	c := Config{Relay: RelayConfig{Pin: "gpio:pinctrl-/4"}}
 	if err := c.wiring().Check(); err == nil || !strings.Contains(err.Error(), "pulled up from power-on") {
 		t.Error(err)
@@ -94,7 +94,7 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 	}
 }
 
-func TestWiringThatCannotWorkIsRejectedWithAReason(t *testing.T) {
+func TestImpossibleWiringIsRejectedWithTheReason(t *testing.T) {
 	for more, want := range map[string]string{
 		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" +
 			`relay: { pin: "gpio:pinctrl-/10" }`: "relay.pin: GPIO 10 is already used by " +
@@ -153,7 +153,7 @@ func TestSecretsAreReadFromSystemdCredentials(t *testing.T) {
 
 // The command that systemd runs last opens a relay that a guard left closed, and waits for a guard that is still
 // exiting.
-func TestOffOpensTheRelayThatAnyProgramHolds(t *testing.T) {
+func TestOffOpensTheRelayWhicheverProgramUsesTheLine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts the daemon")
 	}

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// Limits on the open connections of a panel. Each connection uses memory, and a stranger could open thousands.
+// These constants limit the open connections of a panel. The limits exist because each connection uses memory, and a
+// stranger could open thousands of connections.
 const (
 	maxPerAddress = 24  // maximum number of connections from one other computer
 	maxOthers     = 160 // maximum number of connections from all computers except this one and the screens in machine.yaml

@@ -59,7 +59,7 @@ func TestConnectionsOfThisComputerAreNotLimited(t *testing.T) {
 }
 
 // Idle connections from other computers must not block the tablet at the machine.
-func TestConfiguredScreenKeepsItsConnectionUnderLoad(t *testing.T) {
+func TestConfiguredScreenCanConnectWhileOtherComputersUseAllConnections(t *testing.T) {
 	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
 	screen := at(250)
 	c := &limitedListener{screens: []netip.Addr{screen}, of: map[netip.Addr]int{}}

@@ -51,7 +51,7 @@ type Daemon struct {
 	taps   chan rfid.Event
 	orders *wire.Commands
 	broken error // error that prevents the opening of the journal; nil: the journal is open
-	// brokenStamp is the stamp of the journal file that could not be opened.
+	// brokenStamp is the size and the modification time of the journal file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
 	seal        sealKey
@@ -90,19 +90,19 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	return d, nil
 }
 
-// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, because each step needs
-// the previous steps. If the journal cannot be opened, the machine stays off and the panel shows the reason
-// (openBroken).
+// open opens the journal, the connection to the hub, the bundle and the sockets, in this order, because each step uses
+// the results of the previous steps. If the journal cannot be opened, the machine stays off and the panel shows the
+// reason (openBroken).
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
 	}
 	d.c.Reader.host.Prove = k.strong
-	d.c.Reader.host.Keypad = func() { d.log.Info("keys of the reader's keypad ignored") }
+	d.c.Reader.host.Keypad = func() { d.log.Info("key presses on the reader's keypad are ignored") }
 	d.c.Reader.host.Unread = func(u rfid.Unread) {
 		select {
 		case d.taps <- rfid.Event{Unread: u}:
-		default: // the notice is dropped, because the loop is busy and the reader must not wait
+		default: // the machine's loop is busy and the reader must not wait, so drop the notice
 		}
 	}
 	err = d.local.open(ctx, k)
@@ -179,7 +179,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		alive:   func() bool { m := d.loop.Load(); return m == nil || m.Alive() },
 	}
 	guarded := make(chan error, 1)
-	go func() { guarded <- d.guard.start(ctx) }() // the guard starts while the bundle is loaded, which saves time
+	go func() { guarded <- d.guard.start(ctx) }() // start the guard while the bundle is loaded
 	first, refused := d.bundles.firstRoster()
 	// Sessions are counted in days of the site's time zone.
 	zone := time.UTC
@@ -187,8 +187,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		zone = first.Policy.Zone
 	}
 	if err := <-guarded; err != nil {
-		// the end of the last session is not recorded yet, because an old guard may keep the relay on until its job is
-		// finished
+		// do not record the end of the last session yet, because the guard of the previous daemon may keep the relay on
+		// until its job is finished
 		return err
 	}
 	owed, err := d.local.endOpenSession(zone)
@@ -199,8 +199,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Compare the tags in the facts with the tags in the records. A tag that exists only in the records is in force
-	// too.
+	// Compare the tags in the facts with the tags in the records. If a tag is only in the records and not in the facts,
+	// the tag is in force too.
 	was, unread := d.local.readFacts()
 	why, err := d.local.compareTags(&was, unread)
 	if err != nil {
@@ -369,7 +369,7 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 }
 
 // executeCommand executes a command that arrived over MQTT, and returns the reply. A refusal contains the reason, which
-// the hub shows. Commands from other senders than the hub, and commands for other machines, get no reply.
+// the hub shows. The machine does not reply to a command for another machine or to a command that the hub has not sent.
 func (d *Daemon) executeCommand(ctx context.Context, order []byte) []byte {
 	if wire.IsRestore(order) {
 		return d.restore(ctx, order)
@@ -401,7 +401,8 @@ func replyTo(id string, err error) []byte {
 }
 
 // idleGCPercent is the value of GOGC after the start. A Pi Zero has little memory and the daemon has little work, so
-// garbage is collected more often than by default. During a start, this value would cost an eighth more time.
+// garbage is collected more often than by default. The daemon sets the value after the start, because a start with this
+// value would take an eighth longer.
 const idleGCPercent = 50
 
 // Run operates the machine until ctx ends. When Run returns, the relay is off, the end of the session is recorded, and
@@ -427,7 +428,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	select {
 	case <-done:
 	case <-time.After(shutdownTimeout):
-		d.log.Error("shutdown timed out, some goroutines still run")
+		d.log.Error("shutdown timed out while some goroutines still run")
 	}
 	return err
 }

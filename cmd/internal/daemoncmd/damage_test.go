@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		os.Exit(guardMain(os.Args[2:]))
 	}
-	// Without this setting the race detector delays a guard's exit, and the guard is killed.
+	// Without this setting, the race detector delays the exit of a guard so long that the daemon kills the guard.
 	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
@@ -51,8 +51,8 @@ type machineFolder struct {
 }
 
 const (
-	inesCard = "04A224BA115E80" // card of a maintainer, whose taps are accepted even while the machine is tagged out
-	zoeCard  = "4400C81D93"     // card of a member without a badge, each of whose taps adds a record
+	inesCard = "04A224BA115E80" // card of a maintainer; the machine accepts it even while the machine is tagged out
+	zoeCard  = "4400C81D93"     // card of a member without a badge; each tap of the card adds a record to the journal
 )
 
 func newMachineFolder(t *testing.T) *machineFolder {
@@ -187,8 +187,8 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
 	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
-	// A guard that the previous run was just starting has the journal's lock until the guard executes its own program.
-	// The guard is another process, so the test can only retry until the lock is free.
+	// If the previous run stopped while it started a guard, the guard's process holds the journal's lock until it
+	// executes its own program. The guard is another process, so the test can only retry until the lock is free.
 	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); {
 		<-time.After(10 * time.Millisecond)
 		d, err = Open(t.Context(), c, clk, log)
@@ -249,8 +249,8 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 	return c
 }
 
-// Each file under the data folder of a killed machine is damaged in six ways. At the next start, either a tap works and
-// the tag is in force, or the panel, the check and the status report the reason and the command that helps.
+// The test damages each file in the data folder of a killed machine in six ways. At the next start, either a tap works
+// and the tag is in force, or the panel, the check and the status report the reason and the command that helps.
 func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
@@ -266,7 +266,7 @@ func TestEachDamagedFileOfAMachineIsHarmlessOrReported(t *testing.T) {
 				continue
 			}
 			if how == "one byte changed" && len(read(t, filepath.Join(f.data, name))) == 0 {
-				continue // the machine has no file of this kind
+				continue // this machine's data folder has no file of this kind
 			}
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
@@ -292,11 +292,11 @@ const (
 	asItWas  = "as it was"
 	salvaged = "salvaged"
 	anew     = "begun anew"
-	remnant  = "salvaged, and begun anew" // the remaining records do not continue the records that the hub acknowledged
+	remnant  = "salvaged, and begun anew" // the remaining records contradict the records that the hub acknowledged
 )
 
-// allowedFates returns the possible results for the journal if a file is damaged. If the pages were just copied from
-// the log into the file, one of two results is possible.
+// allowedFates returns the possible results for the journal if a file is damaged. If the machine was killed while
+// SQLite copied pages from the log into the file, two results are possible.
 func allowedFates(name, how string) []string {
 	switch name + "/" + how {
 	case "journal.db/one byte changed":
@@ -355,8 +355,8 @@ func TestOlderCopyOfTheJournalIsReplacedByANewOne(t *testing.T) {
 	}
 }
 
-// A journal of another machine or of a later release stays in its place: somebody has copied it there by mistake, or
-// has downgraded the release.
+// The daemon does not move away a journal of another machine or of a later release, because somebody has copied the
+// journal there by mistake or has installed an older release.
 func TestJournalOfAnotherMachineIsNotMoved(t *testing.T) {
 	f := newMachineFolder(t)
 	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'",
@@ -384,7 +384,7 @@ func TestJournalOfAnotherMachineIsNotMoved(t *testing.T) {
 
 // A tag that is missing or unreadable in the facts is restored from the records at the next start. A record reports
 // the restored tag.
-func TestTagThatTheFactsLackIsRestoredFromTheRecords(t *testing.T) {
+func TestTagThatTheFactsLackIsRestoredFromTheRecordsOfTheJournal(t *testing.T) {
 	f := newMachineFolder(t)
 	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'",
 		"UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
@@ -418,7 +418,7 @@ func TestTagThatTheFactsLackIsRestoredFromTheRecords(t *testing.T) {
 	}
 }
 
-// checkResult checks that the rule permits the result of a start.
+// checkResult checks that a start after the damage had one of the permitted results.
 func (f *machineFolder) checkResult(t *testing.T, d *Daemon, checked error) {
 	t.Helper()
 	r := d.answerOrDo(t, control.Request{Do: "status"})

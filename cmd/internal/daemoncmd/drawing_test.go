@@ -77,7 +77,7 @@ func TestDrawingsUseThePinNumbersOfTheHeader(t *testing.T) {
 }
 
 // The drawing of the example with every option shows each wire, and a supply for each relay board.
-func TestEachWireOfTheFullWiringIsDrawn(t *testing.T) {
+func TestDrawingOfTheFullWiringShowsEachWire(t *testing.T) {
 	c, err := ReadConfig("../../../firmware-config/mfrc522-contactor.yaml")
 	if err != nil {
 		t.Fatal(err)

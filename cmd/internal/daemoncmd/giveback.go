@@ -16,18 +16,19 @@ type returner interface {
 }
 
 // hubReturns sends the machine's bundle back to a hub that has lost the bundle. A hub that was restored from a backup
-// offers an older bundle than the one in force. With the newer bundle the hub can continue above the newer version
-// number.
+// offers an older bundle than the one in force. After the machine has returned the newer bundle, the hub gives its next
+// bundle a version number above that of the returned bundle.
 type hubReturns struct {
 	to   returner // connection to the hub; nil: this machine was not enrolled
 	log  *slog.Logger
-	last time.Time // time of the last return of a bundle
+	last time.Time // time at which the machine last returned a bundle
 }
 
 const (
 	// returnEvery is the minimum time between two returns, because the hub repeats its offer whenever a state changes.
 	returnEvery = time.Minute
-	// returnWithin is the time limit for one return. The bundle updater waits meanwhile.
+	// returnWithin is the time limit for one return. The limit is short because the bundle updater waits for the
+	// return.
 	returnWithin = 30 * time.Second
 )
 
@@ -52,10 +53,10 @@ func (h *hubReturns) answer(ctx context.Context, s wire.Store, offered []byte, r
 		err = h.to.Return(ctx, manifest, policy)
 	}
 	if err != nil {
-		h.log.Warn("returning the bundle to the hub failed", "err", err)
+		h.log.Warn("sending the machine's newer bundle to the hub failed", "err", err)
 		return
 	}
-	h.log.Info("bundle returned to the hub, which offers an older bundle")
+	h.log.Info("machine's newer bundle sent to the hub, which offers an older bundle")
 }
 
 // newerPolicy returns the policy file of the bundle in force if the policy's number is above the number in an offered

@@ -91,6 +91,6 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		}
 	}
 	k.returns = hubReturns{}
-	// A machine that was not enrolled has no hub that could receive a bundle.
+	// A machine that was not enrolled has no connection to a hub, so it returns no bundle.
 	k.returns.answer(t.Context(), k.store, older.Signed, tooOld)
 }

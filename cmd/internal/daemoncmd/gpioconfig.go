@@ -25,15 +25,15 @@ type RelayConfig struct {
 	Ignore    time.Duration // time after a start during which the busy input is ignored
 }
 
-// maxIgnore is the upper limit of Ignore. The limit is far longer than the time that any machine needs to home at
+// maxIgnore is the upper limit of Ignore. Every machine needs far less than maxIgnore to move to its home position at
 // power-on.
 const maxIgnore = 10 * time.Minute
 
 // LightsConfig contains the pins of three lamps and a buzzer. An empty name means that the lamp or buzzer is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
-// parseRelay reads the wiring of the guard's pins. A relay board that would close at power-on, because of the GPIO
-// line's default level, is an error.
+// parseRelay reads the wiring of the guard's pins. parseRelay reports an error if the GPIO line's default level would
+// close the relay board at power-on.
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
 	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
@@ -88,12 +88,12 @@ func (c Config) wiring() relay.Wiring {
 	}
 }
 
-// Wire is a line of the Pi that this machine uses.
+// Wire is a GPIO line of the Pi that this machine uses.
 type Wire struct {
 	Key  string // key of the pin in machine.yaml
 	Line int    // the GPIO number
-	// Use is out, out-high, pull-up, pull-down or bus. Whenever the daemon is not running, out is low and pulled down,
-	// and out-high is high and pulled up.
+	// Use is out, out-high, pull-up, pull-down or bus. Whenever the daemon is not running, a line with the use out is low
+	// and pulled down, and a line with the use out-high is high and pulled up.
 	Use string
 }
 
@@ -177,12 +177,12 @@ func (c ReaderConfig) isOnboardPort() bool {
 func (c Config) CheckWires() error {
 	var errs []error
 	for _, p := range c.namedPins() {
-		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // relay.Wiring checks the relay's pins
+		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // leave out the relay's pins, which relay.Wiring checks
 			continue
 		}
 		_, line, err := gpioLine(p.pin)
 		if err == nil && p.use == "out" {
-			err = pins.CheckRelay(line) // the drivers of the lines also reject these names
+			err = pins.CheckRelay(line) // reject the lines that the output's driver would reject
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))

@@ -46,7 +46,7 @@ func guardMain(args []string) int {
 	return 0
 }
 
-// guardFlagSet declares the guard's flags, which describe the wiring.
+// guardFlagSet declares the command-line flags that tell the guard how its pins are wired.
 func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
 	fs.StringVar(&w.Exhaust, "exhaust", "", "the extraction's pin")
@@ -60,7 +60,7 @@ func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.BoolVar(&w.Heartbeat, "heartbeat", false, "toggle the pin for a charge pump")
 }
 
-// guardFlags returns the arguments for a guard with this wiring.
+// guardFlags returns the command-line arguments that tell a guard this wiring.
 func guardFlags(w relay.Wiring) []string {
 	var given relay.Wiring
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
@@ -76,10 +76,10 @@ func guardFlags(w relay.Wiring) []string {
 }
 
 // switchOff opens the relay that the machine.yaml names, whichever program was using the line. systemd runs "portillond
-// -off" after a daemon has ended (ExecStopPost). switchOff reads no key. If an exiting guard still uses the line,
-// switchOff retries for a second. A relay board that a daemon would reject (relay.LevelFault) is switched off too:
-// switchOff drives the line to the level that opens the relay and ignores the settings of resistors, supply and charge
-// pump.
+// -off" after a daemon has ended (ExecStopPost). switchOff needs no key, so it reads none of the key files. If an
+// exiting guard still uses the line, switchOff retries for a second. A relay board that a daemon would reject
+// (relay.LevelFault) is switched off too: switchOff drives the line to the level that opens the relay and ignores the
+// settings of resistors, supply and charge pump.
 func (c Config) switchOff() error {
 	w := c.wiring()
 	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
@@ -97,7 +97,7 @@ func (c Config) switchOff() error {
 	return errors.Join(p.Relay.Out(gpio.Low), err)
 }
 
-// again is the pause after a failed start of a guard.
+// again is the pause before the next attempt, after a guard failed to start.
 const again = 5 * time.Second
 
 // guardClient starts a guard process and replaces it when it ends. When a guard ends, guardClient starts another one
@@ -126,8 +126,8 @@ func (h *guardClient) start(ctx context.Context) error {
 	return nil
 }
 
-// listen passes on the guard's reports. When the guard ends, listen starts the next guard: first immediately, then
-// every few seconds.
+// listen passes the guard's reports to the machine's loop. When the guard ends, listen starts the next guard: first
+// immediately, then every few seconds.
 func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
 	for e := range events {
 		if e.What == relay.Lost {
@@ -139,7 +139,7 @@ func (h *guardClient) listen(ctx context.Context, s *relay.Switch, events <-chan
 		return
 	}
 	h.passSignal(ctx, daemon.Signal{What: relay.Lost, Why: "the guard has ended"})
-	// The first attempt is immediate, because a member may be waiting.
+	// Make the first attempt at once, because a member may be waiting at the machine.
 	for wait := time.Duration(0); ctx.Err() == nil; wait = again {
 		select {
 		case <-time.After(wait):

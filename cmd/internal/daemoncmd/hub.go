@@ -19,8 +19,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// HubConfig is the hub at which the machine was enrolled (portillond enrol). The zero HubConfig is that of a machine
-// whose files were installed by hand.
+// HubConfig is the hub at which the machine was enrolled (portillond enrol). The zero HubConfig belongs to a machine
+// whose files somebody installed by hand, without an enrolment.
 type HubConfig struct {
 	Address string // host:port of the hub's listener for machines
 	Name    string // host name in the hub's certificate
@@ -45,12 +45,12 @@ func parseHub(n yamlfile.Node) HubConfig {
 // HubDir returns the folder of the files for the connection to the hub.
 func (c Config) HubDir() string { return filepath.Join(c.Data, "hub") }
 
-// HubLink opens the connection to the hub. With a nil signer the certificate is not renewed.
+// HubLink opens the connection to the hub. If the signer is nil, HubLink does not renew the machine's certificate.
 func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func() bool) (*hublink.Link, error) {
 	return c.HubLinkBy(nil, signer, now, trusted)
 }
 
-// HubLinkBy is HubLink with another dialer. A nil dialer uses the network.
+// HubLinkBy is HubLink with another dialer. If the dialer is nil, HubLinkBy connects over the network.
 func (c Config) HubLinkBy(
 	dial hublink.Dial,
 	signer note.Signer,
@@ -82,7 +82,7 @@ func (d *Daemon) openHub(k keys) {
 	}
 	link, err := d.c.HubLink(k.signer, d.clock.now, d.clock.trusted)
 	if err != nil {
-		d.log.Error("hub connection unavailable", "err", err)
+		d.log.Error("machine works without its hub, because the files of the enrolment are unusable", "err", err)
 		return
 	}
 	d.hub = &hubWatch{link: link, lost: make(chan struct{}, 1), clock: d.clock, log: d.log}
@@ -91,14 +91,14 @@ func (d *Daemon) openHub(k keys) {
 // hubWatch maintains the connection to the hub. A machine that was not enrolled has a nil *hubWatch.
 type hubWatch struct {
 	link *hublink.Link
-	// receives a value when the broker connection is lost, which requests a check of the hub; capacity 1
+	// receives a value when the connection to the broker is lost; the value requests a check of the hub; capacity 1
 	lost    chan struct{}
 	clock   clock
 	log     *slog.Logger
 	bundles *bundleUpdater // function that receives the hub's manifests; set before run
 }
 
-// chunks returns the source of chunks at the hub, or nil if chunks do not come from the hub.
+// chunks returns the source of chunks at the hub, or nil if the machine gets its chunks from a file or a folder.
 func (h *hubWatch) chunks() wire.PartSource {
 	if h == nil {
 		return nil
@@ -107,14 +107,14 @@ func (h *hubWatch) chunks() wire.PartSource {
 }
 
 // brokerRoute returns how the hub's broker is verified and how its address is found. Both results are nil for a machine
-// that was not enrolled, whose machine.yaml names the broker.
+// that was not enrolled, because its machine.yaml names the broker itself.
 func (h *hubWatch) brokerRoute() (*tls.Config, func(string) string) {
 	if h == nil {
 		return nil, nil
 	}
 	return h.link.TLS(), func(hostport string) string {
 		select {
-		case h.lost <- struct{}{}: // the hub's address may have changed
+		case h.lost <- struct{}{}: // check the hub, because its address may have changed
 		default:
 		}
 		return h.link.Resolve(hostport)
@@ -127,7 +127,8 @@ const (
 	// manifestEvery is the interval at which the manifest is fetched over HTTPS, in case MQTT does not deliver the
 	// manifest.
 	manifestEvery = time.Hour
-	// hubSoonest is the minimum time between two checks, because a check may search the whole network.
+	// hubSoonest is the minimum time between two checks of the hub. The time is long because a check may search the whole
+	// network.
 	hubSoonest = 10 * time.Second
 )
 
@@ -137,7 +138,7 @@ func (h *hubWatch) run(ctx context.Context) {
 	failed := false
 	for {
 		select {
-		case <-h.lost: // a waiting request is removed, because this check also answers that request
+		case <-h.lost: // remove a waiting request, because this check also answers that request
 		default:
 		}
 		err := h.check(ctx, &fetched)
@@ -212,7 +213,7 @@ func (h *hubWatch) check(ctx context.Context, fetched *time.Time) error {
 	*fetched = time.Now()
 	select {
 	case h.bundles.cardKeys.again <- struct{}{}:
-	default: // a request is already waiting
+	default: // drop the request, because another request is already waiting
 	}
 	h.bundles.offer(m)
 	return nil

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The hub's time confirms the machine's clock only if the two differ by less than a minute.
+// The hub's time confirms the machine's clock only if the two clocks differ by less than a minute.
 func TestHubConfirmsOnlyAClockWithinAMinuteOfTheHubsClock(t *testing.T) {
 	for _, c := range []struct {
 		ahead, within time.Duration
@@ -66,7 +66,7 @@ func TestHubSectionNeedsAnAddressAndAName(t *testing.T) {
 	}
 }
 
-// A machine without the files of its enrolment works without a hub.
+// If the files of its enrolment are missing, a machine works without a hub.
 func TestMachineWithoutItsEnrolmentFilesHasNoConnectionToTheHub(t *testing.T) {
 	c := Config{Data: t.TempDir(), Hub: HubConfig{"127.0.0.1:1", "hub.local"}}
 	c.MQTT.HubKey = "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO"

@@ -24,8 +24,8 @@ import (
 	"portillon/wire"
 )
 
-// The tests of this file connect the machine's uplink, the hub and a broker, because an administrator's typo has an
-// effect only on all three together.
+// The tests of this file connect the machine's uplink, the hub and a broker, because only all three together show the
+// effect of an administrator's typo.
 
 const wayDeadline = 60 * time.Second // time limit of all conditions for which a test waits
 
@@ -79,8 +79,8 @@ func (w *connectedPair) write(name, text string) string {
 	return path
 }
 
-// mosquitto starts Debian's mosquitto with the files that portillon hub mosquitto-conf writes. Before the start,
-// typo[0] is replaced by typo[1] in the access list.
+// mosquitto starts Debian's mosquitto with the files that portillon hub mosquitto-conf writes. Before the start, the
+// function replaces typo[0] by typo[1] in the access list.
 func (w *connectedPair) mosquitto(typo [2]string) {
 	w.t.Helper()
 	program, err := exec.LookPath("mosquitto")
@@ -127,7 +127,7 @@ func (w *connectedPair) mosquitto(typo [2]string) {
 	}
 	conf += "log_type none\n"
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // otherwise mosquitto could not read the test's folder
+		conf += "user root\n" // run mosquitto as root, so that it can read the test's folder
 	}
 	cmd := exec.Command(program, "-c", w.write(broker.MosquittoConf, conf))
 	if err := cmd.Start(); err != nil {
@@ -189,7 +189,7 @@ func (w *connectedPair) startHub() *hub.Hub {
 	return h
 }
 
-// background runs f until the test ends, and then calls after.
+// background runs f in a goroutine until the test ends, and then calls the function after.
 func (w *connectedPair) background(f func(context.Context), after func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -304,7 +304,7 @@ func TestMachineReportsThatTheHubDoesNotPinItsKey(t *testing.T) {
 	})
 }
 
-func TestHubWithItsOwnBrokerAcknowledgesRecordsOfAHealthyMachine(t *testing.T) {
+func TestHubWithItsOwnBrokerAcknowledgesTheMachinesRecords(t *testing.T) {
 	w := newWay(t)
 	h := w.startHub()
 	u, clock := w.startUplink(h.Broker(), 3)

@@ -37,8 +37,8 @@ type localJournal struct {
 	log      *slog.Logger
 	journal  *journal.Journal // nil: the journal is not open
 	onDamage func(error)      // function called if damage is found while the journal is in use
-	salvaged *salvage         // damage that this start has found; nil: none
-	renewal  *renewal         // why a new journal was started; nil: the old journal is in use
+	salvaged *salvage         // damage of the journal that this start has found; nil: no damage
+	renewal  *renewal         // the reason why the daemon created a new journal; nil: the daemon uses the old journal
 }
 
 func (l *localJournal) options(signer note.Signer) journal.Options {
@@ -66,12 +66,12 @@ func (l *localJournal) open(ctx context.Context, k keys) error {
 		}
 		if begun {
 			l.renewal = &renewal{why: err, kept: m.Kept}
-			l.log.Warn("journal is unusable, new journal created", "damaged file", m.Kept)
+			l.log.Warn("created a new journal, because the old journal is unusable", "damaged file", m.Kept)
 		} else {
 			l.salvaged = &salvage{MendResult: m, why: err}
 			l.log.Warn("journal salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
-		if j, err = journal.Open(path, o); err != nil { // the journal is already verified if it was salvaged
+		if j, err = journal.Open(path, o); err != nil { // a salvaged journal has already been verified
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func openExamined(ctx context.Context, path string, o journal.Options) (*journal
 	return j, nil
 }
 
-// salvage describes the damage that a start has found, and the repair of the journal.
+// salvage describes the damage of the journal that a start has found, and how the daemon repaired the journal.
 type salvage struct {
 	journal.MendResult
 	why error
@@ -134,7 +134,8 @@ func (l *localJournal) hubCopy(k keys) journal.HubCopy {
 	return journal.HubCopy{Seq: a.Seq, Root: tlog.Hash(root), Generation: a.Generation}
 }
 
-// lastAck returns the stored acknowledgement. A damaged acknowledgement is ignored, because the hub repeats it.
+// lastAck returns the stored acknowledgement. lastAck ignores a damaged acknowledgement, because the hub sends the
+// acknowledgement again.
 func (l *localJournal) lastAck(k keys) (wire.Ack, bool) {
 	if k.hub == nil {
 		return wire.Ack{}, false
@@ -158,7 +159,7 @@ func (l *localJournal) storeAck(signed []byte) {
 		return os.Rename(path+".new", path)
 	}
 	err := write()
-	if err != nil { // writing fails, for example, if a folder has this name
+	if err != nil { // remove a folder that has the file's name, because the folder would make writing the file fail
 		os.RemoveAll(path + ".new")
 		os.RemoveAll(path)
 		err = write()
@@ -168,8 +169,8 @@ func (l *localJournal) storeAck(signed []byte) {
 	}
 }
 
-// olderThanAcked returns the difference between the journal and the stored acknowledgement, or nil if no difference is
-// known.
+// olderThanAcked returns the difference between the journal and the stored acknowledgement, or nil if no difference can
+// be found without the hub.
 func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := l.lastAck(k)
 	switch n := l.journal.Len(); {
@@ -180,7 +181,7 @@ func (l *localJournal) olderThanAcked(k keys) *daemon.JournalMismatch {
 	}
 	root, err := l.journal.Root(a.Seq)
 	if err != nil || hex.EncodeToString(root[:]) == a.Root {
-		// a record is missing, so the root can only be compared when the hub answers
+		// the journal lacks records, so only the hub's answer can show whether the roots differ
 		return nil
 	}
 	return &daemon.JournalMismatch{Hub: a.Seq, Here: l.journal.Len()}
@@ -205,7 +206,7 @@ func (l *localJournal) compareTags(was *facts, unread error) (why []string, err 
 	}
 	factsLost := unread != nil || l.salvaged != nil && !l.salvaged.Facts
 	recordsLost := gap || l.salvaged != nil && len(l.salvaged.Unread)+len(l.salvaged.Dropped) > 0
-	if factsLost && recordsLost { // neither the facts nor the records prove which tags were in force
+	if factsLost && recordsLost { // neither the facts nor the records tell which tags were in force
 		t := session.Tag{ID: daemon.TagSalvaged, Since: l.clock.now(),
 			Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine"}
 		was.tags = append(was.tags, t)
@@ -240,8 +241,8 @@ func (l *localJournal) restoreFacts(ctx context.Context) error {
 	return l.journal.Keep(lost)
 }
 
-// faultRecords returns the records about the faults that the start has found in the journal. The caller stores the tags
-// with these records.
+// faultRecords returns the records about the faults that the start has found in the journal. The caller stores the
+// restored tags together with these records.
 func (l *localJournal) faultRecords(was facts, why []string) (out []journal.Entry) {
 	if l.salvaged != nil {
 		out = append(out, journal.Entry{Kind: wire.Faulted, Body: wire.FaultBody{What: "journal",

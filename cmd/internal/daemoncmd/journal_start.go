@@ -24,11 +24,11 @@ func (l *localJournal) endOpenSession(zone *time.Location) ([]daemon.Owed, error
 	if left.SameBoot {
 		cause = wire.CauseDaemonLost
 	}
-	l.log.Warn("session that the last daemon left open has been ended", "cause", cause)
+	l.log.Warn("ended the session that the previous daemon left open", "cause", cause)
 	// The session lasted at least until its state was last stored (UnderWay), which first happens after a minute. Only
-	// this time counts as practice. A shorter session counts as a session from its start, so that a member who pulls the
-	// plug does not get back a session of a quota.
-	was, _ := l.readFacts() // compareTags handles unreadable tags
+	// this known time is added to the member's practice. A session that was too short for its state to be stored still
+	// uses up one session of a quota, so that a member cannot save it by pulling the plug.
+	was, _ := l.readFacts() // ignore unreadable tags here, because compareTags handles them
 	u := was.underWay
 	if u.Session != left.Start.Session {
 		u = daemon.UnderWay{}
@@ -87,7 +87,8 @@ type facts struct {
 	underWay daemon.UnderWay
 }
 
-// readFacts reads the facts. Unreadable tags are an error; other unreadable facts are left out without an error.
+// readFacts reads the facts. If the tags are unreadable, readFacts returns an error; it leaves out other unreadable
+// facts without an error.
 func (l *localJournal) readFacts() (facts, error) {
 	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
 	all, err := l.journal.Facts("")
@@ -105,7 +106,7 @@ func (l *localJournal) readFacts() (facts, error) {
 		case daemon.FactUnderWay + "/":
 			json.Unmarshal(value, &out.underWay)
 		case daemon.FactPractice:
-			// Without a value, rules that need practice would refuse.
+			// Set an empty value, because without a value the rules that need practice would refuse every member.
 			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil {
 				out.practice[policy.MemberID(name)] = p
 			}

@@ -21,7 +21,8 @@ func checkKeyKind(n yamlfile.Node, p keykind.Place) {
 	}
 }
 
-// remember stores the line numbers of the fields that name keys, because the key files are read later.
+// remember stores the line numbers of the fields that name keys, because checks that read the key files later name
+// these lines in their errors.
 func (c *Config) remember(path string, root yamlfile.Node) {
 	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
 		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
@@ -56,8 +57,9 @@ func (c Config) requireKind(field, named, text string) error {
 	return nil
 }
 
-// requireDifferent returns an error for each pair of keys that must differ but are the same. Keys from older releases
-// do not have their kind in the name. An argument is empty if the key could not be read.
+// requireDifferent returns an error for each pair of keys that must differ but are the same. The names of keys from
+// older releases do not contain the kind of the key, so requireDifferent compares the keys themselves. The caller
+// passes an empty argument for a key that could not be read.
 func (c Config) requireDifferent(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
@@ -106,7 +108,7 @@ func (c Config) withExpectedKey(err error) error {
 func (c Config) checkCardKey(k keys) error {
 	m, err := c.store(k).Current()
 	if err != nil {
-		return nil // another check reports this fault
+		return nil // return no error, because another check reports this fault
 	}
 	if _, _, err := wire.ChooseCardKey(m, k.cardKeyRing()...); err != nil {
 		return fmt.Errorf("%s: bundle version %d does not fit the card key: %w", c.positionOf("card-key"), m.Version, err)

@@ -19,7 +19,7 @@ import (
 	"portillon/site"
 )
 
-// otherCard builds the example site with a card key that the machine does not have.
+// otherCard builds a bundle of the example site with a card key that the machine does not have.
 func otherCard(t *testing.T, k *bundleUpdater, build func(uint64) *site.Built, version uint64) *site.Built {
 	t.Helper()
 	s, err := site.Read("../../../site-example")
@@ -93,8 +93,8 @@ func TestBundleOfAnotherCardKeyIsRejectedWithBothCheckValues(t *testing.T) {
 	}
 }
 
-// After the machine's card key was replaced, the previous bundle may have been built with the new key. The machine
-// then uses the previous bundle.
+// When somebody has replaced the machine's card key, the previous bundle may be the one that was built with the new
+// key. The machine then uses the previous bundle.
 func TestMachineUsesThePreviousBundleIfItHasTheNewCardKey(t *testing.T) {
 	k, build := exampleUpdater(t)
 	k.conf.File = filepath.Join(t.TempDir(), "site.bundle")
@@ -115,7 +115,7 @@ func TestMachineUsesThePreviousBundleIfItHasTheNewCardKey(t *testing.T) {
 	}
 }
 
-func TestRejectionOfAManifestIsClearedByAValidOne(t *testing.T) {
+func TestRejectionIsNoLongerShownAfterAValidManifest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleUpdater(t)
 		k.conf = BundleConfig{From: t.TempDir()}
@@ -142,7 +142,7 @@ func TestRejectionOfAManifestIsClearedByAValidOne(t *testing.T) {
 	})
 }
 
-func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
+func TestCheckRejectsACardKeyThatDoesNotFitTheStoredBundle(t *testing.T) {
 	b := newBench(t)
 	k, _ := b.c.readKeys(secrets{store: b.on.Credstore, instance: "laser"})
 	f, err := os.Open(filepath.Join(b.dir, "site.bundle"))
@@ -170,7 +170,7 @@ func TestCheckRejectsAWrongCardKeyEvenIfABundleIsInForce(t *testing.T) {
 	}
 }
 
-func TestCheckNamesTheSignerOfABundleThatItRejects(t *testing.T) {
+func TestCheckNamesTheSignerOfARejectedBundle(t *testing.T) {
 	b := newBench(t)
 	skey, _, err := note.GenerateKey(rand.Reader, "laser.biklab")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"portillon/rfid"
 )
 
-// lamps returns the sets of lamps that follow the panel: the lamps at the machine, and the reader's LED and beeper.
-// The LED follows the green lamp; the beeper follows the buzzer.
+// lamps returns the sets of lamps that show the panel's state: the lamps at the machine, and the reader's LED and
+// beeper. The LED shows the state of the green lamp, and the beeper sounds together with the buzzer.
 func (c Config) lamps() []LightsConfig {
 	return []LightsConfig{c.Lights, {Green: c.Reader.Values[rfid.KeyLED], Buzzer: c.Reader.Values[rfid.KeyBeeper]}}
 }

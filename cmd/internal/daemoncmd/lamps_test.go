@@ -17,7 +17,7 @@ import (
 	"portillon/rfid/wiegand"
 )
 
-// fakeOut is an output pin that records its levels under its name.
+// fakeOut is an output pin that records, under the pin's name, each level to which it is set.
 type fakeOut struct {
 	gpio.PinOut
 	name string
@@ -32,7 +32,7 @@ const wallReader = `reader:
 relay: { pin: "gpio:pinctrl-/17" }
 `
 
-func TestWiringContainsTheReadersLEDAndBeeperAsOutputs(t *testing.T) {
+func TestReadersLEDAndBeeperAreListedAsOutputsOfTheWiring(t *testing.T) {
 	c, err := config(t, wallReader)
 	if err == nil {
 		err = c.CheckWires()
@@ -72,8 +72,9 @@ func TestReadersLEDAndBeeperAreCheckedLikeOtherOutputs(t *testing.T) {
 	}
 }
 
-// The reader's LED follows the green lamp and its beeper follows the buzzer. Each set has separate pins.
-func TestReadersLEDFollowsTheGreenLampAndBeeperTheBuzzer(t *testing.T) {
+// The reader's LED shows the state of the green lamp, and the reader's beeper sounds together with the buzzer. The
+// lamps at the machine and the reader use separate pins.
+func TestReadersLEDFollowsTheGreenLampAndItsBeeperFollowsTheBuzzer(t *testing.T) {
 	c, err := config(t, wallReader+`lights: { green: "gpio:pinctrl-/19", buzzer: "gpio:pinctrl-/16" }`+"\n")
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +126,7 @@ func (k *keypad) Next(timeout time.Duration) (rfid.Edge, bool, error) {
 
 func (k *keypad) Close() error { return nil }
 
-func TestKeysOnTheKeypadReachTheDaemon(t *testing.T) {
+func TestDaemonReceivesKeyPressesOnTheKeypad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pressed := 0
 		r, err := wiegand.Spec().Open(nil, rfid.Host{Keypad: func() { pressed++ },

@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-// Version is the version of a build. The linker may set it.
+// Version is the version of a build. The linker may set Version.
 var Version = "0.1"
 
 // Main runs portillond with its arguments and returns its exit code.
@@ -48,7 +48,7 @@ func Main(args []string) int {
 		return 0
 	}
 	c, err := ReadConfig(*config)
-	if *off && c.Relay.Pin != "" { // runs even if the machine.yaml has other faults, because the relay must open
+	if *off && c.Relay.Pin != "" { // switch off even if the machine.yaml has other faults, because the relay must open
 		err = errors.Join(err, c.switchOff())
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func Main(args []string) int {
 	}
 	if *set {
 		setClock(c)
-		return 0 // an error does not prevent the start, because a machine also works without its hub
+		return 0 // even if setting the clock has failed, because a machine also works without its hub
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {
@@ -141,7 +141,7 @@ func printError(err error, hint string) int {
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	trust   *clockTrust // nil: the clock is always trusted, because of machine.yaml or in a demonstration
+	trust   *clockTrust // nil: the clock is always trusted, as machine.yaml or a demonstration says
 }
 
 // newClock creates the machine's clock. The argument trust is the value of clock in machine.yaml, and start sets

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory frees memory that only the start needed: garbage of the heap, and pages of the program's code. If those
-// pages are needed again, the kernel reads them from the file (madvise(2), MADV_DONTNEED on a private mapping of an
-// unmodified file). A Pi Zero has only 512 MB. The guard, which is the same program, uses a thousandth of the program's
-// pages.
+// releaseMemory frees memory that only the start needed: garbage of the heap, and pages of the program's code. If the
+// program needs a released page again, the kernel reads the page from the program's file (madvise(2), MADV_DONTNEED on
+// a private mapping of an unmodified file). A Pi Zero has only 512 MB. The guard is the same program as the daemon, but
+// uses only a thousandth of the program's pages.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/maps")
@@ -30,7 +30,7 @@ func releaseMemory() {
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		from, to, perms, ok := mapping(lines.Text())
 		if ok && strings.HasSuffix(lines.Text(), " "+exe) && (perms == "r-xp" || perms == "r--p") {
-			// An error is harmless, because the call is only advice to the kernel.
+			// Ignore an error, because madvise only gives advice to the kernel.
 			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 		}
 	}
@@ -51,7 +51,7 @@ func mapping(line string) (from, to uintptr, perms string, ok bool) {
 }
 
 // hasPristinePages reports whether the program's read-only pages in memory equal those in the file. In a
-// position-independent executable the loader has modified these pages.
+// position-independent executable, the loader has changed these pages, so the file cannot replace them.
 func hasPristinePages() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {

@@ -2,7 +2,7 @@ package daemoncmd
 
 import "testing"
 
-func TestLinesOfTheMemoryMapAreRead(t *testing.T) {
+func TestLinesOfProcMapsAreParsed(t *testing.T) {
 	from, to, perms, ok := mapping("00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/dbus-daemon")
 	if !ok || from != 0x400000 || to != 0x452000 || perms != "r-xp" {
 		t.Errorf("%x %x %q %v", from, to, perms, ok)

@@ -10,8 +10,8 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// maxMounts is the maximum number of bytes that are read of /proc/self/mountinfo. A Pi has about forty mounts with a
-// hundred bytes each.
+// maxMounts is the maximum number of bytes that are read of /proc/self/mountinfo. On a Pi, the file has about forty
+// lines with a hundred bytes each.
 const maxMounts = 1 << 20
 
 // Mount is a line of /proc/self/mountinfo (proc_pid_mountinfo(5)).
@@ -19,10 +19,10 @@ type Mount struct {
 	Point, Type, Source string
 	ReadOnly            bool
 
-	options []string // of the file system
+	options []string // options of the file system, such as upperdir
 }
 
-// Mounts returns the mounts that the kernel lists. Malformed lines are left out.
+// Mounts returns the mounts that the kernel lists. Mounts leaves out malformed lines.
 func Mounts(mountinfo string) (out []Mount) {
 	for line := range strings.Lines(mountinfo) {
 		fields := strings.Fields(line)
@@ -56,7 +56,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// on returns the mount that contains a path. Of two mounts at one point, the later mount is visible.
+// on returns the mount that contains a path. If two file systems are mounted at one point, on returns the later mount,
+// because it hides the earlier one.
 func on(mounts []Mount, file string) (best Mount, ok bool) {
 	for _, m := range mounts {
 		if under(m.Point, file) && (!ok || len(m.Point) >= len(best.Point)) {
@@ -84,20 +85,21 @@ func (m Mount) option(name string) string {
 // Storage is unknown.
 type Storage uint8
 
-// The kinds of storage.
+// These constants are the kinds of storage.
 const (
 	StorageUnknown Storage = iota
 	OnDisk
 	InMemory // a tmpfs
-	Overlaid // in an overlay whose upper layer is in memory, such as raspi-config's overlay file system
+	Overlaid // files in an overlay whose upper layer is in memory, such as raspi-config's overlay file system
 )
 
 // StorageOf returns the storage of the files in a folder, and the mount that contains the folder.
 //
-// raspi-config puts the root file system under an overlay whose upper layer is a tmpfs. Since Bookworm it uses the
-// package overlayroot (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw).
-// Earlier releases use raspi-config's own script (boot=overlay, with layers that are hidden once the root is mounted).
-// overlayroot also covers the other mounts of /etc/fstab, unless the command line has overlayroot=tmpfs:recurse=0.
+// raspi-config puts the root file system under an overlay whose upper layer is a tmpfs. Since Bookworm, raspi-config
+// uses the package overlayroot (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and
+// /media/root-rw). Earlier releases use raspi-config's own script (boot=overlay, with layers that are hidden once the
+// root is mounted). overlayroot also covers the other mounts of /etc/fstab, unless the command line has
+// overlayroot=tmpfs:recurse=0.
 func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	text, err := bootconfig.Read(root, "proc/self/mountinfo", maxMounts)
 	if err != nil {

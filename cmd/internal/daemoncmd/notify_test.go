@@ -42,7 +42,7 @@ func TestWatchdogGetsReportsOnlyWhileTheLoopRuns(t *testing.T) {
 		}
 	}
 	alive.Store(false)
-	for next(200*time.Millisecond) != "" { // discard the reports that were already sent
+	for next(200*time.Millisecond) != "" { // discard the reports that the daemon has already sent
 	}
 	if got := next(300 * time.Millisecond); got != "" {
 		t.Errorf("a dead loop said %q", got)

@@ -10,7 +10,7 @@ import (
 
 // One line of config.txt may name several GPIO lines (raspberrypi/documentation, config_txt/gpio: gpio=0-27=…,
 // gpio=17,18=…).
-func TestRangeOfLinesInConfigTxtOverridesTheRelaysLine(t *testing.T) {
+func TestSettingForARangeOfLinesAppliesToTheRelaysLine(t *testing.T) {
 	c := Config{Machine: "laser", Reader: ReaderConfig{Kind: "none"}, Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}}
 	for _, later := range []string{"gpio=16-18=op,dh\n", "gpio=17,18=op,dh\n"} {
 		if m := c.Missing(c.Fragment("laser.yaml")+later, bootconfig.BoardOf("Raspberry Pi 4 Model B", nil)); len(m) == 0 {
@@ -19,12 +19,12 @@ func TestRangeOfLinesInConfigTxtOverridesTheRelaysLine(t *testing.T) {
 	}
 }
 
-// The command that systemd runs last must open the relay that a file names, even if another part of the file has a
-// fault.
-func TestOffOpensTheRelayOfAFileWithAFaultElsewhere(t *testing.T) {
+// The command that systemd runs after the daemon has ended must open the relay that machine.yaml names, even if another
+// part of the file has a fault.
+func TestOffOpensTheRelayEvenIfMachineYamlHasAnotherFault(t *testing.T) {
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")
-	// As after the guard was killed on a kernel without strict_gpiod, the line is still driven.
+	// Drive the line, as a kernel without strict_gpiod does after the guard was killed.
 	os.WriteFile(pin, []byte("1\n"), 0o644)
 	path := filepath.Join(dir, "machine.yaml")
 	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: k\nmachine-key: "+

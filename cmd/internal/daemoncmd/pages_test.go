@@ -22,7 +22,7 @@ type wiringPage struct {
 	drawings   []string   // drawings in the order in which the page shows them
 	commands   []string   // lines of code blocks
 	code       []string   // texts between backquotes, sorted
-	acceptance []string   // ids of the acceptance steps
+	acceptance []string   // ids of the acceptance steps that the page marks
 	figures    []string   // marks of figures that another test calculates
 	tables     [][]string // number of cells in every row of the tables
 	dangers    [][]string // rows of the table in section 2
@@ -100,8 +100,8 @@ func readWiringPage(t *testing.T, name string) (p wiringPage) {
 	return p
 }
 
-// numbers returns the numbers in each section, sorted. The comparison reveals a figure that was changed in one language
-// only.
+// numbers returns the numbers in each section, sorted. By comparing these numbers, the test finds a figure that was
+// changed on only one of the two pages.
 func (p wiringPage) numbers() (out []string) {
 	for n, section := range regexp.MustCompile(`(?m)^#+ `).Split(commentOf.ReplaceAllString(p.text, ""), -1) {
 		found := numberOf.FindAllString(section, -1)
@@ -119,8 +119,9 @@ func bothWiringPages(t *testing.T) (english, french wiringPage) {
 	return readWiringPage(t, "README.md"), readWiringPage(t, "LISEZMOI.md")
 }
 
-// People build machines from either page, so both pages must have the same content.
-func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
+// Some people build a machine from the French page and others from the English page, so both pages must have the same
+// content.
+func TestFrenchAndEnglishWiringPagesHaveTheSameContent(t *testing.T) {
 	en, fr := bothWiringPages(t)
 	for _, x := range []struct {
 		what   string
@@ -185,7 +186,7 @@ func TestEveryDangerSaysWhatHappensAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestLinksOfTheWiringPagesHaveATarget(t *testing.T) {
+func TestEachLinkOfTheWiringPagesHasATarget(t *testing.T) {
 	files, _ := filepath.Glob(wiringPages + "*.svg")
 	en, fr := bothWiringPages(t)
 	for _, p := range []wiringPage{en, fr} {
@@ -234,7 +235,7 @@ func TestDrawingsOfTheWiringPagesExistAndAppearOnBothPages(t *testing.T) {
 			exists(name, m[1])
 		}
 	}
-	for _, f := range files { // a drawing may refer to another drawing
+	for _, f := range files { // also accept a drawing to which another drawing refers
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
@@ -245,8 +246,8 @@ func TestDrawingsOfTheWiringPagesExistAndAppearOnBothPages(t *testing.T) {
 	}
 }
 
-// The list has all steps that portillon setup uses, under the names that setup and the pages share.
-func TestAcceptanceListIsComplete(t *testing.T) {
+// The list has all steps that portillon setup uses, under the step ids that setup and the pages share.
+func TestWiringPagesListEveryAcceptanceStep(t *testing.T) {
 	en, _ := bothWiringPages(t)
 	want := strings.Fields(
 		"supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed " +

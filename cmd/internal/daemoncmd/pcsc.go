@@ -11,7 +11,7 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-// PCSCFault contains the reason why a PC/SC reader cannot be used, and the repair.
+// PCSCFault contains the reason why a PC/SC reader cannot be used, and the instruction for the repair.
 type PCSCFault struct {
 	Fact, Cure policy.Text
 	Unseen     bool // true: this user has no permission to connect to pcscd, but the daemon's user may have it
@@ -19,7 +19,7 @@ type PCSCFault struct {
 
 // pcscLook contains the results of the check of pcscd and of pcscd's readers.
 type pcscLook struct {
-	prefix    string   // beginning of the configured reader's name
+	prefix    string   // beginning of the name of the reader in machine.yaml
 	readers   []string // names of the readers that pcscd lists
 	err       error    // error of the query to pcscd
 	installed bool     // true: pcscd's program is installed
@@ -49,7 +49,7 @@ func (on Computer) hasFile(path string) bool {
 	return err == nil
 }
 
-// fault returns nil if the reader can be used, otherwise the reason and the repair.
+// fault returns nil if the reader can be used, otherwise a fault with the reason and the instruction for the repair.
 func (l pcscLook) fault() *PCSCFault {
 	say := func(frFact, frCure, enFact, enCure string) *PCSCFault {
 		return &PCSCFault{Fact: policy.Text{FR: frFact, EN: enFact}, Cure: policy.Text{FR: frCure, EN: enCure}}
@@ -87,7 +87,7 @@ func (l pcscLook) fault() *PCSCFault {
 		"sudo systemctl restart pcscd; journalctl -u pcscd says what is wrong")
 }
 
-// missingReader returns the reason why pcscd does not list the reader, and the repair.
+// missingReader returns a fault with the reason why pcscd does not list the reader and the instruction for the repair.
 func (l pcscLook) missingReader(say func(frFact, frCure, enFact, enCure string) *PCSCFault) *PCSCFault {
 	if slices.ContainsFunc(l.readers, func(name string) bool { return strings.HasPrefix(name, l.prefix) }) {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"portillon/rfid/pcsc"
 )
 
-func TestPCSCFaultsAreReportedWithTheirCures(t *testing.T) {
+func TestEachPCSCFaultIsReportedWithItsRepair(t *testing.T) {
 	for name, x := range map[string]struct {
 		look       pcscLook
 		fact, cure string // expected fault; empty: no fault
@@ -84,7 +84,7 @@ func TestPCSCFaultsAreReportedWithTheirCures(t *testing.T) {
 }
 
 // A reader may be plugged in later, so a machine without its reader starts and reports the missing reader.
-func TestMissingPCSCReaderIsAWarningAndNotAFault(t *testing.T) {
+func TestMissingPCSCReaderCausesAWarningOnly(t *testing.T) {
 	b := newBench(t)
 	root := t.TempDir()
 	b.on.Root = os.DirFS(root)
@@ -93,7 +93,7 @@ func TestMissingPCSCReaderIsAWarningAndNotAFault(t *testing.T) {
 		t.Errorf("a machine without a PC/SC reader: %+v", found.PCSC)
 	}
 	b.c.Reader = ReaderConfig{Kind: "pcsc"}
-	notes := func() string { // compare only notes about the reader, because this root has no files of a Pi
+	notes := func() string { // compare only the notes about the reader, because this root has no files of a Pi
 		return strings.Join(slices.DeleteFunc(b.c.Check(b.on).Notes(),
 			func(n string) bool { return !strings.HasPrefix(n, "reader:") }), "\n")
 	}
@@ -156,7 +156,7 @@ func readerOf(t *testing.T, reader string) (Config, error) {
 
 // The driver reports an unplugged PC/SC reader as an error of Poll (ErrNoReader). The acceptance test therefore
 // includes unplugging a PC/SC reader.
-func TestUnpluggedReaderIsNoticedOnlyIfItsKindReportsIt(t *testing.T) {
+func TestReaderTellsIsTrueForKindsWhoseUnpluggingIsDetected(t *testing.T) {
 	for kind, want := range map[string]bool{"keyboard": true, "pn532": true, "mfrc522": true, "pcsc": true,
 		"wiegand": false, "rdm6300": false, "none": false} {
 		if got := (ReaderConfig{Kind: kind}).ReaderTells(); got != want {

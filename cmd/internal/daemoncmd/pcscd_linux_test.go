@@ -19,7 +19,7 @@ import (
 )
 
 // This test runs Debian's pcscd with a virtual reader, in separate network and process namespaces.
-func TestTapsThroughDebiansPcscd(t *testing.T) {
+func TestTapsOnAPCSCReaderArriveThroughDebiansPcscd(t *testing.T) {
 	skipIfShort(t, "starts pcscd")
 	const inside = "PORTILLON_TEST_PCSCD"
 	if os.Getenv(inside) == "" {
@@ -27,7 +27,7 @@ func TestTapsThroughDebiansPcscd(t *testing.T) {
 			t.Skip(why)
 		}
 		cmd := exec.CommandContext(t.Context(), os.Args[0],
-			"-test.run=^TestTapsThroughDebiansPcscd$", "-test.v", "-test.timeout=2m")
+			"-test.run=^TestTapsOnAPCSCReaderArriveThroughDebiansPcscd$", "-test.v", "-test.timeout=2m")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		pcsctest.Apart(cmd)
 		out, err := cmd.CombinedOutput()
@@ -151,8 +151,8 @@ func (x *testPcscd) nextEvent() rfid.Event {
 	return rfid.Event{}
 }
 
-// waitForHealth waits until the reader is reported as up or down. On a slow computer the reader may go up and down more
-// often than the test expects.
+// waitForHealth waits until the reader is reported as up or down. On a slow computer, the reader may be reported as up
+// and down more often than the test expects, so further reports are ignored.
 func (x *testPcscd) waitForHealth(alive bool, why error) {
 	x.Helper()
 	for {
@@ -187,7 +187,7 @@ func (x *testPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
 			return
 		}
-		// The card was removed before the reader had read it.
+		// Retry if the card was removed before the reader had read the card.
 		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES {
 			x.Fatalf("%+v, want proof %v", e, proof)
 		}

@@ -7,14 +7,14 @@ import (
 	"portillon/policy"
 )
 
-// PolicyApart reports whether this machine pins a policy key other than the key that verifies bundles. Without a
-// separate policy key, one key signs both the policy and the bundles.
+// PolicyApart reports whether machine.yaml names a policy key that differs from the key that verifies bundles. Without
+// a separate policy key, one key signs both the policy and the bundles.
 func (c Config) PolicyApart() bool {
 	return c.PolicyKey != "" && !keykind.Same(c.PolicyKey, c.Bundle.Key)
 }
 
-// bundleKind returns the kind of the key that verifies bundles. If the machine pins a separate policy key, a hub key is
-// allowed too: the hub then signs bundles but cannot change the policy.
+// bundleKind returns the kind of the key that verifies bundles. If machine.yaml names a separate policy key, bundleKind
+// also allows a hub key: the hub then signs bundles but cannot change the policy.
 func (c Config) bundleKind() keykind.Kind {
 	if c.PolicyApart() {
 		return keykind.Hub
@@ -39,7 +39,7 @@ func (c Config) KeySituation() policy.Text {
 			"whoever has only the second cannot change the policy", own, bundle)}
 }
 
-// checkSeparateKey warns if the machine pins a separate policy key but the hub has the same key.
+// checkSeparateKey warns if machine.yaml names a separate policy key, but the hub uses the same key.
 func (c Config) checkSeparateKey() []string {
 	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
 		return []string{c.positionOf("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +

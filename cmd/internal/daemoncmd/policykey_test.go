@@ -21,7 +21,7 @@ func publicKey(t *testing.T, name string) string {
 	return public
 }
 
-func TestOneKeySignsBothUnlessASeparatePolicyKeyIsPinned(t *testing.T) {
+func TestOneKeySignsPolicyAndBundlesWithoutASeparatePolicyKey(t *testing.T) {
 	site, pol := publicKey(t, "portillon:site:biklab"), publicKey(t, "portillon:policy:biklab")
 	for name, c := range map[string]struct {
 		policy, bundle string
@@ -49,7 +49,7 @@ func TestOneKeySignsBothUnlessASeparatePolicyKeyIsPinned(t *testing.T) {
 	}
 }
 
-func TestCheckWarnsOfAPolicyKeyThatIsNotSeparate(t *testing.T) {
+func TestCheckWarnsIfTheHubHasThePolicyKey(t *testing.T) {
 	hub, pol := publicKey(t, "portillon:hub:biklab"), publicKey(t, "portillon:policy:biklab")
 	c := Config{Site: "biklab", PolicyKey: pol, Bundle: BundleConfig{Key: hub}, MQTT: MQTTConfig{HubKey: hub}}
 	if w := c.checkSeparateKey(); w != nil {
@@ -73,8 +73,8 @@ func TestCheckWarnsOfAPolicyKeyThatIsNotSeparate(t *testing.T) {
 	}
 }
 
-// A rejected policy is shown like a rejected key, on the panel and by doctor, until a valid bundle arrives.
-func TestRejectedPolicyIsShownUntilAValidOneArrives(t *testing.T) {
+// If the machine rejects a policy, the panel and the command doctor report the rejection until a valid bundle arrives.
+func TestRejectedPolicyIsShownUntilAValidBundleArrives(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	v := s.machine()
 	good := s.build(1, 5, "policy.yaml", thiefNow, nil)
@@ -102,8 +102,8 @@ func TestRejectedPolicyIsShownUntilAValidOneArrives(t *testing.T) {
 	}
 }
 
-// A machine that starts to pin a policy key stops using a bundle whose policy this key has not signed. The machine
-// installs the next bundle whose policy the key has signed.
+// If an administrator adds a policy key to machine.yaml, the machine stops using a bundle whose policy this key has not
+// signed. The machine installs the next bundle whose policy the key has signed.
 func TestMachineWithANewPolicyKeyUsesOnlyAPolicySignedByThatKey(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	keys := s.policyKeys

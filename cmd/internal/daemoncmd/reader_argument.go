@@ -11,7 +11,7 @@ import (
 	"portillon/yamlfile"
 )
 
-// ReaderHint returns a text that explains how to name a reader on the command line.
+// ReaderHint returns a text that tells a person how to name a reader on the command line.
 func ReaderHint() string {
 	forms := []string{"MACHINE.yaml"}
 	for _, s := range readerSpecs() {
@@ -28,7 +28,7 @@ func ReaderArgument(arg string, options rfid.Values) (ReaderConfig, error) {
 	if strings.HasSuffix(arg, ".yaml") {
 		c, err := ReadConfig(arg)
 		if err == nil && c.Reader.readerOpener() == nil {
-			err = fmt.Errorf("%s: reader: kind is none, want a machine.yaml with a reader", arg)
+			err = fmt.Errorf("%s: reader: kind is none, want a machine.yaml that names a reader", arg)
 		}
 		return c.Reader, err
 	}
@@ -62,13 +62,13 @@ func (c ReaderConfig) Line() string {
 	return "reader: " + readerSection(c.spec(), c.Values, singleQuoted)
 }
 
-// OpenFor opens the reader for a test. The function heard receives all data that the reader sends, and unread receives
-// input that is not a card number.
+// OpenFor opens the reader for a test. The function heard receives all data that the reader sends, and the function
+// unread receives input that is not a card number.
 func (c ReaderConfig) OpenFor(heard func(string), unread func(rfid.Unread)) (rfid.Reader, error) {
 	c.host.Heard, c.host.Unread = heard, unread
 	open := c.readerOpener()
 	if open == nil {
-		return nil, errors.New("reader: kind is none, want the kind of a reader")
+		return nil, errors.New("reader: kind is none, want a kind such as pn532")
 	}
 	return open()
 }

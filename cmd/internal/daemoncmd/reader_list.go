@@ -26,7 +26,7 @@ func readerSpecs() []rfid.Spec {
 // noReader is the kind of a machine without a reader.
 const noReader = "none"
 
-// specOf returns the spec of a kind of reader. The second result is false for noReader and for unknown kinds.
+// specOf returns the Spec of a kind of reader. The second result is false for noReader and for unknown kinds.
 func specOf(kind string) (rfid.Spec, bool) {
 	for _, s := range readerSpecs() {
 		if s.Kind == kind {
@@ -36,7 +36,7 @@ func specOf(kind string) (rfid.Spec, bool) {
 	return rfid.Spec{}, false
 }
 
-// ReaderOffers returns the wirings that "portillon setup" proposes, each with the spec of its reader.
+// ReaderOffers returns the wirings that "portillon setup" proposes, each with the Spec of its reader's kind.
 func ReaderOffers() (out []ReaderOffer) {
 	for _, s := range readerSpecs() {
 		for _, o := range s.Offers {
@@ -53,7 +53,7 @@ type ReaderOffer struct {
 }
 
 // Section returns the reader section of a machine.yaml with this wiring, in flow style. The argument given contains the
-// values that a person has chosen. An empty value means the default.
+// values that a person has chosen. An empty value stands for the default.
 func (o ReaderOffer) Section(given rfid.Values) string {
 	values := rfid.Values{}
 	for _, from := range []rfid.Values{o.Values, given} {

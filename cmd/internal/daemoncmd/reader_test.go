@@ -58,7 +58,7 @@ func keyFile(t *testing.T) (string, strong.Site) {
 // ats is the answer to select of an NTAG 424 DNA (NT4H2421Gx, table 8).
 var ats = []byte{6, 0x77, 0x77, 0x71, 2, 0x80}
 
-// tapOf opens the reader that a machine.yaml names, and reads one tap.
+// tapOf opens the reader that a machine.yaml names, and returns the first tap of the reader.
 func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	t.Helper()
 	path := startPN532(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
@@ -84,8 +84,8 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	return tap
 }
 
-// The test includes the bytes on the serial line. The test uses three cards: a card of the site, a card with the keys
-// of another site, and a card with a copied number.
+// The reader and the simulated PN532 exchange the same bytes as on a real serial line. The test uses three cards: a
+// card of the site, a card with the keys of another site, and a card with a copied number.
 func TestPN532AcceptsOnlyCardsThatProveTheSitesKey(t *testing.T) {
 	key, s := keyFile(t)
 	uid := [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66}

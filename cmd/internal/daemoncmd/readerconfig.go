@@ -21,8 +21,8 @@ type ReaderConfig struct {
 // beginning of the reader's name. For a reader on pins, Port returns "".
 func (c ReaderConfig) Port() string { return c.Values[rfid.KeyPort] }
 
-// AESKey returns the name of the file with the AES key that the site's strong cards prove, or "" if cards are only read
-// by number.
+// AESKey returns the name of the file with the AES key whose possession the site's strong cards prove, or "" if the
+// reader only reads the numbers of cards.
 func (c ReaderConfig) AESKey() string { return c.Values[rfid.KeyAES] }
 
 // spec returns the declaration of the reader's kind. For a machine without a reader, spec returns the zero Spec, which
@@ -32,7 +32,7 @@ func (c ReaderConfig) spec() rfid.Spec {
 	return s
 }
 
-// wiring returns the buses and pins to which the reader is connected.
+// wiring returns the buses and GPIO pins to which the reader is connected.
 func (c ReaderConfig) wiring() rfid.Wiring {
 	s := c.spec()
 	if s.Parse == nil {
@@ -43,20 +43,22 @@ func (c ReaderConfig) wiring() rfid.Wiring {
 }
 
 // ReaderTells reports whether the daemon detects that a reader of this kind is unplugged: the daemon polls the chip, or
-// the kernel removes the device. An unplugged Wiegand reader or RDM6300 cannot be told from an idle one.
+// the kernel removes the device. An unplugged Wiegand reader or RDM6300 sends nothing, like a reader without a card.
 func (c ReaderConfig) ReaderTells() bool { return c.spec().NoticesLoss }
 
-// GivesShortNumbers reports whether the reader may send only a part of a card's number. All other readers send full
-// numbers. At machines with such a reader, a full number is never matched with the short form of another card.
+// GivesShortNumbers reports whether the reader may send only a part of a card's number. Readers of the other kinds
+// always send the full number. At machines with such a reader, a full number is never matched with the short form of
+// another card.
 func (c ReaderConfig) GivesShortNumbers() bool { return c.spec().ShortNumbers }
 
 // StretchesClock reports whether the reader is on I²C and needs a controller that supports clock stretching.
 func (c ReaderConfig) StretchesClock() bool { return c.wiring().ClockStretching }
 
-// parseReader reads the reader section. All values that opening the reader would reject on any computer are rejected
-// here, because a machine with a bad value would start without a reader.
+// parseReader reads the reader section. parseReader rejects each value with which the reader could be opened on no
+// computer, because otherwise the machine would start without a reader.
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	// Collect the keys of all kinds, because a key that belongs to another kind has a separate error message.
+	// Collect the keys of all kinds, because the error about a key that belongs to another kind differs from the error
+	// about an unknown key.
 	kinds, keys := []string{noReader}, []string{"kind"}
 	for _, s := range readerSpecs() {
 		kinds = append(kinds, s.Kind)
@@ -133,7 +135,8 @@ func devicePath(n yamlfile.Node, beside func(yamlfile.Node) string) string {
 	return beside(n)
 }
 
-// readerSection returns the section of a reader in flow style. The argument quote is the function that quotes a text.
+// readerSection returns the section of a reader in flow style. The argument quote is the function that puts a value in
+// quotes.
 func readerSection(s rfid.Spec, v rfid.Values, quote func(string) string) string {
 	fields := []string{"kind: " + s.Kind}
 	for _, k := range s.Keys {

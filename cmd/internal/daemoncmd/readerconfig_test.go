@@ -76,7 +76,7 @@ func readerSections() map[string]bool {
 }
 
 // If the check accepts a section, opening the reader can fail only because a device does not exist.
-func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
+func TestCheckRejectsEachSectionWithWhichTheReaderCannotBeOpened(t *testing.T) {
 	try := func(text string, want bool) {
 		t.Helper()
 		c, refused := parsedReader(text)
@@ -107,9 +107,9 @@ func TestTheCheckRejectsWhatOpeningWouldReject(t *testing.T) {
 	}
 }
 
-// A module sends bytes over the serial line that are not a card number, and the reader passes these bytes to the
+// If a module sends bytes that are not a card number over the serial line, the reader passes these bytes to the
 // daemon's callback.
-func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
+func TestInputThatIsNotACardNumberIsPassedToTheCallback(t *testing.T) {
 	line, path, err := rfidtest.OpenPTY()
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestShortNumbersMatchOnlyAtReadersThatSendPartsOfNumbers(t *testing.T) {
+func TestShortNumbersMatchOnlyAtReadersThatMaySendShortNumbers(t *testing.T) {
 	for _, s := range readerSpecs() {
 		want := s.Kind == "wiegand" || s.Kind == "keyboard"
 		if got := (ReaderConfig{Kind: s.Kind}).GivesShortNumbers(); got != want {
@@ -144,7 +144,8 @@ func TestShortNumbersMatchOnlyAtReadersThatSendPartsOfNumbers(t *testing.T) {
 	}
 }
 
-// For each kind, the line that "portillon reader test" prints for machine.yaml parses to the same reader.
+// For each kind, if a machine.yaml contains the line that "portillon reader test" prints, parsing the file gives the
+// same reader.
 func TestPrintedReaderLineParsesToTheReaderOfTheCommandLine(t *testing.T) {
 	for _, s := range readerSpecs() {
 		c, err := ReaderArgument(s.Example, nil)

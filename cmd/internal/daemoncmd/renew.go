@@ -25,9 +25,9 @@ func (r renewal) recordText() string {
 	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
 }
 
-// renew starts a new journal if the hub has acknowledged other records of this generation. In that case the journal is
-// an older copy, or records were lost with damaged pages, and the hub would reject all further records. The tags are
-// copied to the new journal. If the journal was already new, renew only records the reason.
+// renew starts a new journal if the hub has acknowledged other records of this generation. If the hub's records differ,
+// the journal is an older copy or has lost records with damaged pages, and the hub would reject all further records.
+// The tags are copied to the new journal. If open has just created the journal, renew only records the reason.
 func (l *localJournal) renew(k keys) error {
 	carried := map[string][]byte{} // facts that are written to the new journal
 	var tags []session.Tag
@@ -50,13 +50,13 @@ func (l *localJournal) renew(k keys) error {
 		}
 		l.journal = nil
 		r := &renewal{
-			why: fmt.Errorf("journal of %[2]d records does not continue the %[1]d records that the hub has acknowledged", x.Hub,
+			why: fmt.Errorf("journal of %[2]d records contradicts the %[1]d records that the hub has acknowledged", x.Hub,
 				x.Here),
 		}
 		if r.kept, err = journal.SetAside(l.c.journalFile(), l.clock.now()); err != nil {
 			return err
 		}
-		l.log.Warn("new journal created", "why", r.why, "file before", r.kept)
+		l.log.Warn("created a new journal to replace the old journal", "why", r.why, "file before", r.kept)
 		if l.journal, err = journal.Open(l.c.journalFile(), l.options(k.signer)); err != nil {
 			return err
 		}
@@ -79,8 +79,8 @@ func (l *localJournal) renew(k keys) error {
 	return l.copyTags(tags)
 }
 
-// copyTags copies the old journal's tags to the new journal, each with a record. Tags that an earlier renewal has set
-// are left out, because this renewal sets a new tag.
+// copyTags copies the old journal's tags to the new journal, each with a record. copyTags leaves out the tag that an
+// earlier renewal has set, because this renewal sets a new tag.
 func (l *localJournal) copyTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
@@ -105,14 +105,14 @@ func (l *localJournal) copyTags(tags []session.Tag) error {
 	return nil
 }
 
-// restoreFlags returns two flags: whether the journal waits for the hub's copy of tags, practice and hours, and whether
-// that copy has arrived.
+// restoreFlags returns two flags: whether the journal still waits for the hub's copy of tags, practice and hours, and
+// whether that copy has already arrived.
 func (l *localJournal) restoreFlags() (awaits, restored bool, err error) {
 	facts, err := l.journal.Facts("")
 	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
 }
 
-// replaced reports whether this journal has replaced the machine's journal of generation g.
+// replaced reports whether this journal is the successor of the machine's journal of generation g.
 func (l *localJournal) replaced(g wire.Generation) bool {
 	facts, err := l.journal.Facts(daemon.FactRestored)
 	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
@@ -133,7 +133,7 @@ func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 	return replyTo(r.ID, err)
 }
 
-// afterRenewal returns the advice for a machine whose journal is unusable according to a check.
+// afterRenewal returns the advice that a check prints for a machine with an unusable journal.
 func (c Config) afterRenewal() string {
 	return fmt.Sprintf("the daemon salvages what it can at its start; where nothing is left, it keeps the file under "+
 		"another name and "+"begins a new "+"journal; then at the hub: %s",

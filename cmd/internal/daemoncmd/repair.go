@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// repairEvery is the interval between repair attempts. Between two attempts, the hub may become reachable, or
-	// somebody may copy another bundle file.
+	// repairEvery is the interval between repair attempts. A later attempt may succeed because the hub has become
+	// reachable, or because somebody has copied another bundle file.
 	repairEvery = 30 * time.Second
 	// verifyEvery is the interval at which all chunks on the disk are compared with their hashes, so that a worn SD
 	// card is noticed before the next start.
 	verifyEvery = time.Hour
 )
 
-// setState stores the state of the bundle on the disk, and calls onState if the state changed.
+// setState remembers the state of the bundle that is on the disk, and calls onState if the state changed.
 func (u *bundleUpdater) setState(s daemon.BundleState) {
 	s.Refused = cmp.Or(u.wrongKey.stored, u.wrongKey.file, u.wrongKey.manifest)
 	if s == u.state {
@@ -40,8 +40,8 @@ func (u *bundleUpdater) setState(s daemon.BundleState) {
 }
 
 // inForce loads the stored bundle, after repairing damaged chunks from the bundle file or a folder. If network is true,
-// chunks from the hub are used too; a start does not wait for the network. If the bundle cannot be loaded, inForce
-// loads the previous version.
+// inForce also fetches chunks from the hub; a start passes false, so that it does not wait for the network. If the
+// bundle cannot be loaded, inForce loads the previous version.
 func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
 	m, err := u.store.Current()
 	if err == nil {
@@ -53,8 +53,8 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 			return r, nil
 		}
 		if err = lerr; damage == "" && !isWrongKey(err) {
-			// the bundle is complete but unusable; the previous bundle would be unusable too, except after a change of
-			// key
+			// the bundle is complete but unusable, for example because a key changed; only after a change of key may the
+			// previous bundle be usable
 			return nil, err
 		}
 	}
@@ -76,7 +76,7 @@ func (u *bundleUpdater) inForce(ctx context.Context, network bool) (*roster.Rost
 	if u.state.Version == 0 {
 		u.setState(daemon.BundleState{Version: before.Version + 1, Damage: u.state.Damage})
 	}
-	u.log.Warn("previous bundle is used, because the current bundle cannot be loaded", "version", before.Version)
+	u.log.Warn("using the previous bundle, because the current bundle cannot be loaded", "version", before.Version)
 	return r, nil
 }
 
@@ -158,7 +158,7 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	u.repairedAt = now
 	was := u.state
 	if _, err := u.store.Current(); err != nil {
-		u.lastFile = "" // read the bundle file again, because it may contain the missing manifest
+		u.lastFile = "" // read the bundle file again at the next check, because the file may contain the missing manifest
 		if r, err := u.fromFile(); err == nil && r != nil {
 			u.setState(daemon.BundleState{Version: r.Version})
 			return r
@@ -166,13 +166,14 @@ func (u *bundleUpdater) upkeep(ctx context.Context) *roster.Roster {
 	}
 	r, err := u.inForce(ctx, true)
 	if err != nil || u.state.Damage != "" || was.Damage == "" {
-		return nil // the roster in memory stays in force
+		return nil // keep using the roster in memory
 	}
-	u.log.Info("damage of the bundle on the disk was repaired", "version", u.state.Version)
+	u.log.Info("repaired the damaged bundle on the disk", "version", u.state.Version)
 	return r
 }
 
-// checkStore returns a description of the damage in the stored bundle, or "". The daemon starts despite the damage.
+// checkStore returns a description of the damage in the stored bundle, or "". The daemon starts even if the stored
+// bundle is damaged.
 func (c Config) checkStore(s wire.Store) string {
 	m, err := s.Current()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -20,8 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// everyDamage selects all six kinds of damage for each file. Without the flag, the tests use three kinds of damage:
-// wrong content, a missing file, and an older file.
+// everyDamage selects all six kinds of damage for each file. Without the flag everyDamage, the tests use three kinds of
+// damage: wrong content, a missing file, and an older file.
 var everyDamage = flag.Bool("damages", false, "damage each file in all six ways, not in three")
 
 // isTried reports whether this test run uses this kind of damage.
@@ -37,8 +37,8 @@ func skipIfShort(t *testing.T, why string) {
 	}
 }
 
-// damages contains the effects of a worn card or a power cut on a file. The argument older is the file's content in the
-// previous version, or nil for a new file.
+// damages contains the ways in which a worn memory card or a power cut may damage a file. The argument older is the
+// file's content in the previous version, or nil for a new file.
 var damages = map[string]func(path string, older []byte) error{
 	"one byte changed": func(path string, _ []byte) error {
 		b, err := os.ReadFile(path)
@@ -78,7 +78,7 @@ var damages = map[string]func(path string, older []byte) error{
 type stopped struct {
 	k      *bundleUpdater
 	file   []byte            // the bundle file of version 2
-	older  map[string][]byte // contents of the files in version 1, by path in the folder
+	older  map[string][]byte // content of each file in version 1; the key is the file's path in the folder
 	data   string
 	folder string // chunks of both versions, like those that a hub serves
 }
@@ -156,7 +156,7 @@ func bundleOf(t *testing.T, b *site.Built) []byte {
 }
 
 // restart starts the machine on a copy of its folder with one damaged file, and checks all chunks once. The argument
-// sources contains the sources of chunks.
+// sources contains the sources from which the machine may fetch chunks.
 func (s *stopped) restart(
 	t *testing.T,
 	source string,
@@ -188,8 +188,8 @@ func (s *stopped) restart(
 	return &k, r, err
 }
 
-// After damage to one file of a stopped machine, taps work at the next start or the machine reports why not. A file
-// with a source is repaired.
+// If one file of a stopped machine is damaged, taps work after the next start, or the machine reports why they do not
+// work. The machine repairs a damaged file if a source has the file's content.
 func TestEachDamagedFileIsRepairedOrReported(t *testing.T) {
 	skipIfShort(t, "damages each file of a bundle store")
 	s := stop(t)
@@ -236,8 +236,8 @@ func uid(t *testing.T, hex string) rfid.UID {
 	return u
 }
 
-// A machine that started with the previous version loads the current version once a source has the damaged chunk,
-// without a restart.
+// If a machine started with the previous version of its bundle, it loads the current version without a restart as soon
+// as a source has the damaged chunk.
 func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 	s := stop(t)
 	m, err := s.k.store.Current()
@@ -251,7 +251,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
 	hub := t.TempDir()
-	k.conf.From, k.repairedAt = hub, time.Time{} // the clock in the synctest bubble starts in the past
+	k.conf.From, k.repairedAt = hub, time.Time{} // forget the last repair, which is in the future of the synctest clock
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -264,7 +264,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		if taken != 0 {
 			t.Errorf("version %d was taken from nowhere", taken)
 		}
-		if err := os.CopyFS(hub, os.DirFS(s.folder)); err != nil { // the hub is reachable again
+		if err := os.CopyFS(hub, os.DirFS(s.folder)); err != nil { // make the hub reachable again
 			t.Fatal(err)
 		}
 		<-time.After(2 * repairEvery)

@@ -51,8 +51,8 @@ func (d *Daemon) status(t *testing.T) control.Status {
 }
 
 // The machine of this test has a new, empty memory card. The machine is out of service until an administrator runs one
-// command that makes the hub accept the new journal. After that command, the tag, the practice and the hours of the old
-// journal are restored, and the machine has no other tag.
+// command that makes the hub accept the new journal. After that command, the machine has the tag, the practice and the
+// hours of the old journal again, and no other tag.
 func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
@@ -63,7 +63,7 @@ func TestMachineWithANewMemoryCardIsRestoredByOneCommand(t *testing.T) {
 		appendAll(t, d, "m-020dc2")
 		w.waitUntil("the acknowledgement of the old journal", func() bool { return d.uplink.Acked() == d.journal.Len() })
 	})
-	old, err := os.ReadFile(c.ackFile()) // the state is a copy, as any client of the broker can make
+	old, err := os.ReadFile(c.ackFile()) // any client of the broker can publish such a copy of the machine's state
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"portillon/internal/testlog"
 )
 
-// startHub starts another hub with the same configuration and a separate data folder. The hub is stopped at the end of
-// the test.
+// startHub starts another hub with the same configuration and a separate data folder. The function stops the hub at the
+// end of the test.
 func startHub(t *testing.T, c hub.Config) *hub.Hub {
 	t.Helper()
 	h, err := hub.New(c, hub.Options{Log: testlog.New(t)})
@@ -29,10 +29,10 @@ func startHub(t *testing.T, c hub.Config) *hub.Hub {
 	return h
 }
 
-// A hub is restored from a backup that is older than the last acknowledged record. The machine sends the missing
-// records again without an administrator. Afterwards the hub's ledger equals the journal, without a tag, a rejection or
-// a duplicate.
-func TestHubRestoredFromAnOlderBackupGetsMissingRecordsFromItsMachine(t *testing.T) {
+// In this test, a hub is restored from a backup that is older than the last record that the hub acknowledged. The
+// machine sends the missing records again without an administrator. Afterwards the hub's ledger equals the machine's
+// journal; the machine has no tag, and the hub rejected or duplicated no record.
+func TestMachineSendsMissingRecordsToAHubRestoredFromAnOlderBackup(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
 	w := &connectedPair{t: t}

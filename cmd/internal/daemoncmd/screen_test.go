@@ -11,7 +11,7 @@ func TestRestartOfTheScreenIsRequestedByAFile(t *testing.T) {
 		t.Error("a daemon without a runtime folder leaves files somewhere")
 	}
 	dir := t.TempDir()
-	for range 2 { // the file of the first request may still exist
+	for range 2 { // the second request succeeds even if the file of the first request still exists
 		if err := restartScreen(dir, "laser")(); err != nil {
 			t.Fatal(err)
 		}

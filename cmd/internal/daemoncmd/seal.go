@@ -19,7 +19,8 @@ func (s *sealKey) get() string {
 	return ""
 }
 
-// set sets the key. An acknowledgement of an older hub has no key and changes nothing.
+// set stores the key of a new acknowledgement in memory. An acknowledgement of an older hub has no key and changes
+// nothing.
 func (s *sealKey) set(public string) {
 	if public != "" {
 		s.public.Store(&public)

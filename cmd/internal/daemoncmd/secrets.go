@@ -19,11 +19,12 @@ import (
 // credential:NAME replaces a file name.
 const credential = "credential:"
 
-// credstore is the folder from which systemd loads the unit's credentials. Only root can read it.
+// credstore is the folder from which systemd loads the unit's credentials. Only root can read this folder.
 const credstore = "/etc/credstore"
 
-// errUnseen is the error for a secret that this user has no permission to read. The secret may still be correct.
-var errUnseen = errors.New("only root has permission to read the file, check with sudo or when the unit starts")
+// errUnseen is the error for a secret that this user has no permission to read. Another user, such as root or the
+// daemon's user, may be able to read the secret.
+var errUnseen = errors.New("only root can read the file, run the check with sudo")
 
 // secrets finds the secrets that a machine.yaml names.
 type secrets struct {
@@ -89,15 +90,15 @@ func there(path string) bool {
 	return err == nil
 }
 
-// keys contains the keys from the key files.
+// keys contains the keys that the daemon has read from the key files.
 type keys struct {
 	card   []byte
-	given  [][]byte // card keys that the hub has sent; empty: card is used
+	given  [][]byte // card keys that the hub has sent; empty: the machine uses the key in the field card
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
 	policy note.Verifiers // verifies the policy; nil: no separate policy key
-	strong rfid.Prove     // checks the proof of AES cards; nil: no AES cards at this machine
+	strong rfid.Prove     // checks the proof that a card has the AES key; nil: this machine uses no AES cards
 }
 
 // readKeys reads all keys, and returns an error for each key that cannot be used.
@@ -112,7 +113,7 @@ func (c Config) readKeys(s secrets) (k keys, errs []error) {
 	k.card, card, err = c.readCardKey(s)
 	fail(err)
 	if k.given, err = c.givenCardKeys(); err != nil {
-		k.given = nil // without the stored keys the daemon starts, and the hub sends the keys again
+		k.given = nil // ignore the error: the daemon also starts without the stored keys, and the hub sends the keys again
 	}
 	k.signer, machine, err = c.readMachineKey(s)
 	fail(err)
@@ -134,7 +135,7 @@ func (c Config) readKeys(s secrets) (k keys, errs []error) {
 	return k, append(errs, c.requireDifferent(machine, card, aes)...)
 }
 
-// readCardKey reads the site's card key. The result text is empty if the file cannot be read.
+// readCardKey reads the site's card key. If the file cannot be read, the result text is empty.
 func (c Config) readCardKey(s secrets) (key []byte, text string, err error) {
 	if text, err = s.read("card-key", c.CardKey); err != nil {
 		return nil, text, err
@@ -173,7 +174,7 @@ func verifier(field, key string) (note.Verifiers, error) {
 	return note.VerifierList(v), nil
 }
 
-// proofVerifier returns the function that checks a card's proof of the site's AES key.
+// proofVerifier returns the function that checks a card's proof that the card has the site's AES key.
 func (c Config) proofVerifier(s secrets) (rfid.Prove, error) {
 	text, err := s.read("reader: aes-key", c.Reader.AESKey())
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 const diskEvery = time.Minute
 
 // stateKeys returns a function that collects the public keys and the free disk space for the machine's state. Only one
-// goroutine may call that function.
+// goroutine may call the returned function.
 func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() wire.StateKeys {
 	public := ""
 	if text, err := c.secrets().read("machine-key", c.MachineKey); err == nil {
@@ -41,8 +41,8 @@ func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() 
 	}
 }
 
-// roundedMB returns a number of bytes in MB, rounded so that the state does not change with every record: to 10 MB
-// below 1 GB, to 100 MB above. The result of roundedMB is at least 1.
+// roundedMB returns a number of bytes in MB, rounded to 10 MB below 1 GB and to 100 MB above, so that the machine's
+// state does not change with every record. The result of roundedMB is at least 1.
 func roundedMB(bytes uint64) int64 {
 	mb := int64(min(bytes/1e6, 1<<40))
 	step := int64(100)

@@ -15,7 +15,7 @@ type Point struct {
 	Text   policy.Text
 }
 
-// points collects sentences in order. Arguments of type policy.Text are inserted in the language of the sentence.
+// points collects sentences in order. points inserts an argument of type policy.Text in the language of the sentence.
 type points []Point
 
 func (p *points) does(fr, en string, a ...any)    { p.add(true, fr, en, a) }
@@ -39,7 +39,8 @@ func formatSentence(l policy.Language, format string, a []any) string {
 }
 
 // Summary returns sentences about what Portillon does and does not do at this machine. People use the summary to decide
-// which other protection the machine needs, so each input that is not wired has a sentence about the missing function.
+// which other protection the machine needs, so the summary says for each input that is not wired what Portillon does
+// not detect.
 func (c Config) Summary() []Point {
 	var p points
 	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+

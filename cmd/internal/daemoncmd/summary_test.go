@@ -134,7 +134,7 @@ func TestSummaryHasEverySentenceInFrenchAndEnglish(t *testing.T) {
 	}
 }
 
-func TestRealRelayWithoutAnEStopCausesAWarning(t *testing.T) {
+func TestMissingEmergencyStopInputCausesAWarningUnlessPinsAreSimulated(t *testing.T) {
 	for _, x := range []struct {
 		relay RelayConfig
 		warns bool
@@ -154,7 +154,7 @@ func TestRealRelayWithoutAnEStopCausesAWarning(t *testing.T) {
 	}
 }
 
-func TestLanguageOfCheckIsTheFlagsThenTheEnvironmentsThenEnglish(t *testing.T) {
+func TestLanguageOfCheckComesFromTheFlagElseTheEnvironmentElseEnglish(t *testing.T) {
 	for _, x := range []struct {
 		flag string
 		env  map[string]string

@@ -16,10 +16,10 @@ import (
 )
 
 // An attacker has the hub key and a connection to the site's broker. The attacker reads the machine's messages and
-// acknowledges records that nobody stores. The machine rejects an acknowledgement of records other than its own, of
-// more records than it wrote, for another machine, or with another key. The machine accepts an acknowledgement with the
-// true root ("open" in docs/security.md). The machine then no longer sends these records, but all records remain in the
-// machine's journal.
+// acknowledges the machine's records, although the attacker does not store the records. The machine rejects an
+// acknowledgement of records other than its own, of more records than it wrote, for another machine, or with another
+// key. The machine accepts the attacker's acknowledgement if it contains the true root of the records ("open" in
+// docs/security.md). The machine then no longer sends these records, but all records remain in the machine's journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	skipIfShort(t, "waits for a broker and a daemon")
 	const records = 5
@@ -54,7 +54,7 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	wait("connect", c.Connect())
 	t.Cleanup(func() { c.Disconnect(0) })
 	wait("subscribe", c.Subscribe(topics.Records("laser"), 1, func(_ mqtt.Client, m mqtt.Message) {
-		if len(m.Payload()) == 0 { // an empty message clears a topic
+		if len(m.Payload()) == 0 { // ignore an empty message, which only clears the topic
 			return
 		}
 		select {

@@ -31,16 +31,16 @@ type situation struct {
 
 var situations = []situation{{"one key", false, false}, {"keys apart", true, false}, {"bindings signed", true, true}}
 
-// Ids and cards of members of the attacked site.
+// These constants are the ids and cards of members of the attacked site.
 const (
 	victimCard, thiefCard, blockedCard, lapsedCard = "62E3086CED", "62E3000001", "62E3000002", "62E3000003"
 	lostCard, newCard, revokedCard, plainCard      = "62E3000004", "62E3000005", "62E3000006", "62E3000007"
-	freeCard                                       = "62E30000FF" // card without a member
+	freeCard                                       = "62E30000FF" // card that belongs to no member
 	listURL, plainListURL                          = "https://lab.example/status/1", "https://lab.example/status/plain"
 )
 
-// memberID returns the pseudonym of a member of the attacked site. All pseudonyms are in one bucket, because each
-// additional chunk is a file whose write takes time.
+// memberID returns the pseudonym of a member of the attacked site. All pseudonyms fall into one bucket of the bundle,
+// because each further bucket is one more file, which takes time to write.
 func memberID(name string) string {
 	for i := 0; ; i++ {
 		if id := fmt.Sprintf("m-%s-%d", name, i); wire.Bucket(policy.MemberID(id)) == 0 {
@@ -67,7 +67,7 @@ func thiefMembers() string {
 	return b.String()
 }
 
-// thiefSite is a site with issuers that pin their keys in each of the ways that a policy supports.
+// thiefSite is a site whose policy names the keys of its issuers in each of the ways that a policy supports.
 type thiefSite struct {
 	t                  *testing.T
 	dir                string
@@ -76,8 +76,8 @@ type thiefSite struct {
 	keys, policyKeys   note.Verifiers
 	lab, rogue         *openbadge.Key
 	card               []byte
-	built              map[string]*site.Built // built bundles, by the arguments of build
-	installed          map[*site.Built]string // data folders of machines whose first bundle is this bundle
+	built              map[string]*site.Built // bundles that were already built; the key is the arguments of build
+	installed          map[*site.Built]string // data folder of a machine by the first bundle that it installed
 }
 
 var thiefNow = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
@@ -253,8 +253,8 @@ func (s *thiefSite) webBadges() {
 		"id": "https://old.example/issuer", "name": "Old"})
 }
 
-// webKeys publishes a key in each way, and issues a badge with each key. The result is indexed by the file names of
-// the site.
+// webKeys publishes a key in each way, and issues a badge with each key. In the result, the key is the name of a file
+// of the site.
 func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 	s.t.Helper()
 	must := func(b []byte, err error) []byte {
@@ -275,8 +275,8 @@ func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 	}
 }
 
-// build builds the site's genuine bundle. The argument status contains files that replace those of the folder status. A
-// bundle with the same arguments is built only once.
+// build builds the site's genuine bundle. The argument status contains files that replace those of the folder status.
+// For the same arguments, build returns the bundle that it built before.
 func (s *thiefSite) build(
 	version, number uint64,
 	policyFile string,
@@ -343,7 +343,7 @@ func (v *victim) restart() {
 	}
 }
 
-// offer makes the machine fetch a bundle, as after a message from a hub.
+// offer makes the machine fetch a bundle, as the machine does after a message from a hub.
 func (v *victim) offer(b *site.Built) error {
 	v.s.t.Helper()
 	for sha, data := range b.Chunks {

@@ -28,8 +28,8 @@ import (
 // route is a method of attack by a thief of the hub key.
 type route struct {
 	name string
-	// wins runs the attack, and reports whether the thief has reached the goal. The result err is the reason why the
-	// machine rejected the thief's bundle.
+	// wins runs the attack, and reports whether the thief has reached the goal. The result err is the reason for which the
+	// machine rejected the thief's bundle, or nil.
 	wins func(v *victim) (won bool, err error)
 }
 
@@ -52,7 +52,7 @@ func opened(card string) func(*victim) bool {
 	return func(v *victim) bool { return v.startsLaser(card) }
 }
 
-// cardOf returns a card's entry in a bundle.
+// cardOf returns the entry of a card in a bundle.
 func cardOf(s *thiefSite, number string) string {
 	uid, err := rfid.ParseUID(number)
 	if err != nil {
@@ -116,7 +116,7 @@ func routes() []route {
 }
 
 // takeOver moves the badges of another member to the thief's member, with the data that identifies the recipient. The
-// other member loses the badges.
+// other member no longer has the badges.
 func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
 	var badges []string
 	f.changeMember(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
@@ -168,8 +168,8 @@ func documentRoutes() []route {
 	}, opened(thiefCard))})
 }
 
-// oldPolicy is an attack with a replaced policy that had allowed everybody. The thief offers the old policy again, with
-// its genuine signature.
+// oldPolicy is an attack with an earlier policy of the site, which allowed everybody to use the machine. The thief
+// offers the old policy again, with its genuine signature.
 func oldPolicy(v *victim) (bool, error) {
 	open := v.s.build(1, 1, "warn.yaml", thiefNow, nil)
 	v.offerGenuine(open)
@@ -184,8 +184,8 @@ func oldPolicy(v *victim) (bool, error) {
 	return v.startsLaser(thiefCard), err
 }
 
-// oldStatusList is an attack after the issuer has revoked a badge. The machine has not received the revocation, and the
-// thief withholds the new status list.
+// oldStatusList is an attack with a badge that the issuer has revoked. The machine has not received the revocation, and
+// the thief withholds the new status list.
 func oldStatusList(v *victim) (bool, error) {
 	before := v.now.AddDate(0, 0, -20)
 	old := v.s.statusList(before)
@@ -201,8 +201,8 @@ func oldStatusList(v *victim) (bool, error) {
 	return v.startsLaser(revokedCard), err
 }
 
-// unrevoke is an attack after the machine has received a revocation. The thief offers the previous status list again
-// and changes the encoding of the credential.
+// unrevoke is an attack with a revoked badge whose revocation the machine has already received. The thief offers the
+// previous status list again and changes the encoding of the credential.
 func unrevoke(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
 	v.offerGenuine(genuine)
@@ -325,7 +325,8 @@ func stopMachine(v *victim) (won bool, _ error) {
 	return won, nil
 }
 
-// acknowledge returns an attack that acknowledges all records with this root. An empty root is the true root.
+// acknowledge returns an attack that acknowledges all records of the machine with this root. If the argument root is
+// empty, the attack uses the true root.
 func acknowledge(root string) func(*victim) (bool, error) {
 	return func(v *victim) (won bool, _ error) {
 		v.runVictim(func(d *Daemon, hub note.Signer) {
@@ -443,8 +444,8 @@ func runAttack(s *thiefSite, r route, want documented) {
 	}
 }
 
-// Genuine bundles are accepted in each situation. Without this test, a machine that rejects every bundle would pass the
-// tests of attacks.
+// Genuine bundles are accepted in each situation. This test exists because a machine that rejects every bundle would
+// pass the tests of attacks.
 func TestMachineWithSeparateKeysAcceptsGenuineBundles(t *testing.T) {
 	skipIfShort(t, "starts a daemon for each bundle")
 	for _, at := range situations {

@@ -74,7 +74,7 @@ func hasCard(t *testing.T, r *roster.Roster, member int) bool {
 
 // At the daemon's start, a new bundle file contains thousands of unverified badges. Members tap while the bundle is
 // verified.
-func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
+func TestPreviousBundleIsUsedWhileTheNextBundleIsVerified(t *testing.T) {
 	k, build := largeSite(t)
 	first := build(1, 20)
 	if _, err := k.store.Install(first.Signed, first.Chunk, nil); err != nil {
@@ -93,9 +93,9 @@ func TestPreviousBundleIsUsedWhileTheNextIsVerified(t *testing.T) {
 	}
 }
 
-// After an upgrade with other rules, or after the loss of a file, all verdicts are unknown. systemd waits 90 s for a
-// start, and 30,000 signatures take minutes on a Pi Zero. The machine must therefore start at once, show that badges
-// are being verified, and accept cards once the verification is complete.
+// After an upgrade that changes the rules, or after the loss of the file with the verdicts, the machine knows no
+// verdict. systemd waits 90 s for a start, and 30,000 signatures take minutes on a Pi Zero. The machine must therefore
+// start at once, show that badges are being verified, and accept cards once the verification is complete.
 func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	k, build := largeSite(t)
 	b := build(1, 1000)
@@ -123,12 +123,12 @@ func TestStartDoesNotWaitForThousandsOfUnverifiedBadges(t *testing.T) {
 	}
 }
 
-// firstRosterOf returns the first roster that method run delivers.
+// firstRosterOf returns the first roster that the method run passes to its function take.
 func firstRosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 	t.Helper()
 	var got *roster.Roster
 	synctest.Test(t, func(t *testing.T) {
-		k.manifests = make(chan []byte, 1) // the updater is created in the synctest bubble
+		k.manifests = make(chan []byte, 1) // create the updater in the synctest bubble, so that it uses the bubble's clock
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -139,7 +139,7 @@ func firstRosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		<-time.After(2 * checkInterval) // the waiting time passes on the clock of the synctest bubble
+		<-time.After(2 * checkInterval) // wait on the synctest clock
 		synctest.Wait()
 		cancel()
 		<-done

@@ -2,6 +2,6 @@
 
 package daemoncmd
 
-// writable returns nil without a check on this system. A folder that cannot be written is detected only at the daemon's
-// start.
+// writable returns nil without a check on this system. On this system, only the daemon's start detects that a folder
+// cannot be written.
 func writable(string) error { return nil }

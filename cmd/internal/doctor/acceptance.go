@@ -10,11 +10,11 @@ import (
 )
 
 // Accepted returns the protocol of the last acceptance test, whether passed or failed, and the fingerprint of the
-// present machine.yaml. Without a test, the error is fs.ErrNotExist.
+// present machine.yaml. If the machine has not been tested, the error is fs.ErrNotExist.
 type Accepted func() (last acceptance.Protocol, wiring string, err error)
 
-// checkAccepted checks that the machine has passed its acceptance test with the present wiring. Without a test the
-// state is Unknown; after a failed test the state is Ill.
+// checkAccepted checks that the machine has passed its acceptance test with the present wiring. If the machine has not
+// been tested, the finding's state is Unknown; if the test failed, the state is Ill.
 func (x *exam) checkAccepted() {
 	if x.s.Accepted == nil || x.c.Simulated() {
 		return

@@ -12,7 +12,7 @@ import (
 	"portillon/cmd/internal/acceptance"
 )
 
-func TestMissingOrOutdatedAcceptanceTestIsANoteAndNotAFault(t *testing.T) {
+func TestMissingOrOutdatedAcceptanceTestIsReportedAsANote(t *testing.T) {
 	for _, c := range []struct {
 		wiring string
 		steps  []acceptance.Verdict

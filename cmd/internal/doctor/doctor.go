@@ -25,7 +25,7 @@ type State uint8
 const (
 	Unknown State = iota // the check was impossible, for example without sudo
 	Well                 // no fault
-	Ill                  // a fault, whose repair is described in Cure
+	Ill                  // a fault; Cure describes the repair
 )
 
 // MarshalText implements encoding.TextMarshaler.
@@ -34,7 +34,7 @@ func (s State) MarshalText() ([]byte, error) {
 }
 
 // Finding is the result of one check, which is called a look. «portillon doctor --json» prints findings as JSON, so the
-// names of looks are stable.
+// names of looks must not change.
 type Finding struct {
 	// Look is the name of the check: check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker,
 	// certificate, daemon, bundle, pump, acceptance, policy-key
@@ -50,10 +50,10 @@ type System struct {
 	Now          time.Time
 	Synchronised func() bool
 	Status       func(context.Context) (control.Status, error) // asks the daemon
-	// Broker connects to the hub's broker. The result until is the end of the validity of the broker's certificate, or
-	// zero without a certificate.
+	// Broker connects to the hub's broker. The result until is the time at which the broker's certificate expires, or zero
+	// if the broker has no certificate.
 	Broker func(ctx context.Context, broker string) (until time.Time, err error)
-	// Disk writes a small file and syncs it to the disk. The result free is the free space in bytes.
+	// Disk writes a small file and syncs the file to the disk. The result free is the free space in bytes.
 	Disk func(dir string) (free uint64, took time.Duration, err error)
 	// returns the dates in a bundle file without verifying the signature
 	Life  func(bundle string) (issued, until time.Time, err error)
@@ -67,7 +67,7 @@ type System struct {
 	Accepted Accepted // returns the last acceptance test; nil: the test is not examined
 }
 
-// exam is one run of Examine.
+// exam is the state of one run of Examine.
 type exam struct {
 	c        daemoncmd.Config
 	s        System
@@ -104,7 +104,7 @@ func Examine(ctx context.Context, c daemoncmd.Config, s System) []Finding {
 	return x.out
 }
 
-// addFinding adds a finding. A finding without a fault has no cure.
+// addFinding adds a finding. If the finding is not a fault, addFinding leaves out the cure.
 func (x *exam) addFinding(look string, s State, fact, cure policy.Text) {
 	if s == Well {
 		cure = policy.Text{}
@@ -112,10 +112,10 @@ func (x *exam) addFinding(look string, s State, fact, cure policy.Text) {
 	x.out = append(x.out, Finding{look, s, fact, cure})
 }
 
-// t returns a text in both languages.
+// t returns a text in French and English.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// tf returns a text with a format for each language.
+// tf formats a text in French and English, with one format for each language.
 func tf(fr, en string, a ...any) policy.Text { return t(fmt.Sprintf(fr, a...), fmt.Sprintf(en, a...)) }
 
 // read returns a file of the computer under examination, without the newline or zero byte at the end of the kernel's
@@ -141,8 +141,8 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 // board returns the computer's model according to the device tree.
 func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check reports the faults and warnings of «portillond -check». A fault that another check has already reported is not
-// repeated.
+// check reports the faults and warnings of «portillond -check». check leaves out a fault that another check has already
+// reported.
 func (x *exam) check() {
 	pi := x.out
 	x.out = nil
@@ -183,7 +183,7 @@ func (x *exam) check() {
 	x.out = append(x.out, pi...)
 }
 
-// boot compares config.txt and cmdline.txt with the requirements of the machine's wiring. A changed line takes effect
+// boot compares config.txt and cmdline.txt with the requirements of the machine's wiring. The firmware reads the files
 // only at the next boot, so a missing line is a fault even if the machine works now.
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
@@ -268,8 +268,8 @@ func (x *exam) clock(ctx context.Context) {
 	}
 }
 
-// Limits for a healthy disk: 1 GB is space for years of records, and an SD card that needs a second for one record is
-// worn out.
+// These constants are the limits for a healthy disk: 1 GB is space for years of records, and an SD card that needs a
+// second for one record is worn out.
 const (
 	roomy = 200 << 20
 	slow  = time.Second
@@ -306,8 +306,8 @@ func (x *exam) disk() {
 	}
 }
 
-// wear reads the wear that an eMMC reports (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3 urgent). Most
-// SD cards do not report wear.
+// wear reads the wear that an eMMC reports (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3 urgent). wear
+// usually finds no value on an SD card, because most SD cards do not report their wear.
 func (x *exam) wear() {
 	paths, _ := fs.Glob(x.s.Root, "sys/block/mmcblk*/device/pre_eol_info")
 	for _, p := range paths {
@@ -414,7 +414,7 @@ func (x *exam) port() {
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}
-	if p == "" || x.c.Reader.Kind == "pcsc" { // method check examines readers without a device file
+	if p == "" || x.c.Reader.Kind == "pcsc" { // the method check examines readers that have no device file
 		return
 	}
 	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
@@ -424,12 +424,13 @@ func (x *exam) port() {
 	}
 }
 
-// certificateWarning is the remaining validity below which a certificate is reported. Certificates are renewed
-// automatically 30 days before the end.
+// certificateWarning is the remaining validity below which a certificate is reported. The daemon renews a certificate
+// 30 days before the certificate expires.
 const certificateWarning = 14 * 24 * time.Hour
 
 // bundleWarning returns the remaining validity below which a bundle is reported: a third of the total validity, at most
-// a week. With a fixed limit of two weeks, a bundle of the usual 30 days would be reported half of the time.
+// a week. A fixed limit of two weeks would be too long: the doctor would report a bundle of the usual 30 days for half
+// of its validity.
 func bundleWarning(issued, until time.Time) time.Duration {
 	return min(until.Sub(issued)/3, 7*24*time.Hour)
 }
@@ -454,7 +455,7 @@ func (x *exam) broker(ctx context.Context) {
 	}
 }
 
-// bundle reports the remaining validity of the bundle file, with a warning before the end (bundleWarning).
+// bundle reports the remaining validity of the bundle file, with a warning if the bundle expires soon (bundleWarning).
 func (x *exam) bundle() {
 	if x.c.Bundle.File == "" {
 		return

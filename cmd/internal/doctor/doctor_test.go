@@ -98,14 +98,14 @@ func faultyChecks(found []Finding) (out []string) {
 	return out
 }
 
-func TestDoctorFindsNothingOnAHealthyPi(t *testing.T) {
+func TestDoctorReportsNoFaultOnAHealthyPi(t *testing.T) {
 	c, s := healthyPi(t)
 	if got := faultyChecks(Examine(t.Context(), c, s)); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 }
 
-func TestEachFaultIsReportedWithoutOtherFindings(t *testing.T) {
+func TestEachFaultCausesOnlyTheFindingsAboutThatFault(t *testing.T) {
 	gone := errors.New("connection refused")
 	for name, x := range map[string]struct {
 		harm  func(*System)
@@ -249,8 +249,8 @@ func TestDoctorAcceptsAClockThatTheDaemonTrusts(t *testing.T) {
 	}
 }
 
-// The lines may be in a file that config.txt includes.
-func TestIncludedLinesCountAsPartOfConfigTxt(t *testing.T) {
+// The machine's lines may be in a file that config.txt includes.
+func TestDoctorFindsTheMachinesLinesInIncludedFiles(t *testing.T) {
 	c, s := healthyPi(t)
 	s.put(t, "boot/firmware/config.txt", "arm_64bit=1\ninclude portillon.txt\n")
 	s.put(t, "boot/firmware/portillon.txt", c.Fragment("laser.yaml"))
@@ -259,9 +259,9 @@ func TestIncludedLinesCountAsPartOfConfigTxt(t *testing.T) {
 	}
 }
 
-// A bundle with the usual validity of 30 days has no fault for 23 days, a bundle of one week for two thirds of that
-// week.
-func TestBundleIsReportedOnlyInTheLastThirdOfItsValidity(t *testing.T) {
+// The doctor reports no fault for a bundle with the usual validity of 30 days during the first 23 days, and for a
+// bundle of one week during the first two thirds of that week.
+func TestDoctorReportsABundleOnlyInTheLastThirdOfItsValidity(t *testing.T) {
 	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1},
 		{365, 8, 0}, {365, 6, 1}} {
 		c, s := healthyPi(t)
@@ -274,7 +274,7 @@ func TestBundleIsReportedOnlyInTheLastThirdOfItsValidity(t *testing.T) {
 	}
 }
 
-// A PC with simulated pins has no watchdog and no config.txt, and that is not a fault.
+// The doctor reports no fault if a PC with simulated pins has no watchdog and no config.txt.
 func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
 	_, s := healthyPi(t)
 	c, err := daemoncmd.ReadConfig("../../../firmware-config/bench.yaml")

@@ -18,7 +18,7 @@ import (
 	"portillon/wire"
 )
 
-// patience is the time limit of each check that waits for an answer.
+// patience is the time limit of each check that waits for an answer from another program.
 const patience = 5 * time.Second
 
 // Here returns the running computer, for the machine of c.
@@ -47,8 +47,8 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// connectBroker connects like the daemon of c and reads the broker's certificate, if any. No MQTT packet is sent, so no
-// password is needed.
+// connectBroker connects like the daemon of c and reads the broker's certificate, if any. connectBroker sends no MQTT
+// packet, so it needs no password.
 func connectBroker(ctx context.Context, address string, c daemoncmd.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -71,7 +71,7 @@ func connectBroker(ctx context.Context, address string, c daemoncmd.Config) (tim
 	}
 	dialer := tls.Dialer{}
 	if c.Hub != (daemoncmd.HubConfig{}) {
-		// only the hub's own authority is trusted, and the address may have changed
+		// trust only the hub's own certificate authority, and search the hub if its address has changed
 		link, err := c.HubLink(nil, time.Now, func() bool { return true })
 		if err != nil {
 			return time.Time{}, err
@@ -115,7 +115,8 @@ func testDisk(dir string) (free uint64, took time.Duration, err error) {
 	return st.Bavail * uint64(st.Bsize), took, nil
 }
 
-// bundleDates returns the dates in a bundle file. The signature is not verified here, but by check.
+// bundleDates returns the dates in a bundle file. bundleDates does not verify the bundle's signature; the method check
+// verifies it.
 func bundleDates(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 
 // The hub's own authority signs the certificate of its broker. The system does not trust that authority, but an
 // enrolled machine does.
-func TestBrokerOfTheHubIsVerifiedByItsAuthority(t *testing.T) {
+func TestBrokersCertificateIsVerifiedWithTheHubsAuthority(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"portillon/daemon/control"
 )
 
-var errElsewhere = errors.New("a machine can only be examined on its own Pi, which runs Linux")
+var errElsewhere = errors.New("machine cannot be examined on this system, run the command on the machine's Pi")
 
 // Here returns an empty System, because a machine can be examined on Linux only.
 func Here(daemoncmd.Config) System {

@@ -8,15 +8,15 @@ import (
 	"portillon/policy"
 )
 
-// hub reports whether the hub acknowledges records, according to the daemon. A reachable broker does not prove that
-// records arrive.
+// hub reports whether the hub acknowledges records, according to the daemon. hub does not test whether the broker is
+// reachable, because a reachable broker does not prove that the hub receives the records.
 func (x *exam) hub(st control.Status) {
 	switch u := st.Unacked; {
-	case st.Alone, u == nil && !st.Hub: // no hub is configured, or the daemon is too old to report acknowledgements
+	case st.Alone, u == nil && !st.Hub: // without a hub, or with a daemon too old for this report
 	case st.Hub:
 		x.addFinding("hub", Well, t("Le hub accuse réception", "The hub acknowledges"), policy.Text{})
 	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)):
-		// look "broker" reports an unreachable broker
+		// report nothing, because the look "broker" reports an unreachable broker
 		since := u.Since.Format("2006-01-02 15:04")
 		fact, cure := uplink.Explain(u.Why)
 		fr, en := fact.FR, fact.EN

@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// Pinned contains the public keys in a hub.yaml and the machine's own public key. An empty key is not compared.
+// Pinned contains the public keys in a hub.yaml and the machine's own public key. The doctor compares no empty key.
 type Pinned struct {
 	File    string // path of the hub.yaml
 	Machine string // key of this machine in the section machines
@@ -18,8 +18,8 @@ type Pinned struct {
 	Own string // public half of the machine's key, from the key file
 }
 
-// keys compares the keys of this machine with those of the hub, as far as both can be read. The names of keys from
-// older releases do not contain the kind of key.
+// keys compares the keys of this machine with those of the hub, as far as it can read the keys of both. The names of
+// keys from older releases do not contain the kind of key, so keys compares the keys themselves.
 func (x *exam) keys() {
 	defer x.keySituation()
 	if x.s.Hub == nil {
@@ -81,7 +81,7 @@ func (x *exam) keys() {
 	}
 }
 
-// keySituation reports whether one key signs both the policy and the bundles.
+// keySituation adds a finding that tells whether one key signs both the policy and the bundles.
 func (x *exam) keySituation() {
 	if x.c.Bundle.Key != "" {
 		x.addFinding("policy-key", Well, x.c.KeySituation(), policy.Text{})

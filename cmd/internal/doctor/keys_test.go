@@ -16,7 +16,7 @@ import (
 	"portillon/policy"
 )
 
-func TestKeysOfTheMachineAreComparedWithTheHubs(t *testing.T) {
+func TestKeysOfTheMachineAreComparedWithTheKeysInHubYaml(t *testing.T) {
 	public := func(name string) string {
 		_, v, err := note.GenerateKey(rand.Reader, name)
 		if err != nil {
@@ -72,7 +72,7 @@ func checkKeys(t *testing.T, name string, c daemoncmd.Config, s System, want Sta
 	}
 }
 
-func TestDoctorReportsABundleThatTheMachineRejects(t *testing.T) {
+func TestDoctorReportsTheReasonForWhichTheMachineRejectsABundle(t *testing.T) {
 	c, s := healthyPi(t)
 	s.Status = func(context.Context) (control.Status, error) {
 		return control.Status{Reader: true, BundleRefused: "card key 1a2b3c4d, here 5e6f7a8b"}, nil

@@ -113,7 +113,7 @@ const (
 // reboot changes the kernel's state according to config.txt and cmdline.txt.
 func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	root[config].Data, root[cmdline].Data = []byte(r.Config), []byte(r.Cmdline)
-	if !strings.Contains(r.Cmdline, "serial0") { // the firmware replaces serial0 by the port's own name
+	if !strings.Contains(r.Cmdline, "serial0") { // replace serial0 by the port's own name, like the firmware
 		var kept []string
 		for word := range strings.FieldsSeq(string(root["proc/cmdline"].Data)) {
 			if !strings.HasPrefix(word, "console=ttyS") && !strings.HasPrefix(word, "console=ttyAMA") {

@@ -45,10 +45,10 @@ func (x *exam) persist() {
 // on an idle Zero W (measured by a third party, pihero), and systemd does not reset the watchdog meanwhile.
 const minWatchdog = 30 * time.Second
 
-// watchdog checks that the watchdog resets a Pi whose kernel hangs. systemd resets the watchdog at the interval set by
-// RuntimeWatchdogSec. Since Trixie, Raspberry Pi OS sets RuntimeWatchdogSec to 1m in a drop-in (raspberrypi-sys-mods,
-// 40-rpi-enable-watchdog.conf), which overrides /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) is
-// irrelevant, because the kernel resets the chip in between while it runs.
+// watchdog checks that the watchdog is on, so that it reboots a Pi whose kernel hangs. systemd resets the watchdog's
+// timer at an interval that RuntimeWatchdogSec determines. Since Trixie, Raspberry Pi OS sets RuntimeWatchdogSec to 1m
+// in a drop-in (raspberrypi-sys-mods, 40-rpi-enable-watchdog.conf), which overrides /etc/systemd/system.conf. The
+// chip's own limit of 15 s (bcm2835_wdt) is irrelevant, because the kernel resets the chip in between while it runs.
 func (x *exam) watchdog(ctx context.Context) {
 	state, err := x.read("sys/class/watchdog/watchdog0/state")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -62,8 +62,8 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 	text, werr := x.s.Watchdog(ctx)
 	fed, perr := parseSpan(text)
-	// The file name sorts after that of Raspberry Pi OS (40-…), because the last drop-in by name takes precedence
-	// (systemd-system.conf(5)).
+	// The name of the drop-in sorts after the name of Raspberry Pi OS's drop-in (40-…), because the last drop-in by name
+	// takes precedence (systemd-system.conf(5)).
 	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
 		"redémarrer",
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
@@ -100,7 +100,7 @@ var units = []struct {
 	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
 }
 
-// longest replaces the value infinity, which is the watchdog's default.
+// parseSpan returns longest for the value infinity, which is the watchdog's default.
 const longest = time.Hour
 
 // parseSpan reads a duration as systemctl prints it: 0, 1min, 1min 30s, infinity.

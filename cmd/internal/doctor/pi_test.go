@@ -105,11 +105,11 @@ func TestTrustedClockWithoutAWorkingClockChipIsReported(t *testing.T) {
 	}
 }
 
-// If a finding explains a fault in both languages, the finding of the check does not repeat that fault. The check's
-// finding still contains all other faults.
+// If a specific finding explains a fault in both languages, the general finding "check" does not repeat that fault. The
+// finding "check" still contains all other faults.
 func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 	c, s := healthyPi(t)
-	// Faults: outputs stay driven after their program has died, and the reader is on I²C.
+	// This Pi has two faults: outputs stay driven after their program has died, and the reader is on I²C.
 	root, err := pitest.Tree("4-trixie")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 		!strings.Contains(found[0].Fact.EN, "card-key") {
 		t.Errorf("%s: %+v", got, found)
 	}
-	// If the specific check cannot be performed, the general check reports the fault.
+	// If the doctor cannot perform the specific check, the general finding "check" reports the fault.
 	s.Root = fstest.MapFS{}
 	if worstState(Examine(t.Context(), c, s), "check") != Ill ||
 		!slices.ContainsFunc(Examine(t.Context(), c, s),
@@ -143,7 +143,7 @@ func TestEachFaultIsReportedOnlyOnce(t *testing.T) {
 }
 
 // The console of a Pi 5 is on its debug connector, not on the header's port.
-func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
+func TestDoctorAcceptsTheConsoleOnTheDebugConnectorOfAPi5(t *testing.T) {
 	for word, want := range map[string]State{"console=ttyAMA10,115200": Well, "console=ttyAMA0,115200": Ill,
 		"console=ttyS0,115200": Ill, "console=serial0": Ill, "console=tty1": Well} {
 		c, s := healthyPi(t)
@@ -154,8 +154,9 @@ func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
 	}
 }
 
-// A line that the machine's own block overrides is not a fault. A line that uses a pin of the machine is a fault.
-func TestLineThatTheBlockOverridesIsNotAFault(t *testing.T) {
+// The doctor reports no fault for a line that the machine's own block overrides. The doctor reports a fault for a line
+// that uses one of the machine's pins.
+func TestDoctorAcceptsALineThatTheMachinesBlockOverrides(t *testing.T) {
 	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well,
 		"dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {
 		c, s := healthyPi(t)

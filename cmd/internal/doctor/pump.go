@@ -9,9 +9,9 @@ import (
 	"portillon/policy"
 )
 
-// Limits of the charge pump of firmware-config/charge-pump.svg, as calculated by package firmware-config/circuit. Five
-// stray edges or a constant level do not close the relay, the heartbeat closes it, and 0.6 s after the last beat the
-// relay is open.
+// These constants are limits of the charge pump in firmware-config/charge-pump.svg, as calculated by package
+// firmware-config/circuit. Five stray edges or a constant level do not close the relay, the heartbeat closes it, and
+// 0.6 s after the last beat the relay is open.
 const (
 	strayEdges  = 5
 	betweenEdge = 2500 * time.Microsecond // interval of the heartbeat's edges, 400 a second
@@ -39,14 +39,14 @@ type PumpBench interface {
 	Stopped() bool
 }
 
-// Reaction is the behaviour of a pump in the edge test.
+// Reaction tells how a pump behaved in the edge test.
 type Reaction struct {
 	AtRest  bool                 // true: the relay was closed before the test began
 	Stopped bool                 // true: the emergency stop was pressed, which ended the test
 	Edges   [strayEdges + 1]bool // true: the relay closed after this number of stray edges
-	Level   bool                 // true: the relay was still closed after the line had been high for two seconds
+	Level   bool                 // true: the relay was closed after the line had been constantly high for two seconds
 	Beat    bool                 // true: the relay closed during the heartbeat
-	Opened  time.Duration        // time from the last beat until the relay opened
+	Opened  time.Duration        // time from the heartbeat's last edge until the relay opened
 	Stuck   bool                 // true: the relay did not open within three seconds
 }
 
@@ -57,8 +57,8 @@ type edgeTest struct {
 }
 
 // RunPumpTest drives a pump's line with stray edges, a level and the heartbeat, and returns the relay's reaction. The
-// test takes about 25 s and leaves the line low, also if ctx ends. The test stops early if the relay is closed at rest
-// or the emergency stop is pressed.
+// test takes about 25 s, and sets the line low at the end, even if ctx ends early. The test stops early if the relay is
+// closed at rest or the emergency stop is pressed.
 func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	x := &edgeTest{b: b}
 	defer func() {
@@ -74,8 +74,8 @@ func RunPumpTest(ctx context.Context, b PumpBench) (r Reaction, err error) {
 	return x.r, nil
 }
 
-// watch waits for d. The result ever is true if the contactor was closed at any moment, and last is true if it was
-// closed at the end.
+// watch waits for the time d and observes the contactor. The result ever is true if the contactor was closed at any
+// moment, and last is true if it was closed at the end.
 func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool, err error) {
 	for end := time.Now().Add(d); ; {
 		last = x.b.Closed()
@@ -90,7 +90,7 @@ func (x *edgeTest) watch(ctx context.Context, d time.Duration) (ever, last bool,
 	}
 }
 
-// sleep waits for d, or returns the error of ctx.
+// sleep waits for the time d, or until ctx ends; in that case it returns the error of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -102,7 +102,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// rest discharges the pump and checks that the relay is open.
+// rest discharges the pump, and then checks that the relay is open.
 func (x *edgeTest) rest(ctx context.Context) error {
 	if err := x.b.Drive(false); err != nil {
 		return err
@@ -112,7 +112,8 @@ func (x *edgeTest) rest(ctx context.Context) error {
 	return err
 }
 
-// edges drives 1, 2, … edges on the line, each time from rest, and records whether the relay closed.
+// edges sends first one edge, then two edges and so on, each time from rest, and records after how many edges the relay
+// closed.
 func (x *edgeTest) edges(ctx context.Context) error {
 	for n := 1; n <= strayEdges && !x.r.Stopped; n++ {
 		for i := range n {
@@ -157,7 +158,8 @@ func (x *edgeTest) level(ctx context.Context) error {
 	return x.discharge(ctx)
 }
 
-// beat sends the heartbeat, stops with the line high, and measures how long the contactor stays closed.
+// beat sends the heartbeat, stops the heartbeat while the line is high, and measures how long the contactor then stays
+// closed.
 func (x *edgeTest) beat(ctx context.Context) error {
 	beats := time.NewTicker(betweenEdge)
 	defer beats.Stop()
@@ -205,7 +207,8 @@ func (r Reaction) firstEdge() int {
 	return 0
 }
 
-// JudgePump returns findings about a pump's reaction. JudgePump is a pure function.
+// JudgePump returns the findings that follow from a pump's reaction. JudgePump is a pure function: it uses only its
+// argument.
 func JudgePump(r Reaction) []Finding {
 	ill := func(fact, cure policy.Text) Finding { return Finding{"pump", Ill, fact, cure} }
 	switch {
@@ -254,9 +257,9 @@ func JudgePump(r Reaction) []Finding {
 		r.Opened.Round(10*time.Millisecond)), policy.Text{}}}
 }
 
-// Pump tests the charge pump of c's relay. The function open opens the pump's line. Pump refuses, with a finding that
-// contains the reason, if the machine.yaml has no pump or no feedback, if a daemon runs, or if nobody has confirmed
-// that a lamp is connected in place of the machine.
+// Pump tests the charge pump of c's relay. The function open opens the pump's line. Pump does not run the test, and
+// returns a finding with the reason, if the machine.yaml has no pump or no feedback, if a daemon runs, or if nobody has
+// confirmed that a lamp is connected in place of the machine.
 func Pump(ctx context.Context, c daemoncmd.Config, s System, lamp bool, open func(daemoncmd.Config) (PumpBench, func(),
 	error)) []Finding {
 	if why := refusePump(ctx, c, s, lamp); why != nil {

@@ -18,7 +18,8 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// simulatedPump simulates the drawn pump with a contactor behind the relay. The test controls the time.
+// simulatedPump simulates the charge pump of the drawing, whose relay switches a contactor. The test controls the
+// pump's simulated time.
 type simulatedPump struct {
 	t      *testing.T
 	p      *circuit.Pump
@@ -29,7 +30,7 @@ type simulatedPump struct {
 	closed bool
 }
 
-// lag is the time that the contactor needs to move.
+// lag is the time that the contactor needs to open or to close.
 const lag = 50 * time.Millisecond
 
 func (c *simulatedPump) advance() {
@@ -62,7 +63,7 @@ func (c *simulatedPump) Closed() bool { c.advance(); return c.closed }
 // Stopped implements PumpBench.
 func (c *simulatedPump) Stopped() bool { return false }
 
-// drawnPump builds the pump of the drawing with these faults.
+// drawnPump returns the charge pump of the drawing, with these faulty components.
 func drawnPump(t *testing.T, corner circuit.Corner, faults ...circuit.Fault) *simulatedPump {
 	t.Helper()
 	svg, err := os.ReadFile("../../../firmware-config/charge-pump.svg")
@@ -222,7 +223,8 @@ func TestPumpTestIsRefusedIfUnsafeOrWithoutFeedback(t *testing.T) {
 	}
 }
 
-// The test uses the pins of the file. The pump's line is low from the beginning and is released at the end.
+// The pump test uses the pins that machine.yaml names. The pump's line is low from the beginning and is released at the
+// end.
 func TestPumpTestUsesThePinsOfTheMachineFile(t *testing.T) {
 	dir := t.TempDir()
 	c, _ := healthyPi(t)

@@ -9,8 +9,8 @@ import (
 	"portillon/policy"
 )
 
-// screens reports the machine's own screens that have stopped reporting. For a machine without a screen, screens adds
-// no finding.
+// screens reports the machine's own screens that have stopped reporting. If the machine has no screen, screens adds no
+// finding.
 func (x *exam) screens(st control.Status) {
 	for _, s := range st.Screens {
 		if s.SilentSeconds == 0 {
@@ -23,7 +23,8 @@ func (x *exam) screens(st control.Status) {
 			t("Redémarrer son navigateur ; celui de cet ordinateur : sudo systemctl restart portillon-panel",
 				"Restart its browser; this computer’s own: sudo systemctl restart portillon-panel"))
 	}
-	// The unit that restarts the screen also removes this file. If the file still exists, the unit does not work.
+	// The unit that restarts the screen also removes this file. If the file still exists after a while, the unit does not
+	// work.
 	stuck := path.Join("run/portillon", x.c.Machine+".screen-stuck")
 	if fi, err := fs.Stat(x.s.Root, stuck); err == nil && x.s.Now.Sub(fi.ModTime()) > time.Minute {
 		x.addFinding(

@@ -13,7 +13,7 @@ import (
 	"portillon/daemon/control"
 )
 
-func TestSilentScreenAndAnUnansweredRestartAreReported(t *testing.T) {
+func TestSilentScreenAndUnhandledRestartRequestAreReported(t *testing.T) {
 	for name, x := range map[string]struct {
 		screens []control.Screen
 		age     time.Duration // age of the file that requests the restart; 0: no file

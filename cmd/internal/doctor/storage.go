@@ -34,7 +34,7 @@ func (x *exam) storage() {
 	}
 }
 
-// partition suggests where to store the journal: on an unused partition, or on a new one.
+// partition suggests where the journal can be stored: on an unused partition, or on a new partition.
 func (x *exam) partition(where daemoncmd.Storage) policy.Text {
 	device := x.sparePartition()
 	fr, en := "Monter la partition libre "+device, "Mount the spare partition "+device
@@ -74,8 +74,8 @@ func (x *exam) sparePartition() string {
 	return ""
 }
 
-// maxSkew is the difference of time from which a real-time clock is reported as wrong. Cheap crystals drift by a few
-// seconds a day.
+// maxSkew is the largest difference between a real-time clock and the computer's clock that the doctor accepts. Cheap
+// crystals drift by a few seconds a day.
 const maxSkew = 5 * time.Minute
 
 // rtc checks the real-time clock if machine.yaml declares the clock as trusted.

@@ -33,8 +33,8 @@ type eavesdropper struct {
 	paths []string
 }
 
-// eavesdrop replaces the hub's identity in the response to «site» by the result of answer, and forwards all other
-// requests to the hub.
+// In the response to the request «site», eavesdrop replaces the hub's identity by the result of answer; it forwards all
+// other requests to the hub.
 func eavesdrop(
 	t *testing.T,
 	w *world,
@@ -101,8 +101,8 @@ func certificate(t *testing.T, name string) (ca []byte, cert *tls.Certificate) {
 	return der, &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// An attacker who is between the machine and its hub, or who impersonates the hub, can read only the question «who are
-// you».
+// An attacker who is between the machine and its hub, or who impersonates the hub, can read only the machine's first
+// question, who the hub is.
 func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	w := newWorld(t)
 	ca, cert := certificate(t, "hub.test")
@@ -150,7 +150,7 @@ func TestSecretsAreSentOnlyToTheVerifiedHub(t *testing.T) {
 	}
 }
 
-// A request that was signed for one connection is rejected on another connection, so an eavesdropper cannot replay it.
+// The hub rejects a request that was signed for another connection, so an eavesdropper cannot send the request again.
 func TestSignedRequestsAreBoundToTheirConnection(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
@@ -258,7 +258,7 @@ func TestTenWrongSecretsInvalidateEveryOpenCode(t *testing.T) {
 			t.Errorf("%.20q: %d", malformed, got)
 		}
 	}
-	w.clock.add(time.Minute) // wait, because attempts are limited per second
+	w.clock.add(time.Minute) // wait, because the hub limits the number of attempts per second
 	e, _ := w.enrolment(t, code.Text)
 	parsed, _ := wire.ParseJoinCode(code.Text)
 	if got := guess(parsed.SecretText()); got != http.StatusOK {
@@ -272,7 +272,7 @@ func TestTenWrongSecretsInvalidateEveryOpenCode(t *testing.T) {
 		guess("0000000000000")
 	}
 	w.clock.add(time.Minute)
-	again, out := w.enrolment(t, w.code("laser", false).Text) // a new code allows ten attempts again
+	again, out := w.enrolment(t, w.code("laser", false).Text) // a new code allows ten new attempts
 	if err := again.Run(t.Context()); err != nil {
 		t.Error(err, out)
 	}

@@ -15,8 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// A machine that was off for a year has an expired certificate. The machine renews the certificate with a proof of its
-// key, without an administrator.
+// A machine that was off for a year has an expired certificate. The machine proves that it has its key, and so renews
+// the certificate without an administrator.
 func TestMachineThatWasOffForAYearRenewsItsCertificate(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
@@ -48,7 +48,7 @@ func TestMachineThatWasOffForAYearRenewsItsCertificate(t *testing.T) {
 	}
 }
 
-func TestLostCertificateIsRenewedByTheMachinesKey(t *testing.T) {
+func TestMachineWithoutACertificateGetsANewOneByProvingItsKey(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
 	if err := os.Remove(filepath.Join(c.HubDir(), "machine.crt")); err != nil {
@@ -87,7 +87,7 @@ func TestMachineFindsAHubThatWasOffForAWeek(t *testing.T) {
 	}
 }
 
-// fixedFinder is a Finder with fixed answers.
+// fixedFinder is a Finder that always returns the same answers.
 type fixedFinder []string
 
 func (f fixedFinder) Find(context.Context) ([]string, error) { return f, nil }
@@ -95,10 +95,10 @@ func (f fixedFinder) Find(context.Context) ([]string, error) { return f, nil }
 func TestHubAtANewAddressIsIdentifiedByItsAuthorityAndName(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
-	other := newWorld(t) // another hub, of a site with the same name
+	other := newWorld(t) // start another hub, of a site with the same name
 	w.stop()
 	w.config.Join.Listen, w.config.MQTT.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	hold, err := net.Listen("tcp", c.Hub.Address) // the port stays occupied, so that the hub chooses another port
+	hold, err := net.Listen("tcp", c.Hub.Address) // occupy the old port, so that the hub chooses another port
 	if err != nil {
 		t.Fatal(err)
 	}

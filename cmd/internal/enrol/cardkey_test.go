@@ -161,8 +161,8 @@ func (w *world) recognises(said *logBuffer, card string) bool {
 	return !strings.HasPrefix(r.EN, "Unknown card")
 }
 
-// enrolByTap assigns an unknown card to a new member by a tap, like an administrator. The hub never receives the card's
-// number.
+// enrolByTap creates a new member and assigns to the member the unknown card of a tap, like an administrator. The hub
+// never receives the card's number.
 func (b *browser) enrolByTap(said *logBuffer, name, card string) string {
 	b.t.Helper()
 	if b.w.recognises(said, card) {
@@ -183,12 +183,12 @@ func (b *browser) enrolByTap(said *logBuffer, name, card string) string {
 	return id
 }
 
-// awaitBundle waits until the machine uses the bundle in force, and until is returns true for the members in that
-// bundle.
+// awaitBundle waits until the machine uses the bundle in force, and until the function is returns true for the members
+// in that bundle.
 func (b *browser) awaitBundle(holds string, is func(members string) bool) {
 	b.t.Helper()
 	await(b.t, "a bundle in force at the machine: "+holds, func() bool {
-		// Both are read from the same bundle, because the next bundle may arrive at any moment.
+		// Read the version and the members from the same bundle, because the next bundle may arrive at any moment.
 		version, members := b.w.cardsInBundle()
 		if !is(members) {
 			return false
@@ -256,10 +256,11 @@ func readKey(t *testing.T, path string) []byte {
 	return key
 }
 
-// The card key is changed while machines work. Cards whose numbers the hub has stored remain valid. If the hub has
-// stored only a card's HMAC, the next tap of the card binds the card to the new key. Such a card becomes invalid at the
-// end of the change if it was not tapped. Later bundles cannot be read with the old key.
-func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
+// In this test, the hub changes the card key while machines work. Cards whose numbers the hub has stored remain valid.
+// If the hub has stored only a card's HMAC, the next tap of the card binds the card to the new key. A card of which the
+// hub has only the HMAC becomes invalid at the end of the change if nobody has tapped the card. Later bundles cannot be
+// read with the old key.
+func TestMachinesWorkWhileTheCardKeyIsChanged(t *testing.T) {
 	w, b := managedWorld(t)
 	const numbered, tapped, idle = "04A22400000001", "04A22400000002", "04A22400000003"
 	e, c := w.enrolled(t, "laser")
@@ -288,7 +289,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Fatal("before the change: the machine knows the wrong cards")
 	}
 
-	// A machine is stolen and revoked, and the card key is changed.
+	// Somebody has stolen a machine, so revoke the machine and change the card key.
 	m, err := w.Enrol().Machines.Get(t.Context(), admin, "machine-1")
 	if err != nil {
 		t.Fatal(err)
@@ -323,8 +324,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Errorf("a second change on top of the first: %d", status)
 	}
 
-	// Cards whose numbers the hub has, and cards of which it has only the HMAC, are valid. The tap of the second card
-	// binds it to the new key.
+	// During the change, cards whose numbers the hub has are valid, and so are cards of which the hub has only the HMAC.
+	// The tap of the second card binds the card to the new key.
 	if !w.recognises(said, numbered) {
 		t.Error("a card that the hub knows by its number is unknown during the change")
 	}
@@ -340,7 +341,7 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Error("the card is unknown once it is bound to the new key")
 	}
 
-	// The hub is restarted during the change.
+	// Restart the hub during the change.
 	w.stop()
 	w.start()
 	if s, version = b.cardKey(); s.Left != 1 || s.Cards[0].Member != jules || s.Cards[0].Name != "Jules" ||
@@ -391,8 +392,8 @@ func (w *world) checkStolenMachine(c daemoncmd.Config, old []byte, cards ...stri
 	}
 }
 
-// checkStoredKeys checks the card keys on the machine's disk: only the machine's user can read them, and they suffice
-// for a start without the hub.
+// checkStoredKeys checks the card keys on the machine's disk: only the machine's user can read the keys, and the daemon
+// can start with them without the hub.
 func (w *world) checkStoredKeys(said *logBuffer, e *Enrolment, c daemoncmd.Config, fresh []byte) {
 	w.t.Helper()
 	path := filepath.Join(c.HubDir(), daemoncmd.CardKeysFile)

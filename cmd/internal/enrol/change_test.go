@@ -42,7 +42,7 @@ type largeSite struct {
 	chunks wire.Assembler
 	link   *hublink.Link
 	hubDir string       // folder of the machine's certificate
-	bytes  atomic.Int64 // bytes sent and received on the machine's connections, including TLS
+	bytes  atomic.Int64 // number of bytes sent and received on the machine's connections, including TLS
 }
 
 // countedConn is a connection that counts the transferred bytes.
@@ -92,7 +92,7 @@ func newLargeSite(t *testing.T, n, badges int) *largeSite {
 	return s
 }
 
-// award issues the k-th badge of the policy to the i-th member.
+// award issues badge number k of the policy to member number i.
 func (s *largeSite) award(i, k int) {
 	s.t.Helper()
 	p := s.policy
@@ -178,7 +178,7 @@ func (s *largeSite) fetchBundle() int64 {
 	return s.bytes.Load() - before
 }
 
-func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
+func TestMachineFetchesOnlyTheChunksThatANewBadgeOrCardChanges(t *testing.T) {
 	s := newLargeSite(t, 200, 1)
 	s.publish()
 	s.enrol(t)

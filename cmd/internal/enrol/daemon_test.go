@@ -33,7 +33,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// startDaemon runs portillond with the files of an enrolment, as the systemd unit does, but below another root folder.
+// startDaemon runs portillond with the files of an enrolment, like the systemd unit, but with all files below another
+// root folder.
 func (e *Enrolment) startDaemon(t *testing.T, c daemoncmd.Config) *logBuffer {
 	t.Helper()
 	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
@@ -98,8 +99,9 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// The daemon uses the files of its enrolment. The daemon's records reach the hub over TLS with the hub's authority. The
-// next bundle is fetched over HTTPS with the machine's certificate.
+// After an enrolment, the daemon uses the files that the enrolment has written. The daemon sends its records to the hub
+// over TLS, and verifies the hub's certificate with the hub's own authority. The daemon fetches the next bundle over
+// HTTPS and identifies itself with the machine's certificate.
 func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")

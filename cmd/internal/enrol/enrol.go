@@ -33,30 +33,31 @@ type Options struct {
 	Code    string
 	// name of a sample in /usr/share/portillon, or path of a file; empty: the wiring of the existing machine.yaml
 	Wiring  string
-	Replace bool   // true: the machine has joined before, on another SD card or computer
+	Replace bool   // true: the machine has already joined with another SD card or computer, which this one replaces
 	Dir     string // folder of machine files below Root: /etc/portillon
 	Root    string // root folder of this computer's files: /
 	NoStart bool   // true: do not start the unit
 	// Folder, if set, replaces Dir and Root: it contains the machine.yaml, the keys and the data. No other file of the
-	// computer is changed, no unit is started, and the command does not need root. Without Wiring the machine is
-	// simulated.
+	// computer is changed, no unit is started, and the command does not need root. If Folder is set and Wiring is empty,
+	// the pins of the machine are simulated.
 	Folder string
 	Lang   policy.Language
 }
 
-// Enrolment is one run of the command.
+// Enrolment is one run of the command «portillond enrol».
 type Enrolment struct {
 	Options
 	Host    setup.Host
 	Out     io.Writer
 	Dial    hublink.Dial // dials the hub; nil: over the network
-	Program string       // version of the program, which the hub receives
+	Program string       // version of the program, which the enrolment sends to the hub
 }
 
-// ErrIncomplete is returned if the machine has joined but cannot start yet. The missing parts have been printed.
+// Run returns ErrIncomplete if the machine has joined but cannot start yet. Run has then already printed what is
+// missing.
 var ErrIncomplete = errors.New("machine has joined the site but cannot start yet")
 
-// say prints a line in the person's language.
+// say prints a line in the language of the person who runs the command.
 func (e *Enrolment) say(fr, en string, a ...any) {
 	fmt.Fprintf(e.Out, policy.Text{FR: fr, EN: en}.In(e.Lang)+"\n", a...)
 }
@@ -78,8 +79,8 @@ func (e *Enrolment) file(id policy.MachineID) string {
 	return e.path(filepath.Join(e.Dir, string(id)+".yaml"))
 }
 
-// Run joins the machine to the site. All checks that are possible on this computer precede the use of the one-time
-// code.
+// Run joins the machine to the site. Run makes all checks that are possible on this computer before it uses the
+// one-time code.
 func (e *Enrolment) Run(ctx context.Context) error {
 	code, err := wire.ParseJoinCode(e.Code)
 	if err != nil {
@@ -135,7 +136,7 @@ type machine struct {
 	tlsKey []byte
 }
 
-// prepare creates the machine.yaml and the keys in memory. Method storeAnswer writes them to the disk.
+// prepare creates the machine.yaml and the keys in memory. The method storeAnswer writes them to the disk.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
 	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
@@ -148,7 +149,7 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	}
 	a := setup.Answers{Machine: string(j.Code.Machine), Site: string(j.Code.Site), BundleKey: j.Identity.PolicyKey}
 	if err := a.Check(); err != nil {
-		return nil, fmt.Errorf("hub's answer to the enrolment is unusable: %w", err)
+		return nil, fmt.Errorf("hub's answer contains an invalid id or key: %w", err)
 	}
 	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
 		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})
@@ -174,12 +175,13 @@ func (e *Enrolment) parse(m *machine) (daemoncmd.Config, error) {
 	return setup.SoundIn(e.Folder, filepath.Base(m.file), m.text)
 }
 
-// brokerOf returns the host and the port of the hub's broker. The broker must be on the hub's host and use TLS.
+// brokerOf returns the host and the port of the hub's broker. brokerOf rejects a broker that is not on the hub's host
+// or does not use TLS.
 func brokerOf(id wire.HubIdentity) (host, port string, err error) {
 	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
 	host, port, cut := strings.Cut(rest, ":")
 	if !ok || !cut || host != id.Name {
-		return "", "", fmt.Errorf("hub's answer names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
+		return "", "", fmt.Errorf("hub's answer names the broker %.100q, want a broker at ssl://%s:PORT", id.Broker, id.Name)
 	}
 	return host, port, nil
 }
@@ -257,7 +259,7 @@ func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.Join
 	if len(answer.Authority) > 0 {
 		var err error
 		if signer, err = x509.ParseCertificate(answer.Authority); err != nil {
-			return fmt.Errorf("hub's answer has an invalid authority of the machine's certificate: %w", err)
+			return fmt.Errorf("authority of the machine's certificate in the hub's answer is invalid: %w", err)
 		}
 	}
 	if err := hublink.CheckCertificate(answer.Certificate, signer, m.tlsKey); err != nil {
@@ -271,7 +273,7 @@ func (e *Enrolment) storeAnswer(m *machine, j *hublink.Joining, answer wire.Join
 		return err
 	}
 	if answer.Username != m.config.Machine || answer.Password == "" || strings.ContainsAny(answer.Password, "\r\n") {
-		return errors.New("hub's answer contains no account at the broker")
+		return errors.New("hub's answer contains no account at the broker, want a name and a password")
 	}
 	if err := writeSecret(password, answer.Password); err != nil {
 		return err
@@ -367,7 +369,8 @@ func (e *Enrolment) setOwner(m *machine) error {
 	return e.Host.Own(append(all, m.config.Data)...)
 }
 
-// patience is the maximum wait for a daemon to start. The daemon's unit has a timeout of one minute.
+// patience is the maximum wait for a daemon to start. The wait ends before the start timeout of the daemon's unit,
+// which is one minute.
 const patience = 70 * time.Second
 
 // start checks the machine.yaml as the unit does, and starts the unit.
@@ -420,7 +423,7 @@ func (e *Enrolment) restart(ctx context.Context, c daemoncmd.Config) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case e.Host.Now().After(end):
-			return fmt.Errorf("%s does not answer: %w; journalctl -u %s says why", unit, err, unit)
+			return fmt.Errorf("%s does not answer: %w; for the reason, run: journalctl -u %s", unit, err, unit)
 		}
 	}
 }

@@ -28,8 +28,8 @@ func (e *Enrolment) link(t *testing.T, c daemoncmd.Config, trusted bool) *hublin
 	return l
 }
 
-// After an enrolment, each file that the unit needs exists, and no other user can read it.
-func TestMachineJoinsByItsCode(t *testing.T) {
+// After an enrolment, each file that the unit needs exists, and other users cannot read the secret files.
+func TestMachineJoinsTheSiteWithItsCode(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")
 	if c.Site != "big" || c.Machine != "laser" || c.Bundle.Key != w.config.Bundle.Public || c.Hub.Name != "hub.test" ||
@@ -64,7 +64,7 @@ func TestMachineJoinsByItsCode(t *testing.T) {
 	}
 }
 
-func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
+func TestEnrolmentStartsTheUnitOnlyWhenAllFilesExist(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
 	host := e.Host.(*pi)
@@ -82,14 +82,14 @@ func TestUnitIsStartedOnlyWhenAllFilesExist(t *testing.T) {
 	}
 }
 
-func TestUsedCodeIsValidOnlyForTheComputerThatUsedTheCode(t *testing.T) {
+func TestUsedCodeIsValidOnlyForTheComputerThatUsedItFirst(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	e, out := w.enrolment(t, code)
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
-	if err := e.Run(t.Context()); err != nil { // a repetition with the same key, as after a lost response
+	if err := e.Run(t.Context()); err != nil { // repeat the request with the same key, as after a lost response
 		t.Error(err)
 	}
 	other, _ := w.enrolment(t, code)
@@ -133,7 +133,7 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	}
 }
 
-// A revoked machine loses its requests, its account at the broker and its codes.
+// A revoked machine can no longer send requests to the hub, use its account at the broker, or use its codes.
 func TestRevokedMachineLosesAllAccess(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")

@@ -11,7 +11,8 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// Without root, a trial machine can have all its files in one folder, and no other file of the computer is changed.
+// A user without root can enrol a trial machine: the command writes all its files to one folder and changes no other
+// file of the computer.
 func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	w := newWorld(t)
 	e, out := w.enrolment(t, w.code("laser", false).Text)
@@ -45,7 +46,7 @@ func TestMachineCanBeEnrolledInAFolderWithoutRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Run(t.Context()); err != nil { // a repetition, as after a lost response
+	if err := e.Run(t.Context()); err != nil { // repeat the enrolment, as after a lost response
 		t.Fatal(err)
 	}
 	if again, err := os.ReadFile(filepath.Join(e.Folder, "laser.yaml")); err != nil || string(again) != string(first) {

@@ -28,7 +28,8 @@ func Main(args []string) int {
 	return run(ctx, args, os.Stdout, os.Stderr, setup.Pi{}, os.Getenv)
 }
 
-// run is Main without access to the process, for tests.
+// run does the work of Main; its arguments replace the process's arguments, environment and output, so that tests can
+// call it.
 func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Host, env func(string) string) int {
 	e := Enrolment{Host: host, Out: out, Program: daemoncmd.Version}
 	fs := flag.NewFlagSet("portillond enrol", flag.ContinueOnError)
@@ -75,7 +76,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 	return 0
 }
 
-// parseMixed parses flags before, between and after the arguments.
+// parseMixed parses a command line whose flags may be before, between and after the arguments.
 func parseMixed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := fs.Parse(args); err != nil {

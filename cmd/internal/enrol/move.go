@@ -12,8 +12,9 @@ import (
 	"portillon/cmd/internal/hublink"
 )
 
-// Move sets a new address of the hub for the machines of this computer, without a new code. The hub must have a
-// certificate of the authority that the machines have pinned. If the address is empty, Move searches the network.
+// Move stores a new address of the hub for each machine of this computer; the machines need no new code. The hub must
+// have a certificate of the authority that the machines have pinned. If the address is empty, Move searches the
+// network.
 func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Finder) error {
 	if address != "" {
 		at, err := hublink.Address(address)
@@ -49,7 +50,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 	return errors.Join(errs...)
 }
 
-// moveOne sets the new address for one machine.
+// moveOne stores the hub's new address for one machine.
 func (e *Enrolment) moveOne(ctx context.Context, c daemoncmd.Config, address string, finder hublink.Finder) error {
 	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
 	if err != nil {

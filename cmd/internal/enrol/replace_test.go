@@ -35,7 +35,7 @@ func (e *Enrolment) newJournal(t *testing.T, c daemoncmd.Config, g wire.Generati
 	return m
 }
 
-// publish publishes a message as the machine.
+// publish publishes a message with the machine's account at the broker.
 func (m *mqttClient) publish(topic string, retained bool, data []byte) {
 	m.t.Helper()
 	c := mqtt.NewClient(m.o)
@@ -79,8 +79,9 @@ func (w *world) waitForRecords(t *testing.T, g wire.Generation, seq uint64) {
 	})
 }
 
-// A new SD card needs an enrolment with --replace. The old computer loses its access and the old journal remains in the
-// ledger. The hub accepts the new journal once the machine has reported the journal's generation.
+// A machine with a new SD card must be enrolled with the flag --replace. The old computer can no longer use the hub,
+// and the hub's ledger still contains the old journal. The hub accepts the new journal once the machine has reported
+// the journal's generation.
 func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	w := newWorld(t)
 	<-w.Hearing()
@@ -123,7 +124,7 @@ func TestReplacedMachineStartsANewJournal(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Records != 3 || all[1].By != "Ada" {
 		t.Errorf("%+v %v", all, err)
 	}
-	// The code permitted only one new journal, so a further generation needs another code.
+	// Send a further generation, which the hub must reject, because the code permitted only one new journal.
 	m.publish(topics.State("laser"), true, state(t, "3333333333333333", 2))
 	w.awaitState(t, "3333333333333333")
 	w.waitForRecords(t, genTwo, 2)

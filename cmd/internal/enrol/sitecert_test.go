@@ -81,13 +81,13 @@ func (a authority) server(dir, name string) (c hub.JoinConfig) {
 	return c
 }
 
-// The hub has a certificate of the site's own authority. Codes contain the hash of that authority. Machines pin the
-// authority, join, fetch bundles, connect to the broker and renew their certificates. The hub's own authority still
-// signs the machines' certificates. A hub does not start with a certificate that machines would reject, and does not
-// replace its certificate by such a certificate.
+// The hub has a certificate of the site's own authority. The hub's enrolment codes contain the hash of the site's
+// authority. Machines pin the site's authority; they can join, fetch bundles, connect to the broker and renew their
+// certificates. The hub's own authority still signs the machines' certificates. If machines would reject a new
+// certificate, the hub does not start with it, and a running hub does not load it.
 func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 	w := newWorld(t)
-	_, before := w.enrolled(t, "machine-1") // this machine pins the hub's own authority
+	_, before := w.enrolled(t, "machine-1") // enrol a machine that pins the hub's own authority
 	w.stop()
 	site := newAuthority(t)
 	own := site.server(w.dir, "hub.test")
@@ -112,7 +112,8 @@ func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 		t.Error("a machine that pins the hub's own authority believes another one")
 	}
 
-	// A certificate of another authority or for another name is rejected, while the hub runs and when it starts.
+	// The hub rejects a certificate of another authority or for another name, both while the hub runs and when the hub
+	// starts.
 	for name, bad := range map[string]hub.JoinConfig{"another name": site.server(t.TempDir(), "elsewhere.test"),
 		"another authority": newAuthority(t).server(t.TempDir(), "hub.test")} {
 		j := w.config
@@ -129,7 +130,7 @@ func TestMachinesJoinAHubWithTheSitesOwnCertificate(t *testing.T) {
 	}
 	newAuthority(t).server(w.dir, "hub.test") // replace the certificate files of the running hub
 	w.clock.add(2 * time.Minute)
-	if _, err := e.link(t, c, true).Manifest(t.Context()); err != nil { // the machine uses a new connection
+	if _, err := e.link(t, c, true).Manifest(t.Context()); err != nil { // open a new connection
 		t.Error("after a bad renewal of the files: ", err)
 	}
 }

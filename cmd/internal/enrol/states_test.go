@@ -10,8 +10,9 @@ import (
 	"portillon/wire"
 )
 
-// A restarted hub still has each machine's last state and the time of the last message, even if the broker has lost the
-// state. The hub does not report the machine as online, and takes no action because of the stored state.
+// After a restart, the hub still knows each machine's last state and the time of the machine's last message, even if
+// the broker has lost the state. The stored state does not make the hub report the machine as online or send anything
+// to the machine.
 func TestLastStateOfAMachineSurvivesARestartOfTheHub(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.enrolled(t, "laser")

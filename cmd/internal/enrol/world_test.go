@@ -139,7 +139,7 @@ func (w *world) buildBundle(version uint64) {
 	}
 }
 
-// start starts the hub. A restarted hub uses the same ports.
+// start starts the hub. A hub that is started again uses the same ports.
 func (w *world) start() {
 	w.t.Helper()
 	h, err := hub.New(w.config, hub.Options{Log: testlog.New(w.t), Now: w.clock.Now})
@@ -166,7 +166,7 @@ func (w *world) start() {
 	w.config.MQTT.Listen = net.JoinHostPort("127.0.0.1", port)
 }
 
-// code creates an enrolment code for a machine, after adding the machine to the site if necessary.
+// code creates an enrolment code for a machine. If the site does not have the machine yet, code adds the machine first.
 func (w *world) code(id policy.MachineID, replace bool) hubenrol.Code {
 	w.t.Helper()
 	if _, err := w.Enrol().Machines.Get(w.t.Context(), admin, id); err != nil {
@@ -226,7 +226,7 @@ clock: trusted
 	return path
 }
 
-// enrolment returns an Enrolment on a computer without files.
+// enrolment returns an Enrolment for a computer that has no files of Portillon yet.
 func (w *world) enrolment(t *testing.T, code string) (*Enrolment, *bytes.Buffer) {
 	out := &bytes.Buffer{}
 	return &Enrolment{

@@ -20,7 +20,7 @@ import (
 )
 
 // accountVerb runs «portillon-hub account reset NAME», which creates a code with which NAME can set a new password.
-// Every user who can read the hub's files may run the command, also while the hub runs.
+// Every user who can read the hub's files may run the command, even while the hub runs.
 func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	const usage = "portillon-hub account reset [-config hub.yaml] NAME"
 	if len(args) == 0 || args[0] != "reset" {
@@ -58,7 +58,7 @@ func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 func resetAccount(ctx context.Context, c hub.Config, name string) (code string, err error) {
 	path := filepath.Join(c.Data, "portillon.db")
 	if _, err := os.Stat(path); err != nil {
-		return "", err // a missing database is not opened, because opening would create an empty database
+		return "", err // report a missing database before opening it, because opening would create an empty database
 	}
 	signer, err := c.Signer()
 	if err != nil {

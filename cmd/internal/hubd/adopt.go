@@ -62,9 +62,9 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 var errLeft = errors.New("hub cannot be adopted without a loss or a change of rights")
 
 // adoption copies a file-based hub into a new folder, and turns the copy into a hub that manages the site. The complete
-// folder is renamed to its final name, so an interrupted adoption leaves only FOLDER.new. The old hub is not changed.
-// Machines need no change: keys, accounts, ports and journals stay the same, and the new hub's bundle has a higher
-// version than the bundle in force.
+// folder is renamed to its final name, so an interrupted adoption leaves only FOLDER.new. An adoption changes no file
+// of the old hub. No machine needs a change, because keys, accounts, ports and journals stay the same, and the new
+// hub's bundle has a higher version than the bundle in force.
 type adoption struct {
 	site, config, to string
 	cardKey, web     string
@@ -74,13 +74,13 @@ type adoption struct {
 
 	conf    hub.Config
 	keyHex  []byte
-	new     string // the folder under its temporary name
+	new     string // path of the new folder under its temporary name, FOLDER.new
 	before  wire.Manifest
 	adopted hub.Adopted
 	records uint64
 }
 
-// run creates the new folder and renames it at the end.
+// run creates the new folder under its temporary name, and renames the folder at the end.
 func (a *adoption) run(ctx context.Context) (err error) {
 	s, err := a.read()
 	if err != nil {
@@ -108,19 +108,19 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.fill(ctx, s); err != nil {
 		return err
 	}
-	// A member must not gain or lose a right unnoticed, so reportDifferences fails unless the caller has accepted the
-	// differences.
+	// The adoption must not change the rights of a member unnoticed, so reportDifferences fails unless the caller has
+	// accepted the differences.
 	if err := a.reportDifferences(); err != nil {
 		return err
 	}
-	// Method read has checked that the folder is empty.
+	// Remove the final folder, which is empty as the method read has checked.
 	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return os.Rename(a.new, a.to)
 }
 
-// read reads hub.yaml and the site, and rejects a hub that cannot be adopted without a change on a machine.
+// read reads hub.yaml and the site, and rejects a hub whose adoption would require a change on a machine.
 func (a *adoption) read() (*site.Site, error) {
 	var err error
 	if a.conf, err = hub.ReadConfig(a.config); err != nil {
@@ -155,7 +155,8 @@ func (a *adoption) read() (*site.Site, error) {
 				"and as hub-key: in each machine.yaml",
 				a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
 	}
-	// Cards in the register are hashed with the card key. With a new card key, every card would be unknown.
+	// The hub stores only a hash of each card's number, made with the card key. If the new hub had a new card key, it
+	// would recognise no card.
 	if a.cardKey == "" {
 		a.cardKey = a.conf.Join.CardKey
 	}
@@ -172,7 +173,8 @@ func (a *adoption) read() (*site.Site, error) {
 	return s, nil
 }
 
-// installBundle installs the bundle file, as the old hub would at its next start, to determine the bundle in force.
+// installBundle installs the bundle file, as the old hub would do at its next start, and so finds out which bundle is
+// in force.
 func (a *adoption) installBundle(context.Context) error {
 	s := a.store()
 	// If the bundle file is rejected, for example because it is too old, the previously installed bundle remains in
@@ -206,8 +208,8 @@ func (a *adoption) store() wire.Store {
 	return s
 }
 
-// reportDifferences prints the data that is not copied, and the members who gain or lose rights. If the caller has not
-// accepted these differences, reportDifferences returns an error.
+// reportDifferences prints which data the adoption does not copy, and which members gain or lose rights. If the caller
+// has not accepted these differences, reportDifferences returns an error.
 func (a *adoption) reportDifferences() error {
 	changes, err := a.changes()
 	if err != nil {
@@ -229,7 +231,7 @@ func (a *adoption) reportDifferences() error {
 }
 
 // copyFolders copies the old hub's folders beside its database: the keys of sealed cards, tags and the bundle in force.
-// The broker's retained messages are not copied, because the new hub publishes them again.
+// copyFolders does not copy the broker's retained messages, because the new hub publishes them again.
 func (a *adoption) copyFolders(context.Context) error {
 	for _, dir := range []string{"seal", "tags", "bundle"} {
 		from := filepath.Join(a.conf.Data, dir)
@@ -254,9 +256,9 @@ func (a *adoption) writeConfig(context.Context) error {
 		return err
 	}
 	// Edit the YAML tree, so that comments and the order of the old file survive.
-	root := doc.Content[0] // hub.ReadConfig has already accepted this mapping
+	root := doc.Content[0] // the document is a mapping, because hub.ReadConfig has already accepted the file
 	setValue(root, ".", "data")
-	// Files of keys and passwords may be in any folder of the old hub. All of them are copied to keys/.
+	// Files of keys and passwords may be in any folder of the old hub. The adoption copies all these files to keys/.
 	files := map[string][]string{a.conf.Key: {"key"}, a.conf.MQTT.Cert: {"mqtt", "cert"},
 		a.conf.MQTT.CertKey: {"mqtt", "cert-key"},
 		a.conf.MQTT.Watcher: {"mqtt", "watcher"}, a.conf.MQTT.PasswordFile: {"mqtt", "password-file"}}
@@ -271,7 +273,7 @@ func (a *adoption) writeConfig(context.Context) error {
 			return err
 		}
 	}
-	// The new hub builds the bundle itself.
+	// Remove the path of the bundle file, because the new hub builds the bundle itself.
 	dropKey(root, "bundle")
 	dropKey(root, "card-key")
 	addKey(root, "web", map[string]string{"listen": a.web})
@@ -333,7 +335,7 @@ func dropKey(n *yaml.Node, key string) {
 	}
 }
 
-// addKey appends a key to a mapping. A value that contains only texts can always be encoded.
+// addKey appends a key to a mapping. The error of Encode is impossible, because the value contains only texts.
 func addKey(n *yaml.Node, key string, value any) {
 	var k, v yaml.Node
 	if k.Encode(key) == nil && v.Encode(value) == nil {
@@ -341,11 +343,11 @@ func addKey(n *yaml.Node, key string, value any) {
 	}
 }
 
-// copyDatabase copies the old database, or the ledger.db of an older release.
+// copyDatabase copies the old hub's database, or the ledger.db that an older release wrote.
 func (a *adoption) copyDatabase(ctx context.Context) error {
 	from := a.conf.Ledger()
 	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
-		return nil // the old hub has never run
+		return nil // return no error: the old hub has never run, so it has no database
 	}
 	// SQLite copies the database, because the database may be in use. Function fill converts a ledger.db of an older
 	// release.
@@ -355,7 +357,7 @@ func (a *adoption) copyDatabase(ctx context.Context) error {
 	return ledger.CopyOld(ctx, from, filepath.Join(a.new, filepath.Base(from)))
 }
 
-// fill opens the new database, which converts a ledger.db, and makes the hub manage the site.
+// fill opens the new database, which converts a ledger.db to the present format, and makes the hub manage the site.
 func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 	conf, err := hub.ReadConfig(filepath.Join(a.new, "hub.yaml"))
 	if err != nil {

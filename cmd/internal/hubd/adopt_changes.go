@@ -47,7 +47,7 @@ func (a *adoption) loadRoster(s wire.Store, m wire.Manifest) (*roster.Roster, er
 	return roster.Load(s, m, roster.Options{CardKey: a.keyHex, Now: a.now(), Policy: s.Policy})
 }
 
-// members returns the members of all rosters, each once.
+// members returns the members who are in at least one of the rosters, each member once.
 func members(rosters ...*roster.Roster) (out []policy.MemberID) {
 	for _, r := range rosters {
 		for p := range r.Everyone() {
@@ -58,7 +58,7 @@ func members(rosters ...*roster.Roster) (out []policy.MemberID) {
 	return slices.Compact(out)
 }
 
-// rights lists the rights that members gain and lose, at any time of the week.
+// rights lists the rights that each member gains or loses between two rosters, at any time of the week.
 func (a *adoption) rights(before, after *roster.Roster) (out []string) {
 	var twins []analysis.Twin
 	for _, id := range members(before, after) {
@@ -109,7 +109,8 @@ func cardsOf(s wire.Store, m wire.Manifest) (map[policy.MemberID][]string, error
 	return out, nil
 }
 
-// cardChanges lists the differences between a member's cards in two bundles. Cards are identified by their HMAC.
+// cardChanges lists the differences between a member's cards in two bundles. cardChanges compares cards by the HMAC of
+// their numbers.
 func cardChanges(id policy.MemberID, before, after []string) (out []string) {
 	for _, x := range []struct {
 		verb        string

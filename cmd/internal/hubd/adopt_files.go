@@ -11,16 +11,16 @@ import (
 	"portillon/policy"
 )
 
-// Limits for the files beside hub.yaml that are examined.
+// These constants limit the number and the size of the files beside hub.yaml that the adoption examines.
 const (
 	maxBeside     = 200
 	maxBesideSize = 1 << 20
 )
 
-// bundleFiles warns of machines that will receive no newer bundle. Such machines are found in hub.yaml and in the files
-// beside hub.yaml. The adopted hub writes no bundle file, so a machine whose machine.yaml contains bundle: file: stays
-// with its present bundle. If hub.yaml has neither http: nor machines-listen:, no machine can receive bundles in
-// another way.
+// bundleFiles warns of machines that will receive no newer bundle. bundleFiles finds such machines in hub.yaml and in
+// the machine.yaml files beside hub.yaml. The adopted hub writes no bundle file, so a machine whose machine.yaml
+// contains bundle: file: gets no newer bundle. If hub.yaml has neither http: nor machines-listen:, no machine can
+// receive bundles in another way.
 func (a *adoption) bundleFiles() (out []string) {
 	for _, m := range machineFiles(filepath.Dir(a.config)) {
 		out = append(out, fmt.Sprintf("%s: the machine %s reads its bundle from the file %s, which this hub does not write: "+
@@ -36,7 +36,7 @@ func (a *adoption) bundleFiles() (out []string) {
 		"keeps bundle %d", a.conf.Bundle.File, a.before.Version))
 }
 
-// machineFile is the part of a machine.yaml that is examined.
+// machineFile contains the fields of a machine.yaml that bundleFiles examines.
 type machineFile struct {
 	path    string
 	Machine policy.MachineID `yaml:"machine"`

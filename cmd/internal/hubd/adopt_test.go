@@ -214,7 +214,7 @@ func (o *oldHub) installFrom(m wire.Store, h *hub.Hub) wire.Manifest {
 	return got
 }
 
-func TestMachinesAndMembersContinueWithAnAdoptedHub(t *testing.T) {
+func TestMachinesAndMembersWorkWithAnAdoptedHubWithoutAChange(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
 		t.Run(name, func(t *testing.T) {
 			o := newOldHub(t, apart, nil)
@@ -244,7 +244,7 @@ func TestMachinesAndMembersContinueWithAnAdoptedHub(t *testing.T) {
 			if apart && machine.PolicyFloor().Number != uint64(number) {
 				t.Errorf("policy number %d, want %d", machine.PolicyFloor().Number, number)
 			}
-			// The journal continues under the same keys and accounts.
+			// The machine sends further records of its journal with the same key and the same account.
 			if _, err := h.Ledger().Take("laser", o.machine.Data(4, 5)); err != nil {
 				t.Error(err)
 			}
@@ -261,7 +261,7 @@ func TestMachinesAndMembersContinueWithAnAdoptedHub(t *testing.T) {
 	}
 }
 
-func TestAdoptionCopiesFilesAndKeysOfTheHub(t *testing.T) {
+func TestAdoptionCopiesTheFilesAndKeysOfTheOldHub(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	o.machine.Fill(3)
 	o.run(1, 3)
@@ -301,7 +301,7 @@ func TestAdoptionCopiesFilesAndKeysOfTheHub(t *testing.T) {
 }
 
 // The adopted hub has the records of a ledger.db that commit fba9679 wrote.
-func TestAdoptionConvertsAnOldLedger(t *testing.T) {
+func TestAdoptionConvertsTheLedgerOfAnOlderRelease(t *testing.T) {
 	o := newOldHub(t, false, nil)
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join("../../../hub/ledger/testdata/fba9679", name))
@@ -427,7 +427,7 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// A hub whose adoption would require changes on its machines is rejected.
+// The command rejects a hub whose adoption would require changes on its machines.
 func TestAdoptionRejectsHubsWhoseMachinesWouldNeedChanges(t *testing.T) {
 	_, other, err := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	if err != nil {

@@ -26,9 +26,9 @@ import (
 	"portillon/wire"
 )
 
-// Names of the parts of a backup. A backup is a tar of the hub's files, with paths relative to the folder of hub.yaml.
-// A file outside that folder is stored below elsewhere/, under its full path. The secrets are in an inner tar, which is
-// encrypted with the recovery phrase.
+// These constants are the names of the parts of a backup. A backup is a tar of the hub's files, with paths relative to
+// the folder of hub.yaml. A file outside that folder is stored below elsewhere/, under its full path. The secrets are
+// in an inner tar, which is encrypted with the recovery phrase.
 const (
 	backupAbout   = "backup.json"
 	backupSecrets = "secrets.age"
@@ -37,12 +37,12 @@ const (
 	maxBackupFile = 16 << 30 // size limit in bytes of a file that restore accepts
 )
 
-// about is the description of a backup, which the backup contains as JSON.
+// about is the JSON file in a backup that describes the backup.
 type about struct {
 	Format  int       `json:"format"`
 	Site    string    `json:"site"`
 	Made    time.Time `json:"made"`
-	Lacks   []string  `json:"lacks,omitempty"`   // names of secrets that are not in the backup
+	Lacks   []string  `json:"lacks,omitempty"`   // names of the hub's secrets that the backup does not contain
 	Secrets []string  `json:"secrets,omitempty"` // names of secrets in the encrypted part
 }
 
@@ -65,15 +65,15 @@ func (b backupFiles) name(path string) (string, error) {
 }
 
 // filesOf lists the files of a hub for a backup. The list excludes the database, which is copied separately, the
-// broker's retained messages, which the hub publishes again, the keys of sealed cards, which must not survive in a
-// copy, and the recovery phrase.
+// broker's retained messages, which the hub publishes again, the keys of sealed cards, of which no copy may exist, and
+// the recovery phrase.
 func filesOf(config string, c hub.Config) (b backupFiles, err error) {
 	abs, err := filepath.Abs(config)
 	if err != nil {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
-	// Some of these paths are empty or name missing files; function existing removes such paths at the end.
+	// At the end, the function existing removes the paths that are empty or that name no file.
 	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail}
 	// During a change of the card key, some cards are still hashed with the previous key.
 	if c.Join.CardKey != "" {
@@ -178,14 +178,14 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
-	// An error is ignored, because the backup is complete even if its time is not stored.
+	// Ignore an error, because the backup is complete even if its time could not be stored.
 	if err := hub.NoteBackup(c.Data, a.Made); err != nil {
 		fmt.Fprintf(out, "portillon-hub: the hub does not know of this backup: %v\n", err)
 	}
 	return a, nil
 }
 
-// writeTar writes the tar.
+// writeTar writes the tar of a backup to w.
 func (b backupFiles) writeTar(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool,
 	out io.Writer) error {
 	t := tar.NewWriter(f)
@@ -198,7 +198,7 @@ func (b backupFiles) writeTar(ctx context.Context, f io.Writer, c hub.Config, a 
 	}
 	// Copy the database to a second file first, because a database in use cannot be read directly.
 	copied := c.Database() + ".backup"
-	// Remove a file that an interrupted backup has left.
+	// Remove the second file of an earlier backup that was interrupted.
 	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -216,7 +216,7 @@ func (b backupFiles) writeTar(ctx context.Context, f io.Writer, c hub.Config, a 
 	if err := b.addFiles(t, b.plain); err != nil {
 		return err
 	}
-	// Encrypted files come last, as one file in the tar.
+	// Write the secrets last: one file of the tar contains all of them, encrypted.
 	if withSecrets {
 		sealed, err := b.encryptSecrets(c, out)
 		if err != nil {
@@ -262,7 +262,7 @@ func addFile(t *tar.Writer, name, path string) error {
 	return err
 }
 
-// addBytes adds a file with this content to the tar.
+// addBytes adds to the tar a file with the given name and content.
 func addBytes(t *tar.Writer, name string, b []byte) error {
 	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(b))}); err != nil {
 		return err
@@ -298,15 +298,15 @@ func (b backupFiles) encryptSecrets(c hub.Config, out io.Writer) ([]byte, error)
 	return sealed.Bytes(), nil
 }
 
-// phraseWork is the base-2 logarithm of scrypt's cost for the recovery phrase: 2^15 needs 32 MB, which a Pi 3 has. The
-// phrase has 130 random bits, so a higher cost is not needed against guessing.
+// phraseWork is the base-2 logarithm of scrypt's cost for the recovery phrase: 2^15 needs 32 MB, which a Pi 3 has.
+// Nobody can guess the phrase, which has 130 random bits, so a higher cost is not needed.
 const phraseWork = 15
 
 // RecoveryPhrase returns the phrase that encrypts secrets in backups. The phrase is in a file of the data folder that
 // no backup contains. If the file is missing, a new phrase is created and the result made is true; the caller must then
 // show the phrase once.
 func RecoveryPhrase(data string) (phrase string, made bool, err error) {
-	// Return an existing phrase, because all backups of a hub have the same phrase.
+	// Return an existing phrase, because all backups of a hub are encrypted with the same phrase.
 	path := filepath.Join(data, phraseFile)
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -319,7 +319,7 @@ func RecoveryPhrase(data string) (phrase string, made bool, err error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", false, err
 	}
-	chance := make([]byte, 17) // 136 bits, of which 26 letters hold 130
+	chance := make([]byte, 17) // 136 random bits; the 26 letters of the phrase use 130 of them
 	rand.Read(chance)          // never fails (crypto/rand)
 	// This alphabet has no i, l, o and u, which are easily misread on paper.
 	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(

@@ -58,7 +58,7 @@ func TestBackupWithSecretsContainsEveryFileOfANewHub(t *testing.T) {
 	if strings.Contains(said, "missing") {
 		t.Error(said)
 	}
-	// These files are deliberately excluded from a backup or stored in another form (see filesOf and store.BackUp).
+	// These are the files that a backup leaves out on purpose or stores in another form (see filesOf and store.BackUp).
 	left := []string{
 		"data/" + phraseFile,
 		"data/last-backup",

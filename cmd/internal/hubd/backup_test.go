@@ -16,7 +16,7 @@ import (
 	"portillon/hub/store"
 )
 
-// backedUpSite is the folder of a hub whose ledger has 5 records of the laser.
+// backedUpSite is the folder of a hub whose ledger contains 5 records of the machine laser.
 type backedUpSite struct {
 	config string
 	conf   hub.Config
@@ -75,7 +75,7 @@ func TestBackupOfARunningHubCanBeRestoredElsewhere(t *testing.T) {
 	s := newBackedUpSite(t)
 	file, to := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "new")
 	var writing sync.WaitGroup
-	writing.Go(func() { // the hub writes records while the backup runs
+	writing.Go(func() { // make the hub write records while the backup runs
 		for seq := uint64(6); seq <= 105; seq++ {
 			s.take(t, seq, seq)
 		}
@@ -174,7 +174,8 @@ func TestRestoreRejectsFilesThatAreNotABackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// changed returns a copy of the backup, with change applied to each file's header and content.
+	// changed calls the function change for each file of a backup, and returns a backup with the changed headers and
+	// contents.
 	changed := func(change func(h *tar.Header, b []byte) []byte) []byte {
 		var out bytes.Buffer
 		w := tar.NewWriter(&out)

@@ -25,7 +25,7 @@ func runningConfig() string {
 }
 
 // findConfig returns the configuration for a hub that was started without -config: the hub.yaml of this folder,
-// otherwise the system's. Without both, findConfig creates a hub.yaml in this folder, which must be empty.
+// otherwise the system's. If neither file exists, findConfig creates a hub.yaml in this folder, which must be empty.
 func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	if there, err := existingConfig(dir); there != "" || err != nil {
 		return there, err
@@ -38,7 +38,7 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 		n.Site = policy.SiteID(slug(filepath.Base(abs)))
 	}
 	if n.Host, err = os.Hostname(); err != nil {
-		n.Host = "" // an empty name, so that hub.Create chooses a name
+		n.Host = "" // pass an empty name, so that hub.Create chooses a name
 	}
 	made, err := hub.Create(abs, n)
 	if err != nil {

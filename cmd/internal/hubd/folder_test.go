@@ -41,7 +41,7 @@ func TestSiteIDIsDerivedFromTheFoldersName(t *testing.T) {
 	}
 }
 
-func TestVerbsForARunningHubUseTheHubFileOfThisFolder(t *testing.T) {
+func TestCommandsForARunningHubUseTheHubYamlOfTheCurrentFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if got := runningConfig(); got != systemConfig {
 		t.Errorf("in an empty folder: %s", got)

@@ -49,7 +49,7 @@ func health(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// ready requests /readyz at the hub's web address, on this computer.
+// ready sends a request for /readyz to the hub's web address on this computer.
 func ready(ctx context.Context, c hub.Config) error {
 	if !c.Managed() {
 		return errors.New("hub.yaml has no web:, at whose address a hub reports that it is ready")
@@ -59,7 +59,7 @@ func ready(ctx context.Context, c hub.Config) error {
 		return err
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // the address is numeric, because a container image may have no /etc/hosts
+		host = "127.0.0.1" // use a numeric address, because a container image may have no /etc/hosts
 	}
 	scheme, client := "http", &http.Client{Timeout: healthTimeout}
 	if c.Web.Cert != "" {

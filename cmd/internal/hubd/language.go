@@ -12,7 +12,7 @@ import (
 var messages string
 
 // isFrench reports whether the terminal's language is French. The first of LC_ALL, LC_MESSAGES and LANG that is set
-// determines the language. For all other languages the program prints English.
+// determines the language. In all other languages, the program prints English.
 func isFrench(getenv func(string) string) bool {
 	for _, name := range [...]string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := getenv(name); v != "" {
@@ -22,8 +22,8 @@ func isFrench(getenv func(string) string) bool {
 	return false
 }
 
-// french translates the lines of portillon-hub into French. Lines without a translation in messages.txt or in the
-// hub's own messages are written unchanged, for example log lines and errors of the system.
+// french translates the lines of portillon-hub into French. french writes a line unchanged if neither messages.txt nor
+// the hub's own messages contain a translation, for example log lines and errors of the system.
 type french struct {
 	w    io.Writer
 	said []*fault.Words
@@ -39,7 +39,7 @@ func inFrench(w io.Writer) (io.Writer, error) {
 	return french{w, []*fault.Words{own, files}}, err
 }
 
-// Write translates p, which must be whole lines.
+// Write translates p, which must consist of whole lines.
 func (f french) Write(p []byte) (int, error) {
 	lines := strings.SplitAfter(string(p), "\n")
 	for i, line := range lines {

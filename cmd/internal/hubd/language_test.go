@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-func TestTerminalWithAFrenchLocaleGetsFrench(t *testing.T) {
+func TestHubPrintsFrenchInATerminalWithAFrenchLocale(t *testing.T) {
 	for _, c := range []struct {
 		all, messages, lang string
 		want                bool
@@ -30,7 +30,7 @@ func TestTerminalWithAFrenchLocaleGetsFrench(t *testing.T) {
 	}
 }
 
-// frenchOf returns the output of a French terminal for a text.
+// frenchOf returns what a terminal with a French locale shows for a text.
 func frenchOf(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -76,7 +76,7 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("the pipe is closed") }
 
-// Each sentence that this package writes has a French translation, for any inserted values.
+// Each sentence that this package writes has a French translation, whatever values are inserted.
 func TestEverySentenceOfTheHubHasAFrenchTranslation(t *testing.T) {
 	found := 0
 	for _, s := range sentencesHere(t) {
@@ -107,8 +107,8 @@ var putIn = map[string]string{"7: 7 lines above": "hub cannot be adopted without
 
 type sentence struct{ text, where string }
 
-// sentencesHere returns the sentences in calls that write to a terminal or create an error. In each sentence, 7
-// replaces the inserted values.
+// sentencesHere returns the sentences in calls that write to a terminal or create an error. In each sentence, the
+// number 7 stands for each inserted value.
 func sentencesHere(t *testing.T) (out []sentence) {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -152,7 +152,8 @@ func nameOf(e ast.Expr) string {
 	return ""
 }
 
-// literalText returns the text of a string literal or of concatenated literals, with 7 for each value in between.
+// literalText returns the text of a string literal or of concatenated literals, with the number 7 for each value
+// between them.
 func literalText(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:

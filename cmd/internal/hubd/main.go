@@ -18,7 +18,7 @@ import (
 	"portillon/policy"
 )
 
-// Version is the version of a build. The linker may set it.
+// Version is the version of a build. The linker may set Version.
 var Version = "0.1"
 
 // Main runs portillon-hub with its arguments and returns its exit code.
@@ -38,7 +38,7 @@ func Main(args []string) int {
 	return run(ctx, args, out, errs)
 }
 
-// run is Main without access to the process, for tests.
+// run does the work of Main; its arguments replace the process's arguments and output, so that tests can call it.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	verbs := map[string]func(context.Context, []string, io.Writer, io.Writer) int{
 		"account": accountVerb, "backup": backup, "restore": restore, "health": health, "adopt": adopt,

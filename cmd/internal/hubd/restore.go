@@ -84,12 +84,12 @@ func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
 		return fmt.Errorf("%s is not a backup that this program can restore: format %d, %d databases", file, r.about.Format,
 			len(r.databases))
 	}
-	// Check the database now, so that damage is found before the next start of the hub.
+	// Check the database now, so that a person learns of damage before the next start of the hub.
 	if err := store.Check(ctx, r.databases[0]); err != nil {
 		return err
 	}
 	r.lacks = append(r.lacks, r.about.Lacks...)
-	// Without the phrase, the encrypted secrets are missing too.
+	// Without the phrase, restore cannot write the encrypted secrets, so list them as missing too.
 	if phraseFile == "" {
 		r.lacks = append(r.lacks, r.about.Secrets...)
 		return nil
@@ -141,7 +141,7 @@ func (r *restorer) writeFile(h *tar.Header, from io.Reader) error {
 	if err == nil && n != h.Size {
 		err = fmt.Errorf("%s has %d bytes, want %d", h.Name, n, h.Size)
 	}
-	// The file was outside the hub's folder, and a person must move it back to its old path.
+	// The file was outside the hub's folder. Print its old path, to which a person must move it back.
 	if strings.HasPrefix(h.Name, elsewhere+"/") {
 		r.moved = append(r.moved, h.Name)
 	}
@@ -171,7 +171,7 @@ func (r *restorer) secrets(sealed []byte, phraseFile string) error {
 	if err != nil {
 		return fmt.Errorf("secrets cannot be decrypted with this recovery phrase: %w", err)
 	}
-	// The encrypted tar may contain only secrets, neither a database nor another encrypted part.
+	// Accept only secrets in the encrypted tar, and neither a database nor another encrypted part.
 	before := slices.Clone(r.databases)
 	if nested, err := r.writeFiles(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
 		return errors.Join(err, errors.New("encrypted part of the backup is incomplete"))

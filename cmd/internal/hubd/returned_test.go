@@ -34,7 +34,7 @@ type restorable struct {
 	link   *hublink.Link
 	store  wire.Store // the machine's store
 	number uint64
-	// offset of the hub's clock, which each return advances because the hub accepts few returns per minute
+	// offset of the hub's clock; each return advances it, because the hub accepts only a few returns per minute
 	later atomic.Int64
 }
 
@@ -84,7 +84,8 @@ func newRestorable(t *testing.T, apart bool) *restorable {
 	return r
 }
 
-// start runs the hub of a folder until stop is called. The hub's clock is ahead of the computer's clock by ahead.
+// start runs the hub of a folder until stop is called. The argument ahead is the time by which the hub's clock is ahead
+// of the computer's clock.
 func (r *restorable) start(config string, ahead time.Duration) (h *hub.Hub, stop func()) {
 	r.t.Helper()
 	c, err := hub.ReadConfig(config)
@@ -191,7 +192,7 @@ func (r *restorable) fetchUntil(is func(wire.Manifest) bool) (m wire.Manifest) {
 	}
 }
 
-// publish publishes a policy that contains this comment line.
+// publish makes the hub publish a policy that contains the given comment line.
 func (r *restorable) publish(h *hub.Hub, comment string) string {
 	r.t.Helper()
 	text, err := os.ReadFile("../../../site-example/policy.yaml")
@@ -217,8 +218,8 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 	return wire.Hash(text)
 }
 
-// A hub is restored from a backup on another computer, with a wrong clock. After the backup, three changes had been
-// published. The machine sends its bundle back, and installs the hub's next bundle and the bundle after a further
+// A hub is restored from a backup on another computer, with a wrong clock. The hub had published three changes after
+// the backup. The machine sends its bundle back, and installs the hub's next bundle and the bundle after a further
 // change.
 func TestRestoredHubPublishesHigherVersionsThanItsMachinesReturn(t *testing.T) {
 	for name, apart := range map[string]bool{"one key": false, "policy key apart": true} {
@@ -294,8 +295,8 @@ func (r *restorable) sendBack(manifest, policy []byte) error {
 	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
-// sendForgeries sends forged and damaged manifests, after which the hub must not publish. After these, sendForgeries
-// sends the genuine manifest with false policies, and the hub must publish a higher version.
+// sendForgeries sends forged and damaged manifests, after which the hub must not publish. sendForgeries then sends the
+// genuine manifest with false policies, and the hub must publish a bundle with a higher version.
 func (r *restorable) sendForgeries(h *hub.Hub, kept []byte) {
 	r.t.Helper()
 	private, _, err := note.GenerateKey(rand.Reader, r.key.Name())
@@ -348,8 +349,8 @@ func (r *restorable) sendForgeries(h *hub.Hub, kept []byte) {
 }
 
 // A thief of the policy key who also controls a machine signs a policy with a higher number, and sends it to the hub.
-// The hub accepts only a policy from one of its own bundles. The policy key alone, without an administrator, therefore
-// cannot change the policy in force.
+// The hub accepts only a policy from one of its own bundles. A thief who has only the policy key can therefore not
+// change the policy in force without an administrator.
 func TestReturnedPolicyIsAcceptedOnlyFromABundleOfTheHub(t *testing.T) {
 	r := newRestorable(t, true)
 	h, stop := r.start(r.config, 0)

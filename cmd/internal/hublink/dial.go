@@ -3,7 +3,8 @@
 // changed.
 //
 // Package hublink identifies a hub by the certificate of the hub's authority, which the code or the machine's files
-// pin, and by the name in the hub's certificate, but never by an address. Before that check, no secret is sent.
+// pin, and by the name in the hub's certificate, but never by an address. Package hublink sends no secret before it has
+// identified the hub.
 package hublink
 
 import (
@@ -28,7 +29,7 @@ import (
 // Dial opens a connection. Tests replace it.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// patience is the time limit of one request to the hub.
+// patience is the time limit of one request to the hub and its answer.
 const patience = 15 * time.Second
 
 // Refused is the hub's refusal of a request.
@@ -40,22 +41,22 @@ type Refused struct {
 // Error implements error.
 func (e *Refused) Error() string { return "the hub refuses: " + e.Why }
 
-// Peer contains the data for a connection to a hub whose authority is known.
+// Peer contains the data for a connection to a hub whose certificate authority is known.
 type Peer struct {
 	Address string // host:port
 	Name    string
 	CA      *x509.Certificate
 	Cert    func() *tls.Certificate // returns the machine's certificate; nil, or a nil result: no certificate yet
 	Now     func() time.Time
-	Trusted func() bool // reports whether the time of Now can be trusted
+	Trusted func() bool // reports whether the time that Now returns can be trusted
 	Dial    Dial        // opens connections; nil: over the network
 }
 
-// TLS verifies the hub by the pinned authority and by its name. The certificate's dates are checked once the machine's
-// clock is trusted.
+// TLS verifies the hub by the pinned authority and by its name. TLS checks the certificate's dates only if the
+// machine's clock is trusted.
 func (p Peer) TLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Name,
-		InsecureSkipVerify: true, // function VerifyConnection verifies instead, with the machine's clock
+		InsecureSkipVerify: true, // the function VerifyConnection verifies the certificate instead, with the machine's clock
 		VerifyConnection: func(s tls.ConnectionState) error {
 			return wire.VerifyHub(s.PeerCertificates, p.CA, p.Name, p.Now(), p.Trusted())
 		},
@@ -119,7 +120,7 @@ func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*
 
 // noRedirect refuses redirects.
 func noRedirect(*http.Request, []*http.Request) error {
-	return errors.New("hub answers with a redirect, want none")
+	return errors.New("hub answers with a redirect, want a direct answer")
 }
 
 func (c *conn) close() { c.tls.Close() }
@@ -130,7 +131,7 @@ func (c *conn) channel() ([]byte, error) {
 	return s.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
 }
 
-// base is the URL prefix of requests. The host in the URL is not dialled.
+// base is the URL prefix of requests. The connection is already open, so the client does not dial the host in this URL.
 const base = "https://hub" + wire.JoinPath
 
 // get fetches a resource of at most limit bytes.
@@ -191,8 +192,8 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	switch e := resp.Header.Get("Content-Encoding"); e {
 	case "", "identity":
 	case "gzip":
-		// Limit the compressed size too: compression makes incompressible data longer only by headers (RFC 1951,
-		// section 3.2.4).
+		// Limit the compressed size too. The limit is safe, because compression makes incompressible data longer only by a
+		// few header bytes (RFC 1951, section 3.2.4).
 		z, err := gzip.NewReader(io.LimitReader(body, limit+limit/100+1024))
 		if err != nil {
 			return nil, fmt.Errorf("hub's answer cannot be decompressed: %w", err)
@@ -204,7 +205,7 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(body, limit+1))
 }
 
-// firstLine returns the first line of b, or otherwise if that line is empty.
+// firstLine returns the first line of b, or the text in the argument otherwise if that line is empty.
 func firstLine(b []byte, otherwise string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
 	if line == "" {

@@ -10,7 +10,7 @@ import (
 // This file implements the part of DNS messages (RFC 1035 §4) that multicast DNS needs: one question, and answers with
 // A and SRV records. A library for all of DNS would add 80 KB to the program.
 
-// Record types (RFC 1035 §3.2.2, RFC 2782).
+// These constants are the types of DNS records (RFC 1035 §3.2.2, RFC 2782).
 const (
 	typeA   = 1
 	typePTR = 12
@@ -29,7 +29,7 @@ const (
 	maxRecords = 256
 )
 
-// record is a resource record. kind determines which of the other fields are set.
+// record is a resource record. The field kind determines which of the other fields are set.
 type record struct {
 	name    string // name in lower case, with a final dot
 	kind    uint16
@@ -51,7 +51,7 @@ func pointerQuery(name string) []byte {
 
 var errMessage = errors.New("multicast DNS message is malformed")
 
-// dnsReader reads a message from start to end. After the first error every result is zero.
+// dnsReader reads a message from start to end. After the first error, every method of dnsReader returns zero.
 type dnsReader struct {
 	message []byte
 	at      int
@@ -74,7 +74,8 @@ func (r *dnsReader) uint16() uint16 { return binary.BigEndian.Uint16(r.next(2)) 
 // the previous pointer, so that a chain of pointers ends.
 func (r *dnsReader) name() string {
 	var b strings.Builder
-	// End is the offset after the first pointer, where reading continues; before is the limit for the next pointer.
+	// The variable end is the offset after the first pointer, at which reading continues; the variable before is the limit
+	// for the next pointer.
 	end, before := -1, r.at
 	for !r.bad {
 		length := int(r.next(1)[0])
@@ -105,7 +106,7 @@ func (r *dnsReader) name() string {
 // record reads one resource record (RFC 1035 §4.1.3).
 func (r *dnsReader) record() record {
 	out := record{name: r.name(), kind: r.uint16()}
-	r.next(6) // class and time to live are ignored, because results are used at once and verified by certificate
+	r.next(6) // skip class and time to live: the results are used at once, and a certificate proves the hub
 	length := int(r.uint16())
 	end := r.at + length
 	switch {

@@ -33,7 +33,7 @@ func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, er
 	return id, nil
 }
 
-// ErrOtherHub is returned if the hub at this address did not create the code.
+// Begin returns ErrOtherHub if the hub at this address did not create the code.
 var ErrOtherHub = errors.New(
 	"this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing " +
 		"was sent to it",
@@ -49,8 +49,8 @@ type Joining struct {
 	secret string
 }
 
-// Begin connects to the hub that created a code, and requests the machine of the code. Before Begin sends the code's
-// secret, it compares the hub's keys with the code and verifies the hub's certificate.
+// Begin connects to the hub that created a code, and asks the hub for which machine the code is. Before Begin sends the
+// code's secret, it compares the hub's keys with the code and verifies the hub's certificate.
 func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *Joining, err error) {
 	id, err := Identity(ctx, d, address)
 	if err != nil {
@@ -63,7 +63,7 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 	if err != nil {
 		return nil, fmt.Errorf("hub %s: certificate of the hub's authority is invalid: %w", address, err)
 	}
-	// The clock of a new computer may be wrong, so dates are not checked.
+	// Verify the certificate without its dates, because the clock of a new computer may be wrong.
 	p := Peer{Address: address, Name: id.Name, CA: ca, Now: time.Now, Trusted: func() bool { return false }, Dial: d}
 	j := &Joining{Identity: id, CA: ca, secret: code.SecretText()}
 	if j.conn, err = p.connect(ctx); err != nil {
@@ -83,8 +83,9 @@ func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *
 // Close ends the connection.
 func (j *Joining) Close() { j.conn.close() }
 
-// Join uses the code. The argument signer is the machine's new private key, public is the public half, and tlsKey is
-// the public key for the machine's certificate (PKIX DER).
+// Join sends the machine's public keys with the code to the hub, which enrols the machine. The argument signer is the
+// machine's new private key, public is the public half, and tlsKey is the public key for the machine's certificate
+// (PKIX DER).
 func (j *Joining) Join(
 	ctx context.Context,
 	signer note.Signer,

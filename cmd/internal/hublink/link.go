@@ -27,7 +27,7 @@ import (
 	"portillon/wire"
 )
 
-// Names of the files in a Link's folder.
+// These constants are the names of the files in a Link's folder.
 const (
 	caFile      = "authority.crt" // certificate of the authority that signs the hub's certificate
 	keyFile     = "machine.key"   // private key for the machine's certificate
@@ -42,8 +42,8 @@ type Config struct {
 	Machine policy.MachineID
 	Name    string         // name in the hub's certificate
 	Address string         // host:port
-	HubKey  note.Verifiers // verifies the hub's answers about the time
-	Signer  note.Signer    // machine's key for renewals; nil: no renewals
+	HubKey  note.Verifiers // public key that verifies the hub's answers about the time
+	Signer  note.Signer    // machine's key, which signs renewals; nil: no renewals
 	Now     func() time.Time
 	Trusted func() bool
 	Dial    Dial   // opens connections; nil: over the network
@@ -59,7 +59,7 @@ type Link struct {
 	mu      sync.Mutex
 	address string
 	cert    *tls.Certificate // machine's certificate; nil: missing or unreadable
-	renews  sync.Mutex       // allows one renewal at a time
+	renews  sync.Mutex       // held during a renewal, so that only one renewal runs at a time
 }
 
 // Open reads the files that the enrolment wrote, and returns the machine's connection to its hub.
@@ -82,7 +82,7 @@ func Open(c Config) (*Link, error) {
 		}
 	}
 	if err := l.readCert(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err // open fails without the key, because the certificate could not be renewed
+		return nil, err // report a missing key, because without the key the certificate could not be renewed
 	}
 	l.http = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: noRedirect, Transport: &http.Transport{
 		DisableCompression: true, MaxIdleConns: 1, IdleConnTimeout: 20 * time.Second, TLSHandshakeTimeout: patience,
@@ -105,8 +105,8 @@ func (l *Link) readCert() error {
 	return nil
 }
 
-// NewKey creates the private key for a machine's certificate, and returns the public half (PKIX DER). An existing key
-// is used again.
+// NewKey creates the private key for a machine's certificate, and returns the public half (PKIX DER). If the key file
+// exists, NewKey uses the key in it.
 func NewKey(dir string) (public []byte, err error) {
 	path := filepath.Join(dir, keyFile)
 	b, err := os.ReadFile(path)
@@ -165,23 +165,23 @@ func writePEM(dir, name string, der []byte) error {
 	return wire.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 }
 
-// CheckCertificate returns an error unless a certificate from a hub is for this key and signed by this authority.
+// CheckCertificate returns an error if a certificate from a hub is not for this key or not signed by this authority.
 func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
+		return fmt.Errorf("machine's certificate in the hub's answer is invalid: %w", err)
 	}
 	key, err := x509.MarshalPKIXPublicKey(c.PublicKey)
 	if err != nil || !bytes.Equal(key, public) {
-		return errors.New("hub's answer contains a certificate for another key than the machine's")
+		return errors.New("certificate in the hub's answer is for another key, want the machine's key")
 	}
 	if err := c.CheckSignatureFrom(ca); err != nil {
-		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
+		return fmt.Errorf("machine's certificate in the hub's answer is invalid: %w", err)
 	}
 	return nil
 }
 
-// Address returns the host:port at which the hub was last found.
+// Address returns the host:port at which the machine last found the hub.
 func (l *Link) Address() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -234,8 +234,8 @@ func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 }
 
 // Return sends the machine's bundle to a hub that offers an older bundle after a restore from a backup. The argument
-// policy is a policy file (wire.PolicyFile), or nil if the hub's policy is as new. The manifest is sent first, because
-// the hub accepts only a policy that is in one of its own manifests.
+// policy is a policy file (wire.PolicyFile), or nil if the hub's policy is as new as the machine's. The manifest is
+// sent first, because the hub accepts only a policy that is in one of its own manifests.
 func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
 	if err == nil && policy != nil {
@@ -263,8 +263,8 @@ func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit 
 	return do(ctx, l.http, method, base+path, body, limit)
 }
 
-// Due reports whether the certificate is missing, or has passed two thirds of its validity according to a trusted
-// clock.
+// Due reports whether the certificate must be renewed: it is missing, or two thirds of its validity are over according
+// to a trusted clock.
 func (l *Link) Due() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -275,7 +275,8 @@ func (l *Link) Due() bool {
 	return l.c.Trusted() && l.c.Now().After(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore)*2/3))
 }
 
-// Renew requests a new certificate with a proof of the machine's key. An expired certificate can be renewed too.
+// Renew proves to the hub that the machine has its key, and requests a new certificate. Renew also works if the
+// certificate has expired.
 func (l *Link) Renew(ctx context.Context) error {
 	l.renews.Lock()
 	defer l.renews.Unlock()
@@ -324,7 +325,7 @@ func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error
 	nonce := hex.EncodeToString(b)
 	c, err := l.peer(l.Address()).connect(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("hub time: %w", err)
+		return 0, 0, fmt.Errorf("asking the hub for the time failed: %w", err)
 	}
 	defer c.close()
 	asked := l.c.Now()
@@ -340,7 +341,8 @@ func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error
 	return t.Sub(asked.Add(within)), within, nil
 }
 
-// Move changes the stored address of the hub if a hub answers there whose certificate the pinned authority has signed.
+// Move stores a new address of the hub if, at this address, a hub answers whose certificate the pinned authority has
+// signed.
 func (l *Link) Move(ctx context.Context, address string) error {
 	c, err := l.peer(address).connect(ctx)
 	if err != nil {
@@ -363,9 +365,9 @@ func (l *Link) Move(ctx context.Context, address string) error {
 	return nil
 }
 
-// Finder searches the network for hubs. Move verifies the results of a search before they are trusted.
+// Finder searches the network for hubs. Nobody may trust the results of a search until Move has verified them.
 type Finder interface {
-	// Find returns a few addresses as host:port. Find returns when ctx ends, at the latest.
+	// Find returns a few addresses as host:port. Find returns at the latest when ctx ends.
 	Find(ctx context.Context) ([]string, error)
 }
 

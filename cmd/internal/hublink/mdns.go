@@ -15,9 +15,10 @@ import (
 const Service = "_portillon._tcp"
 
 const (
-	// mdnsTime is the time to wait for answers.
+	// mdnsTime is the time for which a search waits for answers.
 	mdnsTime = 2 * time.Second
-	// maxFound is the limit of addresses that are tried, because any host on the network can answer.
+	// maxFound is the maximum number of addresses that a search returns; a limit is needed because any host on the network
+	// can answer.
 	maxFound = 8
 	// maxPacket is the maximum size of a message of multicast DNS, in bytes (RFC 6762 §17).
 	maxPacket = 9000
@@ -27,7 +28,7 @@ const (
 var mdnsGroup = net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 
 // MDNS finds hubs by multicast DNS (RFC 6762) over IPv4. MDNS sends one query on every interface. The caller must
-// verify the results by the hub's certificate. Only tests set Interface.
+// verify the results by the hub's certificate. Only tests set the field Interface.
 type MDNS struct{ Interface *net.Interface }
 
 // Find implements Finder.
@@ -87,7 +88,7 @@ func ask(ctx context.Context, from net.IP, query []byte) (out []string, err erro
 		return nil, err
 	}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() }) // the deadline unblocks the read below
+	stop := context.AfterFunc(ctx, func() { c.Close() }) // when ctx ends, close the socket, which ends the read below
 	defer stop()
 	if _, err := c.WriteToUDP(query, &mdnsGroup); err != nil {
 		return nil, err

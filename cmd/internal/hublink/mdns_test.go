@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// The test creates the answer with another DNS library.
+// The test creates the hub's answer with another DNS library than the program uses.
 func TestHubIsFoundByMulticastDNS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for answers of a network")
@@ -82,7 +82,8 @@ func FuzzAnswersNameAtMostAFewHubs(f *testing.F) {
 	})
 }
 
-// sameAsLibrary compares the results of our parser and of another library for a message that both accept.
+// sameAsLibrary parses a message with our parser and with another library and, if both accept the message, compares
+// their results.
 func sameAsLibrary(t *testing.T, packet []byte) {
 	t.Helper()
 	var m dnsmessage.Message
@@ -106,7 +107,7 @@ func sameAsLibrary(t *testing.T, packet []byte) {
 	}
 }
 
-func TestQueryIsParsedByAnotherLibrary(t *testing.T) {
+func TestAnotherLibraryUnderstandsTheQuery(t *testing.T) {
 	var m dnsmessage.Message
 	if err := m.Unpack(pointerQuery(Service + ".local.")); err != nil {
 		t.Fatal(err)
@@ -117,8 +118,8 @@ func TestQueryIsParsedByAnotherLibrary(t *testing.T) {
 	}
 }
 
-func TestMalformedAnswersNameNoHub(t *testing.T) {
-	head := "\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00" // message header of a response with one answer
+func TestMalformedAnswersAreIgnoredInTheSearchForHubs(t *testing.T) {
+	head := "\x00\x00\x84\x00\x00\x00\x00\x01\x00\x00\x00\x00" // the header of a response with one answer
 	for name, packet := range map[string]string{
 		"empty":                      "",
 		"a query":                    "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",

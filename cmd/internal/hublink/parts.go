@@ -16,7 +16,7 @@ const chunkPatience = time.Minute
 // Chunks returns a source that fetches chunks from the hub until ctx ends.
 func (l *Link) Chunks(ctx context.Context) wire.PartSource { return source{l, ctx} }
 
-// source contains the context of an installation, because the methods of wire.PartSource have no context.
+// source stores the context of an installation, because the methods of wire.PartSource have no argument for a context.
 type source struct {
 	l   *Link
 	ctx context.Context
@@ -50,8 +50,7 @@ func (s source) Parts(c wire.Chunk, hashes []string) ([]byte, error) {
 	return b, noParts(err)
 }
 
-// noParts reports whether an error means that the hub rejects requests for parts, and not that the hub cannot be
-// reached.
+// noParts reports whether an error means that the hub was reached but does not support requests for parts.
 func noParts(err error) error {
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Code != "" {

@@ -40,7 +40,7 @@ func (c *counter) Read(b []byte) (int, error) {
 
 func (c *counter) Close() error { return nil }
 
-func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
+func TestSizeOfResponsesIsLimitedAfterDecompression(t *testing.T) {
 	text := bytes.Repeat([]byte("portillon "), 100)
 	bomb := zip(t, make([]byte, 8<<20))
 	for name, c := range map[string]struct {
@@ -52,7 +52,7 @@ func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
 		"plain":                      {"", text, 1000, 1000},
 		"identity":                   {"identity", text, 1000, 1000},
 		"compressed":                 {"gzip", zip(t, text), 1000, 1000},
-		"longer than the limit":      {"gzip", zip(t, text), 999, 1000}, // the caller rejects this extra byte
+		"longer than the limit":      {"gzip", zip(t, text), 999, 1000}, // one byte above the limit, which the caller rejects
 		"a bomb":                     {"gzip", bomb, 5000, 5001},
 		"a bomb for nothing":         {"gzip", bomb, 0, 1},
 		"cut":                        {"gzip", zip(t, text)[:20], 1000, -1},
@@ -72,7 +72,7 @@ func TestResponsesAreLimitedAfterDecompression(t *testing.T) {
 	}
 }
 
-func TestHubWithoutPartsIsDistinguishedFromAnUnreachableHub(t *testing.T) {
+func TestHubThatDoesNotServePartsIsDistinguishedFromAnUnreachableHub(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		code   string

@@ -1,5 +1,6 @@
 // Package pitest provides the files that Portillon reads on a Raspberry Pi, for each model and each Raspberry Pi OS
-// that it supports, so that tests can examine a Pi without hardware. testdata/README.md names the source of each file.
+// that it supports, so that tests can examine a Pi without hardware. The file testdata/README.md names the source of
+// each of these files.
 package pitest
 
 import (
@@ -16,15 +17,15 @@ import (
 //go:embed testdata/*.txtar
 var trees embed.FS
 
-// Watchdog is the path of a file, in a tree, with the output of systemctl show -p RuntimeWatchdogUSec --value. On a
-// real Pi this file does not exist.
+// Watchdog is the path, within a tree, of a file that contains the output of systemctl show -p RuntimeWatchdogUSec
+// --value. A real Pi does not have this file.
 const Watchdog = "systemctl/RuntimeWatchdogUSec"
 
-// Names returns the names of the trees: zero-w-bookworm, 5-trixie and others.
+// Names returns the names of the trees, such as zero-w-bookworm and 5-trixie.
 func Names() (out []string) {
 	files, err := fs.Glob(trees, "testdata/*.txtar")
 	if err != nil {
-		panic(err) // the error is impossible, because the pattern is constant
+		panic(err) // the error is impossible, because the pattern is a constant
 	}
 	for _, f := range files {
 		out = append(out, strings.TrimSuffix(path.Base(f), ".txtar"))
@@ -42,7 +43,7 @@ func Tree(name string) (fstest.MapFS, error) {
 	for _, f := range txtar.Parse(b).Files {
 		text := string(f.Data)
 		if strings.HasPrefix(f.Name,
-			"proc/device-tree/") { // device tree strings end in a zero byte (Devicetree Specification 0.4, §2.2.4)
+			"proc/device-tree/") { // add a zero byte, with which device tree strings end (Devicetree Specification 0.4, §2.2.4)
 			text = strings.ReplaceAll(text, "\n", "\x00")
 		}
 		out[f.Name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}

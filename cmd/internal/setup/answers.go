@@ -15,7 +15,8 @@ import (
 	"portillon/rfid"
 )
 
-// Answers contains the choices from which a machine.yaml is made. The zero Answers is incomplete.
+// Answers contains the choices from which a machine.yaml is made. The zero Answers contains no choice yet, so setup
+// asks every question.
 type Answers struct {
 	Machine, Site string
 	BundleKey     string // site's public key
@@ -31,11 +32,11 @@ type Answers struct {
 // slug is the pattern of an id of a site or a machine, the same as in package yamlfile.
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// brokerAddress is the pattern of an answer about the broker. The check of machine.yaml later examines the address
-// further.
+// brokerAddress is the pattern of an answer about the broker. A later check of machine.yaml examines the address more
+// closely.
 var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}$`)
 
-// offers returns the readers that setup proposes, in this order. The last offer means no reader.
+// offers returns the readers that setup proposes, in this order. The last offer stands for a machine without a reader.
 func offers() []daemoncmd.ReaderOffer {
 	return append(daemoncmd.ReaderOffers(), daemoncmd.ReaderOffer{
 		Offer: rfid.Offer{Name: "none", FR: "aucun (essais au banc)", EN: "none (for trials on a bench)"},
@@ -52,8 +53,8 @@ func ReaderNames() string {
 // input is a device that may be wired to the Pi in addition to the relay.
 type input struct {
 	name string
-	line int    // the default GPIO number, as in firmware-config/mfrc522-contactor.yaml
-	what string // the comment in the file
+	line int    // GPIO number that setup proposes, as in firmware-config/mfrc522-contactor.yaml
+	what string // comment that setup writes beside the input in machine.yaml
 }
 
 var inputs = []input{
@@ -66,7 +67,7 @@ var inputs = []input{
 	{"buzzer", 16, ""},
 }
 
-// doorAlternative is the door's GPIO number if the reader uses the door's default line.
+// doorAlternative is the GPIO number of the door contact if the reader already uses the door contact's default line.
 const doorAlternative = 26
 
 // names returns the name of each item in list.
@@ -83,8 +84,8 @@ func readerNames() []string {
 }
 func inputNames() []string { return names(inputs, func(i input) string { return i.name }) }
 
-// relays are the kinds of relay that setup offers. An active-low board without a transistor is not offered: a line
-// that no program drives is low and would close its relay.
+// relays are the kinds of relay that setup offers. setup does not offer an active-low board without a transistor: while
+// no program drives the line, the line is low and would close the board's relay.
 var relays = []string{"high", "transistor", "pump"}
 
 // wiredInputs returns the answer about inputs as a list.
@@ -95,7 +96,7 @@ func (a Answers) wiredInputs() []string {
 	return strings.FieldsFunc(a.Inputs, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// offer returns the chosen reader, or the zero offer without a valid answer.
+// offer returns the chosen reader, or the zero offer if the answer about the reader is missing or invalid.
 func (a Answers) offer() daemoncmd.ReaderOffer {
 	for _, o := range offers() {
 		if o.Name == a.Reader {
@@ -200,7 +201,7 @@ func (a Answers) Render() string {
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
-	// In machine.yaml, inputs are keys of the section relay. Lamps and the buzzer have a separate section.
+	// Write the inputs as keys of the section relay of machine.yaml. Write the lamps and the buzzer to a separate section.
 	var lights []string
 	for _, in := range inputs {
 		switch {
@@ -219,7 +220,7 @@ func (a Answers) Render() string {
 	if len(lights) > 0 {
 		line("lights: { %s }", strings.Join(lights, ", "))
 	}
-	// A hub without its own key signs with the site's key.
+	// If the hub has no key of its own, it signs with the site's key.
 	if a.Broker != "none" && a.Broker != "" {
 		key := a.HubKey
 		if key == "" {
@@ -235,8 +236,8 @@ func (a Answers) reader() string {
 	return a.offer().Section(rfid.Values{rfid.KeyPort: a.Port, "format": a.Format})
 }
 
-// topLines matches the lines of a sample that name its site, machine, data and bundle. If a sample writes them in
-// another form, the parser rejects the result.
+// topLines matches the lines of a sample that name its site, machine, data and bundle. If a sample writes these lines
+// in another form, topLines does not match, and the parser rejects the resulting file.
 var topLines = regexp.MustCompile(`(?m)^(site|machine|data|bundle):.*(?:\n[ \t]+.*)*$`)
 
 // FromWiring returns the text of another machine.yaml in which site, machine and bundle key are replaced by the given

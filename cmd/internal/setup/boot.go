@@ -43,7 +43,8 @@ func (s *Setup) boot(ctx context.Context, c daemoncmd.Config) error {
 	return s.apply(ctx, root, plan)
 }
 
-// apply shows the changes, asks for confirmation, and writes them. Without a yes, apply writes nothing.
+// apply shows the changes, asks for confirmation, and writes them. If the person does not answer yes, apply writes
+// nothing.
 func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) error {
 	for _, ch := range plan.Changes {
 		fmt.Fprint(s.Term.out, printable(ch.Diff))
@@ -56,7 +57,8 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 		s.Term.Say(tf("/%s n’est pas changé.", "/%s is not changed.", plan.Path))
 		return ErrIncomplete
 	}
-	// Write the mark first, so that after an interruption between the two writes the next run still asks for a restart.
+	// Write the mark first, so that the next run still asks for a restart if this run is interrupted between the two
+	// writes.
 	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
 		return err
 	}

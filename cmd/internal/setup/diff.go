@@ -2,12 +2,12 @@ package setup
 
 import "strings"
 
-// maxDiff is the maximum number of lines of a text that Diff compares. A machine.yaml or a config.txt has a few hundred
-// lines.
+// maxDiff is the maximum number of lines of a text that Diff compares. The limit is enough, because a machine.yaml or a
+// config.txt has at most a few hundred lines.
 const maxDiff = 1000
 
 // Diff returns the lines that differ between two texts. A line that exists only in the old text is marked -, and a line
-// that exists only in the new text is marked +. A text with more than maxDiff lines is shown in full.
+// that exists only in the new text is marked +. If a text has more than maxDiff lines, Diff returns the whole text.
 func Diff(was, is string) string {
 	a, b := lines(was), lines(is)
 	var out strings.Builder

@@ -10,15 +10,15 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// HubAnswers contains the parts of the hub's answer to a joining machine that machine.yaml needs.
+// HubAnswers contains those parts of the hub's answer to an enrolment that must be written to machine.yaml.
 type HubAnswers struct {
 	Address    string // host:port of the hub's listener for machines
 	Name       string // name in the hub's certificate
 	BrokerPort string
 	HubKey     string // public key that verifies acknowledgements and commands
 
-	// Beside is true if keys and data are in the folder of the machine.yaml, for a trial without root and without
-	// systemd.
+	// Beside is true if the keys and the data are in the same folder as machine.yaml, as in a trial without root and
+	// without systemd.
 	Beside bool
 }
 
@@ -43,7 +43,8 @@ relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
 clock: trusted                        # this computer's clock is set
 `
 
-// Enrolled returns a machine.yaml with the wiring of text, for the hub that the machine joins.
+// Enrolled returns a machine.yaml that contains the wiring of the argument text and the settings of the hub that the
+// machine joins.
 func (a Answers) Enrolled(text string, h HubAnswers) string {
 	if text != "" && text[len(text)-1] != '\n' {
 		text += "\n"
@@ -82,7 +83,7 @@ mqtt:
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
 }
 
-// SoundIn does the same as Sound for a machine.yaml in the folder dir, to which the file's paths are relative.
+// SoundIn parses a machine.yaml like Sound; the paths in the file are relative to the folder dir.
 func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	f, err := os.CreateTemp(dir, "."+name+"-*")
 	if err != nil {
@@ -100,7 +101,7 @@ func SoundIn(dir, name, text string) (daemoncmd.Config, error) {
 	return c, err
 }
 
-// Sound parses a text as a machine.yaml. The error lists all faults of the text.
+// Sound parses a text as a machine.yaml and returns its configuration. The error lists all faults of the text.
 func Sound(name, text string) (daemoncmd.Config, error) {
 	dir, err := os.MkdirTemp("", "portillon-setup-")
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"portillon/cmd/internal/daemoncmd"
 )
 
-// Each shipped wiring, and a machine.yaml that an enrolment has written, can be converted to the machine.yaml of a
-// joined machine.
-func TestEveryWiringBecomesAValidFileOfAJoinedMachine(t *testing.T) {
+// Each shipped wiring, and a machine.yaml that an enrolment has written, can be converted to the machine.yaml of an
+// enrolled machine.
+func TestEveryWiringBecomesAValidFileOfAnEnrolledMachine(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)

@@ -18,11 +18,12 @@ import (
 	"portillon/daemon/control"
 )
 
-// Host is the computer that is set up. Tests replace the functions that need systemd and hardware.
+// Host contains the actions of the computer on which setup runs. Tests replace the functions that need systemd and
+// hardware.
 type Host interface {
 	Now() time.Time
 	BootID() string
-	// Systemctl runs systemctl. The error contains the command's output.
+	// Systemctl runs systemctl. If the command fails, the error contains the command's output.
 	Systemctl(ctx context.Context, args ...string) error
 	// Status asks the daemon at a control socket for its status. If the daemon does not answer, the result is an error.
 	Status(ctx context.Context, socket string) (control.Status, error)
@@ -88,7 +89,8 @@ func (Pi) Own(paths ...string) error {
 	return setOwner(uid, gid, paths...)
 }
 
-// setOwner changes the owner of files. For a symbolic link, the owner of the link is changed, not that of the target.
+// setOwner changes the owner of files. For a symbolic link, setOwner changes the owner of the link and not the owner of
+// its target.
 func setOwner(uid, gid int, paths ...string) error {
 	var errs []error
 	for _, p := range paths {
@@ -106,7 +108,7 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	case acceptance.Untag:
 		rep, err := control.Call(ctx, c.Control, control.Request{Do: "untag", Tag: "contactor"})
 		if err == nil && !rep.OK {
-			err = fmt.Errorf("tag of the contactor fault cannot be removed: %s", rep.Error)
+			err = fmt.Errorf("removing the tag of the contactor fault failed: %s", rep.Error)
 		}
 		return err
 	case acceptance.KillDaemon:
@@ -116,18 +118,18 @@ func (Pi) Do(ctx context.Context, c daemoncmd.Config, d acceptance.Deed) error {
 	case acceptance.KillGuard:
 		return signal(ctx, c, true, syscall.SIGKILL)
 	}
-	return fmt.Errorf("acceptance test requests the unknown action %q", d)
+	return fmt.Errorf("action %q of the acceptance test is unknown", d)
 }
 
-// signal sends a signal to a machine's daemon, or to its guard. The process is looked up for each signal, because the
+// signal sends a signal to a machine's daemon, or to its guard. signal looks up the process each time, because the
 // process of the previous step may have ended.
 func signal(ctx context.Context, c daemoncmd.Config, guard bool, s syscall.Signal) error {
 	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
 }
 
 // signalWhere sends a signal to the process that find returns. signalWhere opens the process (os.FindProcess uses
-// pidfd_open(2)) and then calls find again. Without the second call, a process that ended before it was opened could be
-// mistaken for another process with the same number.
+// pidfd_open(2)) and then calls find again. The second call is needed because the process may end before signalWhere
+// opens it, and another process may then get the same number.
 func signalWhere(find func() (int, error), s syscall.Signal) error {
 	pid, err := find()
 	if err != nil {
@@ -145,7 +147,7 @@ func signalWhere(find func() (int, error), s syscall.Signal) error {
 		return fmt.Errorf("process %d has ended and was replaced by process %d, repeat the step", pid, again)
 	}
 	if err := p.Signal(s); err != nil {
-		return fmt.Errorf("send signal %d to process %d: %w", s, pid, err)
+		return fmt.Errorf("sending signal %d to process %d failed: %w", s, pid, err)
 	}
 	return nil
 }
@@ -164,8 +166,8 @@ func processOf(ctx context.Context, c daemoncmd.Config, guard bool) (int, error)
 	return pid, nil
 }
 
-// childOf returns the only living child of a process, which is the daemon's guard. In proc_pid_stat(5), state and
-// parent follow the name in brackets.
+// childOf returns the only living child of a process, which is the daemon's guard. In /proc/PID/stat, the state and the
+// parent's number follow the name in brackets (proc_pid_stat(5)).
 func childOf(parent int) (int, error) {
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -175,7 +177,7 @@ func childOf(parent int) (int, error) {
 	for _, path := range all {
 		b, err := os.ReadFile(path)
 		if err != nil {
-			continue // the process has ended since the folder was read
+			continue // skip a process that has ended since the folder was read
 		}
 		text := string(b)
 		f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])

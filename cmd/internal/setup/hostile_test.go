@@ -14,7 +14,7 @@ import (
 
 // Setup would start portillond@laser but send kill signals to portillond@saw if it accepted a file laser.yaml that
 // names the machine saw.
-func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
+func TestSetupStopsIfTheFileNamesAnotherMachine(t *testing.T) {
 	root, o := freshPi(t)
 	saw := o.Answers
 	saw.Machine = "saw"
@@ -36,9 +36,9 @@ func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
 	}
 }
 
-// The mark is written before config.txt changes, so that after an interruption between the two writes the next run
-// still asks for a restart.
-func TestConfigTXTIsNotChangedIfTheRestartCannotBeMarked(t *testing.T) {
+// setup writes the mark before it changes config.txt, so that the next run still asks for a restart if this run is
+// interrupted between the two writes.
+func TestConfigTxtIsNotChangedIfTheRestartMarkCannotBeWritten(t *testing.T) {
 	root, o := freshPi(t)
 	// Create a file where a folder is needed, so that the mark cannot be written.
 	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil {
@@ -63,7 +63,7 @@ func sleeper(t *testing.T) *exec.Cmd {
 	return c
 }
 
-func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
+func TestSignalIsSentOnlyToTheDaemonsProcess(t *testing.T) {
 	was, is := sleeper(t), sleeper(t)
 	found := []int{was.Process.Pid, is.Process.Pid}
 	err := signalWhere(func() (int, error) {
@@ -102,7 +102,7 @@ func TestPrintableRemovesTerminalControlCharacters(t *testing.T) {
 
 // Setup makes the daemon's user the owner only of folders that setup itself has created, because the folder of the
 // bundle may be /etc/portillon, or /.
-func TestAnExistingFolderKeepsItsOwner(t *testing.T) {
+func TestSetupDoesNotChangeTheOwnerOfAnExistingFolder(t *testing.T) {
 	root, o := freshPi(t)
 	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestChangeOfOwnerDoesNotFollowLinks(t *testing.T) {
 }
 
 // The daemon's user owns the parent folder of the protocols, in which root writes.
-func TestTheProtocolsFolderMustNotBeALink(t *testing.T) {
+func TestFolderOfTheProtocolsMustNotBeALink(t *testing.T) {
 	l, root := &lab{now: time.Now()}, wiredRoot(t)
 	other := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(root, "data"), 0o700),

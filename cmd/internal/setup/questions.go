@@ -12,14 +12,14 @@ import (
 
 // question is a question to the person at the terminal.
 type question struct {
-	flag    string // flag that contains the answer on the command line
+	flag    string // name of the command-line flag that contains the answer
 	text    policy.Text
 	choices []choice // possible answers; empty: any text that Answers.Check accepts
 	several bool     // true: the answer may be several choices, separated by commas
 	absent  string   // default for an empty line; empty: an answer is required
 	into    func(*Answers) *string
 	when    func(Answers) bool
-	want    policy.Text // shown after an invalid answer; a question with choices lists their numbers instead
+	want    policy.Text // description of a valid answer, shown after an invalid one; not used with choices
 }
 
 // choice is one possible answer.
@@ -28,8 +28,8 @@ type choice struct {
 	text  policy.Text
 }
 
-// questions returns the questions in the order in which they are asked. A question whose flag was given is skipped. The
-// argument found contains the connected USB readers.
+// questions returns the questions in the order in which setup asks them. The caller skips a question if the command
+// line contains the question's flag. The argument found contains the connected USB readers.
 func questions(found []string) []question {
 	return slices.Concat(siteQuestions(), readerQuestions(found), relayQuestions())
 }
@@ -95,7 +95,7 @@ func relayQuestions() []question {
 	}
 }
 
-// readerChoices returns the offered readers.
+// readerChoices returns the readers that setup offers, as choices of a question.
 func readerChoices() (out []choice) {
 	for _, o := range offers() {
 		out = append(out, choice{o.Name, t(o.FR, o.EN)})
@@ -103,7 +103,7 @@ func readerChoices() (out []choice) {
 	return out
 }
 
-// inputChoices returns the inputs with their GPIO numbers.
+// inputChoices returns the inputs with their GPIO numbers, as choices of a question.
 func inputChoices() []choice {
 	words := map[string]policy.Text{
 		"e-stop": t("second contact de l’arrêt d’urgence (GPIO 22)", "the emergency stop’s second contact (GPIO 22)"),
@@ -123,7 +123,7 @@ func inputChoices() []choice {
 	return out
 }
 
-// foundChoices returns the connected USB readers.
+// foundChoices returns the connected USB readers, as choices of a question.
 func foundChoices(found []string) (out []choice) {
 	for _, f := range found {
 		out = append(out, choice{f, t(f, f)})
@@ -131,7 +131,8 @@ func foundChoices(found []string) (out []choice) {
 	return out
 }
 
-// tries is the maximum number of times that one question is asked, because the input may not come from a person.
+// tries is the maximum number of times that one question is asked, because the input may come from a file instead of a
+// person.
 const tries = 10
 
 // complete asks the questions that have no answer yet.
@@ -170,7 +171,7 @@ func (q question) askUntilValid(a *Answers, ask func(policy.Text) (string, error
 	return fmt.Errorf("--%s: question has no valid answer after %d attempts", q.flag, tries)
 }
 
-// render returns the question with its choices, one on each line.
+// render returns the text of the question and its choices, with one choice on each line.
 func (q question) render() policy.Text {
 	text := q.text
 	for i, c := range q.choices {
@@ -184,7 +185,7 @@ func (q question) render() policy.Text {
 	return text
 }
 
-// problem returns a text that describes a valid answer.
+// problem returns the text for a person whose answer was invalid; the text describes a valid answer.
 func (q question) problem(line string) policy.Text {
 	switch {
 	case strings.TrimSpace(line) == "":
@@ -228,6 +229,6 @@ func (q question) pickChoice(word string) (string, bool) {
 			return c.value, true
 		}
 	}
-	// Any device file is accepted, because the reader may not be connected yet.
+	// Accept any device file, because the reader may not be connected yet.
 	return word, q.flag == "port" && validPort(word)
 }

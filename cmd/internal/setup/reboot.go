@@ -46,7 +46,7 @@ const samples = "usr/share/portillon"
 // sampleReader matches the USB reader that a sample names.
 var sampleReader = regexp.MustCompile(`/dev/input/by-id/[^\s,}"]+`)
 
-// sampleAsks reports whether setup must still ask for this answer if the wiring comes from a sample.
+// sampleAsks reports whether setup must still ask for this answer if the person has chosen a sample as the wiring.
 func sampleAsks(flag, sample string) bool {
 	switch flag {
 	case "machine", "site", "bundle-key":
@@ -68,7 +68,7 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 		return "", err
 	}
 	text := string(b)
-	if own && s.Machine == "" { // the text is unchanged, because the file already belongs to this machine
+	if own && s.Machine == "" { // return the text unchanged, because the file already belongs to this machine
 		c, err := daemoncmd.ReadConfig(path)
 		if err != nil {
 			return "", err

@@ -99,7 +99,7 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 	if want := filepath.Join(root, "var/lib/portillon"); !slices.Equal(l.owned, []string{want, want + "/site.bundle"}) {
 		t.Errorf("the daemon's user owns %q", l.owned)
 	}
-	// While the Pi has not restarted, setup asks for the restart again and starts no service.
+	// Until the Pi has restarted, each run of setup asks for the restart again and starts no service.
 	again := Options{Root: root, Live: true, Dir: o.Dir, NoTest: true}
 	if said, err = run(t, l, again, "n\n"); !errors.Is(err, ErrIncomplete) || len(l.calls) != 1 {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
@@ -107,7 +107,7 @@ func TestSetupOfANewPiRestartsItOnceAndEnablesTheDaemon(t *testing.T) {
 	if err := os.Remove(filepath.Join(root, restartMark)); err != nil { // remove the mark, as a restart does
 		t.Fatal(err)
 	}
-	l.dead = true // the daemon answers only after a delay
+	l.dead = true // make the daemon answer only after a delay
 	if said, err = run(t, l, again, ""); err != nil || l.calls[1] != "enable --now portillond@laser" ||
 		!strings.Contains(said, "portillond@laser: runs") {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
@@ -146,7 +146,7 @@ func TestBundleOfAnotherSiteIsNotInstalled(t *testing.T) {
 	}
 }
 
-// If the doctor finds a fault, the acceptance test starts only after the person has confirmed with yes.
+// If the doctor finds a fault, setup starts the acceptance test only after the person has answered yes.
 func TestAcceptanceTestNeedsAConfirmationAfterADoctorsFinding(t *testing.T) {
 	for typed, want := range map[string]error{"n\n": ErrIncomplete, "": ErrEnded} {
 		s := &Setup{Host: &lab{}, Term: NewTerminal(t.Context(), strings.NewReader(typed), &bytes.Buffer{},
@@ -157,8 +157,9 @@ func TestAcceptanceTestNeedsAConfirmationAfterADoctorsFinding(t *testing.T) {
 	}
 }
 
-// The flag --yes must not close the relay while the machine is still connected in place of the lamp.
-func TestFlagYesDoesNotConfirmThatALampReplacesTheMachine(t *testing.T) {
+// The flag --yes alone must not start a test that closes the relay, because the machine may still be connected in place
+// of the lamp.
+func TestFlagYesDoesNotConfirmThatALampIsConnected(t *testing.T) {
 	term := NewTerminal(t.Context(), strings.NewReader("n\n"), io.Discard, policy.English)
 	term.Yes = true
 	if yes, err := term.Confirm(t.Context(), policy.Text{EN: "write?"}); !yes || err != nil {

@@ -42,7 +42,7 @@ type Options struct {
 	Version  string
 }
 
-// Setup is one run.
+// Setup is the state of one run of the command.
 type Setup struct {
 	Options
 	Term   *Terminal
@@ -51,15 +51,15 @@ type Setup struct {
 	Doctor func(context.Context, daemoncmd.Config) (ill int) // prints findings, returns the number of faults
 }
 
-// Errors of a run that stopped early, whose reason was already printed.
+// Run returns one of these errors if it stopped early and has already printed the reason.
 var (
-	ErrIncomplete = errors.New("setup is not complete")
+	ErrIncomplete = errors.New("setup is not complete, run it again after the steps above")
 	ErrNotPassed  = errors.New("acceptance test was not passed")
 	ErrReboot     = errors.New("setup has restarted the Pi")
 )
 
-// Run performs the remaining steps. The error is nil if the machine has passed its acceptance test, or if all steps are
-// done and the test was skipped on request.
+// Run performs the steps that are not done yet. The error is nil if the machine has passed its acceptance test, or if
+// all steps are done and the test was skipped on request.
 func (s *Setup) Run(ctx context.Context) error {
 	c, path, err := s.machineFile(ctx)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Setup) belowRoot(c daemoncmd.Config) daemoncmd.Config {
 	return c
 }
 
-// machineFile creates the machine.yaml, or reads the existing machine.yaml.
+// machineFile reads the existing machine.yaml of the machine, or creates a new one.
 func (s *Setup) machineFile(ctx context.Context) (daemoncmd.Config, string, error) {
 	if err := s.Answers.Check(); err != nil {
 		return daemoncmd.Config{}, "", err
@@ -138,8 +138,8 @@ func (s *Setup) machineFile(ctx context.Context) (daemoncmd.Config, string, erro
 		}
 		return s.belowRoot(c), path, err
 	}
-	// Create the text from the answers or from a wiring. The questions may have determined the machine's id, on which
-	// the path depends.
+	// Create the text of machine.yaml from the answers or from a wiring. Compute the path again, because it contains the
+	// machine's id, which the questions may have determined.
 	text, err := s.text(ctx)
 	if err != nil {
 		return daemoncmd.Config{}, "", err
@@ -198,7 +198,7 @@ func (s *Setup) write(ctx context.Context, path, was, text string) error {
 	return nil
 }
 
-// replace shows the change of a file, asks for confirmation, and after a yes replaces the file's old text.
+// replace shows the change of a file, asks for confirmation, and replaces the file's text if the person answers yes.
 func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
 	if was != "" { // show the change, ask for confirmation, and copy the old file
 		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
@@ -222,7 +222,7 @@ func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.Fil
 	return wire.WriteFile(path, []byte(text), mode)
 }
 
-// printable removes characters that could control the terminal.
+// printable removes from a text the characters that could control the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) {
@@ -250,8 +250,9 @@ func parse(name, text string) error {
 	return err
 }
 
-// checkFileName returns an error if a file's name differs from the id of the file's machine. The unit is named after
-// the file, so setup would start one machine and send signals to another.
+// checkFileName returns an error if a file's name differs from the id of the file's machine. The name of the unit is
+// the name of the file, so with a wrong name setup would start the daemon of one machine and send signals to the daemon
+// of another.
 func checkFileName(name string, c daemoncmd.Config) error {
 	if c.Machine+".yaml" == name {
 		return nil
@@ -316,8 +317,8 @@ func (s *Setup) installFiles(c daemoncmd.Config) error {
 	return s.putBundle(c)
 }
 
-// putCardKey installs the card key. A different card key is not replaced, because no card of the site would be
-// recognised afterwards.
+// putCardKey installs the card key. putCardKey does not replace a different card key, because the machine would then
+// recognise no card of the site.
 func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	if s.CardKey == "" {
 		return nil
@@ -344,8 +345,8 @@ func (s *Setup) putCardKey(c daemoncmd.Config) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600))
 }
 
-// putBundle installs the bundle. A bundle of another site is rejected, because the machine would reject that bundle at
-// each start.
+// putBundle installs the bundle. putBundle rejects a bundle of another site, because the machine would reject that
+// bundle at each start.
 func (s *Setup) putBundle(c daemoncmd.Config) error {
 	if s.Bundle == "" {
 		return nil
@@ -356,13 +357,13 @@ func (s *Setup) putBundle(c daemoncmd.Config) error {
 	}
 	path := c.Bundle.File
 	if path == "" {
-		return fmt.Errorf("--bundle: field bundle: file is missing in the machine.yaml")
+		return fmt.Errorf("--bundle: machine.yaml has no bundle: file:, which must name the path of the bundle")
 	}
 	if err := s.checkSite(b, c); err != nil {
 		return fmt.Errorf("--bundle: file %s cannot be used: %w", s.Bundle, err)
 	}
 	mine := []string{path}
-	if dir := filepath.Dir(path); !exists(dir) { // the owner of an existing folder is not changed
+	if dir := filepath.Dir(path); !exists(dir) { // leave the owner of an existing folder unchanged
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
@@ -387,10 +388,11 @@ func (s *Setup) checkSite(b []byte, c daemoncmd.Config) error {
 	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
 }
 
-// maxFile is the size limit of an installed file, in bytes. A bundle of a thousand members has a few megabytes.
+// maxFile is the size limit of an installed file, in bytes. The limit is enough, because a bundle of a thousand members
+// has only a few megabytes.
 const maxFile = 64 << 20
 
-// readSmall reads a file that a person has named. A file of more than maxFile bytes is an error.
+// readSmall reads a file that a person has named on the command line. A file of more than maxFile bytes is an error.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -399,7 +401,7 @@ func readSmall(path string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(b) > maxFile {
-		err = fmt.Errorf("file %s has more than %d bytes", path, maxFile)
+		err = fmt.Errorf("file %s has more than %d bytes, the size limit", path, maxFile)
 	}
 	return b, err
 }
@@ -418,7 +420,7 @@ func (s *Setup) setOwner(paths ...string) error {
 	return s.Host.Own(paths...)
 }
 
-// check prints the faults that the daemon would report, and the missing files.
+// check prints the faults for which the daemon would not start, and the files that are missing.
 func (s *Setup) check(c daemoncmd.Config) error {
 	on := daemoncmd.Here(s.Host.Now())
 	on.Unit, on.Credstore = "", s.store()
@@ -440,7 +442,8 @@ func (s *Setup) check(c daemoncmd.Config) error {
 	return ErrIncomplete
 }
 
-// patience is the maximum wait for a daemon to start. The daemon's unit has a timeout of one minute.
+// patience is the maximum wait for a daemon to start. The wait ends before the start timeout of the daemon's unit,
+// which is one minute.
 const patience = 70 * time.Second
 
 // start enables the unit and waits until the daemon answers.
@@ -458,12 +461,13 @@ func (s *Setup) start(ctx context.Context, c daemoncmd.Config) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case s.Host.Now().After(end):
-			return fmt.Errorf("%s does not answer: %w; see journalctl -u %s", unit, err, unit)
+			return fmt.Errorf("%s does not answer: %w; for the reason, run: journalctl -u %s", unit, err, unit)
 		}
 	}
 }
 
-// examine prints the doctor's findings. After faults, the person decides whether to test anyway.
+// examine prints the doctor's findings. If the doctor finds faults, examine asks the person whether to start the
+// acceptance test anyway.
 func (s *Setup) examine(ctx context.Context, c daemoncmd.Config) error {
 	ill := s.Doctor(ctx, c)
 	if ill == 0 || s.NoTest {

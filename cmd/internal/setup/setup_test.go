@@ -29,7 +29,7 @@ func complete1() Answers {
 }
 
 // Each combination of answers produces a machine.yaml that passes the daemon's own check and contains the answers.
-func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
+func TestEveryCombinationOfAnswersProducesAValidMachineYaml(t *testing.T) {
 	files := 0
 	for _, reader := range readerNames() {
 		for _, relay := range relays {
@@ -48,7 +48,8 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 				if a.Inputs = strings.Join(in, ","); in == nil {
 					a.Inputs = "none"
 				}
-				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 { // checking each file takes a millisecond
+				// Skip most combinations of inputs, because the check of each file takes a millisecond.
+				if mask != 0 && mask != 1<<len(inputs)-1 && (mask+files)%31 != 0 {
 					continue
 				}
 				path := filepath.Join(t.TempDir(), "laser.yaml")
@@ -79,7 +80,7 @@ func TestEveryCombinationOfAnswersMakesAValidFile(t *testing.T) {
 	}
 }
 
-func TestWiringFileIsCompletedWithSiteMachineAndBundleKey(t *testing.T) {
+func TestSetupAddsSiteMachineAndBundleKeyToASampleWiring(t *testing.T) {
 	samples, err := filepath.Glob("../../../firmware-config/*.yaml")
 	if err != nil || len(samples) < 5 {
 		t.Fatal(samples, err)
@@ -143,7 +144,8 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// lab simulates a Pi with a machine. Only the files are real. The daemon's status depends on the actions of the person.
+// lab simulates a Raspberry Pi that is wired to a machine. Of all parts of the Pi, only the files are real. The
+// daemon's status depends on the actions of the person.
 type lab struct {
 	now    time.Time
 	boot   int
@@ -155,7 +157,7 @@ type lab struct {
 	deeds  []string
 	calls  []string
 	owned  []string
-	wrong  string // step at which the lamp shows the opposite
+	wrong  string // id of the step at which the lamp does the opposite of what the step requires
 }
 
 func (l *lab) Now() time.Time { l.now = l.now.Add(100 * time.Millisecond); return l.now }
@@ -192,7 +194,7 @@ func (l *lab) Own(paths ...string) error { l.owned = append(l.owned, paths...); 
 
 func (l *lab) Pause(context.Context, time.Duration) {}
 
-// person answers the prompts of a setup on this lab. At a power cut, the input ends as on a real Pi.
+// person answers the prompts of a setup on this lab. When the person cuts the power, the input ends, as on a real Pi.
 type person struct {
 	*lab
 	out    bytes.Buffer
@@ -257,7 +259,7 @@ func (p *person) answer(text string) (line string, more bool) {
 	return "", true
 }
 
-// runSetup runs the setup of this lab with a person who answers.
+// runSetup runs setup on this lab, with a simulated person who answers the prompts.
 func (l *lab) runSetup(t *testing.T, root string, o Options) (string, error) {
 	t.Helper()
 	in, onward := io.Pipe()
@@ -348,7 +350,7 @@ func TestAcceptanceTestContinuesAfterEachPowerCut(t *testing.T) {
 	}
 }
 
-func TestAFailedStepMakesTheWholeTestFail(t *testing.T) {
+func TestAFailedStepMakesTheAcceptanceTestFail(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC), wrong: "e-stop"}, wiredRoot(t)
 	var said string
 	var err error
@@ -366,7 +368,7 @@ func TestAFailedStepMakesTheWholeTestFail(t *testing.T) {
 	}
 }
 
-func TestAnUnfinishedTestStartsAgainIfTheWiringHasChanged(t *testing.T) {
+func TestAnUnfinishedAcceptanceTestStartsAgainIfTheWiringChanged(t *testing.T) {
 	l, root := &lab{now: time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)}, wiredRoot(t)
 	if _, err := l.runSetup(t, root, Options{}); !errors.Is(err, ErrEnded) {
 		t.Fatal(err)

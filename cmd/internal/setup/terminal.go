@@ -11,7 +11,7 @@ import (
 	"portillon/policy"
 )
 
-// ErrEnded is returned if the input ends before an answer was typed.
+// Ask returns ErrEnded if the input ends before the person has typed an answer.
 var ErrEnded = errors.New("input ended before an answer was typed")
 
 // maxLine is the maximum length of a typed line, in bytes.
@@ -69,7 +69,7 @@ func (t *Terminal) Confirm(ctx context.Context, x policy.Text) (bool, error) {
 }
 
 // ConfirmDanger asks for confirmation of an action that could hurt somebody. The flag --yes does not answer this
-// question; the argument confirmed, from a separate flag, does.
+// question. If the argument confirmed is true, because of a separate flag, the answer is yes.
 func (t *Terminal) ConfirmDanger(ctx context.Context, confirmed bool, x policy.Text) (bool, error) {
 	if confirmed {
 		return true, nil

@@ -23,7 +23,7 @@ import (
 // pollInterval is the pause between two requests for the daemon's status.
 const pollInterval = 200 * time.Millisecond
 
-// unfinished is the name of the file with an unfinished test, in the folder of the protocols.
+// unfinished is the name of the file that stores an unfinished test, in the folder of the protocols.
 const unfinished = "unfinished.json"
 
 // WiringOf returns the properties of a machine's configuration that determine which steps of the test apply.
@@ -69,7 +69,7 @@ type trial struct {
 	signer note.Signer
 }
 
-// trial runs the acceptance test. A test that was interrupted by a reboot or a power cut is continued.
+// trial runs the acceptance test. If a reboot or a power cut has interrupted the test, trial continues the test.
 func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) error {
 	signer, public, err := c.Signer(s.store())
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Setup) trial(ctx context.Context, c daemoncmd.Config, path string) erro
 	return r.run(ctx)
 }
 
-// load reads the progress of an unfinished test of the same wiring.
+// load reads the progress of an unfinished test, if the wiring has not changed since the test began.
 func (r *trial) load(sum string) error {
 	path := filepath.Join(r.folder, unfinished)
 	b, err := readSmall(path)
@@ -127,7 +127,7 @@ func (r *trial) load(sum string) error {
 	return nil
 }
 
-// begin explains the requirements of the test, and asks for the person's name.
+// begin tells the person what the test requires, and asks for the person's name.
 func (r *trial) begin(ctx context.Context, sum string) error {
 	yes, err := r.Term.ConfirmDanger(
 		ctx,
@@ -183,7 +183,7 @@ func (r *trial) run(ctx context.Context) error {
 		in.Now, in.Boot = r.Host.Now(), r.Host.BootID()
 		var out acceptance.Output
 		r.p, out = acceptance.Next(r.plan, r.p, in)
-		if out.Call != acceptance.Look { // after reading the status, the progress is not stored, because it has not changed
+		if out.Call != acceptance.Look { // reading the status has not changed the progress
 			if err := r.storeProgress(); err != nil {
 				return err
 			}

@@ -5,14 +5,14 @@ import (
 	"portillon/policy"
 )
 
-// bilingualAsk is a heading with a list of requests, in both languages.
+// bilingualAsk is a heading with a list of requests, in French and English.
 type bilingualAsk struct {
 	title policy.Text
 	items []policy.Text
 }
 
-// asks returns the requests to the electrician. Clause numbers that could not be checked in the standard itself are
-// marked (check).
+// asks returns the requests to the electrician. The mark (check) follows a clause number that nobody could check in the
+// standard itself.
 func asks(c daemoncmd.Config) []bilingualAsk {
 	return []bilingualAsk{
 		{t("Alimentation", "Supply"), supply()},
@@ -52,7 +52,7 @@ func supply() []policy.Text {
 	}
 }
 
-// startStop returns the requests about the machine's own start and stop, which must work without Portillon.
+// startStop returns the requests about the machine's own start and stop buttons, which must work without Portillon.
 func startStop() []policy.Text {
 	return []policy.Text{
 		t("Déclenchement à manque de tension : ni la fermeture du contact de Portillon ni le retour du courant ne "+

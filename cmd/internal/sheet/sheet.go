@@ -2,9 +2,9 @@
 // terminal of the Raspberry Pi, the drive of the relay, the requests to the electrician, and the protections that
 // Portillon does not provide. The sheet has blank fields for measured values.
 //
-// A sheet is one HTML file without external resources and without scripts. Printed on A4, each language is one page.
-// After a change of the text or the style, print the sheet once and check it: chromium --headless
-// --print-to-pdf=sheet.pdf sheet.html; pdfinfo sheet.pdf.
+// A sheet is one HTML file without external resources and without scripts. When the sheet is printed on A4, each
+// language takes one page. After a change of the text or the style, print the sheet once and check it: chromium
+// --headless --print-to-pdf=sheet.pdf sheet.html; pdfinfo sheet.pdf.
 package sheet
 
 import (
@@ -27,7 +27,7 @@ var page string
 // maxFile is the maximum number of characters of the file's name that the sheet shows.
 const maxFile = 60
 
-// Row is a line of the table of terminals.
+// Row is one row in the sheet's table of terminals.
 type Row struct {
 	Pin, GPIO           string
 	What, Contact, Wire string
@@ -46,7 +46,7 @@ type Sheet struct {
 	Rows                []Row
 	Relay               []string // description of how the relay is driven
 	Asks                []Ask
-	Not                 []string // sentences about protections that Portillon does not provide
+	Not                 []string // sentences that name the protections that Portillon does not provide
 	W                   words
 }
 
@@ -100,7 +100,7 @@ func HTML(c daemoncmd.Config, file string, langs ...policy.Language) ([]byte, er
 	return out.Bytes(), nil
 }
 
-// shorten cuts a file name that would break the layout.
+// shorten shortens a file name that is too long for the sheet's layout.
 func shorten(s string) string {
 	if r := []rune(s); len(r) > maxFile {
 		return string(r[:maxFile]) + "…"
@@ -108,7 +108,7 @@ func shorten(s string) string {
 	return s
 }
 
-// rows returns the machine's terminals in the order of the machine.yaml. The lines of a bus share a row.
+// rows returns the machine's terminals in the order of the machine.yaml. All lines of one bus are in one row.
 func rows(c daemoncmd.Config, l policy.Language) (out []Row) {
 	var pins, lines []string
 	for _, w := range c.Wires() {

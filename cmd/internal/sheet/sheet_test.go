@@ -112,7 +112,7 @@ func everyWireIsOn(t *testing.T, name string, c daemoncmd.Config, s Sheet) {
 }
 
 // Each terminal shows how the contact at that terminal must be wired.
-func TestEachTerminalNamesItsKindOfContact(t *testing.T) {
+func TestSheetShowsForEachTerminalHowTheContactMustBeWired(t *testing.T) {
 	s := For(fullest(), "full.yaml", policy.English)
 	for gpio, want := range map[string]string{
 		"17": "Portillon's relay K1|NO, dry|+ 24 V PELV, coil K2",
@@ -166,8 +166,8 @@ func TestSheetShowsHowTheRelayIsDriven(t *testing.T) {
 	}
 }
 
-// The sheet must contain these requests to the electrician in both languages. A clause that could not be read in the
-// standard is marked.
+// The sheet must contain these requests to the electrician in French and in English. A mark follows each clause number
+// that nobody could check in the standard.
 func TestSheetHasAllRequestsToTheElectrician(t *testing.T) {
 	for l, wants := range map[policy.Language][]string{
 		policy.English: {"L and N, or all three phases", "PE to all metal", "MCB", "30 mA RCD",
@@ -209,8 +209,9 @@ func TestSheetHasAllRequestsToTheElectrician(t *testing.T) {
 	}
 }
 
-// « Consignation » means the electrician's lock-out. The sheet never uses the word for something that Portillon does.
-func TestSheetLeavesIsolationToTheElectrician(t *testing.T) {
+// « Consignation » means the electrician's lock-out. The sheet never uses the word « consignation » for something that
+// Portillon does.
+func TestSheetNeverSaysThatPortillonLocksOutTheMachine(t *testing.T) {
 	page, err := HTML(fullest(), "full.yaml", policy.French, policy.English)
 	if err != nil {
 		t.Fatal(err)
@@ -222,9 +223,9 @@ func TestSheetLeavesIsolationToTheElectrician(t *testing.T) {
 	}
 }
 
-// The fullest sheet in French has 5,532 characters. Printed in DejaVu Sans, which is wider than the default fonts of
-// browsers, it leaves 5 mm of the page free. A longer sheet must be printed and checked again (the package comment says
-// how).
+// The fullest sheet in French has 5,532 characters. When that sheet is printed in DejaVu Sans, which is wider than the
+// default fonts of browsers, 5 mm of the page remain free. A longer sheet must be printed and checked again (the
+// package comment says how).
 func TestFullestSheetIsShortEnoughForOnePage(t *testing.T) {
 	bare := fullest()
 	bare.Relay = daemoncmd.RelayConfig{Pin: bare.Relay.Pin}
@@ -241,8 +242,8 @@ func TestFullestSheetIsShortEnoughForOnePage(t *testing.T) {
 	}
 }
 
-// A machine.yaml may come from an attacker, so no text from the file may become markup, and the page must load and run
-// nothing.
+// A machine.yaml may come from an attacker, so no text from the file may become markup, and the page must load no file
+// and run no script.
 func TestSheetRunsNoScriptAndLoadsNothing(t *testing.T) {
 	evil := `"><script>alert(1)</script><img src=x onerror=y>&lt;`
 	c := daemoncmd.Config{Site: evil, Machine: evil + "m",
@@ -285,7 +286,7 @@ func TestFlagLangSelectsTheLanguagesOfASheet(t *testing.T) {
 	}
 }
 
-func TestNumbersAreNotSeparatedFromTheirUnits(t *testing.T) {
+func TestNumbersAndTheirUnitsStayOnOneLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"24 V TBTP": "24\u00a0V TBTP", "3,3 V": "3,3\u00a0V", "4,7 kΩ": "4,7\u00a0kΩ", "30 mA": "30\u00a0mA",
 		"5 VCC":           "5 VCC",

@@ -10,10 +10,10 @@ import (
 // end describes a terminal: the connected device, the wiring of the device's contact, and the kind of wire.
 type end struct{ what, contact, wire policy.Text }
 
-// t returns a text in both languages.
+// t returns a text in French and English.
 func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 
-// signal returns the kind of wire for a GPIO line. A sentence below the table requires that such wires are separate
+// signal returns the kind of wire for a GPIO line. The sentence below the table says that such wires must be separate
 // from mains wires.
 func signal() policy.Text   { return t("signal 3,3 V", "3.3 V signal") }
 func toGround() policy.Text { return t("2 fils : broche, masse", "2 wires: pin, ground") }
@@ -46,7 +46,7 @@ func terminal(w daemoncmd.Wire, c daemoncmd.Config) end {
 	return end{t(w.Key, w.Key), none(), signal()}
 }
 
-// inputs returns the devices at the Pi's inputs and at a reader's separate wires.
+// inputs returns the devices that are connected to the Pi's inputs and to a reader's separate wires.
 func inputs() map[string]end {
 	return map[string]end{
 		"relay.e-stop": {t("2e contact de l’arrêt d’urgence", "second contact of the emergency stop"),
@@ -71,7 +71,7 @@ func inputs() map[string]end {
 	}
 }
 
-// bus returns the device at the reader's bus, as one entry for all lines of the bus.
+// bus returns the device that is connected to the reader's bus, as one entry for all lines of the bus.
 func bus(c daemoncmd.Config) end {
 	return end{t("lecteur de cartes ("+c.Reader.Kind+")", "card reader ("+c.Reader.Kind+")"), none(), signal()}
 }

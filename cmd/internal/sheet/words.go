@@ -2,8 +2,8 @@ package sheet
 
 import "portillon/policy"
 
-// words contains the fixed texts of the sheet in one language. Each text is short, because one page must contain all of
-// them. A test checks that the sheet of a machine with all possible wires fits on one page.
+// words contains the fixed texts of the sheet in one language. Each text must be short, because all texts must fit on
+// one page. A test checks that the sheet of a machine with all possible wires fits on one page.
 type words struct {
 	Title, Lead                     string
 	Machine, Site, File             string

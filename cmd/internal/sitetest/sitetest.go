@@ -18,13 +18,13 @@ func Card(member int) string { return fmt.Sprintf("6A%08X", member) }
 // ID returns a member's pseudonym.
 func ID(member int) string { return fmt.Sprintf("m-%06d", member) }
 
-// badges are the 15 badges of the site. Each member has three of these badges.
+// badges are the 15 badges of the site. badges lists the 15 badges of the site; each member has three of them.
 var badges = []string{"laser-first-steps", "laser-user", "laser-host", "laser-mentor", "laser-maintainer",
 	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user",
 	"fdm-host", "fdm-mentor", "fdm-maintainer"}
 
 // Make creates a site's directory with 15 badges, 20 machines, and members with three signed badges each. Every member
-// may use the laser alone. The argument at is the time of issue.
+// may use the laser alone. The argument at is the time at which the badges are issued.
 func Make(dir string, members int, at time.Time) error {
 	k, err := openbadge.GenerateKey("a benchmark's")
 	if err != nil {
