@@ -36,7 +36,7 @@ func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 		return
 	}
 	if len(a.waiting) >= maxAttestations {
-		a.cfg.Logger.Warn("intervention stays unendorsed: too many interventions are waiting", "kind", b.What, "member", r.Member)
+		a.cfg.Logger.Warn("intervention stays unendorsed: too many are waiting", "kind", b.What, "member", r.Member)
 		return
 	}
 	a.waiting = append(a.waiting, toAttest{
