@@ -6,8 +6,8 @@
 //
 //  1. The reader delivers a card (rfid).
 //  2. The roster returns the member who owns the card, and whose badges were verified in advance (daemon/roster).
-//  3. The policy decides about the member and gives its reasons (policy). If a learner waits for a supervisor, the policy
-//     decides about the learner, with the owner of the card as supervisor.
+//  3. The policy decides about the member and gives its reasons (policy). If a learner waits for a supervisor, the
+//     policy decides about the learner, with the owner of the card as supervisor.
 //  4. The session returns the list of effects that follow from the decision (daemon/session).
 //  5. The journal commits the record (daemon/journal).
 //  6. The guard switches the relay and confirms the new position (daemon/relay).

@@ -147,8 +147,8 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 }
 
 // Lookup returns the member to whom a card belongs. An exact match of the number has precedence. If no number
-// matches exactly, Lookup tries the other forms of the number (rfid.Forms). Lookup uses a form that leads to exactly one
-// member and to no refused card, in one of these cases:
+// matches exactly, Lookup tries the other forms of the number (rfid.Forms). Lookup uses a form that leads to exactly
+// one member and to no refused card, in one of these cases:
 //
 //   - its bytes reversed are a member's card;
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
