@@ -3,8 +3,8 @@
 //	Next(State, Input) (State, []Effect)
 //
 // Next reads no clock, and uses neither the disk nor a pin. The time is part of each Input, and the result is a list of
-// Effects, which the daemon carries out one by one, in order. Three rules are valid in every state and are tested on random
-// histories:
+// Effects, which the daemon carries out one by one, in order. Three rules are valid in every state and are tested on
+// random histories:
 //
 //   - A start is recorded before the relay is switched on. If the record fails, the daemon drops the later effects
 //     and calls Next with RecordFailed, and the relay was never on.
