@@ -19,7 +19,7 @@ import (
 )
 
 func TestIdlePanelNamesTheReasonWhyTheMachineCannotStart(t *testing.T) {
-	r := rosterOf(t, "../site-example") // a separate roster, because distrustClock changes the policy
+	r := rosterOf(t, "../site-example") // the test changes the policy, so it uses its own copy of the roster
 	for _, x := range []struct {
 		name   string
 		change func(*bench)
@@ -52,7 +52,7 @@ func distrustClock(b *bench, pass policy.ClockPass) {
 }
 
 func TestSessionTakesItsSettingsFromThePolicy(t *testing.T) {
-	b := benchOf(t, rosterOf(t, "../site-example")) // a separate roster, because the test changes the policy
+	b := benchOf(t, rosterOf(t, "../site-example")) // the test changes the policy, so it uses its own copy of the roster
 	mach, _ := b.m.rules.machine()
 	mach.Cooldown, mach.WhenIdle = 7*time.Minute, policy.FinishJob
 	if s := b.m.rules.settings(); s.Cooldown != 7*time.Minute || !s.FinishJob || !s.Vouch {
@@ -76,8 +76,8 @@ func TestRecountAcceptsFactsOfAnOlderReleaseWithoutRemovedTags(t *testing.T) {
 	}
 }
 
-// An intervention that is logged after its session also waits ten minutes for its endorser.
-func TestInterventionLoggedAfterItsSessionWaitsForFormLife(t *testing.T) {
+// An intervention that is logged after the end of its session also waits ten minutes for an endorser to confirm it.
+func TestInterventionLoggedAfterItsSessionWaitsForItsEndorser(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	a := attestations{cfg: configWithClock(&now)}
 	a.add(session.Record{Session: "s", Member: "m-1"}, wire.InterventionBody{ID: "i", Endorser: "m-2"})
@@ -101,7 +101,7 @@ func TestRestoreIsRefusedWhileARecordIsPending(t *testing.T) {
 	}
 }
 
-func TestTouchIsAcceptedOnlyWhileItsMemberIsAtTheMachine(t *testing.T) {
+func TestTouchIsAcceptedOnlyWhileTheMemberIsAtTheMachine(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	err := b.touch(panel.Touch{Do: "role", Arg: "mentor", At: b.cfg.Panel.Current().Visitor.At})
@@ -110,7 +110,7 @@ func TestTouchIsAcceptedOnlyWhileItsMemberIsAtTheMachine(t *testing.T) {
 	}
 }
 
-// Only the form of an intervention asks for the duration of the work.
+// Of all forms, only the form of an intervention asks how long the work took.
 func TestProblemReportFormHasNoTimeLimit(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -180,7 +180,7 @@ func TestOnlyAMaintainerInASessionMayTagTheMachineOut(t *testing.T) {
 	}
 }
 
-func TestVisitorIsNamedAtAMachineMissingFromThePolicy(t *testing.T) {
+func TestVisitorIsNamedAtAMachineThatThePolicyDoesNotList(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	b.cfg.Machine = "nowhere"
@@ -199,7 +199,7 @@ func TestConfirmationNamesTheMinutesOfAnIntervention(t *testing.T) {
 	}
 }
 
-func TestAnswersAreShownForFlashTimeAndShortAnswersForHalf(t *testing.T) {
+func TestShortAnswersAreShownForHalfTheTimeOfOtherAnswers(t *testing.T) {
 	r := exampleRoster(t)
 	for notice, want := range map[session.Notice]time.Duration{session.Denied: flash, session.CardRefused: flash,
 		session.CannotRecord: flash, session.Occupied: flash / 2, session.Logged: flash / 2, session.Attested: flash / 2,
@@ -230,7 +230,7 @@ type stateRecorder struct {
 
 func (r stateRecorder) SetState(s wire.State) { r.states <- s }
 
-func TestStateIsPublishedAtTheStartBeforeTheFirstTick(t *testing.T) {
+func TestStateIsPublishedAtStartBeforeTheFirstTick(t *testing.T) {
 	b := newBench(t)
 	up := stateRecorder{&lastState{}, make(chan wire.State, 100)}
 	b.cfg.Uplink = up
@@ -330,7 +330,8 @@ func TestStateForTheHubDescribesTheMachine(t *testing.T) {
 	}
 }
 
-// Before the first bundle no member is known, and the panel tells a person who taps that the members' list is missing.
+// Before the machine has its first bundle, it knows no member, and the panel tells a person who taps a card that the
+// members' list is missing.
 func TestNobodyIsKnownBeforeTheFirstBundle(t *testing.T) {
 	b := newBench(t)
 	known, uid := b.m.rules.roster, mustParseUID(t, lea)
@@ -354,12 +355,12 @@ func TestNobodyIsKnownBeforeTheFirstBundle(t *testing.T) {
 	b.m.rules.roster = known
 }
 
-// If the machine itself is out of use, a refusal shows the same text as the idle panel.
+// If the machine is out of service, the panel shows a refused person the same text as it shows without a person.
 func TestRefusalAtAMachineOutOfServiceGivesTheReason(t *testing.T) {
 	for name, x := range map[string]struct {
 		code  policy.Code
 		event session.Event
-		as    bool // the panel shows the same text as when idle
+		as    bool // the panel shows the refused person the text of the idle panel
 	}{
 		"tagged out":                {policy.TaggedOut, session.AddTag{Tag: session.Tag{ID: "t", Reason: "belt"}}, true},
 		"a fault":                   {policy.MachineFault, session.FaultRaised{What: session.EStop}, true},
@@ -412,10 +413,10 @@ func TestInterventionOfAnOperatorIsRefusedIfTheJournalFails(t *testing.T) {
 	}
 }
 
-// When a maintainer has removed the tag of a new journal, the machine does not add the tag again.
+// After a maintainer has removed the tag that marks a journal as new, the machine does not add this tag again.
 func TestTagOfANewJournalIsAddedOnce(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Uplink = &lastState{} // a hub is configured, and its copy has not been compared with the journal yet
+	b.cfg.Uplink = &lastState{} // a hub is configured, but this journal has not been compared with the hub's copy yet
 	b.m.journal.awaits = true
 	id := b.m.newJournalTag()
 	b.periodic.tagNewJournal(t.Context())
@@ -430,7 +431,7 @@ func TestTagOfANewJournalIsAddedOnce(t *testing.T) {
 	}
 }
 
-func TestUnreadInputIsLoggedOnceAMinuteWithItsCount(t *testing.T) {
+func TestUnreadableReaderInputIsLoggedOncePerMinuteWithItsCount(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	var x unreadInput
 	for _, step := range []struct {
@@ -459,7 +460,7 @@ func TestRunningHoursAreStoredAtEachRetryWhileTheJournalFails(t *testing.T) {
 	}
 }
 
-func TestNoteOfATagDependsOnWhetherAMaintainerIsAtWork(t *testing.T) {
+func TestTagNoteDependsOnWhetherAMaintainerIsAtWork(t *testing.T) {
 	r := exampleRoster(t)
 	for card, maintenance := range map[string]bool{ines: true, lea: false} {
 		b := benchOf(t, r)

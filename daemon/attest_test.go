@@ -45,7 +45,8 @@ func attestedRoster(t *testing.T) *roster.Roster {
 }
 
 // benchAfterHelpersIntervention returns a bench on which Inès maintains the laser and Léa, her helper, has logged a
-// lens cleaning at the machine's screen. The second result lists the records since then.
+// lens cleaning at the machine's screen. The second result points to the list of
+// the records that the session has written since then.
 func benchAfterHelpersIntervention(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
 	t.Helper()
 	b := benchOf(t, r)
@@ -59,8 +60,8 @@ func benchAfterHelpersIntervention(t *testing.T, r *roster.Roster) (*bench, *[]s
 	return b, records
 }
 
-// The sequence at the panel: Léa logs an intervention, Inès's card ends the session and opens the question, and one
-// touch endorses the intervention.
+// The sequence at the panel is: Léa logs an intervention; Inès's card ends the session and makes the panel ask Inès
+// about the intervention; one touch of Inès endorses it.
 func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	r := attestedRoster(t)
 	b, records := benchAfterHelpersIntervention(t, r)
@@ -139,8 +140,8 @@ func TestOnlyTheEndorserAtTheMachineCanConfirm(t *testing.T) {
 	}
 }
 
-// A maintainer who fills in the form at the machine, after their own tap, has thereby confirmed the intervention. The
-// panel asks no further question.
+// A maintainer who taps at the machine and then fills in the form there has confirmed the intervention by filling in
+// the form. The panel does not ask this maintainer to confirm the intervention again.
 func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
@@ -164,8 +165,8 @@ func TestInterventionLoggedByItsEndorserIsConfirmed(t *testing.T) {
 	}
 }
 
-// A form from a phone, even one with the maintainer's own code, does not confirm an intervention. To confirm, the
-// person who opened the form presents their card and touches the screen.
+// A form from a phone, even one with the maintainer's own code, does not confirm an intervention. To confirm the
+// intervention, the person who opened the form presents their card at the machine and touches the screen.
 func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	r := attestedRoster(t)
 	b := benchOf(t, r)
@@ -186,7 +187,7 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 		t.Error("the maintainer, at the machine", err, *records)
 	}
 
-	b = benchOf(t, r) // the member has confirmed their own form, which still waits for the endorser
+	b = benchOf(t, r) // the member has confirmed their own form, but the endorser has not confirmed the intervention yet
 	b.tap(ines)
 	b.tap(lea)
 	b.fillByPhone(panel.FormRequest{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
@@ -201,8 +202,8 @@ func TestFormFromAPhoneIsNotAConfirmation(t *testing.T) {
 	}
 }
 
-// After a session that ended without the endorser's card, the question remains open for ten minutes. The endorser's
-// next card only opens the question.
+// If a session ended without the endorser's card, the panel can ask the endorser for another ten minutes. The
+// endorser's next tap only makes the panel ask the question, and starts no session.
 func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	r := attestedRoster(t)
 	for _, do := range []string{"attest", "decline", ""} {
@@ -241,7 +242,7 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	}
 }
 
-func TestConfirmationIsRequestedAgainIfItCannotBeRecorded(t *testing.T) {
+func TestEndorserIsAskedAgainIfTheirConfirmationCannotBeRecorded(t *testing.T) {
 	b, _ := benchAfterHelpersIntervention(t, attestedRoster(t))
 	b.tap(ines)
 	b.notes.full = true
@@ -256,7 +257,7 @@ func TestConfirmationIsRequestedAgainIfItCannotBeRecorded(t *testing.T) {
 	}
 }
 
-func TestConfirmationIsRequestedOnlyIfThePolicyRequiresOne(t *testing.T) {
+func TestEndorserIsAskedOnlyIfThePolicyRequiresEndorsement(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds a bundle of its own")
 	}
@@ -287,7 +288,7 @@ func TestNumberOfWaitingConfirmationsIsLimited(t *testing.T) {
 	}
 }
 
-func TestMinutesOfAFormAreLimitedByItsSession(t *testing.T) {
+func TestMinutesOfAnInterventionAreLimitedByItsSession(t *testing.T) {
 	b := newBench(t)
 	b.tap(ines)
 	b.now = b.now.Add(12*time.Minute - 3*time.Second)

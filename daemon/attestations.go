@@ -9,8 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// maxAttestations is the largest number of interventions that wait for an endorser. The limit is above the number that
-// two sessions can log on a small screen (file.MaxItems kinds each).
+// maxAttestations is the largest number of interventions that wait for an endorser. Two sessions can log fewer
+// interventions than this on a small screen, because each session logs at most file.MaxItems kinds.
 const maxAttestations = 32
 
 // attestations are the interventions that wait for their endorsers.
@@ -27,10 +27,10 @@ type toAttest struct {
 	kind         string
 	minutes      int
 	ends         time.Time
-	asked        bool // the endorser's card has been presented since
+	asked        bool // the endorser has presented their card since the intervention was logged
 }
 
-// add makes a recorded intervention wait for its endorser.
+// add appends a recorded intervention to the list of those that wait for their endorser.
 func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 	if b.ID == "" || b.Attested || b.Endorser == "" || b.Endorser == r.Member {
 		return
@@ -46,7 +46,7 @@ func (a *attestations) add(r session.Record, b wire.InterventionBody) {
 }
 
 // expire drops each waiting intervention once formLife has passed since the end of its session. running is the id of
-// the current session; empty: none.
+// the current session, and is empty if no session is running.
 func (a *attestations) expire(running string) {
 	now := a.cfg.Now()
 	for i, x := range a.waiting {
@@ -74,7 +74,7 @@ func (a *attestations) oldestOf(id policy.MemberID) (toAttest, bool) {
 }
 
 // opensQuestion reports whether this is the endorser's first tap since an intervention began to wait for them. Such a
-// tap only opens the question at the panel.
+// tap only makes the panel ask about the intervention, and starts no session.
 func (a *attestations) opensQuestion(id policy.MemberID) bool {
 	first := false
 	for i, x := range a.waiting {

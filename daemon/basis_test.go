@@ -14,7 +14,8 @@ import (
 	"portillon/wire/replay"
 )
 
-// A decision can be replayed from its record: evaluated again, the policy that decided gives the same answer.
+// A decision can be replayed from its record: if the policy that decided evaluates the recorded input again, it gives
+// the same answer.
 func TestRecordsContainTheBasisOfTheirDecision(t *testing.T) {
 	r := membershipRoster(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
 		`cards: ["62E3086CED"]`, "")

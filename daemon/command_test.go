@@ -18,7 +18,7 @@ func (b *bench) command(c wire.Command) (control.Reply, string) {
 	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
-func TestCommandCannotAddARemovedTagAgain(t *testing.T) {
+func TestCommandCannotRestoreARemovedTag(t *testing.T) {
 	b := newBench(t)
 	tag := wire.Command{ID: "c1", Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
 	rep, did := b.command(tag)
@@ -36,7 +36,8 @@ func TestCommandCannotAddARemovedTagAgain(t *testing.T) {
 	if b.wants(did, "[ready]"); rep.OK || !strings.Contains(rep.Error, "0123456789abcdef was taken off") {
 		t.Error(rep)
 	}
-	// The fact of the removal is written together with the record, so the daemon's next run finds the removal.
+	// The daemon stores the removal of a tag in the same commit as the record, so the next run of the daemon knows that
+	// the tag was removed.
 	if b.notes.facts[FactRemoved+"0123456789abcdef"] == nil {
 		t.Error("no fact says that the tag was taken off")
 	}
@@ -85,19 +86,19 @@ func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
 	}
 }
 
-// After a touch on "Report a problem" the panel asks for a card. A tap that would otherwise end a session still ends
-// it.
+// After a person has touched "Report a problem", the panel asks the person to tap their card. A tap that would end a
+// session without the touch still ends the session.
 func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	b.now = b.now.Add(2 * time.Minute) // the presence from the last tap has expired after a minute
+	b.now = b.now.Add(2 * time.Minute) // a minute has passed since the last tap, so the member no longer counts as present
 	if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Fatal(err)
 	}
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off session-end") {
 		t.Errorf("the tap of the member whose session it is: %q", got)
 	}
-	// The tap of a member without a session only identifies the reporter.
+	// If the member has no session, the tap only identifies the member as the author of the report.
 	b.now = b.now.Add(2 * time.Minute)
 	if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
 		t.Fatal(err)

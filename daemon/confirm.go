@@ -10,20 +10,20 @@ import (
 	"portillon/wire"
 )
 
-// This file handles two things that a member confirms with a touch at the machine, after presenting their card: an
-// unsigned form in their name, or an intervention that was logged in their session.
+// This file handles the two things that a member confirms by tapping their card and touching the screen: an unsigned
+// form in their name, or an intervention that was logged in their session.
 //
-// A form is unsigned if it was sent from a phone, or from a screen where another card has been presented since.
-// Everyone who has the code of a form may send it, so a form proves nothing about its sender. The form waits for ten
-// minutes. Within that time its member may present their card and confirm the form with a touch at the machine. Until
-// the confirmation, the form creates no record in the member's name and switches nothing. However, a reported problem
-// is recorded at once, without a member.
+// A form is unsigned if it was sent from a phone, or from the machine's screen after another person had tapped their
+// card. Everyone who has the code of a form may send the form, so the form proves nothing about the person who sent it.
+// An unsigned form waits ten minutes for the confirmation of its member. Within the ten minutes, the member can tap
+// their card and confirm the form with a touch at the machine. Until the confirmation, the form creates no record in
+// the member's name and switches nothing. However, a reported problem is recorded at once, without a member.
 //
-// If the policy requires that the evidence of an intervention is endorsed at-the-time, the maintainer in whose session
-// the intervention was logged endorses it with one touch at the machine's own screen, within a minute of their own tap.
-// The intervention is recorded in any case, and a maintainer who sends the form themself has thereby endorsed it. An
-// intervention that nobody endorses within ten minutes after the session stays unendorsed. An intervention that still
-// waits when the daemon ends stays unendorsed too.
+// If the policy requires that interventions are endorsed at-the-time, the responsible maintainer endorses the
+// intervention with one touch at the machine's own screen, within a minute of their own tap. An intervention is
+// recorded even if nobody endorses it, and a maintainer who fills in the form at the machine has thereby endorsed it.
+// An intervention that nobody endorses within ten minutes after the session stays unendorsed. When the daemon ends, the
+// interventions that still wait also stay unendorsed.
 
 // holdUnsigned stores a submitted form until its member confirms it.
 func (p *PanelActions) holdUnsigned(ctx context.Context, f form, e panel.Entry) (policy.Text, error) {
@@ -80,7 +80,8 @@ func (p *PanelActions) confirm(ctx context.Context, id string, who policy.Member
 		return err
 	}
 	p.model.forms.remove(id)
-	if u.Do == panel.OpenReport && u.entry.Item == string(wire.Dangerous) { // the record of the tag names the danger
+	// The record of the tag already names the danger, so no second text is written.
+	if u.Do == panel.OpenReport && u.entry.Item == string(wire.Dangerous) {
 		p.model.forms.dangerAt = time.Time{}
 	}
 	p.cfg.Logger.Info("form confirmed", "do", u.Do, "member", who)
@@ -118,7 +119,8 @@ func (p *PanelActions) attest(ctx context.Context, id string, who policy.MemberI
 	return nil
 }
 
-// decline drops the question to the endorser. The intervention stays recorded, without an endorsement.
+// decline removes the question from the panel after the endorser has declined. The intervention stays recorded, without
+// an endorsement.
 func (p *PanelActions) decline(id string, who policy.MemberID) error {
 	p.model.expireAttests()
 	a, ok := p.model.attests.find(id, who)

@@ -39,12 +39,13 @@ const (
 	malik = "1700E45B22"
 )
 
-// notebook is a fake journal and relay that list all calls in one sequence, so that tests can check their order.
+// notebook is both a fake journal and a fake relay: it lists all calls in one sequence, so that tests can check their
+// order.
 type notebook struct {
 	said  []string
 	facts map[string][]byte
-	full  bool  // the disk is full
-	dead  error // error that the guard returns instead of executing orders
+	full  bool  // error that Append returns while the disk is full
+	dead  error // error that the guard returns for each order
 	n     uint64
 	last  session.Record
 	kept  []session.Record
@@ -89,7 +90,7 @@ func (n *notebook) Set(ctx context.Context, r session.Relay) error {
 	return nil
 }
 
-// bench is the laser of the example site with fakes for everything outside the daemon.
+// bench is the laser of the example site, with fakes in place of the journal, the relay, the panel and the uplink.
 type bench struct {
 	*Machine
 	e     *engine
@@ -130,7 +131,8 @@ func rosterOf(t *testing.T, dir string) *roster.Roster {
 	return r
 }
 
-// built caches the verdicts on the example's badges, which most site folders of the tests contain.
+// built caches the verdicts about the example site's badges, because most site folders of the tests contain these
+// badges.
 var built site.Memory
 
 // loadRoster builds the bundle of a site's folder, installs it in the folder into, and loads the roster from there.
@@ -169,7 +171,8 @@ func loadRoster(dir, into string) (*roster.Roster, error) {
 
 func newBench(t *testing.T) *bench { return benchOf(t, exampleRoster(t)) }
 
-// benchOf is newBench with an existing roster, because building a roster takes longer than most tests.
+// benchOf makes a bench like newBench, but with an existing roster, because building a roster takes longer than most
+// tests.
 func benchOf(t *testing.T, r *roster.Roster) *bench {
 	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	ids := 0
@@ -245,7 +248,7 @@ func TestRefusalsGiveTheNextStep(t *testing.T) {
 	}
 }
 
-func TestMaintenanceWithAHelperIsLoggedInTheMaintainersSession(t *testing.T) {
+func TestInterventionOfAHelperIsLoggedInTheMaintainersSession(t *testing.T) {
 	b := newBench(t)
 	if rep := b.operator.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK ||
 		rep.Hint == "" {
@@ -270,7 +273,7 @@ func TestTagStopsAllButMaintainersAndSurvivesARestart(t *testing.T) {
 	if !strings.Contains(string(b.notes.facts[FactTags]), "courroie") {
 		t.Errorf("facts %s", b.notes.facts[FactTags])
 	}
-	b.wants(b.do(control.Request{Do: "untag"}), "untagged [cooling]") // the extraction of Inès's session still runs
+	b.wants(b.do(control.Request{Do: "untag"}), "untagged [cooling]") // the fume extraction of Inès's session still runs
 	if rep := b.operator.order(t.Context(), control.Request{Do: "untag"}, ""); rep.OK {
 		t.Error("a tag that is not there was removed")
 	}
@@ -385,8 +388,8 @@ func TestSignedCommandsAreExecutedAndRecorded(t *testing.T) {
 	}
 }
 
-// SIGTERM and a tap may arrive at the same time, and the tap may be processed first. In both orders the relay stays
-// open, and no fault is recorded.
+// SIGTERM and a tap may arrive at the same time, and the loop may process the tap first. In either order, the relay
+// stays open and no fault is recorded.
 func TestTapDuringShutdownClosesNoRelay(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -420,7 +423,8 @@ func TestRoleCanBeChosenOnlyIfTheBadgesAllowIt(t *testing.T) {
 	}
 }
 
-// A loop that hangs loses its lease on the relay within a second, but a commit to disk may take ten seconds.
+// A loop that hangs must lose its lease on the relay within a second, but a loop that waits for the disk may take ten
+// seconds.
 func TestHangingLoopIsNotAliveButASlowDiskIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Config{})
@@ -460,7 +464,8 @@ func strongBench(t *testing.T) *bench {
 	return otherBench(t, "\n  laser:\n", "\n  laser:\n    card: aes\n")
 }
 
-// otherBench returns the laser with a changed policy: the first occurrence of the text was is replaced by the text is.
+// otherBench returns a bench with the laser of a changed policy, in which the first occurrence of the text was is
+// replaced by the text is.
 func otherBench(t *testing.T, was, is string) *bench {
 	t.Helper()
 	dir := t.TempDir()
@@ -482,7 +487,7 @@ func otherBench(t *testing.T, was, is string) *bench {
 	return b
 }
 
-// tapWithProof advances the clock by three seconds and presents a card that gives the stated proof.
+// tapWithProof advances the clock by three seconds and presents a card with this proof.
 func (b *bench) tapWithProof(card string, p rfid.Proof) string {
 	b.t.Helper()
 	b.now = b.now.Add(3 * time.Second)
@@ -496,12 +501,12 @@ func TestMachineThatRequiresAESRejectsACopiedNumber(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.wants(b.tapWithProof(lea, rfid.NumberOnly), "refused [refused]")
-	b.wants(b.tap(lea), "refused [refused]") // nor can an operator close the relay
+	b.wants(b.tap(lea), "refused [refused]") // the operator's order does not close the relay either
 	b.wants(b.tapWithProof(lea, rfid.AES), "session-start RELAY ON [on]")
 	b.wants(b.tapWithProof(lea, rfid.AES), "relay off session-end [cooling]")
 }
 
-// A mentor's card number can be copied like a learner's: both cards must prove that they are genuine.
+// A mentor's card number can be copied like a learner's, so both cards must prove that they are genuine.
 func TestMentorsCardMustProveThatItIsGenuine(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -532,7 +537,7 @@ func TestRemovingTheCardFromItsSlotEndsItsSession(t *testing.T) {
 	b.e.readerEvent(
 		t.Context(),
 		rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}},
-	) // the reader recovers with an empty slot
+	) // the reader works again and reports an empty slot
 	if b.m.state.Running() {
 		t.Error("an empty slot keeps a session")
 	}

@@ -12,8 +12,8 @@ type decider struct {
 	model *model
 }
 
-// decide returns the decision of the policy. Without a policy it returns the zero Decision, which refuses, and no
-// basis.
+// decide returns the decision of the policy about a member, with an optional supervisor. If the machine has no policy,
+// decide returns no basis and the zero Decision, which refuses the member.
 func (d *decider) decide(member, supervisor *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
 	if d.model.rules.roster == nil {
 		return policy.Decision{}, nil
@@ -51,8 +51,8 @@ func (d *decider) question(member, supervisor *policy.Member, as policy.Role) po
 }
 
 // countSupervised returns the number of sessions at this machine for which the supervisor is responsible, not counting
-// the member's own session. A machine knows only its own session, so it cannot check the policy's limit "learners:"
-// across machines.
+// the member's own session. A machine knows only its own session, so it cannot check the policy's limit "learners:" for
+// a mentor who supervises at several machines.
 func (d *decider) countSupervised(member, supervisor *policy.Member) int {
 	s := &d.model.state
 	if supervisor == nil || !s.Running() || s.Current.Supervisor != supervisor.ID ||
@@ -62,7 +62,7 @@ func (d *decider) countSupervised(member, supervisor *policy.Member) int {
 	return 1
 }
 
-// mentors returns the names of the members who tapped here today and may supervise a learner, except the member who
+// mentors returns the names of the members who tapped here today and may supervise a learner, without the member who
 // asks.
 func (d *decider) mentors(but policy.MemberID) []string {
 	var out []string

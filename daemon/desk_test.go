@@ -51,7 +51,7 @@ func (b *bench) fill(token string, e panel.Entry) error {
 	return err
 }
 
-func TestFormsRequireATapWithinTheLastMinute(t *testing.T) {
+func TestFormsOpenOnlyWithinAMinuteOfATap(t *testing.T) {
 	b := newBench(t)
 	for do, want := range map[string]error{"report": panel.CardToReport, "log": panel.CardFirst, "tag": panel.CardFirst} {
 		if _, err := b.actions.open(panel.FormRequest{Here: true, Do: panel.Action(do)}); !errors.Is(err, want) {
@@ -92,7 +92,7 @@ func TestFormsRequireATapWithinTheLastMinute(t *testing.T) {
 	}
 }
 
-func TestReportKeepsItsAuthorAfterAnotherCard(t *testing.T) {
+func TestReportKeepsItsAuthorIfAnotherMemberTaps(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -138,7 +138,7 @@ func (h bodyRecorder) Append(r session.Record, f map[string][]byte) error {
 	return err
 }
 
-func TestFormStaysUsableUntilItIsRecorded(t *testing.T) {
+func TestFormCanBeSentAgainUntilItIsRecorded(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	f, _ := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
@@ -204,7 +204,7 @@ func TestMaintainerLogsAnInterventionInTwoTouchesAfterTheSession(t *testing.T) {
 	}
 	var r session.Record
 	b.cfg.Journal = bodyRecorder{b.notes, func(x session.Record) { r = x }}
-	b.now = b.now.Add(5 * time.Minute) // the form is filled in slowly
+	b.now = b.now.Add(5 * time.Minute) // the member fills in the form slowly
 	if err := b.fill(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20,
 		Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestTouchExtendsASessionWithinThePolicysLimit(t *testing.T) {
 	if got := b.m.state.Current.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
 		t.Errorf("%s left", got)
 	}
-	b.now = b.m.state.Current.Until.Add(-time.Minute) // half an hour before the laser closes
+	b.now = b.m.state.Current.Until.Add(-time.Minute) // the time is half an hour before the laser closes
 	b.e.apply(t.Context(), session.Tick{})
 	b.touch(panel.Touch{Do: "extend"})
 	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.m.state.Current.Until.After(closes) {
@@ -273,9 +273,9 @@ func TestTouchExtendsASessionWithinThePolicysLimit(t *testing.T) {
 	}
 }
 
-// The policy's maximum duration limits a session when the session starts. An extension at the panel adds time beyond
-// it, until the machine closes.
-func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
+// The policy's maximum duration limits a session only when the session starts. An extension at the panel can add time
+// beyond the policy's maximum, until the machine closes.
+func TestExtensionIsLimitedByClosingTimeAndNotByTheMaximumDuration(t *testing.T) {
 	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
 	for _, c := range []struct {
 		start string
@@ -295,8 +295,8 @@ func TestExtensionIsLimitedByClosingTimeNotByTheSessionsMaximum(t *testing.T) {
 	}
 }
 
-// The extension of a supervised session counts the mentor's practice at this machine, as the tap that started the
-// session did.
+// The mentor's practice at this machine counts for the extension of a supervised session, as it counted for the tap
+// that started the session.
 func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	b := otherBench(
 		t,
@@ -304,7 +304,7 @@ func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 		"supervisor: { badge: laser-mentor, used-within: 2d, hours: 10 }, hours",
 	)
 	b.tap(jules)
-	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own session needs no hours
+	b.wants(b.tap(karim), "session-start RELAY ON [on]") // the mentor's own session requires no hours of practice
 	mentor := b.m.state.Current.Member
 	b.tap(karim)
 	b.m.practice.of[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
@@ -317,8 +317,8 @@ func TestExtensionOfASupervisedSessionCountsTheMentorsPractice(t *testing.T) {
 	}
 }
 
-// A machine knows only its own session, so a mentor is responsible for at most one learner there. That session does not
-// count against the mentor when the session is extended, or when another mentor takes over.
+// A machine knows only its own session, so a mentor supervises at most one learner at this machine. When that session
+// is extended, or when another mentor takes over, the limit on the number of learners does not count it twice.
 func TestMentorSupervisesAtMostOneSessionOfAMachine(t *testing.T) {
 	b := otherBench(
 		t,
@@ -345,7 +345,7 @@ func TestMentorSupervisesAtMostOneSessionOfAMachine(t *testing.T) {
 	if q := b.e.decider.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
 		t.Error("nobody answers for sessions")
 	}
-	b.wants(b.tap(zoe), "[occupied]") // the machine is in use
+	b.wants(b.tap(zoe), "[occupied]") // the machine is in use by another member
 	b.now = b.m.state.Current.Until.Add(-time.Minute)
 	b.e.apply(t.Context(), session.Tick{})
 	if err := b.touch(panel.Touch{Do: "extend"}); err != nil {
@@ -388,7 +388,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	}
 }
 
-// If no question waits for a mentor, the mentor's card starts a session.
+// If no learner waits for a mentor, the mentor's card starts a session of the mentor.
 func TestMentorsCardStartsASessionIfNoVouchIsPossible(t *testing.T) {
 	b := benchOf(t, rosterOf(t, "../site-example"))
 	for i := range b.m.rules.roster.Policy.Machines {
@@ -400,7 +400,7 @@ func TestMentorsCardStartsASessionIfNoVouchIsPossible(t *testing.T) {
 	b.wants(b.tap(karim), "session-start RELAY ON [on]")
 }
 
-func TestRefusalNamesMentorsWhoWereHereToday(t *testing.T) {
+func TestRefusalNamesMentorsWhoTappedToday(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	if v := b.cfg.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
@@ -428,7 +428,7 @@ func TestRefusalNamesMentorsWhoWereHereToday(t *testing.T) {
 	}
 }
 
-func TestMaintenanceIsAnnouncedAndBlocksOnceDue(t *testing.T) {
+func TestMaintenanceIsAnnouncedAndBlocksTheMachineOnceDue(t *testing.T) {
 	b := newBench(t)
 	b.periodic.upkeep(t.Context())
 	b.tap(lea)
@@ -485,7 +485,7 @@ func TestRunningHoursSurviveARestart(t *testing.T) {
 	}
 }
 
-func TestCardWithInsufficientProofClearsPresence(t *testing.T) {
+func TestCardWithInsufficientProofEndsThePresenceOfAnEarlierMember(t *testing.T) {
 	b := strongBench(t)
 	b.m.state.Holds.ReaderDown = false
 	b.tapWithProof(ines, 0)

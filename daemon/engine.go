@@ -8,13 +8,15 @@ import (
 
 // engine applies events to the machine, and carries out the resulting effects.
 type engine struct {
-	cfg      *Config
-	model    *model
-	decider  *decider
-	views    *views
-	live     *liveness
-	unread   unreadInput       // reader input that is not a card's number
-	reported map[rfid.UID]bool // cards with the old card key that were reported since the current bundle was installed
+	cfg     *Config
+	model   *model
+	decider *decider
+	views   *views
+	live    *liveness
+	unread  unreadInput // counts reader input that is not a card's number
+	// Cards that the roster knows only under the old card key, and that were reported since the current bundle was
+	// installed.
+	reported map[rfid.UID]bool
 }
 
 func newEngine(c *Config) *engine {

@@ -28,7 +28,7 @@ func TestUnknownCardsAreRememberedOnceEachAndBounded(t *testing.T) {
 	}
 }
 
-func TestUnknownCardIsListedForTheLifeOfItsCode(t *testing.T) {
+func TestUnknownCardIsListedAsLongAsItsCodeIsValid(t *testing.T) {
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	m := New(Config{})
 	m.cfg.Now = func() time.Time { return at }

@@ -10,17 +10,17 @@ import (
 // The journal stores facts under these names. Facts survive a restart.
 const (
 	FactTags     = "tags"      // present tags: []session.Tag
-	FactRemoved  = "removed/"  // followed by the id of a removed tag, which the hub cannot add again
+	FactRemoved  = "removed/"  // key prefix; the id of a removed tag follows, so that the hub cannot add the tag again
 	FactHours    = "hours"     // running hours: session.Hours
-	FactUnderWay = "under-way" // progress of the current session: UnderWay
-	FactDone     = "done/"     // followed by the kind of maintenance; value: policy.Done
-	FactPractice = "practice/" // followed by the member's pseudonym; value: policy.Practice
+	FactUnderWay = "under-way" // progress of the current session, of type UnderWay
+	FactDone     = "done/"     // key prefix; the kind of maintenance follows; the value is a policy.Done
+	FactPractice = "practice/" // key prefix; the member's pseudonym follows; the value is a policy.Practice
 )
 
 // factSet collects facts for one commit. The zero factSet is empty.
 type factSet struct {
-	values map[string][]byte // by fact name; nil removes a fact
-	err    error             // errors of facts that could not be encoded; if not nil, nothing may be committed
+	values map[string][]byte // values by the name of the fact; nil removes the fact
+	err    error             // errors of facts that could not be encoded; if it is not nil, nothing may be committed
 }
 
 // put adds a fact, encoded as JSON.
@@ -33,7 +33,7 @@ func (f *factSet) put(name string, v any) {
 	f.set(name, b)
 }
 
-// set adds a fact with this value; nil removes the fact.
+// set adds a fact with this encoded value; a nil value removes the fact.
 func (f *factSet) set(name string, value []byte) {
 	if f.values == nil {
 		f.values = map[string][]byte{}
@@ -44,10 +44,11 @@ func (f *factSet) set(name string, value []byte) {
 const (
 	// FactAwaits marks a new journal that has not yet been compared with the hub's copy of earlier journals.
 	FactAwaits = "awaits-restore"
-	// FactRestored marks a journal into which the hub's data were restored, which happens only once. The fact contains
-	// the generations of the earlier journals, []wire.Generation.
+	// FactRestored marks a journal into which the hub's data were restored, which happens only once. The fact holds the
+	// generations of the earlier journals, as []wire.Generation.
 	FactRestored = "restored"
-	// tagNewDigits is the number of digits of a generation that distinguish the journals of a machine.
+	// tagNewDigits is how many digits of a generation the tag of a new journal contains, which suffices to distinguish the
+	// journals of a machine.
 	tagNewDigits = 8
 )
 
@@ -55,5 +56,5 @@ const (
 type UnderWay struct {
 	Session string    `json:"session"`
 	Seconds int64     `json:"seconds"`
-	At      time.Time `json:"at"` // zero: the clock was not trusted
+	At      time.Time `json:"at"` // trusted time of the start; zero: the clock was not trusted
 }

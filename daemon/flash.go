@@ -9,15 +9,15 @@ import (
 	"portillon/wire"
 )
 
-// flash is how long the panel shows an answer before the panel shows the machine's state again.
+// flash is how long the panel shows an answer to a person, before it shows the machine's state again.
 const flash = 9 * time.Second
 
-// flashResult shows an answer to the person at the machine. After the time flash, the panel shows the machine's state
-// again.
+// flashResult shows an answer to the person at the machine. Once the duration flash has passed, the panel shows the
+// machine's state again.
 func (e *engine) flashResult(t session.Notify) {
 	switch t.Notice {
 	case session.Ended:
-		if t.Role == policy.Maintainer { // a maintainer has read about the danger that was reported unsigned
+		if t.Role == policy.Maintainer { // a maintainer has read about the danger that somebody reported without signing
 			e.model.forms.dangerAt = time.Time{}
 		}
 		e.cfg.Panel.EndFlash()

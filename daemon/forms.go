@@ -11,9 +11,9 @@ import (
 	"portillon/wire"
 )
 
-// This file handles forms, which are one-time permissions to write one entry.
+// This file handles forms: a form is a permission to write one entry once.
 
-// open opens a form for the person at the machine.
+// open creates a form for the person at the machine.
 func (p *PanelActions) open(a panel.FormRequest) (panel.Form, error) {
 	model := p.model
 	who := model.currentMember()
@@ -80,8 +80,9 @@ func (p *PanelActions) newForm(kind panel.Action, who policy.MemberID) (form, er
 	return f, nil
 }
 
-// fillIn submits a form. The form is used up once it is recorded or waits for its member. A form that was sent from
-// elsewhere, or after another card was presented, has no effect in the member's name until the member confirms it.
+// fillIn processes a form that a person has submitted. The form cannot be used again once its entry is recorded or
+// waits for the member's confirmation. If a form was sent from elsewhere, or after another card was presented, nothing
+// happens in the member's name until the member confirms the form.
 func (p *PanelActions) fillIn(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	f, known := p.model.forms.find(token)
 	if !known {

@@ -30,8 +30,9 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
 
-// The guard sends no all-clear after its report that the contactor is still opening, so the machine does not treat this
-// report as a fault. The start fails, and the member taps again.
+// The guard reports that the contactor is still opening, and sends no second report once the contactor is open.
+// Therefore the machine does not treat the first report as a fault. The start of the session fails, and the member taps
+// again.
 func TestContactorThatIsStillOpeningIsNotAFault(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrContactorOpening)
@@ -46,7 +47,7 @@ func TestContactorThatIsStillOpeningIsNotAFault(t *testing.T) {
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
 
-func TestGuardsRefusalRaisesTheNamedFault(t *testing.T) {
+func TestRefusalOfTheGuardRaisesTheFaultThatItNames(t *testing.T) {
 	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrMachineRuns} {
 		b := newBench(t)
 		b.notes.dead = fmt.Errorf("relay: %w", r)

@@ -19,8 +19,9 @@ type periodic struct {
 	engine *engine
 }
 
-// upkeep tags the machine out, once nobody uses it, for maintenance that is due and blocks the machine, and removes
-// such a tag once the maintenance is done. The interval of a kind that is new to the policy counts from now.
+// upkeep tags the machine out for maintenance that is due and blocks the machine, as soon as nobody uses the machine.
+// upkeep removes the tag once the maintenance is done. If the policy names a new kind of maintenance, its interval
+// begins now.
 func (p *periodic) upkeep(ctx context.Context) {
 	model := p.model
 	mach, known := model.rules.machine()
@@ -54,18 +55,19 @@ func (p *periodic) removeDone(ctx context.Context, mach *policy.Machine, want ma
 		if !isDue || want[t.ID] || t.By != "" || len(model.state.Ledger.Pending) > 0 {
 			continue
 		}
-		if p.cfg.Trusted() || model.upkeep.isSettled(mach, kind) { // untrusted clock: only kinds that no date makes due
+		// The clock is not trusted: use only kinds that no date makes due.
+		if p.cfg.Trusted() || model.upkeep.isSettled(mach, kind) {
 			p.engine.apply(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
 }
 
-// keepEvery is the interval at which running hours are stored: a power cut loses at most this much.
+// keepEvery is the interval at which running hours are stored: a power cut loses at most the hours of one interval.
 const keepEvery = time.Minute
 
 // storeRunningHours stores the progress of the current session, so that the next daemon knows the progress if the power
-// fails before the session's end is recorded. The write also detects when the journal accepts records again after it
-// refused a start.
+// fails before the session's end is recorded. If the journal has refused a start, this write also detects when the
+// journal accepts records again.
 func (p *periodic) storeRunningHours() {
 	now := p.cfg.Now()
 	var facts factSet
@@ -82,7 +84,7 @@ func (p *periodic) storeRunningHours() {
 		}
 		facts.put(FactUnderWay, u)
 	case ledger.Broken && len(ledger.Pending) == 0 && now.Sub(p.model.journal.counted) >= session.RetryEvery:
-		// A start was refused because of the journal, and no record is pending.
+		// The journal has refused a start, but no record waits to be written.
 	default:
 		return
 	}
@@ -92,7 +94,7 @@ func (p *periodic) storeRunningHours() {
 		err = p.engine.live.duringCommit(func() error { return p.cfg.Journal.Keep(facts.values) })
 	}
 	if err != nil {
-		p.cfg.Logger.Warn("running hours not stored", "err", err)
+		p.cfg.Logger.Warn("running hours could not be stored", "err", err)
 		return
 	}
 	p.engine.markJournalHealthy()
@@ -121,7 +123,7 @@ func (p *periodic) watchScreens() {
 }
 
 // tagMismatch tags a machine out if its journal differs from the hub's copy, until a maintainer has checked the
-// machine. Meanwhile the hub sends the tags from its own copy.
+// machine. Until then, the hub sends the tags of its own copy.
 func (p *periodic) tagMismatch(ctx context.Context) {
 	x := p.model.journal.mismatch.Load()
 	if x != nil && x.New {
@@ -143,7 +145,8 @@ func (p *periodic) tagMismatch(ctx context.Context) {
 	)
 }
 
-// tagNewJournal tags the machine out while its new journal waits for the hub. A maintainer may remove the tag earlier.
+// tagNewJournal tags the machine out while its new journal waits for the hub. A maintainer may remove the tag before
+// the hub has answered.
 func (p *periodic) tagNewJournal(ctx context.Context) {
 	id := p.model.newJournalTag()
 	j := &p.model.journal

@@ -11,7 +11,7 @@ import (
 // practice is the members' practice at this machine, from this machine's own journal.
 type practice struct {
 	of   map[policy.MemberID]policy.Practice
-	owed map[string]policy.Practice // practice of sessions that the previous daemon left unfinished, by session id
+	owed map[string]policy.Practice // practice from sessions that the previous daemon left unfinished, by session id
 }
 
 func newPractice(of map[policy.MemberID]policy.Practice, owed []Owed) practice {
@@ -36,8 +36,9 @@ func (p *practice) with(member *policy.Member) *policy.Member {
 	return &out
 }
 
-// after returns the practice of a record's member after that record, if it ends a session; false: the record does not
-// end a session, or the session's duration is unknown. end is when the session ended; zero: the clock was not trusted.
+// after returns a member's practice after a record that ends a session of this member. It returns false if the record
+// does not end a session, or if the session's duration is unknown. end is the time at which the session ended, or zero
+// if the clock was not trusted.
 func (p *practice) after(r session.Record, machine policy.MachineID, end time.Time) (policy.Practice, bool) {
 	body, isEnd := r.Body.(wire.EndBody)
 	if !isEnd || r.Kind != wire.SessionEnd {
@@ -49,20 +50,20 @@ func (p *practice) after(r session.Record, machine policy.MachineID, end time.Ti
 	out := Practised(p.of[r.Member], end, time.Duration(body.Seconds)*time.Second)
 	out.Machine = machine
 	if body.Seconds == 0 {
-		// The relay did not close: the guard refused, for example because the contactor was still opening. Such a start
-		// uses up no session of a quota.
+		// The guard refused to close the relay, for example because the contactor was still opening. Such a start does not
+		// count towards the member's quota of sessions.
 		out.Sessions--
 	}
 	return out, true
 }
 
-// Practised returns a practice with one more session added. Without a trusted clock (a zero end) the session counts on
-// the last known day, and the date of the last practice does not change.
+// Practised returns a practice with one more session added. If the clock was not trusted (end is zero), the session
+// counts for the last known day, and the date of the last practice does not change.
 func Practised(p policy.Practice, end time.Time, took time.Duration) policy.Practice {
 	if !end.IsZero() {
 		return p.Used(end, took)
 	}
 	out := p.Using(p.Last, took)
-	out.Sessions = p.Sessions + 1 // whenever the session began
+	out.Sessions = p.Sessions + 1 // this holds whenever the session began
 	return out
 }

@@ -7,19 +7,19 @@ import (
 	"portillon/policy"
 )
 
-// presence is the person at the machine: the member who tapped last, for session.ChooseFor. The zero presence means
-// that nobody is present.
+// presence is the person at the machine, which is the member who tapped last within session.ChooseFor. The zero
+// presence means that nobody is present.
 type presence struct {
-	last  policy.MemberID // member who tapped last; empty: none whom the machine knows
+	last  policy.MemberID // member who tapped last; empty: the machine knows no such member
 	since time.Time       // time of that tap
-	// generation counts arrivals, so that an offer to one person is not valid for the next.
+	// generation counts arrivals, so that a button offered to one person is not valid for the next person.
 	generation uint64
 
 	visitorsToday map[policy.MemberID]bool // members who tapped since midnight in the site's zone
-	day           time.Time                // a moment of the day of visitorsToday
+	day           time.Time                // any time on the day to which visitorsToday belongs
 
-	askedUntil time.Time // until then the next card only identifies the reporter of a problem
-	reporter   uint64    // generation of the person whose card answered that request
+	askedUntil time.Time // time until which the next card only identifies the reporter of a problem
+	reporter   uint64    // generation of the person who tapped in answer to the request for a reporter's card
 }
 
 // member returns the member at the machine; empty: nobody.
@@ -30,7 +30,8 @@ func (p *presence) member(now time.Time) policy.MemberID {
 	return p.last
 }
 
-// arrive records the member whose card was accepted. zone is the site's: visitors are counted by its days.
+// arrive records the member whose card was accepted. zone is the site's time zone, which determines the day of the
+// visit.
 func (p *presence) arrive(id policy.MemberID, now time.Time, zone *time.Location) {
 	if p.last != id || p.member(now) == "" {
 		p.generation++
@@ -42,14 +43,14 @@ func (p *presence) arrive(id policy.MemberID, now time.Time, zone *time.Location
 	p.visitorsToday[id] = true
 }
 
-// leave ends the presence of the member at the machine, after a card that counts as nobody was presented.
+// leave ends the presence of the member at the machine, after a card that the machine does not accept.
 func (p *presence) leave() {
 	p.last, p.since = "", time.Time{}
 	p.generation++
 }
 
-// expectReporter makes the next card within identify name the reporter of a problem. The tap of that card starts no
-// session, but still ends a session that it would end otherwise.
+// expectReporter makes the next card that is presented within the time identify name the reporter of a problem. The tap
+// of that card starts no session, but ends a session if it would do so without the report.
 func (p *presence) expectReporter(now time.Time) { p.askedUntil = now.Add(identify) }
 
 // acceptReporter reports whether a tap at this moment identifies the reporter of a problem, and records that reporter.
@@ -65,5 +66,5 @@ func sameDay(a, b time.Time, zone *time.Location) bool {
 	return a.In(zone).Format(time.DateOnly) == b.In(zone).Format(time.DateOnly)
 }
 
-// identify is how long a requested card only identifies its member.
+// identify is how long, after a request for the reporter's card, a tap only identifies its member.
 const identify = 15 * time.Second

@@ -14,7 +14,8 @@ import (
 	"portillon/policy"
 )
 
-// quotaBench is the laser of the example site, at any hour, where users have a quota of n sessions a day.
+// quotaBench returns a bench with the laser of the example site, where users may use the laser at any hour and have a
+// quota of n sessions a day.
 func quotaBench(t *testing.T, n int) *bench {
 	t.Helper()
 	return otherBench(
@@ -32,7 +33,7 @@ func (b *bench) sessionOf(card string, d time.Duration) {
 	b.wants(b.tap(card), "relay off session-end [cooling]")
 }
 
-// restarted is the bench after a restart of the daemon: only the journal's facts remain.
+// restarted returns the bench as it is after a restart of the daemon: only the journal's facts remain.
 func (b *bench) restarted() {
 	b.t.Helper()
 	p := *b.cfg
@@ -54,7 +55,7 @@ func TestQuotaOfSessionsRefusesAnotherStartOnThatDay(t *testing.T) {
 	b := quotaBench(t, 2)
 	b.sessionOf(lea, 5*time.Minute)
 	b.sessionOf(lea, 5*time.Minute)
-	for range 2 { // the second refusal is shown, and not recorded again
+	for range 2 { // the panel shows the second refusal, and the journal does not record it again
 		if got := b.tap(lea); !strings.HasSuffix(got, "[refused]") {
 			t.Fatalf("the third session of the day: %q", got)
 		}
@@ -66,7 +67,7 @@ func TestQuotaOfSessionsRefusesAnotherStartOnThatDay(t *testing.T) {
 		}
 		b.cfg.Panel.EndFlash()
 	}
-	b.sessionOf(karim, time.Minute) // another member has their own sessions
+	b.sessionOf(karim, time.Minute) // sessions of one member do not count for another member
 
 	b.restarted()
 	if got := b.tap(lea); !strings.HasSuffix(got, "refused [refused]") {
@@ -113,8 +114,8 @@ func TestSessionWhoseRelayDidNotCloseUsesUpNoSession(t *testing.T) {
 	}
 }
 
-// The policy is asked again for each extension. The running session is the last that the quota permits, and must not
-// count against itself.
+// The policy decides again at each extension. The running session is the last one that the quota permits, and does not
+// count against its own extension.
 func TestLastSessionOfAQuotaCanBeExtended(t *testing.T) {
 	b := quotaBench(t, 2)
 	b.sessionOf(lea, time.Minute)
@@ -149,7 +150,7 @@ func TestChangeOfRoleUsesUpNoSession(t *testing.T) {
 	}
 }
 
-func TestSessionPastMidnightCountsOnTheDayOnWhichItBegan(t *testing.T) {
+func TestSessionPastMidnightCountsOnTheDayItBegan(t *testing.T) {
 	b := quotaBench(t, 1)
 	b.now = time.Date(2026, 11, 23, 22, 50, 0, 0, time.UTC) // 23:50 in Paris
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -166,8 +167,8 @@ func TestSessionPastMidnightCountsOnTheDayOnWhichItBegan(t *testing.T) {
 	}
 }
 
-// Without a trusted clock, the quota cannot be judged, as a quota of time. Sessions count on the last known day, even
-// one that is longer than that day was old.
+// Without a trusted clock, the policy cannot evaluate the quota by the calendar. The sessions then count for the last
+// known day, even a session that lasted longer than the day had lasted so far.
 func TestSessionsWithAnUntrustedClockCountOnTheLastKnownDay(t *testing.T) {
 	day := time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)
 	got := Practised(policy.Practice{Last: day, Sessions: 1}, time.Time{}, 5*time.Hour)

@@ -35,7 +35,7 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 				ID:       id,
 				Attested: id != "" && f.opener == f.endorser,
 			},
-		) // the member who opened the form is at the machine
+		) // true if the member who opened the form is at the machine
 	case panel.OpenReport:
 		r := session.Report{
 			By:   f.by,
@@ -58,9 +58,9 @@ func (p *PanelActions) recordForm(ctx context.Context, f form, e panel.Entry) er
 	return nil
 }
 
-// tagFor returns the tag that a form adds. The tag's reason is the problem, followed by the text of the form. All
-// dangers that one member reports have the same tag id. The id for any other form is computed from its token. Therefore
-// a repeated report, or a form that is sent again, adds no second tag.
+// tagFor returns the tag that a form adds. The reason of the tag is the problem's name, followed by the text of the
+// form. All dangers that one member reports share one tag id. For any other form, the tag id is computed from the
+// form's token. Therefore a repeated report, or a form that is sent twice, adds no second tag.
 func (p *PanelActions) tagFor(f form, e panel.Entry) session.Tag {
 	reason := p.model.rules.inSiteLanguage(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {

@@ -12,16 +12,17 @@ import (
 	"portillon/wire"
 )
 
-// Recount computes from a journal's records what the facts beside the records should contain. The zero Recount has read
-// no record.
+// Recount computes, from a journal's records, what the journal's facts should contain. The zero Recount has read no
+// record.
 type Recount struct {
 	tags     []session.Tag
-	tagged   map[string]uint64 // sequence number of the record that shows a tag on the machine, by tag id
-	untagged map[string]uint64 // sequence number of the record that shows the tag removed
+	tagged   map[string]uint64 // sequence number of the record that added a tag to the machine, by tag id
+	untagged map[string]uint64 // sequence number of the record that removed the tag, by tag id
 	practice map[policy.MemberID]practised
-	done     map[string]time.Time // time of the last record of each kind of maintenance with a trusted clock; zero: none
-	ran      map[wire.RanBy]time.Duration
-	gaps     bool
+	// Time of the last record of each kind of maintenance, if its clock was trusted; zero: there is none.
+	done map[string]time.Time
+	ran  map[wire.RanBy]time.Duration
+	gaps bool
 }
 
 type practised struct {
@@ -29,7 +30,7 @@ type practised struct {
 	last   time.Time
 }
 
-// Gap counts a record whose body is erased or lost, so that the content of the record is unknown.
+// Gap counts a record whose body is erased or lost, so its content is unknown.
 func (c *Recount) Gap() { c.gaps = true }
 
 // Add processes the next record. A record whose body cannot be read counts as a gap.
@@ -102,7 +103,7 @@ func (c *Recount) tag(r wire.Record, b wire.TagBody) {
 		return
 	}
 	t := session.Tag{ID: b.Tag, By: r.Member, Reason: b.Reason, Since: r.Wall}
-	_ = t.Role.UnmarshalText([]byte(b.Role)) // empty or a role of a later release: no role
+	_ = t.Role.UnmarshalText([]byte(b.Role)) // an empty role, or a role of a later release, counts as no role
 	c.tags = append(c.tags, t)
 	put(&c.tagged, b.Tag, r.Seq)
 }
@@ -113,7 +114,7 @@ func (c *Recount) ended(r wire.Record, b wire.EndBody) {
 	}
 	p := c.practice[r.Member]
 	p.logged += time.Duration(b.Seconds) * time.Second
-	// A record that was written at the next start does not contain the time at which the session ended.
+	// If the record was written at the next start of the daemon, it does not contain the time at which the session ended.
 	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if r.Clock.Believed() && b.Seconds > 0 && !late {
 		p.last = r.Wall
@@ -198,7 +199,7 @@ func (c *Recount) compareTags(facts map[string][]byte, say func(string, ...any))
 		}
 	}
 	if !slices.ContainsFunc(keysOf(facts), func(k string) bool { return strings.HasPrefix(k, FactRemoved) }) {
-		return // a release without these facts wrote the journal: the daemon adds the facts at its start
+		return // a release without these facts wrote the journal, and the daemon adds the facts at its start
 	}
 	for id, seq := range c.untagged {
 		if facts[FactRemoved+id] == nil {
@@ -214,7 +215,7 @@ func keysOf(m map[string][]byte) (out []string) {
 	return out
 }
 
-// decodeFact decodes a fact. A missing fact decodes to the zero value.
+// decodeFact decodes a fact. If the fact is missing, the result is the zero value.
 func decodeFact(b []byte, v any) error {
 	if b == nil {
 		return nil

@@ -97,7 +97,7 @@ func TestFactsThatContainLessThanTheRecordsAreReported(t *testing.T) {
 	}
 }
 
-// The restored facts agree with the records: a comparison finds no difference.
+// The restored facts agree with the records, so a comparison finds no difference.
 func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	r, _ := sampleRecount(t)
 	restored, err := r.Restored("laser")
@@ -121,7 +121,7 @@ func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 	}
 }
 
-// The erased record may be the record that added the tag, so the comparison does not report the tag as a difference.
+// The erased record may have added the tag, so the comparison does not report the tag as a difference.
 func TestTagWithAnErasedRecordIsNotADifference(t *testing.T) {
 	r, facts := sampleRecount(t)
 	r.Gap()

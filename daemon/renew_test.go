@@ -20,8 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// editRoster returns the roster of the example site after edits of its members: pairs of the old text and the new
-// text.
+// editRoster returns the roster of the example site after edits of its members: each pair is an old text and the new
+// text that replaces it.
 func editRoster(t *testing.T, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,8 +47,8 @@ func editRoster(t *testing.T, edits ...string) *roster.Roster {
 
 const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 
-// An operator assigns another card to Léa while she works. Her old card still ends that session, and starts no other
-// session.
+// An operator assigns another card to Léa while she works. Her old card still ends her running session, but starts no
+// other session.
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
 		"nobody's": editRoster(t, leasCard, other),
@@ -78,7 +78,8 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	}
 }
 
-// In a session with a mentor, both cards end the session. In a slot the mentor's card is the last one inserted.
+// In a session with a mentor, the learner's card and the mentor's card both end the session. At a machine with a slot,
+// the mentor's card is the card that was inserted last.
 func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	r := editRoster(t, `cards: ["2A00B1C4D7"]`, other)
 	for card, r := range map[string]*roster.Roster{karim: r, jules: editRoster(t, `cards: ["01000734E0"]`, other)} {
@@ -126,7 +127,7 @@ func TestLearnerWhoWaitedCannotEndTheNextSession(t *testing.T) {
 
 	b = newBench(t)
 	b.tap(jules)
-	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait
+	b.now = b.now.Add(session.AwaitFor) // no tick has ended the wait yet
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.wants(b.tap(jules), "[occupied]")
 }
@@ -161,8 +162,8 @@ func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
 	}
 }
 
-// After a new bundle has replaced a member's card, the old card still ends a job that is being finished, as the
-// member's current card would.
+// After a new bundle has replaced a member's card, the old card can still end the job that is finishing, just as the
+// member's new card can.
 func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -173,8 +174,9 @@ func TestReplacedCardEndsAFinishingJob(t *testing.T) {
 	}
 }
 
-// A card that a new bundle assigns to somebody else stays in its slot while the reader is reopened. The session of the
-// card continues. When that session is ended from elsewhere, the card does not start a session for its new member.
+// A new bundle assigns a card to another member while the card is in its slot, and the reader is reopened. The session
+// that the card began continues. When that session is ended from elsewhere, the card starts no session for its new
+// member.
 func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -198,8 +200,8 @@ func TestReassignedCardInItsSlotStartsNoSession(t *testing.T) {
 	}
 }
 
-// A card whose own start failed because the contactor was not yet open starts no session for the member to whom a new
-// bundle assigns the card.
+// A member's start failed because the contactor was still open, and then a new bundle assigns the card to another
+// member. The card starts no session for the other member.
 func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.m.state.Holds.ReaderDown = false
@@ -221,7 +223,7 @@ func TestReassignedCardOfAFailedStartStartsNoSession(t *testing.T) {
 }
 
 // The machine remembers a replaced card only during the session of that card.
-func TestCardOfThePreviousSessionEndsNothing(t *testing.T) {
+func TestReplacedCardOfAnEarlierSessionEndsNoSession(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.tap(lea)
@@ -267,8 +269,8 @@ func TestSessionOfARemovedMemberEnds(t *testing.T) {
 	}
 }
 
-// The card was inserted and removed while the loop was blocked, before the loop processed the tap. The reader reports
-// the removal only once.
+// A member inserted and removed the card while the loop was blocked, before the loop processed the tap. The reader
+// reports the removal only once.
 func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -291,7 +293,7 @@ func TestCardRemovedBeforeItsTapIsProcessedStartsNoSession(t *testing.T) {
 }
 
 // Without a trusted clock, a session adds to the member's practice but leaves the date of the last practice unchanged.
-// The limits per day and week still count earlier sessions.
+// The limits per day and per week still count the earlier sessions.
 func TestPracticeGrowsWithoutANewDateWhileTheClockIsUntrusted(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -312,8 +314,8 @@ func TestPracticeGrowsWithoutANewDateWhileTheClockIsUntrusted(t *testing.T) {
 	}
 }
 
-// A start was refused because the disk was full. Once the disk has room again, the machine detects this without a tap,
-// and the panel shows the change.
+// A start was refused because the disk was full. When the disk has room again, the machine detects the room without a
+// tap, and the panel shows the machine as usable.
 func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
@@ -336,7 +338,8 @@ func TestMachineDetectsThatItsJournalAcceptsRecordsAgain(t *testing.T) {
 	}
 }
 
-// The end of the previous daemon's session could not be recorded. No session starts until that end is recorded.
+// The disk was full when the previous daemon's session ended, so its end is not recorded yet. No session starts until
+// that end is recorded.
 func TestPendingRecordsAreWrittenBeforeAnyStart(t *testing.T) {
 	b := newBench(t)
 	end := session.Record{

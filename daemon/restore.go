@@ -14,7 +14,7 @@ import (
 	"portillon/wire"
 )
 
-// restorer adds the hub's data from earlier journals.
+// restorer adds the data of earlier journals, which the hub has sent, to the machine's journal.
 type restorer struct {
 	cfg    *Config
 	model  *model
@@ -78,28 +78,28 @@ func generationsOf(from []wire.ReplacedJournal) (out []wire.Generation) {
 	return out
 }
 
-// IsFormer reports whether g is the generation of a former journal whose data the hub has restored into the journal
-// with this fact (FactRestored).
+// IsFormer reports whether g is the generation of a former journal whose data the hub has restored into this journal,
+// which contains the fact FactRestored.
 func IsFormer(fact []byte, g wire.Generation) bool {
 	var all []wire.Generation
 	return json.Unmarshal(fact, &all) == nil && slices.Contains(all, g)
 }
 
-// maxRestoredFrom limits how many earlier journals the record names, because a record has at most 8 KiB.
+// maxRestoredFrom is how many earlier journals the record names at most, because a record has at most 8 KiB.
 const maxRestoredFrom = 16
 
-// restoreTags adds the tags in the hub's data. Each added tag is recorded. restoreTags returns an error if a tag could
-// not be added.
+// restoreTags adds the tags in the hub's data. restoreTags writes a record for each tag that it adds. restoreTags
+// returns an error if a tag could not be added.
 func (m *restorer) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
 		if m.model.isTagged(t.ID) || m.model.journal.removedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
 			continue
 		}
 		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
-		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty or a role of a later release: no role
+		_ = tag.Role.UnmarshalText([]byte(t.Role)) // an empty role, or a role of a later release, counts as no role
 		if m.engine.apply(ctx, session.AddTag{Tag: tag}); !m.model.isTagged(t.ID) || len(m.model.state.Ledger.Pending) > 0 {
 			return fmt.Errorf(
-				"the tag %.64q is not on the machine: it has %d tags, or the disk is full",
+				"tag %.64q could not be added: the machine has %d tags, or the disk is full",
 				t.ID,
 				len(m.model.state.Holds.Tags),
 			)
@@ -118,8 +118,8 @@ type afterRestore struct {
 	removed  []string // ids of tags that were removed earlier
 }
 
-// merge adds the hub's data to the data that this journal has collected since its creation. done holds the kinds of
-// maintenance that a record of this journal shows as done.
+// merge combines the hub's data with the data that this journal has collected since its creation. done holds the kinds
+// of maintenance that a record of this journal shows as done.
 func (m *restorer) merge(r wire.Restore, done map[string]bool) afterRestore {
 	model := m.model
 	zone := time.UTC
@@ -146,7 +146,7 @@ func (m *restorer) merge(r wire.Restore, done map[string]bool) afterRestore {
 		out.done[kind] = d
 	}
 	for _, d := range r.Done {
-		if !done[d.Kind] { // the stored time is when the policy first named this kind of maintenance
+		if !done[d.Kind] { // the stored time is the time at which the policy first named this kind of maintenance
 			out.done[d.Kind] = policy.Done{At: d.At, Ran: seconds(d.Ran)}
 		}
 	}
@@ -197,7 +197,7 @@ func restoredPractice(p wire.RestoredPractice, here policy.Practice, zone *time.
 		took := seconds(x.Seconds)
 		logged := all.Logged
 		all = all.Used(x.End.In(zone), took)
-		all.Logged = logged // already included in Seconds
+		all.Logged = logged // Seconds already includes this time
 	}
 	if !p.Last.IsZero() && all.Last.Before(p.Last) {
 		all.Last = p.Last.In(zone)

@@ -63,7 +63,7 @@ func TestRestoreAddsTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 	p := b.m.practice.of["m-020dc2"]
 	if want := here.Logged + 2*time.Hour; p.Logged != want || p.Day != here.Day+10*time.Minute ||
-		p.Sessions != 2 || !p.Last.Equal(here.Last) { // one session of that day in each journal
+		p.Sessions != 2 || !p.Last.Equal(here.Last) { // each journal contains one session of that day
 		t.Errorf("practice %+v, here it was %+v", p, here)
 	}
 	if b.m.state.Runtime.Ran.Relay != ran.Relay+10*time.Hour || b.m.state.Runtime.Ran.Busy != ran.Busy+5*time.Hour {
@@ -114,12 +114,12 @@ func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 // A restore removes only the tags that report a different journal, and leaves the current session running.
 func TestRestoreLeavesOtherTagsAndTheSessionUnchanged(t *testing.T) {
 	b := newBench(t)
-	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub reports this tag as removed
+	b.do(control.Request{Do: "tag", Tag: "t0", Reason: "lens"}) // the hub reports that this tag was removed
 	b.do(control.Request{Do: "untag", Tag: "t0"})
 	b.do(control.Request{Do: "tag", Tag: "t9", Reason: "lens"})
 	r := restoreData()
 	r.Removed = append(r.Removed, "t9")
-	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and this one was removed here meanwhile
+	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // this tag was removed at the machine meanwhile
 	if err := b.restorer.restore(t.Context(), r, "5a", nil); err != nil || !b.m.isTagged("t9") || !b.m.isTagged("t1") ||
 		b.m.isTagged("t0") ||
 		b.m.journal.removedTags["t9"] {
@@ -163,9 +163,9 @@ func TestRestoreIsRefusedWhileTheDiskIsFullAndWorksAfterwards(t *testing.T) {
 	}
 }
 
-// Without a hub the journal is never compared with another copy. By removing the tag, a maintainer states that the
-// machine was checked.
-func TestRemovingTheNewJournalsTagRemovesItsNoteWithoutAHub(t *testing.T) {
+// Without a hub the journal is never compared with another copy. When a maintainer removes the tag, the maintainer
+// states that the machine was checked.
+func TestWithoutAHubRemovingTheNewJournalTagRemovesItsNote(t *testing.T) {
 	b := newBench(t)
 	b.m.journal.awaits = true
 	b.periodic.tagMismatch(t.Context())

@@ -15,7 +15,7 @@ import (
 	"portillon/wire"
 )
 
-// directCaller calls the machine in the test's own goroutine, for a panel whose requests the test serves.
+// directCaller calls the machine in the test's own goroutine. It is for a panel whose requests the test serves itself.
 type directCaller struct{ b *bench }
 
 func (d directCaller) Do(ctx context.Context, o panel.Touch) error { return d.b.actions.touch(ctx, o) }
@@ -35,10 +35,11 @@ func (d directCaller) Write(ctx context.Context, token string, e panel.Entry) (p
 	return d.b.actions.fillIn(ctx, token, e)
 }
 
-// The addresses from which the test's requests come.
+// These are the addresses from which the test sends its requests.
 const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
-// servePanel returns a handler for the machine's panel, and a screen that sends reports if screen is set.
+// servePanel returns a handler for the machine's panel. If screen is set, the machine also has a screen that sends
+// reports.
 func (b *bench) servePanel(screen bool) {
 	b.cfg.Panel = panel.New(
 		panel.Config{
@@ -82,7 +83,7 @@ func (b *bench) submit(token, from string, fields ...string) *httptest.ResponseR
 	return b.request("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
 }
 
-// outcome describes an answer in a word: allowed, refused, or waits for its member.
+// outcome describes an answer in one word: allowed, refused or waits; waits means that the entry waits for its member.
 func outcome(w *httptest.ResponseRecorder) string {
 	switch {
 	case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "Confirm"):
@@ -95,9 +96,9 @@ func outcome(w *httptest.ResponseRecorder) string {
 	return "refused"
 }
 
-// The test sends requests to every route of the panel, from an own screen and from elsewhere, with a form's code,
-// without a code, with an expired code and with the code of another machine, before and after another member's card.
-// Léa opened the form. A record in her name without her confirmation fails the test.
+// The test sends requests to every route of the panel: from the machine's own screen and from elsewhere, with a form's
+// code, without a code, with an expired code and with another machine's code, before and after another member's tap.
+// Léa opened the form. The test fails if a record is written in her name without her confirmation.
 func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	const foreign = "00000000000000000000000000000000"
 	rows, members := 0, exampleRoster(t)
@@ -115,7 +116,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 							signed = append(signed, r.Member)
 						}
 					}}
-					b.tap(lea) // she uses the laser
+					b.tap(lea) // Léa uses the laser
 					f, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"})
 					if err != nil {
 						t.Fatal(err)
@@ -123,7 +124,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 					token := map[string]string{"with the code": f.Token, "expired": f.Token, "foreign": foreign}[code]
 					if code == "expired" {
 						b.now = f.Ends
-						b.tap(zoe) // somebody is at the machine, although not Léa
+						b.tap(zoe) // a person other than Léa is at the machine
 					}
 					if route == "POST /do confirm" && code == "with the code" {
 						b.submit(token, elsewhere, "item", "noise")
@@ -164,7 +165,7 @@ func TestNothingIsRecordedInAMembersNameWithoutConfirmation(t *testing.T) {
 	t.Logf("%d rows", rows)
 }
 
-// nameSigners returns the names of the members in whose names a record was written, as one text.
+// nameSigners returns, as one text, the names of the members in whose names a record was written.
 func nameSigners(signed []policy.MemberID) string {
 	var out []string
 	for _, who := range signed {
@@ -207,12 +208,12 @@ func expectedOutcome(route, from, code string, other bool) string {
 		return "allowed"
 	case "POST /do power-off", "POST /form log": // no maintenance is in progress
 		return "refused"
-	case "POST /do confirm": // a form waits if it was sent with the code
+	case "POST /do confirm": // a form waits for its member if it was sent with the form's code
 		return map[bool]string{true: "allowed", false: "refused"}[own && code == "with the code" && !other]
-	case "POST /form report": // opened only for the person at the own screen; a code opens no form
+	case "POST /form report": // a form is opened only for the person at the machine's own screen; a code opens no form
 		return map[bool]string{true: "allowed", false: "refused"}[own]
 	}
-	switch { // requests that need the code
+	switch { // these requests need the form's code
 	case code == "without":
 		return "no such route"
 	case code != "with the code":
@@ -223,7 +224,7 @@ func expectedOutcome(route, from, code string, other bool) string {
 	return "waits"
 }
 
-// A machine without a screen accepts no form from elsewhere, whatever the code is.
+// A machine without a screen refuses every form from elsewhere, with or without a code.
 func TestMachineWithoutAScreenAcceptsNoFormFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	b.servePanel(false)

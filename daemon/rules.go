@@ -11,11 +11,11 @@ import (
 	"portillon/rfid"
 )
 
-// rules are the current policy and members' list, as they apply to this machine.
+// rules are the current policy and members' list, with the functions that this machine needs from them.
 type rules struct {
 	cfg    *Config
-	roster *roster.Roster // nil until the first bundle
-	// typedPart is the number typed in the current "machine tap" order, if it may be a part of a card's number.
+	roster *roster.Roster // roster of the current bundle; nil until the first bundle is installed
+	// typedPart is the card number in the current order "machine tap", if that number may be a part of a card's number.
 	typedPart rfid.UID
 }
 
@@ -38,7 +38,7 @@ func (r *rules) lookup(card rfid.UID) (roster.Person, bool) {
 	return r.roster.Lookup(card)
 }
 
-// memberOf returns the member to whom the current bundle assigns a card; empty: nobody.
+// memberOf returns the member to whom the current bundle assigns a card, or "" if the card belongs to nobody.
 func (r *rules) memberOf(card rfid.UID) policy.MemberID {
 	p, known := r.lookup(card)
 	if !known || p.Member == nil {
@@ -66,8 +66,8 @@ func (r *rules) clock() panel.Clock {
 	return panel.Clock{Zone: r.roster.Policy.Zone}
 }
 
-// siteTime converts a moment to the site's time zone, as the panel shows that time. Before the first bundle, it uses
-// the time zone of this computer.
+// siteTime converts a time to the site's time zone, which the panel uses. Before the first bundle, it uses the time
+// zone of this computer.
 func (r *rules) siteTime(t time.Time) time.Time {
 	if zone := r.clock().Zone; r.roster != nil && zone != nil {
 		return t.In(zone)
@@ -75,7 +75,8 @@ func (r *rules) siteTime(t time.Time) time.Time {
 	return t.Local()
 }
 
-// name returns the name by which the panel calls a member, as short as the site chose; empty: no name.
+// name returns the name by which the panel calls a member, as short as the site chose. The name is empty if the member
+// is unknown.
 func (r *rules) name(id policy.MemberID) string {
 	if id == "" || r.roster == nil {
 		return ""
@@ -87,7 +88,7 @@ func (r *rules) name(id policy.MemberID) string {
 	return r.roster.Policy.Names.Of(p.Name)
 }
 
-// machine returns this machine in the policy.
+// machine returns the entry of this machine in the policy.
 func (r *rules) machine() (*policy.Machine, bool) {
 	if r.roster == nil {
 		return nil, false
@@ -103,8 +104,8 @@ func (r *rules) inSiteLanguage(t policy.Text) string {
 	return t.In(r.roster.Policy.Language)
 }
 
-// refused returns the entry of the card with this number in the site's list of refused cards; false: the card is not in
-// that list.
+// refused returns the entry of this card in the site's list of refused cards, or false if that list does not contain
+// the card.
 func (r *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
 	if r.roster == nil {
 		return roster.RefusedCard{}, false
@@ -112,8 +113,8 @@ func (r *rules) refused(uid rfid.UID) (roster.RefusedCard, bool) {
 	return r.roster.Refused(uid)
 }
 
-// interventionKinds returns the interventions that may be logged here: first those of the machine's policy, in its
-// order, then other kinds that count.
+// interventionKinds returns the kinds of interventions that may be logged at this machine: first those that the
+// machine's policy names, in its order, then the other kinds that a badge requires.
 func (r *rules) interventionKinds(mach *policy.Machine) []panel.Choice {
 	var out []panel.Choice
 	for _, x := range mach.Interventions {

@@ -28,7 +28,7 @@ func TestRemovingATagThatDoesNotExistIsAnError(t *testing.T) {
 	}
 }
 
-// A tag is in the list of removed tags after its removal, and not before.
+// The list of removed tags contains a tag after its removal, and not before.
 func TestOnlyARemovedTagIsListedAsRemoved(t *testing.T) {
 	b := newBench(t)
 	removed := func() (n int) {
@@ -71,7 +71,7 @@ func TestPanelNamesAWorkshop(t *testing.T) {
 	}
 }
 
-func TestRestoredFactNamesEachFormerGeneration(t *testing.T) {
+func TestRestoredFactNamesEachEarlierGeneration(t *testing.T) {
 	fact := mustJSON(generationsOf([]wire.ReplacedJournal{{Generation: "a"}, {Generation: "b"}}))
 	if !IsFormer(fact, "a") || !IsFormer(fact, "b") || IsFormer(fact, "c") {
 		t.Errorf("%s", fact)

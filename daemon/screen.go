@@ -61,7 +61,7 @@ func (v *views) phaseView() panel.View {
 	return v.withVouchCall(v.idleView())
 }
 
-// withVouchCall adds to a view the request for a mentor's card.
+// withVouchCall adds to a view the request that a mentor present their card to vouch for a learner.
 func (v *views) withVouchCall(view panel.View) panel.View {
 	if p := v.model.state.VouchRequest; p.Session != "" && !p.Open {
 		if mach, known := v.model.rules.machine(); known && len(mach.Vouch) > 0 {
@@ -100,7 +100,7 @@ func (v *views) refusal(t session.Notify) panel.View {
 	}
 	if why == policy.TaggedOut && v.model.state.Phase == session.TaggedOut ||
 		why == policy.MachineFault && v.model.state.Phase == session.Fault {
-		return v.phaseView() // the view of the machine's phase contains the reason and the next step
+		return v.phaseView() // the view for the machine's phase already contains the reason and the next step
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
@@ -112,7 +112,7 @@ func (v *views) refusal(t session.Notify) panel.View {
 	return panel.Refused(why, said.Fact, said.Next)
 }
 
-// cardRefused returns the view for the tap of a card that the site refuses.
+// cardRefused returns the view that answers the tap of a card that the site refuses.
 func (v *views) cardRefused(d policy.Decision) panel.View {
 	if v.model.rules.roster == nil {
 		return v.noRosterView()

@@ -40,7 +40,7 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	if got := status(); len(got) != 1 || got[0] != (control.Screen{Address: "127.0.0.1"}) {
 		t.Errorf("%+v", got)
 	}
-	for range 20 { // watchScreens runs every second
+	for range 20 { // watchScreens runs once a second
 		b.now = b.now.Add(time.Second)
 		b.periodic.watchScreens()
 	}

@@ -6,9 +6,10 @@ import (
 	"portillon/wire"
 )
 
-// oldKeyReport returns the record that reports a card which the bundle contains only under the previous card key, so
-// that the hub can list the card under the new key. false: no report is needed, or there is no key to seal the number
-// with. Each card is reported once for each bundle, so a lost report is repeated under the next bundle.
+// oldKeyReport returns the record that reports a card which the bundle contains only under the previous card key. With
+// this record, the hub can list the card under the new key. oldKeyReport returns false if no report is needed, or if
+// the machine has no key to encrypt the number for the hub. Each card is reported once for each bundle, so if a report
+// is lost, the card is reported again under the next bundle.
 func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	if e.model.rules.roster == nil || e.cfg.SealKey == nil || e.reported[uid] {
 		return session.Record{}, false
@@ -19,22 +20,22 @@ func (e *engine) oldKeyReport(uid rfid.UID) (session.Record, bool) {
 	}
 	key := e.cfg.SealKey()
 	if key == "" {
-		return session.Record{}, false // the hub's key may be known at the next tap
+		return session.Record{}, false // the hub's key may be known when the card is tapped again
 	}
 	sealed, err := wire.SealNumber(key, e.cfg.Site, e.cfg.Machine, number.Bytes())
 	if err != nil {
-		e.cfg.Logger.Warn("card of the old card key not encrypted for the hub", "err", err)
+		e.cfg.Logger.Warn("card number under the old card key could not be encrypted for the hub", "err", err)
 		return session.Record{}, false
 	}
 	if e.reported == nil {
 		e.reported = map[rfid.UID]bool{}
 	}
-	e.reported[uid] = true // at most one entry for each card of the bundle
+	e.reported[uid] = true // the map has at most one entry for each card of the bundle
 	return session.Record{Kind: wire.CardRebound, Body: wire.CardReboundBody{Sealed: sealed}}, true
 }
 
-// noteUnknown stores an unknown card in the list, and returns its number, encrypted for the hub; empty: the hub's key
-// is unknown.
+// noteUnknown stores an unknown card in the list, and returns the card's number encrypted for the hub. The result is
+// empty if the hub's key is unknown.
 func (e *engine) noteUnknown(uid rfid.UID) string {
 	e.model.unknown.shown = ""
 	if e.model.rules.roster == nil {
@@ -51,7 +52,7 @@ func (e *engine) noteUnknown(uid rfid.UID) string {
 	}
 	sealed, err := wire.SealCard(key, e.cfg.Site, e.cfg.Machine, c)
 	if err != nil {
-		e.cfg.Logger.Warn("unknown card not encrypted for the hub", "err", err)
+		e.cfg.Logger.Warn("unknown card's number could not be encrypted for the hub", "err", err)
 		return ""
 	}
 	return sealed

@@ -74,8 +74,8 @@ func TestPracticeOfASessionOfUnknownLengthIsNotCounted(t *testing.T) {
 	}
 }
 
-// A clock that was fast stored a date of maintenance that is now in the future. Once the clock is right, the interval
-// counts from now.
+// A clock that was fast has stored a date of maintenance that is now in the future. Once the clock is right, the
+// interval of the maintenance begins now.
 func TestMaintenanceDatedInTheFutureCountsFromNow(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	u := newUpkeep(map[string]policy.Done{"lens": {At: now.AddDate(1, 0, 0), Ran: time.Hour}})
@@ -116,7 +116,7 @@ func TestLivenessAllowsACommitTenTimesTheLoopsLimit(t *testing.T) {
 	})
 }
 
-// A fact that cannot be encoded must not be treated as a request to remove the fact.
+// If a fact cannot be encoded, the daemon must not remove the fact instead.
 func TestFactThatCannotBeWrittenStopsTheCommit(t *testing.T) {
 	var f factSet
 	f.put(FactHours, session.Hours{Relay: time.Hour})

@@ -13,7 +13,7 @@ import (
 	"portillon/policy"
 )
 
-// The panel's buttons are valid only for the member at the machine, and not for the next member who taps.
+// The panel's buttons are valid only for the member who tapped, and not for the next member who taps.
 
 func TestButtonsAreOnlyForTheMemberAtTheMachine(t *testing.T) {
 	b := newBench(t)
@@ -63,7 +63,7 @@ func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 		asked error
 		did   string
 	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} {
-		// Report first while she works, then while the machine is free.
+		// Léa reports a problem first while she works, and then while the machine is free.
 		b.now = b.now.Add(5 * time.Minute)
 		b.e.apply(t.Context(), session.Tick{})
 		if _, err := b.actions.open(panel.FormRequest{Do: "report", Here: true}); !errors.Is(err, x.asked) {
@@ -81,10 +81,11 @@ func TestCardThatReportsAProblemStartsNoSession(t *testing.T) {
 	b.now = b.now.Add(5 * time.Minute)
 	b.actions.open(panel.FormRequest{Do: "report", Here: true})
 	b.now = b.now.Add(identify)
-	b.wants(b.tap(lea), "session-start RELAY ON [on]") // nobody came to report: a card starts a session again
+	// Nobody has answered the request for a reporter's card, so a card starts a session again.
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
 
-func TestReportsOfOneCardAreLimited(t *testing.T) {
+func TestReportsOfOneMemberAreLimited(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	for n := range reportsMax + 3 {
@@ -177,7 +178,7 @@ func TestTagOfDueMaintenanceCannotBeRemovedByATouch(t *testing.T) {
 
 // The interval of maintenance that is done without a trusted clock begins once the clock is trusted. A tag for
 // maintenance that is due by running hours can be removed without a clock.
-func TestMaintenanceDoneWithoutATrustedClockIsCounted(t *testing.T) {
+func TestMaintenanceDoneWithoutATrustedClockStartsItsIntervalLater(t *testing.T) {
 	b := newBench(t)
 	trusted := false
 	b.cfg.Trusted = func() bool { return trusted }
@@ -220,8 +221,8 @@ func TestHoursOfASessionAreStoredWhileItRuns(t *testing.T) {
 	}
 }
 
-// A displayed time is computed again only if the clock was set since. A test cannot set the clock of its own process;
-// the tests with an emulated machine do.
+// The panel computes a displayed time again only if the clock was set since. A test cannot set the clock of its own
+// process. The tests with an emulated machine set the clock.
 func TestDisplayedTimesDoNotChangeUnlessTheClockIsSet(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Now = time.Now
@@ -240,8 +241,8 @@ func TestSessionThatWasEndedEarlyIsExplained(t *testing.T) {
 	}
 }
 
-// One tag was added here while the hub was not reachable, another at the hub while the machine was not reachable. Both
-// tags apply, and each tag is removed by its own id.
+// One tag was added at the machine while the machine could not reach the hub, and another tag at the hub while the hub
+// could not reach the machine. Both tags apply, and each tag is removed separately by its own id.
 func TestTagsOfHubAndMachineFormOneSet(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -250,7 +251,7 @@ func TestTagsOfHubAndMachineFormOneSet(t *testing.T) {
 	}
 	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
 	b.operator.order(t.Context(), office, "order-1")
-	b.operator.order(t.Context(), office, "order-2") // the hub may have sent the order twice
+	b.operator.order(t.Context(), office, "order-2") // the hub may send the same order twice
 	if len(b.m.state.Holds.Tags) != 2 {
 		t.Fatalf("%+v", b.m.state.Holds.Tags)
 	}

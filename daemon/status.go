@@ -49,7 +49,7 @@ func (v *views) wireState() wire.State {
 	return s
 }
 
-// silentScreen returns the first of the machine's own screens that sends no reports; empty: all screens send reports.
+// silentScreen returns the first of the machine's own screens that sends no reports, or "" if all screens send reports.
 func silentScreen(screens []panel.Screen) string {
 	for _, s := range screens {
 		if s.Silent > 0 {
@@ -106,7 +106,7 @@ func (v *views) status() control.Status {
 	return out
 }
 
-// unacked describes the missing acknowledgement of the hub, for an operator; nil: no acknowledgement is missing.
+// unacked describes, for an operator, the hub's acknowledgement that is missing; nil: none is missing.
 func unacked(h HubHealth, r *rules) *control.Unacked {
 	if h.Owed <= 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"portillon/wire"
 )
 
-// A status shows the same time as the panel, whatever the time zone of this computer and of its clock.
+// A status shows the same time as the panel, whatever the time zone of this computer is.
 func TestStatusGivesTimesInTheZoneOfTheSite(t *testing.T) {
 	b := newBench(t)
 	b.now = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)

@@ -2,21 +2,23 @@ package daemon
 
 import "strings"
 
-// TagOrigin is the origin of a tag. The origin is encoded as a prefix of the tag's id, because the journal and the hub
-// store the id and have no other field for the origin.
+// TagOrigin says who or what added a tag. The origin is encoded as a prefix of the tag's id, because the journal and
+// the hub store the id and have no other field for the origin.
 type TagOrigin uint8
 
 const (
-	TagFromPeople      TagOrigin = iota // a member at the panel, an operator, or the hub
-	TagFromMaintenance                  // the machine, for maintenance that is due; doing the maintenance removes the tag
-	TagFromContactor                    // the machine: order and contactor disagreed once
-	TagFromJournal                      // the machine: its journal differs from the hub's copy
-	TagFromSalvage                      // the machine: its journal was damaged, and tags may be lost
+	TagFromPeople TagOrigin = iota // added by a member at the panel, an operator, or the hub
+	// Added by the machine for maintenance that is due; the tag is removed when the maintenance is done.
+	TagFromMaintenance
+	TagFromContactor // added by the machine because the contactor once differed from the order
+	TagFromJournal   // added by the machine because its journal differs from the hub's copy
+	TagFromSalvage   // added by the machine because its journal was damaged, so tags may be lost
 )
 
-// These are the ids of the tags that the machine adds to itself. An id to which more text is appended is a prefix.
+// These are the ids of the tags that the machine adds to itself. Some ids are prefixes, to which the machine appends
+// more text.
 const (
-	duePrefix    = "due:" // followed by the kind of maintenance
+	duePrefix    = "due:" // prefix; the kind of maintenance follows
 	contactorTag = "contactor"
 	// tagOlder is the prefix of the tag for a machine whose journal differs from the hub's copy. The number of records
 	// in the hub's copy follows the prefix, so that a maintainer removes the tag once for each number that the hub
@@ -44,5 +46,5 @@ func OriginOf(id string) TagOrigin {
 	return TagFromPeople
 }
 
-// IsJournalTag reports whether a tag only reports that the machine's journal differs from the hub's copy.
+// IsJournalTag reports whether a tag only says that the machine's journal differs from the hub's copy.
 func IsJournalTag(id string) bool { return OriginOf(id) == TagFromJournal }

@@ -20,14 +20,14 @@ import (
 //
 // Only the loop of Machine.Run calls these functions.
 
-// staleTap is the age beyond which a tap is ignored: a member whose card had no effect for so long has walked away, or
-// tapped again.
+// staleTap is the age beyond which a tap is ignored, because a member who gets no answer for so long has walked away or
+// has tapped again.
 const staleTap = 3 * time.Second
 
-// Step 1: an event from the reader.
+// Step 1: handle an event from the reader.
 
-// readerEvent handles an event of the reader: about the reader itself, about a card, or about a card that could not be
-// read.
+// readerEvent handles an event from the reader: about the reader itself, about a card, or about a card that the reader
+// could not read.
 func (e *engine) readerEvent(ctx context.Context, x rfid.Event) {
 	switch {
 	case x.Unread.Why != "":
@@ -57,21 +57,21 @@ func (e *engine) showUnreadable(u rfid.Unread) {
 
 // cardEvent handles a card that was presented, inserted into the reader's slot, or removed from it.
 func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
-	// A removal is never stale. The reader reports a removal only once, and the slot stays empty however late the
-	// report is.
+	// The removal of a card is never stale. The reader reports a removal only once, and the slot stays empty however late
+	// the report is.
 	if age := time.Since(x.At); !x.Away && !x.At.IsZero() && age > staleTap {
 		e.cfg.Logger.Warn("ignored stale tap", "age", age.Round(time.Millisecond))
 		return
 	}
 	if x.Unproven != nil {
-		e.cfg.Logger.Warn("card could not prove that it is genuine", "err", x.Unproven)
+		e.cfg.Logger.Warn("card did not prove that it is genuine", "err", x.Unproven)
 	}
 	if x.Away {
 		e.apply(ctx, session.Removed{Card: x.UID, Member: e.model.rules.memberOf(x.UID), At: x.At})
 		return
 	}
 	if x.UID == (rfid.UID{}) {
-		return // only the state of the reader has changed
+		return // the event changes only the state of the reader
 	}
 	if x.Slot || x.Lies {
 		inserted := session.Inserted{Card: x.UID, Member: e.model.rules.memberOf(x.UID), At: x.At, WasThere: x.Lies}
@@ -86,7 +86,7 @@ func (e *engine) cardEvent(ctx context.Context, x rfid.Tap) {
 // tap handles a card that was presented: it finds the member (step 2), asks the policy (step 3), and passes the
 // decision to the session (step 4).
 func (e *engine) tap(ctx context.Context, x rfid.Tap) {
-	defer e.reportOldKey(ctx, x.UID) // last, because no member waits for this record
+	defer e.reportOldKey(ctx, x.UID) // this record is written last, because no member waits for it
 	defer e.cfg.Panel.Reading()()
 	if x.At.IsZero() {
 		x.At = time.Now()
@@ -100,8 +100,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 		e.apply(ctx, session.SessionCard{Card: x.UID})
 		return
 	}
-	// The panel answers a refused card and an unknown card each with its own message. After such a card nobody is
-	// present.
+	// The panel answers a refused card and an unknown card each with its own message. After such a card, the machine
+	// treats nobody as present.
 	refused, isRefused := m.rules.refused(x.UID)
 	if isRefused && !known {
 		e.refuseCard(ctx, refused, card)
@@ -114,8 +114,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 		e.apply(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
 		return
 	}
-	// A member's card: the policy decides about the member, or, if a learner waits, about the learner with this member as
-	// supervisor.
+	// The card belongs to a member. The policy decides about the member, or, if a learner waits, about the learner with
+	// this member as supervisor.
 	member := m.practice.with(person.Member)
 	tap := session.Tap{Member: member.ID, Card: x.UID, Strength: card, At: x.At}
 	tap.Decision, tap.Basis = e.decider.decide(member, nil, card)
@@ -130,8 +130,8 @@ func (e *engine) tap(ctx context.Context, x rfid.Tap) {
 	e.apply(ctx, tap)
 }
 
-// refuseCard answers a card that the site refuses. The panel reveals nothing else about the card. After a refused card
-// nobody is present.
+// refuseCard answers the tap of a card that the site refuses. The panel reveals nothing else about the card. After a
+// refused card, the machine treats nobody as present.
 func (e *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
 	q := e.decider.question(c.Person.Member, nil, policy.NoRole)
 	q.Card, q.CardState = card, c.State
@@ -147,14 +147,14 @@ func (e *engine) refuseCard(ctx context.Context, c roster.RefusedCard, card poli
 	}
 }
 
-// reportOldKey records for the hub that the card is known only under the previous card key.
+// reportOldKey records, for the hub, that the bundle contains the card only under the previous card key.
 func (e *engine) reportOldKey(ctx context.Context, uid rfid.UID) {
 	if r, due := e.oldKeyReport(uid); due {
 		e.execute(ctx, []session.Effect{r}, time.Now())
 	}
 }
 
-// strength converts the reader's proof of a card to the policy's type.
+// strength converts the proof that a card gave to the reader into the policy's type.
 func strength(p rfid.Proof) policy.CardStrength {
 	if p == rfid.AES {
 		return policy.AES
@@ -174,20 +174,21 @@ func (e *engine) decideSupervised(member *policy.Member, card policy.CardStrengt
 	if !known {
 		return policy.Decision{}, nil
 	}
-	// The weaker proof of the two cards counts, because a mentor's card number can be copied too.
+	// Of the two cards, the weaker proof is used, because a mentor's card number can be copied too.
 	weaker := min(card, s.Cards.Strength)
 	return e.decider.decide(e.model.practice.with(learner.Member), member, weaker)
 }
 
 // onlyIdentifies reports whether this tap only identifies the person, because the panel asked for a card: to confirm a
-// form from a phone, to endorse an intervention, or to report a problem. A tap that would end a session still ends it,
-// because a member who taps out must be able to rely on the end of the session.
+// form from a phone, to endorse an intervention, or to report a problem. A tap that would end a session still ends the
+// session, because a member who taps out must be able to rely on that.
 func (e *engine) onlyIdentifies(id policy.MemberID) bool {
 	m := e.model
 	if m.currentMember() != id {
 		return false
 	}
-	waits := m.state.Phase == session.Awaiting // the learner waits only a minute, so the mentor is asked later
+	// A learner waits for only a minute, so the panel asks the mentor its question later.
+	waits := m.state.Phase == session.Awaiting
 	confirms := m.forms.opensQuestion(id) && !waits
 	endorses := !confirms && m.attests.opensQuestion(id) && !waits // the panel asks one question at a time
 	reports := m.presence.acceptReporter(e.cfg.Now())
@@ -211,9 +212,9 @@ func (e *engine) chooseRole(ctx context.Context, role policy.Role) bool {
 	return e.model.state.Current.Role == role
 }
 
-// Step 4: the session determines the effects.
+// Step 4: the session computes the effects.
 
-// apply passes an event to the session, stores its new state, and carries out its effects.
+// apply passes an event to the session, stores the session's new state, and executes its effects.
 func (e *engine) apply(ctx context.Context, event session.Event) {
 	m := e.model
 	in := session.Input{Now: e.cfg.Now(), Settings: m.rules.settings(), Session: e.cfg.NewID(), Event: event}
@@ -231,10 +232,11 @@ func (e *engine) apply(ctx context.Context, event session.Event) {
 	e.show()
 }
 
-// Steps 5 and 6: commit the record, then switch the relay.
+// Steps 5 and 6: commit the record, and then switch the relay.
 
-// execute carries out effects in order. After a failure the remaining effects are dropped, and the session is notified.
-// Therefore the relay never closes without a committed record. began is the time of the event that caused the effects.
+// execute carries out effects in order. If an effect fails, execute drops the remaining effects and tells the session.
+// Therefore the relay closes only after its record was committed. began is the time of the event that caused the
+// effects.
 func (e *engine) execute(ctx context.Context, effects []session.Effect, began time.Time) {
 	for _, effect := range effects {
 		switch x := effect.(type) {
@@ -245,7 +247,7 @@ func (e *engine) execute(ctx context.Context, effects []session.Effect, began ti
 				return
 			}
 		case session.Relay:
-			// If the disk took too long, the member may have walked away.
+			// If the disk took too long to write the start, the member may have walked away.
 			if age := time.Since(began); x.On && age > staleTap && !e.model.relay {
 				e.cfg.Logger.Warn("start recorded too late, relay stays open", "age", age.Round(time.Millisecond))
 				e.apply(ctx, session.Stop{})
@@ -303,19 +305,19 @@ func (e *engine) afterCommit(r session.Record) {
 	e.markJournalHealthy()
 }
 
-// markJournalHealthy notifies the session that the journal accepts records again.
+// markJournalHealthy tells the session that the journal accepts records again.
 func (e *engine) markJournalHealthy() {
 	if e.model.state.Ledger.Broken {
 		e.model.state, _ = session.Next(e.model.state, session.Input{Now: e.cfg.Now(), Event: session.Recorded{}})
 	}
 }
 
-// recordAlone commits one record, without an event of the session.
+// recordAlone commits one record that no event of the session has caused.
 func (e *engine) recordAlone(ctx context.Context, kind wire.Kind, body any) {
 	e.execute(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
 }
 
-// requireWrittenSince returns an error unless more than n records are written.
+// requireWrittenSince returns an error unless more than n records are in the journal.
 func (e *engine) requireWrittenSince(n uint64) error {
 	switch {
 	case e.cfg.Journal.Len() > n && !e.model.state.Ledger.Broken:
@@ -326,14 +328,14 @@ func (e *engine) requireWrittenSince(n uint64) error {
 	return panel.NotNow
 }
 
-// keepPhoto stores a form's photo permanently. This may take as long as a commit.
+// keepPhoto stores a form's photo permanently. keepPhoto may take as long as a commit.
 func (e *engine) keepPhoto(entry panel.Entry) error {
 	err := e.live.duringCommit(func() error { return entry.Photo.Keep() })
 	return err
 }
 
-// switchRelay orders the guard to switch the relay. An order to open never fails: without a guard no process holds the
-// pin, so the relay is open.
+// switchRelay orders the guard to switch the relay. An order to open the relay always succeeds: if the guard has ended,
+// no process holds the pin, so the relay is open.
 func (e *engine) switchRelay(ctx context.Context, r session.Relay) error {
 	err := e.cfg.Switch.Set(ctx, r)
 	e.model.relay = r.On && err == nil
@@ -349,16 +351,17 @@ func (e *engine) switchRelay(ctx context.Context, r session.Relay) error {
 // switchFailed ends a session whose relay did not close.
 func (e *engine) switchFailed(ctx context.Context, err error) {
 	switch {
-	case ctx.Err() != nil: // the daemon is shutting down; there is no fault
+	case ctx.Err() != nil: // the daemon is shutting down, so there is no fault
 		e.apply(context.WithoutCancel(ctx), session.Shutdown{})
 		return
-	case errors.Is(err, relay.ErrContactorOpening): // not a fault: no later event would clear it
+	case errors.Is(err, relay.ErrContactorOpening): // this is not a fault, because no later event would clear it
 		e.apply(ctx, session.Stop{})
 		e.cfg.Panel.Flash(panel.StillStopping(), flash)
 		return
 	}
 	what := session.GuardLost
-	if r := relay.Refusal(""); errors.As(err, &r) { // an input opened just now, and the guard's event has not arrived yet
+	// An input has just opened, and the guard's event about it has not arrived yet.
+	if r := relay.Refusal(""); errors.As(err, &r) {
 		what = session.FaultKind(r)
 	}
 	e.apply(ctx, session.FaultRaised{What: what, Why: err.Error()})

@@ -11,10 +11,11 @@ import (
 	"portillon/policy"
 )
 
-// This file handles the touches of people at the panel. The member who tapped last may touch for a minute. A form that
-// they opened is valid for ten minutes, even if others tap meanwhile. A touch, and the opening of a form, are accepted
-// only from the screen at the machine (panel.Touch.Here, panel.FormRequest.Here): a page elsewhere on the network only
-// displays. A form that is sent from elsewhere, with the form's code, is unsigned (confirm.go).
+// This file handles the touches of people at the panel. The member who tapped last may touch the panel's buttons for a
+// minute. A form that they opened is valid for ten minutes, even if other members tap meanwhile. A touch, or the
+// opening of a form, is accepted only from a screen at the machine (panel.Touch.Here, panel.FormRequest.Here). A page
+// elsewhere on the network can only display. If a form is sent from elsewhere, with the form's code, the form is
+// unsigned (confirm.go).
 
 var _ panel.Actions = (*PanelActions)(nil)
 
@@ -81,7 +82,7 @@ func (p *PanelActions) touch(ctx context.Context, o panel.Touch) error {
 		return panel.OnlyHere
 	case o.At != 0 && o.At != model.presence.generation:
 		return panel.AnotherCardTapped
-	case o.Do == panel.Extend: // anybody present could end the session with a card, so anybody may extend it
+	case o.Do == panel.Extend: // anybody present could end the session with their card, so anybody may also extend it
 		p.extend(ctx)
 		return ok(p.cfg.Journal.Len() > n)
 	case o.Do == panel.PowerOff: // opening the relay only makes the machine safer
@@ -118,7 +119,7 @@ func (p *PanelActions) touchBy(ctx context.Context, who policy.MemberID, o panel
 	return panel.ChooseFromList
 }
 
-// untag removes a tag. A tag for maintenance that is due is removed by doing that maintenance.
+// untag removes a tag. A tag for due maintenance cannot be removed by a touch, but only by doing the maintenance.
 func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string) error {
 	if OriginOf(id) == TagFromMaintenance {
 		return panel.ChooseFromList
@@ -132,7 +133,7 @@ func (p *PanelActions) untag(ctx context.Context, who policy.MemberID, id string
 	return err
 }
 
-// vouch records the skills that a learner has shown, of those in the policy.
+// vouch records the skills that a learner has shown, if the policy names them.
 func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []string) error {
 	mach, known := p.model.rules.machine()
 	isUnknown := func(s string) bool { return !has(mach.Vouch, s) }
@@ -145,7 +146,8 @@ func (p *PanelActions) vouch(ctx context.Context, who policy.MemberID, skills []
 	return p.engine.requireWrittenSince(n)
 }
 
-// extend asks the policy again, counting the time that the current session has used, but not the session itself.
+// extend asks the policy again. The time that the current session has used counts, but the session itself does not
+// count towards the quota.
 func (p *PanelActions) extend(ctx context.Context) {
 	person, known := p.model.rules.person(p.model.state.Current.Member)
 	if !known {

@@ -8,16 +8,17 @@ import (
 	"portillon/wire"
 )
 
-// maxUnknown is the largest number of stored unknown cards, because an emulator can present ten cards a second. The
-// oldest card is dropped first. 64 cards of about 180 bytes each fit into a line of the control socket.
+// maxUnknown is the largest number of unknown cards that are stored, because an emulator can present ten cards a
+// second. If there are more, the oldest card is dropped. One line of the control socket has room for 64 cards of about
+// 180 bytes each.
 const maxUnknown = 64
 
-// unknownCards are the unknown cards that were tapped. They are stored only in memory. After a restart only their
-// encrypted numbers remain, in the journal's records.
+// unknownCards are the unknown cards that were tapped. They are stored only in memory. After a restart, only the
+// journal's records contain these cards, with encrypted numbers.
 type unknownCards struct {
-	shown string // code of the last card; empty: there is no bundle
+	shown string // code of the card that was tapped last; empty: the machine has no bundle
 	taps  uint64
-	cards []control.UnknownCard // in the order of their last taps
+	cards []control.UnknownCard // the cards, in the order of their last taps
 }
 
 func (u *unknownCards) note(c wire.EnrolCard, now time.Time) {

@@ -3,11 +3,11 @@ package daemon
 import "time"
 
 const (
-	// unreadLog is the shortest time between two log lines about unreadable input: noise on a wire must not fill the
-	// log.
+	// unreadLog is the shortest time between two log lines about unreadable input, so that noise on a wire does not fill
+	// the log.
 	unreadLog = time.Minute
-	// unreadPause is how long a reader must deliver no unreadable input before the panel shows the message again. A
-	// phone lying on a reader causes such input ten times a second.
+	// unreadPause is how long a reader must send no unreadable input before the panel shows the message again. A phone
+	// that lies on a reader causes unreadable input ten times a second.
 	unreadPause = 2 * time.Second
 )
 
@@ -15,11 +15,11 @@ const (
 // that there was no such input.
 type unreadInput struct {
 	last, logged time.Time
-	count        int // inputs since the last log line
+	count        int // number of inputs since the last log line
 }
 
-// note counts one more unreadable input. isNew reports whether the panel must show a message. toLog is the number of
-// inputs to log; 0: log nothing now.
+// note counts one more unreadable input. isNew reports whether the panel must show a message about the input. toLog is
+// the number of inputs that the log line reports; 0: write no log line now.
 func (x *unreadInput) note(now time.Time) (isNew bool, toLog int) {
 	x.count++
 	if x.logged.IsZero() || now.Sub(x.logged) >= unreadLog {

@@ -35,7 +35,7 @@ func TestUnreadableInputIsShownAndLoggedOnceAMinute(t *testing.T) {
 		if strings.Contains(b.log.String(), "62E3086CED") {
 			t.Error("the log holds a card's number")
 		}
-		for range 55 { // a second apart, as from one card that stays on the reader
+		for range 55 { // the inputs are a second apart, as from one card that stays on the reader
 			time.Sleep(time.Second)
 			b.unreadInput(rfid.Unread{Why: "letters"})
 		}
@@ -60,7 +60,7 @@ func TestUnreadableInputIsShownAndLoggedOnceAMinute(t *testing.T) {
 		if len(b.notes.said) > 0 {
 			t.Errorf("recorded or switched: %q", b.notes.said)
 		}
-		time.Sleep(time.Minute) // the timer of the flash ends
+		time.Sleep(time.Minute) // the time for which the panel shows the answer has passed
 	})
 }
 
@@ -111,7 +111,8 @@ func TestMachineTapAcceptsTheFormatsOfMembersYaml(t *testing.T) {
 	}
 }
 
-// After an order with a part of a card's number, the numbers from the reader still count as whole numbers.
+// Only an order can contain a part of a card's number: after the order, numbers from the reader are again read as whole
+// numbers.
 func TestPartOfANumberIsAcceptedOnlyFromItsOrder(t *testing.T) {
 	b := newBench(t)
 	b.e.readerEvent(t.Context(), rfid.Event{Alive: true})

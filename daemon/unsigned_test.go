@@ -24,7 +24,7 @@ func (b *bench) fillByPhone(a panel.FormRequest, e panel.Entry) (policy.Text, er
 	return b.actions.fillIn(b.t.Context(), f.Token, e)
 }
 
-// collectRecords returns a list to which all later records are added.
+// collectRecords returns a list that grows with each later record.
 func (b *bench) collectRecords() *[]session.Record {
 	out := &[]session.Record{}
 	b.cfg.Journal = bodyRecorder{b.notes, func(r session.Record) { *out = append(*out, r) }}
@@ -59,7 +59,7 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("another member: %v, offered %s", err, b.offered())
 	}
-	b.tap(ines) // the tap ends Inès's session and also opens the question
+	b.tap(ines) // the tap ends Inès's session, and also makes the panel ask her about the form
 	if got := b.offered(); got != "confirm "+id+", deny "+id+", ask confirm" {
 		t.Fatalf("offered %s", got)
 	}
@@ -77,9 +77,9 @@ func TestInterventionFromAPhoneIsRecordedOnlyAfterConfirmation(t *testing.T) {
 	}
 }
 
-// A member's first tap after a form was sent in their name opens the question about the form, and starts no session.
+// A member's first tap after a form was sent in their name makes the panel ask about the form, and starts no session.
 // The next tap starts a session again.
-func TestFirstTapAfterAFormFromAPhoneOnlyOpensTheQuestion(t *testing.T) {
+func TestFirstTapAfterAFormFromAPhoneOnlyMakesThePanelAsk(t *testing.T) {
 	for _, do := range []string{"confirm", "deny", ""} {
 		b := newBench(t)
 		b.tap(zoe)
@@ -170,9 +170,9 @@ func TestDangerFromAPhoneStopsTheMachineOnlyAfterConfirmation(t *testing.T) {
 	}
 }
 
-// When a learner waits for a mentor, the mentor's tap starts the learner's session, even if a question waits for the
-// mentor.
-func TestMentorForAWaitingLearnerIsAskedLater(t *testing.T) {
+// When a learner waits for a mentor, the mentor's tap starts the learner's session, even if the panel also has a
+// question for the mentor.
+func TestMentorWhoseLearnerWaitsIsAskedAboutTheFormLater(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
 	b.tap(karim)
@@ -246,7 +246,7 @@ func TestUnconfirmedFormIsDroppedWithItsPhotoAndShown(t *testing.T) {
 	}
 }
 
-// newPicture stores a photo, and returns the photo and its folder.
+// newPicture stores a photo, and returns the photo and the folder in which it is stored.
 func newPicture(t *testing.T) (panel.Picture, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -258,7 +258,7 @@ func newPicture(t *testing.T) (panel.Picture, string) {
 	return p, dir
 }
 
-// Forms from phones do not use up the limits of forms and reports that members have at the machine itself.
+// Forms from phones are counted separately from the forms and reports that members write at the machine itself.
 func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -279,7 +279,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	if _, ok := b.m.forms.find(mine.Token); !ok {
 		t.Error("another member's form is gone")
 	}
-	b.tap(jules) // a danger is accepted up to Jules' limit of reports, although no more of his forms can wait
+	b.tap(jules) // a danger is accepted up to the limit of Jules' reports, although no more of his forms can wait
 	sent = 0
 	for range 3 * reportsMax {
 		if _, err := b.fillByPhone(panel.FormRequest{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
@@ -306,7 +306,7 @@ func TestFormsFromPhonesAreCountedSeparately(t *testing.T) {
 	}
 	n := len(b.m.forms.open)
 	if _, err := b.actions.open(panel.FormRequest{Here: true, Do: "report"}); err == nil || len(b.m.forms.open) != n-1 {
-		// Jules' oldest form was dropped at the limit, and yet the new form is refused.
+		// At the limit, Jules' oldest form was dropped, but the new form is refused.
 		t.Errorf("%v, %d forms of %d", err, len(b.m.forms.open), n)
 	}
 	b.m.forms.open = b.m.forms.open[len(b.m.forms.open)-formsMost+1:]

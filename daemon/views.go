@@ -15,7 +15,7 @@ type views struct {
 	decider *decider
 }
 
-// reason returns the reason of a tag, in both languages if the machine added the tag itself.
+// reason returns the reason of a tag. If the machine added the tag itself, the reason is in both languages.
 func (v *views) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
 		if mach, known := v.model.rules.machine(); known {
@@ -28,7 +28,7 @@ func (v *views) reason(t session.Tag) policy.Text {
 	return policy.Text{FR: t.Reason, EN: t.Reason}
 }
 
-// disagree is the reason in the tag of a machine whose contactor did not follow the order.
+// disagree is the reason of the tag that a machine adds when its contactor did not follow an order.
 var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
 
 // noRosterView returns the view that explains why the machine has no members' list.

@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-// This file computes when maintenance is due, and the running hours.
+// This file computes the running hours, and when maintenance is due.
 
-// wearNow returns the machine's present wear.
+// wearNow returns the machine's present running hours and times of maintenance.
 func (m *model) wearNow() policy.Wear {
 	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.upkeep.done}
 	if m.cfg.Trusted() {
@@ -28,7 +28,8 @@ func (m *model) ran() time.Duration {
 	return m.state.Runtime.Ran.Relay
 }
 
-// plannedWork returns all planned maintenance of the machine, whether due now or later.
+// plannedWork returns all planned maintenance of the machine, both maintenance that is due now and maintenance that is
+// due later.
 func (m *model) plannedWork() []policy.Work {
 	mach, known := m.rules.machine()
 	if !known {
@@ -37,8 +38,8 @@ func (m *model) plannedWork() []policy.Work {
 	return mach.Due(m.wearNow())
 }
 
-// doneNow returns the present moment as the time of a maintenance. Without a trusted clock, the function upkeep.begin
-// sets that time later.
+// doneNow returns the present moment as the time of a maintenance. If the clock is not trusted, the time is zero, and
+// the function upkeep.begin sets it later.
 func (m *model) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
 	if m.cfg.Trusted() {
@@ -47,7 +48,7 @@ func (m *model) doneNow() policy.Done {
 	return d
 }
 
-// facts returns the facts that must be stored with a record.
+// facts returns the facts that the journal must store together with a record.
 func (m *model) facts(r session.Record) factSet {
 	var facts factSet
 	for _, kind := range m.upkeep.begun {

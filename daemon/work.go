@@ -39,7 +39,7 @@ func minutesOf(w session.Work, now time.Time) int {
 // maxMinutes returns the duration of the form's session in minutes, rounded up. Work in that session cannot have taken
 // longer.
 func (m *model) maxMinutes(f form) int {
-	until := f.started // when the form was opened, the session was running or had ended
+	until := f.started // at the time when the form was opened, the session was running or had ended
 	switch f.session {
 	case m.state.Current.Session:
 		until = m.cfg.Now()
@@ -49,8 +49,8 @@ func (m *model) maxMinutes(f form) int {
 	return max(1, int((until.Sub(f.since)+time.Minute-1)/time.Minute))
 }
 
-// isOpenerPresent reports whether no other card was presented since a form was opened, or its opener's own card was
-// presented again within the last minute.
+// isOpenerPresent reports whether the person who opened the form is still at the machine: either no other card was
+// presented since, or the opener tapped again within the last minute.
 func (m *model) isOpenerPresent(f form) bool {
 	return m.presence.generation == f.At || m.currentMember() == f.opener
 }

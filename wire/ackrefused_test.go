@@ -37,7 +37,7 @@ func TestAckContainsTheReasonOfARefusalWithinLimits(t *testing.T) {
 	}
 }
 
-// A hub that ignores the limits must not fill a machine's status with its text.
+// If a hub ignores the limits, its text must still not fill a machine's status.
 func TestMachineCutsTooLongRefusalTexts(t *testing.T) {
 	s, v := keys(t)
 	data, err := sign(

@@ -5,14 +5,15 @@ import (
 	"fmt"
 )
 
-// ErrNoParts means that a source cannot send parts of a chunk: the source is a folder, or a hub of an earlier release.
+// ErrNoParts means that the source can send only whole chunks, because it is a folder, or a hub of an earlier release.
 // The machine then fetches the whole chunk.
 var ErrNoParts = errors.New("source serves no parts of chunks")
 
-// PartSource is the source from which a machine fetches chunks and parts of chunks. A PartSource verifies nothing: the
-// caller verifies the received data. Errors other than ErrNoParts and ErrFetchWhole are transport errors.
+// PartSource is the source from which a machine fetches chunks and parts of chunks. A PartSource verifies nothing, so
+// the caller must verify the data that it receives. Errors other than ErrNoParts and ErrFetchWhole are transport
+// errors.
 type PartSource interface {
-	// Whole returns a chunk.
+	// Whole returns the content of a chunk.
 	Whole(c Chunk) ([]byte, error)
 	// Outline returns the outline of a chunk, in JSON, of at most MaxOutline bytes.
 	Outline(c Chunk) ([]byte, error)
@@ -21,18 +22,18 @@ type PartSource interface {
 }
 
 // Assembler builds the chunks of a new bundle from the parts that the current bundle already has and from the parts
-// that a source sends. Parts that were received before the loss of a connection remain for the next attempt. An
+// that a source sends. If the connection is lost, the parts that were received stay available for the next attempt. An
 // Assembler is not safe for concurrent use.
 type Assembler struct {
 	Store  Store
 	Source PartSource
 
-	got map[string][]byte // received parts of the chunk that is being fetched, by hash
+	got map[string][]byte // parts that were received of the chunk that is being fetched, by hash
 }
 
-// Fetch returns the function with which Store.Install fetches the chunks of m.
+// Fetch returns the function that Store.Install calls to fetch the chunks of m.
 func (a *Assembler) Fetch(m Manifest) Fetch {
-	before, _ := a.Store.Current() // without a readable bundle every chunk is fetched whole
+	before, _ := a.Store.Current() // if the current bundle cannot be read, every chunk is fetched whole
 	whole := len(before.Chunks) == 0
 	return func(sha string) ([]byte, error) {
 		c, ok := chunkOf(m, sha)
@@ -46,7 +47,7 @@ func (a *Assembler) Fetch(m Manifest) Fetch {
 				a.got = nil
 				return b, nil
 			case errors.Is(err, ErrNoParts):
-				whole = true // a source without parts serves no parts of the other chunks either
+				whole = true // a source that sends no parts of this chunk sends no parts of other chunks either
 			case !errors.Is(err, ErrFetchWhole):
 				return nil, err
 			}
@@ -68,7 +69,8 @@ func chunkOf(m Manifest, sha string) (Chunk, bool) {
 // ErrFetchWhole means that a chunk cannot be assembled from parts and must be fetched whole.
 var ErrFetchWhole = errors.New("chunk cannot be assembled from parts, fetch the whole chunk")
 
-// assemble builds chunk c of m from the parts of the bundle before and from fetched parts, and verifies size and hash.
+// assemble builds chunk c of m from the parts of the current bundle and from parts that it fetches, and verifies the
+// chunk's size and hash.
 func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 	old, err := a.Store.Chunk(before, c.Name)
 	if err != nil || old == nil {
@@ -98,17 +100,18 @@ func (a *Assembler) assemble(m, before Manifest, c Chunk) ([]byte, error) {
 	}
 	b := JoinParts(o.List, elements)
 	if int64(len(b)) != c.Size || Hash(b) != c.SHA256 {
-		return nil, ErrFetchWhole // wrong outline, or a bundle built by another program
+		return nil, ErrFetchWhole // the outline is wrong, or another program built the bundle
 	}
 	return b, nil
 }
 
-// outline returns a chunk's outline: the outline of a badges chunk is computed from the roster, and any other outline
-// is fetched from the source.
+// outline returns a chunk's outline: it computes the outline of a badges chunk from the roster, and fetches every other
+// outline from the source.
 func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
 	if name := rosterChunkOf(c.Name); name != "" {
 		roster, err := a.Store.Chunk(m, name)
-		if err != nil || roster == nil { // this bundle lists the roster chunk after the badges chunk
+		// This bundle lists the roster chunk after the badges chunk, so the roster chunk is not available yet.
+		if err != nil || roster == nil {
 			return Outline{}, ErrFetchWhole
 		}
 		o, err := BadgesOutline(roster)
@@ -128,8 +131,8 @@ func (a *Assembler) outline(m Manifest, c Chunk) (Outline, error) {
 	return o, nil
 }
 
-// fetchMissing adds the missing parts to parts. If more than half of the parts are missing, fetchMissing returns
-// ErrFetchWhole, because fetching the whole chunk is as fast.
+// fetchMissing fetches the parts that are missing, and adds them to parts. If more than half of the parts are missing,
+// fetchMissing returns ErrFetchWhole, because fetching the whole chunk takes no longer.
 func (a *Assembler) fetchMissing(c Chunk, o Outline, parts map[string][]byte) error {
 	var missing []string
 	seen := map[string]bool{}
@@ -164,7 +167,7 @@ func (a *Assembler) fetchMissing(c Chunk, o Outline, parts map[string][]byte) er
 		for i, sha := range now {
 			parts[sha], a.got[sha] = elements[i], elements[i]
 		}
-		if size += int64(len(b)); size > c.Size+int64(len(o.Parts)) { // the outline lists parts of other chunks
+		if size += int64(len(b)); size > c.Size+int64(len(o.Parts)) { // the outline lists parts that belong to other chunks
 			return ErrFetchWhole
 		}
 	}

@@ -16,13 +16,12 @@ func IsBindingsChunk(name string) bool { return strings.HasPrefix(name, bindings
 
 // Binding is the part of a member that the policy key signs if the policy has «bindings: signed». A Binding contains
 // the fields that assign badges to a member (addresses, subjects), that identify the member (cards), and that restrict
-// the member. Names, languages and the list of badges are not signed, because a badge counts only for its own
-// recipient.
+// the member. Names, languages and the list of badges need no signature, because each badge names its own recipient.
 type Binding struct {
 	ID       string   `json:"id"`
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"`
-	Cards    []string `json:"cards,omitempty"` // cards of the member, as in Member.Cards
+	Cards    []string `json:"cards,omitempty"` // the member's cards, as in Member.Cards
 	Blocked  bool     `json:"blocked,omitempty"`
 	MemberTerms
 }
@@ -32,15 +31,16 @@ type BindingsBucket struct {
 	Members []Binding `json:"members"`
 }
 
-// BindingOf returns the binding that allows exactly the present fields of m.
+// BindingOf returns the binding that permits exactly what the fields of m contain now.
 func BindingOf(m Member) Binding {
 	return Binding{ID: m.ID, Emails: m.Emails, Subjects: m.Subjects, Cards: m.Cards, Blocked: m.Blocked,
 		MemberTerms: m.MemberTerms}
 }
 
-// Excess is one field in which a member of the roster exceeds the binding that the policy key has signed.
+// Excess is one field in which a member of the roster has more rights than the signed binding permits.
 type Excess struct {
-	Member, Field string // Field is cards, emails, subjects, blocked, until or card_states; empty: no binding
+	// Name of the field: cards, emails, subjects, blocked, until or card_states; empty: the member has no binding.
+	Member, Field string
 }
 
 // Error implements error.
@@ -54,9 +54,9 @@ func (e Excess) Error() string {
 	return fmt.Sprintf("member %q exceeds the signed %s: the policy key has signed a stricter value", e.Member, e.Field)
 }
 
-// Check returns an error if a member of the roster exceeds the binding. A member may have fewer rights than the
-// binding: the roster's signer may block a member, end a membership earlier, refuse a card, and leave out cards and
-// addresses.
+// Check returns an error if a member of the roster has more rights than the binding permits. A member may have fewer
+// rights than the binding: the roster's signer may block a member, end a membership earlier, refuse a card, and leave
+// out cards and addresses.
 func (b Binding) Check(m Member) error {
 	if _, over := b.Limit(m); len(over) > 0 {
 		return refuse(BindingUnsigned, "%v", over[0])
@@ -64,7 +64,7 @@ func (b Binding) Check(m Member) error {
 	return nil
 }
 
-// Limit returns m without the rights that the binding does not allow, and the fields in which m exceeded the binding.
+// Limit returns m without the rights that the binding does not permit, and lists the fields that contained such rights.
 func (b Binding) Limit(m Member) (Member, []Excess) {
 	var over []Excess
 	excess := func(field string) { over = append(over, Excess{m.ID, field}) }
@@ -112,7 +112,7 @@ func withCardState(states []CardState, c CardState) (out []CardState, missing bo
 	case i < 0:
 		return append(slices.Clone(states), c), true
 	case states[i].State == replacedState && c.State != replacedState:
-		// The signed state is stricter, because a tap of a replaced card raises no alert.
+		// The signed state must prevail, because the tap of a card with the state replaced raises no alert.
 		out = slices.Clone(states)
 		out[i] = c
 		return out, true
@@ -126,7 +126,7 @@ const replacedState = "replaced"
 // Bindings holds the signed bindings of a bucket, by member.
 type Bindings map[string]Binding
 
-// ReadBindings reads a bindings chunk. A member listed twice is an error.
+// ReadBindings reads a bindings chunk. If a member is listed twice, ReadBindings returns an error.
 func ReadBindings(chunk []byte) (Bindings, error) {
 	var bucket BindingsBucket
 	if err := DecodeChunk(chunk, &bucket); err != nil {
@@ -142,7 +142,7 @@ func ReadBindings(chunk []byte) (Bindings, error) {
 	return out, nil
 }
 
-// Check returns an error if a member of the roster has no binding or exceeds it.
+// Check returns an error if a member of the roster has no binding, or has more rights than the binding permits.
 func (all Bindings) Check(m Member) error {
 	b, ok := all[m.ID]
 	if !ok {

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A bundle file is a tar archive, so that standard tools can list it. The archive holds «manifest», then
-// «chunks/<sha256>» in the manifest's order.
+// A bundle file is a tar archive, so that standard tools can list it. The archive contains the entry «manifest», and
+// then the entries «chunks/<sha256>» in the manifest's order.
 
-// WriteBundle writes a bundle file. chunk returns the content of the chunk with a given hash.
+// WriteBundle writes a bundle file. The function chunk returns the content of the chunk with a given hash.
 func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string) ([]byte, error)) error {
 	t := tar.NewWriter(w)
 	put := func(name string, b []byte) error {
@@ -45,9 +45,9 @@ func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string
 	return t.Close()
 }
 
-// ReadBundle reads a bundle file from its start. ReadBundle opens the manifest, calls opened, then verifies the hash of
-// each chunk and calls take with the chunk, and returns an error if a chunk is missing. At most one chunk is in memory.
-// An error in the format of the file is a *Refusal.
+// ReadBundle reads a bundle file from its start. ReadBundle first opens the manifest and calls opened. Then it verifies
+// the hash of each chunk and calls take with the chunk. If a chunk is missing, ReadBundle returns an error. At any
+// time, at most one chunk is in memory. If the format of the file is wrong, the error is a *Refusal.
 func ReadBundle(
 	r io.Reader,
 	keys note.Verifiers,
@@ -99,7 +99,7 @@ func ReadBundle(
 	return nil
 }
 
-// entry reads the next file of the archive, of at most limit bytes. io.EOF is returned at the archive's end.
+// entry reads the next file of the archive, of at most limit bytes. At the end of the archive, entry returns io.EOF.
 func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 	h, err := t.Next()
 	switch {
@@ -119,21 +119,22 @@ func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 	return b.Bytes(), h.Name, nil
 }
 
-// Member is a member of the site as described in a bundle. The panel shows the names, and the machine matches badges to
-// members by the addresses. The machine never sends names and addresses to another program.
+// Member is what a bundle contains about a member of the site. The panel shows the names, and the machine finds a
+// member's badges by the addresses. The machine never sends names and addresses to another program.
 type Member struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
-	Language string   `json:"language,omitempty"` // fr or en; empty: the language of the site
+	Language string   `json:"language,omitempty"` // language of the member, fr or en; empty: the language of the site
 	Emails   []string `json:"emails,omitempty"`
-	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name this member
-	// Cards are the member's cards. An entry is the HMAC-SHA-256 of the card's number under the site's card key, in
+	Subjects []string `json:"subjects,omitempty"` // other ids by which credentials may name this member
+	// Cards are the member's cards. Each entry is the HMAC-SHA-256 of the card's number under the site's card key, in
 	// hexadecimal, or a CardFormHash.
 	Cards   []string `json:"cards,omitempty"`
 	Blocked bool     `json:"blocked,omitempty"`
-	Badges  []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
-	// Critical lists fields of this member that restrict the member. A machine that does not know a listed field would
-	// allow too much, so the machine denies this member. Other members are not affected.
+	// SHA-256 of each of the member's credentials, which are in the badges chunk of the same bucket.
+	Badges []string `json:"badges,omitempty"`
+	// Critical lists those fields of this member that restrict what the member may do. A machine that does not know such a
+	// field would permit too much, so the machine denies this member. The machine continues to admit the other members.
 	Critical []string `json:"critical,omitempty"`
 	MemberTerms
 }
@@ -151,7 +152,7 @@ type RosterBucket struct {
 	Members []Member `json:"members"`
 }
 
-// BadgesBucket is the content of a badges chunk: credentials as the bytes that were issued.
+// BadgesBucket is the content of a badges chunk: credentials, each as the bytes that its issuer has issued.
 type BadgesBucket struct {
 	Credentials [][]byte `json:"credentials"`
 }
@@ -178,8 +179,8 @@ func DecodeChunk(b []byte, v any) error {
 	return nil
 }
 
-// Peek reads a bundle file's manifest without checking the signature. The result may be shown to people, but must not
-// be trusted.
+// Peek reads a bundle file's manifest without checking the signature. The result may be shown to people, but nothing
+// may rely on it.
 func Peek(r io.Reader) (text string, m Manifest, err error) {
 	data, name, err := entry(tar.NewReader(r), MaxSigned)
 	if err != nil || name != "manifest" {

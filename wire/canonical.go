@@ -29,7 +29,8 @@ func Canonical(v any) ([]byte, error) {
 	return out, nil
 }
 
-// Salt is a random value in a leaf's hash. Without the salt, nobody can guess an erased record from its leaf hash.
+// Salt is a random value in a leaf's hash. Because of the salt, nobody can guess the content of an erased record from
+// its leaf hash.
 type Salt [16]byte
 
 // MarshalText returns the salt in hexadecimal.

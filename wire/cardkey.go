@@ -15,11 +15,11 @@ import (
 	"portillon/policy"
 )
 
-// The check of the card key is a second signature line of the manifest. The line's key name is card.<site>, its key
-// hash is keykind.CheckHash, and its signature is HMAC-SHA-256(card key, text). Programs that do not know this line
-// ignore it, because readers of signed notes ignore signatures of unknown keys. The line identifies the card key of the
-// bundle and authenticates nothing: every machine of the site holds the card key, so a reader must not accept this line
-// as the site's signature.
+// The manifest has a second signature line, which is the check of the card key. In this line, the key name is
+// card.<site>, the key hash is keykind.CheckHash, and the signature is HMAC-SHA-256(card key, text). Programs that do
+// not know this line ignore it, because readers of signed notes ignore signatures by unknown keys. The line identifies
+// the card key of the bundle and authenticates nothing: every machine of the site holds the card key, so a reader must
+// not accept this line as the site's signature.
 
 // cardSigner implements note.Signer.
 type cardSigner struct {
@@ -50,8 +50,8 @@ type signature struct {
 	hash uint32
 }
 
-// signatures returns the signature lines of a note, whether valid or not. The result has at most 100 lines, which is
-// the limit of golang.org/x/mod/sumdb/note.
+// signatures returns the signature lines of a note, including invalid ones. The result has at most 100 lines, because
+// golang.org/x/mod/sumdb/note accepts no more.
 func signatures(data []byte) (out []signature) {
 	text := string(data)
 	for line := range strings.SplitSeq(text[strings.LastIndex(text, "\n\n")+1:], "\n") {
@@ -65,7 +65,7 @@ func signatures(data []byte) (out []signature) {
 	return out
 }
 
-// cardCheck returns the check value of the card key in a signed manifest; empty if the manifest has none.
+// cardCheck returns the check value of the card key in a signed manifest, or "" if the manifest has none.
 func cardCheck(data []byte, site policy.SiteID) string {
 	for _, s := range signatures(data) {
 		if s.name == "card."+string(site) {
@@ -75,7 +75,7 @@ func cardCheck(data []byte, site policy.SiteID) string {
 	return ""
 }
 
-// IsSignedBy reports whether a note has a signature line of this key. The signature itself is not checked.
+// IsSignedBy reports whether a note has a signature line of this key. IsSignedBy does not verify the signature.
 func IsSignedBy(data []byte, by interface {
 	Name() string
 	KeyHash() uint32
@@ -83,8 +83,8 @@ func IsSignedBy(data []byte, by interface {
 	return slices.Contains(signatures(data), signature{by.Name(), by.KeyHash()})
 }
 
-// Signers returns the names of the keys that signed a note, without the check of the card key; empty if the note has no
-// signature. The signatures are not checked.
+// Signers returns the names of the keys that signed a note, without the check of the card key. The result is empty if
+// the note has no signature. Signers does not verify the signatures.
 func Signers(data []byte) string {
 	var names []string
 	for _, s := range signatures(data) {
@@ -95,7 +95,7 @@ func Signers(data []byte) string {
 	return strings.Join(names, " and ")
 }
 
-// signedBy returns the end of an error message that names the signers of a refused note.
+// signedBy returns the end of an error message, which names the signers of a refused note.
 func signedBy(data []byte) string {
 	if by := Signers(data); by != "" {
 		return "; signed by " + by
@@ -103,10 +103,10 @@ func signedBy(data []byte) string {
 	return ""
 }
 
-// OtherCardKey is the error for a bundle that was built with another card key than the machine's card key, so that all
+// OtherCardKey is the error for a bundle that was built with a card key other than the machine's. With that bundle, all
 // cards would be unknown.
 type OtherCardKey struct {
-	Bundle, Here string // check values of the two card keys
+	Bundle, Here string // check values of the bundle's card key and of the machine's card key
 }
 
 // Error implements error.
@@ -116,8 +116,8 @@ func (o *OtherCardKey) Error() string {
 }
 
 // CheckCardKey compares the machine's card key with the card key that the bundle was built with. A bundle without a
-// check value was built by an older program and is accepted. An empty card key, which means that the key could not be
-// read, is not compared.
+// check value is accepted, because an older program built it. If the card key is empty, which means that it could not
+// be read, CheckCardKey compares nothing.
 func CheckCardKey(m Manifest, card []byte) error {
 	if here := keykind.CheckValue(card); m.CardCheck != "" && len(card) > 0 && m.CardCheck != here {
 		return &OtherCardKey{m.CardCheck, here}

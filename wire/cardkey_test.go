@@ -27,7 +27,7 @@ func TestManifestNamesTheCardKeyOfItsBundle(t *testing.T) {
 	card := bytes.Repeat([]byte{0x5a}, 32)
 	_, v := keys(t)
 	m, err := OpenManifest(signedWithCard(t, card), v)
-	if err != nil || m.CardCheck != "893e17fc" { // HMAC-SHA-256, computed by another program
+	if err != nil || m.CardCheck != "893e17fc" { // another program computed this HMAC-SHA-256
 		t.Fatalf("%q %v", m.CardCheck, err)
 	}
 	if err := CheckCardKey(m, card); err != nil {
@@ -45,7 +45,7 @@ func TestManifestNamesTheCardKeyOfItsBundle(t *testing.T) {
 	}
 }
 
-// Every machine has the card key, so the check of the card key must never be accepted as the site's signature.
+// Every machine has the card key, so a reader must never accept the check of the card key as the site's signature.
 func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	_, v := keys(t)
 	c, _ := CardSigner("biklab", bytes.Repeat([]byte{0x5a}, 32))
@@ -58,8 +58,8 @@ func TestManifestSignedOnlyWithTheCardKeyIsRefused(t *testing.T) {
 	}
 }
 
-// A release from before the check of the card key opens a manifest with only the package for signed notes.
-func TestOlderReaderAcceptsAManifestWithACardKeyCheck(t *testing.T) {
+// A release that does not know the check of the card key opens a manifest with only the package for signed notes.
+func TestOlderReleaseAcceptsAManifestWithACardKeyCheck(t *testing.T) {
 	_, v := keys(t)
 	n, err := note.Open(signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32)), v)
 	if err != nil || len(n.Sigs) != 1 || len(n.UnverifiedSigs) != 1 || n.UnverifiedSigs[0].Name != "card.biklab" {

@@ -15,24 +15,26 @@ import (
 	"portillon/policy"
 )
 
-// A site changes its card key after the loss of a machine that had the key. During the change machines have two keys.
-// The bundle is built with the new key. The previous key is for cards of which the hub has only the HMAC under that
-// key. An entry made with the previous key begins with that key's check value. A machine that does not know this mark,
-// or does not have the previous key, treats the entry as a card that nobody can tap.
+// A site changes its card key after the loss of a machine that had the key. During the change, machines have two keys:
+// the new one and the previous one. The hub builds the bundle with the new key. The previous key is needed for cards of
+// which the hub knows only the HMAC under that key. If a card's entry was computed with the previous key, the entry
+// begins with the check value of that key. If a machine does not understand this mark, or does not have the previous
+// key, the entry matches no card.
 
-// MaxCardKeys is the largest number of card keys of a machine: the current key and the previous key.
+// MaxCardKeys is the largest number of card keys that a machine has: the current key and the previous key.
 const MaxCardKeys = 2
 
-// maxCardKeyText is the largest length of a card key, in hexadecimal digits. A new key has 64 digits.
+// maxCardKeyText is the largest length of a card key, in hexadecimal digits. A new key has 64 hexadecimal digits.
 const maxCardKeyText = 256
 
-// CardKeys is the hub's answer to an enrolled machine that asks for card-keys.
+// CardKeys is the hub's answer when an enrolled machine requests card-keys.
 type CardKeys struct {
-	// Keys are in hexadecimal: the current key, then the previous key if the site is changing its key.
+	// Keys contains the keys in hexadecimal: first the current key, and then the previous key if the site is changing its
+	// key.
 	Keys []string `json:"keys"`
 }
 
-// Bytes returns the decoded keys, or an error if a key or their number is invalid.
+// Bytes returns the decoded keys. It returns an error if a key is malformed, or if there are too few or too many.
 func (c CardKeys) Bytes() ([][]byte, error) {
 	if len(c.Keys) == 0 || len(c.Keys) > MaxCardKeys {
 		return nil, fmt.Errorf("card keys: answer contains %d keys, want 1 to %d", len(c.Keys), MaxCardKeys)
@@ -48,9 +50,9 @@ func (c CardKeys) Bytes() ([][]byte, error) {
 	return out, nil
 }
 
-// ChooseCardKey returns the one of keys with which a bundle was built, and the other keys. A bundle without a check
-// value was built by an older program, and for such a bundle the first key is chosen. If no key fits, the error is an
-// *OtherCardKey about the first key.
+// ChooseCardKey returns the key with which a bundle was built, and the other keys. If the bundle has no check value,
+// because an older program built it, ChooseCardKey chooses the first key. If no key fits the bundle, the error is an
+// *OtherCardKey that compares the first key.
 func ChooseCardKey(m Manifest, keys ...[]byte) (chosen []byte, others [][]byte, err error) {
 	at := -1
 	for i, k := range keys {
@@ -75,10 +77,11 @@ func ChooseCardKey(m Manifest, keys ...[]byte) (chosen []byte, others [][]byte, 
 // checkDigits is the length of a key's check value (keykind.CheckValue), in hexadecimal digits.
 const checkDigits = 8
 
-// MarkCard returns an entry of a member's cards, marked as made with the card key that has this check value.
+// MarkCard returns a card entry with the mark that says under which card key it was computed; check is the check value
+// of that key.
 func MarkCard(check, hash string) string { return check + ":" + hash }
 
-// CutCard splits an entry of a member's cards into its mark and the HMAC. check is empty if the entry is not marked.
+// CutCard splits an entry of a member's cards into its mark and the HMAC. If the entry has no mark, check is empty.
 func CutCard(entry string) (check, hash string) {
 	check, hash, marked := strings.Cut(entry, ":")
 	if !marked || len(check) != checkDigits {
@@ -87,7 +90,7 @@ func CutCard(entry string) (check, hash string) {
 	return check, hash
 }
 
-// IsCardEntry reports whether an entry of a member's cards is the HMAC of a whole card number, marked or not.
+// IsCardEntry reports whether an entry of a member's cards is the HMAC of a whole card number, with or without a mark.
 func IsCardEntry(entry string) bool {
 	check, hash := CutCard(entry)
 	if check != "" {
@@ -98,26 +101,28 @@ func IsCardEntry(entry string) bool {
 	return IsCardHash(hash)
 }
 
-// MarkOf returns the mark of entries that were made with this card key.
+// MarkOf returns the mark of card entries that were computed with this card key.
 func MarkOf(key []byte) string { return keykind.CheckValue(key) }
 
-// CardRebound is the kind of a record that reports a tapped card of which the site had only the HMAC under the previous
-// card key. The body of such a record is CardReboundBody. The hub binds the card to the new key.
+// CardRebound is the kind of a record about the tap of a card of which the site knew only the HMAC under the previous
+// card key. The body of such a record is CardReboundBody. With this record, the hub can assign the card to its member
+// under the new key.
 const CardRebound Kind = "card-rebound"
 
 // CardReboundBody is the body of a card-rebound record.
 type CardReboundBody struct {
-	// Sealed is the card's number, encrypted for the hub (SealNumber). The hub computes both HMACs from the number, so
-	// that a machine that reports a false number cannot bind a card to a member.
+	// Sealed is the card's number, encrypted for the hub (SealNumber). The hub computes both HMACs from the number, so a
+	// machine that reports a false number cannot assign a card to a member.
 	Sealed string `json:"sealed"`
 }
 
 // reboundCard is the plaintext of CardReboundBody.Sealed.
 type reboundCard struct {
-	Number string `json:"number"` // the number that is bound to the member, in hexadecimal
+	Number string `json:"number"` // the card's number that the hub assigns to the member, in hexadecimal
 }
 
-// reboundInfo is the HPKE info of a sealed number. This info binds the number to the machine and to this use.
+// reboundInfo is the HPKE info with which a card's number is encrypted. The info ensures that the encrypted number is
+// valid only for this machine and for this use.
 func reboundInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon rebound card 1 %s %s", site, m)
 }
@@ -147,8 +152,8 @@ func SealNumber(public string, site policy.SiteID, m policy.MachineID, number []
 // maxNumber is the largest size of a card's number, in bytes. Numbers of ISO/IEC 14443-3 have at most 10 bytes.
 const maxNumber = 32
 
-// OpenNumber decrypts the number that a machine sealed, with the matching key of keys. Without a matching key the error
-// is ErrNoSealKey.
+// OpenNumber decrypts the card's number that a machine has encrypted, with that key of keys which matches. If no key
+// matches, the error is ErrNoSealKey.
 func OpenNumber(sealed string, site policy.SiteID, m policy.MachineID, keys []SealKey) ([]byte, error) {
 	plain, err := openSealed(sealed, reboundInfo(site, m), keys)
 	if err != nil {

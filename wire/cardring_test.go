@@ -52,7 +52,7 @@ func TestCutCardSplitsMarkAndHash(t *testing.T) {
 	}
 }
 
-func TestSealedNumberOpensOnlyForItsHubAndMachine(t *testing.T) {
+func TestEncryptedNumberOpensOnlyForItsHubAndMachine(t *testing.T) {
 	k, err := NewSealKey(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)

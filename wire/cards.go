@@ -6,24 +6,24 @@ import (
 	"encoding/hex"
 )
 
-// CardForm is the use of an incomplete card number: it states at which machines and for which numbers a CardFormHash
-// counts.
+// CardForm says how an incomplete card number is used: at which machines, and for which numbers, a CardFormHash
+// identifies the card.
 type CardForm string
 
-// These are the uses of an incomplete card number. The text is part of the hashed data, so a change of the text would
-// make existing entries unknown to machines.
+// These constants are the uses of an incomplete card number. The text is part of the hashed data, so a change of the
+// text would make existing entries unknown to machines.
 const (
-	// ShortForm is a number that has lost bits. The short form counts at machines whose readers may deliver such
-	// numbers.
+	// ShortForm is a number in which bits of the card's number are missing. A short form identifies a card only at
+	// machines whose readers may report such numbers.
 	ShortForm CardForm = "short"
-	// PartForm is the part of a number that is printed on the card and written in members.yaml. The part form counts
-	// for every whole number that ends in this part.
+	// PartForm is the part of a card's number that is printed on the card and written in members.yaml. A part identifies
+	// every card whose whole number ends in this part.
 	PartForm CardForm = "part"
 )
 
 // CardFormHash returns the entry for an incomplete card number in a bundle: the first half of an HMAC-SHA-256 under the
-// site's card key, in hexadecimal. The entry is listed among a member's cards. An older machine treats the entry as a
-// card that nobody can tap. The prefix and the length distinguish the entry from the HMAC of any number.
+// site's card key, in hexadecimal. The entry is listed among a member's cards. For an older machine, the entry matches
+// no card. The prefix and the length of the entry distinguish it from the HMAC of a whole number.
 func CardFormHash(key []byte, use CardForm, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("portillon card form\x00" + string(use) + "\x00"))

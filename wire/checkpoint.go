@@ -15,19 +15,22 @@ import (
 	"portillon/policy"
 )
 
-// Checkpoint is a machine's signed statement about its journal: the number of records and the root of their tree.
+// Checkpoint is a machine's signed statement about its journal: how many records the journal has, and the root of the
+// tree over them.
 type Checkpoint struct {
 	Origin string // name of the journal: portillon/<site>/<machine>, or portillon/<site>/<machine>/<generation>
 	Size   uint64 // number of records
 	Root   tlog.Hash
 }
 
-// Origin returns the name of a machine's journal of the empty generation. For other generations use Generation.Origin.
+// Origin returns the name of the machine's journal that has the empty generation. For other generations use
+// Generation.Origin.
 func Origin(s policy.SiteID, m policy.MachineID) string {
 	return "portillon/" + string(s) + "/" + string(m)
 }
 
-// SignCheckpoint writes c in the format C2SP tlog-checkpoint: origin, size and root in base64, each on its own line.
+// SignCheckpoint writes c in the format C2SP tlog-checkpoint: origin, size and root in base64, each on its own line,
+// and then the signature.
 func SignCheckpoint(c Checkpoint, s note.Signer) ([]byte, error) {
 	text := fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]))
 	return note.Sign(&note.Note{Text: text}, s)
@@ -58,24 +61,24 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}, nil
 }
 
-// Batch is one message on a machine's records topic: consecutive records, and a checkpoint of the journal that ends
-// with the last record. A hub that holds all earlier records can recompute the root, so that the hub detects a record
-// that this machine did not write.
+// Batch is one message on a machine's records topic: consecutive records, and a checkpoint of the journal up to the
+// last of them. A hub that holds all earlier records can recompute the root, and thus detects a record that this
+// machine did not write.
 type Batch struct {
 	Records    []Leafed `json:"records"`
-	Checkpoint string   `json:"checkpoint"` // checkpoint as a signed note
-	// Generation is the journal's generation, also part of the signed origin.
+	Checkpoint string   `json:"checkpoint"` // the checkpoint, as a signed note
+	// Generation is the generation of the journal, which the signed origin contains too.
 	Generation Generation `json:"generation,omitempty"`
 }
 
 // Leafed is a record with the salt of its leaf.
 type Leafed struct {
 	Salt   Salt            `json:"salt"`
-	Record json.RawMessage `json:"record"` // record as canonical JSON
+	Record json.RawMessage `json:"record"` // the record, as canonical JSON
 }
 
 const (
-	// MaxBatch is the largest size of a batch, in bytes. NATS accepts messages of 1 MB.
+	// MaxBatch is the largest size of a batch, in bytes. The limit is below 1 MB, the largest message that NATS accepts.
 	MaxBatch = 512 << 10
 	// MaxBatchRecords is the largest number of records in a batch.
 	MaxBatchRecords = 200
@@ -84,7 +87,7 @@ const (
 )
 
 // ParseBatch parses a batch. The records are not authenticated yet: the caller must open the checkpoint and recompute
-// the root. The result may refer to data, so the caller must not change data.
+// the root. The result may share memory with data, so the caller must not change data afterwards.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch has %d bytes, want at most %d", len(data), MaxBatch)
@@ -121,8 +124,8 @@ func parseBatchSlowly(data []byte) (Batch, []Record, error) {
 	return b, records, nil
 }
 
-// ParseRecord parses one record, whose bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are
-// accepted, because the hub stores, verifies and forwards the records of a newer machine like any others.
+// ParseRecord parses one record, whose bytes must be canonical JSON (RFC 8785). ParseRecord accepts unknown kinds and
+// unknown fields, because the hub stores, verifies and forwards the records of a newer machine like all others.
 func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
 		return Record{}, fmt.Errorf("record has %d bytes, want at most %d", len(data), MaxRecord)

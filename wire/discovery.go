@@ -7,11 +7,11 @@ import (
 	"portillon/policy"
 )
 
-// Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and
-// later). The payload describes the state, availability, tag-out, remaining time of a session, running hours,
-// maintenance that is due, records that the hub does not acknowledge, and a screen that sends no reports. Discovery
-// names no person and accepts no commands. A field that is missing in a State is shown as unknown: the template then
-// gives None, which means unknown in Home Assistant.
+// Discovery returns the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11
+// and later). The payload describes these entities: the state, availability, tag-out, the remaining time of a session,
+// running hours, due maintenance, records that the hub does not acknowledge, and a screen that sends no reports. The
+// payload names no person, and offers no command. If a field is missing in a State, Home Assistant shows it as unknown:
+// the template then gives None.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	doc := map[string]any{
@@ -30,7 +30,7 @@ func (t Topics) Discovery(m policy.MachineID, name, version string) (topic strin
 	}
 	payload, err := json.Marshal(doc)
 	if err != nil {
-		return "", nil // cannot happen: maps of strings always marshal
+		return "", nil // this error cannot happen, because maps of strings can always be encoded
 	}
 	return "homeassistant/device/" + id + "/config", payload
 }
@@ -38,11 +38,11 @@ func (t Topics) Discovery(m policy.MachineID, name, version string) (topic strin
 // component is one entity of Home Assistant, made from one field of State.
 type component struct {
 	key, name  string
-	value      string // a Jinja template on the JSON of State
-	binary     bool   // a binary_sensor, whose value is ON or OFF; otherwise a sensor
+	value      string // Jinja template that reads the value from the JSON of State
+	binary     bool   // true for a binary_sensor, whose value is ON or OFF; false for a sensor
 	class      string // Home Assistant's device_class; may be empty
-	unit       string // unit_of_measurement of a sensor; may be empty
-	stateClass string // state_class of a sensor, for which Home Assistant keeps statistics; may be empty
+	unit       string // unit of a sensor's value (unit_of_measurement); may be empty
+	stateClass string // state_class of a sensor of which Home Assistant keeps statistics; may be empty
 }
 
 // components returns the "cmps" object: the entities of one machine, by key.
@@ -75,7 +75,8 @@ func components(id string) map[string]map[string]string {
 	return all
 }
 
-// config returns the component in the format of Home Assistant ("p" abbreviates platform). Empty settings are left out.
+// config returns the component in the format of Home Assistant, in which the key "p" stands for platform. config leaves
+// out the settings that are empty.
 func (c component) config(id string) map[string]string {
 	out := map[string]string{
 		"p":              "sensor",
@@ -98,5 +99,5 @@ func (c component) config(id string) map[string]string {
 	return out
 }
 
-// onOff returns the Jinja template of a binary sensor that is on while the expression is true or not empty.
+// onOff returns the Jinja template of a binary sensor. The sensor is on while the expression is true or not empty.
 func onOff(expression string) string { return "{{ 'ON' if " + expression + " else 'OFF' }}" }

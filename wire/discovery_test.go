@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// These tables contain the keys that Home Assistant documents for MQTT device discovery (in its pages «MQTT», «MQTT
-// Sensor», «MQTT Binary sensor», and schemas.py of the integration): which keys each part may have, in short or long
-// form, and which keys each part must have. Keys for commands and for personal data are left out, because Portillon
+// These tables contain the keys that Home Assistant documents for MQTT device discovery (pages «MQTT», «MQTT Sensor»,
+// «MQTT Binary sensor», and schemas.py of the integration). They list, for each part, which keys it may have, in short
+// or long form, and which keys it must have. Keys for commands and for personal data are left out, because Portillon
 // must not use them.
 var (
 	documentedRoot = map[string]bool{
@@ -72,7 +72,7 @@ var (
 			"enabled_by_default": false,
 		},
 	}
-	documentedClasses = map[string]map[string][]string{ // the allowed units of each class
+	documentedClasses = map[string]map[string][]string{ // the units that each class allows
 		"sensor":        {"": nil, "duration": {"d", "h", "min", "s", "ms"}, "timestamp": nil},
 		"binary_sensor": {"": nil, "problem": nil, "running": nil},
 	}
@@ -97,7 +97,7 @@ func TestDiscoveryMatchesHomeAssistantsDocumentation(t *testing.T) {
 	}
 }
 
-// The function that checks discovery documents must report each fault.
+// The function that checks discovery documents must itself report each fault.
 func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	_, good := Topics{"biklab"}.Discovery("laser", "Laser", "0.1")
 	for what, change := range map[string][2]string{
@@ -117,7 +117,8 @@ func TestDiscoveryCheckerReportsEachFault(t *testing.T) {
 	}
 }
 
-// checkDocumented compares a discovery document with Home Assistant's documentation, and its templates with State.
+// checkDocumented compares a discovery document with Home Assistant's documentation, and the document's templates with
+// State.
 func checkDocumented(payload []byte) (faults []string) {
 	fault := func(s ...string) { faults = append(faults, strings.Join(s, " ")) }
 	var doc struct {
@@ -174,7 +175,7 @@ func only[V any](fault func(...string), where string, may map[string]bool, is ma
 	}
 }
 
-// stateFields returns the JSON names of State's fields, and whether each is always present.
+// stateFields returns the JSON names of State's fields, and says for each whether it is always present.
 func stateFields() map[string]bool {
 	out := map[string]bool{}
 	t := reflect.TypeFor[State]()

@@ -24,15 +24,15 @@ const CodeLife = 24 * time.Hour
 // codeLetters are the digits of Crockford's base 32 (crockford.com/base32.html), which does not use I, L, O and U.
 const codeLetters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-// codeLength is the length of an enrolment code, in characters of 5 bits each. A code has 30 bits.
+// codeLength is the length of an enrolment code in characters, each of which stands for 5 bits. A code has 30 bits.
 const codeLength = 6
 
-// maxCodeText is the largest length of a code as typed, in bytes, with blanks and hyphens.
+// maxCodeText is the largest length of a code as a person types it, in bytes, with blanks and hyphens.
 const maxCodeText = 32
 
 // EnrolCode returns the code that a panel shows for an unknown card: the first 30 bits of an HMAC-SHA-256 under the
-// site's card key over "enrolment code" and the number that the reader delivers. Without the card key, the code does
-// not reveal the number.
+// site's card key over "enrolment code" and the number that the reader reports. Without the card key, nobody can find
+// the number from the code.
 func EnrolCode(key, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("enrolment code"))
@@ -45,8 +45,8 @@ func EnrolCode(key, number []byte) string {
 	return string(out)
 }
 
-// ParseEnrolCode parses a code as a person types it. Case, blanks and hyphens are ignored. I and L count as 1, and O
-// counts as 0.
+// ParseEnrolCode parses a code as a person types it. ParseEnrolCode ignores case, blanks and hyphens. It reads I and L
+// as 1, and O as 0.
 func ParseEnrolCode(s string) (string, error) {
 	wrong := fmt.Errorf("%.40q is not a card code, want %d characters of %s", s, codeLength, codeLetters)
 	if len(s) > maxCodeText {
@@ -60,18 +60,18 @@ func ParseEnrolCode(s string) (string, error) {
 	return s, nil
 }
 
-// EnrolCard contains the data that a machine sends about an unknown card. These data suffice to enrol the card, and do
-// not contain its number. A holder of the card key can find a short number from Card by trying all numbers, so an
-// EnrolCard is encrypted before it is sent (SealCard).
+// EnrolCard contains what a machine sends to the hub about an unknown card. These data suffice to enrol the card, but
+// do not contain the card's number. A person who has the card key can find a short number from Card by trying all
+// numbers, so an EnrolCard is encrypted before it is sent (SealCard).
 type EnrolCard struct {
-	Code string `json:"code"` // code for enrolment, from EnrolCode
-	Card string `json:"hmac"` // entry of the card, as in Member.Cards
-	// Key is the check value of the card key under which Code and Card were computed; empty: an older program has
-	// computed them.
+	Code string `json:"code"` // the code for enrolment, from EnrolCode
+	Card string `json:"hmac"` // the card's entry, as in Member.Cards
+	// Key is the check value of the card key under which Code and Card were computed; empty: an older program computed
+	// them.
 	Key string `json:"key,omitempty"`
 }
 
-// check returns an error if a field has a form that no machine writes.
+// check returns an error if a field does not have the form that machines write.
 func (c EnrolCard) check() error {
 	code, err := ParseEnrolCode(c.Code)
 	if err != nil || code != c.Code || !IsCardHash(c.Card) || c.Key != "" && !IsCardEntry(MarkCard(c.Key, c.Card)) {
@@ -87,21 +87,22 @@ func IsCardHash(entry string) bool {
 	return err == nil && len(b) == sha256.Size && entry == strings.ToLower(entry)
 }
 
-// sealKeyID is the number of bytes of SHA-256(public half) at the start of a sealed card. With these bytes the hub
-// finds the key that opens the card.
+// sealKeyID is the number of bytes of SHA-256(public half) at the start of a sealed card. By these bytes, the hub finds
+// the key that decrypts the card.
 const sealKeyID = 8
 
-// maxSealed is the largest length of a sealed card, in characters. A sealed card has 244 characters: key id,
-// encapsulated key (32 bytes), JSON (94 bytes) and tag (16 bytes), in base64.
+// maxSealed is the largest length of a sealed card, in characters. A sealed card has 244 characters in base64. They
+// encode the key id, the encapsulated key (32 bytes), the JSON (94 bytes) and the tag (16 bytes).
 const maxSealed = 512
 
-// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). The info binds the card to the machine that sealed it.
+// sealInfo is the HPKE info of a sealed card (RFC 9180 §5.1). Because of the info, only a card from the machine that it
+// names can be decrypted.
 func sealInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon card 1 %s %s", site, m)
 }
 
-// SealCard encrypts c for the hub. public is the field Seal of an acknowledgement. The scheme is HPKE (RFC 9180) in
-// base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
+// SealCard encrypts c for the hub. public is the hub's public key, from the field Seal of an acknowledgement. The
+// encryption is HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
 func SealCard(public string, site policy.SiteID, m policy.MachineID, c EnrolCard) (string, error) {
 	raw, err := parseSealKey(public)
 	if err != nil {
@@ -132,10 +133,10 @@ func parseSealKey(public string) ([]byte, error) {
 	return b, nil
 }
 
-// SealKey is a private key that opens sealed cards.
+// SealKey is a private key with which the hub decrypts sealed cards.
 type SealKey struct{ k *ecdh.PrivateKey }
 
-// NewSealKey returns the SealKey with the private half b, 32 random bytes.
+// NewSealKey returns the SealKey whose private half is b, which must be 32 random bytes.
 func NewSealKey(b []byte) (SealKey, error) {
 	k, err := ecdh.X25519().NewPrivateKey(b)
 	if err != nil {
@@ -144,17 +145,17 @@ func NewSealKey(b []byte) (SealKey, error) {
 	return SealKey{k}, nil
 }
 
-// Public returns the public half, which machines receive, in base64.
+// Public returns the public half of the key in base64, which the hub sends to machines.
 func (s SealKey) Public() string {
 	return base64.StdEncoding.EncodeToString(s.k.PublicKey().Bytes())
 }
 
-// ErrNoSealKey means that the hub does not hold the key for a sealed card: the key has been deleted, or belongs to
+// ErrNoSealKey means that the hub does not have the key for a sealed card: the key was deleted, or it belongs to
 // another hub.
 var ErrNoSealKey = errors.New("no key for this sealed card: the key has been deleted")
 
-// OpenCard decrypts a machine's sealed card with the matching key of keys. Without a matching key the error is
-// ErrNoSealKey.
+// OpenCard decrypts the card that a machine has encrypted, with that key of keys which matches. If no key matches, the
+// error is ErrNoSealKey.
 func OpenCard(sealed string, site policy.SiteID, m policy.MachineID, keys []SealKey) (EnrolCard, error) {
 	plain, err := openSealed(sealed, sealInfo(site, m), keys)
 	if err != nil {
@@ -167,7 +168,7 @@ func OpenCard(sealed string, site policy.SiteID, m policy.MachineID, keys []Seal
 	return c, c.check()
 }
 
-// openSealed decrypts data that a machine sealed for the hub. info must equal the info of the encryption.
+// openSealed decrypts data that a machine has encrypted for the hub. info must be the same as at the encryption.
 func openSealed(sealed string, info []byte, keys []SealKey) ([]byte, error) {
 	if len(sealed) > maxSealed {
 		return nil, fmt.Errorf("sealed card has %d characters, want at most %d", len(sealed), maxSealed)

@@ -29,7 +29,8 @@ func TestEnrolCodeHasSixCharactersAndDependsOnNumberAndKey(t *testing.T) {
 		}
 		seen[c] = true
 	}
-	// Among 1000 random codes of 30 bits, the chance that two are equal is 1 in 2,000. The test uses fixed numbers.
+	// Of 1000 random codes of 30 bits, two are equal with a probability of 1 in 2,000. The test uses fixed numbers, so its
+	// result never changes.
 	if len(seen) < 999 {
 		t.Errorf("%d codes of 1000 cards", len(seen))
 	}
@@ -43,7 +44,7 @@ func TestEnrolCodeHasSixCharactersAndDependsOnNumberAndKey(t *testing.T) {
 	}
 }
 
-func TestEnrolCodeIsParsedAsPeopleTypeIt(t *testing.T) {
+func TestEnrolCodeIsParsedAsAPersonTypesIt(t *testing.T) {
 	for s, want := range map[string]string{
 		"0A1B2C": "0A1B2C", " 0a1-b2c ": "0A1B2C", "oAiBlC": "0A1B1C", "O\u00a0A1 B2C": "0A1B2C",
 		"": "", "7F3A": "", "0A1B2CD": "", "0A1B2U": "", "0A1B2É": "", "04A1B2C3D4": "",

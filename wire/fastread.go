@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Machines nearly always send canonical JSON with known fields. A scanner parses such text in one pass and without
-// reflection. At the first unexpected byte the scanner fails. encoding/json then parses the text and returns an exact
-// error. The scanner accepts a subset of the texts that encoding/json accepts, and returns the same values, as
-// FuzzFastBatch verifies.
+// Machines nearly always send canonical JSON with fields that this program knows. The scanner parses such text in one
+// pass, without reflection. At the first byte that it does not expect, the scanner fails. Then encoding/json parses the
+// text, and returns an exact error if the text is wrong. The scanner accepts only texts that encoding/json accepts too,
+// and returns the same values (FuzzFastBatch verifies this).
 
 // maxDepth is the deepest nesting of objects and arrays that the scanner accepts.
 const maxDepth = 16
 
-// scanner parses JSON text. i is the index of the next byte. After a failure, failed stays true.
+// scanner parses JSON text. i is the index of the next byte. Once the scanner has failed, failed stays true.
 type scanner struct {
 	b      []byte
 	i      int
@@ -40,7 +40,7 @@ func (s *scanner) has(text string) bool {
 	return len(s.b)-s.i >= len(text) && string(s.b[s.i:s.i+len(text)]) == text
 }
 
-// peek returns the next byte; 0: the text has ended, or the scanner has failed.
+// peek returns the next byte, or 0 if the text has ended or the scanner has failed.
 func (s *scanner) peek() byte {
 	if s.failed || s.i >= len(s.b) {
 		return 0
@@ -64,7 +64,7 @@ func (s *scanner) plainString() []byte {
 	return nil
 }
 
-// escapedString reads a string. The accepted escapes are those of canonical JSON for ", \ and the usual control
+// escapedString reads a string. The escapes that it accepts are those of canonical JSON for ", \ and the usual control
 // characters (RFC 8785 §3.2.2.2).
 func (s *scanner) escapedString() {
 	s.expect(`"`)
@@ -88,7 +88,8 @@ func (s *scanner) escapedString() {
 	s.fail()
 }
 
-// integer reads an integer of at most 15 digits, which every program represents exactly (RFC 7493 §2.2).
+// integer reads an integer of at most 15 digits, because every program represents such an integer exactly (RFC 7493
+// §2.2).
 func (s *scanner) integer() int64 {
 	from := s.i
 	if s.peek() == '-' {
@@ -110,7 +111,7 @@ func (s *scanner) integer() int64 {
 	return v
 }
 
-// value reads any canonical value, and returns its bytes.
+// value reads one value of any type in canonical JSON, and returns its bytes.
 func (s *scanner) value(depth int) []byte {
 	from := s.i
 	switch s.peek() {
@@ -135,7 +136,8 @@ func (s *scanner) value(depth int) []byte {
 	return s.b[from:s.i]
 }
 
-// object reads an object whose keys are sorted ASCII strings without escapes. object calls field to read each value.
+// object reads an object whose keys are sorted ASCII strings without escapes. For each value, object calls the function
+// field.
 func (s *scanner) object(depth int, field func(key []byte)) {
 	s.expect("{")
 	if depth == 0 {
@@ -167,7 +169,7 @@ func (s *scanner) object(depth int, field func(key []byte)) {
 	}
 }
 
-// array reads an array of any canonical values.
+// array reads an array of canonical values of any type.
 func (s *scanner) array(depth int) {
 	s.expect("[")
 	if depth == 0 {
@@ -187,7 +189,8 @@ func (s *scanner) array(depth int) {
 	}
 }
 
-// record reads a record and returns its bytes in raw. Strings equal to those of the record before share their memory.
+// record reads a record and returns its bytes in raw. If a string is equal to that of the previous record, both records
+// share its memory.
 func (s *scanner) record(before Record) (r Record, raw []byte) {
 	from := s.i
 	s.object(maxDepth, func(key []byte) {
@@ -207,14 +210,14 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 		case "mono":
 			r.Mono = s.integer()
 		case "seq":
-			r.Seq = uint64(max(s.integer(), 0)) // a negative number becomes 0 and fails below
+			r.Seq = uint64(max(s.integer(), 0)) // a negative number is set to 0, which the check below refuses
 		case "session":
 			r.Session = reuse(s.plainString(), before.Session)
 		case "site":
 			r.Site = reuse(s.plainString(), before.Site)
 		case "wall":
 			r.Wall = s.time()
-		default: // the field of a newer machine, or a misspelt field
+		default: // the field is from a newer machine, or is misspelt
 			s.fail()
 		}
 	})
@@ -225,7 +228,7 @@ func (s *scanner) record(before Record) (r Record, raw []byte) {
 	return r, s.b[from:s.i]
 }
 
-// reuse converts b to a string type. If b equals before, reuse returns before and does not allocate memory.
+// reuse converts b to a string type. If b is equal to before, reuse returns before and allocates no memory.
 func reuse[T ~string](b []byte, before T) T {
 	if string(b) == string(before) {
 		return before
@@ -233,7 +236,7 @@ func reuse[T ~string](b []byte, before T) T {
 	return T(b)
 }
 
-// time reads a time in the format of encoding/json. The time must be in UTC, with at most milliseconds.
+// time reads a time in the format that encoding/json uses. The time must be in UTC, with at most milliseconds.
 func (s *scanner) time() (t time.Time) {
 	from := s.i
 	s.plainString()
@@ -296,7 +299,8 @@ func parseBatchFast(data []byte) (b Batch, records []Record, ok bool) {
 	return b, records, true
 }
 
-// leafedRecord reads a record with its salt. before is the previous record of the batch.
+// leafedRecord reads a record with its salt. before is the previous record of the batch, with which strings may share
+// memory.
 func (s *scanner) leafedRecord(before Record) (l Leafed, r Record) {
 	s.expect(`{"salt":"`)
 	end := s.i + 2*len(l.Salt)

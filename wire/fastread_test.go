@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// recordTexts returns records that the scanner accepts, and similar texts that the scanner must refuse, or parse with
-// the same result as encoding/json.
+// recordTexts returns records that the scanner accepts, and similar texts. The scanner must refuse those texts, or
+// return the same result as encoding/json.
 func recordTexts(t testing.TB) (fast [][]byte, others []string) {
 	t.Helper()
 	wall := time.Date(2026, 11, 2, 9, 0, 0, 120e6, time.UTC)
@@ -133,7 +133,7 @@ func batchTexts(t testing.TB) (out []string) {
 	return out
 }
 
-// numberedCopies returns n copies of a record with the seqs 1 to n.
+// numberedCopies returns n copies of a record, whose seqs are 1 to n.
 func numberedCopies(record string, n int) (out []string) {
 	for i := range n {
 		b, _ := json.Marshal(i + 1)

@@ -9,18 +9,18 @@ import (
 	"portillon/policy"
 )
 
-// Format is the number of the message formats that this program writes. Programs whose State has no number write format
-// 1, and refuse fields that they do not know.
+// Format is the number of the formats in which this program writes its messages. Programs whose State contains no
+// number write format 1, and refuse fields that they do not know.
 const Format = 2
 
-// Generation distinguishes the successive journals of a machine. A new journal, for instance on a new SD card, has a
-// new generation. Journals of releases without generations have the empty generation.
+// Generation distinguishes the journals that a machine has had one after another. A new journal, for instance on a new
+// SD card, has a new generation. Journals that were created by releases without generations have the empty generation.
 type Generation string
 
-// generationBytes is the length of a generation, in bytes before hexadecimal encoding.
+// generationBytes is the length of a generation in bytes, which are written as twice as many hexadecimal digits.
 const generationBytes = 8
 
-// NewGeneration returns a random generation. random is crypto/rand.Reader except in tests.
+// NewGeneration returns a random generation. random is crypto/rand.Reader, except in tests.
 func NewGeneration(random io.Reader) (Generation, error) {
 	var b [generationBytes]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
@@ -42,7 +42,7 @@ func (g Generation) Check() error {
 	return nil
 }
 
-// Origin returns the name of a machine's journal of this generation.
+// Origin returns the name of the machine's journal that has this generation.
 func (g Generation) Origin(s policy.SiteID, m policy.MachineID) string {
 	if g == "" {
 		return Origin(s, m)

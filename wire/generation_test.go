@@ -33,8 +33,8 @@ func TestOriginNamesTheGeneration(t *testing.T) {
 	}
 }
 
-// For a journal without a generation, the machine must send the same bytes as releases without generations.
-func TestEmptyGenerationIsNotWritten(t *testing.T) {
+// If the journal has no generation, the machine must send the same bytes as releases without generations.
+func TestEmptyGenerationIsLeftOutOfMessages(t *testing.T) {
 	for _, v := range []any{Batch{}, Ack{}, State{}, Record{}} {
 		b, err := json.Marshal(v)
 		if err != nil || bytes.Contains(b, []byte("eneration")) || bytes.Contains(b, []byte("poch")) {

@@ -12,9 +12,9 @@ import (
 	"portillon/policy"
 )
 
-// The hub's listener for machines serves HTTPS below JoinPath. A machine that joins reads HubIdentity and compares it
-// with its code. Only then does the machine open a connection that trusts the hub's authority alone, and send the
-// secret.
+// The hub's listener for machines serves HTTPS below JoinPath. A machine that joins reads the HubIdentity, and compares
+// it with the code that a person has typed. Only if they match, the machine opens a connection that trusts only the
+// hub's authority, and sends the code's secret.
 //
 //	GET  site                → HubIdentity; readable without authentication
 //	POST code   CodeAsk      → CodeAnswer; changes nothing
@@ -28,12 +28,13 @@ import (
 //	     policy that the manifest names; needs the machine's certificate
 const JoinPath = "/machine/v1/"
 
-// ChannelLabel is the label of the keying material (RFC 8446 §7.5) that binds a JoinAsk and a Renew to a connection: a
-// message signed for one connection is invalid on another.
+// ChannelLabel is the label of the keying material (RFC 8446 §7.5) that binds a JoinAsk or a Renew to one connection.
+// Thus a message that was signed for one connection is invalid on another connection.
 const ChannelLabel = "EXPORTER-portillon-machine"
 
 const (
-	// MaxJoin is the largest size of each message at the machines' listener except manifest and chunks, in bytes.
+	// MaxJoin is the largest size in bytes of a message at the hub's listener for machines. It does not apply to the
+	// manifest and to chunks.
 	MaxJoin = 64 << 10
 	// ChannelSize is the size of the keying material, in bytes.
 	ChannelSize = 32
@@ -44,51 +45,54 @@ const (
 	MaxNonce = 64
 )
 
-// HubIdentity is the hub's statement about itself, which the machine reads before it has authenticated the hub.
+// HubIdentity is what the hub says about itself, and what the machine reads before it has authenticated the hub.
 type HubIdentity struct {
 	Pins
-	Name   string `json:"name"`             // name in the hub's certificate
-	Broker string `json:"broker,omitempty"` // ssl://hub.local:8883; another host name is dialled at the hub's address
+	Name string `json:"name"` // name that the hub's certificate contains
+	// Address of the broker, such as ssl://hub.local:8883; if it has another host name, the machine dials the hub's
+	// address.
+	Broker string `json:"broker,omitempty"`
 	Format int    `json:"format"`
 }
 
-// CodeAsk is a request for the name of the machine for which a code was created.
+// CodeAsk asks for which machine a code was created.
 type CodeAsk struct {
-	Secret string `json:"secret"` // secret of the code: 50 bits in hexadecimal
+	Secret string `json:"secret"` // the code's secret: 50 bits in hexadecimal
 }
 
 // CodeAnswer names the machine for which a code was created.
 type CodeAnswer struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	Replace bool             `json:"replace,omitempty"` // the machine was enrolled before and starts a new journal
+	// True if the machine was enrolled before, and starts a new journal.
+	Replace bool `json:"replace,omitempty"`
 }
 
 // JoinAsk is a request to enrol a machine at the hub. Signed is a Join, signed with the private half of Key.
 type JoinAsk struct {
 	Secret string `json:"secret"`
-	Key    string `json:"key"` // the verifier key of the machine's checkpoints
+	Key    string `json:"key"` // verifier key that verifies the machine's checkpoints
 	Signed []byte `json:"signed"`
 }
 
-// Join is the statement of a joining machine about itself, signed with the machine's new key.
+// Join is what a joining machine says about itself, signed with the machine's new key.
 type Join struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	Channel string           `json:"channel"` // keying material of the connection, in hexadecimal
-	TLSKey  []byte           `json:"tls_key"` // the public key for its certificate, PKIX DER
+	Channel string           `json:"channel"` // keying material of this connection, in hexadecimal
+	TLSKey  []byte           `json:"tls_key"` // public key of the machine's certificate, as PKIX DER
 	Program string           `json:"program,omitempty"`
 	Replace bool             `json:"replace,omitempty"`
 }
 
-// JoinAnswer is the hub's answer to a JoinAsk, which a machine receives once.
+// JoinAnswer is the hub's answer to a JoinAsk. A machine receives it only once.
 type JoinAnswer struct {
 	Site        policy.SiteID    `json:"site"`
 	Machine     policy.MachineID `json:"machine"`
-	Certificate []byte           `json:"certificate"` // client certificate of the machine, DER
-	// Authority is the certificate (DER) of the authority that signed Certificate, if that is not the authority that the
-	// machine pins: the hub then uses a certificate of the site. Authority verifies nothing else. Absent: the pinned
-	// authority signed Certificate.
+	Certificate []byte           `json:"certificate"` // client certificate of the machine, as DER
+	// Authority is the certificate (DER) of the authority that signed Certificate. It is set only if this is not the
+	// authority that the machine pins, because the hub then uses a certificate of the site. The machine uses Authority
+	// only to verify Certificate. If Authority is absent, the pinned authority signed Certificate.
 	Authority []byte `json:"authority,omitempty"`
 	Broker    string `json:"broker"`
 	Username  string `json:"username"`
@@ -96,7 +100,7 @@ type JoinAnswer struct {
 	CardKey   string `json:"card_key"` // the site's card key in hexadecimal
 }
 
-// Renew is a request for a new certificate, signed with the machine's key.
+// Renew asks for a new certificate, and is signed with the machine's key.
 type Renew struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
@@ -104,7 +108,7 @@ type Renew struct {
 	TLSKey  []byte           `json:"tls_key"`
 }
 
-// RenewAsk contains a signed Renew. The hub needs Machine to choose the key that verifies the signature.
+// RenewAsk contains a signed Renew. By the field Machine, the hub finds the key that verifies the signature.
 type RenewAsk struct {
 	Machine policy.MachineID `json:"machine"`
 	Signed  []byte           `json:"signed"`
@@ -112,10 +116,10 @@ type RenewAsk struct {
 
 // Renewed is the answer to a RenewAsk.
 type Renewed struct {
-	Certificate []byte `json:"certificate"` // new client certificate of the machine, DER
+	Certificate []byte `json:"certificate"` // new client certificate of the machine, as DER
 }
 
-// HubTime is the hub's time, signed with the hub's key. Nonce is the nonce of the request.
+// HubTime is the hub's time, signed with the hub's key. Nonce is the nonce that the request contained.
 type HubTime struct {
 	Site  policy.SiteID `json:"site"`
 	Nonce string        `json:"nonce"`
@@ -128,13 +132,13 @@ const (
 	kindTime  = "portillon time"
 )
 
-// SecretText returns the code's secret in hexadecimal, as JoinAsk and CodeAsk contain the secret.
+// SecretText returns the code's secret in hexadecimal, which JoinAsk and CodeAsk contain.
 func (c JoinCode) SecretText() string { return fmt.Sprintf("%013x", c.Secret) }
 
 // SignJoin signs j with the machine's key.
 func SignJoin(j Join, s note.Signer) ([]byte, error) { return sign(kindJoin, j, s) }
 
-// OpenJoin verifies the signature and that the message was signed for this connection.
+// OpenJoin verifies the signature, and that the machine signed the message for this connection.
 func OpenJoin(data []byte, key note.Verifier, channel []byte) (Join, error) {
 	var j Join
 	if err := open(kindJoin, data, note.VerifierList(key), &j); err != nil {
@@ -146,7 +150,8 @@ func OpenJoin(data []byte, key note.Verifier, channel []byte) (Join, error) {
 // SignRenew signs r with the machine's key.
 func SignRenew(r Renew, s note.Signer) ([]byte, error) { return sign(kindRenew, r, s) }
 
-// OpenRenew verifies the signature, the site and machine, and that the message was signed for this connection.
+// OpenRenew verifies the signature, the site and the machine, and that the machine signed the message for this
+// connection.
 func OpenRenew(data []byte, key note.Verifier, site policy.SiteID, m policy.MachineID, channel []byte) (Renew, error) {
 	var r Renew
 	if err := open(kindRenew, data, note.VerifierList(key), &r); err != nil {
@@ -169,7 +174,7 @@ func checkChannel(what, got string, channel []byte) error {
 // SignTime signs t with the hub's key.
 func SignTime(t HubTime, s note.Signer) ([]byte, error) { return sign(kindTime, t, s) }
 
-// OpenTime verifies the hub's signature, and that the answer contains the request's nonce.
+// OpenTime verifies the hub's signature, and that the answer contains the nonce of the request.
 func OpenTime(data []byte, keys note.Verifiers, site policy.SiteID, nonce string) (time.Time, error) {
 	var t HubTime
 	if err := open(kindTime, data, keys, &t); err != nil {
@@ -181,8 +186,9 @@ func OpenTime(data []byte, keys note.Verifiers, site policy.SiteID, nonce string
 	return t.Time, nil
 }
 
-// VerifyHub verifies a hub's certificate chain against the pinned authority and the name. If the machine's clock is not
-// trusted, expiry is not checked: the time of verification is then the first time at which all certificates were valid.
+// VerifyHub verifies that the pinned authority signed a hub's certificate chain, and that the certificate contains the
+// name. If the machine's clock is not trusted, VerifyHub does not check the expiry: it verifies the chain at the first
+// time at which all its certificates were valid.
 func VerifyHub(chain []*x509.Certificate, ca *x509.Certificate, name string, now time.Time, trusted bool) error {
 	if len(chain) == 0 || ca == nil || name == "" {
 		return errors.New("hub sent no certificate")

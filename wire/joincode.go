@@ -11,16 +11,16 @@ import (
 	"portillon/policy"
 )
 
-// JoinCode is the code that an administrator creates at the hub and types once at the machine's computer. Pins
-// authenticates the hub to the machine, and Secret authorises the enrolment of one machine.
+// JoinCode is the code that an administrator creates at the hub, and types once at the computer of a machine. Pins
+// authenticates the hub to the machine. Secret authorises the enrolment of one machine.
 //
-// As text, a code has 27 characters of Crockford's base 32 in groups of three: 16 for the hash, 10 for the secret, and
-// one check character. The check is a sum in GF(32) with a different weight for each position. The check detects any
-// single wrong character and any two exchanged characters. Crockford's own check, modulo 37, uses the characters * ~ $
-// =, which a shell interprets.
+// Written as text, a code has 27 characters of Crockford's base 32, in groups of three: 16 characters for the hash, 10
+// for the secret, and one check character. The check character is a sum in GF(32) in which each position has a
+// different weight. It detects any single wrong character, and any two exchanged characters. Crockford's own check
+// character, modulo 37, is not used, because it may be one of * ~ $ =, which a shell interprets.
 type JoinCode struct {
 	Pins   [PinsHashSize]byte
-	Secret uint64 // secret of the code: 50 bits
+	Secret uint64 // the code's secret, which has 50 bits
 }
 
 const (
@@ -32,14 +32,14 @@ const (
 	joinHashDigits, joinSecretDigits = PinsHashSize * 8 / 5, JoinSecretBits / 5
 
 	joinDigits = joinHashDigits + joinSecretDigits + 1
-	// maxJoinText is the largest length of a code as typed, in bytes.
+	// maxJoinText is the largest length of a code as a person types it, in bytes.
 	maxJoinText = 200
 )
 
 // ErrJoinCode means that a text is not a code, or that a character is wrong.
 var ErrJoinCode = errors.New("invalid code for a machine")
 
-// NewJoinSecret returns a random secret. random is crypto/rand.Reader except in tests.
+// NewJoinSecret returns a random secret. random is crypto/rand.Reader, except in tests.
 func NewJoinSecret(random io.Reader) (uint64, error) {
 	var b [8]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
@@ -62,7 +62,7 @@ func (c JoinCode) String() string {
 }
 
 func (c JoinCode) digits() (d [joinDigits]byte) {
-	for i := range joinHashDigits { // five bits per digit, most significant first
+	for i := range joinHashDigits { // each digit stands for five bits, beginning with the most significant ones
 		at := i * 5
 		pair := uint(c.Pins[at/8]) << 8
 		if at/8+1 < PinsHashSize {
@@ -77,20 +77,21 @@ func (c JoinCode) digits() (d [joinDigits]byte) {
 	return d
 }
 
-// joinSum returns the weighted sum of all digits in GF(32). The last digit has the weight 1. If the last digit is 0,
-// the sum is the check character. Over a code with a correct check character the sum is 0.
+// joinSum returns the weighted sum of all digits in GF(32). In the sum, the last digit has the weight 1. If the last
+// digit is 0, the sum is the check character of the other digits. If the last digit is the right check character, the
+// sum is 0.
 func joinSum(d [joinDigits]byte) (sum byte) {
-	for _, x := range d { // Horner's scheme: each step multiplies by the element x of the field
+	for _, x := range d { // this is Horner's scheme: each step multiplies the sum by the element x of the field
 		if sum <<= 1; sum&32 != 0 {
-			sum ^= 0x25 // x⁵ + x² + 1 is primitive, so that the 27 weights differ
+			sum ^= 0x25 // the polynomial x⁵ + x² + 1 is primitive, so the 27 weights are all different
 		}
 		sum ^= x
 	}
 	return sum
 }
 
-// ParseJoinCode parses a code as a person types it. Case, blanks and hyphens are ignored. I and L count as 1, and O
-// counts as 0.
+// ParseJoinCode parses a code as a person types it. ParseJoinCode ignores case, blanks and hyphens. It reads I and L as
+// 1, and O as 0.
 func ParseJoinCode(s string) (JoinCode, error) {
 	if len(s) > maxJoinText {
 		return JoinCode{}, fmt.Errorf("%w: %d characters, want %d", ErrJoinCode, len(s), joinDigits)
@@ -135,12 +136,12 @@ func joinCodeOf(d [joinDigits]byte) (c JoinCode) {
 // Pins are the keys that a machine trusts after joining.
 type Pins struct {
 	Site      policy.SiteID `json:"site"`
-	CA        []byte        `json:"ca"`         // certificate of the authority that signs the hub's certificate, DER
-	PolicyKey string        `json:"policy_key"` // verifier key of bundles: name+hash+key
-	HubKey    string        `json:"hub_key"`    // verifier key of acknowledgements and commands
+	CA        []byte        `json:"ca"`         // certificate (DER) of the authority that signs the hub's certificate
+	PolicyKey string        `json:"policy_key"` // verifier key that verifies bundles: name+hash+key
+	HubKey    string        `json:"hub_key"`    // verifier key that verifies acknowledgements and commands
 }
 
-// Hash returns the hash of the pins, as a JoinCode contains it.
+// Hash returns the hash of the pins, which a JoinCode contains.
 func (p Pins) Hash() (out [PinsHashSize]byte) {
 	ca := sha256.Sum256(p.CA)
 	h := sha256.Sum256(fmt.Appendf(nil, "portillon join 1\n%s\n%x\n%s\n%s\n", p.Site, ca, p.PolicyKey, p.HubKey))

@@ -35,8 +35,8 @@ func TestParsingAWrittenJoinCodeReturnsTheSameCode(t *testing.T) {
 	}
 }
 
-// The form of the code must not change: machines and hubs of different releases exchange codes. The expected values
-// were computed by another program.
+// The form of a code must not change, because machines and hubs of different releases exchange codes. Another program
+// computed the expected values.
 func TestJoinCodeHasItsFixedForm(t *testing.T) {
 	c := JoinCode{Pins: [PinsHashSize]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 255}, Secret: 1<<50 - 1}
 	const want = "000-G40-R40-M30-E27-ZZZ-ZZZ-ZZZ-ZZW"
@@ -50,7 +50,7 @@ func TestJoinCodeHasItsFixedForm(t *testing.T) {
 }
 
 func TestJoinCodeIgnoresCaseBlanksAndLookalikes(t *testing.T) {
-	c := JoinCode{Secret: 0x1_0842_1084_2108} // a code with ones and zeros
+	c := JoinCode{Secret: 0x1_0842_1084_2108} // a code in which ones and zeros occur
 	text := c.String()
 	for _, typed := range []string{strings.ToLower(text), strings.ReplaceAll(text, "-", ""),
 		strings.ReplaceAll(text, "-", " "),

@@ -13,38 +13,42 @@ import (
 	"portillon/policy"
 )
 
-// Manifest lists the chunks of a bundle by hash. The manifest's signature thereby covers the whole bundle.
+// Manifest lists the chunks of a bundle by hash. Because the manifest is signed and contains the hashes, its signature
+// covers the whole bundle.
 type Manifest struct {
 	Site    policy.SiteID `json:"site"`
-	Version uint64        `json:"version"` // number that increases with each bundle
+	Version uint64        `json:"version"` // version number, which increases with each bundle
 	Issued  time.Time     `json:"issued"`
-	// Expires is the time after which the bundle is too old. An expired bundle is still installed, and the policy
-	// decides what it allows.
+	// Expires is the time after which the bundle is too old. The machine installs an expired bundle too, and the policy
+	// decides what that bundle still permits.
 	Expires time.Time `json:"expires"`
 	Chunks  []Chunk   `json:"chunks"`
 
-	// SignedPolicy is the document signed by the policy key (SignPolicy); empty if the site has no separate policy key.
+	// SignedPolicy is the document that the policy key has signed (SignPolicy); empty: the site has no separate policy
+	// key.
 	SignedPolicy string `json:"signed_policy,omitempty"`
 
-	// CardCheck is the check value of the card key with which the bundle was built (CardSigner), of 8 hexadecimal
-	// digits; empty: an older program has built the bundle. OpenManifest reads it from the signature lines.
+	// CardCheck is the check value, of 8 hexadecimal digits, of the card key with which the bundle was built (CardSigner);
+	// empty: an older program built the bundle. OpenManifest sets CardCheck from the manifest's signature lines.
 	CardCheck string `json:"-"`
 }
 
-// Chunk is a part of a bundle, stored and fetched by its hash.
+// Chunk is a part of a bundle. It is stored and fetched by its hash.
 type Chunk struct {
-	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/…, bindings/…, status, documents
+	// Name of the chunk: policy.yaml, roster/00 … roster/3f, badges/…, bindings/…, status or documents.
+	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
 
-// These are the names of chunks.
+// These constants are the names of chunks.
 const (
 	PolicyChunk = "policy.yaml"
 	StatusChunk = "status"
-	// DocumentsChunk holds the web documents that verify badges: keys of did:web and of profiles, hosted badges.
+	// DocumentsChunk contains the documents from the web that are needed to verify badges: keys of did:web, keys of
+	// profiles, and hosted badges.
 	DocumentsChunk = "documents"
-	// Buckets is the number of buckets of a roster. A change to one member changes one bucket.
+	// Buckets is the number of buckets of a roster. When one member changes, only the chunks of one bucket change.
 	Buckets = 64
 	// MaxChunk is the largest size of a chunk, in bytes. A bucket of a site with 10,000 members and 5 badges each has
 	// about 3 MB.
@@ -63,16 +67,17 @@ func Bucket(id policy.MemberID) int {
 	return int(h[0] % Buckets)
 }
 
-// Hash returns the name under which a chunk or a credential is stored: its SHA-256 in hexadecimal.
+// Hash returns the SHA-256 of a chunk or a credential in hexadecimal, which is the name under which it is stored.
 func Hash(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }
 
-// Refusal is the reason why a bundle was rejected and nothing changed. The list of codes is closed.
+// Refusal is the reason why a machine rejected a bundle and changed nothing. No other codes than those of the field
+// Code exist.
 type Refusal struct {
-	// Code is bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable, or
-	// one of PolicyUnsigned, OlderPolicy and BindingUnsigned.
+	// Code is bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable,
+	// PolicyUnsigned, OlderPolicy or BindingUnsigned.
 	Code   string
 	Detail string
 
@@ -82,17 +87,17 @@ type Refusal struct {
 // Error implements error.
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
-// Unwrap returns the reason why a bundle is unusable; nil: the refusal has another code.
+// Unwrap returns the reason why a bundle is unusable, or nil if the refusal has another code.
 func (r *Refusal) Unwrap() error { return r.cause }
 
 func refuse(code, format string, a ...any) error {
 	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
 }
 
-// Unusable returns the refusal of a complete, signed bundle whose content the machine cannot use.
+// Unusable returns the refusal of a bundle that is complete and signed, but whose content the machine cannot use.
 func Unusable(err error) error { return &Refusal{"unusable", err.Error(), err} }
 
-// SignManifest signs m with the site's key, and with the card key if given (CardSigner).
+// SignManifest signs m with the site's key, and also with the card key if one is given (CardSigner).
 func SignManifest(m Manifest, s ...note.Signer) ([]byte, error) {
 	return sign("portillon bundle", m, s...)
 }
@@ -102,7 +107,8 @@ var (
 	chunkName = regexp.MustCompile(`^(policy\.yaml|status|documents|(roster|badges|bindings)/[0-3][0-9a-f])$`)
 )
 
-// OpenManifest verifies the manifest's signature, then its format. The error is a *Refusal.
+// OpenManifest first verifies the manifest's signature, and then the manifest's format. Every error of OpenManifest is
+// a *Refusal.
 func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	var m Manifest
 	var unknown *UnknownField
@@ -145,8 +151,8 @@ func (m Manifest) Chunk(name string) (Chunk, bool) {
 	return Chunk{}, false
 }
 
-// Follows returns an error unless m may replace old on a machine of site. The zero Manifest means that the machine has
-// no bundle yet.
+// Follows returns an error unless a machine of this site may replace the manifest old by m. The zero Manifest means
+// that the machine has no bundle yet.
 func (m Manifest) Follows(old Manifest, site policy.SiteID) error {
 	switch {
 	case m.Site != site:

@@ -11,25 +11,25 @@ import (
 )
 
 // Every chunk except the policy is one list in canonical JSON, such as {"members":[…]}. The parts of a chunk are the
-// elements of the list. A part is identified by a hash. A credential is identified by the SHA-256 of its issued bytes,
-// as in the roster, and every other part by the SHA-256 of its canonical JSON. A machine that has most parts of a chunk
-// fetches the Outline and the missing parts, and joins them. The chunk's own hash, which the manifest signs, then
-// verifies the result.
+// elements of its list. A part is identified by a hash. The hash of a credential is the SHA-256 of its issued bytes, as
+// in the roster. The hash of every other part is the SHA-256 of its canonical JSON. A machine that already has most
+// parts of a chunk fetches the chunk's Outline and the missing parts, and joins all parts. The manifest signs the hash
+// of the whole chunk, and this hash verifies the result.
 //
-// The outline of a badges chunk follows from the roster chunk of the same bucket: the credentials have the order in
-// which the members of the roster chunk list them under badges.
+// The outline of a badges chunk can be computed from the roster chunk of the same bucket: the credentials have the
+// order in which the members of the roster chunk list them under badges.
 
-// Parts is a chunk split into its parts.
+// Parts is a chunk that was split into its parts.
 type Parts struct {
-	List     string   // name of the list: members, credentials or lists
-	Elements [][]byte // canonical JSON; slices of the chunk's memory
-	Hashes   []string // hashes of the elements, in the same order
+	List     string   // name of the list in the chunk: members, credentials or lists
+	Elements [][]byte // the elements as canonical JSON, which share the chunk's memory
+	Hashes   []string // the hashes of the elements, in the order of the elements
 }
 
 // Outline describes a chunk by the hashes of its parts.
 type Outline struct {
 	List  string   `json:"list"`
-	Parts []string `json:"parts"` // hashes of the parts in order, SHA-256 in hexadecimal
+	Parts []string `json:"parts"` // the SHA-256 of each part in hexadecimal, in the order of the parts
 }
 
 // PartsAsk is a request for parts of a chunk. The answer is {"parts":[…]} (JoinParts), in the order of the request.
@@ -42,22 +42,23 @@ const (
 	MaxAskedParts = 200
 	// MaxPartsAsk is the largest size of a PartsAsk, in bytes: MaxAskedParts hashes of 67 bytes each.
 	MaxPartsAsk = 16 << 10
-	// MaxParts is the largest number of parts of a chunk. In a chunk of 32 MB with so many parts, each part has 500
-	// bytes on average.
+	// MaxParts is the largest number of parts of a chunk. If a chunk of 32 MB has this many parts, each part has 500 bytes
+	// on average.
 	MaxParts = 1 << 16
 	// MaxOutline is the largest size of an outline, in bytes: MaxParts hashes of 67 bytes each.
 	MaxOutline = 5 << 20
-	// AnsweredParts is the list name of an answer to a PartsAsk.
+	// AnsweredParts is the name of the list in an answer to a PartsAsk.
 	AnsweredParts = "parts"
 )
 
 var listNames = []string{"members", "credentials", "lists", AnsweredParts}
 
-// errNoList means that a chunk is not one list.
+// errNoList means that a chunk does not consist of one list.
 var errNoList = errors.New("chunk is not one list in canonical JSON, want {\"members\":[…]}")
 
-// SplitChunk splits a chunk into its parts. A chunk that is not a list, or has more than MaxParts elements, is an
-// error. SplitChunk does not check that the chunk is canonical: the caller verifies the hash of the joined chunk.
+// SplitChunk splits a chunk into its parts. If a chunk is not a list, or has more than MaxParts elements, SplitChunk
+// returns an error. SplitChunk does not check that the chunk is canonical JSON: the caller verifies the hash of the
+// joined chunk.
 func SplitChunk(chunk []byte) (Parts, error) {
 	var p Parts
 	for _, name := range listNames {
@@ -86,7 +87,7 @@ func SplitChunk(chunk []byte) (Parts, error) {
 	return p, nil
 }
 
-// splitList cuts the elements of a JSON array at the commas between them.
+// splitList splits a JSON array at the commas between its elements.
 func splitList(b []byte) (out [][]byte, err error) {
 	if len(b) == 0 {
 		return nil, nil
@@ -95,7 +96,7 @@ func splitList(b []byte) (out [][]byte, err error) {
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case quoted && c == '\\':
-			i++ // the next byte is escaped
+			i++ // the backslash escapes the next byte, so skip that byte
 		case c == '"':
 			quoted = !quoted
 		case quoted:
@@ -116,7 +117,7 @@ func splitList(b []byte) (out [][]byte, err error) {
 	return append(out, b[from:]), nil
 }
 
-// nestingChange returns the change of the nesting depth by a byte outside strings.
+// nestingChange returns by how much a byte outside strings changes the nesting depth.
 func nestingChange(c byte) int {
 	switch c {
 	case '{', '[':
@@ -156,7 +157,7 @@ func (p Parts) Outline() Outline {
 	return Outline{p.List, p.Hashes}
 }
 
-// JoinParts builds a chunk from its elements. It is the inverse of SplitChunk.
+// JoinParts builds a chunk from its elements. JoinParts is the inverse of SplitChunk.
 func JoinParts(list string, elements [][]byte) []byte {
 	size := len(list) + 8
 	for _, e := range elements {
@@ -241,7 +242,7 @@ func BadgesOutline(roster []byte) (Outline, error) {
 	return o, o.check()
 }
 
-// rosterChunkOf returns the name of the roster chunk in the bucket of a badges chunk; empty for other chunks.
+// rosterChunkOf returns the name of the roster chunk in the same bucket as a badges chunk, or "" for other chunks.
 func rosterChunkOf(name string) string {
 	if bucket, ok := strings.CutPrefix(name, "badges/"); ok {
 		return "roster/" + bucket

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// partsSite is a site with one bucket whose bundles the test builds.
+// partsSite is a site whose members are in one bucket, and whose bundles the test builds.
 type partsSite struct {
 	t       testing.TB
 	members []Member
@@ -43,7 +43,7 @@ func (s *partsSite) award(i int) {
 	s.members[i].Badges = append(s.members[i].Badges, Hash(b))
 }
 
-// build returns the signed manifest of the next bundle.
+// build returns the signed manifest of the site's next bundle.
 func (s *partsSite) build() []byte {
 	s.t.Helper()
 	s.version++
@@ -77,12 +77,12 @@ func (s *partsSite) add(name string, b []byte) {
 	s.m.Chunks = append(s.m.Chunks, Chunk{name, Hash(b), int64(len(b))})
 }
 
-// faultyHub serves the site's chunks, with the faults that its fields state.
+// faultyHub serves the site's chunks, and has the faults that its fields describe.
 type faultyHub struct {
 	*partsSite
-	sent   int      // number of bytes that were sent
-	whole  []string // names of chunks fetched whole
-	asked  int      // number of requests for parts
+	sent   int      // number of bytes that the hub has sent
+	whole  []string // names of the chunks that were fetched whole
+	asked  int      // number of requests for parts that the hub has received
 	change func(what string, b []byte) ([]byte, error)
 }
 
@@ -129,14 +129,14 @@ func (h *faultyHub) Parts(c Chunk, hashes []string) ([]byte, error) {
 	return h.answer("parts", JoinParts(AnsweredParts, out))
 }
 
-// install installs the next bundle through the assembler.
+// install installs the site's next bundle with the assembler.
 func (s *partsSite) install(a *Assembler) error {
 	signed := s.build()
 	_, err := s.store.Install(signed, a.Fetch(s.m), nil)
 	return err
 }
 
-func TestNewBadgeTransfersOnlyOutlineMemberAndBadge(t *testing.T) {
+func TestAfterANewBadgeOnlyOutlineMemberAndBadgeAreTransferred(t *testing.T) {
 	s := newPartsSite(t, 100)
 	h := &faultyHub{partsSite: s}
 	a := &Assembler{Store: s.store, Source: h}
@@ -228,7 +228,7 @@ func onOutline(f func(*Outline)) func(string, []byte) ([]byte, error) {
 	}
 }
 
-// A hub must not be able to fill the machine's memory with an outline that lists parts of other chunks.
+// If a hub sends an outline that lists parts of other chunks, this must not fill the machine's memory.
 func TestPartsOfAChunkAreLimitedByTheSizeOfTheChunk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: assembles bundles of many parts")
@@ -282,7 +282,7 @@ type lyingParts struct {
 
 func (l *lyingParts) Parts(_ Chunk, hashes []string) ([]byte, error) { return l.parts(hashes), nil }
 
-func TestReceivedPartsAreKeptWhenTheConnectionIsLost(t *testing.T) {
+func TestReceivedPartsAreReusedAfterTheConnectionWasLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: assembles bundles of many parts")
 	}
@@ -381,7 +381,7 @@ func FuzzSplitAndJoinReturnTheSameChunk(f *testing.F) {
 			}
 		}
 		var all map[string][]json.RawMessage
-		// The test checks the number of elements only for canonical JSON, because every chunk is canonical JSON.
+		// The test compares the number of elements only if the text is canonical JSON, because every chunk is.
 		if IsCanonical(b) && json.Unmarshal(b, &all) == nil && len(all) == 1 && len(all[p.List]) != len(p.Elements) {
 			t.Fatalf("%q has %d elements, want %d", b, len(p.Elements), len(all[p.List]))
 		}

@@ -11,15 +11,16 @@ import (
 	"portillon/policy"
 )
 
-// SignedPolicy is the document that a site's policy key signs. The manifest contains the document as text, because
-// readers of the first release skip an unknown field of a manifest, but refuse a bundle that has a chunk with an
-// unknown name.
+// SignedPolicy is the document that a site's policy key signs. The manifest contains this document as text in a field,
+// and not as a chunk: readers of the first release skip an unknown field of a manifest, but refuse a bundle that has a
+// chunk with an unknown name.
 type SignedPolicy struct {
-	Site      policy.SiteID `json:"site"`
-	Number    uint64        `json:"number"`              // policy number; increases with each change
-	Policy    string        `json:"policy"`              // SHA-256 of policy.yaml
-	Documents string        `json:"documents,omitempty"` // SHA-256 of the documents chunk; empty: the bundle has none
-	Bindings  string        `json:"bindings,omitempty"`  // BindingsHash; empty: bindings are not signed
+	Site   policy.SiteID `json:"site"`
+	Number uint64        `json:"number"` // policy number, which increases with each change of the policy
+	Policy string        `json:"policy"` // SHA-256 of policy.yaml
+	// SHA-256 of the documents chunk; empty: the bundle has no documents.
+	Documents string `json:"documents,omitempty"`
+	Bindings  string `json:"bindings,omitempty"` // the BindingsHash; empty: the members' bindings are not signed
 }
 
 const policyKind = "portillon policy"
@@ -32,7 +33,7 @@ func SignPolicy(p SignedPolicy, s note.Signer) ([]byte, error) {
 	return sign(policyKind, p, s)
 }
 
-// OpenPolicy verifies that one of the keys signed the policy document, then checks the format of the document.
+// OpenPolicy verifies that one of the keys signed the policy document, and then checks the document's format.
 func OpenPolicy(data []byte, keys note.Verifiers) (SignedPolicy, error) {
 	var p SignedPolicy
 	if err := open(policyKind, data, keys, &p); err != nil {
@@ -41,8 +42,8 @@ func OpenPolicy(data []byte, keys note.Verifiers) (SignedPolicy, error) {
 	return p, p.check()
 }
 
-// PeekPolicy reads a policy document without checking the signature. The result may be shown to people, but must not be
-// trusted.
+// PeekPolicy reads a policy document without checking the signature. The result may be shown to people, but nothing may
+// rely on it.
 func PeekPolicy(data []byte) (SignedPolicy, error) {
 	var p SignedPolicy
 	first, rest, ok := strings.Cut(string(data), "\n")
@@ -71,21 +72,21 @@ func (p SignedPolicy) check() error {
 	return nil
 }
 
-// These are codes of refusals by machines that pin a separate policy key, in addition to the bundle key.
+// These constants are further codes of refusals, by machines that pin a policy key in addition to the bundle key.
 const (
-	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed the bundle's policy
-	OlderPolicy     = "older-policy"     // the policy number is lower than an accepted one
-	BindingUnsigned = "binding-unsigned" // a member exceeds the signed binding
+	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed the policy in the bundle
+	OlderPolicy     = "older-policy"     // the policy number is lower than that of a policy that was accepted earlier
+	BindingUnsigned = "binding-unsigned" // a member has more rights than the signed binding permits
 )
 
-// IsPolicyRefusal reports whether err refuses a bundle with one of these codes.
+// IsPolicyRefusal reports whether err is the refusal of a bundle with one of these codes.
 func IsPolicyRefusal(err error) bool {
 	var r *Refusal
 	return errors.As(err, &r) && (r.Code == PolicyUnsigned || r.Code == OlderPolicy || r.Code == BindingUnsigned)
 }
 
 // CheckPolicy verifies that a policy key has signed the policy, the documents and the bindings that the manifest lists.
-// The error is a *Refusal.
+// Every error of CheckPolicy is a *Refusal.
 func (m Manifest) CheckPolicy(keys note.Verifiers) (SignedPolicy, error) {
 	unsigned := func(format string, a ...any) (SignedPolicy, error) {
 		return SignedPolicy{}, refuse(PolicyUnsigned, "bundle version %d: %s", m.Version, fmt.Sprintf(format, a...))
@@ -116,8 +117,9 @@ func (m Manifest) CheckPolicy(keys note.Verifiers) (SignedPolicy, error) {
 	return p, nil
 }
 
-// mayReplace returns an error if p is older than old, the accepted policy. The zero SignedPolicy means that no policy
-// was accepted yet. Two different documents with the same number are refused too, because their order is unknown.
+// mayReplace returns an error if p is older than old, the policy that was accepted last. If old is the zero
+// SignedPolicy, no policy was accepted yet. mayReplace also refuses two different documents with the same number,
+// because nobody can tell which is newer.
 func (p SignedPolicy) mayReplace(old SignedPolicy) error {
 	switch {
 	case p.Number < old.Number:
@@ -129,7 +131,7 @@ func (p SignedPolicy) mayReplace(old SignedPolicy) error {
 	return nil
 }
 
-// BindingsHash returns the hash over all bindings chunks of m; empty: m has no bindings chunks.
+// BindingsHash returns the hash over all bindings chunks of m, or "" if m has no bindings chunks.
 func (m Manifest) BindingsHash() string {
 	var lines []string
 	for _, c := range m.Chunks {
@@ -144,8 +146,8 @@ func (m Manifest) BindingsHash() string {
 	return Hash([]byte(strings.Join(lines, "")))
 }
 
-// PolicyKeyName returns the name of the key in a policy document's first signature line; empty: the document has no
-// signature line. The signature is not checked.
+// PolicyKeyName returns the name of the key in the first signature line of a policy document, or "" if the document has
+// no signature line. PolicyKeyName does not verify the signature.
 func PolicyKeyName(document string) string {
 	for _, s := range signatures([]byte(document)) {
 		return s.name

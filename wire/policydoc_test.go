@@ -12,12 +12,13 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// policySite is the store of a machine with a separate policy key, and the keys that sign its bundles.
+// policySite is the store of a machine that pins a separate policy key, together with the keys that sign the machine's
+// bundles.
 type policySite struct {
 	t      *testing.T
 	store  Store
 	policy note.Signer
-	thief  note.Signer // an untrusted policy key
+	thief  note.Signer // a policy key that the machine does not trust
 	data   map[string][]byte
 }
 
@@ -38,7 +39,8 @@ func newPolicySite(t *testing.T) *policySite {
 	return p
 }
 
-// bundle returns a manifest with these chunks, and a policy document with the number n, signed with the key by.
+// bundle returns a manifest with these chunks, and with a policy document that has the number n and is signed with the
+// key by.
 func (p *policySite) bundle(version, n uint64, by note.Signer, chunks map[string]string) Manifest {
 	p.t.Helper()
 	m := Manifest{Site: "biklab", Version: version}
@@ -161,14 +163,14 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	step("a higher number", at(3, 7, "seven"), "")
 	step("a lower number", at(4, 6, "six"), OlderPolicy)
 	step("the same number with another content", at(4, 7, "other"), OlderPolicy)
-	// Without both manifests, the store must still have the policy number.
+	// Even if both manifests are missing, the store must still know the policy number.
 	for _, name := range []string{"manifest", previousManifest} {
 		if err := os.Remove(filepath.Join(p.store.Dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	step("after the manifests were lost", at(5, 6, "six"), OlderPolicy)
-	// Without the file of the floor, the current manifest supplies the policy number.
+	// If the file of the highest policy number is missing, the current manifest supplies the number.
 	step("again in force", at(6, 7, "seven"), "")
 	if err := os.WriteFile(filepath.Join(p.store.Dir, policyFloorFile), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
@@ -178,7 +180,7 @@ func TestLowerPolicyNumberIsAlwaysRefused(t *testing.T) {
 	if got := p.store.PolicyFloor().Number; got != 8 {
 		t.Errorf("the highest number is %d, want 8", got)
 	}
-	// The numbers of another policy key are counted separately.
+	// The policy numbers of each policy key are compared separately.
 	skey, vkey, _ := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 	v, _ := note.NewVerifier(vkey)
 	p.policy, _ = note.NewSigner(skey)
@@ -192,7 +194,7 @@ func TestPolicyNumberIsStoredBeforeTheManifest(t *testing.T) {
 	if err := p.store.createFolders(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.store.storePolicy(m); err != nil { // simulates a power failure after this write
+	if err := p.store.storePolicy(m); err != nil { // this write simulates the last one before a power cut
 		t.Fatal(err)
 	}
 	if err := p.install(m); err != nil {
@@ -268,7 +270,7 @@ func TestPolicyFileMustMatchItsSignedDocument(t *testing.T) {
 	}
 }
 
-func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
+func TestMemberMayHaveFewerRightsThanTheBindingButNotMore(t *testing.T) {
 	lost := CardState{Card: "c-lost", State: "lost"}
 	signed := func() Member {
 		return Member{
@@ -285,7 +287,7 @@ func TestMemberMayHaveLessThanItsBindingButNotMore(t *testing.T) {
 	for name, c := range map[string]struct {
 		binding Member
 		change  func(*Member)
-		field   string // the field that exceeds the binding; empty: no field
+		field   string // the field that exceeds the binding; empty: no field exceeds it
 	}{
 		"as it was signed": {signed(), func(*Member) {}, ""},
 		"another name":     {signed(), func(m *Member) { m.Name, m.Language, m.Badges = "x", "en", []string{"b"} }, ""},

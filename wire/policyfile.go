@@ -12,9 +12,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A policy file is written by «portillon policy sign» and published by a hub. The file is a tar archive. It contains
-// the signed document as «policy», and then the signed chunks by name: policy.yaml, documents, bindings/00 …
-// bindings/3f.
+// The command «portillon policy sign» writes a policy file, and a hub publishes it. The file is a tar archive. Its
+// first entry is the signed document, with the name «policy». The signed chunks follow, with their own names:
+// policy.yaml, documents, bindings/00 … bindings/3f.
 
 // PolicyFile is the content of a policy file.
 type PolicyFile struct {
@@ -23,7 +23,7 @@ type PolicyFile struct {
 	Chunks map[string][]byte // chunks by name
 }
 
-// policyEntry is the name of the document's entry.
+// policyEntry is the name of the archive entry that contains the document.
 const policyEntry = "policy"
 
 // maxPolicyFile is the largest size of all chunks of a policy file together, in bytes. The bindings of 10,000 members
@@ -52,9 +52,9 @@ func WritePolicyFile(w io.Writer, f PolicyFile) error {
 	return t.Close()
 }
 
-// ReadPolicyFile reads a policy file and checks that the document lists exactly the chunks of the file. keys are the
-// trusted policy keys. If keys is nil, the signature is not checked here, because the machine that installs the bundle
-// checks it.
+// ReadPolicyFile reads a policy file, and checks that the document lists exactly the chunks that the file contains.
+// keys are the trusted policy keys. If keys is nil, ReadPolicyFile does not verify the signature, because the machine
+// that installs the bundle verifies it.
 func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	t := tar.NewReader(r)
 	signed, name, err := entry(t, MaxSigned)
@@ -91,7 +91,7 @@ func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
 	}
 }
 
-// eofIsUnexpected replaces io.EOF by io.ErrUnexpectedEOF.
+// eofIsUnexpected returns io.ErrUnexpectedEOF instead of io.EOF, and any other error unchanged.
 func eofIsUnexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -104,7 +104,7 @@ func isPolicyChunk(name string) bool {
 	return name == PolicyChunk || name == DocumentsChunk || IsBindingsChunk(name) && chunkName.MatchString(name)
 }
 
-// check compares the chunks' hashes with those in the document.
+// check compares the hashes of the chunks with the hashes in the document.
 func (f PolicyFile) check() error {
 	var m Manifest
 	for name, b := range f.Chunks {

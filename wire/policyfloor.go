@@ -2,11 +2,12 @@ package wire
 
 import "path/filepath"
 
-// policyFloorFile is the file with the document with the highest policy number ever installed on this machine. The file
-// is separate from the manifests, so that the document survives a return to the previous manifest.
+// policyFloorFile is the name of the file that contains one policy document: of all documents that were ever installed
+// on this machine, the one with the highest policy number. The file is separate from the manifests, so that the
+// document stays known if the machine returns to the previous manifest.
 const policyFloorFile = "policy.highest"
 
-// checkFollows returns an error unless m may replace the installed manifest.
+// checkFollows returns an error unless m may replace the manifest that is installed.
 func (s Store) checkFollows(m Manifest) error {
 	if err := m.Follows(s.floor(), s.Site); err != nil || s.Policy == nil {
 		return err
@@ -18,9 +19,9 @@ func (s Store) checkFollows(m Manifest) error {
 	return p.mayReplace(s.PolicyFloor())
 }
 
-// PolicyFloor returns the signed policy with the highest number installed here under the current policy keys, or the
-// zero SignedPolicy if there is no such policy. A damaged file counts as absent, because the manifests in the store
-// contain policy numbers too.
+// PolicyFloor returns the signed policy with the highest number that was installed here under the current policy keys.
+// If there is none, it returns the zero SignedPolicy. If the file is damaged, PolicyFloor treats it as absent, because
+// the manifests in the store contain policy numbers too.
 func (s Store) PolicyFloor() SignedPolicy {
 	if s.Policy == nil {
 		return SignedPolicy{}
@@ -43,9 +44,9 @@ func (s Store) PolicyFloor() SignedPolicy {
 	return highest
 }
 
-// storePolicy stores the policy document of a manifest that is being installed, before the manifest is written. After a
-// power cut between the two writes, the floor is one policy ahead of the manifest, so that only older policies are
-// refused.
+// storePolicy stores the policy document of a manifest that is being installed. This happens before the manifest itself
+// is written. If the power is cut between the two writes, the stored policy is newer than the manifest, and only
+// policies older than the stored one are refused.
 func (s Store) storePolicy(m Manifest) error {
 	if s.Policy == nil || m.SignedPolicy == "" {
 		return nil

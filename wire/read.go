@@ -11,7 +11,7 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// UnknownField is the error for an object that lists a critical field unknown to this program.
+// UnknownField is the error for an object that lists a critical field which this program does not know.
 type UnknownField struct{ Name string }
 
 // Error implements error.
@@ -19,9 +19,9 @@ func (e *UnknownField) Error() string {
 	return fmt.Sprintf("requires the field %.64q, unknown to this program: upgrade the program", e.Name)
 }
 
-// Decode parses exactly one JSON object into v, a pointer to a struct. Fields that are not in v are skipped. If the
-// object's "critical" lists such a field, the error is an *UnknownField. The "critical" of nested objects does not
-// count here.
+// Decode parses exactly one JSON object into v, a pointer to a struct. Decode skips fields of the object that v does
+// not have. If the object lists such a field as "critical", the error is an *UnknownField. Decode ignores "critical" in
+// nested objects.
 func Decode(b []byte, v any) error {
 	if err := decodeHint(b, v); err != nil {
 		return err
@@ -41,7 +41,8 @@ func Decode(b []byte, v any) error {
 	return nil
 }
 
-// decodeHint parses exactly one JSON value into v. Every field that is not in v is skipped, even a critical field.
+// decodeHint parses exactly one JSON value into v. decodeHint skips every field that v does not have, even a critical
+// field.
 func decodeHint(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("text is not the expected JSON: %w", err)
@@ -49,8 +50,8 @@ func decodeHint(b []byte, v any) error {
 	return nil
 }
 
-// mayBeCritical reports whether b can contain the key "critical", so that large chunks are rarely decoded twice. A key
-// may be written with escapes, and encoding/json ignores case.
+// mayBeCritical reports whether b may contain the key "critical". If not, Decode need not decode a large chunk a second
+// time. The check is needed because a key may be written with escapes, and because encoding/json ignores case.
 func mayBeCritical(b []byte) bool {
 	const key = "critical"
 	for i := 0; i+len(key) <= len(b); i++ {
@@ -61,7 +62,8 @@ func mayBeCritical(b []byte) bool {
 	return bytes.Contains(b, []byte(`\u`))
 }
 
-// firstUnknown returns the first name that is not a JSON field of the struct t; empty: t has all of these fields.
+// firstUnknown returns the first of the names that is not a JSON field of the struct t, or "" if t has all these
+// fields.
 func firstUnknown(names []string, t reflect.Type) string {
 	if len(names) == 0 {
 		return ""
@@ -96,17 +98,17 @@ func fieldNames(t reflect.Type) (out []string) {
 	return out
 }
 
-// IsCanonical reports whether b is canonical JSON (RFC 8785), whatever its fields.
+// IsCanonical reports whether b is canonical JSON (RFC 8785), whatever fields it contains.
 func IsCanonical(b []byte) bool {
 	if !utf8.Valid(b) {
-		return false // jcs copies the bytes of strings without checking them
+		return false // the package jcs copies the bytes of strings without checking them
 	}
 	c, err := jcs.Transform(b)
 	return err == nil && bytes.Equal(c, b)
 }
 
-// misspeltKey returns a key of the object b that differs from a field of the struct t only in case; empty: there is no
-// such key. encoding/json would accept such a key, but other programs would not.
+// misspeltKey returns a key of the object b that differs only in case from a field of the struct t, or "" if there is
+// no such key. encoding/json would accept such a key, but programs in other languages would not.
 func misspeltKey(b []byte, t reflect.Type) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {

@@ -10,7 +10,7 @@ import (
 	"portillon/policy"
 )
 
-// signText signs a text as a newer program could have written it.
+// signText signs a text in the way in which a newer program could have signed it.
 func signText(t testing.TB, kind, text string, s note.Signer) []byte {
 	t.Helper()
 	b, err := note.Sign(&note.Note{Text: kind + "\n" + text + "\n"}, s)
@@ -25,7 +25,7 @@ func withFields(object, fields string) string {
 	return strings.TrimSuffix(object, "}") + "," + fields + "}"
 }
 
-// readers returns, for each format with "critical", the function that reads the format, and a sample of its outermost
+// readers lists each format that has "critical": the function that reads the format, and a sample of its outermost
 // object.
 func readers(t *testing.T) map[string]struct {
 	text string
@@ -119,7 +119,7 @@ func TestTrailingDataAndSecondValuesAreRefused(t *testing.T) {
 	}
 }
 
-// An unknown critical field must deny that member only, not the whole roster.
+// If a member has an unknown critical field, only that member is denied, and not the whole roster.
 func TestCriticalFieldOfAMemberAffectsOnlyThatMember(t *testing.T) {
 	var b RosterBucket
 	text := `{"members":[{"critical":["novel"],"id":"m-1","novel":1},{"critical":["badges","blocked"],"id":"m-2"},` +

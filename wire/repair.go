@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 )
 
-// previousManifest is the file of the previous manifest. The store retains its chunks, so that a machine can return to
-// it.
+// previousManifest is the name of the file that contains the previous manifest. The store keeps the chunks of the
+// previous manifest, so that a machine can return to it.
 const previousManifest = "manifest.previous"
 
-// Previous returns the manifest before the current one. The error fs.ErrNotExist means that there is none.
+// Previous returns the manifest that was in use before the current one. If there is none, the error is fs.ErrNotExist.
 func (s Store) Previous() (Manifest, error) { return s.read(previousManifest) }
 
 func (s Store) read(name string) (Manifest, error) {
@@ -26,8 +26,8 @@ func (s Store) read(name string) (Manifest, error) {
 	return OpenManifest(data, s.Keys)
 }
 
-// readFile reads a regular file of at most limit bytes. On a failing disk a path may be something else: reading a pipe
-// would block forever, and a file with a damaged size would use all memory.
+// readFile reads a regular file of at most limit bytes. On a failing disk, the path may be something other than the
+// file: reading a pipe would block forever, and reading a file with a damaged size would use all memory.
 func readFile(path string, limit int64) ([]byte, error) {
 	fi, err := os.Lstat(path)
 	switch {
@@ -41,8 +41,8 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// floor returns the manifest that a new manifest must follow: the current manifest, or the previous one if the current
-// manifest is damaged.
+// floor returns the manifest that a new manifest must follow. This is the current manifest, or, if the current manifest
+// is damaged, the previous one.
 func (s Store) floor() Manifest {
 	if m, err := s.Current(); err == nil {
 		return m
@@ -63,7 +63,8 @@ func (s Store) storePrevious() error {
 	return s.writeFile(previousManifest, data)
 }
 
-// writeFile writes a file of the store. Anything at its path that is not a regular file is moved aside first.
+// writeFile writes a file of the store. If anything other than a regular file is at its path, writeFile first moves
+// that aside.
 func (s Store) writeFile(name string, b []byte) error {
 	path := filepath.Join(s.Dir, name)
 	if err := ClearPath(path); err != nil {
@@ -72,8 +73,8 @@ func (s Store) writeFile(name string, b []byte) error {
 	return WriteFile(path, b, 0o600)
 }
 
-// createFolders creates the folders of the store. Anything at their paths that is not a folder or a link to a folder is
-// moved aside.
+// createFolders creates the folders of the store. If anything other than a folder, or a link to a folder, is at one of
+// their paths, createFolders moves that aside.
 func (s Store) createFolders() error {
 	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "chunks")} {
 		if _, err := os.Lstat(dir); err != nil {
@@ -88,7 +89,7 @@ func (s Store) createFolders() error {
 	return os.MkdirAll(filepath.Join(s.Dir, "chunks"), 0o700)
 }
 
-// ClearPath moves aside anything at path that is not a regular file, so that a file can be written there.
+// If anything other than a regular file is at path, ClearPath moves it aside, so that a file can be written there.
 func ClearPath(path string) error {
 	fi, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && fi.Mode().IsRegular() {
@@ -100,10 +101,10 @@ func ClearPath(path string) error {
 	return moveAside(path)
 }
 
-// maxAside is the largest number of damaged files that stay beside one path for inspection.
+// maxAside is the largest number of damaged files that are kept beside one path, for an inspection.
 const maxAside = 9
 
-// moveAside renames path to the first free name path.damaged-N.
+// moveAside renames path to the first name of the form path.damaged-N that is not in use.
 func moveAside(path string) error {
 	for n := 1; n <= maxAside; n++ {
 		to := fmt.Sprintf("%s.damaged-%d", path, n)
@@ -119,7 +120,7 @@ func moveAside(path string) error {
 	)
 }
 
-// Damaged returns the chunks of m that the store lacks or whose content does not match the signed hash.
+// Damaged returns those chunks of m that the store lacks, or whose content does not match the signed hash.
 func (s Store) Damaged(m Manifest) (out []Chunk) {
 	for _, c := range m.Chunks {
 		if !s.has(c) {
@@ -129,7 +130,7 @@ func (s Store) Damaged(m Manifest) (out []Chunk) {
 	return out
 }
 
-// has reports whether the store holds a chunk with the right hash. The file is read in pieces, because the chunks of a
+// has reports whether the store holds a chunk with the right hash. It reads the file in pieces, because the chunks of a
 // large site have 64 MB.
 func (s Store) has(c Chunk) bool {
 	if !s.hasSize(c) {
@@ -145,8 +146,8 @@ func (s Store) has(c Chunk) bool {
 	return err == nil && hex.EncodeToString(h.Sum(nil)) == c.SHA256
 }
 
-// Repair fetches the damaged chunks of m. Repair returns the number of repaired chunks, and an error if a chunk is
-// still damaged.
+// Repair fetches those chunks of m that are damaged. Repair returns how many chunks it has repaired, and an error if a
+// chunk is still damaged.
 func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
 	if err := s.createFolders(); err != nil {
 		return 0, err
@@ -161,8 +162,8 @@ func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
 	return repaired, errors.Join(err, syncDir(filepath.Join(s.Dir, "chunks")))
 }
 
-// RepairFrom replaces the damaged chunks of m by chunks from a bundle file. The file may contain another version,
-// because chunks are identified by hash.
+// RepairFrom replaces the damaged chunks of m by chunks from a bundle file. The bundle file may contain another version
+// of the bundle, because chunks are found by their hash.
 func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 	missing := map[string]Chunk{}
 	for _, c := range s.Damaged(m) {

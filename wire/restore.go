@@ -13,49 +13,50 @@ import (
 	"portillon/policy"
 )
 
-// kindRestore is the first line of a signed Restore.
+// kindRestore is the first line of a signed Restore, which names its kind.
 const kindRestore = "portillon restore"
 
 const (
 	// MaxRestore is the largest size of a signed Restore, in bytes: half of the broker's limit (MaxPacket). A Restore
 	// of 3,000 members has about 400 KB.
 	MaxRestore = 512 << 10
-	// RecentSessions is the period for which a Restore lists single sessions, because quotas count by day and by week.
+	// RecentSessions is how far back a Restore lists single sessions, which are needed because quotas count by day and by
+	// week.
 	RecentSessions = 8 * 24 * time.Hour
 	// maxRestoredTags is the largest number of tags in a Restore, and maxRemovedTags the largest number of ids of
 	// removed tags.
 	maxRestoredTags, maxRemovedTags = 256, 4096
 )
 
-// Restore holds the data that a machine with a new journal needs from its earlier journals, as stored in the hub's
-// ledger. A Restore is for one generation of one machine's journal, and is applied once. A Restore does not depend on a
-// clock.
+// Restore contains what a machine with a new journal needs from its earlier journals. The hub computes it from its
+// ledger. A Restore is for one generation of one machine's journal, and the machine applies it once. A Restore is valid
+// at any time, because it does not depend on a clock.
 type Restore struct {
 	Site       policy.SiteID     `json:"site"`
 	Machine    policy.MachineID  `json:"machine"`
-	Generation Generation        `json:"generation"` // generation of the journal that may apply it
-	ID         string            `json:"id"`         // id of the document, repeated in the reply
+	Generation Generation        `json:"generation"` // generation of the only journal that may apply the Restore
+	ID         string            `json:"id"`         // id of the document, which the reply repeats
 	Issued     time.Time         `json:"issued"`
-	From       []ReplacedJournal `json:"from"` // the earlier journals, the oldest first
+	From       []ReplacedJournal `json:"from"` // the earlier journals of the machine, beginning with the oldest
 	Tags       []RestoredTag     `json:"tags,omitempty"`
-	// Removed contains the ids of removed tags, which a command cannot add again.
+	// Removed contains the ids of tags that were removed, so that a command cannot add them again.
 	Removed  []string           `json:"removed,omitempty"`
 	Practice []RestoredPractice `json:"practice,omitempty"`
 	Done     []RestoredDone     `json:"done,omitempty"`
-	Relay    int64              `json:"relay_s,omitempty"` // running time in seconds, counted by relay
+	Relay    int64              `json:"relay_s,omitempty"` // running time in seconds, measured by the relay
 	Busy     int64              `json:"busy_s,omitempty"`
-	// Left is the number of members that were left out because their practice did not fit into the message.
+	// Left is the number of members whose practice was left out because it did not fit into the message.
 	Left int `json:"left,omitempty"`
 }
 
-// ReplacedJournal is an earlier journal of a machine: the hub holds its first Seq records, with this root.
+// ReplacedJournal is an earlier journal of a machine, of which the hub holds the first Seq records, with this root.
 type ReplacedJournal struct {
 	Generation Generation `json:"generation,omitempty"`
 	Seq        uint64     `json:"seq"`
-	Root       string     `json:"root,omitempty"` // root of the tree in hexadecimal
+	Root       string     `json:"root,omitempty"` // root of the tree over these records, in hexadecimal
 }
 
-// RestoredTag is a tag that was on the machine.
+// RestoredTag is a tag that was on the machine according to the earlier journals.
 type RestoredTag struct {
 	ID     string          `json:"tag"`
 	Reason string          `json:"reason"`
@@ -64,29 +65,31 @@ type RestoredTag struct {
 	Since  time.Time       `json:"since"`
 }
 
-// RestoredPractice is a member's practice on the machine. Seconds includes the recent sessions.
+// RestoredPractice is a member's practice on the machine according to the earlier journals. Seconds includes the time
+// of the recent sessions.
 type RestoredPractice struct {
-	Member  policy.MemberID   `json:"member"`
-	Seconds int64             `json:"logged_s"`
-	Last    time.Time         `json:"last,omitzero"` // time of the last session; zero: no trusted time
-	Recent  []RestoredSession `json:"recent,omitempty"`
+	Member  policy.MemberID `json:"member"`
+	Seconds int64           `json:"logged_s"`
+	// Time at which the last session ended; zero: no trusted time is known.
+	Last   time.Time         `json:"last,omitzero"`
+	Recent []RestoredSession `json:"recent,omitempty"`
 }
 
-// RestoredSession is one session with a trusted end time.
+// RestoredSession is one session whose end has a trusted time.
 type RestoredSession struct {
 	End     time.Time `json:"end"`
 	Seconds int64     `json:"s"`
 }
 
-// RestoredDone is the last time a kind of maintenance was done, with the machine's running time at that point.
+// RestoredDone says when a kind of maintenance was last done, and what the machine's running time was then.
 type RestoredDone struct {
 	Kind string    `json:"kind"`
-	At   time.Time `json:"at,omitzero"` // time of the maintenance; zero: no trusted time
+	At   time.Time `json:"at,omitzero"` // time of the maintenance; zero: no trusted time is known
 	Ran  int64     `json:"ran_s,omitempty"`
 }
 
-// SignRestore signs r with the hub's key. If r is too large, members at the end of r.Practice are left out and counted
-// in Left.
+// SignRestore signs r with the hub's key. If r is too large, SignRestore leaves out members at the end of r.Practice,
+// and counts them in Left.
 func SignRestore(r Restore, s note.Signer) ([]byte, error) {
 	for {
 		data, err := sign(kindRestore, r, s)
@@ -102,13 +105,14 @@ func SignRestore(r Restore, s note.Signer) ([]byte, error) {
 	}
 }
 
-// IsRestore reports whether a message is a Restore, instead of a command.
+// IsRestore reports whether a message is a Restore and not a command.
 func IsRestore(data []byte) bool {
 	return strings.HasPrefix(string(data[:min(len(data), 64)]), kindRestore+"\n")
 }
 
-// OpenRestore verifies the hub's signature and that the document is for this machine. An error about the content comes
-// with the Restore, so that the caller can reply to its ID. Any other error comes with the zero Restore.
+// OpenRestore verifies that the hub signed the document, and that the document is for this machine. If only the content
+// is wrong, OpenRestore returns the Restore with the error, so that the caller can reply to its ID. With any other
+// error, OpenRestore returns the zero Restore.
 func OpenRestore(data []byte, keys note.Verifiers, site policy.SiteID, m policy.MachineID) (Restore, error) {
 	if len(data) > MaxRestore {
 		return Restore{}, fmt.Errorf("restore document has %d bytes, want at most %d", len(data), MaxRestore)
@@ -129,7 +133,7 @@ func OpenRestore(data []byte, keys note.Verifiers, site policy.SiteID, m policy.
 	return r, nil
 }
 
-// check returns an error if a value is missing or out of range.
+// check returns an error if a value is missing or outside its limits.
 func (r Restore) check() error {
 	if err := r.Generation.Check(); err != nil {
 		return err
@@ -189,17 +193,19 @@ func (r Restore) checkDone() error {
 	return nil
 }
 
-// maxRestoredSeconds is a century. The sum of two such values does not overflow a time.Duration (292 years).
+// maxRestoredSeconds is the number of seconds in a century. The sum of two such values does not overflow a
+// time.Duration (292 years).
 const maxRestoredSeconds = 100 * 366 * 24 * 3600
 
-// RestoredBody is the body of a restored record: a summary of an applied Restore.
+// RestoredBody is the body of a restored record: a summary of the Restore that was applied.
 type RestoredBody struct {
-	From    []ReplacedJournal `json:"from"`    // the earlier journals, the oldest first, at most 16
-	Tags    int               `json:"tags"`    // number of restored tags; each has its own record
-	Members int               `json:"members"` // number of members with restored practice
+	// The earlier journals of the machine, beginning with the oldest; at most 16.
+	From    []ReplacedJournal `json:"from"`
+	Tags    int               `json:"tags"`    // number of tags that were restored; each tag also has a record of its own
+	Members int               `json:"members"` // number of members whose practice was restored
 	Left    int               `json:"left,omitempty"`
-	Kinds   int               `json:"kinds"`   // number of kinds of maintenance
-	Relay   int64             `json:"relay_s"` // new running time by relay, in seconds
+	Kinds   int               `json:"kinds"`   // number of kinds of maintenance that were restored
+	Relay   int64             `json:"relay_s"` // new running time in seconds, measured by the relay
 	Busy    int64             `json:"busy_s"`
 	SHA256  string            `json:"sha256"` // SHA-256 of the signed document, in hexadecimal
 }

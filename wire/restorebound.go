@@ -5,17 +5,19 @@ import (
 	"fmt"
 )
 
-// maxBoundedTags is the largest number of tags in a Restore from Bounded. A machine stores at most 32 tags, including
-// the tags that it adds itself (daemon/session: TagsMax), and refuses a Restore if it cannot add every tag.
+// maxBoundedTags is the largest number of tags in a Restore that Bounded returns. A machine stores at most 32 tags,
+// including those that it adds itself (daemon/session: TagsMax). If it cannot add every tag of a Restore, it refuses
+// the Restore.
 const maxBoundedTags = 24
 
 // maxTagID and maxTagReason are the largest sizes of the id and the reason of a tag in a Restore, and maxDoneKind is
 // the largest size of a kind of maintenance, in bytes.
 const maxTagID, maxTagReason, maxDoneKind = 64, 500, 64
 
-// Bounded returns r reduced to the limits that the machine checks. Anyone with the machine's key can write a false
-// record. Without Bounded, one such record would make the machine refuse the whole Restore. No tag is lost: a tag with
-// a long id gets another id, and tags beyond the limit become one tag.
+// Bounded returns r with its content reduced to the limits that the machine checks. The limits matter because anyone
+// who has the machine's key can write a false record. Without Bounded, one false record would make the machine refuse
+// the whole Restore. No tag is lost: if a tag's id is too long, the tag gets another id, and if there are too many
+// tags, the last ones become one tag.
 func (r Restore) Bounded() Restore {
 	r.Tags = boundedTags(r.Tags)
 	var removed []string
@@ -50,7 +52,7 @@ func (r Restore) Bounded() Restore {
 	return r
 }
 
-// maxMemberID is the largest size of a pseudonym, in bytes, as in records (daemon/session: envelopeMax).
+// maxMemberID is the largest size of a pseudonym in bytes, which is the same in records (daemon/session: envelopeMax).
 const maxMemberID = 64
 
 func boundedSeconds(n int64) int64 { return min(max(n, 0), maxRestoredSeconds) }

@@ -8,23 +8,25 @@ import (
 	"strings"
 )
 
-// StateKeys contains short values by which people compare the keys of a machine, and the free space of the machine's
-// disk. Older machines do not send StateKeys.
+// StateKeys contains short values by which people compare the keys of machines, and the free space of the machine's
+// disk. Older machines do not send these values.
 type StateKeys struct {
-	MachineKey string `json:"machine_key,omitempty"`  // Fingerprint of the key that signs the machine's records
-	HubKey     string `json:"hub_key,omitempty"`      // Fingerprint of the key that verifies acknowledgements and commands
-	BundleKey  string `json:"bundle_key,omitempty"`   // Fingerprint of the key that verifies bundles
-	PolicyKey  string `json:"policy_key,omitempty"`   // Fingerprint of the separate policy key; absent: none
-	CardKey    string `json:"card_key,omitempty"`     // check value of the bundle's card key
-	OldCardKey string `json:"old_card_key,omitempty"` // check value of the previous card key; absent: none
-	// DiskFree is the free space on the disk of the data folder, in MB (10^6 bytes); absent: unknown. The value is
-	// rounded, so that the state changes rarely.
+	MachineKey string `json:"machine_key,omitempty"` // the Fingerprint of the key that signs the machine's records
+	// The Fingerprint of the key that verifies acknowledgements and commands.
+	HubKey    string `json:"hub_key,omitempty"`
+	BundleKey string `json:"bundle_key,omitempty"` // the Fingerprint of the key that verifies bundles
+	// The Fingerprint of the separate policy key; absent: the machine pins none.
+	PolicyKey  string `json:"policy_key,omitempty"`
+	CardKey    string `json:"card_key,omitempty"`     // check value of the card key of the bundle in use
+	OldCardKey string `json:"old_card_key,omitempty"` // check value of the previous card key; absent: the machine has none
+	// DiskFree is the free space in MB (10^6 bytes) on the disk that contains the data folder; absent: unknown. DiskFree
+	// is rounded, so that the state does not change often.
 	DiskFree int64 `json:"disk_free_mb,omitempty"`
 }
 
 var shortHex = regexp.MustCompile(`^[0-9a-f]{8,16}$`)
 
-// bounded returns k without malformed values.
+// bounded returns k without the values that are malformed.
 func (k StateKeys) bounded() StateKeys {
 	for _, s := range []*string{&k.MachineKey, &k.HubKey, &k.BundleKey, &k.PolicyKey, &k.CardKey, &k.OldCardKey} {
 		if !shortHex.MatchString(*s) {
@@ -35,8 +37,8 @@ func (k StateKeys) bounded() StateKeys {
 	return k
 }
 
-// Fingerprint returns the value by which people compare a key: the first 16 hexadecimal digits of its SHA-256. vkey is
-// a verifier key, name+hash+key. The fingerprint of an empty vkey is empty.
+// Fingerprint returns the value by which people compare a key: the first 16 hexadecimal digits of the key's SHA-256.
+// vkey is a verifier key in the form name+hash+key. If vkey is empty, the fingerprint is empty too.
 func Fingerprint(vkey string) string {
 	if vkey == "" {
 		return ""

@@ -12,27 +12,27 @@ import (
 	"portillon/policy"
 )
 
-// Store is the folder in which a machine stores its current bundle. It contains the current manifest as «manifest», the
-// previous manifest as «manifest.previous», and the chunks of both by hash. All chunks of a new bundle are on disk
-// before its manifest is renamed into place, so that after a power cut either the old bundle or the new bundle is
-// complete.
+// Store is the folder in which a machine keeps its current bundle. The folder contains the current manifest as
+// «manifest», the previous manifest as «manifest.previous», and the chunks of both, named by their hashes. All chunks
+// of a new bundle are on the disk before its manifest is renamed into place. Therefore, after a power cut, the folder
+// contains a complete bundle, either the old one or the new one.
 type Store struct {
 	Dir  string
 	Site policy.SiteID
 	Keys note.Verifiers
-	// Policy holds the policy keys, if they differ from the bundle keys. A bundle is then installed only if its policy
-	// is signed with one of these keys and its policy number is not lower than that of any policy installed before.
-	// nil: there is no separate policy key.
+	// Policy contains the policy keys, if they are not the same as the bundle keys. If Policy is set, a bundle is
+	// installed only if its policy is signed with one of these keys, and if its policy number is not lower than that of
+	// any policy installed before. If Policy is nil, the machine pins no separate policy key.
 	Policy note.Verifiers
 }
 
-// Current returns the current manifest. The error os.ErrNotExist means that there is none.
+// Current returns the current manifest. If there is none, the error is os.ErrNotExist.
 func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
-// Signed returns the bytes of the current signed manifest. The signature is not checked.
+// Signed returns the bytes of the current manifest, with its signature. Signed does not verify the signature.
 func (s Store) Signed() ([]byte, error) { return readFile(filepath.Join(s.Dir, "manifest"), MaxSigned) }
 
-// Chunk reads a chunk of m by name and verifies its hash. If m has no such chunk, both results are nil.
+// Chunk reads a chunk of m by its name, and verifies its hash. If m has no chunk with this name, both results are nil.
 func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
 	c, ok := m.Chunk(name)
 	if !ok {
@@ -53,17 +53,18 @@ func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", s
 // Fetch returns the content of the chunk with a given hash.
 type Fetch func(sha string) ([]byte, error)
 
-// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. Before that, Install calls
-// usable, which may read all chunks of the new manifest. After any error the current bundle stays in use. Installing
-// the same version with the same bytes again changes nothing and is not an error.
+// Install opens a signed manifest, fetches the missing chunks and makes the bundle current. Before the bundle becomes
+// current, Install calls usable, which may read all chunks of the new manifest. If Install returns an error, the
+// current bundle stays in use. If the same version with the same bytes is already installed, Install changes nothing
+// and returns nil.
 func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	return s.install(manifest, fetch, usable, nil)
 }
 
-// InstallChanged installs a bundle as Install does, but does not read the chunks that the current bundle has too. Only
-// the sizes of these chunks are compared. This saves reading 64 MB for each change at 10,000 members. Reading a chunk
-// later verifies its hash. If the bundle is unusable, InstallChanged verifies all chunks, fetches damaged ones, and
-// tries once more.
+// InstallChanged installs a bundle as Install does, but does not read those chunks that the current bundle has too. For
+// these chunks, it compares only the size. At a site of 10,000 members, this saves reading 64 MB for each change. When
+// such a chunk is read later, its hash is verified. If the bundle turns out to be unusable, InstallChanged verifies all
+// chunks, fetches the damaged ones, and tries once more.
 func (s Store) InstallChanged(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	held := map[string]bool{}
 	if before, err := s.Current(); err == nil {
@@ -88,7 +89,7 @@ func (s Store) damagedChunks(manifest []byte) []Chunk {
 	return s.Damaged(m)
 }
 
-// install implements Install. For the chunks in held, only the sizes are compared.
+// install implements Install. Of the chunks in held, compare only the sizes.
 func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error,
 	held map[string]bool) (Manifest, error) {
 	m, err := OpenManifest(manifest, s.Keys)
@@ -147,7 +148,7 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 	return s.Install(manifest, nil, usable)
 }
 
-// hasSize reports whether the store has a regular file of the chunk's size.
+// hasSize reports whether the store has the chunk as a regular file of the right size.
 func (s Store) hasSize(c Chunk) bool {
 	fi, err := os.Lstat(s.path(c.SHA256))
 	return err == nil && fi.Mode().IsRegular() && fi.Size() == c.Size
@@ -171,7 +172,8 @@ func (s Store) ensureChunk(c Chunk, fetch Fetch) error {
 	return s.writeFile(filepath.Join("chunks", c.SHA256), b)
 }
 
-// removeUnlisted removes the chunks that none of the manifests lists. The next call retries a failed removal.
+// removeUnlisted removes those chunks that no manifest in the store lists. If a chunk cannot be removed, the next call
+// tries again.
 func (s Store) removeUnlisted(manifests ...Manifest) {
 	keep := map[string]bool{}
 	for _, m := range manifests {
@@ -190,14 +192,14 @@ func (s Store) removeUnlisted(manifests ...Manifest) {
 	}
 }
 
-// WriteFile replaces a file atomically. It writes a temporary file, calls fsync, renames the file, and calls fsync for
-// the folder. After a power cut the path has the old or the new content.
+// WriteFile replaces a file atomically. It writes a temporary file and calls fsync, then renames the file and calls
+// fsync for the folder. After a power cut, the file at path has either the old or the new content.
 func WriteFile(path string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // has no effect after the rename
+	defer os.Remove(f.Name()) // after the rename, this call has no effect
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {

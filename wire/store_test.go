@@ -134,7 +134,7 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesAreRemoved(t *testing.T) {
 	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
 		t.Fatalf("asked for %v, %v", asked, err)
 	}
-	// The chunks of the previous version must stay, and older chunks must be removed.
+	// The chunks of the previous version must stay in the store, and older chunks must be removed.
 	for _, x := range []struct {
 		version uint64
 		want    int
@@ -179,7 +179,7 @@ func TestMembersAreSpreadOverAllBuckets(t *testing.T) {
 	}
 }
 
-// damages are the effects of a worn SD card or a power cut on a file.
+// damages are changes to a file that a worn SD card or a power cut can cause.
 var damages = map[string]func(t *testing.T, path string){
 	"one byte changed": func(t *testing.T, path string) {
 		b, err := os.ReadFile(path)
@@ -250,7 +250,7 @@ func TestDamagedChunksAreRepairedFromTheFileOrByFetching(t *testing.T) {
 	}
 }
 
-func TestRepairRejectsBytesWithAnotherHash(t *testing.T) {
+func TestRepairRejectsAChunkWithAnotherHash(t *testing.T) {
 	st := store(t)
 	m, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil)
 	if err != nil {
@@ -268,8 +268,8 @@ func TestRepairRejectsBytesWithAnotherHash(t *testing.T) {
 	}
 }
 
-// A damaged manifest must not allow the installation of an older bundle.
-func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
+// Even if the current manifest is damaged, an older bundle must not be installed.
+func TestBundleMustFollowThePreviousOneIfTheManifestIsDamaged(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			st := store(t)
@@ -299,8 +299,8 @@ func TestWithADamagedManifestThePreviousVersionIsTheFloor(t *testing.T) {
 	}
 }
 
-// A path that is not a regular file of the right size counts as damage. The store neither waits for such a file nor
-// reads all of it.
+// If a chunk's path is not a regular file of the right size, the chunk is damaged. The store must neither wait for such
+// a file nor read all of it.
 func TestFileOfAnotherKindOrSizeCountsAsDamage(t *testing.T) {
 	for name, replace := range map[string]func(path string) error{
 		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -338,8 +338,8 @@ func TestFileOfAnotherKindOrSizeCountsAsDamage(t *testing.T) {
 	}
 }
 
-// A folder may be a link to another disk. Moving the link aside would remove the current bundle before the next bundle
-// is complete.
+// A folder of the store may be a link to another disk. If the store moved the link aside, the current bundle would be
+// gone before the next bundle is complete.
 func TestStoreKeepsAFolderThatIsALink(t *testing.T) {
 	for _, which := range []string{"", "chunks"} {
 		st := store(t)

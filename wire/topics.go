@@ -8,15 +8,15 @@ import (
 	"portillon/policy"
 )
 
-// MaxPacket is the largest size of every MQTT packet that machine, hub and broker send and accept. It limits the
-// remaining length (MQTT 3.1.1 §2.2.3), in bytes. A packet of MaxPacket holds the largest signed text, a topic of 1,000
-// bytes and a packet identifier.
+// MaxPacket is the largest size in bytes of an MQTT packet that machine, hub and broker send and accept. MaxPacket
+// limits the remaining length of a packet (MQTT 3.1.1 §2.2.3). A packet of this size has room for the largest signed
+// text, a topic of 1,000 bytes and a packet identifier.
 const MaxPacket = MaxSigned + 1<<10
 
-// Party is a kind of account at the broker. The zero Party has no permissions.
+// Party is a kind of account at the broker, such as the hub or a machine. The zero Party has no permissions.
 type Party uint8
 
-// These are the parties at a site's broker.
+// These constants are the parties at the broker of a site.
 const (
 	NoParty      Party = iota
 	HubParty           // the hub of the site
@@ -24,22 +24,23 @@ const (
 	WatcherParty       // Home Assistant
 )
 
-// Use is what a party does with a topic. The zero Use permits nothing.
+// Use says what a party does with a topic. The zero Use means that the party may do nothing.
 type Use uint8
 
-// These are the uses of a topic.
+// These constants are the uses of a topic.
 const (
-	Unused       Use = iota
-	Publishes        // the party publishes; the hub also subscribes with QoS 0, to find retained messages
-	Subscribes       // the party subscribes at each connection, with the QoS of the topic
-	Inspects         // the party subscribes with QoS 0, to find retained messages of removed machines
-	MaySubscribe     // the party may subscribe
+	Unused Use = iota
+	// The party publishes; if the party is the hub, it also subscribes with QoS 0, to find retained messages.
+	Publishes
+	Subscribes   // the party subscribes at each connection, with the QoS of the topic
+	Inspects     // the party subscribes with QoS 0, to find messages that were retained for removed machines
+	MaySubscribe // the party may subscribe, but need not
 )
 
-// TopicName names a topic of the protocol.
+// TopicName is the name by which this program refers to a topic of the protocol.
 type TopicName string
 
-// These are the topics of the protocol.
+// These constants name the topics of the protocol.
 const (
 	TopicAvailability TopicName = "availability"
 	TopicState        TopicName = "state"
@@ -56,18 +57,18 @@ const (
 // Topic is one row of the table of topics.
 type Topic struct {
 	Name    TopicName
-	Pattern string // topic with placeholders, such as portillon/{site}/{machine}/records
-	// Retained reports whether the publisher sets the retain flag. On other topics, publisher and hub clear retained
-	// messages.
+	Pattern string // the topic with placeholders, such as portillon/{site}/{machine}/records
+	// Retained reports whether the publisher sets the retain flag. On topics without this flag, the publisher and the hub
+	// clear messages that somebody has retained.
 	Retained              bool
-	QoS                   byte // QoS of publishes and of subscriptions by Subscribes
+	QoS                   byte // QoS with which messages are published, and with which Subscribes are made
 	Hub, Machine, Watcher Use
-	Content               string // content of a message, for the table of topics
+	Content               string // description of a message's content, for the table of topics
 }
 
-// TopicTable lists every topic of the protocol. Three things are generated from it: the subscriptions of hub and
+// TopicTable lists every topic of the protocol. Three things are generated from the table: the subscriptions of hub and
 // machines (Topics.Subscriptions), the permissions at the broker and in mosquitto's access list (Topics.Permissions),
-// and the table of topics at the head of that list. A new topic needs a row here and a handler at the receiver.
+// and the list of topics at the head of that access list. To add a topic, add a row here and a handler at the receiver.
 func TopicTable() []Topic { return slices.Clone(topicTable[:]) }
 
 const own = "portillon/{site}/{machine}/"
@@ -89,7 +90,7 @@ var topicTable = [...]Topic{
 	{TopicBirth, "homeassistant/status", false, 1, Unused, MaySubscribe, Publishes, "Home Assistant has started"},
 }
 
-// wideGrants returns filters that a party may use in addition to its topics.
+// wideGrants returns the filters that a party may use in addition to its own topics.
 func wideGrants() []Permission {
 	return []Permission{
 		{
@@ -97,12 +98,12 @@ func wideGrants() []Permission {
 			Filter:    "portillon/{site}/#",
 			Publish:   true,
 			Subscribe: true,
-		}, // the hub clears topics of removed machines
+		}, // with this filter, the hub clears topics of removed machines
 		{Party: WatcherParty, Filter: "homeassistant/#", Subscribe: true},
 	}
 }
 
-// Use returns what a party does with the topic.
+// Use returns what party p does with the topic.
 func (t Topic) Use(p Party) Use {
 	switch p {
 	case HubParty:
@@ -127,7 +128,7 @@ func (t Topic) MaySubscribe(p Party) bool {
 // OfMachine reports whether each machine has a topic of this name.
 func (t Topic) OfMachine() bool { return strings.Contains(t.Pattern, "{machine}") }
 
-// Of returns the topic for a site and a machine. The machine "+" means all machines.
+// Of returns the topic for a site and a machine. The machine "+" stands for all machines.
 func (t Topic) Of(site policy.SiteID, machine policy.MachineID) string {
 	return fill(t.Pattern, site, machine)
 }
@@ -136,11 +137,11 @@ func fill(pattern string, site policy.SiteID, machine policy.MachineID) string {
 	return strings.NewReplacer("{site}", string(site), "{machine}", string(machine)).Replace(pattern)
 }
 
-// Topics names the topics of one site.
+// Topics gives the topics of one site.
 type Topics struct{ Site policy.SiteID }
 
-// Of returns the topic with this name. m is needed if every machine has a topic of this name. For an unknown name Of
-// returns the empty topic, on which no broker accepts messages.
+// Of returns the topic with this name. m must be set if every machine has its own topic of this name. If the name is
+// unknown, Of returns the empty topic, on which no broker accepts messages.
 func (t Topics) Of(name TopicName, m policy.MachineID) string {
 	for _, x := range topicTable {
 		if x.Name == name {
@@ -162,8 +163,8 @@ func (t Topics) Command(m policy.MachineID) string { return t.Of(TopicCommand, m
 func (t Topics) Bundle() string                    { return t.Of(TopicBundle, "") }
 func (t Topics) Ack(m policy.MachineID) string     { return t.Of(TopicAck, m) }
 
-// Subscriptions returns the topic filters, with QoS, to which a party subscribes at each connection. m is the machine,
-// or "+" for the hub.
+// Subscriptions returns the topic filters, with QoS, to which a party subscribes at each connection. m is the machine;
+// for the hub, m is "+".
 func (t Topics) Subscriptions(p Party, m policy.MachineID) map[string]byte {
 	out := map[string]byte{}
 	for _, x := range topicTable {
@@ -177,8 +178,8 @@ func (t Topics) Subscriptions(p Party, m policy.MachineID) map[string]byte {
 	return out
 }
 
-// NeverRetained returns the topics on which a machine publishes without the retain flag. At each connection the machine
-// clears messages that another client retained there.
+// NeverRetained returns the topics on which a machine publishes without the retain flag. At each connection, the
+// machine clears messages that another client has retained on these topics.
 func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
 	for _, x := range topicTable {
 		if x.Machine == Publishes && !x.Retained {
@@ -188,15 +189,15 @@ func (t Topics) NeverRetained(m policy.MachineID) (out []string) {
 	return out
 }
 
-// Permission is a topic filter that an account may use, and the allowed use.
+// Permission is a topic filter, and what an account may do with it.
 type Permission struct {
 	Party              Party
 	Filter             string
 	Publish, Subscribe bool
 }
 
-// Permissions returns the permissions of an account. Everything else is denied. m is the machine, or "+" for the
-// watcher. A topic covered by a wider filter of the account is not listed.
+// Permissions returns the permissions of an account. The account may do nothing else. m is the machine; for the
+// watcher, m is "+". If a wider filter of the account covers a topic, the topic is not listed.
 func (t Topics) Permissions(p Party, m policy.MachineID) (out []Permission) {
 	var wide []Permission
 	for _, g := range wideGrants() {
@@ -219,7 +220,7 @@ func (t Topics) Permissions(p Party, m policy.MachineID) (out []Permission) {
 	return append(out, wide...)
 }
 
-// Covers reports whether a topic filter matches every topic that another filter, or a topic, matches (MQTT 3.1.1 §4.7).
+// Covers reports whether a filter matches every topic that the second filter, or the topic, matches (MQTT 3.1.1 §4.7).
 func Covers(filter, other string) bool {
 	for {
 		level, rest, more := strings.Cut(filter, "/")
@@ -231,7 +232,7 @@ func Covers(filter, other string) bool {
 			return false
 		}
 		if !otherMore {
-			return !more || rest == "#" // filter "a/#" also matches topic "a" (§4.7.1.2)
+			return !more || rest == "#" // the filter "a/#" also matches the topic "a" (§4.7.1.2)
 		}
 		if !more {
 			return false
@@ -240,8 +241,8 @@ func Covers(filter, other string) bool {
 	}
 }
 
-// Parse returns the matching topic of the table, and the machine that the topic names; empty: the topic is for the
-// whole site. The machine is not validated.
+// Parse returns the topic of the table that matches, and the machine that the topic names. The machine is empty if the
+// topic is for the whole site. Parse does not check that the machine's id is valid.
 func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok bool) {
 	for _, x := range topicTable {
 		m, matches := match(x.Pattern, string(t.Site), topic)
@@ -250,14 +251,15 @@ func (t Topics) Parse(topic string) (found Topic, machine policy.MachineID, ok b
 		}
 		found, machine, ok = x, policy.MachineID(m), true
 		if !Reserved(machine) {
-			break // portillon/SITE/ack/records is an acknowledgement for «records», not a record of «ack»
+			// Portillon/SITE/ack/records is an acknowledgement for the machine «records», and not a record of a machine «ack».
+			break
 		}
 	}
 	return found, machine, ok
 }
 
-// match compares a topic with a pattern, level by level, and returns the level at {machine}. A pattern with {machine}
-// inside a level matches nothing, because Portillon does not subscribe to such a topic.
+// match compares a topic with a pattern, level by level, and returns the level in the place of {machine}. If {machine}
+// is only a part of a level, the pattern matches nothing, because Portillon does not subscribe to such topics.
 func match(pattern, site, topic string) (machine string, ok bool) {
 	if strings.ContainsAny(topic, "+#") {
 		return "", false
@@ -286,14 +288,14 @@ func match(pattern, site, topic string) (machine string, ok bool) {
 	}
 }
 
-// Reserved reports whether an id is not allowed for machines, because a topic of the site uses it in the machine's
-// place.
+// Reserved reports whether a machine must not have this id, because a topic of the site has this word in the place of
+// the machine.
 func Reserved(m policy.MachineID) bool { return m == "ack" || m == "bundle" }
 
-// All returns the topic filter for this topic of all machines.
+// All returns the filter that matches this topic of all machines.
 func (t Topics) All(name TopicName) string { return t.Of(name, "+") }
 
-// Machine returns the machine to which a topic with this name belongs. ok is false for an invalid machine id.
+// Machine returns the machine that owns a topic with this name. ok is false if the machine's id is invalid.
 func (t Topics) Machine(topic string, name TopicName) (policy.MachineID, bool) {
 	x, m, ok := t.Parse(topic)
 	if !ok || x.Name != name || m == "" || Reserved(m) || strings.ContainsAny(string(m), ". *") {
@@ -302,8 +304,8 @@ func (t Topics) Machine(topic string, name TopicName) (policy.MachineID, bool) {
 	return m, true
 }
 
-// Document returns the topics of the site as a Markdown table with publishers and subscribers, for administrators of a
-// broker.
+// Document returns the topics of the site as a Markdown table with their publishers and subscribers, for the
+// administrator of a broker.
 func (t Topics) Document() string {
 	var b strings.Builder
 	b.WriteString("| topic | retained | QoS | publisher | subscribers | content |\n|---|---|---|---|---|---|\n")
@@ -329,15 +331,17 @@ func (t Topics) Document() string {
 	return b.String()
 }
 
-// ClientID returns a machine's MQTT client id. The id never changes, so that a new connection replaces a hanging one.
+// ClientID returns a machine's MQTT client id. The id never changes, so that the broker replaces a hanging connection
+// of the machine by a new one.
 func (t Topics) ClientID(m policy.MachineID) string {
 	return "portillon-" + string(t.Site) + "-" + string(m)
 }
 
-// HubClientID returns the hub's client id. Machine ids contain no underscore, so no machine has this id.
+// HubClientID returns the hub's MQTT client id. Machine ids contain no underscore, so no machine has the same client
+// id.
 func (t Topics) HubClientID() string { return "portillon-" + string(t.Site) + "_hub" }
 
-// Online and Offline are the payloads of the availability topic. Offline is the payload of the will.
+// Online and Offline are the payloads of the availability topic. Offline is also the payload of the will.
 const (
 	Online  = "online"
 	Offline = "offline"

@@ -30,7 +30,7 @@ func TestTopicTableContainsEveryTopicOnce(t *testing.T) {
 	}
 }
 
-func TestEveryTopicHasOnePublisherAndASubscriber(t *testing.T) {
+func TestEveryTopicHasOnePublisherAndAtLeastOneSubscriber(t *testing.T) {
 	for _, x := range TopicTable() {
 		publishers, subscribers := 0, 0
 		for _, p := range []Party{HubParty, MachineParty, WatcherParty} {
@@ -105,9 +105,9 @@ func TestParseFindsTopicAndMachine(t *testing.T) {
 	}{
 		"portillon/biklab/laser/records":     {TopicRecords, "laser"},
 		"portillon/biklab/ack/laser":         {TopicAck, "laser"},
-		"portillon/biklab/ack/records":       {TopicAck, "records"}, // an acknowledgement for the machine named records
+		"portillon/biklab/ack/records":       {TopicAck, "records"}, // an acknowledgement for the machine whose id is records
 		"portillon/biklab/bundle":            {TopicBundle, ""},
-		"portillon/biklab/bundle/state":      {TopicState, "bundle"}, // a reserved id that no machine has
+		"portillon/biklab/bundle/state":      {TopicState, "bundle"}, // an id that is reserved, so no machine has it
 		"portillon/biklab/not an id/state":   {TopicState, "not an id"},
 		"homeassistant/status":               {TopicBirth, ""},
 		"portillon/other/laser/records":      {},

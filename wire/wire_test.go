@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// keys returns keys for tests only. Ed25519 signatures are deterministic, so signed texts can be compared with golden
-// files.
+// keys returns keys that are used only in tests. Ed25519 signatures are deterministic, so the test can compare signed
+// texts with golden files.
 func keys(t testing.TB) (note.Signer, note.Verifiers) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{7}, 64)), "portillon-test")
@@ -197,7 +197,7 @@ var command = Command{
 	Expires: at.Add(30 * time.Second),
 }
 
-// Installed machines and hubs depend on the message formats, so each format has a golden file.
+// Installed machines and hubs depend on the message formats, so a golden file checks each format.
 func TestMessageFormatsMatchTheGoldenFiles(t *testing.T) {
 	s, v := keys(t)
 	records := sample(t)
@@ -321,7 +321,7 @@ func TestSignedTextsAreAcceptedOnlyForTheirUse(t *testing.T) {
 				t.Errorf("a signed %s opened as %s: %v", other, kind, err)
 			}
 		}
-		for i := range len(texts[kind]) - 3 { // the last base64 letter of the signature has unused bits
+		for i := range len(texts[kind]) - 3 { // in the last base64 letter of the signature, some bits are unused
 			c := bytes.Clone(texts[kind])
 			c[i] ^= 1
 			if err := f(c); err == nil {
@@ -346,7 +346,7 @@ func TestSignedTextsAreAcceptedOnlyForTheirUse(t *testing.T) {
 	}
 }
 
-func TestCommandsAreRefusedWhenLateEarlyForeignOrRepeated(t *testing.T) {
+func TestLateEarlyForeignOrRepeatedCommandsAreRefused(t *testing.T) {
 	s, v := keys(t)
 	fresh := func() *Commands {
 		return &Commands{Site: "biklab", Machine: "laser", Keys: v, Started: at.Add(-time.Hour)}
@@ -422,7 +422,8 @@ func TestTagCommandsAreValidWithoutATrustedClock(t *testing.T) {
 	}
 }
 
-// The sender of a command receives the reason of a refusal. A repeated command is not answered again.
+// If a command is refused, its sender receives the reason. If a command is repeated, its sender receives no second
+// answer.
 func TestRefusedCommandsKeepTheirIDForTheReply(t *testing.T) {
 	s, v := keys(t)
 	stop := command

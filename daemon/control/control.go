@@ -1,9 +1,9 @@
 // Package control is the local socket by which a tool on the same computer sends an operator's orders to the daemon.
 //
 // The socket accepts one JSON request per connection, on one line of at most 64 KiB, and the daemon replies with one
-// line. Everyone who may open the socket's file may send orders (mode 0660). There is no password, and no network
-// access. The daemon refuses, with an explanation, a request that is not JSON, that requires fields unknown to this
-// program (wire.Decode), or that does not arrive within 5 s.
+// line. Everyone who may open the socket's file may send orders (mode 0660). There is no password, and the socket
+// cannot be reached from the network. The daemon refuses, with an explanation, a request that is not JSON, that
+// requires fields unknown to this program (wire.Decode), or that does not arrive within 5 s.
 package control
 
 import (
@@ -23,15 +23,17 @@ import (
 
 // Request is an operator's order. The zero Request is refused.
 type Request struct {
-	Do   string `json:"do"`             // status, tap, tag, untag, stop, log, role, unknown
-	Card string `json:"card,omitempty"` // tap: the card's number in hexadecimal
-	Role string `json:"role,omitempty"` // role: the role to choose in the current session
-	// For the orders tag and untag: the tag's id. If Tag is empty, the daemon chooses an id, or removes the only tag.
+	Do   string `json:"do"`             // one of the orders status, tap, tag, untag, stop, log, role, unknown
+	Card string `json:"card,omitempty"` // for the order tap: the card's number in hexadecimal
+	Role string `json:"role,omitempty"` // for the order role: the role to choose in the current session
+	// Tag is the tag's id, for the orders tag and untag. If Tag is empty, the order tag makes the daemon choose an id, and
+	// the order untag removes the machine's only tag.
 	Tag    string `json:"tag,omitempty"`
-	Reason string `json:"reason,omitempty"` // tag: the text that members read
-	Now    bool   `json:"now,omitempty"`    // tag: do not wait for the session's end
-	Kind   string `json:"kind,omitempty"`   // log: the kind of intervention
-	Note   string `json:"note,omitempty"`   // log: a sentence
+	Reason string `json:"reason,omitempty"` // for the order tag: the text that members read
+	// For the order tag: true tags the machine at once, without waiting for the end of the session.
+	Now    bool   `json:"now,omitempty"`
+	Kind   string `json:"kind,omitempty"` // for the order log: the kind of intervention
+	Note   string `json:"note,omitempty"` // log: a sentence
 	Minute int    `json:"minutes,omitempty"`
 }
 
@@ -40,9 +42,9 @@ type Reply struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
-	// Wrong means that the order is invalid for everybody: for example, a word or a number in the order is malformed.
+	// Wrong means that the order itself is malformed, whoever sends it: for example, a word or a number in it is invalid.
 	Wrong  bool    `json:"wrong,omitempty"`
-	FR     string  `json:"fr,omitempty"` // the text that the member at the machine now reads
+	FR     string  `json:"fr,omitempty"` // the text that the panel now shows to the member at the machine
 	EN     string  `json:"en,omitempty"`
 	Status *Status `json:"status,omitempty"`
 	// Unknown is the answer to the order "unknown": the machine, and the unknown cards that were tapped there recently.
@@ -59,8 +61,8 @@ type UnknownCards struct {
 // UnknownCard is one unknown card. Each card is listed once.
 type UnknownCard struct {
 	wire.EnrolCard
-	At  time.Time `json:"at"`  // time of its last tap, by the machine's clock
-	Tap uint64    `json:"tap"` // number of that tap among Taps, from 1
+	At  time.Time `json:"at"`  // time of the card's last tap, by the machine's clock
+	Tap uint64    `json:"tap"` // position of the card's last tap among all Taps, counted from 1
 }
 
 // Status is the daemon's report about its machine. A Status names members by pseudonym.
@@ -68,7 +70,7 @@ type Status struct {
 	Site       string    `json:"site"`
 	Machine    string    `json:"machine"`
 	Phase      string    `json:"phase"`
-	Relay      bool      `json:"relay"` // as the guard last confirmed it
+	Relay      bool      `json:"relay"` // true if the relay is closed, as the guard last confirmed
 	Session    string    `json:"session,omitempty"`
 	Member     string    `json:"member,omitempty"`
 	Role       string    `json:"role,omitempty"`
@@ -79,10 +81,10 @@ type Status struct {
 	Tags       []string  `json:"tags,omitempty"`
 	Faults     []string  `json:"faults,omitempty"`
 	Reader     bool      `json:"reader"`              // the reader answers
-	Hub        bool      `json:"hub"`                 // the hub acknowledges records
-	Broker     bool      `json:"broker"`              // the broker is connected
-	Alone      bool      `json:"alone,omitempty"`     // no broker is configured
-	NoReader   bool      `json:"no_reader,omitempty"` // no reader is configured
+	Hub        bool      `json:"hub"`                 // true while the hub acknowledges records
+	Broker     bool      `json:"broker"`              // true while the broker is connected
+	Alone      bool      `json:"alone,omitempty"`     // true if no broker is configured
+	NoReader   bool      `json:"no_reader,omitempty"` // true if no reader is configured
 	Clock      string    `json:"clock"`
 	Bundle     uint64    `json:"bundle"`
 	// BundleDamage describes the damage of the bundle on the disk; empty: none.
@@ -94,14 +96,14 @@ type Status struct {
 	Denied []string `json:"denied,omitempty"`
 	// JournalDamage describes the damage of the journal, or how the journal differs from the hub's copy; empty: neither.
 	JournalDamage string `json:"journal_damage,omitempty"`
-	// NewJournal is the generation of a new journal that waits until the hub accepts the journal and returns the
-	// machine's tags and hours; empty: no journal is waiting.
+	// NewJournal is the generation of a new journal. The journal waits until the hub accepts it and returns the machine's
+	// tags and running hours. An empty NewJournal means that no journal is waiting.
 	NewJournal string `json:"new_journal,omitempty"`
 	Journal    uint64 `json:"journal"`      // number of committed records
 	Acked      uint64 `json:"acknowledged"` // number of records that the hub holds
-	// Unacked describes the missing acknowledgement of the hub; nil: none is missing.
+	// Unacked describes the hub's acknowledgement that is missing; nil: none is missing.
 	Unacked *Unacked `json:"unacked,omitempty"`
-	// Screens are the machine's own screens whose page has sent a report since the daemon started.
+	// Screens lists the machine's own screens whose page has sent at least one report since the daemon started.
 	Screens []Screen `json:"screens,omitempty"`
 }
 
@@ -109,7 +111,7 @@ type Status struct {
 type Unacked struct {
 	Since   time.Time `json:"since"`
 	Seconds int64     `json:"seconds"`
-	Overdue bool      `json:"overdue,omitempty"` // long enough that the panel shows it
+	Overdue bool      `json:"overdue,omitempty"` // true if the acknowledgement is so late that the panel shows the delay
 	// Why is a code such as broker-away, no-answer, hub-refuses/bad-checkpoint; empty: unknown.
 	Why    string `json:"why,omitempty"`
 	Detail string `json:"detail,omitempty"`
@@ -118,18 +120,19 @@ type Unacked struct {
 // Screen is one of the machine's own screens.
 type Screen struct {
 	Address string `json:"address"`
-	// SilentSeconds is the time in seconds for which the screen's page has sent no report; 0: the page sends reports.
+	// SilentSeconds is the number of seconds for which the screen's page has sent no report; 0: the page sends its reports
+	// in time.
 	SilentSeconds int64 `json:"silent_s,omitempty"`
 }
 
 const (
 	maxLine  = 64 << 10
 	patience = 5 * time.Second
-	callers  = 8 // connections served at the same time; further connections wait
+	callers  = 8 // largest number of connections that are served at the same time; further connections wait
 )
 
-// Listen opens the socket. Listen replaces a socket that a dead daemon has left, and returns an error if a daemon
-// answers on the socket, or if the file is not a socket.
+// Listen opens the control socket at path. If a socket file exists without a running daemon, Listen replaces the file.
+// If a daemon answers on the socket, or if the file is not a socket, Listen returns an error.
 func Listen(path string) (net.Listener, error) {
 	if fi, err := os.Lstat(path); err == nil {
 		if fi.Mode()&os.ModeSocket == 0 {
@@ -170,7 +173,7 @@ func Serve(ctx context.Context, l net.Listener, do func(context.Context, Request
 		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("control socket: %w", err)
 		}
-		if err != nil { // too many open files, which is temporary
+		if err != nil { // the process has too many open files: this error is temporary
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}

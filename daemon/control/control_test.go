@@ -33,7 +33,7 @@ func TestCallSendsTheRequestAndReturnsTheReply(t *testing.T) {
 	}
 }
 
-// A tool may be newer than the daemon, which is updated only at its next restart.
+// A tool may be newer than the daemon, because an update of the program replaces the daemon only at its next restart.
 func TestFieldsOfNewerToolsAreSkipped(t *testing.T) {
 	r, err := Parse([]byte(`{"do":"tag","reason":"courroie usée","novel":[1]}`))
 	if err != nil || r.Do != "tag" || r.Reason != "courroie usée" {

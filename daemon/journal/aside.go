@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// IsMissing reports whether the file or folder at path cannot be a journal, so that a new journal may be created there:
-// a folder, a file without the header of a journal, or a write-ahead log without its file. IsMissing returns false if
+// IsMissing reports whether no journal exists at path, so that a new journal may be created there: path is a folder, a
+// file without the header of a journal, or the name of a write-ahead log whose file is lost. IsMissing returns false if
 // nothing exists at path, if path is the journal of another machine or of a later release, and if the file cannot be
 // read at the moment.
 func IsMissing(path string) bool {

@@ -106,8 +106,8 @@ func (s Sign) signal() signal {
 // frame is the interval between two updates of the lamps: half of the shortest phase of the quickest rhythm.
 const frame = 60 * time.Millisecond
 
-// Follow sets lamps and buzzer according to the panel's state until ctx ends, then switches them off. A lamp that fails
-// is logged once and no longer used. The other lamps continue.
+// Follow sets lamps and buzzer according to the panel's state until ctx ends, then switches them off. If a lamp fails,
+// Follow logs the error once and no longer sets that lamp. Follow continues to set the other lamps.
 func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	outputs := []*lamp{
 		{name: "red", pin: l.Red}, {name: "amber", pin: l.Amber}, {name: "green", pin: l.Green},
@@ -145,17 +145,17 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	}
 }
 
-// stuckBeeps announce a silent screen with two long beeps.
+// stuckBeeps are the two long beeps that announce a silent screen.
 var stuckBeeps = beeps{700, 300, 700}
 
-// withStuckScreen adds the signal of a silent screen, silent for stuck, to the signal of a state that began t ago. The
-// state's own lamps and beeps have priority.
+// withStuckScreen adds the signal of a silent screen to the signal of a state. The state began t ago, and the screen
+// has been silent for stuck. The state's own lamps and beeps have priority.
 func (s signal) withStuckScreen(t, stuck time.Duration) signal {
 	if s.lit.amber == dark {
 		s.lit.amber = glimpse
 	}
 	if !s.sound.on(t) && stuckBeeps.on(stuck) {
-		s.sound = beeps{int((t + frame) / time.Millisecond)} // the buzzer is on at this moment
+		s.sound = beeps{int((t + frame) / time.Millisecond)} // true if the buzzer is on at this moment
 	}
 	return s
 }

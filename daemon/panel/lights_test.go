@@ -80,7 +80,7 @@ func TestLightsFollowThePanelAndAreOffAtTheEnd(t *testing.T) {
 	})
 }
 
-func TestFailingLampIsLoggedOnceAndOthersContinue(t *testing.T) {
+func TestFailingLampIsLoggedOnceAndTheOtherLampsContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		var green fakeLamp

@@ -25,7 +25,8 @@ func (c Clock) MembershipLapsed(last time.Time) policy.Text {
 	return policy.Text{FR: "Adhésion terminée le " + d.FR, EN: "Membership ended on " + d.EN}
 }
 
-// MembershipEnded returns the refusal of a member by name. fact and next come from the policy.
+// MembershipEnded returns the view that refuses a member because their membership has ended, with the member's name.
+// The texts fact and next come from the policy.
 func MembershipEnded(name string, fact, next policy.Text) View {
 	if name != "" {
 		fact = policy.Text{FR: name + " : " + lower(fact.FR), EN: name + ": " + lower(fact.EN)}

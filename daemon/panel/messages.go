@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// This file contains the questions, buttons and answers of the panel, in addition to the states in views.go.
+// This file contains the questions, buttons and answers of the panel; views.go contains the views of the states.
 
 // Logged returns the thanks for a logged intervention. next names the endorser whose card is needed to endorse the
 // intervention; empty: none is needed.
@@ -21,8 +21,8 @@ func Logged(name string, kind, next policy.Text) View {
 		}}
 }
 
-// Thanked returns the thanks for a report, with the consequence for the machine. A danger takes the machine out of
-// service, at once or, if a session is running, at the session's end.
+// Thanked returns the thanks for a report, with the consequence for the machine. A reported danger takes the machine
+// out of service: at once, or at the end of the running session.
 func Thanked(name string, danger, runs bool) View {
 	v := View{Sign: SignThanks, Line: policy.Text{
 		FR: "Merci " + endSentence(name) + " Le problème est noté",
@@ -66,7 +66,7 @@ func Returned(name string) View {
 	}
 }
 
-// StoppedForSafety returns the view after a session was ended by a fault that has ended.
+// StoppedForSafety returns the view after a fault has ended a session and the fault itself is over.
 func StoppedForSafety(name string) View {
 	return View{Sign: SignFault, Line: policy.Text{
 		FR: "Session arrêtée par sécurité : " + name,
@@ -85,7 +85,7 @@ func TagNote(reason policy.Text, maintained bool) policy.Text {
 	return policy.Text{FR: "Hors service après cette session : " + fr, EN: "Out of service after this session: " + en}
 }
 
-// TagWaits returns the answer to a person who tags a machine while it is in use.
+// TagWaits returns the answer to a person who tags a machine while the machine is in use.
 func TagWaits() policy.Text {
 	return join(policy.Text{
 		FR: "Noté : hors service dès la fin de la session en cours",
@@ -106,14 +106,14 @@ func TagPending(machine policy.MachineID, tag string) policy.Text {
 			"%s)", machine, tag)}, noIsolation())
 }
 
-// noIsolation returns the warning of OnlyRelay for a tag that waits: the relay may still be closed.
+// noIsolation returns the warning of OnlyRelay for a tag that takes effect later: until then the relay may be closed.
 func noIsolation() policy.Text {
 	return policy.Text{FR: "Une mise hors service n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur " +
 		"principal, avant d’y mettre les mains",
 		EN: "A tag only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// These are the answers to a touch.
+// These functions return the answers to a touch.
 var (
 	NotNow = Refusal{
 		FR: "Ce n’est plus possible : présentez à nouveau votre carte",
@@ -152,7 +152,7 @@ var (
 	}
 )
 
-// These are the answers to pages and phones away from the machine.
+// These functions return the answers to pages and phones away from the machine.
 var (
 	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : présentez-y votre carte, puis " +
 		"lisez le code affiché avec ce téléphone",
@@ -178,8 +178,8 @@ func FormWaits() policy.Text {
 			"touch “Confirm” at its screen"}
 }
 
-// ReportWaits returns the answer to a phone that reported a problem: the report is stored unsigned, and the machine was
-// not stopped.
+// ReportWaits returns the answer to a phone that reported a problem: the report was stored unsigned, and the machine
+// was not stopped.
 func ReportWaits(danger bool) policy.Text {
 	if danger {
 		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt " +
@@ -193,7 +193,7 @@ func ReportWaits(danger bool) policy.Text {
 			"then touch “Confirm” at its screen"}
 }
 
-// Unconfirmed returns the note while a form from a phone waits for its member's card.
+// Unconfirmed returns the note that the panel shows while a form from a phone waits for its member's card.
 func Unconfirmed(name string) policy.Text {
 	return policy.Text{
 		FR: "Formulaire envoyé d’un téléphone. " + name + " : présentez votre carte pour le confirmer",
@@ -201,7 +201,7 @@ func Unconfirmed(name string) policy.Text {
 	}
 }
 
-// NotConfirmed returns the note after a form was not confirmed in time.
+// NotConfirmed returns the note that the panel shows after a form was not confirmed in time.
 func NotConfirmed() policy.Text {
 	return policy.Text{
 		FR: "Un formulaire envoyé d’un téléphone n’a pas été confirmé : il n’est pas noté",
@@ -225,8 +225,8 @@ func ConfirmQuestion(name string) policy.Text {
 	}
 }
 
-// OfferConfirm returns the button that confirms the form id in the member's name. what names the content of the form.
-// minutes is the logged duration; 0: no duration was logged.
+// OfferConfirm returns the button that confirms the form id in the member's name. The text what names the content of
+// the form. minutes is the logged duration of the work, 0 if no duration was logged.
 func OfferConfirm(id string, what policy.Text, minutes int) Offer {
 	long := ""
 	if minutes > 0 {
@@ -244,7 +244,7 @@ func OfferDeny(id string) Offer {
 	return Offer{Do: "deny", Arg: id, Label: policy.Text{FR: "Ce n’est pas de moi", EN: "Not mine"}}
 }
 
-// CallMentor returns the request for the card of the mentor whose learner has ended the session.
+// CallMentor returns the request that the mentor present their card, after the mentor's learner has ended the session.
 func CallMentor(mentor, learner string) policy.Text {
 	return policy.Text{
 		FR: mentor + " : présentez votre carte pour dire ce que " + learner + " a réussi",
@@ -291,8 +291,8 @@ func ProblemName(what string) policy.Text {
 	return policy.Text{FR: what, EN: what}
 }
 
-// MaintenanceNote returns the note that maintenance is due (over), or will be due after left. hours reports whether
-// left is running time.
+// MaintenanceNote returns the note that maintenance is overdue if over is set, or else that it will be due after left.
+// hours reports whether left is running time of the machine, and not calendar time.
 func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
 	fr, en := lower(kind.In(policy.French)), lower(kind.In(policy.English))
 	if over {
@@ -316,11 +316,11 @@ func MaintenanceTagReason(kind policy.Text) policy.Text {
 	}
 }
 
-// ceil returns the number of units in d, rounded up.
+// ceil returns the number of units that d takes, rounded up.
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
-// labels returns the beginnings of those reasons that this program or the policy contains, and that no person has
-// typed.
+// labels returns the beginnings of those reasons whose text comes from this program or from the policy, and was not
+// typed by a person.
 func labels() []policy.Text {
 	out := []policy.Text{MaintenanceTagReason(policy.Text{})}
 	for _, what := range []string{"noise", "poor-result", "broken", "dangerous"} {
@@ -329,8 +329,8 @@ func labels() []policy.Text {
 	return out
 }
 
-// inSentence returns a reason for use inside a sentence: a label begins with a small letter. Text typed by a person
-// stays unchanged, because it may begin with a name.
+// inSentence returns a reason for use inside a sentence: the first letter of a label becomes a small letter. Text typed
+// by a person stays unchanged, because it may begin with a name.
 func inSentence(reason string) string {
 	for _, l := range labels() {
 		for _, s := range []string{l.FR, l.EN} {
@@ -376,8 +376,8 @@ func OfferRole(r policy.Role) Offer {
 	return Offer{Do: TakeRole, Arg: r.String(), Label: label}
 }
 
-// OfferPowerOff returns the button that opens the relay during a maintenance. The machine's supply stays live, and the
-// view above the button warns of that.
+// OfferPowerOff returns the button that opens the relay during a maintenance. The machine's supply stays live, so the
+// view above the button warns that the button does not isolate the machine.
 func OfferPowerOff() Offer {
 	return Offer{Do: "power-off", Label: policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}}
 }

@@ -84,8 +84,8 @@ func EarlierList() policy.Text {
 		EN: "The members’ list is damaged: the machine uses the one before. Tell the desk"}
 }
 
-// RecordsKept returns the note of a machine whose records the hub does not acknowledge. The note is brief, because
-// nobody at the machine has to act.
+// RecordsKept returns the note that a machine stores its records because the hub does not acknowledge them. The note is
+// brief, because people at the machine need to do nothing.
 func RecordsKept() policy.Text {
 	return policy.Text{FR: "Enregistrements gardés ici, envoyés plus tard", EN: "Records kept here, sent later"}
 }

@@ -21,7 +21,7 @@ type pages struct {
 type openPage struct {
 	wake chan struct{}
 	at   netip.Addr
-	near bool // the page is on a screen at the machine
+	near bool // true if the page is on a screen at the machine
 }
 
 // notifyAll notifies every page of a change, without waiting.
@@ -31,13 +31,13 @@ func (p *pages) notifyAll() {
 	for _, x := range p.open {
 		select {
 		case x.wake <- struct{}{}:
-		default: // a notification is already pending
+		default: // the page already has a notification that it has not read
 		}
 	}
 }
 
-// add registers a page for notifications. The second result is false if a limit is reached. The number of pages is
-// limited for each address and in total. Screens at the machine do not count in the total.
+// add registers a page for notifications. The second result is false if too many pages are open. The number of pages is
+// limited for each address and in total. Screens at the machine do not count towards the total.
 func (p *pages) add(a netip.Addr, near bool) (chan struct{}, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -80,8 +80,8 @@ func TestTextsFollowTheStyleOfThePanel(t *testing.T) {
 	}
 }
 
-// A person who stops or tags a machine, or finds it tagged, must read in both languages that only the relay is open,
-// and that the machine must be unplugged or its main switch locked before work on it.
+// A person who stops or tags a machine, or finds the machine tagged, must read two facts in both languages: only the
+// relay is open, and the machine must be unplugged or its main switch locked before anyone works on it.
 func TestStoppedMachineIsNeverDescribedAsSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	sentences := map[string]policy.Text{
@@ -181,7 +181,7 @@ func TestPageNamesItsBuildAndForbidsTranslation(t *testing.T) {
 	}
 }
 
-// One address may open four pages. The limit for all pages must not affect screens at the machine.
+// One address may open four pages. The limit on the number of all pages must not affect screens at the machine.
 func TestPageLimitsDoNotAffectTheMachinesScreen(t *testing.T) {
 	p := New(Config{Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
 	from := func(a string) int {

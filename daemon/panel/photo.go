@@ -13,12 +13,12 @@ import (
 	"sync"
 )
 
-// MaxPhoto is the largest size of a picture, in bytes. The phone's page makes pictures smaller before sending.
+// MaxPhoto is the largest size of a picture, in bytes. The page on a phone reduces pictures before it sends them.
 const MaxPhoto = 4 << 20
 
-// Album stores pictures in a folder, each under the SHA-256 of its content. An Album accepts only JPEG, and stores only
-// the picture itself: location and camera data (Exif), thumbnails and comments are removed. The methods of an Album may
-// be called concurrently.
+// Album stores pictures in a folder, each under the SHA-256 of its content. An Album accepts only JPEG files, and
+// stores only the picture itself: it removes location and camera data (Exif), thumbnails and comments. The methods of
+// an Album may be called concurrently.
 type Album struct {
 	Dir  string
 	Max  int64 // limit of all pictures together, in bytes
@@ -27,7 +27,7 @@ type Album struct {
 	mu sync.Mutex
 }
 
-// These are the refusals of a picture.
+// These errors are the reasons why a picture is refused.
 var (
 	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
 	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
@@ -40,7 +40,7 @@ var (
 // held is the prefix of the file names of pictures that no record uses yet.
 const held = "held-"
 
-// Save implements Photos. The file is on the disk when Save returns.
+// Save implements Photos. When Save returns without an error, the picture's file is on the disk.
 func (a *Album) Save(r io.Reader) (Picture, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxPhoto+1))
 	switch {
@@ -67,9 +67,9 @@ func (a *Album) Save(r io.Reader) (Picture, error) {
 	return a.picture(name, file), nil
 }
 
-// picture returns the Picture for a file that no record uses yet.
+// picture returns the Picture of a file that no record uses yet.
 func (a *Album) picture(name, file string) Picture {
-	kept, ours := false, true // ours: no other record uses this picture
+	kept, ours := false, true // true if only this form uses the picture, and no record does
 	final := filepath.Join(a.Dir, name+".jpg")
 	keep := func() error {
 		a.mu.Lock()
@@ -99,7 +99,7 @@ func (a *Album) picture(name, file string) Picture {
 	return Picture{Name: name, keep: keep, drop: drop}
 }
 
-// requireRoom returns an error unless more bytes may be stored.
+// requireRoom returns an error if the album has no room for this many more bytes.
 func (a *Album) requireRoom(more int64) error {
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (a *Album) write(data []byte) (string, error) {
 // Forget removes the files of interrupted calls of Save, and the pictures of forms that waited for a card when the
 // daemon ended.
 func (a *Album) Forget() {
-	for _, begin := range []string{held, "new-"} { // the second is the prefix of an older version
+	for _, begin := range []string{held, "new-"} { // an older version used the second prefix
 		left, _ := filepath.Glob(filepath.Join(a.Dir, begin+"*"))
 		for _, f := range left {
 			os.Remove(f)
@@ -145,21 +145,21 @@ func (a *Album) Forget() {
 
 var errJPEG = errors.New("not a JPEG")
 
-// These are markers of a JPEG (ITU-T T.81, table B.1).
+// These constants are markers of a JPEG (ITU-T T.81, table B.1).
 const (
 	soi, eoi, sos = 0xd8, 0xd9, 0xda
 	rst0, rst7    = 0xd0, 0xd7
-	app0, app14   = 0xe0, 0xee // JFIF; Adobe, which defines the colours
+	app0, app14   = 0xe0, 0xee // APP0 is JFIF; APP14 is Adobe's segment, which defines the colours
 	app15, com    = 0xef, 0xfe
 )
 
-// segment is the part of a JPEG from one marker to the next: b[from:end].
+// segment is the part of a JPEG from one marker to the next, which is b[from:end].
 type segment struct {
 	marker    byte
 	from, end int
 }
 
-// nextSegment reads the segment at i, skipping fill bytes (B.1.1.2). An EOI has no length.
+// nextSegment reads the segment at i and skips fill bytes before it (B.1.1.2). The marker EOI has no length field.
 func nextSegment(b []byte, i int) (segment, error) {
 	for i+1 < len(b) && b[i] == 0xff && b[i+1] == 0xff {
 		i++
@@ -174,7 +174,7 @@ func nextSegment(b []byte, i int) (segment, error) {
 	if i+3 >= len(b) || s.marker < 0xc0 || s.marker == soi || s.marker >= rst0 && s.marker <= rst7 {
 		return segment{}, errJPEG
 	}
-	s.end += int(b[i+2])<<8 + int(b[i+3]) // the length includes its own two bytes (B.1.1.4)
+	s.end += int(b[i+2])<<8 + int(b[i+3]) // the length field counts its own two bytes (B.1.1.4)
 	if s.end < i+4 || s.end > len(b) {
 		return segment{}, errJPEG
 	}
@@ -199,7 +199,8 @@ func stripMetadata(b []byte) ([]byte, error) {
 	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
 		return nil, errJPEG
 	}
-	out, framed := b[:2], false // written in place: the output is never longer than the input that was read so far
+	// The output overwrites the input: the output is never longer than the input that was read so far.
+	out, framed := b[:2], false
 	for i := 2; ; {
 		s, err := nextSegment(b, i)
 		if err != nil {
@@ -223,11 +224,11 @@ func stripMetadata(b []byte) ([]byte, error) {
 	}
 }
 
-// minJPEG is less than the size of any picture, in bytes: tables, a frame and a scan.
+// minJPEG is a number of bytes that every picture exceeds, because a picture needs tables, a frame and a scan.
 const minJPEG = 100
 
-// jfif reports whether an APP0 segment is plain JFIF without a thumbnail (JFIF 1.02: identifier, version, units,
-// densities, and 0 × 0).
+// jfif reports whether an APP0 segment is JFIF without a thumbnail (JFIF 1.02: identifier, version, units, densities,
+// and a thumbnail of 0 × 0 pixels).
 func jfif(b []byte) bool {
 	return len(b) == 14 && string(b[:5]) == "JFIF\x00" && b[12] == 0 && b[13] == 0
 }
@@ -249,7 +250,7 @@ func scanEnd(b []byte, i int) int {
 	return i
 }
 
-// printable returns text typed by a person without control characters except line ends.
+// printable returns text typed by a person without its control characters, but with its line ends.
 func printable(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f || r == '\ufeff' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
@@ -259,7 +260,7 @@ func printable(s string) string {
 	}, strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\r\n", "\n")))
 }
 
-// tooLong returns the refusal of a text that exceeds most characters.
+// tooLong returns the refusal of a text with more than most characters.
 func tooLong(most int) Refusal {
 	return Refusal{
 		FR: fmt.Sprintf("Le texte est trop long : %d caractères au plus", most),

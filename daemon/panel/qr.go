@@ -13,7 +13,7 @@ type QR struct {
 	Path string `json:"path"`
 }
 
-// newQR encodes text with the error correction level M (15 %); nil if the text is too long.
+// newQR encodes text with the error correction level M (15 %), and returns nil if the text is too long.
 func newQR(text string) *QR {
 	c, err := qr.Encode(text, qr.M)
 	if err != nil {

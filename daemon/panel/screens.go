@@ -13,12 +13,13 @@ import (
 // These are the limits for watching the machine's own screens. A page on such a screen reports every 5 s (panel.js:
 // aliveEvery).
 const (
-	silentAfter = 15 * time.Second // time of three missed reports
+	silentAfter = 15 * time.Second // time in which a screen should have sent three reports
 	// restartGap is the shortest time between two restarts. A browser on a Pi 3 takes up to half a minute to show its
 	// page again (measured by hand).
-	restartGap    = time.Minute
-	restartMost   = 3                // largest number of restarts within restartWindow
-	restartWindow = 61 * time.Minute // an hour and a minute, so that systemd's own limit of 3 per hour is never reached
+	restartGap  = time.Minute
+	restartMost = 3 // largest number of restarts within restartWindow
+	// 61 minutes, so that the panel never reaches systemd's own limit of 3 restarts per hour.
+	restartWindow = 61 * time.Minute
 )
 
 // Screen is the state of one of the machine's own screens: the screen of this computer, or a screen in Config.Screens.
@@ -27,7 +28,7 @@ type Screen struct {
 	Silent time.Duration
 	// Restart means that the browser on this computer's own screen must be restarted.
 	Restart bool
-	// Fell and Back are set in one evaluation only: Fell after the screen became silent, and Back after it reported
+	// Fell and Back are set in one evaluation only: Fell when the screen has become silent, and Back when it has reported
 	// again.
 	Fell, Back bool
 }
@@ -35,12 +36,12 @@ type Screen struct {
 // screen is what the panel stores about one screen. The zero screen has never reported.
 type screen struct {
 	alive    time.Time   // time of the last report; zero: never, or the page was closed
-	fell     bool        // the silence was reported to a caller
-	restarts []time.Time // times of requested restarts within restartWindow
+	fell     bool        // true once a caller has received the information that the screen is silent
+	restarts []time.Time // times within restartWindow at which a restart was requested
 }
 
-// judge evaluates a screen at now. local reports whether the screen is this computer's own. Only that screen can be
-// restarted.
+// judge evaluates a screen at the time now. local reports whether the screen is this computer's own. Only this
+// computer's own screen can be restarted.
 func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	out := Screen{}
 	if s.alive.IsZero() {
@@ -70,8 +71,8 @@ type screens struct {
 
 	mu       sync.Mutex
 	reported map[netip.Addr]screen
-	seen     bool // a page on one of the screens was opened or has reported
-	stuck    bool // one of the screens was silent at the last judgeAll
+	seen     bool // true once a page on one of the screens was opened or has reported
+	stuck    bool // true if one of the screens was silent at the last judgeAll
 }
 
 // newScreens returns the screens of a panel, none of which is connected yet.
@@ -113,16 +114,17 @@ func (s *screens) markSeen() {
 	s.seen = true
 }
 
-// hasScreen reports whether the machine has its own screen: one is configured, or a page on this computer has reported.
+// hasScreen reports whether the machine has its own screen: either a screen is configured, or a page on this computer
+// has reported.
 func (s *screens) hasScreen() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.named) > 0 || s.seen
 }
 
-// storeReport stores a report from a page on one of the machine's own screens. shown and since are the display's
-// revision and its time. A report is ignored if its page still shows a view that was replaced more than 15 s ago,
-// because such a page shows wrong content.
+// storeReport stores a report from a page on one of the machine's own screens. shown is the display's revision that the
+// page shows, and since is the time of that revision. If the page still shows a view that was replaced more than 15 s
+// ago, the report is ignored, because the page shows wrong content.
 func (s *screens) storeReport(a netip.Addr, r report, shown uint64, since time.Time) {
 	if a.IsLoopback() {
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -143,8 +145,9 @@ func (s *screens) storeReport(a netip.Addr, r report, shown uint64, since time.T
 
 // report is the report of a page about itself.
 type report struct {
-	Rev    uint64 `json:"rev"`              // revision of the shown view; 0: the page shows no view
-	Leaves bool   `json:"leaves,omitempty"` // the page is being closed, and must not be restarted
+	Rev uint64 `json:"rev"` // revision of the shown view; 0: the page shows no view
+	// True if the page is being closed on purpose, so the browser must not be restarted.
+	Leaves bool `json:"leaves,omitempty"`
 }
 
 // alive serves POST /alive, with which a page reports that it works. Only pages on the machine's own screens are

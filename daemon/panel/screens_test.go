@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// evaluation is one evaluation of a screen at second at, after a report at second alive; -1: no report since the last
-// evaluation.
+// evaluation is one evaluation of a screen: at is its time in seconds, and alive the time of the last report; -1: no
+// report since the last evaluation.
 type evaluation struct {
 	at, alive int
 	want      string
@@ -79,7 +79,7 @@ func shown(s Screen) string {
 	return strings.Join(out, " ")
 }
 
-// A report counts only from one of the machine's own screens, and only if the page shows the present view.
+// Only a report from one of the machine's own screens whose page shows the present view proves that the screen works.
 func TestScreenIsAliveWhileItReportsThePresentView(t *testing.T) {
 	now := noon
 	p := New(Config{Now: func() time.Time { return now }, Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
@@ -114,7 +114,7 @@ func TestScreenIsAliveWhileItReportsThePresentView(t *testing.T) {
 	old := p.Current().Rev
 	p.Show(Ready())
 	now = now.Add(silentAfter - time.Second)
-	send("192.168.1.40:1", fmt.Sprintf(`{"rev":%d}`, old)) // the new view may not have arrived yet
+	send("192.168.1.40:1", fmt.Sprintf(`{"rev":%d}`, old)) // the page may not have received the new view yet
 	now = now.Add(time.Second)
 	if got := fmt.Sprint(silent()); got != "[127.0.0.1]" {
 		t.Errorf("silent: %s", got)

@@ -33,13 +33,13 @@ type server struct {
 	display *display
 	screens *screens
 	pages   *pages
-	// A channel contains one value while a form is read. screenForm is for the machine's own screens, so that they do
-	// not wait for phones.
+	// Each channel has room for one value, which it contains while a form is read. The machine's own screens use the
+	// separate channel screenForm, so that they do not wait for phones.
 	phoneForm, screenForm chan struct{}
 }
 
-// build returns a hash of the page's parts in this program. After an upgrade, an open page has another build and
-// therefore reloads.
+// build returns a hash of the page's parts in this program. A page that was opened before an upgrade has another build,
+// so it reloads.
 var build = sync.OnceValue(func() string {
 	sum := sha256.New()
 	for _, part := range []string{"page.html", "panel.css", "panel.js"} {
@@ -53,11 +53,11 @@ var build = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 })
 
-// isAtMachine reports whether a request comes from a screen at the machine.
+// isAtMachine reports whether a request was sent by a screen at the machine.
 func (s *server) isAtMachine(r *http.Request) bool { return s.screens.near(address(r)) }
 
 // address returns the address of a request's sender, or the zero Addr if the address is unknown. The zero Addr never
-// counts as at the machine.
+// belongs to a screen at the machine.
 func address(r *http.Request) netip.Addr {
 	a, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -92,8 +92,8 @@ func (s *server) handler() http.Handler {
 	return s.guarded(http.NewCrossOriginProtection().Handler(m))
 }
 
-// pagePart answers with a part of the page. http.FileServer would add 50 KB to the daemon, for folders, ranges and
-// dates, which no part needs.
+// pagePart sends one part of the page: the style, the script or a picture. http.FileServer is not used: its folders,
+// ranges and dates would add 50 KB to the daemon, and no part needs them.
 func pagePart(name, contentType string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		text, err := web.ReadFile("web/" + name)
@@ -107,7 +107,7 @@ func pagePart(name, contentType string) http.HandlerFunc {
 	}
 }
 
-// guarded adds security headers and rejects requests with a foreign Host.
+// guarded adds security headers to each answer, and rejects requests with a foreign Host.
 func (s *server) guarded(h http.Handler) http.Handler {
 	frame := "'none'"
 	if s.c.Framed != "" {
@@ -148,7 +148,8 @@ func (s *server) isLocalHost(host string) bool {
 	)
 }
 
-// page fills in the page. page does not use text/template, because that package would add a megabyte to the daemon.
+// page inserts the build and the drawings into the page's template. page does not use text/template, because that
+// package would add a megabyte to the daemon.
 func (s *server) page(w http.ResponseWriter, r *http.Request) {
 	text, err := web.ReadFile("web/page.html")
 	if err != nil {
@@ -202,7 +203,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	defer s.pages.remove(wake)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
-	out.SetReadDeadline(time.Time{}) // a stream lasts longer than the time limit of a request
+	out.SetReadDeadline(time.Time{}) // an event stream lasts longer than the time limit of a request
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

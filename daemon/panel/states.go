@@ -8,9 +8,9 @@ import (
 	"portillon/policy"
 )
 
-// state is a row of the table of panel states: everything that follows from a view's sign alone. Page, style, script,
-// lamps, buzzer and the daemon's answers to a tap use this table. Each column is defined so that a row without it is a
-// refusal without buttons.
+// state is a row of the table of panel states: the row defines everything that depends only on the sign of a view. The
+// page, its style and script, the lamps, the buzzer and the daemon's answers to a tap use this table. The zero value of
+// each column is the safe one: a row that leaves the column out shows a refusal and no buttons.
 type state struct {
 	sign Sign
 	// shape is the drawing, as elements of an SVG of 120 × 120. The drawing uses the classes of panel.css: ring, bar,
@@ -20,13 +20,13 @@ type state struct {
 
 	lamps   lamps
 	buzzer  beeps
-	speaker beeps // beeps of a screen with a loudspeaker
+	speaker beeps // beeps that a screen with a loudspeaker plays
 
-	accepts  bool // a tap that leads to this state was not refused
-	offers   bool // the state shows its buttons
-	calm     bool // a question to the visitor may replace the sentence
-	saysTime bool // the sentence itself contains the remaining time
-	urgent   bool // the state closes an open form
+	accepts  bool // true if a tap that leads to this state was accepted
+	offers   bool // true if the panel shows the buttons in this state
+	calm     bool // true if a question to the visitor may replace the sentence
+	saysTime bool // true if the sentence itself contains the remaining time
+	urgent   bool // true if the state closes an open form
 
 	// example returns a view of this state, for the gallery.
 	example func(c Clock, now time.Time) View
@@ -37,11 +37,11 @@ type colour string
 
 const (
 	ink   colour = ""          // colour of text
-	blue  colour = "on"        // colour for a machine that is on
-	amber colour = "attention" // colour for a state in which somebody has to act
+	blue  colour = "on"        // the machine is on
+	amber colour = "attention" // somebody has to act
 )
 
-// These sequences are for a buzzer and for a screen's loudspeaker, in milliseconds on, off, on.
+// These sequences for a buzzer and for a screen's loudspeaker are durations in milliseconds: on, off, on.
 var (
 	oneBeep        = beeps{120}
 	twoBeeps       = beeps{120, 120, 120}

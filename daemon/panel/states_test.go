@@ -85,7 +85,7 @@ func TestTapIsRefusedOnlyInRefusingStates(t *testing.T) {
 	}
 }
 
-func TestSignWithoutARowIsARefusal(t *testing.T) {
+func TestSignWithoutARowIsShownAsARefusal(t *testing.T) {
 	forgotten := Sign("forgotten")
 	if !forgotten.IsRefusal() {
 		t.Error("a tap that ends in an unknown state is answered as accepted")
@@ -134,7 +134,8 @@ func TestPageContainsTheDrawingOfEveryState(t *testing.T) {
 			t.Errorf("panel.css lacks the colour %q", s.colour)
 		}
 		if slices.Contains([]Sign{SignRefused, SignReaderSilent, SignOn}, s.sign) {
-			continue // not signs: the script's fallback, its name for the empty sign, and the value of a form's checkbox
+			// These words are not signs: the script's fallback, its name for the empty sign, and the value of a form's checkbox.
+			continue
 		}
 		if name := "'" + s.sign.name() + "'"; strings.Contains(string(script), name) {
 			t.Errorf("panel.js names %s: what it knows of a state belongs into the table", name)
@@ -142,8 +143,8 @@ func TestPageContainsTheDrawingOfEveryState(t *testing.T) {
 	}
 }
 
-// sharedLamps lists the groups of states that ask the member for the same action. The actions are: look after the
-// session; wait a moment; keep away while a maintainer works; find what is missing.
+// sharedLamps lists the groups of states that ask the member for the same action. The actions are: continue the session
+// and watch it; wait a moment; keep away while a maintainer works; find what is missing.
 var sharedLamps = [][]Sign{
 	{SignOn, SignSupervised, SignWorkshop},
 	{SignReading, SignThanks},
@@ -184,7 +185,7 @@ func lampSequence(x lamps) string {
 	return b.String()
 }
 
-func TestStatesDifferInPlaceOrRhythmOfTheirLamps(t *testing.T) {
+func TestStatesDifferInWhichLampsAreOnOrInTheirRhythm(t *testing.T) {
 	seen := map[string]lamps{}
 	for _, s := range states {
 		f := lampSequence(s.lamps)

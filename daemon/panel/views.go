@@ -16,17 +16,18 @@ type View struct {
 	Sign  Sign        `json:"sign"`
 	Line  policy.Text `json:"line"`
 	Next  policy.Text `json:"next"`
-	Until time.Time   `json:"until,omitzero"` // end of the countdown
-	Since time.Time   `json:"since,omitzero"` // beginning of the countdown
-	Role  policy.Text `json:"role,omitzero"`  // the member's present role, as a caption
+	Until time.Time   `json:"until,omitzero"` // time at which the countdown ends
+	Since time.Time   `json:"since,omitzero"` // time at which the countdown began
+	Role  policy.Text `json:"role,omitzero"`  // the member's present role, shown as a caption
 
-	Offers  []Offer     `json:"offers,omitempty"` // the available buttons
-	Visitor *Visitor    `json:"desk,omitempty"`   // the person who tapped last, while the tap is valid
-	Note    policy.Text `json:"note"`             // a note at the bottom, for instance about the journal
+	Offers  []Offer  `json:"offers,omitempty"` // the available buttons
+	Visitor *Visitor `json:"desk,omitempty"`   // the person who tapped last, as long as the tap is valid
+	// A note that the panel shows at the bottom, for instance about the journal.
+	Note policy.Text `json:"note"`
 }
 
-// equal reports whether two views show the same content. reflect.DeepEqual would add 30 KB to the daemon. A test
-// changes each field, so that this comparison forgets none.
+// equal reports whether two views show the same content. reflect.DeepEqual is not used, because it would add 30 KB to
+// the daemon. A test changes each field in turn, so that equal compares every field.
 func (v View) equal(o View) bool {
 	return v.Sign == o.Sign && v.Line == o.Line && v.Next == o.Next && v.Until == o.Until && v.Since == o.Since &&
 		v.Role == o.Role && v.Note == o.Note && slices.Equal(v.Offers, o.Offers) && v.Visitor.equal(o.Visitor)
@@ -36,16 +37,16 @@ func (v View) equal(o View) bool {
 type Visitor struct {
 	Name   string    `json:"name"`
 	Until  time.Time `json:"until"`
-	At     uint64    `json:"at"`               // number of this tap; a touch must repeat it
-	Report bool      `json:"report,omitempty"` // the person tapped in order to report a problem
-	// Question is the kind of question. log: which of Items was done; vouch: which skills the learner showed; confirm,
-	// attest: Offers contains the possible answers.
+	At     uint64    `json:"at"`               // number of this tap; a touch must contain the same number
+	Report bool      `json:"report,omitempty"` // true if the person tapped in order to report a problem
+	// Question is the kind of question. With log, the question is which of Items was done; with vouch, which skills the
+	// learner showed; with confirm and attest, Offers contains the possible answers.
 	Question Action      `json:"ask,omitempty"`
 	Line     policy.Text `json:"line,omitzero"`
 	Items    []Choice    `json:"items,omitempty"`
 }
 
-// equal reports whether two visitors show the same content. A nil visitor is nobody.
+// equal reports whether two visitors show the same content. A nil visitor means that nobody is at the machine.
 func (v *Visitor) equal(o *Visitor) bool {
 	if v == nil || o == nil {
 		return v == o
@@ -54,7 +55,7 @@ func (v *Visitor) equal(o *Visitor) bool {
 		v.Question == o.Question && v.Line == o.Line && slices.Equal(v.Items, o.Items)
 }
 
-// Sign is the state's shape on the screen. A state never differs from another by colour alone.
+// Sign is the state's shape on the screen. Two states never differ by colour alone.
 type Sign string
 
 const (
@@ -75,11 +76,11 @@ const (
 	SignClockNotSet  Sign = "clock"       // the time is not trusted
 	SignReading      Sign = "reading"     // a card was read, and the answer is pending
 	SignThanks       Sign = "thanks"      // thanks for a recorded entry
-	SignExpired      Sign = "expired"     // refused: a badge has expired
-	SignHours        Sign = "hours"       // refused: outside the opening hours
-	SignRecent       Sign = "recent"      // refused: not enough recent practice
+	SignExpired      Sign = "expired"     // the member is refused because a badge has expired
+	SignHours        Sign = "hours"       // the member is refused because the machine is outside its opening hours
+	SignRecent       Sign = "recent"      // the member is refused because of too little recent practice
 	SignOccupied     Sign = "occupied"    // another member uses the machine
-	SignPoweredOff   Sign = "dark"        // maintenance with the relay open
+	SignPoweredOff   Sign = "dark"        // a maintenance is in progress, and the relay is open
 )
 
 // Clock formats times for the site's members.
@@ -134,13 +135,13 @@ func Ready() View {
 	return View{Sign: SignReady, Line: policy.Text{FR: "Présentez votre carte", EN: "Tap your card"}}
 }
 
-// OneMoment returns the view after a card was read and before the answer.
+// OneMoment returns the view between the reading of a card and the answer.
 func OneMoment() View {
 	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
 }
 
-// ClockNotSet returns the view while the time is not trusted. If only is true, nobody except maintainers can start a
-// session until the clock is set.
+// ClockNotSet returns the view while the time is not trusted. If only is true, only maintainers can start a session
+// until the clock is set.
 func ClockNotSet(only bool) View {
 	v := View{Sign: SignClockNotSet, Line: policy.Text{
 		FR: "L’horloge de la machine n’est pas encore réglée",
@@ -164,7 +165,7 @@ func (c Clock) Workshop(name string, since, until time.Time) View {
 	return v
 }
 
-// On returns the view of a running session. A zero until means no time limit.
+// On returns the view of a running session. If until is zero, the session has no time limit.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
 		Line: policy.Text{FR: "Bonjour " + endSentence(name) + " Machine en marche",
@@ -196,7 +197,7 @@ func (c Clock) upTo(line policy.Text, until time.Time) policy.Text {
 	return policy.Text{FR: line.FR + " jusqu’à " + h.FR, EN: line.EN + " until " + h.EN}
 }
 
-// Ending returns the warning that the session ends soon. more means that the member may extend it.
+// Ending returns the warning that the session ends soon. If more is true, the member may extend the session.
 func (c Clock) Ending(now, until time.Time, more bool) View {
 	left := max(int(until.Sub(now).Round(time.Minute)/time.Minute), 1)
 	v := View{Sign: SignEnding, Until: until,
@@ -245,7 +246,7 @@ func Awaiting(name string, since, until time.Time, today []string) View {
 	return v
 }
 
-// WithNames adds to the next step the names of people who can help and tapped here today.
+// WithNames adds to the next step the names of people who tapped here today and can help.
 func WithNames(next policy.Text, names []string) policy.Text {
 	if len(names) == 0 {
 		return next
@@ -254,7 +255,7 @@ func WithNames(next policy.Text, names []string) policy.Text {
 	return policy.Text{FR: next.FR + " (aujourd’hui : " + all + ")", EN: next.EN + " (today: " + all + ")"}
 }
 
-// NoMentorCame returns the view after a learner waited and no mentor tapped in time.
+// NoMentorCame returns the view after a learner has waited and no mentor has tapped in time.
 func NoMentorCame(name string) View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "Aucun mentor n’a répondu pour " + name, EN: "No mentor has answered for " + name},
@@ -303,7 +304,8 @@ func Unknown(code string) View {
 		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
-// Unreadable returns the answer to a card whose number is not usable. random means that the number changes at each tap.
+// Unreadable returns the answer to a card whose number is not usable. If random is true, the card sends a different
+// number at each tap.
 func Unreadable(random bool) View {
 	v := View{Sign: SignUnknown, Line: policy.Text{FR: "Carte illisible ici", EN: "Card not readable here"},
 		Next: policy.Text{FR: "Prochaine étape : une autre carte, ou l’accueil", EN: "Next step: another card, or the desk"}}
@@ -326,8 +328,9 @@ func Occupied(name string) View {
 		}}
 }
 
-// TaggedOut returns the view of a machine out of service, with the reason and the role of the person who tagged it.
-// With a zero since, the day is left out. NoRole means that the office or the machine itself added the tag.
+// TaggedOut returns the view of a machine out of service, with the reason and the role of the person who tagged it. If
+// since is zero, the view leaves out the day. The role NoRole means that the office or the machine itself added the
+// tag.
 func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) View {
 	line := policy.Text{FR: "Hors service", EN: "Out of service"}
 	if !since.IsZero() {
@@ -409,7 +412,7 @@ func PoweredOff(name string) View {
 			EN: "Only the relay is open. No plug: lock the main switch. To give the machine back: " + name + "’s card"}}
 }
 
-// Fault returns the view after a stop by a fault, with the next step.
+// Fault returns the view after a fault has stopped the machine, with the next step.
 func Fault(what string) View {
 	v := View{Sign: SignFault, Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 	switch what {
@@ -454,7 +457,7 @@ func Fault(what string) View {
 	return v
 }
 
-// ReaderSilent returns the view of a machine whose reader does not answer. The zero View means the same.
+// ReaderSilent returns the view of a machine whose reader does not answer. The zero View shows the same content.
 func ReaderSilent(running bool) View {
 	v := View{Line: policy.Text{FR: "Le lecteur de cartes ne répond pas", EN: "The card reader does not answer"},
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
@@ -474,7 +477,7 @@ func CannotRecord() View {
 		Next: policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}}
 }
 
-// TooSlow returns the refusal of a start that was recorded so late that the member could have left.
+// TooSlow returns the view that refuses a start because the start was recorded so late that the member may have left.
 func TooSlow() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{
@@ -484,7 +487,7 @@ func TooSlow() View {
 		Next: policy.Text{FR: "Présentez à nouveau votre carte", EN: "Tap your card again"}}
 }
 
-// StillStopping returns the refusal of a start while the machine's contactor may still be closed.
+// StillStopping returns the view that refuses a start while the machine's contactor may still be closed.
 func StillStopping() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "La machine n’a pas fini de s’arrêter", EN: "The machine has not quite stopped yet"},
@@ -532,5 +535,5 @@ func RoleName(r policy.Role) policy.Text {
 	return policy.Text{FR: "Aucun", EN: "None"}
 }
 
-// tellMaintenance is the next step if only a maintainer can help.
+// tellMaintenance is the next step that the panel shows if only a maintainer can help.
 var tellMaintenance = policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// In French, whether «de» becomes «d’» before a name depends on the name in ways that no rule covers. Therefore no
-// sentence has «de» or «d’» before a name. A sentence that ends in a name with a full stop gets no second full stop.
+// In French, «de» becomes «d’» before some names, and no simple rule says before which ones. Therefore no sentence puts
+// «de» or «d’» before a name. If a sentence ends with a name that ends in a full stop, no second full stop is added.
 func TestSentencesDoNotDependOnTheNameInThem(t *testing.T) {
 	wrong := regexp.MustCompile(`(?i)\bd(e |’)Hortense|Hortense M\.\.`)
 	c, now := Clock{}, noon
@@ -27,7 +27,7 @@ func TestSentencesDoNotDependOnTheNameInThem(t *testing.T) {
 	}
 }
 
-func TestOnlyALabelLosesItsCapitalInASentence(t *testing.T) {
+func TestOnlyLabelsLoseTheirCapitalLetterInASentence(t *testing.T) {
 	for reason, want := range map[string]string{
 		"Karim a vu de la fumée":          "Karim a vu de la fumée",
 		"Danger, fumée":                   "danger, fumée",

@@ -20,10 +20,11 @@ const ActiveLowCure = "use an active-high board; " +
 	"or take its JD-VCC jumper out, feed VCC with 3.3 V, fit 4.7 kΩ from IN to 3.3 V and write pull: up, supply: 3.3V: " +
 	"drawn in firmware-config/relay-active-low.svg"
 
-// railsSplit describes the state of the supply rails in which an active-low board of 5 V closes its relay. With
-// POWER_OFF_ON_HALT=1 in the boot loader's configuration of a Pi 4 or 5, halt switches 3.3 V off and leaves 5 V on
-// (raspberrypi/documentation, eeprom-bootloader.adoc, POWER_OFF_ON_HALT). The 3.3 V rail is then near ground, and the
-// pull-up draws current out of IN: (5 V - 1.2 V) / (1 kΩ + 4.7 kΩ) = 0.7 mA through the LED.
+// railsSplit describes a state of the supply rails in which an active-low board with a 5 V supply closes its relay.
+// With POWER_OFF_ON_HALT=1 in the boot loader's configuration of a Pi 4 or 5, halt switches 3.3 V off and leaves 5 V on
+// (raspberrypi/documentation, eeprom-bootloader.adoc, POWER_OFF_ON_HALT). The 3.3 V rail is then near ground, so
+// current flows from the 5 V supply through the LED and the pull-up to that rail: (5 V - 1.2 V) / (1 kΩ + 4.7 kΩ) = 0.7
+// mA.
 const railsSplit = "with 3.3 V off and 5 V on, as after halt with POWER_OFF_ON_HALT=1, " +
 	"a resistor to 3.3 V pulls IN low, and the relay closes with no program running"
 
@@ -31,8 +32,8 @@ const fallsLow = "low: when every program has ended the line falls low, and a lo
 
 // LevelFault describes a relay board that closes its relay while no program drives the board's input.
 type LevelFault struct {
-	Key     string // the wrong key below relay: in machine.yaml: active, pull or supply
-	Problem string // begins with the key's value
+	Key     string // the wrong key in the section relay: of machine.yaml: active, pull or supply
+	Problem string // description of the fault, which begins with the key's value
 	Cure    string
 }
 
@@ -68,9 +69,9 @@ func (w Wiring) pumpFault() LevelFault {
 	return f
 }
 
-// activeLowFault returns a fault unless the optocouplers use 3.3 V and a resistor pulls IN to 3.3 V. Without the
-// resistor the chip's own pull-down closes the relay. With a 5 V supply the board closes when the 3.3 V rail switches
-// off before the 5 V rail (railsSplit).
+// activeLowFault returns a fault unless the optocouplers have a 3.3 V supply and a resistor pulls IN to 3.3 V. Without
+// this resistor, the chip's own pull-down closes the relay. With a 5 V supply the board closes when the 3.3 V rail
+// switches off before the 5 V rail (railsSplit).
 func (w Wiring) activeLowFault() (LevelFault, bool) {
 	switch {
 	case w.Supply == Supply33 && w.PullUp:
@@ -111,7 +112,7 @@ var retainingBoards = [...]struct{ prefix, board string }{
 	{"mqtt:", "a network relay"},
 }
 
-// checkOutput refuses outputs that must not switch a machine. err is the result of parsePin for the name.
+// checkOutput refuses outputs that must not switch a machine. err is the error of parsePin for this name.
 func checkOutput(name string, s spec, err error) error {
 	for _, h := range retainingBoards {
 		if len(name) >= len(h.prefix) && strings.EqualFold(name[:len(h.prefix)], h.prefix) {

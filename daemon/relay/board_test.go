@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A relay board that is supplied with 5 V closes when 3.3 V is off and 5 V is on. The error must name the key, the
+// A relay board with a 5 V supply closes its relay when 3.3 V is off and 5 V is on. The error must name the key, the
 // reason and the right circuit.
 func TestActiveLowBoardNeedsANamed33VoltSupplyAndPullUp(t *testing.T) {
 	const real = "gpio:pinctrl-/17"
@@ -92,8 +92,8 @@ func TestRelayBoardThatKeepsItsStateIsRefused(t *testing.T) {
 	}
 }
 
-// A configuration file from before the key "supply:" contains only "pull: up". A board that is supplied with 3.3 V is
-// safe, so the error must name the missing line.
+// A configuration file that was written before the key "supply:" existed contains only "pull: up". A board with a 3.3 V
+// supply is safe, so the error must name the line that is missing in the file.
 func TestErrorForAnUnknownSupplyNamesTheMissingKey(t *testing.T) {
 	w := Wiring{Relay: "gpio:pinctrl-/17", ActiveLow: true, PullUp: true}
 	if f, bad := w.LevelFault(); !bad ||

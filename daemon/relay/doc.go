@@ -23,16 +23,16 @@
 //
 // The guard opens the relay, and does not close it again without an order, when its input ends, when Lease passes
 // without a line, when the e-stop or the door opens, when the contactor does not follow, on an invalid line, when the
-// daemon does not read, on an error of the pin, and when it is asked to end. An incomplete line is ignored, so that
-// half an order switches nothing. If the last «on» allowed it and the machine is busy, the job may finish after the
-// daemon is lost. The e-stop still ends the job at once.
+// daemon does not read, on an error of the pin, and when it is asked to end. The guard ignores an incomplete line, so
+// half an order switches nothing. If the last order «on» allowed it and the machine is busy, the job may finish after
+// the guard has lost the daemon. The e-stop still ends the job at once.
 //
-// With a heartbeat the relay's line carries a signal of 200 Hz, toggled every 2.5 ms, for a charge pump, instead of a
-// level. The relay opens whenever the guard's loop stops, also when the kernel stops. A pump takes up to 0.6 s longer
-// to open the relay.
+// In the mode heartbeat, the relay's line carries a signal of 200 Hz, toggled every 2.5 ms, for a charge pump, instead
+// of a constant level. The relay therefore opens whenever the guard's loop stops, even if the kernel stops. With a
+// charge pump, the relay opens up to 0.6 s later.
 //
 // The Switch ends a guard that does not confirm an order, does not answer keep, or sends an invalid line. The relay
 // opens when the guard ends.
 //
-// The relay is a contact in series with the machine's own emergency stop and safety switches, and never replaces these.
+// The relay is a contact in series with the machine's own emergency stop and safety switches, and never replaces them.
 package relay

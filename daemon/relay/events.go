@@ -5,8 +5,8 @@ import "sync"
 // Event is a change that the guard reports without an order.
 type Event struct {
 	What EventKind
-	On   bool   // EStop, Door: open; Contactor: differs from the order; Busy: the machine works
-	Why  string // Dropped: lease, e-stop, door, contactor, job-done, job-late; Lost: a sentence for the operator
+	On   bool   // EStop, Door: the circuit is open; Contactor: it differs from the order; Busy: the machine works
+	Why  string // for Dropped: lease, e-stop, door, contactor, job-done or job-late; for Lost: a sentence for the operator
 }
 
 // EventKind is the kind of an Event.
@@ -21,9 +21,9 @@ const (
 	Lost      EventKind = "guard-lost" // the guard has ended, and the relay is open
 )
 
-// eventQueue queues events until they are read, so that the sender never waits. If events are not read in time, the
-// queue retains the last two changes of each input. A slow reader thereby receives the information that the e-stop
-// opened, and that it closed again.
+// eventQueue queues events until they are read, so that the sender never waits. If the events are not read in time, the
+// queue keeps only the last two changes of each input. A slow reader thereby learns that the e-stop opened, and that
+// the e-stop closed again.
 type eventQueue struct {
 	mu    sync.Mutex
 	queue []Event

@@ -11,37 +11,40 @@ import (
 )
 
 const (
-	// Lease is how long the relay stays closed without a line from the daemon. The failure matrix requires that the
-	// relay opens within 1 s. The remaining 100 ms are for a busy Pi to wake a process, and for the contact to move.
+	// Lease is how long the relay stays closed if the daemon sends no line. The failure matrix requires that the relay
+	// opens within 1 s. The remaining 100 ms cover the time that a busy Pi needs to wake a process, and the time that the
+	// contact needs to move.
 	Lease = 900 * time.Millisecond
-	// renewal is the interval at which the daemon sends keep to renew the lease. Two consecutive renewals may be lost.
+	// renewal is the interval at which the daemon sends keep to renew the lease. The lease survives the loss of two
+	// consecutive renewals.
 	renewal = 250 * time.Millisecond
-	// backlog is how many lines wait for a daemon that does not read, in addition to the pipe's buffer (64 KiB on
-	// Linux).
+	// backlog is how many lines the guard queues for a daemon that does not read, in addition to the pipe's buffer (64 KiB
+	// on Linux).
 	backlog = 256
-	// pulse is the interval between two edges of the heartbeat: 200 Hz. The charge pump's C1 is so small compared with
-	// C2 that five stray edges do not close the relay. Therefore C1 must be charged often (computed by
-	// TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). A pulse costs a timer, a select and one
-	// ioctl. A late pulse is harmless, because the pump holds the relay for 50 ms without pulses.
+	// pulse is the interval between two edges of the heartbeat, which is a signal of 200 Hz. The charge pump's C1 is so
+	// small compared with C2 that five stray edges do not close the relay. Therefore the guard must charge C1 often
+	// (computed by TestChargePumpHolds… in firmware-config/circuit for charge-pump.svg). Each pulse costs the guard a
+	// timer, a select and one ioctl. A late pulse is harmless, because the pump holds the relay for 50 ms without pulses.
 	pulse = 2500 * time.Microsecond
-	// pumpRelease is how long a charge pump may hold its relay after the last pulse. The values of the drawing give at
-	// most 0.58 s (firmware-config/circuit.PumpRelease; TestContactorBehindAPumpMayFollowLater compares the two).
+	// pumpRelease is how long a charge pump may hold its relay after the last pulse. With the component values of the
+	// drawing, this time is at most 0.58 s (firmware-config/circuit.PumpRelease; TestContactorBehindAPumpMayFollowLater
+	// compares the two).
 	pumpRelease = 600 * time.Millisecond
 	// contactorTime is the total time of the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor
 	// relay K2 (40 ms) and a contactor with its suppressor: 73 ms to close and 24 ms to open for a Schneider LC1D09BD with
 	// LAD4TBDL, up to 150 ms for large ones. A contactor with a plain diode takes 6 to 10 times as long to open, which the
 	// margin allows for a small contactor.
 	contactorTime = 200 * time.Millisecond
-	// openingTime is how long the Switch repeats an order while a contactor opens: the time of a pump and a contactor.
-	// openingTime is less than the second after which the daemon's loop counts as hung.
+	// openingTime is how long the Switch repeats an order while a contactor opens: the release time of a pump plus the
+	// time of a contactor. openingTime must be less than one second, because the daemon's loop then counts as hung.
 	openingTime = pumpRelease + contactorTime
-	// followMargin allows for a busy Pi, and for a mirror contact that bounces.
+	// followMargin is added because a Pi may be busy and a mirror contact bounces.
 	followMargin = 300 * time.Millisecond
-	// flutter is how long a contactor may differ from the relay at any other time, because a contactor bounces when the
-	// machine vibrates.
+	// flutter is how long a contactor may differ from the relay when no order was given, because a contactor bounces when
+	// the machine vibrates.
 	flutter = 100 * time.Millisecond
-	// parting is how long the guard waits at most until its last line is read. The relay is already open during this
-	// wait.
+	// parting is the longest time that the guard waits until the daemon has read its last line. The relay is already open
+	// during this wait.
 	parting = 100 * time.Millisecond
 )
 
@@ -50,8 +53,8 @@ var ErrLost = errors.New("connection to the daemon lost")
 
 var errDeaf = errors.New("daemon does not read the lines of the guard")
 
-// followTime is the longest time that a contactor may take to follow an order before the guard reports it. Behind a
-// charge pump, a contactor opens later.
+// followTime is the longest time that a contactor may take to follow an order before the guard reports it. A contactor
+// behind a charge pump opens later, so followTime is longer.
 func followTime(heartbeat bool) time.Duration {
 	if heartbeat {
 		return pumpRelease + contactorTime + followMargin
@@ -67,13 +70,14 @@ type guard struct {
 	exhaust   *exhaust
 	contactor *mirror
 	job       *job
-	lease     *time.Timer     // the end of the daemon's lease
-	stops     map[string]bool // whether the e-stop and the door are open, by input name
+	lease     *time.Timer     // time at which the daemon's lease ends
+	stops     map[string]bool // whether the e-stop and the door are open, by the name of the input
 	gone      bool            // the daemon's pipe has ended
 }
 
 // Guard controls the pins until in ends, ctx is done, or an error occurs. Guard blocks until then, and the relay is
-// open when Guard returns. One goroutine may remain blocked in in.Read, because the process is expected to exit.
+// open when Guard returns. After the return, one goroutine may remain blocked in in.Read, because the process is
+// expected to exit.
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	words, spoken := make(chan guardLine, backlog), make(chan struct{})
 	go func() { defer close(spoken); writeLines(out, words) }()
@@ -85,7 +89,7 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	close(words)
 	select {
 	case <-spoken:
-	case <-time.After(parting): // do not wait for a daemon that does not read
+	case <-time.After(parting): // the guard does not wait for a daemon that does not read
 	}
 	return err
 }
@@ -111,10 +115,10 @@ func (g *guard) control(ctx context.Context, in io.Reader) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
-	defer watchers.Wait() // reads of inputs end in limited time, and the relay is already open
+	defer watchers.Wait() // a read of an input takes a limited time, and the relay is already open
 	defer cancel()
 	defer g.exhaust.pin.Out(gpio.Low)
-	defer g.open() // runs first, whatever ends the guard
+	defer g.open() // this deferred call runs first, whatever ends the guard
 	g.words.say(guardLine{say: "guard", id: version})
 	inputs := make(chan input)
 	for _, w := range []watched{
@@ -186,8 +190,8 @@ func (g *guard) processLine(l daemonLine, ok bool) error {
 	return g.obey(o)
 }
 
-// obey executes an order. Each order proves that the daemon lives: the lease restarts, and the daemon regains control
-// of a job that continued without it.
+// obey executes an order. Each order proves that the daemon lives: it restarts the lease, and returns to the daemon the
+// control of a job that continued without the daemon.
 func (g *guard) obey(o order) error {
 	g.job.reclaim()
 	g.lease.Stop()
@@ -231,7 +235,7 @@ func (g *guard) close(o order) error {
 }
 
 // deny opens the relay and sends the reason why the relay does not close. deny first sends the reason as an event, so
-// that the daemon later also receives the event that the reason has ended.
+// that the later event that the reason has ended has its counterpart.
 func (g *guard) deny(o order, why string) error {
 	err := g.open()
 	switch {
@@ -242,7 +246,8 @@ func (g *guard) deny(o order, why string) error {
 		g.words.say(guardLine{say: "contactor", on: true})
 		g.contactor.scheduleComparison(flutter)
 	case (why == "e-stop" || why == "door") && !g.stops[why]:
-		// The pin read high once without an edge, so report an all-clear. A real press will be reported again.
+		// The input read high once without an edge, so the guard also reports that the input is low again. If somebody
+		// pressed the e-stop, the guard reports it again.
 		g.words.say(guardLine{say: why, on: true})
 		defer g.words.say(guardLine{say: why})
 	}
@@ -250,8 +255,8 @@ func (g *guard) deny(o order, why string) error {
 	return err
 }
 
-// obstacle returns the reason why the relay must not close now, or "" if the relay may close. A machine that works
-// while its relay is open gets power from another source.
+// obstacle returns the reason why the relay must not close now, or "" if the relay may close. If a machine works while
+// its relay is open, the machine gets power from another source.
 func (g *guard) obstacle() string {
 	switch {
 	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:
@@ -268,7 +273,7 @@ func (g *guard) obstacle() string {
 	return ""
 }
 
-// open opens the relay. The extraction continues for the time given in the last order.
+// open opens the relay. The extraction continues for the time that the last order gave.
 func (g *guard) open() error {
 	wasOn := g.relay.on
 	err := g.relay.open()
@@ -309,7 +314,7 @@ func (g *guard) drop(why string) error {
 func (g *guard) loseDaemon() error {
 	g.lease.Stop()
 	switch {
-	case g.job.orphaned: // the lease ended earlier, and now the pipe has ended too
+	case g.job.orphaned: // the lease had ended earlier, and now the pipe has ended too
 		return nil
 	case g.relay.on && g.job.mayFinish():
 		g.job.orphan()

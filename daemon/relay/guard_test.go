@@ -91,7 +91,7 @@ func (r *rig) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// runRig runs the function story with a guard in synctest time, and ends the guard afterwards.
+// runRig runs the function story with a guard in the simulated time of synctest, and then ends the guard.
 func runRig(t *testing.T, prepare func(*rig), story func(*rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		in, say := io.Pipe()
@@ -190,7 +190,7 @@ func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
 func TestLeaseRunsFromTheLastLine(t *testing.T) {
 	runRig(t, nil, func(r *rig) {
 		r.say("on 1 0 0\n").hears("done 1 1")
-		for range 10 { // the lease is renewed for longer than one lease
+		for range 10 { // the daemon renews the lease for longer than one lease
 			r.wait(Lease-time.Millisecond).is(true, "within the lease").say("keep\n")
 		}
 		r.wait(Lease-time.Millisecond).is(true, "just before the lease's end")
@@ -200,7 +200,7 @@ func TestLeaseRunsFromTheLastLine(t *testing.T) {
 	})
 }
 
-func TestOrdersAreAnsweredByTheirNumber(t *testing.T) {
+func TestAnswersHaveTheNumberOfTheirOrder(t *testing.T) {
 	runRig(t, nil, func(r *rig) {
 		r.say("off 7\n").hears("done 7 0").say("on 8 0 0\n").hears("done 8 1").say("on 9 5 0\n").hears("done 9 1")
 		r.say("off 10\n").is(false, "off").hears("done 10 0").say("keep\n").hears("alive")
@@ -258,9 +258,9 @@ func TestJobFinishesWithoutDaemonOnlyIfAllowedAndBusy(t *testing.T) {
 	}
 }
 
-func TestLimitOfAJobRunsFromTheFirstLoss(t *testing.T) {
+func TestLimitOfAJobRunsFromTheFirstLossOfTheDaemon(t *testing.T) {
 	runRig(t, nil, func(r *rig) {
-		// The daemon hangs, and later exits.
+		// The daemon hangs first, and exits later.
 		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample)
 		r.in.Close()
 		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
@@ -319,7 +319,7 @@ func TestInputThatIsHighAtTheStartIsReported(t *testing.T) {
 }
 
 // The output of a current relay drops to low once or twice in each period of the mains.
-func TestInputThatFlickersCountsAsHigh(t *testing.T) {
+func TestFlickeringInputCountsAsHigh(t *testing.T) {
 	runRig(t, nil, func(r *rig) {
 		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
@@ -341,14 +341,14 @@ func TestInputThatIsNotWiredNeverOpensTheRelay(t *testing.T) {
 		if !pin.high() {
 			t.Error("an e-stop that is not wired holds the relay open")
 		}
-		say.Close() // not busy: no job may finish
+		say.Close() // the machine is not busy, so no job may finish
 		if err := <-done; !errors.Is(err, ErrLost) || pin.high() {
 			t.Error(err, pin.high())
 		}
 	})
 }
 
-func TestGuardWithoutARelayRefuses(t *testing.T) {
+func TestGuardWithoutARelayRefusesToClose(t *testing.T) {
 	var said strings.Builder
 	err := Guard(t.Context(), strings.NewReader("on 1 0 0\n"), &said, Pins{})
 	if err == nil || !strings.HasPrefix(said.String(), "fault relay's pin") {
@@ -403,7 +403,7 @@ func TestFailingPinEndsTheGuardWithTheReason(t *testing.T) {
 			t.Errorf("confirmed what failed: %v, %q", err, r.said)
 		}
 		r.pin.breaks(nil, nil)
-		r.pin.Out(gpio.Low) // the process ends, and the kernel releases the pin
+		r.pin.Out(gpio.Low) // the process of the guard ends, and the kernel releases the pin
 	})
 }
 
@@ -414,7 +414,7 @@ func TestGuardOpensTheRelayWhenItsContextEnds(t *testing.T) {
 	})
 }
 
-// A daemon that does not read the guard's lines does not receive the report that the e-stop opened.
+// If a daemon does not read the guard's lines, it does not learn that the e-stop has opened.
 func TestRelayOpensWhenTheDaemonDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &failingPin{}

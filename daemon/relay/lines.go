@@ -12,8 +12,8 @@ import (
 	"unicode"
 )
 
-// version is the version of the protocol. Guard and daemon are the same program, unless the program's file was replaced
-// while the daemon ran.
+// version is the version of the protocol between guard and daemon. Guard and daemon are the same program, unless the
+// program's file was replaced while the daemon ran.
 const version = 3
 
 // maxLine is the largest size of a line of the protocol, in bytes, with its line feed.
@@ -24,8 +24,8 @@ const MaxFinish = 7 * 24 * time.Hour
 
 // order is a line from the daemon.
 type order struct {
-	do     string // kind of order: on, off or keep
-	id     uint64 // number of an on or off order
+	do     string // kind of the order: on, off or keep
+	id     uint64 // number of the order, for on and off
 	finish time.Duration
 	cool   time.Duration // running time of the extraction after the relay opens
 }
@@ -45,8 +45,9 @@ func parseOrder(line string) (order, error) {
 	o := order{}
 	var arg string
 	o.do, arg, _ = strings.Cut(line, " ")
-	// Text that is not a number is parsed as 0. Formatting the order then gives a different line, so the line is rejected.
-	// fmt.Sscanf is not used, because it would add 80 KB to the daemon, which does not use it elsewhere.
+	// If a text is not a number, parseOrder reads it as 0. The order formatted again then differs from the line, so
+	// parseOrder rejects the line. fmt.Sscanf is not used, because nothing else in the daemon uses it and it would add 80
+	// KB.
 	switch o.do {
 	case "on":
 		id, times, _ := strings.Cut(arg, " ")
@@ -64,7 +65,7 @@ func parseOrder(line string) (order, error) {
 	return o, nil
 }
 
-// parseNumber parses a decimal number. Any other text gives 0.
+// parseNumber parses a decimal number. For any other text, parseNumber returns 0.
 func parseNumber(s string) uint64 {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
@@ -73,8 +74,8 @@ func parseNumber(s string) uint64 {
 	return n
 }
 
-// parseMilliseconds parses a time in milliseconds. A time that overflows a duration gives -1 ms, a value that no order
-// may have.
+// parseMilliseconds parses a time in milliseconds. If the time overflows a duration, the result is -1 ms, a value that
+// no order may have.
 func parseMilliseconds(s string) time.Duration {
 	n := parseNumber(s)
 	if n > uint64(math.MaxInt64/time.Millisecond) {
@@ -87,8 +88,8 @@ func bounded(d time.Duration) bool { return d >= 0 && d <= MaxFinish }
 
 // guardLine is a line from the guard.
 type guardLine struct {
-	say string // guard, done, deny, alive, drop, fault, or an input's name
-	id  uint64 // done, deny: number of the order; guard: version
+	say string // kind of the line: guard, done, deny, alive, drop, fault, or an input's name
+	id  uint64 // for done and deny: the number of the order; for guard: the version
 	on  bool
 	why string
 }

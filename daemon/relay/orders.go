@@ -7,13 +7,13 @@ import (
 
 // orders numbers the orders to a guard and matches the guard's answers to these orders.
 type orders struct {
-	answers chan guardLine // has a buffer of one, because only one answer is awaited at a time
+	answers chan guardLine // the buffer holds one answer, because only one answer is awaited at a time
 
 	mu         sync.Mutex
 	sent       uint64 // number of the last order
 	awaited    uint64 // number of the order whose answer is awaited; 0: none
-	hungUp     bool   // the guard was told to end: ignore answers
-	unanswered int    // consecutive renewals without an answer
+	hungUp     bool   // the guard was told to end, so its answers are ignored
+	unanswered int    // number of consecutive renewals that the guard has not answered
 }
 
 func newOrders() *orders { return &orders{answers: make(chan guardLine, 1)} }
@@ -30,7 +30,8 @@ func (o *orders) next(on bool, finish, cool time.Duration) order {
 	return order{do: "on", id: o.sent, finish: finish, cool: cool}
 }
 
-// finalOrder returns the order that opens the relay before the guard ends. Nobody waits for the answer to that order.
+// finalOrder returns the order that opens the relay before the guard ends. No caller waits for the answer to that
+// order.
 func (o *orders) finalOrder() order {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -61,7 +62,7 @@ func (o *orders) resetUnanswered() {
 	o.unanswered = 0
 }
 
-// countRenewal counts a renewal of the lease. silent reports whether too many renewals are unanswered, and ending
+// countRenewal counts a renewal of the lease. silent reports whether too many renewals are unanswered. ending reports
 // whether the guard was ordered to end.
 func (o *orders) countRenewal() (silent, ending bool) {
 	o.mu.Lock()

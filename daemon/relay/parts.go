@@ -12,7 +12,7 @@ import (
 // sender sends lines to the daemon without waiting.
 type sender struct {
 	out  chan<- guardLine
-	deaf bool // the buffer was full: the daemon does not read
+	deaf bool // true once the buffer was full, because the daemon does not read
 }
 
 func (s *sender) say(w guardLine) {
@@ -29,7 +29,7 @@ type relayLine struct {
 	pin       gpio.PinOut
 	heartbeat bool
 	beat      *time.Ticker
-	level     gpio.Level // present level of a heartbeat
+	level     gpio.Level // present level of the heartbeat signal
 	on        bool
 }
 
@@ -46,7 +46,7 @@ func (r *relayLine) out(l gpio.Level) error {
 	return nil
 }
 
-// close closes the relay. A running heartbeat continues without interruption.
+// close closes the relay. If a heartbeat is already running, it continues without interruption.
 func (r *relayLine) close() error {
 	if err := r.out(gpio.High); err != nil {
 		return err
@@ -59,8 +59,8 @@ func (r *relayLine) close() error {
 	return nil
 }
 
-// open opens the relay. After an error the relay still counts as open, because the guard then ends, and the end of the
-// process releases the pin.
+// open opens the relay. After an error, the relay still counts as open: the guard then ends, and the end of the process
+// releases the pin.
 func (r *relayLine) open() error {
 	r.beat.Stop()
 	r.on = false
@@ -80,7 +80,7 @@ func (r *relayLine) toggle() error {
 type exhaust struct {
 	pin   gpio.PinOut // pin of the extraction; INVALID: not wired
 	off   *time.Timer
-	after time.Duration // running time after the relay opens
+	after time.Duration // how long the extraction runs after the relay opens
 }
 
 func (e *exhaust) set(on bool) error {
@@ -100,10 +100,10 @@ func (e *exhaust) offLater() { e.off.Reset(e.after) }
 type mirror struct {
 	pin       gpio.PinIn // pin of the mirror contact; INVALID: not wired
 	check     *time.Timer
-	closed    bool // the contactor is closed, as the mirror contact shows
-	checking  bool // the timer check is running
-	disagrees bool // the contact differs from the relay
-	compared  bool // the first result of a comparison was reported
+	closed    bool // true if the mirror contact shows that the contactor is closed
+	checking  bool // true while the timer check is running
+	disagrees bool // true if the contact differs from the relay
+	compared  bool // true once the first result of a comparison was reported
 }
 
 // scheduleComparison schedules a comparison of the contact with the relay after the duration d.
@@ -115,9 +115,9 @@ func (c *mirror) scheduleComparison(d time.Duration) {
 	c.check.Reset(d)
 }
 
-// compare compares the contact with the relay. A contactor that has not followed is welded, or its coil or its wire is
-// broken. compare reports a change of the result. compare always reports the first result, because the daemon may still
-// have the result of an earlier guard.
+// compare checks whether the contact agrees with the relay. If the contactor has not followed, it is welded, or its
+// coil or its wire is broken. compare reports a change of the result. compare always reports the first result, because
+// the daemon may still have the result of an earlier guard.
 func (c *mirror) compare(on bool) (report bool) {
 	c.checking, c.closed = false, bool(c.pin.Read())
 	disagrees := c.closed != on
@@ -129,14 +129,14 @@ func (c *mirror) compare(on bool) (report bool) {
 // job is the machine's job, and how long it may continue without the daemon.
 type job struct {
 	busy     bool
-	finish   time.Duration // how long the job may continue; 0: not at all
-	orphaned bool          // the job continues without the daemon
+	finish   time.Duration // how long the job may continue without the daemon; 0: not at all
+	orphaned bool          // true while the job continues without the daemon
 	late     *time.Timer   // fires when the time of finish has passed
 }
 
 func (j *job) mayFinish() bool { return j.finish > 0 && j.busy }
 
-// orphan lets the job continue without the daemon, for finish.
+// orphan lets the job continue without the daemon, for at most the time finish.
 func (j *job) orphan() {
 	j.orphaned = true
 	j.late.Reset(j.finish)

@@ -21,7 +21,7 @@ type Pins struct {
 	Door      gpio.PinIn  // input of the door, which reads high when open
 	Contactor gpio.PinIn  // input of the mirror contact, which reads high when the contactor is closed
 	Busy      gpio.PinIn  // input that reads high while the machine works
-	Heartbeat bool        // toggle the relay's line while closed, for a charge pump
+	Heartbeat bool        // true if the guard toggles the relay's line while the relay is closed, for a charge pump
 }
 
 // withoutNil replaces nil pins with gpio.INVALID.
@@ -41,36 +41,38 @@ func (p Pins) withoutNil() Pins {
 }
 
 // Wiring names the pins as in machine.yaml: "gpio:LABEL/LINE" (a line of the first chip whose label begins with LABEL:
-// gpio:pinctrl-/17) or "sim:/path" (a simulated pin). An empty input is not wired.
+// gpio:pinctrl-/17) or "sim:/path" (a simulated pin). If the name of an input is empty, the input is not wired.
 //
 // The e-stop and the door are normally closed contacts to ground, on lines with pull-up. Busy is a contact to 3.3 V,
-// closed while the machine works, on a line with pull-down. A broken wire or an unreadable line therefore means an open
-// e-stop, which opens the relay, or an idle machine. The contactor's feedback is a mirror contact (IEC 60947-4-1, annex
-// F), closed to ground while the contactor is open, on a line with pull-up. A broken wire reads as a closed contactor
-// while the contactor should be open, and a short circuit reads as an open contactor while it should be closed. Both
-// faults are therefore detected. If a start button closes the contactor, a linked contact of the relay K2 must be in
-// series with the mirror contact (firmware-config/wiring.svg).
+// closed while the machine works, on a line with pull-down. A broken wire or an unreadable line therefore reads as an
+// open e-stop, which opens the relay, or as an idle machine. The contactor's feedback is a mirror contact (IEC
+// 60947-4-1, annex F), closed to ground while the contactor is open, on a line with pull-up. A broken wire reads as a
+// closed contactor while the contactor should be open, and a short circuit reads as an open contactor while it should
+// be closed. Both faults are therefore detected. If a start button closes the contactor, a linked contact of the relay
+// K2 must be in series with the mirror contact (firmware-config/wiring.svg).
 //
 // A relay closes on a high level. After all programs have ended, its line is an input that is pulled low by the chip's
 // own pull (GPIO 9 to 27: down) and the resistor to ground. ActiveLow, PullUp and Supply describe boards that close on
 // a low level. They apply to the relay and the extraction alike. LevelFault returns the reason why a combination is
-// refused. A simulated pin has no level.
+// refused. LevelFault ignores simulated pins, which have no voltage.
 type Wiring struct {
 	Relay, Exhaust               string
 	EStop, Door, Contactor, Busy string
-	ActiveLow                    bool   // the relay boards close on a low level
-	PullUp                       bool   // a resistor to 3.3 V holds the boards' inputs high while no program drives them
-	Supply                       string // supply of the boards' optocouplers: Supply33, Supply5, or "": unknown
-	Heartbeat                    bool   // a charge pump is between the line and the relay
+	ActiveLow                    bool // true if the relay boards close on a low level
+	// True if a resistor to 3.3 V holds the boards' inputs high while no program drives them.
+	PullUp bool
+	// Supply voltage of the boards' optocouplers: Supply33, Supply5, or "", which means unknown.
+	Supply    string
+	Heartbeat bool // true if a charge pump is between the line and the relay
 }
 
 // namedPin is one pin of a Wiring, with its key.
 type namedPin struct {
 	name string // key of the pin in machine.yaml
 	pin  string
-	pull gpio.Pull    // pull of an input
-	to   *gpio.PinIn  // destination of an input
-	out  *gpio.PinOut // destination of an output
+	pull gpio.Pull    // pull of the line, if it is an input
+	to   *gpio.PinIn  // where Open stores the pin, if it is an input
+	out  *gpio.PinOut // where Open stores the pin, if it is an output
 }
 
 func (w Wiring) wires(p *Pins) []namedPin {
@@ -84,7 +86,7 @@ func (w Wiring) wires(p *Pins) []namedPin {
 	}
 }
 
-// Open opens the pins. The relay is open from the start.
+// Open opens the pins. Open leaves the relay open from the first moment on.
 func (w Wiring) Open() (Pins, error) {
 	if err := w.Check(); err != nil {
 		return Pins{}, err
@@ -100,7 +102,8 @@ func (w Wiring) Open() (Pins, error) {
 			*x.to, err = openInput(x.pin, x.pull)
 		}
 		if err != nil {
-			for _, y := range w.wires(&p) { // release the opened pins, because only one program at a time can open a line
+			// Release the pins that are already open, because only one program at a time can open a line.
+			for _, y := range w.wires(&p) {
 				if y.name == x.name {
 					break
 				}
@@ -138,7 +141,7 @@ func (w Wiring) Check() error {
 			continue
 		}
 		if other := taken[s]; other != "" {
-			errs = append(errs, fmt.Errorf("relay: %s: %q is already used as the relay's %s", x.name, x.pin, other))
+			errs = append(errs, fmt.Errorf("relay: %s: pin %q is already used as the relay's %s", x.name, x.pin, other))
 			continue
 		}
 		taken[s] = x.name

@@ -59,7 +59,7 @@ func TestCheckReturnsAllFaultsOfAWiring(t *testing.T) {
 }
 
 func TestUnreadableInputsHaveTheLevelOfABrokenWire(t *testing.T) {
-	dir := t.TempDir() // reading a directory as a file fails
+	dir := t.TempDir() // the path is a directory, which cannot be read as a file
 	p, err := Wiring{Relay: "sim:" + filepath.Join(dir, "pin"), EStop: "sim:" + dir, Busy: "sim:" + dir + "/."}.Open()
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func daemonChild(dir string) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
-	if os.Getenv("RELAY_TEST_BUSY") != "" { // the job begins after the machine is on
+	if os.Getenv("RELAY_TEST_BUSY") != "" { // the job begins after the machine was switched on
 		sim.Drive(filepath.Join(dir, "busy"), true)
 		for e := range events {
 			if e.What == Busy && e.On {
@@ -77,7 +77,7 @@ func daemonChild(dir string) {
 
 func child(kind, dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	// GORACE: without this setting, a guard under the race detector takes a second to exit.
+	// this setting of GORACE is needed because a guard under the race detector otherwise takes a second to exit
 	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -88,14 +88,16 @@ func lit(dir string) bool {
 	return err == nil && on
 }
 
-// busy is the factor by which limits are extended, because other programs use the computer too. Tests in synctest time
-// check the limits to the millisecond, and the emulated machine measures them.
+// busy is the factor by which limits are extended, because other programs use the computer too. Tests in the simulated
+// time of synctest check the limits to the millisecond, and tests on the emulated machine measure the real times.
 const busy = 5
 
-// within waits until holds returns true: at most d on an otherwise idle computer, and longer on a busy one.
+// within waits until the function holds returns true: at most d on an otherwise idle computer, and longer on a busy
+// one.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
-	start, poll := time.Now(), time.Tick(time.Millisecond) // poll, because a process gets no signal when a pin changes
+	// Poll the pin, because a process gets no signal when a pin changes.
+	start, poll := time.Now(), time.Tick(time.Millisecond)
 	for ; !holds(); <-poll {
 		if time.Since(start) > busy*d {
 			t.Fatalf("not within %v: %s", busy*d, what)
@@ -104,7 +106,7 @@ func within(t *testing.T, d time.Duration, what string, holds func() bool) time.
 	return time.Since(start)
 }
 
-// stays checks for d that the pin does not change.
+// stays checks that the pin does not change during d.
 func stays(t *testing.T, d time.Duration, on bool, dir string) {
 	t.Helper()
 	poll := time.Tick(time.Millisecond)
@@ -115,7 +117,8 @@ func stays(t *testing.T, d time.Duration, on bool, dir string) {
 	}
 }
 
-// hasExited reports whether a process has exited. An exited process whose parent has not reaped it yet also counts.
+// hasExited reports whether a process has exited. A process that has exited but was not reaped by its parent also
+// counts as exited.
 func hasExited(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(b), ") Z ")
@@ -161,7 +164,7 @@ func TestGuardDropsRelayWhenDaemonHangs(t *testing.T) {
 	d.Process.Signal(syscall.SIGSTOP)
 	t.Logf("off after %v", within(t, time.Second, "relay off", func() bool { return !lit(dir) }))
 	d.Process.Signal(syscall.SIGCONT)
-	// A returning daemon sends keep, which must not close the relay again. Only an order may.
+	// When the daemon returns, it sends keep, which must not close the relay again. Only an order may close the relay.
 	stays(t, 600*time.Millisecond, false, dir)
 }
 
@@ -366,8 +369,8 @@ func TestCloseEndsAJobThatMayFinishWithoutDaemon(t *testing.T) {
 	}
 }
 
-// The daemon's open files are its journal, its sockets and its reader. A guard that inherits one would keep it open
-// after the daemon has ended.
+// The daemon's open files are its journal, its sockets and the device of its reader. If a guard inherited such a file,
+// the file would stay open after the daemon has ended.
 func TestGuardInheritsNoFilesOfTheDaemon(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 	if err != nil {
@@ -382,7 +385,8 @@ func TestGuardInheritsNoFilesOfTheDaemon(t *testing.T) {
 	defer w.Close()
 	ours := map[string]bool{target("self", file): true, target("self", r): true}
 	s, _, _ := started(t, yes)
-	other, _, _ := started(t, yes) // another guard: its pipe, by which it detects the daemon's end, must not be inherited
+	// Start another guard: it must not inherit the pipe by which the first guard detects the daemon's end.
+	other, _, _ := started(t, yes)
 	for _, pid := range []int{s.pid, other.pid} {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {

@@ -11,7 +11,8 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// The guard, its package documentation, the drawing and the documentation for makers must state the same frequency.
+// Three places must state the same frequency as the guard: its package documentation, the drawing, and the
+// documentation for makers.
 func TestHeartbeatFrequencyMatchesThePumpsDrawing(t *testing.T) {
 	svg, err := os.ReadFile("../../firmware-config/charge-pump.svg")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// When two cards are exchanged in a slot, the orders off and on follow within milliseconds. The contactor needs 50 ms
-// to open, or 500 ms with a charge pump.
+// When two cards are exchanged in a slot, the daemon sends the orders off and on within milliseconds. The contactor
+// needs 50 ms to open, or 500 ms with a charge pump.
 func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	feedback := &contact{}
 	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
@@ -22,7 +22,7 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 		r.live(2 * time.Second)
 		r.say("off 2\n").wait(10 * time.Millisecond).say("on 3 0 0\n")
 		r.wait(40 * time.Millisecond)
-		feedback.high.Store(false) // the contactor opens after 50 ms, like a working one
+		feedback.high.Store(false) // the contactor opens after 50 ms, as a working contactor does
 		r.live(time.Second)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -35,7 +35,7 @@ func TestOrderWhileTheContactorOpensIsNotAFault(t *testing.T) {
 	})
 }
 
-// glitchingEStop is an e-stop that reads as open once, without an edge.
+// glitchingEStop is an e-stop that reads as open once, without an edge on its line.
 type glitchingEStop struct {
 	gpio.PinIn
 	now atomic.Bool
@@ -44,8 +44,8 @@ type glitchingEStop struct {
 func (s *glitchingEStop) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
 func (s *glitchingEStop) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
 
-// A refusal because of the e-stop must be followed by an event that the e-stop is closed, because the daemon treats the
-// refusal as a fault until then.
+// If the guard refuses an order because of the e-stop, it must later report that the e-stop is closed, because the
+// daemon treats the refusal as a fault until then.
 func TestRefusalAfterAShortPulseIsFollowedByAnAllClear(t *testing.T) {
 	s := &glitchingEStop{}
 	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
@@ -78,7 +78,7 @@ type immortal struct{ kills atomic.Int32 }
 func (d *immortal) Wait() error { return errors.New("never") }
 func (d *immortal) Kill() error { d.kills.Add(1); return nil }
 
-// Switch.end must always kill a guard that does not exit, whichever of its two timers of the same length fires first.
+// Switch.end must kill a guard that does not exit, whichever of its two timers of equal duration fires first.
 func TestSwitchKillsAGuardThatDoesNotExit(t *testing.T) {
 	var in io.WriteCloser = nowhere{}
 	for range 200 {

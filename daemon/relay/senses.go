@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// sample is how long a changed input stays undetected at most, if no edge wakes the guard.
+	// sample is the longest time for which a changed input stays undetected if no edge wakes the guard.
 	sample = 20 * time.Millisecond
 	// settle is how long an input must be low before it counts as low again: longer than a contact bounces, and longer
-	// than the gaps in a current relay's output at 50 Hz (20 ms). A high level counts at once.
+	// than the gaps in a current relay's output at 50 Hz (20 ms). A high level counts at once, without this delay.
 	settle = 60 * time.Millisecond
 	// chatter is the shortest interval between two reads of an input that changes constantly.
 	chatter = time.Millisecond
 )
 
-// writeLines writes the guard's lines. After an error it discards all further lines, because the guard then ends with
-// the end of its input.
+// writeLines writes the guard's lines. After a write error, writeLines discards all further lines, because the daemon
+// is gone and the guard ends.
 func writeLines(out io.Writer, words <-chan guardLine) {
 	var err error
 	for w := range words {
@@ -56,7 +56,7 @@ func listen(ctx context.Context, in io.Reader) <-chan daemonLine {
 	return lines
 }
 
-// input is a changed input.
+// input is an input that has changed, with its new level.
 type input struct {
 	name string
 	high bool
@@ -70,13 +70,13 @@ type watched struct {
 
 // watch sends an input's changes to out until ctx ends.
 func (w watched) watch(ctx context.Context, high bool, out chan<- input) {
-	var low time.Time // start of the low level, while the input still counts as high
+	var low time.Time // time at which the low level began, while the input still counts as high
 	for ctx.Err() == nil {
 		began := time.Now()
 		if w.pin.WaitForEdge(sample) {
 			low = time.Time{}
 			pause(ctx, chatter-time.Since(began))
-		} else { // a pin without edge detection returns at once
+		} else { // WaitForEdge returns at once on a pin without edge detection
 			pause(ctx, sample-time.Since(began))
 		}
 		switch now := w.pin.Read() == gpio.High; {

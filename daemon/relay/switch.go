@@ -13,22 +13,24 @@ import (
 )
 
 const (
-	// confirmation is the longest time that a guard's answer to an order may take. A loaded Pi needs a tenth of this
-	// time.
+	// confirmation is the longest time that a guard's answer to an order may take. A loaded Pi answers within a tenth of
+	// this time.
 	confirmation = 500 * time.Millisecond
 	// grace is how long a failing guard has to open the relay and exit before it is killed. The sum of confirmation and
-	// grace is less than a second. grace is not zero, because on a Pi the pin of a killed guard can stay as it was.
+	// grace is less than a second. grace must not be zero, because on a Pi the pin of a killed guard can keep its level.
 	grace = 400 * time.Millisecond
-	// silence is how many consecutive renewals a guard may leave unanswered. Eight renewals take two seconds.
+	// silence is how many consecutive renewals a guard may leave unanswered. Eight renewals take two seconds, after which
+	// the guard counts as hung.
 	silence = 8
-	// hello is the longest time that the start of a guard may take, on the slowest SD card of the slowest Pi.
+	// hello is the longest time that a guard may take to start, on the slowest SD card of the slowest Pi.
 	hello = 5 * time.Second
-	// farewell is the longest time that an orderly exit of the guard may take.
+	// farewell is the longest time that a guard may take to exit after it was told to.
 	farewell = time.Second
 )
 
 var (
-	// ErrNoGuard is the error of a Switch that was never started, was closed, or whose guard has ended. The relay is open.
+	// ErrNoGuard is the error of a Switch that was never started, was closed, or whose guard has ended. When a Switch
+	// returns this error, the relay is open.
 	ErrNoGuard = errors.New("no guard is running")
 )
 
@@ -38,10 +40,10 @@ type Refusal string
 const (
 	ErrEStop       Refusal = "e-stop"    // the emergency stop is open
 	ErrDoor        Refusal = "door"      // the door is open
-	ErrContactor   Refusal = "contactor" // the mirror contact does not show an open contactor
+	ErrContactor   Refusal = "contactor" // the mirror contact does not show that the contactor is open
 	ErrMachineRuns Refusal = "runs"      // the machine works although its relay is open
 	// ErrContactorOpening means that the contactor may still be opening, or that its mirror contact bounces. Set repeats
-	// the order until the contactor must have settled.
+	// the order until the contactor has had enough time to open.
 	ErrContactorOpening Refusal = "moment"
 )
 
@@ -78,11 +80,12 @@ type Switch struct {
 	turn   sync.Mutex // serializes orders
 }
 
-// guardEvents contains channels. Each is closed when the guard, or the Switch, reaches the stated point.
+// guardEvents contains channels. Each channel is closed when the guard, or the Switch, has reached the point that its
+// comment names.
 type guardEvents struct {
-	ready     chan struct{} // the guard's first line was received
+	ready     chan struct{} // the daemon has received the guard's first line
 	ended     chan struct{} // the process has ended
-	closing   chan struct{} // the Switch is closing: do not wait until events are read
+	closing   chan struct{} // the Switch is closing and no longer waits until events are read
 	delivered chan struct{} // the last event was read or discarded
 	once      sync.Once     // ensures that closing is closed once
 }
@@ -112,11 +115,11 @@ func (r *firstReason) String() string {
 
 // Start runs the guard's command and waits, for at most five seconds, until the guard controls the pin and the relay is
 // open. The Switch calls alive before each renewal, and lets the lease end if alive returns false. The Switch sends the
-// guard's events to events. The last event is Lost. A slow reader receives the latest state of each input, and blocks
-// nothing else.
+// guard's events to events. The last event is Lost. If the reader of events is slow, it receives the latest state of
+// each input, and blocks nothing else.
 //
 // The guard gets its own process group, so that a terminal's Ctrl-C and Ctrl-Z reach only the daemon. The guard
-// inherits no files except the standard ones, so that the guard's input ends when the daemon ends for any reason.
+// inherits only the standard files, so that the guard's input ends when the daemon ends for any reason.
 func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- Event) (*Switch, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -232,8 +235,9 @@ func (s *Switch) handleLine(w guardLine) bool {
 // Set closes or opens the relay and returns once the guard has confirmed, within a second, or two while a contactor
 // opens. finish is how long the machine's job may continue if this daemon is lost, and cool how long the extraction
 // runs after the relay opens. Both are at most MaxFinish. After an error the relay is open. The error is a Refusal if
-// the guard refused. Otherwise the guard has ended, or was ended because it did not answer, and the event Lost follows.
-// If ctx ends before the answer, the guard is ended too. If ctx has ended before the call, the relay does not close.
+// the guard refused. If the error is not a Refusal, the guard has ended, or the Switch has ended the guard because it
+// did not answer. The event Lost follows. If ctx ends before the guard answers, the Switch ends the guard too. If ctx
+// has ended before the call, the relay does not close.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard
@@ -254,7 +258,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 
 // sendOrder sends one order and waits for its answer.
 func (s *Switch) sendOrder(ctx context.Context, on bool, finish, cool time.Duration) error {
-	if err := ctx.Err(); on && err != nil { // the relay must not close while the guard is being ended
+	if err := ctx.Err(); on && err != nil { // the relay must not close while the Switch is ending the guard
 		s.reason.set(err.Error())
 		s.end(grace)
 		return fmt.Errorf("guard was ended: %w", err)
@@ -344,16 +348,17 @@ func (s *Switch) renewOnce() bool {
 	return s.write(order{do: "keep"}) == nil
 }
 
-// hangUp orders the guard to open the relay, even if a job may finish. Then it closes the guard's input, which ends the
-// guard.
+// hangUp orders the guard to open the relay, even if a job of the machine may still finish. Then hangUp closes the
+// guard's input, which makes the guard exit.
 func (s *Switch) hangUp() {
 	s.write(s.orders.finalOrder())
 	s.in.Close()
 }
 
-// end ends the guard, and kills the guard if it has not exited after d.
+// end waits for the guard to exit, and kills the guard if it has not exited after d.
 func (s *Switch) end(d time.Duration) (killed bool) {
-	late := time.AfterFunc(d, func() { s.guard.Kill() }) // even if the last order blocks
+	// The timer kills the guard even if the write of the last order blocks.
+	late := time.AfterFunc(d, func() { s.guard.Kill() })
 	s.hangUp()
 	gone := time.NewTimer(d)
 	defer gone.Stop()
@@ -366,8 +371,8 @@ func (s *Switch) end(d time.Duration) (killed bool) {
 	}
 }
 
-// Close opens the relay and waits for the guard's exit: one second, and one more second after killing the guard. Events
-// that have not been read when Close returns are discarded.
+// Close opens the relay and waits one second for the guard to exit. Then Close kills the guard, and waits one more
+// second. Events that have not been read when Close returns are discarded.
 func (s *Switch) Close() error {
 	if s.in == nil {
 		return nil

@@ -64,11 +64,11 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// fakeGuard is a guard that sends the lines of a test. The fake guard ends when it is killed, and, unless it is stuck,
-// when its input ends.
+// fakeGuard is a guard that sends the lines of a test. The fake guard ends when it is killed. Unless it is stuck, it
+// also ends when its input ends.
 type fakeGuard struct {
 	in, out *pipe
-	orders  *bufio.Reader // lines from the daemon
+	orders  *bufio.Reader // lines that the daemon has sent to the guard
 	dead    chan struct{}
 	once    sync.Once
 	killed  atomic.Bool
@@ -162,7 +162,7 @@ func withSwitch(
 	})
 }
 
-// duration returns how long do takes, and fails the test if do takes a second or more.
+// duration returns how long the function do takes, and fails the test if do takes a second or more.
 func duration(t *testing.T, do func()) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -251,7 +251,7 @@ func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
 	})
 }
 
-// A drop line must not count as the answer to the order that follows it.
+// A drop line must not be taken for the answer to the order that follows it.
 func TestDropIsNotTheAnswerToAnOrder(t *testing.T) {
 	dropping := func(o order) string {
 		if o.do == "on" {
@@ -333,7 +333,7 @@ func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
 	})
 }
 
-func TestWithoutAliveFunctionTheLeaseEnds(t *testing.T) {
+func TestLeaseEndsWithoutAnAliveFunction(t *testing.T) {
 	var keeps atomic.Int64
 	withSwitch(
 		t,
@@ -348,7 +348,7 @@ func TestWithoutAliveFunctionTheLeaseEnds(t *testing.T) {
 	)
 }
 
-func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
+func TestOrderAfterTheEndOfItsContextEndsTheGuard(t *testing.T) {
 	withSwitch(t, yes, mute, func(t *testing.T, s *Switch, g *fakeGuard, events chan Event) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
@@ -359,7 +359,8 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	})
 }
 
-// A card may be tapped while the daemon ends. The relay must not close then, and must be open afterwards.
+// A card may be tapped while the daemon ends. The tap must not close the relay, and the relay must be open after the
+// daemon has ended.
 func TestOrderToCloseIsNotSentAfterTheContextEnded(t *testing.T) {
 	var given atomic.Int64
 	counts := func(o order) string {

@@ -11,14 +11,14 @@ import (
 	"portillon/firmware-config/circuit"
 )
 
-// contactor is a coil with its mirror contact, which follows with a delay, and with faults.
+// contactor is a simulated coil with its mirror contact, which follows the relay with a delay and can have faults.
 type contactor struct {
 	failingPin
 	mirror contact
 	lag    time.Duration
 	welded bool // the contactor stays closed
 	open   bool // the coil is broken
-	mute   bool // the wire of the mirror contact is broken, so the input is pulled up
+	mute   bool // the wire of the mirror contact is broken, so the pull-up makes the input high
 }
 
 // Out implements gpio.PinOut.
@@ -81,8 +81,8 @@ func (p *pumpedContactor) Out(l gpio.Level) error {
 	return nil
 }
 
-// A pump that releases as late as the drawing allows, with a large contactor behind it, must not be reported as a
-// fault. A contactor that opens later must be reported.
+// If a pump releases as late as the drawing allows, and a large contactor follows, the guard must not report a fault.
+// If the contactor opens even later, the guard must report a fault.
 func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if pumpRelease != circuit.PumpRelease {
 		t.Errorf("the guard counts with %v for a charge pump, the drawing with %v", pumpRelease, circuit.PumpRelease)
@@ -90,7 +90,7 @@ func TestContactorBehindAPumpMayFollowLater(t *testing.T) {
 	if late := followTime(true); late < circuit.PumpRelease+contactorTime || late > 1200*time.Millisecond {
 		t.Errorf("a contactor behind a pump is given %v", late)
 	}
-	if openingTime >= time.Second { // after a second the daemon's loop would count as hung
+	if openingTime >= time.Second { // the test fails after a second, when the daemon's loop would count as hung
 		t.Errorf(
 			"an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second",
 			openingTime,
@@ -169,7 +169,7 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 }
 
 // A guard may end while its contactor differs from the order, and the contactor may be repaired before the next guard
-// starts. Only the next guard can then clear the fault.
+// starts. Only the next guard can then report that the fault is over.
 func TestFirstComparisonOfAGuardIsAlwaysReported(t *testing.T) {
 	c := &contactor{}
 	runWithContactor(t, c, func(r *rig) {
@@ -253,7 +253,7 @@ func TestHeartbeatTogglesTheLineOnlyWhileClosed(t *testing.T) {
 	})
 }
 
-// A relay line that fails between two pulses ends the guard.
+// If the relay's line fails between two pulses, the guard ends.
 func TestFailingHeartbeatIsAFault(t *testing.T) {
 	runRig(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
 		r.say("on 1 0 0\n")

@@ -11,8 +11,8 @@ import (
 	"portillon/site"
 )
 
-// acceptingPolicy accepts 1EdTech's sample badge "Teamwork" for the role user, and also requires the lab's own
-// induction.
+// acceptingPolicy is a policy that accepts 1EdTech's sample badge "Teamwork" for the role user, and also requires the
+// lab's own induction.
 const acceptingPolicy = `portillon: 1
 site: biklab
 language: fr
@@ -56,10 +56,10 @@ func othersBadge(t *testing.T, parts ...string) []byte {
 	return b
 }
 
-// A credential of another issuer counts as the badge whose entry accepts it, if it verifies under that issuer's keys
-// and the member also has the induction. The credential does not count for the role maintainer, because no entry
-// accepts it for that role.
-func TestAcceptedBadgeOfAnotherIssuerCountsAtTheMachine(t *testing.T) {
+// A credential of another issuer satisfies the badge whose entry accepts it, if the credential verifies under that
+// issuer's keys and the member also has the induction. The credential does not satisfy the role maintainer, because no
+// entry accepts it for that role.
+func TestAcceptedBadgeOfAnotherIssuerGrantsTheRoleAtTheMachine(t *testing.T) {
 	theirs := othersBadge(
 		t,
 		"1EdTech+digital-credentials-public-validator",

@@ -7,8 +7,8 @@ import (
 	"portillon/wire"
 )
 
-// bucketReader reads and decodes the roster's buckets ahead of the loader, in order, on the other cores of the
-// processor.
+// bucketReader reads and decodes the roster's buckets on the other cores of the processor, in order, before the loader
+// needs them.
 type bucketReader struct {
 	waiting chan chan decoded
 	stopped chan struct{}
@@ -21,11 +21,11 @@ type decoded struct {
 	err    error
 }
 
-// aheadBuckets is the largest number of decoded buckets that wait for the loader. Each has about 40 members at a site
-// of 10,000 members.
+// aheadBuckets is the largest number of decoded buckets that wait for the loader. At a site of 10,000 members, each
+// bucket has about 40 members.
 const aheadBuckets = 16
 
-// readAhead starts reading. The caller must call stop once.
+// readAhead starts reading. The caller of the function must call stop once.
 func readAhead(s wire.Store, m wire.Manifest) *bucketReader {
 	a := &bucketReader{make(chan chan decoded, aheadBuckets), make(chan struct{})}
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))

@@ -21,8 +21,8 @@ import (
 // mostMembers is the size of the largest supported site.
 const mostMembers = 10_000
 
-// knownSite returns the store of a site whose members hold three badges each, with cached verdicts for all badges. The
-// badges themselves are missing, because a load with cached verdicts reads no badge.
+// knownSite returns the store of a site whose members hold three badges each. The verdicts on all badges are cached.
+// The badges themselves are missing, because a load with cached verdicts reads no badge.
 func knownSite(b *testing.B, members int) (wire.Store, wire.Manifest, Options) {
 	b.Helper()
 	key, verifier := benchKey(b)
@@ -120,10 +120,10 @@ func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBuc
 	return out
 }
 
-// BenchmarkLoadKnown compares a load of the roster of 10,000 members and 30,000 badges whose verdicts are cached, as at
-// each start, with only reading and hashing the same files. Both operations alternate.
+// BenchmarkLoadKnown measures a load of 10,000 members and 30,000 badges whose verdicts are cached, as at each start,
+// and compares it with only reading and hashing the same files. Both operations alternate.
 //
-//	go test ./daemon/roster -run '^$' -bench LoadKnown
+//	Run it with: go test ./daemon/roster -run '^$' -bench LoadKnown
 func BenchmarkLoadKnown(b *testing.B) {
 	store, m, o := knownSite(b, mostMembers)
 	var loads, reads []time.Duration

@@ -7,9 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// checkBindings rejects a bucket whose members have more rights than the bindings that the policy key signed. The key
-// of bundles alone can restrict members, but cannot give a member another card or another address, or remove a
-// restriction.
+// checkBindings rejects a bucket whose members have more rights than the bindings that the policy key signed. A person
+// who has only the key of bundles can restrict members, but cannot give a member another card or another address, or
+// remove a restriction.
 func (l *loader) checkBindings(b int, bucket wire.RosterBucket) error {
 	if l.o.Policy == nil || l.signed.Bindings == "" || len(bucket.Members) == 0 {
 		return nil
@@ -25,7 +25,7 @@ func (l *loader) checkBindings(b int, bucket wire.RosterBucket) error {
 		}
 	}
 	for _, m := range bucket.Members {
-		if wire.Bucket(policy.MemberID(m.ID)) != b { // in another bucket, the member could have a second binding
+		if wire.Bucket(policy.MemberID(m.ID)) != b { // a member in another bucket could have a second binding
 			return &wire.Refusal{Code: wire.BindingUnsigned,
 				Detail: fmt.Sprintf("the member %q stands in the bucket %02x, which is not their own", m.ID, b)}
 		}

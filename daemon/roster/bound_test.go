@@ -13,7 +13,7 @@ import (
 	"portillon/wire"
 )
 
-// A member in the wrong bucket could have a second binding there, or no binding.
+// In a wrong bucket, a member could have a second binding or no binding.
 func TestMemberInTheWrongBucketIsRejected(t *testing.T) {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 	if err != nil {
@@ -69,7 +69,7 @@ func TestMemberInTheWrongBucketIsRejected(t *testing.T) {
 	}
 }
 
-// withoutDuplicates returns the chunks without those that have the same name as chunk i, except chunk i itself.
+// withoutDuplicates returns the chunks without those that have the same name as chunk i, but keeps chunk i itself.
 func withoutDuplicates(all []wire.Chunk, i int) (out []wire.Chunk) {
 	for k, c := range all {
 		if k == i || c.Name != all[i].Name {

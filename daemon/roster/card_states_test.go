@@ -52,7 +52,8 @@ func TestRefusedCardsGrantNothingAndNameTheirMember(t *testing.T) {
 	}
 }
 
-// change modifies one member in the bundle, as a faulty or a later program might write the member.
+// change modifies one member in the bundle, in the way in which a faulty program or a later release might write the
+// member.
 func change(t *testing.T, built *site.Built, id string, change func(*wire.Member)) {
 	t.Helper()
 	for i, c := range built.Manifest.Chunks {
@@ -130,7 +131,8 @@ func TestInvalidEntryInABundleDeniesOnlyThatMember(t *testing.T) {
 	}
 }
 
-// A card that one member lost grants nothing to another member, whichever of the two members comes first in the bundle.
+// If one member has lost a card, that card grants nothing to another member, whichever of the two members comes first
+// in the bundle.
 func TestCardThatOneMemberLostGrantsNothingToAnother(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: builds and verifies many bundles")

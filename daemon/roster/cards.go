@@ -10,22 +10,22 @@ import (
 	"portillon/wire"
 )
 
-// nobody marks a form of a card number that the cards of two members share.
+// nobody is the place of a form that the cards of two members share.
 const nobody = -1
 
 // RefusedCard is a card that the site refuses, and the member to whom the card belongs.
 type RefusedCard struct {
 	Person Person
 	State  policy.CardState
-	Since  string // day on which the site recorded the refusal; empty: unknown
+	Since  string // day on which the site recorded why the card is refused; empty: unknown
 }
 
-// cardIndex maps a card's number, and other forms of the number, to a place in a list.
+// cardIndex maps a card's number, and the other forms of that number, to a place in a list.
 type cardIndex struct {
 	key   []byte
-	old   []oldKey            // earlier card keys, with which some entries of exact were computed
-	exact map[cardEntry]int32 // key: the HMAC of the number
-	forms map[cardEntry]int32 // key: wire.CardFormHash; value nobody if two members share the form
+	old   []oldKey            // earlier card keys, because some entries of exact were computed with them
+	exact map[cardEntry]int32 // the key is the HMAC of the number
+	forms map[cardEntry]int32 // the key is a wire.CardFormHash, and the value is nobody if two members share the form
 }
 
 // cardEntry is the first half (16 bytes) of the SHA-256 of a card entry in a bundle: finding another entry with the
@@ -84,12 +84,12 @@ func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	return slices.Sorted(maps.Keys(places))
 }
 
-// addCards adds the cards of a member. at is the member's place in members.people. A card that is refused for one
-// member grants nothing to any member.
+// addCards adds the cards of a member. at is the member's place in members.people. If a card is refused for one member,
+// it grants nothing to any member.
 func (l *loader) addCards(m wire.Member, at int32) {
 	for _, c := range m.CardStates {
 		state, err := policy.ParseCardState(c.State)
-		if err != nil || state == policy.ActiveCard { // a state of a later version, or a state that is invalid for this card
+		if err != nil || state == policy.ActiveCard { // the state is one of a later release, or is invalid for this card
 			state = policy.BlockedCard
 		}
 		l.r.cards.refusals = append(l.r.cards.refusals, refusal{at, state, c.Since})
@@ -113,7 +113,7 @@ func (l *loader) addCard(entry string, at int32) {
 	}
 	e := newCardEntry(entry)
 	if other, twice := l.r.cards.active.exact[e]; twice {
-		// The owner of the card is ambiguous, so block both members.
+		// Two members own the card, so block the card for both of them.
 		l.r.members.people[other].blocked, l.r.members.people[at].blocked = true, true
 	}
 	if _, refused := l.r.cards.refused.exact[e]; !refused {
@@ -146,13 +146,14 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 	return RefusedCard{Person: r.person(c.at), State: c.state, Since: c.since}, true
 }
 
-// Lookup returns the member to whom a card belongs. An exact match of the number has precedence. Without an exact match
-// the number's other forms count (rfid.Forms), if they lead to exactly one member and to no refused card:
+// Lookup returns the member to whom a card belongs. An exact match of the number has precedence. If no number
+// matches exactly, Lookup tries the other forms of the number (rfid.Forms). Lookup uses a form that leads to exactly
+// one member and to no refused card, in one of these cases:
 //
 //   - its bytes reversed are a member's card;
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
-//   - it is a short form of a member's card, and this machine's reader may give short numbers
-//     (Options.ShortNumbers). At other machines a whole number never counts as the short form of another number.
+//   - it is a short form of a member's card, and this machine's reader may give short numbers (Options.ShortNumbers).
+//     At other machines, Lookup never treats a whole number as the short form of another number.
 func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.cards.short) }
 
 // LookupPart returns the member to whom a card belongs, for a number that may be a part of the card's number, such as

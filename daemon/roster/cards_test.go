@@ -61,7 +61,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 	}
 	b := newBench(t)
 	for i, c := range []struct{ lea, zoe, number, whole, short string }{
-		// members.yaml lists the whole number. A short number counts only if the reader reports short numbers.
+		// members.yaml lists the whole number. A short number is accepted only if the reader reports short numbers.
 		{`"0801161DD6"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6"`, ``, "01161DD6", "", "Léa"},
 		{`"0801161DD6"`, ``, "161DD6", "", "Léa"},
@@ -75,7 +75,7 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"04A224BA115E80"`, ``, "805E11BA24A204", "Léa", "Léa"},
 		{`"04A224BA115E80"`, ``, "8804A224", "", ""},
 		{`"04A224BA115E80"`, ``, "115E80", "", ""},
-		// members.yaml lists a part with the name of its format. Every whole number that ends in that part counts.
+		// members.yaml lists a part with the name of its format. Lookup accepts every whole number that ends in that part.
 		{`"dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
 		{`"dec:0018226646"`, ``, "161DD6", "", "Léa"},
@@ -91,14 +91,14 @@ func TestCardIsFoundByTheNumberOfAnyReader(t *testing.T) {
 		{`"0801161DD6"`, `"dec:0018226646"`, "0901161DD6", "Zoé", "Zoé"},
 		{`"529D06E3"`, `"E3069D52"`, "529D06E3", "Léa", "Léa"},
 		{`"529D06E3"`, `"E3069D52"`, "E3069D52", "Zoé", "Zoé"},
-		// A derived form that leads to two members counts for neither member and blocks neither member.
+		// A derived form that leads to two members identifies neither member and blocks neither member.
 		{`"0801161DD6"`, `"0901161DD6"`, "01161DD6", "", ""},
 		{`"0801161DD6"`, `"0901161DD6"`, "161DD6", "", ""},
 		{`"0801161DD6"`, `"0901161DD6"`, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6"`, `"0901161DD6"`, "0901161DD6", "Zoé", "Zoé"},
 		{`"dec:0018226646"`, `"wiegand26:022,07638"`, "0801161DD6", "", ""},
 		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed: Léa's number; shortened: Zoé's number
-		// Two forms of one card that are listed for one member remain valid.
+		// If members.yaml lists two forms of one card for one member, both remain valid.
 		{`"0801161DD6", "dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
 		{`"0801161DD6", "0901161DD6"`, ``, "161DD6", "", "Léa"},

@@ -9,7 +9,7 @@ import (
 	"portillon/wire"
 )
 
-// verify checks a credential's proof. Dates and status are checked elsewhere, because they change while a proof does
+// verify checks a credential's proof. verify does not check dates and status, because they change while a proof does
 // not.
 func (l *loader) verify(credential []byte) verdict {
 	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust.issuers, Documents: l.trust.documents})
@@ -32,8 +32,8 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 }
 
-// addHoldings adds the badges of a member that count. Such a badge is verified under the keys of its issuer, named or
-// accepted by the policy, and issued to this member.
+// addHoldings adds those badges of a member that the policy may use. Each such badge verifies under the keys of its
+// issuer, the policy names or accepts the badge, and it was issued to this member.
 //
 // badges are places in the verdict cache, and at is the member's place in members.people.
 func (l *loader) addHoldings(m wire.Member, badges []int, at int32) {
@@ -56,7 +56,7 @@ func (l *loader) addHoldings(m wire.Member, badges []int, at int32) {
 		if len(v.Status) > 0 {
 			h.Standing, h.Checked = l.standing(v)
 		}
-		for _, x := range matches { // a badge of another issuer may count as several of the site's badges
+		for _, x := range matches { // a badge of another issuer may satisfy several of the site's badges
 			h.Badge, h.Other = x.Badge, x.Other
 			l.addHolding(h)
 		}
@@ -75,8 +75,8 @@ func (c *claims) recordListing(place, all int, at int32) {
 	c.listed[place] = 1 + at
 }
 
-// recordClaim records that the member at place at is the recipient of a credential that two members list. If both
-// members are recipients, the credential counts for neither.
+// recordClaim records that the member at place at is the recipient of a credential that two members list. If two
+// members are both recipients, neither of them may use the credential.
 func (c *claims) recordClaim(place int, at int32) {
 	if !c.twice[place] {
 		return
@@ -87,9 +87,9 @@ func (c *claims) recordClaim(place int, at int32) {
 	c.owner[place] = 1 + at
 }
 
-// standing evaluates a badge's status in the status lists of the bundle. If the bundle lacks one of the badge's lists,
-// or a list does not contain the badge's entry, the returned time of the check is zero, which the policy's status-grace
-// never covers. A suspended badge counts as a revoked badge.
+// standing evaluates a badge's status with the status lists of the bundle. If the bundle lacks one of the badge's
+// lists, or if the list has no entry for the badge, standing returns a zero time of the check, which the policy's
+// status-grace never covers. A suspended badge is treated as a revoked badge.
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
@@ -104,7 +104,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 			checked = l.listTime(list, checked)
 		case err == nil:
 		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
-			if f.Code == "revoked" { // a suspension may end, so it is not stored
+			if f.Code == "revoked" { // a suspension may end, so the machine does not store it
 				l.revoked.add(v, e)
 			}
 			return policy.Revoked, l.m.Issued
@@ -115,9 +115,9 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	return standing, checked
 }
 
-// listTime returns the time from which the age of a status list counts. Normally this is the time at which the bundle
-// was issued, because the builder of the bundle read the list then. If the machine pins a separate policy key, the key
-// of bundles alone cannot make an old list look newer, because the issuer's own date counts if it is earlier.
+// listTime returns the time from which the age of a status list is measured. Normally this is the time at which the
+// bundle was issued, because the builder of the bundle read the list then. If the machine pins a separate policy key,
+// the issuer's own date is used if it is earlier, so that the key of bundles alone cannot make an old list look newer.
 func (l *loader) listTime(list *openbadge.StatusList, at time.Time) time.Time {
 	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
 		return list.From

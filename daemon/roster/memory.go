@@ -16,38 +16,45 @@ import (
 // verdict is the cached result of verifying a credential: whether its proof is valid under the trusted keys, and its
 // content. A credential that does not verify has the zero verdict, which grants nothing.
 type verdict struct {
-	Valid       bool                    `json:"valid,omitempty"`
-	ID          string                  `json:"id,omitempty"`
-	UID         string                  `json:"uid,omitempty"` // Open Badges 2.0: second identifier for revocation
-	Issuer      string                  `json:"issuer,omitempty"`
-	Achievement string                  `json:"achievement,omitempty"`
-	From        time.Time               `json:"from,omitzero"`
-	Until       time.Time               `json:"until,omitzero"`
-	Subject     string                  `json:"subject,omitempty"`
-	Identifiers []openbadge.Identity    `json:"identifiers,omitempty"`
-	Hosted      bool                    `json:"hosted,omitempty"` // verified by its issuer's address, not a signature
-	Status      []openbadge.StatusEntry `json:"status,omitempty"` // entries of status lists; empty: none
+	Valid bool   `json:"valid,omitempty"`
+	ID    string `json:"id,omitempty"`
+	// Second identifier by which a badge in Open Badges 2.0 can be revoked.
+	UID         string               `json:"uid,omitempty"`
+	Issuer      string               `json:"issuer,omitempty"`
+	Achievement string               `json:"achievement,omitempty"`
+	From        time.Time            `json:"from,omitzero"`
+	Until       time.Time            `json:"until,omitzero"`
+	Subject     string               `json:"subject,omitempty"`
+	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
+	// True if the badge was verified by its issuer's web address, and not by a signature.
+	Hosted bool `json:"hosted,omitempty"`
+	// Entries of the badge in status lists; empty: it has none.
+	Status []openbadge.StatusEntry `json:"status,omitempty"`
 }
 
-// memory is the cache of verdicts on credentials. It contains the verdicts of the file, and the verdicts added since.
-// The cache is as trustworthy as the disk, because a program that can write the file can also write the journal.
+// memory is the cache of verdicts on credentials. It contains the verdicts that were read from the file, and the
+// verdicts that were added since. The cache is as trustworthy as the disk, because a program that can write the file
+// can also write the journal.
 type memory struct {
-	trust  credentialHash // hash of the issuers, keys and documents on which the verdicts depend
-	file   verdictFile
-	used   []bool // by place: whether a bundle uses the verdict; verdicts of the file come first, then fresh
+	trust credentialHash // hash of the issuers, keys and documents on which the verdicts depend
+	file  verdictFile
+	// Used says for each place whether a bundle uses the verdict; the verdicts of the file come first, then those in
+	// fresh.
+	used   []bool
 	places map[credentialHash]int
 	fresh  []entry
 	put    int // number of verdicts added since the file was read
 	saved  int // number of added verdicts that are on the disk
 }
 
-// entry is a credential without a verdict in the file.
+// entry is a credential that has no verdict in the file.
 type entry struct {
 	known
-	reached bool // a verdict exists now
+	reached bool // true once the credential has a verdict
 }
 
-// memoryVersion must change whenever the rules of verification change, so that verdicts of older rules are discarded.
+// If the rules of verification change, memoryVersion must change too, so that verdicts made under older rules are
+// discarded.
 const memoryVersion = "5"
 
 // readMemory reads the file of verdicts. If the file is missing or damaged, or depends on other keys, the cache starts
@@ -66,7 +73,7 @@ func readMemory(path string, trust []openbadge.Issuer, documents string) *memory
 	data, err := os.ReadFile(path)
 	if err != nil {
 		m.importJSON(path + jsonSuffix)
-		return m // writing the verdicts later moves a file or folder of another kind aside
+		return m // if path is a folder or another kind of file, the next save moves it aside
 	}
 	if f, err := parseVerdicts(data, m.trust, memoryVersion); err == nil {
 		m.file, m.used = f, make([]bool, f.size())
@@ -96,7 +103,7 @@ func (m *memory) importJSON(path string) {
 	}
 }
 
-// place returns the place of a credential, and adds the credential without a verdict if it is new.
+// place returns the place of a credential. If the credential is new, place adds it without a verdict.
 func (m *memory) place(h credentialHash) int {
 	if i, ok := m.file.find(h); ok {
 		return i
@@ -110,7 +117,7 @@ func (m *memory) place(h credentialHash) int {
 	return i
 }
 
-// get returns the verdict at a place; false: the credential has no verdict yet. A damaged verdict grants nothing.
+// get returns the verdict at a place, or false if the credential has no verdict yet. A damaged verdict grants nothing.
 func (m *memory) get(place int) (verdict, bool) {
 	m.used[place] = true
 	if n := m.file.size(); place >= n {
@@ -124,7 +131,7 @@ func (m *memory) get(place int) (verdict, bool) {
 	return v, true
 }
 
-// has reports whether a place has a verdict. If not, has also returns the hash of the credential.
+// has reports whether a place has a verdict. If a place has no verdict, has also returns the hash of the credential.
 func (m *memory) has(place int) (credentialHash, bool) {
 	n := m.file.size()
 	if place < n {
@@ -149,8 +156,8 @@ func (m *memory) save(path string) error {
 	return m.write(path, func(place int) bool { return m.used[place] })
 }
 
-// saveFresh writes the verdicts added since the last save, and removes no verdict. An interrupted load of thousands of
-// badges therefore continues where it stopped.
+// saveFresh writes the verdicts added since the last save, and removes no verdict. If the load of thousands of badges
+// is interrupted, the next load therefore continues where it stopped.
 func (m *memory) saveFresh(path string) error {
 	if path == "" || m.put-m.saved < savedEvery {
 		return nil
@@ -159,7 +166,7 @@ func (m *memory) saveFresh(path string) error {
 }
 
 // savedEvery is the number of new verdicts after which a load saves the verdicts. An interruption loses at most about
-// 10 s of work on a Pi Zero (3 to 10 ms each).
+// 10 s of work on a Pi Zero, which takes 3 to 10 ms for each badge.
 const savedEvery = 1000
 
 func (m *memory) write(path string, keep func(place int) bool) error {
@@ -182,6 +189,6 @@ func (m *memory) write(path string, keep func(place int) bool) error {
 		return err
 	}
 	m.saved = m.put
-	os.Remove(path + jsonSuffix) // the new file contains these verdicts
+	os.Remove(path + jsonSuffix) // the file now contains these verdicts
 	return nil
 }

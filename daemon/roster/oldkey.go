@@ -5,7 +5,7 @@ import (
 	"portillon/wire"
 )
 
-// oldKey is an earlier card key, with the mark of the card entries that were computed with this key.
+// oldKey is an earlier card key, together with the mark of the card entries that were computed with this key.
 type oldKey struct {
 	mark string
 	key  []byte
@@ -29,8 +29,8 @@ func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
 	return out, nil
 }
 
-// CardKeys returns the check values of the card key with which the bundle was built, and of the previous card key;
-// empty: there is no such key.
+// CardKeys returns the check values of two card keys: the key with which the bundle was built, and the previous key. A
+// value is empty if there is no such key.
 func (r *Roster) CardKeys() (inForce, before string) {
 	if len(r.cards.key) > 0 {
 		inForce = wire.MarkOf(r.cards.key)
@@ -58,8 +58,8 @@ func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
 	return 0, false
 }
 
-// UnderOldKey reports whether the bundle contains a card only under an earlier card key, and returns the matching
-// number: the number that was read, or that number with its bytes reversed. The daemon reports the number to the hub,
+// UnderOldKey reports whether the bundle contains a card only under an earlier card key. It returns the number that
+// matched: the number that was read, or the number with its bytes reversed. The daemon reports the number to the hub,
 // which then lists the card under the new key.
 func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
 	if len(r.cards.old) == 0 {

@@ -31,11 +31,12 @@ func TestCardOfTheOldKeyIsFoundUntilItIsListedUnderTheNewKey(t *testing.T) {
 	r.cards.active.exact[newCardEntry(Card(fresh, known))] = 0
 	r.cards.active.exact[newCardEntry(marked(hmac))] = 1
 	r.cards.refused.exact[newCardEntry(marked(lost))] = 0
-	r.cards.active.exact[newCardEntry(marked(lost))] = 1 // a card that is refused for one member is refused for all
+	// A card that is refused for one member is refused for all members.
+	r.cards.active.exact[newCardEntry(marked(lost))] = 1
 	r.cards.active.exact[newCardEntry(Card(fresh, both))], r.cards.active.exact[newCardEntry(marked(both))] = 0, 1
 	for name, c := range map[string]struct {
 		uid    rfid.UID
-		member policy.MemberID // empty: the card is unknown or refused
+		member policy.MemberID // expected member; empty: the card is unknown or refused
 		old    bool
 	}{
 		"by its number":     {known, "a", false},
@@ -57,7 +58,7 @@ func TestCardOfTheOldKeyIsFoundUntilItIsListedUnderTheNewKey(t *testing.T) {
 	if _, refused := r.Refused(lost); !refused {
 		t.Error("a lost card of the old key is not refused")
 	}
-	// Remove the old key, as on a machine of the previous release: the card is then unknown and grants nothing.
+	// Remove the old key, as if the machine had never had it: the card is then unknown and grants nothing.
 	r.cards.old, r.cards.active.old, r.cards.refused.old = nil, nil, nil
 	if _, ok := r.Lookup(hmac); ok {
 		t.Error("a marked entry counts without its key")

@@ -16,19 +16,19 @@ type person struct {
 	id          policy.MemberID
 	name        string
 	until       policy.Date
-	first, last int32 // range in the roster's holdings
+	first, last int32 // range of the member's badges in the roster's holdings
 	language    policy.Language
 	blocked     bool
 }
 
 // holding is the compact form of a policy.Holding. The dates of a holding are Unix seconds. A fraction of a second is
-// rounded to the side that denies access.
+// rounded so that the badge is valid for a shorter time.
 type holding struct {
-	from, until int64 // value of the zero time: no date
-	kind        int32 // place in the roster's kinds, which contain the other fields
+	from, until int64 // value that stands for the zero time, which means that there is no date
+	kind        int32 // place in the roster's kinds, which contain the fields that many holdings share
 }
 
-// addHolding adds a holding to the member who was added last.
+// addHolding adds a badge to the member who was added last.
 func (l *loader) addHolding(h policy.Holding) {
 	from := h.From.Unix()
 	if h.From.Nanosecond() > 0 {
@@ -61,8 +61,8 @@ func (r *Roster) person(at int32) Person {
 }
 
 // preparedAhead is the number of members that a roster prepares while it is loaded. A prepared member needs about 600
-// bytes, so 2,000 members need about 1 MB. The other members of a longer list are prepared at their first tap, to save
-// memory. Preparing a member takes a few microseconds.
+// bytes, so 2,000 members need about 1 MB. If the list has more members, the others are prepared at their first tap, to
+// save memory. Preparing a member takes a few microseconds.
 const preparedAhead = 2000
 
 // prepare prepares the first members for decisions of the roster's machine. All badges are verified and all blocked
@@ -78,8 +78,8 @@ func (r *Roster) prepare() {
 }
 
 // at returns the Person at a place, prepared for the decisions of the roster's machine. The policy checks dates,
-// standings and practice at each tap. The prepared data state only which badge can meet which requirement. This changes
-// only with the bundle, and a new bundle has a new Roster.
+// standings and practice at each tap. The prepared data state only which of the member's badges can satisfy which
+// requirement. Only a new bundle changes these data, and each new bundle has a new Roster.
 func (r *Roster) at(i int32) Person {
 	if int(i) >= len(r.members.prepared) {
 		return r.person(i)
@@ -90,7 +90,7 @@ func (r *Roster) at(i int32) Person {
 	}
 	p := r.person(i)
 	r.Policy.Prepare(r.machine, p.Member)
-	slot.Store(&p) // two goroutines may both prepare the member, and both results are correct
+	slot.Store(&p) // two goroutines may prepare the same member at the same time, and both results are correct
 	return p
 }
 

@@ -12,7 +12,8 @@ import (
 	"portillon/policy/policytest"
 )
 
-// rosterOf returns the roster of machine "m" with these members, as Load returns it when all badges are verified.
+// rosterOf returns the roster of machine "m" with these members, as Load would return the roster after it has verified
+// all badges.
 func rosterOf(p *policy.Policy, machine policy.MachineID, list ...*policy.Member) *Roster {
 	l := &loader{
 		r:     &Roster{Policy: p, machine: machine, members: members{ids: map[policy.MemberID]int32{}}},
@@ -47,9 +48,9 @@ func said(t *testing.T, d policy.Decision) string {
 	return string(text)
 }
 
-// The test prepares a member once, and decides about the member at many moments: before and after a badge becomes
-// valid, expires, or was last checked, within the machine's hours and outside, with and without a clock, after more
-// practice, and under a new bundle that revokes a badge. Each decision must equal the decision about an unprepared
+// The test prepares a member once, and then decides about the member in many situations: before and after a badge
+// becomes valid, expires or was last checked, inside and outside the machine's hours, with and without a clock, after
+// more practice, and under a new bundle that revokes a badge. Each decision must equal the decision about an unprepared
 // member.
 func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 	g := policytest.NewGen(81, 82)
@@ -74,7 +75,7 @@ func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 				q.At = asked.At.Add(time.Duration(g.IntN(800)-400) * 24 * time.Hour)
 				member, _ := r.Person("m-1")
 				supervisor, _ := r.Person("m-2")
-				tapped := *member.Member // a copy, to which the daemon adds the member's practice
+				tapped := *member.Member // the daemon adds the member's practice to a copy
 				tapped.Practice = g.Member("m-1", q.At).Practice
 				q.Member = &tapped
 				if q.Supervisor != nil {
@@ -98,8 +99,8 @@ func TestDecisionsAreTheSameForPreparedAndUnpreparedMembers(t *testing.T) {
 	}
 }
 
-// A decision about a prepared member needs one allocation. Without a machine no member is prepared, and each caller
-// gets a separate Person.
+// A decision about a prepared member needs one allocation. If a roster has no machine, no member is prepared, and each
+// caller gets a separate Person.
 func TestMembersArePreparedOnlyForTheRostersMachine(t *testing.T) {
 	p, crowd := policytest.Crowd(t)
 	machine := p.Machines[0].ID

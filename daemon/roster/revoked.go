@@ -13,9 +13,9 @@ import (
 	"portillon/wire"
 )
 
-// revokedBadges are the badges that this machine has found revoked. An entry is a hash of the content that the badge's
-// issuer signed and of the badge's place on a status list. The entry is not a hash of the credential's bytes, because
-// the same proof can be encoded in several ways.
+// revokedBadges are the badges that this machine has once found revoked. An entry is a hash of the content that the
+// badge's issuer signed and of the badge's place on a status list. The credential's bytes are not hashed, because the
+// same proof can be encoded in several ways.
 //
 // A badge that was revoked by mistake must be issued again. Removing the file makes the machine forget all entries.
 type revokedBadges struct {
@@ -32,13 +32,13 @@ type revokedFile struct {
 
 const (
 	revokedFormat = 1
-	// maxRevoked is the largest number of entries in the file. A site with 10,000 members has some hundreds. Each entry
-	// has 64 bytes.
+	// maxRevoked is the largest number of entries in the file. A site with 10,000 members has some hundreds of entries.
+	// Each entry has 64 bytes.
 	maxRevoked = 100_000
 )
 
-// readRevoked reads the file. A damaged file counts as empty, and is reported at the next save. The machine still
-// checks the status lists.
+// readRevoked reads the file. If the file is damaged, readRevoked returns an empty list, and the next save reports the
+// damage. The machine still uses the status lists to find revoked badges.
 func readRevoked(path string) *revokedBadges {
 	out := &revokedBadges{seen: map[string]bool{}}
 	if path == "" {
@@ -76,7 +76,7 @@ func readRevoked(path string) *revokedBadges {
 // change, because stored hashes depend on them.
 func hashOfPlace(v verdict, e openbadge.StatusEntry) string {
 	b, err := json.Marshal([]any{v.Issuer, v.ID, v.UID, e.Type, e.List, e.Purpose, e.Index})
-	if err != nil { // cannot happen, because all fields are strings or numbers
+	if err != nil { // this error cannot happen, because all fields are strings or numbers
 		return ""
 	}
 	return wire.Hash(b)
@@ -95,8 +95,8 @@ func (r *revokedBadges) add(v verdict, e openbadge.StatusEntry) {
 	}
 }
 
-// save writes the file if a badge was added. save never removes an entry, even if its credential is no longer in a
-// bundle, because a later bundle could contain that credential again.
+// save writes the file if a badge was added. save never removes an entry, even if no bundle contains its credential
+// now, because a later bundle could contain that credential again.
 func (r *revokedBadges) save(path string) error {
 	if r == nil {
 		return nil

@@ -1,11 +1,11 @@
 // Package roster is the machine's verified view of a bundle: it maps cards to members, with the badges that this
 // machine has verified itself.
 //
-// Load reads a bundle from its store, bucket by bucket, and verifies every credential once. The verdict on the
-// credential's proof is cached in a file under the SHA-256 of its bytes, and is valid as long as the policy trusts the
-// same issuers and keys. Dates, status lists and recipients are checked again at each load and each tap, and never
-// cached. A credential is left out if it is invalid, belongs to another member, or is of a badge that the policy does
-// not name: no content of a bundle can add a badge.
+// Load reads a bundle from its store, bucket by bucket, and verifies every credential once. Load caches its verdict on
+// the credential's proof in a file, under the SHA-256 of the credential's bytes. The verdict is valid as long as the
+// policy trusts the same issuers and keys. Dates, status lists and recipients are never cached: Load and each tap check
+// them again. Load leaves out a credential that is invalid, belongs to another member, or is of a badge that the policy
+// does not name. Therefore no content of a bundle can add a badge.
 package roster
 
 import (
@@ -34,27 +34,27 @@ type Roster struct {
 	Version uint64
 	// PolicyNumber is wire.PolicyNumber of the policy's text.
 	PolicyNumber string
-	// Signed is the content that the policy key signed. The zero value means that this machine pins no separate policy
-	// key.
+	// Signed is the part of the bundle that the policy key signed. The zero value means that this machine pins no separate
+	// policy key.
 	Signed   wire.SignedPolicy
 	Issued   time.Time // time at which the bundle was built
-	Verified int       // number of credentials verified in this load, because their verdicts were not cached
-	// MemoryError is the error of writing the verdicts or the revoked badges; nil: both were written. Without these
-	// files, the next start takes longer, because it verifies all credentials again, and the revocations that this
-	// daemon has found are lost when the daemon ends.
+	Verified int       // number of credentials that this load verified, because their verdicts were not cached
+	// MemoryError is the error of writing the file of verdicts or the file of revoked badges; nil: both were written.
+	// Without the first file, the next start takes longer, because it verifies all credentials again. Without the second
+	// file, the revocations that this daemon has found are lost when the daemon ends.
 	MemoryError error
-	// Denied are the members who are blocked because the bundle has a critical field about them that this program does not
-	// know.
+	// Denied lists the members who are blocked because the bundle has a critical field about them that this program does
+	// not know.
 	Denied  []Denied
 	members members
 	cards   cards
-	machine policy.MachineID // machine for whose taps the members are prepared; empty: none
+	machine policy.MachineID // machine whose taps use the members' prepared data; empty: the members are not prepared
 }
 
-// members are the members of a bundle, referred to by their places in people.
+// members are the members of a bundle. Other types refer to a member by its place in people.
 type members struct {
 	people   []person
-	prepared []atomic.Pointer[Person] // by place in people; nil: not prepared yet
+	prepared []atomic.Pointer[Person] // the prepared Persons, by place in people; nil: not prepared yet
 	holdings []holding
 	kinds    []policy.Holding
 	ids      map[policy.MemberID]int32
@@ -62,15 +62,15 @@ type members struct {
 
 // cards are the cards of a bundle.
 type cards struct {
-	active   cardIndex // to places in members.people
-	refused  cardIndex // to places in refusals
+	active   cardIndex // maps a number to a place in members.people
+	refused  cardIndex // maps a number to a place in refusals
 	refusals []refusal
-	short    bool // short forms count; see Options.ShortNumbers
+	short    bool // true if short forms of a number are accepted; see Options.ShortNumbers
 	key      []byte
 	old      []oldKey
 }
 
-// Person is a member with the details that the panel may show.
+// Person is a member, with the details about the member that the panel may show.
 type Person struct {
 	Member   *policy.Member
 	Name     string
@@ -85,14 +85,14 @@ type Denied struct {
 
 // Options are the settings of a machine for loading a bundle.
 type Options struct {
-	// Machine is the machine whose taps use the roster. The roster's members are prepared for the policy's decisions
-	// about this machine (policy.Prepare). Empty: the roster is not used for taps.
+	// Machine is the machine whose taps use the roster. The roster's members are prepared for the policy's decisions about
+	// this machine (policy.Prepare). If Machine is empty, no machine uses the roster for taps.
 	Machine policy.MachineID
 	CardKey []byte // the site's key for the HMAC of card numbers
-	// OtherCardKeys are further card keys that the hub gave this machine while the site changes its card key. The bundle
-	// names the key with which it was built.
+	// OtherCardKeys are further card keys that the hub has sent to this machine, because the site is changing its card
+	// key. The bundle names the card key with which it was built.
 	OtherCardKeys [][]byte
-	Memory        string // path of the file of cached verdicts; empty: no file
+	Memory        string // path of the file of cached verdicts; empty: verdicts are not cached
 	Now           time.Time
 	// Policy are the policy keys that the machine pins separately from the key of bundles; nil: none. If Policy is set:
 	//
@@ -101,12 +101,12 @@ type Options struct {
 	//   - A badge that the machine once found revoked remains revoked.
 	//   - The age of a status list counts from the time at which its issuer made the list, if the list states it.
 	Policy  note.Verifiers
-	Revoked string // path of the file of badges found revoked; empty: no file
-	// MaxUnverified is the largest number of credentials that Load verifies. If more credentials need verification,
-	// Load returns ErrUnverified. 0: no limit.
+	Revoked string // path of the file of badges that were found revoked; empty: they are not stored
+	// MaxUnverified is the largest number of credentials that Load verifies in one call. If more credentials need
+	// verification, Load returns ErrUnverified. 0: no limit.
 	MaxUnverified int
 	// ShortNumbers means that this machine's reader may report only a part of a card's number. 26-bit Wiegand readers
-	// do so, and USB readers that type decimal numbers.
+	// report a part, and so do USB readers that type decimal numbers.
 	ShortNumbers bool
 }
 
@@ -120,7 +120,7 @@ func Card(key []byte, uid rfid.UID) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Unknown returns the data with which an unknown card can be enrolled: its code, and its entry in a bundle.
+// Unknown returns what an administrator needs to enrol an unknown card: the card's code, and its entry in a bundle.
 func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	return wire.EnrolCard{
 		Code: wire.EnrolCode(r.cards.key, uid.Bytes()),
@@ -129,8 +129,8 @@ func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	}
 }
 
-// Load returns the roster of the bundle m in the store s. A policy that cannot be read is an error. A credential that
-// does not verify is left out.
+// Load returns the roster of the bundle m in the store s. If the policy cannot be read, Load returns an error. If a
+// credential does not verify, Load leaves it out.
 func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	ahead := readAhead(s, m)
 	defer func() { ahead.stop() }()
@@ -141,8 +141,8 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	if err := l.loadBuckets(ahead); err != nil {
 		return nil, err
 	}
-	// A credential that two members list is checked again once all verdicts are known. The first pass determines
-	// whether both members are its recipient, and the second pass loads the roster without the credential. A correct
+	// If two members list the same credential, check it again once all verdicts are known. The first pass finds out
+	// whether the credential was issued to both members. If so, the second pass loads the roster without it. A correct
 	// bundle has no such credential.
 	for pass := 0; pass < 2 && (len(l.claims.twice) > 0 && pass == 0 || len(l.claims.shared) > 0); pass++ {
 		verified := l.r.Verified
@@ -168,26 +168,28 @@ type loader struct {
 	trust  trust
 	memory *memory
 	signed wire.SignedPolicy
-	// revoked are the badges found revoked; nil: the machine pins no separate policy key, and uses only the status lists.
+	// revoked are the badges that were found revoked; nil: the machine pins no separate policy key, and relies only on the
+	// status lists.
 	revoked *revokedBadges
-	kinds   map[policy.Holding]int32 // places in the roster's kinds
+	kinds   map[policy.Holding]int32 // places of badges in the roster's kinds
 	claims  claims
 }
 
-// trust holds the issuers and status lists on which verdicts depend.
+// trust contains the issuers and the status lists on which verdicts depend.
 type trust struct {
 	issuers   []openbadge.Issuer
-	ids       map[string]policy.IssuerID       // key: the profile of the issuer
-	lists     map[string]*openbadge.StatusList // key: the address of the list
+	ids       map[string]policy.IssuerID       // the key is the profile of the issuer
+	lists     map[string]*openbadge.StatusList // the key is the address of the list
 	documents documents
 }
 
-// claims record which members list a credential, by its place in the verdict cache. A badge has one recipient.
+// claims records which members list a credential; each credential is named by its place in the verdict cache. A badge
+// is issued to one recipient.
 type claims struct {
 	listed []int32       // for each credential, 1 + the place in members.people of the member who lists it; 0: none yet
-	twice  map[int]bool  // credentials that two members list
-	owner  map[int]int32 // recipient of a credential that two members list, as in listed
-	shared map[int]bool  // credentials with two recipients: they count for neither member
+	twice  map[int]bool  // the credentials that two members list
+	owner  map[int]int32 // for each credential that two members list: the recipient, encoded as in listed
+	shared map[int]bool  // the credentials with two recipients, which neither member may use
 }
 
 // emptyRoster returns a roster with the policy but without members.
@@ -265,7 +267,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	return l, l.status()
 }
 
-// newTrust returns the trust in the policy's issuers, without documents.
+// newTrust returns the trust in the policy's issuers, before any document is added.
 func newTrust(issuers []policy.Issuer) trust {
 	out := trust{
 		issuers: trustOf(issuers), ids: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
@@ -285,11 +287,12 @@ func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
 	return out
 }
 
-// documents are copies of web documents, by address, as they were when the bundle was built: keys of did:web and of
-// profiles, and hosted badges.
+// documents are copies of documents on the web, by address, as they were when the bundle was built: keys of did:web,
+// keys of profiles, and hosted badges.
 type documents map[string][]byte
 
-// Resolve implements openbadge.Resolver. An address whose document is not in the bundle is an error.
+// Resolve implements openbadge.Resolver. If the bundle does not contain the document of an address, fetching that
+// address is an error.
 func (d documents) Resolve(url string) ([]byte, error) {
 	if b, ok := d[url]; ok {
 		return b, nil
@@ -297,7 +300,7 @@ func (d documents) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("the bundle does not contain this document")
 }
 
-// readDocuments reads the chunk of documents and returns its hash, on which the verdicts depend.
+// readDocuments reads the chunk that contains the documents, and returns its hash. The verdicts depend on this hash.
 func (l *loader) readDocuments() (seen string, err error) {
 	b, err := l.store.Chunk(l.m, wire.DocumentsChunk)
 	if err != nil || b == nil {
@@ -329,8 +332,8 @@ func (l *loader) status() error {
 	return nil
 }
 
-// addStatusList stores a status list from the bundle. The policy's status-grace limits the age of the list. A list that
-// cannot be verified is ignored.
+// addStatusList stores a status list from the bundle. The policy's status-grace limits the age of the list. If a list
+// cannot be verified, addStatusList ignores the list.
 func (l *loader) addStatusList(url string, body []byte) {
 	if list, err := openbadge.ReadStatusList(body, openbadge.Options{
 		Trust:     l.trust.issuers,
@@ -381,9 +384,10 @@ func pack(members []wire.Member) {
 	}
 }
 
-// verifyUnknown verifies the bucket's credentials that have no cached verdict. Most loads find no such credential.
+// verifyUnknown verifies those credentials of the bucket that have no cached verdict. In most loads, all credentials
+// have a cached verdict.
 func (l *loader) verifyUnknown(b int, places [][]int) error {
-	unknown := map[credentialHash]int{} // places in the verdict cache
+	unknown := map[credentialHash]int{} // places of these credentials in the verdict cache
 	for _, m := range places {
 		for _, place := range m {
 			if h, known := l.memory.has(place); !known {
@@ -411,9 +415,9 @@ func (l *loader) verifyUnknown(b int, places [][]int) error {
 		if l.r.Verified++; l.o.MaxUnverified > 0 && l.r.Verified > l.o.MaxUnverified {
 			return ErrUnverified
 		}
-		delete(unknown, h) // a credential that is twice in a chunk gets one verdict
+		delete(unknown, h) // a credential that occurs twice in a chunk gets one verdict
 		l.memory.set(place, l.verify(c))
-		runtime.Gosched() // let a waiting tap run after each verified signature, even on one core
+		runtime.Gosched() // after each verified signature, let a tap that waits run, even on a computer with one core
 	}
 	return l.memory.saveFresh(l.o.Memory)
 }
@@ -435,7 +439,7 @@ func (l *loader) add(m wire.Member, badges []int) error {
 	p.last = int32(len(l.r.members.holdings))
 	var err error
 	if p.until, err = m.LastDay(); err != nil {
-		p.blocked = true // invalid data of a member block only this member
+		p.blocked = true // invalid data about a member block only this member
 	}
 	switch m.Language {
 	case "fr":

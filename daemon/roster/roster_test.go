@@ -171,7 +171,7 @@ func TestVerdictsAreCachedByBytesAndKeys(t *testing.T) {
 	}
 }
 
-// The hub, which signs bundles, can leave badges out but cannot forge a badge.
+// The hub signs bundles. It can leave a badge out, but it cannot forge a badge.
 func TestHubCannotForgeABadge(t *testing.T) {
 	b := newBench(t)
 	edit := func(version uint64, name string, change func([]byte) []byte) {
@@ -187,7 +187,7 @@ func TestHubCannotForgeABadge(t *testing.T) {
 			}
 		})
 	}
-	// Zoé is given Léa's badge, which was not issued to her.
+	// The bundle gives Zoé the badge that was issued to Léa.
 	var leas []byte
 	data, err := os.ReadFile(filepath.Join(b.dir, "site", "badges", "lea-laser-user.json"))
 	if err != nil {
@@ -243,7 +243,7 @@ func TestHubCannotForgeABadge(t *testing.T) {
 	if got := held(lookup(t, b.load(), zoe)); got != "" {
 		t.Errorf("Zoé holds %q with Léa's badge", got)
 	}
-	// Léa's badge with Zoé's name in it is invalid.
+	// Léa's badge is invalid after Zoé's name was written into it.
 	forged := bytes.Replace(leas, []byte("0a8257481c"), []byte("aaaaaaaaaa"), 1)
 	if bytes.Equal(forged, leas) {
 		t.Fatal("nothing was forged")
@@ -252,7 +252,7 @@ func TestHubCannotForgeABadge(t *testing.T) {
 	if got := held(lookup(t, b.load(), zoe)); got != "" {
 		t.Errorf("Zoé holds %q with a forged badge", got)
 	}
-	// Without its status list, a revocable badge is not accepted.
+	// A badge that can be revoked is not accepted if its status list is missing.
 	edit(4, wire.StatusChunk, func([]byte) []byte { return []byte(`{"lists":[]}`) })
 	if got := held(lookup(t, b.load(), lea)); got != "laser-user? vinyl-first-steps?" {
 		t.Errorf("without its status list Léa holds %q", got)
@@ -286,9 +286,9 @@ func TestCardOfTwoMembersGrantsNothing(t *testing.T) {
 	}
 }
 
-// A badge counts for one member at most, whatever the bundle contains: a child with the email address of a parent does
+// A badge belongs to one member at most, whatever the bundle contains: a child with the email address of a parent does
 // not get the parent's badge.
-func TestBadgeThatTwoMembersClaimCountsForNeither(t *testing.T) {
+func TestBadgeThatTwoMembersClaimIsAcceptedForNeither(t *testing.T) {
 	b := newBench(t)
 	b.install(2, func(built *site.Built) {
 		var badge string

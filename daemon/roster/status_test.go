@@ -64,9 +64,9 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(i.key, []byte(text))))
 }
 
-// The status lists in the bundle determine whether a badge counts. A list that cannot be verified is ignored, and then
-// the badge grants nothing.
-func TestStatusListsDetermineWhetherABadgeCounts(t *testing.T) {
+// The status lists in the bundle determine whether a badge is accepted. A list that cannot be verified is ignored, and
+// then its badges grant nothing.
+func TestStatusListsDetermineWhetherABadgeIsAccepted(t *testing.T) {
 	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
 	l := &loader{m: wire.Manifest{Issued: monday}, trust: trust{
 		lists: map[string]*openbadge.StatusList{},
@@ -176,7 +176,8 @@ func TestStatusListsDetermineWhetherABadgeCounts(t *testing.T) {
 	}
 }
 
-// The policy names who may sign a status list. These signers are the issuer ids in credentials.
+// The policy names the issuers that may sign a status list. The policy names these issuers by the issuer ids in
+// credentials.
 func TestStatusListsAreTrustedOnlyFromThePolicysIssuers(t *testing.T) {
 	all := []policy.Issuer{
 		{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}},

@@ -14,16 +14,16 @@ import (
 	"portillon/openbadge"
 )
 
-// A file of verdicts is read at every start, even on a Pi Zero, so its format is fast to read. The verdicts are sorted
-// by the hashes of their credentials, and a verdict is decoded only when a member lists its credential.
+// The file of verdicts is read at every start, even on a Pi Zero, so its format is fast to read. The verdicts are
+// sorted by the hashes of their credentials, and a verdict is decoded only when a member lists its credential.
 //
 //	magic, trust (32 bytes), rules (string), names (count, strings),
 //	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)),
 //	verdicts, CRC-32C of all before
 //
 // Integers of a fixed size are big endian, and all other integers are varints (encoding/binary). A string is its length
-// followed by its bytes. Values that many verdicts repeat (issuers, achievements, status lists) are stored once among
-// the names, and referred to by index.
+// followed by its bytes. Values that many verdicts share (issuers, achievements, status lists) are stored once in the
+// list of names, and each verdict refers to them by index.
 const (
 	verdictMagic = "portillon verdicts 1\n"
 	entrySize    = sha256Size + 4
@@ -47,11 +47,11 @@ func parseHash(s string) (h credentialHash, ok bool) {
 	return h, err == nil
 }
 
-// verdictFile is the content of a file of verdicts. The zero verdictFile contains no verdict.
+// verdictFile is the content of a file of verdicts. The zero verdictFile contains no verdicts.
 type verdictFile struct {
 	names   []string
 	entries []byte // entries of entrySize bytes each, sorted by hash
-	// starts are the indexes at which each group of hashes begins, followed by the end of the last group.
+	// starts contains the index at which each group of hashes begins, and then the end of the last group.
 	starts    []int32
 	groupBits int
 	bodies    string
@@ -68,8 +68,8 @@ func (f verdictFile) end(i int) uint32 {
 	return binary.BigEndian.Uint32(f.entries[i*entrySize+sha256Size:])
 }
 
-// group returns the group of a hash, which is a number from the leading bits of the hash. There are about twice as many
-// groups as hashes.
+// group returns the group of a hash, which is a number from the leading bits of the hash. The number of groups is about
+// twice the number of hashes.
 func (f verdictFile) group(h []byte) int {
 	return int(binary.BigEndian.Uint16(h)) >> (16 - f.groupBits)
 }
@@ -80,7 +80,8 @@ func (f verdictFile) find(h credentialHash) (int, bool) {
 		return 0, false
 	}
 	g := f.group(h[:])
-	for i := f.starts[g]; i < f.starts[g+1]; i++ { // hashes are spread evenly, so a group contains one or two hashes
+	// The hashes are spread evenly, so a group usually contains at most two hashes.
+	for i := f.starts[g]; i < f.starts[g+1]; i++ {
 		if bytes.Equal(f.hash(int(i)), h[:]) {
 			return int(i), true
 		}
@@ -105,7 +106,8 @@ func (f *verdictFile) buildIndex() error {
 	return nil
 }
 
-// verdict decodes the verdict at index i; false: the verdict is invalid, although the file's checksum is correct.
+// verdict decodes the verdict at index i, and returns false if the verdict is invalid although the file's checksum is
+// correct.
 func (f verdictFile) verdict(i int) (verdict, bool) {
 	from, to := f.end(i-1), f.end(i)
 	if from > to || int64(to) > int64(len(f.bodies)) {
@@ -118,8 +120,8 @@ func (f verdictFile) verdict(i int) (verdict, bool) {
 
 var errVerdicts = errors.New("file is not a file of verdicts in this format")
 
-// parseVerdicts parses a file of verdicts. If the file was written with another trust or other rules, the result
-// contains no verdict.
+// parseVerdicts parses a file of verdicts. If the file was written for other trusted keys or under other rules, the
+// result contains no verdicts.
 func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile, error) {
 	if len(data) < len(verdictMagic)+sha256Size+4 || string(data[:len(verdictMagic)]) != verdictMagic {
 		return verdictFile{}, errVerdicts
@@ -150,7 +152,7 @@ func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile
 	return f, nil
 }
 
-// known is a verdict with its credential's hash.
+// known is a verdict together with its credential's hash.
 type known struct {
 	hash    credentialHash
 	verdict verdict
@@ -327,7 +329,8 @@ func (d *decoder) time() time.Time {
 	return time.Unix(sec, int64(min(nano, 999_999_999))).UTC()
 }
 
-// These are the limits of one verdict. Each limit exceeds what package openbadge allows in a credential.
+// These constants limit the size of one verdict. Each limit is greater than what package openbadge allows in a
+// credential.
 const (
 	maxIdentifiers = 1 << 12
 	maxStatuses    = 1 << 6

@@ -92,7 +92,7 @@ func TestVerdictsOfOtherKeysOrRulesAreDiscarded(t *testing.T) {
 	}
 }
 
-// The test damages each byte of the file in turn. No damage may change a verdict.
+// The test damages each byte of the file in turn. A damaged byte must not change any verdict.
 func TestDamagedVerdictFileYieldsNoVerdicts(t *testing.T) {
 	trust, _ := parseHash(wire.Hash([]byte("trust")))
 	good := formatVerdicts(sampleVerdicts(), trust, "5")
@@ -138,8 +138,8 @@ func FuzzVerdicts(f *testing.F) {
 	})
 }
 
-// A load of thousands of badges takes minutes on a small computer, so it may be interrupted and must save verdicts on
-// the way.
+// A load of thousands of badges takes minutes on a small computer. It may be interrupted, so it must save verdicts from
+// time to time.
 func TestInterruptedLoadLosesFewVerdicts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "verdicts")
 	m := readMemory(path, nil, "")

@@ -24,8 +24,8 @@ machines:
 `
 
 // A site's badges may depend on documents on the web: a school's did:web, or an older issuer's hosted badge. The bundle
-// contains copies, with which the machine verifies the badges offline. When a copy changes, the machine verifies the
-// badges again.
+// contains copies of these documents, so that the machine verifies the badges offline. When a document changes, the
+// machine verifies the badges again.
 func TestBadgesThatDependOnWebDocumentsAreVerifiedOffline(t *testing.T) {
 	b := newBench(t)
 	dir := filepath.Join(b.dir, "site")

@@ -38,8 +38,8 @@ func TestRecordsNameTheBadgesOfOtherIssuersUsedInADecision(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	// A record without such a badge has the form of earlier releases, so that machines and hubs one release older can read
-	// it.
+	// A record without such a badge has the format of earlier releases, so that machines and hubs that are one release
+	// older can read it.
 	b, err := json.Marshal(body[wire.StartBody](t, newWorld().tap(nour), wire.SessionStart))
 	if want := `{"role":"user","grant":1,"badges":["laser-user"],"max_s":7200,"bundle":7,"card":"uid"}`; err != nil ||
 		string(b) != want {

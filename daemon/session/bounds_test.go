@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-func TestTapAfterTheWaitIsANewTap(t *testing.T) {
+func TestLearnersTapAfterTheWaitHasExpiredIsANewTap(t *testing.T) {
 	w := newWorld().tap(lea)
-	w.now = w.now.Add(AwaitFor) // no tick has ended the wait
+	w.now = w.now.Add(AwaitFor) // no tick has ended the wait yet
 	w.atOnce(tapOf(nour))
 	if r, _ := w.lastRecord(wire.SessionStart); w.Phase != On || r.Member != nour {
 		t.Errorf("%s, %+v", w.Phase, r)
@@ -49,7 +49,7 @@ func TestConfirmationNamesMemberSessionAndIntervention(t *testing.T) {
 	}
 }
 
-// When a new policy has no busy input, nothing would report the end of the job.
+// When a new policy has no busy input, no input can report the end of the job.
 func TestFinishingEndsWithTheNextTickIfThePolicyHasNoBusyInput(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour)
 	if w.Phase != Finishing {
@@ -61,7 +61,7 @@ func TestFinishingEndsWithTheNextTickIfThePolicyHasNoBusyInput(t *testing.T) {
 	}
 }
 
-func TestRelayOrderLimitsAJobWithoutTheDaemon(t *testing.T) {
+func TestRelayOrderStatesHowLongAJobMayRunWithoutTheDaemon(t *testing.T) {
 	for finish, want := range map[bool]time.Duration{true: FinishMax, false: 0} {
 		w := newWorld()
 		w.settings.FinishJob = finish

@@ -23,7 +23,7 @@ func (r *Runtime) addTime(now time.Time, energised, busy bool) {
 	r.counted = now
 }
 
-// recorded returns the machine's running time as a record states it.
+// recorded returns the machine's running time in the form that a record contains.
 func (r *Runtime) recorded(s Settings) wire.Ran {
 	if s.HasBusy {
 		return wire.Ran{RanSeconds: int64(r.Ran.Busy / time.Second), RanBy: wire.RanByBusy}
@@ -63,8 +63,8 @@ func (e Log) apply(t *step) {
 	t.notify(Notify{Notice: Logged, Member: by, What: e.What})
 }
 
-// apply records the endorser's confirmation of an intervention. The daemon has already checked who the endorser is and
-// that they are at the machine.
+// apply records that the endorser has confirmed an intervention. The daemon has already checked who the endorser is,
+// and that the endorser is at the machine.
 func (e Attest) apply(t *step) {
 	if e.By == "" || e.Session == "" || e.Intervention == "" {
 		t.notify(Notify{Notice: NotNow, Member: e.By})
@@ -76,9 +76,9 @@ func (e Attest) apply(t *step) {
 	t.notify(Notify{Notice: Attested, Member: e.By, What: e.What})
 }
 
-// apply extends a session that is about to end: by the time that its limits allow in addition to the remaining time,
-// but not beyond the limit of a fresh decision. If idleness would end the session, the request shows that the member is
-// present, so the idle time starts again at zero.
+// apply extends a session that is about to end. It adds the time that the policy's extension allows to the remaining
+// time, but never goes beyond the limit of a fresh decision. If the session would end because the machine is idle, the
+// request proves that the member is present, so the idle time starts again at zero.
 func (e Extend) apply(t *step) {
 	d := e.Decision
 	before, worked, limit := t.state.Current.Until, t.state.Activity.Worked, t.state.Current.limit
@@ -128,7 +128,7 @@ func (e Report) apply(t *step) {
 		return
 	}
 	e.Body.Ran = t.state.Runtime.recorded(t.in.Settings)
-	if e.By == "" { // unsigned: the report is recorded, switches nothing, and thanks nobody by name
+	if e.By == "" { // an unsigned report is recorded, switches nothing, and the panel thanks nobody by name
 		e.Body.Tag = ""
 		t.record(Record{Kind: wire.Reported, Session: t.state.Current.Session, Body: e.Body})
 		return
@@ -154,9 +154,10 @@ func (t *step) requestVouch(open bool) {
 	}
 }
 
-// answersVouchRequest reports whether the tap is by the mentor for whose card the vouch request waits. If so, the tap
-// has no other effect. The tap also reopens the choice for a mentor whose minute at the panel has passed. Such a tap
-// does not start a session. Only a mentor who taps again while the panel asks them wants to use the machine.
+// answersVouchRequest reports whether the tap is by the mentor whose card the vouch request waits for. Such a tap
+// answers the vouch request and has no other effect. If the mentor's minute at the panel has passed, the tap opens the
+// choice of skills again. A tap that answers the request does not start a session. If a mentor taps again while the
+// panel already asks them, they want to use the machine.
 func (e Tap) answersVouchRequest(t *step) bool {
 	p := t.state.VouchRequest
 	isMentor := p.Mentor != "" && p.Mentor == e.Member && !slices.Contains(e.Decision.Codes(), policy.CardBlocked)

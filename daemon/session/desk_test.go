@@ -55,9 +55,10 @@ func TestExtensionAddsTimeUpToTheLimitOfAFreshDecision(t *testing.T) {
 	}
 }
 
-// At minute 8 of a session of thirty minutes, twenty-two minutes are left. With an extension of thirty minutes,
-// fifty-two minutes are left. The session's own maximum limits the time at the start, not the time after an extension.
-func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
+// At minute 8, a session of thirty minutes has twenty-two minutes left. After an extension of thirty minutes, the
+// session has fifty-two minutes left. The session's maximum limits the duration at the start, and not the duration
+// after an extension.
+func TestExtendedSessionMayHaveMoreTimeLeftThanANewOne(t *testing.T) {
 	short := policy.Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for most, want := range map[time.Duration]time.Duration{0: 52 * time.Minute, 40 * time.Minute: 40 * time.Minute} {
 		e := tapOf(nour)
@@ -251,7 +252,7 @@ func TestMentorIsAskedForTheirCardIfTheLearnerEndedTheSession(t *testing.T) {
 	}
 }
 
-// If the policy has nothing to vouch for, the mentor's card is immediately a normal tap.
+// If the policy names no skill to vouch for, the mentor's next tap is an ordinary tap.
 func TestMentorIsNotAskedIfThePolicyHasNothingToVouchFor(t *testing.T) {
 	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
 		w := newWorld()
@@ -320,8 +321,7 @@ func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 	}
 }
 
-// An unsigned report is recorded without a member, whichever tag accompanies the report, and does not change the
-// machine.
+// An unsigned report is recorded without a member and does not change the machine, even if the report asks for a tag.
 func TestUnsignedReportNamesNoMemberAndSwitchesNothing(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true})
 	phase, tags := w.Phase, len(w.Holds.Tags)

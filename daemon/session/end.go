@@ -6,7 +6,7 @@ import (
 	"portillon/wire"
 )
 
-// endOrFinish ends the session, or first lets the current job finish if the policy says so.
+// endOrFinish ends the session, or, if the policy says so, first lets the current job finish.
 func (t *step) endOrFinish(c wire.Cause) {
 	if t.in.Settings.FinishJob && t.working() && t.state.Phase != Maintenance {
 		t.finishing(c, t.in.Now.Add(FinishMax))
@@ -15,7 +15,7 @@ func (t *step) endOrFinish(c wire.Cause) {
 	t.end(c)
 }
 
-// finishing lets the machine finish its job, until the machine is idle or the given time is reached.
+// finishing lets the machine finish its job, until the machine is idle or the given time has come.
 func (t *step) finishing(c wire.Cause, until time.Time) {
 	t.state.Phase, t.state.Current.ending, t.state.Current.Until, t.state.Current.Others = Finishing, c, until, nil
 }
@@ -29,7 +29,8 @@ func (t *step) starting() bool {
 	return t.state.Current.Session != "" && t.in.Now.Sub(t.state.Current.Since) < t.in.Settings.Ignore
 }
 
-// end switches the relay off, then records the end. end does nothing if no session is running.
+// end first switches the relay off, and then records the end of the session. If no session is running, end does
+// nothing.
 func (t *step) end(c wire.Cause) {
 	if t.state.Current.Session == "" {
 		return
@@ -42,7 +43,7 @@ func (t *step) end(c wire.Cause) {
 		}
 	}
 	t.requestVouch(false)
-	// Open the relay before recording anything, so that a journal that refuses a record never keeps the relay closed.
+	// Open the relay before recording anything, so that the relay opens even if the journal refuses the record.
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.state.Current.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.state.Current.Session, Member: t.state.Current.Member,
@@ -106,8 +107,9 @@ func (Tick) apply(t *step) {
 	t.offerAgain()
 }
 
-// applyLimits ends the session, or warns of its end, or withdraws the warning if the machine works again. In a
-// maintenance the panel shows the limit, but gives no warning, because the maintainer works on the open machine.
+// applyLimits ends the session, or warns the member that it will end, or withdraws the warning if the machine works
+// again. During a maintenance the panel shows the limit without a warning, because the maintainer works on the open
+// machine.
 func (t *step) applyLimits() {
 	at, why := t.deadline()
 	now := t.in.Now
@@ -122,8 +124,9 @@ func (t *step) applyLimits() {
 	}
 }
 
-// deadline returns when the session ends without a further event, and the cause of that end: the limit of the session,
-// or, if the machine has a busy input, a machine that is idle for too long. A zero time means never.
+// deadline returns the time at which the session ends without a further event, and the cause of that end: either the
+// session's limit, or a machine that has been idle too long, if the machine has a busy input. A zero time means that
+// the session does not end by itself.
 func (t *step) deadline() (time.Time, wire.Cause) {
 	at, why := t.state.Current.limit, wire.CauseLimit
 	if t.state.Current.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {

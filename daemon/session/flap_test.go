@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestSameCardWithinTheFlapTimeIsAnswered(t *testing.T) {
+func TestSecondTapWithinTheFlapTimeIsAnswered(t *testing.T) {
 	w := newWorld().tap(nour)
 	w.atOnce(FaultRaised{What: "guard-lost"})
 	w.atOnce(tapOf(nour))

@@ -6,7 +6,8 @@ import (
 	"portillon/wire"
 )
 
-// record adds the effect that commits r. If records are pending, r comes after them, so that the records stay in order.
+// record adds the effect that commits r. If earlier records are still pending, r is placed after them, so that the
+// records stay in order.
 func (t *step) record(r Record) {
 	t.flush()
 	t.do(r)
@@ -19,8 +20,8 @@ func (t *step) flush() {
 	t.state.Ledger.Pending = nil
 }
 
-// offerAgain offers the pending records to the journal again, without a new record, every RetryEvery. A step that
-// records something offers the pending records in any case.
+// offerAgain offers the pending records to the journal every RetryEvery, even if there is no new record. If a step
+// records something, it also offers the pending records.
 func (t *step) offerAgain() {
 	if len(t.state.Ledger.Pending) == 0 || t.in.Now.Before(t.state.Ledger.retry) {
 		return
@@ -60,7 +61,7 @@ func isOnlyEffectiveOnceRecorded(k wire.Kind) bool {
 	return false
 }
 
-// isFact reports whether records of this kind describe an event that has happened, even if the journal refuses the
+// isFact reports whether records of this kind describe an event that has happened even if the journal refuses the
 // record.
 func isFact(k wire.Kind) bool {
 	switch k {
@@ -70,14 +71,15 @@ func isFact(k wire.Kind) bool {
 	return false
 }
 
-// apply undoes the effects that are not recorded, and keeps the records that must still be written: the record that
-// failed, and those after it, which the daemon dropped.
+// apply undoes the changes whose records were not written. It keeps the records that must still be written: the record
+// that failed, and the later records, which the daemon dropped.
 func (e RecordFailed) apply(t *step) {
 	r, l := e.Record, &t.state.Ledger
 	lost, ours := l.recordsFrom(r)
 	owed, mustUndo := t.salvage(lost)
 	owed = append(owed, l.Pending...)
-	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert // the panel shows the reason in any case
+	// The panel shows the person the reason, even if no record is written.
+	isRefusal := r.Kind == wire.Refused || r.Kind == wire.CardAlert
 	if !l.quiet && !isRefusal {
 		t.notify(Notify{Notice: CannotRecord})
 	}
@@ -86,20 +88,20 @@ func (e RecordFailed) apply(t *step) {
 	switch {
 	case mustUndo && ours:
 		t.restoreBefore()
-	case isLateStart: // open the relay, because the start is not recorded
+	case isLateStart: // open the relay, because the start of the session is not recorded
 		t.state.Cards.leave(t.state.Holder(), false)
 		t.setIdlePhase()
 	}
 	l.sent, l.undo, l.quiet = nil, nil, false
 	l.Pending, l.Broken, l.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
 	if !t.state.Energised() {
-		t.do(Relay{}) // an order that opens the relay is never dropped together with a record
+		t.do(Relay{}) // the daemon never drops an order that opens the relay, even if it drops a record
 	}
 }
 
-// salvage goes through the effects that were dropped: it repeats the notices that are still true, and returns the
-// records of events that have already happened. mustUndo reports that the dropped effects include one that takes effect
-// only once it is recorded.
+// salvage goes through the dropped effects: it repeats the notices that are still true, and returns the records of
+// events that have already happened. mustUndo reports whether one of the dropped effects takes effect only once it is
+// recorded.
 func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	for _, effect := range lost {
 		switch x := effect.(type) {
@@ -117,8 +119,8 @@ func (t *step) salvage(lost []Effect) (owed []Record, mustUndo bool) {
 	return owed, mustUndo
 }
 
-// recordsFrom returns r and the records that the last step added after r. If r is not a record of the last step, it
-// returns r alone and false.
+// recordsFrom returns r and the records that the last step added after r. If r is not a record of the last step,
+// recordsFrom returns only r, and false.
 func (l *Ledger) recordsFrom(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
 	if i < 0 || i >= len(l.sent) {
@@ -130,8 +132,8 @@ func (l *Ledger) recordsFrom(r Record) (lost []Effect, ours bool) {
 	return l.sent[i:], true
 }
 
-// restoreBefore restores the State from before the last step. If that step began a session, the card still counts as
-// being in the slot.
+// restoreBefore restores the State that was valid before the last step. If that step began a session, the new State
+// still says that the card is in the slot.
 func (t *step) restoreBefore() {
 	cards, holder, ran := t.state.Cards, t.state.Holder(), t.state.Running()
 	t.state = *t.state.Ledger.undo
@@ -142,8 +144,8 @@ func (t *step) restoreBefore() {
 	}
 }
 
-// trim limits the number of pending records. Only few of them are ends and tags, because no session starts meanwhile,
-// but faults may come and go all night.
+// trim limits the number of pending records. Few of them are ends or tags, because no session starts while records are
+// pending. But faults may be raised and cleared all night.
 func trim(rs []Record) []Record {
 	for len(rs) > PendingMax {
 		i := slices.IndexFunc(rs, func(r Record) bool { return r.Kind == wire.Faulted || r.Kind == wire.FaultCleared })
@@ -155,5 +157,5 @@ func trim(rs []Record) []Record {
 	return rs
 }
 
-// apply stores that the journal accepts records again.
+// apply notes that the journal accepts records again.
 func (Recorded) apply(t *step) { t.state.Ledger.Broken = len(t.state.Ledger.Pending) > 0 }

@@ -7,7 +7,7 @@ import (
 	"portillon/wire"
 )
 
-// disk sets whether the journal refuses records.
+// disk makes the journal accept or refuse records.
 func (w *world) disk(full bool) *world {
 	w.full = func() bool { return full }
 	return w
@@ -40,7 +40,7 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 	}
 }
 
-func TestMentorMayTapAgainAfterAStartThatWasNotRecorded(t *testing.T) {
+func TestMentorMayTapAgainIfTheStartWasNotRecorded(t *testing.T) {
 	w := newWorld().tap(lea).disk(true).tap(karim).wantPhase(t, Awaiting, "the disk is full")
 	w.disk(false).atOnce(tapOf(karim)).wantPhase(t, On, "the disk has room: the same tap again is no flap")
 }
@@ -79,7 +79,7 @@ func TestPendingRecordsAreOfferedEveryFiveSecondsWithoutANotice(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// The first record fails, and the daemon drops the second one too.
+// The first record fails, and therefore the daemon drops the second record too.
 func TestTagIsNotLostIfTheDiskIsFullAtTheEndOfTheSession(t *testing.T) {
 	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).
 		wantPhase(t, TaggedOut, "the disk is full")
@@ -90,8 +90,8 @@ func TestTagIsNotLostIfTheDiskIsFullAtTheEndOfTheSession(t *testing.T) {
 	}
 }
 
-// The set of tags is written to disk with every record of a tag. If a pending tag and its removal were written in one
-// step, and the record of the removal failed, the disk would hold neither record.
+// Every record of a tag also writes the whole set of tags to the disk. Suppose a pending tag and its removal are
+// written in one step, and the record of the removal fails: the disk then holds neither record.
 func TestPendingTagIsNotRemovedBeforeItIsRecorded(t *testing.T) {
 	w := newWorld().disk(true).do(AddTag{Tag: Tag{ID: "a"}})
 	n := 0
@@ -178,7 +178,7 @@ func TestNumberOfPendingFaultRecordsIsLimited(t *testing.T) {
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// The failure of a record that the daemon itself made, or of a record of an earlier step, affects no other record.
+// If a record that the daemon itself made fails, or a record of an earlier step, no other record is affected.
 func TestFailedRecordOfAnotherStepChangesNothing(t *testing.T) {
 	for name, r := range map[string]Record{
 		"a record of the daemon":             {Kind: wire.BundleTaken},

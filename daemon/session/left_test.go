@@ -8,9 +8,9 @@ import (
 	"portillon/wire"
 )
 
-// A card remains in the slot after a stop, and a new bundle no longer contains the card. When the reader detects that
-// card again, this does not count as a tap.
-func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
+// A card remains in the slot after its session was stopped, and a new bundle no longer contains the card. When the
+// reader detects the card again, this is not a tap.
+func TestCardLeftInTheSlotStartsNoSessionAfterANewBundleRemovesTheCard(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
 	insertCard(w, Inserted{Card: cardOf(nour), Member: nour})
@@ -26,7 +26,7 @@ func TestCardLeftInTheSlotStartsNothingAfterANewBundleDropsIt(t *testing.T) {
 	}
 }
 
-// Another unknown card that leaves the reader's field does not count as the removal of the card in the slot.
+// When another, unknown card leaves the reader's field, the card in the slot does not count as removed.
 func TestRemovalOfAnotherCardDoesNotRemoveTheCardInTheSlot(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy, w.settings.Vouch = false, false
@@ -63,7 +63,8 @@ func TestSessionIsNotExtendedIfThePolicyAllowsNoExtension(t *testing.T) {
 	if w.Phase != EndingSoon {
 		t.Fatal(w.Phase)
 	}
-	// The machine is idle. An extension would restart the idle time, although the policy allows no extension.
+	// The machine is idle, and the policy allows no extension. An extension would restart the idle time, so it must be
+	// refused.
 	if w.do(Extend{allow(policy.User)}); w.Phase != EndingSoon || w.count(wire.Extended) != 0 || !w.told(NotNow) {
 		t.Errorf("%s, %d extensions, told that it is refused: %v", w.Phase, w.count(wire.Extended), w.told(NotNow))
 	}

@@ -16,8 +16,9 @@ func TestTagWithoutATimeTakesThePresentTime(t *testing.T) {
 	}
 }
 
-// The busy input is ignored until Settings.Ignore has passed, and means work from that moment on.
-func TestBusyInputCountsFromTheEndOfTheIgnoredTime(t *testing.T) {
+// The busy input is ignored until Settings.Ignore has passed since the start. From then on, a high level means that the
+// machine works.
+func TestBusyInputIsUsedFromTheEndOfTheIgnoredTime(t *testing.T) {
 	for early, want := range map[time.Duration]Phase{0: Finishing, time.Nanosecond: Cooling} {
 		w := newWorld()
 		w.settings.Ignore = 10 * time.Second
@@ -28,7 +29,7 @@ func TestBusyInputCountsFromTheEndOfTheIgnoredTime(t *testing.T) {
 	}
 }
 
-func TestMentorsDecisionWithoutARoleStartsNothing(t *testing.T) {
+func TestMentorsDecisionWithoutARoleStartsNoSession(t *testing.T) {
 	w := newWorld().tap(lea)
 	e := tapOf(karim)
 	e.Decision, e.Supervising = denied(policy.Deny, policy.User, policy.NoBadge), allow(policy.NoRole)

@@ -6,8 +6,9 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the rules for the slot of a reader and for the cards of a session. Each change would start a
-// machine without a tap, or keep a machine running without its card. The tests must catch each one.
+// mutants are changes to two sets of rules: those for the slot of a reader, and those for the cards of a session. Each
+// change would start a machine without a tap, or keep a machine running without its card. The tests must catch each
+// one.
 var mutants = []mutate.Edit{
 	{"slot.go", "if !e.At.IsZero() && e.At.Before(t.state.Cards.tappedAt) {", "if false {"},
 	{"slot.go", "if e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now) {", "if e.WasThere {"},

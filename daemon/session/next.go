@@ -13,7 +13,7 @@ type step struct {
 	state   State
 	in      Input
 	out     []Effect
-	notices []Effect // notices, which are emitted last
+	notices []Effect // notices for the person at the machine, which follow all other effects
 }
 
 // Next is the complete session logic: it returns the new state of the machine, and the effects to carry out, in order.
@@ -24,7 +24,7 @@ func Next(s State, in Input) (State, []Effect) {
 	s.Ledger.Pending = slices.Clone(s.Ledger.Pending)
 	t := &step{state: s, in: in}
 	switch e := in.Event.(type) {
-	case Recorded: // this event may arrive between two effects of one step, and does not end that step
+	case Recorded: // this event may arrive while the daemon executes the effects of one step, so it does not end that step
 		e.apply(t)
 		return t.state, nil
 	case RecordFailed:
@@ -60,7 +60,7 @@ func (e Tap) apply(t *step) {
 // handle processes a member's tap in the current phase.
 func (e Tap) handle(t *step) {
 	if t.state.recent.flaps(e.Member, t.in.Now) {
-		// A fault, a tag or a full disk is more important, and the panel already shows it.
+		// A fault, a tag or a full disk is more important than the tap, and the panel already shows it.
 		isHeld := t.state.Phase == Fault || t.state.Phase == TaggedOut
 		if !isHeld && !t.state.Ledger.Broken && len(t.state.Ledger.Pending) == 0 {
 			t.notify(Notify{Notice: AlreadyRead, Member: e.Member})
@@ -81,7 +81,7 @@ func (e Tap) handle(t *step) {
 	}
 }
 
-// apply refuses a card that belongs to no member. The state of the machine does not change.
+// apply refuses a card that belongs to no member, and leaves the machine's state unchanged.
 func (e Stranger) apply(t *step) {
 	if t.state.down {
 		return
@@ -117,7 +117,8 @@ func (t *step) mayStart(r policy.Role) bool {
 		len(t.state.Holds.Faults) == 0 && (len(t.state.Holds.Tags) == 0 || r == policy.Maintainer)
 }
 
-// deny notifies a member at each tap of the reason for their refusal. The refusal is recorded at a limited rate.
+// deny tells a member the reason for their refusal, at each tap. The number of recorded refusals is limited
+// (RefusedEvery, RefusedMax).
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	if t.state.recent.isFirstRefusal(m, t.in.Now) {
 		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(d), Role: nearestRole(d)}
@@ -136,7 +137,7 @@ func nearestRole(d policy.Decision) policy.Role {
 	return d.Role
 }
 
-// reasons returns the decision's codes, and adds the session's own reasons, which the decision does not contain.
+// reasons returns the decision's codes, together with the session's own reasons, which the decision does not contain.
 func (h *Holds) reasons(d policy.Decision) []policy.Code {
 	out := append([]policy.Code{}, d.Codes()...)
 	add := func(held bool, c policy.Code) {
@@ -173,7 +174,7 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *po
 	t.notify(Notify{Notice: Welcome, Member: m})
 }
 
-// proofName returns the name with which records state what a card has proved.
+// proofName returns the word by which records state what a card has proved.
 func proofName(s policy.CardStrength) string {
 	if s == policy.AES {
 		return "aes"
@@ -181,8 +182,8 @@ func proofName(s policy.CardStrength) string {
 	return "uid"
 }
 
-// useDecision applies the decision's role and limits to the session. Limits count from the start of the session, even
-// after a change of role.
+// useDecision applies the decision's role and limits to the session. Limits are measured from the start of the session,
+// even after a change of role.
 func (t *step) useDecision(d policy.Decision) {
 	t.state.Current.Role, t.state.Current.Limits, t.state.Current.limit, t.state.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
@@ -194,8 +195,8 @@ func (t *step) useDecision(d policy.Decision) {
 	t.state.Current.Until = t.state.Current.limit
 }
 
-// wouldRefuse returns the result that the decision would have had in the mode enforce, if the machine's mode admits
-// refused members, and "" otherwise.
+// wouldRefuse returns the result that the decision would have had in the mode enforce. It returns "" unless the
+// machine's mode admits refused members.
 func wouldRefuse(d policy.Decision) string {
 	if d.Would == d.Verdict {
 		return ""
@@ -209,8 +210,8 @@ func wouldRefuse(d policy.Decision) string {
 
 // relayOn returns the order that closes the relay for this session.
 func (c *Current) relayOn(s Settings) Relay {
-	// The guard uses this order for the whole session. A job must not continue without the daemon if the member may
-	// have become a maintainer, because a maintainer may have their hands in the machine.
+	// The guard follows this order for the whole session. If the member may become a maintainer, a job must not continue
+	// without the daemon, because a maintainer may have their hands in the machine.
 	maintains := c.Role == policy.Maintainer || slices.Contains(c.Others, policy.Maintainer)
 	r := Relay{On: true, Cool: s.Cooldown, FinishJob: s.FinishJob && !maintains}
 	if r.FinishJob {
@@ -219,8 +220,8 @@ func (c *Current) relayOn(s Settings) Relay {
 	return r
 }
 
-// tapWhileOn ends the session at a tap of its member or supervisor. If the current job is to be finished, the first tap
-// starts Finishing, and a second tap ends the session at once.
+// tapWhileOn ends the session at a tap of its member or supervisor. If the current job may finish, the first tap starts
+// Finishing, and a second tap ends the session at once.
 func (e Tap) tapWhileOn(t *step) {
 	c := wire.CauseTap
 	switch e.Member {
@@ -270,7 +271,7 @@ func (e Tap) inMaintenance(t *step) {
 func (e Tap) whileAwaiting(t *step) {
 	learner := t.state.Current.Member
 	switch s := e.Supervising; {
-	case !t.in.Now.Before(t.state.Current.Until): // the time of the wait has passed, although no tick has ended it yet
+	case !t.in.Now.Before(t.state.Current.Until): // the learner's wait has expired, although no tick has ended it yet
 		t.setIdlePhase()
 		t.answer(e)
 	case e.Member == learner:
@@ -282,7 +283,7 @@ func (e Tap) whileAwaiting(t *step) {
 	case e.Decision.Verdict == policy.Allow:
 		t.setIdlePhase()
 		t.answer(e)
-	default: // the learner continues to wait
+	default: // the learner continues to wait for a mentor
 		t.deny(e.Member, e.Decision, e.Basis)
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"portillon/wire"
 )
 
-// A history is a sequence of bytes, two for each event: one for the kind of event, and one for the time since the
-// previous event. Thus the fuzzer and the random test use the same format, and every sequence of bytes is a valid
+// A history is a sequence of bytes with two bytes for each event: the kind of the event, and the time since the
+// previous event. Thus the fuzzer and the random test use the same format, and every sequence of bytes encodes a
 // history.
 
-// spans are the pauses between events. Some are shorter than a flap, some are close to each limit of newWorld's
-// settings, and some are long.
+// spans are the possible pauses between events. Some pauses are shorter than a flap, some are close to a limit in
+// newWorld's settings, and some are long.
 func spans() []time.Duration {
 	return []time.Duration{
 		0,
@@ -242,7 +242,7 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 }
 
 // checkStart checks each effect that switches the relay on: a card was tapped, the start was recorded just before, and
-// no fault or tag forbids a start.
+// no fault or tag prevents the start.
 func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
 	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, formatEffects(done)) }
 	if _, ok := e.(Tap); !ok {
@@ -303,8 +303,8 @@ func checkTime(t testing.TB, w *world) {
 	}
 }
 
-// open returns the session that a journal leaves unfinished. open fails the test if sessions overlap, end twice, or end
-// without a start.
+// open returns the session that has a start but no end in the journal. open fails the test if two sessions overlap, if
+// a session ends twice, or if a session ends without a start.
 func open(t testing.TB, journal []Record) string {
 	now := ""
 	for _, r := range journal {
@@ -328,7 +328,7 @@ func open(t testing.TB, journal []Record) string {
 	return now
 }
 
-// checkAfterwards checks the invariants that hold when the daemon has stopped and the disk has room again.
+// checkAfterwards checks the invariants that hold after the daemon has stopped and the disk has room again.
 func checkAfterwards(t testing.TB, w *world) {
 	if w.relay || w.Running() {
 		t.Errorf("after the end the machine is %s, relay %v", w.State, w.relay)
@@ -361,7 +361,7 @@ func TestInvariantsHoldOverRandomHistories(t *testing.T) {
 		for j := range h {
 			h[j] = byte(rnd.Uint32())
 		}
-		if i%2 == 0 { // random bytes alone rarely reach deep states
+		if i%2 == 0 { // random bytes alone rarely reach states that need several events
 			h = append(bytes.Clone(stories[i/2%len(stories)]), h...)
 		}
 		w := play(t, h, i%50 == 0)
@@ -399,8 +399,8 @@ func FuzzHistoryOfAMachine(f *testing.F) {
 	})
 }
 
-// seeds returns histories that reach deep states: each starts a session and repeats a sequence that once failed or
-// could fail.
+// seeds returns histories that reach such states: each history starts a session and repeats a sequence that once failed
+// or could fail.
 func seeds() [][]byte {
 	tap := func(m policy.MemberID) byte {
 		return codeOf(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })

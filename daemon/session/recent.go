@@ -6,11 +6,13 @@ import (
 	"portillon/policy"
 )
 
-// recent contains the taps of the last seconds, so that a flapping card or an emulator is not handled repeatedly.
+// recent contains the taps of the last seconds, so that a card that flaps, or an emulator, is not handled again and
+// again.
 type recent struct {
-	taps    [3]tapped          // the last accepted taps, newest first
-	alerted [RefusedMax]tapped // members whose card alerts were last recorded, in no order
-	refused [RefusedMax]tapped // members whose refusals were last recorded, in no order; an empty name is an unknown card
+	taps    [3]tapped          // members of the last accepted taps, newest first
+	alerted [RefusedMax]tapped // members whose card alerts were recorded recently, in no order
+	// Members whose refusals were recorded recently, in no order; an empty name means an unknown card.
+	refused [RefusedMax]tapped
 }
 
 type tapped struct {
@@ -18,8 +20,8 @@ type tapped struct {
 	at time.Time
 }
 
-// addTap stores the member whose tap was accepted. Several taps are stored, because a learner's card and the mentor's
-// may flap at the same time.
+// addTap stores the member whose tap was accepted. addTap stores several taps, because a learner's card and a mentor's
+// card may flap at the same time.
 func (r *recent) addTap(m policy.MemberID, now time.Time) {
 	old := r.taps
 	r.taps[0] = tapped{m, now}
@@ -31,7 +33,7 @@ func (r *recent) addTap(m policy.MemberID, now time.Time) {
 	}
 }
 
-// flaps reports whether a tap of m was accepted within the last Flap.
+// flaps reports whether a tap of member m was accepted within the last Flap.
 func (r *recent) flaps(m policy.MemberID, now time.Time) bool {
 	for _, x := range r.taps {
 		if x.by == m && now.Sub(x.at) < Flap {
@@ -41,19 +43,19 @@ func (r *recent) flaps(m policy.MemberID, now time.Time) bool {
 	return false
 }
 
-// isFirstRefusal reports whether a refusal of m is to be recorded. If so, recent stores the refusal. A refusal is not
-// recorded within RefusedEvery of another refusal of the same member, or if recent has no room.
+// isFirstRefusal reports whether to record a refusal of member m, and then stores the refusal in recent. A refusal is
+// not recorded if another refusal of m was recorded less than RefusedEvery ago, or if recent has no room.
 func (r *recent) isFirstRefusal(m policy.MemberID, now time.Time) bool {
 	return isFirst(r.refused[:], RefusedEvery, m, now)
 }
 
-// isFirstAlert is like isFirstRefusal, for the alert that a lost or blocked card raises.
+// isFirstAlert does for the alert of a lost or blocked card what isFirstRefusal does for a refusal.
 func (r *recent) isFirstAlert(m policy.MemberID, now time.Time) bool {
 	return isFirst(r.alerted[:], AlertEvery, m, now)
 }
 
-// isFirst reports whether an event about m is to be recorded. If so, isFirst stores the event in written. An event is
-// not recorded if less than the duration every has passed since the previous event, or if written has no room.
+// isFirst reports whether to record an event about member m, and then stores the event in written. An event is not
+// recorded if less than the duration every has passed since the previous event, or if written has no room.
 func isFirst(written []tapped, every time.Duration, m policy.MemberID, now time.Time) bool {
 	room := -1
 	for i, x := range written {

@@ -7,24 +7,24 @@ import (
 	"portillon/wire"
 )
 
-// AlertEvery is the shortest time between two recorded alerts of one member's card, because a person who found the card
-// tries it more than once.
+// AlertEvery is the shortest time between two recorded alerts about one member's cards, because a person who found a
+// lost card tries it more than once.
 const AlertEvery = time.Minute
 
-// RefusedCard is the tap of a card that the site refuses, with the member to whom the card belongs. The tap changes
-// nothing, and never ends the session of the card's member, because another person may have the card.
+// RefusedCard is the tap of a card that the site refuses. It names the member to whom the card belongs. The tap changes
+// nothing. It does not even end the session of the card's owner, because another person may have the card.
 type RefusedCard struct {
 	Member   policy.MemberID
 	State    policy.CardState
 	Since    string // day on which the site recorded the refusal of the card
 	Decision policy.Decision
-	Basis    *policy.Basis // input of the decision, as in Tap
+	Basis    *policy.Basis // input and basis of the decision, as in Tap
 }
 
 // CardRefused means that the site refuses the card. The notice names no member and no reason.
 const CardRefused Notice = "card-refused"
 
-// apply notifies the person at the machine that the card is refused. A lost or blocked card is recorded as an alert, a
+// apply tells the person at the machine that the card is refused. A lost or blocked card is recorded as an alert, and a
 // replaced card as a refusal.
 func (e RefusedCard) apply(t *step) {
 	if t.state.down {

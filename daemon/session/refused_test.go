@@ -70,7 +70,7 @@ func TestAlertsAreRateLimitedPerMember(t *testing.T) {
 	}
 }
 
-// A refusal of a member does not suppress the alert that a tap of their lost card raises a moment later.
+// If a member was refused, the alert that a tap of their lost card raises a moment later is still recorded.
 func TestRefusalsDoNotSuppressAlerts(t *testing.T) {
 	w := newWorld().tap(zoe)
 	w.atOnce(refusedCard(zoe, policy.LostCard))

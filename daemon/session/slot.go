@@ -9,67 +9,67 @@ import (
 	"portillon/wire"
 )
 
-// TakenOut is the time for which a card must be out of its slot before inserting it starts a session again, after
-// something other than its removal ended the previous session. TakenOut is longer than the longest loss of contact that
-// a reader causes by itself.
+// TakenOut is how long a card must be out of its slot before it starts a session when it is inserted again. It applies
+// if the previous session ended for a reason other than the card's removal. TakenOut is longer than any loss of contact
+// that a reader itself causes.
 const TakenOut = 3 * time.Second
 
 // Cards contains the cards that were presented to the reader. The zero Cards means that no card was presented.
 type Cards struct {
-	Strength policy.CardStrength // what the card that began the session, or the wait, proved
-	// tappedAt is the time of that card's tap, as reported by the reader. The loop may have handled the tap later.
+	Strength policy.CardStrength // the proof of the card that began the session or the wait
+	// tappedAt is the time of that tap, as the reader reported it. The loop may have handled the tap at a later time.
 	tappedAt time.Time
-	session  []sessionCard // last card of each person in the session or the wait
+	session  []sessionCard // for each person in the session or the wait: the card that they tapped last
 	slot     slot
 }
 
-// sessionCard is a card, and its owner at the time of the tap. The owner does not change until the session ends, even
-// if a new bundle assigns the card to another member.
+// sessionCard is a card, together with the member who owned the card at the time of the tap. The owner does not change
+// until the session ends, even if a new bundle assigns the card to another member.
 type sessionCard struct {
 	card  rfid.UID
 	owner policy.MemberID
 }
 
-// slot is the known state of a reader in which a card stays. A reader without a slot has the zero slot.
+// slot is what is known about a reader's slot, in which a card stays. A reader without a slot has the zero slot.
 type slot struct {
-	asks     bool // the card that was just inserted counts as a tap
-	occupied bool // a card was inserted and counted as a tap, so its session ends when the card is removed
+	asks     bool // true if the card that was just inserted counts as a tap
+	occupied bool // true if the card in the slot was tapped by inserting it, so its session ends when the card is removed
 	left     leftCard
 }
 
-// leftCard is the card that remains in the slot after something other than its removal ended the session. The machine
-// must not start by itself because the reader lost contact with that card for a moment.
+// leftCard is a card that stays in the slot after its session has ended for a reason other than the card's removal. If
+// the reader loses contact with that card for a moment, the machine must not start by itself.
 type leftCard struct {
-	card    rfid.UID // zero: only the card's owner is known
+	card    rfid.UID // number of the card; zero: only the card's owner is known
 	owner   policy.MemberID
-	removed time.Time // when the card was removed; zero: the card is in the slot
+	removed time.Time // time at which the card was removed; zero: the card is in the slot
 }
 
 type (
-	// Inserted is a card in the reader's slot, and the member to whom the current bundle assigns the card; empty: nobody.
+	// Inserted is a card in the reader's slot, with the member to whom the current bundle assigns the card; empty: nobody.
 	// If the card counts as a tap, Cards.AsksPolicy returns true afterwards, and a Tap follows.
 	Inserted struct {
 		Card   rfid.UID
 		Member policy.MemberID
-		At     time.Time // time reported by the reader
-		// WasThere means that the card was in the slot when the reader was opened. Such a card does not count as a tap.
-		// But if another card began the current session, that other card was removed.
+		At     time.Time // time of the event, as the reader reported it
+		// WasThere means that the card was already in the slot when the reader was opened. Such a card does not count as a
+		// tap. However, if another card began the current session, that other card must have been removed.
 		WasThere bool
 	}
-	// Removed is a card that was removed from the slot, and the member to whom the current bundle assigns the card.
-	// Without a card and a member, the slot is empty. A session that depends on this card ends.
+	// Removed is a card that was removed from the slot, with the member to whom the current bundle assigns the card. If
+	// neither the card nor the member is set, the slot is empty. A session that needs this card in the slot ends.
 	Removed struct {
 		Card   rfid.UID
 		Member policy.MemberID
-		At     time.Time // time reported by the reader; zero: now
+		At     time.Time // time of the event, as the reader reported it; zero: now
 	}
-	// SessionCard is the tap of a card that was already tapped for the current session, and that the current bundle no
-	// longer contains or assigns to another member. The tap ends the session of the original owner, and starts no
-	// session.
+	// SessionCard is the tap of a card that was tapped earlier in the current session. Since then, a new bundle has
+	// removed the card or assigned it to another member. The tap ends the session of the member who owned the card at the
+	// start, and starts no session.
 	SessionCard struct{ Card rfid.UID }
 )
 
-// Owner returns the member who tapped this card for the current session; empty: nobody.
+// Owner returns the member who tapped this card for the current session, or "" if nobody did.
 func (s State) Owner(card rfid.UID) policy.MemberID {
 	i := slices.IndexFunc(s.Cards.session, func(x sessionCard) bool { return x.card == card })
 	if i < 0 || !s.Running() {
@@ -78,7 +78,7 @@ func (s State) Owner(card rfid.UID) policy.MemberID {
 	return s.Cards.session[i].owner
 }
 
-// CardsInUse returns the cards with which the current session, or the wait, was started.
+// CardsInUse returns the cards that were tapped to start the current session or the wait.
 func (s State) CardsInUse() []rfid.UID {
 	var out []rfid.UID
 	for _, x := range s.Cards.session {
@@ -94,7 +94,7 @@ func (e Inserted) apply(t *step) {
 	holder := t.state.Holder()
 	switch {
 	case t.state.Running() && (e.Member == holder || t.state.Owner(e.Card) == holder):
-		return // the card was in the slot all the time, and the reader lost contact for a moment
+		return // the card was in the slot all the time, and the reader only lost contact for a moment
 	case t.state.Running(): // another card is in the slot, so the card of the session was removed
 		t.removed("")
 	}
@@ -127,15 +127,15 @@ func (e SessionCard) apply(t *step) {
 	owner := t.state.Owner(e.Card)
 	switch {
 	case owner == "":
-	case t.state.Phase == Maintenance: // in Maintenance, a mentor's tap would make the mentor the assistant
+	case t.state.Phase == Maintenance: // in the phase Maintenance, the tap of a mentor would make the mentor the helper
 		t.removed(owner)
 	default:
 		Tap{Member: owner}.apply(t)
 	}
 }
 
-// isLeft reports whether this is the card that was left in the slot, detected again. If the card was out for TakenOut,
-// or if the card in the slot is another card, a person inserted the card.
+// isLeft reports whether this card was left in the slot and is only detected again. A person has inserted the card if
+// it was out of the slot for TakenOut, or if another card was in the slot since.
 func (s *slot) isLeft(e Inserted, now time.Time) bool {
 	x := s.left
 	if e.Card != x.card && (e.Member == "" || e.Member != x.owner) {
@@ -150,12 +150,12 @@ func (s *slot) isLeft(e Inserted, now time.Time) bool {
 	return false
 }
 
-// removed ends the session if the session depends on the card of this member. An empty slot ends any session.
+// removed ends the session if the session needs the card of this member in the slot. An empty slot ends any session.
 func (t *step) removed(m policy.MemberID) {
 	if !t.state.Running() || t.state.Phase == Finishing || m != "" && m != t.state.Holder() {
 		return
 	}
-	t.state.recent.taps = [3]tapped{} // inserting the card again at once is a deliberate tap
+	t.state.recent.taps = [3]tapped{} // a member who inserts the card again at once does so on purpose, so this is a tap
 	cause := wire.CauseTap
 	if t.state.Current.Supervisor != "" {
 		cause = wire.CauseSupervisor
@@ -176,8 +176,8 @@ func (e Tap) keepCard(t *step) {
 	}
 }
 
-// leave records, at the end of a session, that the session's card is still in the slot, unless the session ended
-// because that card was removed.
+// leave records, when a session ends, that its card is still in the slot. It records nothing if the session ended
+// because the card was removed.
 func (c *Cards) leave(holder policy.MemberID, takenOut bool) {
 	if c.slot.occupied && !takenOut {
 		c.slot.left = leftCard{owner: holder}
@@ -199,7 +199,7 @@ func (t *step) endsByRemoval() bool {
 	return false
 }
 
-// orNow returns the time at, or now if at is zero.
+// orNow returns the time at, or the present time if at is zero.
 func orNow(at, now time.Time) time.Time {
 	if at.IsZero() {
 		return now

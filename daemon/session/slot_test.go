@@ -7,9 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// The table lists the reaction of the session to each event of a reader, for each kind of reader: a reader that reports
+// The table lists what the session does at each event of a reader, for three kinds of readers: a reader that reports
 // taps, a reader with a slot, and a reader with a slot that was reopened while a card was in the slot.
-func TestSlotTable(t *testing.T) {
+func TestSessionHandlesEachReaderEventAsInTheSlotTable(t *testing.T) {
 	own, other := cardOf(nour), cardOf(karim)
 	tap := func(w *world) { w.do(tapOf(nour)) }
 	insert := func(w *world) { insertCard(w, Inserted{Card: own, Member: nour}) }
@@ -21,11 +21,11 @@ func TestSlotTable(t *testing.T) {
 		asks         bool // the card counts as a tap
 		phase        Phase
 	}{
-		// A reader without a slot: only another tap of the member ends a session that a tap began.
+		// With a reader without a slot, only another tap of the member ends a session.
 		{"taps", "another member's card", []func(*world){tap}, always(tapOf(karim)), false, On},
 		{"taps", "the member's card", []func(*world){tap}, always(tapOf(nour)), false, Cooling},
 
-		// A reader with a slot: the session lasts as long as the card stays in the slot.
+		// With a reader with a slot, the session lasts as long as the card stays in the slot.
 		{"slot", "a card is put in", nil, always(Inserted{Card: own, Member: nour}), true, Off},
 		{"slot", "a stranger's card is put in", nil, always(Inserted{Card: own}), true, Off},
 		{"slot", "its card leaves", []func(*world){insert}, always(Removed{Card: own, Member: nour}), false, Cooling},
@@ -56,7 +56,7 @@ func TestSlotTable(t *testing.T) {
 		{"slot", "its card is put in again at once", []func(*world){insert, removeFor(0)},
 			always(Inserted{Card: own, Member: nour}), true, Cooling},
 
-		// A reader that was reopened: a card that is already in the slot is not a tap.
+		// When a reader is reopened, a card that is already in the slot is not a tap.
 		{"reopened", "a card stands there", nil, always(Inserted{Card: own, Member: nour, WasThere: true}), false, Off},
 		{"reopened", "the same card stands there", []func(*world){insert},
 			always(Inserted{Card: own, Member: nour, WasThere: true}), false, On},

@@ -11,7 +11,7 @@ import (
 	"portillon/wire"
 )
 
-// wantPhase fails the test if the machine is not in this phase, or if its relay does not match the phase.
+// wantPhase fails the test if the machine is in another phase, or if the relay does not match the phase.
 func (w *world) wantPhase(t *testing.T, p Phase, when string) *world {
 	t.Helper()
 	if w.Phase != p || w.relay != w.Running() {
@@ -78,7 +78,7 @@ func TestEndRecordsTheTimeOfTheSession(t *testing.T) {
 	}
 }
 
-func TestCardThatFlapsCountsAsOneTap(t *testing.T) {
+func TestFlappingCardCountsAsOneTap(t *testing.T) {
 	w := newWorld().tap(nour)
 	for range 3 {
 		w.now = w.now.Add(500 * time.Millisecond)
@@ -90,7 +90,7 @@ func TestCardThatFlapsCountsAsOneTap(t *testing.T) {
 	w.atOnce(tapOf(nour)).wantPhase(t, Cooling, "within 2 s of the tap that ended it")
 }
 
-// The learner and the mentor hold both cards at the reader.
+// The learner and the mentor both hold their cards at the reader.
 func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
 	w := newWorld().atOnce(tapOf(lea))
 	for _, m := range []policy.MemberID{karim, lea, karim, lea} {
@@ -134,7 +134,7 @@ func TestSupervisedSessionNeedsTheMentorsCard(t *testing.T) {
 	}
 }
 
-// supervising returns a tap of a member who may only supervise the learner who waits.
+// supervising returns the tap of a member who may not use the machine but may supervise the learner who waits.
 func supervising(m policy.MemberID) Tap {
 	e := tapOf(m)
 	e.Decision, e.Supervising = denied(policy.Deny, policy.User, policy.NoBadge), allow(policy.Learner)
@@ -176,7 +176,8 @@ func TestSessionEndsWhenTheJobFinishes(t *testing.T) {
 	w.ended(t, wire.CauseTap, 1)
 }
 
-// If a member taps out while a print runs, the print continues after the member leaves. A second tap stops the print.
+// If a member ends their session while a print runs, the print continues after the member has left. A second tap stops
+// the print.
 func TestFirstTapOutLetsTheJobFinishAndASecondStopsTheJob(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true}).tap(nour).wantPhase(t, Finishing, "tapped out")
 	w.tap(nour).wantPhase(t, Cooling, "tapped out again")
@@ -402,13 +403,13 @@ func TestSessionEndsIfTheGuardDoesNotAnswer(t *testing.T) {
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// An emulator presents five refused numbers, and any number of invented numbers. The size of the journal stays limited,
-// and each tap is answered.
-func TestEachRefusalIsAnsweredAndRecordsAreRateLimited(t *testing.T) {
+// An emulator presents five refused numbers, and any number of invented numbers. The journal contains a limited number
+// of records, and the panel answers each tap.
+func TestEachRefusalIsAnsweredAndRecordedRefusalsAreLimited(t *testing.T) {
 	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax,
 		6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
-		for n := range 100 { // the loop takes ten seconds of test time
+		for n := range 100 { // the loop takes ten seconds of the test's clock
 			e := tapOf(zoe)
 			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
 			w.now = w.now.Add(100 * time.Millisecond)
@@ -488,7 +489,7 @@ func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
 	}
 }
 
-func TestHomingDoesNotCountAsWork(t *testing.T) {
+func TestHomingMovementDoesNotCountAsWork(t *testing.T) {
 	w := newWorld()
 	w.settings.Ignore = 30 * time.Second
 	w.tap(nour).do(Busy{true}).tap(nour).wantPhase(t, Cooling, "homing is no job to finish")
@@ -534,7 +535,7 @@ func TestStartRecordContainsTheStrengthOfTheCard(t *testing.T) {
 	}
 }
 
-func TestMemberWhoMayBecomeMaintainerCannotLeaveAJobRunning(t *testing.T) {
+func TestMemberWhoMayBecomeMaintainerCannotLeaveAJobToFinish(t *testing.T) {
 	if r := newWorld().tap(nour).effects[1].(Relay); !r.FinishJob {
 		t.Error("a user's job is finished")
 	}

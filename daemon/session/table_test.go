@@ -90,8 +90,8 @@ func tablePhases() []struct {
 	}
 }
 
-// The table is testdata/table.txt, with one line for every phase and every event. People read it, so keep the file
-// readable.
+// The table is testdata/table.txt, with one line for every phase and every event. People read this table, so keep the
+// file readable.
 func TestEveryPhaseHandlesEveryEventAsInTheTable(t *testing.T) {
 	want := readTable(t)
 	var all strings.Builder
@@ -117,7 +117,7 @@ func TestEveryPhaseHandlesEveryEventAsInTheTable(t *testing.T) {
 	for k := range want {
 		t.Errorf("the table has a line that nothing tests: %s", k)
 	}
-	if f := os.Getenv("TABLE_OUT"); f != "" { // to see how a change affects the whole table
+	if f := os.Getenv("TABLE_OUT"); f != "" { // write the table to a file, to see how a change affects the whole table
 		if err := os.WriteFile(f, []byte(all.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 
 // This file handles the conditions that prevent the use of a machine: tags, faults, and a reader that does not answer.
 
-// apply adds the tag if the tag is new and the machine has room for another one. The tag affects the current session in
-// any case.
+// apply adds the tag, if the machine does not have it yet and has room for another tag. Even if the tag is not added,
+// it affects the current session.
 func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
@@ -37,7 +37,7 @@ func (e AddTag) apply(t *step) {
 	}
 }
 
-// endAtIdle ends the session when the machine is next idle. Without a busy input, the tag takes effect at the regular
+// endAtIdle ends the session as soon as the machine is idle. Without a busy input, the tag takes effect at the regular
 // end of the session.
 func (AddTag) endAtIdle(t *step) {
 	switch {
@@ -60,7 +60,8 @@ func (e RemoveTag) apply(t *step) {
 		return
 	}
 	if len(t.state.Ledger.Pending) > 0 {
-		// The next record of a tag writes the whole set of tags to the disk, so no record of a tag may be pending now.
+		// The next record of a tag writes the whole set of tags to the disk, so wait until no other record of a tag is
+		// pending.
 		t.flush()
 		t.notify(Notify{Notice: CannotRecord})
 		return
@@ -74,7 +75,7 @@ func (e RemoveTag) apply(t *step) {
 	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
 }
 
-// roleWord returns the name of a role in records; "" for no role.
+// roleWord returns the name of a role in records, and "" for NoRole.
 func roleWord(r policy.Role) string {
 	if r == policy.NoRole {
 		return ""

@@ -14,8 +14,8 @@ import (
 // These are the members in the tests of this package.
 const (
 	lea   policy.MemberID = "m-lea"   // a learner
-	karim policy.MemberID = "m-karim" // a user who may supervise learners
-	sami  policy.MemberID = "m-sami"  // a user who may supervise learners, too
+	karim policy.MemberID = "m-karim" // a user who may also supervise learners
+	sami  policy.MemberID = "m-sami"  // another user who may also supervise learners
 	nour  policy.MemberID = "m-nour"  // a user
 	ines  policy.MemberID = "m-ines"  // a maintainer
 	paul  policy.MemberID = "m-paul"  // a user and maintainer
@@ -34,7 +34,7 @@ func allow(r policy.Role, others ...policy.Role) policy.Decision {
 		Badges: []policy.BadgeID{"laser-" + policy.BadgeID(r.String())}, Outcomes: make([]policy.Outcome, 2)}
 }
 
-// denied returns a decision with the codes in its nearest outcome.
+// denied returns a decision that refuses, with these codes in its nearest outcome.
 func denied(v policy.Verdict, r policy.Role, codes ...policy.Code) policy.Decision {
 	missing := make([]policy.Reason, len(codes))
 	for i, c := range codes {
@@ -54,8 +54,8 @@ func cardOf(m policy.MemberID) rfid.UID {
 	return card
 }
 
-// tapOf returns a member's tap. The decisions of that tap ignore tags and faults, so that the session itself must
-// refuse the tap.
+// tapOf returns a member's tap. The decisions of that tap ignore tags and faults, so the session itself must refuse the
+// tap if there is a tag or a fault.
 func tapOf(m policy.MemberID) Tap {
 	e := Tap{Member: m, Card: cardOf(m), Supervising: denied(policy.Await, policy.Learner, policy.NeedsSupervisor)}
 	switch m {
@@ -82,7 +82,7 @@ func stranger() Stranger {
 	return Stranger{Decision: denied(policy.Deny, policy.Learner, policy.UnknownCard)}
 }
 
-// world carries out the effects of the session as the daemon does, with a journal and a guard that may refuse.
+// world executes the effects of the session as the daemon does, with a journal and a guard that can refuse.
 type world struct {
 	State
 	now      time.Time
@@ -91,11 +91,11 @@ type world struct {
 
 	relay   bool
 	journal []Record
-	kept    []Tag    // tags as stored in the journal
-	effects []Effect // effects carried out since the last event
+	kept    []Tag    // tags that the journal has stored
+	effects []Effect // effects that were executed since the last event
 
-	full      func() bool // reports whether the journal refuses records
-	guardless bool        // the relay cannot be switched on
+	full      func() bool // true if the journal refuses records
+	guardless bool        // true if the relay cannot be switched on
 	check     func(before State, e Event, effects []Effect)
 }
 
@@ -104,7 +104,7 @@ func newWorld() *world {
 		full: func() bool { return false }}
 }
 
-// do handles events. Before each event it advances the clock by more than Flap.
+// do handles events. Before each event, do advances the clock by more than Flap.
 func (w *world) do(events ...Event) *world {
 	for _, e := range events {
 		w.now = w.now.Add(Flap)
@@ -114,7 +114,7 @@ func (w *world) do(events ...Event) *world {
 	return w
 }
 
-// atOnce handles an event without advancing the clock.
+// atOnce handles an event immediately, without advancing the clock.
 func (w *world) atOnce(e Event) *world {
 	w.effects = nil
 	w.step(e)

@@ -15,12 +15,12 @@ import (
 	"portillon/wire"
 )
 
-// monotonic is the computer's clock, which advances only when the test moves it.
+// monotonic is a simulated clock of the computer, which advances only when the test moves it.
 type monotonic struct{ atomic.Int64 }
 
 func (m *monotonic) pass(d time.Duration) { m.Add(d.Milliseconds()) }
 
-// configWithClock returns the configuration of the function config, with a separate clock that the test moves.
+// configWithClock returns the result of config, with a separate clock that the test moves.
 func configWithClock(t testing.TB, url string) (Config, *monotonic) {
 	m := &monotonic{}
 	m.pass(time.Hour)
@@ -76,7 +76,7 @@ func TestBrokerThatDropsRecordsIsDistinguishedFromAMissingHub(t *testing.T) {
 		set    func(*brokertest.Broker)
 		hub    bool
 		want   Why
-		online bool // state before an acknowledgement is overdue
+		online bool // the state shortly before an acknowledgement is overdue
 	}{
 		{"the broker drops records", drop, true, RecordsDropped, true},
 		{"no hub is running", nil, false, NoAnswer, false},
@@ -119,7 +119,7 @@ func TestIdleMachineDetectsThatTheHubIsGone(t *testing.T) {
 	waitForHealth(t, u, "answered again", func(h Health) bool { return h.Hub && h.Owed == 0 })
 }
 
-// An acknowledgement that the broker retains is no sign that the hub is running.
+// An acknowledgement that the broker retains does not show that the hub is running.
 func TestRetainedAcknowledgementDoesNotShowThatTheHubRuns(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
@@ -151,7 +151,7 @@ func TestHealthReportsTheHubsRefusalUntilTheNextGoodAcknowledgement(t *testing.T
 		return brokertest.Deliver
 	}
 	conf, _ := configWithClock(t, b.URL())
-	conf.Stall = deadline // only an acknowledgement makes the machine send again
+	conf.Stall = deadline // the machine sends again only after an acknowledgement
 	s, _ := hubKey(t)
 	u, _ := run(t, conf, j, Handlers{})
 	within(t, "a batch", first)
@@ -234,7 +234,8 @@ func TestHealthNamesEachFaultOfTheConnection(t *testing.T) {
 	}
 }
 
-// If the broker's message limit is smaller than a full batch, the machine only sends smaller batches.
+// If the broker's message limit is smaller than a full batch, the machine sends smaller batches, and nothing else
+// changes.
 func TestBatchesShrinkUntilTheyFitTheBrokersLimit(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
@@ -252,7 +253,8 @@ func TestBatchesShrinkUntilTheyFitTheBrokersLimit(t *testing.T) {
 	wantAllRecords(t, h, j)
 }
 
-// Each record is sent once, although the hub sees in the state that follows that it lacks the record.
+// The machine sends each record once, although the state that the hub receives next names a record that the hub does
+// not have yet.
 func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	b := broker(t, nil)
 	order := make(chan string, 100)
@@ -280,7 +282,7 @@ func TestRecordIsSentBeforeTheStateThatNamesIt(t *testing.T) {
 	within(t, "the end", ended)
 }
 
-// The age is computed from the time of the record, so that a restart of the daemon does not change it.
+// The age is computed from the time in the record, so a restart of the daemon does not change the age.
 func TestAgeOfTheOldestRecordSurvivesARestart(t *testing.T) {
 	j := memoryJournal(t)
 	grow(t, j, 3)
@@ -293,10 +295,10 @@ func TestAgeOfTheOldestRecordSurvivesARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := u.Health(); h.Owed > time.Second { // the clock of the records is not trusted
+	if h := u.Health(); h.Owed > time.Second { // the clock was not trusted when the records were written
 		t.Errorf("%+v", h)
 	}
-	conf.Boot = "b" // the boot id in the journal's records
+	conf.Boot = "b" // the boot id that the journal's records contain
 	conf.Mono = func() int64 { return journal.Uptime() + 3600*second }
 	if u, err = New(conf, j, Handlers{}); err != nil {
 		t.Fatal(err)

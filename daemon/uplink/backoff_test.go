@@ -31,7 +31,7 @@ func TestMachinesReconnectWithinHalfAMinuteAfterAnOutage(t *testing.T) {
 		var pauses []time.Duration
 		c.Random = func() float64 { return r.random }
 		c.After = func(d time.Duration) <-chan time.Time {
-			if d == 2*c.Timeout { // ignore the timeout for an answer, because the answer arrives in time
+			if d == 2*c.Timeout { // the timeout for an answer plays no part, because the answer arrives in time
 				return nil
 			}
 			if pauses = append(pauses, d/time.Millisecond); len(pauses) == len(r.want) {

@@ -44,7 +44,7 @@ func TestFlowSendsTheRecordsThatTheHubLacks(t *testing.T) {
 	}
 }
 
-// The hub receives all records whichever messages are lost, repeated or late, and the number of batches in flight never
+// The hub receives all records, whatever messages are lost, repeated or late. The number of batches in flight never
 // exceeds the window.
 func TestHubReceivesAllRecordsDespiteLostMessages(t *testing.T) {
 	for seed := range uint64(200) {

@@ -16,7 +16,7 @@ import (
 // subscriptions is the number of topic filters in a machine's SUBSCRIBE.
 var subscriptions = len(topics.Subscriptions(wire.MachineParty, "laser"))
 
-// conn is a connection of which the test uses only the reading side.
+// conn is a connection from which the test only reads.
 type conn struct {
 	net.Conn
 	in io.Reader
@@ -24,7 +24,8 @@ type conn struct {
 
 func (c conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
-// surviveLibrary reads all packets that the guard passes, as the library does, and returns them.
+// surviveLibrary reads all packets that the guard passes on, in the way in which the library reads them, and returns
+// the packets.
 func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 	t.Helper()
 	g := mqtt.Guard(conn{in: bytes.NewReader(raw)}, mqtt.Limits{Filters: subscriptions, Packet: wire.MaxPacket})
@@ -46,7 +47,7 @@ func TestGuardPassesValidPackets(t *testing.T) {
 		[]byte{0x20, 2, 0, 0}, // a CONNACK packet
 		suback,
 		[]byte{0x32, 6, 0, 1, 'a', 0, 1, 'x'}, // PUBLISH, QoS 1
-		[]byte{0x31, 3, 0, 1, 'a'},            // PUBLISH, QoS 0, retained, empty
+		[]byte{0x31, 3, 0, 1, 'a'},            // a PUBLISH with QoS 0, retained and empty
 		[]byte{0x40, 2, 0, 1},                 // a PUBACK packet
 		[]byte{0xd0, 0},                       // a PINGRESP packet
 	)

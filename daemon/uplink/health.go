@@ -6,20 +6,20 @@ import (
 	"portillon/wire"
 )
 
-// After these time limits Health reports a problem.
+// Health reports a problem when one of these time limits has passed.
 const (
-	// Overdue is how long an acknowledgement may be missing before the panel, doctor and Home Assistant report it. A hub
-	// that restarts, and a short network failure, recover sooner: the longest pause between two connections is 20 s
-	// (Config.BackoffMax).
+	// Overdue is how long an acknowledgement may be missing before the panel, doctor and Home Assistant report it. The
+	// machine recovers sooner from a hub that restarts and from a short network failure, because the longest pause between
+	// two connections is 20 s (Config.BackoffMax).
 	Overdue = 2 * time.Minute
-	// answerTime is how long the hub may take to answer before its silence is reported as the reason. Within this time the
-	// machine asks the hub more than once.
+	// answerTime is how long the hub may take to answer before Health names the hub's silence as the reason. Within this
+	// time the machine asks the hub more than once.
 	answerTime = 30 * time.Second
-	// arriveTime is how long records may be unacknowledged while the hub answers other messages, before they count as
-	// dropped by the broker.
+	// arriveTime is how long records may stay unacknowledged while the hub answers other messages. After that time Health
+	// says that the broker drops the records.
 	arriveTime = 10 * time.Second
-	// cutsMost is the number of consecutive connections that may end while records are unacknowledged, before the broker
-	// is reported as the reason.
+	// cutsMost is how many connections in a row may end while records are unacknowledged, before Health names the broker
+	// as the reason.
 	cutsMost = 3
 )
 
@@ -32,26 +32,28 @@ const (
 	BrokerCuts     Why = "broker-cuts"     // the broker closes each connection on which records are sent
 	RecordsDropped Why = "records-dropped" // the hub answers, but the records do not reach it
 	NoAnswer       Why = "no-answer"       // the broker accepts messages, but the hub answers none
-	HubRefuses     Why = "hub-refuses"     // the hub refuses the records; Health.Refused says why
+	HubRefuses     Why = "hub-refuses"     // the hub refuses the records, and Health.Refused is the hub's reason
 	OtherJournal   Why = "other-journal"   // the hub holds records that differ from this journal
 	OtherHubKey    Why = "other-hub-key"   // the acknowledgements are not signed with the pinned hub key
-	TooLarge       Why = "too-large"       // a batch, or the hub's acknowledgement, is larger than the limit
-	JournalUnread  Why = "journal-unread"  // the records to send cannot be read from the journal
+	// A batch of records, or the hub's acknowledgement, is larger than the message limit.
+	TooLarge      Why = "too-large"
+	JournalUnread Why = "journal-unread" // the records to send cannot be read from the journal
 )
 
 // Health is the state of the communication with the hub.
 type Health struct {
-	Hub     bool          // the hub acknowledges: it has answered, and no acknowledgement is overdue
-	Broker  bool          // the broker is connected
-	Owed    time.Duration // how long an acknowledgement has been missing; 0: none is missing
-	Since   time.Time     // wall time since which an acknowledgement is missing, in whole seconds; zero: none
-	Overdue bool          // Owed exceeds the constant Overdue
-	Why     Why           // empty: no acknowledgement is missing, or the reason is unknown
-	Refused string        // the hub's code if Why is HubRefuses
-	Detail  string        // more about Why, for an administrator
+	Hub    bool          // true if the hub has answered and no acknowledgement is overdue
+	Broker bool          // true while the broker is connected
+	Owed   time.Duration // how long an acknowledgement has been missing; 0: none is missing
+	// Wall time at which the missing acknowledgement became due, in whole seconds; zero: none is missing.
+	Since   time.Time
+	Overdue bool   // true if Owed exceeds the constant Overdue
+	Why     Why    // reason why an acknowledgement is missing; empty: none is missing, or the reason is unknown
+	Refused string // the hub's own code, if Why is HubRefuses
+	Detail  string // details about Why, for an administrator
 }
 
-// Code returns Why as a code for programs, followed by the hub's own code if there is one: hub-refuses/bad-checkpoint.
+// Code returns Why as a code for programs. If the hub has a code of its own, it follows: hub-refuses/bad-checkpoint.
 func (h Health) Code() string {
 	if h.Refused != "" {
 		return string(h.Why) + "/" + h.Refused
@@ -59,31 +61,35 @@ func (h Health) Code() string {
 	return string(h.Why)
 }
 
-// vitals are the uplink's observations of the communication with the hub. Times are milliseconds since the computer's
-// start (journal.Uptime), so that setting the wall clock has no effect. 0 means never.
+// vitals are the facts that the uplink has observed about its communication with the hub. Times are milliseconds since
+// the computer's start (journal.Uptime), so that setting the wall clock has no effect. 0 means never.
 type vitals struct {
 	broker connection
 
-	owes   bool  // the journal has a record that the hub has not acknowledged
-	oldest int64 // when the oldest of those records was written; negative if before the computer's start
+	owes   bool  // true if the journal has a record that the hub has not acknowledged
+	oldest int64 // time at which the oldest of those records was written; negative if it was before the computer's start
 
-	sent     int64 // when records were first handed to the broker since the last progress; 0: none in flight
-	asked    int64 // when the hub was first asked since its last answer; 0: not asked
-	heard    int64 // when the hub last answered
-	progress int64 // when the hub last acknowledged new records
+	// Time at which records were first handed to the broker since the hub last acknowledged new ones; 0: no record is in
+	// flight.
+	sent     int64
+	asked    int64 // time at which the hub was first asked since its last answer; 0: the hub was not asked
+	heard    int64 // time of the hub's last answer
+	progress int64 // time at which the hub last acknowledged new records
 
-	refused *wire.AckRefused // the refusal in the hub's last answer; nil: none
-	fault   Why              // a fault that the uplink itself has found
+	refused *wire.AckRefused // the refusal in the hub's last answer; nil: it contained none
+	fault   Why              // a fault that the uplink has found on this computer
 	detail  string
 }
 
-// connection holds the uplink's observations of its connections to the broker.
+// connection is what the uplink has observed about its connections to the broker.
 type connection struct {
 	connected bool
-	changed   int64  // when the connection was last made or lost; at first, when the uplink was created
-	lost      string // reason why the connection was lost or not made
-	cuts      int    // consecutive connections that ended while records were in flight, without progress
-	cutBy     string // reason why the last of those connections ended
+	// Time at which the connection was last made or lost; at first the time at which the uplink was created.
+	changed int64
+	lost    string // reason why the last connection was lost, or could not be made
+	// Number of connections in a row that ended while records were in flight, without any new acknowledgement.
+	cuts  int
+	cutBy string // reason why the last of these connections ended
 }
 
 // healthAt returns the health at the time now.
@@ -102,8 +108,9 @@ func (v vitals) healthAt(now int64) Health {
 	return h
 }
 
-// missingSince returns the time from which an acknowledgement is missing. This is the earliest of three times: that of
-// the oldest unacknowledged record, that of the first unanswered question, and that of the loss of the connection.
+// missingSince returns the time since which an acknowledgement has been missing. It is the earliest of three times:
+// when the oldest unacknowledged record was written, when the first unanswered question was asked, and when the
+// connection was lost.
 func (v vitals) missingSince() (since int64, owed bool) {
 	first := func(at int64, is bool) {
 		if is && (!owed || at < since) {
@@ -116,7 +123,7 @@ func (v vitals) missingSince() (since int64, owed bool) {
 	return since, owed
 }
 
-// likelyReason returns the most certain reason for the missing acknowledgement.
+// likelyReason returns the reason for the missing acknowledgement about which the uplink is most certain.
 func (v vitals) likelyReason(now int64) (Why, string) {
 	switch {
 	case v.fault == JournalUnread:
@@ -138,10 +145,10 @@ func (v vitals) likelyReason(now int64) (Why, string) {
 	return "", ""
 }
 
-// elapsed returns the time from one moment of the uptime clock to a later one.
+// elapsed returns the duration between two readings of the uptime clock.
 func elapsed(now, then int64) time.Duration { return time.Duration(now-then) * time.Millisecond }
 
-// moment is a simultaneous reading of the uptime and the wall clock.
+// moment is a reading of the uptime and of the wall clock at the same time.
 type moment struct {
 	boot    string // the kernel's boot id
 	mono    int64  // milliseconds since that boot
@@ -149,9 +156,9 @@ type moment struct {
 	trusted bool // the wall clock is trusted
 }
 
-// writeTime returns the time at which a record was written, in milliseconds since this computer's start. A record of an
-// earlier boot is dated by the wall clocks if both are trusted. Otherwise now is used, and the true age of the record
-// is unknown.
+// writeTime returns the time at which a record was written, in milliseconds since the start of this computer. A record
+// of an earlier boot is dated by the wall clocks if both are trusted. If one of the clocks is not trusted, writeTime
+// returns now, because the true age of the record is unknown.
 func (m moment) writeTime(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {
 	case r.Boot == m.boot && r.Boot != "unknown" && r.Mono <= m.mono:
@@ -162,8 +169,8 @@ func (m moment) writeTime(r wire.Record) int64 {
 	return m.mono
 }
 
-// withoutRounding returns next, or prev if the two differ only by rounding, so that a state that contains the time is
-// not published again each second.
+// withoutRounding returns prev if next differs from it only by rounding, and next otherwise. Thus a state that contains
+// the time is not published again each second.
 func withoutRounding(prev, next time.Time) time.Time {
 	if !prev.IsZero() && next.Sub(prev).Abs() <= 2*time.Second {
 		return prev

@@ -7,7 +7,7 @@ import (
 	"portillon/wire"
 )
 
-const second = int64(1000) // unit of the clock: milliseconds
+const second = int64(1000) // the unit of this clock is milliseconds
 
 func TestHealthNamesAgeAndReason(t *testing.T) {
 	const now = 1000 * second
@@ -96,7 +96,7 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 	}
 }
 
-// The age of a record does not depend on a change of the wall clock.
+// A change of the wall clock does not change the age of a record.
 func TestAgeOfARecordIgnoresChangesOfTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	untrusted := now

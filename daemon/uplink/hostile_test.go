@@ -19,7 +19,7 @@ import (
 	"portillon/wire"
 )
 
-// signedAckOf returns a signed acknowledgement after change has modified it.
+// signedAckOf returns a signed acknowledgement. Before signing, the function change modifies it.
 func signedAckOf(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Signer) []byte {
 	t.Helper()
 	root, err := j.Root(3)
@@ -78,7 +78,7 @@ func TestCursorMovesOnlyByTheHubsAcknowledgementOfThisJournal(t *testing.T) {
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {
 		t.Errorf("the cursor is at %d, %v", n, err)
 	}
-	// A replayed old acknowledgement makes the machine send records again, but the stored cursor does not move back.
+	// If an old acknowledgement is replayed, the machine sends records again, but the stored cursor does not move back.
 	old := signedAckOf(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
 	if l.handleAck(signedAck{old, true}) || l.flow.held != 0 {
 		t.Errorf("after an old word the flow is at %d", l.flow.held)
@@ -103,7 +103,7 @@ func TestRetainedCommandIsNeverExecuted(t *testing.T) {
 		Online:  func(on bool) { online <- on },
 		Command: func(_ context.Context, o []byte) []byte { orders <- string(o); return []byte("did " + string(o)) },
 	})
-	within(t, "the connection", online) // retained messages come right after the SUBACK, so before this one
+	within(t, "the connection", online) // retained messages follow the SUBACK, so they arrive before this message
 	b.Publish(topics.Command("laser"), []byte("now"), false)
 	if got := within(t, "the command", orders); got != "now" {
 		t.Errorf("the order %q was carried out", got)
@@ -114,7 +114,7 @@ func TestRetainedCommandIsNeverExecuted(t *testing.T) {
 }
 
 // The broker retains a message that is too large on each topic that the machine subscribes to. The machine drops these
-// messages, needs only one connection, and its records arrive.
+// messages and keeps its one connection, and the hub receives its records.
 func TestTooLargeMessagesAreDroppedWithoutEndingTheConnection(t *testing.T) {
 	var joined atomic.Int64
 	b := broker(t, func(b *brokertest.Broker) {
@@ -203,7 +203,7 @@ func TestNewestManifestReachesItsHandler(t *testing.T) {
 	}
 }
 
-// Slow commands delay neither the records nor the end of the uplink, even if the queue of commands is full.
+// Commands that take long delay neither the records nor the end of the uplink, even if the queue of commands is full.
 func TestSlowHandlersDelayNeitherRecordsNorTheEnd(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)
@@ -231,7 +231,7 @@ func TestSlowHandlersDelayNeitherRecordsNorTheEnd(t *testing.T) {
 
 // invalidData returns invalid data that a hostile broker might send.
 func invalidData() map[string][]byte {
-	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
+	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH whose header announces 268,435,455 bytes
 	return map[string][]byte{
 		"noise":                      []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
 		"zeros":                      make([]byte, 64),

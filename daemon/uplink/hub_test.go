@@ -16,7 +16,7 @@ import (
 	"portillon/wire"
 )
 
-const deadline = 60 * time.Second // time limit for each event that a test waits for
+const deadline = 60 * time.Second // longest time that a test waits for an event
 
 var topics = wire.Topics{Site: "lab"}
 
@@ -41,7 +41,7 @@ func keyPair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers)
 func machineKey(t testing.TB) (note.Signer, note.Verifiers) { return keyPair(t, "laser", 1) }
 func hubKey(t testing.TB) (note.Signer, note.Verifiers)     { return keyPair(t, "hub", 2) }
 
-// hub behaves like a hub towards a machine: it stores each record once, and acknowledges the records.
+// hub does for a machine what a real hub does: it stores each record once, and acknowledges the records.
 type hub struct {
 	t      testing.TB
 	client mqtt.Client
@@ -52,7 +52,7 @@ type hub struct {
 
 	mu         sync.Mutex
 	records    [][]byte
-	hashes     []tlog.Hash  // stored hashes, in tlog's own order
+	hashes     []tlog.Hash  // stored hashes, in the order of the package tlog
 	twice      atomic.Int64 // records received again
 	gaps       int
 	generation wire.Generation // generation of the journal that the hub acknowledges
@@ -76,7 +76,7 @@ func startHub(t testing.TB, url string) *hub {
 		SetOnConnectHandler(func(c mqtt.Client) {
 			c.Subscribe(topics.All("records"), 1, func(_ mqtt.Client, m mqtt.Message) {
 				if len(m.Payload()) == 0 {
-					return // the topic was cleared
+					return // true if the topic was cleared
 				}
 				select {
 				case h.in <- m.Payload():
@@ -144,7 +144,8 @@ func (h *hub) ack(s note.Signer) []byte {
 	return a
 }
 
-// storeBatch stores the new records of a batch, and compares known records with the stored ones.
+// storeBatch stores the new records of a batch, and compares the records that the hub already holds with the stored
+// ones.
 func (h *hub) storeBatch(data []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

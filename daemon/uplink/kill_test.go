@@ -17,8 +17,8 @@ import (
 
 const total = 5000
 
-// The test binary also acts as the daemon: with this variable in its environment it appends and sends records until all
-// are acknowledged, or until it is killed.
+// The test binary also runs as the daemon: with this variable in its environment, it appends and sends records until
+// the hub has acknowledged all of them, or until it is killed.
 const childEnv = "PORTILLON_TEST_UPLINK"
 
 func TestMain(m *testing.M) {
@@ -66,8 +66,8 @@ func (*childTB) Helper()                   {}
 func (*childTB) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
 func (*childTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// makeLossy makes the broker slow, and lets it drop messages, acknowledgements and connections at times. At least 250
-// batches are sent, so that many are in flight at a kill.
+// makeLossy makes the broker slow, and makes it drop a message, an acknowledgement or a connection from time to time.
+// At least 250 batches are sent, so that many batches are in flight when a kill happens.
 func makeLossy(b *brokertest.Broker) {
 	var count atomic.Int64
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
@@ -119,7 +119,8 @@ func TestNothingIsLostWhenTheDaemonIsKilledRepeatedlyOnALossyBroker(t *testing.T
 	b := broker(t, makeLossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for ; h.held() < total && kills < 100; kills++ { // a busy computer may kill before a record is sent
+	// On a busy computer, the kill may come before the daemon has sent a record.
+	for ; h.held() < total && kills < 100; kills++ {
 		if !runDaemon(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
 			break
 		}

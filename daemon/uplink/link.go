@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// maxUnacked is the number of publishes without a PUBACK at which the machine stops sending.
+	// maxUnacked is the number of publishes without a PUBACK at which the machine stops sending new ones.
 	maxUnacked = 2 * maxWindow
 	keepAlive  = 30 * time.Second
-	// goodbyeTime is how long a stopping daemon waits until its last message is sent. If the message is not sent in
-	// time, the broker publishes the will.
+	// goodbyeTime is how long a stopping daemon waits until its last message is sent. If the message is not sent within
+	// this time, the broker publishes the will.
 	goodbyeTime = time.Second
 )
 
-// link handles one connection, from CONNECT to its end. The methods of a link run on the goroutine of Run, except
-// receive.
+// link handles one connection, from CONNECT to its end. The methods of a link run on the goroutine of Run. Only receive
+// runs on another goroutine.
 type link struct {
 	u      *Uplink
 	conn   *mqtt.Connection
@@ -31,28 +31,28 @@ type link struct {
 	tokens []mqtt.Token // publishes without a PUBACK, oldest first
 	state  statePublisher
 	hub    hubProbe
-	logged map[string]bool // messages that this connection has logged; see logOnce
+	logged map[string]bool // messages that were already logged on this connection; see logOnce
 }
 
 // statePublisher publishes the machine's state, one message at a time.
 type statePublisher struct {
-	published *wire.State // the state that was last published
-	token     mqtt.Token  // token of that publish; nil: acknowledged by the broker
+	published *wire.State // the state that was published last
+	token     mqtt.Token  // token of that publish; nil: the broker has acknowledged it
 }
 
-// hubProbe decides when to ask the hub for an answer.
+// hubProbe decides when the machine asks the hub for an answer.
 type hubProbe struct {
-	ask    bool          // publish the state again, so that the hub answers
-	live   bool          // the hub has answered since the last question
-	repeat time.Duration // pause before an unanswered question is repeated
+	ask    bool          // signals that the machine must publish its state again, so that the hub answers
+	live   bool          // true if the hub has answered since the last question
+	repeat time.Duration // pause before the machine repeats an unanswered question
 }
 
-// runConnection connects and works until the connection or ctx ends. progress reports whether the hub acknowledged new
-// records.
+// runConnection opens a connection and uses it until the connection or ctx ends. progress reports whether the hub
+// acknowledged new records on this connection.
 func (u *Uplink) runConnection(ctx context.Context) (progress bool, err error) {
 	l := &link{u: u, flow: newFlow(u.hub.held.Load()), logged: map[string]bool{},
 		hub: hubProbe{ask: true, repeat: u.c.Stall}}
-	// Discard an acknowledgement of the previous connection.
+	// Discard an acknowledgement that arrived on the previous connection.
 	select {
 	case <-u.queues.acks:
 	default:
@@ -84,7 +84,7 @@ func (u *Uplink) runConnection(ctx context.Context) (progress bool, err error) {
 	return l.serve(ctx)
 }
 
-// connect opens a connection to the broker under the machine's account.
+// connect opens a connection to the broker, and logs in with the machine's account.
 func (u *Uplink) connect(ctx context.Context, receive func(mqtt.Message)) (*mqtt.Connection, error) {
 	o := mqtt.Options{
 		Broker: u.broker, Resolve: u.c.Resolve, TLS: u.c.TLS,
@@ -137,7 +137,7 @@ func (l *link) publish(name wire.TopicName, retained bool, payload []byte) mqtt.
 	return l.conn.Publish(mqtt.Message{Topic: l.u.topics.Of(name, l.u.c.Machine), Retained: retained, Payload: payload})
 }
 
-// publishRetained publishes the retained messages, because a broker may lose them in a restart.
+// publishRetained publishes all retained messages of the machine, because a broker may lose them when it restarts.
 func (l *link) publishRetained(ctx context.Context) error {
 	online := l.publish(wire.TopicAvailability, true, []byte(wire.Online))
 	if err := l.conn.Await(ctx, online, "availability"); err != nil {
@@ -153,8 +153,8 @@ func (l *link) publishRetained(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Clear, with an empty message, each message that another client retained on a topic where the machine retains no
-	// messages.
+	// On the topics where the machine retains no message, publish an empty message, which clears a message that another
+	// client has retained.
 	for _, topic := range l.u.topics.NeverRetained(l.u.c.Machine) {
 		l.tokens = append(l.tokens, l.conn.Publish(mqtt.Message{Topic: topic, Retained: true, Payload: []byte{}}))
 	}
@@ -164,8 +164,8 @@ func (l *link) publishRetained(ctx context.Context) error {
 // stallTimer fires when the hub or the broker has not answered for too long.
 type stallTimer struct {
 	after             func(time.Duration) <-chan time.Time
-	c                 <-chan time.Time // nil: no answer is due
-	wait              time.Duration    // time to wait for an answer
+	c                 <-chan time.Time // fires when an answer is overdue; nil: no answer is due
+	wait              time.Duration    // how long to wait for an answer
 	shortest, longest time.Duration
 }
 
@@ -187,8 +187,7 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 	stall := &stallTimer{after: u.c.After, wait: u.c.Stall, shortest: u.c.Stall, longest: u.c.StallMax}
 	probe := u.c.After(u.c.Stall)
 	for {
-		// Send records before the state, because a hub that has received the records does not request them when it
-		// reads the state.
+		// Send records before the state: if the state arrived first, the hub would request the records that it lacks.
 		if err := errors.Join(l.sendBatches(), l.publishState()); err != nil {
 			return progress, err
 		}
@@ -240,7 +239,7 @@ func (l *link) handleStall(after time.Duration) error {
 	}
 	l.u.c.Logger.Warn("hub does not acknowledge records; sending them again", "from", l.flow.held+1, "after", after)
 	l.flow.rewind()
-	l.hub.ask = true // an answer to a state distinguishes a broker that drops records from a missing hub
+	l.hub.ask = true // the hub's answer to a state shows whether the hub is missing or the broker drops records
 	return nil
 }
 
@@ -267,7 +266,7 @@ func (l *link) publishState() error {
 			}
 			l.state.token = nil
 		default:
-			return nil // serve calls again when the publish is acknowledged
+			return nil // serve calls publishState again when the broker has acknowledged the publish
 		}
 	}
 	s, last := l.u.state.Load(), l.state.published
@@ -287,8 +286,8 @@ func (l *link) publishState() error {
 	return nil
 }
 
-// oldestUnacked returns the channel of the oldest missing PUBACK if at least maxUnacked PUBACKs are missing, and nil
-// otherwise.
+// oldestUnacked returns the channel of the oldest publish without a PUBACK if at least maxUnacked publishes have none,
+// and nil otherwise.
 func (l *link) oldestUnacked() <-chan struct{} {
 	if len(l.tokens) < maxUnacked {
 		return nil
@@ -343,8 +342,8 @@ func (l *link) sendBatches() error {
 	return nil
 }
 
-// batch returns the records to send from a given one on: as many as fit into a message. data is nil if there is nothing
-// to send, or if the first record alone is larger than a message may be.
+// batch returns as many records as fit into a message, beginning with the given one. data is nil if there is nothing to
+// send, or if the first record alone is larger than the limit of a message.
 func (l *link) batch(from uint64) (b wire.Batch, data []byte, err error) {
 	limit := l.u.c.BatchBytes
 	for n := l.u.c.Batch; ; n = len(b.Records) / 2 {

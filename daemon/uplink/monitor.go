@@ -9,16 +9,17 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// monitor contains the uplink's vitals. The methods of a monitor are safe for concurrent use.
+// monitor stores the uplink's vitals, and computes the health from them. The methods of a monitor are safe for
+// concurrent use.
 type monitor struct {
 	mono func() int64
 
 	mu    sync.Mutex
 	v     vitals
-	since time.Time // the last Since that Health returned
+	since time.Time // the value of Since that Health returned last
 }
 
-// change calls apply with the vitals and the current time.
+// change calls the function apply with the vitals and the present time.
 func (w *monitor) change(apply func(v *vitals, now int64)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,7 +41,7 @@ func (u *Uplink) Health() Health {
 	return h
 }
 
-// noteGrowth records that the journal may have grown. If the hub lacked no record before, the oldest record that it now
+// noteGrowth records that the journal may have grown. If the hub held all records before, the oldest record that it now
 // lacks was written at this moment.
 func (u *Uplink) noteGrowth() {
 	u.monitor.change(func(v *vitals, now int64) {
@@ -50,8 +51,8 @@ func (u *Uplink) noteGrowth() {
 	})
 }
 
-// findOldestOwed looks up the oldest record that the hub has not acknowledged. The uplink's own goroutine calls it, so
-// that no member waits for the disk.
+// findOldestOwed searches the journal for the oldest record that the hub has not acknowledged. Only the uplink's own
+// goroutine calls findOldestOwed, so that no member waits for the disk.
 func (u *Uplink) findOldestOwed() {
 	held := u.hub.held.Load()
 	oldest, found := int64(0), false
@@ -67,14 +68,14 @@ func (u *Uplink) findOldestOwed() {
 			v.owes = false
 		case found:
 			v.owes, v.oldest = true, oldest
-		case !v.owes: // the journal cannot be read
+		case !v.owes: // the record cannot be read from the journal
 			v.owes, v.oldest = true, now
 		}
 	})
 }
 
-// noteAnswer records a genuine acknowledgement. live means that the hub has just sent the acknowledgement. A retained
-// acknowledgement comes from the broker, and the hub may be gone.
+// noteAnswer records an acknowledgement that the hub has signed. live means that the hub has sent the acknowledgement
+// just now. A retained acknowledgement is sent by the broker, so the hub may no longer be running.
 func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
 	u.monitor.change(func(v *vitals, now int64) {
 		v.refused = refused
@@ -90,12 +91,12 @@ func (u *Uplink) noteAnswer(refused *wire.AckRefused, live, progress bool) {
 	})
 }
 
-// noteFault records the reason why the hub does not acknowledge.
+// noteFault records a fault of this computer that prevents acknowledgements.
 func (u *Uplink) noteFault(fault Why, detail string) {
 	u.monitor.change(func(v *vitals, _ int64) { v.fault, v.detail = fault, wire.OneLine(detail, maxDetail) })
 }
 
-// noteAsked records that a state was sent, to which the hub replies with an acknowledgement.
+// noteAsked records that the machine has sent a state, which the hub answers with an acknowledgement.
 func (u *Uplink) noteAsked() {
 	u.monitor.change(func(v *vitals, now int64) {
 		if v.asked == 0 {
@@ -118,7 +119,7 @@ func (u *Uplink) noteConnected() {
 	u.monitor.change(func(v *vitals, now int64) { v.broker.connected, v.broker.changed, v.broker.lost = true, now, "" })
 }
 
-// noteDisconnected records that the connection was lost or not made, with the error.
+// noteDisconnected records that the connection was lost, or could not be made, with the error.
 func (u *Uplink) noteDisconnected(err error) {
 	u.monitor.change(func(v *vitals, now int64) {
 		b := &v.broker
@@ -135,8 +136,8 @@ func (u *Uplink) noteDisconnected(err error) {
 // maxDetail is the largest size of the stored text of an error, in bytes.
 const maxDetail = 300
 
-// noteDropped records that a message was dropped because it was too large. A dropped acknowledgement explains why no
-// acknowledgement arrives.
+// noteDropped records that a message was dropped because it was too large. If the dropped message is an
+// acknowledgement, the drop explains why no acknowledgement has arrived.
 func (u *Uplink) noteDropped(d mqtt.Dropped) {
 	u.logDropped(d)
 	if d.Topic == u.topics.Ack(u.c.Machine) {

@@ -14,8 +14,8 @@ import (
 	"portillon/wire"
 )
 
-// mosquitto starts a plain mosquitto broker on a port of 127.0.0.1, and stops it by its process id. If the program is
-// not installed, the test is skipped, but in CI it fails.
+// mosquitto starts a plain mosquitto broker on a port of 127.0.0.1, and stops it by its process id. If the program
+// mosquitto is not installed, the test is skipped; in CI the test fails instead.
 func mosquitto(t *testing.T, port int) *exec.Cmd {
 	t.Helper()
 	program := findMosquitto(t)
@@ -87,7 +87,7 @@ func TestFiveThousandRecordsArriveInOrderAfterABrokerOutage(t *testing.T) {
 	url := fmt.Sprintf("tcp://127.0.0.1:%d", port)
 	j := memoryJournal(t)
 	c := config(t, url)
-	c.Stall = 30 * time.Second // long, so that no record is sent twice because of a busy computer
+	c.Stall = 30 * time.Second // the time is so long that no record is sent twice because the computer is busy
 	u, _ := run(t, c, j, Handlers{})
 	grow(t, j, 5000)
 	mosquitto(t, port)

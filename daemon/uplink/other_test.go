@@ -10,8 +10,8 @@ import (
 	"portillon/wire"
 )
 
-// An acknowledgement of more records than the journal has, or of different records, is reported and stored. An
-// acknowledgement that fits the journal is stored once.
+// If the hub acknowledges more records than the journal has, or different records, the uplink reports the difference
+// and stores the acknowledgement. If an acknowledgement fits the journal, the uplink stores the acknowledgement once.
 func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	key, _ := machineKey(t)
 	hub, keys := hubKey(t)
@@ -55,10 +55,11 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	if kept != 1 || len(others) != 0 || u.Acked() != 2 {
 		t.Errorf("kept %d, others %v, held %d", kept, others, u.Acked())
 	}
-	say(9, right, j.Generation())     // longer than this journal
-	say(3, right, j.Generation())     // a root that differs from this journal's
-	say(2, right, "1111111111111111") // a generation that differs from this journal's
-	// A replayed acknowledgement of a generation that this journal has replaced is neither reported nor stored.
+	say(9, right, j.Generation())     // the acknowledgement covers more records than this journal has
+	say(3, right, j.Generation())     // the root differs from the root of this journal
+	say(2, right, "1111111111111111") // the generation differs from the generation of this journal
+	// If somebody replays an acknowledgement of a generation that this journal has replaced, the uplink neither reports
+	// nor stores it.
 	say(9, right, "2222222222222222")
 	if want := [][2]uint64{{9, 3}, {3, 3}, {2, 3}}; kept != 4 || !slices.Equal(others, want) || u.Acked() != 2 {
 		t.Errorf("kept %d, others %v, want %v, held %d", kept, others, want, u.Acked())

@@ -9,13 +9,14 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// signedAck is a signed acknowledgement, not yet verified.
+// signedAck is a signed acknowledgement whose signature is not verified yet.
 type signedAck struct {
 	data []byte
-	live bool // the hub has just sent it; false: the broker has retained it
+	live bool // true if the hub has sent it just now; false if the broker had retained it
 }
 
-// queues contain received messages until a goroutine processes them. The client library must not wait.
+// queues contain received messages until a goroutine processes them. The queues are needed because the client library
+// must not wait.
 type queues struct {
 	acks    chan signedAck // newest acknowledgement
 	bundles chan []byte    // newest manifest
@@ -28,8 +29,9 @@ func newQueues() queues {
 		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
 }
 
-// handlers has one function for each topic that a machine subscribes to (wire.Subscribes). The client library calls the
-// function and must not wait. Therefore the function queues the message, and other goroutines check and process it.
+// handlers has one function for each topic that a machine subscribes to (wire.Subscribes). The client library calls
+// these functions, so they must not wait. Therefore each function only queues the message, and other goroutines check
+// and process it.
 var handlers = map[wire.TopicName]func(*Uplink, mqtt.Message){
 	wire.TopicAck:     func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.acks, signedAck{m.Payload, !m.Retained}) },
 	wire.TopicBundle:  func(u *Uplink, m mqtt.Message) { replaceOldest(u.queues.bundles, m.Payload) },
@@ -62,8 +64,7 @@ func (u *Uplink) queueCommand(m mqtt.Message) {
 	}
 }
 
-// handleAck checks that the hub signed an acknowledgement and that the acknowledgement fits this journal, then moves
-// the cursor.
+// handleAck checks that the hub signed the acknowledgement and that it fits this journal, and then moves the cursor.
 func (l *link) handleAck(m signedAck) (progress bool) {
 	u := l.u
 	a, err := wire.OpenAck(m.data, u.c.Keys, u.c.Site, u.c.Machine)
@@ -84,7 +85,7 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 	}
 	l.moveCursor(m.data, a)
 	if a.Refused != nil && a.Seq == l.flow.held {
-		return false // do not send the same records again: the hub would refuse them again
+		return false // the hub would refuse the same records again, so do not send them again
 	}
 	if progress = l.flow.handleAck(a.Seq); progress {
 		u.noteAnswer(a.Refused, m.live, true)
@@ -92,8 +93,8 @@ func (l *link) handleAck(m signedAck) (progress bool) {
 	return progress
 }
 
-// fitsJournal reports whether an acknowledgement belongs to this journal: the same generation, no more records than the
-// journal has, and the same root.
+// fitsJournal reports whether an acknowledgement belongs to this journal: both have the same generation, the journal
+// has at least as many records, and their root is the same.
 func (l *link) fitsJournal(signed []byte, a wire.Ack) bool {
 	u := l.u
 	if own := u.j.Generation(); a.Generation != own {
@@ -127,8 +128,8 @@ func (l *link) fitsJournal(signed []byte, a wire.Ack) bool {
 	return true
 }
 
-// moveCursor stores how many records the hub holds, and calls Handlers.Acked if a fitting acknowledgement contains new
-// data.
+// moveCursor stores how many records the hub holds. If the acknowledgement contains new data, moveCursor also calls
+// Handlers.Acked.
 func (l *link) moveCursor(signed []byte, a wire.Ack) {
 	u := l.u
 	if a.Seq > u.hub.held.Load() {
@@ -146,9 +147,9 @@ func (l *link) moveCursor(signed []byte, a wire.Ack) {
 	u.hub.seal = a.Seal
 }
 
-// otherGeneration handles an acknowledgement of another generation of this machine's journal.
+// otherGeneration handles an acknowledgement whose generation is not that of this journal.
 func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
-	if a.Seq == 0 { // a hub without records does not know the generation yet
+	if a.Seq == 0 { // a hub that holds no records does not know the generation yet
 		return
 	}
 	l.u.noteFault(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q",
@@ -159,8 +160,8 @@ func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
 	}
 }
 
-// reportOther reports that the hub's acknowledgement belongs to another journal. The acknowledgement is stored, so that
-// the next start of the daemon reports the difference too.
+// reportOther reports that the records that the hub has acknowledged are not those of this journal. The acknowledgement
+// is stored, so that the next start of the daemon reports the difference too.
 func (u *Uplink) reportOther(signed []byte, o Other) {
 	if u.h.Acked != nil {
 		u.h.Acked(signed)

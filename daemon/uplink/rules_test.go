@@ -88,7 +88,7 @@ func TestOnlyOneStateIsInFlight(t *testing.T) {
 	u.SetState(wire.State{Machine: "laser", Journal: 1})
 	within(t, "the first state", first)
 	u.SetState(wire.State{Machine: "laser", Journal: 2})
-	b.Publish(topics.Command("laser"), []byte("now"), false) // its reply arrives after the messages about the state
+	b.Publish(topics.Command("laser"), []byte("now"), false) // the reply is sent after the messages that contain the state
 	within(t, "the reply", replied)
 	if n := states.Load(); n != 1 {
 		t.Errorf("%d states were sent, and the broker has acknowledged none", n)
@@ -112,8 +112,8 @@ func TestHubThatAnswersIsAskedAgainOnlyAfterTheProbeTime(t *testing.T) {
 	within(t, "a wait of Probe", probed)
 }
 
-// A record of an earlier boot may have an uptime below the present uptime. Only the boot id distinguishes the two
-// boots.
+// A record of an earlier boot may have a lower uptime than the present uptime. Only the boot id shows that the record
+// is of another boot.
 func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
 	now := moment{boot: "b", mono: 5000, wall: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC), trusted: true}
 	r := wire.Record{Boot: "a", Mono: 3000, Wall: now.wall.Add(-time.Hour), Clock: wire.ClockTrusted}
@@ -122,8 +122,8 @@ func TestRecordOfAnEarlierStartIsDatedByTheWallClock(t *testing.T) {
 	}
 }
 
-// statesSent calls set with an uplink, then makes the uplink publish a reply, and returns how many states were sent
-// before the reply.
+// statesSent calls the function set with an uplink, makes the uplink publish a reply afterwards, and returns how many
+// states were sent before the reply.
 func statesSent(t *testing.T, set func(u *Uplink, sent <-chan bool)) int64 {
 	var states atomic.Int64
 	sent, replied := make(chan bool, 1), make(chan bool, 1)

@@ -6,21 +6,22 @@ import (
 	"portillon/policy"
 )
 
-// ReadCode splits a Health.Code into the reason and the hub's own code, which is set if the hub refuses.
+// ReadCode splits a Health.Code into the reason and the hub's own code. The hub's own code is empty unless the hub
+// refuses the records.
 func ReadCode(code string) (why Why, refused string) {
 	w, refused, _ := strings.Cut(code, "/")
 	return Why(w), refused
 }
 
-// advice is the explanation of a reason, and its remedy, for an administrator.
+// advice is the explanation of a reason, and what an administrator should do about it.
 type advice struct{ fact, cure policy.Text }
 
 func tell(fr, en, cureFR, cureEN string) advice {
 	return advice{policy.Text{FR: fr, EN: en}, policy.Text{FR: cureFR, EN: cureEN}}
 }
 
-// Explain returns the explanation of a code from Health.Code, which says why the hub does not acknowledge, and the
-// remedy. A code that this program does not know is returned unchanged.
+// Explain returns the explanation of a code from Health.Code, which says why the hub does not acknowledge records and
+// what to do. If this program does not know the code, Explain returns the code unchanged.
 func Explain(code string) (fact, cure policy.Text) {
 	why, refused := ReadCode(code)
 	a := explainReason(why)
@@ -30,8 +31,8 @@ func Explain(code string) (fact, cure policy.Text) {
 	return a.fact, a.cure
 }
 
-// explainReason returns the explanation of a reason. explainReason handles the reasons that concern the communication,
-// and passes others to explainDisagreement.
+// explainReason returns the explanation of a reason. explainReason explains the reasons that concern the communication,
+// and calls explainDisagreement for all other reasons.
 func explainReason(why Why) advice {
 	switch why {
 	case "":
@@ -73,8 +74,8 @@ func explainReason(why Why) advice {
 	return explainDisagreement(why)
 }
 
-// explainDisagreement returns the explanation of a reason that concerns the data of the machine or the hub, or of an
-// unknown reason.
+// explainDisagreement returns the explanation of a reason that concerns the data of the machine or of the hub, and of a
+// reason that is unknown.
 func explainDisagreement(why Why) advice {
 	switch why {
 	case OtherJournal:

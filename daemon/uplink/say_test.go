@@ -7,7 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// Panels of every site show the hub's reasons. The texts name no role, because a site may not have that role.
+// Panels of every site show the hub's reasons. The texts name no role, because the policy of a site may not have that
+// role.
 func TestReasonsOfTheHubNameNoRole(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten|learner|apprenant|superviseur|supervisor`)
 	codes := []string{"", "moon-phase", "hub-refuses/moon-phase"}

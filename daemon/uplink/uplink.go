@@ -20,42 +20,46 @@ import (
 	"portillon/wire/mqtt"
 )
 
-// Sink is the name of the hub's cursor in the journal.
+// Sink is the name under which the journal stores the hub's cursor.
 const Sink = "hub"
 
 // Config contains the hub's address and the machine's identity. Broker, Site, Machine and Keys are required.
 type Config struct {
-	Broker       string // address such as tcp://host:1883 or ssl://host:8883
-	Username     string
-	PasswordFile string                       // read at each connection; one trailing newline is removed
-	TLS          *tls.Config                  // for ssl://; nil: the system's certificate authorities
-	Resolve      func(hostport string) string // maps the broker's address to the address to dial; nil: the same address
+	Broker   string // address of the broker, such as tcp://host:1883 or ssl://host:8883
+	Username string
+	// File of the password, which is read at each connection; one newline at its end is removed.
+	PasswordFile string
+	TLS          *tls.Config // TLS settings for ssl://; nil: use the system's certificate authorities
+	// Function that maps the broker's address to the address to dial; nil: the same address.
+	Resolve func(hostport string) string
 
 	Site      policy.SiteID
 	Machine   policy.MachineID
 	Keys      note.Verifiers // the hub's keys, which verify acknowledgements
-	Discovery Message        // published as retained at each connection; zero: none
+	Discovery Message        // message that is published as retained at each connection; zero: none
 	Logger    *slog.Logger   // nil: no log
 
-	// All fields below have defaults, which the comments state. Only tests set these fields.
-	Batch      int           // most records in a message: wire.MaxBatchRecords
-	BatchBytes int           // most bytes of a message with records: wire.MaxBatch
-	Timeout    time.Duration // for each step of a connection, and each write: 10 s
-	// Stall is how long the hub may be silent before records are sent again: 10 s, doubled each time.
-	Stall      time.Duration
-	StallMax   time.Duration                        // largest pause before records are sent again: 5 min
-	Backoff    time.Duration                        // pause between connections: 500 ms, doubled each time
-	BackoffMax time.Duration                        // largest pause between connections: 20 s
+	// Each of the following fields has a default, which its comment states. Only tests set these fields.
+	Batch      int           // largest number of records in a message; default: wire.MaxBatchRecords
+	BatchBytes int           // largest number of bytes of a message with records; default: wire.MaxBatch
+	Timeout    time.Duration // time limit for each step of a connection and for each write; default: 10 s
+	// Stall is how long the hub may be silent before records are sent again. Default: 10 s, doubled after each time.
+	Stall    time.Duration
+	StallMax time.Duration // longest pause before records are sent again; default: 5 min
+	// Pause between two connections; default: 500 ms, doubled after each time.
+	Backoff    time.Duration
+	BackoffMax time.Duration                        // longest pause between two connections; default: 20 s
 	After      func(time.Duration) <-chan time.Time // timer function: time.After
-	Random     func() float64                       // in [0, 1): jitter, so that machines do not reconnect together
-	// Probe is the time without an answer after which the machine asks the hub for an answer: 3 min. An idle machine
-	// sends no records that the hub would acknowledge. An unanswered question is repeated after Stall, doubled each
-	// time, up to ProbeMax: 1 min.
+	// Function that returns a random number in [0, 1) for the jitter, so that machines do not all reconnect at once.
+	Random func() float64
+	// Probe is the time without an answer after which the machine asks the hub for an answer. Default: 3 min. The machine
+	// asks because an idle machine sends no records that the hub could acknowledge. If the hub does not answer, the
+	// machine asks again after Stall, which doubles each time, up to ProbeMax. Default: 1 min.
 	Probe, ProbeMax time.Duration
-	Mono            func() int64     // milliseconds since the computer's start: journal.Uptime
-	Boot            string           // id of the kernel's boot: journal.BootID
-	Now             func() time.Time // wall clock of the machine: time.Now
-	Trusted         func() bool      // whether Now can be trusted: never
+	Mono            func() int64     // milliseconds since the computer's start; default: journal.Uptime
+	Boot            string           // id of the kernel's present boot; default: journal.BootID
+	Now             func() time.Time // wall clock of the machine; default: time.Now
+	Trusted         func() bool      // whether Now can be trusted; default: never
 }
 
 // Message is a topic and a payload.
@@ -64,29 +68,31 @@ type Message struct {
 	Payload []byte
 }
 
-// Handlers are called for incoming messages. Bundle and Command are each called one at a time, in a separate goroutine,
-// so that they never delay the uplink. They must return when their context ends. A nil function is not called.
+// Handlers are the functions that the uplink calls for incoming messages. The uplink calls Bundle and Command one at a
+// time, each in a goroutine of its own, so that they never delay the uplink. They must return when their context ends.
+// If a function is nil, it is not called.
 type Handlers struct {
-	// Bundle receives a manifest, not yet verified. The same manifest arrives again at each connection, and whenever
-	// the hub sees that this machine uses another bundle. During an installation only the newest manifest is queued.
+	// Bundle receives a manifest whose signature is not verified yet. The same manifest arrives again at each connection,
+	// and whenever the hub sees that this machine uses another bundle. If an installation is running, only the newest
+	// manifest waits for its end.
 	Bundle func(ctx context.Context, manifest []byte)
-	// Command receives an order, not yet verified, and returns the reply to publish; nil: no reply.
+	// Command receives an order whose signature is not verified yet, and returns the reply to publish; nil: no reply.
 	Command func(ctx context.Context, order []byte) []byte
 	// Online is called with true when the broker is connected, and with false when the connection is lost. Online must
 	// not block.
 	Online func(bool)
-	// Acked receives each acknowledgement that fits the journal, with the hub's signature, if its count of records or
-	// its seal key is new. Acked must not block.
+	// Acked receives an acknowledgement that fits the journal, with the hub's signature, if its number of records or its
+	// seal key is new. Acked must not block.
 	Acked func(signed []byte)
-	// Other is called when the hub has acknowledged records that are not the first records of this journal: this
-	// journal is an older copy, or a different one. Other must not block.
+	// Other is called when the hub has acknowledged records that are not the first records of this journal. This journal
+	// is then an older copy, or a different journal. Other must not block.
 	Other func(Other)
-	// Fits is called when the hub has acknowledged the first records of this journal, at least one. Fits must not
-	// block.
+	// Fits is called when the hub has acknowledged at least one record, and the acknowledged records are the first ones of
+	// this journal. Fits must not block.
 	Fits func()
-	// Former reports whether this journal is known to have replaced the machine's journal of that generation. An
-	// acknowledgement of that generation is a replay, or comes from a hub whose ledger is an old copy: no records of
-	// this journal are missing. Former must not block.
+	// Former reports whether this journal is known to have replaced the journal of generation g. An acknowledgement of
+	// such a generation is a replay, or the hub works with an old copy of its ledger. In both cases no records of this
+	// journal are missing. Former must not block.
 	Former func(wire.Generation) bool
 }
 
@@ -109,14 +115,14 @@ type Uplink struct {
 
 	hub    acknowledged
 	state  atomic.Pointer[wire.State]
-	news   chan struct{} // signals that the journal has new records, or that the state has changed
+	news   chan struct{} // signals that the journal has new records or that the state has changed
 	queues queues
 }
 
-// acknowledged is the content of the hub's last acknowledgement that fitted the journal.
+// acknowledged is the content of the last acknowledgement of the hub that fitted the journal.
 type acknowledged struct {
 	held atomic.Uint64 // number of records that the hub holds
-	seal string        // the hub's seal key; used only by the goroutine of Run
+	seal string        // the hub's seal key; only the goroutine of Run uses this field
 }
 
 // New checks the configuration and reads the cursor, but does not connect.
@@ -196,7 +202,7 @@ func (u *Uplink) Notify() {
 	u.noteGrowth()
 	select {
 	case u.news <- struct{}{}:
-	default: // a signal is already pending, which covers these records too
+	default: // a signal is already waiting, and it covers these records too
 	}
 }
 

@@ -33,8 +33,8 @@ func newJournal(t testing.TB) *journal.Journal {
 	return openJournal(t, filepath.Join(t.TempDir(), "journal.db"))
 }
 
-// memoryJournal returns a journal in a folder where a commit is fast, because the tests of this file do not check
-// durability.
+// memoryJournal returns a journal in a folder where commits are fast. This is enough because the tests of this file do
+// not check durability.
 func memoryJournal(t testing.TB) *journal.Journal {
 	if _, err := os.Stat("/dev/shm"); err != nil {
 		return newJournal(t)
@@ -105,7 +105,7 @@ func broker(t testing.TB, set func(*brokertest.Broker)) *brokertest.Broker {
 // clientPrefix is the prefix of a machine's MQTT client id.
 const clientPrefix = "portillon-"
 
-// isRecords reports whether a message of the machine is a batch.
+// isRecords reports whether a message is a batch of records from the machine.
 func isRecords(m brokertest.Message) bool {
 	return m.Topic == topics.Records("laser") && len(m.Payload) > 0
 }

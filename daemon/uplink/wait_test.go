@@ -33,7 +33,7 @@ func TestDefaultsAreAsDocumentedInConfig(t *testing.T) {
 	}
 }
 
-func TestStallTimerRunsFromTheMomentThatAnAnswerIsDue(t *testing.T) {
+func TestStallTimerStartsWhenAnAnswerIsDue(t *testing.T) {
 	var started []time.Duration
 	timer := stallTimer{wait: time.Second, shortest: time.Second, longest: 3 * time.Second,
 		after: func(d time.Duration) <-chan time.Time {
@@ -104,7 +104,7 @@ func TestRecordsOfAnUnreadableJournalAreOverdueSinceTheFirstFailure(t *testing.T
 	}
 }
 
-// A connection without progress is followed by a longer pause.
+// If a connection brings no new acknowledgement, the next pause is longer.
 func TestConnectionReportsWhetherTheHubAcknowledgedRecords(t *testing.T) {
 	b := broker(t, nil)
 	j := memoryJournal(t)

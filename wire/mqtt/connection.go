@@ -14,56 +14,60 @@ import (
 )
 
 const (
-	// protocol is the protocol level of MQTT 3.1.1 (§3.1.2.2). The library makes no second attempt with MQTT 3.1.
+	// protocol is the protocol level of MQTT 3.1.1 (§3.1.2.2). Because the level is set, the library does not try to
+	// connect a second time with MQTT 3.1.
 	protocol = 4
 	// failure is the SUBACK return code for a topic filter that the broker denies (§3.9.3).
 	failure = 0x80
-	// qos is the QoS of every publish: the broker acknowledges each message.
+	// qos is the QoS of every publish, with which the broker acknowledges each message.
 	qos = 1
 )
 
-// Options are the settings of a connection, with the account at the broker. Broker, ClientID, Subscriptions, MaxPacket,
-// Timeout, KeepAlive and Receive are required.
+// Options are the settings of a connection, including the account at the broker. Broker, ClientID, Subscriptions,
+// MaxPacket, Timeout, KeepAlive and Receive are required.
 type Options struct {
 	Broker *url.URL // address of the broker, from ParseBroker
-	// Dial replaces dialling with TCP and TLS; nil: TCP to the broker's address, with TLS if the URL's scheme requires it.
-	Dial    func(ctx context.Context) (net.Conn, error)
-	Resolve func(hostport string) string // maps the broker's address to the address to dial; nil: the same address
-	TLS     *tls.Config                  // TLS settings; nil: the system's certificate authorities
+	// Dial replaces the function that dials; nil: Connect dials the broker's address with TCP, and uses TLS if the scheme
+	// of the URL requires it.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Function that maps the broker's address to the address to dial; nil: the same address.
+	Resolve func(hostport string) string
+	TLS     *tls.Config // TLS settings; nil: use the system's certificate authorities
 
 	ClientID           string
 	Username, Password string
-	Will               *Message // published by the broker if the connection is lost; nil: none
+	Will               *Message // message that the broker publishes if the connection is lost; nil: none
 
-	Subscriptions map[string]byte // topic filters with their QoS, all in one SUBSCRIBE
+	Subscriptions map[string]byte // topic filters with their QoS, which are all sent in one SUBSCRIBE
 	MaxPacket     int             // largest accepted remaining length of a packet, in bytes
-	Timeout       time.Duration   // for dialling with TLS, for each write, and for a PINGRESP
+	Timeout       time.Duration   // time limit for dialling with TLS, for each write, and for each PINGRESP
 	KeepAlive     time.Duration
-	// Receive is called for one message at a time. While Receive blocks, no other message is received.
+	// Receive is called for each received message, one at a time. While Receive blocks, no other message is received.
 	Receive func(Message)
-	// Dropped is called for each message that is too large. Dropped must not block, and may be nil.
+	// Dropped is called for each message that is too large. Dropped must not block. It may be nil.
 	Dropped func(Dropped)
-	After   func(time.Duration) <-chan time.Time // timer function; nil: time.After
+	After   func(time.Duration) <-chan time.Time // function that makes a timer; nil: time.After
 }
 
 // Message is a message on a topic.
 type Message struct {
-	Topic    string
-	Retained bool // received: the broker had stored the message; published: the broker must store the message
+	Topic string
+	// In a received message: the broker had stored the message; in a published message: the broker must store it.
+	Retained bool
 	Payload  []byte
 }
 
 // Token is a pending or finished request to the broker.
 type Token interface {
 	Done() <-chan struct{}
-	Error() error // valid after Done; nil before Done
+	Error() error // error of the request, valid once Done is closed; nil before
 }
 
-// Connection is one connection, from CONNECT to its end. Publish must not be called concurrently.
+// Connection is one connection, from CONNECT to its end. Only one goroutine may call Publish at a time.
 type Connection struct {
 	o      Options
 	client paho.Client
-	cut    context.CancelFunc // function that closes the socket, also during dialling
+	cut    context.CancelFunc // function that closes the socket, even during dialling
 	lost   chan error
 }
 
@@ -81,8 +85,8 @@ func secure(u *url.URL) bool {
 	return u.Scheme == "ssl" || u.Scheme == "tls" || u.Scheme == "mqtts"
 }
 
-// Connect dials the broker and returns once the broker has accepted the CONNECT. Cancelling ctx ends the attempt, but
-// not an established connection: use HangUp or Close.
+// Connect dials the broker and returns once the broker has accepted the CONNECT. Cancelling ctx ends the attempt to
+// connect, but does not end an established connection: use HangUp or Close for that.
 func Connect(ctx context.Context, o Options) (*Connection, error) {
 	if o.After == nil {
 		o.After = time.After
@@ -109,7 +113,7 @@ func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			select {
 			case c.lost <- err:
-			default: // the loss of the connection was already reported
+			default: // an earlier call has already reported the loss of the connection
 			}
 		}).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return c.open(socket) })
@@ -119,8 +123,8 @@ func (c *Connection) clientOptions(socket context.Context) *paho.ClientOptions {
 	return o
 }
 
-// open dials, and puts the guard between the broker and the client library. When ctx is done, the connection is closed
-// in any state.
+// open dials, and puts the guard between the broker and the client library. When ctx is done, the connection is closed,
+// whatever its state is.
 func (c *Connection) open(ctx context.Context) (net.Conn, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -163,8 +167,8 @@ func tlsConfig(c *tls.Config, host string) *tls.Config {
 	return c
 }
 
-// Await waits for the broker's answer, at most twice Options.Timeout: one timeout for dialling, and one for the
-// handshake. Without an answer Await closes the connection, which also finishes the token.
+// Await waits for the broker's answer, for at most twice Options.Timeout: one timeout for dialling, and one for the
+// handshake. If the broker does not answer in time, Await closes the connection, which also finishes the token.
 func (c *Connection) Await(ctx context.Context, t Token, what string) error {
 	select {
 	case <-t.Done():
@@ -203,20 +207,20 @@ func (c *Connection) Subscribe(ctx context.Context) (denied []string, err error)
 	return denied, nil
 }
 
-// Publish sends a message with QoS 1. Publish may block for Options.Timeout while the broker does not read.
+// Publish sends a message with QoS 1. While the broker does not read, Publish may block for Options.Timeout.
 func (c *Connection) Publish(m Message) Token {
 	return c.client.Publish(m.Topic, qos, m.Retained, m.Payload)
 }
 
-// HangUp closes the connection at once. The socket is closed first, so that the client library does not wait for the
-// broker.
+// HangUp closes the connection at once. HangUp closes the socket first, so that the client library does not wait for
+// the broker.
 func (c *Connection) HangUp() {
 	c.cut()
 	c.client.Disconnect(0)
 }
 
-// Close sends a DISCONNECT, so that the broker does not publish the will. Close waits for at most quiesce, then closes
-// the connection.
+// Close sends a DISCONNECT, so that the broker does not publish the will. Close waits for at most the time quiesce, and
+// then closes the connection.
 func (c *Connection) Close(quiesce time.Duration) {
 	c.client.Disconnect(uint(quiesce / time.Millisecond))
 	c.cut()

@@ -3,7 +3,7 @@
 //
 // The client library (paho.mqtt.golang) is used in the only mode that was reliable in tests: without its reconnect
 // (which reports success for lost messages), with clean sessions, without a store, with a write timeout, and with a new
-// client for each connection. Callers reconnect themselves, after a pause with jitter.
+// client for each connection. After the loss of a connection, the caller makes a new one, after a pause with jitter.
 //
 // Messages are delivered one at a time, in the order in which the broker sent them. The broker is not trusted. A
 // message larger than Options.MaxPacket is dropped and reported. Any other packet that a broker must not send ends the

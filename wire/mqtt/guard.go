@@ -4,13 +4,13 @@ package mqtt
 // panics on a SUBACK that is longer than its SUBSCRIBE, and allocates 256 MB if a header announces a packet of that
 // size.
 //
-// The guard forwards whole packets of the types that a broker may send to a client that publishes and subscribes with
-// QoS 0 and 1, in one SUBSCRIBE with a known number of filters. Any other packet is an error, and all later Reads fail.
-// The client's own packets are forwarded without a check.
+// The guard forwards only whole packets, and only of types that a broker may send to its client. The client publishes
+// and subscribes with QoS 0 and 1, and sends one SUBSCRIBE with a known number of filters. Any other packet is an
+// error, after which all Reads fail. The guard does not check the client's own packets.
 //
-// A PUBLISH larger than Limits.Packet does not end the connection, because a broker that retains such a message would
-// send it again after each reconnect. The guard discards the message, calls Limits.Dropped, and acknowledges QoS 1, so
-// that the broker does not send the message again.
+// A PUBLISH larger than Limits.Packet does not end the connection, because a broker that retains this message would
+// send it again after each reconnect. The guard discards the message, calls Limits.Dropped, and acknowledges the
+// message if its QoS is 1, so that the broker does not send it again.
 
 import (
 	"bytes"
@@ -31,28 +31,30 @@ const (
 )
 
 const (
-	// maxTopic is how many bytes of a dropped message's topic are reported.
+	// maxTopic is how many bytes of the topic of a dropped message are reported.
 	maxTopic = 256
-	// pulse is how many bytes of a dropped message are read between two PINGRESPs to the client. Without them, the
-	// client's timeout of 10 s after a PINGREQ would end the connection while a large message arrives over a slow network.
+	// pulse is how many bytes of a dropped message the guard reads between two PINGRESPs that it sends to the client.
+	// Without these PINGRESPs, the client would end the connection 10 s after its PINGREQ, while a large message arrives
+	// over a slow network.
 	pulse = 256 << 10
 )
 
-// Limits are the limits of the packets that the client behind the guard accepts.
+// Limits are the limits of the packets that the guard passes on to its client.
 type Limits struct {
 	Filters int           // number of filters in the client's SUBSCRIBE
 	Packet  int           // remaining length (§2.2.3) of the largest packet, in bytes
-	Dropped func(Dropped) // called for each dropped PUBLISH; must not block; may be nil
+	Dropped func(Dropped) // function that is called for each dropped PUBLISH; it must not block, and may be nil
 }
 
-// Dropped describes a PUBLISH that was discarded because it is too large.
+// Dropped describes a PUBLISH that the guard discarded because it was too large.
 type Dropped struct {
-	Topic    string // the topic's first 256 bytes
+	Topic    string // the first 256 bytes of the topic
 	Bytes    int    // remaining length of the packet (§2.2.3)
-	Retained bool   // the message was retained by the broker
+	Retained bool   // true if the broker had retained the message
 }
 
-// Guard returns c with checked Reads. Writes, deadlines and Close go to c unchanged.
+// Guard returns a connection like c whose Reads return only checked packets. The returned connection passes writes,
+// deadlines and Close to c unchanged.
 func Guard(c net.Conn, l Limits) net.Conn { return &guard{Conn: c, limits: l} }
 
 type guard struct {
@@ -62,8 +64,8 @@ type guard struct {
 	buf     []byte
 	greeted bool
 	failed  error
-	skip    int      // bytes of a dropped PUBLISH still to be discarded
-	owed    *[2]byte // packet identifier to acknowledge after the discarded PUBLISH; nil: none
+	skip    int      // number of bytes of a dropped PUBLISH that must still be discarded
+	owed    *[2]byte // packet identifier that is acknowledged once the dropped PUBLISH was discarded; nil: none
 }
 
 // Read returns bytes of checked packets.
@@ -79,7 +81,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	return g.packet.Read(p)
 }
 
-// readPacket reads one packet and checks it, or discards a part of a dropped PUBLISH.
+// readPacket reads and checks one packet, or discards a part of a dropped PUBLISH.
 func (g *guard) readPacket() error {
 	if g.skip > 0 {
 		return g.drain()
@@ -95,7 +97,8 @@ func (g *guard) readPacket() error {
 		return fmt.Errorf("broker announces a packet of %d bytes, want at most %d", length, g.limits.Packet)
 	}
 	head := len(g.buf)
-	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // grow, or free a large buffer
+	// Make the buffer larger, or free a large buffer.
+	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 {
 		g.buf = append(make([]byte, 0, need), g.buf...)
 	}
 	g.buf = g.buf[:head+length]
@@ -111,7 +114,7 @@ func (g *guard) readPacket() error {
 }
 
 // drop reads the topic and the packet identifier of a PUBLISH that is too large (§3.3.2). The function drain discards
-// the rest.
+// the rest of the packet.
 func (g *guard) drop(first byte, length int) error {
 	var b [2]byte
 	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
@@ -146,8 +149,8 @@ func (g *guard) drop(first byte, length int) error {
 	return g.drain()
 }
 
-// drain discards the next bytes of a dropped PUBLISH, and acknowledges the message at its end. Each call lets the
-// client read a PINGRESP (§3.13).
+// drain discards the next bytes of a dropped PUBLISH, and acknowledges the message at its end. After each call, the
+// client can read a PINGRESP (§3.13), which shows that the connection works.
 func (g *guard) drain() error {
 	n, err := io.CopyN(io.Discard, g.Conn, int64(min(g.skip, pulse)))
 	g.skip -= int(n)
@@ -155,8 +158,8 @@ func (g *guard) drain() error {
 		return err
 	}
 	if g.skip == 0 && g.owed != nil {
-		// This write cannot split a packet of the client, because the client writes each packet with one Write, and
-		// net.Conn serializes calls of Write.
+		// This write cannot fall inside a packet of the client: the client writes each packet with one Write, and net.Conn
+		// executes one Write at a time.
 		if _, err := g.Conn.Write([]byte{puback << 4, 2, g.owed[0], g.owed[1]}); err != nil {
 			return err
 		}
@@ -186,7 +189,7 @@ func (g *guard) readHeader() (first byte, length int, err error) {
 	return 0, 0, errors.New("broker violates MQTT: length has more than four bytes")
 }
 
-// check returns an error if a broker must not send this packet now.
+// check returns an error if a broker must not send this packet at this point.
 func (g *guard) check(first byte, body []byte) error {
 	kind, flags := first>>4, first&0x0f
 	ok := false
@@ -202,7 +205,7 @@ func (g *guard) check(first byte, body []byte) error {
 	return nil
 }
 
-// isValidAnswer checks the length of an answer of the broker, and the code of a CONNACK.
+// isValidAnswer checks the length of an answer of the broker, and the return code of a CONNACK.
 func (g *guard) isValidAnswer(kind byte, body []byte) bool {
 	switch kind {
 	case connack:
@@ -217,8 +220,8 @@ func (g *guard) isValidAnswer(kind byte, body []byte) bool {
 	return false
 }
 
-// isValidPublish reports whether a PUBLISH has a topic of at least one byte, and the packet identifier if its QoS
-// requires one. The payload may be empty (§3.3).
+// isValidPublish reports whether a PUBLISH is complete: the topic has at least one byte, and the packet identifier is
+// present if the QoS requires one. The payload may be empty (§3.3).
 func isValidPublish(body []byte, withID bool) bool {
 	if len(body) < 2 {
 		return false

@@ -26,9 +26,9 @@ func through(r io.Reader) (string, error) {
 }
 
 func TestGuardForwardsValidPacketsInAnySplit(t *testing.T) {
-	all := hello + "\x90\x06\x00\x01\x01\x01\x01\x80" + // SUBACK for four filters
+	all := hello + "\x90\x06\x00\x01\x01\x01\x01\x80" + // a SUBACK for four filters
 		"\x30\x05\x00\x03a/bx" + // PUBLISH, QoS 0
-		"\x3b\x07\x00\x03a/b\x00\x07" + // PUBLISH, QoS 1, DUP, RETAIN, no payload
+		"\x3b\x07\x00\x03a/b\x00\x07" + // a PUBLISH with QoS 1, DUP and RETAIN, and without a payload
 		"\x40\x02\x00\x01" + "\xd0\x00" // PUBACK, PINGRESP
 	all = strings.Replace(all, "\x30\x05", "\x30\x06", 1)
 	for name, r := range map[string]io.Reader{
@@ -136,7 +136,8 @@ func (c *zeroReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// The largest packet of MQTT must not use as much memory as its size, and meanwhile the client must receive PINGRESPs.
+// The guard must not use as much memory as the largest packet of MQTT has bytes, and the client must receive PINGRESPs
+// while the packet arrives.
 func TestGuardDropsTheLargestPacketInBoundedMemory(t *testing.T) {
 	const length = 1<<28 - 1
 	head := hello + "\x32\xff\xff\xff\x7f\x00\x03a/b\x00\x07"

@@ -9,12 +9,13 @@ import (
 const (
 	// logEvery is the shortest interval between log lines about one topic.
 	logEvery = time.Minute
-	// maxTopics is the largest number of topics that are logged separately. All other topics share one entry.
+	// maxTopics is the largest number of topics that are logged separately. All further topics share one entry.
 	maxTopics = 64
 )
 
 // LogDropped returns a function for Limits.Dropped. The returned function logs the first dropped message of a topic at
-// once, then at most one line a minute with the number of messages since. Several connections may share the function.
+// once. After that, it logs at most one line a minute, with the number of messages since the last line. Several
+// connections may share the function.
 func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time

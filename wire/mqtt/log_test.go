@@ -31,7 +31,7 @@ func TestDroppedMessagesAreLoggedOncePerTopicAndMinute(t *testing.T) {
 	}
 }
 
-func TestManyTopicsShareOneLogEntry(t *testing.T) {
+func TestTopicsBeyondTheLimitShareOneLogEntry(t *testing.T) {
 	var out bytes.Buffer
 	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	report := LogDropped(slog.New(slog.NewTextHandler(&out, nil)), func() time.Time { return clock })

@@ -10,7 +10,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// limits are a machine's limits: the largest signed text and its header.
+// limits are a machine's limits: the size of the largest signed text, plus its header.
 var limits = Limits{Filters: 3, Packet: 1<<20 + 1<<10}
 
 // readerConn is a connection from which tests only read.
@@ -31,7 +31,8 @@ func TestGuardAllocatesNoMemoryForAPacketThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// A packet that arrives in pieces is forwarded as one packet, and the buffer of a large packet is freed.
+// If a packet arrives in pieces, the guard forwards the pieces as one packet. The guard frees the buffer of a large
+// packet afterwards.
 func TestGuardReadsPacketsInPieces(t *testing.T) {
 	payload := make([]byte, 500_000)
 	big := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)

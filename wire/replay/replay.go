@@ -1,6 +1,6 @@
-// Package replay evaluates the journal record of a past decision under another policy.
+// Package replay evaluates a past decision, as a journal recorded it, under another policy.
 //
-// The package is separate from wire, so that the machine's program does not link policy/analysis.
+// The package is separate from wire, so that the program of a machine does not contain policy/analysis.
 package replay
 
 import (
@@ -12,20 +12,20 @@ import (
 	"portillon/wire"
 )
 
-// Record asks policy p for the decision that a machine recorded in r. before returns a past policy by its number. ok is
-// false if records of this kind contain no decision.
+// Record asks policy p for the decision about the input that a machine recorded in r. The function before returns a
+// past policy by its number. ok is false if records of this kind do not contain a decision.
 func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy.Policy, bool)) (analysis.Replayed,
 	bool) {
 	var out analysis.Replayed
 	switch r.Kind {
-	// These records exist only because the machine allowed the use.
+	// Records of these kinds exist only if the machine allowed the use.
 	case wire.SessionStart, wire.RoleChanged, wire.HandedOver:
 		out.Was = policy.Allow
 	case wire.Refused:
 	default:
 		return analysis.Replayed{}, false
 	}
-	// All records of a decision have their input in the same field.
+	// All records of a decision contain its input in the same field.
 	var body struct {
 		Basis *policy.Basis `json:"basis"`
 	}

@@ -63,7 +63,8 @@ func TestReplayReturnsTheDecisionOfAnotherPolicy(t *testing.T) {
 		m.Badges[1].Accepts = []policy.Accept{{OtherBadge: policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}}}
 	}
 	otherKeys := func(m *policy.Model) { m.Issuers[0].Keys = []string{"k2"} }
-	moved := func(m *policy.Model) { m.Badges[0].ID, m.Badges[1].ID = "b", "a" } // exchange the two names
+	// Exchange the names of the member and the supervisor.
+	moved := func(m *policy.Model) { m.Badges[0].ID, m.Badges[1].ID = "b", "a" }
 	theirs := []policy.Holding{
 		{Badge: "a", Other: &policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}, Standing: policy.Verified, From: at},
 	}
@@ -120,7 +121,7 @@ func TestReplayReturnsTheDecisionOfAnotherPolicy(t *testing.T) {
 	}
 }
 
-// Replay evaluates the supervisor's badges as well as the member's.
+// Replay evaluates the badges of the supervisor as well as those of the member.
 func TestReplayEvaluatesTheSupervisorToo(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	supervised := func(by policy.BadgeID, more func(*policy.Model)) *policy.Policy {

@@ -2,7 +2,7 @@ package gpio
 
 import "unsafe"
 
-// This file contains the kernel's interface for GPIO v2, from include/uapi/linux/gpio.h, available since Linux 5.10.
+// This file contains the Go form of the kernel's interface for GPIO v2 (include/uapi/linux/gpio.h, since Linux 5.10).
 // The layout is the same for 32 and 64 bits.
 
 const (
@@ -82,8 +82,8 @@ var (
 	_ [48]byte  = [unsafe.Sizeof(lineEvent{})]byte{}
 )
 
-// These request numbers are composed as by the macro _IOC of asm-generic/ioctl.h, which all supported computers use:
-// direction, size, 0xB4, number.
+// These request numbers are composed like those of the macro _IOC in asm-generic/ioctl.h, which all supported computers
+// use: direction, size, 0xB4, number.
 const (
 	fromKernel = 2<<30 | 0xB4<<8
 	bothWays   = 3<<30 | 0xB4<<8

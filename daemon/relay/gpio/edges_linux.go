@@ -13,7 +13,7 @@ type Fall struct {
 	Lost int           // number of events, of any line, that were lost before this edge because they were not read in time
 }
 
-// Falls delivers the falling edges of several lines with pull-up, in order.
+// Falls delivers, in order, the falling edges of several lines that have a pull-up.
 type Falls struct {
 	k     kernel
 	name  string
@@ -23,7 +23,7 @@ type Falls struct {
 	seq   uint32
 }
 
-// burst is the size of the kernel's event buffer: four Wiegand frames of 37 bits are 148 events.
+// burst is the size of the kernel's event buffer in events: four Wiegand frames of 37 bits make 148 events.
 const burst = 256
 
 // OpenFalls opens lines as inputs with pull-up and detects their falling edges.
@@ -53,7 +53,8 @@ func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
 	return &Falls{k: k, name: name, fd: int(r.fd), lines: lines}, nil
 }
 
-// Next waits for the next falling edge. The second result is false after timeout. A negative timeout means no limit.
+// Next waits for the next falling edge. The second result is false if no edge came before the timeout. A negative
+// timeout means that Next waits without a limit.
 func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
 	if len(f.queue) == 0 {
 		ready, err := f.k.poll(f.fd, timeout)

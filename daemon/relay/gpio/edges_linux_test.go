@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestFallingEdgesAreReturnedInOrderWithTheCountOfLostEdges(t *testing.T) {
+func TestFallingEdgesComeInOrderWithTheCountOfLostEdges(t *testing.T) {
 	b := &board{
 		raw: events(
 			lineEvent{timestamp: 5e9, id: 2, offset: 6, seqno: 1, lineSeqno: 1},

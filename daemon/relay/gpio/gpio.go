@@ -1,18 +1,21 @@
-// Package gpio opens lines of the Linux GPIO character device (v2), with periph's interfaces.
+// Package gpio opens lines of the Linux GPIO character device (v2), and implements periph's interfaces for them.
 //
-// periph's own pins are not usable for a relay. They make a line an output before they set its value, which closes an
-// active-low board for a moment at each start. periph turns an output into an input when the output is read. After an
-// attempt to open a busy line, periph sends the next order to a wrong file. This package requests a line once, as an
-// output with its value in the same request, never reads the line back, and keeps the line until the process ends.
+// periph's own pins are not usable for a relay, for three reasons. They make a line an output before they set its
+// value, so an active-low board closes its relay for a moment at each start. They turn an output into an input when the
+// output is read. After an attempt to open a busy line, they send the next order to a wrong file. This package requests
+// a line once, as an output and with its value in the same request. The package never reads the output back, and keeps
+// the line until the process ends.
 //
 // When the process ends, the kernel releases the line. On Raspberry Pi OS the line then keeps its level, unless
-// config.txt has dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n). Without that setting, a
-// killed guard leaves the relay closed. With the setting the line becomes an input, and only resistors decide its
-// level: the chip's own pull, which OpenOut sets to the inactive level, and the board's resistor. For a relay that
-// closes on a low level, the board's resistor must go to 3.3 V: see relay.Wiring.
+// config.txt contains dtparam=strict_gpiod (or cmdline.txt contains pinctrl_bcm2835.persist_gpio_outputs=n). Without
+// that setting, a killed guard leaves the relay closed. With that setting, the line becomes an input, and only
+// resistors decide its level: the chip's own pull, which OpenOut sets to the inactive level, and the resistor on the
+// board. For a relay that closes on a low level, the resistor on the board must pull the line to 3.3 V (see
+// relay.Wiring).
 //
 // A chip is found by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels.
-// GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high, are refused for outputs.
+// As outputs, the package refuses GPIO 0 to 8, which are pulled up at power-on, and GPIO 14, where the serial port
+// idles high.
 package gpio
 
 import (

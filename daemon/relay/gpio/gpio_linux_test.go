@@ -13,9 +13,9 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The test compares the structs with the sizes and numbers of include/uapi/linux/gpio.h in C, which are equal on 32 and
-// 64 bits.
-func TestStructsMatchTheKernels(t *testing.T) {
+// The test compares the structs with their sizes and numbers in C (include/uapi/linux/gpio.h), which are equal on 32
+// and 64 bits.
+func TestStructsHaveTheSizesOfTheKernelsStructs(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		got, want uintptr
@@ -38,7 +38,7 @@ func TestStructsMatchTheKernels(t *testing.T) {
 	}
 }
 
-// board is a simulated kernel: two chips, one of them a Pi's, with faults.
+// board is a simulated kernel with two GPIO chips, one of them a Pi's, and with faults that a test can set.
 type board struct {
 	requests []lineRequest
 	values   []lineValues
@@ -47,7 +47,7 @@ type board struct {
 	fail     error
 	closed   map[int]bool
 	denied   bool
-	noFile   bool   // the kernel answers a request without a file descriptor
+	noFile   bool   // the kernel answers a request but returns no file descriptor
 	raw      []byte // result of a read, cut to the requested size
 	polls    []time.Duration
 	idle     bool
@@ -281,7 +281,7 @@ func TestMalformedEventsAreErrors(t *testing.T) {
 	}
 }
 
-// The timeout of poll(2) is in milliseconds, and -1 means no limit. periph's own pins treat -1 as zero.
+// The timeout of poll(2) is in milliseconds, and -1 means no limit. periph's own pins treat -1 as a timeout of zero.
 func TestTimeoutsAreRoundedUpToMilliseconds(t *testing.T) {
 	for d, want := range map[time.Duration]int{
 		-1: -1, -time.Hour: -1, 0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2,

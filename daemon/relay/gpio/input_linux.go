@@ -40,7 +40,7 @@ func (k kernel) openIn(label string, line int, pull gpio.Pull) (*In, error) {
 	case gpio.PullDown:
 		r.config.flags |= flagPullDown
 	default:
-		return nil, fmt.Errorf("line %d: pull is %v, want up or down: without a pull, a broken wire has any level",
+		return nil, fmt.Errorf("line %d: pull is %v, want up or down, so that a broken wire has a known level",
 			line, pull)
 	}
 	r.buffer = edgeBuffer
@@ -60,15 +60,16 @@ func (i *In) Read() gpio.Level {
 	return gpio.Level(v.bits&1 == 1)
 }
 
-// WaitForEdge implements gpio.PinIn. A negative timeout means no limit. All pending edges count as one. WaitForEdge
-// returns false at once if the line can no longer be watched.
+// WaitForEdge implements gpio.PinIn. A negative timeout means no limit. All pending edges count as one edge.
+// WaitForEdge returns false at once if the line can no longer be watched.
 func (i *In) WaitForEdge(timeout time.Duration) bool {
 	_, ok, err := i.Next(timeout)
 	i.queue = i.queue[:0]
 	return ok && err == nil
 }
 
-// Next waits for the next edge. The second result is false after timeout. A negative timeout means no limit.
+// Next waits for the next edge. The second result is false if no edge came before the timeout. A negative timeout means
+// that Next waits without a limit.
 func (i *In) Next(timeout time.Duration) (Edge, bool, error) {
 	if len(i.queue) == 0 {
 		ready, err := i.k.poll(i.fd, timeout)
@@ -107,8 +108,8 @@ func (i *In) fill() error {
 	return nil
 }
 
-// In implements gpio.PinIn. In returns an error for any other pull, because the line's pull and edges are set when it
-// is opened.
+// In implements gpio.PinIn. In returns an error if the pull differs from the line's pull, because pull and edges are
+// set when the line is opened.
 func (i *In) In(pull gpio.Pull, _ gpio.Edge) error {
 	if pull != i.pull && pull != gpio.PullNoChange {
 		return fmt.Errorf("%s has the pull %v, which cannot be changed", i.name, i.pull)

@@ -39,7 +39,8 @@ func systemKernel() kernel {
 		poll: func(fd int, timeout time.Duration) (bool, error) {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			n, err := unix.Poll(p, milliseconds(timeout))
-			if errors.Is(err, unix.EINTR) { // poll is not restarted after a signal (signal(7)), and Go's scheduler sends signals
+			// A signal interrupts poll, which the kernel does not restart (signal(7)), and Go's scheduler sends signals.
+			if errors.Is(err, unix.EINTR) {
 				return false, nil
 			}
 			return n > 0, err
@@ -57,9 +58,9 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// OpenOut opens a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull
-// (about 50 kΩ on a Pi) is set to the inactive level in the same request, and stays set when the line is released. A
-// driver without pulls ignores this setting.
+// OpenOut opens a line as an output, which has its inactive level from the request on. If activeLow is set, the low
+// level is the active one. The chip's own pull (about 50 kΩ on a Pi) is set to the inactive level in the same request,
+// and stays set when the line is released. A driver that cannot set pulls ignores this setting.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return systemKernel().openOut(label, line, activeLow)
 }
@@ -69,10 +70,10 @@ func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return systemKernel().openIn(label, line, pull)
 }
 
-// FindLine returns an error unless a chip whose label begins with label has the line. FindLine does not open the line.
+// FindLine returns an error if no chip whose label begins with label has the line. FindLine does not open the line.
 func FindLine(label string, line int) error { return systemKernel().findLine(label, line) }
 
-// findLine reports an error if no chip with the label has the line.
+// findLine returns an error if no chip with this label has the line.
 func (k kernel) findLine(label string, line int) error {
 	chip, _, err := k.find(label, line)
 	if err != nil {
@@ -111,7 +112,7 @@ func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
 		close: func() error { return k.close(fd) }}, nil
 }
 
-// request returns the request for a line of one consumer.
+// request returns the kernel's request for a line, in the name of one consumer.
 func request(line int, consumer string) *lineRequest {
 	r := &lineRequest{lines: 1, fd: -1}
 	r.offsets[0] = uint32(line)

@@ -11,7 +11,7 @@ import (
 )
 
 // A signal to the waiting thread, such as Go's own SIGURG, interrupts poll(2), which is never restarted (signal(7)).
-// Such an interruption is not an error of the line.
+// Such an interruption does not mean that the line has failed.
 func TestSignalDuringAWaitIsNotAnError(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

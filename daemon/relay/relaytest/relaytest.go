@@ -13,7 +13,7 @@ import (
 
 // Order contains the arguments of one call of Set.
 type Order struct {
-	On     bool          // whether to close the relay
+	On     bool          // true if the order closes the relay
 	Finish time.Duration // how long the machine may finish its work
 	Cool   time.Duration // how long the extraction runs after the relay opens
 }
@@ -34,8 +34,8 @@ type Switch struct {
 // New returns a Switch with a guard. Events are sent to events, which must be read or buffered.
 func New(events chan relay.Event) *Switch { return &Switch{alive: true, events: events} }
 
-// Set has the contract of relay.Switch.Set. Set fails on request (Fail), without a guard, with an open e-stop, or after
-// the end of ctx. The relay is open after a failure.
+// Set has the contract of relay.Switch.Set. Set returns an error if a test has requested it (Fail), if the Switch has
+// no guard, if the e-stop is open, or if ctx has ended. After an error, the relay is open.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Switch) obstacle(ctx context.Context, on bool) error {
 	return nil
 }
 
-// Fail makes the next orders fail, each with one of these errors in turn. A nil error lets its order succeed.
+// Fail makes the next orders fail, each with one of these errors in turn. If an error is nil, its order succeeds.
 func (s *Switch) Fail(errs ...error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Switch) Lose(why string) {
 	s.events <- relay.Event{What: relay.Lost, Why: why}
 }
 
-// change calls what, opens the relay if open is set, and reports whether the relay was closed before.
+// change calls the function what, opens the relay if open is set, and reports whether the relay was closed before.
 func (s *Switch) change(what func(), open bool) (dropped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,7 +30,7 @@ type switcher interface {
 	Set(ctx context.Context, on bool, finish, cool time.Duration) error
 }
 
-// bench is a relay, real or fake, and the events that can happen to it.
+// bench is a relay, real or fake, together with functions that cause its events.
 type bench struct {
 	switcher
 	estop  func(open bool)
@@ -55,7 +55,7 @@ func trues(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	<-events // discard the e-stop's first event
+	<-events // discard the event that reports the e-stop's first level
 	return bench{s, func(open bool) { sim.Drive(filepath.Join(dir, "estop"), open) }, func() { cmd.Process.Kill() },
 		func() bool { on, _ := sim.Level(filepath.Join(dir, "pin")); return on }, events}
 }

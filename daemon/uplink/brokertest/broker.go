@@ -11,16 +11,17 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// Fate is the broker's treatment of a PUBLISH that a client has sent.
+// Fate is what the broker does with a PUBLISH that a client has sent.
 type Fate int
 
 const (
 	Deliver Fate = iota // the message is stored, forwarded and acknowledged
 	Swallow             // the message is acknowledged, then dropped
 	Lose                // the message is dropped, and the connection is closed
-	CutLate             // the message is stored and forwarded, and the connection is closed instead of an acknowledgement
-	Mute                // the message is stored and forwarded, but never acknowledged
-	Stall               // the broker stops reading from this connection
+	// The message is stored and forwarded, and then the connection is closed without an acknowledgement.
+	CutLate
+	Mute  // the message is stored and forwarded, but never acknowledged
+	Stall // the broker stops reading from this connection
 )
 
 // Message is a message that a client published.
@@ -30,17 +31,19 @@ type Message struct {
 	Retain        bool
 }
 
-// Broker listens on a free port of 127.0.0.1 until Close. The exported fields may be set before the first connection.
+// Broker listens on a free port of 127.0.0.1 until Close. A test may set the exported fields before the first
+// connection.
 type Broker struct {
-	// Decide returns the fate of each PUBLISH; nil: Deliver. Decide must be safe for concurrent use.
+	// Decide returns the fate of each PUBLISH. If Decide is nil, the fate is Deliver. Decide must be safe for concurrent
+	// use.
 	Decide func(Message) Fate
-	// Refuse is the CONNACK's return code for a client; nil: 0.
+	// Refuse returns the CONNACK's return code for a client. If Refuse is nil, the code is 0, which accepts the client.
 	Refuse func(client string) byte
-	// Joined is called with the id of each client that connects; nil: not called.
+	// Joined is called with the id of each client that connects. If Joined is nil, nothing is called.
 	Joined func(client string)
 	// Silent makes the broker ignore CONNECT.
 	Silent bool
-	// Greet returns raw bytes that are sent to a client right after its SUBACK.
+	// Greet returns raw bytes that the broker sends to a client right after the client's SUBACK.
 	Greet func(client string) []byte
 
 	listener net.Listener
@@ -103,7 +106,7 @@ func (b *Broker) Send(prefix string, raw []byte) {
 	b.each(prefix, func(p *peer) { p.write(raw) })
 }
 
-// Publish publishes a message that no client has sent.
+// Publish publishes a message in the name of the broker itself.
 func (b *Broker) Publish(topic string, payload []byte, retain bool) {
 	b.forward(Message{Topic: topic, Payload: payload, Retain: retain})
 }
@@ -231,7 +234,7 @@ func (b *Broker) published(p *peer, in *packets.PublishPacket) error {
 	switch fate {
 	case Lose:
 		return errors.New("cut")
-	case Stall: // nothing is read, so the broker does not detect that a client disconnects
+	case Stall: // the broker reads nothing from this client, so it does not detect that the client disconnects
 		<-p.closed
 		return io.EOF
 	case Swallow:
@@ -285,7 +288,8 @@ func packet(topic string, payload []byte, retained bool) *packets.PublishPacket 
 func (b *Broker) forward(m Message) {
 	if m.Retain {
 		b.mu.Lock()
-		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // an empty payload clears the topic (§3.3.1.3)
+		// An empty payload removes the topic's retained message (§3.3.1.3).
+		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 {
 			delete(b.retained, m.Topic)
 		}
 		b.mu.Unlock()
@@ -318,7 +322,7 @@ func (p *peer) send(c packets.ControlPacket) {
 func (p *peer) write(raw []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = p.conn.Write(raw) // the reading goroutine detects a closed connection
+	_, _ = p.conn.Write(raw) // the goroutine that reads detects a closed connection
 }
 
 // Matches reports whether a topic filter matches a topic (MQTT 3.1.1 §4.7).

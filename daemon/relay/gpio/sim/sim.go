@@ -1,10 +1,10 @@
 // Package sim provides simulated pins: files whose level any process can read, for demonstrations and tests.
 //
-// A simulated relay pin is held as long as its process runs, like a GPIO line of the kernel. Hold locks bytes of the
-// file, and the kernel releases the locks when the process ends for any reason. Without a holder the pin has the level
-// of its pull resistor, which is low, as on a correctly wired board. The file's text (0 or 1) is for people and for
-// Level. The text is valid only while the second byte is locked. Hold locks that byte after writing 0, so the text that
-// a killed holder has left never counts as a level.
+// A simulated relay pin is held as long as the process of its holder runs, like a GPIO line of the kernel. Hold locks
+// bytes of the file, and the kernel releases the locks when the process ends for any reason. Without a holder the pin
+// has the level of its pull resistor, which is low, as on a correctly wired board. The file's text (0 or 1) is for
+// people and for Level. The text is valid only while the second byte is locked. Hold locks that byte only after it has
+// written 0, so the text that a killed holder has left never counts as a level.
 package sim
 
 import (
@@ -28,8 +28,8 @@ var _ gpio.PinOut = (*Pin)(nil)
 
 // A holder of the pin locks these bytes of the file.
 const (
-	held  = 0 // locked: no other process may hold the pin
-	valid = 1 // locked: the text is the level
+	held  = 0 // while this byte is locked, no other process may hold the pin
+	valid = 1 // while this byte is locked, the text of the file is the level
 )
 
 // Hold opens the pin at a low level. Hold returns an error if another process holds the pin.
@@ -67,8 +67,8 @@ func text(l gpio.Level) []byte {
 	return []byte("0\n")
 }
 
-// Level returns a pin's level: high only while a process holds it high. A missing pin is low. The holder itself must
-// not call Level, because closing the file would release its lock (fcntl(2), POSIX locks).
+// Level returns a pin's level: high only while a process holds it high. If the file of the pin is missing, the level is
+// low. The holder itself must not call Level, because closing the file would release its lock (fcntl(2), POSIX locks).
 func Level(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -104,9 +104,9 @@ func Drive(path string, high bool) error {
 	return err
 }
 
-// Input is an input that Drive sets. An input that was never driven is low, which means a contact closed to ground, or
-// an idle machine. An input that cannot be read, or whose text is not 0 or 1, has the level that a broken wire would
-// give it.
+// Input is an input that Drive sets. An input that Drive has never set is low, which means that a contact to ground is
+// closed, or that a machine is idle. An input that cannot be read, or whose text is not 0 or 1, has the level that a
+// broken wire would give it.
 type Input struct {
 	path string
 	pull gpio.Pull

@@ -13,7 +13,7 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// The test binary is also the process that holds the pin, because POSIX locks do not conflict within one process.
+// The test binary also runs as the process that holds the pin, because POSIX locks do not conflict within one process.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("SIM_TEST_HOLD"); path != "" {
 		holdPin(path)
@@ -156,7 +156,7 @@ func TestWaitForEdgeEndsWithTheEdgeOrTheTimeout(t *testing.T) {
 		t.Error("an edge that was none")
 	}
 	seen := make(chan bool, 1)
-	go func() { seen <- in.WaitForEdge(-1) }() // a wait without a time limit, as periph defines for -1
+	go func() { seen <- in.WaitForEdge(-1) }() // -1 means a wait without a time limit, as periph defines
 	time.AfterFunc(4*poll, func() { Drive(path, true) })
 	select {
 	case ok := <-seen:
