@@ -3,14 +3,15 @@
 // The package accepts numbers of 4, 7 and 10 bytes. Each number is checked three times: by its check byte (BCC), by
 // SELECT, which only a card with that number answers, and by the CRC of that answer. The package reports no card for an
 // answer with a collision, a parity error or a framing error, for two cards at once (unless the chip receives only one
-// of them), and for random numbers: four bytes that begin with 08, as telephones and most bank cards send. It does not
-// support ISO 14443-4, so a card can only send its number, which anyone can copy, and cannot give a proof.
+// of them), and for random numbers: four bytes that begin with 08, as telephones and most bank cards send. The
+// package does not support ISO 14443-4, so the only proof of a card is its number, which anyone can copy.
 //
-// An error means that the chip does not answer, is another chip than at the start, or lost its settings because its
-// supply failed. The caller must then close the device and open it again. The chip is checked before each reading. A
-// command that does not end, or a bus too slow to finish a Poll, is tolerated twice in a row.
+// Poll returns an error if the chip does not answer, is another chip than at the start, or lost its settings because
+// its supply failed. After an error the caller must close the device and open it again. Before each reading Poll
+// verifies the chip's version and settings. Poll tolerates twice in a row that a command does not end or that the bus
+// is too slow.
 //
-// A reset pin and an IRQ pin may be connected, but neither is required. The IRQ pin only shortens waits.
+// A reset pin and an IRQ pin are optional. The IRQ pin, if connected, only shortens waits.
 //
 // Section numbers without a document refer to NXP's data sheet MFRC522, Rev. 3.9 (27 April 2016).
 package mfrc522

@@ -12,11 +12,8 @@
 //   - github.com/gballet/go-libpcsclite implements the socket in Go (BSD-3). It was last changed in 2019 and has no
 //     release, accepts exactly one protocol version, sets no deadline on reads, and allocates memory according to an
 //     unchecked length in an answer.
-//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program would then need glibc's loader,
-//
-// while
-//
-//	it is one static file today, and a call into the library that hangs could not be abandoned.
+//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program, which is one static file today,
+//     would then need glibc's loader. If a call into the library hung, the program could not abandon the call.
 //
 // The protocol is versioned. The package supports 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd 2.3.3), and
 // names any other version in an error.
