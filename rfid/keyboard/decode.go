@@ -62,7 +62,8 @@ func letterOf(code uint16) byte {
 type Event struct {
 	Type, Code uint16
 	Value      int32
-	At         time.Duration // time of the event by the clock that EVIOCSCLOCKID chose; in the 32-bit struct the seconds wrap at 2^32
+	// time of the event by the clock that EVIOCSCLOCKID chose; in the 32-bit struct the seconds wrap at 2^32
+	At time.Duration
 }
 
 // These are the sizes of struct input_event. The time in the struct is two longs, which have 8 bytes in a 64-bit

@@ -111,7 +111,8 @@ func (r *Reader) interruptWith(ctx context.Context) (release func()) {
 	return func() {
 		if !stop() {
 			<-ended
-			r.f.SetReadDeadline(time.Time{}) // remove the deadline, so that the reader can be read again after the end of the context
+			// remove the deadline, so that the reader can be read again after the end of the context
+			r.f.SetReadDeadline(time.Time{})
 		}
 	}
 }

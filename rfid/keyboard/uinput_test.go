@@ -152,7 +152,8 @@ func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 			t.Fatal("a card that nobody has: ", tap.UID.Hex())
 		}
 	}
-	<-time.After(pause + 100*time.Millisecond) // wait until the line without Enter expires; this takes real time, because the kernel's clock cannot be simulated
+	// wait until the line without Enter expires; this takes real time, because the kernel's clock cannot be simulated
+	<-time.After(pause + 100*time.Millisecond)
 	k.types("04A224BA11\n")
 	reads(t, r, "04A224BA11")
 }

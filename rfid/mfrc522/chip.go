@@ -50,7 +50,8 @@ const (
 	powerDown = 0x10 // bit of CommandReg that is 1 until the chip has woken up (§9.3.1.2)
 	startSend = 0x80 // BitFramingReg (§9.3.1.14)
 	flushFIFO = 0x80 // FIFOLevelReg (§9.3.1.11)
-	lastBits  = 0x07 // bits of ControlReg: the number of valid bits in the last received byte; 0: all eight are valid (§9.3.1.13)
+	// bits of ControlReg: the number of valid bits in the last received byte; 0: all eight are valid (§9.3.1.13)
+	lastBits = 0x07
 
 	// These are bits of ComIrqReg (§9.3.1.5).
 	irqRx    = 0x20

@@ -128,7 +128,8 @@ func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 522))
 		script := make([]byte, rnd.IntN(400))
 		for i := range script {
-			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 { // in most scripts, the chip returns most values unchanged
+			// in most scripts, the chip returns most values unchanged
+			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 {
 				script[i] &^= 3
 			}
 		}
