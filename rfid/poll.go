@@ -120,7 +120,7 @@ func (p *polled) interpret(u UID, found bool, now time.Time) (Tap, bool) {
 	return Tap{}, false
 }
 
-var errMute = errors.New("reader cannot exchange data with a card, so a proof is impossible: it reads only the card's number")
+var errMute = errors.New("reader cannot exchange data with cards, so cards can give no proof")
 
 // cardInSlot returns the card in the slot.
 func (p *polled) cardInSlot() UID { return p.in }

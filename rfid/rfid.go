@@ -36,8 +36,8 @@ const (
 type Reader interface {
 	// Read blocks until a card is presented, ctx is done, or the reader fails. If a card stays in the field, Read
 	// returns its tap only once. After any error except the error of ctx, the reader is unusable, and the caller must
-	// close it and open it again. Read must not be called concurrently. Close may be called during Read, and ends that
-	// Read.
+	// close it and open it again. Read must not be called concurrently. Another goroutine may call Close during Read;
+	// the Read then ends.
 	Read(ctx context.Context) (Tap, error)
 	Close() error
 }

@@ -90,7 +90,7 @@ func parseExtended(whole, head []byte) (packet, []byte, error) {
 	}
 	n := int(head[0])<<8 | int(head[1])
 	if head[0]+head[1]+head[2] != 0 || n > maxData {
-		return packet{}, head, fmt.Errorf("%w: extended frame's length is too large or does not match its checksum LCS", errBad)
+		return packet{}, head, fmt.Errorf("%w: extended frame's length does not match its checksum", errBad)
 	}
 	return readBody(whole, head[3:], n)
 }

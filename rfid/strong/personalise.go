@@ -11,9 +11,9 @@ import (
 // ntagKeys is the number of keys of an NTAG 424 DNA: the application's master key 0, and keys 1 to 4.
 const ntagKeys = 5
 
-// These are arguments of DESFire's CreateApplication. The first contains the settings of the application's master key:
-// the key can be changed with itself, and files can be listed without the key but created or deleted only with it. The
-// second contains the cipher AES and the number of keys.
+// These are arguments of the DESFire command CreateApplication. The first argument is the settings of the
+// application's master key: a session with this key can change the key itself, files can be listed without the key,
+// and files can be created or deleted only with it. The second argument is the cipher AES and the number of keys.
 const (
 	appSettings = 0x0B
 	appKeys     = 0x80 | 1
