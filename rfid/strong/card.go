@@ -85,7 +85,8 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 	}
 	w := status(a[n])<<8 | status(a[n+1])
 	if n > 0 && w != swOK && w != swMore { // the answers to refused commands and to selections contain only a status
-		return nil, 0, fmt.Errorf("card's answer has %d bytes and status %04X, want only a status: %w", len(a), uint16(w), ErrAnswer)
+		return nil, 0, fmt.Errorf("card's answer has %d bytes and status %04X, want only a status: %w",
+			len(a), uint16(w), ErrAnswer)
 	}
 	return a[:n:n], w, nil
 }

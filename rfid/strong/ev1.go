@@ -61,7 +61,7 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if s != swOK {
-		return nil, s.err("read the number")
+		return nil, s.err("read the card's number (UID)")
 	}
 	if len(a) != aes.BlockSize {
 		return nil, fmt.Errorf("read the card's number (UID): answer has %d bytes, want 16: %w", len(a), ErrAnswer)

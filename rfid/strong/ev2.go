@@ -58,7 +58,8 @@ func checkPart1(a []byte, s status) error {
 	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, the byte AuthMode precedes RndB (§9.2.5)
 		return fmt.Errorf("authenticate: %w: card is in LRP mode", ErrNotStrong)
 	case s != swMore || len(a) != aes.BlockSize:
-		return fmt.Errorf("authenticate: first answer has %d bytes and status %04X: %w", len(a), uint16(s), ErrAnswer)
+		return fmt.Errorf("authenticate: first answer has %d bytes and status %04X, want 16 and 91AF: %w",
+			len(a), uint16(s), ErrAnswer)
 	}
 	return nil
 }
@@ -130,12 +131,12 @@ func (n *ev2) sendAuthenticated(ctx context.Context, ins byte, doing string, dat
 
 // cardUID sends GetCardUID in CommMode.Full.
 func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
-	a, err := n.sendAuthenticated(ctx, insCardUID, "read the number")
+	a, err := n.sendAuthenticated(ctx, insCardUID, "read the card's number (UID)")
 	if err != nil {
 		return nil, err
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the card's number (UID): answer has %d bytes, want 16: %w", len(a), ErrAnswer)
 	}
 	u, ok := unpad(decryptCBC(n.enc, n.iv(0x5A, 0xA5, n.ctr), a))
 	if !ok || len(u) != uidLen {
@@ -148,7 +149,7 @@ func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
 func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	a, err := n.sendAuthenticated(ctx, insKeyVersion, "read a key's version", no)
 	if err == nil && len(a) != 1 {
-		err = fmt.Errorf("read a key's version: answer has %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("read a key's version: answer has %d bytes, want 1: %w", len(a), ErrAnswer)
 	}
 	if err != nil {
 		return 0, err
@@ -168,7 +169,7 @@ func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) erro
 	p := append(append(x[:], siteKeyVersion), crc(becomes[:])...)
 	a, err := n.sendAuthenticated(ctx, insChangeKey, "change a key", append([]byte{no}, n.encryptData(p)...)...)
 	if err == nil && len(a) != 0 {
-		err = fmt.Errorf("change a key: answer has %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("change a key: answer has %d bytes, want 0: %w", len(a), ErrAnswer)
 	}
 	return err
 }
