@@ -8,10 +8,10 @@
 //
 // # What is verified
 //
-// [Site.Prove] selects the application, authenticates with key 0 diversified for the number that the card showed, and
-// reads the card's number inside the session. The shown number and the card's own number must be equal. A copy of a
-// card's number fails because the copy does not have the card's key. If a card of the site shows another member's
-// number, both its key and its own number are wrong.
+// [Site.Prove] selects the application, authenticates with the card's key 0, which it derives from the shown number,
+// and reads the card's own number inside the session. The shown number and the card's own number must be equal. A
+// copy of a card's number fails because the copy does not have the card's key. If a card of the site shows another
+// member's number, both its key and its own number are wrong.
 //
 // # The key of a card
 //
@@ -27,12 +27,12 @@
 //
 // # Downgrade
 //
-// AuthenticateEV2First is tried first. The package tries AuthenticateAES, the method of EV1 cards, only for a DESFire
-// that reports AuthenticateEV2First as unknown (911C, 6D00). The card does not authenticate this report, so a forged
-// card can force the package to use the older command. The attacker gains nothing by this: the older command is also
-// a mutual authentication with the same AES-128 key, and the package still reads the number under the session's key.
-// With EV1, messages have no MAC, only a CRC32 inside the cipher text. The missing MAC affects only the reading of
-// the number.
+// The package tries AuthenticateEV2First first. The package tries AuthenticateAES, the method of EV1 cards, only for
+// a DESFire that reports AuthenticateEV2First as unknown (911C, 6D00). The card does not authenticate this report, so
+// a forged card can force the package to use the older command. The attacker gains nothing by this: the older command
+// is also a mutual authentication with the same AES-128 key, and the package still reads the number under the
+// session's key. With EV1, messages have no MAC, only a CRC32 inside the cipher text. The missing MAC affects only
+// the reading of the number.
 //
 // # What the package refuses
 //
