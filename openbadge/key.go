@@ -13,10 +13,10 @@ import (
 	"math/big"
 )
 
-// Key is an issuer's signing key: Ed25519, or RSA for verifiers that need RS256. String and logging use the DID or the
-// thumbprint: only MarshalText reveals the private key.
+// Key is an issuer's signing key: an Ed25519 key, or an RSA key for verifiers that need RS256. String and logging use
+// the DID or the thumbprint: only MarshalText reveals the private key.
 type Key struct {
-	private ed25519.PrivateKey // nil for an RSA key
+	private ed25519.PrivateKey // the RSA key's numbers; nil for an Ed25519 key
 	rsa     *rsa.PrivateKey
 	note    string
 }
