@@ -40,8 +40,7 @@ func GenerateKey(note string) (*Key, error) {
 }
 
 // GenerateRSAKey returns a new RSA key of 3,072 bits, which signs VC-JWTs with RS256. An RSA key has no DID, so its
-// issuer needs a did:web or a web address, at which the key is published. The issuer of an RSA key needs a did:web or
-// a web address, at which the key is published.
+// issuer needs a did:web or a web address, at which the key is published.
 func GenerateRSAKey(note string) (*Key, error) {
 	priv, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
