@@ -118,9 +118,9 @@ func (b *bigSite) membersYAML() []byte {
 	return w.Bytes()
 }
 
-// hashedInterval sets how many badges name the recipient by a hashed address: one badge in hashedInterval. All other badges name the
-// recipient by the subject's id. The hub must compare a hashed address with every member. If all badges had a hashed
-// address, this would take minutes.
+// hashedInterval is the interval between two members whose badges name the recipient by a hashed address. All other
+// badges name the recipient by the subject's id. The hub must compare a hashed address with every member. If all
+// badges had a hashed address, this would take minutes.
 const hashedInterval = 10
 
 // badge issues one badge to a member and returns the signed badge.
