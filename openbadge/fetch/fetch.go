@@ -163,8 +163,8 @@ func (c *Client) checkAddress(host, address string) error {
 }
 
 var (
-	errPrivate = errors.New("host resolves to an address that is not public")
-	errOwn     = errors.New("host resolves to an address of this computer")
+	errPrivate = errors.New("address of the host is not a public address")
+	errOwn     = errors.New("address of the host belongs to this computer")
 	errSlow    = errors.New("timeout")
 )
 

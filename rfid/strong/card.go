@@ -81,7 +81,7 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 	}
 	n := len(a) - 2
 	if n < 0 || len(a) > maxAnswer {
-		return nil, 0, fmt.Errorf("card's answer has %d bytes, want 2 to 64: %w", len(a), ErrAnswer)
+		return nil, 0, fmt.Errorf("card's answer has %d bytes, want 2 to 66: %w", len(a), ErrAnswer)
 	}
 	w := status(a[n])<<8 | status(a[n+1])
 	if n > 0 && w != swOK && w != swMore { // the answers to refused commands and to selections contain only a status
