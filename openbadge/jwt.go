@@ -70,8 +70,8 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	}, nil
 }
 
-// checkTokenType checks the header's typ. The typ is a media type in upper or lower case, with or without
-// "application/" (RFC 7515, section 4.1.9).
+// checkTokenType returns an error if the typ in the token's header is not a type of badges. The value of typ is a
+// media type in upper or lower case, with or without "application/" (RFC 7515, section 4.1.9).
 func checkTokenType(v any) error {
 	typ, ok := v.(string)
 	if v != nil && !ok {

@@ -13,8 +13,8 @@ import (
 	"math/big"
 )
 
-// Key is an issuer's signing key: an Ed25519 key, or an RSA key for verifiers that need RS256. String and logging use
-// the DID or the thumbprint: only MarshalText reveals the private key.
+// Key is an issuer's signing key: an Ed25519 key, or an RSA key for verifiers that need RS256. String and logs show
+// the key's DID or thumbprint; only MarshalText reveals the private key.
 type Key struct {
 	private ed25519.PrivateKey // the RSA key's numbers; nil for an Ed25519 key
 	rsa     *rsa.PrivateKey
@@ -29,8 +29,8 @@ const (
 	maxRSABits = 8192
 )
 
-// GenerateKey returns a new Ed25519 key. The text note describes the purpose of the key; it is written to the key's
-// file for people.
+// GenerateKey returns a new Ed25519 key. The text note describes the purpose of the key, and MarshalText writes it
+// into the key's file for people.
 func GenerateKey(note string) (*Key, error) {
 	_, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

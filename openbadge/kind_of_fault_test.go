@@ -19,7 +19,7 @@ import (
 )
 
 // If the hosted page of a badge has a property revoked, the badge is invalid unless the value is false.
-func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
+func TestBadgeIsRevokedUnlessRevokedIsAbsentOrFalse(t *testing.T) {
 	for _, c := range []struct {
 		revoked any
 		want    string
@@ -182,7 +182,7 @@ func TestAddressInAPictureIsFetched(t *testing.T) {
 }
 
 // If people may mistake a document for a supported badge, the reason must name the kind of this document.
-func TestOtherDocumentsAreNamedInTheReason(t *testing.T) {
+func TestReasonNamesTheKindOfAnUnsupportedDocument(t *testing.T) {
 	jwe := strings.Join([]string{b64([]byte(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)), "a", "b", "c", "d"}, ".")
 	header := func(typ string) string {
 		return b64([]byte(`{"alg":"EdDSA","typ":"`+typ+`"}`)) + "." + b64([]byte(`{}`)) + "." + b64([]byte("x"))

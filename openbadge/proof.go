@@ -242,7 +242,7 @@ func (f *finding) checkDates(p object, at time.Time) error {
 	return nil
 }
 
-// earlier returns the earlier of two times at which a validity ends. A zero time means that there is no end.
+// earlier returns the earlier of two end times of a validity. A zero time means that there is no end.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// These are the contexts of the documents that publish an issuer's keys.
+// These are the JSON-LD contexts of the documents that publish an issuer's keys.
 const (
 	contextDID      = "https://www.w3.org/ns/did/v1"
 	contextMultikey = "https://w3id.org/security/multikey/v1"

@@ -369,7 +369,7 @@ func TestKeysOutsideAssertionMethodAreNotTrusted(t *testing.T) {
 // In this test, one pinned document is unreachable, and another one is reachable. The verdict must be indeterminate,
 // except in two cases: the reachable pin decides the verdict, or the verification method itself contains the signing
 // key and the signature is wrong.
-func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
+func TestVerdictIsIndeterminateIfAnUnreachablePinCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
 	trust := []Issuer{{ID: issuer, Keys: []string{near.DID(), "did:web:lab.example"}}}
@@ -408,7 +408,7 @@ func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 
 // The key determines the algorithm of a signature. The header of a token must not be able to choose another
 // algorithm.
-func TestAlgorithmsAreNotConfused(t *testing.T) {
+func TestKeyDeterminesTheSignatureAlgorithm(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)

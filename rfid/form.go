@@ -94,10 +94,10 @@ func Forms(u UID) []Form {
 	return all
 }
 
-// Random reports whether a card generated its number randomly for this tap: four bytes that begin with 08 (ISO/IEC
-// 14443-3:2018, 6.5.4, table of uid0). Telephones and some bank cards generate such a number at each tap. Only
-// readers that deliver an ISO 14443 number unchanged may call Random, because an EM4100 number may also begin with
-// 08.
+// Random reports whether a card has generated its number at random for this tap: such a number has four bytes and
+// begins with 08 (ISO/IEC 14443-3:2018, 6.5.4, table of uid0). Telephones and some bank cards generate such a number
+// at each tap. Only readers that deliver an ISO 14443 number unchanged may call Random, because an EM4100 number may
+// also begin with 08.
 func Random(u UID) bool { return u.n == 4 && u.b[0] == 0x08 }
 
 // Decimal returns the number in decimal, as USB readers type it and as it is printed on cards: ten digits, or more if

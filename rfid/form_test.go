@@ -48,7 +48,7 @@ func TestFormsIncludePublishedReadingsOfTheSameCard(t *testing.T) {
 	}
 }
 
-func TestFormsAreExactFirstThenLosslessThenShort(t *testing.T) {
+func TestFormsAreSortedExactThenLosslessThenShort(t *testing.T) {
 	for in, want := range map[string]string{
 		"62E3086CED":           "62E3086CED ED6C08E362 E3086CED 086CED",
 		"529D06E3":             "529D06E3 E3069D52 9D06E3 069D52",

@@ -173,7 +173,7 @@ func (l *lying) Read(ctx context.Context) (Tap, error) {
 }
 func (*lying) Close() error { return nil }
 
-func TestCardOnTheReaderWhenItIsOpenedIsNotATap(t *testing.T) {
+func TestCardOnTheReaderWhenItIsOpenedGivesNoTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := follow(t, time.Minute, func() (Reader, error) { return &lying{}, nil })
 		if len(got) != 1 || !got[0].Alive || got[0].Tap != (Tap{}) {

@@ -81,7 +81,7 @@ func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 }
 
 // If the server answers "304 Not Modified" for another URL than the URL of the copy, the Client must ignore the copy.
-func TestCopiesBelongToTheirURL(t *testing.T) {
+func TestCopyIsUsedOnlyForItsOwnURL(t *testing.T) {
 	moved := false
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -113,7 +113,7 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 }
 
 // If the process was suspended or busy for more than two seconds, the person who tapped may have left.
-func TestStaleLineIsNotATap(t *testing.T) {
+func TestStaleLineGivesNoTap(t *testing.T) {
 	r, out := pipeReader(t, Hex, time.Minute)
 	out.Write(encodeEvents(delayed(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
 	out.Write(encodeEvents(delayed(time.Minute-stale, typed("01000734E0\n")), r.size))

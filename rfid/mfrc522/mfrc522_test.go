@@ -79,7 +79,7 @@ func TestCRCMatchesTheStandard(t *testing.T) {
 	}
 }
 
-func TestCardsOfEachLengthAreReadRepeatedly(t *testing.T) {
+func TestNumbersOfEachLengthAreReadRepeatedly(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
 		synctest.Test(t, func(t *testing.T) {
 			k := card(uid)

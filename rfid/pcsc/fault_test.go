@@ -11,7 +11,7 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
+func TestEachFaultOfPcscdHasItsOwnError(t *testing.T) {
 	any := errors.New("any")
 	for name, x := range map[string]struct {
 		f pcsctest.Faults

@@ -250,7 +250,7 @@ func TestResetCardIsConnectedAgain(t *testing.T) {
 	})
 }
 
-func TestOneTimeoutAtATimeIsTolerated(t *testing.T) {
+func TestSingleTimeoutIsTolerated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		d := started(t, s)

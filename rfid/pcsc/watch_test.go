@@ -49,7 +49,7 @@ func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 
 // After a reader is plugged in, pcscd may need 900 ms to detect a card that is already on the reader. Such a card
 // must not be a tap.
-func TestPresentCardThatPcscdSeesLateIsNotATap(t *testing.T) {
+func TestPresentCardThatPcscdDetectsLateGivesNoTap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })

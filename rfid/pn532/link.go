@@ -25,7 +25,7 @@ type link interface {
 	receive(ctx context.Context, n int) ([]byte, error)
 	// whole reports whether each receive returns exactly one packet.
 	whole() bool
-	// drop discards the bytes that the chip has sent and nobody has read.
+	// drop discards the bytes that the chip has sent and that receive has not returned yet.
 	drop() error
 	Close() error
 }

@@ -135,7 +135,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestUnpluggedLineIsAnErrorAndANewLineWorks(t *testing.T) {
+func TestUnpluggedPortIsAnErrorAndANewPortWorks(t *testing.T) {
 	m, r := open(t)
 	m.Close()
 	if _, err := r.Read(t.Context()); err == nil || strings.Contains(err.Error(), "62E3") {

@@ -172,7 +172,7 @@ func TestAnswersOfOddSizeAreRefused(t *testing.T) {
 	})
 }
 
-func TestCardThatLeavesIsRefused(t *testing.T) {
+func TestProofFailsIfTheCardLeaves(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		accepted(t, s, c)
@@ -209,7 +209,7 @@ func TestAuthenticationDelayGivesErrLocked(t *testing.T) {
 	})
 }
 
-func TestOtherCardsAreRefused(t *testing.T) {
+func TestUnsupportedKindsOfCardsAreRefused(t *testing.T) {
 	s := theSite(t, secret)
 	plain := strongtest.New(strongtest.Plain, number7)
 	refused(t, s, plain, ErrNotStrong)
@@ -249,7 +249,7 @@ func TestDowngradeStillNeedsTheKey(t *testing.T) {
 	}
 }
 
-func TestStatusIsMappedToItsError(t *testing.T) {
+func TestStatusWordsAreMappedToErrors(t *testing.T) {
 	for s, why := range map[status]error{
 		swAuth: ErrWrongKey, swNoSuchKey: ErrWrongKey, swNoApp: ErrWrongKey, swIntegrity: ErrWrongKey, swDelay: ErrLocked,
 		swIllegal: ErrNotStrong, swNoINS: ErrNotStrong, swPermission: ErrForbidden, 0x91BE: ErrAnswer, 0x9000: ErrAnswer,

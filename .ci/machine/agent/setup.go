@@ -36,7 +36,7 @@ const lampQuestion = "Is the lamp lit?"
 // of the package until the acceptance test has passed.
 const typedHere = dataFolder + "/.commands"
 
-// recordCommand adds a command to this file.
+// recordCommand adds a command to the file typedHere.
 func recordCommand(format string, a ...any) error {
 	f, err := os.OpenFile(typedHere, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -114,7 +114,7 @@ func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 }
 
 // The terms of a type do not apply to nested nodes. The order of an array's values has no meaning, except in lists.
-func TestTypeScopesEndAtNestedNodes(t *testing.T) {
+func TestTermsOfATypeDoNotApplyToNestedNodes(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
 		t.Errorf("a term of the achievement is accepted within its criteria: %v", err)
 	}
