@@ -33,7 +33,7 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 			}
 		}
 		if _, err := w.session(ctx); err != nil {
-			return "", fmt.Errorf("session without the hub on day %v: %w", at/day, err)
+			return "", fmt.Errorf("run a session without the hub on day %v: %w", at/day, err)
 		}
 	}
 	// While the hub is off, the machine keeps its records and its status says how many are unacknowledged.
@@ -121,10 +121,10 @@ func noInternetForEver(ctx context.Context, w *world) (string, error) {
 		if _, err := w.waitForStatus(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
 			return s.Clock == "trusted" && s.Bundle > 0 && acknowledged(s)
 		}); err != nil {
-			return "", fmt.Errorf("status on day %d without the Internet: %w", at/day, err)
+			return "", fmt.Errorf("read the machine's status on day %d without the Internet: %w", at/day, err)
 		}
 		if _, err := w.session(ctx); err != nil {
-			return "", fmt.Errorf("session on day %d without the Internet: %w", at/day, err)
+			return "", fmt.Errorf("run a session on day %d without the Internet: %w", at/day, err)
 		}
 	}
 	return "power cuts over 800 days, no time server, no name server: time set by the hub, laser works", nil

@@ -233,7 +233,7 @@ func (r *machinesRun) bare(ctx context.Context) error {
 		own := cpuTime()
 		times, err := bareTime(ctx, r.o.log, r.o.machines, size)
 		if err != nil {
-			return fmt.Errorf("measurement of the bare server failed: %w", err)
+			return fmt.Errorf("measure the bare server: %w", err)
 		}
 		r.o.out(fmt.Sprintf("  beside it, a bare HTTPS server that gives %.1f KB to each over open connections: p50 %d ms, "+
 			"p99 %d ms; processor %.2f s clients, opening the connections too; load %s", float64(size)/1024,

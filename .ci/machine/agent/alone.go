@@ -68,7 +68,7 @@ func cuts(m *machine) error {
 		return err
 	}
 	if err := runSteps(func() error { return m.staysOff(0, 0) }, keptAcknowledged, nothingOpen); err != nil {
-		return fmt.Errorf("check after the power cut: %w", err)
+		return fmt.Errorf("check the journal after the power cut: %w", err)
 	}
 	if commandLine("last") != "" {
 		return nil

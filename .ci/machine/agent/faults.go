@@ -410,7 +410,7 @@ func brokerGone(m *machine) (string, error) {
 	}
 	b.stop()
 	if err := m.session(); err != nil {
-		return "", fmt.Errorf("session without a broker: %w", err)
+		return "", fmt.Errorf("run a session without a broker: %w", err)
 	}
 	without, err := status()
 	if err != nil {
