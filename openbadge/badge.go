@@ -12,29 +12,32 @@ import (
 
 // Badge contains the content of a credential. Callers must not trust a Badge unless its Verdict is Valid.
 type Badge struct {
-	ID              string        `json:"id"`
-	UID             string        `json:"uid,omitempty"` // second id in Open Badges 2.0, for revocation
-	Name            string        `json:"name,omitempty"`
-	IssuerID        string        `json:"issuer"`
-	IssuerName      string        `json:"issuer_name,omitempty"`
-	AchievementID   string        `json:"achievement"`
-	AchievementName string        `json:"achievement_name,omitempty"`
-	Description     string        `json:"description,omitempty"`
-	Criteria        string        `json:"criteria,omitempty"`
-	Image           string        `json:"image,omitempty"` // image of the achievement, as a URL or a data URL
-	ValidFrom       time.Time     `json:"valid_from,omitzero"`
-	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
-	Awarded         time.Time     `json:"awarded,omitzero"`     // date on which the badge was earned; no check uses it
-	Subject         string        `json:"subject,omitempty"`    // value of credentialSubject.id
-	Identifiers     []Identity    `json:"identifiers,omitempty"`
-	Status          []StatusEntry `json:"status,omitempty"` // the badge is valid only if all are good
-	Evidence        []Evidence    `json:"evidence,omitempty"`
+	ID string `json:"id"`
+	// a second id that a badge may have in Open Badges 2.0, by which it can be revoked
+	UID             string    `json:"uid,omitempty"`
+	Name            string    `json:"name,omitempty"`
+	IssuerID        string    `json:"issuer"`
+	IssuerName      string    `json:"issuer_name,omitempty"`
+	AchievementID   string    `json:"achievement"`
+	AchievementName string    `json:"achievement_name,omitempty"`
+	Description     string    `json:"description,omitempty"`
+	Criteria        string    `json:"criteria,omitempty"`
+	Image           string    `json:"image,omitempty"` // image of the achievement, as a URL or a data URL
+	ValidFrom       time.Time `json:"valid_from,omitzero"`
+	ValidUntil      time.Time `json:"valid_until,omitzero"` // zero: no end
+	// date on which the holder earned the badge; no check uses this date
+	Awarded     time.Time  `json:"awarded,omitzero"`
+	Subject     string     `json:"subject,omitempty"` // value of credentialSubject.id
+	Identifiers []Identity `json:"identifiers,omitempty"`
+	// the badge's status entries; the badge is valid only if all of them are good
+	Status   []StatusEntry `json:"status,omitempty"`
+	Evidence []Evidence    `json:"evidence,omitempty"`
 }
 
 // StatusEntry is the position of a badge in a status list.
 type StatusEntry struct {
 	Type    string `json:"type"`
-	List    string `json:"list"` // URL of the list
+	List    string `json:"list"` // URL of the status list
 	Purpose string `json:"purpose,omitempty"`
 	Index   int64  `json:"index,omitempty"`
 	Size    int64  `json:"size,omitempty"` // number of bits of an entry; 0 means one bit
@@ -43,8 +46,9 @@ type StatusEntry struct {
 // Identity is an IdentityObject: the recipient of the badge, as plain text or hashed. A Badge has no Identity for an
 // object with an invalid value of hashed.
 type Identity struct {
-	Type   string `json:"type"` // such as emailAddress
-	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of the value followed by the salt
+	Type string `json:"type"` // such as emailAddress
+	// the value as plain text, or sha256$… or md5$… and the hash of the value followed by the salt
+	Hash   string `json:"hash"`
 	Hashed bool   `json:"hashed,omitempty"`
 	Salt   string `json:"salt,omitempty"`
 }
@@ -65,10 +69,11 @@ type Recipient struct {
 	Subjects []string
 }
 
-// IsFor reports whether the badge belongs to r. Either the subject's id must be equal, or an e-mail address must match.
-// Case is ignored on both sides of the @, because issuers and members may write the same address differently. For a
-// hash, IsFor tries the given spelling and the spelling in lower case. IsFor tries no other spelling (dots, +tags),
-// because another spelling may be the address of another person.
+// IsFor reports whether the badge belongs to the person r. A badge belongs to r if the subject's id is an id of r, or
+// if an e-mail address of the subject is an address of r. IsFor ignores case on both sides of the @, because issuers
+// and members may write the same address differently. For a hashed address, IsFor tries the address of r as given and
+// in lower case. IsFor tries no other spelling of the address (dots, +tags), because another spelling may be the
+// address of another person.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -131,8 +136,8 @@ func parseBadge(doc object) (*Badge, error) {
 	return b, b.readBadge(doc)
 }
 
-// readCredential reads the properties of every verifiable credential: kind, issuer, dates and status. After most
-// errors, the returned badge still has its dates.
+// readCredential reads the properties of every verifiable credential: kind, issuer, dates and status. If there is an
+// error, the returned badge usually still has its dates.
 func readCredential(doc object) (*Badge, Kind, error) {
 	b := &Badge{ID: ld.Str(doc, "id"), Name: textAt(doc, "name")}
 	kind := kindOf(doc)
@@ -155,8 +160,8 @@ func readCredential(doc object) (*Badge, Kind, error) {
 	return b, kind, b.readStatus(doc)
 }
 
-// kindOf returns the kind of a document from its types, or "" if the document is not a verifiable credential. A badge
-// with further types is still a badge.
+// kindOf returns the kind of a document from its types, or "" if the document is not a verifiable credential. A
+// credential that has further types beside the badge's type is still a badge.
 func kindOf(doc object) Kind {
 	switch t := doc["type"]; {
 	case !hasText(t, "VerifiableCredential"):
@@ -190,7 +195,7 @@ func (b *Badge) readBadge(doc object) error {
 	return nil
 }
 
-// subjectOf returns the only subject of a badge, and its only achievement.
+// subjectOf returns the subject of a badge and the subject's achievement; a badge must have exactly one of each.
 func subjectOf(doc object) (subject, achievement object, err error) {
 	switch n := len(ld.List(doc["credentialSubject"])); {
 	case n == 0:
@@ -214,7 +219,7 @@ func subjectOf(doc object) (subject, achievement object, err error) {
 }
 
 // singleObject returns v if v is an object, or the only object of the list v, because both forms mean the same (JSON-LD
-// 1.1, section 4.3). For any other v, singleObject returns nil.
+// 1.1, section 4.3). If v is anything else, singleObject returns nil.
 func singleObject(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {
@@ -224,7 +229,8 @@ func singleObject(v any) object {
 	return o
 }
 
-// readEndorsement checks an endorsement (Open Badges 3.0, section B.1.11, EndorsementSubject). The comment is optional.
+// readEndorsement checks an endorsement (Open Badges 3.0, section B.1.11, EndorsementSubject). The endorsement's
+// comment is optional.
 func (b *Badge) readEndorsement(doc object) error {
 	subject := ld.Obj(doc, "credentialSubject")
 	if b.ID == "" || ld.Str(subject, "id") == "" || !hasText(subject["type"], "EndorsementSubject") {
@@ -236,7 +242,7 @@ func (b *Badge) readEndorsement(doc object) error {
 	return nil
 }
 
-// imageID returns the id of an Image. In older badges, the image is a text, which imageID returns.
+// imageID returns the id of an Image. In older badges, the image is a plain URL, which imageID returns unchanged.
 func imageID(v any) string {
 	if o, ok := v.(object); ok {
 		return ld.Str(o, "id")
@@ -273,8 +279,8 @@ func hasText(v any, want string) bool {
 // validUntil.
 const modelOne = "https://www.w3.org/2018/credentials/v1"
 
-// readDates reads the dates of both data models. A badge of version 1.1 may also have the terms of version 2.0. If both
-// are present, the narrower period counts.
+// readDates reads the validity dates of both data models. A badge of version 1.1 may also have the terms of version
+// 2.0. If both are present, the badge is valid in the time that both periods have in common.
 func (b *Badge) readDates(doc object, kind Kind) error {
 	var at [4]time.Time
 	for i, key := range [...]string{"validFrom", "issuanceDate", "validUntil", "expirationDate"} {
@@ -313,8 +319,7 @@ func dateAt(doc object, key string) (time.Time, error) {
 	return t, nil
 }
 
-// readRecipients adds the identities of the subject. readRecipients skips malformed identities, which therefore match
-// nobody.
+// readRecipients adds the identities of the subject. readRecipients skips malformed identities, so they match nobody.
 func (b *Badge) readRecipients(subject object) {
 	for _, v := range ld.List(subject["identifier"]) {
 		o, ok := v.(object)
@@ -330,7 +335,8 @@ func (b *Badge) readRecipients(subject object) {
 	}
 }
 
-// evidenceOf reads one piece of evidence. Evidence has the same keys in Open Badges 2.0 and 3.0.
+// evidenceOf reads one piece of evidence. readEvidence works for Open Badges 2.0 and 3.0, because evidence has the
+// same keys in both.
 func evidenceOf(o object) Evidence {
 	return Evidence{
 		ld.Str(o, "id"),

@@ -8,8 +8,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// minimal returns the smallest badge of the data model 2.0. The JSON properties in more replace properties of the
-// badge, and null removes a property.
+// minimal returns the smallest badge of the data model 2.0. Each JSON property in more replaces a property of the
+// badge, and null removes the property.
 func minimal(t testing.TB, more string) object {
 	t.Helper()
 	d, err := ld.Parse(
@@ -57,11 +57,11 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		`"validFrom":1767225600`:                "malformed",
 		`"validUntil":["2027-01-01T00:00:00Z"]`: "malformed",
 		`"validUntil":""`:                       "malformed",
-		// Go's zero time would mean that the badge has no end
+		// Go's zero time would mean that the badge never expires
 		`"validUntil":"0001-01-01T00:00:00Z"`:                  "malformed",
 		one + `"issuanceDate":"yesterday"`:                     "malformed",
 		`"expirationDate":"2026-13-01T00:00:00Z"`:              "malformed",
-		`"awardedDate":"some day"`:                             "2026-01-01 –", // awardedDate is only informative
+		`"awardedDate":"some day"`:                             "2026-01-01 –", // awardedDate only informs; no check uses it
 		`"issuer":{"id":"did:x:i","name":"Lab"}`:               "2026-01-01 –",
 		`"issuer":["did:x:i"]`:                                 "not-an-open-badge",
 		`"issuer":{"name":"Lab"}`:                              "not-an-open-badge",
@@ -74,7 +74,7 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		`"credentialStatus":{"id":"urn:x:y"}`:                  "malformed",
 		`"credentialStatus":{"type":["A","B"],"id":"urn:x:y"}`: "malformed",
 		`"credentialStatus":{"type":"1EdTechRevocationList"}`:  "malformed",
-		// the status check rejects this type later, as unsupported
+		// parseBadge accepts this type; the status check later rejects the type as unsupported
 		`"credentialStatus":{"type":"StatusList2021Entry"}`:       "2026-01-01 –",
 		`"type":["VerifiableCredential","AchievementCredential"]`: "2026-01-01 –",
 	} {
@@ -96,7 +96,7 @@ func day(at time.Time) string {
 	return at.UTC().Format(time.DateOnly)
 }
 
-// The test reads the content of 1EdTech's most complete sample, in both data models.
+// The test reads the most complete sample badge that 1EdTech has published, in both data models.
 func TestMostCompleteSampleOf1EdTechIsRead(t *testing.T) {
 	for name, from := range map[string]string{"complete.json": "2010-01-01", "complete_v1.json": "2010-01-01"} {
 		d, err := ld.Parse(file(t, shared(t, inspector, name)))
@@ -135,8 +135,8 @@ func TestNamesInSeveralLanguagesAreRead(t *testing.T) {
 	}
 }
 
-// The test tries times around both ends of the validity: an issuer's clock may be fast by Skew, and validUntil is the
-// last valid moment.
+// The test tries times around the start and the end of the validity: an issuer's clock may be fast by Skew, and
+// validUntil is the last valid moment.
 func TestValidityEndsAreExactToTheSecond(t *testing.T) {
 	k := key(t)
 	b, err := IssueJSON(draft(), k, today.AddDate(-2, 0, 0))
@@ -157,7 +157,8 @@ func TestValidityEndsAreExactToTheSecond(t *testing.T) {
 	}
 }
 
-// The test uses hashes with SHA-256 and MD5 that were computed by hand, and the hash in 1EdTech's documentation.
+// The test uses hashes with SHA-256 and MD5 that were computed without this package, and the hash in 1EdTech's
+// documentation.
 func TestRecipientHashesMatchBothSpellings(t *testing.T) {
 	for _, c := range []struct {
 		id    Identity

@@ -2,7 +2,7 @@ package openbadge
 
 import "testing"
 
-// BenchmarkVerify verifies a typical badge of about 3 KB, with evidence and a status.
+// BenchmarkVerify measures the verification of a typical badge of about 3 KB, with evidence and a status.
 func BenchmarkVerify(b *testing.B) {
 	k := key(b)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}

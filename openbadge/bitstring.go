@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// minEntries is the minimum length of a list. In a long list, an entry reveals little about the holder of a
-	// badge (Bitstring Status List 1.0, section 2.2).
+	// minEntries is the smallest accepted number of entries of a list. In a long list, the index of an entry reveals
+	// little about the holder of the badge (Bitstring Status List 1.0, section 2.2).
 	minEntries = 131_072
-	// maxBits is the maximum size of an uncompressed list, in bytes: 16 Mi entries. Even a gzip of 2 KB can decompress
-	// to this size.
+	// maxBits is the largest accepted size of an uncompressed list, in bytes; it corresponds to 16 Mi entries. Even 2 KB
+	// of gzip data can decompress to a list of this size.
 	maxBits = 2 << 20
 )
 
@@ -23,13 +23,13 @@ const (
 // byte.
 type bits []byte
 
-// len returns the number of entries.
+// len returns the number of entries in the list.
 func (b bits) len() int64 { return 8 * int64(len(b)) }
 
-// at returns the i-th bit. i must be less than len.
+// at returns the entry with index i. i must be less than len.
 func (b bits) at(i int64) bool { return b[i/8]>>(7-i%8)&1 == 1 }
 
-// set changes the i-th bit. i must be less than len.
+// set changes the entry with index i. i must be less than len.
 func (b bits) set(i int64, on bool) {
 	mask := byte(1) << (7 - i%8)
 	if b[i/8] &^= mask; on {
@@ -54,7 +54,7 @@ func decodeBits(s string) (bits, error) {
 		return nil, errors.New("encodedList does not begin with u, the multibase prefix of base64url")
 	}
 	packed, err := base64.RawURLEncoding.Strict().DecodeString(rest)
-	if err != nil || strings.ContainsAny(rest, "\r\n") { // Go's base64 ignores line ends
+	if err != nil || strings.ContainsAny(rest, "\r\n") { // Go's base64 decoder ignores line ends, so reject them first
 		return nil, errors.New("encodedList is not base64url without padding")
 	}
 	in := bytes.NewReader(packed)

@@ -11,7 +11,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// packed returns bytes as an encodedList.
+// packed returns bytes as an encodedList (gzip, then base64url).
 func packed(b []byte) string {
 	var out bytes.Buffer
 	z := gzip.NewWriter(&out)
@@ -36,7 +36,7 @@ func TestFirstEntryIsTheHighestBit(t *testing.T) {
 	}
 }
 
-// The list in 1EdTech's tests has 131,072 entries, of which only the 23rd is set.
+// 1EdTech's tests contain a list of 131,072 entries, of which only the 23rd entry is set.
 func TestStatusListOf1EdTechIsRead(t *testing.T) {
 	d, err := ld.Parse(file(t, shared(t, inspector, "bit-string-list/testlist")))
 	if err != nil {
@@ -83,7 +83,7 @@ func TestEncodedListsAreReadStrictly(t *testing.T) {
 	}
 }
 
-// A gzip of one megabyte can decompress to one gigabyte. Only maxBits bytes may be decompressed.
+// One megabyte of gzip data can decompress to one gigabyte. Only maxBits bytes may be decompressed.
 func TestGzipBombsAreNotDecompressed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")

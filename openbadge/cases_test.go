@@ -19,8 +19,8 @@ const (
 	resources  = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/"
 )
 
-// exampleOrg simulates the web that expected.json assumes for the cases of Open Badges 2.0. The documents of the folder
-// are at example.org, with or without www and TLS. The tested assertion is at its own address.
+// exampleOrg simulates the web documents that expected.json assumes for the cases of Open Badges 2.0. The documents
+// of the folder are at example.org, with or without www and TLS. The tested assertion is at its own address.
 type exampleOrg struct {
 	dir  string
 	self string
@@ -42,7 +42,8 @@ func (w exampleOrg) Resolve(at string) ([]byte, error) {
 	return b, nil
 }
 
-// examplesIssuers returns the issuers of exampleOrg's profiles, each pinned to the profile's address.
+// examplesIssuers returns the issuers whose profiles exampleOrg serves; each issuer is pinned by the address of its
+// profile.
 func examplesIssuers(t testing.TB) (out []Issuer) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(otherstest.Path(t, inspector2, "assets"), "*.json"))
@@ -69,7 +70,7 @@ func judgeOB2(t testing.TB, data []byte) Verdict {
 		id = ld.Str(d, "id")
 	}
 	w := exampleOrg{otherstest.Path(t, inspector2, "assets"), id, data}
-	if w.self == "" { // the assertion is in a picture
+	if w.self == "" { // the case is an assertion inside a picture
 		w.self, w.data = "https://example.org/beths-robotics-badge.json", otherstest.File(
 			t,
 			inspector2,
@@ -121,10 +122,10 @@ var wantOB2 = map[string]string{
 	"simple-revoked.jwt":                                                     "invalid revoked",
 }
 
-// The test verifies 97 cases that other projects made. The verdict and the reasons must be as this package expects.
-// Valid cases must be valid, and invalid cases must be invalid for the documented reason. Only one valid case is
-// rejected, because its suite is unsupported.
-func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
+// The test verifies 97 test cases made by other projects. Verify must return the verdict and the reasons that the
+// table expects. Valid cases must be valid, and invalid cases must be invalid for the documented reason. The package
+// rejects only one valid case, because it does not support the suite of this case.
+func TestVerdictsOn97CasesOfOtherProjects(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(otherstest.File(t, "expected.json"), &cases); err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
 			continue
 		}
 		agrees := strings.HasPrefix(c.Verdict, "valid") == (got == "valid")
-		// the list of this case is not available
+		// the status list that this case names is not available
 		offline := strings.HasSuffix(c.Path, "ob30/credential-status-revoked.json") &&
 			got == "indeterminate status-unreachable"
 		switch unsupported := strings.Contains(c.Path, "derivedcredential"); {
@@ -166,7 +167,7 @@ func TestVerdictsOnThe97CasesOfOthers(t *testing.T) {
 	}
 }
 
-// caseVerdict returns the verdict on a case, with the pins that expected.json requires.
+// caseVerdict verifies a case with the pinned keys that expected.json requires, and returns the verdict.
 func caseVerdict(t *testing.T, p, kind string) string {
 	t.Helper()
 	data := otherstest.File(t, p)
@@ -183,8 +184,9 @@ func caseVerdict(t *testing.T, p, kind string) string {
 	return codes(VerifyDocument(data, o))
 }
 
-// vectorVerdict returns the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three
-// vectors use a context that is not available: for these, the canonical texts in the vector are hashed and verified.
+// vectorVerdict verifies every proof of one of the W3C's vectors, with the proof's own key pinned, and returns the
+// verdict. Three vectors use a context that is not available: for these vectors, the test hashes and verifies the
+// canonical texts that the vector contains.
 func vectorVerdict(t *testing.T, p string) string {
 	t.Helper()
 	d := parse(t, otherstest.File(t, p))
@@ -233,7 +235,7 @@ func (v vector) given(t *testing.T, p object) string {
 	return "valid"
 }
 
-// revokedLists is the only status list in 1EdTech's samples.
+// revokedLists is the only status list that 1EdTech's samples refer to.
 func revokedLists(t testing.TB) Resolver {
 	return lists{testList: string(file(t, shared(t, inspector, "bit-string-list/testlist")))}
 }

@@ -11,9 +11,9 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostileChains returns documents with eight proofs, each of which refers to all earlier proofs. An attacker made
-// correct signatures with did:keys. Only the last proof has a wrong signature and claims the issuer's key. Each proof
-// covers the earlier proofs, so each proof costs as much work as a document.
+// hostileChains returns documents with eight proofs, each of which refers to all earlier proofs. An attacker has
+// signed the first proofs correctly with did:keys. Only the last proof claims to be made with the issuer's key, and
+// its signature is wrong. Each proof covers the earlier proofs, so each proof costs as much work as a document.
 func hostileChains(t testing.TB) map[string][]byte {
 	fill := func(item string, n int) []any {
 		return parse(t, []byte(`{"x":[`+strings.TrimSuffix(strings.Repeat(item+",", n), ",")+`]}`))["x"].([]any)
@@ -21,7 +21,7 @@ func hostileChains(t testing.TB) map[string][]byte {
 	insides := map[string]object{
 		"twins":           {"identifier": fill(`{"type":"IdentityObject"}`, 1400)},
 		"a tree of twins": {"source": parse(t, []byte(tree(2, 4)))},
-		// this tree needs work of 1,134,316 bytes, just below the limit of 1,200,000
+		// to canonicalise this tree costs 1,134,316 bytes of work, just below the limit of 1,200,000
 		"a wide tree":   {"source": parse(t, []byte(tree(3, 3)))},
 		"a long text":   {"narrative": strings.Repeat("é", 400_000)},
 		"control signs": {"narrative": strings.Repeat("\u0001", 140_000)},
@@ -81,7 +81,7 @@ func hostileChain(t testing.TB, suites []string, inside object) []byte {
 		c, _ := suiteOf(p)
 		m, err := c.message(open(t, d), p, previous, crypto.SHA256)
 		if err != nil {
-			t.Fatalf("%s: %v", suite, err) // the document must reach the limit for one proof and not exceed it
+			t.Fatalf("%s: %v", suite, err) // one proof of the document must cost nearly the limit of work, but not more
 		}
 		p["proofValue"] = "z" + encode58(by.sign(t, m))
 		d["proof"] = append(ld.List(d["proof"]), p)

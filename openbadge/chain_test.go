@@ -13,7 +13,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// chained returns a function that adds an id, and references to other proofs, to a proof.
+// chained returns a function that gives a proof an id and references to other proofs.
 func chained(id string, after ...any) func(object) {
 	return func(p object) {
 		if id != "" {
@@ -35,12 +35,13 @@ func chained(id string, after ...any) func(object) {
 
 func ended(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }
 
-// In this test, another party signed the badge first, and the issuer signed last. The issuer's proof counts if all
-// proofs that it refers to are present and correct.
+// In this test, another party has signed the badge first, and the issuer has signed it last. The issuer's proof is
+// accepted if all proofs that it refers to are present and correct.
 func TestEveryProofOfAChainMustBeCorrect(t *testing.T) {
 	k, other := key(t), key(t)
 	issuer, witness := edwardsSigner(k), edwardsSigner(other)
-	third := nistSigner(t, elliptic.P256(), crypto.SHA256) // the verification method of this key does not contain the key
+	// the verification method names this key but does not contain it
+	third := nistSigner(t, elliptic.P256(), crypto.SHA256)
 	proof := func(d object, i int) object { return ld.List(d["proof"])[i].(object) }
 	// replace replaces the first proof by a correct proof of another party.
 	replace := func(d object) {
@@ -296,8 +297,8 @@ func TestOneCorrectProofIsSufficient(t *testing.T) {
 	}
 }
 
-// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Verify must not panic, and a valid
-// badge must have a signature of the issuer.
+// The fuzzer adds proofs with arbitrary terms to a badge that its issuer signed. Verify must not panic, and a badge
+// that Verify accepts must have a signature of the issuer.
 func FuzzProofs(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	d := parse(f, must(IssueJSON(draft(), k, today)))

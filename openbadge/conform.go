@@ -16,8 +16,8 @@ type Warning struct {
 	EN   string `json:"en"`
 }
 
-// warnings contains the texts of all kinds of Warning, in French and English. The codes never change, and programs may
-// depend on the complete list.
+// warnings contains the texts of all kinds of Warning, in French and English. The codes never change, so programs may
+// store them; the list of codes is complete.
 var warnings = [...]bilingual{
 	{"missing-property", "il manque une propriété obligatoire", "a required property is missing"},
 	{"missing-type", "il manque le type obligatoire", "the required type is missing"},
@@ -42,12 +42,12 @@ func WarningCodes() []string {
 	return out
 }
 
-// maxWarnings is the maximum number of warnings for a badge. More warnings would not help the reader.
+// maxWarnings is the maximum number of warnings for a badge. More warnings than this would not help the reader.
 const maxWarnings = 20
 
 // checkConformance compares a badge with the data model of Open Badges 3.0: 1EdTech's JSON schema of the
 // AchievementCredential, and step 1 of the verification (section 8.4), which requires an id or an identifier of the
-// subject. With Options.Strict the warnings become reasons for an invalid verdict.
+// subject. With Options.Strict, each warning becomes a reason for the verdict invalid.
 func (q *inquiry) checkConformance(doc object) {
 	c := conformance{}
 	c.checkNode("", "AchievementCredential", doc)
@@ -67,7 +67,7 @@ func (q *inquiry) checkConformance(doc object) {
 	}
 }
 
-// conformance collects the warnings of one comparison.
+// conformance collects the warnings about one badge.
 type conformance struct{ found []Warning }
 
 // warn adds a warning for a path, up to maxWarnings.
@@ -107,7 +107,7 @@ func (c *conformance) checkNode(path, name string, o object) {
 	}
 }
 
-// childPath returns the path of a property of the object at path.
+// childPath returns the path of a property, given the path of its object.
 func childPath(path, name string) string {
 	if path == "" {
 		return name
@@ -115,7 +115,7 @@ func childPath(path, name string) string {
 	return path + "." + name
 }
 
-// checkValue compares one value with the form that the property requires.
+// checkValue compares one value with the form that its property requires.
 func (c *conformance) checkValue(path string, p property, v any) {
 	_, isText := v.(string)
 	ok := false

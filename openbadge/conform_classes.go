@@ -12,28 +12,28 @@ const (
 	aNodeOrAddress // an object, or the address of an object
 )
 
-// multiplicity says whether the values of a property are in a list.
+// multiplicity says whether a property has one value or a list of values.
 type multiplicity uint8
 
 const (
 	never  multiplicity = iota // exactly one value
-	always                     // a list, even for one value
-	either                     // one value, or a list
+	always                     // the values are in a list, even if there is only one value
+	either                     // the property has one value, or a list of values
 )
 
-// property is a property of a class. The table also has the optional properties, because their values must have the
-// form of the standard too.
+// property is a property of a class. The table also contains the optional properties, because their values must have
+// the form of the standard too.
 type property struct {
 	name     string
 	form     form
-	class    string // class of a node; empty for other forms
+	class    string // for a node: the name of its class; for other forms: empty
 	many     multiplicity
 	required bool
-	spoken   bool // a text that may have a language
+	spoken   bool // the value is a text that may name its language
 }
 
-// class is a class of the data model of Open Badges 3.0 (appendix B). An object of the class must have the type typ, or
-// any type if typed is set.
+// class is a class of the data model of Open Badges 3.0 (appendix B). An object of the class must have the type typ;
+// if only typed is set, it must have some type.
 type class struct {
 	name       string
 	typ        string
@@ -52,7 +52,7 @@ func classNamed(name string) class {
 }
 
 // need returns a required property with one value, and may returns an optional property. The functions below do the
-// same for properties whose values are nodes.
+// same for properties whose values are objects of a class.
 func need(name string, f form) property { return property{name: name, form: f, required: true} }
 func may(name string, f form) property  { return property{name: name, form: f} }
 
@@ -65,10 +65,10 @@ func mayNodes(name, class string) property {
 }
 
 // classes lists the classes that a badge may contain, with the required properties and the forms of all values, from
-// 1EdTech's JSON schema of the AchievementCredential (version 3.0, with the date terms of the final version). The list
-// leaves out vocabularies, which issuers may extend, and endorsements, which are separate credentials. The properties
-// name and description may also be texts with a language, as in the data model 2.0 (section 11.1). The name of the
-// credential is required, although later drafts make this name optional.
+// 1EdTech's JSON schema of the AchievementCredential (version 3.0, with the date terms of the final version). The
+// list leaves out properties whose values come from vocabularies, which issuers may extend, and endorsements, which
+// are separate credentials. The properties name and description may also be texts with a language, as in the data
+// model 2.0 (section 11.1). The name of the credential is required, although later drafts make this name optional.
 var classes = [...]class{
 	{name: "AchievementCredential", properties: []property{
 		need("id", aText), {name: "name", form: aText, required: true, spoken: true},

@@ -45,7 +45,8 @@ func warned(v Verdict) string {
 	return strings.Join(all, "; ")
 }
 
-// Each violated requirement of the standard must be reported with its path: as a warning, or as a reason with Strict.
+// Verify must report each violated requirement of the standard with its path: as a warning, or, with Strict, as a
+// reason.
 func TestMissingRequirementsOfTheStandardCauseWarnings(t *testing.T) {
 	k := key(t)
 	subject := func(d object) object { return d["credentialSubject"].(object) }
@@ -164,7 +165,7 @@ func TestEveryWarningHasBothLanguages(t *testing.T) {
 	}
 }
 
-// A badge with many defects causes a limited number of warnings.
+// A badge with many defects must cause only a limited number of warnings.
 func TestWarningsAreBounded(t *testing.T) {
 	k := key(t)
 	doc := conformant(t, k)
@@ -180,7 +181,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	}
 }
 
-// checkConformance must accept every signed document, and must report each defect of a path only once.
+// checkConformance must not panic on any signed document, and must report each defect of a path only once.
 func FuzzConforms(f *testing.F) {
 	for _, d := range []object{
 		conformant(f, key(f)),

@@ -6,22 +6,22 @@ import (
 	"testing"
 )
 
-// These limits bound the cost of one hostile input. Both limits are counts, because a count does not depend on the load
-// of the computer. Benchmarks measure processor time. Work without allocations has other limits: maxWork of package ld
-// limits hashing and comparing in the canonical form, and the tests of ld count this work. Size limits bound all other
-// work.
+// These limits bound what one hostile input may cost. Both limits count allocations and bytes, because these numbers
+// do not depend on the load of the computer. Benchmarks measure processor time. Work without allocations has other
+// limits: maxWork of package ld limits the hashing and comparing for the canonical form, and the tests of ld count
+// this work. Limits of the input's size bound all other work.
 const (
-	allocationsMost = 1_000_000 // the most expensive test input makes 700,000 allocations
+	allocationsMost = 1_000_000 // the most expensive input of these tests makes 700,000 allocations
 	memoryMost      = 64        // megabytes allocated
 )
 
-// cost contains the number of allocations of a function and the number of allocated bytes.
+// cost contains how many allocations a function makes, and how many bytes it allocates.
 type cost struct {
 	allocations uint64
 	mb          float64
 }
 
-// measure runs f once and returns its cost.
+// measure runs f and returns the cost of one run.
 func measure(f func()) cost {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -31,8 +31,8 @@ func measure(f func()) cost {
 	return cost{after.Mallocs - before.Mallocs, float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20)}
 }
 
-// judgeCost fails the test if an input costs too much. The best of three runs counts, because the test framework also
-// allocates memory.
+// judgeCost fails the test if the verification of an input exceeds the limits. measure takes the lowest cost of three
+// runs, because the test framework also allocates memory.
 func judgeCost(t *testing.T, name string, f func()) cost {
 	t.Helper()
 	best := measure(f)

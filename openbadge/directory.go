@@ -15,8 +15,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Directory is a Resolver without network access: a folder with the documents that badges refer to. The document of a
-// URL is, in this order:
+// Directory is a Resolver without network access: it reads the documents that badges refer to from a folder. The
+// document of a URL is, in this order:
 //
 //   - the entry of index.json in the folder: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1":
 //     {"gone": true}}. An entry names a file by its path in the folder; an entry with "gone" means ErrGone;
@@ -24,9 +24,9 @@ import (
 //     with a query, a fragment or escapes has no such file;
 //   - a *.json or *.jwt file directly in the folder with the URL as its id.
 //
-// Any other URL is unreachable, which is not ErrNotFound: the folder has only some of the documents on the web. No path
-// leads outside the folder, not even by a symbolic link. The zero Directory has no documents. Resolve reads a document
-// when it is called, and may be called concurrently.
+// Any other URL is reported as unreachable and not as ErrNotFound, because the folder contains only some of the
+// documents on the web. No path leads outside the folder, not even through a symbolic link. The zero Directory has no
+// documents. Resolve reads the document's file at each call, and may be called concurrently.
 type Directory struct {
 	dir   string
 	index map[string]string // maps a URL to its file, or to "" for a removed document
@@ -38,11 +38,11 @@ var _ Resolver = (*Directory)(nil)
 const (
 	indexFile    = "index.json"
 	maxFiles     = 10_000  // maximum number of files directly in the folder
-	maxDocValues = 150_000 // maximum number of values in a document, as for a status list
+	maxDocValues = 150_000 // maximum number of values in a document, the same as for a status list
 )
 
 // OpenDirectory reads the folder's index and the ids of its documents. The error names a file that cannot be read, or
-// an index entry that no URL can select.
+// an entry of the index that no URL can select.
 func OpenDirectory(dir string) (*Directory, error) {
 	d := &Directory{dir: dir, index: map[string]string{}, byID: map[string]string{}}
 	root, err := os.OpenRoot(dir)
@@ -90,7 +90,7 @@ func (d *Directory) readIndex(root *os.Root) error {
 	return nil
 }
 
-// entryOf returns the file of an index entry, or "" for a removed document.
+// entryOf returns the file that an entry of the index names, or "" if the entry says that the document was removed.
 func entryOf(u string, v any) (string, error) {
 	if !strings.Contains(u, ":") {
 		return "", errors.New("invalid URL: scheme is missing")
@@ -105,7 +105,7 @@ func entryOf(u string, v any) (string, error) {
 	return file, nil
 }
 
-// readIDs reads the ids of the documents in the folder that the index does not name.
+// readIDs reads the ids of those documents in the folder that the index does not name.
 func (d *Directory) readIDs(root *os.Root) error {
 	files, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
@@ -128,7 +128,7 @@ func (d *Directory) readIDs(root *os.Root) error {
 	return nil
 }
 
-// readID stores the id of a document for Resolve.
+// readID reads the id of a document and stores it for Resolve.
 func (d *Directory) readID(root *os.Root, file string) error {
 	b, err := readDocument(root, file)
 	if err != nil {
@@ -145,8 +145,8 @@ func (d *Directory) readID(root *os.Root, file string) error {
 	return nil
 }
 
-// idOf returns the id in a document, or in the payload of a token. The id is not verified: it is only used to find the
-// document.
+// idOf returns the id in a document, or in the payload of a token. idOf does not verify the id, because the id only
+// serves to find the document.
 func idOf(b []byte) (string, error) {
 	b = bytes.TrimSpace(b)
 	if parts := bytes.SplitN(b, []byte("."), 4); !bytes.HasPrefix(b, []byte("{")) && len(parts) == 3 {
@@ -196,7 +196,7 @@ func (d *Directory) Resolve(url string) ([]byte, error) {
 
 var errNotHere = errors.New("document is not in the folder")
 
-// fileOf returns host/path of an https URL without special characters.
+// fileOf returns the path host/path for an https URL without special characters.
 func fileOf(s string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(s, "?#%\\") {
@@ -206,7 +206,7 @@ func fileOf(s string) (string, bool) {
 	return file, u.Path != "" && fs.ValidPath(file)
 }
 
-// requireRegularFile returns an error if the name is not a regular file, because opening a pipe would block for ever.
+// requireRegularFile returns an error if the file is not a regular file, because opening a pipe would block forever.
 func requireRegularFile(root *os.Root, file string) (fs.FileInfo, error) {
 	i, err := root.Stat(file)
 	switch {
@@ -218,7 +218,7 @@ func requireRegularFile(root *os.Root, file string) (fs.FileInfo, error) {
 	return i, nil
 }
 
-// readDocument reads a file of at most MaxListBytes bytes.
+// readDocument reads a file, and returns an error if it has more than MaxListBytes bytes.
 func readDocument(root *os.Root, file string) ([]byte, error) {
 	if _, err := requireRegularFile(root, file); err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func TestDirectoryFindsDocuments(t *testing.T) {
 		"https://lab.example/3":                    inPlain,
 		"https://lab.example/4":                    vc,
 		"https://lab.example/5?a=1":                `{"id":"https://lab.example/5?a=1"}`,
-		// a folder has the same name as this file
+		// the folder contains a subfolder with the same name as this file
 		"https://lab.example/deep":   `{"id":"https://lab.example/deep"}`,
 		"https://lab.example/deep/6": "six",
 	} {
@@ -77,7 +77,7 @@ func TestDirectoryFindsDocuments(t *testing.T) {
 	}
 }
 
-// The URLs of this test must be unreachable, and no path may lead outside the folder.
+// The URLs of this test must be unreachable: none may select a file outside the folder.
 func TestDirectoryReadsNothingOutsideTheFolder(t *testing.T) {
 	dir := folder(t, map[string]string{"lab.example/1": "one", "lab.example/a b": "b", "x/y": "z", "secret": "s"})
 	outside := folder(t, map[string]string{"secret": "not yours"})
@@ -193,8 +193,8 @@ func TestDirectoryRejectsLargeFiles(t *testing.T) {
 	}
 }
 
-// The folder of this test contains 1EdTech's hosted documents at host/path of their ids. The index names the documents
-// with http ids, and one document with a different id.
+// The folder of this test contains 1EdTech's hosted documents, each at the path host/path of its id. The index names
+// the documents with http ids, and one document whose id differs from its URL.
 func TestDirectoryServesTheDocumentsOf1EdTech(t *testing.T) {
 	assets := shared(t, strings.TrimSuffix(inspector, "ob30")+"ob20/assets")
 	paths, err := filepath.Glob(filepath.Join(assets, "*.json"))

@@ -20,89 +20,97 @@
 // address of its badge: Verify then reads the badge through Options.Documents.
 //
 // [VerifyDocument] also verifies an endorsement, a status list, a badge class, a profile, and any other verifiable
-// credential with known terms. Verdict.Kind is the kind of document. Verdict.Badge is nil for documents that are not
-// badges, and Verify rejects such documents. For a badge class or profile of Open Badges 2.0, only the form is checked.
+// credential with known terms. Verdict.Kind is the kind of document. If the document is not a badge, Verdict.Badge is
+// nil, and Verify rejects the document. For a badge class or a profile of Open Badges 2.0, the package checks only
+// the form.
 //
 // # Trust
 //
-// A correct signature does not prove who signed. A key counts only if the caller pins it to the issuer: see [Issuer]
-// for the kinds of pins (a multikey, a did:web, the https address of a profile or a JWKS, a PEM key). A key in the
-// credential, in a token's header or in the fragment of a URL never counts: such a key only identifies the key that
-// signed. A hosted badge of Open Badges 2.0 counts if its issuer's profile is pinned by its address, and if this
-// profile allows the badge's address.
+// A correct signature does not prove who signed. The package trusts a key only if the caller pins it to the issuer:
+// see [Issuer] for the kinds of pins (a multikey, a did:web, the https address of a profile or a JWKS, a PEM key).
+// The package never trusts a key because the credential, a token's header or the fragment of a URL contains it: such
+// a key only identifies the key that signed. A hosted badge of Open Badges 2.0 is accepted if the address of its
+// issuer's profile is pinned, and if this profile allows the badge's address.
 //
 // # Verdicts
 //
-// A verdict is indeterminate only because of the verifier's own sources: a pinned document, a hosted badge's address or
-// a status list is unreachable or cannot be trusted. All data that the presenter controls leads to valid or invalid.
-// [Codes] lists all reasons. The codes never change.
+// A verdict is indeterminate only if the fault is in the verifier's own sources: a pinned document, a hosted badge's
+// address or a status list is unreachable or cannot be trusted. The data that the presenter controls can only make
+// the verdict valid or invalid, never indeterminate. [Codes] lists all reasons. The codes never change.
 //
 // # Proofs
 //
 // Suites: eddsa-rdfc-2022, also under its former name eddsa-2022 and as Ed25519Signature2020, eddsa-jcs-2022,
-// ecdsa-rdfc-2019 and ecdsa-jcs-2019 (P-256 or P-384). ecdsa-sd-2023 is reported as unsupported. A document has up to
-// eight proofs. One proof that counts is sufficient, and the other proofs are ignored. If a proof refers to other
-// proofs (previousProof), each of these must be present and correct, with a pinned key or with the key of its own
-// did:key. So another party may have signed before the issuer, but never instead of the issuer. If a proof expires
-// before its badge, the badge ends with the proof: Badge.ValidUntil is the earlier time.
+// ecdsa-rdfc-2019 and ecdsa-jcs-2019 (P-256 or P-384). The package reports ecdsa-sd-2023 as unsupported. A document
+// may have up to eight proofs. One accepted proof is sufficient, and the package ignores the other proofs. If a proof
+// refers to other proofs (previousProof), each of these must be present and correct, with a pinned key or with the
+// key of its own did:key. Another party may therefore sign before the issuer, but never instead of the issuer. If a
+// proof expires before its badge, the badge expires together with the proof: Badge.ValidUntil is the earlier time.
 //
 // # Strict rules
 //
-//   - Signatures over statements do not cover @context. Therefore only known context addresses are accepted, compared
-//     exactly, with the data model's context first. A nested context may only repeat these addresses. Undefined terms,
-//     relative ids and types, and aliases of the terms that are read are rejected. Signatures do not cover the position
-//     of a statement either. Therefore a second node with the credential's id must be empty, because a second node
-//     could hide statements of the issuer. In Open Badges 2.0 no key may be an alias of a key that is read.
+//   - Signatures over statements do not cover @context. Therefore the package accepts only known addresses of
+//     contexts, compares them exactly, and requires the data model's context first. A context inside a nested object
+//     may only repeat these addresses. The package rejects undefined terms, relative ids and types, and aliases of
+//     the terms that it reads. A signature over statements does not cover the position of a statement in the document
+//     either. The signature would not change if an attacker moved statements of the issuer to a second node with the
+//     credential's id. Therefore a second node with this id must be empty. In Open Badges 2.0, the package rejects a
+//     key that a context makes an alias of a key that it reads.
 //   - JSON that two parsers could read differently is rejected: a repeated key, an unpaired surrogate, an integer that
 //     a double cannot represent.
 //   - Size limits: 1 MiB (4 MiB for a status list), 32 levels, 20,000 values, 5,000 statements, and a limit of work for
-//     the naming of blank nodes. No input of an attacker takes 100 ms or 64 MB.
+//     the naming of blank nodes. Verify needs less than 100 ms and less than 64 MB for any input of an attacker.
 //
-// A null value counts as an absent value. The contexts are Go tables, compiled from the published packages that NOTICE
-// names.
+// The package treats a null value like an absent value. The contexts are compiled into Go tables from the published
+// packages that NOTICE names.
 //
 // # Dates
 //
-// Dates are checked if Options.At is set, with a tolerance of five minutes ([Skew]) for an issuer with a fast clock.
-// The data model 2.0 has validFrom and validUntil, 1.1 has issuanceDate and expirationDate, and Open Badges 2.0 has
-// issuedOn and expires. If several are present, the narrower period counts. awardedDate is only informative. All dates
-// are xsd:dateTimeStamp values of the years 1 to 9999: 24:00:00 is the end of a day, and an offset has at most 14
-// hours. For a VC-JWT, claims supply the values that the credential lacks: exp for the end, nbf (or iat, if nbf is
-// missing) for the start, and iss, jti and sub. If a claim and a value of the credential are both present, they must be
-// equal. The key of a holder (cnf) is not checked, and the verdict's checks say so.
+// The package checks dates only if Options.At is set, and tolerates an issuer's clock that is fast by five minutes
+// ([Skew]). The data model 2.0 has validFrom and validUntil, 1.1 has issuanceDate and expirationDate, and Open Badges
+// 2.0 has issuedOn and expires. If dates of several models are present, the badge is valid in the time that all
+// periods have in common. awardedDate only informs; no check uses it. All dates are xsd:dateTimeStamp values of the
+// years 1 to 9999: 24:00:00 is the end of a day, and an offset has at most 14 hours. For a VC-JWT, the claims supply
+// the values that the credential lacks: exp supplies the end of validity, nbf (or iat, if nbf is missing) supplies
+// the start, and iss, jti and sub supply the issuer, the id and the subject. If a claim and the matching value of the
+// credential are both present, they must be equal. The package does not check the key of a holder (cnf), and the
+// verdict's checks say so.
 //
 // # Conformance
 //
 // A badge of Open Badges 3.0 may lack a property that 1EdTech's schema requires, or have a property in another form.
-// Such a badge is still valid, and Verdict.Warnings lists each place. With Options.Strict such a badge is invalid, with
-// the reason not-conformant.
+// Such a badge can still be valid, and Verdict.Warnings lists each such place. With Options.Strict, such a badge is
+// invalid with the reason not-conformant.
 //
 // # Status
 //
-// If Options.Status is set and the proof is correct, every status of the badge must be good. A 1EdTechRevocationList,
-// and the revocationList of an Open Badges 2.0 profile, is trusted because it was read from its own https address. A
-// BitstringStatusListEntry names a list that is a credential itself. The list is verified with the same keys and at the
-// same time as the badge. The list must come from the badge's issuer or from one of the issuer's StatusIssuers. The
-// list must have the entry's purpose, at least 131,072 entries (unless [Allow].ShortStatusLists is set) and no status
-// of its own. The purposes revocation and suspension make a badge invalid; message and refresh are only informative.
-// For any other purpose, and for entries of more than one bit, the reason is unsupported-status. For a forged, expired
-// or unreadable list, or a list of another issuer, the verdict is indeterminate with the reason status-unusable. For an
-// entry outside the list, or a wrong purpose, the verdict is invalid with the reason status-mismatch, because the
-// badge's issuer signed both. The list's id may differ from the list's address, as for many issuers. The check reports
-// the difference. The ttl of a list is not checked, because only the caller knows when the list was fetched.
+// If Options.Status is set and the proof is correct, every status of the badge must be good. The package trusts a
+// 1EdTechRevocationList, and the revocationList of an Open Badges 2.0 profile, because it reads each from the list's
+// own https address. A BitstringStatusListEntry names a status list that is itself a signed credential. The package
+// verifies the list with the same trusted keys and for the same time as the badge. The list must be signed by the
+// badge's issuer or by one of the issuer's StatusIssuers. The list must have the purpose that the entry names, at
+// least 131,072 entries (unless [Allow].ShortStatusLists is set) and no status of its own. The purposes revocation
+// and suspension make a badge invalid; the purposes message and refresh only inform. For any other purpose, and for
+// entries of more than one bit, the verdict has the reason unsupported-status. If the list is forged, expired,
+// unreadable or from another issuer, the verdict is indeterminate with the reason status-unusable. If the entry is
+// outside the list, or the list has another purpose, the verdict is invalid with the reason status-mismatch, because
+// the badge's issuer signed the entry. The list's id may differ from the list's address, because many issuers publish
+// such lists. The check of the status reports such a difference. The package does not check the ttl of a list,
+// because only the caller knows when the list was fetched.
 //
 // # Refresh
 //
 // If Options.Refresh is set and the proof is correct, the package makes one request to a 1EdTechCredentialRefresh
-// service. The answer of the service replaces the badge if the answer is the same credential (issuer and id) of the
-// same kind, not older, and correctly signed. The verdict is then about the answer, good or bad. Otherwise the verdict
-// is about the badge itself, and the check "refresh" gives the reason.
+// service. The answer of the service replaces the badge if it is the same credential (same issuer and id) of the same
+// kind, is not older, and has a correct signature. The verdict is then the verdict on the answer, whether valid or
+// not. Otherwise the verdict is about the presented badge, and the check "refresh" gives the reason why the answer
+// was not used.
 //
 // # Recipient
 //
 // If Options.Recipient is set, the badge must belong to this person, as [Badge.IsFor] reports. A hash is sha256$ or
-// md5$ of the address and the salt, in upper or lower case hexadecimal. Without a salt, the hash covers the address
-// alone.
+// md5$ of the address and the salt, in upper or lower case hexadecimal. Without a salt, the hash covers only the
+// address.
 //
 // # Repeated checks
 //

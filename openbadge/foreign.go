@@ -45,14 +45,14 @@ func isOpenBadges1(doc object) bool {
 	}) && !isOpenBadges2(doc) && doc["badge"] != nil
 }
 
-// isWebPage reports whether the bytes begin like HTML.
+// isWebPage reports whether the bytes begin like an HTML page.
 func isWebPage(data []byte) bool {
 	head := bytes.ToLower(data[:min(len(data), 64)])
 	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
 	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html"))
 }
 
-// isAddress reports whether the data is just a web address.
+// isAddress reports whether the data is nothing but a web address.
 func isAddress(data []byte) bool {
 	s := string(data[:min(len(data), 16)])
 	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
@@ -63,7 +63,7 @@ func isAddress(data []byte) bool {
 // maxAddress is the maximum length of a document's address, in bytes.
 const maxAddress = 2048
 
-// foreignTokenFault returns the fault for a text that is not a token of three parts.
+// foreignTokenFault returns the fault for a text that looks like a token but does not have three parts.
 func foreignTokenFault(b []byte, parts [][]byte) error {
 	switch isHeader := beginsAsToken(parts[0]); {
 	case isHeader && bytes.ContainsRune(b, '~'):
@@ -76,7 +76,7 @@ func foreignTokenFault(b []byte, parts [][]byte) error {
 	return fault("malformed", "neither JSON nor a JWT")
 }
 
-// beginsAsToken reports whether the first part of a token is the base64url form of a JSON object.
+// beginsAsToken reports whether the first part of a text is the base64url form of a JSON object.
 func beginsAsToken(part []byte) bool {
 	head, err := base64.RawURLEncoding.DecodeString(string(part))
 	return err == nil && bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{"))

@@ -12,7 +12,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostile returns documents that would be slow without limits. Each document is as large as MaxBytes allows.
+// hostile returns documents whose verification would be slow without limits. Each of these documents is as large as
+// MaxBytes allows.
 func hostile() map[string][]byte {
 	head := `{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential",` +
 		`"OpenBadgeCredential"],` +
@@ -125,18 +126,18 @@ func TestHostileDocumentsHaveBoundedCost(t *testing.T) {
 	}
 }
 
-// The same statements can be written as different trees. If an attacker moved the issuer's statements to a second node
-// with the credential's id, the signature would still be correct. But readers of the first node would miss these
-// statements. Therefore a second node with the credential's id must be empty.
+// The same statements can be written as different JSON trees. If an attacker moved the issuer's statements to a
+// second node with the credential's id, the signature would still be correct. Readers who look only at the first node
+// would then miss these statements. Therefore, if a second node has the credential's id, it must be empty.
 func TestSecondNodeCannotHideStatementsOfTheIssuer(t *testing.T) {
 	k := key(t)
-	// the badge has expired
+	// the badge has expired, and the attacker hides its validUntil in the second node
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
 	d, err := ld.Parse(issued(t, k)["JSON"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	// An issuer may refer to its own credential by its id, as 1EdTech's complete.json does in refreshService.
+	// An issuer may refer to its own credential by its id; 1EdTech's complete.json does this in refreshService.
 	delete(d, "proof")
 	d["refreshService"] = object{"id": d["id"], "type": "1EdTechCredentialRefresh"}
 	signed := sign(t, d, k)
@@ -158,7 +159,7 @@ func TestSecondNodeCannotHideStatementsOfTheIssuer(t *testing.T) {
 	}
 }
 
-// sign adds an eddsa-rdfc-2022 proof to any document. The function change modifies the proof before it is signed.
+// sign adds an eddsa-rdfc-2022 proof to any document. The function change modifies the proof before sign signs it.
 func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	t.Helper()
 	p := object{
@@ -189,7 +190,7 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	return b
 }
 
-// The proofs of this test are signed with the issuer's own key, and still must not count.
+// The proofs of this test are signed with the issuer's own key. Verify must reject them because of their properties.
 func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 	k, other := key(t), key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
@@ -232,7 +233,7 @@ func TestProofsWithMissingOrExtraPropertiesAreRejected(t *testing.T) {
 	}
 }
 
-// If the verifier's own list of keys is unusable, the verdict is indeterminate: the badge may be valid.
+// If the verifier cannot use its own list of keys, the verdict is indeterminate, because the badge may be valid.
 func TestUnusableTrustIsIndeterminate(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {

@@ -6,7 +6,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// unbake extracts the document from a picture. A picture inside a picture is an error.
+// unbake extracts the document from a picture. A picture that contains another picture is an error.
 func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	if q.Baked != "" {
 		return nil, nil, fault("malformed", "the picture contains another picture in place of a badge")
@@ -26,8 +26,9 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 }
 
 // fetchBaked fetches the badge of an old picture, which contains only the badge's address (Open Badges 2.0, Baking
-// Specification: a tEXt chunk, or the attribute verify of an SVG). The presenter of the picture chose this address.
-// Therefore fetchBaked makes a request only if a hosted badge could be valid.
+// Specification: a tEXt chunk, or the attribute verify of an SVG). The presenter of the picture chose this address,
+// so it could be any address. Therefore fetchBaked makes a request only if an issuer is trusted whose hosted badges
+// could be valid.
 func (q *inquiry) fetchBaked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
 		return nil, fault("hosted-unreachable",

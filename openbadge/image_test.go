@@ -8,7 +8,7 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// The badges in 1EdTech's pictures must be valid with the key that the issuer used for them.
+// The badges in 1EdTech's pictures must be valid if the test pins the key with which the issuer signed them.
 func TestBadgesAreReadFromPictures(t *testing.T) {
 	trust := []Issuer{{ID: example.ID, Keys: []string{"z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x"}}}
 	for _, format := range []string{bake.PNG, bake.SVG} {
@@ -72,7 +72,7 @@ func TestUnusablePicturesAreRejected(t *testing.T) {
 	}
 }
 
-// hostilePictures returns pictures that would be slow without limits.
+// hostilePictures returns pictures whose verification would be slow without limits.
 func hostilePictures() map[string][]byte {
 	svg := func(item, end string) []byte {
 		n := (bake.MaxSVG - 4096) / (len(item) + len(end))

@@ -21,18 +21,18 @@ const (
 	ContextExtensions = ld.Extensions
 )
 
-// Draft is a badge before it is signed.
+// Draft holds the content of a badge before it is signed.
 type Draft struct {
-	ID          string // an absolute IRI; empty for a new urn:uuid
-	IssuerID    string // a DID or an https address; empty for the did:key of the key
+	ID          string // the badge's id, an absolute IRI; empty means a new urn:uuid
+	IssuerID    string // the issuer's id, a DID or an https address; empty means the did:key of the key
 	IssuerName  string
 	Achievement Achievement
-	Email       string // e-mail address of the recipient, stored as a hash with a new salt
-	Subject     string // id of the recipient; may be empty
+	Email       string // e-mail address of the recipient; the badge contains only its hash, with a new salt
+	Subject     string // id of the recipient; empty if an e-mail address names the recipient
 	ValidFrom   time.Time
-	ValidUntil  time.Time     // zero for a badge without an end
-	Status      string        // URL of the 1EdTech revocation list; empty for no list
-	Statuses    []StatusEntry // entries in bitstring status lists: see StatusListDraft
+	ValidUntil  time.Time     // end of validity; zero means that the badge never expires
+	Status      string        // URL of the 1EdTech revocation list; empty means no list
+	Statuses    []StatusEntry // the badge's entries in bitstring status lists: see StatusListDraft
 	Evidence    []Evidence
 	HeaderKey   bool // include the public key in the header of a VC-JWT, as some wallets need; verifiers must not trust it
 }
@@ -40,8 +40,8 @@ type Draft struct {
 // Achievement describes the badge class of a draft.
 type Achievement struct{ ID, Name, Description, Criteria string }
 
-// IssueJSON signs the draft as JSON, with an eddsa-rdfc-2022 proof. created is the date of the proof. The key must be
-// Ed25519.
+// IssueJSON signs the draft as JSON, with an eddsa-rdfc-2022 proof. created is the date that the proof states. The
+// key must be Ed25519.
 func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -50,12 +50,12 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	return addProof(doc, d.issuer(k), k, created)
 }
 
-// addProof adds the issuer's proof to a document.
+// addProof signs a document and adds the issuer's proof to it.
 func addProof(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
 	if k.private == nil {
 		return nil, errors.New("RSA key cannot sign JSON: issue a VC-JWT, or use an Ed25519 key")
 	}
-	// doc may be a status list, so use the limit of a list; requireReadable has checked a badge
+	// use the size limit of a list, because doc may be a status list; requireReadable has already checked a badge
 	signing, err := ld.OpenList(doc)
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func addProof(doc object, issuer string, k *Key, created time.Time) ([]byte, err
 }
 
 // IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2), with EdDSA, or RS256 for an RSA key. The token
-// has the claims iss, jti and nbf. The token also has sub if the badge has a subject's id, and exp if the badge has an
-// end.
+// has the claims iss, jti and nbf. The token also has the claim sub if the badge has a subject's id, and the claim
+// exp if the badge has an end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -82,7 +82,7 @@ func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	return signToken(doc, d.issuer(k), k, d.HeaderKey)
 }
 
-// signToken returns a document as a signed VC-JWT. The claims repeat values of the document.
+// signToken signs a document and returns it as a VC-JWT. These claims repeat values of the document.
 func signToken(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
 	doc["iss"], doc["jti"] = issuer, doc["id"]
 	if sub := ld.Str(ld.Obj(doc, "credentialSubject"), "id"); sub != "" {
@@ -170,8 +170,8 @@ func (d Draft) document(k *Key) (object, error) {
 	return doc, requireReadable(doc)
 }
 
-// addStatus adds the badge's status entries. A single entry is written as an object, because most verifiers expect an
-// object. Several entries are written as an array.
+// addStatus adds the draft's status entries to the credential. addStatus writes a single entry as an object, because
+// most verifiers expect an object. addStatus writes several entries as an array.
 func (d Draft) addStatus(doc object) {
 	var all []any
 	if d.Status != "" {
@@ -190,7 +190,7 @@ func (d Draft) addStatus(doc object) {
 	}
 }
 
-// requireReadable checks, before signing, that this package would accept the document.
+// requireReadable verifies, before signing, that this package would accept the document.
 func requireReadable(doc object) error {
 	if _, err := ld.Open(doc); err != nil {
 		return err
@@ -199,7 +199,7 @@ func requireReadable(doc object) error {
 	return err
 }
 
-// evidenceObjects returns the evidence as JSON objects, without empty values.
+// evidenceObjects returns the draft's evidence as JSON objects, and leaves out empty values.
 func evidenceObjects(all []Evidence) []any {
 	var out []any
 	for _, e := range all {
@@ -221,7 +221,7 @@ func evidenceObjects(all []Evidence) []any {
 	return out
 }
 
-// check returns the first fault of the draft.
+// check returns an error for the first fault that it finds in the draft.
 func (d Draft) check(k *Key) error {
 	switch a := d.Achievement; {
 	case d.issuer(k) == "":

@@ -65,7 +65,8 @@ func TestRSAKeyFilesRoundTrip(t *testing.T) {
 	}
 }
 
-// A key file with a changed, missing or malformed number must cause an error that does not quote the number.
+// If a number in a key file is changed, missing or malformed, ParseKey must return an error that does not quote the
+// number.
 func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	var f map[string]any
 	if err := json.Unmarshal([]byte(rsaKey), &f); err != nil {
@@ -75,7 +76,7 @@ func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	for name, was := range numbers {
 		for _, bad := range []any{nil, "", "AQAB", "AAAA", "!", 3, was.(string)[1:] + "A"} {
 			if name == "e" && bad == "AQAB" || slices.Contains([]string{"dp", "dq", "qi"}, name) && bad != "!" && bad != 3 {
-				continue // skip the correct value, and numbers that ParseKey calculates again
+				continue // skip the correct value of the number, and numbers that ParseKey calculates again
 			}
 			numbers[name] = bad
 			b, _ := json.Marshal(f)
@@ -99,7 +100,7 @@ func TestInconsistentRSAKeyFilesAreRejected(t *testing.T) {
 	}
 }
 
-// tokenParts decodes a token without the code of this package.
+// tokenParts decodes a token, without using the code of this package.
 func tokenParts(t *testing.T, token []byte) (header, payload map[string]any, signed, sig []byte) {
 	t.Helper()
 	parts := bytes.Split(bytes.TrimSpace(token), []byte("."))
@@ -229,8 +230,8 @@ func TestStatusListsRoundTrip(t *testing.T) {
 	}
 }
 
-// A status list must have the form of the standard: only its own context, the index as a text, and the first entry in
-// the highest bit.
+// An issued status list must have the form that the standard requires: only its own context, the index as a text, and
+// the first entry in the highest bit.
 func TestStatusListHasTheFormOfTheStandard(t *testing.T) {
 	b, err := IssueStatusList(
 		StatusListDraft{ID: "https://lab.example/status/1", Purpose: "suspension", Set: []int{0, 9}},
@@ -334,7 +335,7 @@ func TestBadgesNameTheirStatusEntries(t *testing.T) {
 	}
 }
 
-// The package must accept the lists and status entries that it issues.
+// The package must accept the status lists and status entries that it has issued.
 func TestIssuedStatusListsRevokeBadges(t *testing.T) {
 	k, d := key(t), draft()
 	l := listDraft()

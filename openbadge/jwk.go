@@ -17,8 +17,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// parseJWKS returns the usable keys of a JWK set (RFC 7517, section 5). parseJWKS skips unreadable keys, as the RFC
-// requires, and returns an error for a set without any usable key.
+// parseJWKS returns the usable keys of a JWK set (RFC 7517, section 5). parseJWKS skips keys that it cannot read, as
+// the RFC requires, and returns an error if no key is usable.
 func parseJWKS(doc object) ([]pin, error) {
 	var out []pin
 	last := errors.New("JWKS has no keys")
@@ -63,11 +63,11 @@ func parseJWK(j object) (crypto.PublicKey, error) {
 		return nil, fmt.Errorf("JWK has type %.20q and curve %.20q, want RSA, EC with P-256 or P-384, or OKP with Ed25519",
 			kty, crv)
 	}
-	return nil, errors.New("JWK lacks a member that its type requires")
+	return nil, errors.New("JWK lacks a member that its key type requires")
 }
 
-// decodeMember returns a base64url member of a JWK, decoded, or nil if it does not have size bytes. With size 0, any
-// size up to the longest RSA key is accepted.
+// decodeMember returns the decoded value of a base64url member of a JWK, or nil if the value does not have size
+// bytes. If size is 0, decodeMember accepts any size up to the size of the longest RSA key.
 func decodeMember(j object, key string, size int) []byte {
 	s := ld.Str(j, key)
 	if len(s) > 2*maxRSABits/8 {
@@ -80,16 +80,17 @@ func decodeMember(j object, key string, size int) []byte {
 	return b
 }
 
-// parseEC returns the EC key with the coordinates in a JWK.
+// parseEC returns the EC key with the coordinates that a JWK contains.
 func parseEC(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
 	x, y := decodeMember(j, "x", size), decodeMember(j, "y", size)
 	if k, ok := keyAtPoint(c, x, y); ok && x != nil && y != nil {
 		return k, nil
 	}
-	return nil, errors.New("JWK is not a point on its curve")
+	return nil, errors.New("JWK's coordinates are not a point on its curve")
 }
 
-// checkRSA checks the size of an RSA key. The minimum is for security. The maximum limits the time of a verification.
+// checkRSA checks the size of an RSA key. The smallest accepted size ensures security. The largest accepted size
+// limits the time of a verification.
 func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	switch bits := n.BitLen(); {
 	case bits < minRSABits || bits > maxRSABits:

@@ -20,19 +20,19 @@ import (
 // jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE), or the JWS of an Open Badges 2.0 assertion.
 type jwt struct {
 	alg, kid string
-	jwk      object // key in the header: this key only identifies the key that signed, and is never trusted
+	jwk      object // the key in the header only identifies the key that signed; the package never trusts it
 	payload  object
 	signed   []byte
 	sig      []byte
 }
 
-// parseJWT decodes a compact token of at most most bytes. parseJWT does not check the signature.
+// parseJWT decodes a compact token of at most the given number of bytes. parseJWT does not check the signature.
 func parseJWT(b []byte, most int) (*jwt, error) {
 	if len(b) > most {
 		return nil, fault("too-complex", "%d bytes, want at most %d", len(b), most)
 	}
 	parts := bytes.SplitN(b, []byte("."), 6)
-	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 ignores line ends
+	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 decoder ignores line ends, so reject them first
 		return nil, foreignTokenFault(b, parts)
 	}
 	var raw [3][]byte
@@ -70,8 +70,8 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	}, nil
 }
 
-// checkTokenType checks the header's typ. The typ is a media type in upper or lower case, with or without
-// "application/" (RFC 7515, section 4.1.9).
+// checkTokenType returns an error if the typ in the token's header is not a type of badges. The value of typ is a
+// media type in upper or lower case, with or without "application/" (RFC 7515, section 4.1.9).
 func checkTokenType(v any) error {
 	typ, ok := v.(string)
 	if v != nil && !ok {
@@ -87,17 +87,17 @@ func checkTokenType(v any) error {
 	}
 }
 
-// tokenTypes lists the accepted types of badges: no type; JWT (Open Badges 3.0, section 8.2); the current and the
-// former type of VC-JOSE; and JOSE, which only means the compact form.
+// tokenTypes lists the accepted values of typ for badges: no value; JWT (Open Badges 3.0, section 8.2); the current
+// and the former type of VC-JOSE; and JOSE, which only means that the token is compact.
 var tokenTypes = [...]string{"", "jwt", "vc+jwt", "vc+ld+jwt", "vc+ld+json+jwt", "jose"}
 
 // claims lists the registered claims that may be beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
 var claims = [...]string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud", "cnf"}
 
-// credential returns the payload without its claims. In the data model 1.1, the credential is the value of vc
-// (Verifiable Credentials Data Model 1.1, section 6.3.1). In both models, claims supply the values that the credential
-// lacks (Open Badges 3.0, "JSON Web Token Claims": each "MUST be used to set the value" of its property). If both are
-// present, compareClaims compares them.
+// credential returns the payload of the token without its registered claims. In the data model 1.1, the credential is
+// the value of vc (Verifiable Credentials Data Model 1.1, section 6.3.1). In both models, claims supply the values
+// that the credential lacks (Open Badges 3.0, "JSON Web Token Claims": each "MUST be used to set the value" of its
+// property). If a claim and a value of the credential are both present, compareClaims compares them.
 func (t *jwt) credential() (object, error) {
 	doc := t.payload
 	if vc := doc["vc"]; vc != nil {
@@ -117,8 +117,8 @@ func (t *jwt) credential() (object, error) {
 	return t.addClaims(doc)
 }
 
-// addClaims adds to the credential the values that only the claims have. doc belongs to the caller and must not be
-// changed.
+// addClaims adds to the credential those values that only the claims contain. doc belongs to the caller and must not
+// be changed.
 func (t *jwt) addClaims(doc object) (object, error) {
 	set := func(o object, key string, v any) {
 		if o[key] == nil && v != nil {
@@ -138,7 +138,8 @@ func (t *jwt) addClaims(doc object) (object, error) {
 	if hasText(doc["@context"], modelOne) {
 		from, until = "issuanceDate", "expirationDate"
 	}
-	// The claim iat is the time at which the token was made. Use iat as the start only if no other value gives a start.
+	// The claim iat is the time at which the issuer made the token. Use iat as the start only if no other value gives a
+	// start.
 	for _, c := range [...]struct{ claim, word string }{{"nbf", from}, {"iat", from}, {"exp", until}} {
 		v := t.payload[c.claim]
 		if v == nil {
@@ -153,12 +154,12 @@ func (t *jwt) addClaims(doc object) (object, error) {
 	return doc, nil
 }
 
-// numericDate converts a NumericDate (RFC 7519, section 2) in the years 1 to 9999. numericDate accepts any JSON number,
-// such as 1.7408196e9, with fractions of a second up to microseconds.
+// numericDate converts a NumericDate (RFC 7519, section 2), which must be in the years 1 to 9999. numericDate accepts
+// any JSON number, for example 1.7408196e9, and keeps fractions of a second down to microseconds.
 func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
 	f, err := n.Float64()
-	const first, last = -62135596800, 253402300800 // seconds since 1970 of the years 1 to 9999
+	const first, last = -62135596800, 253402300800 // range of the years 1 to 9999, in seconds since 1970
 	if !ok || err != nil || f <= first || f >= last {
 		return time.Time{}, false
 	}
@@ -178,8 +179,8 @@ func (q *inquiry) checkToken(t *jwt) error {
 	return t.compareClaims(q.Badge)
 }
 
-// checkSignature checks the signature with the given keys. The algorithm in the header must be the algorithm of the
-// key.
+// checkSignature verifies the token's signature with the given keys. The algorithm that the header names must be the
+// algorithm of the key.
 func (t *jwt) checkSignature(pins []pin) error {
 	if !slices.Contains(algorithms[:], t.alg) {
 		return fault("unsupported-proof", "JWT is signed with %.20q, want one of %q", t.alg, algorithms)
@@ -194,8 +195,8 @@ func (t *jwt) checkSignature(pins []pin) error {
 // algorithms lists the supported signature algorithms (RFC 7518, section 3.1; RFC 8037; RFC 9864).
 var algorithms = [...]string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
 
-// verifies reports whether k made the signature with the algorithm in the header. Each kind of key has exactly one
-// algorithm.
+// verifies reports whether the key k made the signature with the algorithm that the header names. Each kind of key
+// has exactly one algorithm.
 func (t *jwt) verifies(k crypto.PublicKey) bool {
 	switch k := k.(type) {
 	case ed25519.PublicKey:
@@ -212,7 +213,7 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 	return false
 }
 
-// compareClaims compares the claims with the values in the badge.
+// compareClaims compares the token's claims with the values in the badge.
 func (t *jwt) compareClaims(b *Badge) error {
 	for claim, want := range map[string]string{"iss": b.IssuerID, "jti": b.ID, "sub": b.Subject} {
 		if got := t.payload[claim]; got != nil && got != want {

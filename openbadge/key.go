@@ -13,23 +13,24 @@ import (
 	"math/big"
 )
 
-// Key is an issuer's signing key: Ed25519, or RSA for verifiers that need RS256. String and logging use the DID or the
-// thumbprint: only MarshalText reveals the private key.
+// Key is an issuer's signing key: an Ed25519 key, or an RSA key for verifiers that need RS256. String and logs show
+// the key's DID or thumbprint; only MarshalText reveals the private key.
 type Key struct {
-	private ed25519.PrivateKey // nil for an RSA key
+	private ed25519.PrivateKey // the RSA key's numbers; nil for an Ed25519 key
 	rsa     *rsa.PrivateKey
 	note    string
 }
 
 // These constants are sizes of RSA keys in bits: the size of new keys, and the limits for accepted keys. RFC 7518,
-// section 3.3, requires 2,048 bits. More than 8,192 bits only cost time.
+// section 3.3, requires 2,048 bits. A key of more than 8,192 bits would only cost time.
 const (
 	rsaBits    = 3072
 	minRSABits = 2048
 	maxRSABits = 8192
 )
 
-// GenerateKey returns a new Ed25519 key. note describes the purpose of the key in its file, for people.
+// GenerateKey returns a new Ed25519 key. The text note describes the purpose of the key, and MarshalText writes it
+// into the key's file for people.
 func GenerateKey(note string) (*Key, error) {
 	_, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -38,8 +39,8 @@ func GenerateKey(note string) (*Key, error) {
 	return &Key{private: priv, note: note}, nil
 }
 
-// GenerateRSAKey returns a new RSA key of 3,072 bits, which signs VC-JWTs with RS256. An RSA key has no DID. The issuer
-// therefore needs a did:web or a web address, at which the key is published.
+// GenerateRSAKey returns a new RSA key of 3,072 bits, which signs VC-JWTs with RS256. An RSA key has no DID, so its
+// issuer needs a did:web or a web address, at which the key is published.
 func GenerateRSAKey(note string) (*Key, error) {
 	priv, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
@@ -65,7 +66,8 @@ func (k *Key) Multikey() string {
 	return multikey(k.private.Public().(ed25519.PublicKey))
 }
 
-// Name returns the fragment under which the key is published: the multikey, or the thumbprint of an RSA key (RFC 7638).
+// Name returns the fragment under which the key is published: the multikey of an Ed25519 key, or the thumbprint of an
+// RSA key (RFC 7638).
 func (k *Key) Name() string {
 	if k.rsa == nil {
 		return k.Multikey()
@@ -75,7 +77,7 @@ func (k *Key) Name() string {
 	return base64.RawURLEncoding.EncodeToString(h[:])
 }
 
-// Algorithm returns the algorithm of the key's JWT signatures: EdDSA or RS256.
+// Algorithm returns the algorithm of the JWT signatures that the key makes: EdDSA or RS256.
 func (k *Key) Algorithm() string {
 	if k.rsa != nil {
 		return "RS256"
@@ -91,7 +93,7 @@ func (k *Key) Public() crypto.PublicKey {
 	return k.private.Public()
 }
 
-// String returns the DID, or the thumbprint of an RSA key.
+// String returns the DID of an Ed25519 key, or the thumbprint of an RSA key.
 func (k *Key) String() string {
 	if k.rsa != nil {
 		return "RSA key " + k.Name()
@@ -102,10 +104,11 @@ func (k *Key) String() string {
 // Format prints the DID or the thumbprint for every verb of package fmt, so that no format reveals the private key.
 func (k *Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
 
-// LogValue returns the DID or the thumbprint.
+// LogValue returns the same text as String, so that no log contains the private key.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// methodID returns the id of the key in a proof of the issuer. DIDDocument and Profile publish the key under this id.
+// methodID returns the id by which a proof of the issuer names the key. methodID uses the id under which DIDDocument
+// and Profile publish the key.
 func (k *Key) methodID(issuer string) string { return issuer + "#" + k.Name() }
 
 // sign signs the text of a JWT with EdDSA, or with RS256 for an RSA key (RSASSA-PKCS1-v1_5 with SHA-256; RFC 7518,
@@ -127,7 +130,7 @@ func (k *Key) publicJWK() object {
 	return object{"kty": "RSA", "e": e, "n": n}
 }
 
-// exponentAndModulus returns the numbers of an RSA public key in base64url.
+// exponentAndModulus returns the two numbers of an RSA public key, in base64url.
 func (k *Key) exponentAndModulus() (e, n string) {
 	return b64(big.NewInt(int64(k.rsa.E)).Bytes()), b64(k.rsa.N.Bytes())
 }

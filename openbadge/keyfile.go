@@ -43,14 +43,14 @@ func (n number) MarshalText() ([]byte, error) { return []byte(b64(n.int.Bytes())
 func (n *number) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.DecodeString(string(text))
 	n.int = new(big.Int).SetBytes(b)
-	return err // ParseKey does not return this error, which quotes the input
+	return err // ParseKey does not return this error to its caller, because the error quotes the input
 }
 
-// maxKeyFile is the maximum size of a key file, in bytes. An RSA key of 8,192 bits takes about 6,500 bytes.
+// maxKeyFile is the largest accepted size of a key file, in bytes. An RSA key of 8,192 bits takes about 6,500 bytes.
 const maxKeyFile = 16 << 10
 
-// MarshalText returns the content of the key file, with the private key. Nobody but the owner may be able to read the
-// file.
+// MarshalText returns the content of the key's file, which includes the private key. Only the owner may be able to
+// read the file.
 func (k *Key) MarshalText() ([]byte, error) {
 	f := keyFile{Note: k.note, Type: "Multikey", Public: k.Multikey()}
 	if k.rsa != nil {
@@ -62,7 +62,7 @@ func (k *Key) MarshalText() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// secretOf returns the JWK of an RSA private key.
+// secretOf returns an RSA private key as a JWK.
 func secretOf(k *rsa.PrivateKey) *secretJWK {
 	c := k.Precomputed
 	return &secretJWK{
@@ -78,7 +78,7 @@ func secretOf(k *rsa.PrivateKey) *secretJWK {
 	}
 }
 
-// ParseKey decodes the output of MarshalText. The errors of ParseKey never quote the input.
+// ParseKey reads a key from the text that MarshalText returned. The errors of ParseKey never quote the input.
 func ParseKey(b []byte) (*Key, error) {
 	var f keyFile
 	if len(b) > maxKeyFile || json.Unmarshal(b, &f) != nil {
@@ -95,7 +95,7 @@ func ParseKey(b []byte) (*Key, error) {
 
 var errNoKey = errors.New("file is not an issuer's key file: create a key file with portillon badge keygen")
 
-// ed25519Key returns the Ed25519 key of the file, and checks that the public key matches the secret key.
+// ed25519Key returns the Ed25519 key in the file, and checks that its public key matches its secret key.
 func (f keyFile) ed25519Key() (*Key, error) {
 	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
 	if !ok {
@@ -108,7 +108,7 @@ func (f keyFile) ed25519Key() (*Key, error) {
 	return k, nil
 }
 
-// rsaKey builds the RSA key from its independent numbers, and recomputes the derived numbers.
+// rsaKey builds the RSA key from the independent numbers in the file, and calculates the derived numbers again.
 func (f keyFile) rsaKey() (*Key, error) {
 	s := f.SecretJWK
 	if s == nil || s.Type != "RSA" {
@@ -116,7 +116,7 @@ func (f keyFile) rsaKey() (*Key, error) {
 	}
 	for _, n := range [...]number{s.N, s.E, s.D, s.P, s.Q} {
 		if n.int == nil || n.int.Sign() == 0 || n.int.BitLen() > maxRSABits {
-			return nil, errors.New("secretKeyJwk lacks one of n, e, d, p and q")
+			return nil, errors.New("secretKeyJwk lacks at least one of the members n, e, d, p and q")
 		}
 	}
 	if bits := s.N.int.BitLen(); bits < minRSABits || s.E.int.BitLen() > 31 {
@@ -134,8 +134,8 @@ func (f keyFile) rsaKey() (*Key, error) {
 	return &Key{rsa: k, note: f.Note}, nil
 }
 
-// ReadKey reads a key file. Like ssh, ReadKey rejects a file that other users may read or change, because anyone with
-// the key can issue badges.
+// ReadKey reads a key file. ReadKey rejects a file that other users may read or change, as ssh does, because anyone
+// with the key can issue badges.
 func ReadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// A badge is invalid if its hosted page has a property revoked with any value except false.
-func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
+// If the hosted page of a badge has a property revoked, the badge is invalid unless the value is false.
+func TestBadgeIsRevokedUnlessRevokedIsAbsentOrFalse(t *testing.T) {
 	for _, c := range []struct {
 		revoked any
 		want    string
@@ -48,7 +48,7 @@ func TestOnlyAbsentOrFalseIsNotRevoked(t *testing.T) {
 	}
 }
 
-// Many issuers revoke a badge with a page that contains only the badge's id and "revoked".
+// Many issuers revoke a badge by replacing its page with a page that contains only the badge's id and "revoked".
 func TestHostedPageMayContainOnlyTheRevocation(t *testing.T) {
 	w := lab2()
 	presented, _ := json.Marshal(w[labBadge])
@@ -66,7 +66,7 @@ func TestHostedPageMayContainOnlyTheRevocation(t *testing.T) {
 	}
 }
 
-// signed2Badge returns a signed badge of Open Badges 2.0, with the documents that the badge refers to.
+// signed2Badge returns a signed badge of Open Badges 2.0 and the documents that the badge refers to.
 func signed2Badge(t *testing.T, change func(w web, claims object)) ([]byte, web) {
 	t.Helper()
 	at := labIssuer + "/key"
@@ -114,7 +114,7 @@ func TestBadgesAreRevokedByUID(t *testing.T) {
 	}
 }
 
-// pictureOf returns a PNG with a further chunk, in which old tools stored an address.
+// pictureOf returns a PNG with an additional chunk, in which old tools stored the address of a badge.
 func pictureOf(t testing.TB, kind, data string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -139,8 +139,8 @@ func svgOf(address string) []byte {
 	)
 }
 
-// An old picture contains the address of its badge. The document at this address must be verified as if somebody had
-// presented the document itself.
+// An old picture contains only the address of its badge. Verify must treat the document at this address as if
+// somebody had presented the document itself.
 func TestAddressInAPictureIsFetched(t *testing.T) {
 	for name, c := range map[string]struct {
 		documents Resolver
@@ -181,8 +181,8 @@ func TestAddressInAPictureIsFetched(t *testing.T) {
 	}
 }
 
-// If people may mistake a document for a supported badge, the reason must name the kind of the document.
-func TestOtherDocumentsAreNamedInTheReason(t *testing.T) {
+// If people may mistake a document for a supported badge, the reason must name the kind of this document.
+func TestReasonNamesTheKindOfAnUnsupportedDocument(t *testing.T) {
 	jwe := strings.Join([]string{b64([]byte(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)), "a", "b", "c", "d"}, ".")
 	header := func(typ string) string {
 		return b64([]byte(`{"alg":"EdDSA","typ":"`+typ+`"}`)) + "." + b64([]byte(`{}`)) + "." + b64([]byte("x"))
@@ -252,7 +252,8 @@ func TestBadgeMustHaveOneSubject(t *testing.T) {
 	}
 }
 
-// aToken returns a VC-JWT of the data model 2.0. The function change modifies the content before signing.
+// aToken returns a badge of the data model 2.0 as a VC-JWT. The function change modifies the content of the token
+// before it is signed.
 func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	t.Helper()
 	d := draft()
@@ -270,8 +271,8 @@ func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
-// Claims supply values that the credential lacks, with numbers in any form. If the claims and the credential both have
-// a value, the values must be equal.
+// Claims must supply the values that the credential lacks; a number in a claim may have any JSON form. If a claim and
+// the credential both have a value, the two values must be equal.
 func TestClaimsSupplyMissingValues(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -356,7 +357,7 @@ func TestTokenTypeIsAMediaType(t *testing.T) {
 		`"application/vc+jwt"`: "valid",
 		`"Application/VC+JWT"`: "valid",
 		`"vc+ld+jwt"`:          "valid", `"JOSE"`: "valid", `null`: "valid",
-		`"application/"`:                "valid", // only a prefix, without a type
+		`"application/"`:                "valid", // the typ is only the prefix "application/", without a type
 		`"text/vc+jwt"`:                 "invalid unsupported-form",
 		`"application/application/jwt"`: "invalid unsupported-form",
 		`"vp+jwt"`:                      "invalid unsupported-form",
@@ -368,7 +369,7 @@ func TestTokenTypeIsAMediaType(t *testing.T) {
 	}
 }
 
-// A status list of another issuer counts only if the badge's issuer permits it in StatusIssuers.
+// Verify accepts a status list of another issuer only if the badge's issuer permits that issuer in StatusIssuers.
 func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 	k, other, third := key(t), key(t), key(t)
 	pin := func(k *Key, may ...string) Issuer {
@@ -415,7 +416,8 @@ func TestStatusListOfAnotherIssuerNeedsPermission(t *testing.T) {
 	}
 }
 
-// A list of 16 Mi entries that gzip cannot compress is accepted in both forms. A list of more than 4 MiB is rejected.
+// Verify must accept a list of 16 Mi entries that gzip cannot compress, in both forms (JSON and JWT). Verify must
+// reject a list of more than 4 MiB.
 func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -455,8 +457,8 @@ func TestStatusListsUpToFourMebibytesAreAccepted(t *testing.T) {
 	}
 }
 
-// Every text in a picture must lead to a verdict or a reason. If no hosted badge could be valid, the test allows no
-// request.
+// For every text in a picture, Verify must return a verdict with reasons and must not panic. If no hosted badge could
+// be valid, Verify must make no request.
 func FuzzBakedAddress(f *testing.F) {
 	for _, s := range []string{
 		labBadge,

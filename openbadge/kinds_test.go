@@ -125,7 +125,7 @@ func TestVerifyAcceptsOnlyBadges(t *testing.T) {
 	}
 }
 
-// A document with both types is a badge, not a list.
+// A document that has the type of a badge and the type of a list is a badge, not a list.
 func TestDocumentWithTwoTypesIsABadge(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
@@ -148,7 +148,7 @@ func TestDocumentWithTwoTypesIsABadge(t *testing.T) {
 	}
 }
 
-func TestDocumentsOfOthersAreVerified(t *testing.T) {
+func TestDocumentsOfOtherProjectsAreVerified(t *testing.T) {
 	for name, want := range map[string]Kind{
 		"endorsement-valid.json":   EndorsementKind,
 		"bit-string-list/testlist": StatusListKind,
@@ -164,7 +164,8 @@ func TestDocumentsOfOthersAreVerified(t *testing.T) {
 	}
 }
 
-// The checks must list the parts that are not checked, so that readers do not believe that these parts are verified.
+// The verdict must list the parts that Verify has not checked, so that readers do not believe that these parts are
+// verified.
 func TestUncheckedPartsAreListed(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])

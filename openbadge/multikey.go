@@ -12,7 +12,7 @@ import (
 // base58 is the alphabet of base58btc (Bitcoin), without 0, O, I and l.
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// encode58 encodes bytes as base58btc, the encoding with the multibase prefix z.
+// encode58 encodes bytes as base58btc, which is the encoding with the multibase prefix z.
 func encode58(b []byte) string {
 	n, mod := new(big.Int).SetBytes(b), new(big.Int)
 	var out []byte
@@ -31,7 +31,7 @@ func encode58(b []byte) string {
 
 // decode58 decodes base58btc.
 func decode58(s string) ([]byte, bool) {
-	if len(s) > 200 { // the longest value is a signature of 64 bytes, with 88 characters
+	if len(s) > 200 { // the longest value is a signature of 64 bytes, which has 88 characters
 		return nil, false
 	}
 	n := new(big.Int)
@@ -46,8 +46,8 @@ func decode58(s string) ([]byte, bool) {
 	return append(make([]byte, zeros), n.Bytes()...), true
 }
 
-// These are the multicodec prefixes of the supported keys, as varints (multicodec table: ed25519-pub 0xed, ed25519-priv
-// 0x1300, p256-pub 0x1200, p384-pub 0x1201).
+// These are the multicodec prefixes of the supported kinds of keys, as varints (multicodec table: ed25519-pub 0xed,
+// ed25519-priv 0x1300, p256-pub 0x1200, p384-pub 0x1201).
 var (
 	publicPrefix = [2]byte{0xed, 0x01}
 	secretPrefix = [2]byte{0x80, 0x26}
@@ -55,13 +55,13 @@ var (
 	p384Prefix   = [2]byte{0x81, 0x24}
 )
 
-// multikey returns a public key as z6Mk….
+// multikey returns an Ed25519 public key as a multikey z6Mk….
 func multikey(k ed25519.PublicKey) string {
 	return "z" + encode58(append(publicPrefix[:], k...))
 }
 
-// parseMultikey decodes z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk…: an Ed25519 key, or a key on P-256 (zDn…) or P-384
-// (z82…).
+// parseMultikey decodes a multikey that is written z6Mk…, did:key:z6Mk… or did:key:z6Mk…#z6Mk…: an Ed25519 key, or a
+// key on P-256 (zDn…) or P-384 (z82…).
 func parseMultikey(s string) (crypto.PublicKey, bool) {
 	s, frag, hasFrag := strings.Cut(strings.TrimPrefix(s, "did:key:"), "#")
 	if hasFrag && frag != s {
@@ -89,13 +89,13 @@ func decodePoint(c elliptic.Curve, b []byte) (crypto.PublicKey, bool) {
 	return keyAtPoint(c, x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size)))
 }
 
-// keyAtPoint returns the key with these coordinates, if they are a point of the curve.
+// keyAtPoint returns the key with these coordinates, or an error if they are not a point of the curve.
 func keyAtPoint(c elliptic.Curve, x, y []byte) (crypto.PublicKey, bool) {
 	k, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...))
 	return k, err == nil
 }
 
-// decodeMultibase decodes a base58btc value with a multicodec prefix and size bytes.
+// decodeMultibase decodes a base58btc value that must have the given multicodec prefix and size bytes.
 func decodeMultibase(s string, prefix [2]byte, size int) ([]byte, bool) {
 	if !strings.HasPrefix(s, "z") {
 		return nil, false

@@ -9,8 +9,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// ob2Contexts are the addresses of the context of Open Badges 2.0. The specification has two addresses, and issuers use
-// both.
+// ob2Contexts are the addresses of the context of Open Badges 2.0. The specification names two addresses of this
+// context, and issuers use both.
 var ob2Contexts = [...]string{"https://w3id.org/openbadges/v2", "https://openbadgespec.org/v2/context.json"}
 
 // isOpenBadges2 reports whether a document has the context of Open Badges 2.0, as an address or as an embedded context.
@@ -23,8 +23,8 @@ func isOpenBadges2(doc object) bool {
 	})
 }
 
-// verifyOB2 verifies a document of Open Badges 2.0. Such a document is plain JSON, and a signature covers the
-// document's bytes. Without a signature, the document at the badge's own address counts.
+// verifyOB2 verifies a document of Open Badges 2.0. Such a document is plain JSON, and a signature covers the bytes
+// of the document. If the badge is not signed, only the document at the badge's own address is trusted.
 func (q *inquiry) verifyOB2(doc object, token *jwt) {
 	q.Form = "ob2 json"
 	if token != nil {
@@ -53,7 +53,7 @@ func (q *inquiry) verifyOB2(doc object, token *jwt) {
 	}
 }
 
-// verifyAssertion verifies a badge that is signed or hosted at its own address.
+// verifyAssertion verifies a badge that is either signed or hosted at its own address.
 func (q *inquiry) verifyAssertion(doc object, token *jwt) {
 	hosted := token == nil
 	if err := checkVerificationForm(doc, hosted); !q.check("form", err) {
@@ -93,8 +93,8 @@ func (q *inquiry) verifyAssertion(doc object, token *jwt) {
 	q.checkRecipient()
 }
 
-// checkVerificationForm compares the verification property of an assertion with the form in which the assertion
-// arrived.
+// checkVerificationForm compares the property verification of an assertion with the form in which the assertion was
+// presented (signed or plain JSON).
 func checkVerificationForm(doc object, hosted bool) error {
 	v, ok := doc["verification"].(object)
 	if !ok {
@@ -113,8 +113,8 @@ func checkVerificationForm(doc object, hosted bool) error {
 	return nil
 }
 
-// requireHostingIssuer returns an error if no hosted badge could be valid. In that case no address may be fetched,
-// because the presenter chose the address.
+// requireHostingIssuer returns an error if no trusted issuer pins a profile address, so that no hosted badge could be
+// valid. If no hosted badge could be valid, no address may be fetched, because the presenter chose the address.
 func (q *inquiry) requireHostingIssuer() error {
 	for _, i := range q.o.Trust {
 		if slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") }) {
@@ -124,7 +124,8 @@ func (q *inquiry) requireHostingIssuer() error {
 	return fault("issuer-not-trusted", "no trusted issuer's profile is pinned by its address, as hosted badges require")
 }
 
-// fetchHosted returns the assertion at its own address. fetchHosted uses only the address of the presented copy.
+// fetchHosted returns the assertion that is hosted at the badge's own address. From the presented copy of the
+// assertion, fetchHosted uses only the address.
 func (q *inquiry) fetchHosted(doc object) (object, error) {
 	id := ld.Str(doc, "id")
 	found, err := q.fetchDocument(id)
@@ -149,9 +150,9 @@ func (q *inquiry) fetchHosted(doc object) (object, error) {
 	return found, checkVerificationForm(found, true)
 }
 
-// requireNotRevoked checks the property revoked of an assertion (Open Badges 2.0, section 4.1: a boolean). Only an
-// absent property or false means that the badge is not revoked. The context defines revoked as xsd:boolean, in which
-// "true", 1 and "1" also mean true. Any other value is malformed.
+// requireNotRevoked checks the property revoked of an assertion (Open Badges 2.0, section 4.1: a boolean). The badge
+// is not revoked only if the property is absent or false. The context defines revoked as xsd:boolean, so "true", 1
+// and "1" also mean that the badge is revoked. Every other value is malformed.
 func requireNotRevoked(doc object) error {
 	switch v := doc["revoked"]; v {
 	case nil, false:
@@ -163,8 +164,8 @@ func requireNotRevoked(doc object) error {
 	}
 }
 
-// fetchDocument returns the document at an address. The presenter may have chosen the address, so a missing document
-// makes the badge invalid.
+// fetchDocument returns the document at an http or https address. The presenter may have chosen the address, so a
+// document that does not exist makes the badge invalid.
 func (q *inquiry) fetchDocument(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
 		return nil, fault("not-hosted", "%.200q is not a web address", at)
@@ -185,8 +186,8 @@ func (q *inquiry) fetchDocument(at string) (object, error) {
 	return withoutAliases(doc)
 }
 
-// requestDocument returns the document at an address, requested with TLS. A folder of documents may have the document
-// under the original http address.
+// requestDocument returns the document at an address, and always requests it with TLS (https). A folder of documents
+// may contain the document under its original http address.
 func (q *inquiry) requestDocument(at string) ([]byte, error) {
 	data, err := q.resolve(q.o.Documents, withHTTPS(at))
 	if err != nil && at != withHTTPS(at) {
@@ -195,7 +196,8 @@ func (q *inquiry) requestDocument(at string) ([]byte, error) {
 	return data, err
 }
 
-// followReference returns an embedded document, or fetches the document at an address. The result at is this address.
+// followReference returns the document that is embedded in a property, or fetches the document at the property's
+// address. The result at is the address that was requested.
 func (q *inquiry) followReference(v any) (doc object, at string, err error) {
 	switch v := v.(type) {
 	case string:
@@ -210,16 +212,16 @@ func (q *inquiry) followReference(v any) (doc object, at string, err error) {
 	return nil, "", fault("malformed", "want an address or a document")
 }
 
-// issuer2 contains the profile of the badge's issuer in Open Badges 2.0.
+// issuer2 contains the profile of an Open Badges 2.0 issuer, and what is known about its address.
 type issuer2 struct {
-	at      string // the address from which the profile was read
-	pinned  bool   // whether the address is one of the issuer's pinned keys
+	at      string // the address from which the profile was read; empty for an embedded profile
+	pinned  bool   // the trusted issuer pins the address of the profile
 	profile object
-	id      string // id of the trusted issuer
+	id      string // id of the trusted issuer to whom the profile belongs
 }
 
-// readClassAndIssuer reads the badge class of the assertion and the profile of the class's issuer into b. The profile
-// must belong to a trusted issuer.
+// readClassAndIssuer reads the assertion's badge class and the profile of the class's issuer, and stores their
+// content in b. The profile must belong to a trusted issuer.
 func (q *inquiry) readClassAndIssuer(doc object, b *Badge) (*issuer2, error) {
 	class, at, err := q.followReference(doc["badge"])
 	if err != nil {
@@ -234,13 +236,13 @@ func (q *inquiry) readClassAndIssuer(doc object, b *Badge) (*issuer2, error) {
 	}
 	b.IssuerID, b.IssuerName = who.id, ld.Str(who.profile, "name")
 	if _, elsewhere := doc["badge"].(string); elsewhere {
-		return who, who.requireIssuerAddress(at) // a class at its own address must belong to the issuer
+		return who, who.requireIssuerAddress(at) // a class that is at its own address must belong to the issuer
 	}
 	return who, nil
 }
 
-// fetchIssuer returns the profile of a class's issuer. From an embedded profile it uses only the address of the
-// issuer's own profile.
+// fetchIssuer returns the profile of a class's issuer. If the profile is embedded, fetchIssuer uses only its address
+// and fetches the profile from there.
 func (q *inquiry) fetchIssuer(class object) (*issuer2, error) {
 	at, _ := class["issuer"].(string)
 	if at == "" {
@@ -266,8 +268,8 @@ func (q *inquiry) fetchIssuer(class object) (*issuer2, error) {
 	return who, nil
 }
 
-// matchTrust looks for the trusted issuer with an id, and checks whether the address of the profile is pinned. If
-// several entries have the id, matchTrust prefers an entry that pins the address.
+// matchTrust finds the trusted issuer with an id, and checks whether this issuer pins the address of the profile. If
+// several trusted issuers have this id, matchTrust prefers an issuer that pins the address.
 func (w *issuer2) matchTrust(trust []Issuer, name string) {
 	for _, i := range trust {
 		if i.ID != name || name == "" || w.pinned {
@@ -289,8 +291,8 @@ func withHTTPS(at string) string {
 	return at
 }
 
-// checkSignature2 checks the signature of a JWS with the key that the assertion names and the issuer's profile lists
-// (Open Badges 2.0, section 8).
+// checkSignature2 checks the signature of a JWS. The assertion must name the key, and the issuer's profile must list
+// the key (Open Badges 2.0, section 8).
 func (q *inquiry) checkSignature2(doc object, token *jwt, who *issuer2) error {
 	pins, err := q.readPins(who.id)
 	if err != nil {

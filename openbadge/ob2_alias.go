@@ -9,15 +9,16 @@ import (
 // and two JSON-LD keywords.
 var ob2Aliases = [...]struct{ alias, word string }{{"verify", "verification"}, {"@id", "id"}, {"@type", "type"}}
 
-// withoutAliases returns a document of Open Badges 2.0, with all nested objects, without aliases. A key together with
-// its alias is an error, because readers could disagree on the value. A list with one element becomes the element
-// (JSON-LD 1.1, section 4.3: the context has no ordered lists), and repeated texts are removed. Extensions have their
-// own contexts and stay unchanged. withoutAliases does not modify doc.
+// withoutAliases returns an Open Badges 2.0 document in which each alias, also in nested objects, is replaced by its
+// key. An error is returned if a key and its alias are both present, because readers could disagree on the value.
+// withoutAliases replaces a list of one element by the element (JSON-LD 1.1, section 4.3: the context has no ordered
+// lists), and removes repeated texts. withoutAliases does not change extensions, because they have their own
+// contexts. withoutAliases does not modify doc, but returns a copy.
 func withoutAliases(doc object) (object, error) {
 	out := make(object, len(doc))
 	for k, v := range doc {
 		if v == nil {
-			continue // skip null, because null means an absent value
+			continue // leave out null, because null means an absent value
 		}
 		word := resolveAlias(k)
 		if word != k && doc[word] != nil {
@@ -27,7 +28,7 @@ func withoutAliases(doc object) (object, error) {
 			return nil, fault("malformed", "an id is not a text")
 		}
 		if k == "@context" || k == "revoked" || strings.HasPrefix(k, "extensions:") {
-			// Do not unwrap a list, because revoked accepts only a boolean.
+			// do not replace this list by its element, because revoked accepts only a boolean
 			out[word] = v
 			continue
 		}
@@ -36,17 +37,18 @@ func withoutAliases(doc object) (object, error) {
 			return nil, err
 		}
 		if all, isList := v.([]any); isList && len(all) == 0 && word != "revokedAssertions" {
-			continue // skip empty lists, except revokedAssertions, where an empty list means that nothing is revoked
+			continue // leave out empty lists, except revokedAssertions, where an empty list means that nothing is revoked
 		}
 		out[word] = v
 	}
 	return out, nil
 }
 
-// maxAlike is the maximum length of a list in which repeated texts are removed. Most such lists are lists of types.
+// maxAlike is the length up to which repeated texts are removed from a list. Most lists with repeated texts are lists
+// of types.
 const maxAlike = 16
 
-// resolveAlias returns the key for an alias, and any other key unchanged.
+// resolveAlias returns the key for which an alias stands; a key that is not an alias is returned unchanged.
 func resolveAlias(k string) string {
 	for _, a := range ob2Aliases {
 		if a.alias == k {
@@ -56,7 +58,7 @@ func resolveAlias(k string) string {
 	return k
 }
 
-// valueWithoutAliases is withoutAliases for any value.
+// valueWithoutAliases is withoutAliases for a value of any type.
 func valueWithoutAliases(v any) (any, error) {
 	switch v := v.(type) {
 	case object:

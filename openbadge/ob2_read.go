@@ -11,8 +11,9 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// ob2Context is the SHA-256 hash of the canonical JSON of the Open Badges 2.0 context, which some documents embed. No
-// other embedded context is accepted, because another context could change the meaning of "expires".
+// ob2Context is the SHA-256 hash of the canonical JSON of the Open Badges 2.0 context; some documents embed this
+// context. The package accepts no other embedded context, because it could change the meaning of a key such as
+// "expires".
 const ob2Context = "f0e3d4893d6d879fa78b384d58ead36bfc38a6891ff224efb410f59eb484f8df"
 
 // isPublishedContext reports whether an embedded context is the published context.
@@ -25,8 +26,8 @@ func isPublishedContext(context any) bool {
 	return err == nil && hex.EncodeToString(hashOf(crypto.SHA256, text)) == ob2Context
 }
 
-// ob2Keys lists the keys of Open Badges 2.0 that this package reads, in lower case. Other spellings of these keys are
-// rejected, because this package would ignore their values.
+// ob2Keys lists the keys of Open Badges 2.0 that this package reads, in lower case. The package rejects other
+// spellings of these keys, because it would ignore their values.
 var ob2Keys = [...]string{
 	"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires",
 	"hashed", "id", "identity", "image", "issuedon", "issuer", "name", "narrative", "publickey", "recipient",
@@ -34,8 +35,8 @@ var ob2Keys = [...]string{
 	"url", "verification", "verify",
 }
 
-// checkOB2Keys checks the context of a document, and that no known key has another spelling. Issuers may add further
-// keys, and extensions have their own names.
+// checkOB2Keys checks the context of a document, and returns an error if a key differs from a known key only by its
+// spelling. Issuers may add other keys, and extensions have keys of their own.
 func checkOB2Keys(doc object) error {
 	for k, v := range doc {
 		switch {
@@ -82,7 +83,7 @@ var camelCaseKeys = [...]string{
 }
 
 // checkExtension checks the form of an extension (Open Badges 2.0, Extensions): an object with its own context and a
-// type in addition to Extension. The content of an extension is ignored.
+// type in addition to Extension. checkExtension ignores the content of an extension.
 func checkExtension(name string, v any) error {
 	for _, x := range ld.List(v) {
 		o, ok := x.(object)
@@ -117,8 +118,8 @@ var ob2Types = map[string]Kind{
 	"Extension":          DocumentKind,
 }
 
-// ob2Kind returns the kind of a document. Each type of the document must be a known type, or an absolute IRI of the
-// issuer.
+// ob2Kind returns the kind of a document from its types. Each type of the document must be one of these types, or an
+// absolute IRI that the issuer has defined.
 func ob2Kind(doc object) (Kind, error) {
 	kind := DocumentKind
 	types := ld.List(doc["type"])
@@ -141,7 +142,7 @@ func ob2Kind(doc object) (Kind, error) {
 	return kind, nil
 }
 
-// readAssertion reads the properties of the assertion itself.
+// readAssertion reads the properties of the assertion, without its badge class and issuer.
 func (b *Badge) readAssertion(doc object) (err error) {
 	b.ID, b.UID = ld.Str(doc, "id"), ld.Str(doc, "uid")
 	if err := requireNotRevoked(doc); err != nil {
@@ -208,7 +209,7 @@ func (b *Badge) readEvidence2(doc object) {
 	}
 }
 
-// readClass reads the badge class, which was fetched from the address at or embedded in the assertion.
+// readClass reads the badge class, which the assertion embeds or which was fetched from the address at.
 func (b *Badge) readClass(class object, at string) error {
 	if kind, err := ob2Kind(class); err != nil || kind != ClassKind {
 		return fault("not-an-open-badge", "the assertion's badge is not a BadgeClass")
@@ -239,8 +240,8 @@ func requireClassProperties(class object) error {
 	return nil
 }
 
-// verifyClass checks the form of a badge class, and that its issuer is a profile. verifyClass checks no badge of the
-// class.
+// verifyClass checks the form of a badge class, and that its issuer is a profile. verifyClass verifies only the class
+// itself, and no badge of the class.
 func (q *inquiry) verifyClass(doc object) error {
 	if err := requireClassProperties(doc); err != nil {
 		return err
@@ -263,8 +264,8 @@ func requireProfileProperties(doc object) error {
 	return nil
 }
 
-// requireHostedAddress checks that the issuer's profile allows the address of an assertion. The profile counts only if
-// it was read from an address that is pinned to the issuer.
+// requireHostedAddress checks that the issuer's profile allows the address of an assertion. A profile is trusted only
+// if it was read from an address that is pinned to the issuer.
 func (w *issuer2) requireHostedAddress(id string) error {
 	if !w.pinned {
 		return fault("key-not-pinned",
@@ -274,7 +275,8 @@ func (w *issuer2) requireHostedAddress(id string) error {
 }
 
 // requireIssuerAddress checks that an address belongs to the issuer (Open Badges 2.0, VerificationObject). The
-// profile's startsWith or allowedOrigins decides. Without these properties, the host must be the profile's host.
+// profile's properties startsWith and allowedOrigins say which addresses are allowed. If both properties are absent,
+// the address must have the same host as the profile.
 func (w *issuer2) requireIssuerAddress(address string) error {
 	u, ok := parsePlainAddress(address)
 	if !ok {
@@ -302,8 +304,8 @@ func (w *issuer2) requireIssuerAddress(address string) error {
 	return nil
 }
 
-// parsePlainAddress parses an address that all parsers read alike: an address without user, fragment, relative segments
-// and escapes. http and https count as the same address, because the request always uses https.
+// parsePlainAddress parses an address that all parsers read in the same way: without user name, fragment, relative
+// segments and escapes. An http and an https address are equal here, because the request always uses https.
 func parsePlainAddress(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||

@@ -53,7 +53,7 @@ func lab2() web {
 
 func trust2() []Issuer { return []Issuer{{ID: labIssuer, Keys: []string{labIssuer}}} }
 
-// gone is a Resolver that returns an error for one address, like an issuer that has removed a badge.
+// gone is a Resolver that returns an error for one address, as for an issuer that has removed a badge.
 type gone struct {
 	web
 	url string
@@ -194,7 +194,7 @@ func TestHostedBadgeIsReadFromItsOwnAddress(t *testing.T) {
 	}
 }
 
-// The profile of the badge's issuer must be read from an address that is pinned to the issuer.
+// The profile of the badge's issuer must be at an address that is pinned to the issuer.
 func TestHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for name, c := range map[string]struct {
@@ -217,13 +217,13 @@ func TestHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 	}
 }
 
-// asked is a Resolver that counts the requests of a verification.
+// asked is a Resolver that counts how many requests a verification makes.
 type asked struct{ n int }
 
 func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New("out of reach") }
 
-// The presenter chooses the address of a hosted badge. Therefore no request is allowed if no hosted badge could be
-// valid.
+// The presenter chooses the address of a hosted badge. Therefore Verify must make no request if no hosted badge could
+// be valid.
 func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
 	for want, trust := range map[int][]Issuer{0: {{ID: "did:key:z6Mk", Keys: []string{key(t).DID()}}}, 1: trust2()} {
@@ -235,7 +235,7 @@ func TestNothingIsFetchedForABadgeThatCannotBeValid(t *testing.T) {
 	}
 }
 
-// The profile defines the addresses of an issuer's badges. Similar addresses must not count.
+// The profile says which addresses belong to the issuer's badges. Addresses that only look similar must be rejected.
 func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 	for name, c := range map[string]struct {
 		verification object
@@ -324,7 +324,8 @@ func TestSimilarAddressesDoNotBelongToTheIssuer(t *testing.T) {
 	}
 }
 
-// Another spelling of a key must be rejected, because other readers may accept a value that this package would ignore.
+// Verify must reject a key in another spelling, because other readers may accept a value that this package would
+// ignore.
 func TestOtherSpellingsOfKeysAreRejected(t *testing.T) {
 	published := ld.Obj(parse(t, otherstest.File(t, inspector2, "assets/issuer1.json")), "@context")
 	changed := maps.Clone(published)
@@ -390,8 +391,8 @@ func TestOtherSpellingsOfKeysAreRejected(t *testing.T) {
 	}
 }
 
-// A signed badge needs a key in the profile, this key must be the key that the assertion names, and the badge must not
-// be on the issuer's revocation list.
+// For a signed badge, the profile must list a key, the assertion must name this key, and the badge must not be on the
+// issuer's revocation list.
 func TestSignedBadgeNeedsTheKeyItNames(t *testing.T) {
 	at := labIssuer + "/key"
 	pemKey := object{
@@ -490,7 +491,7 @@ func revoked2(entries ...any) object {
 	}
 }
 
-// Verify must reject badge classes and profiles, even if they are correct.
+// Verify must reject badge classes and profiles even if they are correct, because they are not badges.
 func TestBadgeClassesAndProfilesAreNotBadges(t *testing.T) {
 	w := lab2()
 	for at, kind := range map[string]Kind{labClass: ClassKind, labIssuer: ProfileKind} {

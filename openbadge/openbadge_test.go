@@ -11,7 +11,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// shared returns the path of test data made by others, beside the repository.
+// shared returns the path of test data that other projects made; the data is beside the repository.
 func shared(t testing.TB, parts ...string) string { return otherstest.Path(t, parts...) }
 
 func file(t testing.TB, path string) []byte {
@@ -41,7 +41,7 @@ func codes(v Verdict) string {
 	return strings.Join(out, " ")
 }
 
-func TestBadgesOfOthersAreValid(t *testing.T) {
+func TestBadgesOfOtherProjectsAreValid(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple.json":                 "valid",
 		"simple.1ob":                  "valid",
@@ -55,7 +55,7 @@ func TestBadgesOfOthersAreValid(t *testing.T) {
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unknown-context",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		// this picture has another key of the same issuer: see TestBadgesAreReadFromPictures
+		// the issuer signed this picture with another key: see TestBadgesAreReadFromPictures
 		"simple-json.png": "invalid key-not-pinned",
 		"simple-jwt.svg":  "invalid issuer-not-trusted",
 	} {
@@ -66,9 +66,9 @@ func TestBadgesOfOthersAreValid(t *testing.T) {
 	}
 }
 
-// If the authors of a case call it invalid, this package must not call it valid. If they call a case valid, this
-// package must call it valid or unsupported.
-func TestNothingThatOthersRejectIsAccepted(t *testing.T) {
+// If the authors of a case call it invalid, Verify must not return the verdict valid. If the authors of a case call
+// it valid, Verify must return the verdict valid or a reason that begins with "unsupported".
+func TestNothingThatOtherProjectsRejectIsAccepted(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
 		t.Fatal(err)

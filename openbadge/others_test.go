@@ -13,12 +13,12 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// wantOf lists the expected verdicts on the Open Badges 3.0 cases of expected.json. The key in the proof's method is
-// pinned to the issuer. Unsupported cases have a reason that begins with "unsupported".
+// wantOf lists the expected verdicts on the Open Badges 3.0 cases of expected.json. The test pins the key that the
+// proof's method names to the issuer. For unsupported cases, the reason begins with "unsupported".
 var wantOf = map[string]string{
 	"simple.json": "valid",
 	"simple.1ob":  "valid",
-	// valid because the test pins the key; see TestUnpinnedKeysAreRejected
+	// the case is valid here because the test pins the key; see TestUnpinnedKeysAreRejected
 	"simple-did-key-method.json":                                             "valid",
 	"simple-did-web-method.json":                                             "valid",
 	"simple-multiple-proofs.json":                                            "valid",
@@ -65,7 +65,7 @@ var wantOf = map[string]string{
 const testList = "https://raw.githubusercontent.com/1EdTech/digital-credentials-public-validator/refs/heads/main/" +
 	"inspector-vc/src/test/resources/ob30/bit-string-list/testlist"
 
-func TestVerdictsOnCasesOfOthers(t *testing.T) {
+func TestVerdictsOnCasesOfOtherProjects(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestVerdictsOnCasesOfOthers(t *testing.T) {
 	}
 }
 
-// pinItsOwn pins the key that a credential itself names, which only a test may do.
+// pinItsOwn pins the key that the credential itself names. Only a test may do this.
 func pinItsOwn(data []byte) []Issuer {
 	if payload, _, err := bake.Extract(data); err == nil {
 		data = payload
@@ -118,7 +118,7 @@ func pinItsOwn(data []byte) []Issuer {
 	return []Issuer{{ID: id, Keys: example.Keys}}
 }
 
-// pinHeader pins the key in a token's header, which only a test may do.
+// pinHeader pins the key in the header of a token. Only a test may do this.
 func pinHeader(t *jwt) []Issuer {
 	doc, _ := t.credential()
 	id, _ := doc["issuer"].(string)
@@ -132,7 +132,7 @@ func pinHeader(t *jwt) []Issuer {
 	return []Issuer{{ID: id, Keys: []string{inPEM(k)}}}
 }
 
-// inPEM returns a public key in PEM format, as an administrator may pin the key.
+// inPEM returns a public key in PEM format, because an administrator may pin a key in this format.
 func inPEM(k crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(k)
 	if err != nil {
@@ -141,8 +141,8 @@ func inPEM(k crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// A did:key does not prove anything about an issuer with another id. A key in the fragment of the issuer's URL proves
-// nothing either.
+// A correct signature with a did:key proves nothing about an issuer with another id. A correct signature with a key
+// in the fragment of the issuer's URL proves nothing either.
 func TestUnpinnedKeysAreRejected(t *testing.T) {
 	evil := key(t)
 	for _, name := range []string{"simple.json", "simple-did-key-method.json"} {

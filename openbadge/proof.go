@@ -9,10 +9,11 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// maxProofs is the maximum number of proofs of a document. Known documents have one to four.
+// maxProofs is the largest accepted number of proofs of a document. Known documents have one to four proofs.
 const maxProofs = 8
 
-// checkProofs returns nil if at least one proof was made with a trusted key. The badge expires when this proof expires.
+// checkProofs returns nil if at least one proof is correct and was made with a trusted key. If this proof has an end,
+// the badge expires at the end of the proof at the latest.
 func (q *inquiry) checkProofs(d *ld.Document) error {
 	all, supported, err := readProofs(d.Words)
 	if err != nil {
@@ -27,20 +28,20 @@ func (q *inquiry) checkProofs(d *ld.Document) error {
 	for _, i := range supported {
 		f := s.verify(i)
 		if err = f.issuerError(); err == nil {
-			// shorten the validity for callers that check the dates later
+			// the validity ends with the proof, for callers that check the dates later
 			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends)
 			return nil
 		}
 		err = q.unreadError(ld.Str(all[i], "verificationMethod"), err)
-		if first == nil || isFault(first, "key-not-pinned") { // replace the reason that helps least
+		if first == nil || isFault(first, "key-not-pinned") { // replace an earlier reason that helps the reader less
 			first = err
 		}
 	}
 	return first
 }
 
-// readProofs returns the proofs of a document and the indexes of the proofs with a supported suite. Unsupported proofs
-// are ignored, because one proof is sufficient.
+// readProofs returns the proofs of a document and the indexes of the proofs with a supported suite. readProofs
+// ignores unsupported proofs, because one supported proof is sufficient.
 func readProofs(doc object) (all []object, supported []int, err error) {
 	list := ld.List(doc["proof"])
 	if len(list) > maxProofs {
@@ -65,7 +66,7 @@ func readProofs(doc object) (all []object, supported []int, err error) {
 	return all, supported, nil
 }
 
-// proofSet contains the proofs of a document and the keys that count for the issuer. Each proof is verified only once.
+// proofSet contains the proofs of a document and the issuer's trusted keys. proofSet verifies each proof only once.
 type proofSet struct {
 	doc   *ld.Document
 	all   []object
@@ -74,14 +75,14 @@ type proofSet struct {
 	found []*finding
 }
 
-// finding is the result for one proof.
+// finding is the result of the verification of one proof.
 type finding struct {
-	err      error     // why the proof is wrong; nil for a correct proof
-	stranger error     // why a proof that is correct with its own did:key is not a proof of the issuer
-	ends     time.Time // earliest end of this proof and of the proofs that it refers to; zero for no end
+	err      error     // why the proof is wrong; nil if the proof is correct
+	stranger error     // why a proof that is correct with the key of its own did:key is not a proof of the issuer
+	ends     time.Time // the earliest end of this proof and of the proofs to which it refers; zero if none has an end
 }
 
-// issuerError returns nil if the proof shows that the badge comes from the issuer, and otherwise the reason.
+// issuerError returns nil if the proof shows that the issuer signed the badge; otherwise it returns the reason.
 func (f *finding) issuerError() error {
 	if f.err != nil {
 		return f.err
@@ -89,8 +90,8 @@ func (f *finding) issuerError() error {
 	return f.stranger
 }
 
-// verify verifies a proof, after it has verified the proofs that this proof refers to. If a proof refers to itself
-// through other proofs, verify finds the preliminary error of this proof.
+// verify verifies the proofs to which a proof refers, and then the proof itself. If a proof refers to itself through
+// other proofs, verify finds the preliminary error that it has stored for this proof.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
 		s.found[i] = &finding{err: fault("broken-chain", "previousProof of a proof leads back to the proof itself")}
@@ -99,8 +100,8 @@ func (s *proofSet) verify(i int) *finding {
 	return s.found[i]
 }
 
-// verifyAlone verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). A pinned key must have made
-// the last proof of a chain, because the last proof covers the earlier proofs together with the document. The earlier
+// verifyAlone verifies one proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last proof of a
+// chain must be made with a pinned key, because this proof covers the document and the earlier proofs. The earlier
 // proofs must be correct too, including their dates, each with a pinned key or with the key of the did:key in its own
 // method.
 func (s *proofSet) verifyAlone(p object) *finding {
@@ -119,8 +120,8 @@ func (s *proofSet) verifyAlone(p object) *finding {
 	return f
 }
 
-// verifyPrevious returns the proofs that p refers to, in the order of the document, or an error if one of these proofs
-// is wrong.
+// verifyPrevious returns the proofs to which p refers, in the order of the document, or an error if one of them is
+// wrong.
 func (s *proofSet) verifyPrevious(p object, f *finding) (previous []object, err error) {
 	named, err := previousProofs(p)
 	if err != nil {
@@ -149,7 +150,7 @@ func (s *proofSet) verifyPrevious(p object, f *finding) (previous []object, err 
 	return previous, nil
 }
 
-// previousProofs returns the ids of the proofs that p refers to.
+// previousProofs returns the ids of the proofs to which p refers.
 func previousProofs(p object) (map[string]bool, error) {
 	v := p["previousProof"]
 	if v == nil {
@@ -170,7 +171,8 @@ func previousProofs(p object) (map[string]bool, error) {
 	return named, nil
 }
 
-// checkSigner checks that a key of the issuer made a proof. The hash algorithm depends on the key.
+// checkSigner checks that a proof was made with a key of the issuer. The kind of the key determines the hash
+// algorithm.
 func (s *proofSet) checkSigner(p object, previous []object) error {
 	c, err := suiteOf(p)
 	if err != nil {
@@ -198,14 +200,14 @@ func (s *proofSet) checkSigner(p object, previous []object) error {
 	return err
 }
 
-// checkProperties checks the proof's own properties, except domain and challenge, whose values the caller does not
-// know.
+// checkProperties checks the proof's own properties. It does not check domain and challenge, because the package does
+// not know which values are right.
 func checkProperties(p object) error {
 	for k, v := range p {
 		for _, x := range ld.List(v) {
 			if _, ok := x.(string); !ok {
-				// Reject nested nodes: they could change values, as in a credential (see rejectContent in package ld), and no proof
-				// needs them.
+				// Reject nested nodes: they could change values, as in a credential (see rejectContent in package ld), and no
+				// proof needs such nodes.
 				return fault("malformed", "%.40q of the proof is not a text", k)
 			}
 		}
@@ -219,7 +221,8 @@ func checkProperties(p object) error {
 	return nil
 }
 
-// checkDates checks when a proof was made and when the proof ends. If at is zero, checkDates checks nothing.
+// checkDates checks that the proof was made before the time at, and that the proof has not expired. If the time at is
+// zero, checkDates checks nothing.
 func (f *finding) checkDates(p object, at time.Time) error {
 	created, err := dateAt(p, "created")
 	if err != nil {
@@ -239,7 +242,7 @@ func (f *finding) checkDates(p object, at time.Time) error {
 	return nil
 }
 
-// earlier returns the earlier of two ends. A zero time means no end.
+// earlier returns the earlier of two end times of a validity. A zero time means that there is no end.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -52,7 +52,7 @@ func (l lists) Resolve(url string) ([]byte, error) {
 	return nil, errors.New("out of reach")
 }
 
-// issued returns the same draft in both forms: JSON and JWT.
+// issued returns two badges made from the same draft: as JSON and as a JWT.
 func issued(t testing.TB, k *Key) map[string][]byte {
 	t.Helper()
 	j, err := IssueJSON(draft(), k, today)
@@ -158,7 +158,7 @@ func TestTrustTimeAndStatusAreChecked(t *testing.T) {
 	}
 }
 
-// If any byte of a signed badge is changed, the badge must be invalid or still have exactly the same content.
+// If any byte of a signed badge is changed, the badge must be invalid, or its content must still be exactly the same.
 func TestChangedBadgesAreNotValid(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")
@@ -183,7 +183,7 @@ func TestChangedBadgesAreNotValid(t *testing.T) {
 
 func TestAttacksOnASignedDocumentAreRejected(t *testing.T) {
 	k := key(t)
-	// At this time the badge has expired.
+	// the badge has expired at this time
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
 	b, _ := IssueJSON(draft(), k, today)
 	change := func(f func(object)) []byte {
@@ -374,7 +374,7 @@ func TestEveryReasonHasBothLanguages(t *testing.T) {
 		}
 		seen[w.code] = true
 	}
-	// Every code in the source must have texts.
+	// Every code that the source uses must have a French and an English text.
 	for _, name := range []string{
 		"badge",
 		"image",
@@ -439,12 +439,12 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// testKey is a key that is only used in tests.
+// testKey is a key that only tests use.
 const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8",` +
 	`"secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
 
-// The fuzzer signs tokens with arbitrary headers and payloads with the issuer's key. Verify must not panic, and a valid
-// token must be complete and signed with EdDSA.
+// The fuzzer signs tokens that have arbitrary headers and payloads, with the issuer's key. Verify must not panic, and
+// a token that Verify accepts must be complete and signed with EdDSA.
 func FuzzToken(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	w, _ := IssueJWT(draft(), k)

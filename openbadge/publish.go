@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// These are the contexts of the documents that publish an issuer's keys.
+// These are the JSON-LD contexts of the documents that publish an issuer's keys.
 const (
 	contextDID      = "https://www.w3.org/ns/did/v1"
 	contextMultikey = "https://w3id.org/security/multikey/v1"
 	contextJWK      = "https://w3id.org/security/jwk/v1"
 )
 
-// WebDID returns the did:web for a host, or for a host with a path such as lab.example/badges. WebDID also returns the
-// address at which the DID document must be published (did:web method, section 3.2).
+// WebDID returns the did:web for a host, or for a host with a path such as lab.example/badges. WebDID also returns
+// the address at which the issuer must publish the DID document (did:web method, section 3.2).
 func WebDID(place string) (did, address string, err error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(place, "/"), "/")
 	u, err := url.Parse("https://" + host)
@@ -39,8 +39,8 @@ func WebDID(place string) (did, address string, err error) {
 	return did, "https://" + host + "/" + path + "/did.json", nil
 }
 
-// DIDDocument returns the document that a did:web issuer publishes. The document contains each key under the id that
-// the issuer's proofs use.
+// DIDDocument returns the document that a did:web issuer publishes. The document lists each key under the id by which
+// the issuer's proofs name the key.
 func DIDDocument(did string, keys ...*Key) ([]byte, error) {
 	if !strings.HasPrefix(did, "did:") {
 		return nil, fmt.Errorf("%.100q is not a DID", did)
@@ -71,7 +71,7 @@ func controllerDocument(id string, keys []*Key) (object, error) {
 	return object{"id": id, "verificationMethod": methods, "assertionMethod": names}, nil
 }
 
-// hasMethod reports whether a document has a verification method of a kind.
+// hasMethod reports whether a document has a verification method of the given type.
 func hasMethod(doc object, kind string) bool {
 	for _, m := range doc["verificationMethod"].([]any) {
 		if m.(object)["type"] == kind {
@@ -99,8 +99,8 @@ func (k *Key) namedJWK(name string) object {
 	return j
 }
 
-// JWKS returns the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5). Each kid equals the kid in the
-// issuer's VC-JWTs.
+// JWKS returns the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5). Each kid equals the kid that the
+// issuer's VC-JWTs contain for this key.
 func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	var all []any
 	for _, k := range keys {
@@ -109,7 +109,7 @@ func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	return indentedJSON(object{"keys": all})
 }
 
-// JWK returns one public key as a JSON Web Key. The key is published at the address in a token's kid.
+// JWK returns one public key as a JSON Web Key. The document is published at the address that a token's kid names.
 func (k *Key) JWK() ([]byte, error) { return indentedJSON(k.namedJWK(k.Name())) }
 
 // Profile returns the document for an issuer with a web address as its id: an Open Badges 3.0 Profile with the keys as

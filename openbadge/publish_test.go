@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestWebDIDIsMadeOfAHostAndAPath(t *testing.T) {
+func TestWebDIDIsMadeFromAHostAndAPath(t *testing.T) {
 	for place, want := range map[string]string{
 		"lab.example":           "did:web:lab.example https://lab.example/.well-known/did.json",
 		"lab.example/":          "did:web:lab.example https://lab.example/.well-known/did.json",
@@ -32,7 +32,8 @@ func TestWebDIDIsMadeOfAHostAndAPath(t *testing.T) {
 	}
 }
 
-// The published keys must have the ids that issued proofs and tokens use. The documents must not contain a secret.
+// The published keys must have the same ids as in issued proofs and tokens. The published documents must not contain
+// a private key.
 func TestPublishedKeysHaveTheIDsUsedInSignatures(t *testing.T) {
 	ed, rs := key(t), testRSA(t)
 	for issuer, publish := range map[string]func(...*Key) ([]byte, error){

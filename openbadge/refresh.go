@@ -2,11 +2,11 @@ package openbadge
 
 import "portillon/openbadge/internal/ld"
 
-// RefreshType is the type of 1EdTech's Credential Refresh Service 1.0.
+// RefreshType is the type that a badge gives for 1EdTech's Credential Refresh Service 1.0.
 const RefreshType = "1EdTechCredentialRefresh"
 
-// nestedInquiry returns an inquiry for another document that this inquiry needs. The nested inquiry checks no status,
-// refresh or recipient.
+// nestedInquiry returns an inquiry for another document that this inquiry must verify. The nested inquiry does not
+// check the other document's status, refresh service or recipient.
 func (q *inquiry) nestedInquiry() *inquiry {
 	if q.asked == nil {
 		q.asked = map[string]answer{}
@@ -15,10 +15,11 @@ func (q *inquiry) nestedInquiry() *inquiry {
 		o: Options{Trust: q.o.Trust, At: q.o.At, Documents: q.o.Documents, Allow: q.o.Allow}}
 }
 
-// refresh requests the current version of the credential once, if the credential names a refresh service and its proof
-// is correct (Open Badges 3.0, section 8.3). The answer replaces the credential if it is the same credential by the
-// same issuer with a correct signature. Then the answer's dates and status count, good or bad. Otherwise, or without an
-// answer, the given credential counts: a failed refresh does not make the credential invalid.
+// refresh requests the current version of the credential once, if the credential's proof is correct and the
+// credential names a refresh service (Open Badges 3.0, section 8.3). The answer replaces the presented credential if
+// it is the same credential from the same issuer and has a correct signature. After the replacement, the verdict
+// depends on the answer's dates and status, whether valid or not. If the service does not answer, or its answer
+// cannot be used, the presented credential is verified: a failed refresh does not make the credential invalid.
 func (q *inquiry) refresh(doc object) {
 	url := refreshService(doc)
 	switch {
@@ -43,7 +44,7 @@ func (q *inquiry) refresh(doc object) {
 	q.note("refresh", "ok", url)
 }
 
-// refreshService returns the address of the first supported refresh service.
+// refreshService returns the address of the first refresh service that has a supported type.
 func refreshService(doc object) string {
 	for _, x := range ld.List(doc["refreshService"]) {
 		if s, ok := x.(object); ok && hasText(s["type"], RefreshType) {
@@ -53,9 +54,9 @@ func refreshService(doc object) string {
 	return ""
 }
 
-// replacementError returns the reason why the answer of a refresh service cannot replace old, or "" if the answer can
-// replace old. The answer needs the same issuer and id, and must not be older (Open Badges 3.0, section 7.4, Comparing
-// Credentials).
+// replacementError returns the reason why the answer of a refresh service cannot replace the credential old, or "" if
+// there is no such reason. The answer must have the same issuer and the same id, and must not be older (Open Badges
+// 3.0, section 7.4, Comparing Credentials).
 func (q *inquiry) replacementError(old Verdict, data []byte) string {
 	doc, token, err := q.unwrap(data)
 	if !q.check("form", err) {

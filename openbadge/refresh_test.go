@@ -9,7 +9,8 @@ import (
 
 const refreshURL = "https://lab.example/now"
 
-// refreshable returns a badge signed by k that names a refresh service. change modifies the badge before it is signed.
+// refreshable returns a badge signed by k that names a refresh service. The function change modifies the badge before
+// it is signed.
 func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	t.Helper()
 	d := draft()
@@ -30,11 +31,11 @@ func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 	return sign(t, doc, k)
 }
 
-// A newer version of the same badge by the same issuer must replace the old badge, good or bad. Any other answer must
-// be ignored.
+// A newer version of the same badge from the same issuer must replace the old badge, even if the newer version is
+// invalid. Verify must ignore every other answer.
 func TestRefreshedBadgeReplacesTheOldOne(t *testing.T) {
 	k, other := key(t), key(t)
-	// At this time the old badge has expired.
+	// the old badge has expired at this time
 	o := Options{
 		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
 		At:    today.AddDate(2, 0, 0),
@@ -114,19 +115,20 @@ func TestUnreachableRefreshServiceIsIgnored(t *testing.T) {
 		len(asked) != 1 {
 		t.Errorf("%s %+v %v", v.Why(), v.Checks, asked)
 	}
-	// The new version names the refresh service again. No second request must be made.
+	// The newer version of the badge also names the refresh service. Verify must not make a second request to the
+	// refresh service.
 	again := counting{lists: lists{refreshURL: string(held)}, n: new(int)}
 	o.Refresh = again
 	if v := Verify(held, o); v.State != Valid || *again.n != 1 {
 		t.Errorf("%s, asked %d times", v.Why(), *again.n)
 	}
-	// No request is made for a badge with a wrong proof.
+	// Verify must make no request for a badge whose proof is wrong.
 	o.Refresh, asked = asked, asking{}
 	o.Refresh = asked
 	if v := Verify([]byte(strings.Replace(string(held), "2027", "2028", 1)), o); v.State != Invalid || len(asked) != 0 {
 		t.Errorf("%s %v", v.Why(), asked)
 	}
-	// Without a resolver, or with an unknown kind of service, Verify must make no request.
+	// Without a resolver, or if the badge names an unknown kind of service, Verify must make no request.
 	o.Refresh = nil
 	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "not judged" {
 		t.Errorf("%s %+v", v.Why(), checkOf(v, "refresh"))

@@ -31,7 +31,7 @@ func parseStamp(s string) (time.Time, bool) {
 		t = t.UTC()
 	}
 	if utc := t.UTC(); utc.Year() < 1 || utc.Year() > 9999 || t.Year() > 9999 || utc.IsZero() {
-		// Reject the zero time, because it stands for a missing date.
+		// Reject the zero time, because callers use it for a missing date.
 		return time.Time{}, false
 	}
 	return t, true
@@ -57,7 +57,7 @@ func sinceMidnight(s string) (time.Duration, bool) {
 	h, ok1 := twoDigits(parts[0], 24)
 	m, ok2 := twoDigits(parts[1], 59)
 	sec, ok3 := twoDigits(parts[2], 59)
-	nano, _ := strconv.Atoi((fraction + "000000000")[:9]) // digits only: checked above
+	nano, _ := strconv.Atoi((fraction + "000000000")[:9]) // the characters are digits, as checked above
 	d := time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(sec)*time.Second + time.Duration(nano)
 	if h == 24 && (d != 24*time.Hour || strings.Trim(fraction, "0") != "") {
 		return 0, false
@@ -85,11 +85,11 @@ func parseOffset(s string) (time.Duration, bool) {
 	return d, true
 }
 
-// twoDigits parses a number of two digits that is not greater than most.
+// twoDigits parses a number of two digits that must not be greater than most.
 func twoDigits(s string, most int) (int, bool) {
 	if len(s) != 2 || strings.Trim(s, "0123456789") != "" {
 		return 0, false
 	}
-	n, _ := strconv.Atoi(s) // digits only: checked above
+	n, _ := strconv.Atoi(s) // the characters are digits, as checked above
 	return n, n <= most
 }

@@ -19,9 +19,9 @@ func TestDatesAreDateTimeStamps(t *testing.T) {
 		"2025-12-31T24:00:00Z":            "2026-01-01T00:00:00Z",
 		"0001-01-01T00:00:01Z":            "0001-01-01T00:00:01Z",
 		"9999-12-31T23:59:59Z":            "9999-12-31T23:59:59Z",
-		"9999-12-31T24:00:00Z":            "", // this is a time of the year 10000
+		"9999-12-31T24:00:00Z":            "", // in UTC, this is a time of the year 10000
 		"9999-12-31T23:59:59-14:00":       "",
-		"0001-01-01T00:00:00Z":            "", // this is the zero time, which stands for a missing date
+		"0001-01-01T00:00:00Z":            "", // Go's zero time, which callers use for a missing date
 		"0001-01-01T00:00:00+14:00":       "",
 		"0000-12-31T00:00:00Z":            "",
 		"-2025-03-01T09:00:00Z":           "",
@@ -61,7 +61,7 @@ func TestDatesAreDateTimeStamps(t *testing.T) {
 	}
 }
 
-// If parseStamp accepts a time, it must read the same time from the time's RFC 3339 form.
+// If parseStamp accepts a time, it must read the same time from the RFC 3339 form of this time.
 func FuzzStamp(f *testing.F) {
 	for _, s := range []string{
 		"2025-03-01T24:00:00Z",

@@ -12,14 +12,14 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// These are the supported kinds of status.
+// These are the types of status entries that the package supports.
 const (
 	RevocationListType  = "1EdTechRevocationList"    // 1EdTech, Verifiable Credentials Revocation List 1.0
 	BitstringEntryType  = "BitstringStatusListEntry" // W3C, Bitstring Status List 1.0
 	RevocationList2Type = "RevocationList"           // Open Badges 2.0
 )
 
-// maxStatuses is the maximum number of status entries of a badge: revocation, suspension, and two others.
+// maxStatuses is the largest accepted number of status entries of a badge: revocation, suspension, and two others.
 const maxStatuses = 4
 
 // readStatus reads the status entries of a credential.
@@ -45,7 +45,7 @@ func (b *Badge) readStatus(doc object) error {
 	return nil
 }
 
-// readEntry reads one credentialStatus. For an unknown type, only the type is read.
+// readEntry reads one entry of credentialStatus. For an unknown type of entry, only the type is read.
 func readEntry(s object) (e StatusEntry, err error) {
 	id, _ := s["id"].(string)
 	if types := ld.List(s["type"]); len(types) == 1 {
@@ -65,8 +65,8 @@ func readEntry(s object) (e StatusEntry, err error) {
 	return e, nil
 }
 
-// readBitstringEntry reads an entry (Bitstring Status List 1.0, section 2.1). statusListIndex is a text. A number, as
-// in 1EdTech's sample, is also accepted.
+// readBitstringEntry reads an entry for a bitstring status list (Bitstring Status List 1.0, section 2.1).
+// The standard requires that statusListIndex is a text. The index may also be a JSON number, as in 1EdTech's sample.
 func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
 	switch {
@@ -100,9 +100,9 @@ func parseIndex(v any) (int64, bool) {
 	return n, err == nil
 }
 
-// rejectSecondNode rejects a document in which a second node has the id of n and any content. A signature does not
-// cover the position of a statement. So an attacker could move a statusSize or a purpose to a second node, the
-// signature would stay valid, and readers of n would miss this property.
+// rejectSecondNode returns an error if a second node of the document has the id of n and also has content. A
+// signature does not cover the position of a statement. An attacker could therefore move the properties statusSize or
+// statusPurpose to a second node. The signature would stay valid, and readers of n would miss the property.
 func rejectSecondNode(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
@@ -118,7 +118,7 @@ func rejectSecondNode(doc, n object) error {
 	return nil
 }
 
-// countNodes counts the nodes in v that have this id and any content.
+// countNodes counts the nodes in v that have this id and also have content.
 func countNodes(v any, id string) (n int) {
 	switch v := v.(type) {
 	case []any:
@@ -136,7 +136,7 @@ func countNodes(v any, id string) (n int) {
 	return n
 }
 
-// hasContent reports whether a node has properties other than id and type.
+// hasContent reports whether a node has other properties than id and type.
 func hasContent(o object) bool {
 	for k := range o {
 		if k != "id" && k != "type" {
@@ -146,7 +146,7 @@ func hasContent(o object) bool {
 	return false
 }
 
-// checkSupported returns an error if no list can check the entry.
+// checkSupported returns an error if the package cannot check this kind of entry with any list.
 func (e StatusEntry) checkSupported() error {
 	switch {
 	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.isInformative():
@@ -161,14 +161,15 @@ func (e StatusEntry) checkSupported() error {
 	return nil
 }
 
-// isInformative reports whether an entry is only informative and cannot make the badge invalid (Bitstring Status List
-// 1.0, section 2.2).
+// isInformative reports whether an entry only informs, so that it cannot make the badge invalid (Bitstring Status
+// List 1.0, section 2.2).
 func (e StatusEntry) isInformative() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// checkStatuses checks all statuses of the badge, which must all be good. checkStatuses requests lists only if the
-// proof is correct. Otherwise a forger could make the verifier request any address.
+// checkStatuses checks all statuses of the badge; the badge is valid only if all of them are good. checkStatuses
+// requests lists only if the proof is correct. Otherwise a forged badge could make the verifier send a request to any
+// address.
 func (q *inquiry) checkStatuses() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
@@ -189,7 +190,7 @@ func (q *inquiry) checkStatuses() {
 	}
 }
 
-// checkEntry requests the list of an entry and looks up the badge in this list.
+// checkEntry requests the list that an entry names, and looks up the badge in this list.
 func (q *inquiry) checkEntry(e StatusEntry) {
 	data, err := q.resolve(q.o.Status, e.List)
 	if err != nil {
@@ -214,27 +215,27 @@ func (q *inquiry) checkEntry(e StatusEntry) {
 
 // StatusList is a verified status list. A StatusList never changes, so it may be used concurrently.
 type StatusList struct {
-	ID      string        // id in the list, which for many issuers differs from the list's address
-	Issuer  string        // empty for a 1EdTech list, which has only an address
-	TTL     time.Duration // time after which the list should be read again; zero if not given
-	From    time.Time     // start of validity; zero if not given
-	Until   time.Time     // end of validity; zero if not given
+	ID      string        // id that the list itself states; for many issuers it differs from the list's address
+	Issuer  string        // issuer of the list; empty for a 1EdTech list, which has only an address
+	TTL     time.Duration // time after which the list should be read again; zero if the list does not state one
+	From    time.Time     // start of validity; zero if the list does not state one
+	Until   time.Time     // end of validity; zero if the list does not state one
 	purpose []string
 	bits    bits
 	revoked map[string]bool
 	ob2     bool              // the list is a RevocationList of Open Badges 2.0
-	uids    map[string]bool   // assertions revoked by their uid
-	why     map[string]string // reasons of revocation, by assertion
+	uids    map[string]bool   // the assertions that the list revokes by their uid
+	why     map[string]string // reason for each revocation, by the id of the assertion
 
-	speaksFor map[string]bool // other issuers that allow this list for their badges
+	speaksFor map[string]bool // other issuers that allow this list's issuer to sign lists for their badges
 }
 
 // ReadStatusList reads a status list of any kind, for any number of badges.
 //
-// A 1EdTech list is not signed. Such a list is trusted because it was read from its own address. A Bitstring Status
-// List is a credential itself, as JSON with a proof or as a JWT. A Bitstring Status List is verified like a badge, with
-// the keys of o.Trust and at the time o.At, and must not have a status of its own. The error is a Fault with the code
-// status-unusable.
+// A 1EdTech list has no signature. Such a list is trusted because it was read from its own https address. A Bitstring
+// Status List is itself a credential: JSON with a proof, or a JWT. A Bitstring Status List is verified like a badge,
+// with the keys of o.Trust and at the time o.At, and must not have a status of its own. The error is a Fault with the
+// code status-unusable.
 //
 // ReadStatusList does not check the ttl, because only the caller knows when the list was fetched. See TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
@@ -242,7 +243,7 @@ func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 	return q.statusList(data)
 }
 
-// statusList is ReadStatusList within a verification.
+// statusList is ReadStatusList for a verification that is in progress.
 func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	if doc, err := ld.ParseList(data, maxRevoked); err == nil {
 		if l, err := readRevocationList(doc); err == nil {
@@ -280,7 +281,7 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	return l, nil
 }
 
-// issuersThatAllow returns the issuers that allow another issuer to sign the status lists of their badges.
+// issuersThatAllow returns the issuers that allow the given issuer to sign status lists for their badges.
 func issuersThatAllow(trust []Issuer, other string) map[string]bool {
 	out := map[string]bool{}
 	for _, i := range trust {
@@ -293,7 +294,7 @@ func issuersThatAllow(trust []Issuer, other string) map[string]bool {
 
 func unusable(err error) error { return fault("status-unusable", "%v", err) }
 
-// readEntries reads the entries of a verified list (Bitstring Status List 1.0, section 2.2).
+// readEntries reads the bits of a verified list (Bitstring Status List 1.0, section 2.2).
 func (l *StatusList) readEntries(doc object, a Allow) (err error) {
 	s := ld.Obj(doc, "credentialSubject")
 	if !hasText(s["type"], "BitstringStatusList") {
@@ -326,14 +327,14 @@ func (l *StatusList) readEntries(doc object, a Allow) (err error) {
 // maxTTL is the longest accepted ttl, a year.
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge returns nil if the badge's status at entry e is good, otherwise a Fault. Judge reads only ID, UID and IssuerID
-// of the badge. A nil list means that the list is unreachable.
+// Judge returns nil if the list says that the status of the badge at entry e is good, and otherwise a Fault. Judge
+// reads only the fields ID, UID and IssuerID of the badge. A nil list means that the list could not be read.
 //
-// A list of another issuer counts only if the badge's issuer names that issuer in StatusIssuers. Otherwise the fault is
-// status-unusable, because the signature of an unknown party proves nothing. An attacker could also present another
-// list of the same issuer. To prevent this, the resolver requests the address that the badge's issuer signed, and Judge
-// checks purpose and range. The list's id cannot prevent this, because for many issuers the id differs from the
-// address.
+// Judge accepts a list of another issuer only if the badge's issuer names that issuer in StatusIssuers. For another
+// list the fault is status-unusable, because the signature of another party proves nothing about this badge. An
+// attacker could also present another list of the same issuer. To prevent this attack, the resolver requests the
+// address that the badge's issuer signed, and Judge checks the list's purpose and the range of the index. The list's
+// id cannot prevent this attack, because for many issuers the id differs from the address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	if err := e.checkSupported(); err != nil || e.isInformative() {
 		return err
@@ -361,14 +362,14 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	return fault("revoked", "%s", e.List)
 }
 
-// judgeRevoked is Judge for the lists of revoked credentials of 1EdTech and Open Badges 2.0.
+// judgeRevoked is Judge for lists that name the revoked credentials, as in the 1EdTech list and in Open Badges 2.0.
 func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	switch {
 	case l.revoked == nil || l.ob2 != (e.Type == RevocationList2Type):
 		return fault("status-unusable", "%s is not a %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
-	case l.uids[b.ID]: // some issuers write the assertion's id in place of the uid
+	case l.uids[b.ID]: // some issuers write the assertion's id in the place of its uid
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	case b.UID != "" && l.uids[b.UID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.UID]))
@@ -376,8 +377,8 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	return nil
 }
 
-// readRevocationList2 reads a RevocationList of Open Badges 2.0. Each entry is an assertion's id, or an object with its
-// id or uid.
+// readRevocationList2 reads a RevocationList of Open Badges 2.0. Each entry is the id of an assertion, or an object
+// that contains the id or the uid of an assertion.
 func readRevocationList2(doc object) (*StatusList, error) {
 	none := errors.New("document is not a RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
@@ -405,7 +406,7 @@ func readRevocationList2(doc object) (*StatusList, error) {
 		}
 		uid := ld.Str(o, "uid")
 		if id == "" && uid == "" {
-			return nil, fmt.Errorf("entry %d of the RevocationList has neither id nor uid", i+1)
+			return nil, fmt.Errorf("entry %d of the RevocationList has neither an id nor a uid", i+1)
 		}
 		if id != "" {
 			l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
@@ -417,20 +418,21 @@ func readRevocationList2(doc object) (*StatusList, error) {
 	return l, nil
 }
 
-// RevocationList is a 1EdTech list of revoked credentials.
+// RevocationList is a list of revoked credentials in 1EdTech's format.
 type RevocationList struct {
-	ID      string // id of the list, which is its address
+	ID      string // id of the list, which is the list's address
 	revoked map[string]bool
 }
 
-// Revoked reports whether the credential is on the list.
+// Revoked reports whether the list says that the credential is revoked.
 func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 
-// maxRevoked is the maximum number of values in a status list. Each listed credential takes three values.
+// maxRevoked is the largest accepted number of JSON values in a status list. In the JSON of the list, each credential
+// takes three values.
 const maxRevoked = 150_000
 
-// ParseRevocationList reads a 1EdTech revocation list. A credential is revoked if it is listed, and "revoked" is true
-// or absent.
+// ParseRevocationList reads a 1EdTech revocation list. A credential is revoked if the list contains it with "revoked"
+// true or without "revoked".
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
@@ -439,7 +441,7 @@ func ParseRevocationList(b []byte) (RevocationList, error) {
 	return readRevocationList(doc)
 }
 
-// readRevocationList reads a decoded 1EdTech revocation list.
+// readRevocationList reads a 1EdTech revocation list that is already decoded from JSON.
 func readRevocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {

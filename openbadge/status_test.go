@@ -49,7 +49,7 @@ func TestRevocationListsAreReadStrictly(t *testing.T) {
 
 const listURL = "https://lab.example/status/1"
 
-// onList returns a badge signed by k, with status entries in the list at listURL.
+// onList returns a badge signed by k that has status entries in the list at listURL.
 func onList(t testing.TB, k *Key, change func(entries []any) []any) []byte {
 	t.Helper()
 	d, err := ld.Parse(issued(t, k)["JSON"])
@@ -73,7 +73,7 @@ func entryAt(index any, purpose string) object {
 	}
 }
 
-// aList returns an unsigned status list of the key k in which the given entries are set.
+// aList returns the unsigned status list of the key k, in which the given entries are set.
 func aList(k *Key, entries int, set ...int64) object {
 	b := make(bits, entries/8)
 	for _, i := range set {
@@ -249,8 +249,8 @@ func asJSON(t testing.TB, d object) []byte {
 	return b
 }
 
-// The issuer signed the badge's status entry. If this entry is unreadable, or the list has no such entry, the badge
-// must be invalid.
+// The issuer has signed the badge's status entry, so a fault in the entry is the issuer's. If this entry is
+// unreadable, or if the list has no such entry, Verify must return the verdict invalid.
 func TestInvalidStatusEntriesMakeABadgeInvalid(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -342,8 +342,8 @@ func TestInvalidStatusEntriesMakeABadgeInvalid(t *testing.T) {
 	}
 }
 
-// Signatures do not cover the position of a statement. Therefore a statusSize in a second node must make the badge
-// invalid.
+// Signatures do not cover the position of a statement in the document. Therefore a statusSize in a second node with
+// the entry's id must make the badge invalid.
 func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	k := key(t)
 	o := Options{
@@ -370,7 +370,7 @@ func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	}
 }
 
-// Verify must make no request for the list of a forged badge.
+// Verify must not request the status list of a forged badge.
 func TestListOfAForgedBadgeIsNotRequested(t *testing.T) {
 	k := key(t)
 	asked := asking{}
@@ -396,7 +396,7 @@ func (a asking) Resolve(url string) ([]byte, error) {
 	return nil, ErrNotFound
 }
 
-// One StatusList must be usable for many badges of its issuer.
+// A StatusList that was read once must be usable for many badges of its issuer.
 func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -493,8 +493,8 @@ func checkOf(v Verdict, name string) Check {
 	return Check{}
 }
 
-// A status list is as untrusted as a badge, and may be larger. Still, no document at a list's address may cost more
-// work than a badge.
+// A status list is as untrusted as a badge, and may be larger. Still, the check of a document at a list's address
+// must not cost more work than the check of a badge.
 func TestStatusListsAreBoundedInWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: verifies hundreds of badges or large lists")

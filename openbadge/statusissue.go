@@ -25,31 +25,33 @@ const (
 	bitstringType     = "BitstringStatusListCredential"
 )
 
-// MinStatusEntries is the minimum length of a list. In a shorter list, an index could reveal a person (section 2.2).
+// MinStatusEntries is the smallest accepted number of entries of a list. In a shorter list, an index could reveal a
+// person (Bitstring Status List 1.0, section 2.2).
 const MinStatusEntries = 131_072
 
-// StatusListDraft is a bitstring status list before it is signed. The badges with an index in Set are revoked or
-// suspended, as Purpose says.
+// StatusListDraft is the content of a bitstring status list before it is signed. The badges with an index in Set are
+// revoked or suspended, as Purpose says.
 type StatusListDraft struct {
 	ID         string // https address at which the list will be published
 	IssuerID   string // issuer of the badges; empty for the did:key of the key
-	Purpose    string // revocation or suspension; empty means revocation
-	Size       int    // number of entries, a multiple of 8; 0 means MinStatusEntries
+	Purpose    string // what an entry that is set means: revocation or suspension; empty means revocation
+	Size       int    // number of entries of the list, a multiple of 8; 0 means MinStatusEntries
 	Set        []int
-	ValidFrom  time.Time     // zero means the date of the proof
-	ValidUntil time.Time     // zero for a list without an end
-	TTL        time.Duration // how long readers may use the list without reading it again; 0 for no limit in the list
+	ValidFrom  time.Time // start of validity; zero means the date of the proof
+	ValidUntil time.Time // end of validity; zero means that the list has no end
+	// how long readers may use the list before they read it again; 0 means that the list states no limit
+	TTL time.Duration
 }
 
-// Entry returns the status entry of a badge with this index in the list.
+// Entry returns the status entry to write into the badge that has this index in the list.
 func (d StatusListDraft) Entry(index int) StatusEntry {
 	return StatusEntry{Type: BitstringEntryType, List: d.ID, Purpose: d.purpose(), Index: int64(index)}
 }
 
-// RandomIndex returns a random unused index. The index must be random, because consecutive indexes would reveal when a
-// badge was issued.
+// RandomIndex returns a random index that no badge uses. The index must be random, because consecutive indexes would
+// reveal the order in which badges were issued.
 func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
-	if len(taken) >= d.size()/2 { // in a list that is more than half full, the search would take long
+	if len(taken) >= d.size()/2 { // in a list that is more than half full, the search for an unused index would take long
 		return 0, fmt.Errorf("status list %s is half full: start another list", d.ID)
 	}
 	for {
@@ -64,7 +66,7 @@ func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 }
 
 // IssueStatusList signs the list as a BitstringStatusListCredential: as JSON with an eddsa-rdfc-2022 proof, or as a
-// VC-JWT if the key is RSA. created is the date of the proof.
+// VC-JWT if the key is RSA. created is the date that the proof states.
 func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, error) {
 	if d.IssuerID == "" {
 		d.IssuerID = k.DID()
@@ -82,7 +84,7 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	return out, err
 }
 
-// sign returns the list with a proof, or as a token for an RSA key.
+// sign returns the list as JSON with a proof, or as a token if the key is an RSA key.
 func (d StatusListDraft) sign(k *Key, created time.Time) ([]byte, error) {
 	if k.rsa != nil {
 		return signToken(d.document(), d.IssuerID, k, false)
@@ -113,7 +115,7 @@ func (d StatusListDraft) document() object {
 	return doc
 }
 
-// size returns the number of entries.
+// size returns the number of entries of the list.
 func (d StatusListDraft) size() int {
 	if d.Size == 0 {
 		return MinStatusEntries
@@ -121,7 +123,7 @@ func (d StatusListDraft) size() int {
 	return d.Size
 }
 
-// purpose returns the purpose of the list.
+// purpose returns the purpose of the list's entries.
 func (d StatusListDraft) purpose() string {
 	if d.Purpose == "" {
 		return "revocation"
@@ -129,7 +131,7 @@ func (d StatusListDraft) purpose() string {
 	return d.Purpose
 }
 
-// check returns the first fault of the draft.
+// check returns an error for the first fault that it finds in the draft.
 func (d StatusListDraft) check() error {
 	switch p := d.purpose(); {
 	case d.IssuerID == "":
@@ -152,8 +154,9 @@ func (d StatusListDraft) check() error {
 	return nil
 }
 
-// OpenStatusList reads a list that was signed with this key, so that the caller can change the list and sign it again.
-// OpenStatusList rejects a list that someone else has changed, because the next signature would confirm the change.
+// OpenStatusList reads a list that was signed with this key; the caller can change the list and sign it again.
+// OpenStatusList rejects a list that someone else has changed, because the next signature would otherwise confirm
+// this change.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	doc, err := openSigned(bytes.TrimSpace(data), k)
 	if err != nil {
@@ -184,7 +187,7 @@ func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	return d, d.check()
 }
 
-// openSigned returns a document if this key signed exactly this content.
+// openSigned returns a document if this key has signed exactly this content.
 func openSigned(data []byte, k *Key) (object, error) {
 	if k.rsa != nil {
 		return openSignedToken(data, k.rsa)
@@ -209,7 +212,7 @@ func openSigned(data []byte, k *Key) (object, error) {
 	return doc, nil
 }
 
-// openSignedToken is openSigned for a token signed with an RSA key.
+// openSignedToken is openSigned for a token that was signed with an RSA key.
 func openSignedToken(data []byte, k *rsa.PrivateKey) (object, error) {
 	dot := bytes.LastIndexByte(data, '.')
 	first := bytes.IndexByte(data, '.')
@@ -240,7 +243,7 @@ func (b bits) setIndexes() (set []int) {
 	return set
 }
 
-// object returns the entry in the form for a badge (section 2.1), with the index as a text.
+// object returns the entry in the form in which a badge contains it (section 2.1), with the index as a text.
 func (e StatusEntry) object() object {
 	index := strconv.FormatInt(e.Index, 10)
 	return object{
@@ -252,7 +255,7 @@ func (e StatusEntry) object() object {
 	}
 }
 
-// check returns an error for an incomplete entry.
+// check returns an error if the entry is incomplete.
 func (e StatusEntry) check() error {
 	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 ||
 		e.Purpose == "" {

@@ -18,16 +18,16 @@ import (
 const issuedSuite = "eddsa-rdfc-2022"
 
 // cryptosuite is a signature method. cryptosuite says how a document and the options of its proof are converted to
-// text, and which keys sign the hashes of both texts.
+// texts, and which kinds of keys sign the hashes of both texts.
 type cryptosuite struct {
-	typ, name string // the proof's type and cryptosuite
+	typ, name string // values of type and cryptosuite in the proof
 	json      bool   // true if the text is canonical JSON (RFC 8785), false if it is statements (RDFC-1.0)
 	scheme    func(crypto.PublicKey) (scheme, bool)
 }
 
 // cryptosuites lists the supported suites: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0,
-// sections 3.2 and 3.3 of both. The second entry is an older name of the first suite, which drafts used. The third
-// entry is an older type with the same signature.
+// sections 3.2 and 3.3 of both. The second entry is the former name of the first suite, used by drafts. The third
+// entry is a former type of proof with the same signature.
 var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", issuedSuite, false, ed25519Scheme},
 	{"DataIntegrityProof", "eddsa-2022", false, ed25519Scheme},
@@ -37,7 +37,7 @@ var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", "ecdsa-jcs-2019", true, ecdsaScheme},
 }
 
-// suiteOf returns the suite that a proof names.
+// suiteOf returns the suite that a proof names, or an error if the suite is not supported.
 func suiteOf(p object) (*cryptosuite, error) {
 	typ, name := ld.Str(p, "type"), ld.Str(p, "cryptosuite")
 	for i := range cryptosuites {
@@ -51,8 +51,8 @@ func suiteOf(p object) (*cryptosuite, error) {
 	return nil, fault("unsupported-proof", "unsupported proof type %.40q with suite %.40q", typ, name)
 }
 
-// scheme is the signature method of one key. The key also determines the hash algorithm, so that no proof can choose
-// the algorithm.
+// scheme is the signature method that belongs to one key. The key also determines the hash algorithm, so a proof
+// cannot choose it.
 type scheme struct {
 	hash   crypto.Hash
 	verify func(message, sig []byte) bool
@@ -88,7 +88,7 @@ func ecdsaScheme(k crypto.PublicKey) (scheme, bool) {
 }
 
 // verifyECDSA checks a signature that consists of r and s, each as long as the curve's numbers (IEEE P1363).
-// verifyECDSA rejects zero, and numbers that are not below the curve's order.
+// verifyECDSA rejects a zero, and a number that is not below the curve's order.
 func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	n := (k.Curve.Params().BitSize + 7) / 8
 	if len(sig) != 2*n {
@@ -97,20 +97,20 @@ func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	return ecdsa.Verify(k, hash, new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:]))
 }
 
-// hashOf returns the hash of b.
+// hashOf returns the hash of b, calculated by the given algorithm.
 func hashOf(h crypto.Hash, b []byte) []byte {
 	w := h.New()
 	w.Write(b)
 	return w.Sum(nil)
 }
 
-// signedHash returns the hash that an eddsa-rdfc-2022 proof signs.
+// signedHash returns the bytes that an eddsa-rdfc-2022 proof signs.
 func signedHash(d *ld.Document, options object) ([]byte, error) {
 	return cryptosuites[0].message(d, options, nil, crypto.SHA256)
 }
 
-// message returns the bytes that a proof signs: the hash of the proof's own options, followed by the hash of the
-// document with the proofs that p refers to. The options and the document are hashed in canonical form.
+// message returns the bytes that a proof signs: the hash of the proof's own options, then the hash of the document
+// together with the proofs to which p refers. Both parts, the options and the document, are hashed in canonical form.
 func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
 	options, doc, err := c.texts(d, p, previous, h)
 	if err != nil {
@@ -119,8 +119,9 @@ func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h cry
 	return append(hashOf(h, options), hashOf(h, doc)...), nil
 }
 
-// texts returns a proof's options and the document in the form that the suite signs. texts checks the terms of both for
-// every suite, so that readers of the JSON and readers of the statements see the same badge.
+// texts returns a proof's options and the document in the form that the suite signs. For every suite, texts checks
+// the terms of the options and of the document, so that readers of the JSON and readers of the statements see the
+// same badge.
 func (c *cryptosuite) texts(
 	d *ld.Document,
 	p object,
@@ -139,7 +140,8 @@ func (c *cryptosuite) texts(
 	}
 	var bare []object
 	for _, p := range previous {
-		bare = append(bare, withoutContext(p)) // verifying the proof p has compared its context with the document's context
+		// the verification of p has already compared its context with the document's context
+		bare = append(bare, withoutContext(p))
 	}
 	if d, err = d.With(bare); err != nil {
 		return nil, nil, err
@@ -148,11 +150,13 @@ func (c *cryptosuite) texts(
 	return options, doc, err
 }
 
-// withoutContext returns a copy of a proof without the proof's own context.
+// withoutContext returns a copy of a proof without the property @context.
 func withoutContext(p object) object { return ld.Without(p, "@context") }
 
-// checkContext compares a proof's own context, which is optional, with the document's. A proof over JSON may have only
-// the first few contexts of the document (EdDSA 1.0, section 3.3.2). Statements depend on all contexts.
+// checkContext compares the context of a proof, which is optional, with the context of the document. For a suite that
+// signs JSON, the proof's context may contain only the first few contexts of the document (EdDSA 1.0, section 3.3.2).
+// For a suite that signs statements, the proof must have all contexts of the document, because statements depend on
+// all contexts.
 func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	v, there := p["@context"]
 	if !there {
@@ -166,8 +170,8 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	return nil
 }
 
-// jsonTexts returns the texts for the suites that sign JSON. jsonTexts replaces the document's proofs by the proofs
-// that p refers to.
+// jsonTexts returns the texts for suites that sign JSON. In the document, jsonTexts replaces the proofs by the proofs
+// to which p refers.
 func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
 	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {
@@ -183,7 +187,7 @@ func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte
 	return options, doc, err
 }
 
-// signatureOf decodes a proof's signature, which is base58btc with a multibase prefix.
+// signatureOf decodes a proof's signature, which is written in base58btc with a multibase prefix.
 func signatureOf(p object) ([]byte, error) {
 	text, ok := strings.CutPrefix(ld.Str(p, "proofValue"), "z")
 	sig, read := decode58(text)

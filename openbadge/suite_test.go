@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// signer contains a key of any kind and its verification method.
+// signer contains a signing key of any kind and the key's verification method.
 type signer struct {
 	method string
 	public crypto.PublicKey
@@ -33,7 +33,8 @@ func edwardsSigner(k *Key) signer {
 	}
 }
 
-// nistSigner returns an ECDSA key on any curve. h is the hash algorithm for that curve.
+// nistSigner returns a signer with an ECDSA key on the given curve. The argument h is the hash algorithm that belongs
+// to the curve.
 func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -50,8 +51,8 @@ func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	}}
 }
 
-// proveWith adds a proof to a document. The proof covers the proofs in its previousProof. The function change modifies
-// the proof before signing.
+// proveWith adds a proof made by a signer to a document. The proof also covers the proofs that its previousProof
+// names. The function change modifies the proof before signing.
 func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p object)) object {
 	t.Helper()
 	p := object{
@@ -87,13 +88,14 @@ func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p
 	return p
 }
 
-// unsigned returns a badge of an unknown issuer, without a proof.
+// unsigned returns a badge of an unknown issuer that has no proof.
 func unsigned(t testing.TB) object {
 	t.Helper()
 	return ld.Without(parse(t, issued(t, key(t))["JSON"]), "proof")
 }
 
-// Each suite accepts certain kinds of keys, and the key determines the hash. A proof can choose neither.
+// Each suite accepts certain kinds of keys, and the key determines the hash algorithm. A proof can choose neither the
+// kind of key nor the hash.
 func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 	keys := map[string]signer{
 		"Ed25519": edwardsSigner(key(t)),
@@ -141,7 +143,8 @@ func TestSuitesAcceptOnlyTheirOwnKeys(t *testing.T) {
 	}
 }
 
-// An ECDSA signature consists of r and s, each as long as the curve's numbers, and between zero and the curve's order.
+// An ECDSA signature consists of r and s, each of which is as long as the curve's numbers and lies between zero and
+// the curve's order.
 func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384()} {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
@@ -187,13 +190,14 @@ func TestMalformedECDSASignaturesAreRejected(t *testing.T) {
 	}
 }
 
-// A proof over JSON must cover every property and the contexts. The content must still be checked against the contexts.
+// A proof that signs JSON must cover every property and the contexts. The package must still check the content
+// against the contexts.
 func TestProofsOverJSONCoverEveryProperty(t *testing.T) {
 	k := key(t)
 	by := edwardsSigner(k)
 	contexts := func(urls ...any) func(object) { return func(p object) { p["@context"] = urls } }
 	for name, c := range map[string]struct {
-		before func(d object) // changes the badge before the proof is made
+		before func(d object) // modifies the badge before the proof is made
 		proof  func(p object)
 		after  func(d object)
 		want   string
@@ -271,8 +275,8 @@ func TestProofsOverJSONCoverEveryProperty(t *testing.T) {
 	}
 }
 
-// A proof's own context must equal the document's context. Otherwise the proof must be rejected before any hash is
-// calculated.
+// If a proof has its own context, this context must equal the document's context. Otherwise Verify must reject the
+// proof before it calculates a hash.
 func TestProofMustHaveTheContextOfTheDocument(t *testing.T) {
 	d := unsigned(t)
 	all := d["@context"].([]any)
@@ -326,14 +330,15 @@ func TestIssuedProofsMatchTheVectorOfTheSuite(t *testing.T) {
 	}
 }
 
-// All canonical forms of a document must share one limit of work: forms for several hashes, over JSON, and in chains.
+// All canonical forms of a document must share one limit of work: forms for several hash algorithms, forms of JSON,
+// and forms for chains.
 func TestAllFormsOfADocumentShareOneLimit(t *testing.T) {
 	badge := func(what string, inside any) *ld.Document {
 		d := unsigned(t)
 		ld.Obj(d, "credentialSubject")[what] = inside
 		return open(t, d)
 	}
-	// One canonical form of this document nearly reaches the limit.
+	// Even one canonical form of this document nearly reaches the limit.
 	wide := func() *ld.Document { return badge("source", parse(t, []byte(tree(3, 3)))) }
 	long := func() *ld.Document { return badge("narrative", strings.Repeat("a", 900_000)) }
 	statements := func(h crypto.Hash) func(*ld.Document) error {

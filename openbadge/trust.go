@@ -11,9 +11,9 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Issuer is a trusted issuer. Only the given keys count for this issuer.
+// Issuer is a trusted issuer. Only the keys in the field Keys are trusted for this issuer.
 type Issuer struct {
-	ID string // issuer.id in the issuer's credentials: a DID or a URL
+	ID string // the value of issuer.id in the issuer's credentials: a DID or a URL
 	// Each key has one of these kinds, which CheckKey detects by its form:
 	//
 	//	z6Mk…, did:key:z6Mk…         a multikey: Ed25519, P-256 or P-384
@@ -26,17 +26,18 @@ type Issuer struct {
 	Keys []string
 
 	// StatusIssuers are the ids of other trusted issuers that may sign the status lists of this issuer's badges (Bitstring
-	// Status List 1.0, section 2.2: the two "MAY be different"). The issuer's own lists always count.
+	// Status List 1.0, section 2.2: the two "MAY be different"). The issuer's own lists are always accepted.
 	StatusIssuers []string
 }
 
-// pin is a key that counts for an issuer.
+// pin is a key that is trusted for an issuer.
 type pin struct {
 	key crypto.PublicKey // an ed25519.PublicKey, an *ecdsa.PublicKey on P-256 or P-384, or an *rsa.PublicKey
-	id  string           // verification method or kid in the key's document; empty if any name is accepted
+	// id of the verification method, or kid, in the document of the key; empty if any name is accepted
+	id string
 }
 
-// CheckKey checks that a key of a trust file has one of the forms that Issuer lists. CheckKey makes no requests.
+// CheckKey checks that a key in a trust file has one of the forms that Issuer lists. CheckKey makes no requests.
 func CheckKey(s string) error {
 	switch {
 	case strings.HasPrefix(s, "-----BEGIN "):
@@ -60,8 +61,8 @@ func CheckKey(s string) error {
 	return nil
 }
 
-// webDID returns the address of the document for a did:web (did:web method specification, section 2.5.2). Only the
-// colon before a port may be escaped, so that the real host and path are always the visible ones.
+// webDID returns the address at which the document of a did:web is published (did:web method specification, section
+// 2.5.2). Only the colon before a port may be escaped, so that readers of the DID see the real host and path.
 func webDID(did string) (string, error) {
 	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
 	host, ok := hostOfDID(parts[0])
@@ -85,7 +86,7 @@ func hostOfDID(s string) (string, bool) {
 	at := strings.IndexByte(s, '%')
 	name, port := s, ""
 	if at >= 0 {
-		// Compute the offset in s itself, because an upper-case copy can be longer ("ɐ" has two bytes, its capital has
+		// Calculate the offset in s itself, because an upper-case copy can be longer ("ɐ" has two bytes, its capital has
 		// three).
 		if !strings.EqualFold(s[at:min(at+len("%3A"), len(s))], "%3A") {
 			return "", false
@@ -104,9 +105,9 @@ func hostOfDID(s string) (string, bool) {
 	return name + ":" + port, err == nil && n > 0
 }
 
-// readPins returns the keys of an issuer, or an error if no key can be read. If only some keys cannot be read, readPins
-// stores the error for unreadError, because a signature that matches no readable key may still be the issuer's
-// signature.
+// readPins returns the trusted keys of an issuer, or an error if none of them can be read. If only some keys cannot
+// be read, readPins stores the error for unreadError: a signature that matches no readable key may still be made with
+// an unreadable key.
 func (q *inquiry) readPins(id string) ([]pin, error) {
 	var all []pin
 	found := false
@@ -134,8 +135,9 @@ func (q *inquiry) readPins(id string) ([]pin, error) {
 	return all, nil
 }
 
-// unreadError returns err, or the fault of the unreadable pinned keys if these keys may be the cause of err. The
-// unreadable keys cannot be the cause if the method itself contains the signing key and the signature is wrong.
+// unreadError returns err, or, if unreadable pinned keys may be the cause of err, the fault of these keys. The
+// unreadable keys cannot be the cause if the verification method itself contains the signing key and the signature is
+// wrong.
 func (q *inquiry) unreadError(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
@@ -144,7 +146,7 @@ func (q *inquiry) unreadError(method string, err error) error {
 	return err
 }
 
-// readPin returns the keys of one entry of Issuer.Keys.
+// readPin returns the keys that one entry of Issuer.Keys names.
 func (q *inquiry) readPin(s string) ([]pin, error) {
 	if err := CheckKey(s); err != nil {
 		return nil, err
@@ -162,12 +164,12 @@ func (q *inquiry) readPin(s string) ([]pin, error) {
 	case strings.HasPrefix(s, "https://"):
 		return q.publishedKeys(s, s)
 	}
-	k, _ := parseMultikey(s) // CheckKey has checked the form
+	k, _ := parseMultikey(s) // CheckKey has already checked the form of this key
 	return []pin{{key: k}}, nil
 }
 
-// publishedKeys returns the keys in the document at a URL. The document must have the given id, except a JWKS, which
-// has no id.
+// publishedKeys returns the keys that the document at a URL contains. The document must have the given id, unless it
+// is a JWKS, because a JWKS has no id.
 func (q *inquiry) publishedKeys(at, id string) ([]pin, error) {
 	doc, err := q.trustedDocument(at)
 	if err != nil {
@@ -190,7 +192,7 @@ func (q *inquiry) publishedKeys(at, id string) ([]pin, error) {
 	return keys, nil
 }
 
-// trustedDocument returns a JSON document that the trust settings name.
+// trustedDocument returns the JSON document at an address that the trust settings name.
 func (q *inquiry) trustedDocument(at string) (object, error) {
 	data, err := q.requestDocument(at)
 	if err != nil {
@@ -228,7 +230,7 @@ func (q *inquiry) assertionMethods(doc object, id string) []pin {
 	return out
 }
 
-// absoluteID returns the absolute form of an id that is only a fragment.
+// absoluteID returns the absolute form of an id; the id may be only a fragment.
 func absoluteID(s, id string) string {
 	if strings.HasPrefix(s, "#") {
 		return id + s
@@ -236,7 +238,7 @@ func absoluteID(s, id string) string {
 	return s
 }
 
-// keyOfMethod returns the key of a verification method, which has one of two forms.
+// keyOfMethod returns the key of a verification method, which contains a multikey or a JWK.
 func keyOfMethod(m object) (crypto.PublicKey, bool) {
 	if s := ld.Str(m, "publicKeyMultibase"); s != "" {
 		return parseMultikey(s)
@@ -248,8 +250,8 @@ func keyOfMethod(m object) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// hasPassed reports whether the time at key has passed. Without Options.At, hasPassed reports whether the key exists.
-// An unreadable time counts as passed.
+// hasPassed reports whether the time in the property key has passed. If Options.At is zero, hasPassed reports whether
+// the property exists. If the time cannot be read, hasPassed returns true.
 func (q *inquiry) hasPassed(m object, key string) bool {
 	if m[key] == nil {
 		return false
@@ -258,8 +260,8 @@ func (q *inquiry) hasPassed(m object, key string) bool {
 	return err != nil || q.o.At.IsZero() && key == "revoked" || !q.o.At.IsZero() && !t.After(q.o.At)
 }
 
-// profileKeys returns the keys of an Open Badges profile (Open Badges 2.0, CryptographicKey), embedded or at their own
-// addresses.
+// profileKeys returns the keys of an Open Badges profile (Open Badges 2.0, CryptographicKey); the profile contains
+// the keys or their addresses.
 func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	for _, x := range ld.List(doc["publicKey"]) {
 		key, ok := x.(object)
@@ -283,7 +285,7 @@ func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	return out, err
 }
 
-// orElse returns err, or a new error with the text what if err is nil.
+// orElse returns err, or, if err is nil, a new error with the text what.
 func orElse(err error, what string) error {
 	if err != nil {
 		return err
@@ -291,14 +293,15 @@ func orElse(err error, what string) error {
 	return fmt.Errorf("%s", what)
 }
 
-// tryPins tries the pinned keys. If a pinned key has the method that the presenter names, tryPins tries only this key.
-// tryPins also tries a key that only the presenter names, to report the right reason, but this key never counts.
+// tryPins tries to verify a signature with the pinned keys. If the presenter names a method and a pinned key has this
+// method, tryPins tries only this key. tryPins also tries a key that only the presenter names. Such a key is never
+// accepted; the trial only serves to report the right reason.
 func tryPins(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
 	return tryNamed(method, named, hasNamed, pins, verifies)
 }
 
-// tryNamed is tryPins with the key of the method.
+// tryNamed tries the pinned key that belongs to a verification method.
 func tryNamed(
 	method string,
 	named crypto.PublicKey,
@@ -327,7 +330,7 @@ func equalKeys(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// methodKey returns the key that the id of a verification method contains, if it contains a key.
+// methodKey returns the key that is contained in the id of a verification method, if there is one.
 func methodKey(method string) (crypto.PublicKey, bool) {
 	if k, ok := parseMultikey(method); ok {
 		return k, true
@@ -339,7 +342,7 @@ func methodKey(method string) (crypto.PublicKey, bool) {
 	return parseMultikey(frag)
 }
 
-// verifyEd25519 checks an Ed25519 signature, and returns false for other kinds of keys.
+// verifyEd25519 checks an Ed25519 signature, and returns false if the key is of another kind.
 func verifyEd25519(k crypto.PublicKey, message, sig []byte) bool {
 	e, ok := k.(ed25519.PublicKey)
 	return ok && len(sig) == ed25519.SignatureSize && ed25519.Verify(e, message, sig)

@@ -22,7 +22,7 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// rsaPrivate returns the RSA key that all tests use.
+// rsaPrivate returns the RSA key that all tests share.
 func rsaPrivate(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	k, err := ParseKey([]byte(rsaKey))
@@ -52,7 +52,8 @@ func jwkOf(t testing.TB, k crypto.PublicKey, kid string) object {
 	return nil
 }
 
-// token returns a VC-JWT of the usual draft. The header names the algorithm, and sign makes the signature.
+// token returns the usual draft of these tests as a VC-JWT. The header names the algorithm, and the function sign
+// makes the signature.
 func token(t testing.TB, issuer string, header object, sign func([]byte) []byte, change ...func(object)) []byte {
 	t.Helper()
 	d := draft()
@@ -93,7 +94,7 @@ func signES(t testing.TB, k *ecdsa.PrivateKey, h crypto.Hash) func([]byte) []byt
 	}
 }
 
-// web is a Resolver of JSON documents.
+// web is a Resolver that serves JSON documents from a map.
 type web map[string]any
 
 func (w web) Resolve(url string) ([]byte, error) {
@@ -108,7 +109,7 @@ func (w web) Resolve(url string) ([]byte, error) {
 }
 
 // The test tries each kind of pin with each kind of key.
-func TestEveryKindOfPinCounts(t *testing.T) {
+func TestEveryKindOfPinIsTrusted(t *testing.T) {
 	ed := key(t)
 	edPublic := ed.private.Public()
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -228,8 +229,8 @@ func TestEveryKindOfPinCounts(t *testing.T) {
 	}
 }
 
-// Keys in a document must belong to the document's owner, and must be neither revoked nor expired.
-func TestKeysOutsideAssertionMethodDoNotCount(t *testing.T) {
+// A key in a document must belong to the document's owner, and must be neither revoked nor expired.
+func TestKeysOutsideAssertionMethodAreNotTrusted(t *testing.T) {
 	k := key(t)
 	did := "did:web:lab.example"
 	at := "https://lab.example/.well-known/did.json"
@@ -365,9 +366,10 @@ func TestKeysOutsideAssertionMethodDoNotCount(t *testing.T) {
 	}
 }
 
-// In this test one pin is unreachable, and another pin is reachable. The verdict must be indeterminate, except in two
-// cases: the reachable pin decides, or the method itself contains the signing key and the signature is wrong.
-func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
+// In this test, one pinned document is unreachable, and another one is reachable. The verdict must be indeterminate,
+// except in two cases: the reachable pin decides the verdict, or the verification method itself contains the signing
+// key and the signature is wrong.
+func TestVerdictIsIndeterminateIfAnUnreachablePinCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
 	trust := []Issuer{{ID: issuer, Keys: []string{near.DID(), "did:web:lab.example"}}}
@@ -404,8 +406,9 @@ func TestUnreachablePinIsIndeterminateOnlyIfItCouldDecide(t *testing.T) {
 	}
 }
 
-// The key determines the algorithm. The header must not be able to choose another algorithm.
-func TestAlgorithmsAreNotConfused(t *testing.T) {
+// The key determines the algorithm of a signature. The header of a token must not be able to choose another
+// algorithm.
+func TestKeyDeterminesTheSignatureAlgorithm(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -445,7 +448,8 @@ func TestAlgorithmsAreNotConfused(t *testing.T) {
 	}
 }
 
-// In a VC-JWT of the data model 1.1, some values are only in the claims. Values in both places must be equal.
+// In a VC-JWT of the data model 1.1, some values are only in the token's claims. A value that is in the claims and in
+// the credential must be equal in both.
 func TestClaimsMustEqualTheCredential(t *testing.T) {
 	const site = "https://lab.example/issuer"
 	old := func(change func(claims, vc object)) []byte {

@@ -17,7 +17,8 @@ import (
 type vector struct {
 	folder, suffix, keys string
 	hash                 crypto.Hash
-	opaque               bool // the context of the vector is not available, so the test uses the vector's canonical texts
+	// the context of this vector is not available, so the test uses the canonical texts that the vector contains
+	opaque bool
 }
 
 var vectors = map[string][]vector{
@@ -49,7 +50,7 @@ var vectors = map[string][]vector{
 	},
 }
 
-// examples contains the terms of the W3C's vectors, whose context has a default vocabulary.
+// examples contains the terms that the W3C's vectors use, whose context has a default vocabulary.
 var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
@@ -128,8 +129,8 @@ func (v vector) test(t *testing.T) {
 	}
 }
 
-// verifyWhole verifies the vector's proof like the proof of a badge. Then it checks that a changed document and a
-// changed proof are rejected.
+// verifyWhole verifies the vector's proof in the same way as the proof of a badge. Then the test checks that Verify
+// rejects a changed document and a changed proof.
 func (v vector) verifyWhole(t *testing.T, signed object, key crypto.PublicKey) {
 	pins := []pin{{key: key}}
 	for want, change := range map[string]func(d, p object){
@@ -151,8 +152,8 @@ func (v vector) verifyWhole(t *testing.T, signed object, key crypto.PublicKey) {
 	}
 }
 
-// In sets and chains, each proof must be correct with its own key. The last proof of a chain needs the earlier proofs,
-// and no other proofs.
+// In a set or a chain of proofs, each proof must be correct with its own key. The last proof of a chain needs exactly
+// the earlier proofs of the chain.
 func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	held, files := 0, map[string]int{
 		"signedProofSet1":   1,
@@ -170,7 +171,7 @@ func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 				t.Errorf("%s: proof %d: %v", name, i, err)
 				continue
 			}
-			for j := range n { // if another key is pinned, only the proof of that key counts
+			for j := range n { // if only another key is pinned, only the proof of that key is accepted
 				if code := codeOf(s.verify(j).issuerError()); j != i && code != "key-not-pinned" {
 					t.Errorf("%s: proof %d with the key of %d: %q", name, j, i, code)
 				}
@@ -184,7 +185,7 @@ func TestW3CProofSetsAndChainsAreValid(t *testing.T) {
 	}
 }
 
-// The samples of 1EdTech have proofs with names and types that are older than the standard.
+// 1EdTech's samples have proofs with names and types from before the standard.
 func TestProofsWithOldNamesAreValid(t *testing.T) {
 	for name, want := range map[string]string{
 		"simple_v1.json":         "Ed25519Signature2020",
@@ -208,7 +209,8 @@ func TestProofsWithOldNamesAreValid(t *testing.T) {
 	}
 }
 
-// The suite ecdsa-sd-2023 is for partly disclosed documents. The reason must name this suite as unsupported.
+// The suite ecdsa-sd-2023 is for documents that the holder discloses only in part. The reason must name the suite
+// ecdsa-sd-2023 as unsupported.
 func TestSelectiveDisclosureIsReportedAsUnsupported(t *testing.T) {
 	for _, path := range []string{
 		inspector + "/sd/derivedcredential.json",

@@ -28,19 +28,19 @@ type object = ld.Object
 // Skew is the tolerance for an issuer's fast clock.
 const Skew = 5 * time.Minute
 
-// Options contains the settings and sources of a verification.
+// Options contains the settings of a verification and the sources of its documents.
 type Options struct {
 	Trust     []Issuer
-	At        time.Time  // time of the verification; if zero, dates are not checked
-	Documents Resolver   // source of keys and hosted documents; if nil, all are unreachable
-	Status    Resolver   // source of status lists; if nil, the status is not checked
-	Refresh   Resolver   // source of refreshed badges; if nil, the badge is verified as presented
-	Recipient *Recipient // if nil, the recipient is not checked
-	Strict    bool       // treat warnings of Open Badges 3.0 conformance as reasons for an invalid verdict
+	At        time.Time  // time for which the badge is verified; if zero, dates are not checked
+	Documents Resolver   // source of keys and hosted documents; if nil, all of them are unreachable
+	Status    Resolver   // source of status lists; if nil, the status of the badge is not checked
+	Refresh   Resolver   // source of refreshed badges; if nil, the badge is verified as it was presented
+	Recipient *Recipient // person to whom the badge must belong; if nil, the recipient is not checked
+	Strict    bool       // treat each warning about the conformance to Open Badges 3.0 as a reason for the verdict invalid
 	Allow     Allow
 }
 
-// Allow lists rules that a caller may relax. The zero Allow relaxes no rule.
+// Allow lists the rules that a caller may relax. The zero Allow relaxes no rule.
 type Allow struct {
 	// ShortStatusLists accepts lists with fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2). Some
 	// platforms publish such lists.
@@ -52,7 +52,7 @@ type State uint8
 
 const (
 	Invalid       State = iota
-	Indeterminate       // the verifier's own sources are unreachable, which the presenter cannot cause
+	Indeterminate       // the verifier's own sources are unreachable or unusable, which the presenter cannot cause
 	Valid
 )
 
@@ -72,14 +72,16 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Verdict is the result of a verification, with the outcome of every check in order.
 type Verdict struct {
-	State     State     `json:"verdict"`
-	Reasons   []Reason  `json:"reasons"`
-	Checks    []Check   `json:"checks"`
-	Warnings  []Warning `json:"warnings,omitempty"`  // requirements of the standard that the badge does not meet
-	Kind      Kind      `json:"kind,omitempty"`      // kind of the document
-	Form      string    `json:"form,omitempty"`      // "ob3 json", "ob3 jwt", "ob2 json" or "ob2 jws"
-	Baked     string    `json:"baked,omitempty"`     // format of the picture around the badge: "png" or "svg"
-	Assurance Assurance `json:"assurance,omitempty"` // how a valid badge was verified
+	State    State     `json:"verdict"`
+	Reasons  []Reason  `json:"reasons"`
+	Checks   []Check   `json:"checks"`
+	Warnings []Warning `json:"warnings,omitempty"` // requirements of the standard that the badge does not meet
+	Kind     Kind      `json:"kind,omitempty"`     // kind of the document
+	// form of the document: "ob3 json", "ob3 jwt", "ob2 json" or "ob2 jws"
+	Form string `json:"form,omitempty"`
+	// format of the picture that contained the badge: "png" or "svg"; empty: no picture
+	Baked     string    `json:"baked,omitempty"`
+	Assurance Assurance `json:"assurance,omitempty"` // how the package has established that the badge is valid
 	Badge     *Badge    `json:"badge,omitempty"`     // content of the badge; nil if it could not be read
 }
 
@@ -94,15 +96,15 @@ const (
 	EndorsementKind Kind = "endorsement"
 	StatusListKind  Kind = "status-list"
 	CredentialKind  Kind = "credential" // another verifiable credential
-	DocumentKind    Kind = "document"   // another document of OB 2.0: a key, an alignment, …
+	DocumentKind    Kind = "document"   // another document of Open Badges 2.0, such as a key or an alignment
 )
 
-// Assurance is the evidence for a valid verdict.
+// Assurance says which evidence shows that a badge is valid.
 type Assurance string
 
 const (
-	Signed Assurance = "signed" // signed with a key that is pinned to the issuer
-	Hosted Assurance = "hosted" // confirmed by the issuer's web address
+	Signed Assurance = "signed" // the badge is signed with a key that is pinned to the issuer
+	Hosted Assurance = "hosted" // the issuer's web address has confirmed the badge
 )
 
 // Reason is a reason why a badge is not valid.
@@ -115,12 +117,13 @@ type Reason struct {
 
 // Check is the outcome of one check.
 type Check struct {
-	Name    string `json:"check"`            // form, contexts, proof, dates, badge, status, recipient, …
-	Outcome string `json:"outcome"`          // ok, none, not judged, not used, out of reach, or a reason's code
+	Name string `json:"check"` // what was checked: form, contexts, proof, dates, badge, status, recipient, …
+	// outcome: ok, none, not judged, not used, out of reach, or the code of a reason
+	Outcome string `json:"outcome"`
 	Detail  string `json:"detail,omitempty"` // further information for an operator
 }
 
-// Why returns the codes and details of all reasons as one line, for an operator.
+// Why returns the codes and the details of all reasons as one line of text for an operator.
 func (v Verdict) Why() string {
 	var b strings.Builder
 	for i, r := range v.Reasons {
@@ -135,7 +138,8 @@ func (v Verdict) Why() string {
 	return b.String()
 }
 
-// Verify verifies a badge in any supported form. A document of another kind is Invalid, even with a correct signature.
+// Verify verifies a badge in any supported form. The verdict on a document of another kind is Invalid, even if its
+// signature is correct.
 func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
@@ -146,8 +150,8 @@ func Verify(data []byte, o Options) Verdict {
 }
 
 // VerifyDocument verifies any document of Open Badges: a badge, an endorsement, a status list, a badge class, a
-// profile, or another verifiable credential. Verdict.Kind is the kind of the document. Callers must check the kind
-// before they use the document as a badge.
+// profile, or another verifiable credential. Verdict.Kind is the kind of the document. Callers must check
+// Verdict.Kind before they use the document as a badge.
 func VerifyDocument(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
@@ -170,7 +174,8 @@ func (q *inquiry) document(data []byte) {
 	q.verifyCredential(doc, token)
 }
 
-// unwrap detects the form of the data and decodes it. token is nil for JSON.
+// unwrap detects the form of the data (picture, token or JSON) and decodes it. The argument token is nil if the
+// document is JSON.
 func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	data = bytes.TrimSpace(data)
 	switch {
@@ -190,8 +195,8 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	return doc, token, err
 }
 
-// maxListValues is the maximum number of values in a bitstring status list, which has one long text and few other
-// values.
+// maxListValues is the largest accepted number of JSON values in a bitstring status list, which has one long text and
+// few other values.
 const maxListValues = 1000
 
 // parse parses the JSON of a badge or of a status list.
@@ -202,7 +207,7 @@ func (q *inquiry) parse(data []byte) (object, error) {
 	return ld.Parse(data)
 }
 
-// maxBytes returns the size limit of the document.
+// maxBytes returns the largest accepted size of the document.
 func (q *inquiry) maxBytes() int {
 	if q.list {
 		return MaxListBytes
@@ -224,9 +229,9 @@ func (q *inquiry) verifyCredential(doc object, token *jwt) {
 	}
 }
 
-// checkCredential makes all checks that need only the credential and the issuer's keys. If one of these checks fails,
-// q.Badge stays nil. For a document with a correct signature but wrong content, the dates are checked first, so that
-// the reasons include them.
+// checkCredential makes all checks that need no other document than the credential and the issuer's keys. If one of
+// these checks fails, q.Badge remains nil. If a document has a correct signature but wrong content, the dates are
+// checked first, so that the reasons include them.
 func (q *inquiry) checkCredential(doc object, token *jwt) {
 	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
@@ -260,7 +265,7 @@ func (q *inquiry) checkCredential(doc object, token *jwt) {
 	q.noteUnchecked(doc)
 }
 
-// readByKind reads the properties that the document's kind requires.
+// readByKind reads the properties that a document of this kind must have.
 func (q *inquiry) readByKind(doc object) error {
 	switch q.Kind {
 	case BadgeKind:
@@ -276,8 +281,9 @@ func (q *inquiry) readByKind(doc object) error {
 	return nil
 }
 
-// noteUnchecked records the parts of the credential that are not checked. A schema would have to be fetched. An
-// endorsement is another issuer's credential, which the caller can verify separately.
+// noteUnchecked records in the verdict which parts of the credential were not checked: a credentialSchema, because
+// the package would have to fetch it, and an embedded endorsement, because it is a separate credential that the caller
+// can verify.
 func (q *inquiry) noteUnchecked(doc object) {
 	if doc["credentialSchema"] != nil {
 		q.note("schema", "not judged", "")
@@ -291,7 +297,7 @@ func (q *inquiry) noteUnchecked(doc object) {
 	}
 }
 
-// check records the outcome of a check, and returns whether the outcome was good.
+// check records the outcome of a check, and reports whether the outcome was good.
 func (q *inquiry) check(name string, err error) bool {
 	if err == nil {
 		q.note(name, "ok", "")
@@ -312,7 +318,8 @@ func (v *Verdict) note(name, outcome, detail string) {
 	v.Checks = append(v.Checks, Check{name, outcome, detail})
 }
 
-// refuse records a reason against the badge. An invalid state replaces an indeterminate state, but never the reverse.
+// refuse adds a reason against the badge to the verdict. The state invalid replaces the state indeterminate, but
+// never the reverse.
 func (v *Verdict) refuse(name string, s State, code, detail string) {
 	if s == Invalid || v.State == Valid {
 		v.State = s
@@ -322,7 +329,7 @@ func (v *Verdict) refuse(name string, s State, code, detail string) {
 	v.Reasons = append(v.Reasons, Reason{code, w.fr, w.en, detail})
 }
 
-// Refuse adds a reason of the caller, for a check that this package cannot make.
+// Refuse adds a reason of the caller to the verdict, for a check that this package cannot make.
 func (v *Verdict) Refuse(s State, code, detail string) { v.refuse("recipient", s, code, detail) }
 
 // checkValidity checks the period of validity.
@@ -340,7 +347,7 @@ func (q *inquiry) checkValidity() {
 	}
 }
 
-// checkRecipient checks that the badge belongs to the given recipient.
+// checkRecipient checks that the badge belongs to the person whom Options.Recipient names.
 func (q *inquiry) checkRecipient() {
 	switch r := q.o.Recipient; {
 	case r == nil:

@@ -3,8 +3,8 @@ package openbadge
 // bilingual is a code with its text in French and English.
 type bilingual struct{ code, fr, en string }
 
-// words contains the texts of all reasons, in French and English. The codes never change, because programs depend on
-// them. words is an array, so that no initialisation runs at the start of the program.
+// words contains the texts of all reasons, in French and English. The codes of reasons never change, because programs
+// depend on them. words is an array, so it needs no initialisation when the program starts.
 var words = [...]bilingual{
 	{"malformed", "Le fichier est illisible", "The file cannot be read"},
 	{
@@ -112,7 +112,7 @@ func wordsOf(code string) bilingual {
 	return bilingual{code, "Ce badge est refusé", "This badge is refused"}
 }
 
-// isIndeterminate reports whether the cause of a reason is the verifier's own sources, and not the badge.
+// isIndeterminate reports whether a reason is caused by the verifier's own sources and not by the badge.
 func isIndeterminate(code string) bool {
 	switch code {
 	case "trust-unusable", "status-unreachable", "status-unusable", "hosted-unreachable":

@@ -11,8 +11,8 @@ import (
 // Card is a card's number as a person writes it.
 type Card struct {
 	Number UID
-	// Part reports whether the format may contain only a part of the card's number: the last 24 or 32 bits, as printed
-	// on cards. A reader that delivers the whole number matches such a card by its short form.
+	// Part reports whether the written number may be only a part of the card's number: the last 24 or 32 bits, as
+	// printed on cards. A reader that delivers the whole number matches a card written in its short form.
 	Part bool
 }
 
@@ -20,8 +20,8 @@ type Card struct {
 const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" ` +
 	`as printed on cards, "wiegand34:1234,56789"`
 
-// maxCardText is the largest length of a card's number as text, in characters, with separators. Valid numbers are
-// shorter.
+// maxCardText is the largest length of a card's number as text, in characters, with separators. Every valid text of a
+// card's number is shorter.
 const maxCardText = 64
 
 // ParseCard parses a card's number in one of these formats:
@@ -34,7 +34,7 @@ const maxCardText = 64
 //	wiegand34:1234,56789  facility of 16 bits, number of 16 (HID H10306)
 //
 // Ten digits without a format, and two numbers without a format, are refused, because both are ambiguous. Only the
-// error for ten digits quotes the number, to show both readings.
+// error for ten digits quotes the input, because it shows the number in both readings.
 func ParseCard(s string) (Card, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxCardText {

@@ -15,7 +15,8 @@ func uid(t *testing.T, hex string) UID {
 	return u
 }
 
-// For each card, others have published the output of two readers, or the printed number. The table gives the source.
+// The table holds, for each card, the output of two readers or the printed number, as others published them. The
+// field source of a row names where its reading was published.
 func TestFormsIncludePublishedReadingsOfTheSameCard(t *testing.T) {
 	for _, c := range []struct{ source, card, written string }{
 		{"Nitgen eNCard-i user guide, page 56, RF card", "0801161DD6", "dec:0018226646"},
@@ -47,14 +48,14 @@ func TestFormsIncludePublishedReadingsOfTheSameCard(t *testing.T) {
 	}
 }
 
-func TestFormsAreExactFirstThenLosslessThenShort(t *testing.T) {
+func TestFormsAreSortedExactThenLosslessThenShort(t *testing.T) {
 	for in, want := range map[string]string{
 		"62E3086CED":           "62E3086CED ED6C08E362 E3086CED 086CED",
 		"529D06E3":             "529D06E3 E3069D52 9D06E3 069D52",
 		"04A224BA115E80":       "04A224BA115E80 805E11BA24A204",
 		"6303E7":               "6303E7",
 		"1234":                 "1234",
-		"01020201":             "01020201 020201", // the reversed number is the same: each number is listed once
+		"01020201":             "01020201 020201", // a number that reads the same in reverse order is listed once
 		"0102030405060708090A": "0102030405060708090A 0A090807060504030201",
 	} {
 		var got []string
@@ -84,8 +85,8 @@ func TestCardNumbersAreParsedInEachFormat(t *testing.T) {
 	for in, want := range map[string]string{
 		"62E3086CED": "62E3086CED", "62:e3:08 6c-ed": "62E3086CED", "hex:62e3086ced": "62E3086CED",
 		"hex: 0012345678": "0012345678",
-		"00:12:34:56:78":  "0012345678", // with separators a number is never decimal
-		"12345678":        "12345678",   // eight digits are read as four bytes in hexadecimal
+		"00:12:34:56:78":  "0012345678", // a number with separators is read as hexadecimal, never as decimal
+		"12345678":        "12345678",   // a number of eight digits is read as four bytes in hexadecimal
 		"dec:0012345678":  "00BC614E part", "dec:7616768": "00743900 part", "dec:322126887957": "4B00423C15",
 		"wiegand26:188,24910": "BC614E part", "wiegand26:123, 45678": "7BB26E part", "wiegand34:1234,56789": "04D2DDD5 part",
 		"wiegand26:0,0": "000000 part", "wiegand26:255,65535": "FFFFFF part",

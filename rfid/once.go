@@ -2,11 +2,11 @@ package rfid
 
 import "time"
 
-// Once turns repeated readings into taps. A card that stays in the field is one tap, even if a second card is beside it
-// and the reader alternates between the two. A different card is a tap immediately. The zero Once uses Gone as its gap.
-// Once has no clock: the caller passes the time.
+// Once turns repeated readings into taps. While a card stays in the field, its readings are one tap, even if a second
+// card is beside it and the reader alternates between the two. A reading of a different card is a tap at once. The
+// zero Once uses Gone as its gap. Once has no clock: the caller passes the time.
 type Once struct {
-	Gap   time.Duration // a card that was not read for this time has left; 0: Gone
+	Gap   time.Duration // a card that no reading found for this time has left the field; 0: Gone
 	cards [together]sight
 }
 
@@ -15,17 +15,18 @@ type sight struct {
 	at  time.Time
 }
 
-// Gone is the time without a reading after which a card has left. Gone is longer than the slowest reader's repeat
-// (libraries for the RDM6300 wait 220 to 300 ms for the next frame) and than a disturbance of the field, and shorter
-// than the time a person needs to tap twice.
+// Gone is the time without a reading after which a card has left. Gone is longer than the slowest reader waits before
+// it repeats a card (libraries for the RDM6300 wait 220 to 300 ms for the next frame), longer than a disturbance of
+// the field, and shorter than a person needs to tap twice.
 const Gone = time.Second
 
-// together is how many cards Once distinguishes within one gap, for cards in one wallet. With more cards, Once forgets
-// the card that was not read for the longest time.
+// together is how many cards Once distinguishes within one gap, for several cards in one wallet. If more cards are in
+// the field, Once forgets the card whose last reading is the oldest.
 const together = 4
 
-// Tap reports whether a card read at now is a new tap. If the clock was set back by a gap or more, the reading is also
-// a new tap. Otherwise the card would be ignored until the clock reaches the old time.
+// Tap reports whether the reading of a card at the time now is a new tap. If the clock was set back by a gap or more,
+// the reading is also a new tap. Without this rule, Once would ignore the card until the clock has caught up with the
+// time before the change.
 func (o *Once) Tap(u UID, now time.Time) bool {
 	gap := o.Gap
 	if gap == 0 {

@@ -6,46 +6,47 @@ import (
 	"time"
 )
 
-// Poller is a chip that reports, on request, which card is in its field.
+// Poller is a chip that looks for a card in its field on request.
 type Poller interface {
-	// Poll looks for a card once, within MaxPoll. Poll returns false if a card leaves during the reading, on noise, and
-	// if cards collide. An error means that the chip does not work as expected, and that the caller must close it and
-	// open it again.
+	// Poll looks for a card once, within MaxPoll. Poll returns false if a card leaves during the reading, if noise
+	// disturbs the reading, or if several cards answer at once. An error means that the chip does not work as expected,
+	// and that the caller must close it and open it again.
 	Poll(ctx context.Context) (UID, bool, error)
 	Close() error
 }
 
-// Randomised is a Poller that detects random numbers (Random). For such a number Poll returns no card, and SawRandom,
-// called after Poll, returns true.
+// Randomised is a Poller that detects random numbers (see Random). If the card in the field has a random number, Poll
+// returns no card, and SawRandom, called after Poll, returns true.
 type Randomised interface{ SawRandom() bool }
 
 // Channel sends commands to the card that Poll found last (ISO 14443-4): one command, one answer that ends with a
-// status word. Exchange takes at most MaxPoll. An error means that the card has left or has sent an invalid answer. The
-// chip may still work.
+// status word. Exchange takes at most MaxPoll. If Exchange returns an error, the card has left or has sent an invalid
+// answer. After such an error the chip may still work.
 type Channel interface {
 	Exchange(ctx context.Context, command []byte) ([]byte, error)
 }
 
-// Prove runs the card's proof of authenticity. A Prove returns an error with the reason if the proof fails.
+// Prove runs a card's proof of authenticity over the channel. If the proof fails, Prove returns an error with the
+// reason.
 type Prove func(context.Context, Channel, UID) (Proof, error)
 
 // MaxPoll is the time limit of one Poll and of one Exchange.
 const MaxPoll = 500 * time.Millisecond
 
-// Tolerance is how long a card in a slot may not be read before it counts as removed, so that a disturbance of the
-// field does not switch the machine off. The slowest reader polls five times within Tolerance, and a deliberate
-// exchange of cards takes longer.
+// Tolerance is how long a card in a slot may stay unread before it counts as removed, so that a disturbance of the
+// field does not switch the machine off. Even the slowest reader polls five times within Tolerance, and a person
+// needs longer than Tolerance to exchange two cards.
 const Tolerance = 1500 * time.Millisecond
 
-// pace is the pause between two polls of the chip. A poll takes about 5 ms with an MFRC522 and about 30 ms with a
+// pace is the pause between two polls of a chip. A poll takes about 5 ms with an MFRC522 and about 30 ms with a
 // PN532.
 const pace = 100 * time.Millisecond
 
 // Polling turns a Poller into a Reader.
 type Polling struct {
 	Chip  Poller
-	Prove Prove // nil: card numbers are accepted without proof; otherwise Chip must be a Channel
-	Slot  bool  // the reader has a slot, so that a removed card is reported too
+	Prove Prove // runs a card's proof, and Chip must then be a Channel; nil: card numbers are accepted without proof
+	Slot  bool  // the reader has a slot, so the Reader also reports that a card was removed
 	// Unread, if set, is called for each poll that finds a random number. Unread must not block.
 	Unread func(Unread)
 }
@@ -58,9 +59,9 @@ type polled struct {
 	Polling
 	once Once
 	last time.Time // end of the last poll or proof
-	in   UID       // slot: the card in the slot
-	seen time.Time // slot: time of the card's last reading, or of opening the reader
-	told bool      // slot: an empty slot was reported, or a card has been read
+	in   UID       // with a slot: the card in the slot; zero: the slot is empty
+	seen time.Time // with a slot: time of the last reading of the card, or of the first poll
+	told bool      // with a slot: the Reader has reported the empty slot, or has read a card
 }
 
 func (p *polled) Close() error { return p.Chip.Close() }
@@ -81,7 +82,7 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		if t, ok := p.interpret(u, found, time.Now()); ok {
 			if !t.Away {
 				t.Proof, t.Unproven = p.prove(ctx, u)
-				p.last = time.Now() // the chip was not polled during the proof
+				p.last = time.Now() // no poll ran during the proof
 				p.once.Tap(u, p.last)
 			}
 			return t, nil
@@ -90,10 +91,11 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 	}
 }
 
-// interpret interprets the result of one poll: a card arrived, the card in the slot has left, or nothing has changed.
+// interpret decides what the result of one poll means: a card has arrived, the card in the slot has left, or nothing
+// has changed.
 func (p *polled) interpret(u UID, found bool, now time.Time) (Tap, bool) {
-	// After the process was suspended, a reading is not a tap, because the card may have been removed and returned
-	// meanwhile.
+	// If the process was suspended, the next reading is not a tap, because somebody may have taken the card away and put
+	// it back meanwhile.
 	unseen := now.Sub(p.last).Abs() >= Gone
 	p.last = now
 	if !p.Slot {
@@ -106,10 +108,11 @@ func (p *polled) interpret(u UID, found bool, now time.Time) (Tap, bool) {
 	case found && u == p.in:
 		p.seen = now
 	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance:
-		// The card that was in the slot before the reader was reopened has been removed.
+		// Report the empty slot: a card that was in the slot before the reader was reopened has been removed.
 		p.told = true
 		return Tap{At: now, Away: true}, true
-	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card: the first card was removed
+	// another card was read, so the first card was removed
+	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance):
 		left := p.in
 		p.in = UID{}
 		return Tap{UID: left, At: now, Away: true}, true
@@ -117,7 +120,7 @@ func (p *polled) interpret(u UID, found bool, now time.Time) (Tap, bool) {
 	return Tap{}, false
 }
 
-var errMute = errors.New("reader cannot exchange data with a card: it reads the number only")
+var errMute = errors.New("reader cannot exchange data with cards, so cards can give no proof")
 
 // cardInSlot returns the card in the slot.
 func (p *polled) cardInSlot() UID { return p.in }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// field is a fake chip with a card in its field.
+// field is a fake Poller with a card in its field.
 type field struct {
 	mu    sync.Mutex
 	card  UID
@@ -33,7 +33,7 @@ func (f *field) put(u UID) {
 }
 func (f *field) Close() error { return nil }
 
-// strongField is a field whose card answers commands.
+// strongField is a field whose card also answers commands.
 type strongField struct{ *field }
 
 func (f strongField) Exchange(_ context.Context, b []byte) ([]byte, error) { return f.reply(b) }
@@ -48,8 +48,8 @@ func card(hex string) UID {
 	return u
 }
 
-// wantTaps runs the function story with a polling reader, and compares the resulting taps. The time of each tap is
-// relative to the previous tap.
+// wantTaps runs the function story with a polling reader, and compares the reader's taps with the wanted taps. The
+// time of each wanted tap is relative to the tap before it.
 func wantTaps(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +84,7 @@ func wantTaps(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 	})
 }
 
-// hold puts a card in the field for the duration d.
+// hold puts a card into the field for the duration d.
 func (f *field) hold(u UID, d time.Duration) {
 	f.put(u)
 	<-time.After(d)
@@ -109,7 +109,7 @@ func TestCardHeldForAnHourIsOneTap(t *testing.T) {
 func TestCardUnreadForLessThanTheToleranceStaysInTheSlot(t *testing.T) {
 	wantTaps(t, true, func(f *field) {
 		f.hold(léa, time.Second)
-		for range 20 { // sparks of a contactor disturb the field repeatedly
+		for range 20 { // the sparks of a relay disturb the field several times
 			<-time.After(Tolerance - 2*pace)
 			f.hold(léa, 2*pace)
 		}
@@ -146,7 +146,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	prove := func(ctx context.Context, c Channel, u UID) (Proof, error) {
 		asked++
 		if b, err := c.Exchange(ctx, []byte{1}); err != nil || b[0] != 2 {
-			return AES, wrong // the returned Proof must be ignored because of the error
+			return AES, wrong // the caller must ignore the returned Proof because of the error
 		}
 		return AES, nil
 	}
@@ -172,7 +172,7 @@ func TestProofRunsOncePerTapAndFailureLeavesTheNumberOnly(t *testing.T) {
 	}
 }
 
-// phone is a field with a telephone, which sends random numbers.
+// phone is a fake Poller with a telephone in its field, which sends random numbers.
 type phone struct {
 	field
 	looks int
@@ -196,7 +196,7 @@ func TestRandomNumbersAreReportedAsUnread(t *testing.T) {
 	})
 }
 
-// Unread input may be a card's number, so it must not appear in a log or an error.
+// Unread input may contain a card's number, so the input must not appear in a log or an error.
 func TestUnreadInputIsHiddenFromLogs(t *testing.T) {
 	var b strings.Builder
 	u := Unread{Raw: "62E3086CED", Why: "letters"}

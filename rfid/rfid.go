@@ -7,22 +7,24 @@ import (
 	"time"
 )
 
-// Tap is a card presented to a reader, reported once, however long the card stays.
+// Tap is a card presented to a reader. A reader reports a tap once, however long the card stays.
 type Tap struct {
 	UID UID
-	At  time.Time // has a monotonic reading if the reader's clock has one
+	At  time.Time // time of the tap; it has a monotonic reading if the reader's clock has one
 
-	Proof    Proof // the card's proof beyond its number
-	Unproven error // reason why a requested proof failed
-	// Away means that the card was removed from the slot. With the zero UID, it means that the slot is empty. Only
-	// readers with a slot set it.
+	Proof    Proof // the strength of the proof that the card gave
+	Unproven error // reason why the card's proof failed; nil: the proof succeeded, or none was requested
+	// Away means that the card was removed from the slot. Away with the zero UID means that the slot is empty. Only
+	// readers with a slot set Away.
 	Away bool
 	Slot bool // the reader has a slot, and the card is in it
-	// Lies means that the card was in the slot when the reader was opened. Such a card is not a tap, only information.
+	// Lies means that the card was in the slot when the reader was opened. A card with Lies is not a tap; its event only
+	// says which card is in the slot.
 	Lies bool
 }
 
-// Proof is the strength of a card's proof. With the zero Proof only the number is known, which anyone can copy.
+// Proof is the strength of a card's proof. With the zero Proof only the card's number is known, and anyone can copy a
+// number.
 type Proof uint8
 
 const (
@@ -32,9 +34,10 @@ const (
 
 // Reader delivers taps.
 type Reader interface {
-	// Read blocks until a card is presented, ctx is done, or the reader fails. A card that stays in the field is
-	// reported once. After any error except the error of ctx, the reader is unusable, and the caller must close it and
-	// open it again. Read must not be called concurrently. Close may be called during Read, and ends that Read.
+	// Read blocks until a card is presented, ctx is done, or the reader fails. If a card stays in the field, Read
+	// returns its tap only once. After any error except the error of ctx, the reader is unusable, and the caller must
+	// close it and open it again. Read must not be called concurrently. Another goroutine may call Close during Read;
+	// the Read then ends.
 	Read(ctx context.Context) (Tap, error)
 	Close() error
 }

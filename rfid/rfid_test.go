@@ -47,7 +47,7 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 		name string
 		at   []int // milliseconds
 		who  []UID
-		want string // T: a tap, .: the same tap
+		want string // T: the reading is a tap; a dot: the reading belongs to the tap before it
 	}{
 		{"repeats for ten seconds", []int{0, 65, 130, 900, 1800, 2700, 3600, 10000 - 6000}, []UID{a, a, a, a, a, a, a, a},
 			"T......."},
@@ -77,7 +77,7 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 	}
 }
 
-// scriptedReader returns a list of taps, after the settle time or at once, and then fails.
+// scriptedReader returns the taps of a list, after the settle time or at once, and then fails.
 type scriptedReader struct {
 	taps   int
 	err    error
@@ -115,7 +115,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		// The first card was already on the reader when the first reader was opened, so it is no tap.
+		// The first card already lay on the reader when the reader was opened, so it is not a tap.
 		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"}
 		for i, w := range want {
 			e := <-out
@@ -146,7 +146,7 @@ func TestFailedReaderIsReopenedWithBackoffAndReportedOnce(t *testing.T) {
 	})
 }
 
-// follow returns the events of Watch during the duration d, in a synctest bubble.
+// follow returns the events that Watch sends during the duration d, in the fake time of synctest.
 func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []Event) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -158,7 +158,7 @@ func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []E
 	return out
 }
 
-// lying reads the same card all the time, like a module with a card left on it.
+// lying reads the same card all the time, as a module does while a card lies on it.
 type lying struct{ once Once }
 
 func (l *lying) Read(ctx context.Context) (Tap, error) {
@@ -173,7 +173,7 @@ func (l *lying) Read(ctx context.Context) (Tap, error) {
 }
 func (*lying) Close() error { return nil }
 
-func TestCardOnTheReaderWhenItIsOpenedIsNotATap(t *testing.T) {
+func TestCardOnTheReaderWhenItIsOpenedGivesNoTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := follow(t, time.Minute, func() (Reader, error) { return &lying{}, nil })
 		if len(got) != 1 || !got[0].Alive || got[0].Tap != (Tap{}) {
@@ -213,13 +213,14 @@ func TestReaderThatFailsWhileSettlingIsNeverReportedAsAlive(t *testing.T) {
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}
-		if closed < 6 || closed > 14 { // pauses double from 250 ms to 10 s, and jitter adds up to half
+		// the pauses between attempts double from 250 ms to 10 s, and jitter adds at most half of a pause
+		if closed < 6 || closed > 14 {
 			t.Errorf("%d tries in a minute", closed)
 		}
 	})
 }
 
-// muteReader is a reader that delivers nothing and fails after the duration life.
+// muteReader is a reader that delivers no taps and fails after the duration life.
 type muteReader struct{ life time.Duration }
 
 func (m muteReader) Read(ctx context.Context) (Tap, error) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A card in the slot keeps the relay on. The reader fails, and meanwhile another card replaces the first. When the
-// reader works again, the daemon must receive the report that the first card was removed.
+// A card in the slot keeps the relay on. The reader fails, and another card replaces the first card before the reader
+// works again. When the reader works again, the daemon must receive the report that the first card was removed.
 func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -46,7 +46,7 @@ func TestCardExchangedWhileTheReaderFailedIsReported(t *testing.T) {
 	})
 }
 
-// While a card runs its proof, the chip is not polled.
+// The chip is not polled while a card runs its proof.
 func TestCardWithASlowProofIsOneTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -71,7 +71,7 @@ func TestCardWithASlowProofIsOneTap(t *testing.T) {
 	})
 }
 
-// stallingChip is a chip of which one Poll takes longer than Gone, as if the process was suspended.
+// stallingChip is a chip of which one Poll takes longer than Gone, as it does if the process is suspended.
 type stallingChip struct {
 	*field
 	looks int
@@ -84,8 +84,8 @@ func (h *stallingChip) Poll(ctx context.Context) (UID, bool, error) {
 	return h.field.Poll(ctx)
 }
 
-// A card that was left on the reader after its session must not count as a tap when the computer is busy for a second.
-func TestCardLeftOnTheReaderIsNotATapAfterASuspension(t *testing.T) {
+// A card that somebody left on the reader after the session must not be a tap when the computer is busy for a second.
+func TestCardLeftOnTheReaderGivesNoTapAfterASuspension(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()

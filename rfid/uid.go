@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// UID is a card's number: 1 to 10 bytes. UIDs with equal numbers compare as equal. The zero UID means no card.
+// UID is a card's number: 1 to 10 bytes. UIDs with the same bytes are equal (==). The zero UID means that no card is
+// present.
 //
-// A number can be copied and must stay secret: String and LogValue hide it. Only Hex, Bytes and the other explicit
-// methods return it.
+// Anyone can copy a number, so numbers must stay secret: String and LogValue hide the number. Only Hex, Bytes and
+// other explicit methods return the number.
 type UID struct {
 	n uint8
 	b [MaxUID]byte
 }
 
-// MaxUID is the longest number in bytes (ISO 14443-3: 4, 7 or 10; EM4100: 5).
+// MaxUID is the length of the longest number, in bytes (ISO 14443-3 numbers: 4, 7 or 10; EM4100: 5).
 const MaxUID = 10
 
-// UIDOf returns the UID with the bytes b, of which there must be 1 to MaxUID.
+// UIDOf returns the UID with the bytes b. It returns an error unless b has 1 to MaxUID bytes.
 func UIDOf(b []byte) (UID, error) {
 	if len(b) == 0 || len(b) > MaxUID {
 		return UID{}, fmt.Errorf("card number has %[2]d bytes, want 1 to %[1]d", MaxUID, len(b))
@@ -29,8 +30,8 @@ func UIDOf(b []byte) (UID, error) {
 	return u, nil
 }
 
-// ParseUID parses a number in hexadecimal. Colons, spaces and hyphens between the digits are ignored. Errors do not
-// quote the number.
+// ParseUID parses a number in hexadecimal. ParseUID ignores colons, spaces and hyphens between the digits. Errors do
+// not quote the number.
 func ParseUID(s string) (UID, error) {
 	b, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
 	if err != nil {
@@ -45,7 +46,7 @@ func (u UID) Bytes() []byte { return append([]byte(nil), u.b[:u.n]...) }
 // Hex returns the number in upper-case hexadecimal.
 func (u UID) Hex() string { return strings.ToUpper(hex.EncodeToString(u.b[:u.n])) }
 
-// String returns the length of the number instead of the number.
+// String returns a text with the length of the number instead of the number.
 func (u UID) String() string { return fmt.Sprintf("card of %d bytes", u.n) }
 
 // LogValue returns the length instead of the number, so that no log contains the number.

@@ -7,8 +7,8 @@ import (
 
 // Unread is input from a reader that is not a card's number.
 type Unread struct {
-	Raw string // the input, which may contain a card's number: only for reader tests, never for a log
-	Why string // the fault and its remedy, without any number; empty: there is no unread input
+	Raw string // the input as received, which may contain a card's number: use it only in reader tests, never in a log
+	Why string // why the reader refused the input, and the remedy, without any number; empty: the reader refused nothing
 	// Random reports whether a card or a telephone sent a random number, which differs at each tap.
 	Random bool
 }

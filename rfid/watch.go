@@ -7,31 +7,32 @@ import (
 	"time"
 )
 
-// Event is a message from Watch: a tap, or a change of the reader's health.
+// Event is a message from Watch: a tap, a change of the reader's health, or unread input.
 type Event struct {
-	Tap   Tap   // the zero Tap: the event is about the reader's health
+	Tap   Tap   // the zero Tap means that the event is about the reader's health
 	Alive bool  // the reader works
-	Err   error // reason why the reader does not work
+	Err   error // reason why the reader does not work; nil: no failure
 
-	Unread Unread // input that is not a card's number; the other fields are then unset
+	Unread Unread // input that is not a card's number; if it is set, all other fields are zero
 }
 
 const (
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
-	// settle is longer than three repeats of an RDM6300 (14 bytes at 9600 baud take 15 ms, and a frame is sent about
-	// every 65 ms).
+	// settle is longer than an RDM6300 needs to send a card three times (14 bytes at 9600 baud take 15 ms, and the
+	// module sends a frame about every 65 ms).
 	settle = 200 * time.Millisecond
 )
 
-// Watch maintains an open reader until ctx ends. Watch opens the reader and sends the reader's taps to out. When the
-// reader fails, Watch reports the failure once, closes the reader, and reopens it after a pause. The pause doubles from
-// 250 ms to 10 s, with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out is
-// full.
+// Watch keeps a reader open until ctx ends. Watch opens the reader and sends its taps to the channel out. When the
+// reader fails, Watch reports the failure once, closes the reader, and reopens it after a pause. This pause doubles
+// from 250 ms to 10 s, with jitter, and returns to 250 ms after a reader has worked for 10 s. Watch blocks while out
+// is full.
 //
-// A card read in the first 200 ms was already on the reader and is not a tap. When power returns, or a spark of a
-// contactor makes an adapter reconnect, a card left on the reader must neither start nor end a session. The reader is
-// reported as alive only after these 200 ms, so that a person who waits for Alive may tap at once.
+// A card that is read in the first 200 ms already lay on the reader and is not a tap. When power returns, or when a
+// spark of a relay makes a USB adapter reconnect, a card that was left on the reader must neither start nor end a
+// session. Watch reports a reader as alive only after these 200 ms, so that a person who waits for Alive may tap at
+// once.
 func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	pause, told := firstPause, false
 	for ctx.Err() == nil {
@@ -43,7 +44,7 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 		if alive || !told {
 			told = send(ctx, out, Event{Err: err})
 		}
-		if alive && time.Since(since) >= longPause { // the reader worked for long, so this is a new failure
+		if alive && time.Since(since) >= longPause { // the reader has worked for long, so this failure counts as the first
 			pause = firstPause
 		}
 		wait(ctx, pause+rand.N(pause/2))
@@ -51,7 +52,7 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	}
 }
 
-// serve runs one reader from opening to its failure.
+// serve runs one reader from its opening to its failure.
 func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (alive bool, err error) {
 	r, err := open()
 	if err != nil {
@@ -70,7 +71,7 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 	return true, forward(ctx, r, out)
 }
 
-// discardEarly discards the cards that are read during the settle time.
+// discardEarly discards the cards that the reader reads during the settle time.
 func discardEarly(ctx context.Context, r Reader) error {
 	moment, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
@@ -82,7 +83,7 @@ func discardEarly(ctx context.Context, r Reader) error {
 	return ctx.Err()
 }
 
-// forward sends taps to out until the reader fails.
+// forward sends the reader's taps to out until the reader fails.
 func forward(ctx context.Context, r Reader, out chan<- Event) error {
 	for {
 		t, err := r.Read(ctx)

@@ -7,9 +7,10 @@
 //	go run ./.ci/authorisation hub/directory/card.go:171   tests one check
 //
 // The checks are the calls a.May(act, target), and the calls of the packages' functions that are based on May (see
-// function replacementOf). The command builds one test program for each package. A test program skips a check if an
-// environment variable contains the check's number. The overlay of go build leaves the source files unchanged.
-// Continuous integration runs the tests and the tables, but not this command.
+// function replacementOf). The command builds one test program for each package. A test program skips one
+// authorisation check: the check whose number is in an environment variable. The source files stay unchanged, because
+// the changed copies are in an overlay of go build. Continuous integration runs the tests and the tables, but not
+// this command.
 package main
 
 import (
@@ -30,20 +31,21 @@ import (
 	"strings"
 )
 
-// variable names the environment variable with the number of the removed check.
+// variable is the name of the environment variable that contains the number of the removed check.
 const variable = "PORTILLON_REMOVED_CHECK"
 
-// proof names the tests that should detect a removed check of a package. The package's tests run first, because they
-// are faster than the tables and cover calls that no route makes.
+// proof names the tests that should fail when a check of a package is removed. The package's tests run first, because
+// they are faster than the tables and cover calls that no route makes.
 type proof struct {
-	own  string // pattern of the package's own tests; empty: no such tests
-	rows string // pattern of the routes in the hub's tables; empty: no routes
+	own  string // -run pattern of the package's own tests; empty: the package has no such tests
+	rows string // pattern of the routes to test with the hub's tables; empty: no routes
 }
 
-// hubPackage is the folder, below hub, of the package whose tests contain the tables of authorisation.
+// hubPackage is the folder of the package whose tests contain the tables of authorisation; folders are relative to
+// hub.
 const hubPackage = "."
 
-// proofs returns the proof of each package below hub.
+// proofs returns, for each package below hub, the tests that should fail.
 func proofs() map[string]proof {
 	return map[string]proof{
 		"directory": {"EveryMethodRefuses|MayNotSee|MoreThanItsActorMay",
@@ -60,15 +62,15 @@ func proofs() map[string]proof {
 	}
 }
 
-// exceptions returns the checks whose removal no test can detect, with the reason.
+// exceptions returns, with the reason, the checks whose removal no test can detect.
 func exceptions() map[string]string { return map[string]string{} }
 
-// site is the position of one check in the sources.
+// site is the position of one authorisation check in the sources.
 type site struct {
-	number   int    // value of the environment variable that removes the check
-	pkg, at  string // package below hub, and FILE:LINE
-	from, to int    // byte offsets in the file
-	then     string // expression that replaces the call when the check is removed
+	number   int    // value of the environment variable with which a test program removes this check
+	pkg, at  string // folder of the package, relative to hub, and position as FILE:LINE
+	from, to int    // offsets of the check's start and end in the file, in bytes
+	then     string // expression that stands in the place of the call when the check is removed
 }
 
 func main() {
@@ -82,7 +84,7 @@ func main() {
 
 // run removes the checks in only, or all checks if only is empty, and prints the result of each.
 func run(ctx context.Context, only []string) error {
-	var lines []string // arguments such as hub/directory/card.go:171
+	var lines []string // checks to remove, such as hub/directory/card.go:171
 	only = slices.DeleteFunc(only, func(s string) bool {
 		if strings.Contains(s, ":") {
 			lines = append(lines, s)
@@ -129,11 +131,12 @@ func run(ctx context.Context, only []string) error {
 
 // programs builds each test program once.
 type programs struct {
-	overlay, folder string          // path of the overlay file, and folder of the built test programs
-	ready           map[string]bool // set of test runs that pass while all checks are present
+	overlay, folder string          // path of the overlay file, and folder with the built test programs
+	ready           map[string]bool // names of the test runs that have passed with all checks present
 }
 
-// findFailingTests returns which tests fail without check s: "its package", "the tables", or empty if none fails.
+// findFailingTests returns which tests fail when the check s is removed: "its package", "the tables", or "" if no
+// test fails.
 func (p *programs) findFailingTests(ctx context.Context, s site) (by string, err error) {
 	tests := proofs()[s.pkg]
 	if tests.own != "" {
@@ -151,8 +154,8 @@ func (p *programs) findFailingTests(ctx context.Context, s site) (by string, err
 	return "", nil
 }
 
-// fails reports whether the tests of a package fail without a check. The tests are first run with all checks, because
-// tests that always fail prove nothing.
+// fails reports whether the tests of a package fail when one check is removed. findFailingTests first runs the tests
+// with all checks, because tests that always fail prove nothing.
 func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...string) (bool, error) {
 	program := filepath.Join(p.folder, "hub-"+pkg+".test")
 	key := strings.Join(append([]string{pkg}, tests...), " ")
@@ -178,16 +181,16 @@ func (p *programs) fails(ctx context.Context, s site, pkg string, tests ...strin
 	return false, err
 }
 
-// runTests runs tests of a program with one check removed. The argument removed is the number of the check, or empty to
-// keep all checks.
+// runTests runs tests of a test program with one check removed. The argument removed is the number of the removed
+// check, or "" to keep all checks.
 func runTests(ctx context.Context, program, pkg, removed string, tests []string) ([]byte, error) {
 	c := exec.CommandContext(ctx, program, append(tests, "-test.failfast")...)
 	c.Dir, c.Env = filepath.Join("hub", pkg), append(os.Environ(), variable+"="+removed)
 	return c.CombinedOutput()
 }
 
-// writeOverlay writes copies of the services' files in which each check can be removed, and an overlay that refers to
-// the copies.
+// writeOverlay writes copies of the services' files in which each check can be removed, and an overlay file that
+// names these copies.
 func writeOverlay(work string, only []string) (all []site, overlay string, err error) {
 	replaced := map[string]string{}
 	put := func(path string, text []byte) error {
@@ -223,7 +226,8 @@ func writeOverlay(work string, only []string) (all []site, overlay string, err e
 			}
 		}
 	}
-	// Every package of the hub imports package actor, so the function that skips a check is added to package actor.
+	// Every package of the hub imports package actor, so writeOverlay adds the function that skips a check to package
+	// actor.
 	actor, err := os.ReadFile("hub/actor/actor.go")
 	if err != nil {
 		return nil, "", err
@@ -242,8 +246,8 @@ func writeOverlay(work string, only []string) (all []site, overlay string, err e
 	return all, overlay, os.WriteFile(overlay, list, 0o600)
 }
 
-// replacementOf returns the expression that replaces call c when its check is removed, or "" if c is not a check. The
-// checks are the calls of May and of the packages' functions that are based on May.
+// replacementOf returns the expression that replaces the call c when its check is removed, or "" if c is not a check.
+// The checks are the calls of May, and the calls of those functions of the packages that call May.
 func replacementOf(c *ast.CallExpr) string {
 	name := ""
 	switch f := c.Fun.(type) {
@@ -253,7 +257,7 @@ func replacementOf(c *ast.CallExpr) string {
 		name = f.Name
 	}
 	switch name {
-	case "May": // the receiver's type is not checked, because only actors have this method
+	case "May": // the type of the receiver is not checked, because only actors have a method of this name
 		if len(c.Args) == 2 {
 			return "nil"
 		}
@@ -265,7 +269,8 @@ func replacementOf(c *ast.CallExpr) string {
 	return ""
 }
 
-// wrapChecks wraps each check of a file, numbers the checks from first on, and returns the file's new text.
+// wrapChecks changes each check in a file so that it can be removed, numbers the checks beginning with first, and
+// returns the file's new text.
 func wrapChecks(path, pkg string, first int) (text []byte, found []site, err error) {
 	if text, err = os.ReadFile(path); err != nil {
 		return nil, nil, err
@@ -290,7 +295,8 @@ func wrapChecks(path, pkg string, first int) (text []byte, found []site, err err
 	for i := range found {
 		found[i].number = first + i
 	}
-	// Replace the checks from the end of the file to its beginning, so that the offsets of earlier checks remain valid.
+	// Replace the checks from the end of the file to its beginning, so that the offsets of the remaining checks stay
+	// valid.
 	for _, s := range slices.Backward(found) {
 		wrapped := fmt.Sprintf("actor.Removed(%d, %s, %s)", s.number, text[s.from:s.to], s.then)
 		text = slices.Concat(text[:s.from], []byte(wrapped), text[s.to:])

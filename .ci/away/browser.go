@@ -10,14 +10,15 @@ import (
 	"strings"
 )
 
-// browser makes Chromium perform the steps of the first day on the hub's computer. The browser script starts the
-// programs with one shell script for each computer.
+// browser makes Chromium perform the steps of docs/first-day.md on the hub's computer. The browser script starts each
+// program through a shell script; there is one shell script for each computer.
 func browser(ctx context.Context, w *world) (string, error) {
 	script := func(name string, cmd *exec.Cmd) (string, error) {
 		path := filepath.Join(w.dir, name)
 		var b strings.Builder
 		fmt.Fprintf(&b, "#!/bin/sh\ncd %s\nexport LINE=\"$1\"\n", quoted(cmd.Dir))
-		// The script inherits the environment of the command. The shell script's argument is the line to run.
+		// The script inherits the environment variables of this command. The argument of the shell script is the command
+		// line to run.
 		for _, e := range cmd.Env {
 			if name, value, _ := strings.Cut(e, "="); name != "LINE" {
 				fmt.Fprintf(&b, "export %s=%s\n", name, quoted(value))
@@ -54,5 +55,5 @@ func browser(ctx context.Context, w *world) (string, error) {
 	return lines[len(lines)-1], nil
 }
 
-// quoted quotes s so that a shell reads it as one word.
+// quoted quotes s so that a shell reads s as one word.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,13 +1,13 @@
 // Command away runs a hub and a machine on two simulated computers: two network namespaces, connected by a switch,
-// without a route to the Internet. The programs are portillon-hub, portillond and portillon. The machine has a
-// simulated pin, cards are presented through its control socket, and its clock is a file (build tag owned_clock).
+// without a route to the Internet. The programs are portillon-hub, portillond and portillon. The machine switches a
+// simulated pin, receives cards through its control socket, and reads the time from a file (build tag owned_clock).
 //
 //	go run ./.ci/away [-only hub-week,half-open] [-out DIR] [-keep]
 //
 // The command prints, for each condition that may separate hub and machine, a row with «ok» or «FAIL» and a measured
-// figure. The row story is docs/first-day.md: each command of that page is run, and the answers are compared. The row
-// browser performs the day of docs/first-day.md in Chromium (.ci/browser/firstday.mjs); it runs only if -only names the
-// row. The command needs root to create the namespaces.
+// figure. The row story runs each command of docs/first-day.md and compares each answer with the answer on that page.
+// The row browser performs the day of docs/first-day.md in Chromium (.ci/browser/firstday.mjs). This row runs only if
+// -only names it. The command needs root to create the namespaces.
 package main
 
 import (
@@ -26,18 +26,18 @@ import (
 	"time"
 )
 
-// limit is the maximum time of the whole run, including builds.
+// limit is the longest time that the whole run, including the builds, may take.
 const limit = 8 * time.Minute
 
-// atOnce is the number of rows that run concurrently: more than the number of processors, because a row mostly waits.
+// atOnce is how many rows run at the same time. It is more than the number of processors, because a row mostly waits.
 const atOnce = 3
 
 // row tests one condition that may separate hub and machine. The field run is the function that performs the row and
-// returns the measured figure as text.
+// returns the measured value as text.
 type row struct {
 	name string
 	run  func(context.Context, *world) (figure string, err error)
-	asks bool // the row runs only if -only names it
+	asks bool // the row runs only if the flag -only names it
 }
 
 // rows returns all rows in the order in which the command starts them.
@@ -77,7 +77,7 @@ func main() {
 	}
 }
 
-// run builds the programs, runs the chosen rows, each in a separate world, and returns the number of failed rows.
+// run builds the programs, runs each chosen row in its own world, and returns the number of rows that failed.
 func run(ctx context.Context, only, out string, keep bool) (failed int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("command away must run as root, because it creates network namespaces")
@@ -86,7 +86,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 	if err != nil {
 		return 0, err
 	}
-	dir, err := os.MkdirTemp("", "ptl-away-") // the name is short because a socket's path has at most 107 bytes
+	dir, err := os.MkdirTemp("", "ptl-away-") // a short name, because the path of a socket may have at most 107 bytes
 	if err != nil {
 		return 0, err
 	}
@@ -110,7 +110,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 		printing sync.Mutex
 		all      sync.WaitGroup
 	)
-	// At most atOnce rows run concurrently.
+	// At most atOnce rows run at the same time.
 	turn := make(chan struct{}, atOnce)
 	for i, r := range chosen {
 		all.Go(func() {
@@ -132,7 +132,7 @@ func run(ctx context.Context, only, out string, keep bool) (failed int, err erro
 	return failed, nil
 }
 
-// choose returns the rows that only names, or, if only is empty, all rows whose field asks is false.
+// choose returns the rows that only names. If only is empty, choose returns all rows whose field asks is false.
 func choose(only string) (out []row, err error) {
 	names := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
 	known := map[string]bool{}
@@ -150,8 +150,8 @@ func choose(only string) (out []row, err error) {
 	return out, nil
 }
 
-// build builds the programs. Only the machine's program has the build tag for a clock in a file, which packaged
-// programs never have.
+// build builds the three programs. Only the machine's program gets the build tag for a clock in a file; a packaged
+// program never has this tag.
 func build(ctx context.Context, bin string) error {
 	return errors.Join(command(ctx, "go", "build", "-o", bin+"/", "./cmd/portillon", "./cmd/portillon-hub"),
 		command(ctx, "go", "build", "-tags", "owned_clock", "-o", bin+"/", "./cmd/portillond"))
@@ -165,7 +165,7 @@ func command(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// inWorld runs a row in a separate world. The returned error contains the logs of the world's programs.
+// inWorld runs a row in its own world. If the row fails, the error contains the logs of the world's programs.
 func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string,
 	error)) (string, error) {
 	w, err := newWorld(ctx, n, dir, bin, out)

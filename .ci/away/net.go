@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// The addresses of the two computers, and the hub's address after moveHub.
+// These are the addresses of the two computers, and the hub's address after moveHub.
 const (
 	hubAddress   = "10.77.0.1"
 	movedAddress = "10.77.0.9"
 	piAddress    = "10.77.0.2"
 )
 
-// network is a switch with two computers; each computer is a network namespace. No packet leaves the network.
+// network is a switch that connects two computers; each computer is a network namespace. No packet can leave this
+// network.
 type network struct{ hub, pi, wire string }
 
-// newNetwork creates the nth network of this process.
+// newNetwork creates the network with number nth of this process.
 func newNetwork(ctx context.Context, n int) (network, error) {
 	name := fmt.Sprintf("ptl%d-%d-", os.Getpid(), n)
 	w := network{name + "hub", name + "pi", name + "wire"}
@@ -34,7 +35,7 @@ func newNetwork(ctx context.Context, n int) (network, error) {
 	return w, runIP(ctx, lines...)
 }
 
-// runIP runs commands of iproute2 in order and stops at the first that fails.
+// runIP runs commands of iproute2 in order, and stops at the first command that fails.
 func runIP(ctx context.Context, lines ...string) error {
 	for _, line := range lines {
 		if err := command(ctx, "ip", strings.Fields(line)...); err != nil {
@@ -44,18 +45,19 @@ func runIP(ctx context.Context, lines ...string) error {
 	return nil
 }
 
-// cut makes the switch drop all packets from and to the hub. Both computers still see an active link, so neither
-// notices the interruption.
+// cut makes the switch drop all packets that come from the hub or go to the hub. Both computers still see an active
+// link, so neither of them notices the interruption.
 func (n network) cut(ctx context.Context) error {
 	return runIP(ctx, "-n "+n.wire+" link set hub nomaster")
 }
 
-// restore makes the switch forward packets again after cut.
+// restore makes the switch forward these packets again.
 func (n network) restore(ctx context.Context) error {
 	return runIP(ctx, "-n "+n.wire+" link set hub master switch")
 }
 
-// moveHub changes the address of the hub's computer, as a new DHCP lease would. The old address no longer answers.
+// moveHub changes the address of the hub's computer, as a new DHCP lease does. After the change, no computer answers
+// at the old address.
 func (n network) moveHub(ctx context.Context) error {
 	return runIP(ctx, "-n "+n.hub+" addr flush dev eth0", "-n "+n.hub+" addr add "+movedAddress+"/24 dev eth0")
 }
@@ -65,8 +67,8 @@ func (n network) disableMulticast(ctx context.Context) error {
 	return runIP(ctx, "-n "+n.hub+" link set eth0 multicast off", "-n "+n.pi+" link set eth0 multicast off")
 }
 
-// close deletes the namespaces.
+// close deletes the namespaces of the network.
 func (n network) close() error {
-	ctx := context.Background() // the row's context may already be cancelled, so the deletion has a new one
+	ctx := context.Background() // the deletion needs a new context, because the row's context may already be cancelled
 	return errors.Join(runIP(ctx, "netns del "+n.hub), runIP(ctx, "netns del "+n.pi), runIP(ctx, "netns del "+n.wire))
 }

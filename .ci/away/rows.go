@@ -12,13 +12,13 @@ import (
 
 const day = 24 * time.Hour
 
-// synced returns the content of the clock file of a computer that is synchronised by a time server.
+// synced returns the content of the clock file for a computer whose clock a time server sets.
 func synced(offset time.Duration) string { return offset.String() + " synchronised" }
 
-// unsynced returns the content of the clock file of a computer that reaches no time server.
+// unsynced returns the content of the clock file for a computer that reaches no time server.
 func unsynced(offset time.Duration) string { return offset.String() + " alone" }
 
-// hubOffForAWeek uses the machine on three days of a week without the hub, then starts the hub.
+// hubOffForAWeek stops the hub, uses the machine on three days of the week, and then starts the hub.
 func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -26,17 +26,17 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 	if err := w.hubProgram.end(); err != nil {
 		return "", err
 	}
-	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine boots each morning
+	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine boots on each morning
 		if at > 0 {
 			if err := w.boot(ctx, synced(at)); err != nil {
 				return "", err
 			}
 		}
 		if _, err := w.session(ctx); err != nil {
-			return "", fmt.Errorf("session without the hub on day %v: %w", at/day, err)
+			return "", fmt.Errorf("run a session without the hub on day %v: %w", at/day, err)
 		}
 	}
-	// Without the hub, the machine retains the records and reports them as unacknowledged.
+	// While the hub is off, the machine keeps its records and its status says how many are unacknowledged.
 	before, err := w.status(ctx)
 	if err != nil || before.Hub || before.Acked >= before.Journal || before.Unacked == nil {
 		return "", fmt.Errorf("hub is off, but the machine's status does not show unacknowledged records: %+v, %v", before,
@@ -57,7 +57,7 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 		before.Journal-before.Acked, took.Seconds()), nil
 }
 
-// machineOffForAYear keeps the machine off until long after its certificate has expired.
+// machineOffForAYear keeps the machine off until its certificate has long expired.
 func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -78,7 +78,7 @@ func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	began := time.Now()
-	// A Pi without a real-time clock continues at the time of its last shutdown.
+	// A Pi without a real-time clock starts with the time of its last shutdown.
 	if err := w.boot(ctx, unsynced(0)); err != nil {
 		return "", err
 	}
@@ -121,16 +121,16 @@ func noInternetForEver(ctx context.Context, w *world) (string, error) {
 		if _, err := w.waitForStatus(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
 			return s.Clock == "trusted" && s.Bundle > 0 && acknowledged(s)
 		}); err != nil {
-			return "", fmt.Errorf("status on day %d without the Internet: %w", at/day, err)
+			return "", fmt.Errorf("read the machine's status on day %d without the Internet: %w", at/day, err)
 		}
 		if _, err := w.session(ctx); err != nil {
-			return "", fmt.Errorf("session on day %d without the Internet: %w", at/day, err)
+			return "", fmt.Errorf("run a session on day %d without the Internet: %w", at/day, err)
 		}
 	}
 	return "power cuts over 800 days, no time server, no name server: time set by the hub, laser works", nil
 }
 
-// hubMovedAndIsFound moves the hub to another address, where the machine finds it by multicast DNS.
+// hubMovedAndIsFound moves the hub to another address; the machine must find this address by multicast DNS.
 func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -152,8 +152,8 @@ func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 		took.Seconds()), nil
 }
 
-// hubMovedAndMachineIsTold moves the hub while multicast is disabled. An administrator then sets the new address on the
-// machine with portillond enrol.
+// hubMovedAndMachineIsTold moves the hub to another address while multicast is disabled. An administrator then gives
+// the machine the new address with portillond enrol.
 func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -186,7 +186,7 @@ func firstBootIn2037(ctx context.Context, w *world) (string, error) {
 	return w.firstBoot(ctx, time.Date(2037, 6, 1, 12, 0, 0, 0, time.UTC))
 }
 
-// firstBoot enrols a computer whose clock was never set and shows the given time.
+// firstBoot enrols a machine whose clock nobody has set and which shows the given time.
 func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 	wrong := unsynced(time.Until(at).Round(time.Second))
 	if err := errors.Join(w.setUpSite(ctx), w.piClock(wrong), w.enrol(ctx), w.boot(ctx, wrong)); err != nil {
@@ -209,7 +209,7 @@ func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
 		took.Seconds()), nil
 }
 
-// cableWithoutReset drops all packets between hub and machine without closing a connection.
+// cableWithoutReset drops all packets between the hub and the machine without closing a connection.
 func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -236,7 +236,8 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
 }
 
-// hubThatAnswersNothing stops the hub's process with SIGSTOP. The connections stay open, but the hub does not answer.
+// hubThatAnswersNothing stops the process of the hub with SIGSTOP. The connections stay open, but the hub answers
+// nothing.
 func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -266,13 +267,13 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	), err
 }
 
-// certificateReplaced replaces the hub's certificate twice: first by a certificate of the same authority, then by a
-// certificate of another authority.
+// certificateReplaced replaces the hub's certificate twice. The first new certificate is from the same authority, the
+// second from another authority.
 func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
 	}
-	// At each start, the authority that the machine has pinned issues a new certificate for the hub.
+	// At each start of the hub, the authority that the machine has pinned issues a new certificate for the hub.
 	if err := w.startHub(ctx); err != nil {
 		return "", err
 	}
@@ -280,7 +281,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The machine must reject a hub whose certificate another authority has issued.
+	// The machine must reject a hub whose certificate comes from another authority.
 	if _, err := w.answer(ctx, w.atHub(ctx, "mv biklab/data/authority kept")); err != nil {
 		return "", err
 	}
@@ -312,7 +313,7 @@ func certificateReplaced(ctx context.Context, w *world) (string, error) {
 	), err
 }
 
-// revokedWhileAway revokes the machine while it is off, and enrols it again later.
+// revokedWhileAway revokes the machine while it is off, and later enrols the machine again.
 func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err := w.setUpWorkingMachine(ctx); err != nil {
 		return "", err
@@ -336,7 +337,7 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.session(ctx); err != nil { // a revoked machine keeps its last bundle, as docs/hub.md says
+	if _, err := w.session(ctx); err != nil { // a machine that was revoked keeps its last bundle, as docs/hub.md says
 		return "", err
 	}
 	if now, err := w.status(ctx); err != nil || now.Acked != was.Acked {
@@ -351,7 +352,7 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 	if err != nil || !strings.Contains(list, "revoked") {
 		return "", fmt.Errorf("%s %v", list, err)
 	}
-	// A new code enrols the machine again, and the machine continues its journal.
+	// A new code enrols the machine again, and the machine continues its old journal.
 	if err := errors.Join(w.daemon.end(), w.enrol(ctx), w.boot(ctx, synced(0))); err != nil {
 		return "", err
 	}

@@ -11,23 +11,25 @@ import (
 	"time"
 )
 
-// dayFile is the transcript of the first day. The transcript is also a page of the documentation.
+// dayFile is the page with the transcript of the first day. The page with this transcript is also part of the
+// documentation.
 const dayFile = "docs/first-day.md"
 
-// step is a command of the transcript for one of the two computers, with its expected output.
+// step is one command in the transcript, for one of the two computers, with its expected output.
 type step struct {
 	place  string   // hub or pi
-	line   string   // command, or empty for a file
-	lineNo int      // line of the transcript
-	want   []string // lines of the answer, or of the file
-	file   string   // name of a file of the hub's computer, if the step is not a command
+	line   string   // the command; empty if the step writes a file
+	lineNo int      // number of the step's line in the transcript
+	want   []string // lines of the expected answer, or of the file
+	file   string   // name of the file to write on the hub's computer; empty if the step is a command
 }
 
-// parse reads the transcript. In a block ```console, a line "hub$ …" is a command on the hub, a line "pi$ …" is a
-// command on the machine, and the following lines are the expected answer. In an answer, … stands for any text within a
-// line, and a line with only … stands for any lines. The placeholder {word} stands for a word that differs between runs
-// but is the same in all places of one run. "# exit 1" ends a command that must fail; "&" ends a command that keeps
-// running. A block "```yaml name" is a file.
+// parse reads the transcript and returns its steps. In a block ```console, a line "hub$ …" is a command on the hub, a
+// line "pi$ …" is a command on the machine, and the following lines are the expected answer. In an answer, … within a
+// line stands for any text, and a line that contains only … stands for any number of lines. The placeholder {word}
+// stands for a word that differs between runs, but is the same everywhere in one run. "# exit 1" after a command
+// means that it must fail; "&" after a command means that it keeps running. A block that begins with "```yaml name"
+// is the content of the file with this name.
 func parse(text string) (out []step) {
 	kind := ""
 	for i, line := range strings.Split(text, "\n") {
@@ -52,14 +54,14 @@ func parse(text string) (out []step) {
 	return out
 }
 
-// transcriptRun is one run of the transcript.
+// transcriptRun is the state of one run of the transcript.
 type transcriptRun struct {
 	*world                   // the two computers
-	words  map[string]string // values of {word} in this run
-	prefix map[string]string // lines cd … and NAME=value that apply to later commands, by computer
+	words  map[string]string // the word that each placeholder {word} stands for in this run
+	prefix map[string]string // for each computer, the lines cd … and NAME=value, which apply to all later commands
 }
 
-// story runs the transcript.
+// story runs all steps of the transcript.
 func story(ctx context.Context, w *world) (string, error) {
 	text, err := os.ReadFile(dayFile)
 	if err != nil {
@@ -83,10 +85,10 @@ func story(ctx context.Context, w *world) (string, error) {
 		dayFile), nil
 }
 
-// setting matches a line that applies to all later commands of a computer.
+// setting matches a line that applies to all later commands on the same computer.
 var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)
 
-// runStep runs one step and compares its output with the expected answer.
+// runStep runs one step and compares its output with the answer in the transcript.
 func (t *transcriptRun) runStep(ctx context.Context, s step) error {
 	if s.file != "" {
 		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.fillWords(strings.Join(s.want, "\n")+"\n")), 0o644)
@@ -109,15 +111,15 @@ func (t *transcriptRun) runStep(ctx context.Context, s step) error {
 		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.output()); return err == nil, err })
 		return err
 	}
-	// The transcript's command kill ends the last program with that name.
+	// The command kill in the transcript ends the last started program with the given name.
 	if name, ok := strings.CutPrefix(line, "kill "); ok {
 		return t.kill(name)
 	}
-	// The machine and the hub react after a delay, so a command that changes nothing is repeated until its output is as
-	// expected.
+	// The machine and the hub react with a delay, so runStep repeats a command that changes nothing until the output is
+	// as expected.
 	_, err := await(ctx, line, func() (bool, error) {
 		if strings.Contains(line, "machine tap") {
-			time.Sleep(again) // two presentations within this time would count as one tap
+			time.Sleep(again) // the machine counts two presentations within this time as one tap
 		}
 		cmd := at(ctx, t.prefix[s.place]+line)
 		b, err := cmd.CombinedOutput()
@@ -129,7 +131,7 @@ func (t *transcriptRun) runStep(ctx context.Context, s step) error {
 	return err
 }
 
-// kill ends the last program whose name begins with name.
+// kill ends the last started program whose name begins with the given name.
 func (t *transcriptRun) kill(name string) error {
 	for i := len(t.all) - 1; i >= 0; i-- {
 		if p := t.all[i]; strings.HasPrefix(p.name, name) {
@@ -139,12 +141,13 @@ func (t *transcriptRun) kill(name string) error {
 	return fmt.Errorf("transcript kills program %q, which was not started", name)
 }
 
-// readOnlyCommand matches the commands that change nothing and may be repeated until their output is as expected.
+// readOnlyCommand matches commands that change nothing, so that runStep may repeat them until their output is as
+// expected.
 var readOnlyCommand = regexp.MustCompile(
 	`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
 
-// compareOnce compares the output of a command with the expected answer. The result is true if the comparison is final:
-// the output is as expected, or the command must not be repeated.
+// compareOnce runs a command once and compares its output with the expected answer. The result is true if the
+// comparison is final: either the output is as expected, or the command must not be repeated.
 func (t *transcriptRun) compareOnce(s step, got string) (bool, error) {
 	err := t.compare(s.want, got)
 	if err != nil && !readOnlyCommand.MatchString(s.line) {
@@ -153,7 +156,7 @@ func (t *transcriptRun) compareOnce(s step, got string) (bool, error) {
 	return err == nil, err
 }
 
-// fillWords replaces each {word} of a text by the word that this run has stored.
+// fillWords replaces each placeholder {word} in a text by the word that this run has stored for it.
 func (t *transcriptRun) fillWords(s string) string {
 	for name, word := range t.words {
 		s = strings.ReplaceAll(s, "{"+name+"}", word)
@@ -161,15 +164,17 @@ func (t *transcriptRun) fillWords(s string) string {
 	return s
 }
 
-// blanks matches spaces and tabs, which count as one space; word matches a quoted {word}.
+// blanks matches runs of spaces and tabs, which are compared like one space; word matches a placeholder {word} after
+// quoting.
 var (
 	blanks = regexp.MustCompile(`[ \t]+`)
 	word   = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 )
 
-// compare compares a command's output with the transcript's answer, and stores the words of this run.
+// compare compares a command's output with the answer in the transcript, and stores the words that the placeholders
+// stand for.
 func (t *transcriptRun) compare(want []string, got string) error {
-	// Convert the transcript's answer to a regular expression.
+	// Convert the answer to a regular expression.
 	pattern := "^"
 	for _, line := range want {
 		if line = strings.TrimSpace(blanks.ReplaceAllString(t.fillWords(line), " ")); line == "…" {
@@ -185,7 +190,7 @@ func (t *transcriptRun) compare(want []string, got string) error {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(got) {
-		if strings.HasPrefix(line, "time=") { // lines of the log may precede the answer
+		if strings.HasPrefix(line, "time=") { // lines of the program's log may come before the answer
 			continue
 		}
 		b.WriteString(strings.TrimSpace(blanks.ReplaceAllString(line, " ")) + "\n")

@@ -17,31 +17,31 @@ import (
 )
 
 const (
-	// patience is the maximum time of one operation on a loaded computer.
+	// patience is how long one operation may take on a busy computer.
 	patience = time.Minute
-	look     = 50 * time.Millisecond // interval between two attempts
-	// again is slightly longer than session.Debounce, the 2 s within which repeated presentations of a card count as
-	// one tap.
+	look     = 50 * time.Millisecond // pause between two attempts
+	// again is slightly longer than session.Debounce, the 2 s within which several presentations of a card are one tap.
 	again = 2100 * time.Millisecond
 )
 
-// world contains the simulated computers of a hub and of a machine, and the programs that run on the two computers.
+// world contains the simulated computers of a hub and of a machine, and the programs that run on these computers.
 type world struct {
-	network                     // the switch between the computers
-	dir, bin, out string        // folders of the computers, the programs and the screenshots
+	network // the switch that connects the two computers
+	// folders: the hub's computer, the machine's computer, the built programs, and the screenshots
+	dir, bin, out string
 	hubProgram    *program      // portillon-hub; nil before its first start
 	daemon        *program      // portillond; nil before its first start
-	offset        time.Duration // difference between the hub's clock and this computer's clock
-	boots         int           // number of boots of the machine's computer
+	offset        time.Duration // how far the hub's clock is ahead of this computer's clock
+	boots         int           // how often the machine's computer has booted
 	all           []*program    // every program started
 }
 
-// newWorld creates the nth world in dir, with an empty hub and a machine that is not enrolled.
+// newWorld creates the world with number nth in dir: an empty hub, and a machine that is not enrolled.
 func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) {
 	w := &world{dir: dir, bin: bin, out: out}
 	for name, text := range map[string]string{
 		"hub/.keep": "", "pi/var/lib/.keep": "", "pi/run/.keep": "", "pi/etc/credstore/.keep": "",
-		// The machine's file system has the users that the Debian package creates.
+		// The file system of the machine has the same users as the Debian package creates.
 		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n",
 		"pi/etc/group":  "root:x:0:\nportillon:x:990:\n",
 		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
@@ -63,8 +63,8 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	return w, errors.Join(err, w.piClock("0s synchronised"))
 }
 
-// unit is the shell script that replaces systemd's unit portillond@laser. The script sets the time, provides the
-// credentials and starts the daemon.
+// unit is a shell script that does the work of systemd's unit portillond@laser. The script sets the clock, provides
+// the credentials, and starts the daemon.
 const unit = `#!/bin/sh
 portillond -config /etc/portillon/$1.yaml -set-clock
 mkdir -p -m 700 /run/credentials
@@ -72,8 +72,8 @@ for k in card-key $1.machine-key $1.mqtt-password; do cp /etc/credstore/portillo
 CREDENTIALS_DIRECTORY=/run/credentials exec portillond -config /etc/portillon/$1.yaml
 `
 
-// piClock sets the machine's clock to an offset from this computer's clock, and sets whether a time server vouches for
-// the machine's clock.
+// piClock sets how far the machine's clock is ahead of this computer's clock, and whether a time server confirms the
+// machine's clock.
 func (w *world) piClock(text string) error {
 	return os.WriteFile(filepath.Join(w.dir, "pi/clock"), []byte(text), 0o644)
 }
@@ -100,7 +100,7 @@ func (w *world) at(ctx context.Context, namespace, folder, begin, line string) *
 	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC",
 		"LINE=" + line,
 		"PORTILLON_CLOCK=" + filepath.Join(w.dir, "pi/clock")}
-	cmd.WaitDelay = time.Second // a child process may keep the command's output open after the command has ended
+	cmd.WaitDelay = time.Second // a child process of the command may keep its output open after the command has ended
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
@@ -116,16 +116,17 @@ func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	return out.String(), nil
 }
 
-// program is a running program with its collected output. The program runs until end is called.
+// program is a running program together with the output that it has written. The program runs until its method end is
+// called.
 type program struct {
 	name string        // for messages
 	cmd  *exec.Cmd     // its process
 	mu   sync.Mutex    // guards text
 	text bytes.Buffer  // both outputs
-	done chan struct{} // closed when the program has ended
+	done chan struct{} // channel that is closed when the program has ended
 }
 
-// Write implements io.Writer for both outputs of the program.
+// Write collects the standard output and the standard error of the program.
 func (p *program) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,25 +140,25 @@ func (p *program) output() string {
 	return p.text.String()
 }
 
-// start starts a program of the world.
+// start starts a program on one of the world's computers.
 func (w *world) start(name string, cmd *exec.Cmd) (*program, error) {
 	p := &program{name: name, cmd: cmd, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p, p
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { _ = cmd.Wait(); close(p.done) }() // the log shows how the program ended
+	go func() { _ = cmd.Wait(); close(p.done) }() // the program's log shows how it ended
 	w.all = append(w.all, p)
 	return p, nil
 }
 
-// end terminates a program, also if SIGSTOP has stopped it, and waits for its exit.
+// end sends SIGTERM to a program, also if SIGSTOP has stopped it, and waits until it has ended.
 func (p *program) end() error {
 	if p == nil {
 		return nil
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGCONT)
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // the program may have ended already
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // ignore the error, because the program may have ended already
 	select {
 	case <-p.done:
 		return nil
@@ -181,7 +182,7 @@ func (w *world) lastOutput() string {
 	return b.String()
 }
 
-// close ends all programs and deletes the network.
+// close ends all programs of the world and deletes its network.
 func (w *world) close() error {
 	var errs []error
 	for _, p := range w.all {
@@ -190,8 +191,8 @@ func (w *world) close() error {
 	return errors.Join(append(errs, w.network.close())...)
 }
 
-// await calls is repeatedly until is returns true, and returns how long that took. After the time patience, await
-// returns an error.
+// await calls the function is repeatedly until it returns true, and returns how long that took. await returns an
+// error if this takes longer than patience.
 func await(ctx context.Context, what string, is func() (bool, error)) (time.Duration, error) {
 	began := time.Now()
 	for {
@@ -200,14 +201,14 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 			return time.Since(began), err
 		}
 		if time.Since(began) > patience || ctx.Err() != nil {
-			return 0, fmt.Errorf("waited %v in vain for %s: %v", patience, what, errors.Join(err, ctx.Err()))
+			return 0, fmt.Errorf("condition was not met within %v: %s: %v", patience, what, errors.Join(err, ctx.Err()))
 		}
 		time.Sleep(look)
 	}
 }
 
-// startHub ends a running hub and starts the hub in its folder. A hub that finds its folder empty creates all files of
-// a new site.
+// startHub ends the hub if it is running, and starts it in its folder. If the hub's folder is empty, the hub creates
+// all files of a new site.
 func (w *world) startHub(ctx context.Context) (err error) {
 	if err = w.hubProgram.end(); err != nil {
 		return err
@@ -223,7 +224,7 @@ func (w *world) startHub(ctx context.Context) (err error) {
 	return err
 }
 
-// boot simulates a restart of the machine's computer: it sets a new boot id, sets the clock as the unit does, and
+// boot simulates a restart of the machine's computer: boot sets a new boot id, sets the clock as the unit does, and
 // starts the daemon.
 func (w *world) boot(ctx context.Context, clock string) (err error) {
 	if err = w.daemon.end(); err != nil {
@@ -242,12 +243,12 @@ func (w *world) boot(ctx context.Context, clock string) (err error) {
 	return err
 }
 
-// ask sends a request to the machine's control socket.
+// ask sends a request to the machine's control socket and returns the answer.
 func (w *world) ask(ctx context.Context, r control.Request) (control.Reply, error) {
 	return control.Call(ctx, filepath.Join(w.dir, "pi/run/portillon.sock"), r)
 }
 
-// status returns the machine's status.
+// status returns the status that the machine reports.
 func (w *world) status(ctx context.Context) (control.Status, error) {
 	r, err := w.ask(ctx, control.Request{Do: "status"})
 	if err == nil && r.Status == nil {
@@ -275,11 +276,11 @@ func (w *world) waitForStatus(ctx context.Context, what string, is func(control.
 	return took, err
 }
 
-// acknowledged reports whether the hub has acknowledged all records of the machine.
+// acknowledged reports whether the hub has acknowledged all records that the machine has written.
 func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.Journal && s.Hub }
 
-// session starts a session with Léa's card and ends it with the same card. The result is the time from the first tap
-// until the relay was on.
+// session presents Léa's card to start a session, and presents the card again to end the session. session returns the
+// time from the first tap until the relay was on.
 func (w *world) session(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
@@ -300,8 +301,8 @@ func (w *world) session(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// leasCard is Léa's card, atAPI has the flags of each command at the hub, and makeSite is the script that sets up a
-// site.
+// leasCard is the number of Léa's card. atAPI contains the flags of each command that talks to the hub. makeSite is
+// the script that sets up a site.
 const (
 	leasCard = "04A124B2115E80"
 	atAPI    = "--hub http://localhost:8040 --token-file token "
@@ -330,7 +331,7 @@ portillon machine add laser $API
 `
 )
 
-// setUpSite starts a hub and sets up its site with one member.
+// setUpSite starts a hub and runs the script that sets up its site with one member.
 func (w *world) setUpSite(ctx context.Context) error {
 	if err := w.startHub(ctx); err != nil {
 		return err
@@ -339,7 +340,7 @@ func (w *world) setUpSite(ctx context.Context) error {
 	return err
 }
 
-// enrol enrols the machine with a new code.
+// enrol enrols the machine with a new enrolment code.
 func (w *world) enrol(ctx context.Context) error {
 	said, err := w.answer(ctx, w.atHub(ctx, "portillon machine code laser --lang en "+atAPI))
 	if err != nil {
@@ -353,8 +354,8 @@ func (w *world) enrol(ctx context.Context) error {
 	return err
 }
 
-// setUpWorkingMachine prepares a machine in operation: the machine has its bundle, and the hub has the machine's
-// records.
+// setUpWorkingMachine prepares a machine in operation: the machine has received its bundle, and the hub has received
+// the machine's records.
 func (w *world) setUpWorkingMachine(ctx context.Context) error {
 	if err := errors.Join(w.setUpSite(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
 		return err

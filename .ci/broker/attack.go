@@ -17,8 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// attacker attacks a broker with the account of machine laser and the read-only account of the watcher, and counts its
-// attempts.
+// attacker attacks a broker and counts its attempts. It uses the account of the machine laser and the read-only
+// account of the watcher.
 type attacker struct {
 	site                                                *site
 	sizes, retained, flooded, connected, refused, taken atomic.Int64
@@ -32,13 +32,13 @@ func (a *attacker) String() string {
 		a.connected.Load(), a.refused.Load(), a.taken.Load())
 }
 
-// attack is one kind of attack, repeated during a run.
+// attack is one kind of attack, which is repeated during a run.
 type attack struct {
-	name string                // name that messages print and that flag -only selects
+	name string                // name that messages print and that the flag -only selects
 	once func(context.Context) // performs the attack once
 }
 
-// attacks returns all kinds of attack. Attacks that use up the account's connections come last.
+// attacks returns all kinds of attack. The attacks that use up the account's connections are at the end of the list.
 func (a *attacker) attacks() []attack {
 	return []attack{
 		{"flood", a.flood},
@@ -54,13 +54,13 @@ func (a *attacker) attacks() []attack {
 	}
 }
 
-// start repeats an attack until ctx is done. The returned function waits for the end of the attack.
+// start repeats an attack until ctx ends. The returned function waits until the attack has ended.
 func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
 	var work sync.WaitGroup
 	work.Go(func() {
 		for ctx.Err() == nil {
 			x.once(ctx)
-			select { // pause, so that a broker that refuses at once does not make this loop spin
+			select { // pause, so that the loop does not use the whole processor if the broker refuses at once
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
 			}
@@ -69,7 +69,7 @@ func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
 	return work.Wait
 }
 
-// watcher returns the watcher's user name, which depends on the broker.
+// watcher returns the user name of the watcher, which depends on the kind of broker.
 func (a *attacker) watcher() string {
 	if a.site.kind == "inside" {
 		return "+watcher"
@@ -77,7 +77,7 @@ func (a *attacker) watcher() string {
 	return "watcher"
 }
 
-// password returns the password of a user.
+// password returns the broker password of a user.
 func (a *attacker) password(user string) string {
 	if user == "+watcher" {
 		return password("watcher")
@@ -85,8 +85,8 @@ func (a *attacker) password(user string) string {
 	return password(user)
 }
 
-// dial connects with an account and a client id and discards what the broker sends. The connection is closed when ctx
-// is done.
+// dial connects to the broker with an account and a client id, and discards all data that the broker sends. dial
+// closes the connection when ctx ends.
 func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) {
 	c, err := net.DialTimeout("tcp", a.site.addr, 5*time.Second)
 	if err != nil {
@@ -100,7 +100,7 @@ func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) 
 	if err := p.Write(c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	// The packet CONNACK has four bytes, the last of which is the return code.
+	// The packet CONNACK has four bytes; the last byte is the return code.
 	answer := make([]byte, 4)
 	if _, err := io.ReadFull(c, answer); err != nil || answer[3] != 0 {
 		a.refused.Add(1)
@@ -112,7 +112,7 @@ func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) 
 	return c, nil
 }
 
-// publish sends one message with QoS 1 and does not wait for its acknowledgement.
+// publish sends one message with QoS 1, and does not wait until the broker acknowledges it.
 func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName, p.Qos, p.MessageID, p.Retain, p.Payload = topic, 1, 7, retained, payload
@@ -123,10 +123,10 @@ func publish(c net.Conn, topic string, retained bool, payload []byte) error {
 	return err
 }
 
-// clientID returns the client id of machine laser.
+// clientID returns the client id of the machine laser.
 func (a *attacker) clientID() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
 
-// packets sends packets whose sizes are the limit less one byte, the limit, the limit plus one byte, and ten times the
+// packets sends packets of four sizes: the limit less one byte, the limit, the limit plus one byte, and ten times the
 // limit.
 func (a *attacker) packets(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}
@@ -143,8 +143,8 @@ func (a *attacker) packets(ctx context.Context) {
 	}
 }
 
-// everyTopic publishes a retained message of 10 MB, then one of the maximum size, on every topic of every machine, as
-// laser and as the watcher.
+// everyTopic publishes, on every topic of every machine, a retained message of 10 MB and then a retained message of
+// the largest allowed size, as laser and as the watcher.
 func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
 		for _, x := range wire.TopicTable() {
@@ -178,7 +178,7 @@ func (a *attacker) flood(ctx context.Context) {
 	}
 }
 
-// connections opens 1,000 connections with laser's account and keeps the accepted ones open.
+// connections opens 1,000 connections with laser's account, and keeps those open that the broker accepts.
 func (a *attacker) connections(ctx context.Context) {
 	for range 1000 {
 		c, err := a.dial(ctx, string(laser), a.clientID())
@@ -191,7 +191,7 @@ func (a *attacker) connections(ctx context.Context) {
 	}
 }
 
-// idle opens 200 connections that send nothing, and closes them after a second.
+// idle opens 200 connections that send nothing, and closes them after one second.
 func (a *attacker) idle(ctx context.Context) {
 	for range 200 {
 		c, err := net.DialTimeout("tcp", a.site.addr, time.Second)
@@ -208,7 +208,7 @@ func (a *attacker) idle(ctx context.Context) {
 	}
 }
 
-// clientIDs connects with the accounts of laser and of the watcher, but with the client ids of the victims and of the
+// clientIDs connects with the accounts of laser and of the watcher, using the client ids of the victims and of the
 // hub.
 func (a *attacker) clientIDs(ctx context.Context) {
 	topics := wire.Topics{Site: "biklab"}

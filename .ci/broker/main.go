@@ -1,15 +1,16 @@
-// Command broker attacks a site's broker. The account of one machine sends packets around and far above the size limit,
-// publishes 10 MB on every topic, floods the broker, opens 1,000 connections and uses other accounts' client ids.
-// Meanwhile two other machines send records and wait for the hub's acknowledgement. The command also starts and kills
-// the hub many times.
+// Command broker attacks the MQTT broker of a site and checks that other machines can still work. The attacks use the
+// account of one machine. They send packets around and far above the size limit, publish 10 MB on every topic, flood
+// the broker, open 1,000 connections and use client ids of other accounts. During the attacks, two other machines
+// send records and wait until the hub acknowledges them. The command also starts the hub and kills it many times.
 //
 //	go run ./.ci/broker [-short] [-broker inside,mosquitto]
 //
 // The command prints its measurements. The command fails if records of the other machines are lost, if the broker
-// stores more data than its limits permit, or if the hub's memory exceeds 60 MB afterwards. Without -short, the command
-// also fails if the other machines wait more than twice as long as without the attack. The compared ratio is the median
-// of five pairs of runs, for each kind of attack. For mosquitto, which has no limit on bytes per second, the command
-// only prints the ratios. All processes listen on loopback and write below a temporary folder.
+// stores more data than its limits permit, or if the hub uses more than 60 MB of memory after the attacks. Without
+// -short, the command also fails if the other machines wait more than twice as long as without the attack. For each
+// kind of attack, the command takes the median ratio of five pairs of runs. mosquitto has no limit on bytes per
+// second, so for mosquitto the command only prints the ratios. All processes listen only on the loopback interface
+// and write only below a temporary folder.
 package main
 
 import (
@@ -27,15 +28,15 @@ import (
 	"portillon/hub"
 )
 
-// hubFile is the name of the environment variable that contains the path of hub.yaml when this program runs as a hub.
+// If this program runs as a hub, the environment variable named hubFile contains the path of hub.yaml.
 const hubFile = "PORTILLON_CAMPAIGN_HUB"
 
-// plan is the size of a campaign.
+// plan is the size of a campaign of attacks.
 type plan struct {
-	pairs, starts int           // number of pairs of runs for each attack, and number of starts of the hub
-	run           time.Duration // duration of one run; a pair is a run without the attack and a run with it
-	gate          bool          // the campaign fails if the ratio of the medians is too high
-	only          string        // only attacks whose names contain this text run; empty: all run
+	pairs, starts int           // number of pairs of runs for each attack, and how often the hub is started
+	run           time.Duration // duration of one run; a pair is one run without the attack and one run with it
+	gate          bool          // true: the campaign fails if the ratio of the medians is above the limit
+	only          string        // only attacks whose names contain this text run; empty: all attacks run
 }
 
 func main() {
@@ -70,7 +71,7 @@ func main() {
 	fmt.Println("0 failed")
 }
 
-// beHub runs this program as a hub and returns its exit code.
+// beHub runs this program as a hub and returns the exit code.
 func beHub(ctx context.Context, path string) int {
 	c, err := hub.ReadConfig(path)
 	if err == nil {
@@ -85,13 +86,13 @@ func beHub(ctx context.Context, path string) int {
 	return 0
 }
 
-// campaign is a series of attacks on one broker.
+// campaign is a series of attacks on one kind of broker.
 type campaign struct {
 	plan
 	kind   string // inside or mosquitto
 	failed int    // number of failures
 	site   *site  // the site under attack
-	peak   uint64 // largest number of bytes stored at the hub's own broker so far
+	peak   uint64 // largest size of the data stored at the hub's own broker so far, in bytes
 }
 
 // say prints a line with the broker's name.
@@ -99,13 +100,13 @@ func (c *campaign) say(format string, a ...any) {
 	fmt.Printf("%-10s %s\n", c.kind, fmt.Sprintf(format, a...))
 }
 
-// fail prints and counts a failure.
+// fail prints a failure and counts it.
 func (c *campaign) fail(format string, a ...any) {
 	c.failed++
 	c.say("FAILED "+format, a...)
 }
 
-// all runs the whole campaign against one broker.
+// all runs the whole campaign against one kind of broker.
 func (c *campaign) all(ctx context.Context) error {
 	s, err := newSite(c.kind)
 	if err != nil {
@@ -116,7 +117,7 @@ func (c *campaign) all(ctx context.Context) error {
 	if err := s.startBroker(); err != nil {
 		return err
 	}
-	// The hub runs in a separate process, so that its memory can be measured.
+	// The hub runs in its own process, so that its memory can be measured.
 	h, err := s.startHub(ctx)
 	if err != nil {
 		return err
@@ -132,7 +133,8 @@ func (c *campaign) all(ctx context.Context) error {
 	return c.restarts(ctx)
 }
 
-// compare measures the same work without and with each attack, and checks that no record of the other machines is lost.
+// compare measures the same work without each attack and with it, and checks that no record of the other machines is
+// lost.
 func (c *campaign) compare(ctx context.Context) error {
 	others := make([]*other, 0, 2)
 	for _, id := range victims {
@@ -177,7 +179,8 @@ func (c *campaign) compare(ctx context.Context) error {
 	return nil
 }
 
-// pairsOf measures one kind of attack in pairs of runs: the same work without and with the attack.
+// pairsOf measures one kind of attack in pairs of runs: first the work without the attack, then the same work with
+// it.
 func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []*other) error {
 	var ratios []float64
 	var calm, rough []time.Duration
@@ -186,7 +189,7 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 		if err != nil {
 			return err
 		}
-		// Repeat the attack during the second run of a pair.
+		// Run the attack repeatedly during the second run of a pair.
 		storm, end := context.WithCancel(ctx)
 		wait := a.start(storm, x)
 		with, err := measure(ctx, others, c.run)
@@ -213,19 +216,20 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 	return nil
 }
 
-// median sorts durations and returns the median.
+// median sorts the durations and returns the middle one.
 func median(d []time.Duration) time.Duration {
 	slices.Sort(d)
 	return d[len(d)/2]
 }
 
-// maxResident is the limit of the hub's resident memory after the attacks, in bytes.
+// maxResident is the largest allowed resident memory of the hub after the attacks, in bytes.
 const maxResident = 60 << 20
 
-// checkAfterwards checks the hub's memory and the stored messages after the attacks.
+// checkAfterwards checks the hub's memory and the messages that the broker has stored after the attacks.
 func (c *campaign) checkAfterwards(ctx context.Context, h *process) error {
 	var resident int64
-	for end := time.Now().Add(20 * time.Second); ; { // the Go runtime returns memory to the system gradually
+	// wait, because the Go runtime returns memory to the system only gradually
+	for end := time.Now().Add(20 * time.Second); ; {
 		var err error
 		if resident, err = h.resident(); err != nil {
 			return err

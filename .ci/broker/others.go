@@ -18,25 +18,25 @@ import (
 	"portillon/wire"
 )
 
-// other is a machine that works while another machine's account attacks. The machine has a journal and an uplink, as in
-// portillond.
+// other is a machine that works while the account of another machine attacks the broker. This machine has a journal
+// and an uplink, as in portillond.
 type other struct {
 	id      policy.MachineID
 	journal *journal.Journal // its records
-	up      *uplink.Uplink   // its connection to the broker
-	lost    atomic.Int64     // number of lost connections
-	late    atomic.Int64     // number of records that took longer than patience
+	up      *uplink.Uplink   // the machine's connection to the broker
+	lost    atomic.Int64     // how often the machine has lost its connection
+	late    atomic.Int64     // number of records whose acknowledgement took longer than patience
 	stop    func()           // stops the machine and deletes its journal
 }
 
-// startOther starts a machine and waits until the hub has acknowledged the machine's first record.
+// startOther starts a machine and waits until the hub has acknowledged the first record of this machine.
 func (s *site) startOther(ctx context.Context, id policy.MachineID) (*other, error) {
 	signer, err := note.NewSigner(s.keys[id])
 	if err != nil {
 		return nil, err
 	}
 	o := &other{id: id}
-	// Use a memory file system if possible, because the test does not measure the machine's disk.
+	// Use a file system in memory if possible, because the test does not measure the machine's disk.
 	dir := s.dir
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		if dir, err = os.MkdirTemp("/dev/shm", "portillon-broker-"); err != nil {
@@ -47,7 +47,7 @@ func (s *site) startOther(ctx context.Context, id policy.MachineID) (*other, err
 		Signer: signer, Boot: "b"}); err != nil {
 		return nil, err
 	}
-	// Count the connections that are lost after the first connection succeeded.
+	// Count only the connections that are lost after the first successful connection.
 	online := make(chan bool, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	var first sync.Once
@@ -84,10 +84,11 @@ func (s *site) startOther(ctx context.Context, id policy.MachineID) (*other, err
 	return o, o.record(ctx, new(time.Duration))
 }
 
-// patience is the time after which an unacknowledged record counts as late and the machine writes the next record.
+// patience is the time after which a record without acknowledgement counts as late, and the machine writes its next
+// record.
 const patience = 15 * time.Second
 
-// record writes one record, and returns when the hub has acknowledged the record or patience is over.
+// record writes one record, and returns when the hub has acknowledged this record or when patience is over.
 func (o *other) record(ctx context.Context, took *time.Duration) error {
 	if _, err := o.journal.Append(journal.Entry{Kind: wire.Refused, Body: wire.RefusedBody{}}); err != nil {
 		return err
@@ -107,8 +108,8 @@ func (o *other) record(ctx context.Context, took *time.Duration) error {
 	return nil
 }
 
-// measure makes all machines write records for the time run, and returns the time from publish to acknowledgement of
-// each record.
+// measure makes all machines write records for the duration run. It returns, for each record, the time from its
+// publication to its acknowledgement.
 func measure(ctx context.Context, others []*other, run time.Duration) ([]time.Duration, error) {
 	var mu sync.Mutex
 	var all []time.Duration

@@ -23,26 +23,26 @@ import (
 	"portillon/policy"
 )
 
-// laser is the machine whose account performs the attacks.
+// laser is the machine whose account the attacker uses.
 const laser policy.MachineID = "laser"
 
-// victims are the machines that work during the attacks.
+// victims are the machines that work while the attacker attacks.
 var victims = []policy.MachineID{"vinyl", "press"}
 
-// site is a site with three machines: a hub.yaml, and the machines' keys and passwords.
+// site is a site with three machines: a hub.yaml, and a key and a password for each machine.
 type site struct {
-	// folder of the site, address of the broker, and address of the hub's pages
+	// folder of the site, address of the broker, and address of the hub's web pages
 	dir, addr, http string
 	kind            string                      // inside or mosquitto
 	keys            map[policy.MachineID]string // private key of each machine
 	hubKey          note.Verifier               // verifies acknowledgements
-	broker          *process                    // mosquitto; nil: the hub's own broker
+	broker          *process                    // the mosquitto process; nil: the site uses the hub's own broker
 }
 
-// password returns the password of a user.
+// password returns the broker password of a user.
 func password(user string) string { return "secret-of-" + user }
 
-// newSite creates a site for a kind of broker in a temporary folder.
+// newSite creates a site in a temporary folder, for one kind of broker.
 func newSite(kind string) (*site, error) {
 	dir, err := os.MkdirTemp("", "portillon-broker-")
 	if err != nil {
@@ -55,7 +55,7 @@ func newSite(kind string) (*site, error) {
 	return s, nil
 }
 
-// writeFiles writes the site's files.
+// writeFiles writes the files of the site: hub.yaml, keys and passwords.
 func (s *site) writeFiles() error {
 	var err error
 	if s.addr, err = freeAddr(); err != nil {
@@ -110,7 +110,7 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// close ends the broker and deletes the folder.
+// close ends the broker and deletes the site's folder.
 func (s *site) close() {
 	if s.broker != nil {
 		s.broker.kill()
@@ -118,8 +118,8 @@ func (s *site) close() {
 	os.RemoveAll(s.dir)
 }
 
-// startBroker starts mosquitto with the files that portillon hub mosquitto-conf writes. If the hub's own broker is
-// under test, startBroker does nothing.
+// startBroker starts mosquitto with the configuration that portillon hub mosquitto-conf writes. If the site uses the
+// hub's own broker, startBroker does nothing.
 func (s *site) startBroker() error {
 	if s.kind == "inside" {
 		return nil
@@ -139,7 +139,7 @@ func (s *site) startBroker() error {
 		fmt.Fprintf(&passwords, "%s:%s\n", u, password(u))
 	}
 	if os.Geteuid() == 0 {
-		conf += "user root\n" // mosquitto drops root privileges, and could not read the folder as another user
+		conf += "user root\n" // run mosquitto as root: otherwise it changes to another user, who cannot read the folder
 	}
 	for name, text := range map[string]string{broker.MosquittoConf: conf + "log_type none\n", broker.MosquittoACL: acl,
 		broker.MosquittoPassword: passwords.String()} {
@@ -174,7 +174,7 @@ func waitForListener(ctx context.Context, addr string) error {
 	}
 }
 
-// startHub starts this program as the hub and waits until hub and broker accept connections.
+// startHub starts this program as the hub, and waits until the hub and the broker accept connections.
 func (s *site) startHub(ctx context.Context) (*process, error) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), hubFile+"="+filepath.Join(s.dir, "hub.yaml"))
@@ -192,7 +192,7 @@ func (s *site) startHub(ctx context.Context) (*process, error) {
 // process is a child process of this program.
 type process struct {
 	cmd  *exec.Cmd // the child
-	done bool      // true once the child has ended
+	done bool      // true after the child process has ended
 }
 
 // start starts a child process that shares this program's standard error.
@@ -201,10 +201,10 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return &process{cmd: cmd}, cmd.Start()
 }
 
-// kill ends the child with SIGKILL.
+// kill ends the child process with SIGKILL.
 func (p *process) kill() { p.end(syscall.SIGKILL) }
 
-// end sends a signal and waits until the child has ended.
+// end sends a signal to the child process and waits until the child has ended.
 func (p *process) end(s syscall.Signal) {
 	if !p.done {
 		p.done = true
@@ -213,7 +213,7 @@ func (p *process) end(s syscall.Signal) {
 	}
 }
 
-// resident returns the resident memory in bytes, VmRSS of proc_pid_status(5).
+// resident returns the resident memory of the process in bytes (VmRSS in proc_pid_status(5)).
 func (p *process) resident() (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -225,10 +225,10 @@ func (p *process) resident() (int64, error) {
 			return kb << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS in the status of the process")
+	return 0, errors.New("file /proc/PID/status of the process has no line VmRSS")
 }
 
-// get decodes the hub's JSON response for a path.
+// get requests a path from the hub and decodes the JSON response.
 func (s *site) get(path string, v any) error {
 	r, err := http.Get("http://" + s.http + path)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"portillon/hub/broker"
 )
 
-// checkStored compares the size of the data stored at the hub's own broker with the limits of the accounts.
+// checkStored compares the size of the data that the hub's own broker stores with the limits of the accounts.
 func (c *campaign) checkStored(print bool) error {
 	var s hub.BrokerStatus
 	if err := c.site.get("/broker", &s); err != nil {
 		return err
 	}
-	// 1 MiB for the data of the other accounts, of the hub and of MQTT sessions.
+	// 1 MiB is allowed for the data of the other accounts, of the hub and of MQTT sessions.
 	limit := uint64(broker.MaxStored()) + 1<<20
 	if s.Stored.Bytes > limit {
 		c.fail("broker stores %d bytes, at most %d are allowed", s.Stored.Bytes, limit)
@@ -36,8 +36,8 @@ func (c *campaign) checkStored(print bool) error {
 	return nil
 }
 
-// restarts starts the hub many times and ends it by SIGTERM and SIGKILL alternately. The size of the stored data must
-// not grow with the number of starts. The broker may briefly have one or two additional consumers.
+// restarts starts the hub many times, and ends it alternately with SIGTERM and SIGKILL. The size of the stored data
+// must not grow from start to start. For a short time, the broker may have one or two more consumers.
 func (c *campaign) restarts(ctx context.Context) error {
 	var first broker.Stored
 	began := time.Now()
@@ -70,8 +70,8 @@ func (c *campaign) restarts(ctx context.Context) error {
 	return nil
 }
 
-// storedAfterSubscribe waits until the broker has one consumer for each of the hub's four filters, and returns the size
-// of the stored data.
+// storedAfterSubscribe waits until the broker has one consumer for each of the hub's four topic filters, and returns
+// the size of the data that the broker stores.
 func (c *campaign) storedAfterSubscribe() (broker.Stored, error) {
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var s hub.BrokerStatus

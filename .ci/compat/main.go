@@ -1,11 +1,13 @@
-// Command compat tests this release's hub with three machines: a machine of the previous release, a machine of this
-// release, and a machine of this release on the data of the previous release's machine. Each machine must accept the
-// bundle and its next version, send records until all are acknowledged, and obey a stop and a tag.
+// Command compat tests the hub of this release with three machines: a machine of the previous release, a machine of
+// this release, and a machine of this release that continues the data of the previous release's machine. Each machine
+// must accept a bundle and the next version of the bundle, send records until the hub has acknowledged all of them,
+// and obey a stop command and a tag of the hub.
 //
 //	go run ./.ci/compat
 //
-// The previous release's machine is built from this repository's history. The machines have no hardware: they use a
-// simulated pin, and cards are presented through the control socket. All programs listen on loopback.
+// The previous release's machine is built from this repository's history. The machines have no hardware: each machine
+// switches a simulated pin, and receives cards through its control socket. All programs listen only on the loopback
+// interface.
 package main
 
 import (
@@ -20,10 +22,10 @@ import (
 	"time"
 )
 
-// before is the commit of the previous release, whose machines must work with this hub.
+// before is the commit of the previous release; its machines must work with this release's hub.
 const before = "80f842b"
 
-// limit is the maximum time of the whole run, including builds.
+// limit is the longest time that the whole run, including the builds, may take.
 const limit = 4 * time.Minute
 
 func main() {
@@ -37,7 +39,7 @@ func main() {
 	}
 }
 
-// run builds both releases' portillond and runs each sequence in a separate folder.
+// run builds portillond of both releases, and runs each sequence in its own folder.
 func run(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "portillon-compat-")
 	if err != nil {
@@ -54,7 +56,7 @@ func run(ctx context.Context) error {
 	}
 	for _, s := range []struct {
 		name     string
-		programs []program // programs that run one after the other on the same data
+		programs []program // programs of a sequence, which run one after the other on the same data
 	}{
 		{"previous release, then this release on the same data", []program{{old, 1}, {today, 2}}},
 		{"this release", []program{{today, 2}}},

@@ -23,43 +23,43 @@ import (
 	"portillon/wire"
 )
 
-// Machine, card and waiting times of all sequences.
+// These are the machine, the card and the waiting times of all sequences.
 const (
 	laser policy.MachineID = "laser"
-	// card is the card of Inès on the example site: a maintainer of the laser, who may start it at any time.
+	// card is the card of Inès on the example site. She is a maintainer of the laser and may start it at any time.
 	card = "04A224BA115E80"
-	// patience is the maximum time of one operation on a loaded computer.
+	// patience is how long one operation may take on a busy computer.
 	patience = 30 * time.Second
-	look     = 20 * time.Millisecond // interval between two attempts
+	look     = 20 * time.Millisecond // pause between two attempts
 )
 
-// program is a built portillond of one release.
+// program is a portillond that was built from one release.
 type program struct {
-	path   string // path of the executable
-	format int    // version number of the formats that the program writes
+	path   string // path of the program
+	format int    // version number of the data formats that the program writes
 }
 
-// testSite is a folder with a site, a hub and one machine.
+// testSite is a folder that contains a site, a hub and one machine.
 type testSite struct {
 	dir       string          // folder of everything
 	site      *site.Site      // the example site
 	key       note.Signer     // signs bundles
-	vkey      string          // public key of bundles
-	hubKey    string          // public key of the hub, which machines pin
-	conf      hub.Config      // configuration of the hub
-	hub       *hub.Hub        // the hub of this release
-	start     time.Time       // real time at which the programs' clock showed monday
-	version   uint64          // version of the last bundle
-	generated wire.Generation // generation of the journal that the first program created
+	vkey      string          // public key with which machines verify bundles
+	hubKey    string          // public key of the hub, which the machines pin
+	conf      hub.Config      // the hub's configuration
+	hub       *hub.Hub        // the running hub of this release
+	start     time.Time       // the real time at which the programs' clock showed the time monday
+	version   uint64          // version of the last bundle that was written
+	generated wire.Generation // generation of the journal that the first program of the sequence created
 }
 
-// monday is a time at which the example site's badges are valid.
+// monday is a time at which the badges of the example site are valid.
 var monday = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
-// now returns the time on the programs' clock.
+// now returns the time that the programs' clock shows.
 func (p *testSite) now() time.Time { return monday.Add(time.Since(p.start)) }
 
-// runSequence runs programs one after the other on one machine's data, with one hub.
+// runSequence runs programs one after the other on the data of one machine, with one hub.
 func runSequence(ctx context.Context, dir string, programs []program) error {
 	p := &testSite{dir: dir, start: time.Now()}
 	if err := p.prepare(); err != nil {
@@ -92,7 +92,7 @@ func runSequence(ctx context.Context, dir string, programs []program) error {
 // newKey returns a new private and public key.
 func newKey(name string) (skey, vkey string, err error) { return note.GenerateKey(rand.Reader, name) }
 
-// prepare writes the keys, the hub's configuration and the first bundle.
+// prepare writes the keys, the configuration of the hub, and the first bundle.
 func (p *testSite) prepare() (err error) {
 	machine := filepath.Join(p.dir, "m")
 	if err := os.MkdirAll(machine, 0o700); err != nil {
@@ -109,7 +109,7 @@ func (p *testSite) prepare() (err error) {
 	if p.key, err = note.NewSigner(skey); err != nil {
 		return err
 	}
-	// Each program signs with its own key and has only the public keys of the other programs.
+	// The hub and the machine each sign with their own key, and have only the public key of the other.
 	hubSecret, hubKey, err := newKey("portillon-hub")
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (p *testSite) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	// The operating system chooses the ports, so that several runs can be concurrent.
+	// The operating system chooses free ports, so that several runs can run at the same time.
 	p.conf = hub.Config{Site: "biklab", Data: filepath.Join(p.dir, "hub"), Key: filepath.Join(p.dir, "hub.key"),
 		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0",
 		Bundle:   hub.BundleConfig{File: filepath.Join(p.dir, "site.bundle"), Key: bundleKey},
@@ -141,7 +141,7 @@ func (p *testSite) prepare() (err error) {
 	return p.writeBundle()
 }
 
-// writeBundle writes the next version of the bundle to the file from which the hub reads bundles.
+// writeBundle writes the next version of the bundle into the file from which the hub reads its bundle.
 func (p *testSite) writeBundle() error {
 	p.version++
 	b, err := p.site.Build(site.Order{Version: p.version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: p.key,
@@ -156,7 +156,8 @@ func (p *testSite) writeBundle() error {
 	return wire.WriteFile(p.conf.Bundle.File, out.Bytes(), 0o600)
 }
 
-// startDaemon starts a portillond. The returned function ends the daemon and returns the daemon's log.
+// startDaemon starts the daemon portillond. The returned function ends the daemon and returns what the daemon has
+// logged.
 func (p *testSite) startDaemon(x program) (end func() string, err error) {
 	dir := filepath.Join(p.dir, "m")
 	conf := filepath.Join(dir, "machine.yaml")
@@ -184,10 +185,10 @@ panel: { listen: "127.0.0.1:0" }
 		return nil, err
 	}
 	return func() string {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // the program may have ended already
+		_ = cmd.Process.Signal(syscall.SIGTERM) // ignore the error, because the program may have ended already
 		stop := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer stop.Stop()
-		_ = cmd.Wait() // the log shows why the program ended
+		_ = cmd.Wait() // the log shows why the program has ended
 		return log.String()
 	}, nil
 }
@@ -205,13 +206,13 @@ func (p *testSite) runProgram(ctx context.Context, first bool, x program) error 
 	return nil
 }
 
-// checkWork publishes a new bundle, starts a session, stops the session and tags the machine. After each step,
-// checkWork compares the states of the machine and of the hub.
+// checkWork publishes a new bundle, starts a session, stops the session from the hub, and tags the machine. After
+// each step, checkWork compares the machine's status with the hub's view of the machine.
 func (p *testSite) checkWork(ctx context.Context, first bool, x program) error {
 	if err := p.waitForBundle(ctx); err != nil {
 		return err
 	}
-	if !first { // the tag was set while the previous program ran
+	if !first { // the hub set the tag while the previous program of the sequence ran
 		if err := p.untag(ctx); err != nil {
 			return err
 		}
@@ -234,19 +235,19 @@ func (p *testSite) checkWork(ctx context.Context, first bool, x program) error {
 	return p.waitForRecords(ctx, first, x)
 }
 
-// waitForBundle waits until the last bundle is in force on the machine.
+// waitForBundle waits until the last written bundle is in force on the machine.
 func (p *testSite) waitForBundle(ctx context.Context) error {
 	return p.wait(ctx, fmt.Sprintf("version %d of the bundle", p.version),
 		func(s control.Status, w wire.State) bool { return s.Bundle == p.version && w.Bundle == p.version })
 }
 
-// waitForTag waits until the machine has the hub's tag.
+// waitForTag waits until the tag of the hub is set on the machine.
 func (p *testSite) waitForTag(ctx context.Context) error {
 	return p.wait(ctx, "the hub's tag",
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 1 && w.Tagged })
 }
 
-// untag removes the tag that the hub set while the previous program ran.
+// untag removes the tag that the hub set while the previous program of the sequence ran.
 func (p *testSite) untag(ctx context.Context) error {
 	if err := p.waitForTag(ctx); err != nil {
 		return err
@@ -258,7 +259,7 @@ func (p *testSite) untag(ctx context.Context) error {
 		func(s control.Status, w wire.State) bool { return len(s.Tags) == 0 && !w.Tagged })
 }
 
-// startAndStop starts a session with a card and ends the session with a stop command of the hub.
+// startAndStop starts a session with a card, and ends the session with a stop command from the hub.
 func (p *testSite) startAndStop(ctx context.Context) error {
 	if _, err := p.ask(ctx, control.Request{Do: "tap", Card: card}); err != nil {
 		return err
@@ -268,13 +269,14 @@ func (p *testSite) startAndStop(ctx context.Context) error {
 		return err
 	}
 	if r, err := p.hub.Command(ctx, laser, wire.Command{Do: "stop"}); err != nil || !r.OK {
-		return fmt.Errorf("hub's stop command was not obeyed: %+v, %v", r, err)
+		return fmt.Errorf("machine did not end its session after the hub's stop command: %+v, %v", r, err)
 	}
 	return p.wait(ctx, "the relay open after the stop",
 		func(s control.Status, w wire.State) bool { return !s.Relay && !w.Relay && s.Session == "" })
 }
 
-// waitForRecords waits until the hub has acknowledged all records, and checks formats and generations.
+// waitForRecords waits until the hub has acknowledged all records, and then checks the formats and the generation of
+// the journal.
 func (p *testSite) waitForRecords(ctx context.Context, first bool, x program) error {
 	if err := p.wait(ctx, "all records acknowledged", func(s control.Status, w wire.State) bool {
 		return s.Journal > 5 && s.Acked == s.Journal && w.Journal == s.Journal && p.hub.Machines()[0].Held == s.Journal
@@ -295,7 +297,8 @@ func (p *testSite) waitForRecords(ctx context.Context, first bool, x program) er
 	return p.sameGeneration(ctx, first, x, m.State.Generation)
 }
 
-// sameGeneration checks that the first program, the state and the ledger agree on the generation of the journal.
+// sameGeneration checks that the journal of the first program, the machine's state and the hub's ledger have the same
+// generation.
 func (p *testSite) sameGeneration(ctx context.Context, first bool, x program, inState wire.Generation) error {
 	all, err := p.hub.Ledger().Generations(ctx, laser)
 	if err != nil || len(all) != 1 || all[0].Generation != inState || inState != p.generated {
@@ -309,7 +312,7 @@ func (p *testSite) sameGeneration(ctx context.Context, first bool, x program, in
 	return nil
 }
 
-// ask sends a request to the machine's control socket and fails if it is refused.
+// ask sends a request to the machine's control socket, and fails if the machine refuses the request.
 func (p *testSite) ask(ctx context.Context, r control.Request) (control.Reply, error) {
 	out, err := control.Call(ctx, filepath.Join(p.dir, "m", "s"), r)
 	if err == nil && !out.OK {
@@ -318,7 +321,7 @@ func (p *testSite) ask(ctx context.Context, r control.Request) (control.Reply, e
 	return out, err
 }
 
-// wait waits until ok accepts the machine's status and the hub's view of the machine's state.
+// wait waits until the function ok accepts the machine's status and the hub's view of the machine.
 func (p *testSite) wait(ctx context.Context, what string, ok func(control.Status, wire.State) bool) error {
 	var status control.Status
 	var state wire.State

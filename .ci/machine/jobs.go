@@ -11,8 +11,8 @@ import (
 	"portillon/.ci/machine/nbd"
 )
 
-// newMachine returns a machine with an empty disk. The test's seed determines the random choices of the machine's power
-// cuts.
+// newMachine returns a machine whose disk is empty. The seed of the test determines the random choices of the
+// machine's power cuts.
 func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	image, err := t.disk(ctx, name)
 	if err != nil {
@@ -25,7 +25,8 @@ func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
 	return m, nil
 }
 
-// rows runs the failure matrix in one boot, cuts the power during a session, and runs the rows of a second boot.
+// rows runs the failure matrix in one boot, cuts the power during a session, and runs the remaining rows in a second
+// boot.
 func (t *test) rows(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "rows")
 	if err != nil {
@@ -41,7 +42,7 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	if !first.cut {
-		return errors.New("first boot ended before its power was cut")
+		return errors.New("first boot ended before the power cut, want it to run until then")
 	}
 	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 15*time.Minute)
 	if err != nil {
@@ -72,7 +73,8 @@ func (t *test) hub(ctx context.Context) error {
 	return err
 }
 
-// compareWithJournal compares every edge of the relay's line in all boots with the journal of the last boot.
+// compareWithJournal compares every edge of the relay's line, in all boots, with the journal as it is after the last
+// boot.
 func (t *test) compareWithJournal(name string, boots []*boot) {
 	records := boots[len(boots)-1].records
 	spans, wrong := breaches(boots, records)
@@ -87,9 +89,9 @@ func (t *test) compareWithJournal(name string, boots []*boot) {
 		len(records)))
 }
 
-// cutting cuts the power at random times of a machine in use, many times on the same disk. After each cut, the agent
-// checks three rules: the journal contains all records that were acknowledged before, no session has started without a
-// tap, and the interrupted session is closed.
+// cutting cuts the power of a machine in use at random times, many times with the same disk. After each power cut,
+// the agent checks three rules: the journal contains all records that were acknowledged before, no session has
+// started without a tap, and the interrupted session is closed.
 func (t *test) cutting(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "cuts")
 	if err != nil {
@@ -100,7 +102,7 @@ func (t *test) cutting(ctx context.Context) error {
 	acked, acks, failed := "", 0, false
 	for n := range t.cuts + 1 {
 		words := fmt.Sprintf("rig=cuts acked=%s seed=%d", acked, m.chance.Uint64())
-		// Cut the power at one of the next 40 writes, except in the last boot.
+		// In every boot except the last, cut the power at one of the next 40 writes.
 		writes := 1 + m.chance.IntN(40)
 		if n == t.cuts {
 			words, writes = words+" last=yes", 0

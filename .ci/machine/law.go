@@ -7,9 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// breaches counts the periods in which the relay's line was high, and describes each period that no session of the
-// journal covers: the line was high before the record of the session's start, or after the record of the session's end.
-// The argument records is the journal after the last of the boots.
+// breaches counts the periods in which the relay's line was high. It describes each period that no session of the
+// journal covers: the line rose before the record of the session's start, or fell after the record of the session's
+// end. The argument records contains the journal as it is after the last boot.
 func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	for _, b := range boots {
 		for i, up := range b.edges {
@@ -17,7 +17,7 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 				continue
 			}
 			spans++
-			down := time.Duration(1<<63 - 1) // without a falling edge, the line was high until the power cut
+			down := time.Duration(1<<63 - 1) // if there is no falling edge, the line was high until the power cut
 			if i+1 < len(b.edges) {
 				down = b.edges[i+1].at
 			}
@@ -33,8 +33,9 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	return spans, out
 }
 
-// isCovered reports whether one session covers the period. A record's time is rounded down to whole milliseconds. The
-// recorded time of a start is therefore never too late, and that of an end is up to one millisecond too early.
+// isCovered reports whether one session of the journal covers the period. The time of a record is rounded down to
+// whole milliseconds. The recorded time of a start is therefore never too late, and the recorded time of an end is up
+// to one millisecond too early.
 func isCovered(boot string, from, to time.Duration, records []wire.Record) bool {
 	open, began := "", time.Duration(0)
 	for _, r := range records {
@@ -45,7 +46,7 @@ func isCovered(boot string, from, to time.Duration, records []wire.Record) bool 
 		case r.Kind == wire.SessionEnd && r.Session == open && open != "":
 			end := at + time.Millisecond
 			if r.Boot != boot {
-				end = 1<<63 - 1 // a later boot has recorded the end, after a power cut
+				end = 1<<63 - 1 // the session was interrupted by a power cut, and a later boot has recorded its end
 			}
 			if began <= from && to <= end {
 				return true
@@ -53,5 +54,5 @@ func isCovered(boot string, from, to time.Duration, records []wire.Record) bool 
 			open = ""
 		}
 	}
-	return open != "" && began <= from // a session without an end is still running
+	return open != "" && began <= from // a session without a recorded end is still running
 }

@@ -1,11 +1,12 @@
 // Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a
-// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. The test runs every
-// row of the failure matrix and compares every edge of the relay's line with the journal.
+// simulated GPIO chip like a Raspberry Pi's, and a disk that loses unflushed writes in a power cut. The test runs
+// every row of the failure matrix, and compares every edge of the relay's line with the journal.
 //
 //	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //
 // CACHE is a folder for the kernel and the root file system, which the scripts kernel and root create in it once; the
-// scripts need root and apt. The last line of output is «N passed, N failed»; the exit code is not 0 if a check failed.
+// scripts need root and apt. The last line of output is «N passed, N failed»; the exit code is 0 only if no check has
+// failed.
 package main
 
 import (
@@ -21,10 +22,10 @@ import (
 	"time"
 )
 
-// here is the folder of this command, from the repository's root, where it must be run.
+// here is the folder of this command, relative to the root of the repository, where the command must be run.
 const here = ".ci/machine"
 
-// limit is the maximum time of the whole test on two cores.
+// limit is the longest time that the whole test may take on two processor cores.
 const limit = 60 * time.Minute
 
 func main() {
@@ -51,7 +52,7 @@ func main() {
 	if err := t.prepare(ctx); err != nil {
 		t.fail("prepare", err)
 	} else {
-		var work sync.WaitGroup // the jobs run concurrently, because each emulator uses one core
+		var work sync.WaitGroup // run the jobs at the same time, because each emulator uses only one core
 		for _, j := range strings.Split(*jobs, ",") {
 			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi, "hub": t.hub}[j]
 			if !known {
@@ -73,20 +74,20 @@ func main() {
 	}
 }
 
-// test is one run of the machine test.
+// test is the state of one run of the machine test.
 type test struct {
-	cache, work    string     // folder CACHE, and temporary folder
-	cuts           int        // number of power cuts
-	seed           uint64     // seed of the random choices
-	only           string     // only rows whose names contain one of these words run; empty: all run
-	loud, deaf     bool       // loud prints the console; deaf makes the disk ignore flushes
-	full           bool       // true: run every cell of the clock table
-	start          time.Time  // start of the run
-	mu             sync.Mutex // guards the counts, and prevents that lines of the output mix
+	cache, work    string     // the folder CACHE of the command line, and a temporary folder
+	cuts           int        // number of power cuts in the job cuts
+	seed           uint64     // seed of all random choices
+	only           string     // only rows whose names contain one of these words run; empty: all rows run
+	loud, deaf     bool       // loud: print the console; deaf: the disk ignores flushes
+	full           bool       // true: run all cells of the clock table, not only six
+	start          time.Time  // time at which the run began
+	mu             sync.Mutex // lock of the counts, which also prevents that lines of the output mix
 	passed, failed int
 }
 
-// pass prints and counts a passed check.
+// pass prints a passed check and counts it.
 func (t *test) pass(name, figure string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,7 +95,7 @@ func (t *test) pass(name, figure string) {
 	fmt.Printf("--- PASS: %s (%s) [%.0fs]\n", name, figure, time.Since(t.start).Seconds())
 }
 
-// fail prints and counts a failed check.
+// fail prints a failed check and counts it.
 func (t *test) fail(name string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -102,8 +103,8 @@ func (t *test) fail(name string, err error) {
 	fmt.Printf("--- FAIL: %s: %v [%.0fs]\n", name, err, time.Since(t.start).Seconds())
 }
 
-// prepare creates the kernel and the root if they are missing, builds the programs, and packs the initrds of the
-// machine.
+// prepare creates the kernel and the root file system if they are missing, builds the programs, and packs the initrds
+// of the machine.
 func (t *test) prepare(ctx context.Context) (err error) {
 	for _, script := range []string{"kernel", "root"} {
 		if err := t.do(ctx, nil, filepath.Join(here, script), t.cache); err != nil {
@@ -132,12 +133,12 @@ func (t *test) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// path returns a path in the temporary folder.
+// path returns the path of a file in the temporary folder.
 func (t *test) path(parts ...string) string {
 	return filepath.Join(append([]string{t.work}, parts...)...)
 }
 
-// do runs a program on the host. The returned error contains the program's output.
+// do runs a program on the host and returns its output. The returned error contains the program's output.
 func (t *test) do(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -147,7 +148,7 @@ func (t *test) do(ctx context.Context, env []string, name string, args ...string
 	return nil
 }
 
-// copyTo copies files of the repository to the folder that becomes the machine's root.
+// copyTo copies files of the repository into the folder that becomes the machine's root file system.
 func (t *test) copyTo(to string, files ...string) error {
 	if err := os.MkdirAll(t.path(to), 0o755); err != nil {
 		return err

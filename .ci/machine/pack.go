@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// pack creates the two initrds: full is Debian with the agent as a service; light has only portillond and the agent as
-// /init.
+// pack creates the two initrds. The initrd full is a Debian system with the agent as a service; the initrd light
+// contains only portillond and the agent, which is /init.
 func (t *test) pack(ctx context.Context) error {
 	if err := t.site(ctx); err != nil {
 		return err
@@ -40,12 +40,12 @@ rm -rf light full`
 	return t.do(ctx, nil, "sh", "-c", script, "pack", t.work, absolute(here), absolute(t.cache))
 }
 
-// addInstalledFiles adds the files that the machine will install: the Debian package if the repository can build one,
-// otherwise the package's files.
+// addInstalledFiles adds the files that the machine will install: the Debian package if the repository can build it,
+// and otherwise the files that the package would contain.
 func (t *test) addInstalledFiles(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
-		// The archive is packed again without compression, because the emulated machine would need half a minute to
-		// decompress it.
+		// Pack the archive again without compression, because the emulated machine would need half a minute to decompress
+		// it.
 		const repack = `cd "$1"
 dpkg-deb -R portillon_0.1_arm64.deb deb
 dpkg-deb --root-owner-group -Znone -b deb rig/portillon.deb
@@ -66,7 +66,7 @@ func absolute(path string) string {
 	return p
 }
 
-// disk returns an empty file system of 48 MiB, which stands for a small SD card.
+// disk returns an empty file system of 48 MiB, which simulates a small SD card.
 func (t *test) disk(ctx context.Context, name string) ([]byte, error) {
 	path := t.path(name + ".disk")
 	if err := t.do(ctx, nil, "mke2fs", "-q", "-F", "-t", "ext4", path, "48M"); err != nil {

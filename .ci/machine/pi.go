@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// GPIO registers of a BCM2837 (BCM2835 ARM Peripherals, chapter 6, at the addresses of the Pi 3).
+// These are GPIO registers of a BCM2837 (BCM2835 ARM Peripherals, chapter 6, at the addresses of the Pi 3).
 const (
-	gpfsel1 = 0x3f200004 // register with three bits for each line from 10 on; 001 means output
-	gplev0  = 0x3f200034 // register with one bit for each line
+	gpfsel1 = 0x3f200004 // register with three bits for each line from line 10 on; the bits 001 mean output
+	gplev0  = 0x3f200034 // register with one bit for each line: its level
 )
 
-// pi checks in which state a killed portillond leaves the pin, with QEMU's Raspberry Pi 3 and the Pi's own driver. The
-// check runs with lines that persist, as on Raspberry Pi OS, and with lines that do not. The host reads the pin's
-// registers through QEMU.
+// pi checks which state a killed portillond leaves on the pin, with QEMU's Raspberry Pi 3 and the Pi's own driver.
+// The check runs twice: with lines that persist after their process, as on Raspberry Pi OS, and with lines that do
+// not. The host reads the registers of the pin through QEMU's monitor.
 func (t *test) pi(ctx context.Context) error {
 	for _, persist := range []string{"1", "0"} {
 		if err := t.piOnce(ctx, persist); err != nil {
@@ -29,7 +29,7 @@ func (t *test) pi(ctx context.Context) error {
 	return nil
 }
 
-// piOnce runs the check of pi with one setting of persist.
+// piOnce runs the check of pi with one value of the setting persist.
 func (t *test) piOnce(ctx context.Context, persist string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -56,7 +56,7 @@ func (t *test) piOnce(ctx context.Context, persist string) error {
 	return err
 }
 
-// pin reads through QEMU's monitor whether a line from 10 to 19 is an output, and its level.
+// pin reads through QEMU's monitor whether a line (10 to 19) is an output, and which level the line has.
 func pin(monitor string, line int) (output, high bool, err error) {
 	c, err := net.Dial("unix", monitor)
 	if err != nil {
@@ -74,7 +74,7 @@ func pin(monitor string, line int) (output, high bool, err error) {
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintln(c) // an empty line makes the monitor print another prompt
+		fmt.Fprintln(c) // send an empty line, so that the monitor prints another prompt
 		m := regexp.MustCompile(`: 0x([0-9a-f]{8})`).FindStringSubmatch(text)
 		if m == nil {
 			return 0, fmt.Errorf("QEMU's monitor answered %q, want a register's value", text)
@@ -89,7 +89,7 @@ func pin(monitor string, line int) (output, high bool, err error) {
 	return function>>(3*(line-10))&7 == 1, levels>>line&1 == 1, err
 }
 
-// prompt reads until the monitor prints its prompt.
+// prompt reads the monitor's output until its prompt.
 func prompt(r *bufio.Reader) (string, error) {
 	var b strings.Builder
 	for !strings.HasSuffix(b.String(), "(qemu) ") {

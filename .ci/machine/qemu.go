@@ -22,19 +22,19 @@ import (
 	"portillon/wire"
 )
 
-// boot contains the agent's reports from one boot of the machine.
+// boot contains what the agent has reported during one boot of the machine.
 type boot struct {
 	id      string        // the kernel's boot id
-	edges   []edge        // edges of the relay's line, oldest first
-	records []wire.Record // records of the journal, as last sent
-	acked   string        // last acknowledgement: number of records, and tree hash of these records
+	edges   []edge        // edges of the relay's line, the oldest first
+	records []wire.Record // records of the journal, as the agent last sent them
+	acked   string        // last acknowledgement: number of acknowledged records, and tree hash of these records
 	acks    int           // number of acknowledgements
-	failed  bool          // true: a row has failed
-	cut     bool          // true: the power was cut
-	log     []string      // other lines of the console
+	failed  bool          // true: at least one row has failed
+	cut     bool          // true: the host has cut the power
+	log     []string      // lines of the console that are not from the agent
 }
 
-// edge is a change of the relay's line.
+// edge is a change of the level of the relay's line.
 type edge struct {
 	at   time.Duration // time since boot
 	high bool          // the new level
@@ -43,15 +43,15 @@ type edge struct {
 // machine is an emulated computer that can boot many times with the same disk.
 type machine struct {
 	t      *test      // the run
-	name   string     // name of the disk's file and socket
-	disk   *nbd.Disk  // disk whose content persists between boots
-	chance *rand.Rand // random choices: when the power is cut, and which writes are lost
+	name   string     // name of the files of the disk and of its socket
+	disk   *nbd.Disk  // the disk, whose content remains between boots
+	chance *rand.Rand // source of random choices: when to cut the power, and which writes are lost
 
-	atStake, lost int // number of unflushed sectors at all power cuts, and number of lost sectors
+	atStake, lost int // over all power cuts: number of unflushed sectors, and number of lost sectors
 }
 
-// boot starts the computer and cuts the power when the agent reports done or cut or, if writes is positive, after that
-// number of writes to the disk since the machine was ready.
+// boot starts the computer. It cuts the power when the agent reports done or cut; if writes is positive, it cuts the
+// power after that number of disk writes since the machine was ready.
 func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -72,26 +72,28 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M "+
 			"trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
 	l.Close()
-	<-served // waits for the last writes
+	<-served // waits until the server has performed the last writes
 	atStake, lost := m.disk.Cut(m.chance)
 	m.atStake, m.lost = m.atStake+atStake, m.lost+lost
 	return b, err
 }
 
-// instructionClock contains QEMU's flags for the machine's clock: 4 ns per instruction, which is 250 million
-// instructions a second. A measured time then depends on the instructions executed, not on the load of the host. The
-// machine has one core, because QEMU would run several cores in turns of 100 ms.
+// instructionClock contains QEMU's flags for the clock of the machine: each instruction takes 4 ns, which is 250
+// million instructions per second. A measured time then depends on how many instructions the machine executes, and
+// not on the load of the host. The machine has only one core, because QEMU would run several cores in turns of 100
+// ms.
 var instructionClock = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
 
-// watch contains the functions that the host calls when the agent's messages arrive.
+// watch contains functions that the host calls when certain messages of the agent arrive.
 type watch struct {
-	power func(off func())        // called when the power may be cut; its argument off cuts the power
-	look  func(name string) error // called when the agent waits until the host has read the registers
+	power func(off func())        // called when the power may be cut; the argument off is a function that cuts the power
+	look  func(name string) error // called when the agent waits for the host to read the registers
 }
 
-// follow runs QEMU and reads its console. At the end, follow always kills QEMU, which cuts the machine's power.
+// follow runs QEMU, reads its console, and stores what the agent reports. At its end, follow always kills QEMU, which
+// cuts the power of the machine.
 func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
-	runtime.LockOSThread() // Pdeathsig sends its signal when this thread ends, so the thread must not change
+	runtime.LockOSThread() // stay on this thread, because the kernel sends Pdeathsig to QEMU when the thread ends
 	defer runtime.UnlockOSThread()
 	args = append(args, instructionClock...)
 	cmd := exec.Command("qemu-system-aarch64",
@@ -132,7 +134,7 @@ func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, erro
 	return b, nil
 }
 
-// readConsole reads the console until the agent reports done or cut, or the console ends.
+// readConsole reads the console until the agent reports done or cut, or until the console ends.
 func (b *boot) readConsole(t *test, console io.Reader, w watch) error {
 	s := bufio.NewScanner(console)
 	s.Buffer(nil, 1<<20)
@@ -140,7 +142,7 @@ func (b *boot) readConsole(t *test, console io.Reader, w watch) error {
 		if t.loud {
 			fmt.Printf("%6.1f %s\n", time.Since(t.start).Seconds(), s.Text())
 		}
-		// The agent's lines begin with "rig: "; all others come from the kernel or systemd.
+		// Each line of the agent begins with "rig: "; all other lines come from the kernel or from systemd.
 		said, ours := strings.CutPrefix(strings.TrimRight(s.Text(), "\r"), "rig: ")
 		if !ours {
 			b.log = append(b.log, s.Text())

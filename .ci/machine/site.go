@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// sitePolicy is the policy of the site. Léa may use the laser at any time. Tom may use it by a grant with hours, which
-// covers the whole week but needs a trusted clock.
+// sitePolicy is the policy of the test's site. Léa may use the laser at any time, by a grant without hours. Tom may
+// use the laser by a grant with hours, which cover the whole week but require a trusted clock.
 const sitePolicy = `portillon: 1
 site: rig
 language: fr
@@ -38,14 +38,14 @@ machines:
       - { role: host, needs: laser-host, hours: "Mo-Su 00:00-24:00", session: { max: 12h } }
 `
 
-// siteMembers are the members with their cards.
+// siteMembers are the members of the site and their cards.
 const siteMembers = `portillon: 1
 members:
   - { id: m-lea, name: Léa, email: lea@example.org, cards: ["62E3086CED"] }
   - { id: m-tom, name: Tom, email: tom@example.org, cards: ["01000734E0"] }
 `
 
-// machineFile is the configuration of the machine, with the key of bundles and the reader.
+// machineFile is the machine's configuration, with the public key for bundles and the reader.
 const machineFile = `portillon: 1
 site: rig
 machine: laser
@@ -61,7 +61,7 @@ panel: { listen: "127.0.0.1:8037" }
 clock: ntp
 `
 
-// piFile is the configuration on the emulated Raspberry Pi: no disk, no emergency stop, no broker.
+// piFile is the configuration on the emulated Raspberry Pi, which has no disk, no emergency stop and no broker.
 const piFile = `portillon: 1
 site: rig
 machine: laser
@@ -91,11 +91,11 @@ panel: { listen: "127.0.0.1:8036" }
 clock: ntp
 `
 
-// manyMembers is the number of additional members, with one badge each. An emulated Pi Zero verifies them in half a
-// minute.
+// manyMembers is the number of additional members; each of them has one badge. An emulated Pi Zero needs half a
+// minute to verify these badges.
 const manyMembers = 1000
 
-// site creates the site, its keys and its bundles, as an operator does.
+// site creates the site, its keys and its bundles, as the operator of a site does.
 func (t *test) site(ctx context.Context) error {
 	dir := t.path("site")
 	now := time.Now()
@@ -123,7 +123,7 @@ func (t *test) site(ctx context.Context) error {
 	}
 	files["../hub.key"] = hub
 	files["../rig/site/hub.pub"] = hubPublic
-	files["../rig/site/hub.key"] = hub // the key with which the listener acknowledges records in some rows
+	files["../rig/site/hub.key"] = hub // the key with which the listener of some rows acknowledges records
 	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
 	files["../rig/site/keys/machine.key"] = machine
 	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic,
@@ -146,7 +146,7 @@ func (t *test) site(ctx context.Context) error {
 	return t.bundle(ctx, dir, "many.bundle", 2)
 }
 
-// writeAll writes files below a folder. Only the owner and the group can read keys.
+// writeAll writes files into a folder and its subfolders. Only the owner and the group may be able to read keys.
 func writeAll(dir string, files map[string]string) error {
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -164,7 +164,7 @@ func writeAll(dir string, files map[string]string) error {
 	return nil
 }
 
-// bundle builds a bundle of a site, as an operator does.
+// bundle builds a bundle of the site, as the operator of a site does.
 func (t *test) bundle(ctx context.Context, dir, name string, version int) error {
 	bundle := t.path("rig/site", name)
 	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"),
@@ -175,7 +175,7 @@ func (t *test) bundle(ctx context.Context, dir, name string, version int) error 
 	return os.Chmod(bundle, 0o644)
 }
 
-// manyMore adds manyMembers members to a site.
+// manyMore adds manyMembers members to the site.
 func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	members := siteMembers
 	for i := range manyMembers {
@@ -193,8 +193,8 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(members), 0o644)
 }
 
-// writeTagCommands writes a signed tag command of the hub for each cell of the clock table. A tag does not depend on
-// the clock, so the commands can be signed in advance.
+// writeTagCommands writes one signed tag command of the hub for each cell of the clock table. A tag does not depend
+// on the clock, so the host can sign the commands in advance.
 func (t *test) writeTagCommands(hubKey string) error {
 	signer, err := note.NewSigner(hubKey)
 	if err != nil {
@@ -219,5 +219,5 @@ func (t *test) writeTagCommands(hubKey string) error {
 	return nil
 }
 
-// clockCells is the number of cells of the clock table.
+// clockCells is how many cells the clock table has.
 const clockCells = 48

@@ -22,14 +22,14 @@ import (
 	"time"
 )
 
-// childOfBare is the argument with which this program runs the bare server.
+// childOfBare is the argument that makes this program run the bare server.
 const childOfBare = "child-of-bare"
 
-const maxBare = 64 << 20 // maximum size of an answer of the bare server, in bytes
+const maxBare = 64 << 20 // largest size of an answer of the bare server, in bytes
 
-// bareTime measures how long a bare HTTPS server of the standard library, in a separate process, needs to send size
-// bytes to each client. Each client has an open connection and sends one request. The result contains the sorted times
-// of the clients, which are a lower bound for a change on this computer.
+// bareTime measures how long a bare HTTPS server (only the standard library, in its own process) needs to send size
+// bytes to each client. Each client opens a connection and sends one request on it. The result contains the times of
+// all clients, sorted; they are a lower bound for the time of a change on this computer.
 func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (times []time.Duration, err error) {
 	p, err := startProcess(ctx, log, childOfBare, "-")
 	if err != nil {
@@ -39,18 +39,19 @@ func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (time
 	all := make([]*http.Client, clients)
 	for i := range all {
 		all[i] = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableCompression: true, MaxIdleConns: 1,
-			// The server's certificate is made for this run only.
+			// The certificate of the server is made for this run only.
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}}}
 		defer all[i].CloseIdleConnections()
 	}
-	// The child prints its address in place of the owner's code. The first round only opens the connections.
+	// The child process prints its address where a hub prints the owner's code. The first round only opens the
+	// connections; its times are not used.
 	if _, err := bareRound(ctx, all, p.code, 0); err != nil {
 		return nil, err
 	}
 	return bareRound(ctx, all, p.code, size)
 }
 
-// bareRound makes all clients request size bytes at the same time, and returns their sorted times.
+// bareRound makes all clients request size bytes at the same time, and returns the sorted times of the clients.
 func bareRound(ctx context.Context, all []*http.Client, address string, size int64) ([]time.Duration, error) {
 	times, errs := make([]time.Duration, len(all)), make([]error, len(all))
 	var work sync.WaitGroup
@@ -66,7 +67,7 @@ func bareRound(ctx context.Context, all []*http.Client, address string, size int
 	return times, errors.Join(errs...)
 }
 
-// bareGet sends one request and checks status and length of the answer.
+// bareGet sends one request, and checks the status and the length of the answer.
 func bareGet(ctx context.Context, c *http.Client, url string, size int64) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -84,7 +85,8 @@ func bareGet(ctx context.Context, c *http.Client, url string, size int64) error 
 	return err
 }
 
-// beBare runs the bare server until standard input ends. The server prints "ready" and its address.
+// beBare runs the bare server until standard input is closed. The server prints "ready" and its address to standard
+// output.
 func beBare(out, errs io.Writer) int {
 	err := func() error {
 		cert, err := bareCert()
@@ -103,7 +105,7 @@ func beBare(out, errs io.Writer) int {
 				return
 			}
 			w.Header().Set("Content-Length", strconv.Itoa(n))
-			w.Write(all[:n]) // the error is ignored, because the client may have disconnected
+			w.Write(all[:n]) // ignore the error, because the client may have disconnected
 		}
 		s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(give),
 			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}}
@@ -124,7 +126,7 @@ func beBare(out, errs io.Writer) int {
 	return 0
 }
 
-// bareCert returns a self-signed certificate of the same kind as the hub's.
+// bareCert returns a self-signed certificate with the same kind of key as the hub's certificate.
 func bareCert() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -25,24 +25,24 @@ import (
 )
 
 const (
-	// changeBadges is the number of badges of each member.
+	// changeBadges is how many badges each member has.
 	changeBadges = 5
-	// changeZIP is the number of badges in one upload; the directory accepts 1,000.
+	// changeZIP is how many badges one upload contains; the hub's directory accepts at most 1,000.
 	changeZIP = 1000
-	// changeRounds is the number of measurements of each kind of change.
+	// changeRounds is how often each kind of change is measured.
 	changeRounds = 7
 )
 
-// changeSite is a running hub with a site of many members, and an API client of the site's owner.
+// changeSite is a running hub with a site of many members, together with an API client of the site's owner.
 type changeSite struct {
 	hub  *hub.Hub
-	http *http.Client   // HTTP client with the owner's session cookie
+	http *http.Client   // HTTP client that holds the owner's session cookie
 	base string         // address of the hub's web pages
 	key  *openbadge.Key // signs the badges
 	text []byte         // the published policy
 	kind openbadge.Achievement
 	from string // id of the badges' issuer
-	n    int    // number of issued badges
+	n    int    // number of badges issued so far
 }
 
 // changeRow measures the time from a change of one member until the hub's next bundle is in force.
@@ -85,10 +85,10 @@ func changeRow(ctx context.Context, o options) error {
 // changeKind is one kind of change, for which the time until the next bundle is measured.
 type changeKind struct {
 	name string
-	do   func(i int) error // performs change number i through the API
+	do   func(i int) error // performs the change with number i through the API
 }
 
-// kinds returns the most frequent changes by administrators.
+// kinds returns the kinds of change that administrators make most often.
 func (c *changeSite) kinds(ctx context.Context) []changeKind {
 	return []changeKind{
 		{"one new badge", func(i int) error { return c.issueBadges(ctx, i+1, 1) }},
@@ -102,7 +102,8 @@ func (c *changeSite) kinds(ctx context.Context) []changeKind {
 	}
 }
 
-// measure makes changeRounds changes of one kind and prints the time from each request until a new bundle is in force.
+// measure makes changeRounds changes of one kind, and prints the time from each request until a new bundle is in
+// force.
 func (c *changeSite) measure(ctx context.Context, kind changeKind, out func(...any)) error {
 	var wall, busy []time.Duration
 	for i := range changeRounds {
@@ -115,7 +116,8 @@ func (c *changeSite) measure(ctx context.Context, kind changeKind, out func(...a
 			return err
 		}
 		wall, busy = append(wall, time.Since(began)), append(busy, busyTime()-cpu)
-		// A bundle's version is its time in seconds, so wait until the next bundle has a higher version.
+		// The version of a bundle is the time at which it was built, in seconds, so wait until the next bundle can have a
+		// higher version.
 		time.Sleep(time.Second)
 	}
 	slices.Sort(wall)
@@ -131,10 +133,10 @@ func (c *changeSite) measure(ctx context.Context, kind changeKind, out func(...a
 	return nil
 }
 
-// version returns the version of the hub's bundle in force.
+// version returns the version of the bundle that is in force at the hub.
 func version(h *hub.Hub) uint64 { _, v := h.Manifest(); return v }
 
-// busyTime returns the processor time used by this process, user and system.
+// busyTime returns the processor time that this process has used, in user and system mode.
 func busyTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -143,8 +145,8 @@ func busyTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// bareBundle measures a lower bound for a new bundle: writing a manifest of the same size to a file and syncing the
-// file.
+// bareBundle measures a lower bound for the time of a new bundle: it writes a manifest of the same size to a file and
+// syncs the file.
 func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	manifest, _ := h.Manifest()
 	began := time.Now()
@@ -152,8 +154,8 @@ func bareBundle(h *hub.Hub, dir string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// startChanged starts a hub in an empty folder, and signs its first owner in. The returned function stop ends and
-// closes the hub.
+// startChanged starts a hub in an empty folder, and signs in the first owner of the hub. The returned function stop
+// ends the hub and releases its resources.
 func startChanged(ctx context.Context, dir string) (*changeSite, func(), error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
@@ -163,7 +165,7 @@ func startChanged(ctx context.Context, dir string) (*changeSite, func(), error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	// Use free ports of the loopback interface.
+	// Use free ports of the loopback interface instead of the configured ones.
 	for _, port := range []string{"0.0.0.0:8443", "0.0.0.0:8883"} {
 		text = bytes.ReplaceAll(text, []byte(port), []byte("127.0.0.1:0"))
 	}
@@ -199,18 +201,19 @@ func startChanged(ctx context.Context, dir string) (*changeSite, func(), error) 
 	return nil, nil, err
 }
 
-// signIn creates the first owner with the hub's code. The client is then signed in as this owner.
+// signIn creates the first owner of the hub with the code that the hub has printed. After signIn, the client is
+// signed in as this owner.
 func (c *changeSite) signIn(ctx context.Context) error {
 	form := url.Values{"code": {c.hub.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	status, body, err := c.do(ctx, "POST", "/code/owner", "application/x-www-form-urlencoded", []byte(form.Encode()), "")
 	if err == nil && status != http.StatusSeeOther {
-		err = fmt.Errorf("signing in failed with status %d: %.200s", status, body)
+		err = fmt.Errorf("sign-in failed with status %d: %.200s", status, body)
 	}
 	return err
 }
 
-// do sends a request and returns the status and body of the answer. The argument kind is the content type and match is
-// the header If-Match; both may be empty.
+// do sends a request, and returns the status and the body of the answer. The argument kind is the content type, and
+// match is the value of the header If-Match; both may be empty.
 func (c *changeSite) do(ctx context.Context, method, path, kind string, body []byte, match string) (int, []byte,
 	error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
@@ -232,7 +235,7 @@ func (c *changeSite) do(ctx context.Context, method, path, kind string, body []b
 	return resp.StatusCode, b, err
 }
 
-// api sends a request to the API and decodes the answer into out, unless out is nil.
+// api sends a request to the API and decodes the answer into out; if out is nil, the answer is ignored.
 func (c *changeSite) api(ctx context.Context, method, path, kind string, body []byte, match string, out any) error {
 	status, b, err := c.do(ctx, method, "/api/v1"+path, kind, body, match)
 	switch {
@@ -246,7 +249,7 @@ func (c *changeSite) api(ctx context.Context, method, path, kind string, body []
 	return nil
 }
 
-// json sends in as JSON to the API.
+// json sends the value in as JSON to the API.
 func (c *changeSite) json(ctx context.Context, method, path string, in any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -255,7 +258,7 @@ func (c *changeSite) json(ctx context.Context, method, path string, in any) erro
 	return c.api(ctx, method, path, "application/json", body, "", nil)
 }
 
-// publish replaces the current policy.
+// publish replaces the current policy by a new one.
 func (c *changeSite) publish(ctx context.Context, text []byte) error {
 	var now struct{ Number int64 }
 	if err := c.api(ctx, "GET", "/policy", "", nil, "", &now); err != nil {
@@ -268,7 +271,7 @@ func (c *changeSite) publish(ctx context.Context, text []byte) error {
 	return c.api(ctx, "POST", "/policy", "application/json", body, fmt.Sprintf("%q", fmt.Sprint(now.Number)), nil)
 }
 
-// await waits until is returns true, or until ctx ends.
+// await calls the function is until it returns true, or until ctx ends.
 func (c *changeSite) await(ctx context.Context, is func() bool) error {
 	for !is() {
 		select {
@@ -280,12 +283,12 @@ func (c *changeSite) await(ctx context.Context, is func() bool) error {
 	return nil
 }
 
-// fill publishes the example's policy, and adds members and their badges.
+// fill publishes the policy of the example site, and adds members and their badges.
 func (c *changeSite) fill(ctx context.Context, members int) error {
 	text, err1 := os.ReadFile("site-example/policy.yaml")
 	key, err2 := os.ReadFile("site-example/keys/DEMO-ONLY-issuer.json")
 	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("the example policy cannot be read, run the benchmark in the repository's folder: %w", err)
+		return fmt.Errorf("cannot read the example policy, run the benchmark in the repository's folder: %w", err)
 	}
 	p, err := file.Parse("policy.yaml", text)
 	if err != nil {
@@ -303,7 +306,7 @@ func (c *changeSite) fill(ctx context.Context, members int) error {
 	if err := c.publish(ctx, text); err != nil {
 		return err
 	}
-	// Import the members as CSV: upload the file, then apply the preview.
+	// Import the members as CSV in two steps: upload the file, then apply the preview.
 	var list strings.Builder
 	list.WriteString("id;name;email;card\n")
 	for i := range members {
@@ -317,7 +320,7 @@ func (c *changeSite) fill(ctx context.Context, members int) error {
 	if err := c.api(ctx, "POST", "/imports/"+preview.ID+"/apply", "", nil, "", nil); err != nil {
 		return err
 	}
-	// Upload the badges in ZIPs.
+	// Upload the badges in ZIP files.
 	for from := 0; from < members*changeBadges; from += changeZIP {
 		if err := c.issueBadges(ctx, from/changeBadges, min(changeZIP, members*changeBadges-from)); err != nil {
 			return err
@@ -326,7 +329,7 @@ func (c *changeSite) fill(ctx context.Context, members int) error {
 	return c.settle(ctx)
 }
 
-// settle waits until the hub has not built a new bundle for 5 s.
+// settle waits until the hub has built no new bundle for 5 s.
 func (c *changeSite) settle(ctx context.Context) error {
 	for last, since := version(c.hub), time.Now(); time.Since(since) < 5*time.Second; {
 		if err := c.await(ctx, func() bool {
@@ -342,8 +345,8 @@ func (c *changeSite) settle(ctx context.Context) error {
 	return nil
 }
 
-// issueBadges issues n badges and uploads them as a ZIP. Each member, beginning with index from, receives changeBadges
-// badges.
+// issueBadges issues n badges and uploads them to the hub in ZIP files. Each member, beginning with the member with
+// index from, receives changeBadges badges.
 func (c *changeSite) issueBadges(ctx context.Context, from, n int) error {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)

@@ -27,7 +27,7 @@ import (
 	"portillon/policy"
 )
 
-// bigSite is the folder of a hub with many members and machines.
+// bigSite is the folder of a hub with many members and machines, and the settings of that hub.
 type bigSite struct {
 	dir, config string
 	c           hub.Config
@@ -37,7 +37,7 @@ type bigSite struct {
 	machines    int // number of machines
 }
 
-// newBigSite creates a hub in an empty folder, on free ports of the loopback interface.
+// newBigSite creates a hub in an empty folder; the hub listens on free ports of the loopback interface.
 func newBigSite(dir string, members, machines int) (*bigSite, error) {
 	made, err := hub.Create(dir, hub.NewHub{Site: site, Host: "localhost", Web: "127.0.0.1:0"})
 	if err != nil {
@@ -48,7 +48,7 @@ func newBigSite(dir string, members, machines int) (*bigSite, error) {
 		return nil, err
 	}
 	b := &bigSite{dir: dir, config: made.Config, members: members, machines: machines}
-	// Replace each listening address in the file by a free one.
+	// Replace each address in the configuration by a free address.
 	for _, was := range []string{"127.0.0.1:0", "0.0.0.0:8443", "0.0.0.0:8883"} {
 		address, err := freeAddress()
 		if err != nil {
@@ -68,8 +68,8 @@ func newBigSite(dir string, members, machines int) (*bigSite, error) {
 	return b, err
 }
 
-// freeAddress returns a free address of the loopback interface. The address has a fixed port, because a restarted hub
-// must listen on the same port.
+// freeAddress returns a free address of the loopback interface. The address has a fixed port, because the hub must
+// listen on the same port after a restart.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,11 +78,11 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// benchAchievement is the achievement of the badge that all machines need.
+// benchAchievement is the achievement that a badge must have for any machine of the site.
 const benchAchievement = "https://bench.example/achievements/user"
 
-// policyText returns a policy with every machine. Policies with different notes have different texts, so that each
-// publication is a change.
+// policyText returns a policy that contains every machine. Policies with different notes have different texts, so the
+// hub treats each publication as a change.
 func (b *bigSite) policyText(note string) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\n", note, site)
@@ -95,19 +95,19 @@ func (b *bigSite) policyText(note string) string {
 	return w.String()
 }
 
-// machineName returns the id of machine i.
+// machineName returns the id of the machine with index i.
 func machineName(i int) policy.MachineID { return policy.MachineID(fmt.Sprintf("mill-%04d", i)) }
 
-// memberName returns the id of member i.
+// memberName returns the id of the member with index i.
 func memberName(i int) policy.MemberID { return policy.MemberID(fmt.Sprintf("m-%06d", i)) }
 
-// memberMail returns the e-mail address of member i.
+// memberMail returns the e-mail address of the member with index i.
 func memberMail(i int) string { return fmt.Sprintf("member%d@example.org", i) }
 
-// memberSubject returns the DID of member i, by which badges name their recipient.
+// memberSubject returns the DID of the member with index i; badges name their recipient by this DID.
 func memberSubject(i int) string { return fmt.Sprintf("did:example:member-%d", i) }
 
-// membersYAML returns a file of all members, each with a card.
+// membersYAML returns a file of all members; each member has a card.
 func (b *bigSite) membersYAML() []byte {
 	var w bytes.Buffer
 	w.WriteString("portillon: 1\nmembers:\n")
@@ -118,12 +118,12 @@ func (b *bigSite) membersYAML() []byte {
 	return w.Bytes()
 }
 
-// hashedInterval sets which members have a badge that names the recipient by a hashed address: one member in
-// hashedInterval. The other badges name the recipient by a subject. The hub must compare a hashed address with every
-// member; that would take minutes if all badges contained one.
+// hashedInterval is the interval between two members whose badges name the recipient by a hashed address. All other
+// badges name the recipient by the subject's id. The hub must compare a hashed address with every member. If all
+// badges had a hashed address, this would take minutes.
 const hashedInterval = 10
 
-// badge issues a badge to a member.
+// badge issues one badge to a member and returns the signed badge.
 func (b *bigSite) badge(member int) ([]byte, error) {
 	d := openbadge.Draft{Achievement: openbadge.Achievement{ID: benchAchievement, Name: "User",
 		Description: "May use the machine alone", Criteria: "Has passed"}, ValidFrom: time.Now().Add(-time.Hour)}
@@ -135,10 +135,11 @@ func (b *bigSite) badge(member int) ([]byte, error) {
 	return openbadge.IssueJWT(d, b.issuer)
 }
 
-// zipFiles is the number of badges in a ZIP; the hub accepts 1,000.
+// zipFiles is the largest number of badges in a ZIP file; the hub accepts 1,000.
 const zipFiles = 1000
 
-// badgesZIP returns a ZIP with the badges of the members from index from on, at most zipFiles.
+// badgesZIP returns a ZIP file with the badges of at most zipFiles members, beginning with the member with index
+// from.
 func (b *bigSite) badgesZIP(from int) ([]byte, error) {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
@@ -159,8 +160,8 @@ func (b *bigSite) badgesZIP(from int) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// enrol writes the machines directly into the database of a stopped hub, because the hub limits enrolment to two codes
-// a second.
+// enrol writes the machines directly into the database while the hub is stopped, because a running hub enrols at most
+// two machines per second.
 func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	db, err := store.Open(ctx, b.c.Database())
 	if err != nil {
@@ -187,7 +188,8 @@ func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
 	})
 }
 
-// enrolOne creates a machine with its keys and certificate, and writes the machine's rows into the database.
+// enrolOne creates a machine with its keys and its certificate, and writes the rows of this machine into the
+// database.
 func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id policy.MachineID) (*simulated, error) {
 	journal, err := newMachine(id)
 	if err != nil {
@@ -207,7 +209,7 @@ func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id 
 	if err != nil {
 		return nil, err
 	}
-	// The hub stores only the hash of the password.
+	// The hub stores only the hash of the machine's password.
 	m.cert = tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
 	hash := sha256.Sum256([]byte(m.password))
 	_, err = tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, enrolled, public, password)
@@ -221,7 +223,7 @@ func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id 
 	return m, err
 }
 
-// simHub returns the addresses and keys with which simulated machines connect to the hub of this site.
+// simHub returns the addresses and the keys with which simulated machines connect to this site's hub.
 func (b *bigSite) simHub() (*simHub, error) {
 	key, err := b.c.Verifier()
 	if err != nil {

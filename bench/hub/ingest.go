@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
+	_ "modernc.org/sqlite" // this import registers the driver "sqlite"
 
 	"portillon/hub/ledger"
 	"portillon/policy"
@@ -25,28 +25,28 @@ import (
 
 const (
 	ingestMachines = 20  // number of machines that send records
-	ingestBatch    = 100 // number of records in a batch
-	// ingestRounds is the number of measurements of each variant. The result is the median of the ratios, so that a
-	// short load by other programs does not affect it.
+	ingestBatch    = 100 // number of records in one batch
+	// ingestRounds is how often each variant is measured. The result is the median of these ratios, so that a short load
+	// by other programs does not change it.
 	ingestRounds = 9
-	// ingestGroup is the number of waiting batches that the hub stores in one transaction (maxTogether in package hub).
+	// ingestGroup is how many waiting batches the hub stores in one transaction (maxTogether in package hub).
 	ingestGroup = 16
-	// ingestMinimum is the smallest accepted ratio of the ledger's speed to the speed of a bare insert.
+	// ingestMinimum is the smallest accepted ratio: the ledger's speed divided by the speed of a bare insert.
 	ingestMinimum = 0.5
 )
 
-// batches contains the messages of ingestMachines machines in turn.
+// batches contains the messages of ingestMachines machines, which take turns.
 type batches struct {
 	keys   ledger.Keys    // of the machines
-	taken  []ledger.Batch // messages as received from the broker
+	taken  []ledger.Batch // messages as the hub receives them from the broker
 	parsed []wire.Batch   // taken, parsed
 
 	records [][]wire.Record // records of each batch
 	leaves  [][]tlog.Hash   // leaf hashes of each batch
-	bytes   int             // total size of all salts and records, in bytes
+	bytes   int             // total size of the salts and the records of all batches, in bytes
 }
 
-// makeBatches generates the messages before the measurement, so that signing is not measured.
+// makeBatches generates all messages before the measurement, so that the time of signing is not measured.
 func makeBatches(records int) (out batches, err error) {
 	out.keys = ledger.Keys{}
 	var machines []*machine
@@ -78,11 +78,11 @@ func makeBatches(records int) (out batches, err error) {
 	return out, nil
 }
 
-// ingest compares the speed of the ledger with that of a bare insert of the same salts and records into a file of the
-// same kind: WAL, FULL, one table with the key (machine, seq). The ledger and the bare insert are measured with two
-// sizes of transaction: one batch, and ingestGroup batches. The bare insert parses no JSON, verifies no signature and
-// no tree, and has no index. A second bare insert stores all columns and the index of the ledger; the difference
-// between it and the ledger is the cost of the checks.
+// ingest compares the speed of the ledger with the speed of a bare insert. The bare insert writes the same salts and
+// records into a file of the same kind: WAL, FULL, one table with the key (machine, seq). The ledger and the bare
+// inserts are measured with two sizes of transaction: one batch, and ingestGroup batches. The bare insert parses no
+// JSON, verifies no signature and no tree, and has no index. A second bare insert also stores all columns and the
+// index of the ledger. The difference between this insert and the ledger is the cost of the checks.
 func ingest(_ context.Context, o options) error {
 	b, err := makeBatches(o.records)
 	if err != nil {
@@ -100,14 +100,14 @@ func ingest(_ context.Context, o options) error {
 	return failed
 }
 
-// compare measures the three variants in turn, with group batches in each transaction.
+// compare measures the three variants one after the other; each transaction stores group batches.
 func (b batches) compare(o options, group int, n float64) error {
 	ways := []struct {
 		name string
 		open func(path string) (run, end func() error, err error)
 	}{{"bare", b.bareVariant(group, bareBytes)}, {"same-rows", b.bareVariant(group, bareRows)}, {"ledger",
 		b.ledgerVariant(group)}}
-	// In each round, measure all variants one after the other.
+	// In each round, measure every variant once.
 	costs := map[string][]cost{}
 	for range ingestRounds {
 		for _, w := range ways {
@@ -123,7 +123,7 @@ func (b batches) compare(o options, group int, n float64) error {
 		o.out(fmt.Sprintf("  %2d batches to a commit: %-9s %7.0f/s, %5.1f µs of processor a record", group, w.name, n/c.wall,
 			c.cpu/n*1e6))
 	}
-	// On a busy computer, only processor times are comparable.
+	// On a busy computer, compare only processor times.
 	bare, rows := ratios(costs["bare"], costs["ledger"]), ratios(costs["same-rows"], costs["ledger"])
 	counts, by := bare.wall, "by the clock"
 	if busy() {
@@ -146,15 +146,15 @@ func (b batches) compare(o options, group int, n float64) error {
 	return nil
 }
 
-// busy reports whether more processes are runnable than the computer has processors. On a busy computer, wall times are
-// unreliable.
+// busy reports whether the computer has more runnable processes than processors. On a busy computer, wall times
+// depend on other programs.
 func busy() bool {
 	one, _, _ := strings.Cut(load(), " ")
 	n, err := strconv.ParseFloat(one, 64)
 	return err == nil && n > float64(runtime.NumCPU())
 }
 
-// ratios returns how fast b is relative to a: the median of the ratios of all rounds.
+// ratios returns how many times faster b is than a: the median of the ratios of all rounds.
 func ratios(a, b []cost) cost {
 	out := make([]cost, len(a))
 	for i := range a {
@@ -163,7 +163,7 @@ func ratios(a, b []cost) cost {
 	return medianCost(out)
 }
 
-// medianCost returns the median of the wall times and of the processor times.
+// medianCost returns the median of the wall times, and the median of the processor times.
 func medianCost(all []cost) cost {
 	var wall, cpu []float64
 	for _, c := range all {
@@ -174,7 +174,7 @@ func medianCost(all []cost) cost {
 	return cost{wall[len(wall)/2], cpu[len(cpu)/2]}
 }
 
-// timed opens a database in a new folder with open, and measures the time of run.
+// timed opens a database in a new folder with the function open, and measures how long the function run takes.
 func timed(o options, name string, open func(path string) (run, end func() error, err error)) (c cost, err error) {
 	dir, err := os.MkdirTemp(o.dir, "portillon-bench-")
 	if err != nil {
@@ -186,7 +186,7 @@ func timed(o options, name string, open func(path string) (run, end func() error
 		return cost{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	runtime.GC() // collect the garbage of earlier measurements before the time is measured
+	runtime.GC() // collect the garbage of earlier measurements, so that this is not measured
 	began, cpu := time.Now(), cpuTime()
 	if err := run(); err != nil {
 		return cost{}, fmt.Errorf("%s: %w", name, err)
@@ -194,10 +194,10 @@ func timed(o options, name string, open func(path string) (run, end func() error
 	return cost{time.Since(began).Seconds(), (cpuTime() - cpu).Seconds()}, nil
 }
 
-// cost is a duration in seconds: wall time and processor time. The processor time hardly depends on other programs.
+// cost is a duration in seconds, as wall time and as processor time. Other programs hardly change the processor time.
 type cost struct{ wall, cpu float64 }
 
-// cpuTime returns the processor time used by this process (getrusage(2)).
+// cpuTime returns the processor time that this process has used (getrusage(2)).
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -206,7 +206,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// ledgerVariant returns a variant in which the ledger stores the batches, with group batches in each transaction.
+// ledgerVariant returns the variant in which the ledger stores the batches; each transaction stores group batches.
 func (b batches) ledgerVariant(group int) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		l, err := ledger.Open(path, site, b.keys)
@@ -217,7 +217,7 @@ func (b batches) ledgerVariant(group int) func(path string) (run, end func() err
 	}
 }
 
-// storeAll stores all batches and checks that all their records are new.
+// storeAll stores all batches, and checks that all their records are new to the ledger.
 func (b batches) storeAll(l *ledger.Ledger, group int) error {
 	for some := range slices.Chunk(b.taken, group) {
 		for _, r := range l.TakeAll(some) {
@@ -232,14 +232,14 @@ func (b batches) storeAll(l *ledger.Ledger, group int) error {
 	return nil
 }
 
-// bareTable is the table of a bare insert.
+// bareTable is a table for a bare insert, without checks.
 type bareTable struct {
 	make   []string // statements that create the table
 	insert string   // statement that inserts a row
 	values func(m policy.MachineID, seq int64, l wire.Leafed, r *wire.Record, leaf []byte) []any
 }
 
-// bareBytes is a table with only salts and records.
+// bareBytes is a table that contains only salts and records.
 var bareBytes = bareTable{
 	make: []string{
 		"CREATE TABLE records (machine TEXT NOT NULL, seq BIGINT NOT NULL, salt BLOB NOT NULL, record BLOB NOT NULL, " +
@@ -251,7 +251,8 @@ var bareBytes = bareTable{
 	},
 }
 
-// bareRows is a table with the columns and the index of the ledger's table (hub/store/migrations/00010_ledger.sql).
+// bareRows is a table that has the columns and the index of the ledger's table
+// (hub/store/migrations/00010_ledger.sql).
 var bareRows = bareTable{
 	make: []string{
 		"CREATE TABLE records (site TEXT NOT NULL, journal BIGINT NOT NULL, seq BIGINT NOT NULL, kind TEXT NOT NULL, " +
@@ -278,7 +279,7 @@ var bareRows = bareTable{
 	},
 }
 
-// bareVariant returns a variant that inserts rows without checks, with group batches in each transaction.
+// bareVariant returns a variant that inserts rows without checks; each transaction stores group batches.
 func (b batches) bareVariant(group int, t bareTable) func(path string) (run, end func() error, err error) {
 	return func(path string) (run, end func() error, err error) {
 		q := url.Values{
@@ -303,7 +304,7 @@ func (b batches) bareVariant(group int, t bareTable) func(path string) (run, end
 	}
 }
 
-// insertAll inserts all batches, with group batches in each transaction.
+// insertAll inserts all batches; each transaction stores group batches.
 func (b batches) insertAll(db *sql.DB, insert *sql.Stmt, group int, t bareTable) error {
 	seqs := map[policy.MachineID]int64{}
 	for at := 0; at < len(b.parsed); at += group {

@@ -24,33 +24,36 @@ import (
 	"portillon/policy"
 )
 
-// childArgument is the argument with which this program runs the process that is killed.
+// childArgument is the argument that makes this program run the process that will be killed.
 const childArgument = "child-of-kill"
 
 const (
-	killMachines = 4  // number of machines in each folder
-	killBatches  = 60 // number of batches of each machine in each folder
-	killRecords  = 20 // number of records in a batch
-	// killLines is the maximum number of output lines that a child writes before it is killed.
+	killMachines = 4  // number of machines whose batches a folder contains
+	killBatches  = 60 // number of batches of each machine in a folder
+	killRecords  = 20 // number of records in one batch
+	// killLines is how many lines of output a child process may write before it is killed.
 	killLines = 24
 )
 
-// killFolder is a folder in which child processes store batches and make changes until they are killed.
+// killFolder is a folder in which one child process after another stores batches and makes changes until it is
+// killed.
 type killFolder struct {
 	dir     string
 	machine []policy.MachineID
 	Keys    map[policy.MachineID]string
 	Batches map[policy.MachineID][][]byte
-	roots   map[policy.MachineID][]tlog.Hash // tree root after each batch
-	acked   map[policy.MachineID]uint64      // number of records that the children reported as acknowledged
-	changed int64                            // number of the last change that a child reported
+	roots   map[policy.MachineID][]tlog.Hash // the root of the machine's tree after each batch
+	// for each machine, how many records the child processes have reported as acknowledged
+	acked   map[policy.MachineID]uint64
+	changed int64 // number of the last change that a child process has reported
 
-	Private, Public string                     // private and public part of the hub's key
-	did             map[string]map[string]bool // ids that the children reported as created by services, by kind
+	Private, Public string // private key and public key of the hub
+	// ids of the objects that the child processes have reported as created, by kind of change
+	did map[string]map[string]bool
 }
 
-// kill kills a process that stores records and makes changes, o.times times at random moments. After each kill, the row
-// checks that all data reported by the process is stored once and completely.
+// kill kills a process at random moments, o.times times, while the process stores records and makes changes. After
+// each kill, kill checks that everything the process has reported is stored exactly once and completely.
 func kill(ctx context.Context, o options) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -102,7 +105,7 @@ func kill(ctx context.Context, o options) error {
 	return nil
 }
 
-// newKilled creates a folder with signed batches for the children, and an empty database.
+// newKilled creates a folder that contains signed batches for the child processes and an empty database.
 func newKilled(dir string) (*killFolder, error) {
 	k := &killFolder{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
 		roots: map[policy.MachineID][]tlog.Hash{}, acked: map[policy.MachineID]uint64{}, did: map[string]map[string]bool{}}
@@ -128,7 +131,7 @@ func newKilled(dir string) (*killFolder, error) {
 			k.Batches[m.id], k.roots[m.id] = append(k.Batches[m.id], data), append(k.roots[m.id], root)
 		}
 	}
-	// The children read the batches and keys from a file.
+	// Write the batches and keys to a file, from which the child processes read them.
 	b, err := json.Marshal(k)
 	if err != nil {
 		return nil, err
@@ -139,7 +142,7 @@ func newKilled(dir string) (*killFolder, error) {
 	return k, k.makeTables()
 }
 
-// makeTables creates the database, and two extra tables that one change modifies together.
+// makeTables creates the database and two additional tables, which one change always modifies together.
 func (k *killFolder) makeTables() error {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
@@ -159,11 +162,11 @@ func (k *killFolder) makeTables() error {
 	return errors.Join(err, raw.Close())
 }
 
-// path returns the file of the database.
+// path returns the path of the database file.
 func (k *killFolder) path() string { return filepath.Join(k.dir, store.Name) }
 
-// run starts and kills children until all kills are done or the folder's batches are used up. The result is the number
-// of kills so far.
+// run starts and kills child processes until all kills are done, or until all batches of the folder are stored. The
+// result is how many kills have been done so far.
 func (k *killFolder) run(ctx context.Context, self string, from, to int) (n int, err error) {
 	for n = from; n < to; n++ {
 		if err := ctx.Err(); err != nil {
@@ -176,15 +179,15 @@ func (k *killFolder) run(ctx context.Context, self string, from, to int) (n int,
 		if err := k.check(); err != nil {
 			return n, err
 		}
-		if ended { // the child had no work left and exited before the kill
+		if ended { // the child process had nothing left to do and exited before the kill
 			return n, nil
 		}
 	}
 	return n, nil
 }
 
-// killOneChild starts a child, reads some of its output lines, and kills the child. The result ended is true if the
-// child exited before the kill.
+// killOneChild starts a child process, reads some lines of its output, and kills it. The result ended is true if the
+// child process exited before the kill.
 func (k *killFolder) killOneChild(ctx context.Context, self string) (ended bool, err error) {
 	c := exec.CommandContext(ctx, self, childArgument, k.dir)
 	c.Stderr = os.Stderr
@@ -202,10 +205,10 @@ func (k *killFolder) killOneChild(ctx context.Context, self string) (ended bool,
 		}
 		k.recordLine(lines.Text())
 	}
-	// A random delay, so that the kill may interrupt a transaction.
+	// Wait for a random time, so that the kill may interrupt a transaction.
 	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 	killErr := c.Process.Kill()
-	for lines.Scan() { // read the remaining lines that the child wrote before the kill
+	for lines.Scan() { // read the lines that the child process has written before the kill
 		k.recordLine(lines.Text())
 	}
 	err = c.Wait()
@@ -215,7 +218,8 @@ func (k *killFolder) killOneChild(ctx context.Context, self string) (ended bool,
 	return false, nil
 }
 
-// recordLine records one output line of a child: an acknowledgement, a change, or an id created by a service.
+// recordLine stores one line of output of a child process: an acknowledgement, a change, or the id of an object that
+// a service has created.
 func (k *killFolder) recordLine(line string) {
 	var m policy.MachineID
 	var seq uint64
@@ -232,13 +236,13 @@ func (k *killFolder) recordLine(line string) {
 	}
 }
 
-// check verifies the data that the killed processes stored.
+// check verifies the data that the killed child processes have stored.
 func (k *killFolder) check() (err error) {
 	keys, err := k.keys()
 	if err != nil {
 		return err
 	}
-	l, err := ledger.Open(k.path(), site, keys) // Open reads all pages of the file
+	l, err := ledger.Open(k.path(), site, keys) // Open reads all pages of the database file
 	if err != nil {
 		return err
 	}
@@ -263,7 +267,7 @@ func (k *killFolder) check() (err error) {
 	return err
 }
 
-// checkStore verifies the data of the services.
+// checkStore verifies the data that the hub's services have stored.
 func (k *killFolder) checkStore() (err error) {
 	db, err := store.Open(context.Background(), k.path())
 	if err != nil {
@@ -273,7 +277,8 @@ func (k *killFolder) checkStore() (err error) {
 	return k.checkServices(context.Background(), db.Site(site))
 }
 
-// checkMachine verifies that a machine's records are complete, in order, and match the root of the tree.
+// checkMachine verifies that the records of a machine are complete and in order, and that they match the root of the
+// machine's tree.
 func (k *killFolder) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	head, err := l.Head(m)
 	if err != nil {
@@ -297,7 +302,7 @@ func (k *killFolder) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	if next != head.Seq+1 || head.Root != k.roots[m][head.Seq/killRecords-1] {
 		return fmt.Errorf("database has %d records, but the journal's head names %d", next-1, head.Seq)
 	}
-	// The proof must cover all stored records.
+	// The proof must cover all records that are stored.
 	p, err := l.Prove(context.Background(), m, "", []uint64{1, head.Seq})
 	if err != nil {
 		return err
@@ -308,7 +313,7 @@ func (k *killFolder) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
 	return nil
 }
 
-// keys returns the verifiers of the machines.
+// keys returns, for each machine, the verifier of its signatures.
 func (k *killFolder) keys() (ledger.Keys, error) {
 	out := ledger.Keys{}
 	for m, text := range k.Keys {
@@ -321,7 +326,7 @@ func (k *killFolder) keys() (ledger.Keys, error) {
 	return out, nil
 }
 
-// changes returns the counters of the two extra tables; 0 for an empty table.
+// changes returns the counters in the two additional tables; the counter of an empty table is 0.
 func changes(path string) (left, right int64, err error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -332,8 +337,8 @@ func changes(path string) (left, right int64, err error) {
 	return left, right, errors.Join(err, db.Close())
 }
 
-// child stores batches and makes changes in the folder args[0] until it is killed. The child reports each stored batch
-// and each change on out.
+// child stores batches and makes changes in the folder args[0] until the process is killed. The child process writes
+// a line to out for each stored batch and each change.
 func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err := work(ctx, args[0], out); err != nil {
 		fmt.Fprintln(errs, "child:", err)
@@ -342,7 +347,7 @@ func child(ctx context.Context, args []string, out, errs io.Writer) int {
 	return 0
 }
 
-// work stores batches while a clerk concurrently changes the services' data.
+// work stores batches; at the same time, a clerk changes the data of the services.
 func work(ctx context.Context, dir string, out io.Writer) error {
 	k := killFolder{dir: dir}
 	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))
@@ -377,11 +382,11 @@ func work(ctx context.Context, dir string, out io.Writer) error {
 	return err
 }
 
-// takeBatches stores all batches, and changes the two tables after each round.
+// takeBatches stores all batches. After each round it changes the two additional tables.
 func (k *killFolder) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
 	l := ledger.New(s, keys)
 	for {
-		// Find the next batch of each machine.
+		// Find the next batch of each machine that is not stored yet.
 		var some []ledger.Batch
 		for m, batches := range k.Batches {
 			head, err := l.Head(m)
@@ -395,7 +400,7 @@ func (k *killFolder) takeBatches(ctx context.Context, s *store.Site, keys ledger
 		if len(some) == 0 {
 			return nil
 		}
-		// Store the batches in transactions of random size, and report each acknowledgement.
+		// Store the batches in transactions of random size, and report each acknowledgement to the parent process.
 		for group := range slices.Chunk(some, 1+rand.IntN(len(some))) {
 			for i, r := range l.TakeAll(group) {
 				if r.Err != nil {
@@ -410,7 +415,7 @@ func (k *killFolder) takeBatches(ctx context.Context, s *store.Site, keys ledger
 	}
 }
 
-// change increments the counters of both tables in one transaction, and reports the new value.
+// change increments the counters of both tables in one transaction, and reports the new value to the parent process.
 func change(ctx context.Context, s *store.Site, out io.Writer) error {
 	var n int64
 	err := s.Write(ctx, func(tx *store.Tx) error {

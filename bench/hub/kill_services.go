@@ -34,8 +34,8 @@ type clerk struct {
 	accounts  *account.Services
 	enrol     *enrol.Services
 	publish   *publish.Services
-	last      policy.MemberID // id of the member that was added last
-	number    int64           // number of the last policy
+	last      policy.MemberID // id of the member that the clerk has added last
+	number    int64           // number of the last policy that the clerk has published
 }
 
 // hubKey generates a hub's key pair.
@@ -47,7 +47,7 @@ func hubKey() (private, public string, err error) {
 	return note.GenerateKey(rand.Reader, name)
 }
 
-// newClerk opens the hub's services on the database of s.
+// newClerk opens the hub's services on the database of the store s.
 func newClerk(ctx context.Context, dir string, s *store.Site, private, public string) (*clerk, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -85,7 +85,7 @@ func newClerk(ctx context.Context, dir string, s *store.Site, private, public st
 	return c, s.QueryRow(ctx, "SELECT coalesce(max(number), 0) FROM policies WHERE site = $1").Scan(&c.number)
 }
 
-// keyPair parses a signing key and its verifier.
+// keyPair parses a signing key and the verifier that belongs to it.
 func keyPair(private, public string) (note.Signer, note.Verifiers, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {
@@ -116,7 +116,7 @@ func (k plainSigner) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
 	return note.Sign(&note.Note{Text: fmt.Sprintf("policy %d of %d bytes\n", number, len(text))}, k.Signer)
 }
 
-// work makes changes until ctx ends or a change fails, and reports each completed change on out.
+// work makes changes until ctx ends or a change fails. It writes a line to out for each completed change.
 func (c *clerk) work(ctx context.Context, out io.Writer) error {
 	for ctx.Err() == nil {
 		kind, id, err := c.one(ctx)
@@ -130,7 +130,7 @@ func (c *clerk) work(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// one makes one change of a random kind, and returns the kind and the id of what it created.
+// one makes one change of a random kind. It returns the kind and the id of the object that was created.
 func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
 	by := actor.System("bench")
 	switch mrand.IntN(5) {
@@ -187,12 +187,12 @@ func someHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// made describes the data that one kind of change stores: rows of tables, and entries in the audit log.
+// made describes what one kind of change stores: rows of tables, and entries in the audit log.
 type made struct {
-	kind, ids string    // query for the ids of all created objects
-	rows      string    // query for the number of rows in all tables of this kind of change
+	kind, ids string    // SQL query for the ids of all objects that this kind of change has created
+	rows      string    // SQL query for the number of rows in all tables to which this kind of change writes
 	each      int       // rows per change
-	act       actor.Act // name of the act in the entries of the audit log
+	act       actor.Act // name of the act in the audit log's entries
 }
 
 // allMade returns a description of each kind of change.
@@ -202,7 +202,7 @@ func allMade() []made {
 			"SELECT (SELECT count(*) FROM member WHERE site = $1) + (SELECT count(*) FROM member_value WHERE site = $1)", 3,
 			actor.WriteMembers},
 		{"card", "SELECT id FROM card WHERE site = $1", "SELECT count(*) FROM card WHERE site = $1", 1, actor.WriteCards},
-		// two separate changes store a machine and its enrolment code
+		// two changes, one after the other, store a machine and its enrolment code
 		{"machine_code", "SELECT machine FROM machine_code WHERE site = $1",
 			"SELECT (SELECT count(*) FROM machine WHERE site = $1) + (SELECT count(*) FROM machine_code WHERE site = $1)", 1,
 			actor.EnrolMachines},
@@ -213,8 +213,8 @@ func allMade() []made {
 	}
 }
 
-// checkServices verifies that every reported change is stored, with all its rows and one entry in the audit log, and
-// that the audit log is valid.
+// checkServices verifies that every reported change is stored with all its rows and exactly one entry in the audit
+// log, and that the audit log is valid.
 func (k *killFolder) checkServices(ctx context.Context, s *store.Site) error {
 	log, err := newAudit(s, k.Private, k.Public)
 	if err != nil {
@@ -231,7 +231,7 @@ func (k *killFolder) checkServices(ctx context.Context, s *store.Site) error {
 		}
 		for id := range k.did[m.kind] {
 			if !there[id] {
-				return fmt.Errorf("database has no %s %s, whose creation was reported", m.kind, id)
+				return fmt.Errorf("database lacks the %s %s, whose creation was reported", m.kind, id)
 			}
 		}
 		var rows int
@@ -246,7 +246,7 @@ func (k *killFolder) checkServices(ctx context.Context, s *store.Site) error {
 	return nil
 }
 
-// idsOf returns the ids that a query selects.
+// idsOf returns the ids that an SQL query selects.
 func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, error) {
 	rows, err := s.Query(ctx, query)
 	if err != nil {
@@ -264,7 +264,7 @@ func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, e
 	return out, rows.Err()
 }
 
-// checkAudit verifies the exported audit log, and counts its entries by act.
+// checkAudit verifies the exported audit log, and counts its entries for each act.
 func (k *killFolder) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
 	by := actor.System("bench")
 	var text bytes.Buffer

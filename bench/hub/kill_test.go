@@ -29,7 +29,7 @@ func TestKilledHubKeepsAcknowledgedDataAndNoPartialChange(t *testing.T) {
 	}
 }
 
-// The benchmark proves nothing unless its checks detect each kind of loss.
+// The benchmark proves nothing unless its checks detect each kind of lost data.
 func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts a hub and its machines")
@@ -71,7 +71,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	// A member with only one of two addresses is a partial change.
+	// If a member has only one of two addresses, a change was stored only in part.
 	_, err = db.Exec("INSERT INTO member SELECT 'bench', 'm-half', 1, 1, 'x', '', '', 0, 0, '', '', '', 1")
 	if err != nil {
 		t.Fatal(err)

@@ -13,20 +13,20 @@ import (
 	"portillon/wire"
 )
 
-// site is the site of all benchmarks.
+// site is the id of the site that all benchmarks use.
 const site policy.SiteID = "bench"
 
-// machine is a simulated machine with a journal in memory, from which it generates batches.
+// machine is a simulated machine. Its journal is in memory, and it makes batches from the journal.
 type machine struct {
 	id     policy.MachineID
 	signer note.Signer
 	key    note.Verifier
 	vkey   string      // key as text
-	hashes []tlog.Hash // stored hashes of the tree
+	hashes []tlog.Hash // hashes of the journal's tree, as far as they are stored
 	n      int64       // records so far
 }
 
-// newMachine returns a machine with a new key and an empty journal.
+// newMachine returns a machine that has a new key and an empty journal.
 func newMachine(id policy.MachineID) (*machine, error) {
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
 	if err != nil {
@@ -49,7 +49,8 @@ func (m *machine) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-// next returns the next record. The records describe sessions of many members and have a realistic size.
+// next returns the next record of the journal. The records describe sessions of many members, and have the same size
+// as real records.
 func (m *machine) next() wire.Record {
 	n := m.n
 	r := wire.Record{
@@ -73,11 +74,11 @@ func (m *machine) next() wire.Record {
 	return r
 }
 
-// batch returns a signed message with the next n records, both as bytes and as a parsed value.
+// batch returns a signed message with the next n records, as bytes and as a parsed value.
 func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 	var b wire.Batch
 	for range n {
-		// Append the record's leaf to the tree.
+		// Append the leaf of the record to the tree.
 		text, err := m.next().Canonical()
 		if err != nil {
 			return nil, b, err
@@ -90,7 +91,7 @@ func (m *machine) batch(n int) ([]byte, wire.Batch, error) {
 		}
 		m.hashes, m.n, b.Records = append(m.hashes, h...), m.n+1, append(b.Records, l)
 	}
-	// Sign the checkpoint that ends with the last record.
+	// Sign the checkpoint, which covers all records up to the last record of the batch.
 	root, err := tlog.TreeHash(m.n, m)
 	if err != nil {
 		return nil, b, err

@@ -14,31 +14,32 @@ import (
 )
 
 const (
-	machinesP99     = 2 * time.Second  // maximum time until a change is in force on 99 of 100 machines
-	machinesBytes   = 64 << 10         // maximum number of bytes to each machine for a change of one member
-	machinesRestart = 30 * time.Second // maximum time until all machines are connected and caught up after a restart
-	machinesMemory  = 300 << 20        // maximum resident memory of hub and broker
-	// machinesWait is the timeout of each wait, long enough for a heavily loaded computer.
+	machinesP99   = 2 * time.Second // longest time until a change is in force on 99 of 100 machines
+	machinesBytes = 64 << 10        // largest number of bytes that a machine may receive for a change of one member
+	// longest time until all machines are connected after a restart and all their records are acknowledged
+	machinesRestart = 30 * time.Second
+	machinesMemory  = 300 << 20 // largest resident memory of the hub together with its broker
+	// machinesWait is the timeout of each wait; it is long enough for a heavily loaded computer.
 	machinesWait = 2 * time.Minute
-	// machinesPause separates two changes, so that one does not affect the next.
+	// machinesPause is the pause between two changes, so that a change does not affect the measurement of the next.
 	machinesPause = 2 * time.Second
-	restartBatch  = 10 // number of records that each machine writes while the hub is stopped
+	restartBatch  = 10 // number of records that each machine writes while the hub does not run
 )
 
-// machinesRun is one run of the benchmark's row "machines".
+// machinesRun is the state of one run of the row "machines".
 type machinesRun struct {
 	o     options
 	site  *bigSite
 	fleet *fleet
 	hub   *hubProcess
 	admin *admin
-	sizes []int64 // largest median of received bytes per machine, for each kind of change
-	fails []error // descriptions of the exceeded limits
+	sizes []int64 // for each kind of change, the largest median of the bytes that a machine has received
+	fails []error // one text for each limit that was exceeded
 }
 
-// machines runs a hub with its broker in a child process, and many simulated machines in this process. The row measures
-// the time until a change is in force on all machines, the bytes that each machine receives, and the time that a killed
-// hub needs to recover.
+// machines runs a hub with its broker in a child process, and simulates many machines in this process. The row
+// measures three things: the time until a change is in force on all machines, the bytes that each machine receives,
+// and the time that a killed hub needs until it works again.
 func machines(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp(o.dir, "portillon-machines-")
 	if err != nil {
@@ -64,7 +65,8 @@ func machines(ctx context.Context, o options) error {
 	return errors.Join(err, r.hub.stop(), errors.Join(r.fails...))
 }
 
-// prepare creates the site: members and badges through the API, machines in the database of the stopped hub.
+// prepare creates the site. It adds members and badges through the API, and machines in the database of the stopped
+// hub.
 func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	began := time.Now()
 	if r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config); err != nil {
@@ -77,7 +79,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if err == nil {
 		err = r.site.fill(ctx, r.admin, func(string) {})
 	}
-	// Wait until the bundle contains every member's badge.
+	// Wait until the hub's bundle contains the badge of every member.
 	h, herr := r.site.simHub()
 	if r.fleet = newFleet(h); r.o.quick {
 		r.fleet.again = time.Second
@@ -89,7 +91,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	// Stop the hub, enrol the machines, and start the hub again.
+	// Stop the hub, write the machines into its database, and start the hub again.
 	if err = errors.Join(err, r.hub.stop()); err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// isBuilt reports whether the current bundle has every member's badge.
+// isBuilt reports whether the current bundle contains the badge of every member.
 func (r *machinesRun) isBuilt() (bool, error) {
 	s := r.store()
 	m, err := s.Current()
@@ -132,7 +134,7 @@ func (r *machinesRun) isBuilt() (bool, error) {
 		var bucket wire.RosterBucket
 		b, cerr := s.Chunk(m, wire.RosterChunk(i))
 		if err = errors.Join(err, cerr); err != nil || b == nil {
-			continue // the chunk is missing, or a newer bundle has just replaced the current bundle
+			continue // the chunk is missing, or the hub has just replaced this bundle by a newer one
 		}
 		if err := wire.DecodeChunk(b, &bucket); err != nil {
 			return false, err
@@ -144,19 +146,19 @@ func (r *machinesRun) isBuilt() (bool, error) {
 	return badges == r.o.members, nil
 }
 
-// store returns the hub's bundle store, for reading.
+// store returns the hub's store of bundles, for reading.
 func (r *machinesRun) store() wire.Store {
 	return wire.Store{Dir: filepath.Join(r.site.c.Data, "bundle"), Site: site, Keys: r.fleet.hub.keys}
 }
 
-// require records an error if ok is false.
+// require stores an error text if ok is false.
 func (r *machinesRun) require(kept bool, format string, a ...any) {
 	if !kept {
 		r.fails = append(r.fails, fmt.Errorf(format, a...))
 	}
 }
 
-// measure runs all measurements: first connection, each kind of change, the bare server, and a restart.
+// measure runs all measurements in order: the first connection, each kind of change, the bare server, and a restart.
 func (r *machinesRun) measure(ctx context.Context) error {
 	began := time.Now()
 	m, err := r.store().Current()
@@ -197,8 +199,8 @@ func (r *machinesRun) measure(ctx context.Context) error {
 	return nil
 }
 
-// waitUntilIdle waits until the hub's processor use stays below 5 % for 3 s. A started hub first verifies all badges,
-// for its first bundle and for the directory.
+// waitUntilIdle waits until the hub has used less than 5 % of a processor for 3 s. After its start, the hub first
+// verifies all badges, for its first bundle and for the directory.
 func (r *machinesRun) waitUntilIdle(ctx context.Context) error {
 	began := time.Now()
 	for calm := 0; calm < 3 && time.Since(began) < machinesWait && !r.o.quick; {
@@ -224,13 +226,14 @@ func (r *machinesRun) waitUntilIdle(ctx context.Context) error {
 	return nil
 }
 
-// bare measures a bare server that sends the same number of bytes over open connections, for comparison.
+// bare measures, for comparison, a bare server that sends the same number of bytes to each client over connections
+// that are already open.
 func (r *machinesRun) bare(ctx context.Context) error {
 	for _, size := range r.sizes {
 		own := cpuTime()
 		times, err := bareTime(ctx, r.o.log, r.o.machines, size)
 		if err != nil {
-			return fmt.Errorf("measurement of the bare server failed: %w", err)
+			return fmt.Errorf("measure the bare server: %w", err)
 		}
 		r.o.out(fmt.Sprintf("  beside it, a bare HTTPS server that gives %.1f KB to each over open connections: p50 %d ms, "+
 			"p99 %d ms; processor %.2f s clients, opening the connections too; load %s", float64(size)/1024,
@@ -239,7 +242,8 @@ func (r *machinesRun) bare(ctx context.Context) error {
 	return nil
 }
 
-// allConnected reports whether all machines are connected and caught up with a bundle version.
+// allConnected reports whether all machines are connected, have this version of the bundle and have no unacknowledged
+// record.
 func (r *machinesRun) allConnected(version uint64) bool {
 	for _, m := range r.fleet.all {
 		if !m.caughtUp(version) {
@@ -249,7 +253,7 @@ func (r *machinesRun) allConnected(version uint64) bool {
 	return true
 }
 
-// hubUsage describes the hub's memory and processor time.
+// hubUsage describes how much memory and processor time the hub uses.
 func (r *machinesRun) hubUsage() string {
 	u, err := r.hub.usage()
 	if err != nil {
@@ -263,14 +267,14 @@ func (r *machinesRun) hubUsage() string {
 	)
 }
 
-// siteChange is a change that an administrator makes.
+// siteChange is a kind of change that an administrator makes.
 type siteChange struct {
 	name   string
-	member bool // true: the change concerns one member
+	member bool // true: the change concerns only one member
 	do     func(ctx context.Context, n int) error
 }
 
-// changes returns the measured changes.
+// changes returns the kinds of change that are measured.
 func (r *machinesRun) changes() []siteChange {
 	member := func(n int) string { return fmt.Sprintf("/members/%s", memberName(n*7%r.o.members)) }
 	return []siteChange{
@@ -291,7 +295,7 @@ func (r *machinesRun) changes() []siteChange {
 	}
 }
 
-// change makes one kind of change o.rounds times, and measures each.
+// change makes one kind of change o.rounds times, and measures each of these changes.
 func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	var sizes []int64
 	for n := range r.o.rounds {
@@ -306,7 +310,7 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		if err != nil {
 			return err
 		}
-		// Reset the counters, make the change, and wait for all machines.
+		// Set the counters to zero, make the change, and wait until it is in force on all machines.
 		r.fleet.bytes()
 		r.fleet.watch(before)
 		own, at := cpuTime(), time.Now()
@@ -321,7 +325,7 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		if err != nil {
 			return err
 		}
-		// Print the figures and compare them with the limits.
+		// Print the measured values and compare them with the limits.
 		times, bytes := r.fleet.since(at), r.fleet.bytes()
 		p99, most := times[len(times)*99/100], bytes[len(bytes)-1]
 		sizes = append(sizes, bytes[len(bytes)/2])
@@ -346,15 +350,15 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	return nil
 }
 
-// restart kills the hub, makes each machine write records, and starts the hub again. The measured time is that from the
-// start until all machines are connected and their records are acknowledged.
+// restart kills the hub, makes each machine write records, and starts the hub again. The measured time begins at the
+// start of the hub and ends when all machines are connected and all their records are acknowledged.
 func (r *machinesRun) restart(ctx context.Context) error {
 	version, _, err := r.admin.bundle(ctx)
 	if err != nil {
 		return err
 	}
 	end := r.hub.kill
-	if r.o.profile != "" { // a killed process writes no profile
+	if r.o.profile != "" { // do not ask for a profile, because a killed process writes none
 		end = r.hub.stop
 	}
 	if err := end(); err != nil {

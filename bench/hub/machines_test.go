@@ -9,8 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// Each change must eventually be in force on all machines, and all machines must reconnect after the hub was killed.
-// The test has no time limits.
+// Each change must come into force on all machines, and all machines must reconnect after the hub was killed. This
+// test checks no time limits.
 func TestChangesReachAllMachinesAndAllReconnect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: starts a hub and its machines")

@@ -1,6 +1,6 @@
-// Command hub measures the hub. Each measurement (row) is compared with a minimal implementation in the same run. The
-// load of the computer is printed beside each measurement. Absolute figures are valid only on an idle computer; ratios
-// are valid on any computer.
+// Command hub measures the speed and the memory of the hub. Each measurement (row) is compared with a minimal program
+// that does the same work in the same run. Beside each measurement, the command prints the load of the computer.
+// Absolute values are valid only if the computer is otherwise idle; ratios are valid on any computer.
 //
 //	go run ./bench/hub                    all rows
 //	go run ./bench/hub -only ingest       one row
@@ -20,20 +20,20 @@ import (
 	"strings"
 )
 
-// options are the values of the flags.
+// options are the values of the command's flags.
 type options struct {
-	times             int              // kill: number of kills
-	records           int              // ingest: number of records; change: number of members
-	machines, members int              // machines: numbers of machines and members
-	rounds            int              // machines: how often each change is made
-	profile           string           // machines: file for a profile of the hub; empty: none
-	quick             bool             // machines: no pauses between changes, for tests
-	dir               string           // folder for databases; empty: system's folder for temporary files
+	times             int              // for the row kill: number of kills
+	records           int              // for ingest: number of records; for change: number of members
+	machines, members int              // for machines: number of machines and number of members
+	rounds            int              // for machines: how often each kind of change is made
+	profile           string           // for machines: file to which the hub writes its profile; empty: no profile
+	quick             bool             // for machines: make no pauses between changes, as tests need
+	dir               string           // folder for databases; empty: the system's folder for temporary files
 	log               io.Writer        // receives log lines
-	out               func(row ...any) // prints a line of a row's result
+	out               func(row ...any) // prints one line of a row's result
 }
 
-// row is one measurement. Function run returns an error if the hub exceeds a documented limit.
+// row is one measurement. The function run returns an error if the hub exceeds a limit that is documented.
 type row struct {
 	name, about string
 	run         func(context.Context, options) error
@@ -63,7 +63,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// beChild runs this program as a child process of a row. The result is is true if args name a child process.
+// beChild runs this program as a child process of a row, if args name one. The result is is true if args name a child
+// process of a row.
 func beChild(ctx context.Context, args []string) (code int, is bool) {
 	if len(args) < 2 {
 		return 0, false
@@ -79,7 +80,8 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 	return 0, false
 }
 
-// run parses the flags and runs the selected rows. The exit code is 1 after an exceeded limit, and 2 for wrong flags.
+// run parses the flags and runs the rows that they select. The exit code is 1 if a limit was exceeded, and 2 if the
+// flags are wrong.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}
 	fs := flag.NewFlagSet("hub", flag.ContinueOnError)
@@ -121,7 +123,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	return failed
 }
 
-// load returns the computer's load over 1, 5 and 15 minutes (proc(5), /proc/loadavg).
+// load returns the load of the computer over the last 1, 5 and 15 minutes (proc(5), /proc/loadavg).
 func load() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	if f := strings.Fields(string(b)); err == nil && len(f) >= 3 {

@@ -21,18 +21,18 @@ import (
 )
 
 const (
-	pagesMembers = 10_000                // members of the site
-	pagesRecords = 1_000_000             // records in the ledger
-	pagesTimes   = 200                   // maximum number of requests per address
-	pagesLong    = 2 * time.Second       // maximum duration of the measurements of an address
-	readMost     = 20 * time.Millisecond // limit of p99 for a read of the API
-	pageMost     = 30 * time.Millisecond // limit of p99 for a page
-	pageBytes    = 60_000                // maximum size of a page, in bytes
+	pagesMembers = 10_000                // number of members of the site
+	pagesRecords = 1_000_000             // number of records in the hub's ledger
+	pagesTimes   = 200                   // largest number of requests for each address
+	pagesLong    = 2 * time.Second       // longest time that the measurements of one address may take
+	readMost     = 20 * time.Millisecond // limit for the 99th percentile of the time of an API read
+	pageMost     = 30 * time.Millisecond // limit for the 99th percentile of the time of a page
+	pageBytes    = 60_000                // largest allowed size of a page, in bytes
 )
 
-// pages measures each page and each paged read of the API over HTTP, with the requests of an administrator's browser.
-// The site has 10,000 members with 5 badges each, and a million records. For comparison it measures a bare SELECT of
-// the same number of rows, rendered with a template.
+// pages measures each page, and each API read that returns pages of a list, over HTTP, with the same requests as an
+// administrator's browser. The site has 10,000 members, who have 5 badges each, and a million records. For
+// comparison, it measures a bare SELECT that returns the same number of rows and is rendered with a template.
 func pages(ctx context.Context, o options) (err error) {
 	s, err := openPagesSite(o, pagesMembers, pagesRecords)
 	if err != nil {
@@ -85,7 +85,7 @@ func pages(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// pagesAddresses returns all lists of the API, and all pages.
+// pagesAddresses returns the addresses of all lists of the API and of all web pages.
 func pagesAddresses() []string {
 	year := "from=" + time.Now().AddDate(-1, 0, 1).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)
 	month := "from=" + time.Now().AddDate(0, 0, -29).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)
@@ -106,7 +106,7 @@ func pagesAddresses() []string {
 	}
 }
 
-// start opens the hub, after filling the folder if the folder is new.
+// start opens the hub; if the folder is new, start first fills it.
 func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func() error, err error) {
 	if !s.existing {
 		if err := s.make(ctx, o); err != nil {
@@ -116,7 +116,8 @@ func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func
 	return s.run(ctx)
 }
 
-// run opens the hub without a log, so that logging is not measured. The returned function stop ends and closes the hub.
+// run opens the hub without a log, so that the time of logging is not measured. The returned function stop ends the
+// hub and releases its resources.
 func (s *pagesSite) run(ctx context.Context) (*hub.Hub, func() error, error) {
 	h, err := hub.New(s.config, hub.Options{})
 	if err != nil {
@@ -135,7 +136,7 @@ func (s *pagesSite) run(ctx context.Context) (*hub.Hub, func() error, error) {
 	}, nil
 }
 
-// make creates the first owner and publishes the policy through the web pages, then fills the tables.
+// make creates the first owner and publishes the policy through the web pages. After that, make fills the tables.
 func (s *pagesSite) make(ctx context.Context, o options) error {
 	h, stop, err := s.run(ctx)
 	if err != nil {
@@ -161,18 +162,18 @@ func (s *pagesSite) make(ctx context.Context, o options) error {
 	return os.WriteFile(filepath.Join(s.dir, "made"), nil, 0o600)
 }
 
-// pagesBrowser is an administrator's browser.
+// pagesBrowser is the browser of an administrator.
 type pagesBrowser struct {
 	base string
 	c    http.Client
 }
 
-// signIn signs the owner in.
+// signIn signs in the owner of the hub.
 func (b *pagesBrowser) signIn(ctx context.Context) error {
 	return b.post(ctx, "/sign-in", url.Values{"name": {pagesAccount}, "password": {pagesPassword}})
 }
 
-// post sends a form and requires a redirect as the answer.
+// post sends a form, and returns an error unless the answer is a redirect.
 func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) error {
 	if b.c.Jar == nil {
 		jar, err := cookiejar.New(nil)
@@ -201,7 +202,7 @@ func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) erro
 	return nil
 }
 
-// get reads an address completely, and returns how long that took.
+// get reads the whole answer of an address, and returns how long this took.
 func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took time.Duration, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.base+path, nil)
 	if err != nil {
@@ -222,12 +223,12 @@ func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took 
 	return body, took, err
 }
 
-// pagesBundle bounds the wait for the bundle of all members. The pages do not need the bundle, but its construction
-// would use processor time during the measurements.
+// pagesBundle is the longest time to wait until the hub has built the bundle of all members. The pages do not need
+// the bundle, but the hub would use processor time to build it during the measurements.
 const pagesBundle = 20 * time.Second
 
-// waitForCounts waits until the reports include the newest records. For the bundle of all members, waitForCounts waits
-// at most pagesBundle.
+// waitForCounts waits until the hub's reports contain the newest records. waitForCounts also waits for the bundle of
+// all members, but at most for the time pagesBundle.
 func (b *pagesBrowser) waitForCounts(ctx context.Context, o options) error {
 	today := "/api/v1/reports/uses?limit=1&from=" + time.Now().AddDate(0, 0, -2).Format(time.DateOnly) + "&to=" +
 		time.Now().Format(time.DateOnly) + "&machine=" + string(pagesMachine(pagesMachines-1))
@@ -251,8 +252,8 @@ func (b *pagesBrowser) waitForCounts(ctx context.Context, o options) error {
 	}
 }
 
-// waitUntilIdle waits until this process, which also runs the hub, is almost idle, because a started hub verifies all
-// badges.
+// waitUntilIdle waits until this process, in which the hub also runs, is almost idle, because the hub verifies all
+// badges after its start.
 func waitUntilIdle(ctx context.Context) error {
 	const every, busy, most = 2 * time.Second, 100 * time.Millisecond, 10 * time.Minute
 	for end := time.Now().Add(most); ; {
@@ -271,11 +272,11 @@ func waitUntilIdle(ctx context.Context) error {
 	}
 }
 
-// measure requests one address repeatedly, then the comparable address of the bare server, and prints a row. The row
-// includes the processor time of client and server for each answer, because on a loaded computer the wall time is
-// unreliable.
+// measure requests one address again and again, then the comparable address of the bare server, and prints a row with
+// both results. The printed row includes the processor time of client and server for each answer, because the wall
+// time depends on the computer's load.
 func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare *bareServer) (ok bool, err error) {
-	if _, _, err := b.get(ctx, path); err != nil { // one request fills the hub's in-memory cache
+	if _, _, err := b.get(ctx, path); err != nil { // send one request first, which fills the hub's cache in memory
 		return false, err
 	}
 	hub, err := b.requestRepeatedly(ctx, path)
@@ -301,14 +302,14 @@ func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare
 	return ok, nil
 }
 
-// answers are the measurements of one address.
+// answers holds the measurements of one address.
 type answers struct {
 	took  []time.Duration // duration of each answer
-	cpu   float64         // processor time per answer, in milliseconds
-	bytes int             // size of the last answer
+	cpu   float64         // processor time of client and server per answer, in milliseconds
+	bytes int             // size of the last answer, in bytes
 }
 
-// requestRepeatedly requests an address pagesTimes times, or until pagesLong has passed.
+// requestRepeatedly requests an address pagesTimes times, or fewer times if that takes longer than pagesLong.
 func (b *pagesBrowser) requestRepeatedly(ctx context.Context, path string) (out answers, err error) {
 	began, cpu := time.Now(), cpuTime()
 	for len(out.took) < pagesTimes && time.Since(began) < pagesLong {
@@ -322,29 +323,31 @@ func (b *pagesBrowser) requestRepeatedly(ctx context.Context, path string) (out 
 	return out, nil
 }
 
-// milliseconds converts a duration to milliseconds.
+// milliseconds returns a duration as a number of milliseconds.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// quantile returns the value below which percent of the durations lie.
+// quantile returns the duration below which the given percentage of the durations lie.
 func quantile(all []time.Duration, percent int) time.Duration {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
 }
 
-// bareServer answers with 50 rows of a table, rendered with a template. The server has no sessions and no permissions.
+// bareServer answers each request with 50 rows of a table, which it renders with a template. The bare server has no
+// sessions and checks no permissions.
 type bareServer struct {
 	db      *sql.DB
 	server  *http.Server
 	browser pagesBrowser
 }
 
-// close stops the server and closes the database.
+// close stops the bare server and closes its database.
 func (s *bareServer) close() {
 	s.server.Close()
 	s.db.Close()
 }
 
-// bareQueries returns SELECTs with the same number of rows as a page, by address.
+// bareQueries returns, for each address of the bare server, a SELECT with the same number of rows as a page of the
+// hub.
 func bareQueries() map[string]string {
 	return map[string]string{
 		"/members": `SELECT m.id, m.name, m.until_day, v.value FROM member m JOIN member_value v ON v.site = m.site AND
@@ -403,7 +406,7 @@ func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
 	return out, nil
 }
 
-// fourColumns runs a query and returns its rows as texts.
+// fourColumns runs a query and returns four columns of its rows as texts.
 func fourColumns(ctx context.Context, db *sql.DB, query string) (out [][4]string, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {

@@ -23,27 +23,28 @@ import (
 
 const (
 	pagesMachines = 20 // number of machines of the site
-	pagesBadges   = 5  // number of badges of each member
-	pagesYears    = 3  // number of years covered by the records
-	// pagesMade is the name of the folder. A change of the hub's tables requires a higher number in the name.
+	pagesBadges   = 5  // number of badges that each member has
+	pagesYears    = 3  // number of years over which the records are spread
+	// pagesMade is the name of the folder that contains the site. If the hub's tables change, the number in the name
+	// must be raised, so that a new folder is created.
 	pagesMade     = "portillon-bench-pages-1"
 	pagesAccount  = "ada@bench.example"
 	pagesPassword = "a-long-and-odd-password"
-	// pagesOld is the age at which the folder is created again, because reports need recent records.
+	// If the folder is older than pagesOld, it is created again, because reports need recent records.
 	pagesOld = 5 * 24 * time.Hour
 )
 
-// pagesSite is a hub's folder with many members and records.
+// pagesSite is the folder of a hub with many members and records.
 type pagesSite struct {
 	dir      string
 	config   hub.Config
 	members  int
 	records  int
 	issuer   *openbadge.Key
-	existing bool // true: an earlier run has created the folder
+	existing bool // true: the folder comes from an earlier run
 }
 
-// openPagesSite creates the folder, or opens the folder of an earlier run.
+// openPagesSite opens the folder of an earlier run, or creates the folder.
 func openPagesSite(o options, members, records int) (*pagesSite, error) {
 	s := &pagesSite{dir: filepath.Join(o.dir, fmt.Sprintf("%s-%d-%d", pagesMade, members, records)), members: members,
 		records: records}
@@ -66,7 +67,7 @@ func openPagesSite(o options, members, records int) (*pagesSite, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Listen only on the loopback interface.
+	// Listen only on the loopback interface, on free ports.
 	for _, everywhere := range []string{"0.0.0.0:8443", "0.0.0.0:8883"} {
 		text = bytes.ReplaceAll(text, []byte(everywhere), []byte("127.0.0.1:0"))
 	}
@@ -80,16 +81,17 @@ func openPagesSite(o options, members, records int) (*pagesSite, error) {
 	return s, err
 }
 
-// pagesBadge returns the name of badge k in the policy.
+// pagesBadge returns the name of the badge with index k in the policy.
 func pagesBadge(k int) string { return fmt.Sprintf("badge-%d", k) }
 
-// pagesAchievement returns the achievement of badge k.
+// pagesAchievement returns the achievement of the badge with index k.
 func pagesAchievement(k int) string { return "https://bench.example/achievements/" + pagesBadge(k) }
 
-// pagesMachine returns the id of machine i.
+// pagesMachine returns the id of the machine with index i.
 func pagesMachine(i int) policy.MachineID { return policy.MachineID(fmt.Sprintf("machine-%02d", i)) }
 
-// policyText returns a policy with pagesMachines machines, each with a badge for use and one for maintenance.
+// policyText returns a policy with pagesMachines machines; each machine requires one badge for its use and one for
+// its maintenance.
 func (s *pagesSite) policyText() string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "portillon: 1\nsite: %s\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n", site)
@@ -107,8 +109,8 @@ func (s *pagesSite) policyText() string {
 	return w.String()
 }
 
-// fill writes members, cards, badges and records directly into the tables of a stopped hub, because the services would
-// take an hour.
+// fill writes members, cards, badges and records directly into the tables while the hub is stopped, because the hub's
+// services would need an hour.
 func (s *pagesSite) fill(ctx context.Context) (err error) {
 	db, err := sql.Open("sqlite", "file:"+s.config.Database()+"?_pragma=synchronous(0)&_pragma=busy_timeout(5000)")
 	if err != nil {
@@ -128,7 +130,8 @@ func (s *pagesSite) fill(ctx context.Context) (err error) {
 	return nil
 }
 
-// bulk writes rows in one transaction, and prepares each statement only once. The field err is the first error.
+// bulk writes many rows in one transaction, and prepares each SQL statement only once. The field err holds the first
+// error; after an error, nothing more is written.
 type bulk struct {
 	ctx      context.Context
 	tx       *sql.Tx
@@ -136,7 +139,7 @@ type bulk struct {
 	err      error
 }
 
-// inBulk runs fill in one transaction.
+// inBulk runs the function fill in one transaction.
 func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -150,7 +153,7 @@ func inBulk(ctx context.Context, db *sql.DB, fill func(*bulk) error) error {
 	return tx.Commit()
 }
 
-// row writes a row of a table. The argument columns contains names separated by spaces.
+// row writes one row of a table. The argument columns contains the names of the columns, separated by spaces.
 func (b *bulk) row(table, columns string, values ...any) {
 	if b.err != nil {
 		return
@@ -167,10 +170,10 @@ func (b *bulk) row(table, columns string, values ...any) {
 	_, b.err = b.prepared[key].ExecContext(b.ctx, values...)
 }
 
-// pagesMember returns the id of member i.
+// pagesMember returns the id of the member with index i.
 func pagesMember(i int) string { return fmt.Sprintf("m-%06d", i) }
 
-// fillMembers writes the members, each with an address, a card and pagesBadges badges.
+// fillMembers writes the members; each member has an address, a card and pagesBadges badges.
 func (s *pagesSite) fillMembers(b *bulk) error {
 	now := time.Now()
 	checks, err := json.Marshal([]map[string]any{{"code": "form", "ok": true, "outcome": "ok"},
@@ -199,7 +202,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 			"list",
 			now.UnixMilli(),
 		)
-		// Each member has one e-mail address and one card. Every 97th card is lost.
+		// Each member has one e-mail address and one card. Every 97th card is marked as lost.
 		b.row("member_value", "site member kind place value", string(site), id, "email", 1, mail)
 		state := "active"
 		if i%97 == 0 {
@@ -217,7 +220,7 @@ func (s *pagesSite) fillMembers(b *bulk) error {
 	return nil
 }
 
-// fillBadge issues badge k to member i, and stores the badge as verified.
+// fillBadge issues the badge with index k to the member with index i, and stores the badge as verified.
 func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now time.Time) error {
 	data, err := openbadge.IssueJWT(openbadge.Draft{Achievement: openbadge.Achievement{ID: pagesAchievement(k),
 		Name: "Badge numéro " + fmt.Sprint(k), Description: "May use the machine alone", Criteria: "Has passed"}, Email: mail,
@@ -255,7 +258,7 @@ func (s *pagesSite) fillBadge(b *bulk, i, k int, mail string, checks []byte, now
 	return nil
 }
 
-// fillMachines writes the machines as enrolled.
+// fillMachines writes the machines as if they were enrolled.
 func (s *pagesSite) fillMachines(b *bulk) error {
 	for i := range pagesMachines {
 		m, err := newMachine(pagesMachine(i))
@@ -269,7 +272,7 @@ func (s *pagesSite) fillMachines(b *bulk) error {
 	return nil
 }
 
-// fillJournal writes one machine's records: sessions, and a refusal after every second session.
+// fillJournal writes the records of one machine: sessions, and one refusal after every second session.
 func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 	n := s.records / pagesMachines
 	id := pagesMachine(machine)
@@ -280,7 +283,7 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 			Mono: int64(i) * 1000, Wall: from.Add(time.Duration(i) * step).UTC().Truncate(time.Millisecond),
 			Clock: wire.ClockTrusted}
 		r.Member = policy.MemberID(pagesMember((i/5*7919 + machine) % s.members))
-		// Of every five records, four are starts and ends of sessions, and one is a refusal.
+		// Of every five records, four are the starts and ends of two sessions, and one is a refusal.
 		switch i % 5 {
 		case 0, 2:
 			r.Kind, r.Body = wire.SessionStart, json.RawMessage(`{"badges":["badge-1"],"grant":0,"role":"user"}`)
@@ -303,7 +306,7 @@ func (s *pagesSite) fillJournal(b *bulk, machine int) error {
 		b.row("ledger_records", "site journal seq kind member session wall salt leaf record", string(site), machine+1, i+1,
 			string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli(), l.Salt[:], leaf[:], []byte(text))
 	}
-	// The journal's head has no valid tree root, because the pages do not verify the root.
+	// The head of the journal has no valid tree root, because the pages do not verify it.
 	root := make([]byte, 32)
 	b.row(
 		"ledger_journals",

@@ -19,19 +19,19 @@ import (
 	"portillon/hub"
 )
 
-// childOfMachines is the argument with which this program runs the hub of the row machines. In a separate process, the
-// hub's memory and processor time can be measured apart from those of the machines.
+// childOfMachines is the argument that makes this program run the hub of the row "machines". The hub runs in its own
+// process, so that its memory and processor time can be measured without those of the machines.
 const childOfMachines = "child-of-machines"
 
-// hubProcess is a hub in a separate process.
+// hubProcess is a hub that runs in its own process.
 type hubProcess struct {
 	cmd  *exec.Cmd
-	in   io.WriteCloser // the process ends when this pipe is closed
-	code string         // code for the first owner; empty: the hub already has an owner
+	in   io.WriteCloser // pipe to the process's standard input; the process ends when this pipe is closed
+	code string         // code with which the first owner is created; empty: the hub already has an owner
 }
 
-// startProcess starts this program again, and returns once the child process prints that it is ready. The caller must
-// end the child process.
+// startProcess starts this program again as a child process, and returns when the child process has printed that it
+// is ready. The caller must end the returned child process.
 func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -59,25 +59,26 @@ func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProce
 	return p, nil
 }
 
-// stop makes the process exit normally, and waits for its end.
+// stop makes the process exit normally, and waits until it has ended.
 func (p *hubProcess) stop() error {
 	return errors.Join(p.in.Close(), p.cmd.Wait())
 }
 
-// kill kills the process with SIGKILL and waits for its end.
+// kill kills the process with SIGKILL, and waits until it has ended.
 func (p *hubProcess) kill() error {
 	err := p.cmd.Process.Kill()
-	p.cmd.Wait() // the error only says that the process was killed
+	p.cmd.Wait() // ignore the error, because it only says that the process was killed
 	return err
 }
 
-// usage contains the memory and processor time of a process (proc(5): /proc/PID/status and /proc/PID/stat).
+// usage contains how much memory and processor time a process has used (proc(5): /proc/PID/status and
+// /proc/PID/stat).
 type usage struct {
 	resident, peak int64         // bytes
 	cpu            time.Duration // of all threads
 }
 
-// usage reads the current usage of the process.
+// usage reads how much memory and processor time the process has used so far.
 func (p *hubProcess) usage() (u usage, err error) {
 	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
 	status, err := os.ReadFile(dir + "status")
@@ -109,10 +110,11 @@ func (p *hubProcess) usage() (u usage, err error) {
 	return u, nil
 }
 
-// clockTicks is the kernel's USER_HZ, which is 100 on every architecture of the hub (time(7)).
+// clockTicks is the kernel's USER_HZ, in ticks per second; it is 100 on every architecture on which the hub runs
+// (time(7)).
 const clockTicks = 100
 
-// writeProfile writes a profile of this process to a file beside the file of the processor profile.
+// writeProfile writes a profile of this process to a file in the same folder as the processor profile.
 func writeProfile(name, beside string) error {
 	f, err := os.Create(beside + "." + name)
 	if err != nil {
@@ -121,8 +123,9 @@ func writeProfile(name, beside string) error {
 	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
 }
 
-// beHub runs the hub of the file args[0] until standard input ends. The optional args[1] is the file for a processor
-// profile. Profiles of memory and goroutines are written beside that file.
+// beHub runs the hub whose configuration is the file args[0], until standard input is closed. If args[1] is present,
+// it is the file for a processor profile. beHub writes the profiles of memory and goroutines to files in the same
+// folder.
 func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 	err := func() error {
 		c, err := hub.ReadConfig(args[0])
@@ -151,7 +154,7 @@ func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 		defer cancel()
 		go func() {
 			io.Copy(io.Discard, os.Stdin)
-			if len(args) > 1 { // write the profiles while all machines are connected
+			if len(args) > 1 { // write the profiles now, while all machines are still connected
 				if err := errors.Join(writeProfile("heap", args[1]), writeProfile("goroutine", args[1])); err != nil {
 					fmt.Fprintln(errs, "profile:", err)
 				}

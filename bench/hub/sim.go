@@ -20,29 +20,29 @@ import (
 	"portillon/wire"
 )
 
-// Intervals and timeouts of the daemon (daemon/uplink, cmd/internal/hublink). With other values the measurement would
-// not be realistic.
+// These intervals and timeouts are those of the daemon (daemon/uplink, cmd/internal/hublink). With other values, the
+// measurement would not show how real machines behave.
 const (
 	simBackoff    = 500 * time.Millisecond
 	simBackoffMax = 20 * time.Second
 	simTimeout    = 10 * time.Second
-	simIdle       = 20 * time.Second // time after which an idle connection for fetches is closed
+	simIdle       = 20 * time.Second // time after which an idle HTTPS connection is closed
 )
 
-// simHub contains the hub's addresses and keys for simulated machines.
+// simHub contains the addresses and the keys that simulated machines need to connect to the hub.
 type simHub struct {
 	site     policy.SiteID
-	name     string // name in the hub's certificate
-	machines string // host:port of the listener for machines
-	broker   string // host:port of the broker
+	name     string // name in the hub's certificate, which the machines verify
+	machines string // host:port at which the hub accepts HTTPS requests of machines
+	broker   string // host:port of the hub's broker
 	ca       *x509.Certificate
-	keys     note.Verifiers // keys that verify manifests and acknowledgements
+	keys     note.Verifiers // keys with which machines verify manifests and acknowledgements
 }
 
-// simulated is a simulated machine that uses the real protocols. Over MQTT, with its own account, the machine publishes
-// a retained state and receives the manifest. Over HTTPS, with its own certificate, the machine fetches missing parts
-// of the bundle and verifies their hashes (sim_fetch.go). A bundle is in force on the machine once the manifest is
-// verified and all missing parts are fetched.
+// simulated is a simulated machine that uses the same protocols as a real machine. Over MQTT, with its own account,
+// the machine publishes its state as a retained message and receives the manifest. Over HTTPS, with its own
+// certificate, the machine fetches the missing parts of a bundle and verifies their hashes (sim_fetch.go). A bundle
+// is in force on a simulated machine when the machine has verified the manifest and has fetched all missing parts.
 type simulated struct {
 	*machine
 	hub      *simHub
@@ -50,21 +50,21 @@ type simulated struct {
 	password string
 	cert     tls.Certificate
 	http     *http.Client
-	wake     chan struct{} // signals a new manifest
+	wake     chan struct{} // signals that a new manifest has arrived
 
 	mu       sync.Mutex
 	manifest []byte // newest received manifest
-	acked    uint64 // number of records acknowledged by the hub
-	heard    bool   // true: the hub has sent an acknowledgement on this connection
-	pending  []byte // the unacknowledged batch; nil: none
+	acked    uint64 // number of records that the hub has acknowledged
+	heard    bool   // true: the hub has sent an acknowledgement on the present connection
+	pending  []byte // the batch that the hub has not acknowledged; nil: there is none
 	online   bool
 
-	inForce *wire.Manifest // only method install uses these fields
+	inForce *wire.Manifest // only the method install uses the fields below
 	version atomic.Uint64  // version of inForce
-	bytes   atomic.Int64   // bytes received on all connections since the last fleet.bytes
+	bytes   atomic.Int64   // number of bytes received on all connections since the last call of fleet.bytes
 }
 
-// prepare creates the HTTPS client with the machine's certificate.
+// prepare creates the machine's HTTPS client with the machine's certificate.
 func (m *simulated) prepare() {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: m.hub.name, InsecureSkipVerify: true,
 		VerifyConnection: func(s tls.ConnectionState) error {
@@ -79,7 +79,7 @@ func (m *simulated) prepare() {
 	m.wake = make(chan struct{}, 1)
 }
 
-// dial opens a connection whose received bytes are counted.
+// dial opens a connection, and counts the bytes that the machine receives on it.
 func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -88,7 +88,8 @@ func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn
 	return countedConn{c, &m.bytes}, nil
 }
 
-// run keeps a connection to the broker until ctx ends, with the daemon's backoff.
+// run keeps the machine connected to the broker until ctx ends; after a failure, run waits as long as the daemon
+// does.
 func (m *simulated) run(ctx context.Context) {
 	m.prepare()
 	var fetches sync.WaitGroup
@@ -113,7 +114,7 @@ func (m *simulated) run(ctx context.Context) {
 	}
 }
 
-// setOnline records whether the machine is connected.
+// setOnline stores whether the machine is connected to the broker.
 func (m *simulated) setOnline(is bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -123,10 +124,11 @@ func (m *simulated) setOnline(is bool) {
 	}
 }
 
-// topics returns the topics of the machine's site.
+// topics returns the MQTT topics of the machine's site.
 func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
 
-// session handles one connection until it ends. The result progress is true if the hub has answered.
+// session handles one connection to the broker until the connection ends. The result progress is true if the hub has
+// answered on this connection.
 func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, simTimeout)
 	defer cancel()
@@ -155,7 +157,7 @@ func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	return m.serve(ctx, q)
 }
 
-// serve announces the machine after the SUBACK, then handles messages.
+// serve announces the machine after the broker's SUBACK, and then handles messages.
 func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err error) {
 	end, done := context.WithCancel(ctx)
 	defer done()
@@ -170,7 +172,7 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 				return progress, err
 			}
 			m.setOnline(true)
-			go m.publishChanges(end, q) // the goroutine ends with the connection
+			go m.publishChanges(end, q) // the goroutine ends when the connection ends
 		case mqttPublish:
 			topic, data, err := q.message(first, body)
 			if err != nil {
@@ -181,13 +183,13 @@ func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err 
 	}
 }
 
-// greet publishes availability and state, and sends the pending batch.
+// greet publishes the machine's availability and state, and sends the batch that is not acknowledged yet.
 func (m *simulated) greet(q *mqttConn) error {
 	t := m.topics()
 	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.publishState(q), m.send(q))
 }
 
-// publishState publishes the machine's state.
+// publishState publishes the state of the machine.
 func (m *simulated) publishState(q *mqttConn) error {
 	m.mu.Lock()
 	journal := uint64(m.n)
@@ -202,7 +204,7 @@ func (m *simulated) publishState(q *mqttConn) error {
 	return q.publish(m.topics().State(m.id), true, data)
 }
 
-// send publishes the pending batch, if the machine has one.
+// send publishes the unacknowledged batch, if the machine has one.
 func (m *simulated) send(q *mqttConn) error {
 	m.mu.Lock()
 	batch := m.pending
@@ -213,7 +215,8 @@ func (m *simulated) send(q *mqttConn) error {
 	return q.publish(m.topics().Records(m.id), false, batch)
 }
 
-// publishChanges publishes changes and repeats a pending batch, until the connection ends.
+// Until the connection ends, publishChanges publishes changes of the state and repeats a batch that is not
+// acknowledged.
 func (m *simulated) publishChanges(ctx context.Context, q *mqttConn) {
 	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(m.fleet.again)
 	defer ping.Stop()
@@ -227,7 +230,7 @@ func (m *simulated) publishChanges(ctx context.Context, q *mqttConn) {
 		case <-ping.C:
 			err = q.write(mqttPing, nil)
 		case <-again.C:
-			err = m.send(q) // repeat an unacknowledged batch, as the daemon does after 10 s
+			err = m.send(q) // repeat a batch that is still unacknowledged after 10 s, as the daemon does
 		case <-m.fleet.changesOf(m):
 			if v := m.version.Load(); v != shown {
 				shown, err = v, m.publishState(q)
@@ -241,7 +244,7 @@ func (m *simulated) publishChanges(ctx context.Context, q *mqttConn) {
 	}
 }
 
-// handleMessage handles a message, and reports whether the message is an acknowledgement of the hub.
+// handleMessage handles a message, and reports whether it is an acknowledgement of the hub.
 func (m *simulated) handleMessage(topic string, data []byte) bool {
 	switch topic {
 	case m.topics().Bundle():
@@ -265,7 +268,7 @@ func (m *simulated) handleMessage(topic string, data []byte) bool {
 			m.pending = nil
 		}
 		m.mu.Unlock()
-		if again { // a repeated acknowledgement means that the hub did not receive the batch (daemon/uplink, flow)
+		if again { // if the hub repeats an acknowledgement, it did not receive the batch (daemon/uplink, flow)
 			m.fleet.notify(m)
 		}
 		m.fleet.changed()
@@ -274,7 +277,8 @@ func (m *simulated) handleMessage(topic string, data []byte) bool {
 	return false
 }
 
-// install brings the bundle of each new manifest into force until ctx ends, with up to four attempts for each bundle.
+// Until ctx ends, install brings the bundle of each new manifest into force; it makes at most four attempts for each
+// bundle.
 func (m *simulated) install(ctx context.Context) {
 	for {
 		select {
@@ -296,7 +300,7 @@ func (m *simulated) install(ctx context.Context) {
 	}
 }
 
-// record appends n records to the machine's journal and makes them the pending batch.
+// record appends n records to the machine's journal and makes them the batch to send.
 func (m *simulated) record(n int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -308,8 +312,8 @@ func (m *simulated) record(n int) error {
 	return nil
 }
 
-// caughtUp reports whether the machine is connected, has at least this bundle version, and has no unacknowledged
-// record.
+// caughtUp reports whether the machine is connected, has at least this version of the bundle, and has no
+// unacknowledged record.
 func (m *simulated) caughtUp(version uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -15,29 +15,30 @@ import (
 	"portillon/wire"
 )
 
-// library stores the chunks and outlines of all simulated machines once, by hash, because 1,000 copies of a roster of
-// 10,000 members would exceed this program's memory. Each machine sends its requests over its own connection, and
-// verifies the hash of each answer. If several machines have the same chunk, the library splits the chunk only once.
+// library stores the chunks and outlines of all simulated machines once, by hash. Otherwise 1,000 copies of a roster
+// of 10,000 members would not fit in this program's memory. Each machine sends requests over its own connection, and
+// verifies the hash of each answer. If several machines have the same chunk, the library splits this chunk into parts
+// only once.
 type library struct {
 	mu       sync.Mutex
 	chunks   map[string]*storedChunk
-	outlines map[string]*storedOutline // stored answers, by hash
+	outlines map[string]*storedOutline // chunks and outlines, by their hash
 }
 
-// storedChunk is a chunk in the library, with results that are computed only once.
+// storedChunk is a chunk in the library, together with results that are computed only once for all machines.
 type storedChunk struct {
 	bytes []byte
 
 	split sync.Once
 	parts wire.Parts
-	has   map[string]bool // hashes of the chunk's parts; nil if the chunk has no parts
+	has   map[string]bool // hashes of the parts of the chunk; nil if the chunk has no parts
 
 	outlined sync.Once
-	outline  wire.Outline // outline of the badges chunk that belongs to this roster chunk
+	outline  wire.Outline // outline of the badges chunk that belongs to this chunk of the roster
 	err      error
 }
 
-// storedOutline is an outline in the library, which is parsed only once.
+// storedOutline is an outline in the library; it is parsed only once for all machines.
 type storedOutline struct {
 	read    sync.Once
 	outline wire.Outline
@@ -49,14 +50,14 @@ func newLibrary() *library {
 	return &library{chunks: map[string]*storedChunk{}, outlines: map[string]*storedOutline{}}
 }
 
-// chunk returns a stored chunk; nil if no machine has it.
+// chunk returns a chunk of the library, or nil if no machine has fetched it.
 func (l *library) chunk(sha string) *storedChunk {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.chunks[sha]
 }
 
-// add stores a chunk whose hash was verified.
+// add stores a chunk whose hash has been verified.
 func (l *library) add(sha string, b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +66,7 @@ func (l *library) add(sha string, b []byte) {
 	}
 }
 
-// outline parses an outline from the hub, once for all machines.
+// outline parses an outline that the hub has sent, once for all machines.
 func (l *library) outline(b []byte) (wire.Outline, error) {
 	sha := wire.Hash(b)
 	l.mu.Lock()
@@ -79,7 +80,7 @@ func (l *library) outline(b []byte) (wire.Outline, error) {
 	return o.outline, o.err
 }
 
-// partsOf returns the hashes of a chunk's parts; nil if the chunk has no parts.
+// partsOf returns the hashes of the parts of a chunk, or nil if the chunk has no parts.
 func (s *storedChunk) partsOf() map[string]bool {
 	s.split.Do(func() {
 		var err error
@@ -94,14 +95,14 @@ func (s *storedChunk) partsOf() map[string]bool {
 	return s.has
 }
 
-// badges returns the outline of the badges chunk that belongs to this roster chunk.
+// badges returns the outline of the badges chunk that belongs to this chunk of the roster.
 func (s *storedChunk) badges() (wire.Outline, error) {
 	s.outlined.Do(func() { s.outline, s.err = wire.BadgesOutline(s.bytes) })
 	return s.outline, s.err
 }
 
-// join builds a chunk from the parts of the previous chunk and the received parts, and verifies the hash, once for all
-// machines.
+// join builds a chunk from the parts of the previous chunk and the received parts. It verifies the hash of the
+// result, once for all machines.
 func (l *library) join(c wire.Chunk, o wire.Outline, before *storedChunk, came map[string][]byte) error {
 	if l.chunk(c.SHA256) != nil {
 		return nil
@@ -122,8 +123,8 @@ func (l *library) join(c wire.Chunk, o wire.Outline, before *storedChunk, came m
 	return nil
 }
 
-// fetchBundle brings a bundle into force: it fetches the missing parts and verifies their hashes, like wire.Assembler
-// and cmd/internal/hublink.
+// fetchBundle brings a bundle into force: it fetches the missing parts and verifies their hashes, as wire.Assembler
+// and cmd/internal/hublink do.
 func (m *simulated) fetchBundle(ctx context.Context, manifest []byte) error {
 	b, err := m.fleet.open(manifest)
 	if err != nil {
@@ -147,7 +148,7 @@ func (m *simulated) fetchBundle(ctx context.Context, manifest []byte) error {
 	return nil
 }
 
-// fetchChunk fetches only the parts of a chunk that the previous chunk does not have, or the whole chunk.
+// fetchChunk fetches only those parts of a chunk that the previous chunk does not have, or the whole chunk.
 func (m *simulated) fetchChunk(ctx context.Context, b *wire.Manifest, was, c wire.Chunk) error {
 	before := m.fleet.library.chunk(was.SHA256)
 	if before == nil || before.partsOf() == nil {
@@ -160,7 +161,7 @@ func (m *simulated) fetchChunk(ctx context.Context, b *wire.Manifest, was, c wir
 	if !known {
 		return m.whole(ctx, c)
 	}
-	// Fetch the whole chunk if more than half of the parts are missing, like wire.Assembler.
+	// If more than half of the parts are missing, fetch the whole chunk, as wire.Assembler does.
 	var missing []string
 	has, seen := before.partsOf(), map[string]bool{}
 	for _, sha := range o.Parts {
@@ -183,7 +184,7 @@ func (m *simulated) fetchChunk(ctx context.Context, b *wire.Manifest, was, c wir
 		if err != nil {
 			return err
 		}
-		elements, err := wire.OpenParts(answer, now) // verifies the hash of each
+		elements, err := wire.OpenParts(answer, now) // verifies the hash of each part
 		if err != nil {
 			return err
 		}
@@ -194,8 +195,8 @@ func (m *simulated) fetchChunk(ctx context.Context, b *wire.Manifest, was, c wir
 	return m.fleet.library.join(c, o, before, came)
 }
 
-// outline returns a chunk's outline. The result known is false for a badges chunk whose roster chunk is not fetched
-// yet.
+// outline returns the outline of a chunk. The result known is false for a badges chunk if the roster chunk to which
+// it belongs is not fetched yet.
 func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk) (o wire.Outline, known bool,
 	err error) {
 	if bucket, is := bytes.CutPrefix([]byte(c.Name), []byte("badges/")); is {
@@ -215,7 +216,7 @@ func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk)
 	return o, true, err
 }
 
-// whole fetches a whole chunk and verifies its hash.
+// whole fetches a whole chunk and verifies the hash of the chunk.
 func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 	b, err := m.ask(ctx, http.MethodGet, "chunks/"+c.SHA256, nil)
 	if err != nil {
@@ -228,7 +229,7 @@ func (m *simulated) whole(ctx context.Context, c wire.Chunk) error {
 	return nil
 }
 
-// ask sends a request over the machine's own connection, and accepts gzip as a real machine does.
+// ask sends a request over the machine's own connection, and accepts a gzip answer, as a real machine does.
 func (m *simulated) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "https://hub"+wire.JoinPath+path, bytes.NewReader(body))
 	if err != nil {
@@ -250,7 +251,8 @@ func (m *simulated) ask(ctx context.Context, method, path string, body []byte) (
 	return b, err
 }
 
-// unpack reads an answer and decompresses it. The gzip readers are reused, because each needs 40 KB of memory.
+// unpack reads the body of an answer and decompresses it. gzip readers are used again, because each reader needs 40
+// KB of memory.
 func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 	body := io.LimitReader(resp.Body, wire.MaxChunk)
 	if resp.Header.Get("Content-Encoding") != "gzip" {
@@ -267,7 +269,7 @@ func (f *fleet) unpack(resp *http.Response) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(z, wire.MaxChunk))
 }
 
-// countedConn is a connection that counts the received bytes, including those of TLS.
+// countedConn is a connection that counts all bytes received on it, including those of TLS.
 type countedConn struct {
 	net.Conn
 	n *atomic.Int64

@@ -12,24 +12,25 @@ import (
 	"portillon/wire"
 )
 
-// fleet is the set of all simulated machines. The fleet verifies each manifest only once, because the simulated
-// machines share the hub's processor, whereas each real machine has its own processor.
+// fleet is the set of all simulated machines. The fleet verifies each manifest only once, because all simulated
+// machines share the processor with the hub, and each real machine has its own processor.
 type fleet struct {
 	hub   *simHub
 	all   []*simulated
-	again time.Duration // interval at which a machine repeats an unacknowledged batch
+	again time.Duration // interval at which a machine repeats a batch that is not acknowledged
 
 	library   *library
 	unpackers sync.Pool // *gzip.Reader
 
 	mu      sync.Mutex
-	opened  map[[sha256.Size]byte]*wire.Manifest // verified manifests, by hash
-	told    time.Time                            // time at which the first machine received the newest manifest
-	watched uint64                               // version of the bundle before the measured change
-	reached map[*simulated]time.Time             // time at which a newer version came into force, by machine
-	notes   map[string]int                       // number of errors that a retry solved, by text
-	news    map[*simulated]chan struct{}         // channel that signals that a machine has a change to publish
-	waiters []chan struct{}                      // channels of running calls of await
+	opened  map[[sha256.Size]byte]*wire.Manifest // manifests that are already verified, by hash
+	told    time.Time                            // time at which the first of the machines received the newest manifest
+	watched uint64                               // version of the bundle before the change that is measured
+	reached map[*simulated]time.Time             // for each machine, the time at which a newer version came into force
+	notes   map[string]int                       // number of errors that a retry solved, by error text
+	// for each machine, the channel that signals that the machine must publish a change
+	news    map[*simulated]chan struct{}
+	waiters []chan struct{} // channels with which changed wakes the running calls of await
 }
 
 // newFleet returns a fleet without machines.
@@ -38,13 +39,13 @@ func newFleet(hub *simHub) *fleet {
 		reached: map[*simulated]time.Time{}, notes: map[string]int{}, news: map[*simulated]chan struct{}{}}
 }
 
-// add adds a machine before the fleet runs.
+// add adds a machine; it must be called before run.
 func (f *fleet) add(m *simulated) {
 	m.fleet, m.hub, m.inForce = f, f.hub, &wire.Manifest{}
 	f.all, f.news[m] = append(f.all, m), make(chan struct{}, 1)
 }
 
-// run runs all machines until ctx ends.
+// run runs all machines of the fleet until ctx ends.
 func (f *fleet) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, m := range f.all {
@@ -53,7 +54,7 @@ func (f *fleet) run(ctx context.Context) {
 	all.Wait()
 }
 
-// open verifies a manifest only once for all machines.
+// open verifies a manifest, once for all machines.
 func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	key := sha256.Sum256(signed)
 	f.mu.Lock()
@@ -69,8 +70,8 @@ func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	return &m, nil
 }
 
-// preload stores the chunks of a bundle on every machine, but not the bundle's version. Each machine therefore brings
-// the current bundle into force once the machine is connected.
+// preload stores the chunks of a bundle on every machine, but does not set the version of the bundle. Each machine
+// therefore needs to fetch nothing, and brings the current bundle into force when it is connected.
 func (f *fleet) preload(s wire.Store, m wire.Manifest) error {
 	for _, c := range m.Chunks {
 		b, err := s.Chunk(m, c.Name)
@@ -85,10 +86,11 @@ func (f *fleet) preload(s wire.Store, m wire.Manifest) error {
 	return nil
 }
 
-// addresses matches network addresses, which are removed from errors so that equal errors have equal texts.
+// addresses matches network addresses. They are removed from errors, so that errors with the same cause have the same
+// text.
 var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
 
-// countRetried counts an error that a retry solves.
+// countRetried counts an error that a retry has solved.
 func (f *fleet) countRetried(what string, err error) {
 	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
@@ -96,7 +98,7 @@ func (f *fleet) countRetried(what string, err error) {
 	f.notes[text]++
 }
 
-// takeNotes returns the errors since the last call.
+// takeNotes returns the counted errors since its last call.
 func (f *fleet) takeNotes() (out []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +110,7 @@ func (f *fleet) takeNotes() (out []string) {
 	return out
 }
 
-// inForce records that a version is in force on a machine, and makes the machine publish that version.
+// inForce stores that a version is in force on a machine, and makes the machine publish this version.
 func (f *fleet) inForce(m *simulated, version uint64) {
 	f.mu.Lock()
 	if _, counted := f.reached[m]; !counted && version > f.watched {
@@ -127,10 +129,10 @@ func (f *fleet) notify(m *simulated) {
 	}
 }
 
-// changesOf returns the channel that signals a machine to publish its changes.
+// changesOf returns the channel that signals that a machine must publish its changes.
 func (f *fleet) changesOf(m *simulated) <-chan struct{} { return f.news[m] }
 
-// changed wakes all running calls of await.
+// changed wakes all running calls of await, so that they check their condition.
 func (f *fleet) changed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,7 +144,7 @@ func (f *fleet) changed() {
 	}
 }
 
-// await returns once done returns true, or with an error after the time most.
+// await returns when the function done returns true, or with an error after the time most.
 func (f *fleet) await(ctx context.Context, most time.Duration, what string, done func() bool) error {
 	w := make(chan struct{}, 1)
 	f.mu.Lock()
@@ -155,7 +157,8 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 	}()
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	look := time.NewTicker(50 * time.Millisecond) // also check for changes without an event, such as a reconnection
+	// check also without a signal, because some changes, such as a reconnection, send none
+	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
 	for !done() {
 		select {
@@ -175,7 +178,7 @@ func (f *fleet) await(ctx context.Context, most time.Duration, what string, done
 	return nil
 }
 
-// connected returns the number of connected machines.
+// connected returns how many machines are connected to the broker.
 func (f *fleet) connected() (n int) {
 	for _, m := range f.all {
 		m.mu.Lock()
@@ -187,7 +190,8 @@ func (f *fleet) connected() (n int) {
 	return n
 }
 
-// watch starts the measurement of when versions newer than this version come into force.
+// watch starts a measurement: for each machine, the time at which a version newer than the given version comes into
+// force.
 func (f *fleet) watch(version uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -195,14 +199,14 @@ func (f *fleet) watch(version uint64) {
 	clear(f.reached)
 }
 
-// firstManifestAfter returns the time from at until the first machine received the newest manifest.
+// firstManifestAfter returns the time between at and the moment when the first machine received the newest manifest.
 func (f *fleet) firstManifestAfter(at time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.told.Sub(at)
 }
 
-// since returns the sorted times from at until the watched version was in force on each machine.
+// since returns, sorted, how long after the time at the watched version came into force on each machine.
 func (f *fleet) since(at time.Time) (out []time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -213,7 +217,7 @@ func (f *fleet) since(at time.Time) (out []time.Duration) {
 	return out
 }
 
-// allOn reports whether all machines have this bundle version or a newer version.
+// allOn reports whether all machines have this version of the bundle or a newer one.
 func (f *fleet) allOn(version uint64) bool {
 	for _, m := range f.all {
 		if m.version.Load() < version {
@@ -223,7 +227,7 @@ func (f *fleet) allOn(version uint64) bool {
 	return true
 }
 
-// bytes returns the sorted numbers of bytes that each machine has received since the last call.
+// bytes returns, sorted, how many bytes each machine has received since the last call of bytes.
 func (f *fleet) bytes() (out []int64) {
 	for _, m := range f.all {
 		out = append(out, m.bytes.Swap(0))

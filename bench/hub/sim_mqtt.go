@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Control packets of MQTT 3.1.1 §2.2.1, with the flags that a client must set.
+// These are control packets of MQTT 3.1.1 (§2.2.1), with the flags that a client must set.
 const (
 	mqttConnect   = 0x10
 	mqttConnack   = 0x20
@@ -22,27 +22,27 @@ const (
 	mqttPing      = 0xc0
 	mqttQoS1      = 0x02
 	mqttRetain    = 0x01
-	mqttKeepAlive = 30 // seconds, as in the daemon
+	mqttKeepAlive = 30 // keep-alive time in seconds, as in the daemon
 	mqttPingEvery = 20 * time.Second
 	mqttMaxPacket = 2 << 20
-	// connect flags: clean session, retained will with QoS 1, user, password
+	// flags of CONNECT: clean session, retained will with QoS 1, user name, password
 	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 )
 
-// mqttConn is a connection of a simulated machine: a lightweight implementation of the part of MQTT 3.1.1 that the
-// daemon uses. Only one goroutine may read.
+// mqttConn is the MQTT connection of a simulated machine. It implements only the part of MQTT 3.1.1 that the daemon
+// uses. Only one goroutine at a time may call read.
 type mqttConn struct {
 	c  net.Conn
 	r  *bufio.Reader
 	id uint16
 
-	mu sync.Mutex // guards writes and id
+	mu sync.Mutex // lock for writing and for the field id
 }
 
-// mqttHello is the content of a CONNECT.
+// mqttHello is what a CONNECT packet contains.
 type mqttHello struct{ client, user, password, willTopic, will string }
 
-// openMQTT sends a CONNECT and waits at most patience for the broker's answer.
+// openMQTT sends a CONNECT packet, and waits at most for the time patience until the broker answers.
 func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error) {
 	m := &mqttConn{c: c, r: bufio.NewReaderSize(c, 4<<10)}
 	body := append(mqttText(nil, "MQTT"), 4, mqttFirstFlags, 0, mqttKeepAlive)
@@ -65,7 +65,7 @@ func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error
 	return m, c.SetDeadline(time.Time{})
 }
 
-// mqttText appends a text, preceded by its length, to a packet.
+// mqttText appends the length of a text, and then the text, to a packet.
 func mqttText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
@@ -77,15 +77,15 @@ func (m *mqttConn) write(first byte, body []byte) error {
 	return m.writeLocked(first, body)
 }
 
-// writeLocked sends one packet. The caller must have locked mu.
+// writeLocked sends one packet. The caller must hold the lock mu.
 func (m *mqttConn) writeLocked(first byte, body []byte) error {
-	// The length is a varint of base 128 (§2.2.3).
+	// The packet's length is written as a varint of base 128 (§2.2.3).
 	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
 	_, err := m.c.Write(packet)
 	return err
 }
 
-// nextID returns a new packet identifier, never 0. The caller must have locked mu.
+// nextID returns a new packet identifier, which is never 0. The caller must hold the lock mu.
 func (m *mqttConn) nextID() uint16 {
 	if m.id++; m.id == 0 {
 		m.id = 1
@@ -133,7 +133,7 @@ func (m *mqttConn) read() (first byte, body []byte, err error) {
 	return first, body, err
 }
 
-// message parses a PUBLISH, and acknowledges it if its QoS is 1.
+// message parses a PUBLISH packet, and acknowledges it if its QoS is 1.
 func (m *mqttConn) message(first byte, body []byte) (topic string, data []byte, err error) {
 	if len(body) < 2 || len(body) < 2+int(binary.BigEndian.Uint16(body)) {
 		return "", nil, errors.New("packet PUBLISH from the broker is too short for its topic")

@@ -11,12 +11,12 @@
 //   - A picture with more than one badge is rejected, because two programs could read different badges.
 //   - Every PNG chunk must be complete, with the right CRC, and no data may follow the last chunk. Compressed text is
 //     rejected, as the specifications require, so that decompression bombs are impossible.
-//   - An SVG must be well-formed UTF-8. A DOCTYPE may name a DTD, which is never fetched. A DOCTYPE with declarations,
-//     such as entities, is rejected. Scripts are only text for this package, because the package neither runs nor draws
-//     a picture.
+//   - An SVG must be well-formed UTF-8. A DOCTYPE may name a DTD, which the package never fetches. A DOCTYPE with
+//     declarations, such as entities, is rejected. The package treats scripts as text, because it neither runs nor
+//     draws a picture.
 //   - The limits are MaxBytes or MaxSVG, 100 levels and 100,000 tokens of XML.
 //
-// Bake changes no other byte of a picture. Extract reads everything that Bake writes.
+// Bake changes no other byte of a picture. Extract can read everything that Bake writes.
 package bake
 
 import (
@@ -34,14 +34,15 @@ const (
 	MaxSVG = 1 << 20
 )
 
-// These errors mean that a picture has no usable badge. Other errors describe a defect of the picture.
+// These errors mean that a picture contains no badge that can be used. Other errors describe a defect of the picture.
 var (
 	ErrNone     = errors.New("no badge in the picture")
 	ErrTwo      = errors.New("more than one badge in the picture")
 	ErrTooLarge = errors.New("picture is too large")
 )
 
-// Version determines the place of a badge in a picture. The zero Version is invalid.
+// Version is the version of Open Badges, which determines where a picture stores the badge. The zero Version is
+// invalid.
 type Version uint8
 
 const (
@@ -55,7 +56,8 @@ const (
 	SVG = "svg"
 )
 
-// Format returns the format that the first bytes indicate: PNG, or SVG for any XML. Other data has the format "".
+// Format returns the format that the first bytes of the data indicate: PNG, or SVG for any XML. Other data has the
+// format "".
 func Format(b []byte) string {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG")):
@@ -69,8 +71,8 @@ func Format(b []byte) string {
 // withoutMark returns an XML document without its byte order mark.
 func withoutMark(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }
 
-// Extract returns the only badge in a picture, without surrounding white space, and the picture's format. The badge is
-// JSON, a signed token or, in old pictures, the URL of the badge: the caller must distinguish them.
+// Extract returns the only badge in a picture, without surrounding white space, and the picture's format. The badge
+// is JSON, a signed token or, in old pictures, the URL of the badge; the caller must find out which.
 func Extract(image []byte) (payload []byte, format string, err error) {
 	switch format = Format(image); format {
 	case PNG:
@@ -86,7 +88,8 @@ func Extract(image []byte) (payload []byte, format string, err error) {
 	return payload, format, nil
 }
 
-// Bake stores a badge (JSON or a signed token) in a picture. Bake removes existing badges of both versions.
+// Bake stores a badge (JSON or a signed token) in a picture. Bake removes badges of both versions that the picture
+// already contains.
 func Bake(image, payload []byte, v Version) ([]byte, error) {
 	if v != OB2 && v != OB3 {
 		return nil, errors.New("version of Open Badges is missing, want OB2 or OB3")
@@ -104,7 +107,7 @@ func Bake(image, payload []byte, v Version) ([]byte, error) {
 	return nil, errors.New("picture is neither a PNG nor an SVG")
 }
 
-// checkPayload checks that a payload is valid JSON or has the form of a token.
+// checkPayload checks that a payload is valid JSON or has the form of a signed token.
 func checkPayload(payload []byte) error {
 	switch {
 	case isJSON(payload):
@@ -112,7 +115,7 @@ func checkPayload(payload []byte) error {
 			return errors.New("badge is not valid JSON")
 		}
 	case bytes.Count(payload, []byte(".")) != 2 || strings.Trim(string(payload), tokenChars) != "":
-		return errors.New("badge is neither JSON nor a signed token")
+		return errors.New("badge is neither valid JSON nor a signed token")
 	}
 	return nil
 }
@@ -120,10 +123,10 @@ func checkPayload(payload []byte) error {
 // tokenChars are the characters of a JWS in its compact form (RFC 7515, section 7.1).
 const tokenChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
-// isJSON reports whether a payload is JSON and not a token.
+// isJSON reports whether a payload is JSON; otherwise it is a token.
 func isJSON(payload []byte) bool { return bytes.HasPrefix(payload, []byte("{")) }
 
-// checkSize checks the size of a picture before the content is read.
+// checkSize checks the size of a picture before the package reads its content.
 func checkSize(image []byte, most int) error {
 	if len(image) > most {
 		return fmt.Errorf("%w: %d bytes, want at most %d", ErrTooLarge, len(image), most)
@@ -131,7 +134,7 @@ func checkSize(image []byte, most int) error {
 	return nil
 }
 
-// requireOne returns an error if n, the number of badges in a picture, is not 1.
+// requireOne returns an error unless n, the number of badges in a picture, is 1.
 func requireOne(n int) error {
 	switch n {
 	case 0:

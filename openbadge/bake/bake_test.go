@@ -23,8 +23,8 @@ const (
 	drawn     = `<?xml version="1.0" encoding="UTF-8"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`
 )
 
-// The test reads all pictures of the test data. The table has the beginning of each badge, or the reason why a picture
-// has no badge.
+// The test extracts the badge from all pictures in the test data of other projects. The table gives for each picture
+// how its badge begins, or the reason why the picture has no badge.
 func TestPicturesOfOthersAreRead(t *testing.T) {
 	for path, want := range map[string]string{
 		inspector + "ob30/simple-json.png":              "{  \"@context\"",
@@ -53,7 +53,7 @@ func TestPicturesOfOthersAreRead(t *testing.T) {
 	}
 }
 
-// After baking, every picture contains exactly one badge, the new badge, and is otherwise unchanged.
+// After baking, every picture must contain exactly one badge, the new badge, and must otherwise be unchanged.
 func TestBakingChangesOnlyTheBadge(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: bakes many badges into pictures")
@@ -115,7 +115,7 @@ func withoutBadges(t *testing.T, picture []byte) (rest []byte) {
 	return append(rest, picture[at:]...)
 }
 
-// checkOpens checks that other software can open the picture.
+// checkOpens checks that Go's image and XML decoders can read the picture.
 func checkOpens(t *testing.T, name string, picture []byte) {
 	t.Helper()
 	if Format(picture) == PNG {
@@ -191,14 +191,14 @@ func plainPNG(t testing.TB) []byte {
 	return b.Bytes()
 }
 
-// withChunk returns a PNG with a further chunk after its header.
+// withChunk returns a PNG with an additional chunk after its header chunk.
 func withChunk(t testing.TB, picture []byte, kind, data string) []byte {
 	t.Helper()
 	const header = 8 + 12 + 13
 	return slices.Concat(picture[:header], appendChunk(nil, kind, []byte(data)), picture[header:])
 }
 
-// the start of an iTXt chunk with uncompressed text and without a language
+// the fields before the text of an iTXt chunk: no compression, no language
 const plain = "openbadges\x00\x00\x00\x00\x00"
 
 func TestMalformedPNGsAreRejected(t *testing.T) {
@@ -271,7 +271,7 @@ func refused(t *testing.T, name string, got []byte, err error, want string) {
 	}
 }
 
-// A chunk that claims a length of 2 GB must not cause an allocation.
+// A chunk that claims to have 2 GB of data must not cause a large allocation.
 func TestFalseChunkLengthAllocatesNothing(t *testing.T) {
 	p := bytes.Clone(plainPNG(t))
 	copy(p[33:], "\x7f\xff\xff\xff")
@@ -409,7 +409,7 @@ func FuzzExtract(f *testing.F) {
 	})
 }
 
-// rebake bakes a badge into a picture twice. The second baking must change nothing.
+// rebake bakes the same badge into a picture twice. A second baking of the same badge must change nothing.
 func rebake(t *testing.T, picture, payload []byte, good bool) {
 	baked, err := Bake(picture, payload, OB3)
 	if err != nil {
@@ -427,7 +427,7 @@ func rebake(t *testing.T, picture, payload []byte, good bool) {
 	}
 }
 
-// Any baked payload is extracted unchanged.
+// Extract must return any payload that Bake accepts unchanged.
 func FuzzBake(f *testing.F) {
 	p := plainPNG(f)
 	for _, s := range []string{badge, token, "{\"a\":\"]]]]>\"}", "{\r\n}", "a.b.c", "{\"\uffff\":0}"} {

@@ -14,7 +14,7 @@ const signature = "\x89PNG\r\n\x1a\n" // PNG (ISO/IEC 15948:2004), section 5.2
 
 // chunk is a chunk of a PNG (ISO/IEC 15948:2004, section 5.3): length, kind, data, CRC.
 type chunk struct {
-	start, end int // byte positions in the file
+	start, end int // positions of the chunk's start and end in the file, in bytes
 	kind       string
 	data       []byte
 }
@@ -47,7 +47,7 @@ func eachChunk(image []byte, visit func(chunk) error) error {
 
 // chunkAt returns the chunk at the byte position at, and checks the chunk's length and CRC.
 func chunkAt(image []byte, at int) (chunk, error) {
-	const around = 12 // length of the fields around the data: length, kind and CRC
+	const around = 12 // total length of a chunk's other fields, in bytes: length, kind and CRC
 	rest := image[at:]
 	if len(rest) < around {
 		return chunk{}, errors.New("PNG is truncated")
@@ -69,7 +69,7 @@ func chunkAt(image []byte, at int) (chunk, error) {
 	return c, nil
 }
 
-// isKind reports whether s consists of letters only, like every chunk type.
+// isKind reports whether s consists only of letters, as every chunk type must.
 func isKind(s string) bool {
 	for _, c := range []byte(s) {
 		if c|0x20 < 'a' || c|0x20 > 'z' {
@@ -79,7 +79,7 @@ func isKind(s string) bool {
 	return true
 }
 
-// keyword returns the keyword of a text chunk (section 11.3.4). ok means that the keyword is used for badges.
+// keyword returns the keyword of a text chunk (section 11.3.4). ok means that this keyword is used for badges.
 func (c chunk) keyword() (word string, rest []byte, ok bool) {
 	if c.kind != "iTXt" && c.kind != "tEXt" && c.kind != "zTXt" {
 		return "", nil, false
@@ -89,7 +89,7 @@ func (c chunk) keyword() (word string, rest []byte, ok bool) {
 	return word, rest, ok && (word == keywordOf(OB2) || word == keywordOf(OB3))
 }
 
-// keywordOf returns the keyword for badges of a version.
+// keywordOf returns the keyword of the chunk that stores a badge of this version.
 func keywordOf(v Version) string {
 	if v == OB3 {
 		return "openbadgecredential" // Open Badges 3.0, "Baked Badge"
@@ -134,23 +134,23 @@ func (c chunk) badge() ([]byte, error) {
 	return text, nil
 }
 
-// internationalText returns the text of an iTXt chunk (section 11.3.4.5). The chunk contains compression flag and
-// method, language, translated keyword, and text.
+// internationalText returns the text of an iTXt chunk (section 11.3.4.5). The chunk contains a compression flag, a
+// compression method, a language, a translated keyword, and the text.
 func internationalText(b []byte) ([]byte, error) {
 	if len(b) < 2 {
-		return nil, errors.New("badge in the PNG is truncated")
+		return nil, errors.New("badge in the PNG is truncated: compression fields of the iTXt chunk are missing")
 	}
 	if b[0] != 0 {
 		return nil, errors.New("badge in the PNG is compressed, want uncompressed text")
 	}
 	parts := bytes.SplitN(b[2:], []byte{0}, 3)
 	if len(parts) != 3 {
-		return nil, errors.New("badge in the PNG is truncated")
+		return nil, errors.New("badge in the PNG is truncated: language or keyword of the iTXt chunk has no end")
 	}
 	return parts[2], nil
 }
 
-// bakePNG writes the badge after the header, and copies all other chunks except existing badges.
+// bakePNG writes the badge's chunk after the header, and copies all other chunks except those of existing badges.
 func bakePNG(image, payload []byte, v Version) ([]byte, error) {
 	out := make([]byte, 0, min(len(image), MaxBytes)+len(payload)+64)
 	out = append(out, signature...)

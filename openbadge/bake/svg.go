@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// These constants limit an SVG's levels of elements and number of XML tokens.
+// These constants limit how deep the elements of an SVG may be nested, and how many XML tokens an SVG may have.
 const (
 	maxDepth  = 100
 	maxTokens = 100_000
 )
 
-// elementOf returns the name of the element for badges of a version.
+// elementOf returns the name of the XML element that stores a badge of this version.
 func elementOf(v Version) xml.Name {
 	if v == OB3 {
 		return xml.Name{Space: "https://purl.imsglobal.org/ob/v3p0", Local: "credential"} // Open Badges 3.0, «Baked Badge»
@@ -28,25 +28,25 @@ var root = xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}
 
 // element is an XML element that contains a badge.
 type element struct {
-	start, end int // byte positions in the file
+	start, end int // positions of the element's start and end in the file, in bytes
 	depth      int
 	name       xml.Name
 	verify     []string
 	body       []byte
-	nested     bool // the element contains other elements, which is an error
+	nested     bool // the element contains other elements, which makes the badge invalid
 }
 
-// svgReader is the state of reading an SVG.
+// svgReader holds the state while an SVG is read.
 type svgReader struct {
 	image  []byte
 	depth  int
 	typed  bool // a DOCTYPE was read
-	inside int  // byte after the root's start tag; 0 before the root
+	inside int  // position after the root's start tag, in bytes; 0 until the root was read
 	badges []element
 	open   *element // the badge element that is being read, or nil
 }
 
-// readSVG reads a whole SVG and checks its form.
+// readSVG reads a whole SVG, checks its form, and finds the badges in it.
 func readSVG(image []byte) (*svgReader, error) {
 	if err := checkSize(image, MaxSVG); err != nil {
 		return nil, err
@@ -99,9 +99,9 @@ func (s *svgReader) processToken(t xml.Token, start, end int) error {
 	return nil
 }
 
-// checkDirective accepts a DOCTYPE that only names a DTD, which is never fetched. An internal subset could declare
-// entities and default attributes. Then programs with and without support for internal subsets would read two different
-// documents.
+// checkDirective accepts a DOCTYPE only if it names a DTD and declares nothing; the package never fetches the DTD. An
+// internal subset of the DOCTYPE could declare entities and default attributes. Programs that support internal
+// subsets and programs that do not would then read two different documents.
 func (s *svgReader) checkDirective(t xml.Directive) error {
 	if s.typed || s.inside > 0 || !bytes.HasPrefix(t, []byte("DOCTYPE")) {
 		return errors.New("SVG has a misplaced declaration")
@@ -159,9 +159,9 @@ func extractSVG(image []byte) ([]byte, error) {
 	return s.badges[0].badge()
 }
 
-// badge returns the text of the element or, if the text is empty, the attribute verify. Open Badges 2.0 writes a
-// badge's URL in verify beside the JSON text, so both may be present. A token in verify beside JSON would be a second
-// badge.
+// badge returns the text of the element or, if the text is empty, the value of the attribute verify. Open Badges 2.0
+// writes a badge's URL in verify beside the JSON text, so both may be present. A token in the attribute verify beside
+// JSON text would be a second badge.
 func (e element) badge() ([]byte, error) {
 	body, verify := bytes.TrimSpace(e.body), strings.Join(e.verify, "")
 	switch {
@@ -178,7 +178,7 @@ func (e element) badge() ([]byte, error) {
 	return []byte(verify), nil
 }
 
-// bakeSVG writes the badge as the first child of the root, and copies everything except existing badges.
+// bakeSVG writes the badge as the first child of the root, and copies everything else except existing badges.
 func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 	s, err := readSVG(image)
 	if err != nil {

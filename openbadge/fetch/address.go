@@ -2,8 +2,8 @@ package fetch
 
 import "net/netip"
 
-// specialRanges are the ranges of IANA's special-purpose registries (RFC 6890). No issuer can have an address in these
-// ranges. A Client connects only to IPv4 addresses and to the allocated IPv6 range 2000::/3.
+// specialRanges are the ranges of IANA's special-purpose registries (RFC 6890). No issuer on the public web can have
+// an address in these ranges. A Client connects only to IPv4 addresses and to the allocated IPv6 range 2000::/3.
 var specialRanges = [...]netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network
 	netip.MustParsePrefix("10.0.0.0/8"),      // private (RFC 1918)
@@ -25,11 +25,12 @@ var specialRanges = [...]netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),       // documentation (RFC 9637)
 }
 
-// globalUnicast is the range of global unicast addresses (RFC 4291, section 2.4). The range excludes NAT64, mapped IPv4
-// and the private fc00::/7.
+// globalUnicast is the range of global unicast addresses (RFC 4291, section 2.4). This range does not contain NAT64,
+// IPv4-mapped addresses or the private range fc00::/7.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// isPublic reports whether an address is public. An address with a zone matches no prefix, so it counts as not public.
+// isPublic reports whether an address is a public address. An address with a zone is in no prefix, so isPublic
+// returns false for it.
 func isPublic(a netip.Addr) bool {
 	if !a.Is4() && !globalUnicast.Contains(a) {
 		return false

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The table shows which address may be dialled for which host. lab.lan is on the allow-list; 10.0.0.5 and 1.1.1.5 are
-// addresses of this computer.
+// The table shows for each host which addresses the Client may connect to. The host lab.lan is on the allow-list;
+// 10.0.0.5 and 1.1.1.5 are addresses of this computer.
 func TestAllowListPermitsPrivateAddressesOfItsHosts(t *testing.T) {
 	c := New(Options{AllowHosts: []string{"Lab.LAN.", "10.0.0.9"}})
 	c.own = func() ([]net.Addr, error) {
@@ -60,7 +60,7 @@ func TestAllowedHostOnThisComputerIsNotDialled(t *testing.T) {
 	}
 }
 
-// A permitted server may redirect to a forbidden server, so each redirect is checked separately.
+// A permitted server may redirect to a forbidden server, so the Client must check each redirect separately.
 func TestEachRedirectIsChecked(t *testing.T) {
 	for _, to := range []string{"https://127.0.0.2:1/", "https://10.0.0.1/",
 		"https://169.254.169.254/latest/meta-data/", "https://[::1]:1/", "https://localhost:1/",
@@ -72,7 +72,7 @@ func TestEachRedirectIsChecked(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		}, func(o *Options) { o.AllowPrivate = false; o.AllowHosts = []string{"lab.lan"} })
 		first := true
-		c.allowed = func(a netip.Addr) bool { // permits only the test's server, and only for the first request
+		c.allowed = func(a netip.Addr) bool { // the hook permits only the test's server, and only for the first request
 			ok := first && a.IsLoopback()
 			first = false
 			return ok

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// cachedCopy is a cached copy of a document. A copy never changes.
+// cachedCopy is a copy of a document in the cache. The cache never changes a stored copy.
 type cachedCopy struct {
-	url            string // final URL of the document, after redirects
+	url            string // URL from which the document was read, after all redirects
 	data           []byte
-	etag, modified string    // the server's validators for this version
-	fresh          time.Time // the copy is used without a request until this time
+	etag, modified string    // the validators (ETag, Last-Modified) that the server sent with this version
+	fresh          time.Time // until this time, the Client uses the copy without asking the server
 }
 
-// addConditions makes a request conditional (RFC 9110, section 13.1).
+// addConditions adds the copy's validators to a request, so that the request is conditional (RFC 9110, section 13.1).
 func (c *cachedCopy) addConditions(h http.Header) {
 	if c.etag != "" {
 		h.Set("If-None-Match", c.etag)
@@ -32,8 +32,8 @@ func (c *cachedCopy) size() int {
 	return len(c.data) + len(c.url) + len(c.etag) + len(c.modified) + 256
 }
 
-// cache stores copies up to a total size. cache removes the least recently used copy first. The methods of a cache may
-// be called concurrently.
+// cache stores copies of documents, up to a total size. When the cache is full, it removes the least recently used
+// copy first. The methods of a cache may be called concurrently.
 type cache struct {
 	mu    sync.Mutex
 	room  int // remaining bytes
@@ -47,12 +47,12 @@ type cacheEntry struct {
 	*cachedCopy
 }
 
-// newCache returns an empty cache for the given number of bytes.
+// newCache returns an empty cache that stores at most the given number of bytes.
 func newCache(bytes int) *cache {
 	return &cache{room: bytes, byKey: map[string]*list.Element{}, order: list.New()}
 }
 
-// get returns the copy for a key, or nil if the cache has none.
+// get returns the copy for a key, or nil if the cache has no copy for it.
 func (c *cache) get(key string) *cachedCopy {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,7 +64,7 @@ func (c *cache) get(key string) *cachedCopy {
 	return e.Value.(cacheEntry).cachedCopy
 }
 
-// put stores a copy, and removes old copies until all remaining copies fit.
+// put stores a copy, and removes old copies until the total size is within the limit.
 func (c *cache) put(key string, d *cachedCopy) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +82,7 @@ func (c *cache) drop(key string) {
 	c.remove(c.byKey[key])
 }
 
-// remove removes an entry. The caller must hold mu.
+// remove removes an entry from the list and from the map. The caller must hold mu.
 func (c *cache) remove(e *list.Element) {
 	if e == nil {
 		return
@@ -109,7 +109,7 @@ func lifetime(h http.Header) (life time.Duration, store bool) {
 	return max(0, life-parseSeconds(h.Get("Age"))), true
 }
 
-// parseSeconds parses a number of seconds, at most a year. For an invalid text it returns zero.
+// parseSeconds parses a number of seconds, at most a year. For an invalid text, parseSeconds returns zero.
 func parseSeconds(s string) time.Duration {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil {

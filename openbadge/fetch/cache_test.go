@@ -21,7 +21,8 @@ var quiet = log.New(io.Discard, "", 0)
 
 func escape(s string) string { return url.QueryEscape(s) }
 
-// The test resolves a document once a minute. The table has the expected requests to the server, and the results.
+// The test resolves the same document once a minute. The table has, for each response of the server, the expected
+// requests and the results.
 func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		header http.Header
@@ -79,8 +80,8 @@ func TestCopiesAreUsedUntilTheShorterLimit(t *testing.T) {
 	}
 }
 
-// A "304 Not Modified" is ignored if it is for another URL than the URL of the copy.
-func TestCopiesBelongToTheirURL(t *testing.T) {
+// If the server answers "304 Not Modified" for another URL than the URL of the copy, the Client must ignore the copy.
+func TestCopyIsUsedOnlyForItsOwnURL(t *testing.T) {
 	moved := false
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -102,7 +103,7 @@ func TestCopiesBelongToTheirURL(t *testing.T) {
 	}
 }
 
-// A stale copy never replaces an error: the copy may lack newer revocations.
+// If the server fails, a stale copy must not hide the error, because the copy may lack newer revocations.
 func TestStaleCopiesAreNotUsedWhenTheServerFails(t *testing.T) {
 	code := http.StatusOK
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -192,7 +193,7 @@ func TestConcurrentRequestsAreFetchedOnce(t *testing.T) {
 	})
 }
 
-// A caller that cancels does not affect the other callers. A waiting caller may cancel too.
+// If a caller cancels, the other callers must still get the document. A waiting caller may cancel too.
 func TestWaitingCallersSurviveACancelledFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
@@ -232,7 +233,7 @@ func TestWaitingCallersSurviveACancelledFetch(t *testing.T) {
 	})
 }
 
-// All waiting callers must get the timeout of the shared fetch.
+// All waiting callers must get the timeout error of the fetch that they share.
 func TestTimeoutsAreSharedByWaitingCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f flights
@@ -258,7 +259,7 @@ func TestTimeoutsAreSharedByWaitingCallers(t *testing.T) {
 	})
 }
 
-// The lifetime of a response is always between zero and a year.
+// The lifetime of a response must always be between zero and a year.
 func FuzzLifetime(f *testing.F) {
 	f.Add("max-age=120, no-cache", "61")
 	f.Add(`MAX-AGE="1"`, "-1")

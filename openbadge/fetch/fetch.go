@@ -2,24 +2,25 @@
 // badge, and status lists. The addresses come from badges, which anyone can create, so a Client takes these
 // precautions:
 //
-//   - It uses only https, also after redirects, of which it follows five. A URL must not contain a user or a password.
-//     The Client sends no cookie, no Referer and no credential, and ignores the Content-Type: openbadge checks the
-//     bytes.
-//   - It connects only to public addresses. The Client checks each address after the name was resolved and just before
-//     it connects, so that a name server cannot change the address in between. Options.AllowPrivate disables the check,
-//     for a tool that a person runs. Options.AllowHosts permits private addresses for the named hosts of a site's own
-//     network, and nothing else. Addresses of this computer are rejected, even public ones. The Client uses no proxy,
-//     because the check would not be possible through a proxy.
-//   - It limits the time of each request and of all requests together, the size of the body, which must be
-//     uncompressed, and the size of the header.
-//   - It uses a copy without a request for the time of the server's Cache-Control max-age, and at most for
-//     Options.MaxAge. After that time the Client asks the server whether the document has changed (ETag,
-//     Last-Modified). It requests redirected documents each time.
-//   - If the server is unreachable, it returns an error, never an old copy: only the caller can decide how long an old
-//     status list may still be used.
+//   - It uses only https, also after redirects, of which it follows five. A URL must not contain a user name or a
+//     password. The Client sends no cookie, no Referer and no credential, and ignores the Content-Type: openbadge
+//     checks the bytes.
+//   - The Client connects only to public addresses. The Client checks each address after the name was resolved and
+//     just before it connects, so that a name server cannot change the address in between. Options.AllowPrivate
+//     disables the address check, for a tool that a person runs. Options.AllowHosts permits private addresses for the
+//     named hosts of a site's own network, and nothing else. The Client rejects the addresses of this computer, even
+//     if they are public. The Client uses no proxy, because it could not check the addresses to which a proxy
+//     connects.
+//   - The Client limits the time of each request, the time of all requests together, the size of the body, which must
+//     be uncompressed, and the size of the header.
+//   - The Client uses a copy without a request for the max-age in the server's Cache-Control, but at most for
+//     Options.MaxAge. After that time, the Client asks the server whether the document has changed (ETag,
+//     Last-Modified). If a URL redirects, the Client requests the document each time.
+//   - If the server is unreachable, the Client returns an error and never an old copy: only the caller can decide how
+//     long an old status list may still be used.
 //
-// The error for status 410 is openbadge.ErrGone, and for 404 openbadge.ErrNotFound. For any other status except 200,
-// the document is unreachable, and the error names the URL and the status.
+// The error for status 410 is openbadge.ErrGone, and for 404 openbadge.ErrNotFound. For any status except 200, 404
+// and 410, the document is unreachable, and the error names the URL and the status.
 package fetch
 
 import (
@@ -40,17 +41,20 @@ import (
 	"portillon/openbadge"
 )
 
-// Options configures a Client. The zero Options are usable.
+// Options configures a Client. The zero Options select the default values.
 type Options struct {
-	Timeout      time.Duration // maximum time for one request with its body; 0 means 5 s
-	Total        time.Duration // maximum time for a document with all redirects; 0 means 10 s
-	MaxBytes     int           // maximum size of a document; 0 means openbadge.MaxListBytes
-	MaxAge       time.Duration // maximum use of a copy without a request; 0 means 10 min, negative means none
-	CacheBytes   int           // total size of all copies; 0 means 16 MiB, negative means no copies
-	AllowPrivate bool          // also connect to private, loopback and other special addresses, and to this computer
-	// host names, without a port, that may have private addresses; upper and lower case are the same
+	Timeout  time.Duration // maximum time for one request with its body; 0 means 5 s
+	Total    time.Duration // maximum time for a document with all redirects; 0 means 10 s
+	MaxBytes int           // maximum size of a document; 0 means openbadge.MaxListBytes
+	// maximum time for which a copy is used without a request; 0 means 10 min, negative means that each use needs a
+	// request
+	MaxAge time.Duration
+	// maximum total size of all copies; 0 means 16 MiB, negative means that no copies are stored
+	CacheBytes   int
+	AllowPrivate bool // also connect to private, loopback and other special addresses, and to this computer
+	// host names, without a port, that may have private addresses; upper and lower case are equal
 	AllowHosts []string
-	RootCAs    *x509.CertPool // trusted authorities; nil means the system's authorities
+	RootCAs    *x509.CertPool // certificate authorities that the Client trusts; nil means the system's authorities
 	UserAgent  string         // empty means portillon-openbadge
 }
 
@@ -64,8 +68,8 @@ const (
 		"application/did+json, application/jwt, */*;q=0.1"
 )
 
-// Client fetches documents. The methods of a Client may be called concurrently. Concurrent requests for a URL share one
-// fetch.
+// Client fetches documents. The methods of a Client may be called concurrently. Concurrent requests for the same URL
+// share one fetch.
 type Client struct {
 	o       Options
 	web     *http.Transport
@@ -100,9 +104,10 @@ func New(o Options) *Client {
 		c.hosts[strings.ToLower(strings.TrimSuffix(h, "."))] = true
 	}
 	c.web = &http.Transport{
-		DialContext:            c.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
-		DisableCompression:     true, // compressed data could expand to a large body
+		DialContext:     c.dial,
+		TLSClientConfig: &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+		// do not accept compressed responses, because compressed data could expand to a large body
+		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeader,
 		MaxConnsPerHost:        perHost,
 		IdleConnTimeout:        idle,
@@ -110,7 +115,7 @@ func New(o Options) *Client {
 	return c
 }
 
-// valueOr returns v, or the value zero if v is the zero value of its type.
+// valueOr returns v, or the argument zero if v is the zero value of its type.
 func valueOr[T comparable](v, zero T) T {
 	var none T
 	if v == none {
@@ -119,7 +124,7 @@ func valueOr[T comparable](v, zero T) T {
 	return v
 }
 
-// Close closes idle connections. The Client stays usable.
+// Close closes idle connections. The Client remains usable after Close.
 func (c *Client) Close() { c.web.CloseIdleConnections() }
 
 // dial connects to the host of a URL.
@@ -135,7 +140,7 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return dialer.DialContext(ctx, network, address)
 }
 
-// checkAddress checks the address of a host just before the connection is made.
+// checkAddress checks the address of a host just before the Client connects to it.
 func (c *Client) checkAddress(host, address string) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -158,8 +163,8 @@ func (c *Client) checkAddress(host, address string) error {
 }
 
 var (
-	errPrivate = errors.New("resolved address is not a public address")
-	errOwn     = errors.New("address belongs to this computer")
+	errPrivate = errors.New("address of the host is not a public address")
+	errOwn     = errors.New("address of the host belongs to this computer")
 	errSlow    = errors.New("timeout")
 )
 
@@ -169,7 +174,7 @@ func (c *Client) Resolve(url string) ([]byte, error) { return c.get(context.Back
 // For returns a Resolver whose requests are cancelled together with ctx.
 func (c *Client) For(ctx context.Context) openbadge.Resolver { return contextClient{c, ctx} }
 
-// contextClient is a Client with a context.
+// contextClient is a Client together with a context that cancels its requests.
 type contextClient struct {
 	c   *Client
 	ctx context.Context
@@ -186,7 +191,7 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot fetch %.200q: %w", address, err)
 	}
-	u.Fragment, u.RawFragment = "", "" // HTTP requests do not contain fragments
+	u.Fragment, u.RawFragment = "", "" // remove the fragment, because HTTP requests do not contain fragments
 	key := u.String()
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Total, errSlow)
 	defer cancel()
@@ -212,7 +217,7 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// fetchDocument returns the document from a fresh copy, or from the web.
+// fetchDocument returns the document from a copy that is still fresh, or from the web.
 func (c *Client) fetchDocument(ctx context.Context, u *url.URL) ([]byte, error) {
 	old := c.cache.get(u.String())
 	if old != nil && c.now().Before(old.fresh) {
@@ -241,7 +246,8 @@ type response struct {
 	next   *url.URL
 }
 
-// request makes one request. The request is conditional if old is a copy from the same URL.
+// request makes one HTTP request and returns its response. If old is a copy from the same URL, the request is
+// conditional.
 func (c *Client) request(ctx context.Context, u *url.URL, old *cachedCopy) (*response, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.o.Timeout, errSlow)
 	defer cancel()
@@ -280,7 +286,7 @@ func (c *Client) request(ctx context.Context, u *url.URL, old *cachedCopy) (*res
 	return nil, fmt.Errorf("server %s answered %d %s", u.Host, w.StatusCode, http.StatusText(w.StatusCode))
 }
 
-// redirectTarget returns the target of a redirect.
+// redirectTarget returns the URL to which a response redirects.
 func redirectTarget(w *http.Response, from *url.URL) (*response, error) {
 	to, err := from.Parse(w.Header.Get("Location"))
 	if err == nil && w.Header.Get("Location") == "" {
@@ -314,7 +320,7 @@ func (c *Client) readBody(w *http.Response, u *url.URL) (*response, error) {
 	return a, nil
 }
 
-// storeCopy stores a document in the cache, if the server allows caching.
+// storeCopy stores a document in the cache, if the server's response allows caching.
 func (c *Client) storeCopy(key string, a *response, asked time.Time, direct bool) {
 	life, store := lifetime(a.header)
 	if !store {
@@ -323,7 +329,8 @@ func (c *Client) storeCopy(key string, a *response, asked time.Time, direct bool
 	}
 	kept := a.cachedCopy
 	kept.fresh = time.Time{}
-	if direct { // the lifetime of a redirect is unknown
+	// After a redirect, ask the server at each use, because the lifetime of the redirect is unknown.
+	if direct {
 		kept.fresh = asked.Add(min(life, c.o.MaxAge))
 	}
 	c.cache.put(key, &kept)

@@ -18,7 +18,7 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// serve starts a server with the handler h, and returns a Client that may connect to this server.
+// serve starts a server with the handler h, and returns a Client that is allowed to connect to this server.
 func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client, string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -31,7 +31,7 @@ func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client,
 		f(&o)
 	}
 	c := New(o)
-	t.Cleanup(c.Close) // close the Client before the server, because the server waits for its connections
+	t.Cleanup(c.Close) // close the Client before the server, because the server waits until its connections are closed
 	return c, s.URL
 }
 
@@ -179,7 +179,7 @@ func TestHeaderSizeIsLimited(t *testing.T) {
 	}
 }
 
-// A request to a slow server must time out, whichever part of the response is slow.
+// A request to a slow server must time out, whether the header or the body of the response is slow.
 func TestSlowServersTimeOut(t *testing.T) {
 	stop := make(chan struct{})
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -278,7 +278,7 @@ func TestRedirectsToPrivateAddressesAreRejected(t *testing.T) {
 	_, private := serve(t, func(http.ResponseWriter, *http.Request) { inside++ })
 	private = strings.Replace(private, "127.0.0.1", "127.0.0.2", 1)
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, private, http.StatusFound) })
-	open := netip.MustParseAddr("127.0.0.1") // treated as a public address in this test
+	open := netip.MustParseAddr("127.0.0.1") // the test treats this address as public
 	c.allowed = func(a netip.Addr) bool { return a == open }
 	if _, err := c.Resolve(url); !errors.Is(err, errPrivate) || inside > 0 {
 		t.Errorf("%v, %d requests inside", err, inside)

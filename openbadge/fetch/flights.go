@@ -17,12 +17,12 @@ type flight struct {
 	done chan struct{}
 	data []byte
 	err  error
-	left bool // the fetching caller cancelled, so other callers must not get its error
+	left bool // the caller that fetched has cancelled, so other callers must not get its error
 }
 
-// share calls fetch, or waits for a fetch for the same key that is in progress. It waits until the result is there or
-// ctx is done. If the fetching caller cancels, a waiting caller starts the fetch again. Each caller gets a separate
-// copy of the data.
+// share calls fetch, or waits for the result if a fetch for the same key is already in progress. A waiting caller
+// waits until the result is available or ctx is done. If the caller that fetches cancels, one of the waiting callers
+// starts the fetch again. Each caller gets its own copy of the data.
 func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, error)) ([]byte, error) {
 	for {
 		fl, mine := f.join(key)
@@ -43,7 +43,7 @@ func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, e
 	}
 }
 
-// clone returns a copy of a flight's result.
+// clone returns a copy of the result of a flight.
 func clone(f *flight) ([]byte, error) {
 	if f.err != nil {
 		return nil, f.err
@@ -51,7 +51,8 @@ func clone(f *flight) ([]byte, error) {
 	return append([]byte{}, f.data...), nil
 }
 
-// join returns the flight for a key. If mine is true, the caller must fetch.
+// join returns the flight for a key, and starts a flight if there is none. If mine is true, the caller must fetch the
+// document.
 func (f *flights) join(key string) (fl *flight, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,7 +67,7 @@ func (f *flights) join(key string) (fl *flight, mine bool) {
 	return fl, true
 }
 
-// leave ends a flight and wakes the waiting callers.
+// leave ends a flight and wakes the callers that wait for its result.
 func (f *flights) leave(key string, fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

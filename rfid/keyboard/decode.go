@@ -14,13 +14,13 @@ const (
 	keyTab     = 15
 	keyEnter   = 28
 	keyKPEnter = 96
-	pressed    = 1 // 0 is release, 2 is autorepeat
+	pressed    = 1 // value of a key event: 0 is release, 1 is press, 2 is autorepeat
 )
 
 // digitOf returns the character of a key, independent of the console's layout: 1…9 and 0 on the top row and the keypad,
 // A…F, and the comma of facility,number. A reader set to a French layout (AZERTY) sends the key code of Q for A and of
-// M for the comma. These key codes are unambiguous, because no number contains Q or M. Digits have the same key codes
-// in both layouts, with or without shift.
+// M for the comma. These two key codes are unambiguous, because no card's number contains the letters Q or M. Digits
+// have the same key codes in both layouts, with or without shift.
 func digitOf(code uint16) byte {
 	switch {
 	case code >= 2 && code <= 10: // KEY_1 … KEY_9
@@ -37,7 +37,7 @@ func digitOf(code uint16) byte {
 	return letterOf(code)
 }
 
-// letterOf returns the character of a key other than a digit; 0 if no number contains that character.
+// letterOf returns the letter or the comma of a key; 0 if no number contains the character of the key.
 func letterOf(code uint16) byte {
 	switch code {
 	case 30, 16: // KEY_A, KEY_Q
@@ -62,7 +62,8 @@ func letterOf(code uint16) byte {
 type Event struct {
 	Type, Code uint16
 	Value      int32
-	At         time.Duration // time by the clock chosen with EVIOCSCLOCKID; modulo 2^32 s in the 32-bit struct
+	// time of the event by the clock that EVIOCSCLOCKID chose; in the 32-bit struct the seconds wrap at 2^32
+	At time.Duration
 }
 
 // These are the sizes of struct input_event. The time in the struct is two longs, which have 8 bytes in a 64-bit
@@ -72,7 +73,8 @@ const (
 	size32 = 16
 )
 
-// splitEvents splits bytes from the kernel into events of the given size. An incomplete last event is left out.
+// splitEvents splits bytes from the kernel into events of the given size. splitEvents leaves out an incomplete last
+// event.
 func splitEvents(b []byte, size int) []Event {
 	var out []Event
 	for ; len(b) >= size; b = b[size:] {
@@ -106,11 +108,11 @@ const (
 	// Decimal is one decimal number. The card's bytes are this number, big endian, in 4 bytes, or in more if the number
 	// needs more.
 	Decimal Format = iota
-	Hex            // hexadecimal, two digits a byte
+	Hex            // Hex is the card's bytes in hexadecimal, two digits a byte.
 )
 
 const (
-	// maxLine is the largest length of a line, in characters. Every valid number is shorter.
+	// maxLine is the largest length of a line, in characters. The text of every valid number is shorter.
 	maxLine = 24
 	// pause is longer than any reader waits between two keys (readers send a key every 1 to 20 ms), and shorter than
 	// the time between two cards.

@@ -16,7 +16,7 @@ import (
 const (
 	eviocgrab    = 0x40044590 // EVIOCGRAB, _IOW('E', 0x90, int) of linux/input.h
 	eviocsclocki = 0x400445a0 // EVIOCSCLOCKID, _IOW('E', 0xa0, int)
-	// stale is the age from which a line is discarded.
+	// stale is the age from which Read discards a line.
 	stale = 2 * time.Second
 )
 
@@ -26,16 +26,16 @@ type Reader struct {
 	size int
 	dec  Decoder
 	once rfid.Once
-	rest []byte               // bytes of an incomplete event
+	rest []byte               // the first bytes of an event whose other bytes have not arrived
 	more []Event              // events read but not decoded
 	now  func() time.Duration // the clock by which the events are timed
-	// quiet is how long Read waits for the rest of a line. Tests use a shorter time.
+	// quiet is how long Read waits for the rest of a line. Tests set a shorter time.
 	quiet time.Duration
 
-	// Unread, if set, is called during Read for each line that is not a card's number. Unread must not block.
+	// Unread, if set, is called during Read for each line that does not contain a card's number. Unread must not block.
 	Unread func(rfid.Unread)
-	// Heard, if set, is called with each line, before Unread. The line may be a card's number, so use Heard only in
-	// reader tests.
+	// Heard, if set, is called with each line as typed, before Unread. The line may be a card's number, so use Heard
+	// only in reader tests.
 	Heard func(line string)
 }
 
@@ -69,7 +69,7 @@ func grab(fd int) error {
 // uptime returns the present time of CLOCK_MONOTONIC.
 func uptime() time.Duration {
 	var t unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // cannot fail with these arguments
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // this call cannot fail with these arguments
 	return time.Duration(t.Nano())
 }
 
@@ -81,7 +81,7 @@ func newReader(f *os.File, format Format, now func() time.Duration) *Reader {
 	return &Reader{f: f, size: size, dec: Decoder{Format: format}, now: now, quiet: pause + pause/10}
 }
 
-// Read implements rfid.Reader. An unplugged device is an error: ENODEV.
+// Read implements rfid.Reader. Read returns ENODEV when the device is unplugged.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	defer r.interruptWith(ctx)()
 	for {
@@ -92,7 +92,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		switch {
 		case ctx.Err() != nil:
 			return rfid.Tap{}, ctx.Err()
-		case errors.Is(err, os.ErrDeadlineExceeded): // a pause after an incomplete line
+		case errors.Is(err, os.ErrDeadlineExceeded): // Read waited without input after an incomplete line
 			r.dec.Idle(r.now())
 			r.reportUnread()
 		case err != nil:
@@ -111,12 +111,13 @@ func (r *Reader) interruptWith(ctx context.Context) (release func()) {
 	return func() {
 		if !stop() {
 			<-ended
-			r.f.SetReadDeadline(time.Time{}) // remove the deadline, so that the reader stays usable after the end of the context
+			// remove the deadline, so that the reader can be read again after the end of the context
+			r.f.SetReadDeadline(time.Time{})
 		}
 	}
 }
 
-// decode decodes the events that were read, up to the first tap.
+// decode decodes the waiting events up to the first tap.
 func (r *Reader) decode() (rfid.Tap, bool) {
 	for len(r.more) > 0 {
 		e := r.more[0]
@@ -143,13 +144,13 @@ func (r *Reader) reportUnread() {
 	}
 }
 
-// fill reads events from the device once. If a line is incomplete, fill waits at most for the duration quiet.
+// fill reads events from the device once. While a line is incomplete, fill waits at most for the duration quiet.
 func (r *Reader) fill(ctx context.Context) error {
 	until := time.Time{}
 	if r.dec.Pending() {
 		until = time.Now().Add(r.quiet)
 	}
-	if r.f.SetReadDeadline(until); ctx.Err() != nil { // ctx may have ended before this deadline was set
+	if r.f.SetReadDeadline(until); ctx.Err() != nil { // ctx may have ended before fill set this deadline
 		return ctx.Err()
 	}
 	buf := make([]byte, 64*size64)

@@ -46,7 +46,7 @@ func TestReaderAcceptsEventsInAnySplit(t *testing.T) {
 	}
 }
 
-// A missing Enter must be reported within a second after the first card, before the next card is typed.
+// A missing Enter must be reported within one second after the first card, before the person types the next card.
 func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 	now := time.Duration(0)
 	r, out := pipeReader(t, Hex, 0)
@@ -73,7 +73,7 @@ func TestLineWithoutEnterIsReportedBeforeTheNextCard(t *testing.T) {
 func TestPartialLineSurvivesTheEndOfAContext(t *testing.T) {
 	r, out := pipeReader(t, Hex, 0)
 	b := encodeEvents(typed("62E3086CED\n"), r.size)
-	half := len(b)/2 + 5 // splits an event, as only a pipe does
+	half := len(b)/2 + 5 // splits an event, as only a pipe can do
 	out.Write(b[:half])
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -112,8 +112,8 @@ func TestCardTypedTwiceIsOneTap(t *testing.T) {
 	}
 }
 
-// If the process was suspended or busy for long, the person who tapped may have left.
-func TestStaleLineIsNotATap(t *testing.T) {
+// If the process was suspended or busy for more than two seconds, the person who tapped may have left.
+func TestStaleLineGivesNoTap(t *testing.T) {
 	r, out := pipeReader(t, Hex, time.Minute)
 	out.Write(encodeEvents(delayed(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
 	out.Write(encodeEvents(delayed(time.Minute-stale, typed("01000734E0\n")), r.size))

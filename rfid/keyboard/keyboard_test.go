@@ -139,7 +139,7 @@ func TestDigitsOfTopRowAndKeypadAreDecoded(t *testing.T) {
 
 // The kernel's struct input_event has two sizes, and both must be decoded on any computer.
 func TestEventsOfBothSizesAreDecoded(t *testing.T) {
-	// A time after 2038, as a 32-bit program receives it.
+	// The table has an event with a time after 2038, as a 32-bit program receives it.
 	sent := delayed(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
 	for _, size := range []int{size64, size32} {
 		b := encodeEvents(sent, size)
@@ -156,7 +156,7 @@ func TestEventsOfBothSizesAreDecoded(t *testing.T) {
 // (linux/input.h).
 func TestKernelsBytesAreDecoded(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		return // a big-endian kernel writes other bytes
+		return // a big-endian kernel writes the bytes in another order
 	}
 	want := []Event{{evKey, 8, 1, 3*time.Second + 500*time.Microsecond}}
 	for size, raw := range map[int]string{
@@ -187,7 +187,7 @@ func FuzzDecoder(f *testing.F) {
 		if len(d.line) > maxLine {
 			t.Fatal("the line grows")
 		}
-		// After any input, a card presented twice must be read.
+		// After any input, the decoder must still read a card that is presented twice.
 		end := delayed(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
 		d.Format = Decimal
 		var got []string

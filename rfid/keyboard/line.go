@@ -15,19 +15,19 @@ type Decoder struct {
 	Format  Format
 	line    []byte
 	raw     []byte        // the line as text for reader tests, with other keys as <key CODE>
-	spoiled bool          // the line is not a number: skip to its end
-	strange bool          // the line contains a key that no number has
+	spoiled bool          // the line is invalid: ignore its other keys up to Enter or Tab
+	strange bool          // the line contains a key that occurs in no card's number
 	dropped bool          // the kernel has lost events: skip to the next SYN_REPORT
 	last    time.Duration // time of the line's last key
-	unread  rfid.Unread   // last line that was not a number, until Unread returns it
-	heard   string        // last finished line, until Heard returns it
+	unread  rfid.Unread   // fault of the last invalid line, until Unread returns it
+	heard   string        // text of the last finished line, until Heard returns it
 }
 
 // maxRaw is the largest size of the text of a line for reader tests, in bytes.
 const maxRaw = 80
 
-// Push processes an event. When Enter or Tab ends a valid line, Push returns the card's number. An invalid line is
-// discarded, and Unread returns the reason.
+// Push processes an event. When Enter or Tab ends a valid line, Push returns the card's number. Push discards an
+// invalid line, and Unread then returns the reason.
 func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	switch {
 	case e.Type == evSyn && e.Code == synDropped:
@@ -42,23 +42,24 @@ func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	return rfid.UID{}, false
 }
 
-// Unread returns, once, the reason why the last line was not a number.
+// Unread returns, once, the reason why the last line was refused.
 func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	u, d.unread = d.unread, rfid.Unread{}
 	return u, u.Why != ""
 }
 
-// Pending reports whether a line has begun and not ended.
+// Pending reports whether a line has begun but not ended.
 func (d *Decoder) Pending() bool { return len(d.raw) > 0 || len(d.line) > 0 }
 
-// Idle discards a line after a pause, because the rest of the line was lost, or the reader sends no Enter.
+// Call Idle after a pause: Idle discards an incomplete line, because the rest of the line was lost, or the reader
+// sends no Enter.
 func (d *Decoder) Idle(now time.Duration) {
 	if d.Pending() && (now-d.last).Abs() > pause {
 		d.discardLine()
 	}
 }
 
-// discardLine discards a line that is followed by a pause.
+// discardLine discards an incomplete line that is followed by a pause.
 func (d *Decoder) discardLine() {
 	if len(d.line) >= minLine || d.strange {
 		d.say("no Enter or Tab follows the number within a second: set the reader to send Enter after each card")
@@ -73,8 +74,8 @@ func (d *Decoder) clear() {
 	d.line, d.raw, d.spoiled, d.strange = nil, nil, false, false
 }
 
-// Heard returns, once, the last finished line, whether valid or not. The line may be a card's number, so use Heard only
-// in reader tests.
+// Heard returns, once, the text of the last finished line, valid or invalid. The line may be a card's number, so use
+// Heard only in reader tests.
 func (d *Decoder) Heard() (line string, ok bool) {
 	line, d.heard = d.heard, ""
 	return line, line != ""
@@ -85,7 +86,7 @@ func (d *Decoder) say(why string) {
 }
 
 func (d *Decoder) press(e Event) (rfid.UID, bool) {
-	if (e.At - d.last).Abs() > pause { // do not join half a line with the next card
+	if (e.At - d.last).Abs() > pause { // discard the line, so that its digits are not joined with the next card's
 		d.discardLine()
 	}
 	d.last = e.At
@@ -130,8 +131,8 @@ func (d *Decoder) addRaw(c byte, code uint16) {
 // isModifier reports whether a key is shift or caps lock, which some readers press for capital letters.
 func isModifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
 
-// minLine is the smallest length of a number, in characters. Shorter lines come from a key that was pressed by
-// accident.
+// minLine is the smallest length of a card's number, in characters. A shorter line comes from a key that somebody
+// pressed by accident.
 const minLine = 4
 
 func (d *Decoder) number(line string) (rfid.UID, bool) {
@@ -153,9 +154,9 @@ func (d *Decoder) parse(line string) (rfid.UID, error) {
 		return rfid.UID{}, fmt.Errorf("line has two decimal numbers, hexadecimal is configured: set format: " +
 			"decimal in machine.yaml")
 	case pair:
-		format := "wiegand26:" // 3 and 5 digits
+		format := "wiegand26:" // a facility of 3 digits and a number of 5 digits
 		if len(facility) == 5 {
-			format = "wiegand34:" // 5 and 5 digits
+			format = "wiegand34:" // a facility of 5 digits and a number of 5 digits
 		}
 		c, err := rfid.ParseCard(format + line)
 		return c.Number, err

@@ -16,7 +16,7 @@ func Spec() rfid.Spec {
 		Example: "keyboard:/dev/input/by-id/…-event-kbd",
 
 		ShortNumbers: true, // the reader may type only the last ten digits of a longer number
-		NoticesLoss:  true, // the kernel removes an unplugged device, and Read returns ENODEV
+		NoticesLoss:  true, // the kernel removes the device of an unplugged reader, and Read returns ENODEV
 		Offers: []rfid.Offer{{Name: "usb", // setup finds the device file and asks for the format
 			FR: "USB, qui tape le numéro comme un clavier", EN: "USB, types the number as a keyboard does"}},
 	}

@@ -1,8 +1,8 @@
 //go:build linux && uinput
 
-// These tests type on a virtual keyboard of the kernel. They need /dev/uinput, root and the module evdev. The build tag
-// uinput excludes them elsewhere, because a check that fails on skipped tests also runs on computers without these
-// requirements. To run them:
+// These tests type on a virtual keyboard of the kernel. They need /dev/uinput, root and the module evdev. The build
+// tag uinput excludes them from a normal run, because a check fails if any test is skipped, and that check also runs
+// on computers without these requirements. To run them:
 //
 //	go test -tags uinput ./rfid/keyboard
 package keyboard
@@ -23,14 +23,14 @@ import (
 	"portillon/rfid"
 )
 
-// These are requests of linux/uinput.h.
+// These are the request codes that linux/uinput.h defines.
 const (
 	uiDevCreate  = 0x5501
 	uiDevDestroy = 0x5502
 	uiDevSetup   = 0x405c5503
 	uiSetEvBit   = 0x40045564
 	uiSetKeyBit  = 0x40045565
-	uiGetSysname = 0x8040552c // with room for 64 bytes
+	uiGetSysname = 0x8040552c // a request for a name of at most 64 bytes
 )
 
 // virtualKeyboard is a virtual keyboard.
@@ -138,8 +138,8 @@ func TestVirtualKeyboardIsOpenedExclusively(t *testing.T) {
 	}
 }
 
-// Three cards are typed while Read is not called, which is more than the kernel's buffer can hold. The events that
-// remain must not form a card, and the next card must be read.
+// Three cards are typed while Read is not called, which is more than the kernel's buffer can hold. After a loss of
+// events, the events that remain must not form a card, and the next card must be read.
 func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
@@ -152,7 +152,8 @@ func TestEventsLostByTheKernelAreNotACard(t *testing.T) {
 			t.Fatal("a card that nobody has: ", tap.UID.Hex())
 		}
 	}
-	<-time.After(pause + 100*time.Millisecond) // let a line without Enter expire; the kernel's clock is real
+	// wait until the line without Enter expires; this takes real time, because the kernel's clock cannot be simulated
+	<-time.After(pause + 100*time.Millisecond)
 	k.types("04A224BA11\n")
 	reads(t, r, "04A224BA11")
 }
@@ -168,7 +169,8 @@ func TestUnpluggingTheVirtualKeyboardIsAnError(t *testing.T) {
 	}
 }
 
-// Lines that end with Tab are read. A line without Enter or Tab is reported, and later lines are still read.
+// The reader must accept lines that end with Tab. The reader must report a line without Enter or Tab, and still read
+// later lines.
 func TestVirtualKeyboardLinesEndWithTabOrAreReported(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
@@ -189,8 +191,8 @@ func TestVirtualKeyboardLinesEndWithTabOrAreReported(t *testing.T) {
 	}
 }
 
-// The line fits in the kernel's buffer, because ten keys are 40 events.
-func TestStaleLineInTheKernelsBufferIsNotATap(t *testing.T) {
+// The ten keys of the line are 40 events, which fit in the kernel's buffer of 64 events.
+func TestStaleLineInTheKernelsBufferGivesNoTap(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)
 	k.types("62E3\n")

@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// A line typed by a reader of the wrong kind or configuration is reported once, with its remedy and without the number.
+// If a reader of the wrong kind or configuration types a line, the decoder reports the line once, with a remedy and
+// without the number.
 func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		f    Format
 		ev   []Event
-		want string // part of the reason; "": nothing is reported
+		want string // part of the expected reason; "": the line is valid, so no reason is reported
 		raw  string
 	}{
 		{"hexadecimal where decimal is configured", Decimal, typed("62E3086CED\n"), "format: hex", "62E3086CED"},
@@ -53,9 +54,9 @@ func TestInvalidLineIsReportedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// The test decodes a reader's raw reports from github.com/riklaunim/pyusb-keyboard-alike issue 9. The USB usages 30 to
-// 39 are the keys 1 to 0, which have the key codes 2 to 11 on Linux. Usage 40 is Enter, key code 28 (USB HID Usage
-// Tables 1.5, section 10; drivers/hid/hid-input.c).
+// The test decodes reports that a real reader sent over USB, from github.com/riklaunim/pyusb-keyboard-alike issue 9.
+// The USB usages 30 to 39 are the keys 1 to 0, which have the key codes 2 to 11 on Linux. Usage 40 is Enter, key code
+// 28 (USB HID Usage Tables 1.5, section 10; drivers/hid/hid-input.c).
 func TestPublishedReaderReportsAreDecoded(t *testing.T) {
 	var ev []Event
 	for _, usage := range []uint16{30, 31, 35, 34, 30, 34, 31, 31, 34, 35, 40} {

@@ -7,15 +7,15 @@ import (
 	"portillon/rfid"
 )
 
-// These are commands and constants of ISO/IEC 14443-3. Section numbers in this file refer to that standard.
+// These are commands and constants that ISO/IEC 14443-3 defines. Section numbers in this file refer to that standard.
 const (
 	wupa       = 0x52 // 7 bits: wakes idle and halted cards (§6.4.1)
 	shortFrame = 7
 	hlta       = 0x50 // §6.4.3
-	nvbNone    = 0x20 // anticollision with no bit known (§6.5.3)
+	nvbNone    = 0x20 // starts anticollision with none of the number's bits known (§6.5.3)
 	nvbAll     = 0x70 // SELECT (§6.5.3)
 	cascadeTag = 0x88 // §6.5.4
-	sakMore    = 0x04 // SAK: the number continues at the next level (§6.5.3)
+	sakMore    = 0x04 // bit of SAK: the number continues at the next cascade level (§6.5.3)
 )
 
 // levels holds the SEL codes of the three cascade levels (§6.5.3).
@@ -42,7 +42,7 @@ func withCRC(b ...byte) []byte {
 	return append(b, crc[:]...)
 }
 
-// find wakes a card, reads its number and halts the card, so that the next find can wake it again.
+// find wakes a card, reads its number and sends HLTA, so that the next find can wake the same card again.
 func (b *bus) find() (rfid.UID, error) {
 	if err := b.wake(); err != nil {
 		return rfid.UID{}, err
@@ -51,8 +51,8 @@ func (b *bus) find() (rfid.UID, error) {
 	if err != nil {
 		return rfid.UID{}, err
 	}
-	// Ignore the result, because silence is the correct answer to HLTA (§6.4.3). A card that missed HLTA needs the
-	// second WUPA of the next find.
+	// Ignore the result of HLTA, because a card acknowledges HLTA by silence (§6.4.3). If a card missed HLTA, only the
+	// second WUPA of the next find wakes it.
 	_, _ = b.exchange(withCRC(hlta, 0), 0, 0)
 	u, err := rfid.UIDOf(number)
 	if rfid.Random(u) {
@@ -61,8 +61,8 @@ func (b *bus) find() (rfid.UID, error) {
 	return u, err
 }
 
-// wake sends WUPA, and repeats it if there is no answer. After an interrupted reading a card is in state READY or
-// ACTIVE, where the first WUPA only returns the card to its previous state (§6.3).
+// wake sends WUPA, and sends WUPA a second time if no card answers. If a reading was interrupted, the card is still
+// in state READY or ACTIVE, and the first WUPA only sends it back to IDLE or HALT (§6.3).
 func (b *bus) wake() error {
 	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
 	if errors.Is(err, errNothing) {
@@ -71,7 +71,8 @@ func (b *bus) wake() error {
 	return err
 }
 
-// readCascade reads a number of 4, 7 or 10 bytes. SAK and cascade tag must agree on whether the number continues.
+// readCascade reads a card's whole number, of 4, 7 or 10 bytes, over one to three cascade levels. SAK and the cascade
+// tag must both say that the number continues, or both say that it is complete.
 func (b *bus) readCascade() ([]byte, error) {
 	var number []byte
 	for i, sel := range levels {
@@ -80,8 +81,8 @@ func (b *bus) readCascade() ([]byte, error) {
 			return nil, err
 		}
 		last, more := i == len(levels)-1, sak&sakMore != 0
-		// A cascade tag is neither the first byte of a number nor the fourth byte of a number of seven bytes (§6.5.4,
-		// since Amendment 1 of 2005).
+		// The byte 88 (cascade tag) is neither the first byte of a number nor the fourth byte of a seven-byte number
+		// (§6.5.4, since Amendment 1 of 2005).
 		tagged := !last && part[0] == cascadeTag
 		switch {
 		case more != tagged:
@@ -94,8 +95,8 @@ func (b *bus) readCascade() ([]byte, error) {
 	return nil, errNothing
 }
 
-// readLevel reads the four bytes of one cascade level and selects the card with SELECT. Only a card with these bytes
-// answers, with its SAK.
+// readLevel reads the four bytes of one cascade level and selects the card with SELECT. Only a card with these four
+// bytes answers SELECT; its answer is the SAK.
 func (b *bus) readLevel(sel byte) (part []byte, sak byte, err error) {
 	got, err := b.exchange([]byte{sel, nvbNone}, 0, 5)
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 	regVersion    register = 0x37
 )
 
-// These are the chip's commands (§10.3, table 149).
+// These are commands of the MFRC522 (§10.3, table 149).
 const (
 	cmdIdle       = 0x00
 	cmdMem        = 0x01
@@ -47,10 +47,11 @@ const (
 )
 
 const (
-	powerDown = 0x10 // CommandReg: 1 until the chip is awake (§9.3.1.2)
+	powerDown = 0x10 // bit of CommandReg that is 1 until the chip has woken up (§9.3.1.2)
 	startSend = 0x80 // BitFramingReg (§9.3.1.14)
 	flushFIFO = 0x80 // FIFOLevelReg (§9.3.1.11)
-	lastBits  = 0x07 // ControlReg: valid bits of the last byte received, 0: all (§9.3.1.13)
+	// bits of ControlReg: the number of valid bits in the last received byte; 0: all eight are valid (§9.3.1.13)
+	lastBits = 0x07
 
 	// These are bits of ComIrqReg (§9.3.1.5).
 	irqRx    = 0x20
@@ -67,25 +68,26 @@ const (
 const (
 	// fifoSize is the FIFO's size in bytes (§8.3).
 	fifoSize = 64
-	// commandTime is more than ten times the chip's own timeout for a card. A command that runs longer never ends.
+	// commandTime is more than ten times the chip's own timeout for a card. A command that runs longer than commandTime
+	// is treated as stuck.
 	commandTime = 25 * time.Millisecond
-	// lookPause is the pause between two reads of a register, about ten transfers of three bytes at 1 MHz.
+	// lookPause is the pause between two reads of a register: about the time of ten three-byte transfers at 1 MHz.
 	lookPause = 250 * time.Microsecond
-	// earlyWakes is how often the IRQ pin may shorten one wait at most, so that a faulty pin causes only a few extra
+	// earlyWakes is how often at most the IRQ pin may shorten one wait, so that a faulty pin causes only a few extra
 	// reads.
 	earlyWakes = 4
 )
 
-// These are errors of a transfer or an exchange, in addition to errors of the bus.
+// These are the errors of a transfer or an exchange. A transfer can also return errors of the bus.
 var (
 	errNothing = errors.New("no card answered, or its answer is invalid")
-	errRandom  = fmt.Errorf("%w: number is random (ISO 14443-3, §6.5.4)", errNothing)
+	errRandom  = fmt.Errorf("%w: card sent a random number (ISO 14443-3, §6.5.4)", errNothing)
 	errStuck   = errors.New("chip did not finish a command in time")
 	errLate    = errors.New("SPI bus or this program was too slow")
 	errClosed  = errors.New("reader is closed")
 )
 
-// bus accesses the registers. end is the deadline of the running Poll or New.
+// bus reads and writes the chip's registers. end is the deadline of the call of Poll or New that is running.
 type bus struct {
 	conn   spi.Conn
 	irq    gpio.PinIn // nil: not connected
@@ -141,7 +143,8 @@ func (b *bus) writeAll(s ...setting) error {
 	return nil
 }
 
-// waitRegister reads a register until wanted accepts the value. After limit the error is errStuck.
+// waitRegister reads a register repeatedly until wanted accepts the value. If no value is accepted before limit, the
+// error is errStuck.
 func (b *bus) waitRegister(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
 	end, wakes := time.Now().Add(limit), 0
 	for {
@@ -161,8 +164,8 @@ func (b *bus) waitRegister(r register, limit time.Duration, wanted func(byte) bo
 	}
 }
 
-// pause waits, and reports whether the IRQ pin ended the wait early. WaitForEdge is only called with a positive limit:
-// periph's drivers differ for zero and negative limits, and one of these drivers waits without end.
+// pause waits for the given time, and reports whether the IRQ pin ended the wait early. pause calls WaitForEdge only
+// with a positive limit, because periph's drivers differ for other limits: one of them would wait forever.
 func (b *bus) pause(believe bool) bool {
 	if b.irq == nil || !believe {
 		time.Sleep(lookPause)
@@ -171,8 +174,9 @@ func (b *bus) pause(believe bool) bool {
 	return b.irq.WaitForEdge(lookPause)
 }
 
-// exchange sends a frame (§10.3.1.8) and returns the answer of want whole bytes. bits is the number of valid bits in
-// the last byte of the frame (0: eight). errNothing means an empty field, noise or colliding cards.
+// exchange sends a frame (§10.3.1.8) and returns an answer, which must have exactly want bytes. bits is the number of
+// valid bits in the last byte of the frame (0: eight). errNothing means that the field is empty, that noise disturbed
+// the answer, or that several cards answered.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear},
 		setting{regFIFOLevel, flushFIFO}); err != nil {
@@ -192,7 +196,7 @@ func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	return b.readAnswer(irq, want)
 }
 
-// readAnswer reads the answer that a Transceive received.
+// readAnswer reads from the FIFO the answer that the command Transceive received.
 func (b *bus) readAnswer(irq byte, want int) ([]byte, error) {
 	r, err := b.read(regError, regFIFOLevel, regControl)
 	if err != nil {
@@ -201,7 +205,7 @@ func (b *bus) readAnswer(irq byte, want int) ([]byte, error) {
 	faults, level, last := r[0], int(r[1]), r[2]&lastBits
 	switch {
 	case faults&errChip != 0:
-		return nil, fmt.Errorf("%w: ErrorReg is %#02x", errStuck, faults)
+		return nil, fmt.Errorf("%w: register ErrorReg is %#02x", errStuck, faults)
 	case faults&errAir != 0, irq&irqErr != 0, irq&irqRx == 0, level != want, last != 0:
 		return nil, errNothing
 	}

@@ -9,12 +9,13 @@ import (
 	"portillon/rfid/mfrc522/mfrc522test"
 )
 
-// scriptedChip is a chip that returns scripted values for interrupts, errors and FIFO while a card is read. If the two
-// lowest bits of a script's byte are zero, the chip returns the true value. After any other byte of the script, the
-// next byte is returned. After the end of the script, all values are true.
+// scriptedChip is a chip that, while a card is read, returns values of a script for its interrupts, errors and FIFO.
+// If the two lowest bits of a script's byte are zero, the chip returns the true value of the register. If the two
+// lowest bits of a script's byte are not zero, the chip returns the script's next byte. After the end of the script,
+// the chip returns only true values.
 type scriptedChip struct {
 	script []byte
-	frames [][]byte // bytes read from the FIFO, one entry for each transfer
+	frames [][]byte // the bytes that the driver read from the FIFO, one entry for each transfer
 }
 
 func (p *scriptedChip) next(truth byte) byte {
@@ -49,11 +50,12 @@ func (p *scriptedChip) wire(mosi, miso []byte) {
 	}
 }
 
-// isBacked reports whether the last frames contain the number, at each level with valid check bytes and CRCs.
+// isBacked reports whether the driver received this number in its last frames, with valid check bytes and CRCs at
+// each cascade level.
 func (p *scriptedChip) isBacked(number []byte) bool {
 	levels := map[int]int{4: 1, 7: 2, 10: 3}[len(number)]
 	var f [][]byte
-	for _, x := range p.frames { // skips ATQA, which has two bytes
+	for _, x := range p.frames { // skips the answer ATQA, which has two bytes
 		if len(x) != 2 {
 			f = append(f, x)
 		}
@@ -79,8 +81,8 @@ func (p *scriptedChip) isBacked(number []byte) bool {
 	return bytes.Equal(read, number)
 }
 
-// pollScripted polls a chip with scripted answers. Poll must neither panic nor hang, nor return a number without valid
-// checks.
+// pollScripted calls Poll on a chip whose answers come from the script. Poll must neither panic nor hang, nor return
+// a number without valid checks.
 func pollScripted(t *testing.T, uid, script []byte) (found bool) {
 	synctest.Test(t, func(t *testing.T) {
 		c := mfrc522test.New(card(uid))
@@ -116,7 +118,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// The chip gives random wrong answers, from fixed seeds.
+// The chip gives wrong answers at random, from fixed seeds.
 func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: reads a million random bytes")
@@ -126,7 +128,8 @@ func TestRandomAnswersNeverGiveAnUncheckedNumber(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 522))
 		script := make([]byte, rnd.IntN(400))
 		for i := range script {
-			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 { // in most scripts, most values are true
+			// in most scripts, the chip returns most values unchanged
+			if script[i] = byte(rnd.Uint32()); rnd.IntN(20) < 19 && seed%3 > 0 {
 				script[i] &^= 3
 			}
 		}

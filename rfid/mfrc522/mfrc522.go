@@ -3,14 +3,15 @@
 // The package accepts numbers of 4, 7 and 10 bytes. Each number is checked three times: by its check byte (BCC), by
 // SELECT, which only a card with that number answers, and by the CRC of that answer. The package reports no card for an
 // answer with a collision, a parity error or a framing error, for two cards at once (unless the chip receives only one
-// of them), and for random numbers: four bytes that begin with 08, as telephones and most bank cards send. It does not
-// support ISO 14443-4, so a card can only send its number, which anyone can copy, and cannot give a proof.
+// of them), and for random numbers: four bytes that begin with 08, as telephones and most bank cards send. The
+// package does not support ISO 14443-4, so the only proof of a card is its number, which anyone can copy.
 //
-// An error means that the chip does not answer, is another chip than at the start, or lost its settings because its
-// supply failed. The caller must then close the device and open it again. The chip is checked before each reading. A
-// command that does not end, or a bus too slow to finish a Poll, is tolerated twice in a row.
+// Poll returns an error if the chip does not answer, is another chip than at the start, or lost its settings because
+// its supply failed. After an error the caller must close the device and open it again. Before each reading Poll
+// verifies the chip's version and settings. Poll tolerates twice in a row that a command does not end or that the bus
+// is too slow.
 //
-// A reset pin and an IRQ pin may be connected, but neither is required. The IRQ pin only shortens waits.
+// A reset pin and an IRQ pin are optional. The IRQ pin, if connected, only shortens waits.
 //
 // Section numbers without a document refer to NXP's data sheet MFRC522, Rev. 3.9 (27 April 2016).
 package mfrc522
@@ -33,21 +34,22 @@ import (
 )
 
 const (
-	// startTime is the longest time that New may take. New takes about 120 ms, and 100 ms more with a reset pin.
+	// startTime is the longest time that New may take. New takes about 120 ms; with a reset pin, New takes about 220 ms.
 	startTime = time.Second
 	// pollTime is the longest time that Poll may take: half of rfid.MaxPoll. A card with ten bytes takes about 15 ms.
 	pollTime = rfid.MaxPoll / 2
-	// maxTransient is how many consecutive calls of Poll may fail in a way that a spark can cause.
+	// maxTransient is how many consecutive calls of Poll may fail for a reason that a spark can cause before Poll
+	// returns the error.
 	maxTransient = 2
 )
 
 // Options configures a Device. The zero Options are valid.
 type Options struct {
 	Gain         int              // receiver gain in dB: 18, 23, 33, 38, 43 or 48 (§9.3.3.6); 0: 33, as after a reset
-	Speed        physic.Frequency // speed of SPI, 1 to 10 MHz (§8.1.2); 0: 1 MHz, which works over 10 cm of loose wire
+	Speed        physic.Frequency // speed of SPI, 1 to 10 MHz (§8.1.2); 0: 1 MHz, at which 10 cm of loose wire still works
 	IRQ          gpio.PinIn       // nil: not connected
-	Reset        gpio.PinOut      // pin NRSTPD; nil: not connected
-	SkipSelfTest bool             // for imitations with an NXP version number that fail the self-test
+	Reset        gpio.PinOut      // the pin connected to the chip's NRSTPD; nil: not connected
+	SkipSelfTest bool             // skip the self-test, for imitations with an NXP version number that fail it
 }
 
 // gains maps dB to the values of RxGain (§9.3.3.6, table 98).
@@ -81,13 +83,13 @@ func (o Options) gainBits() byte { return gains[o.Gain] }
 
 // Device is a started chip. Poll and Close may be called concurrently. Close ends a running Poll.
 type Device struct {
-	turn    chan struct{} // lock of the bus: the channel is full while the bus is in use
+	turn    chan struct{} // lock of the bus: a goroutine that uses the bus fills the channel
 	bus     bus
-	port    io.Closer // nil: the caller closes the port
+	port    io.Closer // closes the port; nil: the caller of New closes the port
 	version byte
 	note    string
 	kept    []verifiedSetting
-	random  bool // the last poll met a random number
+	random  bool // the last call of Poll met a card with a random number
 	strikes int
 }
 
@@ -127,9 +129,10 @@ func open(port string, o Options) (*Device, error) {
 	return openOn(p, o)
 }
 
-// openOn starts the chip on a port. The Device then owns the port and closes it.
+// openOn starts the chip on a port. The Device then owns the port, and Device.Close closes the port.
 func openOn(p spi.PortCloser, o Options) (*Device, error) {
-	c, err := p.Connect(o.Speed, spi.Mode0, 8) // §8.1.2: clock low at rest, data valid at its rising edge
+	// mode 0 (§8.1.2): the clock is low at rest, and data are valid at its rising edge
+	c, err := p.Connect(o.Speed, spi.Mode0, 8)
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -143,7 +146,7 @@ func openOn(p spi.PortCloser, o Options) (*Device, error) {
 	return d, nil
 }
 
-// New starts the chip on a connection of mode 0 and eight bits. The caller closes the connection.
+// New starts the chip on an SPI connection of mode 0 with eight bits per word. The caller closes the connection.
 func New(c spi.Conn, o Options) (*Device, error) {
 	o, err := o.check()
 	if err != nil {
@@ -156,7 +159,7 @@ func New(c spi.Conn, o Options) (*Device, error) {
 	return d, nil
 }
 
-// Note returns a remark about this chip for the administrator; empty: there is no remark.
+// Note returns a remark about this chip for the administrator, or an empty string if there is no remark.
 func (d *Device) Note() string { return d.note }
 
 // Version returns the chip's version (§9.3.4.8): 0x91 and 0x92 are NXP's 1.0 and 2.0, 0x88 and 0xB2 are imitations.
@@ -200,7 +203,8 @@ func (d *Device) look() (rfid.UID, error) {
 		return rfid.UID{}, err
 	}
 	u, err := d.bus.find()
-	if err == nil && !time.Now().Before(d.bus.end) { // the program was delayed, so the person may have left
+	// the program was delayed, so the person may have left before the reading
+	if err == nil && !time.Now().Before(d.bus.end) {
 		return rfid.UID{}, errLate
 	}
 	return u, err
@@ -213,7 +217,8 @@ func (d *Device) Close() error {
 	}
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
-	// No other goroutine can use the bus at this point. An error of this transfer is not fatal.
+	// No other goroutine can use the bus at this point. Ignore an error of the transfer that switches the antenna off,
+	// because the port is closed anyway.
 	err := d.bus.conn.Tx([]byte{byte(regTxControl) << 1, 0x80}, make([]byte, 2))
 	if d.port == nil {
 		return err

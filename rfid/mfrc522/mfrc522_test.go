@@ -21,7 +21,7 @@ import (
 var (
 	four  = []byte{0xDE, 0xAD, 0xBE, 0xEF}
 	seven = []byte{0x04, 0x0C, 0xAC, 0x12, 0xED, 0x4C, 0x81}
-	// The byte 88 is the seventh byte of ten, so this byte is part of the number and not a cascade tag.
+	// The byte 88 is the seventh of ten bytes here, where it belongs to the number and is not a cascade tag.
 	ten = []byte{0x04, 0x11, 0x22, 0x33, 0x44, 0x55, 0x88, 0x77, 0x99, 0xAA}
 )
 
@@ -45,7 +45,7 @@ func start(t testing.TB, c *mfrc522test.Chip, o Options) *Device {
 	return d
 }
 
-// poll polls once and checks the time limit of Poll.
+// poll calls Poll once and checks that Poll ends within its time limit.
 func poll(t testing.TB, d *Device) (string, error) {
 	t.Helper()
 	since := time.Now()
@@ -68,7 +68,7 @@ func TestCRCMatchesTheStandard(t *testing.T) {
 	for _, c := range []struct {
 		in   []byte
 		want [2]byte
-	}{ // the examples are from ISO/IEC 14443-3 annex B, and HLTA
+	}{ // the examples are those of ISO/IEC 14443-3 annex B, and the frame HLTA
 		{[]byte{0x00, 0x00}, [2]byte{0xA0, 0x1E}},
 		{[]byte{0x12, 0x34}, [2]byte{0x26, 0xCF}},
 		{[]byte{0x50, 0x00}, [2]byte{0x57, 0xCD}},
@@ -79,7 +79,7 @@ func TestCRCMatchesTheStandard(t *testing.T) {
 	}
 }
 
-func TestCardsOfEachLengthAreReadRepeatedly(t *testing.T) {
+func TestNumbersOfEachLengthAreReadRepeatedly(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
 		synctest.Test(t, func(t *testing.T) {
 			k := card(uid)
@@ -173,7 +173,7 @@ func TestTwoCardsNeverGiveAMixedNumber(t *testing.T) {
 	}
 }
 
-// atEachTransfer runs a test once for each transfer of a Poll, with an event before that transfer.
+// atEachTransfer runs a test once for each transfer of a Poll; each time, an event happens before that transfer.
 func atEachTransfer(
 	t *testing.T,
 	uid []byte,
@@ -253,7 +253,7 @@ func TestBrownOutBeforeAnyTransferIsAnError(t *testing.T) {
 		(*mfrc522test.Chip).BrownOut,
 		func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
 			if c.AntennaOn() {
-				return // the Poll had fewer transfers
+				return // the Poll ended before the transfer with this number
 			}
 			if err == nil {
 				_, err = poll(t, d)
@@ -448,10 +448,10 @@ func TestFaultyPinsDoNotPreventReading(t *testing.T) {
 	}
 }
 
-// An answer with too few or too many bits must only have the effect that one poll finds no card.
+// If an answer has too few or too many bits, the only effect is that one Poll finds no card.
 func TestAnswerOfAnotherLengthIsNotACard(t *testing.T) {
 	for more := -9; more <= 17; more++ {
-		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers per level
+		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA has one answer, and each cascade level has two answers
 			synctest.Test(t, func(t *testing.T) {
 				c := mfrc522test.New(card(seven))
 				d := start(t, c, Options{})
@@ -627,7 +627,7 @@ func TestPollingReaderDeliversTapsOfTheChip(t *testing.T) {
 			d := start(t, c, Options{})
 			r := rfid.Polling{Chip: d, Slot: slot}.Reader()
 			plan := time.Now()
-			c.Faults.Before = func(int) { // one card from 1 s to 5 s, another from 8 s
+			c.Faults.Before = func(int) { // one card stays from 1 s to 5 s, and another card from 8 s
 				switch at := time.Since(plan); {
 				case at > 8*time.Second && len(c.Cards) == 0:
 					c.Cards = []*mfrc522test.Card{card(ten)}

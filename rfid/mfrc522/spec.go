@@ -23,7 +23,8 @@ func Spec() rfid.Spec {
 	}
 }
 
-// spiFile matches an SPI port as periph's package sysfs opens it: it accepts only numbers without leading zeros.
+// spiFile matches the names of SPI ports that periph's package sysfs can open: the numbers in them have no leading
+// zeros.
 var spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 
 func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
@@ -66,8 +67,8 @@ func openSpec(v rfid.Values, h rfid.Host) (_ rfid.Reader, err error) {
 	return rfid.Polling{Chip: deviceWithPins{d, held}, Slot: v.Slot(), Unread: h.Unread}.Reader(), nil
 }
 
-// heldPins are opened pins. Because only one program at a time can open a pin, the pins are released with the reader,
-// so that the reader can be opened again.
+// heldPins are the reader's opened GPIO pins. Only one program at a time can open a pin, so closing the reader also
+// releases its pins; otherwise the reader could not be opened again.
 type heldPins []interface{ Halt() error }
 
 // Halt releases the pins.
@@ -79,7 +80,7 @@ func (p heldPins) Halt() error {
 	return errors.Join(errs...)
 }
 
-// deviceWithPins is a chip together with its pins.
+// deviceWithPins is a started chip together with the GPIO pins that its reader opened.
 type deviceWithPins struct {
 	*Device
 	held heldPins

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// resetTime is the longest time that a soft reset may take. The data sheet gives only the crystal's start-up time
-	// plus 37.74 µs (§8.8.2).
+	// resetTime is the longest time that a soft reset may take. The data sheet only says that this takes the crystal's
+	// start-up time plus 37.74 µs (§8.8.2).
 	resetTime = 150 * time.Millisecond
-	// wakeTime is how long New waits after a wake-up until the crystal oscillates.
+	// wakeTime is how long New waits, after waking the chip, until the chip's crystal oscillates.
 	wakeTime = 50 * time.Millisecond
 	// testTime is the longest time that the self-test may take.
 	testTime = 100 * time.Millisecond
@@ -21,7 +21,7 @@ const (
 	fieldTime = 5 * time.Millisecond
 )
 
-// start brings the chip from any state to a state in which Poll works.
+// start brings the chip from any state into the state that Poll needs.
 func (d *Device) start(o Options) error {
 	if err := d.pins(o); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (d *Device) pins(o Options) error {
 	if o.Reset == nil {
 		return nil
 	}
-	for _, l := range []gpio.Level{gpio.Low, gpio.High} { // low for at least 100 ns (§8.8.1)
+	for _, l := range []gpio.Level{gpio.Low, gpio.High} { // the reset pin must be low for at least 100 ns (§8.8.1)
 		if err := o.Reset.Out(l); err != nil {
 			return fmt.Errorf("reset pin %s: %w", o.Reset, err)
 		}
@@ -62,7 +62,7 @@ func (d *Device) pins(o Options) error {
 	return nil
 }
 
-// reset resets the chip's registers and reads its version.
+// reset resets the chip's registers, waits until the chip is awake, and reads its version.
 func (d *Device) reset() error {
 	if err := d.bus.write(regCommand, cmdSoftReset); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (d *Device) reset() error {
 	return nil
 }
 
-// configure writes the settings that Poll needs, and verifies them.
+// configure writes the settings that Poll needs, and verifies them by reading them back.
 func (d *Device) configure(o Options) error {
 	d.kept = settings(o)
 	for _, k := range d.kept {
@@ -98,27 +98,27 @@ func (d *Device) configure(o Options) error {
 	return d.checkChip()
 }
 
-// verifiedSetting is a setting that is verified, with a mask of its bits that are not reserved.
+// verifiedSetting is a register's expected value and a mask of the bits to compare, which leaves out reserved bits.
 type verifiedSetting struct {
 	setting
 	mask byte
 }
 
 func settings(o Options) []verifiedSetting {
-	wake := byte(0x80) // IRqInv (§9.3.1.3): its reset value
+	wake := byte(0x80) // bit IRqInv (§9.3.1.3), set as after a reset: the IRQ pin is low while an interrupt is pending
 	if o.IRQ != nil {
 		wake |= irqRx | irqErr | irqTimer
 	}
 	return []verifiedSetting{
 		{setting{regComIEn, wake}, 0xFF},
-		{setting{regDivIEn, 0x80}, 0x94}, // IRQ is a push-pull output (§9.3.1.4)
-		{setting{regMode, 0x3D}, 0xA3},   // §9.3.2.2: send only with the field on, CRC preset 6363
-		{setting{regTxMode, 0x00}, 0xF8}, // §9.3.2.3: 106 kBd, CRC by this program
+		{setting{regDivIEn, 0x80}, 0x94}, // the IRQ pin is a push-pull output (§9.3.1.4)
+		{setting{regMode, 0x3D}, 0xA3},   // §9.3.2.2: the chip sends only with the field on, and CRCs start at 6363
+		{setting{regTxMode, 0x00}, 0xF8}, // §9.3.2.3: 106 kBd; this program computes the CRCs of frames
 		{setting{regRxMode, 0x00}, 0xFC}, // §9.3.2.4: the same
-		{setting{regTxASK, 0x40}, 0x40},  // §9.3.2.6: 100 % modulation, for type A
-		// The timer starts after a sent frame and stops when an answer begins (TAuto, §9.3.3.10). A tick is 13.56 MHz /
-		// (2·169+1), 25 µs (§8.5), and 80 ticks are 2 ms. A card answers WUPA, anticollision and SELECT after 91 µs (ISO/IEC
-		// 14443-3 §6.2.1.1). The correct answer to HLTA is 1 ms of silence.
+		{setting{regTxASK, 0x40}, 0x40},  // §9.3.2.6: 100 % modulation, as cards of type A need
+		// The timer starts after a sent frame and stops when an answer begins (TAuto, §9.3.3.10). A tick of the chip's
+		// timer is 25 µs (13.56 MHz / (2·169+1), §8.5), so the timeout of 80 ticks is 2 ms. A card answers WUPA,
+		// anticollision and SELECT after 91 µs (ISO/IEC 14443-3 §6.2.1.1). A card acknowledges HLTA by 1 ms of silence.
 		{setting{regTMode, 0x80}, 0xFF},
 		{setting{regTPrescaler, 169}, 0xFF},
 		{setting{regTReloadHi, 0}, 0xFF},
@@ -129,7 +129,7 @@ func settings(o Options) []verifiedSetting {
 }
 
 // checkChip verifies that the chip is the same chip as at the start, and that its settings are unchanged. A spark can
-// falsify a reading, so only three wrong readings are an error.
+// falsify a reading of these registers, so checkChip returns an error only after three wrong readings.
 func (d *Device) checkChip() (err error) {
 	regs := []register{regVersion}
 	for _, k := range d.kept {
@@ -189,7 +189,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 	if err := b.write(regCommand, cmdMem); err != nil {
 		return nil, err
 	}
-	// Wait for the end of the command Mem. If it does not end, the comparison of the bytes fails.
+	// Wait for the end of the command Mem. If the self-test does not end, the comparison of its bytes fails.
 	if _, err := b.waitRegister(regCommand, commandTime, func(c byte) bool { return c&0x0F == cmdIdle }); err != nil &&
 		!errors.Is(err, errStuck) {
 		return nil, err
@@ -204,7 +204,7 @@ func (d *Device) runSelfTest() ([]byte, error) {
 	return b.readFIFO(fifoSize)
 }
 
-// selfTests holds the 64 bytes of §16.1.1 by chip version.
+// selfTests holds, by chip version, the 64 bytes that the self-test must give (§16.1.1).
 var selfTests = map[byte][]byte{
 	0x91: { // version 1.0
 		0x00, 0xC6, 0x37, 0xD5, 0x32, 0xB7, 0x57, 0x5C, 0xC2, 0xD8, 0x7C, 0x4D, 0xD9, 0x70, 0xC7, 0x73,

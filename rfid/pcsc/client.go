@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// These are reasons why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these if the cause
-// is known.
+// These are reasons why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these errors if
+// the cause is known.
 var (
 	ErrNoService = errors.New("pcscd is not running: its socket is missing or refuses connections")
 	ErrRefused   = errors.New("pcscd refuses this user: polkit does not allow " +
 		"org.debian.pcsc-lite.access_pcsc and access_card")
 	ErrVersion  = errors.New("pcscd uses an unsupported version of its protocol")
 	ErrSilent   = errors.New("pcscd does not answer")
-	ErrNoReader = errors.New("reader not found in pcscd")
-	ErrBusy     = errors.New("another program uses the reader")
+	ErrNoReader = errors.New("reader is not in pcscd's list of readers")
+	ErrBusy     = errors.New("another program uses the reader exclusively")
 )
 
-// client is one connection to pcscd, with a separate context at pcscd. After an error of the connection only Close may
+// client is one connection to pcscd, with its own context in pcscd. After an error of the connection only Close may
 // be called. A client is not safe for concurrent use.
 type client struct {
 	conn    net.Conn
 	context uint32
-	err     error // the connection's fatal error
+	err     error // the error that ended the use of this connection; nil: none
 }
 
-// card is a connection to a card in a reader.
+// card is pcscd's handle for a connected card in a reader.
 type card struct {
 	handle, protocol uint32
 }
@@ -52,15 +52,15 @@ func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	return c, code(word(a, 8)).err("establish a context")
 }
 
-// negotiate negotiates a version. If pcscd has another version, it answers with that version, and the connection stays
-// open.
+// negotiate tells pcscd the version of the protocol that this client uses. If pcscd supports only another version, it
+// answers with that version and keeps the connection open.
 func (c *client) negotiate() error {
 	var theirs [2]uint32
 	for _, minor := range minors {
 		a, err := c.call(cmdVersion, encodeWords(protocolMajor, minor, 0), nil, sizeVersion)
 		if err != nil && !errors.Is(err, ErrSilent) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			// pcscd first asks polkit for permission. If polkit refuses, pcscd closes the connection without an answer
-			// (src/winscard_svc.c, ContextThread).
+			// Before pcscd answers, it asks polkit whether this process may connect. If polkit refuses the client, pcscd
+			// closes the connection without an answer (src/winscard_svc.c, ContextThread).
 			return fmt.Errorf("%w (%w)", ErrRefused, err)
 		}
 		if err != nil {
@@ -70,7 +70,7 @@ func (c *client) negotiate() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %d.%d, want 4.4 or 4.5", ErrVersion, theirs[0], theirs[1])
+	return fmt.Errorf("%w: pcscd has version %d.%d, want 4.4 or 4.5", ErrVersion, theirs[0], theirs[1])
 }
 
 // setDeadline sets the deadline of all following calls.
@@ -88,7 +88,7 @@ func (c *client) call(command uint32, structure, data []byte, size int) ([]byte,
 	return c.read(size)
 }
 
-// read reads exactly size bytes.
+// read reads exactly size bytes of pcscd's answer.
 func (c *client) read(size int) ([]byte, error) {
 	b := make([]byte, size)
 	if c.err == nil {
@@ -103,8 +103,8 @@ func (c *client) read(size int) ([]byte, error) {
 	return b, nil
 }
 
-// fail stores errGarbage as the connection's fatal error, because after such an answer the position in the stream is
-// unknown.
+// fail stores errGarbage as the connection's fatal error, because after such an answer the client does not know where
+// the next answer begins.
 func (c *client) fail(err error) error {
 	if errors.Is(err, errGarbage) {
 		c.err = err
@@ -142,10 +142,10 @@ func (c *client) connect(name string) (card, code, error) {
 	return card{handle, protocol}, rv, c.fail(err)
 }
 
-// disconnect ends the connection to a removed card, without a reset. disconnect requests no reset: if the card is
-// already back and pcscd (1.9.9 and 2.3.3, SCardDisconnect) cannot reset the card, pcscd would list the reader as empty
-// until the card is removed again. When the client's connection ends, pcscd resets a present card, so that the card's
-// proof ends.
+// disconnect ends the connection to a removed card, without a reset. disconnect requests no reset. Otherwise, if the
+// card were already back and pcscd (1.9.9 and 2.3.3, SCardDisconnect) could not reset it, pcscd would list the reader
+// as empty until the card is removed again. When the client's connection to pcscd ends, pcscd resets a present card,
+// and the card loses its authentication.
 func (c *client) disconnect(k card) error {
 	_, err := c.call(cmdDisconnect, encodeWords(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err
@@ -167,7 +167,7 @@ func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
 	return b, codeOK, err
 }
 
-// dial connects to pcscd's socket. If systemd starts pcscd on demand, the socket exists before pcscd runs.
+// dial connects to pcscd's socket. If systemd starts pcscd on demand, the socket file exists before pcscd runs.
 func dial(socket string, deadline time.Time) (*client, error) {
 	conn, err := (&net.Dialer{Deadline: deadline}).Dial("unix", socket)
 	switch {
@@ -175,7 +175,7 @@ func dial(socket string, deadline time.Time) (*client, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNoService, err)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
-	case err != nil: // EAGAIN: pcscd hangs and accepts no connection, so its queue is full
+	case err != nil: // EAGAIN: pcscd hangs and accepts no connection, so its queue of connections is full
 		return nil, fmt.Errorf("%w: %w", ErrSilent, err)
 	}
 	c, err := greet(conn, deadline)
@@ -186,7 +186,7 @@ func dial(socket string, deadline time.Time) (*client, error) {
 	return c, nil
 }
 
-// find returns the first reader in the list whose name is accepted.
+// find returns the first reader in the list for whose name the function is returns true.
 func find(list []state, is func(string) bool) (state, bool) {
 	i := slices.IndexFunc(list, func(s state) bool { return is(s.name) })
 	if i < 0 {

@@ -11,11 +11,12 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
+func TestEachFaultOfPcscdHasItsOwnError(t *testing.T) {
 	any := errors.New("any")
 	for name, x := range map[string]struct {
-		f           pcsctest.Faults
-		atOpen      bool // the fault begins before opening the reader; false: while a card is present
+		f pcsctest.Faults
+		// true: the fault begins before the reader is opened; false: the fault begins while a card is present
+		atOpen      bool
 		minor       uint32
 		want        error
 		wantReaders func(*[]*pcsctest.Reader)
@@ -129,7 +130,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 					})
 					err = pollUntilItFails(t, d)
 				}
-				if x.want == errGarbage { // after errGarbage the next bytes may be the middle of an answer
+				if x.want == errGarbage { // after errGarbage, the next bytes may come from the middle of an answer
 					setFaults(s, pcsctest.Faults{})
 					if _, _, err := d.Poll(t.Context()); err == nil {
 						t.Error("the connection is used again")
@@ -144,7 +145,7 @@ func TestEachFaultOfPcscdIsItsOwnError(t *testing.T) {
 	}
 }
 
-// overwrite returns a function that overwrites one word of an answer.
+// overwrite returns a function that replaces one 32-bit field of an answer.
 func overwrite(at int, v byte4) func([]byte) []byte {
 	return func(b []byte) []byte {
 		copy(b[at:], encodeWords(uint32(v)))
@@ -154,7 +155,8 @@ func overwrite(at int, v byte4) func([]byte) []byte {
 
 type byte4 uint32
 
-// pollUntilItFails polls like rfid.Polling, at most for the time after which a present card would be a new tap.
+// pollUntilItFails polls as rfid.Polling does, until Poll fails or until the time after which a present card would be
+// a new tap.
 func pollUntilItFails(t *testing.T, d *Device) error {
 	t.Helper()
 	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {

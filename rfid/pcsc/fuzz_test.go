@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stream is a connection with a fixed input.
+// stream is a connection that delivers a fixed input.
 type stream struct {
 	io.Reader
 	net.Conn

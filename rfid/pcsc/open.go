@@ -9,8 +9,8 @@ import (
 const Socket = "/run/pcscd/pcscd.comm"
 
 // Open opens the first PC/SC reader whose name begins with prefix. An empty prefix selects the first reader. Open
-// blocks for 4 s at most. In the last second it polls the reader, so that a card that is already on the reader is
-// detected before Open returns.
+// blocks for 4 s at most. During the last second of opening, Open polls the reader, so that pcscd has detected a card
+// that already lies on the reader.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 
 func openAt(socket, prefix string) (*Device, error) {

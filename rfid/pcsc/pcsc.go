@@ -1,41 +1,39 @@
 // Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID Omnikey). The package
 // exchanges commands with cards that support ISO/IEC 14443-4, so that a card can prove that it holds a key. The
-// reader's driver runs in pcscd, to which this package connects.
+// reader's driver runs in the daemon pcscd, to which this package connects.
 //
 // # Why the package has its own client
 //
 // The package implements the protocol of pcscd's Unix socket in Go: eight structures of 32-bit fields (wire.go). The
 // alternatives were:
 //
-//   - github.com/ebfe/scard binds libpcsclite with cgo. The .deb is built for three architectures without cgo, and
-//     Debian's armhf libraries and compiler are ARMv7: a program linked to them does not start on a Pi Zero W (ARMv6).
+//   - github.com/ebfe/scard binds libpcsclite with cgo. Portillon's .deb is built for three architectures without
+//     cgo, and Debian's armhf libraries and compiler are ARMv7: a program linked to these libraries does not start on
+//     a Pi Zero W (ARMv6).
 //   - github.com/gballet/go-libpcsclite implements the socket in Go (BSD-3). It was last changed in 2019 and has no
-//     release, accepts exactly one protocol version, sets no deadline on reads, and allocates memory according to an
-//     unchecked length in an answer.
-//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program would then need glibc's loader,
+//     release, accepts exactly one version of the protocol, sets no deadline on reads, and allocates as much memory
+//     as an answer claims to need.
+//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program, which is one static file today,
+//     would then need glibc's loader. If a call into the library hung, the program could not abandon the call.
 //
-// while
-//
-//	it is one static file today, and a call into the library that hangs could not be abandoned.
-//
-// The protocol is versioned. The package supports 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd 2.3.3), and
-// names any other version in an error.
+// The protocol has a version number. The package supports 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd
+// 2.3.3), and names any other version in an error.
 //
 // # What can go wrong
 //
 // pcscd can be absent, hang, crash, be restarted, or send invalid answers. Each poll has a time limit, and the length
-// of each answer is checked. A poll without an answer within 300 ms finds no card. A second such poll in a row, an
-// invalid answer, a closed connection or an unplugged reader is an error. The caller must then close the device and
-// open it again, as rfid.Watch does.
+// of each answer is checked. A poll that gets no answer within 300 ms reports no card. A second poll in a row without
+// an answer, an invalid answer, a closed connection or an unplugged reader is an error. The caller must then close
+// the device and open it again, as rfid.Watch does.
 //
 // # What the package accepts
 //
 // The package accepts numbers of 4, 7 and 10 bytes. Random numbers, four bytes that begin with 08 as telephones and
-// bank cards send, are not reported as a card (ISO/IEC 14443-3, 6.4.4). A present card is connected exclusively: no
-// other program can use it.
+// bank cards send, are not reported as a card (ISO/IEC 14443-3, 6.4.4). The package connects to a present card
+// exclusively: no other program can use the card.
 //
-// An ACR122U beeps at each card, which members would confuse with Portillon's own signal. The package switches the
-// beep off at the first card after opening.
+// An ACR122U beeps at each card, and members would confuse this beep with Portillon's own signal. At the first card
+// after opening, the package switches the beep off.
 package pcsc
 
 import (
@@ -50,27 +48,29 @@ import (
 )
 
 const (
-	// lookTime is the longest time of one poll. Before a hanging reader becomes an error, a card is not read for at
-	// most two polls and two pauses of rfid.Polling (100 ms): 800 ms, less than rfid.Gone. A hanging pcscd therefore
-	// never causes a second tap of a present card.
+	// lookTime is the longest time of one poll. If a reader hangs, a present card stays unread for at most two polls and
+	// two pauses of rfid.Polling (100 ms) before Poll returns an error: 800 ms, less than rfid.Gone. This is too short
+	// for a present card to become a second tap while pcscd hangs.
 	lookTime = 300 * time.Millisecond
-	// patience is how long pcscd may take to answer an abandoned request: the time of an exchange (rfid.MaxPoll) and of
-	// the next poll.
+	// patience is how long pcscd may take to answer a request that timed out: the time of an exchange (rfid.MaxPoll) and
+	// of the next poll.
 	patience = rfid.MaxPoll + lookTime
-	// openTime is the longest time of Open until its first poll. systemd starts pcscd at the first use of the socket,
-	// which takes time on a Pi.
+	// openTime is the longest time that Open may take before its first poll. systemd starts pcscd at the first use of
+	// the socket, which takes time on a Pi.
 	openTime = 2 * time.Second
 	// settle is how long Open polls the reader before it returns. After being plugged in, an ACR122U looks for cards
 	// every 250 or 500 ms (ACR122U API v2.04, PICC operating parameter), and pcscd polls it every 400 ms
-	// (PCSCLITE_STATUS_POLL_RATE). A card that was on the reader before must be detected before taps count.
+	// (PCSCLITE_STATUS_POLL_RATE). A card that was already on the reader must be detected before Open returns, so that
+	// the card is not reported as a tap.
 	settle = time.Second
 	pace   = 100 * time.Millisecond
 )
 
-// These commands are for the reader itself, as their class FF states (PC/SC part 3, 3.2.2).
+// These commands are for the reader, not for a card, because their class is FF (PC/SC part 3, 3.2.2).
 var (
 	askUID = []byte{0xFF, 0xCA, 0, 0, 0} // GET DATA (3.2.2.1.3): the card's number and 90 00
-	// quiet switches the buzzer off for detected cards (ACR122U API v2.04). The default of P2 is FF.
+	// quiet switches off the buzzer that sounds when a card is detected (ACR122U API v2.04). The default value of its
+	// parameter P2 is FF, which keeps the buzzer on.
 	quiet = []byte{0xFF, 0, 0x52, 0, 0}
 )
 
@@ -81,18 +81,19 @@ var (
 	errClosed = errors.New("reader is closed")
 )
 
-// Device is one reader of pcscd. Poll and Exchange may be called concurrently, and run one after the other.
+// Device is one reader of pcscd. Poll and Exchange may be called concurrently; the Device runs one call after the
+// other.
 type Device struct {
-	calls sync.Mutex // held by Poll and Exchange
-	late  int        // consecutive calls that timed out
+	calls sync.Mutex // Poll and Exchange hold this lock
+	late  int        // number of consecutive calls that timed out
 
-	random bool // the last poll met a random number
+	random bool // the last call of Poll met a card with a random number
 
-	turn   chan struct{} // lock of the fields below: the channel is full while a request runs
+	turn   chan struct{} // lock of the fields below: a running request fills the channel
 	client *client
 	name   string // the reader's whole name
-	card   *card  // nil: no card is connected
-	events uint32 // the reader's event counter when the card was connected
+	card   *card  // the connected card; nil: no card is connected
+	events uint32 // value of the reader's event counter when the card was connected
 	hushed bool   // the reader's beep was switched off
 
 	close sync.Once
@@ -104,7 +105,7 @@ var (
 	_ rfid.Channel = (*Device)(nil)
 )
 
-// newDevice opens the first reader whose name begins with prefix, and polls it for the settle time.
+// newDevice opens the first reader whose name begins with prefix, and polls this reader for the settle time.
 func newDevice(c *client, prefix string) (*Device, error) {
 	list, err := c.readers()
 	if err != nil {
@@ -112,7 +113,7 @@ func newDevice(c *client, prefix string) (*Device, error) {
 	}
 	s, ok := find(list, func(name string) bool { return strings.HasPrefix(name, prefix) })
 	if !ok {
-		return nil, fmt.Errorf("%w: %q, it has %q", ErrNoReader, prefix, names(list))
+		return nil, fmt.Errorf("%w: %q, pcscd's readers are %q", ErrNoReader, prefix, names(list))
 	}
 	d := &Device{client: c, name: s.name, turn: make(chan struct{}, 1), ended: make(chan struct{})}
 	for since := time.Now(); time.Since(since) < settle; time.Sleep(pace) {
@@ -143,7 +144,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		return v.uid, v.found, v.err
 	case errors.Is(err, errClosed):
 		return rfid.UID{}, false, err
-	case ctx.Err() != nil: // the caller's context ended, which is no fault of pcscd
+	case ctx.Err() != nil: // the caller's context ended, which is not a failure of pcscd
 		return rfid.UID{}, false, nil
 	}
 	if d.late++; d.late > 1 {
@@ -161,7 +162,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		return nil, ctx.Err()
 	case len(command) == 0 || len(command) > maxCommand:
 		return nil, fmt.Errorf("command of %d bytes, want 1 to %d", len(command), maxCommand)
-	case command[0] == 0xFF: // the class of commands to the reader, which would not reach the card
+	case command[0] == 0xFF: // commands of class FF are for the reader and would not reach the card
 		return nil, errors.New("command of class FF is for the reader, not for a card")
 	}
 	type answer struct {
@@ -173,7 +174,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		return answer{b, err}
 	})
 	if errors.Is(err, errLate) || errors.Is(err, context.DeadlineExceeded) {
-		d.late++ // a second timeout in the next poll becomes an error
+		d.late++ // a timeout in the next poll will be an error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("card does not answer: %w", err)
@@ -182,13 +183,14 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	return a.b, a.err
 }
 
-// within runs f with the reader, and waits for the result until limit or the end of ctx. After that, f may continue for
-// at most patience, but its result is discarded, and the next caller waits until f ends. Close also ends f.
+// within runs f, which uses the reader, and waits for its result until the limit or the end of ctx. After that time,
+// f may still run for at most patience; its result is then discarded, and the next caller waits until f ends. Close
+// also makes f end.
 func within[T any](ctx context.Context, d *Device, limit time.Duration, f func() T) (none T, err error) {
 	end := time.NewTimer(limit)
 	defer end.Stop()
 	select {
-	case <-d.ended: // check first, because select chooses randomly among ready cases
+	case <-d.ended: // check first, because select chooses at random if several cases are ready
 		return none, errClosed
 	default:
 	}
@@ -229,7 +231,7 @@ func (d *Device) look() pollResult {
 	if !ok {
 		return pollResult{err: fmt.Errorf("%w: %q was unplugged", ErrNoReader, d.name)}
 	}
-	if d.card != nil && (!s.card || s.events != d.events) { // the card has left, or was replaced
+	if d.card != nil && (!s.card || s.events != d.events) { // the card has left, or was replaced by another card
 		if err := d.disconnectCard(); err != nil {
 			return pollResult{err: err}
 		}
@@ -253,7 +255,7 @@ func (d *Device) look() pollResult {
 	return d.readNumber()
 }
 
-// readNumber reads the number of the connected card.
+// readNumber asks the reader for the number (UID) of the connected card.
 func (d *Device) readNumber() pollResult {
 	b, rv, err := d.client.transmit(*d.card, askUID)
 	if err != nil {
@@ -265,7 +267,7 @@ func (d *Device) readNumber() pollResult {
 	u, ok := parseNumber(b)
 	if ok && !d.hushed && strings.HasPrefix(d.name, "ACS ACR122") {
 		d.hushed = true
-		// A reader that does not know the command quiet continues to beep.
+		// If a reader does not know the command quiet, it continues to beep.
 		if _, _, err := d.client.transmit(*d.card, quiet); err != nil {
 			return pollResult{err: err}
 		}
@@ -311,19 +313,19 @@ func (d *Device) exchange(command []byte) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case rv != codeOK:
-		return nil, errors.Join(fmt.Errorf("card has left: %w", rv.err("transmit")), d.disconnectCard())
+		return nil, errors.Join(fmt.Errorf("card left the reader: %w", rv.err("transmit")), d.disconnectCard())
 	case len(b) < 2:
 		return nil, errAnswer
 	}
 	return b, nil
 }
 
-// Close implements rfid.Poller. pcscd resets the card when the connection ends.
+// Close implements rfid.Poller. When the connection ends, pcscd resets the card.
 func (d *Device) Close() (err error) {
 	d.close.Do(func() {
 		close(d.ended)
 		err = d.client.conn.Close()
-		d.turn <- struct{}{} // wait for the end of a running request
+		d.turn <- struct{}{} // wait until a running request has ended
 	})
 	return err
 }

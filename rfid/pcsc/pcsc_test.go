@@ -18,7 +18,8 @@ import (
 
 const acr = "ACS ACR122U PICC Interface 00 00"
 
-// newServer returns a simulated pcscd with two readers. The second is an ACR122U.
+// newServer returns a simulated pcscd with two readers. These are the names of two readers; the second reader is an
+// ACR122U.
 func newServer() *pcsctest.Server {
 	s := &pcsctest.Server{}
 	s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) {
@@ -27,7 +28,7 @@ func newServer() *pcsctest.Server {
 	return s
 }
 
-// openThroughPipe opens the ACR122U of a server through a pipe, in synctest time.
+// openThroughPipe opens the ACR122U of a simulated pcscd through a pipe, in the fake time of synctest.
 func openThroughPipe(t *testing.T, s *pcsctest.Server) (*Device, error) {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -57,7 +58,7 @@ func started(t *testing.T, s *pcsctest.Server) *Device {
 	return d
 }
 
-// setFaults sets the faults that the server simulates from then on.
+// setFaults sets the faults that the server simulates from now on.
 func setFaults(s *pcsctest.Server, f pcsctest.Faults) {
 	s.Set(func(_ *[]*pcsctest.Reader, faults *pcsctest.Faults) { *faults = f })
 }
@@ -68,7 +69,7 @@ func TestMalformedNumbersAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x04\x11\x22\x33\x44\x55\x66\x90\x00": "04112233445566", "\xDE\xAD\xBE\xEF\x90\x00": "DEADBEEF",
 		"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99\x90\x00": "04112233445566778899",
-		"\x08\x11\x22\x33\x90\x00":                         "08112233", // random: Poll then reports no card
+		"\x08\x11\x22\x33\x90\x00":                         "08112233", // the number is random, so Poll reports no card
 		"\x08\x11\x22\x33\x44\x55\x66\x90\x00":             "08112233445566",
 		"\x6A\x81":                                         "", "": "", "\x90": "",
 		"\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "", "\xDE\xAD\xBE\xEF\x90\x01": "",
@@ -92,7 +93,7 @@ func TestCardIsFoundWhileItIsPresent(t *testing.T) {
 			if n := s.Said(pcsctest.Connect); n != 1 {
 				t.Errorf("%d connections to one card", n)
 			}
-			// The card is replaced between two polls.
+			// Between two polls, the card is replaced by another card.
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
 			wantNumber(t, d, "04112233445566")
 			s.Insert(acr, pcsctest.Numbered("\x08\x11\x22\x33")) // a telephone's random number (ISO 14443-3, 6.4.4)
@@ -186,8 +187,8 @@ func TestCardThatCannotBePoweredIsIgnored(t *testing.T) {
 	}
 }
 
-// However long pcscd hangs while a card is present, the card must be only one tap, or the reader must fail. A reader
-// that is opened again must not report the present card as a tap.
+// If pcscd hangs while a card is present, for any duration, the reader must report only one tap or fail. When a
+// reader is opened again, it must not report the present card as a tap.
 func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a daemon that hangs")
@@ -213,7 +214,8 @@ func TestHangingPcscdCausesNoSecondTap(t *testing.T) {
 	}
 }
 
-// The late answer to an abandoned poll must be discarded, so that the next poll reports the present state.
+// If a poll timed out and its answer comes later, this answer must be discarded, so that the next poll reports the
+// present state.
 func TestLateAnswerIsNotUsedForTheNextPoll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
@@ -248,7 +250,7 @@ func TestResetCardIsConnectedAgain(t *testing.T) {
 	})
 }
 
-func TestOneTimeoutAtATimeIsTolerated(t *testing.T) {
+func TestSingleTimeoutIsTolerated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		d := started(t, s)
@@ -308,8 +310,8 @@ func TestExchangeReturnsTheCardsAnswer(t *testing.T) {
 	})
 }
 
-// A card that is removed during a computation may block pcscd for longer than an exchange may last. The reader must
-// remain usable.
+// If a card is removed during a computation, pcscd may hang for longer than an exchange may last. After this, the
+// reader must still be usable.
 func TestTimedOutExchangeLeavesTheReaderUsable(t *testing.T) {
 	for delay, lives := range map[time.Duration]bool{
 		600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false,
@@ -389,7 +391,7 @@ func TestMissingSocketIsErrNoService(t *testing.T) {
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // the file of the socket was left by a crashed pcscd
+	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // a crashed pcscd leaves the file of its socket
 		t.Error(err)
 	}
 }

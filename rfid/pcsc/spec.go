@@ -6,9 +6,10 @@ import "portillon/rfid"
 // name. Without a port, the first reader of pcscd is used.
 func Spec() rfid.Spec {
 	return rfid.Spec{
-		Kind:  "pcsc",
-		Keys:  []rfid.Key{{Name: rfid.KeyPort, Type: rfid.Name}, rfid.AESKey(), rfid.ModeKey()},
-		Parse: func(rfid.Values) (rfid.Wiring, []rfid.Fault) { return rfid.Wiring{}, nil }, // USB, and any name
+		Kind: "pcsc",
+		Keys: []rfid.Key{{Name: rfid.KeyPort, Type: rfid.Name}, rfid.AESKey(), rfid.ModeKey()},
+		// a PC/SC reader is connected by USB, and any port is valid
+		Parse: func(rfid.Values) (rfid.Wiring, []rfid.Fault) { return rfid.Wiring{}, nil },
 		Open: func(v rfid.Values, h rfid.Host) (rfid.Reader, error) {
 			d, err := Open(v[rfid.KeyPort])
 			if err != nil {

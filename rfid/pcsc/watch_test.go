@@ -10,8 +10,8 @@ import (
 	"portillon/rfid/pcsc/pcsctest"
 )
 
-// After a power cut, a card that is already on the reader must not count as a tap, and an unplugged reader must be
-// reopened.
+// After a power cut, a card that already lies on the reader must not be a tap. An unplugged reader must be opened
+// again.
 func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
@@ -47,9 +47,9 @@ func TestWatchReopensAnUnpluggedReader(t *testing.T) {
 	})
 }
 
-// After a reader is plugged in, pcscd may need 900 ms to detect a card that is already on the reader. Such a card must
-// not count as a tap.
-func TestPresentCardThatPcscdSeesLateIsNotATap(t *testing.T) {
+// After a reader is plugged in, pcscd may need 900 ms to detect a card that is already on the reader. Such a card
+// must not be a tap.
+func TestPresentCardThatPcscdDetectsLateGivesNoTap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newServer()
 		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })

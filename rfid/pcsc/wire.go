@@ -33,7 +33,7 @@ const (
 	maxReaders     = 16                       // PCSCLITE_MAX_READERS_CONTEXTS
 )
 
-// These are values of the fields.
+// These are values of the fields of messages, and offsets of fields in bytes.
 const (
 	protocolMajor    = 4
 	scopeSystem      = 2 // SCARD_SCOPE_SYSTEM
@@ -43,8 +43,8 @@ const (
 	statePresent     = 4 // SCARD_PRESENT
 	notInitialised   = maxATR + 1
 	ioRequestLength  = 8   // sizeof(SCARD_IO_REQUEST) as 32-bit fields
-	maxCommand       = 261 // bytes: a short command of ISO/IEC 7816-4 with 255 bytes of data
-	maxAnswer        = 258 // bytes: 256 bytes of data and the status word (ISO/IEC 7816-4)
+	maxCommand       = 261 // largest command in bytes: a short command (ISO/IEC 7816-4) with 255 bytes of data
+	maxAnswer        = 258 // largest answer in bytes: 256 bytes of data and the status word (ISO/IEC 7816-4)
 	offsetShare      = 4 + maxName
 	offsetHandle     = offsetShare + 8
 	offsetProtocol   = offsetHandle + 4
@@ -54,7 +54,8 @@ const (
 )
 
 // minors are the supported minor versions of the protocol: 4.4 in Debian 12 (pcscd 1.9.9), 4.5 in Debian 13 (2.3.3),
-// which adds a command that this package does not use. According to both sources the structures above are equal.
+// which adds a command that this package does not use. The structures above are equal in the sources of both
+// versions.
 var minors = [...]uint32{5, 4}
 
 // code is pcscd's result of a request (SCARD_S_…, SCARD_E_…, SCARD_W_… in src/PCSC/pcsclite.h.in).
@@ -90,7 +91,7 @@ func (c code) isAboutCard() bool {
 	return false
 }
 
-// err returns the code as an error; nil for codeOK.
+// err returns the code as an error, or nil if the code is codeOK.
 func (c code) err(doing string) error {
 	switch c {
 	case codeOK:
@@ -129,8 +130,8 @@ func encodeRequest(command uint32, structure, data []byte) []byte {
 // state is a reader in pcscd's list.
 type state struct {
 	name   string
-	events uint32 // count of insertions and removals, modulo 2^16
-	card   bool   // card present and powered
+	events uint32 // number of insertions and removals of cards, modulo 2^16
+	card   bool   // a card is present and powered
 }
 
 // parseReaders parses the answer to cmdReaders: a table of fixed size whose empty rows have no name.

@@ -6,15 +6,17 @@ import (
 	"fmt"
 )
 
-// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data. LEN+LCS is 0, and so is the sum of
-// TFI, data and DCS. An extended frame (§6.2.1.2) has FF FF in place of LEN LCS, then two bytes of length and their
-// checksum.
+// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data. LEN+LCS is 0 modulo 256, and the
+// sum of TFI, data and DCS is 0 modulo 256. An extended frame (§6.2.1.2) has FF FF in place of LEN LCS, then two
+// bytes of length and their checksum.
 const (
-	toChip   = 0xD4 // TFI, from the host
-	fromChip = 0xD5 // TFI, from the chip
-	maxData  = 264  // size of an extended frame's data: TFI, command and 262 bytes (§6.2.1.2)
+	toChip   = 0xD4 // the byte TFI of frames from the host
+	fromChip = 0xD5 // the byte TFI of frames from the chip
+	maxData  = 264  // largest size of an extended frame's data, in bytes: TFI, command and 262 bytes (§6.2.1.2)
 	maxFrame = 8 + maxData + 2
-	maxSent  = 252 // bytes of data after TFI and command in a normal frame, with InDataExchange's target number
+	// largest size of a normal frame's data after TFI and command, in bytes; InDataExchange's target number is the first
+	// of these bytes
+	maxSent = 252
 )
 
 // kind is the kind of a packet. The zero kind means that there is no packet.
@@ -23,9 +25,9 @@ type kind uint8
 const (
 	none  kind = iota
 	data       // an answer
-	ack        // 00 00 FF 00 FF 00 (§6.2.1.3)
-	nack       // 00 00 FF FF 00 00 (§6.2.1.4)
-	fault      // 00 00 FF 01 FF 7F 81 00: the chip does not know the command (§6.2.1.5)
+	ack        // ACK: 00 00 FF 00 FF 00 (§6.2.1.3)
+	nack       // NACK: 00 00 FF FF 00 00 (§6.2.1.4)
+	fault      // error frame 00 00 FF 01 FF 7F 81 00: the chip does not know the command (§6.2.1.5)
 )
 
 var (
@@ -50,14 +52,15 @@ func encode(command byte, args []byte) ([]byte, error) {
 // packet is one packet found in a stream of bytes.
 type packet struct {
 	kind kind
-	body []byte // data: the answer's code and its arguments, without TFI
+	body []byte // in a data packet: the answer's code and its arguments, without TFI
 }
 
 var errBad = errors.New("corrupt frame")
 
-// nextPacket finds the first packet in the read bytes and returns the remaining bytes. Bytes before the packet are
-// discarded. The kind none means that more bytes are needed. rest is then the possible beginning of a packet. A damaged
-// frame is an error and is not part of rest.
+// nextPacket finds the first packet in the read bytes and returns the remaining bytes. nextPacket discards the bytes
+// before the packet. If more bytes are needed, nextPacket returns the kind none. In this case rest is the possible
+// beginning of a packet. If a frame is damaged, nextPacket returns an error, and rest does not contain the frame's
+// beginning.
 func nextPacket(in []byte) (p packet, rest []byte, err error) {
 	at := bytes.Index(in, start)
 	if at < 0 {
@@ -75,24 +78,24 @@ func nextPacket(in []byte) (p packet, rest []byte, err error) {
 	case head[0] == 0xFF && head[1] == 0xFF:
 		return parseExtended(in[at:], head[2:])
 	case head[0]+head[1] != 0:
-		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
+		return packet{}, head, fmt.Errorf("%w: frame's length does not match its checksum LCS", errBad)
 	}
 	return readBody(in[at:], head[2:], int(head[0]))
 }
 
-// parseExtended parses an extended frame. head begins after FF FF.
+// parseExtended parses an extended frame. The slice head begins after the bytes FF FF.
 func parseExtended(whole, head []byte) (packet, []byte, error) {
 	if len(head) < 3 {
 		return packet{}, whole, nil
 	}
 	n := int(head[0])<<8 | int(head[1])
 	if head[0]+head[1]+head[2] != 0 || n > maxData {
-		return packet{}, head, fmt.Errorf("%w: length does not match", errBad)
+		return packet{}, head, fmt.Errorf("%w: extended frame's length does not match its checksum", errBad)
 	}
 	return readBody(whole, head[3:], n)
 }
 
-// readBody reads n bytes and their checksum.
+// readBody reads a frame's n bytes of data and their checksum.
 func readBody(whole, b []byte, n int) (packet, []byte, error) {
 	if len(b) < n+1 {
 		return packet{}, whole, nil
@@ -104,7 +107,7 @@ func readBody(whole, b []byte, n int) (packet, []byte, error) {
 	content, rest := b[:n], b[n+1:]
 	switch {
 	case sum != 0:
-		return packet{}, b, fmt.Errorf("%w: checksum does not match", errBad)
+		return packet{}, b, fmt.Errorf("%w: frame's data do not match their checksum DCS", errBad)
 	case n == 1 && content[0] == 0x7F:
 		return packet{kind: fault}, rest, nil
 	case n < 2 || content[0] != fromChip:

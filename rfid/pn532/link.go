@@ -20,12 +20,12 @@ import (
 type link interface {
 	wake() error
 	send(frame []byte) error
-	// receive waits for bytes, and returns no bytes if ctx is done first. n is the number of bytes to read on a bus
-	// that needs a count.
+	// receive waits for bytes from the chip. If ctx ends first, receive returns no bytes. n is the number of bytes to
+	// read; only a bus that needs a count uses n.
 	receive(ctx context.Context, n int) ([]byte, error)
 	// whole reports whether each receive returns exactly one packet.
 	whole() bool
-	// drop discards the bytes that wait to be read.
+	// drop discards the bytes that the chip has sent and that receive has not returned yet.
 	drop() error
 	Close() error
 }
@@ -34,7 +34,7 @@ type link interface {
 // line.
 const readyInterval = 2 * time.Millisecond
 
-// port contains the methods of a serial port that serialLink uses.
+// port contains those methods of a serial port that serialLink uses.
 type port interface {
 	Read([]byte) (int, error) // (0, nil): timeout
 	Write([]byte) (int, error)
@@ -43,11 +43,11 @@ type port interface {
 	Close() error
 }
 
-// serialLink is a serial line (§6.2.5: 115200 baud, 8N1).
+// serialLink is a link over a serial line (§6.2.5: 115200 baud, 8N1).
 type serialLink struct{ port }
 
-// wake sends 55 to wake a sleeping chip, then zeros while the chip wakes up (§7.2.11: 2 ms at most). The zeros are not
-// a frame.
+// wake sends 55 to wake a sleeping chip, then sends zeros until the chip is awake (§7.2.11: 2 ms at most). The chip
+// ignores the zeros, because they are not a frame.
 func (h serialLink) wake() error {
 	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0, 0})
@@ -75,8 +75,8 @@ func (h serialLink) receive(ctx context.Context, _ int) ([]byte, error) {
 func (h serialLink) drop() error { return h.ResetInputBuffer() }
 func (h serialLink) whole() bool { return false }
 
-// i2cLink is the chip on I²C (§6.2.4) at address 0x24. Each read begins with a byte whose lowest bit is 1 when the chip
-// is ready.
+// i2cLink is a link over I²C (§6.2.4), where the chip has the address 0x24. Each read begins with a status byte,
+// whose lowest bit is 1 when the chip is ready.
 type i2cLink struct {
 	bus i2c.Bus
 	end func() error
@@ -86,26 +86,28 @@ const address = 0x24
 
 func (w i2cLink) whole() bool { return true }
 
-// wake ignores the error, because a sleeping chip may not acknowledge its address.
+// wake ignores an error of the bus, because a sleeping chip may not acknowledge its address.
 func (w i2cLink) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil }
 func (w i2cLink) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
-func (w i2cLink) drop() error             { return nil } // the chip stores one answer, which the next command replaces
-func (w i2cLink) Close() error            { return w.end() }
+
+// drop has nothing to discard: the chip stores one answer, and the next command replaces this answer
+func (w i2cLink) drop() error  { return nil }
+func (w i2cLink) Close() error { return w.end() }
 
 func (w i2cLink) receive(ctx context.Context, n int) ([]byte, error) {
 	b := make([]byte, n+1)
 	for ctx.Err() == nil {
 		if err := w.bus.Tx(address, nil, b[:1]); err == nil && b[0]&1 == 1 {
-			err := w.bus.Tx(address, nil, b) // each read begins with the ready byte
+			err := w.bus.Tx(address, nil, b) // each read begins with the status byte
 			return b[1:], err
 		}
-		wait(ctx, readyInterval) // a chip that is busy may not even acknowledge its address
+		wait(ctx, readyInterval) // a busy chip may not even acknowledge its address
 	}
 	return nil, nil
 }
 
-// spiLink is the chip on SPI (§6.2.3): mode 0, lowest bit first. Because a Pi's controller sends the highest bit first,
-// spiLink reverses the bits of each byte.
+// spiLink is a link over SPI (§6.2.3): mode 0, lowest bit first. Because a Pi's controller sends the highest bit
+// first, spiLink reverses the bits of each byte.
 type spiLink struct {
 	conn spi.Conn
 	end  func() error
@@ -147,7 +149,7 @@ func (w spiLink) receive(ctx context.Context, n int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b[0] == 1 { // 1: ready; a line that is stuck high or low gives another value
+		if b[0] == 1 { // 1: the chip is ready; a line that is stuck high or low gives another value
 			return w.tx(spiRead, n)
 		}
 		wait(ctx, readyInterval)
@@ -199,7 +201,8 @@ func OpenSPI(name string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}
-	c, err := p.Connect(physic.MegaHertz, spi.Mode0, 8) // the chip allows 5 MHz; 1 MHz also works on a breadboard
+	// the chip allows 5 MHz, but 1 MHz also works with the loose wires of a breadboard
+	c, err := p.Connect(physic.MegaHertz, spi.Mode0, 8)
 	if err != nil {
 		p.Close()
 		return nil, fmt.Errorf("reader %s: %w", name, err)

@@ -22,14 +22,15 @@ const (
 	iso14443_4   = 0x20 // bit 6 of SAK: the card supports ISO/IEC 14443-4
 	ackTime      = 100 * time.Millisecond
 	startTime    = time.Second
-	ackRoom      = 32 // bytes to request from a bus while waiting for an ACK
+	ackRoom      = 32 // number of bytes to read from a bus while waiting for an ACK
 	forgiven     = 2
-	maxAnswer    = 4096 // longest chained answer of a card to one exchange, in bytes
-	statusMore   = 0x40 // InDataExchange: the answer continues (§7.3.8)
+	maxAnswer    = 4096 // longest answer of a card to one exchange, over all its parts, in bytes
+	statusMore   = 0x40 // bit of InDataExchange's status: the answer continues in another part (§7.3.8)
 	statusError  = 0x3F
 )
 
-// Device is a started chip. The methods of a Device may be called concurrently. Close waits for a running command.
+// Device is a started chip. The methods of a Device may be called concurrently. Close waits until a running command
+// has ended.
 type Device struct {
 	mu      sync.Mutex
 	link    link
@@ -66,13 +67,13 @@ func (d *Device) start() error {
 		return err
 	}
 	v, err := d.command(ctx, firmware)
-	if err != nil { // the first command after a wake-up may be lost
+	if err != nil { // the chip may lose the first command after a wake-up
 		v, err = d.command(ctx, firmware)
 	}
 	if err != nil {
 		return err
 	}
-	if len(v) < 4 || v[0] != 0x32 { // §7.2.2: IC 32 is a PN532
+	if len(v) < 4 || v[0] != 0x32 { // the first byte is 32 for a PN532 (§7.2.2)
 		return fmt.Errorf("unexpected firmware ID % X, want 32 (PN532) first", v)
 	}
 	echo := []byte("\x00portillon") // communication line test (§7.2.1)
@@ -86,11 +87,12 @@ func (d *Device) start() error {
 	if _, err := d.command(ctx, samConfig, 1, 0, 0); err != nil { // §7.2.10: normal mode, no time-out, no IRQ
 		return err
 	}
-	// §7.3.1, item 5: look for a card twice at most. Otherwise InListPassiveTarget waits without end.
+	// §7.3.1, item 5: InListPassiveTarget looks for a card twice at most. Otherwise InListPassiveTarget would wait
+	// forever for a card.
 	if _, err := d.command(ctx, rfConfig, 5, 0xFF, 0x01, 0x01); err != nil {
 		return err
 	}
-	_, err = d.command(ctx, rfConfig, 1, 1) // item 1: switch the field on
+	_, err = d.command(ctx, rfConfig, 1, 1) // §7.3.1, item 1: switch the field on
 	return err
 }
 
@@ -114,20 +116,20 @@ func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, 
 	}
 	p, err := d.awaitPacket(ctx, maxFrame, func(p packet) bool { return p.kind == data && p.body[0] == code+1 })
 	if err != nil {
-		d.link.send(ackFrame) // §6.2.1.3: the host's ACK aborts the running command
+		d.link.send(ackFrame) // §6.2.1.3: an ACK from the host aborts the running command
 		return nil, err
 	}
 	return p.body[1:], nil
 }
 
-// awaitPacket reads until wanted accepts a packet. Other packets are late answers to earlier commands, or noise, and
-// are discarded.
+// awaitPacket reads until wanted accepts a packet. awaitPacket discards other packets, which are late answers to
+// earlier commands, or noise.
 func (d *Device) awaitPacket(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
 	for {
 		p, rest, err := nextPacket(d.unread)
 		d.unread = rest
 		switch {
-		case err != nil: // the wanted packet may follow the damaged packet
+		case err != nil: // the wanted packet may follow the damaged one
 			continue
 		case p.kind == fault:
 			return p, errFault
@@ -144,11 +146,11 @@ func (d *Device) awaitPacket(ctx context.Context, n int, wanted func(packet) boo
 			return packet{}, errSilent
 		}
 		if d.link.whole() {
-			d.unread = nil // discard the partial packet
+			d.unread = nil // discard the incomplete packet
 		}
 		d.unread = append(d.unread, b...)
 		if len(d.unread) > 4*maxFrame {
-			return packet{}, errSilent // the chip sends input without end, but no packet
+			return packet{}, errSilent // the chip sends bytes without end, but no packet
 		}
 	}
 }
@@ -179,7 +181,8 @@ func (d *Device) SawRandom() bool {
 	return d.card.random
 }
 
-// tolerate ignores two consecutive failures, because a spark can cause them. The third failure is returned as an error.
+// tolerate ignores two failures in a row, because a spark can cause them. tolerate returns the third failure in a row
+// as an error.
 func (d *Device) tolerate(ctx context.Context, err error) (rfid.UID, bool, error) {
 	if ctx.Err() != nil {
 		return rfid.UID{}, false, nil
@@ -202,7 +205,7 @@ func parseTarget(b []byte) target {
 	}
 	id, sak, rest := b[6:6+n], b[4], b[6+n:]
 	u, err := rfid.UIDOf(id)
-	if err != nil || n == 4 && id[0] == 0x88 { // 88 is the cascade tag, with which a longer number begins
+	if err != nil || n == 4 && id[0] == 0x88 { // 88 is the cascade tag, with which a number of more than four bytes begins
 		return target{}
 	}
 	if rfid.Random(u) {

@@ -28,7 +28,7 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// The frames of this test are from the manual, from nfcpy's tests and from libnfc's tests.
+// The test decodes frames from the manual, from nfcpy's tests and from libnfc's tests.
 func TestFramesOfOtherProgramsAreDecoded(t *testing.T) {
 	for in, want := range map[string]packet{
 		"00 00 FF 03 FD D5 41 00 EA 00":          {data, []byte{0x41, 0}},
@@ -106,7 +106,7 @@ func FuzzTarget(f *testing.F) {
 	})
 }
 
-// links returns the chip's three kinds of connection.
+// links returns a link to the simulated chip for each kind of connection: serial line, I²C and SPI.
 func links() map[string]func(*pn532test.Chip) link {
 	return map[string]func(*pn532test.Chip) link{
 		"serial": func(c *pn532test.Chip) link {
@@ -123,7 +123,7 @@ type spiConn struct{ pn532test.SPI }
 
 func (spiConn) TxPackets([]spi.Packet) error { return errors.New("not used") }
 
-// onEachLink runs the function story on each kind of connection, in synctest time.
+// onEachLink runs the function story on each kind of connection, in the fake time of synctest.
 func onEachLink(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link)) {
 	for name, l := range links() {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +135,7 @@ func onEachLink(t *testing.T, story func(t *testing.T, c *pn532test.Chip, l link
 	}
 }
 
-// startChip starts the chip, and then removes its faults.
+// startChip starts the driver on the simulated chip behind the link.
 func startChip(t *testing.T, l link) *Device {
 	t.Helper()
 	d, err := startOn("model", l, nil)
@@ -167,7 +167,7 @@ func TestNumbersOfAllLengthsAreRead(t *testing.T) {
 		for uid, want := range map[string]bool{"DEADBEEF": true, "04112233445566": true, "04112233445566778899": true,
 			"08112233": false, "88112233": false, "0411": false} {
 			c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{plain(uid)} })
-			for range 3 { // a card that stays is found at each poll
+			for range 3 { // a card that stays in the field is found at each poll
 				u, found, err := d.Poll(t.Context())
 				if err != nil || found != want || found && u.Hex() != uid {
 					t.Errorf("%s: %s, %v, %v", uid, u.Hex(), found, err)
@@ -211,8 +211,8 @@ func TestStartRefusesAnythingButAPN532(t *testing.T) {
 	}
 }
 
-// Whatever the chip does after its start, Poll ends within its time limit and returns no number other than the card's.
-// A chip that does not recover is an error at the third Poll.
+// Whatever the chip does after its start, Poll must end within its time limit and must return no number other than
+// the card's. If the chip does not recover, the third Poll returns an error.
 func TestFaultyReaderNeverReportsACard(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults
@@ -356,7 +356,7 @@ func TestClosedReaderRefusesAllCalls(t *testing.T) {
 	})
 }
 
-// The test reads a tap through a pseudo-terminal and the serial library.
+// The test reads a tap through a pseudo-terminal, with the same serial library as the program.
 func TestTapOnASerialLine(t *testing.T) {
 	chip, path, err := rfidtest.OpenPTY()
 	if err != nil {
@@ -377,7 +377,7 @@ func TestTapOnASerialLine(t *testing.T) {
 	}
 }
 
-// serve runs the simulated chip at the other end of a serial line.
+// serve connects the simulated chip to the other end of a serial line.
 func serve(line io.ReadWriter, s *pn532test.Serial) {
 	b := make([]byte, 300)
 	for {

@@ -19,7 +19,7 @@ func Spec() rfid.Spec {
 		Example:     "pn532:serial:/dev/ttyAMA0",
 		Argument:    parseArgument,
 		NoticesLoss: true, // the chip is polled ten times a second
-		// I²C is not offered, because it works only on a Pi 5 (rfid.Wiring.ClockStretching).
+		// Spec does not offer I²C, because it works only on a Pi 5 (rfid.Wiring.ClockStretching).
 		Offers: []rfid.Offer{
 			{Name: "pn532-spi", Values: rfid.Values{rfid.KeyPort: "spi:/dev/spidev0.0"},
 				FR: "PN532 sur SPI (13,56 MHz)", EN: "PN532 on SPI (13.56 MHz)"},
@@ -29,8 +29,8 @@ func Spec() rfid.Spec {
 	}
 }
 
-// These expressions match the device files of buses, as periph's package sysfs opens them: with numbers without leading
-// zeros.
+// These expressions match the device files of buses that periph's package sysfs can open: the numbers in them have no
+// leading zeros.
 var (
 	spiFile = regexp.MustCompile(`^/dev/spidev(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
 	i2cFile = regexp.MustCompile(`^/dev/i2c-(0|[1-9][0-9]{0,3})$`)
@@ -59,7 +59,8 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	return w, []rfid.Fault{{Key: rfid.KeyPort, Problem: fmt.Sprintf(problem, port), Hint: hint}}
 }
 
-// parseArgument parses the port of a command line. A device file without a bus is a serial port.
+// parseArgument parses the port that a command line gives for the reader. If the text is a device file without a bus,
+// the reader is on a serial port.
 func parseArgument(port string) (rfid.Values, error) {
 	if strings.HasPrefix(port, "/") {
 		port = "serial:" + port

@@ -1,17 +1,19 @@
 // Package rdm6300 reads 125 kHz EM4100 cards through an RDM6300 (or a compatible module) on a serial line.
 //
 // While a card is in its field, the module repeats a frame of 14 bytes at 9600 baud 8N1: 02, ten hexadecimal digits
-// (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, and the
-// module takes no commands. A module whose wires are unplugged is only silent, but an unplugged USB adapter causes an
-// error.
+// (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. The frame has no CRC, and
+// the module accepts no commands. A module whose wires are unplugged only stops sending bytes. If a USB adapter is
+// unplugged, Read returns an error.
 //
-// The package accepts frames in any split, repeated and surrounded by noise, in upper or lower case. The package
-// refuses a frame with a wrong checksum, and restarts at each 02. A card's number is all five bytes. A reader that
-// types the number of the same card in decimal delivers only the last four bytes (see rfid.Forms).
+// The package finds a frame even if its bytes arrive in several reads, if it is repeated, or if noise surrounds it.
+// Digits may be upper or lower case. The package refuses a frame with a wrong checksum, and begins a new frame at
+// each byte 02. The package takes all five bytes as the card's number. A reader that types the number of the same
+// card in decimal delivers only the last four bytes (see rfid.Forms).
 //
-// The bytes of a serial line have no timestamps. If Read was not called for two seconds (because the process was
-// suspended, or the disk was slow), waiting bytes may come from the card of a person who has left. Read then returns an
-// error, and a new Reader begins with an empty buffer.
+// The bytes of a serial line have no timestamps, so the package cannot know when a waiting byte arrived. If nobody
+// called Read for two seconds (because the process was suspended, or the disk was slow), the waiting bytes may come
+// from the card of a person who has left. Read then returns an error; the caller opens a new Reader, which discards
+// these bytes.
 package rdm6300
 
 import (
@@ -30,9 +32,11 @@ const (
 	etx = 0x03
 	// digits is the number of digits between 02 and 03: ten digits of the number, and two digits of the checksum.
 	digits = 12
-	// patience is the longest time of a single read of the line. After each read, Read checks whether ctx has ended.
+	// patience is the longest time that one read of the line may wait. After each read, Read checks whether ctx has
+	// ended.
 	patience = 200 * time.Millisecond
-	// maxPause is the longest pause between two calls of Read. After a longer pause, waiting bytes are stale.
+	// maxPause is the longest allowed pause between two calls of Read. If Read is called after a longer pause, the
+	// waiting bytes are stale.
 	maxPause = 2 * time.Second
 )
 
@@ -40,13 +44,13 @@ const (
 type Decoder struct {
 	buf [digits]byte
 	n   int
-	in  bool // a frame has begun
+	in  bool // the byte 02 was received, and the byte 03 not yet
 
-	unread rfid.Unread // last invalid frame, until Unread returns it
-	heard  string      // last frame, until Heard returns it
+	unread rfid.Unread // reason why the last invalid frame was refused, until Unread returns it
+	heard  string      // text of the last frame, until Heard returns it
 }
 
-// Push processes a byte. At the end of a valid frame, Push returns the card's number.
+// Push processes one byte of the stream. When a byte ends a valid frame, Push returns the card's number.
 func (d *Decoder) Push(b byte) (rfid.UID, bool) {
 	switch {
 	case b == stx:
@@ -97,7 +101,7 @@ func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	return u, u.Why != ""
 }
 
-// line contains the methods of a serial port that Reader uses.
+// line contains those methods of a serial port that Reader uses.
 type line interface {
 	Read([]byte) (int, error) // (0, nil): timeout
 	SetReadTimeout(time.Duration) error
@@ -123,8 +127,8 @@ type Reader struct {
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the serial port, such as /dev/ttyAMA0 or /dev/serial/by-id/…, exclusively. Bytes received earlier are
-// discarded.
+// Open opens the serial port, such as /dev/ttyAMA0 or /dev/serial/by-id/…, exclusively. Open discards the bytes that
+// were received before.
 func Open(port string) (*Reader, error) {
 	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity,
 		StopBits: serial.OneStopBit})
@@ -146,7 +150,7 @@ func newReader(name string, p line) (*Reader, error) {
 	return &Reader{name: name, port: p, last: time.Now()}, nil
 }
 
-// Read implements rfid.Reader. An unplugged port is an error.
+// Read implements rfid.Reader. If the port is unplugged, Read returns an error.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	if err := r.rejectStaleBytes(time.Now()); err != nil {
 		return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.name, err)
@@ -177,7 +181,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	}
 }
 
-// fill reads bytes from the line once, at most until ctx ends.
+// fill reads bytes from the line once, and waits at most until ctx ends.
 func (r *Reader) fill(ctx context.Context) error {
 	wait := patience
 	if end, ok := ctx.Deadline(); ok {
@@ -199,10 +203,10 @@ func (r *Reader) fill(ctx context.Context) error {
 	return nil
 }
 
-// rejectStaleBytes returns an error if waiting bytes are too old to be used.
+// rejectStaleBytes returns an error if the waiting bytes are so old that the person may have left.
 func (r *Reader) rejectStaleBytes(now time.Time) error {
 	if late := now.Sub(r.last); late > maxPause {
-		return fmt.Errorf("reader data is stale (%v)", late.Round(time.Second))
+		return fmt.Errorf("reader data is stale: the last read was %v ago", late.Round(time.Second))
 	}
 	return nil
 }

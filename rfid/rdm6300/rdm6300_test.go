@@ -13,7 +13,7 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// These are frames that others published (Seeed's wiki and forum posts on the RDM6300).
+// Others have published these frames (Seeed's wiki, and forum posts on the RDM6300).
 const (
 	frameA = rfidtest.Frame
 	frameB = "\x0201000734E0D2\x03"
@@ -78,7 +78,7 @@ func TestFrameWithAFlippedBitNeverGivesAnotherCard(t *testing.T) {
 			b := []byte(frameA)
 			b[i] ^= 1 << bit
 			for _, u := range decode(string(b)) {
-				if u != "62E3086CED" { // a flip between upper and lower case changes nothing
+				if u != "62E3086CED" { // a bit that turns an upper-case digit into a lower-case digit changes no number
 					t.Errorf("byte %d bit %d read as another card", i, bit)
 				}
 			}
@@ -112,7 +112,8 @@ func TestReaderDeliversTapsFromASerialLine(t *testing.T) {
 	}()
 	go func() {
 		m.WriteString("\x0262E3086CED09\x03") // a wrong checksum
-		for i := range len(frameA) {          // byte by byte, and then repeated as the module does
+		// the bytes of a frame arrive one by one, and then the frame is repeated, as the module does
+		for i := range len(frameA) {
 			m.Write([]byte{frameA[i]})
 		}
 		m.WriteString(frameA + frameA + "noise" + frameB)
@@ -134,7 +135,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestUnpluggedLineIsAnErrorAndANewLineWorks(t *testing.T) {
+func TestUnpluggedPortIsAnErrorAndANewPortWorks(t *testing.T) {
 	m, r := open(t)
 	m.Close()
 	if _, err := r.Read(t.Context()); err == nil || strings.Contains(err.Error(), "62E3") {
@@ -177,7 +178,8 @@ func TestOpenDiscardsWaitingBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	held, err := os.OpenFile(path, os.O_RDWR, 0) // the line exists before the reader opens it
+	// the pseudo-terminal is open, and receives bytes, before the reader opens it
+	held, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +224,7 @@ func (s *suspendedLine) SetReadTimeout(d time.Duration) error { s.wait = d; retu
 func (s *suspendedLine) ResetInputBuffer() error              { s.flushed = true; return nil }
 func (s *suspendedLine) Close() error                         { return nil }
 
-func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
+func TestCardReadWhileTheProcessWasSuspendedGivesNoTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &suspendedLine{bytes: frameA, stall: 10 * time.Second}
 		r, err := newReader("line", s)
@@ -239,7 +241,7 @@ func TestCardReadWhileTheProcessWasSuspendedIsNotATap(t *testing.T) {
 	})
 }
 
-func TestStaleBytesAreNotATap(t *testing.T) {
+func TestStaleBytesGiveNoTap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := newReader("line", &suspendedLine{bytes: frameA + frameB, stall: time.Second})
 		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
@@ -252,7 +254,8 @@ func TestStaleBytesAreNotATap(t *testing.T) {
 	})
 }
 
-// The test unplugs a serial port and plugs it in again under the same by-id name, as happens to the daemon.
+// The test unplugs a serial port and plugs it in again under the same name in /dev/serial/by-id, as happens to the
+// daemon.
 func TestWatchFollowsALineThatIsReplaced(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: waits for a line that is replaced")
@@ -310,7 +313,7 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatalf("a card of %d digits", len(u))
 			}
 		}
-		// After any input, the next valid frame must be read.
+		// After any input, the decoder must still read the next valid frame.
 		if got := decode(string(b) + frameB); len(got) == 0 || got[len(got)-1] != "01000734E0" {
 			t.Fatalf("after %q a good frame is lost: %v", b, got)
 		}

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenPTY creates a pseudo-terminal. Bytes written to the returned file can be read at the path, as from a serial port.
-// Closing the file unplugs the port. The terminal is in raw mode from the start, without echo and translation.
+// OpenPTY creates a pseudo-terminal. Bytes written to the returned file can be read from the device at path, as from
+// a serial port. When the test closes the file, the serial port is unplugged. The terminal is in raw mode from the
+// start: it neither echoes nor translates bytes.
 func OpenPTY() (*os.File, string, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -26,7 +27,7 @@ func unlock(fd int) (int, error) {
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		return 0, err
 	}
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS) // both ends share their settings
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS) // set raw mode at this end, because both ends share their settings
 	if err != nil {
 		return 0, err
 	}

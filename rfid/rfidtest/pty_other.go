@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// OpenPTY returns an error: pseudo-terminals are implemented only for Linux.
+// OpenPTY returns an error, because only Linux has an implementation of pseudo-terminals here.
 func OpenPTY() (*os.File, string, error) {
 	return nil, "", errors.New("open a pseudo-terminal: only implemented on Linux")
 }

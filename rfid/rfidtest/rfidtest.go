@@ -1,4 +1,4 @@
-// Package rfidtest provides a reader controlled by tests, and a simulated serial line.
+// Package rfidtest provides a reader that tests control, and a simulated serial line.
 package rfidtest
 
 import (
@@ -8,13 +8,13 @@ import (
 	"portillon/rfid"
 )
 
-// Reader delivers the taps and failures that a test sends to its channels.
+// Reader delivers the taps and failures that a test sends to the channels of the Reader.
 type Reader struct {
-	Cards  chan rfid.UID // cards that Read returns, each once
-	Errors chan error    // errors that Read returns, each once
+	Cards  chan rfid.UID // Read returns each of these taps once
+	Errors chan error    // Read returns each of these errors once
 }
 
-// New returns a Reader with room for 16 taps.
+// New returns a Reader whose channel holds at most 16 taps.
 func New() *Reader { return &Reader{make(chan rfid.UID, 16), make(chan error, 1)} }
 
 // Read implements rfid.Reader.
@@ -32,5 +32,5 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 // Close implements rfid.Reader.
 func (r *Reader) Close() error { return nil }
 
-// Frame is the RDM6300 frame of a published card, number 62E3086CED (hardware notes of Seeed's reader).
+// Frame is the RDM6300 frame of a card with number 62E3086CED, as published in the hardware notes of Seeed's reader.
 const Frame = "\x0262E3086CED08\x03"

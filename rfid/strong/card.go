@@ -9,11 +9,11 @@ import (
 	"portillon/rfid"
 )
 
-// These commands are sent as 90 INS 00 00 Lc data 00 (NT4H2421Gx §8.4).
+// This package sends each native command as 90 INS 00 00 Lc data 00 (NT4H2421Gx §8.4).
 const (
 	insEV2First   = 0x71 // AuthenticateEV2First, NT4H2421Gx §10.4.1
 	insAES        = 0xAA // AuthenticateAES, DESFire EV1
-	insMore       = 0xAF // second part of both authentications
+	insMore       = 0xAF // the second part of both methods of authentication
 	insCardUID    = 0x51 // GetCardUID, §10.5.4
 	insKeyVersion = 0x64 // GetKeyVersion, §10.6.3
 	insChangeKey  = 0xC4 // ChangeKey, §10.6.1
@@ -24,7 +24,7 @@ const (
 // A status is the status word at the end of a card's answer.
 type status uint16
 
-// These are status words of NT4H2421Gx §10.2. DESFire uses the same numbers.
+// These are the status words of NT4H2421Gx §10.2. DESFire cards use the same status words.
 const (
 	swISO        status = 0x9000
 	swOK         status = 0x9100
@@ -43,7 +43,7 @@ const (
 func (s status) err(doing string) error {
 	why := ErrAnswer
 	switch s {
-	case swAuth, swNoSuchKey, swNoApp, swIntegrity: // §10.6.1: swIntegrity: another old key than expected
+	case swAuth, swNoSuchKey, swNoApp, swIntegrity: // swIntegrity (§10.6.1): the card expected another old key
 		why = ErrWrongKey
 	case swDelay:
 		why = ErrLocked
@@ -55,17 +55,17 @@ func (s status) err(doing string) error {
 	return fmt.Errorf("%s: %w (status %04X)", doing, why, uint16(s))
 }
 
-// maxAnswer is the largest size of an answer, in bytes. The longest valid answer has half this size: 32 bytes of an
-// authentication's second part, and the status.
+// maxAnswer is the largest accepted size of an answer, in bytes. The longest valid answer is half as long: 32 bytes
+// in the second part of an authentication, and the status.
 const maxAnswer = 66
 
-// card is the connection to one card.
+// card is a connection to the card in the field.
 type card struct {
 	ch     rfid.Channel
 	rand   io.Reader
 	uid    []byte
 	kind   Kind
-	legacy bool // the card does not support AuthenticateEV2First
+	legacy bool // the card has reported that it does not support AuthenticateEV2First
 }
 
 // send sends one command and returns the card's answer, within rfid.MaxPoll.
@@ -81,16 +81,17 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 	}
 	n := len(a) - 2
 	if n < 0 || len(a) > maxAnswer {
-		return nil, 0, fmt.Errorf("answer has %d bytes: %w", len(a), ErrAnswer)
+		return nil, 0, fmt.Errorf("card's answer has %d bytes, want 2 to 66: %w", len(a), ErrAnswer)
 	}
 	w := status(a[n])<<8 | status(a[n+1])
-	if n > 0 && w != swOK && w != swMore { // answers to refused commands and to selections have no data
-		return nil, 0, fmt.Errorf("answer has %d bytes, status %04X: %w", len(a), uint16(w), ErrAnswer)
+	if n > 0 && w != swOK && w != swMore { // the answers to refused commands and to selections contain only a status
+		return nil, 0, fmt.Errorf("card's answer has %d bytes and status %04X, want only a status: %w",
+			len(a), uint16(w), ErrAnswer)
 	}
 	return a[:n:n], w, nil
 }
 
-// sendNative sends one of the native commands of these cards.
+// sendNative sends one native command of an NTAG 424 DNA or a DESFire.
 func (c *card) sendNative(ctx context.Context, ins byte, data ...byte) ([]byte, status, error) {
 	command := []byte{0x90, ins, 0, 0}
 	if len(data) > 0 {
@@ -101,9 +102,9 @@ func (c *card) sendNative(ctx context.Context, ins byte, data ...byte) ([]byte, 
 
 var errBlank = errors.New("card has no application of this site")
 
-// selectApplication selects the application, and thereby determines the kind of card. The DESFire application is tried
-// first, because a DESFire that is also an NFC Forum tag has an application with the NTAG's name. The error for a
-// DESFire without the application wraps errBlank.
+// selectApplication selects the application of this site, and returns the kind of the card. selectApplication tries
+// the DESFire application first, because a DESFire that is also an NFC Forum tag has an application with the same
+// name as the NTAG's. If a DESFire does not have this application, the error wraps errBlank.
 func (c *card) selectApplication(ctx context.Context) error {
 	a, s, err := c.sendNative(ctx, insSelect, DESFire.app()...)
 	switch {
@@ -114,7 +115,7 @@ func (c *card) selectApplication(ctx context.Context) error {
 		return nil
 	case s == swNoApp:
 		c.kind = DESFire
-		return fmt.Errorf("select: %w: %w", ErrWrongKey, errBlank)
+		return fmt.Errorf("select the application: %w: %w", ErrWrongKey, errBlank)
 	}
 	name := NTAG424.app()
 	command := append([]byte{0x00, 0xA4, 0x04, 0x0C, byte(len(name))}, name...) // ISOSelectFile, NT4H2421Gx §10.9.1
@@ -122,7 +123,7 @@ func (c *card) selectApplication(ctx context.Context) error {
 		return err
 	}
 	if s != swISO {
-		return fmt.Errorf("select: %w (status %04X)", ErrNotStrong, uint16(s))
+		return fmt.Errorf("select the application: %w (status %04X)", ErrNotStrong, uint16(s))
 	}
 	c.kind = NTAG424
 	return nil
@@ -130,9 +131,9 @@ func (c *card) selectApplication(ctx context.Context) error {
 
 // session is an authenticated session.
 type session interface {
-	// cardUID reads the card's own number inside the session.
+	// cardUID asks the card, inside the session, for its own number.
 	cardUID(context.Context) ([]byte, error)
-	// changeOwn replaces the key that opened the session, and thereby ends the session.
+	// changeOwn replaces the key that opened the session. The card then ends the session.
 	changeOwn(context.Context, block) error
 }
 
@@ -155,20 +156,20 @@ func (c *card) authenticate(ctx context.Context, no byte, key block) (session, e
 	return s, nil
 }
 
-// errUnknownCommand means that the card does not support AuthenticateEV2First.
+// errUnknownCommand means that the card does not know the command AuthenticateEV2First.
 var errUnknownCommand = fmt.Errorf("card does not support AuthenticateEV2First: %w", ErrNotStrong)
 
-// newRndA returns a random RndA.
+// newRndA returns the reader's random challenge RndA.
 func (c *card) newRndA() (block, error) {
 	var b block
 	_, err := io.ReadFull(c.rand, b[:])
 	if err != nil {
-		return b, fmt.Errorf("read a random number: %w", err)
+		return b, fmt.Errorf("generate the challenge RndA: %w", err)
 	}
 	return b, nil
 }
 
-// deriveKey returns the card's own key with this number, derived from the site's key.
+// deriveKey derives from the site's key the key of this card with the given key number.
 func (c *card) deriveKey(site Key, no byte) block {
 	m := append(append([]byte{}, c.uid...), c.kind.app()...)
 	return diversify(site.block(), append(append(m, no), "portillon"...))

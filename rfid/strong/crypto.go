@@ -23,7 +23,8 @@ func aesOf(key block) cipher.Block {
 // cmac returns AES-CMAC (RFC 4493 §2.4).
 func cmac(key block, message []byte) block { return cmacFrom(key, block{}, message) }
 
-// cmacFrom returns a CMAC with the initial vector iv. DESFire EV1 uses the last block that it sent or received.
+// cmacFrom returns AES-CMAC with iv as the initial vector. A DESFire EV1 uses as iv the last block that it sent or
+// received.
 func cmacFrom(key, iv block, message []byte) block {
 	c := aesOf(key)
 	var k block
@@ -66,7 +67,7 @@ func padZeros(b []byte) []byte {
 	return append(b[:len(b):len(b)], make([]byte, -len(b)&(aes.BlockSize-1))...)
 }
 
-// unpad removes the padding of pad. ok is false if the padding is malformed.
+// unpad removes the padding that pad appended. ok is false if the padding is invalid.
 func unpad(b []byte) ([]byte, bool) {
 	for i := len(b) - 1; i >= 0 && i >= len(b)-aes.BlockSize; i-- {
 		switch b[i] {
@@ -110,5 +111,5 @@ func rotateLeft(b block) []byte { return append(append([]byte(nil), b[1:]...), b
 func lastBlock(b []byte) block { return block(b[len(b)-aes.BlockSize:]) }
 
 // diversify derives a card's AES-128 key from the site's key (AN10922 §2.2): CMAC(site, 01 ‖ m). m must have 16 to 31
-// bytes. For shorter input AN10922 pads to two blocks while CMAC does not.
+// bytes. Shorter input is not possible, because AN10922 would pad it to two blocks and CMAC would not.
 func diversify(site block, m []byte) block { return cmac(site, append([]byte{0x01}, m...)) }

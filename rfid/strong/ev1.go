@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ev1 is a session with a DESFire EV1: one key, and an IV that continues from message to message.
+// ev1 is a session with a DESFire EV1: one session key, and an IV that each message inherits from the message before.
 type ev1 struct {
 	c   *card
 	no  byte
@@ -14,8 +14,8 @@ type ev1 struct {
 	iv  block
 }
 
-// authenticateAES runs AuthenticateAES. The CBC chain covers all three messages (libfreefare mifare_desfire.c,
-// authenticate).
+// authenticateAES runs AuthenticateAES. One CBC chain runs through all three messages of the authentication
+// (libfreefare mifare_desfire.c, authenticate).
 func (c *card) authenticateAES(ctx context.Context, no byte, key block) (*ev1, error) {
 	a, s, err := c.sendNative(ctx, insAES, no)
 	if err != nil {
@@ -43,7 +43,7 @@ func (c *card) authenticateAES(ctx context.Context, no byte, key block) (*ev1, e
 	return &ev1{c: c, no: no, key: legacyKey(rnd, b)}, nil
 }
 
-// legacyKey returns the session's key: the first and last quarters of RndA and RndB.
+// legacyKey returns the session's key, which contains the first and last quarters of RndA and RndB.
 func legacyKey(a, b block) (k block) {
 	copy(k[0:], a[:4])
 	copy(k[4:], b[:4])
@@ -52,8 +52,8 @@ func legacyKey(a, b block) (k block) {
 	return k
 }
 
-// cardUID runs GetCardUID. The answer is number ‖ CRC32(number ‖ status) ‖ zeros, encrypted, with the command's CMAC as
-// IV.
+// cardUID runs GetCardUID. The card's answer is number ‖ CRC32(number ‖ status) ‖ zeros, encrypted, with the
+// command's CMAC as IV.
 func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 	n.iv = cmacFrom(n.key, n.iv, []byte{insCardUID})
 	a, s, err := n.c.sendNative(ctx, insCardUID)
@@ -61,15 +61,15 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if s != swOK {
-		return nil, s.err("read the number")
+		return nil, s.err("read the card's number (UID)")
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the card's number (UID): answer has %d bytes, want 16: %w", len(a), ErrAnswer)
 	}
 	p := decryptCBC(n.key, n.iv, a)
 	n.iv = lastBlock(a)
 	if u := p[:uidLen:uidLen]; !isEqual(p[uidLen:], padZeros(append(u, crc(u, []byte{byte(s)})...))[uidLen:]) {
-		return nil, fmt.Errorf("read the number: %w", ErrAnswer)
+		return nil, fmt.Errorf("read the card's number (UID): %w", ErrAnswer)
 	}
 	return p[:uidLen], nil
 }

@@ -11,13 +11,13 @@ import (
 // ev2 is a session with EV2 secure messaging (NT4H2421Gx §9.1).
 type ev2 struct {
 	c        *card
-	no       byte // number of the key that opened the session
+	no       byte // number of the key with which the session was opened
 	ti       [4]byte
-	ctr      uint16 // CmdCtr: number of commands in the session
+	ctr      uint16 // CmdCtr: number of commands sent in the session
 	enc, mac block  // SesAuthENCKey, SesAuthMACKey
 }
 
-// ev2First runs AuthenticateEV2First without capabilities (NT4H2421Gx §9.1.5; AN12196 §5.6).
+// ev2First runs AuthenticateEV2First and sends no capabilities (NT4H2421Gx §9.1.5; AN12196 §5.6).
 func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	a, s, err := c.sendNative(ctx, insEV2First, no, 0)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	if s != swOK || len(a) != 2*aes.BlockSize {
 		return nil, checkPart2(a, s)
 	}
-	p := decryptCBC(key, block{}, a) // TI ‖ RndA' ‖ PDcap2 ‖ PCDcap2
+	p := decryptCBC(key, block{}, a) // the plain text is TI ‖ RndA' ‖ PDcap2 ‖ PCDcap2
 	if !isEqual(p[4:20], rotateLeft(rnd)) {
 		return nil, fmt.Errorf("authenticate: %w", ErrAnswer)
 	}
@@ -50,7 +50,7 @@ func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
 	return n, nil
 }
 
-// checkPart1 checks the card's answer with E(RndB).
+// checkPart1 checks the card's first answer, which contains RndB encrypted.
 func checkPart1(a []byte, s status) error {
 	switch {
 	case s != swMore && s != swOK:
@@ -58,12 +58,13 @@ func checkPart1(a []byte, s status) error {
 	case s == swMore && len(a) == aes.BlockSize+1: // in LRP mode, the byte AuthMode precedes RndB (§9.2.5)
 		return fmt.Errorf("authenticate: %w: card is in LRP mode", ErrNotStrong)
 	case s != swMore || len(a) != aes.BlockSize:
-		return fmt.Errorf("authenticate: first answer has %d bytes and status %04X: %w", len(a), uint16(s), ErrAnswer)
+		return fmt.Errorf("authenticate: first answer has %d bytes and status %04X, want 16 and 91AF: %w",
+			len(a), uint16(s), ErrAnswer)
 	}
 	return nil
 }
 
-// checkPart2 returns an error if the card's second answer does not contain E(RndA').
+// checkPart2 returns an error if the card's second answer does not contain RndA' encrypted.
 func checkPart2(a []byte, s status) error {
 	if s != swOK {
 		return s.err("authenticate")
@@ -71,7 +72,7 @@ func checkPart2(a []byte, s status) error {
 	return fmt.Errorf("authenticate: second answer has %d bytes: %w", len(a), ErrAnswer)
 }
 
-// sessionKeys derives the session's keys, which are the CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
+// sessionKeys derives the session's two keys, which are the CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
 func sessionKeys(key, a, b block) (enc, mac block) {
 	sv := append([]byte{0xA5, 0x5A, 0, 1, 0, 0x80}, a[:8]...)
 	subtle.XORBytes(sv[8:], sv[8:], b[:6])
@@ -81,7 +82,8 @@ func sessionKeys(key, a, b block) (enc, mac block) {
 	return enc, cmac(key, sv)
 }
 
-// sign returns MACt: the odd bytes of a CMAC (NT4H2421Gx §9.1.3). first is the command, or the status of its answer.
+// sign returns MACt, which consists of every second byte of a CMAC (NT4H2421Gx §9.1.3). The byte first is the code of
+// the command, or the status of the answer.
 func (n *ev2) sign(first byte, ctr uint16, data ...byte) []byte {
 	m := append(binary.LittleEndian.AppendUint16([]byte{first}, ctr), n.ti[:]...)
 	return odd(cmac(n.mac, append(m, data...)))
@@ -95,8 +97,8 @@ func odd(full block) []byte {
 	return t
 }
 
-// iv returns the IV of a message (NT4H2421Gx §9.1.4). a and b are A5 5A for a command, and 5A A5 for the answer to a
-// command.
+// iv returns the initial vector for the encryption of a message (NT4H2421Gx §9.1.4). The bytes a and b are A5 5A for
+// a command, and 5A A5 for the answer to a command.
 func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	copy(v[:], append([]byte{a, b}, n.ti[:]...))
 	binary.LittleEndian.PutUint16(v[6:], ctr)
@@ -104,13 +106,13 @@ func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 	return v
 }
 
-// encryptData encrypts a command's data for CommMode.Full.
+// encryptData encrypts the data of a command in CommMode.Full.
 func (n *ev2) encryptData(data []byte) []byte {
 	return encryptCBC(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data))
 }
 
-// sendAuthenticated sends a command with its MAC and verifies the answer's MAC. A card sends a refusal without a MAC,
-// and the session then ends.
+// sendAuthenticated sends a command with its MAC and verifies the answer's MAC. If a card refuses the command, its
+// answer has no MAC, and the session ends.
 func (n *ev2) sendAuthenticated(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
 	a, s, err := n.c.sendNative(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
 	if err != nil {
@@ -127,27 +129,27 @@ func (n *ev2) sendAuthenticated(ctx context.Context, ins byte, doing string, dat
 	return a[:k], nil
 }
 
-// cardUID runs GetCardUID in CommMode.Full.
+// cardUID sends GetCardUID in CommMode.Full.
 func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
-	a, err := n.sendAuthenticated(ctx, insCardUID, "read the number")
+	a, err := n.sendAuthenticated(ctx, insCardUID, "read the card's number (UID)")
 	if err != nil {
 		return nil, err
 	}
 	if len(a) != aes.BlockSize {
-		return nil, fmt.Errorf("read the number: answer has %d bytes: %w", len(a), ErrAnswer)
+		return nil, fmt.Errorf("read the card's number (UID): answer has %d bytes, want 16: %w", len(a), ErrAnswer)
 	}
 	u, ok := unpad(decryptCBC(n.enc, n.iv(0x5A, 0xA5, n.ctr), a))
 	if !ok || len(u) != uidLen {
-		return nil, fmt.Errorf("read the number: %w", ErrAnswer)
+		return nil, fmt.Errorf("read the card's number (UID): %w", ErrAnswer)
 	}
 	return u, nil
 }
 
-// keyVersion runs GetKeyVersion in CommMode.MAC.
+// keyVersion sends GetKeyVersion in CommMode.MAC.
 func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	a, err := n.sendAuthenticated(ctx, insKeyVersion, "read a key's version", no)
 	if err == nil && len(a) != 1 {
-		err = fmt.Errorf("read a key's version: answer has %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("read a key's version: answer has %d bytes, want 1: %w", len(a), ErrAnswer)
 	}
 	if err != nil {
 		return 0, err
@@ -155,10 +157,11 @@ func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 	return a[0], nil
 }
 
-// siteKeyVersion is the version of every key written by a site. The factory's keys have version 0.
+// siteKeyVersion is the version of every key that a site writes to a card. The keys of a card from the factory have
+// version 0.
 const siteKeyVersion = 1
 
-// changeOther runs ChangeKey for a key other than the key that opened the session (AN12196 §5.16.1). The data of the
+// changeOther sends ChangeKey for a key other than the key that opened the session (AN12196 §5.16.1). The data of the
 // command is the XOR of the two keys, the version and a CRC32.
 func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) error {
 	var x block
@@ -166,12 +169,12 @@ func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) erro
 	p := append(append(x[:], siteKeyVersion), crc(becomes[:])...)
 	a, err := n.sendAuthenticated(ctx, insChangeKey, "change a key", append([]byte{no}, n.encryptData(p)...)...)
 	if err == nil && len(a) != 0 {
-		err = fmt.Errorf("change a key: answer has %d bytes: %w", len(a), ErrAnswer)
+		err = fmt.Errorf("change a key: answer has %d bytes, want 0: %w", len(a), ErrAnswer)
 	}
 	return err
 }
 
-// changeOwn runs ChangeKey for the key that opened the session (AN12196 §5.16.2). The answer has no MAC, because the
+// changeOwn sends ChangeKey for the key that opened the session (AN12196 §5.16.2). The answer has no MAC, because the
 // session has ended.
 func (n *ev2) changeOwn(ctx context.Context, becomes block) error {
 	data := append([]byte{n.no}, n.encryptData(append(becomes[:], siteKeyVersion))...)

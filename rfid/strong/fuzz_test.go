@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzAltered alters an answer of a genuine card, in its bits by a mask, and in its length. The altered session must
-// not prove the card, unless only the answer that states the kind of card was altered.
+// not prove the card. The only exception is an altered answer that states the kind of card.
 func FuzzAltered(f *testing.F) {
 	f.Add(byte(0), byte(4), byte(0), 0, []byte{0x80})
 	f.Add(byte(0), byte(5), byte(3), 8, []byte{1, 2, 3})
@@ -58,8 +58,8 @@ func alter(a []byte, from, longer int, mask []byte) []byte {
 	return b
 }
 
-// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers of a card. The functions must not panic, accept
-// the card or hang.
+// FuzzAnswers calls Prove, Check and Personalise with arbitrary answers of a card. These functions must not panic,
+// must not hang, and must not accept the card.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte{2, 0x91, 0x1C, 2, 0x90, 0x00, 19, 1})
 	f.Add([]byte{2, 0x91, 0xA0, 2, 0x91, 0x00, 2, 0x91, 0x00})
@@ -78,7 +78,8 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// scriptedChannel is a channel with scripted answers. Each answer in b is preceded by a byte with its length.
+// scriptedChannel is a channel whose answers come from a script. In b, a byte with the length of the answer precedes
+// each answer.
 type scriptedChannel struct{ b []byte }
 
 func (h *scriptedChannel) Exchange(context.Context, []byte) ([]byte, error) {

@@ -10,18 +10,19 @@ import (
 	"strings"
 )
 
-// Key is an AES-128 key that is never printed. The zero Key is sixteen zero bytes, the key of a card from the factory.
+// Key is an AES-128 key that fmt and logs never print. The zero Key is sixteen zero bytes, which is the key of a card
+// from the factory.
 //
-// The key is inside a function value, because fmt prints unexported fields and, for wrong verbs, the target of
-// pointers, but never the variables of a function.
+// The key is a variable of a function value, because fmt prints unexported fields and, for a wrong verb, the targets
+// of pointers, but never the variables of a function.
 type Key struct{ secret func() block }
 
 func keyOf(b block) Key { return Key{func() block { return b }} }
 
 var errKey = errors.New("AES card key is malformed, want 32 hexadecimal digits on one line, not all zero")
 
-// ParseKey parses a line of 32 hexadecimal digits. Errors do not quote the line. A key of zeros, which is the factory's
-// key, is an error.
+// ParseKey parses a line of 32 hexadecimal digits as a key. Errors do not quote the line, because it may be a key.
+// ParseKey refuses a key of zeros, because it is the factory's key.
 func ParseKey(line []byte) (Key, error) {
 	b, err := hex.DecodeString(strings.TrimSpace(string(line)))
 	if err != nil || len(b) != aes.BlockSize {

@@ -11,26 +11,28 @@ import (
 // ntagKeys is the number of keys of an NTAG 424 DNA: the application's master key 0, and keys 1 to 4.
 const ntagKeys = 5
 
-// These are arguments of DESFire's CreateApplication. The first contains the settings of the application's master key:
-// the key can be changed with itself, and files can be listed without the key but created or deleted only with it. The
-// second contains the cipher AES and the number of keys.
+// These are arguments of the DESFire command CreateApplication. The first argument is the settings of the
+// application's master key: a session with this key can change the key itself, files can be listed without the key,
+// and files can be created or deleted only with it. The second argument is the cipher AES and the number of keys.
 const (
 	appSettings = 0x0B
 	appKeys     = 0x80 | 1
 )
 
 // Personalise writes this site's keys, derived for the card's number, to a card, and then verifies them. fresh is the
-// card's present key: the zero Key on a card from the factory. Personalise changes neither files nor the master key of
-// a DESFire itself (PICC master key).
+// card's present key; for a card from the factory, fresh is the zero Key. Personalise changes neither files nor the
+// master key of a DESFire itself (PICC master key).
 //
 // Personalise may be interrupted at any time, by a power cut or a removed card, and called again, because each step
-// first checks whether it was done already. A card changes a key completely or not at all. On an NTAG 424 DNA, keys 1
-// to 4 are changed first, under key 0. The versions of these keys (0: fresh, 1: this site's) show which keys are
-// changed, and the card proves each of the four keys. Key 0 is changed last. While key 0 is fresh, no machine accepts
-// the card. Once key 0 is changed, the other keys are changed too. On a DESFire the application is created if missing,
-// then its only key is changed.
+// first checks whether it was done already. If a change of a key is interrupted, the card has either the old key or
+// the new key. On an NTAG 424 DNA, Personalise first changes the keys 1 to 4, in a session with key 0. The versions
+// of these keys (0: fresh, 1: this site's) show which keys are already changed. The card then proves that it holds
+// each of the four keys. Personalise changes key 0 last. While key 0 is the factory's key, no machine accepts the
+// card. If key 0 is already this site's key, all other keys are this site's keys too. On a DESFire, Personalise
+// creates the application if it is missing, then changes the application's only key.
 //
-// A fresh card proves nothing, so an emulator would be personalised as well. Buy cards from a trusted seller.
+// A fresh card proves nothing about its origin, so Personalise would also accept an emulator. For this reason, sites
+// must buy cards from a trusted seller.
 func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fresh Key) error {
 	c, err := s.begin(ch, uid)
 	if err != nil {
@@ -50,7 +52,7 @@ func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fr
 
 // createApplication creates the site's application on a DESFire, and selects that application.
 func (c *card) createApplication(ctx context.Context) error {
-	_, s, err := c.sendNative(ctx, insSelect, 0, 0, 0) // select the card level, where applications are created
+	_, s, err := c.sendNative(ctx, insSelect, 0, 0, 0) // select the card's root, because applications are created there
 	if err == nil && s != swOK {
 		err = s.err("create the application")
 	}
@@ -69,7 +71,7 @@ func (c *card) createApplication(ctx context.Context) error {
 	return c.selectApplication(ctx)
 }
 
-// changeKeys changes the keys that are not changed yet, and key 0 last.
+// changeKeys changes those keys that are not yet this site's keys, and key 0 last.
 func (s Site) changeKeys(ctx context.Context, c *card, fresh block) error {
 	own := c.deriveKey(s.Key, 0)
 	n, err := c.authenticate(ctx, 0, own)
@@ -80,7 +82,8 @@ func (s Site) changeKeys(ctx context.Context, c *card, fresh block) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkOwnNumber(ctx, n); err != nil { // before deriving keys, verify that the number belongs to the card
+	// before deriving keys from the shown number, verify that it is the card's own number
+	if err := c.checkOwnNumber(ctx, n); err != nil {
 		return err
 	}
 	if e, ok := n.(*ev2); ok && c.kind == NTAG424 {
@@ -91,7 +94,7 @@ func (s Site) changeKeys(ctx context.Context, c *card, fresh block) error {
 	if done {
 		return nil
 	}
-	if c.kind == NTAG424 { // verifying the other keys has ended this session
+	if c.kind == NTAG424 { // changeOtherKeys authenticated with other keys, which ended this session
 		if n, err = c.authenticate(ctx, 0, fresh); err != nil {
 			return err
 		}

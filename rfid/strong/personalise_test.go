@@ -10,8 +10,8 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// Power may fail before or after the card has executed a command, at every exchange. A second call of Personalise must
-// finish the work.
+// At every exchange, power may fail before or after the card has executed the command. After an interruption, a
+// second call of Personalise must finish the work.
 func TestPersonaliseResumesAfterAnInterruptionAtAnyExchange(t *testing.T) {
 	each(t, func(t *testing.T, model *strongtest.Card, s Site) {
 		whole := *model
@@ -41,7 +41,7 @@ func TestPersonaliseResumesAfterAnInterruptionAtAnyExchange(t *testing.T) {
 	})
 }
 
-// A card that reports success without executing the command must be detected.
+// Personalise must detect a card that reports success without executing the command.
 func TestPersonaliseDetectsACardThatIgnoresCommands(t *testing.T) {
 	each(t, func(t *testing.T, model *strongtest.Card, s Site) {
 		for at := 1; at < 40; at++ {
@@ -62,7 +62,7 @@ func TestPersonaliseDetectsACardThatIgnoresCommands(t *testing.T) {
 	})
 }
 
-// No machine may accept a card before the card is completely personalised.
+// No machine may accept a card before Personalise has finished.
 func TestHalfPersonalisedNTAGProvesNothing(t *testing.T) {
 	s := theSite(t, secret)
 	for at := 1; at < 100; at++ {

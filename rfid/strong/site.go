@@ -10,13 +10,13 @@ import (
 	"portillon/rfid"
 )
 
-// Site verifies the cards of one site. The zero Site accepts no card.
+// Site holds a site's AES key and verifies that cards belong to this site. The zero Site accepts no card.
 type Site struct {
 	Key  Key       // the site's key
-	Rand io.Reader // source of RndA; nil: crypto/rand
+	Rand io.Reader // source of the random challenge RndA; nil: crypto/rand
 }
 
-// String returns a text that does not contain the key.
+// String returns a text that does not contain the site's key.
 func (s Site) String() string { return "site of strong cards (key hidden)" }
 
 // Format prints a text without the key for every verb of fmt.
@@ -24,9 +24,9 @@ func (s Site) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 var _ rfid.Prove = Site{}.Prove
 
-// Prove verifies that the card in the field has this site's key, and that the number which the card showed is its own
-// number. Prove makes at most five exchanges, each of at most rfid.MaxPoll. Without an error the proof is rfid.AES,
-// otherwise rfid.NumberOnly.
+// Prove verifies that the card in the field has this site's key, and that the number which the card showed is the
+// card's own number. Prove makes at most five exchanges, each of which takes at most rfid.MaxPoll. If there is no
+// error, the proof is rfid.AES; otherwise the proof is rfid.NumberOnly.
 func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
 	c, err := s.begin(ch, uid)
 	if err == nil {
@@ -56,7 +56,7 @@ func (s Site) begin(ch rfid.Channel, uid rfid.UID) (*card, error) {
 	return c, nil
 }
 
-// proveSelected verifies the card once the application is selected.
+// proveSelected verifies the card after its application was selected.
 func (s Site) proveSelected(ctx context.Context, c *card) error {
 	n, err := c.authenticate(ctx, 0, c.deriveKey(s.Key, 0))
 	if err != nil {
@@ -65,7 +65,7 @@ func (s Site) proveSelected(ctx context.Context, c *card) error {
 	return c.checkOwnNumber(ctx, n)
 }
 
-// checkOwnNumber compares the number that the card showed with the number that it sends inside the session.
+// checkOwnNumber compares the number that the card showed with the number that the card sends inside the session.
 func (c *card) checkOwnNumber(ctx context.Context, n session) error {
 	u, err := n.cardUID(ctx)
 	if err != nil {
@@ -77,16 +77,16 @@ func (c *card) checkOwnNumber(ctx context.Context, n session) error {
 	return nil
 }
 
-// Report is the result of Check, for a person.
+// Report is the result of Check, to be shown to a person.
 type Report struct {
 	Proof   rfid.Proof
 	Card    Kind
-	Legacy  bool // the card supports only AuthenticateAES: it is, or claims to be, a DESFire EV1
-	Factory bool // the card still has the factory's keys, so Personalise is possible
+	Legacy  bool // the card supports only AuthenticateAES, so it is a DESFire EV1 or claims to be one
+	Factory bool // the card still has the factory's keys, so Personalise can write the site's keys
 }
 
-// Check verifies the card as Prove does, and returns details. If the card does not have the site's key, Check tries the
-// factory's key.
+// Check verifies the card in the same way as Prove, and reports details. If the card does not have the site's key,
+// Check also tries the factory's key.
 func (s Site) Check(ctx context.Context, ch rfid.Channel, uid rfid.UID) (r Report, err error) {
 	c, err := s.begin(ch, uid)
 	if err != nil {

@@ -1,16 +1,17 @@
 // Package strong verifies that a card holds a key of the site, and that the number which the card shows is its own
 // number.
 //
-// The package supports NTAG 424 DNA and MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the
-// names used below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire Light, with the
-// messages of EV2 and EV3), AN10922 (key diversification). The manual of DESFire EV1 is not public. The sources for EV1
-// are libfreefare and the answers of a real card (vectors_test.go).
+// The package supports NTAG 424 DNA and MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with
+// the names used in this package: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (examples for it), AN12343 (DESFire
+// Light, with the messages of EV2 and EV3), AN10922 (key diversification). NXP has not published the manual of
+// DESFire EV1. The sources for EV1 are libfreefare and the answers of a real card (vectors_test.go).
 //
 // # What is verified
 //
-// [Site.Prove] selects the application, authenticates with key 0 diversified for the number that the card showed, and
-// reads the card's number inside the session. Both numbers must be equal. A copied number fails without the key. A card
-// of the site that shows another member's number fails both by the key and by the number.
+// [Site.Prove] selects the application, authenticates with the card's key 0, which it derives from the shown number,
+// and reads the card's own number inside the session. The shown number and the card's own number must be equal. A
+// copy of a card's number fails because the copy does not have the card's key. If a card of the site shows another
+// member's number, both its key and its own number are wrong.
 //
 // # The key of a card
 //
@@ -21,24 +22,26 @@
 //	"portillon" (9 bytes ASCII)
 //
 // and application is D2760000850101 (NTAG 424 DNA: its DF name) or 504F52 (DESFire: the application's id as sent, least
-// significant byte first). An attacker who extracts the keys of one card has only these keys. An attacker who has the
-// site's key can derive all keys.
+// significant byte first). An attacker who extracts the keys of one card cannot derive the keys of other cards. An
+// attacker who has the site's key can derive the keys of all cards.
 //
 // # Downgrade
 //
-// AuthenticateEV2First is tried first. AuthenticateAES, the method of EV1 cards, is tried only for a DESFire that
-// reports AuthenticateEV2First as unknown (911C, 6D00). This report is not authenticated, so that a forged card can
-// force the older command. The attacker gains nothing by this: the older command is also a mutual authentication, needs
-// the same AES-128 key, and the number is still read under the session's key. With EV1, messages have no MAC, only a
-// CRC32 inside the cipher text. This affects only the reading of the number.
+// The package tries AuthenticateEV2First first. The package tries AuthenticateAES, the method of EV1 cards, only for
+// a DESFire that reports AuthenticateEV2First as unknown (911C, 6D00). The card does not authenticate this report, so
+// a forged card can force the package to use the older command. The attacker gains nothing by this: the older command
+// is also a mutual authentication with the same AES-128 key, and the package still reads the number under the
+// session's key. With EV1, messages have no MAC, only a CRC32 inside the cipher text. The missing MAC affects only
+// the reading of the number.
 //
 // # What the package refuses
 //
-// The package trusts no answer of a card. Wrong lengths, unexpected statuses, a wrong MAC and anything not computed
-// with the key are errors that wrap one of the sentinels below. A card in LRP mode, a card with a random number, and
-// numbers of 4 or 10 bytes are refused. Each failed attempt is counted by the card: an NTAG 424 DNA delays its answers
-// after many failures in a row, and locks a key permanently after about a thousand more failures than successes
-// (NT4H2421Gx, failed authentication counter). [Site.Prove] therefore tries one key, once.
+// The package trusts no answer of a card. The package returns an error, which wraps one of the errors below, for a
+// wrong length, an unexpected status, a wrong MAC, and anything that was not computed with the key. The package
+// refuses a card in LRP mode, a card with a random number, and numbers of 4 or 10 bytes. The card counts each failed
+// attempt: an NTAG 424 DNA delays its answers after many failures in a row, and locks a key permanently when it has
+// counted about a thousand more failures than successes (NT4H2421Gx, failed authentication counter). For this reason,
+// [Site.Prove] tries only one key, and only once.
 //
 // The package does not prevent a relay attack, in which two radios forward the messages of a distant real card.
 package strong
@@ -49,9 +52,9 @@ import (
 	"portillon/rfid"
 )
 
-// These are the reasons why a card has no proof. Errors of this package wrap one of these.
+// These are the reasons why a card cannot give a proof. Every error of this package wraps one of these errors.
 var (
-	ErrNoKey     = errors.New("site has no key to verify cards")
+	ErrNoKey     = errors.New("site has no AES key, so no card can be verified")
 	ErrNotStrong = errors.New("card cannot prove its identity: neither an NTAG 424 DNA nor a DESFire with its own " +
 		"number")
 	ErrWrongKey = errors.New("card does not have this site's key")
@@ -63,7 +66,7 @@ var (
 	ErrForbidden = errors.New("card's settings do not allow this change")
 )
 
-// Kind is a kind of card.
+// Kind is the model of a card.
 type Kind uint8
 
 const (
@@ -83,7 +86,8 @@ func (k Kind) String() string {
 	return "unknown card"
 }
 
-// app returns the bytes that select the application. They are also part of the derived keys.
+// app returns the bytes with which a command selects the application. The bytes of the application's name are also
+// part of the derived keys.
 func (k Kind) app() []byte {
 	if k == DESFire {
 		return []byte{0x50, 0x4F, 0x52} // "POR"

@@ -101,7 +101,7 @@ func TestClonedNumberIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		victim := c.Shown
-		c.UID[6]++ // the key matches the number that the card shows, but the chip has another number
+		c.UID[6]++ // the key matches the number that the card shows, but the card's own number is another number
 		refused(t, s, c, ErrCloned)
 
 		thief := strongtest.New(c.Kind, [7]byte{4, 1, 2, 3, 4, 5, 6})
@@ -122,7 +122,7 @@ func TestReplayedSessionIsRefused(t *testing.T) {
 	})
 }
 
-// Only the last answer is replayed. The other answers of the session are genuine.
+// Only the last answer of the session is replayed. All other answers of the session are genuine.
 func TestReplayedNumberIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
@@ -141,7 +141,7 @@ func TestEveryAlteredBitIsRefused(t *testing.T) {
 		accepted(t, s, c)
 		said, exchanges := c.Said, c.Exchanges()
 		for at := 1; at <= exchanges; at++ {
-			selects := len(said[at-1]) == 2 // an answer without data only states the kind of card
+			selects := len(said[at-1]) == 2 // an answer without data only states the kind of card, so a change of it is allowed
 			for bit := range 8 * len(said[at-1]) {
 				c.Enter()
 				c.Fault = strongtest.Flips(at, bit)
@@ -172,7 +172,7 @@ func TestAnswersOfOddSizeAreRefused(t *testing.T) {
 	})
 }
 
-func TestCardThatLeavesIsRefused(t *testing.T) {
+func TestProofFailsIfTheCardLeaves(t *testing.T) {
 	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
 		mustPersonalise(t, s, c)
 		accepted(t, s, c)
@@ -192,7 +192,7 @@ func TestProofOfASilentCardEndsWithinTheTimeLimit(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		c.Enter()
-		c.Fault = nil // without the fault this card answers
+		c.Fault = nil // without the fault, this card would answer
 		if _, err := s.Prove(ctx, c, c.Number()); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -209,7 +209,7 @@ func TestAuthenticationDelayGivesErrLocked(t *testing.T) {
 	})
 }
 
-func TestOtherCardsAreRefused(t *testing.T) {
+func TestUnsupportedKindsOfCardsAreRefused(t *testing.T) {
 	s := theSite(t, secret)
 	plain := strongtest.New(strongtest.Plain, number7)
 	refused(t, s, plain, ErrNotStrong)
@@ -226,7 +226,8 @@ func TestOtherCardsAreRefused(t *testing.T) {
 	refused(t, Site{}, strongtest.New(strongtest.NTAG424, number7), ErrNoKey)
 }
 
-// A card whose answer to AuthenticateEV2First was changed to "unknown command" must still prove the key.
+// If a card's answer to AuthenticateEV2First was changed to "unknown command", the card must still prove that it has
+// the key.
 func TestDowngradeStillNeedsTheKey(t *testing.T) {
 	s := theSite(t, secret)
 	c := strongtest.New(strongtest.DESFire, number7)
@@ -238,7 +239,8 @@ func TestDowngradeStillNeedsTheKey(t *testing.T) {
 	c.Keys[0][0]++
 	refused(t, s, c, ErrWrongKey)
 
-	n := strongtest.New(strongtest.NTAG424, number7) // an NTAG supports the command, so no fallback is allowed
+	// an NTAG always supports AuthenticateEV2First, so the package must not try the older command
+	n := strongtest.New(strongtest.NTAG424, number7)
 	mustPersonalise(t, s, n)
 	n.Fault = strongtest.Alters(3, func([]byte) []byte { return []byte{0x91, 0x1C} })
 	refused(t, s, n, ErrNotStrong)
@@ -247,7 +249,7 @@ func TestDowngradeStillNeedsTheKey(t *testing.T) {
 	}
 }
 
-func TestStatusIsMappedToItsError(t *testing.T) {
+func TestStatusWordsAreMappedToErrors(t *testing.T) {
 	for s, why := range map[status]error{
 		swAuth: ErrWrongKey, swNoSuchKey: ErrWrongKey, swNoApp: ErrWrongKey, swIntegrity: ErrWrongKey, swDelay: ErrLocked,
 		swIllegal: ErrNotStrong, swNoINS: ErrNotStrong, swPermission: ErrForbidden, 0x91BE: ErrAnswer, 0x9000: ErrAnswer,
@@ -272,7 +274,7 @@ func TestAnswersOfWrongLengthAreRefused(t *testing.T) {
 	}
 }
 
-// An answer with a valid MAC must be refused if its data have the wrong form.
+// The package must refuse an answer that has a valid MAC but data of a wrong form.
 func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	n := &ev2{ti: [4]byte{1}, enc: block{2}, mac: block{3}}
 	signed := func(data []byte) *card {
@@ -310,7 +312,7 @@ func TestSignedAnswerOfWrongFormIsRefused(t *testing.T) {
 	}
 }
 
-// The IV of EV1 continues through all messages of a session.
+// In EV1, each message takes over the IV from the message before, through the whole session.
 func TestIVOfEV1ContinuesThroughTheSession(t *testing.T) {
 	s, m := theSite(t, secret), strongtest.New(strongtest.DESFireEV1, number7)
 	mustPersonalise(t, s, m)
@@ -329,9 +331,10 @@ func TestIVOfEV1ContinuesThroughTheSession(t *testing.T) {
 	}
 }
 
-// A card whose keys 1 to 4 belong to another party must not be changed.
+// Personalise must not change a card whose keys 1 to 4 belong to another site.
 func TestPersonaliseRefusesForeignKeys(t *testing.T) {
-	for _, version := range []byte{0, siteKeyVersion} { // siteKeyVersion: the card claims that its key was changed
+	// the version is siteKeyVersion: the card claims that the site has already changed this key
+	for _, version := range []byte{0, siteKeyVersion} {
 		c := strongtest.New(strongtest.NTAG424, number7)
 		c.Keys[2], c.Versions[2] = block{9}, version
 		if err := theSite(t, secret).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {

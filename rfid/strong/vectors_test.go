@@ -48,7 +48,7 @@ func TestDiversifiedKeyMatchesAN10922(t *testing.T) {
 	is(t, "key", got[:], "A8DD63A3B89D54B37CA802473FDA9175")
 }
 
-// The derivation of a card's keys must not change, because the keys of personalised cards depend on it.
+// The derivation of a card's keys must never change, because the keys on personalised cards depend on the derivation.
 func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 	site, err := ParseKey([]byte("00112233445566778899AABBCCDDEEFF\n"))
 	if err != nil {
@@ -68,10 +68,10 @@ func TestDiversificationInputMatchesTheDocumentation(t *testing.T) {
 	}
 }
 
-// scriptedCard is a channel that expects exactly the commands of a list.
+// scriptedCard is a channel that accepts exactly the commands of a list, in order.
 type scriptedCard struct {
 	t    *testing.T
-	said []string // command, answer, command, answer …
+	said []string // the list alternates: command, answer, command, answer …
 }
 
 func (s *scriptedCard) Exchange(_ context.Context, command []byte) ([]byte, error) {
@@ -84,7 +84,7 @@ func (s *scriptedCard) Exchange(_ context.Context, command []byte) ([]byte, erro
 	return a, nil
 }
 
-// published contains three authentications that NXP has published, all with a key of zeros.
+// published holds three authentications that NXP has published; all use a key of sixteen zero bytes.
 var published = []struct {
 	name         string
 	no           byte
@@ -125,14 +125,14 @@ func TestAuthenticateEV2FirstMatchesPublishedExamples(t *testing.T) {
 	}
 }
 
-// Any flipped bit of a published answer must be detected, because RndA' authenticates the card.
+// If any bit of a published answer is flipped, the package must detect it, because RndA' authenticates the card.
 func TestAuthenticateRefusesAnAlteredRndA(t *testing.T) {
 	for bit := range 128 {
 		p := published[0]
 		said := append([]string{}, p.said...)
 		a := x(t, said[3])
-		// The first block contains TI and 12 bytes of RndA', and the plain text of the second block depends on the
-		// first block.
+		// The first block of the plain text contains TI and 12 bytes of RndA'; the plain text of the second block depends
+		// on the first block.
 		a[bit/8] ^= 1 << (bit % 8)
 		said[3] = hex.EncodeToString(a)
 		c := &card{ch: &scriptedCard{t, said}, rand: bytes.NewReader(x(t, p.rndA))}
@@ -167,7 +167,8 @@ func TestChangeKeyMatchesPublishedExamples(t *testing.T) {
 	is(t, "CRC32", crc(x(t, "F3847D627727ED3BC9C4CC050489B966")), "789DFADC")
 }
 
-// AN12196 §5.12 table 21 contains a WriteData in CommMode.Full, which uses the same functions as GetCardUID.
+// AN12196 §5.12 table 21 contains a WriteData in CommMode.Full; the package uses the same functions for it as for
+// GetCardUID.
 func TestSecureMessagingMatchesThePublishedExample(t *testing.T) {
 	s := sessionOf(t, "7614281A", "7A93D6571E4B180FCA6AC90C9A7488D4", "FC4AF159B62E549B5812394CAB1918CC", 0,
 		"908D00001F030000000A00006B5E6804909962FC4E3FF5522CF0F8436C0C53315B9C73AA00", "C26D236E4A7C046D9100")
@@ -179,8 +180,8 @@ func TestSecureMessagingMatchesThePublishedExample(t *testing.T) {
 	}
 }
 
-// AN12196 §4.4.3 contains the MAC of a SUN message. The MAC is NXP's shortened CMAC of an empty message, under a key
-// that is a CMAC.
+// AN12196 §4.4.3 contains the MAC of a SUN message (Secure Unique NFC). This MAC is NXP's shortened CMAC of an empty
+// message; its key is a CMAC too.
 func TestSUNMessageMatchesThePublishedExample(t *testing.T) {
 	p := decryptCBC(block{}, block{}, x(t, "EF963FF7828658A599F3041510671E88"))
 	is(t, "PICC data", p[:11], "C704DE5F1EACC0403D0000")
@@ -188,8 +189,8 @@ func TestSUNMessageMatchesThePublishedExample(t *testing.T) {
 	is(t, "MAC", odd(cmac(key, nil)), "94EED9EE65337086")
 }
 
-// The answers are those of a DESFire EV1 to Elmü's DesfireEV1 library (codeproject.com 1096861), from pydesfire's
-// tests.
+// The answers are those that a real DESFire EV1 gave to Elmü's DesfireEV1 library (codeproject.com 1096861);
+// pydesfire's tests contain them.
 func TestAuthenticateAESMatchesARealCard(t *testing.T) {
 	s := &scriptedCard{t, []string{
 		"90AA0000010000", "B969FDFE56FD91FC9DE6F6F213B8FD1E91AF",
@@ -205,7 +206,7 @@ func TestAuthenticateAESMatchesARealCard(t *testing.T) {
 		"E9F85E219496C2B58C1090DC3935FAE9E840CF61B383D9531946256B1F110C10")
 }
 
-// The session is from the same source (Elmü's DesfireEV1 library) and has a nonzero key.
+// The session comes from the same source (Elmü's DesfireEV1 library) and uses a key that is not zero.
 func TestChangeKeyOfEV1MatchesARealCard(t *testing.T) {
 	n := &ev1{key: block(x(t, "C2A1E47B27104712FE6D00A71177A19B"))}
 	is(t, "ChangeKey", n.encryptedChange(block(x(t, "10182028303840485058606870788088")), 0x10),

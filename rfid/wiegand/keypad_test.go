@@ -10,7 +10,7 @@ import (
 	"portillon/rfid"
 )
 
-// The test uses key frames from the manuals of two manufacturers, and other frames of the same length.
+// The test uses key frames from the manuals of two manufacturers, and other frames with as many bits.
 func TestKeyFramesAreRecognised(t *testing.T) {
 	for frame, want := range map[string]bool{
 		"0000": true, "0001": true, "1001": true, "1010": true, "1011": true,
@@ -91,7 +91,8 @@ func seconds(n int) (out []time.Duration) {
 	return out
 }
 
-// Keys before and after a card must not affect the card, and must be reported while Read continues to wait.
+// Keys pressed before and after a card must not change the card's number, and Read must report them while it
+// continues to wait.
 func TestReaderReportsKeysAndReadsTheCardBetweenThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &scriptedLine{began: time.Now()}

@@ -8,8 +8,8 @@ import (
 	"portillon/rfid"
 )
 
-// Spec returns the declaration of the reader kind "wiegand" of machine.yaml. The outputs led and beeper each drive a
-// line of the reader through an NPN transistor.
+// Spec returns the declaration of the reader kind "wiegand" of machine.yaml. The keys led and beeper each name an
+// output, which drives a line of the reader through an NPN transistor.
 func Spec() rfid.Spec {
 	return rfid.Spec{
 		Kind: "wiegand",
@@ -20,7 +20,7 @@ func Spec() rfid.Spec {
 		Open:         openSpec,
 		Example:      "wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24",
 		Argument:     parseArgument,
-		ShortNumbers: true, // a frame of 26 bits may contain three bytes of a longer number
+		ShortNumbers: true, // a frame of 26 bits may contain only three bytes of a longer number
 		Offers: []rfid.Offer{{Name: "wiegand", Pins: []int{5, 6},
 			Values: rfid.Values{"d0": "gpio:pinctrl-/5", "d1": "gpio:pinctrl-/6"},
 			FR:     "lecteur mural Wiegand (GPIO 5 et 6)", EN: "wall reader, Wiegand (GPIO 5 and 6)"}},
@@ -33,7 +33,7 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 		faults = append(faults, rfid.Fault{Key: "bits", Problem: err.Error(),
 			Hint: "26, 34 or 37, as the reader is set; without bits: all three are read"})
 	}
-	// Both lines must be on one GPIO chip, because only the edges of one chip are numbered in one sequence.
+	// Both data lines must be on one GPIO chip, because the kernel numbers only the edges of one chip in one sequence.
 	if chip0, chip1 := chip(v["d0"]), chip(v["d1"]); chip0 != "" && chip1 != "" && chip0 != chip1 {
 		faults = append(faults, rfid.Fault{Key: "d1", Hint: "a line of the same chip as d0",
 			Problem: fmt.Sprintf("d1 is a line of chip %q, d0 of chip %q", chip1, chip0)})
@@ -41,7 +41,7 @@ func parse(v rfid.Values) (rfid.Wiring, []rfid.Fault) {
 	return rfid.Wiring{}, faults
 }
 
-// chip returns the part CHIP of a pin gpio:CHIP/LINE; empty: the pin has another form.
+// chip returns the part CHIP of a pin that is written gpio:CHIP/LINE, or "" if the pin is written differently.
 func chip(pin string) string {
 	rest, _ := strings.CutPrefix(pin, "gpio:")
 	label, _, found := strings.Cut(rest, "/")
@@ -51,7 +51,7 @@ func chip(pin string) string {
 	return label
 }
 
-// parseArgument parses the pins D0,D1 of a command line.
+// parseArgument parses the pins D0,D1 that a command line gives for the reader.
 func parseArgument(pins string) (rfid.Values, error) {
 	d0, d1, both := strings.Cut(pins, ",")
 	if !both {

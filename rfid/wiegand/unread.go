@@ -6,7 +6,7 @@ import (
 	"portillon/rfid"
 )
 
-// minFrame is the smallest length of a frame that is reported, in bits. Shorter frames are noise or keys.
+// minFrame is the smallest length of a frame that is reported, in bits. A shorter frame is noise or a key press.
 const minFrame = 16
 
 // Unread returns, once, the reason why the last invalid frame was refused.
@@ -15,19 +15,19 @@ func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	return u, u.Why != ""
 }
 
-// Heard returns, once, the last frame of at least 16 bits, whether valid or not. The frame may be a card's number, so
-// use Heard only in reader tests.
+// Heard returns, once, the last frame of at least 16 bits, valid or invalid. The frame may be a card's number, so use
+// Heard only in reader tests.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""
 }
 
-// formatFrame returns a frame as text, beginning with its first bit.
+// formatFrame returns the bits of a frame as text, the first bit first.
 func formatFrame(bits uint64, n int) string {
 	return fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n)
 }
 
-// reportRefused records why a frame of n bits is refused.
+// reportRefused records the reason why a frame of n bits is refused, until Unread returns the reason.
 func (d *Decoder) reportRefused(bits uint64, n int, spoilt bool) {
 	if n < minFrame {
 		return

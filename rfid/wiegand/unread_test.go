@@ -9,8 +9,9 @@ import (
 	"portillon/rfid"
 )
 
-// These are published frames: a frame of 32 bits from github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue
-// 58, and the frames of one card with 34 and with 26 bits from issue 59.
+// Others have published these frames: a frame of 32 bits in issue 58 of
+// github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino, and the frames of one card with 34 and with 26 bits in
+// its issue 59.
 const (
 	bits32 = "10100100110111001100110000011101"
 	bits34 = "0000000001101000111100010010011011"
@@ -31,7 +32,7 @@ func TestInvalidFrameIsReportedWithItsRemedy(t *testing.T) {
 		name  string
 		bits  int
 		frame string
-		want  string // part of the reason; "": nothing is reported
+		want  string // part of the expected reason; "": the frame is valid, so no reason is reported
 		raw   string
 	}{
 		{"32 bits", 0, bits32, "34 bits", bits32 + " (32 bits)"},
@@ -69,7 +70,7 @@ func TestUnsupportedFrameLengthsAreRefused(t *testing.T) {
 	}
 }
 
-// Each frame of 16 bits or more must be passed to Heard, valid or not, before Unread is called.
+// The Reader must pass each frame of 16 bits or more to Heard, valid or invalid, before it calls Unread.
 func TestEachFrameIsPassedToHeardOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &scriptedLine{

@@ -1,18 +1,19 @@
-// Package wiegand reads cards from a reader with two data lines, D0 and D1, that are high at rest. A low pulse on D0 is
-// a bit 0, a low pulse on D1 a bit 1.
+// Package wiegand reads cards from a reader with two data lines, D0 and D1, which are at high level at rest. A low
+// pulse on D0 is a bit 0, a low pulse on D1 a bit 1.
 //
 // The package reads frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302:
-// card 35, and H10304: facility 16, card 19, with the same parities). A card's number is the bits between the parity
-// bits, in 3, 4 or 5 bytes, highest bit first: facility 99 card 999 of 26 bits is 6303E7. Wiegand has no proof, and its
-// only checksum is two parity bits. Therefore every frame with a fault is discarded: with bits too close or too far
-// apart, a wrong parity, another length, or edges that the kernel lost.
+// card 35, and H10304: facility 16, card 19, with the same parities). A card's number is the bits between the two
+// parity bits, in 3, 4 or 5 bytes, highest bit first: in 26 bits, facility 99 and card 999 are the number 6303E7.
+// A Wiegand reader cannot run a card's proof, and the only checksum of a frame is two parity bits. Therefore the
+// package discards every faulty frame: a frame whose bits are too close together or too far apart, with a wrong
+// parity, with another length, or with edges that the kernel lost.
 //
-// A reader with a keypad sends each key as a frame of 4 or 8 bits. Keys start no session. The Reader only reports that
-// keys were pressed (keypad.go). A keypad that collects digits and sends them as a frame of 26 bits looks like a card:
-// configure it to send single keys.
+// A reader with a keypad sends each key as a frame of 4 or 8 bits. Key presses never start a session. The Reader only
+// reports that somebody pressed keys (keypad.go). If a keypad collects digits and sends them as one frame of 26 bits,
+// the frame looks like a card: configure such a keypad to send single keys.
 //
-// Edges have the kernel's timestamp and sequence number, so that a busy computer does not distort their times, and a
-// lost edge is detected.
+// The kernel gives each edge a timestamp and a sequence number, so a busy computer does not falsify the times, and
+// the package detects a lost edge.
 package wiegand
 
 import (
@@ -24,21 +25,23 @@ import (
 	"portillon/rfid"
 )
 
-// These are times of a frame. Readers send pulses of 20 to 100 µs every 0.2 to 20 ms (SIA AC-01, 1996: 50 µs and 1 ms
-// are typical).
+// These are limits for the times within a frame. Readers send pulses of 20 to 100 µs every 0.2 to 20 ms (SIA AC-01,
+// 1996: 50 µs and 1 ms are typical).
 const (
-	nearest = 100 * time.Microsecond // two bits closer than this are noise
-	gap     = 25 * time.Millisecond  // silence that ends a frame
+	nearest = 100 * time.Microsecond // if two bits are closer together than this, they are noise
+	gap     = 25 * time.Millisecond  // a silence of this length ends a frame
 	longest = 37
-	// maxPause is the longest pause between two calls of Read. After a longer pause, waiting edges are stale.
+	// maxPause is the longest allowed pause between two calls of Read. If Read is called after a longer pause, the
+	// waiting edges are stale.
 	maxPause = 2 * time.Second
-	// patience is the longest wait for an edge. After each wait, Read checks whether ctx has ended.
+	// patience is the longest time that one wait for an edge may take. After each wait, Read checks whether ctx has
+	// ended.
 	patience = 200 * time.Millisecond
-	// wrongInRow is how many consecutive frames with wrong parity count as a sign of exchanged wires.
+	// wrongInRow is how many consecutive frames with wrong parity make Suspect report exchanged wires.
 	wrongInRow = 5
 )
 
-// Decoder turns edges into card numbers. The zero Decoder accepts all supported frames.
+// Decoder turns edges on the data lines into card numbers. The zero Decoder accepts frames of all supported lengths.
 type Decoder struct {
 	Bits int // the accepted length: 26, 34 or 37; 0: all three
 
@@ -47,14 +50,14 @@ type Decoder struct {
 	last    time.Duration
 	spoilt  bool
 	parity  int  // number of consecutive frames with a wrong parity
-	key     bool // a key was pressed since the last call of Key
+	key     bool // a person has pressed a key since the last call of Key
 	started bool
-	unread  rfid.Unread // last invalid frame, until Unread returns it
-	heard   string      // last frame, until Heard returns it
+	unread  rfid.Unread // reason why the last invalid frame was refused, until Unread returns it
+	heard   string      // text of the last frame, until Heard returns it
 }
 
-// Push processes an edge. Line 0 is D0, and line 1 is D1. A frame ends with a call of Idle, or with an edge after a
-// gap.
+// Push processes an edge on a data line. The line with index 0 is D0, and the line with index 1 is D1. A frame ends
+// when Idle is called, or when an edge arrives after a gap.
 func (d *Decoder) Push(e rfid.Edge) (u rfid.UID, ok bool) {
 	since := e.At - d.last
 	if d.started && since >= gap {
@@ -69,7 +72,8 @@ func (d *Decoder) Push(e rfid.Edge) (u rfid.UID, ok bool) {
 	return u, ok
 }
 
-// Idle ends the current frame. Call Idle when no edge has occurred for the time of a gap.
+// Idle ends the current frame, and returns its card number if the frame is valid. Call Idle when no edge has arrived
+// for the length of a gap.
 func (d *Decoder) Idle() (rfid.UID, bool) {
 	if !d.started {
 		return rfid.UID{}, false
@@ -77,7 +81,8 @@ func (d *Decoder) Idle() (rfid.UID, bool) {
 	return d.end()
 }
 
-// Suspect reports whether all recent frames were complete and had wrong parities: D0 and D1 are probably exchanged.
+// Suspect reports whether all recent frames were complete but had wrong parities, which means that D0 and D1 are
+// probably exchanged.
 func (d *Decoder) Suspect() bool { return d.parity >= wrongInRow }
 
 func (d *Decoder) end() (rfid.UID, bool) {
@@ -98,14 +103,14 @@ func (d *Decoder) end() (rfid.UID, bool) {
 	return u, ok
 }
 
-// parseFrame checks the parities and returns the card's number. The first bit and the first half have an even number of
-// ones, and the second half and the last bit have an odd number. In frames of 37 bits both halves contain the middle
-// bit.
+// parseFrame checks the parities and returns the card's number. The first bit and the first half together have an
+// even number of ones. The second half and the last bit together have an odd number of ones. In frames of 37 bits,
+// the middle bit belongs to both halves.
 func (d *Decoder) parseFrame(bits uint64, n int) (rfid.UID, bool) {
 	if n != 26 && n != 34 && n != 37 {
 		return rfid.UID{}, false
 	}
-	half := (n - 1) / 2 // half of the n-2 bits between the parity bits: 12, 16, 18
+	half := (n - 1) / 2 // number of bits in each half of the n-2 bits between the parity bits: 12, 16 or 18
 	first := bits >> (n - 1 - half)
 	second := bits & (1<<(half+1) - 1)
 	if ones(first)%2 != 0 || ones(second)%2 != 1 {
@@ -129,10 +134,10 @@ func ones(x uint64) (n int) {
 	return n
 }
 
-// Reader reads taps from two lines.
+// Reader reads taps from the two data lines.
 type Reader struct {
-	// Keys, if set, is called during Read when somebody starts to press keys of the reader's keypad, at most once a
-	// minute. Keys must not block. Keys receives no key values, because the keys may be a PIN.
+	// Keys, if set, is called during Read when somebody starts to press keys on the reader's keypad, but at most once a
+	// minute. The function Keys must not block. Keys does not receive the keys' values, because the keys may be a PIN.
 	Keys func()
 	// Unread, if set, is called during Read for each invalid frame. Unread must not block.
 	Unread func(rfid.Unread)
@@ -143,14 +148,14 @@ type Reader struct {
 	lines rfid.FallingEdges
 	dec   Decoder
 	once  rfid.Once
-	last  time.Time // time at which the lines were last read
+	last  time.Time // time when Read last took edges from the lines
 	typed keyBursts
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// New returns a Reader for frames of 26, 34 or 37 bits; 0 accepts all three lengths. Closing the Reader closes the
-// lines.
+// New returns a Reader for frames of 26, 34 or 37 bits; 0 accepts all three lengths. When the Reader is closed, it
+// also closes the lines.
 func New(l rfid.FallingEdges, bits int) (*Reader, error) {
 	if err := CheckBits(bits); err != nil {
 		return nil, err
@@ -158,7 +163,7 @@ func New(l rfid.FallingEdges, bits int) (*Reader, error) {
 	return &Reader{lines: l, dec: Decoder{Bits: bits}}, nil
 }
 
-// CheckBits returns an error unless New accepts the length: 26, 34, 37, or 0 for all three.
+// CheckBits returns an error unless New accepts this length: 26, 34, 37, or 0 for all three lengths.
 func CheckBits(bits int) error {
 	switch bits {
 	case 0, 26, 34, 37:
@@ -171,12 +176,12 @@ func CheckBits(bits int) error {
 }
 
 var (
-	errDeaf  = errors.New("wiegand: reader data is stale")
-	errWires = errors.New("wiegand: all frames fail the parity check: check whether D0 and D1 are exchanged")
+	errDeaf  = errors.New("wiegand: reader data is stale: edges waited for too long")
+	errWires = errors.New("wiegand: all frames fail the parity check: check whether the wires D0 and D1 are exchanged")
 )
 
-// Read implements rfid.Reader. Some readers repeat the frame of a card in their field, and most readers send the frame
-// once. Both count as one tap.
+// Read implements rfid.Reader. Most readers send a card's frame once, and some readers repeat it while the card is in
+// their field. In both cases the card is one tap.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	for ctx.Err() == nil {
 		if !r.last.IsZero() && time.Since(r.last) > maxPause {
@@ -203,7 +208,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	return rfid.Tap{}, ctx.Err()
 }
 
-// waitForFrame waits for one edge, or for the end of a frame.
+// waitForFrame waits for one edge, or for the silence that ends a frame.
 func (r *Reader) waitForFrame() (rfid.UID, bool, error) {
 	wait := patience
 	if r.dec.started {
@@ -221,5 +226,5 @@ func (r *Reader) waitForFrame() (rfid.UID, bool, error) {
 	return u, ok, nil
 }
 
-// Close implements rfid.Reader. A running Read ends after the time patience at the latest.
+// Close implements rfid.Reader. A running Read then ends after at most the time patience.
 func (r *Reader) Close() error { return r.lines.Close() }

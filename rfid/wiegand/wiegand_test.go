@@ -15,7 +15,7 @@ import (
 	"portillon/rfid"
 )
 
-// edgesOf returns the edges of a frame with typical timing.
+// edgesOf returns the edges of a frame, with the timing of a typical reader.
 func edgesOf(frame string, at time.Duration) (out []rfid.Edge) {
 	for i, b := range frame {
 		out = append(out, rfid.Edge{At: at + time.Duration(i)*time.Millisecond, Line: int(b - '0')})
@@ -45,7 +45,7 @@ func encodeFrame(n int, number uint64) string {
 	return fmt.Sprint(count(mid[:half])%2) + mid + fmt.Sprint((count(mid[len(mid)-half:])+1)%2)
 }
 
-// The frames are published by jessety/wiegand-encoder, angorb and Z9.
+// These frames were published by jessety/wiegand-encoder, angorb and Z9.
 func TestPublishedFramesAreDecoded(t *testing.T) {
 	for f, want := range map[string]uint64{
 		"00101101000000001010001000": 90<<16 | 324,
@@ -73,7 +73,7 @@ func TestOnlyTheConfiguredLengthIsAccepted(t *testing.T) {
 				t.Errorf("%d bits where %d are wanted: %q", n, other, got)
 			}
 		}
-		for cut := range n { // each n also tests truncated frames, and frames with one wrong bit
+		for cut := range n { // for each frame, the test also decodes its truncated forms, and its forms with one wrong bit
 			if got := decode(0, edgesOf(f[:cut], 0)); len(got) > 0 {
 				t.Errorf("the first %d of %d bits are %q", cut, n, got)
 			}
@@ -125,7 +125,7 @@ func TestDamagedFramesAreDiscarded(t *testing.T) {
 	}
 }
 
-// For any edges, each decoded number must have a valid length.
+// For any edges, each number that the decoder returns must have a valid length.
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte(encodeFrame(26, 0x6303E7)))
 	f.Add([]byte("0000\x00\xff1111" + encodeFrame(37, 7)))
@@ -154,7 +154,7 @@ func TestOnesReturnsTheNumberOfSetBits(t *testing.T) {
 	}
 }
 
-// scriptedLine delivers edges at their times.
+// scriptedLine delivers the edges of a script at their times.
 type scriptedLine struct {
 	mu     sync.Mutex
 	began  time.Time

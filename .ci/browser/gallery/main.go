@@ -1,6 +1,7 @@
 // Command gallery serves a panel that shows any of its states on request, for the browser tests: GET /names, POST
-// /show?name=…, and the panel itself. GET /watched returns how many event streams browsers have opened. The panel's
-// actions are a fake whose forms accept one entry, or refuse it. Further requests:
+// /show?name=…, and the panel itself. GET /watched returns how many event streams browsers have opened so far. The
+// actions of the panel are a fake. Its forms accept an entry or refuse it, as the last request has set. Further
+// requests:
 //
 //	POST /refuse       every action fails with "not saved"
 //	POST /accept       every entry is saved; the count of entries starts at 0
@@ -85,11 +86,11 @@ func main() {
 	http.Serve(l, m)
 }
 
-// clerk is a fake of panel.Actions.
+// clerk is a fake implementation of panel.Actions.
 type clerk struct {
-	no    error       // error that every action returns; nil: actions succeed
-	wrote int         // number of entries written
-	waits policy.Text // text that Write returns if an entry waits for the hub; empty: entries do not wait
+	no    error       // error that every action returns; nil: every action succeeds
+	wrote int         // number of entries that the actions have written
+	waits policy.Text // text that Write returns if an entry waits for the hub; empty: the entry is saved at once
 }
 
 // Do implements panel.Actions.

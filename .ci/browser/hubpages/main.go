@@ -1,7 +1,7 @@
-// Command hubpages serves the hub's pages of an invented site for the browser tests, at / and below. All accounts have
-// the same password. GET /api/v1/events is a stream that sends "taps" whenever POST /test/tell is called. POST
-// /test/reset creates a new site; with ?sign=1 the hub of that site does not have the policy key. GET /test/routes
-// returns the patterns of all pages.
+// Command hubpages serves the hub's pages of an invented site for the browser tests, at / and below. All accounts of
+// this site have the same password. GET /api/v1/events is an event stream that sends "taps" each time POST /test/tell
+// is called. POST /test/reset creates a new site; with ?sign=1 the hub of the new site does not have the policy key.
+// GET /test/routes returns the URL patterns of all pages.
 package main
 
 import (
@@ -17,12 +17,12 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// server serves the pages of the current site.
+// server serves the pages of the current site, and replaces the site on request.
 type server struct {
 	mu      sync.Mutex    // guards the other fields
 	pages   http.Handler  // pages of the current site
-	routes  []string      // patterns of all pages
-	changed chan struct{} // channel that the next POST /test/tell closes
+	routes  []string      // URL patterns of all pages
+	changed chan struct{} // channel that the next request POST /test/tell closes
 }
 
 func main() {
@@ -42,7 +42,8 @@ func main() {
 	m := http.NewServeMux()
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
-		// Copy the handler under the lock and serve without the lock, because a request may last longer than the site.
+		// Copy the handler while the lock is held, and serve the request without the lock, because a request may last
+		// longer than the site.
 		p := s.pages
 		s.mu.Unlock()
 		p.ServeHTTP(w, r)
@@ -59,7 +60,8 @@ func main() {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
-	// Closing the channel wakes all event streams. The new channel is for the next change.
+	// When the channel is closed, all event streams send an event. Event streams wait for the next change on the new
+	// channel.
 	m.HandleFunc("POST /test/tell", func(http.ResponseWriter, *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -85,7 +87,7 @@ func accountsOf(a webtest.Accounts) web.Accounts {
 		Registry: a, Audit: a}
 }
 
-// reset replaces the site by a new one with the given number of additional members.
+// reset replaces the site by a new site with the given number of additional members.
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
@@ -104,7 +106,7 @@ func (s *server) reset(more int, sign bool) error {
 	return nil
 }
 
-// events serves the stream of changed topics in the format of the API.
+// events serves an event stream in the format of the API; each event names the topics that have changed.
 func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	c := http.NewResponseController(w)

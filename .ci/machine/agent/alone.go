@@ -20,15 +20,15 @@ import (
 	"portillon/wire"
 )
 
-// program is the path of portillond. alone is the path of a configuration without a reader: cards are presented through
-// the control socket.
+// program is the path of the installed portillond. alone is the path of a configuration without a reader; cards are
+// presented through the control socket.
 const (
 	program = "/rig/files/usr/bin/portillond"
 	alone   = "/etc/portillon/alone.yaml"
 )
 
-// startAlone starts portillond with a configuration on a machine without systemd and waits until it answers, at most 30
-// s. The returned error contains what the daemon wrote to standard error.
+// startAlone starts portillond with a configuration, on a machine without systemd, and waits at most 30 s until the
+// daemon answers. If the daemon fails, the error contains what the daemon wrote to standard error.
 func startAlone(config string) (*exec.Cmd, error) {
 	if err := errors.Join(loopback(), os.MkdirAll("/run/portillon", 0o755), vouch(true)); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func startAlone(config string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// loopback brings up the loopback interface, because nothing else does so without systemd.
+// loopback activates the loopback interface, because without systemd no other program does this.
 func loopback() error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -61,14 +61,14 @@ func loopback() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
 }
 
-// cuts uses the machine in one boot, until the host cuts the power. First, cuts checks that the journal still contains
-// all records that were acknowledged before the last power cut.
+// cuts is the job of one boot: it uses the machine until the host cuts the power. At its start, cuts checks that the
+// journal still contains all records that were acknowledged before the last power cut.
 func cuts(m *machine) error {
 	if _, err := startAlone(alone); err != nil {
 		return err
 	}
 	if err := runSteps(func() error { return m.staysOff(0, 0) }, keptAcknowledged, nothingOpen); err != nil {
-		return fmt.Errorf("check after the power cut: %w", err)
+		return fmt.Errorf("check the journal after the power cut: %w", err)
 	}
 	if commandLine("last") != "" {
 		return nil
@@ -76,7 +76,7 @@ func cuts(m *machine) error {
 	say("ready")
 	seed, _ := strconv.ParseUint(commandLine("seed"), 10, 64)
 	for chance := rand.New(rand.NewPCG(seed, 1)); ; {
-		// The seed comes from the host, so that a failing run can be repeated with the same taps.
+		// The seed comes from the host, so that a failed run can be repeated with the same taps.
 		r := []control.Request{{Do: "tap", Card: lea}, {Do: "tap", Card: tom}, {Do: "tap", Card: "0102030405"}, {Do: "stop"},
 			{Do: "stop"}}[chance.IntN(5)]
 		if _, err := ask(r); err != nil {
@@ -95,7 +95,8 @@ func cuts(m *machine) error {
 	}
 }
 
-// keptAcknowledged checks that the journal begins with all records acknowledged before the power cut, unchanged.
+// keptAcknowledged checks that the journal begins with all records that were acknowledged before the power cut, and
+// that they are unchanged.
 func keptAcknowledged() error {
 	size, text, _ := strings.Cut(commandLine("acked"), ":")
 	if size == "" {
@@ -114,13 +115,13 @@ func keptAcknowledged() error {
 		return fmt.Errorf("tree root of the %d acknowledged records cannot be calculated: %w", n, err)
 	}
 	if got != want {
-		return fmt.Errorf("the %d records acknowledged before the power cut have changed", n)
+		return fmt.Errorf("first %d records of the journal differ from the acknowledged records", n)
 	}
 	return nil
 }
 
-// nothingOpen checks that the journal verifies, that no session is open, and that exactly the sessions interrupted by a
-// power cut are recorded as such.
+// nothingOpen checks the journal: it must verify, no session may be open, and exactly the sessions that a power cut
+// interrupted may be recorded as interrupted.
 func nothingOpen() error {
 	all, err := records()
 	if err != nil {
@@ -149,11 +150,12 @@ func nothingOpen() error {
 	return nil
 }
 
-// pi turns on a pin with the real driver, kills all processes that hold the pin, and turns the pin off as systemd's
-// ExecStopPost does. The host reads the pin's registers at each stage.
+// pi turns on a pin with the real driver, kills all processes that hold the pin, and then turns the pin off in the
+// same way as systemd's ExecStopPost does. At each stage, the host reads the registers of the pin.
 func pi() error {
 	config := "/etc/portillon/pi.yaml"
-	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // set the host's time, because a Pi has no real-time clock
+	// set the clock to the host's time, because a Pi has no real-time clock
+	now, _ := strconv.ParseInt(commandLine("now"), 10, 64)
 	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &unix.Timespec{Sec: now}); err != nil {
 		return err
 	}
@@ -168,13 +170,13 @@ func pi() error {
 	if rep, err := ask(control.Request{Do: "tap", Card: lea}); err != nil || !rep.OK {
 		return fmt.Errorf("tap of Léa's card was answered with %+v, want a session: %v", rep, err)
 	}
-	// Stop both processes before the host reads the registers. If both ran on, the daemon could miss a deadline on a
-	// slow host, and the guard would turn the pin off. The guard is stopped first, so that the guard does not notice
-	// the daemon's stop.
+	// Stop the daemon and the guard before the host reads the registers. If both processes ran on, the daemon could miss
+	// a deadline on a slow host, and the guard would turn the pin off. Stop the guard first, so that it does not notice
+	// that the daemon was stopped.
 	unix.Kill(guard, unix.SIGSTOP)
 	unix.Kill(daemon.Process.Pid, unix.SIGSTOP)
 	console := bufio.NewReader(console.file)
-	// look asks the host to read the registers and waits for the host's reply.
+	// look asks the host to read the registers, and waits for the host's answer.
 	look := func(what string) error {
 		say("look %s", what)
 		_, err := console.ReadString('\n')

@@ -18,23 +18,23 @@ import (
 	"portillon/wire"
 )
 
-// broker is a real mosquitto together with a client that receives all records published on it.
+// broker is a real mosquitto, together with a client that receives all records published on it.
 type broker struct {
 	cmd    *exec.Cmd   // mosquitto's process
 	client mqtt.Client // the listener
-	mu     sync.Mutex  // guards heard and lost
-	heard  []byte      // all payloads received, concatenated
-	hub    note.Signer // key that signs acknowledgements; nil: no acknowledgements
-	lost   error       // error by which the listener lost its connection; nil: connected
+	mu     sync.Mutex  // lock of the fields heard and lost
+	heard  []byte      // all received payloads, joined
+	hub    note.Signer // key that signs acknowledgements; nil: the listener sends no acknowledgements
+	lost   error       // error with which the listener lost its connection; nil: the listener is connected
 }
 
-// brokerFile is the configuration of mosquitto: local, without authentication or persistence.
+// brokerFile is the configuration of mosquitto: it listens locally, requires no password and stores nothing.
 const brokerFile = "listener 1883 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
 
-// startBroker starts a broker whose listener sends no acknowledgements.
+// startBroker starts a broker with a listener that sends no acknowledgements.
 func startBroker() (*broker, error) { return (&broker{}).start() }
 
-// startHub starts a broker whose listener acknowledges records as a hub does.
+// startHub starts a broker with a listener that acknowledges records, as a hub does.
 func startHub() (*broker, error) {
 	b := &broker{}
 	if err := b.acknowledgeRecords(); err != nil {
@@ -43,7 +43,7 @@ func startHub() (*broker, error) {
 	return b.start()
 }
 
-// start runs mosquitto and connects the listener.
+// start runs mosquitto and connects the listener to it.
 func (b *broker) start() (*broker, error) {
 	if err := os.WriteFile("/run/mosquitto.conf", []byte(brokerFile), 0o644); err != nil {
 		return nil, err
@@ -59,9 +59,9 @@ func (b *broker) start() (*broker, error) {
 	return b, nil
 }
 
-// listen connects the listener to the broker and subscribes to all topics. Each attempt uses a new client id, so that a
-// late answer to an earlier attempt cannot end this attempt's connection (MQTT 3.1.1 §3.1.4: a second client with the
-// same id takes over).
+// listen connects the listener to the broker and subscribes to all topics. Each attempt to connect uses a new client
+// id. Otherwise a late answer to an earlier attempt could end this attempt's connection (MQTT 3.1.1 §3.1.4: a second
+// client with the same id takes over).
 func (b *broker) listen() bool {
 	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:1883").SetAutoReconnect(false).
 		SetClientID("listener" + strconv.FormatInt(int64(uptime()), 36)).
@@ -75,7 +75,7 @@ func (b *broker) listen() bool {
 		if ack, err := b.acknowledge(m.Payload()); err != nil {
 			b.note(nil, err)
 		} else if ack != nil {
-			c.Publish("portillon/rig/ack/laser", 1, true, ack) // the token is not awaited, because a handler must not block
+			c.Publish("portillon/rig/ack/laser", 1, true, ack) // do not wait for the token, because a handler must not block
 		}
 		b.note(m.Payload(), nil)
 	})
@@ -87,8 +87,8 @@ func (b *broker) listen() bool {
 	return true
 }
 
-// acknowledge returns the hub's signed acknowledgement of a batch of records, or nil if b has no hub key. Without
-// acknowledgements a machine sends only its first batch, 56 KB of records, again and again.
+// acknowledge returns the signed acknowledgement of a batch of records, as a hub sends it, or nil if b has no hub
+// key. If no hub acknowledges its records, a machine sends only its first batch, 56 KB of records, again and again.
 func (b *broker) acknowledge(payload []byte) ([]byte, error) {
 	if b.hub == nil || len(payload) == 0 {
 		return nil, nil
@@ -123,7 +123,7 @@ func (b *broker) acknowledgeRecords() error {
 	return err
 }
 
-// note records a received payload, or the reason why the listener lost its connection.
+// note stores a received payload, or the reason why the listener lost its connection.
 func (b *broker) note(payload []byte, lost error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,8 +133,9 @@ func (b *broker) note(payload []byte, lost error) {
 	}
 }
 
-// waitFor waits until the received records contain text. Without a hub's acknowledgements the machine repeats records
-// after 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which limits the wait.
+// waitFor waits until the records that the listener has received contain a text. If no hub acknowledges its records,
+// the machine repeats them after 10 s, then 20 s, and so on, at most 5 min (uplink.Config.StallMax); this limits how
+// long waitFor must wait.
 func (b *broker) waitFor(text, what string) error {
 	err := within(6*time.Minute, what, func() bool { return b.received(text) })
 	b.mu.Lock()
@@ -146,14 +147,14 @@ func (b *broker) waitFor(text, what string) error {
 	return nil
 }
 
-// received reports whether the received records contain text.
+// received reports whether the records that the listener has received contain a text.
 func (b *broker) received(text string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return bytes.Contains(b.heard, []byte(text))
 }
 
-// stop kills the broker.
+// stop kills mosquitto.
 func (b *broker) stop() {
 	b.cmd.Process.Kill()
 	b.cmd.Wait()

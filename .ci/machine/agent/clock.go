@@ -14,14 +14,14 @@ import (
 	"portillon/wire"
 )
 
-// clockCase is one cell of the clock table.
+// clockCase is one cell of the clock table: one combination of a clock error, its beginning and its end.
 type clockCase struct {
-	off     time.Duration // the clock's deviation from the true time
-	atStart bool          // true: the clock is already wrong when the daemon starts
-	ntp     bool          // true: a time server confirms the clock once the clock is corrected
+	off     time.Duration // how far the clock is ahead of the true time
+	atStart bool          // true: the clock is already wrong when the daemon starts; false: it becomes wrong later
+	ntp     bool          // true: after the correction, a time server confirms the clock
 }
 
-// String describes the cell for messages.
+// String describes the cell for error messages.
 func (c clockCase) String() string {
 	when, by := "while running", "by hand"
 	if c.atStart {
@@ -33,10 +33,10 @@ func (c clockCase) String() string {
 	return fmt.Sprintf("%v off %s, corrected %s", c.off, when, by)
 }
 
-// year is 365 days.
+// year is a year of 365 days.
 const year = 365 * 24 * time.Hour
 
-// clockCases returns all 48 cells if full is set, otherwise six of them.
+// clockCases returns all 48 cells if full is set, and otherwise six of them.
 func clockCases(full bool) (out []clockCase) {
 	if !full {
 		return []clockCase{{-10 * year, false, false}, {10 * year, false, true}, {-8 * time.Second, false, false},
@@ -53,11 +53,11 @@ func clockCases(full bool) (out []clockCase) {
 	return out
 }
 
-// reference calculates the true time independently of changes of the clock: reference adds CLOCK_MONOTONIC to one
-// reading of the clock.
+// reference calculates the true time even while the test changes the clock: it adds CLOCK_MONOTONIC to one reading of
+// the clock.
 type reference struct {
-	wall time.Time     // the reading of the clock
-	up   time.Duration // the uptime at that reading
+	wall time.Time     // what the clock showed at the reading
+	up   time.Duration // the uptime at the time of the reading
 }
 
 // now returns the true time.
@@ -69,8 +69,9 @@ func (r reference) set(off time.Duration) error {
 	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
-// clockTable sends the machine a signed tag of the hub while the machine's clock is wrong, corrects the clock, and
-// removes the tag. The tag must arrive, and the record of the tag's removal must contain the correct time.
+// For each cell, clockTable sends a signed tag of the hub to the machine while the machine's clock is wrong, then
+// corrects the clock and removes the tag. The machine must receive the tag, and the record of the tag's removal must
+// contain the correct time.
 func clockTable(m *machine) (string, error) {
 	if err := m.reset(); err != nil {
 		return "", err
@@ -84,10 +85,10 @@ func clockTable(m *machine) (string, error) {
 	defer func() {
 		ref.set(0)
 		vouch(true)
-		systemctl("restart", service) // a restart resets the daemon's reconnection delay
+		systemctl("restart", service) // restart the daemon, which resets the delay before it reconnects to the broker
 	}()
 	if err := runSteps(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
-		// the broker is restarted so that the machine connects without a delay
+		// restart the broker, so that the machine connects without a delay
 		return "", err
 	}
 	cases := clockCases(commandLine("full") != "")
@@ -103,7 +104,7 @@ func clockTable(m *machine) (string, error) {
 		ms(worst)), nil
 }
 
-// testCell tests one cell with the signed tag number i, and returns the difference between the record's time and the
+// testCell tests one cell with the signed tag number i. It returns the difference between the record's time and the
 // true time.
 func (c clockCase) testCell(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
 	order, err := os.ReadFile(fmt.Sprintf("/etc/portillon/orders/%d.note", i))
@@ -119,7 +120,7 @@ func (c clockCase) testCell(m *machine, b *broker, ref reference, i int) (time.D
 		return 0, err
 	}
 	tag := fmt.Sprintf("clock-%d", i)
-	// The status of a tag consists of its id, a space and the reason.
+	// The status shows a tag as the tag's id, a space and the reason.
 	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") }
 	if err := b.sendUntil(order, func() bool {
 		s, err := status()
@@ -133,11 +134,11 @@ func (c clockCase) testCell(m *machine, b *broker, ref reference, i int) (time.D
 	return c.untag(ref, tag)
 }
 
-// untag removes the tag and compares the record's time with the true time.
+// untag removes the tag and compares the time in the record with the true time.
 func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 	before := ref.now()
 	if rep, err := ask(control.Request{Do: "untag", Tag: tag}); err != nil || !rep.OK {
-		return 0, fmt.Errorf("tag cannot be removed: %+v, %v", rep, err)
+		return 0, fmt.Errorf("machine refused to remove the tag: %+v, %v", rep, err)
 	}
 	after := ref.now()
 	all, err := records()
@@ -164,7 +165,7 @@ func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
 	return 0, fmt.Errorf("journal has no record of the removal of tag %s", tag)
 }
 
-// startDaemon starts the service and waits for the daemon and its reader, at most 60 s.
+// startDaemon starts the service, and waits at most 60 s until the daemon and its reader work.
 func startDaemon() error {
 	if err := systemctl("start", service); err != nil {
 		return err
@@ -173,8 +174,8 @@ func startDaemon() error {
 		func() bool { s, err := status(); return err == nil && s.Reader })
 }
 
-// sendUntil publishes a command every second until arrived returns true, because a machine that is not connected misses
-// a command.
+// sendUntil publishes a command every second until arrived returns true, because a machine that is not connected does
+// not receive a command.
 func (b *broker) sendUntil(data []byte, arrived func() bool) error {
 	next := uptime()
 	return within(90*time.Second, "the order", func() bool {

@@ -13,16 +13,16 @@ import (
 	"portillon/wire"
 )
 
-// crashLimit is the time within which the relay must be off after any process has died or hangs: 1 s by design, plus a
+// crashLimit is the time within which the relay must be off after a process has died or hangs: 1 s by design, plus a
 // margin for a busy machine.
 const crashLimit = 1100 * time.Millisecond
 
-// guardHangLimit is the time within which the relay must be off if its guard hangs. The daemon waits two seconds for
-// the guard's next message, and an orderly end of the guard takes 0.4 s (relay.Switch).
+// guardHangLimit is the time within which the relay must be off after its guard hangs. The daemon waits two seconds
+// for the guard's next message, and it ends the guard in an orderly way, which takes 0.4 s (relay.Switch).
 const guardHangLimit = 2750 * time.Millisecond
 
-// keyboardTap starts and ends a session through the keyboard reader, and measures the time from the first key to the
-// change of the relay.
+// keyboardTap starts and ends a session with taps that the keyboard reader types, and measures the time from the
+// first key to the change of the relay.
 func keyboardTap(m *machine) (string, error) {
 	if err := m.reset(); err != nil {
 		return "", err
@@ -70,7 +70,7 @@ func (m *machine) signalProcess(guard bool, s syscall.Signal, limit time.Duratio
 	return
 }
 
-// daemonKilled kills the daemon: the guard turns the relay off within 100 ms.
+// daemonKilled kills the daemon; the guard must turn the relay off within 100 ms.
 func daemonKilled(m *machine) (string, error) {
 	at, took, _, err := m.signalProcess(false, syscall.SIGKILL, 100*time.Millisecond)
 	if err != nil {
@@ -80,14 +80,14 @@ func daemonKilled(m *machine) (string, error) {
 		runSteps(m.reset, func() error { return m.staysOff(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
 }
 
-// daemonStopped stops the daemon with SIGSTOP: the guard must turn the relay off.
+// daemonStopped stops the daemon with SIGSTOP; the guard must turn the relay off.
 func daemonStopped(m *machine) (string, error) {
 	at, took, pid, err := m.signalProcess(false, syscall.SIGSTOP, crashLimit)
 	syscall.Kill(pid, syscall.SIGCONT)
 	if err != nil {
 		return "", err
 	}
-	// If systemd's watchdog monitors the daemon, systemd has ended the daemon by now and SIGCONT has no effect.
+	// If systemd's watchdog monitors the daemon, systemd has already ended the daemon, and SIGCONT has no effect.
 	return "line 17 off after " + ms(took),
 		runSteps(func() error {
 			return waitForPhase("off",
@@ -96,7 +96,7 @@ func daemonStopped(m *machine) (string, error) {
 			func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
 }
 
-// guardKilled kills the guard: the relay must fall and the daemon must start another guard.
+// guardKilled kills the guard; the relay must fall, and the daemon must start a new guard.
 func guardKilled(m *machine) (string, error) {
 	at, took, _, err := m.signalProcess(true, syscall.SIGKILL, crashLimit)
 	if err != nil {
@@ -105,7 +105,8 @@ func guardKilled(m *machine) (string, error) {
 	return "line 17 off after " + ms(took), m.guardIsBack(at)
 }
 
-// guardStopped stops the guard with SIGSTOP: the daemon must notice the guard's silence and replace the guard.
+// guardStopped stops the guard with SIGSTOP; the daemon must notice that the guard sends nothing, and must replace
+// the guard.
 func guardStopped(m *machine) (string, error) {
 	at, took, pid, err := m.signalProcess(true, syscall.SIGSTOP, guardHangLimit)
 	if err != nil {
@@ -115,8 +116,8 @@ func guardStopped(m *machine) (string, error) {
 	return "line 17 off after " + ms(took), m.guardIsBack(at)
 }
 
-// guardIsBack waits for another guard, and checks that the machine is at rest and that no session has started without a
-// tap.
+// guardIsBack waits until a new guard runs, and checks that the machine is at rest and that no session has started
+// without a tap.
 func (m *machine) guardIsBack(since time.Duration) error {
 	return runSteps(func() error {
 		return waitForPhase("off",
@@ -125,7 +126,8 @@ func (m *machine) guardIsBack(since time.Duration) error {
 		func() error { return ended(wire.CauseFault) }, m.session)
 }
 
-// estopOpened opens the emergency stop during a session: the relay must be off within 20 ms, and cards must be refused.
+// estopOpened opens the emergency stop during a session; the relay must be off within 20 ms, and the machine must
+// refuse cards.
 func estopOpened(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -150,8 +152,8 @@ func estopOpened(m *machine) (string, error) {
 			func() error { return ended(wire.CauseFault) })
 }
 
-// estopBroken starts the daemon with a disconnected emergency stop line: only the pull-up that the daemon requests
-// makes the line read as open.
+// estopBroken starts the daemon while the line of the emergency stop is disconnected; only the pull-up that the
+// daemon requests can make the line read as open.
 func estopBroken(m *machine) (string, error) {
 	if err := runSteps(m.reset, func() error { return systemctl("stop", service) }); err != nil {
 		return "", err
@@ -170,8 +172,8 @@ func estopBroken(m *machine) (string, error) {
 	return why, runSteps(func() error { return waitForPhase("off", 2*time.Second) }, m.session)
 }
 
-// contactorLies simulates a contactor whose mirror contact contradicts the relay: the contactor is first open although
-// the relay is closed, and then welded.
+// contactorLies simulates a contactor whose mirror contact contradicts the relay: first the contactor is open
+// although the relay is closed, then it is welded.
 func contactorLies(m *machine) (string, error) {
 	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"),
 		fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
@@ -182,7 +184,7 @@ func contactorLies(m *machine) (string, error) {
 		func() error { return systemctl("restart", service) }, m.session); err != nil {
 		return "", err
 	}
-	at := m.mirror.set(false) // the contactor opens although the relay is closed
+	at := m.mirror.set(false) // the contactor opens while the relay is closed
 	took, err := m.line.waitForEdge(at, false, crashLimit)
 	if err != nil {
 		return "", err
@@ -193,7 +195,7 @@ func contactorLies(m *machine) (string, error) {
 	if _, err := m.refused(); err != nil {
 		return "", err
 	}
-	// Welded: the contactor is closed although the relay is open.
+	// Welded: the contactor stays closed while the relay is open.
 	if err := runSteps(func() error { m.mirror.follow(m.line.high); return nil }, m.resetFaults); err != nil {
 		return "", err
 	}
@@ -212,7 +214,7 @@ func contactorLies(m *machine) (string, error) {
 // relayOff formats the result of a row that measures how fast the relay opens.
 func relayOff(took time.Duration) string { return "line 17 off after " + ms(took) }
 
-// resetFaults removes any tag that a fault has set, and waits until the machine is at rest.
+// resetFaults removes all tags that a fault has set, and waits until the machine is at rest.
 func (m *machine) resetFaults() error {
 	return within(10*time.Second, "rest", func() bool {
 		s, err := status()
@@ -223,7 +225,7 @@ func (m *machine) resetFaults() error {
 	})
 }
 
-// diskFull fills the data disk to the last byte during a session.
+// diskFull fills the data disk up to the last byte during a session.
 func diskFull(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -233,7 +235,7 @@ func diskFull(m *machine) (string, error) {
 	if err := fill(filler); err != nil {
 		return "", err
 	}
-	for range 300 { // refused taps write records until SQLite's spare pages are used up
+	for range 300 { // refused taps write records until the spare pages of the SQLite database are used up
 		if s, err := status(); err != nil || len(s.Faults) > 0 {
 			break
 		}
@@ -253,7 +255,7 @@ func diskFull(m *machine) (string, error) {
 	return figure, m.session()
 }
 
-// fill writes a file until the disk has no free byte.
+// fill writes a file until the disk has no free byte left.
 func fill(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -271,9 +273,9 @@ func fill(path string) error {
 	return nil
 }
 
-// diskReadOnly causes an error in the file system, which Debian mounts with errors=remount-ro. The repair is a new
-// mount, as for an SD card, and a restart of the daemon. The restarted daemon then records the end of the interrupted
-// session.
+// diskReadOnly causes an error in the file system. Debian mounts the disk with errors=remount-ro, so the disk becomes
+// read-only. To repair the disk, the test mounts it again, as for an SD card, and restarts the daemon. The restarted
+// daemon must then record the end of the interrupted session.
 func diskReadOnly(m *machine) (string, error) {
 	if err := runSteps(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) },
 		m.session); err != nil {
@@ -297,7 +299,8 @@ func diskReadOnly(m *machine) (string, error) {
 	return figure, runSteps(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
 }
 
-// withoutDisk checks that, while the journal cannot be written, a running session can end and no other session starts.
+// withoutDisk checks the daemon while it cannot write the journal: a running session can end, and no new session
+// starts.
 func (m *machine) withoutDisk() (figure string, err error) {
 	if !m.line.high() {
 		return "", fmt.Errorf("running session ended when the journal became unwritable, want it to continue")
@@ -312,8 +315,8 @@ func (m *machine) withoutDisk() (figure string, err error) {
 	return fmt.Sprintf("off after %s, then %q", ms(off), why), err
 }
 
-// clockSet sets the clock a day ahead and a day back during a session: neither its length nor the panel's countdown
-// may change.
+// clockSet sets the clock a day ahead and a day back during a session. The session's length and the panel's countdown
+// must not change.
 func clockSet(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -325,7 +328,8 @@ func clockSet(m *machine) (string, error) {
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 			return "", err
 		}
-		time.Sleep(1200 * time.Millisecond) // after two periods of the machine's loop, the panel shows the new time
+		// wait for two periods of the machine's loop, after which the panel shows the new time
+		time.Sleep(1200 * time.Millisecond)
 		if left, err := panelLeft(); err != nil || left < 12*time.Hour-time.Minute || left > 12*time.Hour {
 			return "", fmt.Errorf("panel shows %v remaining after the clock was set, want about 12 h (%v)", left, err)
 		}
@@ -338,7 +342,7 @@ func clockSet(m *machine) (string, error) {
 	length := uptime() - began
 	_, recorded, err := lastEnd()
 	if err != nil {
-		return "", err // reading the journal fails if a record is earlier than its predecessor
+		return "", err // reading the journal fails if a record has an earlier time than the record before it
 	}
 	if d := recorded - length; d > time.Second || d < -1100*time.Millisecond {
 		return "", fmt.Errorf("journal records a length of %[2]v for a session of %[1]v", length, recorded)
@@ -346,9 +350,9 @@ func clockSet(m *machine) (string, error) {
 	return fmt.Sprintf("session of %.1f s recorded as %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted uses a grant with hours in four states of the clock: before any source confirms the clock, after a
-// time server confirms it, after the time server is gone (also with a new daemon), and after the clock was then set by
-// hand.
+// clockUntrusted presents a card whose grant has hours in four states of the clock: before any source confirms the
+// clock, after a time server has confirmed it, after the time server is gone (also after a restart of the daemon),
+// and after somebody has set the clock by hand.
 func clockUntrusted(m *machine) (string, error) {
 	stop, right := func() error { return systemctl("stop", service) },
 		func(yes bool) func() error { return func() error { return vouch(yes) } }
@@ -369,8 +373,8 @@ func clockUntrusted(m *machine) (string, error) {
 			return err
 		}
 	}
-	// The kernel has confirmed the clock to the previous daemon in this boot. Setting the clock invalidates the
-	// confirmation.
+	// The kernel has already confirmed the clock to the previous daemon in this boot. If somebody sets the clock, the
+	// confirmation is no longer valid.
 	if err := runSteps(m.reset, stop, right(false), set(time.Hour), startDaemon, tap(false, "and nobody vouches"),
 		m.tap); err != nil {
 		return "", err
@@ -386,8 +390,8 @@ func clockUntrusted(m *machine) (string, error) {
 		"refused once it was set by hand", err
 }
 
-// brokerGone ends a real broker and starts it again: cards must work meanwhile, and their records must arrive
-// afterwards.
+// brokerGone ends a real broker and starts it again. While the broker is gone, cards must work; after its return,
+// their records must arrive.
 func brokerGone(m *machine) (string, error) {
 	b, err := startHub()
 	if err != nil {
@@ -406,7 +410,7 @@ func brokerGone(m *machine) (string, error) {
 	}
 	b.stop()
 	if err := m.session(); err != nil {
-		return "", fmt.Errorf("session without a broker: %w", err)
+		return "", fmt.Errorf("run a session without a broker: %w", err)
 	}
 	without, err := status()
 	if err != nil {
@@ -420,7 +424,7 @@ func brokerGone(m *machine) (string, error) {
 	return fmt.Sprintf("records arrived %.1f s after the broker", (uptime() - at).Seconds()), err
 }
 
-// readerUnplugged unplugs the keyboard reader during a session: the session must continue, and the reader must work
+// readerUnplugged unplugs the keyboard reader during a session. The session must continue, and the reader must work
 // again after it is plugged in.
 func readerUnplugged(m *machine) (string, error) {
 	if err := m.session(); err != nil {
@@ -467,8 +471,8 @@ func stopService(m *machine) (string, error) {
 	return m.endOrderly(func() error { return systemctl("stop", service) }, func() error { return nil })
 }
 
-// endOrderly starts a session, calls do to end the daemon in an orderly way, and then calls then. The relay must open,
-// and the journal must name the shutdown as the cause of the session's end.
+// endOrderly starts a session, calls do, which ends the daemon in an orderly way, and then calls then. The relay must
+// open, and the journal must name the shutdown as the cause of the session's end.
 func (m *machine) endOrderly(do, then func() error) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err

@@ -12,17 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The lines of the simulated chip, and the folders of the test.
+// These are the lines of the simulated chip, and the folders of the test.
 const (
-	relayLine  = 17 // output of the relay
-	estopLine  = 22 // input of the emergency stop
-	mirrorLine = 23 // input of the contactor's mirror contact
+	relayLine  = 17 // output line of the relay
+	estopLine  = 22 // input line of the emergency stop
+	mirrorLine = 23 // input line of the contactor's mirror contact
 	simulated  = "/sys/kernel/config/gpio-sim/pi"
 	dataFolder = "/var/lib/portillon"
 	tracing    = "/sys/kernel/tracing"
 )
 
-// mounts mounts the file systems that systemd would mount.
+// mounts mounts the file systems that systemd mounts on a normal system.
 func mounts() error {
 	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"},
 		{"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
@@ -33,7 +33,8 @@ func mounts() error {
 	return nil
 }
 
-// mount creates a folder and mounts a file system of the given type there, unless one is already mounted.
+// mount creates a folder and mounts a file system of the given type in it, unless a file system is already mounted in
+// it.
 func mount(what, where, kind string) error {
 	if err := os.MkdirAll(where, 0o755); err != nil {
 		return err
@@ -50,7 +51,7 @@ func setUpHardware() error {
 	if err != nil || len(modules) == 0 {
 		return fmt.Errorf("folder /rig/modules has no kernel modules: %w", err)
 	}
-	slices.Sort(modules) // the numbers in the files' names determine the order of loading
+	slices.Sort(modules) // the numbers in the files' names give the order in which the modules are loaded
 	for _, path := range modules {
 		if err := load(path); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
@@ -60,8 +61,8 @@ func setUpHardware() error {
 		mount("tracefs", tracing, "tracefs")); err != nil {
 		return err
 	}
-	// The trace of the levels starts before the chip exists, so that no level is missed. No tracepoint covers a line
-	// that falls because no process holds the line any longer, so a probe on the driver's function is added.
+	// The trace of the levels starts before the chip exists, so that no level is missed. If no process holds the line
+	// any longer, the line falls without a tracepoint, so a probe on the driver's function is added.
 	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
 		write(tracing+"/events/rig/released/enable", "1"),
 		write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
@@ -73,7 +74,7 @@ func setUpHardware() error {
 	return mountData()
 }
 
-// load loads a kernel module, unless it is loaded already.
+// load loads a kernel module, unless the module is already loaded.
 func load(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -86,7 +87,7 @@ func load(path string) error {
 	return nil
 }
 
-// makeChip creates a simulated GPIO chip with the label and the line names of a Raspberry Pi's chip.
+// makeChip creates a simulated GPIO chip that has the label and the line names of a Raspberry Pi's chip.
 func makeChip() error {
 	for line := 2; line <= 27; line++ {
 		dir := fmt.Sprintf("%s/bank0/line%d", simulated, line)
@@ -104,7 +105,7 @@ func makeChip() error {
 	return write(simulated+"/live", "1")
 }
 
-// mountData waits for the data disk, which the kernel detects, and mounts it.
+// mountData waits until the kernel has detected the data disk, and mounts the disk.
 func mountData() error {
 	for range 100 {
 		if _, err := os.Stat("/dev/vda"); err == nil {
@@ -124,7 +125,7 @@ func chip() (string, error) {
 	return filepath.Dir(found[0]), nil
 }
 
-// write writes text to an existing file of sysfs, configfs or tracefs.
+// write writes a text to an existing file of sysfs, configfs or tracefs.
 func write(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -134,13 +135,13 @@ func write(path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// read returns a file's text without surrounding blanks, or "" if the file cannot be read.
+// read returns the text of a file without spaces at its ends, or "" if the file cannot be read.
 func read(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.TrimSpace(string(b))
 }
 
-// uptime returns the time since boot according to CLOCK_MONOTONIC, the clock of the kernel's trace.
+// uptime returns the time since boot by CLOCK_MONOTONIC, which is also the clock of the kernel's trace.
 func uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {

@@ -10,16 +10,16 @@ import (
 
 const (
 	hubProgram = "/rig/files/hub-bench"
-	// maxHubMemory is the limit of the resident memory, in MB, of a hub with its broker and 20 machines on a Raspberry
-	// Pi 3.
+	// maxHubMemory is the largest allowed resident memory of a hub with its broker and 20 machines on a Raspberry Pi 3,
+	// in MB.
 	maxHubMemory = 150
 )
 
 // hubFigure matches the output line in which the hub's benchmark reports the hub's resident memory.
 var hubFigure = regexp.MustCompile(`hub with broker: (\d+) MB resident, (\d+) at most`)
 
-// hubJob runs a hub with 20 simulated machines and 500 members through changes of a card, a badge and the policy and
-// through a restart, and checks the resident memory of the hub's process.
+// hubJob runs a hub with 20 simulated machines and 500 members. It changes a card, a badge and the policy, restarts
+// the hub, and checks the resident memory of the hub's process.
 func hubJob() error {
 	dir := "/tmp/hub"
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -31,7 +31,7 @@ func hubJob() error {
 	if len(all) == 0 {
 		return fmt.Errorf("benchmark of the hub printed no resident memory (%v): %s", err, tail(out))
 	}
-	most := 0 // times are ignored, because they are meaningless on an emulated computer
+	most := 0 // the job ignores the measured times, because an emulated computer is too slow for them
 	for _, m := range all {
 		n, err := strconv.Atoi(string(m[2]))
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Requests and codes from linux/uinput.h and linux/input-event-codes.h.
+// These are requests of linux/uinput.h and codes of linux/input-event-codes.h.
 const (
 	uiDevCreate = 0x5501
 	uiDevSetup  = 0x405c5503
@@ -17,12 +17,12 @@ const (
 	evKey       = 1
 )
 
-// keyOf maps the hexadecimal digits and Enter to key codes.
+// keyOf maps the hexadecimal digits and Enter to their key codes.
 var keyOf = map[rune]uint16{'1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10, '0': 11,
 	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, '\n': 28}
 
-// keyboard is a simulated card reader that types card numbers: a uinput keyboard, created by the kernel and detected by
-// udev.
+// keyboard is a simulated card reader that types the numbers of cards: a uinput keyboard that the kernel creates and
+// udev detects.
 type keyboard struct{ fd int } // the open /dev/uinput
 
 // plugKeyboard creates the keyboard and waits until udev has detected it.
@@ -35,7 +35,8 @@ func plugKeyboard() (*keyboard, error) {
 	if err := k.set(uiSetEvBit, evKey); err != nil {
 		return nil, err
 	}
-	for code := 1; code < 120; code++ { // all keys are declared, because udev recognises only a complete keyboard
+	// declare all keys, because udev recognises a device as a keyboard only if it has all keys
+	for code := 1; code < 120; code++ {
 		if err := k.set(uiSetKeyBit, code); err != nil {
 			return nil, err
 		}
@@ -49,10 +50,10 @@ func plugKeyboard() (*keyboard, error) {
 	return k, k.set(uiDevCreate, 0)
 }
 
-// set sends an ioctl request with a value to uinput.
+// set sends an ioctl request with a value to the device uinput.
 func (k *keyboard) set(request uint, value int) error { return unix.IoctlSetInt(k.fd, request, value) }
 
-// types types text. An event is 24 bytes on arm64: two longs of time, type, code and value.
+// types types text. On arm64, an event has 24 bytes: two longs of time, then type, code and value.
 func (k *keyboard) types(text string) error {
 	var b []byte
 	event := func(kind, code uint16, value uint32) {
@@ -74,5 +75,5 @@ func (k *keyboard) types(text string) error {
 	return nil
 }
 
-// unplug removes the keyboard.
+// unplug removes the simulated keyboard.
 func (k *keyboard) unplug() error { return unix.Close(k.fd) }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// memory measures the memory of daemon and guard after all previous rows.
+// memory measures how much memory the daemon and the guard use after all previous rows.
 func memory(m *machine) (string, error) {
 	if err := m.session(); err != nil {
 		return "", err
@@ -32,14 +32,14 @@ func memory(m *machine) (string, error) {
 	}
 	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3,
 		float64(anon)/1e3)
-	// The proportional set size (PSS), because the two processes run one program and share its pages.
+	// It measures the proportional set size (PSS), because the two processes run the same program and share its pages.
 	if pss > 25_000 || pss == 0 {
 		return "", fmt.Errorf("daemon and guard use too much memory: %s, want at most 25 MB", figure)
 	}
 	return figure, nil
 }
 
-// kilobytes returns a field of a file of /proc/PID in kB, or 0 if the field is missing.
+// kilobytes returns the value of a field in a file of /proc/PID in kB, or 0 if the file does not have the field.
 func kilobytes(pid int, file, field string) int {
 	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(
 		read(fmt.Sprintf("/proc/%d/%s", pid, file)))
@@ -50,7 +50,7 @@ func kilobytes(pid int, file, field string) int {
 	return n * 1024 / 1000
 }
 
-// upgraded installs the same package again during a session and checks that the journal continues.
+// upgraded installs the same package again during a session, and checks that the journal continues afterwards.
 func upgraded(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")
@@ -63,7 +63,7 @@ func upgraded(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The upgrade ends one session and restarts the daemon; the journal must have records of both.
+	// The upgrade ends one session and restarts the daemon; the journal must contain records of both events.
 	after, err := records()
 	if err == nil && len(after) <= len(before) {
 		err = fmt.Errorf(
@@ -75,7 +75,7 @@ func upgraded(m *machine) (string, error) {
 	return figure, err
 }
 
-// removed removes the package during a session and checks that the journal is still on the disk.
+// removed removes the package during a session, and checks that the journal remains on the disk.
 func removed(m *machine) (string, error) {
 	if debianPackage() == "" {
 		return "", errSkip("there is no package")

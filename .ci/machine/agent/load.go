@@ -13,18 +13,18 @@ import (
 	"portillon/daemon/control"
 )
 
-// Files of the row "first load": the program for armv6, its configuration, its socket and its bundle.
+// These are files of the row "first load": the program for armv6, its configuration, its socket and its bundle.
 const (
 	smallProgram = "/rig/files/portillond-armv6"
 	manyConfig   = "/etc/portillon/many.yaml"
 	manySocket   = "/run/portillon/many.sock"
-	// a bundle with hundreds of members whose badges no machine has verified yet
+	// a bundle with hundreds of members; no machine has verified their badges yet
 	manyBundle = "/etc/portillon/many.bundle"
 )
 
-// firstLoad runs the program for a Pi Zero (armv6) with a bundle of hundreds of unverified badges, and presents cards
-// while the program verifies the badges. The previous bundle must remain in force until the new bundle is verified
-// completely, so a tap waits for one signature at most.
+// firstLoad runs the program for a Pi Zero (armv6) with a bundle that has hundreds of unverified badges, and presents
+// cards while the program verifies the badges. The previous bundle must remain in force until the whole new bundle is
+// verified, so a tap waits for the verification of at most one signature.
 func firstLoad(*machine) (string, error) {
 	if err := runSteps(
 		func() error { return os.MkdirAll("/tmp/many", 0o755) },
@@ -49,12 +49,13 @@ func firstLoad(*machine) (string, error) {
 	return figure, nil
 }
 
-// maxTapTime is the maximum time of a tap on this emulated computer, which is many times slower than a Pi and shares
-// its processor with all other programs. A daemon that blocks taps while it loads a bundle takes longer.
+// maxTapTime is the longest time that a tap may take on this emulated computer, which is many times slower than a Pi
+// and also runs all other programs. If a daemon blocks taps while it loads a bundle, a tap takes longer than
+// maxTapTime.
 const maxTapTime = 3 * time.Second
 
-// tapsDuringLoad replaces the bundle, presents a card every 2.1 s until the new bundle is in force, and returns how
-// long the taps took.
+// tapsDuringLoad replaces the bundle and then presents a card every 2.1 s until the new bundle is in force. It
+// returns how long the taps took.
 func tapsDuringLoad() (string, error) {
 	version := func() uint64 {
 		s, err := manyStatus()
@@ -84,7 +85,7 @@ func tapsDuringLoad() (string, error) {
 			return "", fmt.Errorf("tap while the bundle is loaded was answered with %+v", rep)
 		}
 		waits = append(waits, uptime()-at)
-		time.Sleep(2100 * time.Millisecond) // presentations of one card within 2 s count as one tap
+		time.Sleep(2100 * time.Millisecond) // several presentations of one card within 2 s are one tap
 	}
 	took := uptime() - start
 	slices.Sort(waits)

@@ -24,26 +24,26 @@ import (
 	"portillon/wire"
 )
 
-// The service under test, its files, and the cards of its members.
+// These are the service under test, its files, and the cards of its members.
 const (
 	service     = "portillond@laser.service"
 	journalPath = dataFolder + "/laser/journal.db"
 	socket      = "/run/portillon/laser.sock"
 
-	lea = "62E3086CED" // Léa may use the laser at any time
-	tom = "01000734E0" // Tom may use the laser by a grant with hours, which cover the whole week
+	lea = "62E3086CED" // Léa may use the laser at any time, by a grant without hours
+	tom = "01000734E0" // Tom may use the laser by a grant with hours; these hours cover the whole week
 )
 
-// machine is the machine under test with its simulated hardware.
+// machine is the machine under test, together with its simulated hardware.
 type machine struct {
 	line   *line         // the relay's output
-	estop  *contact      // the emergency stop, normally closed
-	mirror *contact      // the contactor's mirror contact: closed while the contactor is open
-	keys   *keyboard     // the reader; nil: unplugged
-	tapped time.Duration // uptime at which Léa's card was last presented
+	estop  *contact      // the emergency stop, whose contact is normally closed
+	mirror *contact      // the contactor's mirror contact, which is closed while the contactor is open
+	keys   *keyboard     // the card reader; nil: the reader is unplugged
+	tapped time.Duration // uptime at which the test last presented Léa's card
 }
 
-// withMachine runs a job on the machine, and sends the journal's records to the host at the end.
+// withMachine runs a job on the machine, and at the end sends the records of the journal to the host.
 func withMachine(job func(*machine) error) error {
 	if job == nil {
 		return fmt.Errorf("kernel's command line names job %q, which machine jobs do not include", commandLine("rig"))
@@ -104,7 +104,7 @@ func records() ([]wire.Record, error) {
 	return all, nil
 }
 
-// rootAt returns the hash of the tree over the first size records of the journal.
+// rootAt returns the root hash of the tree over the first size records of the journal.
 func rootAt(size uint64) (tlog.Hash, error) {
 	j, err := journal.OpenReadOnly(journalPath)
 	if err != nil {
@@ -114,7 +114,7 @@ func rootAt(size uint64) (tlog.Hash, error) {
 	return j.Root(size)
 }
 
-// lastEnd returns the cause and the recorded length of the session that ended last.
+// lastEnd returns, for the session that ended last, the cause of its end and its recorded length.
 func lastEnd() (wire.Cause, time.Duration, error) {
 	all, err := records()
 	if err != nil {
@@ -131,8 +131,8 @@ func lastEnd() (wire.Cause, time.Duration, error) {
 	return body.Cause, time.Duration(body.Seconds) * time.Second, nil
 }
 
-// ended waits at most 2 s until the journal's last session has ended for one of these causes, because the relay is off
-// before the end is recorded.
+// ended waits at most 2 s until the journal's last session has ended for one of these causes. The wait is needed
+// because the relay opens before the end is recorded.
 func ended(want ...wire.Cause) error {
 	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
 		got, _, err := lastEnd()
@@ -145,14 +145,14 @@ func ended(want ...wire.Cause) error {
 	}
 }
 
-// ask sends a request to the daemon's control socket.
+// ask sends a request to the daemon's control socket and returns the answer.
 func ask(r control.Request) (control.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return control.Call(ctx, socket, r)
 }
 
-// status returns the machine's status.
+// status returns the status that the daemon reports.
 func status() (control.Status, error) {
 	rep, err := ask(control.Request{Do: "status"})
 	if err != nil || rep.Status == nil {
@@ -161,14 +161,14 @@ func status() (control.Status, error) {
 	return *rep.Status, nil
 }
 
-// within waits until holds returns true, and returns an error after the time limit.
+// within waits until the function holds returns true, and returns an error if this takes longer than the limit.
 func within(limit time.Duration, what string, holds func() bool) error {
 	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
-		// After compares monotonic times, because the test may set the wall clock meanwhile
+		// After compares monotonic times, because the test may set the wall clock while it waits
 		if time.Now().After(end) {
 			s, err := status()
-			text, _ := json.Marshal(s) // %+v shows the addresses of pointers, not their values
-			return fmt.Errorf("waited %v in vain for %s (status %s %v)", limit, what, text, err)
+			text, _ := json.Marshal(s) // for pointers, %+v would show addresses instead of values, so print JSON
+			return fmt.Errorf("condition was not met within %v: %s (status %s %v)", limit, what, text, err)
 		}
 	}
 	return nil
@@ -180,7 +180,7 @@ func waitForPhase(want string, limit time.Duration) error {
 }
 
 // reset brings the machine to rest: the daemon runs, the reader is plugged in, all contacts are connected, and no
-// session is running.
+// session runs.
 func (m *machine) reset() (err error) {
 	m.estop.set(false)
 	m.mirror.follow(m.line.high)
@@ -205,13 +205,13 @@ func (m *machine) reset() (err error) {
 	return waitForPhase("off", 15*time.Second)
 }
 
-// settle waits until another presentation of the same card counts as a new tap, which takes two seconds.
+// settle waits two seconds, after which another presentation of the same card is a new tap.
 func (m *machine) settle() {
 	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
 	m.tapped = uptime()
 }
 
-// tap presents Léa's card at the control socket and waits until the relay closes.
+// tap presents Léa's card at the control socket, and waits until the relay closes.
 func (m *machine) tap() error {
 	m.settle()
 	at := uptime()
@@ -223,10 +223,10 @@ func (m *machine) tap() error {
 	return err
 }
 
-// session brings the machine to rest and starts a session.
+// session brings the machine to rest, and then starts a session with Léa's card.
 func (m *machine) session() error { return runSteps(m.reset, m.tap) }
 
-// refused presents Léa's card, checks that it is refused, and returns the English text she reads.
+// refused presents Léa's card, checks that the machine refuses it, and returns the English text that the panel shows.
 func (m *machine) refused() (string, error) {
 	m.settle()
 	at := uptime()
@@ -235,12 +235,12 @@ func (m *machine) refused() (string, error) {
 		return "", err
 	}
 	if rep.OK || m.line.high() || len(m.line.since(at)) > 0 {
-		return "", fmt.Errorf("tap was answered with %+v and line 17 high=%t, want a refusal", rep, m.line.high())
+		return "", fmt.Errorf("tap was answered with %+v, line 17 high=%t, want a refusal and a low line", rep, m.line.high())
 	}
 	return rep.EN, nil
 }
 
-// staysOff waits, and then checks that the relay has not closed after a given time since boot.
+// staysOff waits for a while, and then checks that the relay has not closed since a given time after boot.
 func (m *machine) staysOff(since time.Duration, wait time.Duration) error {
 	time.Sleep(wait)
 	for _, e := range m.line.since(since) {
@@ -254,7 +254,7 @@ func (m *machine) staysOff(since time.Duration, wait time.Duration) error {
 	return nil
 }
 
-// daemonPID returns the process id of the daemon.
+// daemonPID returns the process id of the daemon portillond.
 func daemonPID() (int, error) {
 	out, err := exec.Command("systemctl", "show", "-P", "MainPID", service).Output()
 	if err != nil {
@@ -267,7 +267,7 @@ func daemonPID() (int, error) {
 	return pid, nil
 }
 
-// guardPID returns the process id of the guard, which is a child of the daemon.
+// guardPID returns the process id of the guard, which is a child process of the daemon.
 func guardPID(daemon int) (int, error) {
 	all, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range all {
@@ -279,7 +279,7 @@ func guardPID(daemon int) (int, error) {
 	return 0, fmt.Errorf("daemon %d has no guard", daemon)
 }
 
-// vouch reports to the kernel, as an NTP daemon does, that the clock is correct or that it is not synchronised.
+// vouch tells the kernel, as an NTP daemon does, that the clock is synchronised or that it is not.
 func vouch(right bool) error {
 	t := unix.Timex{Modes: unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR, Status: unix.STA_UNSYNC}
 	if right {
@@ -292,7 +292,7 @@ func vouch(right bool) error {
 // systemctl runs systemctl.
 func systemctl(args ...string) error { return sh("systemctl", args...) }
 
-// sh runs a command. The returned error contains the end of the command's output.
+// sh runs a command and returns its output. The returned error contains the end of the command's output.
 func sh(name string, args ...string) error {
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tail(out))
@@ -300,11 +300,11 @@ func sh(name string, args ...string) error {
 	return nil
 }
 
-// tail returns the last 2000 bytes.
+// tail returns the last 2000 bytes of a text.
 func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
-// install installs portillon on the machine: the Debian package, or, without a package, the package's files at the same
-// paths.
+// install installs portillon on the machine: the Debian package, or, if there is no package, the same files at the
+// same paths.
 func install() error {
 	if deb := debianPackage(); deb != "" {
 		if err := sh("dpkg", "-i", deb); err != nil {
@@ -316,13 +316,13 @@ func install() error {
 	return runSteps(adjustUnit, func() error { return systemctl("daemon-reload") })
 }
 
-// debianPackage returns the path of the Debian package, or "" without a package.
+// debianPackage returns the path of the Debian package, or "" if there is no package.
 func debianPackage() string {
 	found, _ := filepath.Glob("/rig/*.deb")
 	return strings.Join(found, " ")
 }
 
-// adjustUnit adjusts systemd's unit for an older daemon that neither has the flag -off nor notifies systemd.
+// adjustUnit changes systemd's unit for an older daemon, which has no flag -off and does not notify systemd.
 func adjustUnit() error {
 	if hasFlag("-off") {
 		return nil
@@ -334,13 +334,13 @@ func adjustUnit() error {
 	return os.WriteFile(dir+"/stand-in.conf", []byte("[Service]\nType=simple\nWatchdogSec=0\nExecStopPost=\n"), 0o644)
 }
 
-// hasFlag reports whether the installed portillond has a flag.
+// hasFlag reports whether the installed portillond has a flag of this name.
 func hasFlag(flag string) bool {
 	out, _ := exec.Command(program, "-h").CombinedOutput()
 	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
 }
 
-// configure copies the site's files to the places named by machine.yaml.
+// configure copies the site's files to the places that machine.yaml names.
 func configure() error {
 	if err := os.MkdirAll("/etc/portillon", 0o755); err != nil {
 		return err
@@ -348,7 +348,7 @@ func configure() error {
 	return sh("cp", "-R", "/rig/site/.", "/etc/portillon/")
 }
 
-// panelLeft returns the remaining time of the panel's countdown, which is the end of the session minus the machine's
+// panelLeft returns the remaining time that the panel's countdown shows: the end of the session minus the machine's
 // time.
 func panelLeft() (time.Duration, error) {
 	client := http.Client{Timeout: 10 * time.Second}

@@ -1,4 +1,4 @@
-// Command agent runs inside the emulated machine of the machine test. The agent creates the simulated hardware, runs
+// Command agent runs inside the emulated computer of the machine test. The agent creates the simulated hardware, runs
 // the failure matrix on a portillond under systemd, and reports to the host on the console, one line each:
 //
 //	boot ID            the kernel's boot id
@@ -22,14 +22,14 @@ import (
 	"sync"
 )
 
-// console is the console that the host reads. A line is written in one call, so that kernel messages appear on other
-// lines.
+// console is the serial console that the host reads. say writes each line in one call, so that a kernel message
+// appears on another line.
 var console struct {
-	sync.Mutex // guards writing, so that lines do not mix
+	sync.Mutex // lock for writing, so that lines do not mix
 	file       *os.File
 }
 
-// say writes a line to the host.
+// say writes one line to the host.
 func say(format string, a ...any) {
 	line := strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf(format, a...)), "\n", " | ")
 	console.Lock()
@@ -38,7 +38,7 @@ func say(format string, a ...any) {
 }
 
 func main() {
-	job := "early" // early creates the hardware in a systemd service that precedes all others
+	job := "early" // early creates the simulated hardware; it runs in a systemd service that starts before all others
 	if os.Getpid() == 1 {
 		job = "init"
 	} else if len(os.Args) > 1 {
@@ -50,14 +50,14 @@ func main() {
 	}
 	if job != "early" {
 		say("done")
-		select {} // the program waits until the host ends the machine
+		select {} // wait forever, because the host ends the machine
 	}
 	if err != nil {
 		os.Exit(1)
 	}
 }
 
-// run runs a job of the agent: early, init (as process 1, without systemd) or job (as a service).
+// run runs a job of the agent: early, init (as process 1, without systemd) or job (as a systemd service).
 func run(job string) (err error) {
 	if job == "init" {
 		if err := mounts(); err != nil {
@@ -87,7 +87,7 @@ func run(job string) (err error) {
 	return fmt.Errorf("kernel's command line names job %q, want early, init or job", job)
 }
 
-// commandLine returns the value of a key on the kernel's command line, or "" if the key is missing.
+// commandLine returns the value of a key on the kernel's command line, or "" if the key is not there.
 func commandLine(key string) string {
 	b, _ := os.ReadFile("/proc/cmdline")
 	for _, f := range strings.Fields(string(b)) {

@@ -11,14 +11,16 @@ import (
 	"portillon/wire"
 )
 
-// row is a row of the failure matrix. The figure that play returns is the measured result as text.
+// row is one row of the failure matrix: one fault and the check of its effect. The function play returns the measured
+// value of the row as text.
 type row struct {
 	name string
 	play func(*machine) (figure string, err error)
 }
 
-// rows lists the rows of the failure matrix in the order of the run, all in one boot. The first two rows always run.
-// The row "clock table" is the last, because it leaves a clock that no other row can use.
+// rows lists the rows of the failure matrix in the order in which they run; all rows run in one boot. The first two
+// rows always run, because they install the service. The row "clock table" is the last row, because it leaves the
+// clock in a state that no other row can use.
 var rows = []row{
 	{"install", (*machine).installService},
 	{"off before the first card", func(m *machine) (string, error) { return "", m.staysOff(0, 0) }},
@@ -45,13 +47,13 @@ var rows = []row{
 	{"clock table", clockTable},
 }
 
-// errSkip is the reason why a row cannot run on this version of portillond.
+// errSkip says why a row cannot run on this version of portillond.
 type errSkip string
 
-// Error returns the reason.
+// Error returns the reason for skipping the row.
 func (e errSkip) Error() string { return string(e) }
 
-// rowsJob runs every row in one boot, and then starts a session that a power cut will interrupt.
+// rowsJob runs all chosen rows in one boot, and then starts a session, which the host interrupts by a power cut.
 func rowsJob(m *machine) error {
 	only := commandLine("only")
 	for i, r := range rows {
@@ -66,16 +68,16 @@ func rowsJob(m *machine) error {
 	select {}
 }
 
-// chosen reports whether a row's name contains one of the words, which are separated by commas. Without words every row
-// is chosen.
+// chosen reports whether the name of a row contains one of the words; commas separate the words. If there are no
+// words, every row is chosen.
 func chosen(name, words string) bool {
 	return slices.ContainsFunc(strings.Split(words, ","), func(word string) bool {
 		return strings.Contains(strings.ReplaceAll(name, " ", "-"), word)
 	})
 }
 
-// beforeCut starts a session. If the row setup ran before, its files are restored first, so that the acceptance test
-// waits for this power cut.
+// beforeCut starts the session that the power cut will interrupt. If the row setup has run, beforeCut first restores
+// the files of setup, so that the acceptance test waits for this power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()
@@ -86,8 +88,8 @@ func (m *machine) beforeCut() error {
 	return m.session()
 }
 
-// playRow runs a row and reports its result to the host. After a failure, the report includes the end of the daemon's
-// log.
+// playRow runs one row and reports its result to the host. If the row fails, the report includes the end of the
+// daemon's log.
 func (m *machine) playRow(r row) {
 	at := time.Now()
 	figure, err := r.play(m)
@@ -104,7 +106,7 @@ func (m *machine) playRow(r row) {
 	}
 }
 
-// lastLog returns the end of the daemon's log and the duration of the row.
+// lastLog returns the end of the daemon's log and how long the row has run.
 func lastLog(row time.Duration) []string {
 	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output",
 		"short-monotonic").CombinedOutput()
@@ -115,7 +117,7 @@ func lastLog(row time.Duration) []string {
 		fmt.Sprintf("(the row began %s earlier)", row.Round(time.Second)))
 }
 
-// runSteps runs steps in order until one fails.
+// runSteps runs steps in order, and stops at the first step that fails.
 func runSteps(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -125,7 +127,7 @@ func runSteps(steps ...func() error) error {
 	return nil
 }
 
-// revivedJob runs the rows of the boot after the power cut, the last of which removes the package.
+// revivedJob runs the rows of the boot after the power cut; the last of these rows removes the package.
 func revivedJob(m *machine) error {
 	m.playRow(row{"power cut in a session", func(m *machine) (string, error) {
 		if _, err := m.installService(); err != nil {
@@ -141,7 +143,7 @@ func revivedJob(m *machine) error {
 	return nil
 }
 
-// installService is the row that installs, configures and starts the service.
+// installService is the row that installs the service, configures it, and starts it.
 func (m *machine) installService() (string, error) {
 	at := uptime()
 	if err := runSteps(install, configure); err != nil {
@@ -151,5 +153,5 @@ func (m *machine) installService() (string, error) {
 	return "in " + took.Round(time.Second).String(), m.reset()
 }
 
-// ms formats a duration in milliseconds.
+// ms formats a duration as milliseconds.
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1e3) }

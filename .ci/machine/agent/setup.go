@@ -15,26 +15,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Further lines of the chip, and the folders of the row setup.
+// These are more lines of the chip, and the folders of the row setup.
 const (
-	doorLine    = 5                                // input of the door's contact
-	busyLine    = 24                               // input of the current relay
-	exhaustLine = 27                               // output of the extraction
-	saved       = dataFolder + "/.etc"             // stands for the SD card, because the machine's root is in memory
-	protocols   = dataFolder + "/laser/acceptance" // reports of the acceptance test
+	doorLine    = 5  // input line of the door's contact
+	busyLine    = 24 // input line of the current relay
+	exhaustLine = 27 // output line of the extraction
+	// this folder stands for the SD card, because the machine's root file system is in memory
+	saved     = dataFolder + "/.etc"
+	protocols = dataFolder + "/laser/acceptance" // folder with the reports of the acceptance test
 )
 
-// settings are the folders that setup writes. On an SD card, these folders would survive a power cut.
+// settings lists the folders that portillon setup writes. On an SD card, the files in these folders would survive a
+// power cut.
 var settings = []string{"/etc/portillon", "/etc/credstore"}
 
-// lampQuestion is the acceptance test's question about the lamp.
+// lampQuestion is the question of the acceptance test whether the lamp is on.
 const lampQuestion = "Is the lamp lit?"
 
-// typedHere is the file with the commands that a person typed at this machine, from the installation of the package to
-// the passed test, one per line.
+// typedHere is a file with the commands that a person must type at this machine, one per line, from the installation
+// of the package until the acceptance test has passed.
 const typedHere = dataFolder + "/.commands"
 
-// recordCommand records a command that a person would type at this machine.
+// recordCommand adds a command to the file typedHere.
 func recordCommand(format string, a ...any) error {
 	f, err := os.OpenFile(typedHere, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -44,19 +46,19 @@ func recordCommand(format string, a ...any) error {
 	return errors.Join(err, f.Close())
 }
 
-// bench simulates the workplace of the acceptance test: the contacts, the reader, and a lamp behind a no-volt-release
-// starter.
+// bench simulates the workplace of the acceptance test: the contacts, the reader, and a lamp behind a starter with
+// no-volt release.
 type bench struct {
 	m          *machine // the machine under test
-	door, busy *contact // contact of the door, and contact of the current relay
-	latched    bool     // true: the starter is latched, because its button was pressed while the relay was closed
-	// true: the emergency stop is pressed; its first contact opens the starter's circuit without any program
+	door, busy *contact // the door's contact, and the current relay's contact
+	latched    bool     // true: the starter is latched, because somebody pressed its button while the relay was closed
+	// true: the emergency stop is pressed; one of its contacts opens the starter's circuit without any program
 	pressed bool
 	bridged bool // true: the Pi's e-stop input is bridged to ground, so the Pi does not detect the button
-	forced  bool // true: another source than the Pi energises the contactor's coil
+	forced  bool // true: another source than the Pi supplies the contactor's coil
 }
 
-// lit reports whether the lamp, which replaces the machine, is on.
+// lit reports whether the lamp is on; the lamp stands for the machine's tool.
 func (b *bench) lit() bool {
 	if !b.m.line.high() || b.pressed {
 		b.latched = false
@@ -64,43 +66,43 @@ func (b *bench) lit() bool {
 	return b.latched || b.forced
 }
 
-// stop presses or releases the emergency stop.
+// stop presses or releases the button of the emergency stop.
 func (b *bench) stop(pressed bool) {
 	if b.pressed = pressed; !b.bridged {
 		b.m.estop.set(pressed)
 	}
 }
 
-// press presses the starter's button, which latches only while the relay is closed.
+// press presses the button of the starter; the starter latches only if the relay is closed.
 func (b *bench) press() { b.latched = b.m.line.high() && !b.pressed }
 
-// typeCard presents Léa's card to the keyboard reader, which types the card's number.
+// typeCard makes the keyboard reader type the number of Léa's card.
 func (b *bench) typeCard() error {
 	b.m.settle()
 	if err := b.m.keys.types(lea + "\n"); err != nil {
 		return err
 	}
-	time.Sleep(150 * time.Millisecond) // wait until the tap is recorded and the relay has switched
+	time.Sleep(150 * time.Millisecond) // wait until the journal contains the tap and the relay has switched
 	return nil
 }
 
-// noHardware contains, for steps of the acceptance list that an emulated machine must skip, the reason.
+// noHardware gives, for each step of the acceptance list that an emulated machine must skip, the reason.
 var noHardware = map[string]string{
 	"lid-without-portillon": "no laser is connected to an emulated machine",
 	"pi-halted":             "a halted emulated computer has no 5 V supply",
 	"isolation":             "an emulated machine has no mains supply",
 }
 
-// followInstruction carries out an instruction of the acceptance list. A step that needs missing hardware is skipped
-// with the reason.
+// followInstruction does what an instruction of the acceptance list asks for. If a step needs hardware that is
+// missing, followInstruction skips the step and gives the reason.
 func (b *bench) followInstruction(step, text string) (line string, err error) {
 	if reason := noHardware[step]; reason != "" {
 		return "s " + reason, nil
 	}
 	has := func(words string) bool { return strings.Contains(text, words) }
-	b.lit() // releases the starter if the relay is open
+	b.lit() // if the relay is open, the starter is released
 	switch {
-	// Nothing to do, because the simulated starter is already beside the lamp.
+	// Do nothing, because the simulated starter is already beside the lamp.
 	case has("put the machine itself in the lamp’s place"):
 	case has("Bridge the Pi’s input “e-stop”"):
 		b.bridged = true
@@ -154,7 +156,7 @@ func (b *bench) followInstruction(step, text string) (line string, err error) {
 	return "", err
 }
 
-// answerQuestion answers a question of the acceptance list from the state of the hardware.
+// answerQuestion answers a question of the acceptance list according to the state of the simulated hardware.
 func (b *bench) answerQuestion(step, text string) (string, error) {
 	yes := map[bool]string{true: "y", false: "n"}
 	switch {
@@ -166,14 +168,14 @@ func (b *bench) answerQuestion(step, text string) (string, error) {
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
 		return yes[!b.m.line.high()], nil
-	// The trace of this boot shows whether the relay has closed.
+	// The trace of this boot shows whether the relay has closed at any time.
 	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot":
 		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
 	}
 	return "", fmt.Errorf("step %s has the unknown question %q", step, text)
 }
 
-// runSetup runs portillon setup and answers its questions as a person would, until setup ends or asks for the power
+// runSetup runs portillon setup and answers its questions as a person would, until setup ends or asks for a power
 // cut.
 func (b *bench) runSetup(args ...string) (said string, cut bool, err error) {
 	if err := recordCommand("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
@@ -215,7 +217,8 @@ func (b *bench) runSetup(args ...string) (said string, cut bool, err error) {
 	return all.String(), false, cmd.Wait()
 }
 
-// answer returns the line that answers a question of setup. The result cut is true if setup asks for the power cut.
+// answer returns the line to type as the answer to a question of setup. The result cut is true if setup has asked for
+// a power cut.
 func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	switch {
 	case strings.Contains(ask, "NOT AS IT MUST BE"):
@@ -230,26 +233,27 @@ func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 	return line, false, err
 }
 
-// wire connects the contacts of the complete wiring to the chip.
+// wire connects all contacts of the complete wiring to the chip.
 func (b *bench) wire() {
 	b.door = newContact(b.m.line.chip, doorLine, func() bool { return false })
-	// The current relay is wired to 3.3 V, so its closed contact reads high, like an open contact to ground.
+	// The current relay is wired to 3.3 V, so the line reads high while its contact is closed, as for an open contact to
+	// ground.
 	b.busy = newContact(b.m.line.chip, busyLine, func() bool { return false })
 }
 
-// unwire disconnects the contacts.
+// unwire disconnects the contacts from the chip.
 func (b *bench) unwire() {
 	b.door.stop()
 	b.busy.stop()
 }
 
-// setUp is the row that runs setup from the installation of the package to the power cut of the acceptance test.
+// setUp is the row that installs the package and runs setup until the acceptance test asks for the power cut.
 func setUp(m *machine) (string, error) {
-	// Remove all settings, so that only the package and the journal remain.
+	// Remove all settings, so that only the package and the journal are left.
 	if err := runSteps(m.reset, func() error { return systemctl("disable", "--now", service) }, resetSettings,
 		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
 		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
-		// An earlier row has already installed the package.
+		// Do not install the package again, because an earlier row has installed it.
 		func() error { return recordCommand("sudo apt install ./portillon.deb") }); err != nil {
 		return "", err
 	}
@@ -262,7 +266,7 @@ func setUp(m *machine) (string, error) {
 		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
 		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--yes-lamp", "--no-reboot")
 	if err == nil && !cut {
-		err = errors.New("setup ended without asking for the power cut")
+		err = errors.New("setup ended, want it to ask for the power cut")
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w; setup wrote: %s", err, tail([]byte(said)))
@@ -270,24 +274,24 @@ func setUp(m *machine) (string, error) {
 	took := uptime() - at
 	err = runSteps(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
 		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
-		func() error { unix.Sync(); return nil }, // a power cut loses data that is not yet on the disk
+		func() error { unix.Sync(); return nil }, // sync, because a power cut loses data that is not on the disk yet
 		configure, func() error { return systemctl("restart", service) }, m.reset)
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
-// restoreSettings restores the files that would have survived on the SD card of a real Pi, and starts the configured
-// machine.
+// restoreSettings restores the files that would have survived on the SD card of a real Pi, and starts the machine
+// with them.
 func restoreSettings() error {
 	err := runSteps(resetSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
 		func() error { return systemctl("restart", service) })
-	if err != nil { // the unit's configuration check prints the reason of the failure
+	if err != nil { // the configuration check in the unit prints the reason of the failure
 		out, _ := exec.Command(program, "-config", "/etc/portillon/laser.yaml", "-check").CombinedOutput()
 		err = fmt.Errorf("%w: %s", err, tail(out))
 	}
 	return err
 }
 
-// resetSettings deletes all settings that the package does not install.
+// resetSettings deletes all settings except those that the package installs.
 func resetSettings() error {
 	for _, dir := range settings {
 		if err := emptyFolder(dir); err != nil {
@@ -335,14 +339,15 @@ func setUpAfterCut(m *machine) (string, error) {
 		strings.Count(n.Text, " | skipped | "), len(commands)), nil
 }
 
-// between returns the part of s between the texts from and to.
+// between returns the part of s that lies between the texts from and to.
 func between(s, from, to string) string {
 	_, rest, _ := strings.Cut(s, from)
 	out, _, _ := strings.Cut(rest, to)
 	return out
 }
 
-// emptyFolder removes the files below a folder. Subfolders remain, with the group and mode that the package has set.
+// emptyFolder removes the files in a folder and in its subfolders. The subfolders remain, with the group and the mode
+// that the package has set.
 func emptyFolder(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {

@@ -1,12 +1,13 @@
 // Package nbd provides a disk for QEMU that loses unflushed writes in a power cut.
 //
 // The package implements the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the
-// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. Package nbd refuses all other requests,
-// including TRIM. The disk is in memory.
+// fixed newstyle handshake with one export, and READ, WRITE, FLUSH and DISC. The disk refuses all other requests,
+// including TRIM. The content of the disk is in memory.
 //
-// A real disk caches writes and guarantees none before it has answered FLUSH, or a write with FUA. Method Cut discards
-// a random part of the unflushed writes: each sector of 512 bytes of each write is present or absent. So data survives
-// a power cut only because of fsync, not because of the host's page cache.
+// A real disk caches writes. A write is only safe when the disk has answered a FLUSH after it, or when the write has
+// the flag FUA. Method Cut discards a random part of the unflushed writes: after the cut, each sector of 512 bytes of
+// each write is either present or absent. So data survives a power cut only because a program has called fsync, and
+// not because it is in the host's page cache.
 package nbd
 
 import (
@@ -23,54 +24,54 @@ import (
 // Sector is the size of an atomic write, in bytes.
 const Sector = 512
 
-// maxRequest is the maximum length of a read or write, in bytes; QEMU sends at most 32 MiB.
+// maxRequest is the largest accepted length of a read or write, in bytes; QEMU sends at most 32 MiB.
 const maxRequest = 32 << 20
 
 // Disk is a disk with a volatile write cache. The methods of Disk are safe for concurrent use.
 type Disk struct {
 	mu      sync.Mutex // guards all fields
-	stable  []byte     // the content after a power cut
-	seen    []byte     // the content that a reader sees
-	pending []write    // unflushed writes, oldest first
-	left    int        // number of writes until the power cut
-	trip    func()     // function called at the power cut; nil: no power cut is planned
-	dead    bool       // true: the power is off, and no request is answered
-	deaf    bool       // true: flushes are answered but not performed
+	stable  []byte     // the flushed content, which is certain to survive a power cut
+	seen    []byte     // the content that a reader sees, with all unflushed writes
+	pending []write    // the unflushed writes, the oldest first
+	left    int        // number of writes until the planned power cut
+	trip    func()     // function to call at the planned power cut; nil: no power cut is planned
+	dead    bool       // true: the power is off, so the disk answers no request
+	deaf    bool       // true: the disk answers flushes but does not perform them
 }
 
-// write is an unflushed write.
+// write is a write that has not been flushed.
 type write struct {
 	at   int    // offset in bytes
 	data []byte // whole sectors
 }
 
-// New returns a disk with an image as its content. The caller must not use the image afterwards.
+// New returns a disk whose content is the given image. The caller must not use the image after the call.
 func New(image []byte) *Disk {
 	return &Disk{stable: image, seen: slices.Clone(image)}
 }
 
-// Pending returns the number of unflushed writes.
+// Pending returns how many writes are not flushed.
 func (d *Disk) Pending() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.pending)
 }
 
-// Trip cuts the power at the nth write from now on: the disk performs that write, answers no further request, and calls
-// f. A cut at a random time would hit almost no write, because a disk is idle most of the time.
+// Trip plans a power cut at the nth write from now: the disk performs this write, answers no further request, and
+// calls f. A cut at a random time would interrupt almost no write, because a disk is idle most of the time.
 func (d *Disk) Trip(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left, d.trip = n, f
 }
 
-// Deafen makes the disk answer flushes without performing them, like a faulty disk. A test uses a deaf disk to prove
-// that a missing flush is detected.
+// Deafen makes the disk answer flushes without performing them, as a faulty disk does. With a deaf disk, a test
+// proves that it detects a missing flush.
 func (d *Disk) Deafen() { d.deaf = true }
 
-// Cut performs a power cut: chance decides for each sector written since the last flush whether it survives. The share
-// of surviving sectors is drawn first, so that nearly all and nearly none occur as well as half. Cut returns the number
-// of unflushed sectors and the number of lost ones.
+// Cut cuts the power: for each sector that was written since the last flush, chance decides whether the sector
+// survives. First draw the share of sectors that survive, so that nearly all, half and nearly none occur equally
+// often. Cut returns how many sectors were unflushed and how many of them were lost.
 func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -90,7 +91,7 @@ func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 	return atStake, lost
 }
 
-// flush makes all writes permanent.
+// flush makes all earlier writes permanent.
 func (d *Disk) flush() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -103,15 +104,16 @@ func (d *Disk) flush() {
 	d.pending = nil
 }
 
-// read returns n bytes at an offset, including unflushed writes.
+// read returns n bytes at an offset; the bytes include unflushed writes.
 func (d *Disk) read(at, n int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.seen[at : at+n])
 }
 
-// write accepts data. With fua the data is permanent before write returns. Other pending writes stay pending, because
-// flushing them too would hide a missing flush; only the parts of them that data overlaps are replaced.
+// write accepts data. If fua is true, the data is permanent before write returns. Other unflushed writes remain
+// unflushed, because flushing them would hide a missing flush. Only those parts of them that data overlaps are
+// replaced.
 func (d *Disk) write(at int, data []byte, fua bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,7 +137,7 @@ func (d *Disk) write(at int, data []byte, fua bool) {
 	}
 }
 
-// Constants of the protocol.
+// These are constants of the NBD protocol.
 const (
 	magic       = 0x4e42444d41474943 // NBDMAGIC
 	optMagic    = 0x49484156454f5054 // IHAVEOPT
@@ -156,7 +158,7 @@ const (
 	errInvalid = 22 // EINVAL
 )
 
-// Serve serves d to one client after another until l is closed, and returns the error of l.
+// Serve serves the disk d to one client after another until l is closed, and then returns the error of l.
 func (d *Disk) Serve(l net.Listener) error {
 	for {
 		c, err := l.Accept()
@@ -168,7 +170,7 @@ func (d *Disk) Serve(l net.Listener) error {
 	}
 }
 
-// ServeConn serves one client until the client disconnects.
+// ServeConn serves the disk to one client until this client disconnects.
 func (d *Disk) ServeConn(c io.ReadWriter) error {
 	w := wire{c}
 	if d.isOff() {
@@ -184,13 +186,13 @@ func (d *Disk) ServeConn(c io.ReadWriter) error {
 	}
 }
 
-// errLeft and errDead end a connection.
+// errLeft and errDead are the errors that end a connection without being a failure.
 var (
 	errLeft = errors.New("nbd client has disconnected")
 	errDead = errors.New("simulated disk has no power")
 )
 
-// greet negotiates the single export, under any requested name.
+// greet negotiates the only export of the disk, under whatever name the client requests.
 func (d *Disk) greet(w wire) error {
 	const flags = uint16(hasFlags | sendFlush | sendFUA)
 	if err := w.send(uint64(magic), uint64(optMagic), uint16(fixedNewstyle|noZeroes)); err != nil {
@@ -232,7 +234,7 @@ func (d *Disk) greet(w wire) error {
 	}
 }
 
-// serveRequest carries out one request and sends the response.
+// serveRequest performs one request and sends the response.
 func (d *Disk) serveRequest(w wire) error {
 	var m, length uint32
 	var flags, kind uint16
@@ -261,7 +263,7 @@ func (d *Disk) serveRequest(w wire) error {
 			break
 		}
 		d.write(int(at), data, flags&flagFUA != 0)
-	// The connection must end, because the data of a refused write cannot be distinguished from the next request.
+	// The connection must end, because the disk cannot tell the data of a refused write from the next request.
 	case kind == cmdWrite:
 		return fmt.Errorf("nbd: write has %d bytes, want at most 32 MiB", length)
 	case kind == cmdRead && inside:
@@ -275,23 +277,23 @@ func (d *Disk) serveRequest(w wire) error {
 	return w.send(uint32(answerMagic), bad, handle, out)
 }
 
-// isInside reports whether a request lies within the disk and is not longer than maxRequest.
+// isInside reports whether a request lies within the disk and is at most maxRequest long.
 func (d *Disk) isInside(at uint64, length uint32) bool {
 	size := uint64(len(d.seen))
 	return length <= maxRequest && at <= size && uint64(length) <= size-at
 }
 
-// isOff reports whether the power is off.
+// isOff reports whether the power of the disk is off.
 func (d *Disk) isOff() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.dead
 }
 
-// wire is a connection that sends and receives big-endian numbers and bytes.
+// wire is a connection on which both sides send big-endian numbers and bytes.
 type wire struct{ rw io.ReadWriter }
 
-// send writes all values in one call.
+// send encodes all values and writes them in one call.
 func (w wire) send(values ...any) error {
 	var b []byte
 	for _, v := range values {
@@ -301,7 +303,7 @@ func (w wire) send(values ...any) error {
 	return err
 }
 
-// receive reads values of fixed size in order.
+// receive reads values of fixed size in the given order.
 func (w wire) receive(values ...any) error {
 	for _, v := range values {
 		if err := binary.Read(w.rw, binary.BigEndian, v); err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// client is an NBD client like QEMU's.
+// client is an NBD client that sends the same requests as QEMU.
 type client struct {
 	t *testing.T
 	w wire
@@ -29,7 +29,7 @@ func dial(t *testing.T, d *Disk) client {
 		t.Fatalf("greeted with %x %x %x", a, b, flags)
 	}
 	c.send(uint32(fixedNewstyle | noZeroes))
-	c.send(uint64(optMagic), uint32(8), uint32(0)) // option STRUCTURED_REPLY, which the disk does not support
+	c.send(uint64(optMagic), uint32(8), uint32(0)) // the option STRUCTURED_REPLY, which the disk does not support
 	c.option(8, repUnsupported, nil)
 	c.send(uint64(optMagic), uint32(optGo), uint32(6), uint32(0), uint16(0))
 	c.option(
@@ -70,7 +70,7 @@ func (c client) option(option, kind uint32, want []byte) {
 	}
 }
 
-// ask sends a request, and returns the error number of the response and n bytes of data.
+// ask sends a request, and returns the error number and n bytes of data from the response.
 func (c client) ask(kind, flags uint16, at uint64, length uint32, data []byte, n int) (uint32, []byte) {
 	c.t.Helper()
 	c.send(uint32(askMagic), flags, kind, uint64(77), at, length, data)
@@ -102,7 +102,8 @@ func (c client) flush() {
 	}
 }
 
-// sectors returns the first byte of each of n sectors as a client reads them. A partly written sector fails the test.
+// sectors returns the first byte of each of n sectors, as a client reads them. sectors fails the test if a sector is
+// only partly written.
 func (c client) sectors(n int) string {
 	c.t.Helper()
 	bad, b := c.ask(cmdRead, 0, 0, uint32(n*Sector), nil, n*Sector)
@@ -183,7 +184,7 @@ func TestFUAWriteIsPermanentAndFlushesNoOtherWrite(t *testing.T) {
 	}
 }
 
-func TestCutMayKeepEitherWriteOrNone(t *testing.T) {
+func TestCutMayKeepTheFirstTheLastOrNoWriteOfASector(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(300) {
 		d := blank(1)

@@ -1,5 +1,6 @@
-// Command judge verifies badges for .ci/openbadge-js/second.mjs: it reads questions, one JSON object per line, and
-// writes one verdict per line. A separate process for each question would take longer than the rest of that check.
+// Command judge verifies badges for .ci/openbadge-js/second.mjs: it reads one question per line, as a JSON object,
+// and writes one verdict per line. A separate process for each question would take longer than all the rest of the
+// check.
 package main
 
 import (
@@ -13,7 +14,7 @@ import (
 	"portillon/openbadge"
 )
 
-// question is a document with all data on which the verdict depends.
+// question is a document together with all data on which the verdict depends.
 type question struct {
 	Document  string             `json:"document"`  // the credential
 	At        time.Time          `json:"at"`        // time of verification
@@ -22,7 +23,7 @@ type question struct {
 	Status    web                `json:"status"`    // status lists
 }
 
-// web maps addresses to the documents at these addresses.
+// web maps the address of each web document to the document.
 type web map[string]string
 
 // Resolve implements openbadge.Resolver.

@@ -21,12 +21,13 @@ func main() {
 	}
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	o := openbadge.Options{Trust: []openbadge.Issuer{{ID: issuer, Keys: []string{issuer}}}, At: at}
-	// Verify for half a second to warm up, then measure.
+	// Verify for half a second to warm up the program, and then measure.
 	rate(time.Second/2, data, o)
 	fmt.Printf("%.0f\n", rate(2*time.Second, data, o))
 }
 
-// rate verifies the credential for the given time and returns the verifications per second.
+// rate verifies the credential again and again for the given time, and returns the number of verifications per
+// second.
 func rate(span time.Duration, data []byte, o openbadge.Options) float64 {
 	start, n := time.Now(), 0
 	for ; time.Since(start) < span; n++ {

@@ -13,30 +13,33 @@ const (
 type container uint8
 
 const (
-	inSet   container = iota + 1 // the values are unordered, like values without a container
-	inList                       // the values are ordered
-	inGraph                      // each value is in a separate graph
+	inSet   container = iota + 1 // the order of the values has no meaning, as for values without a container
+	inList                       // the order of the values has a meaning (@list)
+	inGraph                      // each value is in its own graph (@graph)
 )
 
 // term is a term definition of a context.
 type term struct {
 	name      string
 	iri       string
-	typ       string // an IRI, @id, @vocab or @json; empty for a term without a type
-	alias     string // another term with the same meaning; empty if there is no such term
+	typ       string // type of the term's values: an IRI, @id, @vocab or @json; empty if the term has no type
+	alias     string // another term with the same IRI; empty if there is no such term
 	container container
-	scoped    *context // context for the term's values, or for nodes of this type
+	scoped    *context // context that applies inside the term's values, or inside nodes of this type; nil if there is none
 }
 
 // context is a compiled JSON-LD context. The terms of a context are sorted by name. In every context, id and type are
 // the terms for @id and @type.
 type context struct {
-	protected bool   // the terms of the context cannot be redefined, except in the scope of a property
-	leans     []term // prefixes of surrounding contexts, with their meaning at compilation; an empty IRI means undefined
-	terms     []term
+	protected bool // no other context may redefine the terms of this context, except in the scope of a property
+	// prefixes that this context takes from surrounding contexts, with their meaning at compilation; an empty IRI means
+	// undefined
+	leans []term
+	terms []term
 }
 
-// refused represents a null context. A document that uses a null context is rejected.
+// refused represents the value null where a context is expected. The package rejects a document that uses a null
+// context.
 var refused = context{}
 
 // find returns the definition of a term, by binary search.
@@ -56,12 +59,12 @@ func (c *context) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// same reports whether two terms have the same meaning, including their scoped contexts.
+// same reports whether two terms have the same meaning and scoped contexts with the same meaning.
 func (t *term) same(o *term) bool {
 	return t == o || t.iri == o.iri && t.typ == o.typ && t.container == o.container && t.scoped.same(o.scoped)
 }
 
-// same reports whether two contexts define the same terms with the same meaning.
+// same reports whether two contexts define the same terms with the same meanings.
 func (c *context) same(o *context) bool {
 	if c == o || c == nil || o == nil {
 		return c == o
@@ -71,12 +74,12 @@ func (c *context) same(o *context) bool {
 		slices.EqualFunc(c.leans, o.leans, sameTerm)
 }
 
-// active is a stack of contexts, in which the last definition of a term counts. An active stack is never changed: a
-// longer stack is a new value.
+// active is a stack of contexts. If several contexts define a term, the last definition is valid. An active stack
+// never changes: adding a context makes a new value.
 type active struct {
 	ctx      *context
 	up       *active
-	override bool // the context is the scope of a property, which may redefine protected terms
+	override bool // this context is the scope of a property, so it may redefine protected terms
 }
 
 // find returns the last definition of a term.
@@ -89,8 +92,8 @@ func (a *active) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// isProtected reports whether the term is protected. A term stays protected if an unprotected context repeats the same
-// definition.
+// isProtected reports whether the term is protected by a context of the stack. A protected term stays protected if an
+// unprotected context repeats its definition.
 func (a *active) isProtected(name string) bool {
 	for ; a != nil; a = a.up {
 		if _, ok := a.ctx.find(name); ok && (a.ctx.protected || a.override) {
@@ -100,8 +103,8 @@ func (a *active) isProtected(name string) bool {
 	return false
 }
 
-// with returns the stack with the context c on top. To redefine a protected term is an error, except in the scope of a
-// property (JSON-LD 1.1, create term definition, step 27).
+// with returns a new stack with the context c on top. An error is returned if c redefines a protected term, unless c
+// is the scope of a property (JSON-LD 1.1, create term definition, step 27).
 func (a *active) with(c *context, override bool) (*active, error) {
 	if c == &refused {
 		return nil, Faultf("unsupported-form", "embedded credentials are not supported")
@@ -121,7 +124,7 @@ func (a *active) with(c *context, override bool) (*active, error) {
 	return &active{c, a, override}, nil
 }
 
-// checkPrefixes checks that the prefixes in c.leans have the same meaning as at compilation.
+// checkPrefixes checks that the prefixes in c.leans still have the meaning that they had at compilation.
 func (a *active) checkPrefixes(c *context) error {
 	for _, prefix := range c.leans {
 		iri := ""
@@ -135,8 +138,8 @@ func (a *active) checkPrefixes(c *context) error {
 	return nil
 }
 
-// contains reports whether the stack already has all terms of the context with the same definitions. If so, adding the
-// context would change nothing.
+// contains reports whether the stack already has all terms of the context with the same definitions. If contains
+// returns true, adding the context would change nothing.
 func (a *active) contains(c *context) bool {
 	for i := range c.terms {
 		if old, ok := a.find(c.terms[i].name); !ok || !old.same(&c.terms[i]) {
@@ -146,7 +149,7 @@ func (a *active) contains(c *context) bool {
 	return a.checkPrefixes(c) == nil
 }
 
-// maxContexts is the maximum number of contexts of a credential. Known badges have two or three.
+// maxContexts is the maximum number of contexts of a credential. Known badges have two or three contexts.
 const maxContexts = 8
 
 // readContexts reads the @context of a credential: one known address, or an array of known addresses.
@@ -171,7 +174,7 @@ func readContexts(v any, extra Extra) (*active, error) {
 	return a, nil
 }
 
-// otherForms are the contexts of Open Badges 1 and 2. Documents with these contexts are plain JSON, without signed
+// otherForms are the contexts of Open Badges 1 and 2. Documents with these contexts are plain JSON and not signed as
 // statements.
 var otherForms = [...]string{
 	"https://w3id.org/openbadges/v2",

@@ -119,11 +119,11 @@ func TestConflictingContextsAreRejected(t *testing.T) {
 		{"", []any{vc1, OB}},
 		{"", []any{vc1, ob300, "https://w3id.org/security/suites/ed25519-2020/v1"}},
 		{"", []any{VC, OB, "https://w3id.org/security/data-integrity/v2"}},
-		{"", []any{ob300, ob301}}, // the terms are not protected, so the last definition counts
+		{"", []any{ob300, ob301}}, // the terms are not protected, so the last definition is valid
 		{"", []any{ob301, ob300}},
 		{"unknown-context", []any{VC, ob301}}, // ob301 defines name and description as xsd:string
 		{"unknown-context", []any{VC, vc1}},
-		{"unknown-context", []any{ob301, OB}}, // OB uses the prefix xsd, which OB does not define
+		{"unknown-context", []any{ob301, OB}}, // context OB uses the prefix xsd, which OB itself does not define
 		{"unknown-context", []any{nil}},
 		{"unknown-context", []any{[]any{VC}}},
 		{"unknown-context", []any{Object{}}},
@@ -203,7 +203,7 @@ func TestContextComparisonCoversEveryProperty(t *testing.T) {
 	}
 }
 
-// A node may repeat contexts of the document if the repetition changes no term.
+// A nested node may repeat contexts of the document if the repetition changes the meaning of no term.
 func TestNestedContextsMustChangeNothing(t *testing.T) {
 	open := func(root, within string) error {
 		d, err := Parse(
@@ -225,9 +225,9 @@ func TestNestedContextsMustChangeNothing(t *testing.T) {
 		{"", list(vc1, ob300), list(vc1, ob300)},
 		{"", list(vc1, ob300), list(ob300, vc1)},
 		{"", list(vc1, ob301, ob300), list(ob300)},
-		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // a nested ob301 would redefine terms of ob300
+		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // as a nested context, ob301 would redefine terms of ob300
 		{"unknown-context", list(VC, OB), list(VC, OB, Extensions)},
-		// the nested context has the same definitions as VC, but is not a context of the document
+		// the nested context has the same definitions as VC, but the document does not name it
 		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")},
 		{"unknown-context", list(VC, OB), `null`},
 		{"unknown-context", list(VC, OB), `[null]`},

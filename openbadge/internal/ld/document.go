@@ -6,30 +6,30 @@ import (
 	"slices"
 )
 
-// Document is a JSON-LD document in which all terms are known. The canonical form is calculated only once for each hash
-// algorithm, for any number of proofs. A Document must not be used concurrently.
+// Document is a JSON-LD document in which all terms are known. The canonical form is calculated once for each hash
+// algorithm, even if the document has several proofs. A Document must not be used concurrently.
 type Document struct {
 	Words Object
 	terms *active
-	quads []quad // statements of the document without its proofs
+	quads []quad // statements of the document, without the statements of its proofs
 	texts map[crypto.Hash]canonical
-	most  int  // maximum number of bytes of statements
-	work  *int // work on canonical forms, shared with all documents that With returns
+	most  int  // maximum size of the statements, in bytes
+	work  *int // work spent on canonical forms, shared with all documents that With returns
 }
 
-// canonical is a canonical form, or the error of its calculation.
+// canonical holds a canonical form, or the error of its calculation.
 type canonical struct {
 	text []byte
 	err  error
 }
 
-// Open reads a document without its proofs. Each term must be known, and each id and type must be absolute. The error
-// is a Fault.
+// Open reads a document and sets its proofs apart. Each term must be known, and each id and each type must be
+// absolute. The error is a Fault.
 func Open(words Object) (*Document, error) { return open(words, nil, maxText) }
 
-// OpenList is Open for a status list, which has one text that may be longer than the limit for a badge. The additional
-// length does not count as work for one canonical form and one further hash. A subject without an id needs this further
-// hash.
+// OpenList is Open for a status list. One text of a list may be longer than the limit for a badge. For one canonical
+// form and one further hash, the additional length of this text does not count as work. A subject without an id needs
+// this additional hash.
 func OpenList(words Object) (*Document, error) {
 	d, err := open(words, nil, maxListText)
 	if err == nil {
@@ -38,13 +38,14 @@ func OpenList(words Object) (*Document, error) {
 	return d, err
 }
 
-// Extra contains additional contexts of a test: for each address, the terms with their IRIs.
+// Extra contains additional contexts for a test: for each address, the terms of the context with their IRIs.
 type Extra map[string]map[string]string
 
-// OpenKnowing is Open with additional contexts. Only tests with documents of other projects need additional contexts.
+// OpenKnowing is Open with additional contexts of a test. Only tests that use documents of other projects need
+// additional contexts.
 func OpenKnowing(words Object, extra Extra) (*Document, error) { return open(words, extra, maxText) }
 
-// open is Open with additional contexts and a limit for the bytes of statements.
+// open is Open with additional contexts and a limit for the size of the statements in bytes.
 func open(words Object, extra Extra, most int) (*Document, error) {
 	terms, err := readContexts(words["@context"], extra)
 	if err != nil {
@@ -64,9 +65,9 @@ func open(words Object, extra Extra, most int) (*Document, error) {
 	}, nil
 }
 
-// With returns the document with some of its proofs as part of the content. A proof that refers to other proofs signs
-// this content (VC Data Integrity 1.0, section 4.5). The canonical forms of all documents from With share one limit of
-// work. The error is a Fault.
+// With returns the document with some of its proofs as a part of its content. This content is what a proof with
+// references to other proofs signs (VC Data Integrity 1.0, section 4.5). All documents that With returns share one
+// limit of work for their canonical forms. The error is a Fault.
 func (d *Document) With(proofs []Object) (*Document, error) {
 	if len(proofs) == 0 {
 		return d, nil
@@ -87,7 +88,7 @@ func (d *Document) With(proofs []Object) (*Document, error) {
 	}, nil
 }
 
-// Values returns objects as a JSON array.
+// Values returns the objects as a JSON array.
 func Values(objects []Object) []any {
 	out := make([]any, len(objects))
 	for i, o := range objects {
@@ -108,8 +109,8 @@ func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	return c.text, c.err
 }
 
-// JCS returns words as canonical JSON. words are the document's properties, possibly with other proofs. The result
-// counts towards the document's limit of work.
+// JCS returns words as canonical JSON. The argument words contains the document's properties, possibly with other
+// proofs. The size of the result counts towards the document's limit of work.
 func (d *Document) JCS(words Object) ([]byte, error) {
 	if err := checkWork(*d.work); err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, erro
 	return canonicalise(sortedSet(quads), h)
 }
 
-// contextOf returns a context for the terms of a test.
+// contextOf returns a context that contains the terms of a test.
 func contextOf(words map[string]string) *context {
 	c := &context{}
 	for _, name := range slices.Sorted(maps.Keys(words)) {

@@ -2,7 +2,8 @@ package ld
 
 import "fmt"
 
-// Fault is the reason why a document is rejected or cannot be checked. The code of a Fault is one of openbadge.Codes.
+// Fault is the reason why a document is rejected, or why it cannot be checked. The code of a Fault is one of
+// openbadge.Codes.
 type Fault struct{ Code, Detail string }
 
 // Error returns the code and the detail.

@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// JCS returns v as canonical JSON (RFC 8785). v has the types that Parse returns: objects, arrays, strings,
+// JCS returns v as canonical JSON (RFC 8785). The value v has the types that Parse returns: objects, arrays, strings,
 // json.Number, true, false and nil.
 func JCS(v any) ([]byte, error) { return appendJCS(nil, v, maxDepth) }
 
-// appendJCS appends a value. depth is the number of further levels that are allowed.
+// appendJCS appends a value in canonical form. depth is the number of further levels of nesting that are allowed.
 func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	if depth < 0 {
 		return nil, Faultf("too-complex", "more than %d levels of nesting", maxDepth)
@@ -45,7 +45,7 @@ func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
 	return nil, Faultf("malformed", "cannot write a %T as JSON", v)
 }
 
-// appendObject appends an object with sorted keys.
+// appendObject appends an object, with its keys sorted.
 func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	b = append(b, '{')
 	for i, k := range slices.SortedFunc(maps.Keys(o), compareUTF16) {
@@ -62,14 +62,14 @@ func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	return append(b, '}'), nil
 }
 
-// compareUTF16 compares keys as section 3.2.3 requires: by UTF-16 code units. In the order of code units, characters
-// beyond U+FFFF come before U+E000 to U+FFFF.
+// compareUTF16 compares keys as section 3.2.3 requires: by UTF-16 code units. In this order, the characters beyond
+// U+FFFF come before the characters U+E000 to U+FFFF.
 func compareUTF16(a, b string) int {
 	i := 0
 	for i < len(a) && i < len(b) && a[i] == b[i] {
 		i++
 	}
-	// Move i back to the start of the character that differs.
+	// Move i back to the start of the first character that differs.
 	for i > 0 && i < len(a) && !utf8.RuneStart(a[i]) {
 		i--
 	}
@@ -89,7 +89,7 @@ func firstUnit(r rune) rune {
 	return r
 }
 
-// appendText appends a string with the escapes of section 3.2.2.2.
+// appendText appends a string with the escapes that section 3.2.2.2 requires.
 func appendText(b []byte, s string) ([]byte, error) {
 	if !utf8.ValidString(s) {
 		return nil, Faultf("malformed", "a string is not UTF-8")
@@ -118,7 +118,7 @@ func appendText(b []byte, s string) ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// appendNumber appends a number in the form of ECMAScript (section 3.2.2.3). encoding/json writes a float64 in this
+// appendNumber appends a number as ECMAScript writes it (section 3.2.2.3). encoding/json writes a float64 in this
 // form, except for -0.
 func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	f, err := n.Float64()

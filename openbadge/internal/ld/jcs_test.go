@@ -45,7 +45,7 @@ func decode(t testing.TB, b []byte) (v any) {
 	return v
 }
 
-// The table lists the forms of numbers in ECMAScript (RFC 8785, appendix B).
+// The table lists numbers and how ECMAScript writes them (RFC 8785, appendix B).
 func TestJCSWritesNumbersLikeECMAScript(t *testing.T) {
 	for in, want := range map[json.Number]string{
 		"-0":                      "0",

@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// MaxBytes is the maximum size of a credential. A credential with an embedded image has a few hundred KB.
+	// MaxBytes is the largest accepted size of a credential. A credential with an embedded image has a few hundred KB.
 	MaxBytes = 1 << 20
-	// MaxListBytes is the maximum size of a status list. If gzip cannot compress a list of 16 Mi entries, the list
-	// has 2.8 MB of base64url.
+	// MaxListBytes is the largest accepted size of a status list. If gzip cannot compress a list of 16 Mi entries, the
+	// list has 2.8 MB of base64url.
 	MaxListBytes = 4 << 20
 	maxDepth     = 32
-	// maxValues is the maximum number of values in a document. 1EdTech's most complete sample has about 700.
+	// maxValues is the maximum number of values in a document. 1EdTech's most complete sample has about 700 values.
 	maxValues = 20_000
 )
 
@@ -27,10 +27,10 @@ type Object = map[string]any
 // repeated key, an unpaired surrogate, invalid UTF-8, or an integer that a double cannot represent.
 func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 
-// ParseList is Parse for a status list of at most MaxListBytes, with its own limit of values.
+// ParseList parses a status list of at most MaxListBytes, with another limit for the number of values.
 func ParseList(b []byte, values int) (Object, error) { return parse(b, MaxListBytes, values) }
 
-// parse is Parse with limits for the size in bytes and the number of values.
+// parse parses one JSON object, with limits for the size in bytes and the number of values.
 func parse(b []byte, bytes, values int) (Object, error) {
 	if len(b) > bytes {
 		return nil, Faultf("too-complex", "%d bytes, want at most %d", len(b), bytes)
@@ -56,10 +56,10 @@ func parse(b []byte, bytes, values int) (Object, error) {
 type parser struct {
 	in   []byte
 	at   int
-	left int // number of further values that are allowed
+	left int // number of further values that the document may have
 }
 
-// fault returns a Fault with the current position.
+// fault returns a Fault that names the current position.
 func (p *parser) fault(what string) error {
 	return Faultf("malformed", "invalid JSON: byte %d: %s", p.at, what)
 }
@@ -93,7 +93,7 @@ func (p *parser) next(c byte) bool {
 	return true
 }
 
-// value parses any value. depth is the number of further levels that are allowed.
+// value parses any value. depth is the number of further levels of nesting that are allowed.
 func (p *parser) value(depth int) (any, error) {
 	if p.left--; p.left < 0 {
 		return nil, Faultf("too-complex", "too many JSON values")
@@ -127,7 +127,7 @@ func (p *parser) literal() (any, error) {
 	return nil, p.fault("value is missing")
 }
 
-// array parses an array. The next byte is the opening bracket.
+// array parses an array. When array is called, the next byte is the opening bracket.
 func (p *parser) array(depth int) (any, error) {
 	p.at++
 	out := []any{}
@@ -150,7 +150,7 @@ func (p *parser) array(depth int) (any, error) {
 	}
 }
 
-// object parses an object. The next byte is the opening brace. A repeated key is an error.
+// object parses an object. When object is called, the next byte is the opening brace. A repeated key is an error.
 func (p *parser) object(depth int) (any, error) {
 	p.at++
 	out := Object{}
@@ -184,7 +184,7 @@ func (p *parser) object(depth int) (any, error) {
 	}
 }
 
-// text parses a string. p.at is the position of the opening quote.
+// text parses a string. When text is called, p.at is the position of the opening quote.
 func (p *parser) text() (string, error) {
 	p.at++
 	for start := p.at; p.at < len(p.in); p.at++ {
@@ -201,7 +201,8 @@ func (p *parser) text() (string, error) {
 	return "", p.fault("string is not closed")
 }
 
-// escaped parses the rest of a string from its first escape on. s is the part before the escape.
+// escaped parses the rest of a string, beginning at its first escape sequence. s is the part of the string before the
+// escape sequence.
 func (p *parser) escaped(s []byte) (string, error) {
 	for p.at < len(p.in) {
 		c := p.in[p.at]
@@ -326,8 +327,8 @@ func (p *parser) number() (any, error) {
 	return json.Number(text), nil
 }
 
-// isDouble reports whether an integer has one of the two forms in which a double is written: all digits, as in JSON-LD,
-// or the fewest digits that identify the double, as in RFC 8785.
+// isDouble reports whether an integer is written in one of the two ways in which a double is written: with all
+// digits, as in JSON-LD, or with the fewest digits that identify the double, as in RFC 8785.
 func isDouble(text string, f float64) bool {
 	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }
@@ -341,7 +342,8 @@ func (p *parser) skipDigits() int {
 	return p.at - start
 }
 
-// List returns the elements of v. A single value is a list of one element. An absent value and null are an empty list.
+// List returns the elements of v. A value that is not a list is returned as a list of one element. For an absent
+// value and for null, List returns an empty list.
 func List(v any) []any {
 	switch v := v.(type) {
 	case nil:

@@ -23,11 +23,11 @@ func TestAmbiguousJSONIsRejected(t *testing.T) {
 		{"\ufeff{}", "malformed"},
 		{`{"a":9007199254740992}`, ""},
 		{`{"a":9007199254740993e0}`, ""},        // rounded to 2^53
-		{`{"a":9007199254740993}`, "malformed"}, // a parser with doubles reads 9007199254740992
+		{`{"a":9007199254740993}`, "malformed"}, // a parser that uses doubles reads this number as 9007199254740992
 		{`{"a":9007199254740994}`, ""},
 		{`{"a":100000000000000000000}`, ""},
-		{`{"a":12345678901234567168}`, ""}, // written with all digits of a double
-		{`{"a":12345678901234567000}`, ""}, // the same number as RFC 8785 writes it
+		{`{"a":12345678901234567168}`, ""}, // this integer has all digits of a double
+		{`{"a":12345678901234567000}`, ""}, // the same number in the form of RFC 8785
 		{`{"a":12345678901234567100}`, "malformed"},
 		{`{"a":-100000000000000000001}`, "malformed"},
 		{`{"a":1e21}`, ""},
@@ -63,7 +63,7 @@ func TestAmbiguousJSONIsRejected(t *testing.T) {
 	}
 }
 
-// The standard library decodes every accepted document to the same value.
+// The standard library must decode every accepted document to the same value.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"a":[1,2.5e3,-0,"\u00e9\n\ud83d\ude00",true,false,null,{}]}`,

@@ -21,18 +21,18 @@ const (
 	maxQuads    = 5000
 	maxText     = 2 * MaxBytes
 	maxListText = MaxListBytes + maxText
-	maxTypes    = 16 // maximum number of types of one node
+	maxTypes    = 16 // largest accepted number of types of one node
 )
 
 // node is the subject, object or graph of a quad.
 type node struct {
 	kind     kind
-	value    string // an IRI, the label of a blank node, or the text of a literal
-	datatype string // datatype of a literal
+	value    string // an IRI, the label of a blank node, or the text of a literal, depending on the kind
+	datatype string // datatype IRI of a literal; empty for other kinds
 	lang     string
 }
 
-// kind is the kind of a node.
+// kind is the kind of a node: IRI, blank node or literal.
 type kind uint8
 
 const (
@@ -54,14 +54,14 @@ type quad struct {
 type expander struct {
 	quads  []quad
 	blanks int
-	text   int    // number of bytes in quads
-	most   int    // maximum number of bytes in quads
-	root   string // the document's own id
-	own    []any  // addresses in the document's @context
-	again  int    // number of nested contexts read
+	text   int    // size of the quads so far, in bytes
+	most   int    // largest accepted size of the quads, in bytes
+	root   string // the id of the document
+	own    []any  // the addresses that the document's @context names
+	again  int    // number of nested contexts read so far
 }
 
-// toRDF returns the document's statements. Every term must be known, and every id and type must be absolute.
+// toRDF returns the document's statements. Every term must be known, and every id and every type must be absolute.
 func toRDF(doc Object, a *active, most int) ([]quad, error) {
 	x := &expander{root: Str(doc, "id"), own: List(doc["@context"]), most: most}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
@@ -76,7 +76,7 @@ func (x *expander) blank() node {
 	return node{kind: blank, value: "b" + strconv.Itoa(x.blanks-1)}
 }
 
-// emit adds a statement, or returns an error if a limit is exceeded.
+// emit adds a statement to the quads, or returns an error if a limit is exceeded.
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
 	if len(x.quads) >= maxQuads || x.text > x.most {
@@ -86,8 +86,8 @@ func (x *expander) emit(q quad) error {
 	return nil
 }
 
-// node expands an object. outer is the active context around the object, because the context of a type does not apply
-// to nested nodes.
+// node converts an object to statements, and returns its node. The argument outer is the active context around the
+// object; it is needed because the context of a type does not apply to nested nodes.
 func (x *expander) node(o Object, outer *active, graph node, top bool) (node, error) {
 	self := node{}
 	id, named := o["id"]
@@ -116,7 +116,7 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	if err != nil {
 		return node{}, err
 	}
-	if self.kind == iri && !isAbsolute(self.value, inner) { // the prefixes of the types also apply to the id
+	if self.kind == iri && !isAbsolute(self.value, inner) { // the prefixes that the types define also apply to the id
 		return node{}, Faultf("relative-iri", "the id %.100q is not an absolute IRI", self.value)
 	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
@@ -134,9 +134,9 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	return self, nil
 }
 
-// rejectContent rejects a second node that has the credential's id and any content. A signature does not cover the
-// position of a statement. So an attacker could move the issuer's statements to the second node, the signature would
-// stay valid, and readers of the credential would miss these statements.
+// rejectContent returns an error if a second node has the credential's id and also has content. A signature does not
+// cover the position of a statement. An attacker could therefore move the issuer's statements to a second node. The
+// signature would stay valid, and readers of the credential would miss these statements.
 func rejectContent(o Object) error {
 	for k := range o {
 		if k != "id" && k != "type" {
@@ -146,12 +146,12 @@ func rejectContent(o Object) error {
 	return nil
 }
 
-// maxAgain is the maximum number of nodes with their own contexts. Endorsements have such nodes, and 1EdTech's most
-// complete sample has five.
+// maxAgain is the largest accepted number of nodes that have their own contexts. Endorsements have such nodes, and
+// 1EdTech's most complete sample has five of them.
 const maxAgain = 64
 
 // checkNestedContext checks the @context of a nested node. The node may repeat contexts of the document, as
-// endorsements do, if every term keeps its meaning.
+// endorsements do, if every term still has the same meaning.
 func (x *expander) checkNestedContext(v any, a *active) error {
 	if x.again++; x.again > maxAgain {
 		return Faultf("too-complex", "more than %d nodes with a context", maxAgain)
@@ -176,8 +176,8 @@ func (x *expander) checkNestedContext(v any, a *active) error {
 	return nil
 }
 
-// definition returns the definition of a key. An alias is an error: the signature would be the same, but readers who
-// look for the other term would miss the value.
+// definition returns the definition of a key in the active context. If the key is an alias, an error is returned: the
+// signature would be the same, but readers who look for the other term would miss the value.
 func definition(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
@@ -189,7 +189,7 @@ func definition(k string, a *active) (*term, error) {
 	return t, nil
 }
 
-// addTypes adds the types of a node, and returns the context with the definitions of these types.
+// addTypes adds statements for the types of a node, and returns the context with the definitions of these types.
 func (x *expander) addTypes(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
@@ -229,8 +229,9 @@ func (x *expander) addTypes(o Object, self node, outer *active, graph node) (*ac
 	return inner, nil
 }
 
-// addProperty adds the values of a property. For a single value or an id alone, the context of the node's types
-// applies. For nested nodes, the context before the types applies (JSON-LD 1.1, expansion step 7).
+// addProperty adds statements for the values of a property. For a plain value, or an object that has only an id, the
+// context of the node's types applies. For nested nodes, the context without these types applies (JSON-LD 1.1,
+// expansion step 7).
 func (x *expander) addProperty(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.addJSON(self, t, v, graph)
@@ -260,11 +261,11 @@ func (x *expander) addProperty(self node, t *term, v any, inner, outer *active, 
 	})
 }
 
-// scopes contains the contexts for a property's values: inner for a single value, and outer for a nested node.
+// scopes contains the two contexts for a property's values: inner for a plain value, and outer for a nested node.
 type scopes struct{ inner, outer *active }
 
-// each calls do for each element of a list. each rejects lists in lists, because no badge needs such lists and
-// processors treat them differently.
+// each calls the function do for each element of a list. each rejects lists inside lists, because no badge needs them
+// and processors treat them differently.
 func (x *expander) each(vs []any, do func(any) error) error {
 	for _, v := range vs {
 		if v == nil {
@@ -280,7 +281,7 @@ func (x *expander) each(vs []any, do func(any) error) error {
 	return nil
 }
 
-// addList adds an ordered list as linked cells (rdf:first, rdf:rest).
+// addList adds the statements of an ordered list: linked cells with rdf:first and rdf:rest.
 func (x *expander) addList(self node, t *term, vs []any, s scopes, graph node) error {
 	var items []node
 	err := x.each(vs, func(v any) error {
@@ -305,7 +306,7 @@ func (x *expander) addList(self node, t *term, vs []any, s scopes, graph node) e
 	return x.emit(quad{self, t.iri, rest, graph})
 }
 
-// addJSON adds a value of type @json, in canonical form.
+// addJSON adds a statement with a value of type @json, in canonical JSON.
 func (x *expander) addJSON(self node, t *term, v any, graph node) error {
 	b, err := JCS(v)
 	if err != nil {
@@ -314,14 +315,14 @@ func (x *expander) addJSON(self node, t *term, v any, graph node) error {
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
 
-// valueNode converts one value to a node: a literal, a reference or a nested object.
+// valueNode converts one value to a node, which is a literal, a reference or a nested object.
 func (x *expander) valueNode(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
 			return languageLiteral(t, o)
 		}
 		if _, ok := o["id"]; ok && len(o) == 1 {
-			return x.nested(t, o, s.inner, graph) // an object with an id alone is a reference
+			return x.nested(t, o, s.inner, graph) // an object that has only an id is a reference
 		}
 		return x.nested(t, o, s.outer, graph)
 	}
@@ -339,7 +340,7 @@ func (x *expander) valueNode(t *term, v any, s scopes, graph node) (node, error)
 	return node{}, Faultf("malformed", "%s: invalid value", t.name)
 }
 
-// nested expands a nested object.
+// nested converts a nested object to statements, and returns its node.
 func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error) {
 	for k := range o {
 		if strings.HasPrefix(k, "@") && k != "@context" {
@@ -355,7 +356,8 @@ func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error
 }
 
 // languageLiteral converts a text with a language, the form of names and descriptions in the VC data model (section
-// 11.1): {"@value": …, "@language": …}. A text direction is rejected, because no signature would cover the direction.
+// 11.1): {"@value": …, "@language": …}. It rejects a text with a direction, because no signature would cover the
+// direction.
 func languageLiteral(t *term, o Object) (node, error) {
 	text, ok := o["@value"].(string)
 	lang, hasLang := o["@language"].(string)
@@ -387,8 +389,8 @@ func languageTag(s string) bool {
 	return true
 }
 
-// reference converts a string as the definition of its term requires: to the id of a node, a term of the contexts, or a
-// text.
+// reference converts a string as the definition of its term requires: to the id of a node, to a term of the contexts,
+// or to a text.
 func reference(t *term, s string, a *active) (node, error) {
 	if t.typ != "@id" && t.typ != "@vocab" {
 		return typedLiteral(s, t.typ, xsdString), nil
@@ -404,7 +406,8 @@ func reference(t *term, s string, a *active) (node, error) {
 	return node{kind: iri, value: s}, nil
 }
 
-// typedLiteral returns a literal with the datatype want. If want is not a datatype, the literal has the datatype plain.
+// typedLiteral returns a literal with the datatype want. If want does not name a datatype, the literal has the
+// datatype plain.
 func typedLiteral(text, want, plain string) node {
 	if want == "" || strings.HasPrefix(want, "@") {
 		want = plain
@@ -422,7 +425,7 @@ func numberLiteral(n json.Number, t *term) (node, error) {
 		return node{}, Faultf("malformed", "%s: misplaced number %.40s", t.name, n)
 	}
 	if f == 0 {
-		f = 0 // removes the sign of -0
+		f = 0 // adding 0 removes the sign of -0
 	}
 	if f != 0 && math.Abs(f) < 1e-6 && !strings.Contains(strconv.FormatFloat(f, 'e', -1, 64), ".") {
 		return node{}, Faultf("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
@@ -440,7 +443,8 @@ func numberLiteral(n json.Number, t *term) (node, error) {
 }
 
 // isAbsolute reports whether s is an absolute IRI with the same meaning for all processors. The scheme must not be a
-// term of the context. The IRI must be well-formed, because some processors omit statements with malformed IRIs.
+// term of the context, because the text would then be a compact IRI. The IRI must be well-formed, because some
+// processors omit statements with malformed IRIs.
 func isAbsolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || scheme == "" || rest == "" || scheme == "_" {
@@ -482,5 +486,5 @@ func isWellFormed(s string) bool {
 	return true
 }
 
-// isHex reports whether c is a hexadecimal digit.
+// isHex reports whether the character c is a hexadecimal digit.
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// lines returns the canonical statements of a credential with the given properties in its achievement.
+// lines returns the canonical statements of a credential whose achievement has the given properties.
 func lines(t *testing.T, achievement string) (string, error) {
 	t.Helper()
 	d, err := Parse(
@@ -91,8 +91,8 @@ func TestValuesBecomeStandardStatements(t *testing.T) {
 	}
 }
 
-// The prefixes of a type apply to the node's id and references. An id with such a prefix is not absolute. The prefixes
-// do not apply to nested nodes (JSON-LD 1.1, expansion steps 7 and 13.4.3).
+// The prefixes of a type apply to the id and the references of its node. An id that begins with such a prefix is not
+// absolute. The prefixes of a type do not apply to nested nodes (JSON-LD 1.1, expansion steps 7 and 13.4.3).
 func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 	for _, c := range []struct{ want, id, issuer string }{
 		{"", "urn:x:1", `{"id":"did:x:y"}`},
@@ -113,8 +113,8 @@ func TestPrefixesOfATypeApplyToItsIDs(t *testing.T) {
 	}
 }
 
-// The terms of a type do not apply to nested nodes. Arrays have no order, except lists.
-func TestTypeScopesEndAtNestedNodes(t *testing.T) {
+// The terms of a type do not apply to nested nodes. The order of an array's values has no meaning, except in lists.
+func TestTermsOfATypeDoNotApplyToNestedNodes(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
 		t.Errorf("a term of the achievement is accepted within its criteria: %v", err)
 	}
@@ -135,7 +135,7 @@ func TestTypeScopesEndAtNestedNodes(t *testing.T) {
 	}
 }
 
-// For all combinations of known contexts, a signed statement can be written with only one term. Therefore an attacker
+// In all combinations of known contexts, exactly one term can express a signed statement. Therefore an attacker
 // cannot rename a term that a reader looks for.
 func TestEachStatementHasOneTerm(t *testing.T) {
 	word, aliases := map[string]string{}, map[string]bool{}
@@ -178,7 +178,8 @@ func TestEachStatementHasOneTerm(t *testing.T) {
 	}
 }
 
-// Long ids in many statements would need gigabytes, so the size must be checked before the statements are written.
+// If a long id occurs in many statements, the text could need gigabytes, so package ld must check its size before
+// writing it.
 func TestSizeOfStatementsIsLimited(t *testing.T) {
 	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
 	if _, err := lines(
@@ -196,13 +197,14 @@ func TestSizeOfStatementsIsLimited(t *testing.T) {
 	) {
 		t.Error(err)
 	}
-	// A badge with an embedded image must be accepted.
+	// Package ld must accept a badge with an embedded image.
 	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
 		t.Error(err)
 	}
 }
 
-// A document can be canonicalised with SHA-256 and with SHA-384, even if the document repeats statements.
+// A document can be converted to canonical form with SHA-256 and then with SHA-384, even if the document repeats
+// statements.
 func TestDocumentsCanBeCanonicalisedWithBothHashes(t *testing.T) {
 	open := func() *Document {
 		d, err := Parse(
@@ -227,8 +229,8 @@ func TestDocumentsCanBeCanonicalisedWithBothHashes(t *testing.T) {
 	}
 }
 
-// The canonical form must be unique. Reading the form as N-Quads and canonicalising it again must give the same form.
-// The document with its keys in another order must also give the same form.
+// A document must have only one canonical form. If the test reads the canonical form as N-Quads and converts it
+// again, it must get the same form. The document with its keys in another order must have the same canonical form.
 func FuzzOpen(f *testing.F) {
 	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
 	for _, s := range []string{
@@ -270,7 +272,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		if words, err = Parse(sorted); err != nil {
-			return // with escapes the text may exceed the limit
+			return // the escapes may make the text longer than the limit
 		}
 		if doc, err = Open(words); err != nil {
 			t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"strconv"
 )
 
-// maxWork limits the work to name a document's blank nodes, in bytes that are hashed, compared and copied. A badge
-// needs a few thousand bytes. The most difficult of the W3C's regular vectors (044 to 046) needs 823,000 bytes. A
-// poison graph exceeds every limit.
+// maxWork limits the work for naming a document's blank nodes; the unit is a byte that is hashed, compared or copied.
+// A badge needs a few thousand bytes of work. The most difficult regular vectors of the W3C (044 to 046) need 823,000
+// bytes. A poison graph (made to be slow) needs more than every limit.
 const maxWork = 1_200_000
 
 // sortedSet sorts statements in place and removes repetitions, because a dataset is a set.
@@ -24,13 +24,13 @@ func sortedSet(quads []quad) []quad {
 }
 
 // canonicalise implements RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024). canonicalise returns a
-// dataset as sorted N-Quads. The name of a blank node depends on the statements around the node.
+// dataset as sorted N-Quads. The name of a blank node depends on the statements around this node.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
 	return canonicaliseWithin(new(int), quads, h)
 }
 
-// canonicaliseWithin is canonicalise with a limit that several calls share: *work is the work of the earlier calls. Two
-// bytes of text count as one byte of work, because work costs more than text.
+// canonicaliseWithin is canonicalise with a limit that several calls share: *work is the work that the earlier calls
+// have needed. Two bytes of text count as one byte of work, because work takes more time than the same size of text.
 func canonicaliseWithin(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	if err := checkWork(*work); err != nil {
 		return nil, err
@@ -55,8 +55,8 @@ func checkWork(work int) error {
 	return nil
 }
 
-// serialise returns the statements as canonical N-Quads, sorted. The indices in of select statements, and nil selects
-// all statements.
+// serialise returns the selected statements as sorted canonical N-Quads. The argument of contains indices of
+// statements; nil selects all statements.
 func serialise(quads []quad, label func(node) string, of []int32) []byte {
 	var text []byte
 	var ends []int
@@ -98,7 +98,7 @@ func compareQuads(a, b *quad) int {
 	return compareNodes(&a.graph, &b.graph)
 }
 
-// compareNodes orders nodes by kind, value, datatype and language.
+// compareNodes orders nodes by their kind, value, datatype and language.
 func compareNodes(a, b *node) int {
 	if a.kind != b.kind {
 		return cmp.Compare(a.kind, b.kind)
@@ -109,19 +109,20 @@ func compareNodes(a, b *node) int {
 	return cmp.Or(cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
 }
 
-// canon is the state of a canonicalisation. A blank node is represented by its index in of.
+// canon is the state of a canonicalisation. A blank node is represented by its index in the slice of.
 type canon struct {
-	hash   crypto.Hash
-	quads  []quad
-	index  map[string]int32 // number of a blank node, by label
-	ends   [][3]int32       // for each quad, its blank nodes as subject, object and graph; -1 if there is none
-	of     [][]int32        // quads of each blank node
-	first  []string         // first-degree hashes of the blank nodes
+	hash  crypto.Hash
+	quads []quad
+	index map[string]int32 // number of each blank node, by its label
+	// for each quad, the numbers of the blank nodes that are its subject, object and graph; -1 if there is none
+	ends   [][3]int32
+	of     [][]int32 // indices of the quads in which each blank node occurs
+	first  []string  // first-degree hash of each blank node
 	issued issuer
 	work   int
 }
 
-// newCanon collects the blank nodes of the statements.
+// newCanon collects the blank nodes that occur in the statements.
 func newCanon(quads []quad, h crypto.Hash) *canon {
 	c := &canon{
 		quads:  quads,
@@ -153,10 +154,10 @@ func newCanon(quads []quad, h crypto.Hash) *canon {
 	return c
 }
 
-// label returns the canonical name of the blank node that had the label came in the document.
+// label returns the canonical name of the blank node whose label in the document was came.
 func (c *canon) label(came string) string { return c.issued.label(c.index[came]) }
 
-// addWork adds n to the work, and returns an error beyond the limit.
+// addWork adds n to the work, and returns an error if the work exceeds the limit.
 func (c *canon) addWork(n int) error {
 	if c.work += n; c.work > maxWork {
 		return Faultf("too-complex", "the blank nodes are linked in too many ways")
@@ -164,16 +165,16 @@ func (c *canon) addWork(n int) error {
 	return nil
 }
 
-// issuer assigns names to blank nodes in the order of the calls.
+// issuer gives names to blank nodes in the order in which issue is called.
 type issuer struct {
 	prefix string
 	order  []int32
-	// names contains, for each blank node, its index in order + 1. Only the canonical issuer has names. Other
-	// issuers are short, so find searches their order.
+	// names contains, for each blank node, its index in order plus 1; 0 means that the node has no name. Only the
+	// canonical issuer fills names. Other issuers have few nodes, so find searches their slice order.
 	names []int32
 }
 
-// find returns the index of a blank node in order, or -1.
+// find returns the index of a blank node in order, or -1 if the node has no name.
 func (s *issuer) find(b int32) int {
 	if s.names != nil {
 		return int(s.names[b]) - 1
@@ -181,10 +182,10 @@ func (s *issuer) find(b int32) int {
 	return slices.Index(s.order, b)
 }
 
-// label returns the name of a blank node that has one.
+// label returns the name of a blank node that already has a name.
 func (s *issuer) label(b int32) string { return s.prefix + strconv.Itoa(s.find(b)) }
 
-// issue names a blank node that has no name yet, and returns the node's index.
+// issue gives a name to a blank node unless it has one, and returns the node's index in order.
 func (s *issuer) issue(b int32) int {
 	if at := s.find(b); at >= 0 {
 		return at
@@ -206,7 +207,7 @@ func (c *canon) sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// nameNodes names all blank nodes. This function is the main part of the algorithm (section 4.4.3).
+// nameNodes names all blank nodes. nameNodes is the main part of the algorithm (section 4.4.3).
 func (c *canon) nameNodes() error {
 	all := make([]int32, len(c.of))
 	for b := range all {
@@ -230,7 +231,7 @@ func (c *canon) nameNodes() error {
 	return nil
 }
 
-// groups yields each run of equal elements.
+// groups yields each run of equal elements in the list.
 func groups[T any](all []T, same func(a, b T) bool) func(func([]T) bool) {
 	return func(yield func([]T) bool) {
 		for len(all) > 0 {
@@ -246,7 +247,7 @@ func groups[T any](all []T, same func(a, b T) bool) func(func([]T) bool) {
 	}
 }
 
-// nameTwins names blank nodes with the same first-degree hash.
+// nameTwins names the blank nodes that share one first-degree hash.
 func (c *canon) nameTwins(twins []int32) error {
 	type result struct {
 		hash string
@@ -282,13 +283,14 @@ func (c *canon) firstDegree(b int32) string {
 	}, c.of[b]))
 }
 
-// relatedNode is a related node with its hash (section 4.7).
+// relatedNode is a node that is related to another node, with the hash of this relation (section 4.7).
 type relatedNode struct {
 	hash  string
 	other int32
 }
 
-// hashRelation hashes the relation to another node. position is s, o or g, for subject, object or graph.
+// hashRelation returns the hash of the relation to another node. position is s, o or g: the related node is the
+// subject, the object or the graph of the statement.
 func (c *canon) hashRelation(other int32, q *quad, iss *issuer, position byte) (relatedNode, error) {
 	text := append(make([]byte, 0, 192), position)
 	if position != 'g' {
@@ -305,7 +307,7 @@ func (c *canon) hashRelation(other int32, q *quad, iss *issuer, position byte) (
 	return relatedNode{c.sum(text), other}, c.addWork(64 + len(text) + len(iss.order))
 }
 
-// nDegree returns the N-degree hash of a node (section 4.8): the hash of everything that the node is related to.
+// nDegree returns the N-degree hash of a node (section 4.8), which covers everything that the node is related to.
 func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 	var ties []relatedNode
 	for _, i := range c.of[b] {
@@ -333,7 +335,7 @@ func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 	return c.sum(data), iss, c.addWork(64 + len(data))
 }
 
-// leastPath tries all orders of the related nodes with the same hash, and returns the least path.
+// leastPath tries all orders of the related nodes that share a hash, and returns the least path.
 func (c *canon) leastPath(alike []relatedNode, iss issuer) (best []byte, chosen issuer, err error) {
 	order := make([]int32, len(alike))
 	for i, t := range alike {
@@ -349,8 +351,8 @@ func (c *canon) leastPath(alike []relatedNode, iss issuer) (best []byte, chosen 
 	return best, chosen, err
 }
 
-// path returns the path for one order of the nodes. If this path cannot become the least path, path returns nil without
-// an error.
+// path returns the path for one order of the related nodes. If the path for this order becomes greater than the least
+// path so far, path returns nil without an error.
 func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, error) {
 	iss.order = slices.Clone(iss.order)
 	if err := c.addWork(64 + len(order) + len(iss.order)); err != nil {
@@ -389,7 +391,7 @@ func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, er
 	return path, iss, nil
 }
 
-// permute calls do with every order of s (Heap's algorithm).
+// permute calls the function do with every order of s (Heap's algorithm).
 func permute(s []int32, do func() error) error {
 	n := make([]int, len(s))
 	if err := do(); err != nil {
@@ -415,7 +417,7 @@ func permute(s []int32, do func() error) error {
 	return nil
 }
 
-// appendQuad appends a statement as canonical N-Quads. The function label returns the name of a blank node.
+// appendQuad appends a statement in the form of canonical N-Quads. The function label gives the name of a blank node.
 func appendQuad(b []byte, q *quad, label func(node) string) []byte {
 	b = appendNode(b, &q.s, label)
 	b = append(append(append(b, " <"...), q.p...), "> "...)
@@ -426,7 +428,7 @@ func appendQuad(b []byte, q *quad, label func(node) string) []byte {
 	return append(b, " .\n"...)
 }
 
-// appendNode appends a node as canonical N-Quads.
+// appendNode appends a node in the form of canonical N-Quads.
 func appendNode(b []byte, n *node, label func(node) string) []byte {
 	switch n.kind {
 	case iri:

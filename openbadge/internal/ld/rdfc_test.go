@@ -21,7 +21,8 @@ var nquadLine = regexp.MustCompile(
 		`\s*(<[^>]*>|_:\S+)?\s*\.\s*(#.*)?$`,
 )
 
-// parseNQuads parses the files of the test vectors. parseNQuads cannot parse every N-Quads document.
+// parseNQuads parses the N-Quads files of the W3C's test vectors. parseNQuads supports only the syntax that these
+// files use.
 func parseNQuads(t testing.TB, text string) []quad {
 	t.Helper()
 	var out []quad
@@ -70,7 +71,7 @@ func unescape(t testing.TB, s string) string {
 	return out
 }
 
-// vector is an entry of the W3C's manifest.
+// vector is an entry in the W3C's manifest of test vectors.
 type vector struct{ ID, Type, Action, Result, HashAlgorithm string }
 
 // The W3C's RDFC-1.0 vectors (rdf-canon) contain canonical forms, one graph that must be rejected, and names of blank
@@ -99,7 +100,7 @@ func TestCanonicalFormsMatchTheW3CVectors(t *testing.T) {
 	}
 }
 
-// judge returns the difference between our result and a vector.
+// judge returns how our result differs from the result of a vector.
 func (v vector) judge(t *testing.T, dir string) string {
 	h, ok := map[string]crypto.Hash{"": crypto.SHA256, "SHA384": crypto.SHA384}[v.HashAlgorithm]
 	if !ok {
@@ -138,7 +139,8 @@ func (v vector) judge(t *testing.T, dir string) string {
 	return ""
 }
 
-// A clique of n blank nodes has n! paths. The limit of work must reject such a graph before any time limit does.
+// A graph in which all n blank nodes refer to each other has n! paths. The limit of work must reject such a graph
+// before any time limit does.
 func TestGraphsThatNeedTooMuchWorkAreRejected(t *testing.T) {
 	var quads []quad
 	for i := range 12 {

@@ -1,5 +1,5 @@
-// Package otherstest finds test data of other projects. The data is beside the repository and not part of the
-// repository.
+// Package otherstest finds test data of other projects. The data is in a folder beside the repository and is not part
+// of the repository.
 package otherstest
 
 import (
@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Path returns the path of a file or folder in shared/openbadges. Without the data, Path skips the test, or fails the
-// test if CI is set.
+// Path returns the path of a file or folder in shared/openbadges. If the data is missing, Path skips the test; if CI
+// is set, Path fails the test.
 func Path(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{root(t), "..", "shared", "openbadges"}, parts...)...)
@@ -33,8 +33,8 @@ func File(t testing.TB, parts ...string) []byte {
 	return b
 }
 
-// root returns the folder of the repository: the topmost folder with a go.mod above the test, because a nested module
-// has its own go.mod.
+// root returns the folder of the repository. It is the topmost folder with a go.mod above the test, because a nested
+// module has its own go.mod.
 func root(t testing.TB) string {
 	t.Helper()
 	at, err := os.Getwd()

@@ -17,7 +17,7 @@ func (c *Chip) transceive() {
 	if c.Faults.CommandsHang || len(frame) == 0 {
 		return
 	}
-	sent := time.Now().Add(cycles(128 * len(frame))) // 106 kBd: 128 cycles a bit
+	sent := time.Now().Add(cycles(128 * len(frame))) // at 106 kBd one bit takes 128 cycles of the chip's clock
 	c.reg[comIrq] |= 0x40
 	if c.reg[tMode]&0x80 != 0 {
 		c.alarm = sent.Add(c.timer())
@@ -35,21 +35,22 @@ func (c *Chip) transceive() {
 	c.done = begins.Add(cycles(128 * len(c.air)))
 }
 
-// timer returns the duration of the timer (§8.5).
+// timer returns the time for which the chip's timer runs (§8.5).
 func (c *Chip) timer() time.Duration {
 	prescaler := int(c.reg[tMode]&0x0F)<<8 | int(c.reg[tPrescaler])
 	reload := int(c.reg[tReloadHi])<<8 | int(c.reg[tReloadLo])
 	return cycles((2*prescaler + 1) * (reload + 1))
 }
 
-// canExchange reports whether the chip can exchange data with cards: field on, 100 % modulation, 106 kBd, receiver on.
+// canExchange reports whether the registers allow an exchange with cards: field on, 100 % modulation, 106 kBd,
+// receiver on.
 func (c *Chip) canExchange() bool {
 	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 &&
 		c.reg[command]&0x20 == 0
 }
 
-// combineAnswers combines the answers of all cards. Where two answers differ there is a collision, and the bits after
-// it are mixed.
+// combineAnswers combines the answers of all cards. If two answers differ in a bit, this bit is a collision, and the
+// bits after it are a mix of the answers.
 func (c *Chip) combineAnswers(frame []bool) (sum []bool, coll int) {
 	coll = -1
 	for _, k := range c.Cards {
@@ -97,7 +98,8 @@ func (c *Chip) advance(now time.Time) {
 	c.reg[comIrq] |= 0x20
 }
 
-// collide records a collision (§9.3.1.15). With the driver's value of ValuesAfterColl the mixed bits can be read.
+// collide records in the registers that a collision occurred (§9.3.1.15). With the driver's setting of
+// ValuesAfterColl, the driver can read these mixed bits.
 func (c *Chip) collide() {
 	c.reg[errorReg] |= 0x08
 	c.reg[comIrq] |= 0x02
@@ -110,7 +112,7 @@ func (c *Chip) collide() {
 	}
 }
 
-// isInterruptPending reports whether the IRQ pin is active, because an enabled interrupt is pending (§8.4).
+// isInterruptPending reports whether the IRQ pin is active, which means that an enabled interrupt is pending (§8.4).
 func (c *Chip) isInterruptPending() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,16 +1,17 @@
 package mfrc522test
 
-// Card is a card of ISO/IEC 14443-3 type A. A Card exchanges bits, lowest first. Parity bits are not simulated.
+// Card is a card of ISO/IEC 14443-3 type A. A Card receives and sends bits, the lowest bit of each byte first. Parity
+// bits are not simulated.
 type Card struct {
 	UID    []byte // 4, 7 or 10 bytes
-	BadBCC bool   // send a wrong check byte
-	BadCRC bool   // send SAK with a wrong CRC
-	MoreAt int    // claim "more" in SAK at this level, 1 to 3
-	DoneAt int    // claim "complete" in SAK at this level, 1 to 3
+	BadBCC bool   // the card sends a wrong check byte
+	BadCRC bool   // the card sends SAK with a wrong CRC
+	MoreAt int    // at this cascade level (1 to 3) the card claims in SAK that its number continues; 0: at no level
+	DoneAt int    // at this cascade level (1 to 3) the card claims in SAK that its number is complete; 0: at no level
 
 	state state
-	star  bool // READY* and ACTIVE*: the card came from the state HALT and returns to that state
-	level int  // number of SELECTed cascade levels
+	star  bool // the card is in READY* or ACTIVE*: the card was woken from HALT and returns to HALT
+	level int  // number of cascade levels at which the card was selected
 }
 
 type state uint8
@@ -25,7 +26,7 @@ const (
 // Halted reports whether the card received HLTA.
 func (c *Card) Halted() bool { return c.state == halted }
 
-// reset returns the card to IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
+// reset returns the card to the state IDLE or HALT after an unexpected frame (ISO/IEC 14443-3 §6.3).
 func (c *Card) reset() []bool {
 	c.state = idle
 	if c.star {
@@ -34,7 +35,7 @@ func (c *Card) reset() []bool {
 	return nil
 }
 
-// unpower resets the card because the field is off.
+// unpower resets the card, as happens when the field is off.
 func (c *Card) unpower() { c.state, c.star, c.level = idle, false, 0 }
 
 // parts returns the five bytes of each cascade level: first the cascade tag and the bytes of the number, then the check
@@ -56,7 +57,7 @@ func (c *Card) parts() [][]byte {
 	return all
 }
 
-// handle processes a frame and returns the answer; nil: the card does not answer.
+// handle processes a frame and returns the card's answer; nil means that the card does not answer.
 func (c *Card) handle(f []bool) []bool {
 	if len(f) == 7 {
 		return c.short(value(f))
@@ -86,7 +87,7 @@ func (c *Card) short(command byte) []bool {
 	return bits([]byte{map[int]byte{4: 0x04, 7: 0x44, 10: 0x84}[len(c.UID)], 0x00})
 }
 
-// inReady processes anticollision and SELECT, only at the card's current level.
+// inReady processes anticollision and SELECT frames, but only for the card's current cascade level.
 func (c *Card) inReady(f []bool) []bool {
 	parts := c.parts()
 	if len(f) < 16 || c.level >= len(parts) || value(f[:8]) != [3]byte{0x93, 0x95, 0x97}[c.level] {
@@ -104,7 +105,7 @@ func (c *Card) inReady(f []bool) []bool {
 		return c.reset()
 	}
 	if !equal(known, own[:len(known)]) {
-		return nil // the frame is for another card
+		return nil // the frame addresses a card with another number
 	}
 	return own[len(known):]
 }
@@ -130,7 +131,7 @@ func (c *Card) selected(levels int) []bool {
 	return bits(answer)
 }
 
-// bits returns the bits of bytes, lowest first.
+// bits returns the bits of some bytes, the lowest bit of each byte first.
 func bits(b []byte) []bool {
 	var out []bool
 	for _, x := range b {
@@ -162,7 +163,7 @@ func equal(a, b []bool) bool {
 	return true
 }
 
-// crc computes the CRC of chip and cards bit by bit: x^16 + x^12 + x^5 + 1.
+// crc computes bit by bit the CRC that the chip and the cards use: x^16 + x^12 + x^5 + 1.
 func crc(preset uint16, b []byte) uint16 {
 	for _, bit := range bits(b) {
 		odd := preset&1 == 1 != bit

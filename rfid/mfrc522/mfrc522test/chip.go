@@ -1,9 +1,10 @@
 // Package mfrc522test simulates an MFRC522 on an SPI port: registers, FIFO, timer, CRC unit, self-test and field, with
-// cards in it. A driver that violates the data sheet (Rev. 3.9) or ISO/IEC 14443-3 finds no card: there is no answer
-// without 100 % modulation, without the antenna, at a level that was not SELECTed, or at another speed.
+// cards in it. A driver that violates the data sheet (Rev. 3.9) or ISO/IEC 14443-3 finds no card: a simulated card
+// does not answer without 100 % modulation, without the antenna, at a cascade level that was not selected, or at
+// another speed.
 //
-// The simulation does not cover parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C,
-// power-down other than during reset.
+// The simulation does not cover parity, the receiver's gain, analogue tests, MIFARE's encryption, UART, I²C, or
+// power-down outside a reset.
 package mfrc522test
 
 import (
@@ -17,26 +18,26 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-// Faults are the faults that a Chip simulates. The zero Faults contains no fault.
+// Faults are the faults that a Chip simulates. The zero Faults simulates no fault.
 type Faults struct {
-	Silent        bool                     // the data line stays at Rest
+	Silent        bool                     // every byte that the driver reads has the value Rest
 	Rest          byte                     // 0x00 or 0xFF
-	Broken        error                    // error of every transfer
-	Slow          time.Duration            // duration of every transfer
+	Broken        error                    // every transfer fails with this error; nil: transfers work
+	Slow          time.Duration            // every transfer takes this time
 	CommandsHang  bool                     // neither a Transceive nor its timer raises an interrupt
 	ResetHangs    bool                     // PowerDown stays set
-	SelfTestHangs bool                     // the FIFO stays empty
-	NoReset       bool                     // the soft reset is ignored
+	SelfTestHangs bool                     // the self-test does not end, and the FIFO stays empty
+	NoReset       bool                     // the chip ignores the soft reset
 	Hot           bool                     // the bit TempErr is set: the chip is too hot
-	Air           func(bits []bool) []bool // noise on the cards' answers
-	Flags         byte                     // bits of ErrorReg after every answer, without interrupt
-	Wire          func(mosi, miso []byte)  // noise on the data of a transfer
-	Before        func(n int)              // called before transfer n, which counts from 1; may use the Chip
+	Air           func(bits []bool) []bool // changes the bits of the cards' answers; nil: no noise
+	Flags         byte                     // bits that the chip sets in ErrorReg after every answer, without an interrupt
+	Wire          func(mosi, miso []byte)  // changes the bytes of each transfer; nil: no noise
+	Before        func(n int)              // called before the transfer with number n, counted from 1; it may use the Chip
 }
 
-// Chip is a simulated chip. Fields may be changed while the port is not in use, and from Faults.Before.
+// Chip is a simulated chip. A test may change the fields while no transfer runs, and in Faults.Before.
 type Chip struct {
-	Version  byte   // VersionReg; 0x92 from New
+	Version  byte   // content of VersionReg; New sets 0x92
 	SelfTest []byte // 64 bytes
 	Cards    []*Card
 	Faults   Faults
@@ -48,24 +49,24 @@ type Chip struct {
 	transfers int
 	closed    bool
 
-	awake time.Time // end of the soft reset
-	done  time.Time // end of the answer being received; zero: none
-	alarm time.Time // end of the timer; zero: not running
+	awake time.Time // time at which the soft reset ends
+	done  time.Time // time at which the answer has been received; zero: no answer is being received
+	alarm time.Time // time at which the timer ends; zero: the timer does not run
 	air   []bool    // the answer being received
-	coll  int       // first collided bit of the answer, -1: no collision
+	coll  int       // index of the first collided bit of the answer; -1: no collision
 }
 
-// New returns a chip of version 2.0 after power-on, with cards in its field.
+// New returns a chip of version 2.0 after power-on, with these cards in its field.
 func New(cards ...*Card) *Chip {
 	c := &Chip{Version: 0x92, SelfTest: version2(), Cards: cards}
 	c.powerOn()
 	return c
 }
 
-// BrownOut resets the chip, like a short loss of its supply.
+// BrownOut resets the chip, as a short loss of its supply voltage does.
 func (c *Chip) BrownOut() { c.powerOn() }
 
-// Transfers returns the number of transfers.
+// Transfers returns the number of SPI transfers so far.
 func (c *Chip) Transfers() int { return c.transfers }
 
 // Closed reports whether the port was closed.
@@ -86,7 +87,7 @@ func (p *port) LimitSpeed(physic.Frequency) error { return nil }
 // Connect refuses settings that the chip does not support (§8.1.2: mode 0, up to 10 MHz).
 func (p *port) Connect(f physic.Frequency, mode spi.Mode, bits int) (spi.Conn, error) {
 	if f <= 0 || f > 10*physic.MegaHertz || mode != spi.Mode0 || bits != 8 {
-		return nil, fmt.Errorf("chip does not support %s, mode %v, %d bits", f, mode, bits)
+		return nil, fmt.Errorf("simulated chip does not support %s, mode %v, %d bits", f, mode, bits)
 	}
 	return p, nil
 }
@@ -94,7 +95,7 @@ func (p *port) Connect(f physic.Frequency, mode spi.Mode, bits int) (spi.Conn, e
 func (p *port) Duplex() conn.Duplex          { return conn.Full }
 func (p *port) TxPackets([]spi.Packet) error { return errors.New("TxPackets is not simulated") }
 
-// Tx simulates one transfer: chip select low, bytes, chip select high.
+// Tx simulates one transfer: the driver sets chip select low, exchanges bytes, and sets chip select high.
 func (p *port) Tx(w, r []byte) error {
 	c := p.c
 	c.mu.Lock()
@@ -113,7 +114,7 @@ func (p *port) Tx(w, r []byte) error {
 	case c.Faults.Broken != nil:
 		return c.Faults.Broken
 	case len(w) != len(r) || len(w) < 2:
-		return errors.New("transfer has buffers of different lengths or no data byte")
+		return errors.New("buffers of a transfer have different lengths or contain no data byte")
 	case c.Faults.Silent:
 		for i := range r {
 			r[i] = c.Faults.Rest
@@ -127,8 +128,8 @@ func (p *port) Tx(w, r []byte) error {
 	return nil
 }
 
-// transfer follows §8.1.2. In a read, each byte is the address of the next answer. In a write, all bytes go to the
-// first address.
+// transfer follows §8.1.2. In a read, each byte sent is the address whose value the chip sends next. In a write, the
+// first byte is the address to which all other bytes go.
 func (c *Chip) transfer(w, r []byte) {
 	c.advance(time.Now())
 	if w[0]&0x80 == 0 {

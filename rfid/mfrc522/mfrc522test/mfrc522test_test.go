@@ -13,7 +13,8 @@ import (
 func short(v byte) []bool { return bits([]byte{v})[:7] }
 
 func TestCRCUnitMatchesTheStandard(t *testing.T) {
-	if got := withCRC(0x12, 0x34); !bytes.Equal(got, []byte{0x12, 0x34, 0x26, 0xCF}) { // ISO/IEC 14443-3 annex B
+	// the frames and their CRCs are the examples of ISO/IEC 14443-3 annex B
+	if got := withCRC(0x12, 0x34); !bytes.Equal(got, []byte{0x12, 0x34, 0x26, 0xCF}) {
 		t.Errorf("% X", got)
 	}
 	c := New()
@@ -121,8 +122,8 @@ func connect(t *testing.T, c *Chip) registerPort {
 	return registerPort{t, conn}
 }
 
-// Each setting that a driver must write to wake a card is necessary. (TAuto is the exception: it only affects when the
-// chip stops waiting for an answer.)
+// To wake a card, a driver must write each of these settings. TAuto is the exception: this setting only affects when
+// the chip stops waiting for an answer.
 func TestCardAnswersOnlyWithAllSettings(t *testing.T) {
 	settings := []struct {
 		reg, value byte

@@ -50,7 +50,7 @@ func (c *Chip) powerOn() {
 	c.updateField()
 }
 
-// updateField resets the cards if the field is off.
+// updateField resets the cards if the driver has switched the field off.
 func (c *Chip) updateField() {
 	if !c.AntennaOn() {
 		for _, k := range c.Cards {
@@ -81,7 +81,7 @@ func (c *Chip) get(r byte) byte {
 			return c.reg[r] | 0x10
 		}
 	case control:
-		return c.reg[r] & 0x07 // the start and stop bits read as 0
+		return c.reg[r] & 0x07 // the bits TStopNow and TStartNow always read as 0
 	}
 	return c.reg[r]
 }
@@ -126,7 +126,7 @@ func (c *Chip) set(r, v byte) {
 	}
 }
 
-// start executes a write of CommandReg (§10.3).
+// start begins the command that the driver has written to CommandReg (§10.3).
 func (c *Chip) start(v byte) {
 	c.reg[command] = v & 0x3F
 	c.done, c.alarm, c.air = time.Time{}, time.Time{}, nil

@@ -23,7 +23,7 @@ const (
 	driver  = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 )
 
-// Missing returns the name of a required package that is not installed; "": all are installed.
+// Missing returns the name of a required Debian package that is not installed, or "" if all are installed.
 func Missing() string {
 	for file, name := range map[string]string{program: "pcscd", driver: "vsmartcard-vpcd"} {
 		if _, err := os.Stat(file); err != nil {
@@ -34,8 +34,9 @@ func Missing() string {
 }
 
 // Apart makes a command run in its own namespaces, with a separate loopback network, and with mounts and processes that
-// other programs do not see. The namespaces are necessary because the virtual reader listens on every address, and
-// because pcscd's socket has the same path for the whole computer. All processes that the command starts end with it.
+// other programs do not see. Namespaces are necessary because the virtual reader listens on all network addresses,
+// and because pcscd's socket has one fixed path per computer. When the command ends, all processes that it started
+// end too.
 func Apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 	if os.Getuid() != 0 {
@@ -71,7 +72,8 @@ type Pcscd struct {
 	*exec.Cmd
 }
 
-// StartPcscd runs pcscd with a reader whose name begins with name. dir is a folder for its configuration and log.
+// StartPcscd runs pcscd with a reader whose name begins with name. StartPcscd writes pcscd's configuration and log
+// into the folder dir.
 func StartPcscd(dir, name string) (*Pcscd, error) {
 	conf := filepath.Join(dir, "reader.conf.d")
 	if err := os.MkdirAll(conf, 0o755); err != nil {
@@ -88,9 +90,9 @@ func StartPcscd(dir, name string) (*Pcscd, error) {
 	defer log.Close()
 	args := []string{"--foreground", "--config", conf}
 	if help, _ := exec.Command(program, "--help").CombinedOutput(); strings.Contains(string(help), "--disable-polkit") {
-		args = append(args, "--disable-polkit") // the namespace has no D-Bus
+		args = append(args, "--disable-polkit") // pcscd must run without D-Bus, which the namespace does not have
 	}
-	os.Remove("/run/pcscd/pcscd.comm") // left by a killed pcscd
+	os.Remove("/run/pcscd/pcscd.comm") // remove the socket that a killed pcscd left
 	os.Remove("/run/pcscd/pcscd.pid")
 	p := &Pcscd{exec.Command(program, args...)}
 	p.Stdout, p.Stderr = log, log
@@ -103,12 +105,12 @@ func (p *Pcscd) End() {
 	p.Wait()
 }
 
-// Insert puts a card into the reader until the returned function is called. In vpcd's protocol a message has two bytes
-// of length, most significant first. A message of one byte is for the reader (0 off, 1 on, 2 reset, 4 asks for the
-// ATR), all other messages are commands.
+// Insert puts a card into the reader; the returned function removes the card. In vpcd's protocol, each message begins
+// with its length in two bytes, most significant byte first. A message of one byte is for the reader (0: power off,
+// 1: power on, 2: reset, 4: request for the ATR). Every other message is a command for the card.
 func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	var conn net.Conn
-	for conn == nil { // after the removal of a card, the reader listens again only a moment later
+	for conn == nil { // after a card is removed, the virtual reader needs a moment until it accepts the next connection
 		if conn, err = new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:35963"); err != nil {
 			select {
 			case <-ctx.Done():
@@ -127,7 +129,7 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 			}
 			switch {
 			case len(command) == 1 && command[0] == 4:
-				// PC/SC part 3, 3.1.3.2.3: ISO/IEC 14443-4 without historical bytes
+				// ATR of an ISO/IEC 14443-4 card without historical bytes (PC/SC part 3, 3.1.3.2.3)
 				err = send(conn, []byte{0x3B, 0x80, 0x80, 0x01, 0x01})
 			case len(command) > 1:
 				a, cerr := c(command)
@@ -145,8 +147,8 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	return func() { conn.Close(); <-done; waitUntilEmpty(ctx) }, nil
 }
 
-// waitUntilEmpty waits until pcscd has detected that the first reader is empty. pcscd polls every 400 ms, and would
-// treat a card inserted before that as a card that cannot be powered.
+// waitUntilEmpty waits until pcscd has detected that the first reader is empty. pcscd polls the reader every 400 ms;
+// pcscd would treat a card inserted before its next poll as a card that cannot be powered.
 func waitUntilEmpty(ctx context.Context) {
 	for ctx.Err() == nil {
 		conn, err := net.Dial("unix", "/run/pcscd/pcscd.comm")

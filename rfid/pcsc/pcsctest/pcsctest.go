@@ -1,6 +1,6 @@
-// Package pcsctest simulates pcscd: the protocol of its socket, written from pcsc-lite's src/winscard_svc.c
-// independently of package pcsc, with faults on request. On Linux it also runs Debian's pcscd with a virtual reader
-// (vpcd) in its own network namespace, and simulates the card in that reader.
+// Package pcsctest simulates pcscd, with faults on request. Its implementation of the socket's protocol follows
+// pcsc-lite's src/winscard_svc.c and shares no code with package pcsc. On Linux it also runs Debian's pcscd with a
+// virtual reader (vpcd) in its own network namespace, and simulates the card in that reader.
 package pcsctest
 
 import (
@@ -22,57 +22,58 @@ const (
 	Readers    = 0x12
 )
 
-// Card answers a command. An error means that the card has left.
+// Card answers a command as a card on the reader does. If Card returns an error, the card has left the reader.
 type Card func(command []byte) ([]byte, error)
 
-// Reader is a reader in the server's table.
+// Reader is a row of the server's table of readers.
 type Reader struct {
 	Name    string
 	Card    Card // nil: no card
 	Events  uint32
 	NotYet  bool   // pcscd has not polled this reader yet
 	Sharing bool   // another program uses this reader
-	Code    uint32 // result of connecting, if not 0
+	Code    uint32 // pcscd's result for a request to connect to the card; 0: success
 }
 
-// Faults are the faults that a server simulates. The zero Faults contains no fault.
+// Faults are the faults that a server simulates. The zero Faults simulates no fault.
 type Faults struct {
-	Refuse  bool          // close each connection without an answer, as after a refusal by polkit
-	Silent  bool          // answer no request
-	Delay   time.Duration // delay before each answer
-	Only    uint32        // command to which the faults below apply; 0: all
-	Cut     int           // send this many bytes of the answer, then close the connection; 0: send all bytes
+	Refuse bool          // pcscd closes each connection without an answer, as it does when polkit refuses the client
+	Silent bool          // answer no request
+	Delay  time.Duration // pcscd waits for this time before each answer
+	Only   uint32        // the command to which the faults below apply; 0: all commands
+	// pcscd sends this many bytes of the answer, then closes the connection; 0: pcscd sends all bytes
+	Cut     int
 	Mangle  func([]byte) []byte
-	Garbage []byte // sent instead of the answer
+	Garbage []byte // pcscd sends this text instead of the answer; empty: the correct answer
 }
 
-// Server simulates pcscd. The zero Server is the pcscd of Debian 13, without readers.
+// Server simulates pcscd. The zero Server simulates the pcscd of Debian 13, without readers.
 type Server struct {
 	mu      sync.Mutex
 	minor   uint32
 	readers []*Reader
 	faults  Faults
-	open    int            // number of card connections
-	said    map[uint32]int // number of requests by command
+	open    int            // number of connections to cards that clients hold
+	said    map[uint32]int // number of received requests, by command
 }
 
-// Set calls f while no request is processed.
+// Set calls f while the server processes no request.
 func (s *Server) Set(f func(readers *[]*Reader, faults *Faults)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.readers, &s.faults)
 }
 
-// Speak sets the minor version of the protocol. Debian 12 has version 4; 0 means 5.
+// Speak sets the minor version of the protocol. Debian 12 has minor version 4; 0 means minor version 5 (Debian 13).
 func (s *Server) Speak(minor uint32) { s.mu.Lock(); s.minor = minor; s.mu.Unlock() }
 
-// Said returns the number of requests with this command.
+// Said returns how many requests with this command the server has received.
 func (s *Server) Said(command uint32) int { s.mu.Lock(); defer s.mu.Unlock(); return s.said[command] }
 
 // Open returns the number of connected cards.
 func (s *Server) Open() int { s.mu.Lock(); defer s.mu.Unlock(); return s.open }
 
-// Insert puts a card on a reader, or removes it if c is nil, and updates pcscd's state.
+// Insert puts the card c on a reader, or removes the card if c is nil, and updates the state of the reader.
 func (s *Server) Insert(name string, c Card) {
 	s.Set(func(readers *[]*Reader, _ *Faults) {
 		for _, r := range *readers {
@@ -84,7 +85,7 @@ func (s *Server) Insert(name string, c Card) {
 	})
 }
 
-// session is one connection, with the reader of each handle.
+// session is one client's connection; it holds the reader for each handle.
 type session struct {
 	*Server
 	handles map[uint32]*Reader
@@ -99,7 +100,7 @@ func (s *Server) Serve(conn net.Conn) {
 	refused := false
 	s.Set(func(_ *[]*Reader, f *Faults) { refused = f.Refuse })
 	if refused {
-		conn.Read(make([]byte, 1)) // leave input unread, so that Close resets the connection, like pcscd
+		conn.Read(make([]byte, 1)) // like pcscd, leave the rest of the input unread, so that Close resets the connection
 		return
 	}
 	for {
@@ -181,7 +182,7 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 	case Connect:
 		x.connect(out)
 	case Disconnect:
-		// Reject all actions except SCARD_LEAVE_CARD, because resetting an absent card confuses pcscd.
+		// Refuse every action except SCARD_LEAVE_CARD, because a reset of an absent card leaves pcscd in a wrong state.
 		if x.handles[get(body, 0)] == nil || get(body, 4) != 0 {
 			return nil
 		}
@@ -255,7 +256,7 @@ func (x *session) transmit(out, data []byte) []byte {
 			room := get(out, 24)
 			put(out, 24, uint32(len(a)))
 			if uint32(len(a)) > room {
-				put(out, 28, 0x80100008) // SCARD_E_INSUFFICIENT_BUFFER, and no data
+				put(out, 28, 0x80100008) // the code SCARD_E_INSUFFICIENT_BUFFER, without data
 				return out
 			}
 			put(out, 28, 0)

@@ -14,27 +14,29 @@ import (
 
 // Card is a card in the field.
 type Card struct {
-	UID  []byte
-	SAK  byte
-	ATS  []byte                                                 // the ATS as in the chip's list: its length first
-	Say  func(ctx context.Context, apdu []byte) ([]byte, error) // answers a command; an error means that the card has left
-	rest []byte                                                 // the rest of a chained answer
+	UID []byte
+	SAK byte
+	// the card's ATS as the chip's list of cards contains it: its length first
+	ATS []byte
+	// answers a command as the card does; an error means that the card has left
+	Say  func(ctx context.Context, apdu []byte) ([]byte, error)
+	rest []byte // the parts of a chained answer that are still to be sent
 }
 
-// Faults are the faults that the chip simulates. The zero Faults contains no fault.
+// Faults are the faults that the chip simulates. The zero Faults simulates no fault.
 type Faults struct {
 	Silent   bool                         // the chip sends nothing
 	Deaf     bool                         // the chip acknowledges commands but does not answer
-	Noise    []byte                       // bytes sent before each frame
-	Damage   func(i int, b []byte) []byte // returns the changed i-th frame
+	Noise    []byte                       // bytes that the chip sends before each frame
+	Damage   func(i int, b []byte) []byte // changes the frame with number i before the chip sends it; nil: no change
 	Nacks    bool                         // the chip sends NACK for every command
-	Late     bool                         // each answer is sent after the next command
+	Late     bool                         // the chip sends each answer only after the next command
 	Syntax   bool                         // the chip reports every command as unknown
-	Endless  bool                         // a card's chained answer never ends
-	NotReady int                          // number of bus polls at which the chip is not ready
-	Firmware []byte                       // answer instead of 32 01 06 07
-	Pieces   int                          // bytes that one serial read returns; 0: all
-	Wire     func() error                 // returns the error of a failing bus
+	Endless  bool                         // a card's answer has a further part without end
+	NotReady int                          // number of times that the chip reports "not ready" to the bus
+	Firmware []byte                       // the chip's answer to GetFirmwareVersion, instead of 32 01 06 07
+	Pieces   int                          // number of bytes that one serial read returns; 0: all waiting bytes
+	Wire     func() error                 // returns an error to simulate a failing bus; nil: the bus works
 }
 
 // Chip is a simulated PN532. A Chip is safe for concurrent use.
@@ -42,17 +44,17 @@ type Chip struct {
 	mu       sync.Mutex
 	Cards    []*Card
 	Faults   Faults
-	out      [][]byte // frames that wait to be read
-	late     [][]byte // answers that wait for the next command
-	in       []byte   // bytes from the host that are not processed yet
-	sent     int      // number of frames queued so far
-	Aborts   int      // number of ACKs from the host
-	Commands []byte   // codes of the received commands
-	Field    bool     // the field was switched on
-	Retries  byte     // the chip's setting MxRtyPassiveActivation
+	out      [][]byte // frames that the host has not read yet
+	late     [][]byte // answers that the chip sends after the next command
+	in       []byte   // bytes from the host that the chip has not processed yet
+	sent     int      // number of frames that the chip has queued so far
+	Aborts   int      // number of ACKs that the host has sent
+	Commands []byte   // codes of the commands that the host has sent
+	Field    bool     // the host has switched the field on
+	Retries  byte     // the setting MxRtyPassiveActivation: how often the chip looks for a card; FF: without end
 }
 
-// Set calls change while no other goroutine can use the chip.
+// Set calls the function change while no other goroutine can use the chip.
 func (c *Chip) Set(change func(*Chip)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +73,7 @@ func (c *Chip) Hear(b []byte) {
 		if i+4 > len(c.in) {
 			return
 		}
-		if c.in[i+2] == 0 && c.in[i+3] == 0xFF { // the host's ACK aborts the command
+		if c.in[i+2] == 0 && c.in[i+3] == 0xFF { // an ACK from the host aborts the running command
 			c.Aborts++
 			c.out, c.in = nil, c.in[i+4:]
 			continue
@@ -122,7 +124,7 @@ func (c *Chip) execute(code byte, args []byte) {
 	}
 }
 
-// emit queues a frame for the host, with noise before the frame and damage in the frame, as Faults states.
+// emit queues a frame for the host. As the Faults state, emit puts noise before the frame and damages the frame.
 func (c *Chip) emit(b []byte) {
 	if c.Faults.Damage != nil {
 		b = c.Faults.Damage(c.sent, append([]byte(nil), b...))
@@ -131,7 +133,7 @@ func (c *Chip) emit(b []byte) {
 	c.out = append(c.out, append(append([]byte(nil), c.Faults.Noise...), b...))
 }
 
-// encode returns a frame, as an extended frame if the body is long.
+// encode returns the body as a frame, or as an extended frame if the body is long.
 func encode(body []byte) []byte {
 	sum := byte(0)
 	for _, b := range body {
@@ -145,7 +147,7 @@ func encode(body []byte) []byte {
 	return append(append(head, body...), -sum, 0)
 }
 
-// answer returns the arguments of a command's answer; false: there is no answer yet.
+// answer returns the arguments of the answer to a command; false means that the chip does not answer yet.
 func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 	switch code {
 	case 0x00:
@@ -173,10 +175,10 @@ func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
 	return []byte{0x7F}, true
 }
 
-// listTargets returns the answer of InListPassiveTarget.
+// listTargets returns the arguments of the answer to InListPassiveTarget.
 func (c *Chip) listTargets() ([]byte, bool) {
 	if len(c.Cards) == 0 || !c.Field {
-		return []byte{0}, c.Retries != 0xFF // with unlimited retries, the answer comes with a card
+		return []byte{0}, c.Retries != 0xFF // with unlimited retries, the chip answers only once a card is in its field
 	}
 	if len(c.Cards) > 1 {
 		return []byte{0}, true // the cards collide
@@ -186,7 +188,7 @@ func (c *Chip) listTargets() ([]byte, bool) {
 	return append(b, k.ATS...), true
 }
 
-// exchange returns the answer of InDataExchange.
+// exchange returns the arguments of the answer to InDataExchange.
 func (c *Chip) exchange(args []byte) ([]byte, bool) {
 	if len(args) == 0 || args[0] != 1 || len(c.Cards) != 1 {
 		return []byte{0x01}, true
@@ -195,7 +197,7 @@ func (c *Chip) exchange(args []byte) ([]byte, bool) {
 		return append([]byte{0x40}, make([]byte, 60)...), true
 	}
 	k := c.Cards[0]
-	if len(args) == 1 { // the rest of a chained answer
+	if len(args) == 1 { // send the next part of a chained answer
 		return k.chain(nil), true
 	}
 	b, err := k.Say(context.Background(), args[1:])
@@ -205,10 +207,10 @@ func (c *Chip) exchange(args []byte) ([]byte, bool) {
 	return k.chain(b), true
 }
 
-// piece is the size of a part of a chained answer, in bytes.
+// piece is the largest size of one part of a chained answer, in bytes.
 const piece = 200
 
-// chain returns the next part of a card's answer if the answer does not fit into one frame.
+// If a card's answer does not fit into one frame, chain returns the next part of the answer.
 func (k *Card) chain(b []byte) []byte {
 	b = append(k.rest, b...)
 	if k.rest = nil; len(b) <= piece {
@@ -218,7 +220,8 @@ func (k *Card) chain(b []byte) []byte {
 	return append([]byte{0x40}, b[:piece]...)
 }
 
-// read returns the next frame. If n is not 0 and whole is false, read returns at most n bytes of the frame.
+// read returns the next frame that waits for the host. If n is not 0 and whole is false, read returns only the next n
+// bytes of the frame at most.
 func (c *Chip) read(n int, whole bool) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -260,7 +263,7 @@ func (s *Serial) Read(b []byte) (int, error) {
 	return copy(b, got), nil
 }
 
-// SetReadTimeout sets the time after which Read returns without data.
+// SetReadTimeout sets how long Read waits for data before it returns without data.
 func (s *Serial) SetReadTimeout(d time.Duration) error { s.Timeout = d; return nil }
 func (s *Serial) ResetInputBuffer() error {
 	s.Set(func(c *Chip) { c.out = nil })
@@ -270,7 +273,7 @@ func (s *Serial) ResetInputBuffer() error {
 // Close closes the port: further calls fail.
 func (s *Serial) Close() error { s.closed = true; return nil }
 
-// ready reports whether a frame can be read, and counts down Faults.NotReady.
+// ready reports whether the host can read a frame, and counts Faults.NotReady down by one.
 func (c *Chip) ready() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -309,13 +312,13 @@ func (b I2C) Tx(addr uint16, w, r []byte) error {
 	if len(r) > 1 {
 		n := copy(r[1:], b.read(0, true))
 		for i := 1 + n; i < len(r); i++ {
-			r[i] = 0xFF // after the frame the bus floats
+			r[i] = 0xFF // after the frame no device drives the bus, so every further byte reads the same
 		}
 	}
 	return nil
 }
 
-// SPI is the chip on an SPI port, lowest bit first.
+// SPI is the chip on an SPI port; bytes are sent lowest bit first.
 type SPI struct{ *Chip }
 
 func (s SPI) String() string      { return "model" }

@@ -1,5 +1,6 @@
-// Package strongtest simulates cards: an NTAG 424 DNA and DESFires that compute the card's side of the protocol, with
-// faults on request. Package strongtest shares no code with package strong.
+// Package strongtest simulates cards for tests: an NTAG 424 DNA and DESFires. They compute the card's side of the
+// protocol, with faults on request. Package strongtest shares no code with package strong, so that an error in one
+// package shows in the other.
 package strongtest
 
 import (
@@ -12,7 +13,7 @@ import (
 	"portillon/rfid"
 )
 
-// Kind is the kind of the simulated card.
+// Kind is the model of the simulated card.
 type Kind string
 
 // These are the kinds of simulated cards.
@@ -20,40 +21,40 @@ const (
 	NTAG424    Kind = "ntag424"
 	DESFire    Kind = "desfire"     // EV2, EV3
 	DESFireEV1 Kind = "desfire-ev1" // without AuthenticateEV2First
-	Plain      Kind = "plain"       // ISO 14443-4 without any of the above
+	Plain      Kind = "plain"       // a card that supports ISO 14443-4 and is none of the models above
 )
 
-// Card is one card. The exported fields of a Card are its permanent memory. The other fields are lost when the card
-// leaves the field.
+// Card is one simulated card. The exported fields of a Card are its permanent memory. The other fields are lost when
+// the card leaves the reader's field.
 type Card struct {
 	Kind     Kind
 	UID      [7]byte     // the chip's own number
-	Shown    [7]byte     // the number shown during anticollision; a clone shows the number of another card
-	Keys     [5][16]byte // the application's keys; a DESFire has only the first key
-	Versions [5]byte     // versions of the keys
-	Made     bool        // DESFire: the application exists
-	Locked   bool        // DESFire: only the master key may create applications
-	Delay    int         // number of authentications answered with an authentication delay
+	Shown    [7]byte     // the number that the card shows during anticollision; a clone shows the number of another card
+	Keys     [5][16]byte // the application's keys; on a DESFire only the first key exists
+	Versions [5]byte     // versions of the application's keys
+	Made     bool        // only for a DESFire: the application has been created
+	Locked   bool        // only for a DESFire: only a session with the master key may create applications
+	Delay    int         // number of authentications that the card will answer with an authentication delay
 
 	Rand  io.Reader `json:"-"` // nil: crypto/rand
 	Fault Fault     `json:"-"`
-	Said  [][]byte  `json:"-"` // all answers so far, before faults
+	Said  [][]byte  `json:"-"` // all correct answers that the card has given so far, before a fault changed them
 	n     int
 	state
 }
 
-// state holds the data that a card loses when it leaves the field.
+// state holds the data that a card loses when it leaves the reader's field.
 type state struct {
 	chosen   bool     // the application is selected
-	lost     bool     // a selection failed: nothing is selected
-	pending  byte     // the running authentication: 71, AA or 0
-	mode     byte     // the authentication that succeeded
-	no       byte     // key of the authentication
+	lost     bool     // the last selection failed, so no application is selected
+	pending  byte     // command of the authentication that is running: 71 (EV2First) or AA (AES); 0: none
+	mode     byte     // command of the authentication that succeeded; 0: the session is not open
+	no       byte     // number of the key with which the session was opened
 	rndB     [16]byte // the card's challenge
-	iv       [16]byte // initial vector of EV1, continued from message to message
+	iv       [16]byte // initial vector of EV1, which each message takes over from the message before
 	enc, mac [16]byte
-	ti       [4]byte // transaction identifier of EV2
-	ctr      int     // command counter of EV2
+	ti       [4]byte // transaction identifier TI of an EV2 session
+	ctr      int     // number of commands in an EV2 session
 }
 
 var (
@@ -61,16 +62,16 @@ var (
 	_ rfid.Poller  = (*Card)(nil)
 )
 
-// New returns a card from the factory.
+// New returns a simulated card as it leaves the factory.
 func New(k Kind, uid [7]byte) *Card { return &Card{Kind: k, UID: uid, Shown: uid} }
 
-// Number returns the number that the card shows.
+// Number returns the number that the card shows to readers.
 func (c *Card) Number() rfid.UID {
 	u, _ := rfid.UIDOf(c.Shown[:])
 	return u
 }
 
-// Poll implements rfid.Poller: the card is always present.
+// Poll implements rfid.Poller: the card is always in the field.
 func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
 	c.Enter()
 	return c.Number(), true, nil
@@ -79,7 +80,7 @@ func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
 // Close implements rfid.Poller.
 func (c *Card) Close() error { return nil }
 
-// Enter puts the card into the field: the card's state is reset, and its exchanges are counted from one.
+// Enter puts the card into the field: Enter resets the card's state and counts exchanges from one again.
 func (c *Card) Enter() { c.state, c.n = state{}, 0 }
 
 // Exchange implements rfid.Channel.
@@ -99,10 +100,10 @@ func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 // Exchanges returns the number of exchanges since the card entered the field.
 func (c *Card) Exchanges() int { return c.n }
 
-// withStatus returns an answer with the status s after the data.
+// withStatus returns an answer: the data, followed by the status s.
 func withStatus(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
 
-// execute executes one command.
+// execute executes one command of the reader.
 func (c *Card) execute(a []byte) []byte {
 	if c.Kind == Plain {
 		return withStatus(0x6D00)
@@ -121,13 +122,14 @@ func (c *Card) execute(a []byte) []byte {
 		}
 	}
 	out := c.native(a[1], data)
-	if s := out[len(out)-1]; s != 0x00 && s != 0xAF { // any error ends the session and a running authentication
+	// an error ends the session and also an authentication that is not complete
+	if s := out[len(out)-1]; s != 0x00 && s != 0xAF {
 		c.pending, c.mode = 0, 0
 	}
 	return out
 }
 
-// isoSelect executes ISO SELECT FILE, which finds only the application of the NTAG 424.
+// isoSelect executes ISO SELECT FILE, which finds only the application of an NTAG 424 DNA.
 func (c *Card) isoSelect(a []byte) []byte {
 	c.state = state{}
 	if c.Kind != NTAG424 || !bytes.Equal(a, []byte{0, 0xA4, 4, 0x0C, 7, 0xD2, 0x76, 0, 0, 0x85, 1, 1, 0}) {
@@ -137,7 +139,8 @@ func (c *Card) isoSelect(a []byte) []byte {
 	return withStatus(0x9000)
 }
 
-// native executes a native command. An authentication survives only until the next command.
+// native executes a native command of an NTAG 424 DNA or a DESFire. An incomplete authentication ends at the next
+// command, whatever it is.
 func (c *Card) native(ins byte, data []byte) []byte {
 	pending := c.pending
 	c.pending = 0
@@ -154,7 +157,7 @@ func (c *Card) native(ins byte, data []byte) []byte {
 	return c.authenticated(ins, data)
 }
 
-// authenticated executes the commands that need a session.
+// authenticated executes a command that needs a session.
 func (c *Card) authenticated(ins byte, data []byte) []byte {
 	switch {
 	case c.mode == 0x71 && (ins == 0x51 || ins == 0x64 || ins == 0xC4):
@@ -169,8 +172,8 @@ func (c *Card) authenticated(ins byte, data []byte) []byte {
 	return withStatus(0x911C)
 }
 
-// selectApplication executes SelectApplication, for the card's root, or for the application POR once that application
-// was created.
+// selectApplication executes SelectApplication. It selects the card's root, or the application POR if it has been
+// created.
 func (c *Card) selectApplication(data []byte) []byte {
 	c.state = state{}
 	switch {
@@ -184,7 +187,7 @@ func (c *Card) selectApplication(data []byte) []byte {
 	return withStatus(0x91A0)
 }
 
-// createApplication executes CreateApplication for POR with one AES key.
+// createApplication executes CreateApplication for the application POR with one AES key.
 func (c *Card) createApplication(data []byte) []byte {
 	switch {
 	case c.Locked:
@@ -200,7 +203,7 @@ func (c *Card) createApplication(data []byte) []byte {
 	return withStatus(0x9100)
 }
 
-// keys returns the number of the application's keys.
+// keys returns how many keys the application has.
 func (c *Card) keys() int {
 	if c.Kind == NTAG424 {
 		return 5
@@ -208,7 +211,8 @@ func (c *Card) keys() int {
 	return 1
 }
 
-// random fills b from the card's source of random numbers, and with zeros once the source is exhausted.
+// random fills b with bytes from the card's source of random numbers. After the end of the source, random fills b
+// with zeros.
 func (c *Card) random(b []byte) {
 	r := c.Rand
 	if r == nil {
@@ -219,7 +223,7 @@ func (c *Card) random(b []byte) {
 	}
 }
 
-// answerPart1 answers the first part of an authentication with E(RndB).
+// answerPart1 answers the first part of an authentication with the encrypted RndB.
 func (c *Card) answerPart1(ins byte, data []byte) []byte {
 	c.mode = 0
 	switch {
@@ -240,7 +244,7 @@ func (c *Card) answerPart1(ins byte, data []byte) []byte {
 	return withStatus(0x91AF, e...)
 }
 
-// answerPart2 verifies RndB' and answers with RndA'.
+// answerPart2 verifies RndB' and answers with the encrypted RndA'.
 func (c *Card) answerPart2(ins byte, data []byte) []byte {
 	if len(data) != 32 {
 		return withStatus(0x917E)

@@ -5,10 +5,10 @@ import (
 	"math/big"
 )
 
-// This file contains the card's cryptography, written independently of package strong: big integers instead of words,
-// loops instead of crypto/cipher.
+// This file contains the card's cryptography. It is written independently of package strong: with big integers
+// instead of words, and with loops instead of crypto/cipher.
 
-// cmac returns the CMAC of RFC 4493, with the initial vector iv.
+// cmac returns AES-CMAC (RFC 4493) with iv as the initial vector.
 func cmac(key, iv [16]byte, m []byte) (out [16]byte) {
 	b, _ := aes.NewCipher(key[:])
 	var l [16]byte

@@ -2,12 +2,12 @@ package strongtest
 
 import "context"
 
-// Fault changes the nth exchange since the card entered the field. act executes the command and returns the correct
-// answer.
+// Fault changes the exchange with number nth since the card entered the field. The function act executes the command
+// and returns the correct answer.
 type Fault func(ctx context.Context, n int, act func() []byte) ([]byte, error)
 
-// Leaves returns a fault in which the card leaves before its answer number at. If done is true, the card executes the
-// command before it leaves.
+// Leaves returns a fault: the card leaves the field before its answer number at. If done is true, the card executes
+// the command before it leaves; its answer is lost.
 func Leaves(at int, done bool) Fault {
 	return func(_ context.Context, n int, act func() []byte) ([]byte, error) {
 		if n < at {
@@ -20,7 +20,7 @@ func Leaves(at int, done bool) Fault {
 	}
 }
 
-// Alters returns a fault that changes the answer number at.
+// Alters returns a fault: the function changes the card's answer number at.
 func Alters(at int, change func([]byte) []byte) Fault {
 	return func(_ context.Context, n int, act func() []byte) ([]byte, error) {
 		if n != at {
@@ -30,7 +30,7 @@ func Alters(at int, change func([]byte) []byte) Fault {
 	}
 }
 
-// Flips returns a fault that flips one bit of the answer number at.
+// Flips returns a fault: one bit of the card's answer number at is flipped.
 func Flips(at, bit int) Fault {
 	return Alters(at, func(a []byte) []byte {
 		if bit/8 < len(a) {
@@ -40,7 +40,7 @@ func Flips(at, bit int) Fault {
 	})
 }
 
-// Sizes returns a fault that inserts zeros before the status of the answer number at, or shortens the answer.
+// Sizes returns a fault: the card's answer number at gets additional zeros before its status, or is shortened.
 func Sizes(at, by int) Fault {
 	return Alters(at, func(a []byte) []byte {
 		if by < 0 {
@@ -51,7 +51,7 @@ func Sizes(at, by int) Fault {
 	})
 }
 
-// Replays returns a fault that repeats recorded answers, whatever the commands are.
+// Replays returns a fault: the card repeats recorded answers, whatever the commands are.
 func Replays(said [][]byte) Fault {
 	return func(_ context.Context, n int, _ func() []byte) ([]byte, error) {
 		if n > len(said) {
@@ -61,7 +61,7 @@ func Replays(said [][]byte) Fault {
 	}
 }
 
-// Silent returns a fault in which the card never sends the answer number at.
+// Silent returns a fault: the card never sends its answer number at.
 func Silent(at int) Fault {
 	return func(ctx context.Context, n int, act func() []byte) ([]byte, error) {
 		if n < at {

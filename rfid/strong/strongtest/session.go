@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// sign returns the short MAC of EV2: every second byte of a CMAC.
+// sign returns the short MAC of EV2, which consists of every second byte of a CMAC.
 func (c *Card) sign(first byte, data []byte) []byte {
 	m := cmac(c.mac, [16]byte{}, slices.Concat([]byte{first, byte(c.ctr), byte(c.ctr >> 8)}, c.ti[:], data))
 	var t []byte
@@ -15,13 +15,13 @@ func (c *Card) sign(first byte, data []byte) []byte {
 	return t
 }
 
-// ivOf returns the initial vector of EV2 for a direction: A5 5A for commands, 5A A5 for answers.
+// ivOf returns the initial vector of EV2 for one direction: A5 5A for commands, 5A A5 for answers.
 func (c *Card) ivOf(a, b byte) [16]byte {
 	v := slices.Concat([]byte{a, b}, c.ti[:], []byte{byte(c.ctr), byte(c.ctr >> 8)}, make([]byte, 8))
 	return [16]byte(encryptCBC(c.enc, [16]byte{}, v))
 }
 
-// executeSecured executes a command in EV2 secure messaging.
+// executeSecured executes a command with EV2 secure messaging.
 func (c *Card) executeSecured(ins byte, data []byte) []byte {
 	k := len(data) - 8
 	if k < 0 || !bytes.Equal(data[k:], c.sign(ins, data[:k])) {
@@ -46,12 +46,12 @@ func (c *Card) executeSecured(ins byte, data []byte) []byte {
 	return c.changeKey(data)
 }
 
-// withMAC returns a successful answer with its MAC.
+// withMAC returns a successful answer with its short MAC.
 func (c *Card) withMAC(data []byte) []byte {
 	return withStatus(0x9100, append(data, c.sign(0, data)...)...)
 }
 
-// changeKey executes ChangeKey in EV2 secure messaging.
+// changeKey executes ChangeKey with EV2 secure messaging.
 func (c *Card) changeKey(data []byte) []byte {
 	if len(data) != 33 || int(data[0]) >= c.keys() {
 		return withStatus(0x917E)
@@ -60,7 +60,7 @@ func (c *Card) changeKey(data []byte) []byte {
 		return withStatus(0x919D)
 	}
 	no, p := data[0], decryptCBC(c.enc, c.ivOf(0xA5, 0x5A), data[1:])
-	// If a session changes its own key, the new key is sent unmodified, and the session ends.
+	// If the command changes the key of its own session, the command contains the new key itself, and the session ends.
 	if no == c.no {
 		if !bytes.Equal(p[17:], append([]byte{0x80}, make([]byte, 14)...)) {
 			return withStatus(0x911E)
@@ -68,7 +68,7 @@ func (c *Card) changeKey(data []byte) []byte {
 		c.Keys[no], c.Versions[no], c.mode = [16]byte(p[:16]), p[16], 0
 		return withStatus(0x9100)
 	}
-	// The new value of another key is sent as the XOR with its old value, and checked by a CRC.
+	// For another key, the command contains the XOR of the new and the old key, and a CRC of the new key.
 	next := c.Keys[no]
 	for i := range next {
 		next[i] ^= p[i]
@@ -81,7 +81,7 @@ func (c *Card) changeKey(data []byte) []byte {
 	return c.withMAC(nil)
 }
 
-// uidEV1 executes GetCardUID of EV1.
+// uidEV1 executes GetCardUID in an EV1 session.
 func (c *Card) uidEV1() []byte {
 	c.iv = cmac(c.enc, c.iv, []byte{0x51})
 	p := slices.Concat(c.UID[:], crc32nxp(append(append([]byte{}, c.UID[:]...), 0)), make([]byte, 5))
@@ -90,7 +90,7 @@ func (c *Card) uidEV1() []byte {
 	return withStatus(0x9100, e...)
 }
 
-// changeKeyEV1 executes ChangeKey of EV1 for the key that opened the session.
+// changeKeyEV1 executes ChangeKey in an EV1 session, for the key that opened the session.
 func (c *Card) changeKeyEV1(data []byte) []byte {
 	if len(data) != 33 || data[0] != c.no {
 		return withStatus(0x917E)

@@ -11,7 +11,8 @@ import (
 type table struct {
 	protected bool
 	terms     []*term
-	// prefixes of surrounding contexts with their meaning there; an empty meaning means undefined
+	// prefixes that this context takes from surrounding contexts, with their meaning there; an empty meaning means
+	// undefined
 	leans map[string]string
 }
 
@@ -19,18 +20,18 @@ type table struct {
 type term struct {
 	name, iri, typ, container, alias string
 	scoped                           *table
-	null                             bool // the scoped context is null
+	null                             bool // the scoped context is the value null
 }
 
-// compiler compiles the context at the address at.
+// compiler compiles the context whose address is in the field at.
 type compiler struct{ at string }
 
-// fatal ends the program with the address of the context.
+// fatal prints an error with the address of the context, and ends the program.
 func (c *compiler) fatal(format string, a ...any) {
 	log.Fatalf(c.at+": "+format, a...)
 }
 
-// scope looks up terms in a context and in the surrounding contexts.
+// scope looks up terms in a context and then in the surrounding contexts.
 type scope struct {
 	terms map[string]any
 	table *table
@@ -59,7 +60,7 @@ func (c *compiler) compile(terms map[string]any, up *scope) *table {
 	return out
 }
 
-// containers are the supported containers, with their names in the Go tables.
+// containers maps the supported containers to their names in the Go tables.
 var containers = map[any]string{"@set": "inSet", "@list": "inList", "@graph": "inGraph"}
 
 // compileTerm compiles a term definition.
@@ -98,8 +99,8 @@ func (c *compiler) compileTerm(name string, def any, s *scope) *term {
 	return t
 }
 
-// expandIRI expands a value: a term, prefix:rest, or an IRI. If a context uses a prefix of another context, the table
-// records the prefix with its meaning.
+// expandIRI expands a value: a term, prefix:rest, or an IRI. If a context uses a prefix that another context defines,
+// the table records the prefix with its meaning.
 func (c *compiler) expandIRI(word string, s *scope) string {
 	prefix, rest, compact := strings.Cut(word, ":")
 	if compact && strings.HasPrefix(rest, "//") {
@@ -129,7 +130,7 @@ func (c *compiler) expandIRI(word string, s *scope) string {
 	return ""
 }
 
-// find returns the definition of a name, and the scope that contains it.
+// find returns the definition of a name, and the scope in which it was found.
 func (s *scope) find(name string) (any, *scope) {
 	for ; s != nil; s = s.up {
 		if v, ok := s.terms[name]; ok {

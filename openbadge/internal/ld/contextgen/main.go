@@ -1,7 +1,7 @@
 // Command contextgen compiles JSON-LD contexts into Go tables: contextgen OUT URL=FILE …
 //
-// It supports the features that the contexts of Open Badges use. For any other feature it fails, because an incomplete
-// table would be wrong.
+// It supports the features that the contexts of Open Badges use. If a context uses any other feature, the command
+// fails, because an incomplete table would be wrong.
 package main
 
 import (
@@ -55,7 +55,7 @@ func readContext(url, file string) map[string]any {
 	return doc.Context
 }
 
-// amendments are terms that are missing in the published package but present at the address: 1EdTech added these terms
+// amendments are terms that the published package lacks but the context at the address has: 1EdTech added these terms
 // to version 3.0.3 after the publication (1EdTech/digital-credentials-public-validator, contexts/ob-v3p0-3.0.3.json).
 var amendments = map[string]map[string]any{
 	"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json": {
@@ -77,10 +77,10 @@ func amend(url string, terms map[string]any) {
 	}
 }
 
-// markAliases sets the alias of each term that has the same meaning as another term, in all contexts together. Such a
-// term is a class with the name of a property (Image, image), or one of two names of a class (AchievementCredential).
-// Two properties with the same meaning are an error: the same signed statement could be written in two ways, but
-// readers look for only one.
+// markAliases sets the alias of each term that has the same meaning as another term, in all contexts together. The
+// class Image and the property image may have the same meaning, and so may two names of one class
+// (AchievementCredential). If two properties have the same meaning, the command fails: the same signed statement
+// could be written in two ways, but readers look for only one.
 func markAliases(all []*table) {
 	names := map[string][]string{}
 	eachTerm(all, func(t *term) {
@@ -90,7 +90,7 @@ func markAliases(all []*table) {
 	})
 	word := map[string]string{}
 	for iri, of := range names {
-		// Sort the names of properties first: they begin with a small letter.
+		// Sort the names of properties first; property names begin with a small letter.
 		slices.SortFunc(of, func(a, b string) int { return strings.Compare(b, a) })
 		if len(of) > 1 && isProperty(of[1]) {
 			log.Fatalf("the terms %q have the same meaning %s, want at most one property", of, iri)
@@ -119,7 +119,7 @@ func eachTerm(all []*table, do func(*term)) {
 	}
 }
 
-// printTables returns the Go source of the tables. Scoped contexts come before the contexts that use them.
+// printTables returns the Go source of the tables. Scoped contexts are printed before the contexts that use them.
 func printTables(urls []string, all []*table) []byte {
 	var out bytes.Buffer
 	out.WriteString(
@@ -136,17 +136,17 @@ func printTables(urls []string, all []*table) []byte {
 	return out.Bytes()
 }
 
-// row returns a term on one line, or on two lines if one line would exceed 120 characters.
+// row returns the Go source of a term: one line, or two lines if one line would exceed 120 characters.
 func row(fields []string) string {
 	line := "\t{" + strings.Join(fields, ", ") + "},\n"
-	if utf8.RuneCountInString(line) <= 121 { // the limit is 120 characters and the line feed
+	if utf8.RuneCountInString(line) <= 121 { // the limit counts 120 characters and the line feed
 		return line
 	}
 	first := min(2, len(fields)-1)
 	return "\t{" + strings.Join(fields[:first], ", ") + ",\n\t\t" + strings.Join(fields[first:], ", ") + "},\n"
 }
 
-// print writes one table.
+// print writes the Go source of one table.
 func (c *table) print(out *bytes.Buffer, name string) {
 	var rows bytes.Buffer
 	for i, t := range c.terms {

@@ -14,7 +14,7 @@ import (
 
 type object = map[string]any
 
-// mutator creates documents by changing documents of other projects. The same seed creates the same documents.
+// mutator makes documents by changing documents of other projects. The same seed always gives the same documents.
 type mutator struct {
 	*rand.Rand
 	words []string // all terms of all contexts
@@ -123,9 +123,9 @@ func collect(v any, seen map[string]bool) {
 
 func pick[T any](m *mutator, of []T) T { return of[m.IntN(len(of))] }
 
-// place is the position of a value.
+// place is the position of a value in a document.
 type place struct {
-	in  any // an object or an array
+	in  any // the object or the array that contains the value
 	key string
 	at  int
 }
@@ -162,7 +162,7 @@ func places(v any, out []place) []place {
 	return out
 }
 
-// mutate changes the document in one to three places, and sometimes changes the document's contexts.
+// mutate changes the document in one to three places. Sometimes mutate also changes the document's contexts.
 func (m *mutator) mutate(doc object) {
 	for range 1 + m.IntN(3) {
 		all := places(doc, nil)
@@ -176,7 +176,7 @@ func (m *mutator) mutate(doc object) {
 				delete(o, p.key)
 			}
 		case 1, 2:
-			if o, ok := p.in.(object); ok { // rename a key, or repeat a key
+			if o, ok := p.in.(object); ok { // give a key another name, or repeat a key
 				v := o[p.key]
 				if m.IntN(2) == 0 {
 					delete(o, p.key)
@@ -205,7 +205,8 @@ func (m *mutator) mutate(doc object) {
 	}
 }
 
-// word returns a key. Most keys are taken from the document, because other keys have no meaning in most places.
+// word returns a key for an object. Most keys come from the document itself, because other keys have no meaning in
+// most places.
 func (m *mutator) word(all []place) string {
 	if m.IntN(8) > 0 {
 		if p := pick(m, all); p.key != "" {
@@ -217,7 +218,7 @@ func (m *mutator) word(all []place) string {
 
 func (m *mutator) text() string { return pick(m, m.texts) }
 
-// id returns an address in most cases, because both programs reject most other texts.
+// In most cases id returns an address, because both programs reject most other texts.
 func (m *mutator) id() string {
 	if m.IntN(4) == 0 {
 		return m.text()
@@ -235,7 +236,7 @@ func (m *mutator) id() string {
 	)
 }
 
-// class returns in most cases a term with a capital letter, because types have such names.
+// In most cases class returns a term that begins with a capital letter, because types have such names.
 func (m *mutator) class() string {
 	w := pick(m, m.words)
 	for m.IntN(8) > 0 && (w[0] < 'A' || w[0] > 'Z') {
@@ -336,7 +337,7 @@ func (m *mutator) many(v any, all []place) any {
 	return append(slices.Clone(list), m.value(all))
 }
 
-// node changes the types of a node, or its properties.
+// node changes the types of an object, or its properties.
 func (m *mutator) node(o object, all []place) {
 	switch m.IntN(5) {
 	case 0:
@@ -352,7 +353,7 @@ func (m *mutator) node(o object, all []place) {
 	}
 }
 
-// contexts permutes the document's contexts, or repeats some in a nested node.
+// contexts changes the order of the document's contexts, or repeats some of them in a nested object.
 func (m *mutator) contexts(doc object, all []place) {
 	list, _ := doc["@context"].([]any)
 	list = slices.Clone(list)
@@ -409,8 +410,8 @@ var (
 	seed      = flag.Uint64("seed", 1, "which ones")
 )
 
-// The test mutates 220,000 documents. If json-gold rejects a document, package ld must reject it too. For accepted
-// documents, both must create the same statements.
+// The test mutates 220,000 documents. If json-gold rejects a document, package ld must reject it too. If both
+// programs accept a document, they must create the same statements.
 func TestMutatedDocumentsGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	var seeds []object

@@ -20,12 +20,12 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// oracle is json-gold with the published contexts.
+// oracle calls json-gold with the published contexts.
 type oracle struct {
 	api      *gold.JsonLdApi
 	opts     *gold.JsonLdOptions
 	contexts map[string]any           // the contexts, by address
-	parsed   map[string]*gold.Context // parsed contexts, by the JSON text of a document's @context
+	parsed   map[string]*gold.Context // parsed contexts; the key is the JSON text of a document's @context
 }
 
 func newOracle(t testing.TB) *oracle {
@@ -54,7 +54,7 @@ func newOracle(t testing.TB) *oracle {
 	return o
 }
 
-// LoadDocument returns the local contexts to json-gold, and makes no requests.
+// LoadDocument gives the local copies of contexts to json-gold, and makes no requests.
 func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 	doc, ok := o.contexts[url]
 	if !ok {
@@ -63,8 +63,9 @@ func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 	return &gold.RemoteDocument{DocumentURL: url, Document: doc}, nil
 }
 
-// canonical returns the canonical N-Quads of a document without its proofs, made by json-gold alone. json-gold expands
-// the document in safe mode (which Normalize lacks), converts it to statements, and canonicalises the statements.
+// canonical returns the canonical N-Quads of a document without its proofs; only json-gold computes them. json-gold
+// expands the document in safe mode (which Normalize lacks), converts it to statements, and canonicalises the
+// statements.
 func (o *oracle) canonical(data []byte) (_ string, err error) {
 	defer func() {
 		if r := recover(); r != nil { // json-gold 0.9.1 panics for an empty @type beside a @value (api_generate_node_map.go)
@@ -82,7 +83,7 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	delete(doc, "@context")
 	delete(doc, "proof")
 	expanded, err := o.api.Expand(active, "", doc, o.opts, false, nil)
-	if err != nil || expanded == nil { // json-gold returns nothing for a document without statements
+	if err != nil || expanded == nil { // json-gold returns nil for a document without statements
 		return "", err
 	}
 	dataset, err := o.api.ToRDF([]any{expanded}, o.opts)
@@ -96,7 +97,8 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	return text.(string), nil
 }
 
-// context returns the parsed @context of a document. Parsing takes most of json-gold's time, so the result is cached.
+// context returns the parsed @context of a document. The oracle caches the parsed contexts, because parsing takes
+// most of json-gold's time.
 func (o *oracle) context(v any) (*gold.Context, error) {
 	key, err := json.Marshal(v)
 	if err != nil {
@@ -115,7 +117,7 @@ func (o *oracle) context(v any) (*gold.Context, error) {
 	return c, nil
 }
 
-// examples contains the terms of the W3C's vectors, whose context has a default vocabulary.
+// examples contains the terms that the W3C's vectors use, whose context has a default vocabulary.
 var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
 	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
 	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
@@ -135,10 +137,11 @@ func ours(data []byte) (string, error) {
 	return string(text), err
 }
 
-// count contains the number of documents for each result.
+// count counts the documents for each result of the comparison.
 type count struct {
 	equal, both, usOnly, aside int
-	why                        map[string]int // reasons why package ld rejects documents that json-gold accepts
+	// number of documents that package ld rejects and json-gold accepts, by reason
+	why map[string]int
 }
 
 func (c *count) String() string {
@@ -156,7 +159,7 @@ func (c *count) String() string {
 	)
 }
 
-// judge compares the results of both programs for one document, and returns the difference.
+// judge compares the results of both programs for one document, and returns their difference.
 func (c *count) judge(o *oracle, doc object) string {
 	data := marshal(doc)
 	got, err := ours(data)
@@ -187,13 +190,14 @@ func (c *count) judge(o *oracle, doc object) string {
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // the document was valid JSON before
+		panic(err) // the document was valid JSON before this conversion
 	}
 	return b
 }
 
 // twice reports whether a @context names an address twice. json-gold treats the second address as a recursion
-// (ld/context.go, parse), but JSON-LD 1.1 processes the context again (context processing, step 5.2).
+// (ld/context.go, parse), but JSON-LD 1.1 requires that the context is processed again (context processing, step
+// 5.2).
 func twice(v any) bool {
 	switch v := v.(type) {
 	case object:
@@ -230,9 +234,9 @@ func fault(got, want string) bool {
 	return len(slices.Compact(lines)) < strings.Count(want, "\n")+1
 }
 
-// withoutControls replaces control characters other than tab, line feed and return by private characters, and reports
-// whether it replaced any. RDFC-1.0 requires escapes for control characters (section 5), but json-gold 0.9.1 writes no
-// escapes. The W3C's vector 060 tests the escapes of package ld.
+// withoutControls replaces control characters other than tab, line feed and return by private-use characters, and
+// reports whether it replaced any. RDFC-1.0 requires escapes for control characters (section 5), but json-gold 0.9.1
+// writes no escapes. The W3C's vector 060 tests the escapes of package ld.
 func withoutControls(v any) (any, bool) {
 	changed := false
 	private := func(r rune) rune {
@@ -307,8 +311,8 @@ func fixtures(t testing.TB) map[string][]byte {
 	return out
 }
 
-// proofs returns the options of a document's proofs in their signed form: with the document's contexts and without the
-// proofValue.
+// proofs returns the options of a document's proofs in the form that is signed: with the document's contexts and
+// without the proofValue.
 func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -326,7 +330,7 @@ func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 }
 
 // json-gold and package ld must create the same statements for every document of other projects.
-func TestDocumentsOfOthersGiveTheSameStatements(t *testing.T) {
+func TestDocumentsOfOtherProjectsGiveTheSameStatements(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	all := fixtures(t)
 	for _, path := range slices.Sorted(maps.Keys(all)) {
