@@ -40,7 +40,7 @@ func kept(t *testing.T, b Basis) Basis {
 	return out
 }
 
-func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
+func TestQuestionRestoredFromABasisGetsTheSameDecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -85,7 +85,7 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 
 // The test sets every field of a question, at every depth, to a non-zero value. If the basis lacked a field, the
 // restored question would differ.
-func TestTheBasisCarriesEveryFieldOfAQuestion(t *testing.T) {
+func TestBasisStoresEveryFieldOfAQuestion(t *testing.T) {
 	var q Question
 	fill(t, reflect.ValueOf(&q).Elem())
 	got, err := kept(t, BasisOf(q, Decision{})).Question(q.Machine)
@@ -202,7 +202,7 @@ func TestABasisWithUnknownWordsGivesAnError(t *testing.T) {
 	}
 }
 
-func TestABasisThatIsStillTooLongDropsThePeople(t *testing.T) {
+func TestBasisThatIsTooLongWithoutBadgesOmitsThePeople(t *testing.T) {
 	b := Basis{Policy: strings.Repeat("x", 100)}.Fit(10)
 	if !b.Truncated || b.Member != nil || b.Supervisor != nil {
 		t.Errorf("%+v", b)

@@ -50,7 +50,7 @@ func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
 	}
 }
 
-func TestOpensLooksAheadToDates(t *testing.T) {
+func TestOpensFindsTheNextOpeningOnADate(t *testing.T) {
 	for _, c := range []struct{ hours, at, opens, closes string }{
 		{"24/7; Dec 25 off", "2026-11-23 10:00", "2026-11-24 00:00", "2026-12-25 00:00"},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-23 10:00", "2027-01-04 09:00", "2026-12-23 21:00"},
@@ -109,7 +109,7 @@ func TestDatesThatCannotBeReadAreRefused(t *testing.T) {
 
 var manyRules = strings.TrimSuffix(strings.Repeat("Su off; ", 64), "; ")
 
-func TestDatesAreWrittenAndRead(t *testing.T) {
+func TestDatesRoundTripThroughText(t *testing.T) {
 	for _, s := range []string{"2026-12-25", "12-25", "02-29", "2028-02-29"} {
 		if d, err := ParseDate(s); err != nil || d.String() != s {
 			t.Errorf("%s: %v %v", s, d, err)

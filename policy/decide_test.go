@@ -252,7 +252,7 @@ func TestReusedReasonsDoNotLeakIntoOtherDecisions(t *testing.T) {
 	}
 }
 
-func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
+func TestUnmetNeedWithAnyFieldReportsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
@@ -331,7 +331,7 @@ func TestDecisionsListOtherRolesAndTheBadgesUsed(t *testing.T) {
 	}
 }
 
-func TestLongestSessionOfARoleCounts(t *testing.T) {
+func TestDecisionChoosesTheGrantWithTheLongestSession(t *testing.T) {
 	for _, c := range []struct{ a, b, want Limits }{
 		{Limits{Max: 1}, Limits{Max: 2}, Limits{Max: 2}},
 		{Limits{Max: 2}, Limits{Max: 1}, Limits{Max: 2}},
@@ -352,7 +352,7 @@ func TestLongestSessionOfARoleCounts(t *testing.T) {
 	}
 }
 
-func TestLeastPowerfulOfSeveralAwaitingRolesIsChosen(t *testing.T) {
+func TestDecisionChoosesTheLeastPowerfulRoleThatWaitsForAMentor(t *testing.T) {
 	m := lab()
 	supervised := func(r Role) Grant {
 		return Grant{Role: r, Needs: Need{Badge: "user"}, Supervisor: &Need{Badge: "mentor"}}
@@ -394,7 +394,7 @@ func TestSessionEndsWithTheHours(t *testing.T) {
 	}
 }
 
-func TestManyBadgesAndReasonsMayExceedTheirBuffers(t *testing.T) {
+func TestDecisionsMayHaveMoreBadgesAndReasonsThanFitIntoThePage(t *testing.T) {
 	m := lab()
 	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}}, {Role: Mentor, Needs: Need{Badge: "mentor"}}}
 	list := make([]Need, 100)
@@ -438,7 +438,7 @@ func TestRequestedRoleWithoutAGrantIsDenied(t *testing.T) {
 	}
 }
 
-func TestBigPoliciesMayExceedTheFirstPage(t *testing.T) {
+func TestDecisionsMayHaveMoreGrantsAndReasonsThanFitIntoThePage(t *testing.T) {
 	m := lab()
 	need := Need{
 		All: []Need{

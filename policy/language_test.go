@@ -17,7 +17,7 @@ func why(d Decision) string {
 	return d.Verdict.String() + " " + strings.Join(out, " ")
 }
 
-func TestEveryRuleOfTheLanguage(t *testing.T) {
+func TestDecideAppliesEveryRuleOfThePolicyLanguage(t *testing.T) {
 	none := func(*Machine) {}
 	user := func(q *Question) { q.Member = bearer("user") }
 	used := func(day, week time.Duration) func(*Question) {
@@ -195,7 +195,7 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 	}
 }
 
-func TestRulesWithoutAMeaningAreRefused(t *testing.T) {
+func TestInvalidBookingsLimitsQuotasAndClockRulesAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*Machine){
 		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday.Add(1), For: ""}} },
 		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday, For: "m-1"}} },

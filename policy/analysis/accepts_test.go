@@ -95,7 +95,7 @@ func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool 
 
 // If a change of accepts: gives any member a role or removes a role, Compare must report the change. If Compare reports
 // no change, no member may gain or lose a role.
-func TestCompareMissesNoAcceptedBadge(t *testing.T) {
+func TestCompareReportsEveryChangeOfAcceptedBadges(t *testing.T) {
 	g := newGen(15, 16)
 	differ, same := 0, 0
 	for range 120 {
@@ -168,7 +168,7 @@ func TestProveAcceptsRandomPoliciesWithAcceptedBadges(t *testing.T) {
 
 // The description of a change of accepts: must name what the member must hold: the other issuer's badge and the badge
 // in With.
-func TestChangesNameWhatIsAccepted(t *testing.T) {
+func TestChangesNameTheAcceptedBadgeAndTheBadgeInWithField(t *testing.T) {
 	before := mustNew(t, accepts(t, "user", ""))
 	for name, c := range map[string]struct {
 		after func() policy.Model
@@ -202,7 +202,7 @@ func TestChangesNameWhatIsAccepted(t *testing.T) {
 }
 
 // Fifteen labs' badges that are accepted in the same places must be one case, not 2^15 cases.
-func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
+func TestBadgesAcceptedInTheSamePlacesAreOneCase(t *testing.T) {
 	m := accepts(t, "user", "")
 	for i := range 15 {
 		m = accept(
@@ -266,7 +266,7 @@ func TestAcceptsEntriesWithoutEffectGiveWarnings(t *testing.T) {
 	}
 }
 
-func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
+func TestBreachesUseAnAcceptedBadgeOnlyInTheRolesOfItsEntry(t *testing.T) {
 	alone := policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}}
 	for name, c := range map[string]struct {
 		model func() policy.Model

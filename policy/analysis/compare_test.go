@@ -162,7 +162,7 @@ func TestCompareReportsEveryChangedDecision(t *testing.T) {
 
 // The test changes rules about the bundle's age, the number of people whom a mentor supervises, daily and weekly
 // quotas, and attested badges.
-func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
+func TestCompareReportsChangesOfEveryKindOfRule(t *testing.T) {
 	plain := func(*policy.Machine) {}
 	for name, c := range map[string]struct {
 		before, after func(*policy.Machine)

@@ -124,7 +124,7 @@ func TestDefaultsApplyWhereAMachineHasNoValue(t *testing.T) {
 	}
 }
 
-func TestSampleExamplesHold(t *testing.T) {
+func TestExamplesOfTheSamplePolicyPass(t *testing.T) {
 	results := RunTests(mustParse(t, sample(t)))
 	if len(results) != 22 {
 		t.Fatalf("%d examples ran", len(results))
@@ -528,7 +528,7 @@ func TestFaultsNamePositionProblemAndRemedy(t *testing.T) {
 }
 
 // One mistake can cause unknown ids in many places of a file. The reader must not report these ids as further faults.
-func TestConsequencesOfAFaultAreNotReported(t *testing.T) {
+func TestUnknownIDsThatAnotherFaultCausesAreNotReported(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new string
 		want           int
@@ -690,7 +690,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestRolesAreNamedOnce(t *testing.T) {
+func TestRoleWordsAreThoseOfThePolicyFile(t *testing.T) {
 	if got := roleWords(policy.Roles()); !slices.Equal(got, []string{"learner", "user", "host", "mentor", "maintainer"}) {
 		t.Fatal(got)
 	}
