@@ -7,7 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// Twin is one person under two policies, because the two policies may accept different badges of the person.
+// Twin contains one person twice, once with the badges that each policy accepts, because the two policies may accept
+// different badges.
 type Twin struct{ Before, After *policy.Member }
 
 // MemberChange is a role that one member gains or loses at a machine.
@@ -35,7 +36,7 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	for _, id := range machinesOf(before, after) {
 		a, b := onlyRole(before, id, policy.NoRole), onlyRole(after, id, policy.NoRole)
 		y := year(timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
-		// Leave out later years, because the members' badges in later years are unknown.
+		// Remove the time slots of later years, because nobody knows which badges the members will then hold.
 		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond })
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
@@ -57,9 +58,9 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	return out
 }
 
-// refreshed returns the member with badge statuses that were just read, as in a bundle of the day. A badge that was
-// issued today counts from midnight on, because today's slots represent all days of their kind. The membership keeps
-// today's state all year.
+// refreshed returns a copy of the member whose badge statuses were read at the given moment, as in a bundle of the day.
+// A badge that was issued today counts from midnight on, because today's slots represent all days of their kind. The
+// membership keeps today's state all year.
 func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Location) *policy.Member {
 	year, month, day := now.In(zone).Date()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)

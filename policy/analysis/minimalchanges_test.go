@@ -139,8 +139,8 @@ func TestBookingsAtTheSameHoursShareOneCase(t *testing.T) {
 	}
 }
 
-// A member who has used the machine today has practised. Therefore the proof must compare two cases that differ only in
-// the badge, and not in practice.
+// A member who has used the machine today has practice at the machine. Therefore the proof must compare two cases that
+// differ only in the badge, and not in practice.
 func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Needs.UsedWithin = 90 * days
@@ -167,8 +167,8 @@ func TestMemberWhoUsedTheMachineTodayHasPracticeInEveryCase(t *testing.T) {
 	}
 }
 
-// A member who has used the machine today has also used it recently. A case without recent use would report an effect
-// of practice twice.
+// A member who has used the machine today has also used it recently. With a case that has used quota but no recent use,
+// Compare would report an effect of practice twice.
 func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	two := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -383,7 +383,8 @@ func TestSessionLimitsAreComparedDuringTheHoursOfTheirGrant(t *testing.T) {
 	}
 }
 
-// Compare must be quick for a grant of many badges: it must compare each state only with the states immediately below.
+// Compare must be quick for a grant that requires many badges: it must compare each state only with the states
+// immediately below that state.
 func TestAGrantOfManyBadgesIsComparedQuickly(t *testing.T) {
 	needs := func(all ...policy.BadgeID) *policy.Policy {
 		m := ruledModel(func(*policy.Machine) {})

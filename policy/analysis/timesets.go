@@ -14,7 +14,7 @@ import (
 // times is a set of time slots, in which bit i represents slot i. nil is the empty set.
 type times []uint64
 
-// set adds slot i. The function none must have made t.
+// set adds slot i. The function none must have allocated the set t.
 func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
 func (t times) has(i int) bool { return t != nil && t[i/64]&(1<<(i%64)) != 0 }
 
@@ -58,7 +58,7 @@ type year []timeslot
 func (y year) none() times { return make(times, len(y)/64+1) }
 
 // when describes a set of slots by the times in the set (in) or, if shorter, by the times that are missing from the set
-// (except). Both results are empty for the set of all slots.
+// (except). For the set of all slots, in and except are both empty.
 func (y year) when(t times) (in, except []string) {
 	var yes, not []timeslot
 	for i, s := range y {
@@ -99,7 +99,7 @@ func (y year) hours(t times, from policy.Date) int {
 	return (minutes + 30) / 60
 }
 
-// spans describes slots: first the times of weekdays, then the times of single dates.
+// spans returns the text for a set of slots: first the times of whole weekdays, then the times of single dates.
 func spans(slots []timeslot) []string {
 	byTimes := map[policy.Span][]policy.Date{}
 	for d, list := range byDay(slots) {

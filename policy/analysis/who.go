@@ -65,8 +65,8 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// favourable returns the question of a member who taps alone. Everything but badges, time and membership is as
-// favourable as possible.
+// favourable returns the question of a member who taps alone. Except badges, time and membership, all facts in the
+// question are as favourable to the member as possible.
 func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Question {
 	return policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: member, Card: policy.AES, Issued: at}
 }
@@ -121,13 +121,13 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// lasts reports whether a reason also denies access at other times. Hours, bookings and quotas do not last, and a
-// mentor may arrive.
+// lasts reports whether a reason also denies access at other times. Closed hours, bookings and used quotas deny access
+// only for some time, and a missing mentor may arrive.
 func lasts(r policy.Reason) bool {
 	return r.Code != policy.OutsideHours && r.Code != policy.QuotaUsed && r.Code != policy.NeedsSupervisor
 }
 
-// includes reports whether the right y adds nothing for a member who has the right r.
+// includes reports whether a member who has the right r needs the right y for nothing else.
 func (r Right) includes(y Right) bool {
 	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
 }
