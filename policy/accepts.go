@@ -6,9 +6,9 @@ import (
 
 // OtherBadge names a badge of another issuer that a badge of this policy may accept.
 type OtherBadge struct {
-	Issuer      IssuerID `json:"issuer"`
+	Issuer IssuerID `json:"issuer"`
 	// the URL of the badge at its issuer; Portillon compares it without query and fragment
-	Achievement string   `json:"achievement"`
+	Achievement string `json:"achievement"`
 }
 
 // Same reports whether o and x name the same badge.

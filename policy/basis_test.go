@@ -26,7 +26,7 @@ func inUTC(d Decision) string {
 	return fmt.Sprint(string(text), err)
 }
 
-// kept returns a basis after encoding and decoding.
+// kept encodes a basis as JSON and returns the decoded copy.
 func kept(t *testing.T, b Basis) Basis {
 	t.Helper()
 	text, err := json.Marshal(b)
@@ -120,7 +120,8 @@ func fill(t *testing.T, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() { // unexported fields only make the same decision faster
+			// skip unexported fields: they make decisions faster, but do not change them
+			if v.Type().Field(i).IsExported() {
 				fill(t, v.Field(i))
 			}
 		}

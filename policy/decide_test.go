@@ -256,7 +256,7 @@ func TestUnmetNeedWithAnyFieldReportsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
-	d := p.Decide(ask("vinyl", m)) // the member lacks the badges user, first and host, and the badge mentor is revoked
+	d := p.Decide(ask("vinyl", m)) // the member has a revoked badge mentor, and lacks the badges user, first and host
 	if got := d.Outcomes[1].Missing(); len(got) != 1 || got[0].Code != BadgeRevoked || got[0].Badge != "mentor" {
 		t.Errorf("got %+v", got)
 	}

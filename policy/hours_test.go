@@ -104,8 +104,8 @@ func TestClosesReturnsTheNextClosingTime(t *testing.T) {
 	}
 }
 
-// Two o'clock occurs twice on this day. The first hour ends at the second two o'clock, and the machine is not open at
-// that moment.
+// Two o'clock occurs twice on this day. At 02:47 the hours are open, and 13 minutes later the clock is put back to
+// 02:00, before the hours open.
 func TestHoursCloseIfTheClockIsPutBackToATimeBeforeTheirOpening(t *testing.T) {
 	h, at := mustHours("Mo-Su 02:30-10:30"), time.Date(2026, 10, 25, 0, 47, 0, 0, time.UTC).In(paris())
 	if end, ok := h.Closes(at); !ok || end.Sub(at) != 13*time.Minute {
@@ -179,8 +179,8 @@ func randomHours(r *rand.Rand) string {
 	return out
 }
 
-// firstClosed finds the time at which h closes, by trying each minute of a little more than a week. If closes is false,
-// h is open at least until end.
+// firstClosed finds the time at which h closes, by trying each minute of a little more than a week. If the result
+// closes is false, h does not close before end.
 func firstClosed(h *Hours, at time.Time) (end time.Time, closes bool) {
 	at = at.Add(-time.Duration(at.Second()) * time.Second)
 	for range 9 * 24 * 60 {

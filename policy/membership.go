@@ -9,8 +9,8 @@ import (
 // Membership is the rule about the end of a member's membership (Member.Until). The zero Membership has no days of
 // grace and keeps no role, so the member is refused from the day after the last day.
 type Membership struct {
-	Grace time.Duration // time after the last day in which nothing is refused, in whole days
-	Warn  time.Duration // time before the last day in which the member is reminded, in whole days
+	Grace time.Duration // time after the last day in which the member may still use machines, in whole days
+	Warn  time.Duration // how long before the last day the panel begins to remind the member, in whole days
 	After []Role        // roles that a member with a lapsed membership keeps
 }
 
@@ -80,8 +80,8 @@ func (d Date) Noon(zone *time.Location) time.Time {
 
 // Known returns the time at which memberships are judged: the question's own time if the clock is trusted. Otherwise it
 // returns the latest time that has certainly passed: when the bundle was made, or when the machine last wrote a record
-// with a trusted clock. Therefore a power cut without a network locks nobody out, and a wrong clock does not end a
-// membership.
+// with a trusted clock. Therefore a member is not locked out after a power cut without a network, and a wrong clock
+// does not end a membership.
 func (q Question) Known() time.Time {
 	switch {
 	case q.Clock == Trusted:

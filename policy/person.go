@@ -16,9 +16,10 @@ type person struct {
 type prepared struct {
 	machine  *machine
 	holdings []Holding // the holdings from which places was computed
-	places   []uint32  // indices in holdings: the indices for the first need, then for the second need, and so on
-	ends     []uint32  // for each need, the end of the need's part of places
-	others   bool      // true if another issuer made some of the badges in places
+	// indices of the holdings that may meet the first need, then of those that may meet the second need, and so on
+	places []uint32
+	ends   []uint32 // for each need, the end of the need's part of places
+	others bool     // true if another issuer issued at least one of the badges in places
 }
 
 // Prepare computes before a tap which of the member's badges may meet which need of a machine. Without Prepare, Decide

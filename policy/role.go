@@ -90,7 +90,7 @@ func (l *Language) UnmarshalText(b []byte) (err error) {
 
 func word(words []string, n int) string {
 	if n >= len(words) {
-		return words[0] // an unknown number has the word of the zero value
+		return words[0] // an unknown number is written with the word of the zero value
 	}
 	return words[n]
 }

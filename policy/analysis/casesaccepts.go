@@ -22,7 +22,7 @@ type foreign struct {
 	as     []policy.BadgeID    // the site's badges that accept the foreign badge
 	needs  []policy.Need       // the needs that the badge can meet; their ages and assurances are the levels of the chain
 	// the places, roles and «with:» of all entries for the badge, as text; equal for badges with the same effect
-	like   string
+	like string
 }
 
 // foreignBadges collects the foreign badges that the needs of a machine accept.

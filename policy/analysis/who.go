@@ -127,7 +127,7 @@ func lasts(r policy.Reason) bool {
 	return r.Code != policy.OutsideHours && r.Code != policy.QuotaUsed && r.Code != policy.NeedsSupervisor
 }
 
-// includes reports whether a member who has the right r needs the right y for nothing else.
+// includes reports whether the right r gives a member everything that the right y gives.
 func (r Right) includes(y Right) bool {
 	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
 }

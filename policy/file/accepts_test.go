@@ -122,7 +122,8 @@ func TestFormatWritesTheAcceptsFieldInCanonicalForm(t *testing.T) {
 	}
 }
 
-// A member of an example may hold another issuer's badge. This badge must count as every badge that accepts it.
+// A member of an example may hold another issuer's badge. Such a badge must satisfy each badge of the policy that
+// accepts it.
 func TestMembersOfExamplesMayHoldBadgesOfOtherIssuers(t *testing.T) {
 	const with = `[{ issuer: other-lab, achievement: "https://o.example/1", with: m }]`
 	test := func(holds, expect string) string {

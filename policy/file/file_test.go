@@ -661,7 +661,8 @@ func indented(n int) string {
 }
 
 func TestParseRefusesEveryModelThatNewRefuses(t *testing.T) {
-	// A file that Parse accepts must compile: an error of New has no position, and does not help an administrator.
+	// Parse must refuse every model that policy.New refuses: an error of New has no position, so an administrator could
+	// not find the mistake.
 	if _, err := Parse(
 		"p",
 		[]byte("portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines: {}\n"),

@@ -24,7 +24,8 @@ func hostile(t testing.TB) map[string]string {
 		}
 		return b.String()
 	}
-	few := func(s string, n int) string { return strings.Repeat(s, n) } // shorter than all bounds
+	// texts that are within all limits of the reader
+	few := func(s string, n int) string { return strings.Repeat(s, n) }
 	return map[string]string{
 		"billion laughs": "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c " +
 			"[*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
