@@ -59,7 +59,7 @@ func TestRuleOnAndSpansTouchingUseTheRuleOfTheDay(t *testing.T) {
 	}
 }
 
-func TestHoursAreEqualByTextAndHolidays(t *testing.T) {
+func TestHoursAreEqualIfTheirTextAndHolidaysAreEqual(t *testing.T) {
 	a, _ := ParseHours("PH off; 09:00-12:00", french)
 	b, _ := ParseHours("PH off; 09:00-12:00", french)
 	other, _ := ParseHours("PH off; 09:00-12:00", NewHolidays())

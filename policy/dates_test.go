@@ -8,7 +8,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
+func TestOpenAppliesRulesWithDatesAndHolidays(t *testing.T) {
 	for _, c := range []struct {
 		hours, at string
 		want      bool

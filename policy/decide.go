@@ -26,11 +26,11 @@ type Question struct {
 	CardState  CardState    // the state of the member's card at the site
 	Answering  int          // number of other members' sessions that the mentor supervises at this machine
 	Issued     time.Time    // when the bundle in force was made; zero if unknown
-	Tagged     bool         // the machine is tagged out
+	Tagged     bool         // true while the machine is tagged out
 	// LastTrusted is when the machine last wrote a record with a trusted clock. Zero means never. Memberships are judged
 	// at a time that depends on it: see Known.
 	LastTrusted time.Time
-	Fault       bool // the relay has a fault
+	Fault       bool // true while the relay has a fault
 }
 
 // Decision is the answer. The zero Decision denies.

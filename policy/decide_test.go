@@ -36,7 +36,7 @@ func line(d Decision) string {
 	return fmt.Sprintf("%v %v %v", d.Verdict, d.Role, d.Codes())
 }
 
-func TestDecisionFollowsEveryRule(t *testing.T) {
+func TestDecideAppliesEachRuleOfTheSampleLab(t *testing.T) {
 	at := func(s string) time.Time {
 		out, err := time.ParseInLocation("2006-01-02 15:04", s, paris())
 		if err != nil {
@@ -376,7 +376,7 @@ func TestMemberWhoMayBeAloneNeedsNoSupervisor(t *testing.T) {
 	}
 }
 
-func TestSessionEndsWithTheHours(t *testing.T) {
+func TestSessionEndsWhenTheHoursClose(t *testing.T) {
 	p := mustNew(t, lab())
 	q := ask("laser", holder("user"))
 	q.At = monday.Add(10*time.Hour + 30*time.Minute + 15*time.Second) // 20:30:15

@@ -132,8 +132,8 @@ func ParseCardState(s string) (CardState, error) {
 // tapped by habit, so a tap with it causes no notification.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }
 
-// kind returns the reason for which Decide refuses a card in this state. An unknown state is refused like a blocked
-// card.
+// kind returns the reason for which Decide refuses a card in this state. For an unknown state, kind returns the reason
+// of a blocked card, so that Decide refuses the card.
 func (c CardState) kind() ReasonKind {
 	switch c {
 	case LostCard:

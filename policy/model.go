@@ -91,7 +91,8 @@ type Practice struct {
 	Logged  time.Duration // total running time logged
 	Day     time.Duration // time used on the day of Last, in the site's zone
 	Week    time.Duration // time used in the week of Last, which begins on Monday
-	// Sessions is how many sessions began on the day of Last. A session past midnight belongs to the day before.
+	// Sessions is how many sessions began on the day of Last. A session that continues past midnight counts only for
+	// the day on which it began.
 	Sessions int
 }
 

@@ -120,7 +120,7 @@ type Booking struct {
 
 // Quota is how long and how often a member may use the machine. Zero means no limit.
 type Quota struct {
-	Day, Week time.Duration // local days and weeks of the site; a week begins on Monday
+	Day, Week time.Duration // longest use most sessions in a local day of the site and in a local week of the site; a week begins on Monday
 	Sessions  int           // in a local day
 }
 

@@ -13,8 +13,8 @@ type Item struct {
 	Name Text   // the name that people read at the machine
 }
 
-// Upkeep is recurring maintenance. Upkeep is due after running hours, after days, or after the interval that ends
-// first.
+// Upkeep is recurring maintenance. Upkeep is due after a number of running hours, after a number of days, or, if both
+// are set, after the interval that ends first.
 type Upkeep struct {
 	Kind  string        // kind of the intervention that resets the interval
 	Hours time.Duration // interval in running time; zero for no such interval

@@ -156,7 +156,7 @@ func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 }
 
 // The tests must detect the errors in these circuits, which earlier documentation recommended.
-func TestWrongInputCircuitsAreRejected(t *testing.T) {
+func TestUnsafeInputCircuitsAreDetected(t *testing.T) {
 	for _, x := range []struct {
 		name, lines string
 		c           inputCircuit

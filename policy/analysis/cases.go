@@ -44,7 +44,7 @@ const (
 // cases is not analysed at all, because a partial analysis could miss a case.
 const maxCases = 1 << 18
 
-// states is the number of states. states may stop counting above maxCases.
+// states is the number of states. Above maxCases, the result may be too small, but it is always above maxCases.
 func (s *cases) states() int {
 	n := 1
 	for _, c := range s.chains {
@@ -232,7 +232,7 @@ func (c *chain) add(word policy.Text, apply func(*policy.Question)) {
 	c.addOver(word, apply, n-1)
 }
 
-// addOver appends a level that is worth more than the levels lower. Negative indices in lower are ignored.
+// addOver appends a level that is worth more than each of the levels in lower. Negative indices in lower are ignored.
 func (c *chain) addOver(word policy.Text, apply func(*policy.Question), lower ...int) {
 	lower = slices.DeleteFunc(lower, func(l int) bool { return l < 0 })
 	c.words, c.apply, c.under = append(c.words, word), append(c.apply, apply), append(c.under, lower)
@@ -314,9 +314,9 @@ func heldChain(
 				}
 			}
 			n := len(c.apply)
-			lower := []int{max(n-assurances, 0)} // the same badge, but older
+			lower := []int{max(n-assurances, 0)} // lower level: the same badge, but older
 			if a < int(weakest) {
-				lower = append(lower, n-1) // the same, but weaker
+				lower = append(lower, n-1) // lower level: the same badge with a weaker assurance
 			}
 			c.addOver(full, func(q *policy.Question) { hold(q, age, policy.Assurance(a)) }, lower...)
 		}

@@ -15,13 +15,14 @@ import (
 type Change struct {
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"`  // false if the role needs a mentor
-	Gained  bool             `json:"gained"` // false if the right is lost
+	Alone   bool             `json:"alone"`  // true if the role needs no mentor
+	Gained  bool             `json:"gained"` // true if members gain the right, false if they lose it
 	// With lists the badges and circumstances that the change depends on, as phrases.
-	With   []policy.Text `json:"with"`
-	When   []string      `json:"when,omitempty"` // the only times of the change; if empty, all times but Except
-	Except []string      `json:"except,omitempty"`
-	Clock  string        `json:"clock,omitempty"` // "untrusted" if the change applies only while the clock is not trusted
+	With []policy.Text `json:"with"`
+	// the times of the change; if empty, the change applies at all times except those in Except
+	When   []string `json:"when,omitempty"`
+	Except []string `json:"except,omitempty"`
+	Clock  string   `json:"clock,omitempty"` // "untrusted" if the change applies only while the clock is not trusted
 	// Before and After are set if members keep the role and the limits of their session change. When is empty if the
 	// limits change at all times at which members have the role.
 	Before policy.Limits `json:"before,omitzero"`

@@ -16,11 +16,12 @@ type MemberChange struct {
 	Member  int              `json:"-"` // index among the twins given to CompareMembers
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"` // false if the role needs a mentor
+	Alone   bool             `json:"alone"` // true if the role needs no mentor
 	Gained  bool             `json:"gained"`
-	When    []string         `json:"when,omitempty"` // the only times of the change; if empty, all times but Except
-	Except  []string         `json:"except,omitempty"`
-	Hours   int              `json:"hours"` // number of the 168 hours of the first seven days
+	// the times of the change; if empty, the change applies at all times except those in Except
+	When   []string `json:"when,omitempty"`
+	Except []string `json:"except,omitempty"`
+	Hours  int      `json:"hours"` // number of the 168 hours of the first seven days
 }
 
 // CompareMembers lists what each member gains and loses between two policies in the year from the time from on. It

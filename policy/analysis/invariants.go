@@ -105,8 +105,8 @@ func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	return set
 }
 
-// loses returns the first slot in which less contains a role that more does not contain. less and more have one entry
-// per slot.
+// loses returns the first slot in which less contains a role that more does not contain. The parameters less and more
+// contain the role set of each time slot.
 func loses(less, more []uint) (at int, lost bool) {
 	for i := range less {
 		if less[i]&^more[i] != 0 {

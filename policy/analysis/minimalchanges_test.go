@@ -141,7 +141,7 @@ func TestBookingsAtTheSameHoursShareOneCase(t *testing.T) {
 
 // A member who has used the machine today has practice at the machine. Therefore the proof must compare two cases that
 // differ only in the badge, and not in practice.
-func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
+func TestProveComparesCasesThatDifferOnlyInBadges(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Needs.UsedWithin = 90 * days
 		m.Grants[1].Quota = policy.Quota{Day: 2 * time.Hour, Week: 6 * time.Hour}

@@ -55,7 +55,7 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 		switch o.Verdict {
 		case policy.Allow:
 			out.Alone |= 1 << o.Role
-		case policy.Await: // only a mentor is missing
+		case policy.Await: // the member lacks only a mentor
 			out.Supervised |= 1 << o.Role
 		}
 	}
@@ -75,10 +75,12 @@ func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Q
 // moment of the question.
 type Right struct {
 	Role       policy.Role
-	Supervised bool          // only with a mentor
-	Hours      *policy.Hours // nil: at any time
-	Booked     bool          // only during the member's own booking
-	Now        bool          // at the moment of the question: open, not booked by another, and not all of a quota used
+	Supervised bool          // true if the member has the role only with a mentor
+	Hours      *policy.Hours // the times of the right; nil for any time
+	Booked     bool          // true if the right applies only during the member's own booking
+	// true if the right applies at the moment of the question: the hours are open, nobody else has booked the machine,
+	// and the quota is not used up
+	Now bool
 }
 
 // Rights returns the roles that each member has at a machine at any time, while Who returns the roles at one moment. A
