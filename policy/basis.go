@@ -32,8 +32,8 @@ type Basis struct {
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// BasisMember is a Member in a Basis. It contains the member's practice at the machine of the decision, and not at
-// other machines.
+// BasisMember is the form of a Member in a Basis. It contains the member's practice at the machine of the decision, and
+// not at other machines.
 type BasisMember struct {
 	ID       MemberID       `json:"id"`
 	Blocked  bool           `json:"blocked,omitempty"`
@@ -42,7 +42,7 @@ type BasisMember struct {
 	Practice *BasisPractice `json:"practice,omitempty"`
 }
 
-// BasisHolding is a Holding in a Basis.
+// BasisHolding is the form of a Holding in a Basis.
 type BasisHolding struct {
 	Badge     BadgeID   `json:"badge"`
 	Standing  string    `json:"standing,omitempty"`  // the verdict on the badge; absent for a verified badge
@@ -55,8 +55,8 @@ type BasisHolding struct {
 	Checked     time.Time `json:"checked,omitzero"`
 }
 
-// BasisPractice is a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"): canonical JSON (RFC
-// 8785) has no whole numbers above 2^53, and 2^53 nanoseconds are 104 days.
+// BasisPractice is the form of a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"): canonical
+// JSON (RFC 8785) has no whole numbers above 2^53, and 2^53 nanoseconds are 104 days.
 type BasisPractice struct {
 	Last   time.Time `json:"last,omitzero"`
 	Logged string    `json:"logged,omitempty"`

@@ -19,8 +19,8 @@ func preparedFor(p *Policy, members []*Member) [][]*Member {
 	return out
 }
 
-// BenchmarkDecide measures a tap. The benchmark prepares the members first, as a machine does after it loads a bundle,
-// and does not convert the reasons to text.
+// BenchmarkDecide measures how long Decide takes for one tap. The benchmark prepares the members first, as a machine
+// does after it loads a bundle, and does not convert the reasons to text.
 func BenchmarkDecide(b *testing.B) {
 	p, members := crowd(b)
 	prepared := preparedFor(p, members)

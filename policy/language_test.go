@@ -231,7 +231,7 @@ func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	}
 }
 
-// The session's max limits the time at the start. Hours, quotas and bookings limit an extension.
+// The key max limits only the time that a session has at its start. Hours, quotas and bookings limit an extension.
 func TestExtensionsAreBoundedByHoursQuotasAndBookingsNotByMax(t *testing.T) {
 	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for name, c := range map[string]struct {

@@ -119,7 +119,8 @@ var cardStateWords = [...]string{"active", "lost", "blocked", "replaced"}
 
 func (c CardState) String() string { return word(cardStateWords[:], int(c)) }
 
-// ParseCardState reads active, lost, blocked or replaced. For any other word it returns BlockedCard and an error.
+// ParseCardState parses one of the words active, lost, blocked and replaced. For any other word it returns BlockedCard
+// and an error.
 func ParseCardState(s string) (CardState, error) {
 	n, err := number("state of a card", cardStateWords[:], s)
 	if err != nil || s == "" {

@@ -69,7 +69,7 @@ var cardWords = [...]string{"number", "aes"}
 
 func (c CardStrength) String() string { return word(cardWords[:], int(c)) }
 
-// ParseCardStrength reads number or aes; "" is number.
+// ParseCardStrength parses one of the words number and aes. For "" it returns the strength of number.
 func ParseCardStrength(s string) (CardStrength, error) {
 	n, err := number("kind of card", cardWords[:], s)
 	return CardStrength(n), err

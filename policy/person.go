@@ -6,10 +6,10 @@ import "time"
 type person struct {
 	*prepared
 	all       []Holding
-	last      time.Time     // end of the last session here
-	logged    time.Duration // running time logged here
-	day, week time.Duration // time used here on the day and in the week of last
-	sessions  int           // sessions begun here on the day of last
+	last      time.Time     // end of the member's last session on this machine
+	logged    time.Duration // total running time that the member logged on this machine
+	day, week time.Duration // how long the member used this machine on the day, and in the week, of the last session
+	sessions  int           // number of sessions that the member began on this machine on the day of the last session
 }
 
 // prepared lists which of a member's badges may meet which need of one machine, so that a tap compares no names.

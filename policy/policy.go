@@ -120,8 +120,8 @@ type Booking struct {
 
 // Quota is how long and how often a member may use the machine. Zero means no limit.
 type Quota struct {
-	Day, Week time.Duration // longest use most sessions in a local day of the site and in a local week of the site; a week begins on Monday
-	Sessions  int           // in a local day
+	Day, Week time.Duration // longest use in a local day and in a local week (from Monday) of the site
+	Sessions  int           // most sessions in a local day of the site
 }
 
 // WhenIdle says what the machine does with running work when a session ends. The zero WhenIdle switches the machine off
@@ -190,7 +190,7 @@ var endorsedWords = [...]string{"", "at-the-time"}
 
 func (e Endorsed) String() string { return word(endorsedWords[:], int(e)) }
 
-// ParseEndorsed reads at-the-time. For "" it returns the endorsement by the tap alone.
+// ParseEndorsed parses the word at-the-time. For "" it returns the endorsement by the tap alone.
 func ParseEndorsed(s string) (Endorsed, error) {
 	n, err := number("way to endorse", endorsedWords[:], s)
 	return Endorsed(n), err
@@ -198,7 +198,7 @@ func ParseEndorsed(s string) (Endorsed, error) {
 
 // Test is an example in the policy file.
 type Test struct {
-	Name     string // its position in the file, for messages
+	Name     string // position of the example in the policy file, for messages
 	Question Question
 	Expect   Verdict
 	Role     Role // expected role; NoRole for any role
@@ -208,7 +208,7 @@ type Test struct {
 // Invariant is a case that the policy must never allow. Package policy/analysis looks for members and times that break
 // an invariant.
 type Invariant struct {
-	Name    string      // its position in the file, for messages
+	Name    string      // position of the rule in the policy file, for messages
 	Roles   []Role      // roles that nobody may have
 	On      []MachineID // machines of the rule; empty for all machines
 	Without []BadgeID   // the rule is about members without these badges; empty for all members

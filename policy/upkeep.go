@@ -144,7 +144,7 @@ const (
 
 var nameWords = [...]string{"first", "initial", "full", "letters"}
 
-// ParseNames reads first, initial, full or letters. "" is first.
+// ParseNames parses one of the words first, initial, full and letters. "" is first.
 func ParseNames(s string) (Names, error) {
 	n, err := number("way to show names", nameWords[:], s)
 	return Names(n), err
@@ -184,7 +184,7 @@ var lookWords = [...]string{"auto", "light", "dark"}
 
 func (l Look) String() string { return word(lookWords[:], int(l)) }
 
-// ParseLook reads auto, light or dark. "" is auto.
+// ParseLook parses one of the words auto, light and dark. "" is auto.
 func ParseLook(s string) (Look, error) {
 	n, err := number("look", lookWords[:], s)
 	return Look(n), err

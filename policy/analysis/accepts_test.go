@@ -85,7 +85,8 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 	return least
 }
 
-// has reports whether holds contains the badge, or another issuer's badge that counts as this badge in the role.
+// has reports whether holds contains the badge, or another issuer's badge that the policy accepts as this badge in the
+// role.
 func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool {
 	b, _ := p.Badge(id)
 	return slices.Contains(holds, item{badge: id}) || slices.ContainsFunc(b.Accepts, func(a policy.Accept) bool {

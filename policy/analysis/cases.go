@@ -232,7 +232,8 @@ func (c *chain) add(word policy.Text, apply func(*policy.Question)) {
 	c.addOver(word, apply, n-1)
 }
 
-// addOver appends a level that is worth more than each of the levels in lower. Negative indices in lower are ignored.
+// addOver appends a level that is worth more than each of the levels in lower. addOver ignores negative indices in
+// lower.
 func (c *chain) addOver(word policy.Text, apply func(*policy.Question), lower ...int) {
 	lower = slices.DeleteFunc(lower, func(l int) bool { return l < 0 })
 	c.words, c.apply, c.under = append(c.words, word), append(c.apply, apply), append(c.under, lower)
@@ -321,8 +322,8 @@ func heldChain(
 			c.addOver(full, func(q *policy.Question) { hold(q, age, policy.Assurance(a)) }, lower...)
 		}
 	}
-	// Add the oldest level first. A badge older than the longest age is one day older, because rules count ages in whole
-	// days.
+	// Add the oldest level first. For the level above the longest age, add one day to that age, because rules count
+	// ages in whole days.
 	cuts := cutsOf(ages)
 	if len(cuts) == 0 {
 		add(name, 0)

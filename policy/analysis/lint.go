@@ -11,11 +11,12 @@ import (
 // Warning is a valid rule that probably does not do what its author meant. «policy check» prints warnings and still
 // exits with 0.
 type Warning struct {
-	Machine policy.MachineID `json:"machine"` // empty if the warning is about a badge's accepts:
+	// the machine of the warning; empty if the warning is about a badge's accepts:
+	Machine policy.MachineID `json:"machine"`
 	// index among the machine's grants; -1 if the warning is about the whole machine
 	Grant int            `json:"grant"`
 	Badge policy.BadgeID `json:"badge,omitempty"` // the badge whose accepts: has the entry, otherwise empty
-	Entry int            `json:"entry,omitempty"` // index among the entries of accepts:
+	Entry int            `json:"entry,omitempty"` // index of the entry in the badge's accepts:
 	Text  policy.Text    `json:"text"`            // one sentence, in French and in English
 }
 
@@ -148,7 +149,7 @@ func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
 }
 
 // implies reports whether every set of badges that meets the need n also meets the need o. The function same answers
-// the question for two needs of a single badge each. Ages of badges and opening hours are ignored.
+// the question for two needs of a single badge each. implies ignores the ages of badges and the opening hours.
 func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) bool {
 	implied := func(x policy.Need) bool { return implies(n, x, same) }
 	implying := func(x policy.Need) bool { return implies(x, o, same) }

@@ -15,7 +15,7 @@ type Breach struct {
 	Machine    policy.MachineID
 	Role       policy.Role
 	Holds      []policy.BadgeID    // the smallest set of badges that gives the role
-	Accepted   []policy.OtherBadge // the badges of other issuers in this set
+	Accepted   []policy.OtherBadge // the badges of other issuers in the smallest set
 	Supervised bool                // true if the role needs a mentor, who then holds every badge
 	Clock      policy.Clock        // Untrusted if the role is given only while the clock is not trusted
 	At         time.Time           // a moment at which the role is given

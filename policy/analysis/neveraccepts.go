@@ -63,10 +63,10 @@ func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 // Breaches may report a case that cannot occur, but never misses a case.
 const maxBesides = 6
 
-// without returns the largest sets of items that contain neither one of the badges nor, for the role, an accepted
-// replacement of one. The sets leave out a foreign badge that one of these badges accepts in the role. If the entry
-// does not apply to the role, the sets contain the foreign badge. If an entry has a «with:», a set leaves out either
-// the badge in «with:» or the foreign badge.
+// without returns the largest sets of items that contain neither one of the badges nor a foreign badge that the policy
+// accepts as one of them in the role. The sets leave out a foreign badge that one of these badges accepts in the role.
+// If the entry does not apply to the role, the sets contain the foreign badge. If an entry has a «with:», a set leaves
+// out either the badge in «with:» or the foreign badge.
 func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
 	rest := slices.DeleteFunc(
 		slices.Clone(all),

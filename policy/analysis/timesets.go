@@ -26,7 +26,7 @@ func (t times) count() (n int) {
 	return n
 }
 
-// add adds all slots of o to t. o must not be longer than t.
+// add adds all slots of o to t. The set o must not have more slots than t.
 func (t times) add(o times) {
 	for i := range o {
 		t[i] |= o[i]
@@ -131,7 +131,7 @@ func spans(slots []timeslot) []string {
 	return append(out, onDates(dated)...)
 }
 
-// byDay returns the times of each day that the slots cover. Slots that touch are merged.
+// byDay returns the times of each day that the slots cover. byDay merges slots that touch each other.
 func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 	out := map[policy.Date][]policy.Span{}
 	for _, s := range slots {

@@ -57,7 +57,7 @@ type calendar struct {
 	bookings  [][]policy.Booking
 	timeslots []timeslot
 	seen      map[string]place // slots by the rules that apply to a day
-	kinds     map[string]place // slots by the opening hours that the rules in the key of seen result in
+	kinds     map[string]place // slots of a kind of day, by the opening hours and bookings of the day
 	// days of a clock change, which are examined last because other days represent their kind better
 	odd    []policy.Date
 	last   bool // true while the days of a clock change are examined

@@ -44,7 +44,7 @@ func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at tim
 	return out
 }
 
-// rolesNow is Who for one member.
+// rolesNow returns the roles of one member, as Who does for all members.
 func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) MemberRoles {
 	out := MemberRoles{Member: member}
 	if member == nil {
@@ -99,7 +99,7 @@ func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at 
 	return out
 }
 
-// rightsOf is Rights for one member.
+// rightsOf returns the rights of one member, as Rights does for all members.
 func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) (out []Right) {
 	if m.Mode == policy.Warn && !member.Blocked {
 		out = append(out, Right{Role: policy.User, Now: true})

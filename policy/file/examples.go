@@ -54,7 +54,7 @@ func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 
 // role reads a role. If role returns NoRole, it has reported a fault.
 func role(n yamlfile.Node) policy.Role {
-	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports unknown words
+	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf has already reported an unknown word
 	return out
 }
 

@@ -118,9 +118,9 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Parse must refuse a hostile file before it costs much work. The measure is the memory that a valid file of 10,000
-// lines allocates, which Parse reads within 200 ms. Without the bounds, these files would cost 10 to 1,000 times as
-// much as the valid file.
+// Parse must refuse a hostile file before it costs much work. The test compares the allocated memory with that of a
+// valid file of 10,000 lines, which Parse reads within 200 ms. Without the bounds, these files would cost 10 to 1,000
+// times as much as the valid file.
 func TestHostileFilesAllocateAtMostTwiceAsMuchAsALargeValidFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: parses fifty files of up to 1 MB")

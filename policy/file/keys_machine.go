@@ -174,7 +174,7 @@ func badgeNeedTable() table[policy.Need] {
 		keyOf("hours", wholeValue(1, maxNeedHours), "hours at this machine so far",
 			func(n *need, h int) { n.Hours = time.Duration(h) * time.Hour }),
 		keyOf("assurance", choice("signed", "hosted", "attested"), "the weakest that counts",
-			func(n *need, s string) { _ = n.Assurance.UnmarshalText([]byte(s)) }), // choice reports unknown words
+			func(n *need, s string) { _ = n.Assurance.UnmarshalText([]byte(s)) }), // choice has reported an unknown word
 	)
 }
 

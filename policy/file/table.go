@@ -25,7 +25,8 @@ type form struct {
 	ids bool
 }
 
-// value is a form together with its reader. Keys with the same kind of value share one value.
+// value describes a kind of value: its form in the file, and the function that reads it. Keys with the same kind of
+// value share one value.
 type value[V any] struct {
 	form
 	read func(r *reader, n yamlfile.Node) V

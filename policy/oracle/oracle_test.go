@@ -35,7 +35,7 @@ type gen struct{ *rand.Rand }
 // hours holds weekly hours that can be written both in a policy file and in Cedar.
 type hours struct {
 	days     [7]bool // by time.Weekday
-	from, to int     // minutes; to may be past midnight
+	from, to int     // minutes since midnight; to may be on the next day
 }
 
 func (g gen) hours() hours {
