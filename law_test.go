@@ -97,9 +97,10 @@ var importRules = []struct {
 	{"hub/store/storetest", []string{"hub/store"}, "databases of tests have rows of no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
 	{"hub/fault", nil, "errors of services know no service"},
+	{"hub/memberlist", nil, "a list is recognised from its cells, without a file, a member or a database"},
 	{
 		"hub/directory",
-		append([]string{"site", "rfid", "policy/analysis", "policy/file"}, service...),
+		append([]string{"site", "rfid", "policy/analysis", "policy/file", "hub/memberlist"}, service...),
 		"services of the hub do not import each other",
 	},
 	{"hub/publish", append([]string{"site", "policy/analysis", "policy/file"}, service...),
@@ -126,13 +127,16 @@ var importRules = []struct {
 	{
 		"hub/web",
 		append(
-			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account",
+				"hub/report"},
 			service...),
 		"pages call services and contain no rule",
 	},
 	{
 		"hub/web/webtest",
-		append([]string{"hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...),
+		append(
+			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			service...),
 		"a fake of the services, in memory; it knows no page",
 	},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
@@ -167,7 +171,8 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // tests build bundles as an operator does
 		"firmware-config/circuit", // tests compare the guard's times with those of the drawings
 		"policy/policytest",       // tests compare prepared members with unprepared members on random policies
-		"internal/testlog", "internal/mutate", "wire/replay"},
+		"internal/testlog", "internal/mutate", "wire/replay",
+		"policy/analysis"},
 	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
 	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws of every policy
 	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",

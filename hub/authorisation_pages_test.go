@@ -149,7 +149,7 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	switch path {
 	case "/members/import":
 		upload("list.csv", []byte("name,email\r\nImported,imported@example.org\r\n"))
-	case "/members/import/apply":
+	case "/members/import/apply", "/members/import/columns":
 		set("preview", r.newPreview(who))
 	case "/members":
 		set("name", fmt.Sprint("New ", r.newNumber()))

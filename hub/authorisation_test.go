@@ -333,6 +333,8 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 		set(object{"url": "https://127.0.0.1/badge.json"})
 	case "POST /imports":
 		q.kind, q.body = "text/csv", []byte("name,email\r\nImported,imported@example.org\r\n")
+	case "POST /imports/{import}/columns":
+		set(object{"columns": object{"name": "name"}})
 	case "POST /taps/{tap}/assign":
 		set(object{"member": r.victim.member})
 	case "POST /machines":

@@ -176,6 +176,8 @@ func (op *opening) openPublishing() (err error) {
 		Log:      op.hub.core.log,
 		Audit:    op.hub.services.audit.Append,
 		Holders:  op.hub.services.holders,
+		Records:  decidedRecords{op.hub.core.ledger},
+		Names:    op.hub.services.names,
 		Build:    op.hub.services.builder(),
 		Language: httpd.LanguageOf,
 		Install:  op.hub.Bundles(),

@@ -196,6 +196,9 @@ func (m *BasisMember) member(machine MachineID) (out *Member, err error) {
 			return nil, err
 		}
 	}
+	if len(m.Holdings) > 0 { // nil stays nil
+		out.Holdings = make([]Holding, 0, len(m.Holdings))
+	}
 	for _, h := range m.Holdings {
 		x := Holding{
 			Badge:     h.Badge,

@@ -206,7 +206,8 @@ func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
 	case o.Policy.Signer == nil:
 		return nil, nil, errors.New("order has no policy key")
 	case len(o.CardKey) < 16 && s.Policy.SignedBindings:
-		return nil, nil, errors.New("policy.yaml says «bindings: signed», but the order has no card key to sign cards")
+		return nil, nil, errors.New(
+			"policy.yaml says «bindings: signed», so the card key is needed to sign the members' cards")
 	case len(o.CardKey) < 16:
 		o.CardKey = make([]byte, 16) // any key will do, because the cards are not signed
 	}

@@ -165,7 +165,7 @@ func TestInvalidPolicyOrdersAreRefused(t *testing.T) {
 	}
 	bound := exampleWith(t, map[string]func(string) string{"policy.yaml": boundPolicy})
 	o.Policy, o.CardKey = PolicyOrder{Number: 1, Signer: policy}, nil
-	if _, _, err := bound.SignPolicy(o); err == nil || !strings.Contains(err.Error(), "has no card key to sign cards") {
+	if _, _, err := bound.SignPolicy(o); err == nil || !strings.Contains(err.Error(), "card key is needed to sign") {
 		t.Error(err)
 	}
 	if _, _, err := SignPolicyText(bound.text, 1, policy); err == nil ||

@@ -141,6 +141,7 @@ type apiDraft struct {
 		Loses []apiRight `json:"loses"`
 		Lines []string   `json:"lines"`
 	} `json:"effect"`
+	Replay *apiReplay `json:"replay"` // what the text would have answered to recorded taps
 }
 
 // apiFault is a fault or a warning with its position.
@@ -172,6 +173,9 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 		if err := table(w, rightRows(*x.lang, e.Gains, e.Loses)); err != nil {
 			return err
 		}
+	}
+	if err := d.Replay.print(w, *x.lang); err != nil {
+		return err
 	}
 	fmt.Fprintf(w.out, say(*x.lang, "Pour publier : %s\n", "To publish: %s\n"),
 		plain(fmt.Sprintf("portillon policy publish %s --of %d --comment … --hub %s", file, inForce, x.hub)))

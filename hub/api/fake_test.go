@@ -286,6 +286,12 @@ func (f directoryFake) Confirm(_ context.Context, a actor.Actor, preview string)
 	return filled[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
 }
 
+func (f directoryFake) Remap(_ context.Context, a actor.Actor, preview string,
+	by directory.Mapping) (directory.Preview, error) {
+	f.note("remap %s %v %v", preview, by.Columns, by.Until)
+	return filled[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
+}
+
 func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,
 	data []byte) ([]directory.Badge, error) {
 	f.note("badges %q %q %d %.10q", id, name, len(data), data)

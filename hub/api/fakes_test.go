@@ -113,7 +113,11 @@ func (f draftsFake) Check(_ context.Context, a actor.Actor, text string) (publis
 	if text == "" {
 		return publish.Draft{}, a.May(actor.ReadPolicy, actor.Target{})
 	}
-	return filled[publish.Draft](), a.May(actor.ReadPolicy, actor.Target{})
+	d := filled[publish.Draft]()
+	for _, r := range []*publish.Replayed{&d.Replay.Sessions, &d.Replay.Changes, &d.Replay.Refusals} {
+		r.Obstacles[0].Obstacle = "no-basis" // a closed list
+	}
+	return d, a.May(actor.ReadPolicy, actor.Target{})
 }
 
 func (f policiesFake) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,

@@ -22,10 +22,13 @@ type importAPI struct {
 // from the list, and then applied.
 func (s *importAPI) routes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody,
-			Answer: directory.Preview{},
-			Types:  []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
-			handle: s.previewImport},
+		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source", "until"},
+			MaxBody: uploadBody,
+			Answer:  directory.Preview{},
+			Types:   []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
+			handle:  s.previewImport},
+		{Method: "POST", Path: "/imports/{import}/columns", Act: actor.WriteMembers, Body: importColumns{},
+			Answer: directory.Preview{}, handle: s.remapImport},
 		{Method: "POST", Path: "/imports/{import}/confirm", Act: actor.WriteMembers, Answer: directory.Preview{},
 			handle: s.confirmImport},
 		{Method: "POST", Path: "/imports/{import}/apply", Act: actor.WriteMembers, Answer: directory.Preview{},
@@ -51,6 +54,9 @@ func (s *importAPI) previewImport(c *call) (answer, error) {
 		return answer{}, err
 	}
 	in := directory.Import{Name: name, Data: data, Source: c.query.Get("source")}
+	if in.Until, err = c.optionalDay("until", c.query.Get("until")); err != nil {
+		return answer{}, err
+	}
 	if text := fields["mapping"]; text != "" {
 		if err := decode([]byte(text), &in.Mapping, c.lang); err != nil {
 			return answer{}, err

@@ -132,6 +132,7 @@ func sampleRequest(r Route) req {
 		"POST /badges":                       `{"type": "VerifiableCredential"}`,
 		"POST /members/{member}/badges/url":  `{"url": "https://badges.example/1"}`,
 		"POST /imports":                      "id,name\r\n",
+		"POST /imports/{import}/columns":     `{"columns": {"Nom": "last"}, "until": "2027-08-31"}`,
 		"POST /taps/{tap}/assign":            `{"member": "m-lea"}`,
 		"POST /machines":                     `{"id": "lathe"}`,
 		"POST /machines/{machine}/code":      `{"replace": true}`,

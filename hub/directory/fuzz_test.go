@@ -47,6 +47,9 @@ func FuzzReadList(f *testing.F) {
 	f.Add("a.csv", []byte("sep=;\nname;card\nA;6,2E+30\n"))
 	f.Add("a.csv", []byte("name,email\n\"A\nB\",x@example.org\n"))
 	f.Add("a.csv", []byte("id;nom;prénom;actif\nm-1;'=A;B;oui\n"))
+	for _, name := range []string{"galette_fr.csv", "helloasso_adhesion.csv", "excel_cp1252.csv"} {
+		f.Add("a.csv", fixture(f, name))
+	}
 	f.Add("members.yaml", []byte("portillon: 1\nmembers:\n  - { id: m-a, name: A, cards: [\"AABBCCDD\"] }\n"))
 	if b, err := os.ReadFile(example + "/members.yaml"); err == nil {
 		f.Add("members.yaml", b)
@@ -71,6 +74,8 @@ func FuzzReadXLSX(f *testing.F) {
 	good := book(f, []any{"Nom", "Échéance", "Carte"}, []any{"A", time.Date(2027, 9, 30, 0, 0, 0, 0, time.UTC),
 		"AABBCCDD"})
 	f.Add(good)
+	f.Add(fabManagerBook(f))
+	f.Add(assoConnectBook(f))
 	f.Add(zipOfFiles(f, map[string][]byte{"xl/workbook.xml": []byte("<workbook/>"),
 		"[Content_Types].xml": []byte("<Types/>")}))
 	f.Add(good[:len(good)/2])

@@ -24,24 +24,27 @@ type Import struct {
 	// Source is the name of the list; empty means "list". A member whom an import of the same source added, and whom this
 	// list does not contain, is suspended until a list of the source contains the member again.
 	Source string
+	// Until is the last day of membership of all rows, for a list without a column for it. Zero: none.
+	Until policy.Date
+
+	remembered rememberedColumns
 }
 
 // Preview describes the changes of an import, as the API and the pages show them. Apply writes exactly these changes,
 // or none.
 type Preview struct {
-	ID        string            `json:"id"`
-	Format    string            `json:"format"`            // csv, xlsx or members.yaml
-	Columns   map[string]string `json:"columns,omitempty"` // fields by column header
-	Ignored   []string          `json:"ignored,omitempty"` // headers of ignored columns
-	Added     []Row             `json:"added"`
-	Changed   []Row             `json:"changed"`
-	Gone      []Row             `json:"gone"` // members whom the import suspends
-	Unchanged int               `json:"unchanged"`
-	Gains     []Right           `json:"gains"`
-	Loses     []Right           `json:"loses"`
-	Warnings  []string          `json:"warnings,omitempty"`
-	// Confirm is true if more than 10 % of the source's members are missing from the list. Apply then refuses the import
-	// until Imports.Confirm is called.
+	ID     string `json:"id"`
+	Format string `json:"format"` // csv, xlsx or members.yaml
+	Reading
+	Added     []Row    `json:"added"`
+	Changed   []Row    `json:"changed"`
+	Gone      []Row    `json:"gone"` // members whom the import suspends
+	Unchanged int      `json:"unchanged"`
+	Gains     []Right  `json:"gains"`
+	Loses     []Right  `json:"loses"`
+	Warnings  []string `json:"warnings,omitempty"`
+	// Confirm is true if more than 10 % of the source's members are missing from the list, or if the list ends more than
+	// 10 % of their memberships. Apply then refuses the import until Imports.Confirm is called.
 	Confirm bool      `json:"confirm,omitempty"`
 	Applied bool      `json:"applied,omitempty"`
 	Until   time.Time `json:"until"` // expiry of the preview
@@ -74,7 +77,9 @@ type Imports struct {
 const (
 	previewLife = time.Hour
 	maxPreviews = 16
-	gonePercent = 10 // suspending a larger share of a source's members needs Confirm
+
+	maxPreviewData = 32 << 20 // bytes of the lists of all previews
+	gonePercent    = 10       // suspending a larger share of a source's members needs Confirm
 )
 
 // plan is a preview together with the rows that Apply writes.
@@ -85,6 +90,7 @@ type plan struct {
 	generation int64
 	source     string
 	writes     []write
+	in         Import // as it was sent, so that Remap can read it again
 }
 
 // write is one member whom an import adds or changes.
@@ -118,7 +124,13 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	// Read the list, and check the rights that its columns need.
+	if in.remembered, err = s.rememberedColumns(ctx); err != nil {
+		return Preview{}, err
+	}
 	l, err := readList(in, zoneOf(p))
+	if err == nil {
+		err = l.setUntil(in.Until)
+	}
 	if err != nil {
 		return Preview{}, err
 	}
@@ -135,13 +147,13 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err != nil {
 		return Preview{}, err
 	}
-	in.Source = cmp.Or(strings.TrimSpace(in.Source), "list")
+	in.Source = cmp.Or(strings.TrimSpace(in.Source), l.reading.source())
 	if len(in.Source) > maxSource || !isPlain(in.Source) {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100),
 			Wrong: "the name is too long", Right: "at most 100 characters"}}}
 	}
-	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source}
-	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
+	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source, in: in}
+	pl.Format, pl.Reading, pl.Warnings = l.format, l.reading, l.warnings(in.Until)
 	if err := pl.make(x, l.rows, former, s.core.hashing.hashes()); err != nil {
 		return Preview{}, err
 	}
@@ -151,6 +163,7 @@ func (s *Imports) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, err
 	}
 	pl.effects(x, p, practised, s.core.now())
+	pl.countEnds(x, policy.DateOf(s.core.now(), zoneOf(p)))
 	if len(pl.writes) > 0 {
 		pl.Warnings = append(pl.Warnings, unknown...)
 	}
@@ -214,14 +227,11 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	out := pl.Preview
 	s.previews.mu.Unlock()
 	if out.Confirm {
-		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "confirm", Given: fmt.Sprint(len(out.Gone)),
-			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone),
-				gonePercent),
-			Right: "confirm that they are gone, or import the whole list"}}}
+		return Preview{}, unconfirmed(&out)
 	}
 	if len(pl.writes) == 0 { // write nothing, so that no bundle is built
 		out.Applied = true
-		return out, nil
+		return out, s.rememberAlone(ctx, a, pl)
 	}
 	err = s.core.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
 		// Any write since the preview has changed the generation and makes the preview stale.
@@ -240,6 +250,9 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 			if err := c.writeListed(ctx, &pl.writes[i]); err != nil {
 				return "", "", err
 			}
+		}
+		if err := pl.remember(ctx, c.Tx); err != nil {
+			return "", "", err
 		}
 		return "", fmt.Sprintf("import %s: %d added, %d changed, %d gone", previewID, len(out.Added), len(out.Changed),
 			len(out.Gone)), nil

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,40 @@ func (s *previewStore) add(pl *plan) {
 	if len(s.plans) >= maxPreviews {
 		delete(s.plans, oldest)
 	}
+	s.dropLists(maxPreviewData - len(pl.in.Data))
 	s.plans[pl.ID] = pl
+}
+
+// dropLists forgets the lists of the oldest previews until all lists have at most this number of bytes. A preview
+// without its list can still be applied, but its columns cannot be changed.
+func (s *previewStore) dropLists(most int) {
+	total := 0
+	var all []*plan
+	for _, pl := range s.plans {
+		all, total = append(all, pl), total+len(pl.in.Data)
+	}
+	slices.SortFunc(all, func(a, b *plan) int { return a.Until.Compare(b.Until) })
+	for _, pl := range all {
+		if total <= most {
+			return
+		}
+		total -= len(pl.in.Data)
+		pl.in.Data = nil
+	}
+}
+
+// list returns the list of a preview as it was sent; ok is false if the list was dropped.
+func (s *previewStore) list(pl *plan) (in Import, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return pl.in, pl.in.Data != nil
+}
+
+// remove discards a preview.
+func (s *previewStore) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.plans, id)
 }
 
 // clear removes all previews. An erasure calls clear, because a preview may name the erased member.

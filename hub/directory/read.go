@@ -35,6 +35,9 @@ type list struct {
 	columns map[string]string
 	ignored []string
 	rows    []*listed
+	reading Reading
+
+	paidByOthers int // orders that another person paid
 }
 
 // table is a CSV or one sheet of a workbook, with cells as text. The first row is the header.
@@ -42,6 +45,7 @@ type table struct {
 	format string
 	rows   []tableRow
 	dates  func(serial float64) (time.Time, bool) // converts a date of a workbook; nil: the table is a CSV
+	origin origin
 }
 
 // tableRow is a row with at least one non-empty cell, and the row's number in the file, from 1.
@@ -66,16 +70,18 @@ func readList(in Import, zone *time.Location) (*list, error) {
 		if err != nil {
 			return nil, err
 		}
-		return t.members(in.Mapping)
+		return t.recognise(in)
 	case bytes.HasPrefix(in.Data, []byte("\xd0\xcf\x11\xe0")): // [MS-CFB] section 2.2, the first half of the signature
 		return nil, wrongFile("the file is an old Excel file (.xls), or has a password",
 			"save it as .xlsx without a password, or as CSV")
+	case isMarkup(in.Data):
+		return nil, errMarkup()
 	}
 	t, err := readCSV(in.Data)
 	if err != nil {
 		return nil, err
 	}
-	return t.members(in.Mapping)
+	return t.recognise(in)
 }
 
 // wrongFile returns the error for a file that cannot be read at all.
@@ -153,7 +159,7 @@ func readCSV(data []byte) (*table, error) {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	r := csv.NewReader(strings.NewReader(text))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = separator(text), -1, false
-	t := &table{format: "csv"}
+	t := &table{format: "csv", origin: origin{separator: r.Comma, windows1252: isWindows1252(data)}}
 	for {
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {

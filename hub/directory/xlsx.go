@@ -35,6 +35,9 @@ func readXLSX(data []byte) (*table, error) {
 		return nil, wrongFile("the workbook cannot be read: "+clip(err.Error(), 200), "an .xlsx without a password")
 	}
 	defer f.Close()
+	if err := checkCells(data); err != nil {
+		return nil, err
+	}
 	for _, sheet := range f.GetSheetList() {
 		t, err := readSheet(f, sheet)
 		if err != nil {
@@ -49,7 +52,7 @@ func readXLSX(data []byte) (*table, error) {
 
 // readSheet reads one sheet, at most maxBookRows rows.
 func readSheet(f *excelize.File, sheet string) (*table, error) {
-	t := &table{format: "xlsx"}
+	t := &table{format: "xlsx", origin: origin{sheet: sheet}}
 	props, err := f.GetWorkbookProps()
 	// Dates are days since 1900, or since 1904 in workbooks of old Macs (ECMA-376, part 1, 18.17.4.1).
 	since1904 := err == nil && props.Date1904 != nil && *props.Date1904

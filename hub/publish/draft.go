@@ -27,6 +27,7 @@ type Drafts struct {
 	language func(context.Context) policy.Language // language of a Draft's texts; nil: the policy's language
 	// holders is Options.Holders.
 	holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
+	past    *past // replays what machines decided
 	// turn contains one entry while a policy is analysed. Only one analysis runs at a time, because an analysis may use
 	// a processor for seconds.
 	turn chan struct{}
@@ -62,6 +63,13 @@ func (s *Drafts) Check(ctx context.Context, a actor.Actor, text string) (Draft, 
 		effect.Faults, same = append(effect.Faults, unread.Error()), false
 	}
 	out.Effect, out.Same = &effect, same && current.Number > 0
+	out.Replay, err = s.replay(ctx, a, c.policy)
+	switch {
+	case ctx.Err() != nil:
+		return Draft{}, ctx.Err()
+	case err != nil: // the rest of the check does not need the records
+		effect.Faults = append(effect.Faults, err.Error())
+	}
 	return out, nil
 }
 

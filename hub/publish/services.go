@@ -85,6 +85,11 @@ type Options struct {
 	// could not be determined. If Holders is nil, a Draft lists no members.
 	Holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
 
+	// Records are the machines' records, over which a draft is replayed; nil: a Draft has no Replay.
+	Records Records
+	// Names returns the names of members, for the Replay; nil: no names are known.
+	Names func(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error)
+
 	// Build builds a bundle from the policy and the current directory.
 	Build   func(ctx context.Context, s Snapshot, o Order) (*site.Built, error)
 	Install Installer
@@ -126,7 +131,8 @@ func New(o Options) (*Services, error) {
 	if o.Life <= 0 {
 		o.Life = defaultLife
 	}
-	drafts := &Drafts{site: o.Site, now: o.Now, language: o.Language, holders: o.Holders, turn: make(chan struct{}, 1)}
+	drafts := &Drafts{site: o.Site, now: o.Now, language: o.Language, holders: o.Holders, turn: make(chan struct{}, 1),
+		past: &past{records: o.Records, names: o.Names, decided: newDecidedPolicies(o.Site)}}
 	rows, status := &bundleRows{site: o.Site}, &buildStatus{}
 	builder := &Builder{site: o.Site, now: o.Now, log: o.Log, build: o.Build, install: o.Install, life: o.Life, rows: rows,
 		status: status, wake: make(chan struct{}, 1)}

@@ -43,7 +43,10 @@ type Draft struct {
 	// Warnings are about rules that are valid but probably not intended.
 	Warnings []Fault `json:"warnings,omitempty"`
 	Effect   *Effect `json:"effect,omitempty"`
-	Same     bool    `json:"same,omitempty"` // the text is equivalent to the policy in force
+	// Replay is what the text would have answered to recorded taps; nil: the text cannot be parsed, equals the policy in
+	// force, or the hub has no records.
+	Replay *Replay `json:"replay,omitempty"`
+	Same   bool    `json:"same,omitempty"` // the text is equivalent to the policy in force
 }
 
 // Fault is a fault of the text, with the fault's place.

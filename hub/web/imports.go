@@ -17,7 +17,8 @@ type importPages struct {
 func (p *importPages) routes() []route {
 	return []route{
 		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview},
-		{"POST /members/import/apply", p.apply}, {"GET /members/export", p.export},
+		{"POST /members/import/apply", p.apply}, {"POST /members/import/columns", p.remap},
+		{"GET /members/export", p.export},
 	}
 }
 
@@ -54,7 +55,7 @@ func (p *importPages) preview(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.render(200, "preview", "members", "import.title", pre)
+	return q.render(200, "preview", "members", "import.title", previewPage{Preview: pre})
 }
 
 // apply answers POST /members/import/apply.

@@ -15,6 +15,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
+	"portillon/hub/memberlist"
 	"portillon/policy"
 )
 
@@ -84,6 +85,19 @@ func composed() (keys []string) {
 	for _, s := range []actor.Role{actor.Owner, actor.Administrator, actor.Maintainer, actor.Mentor, actor.Member,
 		"learner", "user", "host"} {
 		keys = append(keys, "role."+string(s))
+	}
+	for _, p := range []memberlist.Program{memberlist.Galette, memberlist.HelloAsso, memberlist.FabManager,
+		memberlist.AssoConnect, memberlist.FrenchExcel} {
+		keys = append(keys, "import.program."+string(p))
+	}
+	for _, s := range []string{"columns", "sheet", "separator", "encoding", "dates", "decimals"} {
+		keys = append(keys, "import.why."+s)
+	}
+	for _, s := range []string{memberlist.NotValid, memberlist.Repeated, memberlist.NoEnd} {
+		keys = append(keys, "import.left."+s)
+	}
+	for _, s := range (previewPage{}).Fields() {
+		keys = append(keys, "import.as."+s)
 	}
 	for m := 1; m <= 12; m++ {
 		keys = append(keys, fmt.Sprintf("month.%d", m))

@@ -68,6 +68,8 @@ type Imports interface {
 	// missing.
 	Confirm(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
+	// Remap reads the list again with other fields for its columns.
+	Remap(ctx context.Context, a actor.Actor, preview string, by directory.Mapping) (directory.Preview, error)
 }
 
 // Exports is the service that writes all members to a file.

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -14,6 +13,8 @@ type Replayed struct {
 	Would   policy.Verdict `json:"would"`             // the answer of the other policy, undefined if Why is set
 	Reasons []policy.Code  `json:"reasons,omitempty"` // the reasons of the other policy's answer
 	Why     string         `json:"why,omitempty"`     // why the decision cannot be replayed; empty if it can be replayed
+	// Obstacle is the kind of Why; empty: the decision can be replayed.
+	Obstacle Obstacle `json:"obstacle,omitempty"`
 }
 
 // Changed reports whether the other policy gives another answer.
@@ -27,23 +28,7 @@ func (r Replayed) Changed() bool { return r.Why == "" && r.Was != r.Would }
 // Replay evaluates p twice: once as if nobody held these badges, and once as if everybody held them. If the answers
 // differ, the result has a Why and no answer.
 func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) Replayed {
-	out := Replayed{Was: b.Verdict}
-	q, err := b.Question(machine)
-	if err != nil {
-		out.Why = err.Error()
-		return out
-	}
-	most, unknown := q, unknownBadges(p, before)
-	q.Member, q.Supervisor = memberUnder(q.Member, p, before), memberUnder(q.Supervisor, p, before)
-	most.Member, most.Supervisor = memberHolding(q.Member, unknown, q.At), memberHolding(q.Supervisor, unknown, q.At)
-	d := p.Decide(q)
-	if got := p.Decide(most).Verdict; got != d.Verdict {
-		out.Why = fmt.Sprintf("the answer depends on badges that the policy of that day did not name: %v without them, "+
-			"%v with them (%v)", d.Verdict, got, unknown)
-		return out
-	}
-	out.Would, out.Reasons = d.Verdict, d.Codes()
-	return out
+	return NewReplayer(p, before).Replay(&b, machine)
 }
 
 // unknownBadges returns the badges of the policy p that a member may have held although the policy before did not
@@ -68,30 +53,6 @@ func sameIssuer(p, before *policy.Policy, id policy.IssuerID) bool {
 	b, was := before.Issuer(id)
 	return known && was && a.Profile == b.Profile && slices.Equal(a.Keys, b.Keys) &&
 		slices.Equal(policy.StatusProfiles(p.Issuers, *a), policy.StatusProfiles(before.Issuers, *b))
-}
-
-// memberUnder returns the member for a question to the policy p: with the badges that the policy before recognised, as
-// holdings of p's badges.
-func memberUnder(m *policy.Member, p, before *policy.Policy) *policy.Member {
-	if m == nil {
-		return nil
-	}
-	out := *m
-	out.Holdings = nil
-	for _, h := range m.Holdings {
-		held := h.Other
-		if b, ok := before.Badge(h.Badge); held == nil && ok {
-			held = &policy.OtherBadge{Issuer: b.Issuer, Achievement: b.Achievement}
-		}
-		if held == nil || !sameIssuer(p, before, held.Issuer) {
-			continue
-		}
-		for _, x := range p.MatchesOf(*held) {
-			h.Badge, h.Other = x.Badge, x.Other
-			out.Holdings = append(out.Holdings, h)
-		}
-	}
-	return &out
 }
 
 // memberHolding returns the member with additional badges, issued at the time at and verified.

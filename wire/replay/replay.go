@@ -30,16 +30,17 @@ func Record(r wire.Record, p *policy.Policy, before func(number string) (*policy
 		Basis *policy.Basis `json:"basis"`
 	}
 	if err := json.Unmarshal(r.Body, &body); err != nil {
-		out.Why = fmt.Sprintf("the record's body cannot be read: %v", err)
+		out.Why, out.Obstacle = fmt.Sprintf("the record's body cannot be read: %v", err), analysis.Unreadable
 		return out, true
 	}
 	if body.Basis == nil {
-		out.Why = "the record has no input of the decision: written by an older program"
+		out.Why, out.Obstacle = "the record has no input of the decision: written by an older program", analysis.NoBasis
 		return out, true
 	}
 	of, ok := before(body.Basis.Policy)
 	if !ok {
-		out.Was, out.Why = body.Basis.Verdict, fmt.Sprintf("the deciding policy %q is not available", body.Basis.Policy)
+		out.Was, out.Obstacle = body.Basis.Verdict, analysis.NoPolicy
+		out.Why = fmt.Sprintf("the deciding policy %q is not available", body.Basis.Policy)
 		return out, true
 	}
 	return analysis.Replay(*body.Basis, r.Machine, p, of), true

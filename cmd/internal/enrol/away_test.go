@@ -166,7 +166,8 @@ func TestMovedHubIsAcceptedWithoutACode(t *testing.T) {
 		t.Error("no hub answered, and that was no error")
 	}
 	e.Dir = "nowhere"
-	if err := e.Move(t.Context(), "", fixedFinder{}); err == nil || !strings.Contains(err.Error(), "contains no enrolled machine") {
+	err := e.Move(t.Context(), "", fixedFinder{})
+	if err == nil || !strings.Contains(err.Error(), "contains no enrolled machine") {
 		t.Error(err)
 	}
 }

@@ -109,12 +109,12 @@ func TestMissingWiringIsReportedBeforeTheCodeIsUsed(t *testing.T) {
 	w := newWorld(t)
 	code := w.code("laser", false).Text
 	for name, change := range map[string]func(*Enrolment){
-		"wiring is unknown":       func(e *Enrolment) { e.Wiring = "" },
-		"no such file":            func(e *Enrolment) { e.Wiring = "no-such-wiring" },
-		"reader.kind: is missing": func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
-		"invalid code for a machine":              func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
-		"leave --replace out":     func(e *Enrolment) { e.Replace = true },
-		"hub address":             func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
+		"wiring is unknown":          func(e *Enrolment) { e.Wiring = "" },
+		"no such file":               func(e *Enrolment) { e.Wiring = "no-such-wiring" },
+		"reader.kind: is missing":    func(e *Enrolment) { write(t, e.Wiring, "portillon: 1\nrelay: {}\n") },
+		"invalid code for a machine": func(e *Enrolment) { e.Code = strings.Replace(code, code[:3], "ZZZ", 1) },
+		"leave --replace out":        func(e *Enrolment) { e.Replace = true },
+		"hub address":                func(e *Enrolment) { e.Address = "http://127.0.0.1:8443" },
 		"is an older key": func(e *Enrolment) {
 			p, _ := key(t, "laser.big")
 			write(t, e.path("etc/credstore/portillon.laser.machine-key"), p)

@@ -12,6 +12,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/directory"
 	"portillon/hub/fault"
+	"portillon/hub/memberlist"
 	"portillon/policy"
 )
 
@@ -263,8 +264,40 @@ func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import
 	out.Changed = []directory.Row{{Member: "m-tom", Name: "Tom Le Goff", Fields: []string{"until"}}}
 	out.Loses = []directory.Right{{Member: "m-maud", Name: "Maud Pichon", Machine: "laser", Role: "user"}}
 	out.Confirm, out.Ignored = len(in.Data) > 1000, []string{"Téléphone"}
+	out.Program, out.Why = memberlist.Galette, []memberlist.Reason{{What: "columns", Values: []string{"Compte", "Pseudo",
+		"Date d’échéance"}}, {What: "separator", Values: []string{";"}}}
+	out.Headers = []directory.Header{{Header: "Nom", Field: "last"}, {Header: "Prénom", Field: "first"},
+		{Header: "Courriel", Field: "email"}, {Header: "Date d’échéance", Field: "until"},
+		{Header: "Téléphone", Field: memberlist.Ignore, Remembered: true}}
+	out.Left = []memberlist.Left{{Row: 17, Why: memberlist.NoEnd}, {Row: 31, Why: memberlist.NotValid, Given: "Annulé"}}
+	out.Ends = 2
 	d.Site.directory.previews[out.ID] = out
 	return out, nil
+}
+
+// Remap changes the fields of the columns of a preview.
+func (d Directory) Remap(_ context.Context, a actor.Actor, id string, by directory.Mapping) (directory.Preview, error) {
+	leave, err := d.Site.enter(a, actor.WriteMembers, actor.Target{})
+	if err != nil {
+		return directory.Preview{}, err
+	}
+	defer leave()
+	p, ok := d.Site.directory.previews[id]
+	if !ok {
+		return p, missing("preview", id)
+	}
+	p.Headers = slices.Clone(p.Headers)
+	for i, h := range p.Headers {
+		field, given := by.Columns[h.Header]
+		if given && field != memberlist.Ignore && !slices.Contains(directory.Fields(), field) {
+			return p, bad("columns", field, "unknown field", "")
+		}
+		if given {
+			p.Headers[i].Field = field
+		}
+	}
+	d.Site.directory.previews[id] = p
+	return p, nil
 }
 
 // Confirm confirms the removals of a preview.

@@ -109,6 +109,7 @@ func (s *Site) draft(text string) (d publish.Draft) {
 			Machine: "fdm", Role: "user"}},
 			Loses: []publish.Change{{Member: "m-maud", Name: "Maud Pichon", Machine: "laser", Role: "user", Why: "Mo-Fr"}},
 			Lines: []string{"laser, user : laser-user et 3 heures"}}
+		d.Replay = replayOf()
 	}
 	return d
 }
