@@ -6,8 +6,9 @@ import (
 
 // OtherBadge names a badge of another issuer that a badge of this policy may accept.
 type OtherBadge struct {
-	Issuer      IssuerID `json:"issuer"`
-	Achievement string   `json:"achievement"` // a URL, which is compared without its query and fragment
+	Issuer IssuerID `json:"issuer"`
+	// the URL of the badge at its issuer; Portillon compares it without query and fragment
+	Achievement string `json:"achievement"`
 }
 
 // Same reports whether o and x name the same badge.
@@ -15,19 +16,20 @@ func (o OtherBadge) Same(x OtherBadge) bool {
 	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
 }
 
-// Accept is an entry under a badge's accepts:. Accept names a badge of another issuer that counts as this badge.
-// Entries are not transitive: a badge that the other issuer accepts does not count, and the member must hold the badge
-// in With itself, not a badge that With accepts.
+// Accept is an entry in the list accepts: of a badge in the policy file. Accept names a badge of another issuer that a
+// member may hold instead of this badge. Entries are not transitive: Portillon ignores badges that the other issuer
+// accepts, and the member must hold the badge in With itself, not a badge that With accepts.
 type Accept struct {
 	OtherBadge
 	With BadgeID // a badge of this policy that the member must hold as well; empty if no other badge is needed
-	// Roles are the roles whose grants the entry counts for. Mentor also covers the supervisor of a session. Empty Roles
-	// mean learner, user and host.
+	// Roles lists the roles: the accepted badge can meet only needs in grants of these roles. With the role Mentor in
+	// the list, the accepted badge can also meet the needs of a session's supervisor. If Roles is empty, the entry
+	// applies to the roles learner, user and host.
 	Roles []Role
 }
 
-// For reports whether the entry counts in grants of the role r. Mentor also covers the requirements of a grant on a
-// supervisor.
+// For reports whether the entry applies to grants of the role r. An entry for Mentor also applies to the badges that a
+// grant requires of a supervisor.
 func (a *Accept) For(r Role) bool {
 	if len(a.Roles) == 0 {
 		return r >= Learner && r <= Host
@@ -35,20 +37,20 @@ func (a *Accept) For(r Role) bool {
 	return slices.Contains(a.Roles, r)
 }
 
-// Match is a badge of the policy for which a credential counts.
+// Match is a badge of the policy that a credential satisfies, directly or because the policy accepts the credential.
 type Match struct {
 	Badge BadgeID
 	Other *OtherBadge // the held badge that Badge accepts; nil if Badge itself is held
 }
 
-// Matches returns the badges of the policy for which a credential with this achievement.id of the issuer counts: the
-// badge with that id, and the badges that accept this badge. Query and fragment of the URL are ignored. Decide judges
-// whether an accepted badge counts in a grant.
+// Matches returns the policy's badges that a credential with this issuer and achievement.id satisfies: the badge with
+// that id, and each badge whose accepts: names the credential's badge. Matches ignores the query and the fragment of
+// the achievement's URL. Only Decide judges whether an accepted badge meets the need of a grant.
 func (p *Policy) Matches(issuer IssuerID, url string) []Match {
 	return p.matches[achievement{issuer, path(url)}]
 }
 
-// MatchesOf is Matches for another issuer's badge.
+// MatchesOf returns the same as Matches, for a badge in the form of an OtherBadge.
 func (p *Policy) MatchesOf(o OtherBadge) []Match { return p.Matches(o.Issuer, o.Achievement) }
 
 // compileMatches fills the table that Matches reads.
@@ -118,7 +120,7 @@ func overlap(a, b *Accept) bool {
 	return a.Same(b.OtherBadge) && slices.ContainsFunc(Roles(), func(r Role) bool { return a.For(r) && b.For(r) })
 }
 
-// accepting compiles what the need's badge accepts in a grant of the role.
+// accepting compiles the entries under accepts: of the need's badge, for a grant of the role.
 func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
 	b := c.p.badges[n.Badge]
 	if b == nil {
@@ -133,7 +135,8 @@ func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
 }
 
 // besides returns the need for the badge in With of an entry. The badge in With must have at least the assurance that
-// is required of the accepted badge. No accepted badge meets this need. A machine has each such need only once.
+// is required of the accepted badge. No accepted badge meets this need. The machine stores such a need only once, also
+// if several entries share it.
 func (m *machine) besides(with BadgeID, least Assurance) *need {
 	if with == "" {
 		return nil
@@ -160,9 +163,9 @@ func (n *need) accepting(o *OtherBadge) *accepting {
 	return nil
 }
 
-// accepted judges another issuer's badge h for the need n. l is the result of judging h by its own dates and status.
-// known is false if the need's badge does not accept h in this role. If only the badge in With is missing, out names
-// this badge.
+// accepted judges another issuer's badge h for the need n. The caller has judged h by its dates and status, and passes
+// the result as l. The result known is false if the need's badge does not accept h in this role. If the member lacks
+// only the badge in With, the finding out names the badge in With.
 func (j *evaluator) accepted(l finding, n *need, h *Holding, who *person) (out finding, known bool) {
 	a := n.accepting(h.Other)
 	if a == nil {
@@ -205,7 +208,7 @@ func (j *evaluator) acceptedFor(out []Accepted, n *need) []Accepted {
 	return out
 }
 
-// acceptedBy appends the badge that meets a leaf, if another issuer made this badge.
+// acceptedBy appends the badge that meets a need of a single badge (a leaf), if another issuer issued that badge.
 func (j *evaluator) acceptedBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
 	if a := n.accepting(other); a != nil {
 		if x := (Accepted{Badge: n.ask.Badge, OtherBadge: *other, With: a.entry.With}); !slices.Contains(out, x) {
@@ -223,7 +226,7 @@ func (p *Policy) issuerName(id IssuerID) string {
 	return string(id)
 }
 
-// In returns a phrase for operators that says which badge of which issuer counted.
+// In returns a phrase for operators that names the accepted badge and its issuer.
 func (a Accepted) In(p *Policy, l Language) string {
 	out := string(
 		a.Badge,

@@ -53,9 +53,9 @@ func TestAnotherIssuersBadgeNeverTakesAccessAway(t *testing.T) {
 	}
 }
 
-// Replacing an accepted badge by the accepting badge must change no decision. In each grant, a member with accepted
-// badges gets the same answer as a member who holds the accepting badges and no badges of other issuers.
-func TestAnAcceptedBadgeIsJudgedLikeAnOwnBadge(t *testing.T) {
+// Replacing an accepted badge by the accepting badge must change no decision. For each grant, Decide must answer two
+// members alike: one holds accepted badges of other issuers, the other holds the site's badges that accept them.
+func TestAcceptedBadgeGivesTheSameDecisionAsTheSitesOwnBadge(t *testing.T) {
 	lent := 0
 	randomAccepting(t, func(_ gen, p *Policy, q Question) error {
 		plain := p.Model
@@ -90,8 +90,8 @@ func TestAnAcceptedBadgeIsJudgedLikeAnOwnBadge(t *testing.T) {
 	}
 }
 
-// foreignTo reports whether a decision is wrong about an accepted badge: the policy has no such entry for the role, or
-// the member does not hold the badge.
+// foreignTo reports whether a decision wrongly names an accepted badge: the policy has no entry that accepts the badge
+// for the role, or the member does not hold the badge.
 func foreignTo(p *Policy, m *Member, a Accepted, r Role) bool {
 	b, _ := p.Badge(a.Badge)
 	entry := slices.ContainsFunc(
@@ -105,8 +105,8 @@ func foreignTo(p *Policy, m *Member, a Accepted, r Role) bool {
 		)
 }
 
-// exchanged returns the member with badges of the site only. Each accepted badge is replaced by the badge that accepts
-// it in the role, if the badge in With counts.
+// exchanged returns a copy of the member who holds only badges of the site. It replaces each accepted badge by the
+// site's badge that accepts it in the role, if the member also holds the badge in With.
 func exchanged(p *Policy, m *Member, as Role, q Question) *Member {
 	out := *m
 	out.Holdings = nil

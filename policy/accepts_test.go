@@ -10,7 +10,7 @@ import (
 	. "portillon/policy"
 )
 
-// theirs adds a badge of the other issuer to a member's badges, with a holding for each badge that accepts it.
+// theirs adds the other issuer's badge to a member's badges: one holding for each badge of the policy that accepts it.
 func theirs(p *Policy, m *Member, url string) *Member {
 	for _, x := range p.Matches("other", url) {
 		m.Holdings = append(
@@ -21,7 +21,7 @@ func theirs(p *Policy, m *Member, url string) *Member {
 	return m
 }
 
-func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
+func TestAcceptedBadgeOfAnotherIssuerMeetsTheNeed(t *testing.T) {
 	for name, c := range map[string]struct {
 		of, with BadgeID
 		roles    []Role
@@ -117,7 +117,7 @@ func supervisedBy(b ...BadgeID) func(*Question) {
 	return func(q *Question) { q.Supervisor = bearer(b...); q.Supervisor.ID = "m-2" }
 }
 
-// many inserts so many badges before the member's badges that a decision must allocate memory.
+// many inserts other badges before the member's badges, so many that Decide must allocate memory.
 func many(q *Question) {
 	var all []Holding
 	for range 300 {
@@ -127,7 +127,7 @@ func many(q *Question) {
 }
 
 // A supervisor acts as a mentor, so an accepted badge counts for a supervisor only if its entry names mentor.
-func TestASupervisorsAcceptedBadgeCountsOnlyIfTheEntryNamesMentor(t *testing.T) {
+func TestAcceptedBadgeOfASupervisorNeedsAnEntryForTheRoleMentor(t *testing.T) {
 	for _, c := range []struct {
 		roles []Role
 		want  Verdict
@@ -146,7 +146,8 @@ func TestASupervisorsAcceptedBadgeCountsOnlyIfTheEntryNamesMentor(t *testing.T) 
 	}
 }
 
-// A badge that the other issuer accepts must not count. A badge that the badge in With accepts must not count either.
+// Decide must ignore a badge that only the other issuer accepts. Decide must also ignore a badge that the badge in With
+// accepts.
 func TestAcceptsIsNotTransitive(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{Issuer: "other", Achievement: theirAll}})
@@ -179,7 +180,7 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 }
 
 // Two entries for the same badge may name different roles.
-func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
+func TestOneBadgeMayBeAcceptedTwiceForDifferentRoles(t *testing.T) {
 	m := accepts(t, "user", "")
 	m = accept(
 		m,
@@ -201,8 +202,9 @@ func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	}
 }
 
-// The badge in With must have at least the assurance that the grant requires. Decide must judge each grant separately.
-func TestTheBadgeInWithMustHaveTheAssuranceOfTheGrant(t *testing.T) {
+// The badge in With must have at least the assurance that the grant requires. Decide must check this assurance for each
+// grant separately.
+func TestBadgeInWithFieldNeedsTheAssuranceThatTheGrantRequires(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m.Machines[0].Grants[0].Needs.Assurance = Hosted
 	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Host, Needs: Need{Badge: "user"}})
@@ -237,7 +239,7 @@ func TestInvalidAcceptsEntriesAreRefused(t *testing.T) {
 	}
 }
 
-func TestEndorsedWordsRoundTrip(t *testing.T) {
+func TestEndorsedIsParsedFromTheTextThatItPrints(t *testing.T) {
 	for _, e := range []Endorsed{ByTap, AtTheTime} {
 		if got, err := ParseEndorsed(e.String()); err != nil || got != e {
 			t.Errorf("%q: %v, %v", e, got, err)

@@ -10,40 +10,43 @@ import (
 // answer. Basis.Question is the inverse of BasisOf: the same policy gives the restored question the same answer. A
 // basis identifies people by pseudonyms only and contains no card number.
 type Basis struct {
-	At          time.Time    `json:"at"`
-	Trusted     bool         `json:"trusted,omitempty"` // whether the clock was trusted
-	Member      *BasisMember `json:"member,omitempty"`
-	Supervisor  *BasisMember `json:"supervisor,omitempty"`
-	As          Role         `json:"as,omitempty"`
-	Card        string       `json:"card,omitempty"`       // absent if only the card's number is known
-	CardState   string       `json:"card_state,omitempty"` // absent for an active card
-	Answering   int          `json:"answering,omitempty"`
-	Issued      time.Time    `json:"issued,omitzero"`
-	Tagged      bool         `json:"tagged,omitempty"`
-	LastTrusted time.Time    `json:"last_trusted,omitzero"`
-	Fault       bool         `json:"fault,omitempty"`
+	At         time.Time    `json:"at"`
+	Trusted    bool         `json:"trusted,omitempty"` // says whether the machine's clock was trusted
+	Member     *BasisMember `json:"member,omitempty"`
+	Supervisor *BasisMember `json:"supervisor,omitempty"`
+	As         Role         `json:"as,omitempty"`
+	// what the card proved; absent if the card proved only its number
+	Card string `json:"card,omitempty"`
+	// the state of the card at the site; absent for an active card
+	CardState   string    `json:"card_state,omitempty"`
+	Answering   int       `json:"answering,omitempty"`
+	Issued      time.Time `json:"issued,omitzero"`
+	Tagged      bool      `json:"tagged,omitempty"`
+	LastTrusted time.Time `json:"last_trusted,omitzero"`
+	Fault       bool      `json:"fault,omitempty"`
 
 	Verdict Verdict `json:"verdict"`          // the answer
-	Policy  string  `json:"policy,omitempty"` // the number of the policy that answered
+	Policy  string  `json:"policy,omitempty"` // the number of the policy that made the decision
 	Bundle  uint64  `json:"bundle,omitempty"` // the version of the bundle with that policy
 	// Truncated reports that the badges did not fit into the record. Question then returns an error.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
-// BasisMember is a Member in a Basis. The practice is only the practice at the machine of the decision.
+// BasisMember is the form of a Member in a Basis. It contains the member's practice at the machine of the decision, and
+// not at other machines.
 type BasisMember struct {
 	ID       MemberID       `json:"id"`
 	Blocked  bool           `json:"blocked,omitempty"`
-	Until    string         `json:"until,omitempty"` // a day such as 2026-12-31
+	Until    string         `json:"until,omitempty"` // the last day of the membership, such as 2026-12-31
 	Holdings []BasisHolding `json:"badges,omitempty"`
 	Practice *BasisPractice `json:"practice,omitempty"`
 }
 
-// BasisHolding is a Holding in a Basis.
+// BasisHolding is the form of a Holding in a Basis.
 type BasisHolding struct {
 	Badge     BadgeID   `json:"badge"`
-	Standing  string    `json:"standing,omitempty"`  // absent for a verified badge, the usual case
-	Assurance Assurance `json:"assurance,omitempty"` // absent for a signed badge
+	Standing  string    `json:"standing,omitempty"`  // the verdict on the badge; absent for a verified badge
+	Assurance Assurance `json:"assurance,omitempty"` // how the badge was verified; absent for a signed badge
 	// Issuer and Achievement name the accepted badge that is held instead of Badge.
 	Issuer      IssuerID  `json:"issuer,omitempty"`
 	Achievement string    `json:"achievement,omitempty"`
@@ -52,8 +55,8 @@ type BasisHolding struct {
 	Checked     time.Time `json:"checked,omitzero"`
 }
 
-// BasisPractice is a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"): canonical JSON (RFC
-// 8785) has no whole numbers above 2^53, and 2^53 nanoseconds are 104 days.
+// BasisPractice is the form of a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"): canonical
+// JSON (RFC 8785) has no whole numbers above 2^53, and 2^53 nanoseconds are 104 days.
 type BasisPractice struct {
 	Last   time.Time `json:"last,omitzero"`
 	Logged string    `json:"logged,omitempty"`
@@ -109,7 +112,7 @@ func basisMember(m *Member, at MachineID) *BasisMember {
 }
 
 // keptTime converts a time to the form for records: in UTC, without a monotonic clock reading, and within the years 1
-// to 9999 of RFC 3339. A badge that ends at 9999-12-31T23:59:59-05:00 would end in the year 10000 of UTC.
+// to 9999 of RFC 3339. For example, 9999-12-31T23:59:59-05:00 is in the year 10000 of UTC.
 func keptTime(t time.Time) time.Time {
 	first, last := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	switch t = t.UTC().Round(0); {
@@ -128,8 +131,8 @@ func keptDuration(d time.Duration) string {
 	return d.String()
 }
 
-// Fit returns the basis if its JSON has at most this many bytes. Otherwise Fit returns a truncated basis without the
-// badges or, if that is still too long, without the people.
+// Fit returns the basis unchanged if its JSON has at most the given number of bytes. Otherwise Fit returns a truncated
+// basis without the badges or, if that is still too long, without the people.
 func (b Basis) Fit(bytes int) Basis {
 	fits := func() bool {
 		text, err := json.Marshal(b)

@@ -26,7 +26,7 @@ func inUTC(d Decision) string {
 	return fmt.Sprint(string(text), err)
 }
 
-// kept returns a basis after encoding and decoding.
+// kept encodes a basis as JSON and returns the decoded copy.
 func kept(t *testing.T, b Basis) Basis {
 	t.Helper()
 	text, err := json.Marshal(b)
@@ -40,7 +40,7 @@ func kept(t *testing.T, b Basis) Basis {
 	return out
 }
 
-func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
+func TestQuestionRestoredFromABasisGetsTheSameDecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -85,7 +85,7 @@ func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
 
 // The test sets every field of a question, at every depth, to a non-zero value. If the basis lacked a field, the
 // restored question would differ.
-func TestTheBasisCarriesEveryFieldOfAQuestion(t *testing.T) {
+func TestBasisStoresEveryFieldOfAQuestion(t *testing.T) {
 	var q Question
 	fill(t, reflect.ValueOf(&q).Elem())
 	got, err := kept(t, BasisOf(q, Decision{})).Question(q.Machine)
@@ -120,7 +120,8 @@ func fill(t *testing.T, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() { // unexported fields only make the same decision faster
+			// skip unexported fields: they make decisions faster, but do not change them
+			if v.Type().Field(i).IsExported() {
 				fill(t, v.Field(i))
 			}
 		}
@@ -202,7 +203,7 @@ func TestABasisWithUnknownWordsGivesAnError(t *testing.T) {
 	}
 }
 
-func TestABasisThatIsStillTooLongDropsThePeople(t *testing.T) {
+func TestBasisThatIsTooLongWithoutBadgesOmitsThePeople(t *testing.T) {
 	b := Basis{Policy: strings.Repeat("x", 100)}.Fit(10)
 	if !b.Truncated || b.Member != nil || b.Supervisor != nil {
 		t.Errorf("%+v", b)

@@ -19,8 +19,8 @@ func preparedFor(p *Policy, members []*Member) [][]*Member {
 	return out
 }
 
-// BenchmarkDecide measures a tap. The members are prepared, as after loading a bundle, and the reasons are not written
-// out.
+// BenchmarkDecide measures how long Decide takes for one tap. The benchmark prepares the members first, as a machine
+// does after it loads a bundle, and does not convert the reasons to text.
 func BenchmarkDecide(b *testing.B) {
 	p, members := crowd(b)
 	prepared := preparedFor(p, members)
@@ -54,7 +54,7 @@ func TestDecideAllocatesOnceForPreparedMembers(t *testing.T) {
 	worst, unprepared := 0.0, 0.0
 	allocations := func(q Question) float64 {
 		least := testing.AllocsPerRun(1, func() { p.Decide(q) })
-		for range 3 { // repeat, because the runtime's own allocations are sometimes counted too
+		for range 3 { // repeat the measurement, because it sometimes includes allocations of the Go runtime
 			least = min(least, testing.AllocsPerRun(1, func() { p.Decide(q) }))
 		}
 		return least

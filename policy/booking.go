@@ -21,15 +21,15 @@ func (j *evaluator) booked(g *Grant) {
 	}
 }
 
-// kept reports whether a booking can be in force. While the clock is not trusted, the time is unknown, but later than
-// the time at which the bundle was made. A booking that had ended before the bundle was made is over, so an old booking
-// never closes a machine.
+// kept reports whether a booking can be in force. While the clock is not trusted, the evaluator knows only that the
+// present time is later than the time at which the bundle was made. Therefore kept returns false for a booking that had
+// ended when the bundle was made, and such a booking never closes a machine.
 func (j *evaluator) kept() bool {
 	n := len(j.m.Bookings)
 	return n > 0 && (j.q.Clock == Trusted || j.m.Bookings[n-1].To.After(j.q.Issued))
 }
 
-// booking returns the booking in force, or else the next booking. ok is false if there is no booking.
+// booking returns the booking in force, or else the next booking. The result ok is false if the machine has neither.
 func (j *evaluator) booking() (b *Booking, now, ok bool) {
 	all := j.m.Bookings
 	i := sort.Search(len(all), func(i int) bool { return all[i].To.After(j.q.At) })

@@ -22,7 +22,7 @@ func TestDaysAreNumberedFrom1970(t *testing.T) {
 	}
 }
 
-func TestRuleOnAndSpansFollowTheRuleThatApplies(t *testing.T) {
+func TestRuleOnAndSpansTouchingUseTheRuleOfTheDay(t *testing.T) {
 	weekly := mustHours("Mo-Fr 09:00-21:00; Fr 20:00-02:00")
 	dated, err := ParseHours("09:00-12:00; PH 10:00-11:00; 2026 Dec 24-2027 Jan 02 off", french)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestRuleOnAndSpansFollowTheRuleThatApplies(t *testing.T) {
 	}
 }
 
-func TestHoursAreEqualByTextAndHolidays(t *testing.T) {
+func TestHoursAreEqualIfTheirTextAndHolidaysAreEqual(t *testing.T) {
 	a, _ := ParseHours("PH off; 09:00-12:00", french)
 	b, _ := ParseHours("PH off; 09:00-12:00", french)
 	other, _ := ParseHours("PH off; 09:00-12:00", NewHolidays())

@@ -2,9 +2,10 @@ package policy
 
 import "time"
 
-// choose selects the grant that answers. The least powerful role that the member may have alone is preferred, then the
-// least powerful role that a mentor has confirmed, then the least powerful role that waits for a mentor. Of several
-// grants of that role, choose takes the grant with the longest session, so another badge never shortens a session.
+// choose selects the grant whose result becomes the decision. The least powerful role that the member may have alone is
+// preferred, then the least powerful role that a mentor has confirmed, then the least powerful role that waits for a
+// mentor. Of several grants of that role, choose takes the grant with the longest session, so another badge never
+// shortens a session.
 func (j *evaluator) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	var alone, answered, waiting uint // sets of roles
 	for i := range d.Outcomes {
@@ -47,7 +48,8 @@ func leastPowerful(set uint) Role {
 	return r
 }
 
-// give fills in the decision with the best of the grants that give the role with the verdict.
+// give completes the decision from one grant: of the grants with this role and this verdict, the grant with the longest
+// session.
 func (j *evaluator) give(d *Decision, m *machine, v Verdict, r Role, alone bool, badges []BadgeID) {
 	d.Verdict, d.Role, d.Grant = v, r, -1
 	for i := range d.Outcomes {
@@ -65,10 +67,12 @@ func (j *evaluator) give(d *Decision, m *machine, v Verdict, r Role, alone bool,
 	}
 }
 
-// limits returns the grant's own limits, shortened by its hours, quotas and bookings. Most also bounds extensions.
+// limits returns the grant's own limits, shortened by its hours, quotas and bookings. The field Most of the result also
+// bounds extensions.
 func (j *evaluator) limits(g *Grant) Limits {
 	l := g.Session
-	if j.q.Clock != Trusted { // the rules that could shorten it were not judged
+	// while the clock is not trusted, the evaluator has not judged the rules that could shorten the session
+	if j.q.Clock != Trusted {
 		return l
 	}
 	l.Most = j.leaves(g)
@@ -78,7 +82,7 @@ func (j *evaluator) limits(g *Grant) Limits {
 	return l
 }
 
-// leaves returns for how long hours, quotas and bookings still permit a session. Zero means no limit.
+// leaves returns how much longer the grant's hours, quotas and bookings permit a session. Zero means no limit.
 func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
 		if Outlasts(most, left) {
@@ -106,8 +110,8 @@ func (j *evaluator) leaves(g *Grant) (most time.Duration) {
 	return most
 }
 
-// LongerThan reports whether a session with these limits lasts longer than a session with the other limits. Max is
-// compared first, then Idle, then Most. A zero duration (no limit) is the longest.
+// LongerThan reports whether a session with these limits lasts longer than a session with the other limits. LongerThan
+// compares Max first, then Idle, then Most. A zero duration (no limit) is the longest.
 func (l Limits) LongerThan(other Limits) bool {
 	if l.Max != other.Max {
 		return Outlasts(l.Max, other.Max)
@@ -121,7 +125,7 @@ func (l Limits) LongerThan(other Limits) bool {
 // Outlasts reports whether the limit a is longer than the limit b. Zero means no limit, which is longer than any limit.
 func Outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 
-// badgesFor appends the member's badges that meet a met need.
+// badgesFor appends the member's badges that meet a need. The caller must know that the member meets the need.
 func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	if n.leaf > 0 {
 		return append(out, n.ask.Badge)
@@ -137,10 +141,11 @@ func (j *evaluator) badgesFor(out []BadgeID, n *need) []BadgeID {
 	return out
 }
 
-// nearest returns the index of the grant to which the member comes nearest. The nearest grant is the grant whose
-// hardest reason is easiest to remedy, and among equal grants the grant of the least powerful role. If a role was
-// requested, grants of that role are preferred. The index is -1 if no grant has a missing reason, but no grant gives
-// the requested role.
+// nearest returns the index of the grant that is the easiest for the member to get (the nearest grant). The nearest
+// grant is the grant whose hardest reason is easiest to remedy, and among equal grants the grant of the least powerful
+// role. If the question requests a role, nearest considers only the grants of that role, if any of these grants misses
+// something. The index is -1 if the member lacks nothing for the existing grants, but no grant gives the requested
+// role.
 func (j *evaluator) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
 	for i := range all {
@@ -165,9 +170,10 @@ func (j *evaluator) warns() bool {
 		!q.Fault && !q.Tagged && q.Card >= j.m.Card
 }
 
-// warn makes the member a user in mode warn, except if the question requests another role by name. The session is the
-// longest that the policy gives a user, also for members who hold the badge, because a badge never shortens a session.
-// d.Grant keeps the index that enforcement chose.
+// warn makes the member a user in mode warn, except if the question requests another role by name. The session has the
+// longest limits that any grant of the machine gives a user, also for members who hold the badge of a shorter grant,
+// because a badge never shortens a session. The field d.Grant keeps the index of the grant that Decide would choose in
+// mode enforce.
 func (j *evaluator) warn(d *Decision, m *machine) {
 	if j.q.As != NoRole && j.q.As != User {
 		return

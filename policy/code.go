@@ -17,18 +17,20 @@ const (
 	// keep the role.
 	MembershipLapsed Code = "membership-lapsed"
 	TaggedOut        Code = "tagged-out"    // the machine is tagged out; only a maintainer may work
-	NoBadge          Code = "no-badge"      // the badge is not held
+	NoBadge          Code = "no-badge"      // the member does not hold the badge
 	BadgeRevoked     Code = "badge-revoked" // the issuer has revoked the badge
-	// BadgeUnverified: the proof is not verified, the status is too old, or the badge is not valid yet.
+	// BadgeUnverified: the badge's proof is not verified, its last known status is too old, its assurance is too weak,
+	// or the badge is not valid yet.
 	BadgeUnverified Code = "badge-unverified"
-	BadgeExpired    Code = "badge-expired"    // the end of the badge's validity has passed
+	BadgeExpired    Code = "badge-expired"    // the badge's validity has ended
 	NotEnoughHours  Code = "not-enough-hours" // the member has logged less running time on this machine than required
-	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than required
+	// the badge was issued, or the member last used this machine, longer ago than the grant allows
+	NotRecent       Code = "not-recent"
 	QuotaUsed       Code = "quota-used"       // the member's quota is used up
 	BundleStale     Code = "bundle-stale"     // the machine's bundle is older than the policy allows
 	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged without a trusted clock
 	OutsideHours    Code = "outside-hours"    // the time is outside the grant's hours
-	NeedsSupervisor Code = "needs-supervisor" // a mentor's card is needed
+	NeedsSupervisor Code = "needs-supervisor" // a mentor must tap too
 )
 
 // Codes returns all codes, hardest to remedy first. The panel shows a member the first code that applies.
@@ -72,16 +74,16 @@ const (
 	taggedOut
 	outsideHours
 	needsSupervisor
-	counts uint8 = 255 // stands for no code: the badge counts
+	counts uint8 = 255 // means "no code": nothing is wrong with the badge
 
-	// Codes up to lastOfAll stop every grant of a machine, except the roles that a lapsed member keeps.
+	// The codes up to lastOfAll refuse every grant of a machine, except that a lapsed member may keep some roles.
 	lastOfAll = int(membershipLapsed)
 )
 
 // Known reports whether c is in the list.
 func (c Code) Known() bool { return slices.Contains(codeList[:], c) }
 
-// ease returns the index of c in codeList.
+// ease returns the index of c in codeList: the higher the index, the easier the reason is to remedy.
 func (c Code) ease() int { return slices.Index(codeList[:], c) }
 
 // Reason is one thing that is missing for a grant.
@@ -100,32 +102,33 @@ type Reason struct {
 	// quota-used: the quota of sessions, and the sessions that the member began on the day
 	WantSessions int        `json:"want_sessions,omitempty"`
 	HaveSessions int        `json:"have_sessions,omitempty"`
-	Kind         ReasonKind `json:"kind,omitempty"` // which rule gave the code, if several rules share it
+	Kind         ReasonKind `json:"kind,omitempty"` // the rule that denied access, if several rules share the code
 }
 
-// ReasonKind distinguishes rules that share a code. The zero kind is the ordinary rule of its code.
+// ReasonKind distinguishes the rules that deny access with the same code. The zero kind stands for the main rule of a
+// code.
 type ReasonKind uint8
 
 const (
 	_             ReasonKind = iota
-	OfAge                    // not-recent, because of the badge's age
-	OfPractice               // not-recent, because of the last use of this machine
-	NotYet                   // badge-unverified, because the badge is not valid yet
-	OldStatus                // badge-unverified, because the last status is older than status-grace
-	WeakAssurance            // badge-unverified, because the assurance is weaker than required
+	OfAge                    // not-recent: the badge was issued too long ago
+	OfPractice               // not-recent: the member last used this machine too long ago
+	NotYet                   // badge-unverified: the badge is not valid yet
+	OldStatus                // badge-unverified: the last status that was read is older than status-grace
+	WeakAssurance            // badge-unverified: the badge's assurance is weaker than the grant requires
 	// card-blocked: the card's number can be copied, and this machine requires a card that authenticates itself
 	WeakCard
-	OfDay          // quota-used: the day's time
-	OfWeek         // quota-used: the week's time
+	OfDay          // quota-used: the member has used the time of the day
+	OfWeek         // quota-used: the member has used the time of the week
 	Booked         // outside-hours: the machine is booked for someone else
-	NotBooked      // outside-hours: allowed only during the member's own booking
+	NotBooked      // outside-hours: the grant applies only during the member's own booking
 	BusySupervisor // needs-supervisor: the mentor already supervises as many people as the policy permits
 	OfLostCard     // card-blocked: the site has noted this card as lost
 	OfBlockedCard  // card-blocked: the site has blocked this card
 	OfReplacedCard // card-blocked: the member has another card instead
 	OfLapsed       // needs-supervisor: the mentor's membership has lapsed
-	Besides        // no-badge: an accepted badge is held, but not the badge that its entry asks for as well
-	OfSessions     // quota-used: the day's sessions
+	Besides        // no-badge: the member holds the accepted badge, but not the badge in With of its entry
+	OfSessions     // quota-used: the member has begun all sessions of the day
 )
 
 var kindWords = [...]string{

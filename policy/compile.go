@@ -12,8 +12,8 @@ import (
 type machine struct {
 	*Machine
 	grants []grant // compiled Machine.Grants, in the same order
-	leaves []*Need // every need of a single badge; need.leaf is the index here plus 1
-	with   []*need // the leaves that only «with:» of an accepted badge requires
+	leaves []*Need // every need of a single badge (a leaf); need.leaf is the leaf's index in this list plus 1
+	with   []*need // the leaves that no grant names, but that a «with:» of an accepted badge requires
 }
 
 type grant struct {
@@ -175,7 +175,7 @@ func (c *checker) machine(m *Machine) {
 	c.p.machines[m.ID] = out
 }
 
-// grant checks and compiles a grant of the machine. where is its position, for errors.
+// grant checks and compiles a grant of the machine. The text where is the grant's position in the policy, for errors.
 func (c *checker) grant(m *machine, where string, g *Grant) grant {
 	l := g.Session
 	c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
@@ -197,7 +197,8 @@ func (c *checker) bookings(m *Machine) {
 	}
 }
 
-// need compiles n for m, for a grant of the role as. The supervisor's need of a grant is compiled for the role mentor.
+// need compiles n for m, for a grant of the role as. For the badges that a grant requires of a supervisor, the caller
+// passes the role mentor.
 func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) need {
 	if depth > MaxNesting {
 		c.bad(false, "%s: needs are nested more than %d deep", where, MaxNesting)

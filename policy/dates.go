@@ -141,7 +141,7 @@ func parseRange(s string) (x dates, rest string, err error) {
 		)
 	}
 	year, s, _ := cutYear(s)
-	month, s, _ := cutMonth(s) // startsDate has found a month
+	month, s, _ := cutMonth(s) // ignore ok: startsDate has already found a month
 	first, s, dayed := cutDay(s)
 	x.from, x.to = Date{year, month, max(first, 1)}, Date{year, month, first}
 	if !dayed {

@@ -8,21 +8,23 @@ import (
 	. "portillon/policy"
 )
 
-func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
+func TestOpenAppliesRulesWithDatesAndHolidays(t *testing.T) {
 	for _, c := range []struct {
 		hours, at string
 		want      bool
 	}{
 		{"Mo-Fr 09:00-21:00; PH off", "2026-12-25 10:00", false}, // the holiday is a Friday
 		{"Mo-Fr 09:00-21:00; PH off", "2026-12-24 10:00", true},
-		{"PH off; Mo-Fr 09:00-21:00", "2026-12-25 10:00", true}, // the last rule that applies to a day counts
+		// of several rules for one day, the last rule decides
+		{"PH off; Mo-Fr 09:00-21:00", "2026-12-25 10:00", true},
 		{"Mo-Fr 09:00-21:00; PH off", "2026-04-06 10:00", false},
 		{"Mo-Fr 09:00-21:00; PH off", "2027-04-06 10:00", true}, // the holiday is a date of one year
 		{"Mo-Fr 09:00-21:00; Sa,PH 10:00-12:00", "2026-05-01 11:00", true},
 		{"Mo-Fr 09:00-21:00; Sa,PH 10:00-12:00", "2026-05-01 13:00", false},
 		{"PH 10:00-12:00", "2026-05-01 11:00", true},
 		{"PH 10:00-12:00", "2026-05-04 11:00", false},
-		{"Th 22:00-04:00; PH off", "2026-12-25 03:00", true}, // a span that began on the day before the holiday continues
+		// opening hours that began on the day before the holiday continue past midnight
+		{"Th 22:00-04:00; PH off", "2026-12-25 03:00", true},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-24 10:00", false},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2027-01-01 10:00", false},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-23 10:00", true},
@@ -50,7 +52,7 @@ func TestDatesAndHolidaysOpenAndClose(t *testing.T) {
 	}
 }
 
-func TestOpensLooksAheadToDates(t *testing.T) {
+func TestOpensFindsTheNextOpeningOnADate(t *testing.T) {
 	for _, c := range []struct{ hours, at, opens, closes string }{
 		{"24/7; Dec 25 off", "2026-11-23 10:00", "2026-11-24 00:00", "2026-12-25 00:00"},
 		{"Mo-Fr 09:00-21:00; Dec 24-Jan 02 off", "2026-12-23 10:00", "2027-01-04 09:00", "2026-12-23 21:00"},
@@ -109,7 +111,7 @@ func TestDatesThatCannotBeReadAreRefused(t *testing.T) {
 
 var manyRules = strings.TrimSuffix(strings.Repeat("Su off; ", 64), "; ")
 
-func TestDatesAreWrittenAndRead(t *testing.T) {
+func TestDatesRoundTripThroughText(t *testing.T) {
 	for _, s := range []string{"2026-12-25", "12-25", "02-29", "2028-02-29"} {
 		if d, err := ParseDate(s); err != nil || d.String() != s {
 			t.Errorf("%s: %v %v", s, d, err)

@@ -26,11 +26,11 @@ type Question struct {
 	CardState  CardState    // the state of the member's card at the site
 	Answering  int          // number of other members' sessions that the mentor supervises at this machine
 	Issued     time.Time    // when the bundle in force was made; zero if unknown
-	Tagged     bool         // the machine is tagged out
+	Tagged     bool         // true while the machine is tagged out
 	// LastTrusted is when the machine last wrote a record with a trusted clock. Zero means never. Memberships are judged
 	// at a time that depends on it: see Known.
 	LastTrusted time.Time
-	Fault       bool // the relay has a fault
+	Fault       bool // true while the relay has a fault
 }
 
 // Decision is the answer. The zero Decision denies.
@@ -40,11 +40,12 @@ type Decision struct {
 	// Grant is the index of the grant that gives the role or comes nearest; in mode warn, the grant that enforcement
 	// would choose.
 	Grant int `json:"grant"`
-	// limits of the session; Max is shortened to the end of the grant's hours
-	Limits   Limits     `json:"limits,omitzero"`
-	Others   []Role     `json:"others,omitempty"`   // other roles that the member may take now without a mentor
-	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges that meet the grant
-	Accepted []Accepted `json:"accepted,omitempty"` // badges of other issuers that count for badges in Badges
+	// limits of the session; Max is not longer than the time that hours, quotas and bookings permit
+	Limits Limits    `json:"limits,omitzero"`
+	Others []Role    `json:"others,omitempty"` // other roles that the member may take now without a mentor
+	Badges []BadgeID `json:"badges,omitempty"` // the member's badges that meet the grant
+	// badges of other issuers that the member holds instead of badges in Badges
+	Accepted []Accepted `json:"accepted,omitempty"`
 	Outcomes []Outcome  `json:"outcomes,omitempty"` // results of all grants, in the order of the policy
 	Would    Verdict    `json:"would"`              // the answer of enforcement; differs from Verdict only in mode warn
 }
@@ -64,7 +65,7 @@ func NewOutcome(r Role, v Verdict, missing ...Reason) Outcome {
 }
 
 // Missing returns everything that is missing for the grant, in the order in which rules are judged. Each call computes
-// the reasons from the member of the question, who must not have changed since.
+// the reasons from the member of the question, so the caller must not change this member after Decide.
 func (o Outcome) Missing() []Reason {
 	if o.from == o.to {
 		return nil
@@ -101,8 +102,8 @@ func (d Decision) Codes() []Code {
 	return out
 }
 
-// page contains the parts of a decision, so that a decision needs one allocation. Larger parts are allocated
-// separately: 2 % of the questions of BenchmarkSameQuestions find more than 32 missing things. A page of 504 bytes has
+// page contains the parts of a decision, so that a decision needs one allocation. Decide allocates separately what does
+// not fit: in BenchmarkSameQuestions, 2 % of the questions find more than 32 missing things. A page of 504 bytes has
 // the largest size that Go's allocator serves without a header (512 bytes); a test checks the size, because a larger
 // page takes twice as long to allocate.
 type page struct {
@@ -112,8 +113,8 @@ type page struct {
 	room     [32]finding
 }
 
-// Decide judges every grant of the machine. Decide cannot fail: a rule that cannot be judged denies. For a machine that
-// the policy does not name, Decide returns the zero Decision.
+// Decide judges every grant of the machine. Decide returns no error: it denies if a rule cannot be judged. For a
+// machine that the policy does not name, Decide returns the zero Decision.
 func (p *Policy) Decide(q Question) Decision {
 	m := p.machines[q.Machine]
 	if m == nil {
@@ -136,7 +137,7 @@ func (p *Policy) Decide(q Question) Decision {
 	return d
 }
 
-// evaluator is the state of one decision. Missing things are noted as numbers (see findings).
+// evaluator is the state of one decision. It stores what is missing as numbers (see findings).
 type evaluator struct {
 	q          Question
 	m          *Machine
@@ -214,7 +215,7 @@ func (j *evaluator) everyone(r Role) {
 	}
 }
 
-// fresh notes a reason if the bundle is older than the machine's policy allows.
+// fresh adds a reason if the bundle is older than the policy allows at this machine.
 func (j *evaluator) fresh() {
 	switch judged := j.judges(PassAges); {
 	case judged && j.q.At.Sub(j.q.Issued) > j.m.Fresh:
@@ -224,8 +225,8 @@ func (j *evaluator) fresh() {
 	}
 }
 
-// judges reports whether a rule on time can be judged. If the rule cannot be judged, and the machine does not ignore
-// such rules, judges notes it as missing.
+// judges reports whether the evaluator can judge rules on time, which need a trusted clock. If a rule cannot be judged,
+// and the machine does not ignore rules of this kind, judges adds the rule as a reason.
 func (j *evaluator) judges(rule ClockPass) bool {
 	if j.q.Clock == Trusted {
 		return true
@@ -285,14 +286,13 @@ func (j *evaluator) used() (day, week time.Duration, sessions int) {
 }
 
 // supervised reports whether another member has tapped who meets the grant's need for a supervisor and may supervise
-// one more person. supervised does not note reasons about that member, because these reasons do not concern the first
-// member.
+// one more person. It adds no reasons about this other member, because the first member cannot remedy them.
 func (j *evaluator) supervised(g *grant) bool {
 	s := j.q.Supervisor
 	l := finding{code: needsSupervisor}
 	switch {
 	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.meets(&g.supervisor, &j.supervisor):
-	case !j.membership.Keeps(Mentor) && j.hasLapsed(s): // supervising is part of the role mentor
+	case !j.membership.Keeps(Mentor) && j.hasLapsed(s): // judge the supervisor as a mentor
 		l.kind = OfLapsed
 	case g.Learners > 0 && j.q.Answering >= g.Learners:
 		l.kind = BusySupervisor
@@ -303,7 +303,7 @@ func (j *evaluator) supervised(g *grant) bool {
 	return false
 }
 
-// meets reports whether the person meets the need. meets does not note missing reasons.
+// meets reports whether the person meets the need. meets adds no reasons to the findings.
 func (j *evaluator) meets(n *need, who *person) bool {
 	mark := j.found.len()
 	ok := j.need(n, who)
@@ -336,7 +336,8 @@ func (j *evaluator) any(list []need, who *person) bool {
 			j.found.cutTo(mark)
 			return true
 		}
-		if e := ease(j.found.since(from)); e > hardest { // keep this alternative, drop the one before
+		// keep the reasons of this alternative, and remove those of the previous alternative
+		if e := ease(j.found.since(from)); e > hardest {
 			hardest = e
 			j.found.cut(mark, from)
 		} else {
@@ -346,9 +347,9 @@ func (j *evaluator) any(list []need, who *person) bool {
 	return false
 }
 
-// ease returns how easily the reasons can be remedied: twice the index of the hardest reason in the list of codes. With
-// no reason it returns the length of the list. Reasons that stop every grant are ignored. If the member lacks only the
-// badge in «with:» of an accepted badge, the result is one greater.
+// ease returns how easily the reasons can be remedied: twice the index of the hardest reason in the list of codes. For
+// an empty list of reasons, ease returns a value above all others. Reasons that stop every grant are ignored. If the
+// member lacks only the badge in «with:» of an accepted badge, ease adds one.
 func ease(found []finding) int {
 	out := 2 * len(codeList)
 	for i := range found {
@@ -397,7 +398,7 @@ func (j *evaluator) ages(n *need, who *person, at int) {
 	}
 }
 
-// age notes a reason if since is longer ago than want.
+// age adds a reason if the time since is longer ago than want.
 func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	switch {
 	case j.q.Clock != Trusted:
@@ -410,8 +411,8 @@ func (j *evaluator) age(l finding, want time.Duration, since time.Time) {
 	j.found.add(l)
 }
 
-// best returns the index of the badge that counts and was issued last. If no badge counts, best is -1, and why is the
-// reason of the nearest badge.
+// Of the holdings that are usable now, best returns the index of the one that was issued last. If no holding is usable,
+// best is -1, and why is the reason of the holding that is the easiest to remedy.
 func (j *evaluator) best(n *need, who *person) (best int, why finding) {
 	best, why = -1, finding{code: noBadge, leaf: n.leaf}
 	for _, place := range who.held(n) {
@@ -430,7 +431,8 @@ func (j *evaluator) best(n *need, who *person) (best int, why finding) {
 			if best < 0 || h.From.After(who.all[best].From) {
 				best = at
 			}
-		case l.code > why.code, l.code == noBadge && why.code == noBadge: // lacking only the badge in «with:» is nearer
+		// a member who lacks only the badge in «with:» comes nearer
+		case l.code > why.code, l.code == noBadge && why.code == noBadge:
 			why = l
 		}
 	}
@@ -449,7 +451,7 @@ func (j *evaluator) counts(h *Holding, least Assurance) (code uint8, kind Reason
 		return badgeUnverified, WeakAssurance
 	case !trusted && !h.Until.IsZero() && j.m.Pass&PassEnds == 0:
 		return clockUntrusted, 0
-	case !trusted: // the package comment names the two dates that are not judged
+	case !trusted: // while the clock is not trusted, two dates are not judged; the package comment names both
 		return counts, 0
 	case at.Before(h.From):
 		return badgeUnverified, NotYet

@@ -36,7 +36,7 @@ func line(d Decision) string {
 	return fmt.Sprintf("%v %v %v", d.Verdict, d.Role, d.Codes())
 }
 
-func TestDecisionFollowsEveryRule(t *testing.T) {
+func TestDecideAppliesEachRuleOfTheSampleLab(t *testing.T) {
 	at := func(s string) time.Time {
 		out, err := time.ParseInLocation("2006-01-02 15:04", s, paris())
 		if err != nil {
@@ -252,11 +252,11 @@ func TestReusedReasonsDoNotLeakIntoOtherDecisions(t *testing.T) {
 	}
 }
 
-func TestUnmetAnyReportsTheNearestAlternative(t *testing.T) {
+func TestUnmetNeedWithAnyFieldReportsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
 	m.Holdings[0].Standing = Revoked
-	d := p.Decide(ask("vinyl", m)) // the member lacks the badges user, first and host, and the badge mentor is revoked
+	d := p.Decide(ask("vinyl", m)) // the member has a revoked badge mentor, and lacks the badges user, first and host
 	if got := d.Outcomes[1].Missing(); len(got) != 1 || got[0].Code != BadgeRevoked || got[0].Badge != "mentor" {
 		t.Errorf("got %+v", got)
 	}
@@ -331,7 +331,7 @@ func TestDecisionsListOtherRolesAndTheBadgesUsed(t *testing.T) {
 	}
 }
 
-func TestLongestSessionOfARoleCounts(t *testing.T) {
+func TestDecisionChoosesTheGrantWithTheLongestSession(t *testing.T) {
 	for _, c := range []struct{ a, b, want Limits }{
 		{Limits{Max: 1}, Limits{Max: 2}, Limits{Max: 2}},
 		{Limits{Max: 2}, Limits{Max: 1}, Limits{Max: 2}},
@@ -352,7 +352,7 @@ func TestLongestSessionOfARoleCounts(t *testing.T) {
 	}
 }
 
-func TestLeastPowerfulOfSeveralAwaitingRolesIsChosen(t *testing.T) {
+func TestDecisionChoosesTheLeastPowerfulRoleThatWaitsForAMentor(t *testing.T) {
 	m := lab()
 	supervised := func(r Role) Grant {
 		return Grant{Role: r, Needs: Need{Badge: "user"}, Supervisor: &Need{Badge: "mentor"}}
@@ -376,7 +376,7 @@ func TestMemberWhoMayBeAloneNeedsNoSupervisor(t *testing.T) {
 	}
 }
 
-func TestSessionEndsWithTheHours(t *testing.T) {
+func TestSessionEndsWhenTheHoursClose(t *testing.T) {
 	p := mustNew(t, lab())
 	q := ask("laser", holder("user"))
 	q.At = monday.Add(10*time.Hour + 30*time.Minute + 15*time.Second) // 20:30:15
@@ -394,7 +394,7 @@ func TestSessionEndsWithTheHours(t *testing.T) {
 	}
 }
 
-func TestManyBadgesAndReasonsMayExceedTheirBuffers(t *testing.T) {
+func TestDecisionsMayHaveMoreBadgesAndReasonsThanFitIntoThePage(t *testing.T) {
 	m := lab()
 	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}}, {Role: Mentor, Needs: Need{Badge: "mentor"}}}
 	list := make([]Need, 100)
@@ -438,7 +438,7 @@ func TestRequestedRoleWithoutAGrantIsDenied(t *testing.T) {
 	}
 }
 
-func TestBigPoliciesMayExceedTheFirstPage(t *testing.T) {
+func TestDecisionsMayHaveMoreGrantsAndReasonsThanFitIntoThePage(t *testing.T) {
 	m := lab()
 	need := Need{
 		All: []Need{

@@ -159,7 +159,7 @@ func (e explainer) deny(o Outcome) Sentence {
 	}
 }
 
-// foremost returns the reason for the member's sentence. A tag is preferred to a problem with a badge.
+// foremost returns the reason for the member's sentence. foremost prefers a tag to a problem with a badge.
 func foremost(missing []Reason) Reason {
 	var out Reason
 	ease := len(codeList)

@@ -9,29 +9,30 @@ import (
 	"time"
 )
 
-// Hours are times of the week and of the year, in local time. When clocks are put back, one hour occurs twice. Hours
-// are then open in both occurrences or in neither. The zero Hours never open.
+// Hours are times of the week and of the year, in local time. When clocks are put back, one hour occurs twice. A rule
+// about a time in that hour applies to both occurrences. The zero Hours never open.
 type Hours struct {
 	week     [7][]Span // spans of days that no rule with dates or holidays names, by time.Weekday
-	rules    []rule    // all rules, if any rule names dates or holidays; otherwise empty
+	rules    []rule    // all rules in the order of the text, if any rule names dates or holidays; otherwise empty
 	holidays *Holidays
 	text     string
 }
 
-// rule is one of the rules between semicolons. The last rule that applies to a day counts.
+// rule is one of the rules between semicolons. If several rules apply to a day, the last rule decides.
 type rule struct {
 	weekdays [7]bool
 	holidays bool    // true if the rule also applies to public holidays
-	dates    []dates // empty if the rule applies to any date
-	spans    []Span  // empty if the rule closes
+	dates    []dates // the dates of the rule; empty if the rule applies to any date
+	spans    []Span  // the times at which the rule opens; empty if the rule closes all day
 }
 
-// Span is a range of minutes since midnight, without To. A To above 24 h is on the next day.
+// Span is a range of minutes since midnight. It includes the minute From and ends before the minute To. If To is above
+// 24 h, the span ends on the next day.
 type Span struct{ From, To int }
 
 const (
 	day      = 24 * 60
-	maxSpan  = 64 // spans of one day; this limits the work that a hostile file can cause
+	maxSpan  = 64 // most spans of one day; this limits the work that a hostile file can cause
 	maxRules = 64
 )
 
@@ -240,8 +241,8 @@ func (r *rule) speaksOf(w moment, holidays *Holidays) bool {
 	return len(r.dates) == 0 || slices.ContainsFunc(r.dates, func(x dates) bool { return x.hold(w.Date) })
 }
 
-// open reports whether the moment is within the hours. left is how many minutes of local time remain until the end of
-// the span that ends last.
+// open reports whether the moment is within the hours. The result left is the number of minutes of local time until the
+// end of the open span that ends last.
 func (h *Hours) open(w moment) (left int, ok bool) {
 	for _, s := range h.on(w) {
 		if s.From <= w.minute && w.minute < s.To {
@@ -315,7 +316,8 @@ func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 // Equal reports whether h and o have the same text and the same holidays.
 func (h *Hours) Equal(o *Hours) bool { return h.text == o.text && h.holidays == o.holidays }
 
-// NamesDates reports whether any rule names dates or public holidays. If none does, all weeks are equal.
+// NamesDates reports whether any rule names dates or public holidays. If no rule names a date or a holiday, the hours
+// are the same every week.
 func (h *Hours) NamesDates() bool { return h.rules != nil }
 
 // RuleOn returns the number of the rule that applies to a day, or -1. On days with the same number, the same spans

@@ -10,7 +10,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestHoursOpen(t *testing.T) {
+func TestOpenReportsWhetherAMomentIsWithinTheHours(t *testing.T) {
 	// 2026-11-23 is a Monday.
 	for _, c := range []struct {
 		hours, at string
@@ -55,7 +55,7 @@ func TestHoursOpen(t *testing.T) {
 	}
 }
 
-func TestHoursInTheNightOfTheClockChange(t *testing.T) {
+func TestOpenIsCorrectInTheNightOfAClockChange(t *testing.T) {
 	h := mustHours("Su 02:15-02:45")
 	first := time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC) // 02:30, this moment is still in summer time
 	for _, c := range []struct {
@@ -77,7 +77,7 @@ func TestHoursInTheNightOfTheClockChange(t *testing.T) {
 	}
 }
 
-func TestHoursClose(t *testing.T) {
+func TestClosesReturnsTheNextClosingTime(t *testing.T) {
 	for _, c := range []struct{ hours, at, want string }{
 		{"Mo-Fr 09:00-21:00", "2026-11-23 10:00", "2026-11-23 21:00"},
 		{"Fr 20:00-02:00", "2026-11-27 23:00", "2026-11-28 02:00"},
@@ -104,9 +104,9 @@ func TestHoursClose(t *testing.T) {
 	}
 }
 
-// Two o'clock occurs twice on this day. The first hour ends at the second two o'clock, and the machine is not open at
-// that moment.
-func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
+// Two o'clock occurs twice on this day. At 02:47 the hours are open, and 13 minutes later the clock is put back to
+// 02:00, before the hours open.
+func TestHoursCloseIfTheClockIsPutBackToATimeBeforeTheirOpening(t *testing.T) {
 	h, at := mustHours("Mo-Su 02:30-10:30"), time.Date(2026, 10, 25, 0, 47, 0, 0, time.UTC).In(paris())
 	if end, ok := h.Closes(at); !ok || end.Sub(at) != 13*time.Minute {
 		t.Errorf("open at %v until %v", at, end)
@@ -115,7 +115,7 @@ func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
 
 // The test covers both clock changes, in zones whose clocks change by an hour, by half an hour, at midnight, for
 // Ramadan or by a whole day.
-func TestHoursHoldUntilTheyCloseAndNotJustAfter(t *testing.T) {
+func TestHoursAreOpenUntilTheirClosingTimeAndClosedAfterIt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}
@@ -179,8 +179,8 @@ func randomHours(r *rand.Rand) string {
 	return out
 }
 
-// firstClosed finds the time at which h closes, by trying each minute of a little more than a week. If closes is false,
-// h is open at least until end.
+// firstClosed finds the time at which h closes, by trying each minute of a little more than a week. If the result
+// closes is false, h does not close before end.
 func firstClosed(h *Hours, at time.Time) (end time.Time, closes bool) {
 	at = at.Add(-time.Duration(at.Second()) * time.Second)
 	for range 9 * 24 * 60 {
@@ -191,7 +191,7 @@ func firstClosed(h *Hours, at time.Time) (end time.Time, closes bool) {
 	return at, false
 }
 
-func TestHoursOpenNext(t *testing.T) {
+func TestOpensReturnsTheNextOpeningTime(t *testing.T) {
 	for _, c := range []struct{ hours, at, want string }{
 		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-23 08:00", "2026-11-23 09:00"},
 		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-23 21:00", "2026-11-24 09:00"},

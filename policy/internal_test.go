@@ -119,7 +119,7 @@ func TestTextFormsOfEnumerationsRoundTrip(t *testing.T) {
 	}
 }
 
-func TestUnknownWordsAreRefused(t *testing.T) {
+func TestParsersRefuseUnknownWords(t *testing.T) {
 	if _, err := ParseRole("User"); err == nil || !strings.Contains(err.Error(), `"User" is not a role`) {
 		t.Error(err)
 	}
@@ -149,7 +149,7 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	}
 }
 
-func TestDurationsInWords(t *testing.T) {
+func TestDurationsAreWrittenInBothLanguages(t *testing.T) {
 	const days = 24 * time.Hour
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]Text{
@@ -179,8 +179,9 @@ func TestIssuersWithoutANameAreNamedByTheirID(t *testing.T) {
 	}
 }
 
-// TestAnAnswerFitsTheLargestBlockWithoutHeader checks the size of the type page. The comment of page gives the reason.
-func TestAnAnswerFitsTheLargestBlockWithoutHeader(t *testing.T) {
+// TestPageFitsTheLargestAllocationWithoutAHeader checks the size of the type page. The comment of page gives the
+// reason.
+func TestPageFitsTheLargestAllocationWithoutAHeader(t *testing.T) {
 	if n := unsafe.Sizeof(page{}); n > 512 {
 		t.Errorf("page has %d bytes, want at most 512", n)
 	}

@@ -17,7 +17,7 @@ func why(d Decision) string {
 	return d.Verdict.String() + " " + strings.Join(out, " ")
 }
 
-func TestEveryRuleOfTheLanguage(t *testing.T) {
+func TestDecideAppliesEveryRuleOfThePolicyLanguage(t *testing.T) {
 	none := func(*Machine) {}
 	user := func(q *Question) { q.Member = bearer("user") }
 	used := func(day, week time.Duration) func(*Question) {
@@ -195,7 +195,7 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 	}
 }
 
-func TestRulesWithoutAMeaningAreRefused(t *testing.T) {
+func TestInvalidBookingsLimitsQuotasAndClockRulesAreRefused(t *testing.T) {
 	for want, change := range map[string]func(*Machine){
 		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday.Add(1), For: ""}} },
 		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{From: monday, To: monday, For: "m-1"}} },
@@ -231,7 +231,7 @@ func TestExtensionIsAddedToTheRemainingTime(t *testing.T) {
 	}
 }
 
-// The session's max limits the time at the start. Hours, quotas and bookings limit an extension.
+// The key max limits only the time that a session has at its start. Hours, quotas and bookings limit an extension.
 func TestExtensionsAreBoundedByHoursQuotasAndBookingsNotByMax(t *testing.T) {
 	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for name, c := range map[string]struct {
@@ -310,7 +310,7 @@ func TestUsedTimeIsSummedByDayAndWeek(t *testing.T) {
 	}
 }
 
-// A session from 22:30 to 00:30 counts half an hour for the new day. A member with two hours a day has an hour and a
+// Half an hour of a session from 22:30 to 00:30 belongs to the new day. A member with two hours a day has an hour and a
 // half left in the morning.
 func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 2 * time.Hour, Week: 3 * time.Hour} })
@@ -323,7 +323,7 @@ func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute}, // the session is from Sunday to Monday
 		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},    // the next session is on Tuesday
 		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},            // the session is on one day
-		// The new day counts one and a quarter hours, because of the clock change.
+		// One and a quarter hours of the session belong to the new day, because of the clock change.
 		{"2026-03-29 01:15", "2026-03-29 10:00", 90 * time.Minute, 45 * time.Minute},
 	} {
 		q := Question{At: wall(t, c.at), Clock: Trusted, Machine: "m", Member: bearer("user")}
@@ -376,8 +376,8 @@ func TestSessionsOfOneDayAddUpAcrossJournals(t *testing.T) {
 	}
 }
 
-// While the clock is not trusted, the machine does not know which booking is in force. But a booking that had ended
-// when the bundle was made is over.
+// While the clock is not trusted, the machine does not know which booking is in force. But the machine knows that a
+// booking is over if it had ended when the bundle was made.
 func TestPastBookingDoesNotCloseAMachineWithAnUntrustedClock(t *testing.T) {
 	issued := monday
 	for name, c := range map[string]struct {

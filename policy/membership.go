@@ -9,8 +9,8 @@ import (
 // Membership is the rule about the end of a member's membership (Member.Until). The zero Membership has no days of
 // grace and keeps no role, so the member is refused from the day after the last day.
 type Membership struct {
-	Grace time.Duration // time after the last day in which nothing is refused, in whole days
-	Warn  time.Duration // time before the last day in which the member is reminded, in whole days
+	Grace time.Duration // time after the last day in which the member may still use machines, in whole days
+	Warn  time.Duration // how long before the last day the panel begins to remind the member, in whole days
 	After []Role        // roles that a member with a lapsed membership keeps
 }
 
@@ -80,8 +80,8 @@ func (d Date) Noon(zone *time.Location) time.Time {
 
 // Known returns the time at which memberships are judged: the question's own time if the clock is trusted. Otherwise it
 // returns the latest time that has certainly passed: when the bundle was made, or when the machine last wrote a record
-// with a trusted clock. Therefore a power cut without a network locks nobody out, and a wrong clock does not end a
-// membership.
+// with a trusted clock. Therefore a member is not locked out after a power cut without a network, and a wrong clock
+// does not end a membership.
 func (q Question) Known() time.Time {
 	switch {
 	case q.Clock == Trusted:
@@ -119,7 +119,8 @@ var cardStateWords = [...]string{"active", "lost", "blocked", "replaced"}
 
 func (c CardState) String() string { return word(cardStateWords[:], int(c)) }
 
-// ParseCardState reads active, lost, blocked or replaced. For any other word it returns BlockedCard and an error.
+// ParseCardState parses one of the words active, lost, blocked and replaced. For any other word it returns BlockedCard
+// and an error.
 func ParseCardState(s string) (CardState, error) {
 	n, err := number("state of a card", cardStateWords[:], s)
 	if err != nil || s == "" {
@@ -132,8 +133,8 @@ func ParseCardState(s string) (CardState, error) {
 // tapped by habit, so a tap with it causes no notification.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }
 
-// kind returns the reason for which Decide refuses a card in this state. An unknown state is refused like a blocked
-// card.
+// kind returns the reason for which Decide refuses a card in this state. For an unknown state, kind returns the reason
+// of a blocked card, so that Decide refuses the card.
 func (c CardState) kind() ReasonKind {
 	switch c {
 	case LostCard:

@@ -2,12 +2,13 @@ package policy
 
 import "time"
 
-// finding is a Reason in 8 bytes: indices instead of names. The index of the grant is in the Outcome.
+// finding is a Reason in 8 bytes: indices instead of names. A finding does not contain the index of its grant, which
+// the Outcome has.
 type finding struct {
 	code uint8 // index in codeList
 	kind ReasonKind
 	leaf uint16 // number of the need in machine.leaves, from 1; 0 for no need
-	held uint32 // index of the holding, if code or kind is about one
+	held uint32 // index of the holding, if the reason is about a holding
 }
 
 // findings lists everything that a decision found missing for all grants of a machine, in the order of the grants, with
@@ -17,7 +18,7 @@ type findings struct {
 	member  *Member
 	zone    *time.Location
 	list    []finding
-	given   *[]Reason // the reasons given to NewOutcome; nil if Decide made the outcome
+	given   *[]Reason // the reasons that the caller gave to NewOutcome; nil if Decide made the outcome
 }
 
 func (x *findings) add(l finding) { x.list = append(x.list, l) }

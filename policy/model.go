@@ -24,7 +24,7 @@ func (t Text) In(l Language) string {
 	return t.FR
 }
 
-// Holding is one badge that a member holds, verified before the tap. The zero Holding counts for nothing.
+// Holding is one badge that a member holds, verified before the tap. The zero Holding meets no need.
 type Holding struct {
 	Badge     BadgeID
 	Standing  Standing
@@ -69,7 +69,7 @@ var cardWords = [...]string{"number", "aes"}
 
 func (c CardStrength) String() string { return word(cardWords[:], int(c)) }
 
-// ParseCardStrength reads number or aes; "" is number.
+// ParseCardStrength parses one of the words number and aes. For "" it returns the strength of number.
 func ParseCardStrength(s string) (CardStrength, error) {
 	n, err := number("kind of card", cardWords[:], s)
 	return CardStrength(n), err
@@ -91,13 +91,14 @@ type Practice struct {
 	Logged  time.Duration // total running time logged
 	Day     time.Duration // time used on the day of Last, in the site's zone
 	Week    time.Duration // time used in the week of Last, which begins on Monday
-	// Sessions is how many sessions began on the day of Last. A session past midnight belongs to the day before.
+	// Sessions is how many sessions began on the day of Last. A session that continues past midnight counts only for
+	// the day on which it began.
 	Sessions int
 }
 
-// Used returns the practice after one more session, which ended at end, in the site's zone. Only the part of the
-// session on that day, and in that week, counts for the quotas of time. The session counts for a quota of sessions if
-// it began on that day.
+// Used returns the practice after one more session, which ended at end, in the site's zone. For the time of the day and
+// of the week, Used adds only the part of the session on that day and in that week. Used adds the session to the number
+// of sessions of the day if the session began on that day.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	p = p.Using(end, took)
 	if took <= end.Sub(dayBegan(end)) {
@@ -106,9 +107,9 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	return p
 }
 
-// Using returns the practice in a session that has lasted for took at now, in the site's zone. The time counts. The
-// session itself does not count, because the policy has admitted it: an extension of the last session that a quota
-// permits must not be refused because of that session.
+// Using returns the practice in a session that has lasted for took at now, in the site's zone. The time counts. Using
+// does not add one to the number of sessions, because the policy has already admitted this session: Decide must not
+// refuse to extend the last session of a quota because of that session itself.
 func (p Practice) Using(now time.Time, took time.Duration) Practice {
 	if !sameDay(p.Last, now) {
 		p.Day, p.Sessions = 0, 0
@@ -168,7 +169,8 @@ const dayLength = 24 * time.Hour
 
 // sameDay reports whether both are on one local day of b's zone.
 func sameDay(a, b time.Time) bool {
-	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength { // answer quickly for times that are far apart
+	// skip the calendar computation for times that are far apart
+	if d := b.Sub(a); d > 2*dayLength || d < -2*dayLength {
 		return false
 	}
 	ay, am, ad := a.In(b.Location()).Date()
@@ -190,7 +192,7 @@ func sameWeek(a, b time.Time) bool {
 type Member struct {
 	ID       MemberID
 	Blocked  bool // every card of this member is refused
-	Until    Date // last day of the membership in the site's zone; zero for no end
+	Until    Date // last day of the membership in the site's zone; zero for a membership without an end
 	Holdings []Holding
 	Practice []Practice
 	prepared *prepared // set by Prepare; if nil, computed at each decision
@@ -199,8 +201,8 @@ type Member struct {
 // Limits limit a session. A zero duration means no limit. In JSON the durations are nanoseconds.
 type Limits struct {
 	Max time.Duration `json:"max,omitempty"` // the session ends after this time unless it is extended
-	// Most is the time that hours, quotas and bookings permit. Extensions cannot exceed it. The limits of a grant leave
-	// it zero.
+	// Most is the time that hours, quotas and bookings permit. Extensions cannot make a session longer than Most. In
+	// the limits of a grant, Most is zero.
 	Most time.Duration `json:"most,omitempty"`
 	Idle time.Duration `json:"idle,omitempty"` // the session ends after the machine was idle for this time
 	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
@@ -208,8 +210,8 @@ type Limits struct {
 	Extend time.Duration `json:"extend,omitempty"`
 }
 
-// Extended returns the time left of a session after its member has asked for more: left plus Extend, but at most most,
-// which is the Most of a new decision (zero: no limit). The result is never less than left.
+// Extended returns the remaining time of a session after its member has extended it: left plus Extend, but at most the
+// parameter most, which is the field Most of a new decision (zero means no limit). The result is never less than left.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

@@ -6,8 +6,8 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the evaluator that would wrongly allow, wrongly refuse, or give a wrong reason. The tests must
-// catch each mutant.
+// mutants are changes to the evaluator that would wrongly allow, wrongly refuse, or give a wrong reason. For each
+// mutant, at least one test of the package must fail.
 var mutants = []mutate.Edit{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},

@@ -6,19 +6,20 @@ import "time"
 type person struct {
 	*prepared
 	all       []Holding
-	last      time.Time     // end of the last session here
-	logged    time.Duration // running time logged here
-	day, week time.Duration // time used here on the day and in the week of last
-	sessions  int           // sessions begun here on the day of last
+	last      time.Time     // end of the member's last session on this machine
+	logged    time.Duration // total running time that the member logged on this machine
+	day, week time.Duration // how long the member used this machine on the day, and in the week, of the last session
+	sessions  int           // number of sessions that the member began on this machine on the day of the last session
 }
 
 // prepared lists which of a member's badges may meet which need of one machine, so that a tap compares no names.
 type prepared struct {
 	machine  *machine
 	holdings []Holding // the holdings from which places was computed
-	places   []uint32  // indices in holdings: the indices for the first need, then for the second need, and so on
-	ends     []uint32  // for each need, the end of the need's part of places
-	others   bool      // true if another issuer made some of the badges in places
+	// indices of the holdings that may meet the first need, then of those that may meet the second need, and so on
+	places []uint32
+	ends   []uint32 // for each need, the end of the need's part of places
+	others bool     // true if another issuer issued at least one of the badges in places
 }
 
 // Prepare computes before a tap which of the member's badges may meet which need of a machine. Without Prepare, Decide

@@ -53,8 +53,8 @@ func replaced(s string, pairs []string) string {
 	return out.String()
 }
 
-// These are the phrases that name a role, each followed by the replacement. The tests of explain and of the panel check
-// every sentence against them.
+// These are the phrases that name a role, each followed by the replacement. The tests of explain and of the panel
+// search these phrases in every sentence.
 var (
 	maintainerFR = [...]string{
 		"Seuls les mainteneurs peuvent démarrer", "Attendre quelques minutes",

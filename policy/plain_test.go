@@ -11,7 +11,7 @@ import (
 var aRole = regexp.MustCompile(`(?i)mentor|mainten`)
 
 // The machine has learners and users only, so no sentence may send anybody to a mentor or to a maintainer.
-func TestNoSentenceNamesARoleThatTheMachineDoesNotGive(t *testing.T) {
+func TestSentencesNameOnlyRolesThatTheMachineGives(t *testing.T) {
 	two := func(change func(*Machine)) *Policy {
 		return ruled(t, func(m *Machine) {
 			m.Grants = []Grant{

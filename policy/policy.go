@@ -2,20 +2,22 @@
 //
 // The package takes a Model (what a site's administrator wrote; package policy/file reads it from policy.yaml), checked
 // and compiled by New, and a Question (a machine, a member with verified badges, a time), and answers with a Decision:
-// allow, deny or await, and for every grant of the machine all that is missing. Explain turns that into a sentence and
-// a next step for the member, in French and English. All functions are pure: they use no clock, no I/O and no network,
-// and the same question gets the same answer.
+// allow, deny or await, and for every grant of the machine all that is missing. Explain writes the decision as a
+// sentence and a next step for the member, in French and English. All functions are pure: they use no clock, no I/O and
+// no network, and the same question gets the same answer.
 //
-// The package refuses by default. The zero Decision, Role and Holding open nothing. A rule that cannot be judged
-// denies, with the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot
-// be judged. A tag stops every role but maintainer (a mentor too: a mentor is responsible for people, not for the state
-// of a machine); a fault stops everyone. Another badge never takes access away: of several badges of one kind the best
-// counts, of several grants of one role the longest session.
+// The package refuses by default. The zero Decision, the zero Role and the zero Holding give no access. If a rule
+// cannot be judged, the policy denies with the code of that case: while the clock is not trusted, opening hours, ages
+// and the ends of badges cannot be judged. A tag stops every role except maintainer. It also stops mentors, who are
+// responsible for people and not for the state of a machine. A fault stops everyone. An additional badge never takes
+// access away: of several badges of one kind, Decide uses the best badge, and of several grants of one role, the grant
+// with the longest session.
 //
 // Two dates are not judged while the clock is untrusted, since every signed badge bears the first and every revocable
 // one the second, and nobody could start a machine after a power cut without a network: the beginning of a badge's
-// validity, and the age of its last known status. A revocation that the machine knows always counts. A booking that had
-// ended when the bundle was made never counts, because the present time is always later than that.
+// validity, and the age of its last known status. A revoked badge is refused as soon as the machine knows the
+// revocation, also while the clock is not trusted. Decide ignores a booking that had ended when the bundle was made,
+// because the present time is always later than that moment.
 package policy
 
 import (
@@ -32,23 +34,25 @@ type Model struct {
 	// SignedBindings means that the policy key also signs each member's addresses, subjects, cards and restrictions. A
 	// machine that pins a separate policy key then accepts only signed data.
 	SignedBindings bool
-	StatusGrace    time.Duration // how long a badge's last status counts; zero means DefaultStatusGrace
-	Membership     Membership    // rule about the end of a membership
-	Holidays       *Holidays     // public holidays (PH in hours); nil for no holidays
-	Names          Names         // how panels show members' names
-	Look           Look          // whether panels are light or dark
-	Issuers        []Issuer
-	Badges         []Badge
-	Machines       []Machine
-	Evidence       map[BadgeID]EvidenceRule
-	Tests          []Test
-	Never          []Invariant
+	// how long a badge stays usable after its status was last read; zero means DefaultStatusGrace
+	StatusGrace time.Duration
+	Membership  Membership // rule about the end of a membership
+	Holidays    *Holidays  // public holidays (PH in hours); nil for no holidays
+	Names       Names      // how panels show members' names
+	Look        Look       // whether panels are light or dark
+	Issuers     []Issuer
+	Badges      []Badge
+	Machines    []Machine
+	Evidence    map[BadgeID]EvidenceRule
+	Tests       []Test
+	Never       []Invariant
 }
 
-// DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (the project's choice).
+// DefaultStatusGrace is how long a badge stays usable while its status cannot be read. No standard sets this time; the
+// project chose it.
 const DefaultStatusGrace = 7 * 24 * time.Hour
 
-// Issuer is an issuer whose badges count. Only the keys in Keys are accepted for this issuer.
+// Issuer is an issuer whose badges the policy trusts. Only the keys in Keys are accepted for this issuer.
 type Issuer struct {
 	ID      IssuerID
 	Name    string
@@ -77,7 +81,7 @@ type Badge struct {
 	Name        Text // the name, exactly as issued
 	Issuer      IssuerID
 	Achievement string   // achievement.id, which is compared without query and fragment
-	Accepts     []Accept // badges of other issuers that count as this badge
+	Accepts     []Accept // badges of other issuers that a member may hold instead of this badge
 }
 
 // Machine is a machine with the rules for its use.
@@ -88,8 +92,8 @@ type Machine struct {
 	WhenIdle WhenIdle
 	Cooldown time.Duration // how long the extraction runs after a session
 	Mode     Mode
-	Card     CardStrength  // what a card must prove at this machine
-	Pass     ClockPass     // rules that are ignored while the clock is not trusted; zero for no rule
+	Card     CardStrength  // what a card must prove to the reader of this machine
+	Pass     ClockPass     // rules that Decide ignores while the clock is not trusted; zero: it ignores no rule
 	Fresh    time.Duration // age of the bundle above which only roles in Stale may start; zero for any age
 	Stale    []Role        // roles that may start with a bundle older than Fresh
 	Bookings []Booking     // bookings sorted by time, without overlaps
@@ -116,8 +120,8 @@ type Booking struct {
 
 // Quota is how long and how often a member may use the machine. Zero means no limit.
 type Quota struct {
-	Day, Week time.Duration // local days and weeks of the site; a week begins on Monday
-	Sessions  int           // in a local day
+	Day, Week time.Duration // longest use in a local day and in a local week (from Monday) of the site
+	Sessions  int           // most sessions in a local day of the site
 }
 
 // WhenIdle says what the machine does with running work when a session ends. The zero WhenIdle switches the machine off
@@ -156,7 +160,7 @@ type Need struct {
 	Within     time.Duration // largest age of the badge since its issue; zero for any age
 	UsedWithin time.Duration // longest time since the last use of the machine or the issue of the badge; zero for any time
 	Hours      time.Duration // required running time logged on the machine; zero for none
-	Assurance  Assurance     // the weakest assurance that counts; zero means signed
+	Assurance  Assurance     // the weakest assurance that meets the need; zero means signed
 	All        []Need
 	Any        []Need
 }
@@ -164,9 +168,10 @@ type Need struct {
 // EvidenceRule defines which interventions earn a badge.
 type EvidenceRule struct {
 	Interventions int           // required number of interventions
-	Kinds         []string      // kinds of intervention that count
+	Kinds         []string      // the kinds of intervention that the rule accepts
 	Within        time.Duration // largest age of an intervention; zero for any age
-	// EndorsedBy is the badge that the maintainer who logged the intervention must have used. Empty means any badge.
+	// EndorsedBy is the badge that gave the role to the maintainer who logged the intervention. If EndorsedBy is empty,
+	// any badge is enough.
 	EndorsedBy BadgeID
 	Endorsed   Endorsed // how the maintainer endorses the work
 	Spread     int      // smallest number of different local days of the interventions; zero for no rule
@@ -185,7 +190,7 @@ var endorsedWords = [...]string{"", "at-the-time"}
 
 func (e Endorsed) String() string { return word(endorsedWords[:], int(e)) }
 
-// ParseEndorsed reads at-the-time. "" means an endorsement by the tap.
+// ParseEndorsed parses the word at-the-time. For "" it returns the endorsement by the tap alone.
 func ParseEndorsed(s string) (Endorsed, error) {
 	n, err := number("way to endorse", endorsedWords[:], s)
 	return Endorsed(n), err
@@ -193,7 +198,7 @@ func ParseEndorsed(s string) (Endorsed, error) {
 
 // Test is an example in the policy file.
 type Test struct {
-	Name     string // its position in the file, for messages
+	Name     string // position of the example in the policy file, for messages
 	Question Question
 	Expect   Verdict
 	Role     Role // expected role; NoRole for any role
@@ -203,7 +208,7 @@ type Test struct {
 // Invariant is a case that the policy must never allow. Package policy/analysis looks for members and times that break
 // an invariant.
 type Invariant struct {
-	Name    string      // its position in the file, for messages
+	Name    string      // position of the rule in the policy file, for messages
 	Roles   []Role      // roles that nobody may have
 	On      []MachineID // machines of the rule; empty for all machines
 	Without []BadgeID   // the rule is about members without these badges; empty for all members

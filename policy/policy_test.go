@@ -161,7 +161,7 @@ func TestInvalidModelsAreRefused(t *testing.T) {
 	}
 }
 
-func TestPolicyAnswersByName(t *testing.T) {
+func TestMachinesBadgesAndIssuersAreFoundByTheirWholeID(t *testing.T) {
 	m := lab()
 	m.Zone = nil
 	p := mustNew(t, m)
@@ -200,7 +200,7 @@ func TestPolicyAnswersByName(t *testing.T) {
 	}
 }
 
-func TestInterventionKindsAreThoseOfTheMachinesBadges(t *testing.T) {
+func TestInterventionKindsIncludeTheKindsThatTheMachinesBadgesNeed(t *testing.T) {
 	p := mustNew(t, lab())
 	for machine, want := range map[MachineID]string{"laser": "extraction lens-cleaning", "vinyl": "blade",
 		"print": "extraction lens-cleaning", "x": ""} {

@@ -7,7 +7,7 @@ import (
 	. "portillon/policy"
 )
 
-func TestMachinesWhoseGrantsNeedPracticeAreNamed(t *testing.T) {
+func TestNeedsPracticeListsTheMachinesWhoseGrantsRequirePractice(t *testing.T) {
 	for name, c := range map[string]struct {
 		needs Need
 		want  bool

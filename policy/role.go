@@ -50,7 +50,7 @@ var verdictWords = [...]string{"deny", "await", "allow"}
 
 func (v Verdict) String() string { return word(verdictWords[:], int(v)) }
 
-// ParseVerdict reads deny, await or allow. "" is deny.
+// ParseVerdict parses one of the words deny, await and allow. "" is deny.
 func ParseVerdict(s string) (Verdict, error) {
 	n, err := number("verdict", verdictWords[:], s)
 	return Verdict(n), err
@@ -75,7 +75,7 @@ var languageWords = [...]string{"fr", "en"}
 
 func (l Language) String() string { return word(languageWords[:], int(l)) }
 
-// ParseLanguage reads fr or en. "" is French.
+// ParseLanguage parses one of the words fr and en. "" is French.
 func ParseLanguage(s string) (Language, error) {
 	n, err := number("language", languageWords[:], s)
 	return Language(n), err
@@ -90,7 +90,7 @@ func (l *Language) UnmarshalText(b []byte) (err error) {
 
 func word(words []string, n int) string {
 	if n >= len(words) {
-		return words[0] // an unknown number has the word of the zero value
+		return words[0] // an unknown number is written with the word of the zero value
 	}
 	return words[n]
 }

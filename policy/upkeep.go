@@ -10,11 +10,11 @@ import (
 // Item is an entry of a list from which people choose at the machine: a kind of intervention, or a skill.
 type Item struct {
 	ID   string // a slug
-	Name Text   // the text that people read
+	Name Text   // the name that people read at the machine
 }
 
-// Upkeep is recurring maintenance. Upkeep is due after running hours, after days, or after the interval that ends
-// first.
+// Upkeep is recurring maintenance. Upkeep is due after a number of running hours, after a number of days, or, if both
+// are set, after the interval that ends first.
 type Upkeep struct {
 	Kind  string        // kind of the intervention that resets the interval
 	Hours time.Duration // interval in running time; zero for no such interval
@@ -24,7 +24,7 @@ type Upkeep struct {
 
 // Done is when a kind of maintenance was last done.
 type Done struct {
-	At  time.Time     `json:"at"`  // zero if the clock was not set
+	At  time.Time     `json:"at"`  // when the work was done; zero if the clock was not set
 	Ran time.Duration `json:"ran"` // the machine's total running time at that moment
 }
 
@@ -32,8 +32,9 @@ type Done struct {
 type Wear struct {
 	Now   time.Time
 	Clock Clock
-	Ran   time.Duration   // total running time
-	Done  map[string]Done // by kind; a missing kind was done at running time 0 and today
+	Ran   time.Duration // total running time
+	// when each kind of maintenance was last done; a kind that is missing counts as done today and at running time 0
+	Done map[string]Done
 }
 
 // Work is maintenance that is due or due soon. Work is due soon when at most a tenth of the interval is left.
@@ -62,8 +63,8 @@ func (m *Machine) Due(w Wear) []Work {
 	return out
 }
 
-// standing returns the state of one maintenance, and whether to report it. If the intervals in hours and in days are
-// both due, hours are reported.
+// standing returns the state of one maintenance, and whether to report it. If the intervals in hours and in days have
+// both ended, standing reports the interval in hours.
 func (u Upkeep) standing(w Wear) (Work, bool) {
 	done, known := w.Done[u.Kind]
 	by := func(every, spent time.Duration, hours bool) (Work, bool) {
@@ -71,7 +72,7 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 		return Work{Upkeep: u, Over: left <= 0, ByHours: hours, Remaining: left}, every > 0 && left <= every/10
 	}
 	since := w.Ran - done.Ran
-	if since < 0 { // the counter of hours was replaced and began again at 0
+	if since < 0 { // the counter of running hours was replaced, and the new counter began at 0
 		since = w.Ran
 	}
 	ran, called := by(u.Hours, since, true)
@@ -143,7 +144,7 @@ const (
 
 var nameWords = [...]string{"first", "initial", "full", "letters"}
 
-// ParseNames reads first, initial, full or letters. "" is first.
+// ParseNames parses one of the words first, initial, full and letters. "" is first.
 func ParseNames(s string) (Names, error) {
 	n, err := number("way to show names", nameWords[:], s)
 	return Names(n), err
@@ -183,7 +184,7 @@ var lookWords = [...]string{"auto", "light", "dark"}
 
 func (l Look) String() string { return word(lookWords[:], int(l)) }
 
-// ParseLook reads auto, light or dark. "" is auto.
+// ParseLook parses one of the words auto, light and dark. "" is auto.
 func ParseLook(s string) (Look, error) {
 	n, err := number("look", lookWords[:], s)
 	return Look(n), err

@@ -83,7 +83,7 @@ func (w wording) moment(t time.Time) Text {
 	return Text{on.FR + " à " + at.FR, on.EN + " at " + at.EN}
 }
 
-// daysUntil counts the midnights until t.
+// daysUntil returns the number of midnights between the present and t: 0 for today, 1 for tomorrow.
 func (w wording) daysUntil(t time.Time) int {
 	y, m, d := t.Date()
 	ny, nm, nd := w.now.Date()

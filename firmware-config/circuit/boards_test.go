@@ -8,19 +8,20 @@ import (
 
 // These constants are the limits of a Pi's pin. BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): the
 // input leakage is at most 10 µA at 85 °C, an output delivers at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most,
-// and pull resistors are 33 to 73 kΩ. BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. For RP1 (Pi 5) the values of BCM2711
-// are used, because its data sheet has none.
+// and pull resistors are 33 to 73 kΩ. BCM2835: an input reads up to 0.9 V as low and 1.6 V or more as high, its leakage
+// is at most 5 µA, and pull resistors are 50 to 65 kΩ. For RP1 (Pi 5), whose data sheet gives no limits, the tests use
+// the values of BCM2711.
 const (
 	inputLeak   = 10e-6
-	sinkOhm     = 100.0 // from 0.4 V at 4 mA
+	sinkOhm     = 100.0 // Ω, resistance of a pin at the low level: 0.4 V at 4 mA
 	pullLeast   = 33e3
 	pullMost    = 73e3
 	lowAtMost   = 0.8
 	highAtLeast = 2.0
 	// A, maximum current of a pin that keeps its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
 	pinAtMost = 8e-3
-	// A, limit for all circuits together on the 3.3 V pins. This is the limit of the first Pi. Later models allow
-	// more.
+	// A, limit for all circuits together on the 3.3 V pins. 50 mA is the limit of the first Pi. Later models allow a
+	// larger current.
 	railAtMost         = 50e-3
 	floating           = 1e9 // Ω
 	coilHolds          = openBelow * coilVolt
@@ -69,12 +70,14 @@ func onState(activeLow bool) func(*Net) {
 	}
 }
 
-// boardCorners returns corners with all values high or low together, and the strongest and weakest semiconductors.
+// boardCorners returns the corners in which all values are high or all are low, each with the strongest and with the
+// weakest semiconductors.
 func boardCorners(parts []Part, strong bool) (out []Corner) {
 	for _, up := range []bool{false, true} {
 		high := map[string]bool{}
 		for _, p := range parts {
-			// Supplies are high when resistors and coils are low, and the reverse.
+			// The voltage of a supply is high in the corners in which resistors and coils are low, and low in the
+			// others.
 			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL")
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
@@ -152,8 +155,8 @@ func TestRelayBoardsCloseOnlyOnCommand(t *testing.T) {
 	}
 }
 
-// A wet board or a long wire adds a leakage of 15 µA to the leakage of the pin. The resistors must keep the relay open.
-// To show that the test can fail, the relay must close without the resistors.
+// A wet board or a long wire adds a leakage of 15 µA to the leakage of the pin. With the resistors, the relay must stay
+// open. Without the resistors, the relay must close, which shows that the test can fail.
 func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 	for _, b := range boards(t) {
 		p := circuitParts(t, b.drawing, b.circuit)
@@ -171,7 +174,8 @@ func TestResistorsKeepTheRelayOpenOnAWetBoard(t *testing.T) {
 	}
 }
 
-// The tests must reject circuits that earlier documentation recommended.
+// The tests must detect that these circuits, which earlier documentation recommended, close the relay without a
+// program.
 func TestBoardsThatCloseWithoutAProgramAreRejected(t *testing.T) {
 	opto := func(first string) string {
 		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ " +
@@ -191,7 +195,7 @@ func TestBoardsThatCloseWithoutAProgramAreRejected(t *testing.T) {
 	}
 }
 
-// boardRows returns the single faults of the boards and of the wire to IN.
+// boardRows returns a table row for each single fault of the boards and of the wire to IN.
 func boardRows(t *testing.T) (rows []row) {
 	for _, b := range boards(t) {
 		p := circuitParts(t, b.drawing, b.circuit)
@@ -200,7 +204,8 @@ func boardRows(t *testing.T) (rows []row) {
 			closes, works := judgeBoard(t, p, b.low, f)
 			r := row{drawing: b.name, part: f.Part, fault: names[i]}
 			switch {
-			case len(closes) >= len(offStates(b.low))-1: // the relay closes in all states except "5 V is off"
+			// this fault closes the relay in all states except "5 V is off"
+			case len(closes) >= len(offStates(b.low))-1:
 				r.does, r.closes = "**closed**, for as long as the board has its 5 V", true
 				r.notices = "`feedback`: contactor fault, no start"
 			case len(closes) > 0:

@@ -6,15 +6,15 @@ import "fmt"
 type Fault struct {
 	Part  string
 	Short bool   // shorted; otherwise open
-	Pins  [2]int // which pins of a part with three pins are shorted
+	Pins  [2]int // the two pins that are shorted, for a part with three pins
 }
 
 // Corner is one combination of tolerances: the value of each part is at one end of the part's tolerance.
 type Corner struct {
-	High   map[string]bool // names of the parts with the upper value; all other parts have the lower value
-	Middle bool            // all values are nominal
+	High   map[string]bool // the parts that have the upper end of their tolerance; all other parts have the lower end
+	Middle bool            // true if all parts have their nominal values
 	Diodes Diodes
-	Strong bool // transistors and optocouplers with their largest gain
+	Strong bool // true if transistors and optocouplers have their largest gain
 }
 
 // Of returns the value of a part in this corner.
@@ -37,7 +37,7 @@ const (
 	strongFet = 20.0
 )
 
-// Build returns the net of a circuit with faults. At first, contacts are open and pins float.
+// Build returns the net of a circuit with faults. In the new net all contacts are open and all pins float.
 func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 	n := NewNet()
 	for _, p := range parts {
@@ -48,7 +48,7 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 			}
 		}
 		if fault.Part != "" {
-			for _, node := range p.Nodes { // add the nodes of broken parts too
+			for _, node := range p.Nodes { // add the nodes also of a broken part, so that they have a voltage
 				n.node(node)
 			}
 			if fault.Short && len(p.Nodes) > 1 {

@@ -53,7 +53,8 @@ func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 	for _, name := range []string{"tvs", "diode"} {
 		p := circuitParts(t, "suppressor.svg", name)
 		s := span{least: math.Inf(1)}
-		for _, high := range []bool{false, true} { // supply and clamp are both high or both low; the coil is the opposite
+		// supply and clamp have their upper values when the coil has its lower value, and the reverse
+		for _, high := range []bool{false, true} {
 			for _, clamp := range []bool{false, true} {
 				c := Corner{High: map[string]bool{"V24": high, "KM1": !high, "D1": clamp}}
 				seconds, peak := measureDecay(t, p, c, 0.1)
@@ -80,7 +81,7 @@ func TestContactorOpensFastWithTheSuppressor(t *testing.T) {
 }
 
 // A suppressor diode with a stand-off voltage below the supply's upper limit would conduct all the time.
-func TestSuppressorWithTooLowVoltageIsDetected(t *testing.T) {
+func TestSuppressorThatConductsAtTheSupplyVoltageIsDetected(t *testing.T) {
 	n := NewNet()
 	n.V("V24", "plus", Ground, 28.8, sourceOhm)
 	n.R("wire", "plus", "coil", 1)
@@ -125,7 +126,8 @@ func TestLampsStayWithinTheLimitsOfThePins(t *testing.T) {
 	if least < 1e-3 || most > pinAtMost {
 		t.Errorf("an LED takes %.1f to %.1f mA, want 1 to %.0f", least*1e3, most*1e3, pinAtMost*1e3)
 	}
-	// Add the buzzer's base and the relays of machine and extraction (R5 of a relay board), about 3 mA each.
+	// Add the other currents of the pins: the base of the buzzer's transistor and the relay boards of machine and
+	// extraction (R5), about 3 mA each.
 	if all := total + 3*3.5e-3; all > 30e-3 {
 		t.Errorf("all outputs together draw %.1f mA, but the drawing says under 30 mA", all*1e3)
 	}

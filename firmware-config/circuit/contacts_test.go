@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// ladder simulates the start circuit of wiring.svg. Tests operate the contacts as people and Portillon do. The
-// simulation shows whether the contactors stay closed.
+// ladder simulates the start circuit of wiring.svg. A test opens and closes the contacts as people and Portillon do.
+// The simulation shows whether the contactors stay closed.
 type ladder struct {
 	t      *testing.T
 	net    *Net
-	pulled map[string]bool // whether K2 and KM1 are closed
-	welded string          // a welded contact, which stays closed
-	order  bool            // Portillon has ordered the relay K1 to close
-	lied   bool            // the feedback differed from the order at least once
+	pulled map[string]bool // by name, K2 and KM1: true while the contactor is closed
+	welded string          // name of the welded contact, which stays closed; empty for none
+	order  bool            // true while Portillon orders the relay K1 to close
+	lied   bool            // true if the feedback input differed from the order at least once
 }
 
 // A contactor of 24 V DC closes at 70 to 80 % of its voltage and opens at 10 to 25 % (Schneider LC1D: 0.7 to 1.25 Uc,
@@ -103,14 +103,15 @@ func TestMachineStartsByItsButtonAndNotByACardAlone(t *testing.T) {
 		if s.tell(l); l.pulled["KM1"] != s.runs {
 			t.Errorf("%s: the contactor is closed: %v, want %v", s.name, l.pulled["KM1"], s.runs)
 		}
-		if l.lied && s.name != "the return of the power" { // without 24 V Portillon is right to report a contactor fault
+		// without 24 V the contactor does not follow the order, so Portillon correctly reports a fault
+		if l.lied && s.name != "the return of the power" {
 			t.Errorf("%s: the feedback input differs from Portillon's order", s.name)
 		}
 	}
 }
 
 // In the first drawing, Portillon's contact was in series with the coil, and there was no self-holding contact. The
-// tests must reject such a circuit.
+// tests must detect that with such a circuit a card alone starts the machine.
 func TestCircuitWithoutASelfHoldingContactIsRejected(t *testing.T) {
 	old := parseNetlist(t,
 		"V3 V rail gnd 3.3V\nR1 R rail fb 680Ω\nV24 V plus gnd 24V\nF1 FUSE plus a 1A\nS0.1 NC a b e-stop\nK1 NO b "+
@@ -127,7 +128,8 @@ func TestCircuitWithoutASelfHoldingContactIsRejected(t *testing.T) {
 	}
 }
 
-// ladderRows returns the single faults of the start circuit, each with the stories whose end the fault changes.
+// ladderRows returns a table row for each single fault of the start circuit. The row names the stories whose final
+// state the fault changes.
 func ladderRows(t *testing.T) (rows []row) {
 	start := circuitParts(t, "wiring.svg", "start")
 	faults, names := faultsOf(start)
@@ -212,7 +214,7 @@ func TestOpenLidStopsTheBeamInEveryState(t *testing.T) {
 	}
 }
 
-// lidRows returns the single faults of the lid circuit.
+// lidRows returns a table row for each single fault of the lid circuit.
 func lidRows(t *testing.T) (rows []row) {
 	for _, name := range []string{"enable", "mains"} {
 		p := circuitParts(t, "laser-lid.svg", name)
@@ -310,7 +312,7 @@ func TestContactorCutsAllPolesButNotThePisSupply(t *testing.T) {
 				t.Errorf("%s: %s open, the Pi is fed: %v", c.name, off, fed)
 			}
 		}
-		// Check each pole alone: with one pole open the machine must not work.
+		// Open each pole alone: with one open pole the machine must have no power.
 		for _, pole := range c.poles {
 			whole, less := closeAllExcept(t, p, ""), closeAllExcept(t, p, pole)
 			if isNear(whole.Through("M1"), less.Through("M1"), 1e-3) && isNear(whole.Through("M3"), less.Through("M3"), 1e-3) {
@@ -325,7 +327,7 @@ func supplyIndex(parts []Part) int {
 	return slices.IndexFunc(parts, func(p Part) bool { return p.Name == "T1" })
 }
 
-// mainsRows returns the faults of the contactor's poles, welded or open.
+// mainsRows returns a table row for each pole of the contactor that is welded or stays open.
 func mainsRows(t *testing.T) (rows []row) {
 	for _, c := range mainsCircuits {
 		p := circuitParts(t, "mains.svg", c.name)

@@ -26,5 +26,5 @@
 // names of V, PIN and TIME.
 //
 // Net is the solver: it uses nodal analysis with Newton's method, and backward Euler in time. The models of the parts
-// are only as detailed as a worst-case computation needs. models.go names the data sheet of each limit.
+// have only the details that a worst-case computation needs. models.go names the data sheet of each limit.
 package circuit

@@ -33,7 +33,7 @@ type Part struct {
 type Drawing struct {
 	Title    string
 	Circuits map[string][]Part
-	Order    []string // names of the circuits, in order
+	Order    []string // names of the circuits, in the order of the file
 }
 
 // Find returns the part of a circuit with this name.
@@ -50,8 +50,8 @@ func Find(parts []Part, name string) (Part, bool) {
 var kinds = map[string]struct {
 	nodes    int
 	quantity bool
-	unnamed  bool // the drawing need not show the part's name
-	word     bool // the value is a word that may stand apart from the part's name
+	unnamed  bool // true if the drawing need not show the part's name
+	word     bool // true if the value is a word that the drawing may show in another text than the part's name
 }{
 	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2,
 		quantity: true}, "COIL": {nodes: 2, quantity: true},
@@ -208,7 +208,7 @@ func (d *Drawing) requireShown(texts []string) error {
 	for _, circuit := range d.Order {
 		for _, p := range d.Circuits[circuit] {
 			name, _, _ := strings.Cut(p.Name, ".")
-			beside := texts // texts that may contain the value
+			beside := texts // the texts of the drawing that may contain the part's value
 			if !kinds[p.Kind].unnamed {
 				beside = nil
 				for _, t := range texts {

@@ -29,7 +29,7 @@ func (n *Net) Contact(name, a, b string) {
 	n.add(name, &resistor{pair{n.node(a), n.node(b)}, 0})
 }
 
-// Close closes or opens a contact. Close reports whether the contact exists.
+// Close closes or opens a contact. Close returns false if the net has no contact with this name.
 func (n *Net) Close(name string, closed bool) bool {
 	r, ok := n.named[name].(*resistor)
 	if ok && closed {
@@ -61,7 +61,7 @@ func (n *Net) C(name, a, b string, farad float64) {
 	n.add(name, &capacitor{pair: pair{n.node(a), n.node(b)}, farad: farad})
 }
 
-// Charge sets the voltage of a capacitor. Charge reports whether the capacitor exists.
+// Charge sets the voltage of a capacitor. Charge returns false if the net has no capacitor with this name.
 func (n *Net) Charge(name string, volt float64) bool {
 	c, ok := n.named[name].(*capacitor)
 	if ok {
@@ -115,7 +115,7 @@ func (n *Net) V(name, a, b string, volt, ohm float64) {
 }
 
 // Drive sets the voltage in V and the resistance in Ω of a source. A resistance of math.Inf(1) disconnects the source.
-// Drive reports whether the source exists.
+// Drive returns false if the net has no source with this name.
 func (n *Net) Drive(name string, volt, ohm float64) bool {
 	s, ok := n.named[name].(*source)
 	if ok {
@@ -162,7 +162,8 @@ func JunctionOf(volt, ampere, emission, celsius float64) Junction {
 
 func (j Junction) thermal() float64 { return j.Emission * boltzmann * j.Kelvin }
 
-// steepest is the exponent above which a junction's curve continues as a straight line, so that no current overflows.
+// steepest is the exponent above which the model replaces a junction's exponential by a straight line, so that the
+// current does not overflow.
 const steepest = 70
 
 // current returns the current and the conductance at the voltage v.
@@ -194,7 +195,8 @@ func (j Junction) limitVoltage(next, last float64) float64 {
 	return t * math.Log(max(next/t, 1e-9))
 }
 
-// limitVoltage limits a junction's next voltage, and records whether it still differs from the voltage of its nodes.
+// limitVoltage limits the next voltage of a junction, and records whether the limited voltage differs from the voltage
+// between the junction's nodes.
 func (n *Net) limitVoltage(j Junction, next, last float64) float64 {
 	v := j.limitVoltage(next, last)
 	if math.Abs(v-next) > steady {

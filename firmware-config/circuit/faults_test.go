@@ -11,7 +11,7 @@ import (
 type row struct {
 	drawing, part, fault string
 	does, notices        string
-	closes               bool // true if the fault closes the relay or starts the machine without a command
+	closes               bool // true if the fault closes the relay, or starts the machine, although nobody ordered it
 	seen                 bool // true if a person or the daemon notices the fault
 }
 
@@ -48,8 +48,8 @@ const lidShorts = "direct opening breaks a weld; for a short in its cable, a saf
 const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in " +
 	"wiring.svg), and `feedback` reports it at once"
 
-// faultsOf returns every way in which each part of a circuit can break. faultsOf returns no faults of wires, supplies
-// and times.
+// faultsOf returns every way in which each part of a circuit can break. It leaves out wires, supplies and times, which
+// are no parts that can break.
 func faultsOf(parts []Part) (out []Fault, names []string) {
 	add := func(f Fault, name string) { out, names = append(out, f), append(names, name) }
 	for _, p := range parts {
@@ -79,7 +79,7 @@ func faultsOf(parts []Part) (out []Fault, names []string) {
 	return out, names
 }
 
-// pumpRows returns the single faults of the charge pump.
+// pumpRows returns a table row for each single fault of the charge pump.
 func pumpRows(t *testing.T) (rows []row) {
 	pump := circuitParts(t, "charge-pump.svg", "pump")
 	faults, names := faultsOf(pump)

@@ -11,7 +11,7 @@ import (
 type inputCircuit struct {
 	name, contact string
 	limit         string  // name of the resistor in series with the contact
-	closedIsHigh  bool    // whether a closed contact gives a high level, as at the input busy
+	closedIsHigh  bool    // true if a closed contact gives a high level, as at the input busy
 	least, most   float64 // current through the closed contact, in A
 }
 
@@ -26,7 +26,7 @@ var inputCircuits = []inputCircuit{
 type level int
 
 const (
-	unsure level = iota // the voltage is between VIL and VIH
+	unsure level = iota // the voltage is between VIL and VIH, so the Pi may read it as low or as high
 	low
 	high
 )
@@ -112,7 +112,7 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 				t.Errorf("%s: the drawing does not say %s", c.name, said)
 			}
 			if closed && c.name == "ground-contact" {
-				all += 3 * j // e-stop, mirror contact, door
+				all += 3 * j // the contacts of the emergency stop, the mirror contact and the door
 			}
 		}
 	}
@@ -143,8 +143,8 @@ func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 				}
 				limit := pinAtMost
 				if c.name == "opto" && volt > 0 && closed {
-					// The optocoupler's output has no series resistor. Only the optocoupler's gain
-					// limits the current, so the current may exceed the Pi's limit.
+					// The optocoupler's output has no series resistor. Therefore only the optocoupler's gain limits the
+					// current, which may exceed the limit of the Pi's pin.
 					limit = 16e-3 * 4
 				}
 				if i := math.Abs(n.Through("IN")); i > limit {
@@ -155,8 +155,8 @@ func TestInputDrivenByMistakeDoesNotOverloadThePin(t *testing.T) {
 	}
 }
 
-// The tests must reject circuits of earlier documentation.
-func TestWrongInputCircuitsAreRejected(t *testing.T) {
+// The tests must detect the errors in these circuits, which earlier documentation recommended.
+func TestUnsafeInputCircuitsAreDetected(t *testing.T) {
 	for _, x := range []struct {
 		name, lines string
 		c           inputCircuit
@@ -182,7 +182,7 @@ func TestWrongInputCircuitsAreRejected(t *testing.T) {
 	}
 }
 
-// inputRows returns the single faults of the inputs and of their wires.
+// inputRows returns a table row for each single fault of the inputs and of their wires.
 func inputRows(t *testing.T) (rows []row) {
 	for _, c := range inputCircuits {
 		p := circuitParts(t, "inputs.svg", c.name)

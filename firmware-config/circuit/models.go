@@ -6,11 +6,11 @@ import "fmt"
 type Diodes int
 
 const (
-	// Cold is a diode's largest forward drop, at 0 °C.
+	// Cold selects a diode's largest forward drop, at 0 °C.
 	Cold Diodes = iota
-	// Fresh is a small forward drop and the leakage, both at 25 °C.
+	// Fresh selects a small forward drop and the leakage at 25 °C.
 	Fresh
-	// Hot is a diode's largest leakage, at 60 °C: the temperature in a closed box at a machine in summer.
+	// Hot selects a diode's largest leakage, at 60 °C: the temperature in a closed box at a machine in summer.
 	Hot
 )
 
@@ -21,8 +21,8 @@ func (d Diodes) Celsius() float64 { return [...]float64{0, 25, 60}[d] }
 //
 // A BAT46 (STMicroelectronics, table 3) has at most 0.25 V at 0.1 mA and 0.45 V at 10 mA and 25 °C. Its leakage is at
 // most 0.5 µA at 1.5 V and 25 °C, 5 µA at 1.5 V and 7.5 µA at 10 V and 60 °C. A Schottky diode's drop rises by about
-// 1.5 mV for each kelvin below 25 °C: 0.29 V at 0 °C. The leakage of a corner is used as its saturation current, which
-// also gives the smallest matching drop.
+// 1.5 mV for each kelvin below 25 °C: 0.29 V at 0 °C. The model uses the leakage of a corner as the diode's saturation
+// current, which also gives the smallest forward drop that matches this leakage.
 //
 // A 1N4148 (Vishay) has at most 1.0 V at 10 mA, and typically 0.45 V at 0.1 mA. A 1N4448 has 0.62 to 0.72 V at 5 mA.
 //
@@ -38,7 +38,7 @@ func junctionOf(model string, d Diodes) (Junction, error) {
 		"amber":  {{2.3, 4e-3, 2}, {2.0, 4e-3, 2}, {1.7, 4e-3, 2}},
 		"green":  {{2.5, 4e-3, 2}, {2.1, 4e-3, 2}, {1.8, 4e-3, 2}},
 		// The LED of a PC817 has typically 1.2 V and at most 1.4 V at 20 mA, and 1.0 V at 1 mA and 60 °C (Sharp,
-		// electro-optical characteristics; check).
+		// electro-optical characteristics; not verified in the data sheet).
 		"PC817": {{1.30, 1e-3, 1.7}, {1.10, 1e-3, 1.7}, {0.95, 1e-3, 1.7}},
 	}
 	switch model {

@@ -12,7 +12,7 @@ const (
 	pinOhm        = 175.0
 	railVolt      = 3.3
 	railTolerance = 0.05
-	firstStep     = 5e-6 // s, first time step after an edge: a twentieth of the shortest R1·C1
+	firstStep     = 5e-6 // s, the first time step after an edge: a twentieth of the shortest time constant R1·C1
 	longestStep   = 2e-3 // s
 	growth        = 1.4  // factor between two time steps after an edge
 	steadyBeats   = 4    // number of beats between two readings of C2
@@ -109,15 +109,15 @@ func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 }
 
 // Steady toggles the line until the gate's voltage is steady, and returns the lowest and highest voltage of a beat.
-// Steady returns after a low half beat. To avoid simulating hundreds of beats, Steady finds the steady voltage by the
-// secant method.
+// When Steady returns, the line is at the end of a low half beat. To avoid simulating hundreds of beats, Steady finds
+// the steady voltage by the secant method.
 func (p *Pump) Steady() (least, most float64, err error) {
 	p.net.Rest()
 	rise := func(from float64) (float64, error) {
 		for _, c := range p.store {
 			p.net.Charge(c, from)
 		}
-		for range steadyBeats { // C1 reaches its steady voltage in the first beat
+		for range steadyBeats { // simulate several beats: C1 reaches its steady voltage in the first
 			if least, most, err = p.beatOnce(); err != nil {
 				return 0, err
 			}

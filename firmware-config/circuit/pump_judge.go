@@ -11,12 +11,14 @@ import (
 const (
 	// PumpRelease is the longest time in which a pump must open its relay after the line stops.
 	PumpRelease = 600 * time.Millisecond
-	// number of edges that must not close the relay, because pins change at boot and when a program ends
-	strayEdges  = 5
-	ample       = 0.4   // V above the largest threshold: the channel then carries amperes, and the coil needs only 0.1 A
+	// number of stray edges that must not close the relay: a pin changes its level at boot and when a program ends
+	strayEdges = 5
+	// V, how far the gate must be above the largest threshold: the transistor then conducts amperes, and the coil needs
+	// only 0.1 A
+	ample       = 0.4
 	chill       = 0.05  // V, increase of a cold transistor's threshold: 2 mV/K from 25 to 0 °C
 	quiet       = 50e-3 // s, longest pause of the heartbeat on a busy Pi
-	longest     = 3.0   // s, longest simulated release
+	longest     = 3.0   // s, time after which the simulation of a release gives up
 	openBelow   = 0.10
 	closedAbove = 0.75
 )
@@ -30,8 +32,8 @@ type PumpFigures struct {
 }
 
 // PumpCorners returns the corners of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three
-// curves of diodes. Two parts with the same task (C2a and C2b) have the same value, because equal values are the worst
-// case.
+// curves of diodes. C2a and C2b have the same value in each corner, because equal values are the worst case; so have
+// the other parts that are fitted twice.
 func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	for bits := range 1 << 4 {
 		high := map[string]bool{}

@@ -72,7 +72,7 @@ func TestChargePumpHoldsOnlyWithTheHeartbeat(t *testing.T) {
 }
 
 // JudgePump must reject wrong circuits: earlier drawings, and substitutes that shops sell for the specified parts.
-func TestWrongPumpsAreRejected(t *testing.T) {
+func TestPumpsWithUnsuitablePartsAreRejected(t *testing.T) {
 	t.Parallel()
 	single := func(r1, c1, c2, r2, beat, diode, tolerance string) string {
 		return "OUT PIN pin GPIO17\nR1 R pin a " + r1 + " ±5%\nC1 C a c " + c1 + " " + tolerance + "\nD2 D gnd c " + diode +

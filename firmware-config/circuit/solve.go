@@ -25,14 +25,14 @@ var ErrNoSolution = errors.New("circuit: Newton iteration did not converge")
 
 // Net is a simulated circuit: its nodes, its elements and the last voltages. A Net is not safe for concurrent use.
 type Net struct {
-	index    map[string]int // index of each node; ground is -1
-	v        []float64      // voltage of each node, V
+	index    map[string]int // index of each node by its name; ground has the index -1
+	v        []float64      // V, voltage of each node after the last solution
 	elements []element
 	named    map[string]element
 	matrix   [][]float64
 	right    []float64
 	least    float64 // S, conductance from every node to ground
-	limited  bool    // a junction's voltage was limited in this iteration
+	limited  bool    // true if the solver limited the voltage of a junction in this iteration
 }
 
 // element is a part that adds its conductance and current to the equations.
@@ -140,7 +140,7 @@ func (n *Net) newton(dt float64) error {
 	err := n.iterate(dt)
 	for g := 1e-2; err != nil && g >= leastConductance; g /= 10 {
 		n.least = g
-		n.iterate(dt) // an error is expected here
+		n.iterate(dt) // ignore the error: the next iteration continues with a smaller conductance
 	}
 	if n.least != leastConductance {
 		n.least = leastConductance

@@ -33,7 +33,7 @@ func TestVoltageDividerMatchesTheFormula(t *testing.T) {
 
 // A Wheatstone bridge cannot be reduced to series and parallel parts. With 1, 2, 3, 4 Ω and 5 Ω across the bridge, at
 // 10 V, the node equations (10−x)/1 = x/3 + (x−y)/5 and (10−y)/2 = y/4 − (x−y)/5 give x = 126/17, y = 116/17.
-func TestBridgeCircuitIsSolved(t *testing.T) {
+func TestUnbalancedBridgeMatchesTheNodeEquations(t *testing.T) {
 	n := NewNet()
 	n.V("V", "in", Ground, 10, 1e-6)
 	n.R("a", "in", "x", 1)
@@ -77,7 +77,7 @@ func TestCoilsCurrentDecaysByItsTimeConstant(t *testing.T) {
 	if i := n.Through("L"); !isNear(i, 0.24, 1e-2) {
 		t.Fatalf("steady current %.4f A, want 0.24", i)
 	}
-	n.Drive("V", 0, 0.001) // the coil's current then flows as through a diode without forward voltage
+	n.Drive("V", 0, 0.001) // the coil's current then flows through the model of a diode without a forward voltage
 	for range 28000 {
 		if err := n.Step(1e-6); err != nil {
 			t.Fatal(err)

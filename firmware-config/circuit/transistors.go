@@ -5,7 +5,7 @@ import "math"
 // Bipolar is the model of an NPN transistor (Ebers and Moll, transport form).
 type Bipolar struct {
 	Junction
-	Gain    float64 // forward current gain, at a limit of the data sheet
+	Gain    float64 // forward current gain: the smallest or the largest value of the data sheet
 	Reverse float64 // reverse current gain
 }
 
@@ -97,7 +97,7 @@ func (o *opto) stamp(n *Net, _ float64) {
 	i, g := o.led.j.current(o.led.last)
 	i, g = max(i, 0)*o.gain, g*o.gain
 	v := n.across(o.c, o.e)
-	part, slope := v/knee, 1/knee // in reverse direction the output is a resistor
+	part, slope := v/knee, 1/knee // the model of the output is a resistor in the reverse direction
 	if v > 0 {
 		e := math.Exp(-v / knee)
 		part, slope = 1-e, e/knee

@@ -11,7 +11,7 @@ import (
 )
 
 // The test compares Breaches with a search through every set of own and accepted badges, on random policies. Breaches
-// and the search must give the same answer.
+// must find the same smallest number of badges as the search.
 func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
@@ -20,7 +20,8 @@ func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 	breached, lent, tries := 0, 0, 250
 	for range tries {
 		model := g.Accepting()
-		first := &model.Machines[0].Grants[0] // needs two badges; one accepted badge may count as one of them
+		// this role needs two badges; an accepted badge may replace one of the two
+		first := &model.Machines[0].Grants[0]
 		first.Needs = policy.Need{All: []policy.Need{{Badge: ids[g.IntN(3)]}, {Badge: ids[3+g.IntN(3)]}}}
 		v := policy.Invariant{
 			Roles:   []policy.Role{first.Role},
@@ -65,7 +66,7 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 			continue
 		}
 		for _, hour := range []int{0, 2, 10, 14, 20, 24*5 + 1, 24*5 + 11, 24*5 + 22, 24*6 + 1, 24*6 + 11, 24*6 + 20} {
-			// The search begins at ten o'clock on a Monday.
+			// The search examines one moment: ten o'clock on a Monday.
 			t := trial{
 				p:     p,
 				m:     &p.Machines[0],
@@ -84,7 +85,8 @@ func bruteAccepting(p *policy.Policy, v policy.Invariant) int {
 	return least
 }
 
-// has reports whether holds contains the badge, or another issuer's badge that counts as this badge in the role.
+// has reports whether holds contains the badge, or another issuer's badge that the policy accepts as this badge in the
+// role.
 func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool {
 	b, _ := p.Badge(id)
 	return slices.Contains(holds, item{badge: id}) || slices.ContainsFunc(b.Accepts, func(a policy.Accept) bool {
@@ -95,7 +97,7 @@ func has(p *policy.Policy, holds []item, id policy.BadgeID, r policy.Role) bool 
 
 // If a change of accepts: gives any member a role or removes a role, Compare must report the change. If Compare reports
 // no change, no member may gain or lose a role.
-func TestCompareMissesNoAcceptedBadge(t *testing.T) {
+func TestCompareReportsEveryChangeOfAcceptedBadges(t *testing.T) {
 	g := newGen(15, 16)
 	differ, same := 0, 0
 	for range 120 {
@@ -168,7 +170,7 @@ func TestProveAcceptsRandomPoliciesWithAcceptedBadges(t *testing.T) {
 
 // The description of a change of accepts: must name what the member must hold: the other issuer's badge and the badge
 // in With.
-func TestChangesNameWhatIsAccepted(t *testing.T) {
+func TestChangesNameTheAcceptedBadgeAndTheBadgeInWithField(t *testing.T) {
 	before := mustNew(t, accepts(t, "user", ""))
 	for name, c := range map[string]struct {
 		after func() policy.Model
@@ -202,7 +204,7 @@ func TestChangesNameWhatIsAccepted(t *testing.T) {
 }
 
 // Fifteen labs' badges that are accepted in the same places must be one case, not 2^15 cases.
-func TestBadgesThatAreAcceptedAlikeAreOneCase(t *testing.T) {
+func TestBadgesAcceptedInTheSamePlacesAreOneCase(t *testing.T) {
 	m := accepts(t, "user", "")
 	for i := range 15 {
 		m = accept(
@@ -266,7 +268,7 @@ func TestAcceptsEntriesWithoutEffectGiveWarnings(t *testing.T) {
 	}
 }
 
-func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
+func TestBreachesUseAnAcceptedBadgeOnlyInTheRolesOfItsEntry(t *testing.T) {
 	alone := policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user"}}
 	for name, c := range map[string]struct {
 		model func() policy.Model
@@ -279,21 +281,23 @@ func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 			policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"induction"}}, "[user] []"},
 		"by ours alone": {func() policy.Model { return accepts(t, "first", "") },
 			policy.Invariant{Roles: []policy.Role{policy.Learner}, Without: []policy.BadgeID{"user"}}, "[first] []"},
-		// The other issuer's badge counts as first and as mentor, which together give user: one badge is enough.
+		// The policy accepts the other issuer's badge as first and as mentor. The two together give the role user, so
+		// one badge of the other issuer is enough.
 		"two of ours by one of theirs": {func() policy.Model { return both(t, policy.Accept{}) }, alone,
 			"[] [{other " + theirUser + "}]"},
-		// The other issuer's badge counts as user as well, so a member who holds it is not without user.
+		// The policy also accepts the other issuer's badge as user, so a member who holds this badge is not «without:
+		// user».
 		"three of ours by one of theirs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser}})
 		}, alone, "[first mentor] []"},
-		// Without the induction, the other issuer's badge does not count as user.
+		// The policy accepts the other issuer's badge as user only together with the induction.
 		"without the induction that it needs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				With: "induction"})
 		}, alone,
 			"[] [{other " + theirUser + "}]"},
-		// If the role needs the induction too, a member with the other issuer's badge and the induction is not without
-		// user.
+		// The role also needs the induction. A member with the other issuer's badge and the induction is not «without:
+		// user».
 		"with the induction that it needs": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				With: "induction"}, "induction")
@@ -302,8 +306,8 @@ func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				With: "induction"}, "induction")
 		}, policy.Invariant{Roles: []policy.Role{policy.User}, Without: []policy.BadgeID{"user", "induction"}}, ""},
-		// With the induction, the other issuer's badge counts as first, mentor and maintainer: two badges replace three
-		// own badges.
+		// Together with the induction, the policy accepts the other issuer's badge as first, mentor and maintainer:
+		// these two badges replace three badges of the site.
 		"three of ours by one of theirs with an induction": {func() policy.Model {
 			m := accept(accepts(t, "first", "induction"), "mentor",
 				policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser + "?cid=1"}, With: "induction",
@@ -315,7 +319,8 @@ func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 					Needs: policy.Need{All: []policy.Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
 			return m
 		}, alone, "[induction] [{other " + theirUser + "?cid=1}]"},
-		// The other issuer's badge counts as user for mentors only: a user who holds it is without user.
+		// The policy accepts the other issuer's badge as user only for the role mentor, so a member who takes the role
+		// user with this badge is «without: user».
 		"in another role": {func() policy.Model {
 			return both(t, policy.Accept{OtherBadge: policy.OtherBadge{Issuer: "other", Achievement: theirUser},
 				Roles: []policy.Role{policy.Mentor}})
@@ -333,8 +338,8 @@ func TestBreachesTreatAnAcceptedBadgeAsAnOwnBadgeInItsRoles(t *testing.T) {
 	}
 }
 
-// both returns a policy in which another issuer's badge counts as first, as mentor, and as user with the given entry.
-// Members who hold first, mentor and the badges in besides can be users.
+// both returns a policy that accepts another issuer's badge as first, as mentor, and, by the given entry, as user. The
+// policy gives the role user to members who hold first, mentor and the badges in besides.
 func both(t *testing.T, a policy.Accept, besides ...policy.BadgeID) policy.Model {
 	t.Helper()
 	m := accept(
@@ -388,8 +393,8 @@ func TestABadgeAcceptedForTwoBadgesIsFoundByCompareAndBreaches(t *testing.T) {
 	if err != nil || len(changes) != 1 || changes[0].Gained || changes[0].Role != policy.User {
 		t.Errorf("who held it alone loses the role: %+v, %v", changes, err)
 	}
-	// The search first finds a case with the accepted badge and one own badge. Later it finds a case with a single own
-	// badge.
+	// The search first finds a case with the accepted badge and one badge of the site. Later the search finds a smaller
+	// case, with a single badge of the site.
 	p := model(func(m *policy.Model) {
 		all := &m.Machines[0].Grants[0].Needs.All
 		*all = append(*all, policy.Need{Badge: "d"})

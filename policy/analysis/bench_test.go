@@ -7,7 +7,7 @@ import (
 	"portillon/policy"
 )
 
-// BenchmarkWho calls Who for all members at all machines. The target is 10 ms.
+// BenchmarkWho calls Who for all members at all machines. One round should take at most 10 ms.
 func BenchmarkWho(b *testing.B) {
 	p, members := crowd(b)
 	for b.Loop() {

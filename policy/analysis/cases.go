@@ -9,10 +9,10 @@ import (
 	"portillon/policy"
 )
 
-// cases describes every combination of circumstances that a decision at one machine can depend on, apart from time. The
-// combinations are the product of chains. Level 0 of each chain is the ordinary level: the badge is not held, the quota
-// is unused, the card authenticates itself, the bundle is of the day. A sentence mentions other levels only if they
-// make a difference.
+// cases describes every combination of circumstances that a decision at one machine can depend on, apart from time.
+// Each fact has a chain of levels, and a combination (a state) has one level of each chain. Level 0 of each chain is
+// the ordinary level: the member does not hold the badge, has used nothing of the quota, the card proves a key, and the
+// bundle was made today. A sentence mentions a higher level only if that level changes the answer.
 type cases struct {
 	id     policy.MachineID
 	chains []chain
@@ -22,11 +22,12 @@ type cases struct {
 // most chains each level is worth more than the level before. In a badge's chain, an older badge with a stronger
 // assurance and a newer badge with a weaker one are not comparable.
 type chain struct {
-	words []policy.Text // text of each level; empty if the level is not mentioned
+	words []policy.Text // text of each level for sentences; empty if sentences do not mention the level
 	apply []func(*policy.Question)
-	under [][]int // for each level, the levels immediately below
+	// for each level, the indices of the levels that are worth a little less, without levels between them
+	under [][]int
 	kind  chainKind
-	whole policy.Text // text of a badge if all levels except the first give the same answer
+	whole policy.Text // text that names only the badge, used if all levels except «not held» give the same answer
 }
 
 // chainKind is the subject of a chain, for chains that the analyses treat differently.
@@ -43,7 +44,7 @@ const (
 // cases is not analysed at all, because a partial analysis could miss a case.
 const maxCases = 1 << 18
 
-// states is the number of states. states may stop counting above maxCases.
+// states is the number of states. Above maxCases, the result may be too small, but it is always above maxCases.
 func (s *cases) states() int {
 	n := 1
 	for _, c := range s.chains {
@@ -54,7 +55,7 @@ func (s *cases) states() int {
 	return n
 }
 
-// state returns, for each chain, the level of that chain in state number n. n is below states().
+// state returns, for each chain, the level of that chain in state number n. The number n must be less than states().
 func (s *cases) state(n int) []int {
 	out := make([]int, len(s.chains))
 	for i, c := range s.chains {
@@ -81,8 +82,9 @@ func (s *cases) under(n int) iter.Seq2[int, int] {
 	}
 }
 
-// question returns the question to the evaluator when the member of a state taps at a moment. A member without practice
-// last used the machine a hundred years before the moment, which counts as never.
+// question returns the question that the evaluator answers when a member in the state with this number taps at the
+// given moment. A member without practice last used the machine a hundred years before the moment, which counts as
+// never.
 func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Question {
 	q := policy.Question{
 		At:      at,
@@ -106,12 +108,11 @@ func (s *cases) question(state []int, at time.Time, clock policy.Clock) policy.Q
 	return q
 }
 
-// words returns the texts of the levels in a state that make a difference: replacing such a level by another level of
-// its chain would change the answer. same reports whether the answer for the state also holds for the state with number
-// n.
+// words returns the texts of the levels of a state on which the answer depends: with another level of the same chain,
+// the answer would differ. The function same reports whether state number n gets the same answer as the state.
 func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	var out []policy.Text
-	alike := [][]int{state} // the states that the texts chosen so far do not exclude
+	alike := [][]int{state} // numbers of the states that agree with all texts chosen so far
 	for i, level := range state {
 		c := &s.chains[i]
 		if c.words[level] == (policy.Text{}) {
@@ -140,7 +141,7 @@ func (s *cases) words(state []int, same func(n int) bool) []policy.Text {
 	return out
 }
 
-// number returns the number of a state. The method state is the inverse.
+// number returns the number of a state. The method state computes the state of a number again.
 func (s *cases) number(state []int) (n int) {
 	for i, level := range slices.Backward(state) {
 		n = n*len(s.chains[i].apply) + level
@@ -163,7 +164,8 @@ func (s *cases) possible(state []int) bool {
 	return lately || !shares
 }
 
-// casesOf builds the chains that the sides (one machine under one policy or two) distinguish.
+// casesOf builds the chains whose levels at least one side distinguishes. The sides are one machine under one policy or
+// under two policies.
 func casesOf(id policy.MachineID, sides ...side) cases {
 	s := cases{id: id}
 	var member, supervisor []policy.Need
@@ -230,7 +232,8 @@ func (c *chain) add(word policy.Text, apply func(*policy.Question)) {
 	c.addOver(word, apply, n-1)
 }
 
-// addOver appends a level that is worth more than the levels lower. Negative indices in lower are ignored.
+// addOver appends a level that is worth more than each of the levels in lower. addOver ignores negative indices in
+// lower.
 func (c *chain) addOver(word policy.Text, apply func(*policy.Question), lower ...int) {
 	lower = slices.DeleteFunc(lower, func(l int) bool { return l < 0 })
 	c.words, c.apply, c.under = append(c.words, word), append(c.apply, apply), append(c.under, lower)
@@ -286,8 +289,9 @@ func badgeChain(b policy.BadgeID, needs []policy.Need, who someone) chain {
 	)
 }
 
-// heldChain returns the chain of a badge, or of several badges that count alike, with a level for each age and
-// assurance that the needs distinguish. hold puts the badge into a question with that age and assurance.
+// heldChain returns the chain of one badge, or of several badges with the same effect. The chain has a level for each
+// age and assurance that the needs distinguish. The function hold adds the badge, with that age and assurance, to the
+// member of a question.
 func heldChain(
 	name policy.Text,
 	needs []policy.Need,
@@ -311,15 +315,15 @@ func heldChain(
 				}
 			}
 			n := len(c.apply)
-			lower := []int{max(n-assurances, 0)} // the same badge, but older
+			lower := []int{max(n-assurances, 0)} // lower level: the same badge, but older
 			if a < int(weakest) {
-				lower = append(lower, n-1) // the same, but weaker
+				lower = append(lower, n-1) // lower level: the same badge with a weaker assurance
 			}
 			c.addOver(full, func(q *policy.Question) { hold(q, age, policy.Assurance(a)) }, lower...)
 		}
 	}
-	// Add the oldest level first. A badge older than the longest age is one day older, because rules count ages in whole
-	// days.
+	// Add the oldest level first. For the level above the longest age, add one day to that age, because rules count
+	// ages in whole days.
 	cuts := cutsOf(ages)
 	if len(cuts) == 0 {
 		add(name, 0)
@@ -381,8 +385,9 @@ func (s *cases) practice(needs []policy.Need, who someone) {
 	}
 }
 
-// quotas adds chains for the time used this day and this week, and for the sessions of this day: none, then exactly
-// each quota. A member who has used part of a quota used the machine just now, so the last use is set too.
+// quotas adds chains for the time that the member used today and this week, and for the sessions begun today. Their
+// levels are zero, and exactly the amount of each quota. A member who has used part of a quota used the machine just
+// now, so the last use is set too.
 func (s *cases) quotas(all []policy.Quota) {
 	var day, week, sessions []time.Duration
 	for _, q := range all {
@@ -425,8 +430,8 @@ func sessionsToday(n time.Duration) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("%d utilisations ce jour", n), EN: fmt.Sprintf("%d sessions this day", n)}
 }
 
-// circumstances adds chains for the card (authenticates itself, or only its number is known), the age of the bundle,
-// and the number of people whom the mentor already supervises.
+// circumstances adds chains for the card (it proves a key, or the reader knows only its number), for the age of the
+// bundle, and for the number of people whom the mentor already supervises.
 func (s *cases) circumstances(aes bool, fresh, answering []time.Duration) {
 	if aes {
 		c := chain{}

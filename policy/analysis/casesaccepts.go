@@ -19,19 +19,20 @@ type side struct {
 // exactly the same places.
 type foreign struct {
 	badges []policy.OtherBadge // badges with the same effect, because they are accepted in the same places
-	as     []policy.BadgeID    // the site's badges as which the foreign badge counts
+	as     []policy.BadgeID    // the site's badges that accept the foreign badge
 	needs  []policy.Need       // the needs that the badge can meet; their ages and assurances are the levels of the chain
-	like   string              // all places, roles and «with:» of the badge's entries; equal for badges that count alike
+	// the places, roles and «with:» of all entries for the badge, as text; equal for badges with the same effect
+	like string
 }
 
-// foreignBadges collects the foreign badges that count for a machine.
+// foreignBadges collects the foreign badges that the needs of a machine accept.
 type foreignBadges struct {
 	list []foreign
 	with []policy.Need // badges that entries require in «with:»
 }
 
-// add collects the badges that the leaves of one grant accept. at is the index of the side. as is the role that the
-// grant gives, or Mentor for the leaves of the grant's supervisor: need.
+// add collects the badges that the leaves of one grant accept. The parameter at is the index of the side (the policy).
+// The parameter as is the role that the grant gives, or Mentor for the leaves of the grant's supervisor: need.
 func (o *foreignBadges) add(at int, p *policy.Policy, all []policy.Need, as policy.Role) {
 	for _, n := range all {
 		entries := acceptsOf(p, n.Badge)

@@ -8,8 +8,8 @@ import (
 )
 
 // memberships adds a chain for members whose membership has ended, if the two policies judge such members differently.
-// One policy alone needs no chain, because a lapsed member keeps some roles unchanged and loses the other roles
-// entirely.
+// An analysis of a single policy needs no such chain, because a lapsed member keeps some roles unchanged and loses all
+// other roles.
 func (s *cases) memberships(before, after *policy.Policy) {
 	a, b := before.Membership, after.Membership
 	same := a.Grace == b.Grace
@@ -32,7 +32,8 @@ func (s *cases) memberships(before, after *policy.Policy) {
 			}
 		}
 		c.add(word, func(q *policy.Question) {
-			q.LastTrusted = q.At // use the same moment while the clock is not trusted
+			// the evaluator then judges the membership at the same moment, also while the clock is not trusted
+			q.LastTrusted = q.At
 			q.Member.Until = policy.DateOf(q.At, after.Zone).AddDays(-int(g/(24*time.Hour)) - 1)
 		})
 	}

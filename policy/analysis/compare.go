@@ -10,20 +10,21 @@ import (
 )
 
 // Change is a right or a limit that members gain or lose by a change of policy, described for the member with the
-// fewest badges in the most ordinary circumstances (see cases). A member with more badges gains or loses the same,
-// unless another Change covers this member.
+// fewest badges in the most ordinary circumstances (see cases). A member with more badges gains or loses the same
+// right, unless another Change describes the case of that member.
 type Change struct {
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"`  // false if the role needs a mentor
-	Gained  bool             `json:"gained"` // false if the right is lost
+	Alone   bool             `json:"alone"`  // true if the role needs no mentor
+	Gained  bool             `json:"gained"` // true if members gain the right, false if they lose it
 	// With lists the badges and circumstances that the change depends on, as phrases.
-	With   []policy.Text `json:"with"`
-	When   []string      `json:"when,omitempty"` // the only times of the change; if empty, all times but Except
-	Except []string      `json:"except,omitempty"`
-	Clock  string        `json:"clock,omitempty"` // "untrusted" if the change applies only while the clock is not trusted
-	// Before and After are set if members keep the role and the limits of their session change. When is then empty if
-	// the limits change at all times at which members have the role.
+	With []policy.Text `json:"with"`
+	// the times of the change; if empty, the change applies at all times except those in Except
+	When   []string `json:"when,omitempty"`
+	Except []string `json:"except,omitempty"`
+	Clock  string   `json:"clock,omitempty"` // "untrusted" if the change applies only while the clock is not trusted
+	// Before and After are set if members keep the role and the limits of their session change. When is empty if the
+	// limits change at all times at which members have the role.
 	Before policy.Limits `json:"before,omitzero"`
 	After  policy.Limits `json:"after,omitzero"`
 }
@@ -73,8 +74,8 @@ type comparison struct {
 	role          policy.Role
 }
 
-// newComparison builds the cases and time slots of a comparison. The error is a *Flaw if there are more than maxCases
-// cases.
+// newComparison builds the cases and the time slots that a comparison evaluates. The error is a *Flaw if there are more
+// than maxCases cases.
 func newComparison(
 	id policy.MachineID,
 	r policy.Role,
@@ -183,7 +184,8 @@ func limitsInWords(x policy.Limits, l policy.Language) string {
 	return strings.Join(out, ", ")
 }
 
-// frenchTimes maps the weekdays in times such as "Mo-Fr 09:00-21:00" to French. Such times have no other letters.
+// frenchTimes maps the weekdays in times such as "Mo-Fr 09:00-21:00" to French. A text of this form contains no letters
+// except those of weekdays.
 var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "jeu.", "Fr", "ven.", "Sa", "sam.",
 	"Su", "dim."}
 

@@ -74,7 +74,7 @@ func TestPolicyChangeIsReportedForTheSmallestSetOfBadges(t *testing.T) {
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		got := say(changes)
-		// Three roles are lost, each for members whose card proves only its number.
+		// Members whose card proves only its number lose three roles, and Compare reports one change for each.
 		if name == "a stronger card" && strings.Count(got, "loses") != 3*1 && err == nil {
 			t.Errorf("%s: %s", name, got)
 			continue
@@ -96,8 +96,9 @@ func TestAddingOrRemovingAMachineIsAChange(t *testing.T) {
 	}
 }
 
-// The test checks Compare with Decide on random policies and random questions. If a member gains or loses a role, a
-// change must cover it. If there is no change, no member may gain or lose a role.
+// The test checks Compare with Decide on random policies and random questions. If Decide gives or denies a member a
+// role differently under the second policy, a change of Compare must describe the difference. If Compare reports no
+// change, Decide must give every member the same roles under both policies.
 func TestCompareReportsEveryChangedDecision(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
@@ -162,7 +163,7 @@ func TestCompareReportsEveryChangedDecision(t *testing.T) {
 
 // The test changes rules about the bundle's age, the number of people whom a mentor supervises, daily and weekly
 // quotas, and attested badges.
-func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
+func TestCompareReportsChangesOfEveryKindOfRule(t *testing.T) {
 	plain := func(*policy.Machine) {}
 	for name, c := range map[string]struct {
 		before, after func(*policy.Machine)

@@ -7,7 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// Twin is one person under two policies, because the two policies may accept different badges of the person.
+// Twin contains one person twice, once with the badges that each policy accepts, because the two policies may accept
+// different badges.
 type Twin struct{ Before, After *policy.Member }
 
 // MemberChange is a role that one member gains or loses at a machine.
@@ -15,11 +16,12 @@ type MemberChange struct {
 	Member  int              `json:"-"` // index among the twins given to CompareMembers
 	Machine policy.MachineID `json:"machine"`
 	Role    policy.Role      `json:"role"`
-	Alone   bool             `json:"alone"` // false if the role needs a mentor
+	Alone   bool             `json:"alone"` // true if the role needs no mentor
 	Gained  bool             `json:"gained"`
-	When    []string         `json:"when,omitempty"` // the only times of the change; if empty, all times but Except
-	Except  []string         `json:"except,omitempty"`
-	Hours   int              `json:"hours"` // number of the 168 hours of the first seven days
+	// the times of the change; if empty, the change applies at all times except those in Except
+	When   []string `json:"when,omitempty"`
+	Except []string `json:"except,omitempty"`
+	Hours  int      `json:"hours"` // number of the 168 hours of the first seven days
 }
 
 // CompareMembers lists what each member gains and loses between two policies in the year from the time from on. It
@@ -35,7 +37,7 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	for _, id := range machinesOf(before, after) {
 		a, b := onlyRole(before, id, policy.NoRole), onlyRole(after, id, policy.NoRole)
 		y := year(timeslotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
-		// Leave out later years, because the members' badges in later years are unknown.
+		// Remove the time slots of later years, because nobody knows which badges the members will then hold.
 		y = slices.DeleteFunc(y, func(s timeslot) bool { return s.beyond })
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
@@ -57,9 +59,9 @@ func CompareMembers(before, after *policy.Policy, all []Twin, from time.Time) []
 	return out
 }
 
-// refreshed returns the member with badge statuses that were just read, as in a bundle of the day. A badge that was
-// issued today counts from midnight on, because today's slots represent all days of their kind. The membership keeps
-// today's state all year.
+// refreshed returns a copy of the member whose badge statuses were read at the given moment, as in a bundle of the day.
+// A badge that was issued today counts from midnight on, because today's slots represent all days of their kind. The
+// membership keeps today's state all year.
 func refreshed(m *policy.Member, p *policy.Policy, now time.Time, zone *time.Location) *policy.Member {
 	year, month, day := now.In(zone).Date()
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)

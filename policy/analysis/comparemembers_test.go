@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-func TestMembersAreComparedAsEachPolicySeesThem(t *testing.T) {
+func TestCompareMembersUsesTheBadgesThatEachPolicyAccepts(t *testing.T) {
 	both := func(m *policy.Member) Twin { return Twin{m, m} }
 	old := bearer("user")
 	old.Holdings[0].Checked = monday.AddDate(0, -6, 0)

@@ -10,5 +10,5 @@
 // which the rules on time give the same answer. For a machine with more than maxCases cases, the package returns a
 // *Flaw and no partial result.
 //
-// The hub and the command line use this package. The daemon does not.
+// The hub and the command line import this package. The daemon does not import it.
 package analysis

@@ -38,7 +38,7 @@ func (c *comparison) prove(judge func(policy.Question) uint) error {
 	roles := make([][]uint, c.states()) // the result of judge by state and slot
 	for n := range roles {
 		state := c.state(n)
-		// Decide each slot twice: without a tag, and with the machine tagged out.
+		// Judge each slot twice: once while the machine has no tag, and once while the machine is tagged out.
 		for _, s := range c.timeslots {
 			q := c.question(state, s.at, policy.Trusted)
 			set := judge(q)
@@ -79,7 +79,7 @@ func (c *comparison) broken(s timeslot, t policy.Text) error {
 	return &Flaw{Machine: c.id, Broken: true, Text: policy.Text{FR: t.FR + ", " + s.span(), EN: t.EN + ", " + s.span()}}
 }
 
-// every describes a state by the texts of all levels of the state.
+// every describes a state: it joins the texts of the state's level in each chain.
 func (c *comparison) every(state []int) policy.Text {
 	words := c.words(state, func(int) bool { return false })
 	if len(words) == 0 {
@@ -105,8 +105,8 @@ func roleSet(p *policy.Policy, q policy.Question) (set uint) {
 	return set
 }
 
-// loses returns the first slot in which less contains a role that more does not contain. less and more have one entry
-// per slot.
+// loses returns the first slot in which less contains a role that more does not contain. The parameters less and more
+// contain the role set of each time slot.
 func loses(less, more []uint) (at int, lost bool) {
 	for i := range less {
 		if less[i]&^more[i] != 0 {

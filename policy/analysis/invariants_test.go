@@ -54,7 +54,8 @@ func TestProveAcceptsRandomPolicies(t *testing.T) {
 	}
 }
 
-// The proof must not compare an old signed badge with a new attested badge, because neither is better.
+// The proof must not compare an old signed badge with a new attested badge, because one is stronger and the other is
+// newer.
 func TestProveSkipsBadgesThatAreNeitherBetterNorWorse(t *testing.T) {
 	two := func(m *policy.Machine) {
 		m.Grants[0].Role, m.Grants[0].Needs = policy.User, policy.Need{Badge: "user"}
@@ -80,7 +81,8 @@ func TestProveSkipsBadgesThatAreNeitherBetterNorWorse(t *testing.T) {
 	}
 }
 
-// The proof must be able to fail. Prove must find a role set that shrinks, and a machine with too many cases.
+// This test checks that the proof can fail. Prove must report a better badge that removes a role, and a machine with
+// too many cases.
 func TestProveReportsBrokenLawsAndTooManyCases(t *testing.T) {
 	if at, lost := loses([]uint{1, 3}, []uint{1, 1}); !lost || at != 1 {
 		t.Error("prove did not find a lost role")

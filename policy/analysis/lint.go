@@ -11,11 +11,12 @@ import (
 // Warning is a valid rule that probably does not do what its author meant. «policy check» prints warnings and still
 // exits with 0.
 type Warning struct {
-	Machine policy.MachineID `json:"machine"` // empty if the warning is about a badge's accepts:
+	// the machine of the warning; empty if the warning is about a badge's accepts:
+	Machine policy.MachineID `json:"machine"`
 	// index among the machine's grants; -1 if the warning is about the whole machine
 	Grant int            `json:"grant"`
 	Badge policy.BadgeID `json:"badge,omitempty"` // the badge whose accepts: has the entry, otherwise empty
-	Entry int            `json:"entry,omitempty"` // index among the entries of accepts:
+	Entry int            `json:"entry,omitempty"` // index of the entry in the badge's accepts:
 	Text  policy.Text    `json:"text"`            // one sentence, in French and in English
 }
 
@@ -41,7 +42,8 @@ func Warnings(p *policy.Policy, from time.Time) ([]Warning, error) {
 				EN: "mode: warn lets every member in, with a badge or without, at any time",
 			}})
 		}
-		// useless contains, for each grant, the reason why the grant has no effect. Each role has separate cases.
+		// useless contains, for each grant, the reason why the grant has no effect. Each role has separate cases,
+		// because a grant can only cover grants of its own role.
 		useless := make([]*policy.Text, len(m.Grants))
 		for _, r := range policy.Roles() {
 			c, err := newComparison(m.ID, r, p, p, from)
@@ -104,8 +106,9 @@ func (c *comparison) findUseless(p *policy.Policy, m *policy.Machine, useless []
 	}
 }
 
-// askEveryCase evaluates all states in all time slots. met[i] is true if grant i was met at least once.
-// uncovered[i*n+j] is true if grant i was met at least once while grant j was not met.
+// askEveryCase asks the evaluator about every state in every time slot. The result met[i] is true if at least one case
+// meets grant i. The result uncovered[i*n+j] is true if at least one case meets grant i and does not meet grant j (n is
+// the number of grants).
 func (c *comparison) askEveryCase(p *policy.Policy, n int) (met, uncovered []bool) {
 	met, uncovered = make([]bool, n), make([]bool, n*n)
 	for s := range c.states() {
@@ -127,7 +130,7 @@ func (c *comparison) askEveryCase(p *policy.Policy, n int) (met, uncovered []boo
 }
 
 // coveredBy names the first grant that gives everything that grant i gives, or returns nil. If two grants cover each
-// other, only the later one is reported.
+// other, coveredBy reports only the later grant as covered.
 func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
 	n := len(grants)
 	for j := range grants {
@@ -145,8 +148,8 @@ func coveredBy(grants []policy.Grant, i int, uncovered []bool) *policy.Text {
 	return nil
 }
 
-// implies reports whether every set of badges that meets the need n also meets the need o. same decides for two needs
-// of one badge each. Ages of badges and opening hours are ignored.
+// implies reports whether every set of badges that meets the need n also meets the need o. The function same answers
+// the question for two needs of a single badge each. implies ignores the ages of badges and the opening hours.
 func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) bool {
 	implied := func(x policy.Need) bool { return implies(n, x, same) }
 	implying := func(x policy.Need) bool { return implies(x, o, same) }
@@ -163,8 +166,9 @@ func implies(n policy.Need, o policy.Need, same func(n, o policy.BadgeID) bool) 
 	return same(n.Badge, o.Badge)
 }
 
-// covers reports whether the grant g, if met, gives at least as much as the grant o: the same role, no mentor if o
-// needs no mentor, and sessions that are at least as long and can be extended as often.
+// covers reports whether the grant g, if met, gives at least as much as the grant o: g gives the same role, g needs a
+// mentor only if o also needs a mentor, and sessions under g are at least as long and can be extended at least as
+// often.
 func covers(g *policy.Grant, o *policy.Grant) bool {
 	return g.Role == o.Role && (g.Supervisor == nil || o.Supervisor != nil) &&
 		!policy.Outlasts(o.Session.Max, g.Session.Max) &&

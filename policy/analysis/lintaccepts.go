@@ -68,7 +68,7 @@ func entryWarnings(p *policy.Policy, b *policy.Badge, a *policy.Accept) (out []p
 	return out
 }
 
-// acceptsOurs is the warning about an entry that names a badge of this policy.
+// acceptsOurs returns the warning about an entry under accepts: that names a badge of this policy itself.
 func acceptsOurs(p *policy.Policy, b *policy.Badge, same policy.BadgeID) policy.Text {
 	t := policy.Text{
 		FR: fmt.Sprintf("ce badge est %s de ce fichier : écrire plutôt needs: { any: [%s, %s] } à chaque règle",
@@ -124,7 +124,7 @@ func acceptedOtherwise(a *policy.Accept, b, twin *policy.Badge) (out []policy.Te
 	return out
 }
 
-// acceptCounts reports whether a grant requires the badge b in a role in which the entry a counts.
+// acceptCounts reports whether a grant for one of the roles of the entry a requires the badge b.
 func acceptCounts(p *policy.Policy, b *policy.Badge, a *policy.Accept) bool {
 	for i := range p.Machines {
 		for _, g := range p.Machines[i].Grants {
@@ -136,7 +136,7 @@ func acceptCounts(p *policy.Policy, b *policy.Badge, a *policy.Accept) bool {
 	return false
 }
 
-// rolesInWords lists the roles in which the entry counts, as the policy file writes them.
+// rolesInWords lists the roles to which the entry applies, in the words of the policy file.
 func rolesInWords(a *policy.Accept, or string) string {
 	out := ""
 	for _, r := range slices.DeleteFunc(policy.Roles(), func(r policy.Role) bool { return !a.For(r) }) {

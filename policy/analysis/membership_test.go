@@ -85,7 +85,7 @@ func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
 	}
 }
 
-// A badge that was issued this morning must count like a badge that was issued last month.
+// CompareMembers must treat a badge that was issued this morning like a badge that was issued last month.
 func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
 	before := ruled(t, func(m *policy.Machine) {
 		m.Grants = m.Grants[:1]

@@ -41,7 +41,7 @@ func (c *comparison) had(state []int) (before, after had) {
 	return before, after
 }
 
-// gives adds to out the answer of the policy p to a question in one slot.
+// gives evaluates the policy p for a question in one time slot, and adds the roles in the answer to out.
 func (c *comparison) gives(out *had, p *policy.Policy, q policy.Question, slot int) {
 	for _, g := range rolesGiven(p, q, p.Decide(q)) {
 		if g.role != c.role {
@@ -108,7 +108,8 @@ const (
 // limitPair contains the limits under both policies, or zero limits for a role that is gained or lost.
 type limitPair struct{ before, after policy.Limits }
 
-// difference lists the aspects that differ for one state, and the slots in which they differ.
+// difference lists, for one state, the aspects in which the two policies differ, each with the time slots of the
+// difference.
 type difference []differs
 
 type differs struct {
@@ -156,7 +157,7 @@ func (c *comparison) difference(state []int) (out difference) {
 	return out
 }
 
-// limits returns the slots in which both policies give a facet with different limits.
+// limits returns the time slots in which both policies give the role in this facet, but with different limits.
 func (c *comparison) limits(f facet, before, after []policy.Limits, both times) (out difference) {
 	for i := range c.timeslots {
 		if both.has(i) && before[i] != after[i] {
@@ -195,9 +196,11 @@ func (c *comparison) changes() []Change {
 	return out
 }
 
-// minimalChanges returns the states that differ in an aspect in a slot in which no smaller state differs.
+// minimalChanges returns, for one aspect, each state in which the policies differ in a time slot in which they agree
+// about all smaller states.
 func (c *comparison) minimalChanges(all []difference, a aspect) (out []Change) {
-	upTo := make([]times, len(all)) // for each state, the slots in which this state or a smaller state differs
+	// for each state, the slots in which the policies differ about this state or about a smaller state
+	upTo := make([]times, len(all))
 	for n, d := range all {
 		lesser := c.timeslots.none()
 		for _, under := range c.under(n) {
@@ -234,7 +237,7 @@ func (c *comparison) change(all []difference, n int, a aspect, when times) Chang
 	return out
 }
 
-// both returns the slots in which both policies give a facet to state n.
+// both returns the slots in which both policies give state n the role in this facet.
 func (c *comparison) both(n int, f facet) times {
 	k := slices.Index(facets[:], f)
 	before, after := c.had(c.state(n))

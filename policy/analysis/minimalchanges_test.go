@@ -61,7 +61,7 @@ func TestCircumstancesThatDoNotMatterAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestABookingForAnotherMemberIsAChange(t *testing.T) {
+func TestCompareReportsABookingForAnotherMember(t *testing.T) {
 	booked := func(who policy.MemberID) func(*policy.Machine) {
 		return func(m *policy.Machine) { m.Grants[0].Booked, m.Bookings = true, december(t, who) }
 	}
@@ -118,7 +118,7 @@ func TestExplanationNamesTheBookingThatEndsASession(t *testing.T) {
 }
 
 // Many bookings of the same hours must be few cases, because a booking system may write hundreds of bookings.
-func TestManyBookingsAreFewCases(t *testing.T) {
+func TestBookingsAtTheSameHoursShareOneCase(t *testing.T) {
 	many := func(m *policy.Machine) {
 		for i := range 300 {
 			at := wall(t, "2026-11-24 18:00").AddDate(0, 0, i)
@@ -139,9 +139,9 @@ func TestManyBookingsAreFewCases(t *testing.T) {
 	}
 }
 
-// A member who has used the machine today has practised. Therefore the proof must compare two cases that differ only in
-// the badge, and not in practice.
-func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
+// A member who has used the machine today has practice at the machine. Therefore the proof must compare two cases that
+// differ only in the badge, and not in practice.
+func TestProveComparesCasesThatDifferOnlyInBadges(t *testing.T) {
 	p := ruled(t, func(m *policy.Machine) {
 		m.Grants[0].Needs.UsedWithin = 90 * days
 		m.Grants[1].Quota = policy.Quota{Day: 2 * time.Hour, Week: 6 * time.Hour}
@@ -159,7 +159,7 @@ func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
 	}
 }
 
-func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
+func TestMemberWhoUsedTheMachineTodayHasPracticeInEveryCase(t *testing.T) {
 	quota := func(m *policy.Machine) { m.Grants[0].Quota = policy.Quota{Day: 2 * time.Hour} }
 	got := compared(t, quota, func(m *policy.Machine) { quota(m); m.Grants[0].Needs.UsedWithin = 90 * days })
 	if got != "loses user alone=true with user issued more than 90d ago" {
@@ -167,8 +167,8 @@ func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
 	}
 }
 
-// A member who has used the machine today has also used it recently. A case without recent use would report an effect
-// of practice twice.
+// A member who has used the machine today has also used it recently. With a case that has used quota but no recent use,
+// Compare would report an effect of practice twice.
 func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 	two := func(n policy.Need) func(*policy.Machine) {
 		return func(m *policy.Machine) {
@@ -191,7 +191,7 @@ func TestUsedQuotaImpliesRecentUseInEveryCase(t *testing.T) {
 }
 
 // At a machine in mode warn, a session must have the longest limits of a user.
-func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
+func TestModeWarnGivesSessionsTheLimitsOfUsers(t *testing.T) {
 	warn := func(m *policy.Machine) { m.Mode = policy.Warn }
 	if got := compared(t, warn, func(m *policy.Machine) {
 		warn(m)
@@ -201,7 +201,7 @@ func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
 	}
 }
 
-func TestSingleDatesAreListed(t *testing.T) {
+func TestChangesListSingleDates(t *testing.T) {
 	d := func(days ...int) (out []policy.Date) {
 		for _, x := range days {
 			out = append(out, policy.Date{Year: 2026, Month: time.December, Day: x})
@@ -219,7 +219,7 @@ func TestSingleDatesAreListed(t *testing.T) {
 	}
 }
 
-func TestExceptIsUsedIfItIsShorter(t *testing.T) {
+func TestChangesListTheExceptedTimesIfTheyAreFewer(t *testing.T) {
 	for want, c := range map[[2]string]struct{ when, except []string }{
 		{"", ""}: {},
 		{", lun. 09:00-10:00; mar. 09:00-10:00", ", Mo 09:00-10:00; Tu 09:00-10:00"}: {
@@ -292,7 +292,7 @@ func TestBadgeWithSeveralAssurancesIsNamedOnceInAChange(t *testing.T) {
 
 // If only one of two policies ignores the end of badges without a trusted clock, Compare must distinguish badges with
 // an end.
-func TestIgnoringTheEndsOfBadgesIsAChange(t *testing.T) {
+func TestCompareReportsThatOnePolicyIgnoresTheEndDatesOfBadges(t *testing.T) {
 	pass := func(m *policy.Machine) { m.Pass = policy.PassEnds }
 	plain := func(*policy.Machine) {}
 	for verb, got := range map[string]string{"gains ": compared(t, plain, pass), "loses ": compared(t, pass, plain)} {
@@ -320,7 +320,7 @@ func TestIgnoringTheEndsOfBadgesIsAChange(t *testing.T) {
 
 // If a role has two grants with different hours, Compare must compare the limits of each grant at the times of this
 // grant.
-func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
+func TestSessionLimitsAreComparedDuringTheHoursOfTheirGrant(t *testing.T) {
 	week := func(weekdays, saturday time.Duration) func(*policy.Machine) {
 		return func(m *policy.Machine) {
 			m.Grants[0].Hours, m.Grants[0].Session = mustHours("Mo-Fr 09:00-21:00"), policy.Limits{Max: weekdays}
@@ -383,7 +383,8 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	}
 }
 
-// Compare must be quick for a grant of many badges: it must compare each state only with the states immediately below.
+// Compare must be quick for a grant that requires many badges: it must compare each state only with the states
+// immediately below that state.
 func TestAGrantOfManyBadgesIsComparedQuickly(t *testing.T) {
 	needs := func(all ...policy.BadgeID) *policy.Policy {
 		m := ruledModel(func(*policy.Machine) {})

@@ -6,7 +6,8 @@ import (
 	"portillon/internal/mutate"
 )
 
-// mutants are changes to the analysis of policies that would hide or invent a case. The tests must catch each mutant.
+// mutants are changes to the analysis of policies that would hide or invent a case. For each mutant, at least one test
+// of the package must fail.
 var mutants = []mutate.Edit{
 	{"casesaccepts.go", "if !a.For(as) {", "if false {"},
 	{"casesaccepts.go", "at, n.Badge, as, a.With)", "at, n.Badge, as, \"\")"},

@@ -15,7 +15,7 @@ type Breach struct {
 	Machine    policy.MachineID
 	Role       policy.Role
 	Holds      []policy.BadgeID    // the smallest set of badges that gives the role
-	Accepted   []policy.OtherBadge // the badges of other issuers in this set
+	Accepted   []policy.OtherBadge // the badges of other issuers in the smallest set
 	Supervised bool                // true if the role needs a mentor, who then holds every badge
 	Clock      policy.Clock        // Untrusted if the role is given only while the clock is not trusted
 	At         time.Time           // a moment at which the role is given
@@ -75,7 +75,7 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 				if found {
 					most = len(best.Holds) + len(best.Accepted) - 1
 				}
-				// Look for a smaller case than the best case so far.
+				// Search a breach with fewer badges than the smallest breach so far.
 				if holds, few := t.fewest(t.asked(all, met), most); few {
 					own, others := split(holds)
 					best, found = Breach{v, m.ID, t.role, own, others, t.supervised, t.clock, s.at, s.span(), t.grant(holds)}, true
@@ -86,7 +86,8 @@ func breach(p *policy.Policy, v policy.Invariant, m *policy.Machine, from time.T
 	return best, found
 }
 
-// trial is a question without badges. All other circumstances are as favourable as possible.
+// trial is a question to the evaluator whose members have no badges yet. All other circumstances are as favourable as
+// possible.
 type trial struct {
 	p          *policy.Policy
 	m          *policy.Machine
@@ -110,8 +111,8 @@ func trials(p *policy.Policy, v policy.Invariant, m *policy.Machine, at time.Tim
 	return out
 }
 
-// These are the ids of members who exist only in an analysis. The ids are not valid slugs, so no booking can name such
-// a member.
+// These are the ids of members who exist only in an analysis. The ids are not valid slugs, so no booking in a policy
+// can name one of these members.
 const (
 	nobodyBooked   policy.MemberID = "?"
 	somebodyBeside policy.MemberID = "?supervisor"
@@ -137,8 +138,8 @@ func (t trial) decide(holds []item) policy.Decision {
 	return t.p.Decide(q)
 }
 
-// met returns the grants of the role that a member with these badges meets. given reports whether the decision gives
-// the role.
+// The result met is the set of grants of the role that a member with these badges meets. given reports whether the
+// decision gives the role.
 func (t trial) met(holds []item) (grants []int, given bool) {
 	d := t.decide(holds)
 	for i, o := range d.Outcomes {
@@ -149,7 +150,8 @@ func (t trial) met(holds []item) (grants []int, given bool) {
 	return grants, d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// key returns the same text for trials with the same result. set is the index of the set of badges in breach.
+// key returns a text that is equal for two trials exactly if both give the same breach. The parameter set is the index
+// of the set of badges that breach examines.
 func (t trial) key(met []int, set int) string {
 	return fmt.Sprint(t.role, t.supervised, t.clock, met, set)
 }
@@ -178,9 +180,9 @@ func (t trial) gives(holds []item) bool {
 	return d.Verdict == policy.Allow && d.Role == t.role
 }
 
-// fewest returns the smallest set of the badges that gives the role; few is false if that set has more than most
-// badges. With up to twelve badges, fewest tries all sets, the smallest first (2^12 questions). With more badges,
-// fewest removes one badge after the other while the role is still given.
+// fewest returns the smallest subset of the badges that gives the role. The result few is false if that subset has more
+// than most badges. With up to twelve badges, fewest tries all sets, the smallest first (2^12 questions). With more
+// badges, fewest removes one badge after the other while the role is still given.
 func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {

@@ -156,8 +156,8 @@ func TestDayOfAClockChangeDoesNotRepresentOtherDays(t *testing.T) {
 	}
 }
 
-// The test tries every set of badges, without relying on the law. On random policies, both searches must give equal
-// answers.
+// The search does not rely on the law that an additional badge never takes access away. On random policies, Breaches
+// and a search through every set of badges must give equal answers.
 func TestBreachesEqualABruteForceSearch(t *testing.T) {
 	g := newGen(3, 4)
 	breached, tries := 0, 120

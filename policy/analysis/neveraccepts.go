@@ -12,7 +12,8 @@ type item struct {
 	other policy.OtherBadge // set if badge is empty
 }
 
-// holdingsOf returns the holdings of a member with these items. All holdings have the age and assurance of fresh.
+// holdingsOf returns the holdings of a member with these items. All these holdings have the issue date and the
+// assurance of the holding fresh.
 func holdingsOf(p *policy.Policy, all []item, fresh policy.Holding) (out []policy.Holding) {
 	fresh.Standing = policy.Verified
 	for _, x := range all {
@@ -58,13 +59,14 @@ func itemsOf(p *policy.Policy, m *policy.Machine) (out []item) {
 }
 
 // maxBesides is the largest number of badges in «with:» that the search tries both with and without (2^6 sets). For
-// further badges, the search tries sets that contain both the badge and the foreign badge. In this case the analysis
-// may report a case that cannot occur, but it never misses a case.
+// further badges, the search tries sets that contain both the badge and the foreign badge. If there are more badges,
+// Breaches may report a case that cannot occur, but never misses a case.
 const maxBesides = 6
 
-// without returns the largest sets of items in which no item counts as one of the badges in the role. If a foreign
-// badge counts as one of the badges, the sets leave it out. In a role in which the entry does not count, the sets keep
-// the foreign badge. If an entry has a «with:», a set leaves out either the badge in «with:» or the foreign badge.
+// without returns the largest sets of items that contain neither one of the badges nor a foreign badge that the policy
+// accepts as one of them in the role. The sets leave out a foreign badge that one of these badges accepts in the role.
+// If the entry does not apply to the role, the sets contain the foreign badge. If an entry has a «with:», a set leaves
+// out either the badge in «with:» or the foreign badge.
 func without(p *policy.Policy, all []item, badges []policy.BadgeID, r policy.Role) [][]item {
 	rest := slices.DeleteFunc(
 		slices.Clone(all),

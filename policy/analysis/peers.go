@@ -6,14 +6,14 @@ import (
 	"portillon/policy"
 )
 
-// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. The members
-// can supervise each other if the site's own badges that meet the grant also meet the supervisor: need of the grant, or
-// if a foreign badge meets both needs.
+// canSuperviseEachOther reports whether two members who meet the grant could each be the other's mentor. They can
+// supervise each other if the site's badges that meet the grant also meet its supervisor: need, or if a foreign badge
+// meets both the need of the grant and its supervisor: need.
 func canSuperviseEachOther(p *policy.Policy, g *policy.Grant) bool {
 	if g.Supervisor == nil {
 		return false
 	}
-	held := []policy.OtherBadge{{}} // the first entry means that no foreign badge is held
+	held := []policy.OtherBadge{{}} // the first entry (the zero value) means that the members hold no foreign badge
 	for _, n := range leaves(g.Needs) {
 		if b, ok := p.Badge(n.Badge); ok {
 			for i := range b.Accepts {

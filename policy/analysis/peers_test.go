@@ -6,8 +6,8 @@ import (
 	"portillon/policy"
 )
 
-// In this test, two members each hold a badge of another issuer. The badge counts as the learner's and as the mentor's
-// badge, so each member could supervise the other.
+// In this test, two members each hold a badge of another issuer. The policy accepts this badge both as the learner's
+// badge and as the mentor's badge, so each member could supervise the other.
 func TestAcceptedBadgesThatMakePeersMentorsAreDetected(t *testing.T) {
 	theirs := policy.OtherBadge{Issuer: "other", Achievement: "urn:f0"}
 	for name, c := range map[string]struct {

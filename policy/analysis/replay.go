@@ -23,7 +23,7 @@ func (r Replayed) Changed() bool { return r.Why == "" && r.Was != r.Would }
 // Replay evaluates the policy p for a question that the policy before has decided. The record of the decision contains
 // the basis b of the question.
 //
-// The basis lists only the badges that the policy before names. If p names more badges, or pins other keys of an
+// The basis lists only the badges that the policy before names. If p names other badges, or trusts other keys of an
 // issuer, the basis does not say whether the member held these badges. An additional badge never takes access away, so
 // Replay evaluates p twice: once as if nobody held these badges, and once as if everybody held them. If the answers
 // differ, the result has a Why and no answer.
@@ -31,7 +31,8 @@ func Replay(b policy.Basis, machine policy.MachineID, p, before *policy.Policy) 
 	return NewReplayer(p, before).Replay(&b, machine)
 }
 
-// unknownBadges returns the badges of p that a member may have held although before did not recognise them.
+// unknownBadges returns the badges of the policy p that a member may have held although the policy before did not
+// recognise them.
 func unknownBadges(p, before *policy.Policy) (out []policy.BadgeID) {
 	for i := range p.Badges {
 		b := &p.Badges[i]
@@ -54,7 +55,7 @@ func sameIssuer(p, before *policy.Policy, id policy.IssuerID) bool {
 		slices.Equal(policy.StatusProfiles(p.Issuers, *a), policy.StatusProfiles(before.Issuers, *b))
 }
 
-// memberHolding is the member with additional badges, issued at the time at and verified.
+// memberHolding returns the member with additional badges, issued at the time at and verified.
 func memberHolding(m *policy.Member, badges []policy.BadgeID, at time.Time) *policy.Member {
 	if m == nil {
 		return nil

@@ -17,7 +17,7 @@ func replayed(t *testing.T, needs policy.BadgeID, key string) *policy.Policy {
 		}})
 }
 
-func TestReplayGivesNoAnswerIfTheBasisDoesNotDecide(t *testing.T) {
+func TestReplayGivesNoAnswerIfTheRecordedFactsAreInsufficient(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	before := replayed(t, "a", "k")
 	holder := &policy.Member{

@@ -14,7 +14,7 @@ import (
 // times is a set of time slots, in which bit i represents slot i. nil is the empty set.
 type times []uint64
 
-// set adds slot i. The function none must have made t.
+// set adds slot i. The function none must have allocated the set t.
 func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
 func (t times) has(i int) bool { return t != nil && t[i/64]&(1<<(i%64)) != 0 }
 
@@ -26,7 +26,7 @@ func (t times) count() (n int) {
 	return n
 }
 
-// add adds all slots of o to t. o must not be longer than t.
+// add adds all slots of o to t. The set o must not have more slots than t.
 func (t times) add(o times) {
 	for i := range o {
 		t[i] |= o[i]
@@ -58,7 +58,7 @@ type year []timeslot
 func (y year) none() times { return make(times, len(y)/64+1) }
 
 // when describes a set of slots by the times in the set (in) or, if shorter, by the times that are missing from the set
-// (except). Both results are empty for the set of all slots.
+// (except). For the set of all slots, in and except are both empty.
 func (y year) when(t times) (in, except []string) {
 	var yes, not []timeslot
 	for i, s := range y {
@@ -99,7 +99,7 @@ func (y year) hours(t times, from policy.Date) int {
 	return (minutes + 30) / 60
 }
 
-// spans describes slots: first the times of weekdays, then the times of single dates.
+// spans returns the text for a set of slots: first the times of whole weekdays, then the times of single dates.
 func spans(slots []timeslot) []string {
 	byTimes := map[policy.Span][]policy.Date{}
 	for d, list := range byDay(slots) {
@@ -131,7 +131,7 @@ func spans(slots []timeslot) []string {
 	return append(out, onDates(dated)...)
 }
 
-// byDay returns the times of each day that the slots cover. Slots that touch are merged.
+// byDay returns the times of each day that the slots cover. byDay merges slots that touch each other.
 func byDay(slots []timeslot) map[policy.Date][]policy.Span {
 	out := map[policy.Date][]policy.Span{}
 	for _, s := range slots {

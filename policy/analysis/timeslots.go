@@ -20,8 +20,8 @@ type timeslot struct {
 }
 
 // timeslotsOf divides the time from a moment on into slots, so that every combination of opening hours and bookings has
-// a slot. Each list of bookings belongs to one machine. Days that are booked at the same hours are of one kind, whoever
-// booked them.
+// a slot. Each list of bookings belongs to one machine. Days with bookings at the same hours are of one kind, also if
+// different members made the bookings.
 func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, bookings ...[]policy.Booking) []timeslot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
 	first := policy.DateOf(from, zone).Number()
@@ -34,7 +34,8 @@ func timeslotsOf(zone *time.Location, from time.Time, hours []*policy.Hours, boo
 		c.walk(end, first+allYearsDays)
 		end = first + allYearsDays
 	}
-	for _, edge := range c.edges() { // one week from the date of a rule with a year shows all kinds of days of the rule
+	// the week that begins at the date of a rule with a year contains every kind of day of that rule
+	for _, edge := range c.edges() {
 		c.walk(max(end, edge-1), edge+8)
 		end = max(end, edge+8)
 	}
@@ -56,7 +57,7 @@ type calendar struct {
 	bookings  [][]policy.Booking
 	timeslots []timeslot
 	seen      map[string]place // slots by the rules that apply to a day
-	kinds     map[string]place // slots by the hours that these rules give
+	kinds     map[string]place // slots of a kind of day, by the opening hours and bookings of the day
 	// days of a clock change, which are examined last because other days represent their kind better
 	odd    []policy.Date
 	last   bool // true while the days of a clock change are examined
@@ -87,7 +88,7 @@ func (c *calendar) putOff() {
 }
 
 // day examines one day. rules are the rules that apply to the day and to the day before, because hours may last past
-// midnight. For most days these rules alone determine the kind of the day.
+// midnight. On most days (without a booking or a clock change), these rules alone determine the kind of the day.
 func (c *calendar) day(w policy.Date, rules string) {
 	marks := c.marks(w)
 	if len(marks) > 0 {

@@ -50,7 +50,7 @@ func TestTimeslotsCoverEveryCombinationOfHours(t *testing.T) {
 
 // Every moment must have a slot with the same hours and bookings: in any year, at any second, and in the hour that
 // occurs twice.
-func TestEveryMomentIsRepresentedByASlot(t *testing.T) {
+func TestEveryMomentHasATimeslotWithTheSameHoursAndBookings(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: judges thousands of generated cases")
 	}

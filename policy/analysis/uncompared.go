@@ -47,8 +47,9 @@ func Uncompared(before, after *policy.Policy) []Setting {
 // uncompared collects the settings that Uncompared returns.
 type uncompared []Setting
 
-// weighed contains the fields that Compare covers, or that Uncompared compares part by part. Uncompared lists every
-// field that is missing in this map. Therefore a new field is listed until somebody adds the field to the map.
+// weighed contains the fields of the model whose changes Compare reports, or that Uncompared compares part by part.
+// Uncompared lists every field that is missing in this map. Therefore Uncompared lists a new field of the model until
+// somebody adds the field to the map.
 var weighed = map[string]bool{
 	"Holidays": true,
 	"Issuers":  true,

@@ -44,7 +44,7 @@ func Who(p *policy.Policy, id policy.MachineID, members []*policy.Member, at tim
 	return out
 }
 
-// rolesNow is Who for one member.
+// rolesNow returns the roles of one member, as Who does for all members.
 func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) MemberRoles {
 	out := MemberRoles{Member: member}
 	if member == nil {
@@ -55,7 +55,7 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 		switch o.Verdict {
 		case policy.Allow:
 			out.Alone |= 1 << o.Role
-		case policy.Await: // only a mentor is missing
+		case policy.Await: // the member lacks only a mentor
 			out.Supervised |= 1 << o.Role
 		}
 	}
@@ -65,8 +65,8 @@ func rolesNow(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// favourable returns the question of a member who taps alone. Everything but badges, time and membership is as
-// favourable as possible.
+// favourable returns the question of a member who taps alone. Except badges, time and membership, all facts in the
+// question are as favourable to the member as possible.
 func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Question {
 	return policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: member, Card: policy.AES, Issued: at}
 }
@@ -75,10 +75,12 @@ func favourable(m *policy.Machine, member *policy.Member, at time.Time) policy.Q
 // moment of the question.
 type Right struct {
 	Role       policy.Role
-	Supervised bool          // only with a mentor
-	Hours      *policy.Hours // nil: at any time
-	Booked     bool          // only during the member's own booking
-	Now        bool          // at the moment of the question: open, not booked by another, and not all of a quota used
+	Supervised bool          // true if the member has the role only with a mentor
+	Hours      *policy.Hours // the times of the right; nil for any time
+	Booked     bool          // true if the right applies only during the member's own booking
+	// true if the right applies at the moment of the question: the hours are open, nobody else has booked the machine,
+	// and the quota is not used up
+	Now bool
 }
 
 // Rights returns the roles that each member has at a machine at any time, while Who returns the roles at one moment. A
@@ -97,7 +99,7 @@ func Rights(p *policy.Policy, id policy.MachineID, members []*policy.Member, at 
 	return out
 }
 
-// rightsOf is Rights for one member.
+// rightsOf returns the rights of one member, as Rights does for all members.
 func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at time.Time) (out []Right) {
 	if m.Mode == policy.Warn && !member.Blocked {
 		out = append(out, Right{Role: policy.User, Now: true})
@@ -121,13 +123,13 @@ func rightsOf(p *policy.Policy, m *policy.Machine, member *policy.Member, at tim
 	return out
 }
 
-// lasts reports whether a reason also denies access at other times. Hours, bookings and quotas do not last, and a
-// mentor may arrive.
+// lasts reports whether a reason also denies access at other times. Closed hours, bookings and used quotas deny access
+// only for some time, and a missing mentor may arrive.
 func lasts(r policy.Reason) bool {
 	return r.Code != policy.OutsideHours && r.Code != policy.QuotaUsed && r.Code != policy.NeedsSupervisor
 }
 
-// includes reports whether the right y adds nothing for a member who has the right r.
+// includes reports whether the right r gives a member everything that the right y gives.
 func (r Right) includes(y Right) bool {
 	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
 }

@@ -91,7 +91,7 @@ func TestRightsThatHoldNowEqualTheRolesOfWho(t *testing.T) {
 	}
 }
 
-func TestRightsNameTheirHours(t *testing.T) {
+func TestRightsListTheHoursInWhichTheyApply(t *testing.T) {
 	office, err := policy.ParseHours("Mo-Fr 09:00-21:00", nil)
 	if err != nil {
 		t.Fatal(err)

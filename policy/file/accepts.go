@@ -34,7 +34,7 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 	return a
 }
 
-// acceptRoles reads the roles in which an accepted badge counts.
+// acceptRoles reads the roles to which an entry under accepts: applies.
 func (r *reader) acceptRoles(n yamlfile.Node) (out []policy.Role) {
 	seen := map[policy.Role]bool{}
 	for _, x := range listOrOne(n, len(r.siteRoles()),
@@ -64,8 +64,7 @@ func acceptsAlready(own *policy.Badge, a *policy.Accept) bool {
 }
 
 // heldOf reads an example's badge of another issuer. { badge: laser-user, issuer: autre-lab } means the first badge of
-// that issuer that laser-user accepts. The result has a holding for each badge of the policy that accepts this other
-// badge.
+// that issuer that laser-user accepts. The result has one holding for each badge of the policy that accepts that badge.
 func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding) {
 	id := policy.IssuerID(r.issuerIDs.ref(n, "issuer"))
 	other := r.acceptedOf(h.Badge, id)

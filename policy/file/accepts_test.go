@@ -26,7 +26,7 @@ func accepting(accepts, top string) string {
 	)
 }
 
-func TestAcceptsIsRead(t *testing.T) {
+func TestParseReadsTheAcceptsField(t *testing.T) {
 	p := mustParse(
 		t,
 		accepting(
@@ -113,7 +113,7 @@ func TestSchemaAndReaderAgreeOnAccepts(t *testing.T) {
 	}
 }
 
-func TestAcceptsHasACanonicalForm(t *testing.T) {
+func TestFormatWritesTheAcceptsFieldInCanonicalForm(t *testing.T) {
 	in := accepting(`[ {roles: [mentor], with: m,achievement: "https://o.example/1",   issuer: other-lab} ]`, "")
 	out, err := Format("p", []byte(in))
 	want := `accepts: [{ issuer: other-lab, achievement: "https://o.example/1", with: m, roles: [mentor] }]`
@@ -122,8 +122,9 @@ func TestAcceptsHasACanonicalForm(t *testing.T) {
 	}
 }
 
-// A member of an example may hold another issuer's badge. This badge must count as every badge that accepts it.
-func TestExamplesHoldBadgesOfOtherIssuers(t *testing.T) {
+// A member of an example may hold another issuer's badge. Such a badge must satisfy each badge of the policy that
+// accepts it.
+func TestMembersOfExamplesMayHoldBadgesOfOtherIssuers(t *testing.T) {
 	const with = `[{ issuer: other-lab, achievement: "https://o.example/1", with: m }]`
 	test := func(holds, expect string) string {
 		return `tests: [{ at: "2026-11-23T10:00", machine: x, holds: [` + holds + `], expect: ` + expect + ` }]`

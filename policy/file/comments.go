@@ -11,9 +11,9 @@ import (
 // are part of scalars, and the comments.
 type page struct {
 	src      []rune
-	lines    []int  // the offset of each line
+	lines    []int  // the offset in src at which each line begins
 	words    []bool // true for the runes of scalars, in which # does not begin a comment
-	blank    []rune // src without its comments
+	blank    []rune // src with spaces in place of the comments
 	comments []*comment
 }
 
@@ -21,8 +21,8 @@ type page struct {
 type comment struct {
 	at, line, column int // line and column are counted from 0
 	text             string
-	alone            bool // the line contains only this comment
-	before, after    bool // a blank line precedes or follows
+	alone            bool // true if the line contains only this comment
+	before, after    bool // true if a blank line precedes or follows the comment
 }
 
 // newPage finds the comments of data, which the YAML library has parsed into doc. newPage does not use the library's
@@ -124,8 +124,8 @@ func (g *page) scalarEnd(n *yaml.Node, column int) int {
 	return at
 }
 
-// quoteEnd returns the offset behind the closing quote. quoteEnd skips the rune after escape: \" in double quotes, two
-// single quotes in single quotes.
+// quoteEnd returns the offset behind the closing quote. quoteEnd skips the rune after each escape, because an escaped
+// quote does not end the scalar: \" in double quotes, two single quotes in single quotes.
 func (g *page) quoteEnd(at int, quote, escape rune) int {
 	for i := at + 1; i < len(g.src); i++ {
 		switch next := i+1 < len(g.src); {

@@ -130,8 +130,8 @@ func TestTheExampleIsCanonical(t *testing.T) {
 	}
 }
 
-// The last check of Format compares the comments of the input with the comments of the output.
-func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
+// Format must fail if its output lacks a comment of the input, and the error must name the comment's position.
+func TestFormatReportsThePositionOfALostComment(t *testing.T) {
 	in := []byte(strings.Replace(sample(t), "cooldown: 3m", "cooldown: 3m # the fan", 1))
 	doc, err := tree(in)
 	if err != nil {

@@ -37,11 +37,11 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	return t
 }
 
-// practice returns the practice at the machine of the member of an example.
+// practice returns the practice that the member of an example has at the example's machine.
 func practice(t *policy.Test) *policy.Practice { return &t.Question.Member.Practice[0] }
 
 // used reads the time used at the machine today and this week, and today's sessions. If the example does not set the
-// last use, used sets it too.
+// last use, used also sets the last use to the moment of the question.
 func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	var used policy.Quota
 	fill(r, n, r.tables.used, &used)
@@ -52,9 +52,9 @@ func (r *reader) used(n yamlfile.Node, t *policy.Test) {
 	}
 }
 
-// role reads a role. If it returns the zero role, it has reported a fault.
+// role reads a role. If role returns NoRole, it has reported a fault.
 func role(n yamlfile.Node) policy.Role {
-	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports unknown words
+	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf has already reported an unknown word
 	return out
 }
 
@@ -115,7 +115,8 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 	return time.Time{}
 }
 
-// minute reads a moment with a time of day. With a day alone it would be unclear whether a booking includes that day.
+// minute reads a moment with a time of day. It refuses a day without a time of day, because readers could not tell
+// whether a booking includes that day.
 func (r *reader) minute(n yamlfile.Node) time.Time {
 	t := r.moment(n)
 	if s := n.Str(); !t.IsZero() && !minuteIs.MatchString(s) {

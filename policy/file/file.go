@@ -108,12 +108,12 @@ type reader struct {
 	issuerIDs    names
 	badgeIDs     names
 	machineIDs   names
-	roles        []string // words of the roles that the site uses; siteRoles reads these words when first called
+	roles        []string // words of the roles that the site uses; nil until siteRoles is called for the first time
 	achievements map[string]string
 	keys         int            // number of keys of all issuers so far
 	bareTrust    bool           // true if the file is not a policy: see ParseTrust
-	defaults     policy.Machine // the values for machines that do not set their own
-	session      policy.Limits  // the limits for grants that do not set their own
+	defaults     policy.Machine // the values under defaults:, for machines that do not set their own
+	session      policy.Limits  // the session limits under defaults:, for grants that do not set their own
 
 	// The following fields are the state of the machine that is being read.
 	needs int   // number of needs read so far
@@ -172,7 +172,7 @@ func (r *reader) consequences(root yamlfile.Node) {
 }
 
 // reportExplained reports unknown ids that were not reported because another fault seemed to explain them, if no such
-// fault was found. An unknown id must never be accepted.
+// fault was found. The reader must never accept an unknown id.
 func (r *reader) reportExplained() {
 	for _, k := range r.sections() {
 		if u := k.names.explained; u != nil {
@@ -299,7 +299,8 @@ func (r *reader) badges(n yamlfile.Node, m *policy.Model) {
 	}
 }
 
-// siteRole reads a role that the site uses. NoRole means that the fault was already reported.
+// siteRole reads a role that the site uses. If the reader has already reported a fault of this role, siteRole returns
+// NoRole.
 func (r *reader) siteRole(n yamlfile.Node) policy.Role {
 	role, _ := policy.ParseRole(n.OneOf(r.siteRoles()...))
 	return role

@@ -124,7 +124,7 @@ func TestDefaultsApplyWhereAMachineHasNoValue(t *testing.T) {
 	}
 }
 
-func TestSampleExamplesHold(t *testing.T) {
+func TestExamplesOfTheSamplePolicyPass(t *testing.T) {
 	results := RunTests(mustParse(t, sample(t)))
 	if len(results) != 22 {
 		t.Fatalf("%d examples ran", len(results))
@@ -528,7 +528,7 @@ func TestFaultsNamePositionProblemAndRemedy(t *testing.T) {
 }
 
 // One mistake can cause unknown ids in many places of a file. The reader must not report these ids as further faults.
-func TestConsequencesOfAFaultAreNotReported(t *testing.T) {
+func TestUnknownIDsThatAnotherFaultCausesAreNotReported(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new string
 		want           int
@@ -661,7 +661,8 @@ func indented(n int) string {
 }
 
 func TestParseRefusesEveryModelThatNewRefuses(t *testing.T) {
-	// A file that Parse accepts must compile: an error of New has no position, and does not help an administrator.
+	// Parse must refuse every model that policy.New refuses: an error of New has no position, so an administrator could
+	// not find the mistake.
 	if _, err := Parse(
 		"p",
 		[]byte("portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines: {}\n"),
@@ -690,7 +691,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestRolesAreNamedOnce(t *testing.T) {
+func TestRoleWordsAreThoseOfThePolicyFile(t *testing.T) {
 	if got := roleWords(policy.Roles()); !slices.Equal(got, []string{"learner", "user", "host", "mentor", "maintainer"}) {
 		t.Fatal(got)
 	}

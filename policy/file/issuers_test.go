@@ -14,7 +14,7 @@ const twoIssuers = `issuers:
 
 // In a policy, only the issuer may sign its status lists, and the issuers that status-issuers names. In a bare trust
 // file without status-issuers, every listed issuer may sign them.
-func TestStatusIssuersHaveDefaultsThatDependOnTheFile(t *testing.T) {
+func TestDefaultStatusIssuersDifferBetweenPoliciesAndTrustFiles(t *testing.T) {
 	for _, c := range []struct{ head, more, want string }{
 		{"portillon: 1\n", "", "lab [], club [], other []"},
 		{"portillon: 1\n", ", status-issuers: [other]", "lab [other], club [], other []"},

@@ -47,18 +47,20 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 
 // checkKey accepts the kinds of keys that verify badges: a multikey, alone or as did:key (multibase base58btc of a
 // multicodec prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0, section 2.2.3),
-// a did:web, the https address of a document that lists keys, and a public key in PEM. Whether the document exists is
-// checked only when a badge is verified.
+// a did:web, the https address of a document that lists keys, and a public key in PEM. checkKey does not fetch
+// documents: a missing document is noticed only when a badge is verified.
 //
-// A multikey has no checksum. checkKey refuses a key that is not a point of its curve, which detects about half of all
-// mistyped letters. The other half of the mistyped letters give valid keys that nobody owns. Such a mistake is noticed
-// only when a badge of this issuer fails to verify.
+// A multikey has no checksum, so checkKey can detect a mistyped letter only by the curve. checkKey refuses a key that
+// is not a point of its curve, which detects about half of all mistyped letters. The other half of the mistyped letters
+// give valid keys that nobody owns. An administrator notices such a mistake only when a badge of this issuer fails to
+// verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
 		return false
 	}
-	if err := (keykind.Place{Kind: keykind.Issuer}).Check(n.Str()); err != nil { // the error of Check quotes no secret
+	// the error of Check may be shown, because it does not quote a secret
+	if err := (keykind.Place{Kind: keykind.Issuer}).Check(n.Str()); err != nil {
 		n.Fault(keyKinds, "%v", err)
 		return false
 	}
@@ -149,8 +151,8 @@ func isWebDID(s string) bool {
 	return true
 }
 
-// onEd25519 reports whether 32 bytes are a point of the curve. The bytes are y, little-endian, with the sign of x in
-// the last bit, and x² = (y²-1)/(dy²+1) must have a root (RFC 8032, section 5.1.3).
+// onEd25519 reports whether 32 bytes are a point of the curve. The bytes contain y, little-endian, and the sign of x in
+// the last bit. They are a point if x² = (y²-1)/(dy²+1) has a root (RFC 8032, section 5.1.3).
 func onEd25519(key []byte) bool {
 	b := slices.Clone(key)
 	slices.Reverse(b)

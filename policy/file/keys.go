@@ -136,7 +136,7 @@ func panelTable() table[policy.Model] {
 	return newTable("panel", nil,
 		keyOf("names", choice("first", "initial", "full", "letters"),
 			"what they call members: first (Léa), initial (Léa M.), full, or letters (L. M.)",
-			func(m *model, s string) { m.Names, _ = policy.ParseNames(s) }), // choice reports unknown words
+			func(m *model, s string) { m.Names, _ = policy.ParseNames(s) }), // choice has reported an unknown word
 		keyOf("look", choice("auto", "light", "dark"), "ink on paper, or paper on ink",
 			func(m *model, s string) { m.Look, _ = policy.ParseLook(s) }),
 	)
@@ -217,6 +217,6 @@ func evidenceTable() table[policy.EvidenceRule] {
 			func(e *rule, id policy.BadgeID) { e.EndorsedBy = id }),
 		keyOf("endorsed", choice("at-the-time"),
 			"at-the-time asks them to confirm each intervention at the machine, with their card and a touch",
-			func(e *rule, s string) { e.Endorsed, _ = policy.ParseEndorsed(s) }), // choice reports unknown words
+			func(e *rule, s string) { e.Endorsed, _ = policy.ParseEndorsed(s) }), // choice has reported an unknown word
 	)
 }

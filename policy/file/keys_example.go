@@ -29,7 +29,7 @@ func testTable() table[policy.Test] {
 		keyOf("card", cardValue(), "what the card proves",
 			func(t *test, c policy.CardStrength) { t.Question.Card = c }),
 		keyOf("card-state", choice("active", "lost", "blocked", "replaced"), "what the site says of the card",
-			func(t *test, s string) { t.Question.CardState, _ = policy.ParseCardState(s) }), // choice reports unknown words
+			func(t *test, s string) { t.Question.CardState, _ = policy.ParseCardState(s) }), // choice has reported other words
 		keyWith("holds", listForm(mappingForm("held"), 0, maxHolds), "the badges of whoever taps",
 			func(r *reader, n yamlfile.Node, t *test) {
 				t.Question.Member.Holdings = r.holds(n, t.Question.At)
@@ -60,7 +60,7 @@ func testTable() table[policy.Test] {
 		keyOf("as", roleValue(), "the role that the member has chosen at the panel",
 			func(t *test, r policy.Role) { t.Question.As = r }),
 		keyOf("expect", choice("allow", "deny", "await"), "the answer; await: a second card is wanted",
-			func(t *test, s string) { t.Expect, _ = policy.ParseVerdict(s) }).must(), // choice reports unknown words
+			func(t *test, s string) { t.Expect, _ = policy.ParseVerdict(s) }).must(), // choice has reported an unknown word
 		keyOf("role", roleValue(), "the role that the answer gives", func(t *test, r policy.Role) { t.Role = r }),
 		keyWith("because", form{schema: oneOf(codeWords()...)}, "a reason that the answer gives",
 			func(_ *reader, n yamlfile.Node, t *test) { t.Because = because(n, t.Expect) }),

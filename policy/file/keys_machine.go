@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// ruleKeys returns the keys that a machine and defaults have in common, in canonical order. The keys clock and bundle
-// are left out, because their order differs between the two.
+// ruleKeys returns the keys that a machine and defaults have in common, in canonical order. ruleKeys leaves out the
+// keys clock and bundle, because a machine and defaults have them in different order.
 func ruleKeys() []key[policy.Machine] {
 	type machine = policy.Machine
 	return []key[policy.Machine]{
@@ -34,7 +34,7 @@ func ruleKeys() []key[policy.Machine] {
 	}
 }
 
-// clockKey describes the rules that are ignored while the clock is not trusted.
+// clockKey describes the key clock, which lists the rules that are ignored while the clock is not trusted.
 func clockKey() key[policy.Machine] {
 	return keyWith("clock", inline(clockTable()), "what holds after a power cut, before the clock is set",
 		func(r *reader, n yamlfile.Node, m *policy.Machine) {
@@ -53,7 +53,7 @@ func clockTable() table[policy.Machine] {
 	)
 }
 
-// bundleKey describes the word any, or the mapping of bundleTable.
+// bundleKey describes the key bundle, whose value is the word any or the mapping of bundleTable.
 func bundleKey() key[policy.Machine] {
 	f := inline(bundleTable())
 	f.schema = thing{"anyOf": []any{thing{"const": "any"}, f.schema}}
@@ -174,7 +174,7 @@ func badgeNeedTable() table[policy.Need] {
 		keyOf("hours", wholeValue(1, maxNeedHours), "hours at this machine so far",
 			func(n *need, h int) { n.Hours = time.Duration(h) * time.Hour }),
 		keyOf("assurance", choice("signed", "hosted", "attested"), "the weakest that counts",
-			func(n *need, s string) { _ = n.Assurance.UnmarshalText([]byte(s)) }), // choice reports unknown words
+			func(n *need, s string) { _ = n.Assurance.UnmarshalText([]byte(s)) }), // choice has reported an unknown word
 	)
 }
 

@@ -12,7 +12,7 @@ type entry struct {
 	key, value *yaml.Node // key is nil in a list
 	start      int        // offset of the key, or of the dash of a list entry
 	from, to   int        // offsets of the value
-	flow       bool       // the value is written in brackets
+	flow       bool       // true if the value is written in brackets or braces
 	entries    []*entry   // the entries of a value that is a mapping or a list
 
 	head    []*comment // comments above the entry
@@ -33,7 +33,8 @@ func (e *entry) column() int { return e.value.Column - 1 }
 // layout turns the tree of a document into entries, and attaches each comment to an entry.
 func (g *page) layout(doc *yaml.Node) *entry {
 	root := g.entry(nil, doc.Content[0], g.offset(doc.Content[0]), 0)
-	var last *entry // the entry that followed the previous comment; limit is the column of that comment
+	// next is the entry that follows the previous comment; limit is the column of the previous comment
+	var last *entry
 	limit := 0
 	for _, c := range g.comments {
 		if !c.alone && g.attachBeside(root, c) {
@@ -164,8 +165,8 @@ func (e *entry) besideComma(c *comment, at int) {
 
 // attachAbove attaches a comment on a separate line to the entry that follows, or to the end of a block that ends above
 // and is not indented further than the comment. attachAbove returns the entry that follows. If the same entry follows
-// two comments, limit is the column of the first comment. The second comment counts as indented at most to limit,
-// because otherwise the two comments would swap places.
+// two comments, limit is the column of the first comment. attachAbove treats the second comment as indented at most to
+// limit, because otherwise the formatter would swap the two comments.
 func (g *page) attachAbove(root *entry, c *comment, last *entry, limit *int) *entry {
 	e := innermost(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
@@ -221,8 +222,8 @@ func lastEnded(before *entry, column int, e, next *entry) *entry {
 	return out
 }
 
-// attachAtTop attaches comments that are above the first key, and separated from it, to the whole file. The reason is
-// that formatting may move another key to the top.
+// attachAtTop attaches comments that are above the first key, and separated from it, to the whole file. Otherwise these
+// comments would move with the first key if the formatter puts another key at the top.
 func attachAtTop(root *entry) {
 	if len(root.entries) == 0 {
 		return

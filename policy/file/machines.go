@@ -153,7 +153,7 @@ func hours(n yamlfile.Node, holidays *policy.Holidays) *policy.Hours {
 	if inner := errors.Unwrap(err); inner != nil && len(n.Str()) > 80 {
 		err = inner // leave out the whole text, because the fault shows the line
 	}
-	if n.IsScalar() { // Str has already reported a node of another kind
+	if n.IsScalar() { // s is empty here only after Str has reported a node of another kind
 		n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, "%.300v", err)
 	}
 	return new(policy.Hours)

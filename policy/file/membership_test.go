@@ -8,7 +8,7 @@ import (
 	"portillon/policy"
 )
 
-func TestMembershipIsReadAndWritten(t *testing.T) {
+func TestMembershipRuleRoundTripsThroughAPolicyFile(t *testing.T) {
 	in := small("membership: { after: [user], warn: 30d, grace: 14d }", "", "")
 	p, err := Parse("p", []byte(in))
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"portillon/yamlfile"
 )
 
-// onlyKeys reports all other keys, and keys without a value, because an empty "hours:" must not mean "at any hour". It
-// returns false if it reported a key, because a key that seems to be missing may then only be misspelt.
+// onlyKeys reports all other keys, and keys without a value, because an empty "hours:" must not mean "at any hour".
+// onlyKeys returns false if it reported a key. The caller must then not report a missing key, because the key may only
+// be misspelt.
 func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
 	sound := true
@@ -26,7 +27,7 @@ func onlyKeys(n yamlfile.Node, keys ...string) bool {
 	return sound
 }
 
-// refuseEmpty reports an empty entry of a list. onlyKeys reports empty values of keys.
+// refuseEmpty reports an empty entry of a list. For empty values of keys, onlyKeys reports the fault.
 func refuseEmpty(n yamlfile.Node) {
 	if !n.Present() && strings.HasSuffix(n.Path(), "]") {
 		n.Fault("", "an empty entry")
@@ -40,18 +41,19 @@ const (
 	maxHolds    = 200
 	maxKinds    = 100
 	maxUpkeep   = 100
-	maxNamed    = 1000 // badges or machines that a rule names
+	maxNamed    = 1000 // most badges or machines that one rule may name
 )
 
 // These limits on numbers apply to the reader and the schema.
 const (
-	maxLearners      = 100 // that one mentor supervises
-	maxSessions      = 48  // of a member in a day; a restored machine knows a member's last 48 (hub: recentMost)
+	maxLearners = 100 // most people whom one mentor supervises
+	// most sessions of a member in a day; a restored machine knows a member's last 48 sessions (hub: recentMost)
+	maxSessions      = 48
 	maxNeedHours     = 10_000
 	maxRunning       = 100_000 // hours
 	maxDays          = 10_000
 	maxInterventions = 1000
-	maxLine          = 200 // bytes of a name
+	maxLine          = 200 // most bytes of a name
 )
 
 // entries returns the entries of a list that are not empty, and reports the empty ones. A list of more than most
@@ -170,7 +172,7 @@ func (s *names) key(e yamlfile.Pair, kind string) string {
 	return e.Key
 }
 
-// miss records an id that the file does not define. All uses of the id are one fault.
+// miss records an id that the file does not define. The reader reports all uses of one unknown id as one fault.
 func (s *names) miss(n yamlfile.Node, id, kind string) {
 	if s.absent || s.stray[strings.ToLower(id)] {
 		s.explained = &unknown{at: n, id: id, kind: kind}

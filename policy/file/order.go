@@ -7,7 +7,7 @@ import "slices"
 type shape struct {
 	all  map[string]mapping
 	name string // name of the mapping; "" for a value without keys
-	ids  bool   // true if the keys are ids; name is then the mapping of each value
+	ids  bool   // true if the keys are ids; then name is the name of the mapping that each id has as its value
 }
 
 // top returns the shape of a whole file.

@@ -18,7 +18,7 @@ func (e *entry) arrange(s shape) {
 		}
 		x.arrange(below)
 		if block := x.collection() && !x.flow; block && x.key == nil {
-			// Move the comments above the dash, because the first key is on the line of the dash.
+			// Move the comments of the first key above the dash, because the key is on the same line as the dash.
 			x.head, x.entries[0].head = append(x.head, x.entries[0].head...), nil
 		}
 	}
@@ -36,7 +36,7 @@ func (e *entry) arrange(s shape) {
 	} else {
 		e.head = append(e.head, onOwnLines(e.opening)...)
 	}
-	if n := len(e.beside); n > 1 { // the line has room for only one comment
+	if n := len(e.beside); n > 1 { // a line can have only one comment beside it
 		e.head, e.beside = append(e.head, onOwnLines(e.beside[:n-1])...), e.beside[n-1:]
 	}
 }
@@ -167,7 +167,7 @@ func (g *page) scalar(e *entry) []string {
 		in := encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, value}})
 		var out map[string]string
 		if yaml.Unmarshal([]byte(in+"\n"), &out) == nil && out["k"] == value.Value {
-			// Keep the lines as written, because the library would fold them.
+			// Keep the lines of the scalar as written, because the YAML library would fold long lines.
 			lines := strings.Split(strings.TrimPrefix(in, "k: "), "\n")
 			for i := range lines[1:] {
 				lines[i+1] = strings.TrimPrefix(lines[i+1], "  ")

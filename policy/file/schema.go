@@ -65,8 +65,8 @@ func (m mapping) just(name string) mapping {
 // thing is a part of a JSON Schema, as a map of keywords.
 type thing = map[string]any
 
-// valueForms returns the forms of single values. The forms have no description, because editors would show it in place
-// of the key's description.
+// valueForms returns the forms of single values. The forms have no description, because editors would show the form's
+// description and hide the key's.
 func valueForms() thing {
 	length := thing{"type": "string", "pattern": yamlfile.DurationForm, "minLength": 1}
 	return thing{

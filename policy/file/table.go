@@ -6,7 +6,7 @@ import "portillon/yamlfile"
 // canonical order. read stores the key's value in the model. The other fields are for the JSON Schema.
 type key[T any] struct {
 	spec
-	read func(r *reader, n yamlfile.Node, to *T) // called only if the key has a value
+	read func(r *reader, n yamlfile.Node, to *T) // reads the value into the model; called only if the key has a value
 }
 
 // spec is the part of a key that the printer and the schema need, without the type that the key is read into.
@@ -21,10 +21,12 @@ type spec struct {
 type form struct {
 	schema thing
 	below  string // the name of the mapping of the value, or of each entry of a list; "" if there is no mapping
-	ids    bool   // true if the value maps ids to the mapping below; ids keep their order
+	// true if the value is a mapping from ids to the mapping named below; the formatter keeps the order of ids
+	ids bool
 }
 
-// value is a form together with its reader. Keys with the same kind of value share one value.
+// value describes a kind of value: its form in the file, and the function that reads it. Keys with the same kind of
+// value share one value.
 type value[V any] struct {
 	form
 	read func(r *reader, n yamlfile.Node) V
@@ -78,8 +80,8 @@ func (t table[T]) mapping() mapping {
 	return m
 }
 
-// fill reads the mapping n into to, key by key in the order of the table. sound is false if fill reported a fault of a
-// key, because a key that seems to be missing may then only be misspelt.
+// fill reads the mapping n into to, key by key in the order of the table. The result sound is false if fill reported a
+// fault of a key. The caller must then not report a missing key, because the key may only be misspelt.
 func fill[T any](r *reader, n yamlfile.Node, t table[T], to *T) (sound bool) {
 	sound = onlyKeys(n, t.names...)
 	for _, k := range t.keys {

@@ -10,8 +10,8 @@ import (
 // MaxItems is the largest number of choices on a panel. More choices do not fit on a small screen.
 const MaxItems = 12
 
-// maintenance reads the interventions and the recurring maintenance of a machine. Recurring maintenance must be one of
-// the interventions, if the machine lists interventions.
+// maintenance reads the interventions and the recurring maintenance of a machine. If the machine lists interventions,
+// each recurring maintenance must be one of the listed kinds.
 func (r *reader) maintenance(n yamlfile.Node, m *policy.Machine) {
 	seen := map[string]bool{}
 	for _, x := range entries(n, maxUpkeep) {

@@ -27,7 +27,7 @@ func withUpkeep(t *testing.T, old, new string) string {
 	return strings.Replace(sample(t), "cooldown: 3m", text, 1) + "\npanel: { names: initial, look: dark }\n"
 }
 
-func TestUpkeepIsRead(t *testing.T) {
+func TestParseReadsRecurringMaintenance(t *testing.T) {
 	p := mustParse(t, withUpkeep(t, "", ""))
 	m, _ := p.Machine("laser")
 	want := policy.Upkeep{Kind: "lens", Hours: 20 * time.Hour, Every: 90 * 24 * time.Hour, Block: true}

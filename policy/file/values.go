@@ -174,7 +174,7 @@ func siteRolesValue() value[[]policy.Role] {
 // cardValue reads the strength that a card must prove.
 func cardValue() value[policy.CardStrength] {
 	return value[policy.CardStrength]{defined("card"), func(_ *reader, n yamlfile.Node) policy.CardStrength {
-		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf reports unknown words
+		out, _ := policy.ParseCardStrength(n.OneOf("number", "aes")) // OneOf has already reported an unknown word
 		return out
 	}}
 }

@@ -104,7 +104,7 @@ func is(h policy.Holding, name string) bool {
 	return url == name
 }
 
-// names returns the names of all badges that may be held.
+// names returns the names of all badges that a random member may hold.
 func names() (out []string) {
 	for _, b := range badges {
 		out = append(out, string(b))

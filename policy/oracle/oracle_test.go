@@ -32,10 +32,10 @@ var (
 
 type gen struct{ *rand.Rand }
 
-// hours holds weekly hours that can be written in both languages.
+// hours holds weekly hours that can be written both in a policy file and in Cedar.
 type hours struct {
 	days     [7]bool // by time.Weekday
-	from, to int     // minutes; to may be past midnight
+	from, to int     // minutes since midnight; to may be on the next day
 }
 
 func (g gen) hours() hours {
@@ -77,7 +77,7 @@ func (h hours) cedar() string {
 	return "(" + strings.Join(or, " || ") + ")"
 }
 
-// site is one policy in both languages.
+// site is one random policy, both as a policy.Model and in Cedar.
 type site struct {
 	model policy.Model
 	cedar *cedar.PolicySet
@@ -510,13 +510,13 @@ func TestDecisionsAgreeWithCedar(t *testing.T) {
 }
 
 // BenchmarkSameQuestions asks both evaluators the same questions, and requires the same answer: the verdict of each of
-// a machine's five grants. Prepared beforehand are, for policy, the compiled policy; for Cedar, the parsed policies and
-// the contexts, which already contain the ages of badges and the minute of the week. Decide also chooses the grant and
-// its limits, and finds all that is missing for each grant; reasons are not written out.
+// a machine's five grants. Before the measurement, the benchmark compiles the policy for Decide. For Cedar, it parses
+// the policies and builds the contexts, which already contain the ages of badges and the minute of the week. Decide
+// also chooses the grant and its limits, and finds all that is missing for each grant; reasons are not written out.
 //
-// The figures are those of the median round. ns-decide and times are for members that were prepared by Policy.Prepare,
-// which finds out which of their badges may meet which need. ns-unprepared and times-unprepared are for members as a
-// roster makes them when a card is tapped.
+// The reported figures are those of the median round. The metrics ns-decide and times are for members that were
+// prepared by Policy.Prepare, which finds out which of their badges may meet which need. The metrics ns-unprepared and
+// times-unprepared are for members without Prepare, as a roster makes them when a card is tapped.
 func BenchmarkSameQuestions(b *testing.B) {
 	g := gen{rand.New(rand.NewPCG(7, 8))}
 	type asked struct {
@@ -548,8 +548,9 @@ func BenchmarkSameQuestions(b *testing.B) {
 			all = append(all, asked{s, p, q, ready, request(s, q)})
 		}
 	}
-	// round returns the time of a pass over all questions, in steady state: without the garbage of another part, and with
-	// the caches warmed by one pass. A pass of ours takes 1 ms; 32 of them take about as long as one of Cedar's.
+	// round returns the time of a pass over all questions, in steady state: without the garbage of another part, and
+	// with the caches warmed by one pass. One pass with Decide takes 1 ms. 32 such passes take about as long as one
+	// pass with Cedar.
 	round := func(passes int, pass func()) time.Duration {
 		runtime.GC()
 		pass()
@@ -581,7 +582,7 @@ func BenchmarkSameQuestions(b *testing.B) {
 			}
 		}))
 	}
-	// The median round: other processes interrupt some rounds of one part and not of another.
+	// Report the median round, because other processes may interrupt single rounds of only one evaluator.
 	median := func(rounds []time.Duration) float64 {
 		slices.Sort(rounds)
 		return float64(rounds[len(rounds)/2].Nanoseconds())
