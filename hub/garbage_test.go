@@ -16,7 +16,7 @@ import (
 // Messages of 3 MB are retained on every topic. The hub drops these messages, logs which machine sent them, and
 // continues to work. The hub clears its own topics and the topics of unknown machines. The hub leaves the topics of
 // an enrolled machine unchanged, because the machine clears them.
-func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
+func TestHubDropsTooLargeMessagesAndClearsTheirTopics(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: fills a ledger, or waits for a process")
 	}

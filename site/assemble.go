@@ -53,7 +53,7 @@ func ParseCardEntry(text string) (number string, part bool, err error) {
 	if strings.HasPrefix(strings.TrimSpace(text), hmacPrefix) {
 		number, ok := parseHMAC(text)
 		if !ok {
-			return "", false, errors.New("hmac: must be followed by 64 hexadecimal digits")
+			return "", false, errors.New("prefix \"hmac:\" must be followed by 64 hexadecimal digits")
 		}
 		return number, false, nil
 	}

@@ -35,7 +35,9 @@ type Order struct {
 type Built struct {
 	Manifest wire.Manifest
 	Signed   []byte
-	Chunks   map[string][]byte // by SHA-256, without those in the cache Order.Memory, which Chunk encodes on request
+	// Chunks are the encoded chunks by SHA-256. Chunks in the cache Order.Memory are left out: Chunk encodes them when
+	// they are requested.
+	Chunks   map[string][]byte
 	Members  int
 	Counted  int      // number of credentials whose recipient is a member
 	Warnings []string // one sentence for each file that Build leaves out or that machines may reject

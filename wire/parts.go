@@ -189,7 +189,7 @@ func OpenOutline(b []byte) (Outline, error) {
 func (o Outline) check() error {
 	switch {
 	case o.List == AnsweredParts || !slices.Contains(listNames, o.List):
-		return fmt.Errorf("outline: unknown list %.40q", o.List)
+		return fmt.Errorf("outline: %.40q is not the name of a list of chunks", o.List)
 	case len(o.Parts) > MaxParts:
 		return fmt.Errorf("outline has %d parts, want at most %d", len(o.Parts), MaxParts)
 	}

@@ -63,11 +63,11 @@ func (p SignedPolicy) check() error {
 	case p.Site == "" || p.Number == 0:
 		return errors.New("policy document: site or number is missing")
 	case !hexHash.MatchString(p.Policy):
-		return fmt.Errorf("policy document: %.70q is not a SHA-256 of policy.yaml", p.Policy)
+		return fmt.Errorf("policy document: %.70q is no SHA-256 of policy.yaml, want 64 hexadecimal digits", p.Policy)
 	case p.Documents != "" && !hexHash.MatchString(p.Documents):
-		return fmt.Errorf("policy document: %.70q is not a SHA-256 of documents", p.Documents)
+		return fmt.Errorf("policy document: %.70q is no SHA-256 of the documents, want 64 hexadecimal digits", p.Documents)
 	case p.Bindings != "" && !hexHash.MatchString(p.Bindings):
-		return fmt.Errorf("policy document: %.70q is not a SHA-256 of bindings", p.Bindings)
+		return fmt.Errorf("policy document: %.70q is no SHA-256 of the bindings, want 64 hexadecimal digits", p.Bindings)
 	}
 	return nil
 }

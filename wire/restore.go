@@ -177,7 +177,8 @@ func (r Restore) checkPractice() error {
 		}
 		for _, x := range p.Recent {
 			if x.Seconds < 0 || x.Seconds > p.Seconds {
-				return fmt.Errorf("member %.64q has a session of %d s but only %d s in all", p.Member, x.Seconds, p.Seconds)
+				return fmt.Errorf("member %.64q has a session of %d s, which is longer than all sessions together (%d s)",
+					p.Member, x.Seconds, p.Seconds)
 			}
 		}
 	}

@@ -82,7 +82,8 @@ func main() {
 	}
 }
 
-// run removes the checks in only, or all checks if only is empty, and prints the result of each.
+// run removes one access check at a time from a copy of the code and prints whether a test fails then. The list «only»
+// names the checks. An empty list means all checks.
 func run(ctx context.Context, only []string) error {
 	var lines []string // checks to remove, such as hub/directory/card.go:171
 	only = slices.DeleteFunc(only, func(s string) bool {

@@ -348,7 +348,7 @@ func TestLeaseEndsWithoutAnAliveFunction(t *testing.T) {
 	)
 }
 
-func TestOrderAfterTheEndOfItsContextEndsTheGuard(t *testing.T) {
+func TestSwitchingWithACancelledContextStopsTheGuardProcess(t *testing.T) {
 	withSwitch(t, yes, mute, func(t *testing.T, s *Switch, g *fakeGuard, events chan Event) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)

@@ -29,7 +29,7 @@ func TestBusyInputIsUsedFromTheEndOfTheIgnoredTime(t *testing.T) {
 	}
 }
 
-func TestMentorsDecisionWithoutARoleStartsNoSession(t *testing.T) {
+func TestMentorsApprovalThatNamesNoRoleStartsNoSession(t *testing.T) {
 	w := newWorld().tap(lea)
 	e := tapOf(karim)
 	e.Decision, e.Supervising = denied(policy.Deny, policy.User, policy.NoBadge), allow(policy.NoRole)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// These constants are the requirements for a charge pump. The relay behind the pump opens at the latest below 10 % of
-// the relay's voltage, and closes at 75 % (Omron G5LE).
+// These constants are the requirements for a charge pump. The relay that the pump feeds is certain to open below 10 %
+// of its rated voltage, and certain to close at 75 % (Omron G5LE).
 const (
 	// PumpRelease is the longest time in which a pump must open its relay after the line stops.
 	PumpRelease = 600 * time.Millisecond

@@ -45,8 +45,8 @@ func (b *body) write(w http.ResponseWriter, r *http.Request) {
 	write(w, r, b.raw)
 }
 
-// maxAnswers is the number of cached responses with parts of one chunk. All machines with the previous bundle request
-// the same parts. Machines that were offline request other parts.
+// maxAnswers limits how many responses with parts of a chunk the hub caches for each chunk. All machines with the
+// previous bundle request the same parts. Machines that were offline request other parts.
 const maxAnswers = 4
 
 // answers caches the most recently used responses with parts of one chunk.

@@ -131,7 +131,7 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 		return File{}, errors.New("evidence: text after the first line is not canonical JSON")
 	}
 	if f.Site == "" || f.Member == "" || f.Made.IsZero() {
-		return File{}, errors.New("evidence: file names no site, no member or no time")
+		return File{}, errors.New("evidence: the file lacks its site, its member or its time")
 	}
 	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
 		return File{}, fmt.Errorf("evidence: file has %d records, want at most %d", len(f.Records), maxRecords)

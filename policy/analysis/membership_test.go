@@ -63,7 +63,7 @@ func TestChangesOfTheMembershipRuleAreReported(t *testing.T) {
 	}
 }
 
-func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
+func TestComparisonUsesMembershipsOnItsFirstDay(t *testing.T) {
 	m := ruled(t, func(m *policy.Machine) { m.Grants[0].Hours = mustHours("Mo-Fr 09:00-21:00; Jul 14 10:00-12:00") }).Model
 	m.Membership = fortnight
 	before := mustNew(t, m)

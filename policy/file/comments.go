@@ -54,7 +54,7 @@ func (g *page) offset(n *yaml.Node) int {
 	return min(g.lines[line]+max(n.Column-1, 0), len(g.src))
 }
 
-// lineEnd returns the end of the line that contains the offset at.
+// lineEnd returns the end of the line that contains byte offset «at».
 func (g *page) lineEnd(at int) int {
 	for at < len(g.src) && !isBreak(g.src[at]) {
 		at++

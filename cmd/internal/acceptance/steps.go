@@ -31,7 +31,7 @@ func fromRest(b ...Beat) []Beat {
 	return append([]Beat{perform(Rest), observe(Ready, later)}, b...)
 }
 
-// started returns the beats that start a session. After these beats the lamp must be lit.
+// started returns the actions and checks of a test step that start a session. The last check is that the lamp is lit.
 func started() []Beat {
 	return []Beat{act(
 		"Présentez une carte qui peut démarrer cette machine, puis appuyez sur le bouton de marche de la machine "+
