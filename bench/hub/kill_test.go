@@ -52,7 +52,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	}
 	m := k.machine[0]
 	k.acked[m] += 2000
-	if err := k.check(); err == nil || !strings.Contains(err.Error(), "2060 acknowledged") {
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "acknowledged ones") {
 		t.Errorf("a lost record: %v", err)
 	}
 	k.acked[m] -= 2000
@@ -62,7 +62,7 @@ func TestKillChecksDetectMissingAndPartialData(t *testing.T) {
 	}
 	k.changed -= 1000
 	k.did["account"] = map[string]bool{"lost": true}
-	if err := k.check(); err == nil || !strings.Contains(err.Error(), "database has no account lost") {
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "database lacks the account lost") {
 		t.Errorf("a lost account: %v", err)
 	}
 	delete(k.did, "account")

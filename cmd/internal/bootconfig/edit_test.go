@@ -231,7 +231,7 @@ func TestAllIncludedFilesTogetherHaveOneSizeLimit(t *testing.T) {
 	files["boot/firmware/config.txt"] = strings.Repeat("include more.txt\n", 5)
 	files["boot/firmware/more.txt"] = strings.Repeat("# a comment\n", 5000) // 60,000 bytes
 	_, root := rootWith(t, files)
-	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "more than 262144 bytes in total") {
+	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "includes more than 262144 bytes") {
 		t.Errorf("error is %v", err)
 	}
 }
