@@ -53,7 +53,7 @@ var mutants = []mutate.Edit{
 		"case !h.Checked.IsZero() && at.Sub(h.Checked) > j.grace:",
 		"case !h.Checked.IsZero() && at.Sub(h.Checked) > 2*j.grace:",
 	},
-	{"choose.go", "if j.q.Clock != Trusted { // the rules that could shorten", "if j.q.Clock == Trusted {"},
+	{"choose.go", "if j.q.Clock != Trusted {\n\t\treturn l", "if j.q.Clock == Trusted {\n\t\treturn l"},
 	{"choose.go", "l.Most = j.leaves(g)", "l.Most = min(j.leaves(g), l.Max)"},
 	{"choose.go", "if Outlasts(l.Max, l.Most) {", "if Outlasts(l.Most, l.Max) {"},
 	{"choose.go", "return Outlasts(l.Most, other.Most)", "return false"},

@@ -18,7 +18,7 @@ func TestCheckReportsFaultsThatPreventTheDaemonsStart(t *testing.T) {
 	}{
 		"as it is": {func(s string) string { return s }, "the file is sound"},
 		"another machine": {func(s string) string { return strings.Replace(s, "machine: laser", "machine: lathe", 1) },
-			`has no machine "lathe"`},
+			`does not contain machine "lathe"`},
 		"another site": {func(s string) string { return strings.Replace(s, "site: test", "site: other", 1) },
 			"bundle: file:"},
 		"no bundle there": {func(s string) string { return strings.Replace(s, "site.bundle", "none.bundle", 1) },

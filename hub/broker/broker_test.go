@@ -18,7 +18,7 @@ func TestInsecureConfigurationsAreRejected(t *testing.T) {
 		{"the network without accounts", broker.Config{Addr: "0.0.0.0:0"}, "not loopback"},
 		{"every address without accounts", broker.Config{Addr: ":0"}, "not loopback"},
 		{"an account that may do nothing", broker.Config{Accounts: []broker.Account{{User: "x", Password: "y"}}},
-			"no permissions"},
+			"has no role"},
 		{"an account without a password", broker.Config{Accounts: []broker.Account{{User: "x", As: broker.AsHub}}},
 			"password"},
 		{"two accounts of one name", broker.Config{Accounts: []broker.Account{machine, machine}}, "want a unique name"},
