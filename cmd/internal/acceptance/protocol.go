@@ -168,7 +168,7 @@ func Parse(text string) (Protocol, error) {
 	p.Began, err1 = time.Parse(time.RFC3339, began)
 	p.Ended, err2 = time.Parse(time.RFC3339, ended)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil {
-		return p, errors.New("protocol has an unreadable time, want RFC 3339 after began: and ended:")
+		return p, errors.New("protocol has an unreadable time, want «began: » and «ended: » with times in RFC 3339")
 	}
 	if rest = rest[3:]; len(rest) > maxResults {
 		return p, fmt.Errorf("protocol has %d steps, want at most %d", len(rest), maxResults)
