@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -83,6 +84,28 @@ func TestHubReceivesAllRecordsDespiteLostMessages(t *testing.T) {
 				f.rewind()
 				acks = append(acks, hub)
 			}
+		}
+	}
+}
+
+// An acknowledgement frees the places of the batches that it covers, and of no other batch.
+func TestAcknowledgementFreesOnlyTheBatchesThatItCovers(t *testing.T) {
+	f := newFlow(0)
+	f.window = maxWindow
+	for _, last := range []uint64{10, 20, 30} {
+		f.addBatch(last)
+	}
+	for _, c := range []struct {
+		seq  uint64
+		left []uint64
+	}{
+		{9, []uint64{10, 20, 30}},
+		{10, []uint64{20, 30}},
+		{29, []uint64{30}},
+		{30, nil},
+	} {
+		if f.handleAck(c.seq); !slices.Equal(f.ends, c.left) {
+			t.Errorf("after the acknowledgement of %d records, batches %d are in flight, want %d", c.seq, f.ends, c.left)
 		}
 	}
 }

@@ -157,3 +157,15 @@ func TestEachReasonIsExplainedInBothLanguages(t *testing.T) {
 		t.Error(fact.EN)
 	}
 }
+
+// A broker that cut several connections is the likely reason until the present connection has lasted for answerTime.
+func TestBrokerCutsAreNoReasonOnceTheConnectionLasts(t *testing.T) {
+	v := vitals{}
+	v.broker.cuts, v.broker.connected, v.broker.changed = cutsMost, true, 1000
+	last := 1000 + answerTime.Milliseconds()
+	for now, want := range map[int64]Why{last - 1: BrokerCuts, last: ""} {
+		if why, _ := v.likelyReason(now); why != want {
+			t.Errorf("at %d ms the likely reason is %q, want %q", now, why, want)
+		}
+	}
+}
