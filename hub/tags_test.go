@@ -103,7 +103,7 @@ func TestHubSendsAnAdministratorsTagOnceItsMachineIsOnline(t *testing.T) {
 
 	o = run(t, c) // simulate a machine that has another tag and whose journal has lost the record of this tag
 	p = present(t, o)
-	if got := p.answerNext(true, 0); got.Tag != tag.ID {
+	if got := p.answerNext(true, 0); got.Tag != tag.ID || !got.Now {
 		t.Errorf("%+v", got)
 	}
 	p.is(true, 1)
