@@ -29,6 +29,8 @@ var survivors = map[string]string{
 	"connector.connected: " +
 		"constant: inboxSize in l := &link{in: make(chan mqtt.Message, inboxSize), " +
 		"cleanups…": "decides only how many messages wait here and how many at the broker",
+	"Config.SealKeys: " +
+		"without: !ok in if !ok || isExpired(day, now)": "equivalent: without a day, the zero day is expired too",
 	"enrolments.announceAll: " +
 		"drop: for _, stop := range stops { _ = stop() // sockets close wi…": "needs an announcement on a " +
 		"network, and tests stay on loopback",
