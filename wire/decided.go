@@ -169,6 +169,8 @@ func practiceField(s *scanner, key []byte, p *policy.BasisPractice) {
 		p.Last = s.instant()
 	case "logged":
 		p.Logged = string(s.plainString())
+	case "sessions":
+		p.Sessions = int(s.integer())
 	case "week":
 		p.Week = string(s.plainString())
 	default:

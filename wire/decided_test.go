@@ -29,7 +29,8 @@ var decidedBodies = []string{
 		`{"badge":"laser-user","from":"2025-09-15T09:00:00Z","checked":"2026-11-23T09:00:00Z",` +
 		`"until":"2027-01-01T00:00:00Z"},` +
 		`{"badge":"x","standing":"revoked","assurance":"hosted","issuer":"o","achievement":"https://o.example/a"}],` +
-		`"practice":{"last":"2026-11-23T09:00:21Z","logged":"3s","day":"2s","week":"1s"}},` +
+		`"practice":{"last":"2026-11-23T09:00:21Z","logged":"3s","day":"2s","week":"1s",` +
+		`"sessions":3}},` +
 		`"supervisor":{"id":"m-2","practice":{"logged":"2h30m0s"}},"as":"mentor","card":"aes","card_state":"lost",` +
 		`"answering":1,"issued":"2026-11-23T09:00:00Z","tagged":true,"last_trusted":"2026-11-22T09:00:00Z","fault":true,` +
 		`"verdict":"allow","policy":"b60b4843f45e","bundle":12,"truncated":true}}`,
@@ -45,6 +46,48 @@ var decidedBodies = []string{
 	`{"basis":{"verdict":"perhaps"}}`,
 	`{"basis":7}`,
 	`{"basis":{"at":"yesterday"}}`,
+}
+
+// zeroFields returns the names of the fields of v that are zero in every struct of their type.
+func zeroFields(v reflect.Value, zero map[string]bool) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			zeroFields(v.Elem(), zero)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			zeroFields(v.Index(i), zero)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			name := v.Type().Name() + "." + v.Type().Field(i).Name
+			seen, ok := zero[name]
+			zero[name] = v.Field(i).IsZero() && (seen || !ok)
+			zeroFields(v.Field(i), zero)
+		}
+	}
+}
+
+// A field that is new in a basis must be in the examples, so that the other tests compare it.
+func TestExamplesHaveEachFieldOfABasis(t *testing.T) {
+	var body struct{ Basis policy.Basis }
+	if err := json.Unmarshal([]byte(decidedBodies[0]), &body); err != nil {
+		t.Fatal(err)
+	}
+	zero := map[string]bool{}
+	zeroFields(reflect.ValueOf(body.Basis), zero)
+	for name, isZero := range zero {
+		if isZero {
+			t.Errorf("the first example has no %s", name)
+		}
+	}
+	if len(zero) < 30 {
+		t.Errorf("%d fields found, want those of Basis, BasisMember, BasisHolding and BasisPractice", len(zero))
+	}
 }
 
 // slowly reads a record with encoding/json alone.
