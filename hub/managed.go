@@ -176,7 +176,7 @@ func (op *opening) openPublishing() (err error) {
 		Log:      op.hub.core.log,
 		Audit:    op.hub.services.audit.Append,
 		Holders:  op.hub.services.holders,
-		Records:  decidedRecords{op.hub.core.ledger},
+		Records:  decidedRecords{op.hub.core.ledger.Decisions()},
 		Names:    op.hub.services.names,
 		Build:    op.hub.services.builder(),
 		Language: httpd.LanguageOf,
@@ -424,6 +424,10 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	}
 	start(op.hub.services.publish.Builder.Run)
 	start(op.hub.services.report.Run)
+	start(func(ctx context.Context) error {
+		k := op.hub.core
+		return packDecisions(ctx, k.ledger.Decisions(), k.db.Site(k.c.Site), k.log)
+	})
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)

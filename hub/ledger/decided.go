@@ -9,124 +9,175 @@ import (
 	"slices"
 	"time"
 
+	"portillon/hub/decided"
 	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
 
-// Kept selects the records of one kind whose machine time is at or after Since.
-type Kept struct {
-	Kind  wire.Kind
-	Since time.Time
-}
-
-// maxKept is the maximum number of kinds that one call of Parts selects.
-const maxKept = 4
-
-// Part is a range of sequence numbers in a machine's journal that contains records of the selected kinds. Each Part can
-// be read separately, so that several goroutines can read a long journal at the same time.
+// Part is a range of sequence numbers in a machine's journal that contains decisions. Each Part can be read separately,
+// so that several goroutines can read a long journal at the same time.
 type Part struct {
 	Machine policy.MachineID
-	// Newest is the latest machine time of a selected record in the whole journal, in milliseconds since 1970.
-	Newest int64
-	// estimated number of selected records in the part: the journal's number, divided evenly among its parts
-	Records     int
-	journal     int64
-	after, upTo int64 // the part contains the sequence numbers from after+1 to upTo
-	kept        []Kept
+	// number of decisions in the part; for records without a pack, the number of records of any kind
+	Decisions int
+	journal   int64
+	number    int64 // the part contains the sequence numbers from number*partSize+1 to (number+1)*partSize
+	packed    bool
+	newest    int64 // latest time of a decision, in milliseconds since 1970; without a pack math.MaxInt64
+	since     since
 }
 
-// partSize is the maximum number of sequence numbers in a part.
-const partSize = 10_000
+// since is the time of the first decision to read, in milliseconds since 1970.
+type since struct{ sessions, refusals int64 }
 
-// Parts divides all journals that contain selected records into parts. The newest part of the newest journal comes
-// first.
-func (l *Ledger) Parts(ctx context.Context, kept ...Kept) (out []Part, err error) {
-	defer l.addFileName(&err)
-	if len(kept) == 0 || len(kept) > maxKept {
-		return nil, fmt.Errorf("ledger: query for parts selects %d kinds, want 1 to %d", len(kept), maxKept)
+// contains reports whether a decision is to be read.
+func (s since) contains(d *decided.Decision) bool {
+	if d.Kind == wire.Refused {
+		return d.Wall >= s.refusals
 	}
-	spans := map[int64]*span{}
-	for _, k := range kept {
-		if err := addSpans(ctx, l.site, spans, k); err != nil {
+	return d.Wall >= s.sessions
+}
+
+// partSize is the number of sequence numbers in a part. Migration 00106 mentions the number: other packs would be lost
+// with another number.
+const partSize = 2000
+
+// Decisions reads the decisions in a ledger.
+type Decisions struct{ ledger *Ledger }
+
+// Decisions returns the reader of the ledger's decisions.
+func (l *Ledger) Decisions() Decisions { return Decisions{l} }
+
+// Parts divides all journals into parts, the newest part first. The parts contain the decisions to allow a use from the
+// time sessions on, and the decisions to refuse from the time refusals on. Parts leaves out packs that contain only
+// older decisions.
+func (r Decisions) Parts(ctx context.Context, sessions, refusals time.Time) (out []Part, err error) {
+	defer r.ledger.addFileName(&err)
+	from := since{sessions.UnixMilli(), refusals.UnixMilli()}
+	journals, err := r.journals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	machines := map[int64]policy.MachineID{}
+	for _, j := range journals {
+		machines[j.journal] = j.machine
+		for n := j.packs; n*partSize < j.size; n++ {
+			out = append(out, Part{Machine: j.machine, Decisions: int(min(j.size-n*partSize, partSize)), journal: j.journal,
+				number: n, newest: math.MaxInt64, since: from})
+		}
+	}
+	rows, err := r.ledger.site.Query(ctx, `SELECT journal, part, decisions, newest FROM ledger_packs
+		WHERE site = $1 AND newest >= $2 AND decisions > 0`, min(from.sessions, from.refusals))
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		p := Part{packed: true, since: from}
+		if err := rows.Scan(&p.journal, &p.number, &p.Decisions, &p.newest); err != nil {
 			return nil, fmt.Errorf("ledger: %w", err)
 		}
+		p.Machine = machines[p.journal]
+		out = append(out, p)
 	}
-	for journal, s := range spans {
-		n := int((s.last - s.first + partSize) / partSize)
-		for end := s.last; end >= s.first; end -= partSize {
-			out = append(out, Part{Machine: s.machine, Newest: s.newest, Records: (s.records + n - 1) / n, journal: journal,
-				after: max(end-partSize, s.first-1), upTo: end, kept: kept})
-		}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	slices.SortFunc(out, func(a, b Part) int {
-		return cmp.Or(cmp.Compare(b.Newest, a.Newest), cmp.Compare(a.journal, b.journal), cmp.Compare(b.upTo, a.upTo))
+		return cmp.Or(cmp.Compare(b.newest, a.newest), cmp.Compare(a.journal, b.journal), cmp.Compare(b.number, a.number))
 	})
 	return out, nil
 }
 
-// span is the range of a journal from its first to its last selected record.
-type span struct {
-	machine             policy.MachineID
-	first, last, newest int64
-	records             int
+// packedJournal is a journal with the number of its packs.
+type packedJournal struct {
+	machine       policy.MachineID
+	journal, size int64 // size is the number of records
+	packs         int64
 }
 
-// addSpans adds the records of one kind to the spans of their journals. addSpans reads only the index of kinds.
-func addSpans(ctx context.Context, site *store.Site, spans map[int64]*span, k Kept) error {
-	rows, err := site.Query(ctx, `SELECT j.journal, j.machine, MIN(r.seq), MAX(r.seq), MAX(r.wall), COUNT(r.seq)
-		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
-		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND r.kind = $2 AND r.wall >= $3
-		GROUP BY j.journal, j.machine`, string(k.Kind), k.Since.UnixMilli())
+// packedJournals returns all journals of the site.
+func (r Decisions) journals(ctx context.Context) (out []packedJournal, err error) {
+	rows, err := r.ledger.site.Query(ctx, `SELECT j.machine, j.journal, j.size, COALESCE((SELECT MAX(p.part) + 1
+		FROM ledger_packs AS p WHERE p.site = $1 AND p.journal = j.journal), 0)
+		FROM ledger_journals AS j WHERE j.site = $1`)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var journal int64
-		var s span
-		if err := rows.Scan(&journal, &s.machine, &s.first, &s.last, &s.newest, &s.records); err != nil {
-			return err
+		var j packedJournal
+		if err := rows.Scan(&j.machine, &j.journal, &j.size, &j.packs); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
 		}
-		if was := spans[journal]; was != nil {
-			s.first, s.last = min(s.first, was.first), max(s.last, was.last)
-			s.newest, s.records = max(s.newest, was.newest), s.records+was.records
-		}
-		spans[journal] = &s
+		out = append(out, j)
 	}
-	return rows.Err()
+	return out, rows.Err()
 }
 
-// ReadPart calls yield with the canonical JSON of each record of the part that has one of its kinds. yield may use the
-// bytes only until it returns. Unlike Records, ReadPart does not compare the records with their leaf hashes, because
-// only statistics over many records use ReadPart. If yield returns an error, ReadPart stops and returns the error.
-func (l *Ledger) ReadPart(ctx context.Context, p Part, yield func(record []byte) error) (err error) {
-	defer l.addFileName(&err)
-	args := []any{p.journal, p.after, p.upTo}
-	for i := range maxKept {
-		// arguments for an unused place of the query: no record has an empty kind
-		k := Kept{Since: time.UnixMilli(math.MaxInt64)}
-		if i < len(p.kept) {
-			k = p.kept[i]
+// Read calls yield with each decision of the part. yield may use the decision only until yield returns, except for the
+// decision's strings. Unlike Records, Read does not compare the records with their leaf hashes, because only statistics
+// over many records use Read. Several goroutines may read different parts at the same time. If yield returns an error,
+// Read stops and returns the error.
+func (r Decisions) Read(ctx context.Context, p Part, yield func(*decided.Decision) error) (err error) {
+	defer r.ledger.addFileName(&err)
+	selected := func(d *decided.Decision) error {
+		if !p.since.contains(d) {
+			return nil
 		}
-		args = append(args, string(k.Kind), k.Since.UnixMilli())
+		return yield(d)
+	}
+	if !p.packed {
+		return r.each(ctx, &wire.DecidedReader{}, p.journal, p.number, selected)
+	}
+	var pack []byte
+	err = r.ledger.site.QueryRow(ctx, `SELECT pack FROM ledger_packs
+		WHERE site = $1 AND journal = $2 AND part = $3`, p.journal, p.number).Scan(&pack)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	// Read the records instead of a pack that is corrupt or was written by another release.
+	var reader decided.Reader
+	if reader.Open(pack) != nil {
+		return r.each(ctx, &wire.DecidedReader{}, p.journal, p.number, selected)
+	}
+	for {
+		d, err := reader.Next()
+		if err != nil || d == nil {
+			return err
+		}
+		if err := selected(d); err != nil {
+			return err
+		}
+	}
+}
+
+// eachDecision calls yield with each decision in the records of a part.
+func (r Decisions) each(ctx context.Context, reader *wire.DecidedReader, journal, number int64,
+	yield func(*decided.Decision) error) error {
+	args := []any{journal, number * partSize, (number + 1) * partSize}
+	for _, k := range decided.Kinds() {
+		args = append(args, string(k))
 	}
 	// Read the range by the primary key, which stores neighbouring records together. Reading by the index of kinds takes
 	// twice as long. The expression "kind || ''" is not a column, so that SQLite cannot choose the index of kinds.
-	rows, err := l.site.Query(ctx, `SELECT record FROM ledger_records
-		WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4
-		AND (kind || '' = $5 AND wall >= $6 OR kind || '' = $7 AND wall >= $8
-			OR kind || '' = $9 AND wall >= $10 OR kind || '' = $11 AND wall >= $12)`, args...)
+	rows, err := r.ledger.site.Query(ctx, `SELECT kind, wall, record FROM ledger_records
+		WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 AND kind || '' IN ($5, $6, $7, $8)`, args...)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer rows.Close()
+	var kind wire.Kind
+	var wall int64
 	var record sql.RawBytes
+	var d decided.Decision
 	for rows.Next() {
-		if err := rows.Scan(&record); err != nil {
+		if err := rows.Scan(&kind, &wall, &record); err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
-		if err := yield(record); err != nil {
+		d = decided.Parse(reader, kind, wall, record)
+		if err := yield(&d); err != nil {
 			return err
 		}
 	}
@@ -134,4 +185,63 @@ func (l *Ledger) ReadPart(ctx context.Context, p Part, yield func(record []byte)
 		return fmt.Errorf("ledger: %w", err)
 	}
 	return nil
+}
+
+// packBatch is the maximum number of packs in one transaction. The limit bounds the time that other writers wait.
+const packBatch = 16
+
+// Pack writes a pack for each complete part that has none. A part is complete when the ledger has all its
+// records.
+func (r Decisions) Pack(ctx context.Context) (err error) {
+	defer r.ledger.addFileName(&err)
+	journals, err := r.journals(ctx)
+	if err != nil {
+		return err
+	}
+	var reader wire.DecidedReader
+	for _, j := range journals {
+		for j.packs < j.size/partSize {
+			next := min(j.packs+packBatch, j.size/partSize)
+			if err := r.pack(ctx, &reader, j.journal, j.packs, next); err != nil {
+				return fmt.Errorf("ledger: decisions of machine %s cannot be packed: %w", j.machine, err)
+			}
+			j.packs = next
+		}
+	}
+	return nil
+}
+
+// newPack is a pack that is not stored yet.
+type newPack struct {
+	writer decided.Writer
+	newest int64
+}
+
+// add adds a decision to the pack.
+func (p *newPack) add(d *decided.Decision) error {
+	p.writer.Add(d)
+	p.newest = max(p.newest, d.Wall)
+	return nil
+}
+
+// pack writes the packs from number first to number next-1.
+func (r Decisions) pack(ctx context.Context, reader *wire.DecidedReader, journal, first, next int64) error {
+	packs := make([]newPack, next-first)
+	for i := range packs {
+		if err := r.each(ctx, reader, journal, first+int64(i), packs[i].add); err != nil {
+			return err
+		}
+	}
+	return r.ledger.site.Write(ctx, func(tx *store.Tx) error {
+		for i := range packs {
+			p := &packs[i]
+			// Another process of the hub may have written the same pack.
+			if _, err := tx.Exec(ctx, `INSERT INTO ledger_packs (site, journal, part, decisions, newest, pack)
+				VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`, journal, first+int64(i), p.writer.Len(), p.newest,
+				p.writer.Pack()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

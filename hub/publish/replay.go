@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/decided"
 	"portillon/policy"
 	"portillon/policy/analysis"
-	"portillon/wire"
 )
 
 // How many days of records a draft is replayed over.
@@ -22,19 +22,20 @@ const (
 // replayTime is the maximum time of a replay. Then the oldest records are left out.
 const replayTime = 20 * time.Second
 
-// Records are the records in the ledger that hold decisions of machines.
+// Records are the decisions of machines in the ledger.
 type Records interface {
-	// Parts returns a function for each part of the records: session-start, role-changed and handed-over records since
-	// the first time, and refused records since the second, the newest first. The function calls yield with the canonical
-	// JSON of each record of the part, whose bytes are valid only during the call. The functions may run at once.
+	// Parts returns all parts of the decisions, the newest part first: decisions to allow a use since the first time, and
+	// refusals since the second time.
 	Parts(ctx context.Context, sessions, refusals time.Time) ([]RecordPart, error)
 }
 
-// RecordPart is a part of the records of one machine.
+// RecordPart is a part of the decisions of one machine.
 type RecordPart struct {
 	Machine policy.MachineID
 	Records int // an estimate
-	Read    func(ctx context.Context, yield func(record []byte) error) error
+	// Read calls yield with each decision of the part. A decision is valid only during the call, except for its strings.
+	// Several parts may be read at the same time.
+	Read func(ctx context.Context, yield func(*decided.Decision) error) error
 }
 
 // Replay is what a policy would have answered to the taps that machines decided. It rests on what each record says
@@ -153,7 +154,6 @@ const maxReplayWorkers = 3
 type replayWorker struct {
 	past      *past
 	policy    *policy.Policy
-	reader    wire.DecidedReader
 	replayers map[string]*analysis.Replayer // by the number of the policy that decided; nil: not available
 	tally     *tally
 	err       error
@@ -164,9 +164,9 @@ func (w *replayWorker) run(ctx context.Context, queue <-chan RecordPart) {
 	for x := range queue {
 		read := 0
 		if ctx.Err() == nil && w.err == nil {
-			w.err = x.Read(ctx, func(record []byte) error {
+			w.err = x.Read(ctx, func(d *decided.Decision) error {
 				read++
-				w.record(record, x.Machine)
+				w.decision(d, x.Machine)
 				return nil
 			})
 		}
@@ -176,12 +176,11 @@ func (w *replayWorker) run(ctx context.Context, queue <-chan RecordPart) {
 	}
 }
 
-// record replays one record.
-func (w *replayWorker) record(record []byte, machine policy.MachineID) {
-	d, err := w.reader.Read(record)
+// decision replays one decision.
+func (w *replayWorker) decision(d *decided.Decision, machine policy.MachineID) {
 	group := w.tally.group(d.Kind)
 	switch {
-	case err != nil:
+	case d.Unreadable:
 		group.unknown(analysis.Unreadable)
 		return
 	case d.Basis == nil:

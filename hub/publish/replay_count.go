@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portillon/hub/actor"
+	"portillon/hub/decided"
 	"portillon/policy"
 	"portillon/policy/analysis"
 	"portillon/wire"
@@ -79,7 +80,7 @@ func (c *counts) unknown(why analysis.Obstacle) {
 
 // decision counts a replayed decision. A refusal counts as changed if it would have been allowed, any other decision if
 // it would not.
-func (c *counts) decision(d wire.Decided, got analysis.Replayed, machine policy.MachineID) {
+func (c *counts) decision(d *decided.Decision, got analysis.Replayed, machine policy.MachineID) {
 	if got.Obstacle != "" {
 		c.unknown(got.Obstacle)
 		return

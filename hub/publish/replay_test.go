@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/decided"
 	"portillon/hub/publish"
 	"portillon/policy"
 	"portillon/policy/analysis"
@@ -29,9 +30,12 @@ type taps struct {
 func (x *taps) Parts(_ context.Context, sessions, refusals time.Time) (out []publish.RecordPart, err error) {
 	x.asked = [2]time.Time{sessions, refusals}
 	for m, all := range x.records {
-		read := func(ctx context.Context, yield func([]byte) error) error {
-			for _, r := range all {
-				if err := errors.Join(ctx.Err(), x.err, yield(r)); err != nil {
+		read := func(ctx context.Context, yield func(*decided.Decision) error) error {
+			var reader wire.DecidedReader
+			for _, record := range all {
+				r, _ := wire.ParseRecord(record) // the kind of a record that cannot be read is empty
+				d := decided.Parse(&reader, r.Kind, r.Wall.UnixMilli(), record)
+				if err := errors.Join(ctx.Err(), x.err, yield(&d)); err != nil {
 					return err
 				}
 			}
