@@ -105,6 +105,7 @@ var importRules = []struct {
 	},
 	{"hub/publish", append([]string{"site", "policy/analysis", "policy/file"}, service...),
 		"services of the hub do not import each other"},
+	{"hub/issue", service, "it reaches the directory only through functions that it is given"},
 	{"hub/cardkey", service, "it reaches directory and machines only through functions that it is given"},
 	{"hub/enrol", service, "services of the hub do not import each other"},
 	{"hub/chunks", []string{"wire"}, "machines fetch bytes by their hash; it knows no members"},
