@@ -121,7 +121,8 @@ var importRules = []struct {
 	{
 		"hub/api",
 		append(
-			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
+				"hub/issue"},
 			service...),
 		"the API calls services and contains no rule",
 	},
@@ -129,14 +130,15 @@ var importRules = []struct {
 		"hub/web",
 		append(
 			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account",
-				"hub/report"},
+				"hub/report", "hub/issue"},
 			service...),
 		"pages call services and contain no rule",
 	},
 	{
 		"hub/web/webtest",
 		append(
-			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
+				"hub/issue"},
 			service...),
 		"a fake of the services, in memory; it knows no page",
 	},

@@ -6,9 +6,11 @@ import (
 	"net/http"
 
 	"portillon/hub/actor"
+	"portillon/hub/api"
 	"portillon/hub/directory"
 	"portillon/hub/issue"
 	"portillon/hub/store"
+	"portillon/hub/web"
 	"portillon/openbadge"
 	"portillon/policy"
 )
@@ -47,6 +49,22 @@ func (op *opening) openIssuing() error {
 
 // Issuing returns the service that issues the site's badges, or nil if the hub issues none.
 func (h *Hub) Issuing() *issue.Service { return h.pagesServer.issuing.service }
+
+// forAPI returns the service for the API; nil: the hub issues no badges.
+func (i *issuing) forAPI() api.Issuing {
+	if i.service == nil {
+		return nil
+	}
+	return i.service
+}
+
+// forPages returns the service for the pages; nil: the hub issues no badges.
+func (i *issuing) forPages() web.Issuing {
+	if i.service == nil {
+		return nil
+	}
+	return i.service
+}
 
 // recipient returns a member to whom a badge may be issued.
 func (i *issuing) recipient(ctx context.Context, id policy.MemberID) (issue.Recipient, error) {

@@ -42,11 +42,11 @@ func (s *Service) Award(ctx context.Context, a actor.Actor, w Award) ([]Issued, 
 	if err := a.May(actor.AwardBadges, actor.Target{}); err != nil {
 		return nil, err
 	}
-	c, is, err := s.find(ctx, w.Badge)
+	c, is, err := s.classes.find(ctx, w.Badge)
 	if err != nil {
 		return nil, err
 	}
-	now := s.now()
+	now := s.o.now()
 	if err := w.tidy(now); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Service) Award(ctx context.Context, a actor.Actor, w Award) ([]Issued, 
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	list, err := s.openList(ctx, is.Profile, len(recipients))
+	list, err := s.lists.open(ctx, is.Profile, len(recipients))
 	if err != nil {
 		return nil, err
 	}
@@ -175,11 +175,11 @@ func (s *Service) recipients(ctx context.Context, w Award) (out []Recipient, err
 // sign signs a badge: as JSON or, with an RSA key, as a VC-JWT.
 func (s *Service) sign(n Issued, r Recipient, c class, is *policy.Issuer, list *list) ([]byte, error) {
 	d := openbadge.Draft{
-		ID:         s.addresses().badge(n.ID),
+		ID:         s.o.addresses().badge(n.ID),
 		IssuerID:   is.Profile,
 		IssuerName: is.Name,
 		Achievement: openbadge.Achievement{ID: c.achievement, Name: c.Name, Description: c.Description,
-			Criteria: c.Criteria, Image: s.addresses().picture(c.ID), Alignments: c.Alignments},
+			Criteria: c.Criteria, Image: s.o.addresses().picture(c.ID), Alignments: c.Alignments},
 		Email:      r.Email,
 		Subject:    r.Subject,
 		ValidFrom:  n.At,

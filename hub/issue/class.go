@@ -51,14 +51,14 @@ func (s *Service) Classes(ctx context.Context, a actor.Actor) ([]Class, error) {
 	if err != nil {
 		return nil, err
 	}
-	is, err := s.issuer(p)
+	is, err := s.classes.issuer(p)
 	if err != nil {
 		return nil, err
 	}
 	var out []Class
 	for i := range p.Badges {
 		if p.Badges[i].Issuer == is.ID {
-			c, err := s.class(ctx, p, &p.Badges[i], is)
+			c, err := s.classes.class(ctx, p, &p.Badges[i], is)
 			if err != nil {
 				return nil, err
 			}
@@ -73,7 +73,7 @@ func (s *Service) Class(ctx context.Context, a actor.Actor, id policy.BadgeID) (
 	if err := a.May(actor.AwardBadges, actor.Target{}); err != nil {
 		return Class{}, err
 	}
-	c, _, err := s.find(ctx, id)
+	c, _, err := s.classes.find(ctx, id)
 	return c.Class, err
 }
 
@@ -85,7 +85,7 @@ func (s *Service) SetClass(ctx context.Context, a actor.Actor, id policy.BadgeID
 	if err != nil {
 		return Class{}, err
 	}
-	if err := t.tidy(); err != nil {
+	if err := tidyTexts(&t); err != nil {
 		return Class{}, err
 	}
 	aligned, err := json.Marshal(t.Alignments)
@@ -114,8 +114,8 @@ func (s *Service) SetClass(ctx context.Context, a actor.Actor, id policy.BadgeID
 	return c, err
 }
 
-// tidy removes the spaces around the texts, and returns *fault.Invalid with all faults.
-func (t *Texts) tidy() error {
+// tidyTexts removes the spaces around the texts, and returns *fault.Invalid with all faults.
+func tidyTexts(t *Texts) error {
 	t.Description, t.Criteria = strings.TrimSpace(t.Description), strings.TrimSpace(t.Criteria)
 	var faults []fault.Field
 	if t.Criteria == "" {
@@ -145,8 +145,11 @@ func (t *Texts) tidy() error {
 	return nil
 }
 
+// catalogue finds the badges of the policy that the hub can issue.
+type catalogue struct{ o Options }
+
 // find returns a class by its id, and the issuer of the policy.
-func (s *Service) find(ctx context.Context, id policy.BadgeID) (class, *policy.Issuer, error) {
+func (s catalogue) find(ctx context.Context, id policy.BadgeID) (class, *policy.Issuer, error) {
 	p, err := s.o.Policy(ctx)
 	if err != nil {
 		return class{}, nil, err
@@ -165,7 +168,7 @@ func (s *Service) find(ctx context.Context, id policy.BadgeID) (class, *policy.I
 
 // class returns a badge of the policy with its texts. If nobody has written the criteria, class makes a sentence from
 // the badge's level and machines.
-func (s *Service) class(ctx context.Context, p *policy.Policy, b *policy.Badge, is *policy.Issuer) (class, error) {
+func (s catalogue) class(ctx context.Context, p *policy.Policy, b *policy.Badge, is *policy.Issuer) (class, error) {
 	c := classOf(p, b)
 	var aligned string
 	err := s.o.Site.QueryRow(ctx, `SELECT version, description, criteria, alignments FROM issue_class WHERE site = $1 AND

@@ -29,9 +29,9 @@ type addresses struct {
 }
 
 // addresses returns the addresses of the issuer's documents.
-func (s *Service) addresses() addresses {
-	base := "https://" + s.o.URL.Host
-	did, _, err := openbadge.WebDID(s.o.URL.Host)
+func (o Options) addresses() addresses {
+	base := "https://" + o.URL.Host
+	did, _, err := openbadge.WebDID(o.URL.Host)
 	if err != nil {
 		did = "" // the host is an IPv6 address, which has no did:web
 	}
@@ -55,8 +55,8 @@ func (s *Service) documents(ctx context.Context) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, name, id := s.addresses(), "", s.o.ID
-	if is, err := s.issuer(p); err == nil {
+	own, name, id := s.o.addresses(), "", s.o.ID
+	if is, err := s.classes.issuer(p); err == nil {
 		name, id = is.Name, is.Profile
 	}
 	out := map[string][]byte{}
@@ -83,7 +83,7 @@ var errNoList = errors.New("status list does not exist")
 // own is false if the address belongs to no document of this issuer. The hub reads its own documents with Document
 // instead of fetching them, because an old copy of a status list from a cache would make a revoked badge valid again.
 func (s *Service) Document(ctx context.Context, address string) (data []byte, own bool, err error) {
-	base := s.addresses().base
+	base := s.o.addresses().base
 	if rest, ok := strings.CutPrefix(address, base+pathList); ok {
 		number, err := strconv.Atoi(rest)
 		if err != nil || number < 1 || strconv.Itoa(number) != rest {

@@ -172,12 +172,12 @@ func (s *Service) withdraw(ctx context.Context, a actor.Actor, id string, r Revo
 	if err := n.checkWithdrawal(r); err != nil {
 		return err
 	}
-	l, err := s.readList(ctx, n.Entry.List)
+	l, err := s.lists.read(ctx, n.Entry.List)
 	if err != nil {
 		return err
 	}
 	l.draft.Set = append(l.draft.Set, n.Entry.Index)
-	if err := s.signList(l); err != nil {
+	if err := s.lists.sign(l); err != nil {
 		return err
 	}
 	ch, verb := Change{Lists: map[string][]byte{l.draft.ID: l.data}}, "revoked"
@@ -188,7 +188,7 @@ func (s *Service) withdraw(ctx context.Context, a actor.Actor, id string, r Revo
 	default:
 		ch.Check = []Credential{held}
 	}
-	now := s.now()
+	now := s.o.now()
 	return s.o.Apply(ctx, a, ch, func(tx *store.Tx) (string, error) {
 		_, err := tx.Exec(ctx, `UPDATE issue_badge SET revoked = $3, revoked_by = $4, revoked_member = $5, reason = $6,
 			undone = $7 WHERE site = $1 AND id = $2`, id, millis(now), a.Name, string(a.Member), r.Reason, toInt(r.Undone))

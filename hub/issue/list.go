@@ -24,15 +24,18 @@ type list struct {
 	changed bool           // true: data is newer than the database
 }
 
-// openList returns the newest status list if it has room for more badges, and a new list otherwise.
-func (s *Service) openList(ctx context.Context, issuer string, more int) (*list, error) {
+// statusLists reads and signs the status lists.
+type statusLists struct{ o Options }
+
+// open returns the newest status list if it has room for more badges, and a new list otherwise.
+func (s statusLists) open(ctx context.Context, issuer string, more int) (*list, error) {
 	var number int
 	if err := s.o.Site.QueryRow(ctx, `SELECT COALESCE(MAX(number), 0) FROM issue_list WHERE site = $1`).
 		Scan(&number); err != nil {
 		return nil, err
 	}
 	if number > 0 {
-		l, err := s.readList(ctx, number)
+		l, err := s.read(ctx, number)
 		if err != nil {
 			return nil, err
 		}
@@ -44,16 +47,16 @@ func (s *Service) openList(ctx context.Context, issuer string, more int) (*list,
 	}
 	l := &list{number: number + 1, taken: map[int]string{}}
 	l.draft = s.draft(l.number, issuer)
-	return l, s.signList(l)
+	return l, s.sign(l)
 }
 
 // draft returns an empty list.
-func (s *Service) draft(number int, issuer string) openbadge.StatusListDraft {
-	return openbadge.StatusListDraft{ID: s.addresses().list(number), IssuerID: issuer, TTL: listTTL}
+func (s statusLists) draft(number int, issuer string) openbadge.StatusListDraft {
+	return openbadge.StatusListDraft{ID: s.o.addresses().list(number), IssuerID: issuer, TTL: listTTL}
 }
 
-// readList reads a list with its entries from the database.
-func (s *Service) readList(ctx context.Context, number int) (*list, error) {
+// read reads a list with its entries from the database.
+func (s statusLists) read(ctx context.Context, number int) (*list, error) {
 	l := &list{number: number, taken: map[int]string{}}
 	var issuer string
 	err := s.o.Site.QueryRow(ctx, `SELECT version, issuer, data FROM issue_list WHERE site = $1 AND number = $2`,
@@ -91,14 +94,14 @@ func (l *list) reserve(id string) (int, error) {
 	return n, err
 }
 
-// signList signs the list with the current time. The error is *fault.Invalid if the issuer of the list's badges is
+// sign signs the list with the current time. The error is *fault.Invalid if the issuer of the list's badges is
 // another key, because verifiers would not accept the list.
-func (s *Service) signList(l *list) (err error) {
+func (s statusLists) sign(l *list) (err error) {
 	if id := l.draft.IssuerID; strings.HasPrefix(id, "did:key:") && id != s.o.Key.DID() {
 		return invalid("badge", id, "the badge was signed with another key than that of this hub",
 			"the key of the badge's issuer, under issuer: in hub.yaml")
 	}
-	l.data, err = openbadge.IssueStatusList(l.draft, s.o.Key, s.now())
+	l.data, err = openbadge.IssueStatusList(l.draft, s.o.Key, s.o.now())
 	l.changed = true
 	if err != nil {
 		return fmt.Errorf("status list %s cannot be signed: %w", l.draft.ID, err)
@@ -148,19 +151,19 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) Renew(ctx context.Context) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	now := s.now()
-	numbers, err := s.listsBefore(ctx, now.Add(-renewEvery))
+	now := s.o.now()
+	numbers, err := s.lists.before(ctx, now.Add(-renewEvery))
 	if err != nil || len(numbers) == 0 {
 		return err
 	}
 	ch := Change{Lists: map[string][]byte{}}
 	var all []*list
 	for _, n := range numbers {
-		l, err := s.readList(ctx, n)
+		l, err := s.lists.read(ctx, n)
 		if err != nil {
 			return err
 		}
-		if err := s.signList(l); err != nil {
+		if err := s.lists.sign(l); err != nil {
 			s.o.Log.Warn("status list not signed again", "list", l.draft.ID, "err", err)
 			continue
 		}
@@ -179,8 +182,8 @@ func (s *Service) Renew(ctx context.Context) error {
 	})
 }
 
-// listsBefore returns the numbers of the lists that were signed before a time.
-func (s *Service) listsBefore(ctx context.Context, at time.Time) (out []int, err error) {
+// before returns the numbers of the lists that were signed before a time.
+func (s statusLists) before(ctx context.Context, at time.Time) (out []int, err error) {
 	rows, err := s.o.Site.Query(ctx, `SELECT number FROM issue_list WHERE site = $1 AND signed < $2 ORDER BY number`,
 		millis(at))
 	if err != nil {

@@ -25,7 +25,7 @@ const maxPictures = 500
 // picture returns the picture of a badge class as a PNG. The error is *fault.NotFound if the hub does not issue the
 // badge.
 func (s *Service) picture(ctx context.Context, id policy.BadgeID) ([]byte, error) {
-	c, _, err := s.find(ctx, id)
+	c, _, err := s.classes.find(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			data, err = s.picture(r.Context(), policy.BadgeID(id))
 		}
 	} else {
-		data, own, err = s.Document(r.Context(), s.addresses().base+path)
+		data, own, err = s.Document(r.Context(), s.o.addresses().base+path)
 	}
 	if strings.HasPrefix(path, pathList) {
 		age = listAge

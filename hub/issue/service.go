@@ -78,7 +78,9 @@ type Credential struct {
 
 // Service issues the badges of one site. The methods of a Service may be called by many goroutines.
 type Service struct {
-	o Options
+	o       Options
+	classes catalogue
+	lists   statusLists
 
 	// changing is locked while badges or status lists change, so that each list is signed with all revocations.
 	changing sync.Mutex
@@ -115,15 +117,15 @@ func New(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o}, nil
+	return &Service{o: o, classes: catalogue{o}, lists: statusLists{o}}, nil
 }
 
 // now returns the current time, in UTC and in whole seconds, as the dates of badges and lists are.
-func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Second) }
+func (o Options) now() time.Time { return o.Now().UTC().Truncate(time.Second) }
 
 // issuer returns the issuer of the policy whose badges this hub issues. The error is *fault.Invalid if no issuer of the
 // policy pins the key.
-func (s *Service) issuer(p *policy.Policy) (*policy.Issuer, error) {
+func (s catalogue) issuer(p *policy.Policy) (*policy.Issuer, error) {
 	if p != nil {
 		for i := range p.Issuers {
 			if is := &p.Issuers[i]; (s.o.ID == "" || is.Profile == s.o.ID) && s.pinnedBy(is) {
@@ -138,8 +140,8 @@ func (s *Service) issuer(p *policy.Policy) (*policy.Issuer, error) {
 // pinnedBy reports whether an issuer of the policy has the hub's key: the key itself, or an address at which the hub
 // publishes the key. With Options.ID, an address elsewhere is enough, because only the verification of a badge shows
 // what it contains.
-func (s *Service) pinnedBy(is *policy.Issuer) bool {
-	own := s.addresses()
+func (s catalogue) pinnedBy(is *policy.Issuer) bool {
+	own := s.o.addresses()
 	for _, k := range is.Keys {
 		switch {
 		case k == s.o.Key.DID() && k != "", k == s.o.Key.Name(), k == own.did, k == own.profile, k == own.jwks:

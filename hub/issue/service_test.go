@@ -211,7 +211,7 @@ func TestRevokedBadgesHaveTheVerdictRevoked(t *testing.T) {
 		t.Errorf("%s, %s", revoked.Why(), valid.Why())
 	}
 	got, err := b.s.Get(t.Context(), root, all[0].ID)
-	if err != nil || got.Revoked == nil || got.Revoked.By != "ada" || got.Revoked.Reason != "unsafe" || got.Revoked.Undone {
+	if err != nil || got.Revoked == nil || *got.Revoked != (issue.Revocation{At: b.now, By: "ada", Reason: "unsafe"}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	requireFault(t, b.s.Revoke(t.Context(), root, all[0].ID, "again"), "the badge is revoked already")
@@ -266,16 +266,17 @@ func TestAwardIsForAllMembersOrForNone(t *testing.T) {
 		change func(*issue.Award)
 		want   string
 	}{
-		"suspended":        {func(w *issue.Award) { w.Members = append(w.Members, "m-gone") }, "the member is suspended"},
-		"has it already":   {func(w *issue.Award) { w.Members = append(w.Members, "m-has") }, "has this badge already"},
-		"no address":       {func(w *issue.Award) { w.Members = append(w.Members, "m-mute") }, "no e-mail address"},
-		"nobody":           {func(w *issue.Award) { w.Members = nil }, "no member was chosen"},
-		"too many":         {func(w *issue.Award) { w.Members = many }, "101 members"},
-		"no reason":        {func(w *issue.Award) { w.Why = " \n" }, "a reason is needed"},
-		"long reason":      {func(w *issue.Award) { w.Why = long }, "4001 bytes"},
-		"long evidence":    {func(w *issue.Award) { w.Evidence.Text = long }, "4001 bytes"},
-		"not UTF-8":        {func(w *issue.Award) { w.Evidence.Text = "\xff" }, "1 bytes"},
-		"script address":   {func(w *issue.Award) { w.Evidence.URLs = []string{"javascript:alert(1)"} }, "not an https address"},
+		"suspended":      {func(w *issue.Award) { w.Members = append(w.Members, "m-gone") }, "the member is suspended"},
+		"has it already": {func(w *issue.Award) { w.Members = append(w.Members, "m-has") }, "has this badge already"},
+		"no address":     {func(w *issue.Award) { w.Members = append(w.Members, "m-mute") }, "no e-mail address"},
+		"nobody":         {func(w *issue.Award) { w.Members = nil }, "no member was chosen"},
+		"too many":       {func(w *issue.Award) { w.Members = many }, "101 members"},
+		"no reason":      {func(w *issue.Award) { w.Why = " \n" }, "a reason is needed"},
+		"long reason":    {func(w *issue.Award) { w.Why = long }, "4001 bytes"},
+		"long evidence":  {func(w *issue.Award) { w.Evidence.Text = long }, "4001 bytes"},
+		"not UTF-8":      {func(w *issue.Award) { w.Evidence.Text = "\xff" }, "1 bytes"},
+		"script address": {func(w *issue.Award) { w.Evidence.URLs = []string{"javascript:alert(1)"} },
+			"not an https address"},
 		"eleven addresses": {func(w *issue.Award) { w.Evidence.URLs = make([]string, 11) }, "11 web addresses"},
 		"ended":            {func(w *issue.Award) { w.Until = b.now }, "the end of validity"},
 		"for ever":         {func(w *issue.Award) { w.Until = b.now.AddDate(21, 0, 0) }, "the end of validity"},
