@@ -22,7 +22,7 @@ var drawn = []string{
 	"openbadge", "policy", "policy/analysis", "policy/file", "wire", "wire/mqtt", "site",
 	"daemon", "daemon/session", "daemon/relay", "daemon/journal", "daemon/uplink", "daemon/roster", "daemon/panel",
 	"daemon/control",
-	"hub", "hub/web", "hub/api", "hub/account", "hub/directory", "hub/publish", "hub/enrol", "hub/report",
+	"hub", "hub/web", "hub/api", "hub/account", "hub/directory", "hub/publish", "hub/enrol", "hub/report", "hub/issue",
 	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
 }
 

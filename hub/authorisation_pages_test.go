@@ -103,6 +103,12 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 	case strings.HasPrefix(path, "/settings/tokens/") && of != "foreign":
 		values["id"] = r.tokenID(about.account)
 	}
+	if values["award"], values["class"] = foreignID, foreignID; of != "foreign" {
+		values["class"] = "laser-user"
+		if strings.Contains(path, "{award}") {
+			values["award"] = r.newAward()
+		}
+	}
 	if strings.Contains(path, "{card}") {
 		values["card"] = r.cardOf(about.member)
 	}
@@ -178,6 +184,12 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		set("version", strconv.FormatInt(m.Version, 10), "reason", "smoke")
 	case "/machines/{id}/tag":
 		set("reason", "smoke")
+	case "/awards":
+		set("badge", "laser-user", "member", string(r.newHolder()), "why", "test")
+	case "/awards/{award}/revoke":
+		set("reason", "test")
+	case "/badge-classes/{class}":
+		set("version", r.classVersion(), "criteria", "Cut a box")
 	case "/card-key/rotate", "/card-key/end":
 		set("version", "0", "reason", "")
 	case "/policy/sign":

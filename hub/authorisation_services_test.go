@@ -31,7 +31,7 @@ func methodsForOneself() []string {
 // Each method with an actor parameter, of each service, denies three actors: nobody, an account without a role, and an
 // owner's token without scopes. This test also finds a new method without a check that is not in a table yet.
 func TestEveryServiceMethodDeniesActorsWithoutPermission(t *testing.T) {
-	h, _ := managedHub(t)
+	h, _ := managedHub(t, withIssuer(t))
 	who := map[string]actor.Actor{"nobody": {}, "an account without a role": {Account: "somebody", Name: "Somebody"},
 		"a token without scopes": {Account: "boss", Name: "Boss", Site: actor.Owner, Token: "t-1", Scopes: []actor.Act{}}}
 	asked, skipped := 0, 0

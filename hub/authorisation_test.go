@@ -198,7 +198,8 @@ func (r *rig) sendWithScopes(d tableLine, x api.Route) {
 // sendForeignIDs sends requests as the owner with ids of another site. The hub must answer 404.
 func (r *rig) sendForeignIDs(d tableLine, x api.Route) {
 	path := x.Path
-	for _, name := range []string{"member", "account", "machine", "card", "badge", "tap", "import", "token", "session"} {
+	for _, name := range []string{"member", "account", "machine", "card", "badge", "tap", "import", "token", "session",
+		"award"} {
 		if d.of != "own" && !strings.HasSuffix(path, "/url") && strings.Contains(path, "{"+name+"}") {
 			who := r.readers["owner"]
 			q := r.apiRequest(x, who, d.of, name)
@@ -259,6 +260,9 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	if strings.Contains(x.Path, "{session}") {
 		own["session"] = "s-" + r.newSession("biklab", sessionOwner(r, about))[:8]
 	}
+	if own["class"] = "laser-user"; strings.Contains(x.Path, "{award}") {
+		own["award"] = r.newAward()
+	}
 	for _, name := range elsewhere {
 		own[name] = foreignID
 	}
@@ -297,6 +301,8 @@ func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 	case strings.HasPrefix(x.Path, "/machines"):
 		m, _ := r.h.MachineService().Machines.Get(ctx, root, policy.MachineID(machine))
 		return strconv.FormatInt(m.Version, 10)
+	case strings.HasPrefix(x.Path, "/badge-classes"):
+		return r.classVersion()
 	case x.Path == "/policy":
 		return r.policyNumber()
 	case x.Path == "/settings":
@@ -343,6 +349,12 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 		set(object{})
 	case "POST /machines/{machine}/revoke", "POST /machines/{machine}/tag":
 		set(object{"reason": "smoke"})
+	case "POST /awards":
+		set(object{"badge": "laser-user", "members": []policy.MemberID{r.newHolder()}, "why": "test"})
+	case "POST /awards/{award}/revoke":
+		set(object{"reason": "test"})
+	case "PUT /badge-classes/{class}":
+		set(object{"criteria": "Cut a box"})
 	case "POST /card-key/rotate":
 		set(object{"reason": ""})
 	case "POST /policy/draft":

@@ -45,6 +45,7 @@ type Config struct {
 	Web       PeopleConfig // address and certificate of the pages and the API; zero: the hub has no pages
 	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs policies
 	Mail      string       // path of a file with the mail settings; empty: no mail
+	Issuer    IssuerConfig // issuer of the site's own badges; zero: the hub issues no badges
 	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
 
 	keyAt string // file and line that set Key, such as hub.yaml:4
@@ -199,6 +200,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 		"policy-key",
 		"mail",
 		"lan-issuers",
+		"issuer",
 	)
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
@@ -212,7 +214,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 		Web: p.web(
 			r.Get("web"),
 		), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
-		Issuers: hostsOf(r.Get("lan-issuers")),
+		Issuers: hostsOf(r.Get("lan-issuers")), Issuer: p.issuer(r),
 	}
 	p.together(r, c)
 	storeKeyLine(&c, r)

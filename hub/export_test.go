@@ -30,6 +30,7 @@ func (h *Hub) Asked() map[string]any {
 		"cardkey": h.services.cardKey,
 		"audit":   h.services.audit,
 		"hub":     siteAdmin{h},
+		"issue":   h.pagesServer.issuing.service,
 	}
 	addDuties(asked, "account", *h.services.accounts)
 	addDuties(asked, "directory", *h.services.directory)

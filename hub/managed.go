@@ -86,6 +86,9 @@ func (op *opening) openManaged() error {
 	if err := op.firstPolicy(); err != nil {
 		return err
 	}
+	if err := op.openIssuing(); err != nil {
+		return err
+	}
 	return op.openPages()
 }
 
@@ -124,9 +127,9 @@ func (op *opening) openDirectory() error {
 			CardHash:    op.hub.cards.cardHash,
 			OldCardKey:  op.hub.cards.oldCardKey,
 			OldCardHash: op.hub.cards.oldCardHash,
-			Fetch:       documents,
-			Forget:      op.hub.services.forgetMember,
-			Merged:      op.hub.services.mergeMember,
+			Fetch:       op.hub.pagesServer.issuing.documents(documents),
+			Forget:      op.hub.pagesServer.issuing.forgetMember,
+			Merged:      op.hub.pagesServer.issuing.mergeMember,
 		},
 	)
 	return err
@@ -232,6 +235,7 @@ func (op *opening) firstPolicy() error {
 type pagesServer struct {
 	core     *core
 	services *services
+	issuing  *issuing
 
 	api      *api.API
 	pages    *web.Pages
@@ -269,6 +273,7 @@ func (op *opening) openPages() error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", op.hub.pagesServer.api)
+	op.hub.pagesServer.issuing.handle(mux)
 	mux.Handle("/", op.hub.pagesServer.pages.Handler())
 	handler, err := httpd.Handler(
 		httpd.Options{
@@ -299,6 +304,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			Codes:      h.enrolments.machines.Codes,
 			Orders:     h.enrolments.machines.Orders,
 			CardKeys:   h.services.cardKey,
+			Issuing:    h.pagesServer.issuing.forAPI(),
 			Policies:   h.services.publish.Policies,
 			Drafts:     h.services.publish.Drafts,
 			Bundles:    h.services.publish.Bundles,
@@ -329,6 +335,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Codes:          h.enrolments.machines.Codes,
 			Orders:         h.enrolments.machines.Orders,
 			CardKeys:       h.services.cardKey,
+			Issuing:        h.pagesServer.issuing.forPages(),
 			Policies:       h.services.publish.Policies,
 			Drafts:         h.services.publish.Drafts,
 			Bundles:        h.services.publish.Bundles,
@@ -431,6 +438,9 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)
+	if s := op.hub.pagesServer.issuing.service; s != nil {
+		start(s.Run)
+	}
 	start(op.hub.pagesServer.servePages)
 }
 

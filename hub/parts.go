@@ -53,5 +53,5 @@ func newParts(k *core) *Hub {
 		services: site, enrolments: joined, connector: link,
 		tags:        &tagKeeper{core: k, fleet: machines, commands: orders, restores: again},
 		loopback:    &loopback{fleet: machines, connector: link, bundles: bundles},
-		pagesServer: &pagesServer{core: k, services: site}}
+		pagesServer: &pagesServer{core: k, services: site, issuing: &issuing{core: k, services: site}}}
 }

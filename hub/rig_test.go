@@ -20,6 +20,7 @@ import (
 	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/directory"
+	"portillon/hub/issue"
 	"portillon/hub/store"
 	"portillon/policy"
 )
@@ -53,7 +54,7 @@ type rig struct {
 // newRig creates a complete hub with listeners, and with a second site in the hub's database.
 func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	t.Helper()
-	h, b := managedHub(t, changes...)
+	h, b := managedHub(t, append(changes, withIssuer(t))...)
 	go h.ObeyCommands(t.Context())
 	r := &rig{t: t, h: h, base: b.base, client: b.c, readers: map[string]*reader{}, tokens: map[string]string{}}
 	r.client.Jar = nil
@@ -268,7 +269,9 @@ func (r *rig) ask(who *reader, q request, headers ...string) response {
 		}
 	}
 	if who != nil && who.cookie != "" {
-		q2.AddCookie(&http.Cookie{Name: "portillon", Value: who.cookie})
+		for _, name := range []string{"portillon", "__Host-portillon"} { // the second is the name at an https address
+			q2.AddCookie(&http.Cookie{Name: name, Value: who.cookie})
+		}
 	} else if who != nil && who.token != "" {
 		q2.Header.Set("Authorization", "Bearer "+who.token)
 	}
@@ -360,6 +363,46 @@ func (r *rig) badgeOf(id policy.MemberID) string {
 		r.t.Fatal(all, err)
 	}
 	return all[0].ID
+}
+
+// newAward issues a badge to a new member, and returns the id of the issued badge.
+func (r *rig) newAward() string {
+	r.t.Helper()
+	s := r.h.Issuing()
+	if s == nil {
+		return foreignID
+	}
+	all, err := s.Award(r.t.Context(), root, issue.Award{Badge: "laser-user", Members: []policy.MemberID{r.newHolder()},
+		Why: "test"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return all[0].ID
+}
+
+// newHolder creates a member to whom a badge can be issued.
+func (r *rig) newHolder() policy.MemberID {
+	r.t.Helper()
+	n := r.newNumber()
+	m, err := r.h.Directory().Members.Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Holder ", n),
+		Emails: []string{fmt.Sprintf("holder%d@example.org", n)}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m.ID
+}
+
+// classVersion returns the version of the texts of a badge that the hub issues.
+func (r *rig) classVersion() string {
+	r.t.Helper()
+	if r.h.Issuing() == nil {
+		return "0"
+	}
+	c, err := r.h.Issuing().Class(r.t.Context(), root, "laser-user")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strconv.FormatInt(c.Version, 10)
 }
 
 // newMember creates a member whom a request may merge or erase.

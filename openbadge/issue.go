@@ -38,7 +38,34 @@ type Draft struct {
 }
 
 // Achievement describes the badge class of a draft.
-type Achievement struct{ ID, Name, Description, Criteria string }
+type Achievement struct {
+	ID, Name, Description, Criteria string
+	Image                           string // address of the picture; empty: the class has no picture
+	Alignments                      []Alignment
+}
+
+// Alignment is a competence of a framework that corresponds to a badge class (Open Badges 3.0, class Alignment).
+type Alignment struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// object returns the achievement as a JSON object. object leaves out the picture and the alignments if there are none.
+func (a Achievement) object() object {
+	out := object{"id": a.ID, "type": []any{"Achievement"}, "name": a.Name, "description": a.Description,
+		"criteria": object{"narrative": a.Criteria}}
+	if a.Image != "" {
+		out["image"] = object{"id": a.Image, "type": "Image"}
+	}
+	var aligned []any
+	for _, x := range a.Alignments {
+		aligned = append(aligned, object{"type": []any{"Alignment"}, "targetName": x.Name, "targetUrl": x.URL})
+	}
+	if aligned != nil {
+		out["alignment"] = aligned
+	}
+	return out
+}
 
 // IssueJSON signs the draft as JSON, with an eddsa-rdfc-2022 proof. created is the date that the proof states. The
 // key must be Ed25519.
@@ -125,13 +152,7 @@ func (d Draft) document(k *Key) (object, error) {
 	if err := d.check(k); err != nil {
 		return nil, err
 	}
-	subject := object{
-		"type": []any{"AchievementSubject"},
-		"achievement": object{"id": d.Achievement.ID, "type": []any{"Achievement"},
-			"name": d.Achievement.Name, "description": d.Achievement.Description, "criteria": object{
-				"narrative": d.Achievement.Criteria,
-			}},
-	}
+	subject := object{"type": []any{"AchievementSubject"}, "achievement": d.Achievement.object()}
 	if d.Subject != "" {
 		subject["id"] = d.Subject
 	}

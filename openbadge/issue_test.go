@@ -391,3 +391,29 @@ func FuzzKeyFile(f *testing.F) {
 		}
 	})
 }
+
+func TestIssuedAchievementHasPictureAndAlignments(t *testing.T) {
+	k, err := GenerateKey("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Draft{IssuerName: "Lab", Email: "lea@example.org", ValidFrom: time.Now(), Achievement: Achievement{
+		ID: "https://lab.example/laser", Name: "Laser", Description: "Laser cutting", Criteria: "A test piece",
+		Image:      "https://lab.example/laser.png",
+		Alignments: []Alignment{{Name: "Safety", URL: "https://frame.example/safety"}},
+	}}
+	b, err := IssueJSON(d, k, d.ValidFrom)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: d.ValidFrom.Add(time.Minute),
+		Strict: true})
+	if v.State != Valid || v.Badge.Image != "https://lab.example/laser.png" {
+		t.Fatalf("%s: %+v", v.Why(), v.Badge)
+	}
+	for _, want := range []string{`"targetName": "Safety"`, `"targetUrl": "https://frame.example/safety"`} {
+		if !bytes.Contains(b, []byte(want)) {
+			t.Errorf("the badge lacks %s", want)
+		}
+	}
+}

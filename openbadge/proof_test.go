@@ -27,10 +27,10 @@ func draft() Draft {
 	return Draft{
 		IssuerName: "BIK'LAB",
 		Achievement: Achievement{
-			"https://lab.example/achievements/laser-user?cid=1&lang=fr",
-			"Découpe laser - Utilisateur autonome",
-			"Seul·e",
-			"Avoir…",
+			ID:          "https://lab.example/achievements/laser-user?cid=1&lang=fr",
+			Name:        "Découpe laser - Utilisateur autonome",
+			Description: "Seul·e",
+			Criteria:    "Avoir…",
 		},
 		Email:      "Lea@Example.org",
 		Subject:    "urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164",

@@ -14,9 +14,9 @@ import (
 
 // tokenScopes are the permissions that the tool's verbs need. The hub never gives a token more permissions than the
 // token's owner has.
-const tokenScopes = "members.read members.write members.erase cards.write badges.write taps.read policy.read " +
-	"policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read reports.names " +
-	"audit.read"
+const tokenScopes = "members.read members.write members.erase cards.write badges.write badges.award taps.read " +
+	"policy.read policy.publish machines.read sessions.read machines.enrol machines.tag machines.stop reports.read " +
+	"reports.names audit.read"
 
 // hubToken runs «hub token», which signs in with a name and a password, and writes an API token for the other verbs.
 // hub token reads the password from a file or from standard input, never from the command line. With --owner-code-file,

@@ -55,6 +55,7 @@ const (
 	ReadOwn       Act = "own.read"       // read one's own data as a member
 	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
+	AwardBadges   Act = "badges.award"   // issue badges of the site to members, and revoke them
 	ReadTaps      Act = "taps.read"      // read the latest taps of unknown cards
 	ReadPolicy    Act = "policy.read"    // read the policy's text, effect and versions
 	PublishPolicy Act = "policy.publish" // upload, publish and restore a version of the policy
@@ -164,6 +165,7 @@ func Acts() []Act {
 		ReadOwn,
 		WriteCards,
 		WriteBadges,
+		AwardBadges,
 		ReadTaps,
 		ReadPolicy,
 		PublishPolicy,

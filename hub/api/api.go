@@ -35,6 +35,7 @@ type Options struct {
 	Codes     Codes  // required with Machines
 	Orders    Orders // required with Machines
 	CardKeys  CardKeys
+	Issuing   Issuing
 	Policies  Policies
 	Drafts    Drafts   // required with Policies
 	Bundles   Bundles  // required with Policies
@@ -174,6 +175,7 @@ func (s *API) allRoutes() (all []Route) {
 		{o.Directory != (Directory{}), (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
 		{o.Machines != nil, (&machineAPI{machines: o.Machines, codes: o.Codes, orders: o.Orders}).routes()},
 		{o.CardKeys != nil, (&cardKeyAPI{keys: o.CardKeys}).routes()},
+		{o.Issuing != nil, (&awardAPI{issuing: o.Issuing}).routes()},
 		{o.Policies != nil, policies.routes()},
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},

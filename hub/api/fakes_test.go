@@ -11,6 +11,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/cardkey"
 	"portillon/hub/enrol"
+	"portillon/hub/issue"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/policy"
@@ -76,6 +77,52 @@ func (f cardKeysFake) Rotate(_ context.Context, a actor.Actor, version int64, re
 
 func (f cardKeysFake) End(_ context.Context, a actor.Actor, version int64) error {
 	return cmp.Or(a.May(actor.EnrolMachines, actor.Target{}), stale("card-key", "site", 4, version))
+}
+
+// issuingFake implements Issuing.
+type issuingFake struct{ *fakes }
+
+func mayAward(a actor.Actor) error { return a.May(actor.AwardBadges, actor.Target{}) }
+
+func (f issuingFake) Classes(_ context.Context, a actor.Actor) ([]issue.Class, error) {
+	return []issue.Class{filled[issue.Class]()}, mayAward(a)
+}
+
+func (f issuingFake) Class(_ context.Context, a actor.Actor, id policy.BadgeID) (issue.Class, error) {
+	c := filled[issue.Class]()
+	c.ID, c.Version = id, 7
+	return c, mayAward(a)
+}
+
+func (f issuingFake) SetClass(_ context.Context, a actor.Actor, id policy.BadgeID, version int64,
+	t issue.Texts) (issue.Class, error) {
+	f.note("class %s %s", id, t.Criteria)
+	return issue.Class{ID: id, Version: 8, Texts: t}, cmp.Or(mayAward(a), stale("badge", string(id), 7, version))
+}
+
+func (f issuingFake) Award(_ context.Context, a actor.Actor, w issue.Award) ([]issue.Issued, error) {
+	f.note("award %s %v %s", w.Badge, w.Members, w.Why)
+	return []issue.Issued{filled[issue.Issued]()}, mayAward(a)
+}
+
+func (f issuingFake) Issued(_ context.Context, a actor.Actor, w issue.Filter, p issue.Page) ([]issue.Issued, string,
+	error) {
+	return []issue.Issued{filled[issue.Issued]()}, "2", mayAward(a)
+}
+
+func (f issuingFake) Get(_ context.Context, a actor.Actor, id string) (issue.Issued, error) {
+	return filled[issue.Issued](), mayAward(a)
+}
+
+func (f issuingFake) Baked(_ context.Context, a actor.Actor, id string) (string, []byte, error) {
+	return "badge.png", []byte("picture"), mayAward(a)
+}
+
+func (f issuingFake) Undo(_ context.Context, a actor.Actor, id string) error { return mayAward(a) }
+
+func (f issuingFake) Revoke(_ context.Context, a actor.Actor, id, reason string) error {
+	f.note("revoke %s %s", id, reason)
+	return mayAward(a)
 }
 
 func (f ordersFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {

@@ -29,6 +29,7 @@ func FuzzRequest(f *testing.F) {
 			Codes:     codesFake{newFakes()},
 			Orders:    ordersFake{newFakes()},
 			CardKeys:  cardKeysFake{newFakes()},
+			Issuing:   issuingFake{newFakes()},
 			Policies:  policiesFake{newFakes()},
 			Drafts:    draftsFake{newFakes()},
 			Bundles:   bundlesFake{newFakes()},

@@ -113,7 +113,7 @@ func compare(t *testing.T, d *parsedDescription, r Route, op, item map[string]an
 func sampleRequest(r Route) req {
 	a := req{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
 		"{account}", "a1",
-		"{token}", "k1", "{session}", "s1", "{number}", "2").Replace(r.Path)}
+		"{token}", "k1", "{session}", "s1", "{award}", "aw1", "{class}", "laser-user", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {
 		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`,
 			"/machines/{machine}/revoke": `"4"`, "/card-key/rotate": `"4"`, "/card-key/end": `"4"`}[r.Path]
@@ -137,6 +137,9 @@ func sampleRequest(r Route) req {
 		"POST /machines":                     `{"id": "lathe"}`,
 		"POST /machines/{machine}/code":      `{"replace": true}`,
 		"POST /machines/{machine}/revoke":    `{"reason": "stolen"}`,
+		"POST /awards":                       `{"badge": "laser-user", "members": ["m-lea"], "why": "seen"}`,
+		"POST /awards/{award}/revoke":        `{"reason": "unsafe"}`,
+		"PUT /badge-classes/{class}":         `{"criteria": "Cut a box"}`,
 		"POST /card-key/rotate":              `{"reason": "laser stolen"}`,
 		"POST /machines/{machine}/tag":       `{"reason": "belt"}`,
 		"POST /policy/draft":                 `{"text": "portillon: 1\n"}`,

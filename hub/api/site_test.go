@@ -102,6 +102,7 @@ func (s *site) options() Options {
 		Codes:     codesFake{f},
 		Orders:    ordersFake{f},
 		CardKeys:  cardKeysFake{f},
+		Issuing:   issuingFake{f},
 		Policies:  policiesFake{f},
 		Drafts:    draftsFake{f},
 		Bundles:   bundlesFake{f},

@@ -459,25 +459,37 @@ func (s *Badges) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Membe
 		return err
 	}
 	return s.core.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
-		r, err := loadOne(ctx, c, id)
+		removed, err := c.removeBadge(ctx, id, badgeID)
+		if err == nil && !removed {
+			err = &fault.NotFound{What: "badge", ID: clip(badgeID, 64)}
+		}
 		if err != nil {
 			return "", "", err
 		}
-		at := slices.IndexFunc(r.Badges, func(b Badge) bool { return b.ID == badgeID })
-		if at < 0 {
-			return "", "", &fault.NotFound{What: "badge", ID: clip(badgeID, 64)}
-		}
-		file := r.Badges[at].File
-		r.files = slices.DeleteFunc(r.files, func(f string) bool { return f == file })
-		if _, err := c.Exec(ctx, `DELETE FROM badge WHERE site = $1 AND member = $2 AND id = $3`, string(id),
-			badgeID); err != nil {
-			return "", "", err
-		}
-		if _, err := c.Exec(ctx, `DELETE FROM badge_data WHERE site = $1 AND id = $2`, badgeID); err != nil {
-			return "", "", err
-		}
-		return auditName(id), "badge " + badgeID[:16] + " removed", c.save(ctx, r)
+		return auditName(id), "badge " + badgeID[:16] + " removed", nil
 	})
+}
+
+// removeBadge removes a badge from a member, and reports whether the member had the badge.
+func (c *change) removeBadge(ctx context.Context, id policy.MemberID, badgeID string) (bool, error) {
+	r, err := loadOne(ctx, c, id)
+	if err != nil {
+		return false, err
+	}
+	at := slices.IndexFunc(r.Badges, func(b Badge) bool { return b.ID == badgeID })
+	if at < 0 {
+		return false, nil
+	}
+	file := r.Badges[at].File
+	r.files = slices.DeleteFunc(r.files, func(f string) bool { return f == file })
+	if _, err := c.Exec(ctx, `DELETE FROM badge WHERE site = $1 AND member = $2 AND id = $3`, string(id),
+		badgeID); err != nil {
+		return false, err
+	}
+	if _, err := c.Exec(ctx, `DELETE FROM badge_data WHERE site = $1 AND id = $2`, badgeID); err != nil {
+		return false, err
+	}
+	return true, c.save(ctx, r)
 }
 
 // BadgeData returns the bytes of a member's badge, exactly as uploaded, and the name of the file. The actor needs the

@@ -23,6 +23,7 @@ func speakers() []string {
 		"../publish/*.go",
 		"../enrol/*.go",
 		"../cardkey/*.go",
+		"../issue/*.go",
 		"../account/*.go",
 		"../report/*.go",
 		"../web/*.go",

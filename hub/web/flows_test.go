@@ -39,6 +39,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	all := url.Values{}
 	for _, name := range []string{"name", "emails", "guardians", "subjects", "note", "until", "language", "number",
 		"url", "reason", "id", "text", "comment", "code", "password",
+		"why", "evidence", "urls", "criteria", "description", "alignments",
 		"email", "expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
 		all.Set(name, hostile)
 	}
@@ -46,10 +47,14 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	all.Set("version", "1")
 	for _, path := range []string{"/members", "/members/m-poison", "/members/m-lea/cards", "/members/m-lea/badges/url",
 		"/machines", "/machines/laser/tag", "/machines/laser/revoke", "/card-key/rotate", "/card-key/end",
+		"/awards", "/awards/aw-lea/revoke", "/awards/aw-lea/undo", "/badge-classes/laser-user",
 		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password",
 		"/members/m-lea/merge"} {
 		harmless(t, path, h.post(path, all))
 	}
+	all["member"] = []string{"m-lea"}
+	all.Set("badge", "laser-user")
+	harmless(t, "award", h.post("/awards", all))
 	all.Set("version", "9")
 	harmless(t, "conflict", h.post("/members/m-poison", all))
 	for _, path := range []string{"/sign-in", "/sign-in/mail", "/code", "/code/owner", "/code/password", "/sign-in/link"} {

@@ -141,6 +141,7 @@ func (q *request) render(status int, page, section, title string, d any) error {
 			"directory": q.p.o.Directory != (Directory{}),
 			"machines":  q.p.o.Machines != nil,
 			"policies":  q.p.o.Policies != nil,
+			"issuing":   q.p.o.Issuing != nil,
 			"reports":   q.p.o.Reports != nil,
 			"accounts":  q.p.o.Accounts != (Accounts{}),
 			"mail":      mail,

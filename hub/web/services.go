@@ -10,6 +10,7 @@ import (
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/enrol"
+	"portillon/hub/issue"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/policy"
@@ -106,6 +107,19 @@ type CardKeys interface {
 	Status(ctx context.Context, a actor.Actor) (cardkey.Status, error)
 	Rotate(ctx context.Context, a actor.Actor, version int64, reason string) error
 	End(ctx context.Context, a actor.Actor, version int64) error
+}
+
+// Issuing are the methods of issue.Service that the pages call.
+type Issuing interface {
+	Classes(ctx context.Context, a actor.Actor) ([]issue.Class, error)
+	Class(ctx context.Context, a actor.Actor, id policy.BadgeID) (issue.Class, error)
+	SetClass(ctx context.Context, a actor.Actor, id policy.BadgeID, version int64, t issue.Texts) (issue.Class, error)
+	Award(ctx context.Context, a actor.Actor, w issue.Award) ([]issue.Issued, error)
+	Issued(ctx context.Context, a actor.Actor, f issue.Filter, p issue.Page) (list []issue.Issued, next string, err error)
+	Get(ctx context.Context, a actor.Actor, id string) (issue.Issued, error)
+	Baked(ctx context.Context, a actor.Actor, id string) (name string, data []byte, err error)
+	Undo(ctx context.Context, a actor.Actor, id string) error
+	Revoke(ctx context.Context, a actor.Actor, id, reason string) error
 }
 
 // Policies are the methods of publish.Policies that the pages call.

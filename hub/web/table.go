@@ -39,6 +39,7 @@ func (p *Pages) table() []family {
 	records := &recordPages{directory: o.Directory, accounts: o.Accounts, members: members}
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}
+	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
@@ -54,6 +55,8 @@ func (p *Pages) table() []family {
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
+		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
+			{"awards", "/awards", may(actor.AwardBadges)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},

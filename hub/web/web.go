@@ -48,6 +48,7 @@ type Options struct {
 	Codes     Codes  // required with Machines
 	Orders    Orders // required with Machines
 	CardKeys  CardKeys
+	Issuing   Issuing
 	Policies  Policies
 	Drafts    Drafts  // required with Policies
 	Bundles   Bundles // required with Policies

@@ -30,6 +30,7 @@ type Site struct {
 	access    access
 	machines  []enrol.Machine
 	cardKey   cardkey.Status
+	awards    awards
 	policies  []publish.Policy // the newest first
 	made      int              // number of generated ids
 	weeks     int              // number of additional rows in the report of weeks
@@ -73,6 +74,7 @@ func New(more int) *Site {
 	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}}
 	s.people(more)
 	s.things()
+	s.awarded()
 	return s
 }
 
@@ -240,6 +242,7 @@ func (s *Site) Poison(text string) {
 		x.Standing.Tags = []enrol.Tag{{ID: text, By: text, Reason: text, At: s.now}}
 		x.Standing.Session = &enrol.Session{Member: "m-poison", Role: text, Since: s.now}
 	}
+	s.poisonAwards(text)
 	s.policies[0].Text, s.policies[0].Comment, s.policies[0].By, s.policies[1].Comment = text, text, text, text
 	s.policies[1].Text, s.policies[1].SignedBy = text, text
 	s.access.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
