@@ -41,6 +41,8 @@ func (p *Pages) table() []family {
 	keys := &cardKeyPages{keys: o.CardKeys}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
+	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
+	forms := &policyForms{drafts: o.Drafts, pages: policies}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
@@ -55,6 +57,7 @@ func (p *Pages) table() []family {
 		{o.CardKeys != nil, keys.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
+		{o.Policies != nil, append(trials.routes(), forms.routes()...), nil},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
 		{o.Accounts != (Accounts{}), accounts.routes(), nil},

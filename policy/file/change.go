@@ -9,7 +9,7 @@ import (
 	"portillon/policy"
 )
 
-// Change is one change of a policy file: SetRules, AddGrant, RemoveGrant, AddMachine or AddBadge.
+// Change is a change of a policy file: SetRules, AddGrant, RemoveGrant, AddMachine, AddBadge or Changes.
 type Change interface{ apply(e *editor) error }
 
 // Rule names a part of a grant that a form can show and change.
@@ -285,4 +285,16 @@ func nameNode(t policy.Text) *yaml.Node {
 	out := mappingOf("fr", textNode(t.FR))
 	out.Content = append(out.Content, textNode("en"), textNode(t.EN))
 	return out
+}
+
+// Changes are several changes, which Edit makes in their order.
+type Changes []Change
+
+func (c Changes) apply(e *editor) error {
+	for _, x := range c {
+		if err := x.apply(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
