@@ -17,7 +17,7 @@ var errForm = errors.New("form cannot be parsed")
 // field is one field of a form, with the value that the user entered and the value's fault.
 type field struct {
 	Name     string
-	Kind     string // one of text, email, password, date, file, area, select, check, hidden
+	Kind     string // one of text, email, password, date, file, area, select, pick, check, hidden
 	Label    string // keys of messages
 	Hint     string
 	Value    string
@@ -37,8 +37,8 @@ type shownValue struct {
 	Sent  bool
 }
 
-// choice is an option of a select field.
-type choice struct{ Value, Label string } // Label is a text, not a message key
+// choice is an option of a field of kind select or pick. Label is a message key for select, and a text for pick.
+type choice struct{ Value, Label string }
 
 // form is a form on a page: empty, filled in, or returned with faults.
 type form struct {

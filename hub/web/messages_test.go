@@ -105,6 +105,10 @@ func composed() (keys []string) {
 	for _, e := range []string{"400", "403", "404", "412", "413", "429", "500", "503", "silent", "refused"} {
 		keys = append(keys, "error."+e, "error."+e+".why")
 	}
+	for _, v := range []policy.Verdict{policy.Deny, policy.Await, policy.Allow} {
+		keys = append(keys, "try."+v.String())
+	}
+	keys = append(keys, policyFormKeys()...)
 	return append(keys, "link.old", "link.old.why", "error.422")
 }
 

@@ -135,6 +135,10 @@ type Policies interface {
 // Drafts are the methods of publish.Drafts that the pages call.
 type Drafts interface {
 	Check(ctx context.Context, a actor.Actor, text string) (publish.Draft, error)
+	// Try answers whether a member may use a machine at a time. Outline and Edit serve the form for usual changes.
+	Try(ctx context.Context, a actor.Actor, t publish.Trial) (publish.Answer, error)
+	Outline(ctx context.Context, a actor.Actor, text string) (publish.Outline, error)
+	Edit(ctx context.Context, a actor.Actor, text string, c publish.TextChange) (string, error)
 }
 
 // Bundles are the methods of publish.Bundles that the pages call.

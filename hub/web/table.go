@@ -42,6 +42,8 @@ func (p *Pages) table() []family {
 	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
+	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
+	forms := &policyForms{drafts: o.Drafts, pages: policies}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
@@ -58,6 +60,7 @@ func (p *Pages) table() []family {
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
+		{o.Policies != nil, append(trials.routes(), forms.routes()...), nil},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
 		{o.Accounts != (Accounts{}), accounts.routes(), nil},

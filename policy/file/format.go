@@ -62,18 +62,26 @@ func checkKept(name string, before *page, doc *yaml.Node, out []byte) error {
 	if err != nil || !sameMeaning(doc, again) {
 		return fmt.Errorf("%s: the canonical form would be a different policy, so nothing is written", name)
 	}
-	left := newPage(out, again).comments
+	if c := lostComment(before, newPage(out, again)); c != nil {
+		return yamlfile.Faults{{
+			File:    name,
+			Line:    c.line + 1,
+			Column:  c.column + 1,
+			Problem: "this comment would be lost, so nothing is written",
+			Hint:    "put it on a line of its own, above what it is about",
+			Excerpt: string(before.src[before.lines[c.line]:before.lineEnd(c.at)]),
+		}}
+	}
+	return nil
+}
+
+// lostComment returns the first comment of before that after lacks; nil: no comment is lost.
+func lostComment(before, after *page) *comment {
+	left := slices.Clone(after.comments)
 	for _, c := range before.comments {
 		i := slices.IndexFunc(left, func(x *comment) bool { return x.text == c.text })
 		if i < 0 {
-			return yamlfile.Faults{{
-				File:    name,
-				Line:    c.line + 1,
-				Column:  c.column + 1,
-				Problem: "this comment would be lost, so nothing is written",
-				Hint:    "put it on a line of its own, above what it is about",
-				Excerpt: string(before.src[before.lines[c.line]:before.lineEnd(c.at)]),
-			}}
+			return c
 		}
 		left = slices.Delete(left, i, i+1)
 	}
