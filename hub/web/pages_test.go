@@ -135,7 +135,8 @@ func head(s string) string {
 
 // paths returns all pages that the owner can open with GET.
 func paths() []string {
-	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new",
+	return []string{"/today", "/me", "/me/cards", "/me/cards/c-olivia/lost",
+		"/about", "/members", "/members?q=lea&state=current", "/members/new",
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
 		"/machines/vinyl", "/card-key",

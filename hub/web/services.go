@@ -46,6 +46,7 @@ type Cards interface {
 		next string, err error)
 	AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error)
 	SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string, s directory.CardState, note string) error
+	ReportLost(ctx context.Context, a actor.Actor, card string) error
 }
 
 // Taps is the service for unknown cards that were tapped at machines.
