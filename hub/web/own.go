@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"time"
 
 	"portillon/hub/directory"
 	"portillon/hub/fault"
@@ -10,11 +11,15 @@ import (
 // ownPages serves the pages on which members read and change their own data, below /me.
 type ownPages struct {
 	directory Directory
+	reports   Reports // nil: the hub has no reports
+	now       func() time.Time
+	zone      func() *time.Location
 }
 
 // routes returns the pages and forms.
 func (p *ownPages) routes() []route {
 	return []route{
+		{"GET /me/machines", p.machines}, {"GET /me/path", p.path}, {"GET /me/hours", p.hours},
 		{"GET /me/cards", p.cards}, {"GET /me/cards/{card}/lost", p.askLost}, {"POST /me/cards/{card}/lost", p.reportLost},
 	}
 }
@@ -58,4 +63,22 @@ func (p *ownPages) reportLost(q *request) error {
 		return err
 	}
 	return q.redirect("/me/cards", "own-card-lost")
+}
+
+// machines answers GET /me/machines.
+func (p *ownPages) machines(q *request) error {
+	access, err := p.directory.Own.Machines(ctxOf(q), q.actor)
+	if err != nil {
+		return err
+	}
+	return q.render(200, "memachines", "me", "me.machines", access)
+}
+
+// path answers GET /me/path.
+func (p *ownPages) path(q *request) error {
+	all, err := p.directory.Own.Path(ctxOf(q), q.actor)
+	if err != nil {
+		return err
+	}
+	return q.render(200, "mepath", "me", "me.path", all)
 }
