@@ -18,6 +18,7 @@ func pageDirectory(d *directory.Services) web.Directory {
 		Imports:  d.Imports,
 		Exports:  d.Exports,
 		Erasures: d.Erasures,
+		Own:      d.Own,
 	}
 }
 

@@ -267,6 +267,12 @@ func (sv *services) practice(ctx context.Context, machines []policy.MachineID) (
 	return out, err
 }
 
+// practiceOf returns the practice of one member, and the machines of which the hub has records.
+func (sv *services) practiceOf(ctx context.Context, id policy.MemberID) ([]policy.Practice, map[policy.MachineID]bool,
+	error) {
+	return sv.report.PracticeOf(ctx, id)
+}
+
 // builder returns a function that builds a bundle from a policy and the current directory.
 func (sv *services) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}

@@ -28,7 +28,7 @@ const reset = (query = '') => fetch(`${url}/test/reset${query}`, { method: 'POST
 const screens = { phone: { width: 390, height: 844 }, laptop: { width: 1280, height: 800 } };
 const pages = {
   'sign-in': ['', '/sign-in'], link: ['', '/sign-in/link?code=shared-code'], 'old-link': ['', '/sign-in/link?code=x'], code: ['', '/code'], owner: ['', '/code/owner'], 'new-password': ['', '/code/password'],
-  today: ['a-olivia', '/today'], me: ['a-lea', '/me'], 'me-owner': ['a-olivia', '/me'], 'today-mentor': ['a-karim', '/today'], 'today-member': ['a-lea', '/today'], denied: ['a-lea', '/members'], nowhere: ['a-lea', '/nowhere'],
+  today: ['a-olivia', '/today'], me: ['a-lea', '/me'], 'me-owner': ['a-olivia', '/me'], 'me-cards': ['a-lea', '/me/cards'], 'me-machines': ['a-lea', '/me/machines'], 'me-path': ['a-lea', '/me/path'], 'me-hours': ['a-lea', '/me/hours'], 'me-card-lost': ['a-lea', '/me/cards/c-lea/lost'], 'today-mentor': ['a-karim', '/today'], 'today-member': ['a-lea', '/today'], denied: ['a-lea', '/members'], nowhere: ['a-lea', '/nowhere'],
   members: ['a-olivia', '/members'], 'members-none': ['a-olivia', '/members?q=zzz'], 'member-new': ['a-olivia', '/members/new'], member: ['a-olivia', '/members/m-lea'], merge: ['a-olivia', '/members/m-lea/merge'],
   'merge-two': ['a-olivia', '/members/m-lea/merge?drop=m-tom'], erase: ['a-olivia', '/members/m-lea/erase'], import: ['a-olivia', '/members/import'],
   machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'], 'card-key': ['a-olivia', '/card-key'],

@@ -53,6 +53,8 @@ const (
 	EraseMembers  Act = "members.erase"  // remove a person's data
 	ReadNotes     Act = "members.notes"  // read the notes that only administrators see
 	ReadOwn       Act = "own.read"       // read one's own data as a member
+	LoseOwnCard   Act = "own.cards"      // report one's own card as lost, which blocks the card
+	AskErasure    Act = "own.erasure"    // request the erasure of one's own data, and withdraw the request
 	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
 	AwardBadges   Act = "badges.award"   // issue badges of the site to members, and revoke them
@@ -107,7 +109,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 	if ofSite(a.Site, act) {
 		return true
 	}
-	if on.Member != "" && on.Member == a.Member && act == ReadOwn {
+	if on.Member != "" && on.Member == a.Member && slices.Contains(ofOneself, act) {
 		return true
 	}
 	if on.Machine == "" {
@@ -115,6 +117,9 @@ func (a Actor) allowed(act Act, on Target) bool {
 	}
 	return slices.Contains(ofMachine[act], a.Machines[on.Machine])
 }
+
+// ofOneself lists the acts that every member may perform about the member's own data.
+var ofOneself = []Act{ReadOwn, LoseOwnCard, AskErasure}
 
 // best returns the most powerful role that the actor has at any machine.
 func (a Actor) best() (best Role) {
@@ -163,6 +168,8 @@ func Acts() []Act {
 		EraseMembers,
 		ReadNotes,
 		ReadOwn,
+		LoseOwnCard,
+		AskErasure,
 		WriteCards,
 		WriteBadges,
 		AwardBadges,

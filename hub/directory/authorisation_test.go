@@ -52,6 +52,9 @@ var authorisation = map[string]string{
 	"AddCard":     "nyynnnnnnynn",
 	"SetCard":     "nyynnnnnnynn",
 	"RemoveCard":  "nyynnnnnnynn",
+	"ReportLost":  "nyyyyyynnnnn",
+	"OwnMachines": "nyyyyyynnynn",
+	"OwnPath":     "nyyyyyynnynn",
 	"Taps":        "nyynnnnnnnyn",
 	"Assign":      "nyynnnnnnnnn",
 	"AddBadges":   "nyynnnnnnnyn",
@@ -142,6 +145,9 @@ func calls(w *world, about, other policy.MemberID, cardID string) map[string]fun
 		"RemoveCard": func(ctx context.Context, a actor.Actor) error {
 			return w.Cards.RemoveCard(ctx, a, about, "c-none")
 		},
+		"OwnMachines": func(ctx context.Context, a actor.Actor) error { _, err := w.Own.Machines(ctx, a); return err },
+		"OwnPath":     func(ctx context.Context, a actor.Actor) error { _, err := w.Own.Path(ctx, a); return err },
+		"ReportLost":  func(ctx context.Context, a actor.Actor) error { return w.Cards.ReportLost(ctx, a, cardID) },
 		"Taps": func(ctx context.Context, a actor.Actor) error {
 			_, _, err := w.Taps.Unknown(ctx, a, Page{})
 			return err

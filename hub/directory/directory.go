@@ -64,6 +64,16 @@ type Options struct {
 	// Practice returns the practice of members at some machines, from the machines' records; nil: no practice is known.
 	Practice func(ctx context.Context, machines []policy.MachineID) (Practised, error)
 
+	// PracticeOf returns the practice of one member, and the machines of which the hub has records; nil: no practice is
+	// known.
+	PracticeOf func(ctx context.Context, id policy.MemberID) ([]policy.Practice, map[policy.MachineID]bool, error)
+
+	// States returns the last known states of machines; nil: no states are known.
+	States func(ctx context.Context) (map[policy.MachineID]MachineState, error)
+
+	// Achieved returns what the machines' records say about a member's way to further badges; nil: nothing is known.
+	Achieved func(ctx context.Context, p *policy.Policy, id policy.MemberID) (Achieved, error)
+
 	// CardHash returns the HMAC of a card's number under the site's card key, in hexadecimal, as bundles contain it. With
 	// CardHash, the directory refuses to add a card by its number if the card was already enrolled by its code, because no
 	// bundle could contain both entries. If CardHash is nil, the directory does not check whether the card was
@@ -92,6 +102,7 @@ type Services struct {
 	Imports  *Imports  // imports lists of members from files
 	Exports  *Exports  // exports the whole directory, for people and for bundles
 	Erasures *Erasures // removes a person's data
+	Own      *Own      // answers members' questions about their own access
 	Lookup   *Lookup   // returns data that the hub itself needs, without an actor
 }
 
@@ -118,6 +129,7 @@ func New(o Options) (*Services, error) {
 		Imports:  &Imports{core: core, practice: practice, previews: previews},
 		Exports:  &Exports{core: core},
 		Erasures: &Erasures{core: core, previews: previews, forgetElsewhere: o.Forget},
+		Own:      &Own{core: core, practice: o.PracticeOf, states: o.States, achieved: o.Achieved},
 		Lookup:   &Lookup{core: core, documents: documents, practice: practice},
 	}, nil
 }

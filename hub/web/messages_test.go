@@ -71,6 +71,11 @@ func composed() (keys []string) {
 	for _, c := range policy.Codes() {
 		keys = append(keys, "reason."+string(c))
 	}
+	for _, c := range directory.LastingReasons() {
+		if c != policy.NotEnoughHours { // the page shows the member's hours instead
+			keys = append(keys, "me.path."+string(c))
+		}
+	}
 	for _, s := range (found{}).States() {
 		keys = append(keys, "members.state."+s)
 	}

@@ -29,7 +29,8 @@ type hub struct {
 
 // directoryOf returns the directory's services; one fake implements all of them.
 func directoryOf(d webtest.Directory) web.Directory {
-	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d,
+		Own: webtest.Own(d)}
 }
 
 // accountsOf returns the services of accounts; one fake implements all of them.
@@ -136,7 +137,9 @@ func head(s string) string {
 
 // paths returns all pages that the owner can open with GET.
 func paths() []string {
-	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new",
+	return []string{"/today", "/me", "/me/cards", "/me/cards/c-olivia/lost", "/me/machines",
+		"/me/path", "/me/hours",
+		"/about", "/members", "/members?q=lea&state=current", "/members/new",
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
 		"/machines/vinyl", "/card-key",

@@ -26,6 +26,13 @@ type Directory struct {
 	Imports  Imports
 	Exports  Exports
 	Erasures Erasures
+	Own      OwnAccess
+}
+
+// OwnAccess answers members' questions about their own access. Each method is about the actor's own member.
+type OwnAccess interface {
+	Machines(ctx context.Context, a actor.Actor) (directory.OwnAccess, error)
+	Path(ctx context.Context, a actor.Actor) ([]directory.OwnPath, error)
 }
 
 // Members is the service for the members of the site.
@@ -47,6 +54,7 @@ type Cards interface {
 		next string, err error)
 	AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error)
 	SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string, s directory.CardState, note string) error
+	ReportLost(ctx context.Context, a actor.Actor, card string) error
 }
 
 // Taps is the service for unknown cards that were tapped at machines.
@@ -227,4 +235,7 @@ type Reports interface {
 	UsesCSV(ctx context.Context, a actor.Actor, r report.Range, w io.Writer) error
 	Weeks(ctx context.Context, a actor.Actor, r report.Range) ([]report.Week, error)
 	Refusals(ctx context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error)
+	// OwnUses returns all sessions of the actor's own member. OwnMonths returns the hours of the last n months.
+	OwnUses(ctx context.Context, a actor.Actor) ([]report.Use, error)
+	OwnMonths(ctx context.Context, a actor.Actor, n int) ([]report.Month, error)
 }

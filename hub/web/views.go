@@ -56,7 +56,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
-		"author": l.author, "machineFault": l.machineFault,
+		"author": l.author, "machineFault": l.machineFault, "text": l.of, "month": l.month, "decimal": l.decimal,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"menu":    p.menu,
 		"asset":   p.assets.path,
@@ -82,6 +82,8 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"join":  strings.Join,
 		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), maxChanges)] },
 		"minus": func(a, b int) int { return a - b },
+		// seconds converts a duration for the function length.
+		"seconds": func(d time.Duration) int64 { return int64(d / time.Second) },
 	}
 }
 

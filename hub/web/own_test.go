@@ -1,0 +1,56 @@
+package web_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"portillon/hub/web/webtest"
+)
+
+func TestMemberReportsTheOwnCardAsLost(t *testing.T) {
+	h := open(t, 0).as(webtest.MemberName)
+	expect(t, h.get("/me/cards"), 200, `href="/me/cards/c-lea/lost"`, "active")
+	body := expect(t, h.get("/me/cards/c-lea/lost"), 200, `action="/me/cards/c-lea/lost"`, "only an administrator")
+	if strings.Count(body, `method="post"`) != 2 { // the confirmation, and the button to sign out
+		t.Errorf("the page has other forms: %s", head(body))
+	}
+	expect(t, h.post("/me/cards/c-lea/lost", url.Values{"state": {"active"}}), 303, "/me/cards?done=own-card-lost")
+	body = expect(t, h.get("/me/cards?done=own-card-lost"), 200, "lost", "No active card", "Card reported as lost")
+	if strings.Contains(body, "/lost\"") {
+		t.Error("a lost card has a button to report it as lost")
+	}
+	expect(t, h.get("/me/cards/c-lea/lost"), 303, "/me/cards")
+	expect(t, h.post("/me/cards/c-lea/lost", nil), 303, "/me/cards")
+	expect(t, h.as(webtest.OwnerName).get("/settings/audit"), 200, "card c-lea is lost", "report the own card as lost")
+}
+
+func TestMemberReportsNoCardOfOtherMembersAsLost(t *testing.T) {
+	h := open(t, 0)
+	for _, who := range []string{webtest.MemberName, webtest.MentorName, webtest.OwnerName} {
+		me := h.as(who)
+		expect(t, me.get("/me/cards/c-tom/lost"), 404)
+		expect(t, me.post("/me/cards/c-tom/lost", nil), 404)
+		expect(t, me.post("/me/cards/c-tom/lost", url.Values{"member": {"m-tom"}, "id": {"m-tom"}}), 404)
+	}
+	expect(t, h.get("/members/m-tom"), 200, "active")
+	expect(t, h.as("").post("/me/cards/c-tom/lost", nil), 303, "/sign-in")
+}
+
+func TestMemberSeesMachinesProgressAndHours(t *testing.T) {
+	h := open(t, 0).as(webtest.MemberName)
+	expect(t, h.get("/me/machines"), 200, "Laser cutter", "Use, until 16:30", "Also possible:", "in use",
+		"Machine out of service. Next step: wait until it is returned to service", "With a mentor", "offline",
+		"would refuse:", "asks for a secure card", "your hours there are not counted")
+	expect(t, h.get("/me/path"), 200, "<strong>Use</strong>",
+		"Practice at this machine: 3\u00a0h\u00a020\u00a0min of 10\u00a0h",
+		`<meter min="0" max="36000" value="12000"`, "Interventions that count: 2 of 5", "Different days: 1 of 3",
+		"1 intervention does not count: why?", "This intervention is too old.", "confirmed 2 times", "You have every badge")
+	body := expect(t, h.get("/me/hours"), 200, `role="img"`, "Nov\u00a02026", "11.2", `height="120"`)
+	if n := strings.Count(body, "<rect"); n != 12 {
+		t.Errorf("the chart has %d bars, want 12", n)
+	}
+	for _, path := range []string{"/me/machines", "/me/path", "/me/hours"} {
+		expect(t, h.as("").get(path), 303, "/sign-in")
+	}
+}
