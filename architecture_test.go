@@ -30,7 +30,7 @@ var drawn = []string{
 // their arrows would hide the other arrows.
 var notDrawn = []string{
 	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
-	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/fault", "hub/httpd",
+	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/display", "hub/fault", "hub/httpd",
 	"hub/memberlist",
 }
 

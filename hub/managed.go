@@ -16,6 +16,7 @@ import (
 	"portillon/hub/api"
 	"portillon/hub/audit"
 	"portillon/hub/directory"
+	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
@@ -84,6 +85,9 @@ func (op *opening) openManaged() error {
 		return err
 	}
 	if err := op.firstPolicy(); err != nil {
+		return err
+	}
+	if err := op.openDisplay(); err != nil {
 		return err
 	}
 	return op.openPages()
@@ -232,6 +236,7 @@ func (op *opening) firstPolicy() error {
 type pagesServer struct {
 	core     *core
 	services *services
+	display  *display.Services
 
 	api      *api.API
 	pages    *web.Pages
@@ -278,7 +283,8 @@ func (op *opening) openPages() error {
 			Log:     op.hub.core.log,
 			Now:     op.hub.core.now,
 		},
-		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Requests.Handler(mux)),
+		httpd.Health(op.hub.health.ready, op.hub.core.log,
+			op.hub.pagesServer.pages.Public(op.hub.services.accounts.Requests.Handler(mux))),
 	)
 	if err != nil {
 		return err
@@ -334,6 +340,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Bundles:        h.services.publish.Bundles,
 			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
 			Reports:        h.services.report,
+			Display:        pageDisplay(h.pagesServer.display),
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,

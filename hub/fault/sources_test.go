@@ -25,6 +25,7 @@ func speakers() []string {
 		"../cardkey/*.go",
 		"../account/*.go",
 		"../report/*.go",
+		"../display/*.go",
 		"../web/*.go",
 		"../../policy/file/*.go",
 		"../../yamlfile/*.go",

@@ -32,14 +32,17 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	for _, path := range list {
 		harmless(t, path, h.get(path))
 	}
-	for _, path := range []string{"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile),
+	h.site.ShowPublic()
+	for _, path := range []string{"/status", "/status/laser.svg", "/wall?key=" + webtest.WallKey,
+		"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile),
 		"/sign-in/link?code=" + url.QueryEscape(hostile)} {
 		harmless(t, path, h.as("").get(path))
 	}
 	all := url.Values{}
 	for _, name := range []string{"name", "emails", "guardians", "subjects", "note", "until", "language", "number",
 		"url", "reason", "id", "text", "comment", "code", "password",
-		"email", "expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
+		"email", "public", "website", "logo", "address", "position",
+		"expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
 		all.Set(name, hostile)
 	}
 	all.Set("emails", hostile+" no address")
@@ -47,6 +50,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	for _, path := range []string{"/members", "/members/m-poison", "/members/m-lea/cards", "/members/m-lea/badges/url",
 		"/machines", "/machines/laser/tag", "/machines/laser/revoke", "/card-key/rotate", "/card-key/end",
 		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password",
+		"/settings/public", "/settings/screens",
 		"/members/m-lea/merge"} {
 		harmless(t, path, h.post(path, all))
 	}

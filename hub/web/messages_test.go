@@ -15,6 +15,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
+	"portillon/hub/display"
 	"portillon/hub/memberlist"
 	"portillon/policy"
 )
@@ -99,13 +100,16 @@ func composed() (keys []string) {
 	for _, s := range (previewPage{}).Fields() {
 		keys = append(keys, "import.as."+s)
 	}
+	for _, s := range display.States() {
+		keys = append(keys, "status."+string(s))
+	}
 	for m := 1; m <= 12; m++ {
 		keys = append(keys, fmt.Sprintf("month.%d", m))
 	}
 	for _, e := range []string{"400", "403", "404", "412", "413", "429", "500", "503", "silent", "refused"} {
 		keys = append(keys, "error."+e, "error."+e+".why")
 	}
-	return append(keys, "link.old", "link.old.why", "error.422")
+	return append(keys, "link.old", "link.old.why", "error.422", "wall.title")
 }
 
 // keysUsed returns the message keys in {{t "…"}}, {{count "…"}} and the fields of handlers, each with one place where
@@ -170,7 +174,7 @@ func keysUsed(t *testing.T) map[string]string {
 // literals matches words that templates may contain outside of messages: names of formats, and commands.
 var literals = regexp.MustCompile(
 	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
-		`portillon-hub backup portillon-backup\.tar`,
+		`portillon-hub backup portillon-backup\.tar|SpaceAPI|/spaceapi\.json|/status/?|\.svg`,
 )
 
 // No template contains a sentence, neither as text nor in an attribute that people read.

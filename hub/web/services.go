@@ -9,6 +9,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
+	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/publish"
 	"portillon/hub/report"
@@ -209,4 +210,32 @@ type Reports interface {
 	UsesCSV(ctx context.Context, a actor.Actor, r report.Range, w io.Writer) error
 	Weeks(ctx context.Context, a actor.Actor, r report.Range) ([]report.Week, error)
 	Refusals(ctx context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error)
+}
+
+// Display has the services of package display that the pages call. With the zero value, the hub shows nothing to people
+// who are not signed in.
+type Display struct {
+	Settings DisplaySettings
+	Screens  Screens
+	Board    Board
+}
+
+// DisplaySettings are the settings of the public status.
+type DisplaySettings interface {
+	Get(ctx context.Context, a actor.Actor) (display.Values, error)
+	Change(ctx context.Context, a actor.Actor, version int64, change func(*display.Values) error) (display.Values, error)
+}
+
+// Screens is the service for the keys of wall screens.
+type Screens interface {
+	List(ctx context.Context, a actor.Actor) ([]display.Screen, error)
+	Add(ctx context.Context, a actor.Actor, name string) (display.Screen, error)
+	Revoke(ctx context.Context, a actor.Actor, id string) error
+}
+
+// Board shows the machines to people who are not signed in.
+type Board interface {
+	Public(ctx context.Context) (display.Public, error)
+	SpaceAPI(ctx context.Context) ([]byte, error)
+	Wall(ctx context.Context, key, address string) (display.Wall, error)
 }

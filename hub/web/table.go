@@ -43,6 +43,7 @@ func (p *Pages) table() []family {
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
+	shown := &displayPages{display: o.Display}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
 	return []family{
@@ -57,6 +58,7 @@ func (p *Pages) table() []family {
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Display != (Display{}), shown.routes(), nil},
 		{o.Accounts != (Accounts{}), accounts.routes(), nil},
 		{o.Accounts != (Accounts{}), sign.routes(), nil},
 	}
@@ -95,7 +97,7 @@ func (p *Pages) routes() (out []route) {
 
 // Routes returns the patterns of all pages and forms, such as "GET /members/{id}".
 func (p *Pages) Routes() (out []string) {
-	for _, r := range p.routes() {
+	for _, r := range append(p.routes(), p.publicRoutes()...) {
 		out = append(out, r.pattern)
 	}
 	return out
