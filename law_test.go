@@ -97,6 +97,7 @@ var importRules = []struct {
 	{"hub/store/storetest", []string{"hub/store"}, "databases of tests have rows of no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
 	{"hub/fault", nil, "errors of services know no service"},
+	{"hub/fold", nil, "texts are compared without a member or a database"},
 	{"hub/memberlist", nil, "a list is recognised from its cells, without a file, a member or a database"},
 	{
 		"hub/directory",
@@ -115,13 +116,15 @@ var importRules = []struct {
 		"accounts write to the audit log; services of the hub do not import each other",
 	},
 	{"hub/report", service, "services of the hub do not import each other"},
+	{"hub/search", service, "it reaches what it finds only through functions that it is given"},
 	{"hub/display", service, "it reaches machines and names only through functions that it is given"},
 	{"hub/httpd", []string{"hub/fault", "policy"}, "what every listener needs before a handler runs knows no service"},
 	{"hub/apiclient", []string{"hub/fault"}, "the client of the API uses no code of the hub's side"},
 	{
 		"hub/api",
 		append(
-			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
+				"hub/search"},
 			service...),
 		"the API calls services and contains no rule",
 	},
@@ -129,7 +132,7 @@ var importRules = []struct {
 		"hub/web",
 		append(
 			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account",
-				"hub/report", "hub/display"},
+				"hub/report", "hub/display", "hub/search"},
 			service...),
 		"pages call services and contain no rule",
 	},
@@ -137,7 +140,7 @@ var importRules = []struct {
 		"hub/web/webtest",
 		append(
 			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
-				"hub/display"},
+				"hub/display", "hub/search"},
 			service...),
 		"a fake of the services, in memory; it knows no page",
 	},
@@ -159,6 +162,7 @@ var service = []string{
 	"hub/store",
 	"hub/actor",
 	"hub/fault",
+	"hub/fold",
 	"policy",
 	"wire",
 	"openbadge",

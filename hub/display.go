@@ -12,13 +12,13 @@ import (
 )
 
 // openDisplay opens the public status and the wall screens.
-func (op *opening) openDisplay() (err error) {
-	sv, pages := op.hub.services, op.hub.pagesServer
+func openDisplay(h *Hub) (err error) {
+	sv, pages := h.services, h.pagesServer
 	pages.display, err = display.New(context.Background(), display.Options{
-		Site:     op.hub.core.db.Site(op.hub.core.c.Site),
-		Now:      op.hub.core.now,
+		Site:     h.core.db.Site(h.core.c.Site),
+		Now:      h.core.now,
 		Audit:    sv.audit.Append,
-		Machines: op.hub.enrolments.shownMachines,
+		Machines: h.enrolments.shownMachines,
 		Names:    sv.shownNames,
 		Wrong:    sv.accounts.Tokens.CountWrong,
 		Title:    func() string { return sv.siteNow().Title },

@@ -30,6 +30,7 @@ func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
 		"report":  h.services.report,
 		"cardkey": h.services.cardKey,
+		"search":  h.pagesServer.search,
 		"audit":   h.services.audit,
 		"hub":     siteAdmin{h},
 	}

@@ -22,6 +22,7 @@ import (
 	"portillon/hub/httpd"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/search"
 	"portillon/hub/store"
 	"portillon/hub/web"
 	"portillon/openbadge/fetch"
@@ -87,9 +88,10 @@ func (op *opening) openManaged() error {
 	if err := op.firstPolicy(); err != nil {
 		return err
 	}
-	if err := op.openDisplay(); err != nil {
+	if err := openDisplay(op.hub); err != nil {
 		return err
 	}
+	openSearch(op.hub)
 	return op.openPages()
 }
 
@@ -237,6 +239,7 @@ type pagesServer struct {
 	core     *core
 	services *services
 	display  *display.Services
+	search   *search.Service
 
 	api      *api.API
 	pages    *web.Pages
@@ -311,6 +314,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			Accounts:   apiAccounts(h.services.accounts, h.services.audit),
 			Reports:    h.services.report,
 			Hub:        siteAdmin{h},
+			Search:     h.pagesServer.search,
 			Version:    h.core.program,
 			Events:     h.core.db.Site(h.core.c.Site),
 			Status:     account.Status,
@@ -341,6 +345,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
 			Reports:        h.services.report,
 			Display:        pageDisplay(h.pagesServer.display),
+			Search:         h.pagesServer.search,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,

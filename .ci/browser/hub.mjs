@@ -36,7 +36,7 @@ const pages = {
   policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'], 'assign-search': ['a-olivia', '/cards/unknown/u-1?q=tom'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
-  'public-display': ['a-olivia', '/settings/public'], status: ['', '/status'], wall: ['', '/wall?key=WALLKEYWALLKEYWALLKEYWALLK'],
+  search: ['a-olivia', '/search?q=la'], 'search-none': ['a-lea', '/search?q=zzz'], 'public-display': ['a-olivia', '/settings/public'], status: ['', '/status'], wall: ['', '/wall?key=WALLKEYWALLKEYWALLKEYWALLK'],
 };
 // blank empties a field that the browser would not send empty.
 const blank = (p, field) => p.locator(field).evaluate(e => { e.required = false; e.value = '' });
@@ -309,6 +309,13 @@ try {
     assert.equal(await page.locator('#found li').count(), 1);
     assert.equal(new URL(page.url()).searchParams.get('q'), 'haddad', 'the address does not follow the search');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'the search loses the focus');
+    await page.goto(url + '/machines'); // the box in the navigation shows results below it, and the page stays
+    await page.locator('#find').pressSequentially('haddad');
+    await page.locator('#finds').getByRole('link').first().waitFor();
+    assert.equal(new URL(page.url()).pathname, '/machines', 'the search leaves the page');
+    await look(page, 'results of the search in the navigation', 'en', true);
+    await page.locator('#find').fill('');
+    await page.locator('#finds section').first().waitFor({ state: 'detached' });
     await reset('?sign=1');
     await page.goto(url + '/policy');
     await page.fill('#text', 'portillon: 1\n');

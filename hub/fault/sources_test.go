@@ -26,6 +26,7 @@ func speakers() []string {
 		"../account/*.go",
 		"../report/*.go",
 		"../display/*.go",
+		"../search/*.go",
 		"../web/*.go",
 		"../../policy/file/*.go",
 		"../../yamlfile/*.go",

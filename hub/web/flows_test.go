@@ -24,7 +24,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	h := open(t, 0)
 	h.site.Poison(hostile)
 	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea",
-		"/members?q="+url.QueryEscape(hostile),
+		"/members?q="+url.QueryEscape(hostile), "/search?q="+url.QueryEscape(hostile), "/search?q=x%22",
 		"/members?state="+url.QueryEscape(hostile),
 		"/reports?from="+url.QueryEscape(hostile)+"&machine="+url.QueryEscape(hostile),
 		"/cards?state="+url.QueryEscape(hostile),

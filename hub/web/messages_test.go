@@ -17,6 +17,7 @@ import (
 	"portillon/hub/directory"
 	"portillon/hub/display"
 	"portillon/hub/memberlist"
+	"portillon/hub/search"
 	"portillon/policy"
 )
 
@@ -99,6 +100,9 @@ func composed() (keys []string) {
 	}
 	for _, s := range (previewPage{}).Fields() {
 		keys = append(keys, "import.as."+s)
+	}
+	for _, k := range search.Kinds() {
+		keys = append(keys, "search."+string(k))
 	}
 	for _, s := range display.States() {
 		keys = append(keys, "status."+string(s))

@@ -55,7 +55,7 @@ func open(t testing.TB, more int) *hub {
 		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
-		Display: displayOf(s), Who: s.Who,
+		Display: displayOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
@@ -148,7 +148,8 @@ func paths() []string {
 		"/machines/vinyl", "/card-key",
 		"/policy", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
 		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
-		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/settings/public",
+		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/settings/public", "/search",
+		"/search?q=a", "/search?q=" + strings.Repeat("x", 201),
 		"/nowhere"}
 }
 

@@ -149,6 +149,7 @@ func (q *request) renderIn(layout string, status int, page, section, title strin
 			"reports":   q.p.o.Reports != nil,
 			"accounts":  q.p.o.Accounts != (Accounts{}),
 			"display":   q.p.o.Display != (Display{}),
+			"search":    q.p.o.Search != nil && q.actor.May(actor.ReadMachines, actor.Target{}) == nil,
 			"mail":      mail,
 		}}
 	// Some pages have a title that depends on the page's data.

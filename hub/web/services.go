@@ -13,6 +13,7 @@ import (
 	"portillon/hub/enrol"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/search"
 	"portillon/policy"
 )
 
@@ -238,4 +239,9 @@ type Board interface {
 	Public(ctx context.Context) (display.Public, error)
 	SpaceAPI(ctx context.Context) ([]byte, error)
 	Wall(ctx context.Context, key, address string) (display.Wall, error)
+}
+
+// Search is the method of search.Service that the pages call.
+type Search interface {
+	Search(ctx context.Context, a actor.Actor, text string) ([]search.Group, error)
 }

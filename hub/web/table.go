@@ -43,6 +43,7 @@ func (p *Pages) table() []family {
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
+	finds := &searchPages{search: o.Search, words: p.words, menu: p.menu}
 	shown := &displayPages{display: o.Display}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
@@ -58,6 +59,7 @@ func (p *Pages) table() []family {
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Search != nil, finds.routes(), nil},
 		{o.Display != (Display{}), shown.routes(), nil},
 		{o.Accounts != (Accounts{}), accounts.routes(), nil},
 		{o.Accounts != (Accounts{}), sign.routes(), nil},

@@ -54,6 +54,7 @@ type Options struct {
 	Accounts  Accounts
 	Reports   Reports
 	Display   Display
+	Search    Search
 	// Who returns the user who sent a request; the zero Actor: the user is not signed in.
 	Who func(*http.Request) (actor.Actor, error)
 	// Address returns the client's address behind any proxies; nil: the address of the connection is used.

@@ -103,7 +103,7 @@ func (s *server) reset(more int, sign bool) error {
 		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
 		Drafts: webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
-		Display: displayOf(site), Who: site.Who,
+		Display: displayOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@
     const find = () => {
       const url = new URL(form.action);
       for (const [k, v] of new FormData(form)) if (v) url.searchParams.set(k, v);
-      swap(url, [form.dataset.liveSearch]).catch(() => {});
+      swap(url, [form.dataset.liveSearch], 'keep' in form.dataset).catch(() => {});
     };
     form.addEventListener('input', () => { clearTimeout(wait); wait = setTimeout(find, 200) });
   }
