@@ -30,8 +30,8 @@ var drawn = []string{
 // their arrows would hide the other arrows.
 var notDrawn = []string{
 	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
-	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/decided", "hub/fault", "hub/httpd",
-	"hub/memberlist",
+	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/decided", "hub/display", "hub/fault",
+	"hub/fold", "hub/httpd", "hub/memberlist", "hub/search",
 }
 
 // arrows is a graph: from each node to the nodes that it uses.

@@ -99,6 +99,7 @@ var importRules = []struct {
 	{"hub/store/storetest", []string{"hub/store"}, "databases of tests have rows of no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
 	{"hub/fault", nil, "errors of services know no service"},
+	{"hub/fold", nil, "texts are compared without a member or a database"},
 	{"hub/memberlist", nil, "a list is recognised from its cells, without a file, a member or a database"},
 	{
 		"hub/directory",
@@ -118,13 +119,15 @@ var importRules = []struct {
 		"accounts write to the audit log; services of the hub do not import each other",
 	},
 	{"hub/report", service, "services of the hub do not import each other"},
+	{"hub/search", service, "it reaches what it finds only through functions that it is given"},
+	{"hub/display", service, "it reaches machines and names only through functions that it is given"},
 	{"hub/httpd", []string{"hub/fault", "policy"}, "what every listener needs before a handler runs knows no service"},
 	{"hub/apiclient", []string{"hub/fault"}, "the client of the API uses no code of the hub's side"},
 	{
 		"hub/api",
 		append(
 			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
-				"hub/issue"},
+				"hub/issue", "hub/search"},
 			service...),
 		"the API calls services and contains no rule",
 	},
@@ -132,7 +135,7 @@ var importRules = []struct {
 		"hub/web",
 		append(
 			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account",
-				"hub/report", "hub/issue"},
+				"hub/report", "hub/issue", "hub/display", "hub/search"},
 			service...),
 		"pages call services and contain no rule",
 	},
@@ -140,7 +143,7 @@ var importRules = []struct {
 		"hub/web/webtest",
 		append(
 			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
-				"hub/issue"},
+				"hub/issue", "hub/display", "hub/search"},
 			service...),
 		"a fake of the services, in memory; it knows no page",
 	},
@@ -162,6 +165,7 @@ var service = []string{
 	"hub/store",
 	"hub/actor",
 	"hub/fault",
+	"hub/fold",
 	"policy",
 	"wire",
 	"openbadge",

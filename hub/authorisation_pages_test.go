@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html"
 	"mime/multipart"
@@ -94,7 +95,7 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 	if strings.HasSuffix(path, "/revoke") && of != "foreign" {
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
-	values := map[string]string{"tap": "t-none", "number": "1", "id": string(about.member), "$": ""}
+	values := map[string]string{"tap": "t-none", "file": "laser.svg", "number": "1", "id": string(about.member), "$": ""}
 	switch {
 	case strings.HasPrefix(path, "/machines/"):
 		values["id"] = machine
@@ -102,6 +103,8 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 		values["id"] = about.account
 	case strings.HasPrefix(path, "/settings/tokens/") && of != "foreign":
 		values["id"] = r.tokenID(about.account)
+	case strings.HasPrefix(path, "/settings/screens/") && of != "foreign":
+		values["id"] = r.newScreen()
 	}
 	if values["award"], values["class"] = foreignID, foreignID; of != "foreign" {
 		values["class"] = "laser-user"
@@ -204,6 +207,14 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		set("old", "a-wrong-password", "password", "another random text")
 	case "/settings/tokens":
 		set("name", "script", "scopes", "own.read", "expires", time.Now().AddDate(0, 1, 0).Format(time.DateOnly))
+	case "/settings/public":
+		v, err := r.h.Display().Settings.Get(r.t.Context(), root)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		set("version", strconv.FormatInt(v.Version, 10), "public", "off")
+	case "/settings/screens":
+		set("name", "wall")
 	case "/settings/accounts":
 		set("name", fmt.Sprintf("new%d@example.org", r.newNumber()), "site", "")
 	case "/settings/accounts/{id}":
@@ -219,4 +230,20 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 	if q.body == nil {
 		q.kind, q.body = "application/x-www-form-urlencoded", []byte(v.Encode())
 	}
+}
+
+// newScreen adds a wall screen, and returns the id of the screen. newScreen first revokes the other screens, because a
+// site may have only a few.
+func (r *rig) newScreen() string {
+	r.t.Helper()
+	screens := r.h.Display().Screens
+	all, err := screens.List(r.t.Context(), root)
+	for _, x := range all {
+		err = errors.Join(err, screens.Revoke(r.t.Context(), root, x.ID))
+	}
+	x, more := screens.Add(r.t.Context(), root, "test")
+	if err = errors.Join(err, more); err != nil {
+		r.t.Fatal(err)
+	}
+	return x.ID
 }

@@ -110,6 +110,7 @@ func methodsWithoutActor() map[string]string {
 		"SignIn": "a password", "FromToken": "an API token", "Redeem": "the first owner's code", "ResetPassword": "a code",
 		"UseCode":  "a printed code",
 		"MailLink": "answers alike for every address", "Link": "the code of a link", "UseLink": "the code of a link",
+		"Public": "shows nothing unless the site wants a public status", "SpaceAPI": "as Public", "Wall": "a screen's key",
 		"SignOut": "ends the session of the request itself", "Subscribe": "names no row; each event is filtered (mayHear)",
 	}
 }

@@ -8,14 +8,16 @@ import (
 	"time"
 
 	"portillon/hub/api"
+	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
 
-// MachineService and Rows give tests access to services behind the pages and the API, to prepare a site.
+// MachineService, Display and Rows give tests access to services behind the pages and the API, to prepare a site.
 func (h *Hub) MachineService() *enrol.Services { return h.enrolments.machines }
+func (h *Hub) Display() *display.Services      { return h.pagesServer.display }
 func (h *Hub) Rows() *store.DB                 { return h.core.db }
 
 // APIRoutes and PageRoutes return all routes of the listener for people.
@@ -28,6 +30,7 @@ func (h *Hub) Asked() map[string]any {
 	asked := map[string]any{
 		"report":  h.services.report,
 		"cardkey": h.services.cardKey,
+		"search":  h.pagesServer.search,
 		"audit":   h.services.audit,
 		"hub":     siteAdmin{h},
 		"issue":   h.pagesServer.issuing.service,
@@ -36,6 +39,7 @@ func (h *Hub) Asked() map[string]any {
 	addDuties(asked, "directory", *h.services.directory)
 	addDuties(asked, "enrol", *h.enrolments.machines)
 	addDuties(asked, "publish", *h.services.publish)
+	addDuties(asked, "display", *h.pagesServer.display)
 	return asked
 }
 

@@ -16,11 +16,13 @@ import (
 	"portillon/hub/api"
 	"portillon/hub/audit"
 	"portillon/hub/directory"
+	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/search"
 	"portillon/hub/store"
 	"portillon/hub/web"
 	"portillon/openbadge/fetch"
@@ -89,6 +91,10 @@ func (op *opening) openManaged() error {
 	if err := op.openIssuing(); err != nil {
 		return err
 	}
+	if err := openDisplay(op.hub); err != nil {
+		return err
+	}
+	openSearch(op.hub)
 	return op.openPages()
 }
 
@@ -239,6 +245,8 @@ type pagesServer struct {
 	core     *core
 	services *services
 	issuing  *issuing
+	display  *display.Services
+	search   *search.Service
 
 	api      *api.API
 	pages    *web.Pages
@@ -286,7 +294,8 @@ func (op *opening) openPages() error {
 			Log:     op.hub.core.log,
 			Now:     op.hub.core.now,
 		},
-		httpd.Health(op.hub.health.ready, op.hub.core.log, op.hub.services.accounts.Requests.Handler(mux)),
+		httpd.Health(op.hub.health.ready, op.hub.core.log,
+			op.hub.pagesServer.pages.Public(op.hub.services.accounts.Requests.Handler(mux))),
 	)
 	if err != nil {
 		return err
@@ -314,6 +323,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			Accounts:   apiAccounts(h.services.accounts, h.services.audit),
 			Reports:    h.services.report,
 			Hub:        siteAdmin{h},
+			Search:     h.pagesServer.search,
 			Version:    h.core.program,
 			Events:     h.core.db.Site(h.core.c.Site),
 			Status:     account.Status,
@@ -344,6 +354,8 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Bundles:        h.services.publish.Bundles,
 			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
 			Reports:        h.services.report,
+			Display:        pageDisplay(h.pagesServer.display),
+			Search:         h.pagesServer.search,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,

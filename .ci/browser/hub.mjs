@@ -26,6 +26,7 @@ let passed = 0, total = 0;
 const ok = what => { passed++; console.log('ok', what) };
 const reset = (query = '') => fetch(`${url}/test/reset${query}`, { method: 'POST' });
 const screens = { phone: { width: 390, height: 844 }, laptop: { width: 1280, height: 800 } };
+const wallScreen = { width: 1920, height: 1080 };
 const pages = {
   'sign-in': ['', '/sign-in'], link: ['', '/sign-in/link?code=shared-code'], 'old-link': ['', '/sign-in/link?code=x'], code: ['', '/code'], owner: ['', '/code/owner'], 'new-password': ['', '/code/password'],
   today: ['a-olivia', '/today'], me: ['a-lea', '/me'], 'me-owner': ['a-olivia', '/me'], 'me-cards': ['a-lea', '/me/cards'], 'me-machines': ['a-lea', '/me/machines'], 'me-path': ['a-lea', '/me/path'], 'me-hours': ['a-lea', '/me/hours'], 'me-card-lost': ['a-lea', '/me/cards/c-lea/lost'], 'today-mentor': ['a-karim', '/today'], 'today-member': ['a-lea', '/today'], denied: ['a-lea', '/members'], nowhere: ['a-lea', '/nowhere'],
@@ -35,6 +36,7 @@ const pages = {
   policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'], 'assign-search': ['a-olivia', '/cards/unknown/u-1?q=tom'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
+  search: ['a-olivia', '/search?q=la'], 'search-none': ['a-lea', '/search?q=zzz'], 'public-display': ['a-olivia', '/settings/public'], status: ['', '/status'], wall: ['', '/wall?key=WALLKEYWALLKEYWALLKEYWALLK'],
 };
 // blank empties a field that the browser would not send empty.
 const blank = (p, field) => p.locator(field).evaluate(e => { e.required = false; e.value = '' });
@@ -69,7 +71,7 @@ const posted = {
   printed: ['/members/m-lea', async p => { await p.click('form[action$="/codes"] button') }],
 };
 // The pages that the hub has, of which each is to be looked at; files are none.
-const missed = (await (await fetch(`${url}/test/routes`)).json()).filter(r => r.startsWith('GET /') && !/\.[a-z]+$|\/\{\$\}$|\/export$/.test(r))
+const missed = (await (await fetch(`${url}/test/routes`)).json()).filter(r => r.startsWith('GET /') && !/\.[a-z]+$|\/\{file\}$|\/\{\$\}$|\/export$/.test(r))
   .filter(r => !Object.values(pages).some(([, path]) => new RegExp('^' + r.slice(4).replace(/\{[a-z]+\}/g, '[^/]+') + '$').test(path.split('?')[0])));
 assert.deepEqual(missed, [], 'pages that nothing looks at');
 const send = (path, values, who = 'a-olivia') => fetch(url + path, { method: 'POST', body: new URLSearchParams(values), redirect: 'manual',
@@ -307,6 +309,13 @@ try {
     assert.equal(await page.locator('#found li').count(), 1);
     assert.equal(new URL(page.url()).searchParams.get('q'), 'haddad', 'the address does not follow the search');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'the search loses the focus');
+    await page.goto(url + '/machines'); // the box in the navigation shows results below it, and the page stays
+    await page.locator('#find').pressSequentially('haddad');
+    await page.locator('#finds').getByRole('link').first().waitFor();
+    assert.equal(new URL(page.url()).pathname, '/machines', 'the search leaves the page');
+    await look(page, 'results of the search in the navigation', 'en', true);
+    await page.locator('#find').fill('');
+    await page.locator('#finds section').first().waitFor({ state: 'detached' });
     await reset('?sign=1');
     await page.goto(url + '/policy');
     await page.fill('#text', 'portillon: 1\n');
@@ -351,6 +360,34 @@ try {
       await page.context().close();
     }
     ok('forced colours, a screen of 320 px, paper');
+  }
+  { // a wall screen: large, by day and by night; it updates itself, says when the hub is silent, and is empty once its key is revoked
+    await reset();
+    for (const scheme of schemes) {
+      const page = await open('', 'fr', scheme, 'laptop', { viewport: wallScreen });
+      await page.clock.install();
+      await page.goto(url + pages.wall[1]);
+      await look(page, `wall (${scheme}, 1920 px)`, 'fr', true);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollHeight <= innerHeight && parseFloat(getComputedStyle(document.body).fontSize) >= 24), 'the wall is small, or does not fit');
+      if (wanted) await page.screenshot({ path: `${out}/hub-wall-1920-${scheme}-fr.png` });
+      await send('/machines/fdm/tag', { reason: `buse ${scheme}` });
+      await page.clock.runFor(16000);
+      await page.getByText(`buse ${scheme}`).waitFor();
+      assert.equal(await page.locator('.stale').isVisible(), false, 'a hub that answers is called silent');
+      await page.context().setOffline(true);
+      await page.clock.runFor(16000);
+      await page.locator('.stale').waitFor({ state: 'visible' });
+      await page.context().setOffline(false);
+      await page.clock.runFor(16000);
+      await page.locator('.stale').waitFor({ state: 'hidden' });
+      if (scheme === 'dark') {
+        await send('/settings/screens/w-wood/revoke', {});
+        await page.clock.runFor(16000);
+        await page.locator('.wall').waitFor({ state: 'detached' });
+      }
+      await page.context().close();
+    }
+    ok('a wall screen updates itself, says when the hub is silent, and is empty once its key is revoked');
   }
   { // sizes, with a browser that has nothing yet
     let most = 0, at = '';

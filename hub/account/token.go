@@ -181,10 +181,17 @@ func (s *Tokens) FromToken(ctx context.Context, text, address string) (actor.Act
 	if !errors.Is(err, ErrWrong) {
 		return a, err
 	}
-	if limited := s.limits.spend(ctx, limit{rates().token, clientNetwork(address)}); limited != nil {
+	if limited := s.CountWrong(ctx, address); limited != nil {
 		return actor.Actor{}, limited
 	}
 	return actor.Actor{}, ErrWrong
+}
+
+// CountWrong counts an attempt with a wrong secret from a client's address. The error is *Throttled after too many
+// attempts. Other services whose secrets are as long as a token call CountWrong too, so that one limit counts the
+// attempts of an address with all of these secrets.
+func (s *Tokens) CountWrong(ctx context.Context, address string) error {
+	return s.limits.spend(ctx, limit{rates().token, clientNetwork(address)})
 }
 
 // actorOf does the work of FromToken, without counting wrong tokens. actorOf records the use of the token at most once

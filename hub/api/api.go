@@ -42,6 +42,7 @@ type Options struct {
 	Accounts  Accounts // required
 	Reports   Reports
 	Hub       Hub
+	Search    Search
 	Events    Events
 	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. If Session is
 	// nil, browsers cannot sign in.
@@ -180,6 +181,7 @@ func (s *API) allRoutes() (all []Route) {
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
+		{o.Search != nil, (&searchAPI{search: o.Search}).routes()},
 		{o.Events != nil, events.routes()},
 		{true, accounts.ownRoutes()},
 		{true, []Route{{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.getDescription}}},

@@ -36,6 +36,7 @@ func FuzzRequest(f *testing.F) {
 			Accounts:  accountsFake{newFakes()}.all(),
 			Reports:   reportsFake{newFakes()},
 			Hub:       hubFake{newFakes()},
+			Search:    searchFake{newFakes()},
 			Status:    statusOfFake,
 		},
 	)

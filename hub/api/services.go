@@ -13,6 +13,7 @@ import (
 	"portillon/hub/issue"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/search"
 	"portillon/hub/store"
 	"portillon/policy"
 )
@@ -210,6 +211,11 @@ type Hub interface {
 	State(ctx context.Context, a actor.Actor) (State, error)
 	Settings(ctx context.Context, a actor.Actor) (Settings, error)
 	ChangeSettings(ctx context.Context, a actor.Actor, version int64, change func(*Settings) error) (Settings, error)
+}
+
+// Search is the method of search.Service that the API calls.
+type Search interface {
+	Search(ctx context.Context, a actor.Actor, text string) ([]search.Group, error)
 }
 
 // Events announces changes. *store.Site implements it.

@@ -109,6 +109,7 @@ func (s *site) options() Options {
 		Accounts:  accountsFake{f}.all(),
 		Reports:   reportsFake{f},
 		Hub:       hubFake{f},
+		Search:    searchFake{f},
 		Status:    statusOfFake,
 		RetryAfter: func(err error) int {
 			if err == errMany {

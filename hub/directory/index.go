@@ -7,10 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
+	"portillon/hub/fold"
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/policy/analysis"
@@ -35,6 +33,7 @@ type entry struct {
 	*record
 	key    string // folded name, by which lists are sorted
 	text   string // folded name, addresses and external id, for searches
+	note   string // folded note, which only some actors may search
 	person atomic.Pointer[judged]
 	earned atomic.Pointer[earnedRoles]
 	ends   atomic.Pointer[judgedEnds]
@@ -58,30 +57,12 @@ type rightsKey struct {
 	hour    int64
 }
 
-// foldText returns a text in lower case without accents and repeated blanks: "Le Goff" and "LE GÔFF" give the same
-// text. foldText removes the combining marks (category Mn) from the decomposed form NFKD.
-func foldText(s string) string {
-	var b strings.Builder
-	blank := false
-	for _, r := range norm.NFKD.String(strings.ToLower(s)) {
-		switch {
-		case unicode.Is(unicode.Mn, r):
-		case unicode.IsSpace(r):
-			blank = true
-		default:
-			if blank && b.Len() > 0 {
-				b.WriteByte(' ')
-			}
-			blank = false
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// foldText returns a text in the form in which lists are sorted and searched.
+func foldText(s string) string { return fold.Text(s) }
 
 // newEntry returns the entry of a member, with the folded texts for searches.
 func newEntry(m *record) *entry {
-	e := &entry{record: m, key: foldText(m.Name)}
+	e := &entry{record: m, key: foldText(m.Name), note: foldText(m.Note)}
 	parts := append([]string{e.key, strings.ToLower(string(m.ID)), foldText(m.External)}, m.Emails...)
 	for _, c := range m.Cards {
 		e.cards = append(e.cards, cardText{strings.ToLower(c.Last), strings.ToLower(c.Number), foldText(c.Note)})

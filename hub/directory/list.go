@@ -41,7 +41,10 @@ const (
 
 // Filter selects the members of a list. A filter with only empty fields selects all members.
 type Filter struct {
-	Text    string // words; each word must be in the name, an address, a guardian's address, the id or the external id
+	// Text contains words. Each word must be in the name, an address, a guardian's address, the id or the external id,
+	// or be the last digits of a card's number. The search looks in notes and in full numbers only if
+	// the actor may read them.
+	Text    string
 	Machine policy.MachineID
 	Badge   policy.BadgeID
 	State   string // one of the constants StateCurrent to StateNoCard; empty: all states
@@ -65,7 +68,7 @@ func (s *Members) List(ctx context.Context, a actor.Actor, f Filter, page Page) 
 	if err != nil {
 		return nil, "", err
 	}
-	keeps, err := s.filter(x, p, f)
+	keeps, err := s.filter(a, x, p, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -109,7 +112,7 @@ func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 	if err != nil {
 		return 0, 0, err
 	}
-	keeps, err := s.filter(x, p, f)
+	keeps, err := s.filter(a, x, p, f)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -121,9 +124,10 @@ func (s *Members) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 	return some, len(x.entries), nil
 }
 
-// filter returns the function by which a list selects entries. The error is *fault.Invalid if the text is too long or
-// the state unknown.
-func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
+// filter returns the function by which a list selects entries. A search looks in notes and full numbers only if the
+// actor may read them, because the result of a search reveals the content. The error is *fault.Invalid if the text is
+// too long or the state unknown.
+func (s *Members) filter(a actor.Actor, x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
 	if len(f.Text) > maxSearch {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
 			Right: "a few words"}}}
@@ -135,18 +139,31 @@ func (s *Members) filter(x *index, p *policy.Policy, f Filter) (func(*entry) boo
 			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
 	}
 	words := strings.Fields(foldText(f.Text))
+	notes, numbers := a.May(actor.ReadNotes, about("")) == nil, a.May(actor.WriteCards, about("")) == nil
 	var allowed map[policy.MemberID]bool
 	if f.Machine != "" {
 		allowed = x.allowed(p, f.Machine, s.core.now())
 	}
 	return func(e *entry) bool {
 		for _, w := range words {
-			if !strings.Contains(e.text, w) {
+			if !strings.Contains(e.text, w) && (!notes || !strings.Contains(e.note, w)) && !e.hasCard(w, notes, numbers) {
 				return false
 			}
 		}
 		return (f.Machine == "" || allowed[e.ID]) && (f.Badge == "" || e.holds(p, f.Badge)) && inState(e)
 	}, nil
+}
+
+// minCardWord is the minimum length of a word that a search of members compares with cards: shorter words are parts of
+// names.
+const minCardWord = 4
+
+// hasCard reports whether a word of a search is in a card's number or note. notes and numbers say whether the actor may
+// read notes and full numbers.
+func (e *entry) hasCard(w string, notes, numbers bool) bool {
+	return len(w) >= minCardWord && slices.ContainsFunc(e.cards, func(c cardText) bool {
+		return w == c.last || numbers && strings.Contains(c.number, w) || notes && strings.Contains(c.note, w)
+	})
 }
 
 // holds reports whether a member has a badge that satisfies badge b of the policy. An expired badge satisfies b too,

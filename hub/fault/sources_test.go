@@ -26,6 +26,8 @@ func speakers() []string {
 		"../issue/*.go",
 		"../account/*.go",
 		"../report/*.go",
+		"../display/*.go",
+		"../search/*.go",
 		"../web/*.go",
 		"../../policy/file/*.go",
 		"../../yamlfile/*.go",

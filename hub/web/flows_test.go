@@ -24,7 +24,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	h := open(t, 0)
 	h.site.Poison(hostile)
 	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea",
-		"/members?q="+url.QueryEscape(hostile),
+		"/members?q="+url.QueryEscape(hostile), "/search?q="+url.QueryEscape(hostile), "/search?q=x%22",
 		"/members?state="+url.QueryEscape(hostile),
 		"/reports?from="+url.QueryEscape(hostile)+"&machine="+url.QueryEscape(hostile),
 		"/cards?state="+url.QueryEscape(hostile),
@@ -32,7 +32,9 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	for _, path := range list {
 		harmless(t, path, h.get(path))
 	}
-	for _, path := range []string{"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile),
+	h.site.ShowPublic()
+	for _, path := range []string{"/status", "/status/laser.svg", "/wall?key=" + webtest.WallKey,
+		"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile),
 		"/sign-in/link?code=" + url.QueryEscape(hostile)} {
 		harmless(t, path, h.as("").get(path))
 	}
@@ -40,7 +42,8 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	for _, name := range []string{"name", "emails", "guardians", "subjects", "note", "until", "language", "number",
 		"url", "reason", "id", "text", "comment", "code", "password",
 		"why", "evidence", "urls", "criteria", "description", "alignments",
-		"email", "expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
+		"email", "public", "website", "logo", "address", "position",
+		"expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
 		all.Set(name, hostile)
 	}
 	all.Set("emails", hostile+" no address")
@@ -49,6 +52,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 		"/machines", "/machines/laser/tag", "/machines/laser/revoke", "/card-key/rotate", "/card-key/end",
 		"/awards", "/awards/aw-lea/revoke", "/awards/aw-lea/undo", "/badge-classes/laser-user",
 		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password",
+		"/settings/public", "/settings/screens",
 		"/members/m-lea/merge"} {
 		harmless(t, path, h.post(path, all))
 	}

@@ -15,7 +15,9 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
+	"portillon/hub/display"
 	"portillon/hub/memberlist"
+	"portillon/hub/search"
 	"portillon/policy"
 )
 
@@ -104,6 +106,12 @@ func composed() (keys []string) {
 	for _, s := range (previewPage{}).Fields() {
 		keys = append(keys, "import.as."+s)
 	}
+	for _, k := range search.Kinds() {
+		keys = append(keys, "search."+string(k))
+	}
+	for _, s := range display.States() {
+		keys = append(keys, "status."+string(s))
+	}
 	for m := 1; m <= 12; m++ {
 		keys = append(keys, fmt.Sprintf("month.%d", m))
 	}
@@ -114,7 +122,7 @@ func composed() (keys []string) {
 		keys = append(keys, "try."+v.String())
 	}
 	keys = append(keys, policyFormKeys()...)
-	return append(keys, "link.old", "link.old.why", "error.422")
+	return append(keys, "link.old", "link.old.why", "error.422", "wall.title")
 }
 
 // keysUsed returns the message keys in {{t "…"}}, {{count "…"}} and the fields of handlers, each with one place where
@@ -179,7 +187,7 @@ func keysUsed(t *testing.T) map[string]string {
 // literals matches words that templates may contain outside of messages: names of formats, and commands.
 var literals = regexp.MustCompile(
 	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
-		`portillon-hub backup portillon-backup\.tar`,
+		`portillon-hub backup portillon-backup\.tar|SpaceAPI|/spaceapi\.json|/status/?|\.svg`,
 )
 
 // No template contains a sentence, neither as text nor in an attribute that people read.

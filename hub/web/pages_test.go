@@ -33,6 +33,12 @@ func directoryOf(d webtest.Directory) web.Directory {
 		Own: webtest.Own(d)}
 }
 
+// displayOf returns the services of the public status and of wall screens.
+func displayOf(s *webtest.Site) web.Display {
+	return web.Display{Settings: webtest.DisplaySettings{Site: s}, Screens: webtest.Screens{Site: s},
+		Board: webtest.Board{Site: s}}
+}
+
 // accountsOf returns the services of accounts; one fake implements all of them.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -50,7 +56,8 @@ func open(t testing.TB, more int) *hub {
 		CardKeys: webtest.CardKeys{Site: s}, Issuing: webtest.Issuing{Site: s},
 		Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
-		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,
+		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
+		Display: displayOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
@@ -148,14 +155,17 @@ func paths() []string {
 		"/badge-classes/laser-user",
 		"/policy", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
 		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
-		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}
+		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/settings/public", "/search",
+		"/search?q=a", "/search?q=" + strings.Repeat("x", 201),
+		"/nowhere"}
 }
 
 // signedOut returns the pages that a person who is not signed in can open with GET.
 func signedOut() []string {
 	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
 		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
-		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/nowhere"}
+		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/wall?key=" + webtest.WallKey,
+		"/nowhere"}
 }
 
 func TestEveryPageIsValidAndSmallInBothLanguages(t *testing.T) {

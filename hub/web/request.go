@@ -133,6 +133,11 @@ func accepted(header string) string {
 
 // render writes a page. title is a message key.
 func (q *request) render(status int, page, section, title string, d any) error {
+	return q.renderIn("layout.html", status, page, section, title, d)
+}
+
+// renderIn writes a page whose outermost template is layout.
+func (q *request) renderIn(layout string, status int, page, section, title string, d any) error {
 	v := q.p.views[q.lang]
 	site, mail := q.p.o.Live()
 	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: site, Actor: q.actor,
@@ -144,6 +149,8 @@ func (q *request) render(status int, page, section, title string, d any) error {
 			"issuing":   q.p.o.Issuing != nil,
 			"reports":   q.p.o.Reports != nil,
 			"accounts":  q.p.o.Accounts != (Accounts{}),
+			"display":   q.p.o.Display != (Display{}),
+			"search":    q.p.o.Search != nil && q.actor.May(actor.ReadMachines, actor.Target{}) == nil,
 			"mail":      mail,
 		}}
 	// Some pages have a title that depends on the page's data.
@@ -155,7 +162,7 @@ func (q *request) render(status int, page, section, title string, d any) error {
 	}
 	// Render the whole page before sending the status, so that an error can still lead to an error page.
 	var b bytes.Buffer
-	if err := v.pages[page].ExecuteTemplate(&b, "layout.html", out); err != nil {
+	if err := v.pages[page].ExecuteTemplate(&b, layout, out); err != nil {
 		return err
 	}
 	q.w.Header().Set("Content-Type", "text/html; charset=utf-8")

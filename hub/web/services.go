@@ -9,10 +9,12 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
+	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/issue"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/search"
 	"portillon/policy"
 )
 
@@ -238,4 +240,37 @@ type Reports interface {
 	// OwnUses returns all sessions of the actor's own member. OwnMonths returns the hours of the last n months.
 	OwnUses(ctx context.Context, a actor.Actor) ([]report.Use, error)
 	OwnMonths(ctx context.Context, a actor.Actor, n int) ([]report.Month, error)
+}
+
+// Display has the services of package display that the pages call. With the zero value, the hub shows nothing to people
+// who are not signed in.
+type Display struct {
+	Settings DisplaySettings
+	Screens  Screens
+	Board    Board
+}
+
+// DisplaySettings are the settings of the public status.
+type DisplaySettings interface {
+	Get(ctx context.Context, a actor.Actor) (display.Values, error)
+	Change(ctx context.Context, a actor.Actor, version int64, change func(*display.Values) error) (display.Values, error)
+}
+
+// Screens is the service for the keys of wall screens.
+type Screens interface {
+	List(ctx context.Context, a actor.Actor) ([]display.Screen, error)
+	Add(ctx context.Context, a actor.Actor, name string) (display.Screen, error)
+	Revoke(ctx context.Context, a actor.Actor, id string) error
+}
+
+// Board shows the machines to people who are not signed in.
+type Board interface {
+	Public(ctx context.Context) (display.Public, error)
+	SpaceAPI(ctx context.Context) ([]byte, error)
+	Wall(ctx context.Context, key, address string) (display.Wall, error)
+}
+
+// Search is the method of search.Service that the pages call.
+type Search interface {
+	Search(ctx context.Context, a actor.Actor, text string) ([]search.Group, error)
 }

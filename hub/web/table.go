@@ -47,6 +47,8 @@ func (p *Pages) table() []family {
 	forms := &policyForms{drafts: o.Drafts, pages: policies}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
+	finds := &searchPages{search: o.Search, words: p.words, menu: p.menu}
+	shown := &displayPages{display: o.Display}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
 	return []family{
@@ -65,6 +67,8 @@ func (p *Pages) table() []family {
 		{o.Policies != nil, append(trials.routes(), forms.routes()...), nil},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
+		{o.Search != nil, finds.routes(), nil},
+		{o.Display != (Display{}), shown.routes(), nil},
 		{o.Accounts != (Accounts{}), accounts.routes(), nil},
 		{o.Accounts != (Accounts{}), sign.routes(), nil},
 	}
@@ -103,7 +107,7 @@ func (p *Pages) routes() (out []route) {
 
 // Routes returns the patterns of all pages and forms, such as "GET /members/{id}".
 func (p *Pages) Routes() (out []string) {
-	for _, r := range p.routes() {
+	for _, r := range append(p.routes(), p.publicRoutes()...) {
 		out = append(out, r.pattern)
 	}
 	return out

@@ -54,6 +54,8 @@ type Options struct {
 	Bundles   Bundles // required with Policies
 	Accounts  Accounts
 	Reports   Reports
+	Display   Display
+	Search    Search
 	// Who returns the user who sent a request; the zero Actor: the user is not signed in.
 	Who func(*http.Request) (actor.Actor, error)
 	// Address returns the client's address behind any proxies; nil: the address of the connection is used.
@@ -172,7 +174,10 @@ const (
 
 // Handler returns the handler of all pages and static files. Package httpd rejects forms of other sites before it calls
 // this handler.
-func (p *Pages) Handler() http.Handler {
+func (p *Pages) Handler() http.Handler { return p.Public(p.private()) }
+
+// private returns the handler of all pages that depend on who asks, and of the static files.
+func (p *Pages) private() http.Handler {
 	m := http.NewServeMux()
 	for _, r := range p.routes() {
 		m.HandleFunc(r.pattern, p.serve(r.do))

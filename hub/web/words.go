@@ -167,6 +167,14 @@ func (l tongue) moment(t time.Time) string {
 	return l.t("day.at", l.day(t), l.clock(t))
 }
 
+// since formats the beginning of a state: with the time of day if the state began today, otherwise with the day.
+func (l tongue) since(t time.Time) string {
+	if dateOf(t.In(l.zone())) == dateOf(l.now().In(l.zone())) {
+		return l.t("session.since", l.clock(t))
+	}
+	return l.t("since", l.day(t))
+}
+
 // length formats a duration in seconds as hours and minutes, such as 3 h 20, rounded down to minutes.
 func (l tongue) length(seconds int64) string {
 	h, m := seconds/3600, seconds%3600/60

@@ -82,6 +82,12 @@ func directoryOf(d webtest.Directory) web.Directory {
 		Own: webtest.Own(d)}
 }
 
+// displayOf returns the services of the public status and of wall screens.
+func displayOf(s *webtest.Site) web.Display {
+	return web.Display{Settings: webtest.DisplaySettings{Site: s}, Screens: webtest.Screens{Site: s},
+		Board: webtest.Board{Site: s}}
+}
+
 // accountsOf returns accounts whose services are all the same fake.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -91,12 +97,14 @@ func accountsOf(a webtest.Accounts) web.Accounts {
 // reset replaces the site by a new site with the given number of additional members.
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
+	site.ShowPublic()
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: directoryOf(webtest.Directory{Site: site}), Machines: webtest.Machines{Site: site},
 		Codes: webtest.Codes{Site: site}, Orders: webtest.Orders{Site: site},
 		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
 		Drafts: webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
-		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site}, Who: site.Who,
+		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
+		Display: displayOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
 		return err

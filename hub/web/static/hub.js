@@ -3,13 +3,13 @@
   'use strict';
   let asked = 0;
   // swap fetches an address and replaces the parts of the page with these ids. A background request (keepAddress)
-  // does not extend the session.
+  // does not extend the session. The result is the status of the answer.
   async function swap(url, ids, keepAddress) {
     const mine = ++asked;
     const headers = { Accept: 'text/html' };
     if (keepAddress) headers['Portillon-Background'] = '1';
     const answer = await fetch(url, { headers, credentials: 'same-origin' });
-    if (!answer.ok || answer.redirected || mine !== asked) return;
+    if (!answer.ok || answer.redirected || mine !== asked) return answer.status;
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     if (mine !== asked) return;
     for (const id of ids) {
@@ -21,6 +21,7 @@
       document.getElementById(id).classList.add('fresh');
     }
     if (!keepAddress) history.replaceState(null, '', url);
+    return 200;
   }
   // Remove the confirmation from the address, so that a reload does not show it again.
   const here = new URL(location);
@@ -34,7 +35,7 @@
     const find = () => {
       const url = new URL(form.action);
       for (const [k, v] of new FormData(form)) if (v) url.searchParams.set(k, v);
-      swap(url, [form.dataset.liveSearch]).catch(() => {});
+      swap(url, [form.dataset.liveSearch], 'keep' in form.dataset).catch(() => {});
     };
     form.addEventListener('input', () => { clearTimeout(wait); wait = setTimeout(find, 200) });
   }
@@ -59,6 +60,9 @@
   }
   // Update the page when data of the site changes.
   const live = () => [...document.querySelectorAll('[data-live][id]')].map(e => e.id);
+  // A wall screen updates itself, and says when it cannot. A screen whose key was revoked shows nobody's name any more.
+  const every = +document.body.dataset.every, old = is => document.body.classList.toggle('old', is);
+  if (every) setInterval(() => swap(location.href, live(), true).then(s => { if (s === 404) location.reload(); old(s !== 200) }, () => old(true)), every * 1000);
   const events = document.body.dataset.events;
   if (events && live().length && 'EventSource' in window) {
     let due, last = 0;

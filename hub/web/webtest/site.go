@@ -31,6 +31,7 @@ type Site struct {
 	machines  []enrol.Machine
 	cardKey   cardkey.Status
 	awards    awards
+	shown     shown
 	policies  []publish.Policy // the newest first
 	made      int              // number of generated ids
 	weeks     int              // number of additional rows in the report of weeks
@@ -71,7 +72,7 @@ func Paris() *time.Location { return time.FixedZone("CET", 3600) }
 
 // New returns a site with the 24 people of stories, and with more further members.
 func New(more int) *Site {
-	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}}
+	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}, shown: newShown()}
 	s.people(more)
 	s.things()
 	s.awarded()
@@ -247,6 +248,7 @@ func (s *Site) Poison(text string) {
 	s.policies[1].Text, s.policies[1].SignedBy = text, text
 	s.access.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
 	s.access.accounts[0].Name = text
+	s.shown.screens[0].Name, s.shown.values.Website, s.shown.values.Email, s.shown.values.Address = text, text, text, text
 	s.access.tokens[0].Name, s.access.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
 	s.log(actor.Actor{Account: text, Name: text}, actor.Act(text), text, text)
 }
