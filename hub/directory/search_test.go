@@ -30,7 +30,7 @@ func TestMembersAreFoundByNoteAndCard(t *testing.T) {
 		a          actor.Actor
 		text, want string
 	}{
-		{owner, "cle DEPOT", both}, {owner, "depot 1", ana}, {owner, "roy depot", ana}, {owner, "zoe 1", none},
+		{owner, "cle DEPOT", both}, {owner, "depot 1", ana}, {owner, "roy depot", ana}, {owner, "zoe bel 1", none},
 		{owner, "c100", ana}, {owner, "04a2b3", both}, {owner, "100", none}, {owner, "porte-cles", both},
 		{with(), "depot", none}, {with(), "porte-cles", none}, {with(), "04a2b3", none}, {with(), "c100", ana},
 		{with(actor.ReadNotes), "depot", both}, {with(actor.ReadNotes), "porte-cles", both},
