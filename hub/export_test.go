@@ -11,6 +11,7 @@ import (
 	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/store"
+	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -49,6 +50,11 @@ func addDuties(asked map[string]any, pkg string, services any) {
 	for i := range v.NumField() {
 		asked[pkg+"."+v.Type().Field(i).Name] = v.Field(i).Interface()
 	}
+}
+
+// DirectoryDocuments returns the directory's resolver of documents, with fetch in place of the web.
+func (h *Hub) DirectoryDocuments(ctx context.Context, fetch openbadge.Resolver) openbadge.Resolver {
+	return h.pagesServer.issuing.documents(func(context.Context) openbadge.Resolver { return fetch })(ctx)
 }
 
 // WebPort returns the port of the listener for people.

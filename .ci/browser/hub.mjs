@@ -33,6 +33,8 @@ const pages = {
   members: ['a-olivia', '/members'], 'members-none': ['a-olivia', '/members?q=zzz'], 'member-new': ['a-olivia', '/members/new'], member: ['a-olivia', '/members/m-lea'], merge: ['a-olivia', '/members/m-lea/merge'],
   'merge-two': ['a-olivia', '/members/m-lea/merge?drop=m-tom'], erase: ['a-olivia', '/members/m-lea/erase'], import: ['a-olivia', '/members/import'],
   machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'], 'card-key': ['a-olivia', '/card-key'],
+  awards: ['a-olivia', '/awards'], award: ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&q=t'], 'award-decide': ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&member=m-tom&step=decide'],
+  'badge-class': ['a-olivia', '/badge-classes/laser-user'],
   policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'], 'assign-search': ['a-olivia', '/cards/unknown/u-1?q=tom'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
@@ -68,6 +70,9 @@ const posted = {
   'account-code': ['/settings/accounts', async p => { await p.locator('form[action$="/reset"] button').first().click() }],
   'card-key-faults': ['/card-key', async p => { await blank(p, '#rotate-reason'); await p.click('#rotate button') }],
   'card-key-begun': ['/card-key', async p => { await p.fill('#rotate-reason', 'laser'); await p.click('#rotate button') }, ''],
+  'award-faults': ['/awards/new?badge=laser-user&member=m-lea&step=decide', async p => { await blank(p, '#award-why'); await p.click('#award button') }],
+  'revoke-faults': ['/awards', async p => { await p.locator('form[action="/awards/aw-lea/revoke"]').evaluate(f => f.submit()) }],
+  'class-faults': ['/badge-classes/laser-user', async p => { await blank(p, '#class-criteria'); await p.click('#class button') }],
   printed: ['/members/m-lea', async p => { await p.click('form[action$="/codes"] button') }],
 };
 // The pages that the hub has, of which each is to be looked at; files are none.

@@ -6,6 +6,7 @@ import {judge, proveRed} from './judge.mjs';
 import {issuer, verifier} from './theirs.mjs';
 import {Portillon} from './ours.mjs';
 import {createCredential, createList} from '@digitalbazaar/vc-bitstring-status-list';
+import {execFileSync} from 'node:child_process';
 import {createPublicKey, verify} from 'node:crypto';
 
 const {at} = badge;
@@ -101,12 +102,30 @@ function tokens(p) {
   console.log('VC-JWTs with RS256 and EdDSA, verified by OpenSSL with our JWKS: 2 of 2 accepted, 2 of 2 changes refused');
 }
 
+// A badge that the hub issued, with a picture, an alignment and evidence, verified with the documents that the hub serves.
+async function hubBadge() {
+  const {badge: credential, documents, list} = JSON.parse(execFileSync('go', ['run', './.ci/openbadge-js/hubbadge'], {encoding: 'utf8', cwd: `${import.meta.dirname}/../..`}));
+  const now = new Date(Date.now() + 60_000).toISOString();
+  const judged = async (c, more = {}) => {
+    const {verified, why} = await verifier({at: now, documents: new Map(Object.entries({...documents, ...more}))})(c);
+    return verified ? 'good' : why;
+  };
+  const clean = {[list.id]: list};
+  expect('a badge of the hub', await judged(credential, clean), 'good');
+  expect('a badge of the hub, revoked', await judged(credential), /: revoked$/);
+  const changed = structuredClone(credential);
+  changed.credentialSubject.achievement.alignment[0].targetName = 'other';
+  expect('a badge of the hub that was changed', await judged(changed, clean), /Invalid signature/);
+  console.log('a badge that the hub issued, and its status list, verified by @digitalbazaar/vc: 3 of 3 answers right');
+}
+
 const p = new Portillon(process.argv[2]);
 try {
   await bothWays(p);
   await didWebAndStatusList(p);
   await theirStatusList(p);
   tokens(p);
+  await hubBadge();
 } finally {
   p.close();
 }

@@ -110,11 +110,8 @@ func (s statusLists) sign(l *list) (err error) {
 }
 
 // save writes a list that has changed. save returns an error if another process has changed the list since it was read,
-// because this process has signed the list without that change.
+// because the list of this process lacks that change.
 func (l *list) save(ctx context.Context, tx *store.Tx, at time.Time) error {
-	if !l.changed {
-		return nil
-	}
 	var have int64
 	err := tx.QueryRow(ctx, `SELECT version FROM issue_list WHERE site = $1 AND number = $2`, int64(l.number)).Scan(&have)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -122,6 +119,9 @@ func (l *list) save(ctx context.Context, tx *store.Tx, at time.Time) error {
 	}
 	if have != l.version {
 		return &fault.Conflict{What: "status-list", ID: l.draft.ID, Have: have, Got: l.version}
+	}
+	if !l.changed {
+		return nil
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO issue_list (site, number, version, issuer, data, signed)
 		VALUES ($1, $2, $3, $4, $5, $6)

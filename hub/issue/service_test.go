@@ -35,7 +35,8 @@ type bench struct {
 	badges  map[string][]byte // the directory: badges by their id
 	lists   map[string][]byte // the directory: status lists by their address
 	audit   []string
-	fail    error // error with which the transaction of a change fails; nil: the change succeeds
+	during  func() // what another process does just before the transaction of a change; nil: nothing
+	fail    error  // error with which the transaction of a change fails; nil: the change succeeds
 }
 
 const hubDID = "did:web:hub.lab.example"
@@ -109,6 +110,9 @@ func (b *bench) open(id string) {
 // apply changes the badges of the bench as the directory does.
 func (b *bench) apply(ctx context.Context, _ actor.Actor, c issue.Change,
 	with func(*store.Tx) (string, error)) error {
+	if b.during != nil {
+		b.during()
+	}
 	err := b.rows.Write(ctx, func(tx *store.Tx) error {
 		detail, err := with(tx)
 		b.audit = append(b.audit, detail)
@@ -510,6 +514,75 @@ func TestPublicAddressesServeNothingElse(t *testing.T) {
 		same := httptest.NewRecorder()
 		if mux.ServeHTTP(same, again); same.Code != 304 || !strings.HasPrefix(w.Header().Get("Cache-Control"), "public") {
 			t.Errorf("%s: %d, %v", path, same.Code, w.Header())
+		}
+	}
+}
+
+func TestPictureContainsTheBadgeForAdministratorsAndItsMember(t *testing.T) {
+	b := newBench(t)
+	n := b.mustAward("m-lea")[0]
+	lea := actor.Actor{Account: "x", Site: actor.Member, Member: "m-lea"}
+	for _, a := range []actor.Actor{root, lea} {
+		name, picture, err := b.s.Baked(t.Context(), a, n.ID)
+		if err != nil || !strings.HasPrefix(name, "laser-user-") {
+			t.Fatal(name, err)
+		}
+		v := b.verdict(picture)
+		if v.State != openbadge.Valid || v.Badge.ID != "https://hub.lab.example/issuer/badges/"+n.ID {
+			t.Errorf("%s: %+v", v.Why(), v.Badge)
+		}
+	}
+	var denied *actor.Denied
+	for name, a := range map[string]actor.Actor{"nobody": {}, "another member": {Account: "x", Member: "m-tom"},
+		"a token without own.read": {Account: "x", Member: "m-lea", Scopes: []actor.Act{actor.ReadMembers}}} {
+		for _, id := range []string{n.ID, "unknown"} {
+			if _, _, err := b.s.Baked(t.Context(), a, id); !errors.As(err, &denied) {
+				t.Errorf("%s reads the picture of %s: %v", name, id, err)
+			}
+		}
+	}
+	// The policy has the badge no more: the picture has no level.
+	const elsewhere = "https://new.example/"
+	b.setIssuer(policy.Issuer{ID: "new", Name: "New", Profile: elsewhere, Keys: []string{elsewhere}})
+	if _, _, err := b.s.Baked(t.Context(), root, n.ID); err != nil {
+		t.Error(err)
+	}
+	err := b.rows.Write(t.Context(), func(tx *store.Tx) error { return b.s.Forget(t.Context(), tx, "m-lea") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = b.s.Baked(t.Context(), root, n.ID)
+	requireFault(t, err, "the member was erased")
+}
+
+// Another process may have revoked a badge since this process read the list. A list without that revocation would make
+// the badge valid again.
+func TestListThatAnotherProcessHasChangedIsNotOverwritten(t *testing.T) {
+	b := newBench(t)
+	all := b.mustAward("m-lea", "m-tom")
+	b.during = b.revokeDuring(all[1].ID)
+	var conflict *fault.Conflict
+	if err := b.s.Revoke(t.Context(), root, all[0].ID, "unsafe"); !errors.As(err, &conflict) {
+		t.Errorf("%v, want a conflict", err)
+	}
+	b.during = nil
+	third := b.mustAward("m-lea")[0]
+	b.during = b.revokeDuring(third.ID)
+	if _, err := b.award("m-lea"); !errors.As(err, &conflict) {
+		t.Errorf("%v, want a conflict", err)
+	}
+	if v := b.verdict(b.badges[all[1].Credential]); v.State != openbadge.Invalid {
+		t.Error(v.Why())
+	}
+}
+
+// revokeDuring returns a function that revokes a badge as another process does.
+func (b *bench) revokeDuring(id string) func() {
+	other := *b
+	other.open("")
+	return func() {
+		if err := other.s.Revoke(b.t.Context(), root, id, "elsewhere"); err != nil {
+			b.t.Error(err)
 		}
 	}
 }

@@ -101,8 +101,9 @@ func (s *server) reset(more int, sign bool) error {
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: directoryOf(webtest.Directory{Site: site}), Machines: webtest.Machines{Site: site},
 		Codes: webtest.Codes{Site: site}, Orders: webtest.Orders{Site: site},
-		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
-		Drafts: webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
+		CardKeys: webtest.CardKeys{Site: site}, Issuing: webtest.Issuing{Site: site},
+		Policies: webtest.Policies{Site: site, Sign: sign},
+		Drafts:   webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
 		Display: displayOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
