@@ -32,6 +32,9 @@ const pages = {
   members: ['a-olivia', '/members'], 'members-none': ['a-olivia', '/members?q=zzz'], 'member-new': ['a-olivia', '/members/new'], member: ['a-olivia', '/members/m-lea'], merge: ['a-olivia', '/members/m-lea/merge'],
   'merge-two': ['a-olivia', '/members/m-lea/merge?drop=m-tom'], erase: ['a-olivia', '/members/m-lea/erase'], import: ['a-olivia', '/members/import'],
   machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'], 'card-key': ['a-olivia', '/card-key'],
+  'try': ['a-olivia', '/policy/try'], 'try-answer': ['a-olivia', '/policy/try?member=m-tom&machine=laser&at=2026-11-23T10:00'], 'try-own': ['a-karim', '/policy/try?machine=laser'], 'try-found': ['a-olivia', '/policy/try?member=a&machine=laser'],
+  edit: ['a-olivia', '/policy/edit'], 'edit-grant': ['a-olivia', '/policy/edit?at=laser.0'], 'edit-several': ['a-olivia', '/policy/edit?at=laser.2'], 'edit-hours': ['a-olivia', '/policy/edit?at=laser.hours'],
+  'edit-machine': ['a-olivia', '/policy/edit?at=machine'], 'edit-badge': ['a-olivia', '/policy/edit?at=badge'],
   policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'], 'assign-search': ['a-olivia', '/cards/unknown/u-1?q=tom'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
@@ -54,6 +57,10 @@ const posted = {
   'tag-faults': ['/machines/laser', async p => { await blank(p, '#tag-reason'); await p.click('#tag button') }],
   'policy-faults': ['/policy', async p => { await p.fill('#text', 'portillon: 1\nmachines?:\n'); await p.click('#policy button') }],
   'policy-effect': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await p.click('#policy button') }],
+  'edit-faults': ['/policy/edit?at=laser.0', async p => { await p.fill('#edit-d-tu', 'matin'); await p.fill('#edit-max', 'x?'); await p.click('button[value=save]') }],
+  'edit-effect': ['/policy/edit?at=laser.0', async p => { await p.fill('#edit-d-su', '10h-12h'); await p.click('button[value=save]') }],
+  'try-draft': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await Promise.all([p.waitForNavigation(), p.click('#policy button')]); await p.click('button[formaction="/policy/try"]') }],
+  'edit-draft': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await Promise.all([p.waitForNavigation(), p.click('#policy button')]); await p.click('button[formaction="/policy/edit"]') }],
   'policy-waits': ['/policy', async p => {
     await p.fill('#text', 'portillon: 1\n');
     await Promise.all([p.waitForNavigation(), p.click('#policy button')]);
