@@ -61,6 +61,7 @@ const posted = {
   'edit-effect': ['/policy/edit?at=laser.0', async p => { await p.fill('#edit-d-su', '10h-12h'); await p.click('button[value=save]') }],
   'try-draft': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await Promise.all([p.waitForNavigation(), p.click('#policy button')]); await p.click('button[formaction="/policy/try"]') }],
   'edit-draft': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await Promise.all([p.waitForNavigation(), p.click('#policy button')]); await p.click('button[formaction="/policy/edit"]') }],
+  'policy-stale': ['/policy', async p => { await send('/policy/publish', { text: 'portillon: 1\nsite: biklab\n', of: '2' }); await p.evaluate(() => { document.querySelector('#policy').action = '/policy/publish' }); await p.click('#policy button') }, ''],
   'policy-waits': ['/policy', async p => {
     await p.fill('#text', 'portillon: 1\n');
     await Promise.all([p.waitForNavigation(), p.click('#policy button')]);

@@ -310,6 +310,19 @@ func (d *policyFormPage) refuse(faults []fault.Field) {
 	}
 }
 
+// Wrong returns the fields with faults, in the order of the page.
+func (d policyFormPage) Wrong() (out []field) {
+	all := slices.Clone(d.Form.Fields)
+	for _, f := range d.Limits {
+		all = append(all, f.Fields...)
+	}
+	if d.Week != nil {
+		all = append(all, field{Name: "when", Label: "edit.when", Faults: d.Week.Faults})
+		all = append(all, d.Week.Days...)
+	}
+	return slices.DeleteFunc(all, func(f field) bool { return len(f.Faults) == 0 })
+}
+
 // has reports whether the form has a field with this name.
 func (f form) has(name string) bool {
 	return slices.ContainsFunc(f.Fields, func(x field) bool { return x.Name == name })

@@ -53,6 +53,7 @@ func TestRefusedPolicyFormKeepsItsValues(t *testing.T) {
 		return expect(t, h.post("/policy/edit", v), 422)
 	}
 	for want, got := range map[string]string{
+		`<a href="#edit-d-tu">`:             send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
 		`id="edit-d-tu-fault"`:              send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
 		`value="matin"`:                     send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
 		`name="max" type="text" value="7h"`: send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
@@ -123,4 +124,14 @@ func TestMentorTriesOnlyOneself(t *testing.T) {
 		t.Error("the mentor sees another member")
 	}
 	expect(t, h.as(webtest.MemberName).get("/policy/try"), 403)
+}
+
+// Two people change the policy: the second one sees what the first one has changed, line by line.
+func TestStalePolicyShowsWhatHasChangedSince(t *testing.T) {
+	h := open(t, 0)
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\nsite: biklab\n"}, "of": {"2"}}), 303)
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n# mine\n"}, "of": {"2"}}), 412,
+		"What has changed since version 2", "<del>    3 − language: fr</del>", "    2   site: biklab", "# mine",
+		`name="of" value="3"`)
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n# mine\n"}, "of": {"77"}}), 412, "# mine")
 }
