@@ -69,7 +69,8 @@ func TestHoursAreChangedWithTheFormAndTried(t *testing.T) {
 	r.badgeOf(r.victim.member) // the badge of autonomous users of the laser, whose status this hub cannot fetch
 	sunday := "&machine=laser&at=2026-11-22T10:00&lang="
 	for lang, want := range map[string][]string{
-		"fr": {"Person victim", "Refusé", "La machine ouvre demain à 9 h", "Il manque le badge « Découpe laser - Mainteneur »",
+		"fr": {"Person victim", "Refusé", "La machine ouvre demain à 9 h",
+			"Il manque le badge « Découpe laser - Mainteneur »",
 			"(décide de la réponse)"},
 		"en": {"Person victim", "Refused", "The machine opens tomorrow at 9:00",
 			"The badge “Découpe laser - Mainteneur” is missing", "(decides the answer)"},
@@ -110,12 +111,12 @@ func TestHoursAreChangedWithTheFormAndTried(t *testing.T) {
 	if got := ofUsers(tried); !strings.Contains(got, unverified) || strings.Contains(got, "ouvre") {
 		t.Errorf("the draft on Sunday: %s", got)
 	}
-	if got := ofUsers(visible(r.page("/policy/try?member=" + lea + sunday + "fr"))); !strings.Contains(got, "ouvre demain") {
+	try := "/policy/try?member=" + lea + sunday + "fr"
+	if got := ofUsers(visible(r.page(try))); !strings.Contains(got, "ouvre demain") {
 		t.Errorf("the policy in force has changed before it was published: %s", got)
 	}
 	r.form("/policy/publish", "text", text, "of", fieldOf(checked, "of"), "comment", "le dimanche aussi")
-	if got := ofUsers(visible(r.page("/policy/try?member=" + lea + sunday + "fr"))); !strings.Contains(got, unverified) ||
-		strings.Contains(got, "ouvre") {
+	if got := ofUsers(visible(r.page(try))); !strings.Contains(got, unverified) || strings.Contains(got, "ouvre") {
 		t.Errorf("the published policy on Sunday: %s", got)
 	}
 }

@@ -82,6 +82,10 @@ func TestTryAsksTheDraft(t *testing.T) {
 	if x := b.try(publish.Trial{Member: "lea", Machine: "laser"}); x.Verdict != policy.Allow {
 		t.Errorf("the policy in force: %+v", x)
 	}
+	secure := b.editedPolicy("    when-idle: off", "    card: aes\n    when-idle: off")
+	if x := b.try(publish.Trial{Member: "lea", Machine: "laser", Text: secure}); x.Verdict != policy.Allow {
+		t.Errorf("a machine that asks for a secure card: %+v", x)
+	}
 }
 
 func TestTryRefusesWhatItCannotAnswer(t *testing.T) {

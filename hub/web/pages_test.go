@@ -139,8 +139,9 @@ func paths() []string {
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
 		"/machines/vinyl", "/card-key",
-		"/policy", "/policy/try", "/policy/try?member=m-lea&machine=laser", "/policy/edit", "/policy/edit?at=laser.0",
-		"/policy/edit?at=laser.hours", "/policy/edit?at=badge", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
+		"/policy", "/policy/try", "/policy/try?member=m-lea&machine=laser", "/policy/edit",
+		"/policy/edit?at=laser.0", "/policy/edit?at=laser.hours", "/policy/edit?at=badge", "/policy/versions/1",
+		"/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
 		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}
 }

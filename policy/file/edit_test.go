@@ -408,3 +408,20 @@ func FuzzEdit(f *testing.F) {
 		}
 	})
 }
+
+// Comments that are indented as the last entry's block belong to this entry, so a new entry comes below these comments.
+func TestEditAddsBelowTheCommentsOfTheLastEntry(t *testing.T) {
+	const text = "portillon: 1\nsite: lab\ntimezone: UTC\n" +
+		"issuers: { lab: { keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] } }\n" +
+		"badges: { u: { name: U, issuer: lab, achievement: \"https://lab.example/u\" } }\n" +
+		"machines:\n  laser:\n    name: Laser\n    grants:\n      - role: user\n        needs: u\n" +
+		"        # of users\n    # of the laser\n  # of all machines\n"
+	out, err := Edit("policy.yaml", []byte(text), Changes{
+		AddGrant{"laser", policy.Maintainer, Rules{RuleBadge: "u"}},
+		AddMachine{"cnc", policy.Text{EN: "Mill"}, policy.User, Rules{RuleBadge: "u"}}})
+	const want = "        needs: u\n        # of users\n      - { role: maintainer, needs: u }\n    # of the laser\n" +
+		"  cnc:\n    name: Mill\n    grants:\n      - { role: user, needs: u }\n  # of all machines\n"
+	if err != nil || !strings.HasSuffix(string(out), want) {
+		t.Errorf("%v: the policy is\n%s", err, out)
+	}
+}
