@@ -199,6 +199,10 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		upload("site.policy", []byte("signed"))
 	case "/policy/check":
 		set("text", r.policyText())
+	case "/policy/try":
+		set("member", string(about.member), "machine", "laser", "text", r.policyText()+"# draft\n")
+	case "/policy/edit":
+		set("at", "laser.2", "do", "save", "of", r.policyNumber(), "when", "any", "max", "90m")
 	case "/policy/publish":
 		set("text", r.policyText()+fmt.Sprintf("# %d\n", r.newNumber()), "comment", "again", "of", r.policyNumber())
 	case "/policy/back":

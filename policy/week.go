@@ -86,8 +86,8 @@ func FormatSpans(all []Span) string {
 
 var (
 	typedTime = regexp.MustCompile(`([0-9]+)(?:[h:]([0-9]{2})|h)?`)
-	typedWord = strings.NewReplacer("\u00a0", "", "\u202f", "", " et ", ",", " and ", ",", " à ", "-", " to ", "-", " ", "",
-		"–", "-", "—", "-", "−", "-", ";", ",")
+	typedWord = strings.NewReplacer("\u00a0", "", "\u202f", "", " et ", ",", " and ", ",", " à ", "-", " to ", "-",
+		" ", "", "–", "-", "—", "-", "−", "-", ";", ",")
 )
 
 // ParseSpans reads times of a day as a person types them: 9-12, 9h-12h30, 09:00-12:00 and 14:00-18:00, 20:00-02:00 for

@@ -35,6 +35,9 @@ const pages = {
   machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'], 'card-key': ['a-olivia', '/card-key'],
   awards: ['a-olivia', '/awards'], award: ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&q=t'], 'award-decide': ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&member=m-tom&step=decide'],
   'badge-class': ['a-olivia', '/badge-classes/laser-user'],
+  'try': ['a-olivia', '/policy/try'], 'try-answer': ['a-olivia', '/policy/try?member=m-tom&machine=laser&at=2026-11-23T10:00'], 'try-own': ['a-karim', '/policy/try?machine=laser'], 'try-found': ['a-olivia', '/policy/try?member=a&machine=laser'],
+  edit: ['a-olivia', '/policy/edit'], 'edit-grant': ['a-olivia', '/policy/edit?at=laser.0'], 'edit-several': ['a-olivia', '/policy/edit?at=laser.2'], 'edit-hours': ['a-olivia', '/policy/edit?at=laser.hours'],
+  'edit-machine': ['a-olivia', '/policy/edit?at=machine'], 'edit-badge': ['a-olivia', '/policy/edit?at=badge'],
   policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'], 'assign-search': ['a-olivia', '/cards/unknown/u-1?q=tom'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
@@ -58,6 +61,11 @@ const posted = {
   'tag-faults': ['/machines/laser', async p => { await blank(p, '#tag-reason'); await p.click('#tag button') }],
   'policy-faults': ['/policy', async p => { await p.fill('#text', 'portillon: 1\nmachines?:\n'); await p.click('#policy button') }],
   'policy-effect': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await p.click('#policy button') }],
+  'edit-faults': ['/policy/edit?at=laser.0', async p => { await p.fill('#edit-d-tu', 'matin'); await p.fill('#edit-max', 'x?'); await p.click('button[value=save]') }],
+  'edit-effect': ['/policy/edit?at=laser.0', async p => { await p.fill('#edit-d-su', '10h-12h'); await p.click('button[value=save]') }],
+  'try-draft': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await Promise.all([p.waitForNavigation(), p.click('#policy button')]); await p.click('button[formaction="/policy/try"]') }],
+  'edit-draft': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await Promise.all([p.waitForNavigation(), p.click('#policy button')]); await p.click('button[formaction="/policy/edit"]') }],
+  'policy-stale': ['/policy', async p => { await send('/policy/publish', { text: 'portillon: 1\nsite: biklab\n', of: '2' }); await p.evaluate(() => { document.querySelector('#policy').action = '/policy/publish' }); await p.click('#policy button') }, ''],
   'policy-waits': ['/policy', async p => {
     await p.fill('#text', 'portillon: 1\n');
     await Promise.all([p.waitForNavigation(), p.click('#policy button')]);

@@ -39,7 +39,8 @@ func TestTryAnswersAsTheMachineWithTheReasonsOfEachGrant(t *testing.T) {
 
 	open := b.try(publish.Trial{Member: "lea", Machine: "laser"}) // a Monday at 11:00
 	if open.Verdict != policy.Allow || open.Role != policy.User || open.Name != "Léa" || !open.At.Equal(startTime) ||
-		!strings.HasPrefix(open.Sentence, "Machine on until 13:00") || !slices.Equal(open.Unknown, []string{"laser: not known"}) {
+		!strings.HasPrefix(open.Sentence, "Machine on until 13:00") ||
+		!slices.Equal(open.Unknown, []string{"laser: not known"}) {
 		t.Errorf("in the opening hours: %+v", open)
 	}
 	if g := reasonsOf(t, open, policy.User); !g.Chosen || g.Verdict != policy.Allow || len(g.Reasons) > 0 {
@@ -54,14 +55,17 @@ func TestTryAnswersAsTheMachineWithTheReasonsOfEachGrant(t *testing.T) {
 	if night.Verdict != policy.Deny || len(night.Grants) != 4 {
 		t.Errorf("at night without a badge: %+v", night)
 	}
-	if g := reasonsOf(t, night, policy.User); len(g.Reasons) != 2 || !strings.Contains(g.Reasons[0]+g.Reasons[1], "The machine opens tomorrow") ||
+	if g := reasonsOf(t, night, policy.User); len(g.Reasons) != 2 ||
+		!strings.Contains(g.Reasons[0]+g.Reasons[1], "The machine opens tomorrow") ||
 		!strings.Contains(g.Reasons[0]+g.Reasons[1], "Utilisateur autonome” is missing") {
 		t.Errorf("both reasons are wanted: %q", g.Reasons)
 	}
-	if g := reasonsOf(t, night, policy.Learner); len(g.Reasons) != 3 || !strings.Contains(strings.Join(g.Reasons, "\n"), "Possible with a mentor") {
+	if g := reasonsOf(t, night, policy.Learner); len(g.Reasons) != 3 ||
+		!strings.Contains(strings.Join(g.Reasons, "\n"), "Possible with a mentor") {
 		t.Errorf("the grant of learners: %q", g.Reasons)
 	}
-	if vinyl := b.try(publish.Trial{Member: "lea", Machine: "vinyl"}); vinyl.Verdict != policy.Deny || vinyl.Unknown != nil {
+	vinyl := b.try(publish.Trial{Member: "lea", Machine: "vinyl"})
+	if vinyl.Verdict != policy.Deny || vinyl.Unknown != nil {
 		t.Errorf("another machine: %+v", vinyl)
 	}
 }
@@ -69,13 +73,18 @@ func TestTryAnswersAsTheMachineWithTheReasonsOfEachGrant(t *testing.T) {
 func TestTryAsksTheDraft(t *testing.T) {
 	b := newBench(t, useEnglish, addMembers)
 	b.publish(b.text, 0)
-	draft := b.editedPolicy(`needs: laser-user, hours: "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, `needs: laser-user, hours: "Su 09:00-21:00"`)
+	draft := b.editedPolicy(`needs: laser-user, hours: "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`,
+		`needs: laser-user, hours: "Su 09:00-21:00"`)
 	if x := b.try(publish.Trial{Member: "lea", Machine: "laser", Text: draft}); x.Verdict != policy.Deny ||
 		!strings.HasPrefix(x.Sentence, "The machine opens on Sunday") {
 		t.Errorf("the draft: %+v", x)
 	}
 	if x := b.try(publish.Trial{Member: "lea", Machine: "laser"}); x.Verdict != policy.Allow {
 		t.Errorf("the policy in force: %+v", x)
+	}
+	secure := b.editedPolicy("    when-idle: off", "    card: aes\n    when-idle: off")
+	if x := b.try(publish.Trial{Member: "lea", Machine: "laser", Text: secure}); x.Verdict != policy.Allow {
+		t.Errorf("a machine that asks for a secure card: %+v", x)
 	}
 }
 
@@ -100,6 +109,7 @@ func TestTryNeedsTheRightToReadTheMember(t *testing.T) {
 	b := newBench(t, addMembers)
 	b.publish(b.text, 0)
 	mentor := actor.Actor{Account: "4", Member: "lea", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}
+	readOnly := actor.Actor{Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadPolicy}}
 	for name, c := range map[string]struct {
 		who    actor.Actor
 		member policy.MemberID
@@ -109,7 +119,7 @@ func TestTryNeedsTheRightToReadTheMember(t *testing.T) {
 		"a mentor, nobody":           {mentor, "", true},
 		"a mentor, oneself":          {mentor, "lea", false},
 		"a member without policy":    {actor.Actor{Account: "5", Site: actor.Member, Member: "lea"}, "lea", true},
-		"an owner's reading token":   {actor.Actor{Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadPolicy}}, "lea", true},
+		"an owner's reading token":   {readOnly, "lea", true},
 		"an administrator":           {actor.Actor{Account: "2", Site: actor.Administrator}, "lea", false},
 		"somebody who has signed in": {actor.Actor{Account: "9"}, "lea", true},
 	} {
@@ -125,7 +135,8 @@ func TestOutlineShowsTheTextThatEditChanges(t *testing.T) {
 	b := newBench(t, useEnglish)
 	b.publish(b.text, 0)
 	o, err := b.s.Drafts.Outline(b.ctx, owner, "")
-	if err != nil || o.Number != 1 || o.Draft || o.Text != b.text || len(o.Machines) != 3 || len(o.Badges) != 14 || !o.Holidays {
+	if err != nil || o.Number != 1 || o.Draft || o.Text != b.text || len(o.Machines) != 3 ||
+		len(o.Badges) != 14 || !o.Holidays {
 		t.Fatalf("%v: policy %d, %d machines, %d badges", err, o.Number, len(o.Machines), len(o.Badges))
 	}
 	g := o.Machines[0].Grants[2]
@@ -139,7 +150,8 @@ func TestOutlineShowsTheTextThatEditChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := b.draft(owner, text)
-	if len(d.Faults) > 0 && !strings.Contains(d.Faults[0].Message, "tests") || d.Effect == nil || len(d.Effect.Lines) == 0 {
+	if len(d.Faults) > 0 && !strings.Contains(d.Faults[0].Message, "tests") ||
+		d.Effect == nil || len(d.Effect.Lines) == 0 {
 		t.Errorf("the draft: %+v", d)
 	}
 	if o, err = b.s.Drafts.Outline(b.ctx, owner, text); err != nil || !o.Draft ||
@@ -158,9 +170,11 @@ func TestEditNamesTheFieldOfEachFault(t *testing.T) {
 		return publish.SetRules{Machine: "laser", Grant: 2, Rules: publish.Rules{r: value}}
 	}
 	badge := func(id, issuer, achievement string) publish.TextChange {
-		return publish.AddBadge{ID: policy.BadgeID(id), Name: policy.Text{EN: "x"}, Issuer: policy.IssuerID(issuer), Achievement: achievement}
+		return publish.AddBadge{ID: policy.BadgeID(id), Name: policy.Text{EN: "x"}, Issuer: policy.IssuerID(issuer),
+			Achievement: achievement}
 	}
 	const url = "https://lab.example/x"
+	laserUser := publish.Rules{"badge": "laser-user"}
 	for _, c := range []struct {
 		change publish.TextChange
 		field  string
@@ -170,12 +184,12 @@ func TestEditNamesTheFieldOfEachFault(t *testing.T) {
 		{set("supervisor", "laser"), "supervisor"}, {set("learners", "2"), "learners"}, {set("day", "25h"), "day"},
 		{set("week", "x"), "week"}, {set("sessions", "0"), "sessions"}, {set("max", "x"), "max"}, {set("idle", "x"), "idle"},
 		{set("warn", "9h"), "warn"}, {set("extend", "x"), "extend"},
-		{publish.AddGrant{Machine: "laser", Role: policy.Learner, Rules: publish.Rules{"badge": "laser-user"}}, "supervisor"},
-		{publish.AddGrant{Machine: "laser", Rules: publish.Rules{"badge": "laser-user"}}, "role"},
+		{publish.AddGrant{Machine: "laser", Role: policy.Learner, Rules: laserUser}, "supervisor"},
+		{publish.AddGrant{Machine: "laser", Rules: laserUser}, "role"},
 		{badge("x", "biklab", "x"), "achievement"}, {badge("x", "y", url), "issuer"}, {badge("", "biklab", url), "id"},
 		{badge("X", "biklab", url), "id"}, {badge("laser-user", "biklab", url), "id"},
-		{publish.AddMachine{ID: "L", Name: policy.Text{EN: "x"}, Role: policy.User, Rules: publish.Rules{"badge": "laser-user"}}, "id"},
-		{publish.AddMachine{ID: "l", Role: policy.User, Rules: publish.Rules{"badge": "laser-user"}}, "name"},
+		{publish.AddMachine{ID: "L", Name: policy.Text{EN: "x"}, Role: policy.User, Rules: laserUser}, "id"},
+		{publish.AddMachine{ID: "l", Role: policy.User, Rules: laserUser}, "name"},
 	} {
 		_, err := b.s.Drafts.Edit(b.ctx, owner, "", c.change)
 		var invalid *fault.Invalid

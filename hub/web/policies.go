@@ -38,7 +38,7 @@ type policyPage struct {
 	Of       int64 // number of the version on which Text is based
 	Draft    *publish.Draft
 	Refused  []fault.Field
-	Stale    bool // true: another user has published a version since the page was shown
+	Stale    *staleText // nil: no other user has published a version since the page was shown
 	Versions []publish.Policy
 	Next     string
 	Bundle   *publish.Bundle
@@ -140,7 +140,8 @@ func (p *policyPages) publishPolicy(q *request) error {
 		}
 		return p.showPolicy(q, status, func(d *policyPage) {
 			d.Text, d.Comment, d.Of, d.Refused = v.Get("text"), v.Get("comment"), number(v.Get("of")), faults
-			if d.Stale = conflict(err); d.Stale {
+			if conflict(err) {
+				d.Stale = p.staleText(q, d.Of, d.Current.Text)
 				d.Of = d.Current.Number
 			}
 			if failed == nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,9 @@ type grantLine struct {
 func (g grantLine) Rule(name publish.Rule) string { return g.Grant.Rules[name] }
 
 // Badge returns the badge of a rule of the grant.
-func (g grantLine) Badge(name publish.Rule) policy.BadgeID { return policy.BadgeID(g.Grant.Rules[name]) }
+func (g grantLine) Badge(name publish.Rule) policy.BadgeID {
+	return policy.BadgeID(g.Grant.Rules[name])
+}
 
 // title returns the title of the page.
 func (d policyFormPage) title(l tongue) string {
@@ -89,6 +92,27 @@ func (policyFormPage) Lines(m publish.OutlineMachine) (out []grantLine) {
 		out = append(out, grantLine{Index: i, Grant: g})
 	}
 	return out
+}
+
+// weekCodes are the words of opening hours that the list translates.
+var weekCodes = regexp.MustCompile(`\b(Mo|Tu|We|Th|Fr|Sa|Su|PH|off)\b`)
+
+// hours returns the opening hours of a grant for people. Hours that name dates stay as they are in the text.
+func (l tongue) hours(g publish.OutlineGrant) string {
+	text := g.Rules[ruleHours]
+	switch {
+	case text == "":
+		return l.t("edit.when.any")
+	case !g.Weekly:
+		return text
+	}
+	text = strings.NewReplacer("-", "–", ",", ", ", ";", " ;").Replace(g.Week.String())
+	if l.lang == "en" {
+		text = strings.ReplaceAll(text, " ;", ";")
+	}
+	return weekCodes.ReplaceAllStringFunc(text, func(code string) string {
+		return l.t("edit.in." + strings.ToLower(code))
+	})
 }
 
 // find returns the place that a text such as "laser.2" names. The text is "machine", "badge", or the id of a machine
@@ -216,11 +240,11 @@ func (d *policyFormPage) fill(l tongue) {
 		d.Form = form{ID: "edit"}
 		first := publish.OutlineGrant{Weekly: true}
 		for i, g := range t.machine.Grants {
-			limited := g.Rules[ruleHours] != ""
-			if limited && first.Rules[ruleHours] == "" {
+			if g.Rules[ruleHours] != "" && first.Rules[ruleHours] == "" {
 				first = g
 			}
-			d.Grants = append(d.Grants, grantLine{Index: i, Grant: g, Checked: limited})
+			same := first.Rules[ruleHours] != "" && g.Rules[ruleHours] == first.Rules[ruleHours]
+			d.Grants = append(d.Grants, grantLine{Index: i, Grant: g, Checked: same})
 		}
 		d.Week = newWeekForm(d.Outline, first)
 	case "machine":
@@ -284,6 +308,19 @@ func (d *policyFormPage) refuse(faults []fault.Field) {
 			d.Limits[at] = d.Limits[at].refuse([]fault.Field{x})
 		}
 	}
+}
+
+// Wrong returns the fields with faults, in the order of the page.
+func (d policyFormPage) Wrong() (out []field) {
+	all := slices.Clone(d.Form.Fields)
+	for _, f := range d.Limits {
+		all = append(all, f.Fields...)
+	}
+	if d.Week != nil {
+		all = append(all, field{Name: "when", Label: "edit.when", Faults: d.Week.Faults})
+		all = append(all, d.Week.Days...)
+	}
+	return slices.DeleteFunc(all, func(f field) bool { return len(f.Faults) == 0 })
 }
 
 // has reports whether the form has a field with this name.

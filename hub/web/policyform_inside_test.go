@@ -9,11 +9,11 @@ func policyFormKeys() (keys []string) {
 		}
 	}
 	for _, d := range dayNames {
-		keys = append(keys, "edit.day."+d)
+		keys = append(keys, "edit.day."+d, "edit.in."+d)
 	}
 	for _, k := range []string{"new-grant", "machine", "badge"} {
 		keys = append(keys, "edit.part."+k, "edit."+k+".title")
 	}
 	return append(keys, "edit.part.grant", "edit.hours.title", "edit.badge", "edit.supervisor", "edit.supervisor.hint",
-		"edit.id.machine", "edit.id.badge")
+		"edit.id.machine", "edit.id.badge", "edit.in.ph", "edit.in.off")
 }

@@ -13,8 +13,10 @@ func TestHoursAreChangedWithTheEffectReadInFiveSteps(t *testing.T) {
 	h := open(t, 0)
 	expect(t, h.get("/policy"), 200, `href="/policy/edit"`)
 	expect(t, h.get("/policy/edit"), 200, `name="at" value="laser.0"`)
-	expect(t, h.get("/policy/edit?at=laser.0"), 200, `name="d-mo" value="09:00-12:00, 14:00-21:00"`, `name="of" value="2"`)
-	checked := expect(t, h.post("/policy/edit", url.Values{"at": {"laser.0"}, "do": {"save"}, "of": {"2"}, "when": {"week"},
+	expect(t, h.get("/policy/edit?at=laser.0"), 200, `name="d-mo" value="09:00-12:00, 14:00-21:00"`,
+		`name="of" value="2"`)
+	checked := expect(t, h.post("/policy/edit", url.Values{"at": {"laser.0"}, "do": {"save"}, "of": {"2"},
+		"when": {"week"},
 		"d-mo": {"10h-12h"}, "d-ph": {"="}, "badge": {"laser-user"}, "max": {"3 h"}}), 200,
 		"Maud Pichon", "hours:Mo 10:00-12:00", "max:3h", `formaction="/policy/publish"`)
 	_, text, _ := strings.Cut(checked, `aria-describedby="text-hint">`)
@@ -51,6 +53,7 @@ func TestRefusedPolicyFormKeepsItsValues(t *testing.T) {
 		return expect(t, h.post("/policy/edit", v), 422)
 	}
 	for want, got := range map[string]string{
+		`<a href="#edit-d-tu">`:             send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
 		`id="edit-d-tu-fault"`:              send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
 		`value="matin"`:                     send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
 		`name="max" type="text" value="7h"`: send("laser.0", "when", "week", "d-tu", "matin", "max", "7h"),
@@ -70,8 +73,8 @@ func TestRefusedPolicyFormKeepsItsValues(t *testing.T) {
 func TestPolicyFormChangesADraft(t *testing.T) {
 	h := open(t, 0)
 	draft := "portillon: 1\n# mine\n"
-	list := expect(t, h.post("/policy/edit", url.Values{"text": {draft}, "of": {"1"}}), 200, `method="post" action="/policy/edit"`,
-		"# mine", `name="of" value="1"`)
+	list := expect(t, h.post("/policy/edit", url.Values{"text": {draft}, "of": {"1"}}), 200,
+		`method="post" action="/policy/edit"`, "# mine", `name="of" value="1"`)
 	if strings.Contains(list, `method="get" action="/policy/edit"`) {
 		t.Error("the list for a draft would lose the draft")
 	}
@@ -84,8 +87,9 @@ func TestPolicyFormChangesADraft(t *testing.T) {
 // If the policy has changed since the form was shown, the index of a grant may mean another grant.
 func TestPolicyFormOfAnOlderPolicyIsShownAgain(t *testing.T) {
 	h := open(t, 0)
-	expect(t, h.post("/policy/edit", url.Values{"at": {"laser.0"}, "do": {"save"}, "of": {"1"}, "when": {"any"}, "max": {"9h"}}),
-		412, "another policy was published meanwhile", `name="of" value="2"`, `value="9h"`)
+	v := url.Values{"at": {"laser.0"}, "do": {"save"}, "of": {"1"}, "when": {"any"}, "max": {"9h"}}
+	expect(t, h.post("/policy/edit", v), 412, "another policy was published meanwhile", `name="of" value="2"`,
+		`value="9h"`)
 }
 
 func TestTrialAnswersRuleByRule(t *testing.T) {
@@ -97,7 +101,8 @@ func TestTrialAnswersRuleByRule(t *testing.T) {
 	expect(t, h.get("/policy/try?member=m-lea&machine=laser&at=2026-11-23T10:00"), 200, "Léa Morvan", "Allowed",
 		"Découpe laser - Mainteneur", "decides the answer", "Nothing is missing", "23\u00a0Nov")
 	expect(t, h.get("/policy/try?member=haddad&machine=laser"), 200, `id="answer"`)
-	expect(t, h.get("/policy/try?member=a&machine=laser"), 200, "Several members match", "/policy/try?at=&amp;machine=laser&amp;member=m-")
+	expect(t, h.get("/policy/try?member=a&machine=laser"), 200, "Several members match",
+		"/policy/try?at=&amp;machine=laser&amp;member=m-")
 	expect(t, h.get("/policy/try?member=zzz&machine=laser"), 200, "No member")
 	expect(t, h.get("/policy/try?member=m-lea&machine=lathe"), 422, `id="try-machine-fault"`)
 	expect(t, h.get("/policy/try?member=m-lea&machine=laser&at=soon"), 422, `id="try-at-fault"`)
@@ -119,4 +124,14 @@ func TestMentorTriesOnlyOneself(t *testing.T) {
 		t.Error("the mentor sees another member")
 	}
 	expect(t, h.as(webtest.MemberName).get("/policy/try"), 403)
+}
+
+// Two people change the policy: the second one sees what the first one has changed, line by line.
+func TestStalePolicyShowsWhatHasChangedSince(t *testing.T) {
+	h := open(t, 0)
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\nsite: biklab\n"}, "of": {"2"}}), 303)
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n# mine\n"}, "of": {"2"}}), 412,
+		"What has changed since version 2", "<del>    3 − language: fr</del>", "    2   site: biklab", "# mine",
+		`name="of" value="3"`)
+	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n# mine\n"}, "of": {"77"}}), 412, "# mine")
 }

@@ -107,7 +107,9 @@ func newWeekForm(o publish.Outline, g publish.OutlineGrant) *weekForm {
 }
 
 // readable writes times as a person writes them, with a space after each comma.
-func readable(all []policy.Span) string { return strings.ReplaceAll(policy.FormatSpans(all), ",", ", ") }
+func readable(all []policy.Span) string {
+	return strings.ReplaceAll(policy.FormatSpans(all), ",", ", ")
+}
 
 // withValues fills in what the user has sent.
 func (w *weekForm) withValues(v url.Values) {
@@ -232,8 +234,8 @@ func hoursOf(o publish.Outline, t target, v url.Values) (publish.TextChange, []f
 	return out, faults
 }
 
-// typed returns an id, a number or a duration as the policy writes it: without spaces, with d for days ("3 j") and m for
-// minutes.
+// typed returns an id, a number or a duration as the policy writes it: without spaces, with d for days ("3 j") and m
+// for minutes.
 func typed(v url.Values, name string) string {
 	s := strings.ToLower(strings.Join(strings.Fields(v.Get(name)), ""))
 	if s == "aucun" || s == "aucune" {

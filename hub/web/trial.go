@@ -164,5 +164,6 @@ func (d trialPage) time(zone *time.Location) (time.Time, []fault.Field) {
 			return at, nil
 		}
 	}
-	return time.Time{}, []fault.Field{{Field: "at", Given: d.At, Wrong: "not a date and a time", Right: "2026-11-23T10:00"}}
+	return time.Time{}, []fault.Field{{Field: "at", Given: d.At, Wrong: "not a date and a time",
+		Right: "2026-11-23T10:00"}}
 }

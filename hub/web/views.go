@@ -60,6 +60,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"since":   l.since,
 		"of":      l.of,
+		"hours":   l.hours,
 		"menu":    p.menu,
 		"asset":   p.assets.path,
 		"audited": func(text string) *translated { return p.translate(l, text) },

@@ -228,8 +228,8 @@ func (e *editor) replace(from, to int, by string, want *yaml.Node) error {
 	next, err := newEditor(e.name, []byte(string(src[:from])+by+string(src[to:])))
 	if err != nil || !sameMeaning(want, next.doc.Content[0]) || lostComment(e.g, next.g) != nil {
 		line := 1 + strings.Count(string(src[:from]), "\n")
-		return yamlfile.Faults{{File: e.name, Line: line, Problem: "this place is written in a way that the form cannot change",
-			Hint: "change it in the text"}}
+		return yamlfile.Faults{{File: e.name, Line: line, Hint: "change it in the text",
+			Problem: "this place is written in a way that the form cannot change"}}
 	}
 	*e = *next
 	return nil

@@ -159,6 +159,7 @@ type ruleChange struct {
 
 func ruleChanges(t *testing.T, p *policy.Policy, badge policy.BadgeID) map[Rule]ruleChange {
 	never := func(policy.Grant) bool { return false }
+	alone := func(g policy.Grant) bool { return g.Supervisor == nil }
 	const hours = "Tu-Sa 07:45-23:15; Su 10:00-12:00"
 	h := hoursFor(t, hours, p)
 	return map[Rule]ruleChange{
@@ -175,7 +176,7 @@ func ruleChanges(t *testing.T, p *policy.Policy, badge policy.BadgeID) map[Rule]
 			g.Supervisor = &need
 		}, never},
 		RuleHours:    {hours, func(g *policy.Grant) { g.Hours = h }, never},
-		RuleLearners: {"5", func(g *policy.Grant) { g.Learners = 5 }, func(g policy.Grant) bool { return g.Supervisor == nil }},
+		RuleLearners: {"5", func(g *policy.Grant) { g.Learners = 5 }, alone},
 		RuleDay:      {"55m", func(g *policy.Grant) { g.Quota.Day = 55 * time.Minute }, never},
 		RuleWeek:     {"66h", func(g *policy.Grant) { g.Quota.Week = 66 * time.Hour }, never},
 		RuleSessions: {"7", func(g *policy.Grant) { g.Quota.Sessions = 7 }, never},
@@ -307,7 +308,8 @@ func TestEditBuildsAPolicyFromTheFirstOne(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const want = "badges:\n  laser-user:\n    name: Laser\n    issuer: lab\n    achievement: https://lab.example/laser   # none yet\n" +
+	const want = "badges:\n  laser-user:\n    name: Laser\n    issuer: lab\n" +
+		"    achievement: https://lab.example/laser   # none yet\n" +
 		"machines:\n  laser:\n    name: Laser\n    grants:\n      - { role: user, needs: laser-user, quota: { day: 2h } }\n" +
 		"  lathe:\n    name: { fr: Tour, en: Lathe }\n    grants:\n      - { role: user, needs: laser-user }\n"
 	if !strings.HasSuffix(string(text), want) {
@@ -320,30 +322,31 @@ func TestEditRefusesWhatThePolicyDoesNotPermit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := Rules{RuleBadge: "laser-user"}
+	user, english := Rules{RuleBadge: "laser-user"}, policy.Text{EN: "x"}
+	const grant, twin = "machines.laser.grants", "https://lab.example/obv3/achievements/fdm-user"
 	for name, c := range map[string]struct {
 		change Change
 		field  string
 	}{
 		"unknown machine":        {SetRules{"lathe", 0, user}, "machines.lathe.grants"},
-		"unknown grant":          {SetRules{"laser", 9, user}, "machines.laser.grants"},
-		"negative grant":         {SetRules{"laser", -1, user}, "machines.laser.grants"},
-		"unknown badge":          {SetRules{"laser", 0, Rules{RuleBadge: "laser-use"}}, "machines.laser.grants[0].needs"},
-		"no badge":               {SetRules{"laser", 0, Rules{RuleBadge: ""}}, "machines.laser.grants[0].needs"},
-		"hours that are none":    {SetRules{"laser", 0, Rules{RuleHours: "9-21"}}, "machines.laser.grants[0].hours"},
-		"two lines":              {SetRules{"laser", 0, Rules{RuleMax: "2h\nrole: user"}}, "machines.laser.grants[0].session.max"},
-		"braces":                 {SetRules{"laser", 0, Rules{RuleMax: "2h } }, { role: user"}}, "machines.laser.grants[0].session.max"},
-		"a week below a day":     {SetRules{"laser", 3, Rules{RuleWeek: "1h"}}, "machines.laser.grants[3].quota.week"},
-		"a learner alone":        {SetRules{"laser", 3, Rules{RuleSupervisor: ""}}, "machines.laser.grants[3]"},
-		"a taken machine":        {AddMachine{"laser", policy.Text{EN: "x"}, policy.User, user}, "machines.laser"},
-		"no machine":             {AddMachine{"", policy.Text{EN: "x"}, policy.User, user}, "machines."},
-		"a machine's wrong id":   {AddMachine{"La ser", policy.Text{EN: "x"}, policy.User, user}, "machines"},
-		"a machine for nobody":   {AddMachine{"cnc", policy.Text{EN: "x"}, policy.User, nil}, "machines.cnc.grants[0].needs"},
-		"a machine without role": {AddMachine{"cnc", policy.Text{EN: "x"}, policy.NoRole, user}, "machines.cnc.grants[0].role"},
-		"a badge twice":          {AddBadge{"x", policy.Text{EN: "x"}, "biklab", "https://lab.example/obv3/achievements/fdm-user"}, "badges.x.achievement"},
-		"a badge's issuer":       {AddBadge{"x", policy.Text{EN: "x"}, "nobody", "https://lab.example/x"}, "badges.x.issuer"},
+		"unknown grant":          {SetRules{"laser", 9, user}, grant},
+		"negative grant":         {SetRules{"laser", -1, user}, grant},
+		"unknown badge":          {SetRules{"laser", 0, Rules{RuleBadge: "laser-use"}}, grant + "[0].needs"},
+		"no badge":               {SetRules{"laser", 0, Rules{RuleBadge: ""}}, grant + "[0].needs"},
+		"hours that are none":    {SetRules{"laser", 0, Rules{RuleHours: "9-21"}}, grant + "[0].hours"},
+		"two lines":              {SetRules{"laser", 0, Rules{RuleMax: "2h\nrole: user"}}, grant + "[0].session.max"},
+		"braces":                 {SetRules{"laser", 0, Rules{RuleMax: "2h }, { role: user"}}, grant + "[0].session.max"},
+		"a week below a day":     {SetRules{"laser", 3, Rules{RuleWeek: "1h"}}, grant + "[3].quota.week"},
+		"a learner alone":        {SetRules{"laser", 3, Rules{RuleSupervisor: ""}}, grant + "[3]"},
+		"a taken machine":        {AddMachine{"laser", english, policy.User, user}, "machines.laser"},
+		"no machine":             {AddMachine{"", english, policy.User, user}, "machines."},
+		"a machine's wrong id":   {AddMachine{"La ser", english, policy.User, user}, "machines"},
+		"a machine for nobody":   {AddMachine{"cnc", english, policy.User, nil}, "machines.cnc.grants[0].needs"},
+		"a machine without role": {AddMachine{"cnc", english, policy.NoRole, user}, "machines.cnc.grants[0].role"},
+		"a badge twice":          {AddBadge{"x", english, "biklab", twin}, "badges.x.achievement"},
+		"a badge's issuer":       {AddBadge{"x", english, "nobody", "https://lab.example/x"}, "badges.x.issuer"},
 		"grant of no machine":    {AddGrant{"lathe", policy.User, user}, "machines.lathe"},
-		"removal of no grant":    {RemoveGrant{"laser", 4}, "machines.laser.grants"},
+		"removal of no grant":    {RemoveGrant{"laser", 4}, grant},
 	} {
 		out, err := Edit("policy.yaml", b, c.change)
 		var faults yamlfile.Faults
@@ -404,4 +407,21 @@ func FuzzEdit(f *testing.F) {
 			t.Fatalf("%+v changed something else:\n%s", c, differing(text, string(out)))
 		}
 	})
+}
+
+// Comments that are indented as the last entry's block belong to this entry, so a new entry comes below these comments.
+func TestEditAddsBelowTheCommentsOfTheLastEntry(t *testing.T) {
+	const text = "portillon: 1\nsite: lab\ntimezone: UTC\n" +
+		"issuers: { lab: { keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] } }\n" +
+		"badges: { u: { name: U, issuer: lab, achievement: \"https://lab.example/u\" } }\n" +
+		"machines:\n  laser:\n    name: Laser\n    grants:\n      - role: user\n        needs: u\n" +
+		"        # of users\n    # of the laser\n  # of all machines\n"
+	out, err := Edit("policy.yaml", []byte(text), Changes{
+		AddGrant{"laser", policy.Maintainer, Rules{RuleBadge: "u"}},
+		AddMachine{"cnc", policy.Text{EN: "Mill"}, policy.User, Rules{RuleBadge: "u"}}})
+	const want = "        needs: u\n        # of users\n      - { role: maintainer, needs: u }\n    # of the laser\n" +
+		"  cnc:\n    name: Mill\n    grants:\n      - { role: user, needs: u }\n  # of all machines\n"
+	if err != nil || !strings.HasSuffix(string(out), want) {
+		t.Errorf("%v: the policy is\n%s", err, out)
+	}
 }

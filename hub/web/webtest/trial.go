@@ -23,14 +23,16 @@ func (p Drafts) Try(_ context.Context, a actor.Actor, t publish.Trial) (publish.
 	if t.At.IsZero() {
 		t.At = p.Site.now
 	}
-	out := publish.Answer{Name: string(t.Member), At: t.At, Verdict: policy.Await, Would: policy.Await, Role: policy.Learner,
-		Sentence: "Utilisation possible avec un mentor. Mentor : présentez votre carte",
+	const alone = "Utilisation possible avec un mentor"
+	out := publish.Answer{Name: string(t.Member), At: t.At, Verdict: policy.Await, Would: policy.Await,
+		Role:     policy.Learner,
+		Sentence: alone + ". Mentor : présentez votre carte",
 		Grants: []publish.AnswerGrant{
-			{Role: policy.Maintainer, Verdict: policy.Deny, Reasons: []string{"Il manque le badge « Découpe laser - Mainteneur »",
-				"La machine ouvre demain à 9 h"}},
-			{Role: policy.Learner, Verdict: policy.Await, Chosen: true, Reasons: []string{"Utilisation possible avec un mentor"}}},
-		Unknown: []string{string(t.Machine) + ": no record of this machine is here: who used it is not known, and grants with " +
-			"used-within: or hours: are taken as not met"}}
+			{Role: policy.Maintainer, Verdict: policy.Deny, Reasons: []string{
+				"Il manque le badge « Découpe laser - Mainteneur »", "La machine ouvre demain à 9 h"}},
+			{Role: policy.Learner, Verdict: policy.Await, Chosen: true, Reasons: []string{alone}}},
+		Unknown: []string{string(t.Machine) + ": no record of this machine is here: who used it is not known, " +
+			"and grants with used-within: or hours: are taken as not met"}}
 	for _, m := range p.Site.directory.members {
 		if m.ID == t.Member {
 			out.Name = m.Name
