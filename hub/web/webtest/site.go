@@ -41,6 +41,7 @@ type people struct {
 	members  []directory.Member // sorted by name
 	taps     []directory.Tap
 	previews map[string]directory.Preview
+	erasures map[policy.MemberID]time.Time // requests for erasure
 }
 
 // access is the state of the accounts.
@@ -70,7 +71,8 @@ func Paris() *time.Location { return time.FixedZone("CET", 3600) }
 
 // New returns a site with the 24 people of stories, and with more further members.
 func New(more int) *Site {
-	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}}
+	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{},
+		erasures: map[policy.MemberID]time.Time{}}}
 	s.people(more)
 	s.things()
 	return s
