@@ -133,6 +133,7 @@ func (op *opening) openDirectory() error {
 			PracticeOf:  op.hub.services.practiceOf,
 			States:      op.hub.services.machineStates,
 			Achieved:    op.hub.services.achieved,
+			RecordsOf:   op.hub.services.recordsOf,
 			CardHash:    op.hub.cards.cardHash,
 			OldCardKey:  op.hub.cards.oldCardKey,
 			OldCardHash: op.hub.cards.oldCardHash,

@@ -130,3 +130,16 @@ func workRecords(ctx context.Context, l *ledger.Ledger, id policy.MemberID, arou
 	}
 	return out, err
 }
+
+// recordsOf returns all records of machines about a member.
+func (sv *services) recordsOf(ctx context.Context, id policy.MemberID) (out []directory.OwnRecord, err error) {
+	if id == "" { // the ledger would return the records about all members
+		return nil, nil
+	}
+	err = sv.core.ledger.Records(ctx, ledger.Query{Member: id}, func(e ledger.Entry) error {
+		out = append(out, directory.OwnRecord{Machine: e.Machine, At: e.Wall, Clock: string(e.Clock), Kind: string(e.Kind),
+			Session: e.Session, Body: e.Body})
+		return nil
+	})
+	return out, err
+}

@@ -99,3 +99,32 @@ func TestMemberCannotReportOtherMembersCards(t *testing.T) {
 		t.Errorf("the card is %+v, %v", m.Cards, err)
 	}
 }
+
+// Each member's pages and file contain the member's own data from the machines' records, and no id, name or session of
+// another member.
+func TestOwnPagesContainNoDataOfOtherMembers(t *testing.T) {
+	r := newRig(t)
+	jules, victim := r.readers["member"], r.victim
+	r.badgeOf(jules.member)
+	r.badgeOf(victim.member)
+	r.cardOf(victim.member)
+	r.post(victim, "/me/erasure", nil)
+	for _, path := range []string{"/me", "/me/machines", "/me/path", "/me/hours", "/me/cards", "/me/data",
+		"/me/record.json", "/today"} {
+		for _, query := range []string{"", "?member=" + string(victim.member) + "&id=" + string(victim.member)} {
+			got := r.ask(jules, request{method: "GET", path: path + query})
+			body := strings.ReplaceAll(string(got.body), query, "")
+			if got.status != 200 || strings.Contains(body, "Person victim") || strings.Contains(body, "lea@example.org") {
+				t.Errorf("%s%s: %d, names another member: %.300s", path, query, got.status, body)
+			}
+		}
+	}
+	got := r.ask(jules, request{method: "GET", path: "/me/machines?lang=en"})
+	if body := string(got.body); !strings.Contains(body, "Laser cutter") || !strings.Contains(body, "Next step: ") {
+		t.Errorf("the machines of a member: %.2000s", body)
+	}
+	if got := r.ask(r.readers["administrator"], request{method: "GET", path: "/today?lang=en"}); !strings.Contains(
+		string(got.body), "/members/"+string(victim.member)+"/erase") {
+		t.Error("the administrators' page of today lacks the request for erasure")
+	}
+}

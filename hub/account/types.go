@@ -52,6 +52,9 @@ type Token struct {
 // Entry is an entry of the audit log.
 type Entry = audit.Entry
 
+// OwnEntry is an entry of the audit log for the member whom the entry concerns.
+type OwnEntry = audit.OwnEntry
+
 // Page selects a part of a list. The part begins after the cursor After, or at the start of the list if After is empty.
 // The part has at most Limit entries. Limit is at most 500, and 0 means 50.
 type Page = audit.Page

@@ -54,7 +54,12 @@ var authorisation = map[string]string{
 	"RemoveCard":  "nyynnnnnnynn",
 	"ReportLost":  "nyyyyyynnnnn",
 	"OwnMachines": "nyyyyyynnynn",
+	"Requested":   "nyyyyyynnynn",
+	"Request":     "nyyyyyynnnnn",
+	"Withdraw":    "nyyyyyynnnnn",
+	"Requests":    "nyynnnnnnnnn",
 	"OwnPath":     "nyyyyyynnynn",
+	"OwnRecords":  "nyyyyyynnynn",
 	"Taps":        "nyynnnnnnnyn",
 	"Assign":      "nyynnnnnnnnn",
 	"AddBadges":   "nyynnnnnnnyn",
@@ -145,7 +150,12 @@ func calls(w *world, about, other policy.MemberID, cardID string) map[string]fun
 		"RemoveCard": func(ctx context.Context, a actor.Actor) error {
 			return w.Cards.RemoveCard(ctx, a, about, "c-none")
 		},
+		"Request":     func(ctx context.Context, a actor.Actor) error { return w.Erasures.Request(ctx, a) },
+		"Withdraw":    func(ctx context.Context, a actor.Actor) error { return w.Erasures.Withdraw(ctx, a) },
+		"Requested":   func(ctx context.Context, a actor.Actor) error { _, err := w.Erasures.Requested(ctx, a); return err },
+		"Requests":    func(ctx context.Context, a actor.Actor) error { _, err := w.Erasures.Requests(ctx, a); return err },
 		"OwnMachines": func(ctx context.Context, a actor.Actor) error { _, err := w.Own.Machines(ctx, a); return err },
+		"OwnRecords":  func(ctx context.Context, a actor.Actor) error { _, err := w.Own.Records(ctx, a); return err },
 		"OwnPath":     func(ctx context.Context, a actor.Actor) error { _, err := w.Own.Path(ctx, a); return err },
 		"ReportLost":  func(ctx context.Context, a actor.Actor) error { return w.Cards.ReportLost(ctx, a, cardID) },
 		"Taps": func(ctx context.Context, a actor.Actor) error {

@@ -74,6 +74,9 @@ type Options struct {
 	// Achieved returns what the machines' records say about a member's way to further badges; nil: nothing is known.
 	Achieved func(ctx context.Context, p *policy.Policy, id policy.MemberID) (Achieved, error)
 
+	// RecordsOf returns all records of machines about a member; nil: there are no records.
+	RecordsOf func(ctx context.Context, id policy.MemberID) ([]OwnRecord, error)
+
 	// CardHash returns the HMAC of a card's number under the site's card key, in hexadecimal, as bundles contain it. With
 	// CardHash, the directory refuses to add a card by its number if the card was already enrolled by its code, because no
 	// bundle could contain both entries. If CardHash is nil, the directory does not check whether the card was
@@ -129,8 +132,9 @@ func New(o Options) (*Services, error) {
 		Imports:  &Imports{core: core, practice: practice, previews: previews},
 		Exports:  &Exports{core: core},
 		Erasures: &Erasures{core: core, previews: previews, forgetElsewhere: o.Forget},
-		Own:      &Own{core: core, practice: o.PracticeOf, states: o.States, achieved: o.Achieved},
-		Lookup:   &Lookup{core: core, documents: documents, practice: practice},
+		Own: &Own{core: core, practice: o.PracticeOf, states: o.States, achieved: o.Achieved,
+			records: o.RecordsOf},
+		Lookup: &Lookup{core: core, documents: documents, practice: practice},
 	}, nil
 }
 

@@ -149,6 +149,9 @@ func (c *change) removeMember(ctx context.Context, r *record, into policy.Member
 	if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2`, string(r.ID)); err != nil {
 		return e, err
 	}
+	if _, err := c.Exec(ctx, `DELETE FROM erasure_request WHERE site = $1 AND member = $2`, string(r.ID)); err != nil {
+		return e, err
+	}
 	if _, err := c.Exec(ctx, `DELETE FROM member_value WHERE site = $1 AND member = $2`, string(r.ID)); err != nil {
 		return e, err
 	}

@@ -40,6 +40,11 @@ func (s *Cards) ReportLost(ctx context.Context, a actor.Actor, cardID string) er
 		}
 		return auditName(a.Member), fmt.Sprintf("card %s is %s", cardID, Lost), c.save(ctx, r)
 	})
+	return ignoreUnchanged(err)
+}
+
+// ignoreUnchanged returns nil for errUnchanged, and every other error as it is.
+func ignoreUnchanged(err error) error {
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}

@@ -80,6 +80,9 @@ func (c *change) mergeInto(ctx context.Context, k, d *record) error {
 		string(k.ID), string(d.ID), 1_000_000); err != nil {
 		return err
 	}
+	if err := c.moveRequest(ctx, k.ID, d.ID); err != nil {
+		return err
+	}
 	if _, err := c.removeMember(ctx, d, k.ID); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Own struct {
 	core     *core
 	practice func(ctx context.Context, id policy.MemberID) ([]policy.Practice, map[policy.MachineID]bool, error)
 	states   func(ctx context.Context) (map[policy.MachineID]MachineState, error)
+	records  func(ctx context.Context, id policy.MemberID) ([]OwnRecord, error)
 	achieved func(ctx context.Context, p *policy.Policy, id policy.MemberID) (Achieved, error)
 }
 

@@ -399,10 +399,10 @@ func TestMachineRolesCanBeGivenAndRemoved(t *testing.T) {
 func TestMembersCanDownloadTheirRecord(t *testing.T) {
 	h := open(t, 0)
 	lea := h.as(webtest.MemberName)
-	for lang, words := range map[string][]string{"fr": {"Télécharger ma fiche (JSON)", "Télécharger<span"},
-		"en": {"Download my record (JSON)", "Download<span"}} {
-		page := lea.get("/me?lang=" + lang)
-		expect(t, page, 200, append(words, `href="/me/record.json" download`, `href="/api/v1/members/m-lea/badges/`)...)
+	for lang, words := range map[string][]string{"fr": {"Télécharger mes données (JSON)", "Télécharger<span"},
+		"en": {"Download my data (JSON)", "Download<span"}} {
+		expect(t, lea.get("/me/data?lang="+lang), 200, words[0], `href="/me/record.json" download`)
+		expect(t, lea.get("/me?lang="+lang), 200, words[1], `href="/api/v1/members/m-lea/badges/`)
 	}
 	w := lea.get("/me/record.json")
 	expect(t, w, 200)

@@ -53,6 +53,8 @@ type todayPage struct {
 	Ended   []directory.Ending
 	Soon    []directory.Ending
 	MoreEnd int
+	// Erasures are the members' open requests for erasure; empty: there are none, or the reader may not erase members.
+	Erasures []directory.ErasureRequest
 }
 
 // machineWithUser is a machine together with the name of the machine's current user.
@@ -91,6 +93,10 @@ func (p *todayPages) today(q *request) error {
 			return err
 		}
 		d.Ended, d.Soon, d.MoreEnd = split(ends, p.now())
+		d.Erasures, err = p.directory.Erasures.Requests(ctxOf(q), q.actor)
+		if err = ignoreDenied(err); err != nil {
+			return err
+		}
 	}
 	return q.render(200, "today", "today", "today.title", d)
 }

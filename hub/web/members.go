@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,7 +22,7 @@ type memberPages struct {
 // routes returns the pages and forms.
 func (p *memberPages) routes() []route {
 	return []route{
-		{"GET /me", p.me}, {"GET /me/record.json", p.ownRecord}, {"GET /members", p.members},
+		{"GET /me", p.me}, {"GET /members", p.members},
 		{"GET /members/new", p.newMember}, {"POST /members", p.addMember},
 		{"GET /members/{id}", p.member}, {"POST /members/{id}", p.changeMember}, {"POST /members/{id}/block", p.blockMember},
 	}
@@ -215,27 +214,6 @@ func (p *memberPages) me(q *request) error {
 		return err
 	}
 	return q.render(200, "me", "me", "me.title", mePage{m})
-}
-
-// ownRecord answers GET /me/record.json with the user's own record as a file. The file has the fields of GET
-// /api/v1/me/record.
-func (p *memberPages) ownRecord(q *request) error {
-	m, err := p.directory.Members.Own(ctxOf(q), q.actor)
-	if err != nil {
-		return err
-	}
-	record := struct {
-		directory.Member
-		Until string `json:"until,omitempty"` // write the date in the form 2027-09-30
-	}{Member: m}
-	if m.Until != (policy.Date{}) {
-		record.Until = m.Until.String()
-	}
-	data, err := json.MarshalIndent(record, "", "  ")
-	if err != nil {
-		return err
-	}
-	return q.download("portillon-"+string(m.ID)+".json", "application/json", append(data, '\n'))
 }
 
 // showAgain renders the member's page. change may modify the page's data, for example to return a form with faults or

@@ -12,6 +12,7 @@ import (
 type ownPages struct {
 	directory Directory
 	reports   Reports // nil: the hub has no reports
+	audit     Audit   // nil: the hub has no audit log
 	now       func() time.Time
 	zone      func() *time.Location
 }
@@ -20,6 +21,8 @@ type ownPages struct {
 func (p *ownPages) routes() []route {
 	return []route{
 		{"GET /me/machines", p.machines}, {"GET /me/path", p.path}, {"GET /me/hours", p.hours},
+		{"GET /me/data", p.data}, {"GET /me/record.json", p.record}, {"GET /me/erasure", p.askErasure},
+		{"POST /me/erasure", p.requestErasure}, {"POST /me/erasure/withdraw", p.withdrawErasure},
 		{"GET /me/cards", p.cards}, {"GET /me/cards/{card}/lost", p.askLost}, {"POST /me/cards/{card}/lost", p.reportLost},
 	}
 }

@@ -54,3 +54,32 @@ func TestMemberSeesMachinesProgressAndHours(t *testing.T) {
 		expect(t, h.as("").get(path), 303, "/sign-in")
 	}
 }
+
+func TestMemberDownloadsOwnDataAndAsksForErasure(t *testing.T) {
+	h := open(t, 0).as(webtest.MemberName)
+	admin := h.as(webtest.AdminName)
+	expect(t, h.get("/me/record.json"), 200, `"name": "Léa Morvan"`, `"sessions": [`, `"kind": "refused"`,
+		`"detail": "changed until"`)
+	body := expect(t, h.get("/me/data"), 200, `href="/me/record.json"`, `href="/me/erasure"`)
+	if strings.Contains(body, "Withdraw the request") {
+		t.Error("a request that nobody made can be withdrawn")
+	}
+	expect(t, h.get("/me/erasure"), 200, `action="/me/erasure"`, "Download your data and badges first")
+	if body := admin.get("/today").Body.String(); strings.Contains(body, "Requests for erasure") {
+		t.Error("today shows a request before it is made")
+	}
+	expect(t, h.post("/me/erasure", nil), 303, "/me/data?done=erasure-asked")
+	expect(t, h.get("/me/data"), 200, "Erasure requested today at 14:30", `action="/me/erasure/withdraw"`)
+	expect(t, h.get("/me/erasure"), 303, "/me/data")
+	expect(t, h.get("/me/record.json"), 200, `"erasure_requested": "2026-11-30T13:30:00Z"`)
+	expect(t, admin.get("/today"), 200, "Requests for erasure", "Léa Morvan", `href="/members/m-lea/erase"`)
+	for _, who := range []string{webtest.MentorName, webtest.MaintName, webtest.MemberName} {
+		if body := h.as(who).get("/today").Body.String(); strings.Contains(body, "Requests for erasure") {
+			t.Errorf("%s sees the requests for erasure", who)
+		}
+	}
+	expect(t, h.post("/me/erasure/withdraw", nil), 303, "/me/data?done=erasure-withdrawn")
+	if body := admin.get("/today").Body.String(); strings.Contains(body, "Requests for erasure") {
+		t.Error("today shows a request that was withdrawn")
+	}
+}

@@ -29,8 +29,8 @@ type hub struct {
 
 // directoryOf returns the directory's services; one fake implements all of them.
 func directoryOf(d webtest.Directory) web.Directory {
-	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d,
-		Own: webtest.Own(d)}
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d,
+		Erasures: webtest.Erasures(d), Own: webtest.Own(d)}
 }
 
 // displayOf returns the services of the public status and of wall screens.
@@ -145,7 +145,7 @@ func head(s string) string {
 // paths returns all pages that the owner can open with GET.
 func paths() []string {
 	return []string{"/today", "/me", "/me/cards", "/me/cards/c-olivia/lost", "/me/machines",
-		"/me/path", "/me/hours",
+		"/me/path", "/me/hours", "/me/data", "/me/erasure",
 		"/about", "/members", "/members?q=lea&state=current", "/members/new",
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",

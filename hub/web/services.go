@@ -35,6 +35,7 @@ type Directory struct {
 type OwnAccess interface {
 	Machines(ctx context.Context, a actor.Actor) (directory.OwnAccess, error)
 	Path(ctx context.Context, a actor.Actor) ([]directory.OwnPath, error)
+	Records(ctx context.Context, a actor.Actor) ([]directory.OwnRecord, error)
 }
 
 // Members is the service for the members of the site.
@@ -91,6 +92,12 @@ type Exports interface {
 // Erasures is the service that erases a person's data.
 type Erasures interface {
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
+	// Request and Withdraw are about the actor's own member. Requested returns when this member asked for the erasure;
+	// zero: the member did not ask. Requests lists the open requests of all members.
+	Request(ctx context.Context, a actor.Actor) error
+	Withdraw(ctx context.Context, a actor.Actor) error
+	Requested(ctx context.Context, a actor.Actor) (time.Time, error)
+	Requests(ctx context.Context, a actor.Actor) ([]directory.ErasureRequest, error)
 }
 
 // Machines are the methods of enrol.Machines that the pages call.
@@ -228,6 +235,7 @@ type Registry interface {
 // Audit reads the log of administrators' actions.
 type Audit interface {
 	Entries(ctx context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error)
+	OwnEntries(ctx context.Context, a actor.Actor) ([]account.OwnEntry, error)
 	Export(ctx context.Context, a actor.Actor, w io.Writer) error
 }
 

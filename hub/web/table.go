@@ -36,7 +36,7 @@ func (p *Pages) table() []family {
 	today := &todayPages{directory: o.Directory, now: o.Now, version: o.Version, machines: o.Machines,
 		naming: machines}
 	members := &memberPages{directory: o.Directory}
-	own := &ownPages{directory: o.Directory, reports: o.Reports, now: o.Now, zone: p.zone}
+	own := &ownPages{directory: o.Directory, reports: o.Reports, audit: o.Accounts.Audit, now: o.Now, zone: p.zone}
 	records := &recordPages{directory: o.Directory, accounts: o.Accounts, members: members}
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}
@@ -55,11 +55,11 @@ func (p *Pages) table() []family {
 		{true, today.routes(), []entry{{"today", "/today", anybody}}},
 		{o.Directory != (Directory{}), members.routes(), []entry{
 			{"me", "/me", isMember}, {"members", "/members", may(actor.ReadMembers)}}},
-		{o.Directory != (Directory{}), own.routes(), nil},
 		{o.Directory != (Directory{}), records.routes(), nil},
 		{o.Directory != (Directory{}), imports.routes(), nil},
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
+		{o.Directory != (Directory{}), own.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},

@@ -78,8 +78,8 @@ func main() {
 
 // directoryOf returns a directory whose services are all the same fake.
 func directoryOf(d webtest.Directory) web.Directory {
-	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d,
-		Own: webtest.Own(d)}
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d,
+		Erasures: webtest.Erasures(d), Own: webtest.Own(d)}
 }
 
 // displayOf returns the services of the public status and of wall screens.

@@ -201,7 +201,7 @@ func (d Directory) remove(id policy.MemberID) {
 }
 
 // Erase removes a member if the version is current.
-func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, version int64) error {
+func (d Erasures) Erase(_ context.Context, a actor.Actor, id policy.MemberID, version int64) error {
 	leave, err := d.Site.enter(a, actor.EraseMembers, actor.Target{Member: id})
 	if err != nil {
 		return err
@@ -214,7 +214,8 @@ func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, v
 	case m.Version != version:
 		return &fault.Conflict{What: "member", ID: string(id), Have: m.Version, Got: version}
 	}
-	d.remove(id)
+	Directory(d).remove(id)
+	delete(d.Site.directory.erasures, id)
 	d.Site.log(a, actor.EraseMembers, "member "+string(id), "erased")
 	return nil
 }

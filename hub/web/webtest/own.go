@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/directory"
 	"portillon/hub/report"
@@ -105,6 +106,84 @@ func (o Own) Path(_ context.Context, a actor.Actor) ([]directory.OwnPath, error)
 				lacks(policy.BadgeUnverified, "vinyl-user"), lacks(policy.NotRecent, "vinyl-user")}}}},
 		{Machine: "fdm", Held: []policy.Role{policy.Maintainer}},
 	}, nil
+}
+
+// Records returns one record of the actor's own member.
+func (o Own) Records(_ context.Context, a actor.Actor) ([]directory.OwnRecord, error) {
+	leave, err := o.enterOwn(a)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return []directory.OwnRecord{{Machine: "laser", At: o.Site.now.Add(-time.Hour), Clock: "trusted", Kind: "refused",
+		Body: []byte(`{"reasons":["outside-hours"]}`)}}, nil
+}
+
+// Erasures implements web.Erasures.
+type Erasures struct{ Site *Site }
+
+// Request stores a request for erasure of the actor's own member.
+func (d Erasures) Request(_ context.Context, a actor.Actor) error {
+	return d.setRequest(a, func(id policy.MemberID) { d.Site.directory.erasures[id] = d.Site.now })
+}
+
+// Withdraw removes the request of the actor's own member.
+func (d Erasures) Withdraw(_ context.Context, a actor.Actor) error {
+	return d.setRequest(a, func(id policy.MemberID) { delete(d.Site.directory.erasures, id) })
+}
+
+// setRequest changes the request of the actor's own member.
+func (d Erasures) setRequest(a actor.Actor, change func(policy.MemberID)) error {
+	leave, err := d.Site.enter(a, actor.AskErasure, actor.Target{Member: a.Member})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if d.Site.find(a.Member) == nil {
+		return missing("member", string(a.Member))
+	}
+	change(a.Member)
+	return nil
+}
+
+// Requested returns the time of the request of the actor's own member.
+func (d Erasures) Requested(_ context.Context, a actor.Actor) (time.Time, error) {
+	leave, err := Own(d).enterOwn(a)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer leave()
+	return d.Site.directory.erasures[a.Member], nil
+}
+
+// Requests returns all requests for erasure.
+func (d Erasures) Requests(_ context.Context, a actor.Actor) (out []directory.ErasureRequest, err error) {
+	leave, err := d.Site.enter(a, actor.EraseMembers, actor.Target{})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, m := range d.Site.directory.members {
+		if at, ok := d.Site.directory.erasures[m.ID]; ok {
+			out = append(out, directory.ErasureRequest{Member: m.ID, Name: seen(a, m).Name, At: at})
+		}
+	}
+	return out, nil
+}
+
+// OwnEntries returns the entries about the actor's own member.
+func (s Accounts) OwnEntries(_ context.Context, a actor.Actor) (out []account.OwnEntry, err error) {
+	leave, err := Own(s).enterOwn(a)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, e := range s.Site.access.audit {
+		if e.On == "member "+string(a.Member) {
+			out = append(out, account.OwnEntry{At: e.At, By: "others", Act: e.Act, On: e.On, Detail: e.Detail})
+		}
+	}
+	return out, nil
 }
 
 // OwnUses returns two sessions of the actor's own member.

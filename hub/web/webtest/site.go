@@ -43,6 +43,7 @@ type people struct {
 	members  []directory.Member // sorted by name
 	taps     []directory.Tap
 	previews map[string]directory.Preview
+	erasures map[policy.MemberID]time.Time // requests for erasure
 }
 
 // access is the state of the accounts.
@@ -72,7 +73,8 @@ func Paris() *time.Location { return time.FixedZone("CET", 3600) }
 
 // New returns a site with the 24 people of stories, and with more further members.
 func New(more int) *Site {
-	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{}}, shown: newShown()}
+	s := &Site{now: Now(), directory: people{previews: map[string]directory.Preview{},
+		erasures: map[policy.MemberID]time.Time{}}, shown: newShown()}
 	s.people(more)
 	s.things()
 	s.awarded()
