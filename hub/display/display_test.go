@@ -39,11 +39,13 @@ type bench struct {
 	audited  []string
 	wrong    map[string]int // number of wrong keys, by address
 	limit    error          // error that a wrong key returns
+	zone     *time.Location
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, site: storetest.Open(t).Site("biklab"), now: noon, wrong: map[string]int{}}
+	b := &bench{t: t, site: storetest.Open(t).Site("biklab"), now: noon, wrong: map[string]int{},
+		zone: time.FixedZone("Europe/Paris", 3600)}
 	b.machines = []display.Machine{
 		{ID: "fdm", Name: policy.Text{FR: "Imprimante", EN: "Printer"}, Online: true},
 		{ID: "laser", Name: policy.Text{EN: "Laser"}, Online: true, Session: &display.Session{Member: "m-lea", Role: "user",
@@ -64,14 +66,17 @@ func (b *bench) open() {
 			b.audited = append(b.audited, fmt.Sprintf("%s %s %s: %s", a.Name, act, on, detail))
 			return nil
 		},
-		Machines: func(context.Context) ([]display.Machine, error) { b.reads++; return b.machines, b.fail },
+		Machines: func(ctx context.Context) ([]display.Machine, error) {
+			b.reads++
+			return b.machines, errors.Join(b.fail, ctx.Err())
+		},
 		Names: func(_ context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 			b.named = of
 			return map[policy.MemberID]string{"m-lea": "Léa"}, nil
 		},
 		Wrong: func(_ context.Context, address string) error { b.wrong[address]++; return b.limit },
 		Title: func() string { return "BIK'LAB" },
-		Zone:  func() *time.Location { return time.FixedZone("Europe/Paris", 3600) },
+		Zone:  func() *time.Location { return b.zone },
 		URL:   func() string { return "https://hub.lab.example" },
 	})
 	if err != nil {
@@ -290,6 +295,12 @@ func TestSpaceAPIDocumentContainsOnlyWhatIsKnown(t *testing.T) {
 	b.mustSet(func(v *display.Values) { v.Position, v.Email, v.Address = "-90,180", "a@b.example", "1 rue du Lab" })
 	if text := document(); !strings.Contains(text, `"lat":-90,"lon":180`) ||
 		!strings.Contains(text, `"email":"a@b.example"`) {
+		t.Error(text)
+	}
+	// A site without a policy has no time zone.
+	b.zone = nil
+	b.mustSet(func(v *display.Values) { v.Position, v.Address = "", "" })
+	if text := document(); strings.Contains(text, "location") {
 		t.Error(text)
 	}
 }

@@ -44,7 +44,7 @@ func badgeSVG(lang, name string, state display.State, word string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" role="img" xml:lang="%s">`,
 		l+r, badgeHeight, lang)
-	fmt.Fprintf(&b, `<title>%s: %s</title>`, left, escapeXML(cutRunes(word)))
+	fmt.Fprintf(&b, `<title>%s – %s</title>`, left, escapeXML(cutRunes(word)))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#1b1c1e"/><rect x="%d" width="%d" height="%d" fill="%s"/>`,
 		l, badgeHeight, l, r, badgeHeight, colour)
 	b.WriteString(`<g fill="#fff" font-family="system-ui,Verdana,DejaVu Sans,sans-serif" font-size="12" ` +

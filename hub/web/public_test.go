@@ -125,8 +125,8 @@ func textOfSVG(t *testing.T, b []byte) (texts, names string) {
 func TestBadgePictureHasATitleAndEscapesNames(t *testing.T) {
 	h := open(t, 0)
 	h.site.ShowPublic()
-	for lang, want := range map[string]string{"fr": "Découpe laser: en marche|Découpe laser|● en marche|",
-		"en": "Laser cutter: in use|Laser cutter|● in use|"} {
+	for lang, want := range map[string]string{"fr": "Découpe laser – en marche|Découpe laser|● en marche|",
+		"en": "Laser cutter – in use|Laser cutter|● in use|"} {
 		texts, _ := textOfSVG(t, h.as("").get("/status/laser.svg?lang="+lang).Body.Bytes())
 		if texts != want {
 			t.Errorf("%s: %q, want %q", lang, texts, want)

@@ -22,7 +22,7 @@ func TestSearchFindsEachKindWithItsLink(t *testing.T) {
 		{"morvan", "fr", ` résultats</p>`},
 		{"zzz", "fr", "Aucun résultat"},
 		{"zzz", "en", "No result"},
-		{"", "en", `<div id="finds" class="finds"></div>`},
+		{"", "en", `aria-label="Results of the search"></div>`},
 	} {
 		body := expect(t, h.get("/search?lang="+c.lang+"&q="+url.QueryEscape(c.q)), 200)
 		if !strings.Contains(strings.ReplaceAll(body, "\u00a0", " "), c.want) {

@@ -2,6 +2,7 @@ package webtest
 
 import (
 	"context"
+	"time"
 
 	"portillon/hub/actor"
 	"portillon/hub/display"
@@ -127,7 +128,9 @@ func (s *Site) states() (out []display.WallMachine) {
 		switch st := m.Standing; {
 		case len(st.Tags) > 0:
 			w.State, w.Since = display.OutOfService, st.Tags[0].At
-			w.Reasons = []string{st.Tags[0].Reason}
+			for _, x := range st.Tags {
+				w.Reasons = append(w.Reasons, x.Reason)
+			}
 		case !st.Online:
 			w.State, w.Since = display.Offline, st.Seen
 		case st.Session != nil:
@@ -155,7 +158,8 @@ func (b Board) Public(context.Context) (display.Public, error) {
 	}
 	p := display.Public{At: b.Site.now, SpaceAPI: b.Site.shown.values.Logo != ""}
 	for _, m := range b.Site.states() {
-		p.Machines = append(p.Machines, display.Shown{ID: m.ID, Name: m.Name, State: m.State, Since: m.Since})
+		p.Machines = append(p.Machines, display.Shown{ID: m.ID, Name: m.Name, State: m.State,
+			Since: m.Since.Truncate(15 * time.Minute)})
 	}
 	return p, b.Site.broken
 }
