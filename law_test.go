@@ -155,6 +155,7 @@ var importRules = []struct {
 		"the acceptance list and its run are pure; the caller asks the daemon and sends signals",
 	},
 	{"internal/testlog", nil, "a logger for tests knows nothing of what it logs"},
+	{"internal/sample", nil, "a sample is a number of cases; the package knows nothing of what is tried"},
 	{"internal/mutate", nil, "mutations are made from the source of any package, and the tool uses none of ours"},
 	{"bench", []string{"..."}, "a benchmark starts what it measures; nothing imports it"},
 	{"cmd", []string{"..."}, "only cmd connects packages that do not know each other"},
@@ -181,11 +182,11 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // tests build bundles as an operator does
 		"firmware-config/circuit", // tests compare the guard's times with those of the drawings
 		"policy/policytest",       // tests compare prepared members with unprepared members on random policies
-		"internal/testlog", "internal/mutate", "wire/replay",
+		"internal/testlog", "internal/mutate", "internal/sample", "wire/replay",
 		"policy/analysis"},
-	"policy": {"internal/mutate", "policy/policytest", "policy/analysis"},
-	"site":   {"policy/analysis"}, // tests check that the sample site satisfies the laws that every policy must satisfy
-	"hub": {"openbadge", "internal/testlog", "internal/mutate", "hub/store", "hub/store/storetest", "hub/actor",
+	"policy": {"internal/mutate", "internal/sample", "policy/policytest", "policy/analysis"},
+	"site": {"internal/sample", "policy/analysis"}, // tests check that the sample site satisfies the laws that every policy must satisfy
+	"hub": {"openbadge", "internal/testlog", "internal/mutate", "internal/sample", "hub/store", "hub/store/storetest", "hub/actor",
 		"dberror"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // tests read data that other programs have written

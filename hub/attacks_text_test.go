@@ -20,6 +20,7 @@ import (
 
 	"portillon/hub/api"
 	"portillon/hub/directory"
+	"portillon/internal/sample"
 )
 
 func newRequest(t *testing.T, address string, who *reader) (*http.Request, error) {
@@ -317,7 +318,10 @@ func (r *rig) everythingShown() (out []request) {
 		get("/members/" + string(m[1]))
 		get("/members/" + string(m[1]) + "/erase")
 	}
-	for _, script := range scripts[:len(scripts)/sparse] {
+	for i, script := range scripts {
+		if !sample.Has(i) {
+			continue
+		}
 		q := url.QueryEscape(script)
 		for _, path := range []string{"/members?q=", "/members?state=", "/cards?state=", "/today?done=", "/today?lang=",
 			"/reports?machine=", "/reports?from=", "/sign-in?back=", "/code?code=", "/sign-in/link?code="} {

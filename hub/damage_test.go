@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/internal/sample"
 	"portillon/internal/testlog"
 	"portillon/wire"
 )
@@ -122,8 +125,13 @@ func TestHubNamesOrRepairsEachDamagedFile(t *testing.T) {
 		!strings.Contains(all, "bundle/manifest") {
 		t.Fatalf("files are missing: %s", all)
 	}
-	for _, name := range names {
-		for how, damage := range fileDamages {
+	hows := slices.Sorted(maps.Keys(fileDamages))
+	for i, name := range names {
+		for j, how := range hows {
+			damage := fileDamages[how]
+			if !sample.Has(i + j) {
+				continue
+			}
 			t.Run(name+"/"+how, func(t *testing.T) {
 				t.Parallel()
 				c := f.config

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/internal/sample"
 	. "portillon/policy"
 )
 
@@ -47,7 +48,7 @@ func TestQuestionRestoredFromABasisGetsTheSameDecision(t *testing.T) {
 	seen := map[Verdict]int{}
 	codes := map[Code]int{}
 	g := newGen(21, 22)
-	for range 400 {
+	for range sample.Count(400) {
 		m := g.Accepting()
 		x := &m.Machines[0]
 		x.Card, x.Pass, x.Bookings = CardStrength(g.IntN(2)), ClockPass(g.IntN(8)), g.Bookings()
@@ -78,7 +79,7 @@ func TestQuestionRestoredFromABasisGetsTheSameDecision(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) != 3 || seen[Allow] < 200 || len(codes) < len(Codes()) {
+	if len(seen) != 3 || seen[Allow] < sample.Count(200) || len(codes) < len(Codes()) {
 		t.Errorf("little was compared: %v %v", seen, codes)
 	}
 }

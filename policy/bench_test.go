@@ -3,6 +3,7 @@ package policy_test
 import (
 	"testing"
 
+	"portillon/internal/sample"
 	. "portillon/policy"
 )
 
@@ -79,7 +80,7 @@ func TestPreparedMembersGetTheSameDecisions(t *testing.T) {
 		t.Skip("short: judges thousands of generated cases")
 	}
 	g := newGen(31, 32)
-	for range 300 {
+	for range sample.Count(300) {
 		p, other := mustNew(t, g.Accepting()), mustNew(t, g.Accepting())
 		for range 20 {
 			q := g.WithCircumstances(g.WithForeign(g.Question(), p))

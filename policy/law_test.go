@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"portillon/internal/sample"
 	. "portillon/policy"
 )
 
@@ -12,7 +13,7 @@ import (
 func random(t *testing.T, check func(g gen, p *Policy, q Question) error) {
 	t.Helper()
 	g := newGen(1, 2)
-	for range 2000 {
+	for range sample.Count(2000) {
 		p := mustNew(t, g.Model())
 		for range 20 {
 			q := g.Question()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"portillon/internal/sample"
 	"portillon/wire"
 )
 
@@ -115,7 +116,8 @@ func TestIncrementalBuildsEqualFullBuilds(t *testing.T) {
 	o := order(t, 1)
 	memory, lazy := &Memory{}, &Memory{}
 	read := 0
-	for range 100 {
+	builds := sample.Count(100)
+	for range builds {
 		what := c.change(t)
 		o.Memory = nil
 		want, err1 := c.Build(o)
@@ -131,8 +133,8 @@ func TestIncrementalBuildsEqualFullBuilds(t *testing.T) {
 		same(t, what, got, want)
 		same(t, what, late, want)
 	}
-	if all := 100 * 80; read == 0 || read > all/2 {
-		t.Errorf("%d badges were read in 100 builds of about 80", read)
+	if all := builds * 80; read == 0 || read > all/2 {
+		t.Errorf("%d badges were read in %d builds of about 80", read, builds)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/internal/sample"
 	"portillon/openbadge"
 	"portillon/policy"
 	policyfile "portillon/policy/file"
@@ -165,7 +166,7 @@ func TestBuildWithACacheEqualsBuildWithoutOne(t *testing.T) {
 	c := newCrowd(t, 30, 2)
 	o := order(t, 1)
 	memory := &Memory{}
-	for range 120 {
+	for range sample.Count(120) {
 		what := c.change(t)
 		o.Memory = nil
 		want, err1 := c.Build(o)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"portillon/internal/sample"
 	"portillon/wire"
 )
 
@@ -84,6 +85,9 @@ func TestJournalWithAZeroedPageIsSalvagedAsFarAsTheTreeProves(t *testing.T) {
 		good := bytesOf(t, path)
 		whole := rowsOf(t, path)
 		for page := range len(good) / pageSize {
+			if !sample.Has(page + int(held)/n) { // the first and the last page of a sample differ
+				continue
+			}
 			t.Run(fmt.Sprintf("held %d/page %d", held, page), func(t *testing.T) {
 				bad := filepath.Join(t.TempDir(), "journal.db")
 				if err := os.WriteFile(bad, good, 0o600); err != nil {

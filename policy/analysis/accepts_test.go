@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/internal/sample"
 	"portillon/policy"
 )
 
@@ -17,7 +18,7 @@ func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 		t.Skip("short: judges thousands of generated cases")
 	}
 	g := newGen(13, 14)
-	breached, lent, tries := 0, 0, 250
+	breached, lent, tries := 0, 0, sample.Count(250)
 	for range tries {
 		model := g.Accepting()
 		// this role needs two badges; an accepted badge may replace one of the two
@@ -42,7 +43,7 @@ func TestBreachesWithAcceptedBadgesEqualABruteForceSearch(t *testing.T) {
 			lent++
 		}
 	}
-	if breached < tries/6 || breached > tries*5/6 || lent < 5 {
+	if breached < tries/6 || breached > tries*5/6 || lent < sample.Count(5) {
 		t.Errorf("%d of %d breach, %d by another issuer's badge: the test proves little", breached, tries, lent)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/internal/sample"
 	"portillon/policy"
 )
 
@@ -160,10 +161,7 @@ func TestDayOfAClockChangeDoesNotRepresentOtherDays(t *testing.T) {
 // and a search through every set of badges must give equal answers.
 func TestBreachesEqualABruteForceSearch(t *testing.T) {
 	g := newGen(3, 4)
-	breached, tries := 0, 120
-	if testing.Short() {
-		tries = 30
-	}
+	breached, tries := 0, sample.Count(120)
 	for range tries {
 		model := g.Model()
 		v := policy.Invariant{

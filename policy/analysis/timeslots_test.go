@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/internal/sample"
 	"portillon/policy"
 )
 
@@ -80,7 +81,7 @@ func TestEveryMomentHasATimeslotWithTheSameHoursAndBookings(t *testing.T) {
 		}
 		return out + fmt.Sprint(underWay(bookings, at) != nil)
 	}
-	for range 40 {
+	for range sample.Count(40) {
 		var hours []*policy.Hours
 		for range 1 + g.IntN(2) {
 			text := rules[g.IntN(2)]
