@@ -115,12 +115,14 @@ var importRules = []struct {
 		"accounts write to the audit log; services of the hub do not import each other",
 	},
 	{"hub/report", service, "services of the hub do not import each other"},
+	{"hub/maintenance", service, "services of the hub do not import each other"},
 	{"hub/httpd", []string{"hub/fault", "policy"}, "what every listener needs before a handler runs knows no service"},
 	{"hub/apiclient", []string{"hub/fault"}, "the client of the API uses no code of the hub's side"},
 	{
 		"hub/api",
 		append(
-			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
+				"hub/maintenance"},
 			service...),
 		"the API calls services and contains no rule",
 	},
@@ -128,14 +130,15 @@ var importRules = []struct {
 		"hub/web",
 		append(
 			[]string{"hub/httpd", "hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account",
-				"hub/report"},
+				"hub/report", "hub/maintenance"},
 			service...),
 		"pages call services and contain no rule",
 	},
 	{
 		"hub/web/webtest",
 		append(
-			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			[]string{"hub/directory", "hub/memberlist", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report",
+				"hub/maintenance"},
 			service...),
 		"a fake of the services, in memory; it knows no page",
 	},
