@@ -178,6 +178,10 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		set("version", strconv.FormatInt(m.Version, 10), "reason", "smoke")
 	case "/machines/{id}/tag":
 		set("reason", "smoke")
+	case "/machines/{id}/maintenance/hours":
+		set("hours", "1240", "day", "2020-01-01")
+	case "/machines/{id}/maintenance/close":
+		set("words", "checked")
 	case "/card-key/rotate", "/card-key/end":
 		set("version", "0", "reason", "")
 	case "/policy/sign":

@@ -19,6 +19,7 @@ import (
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
+	"portillon/hub/maintenance"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/store"
@@ -81,6 +82,9 @@ func (op *opening) openManaged() error {
 	if op.hub.services.report, err = report.New(report.Options{Site: site,
 		Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone,
 		Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
+		return err
+	}
+	if err := op.openMaintenance(); err != nil {
 		return err
 	}
 	if err := op.firstPolicy(); err != nil {
@@ -233,6 +237,8 @@ type pagesServer struct {
 	core     *core
 	services *services
 
+	maintenance *maintenance.Service // only pages and API call this service
+
 	api      *api.API
 	pages    *web.Pages
 	server   *http.Server
@@ -313,6 +319,8 @@ func newAPI(h *Hub) (*api.API, error) {
 			Now:        h.core.now,
 			Session:    requestActor,
 			SessionNow: h.services.accounts.Sessions.ActorNow,
+
+			Maintenance: h.pagesServer.maintenance,
 		},
 	)
 }
@@ -334,6 +342,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Bundles:        h.services.publish.Bundles,
 			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
 			Reports:        h.services.report,
+			Maintenance:    h.pagesServer.maintenance,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,
@@ -424,6 +433,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	}
 	start(op.hub.services.publish.Builder.Run)
 	start(op.hub.services.report.Run)
+	start(op.hub.pagesServer.maintenance.Run)
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)

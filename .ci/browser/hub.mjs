@@ -33,6 +33,8 @@ const pages = {
   'merge-two': ['a-olivia', '/members/m-lea/merge?drop=m-tom'], erase: ['a-olivia', '/members/m-lea/erase'], import: ['a-olivia', '/members/import'],
   machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'], 'card-key': ['a-olivia', '/card-key'],
   policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'], 'assign-search': ['a-olivia', '/cards/unknown/u-1?q=tom'],
+  maintenance: ['a-olivia', '/maintenance'], 'maintenance-own': ['a-ines', '/maintenance?show=due'], upkeep: ['a-olivia', '/machines/laser/maintenance'],
+  'upkeep-maintainer': ['a-ines', '/machines/laser/maintenance?show=reports'], 'upkeep-none': ['a-olivia', '/machines/fdm/maintenance'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
 };
@@ -52,6 +54,8 @@ const posted = {
   preview: ['/members/import', async p => { await p.setInputFiles('#import-file', { name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from('Ada Exemple\nBob Exemple\n') }); await p.click('#import button') }],
   code: ['/machines/laser', async p => { await p.click('form[action$="/code"] button') }],
   'tag-faults': ['/machines/laser', async p => { await blank(p, '#tag-reason'); await p.click('#tag button') }],
+  'report-close-faults': ['/machines/laser/maintenance', async p => { await blank(p, '[id="close-412-words"]'); await p.click('form[action*="/close"] button') }],
+  'hours-faults': ['/machines/laser/maintenance', async p => { await blank(p, '#hours-hours'); await p.click('#hours button') }],
   'policy-faults': ['/policy', async p => { await p.fill('#text', 'portillon: 1\nmachines?:\n'); await p.click('#policy button') }],
   'policy-effect': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await p.click('#policy button') }],
   'policy-waits': ['/policy', async p => {

@@ -40,8 +40,10 @@ type Options struct {
 	Bundles   Bundles  // required with Policies
 	Accounts  Accounts // required
 	Reports   Reports
-	Hub       Hub
-	Events    Events
+	// Maintenance is the service of what the machines need.
+	Maintenance Maintenance
+	Hub         Hub
+	Events      Events
 	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. If Session is
 	// nil, browsers cannot sign in.
 	Session func(*http.Request) (actor.Actor, error)
@@ -177,6 +179,7 @@ func (s *API) allRoutes() (all []Route) {
 		{o.Policies != nil, policies.routes()},
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
+		{o.Maintenance != nil, (&maintenanceAPI{maintenance: o.Maintenance}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
 		{o.Events != nil, events.routes()},
 		{true, accounts.ownRoutes()},

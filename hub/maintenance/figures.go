@@ -170,7 +170,7 @@ func dueOf(m *policy.Machine, u policy.Upkeep, h history, perDay int64, now time
 	}
 	if d.Hours > 0 {
 		d.Left = d.Hours - d.Used
-		d.raise(d.Left <= 0, d.Left <= d.Hours/10)
+		raise(&d, d.Left <= 0, d.Left <= d.Hours/10)
 		switch {
 		case d.Left <= 0:
 			d.At = now
@@ -182,7 +182,7 @@ func dueOf(m *policy.Machine, u policy.Upkeep, h history, perDay int64, now time
 	}
 	if u.Every > 0 && !from.IsZero() {
 		at := from.Add(u.Every)
-		d.raise(!now.Before(at), at.Sub(now) <= u.Every/10)
+		raise(&d, !now.Before(at), at.Sub(now) <= u.Every/10)
 		if d.At.IsZero() || at.Before(d.At) {
 			d.At = at
 		}
@@ -191,7 +191,7 @@ func dueOf(m *policy.Machine, u policy.Upkeep, h history, perDay int64, now time
 }
 
 // raise sets a more urgent state.
-func (d *Due) raise(now, soon bool) {
+func raise(d *Due, now, soon bool) {
 	switch {
 	case now:
 		d.State = DueNow

@@ -309,7 +309,7 @@ func (r *reader) clearFaults() {
 }
 
 // closeByHand closes the open reports that a person closed at the hub.
-func (h *history) closeByHand(closed map[string]Closing) {
+func closeByHand(h *history, closed map[string]Closing) {
 	for i := range h.reports {
 		x := &h.reports[i]
 		if c, ok := closed[x.ID]; ok && (x.Closed == nil || c.At.Before(x.Closed.At)) {
@@ -318,8 +318,8 @@ func (h *history) closeByHand(closed map[string]Closing) {
 	}
 }
 
-// label sets the names of the kinds of interventions.
-func (h *history) label(m *policy.Machine) {
+// labelKinds sets the names of the kinds of interventions.
+func labelKinds(h *history, m *policy.Machine) {
 	for i := range h.works {
 		h.works[i].Label = m.KindName(h.works[i].What)
 	}

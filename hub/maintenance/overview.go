@@ -66,6 +66,22 @@ func items(id policy.MachineID, h history, due []Due) (all []Item) {
 	return all
 }
 
+// Summary returns what an item is, since when, and the words of a person about it. Of planned maintenance, the time is
+// the day on which it is due.
+func (i Item) Summary() (what string, since time.Time, words string) {
+	switch {
+	case i.Report != nil:
+		return string(i.Report.What), i.Report.At, i.Report.Words
+	case i.Tag != nil:
+		return string(i.Tag.Origin), i.Tag.From, i.Tag.Reason
+	case i.Due != nil:
+		return i.Due.What, i.Due.At, ""
+	case i.Work != nil:
+		return i.Work.What, i.Work.At, i.Work.Words
+	}
+	return "", time.Time{}, ""
+}
+
 // sortItems sorts items: the worst first, and of two equal ones the older first.
 func sortItems(all []Item) {
 	slices.SortStableFunc(all, func(a, b Item) int {
@@ -73,7 +89,7 @@ func sortItems(all []Item) {
 	})
 }
 
-// calendar returns the planned maintenance of all machines with a known day, the first to be due first.
+// sortCalendar returns the planned maintenance of all machines with a known day, the first to be due first.
 func sortCalendar(all []Planned) []Planned {
 	all = slices.DeleteFunc(all, func(p Planned) bool { return p.At.IsZero() })
 	slices.SortStableFunc(all, func(a, b Planned) int {

@@ -207,8 +207,8 @@ func (s *Service) readMachine(ctx context.Context, id policy.MachineID, of *poli
 		return out, err
 	}
 	out.history = read(journals, now)
-	out.closeByHand(closed)
-	out.label(of)
+	closeByHand(&out.history, closed)
+	labelKinds(&out.history, of)
 	if of != nil {
 		out.due = dues(of, out.history, out.daily.perDay(out.began, now), now)
 	}
@@ -301,7 +301,7 @@ func (s *Service) Machine(ctx context.Context, a actor.Actor, id policy.MachineI
 	return out, n.fill(ctx)
 }
 
-// exists returns *fault.NotFound if neither the policy nor the ledger names the machine.
+// exists returns *fault.NotFound if the site has no such machine.
 func (s *Service) exists(ctx context.Context, id policy.MachineID, of *policy.Machine) error {
 	if of != nil {
 		return nil
@@ -309,10 +309,13 @@ func (s *Service) exists(ctx context.Context, id policy.MachineID, of *policy.Ma
 	var n int
 	err := s.o.Site.QueryRow(ctx, "SELECT COUNT(*) FROM maintenance_journals WHERE site = $1 AND machine = $2", id).
 		Scan(&n)
-	if err == nil && n == 0 {
-		return &fault.NotFound{What: "machine", ID: string(id)}
+	switch {
+	case err != nil || n > 0:
+		return err
+	case s.o.Exists != nil:
+		return s.o.Exists(ctx, id)
 	}
-	return err
+	return &fault.NotFound{What: "machine", ID: string(id)}
 }
 
 // newest returns a copy of a list in the opposite order.
@@ -350,7 +353,7 @@ func (s *Service) Own(ctx context.Context, a actor.Actor) (Own, error) {
 			return Own{}, err
 		}
 		h := read(journals, s.o.Now())
-		h.label(machineOf(p, id))
+		labelKinds(&h, machineOf(p, id))
 		for _, w := range h.works {
 			if w.By.Member == a.Member {
 				w.Machine, w.By, w.Endorser = id, Person{}, Person{}

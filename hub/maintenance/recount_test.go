@@ -207,7 +207,8 @@ func TestDueMaintenanceIsTheMachines(t *testing.T) {
 			continue
 		}
 		m := &policy.Machine{Maintenance: []policy.Upkeep{{Kind: "lens", Hours: hours, Every: days}}}
-		last := policy.Done{At: now.Add(-time.Duration(r.IntN(70*24)) * time.Hour), Ran: time.Duration(r.IntN(400)) * time.Hour}
+		last := policy.Done{At: now.Add(-time.Duration(r.IntN(70*24)) * time.Hour)}
+		last.Ran = time.Duration(r.IntN(400)) * time.Hour
 		ran := last.Ran + time.Duration(r.IntN(120*60))*time.Minute
 		h := history{done: map[string]done{"lens": {at: last.At, ran: int64(last.Ran / time.Second)}},
 			ran: int64(ran / time.Second)}

@@ -38,6 +38,9 @@ type Options struct {
 	Policy func(ctx context.Context) (*policy.Policy, error)
 	// Audit writes an entry to the audit log, in the transaction that makes the change.
 	Audit func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
+	// Exists returns *fault.NotFound if the site has no such machine. The service calls Exists for a machine without a
+	// record that the policy does not name. nil: there is no such machine.
+	Exists func(ctx context.Context, id policy.MachineID) error
 	// Names returns the names of members. The result lacks members without a name. nil: no names are shown.
 	Names func(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error)
 	// Progress returns how far a member is towards each badge that the policy awards for work; nil: no progress is shown.

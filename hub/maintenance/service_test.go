@@ -50,7 +50,8 @@ func words(o Overview) (out []string) {
 
 func TestOverviewListsTheWorstFirst(t *testing.T) {
 	b := newBench(t)
-	b.setPolicy(policy.Machine{ID: "laser", Maintenance: []policy.Upkeep{{Kind: "extraction", Hours: time.Hour, Block: true},
+	b.setPolicy(policy.Machine{ID: "laser", Maintenance: []policy.Upkeep{
+		{Kind: "extraction", Hours: time.Hour, Block: true},
 		{Kind: "lens-cleaning", Every: 30 * 24 * time.Hour}, {Kind: "belt", Hours: 500 * time.Hour}}},
 		policy.Machine{ID: "vinyl"})
 	b.laserStory()

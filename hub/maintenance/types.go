@@ -11,11 +11,11 @@
 // Otherwise: an intervention is logged at the machine, or a tag of a person is taken off. Or a maintainer closes the
 // report at the hub, with a reason.
 //
-// A machine is out of service while it has a tag or a fault. The emergency stop is not a fault here, because pressing it
-// is part of normal use. A failure is a time out of service because of a tag of a person, a fault, or a contactor that
-// did not obey. Planned maintenance and a replaced journal are no failures. Times that overlap are one failure. The mean
-// time between failures is the use of the machine since its first record, divided by the number of failures. The mean
-// time to repair is the mean length of the failures that have ended. Both need at least MinFailures failures.
+// A machine is out of service while it has a tag or a fault. The emergency stop is not a fault here, because pressing
+// it is part of normal use. A failure is a time out of service because of a tag of a person, a fault, or a contactor
+// that did not obey. Planned maintenance and a replaced journal are no failures. Times that overlap are one failure.
+// The mean time between failures is the use of the machine since its first record, divided by the number of failures.
+// The mean time to repair is the mean length of the failures that have ended. Both need at least MinFailures failures.
 //
 // Use is the length of all sessions that have ended, except the sessions of maintainers. The running hours since a
 // maintenance are those that the machine has counted (wire.Ran), as far as its records tell, plus the use since then.

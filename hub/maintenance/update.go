@@ -35,7 +35,9 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(journals, func(a, b Position) int { return cmp.Or(cmp.Compare(a.Machine, b.Machine), a.Epoch-b.Epoch) })
+	slices.SortFunc(journals, func(a, b Position) int {
+		return cmp.Or(cmp.Compare(a.Machine, b.Machine), a.Epoch-b.Epoch)
+	})
 	var errs []error
 	for _, j := range journals {
 		if err := s.readJournal(ctx, j); err != nil {

@@ -49,6 +49,7 @@ func open(t testing.TB, more int) *hub {
 		CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s}, Who: s.Who,
+		Maintenance: webtest.Maintenance{Site: s},
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}

@@ -42,6 +42,7 @@ func (p *Pages) table() []family {
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
+	upkeep := &maintenancePages{maintenance: o.Maintenance, machineName: p.machineName}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
@@ -56,6 +57,7 @@ func (p *Pages) table() []family {
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
+		{o.Maintenance != nil, upkeep.routes(), []entry{{"maintenance", "/maintenance", mayMaintain}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
 		{o.Accounts != (Accounts{}), accounts.routes(), nil},
 		{o.Accounts != (Accounts{}), sign.routes(), nil},

@@ -58,6 +58,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
 		"author": l.author, "machineFault": l.machineFault,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
+		"text": l.of, "month": l.month, "monthOf": l.monthOf,
 		"menu":    p.menu,
 		"asset":   p.assets.path,
 		"audited": func(text string) *translated { return p.translate(l, text) },

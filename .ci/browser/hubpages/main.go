@@ -96,6 +96,7 @@ func (s *server) reset(more int, sign bool) error {
 		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
 		Drafts: webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site}, Who: site.Who,
+		Maintenance: webtest.Maintenance{Site: site},
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
 		return err
