@@ -23,6 +23,7 @@ var drawn = []string{
 	"daemon", "daemon/session", "daemon/relay", "daemon/journal", "daemon/uplink", "daemon/roster", "daemon/panel",
 	"daemon/control",
 	"hub", "hub/web", "hub/api", "hub/account", "hub/directory", "hub/publish", "hub/enrol", "hub/report", "hub/issue",
+	"hub/maintenance",
 	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
 }
 

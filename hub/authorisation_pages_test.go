@@ -193,6 +193,10 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		set("reason", "test")
 	case "/badge-classes/{class}":
 		set("version", r.classVersion(), "criteria", "Cut a box")
+	case "/machines/{id}/maintenance/hours":
+		set("hours", "1240", "day", "2020-01-01")
+	case "/machines/{id}/maintenance/close":
+		set("words", "checked")
 	case "/card-key/rotate", "/card-key/end":
 		set("version", "0", "reason", "")
 	case "/policy/sign":

@@ -20,6 +20,7 @@ import (
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
+	"portillon/hub/maintenance"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/search"
@@ -83,6 +84,9 @@ func (op *opening) openManaged() error {
 	if op.hub.services.report, err = report.New(report.Options{Site: site,
 		Records: ReportRecords{op.hub.core.ledger, op.hub.enrolments.ledgerMachines}, Zone: op.hub.services.zone,
 		Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
+		return err
+	}
+	if err := op.openMaintenance(); err != nil {
 		return err
 	}
 	if err := op.firstPolicy(); err != nil {
@@ -249,6 +253,8 @@ type pagesServer struct {
 	display  *display.Services
 	search   *search.Service
 
+	maintenance *maintenance.Service // only pages and API call this service
+
 	api      *api.API
 	pages    *web.Pages
 	server   *http.Server
@@ -333,6 +339,8 @@ func newAPI(h *Hub) (*api.API, error) {
 			Now:        h.core.now,
 			Session:    requestActor,
 			SessionNow: h.services.accounts.Sessions.ActorNow,
+
+			Maintenance: h.pagesServer.maintenance,
 		},
 	)
 }
@@ -357,6 +365,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Reports:        h.services.report,
 			Display:        pageDisplay(h.pagesServer.display),
 			Search:         h.pagesServer.search,
+			Maintenance:    h.pagesServer.maintenance,
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,
@@ -451,6 +460,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 		k := op.hub.core
 		return packDecisions(ctx, k.ledger.Decisions(), k.db.Site(k.c.Site), k.log)
 	})
+	start(op.hub.pagesServer.maintenance.Run)
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.cards.rebindCards)

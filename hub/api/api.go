@@ -44,6 +44,8 @@ type Options struct {
 	Hub       Hub
 	Search    Search
 	Events    Events
+	// Maintenance is the service of what the machines need.
+	Maintenance Maintenance
 	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. If Session is
 	// nil, browsers cannot sign in.
 	Session func(*http.Request) (actor.Actor, error)
@@ -180,6 +182,7 @@ func (s *API) allRoutes() (all []Route) {
 		{o.Policies != nil, policies.routes()},
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
+		{o.Maintenance != nil, (&maintenanceAPI{maintenance: o.Maintenance}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
 		{o.Search != nil, (&searchAPI{search: o.Search}).routes()},
 		{o.Events != nil, events.routes()},

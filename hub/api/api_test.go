@@ -363,6 +363,11 @@ func TestReportsAreJSONOrCSV(t *testing.T) {
 	if body != "machine,reason,times,members\r\nmachine,'=cmd(),3,3\r\n" {
 		t.Errorf("refusals as CSV: %q", body)
 	}
+	_, body = s.request(200, req{method: "GET", path: "/maintenance", as: "owner",
+		header: map[string]string{"Accept": "text/csv"}})
+	if !strings.HasPrefix(body, "machine,group,what,since,words\r\n") || !strings.Contains(body, ",'=cmd()\r\n") {
+		t.Errorf("maintenance as CSV: %q", body)
+	}
 	_, body = s.request(200, req{method: "GET", path: "/reports/weeks.csv" + days, as: "owner"})
 	if !strings.Contains(body, "machine,2026-09-28,3,3,3\r\n") {
 		t.Errorf("weeks as CSV: %q", body)

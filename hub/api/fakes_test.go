@@ -12,6 +12,7 @@ import (
 	"portillon/hub/cardkey"
 	"portillon/hub/enrol"
 	"portillon/hub/issue"
+	"portillon/hub/maintenance"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/policy"
@@ -342,6 +343,19 @@ func (f reportsFake) Refusals(_ context.Context, a actor.Actor, r report.Range) 
 	out := filled[report.Refusals]()
 	out.Reason = "=cmd()"
 	return []report.Refusals{out}, checkReportAccess(a, r.Machine)
+}
+
+// maintenanceFake implements Maintenance.
+type maintenanceFake struct{ *fakes }
+
+func (f maintenanceFake) Overview(_ context.Context, a actor.Actor) (maintenance.Overview, error) {
+	out := filled[maintenance.Overview]()
+	out.Items[0].Report.Words = "=cmd()"
+	return out, checkReportAccess(a, "")
+}
+
+func (f maintenanceFake) Machine(_ context.Context, a actor.Actor, id policy.MachineID) (maintenance.Machine, error) {
+	return filled[maintenance.Machine](), checkReportAccess(a, id)
 }
 
 // hubFake implements Hub.

@@ -11,6 +11,7 @@ import (
 	"portillon/hub/directory"
 	"portillon/hub/enrol"
 	"portillon/hub/issue"
+	"portillon/hub/maintenance"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/search"
@@ -204,6 +205,12 @@ type Reports interface {
 	UsesCSV(ctx context.Context, a actor.Actor, r report.Range, w io.Writer) error
 	Weeks(ctx context.Context, a actor.Actor, r report.Range) ([]report.Week, error)
 	Refusals(ctx context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error)
+}
+
+// Maintenance lists the methods of maintenance.Service that the API calls.
+type Maintenance interface {
+	Overview(ctx context.Context, a actor.Actor) (maintenance.Overview, error)
+	Machine(ctx context.Context, a actor.Actor, id policy.MachineID) (maintenance.Machine, error)
 }
 
 // Hub reads and changes the hub's settings, and reads the hub's state. Each method checks a.May.

@@ -118,6 +118,7 @@ func (s *site) options() Options {
 			return 0
 		},
 	}
+	o.Maintenance = maintenanceFake{f}
 	if s.store != nil {
 		o.Events = s.store
 	}

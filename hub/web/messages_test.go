@@ -16,9 +16,11 @@ import (
 	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/display"
+	"portillon/hub/maintenance"
 	"portillon/hub/memberlist"
 	"portillon/hub/search"
 	"portillon/policy"
+	"portillon/wire"
 )
 
 // Every message key that a template or a handler uses is in messages.txt, and every message is used.
@@ -112,6 +114,17 @@ func composed() (keys []string) {
 	for _, s := range display.States() {
 		keys = append(keys, "status."+string(s))
 	}
+	for _, g := range maintenance.Groups() {
+		keys = append(keys, "upkeep.group."+string(g))
+	}
+	for _, w := range wire.Problems() {
+		keys = append(keys, "upkeep.what."+string(w))
+	}
+	for _, o := range []maintenance.Origin{maintenance.FromPerson, maintenance.FromDue, maintenance.FromContactor,
+		maintenance.FromJournal} {
+		keys = append(keys, "upkeep.origin."+string(o))
+	}
+	keys = append(keys, "upkeep.group.all")
 	for m := 1; m <= 12; m++ {
 		keys = append(keys, fmt.Sprintf("month.%d", m))
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -102,16 +101,11 @@ func (l tongue) decimal(n float64) string {
 	return s
 }
 
-// month formats a month such as 2026-11: as nov., or, with the year, as nov. 2026. month returns any other text as it
-// is.
-func (l tongue) month(text string, year bool) string {
+// monthName returns the short name of a month such as 2026-11: nov. monthName returns any other text as it is.
+func (l tongue) monthName(text string) string {
 	t, err := time.Parse("2006-01", text)
 	if err != nil {
 		return text
 	}
-	name := l.t("month." + strconv.Itoa(int(t.Month())))
-	if year {
-		return fmt.Sprintf("%s\u00a0%d", name, t.Year())
-	}
-	return name
+	return l.month(t.Month())
 }

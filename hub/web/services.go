@@ -12,6 +12,7 @@ import (
 	"portillon/hub/display"
 	"portillon/hub/enrol"
 	"portillon/hub/issue"
+	"portillon/hub/maintenance"
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/search"
@@ -237,6 +238,15 @@ type Audit interface {
 	Entries(ctx context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error)
 	OwnEntries(ctx context.Context, a actor.Actor) ([]account.OwnEntry, error)
 	Export(ctx context.Context, a actor.Actor, w io.Writer) error
+}
+
+// Maintenance are the methods of maintenance.Service that the pages call.
+type Maintenance interface {
+	Overview(ctx context.Context, a actor.Actor) (maintenance.Overview, error)
+	Machine(ctx context.Context, a actor.Actor, id policy.MachineID) (maintenance.Machine, error)
+	Own(ctx context.Context, a actor.Actor) (maintenance.Own, error)
+	SetInitial(ctx context.Context, a actor.Actor, id policy.MachineID, hours int64, day policy.Date) error
+	CloseReport(ctx context.Context, a actor.Actor, id policy.MachineID, report, words string) error
 }
 
 // Reports are the methods of report.Service that the pages call.

@@ -46,6 +46,7 @@ func (p *Pages) table() []family {
 	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
 	forms := &policyForms{drafts: o.Drafts, pages: policies}
 	reports := &reportPages{reports: o.Reports, machines: o.Machines, now: o.Now, zone: p.zone}
+	upkeep := &maintenancePages{maintenance: o.Maintenance, machineName: p.machineName}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	finds := &searchPages{search: o.Search, words: p.words, menu: p.menu}
 	shown := &displayPages{display: o.Display}
@@ -66,6 +67,7 @@ func (p *Pages) table() []family {
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Policies != nil, append(trials.routes(), forms.routes()...), nil},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},
+		{o.Maintenance != nil, upkeep.routes(), []entry{{"maintenance", "/maintenance", mayMaintain}}},
 		{o.Accounts != (Accounts{}), settings.routes(), []entry{{"settings", "/settings", anybody}}},
 		{o.Search != nil, finds.routes(), nil},
 		{o.Display != (Display{}), shown.routes(), nil},

@@ -56,11 +56,11 @@ func (p *Pages) parse(lang string) (*views, error) {
 func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
-		"author": l.author, "machineFault": l.machineFault, "text": l.of, "month": l.month, "decimal": l.decimal,
+		"author": l.author, "machineFault": l.machineFault, "text": l.of, "decimal": l.decimal,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
-		"since":   l.since,
-		"of":      l.of,
-		"hours":   l.hours,
+		"since": l.since,
+		"hours": l.hours,
+		"month": l.month, "monthOf": l.monthOf, "monthName": l.monthName,
 		"menu":    p.menu,
 		"asset":   p.assets.path,
 		"audited": func(text string) *translated { return p.translate(l, text) },

@@ -56,6 +56,8 @@ type Options struct {
 	Reports   Reports
 	Display   Display
 	Search    Search
+	// Maintenance is the service of what the machines need.
+	Maintenance Maintenance
 	// Who returns the user who sent a request; the zero Actor: the user is not signed in.
 	Who func(*http.Request) (actor.Actor, error)
 	// Address returns the client's address behind any proxies; nil: the address of the connection is used.

@@ -35,6 +35,7 @@ type Site struct {
 	policies  []publish.Policy // the newest first
 	made      int              // number of generated ids
 	weeks     int              // number of additional rows in the report of weeks
+	upkeep    upkeep           // what forms of maintenance have changed
 	broken    error            // error that every call returns; nil: calls succeed
 }
 
