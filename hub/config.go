@@ -46,6 +46,7 @@ type Config struct {
 	PolicyKey string       // public half of a separate key that signs policies; empty: Key signs policies
 	Mail      string       // path of a file with the mail settings; empty: no mail
 	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
+	Sources   []SourceConfig
 
 	keyAt string // file and line that set Key, such as hub.yaml:4
 }
@@ -199,6 +200,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 		"policy-key",
 		"mail",
 		"lan-issuers",
+		"sources",
 	)
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
@@ -213,6 +215,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 			r.Get("web"),
 		), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
 		Issuers: hostsOf(r.Get("lan-issuers")),
+		Sources: p.sources(r.Get("sources")),
 	}
 	p.together(r, c)
 	storeKeyLine(&c, r)

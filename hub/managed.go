@@ -111,7 +111,10 @@ func (op *opening) openDirectory() error {
 	case documents == nil:
 		documents = fetch.New(fetch.Options{AllowHosts: op.hub.core.c.Issuers}).For
 	}
-	var err error
+	lists, err := op.hub.services.lists()
+	if err != nil {
+		return err
+	}
 	op.hub.services.directory, err = directory.New(
 		directory.Options{
 			Site:        site,
@@ -127,6 +130,8 @@ func (op *opening) openDirectory() error {
 			Fetch:       documents,
 			Forget:      op.hub.services.forgetMember,
 			Merged:      op.hub.services.mergeMember,
+			Lists:       lists,
+			Tell:        op.hub.services.tellOfList,
 		},
 	)
 	return err
@@ -426,6 +431,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.services.report.Run)
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
+	start(op.hub.services.directory.Sources.Run)
 	start(op.hub.cards.rebindCards)
 	start(op.hub.pagesServer.servePages)
 }

@@ -53,6 +53,7 @@ type todayPage struct {
 	Ended   []directory.Ending
 	Soon    []directory.Ending
 	MoreEnd int
+	Lists   []directory.SourceState // lists of members that wait for the reader, or fail
 }
 
 // machineWithUser is a machine together with the name of the machine's current user.
@@ -91,6 +92,9 @@ func (p *todayPages) today(q *request) error {
 			return err
 		}
 		d.Ended, d.Soon, d.MoreEnd = split(ends, p.now())
+		if d.Lists, err = p.listsForPerson(q); err != nil {
+			return err
+		}
 	}
 	return q.render(200, "today", "today", "today.title", d)
 }

@@ -29,7 +29,7 @@ type hub struct {
 
 // directoryOf returns the directory's services; one fake implements all of them.
 func directoryOf(d webtest.Directory) web.Directory {
-	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d, Erasures: d}
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Sources: d, Exports: d, Erasures: d}
 }
 
 // accountsOf returns the services of accounts; one fake implements all of them.

@@ -74,10 +74,10 @@ type Server struct {
 // State is what a test can set.
 type State struct {
 	People      []Person
-	PageSize    int             // 0: as the client asks
-	Script      map[int]Misdeed // misdeeds by the number of the request for a list, from 1
-	Always      Misdeed         // misdeed of every request for a list
-	RetryAfter  string          // header of Throttle and Unavailable
+	PageSize    int                // 0: as the client asks
+	Script      map[int]Misdeed    // misdeeds by the number of the request for a list, from 1
+	Always      Misdeed            // misdeed of every request for a list
+	RetryAfter  string             // header of Throttle and Unavailable
 	Total       func(real int) int // number of entries that the server announces; negative: none, at Fab-manager
 	RepeatToken bool
 	NoToken     bool
