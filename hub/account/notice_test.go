@@ -1,21 +1,19 @@
 package account_test
 
 import (
-	"context"
-	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
+	"portillon/policy"
 )
 
 func TestNoticesGoToOwnersAndAdministratorsWithAnAddress(t *testing.T) {
 	b := open(t)
 	for _, x := range []account.Account{
 		{Name: "olga@lab.example", Site: actor.Owner}, {Name: "adele@lab.example", Site: actor.Administrator},
-		{Name: "root", Site: actor.Owner}, {Name: "lea@lab.example", Site: actor.Member},
+		{Name: "root", Site: actor.Owner}, {Name: "lea@lab.example", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}},
 		{Name: "off@lab.example", Site: actor.Administrator, Disabled: true},
 	} {
 		b.add(x)
@@ -55,17 +53,10 @@ func TestNoticeIsSentAfterAnOutage(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.pass(c.down)
-			synctest.Test(t, func(t *testing.T) {
-				ctx, stop := context.WithCancel(t.Context())
-				done := make(chan error)
-				go func() { done <- b.Outbox.Run(ctx) }()
-				time.Sleep(time.Minute)
-				synctest.Wait()
-				stop()
-				if err := <-done; !errors.Is(err, context.Canceled) || len(b.sink.mails) != c.sent {
-					t.Errorf("%d mails, %v", len(b.sink.mails), err)
-				}
-			})
+			b.SendDue(t.Context())
+			if len(b.sink.mails) != c.sent {
+				t.Errorf("%d mails, want %d", len(b.sink.mails), c.sent)
+			}
 		})
 	}
 }

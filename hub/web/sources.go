@@ -36,7 +36,7 @@ func (p *importPages) fetchList(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.render(200, "preview", "members", "import.title", previewPage{Preview: pre})
+	return q.render(200, "preview", "members", "import.title", previewPage{Preview: pre, Fetched: true})
 }
 
 // listsForPerson returns the lists that wait for an administrator or fail.
