@@ -55,7 +55,8 @@ func (p parser) sources(n yamlfile.Node) (out []SourceConfig) {
 
 // source parses one list.
 func (p parser) source(name string, n yamlfile.Node) SourceConfig {
-	n.Only("kind", "url", "private", "organization", "form", "client-id", "secret-file", "cards", "until", "at", "may-lose")
+	n.Only("kind", "url", "private", "organization", "form", "client-id", "secret-file", "cards", "until", "at",
+		"may-lose")
 	kinds := make([]string, 0, 3)
 	for _, k := range membersource.Kinds() {
 		kinds = append(kinds, string(k))

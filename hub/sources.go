@@ -56,7 +56,8 @@ func (sv *services) tellOfList(ctx context.Context, s directory.SourceState) err
 			FR: "Cette nuit, le hub n'a pas pu lire la liste de membres « %s » : %s.\n\n" +
 				"Rien n'a changé, et le hub recommence chaque nuit%s\n",
 			EN: "Last night the hub could not read the list of members “%s”: %s.\n\n" +
-				"Nothing was changed, and the hub tries again every night%s\n"}.In(l), s.Name, words.In(site.Language, s.Why), where)
+				"Nothing was changed, and the hub tries again every night%s\n"}.In(l),
+			s.Name, words.In(site.Language, s.Why), where)
 	}
 	return sv.accounts.Outbox.TellAdministrators(ctx, fmt.Sprintf(subject.In(l), site.Title, s.Name), body)
 }

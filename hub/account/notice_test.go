@@ -13,7 +13,8 @@ func TestNoticesGoToOwnersAndAdministratorsWithAnAddress(t *testing.T) {
 	b := open(t)
 	for _, x := range []account.Account{
 		{Name: "olga@lab.example", Site: actor.Owner}, {Name: "adele@lab.example", Site: actor.Administrator},
-		{Name: "root", Site: actor.Owner}, {Name: "lea@lab.example", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}},
+		{Name: "root", Site: actor.Owner},
+		{Name: "lea@lab.example", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}},
 		{Name: "off@lab.example", Site: actor.Administrator},
 	} {
 		added := b.add(x)

@@ -56,7 +56,8 @@ func writeSource(ctx context.Context, tx *store.Tx, s *SourceState) error {
 // finish stores how a run of a list ended. day is the day of a nightly run, or the zero date. If an administrator must
 // do something, and did not have to before, finish tells them; a message that cannot be sent is only logged, because
 // the pages show the state too.
-func (s *Sources) finish(ctx context.Context, l *ListSource, o Outcome, c RunCounts, why string, day policy.Date) error {
+func (s *Sources) finish(ctx context.Context, l *ListSource, o Outcome, c RunCounts, why string,
+	day policy.Date) error {
 	var now SourceState
 	isNew := false
 	err := s.core.site.Write(ctx, func(tx *store.Tx) (err error) {
