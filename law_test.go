@@ -101,6 +101,9 @@ var importRules = []struct {
 	{"hub/fault", nil, "errors of services know no service"},
 	{"hub/fold", nil, "texts are compared without a member or a database"},
 	{"hub/memberlist", nil, "a list is recognised from its cells, without a file, a member or a database"},
+	{"hub/membersource", []string{"hub/memberlist", "openbadge/fetch"},
+		"it fetches lists and knows no member; openbadge/fetch knows which addresses are public"},
+	{"hub/membersource/membersourcetest", nil, "a fake of other programs speaks their protocols alone"},
 	{
 		"hub/directory",
 		append([]string{"site", "rfid", "policy/analysis", "policy/file", "hub/memberlist"}, service...),

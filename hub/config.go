@@ -47,6 +47,7 @@ type Config struct {
 	Mail      string       // path of a file with the mail settings; empty: no mail
 	Issuer    IssuerConfig // issuer of the site's own badges; zero: the hub issues no badges
 	Issuers   []string     // hosts on the site's own network from which the hub may fetch badges and status lists
+	Sources   []SourceConfig
 
 	keyAt string // file and line that set Key, such as hub.yaml:4
 }
@@ -200,7 +201,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 		"policy-key",
 		"mail",
 		"lan-issuers",
-		"issuer",
+		"issuer", "sources",
 	)
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
@@ -215,6 +216,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 			r.Get("web"),
 		), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
 		Issuers: hostsOf(r.Get("lan-issuers")), Issuer: p.issuer(r),
+		Sources: p.sources(r.Get("sources")),
 	}
 	p.together(r, c)
 	storeKeyLine(&c, r)

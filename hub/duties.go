@@ -16,6 +16,7 @@ func pageDirectory(d *directory.Services) web.Directory {
 		Taps:     d.Taps,
 		Badges:   d.Badges,
 		Imports:  d.Imports,
+		Sources:  d.Sources,
 		Exports:  d.Exports,
 		Erasures: d.Erasures,
 		Own:      d.Own,
@@ -30,6 +31,7 @@ func apiDirectory(d *directory.Services) api.Directory {
 		Taps:     d.Taps,
 		Badges:   d.Badges,
 		Imports:  d.Imports,
+		Sources:  d.Sources,
 		Exports:  d.Exports,
 		Erasures: d.Erasures,
 	}

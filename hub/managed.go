@@ -124,7 +124,10 @@ func (op *opening) openDirectory() error {
 	case documents == nil:
 		documents = fetch.New(fetch.Options{AllowHosts: op.hub.core.c.Issuers}).For
 	}
-	var err error
+	lists, err := op.hub.services.lists()
+	if err != nil {
+		return err
+	}
 	op.hub.services.directory, err = directory.New(
 		directory.Options{
 			Site:        site,
@@ -144,6 +147,8 @@ func (op *opening) openDirectory() error {
 			Fetch:       op.hub.pagesServer.issuing.documents(documents),
 			Forget:      op.hub.pagesServer.issuing.forgetMember,
 			Merged:      op.hub.pagesServer.issuing.mergeMember,
+			Lists:       lists,
+			Tell:        op.hub.services.tellOfList,
 		},
 	)
 	return err
@@ -463,6 +468,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 	start(op.hub.pagesServer.maintenance.Run)
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
+	start(op.hub.services.directory.Sources.Run)
 	start(op.hub.cards.rebindCards)
 	if s := op.hub.pagesServer.issuing.service; s != nil {
 		start(s.Run)

@@ -116,7 +116,7 @@ func (p parser) together(r yamlfile.Node, c Config) {
 		r.Get("machines").Required()
 	}
 	if !c.Managed() {
-		for _, key := range []string{"policy-key", "mail", "lan-issuers", "issuer"} {
+		for _, key := range []string{"policy-key", "mail", "lan-issuers", "issuer", "sources"} {
 			if r.Get(key).Present() {
 				r.Get(key).
 					Fault("web: { listen: \"127.0.0.1:8040\" }", "it is for a hub that keeps the site itself, and there is no web:")

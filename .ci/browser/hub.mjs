@@ -59,6 +59,8 @@ const posted = {
   'wrong-password': ['/sign-in', async p => { await p.fill('#password-name', 'x'); await p.fill('#password-password', 'x'); await p.click('#password button') }],
   'wrong-code': ['/code', async p => { await p.fill('#code-code', 'x'); await p.click('#code button') }],
   preview: ['/members/import', async p => { await p.setInputFiles('#import-file', { name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from('Ada Exemple\nBob Exemple\n') }); await p.click('#import button') }],
+  'list-fetched': ['/members/import', async p => { await p.click('form[action$="/fab"] button') }],
+  'list-silent': ['/members/import', async p => { await p.click('form[action$="/atelier"] button') }],
   code: ['/machines/laser', async p => { await p.click('form[action$="/code"] button') }],
   'tag-faults': ['/machines/laser', async p => { await blank(p, '#tag-reason'); await p.click('#tag button') }],
   'report-close-faults': ['/machines/laser/maintenance', async p => { await blank(p, '[id="close-412-words"]'); await p.click('form[action*="/close"] button') }],

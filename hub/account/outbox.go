@@ -47,6 +47,11 @@ type Outbox struct {
 // transaction is committed. The outbox contains at most maxOutbox mails. A mail expires when the link in the mail
 // expires (linkLife).
 func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
+	return s.enqueueFor(ctx, tx, m, linkLife)
+}
+
+// enqueueFor adds a mail as enqueue does. The mail expires after the time life.
+func (s *Outbox) enqueueFor(ctx context.Context, tx *store.Tx, m Mail, life time.Duration) error {
 	id, err := s.core.newID("o-")
 	if err != nil {
 		return err
@@ -60,7 +65,7 @@ func (s *Outbox) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO account_mail (site, id, recipient, subject, body, tries, next, expires) VALUES ($1,
 		$2, $3, $4, $5, 0, $6, $7)`,
-		id, m.To, m.Subject, m.Body, s.core.now(), s.core.now()+linkLife.Milliseconds())
+		id, m.To, m.Subject, m.Body, s.core.now(), s.core.now()+life.Milliseconds())
 	if err != nil {
 		return err
 	}

@@ -176,6 +176,7 @@ func (s *API) allRoutes() (all []Route) {
 		{o.Directory != (Directory{}), (&cardAPI{directory: o.Directory}).routes()},
 		{o.Directory != (Directory{}), (&badgeAPI{directory: o.Directory, texts: s.texts}).routes()},
 		{o.Directory != (Directory{}), (&importAPI{directory: o.Directory, texts: s.texts}).routes()},
+		{o.Directory != (Directory{}), (&importAPI{directory: o.Directory, texts: s.texts}).sourceRoutes()},
 		{o.Machines != nil, (&machineAPI{machines: o.Machines, codes: o.Codes, orders: o.Orders}).routes()},
 		{o.CardKeys != nil, (&cardKeyAPI{keys: o.CardKeys}).routes()},
 		{o.Issuing != nil, (&awardAPI{issuing: o.Issuing}).routes()},

@@ -132,7 +132,7 @@ type directoryFake struct{ *fakes }
 
 // all returns a Directory that uses the fake for every service.
 func (f directoryFake) all() Directory {
-	return Directory{Members: f, Cards: f, Taps: f, Badges: f, Imports: f, Exports: f, Erasures: f}
+	return Directory{Members: f, Cards: f, Taps: f, Badges: f, Imports: f, Sources: f, Exports: f, Erasures: f}
 }
 
 func (f directoryFake) List(_ context.Context, a actor.Actor, filter directory.Filter,
@@ -315,6 +315,16 @@ func (f directoryFake) RemoveBadge(_ context.Context, a actor.Actor, id policy.M
 
 func (f directoryFake) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
 	f.note("import %q %q %v %s", in.Name, in.Data, in.Mapping, in.Source)
+	return filled[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}),
+		a.May(actor.ReadMembers, actor.Target{}))
+}
+
+func (f directoryFake) FetchedLists(_ context.Context, a actor.Actor) ([]directory.SourceState, error) {
+	return []directory.SourceState{filled[directory.SourceState]()}, a.May(actor.WriteMembers, actor.Target{})
+}
+
+func (f directoryFake) FetchList(_ context.Context, a actor.Actor, name string) (directory.Preview, error) {
+	f.note("fetch %q", name)
 	return filled[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}),
 		a.May(actor.ReadMembers, actor.Target{}))
 }

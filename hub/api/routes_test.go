@@ -112,6 +112,7 @@ func compare(t *testing.T, d *parsedDescription, r Route, op, item map[string]an
 // sampleRequest returns a request to a route that succeeds for a user with all permissions.
 func sampleRequest(r Route) req {
 	a := req{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
+		"{source}", "fab",
 		"{account}", "a1",
 		"{token}", "k1", "{session}", "s1", "{award}", "aw1", "{class}", "laser-user", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {

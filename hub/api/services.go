@@ -26,6 +26,7 @@ type Directory struct {
 	Taps     Taps
 	Badges   Badges
 	Imports  Imports
+	Sources  Sources
 	Exports  Exports
 	Erasures Erasures
 }
@@ -72,6 +73,13 @@ type Imports interface {
 	Apply(ctx context.Context, a actor.Actor, preview string) (directory.Preview, error)
 	// Remap reads the list of an import again, with its columns assigned to other fields.
 	Remap(ctx context.Context, a actor.Actor, preview string, by directory.Mapping) (directory.Preview, error)
+}
+
+// Sources is the service that fetches lists of members from other programs.
+type Sources interface {
+	FetchedLists(ctx context.Context, a actor.Actor) ([]directory.SourceState, error)
+	// FetchList fetches a list and returns its preview, which Imports applies.
+	FetchList(ctx context.Context, a actor.Actor, name string) (directory.Preview, error)
 }
 
 // Exports is the service that writes all members to a file.

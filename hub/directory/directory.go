@@ -28,6 +28,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +92,11 @@ type Options struct {
 	// Fetch returns a resolver for documents on the web: badges by URL, status lists, keys. The resolver refuses addresses
 	// of the hub's network (package openbadge/fetch). If Fetch is nil, the directory fetches nothing.
 	Fetch func(context.Context) openbadge.Resolver
+
+	// Lists are the lists of members that the hub fetches from other programs, each name once.
+	Lists []ListSource
+	// Tell tells the administrators that a list waits for them or fails; nil: only pages show it.
+	Tell func(context.Context, SourceState) error
 }
 
 // Services are the directory of one site, split by duty. Each service may be called by many goroutines. All methods
@@ -103,6 +109,7 @@ type Services struct {
 	Badges   *Badges   // adds and removes badges
 	Verdicts *Verdicts // verifies the badges again
 	Imports  *Imports  // imports lists of members from files
+	Sources  *Sources  // fetches lists of members from other programs
 	Exports  *Exports  // exports the whole directory, for people and for bundles
 	Erasures *Erasures // removes a person's data
 	Own      *Own      // answers members' questions about their own access
@@ -122,6 +129,9 @@ func New(o Options) (*Services, error) {
 	practice := &practiceSource{ask: o.Practice}
 	previews := &previewStore{now: o.Now, plans: map[string]*plan{}}
 	cards := &Cards{core: core}
+	imports := &Imports{core: core, practice: practice, previews: previews, isFetched: func(name string) bool {
+		return slices.ContainsFunc(o.Lists, func(l ListSource) bool { return l.Name == name })
+	}}
 	return &Services{
 		Members:  &Members{core: core, mergeElsewhere: o.Merged},
 		Cards:    cards,
@@ -129,7 +139,8 @@ func New(o Options) (*Services, error) {
 		Rekeying: &Rekeying{core: core},
 		Badges:   &Badges{core: core, documents: documents},
 		Verdicts: &Verdicts{core: core, documents: documents},
-		Imports:  &Imports{core: core, practice: practice, previews: previews},
+		Imports:  imports,
+		Sources:  newSources(core, imports, o),
 		Exports:  &Exports{core: core},
 		Erasures: &Erasures{core: core, previews: previews, forgetElsewhere: o.Forget},
 		Own: &Own{core: core, practice: o.PracticeOf, states: o.States, achieved: o.Achieved,

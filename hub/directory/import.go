@@ -11,6 +11,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
+	"portillon/hub/memberlist"
 	"portillon/policy"
 )
 
@@ -28,6 +29,7 @@ type Import struct {
 	Until policy.Date
 
 	remembered rememberedColumns
+	program    memberlist.Program // the program from whose API the list was fetched; empty: the list is a file
 }
 
 // Preview describes the changes of an import, as the API and the pages show them. Apply writes exactly the changes of
@@ -72,6 +74,8 @@ type Imports struct {
 	core     *core
 	practice *practiceSource
 	previews *previewStore
+	// isFetched reports whether the hub fetches the list of this name from another program.
+	isFetched func(name string) bool
 }
 
 const (
@@ -252,6 +256,9 @@ func (s *Imports) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 			}
 		}
 		if err := pl.remember(ctx, c.Tx); err != nil {
+			return "", "", err
+		}
+		if err := s.markApplied(ctx, c.Tx, pl); err != nil {
 			return "", "", err
 		}
 		return "", fmt.Sprintf("import %s: %d added, %d changed, %d gone", previewID, len(out.Added), len(out.Changed),

@@ -62,7 +62,9 @@ func (t *table) recognise(in Import) (*list, error) {
 	if len(t.rows) == 0 {
 		return t.members(in.Mapping)
 	}
-	known := memberlist.Recognise(t.listTable(), func(header string) string { return fieldOf(header, nil) })
+	given := t.listTable()
+	given.Program = in.program
+	known := memberlist.Recognise(given, func(header string) string { return fieldOf(header, nil) })
 	remembered := in.remembered[known.Program]
 	mapping := maps.Clone(known.Fields)
 	maps.Copy(mapping, remembered)

@@ -122,7 +122,9 @@ func (s *Imports) Remap(ctx context.Context, a actor.Actor, previewID string, by
 		}
 		in.Mapping[header] = field
 	}
-	in.Until = by.Until
+	if in.program == "" || by.Until != (policy.Date{}) { // hub.yaml has the last day of a list from a program
+		in.Until = by.Until
+	}
 	p, err := s.Preview(ctx, a, in)
 	if err == nil {
 		s.previews.remove(previewID)

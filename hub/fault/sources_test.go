@@ -20,6 +20,7 @@ func speakers() []string {
 		"../cardkeys.go",
 		"../settings.go",
 		"../directory/*.go",
+		"../membersource/*.go",
 		"../publish/*.go",
 		"../enrol/*.go",
 		"../cardkey/*.go",
@@ -40,7 +41,7 @@ func speakers() []string {
 // sinks are the functions that create a fault from their arguments. The value of each entry is the index of the first
 // argument that is a sentence.
 var sinks = map[string]int{"Fault": 0, "at": 0, "bad": 0, "wrong": 0, "wrongFile": 0, "refuse": 0, "add": 2, "here": 1,
-	"suspect": 2, "space": 2, "warn": 1, "invalid": 2}
+	"suspect": 2, "space": 2, "warn": 1, "invalid": 2, "failure": 0}
 
 // errorsToo matches the source files whose errors a fault quotes.
 var errorsToo = regexp.MustCompile(`/policy/hours\.go$|/rfid/card\.go$`)

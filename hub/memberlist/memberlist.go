@@ -14,6 +14,7 @@
 //     config/locales/{fr,en}.yml the labels.
 //   - AssoConnect (assoconnect.com), the XLSX of the contacts. Each association names its own columns; only the unique
 //     id and the dates of the membership are common.
+//   - MemberMatters (membermatters.org), its list of members by the API.
 //   - Excel in French: a CSV with semicolons in Windows-1252. Its columns are those that a person chose, so the import
 //     assigns them as in any other list.
 package memberlist
@@ -36,6 +37,8 @@ const (
 	FabManager  Program = "fab-manager"
 	AssoConnect Program = "assoconnect"
 	FrenchExcel Program = "excel-fr"
+	// MemberMatters is known only from Table.Program: it exports no file.
+	MemberMatters Program = "membermatters"
 )
 
 // HasOwnColumns reports whether the program, and not a person, chose the names of the columns.
@@ -44,8 +47,10 @@ func (p Program) HasOwnColumns() bool { return p != "" && p != FrenchExcel }
 // Ignore is the field of a column that is not imported.
 const Ignore = "-"
 
-// Table is a list of members as read from a file.
+// Table is a list of members as read from a file, or fetched from a program.
 type Table struct {
+	// Program is the program from whose API the list was fetched; empty: Recognise determines the program.
+	Program     Program
 	XLSX        bool   // a sheet of a workbook; else a CSV
 	Sheet       string // name of the sheet
 	Separator   rune   // of a CSV
@@ -62,7 +67,7 @@ type Row struct {
 
 // Reason is one observation that led to the program.
 type Reason struct {
-	What   string   `json:"what"`             // columns, sheet, separator, encoding, dates, decimals
+	What   string   `json:"what"`             // api, columns, sheet, separator, encoding, dates, decimals
 	Values []string `json:"values,omitempty"` // column names, the name of the sheet, an example
 }
 
@@ -88,7 +93,9 @@ type Left struct {
 const (
 	NotValid = "status"   // the order is not valid: cancelled, refunded, not paid
 	Repeated = "repeated" // a later order is of the same person
-	NoEnd    = "no-end"   // the person has no membership: no last day, and no exemption from dues
+	// NotActive is an account that the program does not call active.
+	NotActive = "not-active"
+	NoEnd     = "no-end" // the person has no membership: no last day, and no exemption from dues
 )
 
 // Recognise determines the program that exported a list. known returns the field that the import assigns to a header
@@ -105,8 +112,9 @@ func Recognise(t Table, known func(header string) string) List {
 		{FabManager, isFabManager, fabManagerFields, nil},
 		{Galette, isGalette, galetteFields, []string{"card"}},
 		{AssoConnect, isAssoConnect, assoConnectFields, []string{"email", "card", "language", "first", "last"}},
+		{MemberMatters, nil, memberMattersFields, nil},
 	} {
-		if l.Why = p.matches(&t, plainHeaders(t.Header)); l.Why == nil {
+		if l.Why = t.recognisedAs(p.program, p.matches); l.Why == nil {
 			continue
 		}
 		l.Program = p.program
@@ -130,6 +138,18 @@ func Recognise(t Table, known func(header string) string) List {
 		l.Program = FrenchExcel
 	}
 	return l
+}
+
+// recognisedAs returns the observations that the list is of a program. A list from an API is of the program of that API
+// only.
+func (t *Table) recognisedAs(p Program, matches func(*Table, map[string]string) []Reason) []Reason {
+	switch {
+	case t.Program == p:
+		return []Reason{{What: "api"}}
+	case t.Program != "" || matches == nil:
+		return nil
+	}
+	return matches(t, plainHeaders(t.Header))
 }
 
 // Plain returns a header without case, accents, blanks and signs: "Date d’échéance :" becomes "datedecheance". Programs

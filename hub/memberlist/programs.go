@@ -104,6 +104,12 @@ func isAssoConnect(t *Table, headers map[string]string) []Reason {
 	return []Reason{columns(append(id, membership...)...)}
 }
 
+// memberMattersFields are the columns that package membersource gives to a list of MemberMatters, in plain form.
+var memberMattersFields = map[string]string{
+	"id": "external_id", "firstname": "first", "lastname": "last", "email": "email", "rfid": "card", "state": Ignore,
+	"lastinduction": Ignore,
+}
+
 // frenchDate and decimalComma match cells as Excel writes them in French.
 var (
 	frenchDate   = regexp.MustCompile(`^[0-9]{2}/[0-9]{2}/[0-9]{4}( [0-9:]+)?$`)

@@ -48,6 +48,9 @@ func (l *List) Prepare(fields map[string]string) (rows []Row, left []Left) {
 		rows, left = l.validOrders(rows, left)
 		rows, left = l.latestOrders(rows, left)
 	}
+	if l.Program == MemberMatters {
+		rows, left = l.activeMembers(rows, left)
+	}
 	of := func(field string) int {
 		return slices.IndexFunc(l.Table.Header, func(h string) bool { return fields[strings.TrimSpace(h)] == field })
 	}
@@ -70,6 +73,20 @@ func (l *List) validOrders(rows []Row, left []Left) ([]Row, []Left) {
 			out = append(out, r)
 		} else {
 			left = append(left, Left{Row: r.Number, Why: NotValid, Given: s})
+		}
+	}
+	return out, left
+}
+
+// activeMembers leaves out the accounts that MemberMatters does not call active: new, inactive, or no membership.
+func (l *List) activeMembers(rows []Row, left []Left) ([]Row, []Left) {
+	state := l.Table.at("state")
+	var out []Row
+	for _, r := range rows {
+		if s := r.cell(state); s == "active" {
+			out = append(out, r)
+		} else {
+			left = append(left, Left{Row: r.Number, Why: NotActive, Given: s})
 		}
 	}
 	return out, left

@@ -55,6 +55,7 @@ type todayPage struct {
 	MoreEnd int
 	// Erasures are the members' open requests for erasure; empty: there are none, or the reader may not erase members.
 	Erasures []directory.ErasureRequest
+	Lists    []directory.SourceState // lists of members that wait for the reader, or fail
 }
 
 // machineWithUser is a machine together with the name of the machine's current user.
@@ -95,6 +96,9 @@ func (p *todayPages) today(q *request) error {
 		d.Ended, d.Soon, d.MoreEnd = split(ends, p.now())
 		d.Erasures, err = p.directory.Erasures.Requests(ctxOf(q), q.actor)
 		if err = ignoreDenied(err); err != nil {
+			return err
+		}
+		if d.Lists, err = p.listsForPerson(q); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 type previewPage struct {
 	directory.Preview
 	Until string // last day of membership of all rows, as it was entered
+	// Fetched reports that the hub fetched the list: hub.yaml has the last day of membership.
+	Fetched bool
 }
 
 // longestHeader limits the column names that the page's form sends, in bytes: the form must stay within its limit.
@@ -38,7 +40,7 @@ func (p previewPage) AsksUntil() bool {
 			return false
 		}
 	}
-	return len(p.Headers) > 0
+	return len(p.Headers) > 0 && !p.Fetched
 }
 
 // SomeLeft returns the rows left out that the page lists.
@@ -67,5 +69,5 @@ func (p *importPages) remap(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.render(200, "preview", "members", "import.title", previewPage{pre, v.Get("until")})
+	return q.render(200, "preview", "members", "import.title", previewPage{Preview: pre, Until: v.Get("until")})
 }

@@ -18,6 +18,7 @@ func (p *importPages) routes() []route {
 	return []route{
 		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview},
 		{"POST /members/import/apply", p.apply}, {"POST /members/import/columns", p.remap},
+		{"POST /members/import/sources/{name}", p.fetchList},
 		{"GET /members/export", p.export},
 	}
 }
@@ -33,7 +34,7 @@ func (p *importPages) importPage(q *request) error {
 	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
-	return q.render(200, "import", "members", "import.title", importForm())
+	return p.showImport(q, 200, importForm(), nil)
 }
 
 // preview answers POST /members/import with the changes that an import would make. The response to the POST is the
@@ -50,7 +51,7 @@ func (p *importPages) preview(q *request) error {
 		pre, err = p.directory.Imports.Preview(ctxOf(q), q.actor, directory.Import{Name: name, Data: data})
 	}
 	if faults := invalid(err); faults != nil {
-		return q.render(422, "import", "members", "import.title", importForm().refuse(faults))
+		return p.showImport(q, 422, importForm().refuse(faults), nil)
 	}
 	if err != nil {
 		return err

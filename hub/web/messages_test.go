@@ -96,14 +96,17 @@ func composed() (keys []string) {
 		keys = append(keys, "role."+string(s))
 	}
 	for _, p := range []memberlist.Program{memberlist.Galette, memberlist.HelloAsso, memberlist.FabManager,
-		memberlist.AssoConnect, memberlist.FrenchExcel} {
+		memberlist.AssoConnect, memberlist.FrenchExcel, memberlist.MemberMatters} {
 		keys = append(keys, "import.program."+string(p))
 	}
-	for _, s := range []string{"columns", "sheet", "separator", "encoding", "dates", "decimals"} {
+	for _, s := range []string{"api", "columns", "sheet", "separator", "encoding", "dates", "decimals"} {
 		keys = append(keys, "import.why."+s)
 	}
-	for _, s := range []string{memberlist.NotValid, memberlist.Repeated, memberlist.NoEnd} {
+	for _, s := range []string{memberlist.NotValid, memberlist.Repeated, memberlist.NoEnd, memberlist.NotActive} {
 		keys = append(keys, "import.left."+s)
+	}
+	for _, o := range []directory.Outcome{directory.Applied, directory.Unchanged} {
+		keys = append(keys, "sources."+string(o))
 	}
 	for _, s := range (previewPage{}).Fields() {
 		keys = append(keys, "import.as."+s)

@@ -29,7 +29,7 @@ type hub struct {
 
 // directoryOf returns the directory's services; one fake implements all of them.
 func directoryOf(d webtest.Directory) web.Directory {
-	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d,
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Sources: d, Exports: d,
 		Erasures: webtest.Erasures(d), Own: webtest.Own(d)}
 }
 

@@ -29,9 +29,9 @@ var specialRanges = [...]netip.Prefix{
 // IPv4-mapped addresses or the private range fc00::/7.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// isPublic reports whether an address is a public address. An address with a zone is in no prefix, so isPublic
+// IsPublic reports whether an address is a public address. An address with a zone is in no prefix, so IsPublic
 // returns false for it.
-func isPublic(a netip.Addr) bool {
+func IsPublic(a netip.Addr) bool {
 	if !a.Is4() && !globalUnicast.Contains(a) {
 		return false
 	}
@@ -43,10 +43,10 @@ func isPublic(a netip.Addr) bool {
 	return true
 }
 
-// isPrivate reports whether an address belongs to a private network (RFC 1918, RFC 4193), or to the range of
-// carrier-grade NAT (RFC 6598), which some networks use as private. For loopback and link-local addresses, isPrivate
+// IsPrivate reports whether an address belongs to a private network (RFC 1918, RFC 4193), or to the range of
+// carrier-grade NAT (RFC 6598), which some networks use as private. For loopback and link-local addresses, IsPrivate
 // returns false.
-func isPrivate(a netip.Addr) bool {
+func IsPrivate(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.Zone() == "" && (a.IsPrivate() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10).Contains(a))
 }

@@ -93,7 +93,7 @@ func New(o Options) *Client {
 		o:       o,
 		cache:   newCache(o.CacheBytes),
 		now:     time.Now,
-		allowed: isPublic,
+		allowed: IsPublic,
 		hosts:   map[string]bool{},
 		own:     net.InterfaceAddrs,
 	}
@@ -147,7 +147,7 @@ func (c *Client) checkAddress(host, address string) error {
 		return fmt.Errorf("invalid address %q: %w", address, err)
 	}
 	listed := c.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
-	if !c.allowed(a.Addr()) && !(listed && isPrivate(a.Addr())) {
+	if !c.allowed(a.Addr()) && !(listed && IsPrivate(a.Addr())) {
 		return fmt.Errorf("%w: %s", errPrivate, a.Addr())
 	}
 	own, err := c.own()

@@ -358,12 +358,12 @@ func TestSpecialAddressesAreNotPublic(t *testing.T) {
 			"2001:db8::1", "2002:7f00:1::", "3fff::1", "4000::1", "5f00::1", "2a00::1%eth0"},
 	} {
 		for _, s := range all {
-			if isPublic(netip.MustParseAddr(s)) != want {
+			if IsPublic(netip.MustParseAddr(s)) != want {
 				t.Errorf("%s: public: %v", s, !want)
 			}
 		}
 	}
-	if isPublic(netip.Addr{}) {
+	if IsPublic(netip.Addr{}) {
 		t.Error("the zero address is public")
 	}
 }

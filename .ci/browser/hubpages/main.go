@@ -78,7 +78,7 @@ func main() {
 
 // directoryOf returns a directory whose services are all the same fake.
 func directoryOf(d webtest.Directory) web.Directory {
-	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Exports: d,
+	return web.Directory{Members: d, Cards: d, Taps: d, Badges: d, Imports: d, Sources: d, Exports: d,
 		Erasures: webtest.Erasures(d), Own: webtest.Own(d)}
 }
 
