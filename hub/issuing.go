@@ -23,8 +23,8 @@ type issuing struct {
 }
 
 // openIssuing opens the service that issues badges, if hub.yaml has an issuer.
-func (op *opening) openIssuing() error {
-	i, c := op.hub.pagesServer.issuing, op.hub.core.c
+func openIssuing(h *Hub) error {
+	i, c := h.pagesServer.issuing, h.core.c
 	if c.Issuer.Key == "" {
 		return nil
 	}

@@ -32,8 +32,7 @@ func (r MaintenanceRecords) Read(ctx context.Context, j maintenance.Position, af
 }
 
 // openMaintenance opens the service of maintenance.
-func (op *opening) openMaintenance() (err error) {
-	h := op.hub
+func openMaintenance(h *Hub) (err error) {
 	h.pagesServer.maintenance, err = maintenance.New(maintenance.Options{
 		Site:    h.core.db.Site(h.core.c.Site),
 		Records: MaintenanceRecords{ReportRecords{h.core.ledger, h.enrolments.ledgerMachines}},

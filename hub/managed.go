@@ -86,13 +86,13 @@ func (op *opening) openManaged() error {
 		Names: op.hub.services.names, Now: op.hub.core.now, Log: op.hub.core.log}); err != nil {
 		return err
 	}
-	if err := op.openMaintenance(); err != nil {
+	if err := openMaintenance(op.hub); err != nil {
 		return err
 	}
 	if err := op.firstPolicy(); err != nil {
 		return err
 	}
-	if err := op.openIssuing(); err != nil {
+	if err := openIssuing(op.hub); err != nil {
 		return err
 	}
 	if err := openDisplay(op.hub); err != nil {

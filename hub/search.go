@@ -21,24 +21,27 @@ const (
 
 // openSearch opens the search over all services.
 func openSearch(h *Hub) {
-	sv := h.services
+	f := finder{h.services}
 	h.pagesServer.search = search.New(
-		search.Source{Kind: search.Members, Act: actor.ReadMembers, Find: sv.searchMembers},
-		search.Source{Kind: search.Cards, Act: actor.ReadMembers, Find: sv.searchCards},
+		search.Source{Kind: search.Members, Act: actor.ReadMembers, Find: f.searchMembers},
+		search.Source{Kind: search.Cards, Act: actor.ReadMembers, Find: f.searchCards},
 		search.Source{Kind: search.Machines, Act: actor.ReadMachines, Find: h.enrolments.searchMachines},
-		search.Source{Kind: search.Badges, Act: actor.ReadPolicy, Find: sv.searchBadges},
-		search.Source{Kind: search.Policies, Act: actor.ReadPolicy, Find: sv.searchPolicies},
-		search.Source{Kind: search.Audit, Act: actor.ReadAudit, Find: sv.searchAudit},
+		search.Source{Kind: search.Badges, Act: actor.ReadPolicy, Find: f.searchBadges},
+		search.Source{Kind: search.Policies, Act: actor.ReadPolicy, Find: f.searchPolicies},
+		search.Source{Kind: search.Audit, Act: actor.ReadAudit, Find: f.searchAudit},
 	)
 }
+
+// finder searches in the services of the hub.
+type finder struct{ services *services }
 
 // sameName returns a name that is the same in both languages.
 func sameName(s string) policy.Text { return policy.Text{FR: s, EN: s} }
 
 // searchMembers finds members by name, address, number, card and note.
-func (sv *services) searchMembers(ctx context.Context, a actor.Actor, text string, most int) ([]search.Hit, bool,
+func (f finder) searchMembers(ctx context.Context, a actor.Actor, text string, most int) ([]search.Hit, bool,
 	error) {
-	list, next, err := sv.directory.Members.List(ctx, a, directory.Filter{Text: text}, directory.Page{Limit: most})
+	list, next, err := f.services.directory.Members.List(ctx, a, directory.Filter{Text: text}, directory.Page{Limit: most})
 	var out []search.Hit
 	for _, m := range list {
 		h := search.Hit{ID: string(m.ID), Name: sameName(m.Name)}
@@ -51,8 +54,9 @@ func (sv *services) searchMembers(ctx context.Context, a actor.Actor, text strin
 }
 
 // searchCards finds cards by member, number and note.
-func (sv *services) searchCards(ctx context.Context, a actor.Actor, text string, most int) ([]search.Hit, bool, error) {
-	list, next, err := sv.directory.Cards.Held(ctx, a, directory.CardFilter{Text: text}, directory.Page{Limit: most})
+func (f finder) searchCards(ctx context.Context, a actor.Actor, text string, most int) ([]search.Hit, bool, error) {
+	list, next, err := f.services.directory.Cards.Held(ctx, a, directory.CardFilter{Text: text},
+		directory.Page{Limit: most})
 	var out []search.Hit
 	for _, c := range list {
 		out = append(out, search.Hit{ID: c.ID, Name: sameName("…" + c.Last), Detail: c.Name, Member: c.Member})
@@ -81,12 +85,12 @@ func (en *enrolments) searchMachines(ctx context.Context, a actor.Actor, text st
 }
 
 // searchBadges finds the badges of the policy in force by id and name. A hit has the badge's name.
-func (sv *services) searchBadges(_ context.Context, a actor.Actor, text string, most int) (out []search.Hit, more bool,
+func (f finder) searchBadges(_ context.Context, a actor.Actor, text string, most int) (out []search.Hit, more bool,
 	err error) {
 	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
 		return nil, false, err
 	}
-	now := sv.policies.forNames()
+	now := f.services.policies.forNames()
 	if now == nil {
 		return nil, false, nil
 	}
@@ -103,9 +107,9 @@ func (sv *services) searchBadges(_ context.Context, a actor.Actor, text string, 
 }
 
 // searchPolicies finds the newest versions of the policy by number, comment and author.
-func (sv *services) searchPolicies(ctx context.Context, a actor.Actor, text string, most int) (out []search.Hit,
+func (f finder) searchPolicies(ctx context.Context, a actor.Actor, text string, most int) (out []search.Hit,
 	more bool, err error) {
-	list, _, err := sv.publish.Policies.Versions(ctx, a, publish.Page{Limit: searchedVersions})
+	list, _, err := f.services.publish.Policies.Versions(ctx, a, publish.Page{Limit: searchedVersions})
 	for _, v := range list {
 		number := strconv.FormatInt(v.Number, 10)
 		if !fold.Contains(text, number, v.Comment, v.By) {
@@ -120,9 +124,9 @@ func (sv *services) searchPolicies(ctx context.Context, a actor.Actor, text stri
 }
 
 // searchAudit finds the newest entries of the audit log by author, object and details.
-func (sv *services) searchAudit(ctx context.Context, a actor.Actor, text string, most int) (out []search.Hit, more bool,
+func (f finder) searchAudit(ctx context.Context, a actor.Actor, text string, most int) (out []search.Hit, more bool,
 	err error) {
-	list, _, err := sv.audit.Entries(ctx, a, audit.Page{Limit: searchedEntries})
+	list, _, err := f.services.audit.Entries(ctx, a, audit.Page{Limit: searchedEntries})
 	for _, e := range list {
 		if !fold.Contains(text, e.Name, e.On, e.Detail) {
 			continue

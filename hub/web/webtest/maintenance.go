@@ -57,7 +57,7 @@ func (m Maintenance) reports(a actor.Actor) []maintenance.Report {
 		{ID: "-301", At: now.AddDate(0, -1, -2), What: wire.Dangerous, Uncertain: true,
 			Closed: &maintenance.Closing{At: now.AddDate(0, -1, 0), How: "return", By: m.person(a, "m-karim")}},
 	}
-	if words, ok := m.Site.upkeep.closed["-412"]; ok {
+	if words, ok := m.Site.reports.upkeep.closed["-412"]; ok {
 		list[0].Closed = &maintenance.Closing{At: now, How: "person", Words: words}
 	}
 	return list
@@ -149,7 +149,7 @@ func (m Maintenance) Machine(_ context.Context, a actor.Actor, id policy.Machine
 		return maintenance.Machine{}, missing("machine", string(id))
 	}
 	out := maintenance.Machine{ID: id, MayTag: a.May(actor.TagMachine, actor.Target{Machine: id}) == nil}
-	out.Figures.Initial = m.Site.upkeep.initial
+	out.Figures.Initial = m.Site.reports.upkeep.initial
 	if x := out.Figures.Initial; x != nil {
 		out.Figures.Total = x.Hours * 3600
 	}
@@ -207,7 +207,7 @@ func (m Maintenance) SetInitial(_ context.Context, a actor.Actor, id policy.Mach
 	if day.Year == 0 {
 		return bad("day", day.String(), "not a past day", "a day from 1950-01-01 to today")
 	}
-	m.Site.upkeep.initial = &maintenance.Initial{Hours: hours, Day: day, On: day.String()}
+	m.Site.reports.upkeep.initial = &maintenance.Initial{Hours: hours, Day: day, On: day.String()}
 	m.Site.log(a, actor.EnrolMachines, "machine/"+string(id), fmt.Sprintf("%d hours on %s", hours, day))
 	return nil
 }
@@ -225,7 +225,7 @@ func (m Maintenance) CloseReport(_ context.Context, a actor.Actor, id policy.Mac
 	if report != "-412" {
 		return missing("open report", report)
 	}
-	m.Site.upkeep.closed = map[string]string{report: words}
+	m.Site.reports.upkeep.closed = map[string]string{report: words}
 	m.Site.log(a, actor.TagMachine, "machine/"+string(id), "report closed: "+words)
 	return nil
 }

@@ -85,7 +85,7 @@ func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []
 				Sessions: 4 + i*3 + j, Members: 3 + j, Seconds: int64(5400 * (1 + i + 2*j))})
 		}
 	}
-	for i := range s.Site.weeks {
+	for i := range s.Site.reports.weeks {
 		out = append(
 			out,
 			report.Week{Machine: s.Site.machines[i%len(s.Site.machines)].ID, Monday: policy.Date{Year: 2025, Month: 1,
@@ -96,7 +96,7 @@ func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []
 }
 
 // ManyWeeks makes the report of weeks contain n additional rows.
-func (s *Site) ManyWeeks(n int) { s.weeks = n }
+func (s *Site) ManyWeeks(n int) { s.reports.weeks = n }
 
 // Refusals returns three invented rows of refused taps.
 func (s Reports) Refusals(_ context.Context, a actor.Actor, _ report.Range) ([]report.Refusals, error) {

@@ -34,9 +34,14 @@ type Site struct {
 	shown     shown
 	policies  []publish.Policy // the newest first
 	made      int              // number of generated ids
-	weeks     int              // number of additional rows in the report of weeks
-	upkeep    upkeep           // what forms of maintenance have changed
-	broken    error            // error that every call returns; nil: calls succeed
+	reports   reports
+	broken    error // error that every call returns; nil: calls succeed
+}
+
+// reports is the state of the reports.
+type reports struct {
+	weeks  int    // number of additional rows in the report of weeks
+	upkeep upkeep // what forms of maintenance have changed
 }
 
 // people is the state of the directory.
