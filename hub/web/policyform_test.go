@@ -42,6 +42,14 @@ func TestPolicyFormShowsAPageForEachChange(t *testing.T) {
 	}
 }
 
+func TestDurationsAreReadAsTyped(t *testing.T) {
+	h := open(t, 0)
+	v := url.Values{"at": {"laser.1"}, "do": {"save"}, "of": {"2"}, "when": {"any"}, "within": {"730 j"},
+		"max":  {"1 h 30 min"},
+		"idle": {"Aucune"}, "badge": {"3d-jig"}, "day": {"2h"}}
+	expect(t, h.post("/policy/edit", v), 200, "within:730d", "max:1h30m", "idle:none", "badge:3d-jig", "day:2h")
+}
+
 // The values of a refused form must stay in the form, and each fault must be next to its field.
 func TestRefusedPolicyFormKeepsItsValues(t *testing.T) {
 	h := open(t, 0)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -234,6 +235,9 @@ func hoursOf(o publish.Outline, t target, v url.Values) (publish.TextChange, []f
 	return out, faults
 }
 
+// typedDuration is a duration as a person types it. An id such as 3d-jig is no duration.
+var typedDuration = regexp.MustCompile(`^([0-9]+(j|d|h|min|m|s))+$`)
+
 // typed returns an id, a number or a duration as the policy writes it: without spaces, with d for days ("3 j") and m
 // for minutes.
 func typed(v url.Values, name string) string {
@@ -241,7 +245,7 @@ func typed(v url.Values, name string) string {
 	if s == "aucun" || s == "aucune" {
 		return "none"
 	}
-	if s != "" && s[0] >= '0' && s[0] <= '9' {
+	if typedDuration.MatchString(s) {
 		s = strings.NewReplacer("min", "m", "j", "d").Replace(s)
 	}
 	return s
