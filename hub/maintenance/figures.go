@@ -80,7 +80,7 @@ func within(outs []out, first, end time.Time) (seconds int64) {
 	return seconds
 }
 
-// reliability returns the means of failures. open tells which failures have not ended.
+// reliability returns the use of a machine, and the means of its failures.
 func reliability(h history, now time.Time) (f Figures) {
 	f.Since, f.Used = h.began, h.used
 	all := merge(h.outs, now, func(o out) bool { return o.failure })
@@ -163,7 +163,7 @@ func compareDays(a, b time.Time) int {
 func dueOf(m *policy.Machine, u policy.Upkeep, h history, perDay int64, now time.Time) Due {
 	last, known := h.done[u.Kind]
 	d := Due{What: u.Kind, Label: m.KindName(u.Kind), Hours: int64(u.Hours / time.Second),
-		Days: int(u.Every / (24 * time.Hour)), Block: u.Block, Used: max(0, h.ran-last.ran), State: DueLater, every: u.Every}
+		Days: int(u.Every / (24 * time.Hour)), Block: u.Block, Used: max(0, h.ran-last.ran), State: DueLater}
 	from := h.began
 	if known {
 		d.Last, from = last.at, last.at

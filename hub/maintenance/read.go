@@ -73,13 +73,13 @@ func (s *Service) known(ctx context.Context, p *policy.Policy) (out []policy.Mac
 		return out, nil
 	}
 	rows, err := s.o.Site.Query(ctx, "SELECT DISTINCT machine FROM maintenance_journals WHERE site = $1 ORDER BY machine")
-	return out, scanRows(rows, err, func(rows *sql.Rows) error {
+	err = scanRows(rows, err, func(rows *sql.Rows) error {
 		var m policy.MachineID
-		out = append(out, "")
 		err := rows.Scan(&m)
-		out[len(out)-1] = m
+		out = append(out, m)
 		return err
 	})
+	return out, err
 }
 
 // scanRows calls scan for each row, and closes the rows.

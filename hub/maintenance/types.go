@@ -117,17 +117,16 @@ type Tag struct {
 
 // Due is one planned maintenance of a machine.
 type Due struct {
-	What  string        `json:"what"` // kind of the intervention
-	Label policy.Text   `json:"-"`    // name of the kind
-	Hours int64         `json:"every_s,omitempty"`
-	Days  int           `json:"every_days,omitempty"`
-	Block bool          `json:"block,omitempty"`  // the machine is out of service from the due date on
-	Last  time.Time     `json:"last,omitzero"`    // zero: the ledger has no such intervention
-	Used  int64         `json:"used_s"`           // running seconds since then
-	Left  int64         `json:"left_s,omitempty"` // running seconds until the maintenance is due; negative: overdue
-	At    time.Time     `json:"at,omitzero"`      // day on which it is due at the present rate; zero: unknown
-	State DueState      `json:"state"`
-	every time.Duration // interval of calendar time; 0: none
+	What  string      `json:"what"` // kind of the intervention
+	Label policy.Text `json:"-"`    // name of the kind
+	Hours int64       `json:"every_s,omitempty"`
+	Days  int         `json:"every_days,omitempty"`
+	Block bool        `json:"block,omitempty"`  // the machine is out of service from the due date on
+	Last  time.Time   `json:"last,omitzero"`    // zero: the ledger has no such intervention
+	Used  int64       `json:"used_s"`           // running seconds since then
+	Left  int64       `json:"left_s,omitempty"` // running seconds until the maintenance is due; negative: overdue
+	At    time.Time   `json:"at,omitzero"`      // day on which it is due at the present rate; zero: unknown
+	State DueState    `json:"state"`
 }
 
 // DueState says whether planned maintenance is due.
