@@ -176,8 +176,10 @@ var testsMayAlso = map[string][]string{
 		"internal/testlog", "internal/mutate", "internal/sample", "wire/replay",
 		"policy/analysis"},
 	"policy": {"internal/mutate", "internal/sample", "policy/policytest", "policy/analysis"},
-	"site":   {"internal/sample", "policy/analysis"}, // tests check that the sample site satisfies the laws that every policy must satisfy
-	"hub": {"openbadge", "internal/testlog", "internal/mutate", "internal/sample", "hub/store", "hub/store/storetest", "hub/actor",
+	// tests of site check that the sample site satisfies the laws that every policy must satisfy
+	"site": {"internal/sample", "policy/analysis"},
+	"hub": {"openbadge", "internal/testlog", "internal/mutate", "internal/sample",
+		"hub/store", "hub/store/storetest", "hub/actor",
 		"dberror"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // tests read data that other programs have written

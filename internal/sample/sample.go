@@ -9,8 +9,8 @@ import (
 
 var thorough = flag.Bool("thorough", false, "try all cases of the tests that otherwise try a sample")
 
-// all reports whether a test must try all cases. Mutants get all cases too, because a sample may not catch a mutant that
-// the full test catches; package internal/mutate sets the variable.
+// all reports whether a test must try all cases. Mutants get all cases too, because a sample may not catch a mutant
+// that the full test catches; package internal/mutate sets the variable.
 func all() bool { return *thorough || os.Getenv("PORTILLON_MUTANT") != "" }
 
 // Count returns how many of n random cases a test tries: a quarter, or all.
