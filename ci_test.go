@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// runPattern matches the argument of -run and the list of slow tests in .ci/run.
-var runPattern = regexp.MustCompile(`(?:-run |^slow=)(?:'([^']+)'|"([^"]+)"|([A-Za-z0-9_|/$^]+))`)
+// runPattern matches the argument of -run, and the lists of slow and of sampled tests in .ci/run.
+var runPattern = regexp.MustCompile(`(?:-run |^(?:slow|sampled)\+?=)(?:'([^']+)'|"([^"]+)"|([A-Za-z0-9_|/$^]+))`)
 
 // A test that is renamed must be renamed in .ci/run and in the docs too: go test -run passes if its pattern matches no
 // test.
