@@ -56,7 +56,7 @@ func TestPublicStatusOfAHub(t *testing.T) {
 			Links []struct{ URL string }
 		}
 		if err := json.Unmarshal(body, &doc); err != nil || status != 200 || doc.Space != "biklab" ||
-			doc.Links[0].URL != r.base+"/status" || header.Get("Access-Control-Allow-Origin") != "*" ||
+			doc.Links[0].URL != r.h.WebURL()+"/status" || header.Get("Access-Control-Allow-Origin") != "*" ||
 			header.Get("Set-Cookie") != "" {
 			t.Errorf("with %v: %d %v %v %s", h, status, err, header, body)
 		}
@@ -75,7 +75,7 @@ func TestPublicStatusOfAHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, ok := strings.CutPrefix(made.Link, r.base)
+	path, ok := strings.CutPrefix(made.Link, r.h.WebURL())
 	if status, _, _ := get(path); !ok || status != 200 {
 		t.Errorf("wall screen %q: %d", made.Link, status)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,12 +20,12 @@ import (
 type fetched struct {
 	list  map[string]string // address → end of the subscription
 	err   error
-	times int
-	then  func() // called before the list is returned
+	times atomic.Int64 // number of calls of Fetch
+	then  func()       // called before the list is returned
 }
 
 func (f *fetched) Fetch(ctx context.Context) (memberlist.Table, error) {
-	f.times++
+	f.times.Add(1)
 	if f.then != nil {
 		f.then()
 	}
@@ -250,8 +251,8 @@ func TestRunThatTheHubStoppedBeginsAgain(t *testing.T) {
 	if s := w.source(); s.Outcome != Applied || s.Added != 1 || w.count() != 14 {
 		t.Errorf("%+v, %d members", s, w.count())
 	}
-	times := from.times
-	if err := w.Sources.RunDue(t.Context()); err != nil || from.times != times {
+	times := from.times.Load()
+	if err := w.Sources.RunDue(t.Context()); err != nil || from.times.Load() != times {
 		t.Errorf("the list was fetched twice in one night: %v", err)
 	}
 }
@@ -283,7 +284,7 @@ func TestOnlyAdministratorsSeeAndFetchLists(t *testing.T) {
 		if _, err := w.Sources.FetchedLists(t.Context(), a); !errors.As(err, &denied) {
 			t.Errorf("%+v sees: %v", a, err)
 		}
-		if _, err := w.Sources.FetchList(t.Context(), a, "fab"); !errors.As(err, &denied) || from.times > 0 {
+		if _, err := w.Sources.FetchList(t.Context(), a, "fab"); !errors.As(err, &denied) || from.times.Load() > 0 {
 			t.Errorf("%+v fetches: %v", a, err)
 		}
 	}
@@ -301,8 +302,8 @@ func TestListIsFetchedOnceAtATime(t *testing.T) {
 		from.then = nil
 		_, inner = w.Sources.FetchList(t.Context(), owner, "fab")
 		w.now = w.now.AddDate(0, 0, 1)
-		if err := w.Sources.RunDue(t.Context()); err != nil || from.times != 1 {
-			t.Errorf("%d, %v", from.times, err)
+		if err := w.Sources.RunDue(t.Context()); err != nil || from.times.Load() != 1 {
+			t.Errorf("%d, %v", from.times.Load(), err)
 		}
 	}
 	must[Preview](t)(w.Sources.FetchList(t.Context(), owner, "fab"))
@@ -376,14 +377,14 @@ func TestRunLooksAtTheClockEveryMinute(t *testing.T) {
 		go func() { done <- w.Sources.Run(ctx) }()
 		time.Sleep(150 * time.Second) // the clock of the bubble
 		synctest.Wait()
-		if from.times != 0 {
-			t.Errorf("fetched %d times before the time", from.times)
+		if from.times.Load() != 0 {
+			t.Errorf("fetched %d times before the time", from.times.Load())
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		stop()
-		if err := <-done; err != nil || from.times != 1 {
-			t.Errorf("fetched %d times, %v", from.times, err)
+		if err := <-done; err != nil || from.times.Load() != 1 {
+			t.Errorf("fetched %d times, %v", from.times.Load(), err)
 		}
 	})
 }
