@@ -64,7 +64,7 @@ const posted = {
   code: ['/machines/laser', async p => { await p.click('form[action$="/code"] button') }],
   'tag-faults': ['/machines/laser', async p => { await blank(p, '#tag-reason'); await p.click('#tag button') }],
   'report-close-faults': ['/machines/laser/maintenance', async p => { await blank(p, '[id="close-412-words"]'); await p.click('form[action*="/close"] button') }],
-  'hours-faults': ['/machines/laser/maintenance', async p => { await blank(p, '#hours-hours'); await p.click('#hours button') }],
+  'hours-faults': ['/machines/laser/maintenance', async p => { await blank(p, '#hours-hours'); await blank(p, '#hours-day'); await p.click('#hours button') }],
   'policy-faults': ['/policy', async p => { await p.fill('#text', 'portillon: 1\nmachines?:\n'); await p.click('#policy button') }],
   'policy-effect': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await p.click('#policy button') }],
   'edit-faults': ['/policy/edit?at=laser.0', async p => { await p.fill('#edit-d-tu', 'matin'); await p.fill('#edit-max', 'x?'); await p.click('button[value=save]') }],
