@@ -63,3 +63,19 @@ func TestOwnProgressEqualsTheProgressFromAllRecords(t *testing.T) {
 		t.Errorf("skills %v, %v", skills, err)
 	}
 }
+
+// Interventions at two machines are searched in the journals of both machines, whatever their sequence numbers are.
+func TestWorkAtEachMachineIsRead(t *testing.T) {
+	laser, vinyl := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
+	l := ledger.New(storetest.Open(t).Site("biklab"), ledger.Keys{"laser": laser.Key, "vinyl": vinyl.Key})
+	for _, m := range []*ledgertest.Machine{laser, vinyl} {
+		m.Append(wire.Intervened, "s", "lea", wire.InterventionBody{What: "lens-cleaning", Minutes: 5})
+		if _, err := l.Take(m.ID, m.Data(1, m.Len())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := workRecords(t.Context(), l, "lea", 20)
+	if err != nil || len(records) != 2 || records[0].Machine != "laser" || records[1].Machine != "vinyl" {
+		t.Errorf("%v %v, want a record of each machine", records, err)
+	}
+}

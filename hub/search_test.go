@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"portillon/hub/directory"
+	"portillon/hub/search"
 )
 
 // The test searches a whole hub over the API, and checks what each reader finds.
@@ -23,6 +24,7 @@ func TestSearchOfAHubFindsEachKindForTheOwner(t *testing.T) {
 			Items []struct {
 				Kind string
 				Hits []struct{ ID, Name string }
+				More bool
 			}
 		}
 		if err := json.Unmarshal(got.body, &out); err != nil || got.status != 200 {
@@ -31,6 +33,9 @@ func TestSearchOfAHubFindsEachKindForTheOwner(t *testing.T) {
 		var names []string
 		for _, g := range out.Items {
 			names = append(names, g.Kind)
+			if g.More != (len(g.Hits) == search.Most) {
+				t.Errorf("%s for %s: %d hits of %s, more: %v", text, who, len(g.Hits), g.Kind, g.More)
+			}
 			for _, h := range g.Hits {
 				if h.ID == "" || h.Name == "" {
 					t.Errorf("%s for %s: a hit of %s without id or name: %s", text, who, g.Kind, got.body)
