@@ -90,6 +90,9 @@ var (
 		" ", "", "–", "-", "—", "-", "−", "-", ";", ",")
 )
 
+// maxTimes is the maximum number of bytes of a text for ParseSpans.
+const maxTimes = 500
+
 // ParseSpans reads times of a day as a person types them: 9-12, 9h-12h30, 09:00-12:00 and 14:00-18:00, 20:00-02:00 for
 // times past midnight. An empty text, "closed" and "fermé" mean no time.
 func ParseSpans(s string) ([]Span, error) {
@@ -97,8 +100,8 @@ func ParseSpans(s string) ([]Span, error) {
 	if slices.Contains([]string{"", "off", "closed", "fermé", "ferme", "-", "–"}, s) {
 		return nil, nil
 	}
-	if s = typedWord.Replace(s); len(s) > 500 {
-		s = s[:500]
+	if s = typedWord.Replace(s); len(s) > maxTimes {
+		return nil, fmt.Errorf("%q is not a time of day from-to, as in 09:00-21:00", string([]rune(s)[:20])+"…")
 	}
 	s = typedTime.ReplaceAllStringFunc(s, func(word string) string {
 		m := typedTime.FindStringSubmatch(word)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -73,5 +74,15 @@ func TestTimesAreReadAsTyped(t *testing.T) {
 		if got, err := ParseSpans(in); err == nil {
 			t.Errorf("%q is read as %q", in, FormatSpans(got))
 		}
+	}
+}
+
+func TestLongTextIsNoTimesOfADay(t *testing.T) {
+	long := strings.Repeat("9-10,", 101)
+	if spans, err := ParseSpans(long + "11-12"); err == nil || !strings.Contains(err.Error(), "…") {
+		t.Errorf("%v %v, want an error that quotes the begin of the text", spans, err)
+	}
+	if spans, err := ParseSpans(strings.Repeat("9-10,", 90) + "11-12"); err != nil || len(spans) != 91 {
+		t.Errorf("%d times, %v, want 91", len(spans), err)
 	}
 }

@@ -75,3 +75,13 @@ func TestAReplayUnderTheSamePolicyGivesTheSameAnswer(t *testing.T) {
 		t.Errorf("too few of one kind: %v", seen)
 	}
 }
+
+func TestObstaclesAreDifferentWords(t *testing.T) {
+	seen := map[Obstacle]bool{"": true}
+	for _, o := range Obstacles() {
+		if seen[o] {
+			t.Errorf("obstacle %q is empty or occurs twice", o)
+		}
+		seen[o] = true
+	}
+}
