@@ -41,7 +41,7 @@ func TestMemberSeesMachinesProgressAndHours(t *testing.T) {
 	h := open(t, 0).as(webtest.MemberName)
 	expect(t, h.get("/me/machines"), 200, "Laser cutter", "Use, until 16:30", "Also possible:", "in use",
 		"Machine out of service. Next step: wait until it is returned to service", "With a mentor", "offline",
-		"would refuse:", "asks for a secure card", "your hours there are not counted")
+		"would refuse:", "asks for a secure card", "the machine itself may answer differently")
 	expect(t, h.get("/me/path"), 200, "<strong>Use</strong>",
 		"Practice at this machine: 3\u00a0h\u00a020\u00a0min of 10\u00a0h",
 		`<meter min="0" max="36000" value="12000"`, "Interventions that count: 2 of 5", "Different days: 1 of 3",
@@ -61,7 +61,7 @@ func TestMemberDownloadsOwnDataAndAsksForErasure(t *testing.T) {
 	expect(t, h.get("/me/record.json"), 200, `"name": "Léa Morvan"`, `"sessions": [`, `"kind": "refused"`,
 		`"detail": "changed until"`)
 	body := expect(t, h.get("/me/data"), 200, `href="/me/record.json"`, `href="/me/erasure"`)
-	if strings.Contains(body, "Withdraw the request") {
+	if strings.Contains(body, "Cancel the request for erasure") {
 		t.Error("a request that nobody made can be withdrawn")
 	}
 	expect(t, h.get("/me/erasure"), 200, `action="/me/erasure"`, "Download your data and badges first")

@@ -184,12 +184,12 @@ func TestAdministratorsSwitchThePublicStatusAndMakeScreens(t *testing.T) {
 		}
 		return v
 	}
-	expect(t, h.get("/settings/public"), 200, "visible to nobody", "atelier bois")
+	expect(t, h.get("/settings/public"), 200, "Not published", "atelier bois")
 	expect(t, h.post("/settings/public", form("email", "nobody")), 422, "not an e-mail address", `value="nobody"`)
 	expect(t, h.post("/settings/public", form("public", "maybe")), 422, "neither on nor off")
 	expect(t, h.post("/settings/public", form("version", "")), 412)
 	expect(t, h.post("/settings/public", form("address", " 1 rue du Lab ")), 303, "/settings/public?done=saved")
-	expect(t, h.get("/settings/public"), 200, "visible to everybody", `value="1 rue du Lab"`, "also publishes a SpaceAPI")
+	expect(t, h.get("/settings/public"), 200, "Published: everybody", `value="1 rue du Lab"`, "also publishes a SpaceAPI")
 	expect(t, h.as("").get("/status"), 200)
 	// The secret address is in the answer to the form alone.
 	body := expect(t, h.post("/settings/screens?lang=fr", url.Values{"name": {"accueil"}}), 200, "/wall?key=", "lang=fr")
