@@ -58,7 +58,7 @@ func open(t testing.TB, more int) *hub {
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
 		Display: displayOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
-		Maintenance: webtest.Maintenance{Site: s},
+		Trainings: webtest.Trainings{Site: s}, Maintenance: webtest.Maintenance{Site: s},
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
