@@ -50,6 +50,9 @@ func openTrainings(h *Hub) (err error) {
 	return err
 }
 
+// Trainings returns the service of trainings, or nil if the hub issues no badges.
+func (h *Hub) Trainings() *training.Service { return h.pagesServer.training }
+
 // trainingPages returns the service for the pages; nil: the hub issues no badges.
 func (p *pagesServer) trainingPages() web.Trainings {
 	if p.training == nil {
