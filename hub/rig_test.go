@@ -49,6 +49,7 @@ type rig struct {
 	n       int     // counter from which the rig makes new ids
 	mails   *mailSink
 	tokens  map[string]string
+	trained policy.MemberID // person in the newest training
 }
 
 // newRig creates a complete hub with listeners, and with a second site in the hub's database.
