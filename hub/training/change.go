@@ -56,7 +56,8 @@ func (s *Service) JoinNew(ctx context.Context, a actor.Actor, id, name, email, t
 		faults = append(faults, fault.Field{Field: "name", Wrong: "a name is needed", Right: "1 to 200 bytes"})
 	}
 	if email == "" || len(email) > maxName {
-		faults = append(faults, fault.Field{Field: "email", Wrong: "an e-mail address is needed, to which the badge is issued",
+		faults = append(faults, fault.Field{Field: "email",
+			Wrong: "an e-mail address is needed, to which the badge is issued",
 			Right: "name@example.org"})
 	}
 	if len(faults) > 0 {
@@ -259,7 +260,7 @@ func (s *Service) CheckLists(ctx context.Context, a actor.Actor) ([]Checks, erro
 	}
 	out := make([]Checks, 0, len(issued))
 	for _, b := range issued {
-		c, err := s.checks(ctx, b)
+		c, err := s.rows.checks(ctx, b)
 		if err != nil {
 			return nil, err
 		}
@@ -297,7 +298,8 @@ func (s *Service) SetChecks(ctx context.Context, a actor.Actor, c Checks) error 
 // tidyChecks removes spaces and empty items, and returns *fault.Invalid for a list that is too long.
 func tidyChecks(items []string) (out []string, err error) {
 	for _, x := range items {
-		x = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(x, ""), func(r rune) bool { return r < ' ' || r == ' ' }), " ")
+		words := strings.FieldsFunc(strings.ToValidUTF8(x, ""), func(r rune) bool { return r <= ' ' })
+		x = strings.Join(words, " ")
 		if len(x) > maxItem {
 			return nil, invalid("items", x, fmt.Sprintf("an item has %d bytes", len(x)), fmt.Sprintf("at most %d", maxItem))
 		}

@@ -12,6 +12,9 @@ import (
 	"portillon/policy"
 )
 
+// rows reads the database of a site.
+type rows struct{ site *store.Site }
+
 // columns are the columns that scan reads.
 const columns = `id, machine, badge, leader, leader_member, checks, opened, closed, awarded, version`
 
@@ -36,8 +39,8 @@ func fromMillis(ms int64) time.Time {
 }
 
 // read returns a training and the member who leads it.
-func (s *Service) read(ctx context.Context, id string) (Training, policy.MemberID, error) {
-	t, leader, err := scan(s.o.Site.QueryRow(ctx, `SELECT `+columns+` FROM training WHERE site = $1 AND id = $2`, id).Scan)
+func (r rows) read(ctx context.Context, id string) (Training, policy.MemberID, error) {
+	t, leader, err := scan(r.site.QueryRow(ctx, `SELECT `+columns+` FROM training WHERE site = $1 AND id = $2`, id).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = &fault.NotFound{What: "training", ID: clip(id)}
 	}
@@ -45,21 +48,21 @@ func (s *Service) read(ctx context.Context, id string) (Training, policy.MemberI
 }
 
 // list returns the trainings at a machine that were opened since a time, the newest first.
-func (s *Service) list(ctx context.Context, at policy.MachineID, since time.Time) (out []Training, err error) {
-	rows, err := s.o.Site.Query(ctx, `SELECT `+columns+` FROM training WHERE site = $1 AND machine = $2 AND opened >= $3
+func (r rows) list(ctx context.Context, at policy.MachineID, since time.Time) (out []Training, err error) {
+	found, err := r.site.Query(ctx, `SELECT `+columns+` FROM training WHERE site = $1 AND machine = $2 AND opened >= $3
 		ORDER BY opened DESC LIMIT $4`, at, millis(since), maxListed)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		t, _, err := scan(rows.Scan)
+	defer found.Close()
+	for found.Next() {
+		t, _, err := scan(found.Scan)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, t)
 	}
-	return out, rows.Err()
+	return out, found.Err()
 }
 
 // insert writes the row of a new training.
@@ -75,30 +78,30 @@ func (t Training) insert(ctx context.Context, tx *store.Tx, leader policy.Member
 }
 
 // entries returns the stored decisions about the people of a training, in the order of their times.
-func (s *Service) entries(ctx context.Context, id string) (out []entry, err error) {
-	rows, err := s.o.Site.Query(ctx, `SELECT member, state, at FROM training_person WHERE site = $1 AND training = $2
+func (r rows) entries(ctx context.Context, id string) (out []entry, err error) {
+	found, err := r.site.Query(ctx, `SELECT member, state, at FROM training_person WHERE site = $1 AND training = $2
 		ORDER BY at, member`, id)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	defer found.Close()
+	for found.Next() {
 		var e entry
 		var at int64
-		if err := rows.Scan(&e.member, &e.state, &at); err != nil {
+		if err := found.Scan(&e.member, &e.state, &at); err != nil {
 			return nil, err
 		}
 		e.at = fromMillis(at)
 		out = append(out, e)
 	}
-	return out, rows.Err()
+	return out, found.Err()
 }
 
 // checks returns the check list of a badge.
-func (s *Service) checks(ctx context.Context, b policy.BadgeID) (Checks, error) {
+func (r rows) checks(ctx context.Context, b policy.BadgeID) (Checks, error) {
 	c := Checks{Badge: b}
 	var items string
-	err := s.o.Site.QueryRow(ctx, `SELECT version, items FROM training_checks WHERE site = $1 AND badge = $2`, b).
+	err := r.site.QueryRow(ctx, `SELECT version, items FROM training_checks WHERE site = $1 AND badge = $2`, b).
 		Scan(&c.Version, &items)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, nil

@@ -60,6 +60,7 @@ type Award struct {
 // Service keeps the trainings of one site. The methods may be called by many goroutines.
 type Service struct {
 	o        Options
+	rows     rows
 	awarding sync.Mutex // held while a training issues its badges
 }
 
@@ -84,7 +85,7 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{o: o}, nil
+	return &Service{o: o, rows: rows{o.Site}}, nil
 }
 
 // Choice is a machine at which an actor may lead trainings, with the badges that trainings there can lead to.
@@ -130,7 +131,7 @@ func (s *Service) List(ctx context.Context, a actor.Actor) ([]Training, error) {
 	}
 	var out []Training
 	for _, c := range choices {
-		list, err := s.list(ctx, c.Machine, s.o.Now().Add(-keepListed))
+		list, err := s.rows.list(ctx, c.Machine, s.o.Now().Add(-keepListed))
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +151,7 @@ func (s *Service) Open(ctx context.Context, a actor.Actor, at policy.MachineID, 
 		return Training{}, err
 	}
 	now := s.o.Now().UTC().Truncate(time.Millisecond)
-	list, err := s.list(ctx, at, now.Add(-openFor))
+	list, err := s.rows.list(ctx, at, now.Add(-openFor))
 	if err != nil {
 		return Training{}, err
 	}
@@ -158,7 +159,7 @@ func (s *Service) Open(ctx context.Context, a actor.Actor, at policy.MachineID, 
 		return Training{}, invalid("machine", string(at), "a training is open at this machine already",
 			"close the training of "+list[i].Leader)
 	}
-	checks, err := s.checks(ctx, b)
+	checks, err := s.rows.checks(ctx, b)
 	if err != nil {
 		return Training{}, err
 	}
@@ -212,7 +213,7 @@ func (s *Service) find(ctx context.Context, a actor.Actor, id string) (Training,
 	if _, err := s.Choices(ctx, a); err != nil {
 		return Training{}, "", err
 	}
-	t, leader, err := s.read(ctx, id)
+	t, leader, err := s.rows.read(ctx, id)
 	if err == nil && !leads(a)(t.Machine) {
 		err = &fault.NotFound{What: "training", ID: clip(id)}
 	}
@@ -230,7 +231,7 @@ func (s *Service) view(ctx context.Context, t Training, leader policy.MemberID) 
 			return v, err
 		}
 	}
-	entries, err := s.entries(ctx, t.ID)
+	entries, err := s.rows.entries(ctx, t.ID)
 	if err != nil {
 		return v, err
 	}
@@ -263,8 +264,8 @@ func (s *Service) people(ctx context.Context, t Training, of []entry) (out []Per
 	return out, nil
 }
 
-// Find returns members whose name contains a text of at least two characters, so that the leader of an open training can
-// add them: at most 10, with their names only. A shorter text finds nobody.
+// Find returns members whose name contains a text of at least two characters, so that the leader can add them: at most
+// 10, with their names only. A shorter text finds nobody.
 func (s *Service) Find(ctx context.Context, a actor.Actor, id, text string) ([]Person, error) {
 	t, _, err := s.find(ctx, a, id)
 	if err != nil {

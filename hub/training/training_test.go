@@ -193,8 +193,8 @@ func TestPeopleWhoTapDuringTheTrainingReceiveItsBadge(t *testing.T) {
 	if v := b.view(x.ID); v.Open || len(v.People) != 2 {
 		t.Errorf("closed training: open %v, people %v", v.Open, v.People)
 	}
-	if got := wrong(t, b.s.Award(t.Context(), mentor("laser"), x.ID, []policy.MemberID{"m-lea"}, 1)); !strings.Contains(got,
-		"check list") {
+	err := b.s.Award(t.Context(), mentor("laser"), x.ID, []policy.MemberID{"m-lea"}, 1)
+	if got := wrong(t, err); !strings.Contains(got, "check list") {
 		t.Errorf("award without the whole check list: %s", got)
 	}
 	if err := b.s.Award(t.Context(), mentor("laser"), x.ID, []policy.MemberID{"m-tom", "m-lea", "m-tom"}, 2); err != nil {
@@ -210,7 +210,7 @@ func TestPeopleWhoTapDuringTheTrainingReceiveItsBadge(t *testing.T) {
 	if got := names(v.People); got != "Léa awarded, Tom awarded" || v.MayAward || !v.Awarded.Equal(b.now) {
 		t.Errorf("after the award: people %q, %+v", got, v.Training)
 	}
-	err := b.s.Award(t.Context(), mentor("laser"), x.ID, []policy.MemberID{"m-lea"}, 2)
+	err = b.s.Award(t.Context(), mentor("laser"), x.ID, []policy.MemberID{"m-lea"}, 2)
 	if got := wrong(t, err); got != "the training has ended" || len(b.awards) != 1 {
 		t.Errorf("second award: %s, %d awards", got, len(b.awards))
 	}
@@ -279,7 +279,8 @@ func TestTheLeaderDecidesWhoIsOnTheList(t *testing.T) {
 	if err := b.s.Remove(t.Context(), mentor("laser"), x.ID, "m-nobody"); !errors.As(err, &missing) {
 		t.Errorf("an unknown member is removed: %v", err)
 	}
-	if got := wrong(t, b.s.Join(t.Context(), mentor("laser"), x.ID, "m-karim", "")); got != "this person leads the training" {
+	err := b.s.Join(t.Context(), mentor("laser"), x.ID, "m-karim", "")
+	if got := wrong(t, err); got != "this person leads the training" {
 		t.Errorf("the leader joins: %s", got)
 	}
 }
@@ -301,11 +302,12 @@ func TestUnknownCardsOfTheTrainingAreAssigned(t *testing.T) {
 		t.Fatalf("cards %+v", v.Cards)
 	}
 	for _, tap := range []string{"before", "sealed", "other"} {
-		if got := wrong(t, b.s.Join(t.Context(), mentor("laser"), x.ID, "m-lea", tap)); !strings.Contains(got, "not tapped") {
+		err := b.s.Join(t.Context(), mentor("laser"), x.ID, "m-lea", tap)
+		if got := wrong(t, err); !strings.Contains(got, "not tapped") {
 			t.Errorf("card %s: %s", tap, got)
 		}
-		if got := wrong(t, b.s.JoinNew(t.Context(), mentor("laser"), x.ID, "Zoé", "z@example.org", tap)); !strings.Contains(got,
-			"not tapped") || b.members["m-new"].ID != "" {
+		err = b.s.JoinNew(t.Context(), mentor("laser"), x.ID, "Zoé", "z@example.org", tap)
+		if got := wrong(t, err); !strings.Contains(got, "not tapped") || b.members["m-new"].ID != "" {
 			t.Errorf("card %s of a new person: %s, member %v", tap, got, b.members["m-new"])
 		}
 	}
@@ -323,7 +325,8 @@ func TestUnknownCardsOfTheTrainingAreAssigned(t *testing.T) {
 	if err := b.s.Join(t.Context(), mentor("laser"), x.ID, "m-lea", "late"); err != nil {
 		t.Fatal(err)
 	}
-	if b.cards["early"] != "m-new" || b.cards["late"] != "m-lea" || len(b.cards) != 2 || b.members["m-new"].Name != "Zoé" {
+	if b.cards["early"] != "m-new" || b.cards["late"] != "m-lea" || len(b.cards) != 2 ||
+		b.members["m-new"].Name != "Zoé" {
 		t.Errorf("cards %v", b.cards)
 	}
 }
@@ -336,7 +339,8 @@ func TestOnlyMentorsOfTheMachineLeadItsTrainings(t *testing.T) {
 	maintainer.Machines["laser"] = actor.Maintainer
 	token := mentor("laser")
 	token.Scopes = []actor.Act{actor.ReadMachines}
-	for name, a := range map[string]actor.Actor{"nobody": {}, "member": mentor(), "maintainer": maintainer, "token": token,
+	for name, a := range map[string]actor.Actor{"nobody": {}, "member": mentor(), "maintainer": maintainer,
+		"token":            token,
 		"mentor elsewhere": mentor("saw")} {
 		calls := map[string]error{}
 		_, calls["open"] = b.s.Open(ctx, a, "laser", "laser-user")
@@ -372,7 +376,8 @@ func TestOnlyMentorsOfTheMachineLeadItsTrainings(t *testing.T) {
 		t.Errorf("another mentor of the machine: %s", got)
 	}
 	var missing *fault.NotFound
-	if _, err := b.s.Get(ctx, mentor("laser"), strings.Repeat("x", 500)); !errors.As(err, &missing) || len(missing.ID) > 100 {
+	_, err := b.s.Get(ctx, mentor("laser"), strings.Repeat("x", 500))
+	if !errors.As(err, &missing) || len(missing.ID) > 100 {
 		t.Errorf("an unknown training: %v", err)
 	}
 }
@@ -382,6 +387,7 @@ func TestBadgesForMoreThanUsersOfTheMachineNeedAnAdministrator(t *testing.T) {
 		return func(id policy.MachineID) bool { return slices.Contains(at, id) }
 	}
 	badge := func(role policy.Role, n policy.Need) policy.Grant { return policy.Grant{Role: role, Needs: n} }
+	mentors := badge(policy.Mentor, need("laser-mentor"))
 	any := policy.Need{Any: []policy.Need{need("laser-mentor"), need("laser-user")}}
 	all := policy.Need{All: []policy.Need{need("laser-mentor"), need("laser-user")}}
 	supervisor := need("laser-user")
@@ -392,12 +398,12 @@ func TestBadgesForMoreThanUsersOfTheMachineNeedAnAdministrator(t *testing.T) {
 		at    policy.MachineID
 		want  string
 	}{
-		{"mentor of one machine", badge(policy.Mentor, need("laser-mentor")), leads("laser"), "laser", "[laser-user steps]"},
-		{"mentor of both", badge(policy.Mentor, need("laser-mentor")), leads("laser", "saw"), "laser", "[laser-user safety steps]"},
+		{"mentor of one machine", mentors, leads("laser"), "laser", "[laser-user steps]"},
+		{"mentor of both", mentors, leads("laser", "saw"), "laser", "[laser-user safety steps]"},
 		{"another machine", badge(policy.Mentor, need("laser-mentor")), leads("laser", "saw"), "saw", "[safety]"},
 		{"unknown machine", badge(policy.Mentor, need("laser-mentor")), leads("laser"), "cnc", "[]"},
 		{"the badge makes mentors", badge(policy.Mentor, any), leads("laser"), "laser", "[steps]"},
-		{"the badge is a part of what makes mentors", badge(policy.Mentor, all), leads("laser"), "laser", "[laser-user steps]"},
+		{"a part of what makes mentors", badge(policy.Mentor, all), leads("laser"), "laser", "[laser-user steps]"},
 		{"the badge makes hosts", badge(policy.Host, need("laser-user")), leads("laser"), "laser", "[steps]"},
 		{"the badge makes maintainers", badge(policy.Maintainer, need("laser-user")), leads("laser"), "laser", "[steps]"},
 		{"the badge supervises", policy.Grant{Role: policy.Learner, Needs: need("steps"), Supervisor: &supervisor},
@@ -498,8 +504,8 @@ func TestCheckListsAreBoundedAndVersioned(t *testing.T) {
 		t.Fatal(err)
 	}
 	lists, err := b.s.CheckLists(t.Context(), root)
-	if err != nil || len(lists) != 4 || !slices.Equal(lists[0].Items, []string{"one two", "three"}) || lists[0].Version != 1 ||
-		lists[1].Version != 0 {
+	if err != nil || len(lists) != 4 || !slices.Equal(lists[0].Items, []string{"one two", "three"}) ||
+		lists[0].Version != 1 || lists[1].Version != 0 {
 		t.Errorf("lists %+v, %v", lists, err)
 	}
 	var conflict *fault.Conflict
@@ -519,7 +525,8 @@ func TestCheckListsAreBoundedAndVersioned(t *testing.T) {
 	if got := wrong(t, set(2, "laser-user", strings.Fields(strings.Repeat("x ", 21))...)); got != "21 items" {
 		t.Errorf("long list: %s", got)
 	}
-	if err := set(2, "laser-user", append(strings.Fields(strings.Repeat("x ", 19)), strings.Repeat("y", 200))...); err != nil {
+	longest := append(strings.Fields(strings.Repeat("x ", 19)), strings.Repeat("y", 200))
+	if err := set(2, "laser-user", longest...); err != nil {
 		t.Errorf("longest list: %v", err)
 	}
 }

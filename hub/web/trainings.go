@@ -89,7 +89,7 @@ func (p *trainingPages) showList(q *request, status int, faults []fault.Field, c
 	for _, c := range choices {
 		for _, b := range c.Badges {
 			f.Choices = append(f.Choices, choice{string(c.Machine) + " " + string(b),
-				p.machineName(q.tongue(), c.Machine) + ", " + p.badgeName(q.tongue(), b)})
+				p.badgeName(q.tongue(), b) + " (" + p.machineName(q.tongue(), c.Machine) + ")"})
 		}
 	}
 	d.Choices = len(f.Choices)
@@ -111,9 +111,10 @@ func (p *trainingPages) showList(q *request, status int, faults []fault.Field, c
 // checksFormOf returns the form of a check list.
 func checksFormOf(c training.Checks) checksForm {
 	id := string(c.Badge)
-	return checksForm{c.Badge, form{ID: "checks-" + id, Action: "/badge-classes/" + url.PathEscape(id) + "/checks", Submit: "save",
-		Version: c.Version, Fields: []field{{Name: "items", Kind: "area", Label: "training.checks", Hint: "training.checks.hint",
-			Value: strings.Join(c.Items, "\n"), Rows: 5}}}}
+	items := field{Name: "items", Kind: "area", Label: "training.checks", Hint: "training.checks.hint",
+		Value: strings.Join(c.Items, "\n"), Rows: 5}
+	return checksForm{c.Badge, form{ID: "checks-" + id, Action: "/badge-classes/" + url.PathEscape(id) + "/checks",
+		Submit: "save", Version: c.Version, Fields: []field{items}}}
 }
 
 // open answers POST /trainings.

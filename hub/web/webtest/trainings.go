@@ -75,26 +75,46 @@ func (t Trainings) Open(_ context.Context, a actor.Actor, at policy.MachineID,
 	}
 	defer leave()
 	if !slices.Contains([]policy.BadgeID{"laser-user", "laser-first-steps"}, b) {
-		return training.Training{}, bad("badge", string(b), "this badge cannot be issued after a training at this machine", "")
+		return training.Training{}, bad("badge", string(b),
+			"this badge cannot be issued after a training at this machine", "")
 	}
-	v := training.View{Training: training.Training{ID: t.Site.next("t-"), Machine: at, Badge: b, Leader: a.Name,
-		Checks: t.Site.checkList(), Opened: t.Site.now, Version: 1}, Open: true, MayAward: true}
-	for i, m := range t.Site.directory.members[:min(13, len(t.Site.directory.members))] {
-		x := training.Person{Member: m.ID, Name: m.Name, Standing: training.Ready,
-			At: t.Site.now.Add(time.Duration(i) * time.Minute)}
-		if m.ID == a.Member {
+	v := t.Site.newTraining(t.Site.next("t-"), at, b)
+	v.Leader = a.Name
+	t.Site.awards.trainings.list = append([]training.View{v}, t.Site.awards.trainings.list...)
+	return v.Training, nil
+}
+
+// newTraining returns a training with the taps of thirteen members, of whom one has the badge, and of unknown cards.
+func (s *Site) newTraining(id string, at policy.MachineID, b policy.BadgeID) training.View {
+	v := training.View{Training: training.Training{ID: id, Machine: at, Badge: b, Leader: "karim@lab.example",
+		Checks: s.checkList(), Opened: s.now.Add(-time.Hour), Version: 1}, Open: true, MayAward: true}
+	for i, m := range s.directory.members {
+		if m.ID == "m-karim" || len(v.People) == 13 {
 			continue
 		}
-		if i == 0 {
+		x := training.Person{Member: m.ID, Name: m.Name, Standing: training.Ready,
+			At: v.Opened.Add(time.Duration(i) * time.Minute)}
+		if len(v.People) == 0 {
 			x.Standing = training.Holder
 		}
 		v.People = append(v.People, x)
 	}
-	for _, x := range t.Site.directory.taps {
+	for _, x := range s.directory.taps {
 		v.Cards = append(v.Cards, training.Card{Tap: x.ID, Code: x.Code, At: x.At, Assignable: x.Assignable})
 	}
-	t.Site.awards.trainings.list = append([]training.View{v}, t.Site.awards.trainings.list...)
-	return v.Training, nil
+	return v
+}
+
+// addTrainings adds a training that is open, and one whose badges were issued.
+func (s *Site) addTrainings() {
+	open := s.newTraining("t-open", "laser", "laser-user")
+	open.Removed, open.People = open.People[12:], open.People[:12]
+	done := s.newTraining("t-done", "laser", "laser-first-steps")
+	done.Open, done.MayAward, done.Awarded, done.People = false, false, s.now, done.People[1:5]
+	for i := range done.People {
+		done.People[i].Standing = training.Awarded
+	}
+	s.awards.trainings.list = []training.View{open, done}
 }
 
 // checkList returns the check list of the badges.
