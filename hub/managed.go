@@ -352,6 +352,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			SessionNow: h.services.accounts.Sessions.ActorNow,
 
 			Maintenance: h.pagesServer.maintenance,
+			Trainings:   h.pagesServer.trainingAPI(),
 		},
 	)
 }
