@@ -178,9 +178,6 @@ func (p *trainingPages) show(q *request, status int, v url.Values, faults []faul
 	d.New = form{ID: "new", Action: d.Path + "/new", Submit: "add", Fields: []field{
 		{Name: "name", Kind: "text", Label: "member.name", Required: true, Auto: "off"},
 		{Name: "email", Kind: "email", Label: "training.email", Hint: "training.email.hint", Required: true, Auto: "off"}}}
-	if d.Tap != nil {
-		d.New.Fields = append(d.New.Fields, field{Name: "tap", Kind: "hidden", Value: d.Tap.Tap})
-	}
 	if isNew {
 		d.New = d.New.withValues(v).refuse(faults)
 	} else {
