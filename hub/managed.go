@@ -379,6 +379,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Search:         h.pagesServer.search,
 			Maintenance:    h.pagesServer.maintenance,
 			Trainings:      h.pagesServer.trainingPages(),
+			Waiting:        h.pagesServer.waitingPages(),
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,

@@ -62,6 +62,14 @@ func (p *pagesServer) trainingPages() web.Trainings {
 	return p.training
 }
 
+// waitingPages returns the list of those who wait for a training, for the pages; nil: the hub issues no badges.
+func (p *pagesServer) waitingPages() web.Waiting {
+	if p.training == nil {
+		return nil
+	}
+	return training.NewWaiting(p.training)
+}
+
 // trainingAPI returns the service for the API; nil: the hub issues no badges.
 func (p *pagesServer) trainingAPI() api.Trainings {
 	if p.training == nil {

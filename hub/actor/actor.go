@@ -55,6 +55,7 @@ const (
 	ReadOwn       Act = "own.read"       // read one's own data as a member
 	LoseOwnCard   Act = "own.cards"      // report one's own card as lost, which blocks the card
 	AskErasure    Act = "own.erasure"    // request the erasure of one's own data, and withdraw the request
+	AskTraining   Act = "own.trainings"  // join and leave the list of members who wait for a training
 	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
 	AwardBadges   Act = "badges.award"   // issue badges of the site to members, and revoke them
@@ -128,7 +129,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 }
 
 // ofOneself lists the acts that every member may perform about the member's own data.
-var ofOneself = []Act{ReadOwn, LoseOwnCard, AskErasure}
+var ofOneself = []Act{ReadOwn, LoseOwnCard, AskErasure, AskTraining}
 
 // best returns the most powerful role that the actor has at any machine.
 func (a Actor) best() (best Role) {
@@ -180,6 +181,7 @@ func Acts() []Act {
 		ReadOwn,
 		LoseOwnCard,
 		AskErasure,
+		AskTraining,
 		WriteCards,
 		WriteBadges,
 		AwardBadges,
