@@ -34,6 +34,8 @@ const pages = {
   'merge-two': ['a-olivia', '/members/m-lea/merge?drop=m-tom'], erase: ['a-olivia', '/members/m-lea/erase'], import: ['a-olivia', '/members/import'],
   machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'], 'card-key': ['a-olivia', '/card-key'],
   awards: ['a-olivia', '/awards'], award: ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&q=t'], 'award-decide': ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&member=m-tom&step=decide'],
+  trainings: ['a-olivia', '/trainings'], 'trainings-mentor': ['a-karim', '/trainings'],
+  training: ['a-karim', '/trainings/t-open'], 'training-card': ['a-karim', '/trainings/t-open?tap=u-1&q=tom'], 'training-awarded': ['a-olivia', '/trainings/t-done'],
   'badge-class': ['a-olivia', '/badge-classes/laser-user'],
   'try': ['a-olivia', '/policy/try'], 'try-answer': ['a-olivia', '/policy/try?member=m-tom&machine=laser&at=2026-11-23T10:00'], 'try-own': ['a-karim', '/policy/try?machine=laser'], 'try-found': ['a-olivia', '/policy/try?member=a&machine=laser'],
   edit: ['a-olivia', '/policy/edit'], 'edit-grant': ['a-olivia', '/policy/edit?at=laser.0'], 'edit-several': ['a-olivia', '/policy/edit?at=laser.2'], 'edit-hours': ['a-olivia', '/policy/edit?at=laser.hours'],
@@ -86,6 +88,9 @@ const posted = {
   'card-key-begun': ['/card-key', async p => { await p.fill('#rotate-reason', 'laser'); await p.click('#rotate button') }, ''],
   'award-faults': ['/awards/new?badge=laser-user&member=m-lea&step=decide', async p => { await blank(p, '#award-why'); await p.click('#award button') }],
   'revoke-faults': ['/awards', async p => { await p.locator('form[action="/awards/aw-lea/revoke"]').evaluate(f => f.submit()) }],
+  'training-faults': ['/trainings/t-open', async p => { await p.locator('#award').evaluate(f => f.submit()) }],
+  'training-new-faults': ['/trainings/t-open?tap=u-1', async p => { await p.locator('summary').last().click(); await p.locator('#new').evaluate(f => { f.querySelector('#new-email').type = 'text' }); await p.fill('#new-name', 'Nina'); await p.fill('#new-email', 'x'); await p.click('#new button') }],
+  'checks-faults': ['/trainings', async p => { await p.locator('summary').first().click(); await p.fill('#checks-laser-user-items', 'x\n'.repeat(21)); await p.click('#checks-laser-user button') }],
   'class-faults': ['/badge-classes/laser-user', async p => { await blank(p, '#class-criteria'); await p.click('#class button') }],
   printed: ['/members/m-lea', async p => { await p.click('form[action$="/codes"] button') }],
 };

@@ -49,6 +49,15 @@ const tasks = {
     await p.click('#person button');
     await said(p, 'Saved');
   }],
+  'award 12 people after a training': [14, 'a-karim', async p => {
+    await p.getByRole('link', { name: 'Trainings' }).click();
+    await p.click('#training button');
+    await p.locator('#people input[name=member]').nth(11).waitFor({ state: 'attached' }); // the cards are tapped at the machine
+    for (const box of await p.locator('#award input[type=checkbox]').all()) await box.click();
+    await p.getByRole('button', { name: 'Issue the badges' }).click();
+    await said(p, 'Badges issued');
+    assert.equal(await p.locator('#people .state.on').count(), 12, 'people with a badge');
+  }],
 };
 // type writes into a field; a field without the focus is clicked first, as a visitor would.
 async function type(page, field, text) {

@@ -19,6 +19,7 @@ import (
 	"portillon/hub/maintenance"
 	"portillon/hub/memberlist"
 	"portillon/hub/search"
+	"portillon/hub/training"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -116,6 +117,9 @@ func composed() (keys []string) {
 	}
 	for _, s := range display.States() {
 		keys = append(keys, "status."+string(s))
+	}
+	for _, x := range training.Standings() {
+		keys = append(keys, "training.standing."+string(x))
 	}
 	for _, g := range maintenance.Groups() {
 		keys = append(keys, "upkeep.group."+string(g))

@@ -84,6 +84,7 @@ func New(more int) *Site {
 	s.people(more)
 	s.things()
 	s.awarded()
+	s.addTrainings()
 	return s
 }
 
