@@ -110,7 +110,7 @@ func subjectsOf(route string) []string {
 		return []string{"-"}
 	case strings.Contains(route, "{member}"), strings.Contains(route, "{machine}"), strings.Contains(route, "{account}"),
 		strings.Contains(route, "{id}"), strings.Contains(route, "{training}"),
-		strings.HasPrefix(route, "POST ") && strings.HasSuffix(route, "/trainings"):
+		route == "POST /trainings", route == "POST "+api.Prefix+"/trainings":
 		return []string{"own", "other"}
 	}
 	return []string{"-"}

@@ -42,7 +42,8 @@ func (p *Pages) table() []family {
 	keys := &cardKeyPages{keys: o.CardKeys}
 	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
 	waits := &waitingPages{o.Waiting}
-	trained := &trainingPages{trainings: o.Trainings, waiting: o.Waiting, machineName: p.machineName, badgeName: p.badgeName}
+	trained := &trainingPages{trainings: o.Trainings, waiting: o.Waiting,
+		machineName: p.machineName, badgeName: p.badgeName}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
