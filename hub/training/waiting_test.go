@@ -145,6 +145,12 @@ func TestOnlyMembersWaitAndOnlyMentorsReadWho(t *testing.T) {
 	if own, ask, _ := calls(actor.Local("root")); !errors.As(own, &missing) || !errors.As(ask, &missing) {
 		t.Errorf("an administrator who is no member: %v, %v", own, ask)
 	}
+	was := b.policy
+	b.policy = nil // nobody can wait for anything, and still the answer is that there is no such member
+	if _, err := w.Own(ctx, actor.Local("root")); !errors.As(err, &missing) {
+		t.Errorf("an administrator who is no member, without a policy: %v", err)
+	}
+	b.policy = was
 	if _, err := w.List(ctx, member("m-lea")); !errors.As(err, &denied) {
 		t.Errorf("a member reads who waits: %v", err)
 	}
@@ -197,5 +203,16 @@ func TestErasedAndMergedMembersLeaveTheListOfWaiters(t *testing.T) {
 	in(func(tx *store.Tx) error { return Forget(t.Context(), tx, "m-lea") })
 	if got := b.waiters(w, "laser", "saw"); !slices.Equal(got, []string{"Tom laser steps 1s"}) {
 		t.Errorf("after the erasure: %q", got)
+	}
+}
+
+func TestTheLongestWaitingMemberComesFirstAtAllMachines(t *testing.T) {
+	b := newBench(t)
+	w := NewWaiting(b.s)
+	b.ask(w, "m-tom", "saw", "safety")
+	b.now = start.Add(time.Second)
+	b.ask(w, "m-lea", "laser", "laser-user")
+	if got := b.waiters(w, "laser", "saw"); !slices.Equal(got, []string{"Tom saw safety 0s", "Léa laser laser-user 1s"}) {
+		t.Errorf("waiters %q", got)
 	}
 }
