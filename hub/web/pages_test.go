@@ -151,7 +151,7 @@ func paths() []string {
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
 		"/machines/vinyl", "/card-key",
-		"/awards", "/awards?member=m-lea", "/awards/new", "/awards/new?q=tom&member=m-lea&badge=laser-user",
+		"/me/badges", "/awards", "/awards?member=m-lea", "/awards/new", "/awards/new?q=tom&member=m-lea&badge=laser-user",
 		"/awards/new?member=m-lea&badge=laser-user&step=decide", "/awards/new?badge=laser-user&step=decide",
 		"/badge-classes/laser-user", "/trainings", "/trainings/t-open?q=tom&tap=u-1", "/trainings/t-done",
 		"/policy", "/policy/try", "/policy/try?member=m-lea&machine=laser", "/policy/edit",
@@ -167,7 +167,8 @@ func paths() []string {
 func signedOut() []string {
 	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
 		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
-		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/wall?key=" + webtest.WallKey,
+		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/issuer/badges/aw-first", "/issuer/badges/aw-first?verify=1",
+		"/issuer/badges/aw-karim?verify=1", "/issuer/badges/aw-lea", "/wall?key=" + webtest.WallKey,
 		"/nowhere"}
 }
 
