@@ -5,35 +5,42 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/store"
 	"portillon/openbadge"
-	"portillon/policy"
 )
 
 // Own is a badge of the actor's own member that the hub has issued.
 type Own struct {
-	Issued
+	Issued  Issued `json:"issued"`
 	Class   Class  `json:"class"`
 	Address string `json:"address"`        // id of the badge, which is the address of its public page
 	Shown   bool   `json:"shown"`          // true: everybody may see the public page
 	Name    string `json:"name,omitempty"` // name of the member on the public page
 }
 
+// OwnBadges serves members' own badges, and the public pages that members open.
+type OwnBadges struct{ s *Service }
+
+// OwnBadges returns the service for members' own badges.
+func (s *Service) OwnBadges() OwnBadges { return OwnBadges{s} }
+
 // maxShownName is the maximum number of characters of a name on a public page.
 const maxShownName = 100
 
 // Own returns the badges of the actor's own member that the hub has issued and that were not taken back, the newest
 // first. Neither the reason of the decision nor who decided is returned, because they stay with the administrators.
-func (s *Service) Own(ctx context.Context, a actor.Actor) ([]Own, error) {
+func (b OwnBadges) Own(ctx context.Context, a actor.Actor) ([]Own, error) {
 	if err := a.May(actor.ReadOwn, actor.Target{Member: a.Member}); err != nil {
 		return nil, err
 	}
-	rows, err := s.o.Site.Query(ctx, `SELECT id FROM issue_badge WHERE site = $1 AND member = $2 AND undone = 0
+	if a.Member == "" { // the rows of erased members have no member either
+		return []Own{}, nil
+	}
+	rows, err := b.s.o.Site.Query(ctx, `SELECT id FROM issue_badge WHERE site = $1 AND member = $2 AND undone = 0
 		ORDER BY issued DESC, id LIMIT 500`, string(a.Member))
 	if err != nil {
 		return nil, err
@@ -52,7 +59,7 @@ func (s *Service) Own(ctx context.Context, a actor.Actor) ([]Own, error) {
 	}
 	out := []Own{}
 	for _, id := range ids {
-		x, err := s.own(ctx, id)
+		x, err := b.own(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -62,21 +69,21 @@ func (s *Service) Own(ctx context.Context, a actor.Actor) ([]Own, error) {
 }
 
 // own returns one badge as its member may see it.
-func (s *Service) own(ctx context.Context, id string) (x Own, err error) {
-	if x.Issued, err = s.get(ctx, id); err != nil {
+func (b OwnBadges) own(ctx context.Context, id string) (x Own, err error) {
+	if x.Issued, err = b.s.get(ctx, id); err != nil {
 		return x, err
 	}
-	x.Why, x.By, x.Undoable, x.Address = "", "", false, s.o.addresses().badge(id)
-	if x.Revoked != nil {
-		x.Revoked.By = ""
+	x.Issued.Why, x.Issued.By, x.Issued.Undoable, x.Address = "", "", false, b.s.o.addresses().badge(id)
+	if r := x.Issued.Revoked; r != nil {
+		r.By = ""
 	}
-	if err := s.o.Site.QueryRow(ctx, `SELECT shown, shown_name FROM issue_badge WHERE site = $1 AND id = $2`, id).
+	if err := b.s.o.Site.QueryRow(ctx, `SELECT shown, shown_name FROM issue_badge WHERE site = $1 AND id = $2`, id).
 		Scan(&x.Shown, &x.Name); err != nil {
 		return x, err
 	}
-	c, _, err := s.classes.find(ctx, x.Badge)
+	c, _, err := b.s.classes.find(ctx, x.Issued.Badge)
 	if isMissing(err) { // the policy has the badge no more
-		c.ID, c.Class.Name, err = x.Badge, string(x.Badge), nil
+		c.ID, c.Class.Name, err = x.Issued.Badge, string(x.Issued.Badge), nil
 	}
 	x.Class = c.Class
 	return x, err
@@ -84,15 +91,15 @@ func (s *Service) own(ctx context.Context, id string) (x Own, err error) {
 
 // Show switches the public page of a badge on, with a name that the member chooses, or off. Only the member who has the
 // badge may do this. The error is *fault.NotFound for a badge of somebody else.
-func (s *Service) Show(ctx context.Context, a actor.Actor, id string, on bool, name string) error {
+func (b OwnBadges) Show(ctx context.Context, a actor.Actor, id string, on bool, name string) error {
 	if err := a.May(actor.ShowOwnBadge, actor.Target{Member: a.Member}); err != nil {
 		return err
 	}
-	n, err := s.get(ctx, id)
+	n, err := b.s.get(ctx, id)
 	if err != nil {
 		return err
 	}
-	if n.Member != a.Member || n.Revoked != nil && n.Revoked.Undone {
+	if a.Member == "" || n.Member != a.Member || n.Revoked != nil && n.Revoked.Undone {
 		return &fault.NotFound{What: "badge", ID: clip(id, 64)}
 	}
 	name = strings.TrimSpace(name)
@@ -102,7 +109,7 @@ func (s *Service) Show(ctx context.Context, a actor.Actor, id string, on bool, n
 		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == utf8.RuneError }) {
 		return invalid("name", name, "a name for the page is needed", "1 to 100 characters")
 	}
-	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	return b.s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE issue_badge SET shown = $3, shown_name = $4 WHERE site = $1 AND id = $2
 			AND member = $5`, id, toInt(on), name, string(a.Member))
 		if err != nil {
@@ -112,31 +119,24 @@ func (s *Service) Show(ctx context.Context, a actor.Actor, id string, on bool, n
 		if on {
 			detail = "public page of the badge switched on"
 		}
-		return s.o.Audit(ctx, tx, a, actor.ShowOwnBadge, "badge/"+id, detail)
+		return b.s.o.Audit(ctx, tx, a, actor.ShowOwnBadge, "badge/"+id, detail)
 	})
 }
 
 // Shown is a badge as everybody may see it.
 type Shown struct {
-	ID          string
-	Badge       policy.BadgeID
-	Class       Class
+	Own         Own    // without the reason of a revocation
 	Issuer      string // name of the issuer
-	Name        string // name of the member, as the member chose it
-	At, Until   time.Time
-	Revoked     time.Time // zero: the badge is not revoked
-	Evidence    Evidence
-	Address     string // id of the badge
 	Picture     string // address of the picture
 	Data        []byte // the signed badge
 	ContentType string // of Data
 }
 
-// Public returns a badge that its member shows to everybody. For every other badge, the error is *fault.NotFound, whether
-// the badge exists or not. Public needs no actor.
-func (s *Service) Public(ctx context.Context, id string) (Shown, error) {
+// Public returns a badge that its member shows to everybody. For every other badge, the error is *fault.NotFound,
+// whether the badge exists or not. Public needs no actor.
+func (b OwnBadges) Public(ctx context.Context, id string) (Shown, error) {
 	var data []byte
-	err := s.o.Site.QueryRow(ctx, `SELECT data FROM issue_badge WHERE site = $1 AND id = $2 AND shown = 1
+	err := b.s.o.Site.QueryRow(ctx, `SELECT data FROM issue_badge WHERE site = $1 AND id = $2 AND shown = 1
 		AND undone = 0 AND member <> ''`, clip(id, 64)).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Shown{}, &fault.NotFound{What: "badge", ID: clip(id, 64)}
@@ -144,23 +144,24 @@ func (s *Service) Public(ctx context.Context, id string) (Shown, error) {
 	if err != nil {
 		return Shown{}, err
 	}
-	x, err := s.own(ctx, id)
+	x, err := b.own(ctx, id)
 	if err != nil {
 		return Shown{}, err
 	}
-	out := Shown{ID: id, Badge: x.Badge, Class: x.Class, Name: x.Name, At: x.At, Until: x.Until, Evidence: x.Evidence,
-		Address: x.Address, Picture: s.o.addresses().picture(x.Badge), Data: data, ContentType: "application/vc+ld+json"}
-	if x.Revoked != nil {
-		out.Revoked = x.Revoked.At
+	x.Issued.Member = "" // a pseudonym that nobody else needs
+	if r := x.Issued.Revoked; r != nil {
+		r.Reason = ""
 	}
+	out := Shown{Own: x, Picture: b.s.o.addresses().picture(x.Issued.Badge), Data: data,
+		ContentType: "application/vc+ld+json"}
 	if len(data) > 0 && data[0] != '{' {
 		out.ContentType = "application/vc+jwt" // VC-JOSE-COSE, section 3.1.1
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := b.s.o.Policy(ctx)
 	if err != nil {
 		return Shown{}, err
 	}
-	if is, err := s.classes.issuer(p); err == nil {
+	if is, err := b.s.classes.issuer(p); err == nil {
 		out.Issuer = is.Name
 	}
 	return out, nil
@@ -168,17 +169,17 @@ func (s *Service) Public(ctx context.Context, id string) (Shown, error) {
 
 // Verify verifies a badge that its member shows to everybody, as anybody else would verify it: with the issuer's keys
 // and the status list that the hub publishes. The verification fetches nothing from the network.
-func (s *Service) Verify(ctx context.Context, id string) (openbadge.Verdict, error) {
-	x, err := s.Public(ctx, id)
+func (b OwnBadges) Verify(ctx context.Context, id string) (openbadge.Verdict, error) {
+	x, err := b.Public(ctx, id)
 	if err != nil {
 		return openbadge.Verdict{}, err
 	}
-	p, err := s.o.Policy(ctx)
+	p, err := b.s.o.Policy(ctx)
 	if err != nil {
 		return openbadge.Verdict{}, err
 	}
-	o := openbadge.Options{At: s.o.now(), Documents: ownDocuments{ctx, s}, Status: ownDocuments{ctx, s}}
-	if is, err := s.classes.issuer(p); err == nil {
+	o := openbadge.Options{At: b.s.o.now(), Documents: ownDocuments{ctx, b.s}, Status: ownDocuments{ctx, b.s}}
+	if is, err := b.s.classes.issuer(p); err == nil {
 		o.Trust = []openbadge.Issuer{{ID: is.Profile, Keys: is.Keys}}
 	}
 	return openbadge.Verify(x.Data, o), nil

@@ -11,7 +11,7 @@ import (
 
 // ownBadgePages serves the badges of the user's own member that the hub has issued, and their public pages.
 type ownBadgePages struct {
-	issuing Issuing
+	own     OwnBadges
 	members Members
 }
 
@@ -33,7 +33,7 @@ func (p *ownBadgePages) badges(q *request) error { return p.list(q, 200, form{})
 
 // list renders the user's own badges. f has the faults of a rejected form.
 func (p *ownBadgePages) list(q *request, status int, f form) error {
-	all, err := p.issuing.Own(ctxOf(q), q.actor)
+	all, err := p.own.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (p *ownBadgePages) show(q *request) error {
 		return err
 	}
 	on := v.Get("shown") == "on"
-	err = p.issuing.Show(ctxOf(q), q.actor, q.r.PathValue("award"), on, v.Get("name"))
+	err = p.own.Show(ctxOf(q), q.actor, q.r.PathValue("award"), on, v.Get("name"))
 	if faults := invalid(err); faults != nil {
 		return p.list(q, 422, form{ID: "show", Faults: faults})
 	}
@@ -66,17 +66,17 @@ func (p *ownBadgePages) show(q *request) error {
 
 // sheetPage is the data of the sheet of one badge for printing.
 type sheetPage struct {
-	issue.Own
+	Own    issue.Own
 	Member string
 	Square *qrCode // address of the public page; nil: the page is not public
 }
 
 // title returns the title of the page.
-func (d sheetPage) title(tongue) string { return d.Class.Name }
+func (d sheetPage) title(tongue) string { return d.Own.Class.Name }
 
 // sheet answers GET /me/badges/{award} with a page for printing.
 func (p *ownBadgePages) sheet(q *request) error {
-	all, err := p.issuing.Own(ctxOf(q), q.actor)
+	all, err := p.own.Own(ctxOf(q), q.actor)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (p *ownBadgePages) sheet(q *request) error {
 		return err
 	}
 	for _, x := range all {
-		if x.ID != q.r.PathValue("award") {
+		if x.Issued.ID != q.r.PathValue("award") {
 			continue
 		}
 		d := sheetPage{Own: x, Member: m.Name}
@@ -100,11 +100,12 @@ func (p *ownBadgePages) sheet(q *request) error {
 // linkedIn returns the address that adds a badge to the profile of its member at LinkedIn. The parameters are those of
 // LinkedIn's "Add to profile" (addtoprofile.linkedin.com).
 func linkedIn(x issue.Own) string {
-	v := url.Values{"startTask": {"CERTIFICATION_NAME"}, "name": {x.Class.Name}, "certUrl": {x.Address}, "certId": {x.ID},
-		"issueYear": {strconv.Itoa(x.At.Year())}, "issueMonth": {strconv.Itoa(int(x.At.Month()))}}
-	if !x.Until.IsZero() {
-		v.Set("expirationYear", strconv.Itoa(x.Until.Year()))
-		v.Set("expirationMonth", strconv.Itoa(int(x.Until.Month())))
+	v := url.Values{"startTask": {"CERTIFICATION_NAME"}, "name": {x.Class.Name}, "certUrl": {x.Address},
+		"certId": {x.Issued.ID},
+		"issueYear": {strconv.Itoa(x.Issued.At.Year())}, "issueMonth": {strconv.Itoa(int(x.Issued.At.Month()))}}
+	if until := x.Issued.Until; !until.IsZero() {
+		v.Set("expirationYear", strconv.Itoa(until.Year()))
+		v.Set("expirationMonth", strconv.Itoa(int(until.Month())))
 	}
 	return "https://www.linkedin.com/profile/add?" + v.Encode()
 }
@@ -113,7 +114,7 @@ func linkedIn(x issue.Own) string {
 func (ownBadgesPage) LinkedIn(x issue.Own) string { return linkedIn(x) }
 
 // publicBadges serves the badges that their members show to everybody.
-type publicBadges struct{ issuing Issuing }
+type publicBadges struct{ own OwnBadges }
 
 // badgePage is the data of the public page of a badge.
 type badgePage struct {
@@ -123,12 +124,12 @@ type badgePage struct {
 }
 
 // title returns the title of the page.
-func (d badgePage) title(tongue) string { return d.Class.Name }
+func (d badgePage) title(tongue) string { return d.Own.Class.Name }
 
 // State returns the state of the badge: revoked, expired, or valid.
 func (d badgePage) State() string {
 	switch {
-	case !d.Revoked.IsZero():
+	case d.Own.Issued.Revoked != nil:
 		return "revoked"
 	case d.Expired:
 		return "expired"
@@ -145,7 +146,7 @@ func (badgePage) Passed(c openbadge.Check) bool {
 // for JSON or for the media type of a verifiable credential. The answer for an unknown badge and for a badge that its
 // member does not show is the same.
 func (p *publicBadges) badge(q *request) error {
-	x, err := p.issuing.Public(ctxOf(q), q.r.PathValue("badge"))
+	x, err := p.own.Public(ctxOf(q), q.r.PathValue("badge"))
 	if err != nil {
 		return err
 	}
@@ -156,9 +157,10 @@ func (p *publicBadges) badge(q *request) error {
 		h.Set("Access-Control-Allow-Origin", "*") // verifiers in browsers read the badge
 		return q.write(x.ContentType, x.Data)
 	}
-	d := badgePage{Shown: x, Expired: !x.Until.IsZero() && !q.p.o.Now().Before(x.Until)}
+	until := x.Own.Issued.Until
+	d := badgePage{Shown: x, Expired: !until.IsZero() && !q.p.o.Now().Before(until)}
 	if q.r.URL.Query().Has("verify") {
-		v, err := p.issuing.Verify(ctxOf(q), x.ID)
+		v, err := p.own.Verify(ctxOf(q), x.Own.Issued.ID)
 		if err != nil {
 			return err
 		}

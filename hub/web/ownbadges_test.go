@@ -40,7 +40,8 @@ func TestMemberOpensAndEndsThePublicPageOfABadge(t *testing.T) {
 	expect(t, h.post("/me/badges/aw-lea/show", url.Values{"shown": {"on"}, "name": {"Léa <M>"}}), 303,
 		"/me/badges?done=badge-shown")
 	expect(t, h.get("/me/badges"), 200, "public page", "https://www.linkedin.com/profile/add?",
-		"certUrl=https%3A%2F%2Fhub.lab.example%2Fissuer%2Fbadges%2Faw-lea", "issueYear=2026", "startTask=CERTIFICATION_NAME")
+		"certUrl=https%3A%2F%2Fhub.lab.example%2Fissuer%2Fbadges%2Faw-lea", "issueYear=2026",
+		"startTask=CERTIFICATION_NAME")
 	expect(t, h.get("/me/badges/aw-lea"), 200, "Léa &lt;M&gt;", `<svg class="qr"`)
 	w := h.publicBadge(page, browser)
 	body = expect(t, w, 200, "Léa &lt;M&gt;", `<meta name="robots" content="noindex">`, `property="og:title"`,
@@ -75,12 +76,12 @@ func TestMemberOpensAndEndsThePublicPageOfABadge(t *testing.T) {
 
 func TestRevokedBadgesSayThatTheyAreRevoked(t *testing.T) {
 	h := open(t, 0)
-	body := expect(t, h.publicBadge("/issuer/badges/aw-karim?verify=yes", "text/html"), 200, `<span class="state no">revoked`,
-		">invalid<")
+	body := expect(t, h.publicBadge("/issuer/badges/aw-karim?verify=yes", "text/html"), 200,
+		`<span class="state no">revoked`, ">invalid<")
 	if strings.Contains(body, "A quitté") {
 		t.Error("the public page gives the reason of the revocation")
 	}
-	h.options.Issuing = web.Issuing(nil)
+	h.options.OwnBadges = web.OwnBadges(nil)
 	h.build()
 	expect(t, h.publicBadge("/issuer/badges/aw-karim", "text/html"), 404)
 	expect(t, h.get("/me/badges"), 404)

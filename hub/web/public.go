@@ -22,8 +22,8 @@ type publicPages struct {
 // publicRoutes returns the addresses that answer everybody alike.
 func (p *Pages) publicRoutes() []route {
 	var out []route
-	if p.o.Issuing != nil {
-		out = append(out, route{"GET /issuer/badges/{badge}", (&publicBadges{p.o.Issuing}).badge})
+	if p.o.OwnBadges != nil {
+		out = append(out, route{"GET /issuer/badges/{badge}", (&publicBadges{p.o.OwnBadges}).badge})
 	}
 	if p.o.Display == (Display{}) {
 		return out

@@ -147,7 +147,11 @@ type Issuing interface {
 	Baked(ctx context.Context, a actor.Actor, id string) (name string, data []byte, err error)
 	Undo(ctx context.Context, a actor.Actor, id string) error
 	Revoke(ctx context.Context, a actor.Actor, id, reason string) error
-	// Own, and Show, are about the actor's own member. Public and Verify are for everybody.
+}
+
+// OwnBadges are the methods of issue.OwnBadges that the pages call. Own and Show are about the actor's own member.
+// Public and Verify are for everybody.
+type OwnBadges interface {
 	Own(ctx context.Context, a actor.Actor) ([]issue.Own, error)
 	Show(ctx context.Context, a actor.Actor, id string, on bool, name string) error
 	Public(ctx context.Context, id string) (issue.Shown, error)

@@ -200,10 +200,12 @@ func (i Issuing) withdraw(a actor.Actor, id string, r issue.Revocation) error {
 	return nil
 }
 
-// awarded fills the list of issued badges: one of today, one that was revoked, one that is public, and one of an erased member.
+// awarded fills the list of issued badges: one of today, one that was revoked, one that is
+// public, and one of an erased member.
 func (s *Site) awarded() {
 	day := func(n int) time.Time { return s.now.AddDate(0, 0, -n) }
-	s.awards = awards{texts: map[policy.BadgeID]issue.Class{}, shown: ownBadges{"aw-karim": "Karim B.", "aw-first": "Karim B."},
+	s.awards = awards{texts: map[policy.BadgeID]issue.Class{},
+		shown: ownBadges{"aw-karim": "Karim B.", "aw-first": "Karim B."},
 		issued: []issue.Issued{
 			{ID: "aw-lea", Badge: "laser-user", Member: "m-lea", By: AdminName, Why: "Découpe montrée à l'atelier",
 				Evidence: issue.Evidence{Text: "Une boîte", URLs: []string{"https://lab.example/boite"}}, At: s.now,
@@ -211,7 +213,8 @@ func (s *Site) awarded() {
 			{ID: "aw-karim", Badge: "laser-mentor", Member: "m-karim", By: OwnerName, Why: "Deux formations", At: day(90),
 				Revoked: &issue.Revocation{At: day(2), By: OwnerName, Reason: "A quitté l'association"}},
 			{ID: "aw-first", Badge: "laser-first-steps", Member: "m-karim", By: OwnerName, Why: "Formation", At: day(200),
-				Evidence: issue.Evidence{Text: "Découpe laser\n- arrêt d'urgence", URLs: []string{"https://lab.example/photo"}}},
+				Evidence: issue.Evidence{Text: "Découpe laser\n- arrêt d'urgence",
+					URLs: []string{"https://lab.example/photo"}}},
 			{ID: "aw-gone", Badge: "laser-user", At: day(300)},
 		}}
 }
@@ -252,7 +255,8 @@ func (i Issuing) own(n issue.Issued) issue.Own {
 	}
 	name, shown := i.Site.awards.shown[n.ID]
 	n.Why, n.By = "", ""
-	return issue.Own{Issued: n, Class: c, Address: "https://hub.lab.example/issuer/badges/" + n.ID, Shown: shown, Name: name}
+	return issue.Own{Issued: n, Class: c, Address: "https://hub.lab.example/issuer/badges/" + n.ID, Shown: shown,
+		Name: name}
 }
 
 // Show switches the public page of a badge of the actor's own member on or off.
@@ -287,13 +291,10 @@ func (i Issuing) Public(_ context.Context, id string) (issue.Shown, error) {
 		if n.ID != id || !x.Shown {
 			continue
 		}
-		out := issue.Shown{ID: id, Badge: n.Badge, Class: x.Class, Issuer: "BIK'LAB", Name: x.Name, At: n.At, Until: n.Until,
-			Evidence: n.Evidence, Address: x.Address, Picture: "https://hub.lab.example/issuer/pictures/" + string(n.Badge) + ".png",
-			Data: []byte(`{"id":"` + x.Address + `"}`), ContentType: "application/vc+ld+json"}
-		if n.Revoked != nil {
-			out.Revoked = n.Revoked.At
-		}
-		return out, i.Site.broken
+		x.Issued.Member = ""
+		return issue.Shown{Own: x, Issuer: "BIK'LAB", Data: []byte(`{"id":"` + x.Address + `"}`),
+			Picture:     "https://hub.lab.example/issuer/pictures/" + string(n.Badge) + ".png",
+			ContentType: "application/vc+ld+json"}, i.Site.broken
 	}
 	return issue.Shown{}, missing("badge", id)
 }
@@ -301,9 +302,11 @@ func (i Issuing) Public(_ context.Context, id string) (issue.Shown, error) {
 // Verify verifies a badge that its member shows to everybody: each badge that is not revoked is valid.
 func (i Issuing) Verify(ctx context.Context, id string) (openbadge.Verdict, error) {
 	x, err := i.Public(ctx, id)
-	v := openbadge.Verdict{State: openbadge.Valid, Checks: []openbadge.Check{{Name: "form", Outcome: "ok"},
-		{Name: "proof", Outcome: "ok"}, {Name: "dates", Outcome: "ok"}, {Name: "status", Outcome: "ok"}}}
-	if !x.Revoked.IsZero() {
+	v := openbadge.Verdict{State: openbadge.Valid}
+	for _, name := range []string{"form", "proof", "dates", "status"} {
+		v.Checks = append(v.Checks, openbadge.Check{Name: name, Outcome: "ok"})
+	}
+	if x.Own.Issued.Revoked != nil {
 		v.State, v.Checks[3].Outcome = openbadge.Invalid, "revoked"
 	}
 	return v, err
