@@ -101,7 +101,7 @@ func (p *ownBadgePages) sheet(q *request) error {
 // LinkedIn's "Add to profile" (addtoprofile.linkedin.com).
 func linkedIn(x issue.Own) string {
 	v := url.Values{"startTask": {"CERTIFICATION_NAME"}, "name": {x.Class.Name}, "certUrl": {x.Address},
-		"certId": {x.Issued.ID},
+		"certId":    {x.Issued.ID},
 		"issueYear": {strconv.Itoa(x.Issued.At.Year())}, "issueMonth": {strconv.Itoa(int(x.Issued.At.Month()))}}
 	if until := x.Issued.Until; !until.IsZero() {
 		v.Set("expirationYear", strconv.Itoa(until.Year()))
