@@ -42,6 +42,7 @@ func (p *Pages) table() []family {
 	keys := &cardKeyPages{keys: o.CardKeys}
 	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
 	trained := &trainingPages{trainings: o.Trainings, machineName: p.machineName, badgeName: p.badgeName}
+	ownBadges := &ownBadgePages{own: o.OwnBadges, members: o.Directory.Members}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
@@ -62,6 +63,7 @@ func (p *Pages) table() []family {
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
 		{o.Directory != (Directory{}), own.routes(), nil},
+		{o.OwnBadges != nil && o.Directory != (Directory{}), ownBadges.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},
