@@ -378,6 +378,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Display:        pageDisplay(h.pagesServer.display),
 			Search:         h.pagesServer.search,
 			Maintenance:    h.pagesServer.maintenance,
+			OwnBadges:      h.pagesServer.issuing.ownBadges(),
 			Trainings:      h.pagesServer.trainingPages(),
 			Waiting:        h.pagesServer.waitingPages(),
 			Version:        h.core.program,

@@ -36,6 +36,7 @@ const pages = {
   awards: ['a-olivia', '/awards'], award: ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&q=t'], 'award-decide': ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&member=m-tom&step=decide'],
   trainings: ['a-olivia', '/trainings'], 'trainings-mentor': ['a-karim', '/trainings'],
   training: ['a-karim', '/trainings/t-open'], 'training-card': ['a-karim', '/trainings/t-open?tap=u-1&q=tom'], 'training-awarded': ['a-olivia', '/trainings/t-done'],
+  'me-badges': ['a-karim', '/me/badges'], 'me-badge': ['a-karim', '/me/badges/aw-first'], 'badge': ['', '/issuer/badges/aw-first?verify=1'], 'badge-revoked': ['', '/issuer/badges/aw-karim'],
   'badge-class': ['a-olivia', '/badge-classes/laser-user'],
   'try': ['a-olivia', '/policy/try'], 'try-answer': ['a-olivia', '/policy/try?member=m-tom&machine=laser&at=2026-11-23T10:00'], 'try-own': ['a-karim', '/policy/try?machine=laser'], 'try-found': ['a-olivia', '/policy/try?member=a&machine=laser'],
   edit: ['a-olivia', '/policy/edit'], 'edit-grant': ['a-olivia', '/policy/edit?at=laser.0'], 'edit-several': ['a-olivia', '/policy/edit?at=laser.2'], 'edit-hours': ['a-olivia', '/policy/edit?at=laser.hours'],

@@ -147,6 +147,7 @@ func (q *request) renderIn(layout string, status int, page, section, title strin
 			"machines":  q.p.o.Machines != nil,
 			"policies":  q.p.o.Policies != nil,
 			"issuing":   q.p.o.Issuing != nil,
+			"badges":    q.p.o.OwnBadges != nil,
 			"reports":   q.p.o.Reports != nil,
 			"waiting":   q.p.o.Waiting != nil,
 			"accounts":  q.p.o.Accounts != (Accounts{}),

@@ -16,6 +16,7 @@ import (
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/search"
+	"portillon/openbadge"
 	"portillon/policy"
 )
 
@@ -146,6 +147,15 @@ type Issuing interface {
 	Baked(ctx context.Context, a actor.Actor, id string) (name string, data []byte, err error)
 	Undo(ctx context.Context, a actor.Actor, id string) error
 	Revoke(ctx context.Context, a actor.Actor, id, reason string) error
+}
+
+// OwnBadges are the methods of issue.OwnBadges that the pages call. Own and Show are about the actor's own member.
+// Public and Verify are for everybody.
+type OwnBadges interface {
+	Own(ctx context.Context, a actor.Actor) ([]issue.Own, error)
+	Show(ctx context.Context, a actor.Actor, id string, on bool, name string) error
+	Public(ctx context.Context, id string) (issue.Shown, error)
+	Verify(ctx context.Context, id string) (openbadge.Verdict, error)
 }
 
 // Policies are the methods of publish.Policies that the pages call.

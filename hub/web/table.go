@@ -44,6 +44,7 @@ func (p *Pages) table() []family {
 	waits := &waitingPages{o.Waiting}
 	trained := &trainingPages{trainings: o.Trainings, waiting: o.Waiting,
 		machineName: p.machineName, badgeName: p.badgeName}
+	ownBadges := &ownBadgePages{own: o.OwnBadges, members: o.Directory.Members}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
@@ -64,6 +65,7 @@ func (p *Pages) table() []family {
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
 		{o.Directory != (Directory{}), own.routes(), nil},
+		{o.OwnBadges != nil && o.Directory != (Directory{}), ownBadges.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},

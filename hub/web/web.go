@@ -56,6 +56,8 @@ type Options struct {
 	Reports   Reports
 	Display   Display
 	Search    Search
+	// OwnBadges serves members' own badges and their public pages; nil: the hub issues no badges.
+	OwnBadges OwnBadges
 	// Trainings is the service of trainings at machines; nil: the hub issues no badges.
 	Trainings Trainings
 	// Waiting is the list of members who wait for a training; nil: the hub issues no badges.

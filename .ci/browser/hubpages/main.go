@@ -106,7 +106,8 @@ func (s *server) reset(more int, sign bool) error {
 		Drafts:   webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
 		Display: displayOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
-		Trainings: webtest.Trainings{Site: site}, Waiting: webtest.Waiting{Site: site},
+		OwnBadges: webtest.Issuing{Site: site}, Trainings: webtest.Trainings{Site: site},
+		Waiting:     webtest.Waiting{Site: site},
 		Maintenance: webtest.Maintenance{Site: site},
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
