@@ -56,6 +56,7 @@ type Options struct {
 	Reports   Reports
 	Display   Display
 	Search    Search
+	Visitors  Visitors
 	// Maintenance is the service of what the machines need.
 	Maintenance Maintenance
 	// Who returns the user who sent a request; the zero Actor: the user is not signed in.

@@ -88,6 +88,12 @@ func displayOf(s *webtest.Site) web.Display {
 		Board: webtest.Board{Site: s}}
 }
 
+// visitorsOf returns the services of visits; one fake implements desk and arrivals.
+func visitorsOf(s *webtest.Site) web.Visitors {
+	return web.Visitors{Settings: webtest.VisitorSettings{Site: s}, Desk: webtest.Desk{Site: s},
+		Arrivals: webtest.Arrivals{Site: s}}
+}
+
 // accountsOf returns accounts whose services are all the same fake.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -105,7 +111,7 @@ func (s *server) reset(more int, sign bool) error {
 		Policies: webtest.Policies{Site: site, Sign: sign},
 		Drafts:   webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
-		Display: displayOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
+		Display: displayOf(site), Visitors: visitorsOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
 		Maintenance: webtest.Maintenance{Site: site},
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
