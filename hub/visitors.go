@@ -118,8 +118,8 @@ func (p *pagesServer) mergeMember(ctx context.Context, tx *store.Tx, a actor.Act
 	return p.issuing.mergeMember(ctx, tx, a, keep, drop)
 }
 
-// people returns the functions of the directory that the accounts call. A visitor may read only their own record, so no
-// role at the hub follows from a visitor's badges or account.
+// people returns the functions of the directory that the accounts call. A visitor may read only their own record,
+// so no role at the hub follows from a visitor's badges or account.
 func (p *pagesServer) people() account.People {
 	out := p.services.people()
 	standing := out.Standing

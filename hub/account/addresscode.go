@@ -15,8 +15,8 @@ const (
 	addressCodeLife = 15 * time.Minute
 )
 
-// AddressCodes proves that a person reads the mail of an e-mail address: the hub mails a code, which the person tells
-// the hub. Each code belongs to a subject, such as a visit, for which alone the code is valid.
+// AddressCodes proves that a person reads the mail of an e-mail address: the hub mails a code, which the person
+// tells the hub. Each code belongs to a subject, such as a visit, for which alone the code is valid.
 type AddressCodes struct {
 	core     *core
 	limits   *throttle
@@ -27,9 +27,9 @@ type AddressCodes struct {
 // Sends reports whether the hub can mail codes.
 func (s *AddressCodes) Sends() bool { return s.outbox.sender != nil }
 
-// Mail mails a code for a subject to an address, in the language fr or en; empty: the site's language. Earlier codes of
-// the subject become invalid. The error is ErrNoMail, *fault.Invalid for an invalid address, or *Throttled if the
-// client's network address or the recipient has too many mails.
+// Mail mails a code for a subject to an address, in the language fr or en; empty: the site's language. Earlier
+// codes of the subject become invalid. The error is ErrNoMail, *fault.Invalid for an invalid address, or *Throttled
+// if the client's network address or the recipient has too many mails.
 func (s *AddressCodes) Mail(ctx context.Context, subject, address, language string) error {
 	if !s.Sends() {
 		return ErrNoMail
@@ -64,8 +64,8 @@ func (s *AddressCodes) Mail(ctx context.Context, subject, address, language stri
 	})
 }
 
-// Count counts a request of a client that is not signed in, such as a visitor who brings a badge. The error is *Throttled
-// after too many requests of the client's network address.
+// Count counts a request of a client that is not signed in, such as a visitor who brings a badge. The error is
+// *Throttled after too many requests of the client's network address.
 func (s *AddressCodes) Count(ctx context.Context) error {
 	return s.limits.spend(ctx, limit{rates().arrival, clientNetwork(visitorOf(ctx).address)})
 }
@@ -80,9 +80,9 @@ func forgetAddressCodes(ctx context.Context, tx *store.Tx, subject string) error
 // subjects may have the same code.
 func hashOfAddressCode(subject, code string) []byte { return hashOf(subject + "\x00" + code) }
 
-// Prove returns nil if the code was mailed to the address for the subject within the last 15 minutes. Each code works
-// once. The error is ErrCode, or *Throttled after a few wrong codes for the subject or from the client's network
-// address.
+// Prove returns nil if the code was mailed to the address for the subject within the last 15 minutes. Each code
+// works once. The error is ErrCode, or *Throttled after a few wrong codes for the subject or from the client's
+// network address.
 func (s *AddressCodes) Prove(ctx context.Context, subject, address, code string) error {
 	to, err := parseAddress(address)
 	if err != nil {

@@ -34,7 +34,7 @@ func rates() (r struct{ name, known, address, code, subject, token, mailFrom, ma
 	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens, from one address
 	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails that one client address requested
 	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails that one recipient got
-	r.arrival = rate{"arrival/from", 20, 30 * time.Second}     // badges that one client address brought (AddressCodes.Count)
+	r.arrival = rate{"arrival/from", 20, 30 * time.Second}     // badges that one client address brought
 	return r
 }
 

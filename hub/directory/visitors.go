@@ -17,8 +17,8 @@ import (
 	"portillon/rfid"
 )
 
-// Visitors examines the badges of people who are not members, and adds such people as members with a badge and a card.
-// Package hub/visitor decides whom the site lets in.
+// Visitors examines the badges of people who are not members, and adds such people as members with a badge and a
+// card. Package hub/visitor decides whom the site lets in.
 type Visitors struct {
 	badges *Badges
 	taps   *Taps
@@ -27,8 +27,8 @@ type Visitors struct {
 // Visitors returns the service for people with a badge of another lab.
 func (s *Services) Visitors() *Visitors { return &Visitors{badges: s.Badges, taps: s.Taps} }
 
-// Brought is a badge that a person brings: the bytes of a file, or the https address of a badge. If URL is set, the hub
-// fetches the badge, and ignores Data.
+// Brought is a badge that a person brings: the bytes of a file, or the https address of a badge. If URL is set, the
+// hub fetches the badge, and ignores Data.
 type Brought struct {
 	Name string // name of the file
 	Data []byte
@@ -43,8 +43,8 @@ type Examined struct {
 	Why     string          // why the badge is not valid; empty: the badge is valid
 	Matches []policy.Match  // badges of the policy that the badge satisfies
 	Holder  policy.MemberID // member who has this badge already; empty: nobody
-	// Addresses are the recipient's e-mail addresses that the badge contains as plain text. Hashed is true if the badge
-	// contains an address only as a hash. Subject is the recipient's DID or URL.
+	// Addresses are the recipient's e-mail addresses that the badge contains as plain text. Hashed is true if the
+	// badge contains an address only as a hash. Subject is the recipient's DID or URL.
 	Addresses []string
 	Hashed    bool
 	Subject   string
@@ -54,8 +54,8 @@ type Examined struct {
 	Machines []OwnMachine
 }
 
-// Examine verifies a badge, and stores nothing. address is the e-mail address that the person states; it may be empty.
-// Examine asks issuers for the current status of the badge, unless they are out of reach. The actor needs
+// Examine verifies a badge, and stores nothing. address is the e-mail address that the person states; it may be
+// empty. Examine asks issuers for the current status of the badge, unless they are out of reach. The actor needs
 // actor.WriteBadges. The error is *fault.Invalid if an address of a badge cannot be fetched. Examine reads no ZIP.
 func (s *Visitors) Examine(ctx context.Context, a actor.Actor, b Brought, address string) (Examined, error) {
 	if err := a.May(actor.WriteBadges, about("")); err != nil {
@@ -111,8 +111,8 @@ func (x *index) holderOf(badge string) policy.MemberID {
 	return ""
 }
 
-// recipientOf returns the plain e-mail addresses of a badge's recipient, whether the badge has a hashed address, and the
-// recipient's DID or URL.
+// recipientOf returns the plain e-mail addresses of a badge's recipient, whether the badge has a hashed address,
+// and the recipient's DID or URL.
 func recipientOf(b *openbadge.Badge) (addresses []string, hashed bool, subject string) {
 	subject = b.Subject
 	if address, ok := strings.CutPrefix(subject, "mailto:"); ok {
@@ -161,9 +161,9 @@ type Admission struct {
 }
 
 // Admit adds a member with one badge and one card. Either all of this is stored, or nothing. The actor needs
-// actor.WriteMembers, actor.WriteBadges and actor.WriteCards, and actor.ReadTaps for the card of a tap. The error is
-// *fault.Invalid if the badge is not valid now, was issued to somebody else or belongs to a member; if a member has the
-// address; or if the card belongs to a member or has a random number.
+// actor.WriteMembers, actor.WriteBadges and actor.WriteCards, and actor.ReadTaps for the card of a tap. The error
+// is *fault.Invalid if the badge is not valid now, was issued to somebody else or belongs to a member; if a member
+// has the address; or if the card belongs to a member or has a random number.
 func (s *Visitors) Admit(ctx context.Context, a actor.Actor, x Admission) (policy.MemberID, error) {
 	if err := cmp.Or(a.May(actor.WriteMembers, about("")), a.May(actor.WriteBadges, about("")),
 		a.May(actor.WriteCards, about(""))); err != nil {
@@ -235,8 +235,8 @@ func (s *Visitors) cardOf(ctx context.Context, a actor.Actor, x Admission) (Card
 	if err := parseCard(&card); err != nil {
 		return Card{}, err
 	}
-	// A typed number says nothing about the reader, so a number that looks random is refused even if a card of another
-	// kind has it. Machines recognise random numbers by themselves, and list no tap of such a card.
+	// A typed number says nothing about the reader, so a number that looks random is refused even if a card of
+	// another kind has it. Machines recognise random numbers by themselves, and list no tap of such a card.
 	if b, err := hex.DecodeString(card.Number); err == nil && !card.Part {
 		if u, err := rfid.UIDOf(b); err == nil && rfid.Random(u) {
 			return Card{}, &fault.Invalid{Faults: []fault.Field{{Field: "number",
@@ -287,9 +287,9 @@ func (c *change) addVisitor(ctx context.Context, r *record, v *verified, data []
 	return c.save(ctx, fresh)
 }
 
-// End ends the visit of a member: End blocks the member and removes the member's cards, so that another person may get
-// such a card. The actor needs actor.WriteMembers and actor.WriteCards about the member. The error is *fault.NotFound if
-// the member does not exist.
+// End ends the visit of a member: End blocks the member and removes the member's cards, so that another person may
+// get such a card. The actor needs actor.WriteMembers and actor.WriteCards about the member. The error is
+// *fault.NotFound if the member does not exist.
 func (s *Visitors) End(ctx context.Context, a actor.Actor, id policy.MemberID) error {
 	if err := cmp.Or(a.May(actor.WriteMembers, about(id)), a.May(actor.WriteCards, about(id))); err != nil {
 		return err

@@ -9,8 +9,9 @@ import (
 	"portillon/hub/fault"
 )
 
-// Arrivals are visits on the visitor's own phone, without a sign-in. All methods answer *fault.NotFound unless the site
-// permits them. A visitor can bring a badge, prove the address and consent; only an administrator lets a visitor in.
+// Arrivals are visits on the visitor's own phone, without a sign-in. All methods answer *fault.NotFound unless the
+// site permits them. A visitor can bring a badge, prove the address and consent; only an administrator lets a
+// visitor in.
 type Arrivals struct{ visits *visits }
 
 // on returns *fault.NotFound unless the site permits visits on the visitor's own phone.
@@ -29,8 +30,8 @@ func (s *Arrivals) Form(context.Context) (keep int, err error) {
 	return s.visits.settings.current().Keep, s.on()
 }
 
-// Bring verifies a badge and stores the visit, as Desk.Bring. The key is the secret of the visitor's page. Bring returns
-// the error of Codes.Count after too many requests of one network address.
+// Bring verifies a badge and stores the visit, as Desk.Bring. The key is the secret of the visitor's page. Bring
+// returns the error of Codes.Count after too many requests of one network address.
 func (s *Arrivals) Bring(ctx context.Context, b Brought, p Person) (key string, err error) {
 	if err := s.on(); err != nil {
 		return "", err
@@ -61,8 +62,8 @@ func (s *Arrivals) Get(ctx context.Context, key string) (Visit, error) {
 	return v.Visit, err
 }
 
-// Confirm stores the visitor's proof and consent. The error is *fault.Invalid if the code is wrong or the visitor does
-// not consent. If both are stored already, Confirm changes nothing.
+// Confirm stores the visitor's proof and consent. The error is *fault.Invalid if the code is wrong or the visitor
+// does not consent. If both are stored already, Confirm changes nothing.
 func (s *Arrivals) Confirm(ctx context.Context, key, code string, consent bool) (Visit, error) {
 	v, err := s.byKey(ctx, key)
 	if err != nil {

@@ -76,14 +76,15 @@ func (p Person) tidy() (Person, error) {
 	return p, nil
 }
 
-// isPrintable returns false for a text with line feeds, control characters, or marks that change the writing direction.
+// isPrintable returns false for a text with line feeds, control characters, or marks that change the writing
+// direction.
 func isPrintable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 }
 
-// bring verifies a badge and stores the visit. If the badge names an address, bring mails a code to the address. With
-// own, the visit has a page on the visitor's own phone, whose key is the second result. The error is *Refused for a
-// badge that lets nobody in.
+// bring verifies a badge and stores the visit. If the badge names an address, bring mails a code to the address.
+// With own, the visit has a page on the visitor's own phone, whose key is the second result. The error is *Refused
+// for a badge that lets nobody in.
 func (s *visits) bring(ctx context.Context, a actor.Actor, b Brought, p Person, own bool) (Visit, string, error) {
 	b, err := b.badge()
 	if err != nil {
@@ -137,7 +138,8 @@ func (s *visits) add(ctx context.Context, a actor.Actor, v *stored) error {
 	})
 }
 
-// mail mails a code to the address of a visit. mail does nothing if the visit has no address or the hub sends no mail.
+// mail mails a code to the address of a visit. mail does nothing if the visit has no address or the hub sends no
+// mail.
 func (s *visits) mail(ctx context.Context, v *stored) error {
 	if v.Address == "" || !s.o.Codes.Sends() {
 		return nil
@@ -149,8 +151,9 @@ func (s *visits) mail(ctx context.Context, v *stored) error {
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error { return update(ctx, tx, v) })
 }
 
-// prove stores that the badge is this person's, and the consent. A code is checked first; if the code is right, it is
-// used up, so the proof is stored even if the person cannot be let in yet. An existing proof or consent stays as it is.
+// prove stores that the badge is this person's, and the consent. A code is checked first; if the code is right, it
+// is used up, so the proof is stored even if the person cannot be let in yet. An existing proof or consent stays as
+// it is.
 func (s *visits) prove(ctx context.Context, a actor.Actor, v *stored, code string, identity, consent bool) error {
 	now, said := s.o.Now().UTC().Truncate(time.Millisecond), []string{}
 	switch {

@@ -6,12 +6,12 @@ import (
 	"portillon/policy"
 )
 
-// ConsentVersion is the version of the text of Consent. Increase ConsentVersion with each change of the text, because
-// the database stores to which version a visitor consented.
+// ConsentVersion is the version of the text of Consent. Increase ConsentVersion with each change of the text,
+// because the database stores to which version a visitor consented.
 const ConsentVersion = 1
 
-// Consent returns the text to which a visitor consents. keep is the number of days after the visit for which the site
-// keeps the visitor's data.
+// Consent returns the text to which a visitor consents. keep is the number of days after the visit for which the
+// site keeps the visitor's data.
 func Consent(keep int) policy.Text {
 	return policy.Text{
 		FR: fmt.Sprintf("J’accepte que ce lieu garde mon nom, mon adresse, mon badge et mes utilisations des machines "+

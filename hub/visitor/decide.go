@@ -33,9 +33,9 @@ func Reasons() []Reason {
 		NoRecipient}
 }
 
-// Refuse returns why a badge does not let in the person who states an address, which may be empty. The result is empty
-// only if the badge is valid, the policy accepts the badge as one of another lab, and the badge names a recipient whom
-// the person may be.
+// Refuse returns why a badge does not let in the person who states an address, which may be empty. The result is
+// empty only if the badge is valid, the policy accepts the badge as one of another lab, and the badge names a
+// recipient whom the person may be.
 func (r Report) Refuse(address string) Reason {
 	switch {
 	case !r.Recipient.Readable:
@@ -68,8 +68,8 @@ func (r Recipient) refuse(address string) Reason {
 	return noReason
 }
 
-// address returns the recipient's e-mail address: the stated address if it is the recipient's, or else the first address
-// in the badge. The result is empty if the badge names its recipient by a subject only.
+// address returns the recipient's e-mail address: the stated address if it is the recipient's, or else the first
+// address in the badge. The result is empty if the badge names its recipient by a subject only.
 func (r Recipient) address(stated string) string {
 	if r.Matches {
 		return stated
@@ -91,8 +91,8 @@ type Entry struct {
 	Until    policy.Date
 }
 
-// Missing returns the faults of an entry: everything that is missing before the person can be let in. A code counts as a
-// proof here; the caller checks the code.
+// Missing returns the faults of an entry: everything that is missing before the person can be let in. A code counts
+// as a proof here; the caller checks the code.
 func Missing(v Visit, e Entry, today policy.Date, days int) (faults []fault.Field) {
 	bad := func(field, wrong, right string) {
 		faults = append(faults, fault.Field{Field: field, Wrong: wrong, Right: right})

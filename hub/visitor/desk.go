@@ -63,8 +63,8 @@ func (s *Desk) Get(ctx context.Context, a actor.Actor, id string) (Visit, error)
 	return v.Visit, err
 }
 
-// Bring verifies the badge of a person, stores the visit, and mails a code to the badge's address if the hub knows the
-// address. The error is *Refused for a badge that lets nobody in.
+// Bring verifies the badge of a person, stores the visit, and mails a code to the badge's address if the hub knows
+// the address. The error is *Refused for a badge that lets nobody in.
 func (s *Desk) Bring(ctx context.Context, a actor.Actor, b Brought, p Person) (Visit, error) {
 	if err := cmp.Or(may(a), a.May(actor.WriteBadges, actor.Target{})); err != nil {
 		return Visit{}, err
@@ -90,8 +90,8 @@ func (s *Desk) MailCode(ctx context.Context, a actor.Actor, id string) error {
 }
 
 // LetIn makes a person a member with the badge and a card, until a day. The error is *fault.Invalid if something is
-// missing (Missing), the code is wrong or the person is already in; *fault.Conflict if the visit has another version; or
-// an error of Directory.Admit. If the error is about the card, proof and consent are stored.
+// missing (Missing), the code is wrong or the person is already in; *fault.Conflict if the visit has another
+// version; or an error of Directory.Admit. If the error is about the card, proof and consent are stored.
 func (s *Desk) LetIn(ctx context.Context, a actor.Actor, id string, version int64, e Entry) (Visit, error) {
 	if err := may(a); err != nil {
 		return Visit{}, err

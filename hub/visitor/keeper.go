@@ -12,8 +12,8 @@ import (
 // keepEvery is the interval at which Run looks for visits that end: a visit ends within some minutes after midnight.
 const keepEvery = 5 * time.Minute
 
-// Keeper ends visits whose last day has passed, erases the data of past visitors, and forgets people whom nobody has let
-// in.
+// Keeper ends visits whose last day has passed, erases the data of past visitors, and forgets people whom nobody
+// has let in.
 type Keeper struct{ visits *visits }
 
 // Run calls Once every few minutes, until ctx ends.

@@ -42,13 +42,15 @@ func newID() string { return "v-" + strings.ToLower(rand.Text()[:10]) }
 // errNoVisit returns the error for a visit that does not exist.
 func errNoVisit(id string) error { return &fault.NotFound{What: "visit", ID: clip(id)} }
 
-// The columns of a visit, in the order of scan. The badge has up to MaxBadge bytes, so lists read the hash in its place.
+// The columns of a visit, in the order of scan. The badge has up to MaxBadge bytes, so lists read the hash in its
+// place.
 const (
 	columns = beforeData + "data" + afterData
 	listed  = beforeData + "hash" + afterData
 
 	beforeData = `id, version, hash, made, name, language, address, file, origin, `
-	afterData  = `, report, mailed, proof, proved, proved_by, consent_version, consent, member, until_day, erase_day, ended`
+	afterData  = `, report, mailed, proof, proved, proved_by, consent_version, consent, member, until_day, erase_day,
+		ended`
 )
 
 // scanner is a row of the table visitor.
@@ -130,8 +132,8 @@ func insert(ctx context.Context, tx *store.Tx, v *stored) error {
 	return err
 }
 
-// update writes the parts of a visit that change, and increments the version. The error is *fault.Conflict if the visit
-// was changed since it was read.
+// update writes the parts of a visit that change, and increments the version. The error is *fault.Conflict if the
+// visit was changed since it was read.
 func update(ctx context.Context, tx *store.Tx, v *stored) error {
 	done, err := tx.Exec(ctx, `UPDATE visitor SET version = version + 1, name = $4, mailed = $5, proof = $6, proved = $7,
 		proved_by = $8, consent_version = $9, consent = $10, member = $11, until_day = $12, erase_day = $13, ended = $14
@@ -162,8 +164,8 @@ func remove(ctx context.Context, tx *store.Tx, id string) error {
 	return err
 }
 
-// Forget removes the visits of members, in the transaction in which the directory erases or merges the members. A member
-// with whom a visitor is merged is not a visitor any more.
+// Forget removes the visits of members, in the transaction in which the directory erases or merges the members. A
+// member with whom a visitor is merged is not a visitor any more.
 func (s *Services) Forget(ctx context.Context, tx *store.Tx, members ...policy.MemberID) error {
 	for _, m := range members {
 		if m == "" {

@@ -65,8 +65,8 @@ func (s *Settings) Get(_ context.Context, a actor.Actor) (Values, error) {
 }
 
 // Change calls the function change with a copy of the settings, and stores the result. The actor needs
-// actor.WriteSettings. The error is *fault.Conflict if the settings have another version, and *fault.Invalid for invalid
-// values.
+// actor.WriteSettings. The error is *fault.Conflict if the settings have another version, and *fault.Invalid for
+// invalid values.
 func (s *Settings) Change(ctx context.Context, a actor.Actor, version int64,
 	change func(*Values) error) (Values, error) {
 	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {

@@ -1,13 +1,14 @@
 // Package visitor lets in people with an Open Badge of another lab, for some days.
 //
-// A visit has these steps. The person brings a badge: a file, its text or its address. The hub verifies the badge, and
-// says what the badge permits at each machine under the policy's accepts:. A badge that is not valid, whose status is
-// unknown, or that the policy does not accept lets nobody in. Then something proves that the badge is this person's: a
-// code mailed to the badge's address, or an administrator who has seen the identity. The person consents to the text of
-// Consent. Then an administrator gives the person a card, and the person is a member until a day.
+// A visit has these steps. The person brings a badge: a file, its text or its address. The hub verifies the badge,
+// and says what the badge permits at each machine under the policy's accepts:. A badge that is not valid, whose
+// status is unknown, or that the policy does not accept lets nobody in. Then something proves that the badge is
+// this person's: a code mailed to the badge's address, or an administrator who has seen the identity. The person
+// consents to the text of Consent. Then an administrator gives the person a card, and the person is a member until
+// a day.
 //
-// A visitor never has a role at the hub. When the last day has passed, the hub blocks the member and removes the card.
-// After some more days, the hub erases the member. Keeper does both.
+// A visitor never has a role at the hub. When the last day has passed, the hub blocks the member and removes the
+// card. After some more days, the hub erases the member. Keeper does both.
 //
 // Decisions are pure functions (decide.go). The package reaches directory, accounts and mails only through functions
 // that it is given (Options).
@@ -65,7 +66,8 @@ type Report struct {
 	Verdict string  `json:"verdict"` // valid, invalid or indeterminate
 	Checks  []Check `json:"checks"`
 	Why     string  `json:"why,omitempty"` // why the badge is not valid
-	// Local is the badge of the policy that this badge satisfies; empty: none. Own is true if the site issues the badge.
+	// Local is the badge of the policy that this badge satisfies; empty: none. Own is true if the site issues the
+	// badge.
 	Local policy.BadgeID `json:"local,omitempty"`
 	Own   bool           `json:"own,omitempty"`
 	// Holder is the member who has this badge already.
@@ -138,13 +140,13 @@ type Admission struct {
 	Also func(ctx context.Context, tx *store.Tx, id policy.MemberID) error
 }
 
-// Directory are the functions of the directory that the services call. The services have checked the actor's right to
-// let visitors in; the directory also checks the actor's rights to its own data.
+// Directory are the functions of the directory that the services call. The services have checked the actor's right
+// to let visitors in; the directory also checks the actor's rights to its own data.
 type Directory struct {
 	Examine func(ctx context.Context, a actor.Actor, b Brought, address string) (Examined, error)
 	Admit   func(ctx context.Context, a actor.Actor, x Admission) (policy.MemberID, error)
-	// End blocks a member and removes the member's cards. Erase erases the member. Both return *fault.NotFound if the
-	// member does not exist.
+	// End blocks a member and removes the member's cards. Erase erases the member. Both return *fault.NotFound if
+	// the member does not exist.
 	End   func(ctx context.Context, a actor.Actor, id policy.MemberID) error
 	Erase func(ctx context.Context, a actor.Actor, id policy.MemberID) error
 }
@@ -152,7 +154,8 @@ type Directory struct {
 // Codes mails codes, and checks codes. Package account has the only implementation that the hub uses.
 type Codes interface {
 	Sends() bool
-	// Mail mails a code for a subject to an address. Prove returns nil if the code was mailed so. Both limit the rate.
+	// Mail mails a code for a subject to an address. Prove returns nil if the code was mailed so. Both limit the
+	// rate.
 	Mail(ctx context.Context, subject, address, language string) error
 	Prove(ctx context.Context, subject, address, code string) error
 	// Count counts a request of somebody who is not signed in, and returns an error after too many requests.

@@ -6,8 +6,8 @@ import (
 	"portillon/hub/visitor"
 )
 
-// arrivalPages serves the form on a visitor's own phone, without a sign-in. The service answers *fault.NotFound unless
-// the site permits the form. The address of a visit contains its key, so no other site learns the address.
+// arrivalPages serves the form on a visitor's own phone, without a sign-in. The service answers *fault.NotFound
+// unless the site permits the form. The address of a visit contains its key, so no other site learns the address.
 type arrivalPages struct{ arrivals Arrivals }
 
 // routes returns the pages of a visitor.
@@ -70,9 +70,9 @@ func (p *arrivalPages) page(q *request) (arrivalPage, error) {
 	if err != nil {
 		return arrivalPage{}, err
 	}
-	return arrivalPage{Visit: &v, Text: q.tongue().of(visitor.Consent(keep)), Form: form{ID: "confirm",
-			Fields: []field{{Name: "code", Kind: "text", Label: "visitor.code", Hint: "arrival.code.hint", Auto: "one-time-code"}}}},
-		nil
+	code := field{Name: "code", Kind: "text", Label: "visitor.code", Hint: "arrival.code.hint", Auto: "one-time-code"}
+	return arrivalPage{Visit: &v, Text: q.tongue().of(visitor.Consent(keep)),
+		Form: form{ID: "confirm", Fields: []field{code}}}, nil
 }
 
 // visit answers GET /visit/{key}.

@@ -174,7 +174,8 @@ func paths() []string {
 func signedOut() []string {
 	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
 		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
-		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/wall?key=" + webtest.WallKey, "/visit", "/visit/v-nora",
+		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/wall?key=" + webtest.WallKey,
+		"/visit", "/visit/v-nora",
 		"/nowhere"}
 }
 

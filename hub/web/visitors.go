@@ -120,8 +120,8 @@ func (p *visitorPages) bring(q *request) error {
 	return q.redirect("/visitors/"+url.PathEscape(made.ID), "badge-good")
 }
 
-// refuseBadge shows in a form why a badge lets nobody in. The second result is the hub's report about the badge; nil:
-// there is none.
+// refuseBadge shows in a form why a badge lets nobody in. The second result is the hub's report about the badge;
+// nil: there is none.
 func refuseBadge(f form, err error) (form, *visitor.Refused) {
 	var refused *visitor.Refused
 	if errors.As(err, &refused) {

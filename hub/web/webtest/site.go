@@ -85,7 +85,7 @@ func New(more int) *Site {
 	s.people(more)
 	s.things()
 	s.awarded()
-	s.visitors()
+	addVisits(s)
 	return s
 }
 

@@ -33,8 +33,8 @@ type Desk struct{ Site *Site }
 // Arrivals implements web.Arrivals. The key of a visit is its id.
 type Arrivals struct{ Site *Site }
 
-// visitors adds a person who waits, a person who visits and a person who has left.
-func (s *Site) visitors() {
+// addVisits adds a person who waits, a person who visits and a person who has left.
+func addVisits(s *Site) {
 	today := policy.DateOf(s.now, Paris())
 	waiting := visitor.Visit{ID: "v-nora", Version: 1, Made: s.now.Add(-4 * time.Minute), Name: "Nora Lind",
 		Language: "en", Address: "nora@other.example", Report: goodReport(), Mailed: s.now.Add(-4 * time.Minute)}
@@ -114,8 +114,8 @@ func (d Desk) List(_ context.Context, a actor.Actor) (visitor.Overview, error) {
 	return out, nil
 }
 
-// visit returns a visit; nil: it does not exist.
-func (s *Site) visit(id string) *visitor.Visit {
+// visitOf returns a visit; nil: it does not exist.
+func visitOf(s *Site, id string) *visitor.Visit {
 	for i := range s.directory.visits.all {
 		if s.directory.visits.all[i].ID == id {
 			return &s.directory.visits.all[i]
@@ -131,7 +131,7 @@ func (d Desk) Get(_ context.Context, a actor.Actor, id string) (visitor.Visit, e
 		return visitor.Visit{}, err
 	}
 	defer leave()
-	if v := d.Site.visit(id); v != nil {
+	if v := visitOf(d.Site, id); v != nil {
 		return *v, nil
 	}
 	return visitor.Visit{}, missing("visit", id)
@@ -144,11 +144,11 @@ func (d Desk) Bring(_ context.Context, a actor.Actor, b visitor.Brought, p visit
 		return visitor.Visit{}, err
 	}
 	defer leave()
-	return d.Site.bring(b, p)
+	return bring(d.Site, b, p)
 }
 
 // bring adds a visit, or returns why the badge lets nobody in.
-func (s *Site) bring(b visitor.Brought, p visitor.Person) (visitor.Visit, error) {
+func bring(s *Site, b visitor.Brought, p visitor.Person) (visitor.Visit, error) {
 	text, r := string(b.Data)+b.Text, goodReport()
 	r.Recipient.Matches = slices.Contains(r.Recipient.Addresses, p.Address)
 	switch {
@@ -175,7 +175,7 @@ func (d Desk) change(a actor.Actor, id string, f func(*visitor.Visit) error) err
 		return err
 	}
 	defer leave()
-	v := d.Site.visit(id)
+	v := visitOf(d.Site, id)
 	if v == nil {
 		return missing("visit", id)
 	}
@@ -189,7 +189,7 @@ func (d Desk) MailCode(_ context.Context, a actor.Actor, id string) error {
 }
 
 // prove checks a code, and stores proof and consent.
-func (s *Site) prove(v *visitor.Visit, code string, identity, consent bool) error {
+func prove(s *Site, v *visitor.Visit, code string, identity, consent bool) error {
 	switch {
 	case v.Proof.Kind != "":
 	case code == VisitCode:
@@ -214,7 +214,7 @@ func (d Desk) LetIn(_ context.Context, a actor.Actor, id string, _ int64, e visi
 		if faults := visitor.Missing(*v, e, today, days); faults != nil {
 			return &fault.Invalid{Faults: faults}
 		}
-		if err := d.Site.prove(v, e.Code, e.Identity, e.Consent); err != nil {
+		if err := prove(d.Site, v, e.Code, e.Identity, e.Consent); err != nil {
 			return err
 		}
 		v.Stay = visitor.Stay{Member: policy.MemberID(d.Site.next("m-visitor")), Until: e.Until, Erase: e.Until.AddDays(30)}
@@ -255,7 +255,7 @@ func (d Arrivals) Form(context.Context) (int, error) {
 func (d Arrivals) Bring(_ context.Context, b visitor.Brought, p visitor.Person) (string, error) {
 	d.Site.mu.Lock()
 	defer d.Site.mu.Unlock()
-	v, err := d.Site.bring(b, p)
+	v, err := bring(d.Site, b, p)
 	return v.ID, err
 }
 
@@ -263,7 +263,7 @@ func (d Arrivals) Bring(_ context.Context, b visitor.Brought, p visitor.Person) 
 func (d Arrivals) Get(_ context.Context, key string) (visitor.Visit, error) {
 	d.Site.mu.Lock()
 	defer d.Site.mu.Unlock()
-	if v := d.Site.visit(key); v != nil && v.Stay.Member == "" {
+	if v := visitOf(d.Site, key); v != nil && v.Stay.Member == "" {
 		return *v, nil
 	}
 	return visitor.Visit{}, missing("visit", key)
@@ -273,18 +273,18 @@ func (d Arrivals) Get(_ context.Context, key string) (visitor.Visit, error) {
 func (d Arrivals) Confirm(_ context.Context, key, code string, consent bool) (visitor.Visit, error) {
 	d.Site.mu.Lock()
 	defer d.Site.mu.Unlock()
-	v := d.Site.visit(key)
+	v := visitOf(d.Site, key)
 	if v == nil {
 		return visitor.Visit{}, missing("visit", key)
 	}
 	if v.Consent.At.IsZero() && !consent {
 		return *v, bad("consent", "", "the visitor has not consented", "a consent to the text on this page")
 	}
-	return *v, d.Site.prove(v, code, false, consent)
+	return *v, prove(d.Site, v, code, false, consent)
 }
 
 // PermitPhones permits visits on the visitor's own phone.
-func (s *Site) PermitPhones() {
+func PermitPhones(s *Site) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.directory.visits.values.Self = true
