@@ -49,7 +49,7 @@ func (p *Pages) table() []family {
 	upkeep := &maintenancePages{maintenance: o.Maintenance, machineName: p.machineName}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	finds := &searchPages{search: o.Search, words: p.words, menu: p.menu}
-	visitors := &visitorPages{visitors: o.Visitors, taps: o.Directory.Taps, now: o.Now}
+	visitors := &visitorPages{visitors: o.Visitors, members: o.Directory.Members, taps: o.Directory.Taps, now: o.Now}
 	arrivals := &arrivalPages{arrivals: o.Visitors.Arrivals}
 	shown := &displayPages{display: o.Display}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}

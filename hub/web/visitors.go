@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 // visitorPages serves the pages on which administrators let in people with a badge of another lab.
 type visitorPages struct {
 	visitors Visitors
+	members  Members
 	taps     Taps
 	now      func() time.Time
 }
@@ -35,7 +37,11 @@ type visitorsPage struct {
 	Bring    form
 	Refused  *visitor.Refused // the badge that was just brought lets nobody in
 	Settings *form            // nil: the user may not change the settings
+	names    map[policy.MemberID]string
 }
+
+// NameOf returns the name of a visitor who was let in, or the id if the user may not read names.
+func (d visitorsPage) NameOf(id policy.MemberID) string { return cmp.Or(d.names[id], string(id)) }
 
 // bringForm returns the form of a new visit. With who, the form also asks for the name.
 func bringForm(action string, who bool) form {
@@ -72,7 +78,16 @@ func (p *visitorPages) show(q *request, status int, change func(*visitorsPage)) 
 	if err != nil {
 		return err
 	}
-	d := visitorsPage{Overview: all, Bring: bringForm("/visitors", false)}
+	d := visitorsPage{Overview: all, Bring: bringForm("/visitors", false), names: map[policy.MemberID]string{}}
+	for _, v := range append(all.Inside[:len(all.Inside):len(all.Inside)], all.Past...) {
+		m, err := p.members.Get(ctxOf(q), q.actor, v.Stay.Member)
+		if gone := (*fault.NotFound)(nil); errors.As(ignoreDenied(err), &gone) {
+			continue // the keeper forgets this visit soon
+		} else if err = ignoreDenied(err); err != nil {
+			return err
+		}
+		d.names[m.ID] = m.Name
+	}
 	now, err := p.visitors.Settings.Get(ctxOf(q), q.actor)
 	if err == nil {
 		d.Settings = visitorSettings(now)

@@ -104,6 +104,7 @@ func accountsOf(a webtest.Accounts) web.Accounts {
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	site.ShowPublic()
+	webtest.PermitPhones(site)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: directoryOf(webtest.Directory{Site: site}), Machines: webtest.Machines{Site: site},
 		Codes: webtest.Codes{Site: site}, Orders: webtest.Orders{Site: site},

@@ -39,9 +39,9 @@ func addVisits(s *Site) {
 	waiting := visitor.Visit{ID: "v-nora", Version: 1, Made: s.now.Add(-4 * time.Minute), Name: "Nora Lind",
 		Language: "en", Address: "nora@other.example", Report: goodReport(), Mailed: s.now.Add(-4 * time.Minute)}
 	s.directory.visits = visits{values: visitor.Values{Version: 1, Days: 1, Keep: 30}, all: []visitor.Visit{waiting,
-		{ID: "v-in", Version: 3, Made: s.now.Add(-2 * time.Hour), Stay: visitor.Stay{Member: "m-visit001", Until: today,
+		{ID: "v-in", Version: 3, Made: s.now.Add(-2 * time.Hour), Stay: visitor.Stay{Member: "m-tom", Until: today,
 			Erase: today.AddDays(30)}},
-		{ID: "v-past", Version: 4, Made: s.now.AddDate(0, 0, -9), Stay: visitor.Stay{Member: "m-visit002",
+		{ID: "v-past", Version: 4, Made: s.now.AddDate(0, 0, -9), Stay: visitor.Stay{Member: "m-malik",
 			Until: today.AddDays(-9), Erase: today.AddDays(21), Ended: s.now.AddDate(0, 0, -8)}}}}
 }
 
@@ -156,6 +156,8 @@ func bring(s *Site, b visitor.Brought, p visitor.Person) (visitor.Visit, error) 
 		return visitor.Visit{}, bad("badge", "", "there is no badge", "the badge's text, or its address")
 	case strings.Contains(text, "expired"):
 		r.Verdict, r.Checks[2] = "invalid", visitor.Check{Code: "dates", Outcome: "expired", Detail: "valid until 2025-01-31"}
+		r.Machines = []visitor.Machine{{ID: "laser", Verdict: "deny", Fact: policy.Text{FR: "Votre badge a expiré",
+			EN: "Your badge has expired"}, Next: r.Machines[1].Next}}
 	case strings.Contains(text, "unknown"):
 		r.Local, r.Machines = "", slices.DeleteFunc(r.Machines, func(m visitor.Machine) bool { return m.Verdict != "deny" })
 	}
