@@ -134,7 +134,9 @@ func (s *visits) admit(ctx context.Context, a actor.Actor, v *stored, e Entry, k
 		after.Stay = Stay{Member: id, Until: e.Until, Erase: e.Until.AddDays(keep)}
 		return cmp.Or(update(ctx, tx, &after), anonymise(ctx, tx, v.ID))
 	}
-	if _, err := s.o.Admit(ctx, a, x); err != nil {
+	limited, cancel := context.WithTimeout(ctx, examineTime) // the directory may ask the issuer again
+	defer cancel()
+	if _, err := s.o.Admit(limited, a, x); err != nil {
 		return Visit{}, err
 	}
 	after.Name, after.Address, after.Report = "", "", Report{}

@@ -115,6 +115,9 @@ func (b *bench) examine(ctx context.Context, _ actor.Actor, x visitor.Brought,
 }
 
 func (b *bench) admit(ctx context.Context, _ actor.Actor, x visitor.Admission) (policy.MemberID, error) {
+	if _, limited := ctx.Deadline(); !limited {
+		b.t.Error("the admission has no time limit")
+	}
 	if b.fail != nil {
 		return "", b.fail
 	}
