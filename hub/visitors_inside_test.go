@@ -73,7 +73,8 @@ func TestVisitorOfAWholeHub(t *testing.T) {
 		refused.Reason != visitor.Undetermined || len(refused.Report.Machines) != 1 {
 		t.Fatalf("%v", err)
 	}
-	if _, err := h.services.directory.Badges.AddBadges(ctx, by, "", "biklab.json", read("status/biklab.json")); err != nil {
+	if _, err := h.services.directory.Badges.AddBadges(ctx, by, "", "biklab.json",
+		read("status/biklab.json")); err != nil {
 		t.Fatal(err)
 	}
 	v, err := desk.Bring(ctx, by, visitor.Brought{Data: badge}, who)

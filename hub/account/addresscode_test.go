@@ -42,7 +42,8 @@ func TestAddressCodeProvesOneAddressForOneSubjectOnce(t *testing.T) {
 		t.Fatalf("%q %v", code, err)
 	}
 	m := b.sink.mails[0]
-	if m.To != "nora@other.example" || !strings.HasPrefix(m.Subject, "Votre code pour") || !strings.Contains(m.Subject, code) ||
+	if m.To != "nora@other.example" || !strings.HasPrefix(m.Subject, "Votre code pour") ||
+		!strings.Contains(m.Subject, code) ||
 		!strings.Contains(m.Body, "Voici le code") {
 		t.Errorf("%+v", m)
 	}

@@ -90,7 +90,8 @@ func examine(t *testing.T, w *world, b Brought, address string) Examined {
 func TestVisitorsBadgeIsShownAgainstWhatThePolicyAccepts(t *testing.T) {
 	w, online, badge := visitWorld(t)
 	x := examine(t, w, Brought{Name: "lea.json", Data: badge}, "lea@example.org")
-	if x.Badge.Verdict != "valid" || x.Why != "" || x.Badge.Local != "cut" || len(x.Matches) != 1 || x.Matches[0].Other == nil ||
+	if x.Badge.Verdict != "valid" || x.Why != "" || x.Badge.Local != "cut" || len(x.Matches) != 1 ||
+		x.Matches[0].Other == nil ||
 		!x.IsRecipient || !x.Hashed || len(x.Addresses) != 0 || x.Subject != "" || x.Holder != "" || x.File != "lea.json" ||
 		x.Badge.ID != wire.Hash(badge) {
 		t.Fatalf("%+v", x)
@@ -100,17 +101,20 @@ func TestVisitorsBadgeIsShownAgainstWhatThePolicyAccepts(t *testing.T) {
 		x.Machines[0].Role != policy.User || x.Machines[1].Verdict != policy.Deny || x.Machines[1].Why.Fact.EN == "" {
 		t.Errorf("%+v", x.Machines)
 	}
-	if y := examine(t, w, Brought{Data: badge}, "tom@example.org"); y.IsRecipient || y.Machines[0].Verdict != policy.Allow {
+	if y := examine(t, w, Brought{Data: badge}, "tom@example.org"); y.IsRecipient ||
+		y.Machines[0].Verdict != policy.Allow {
 		t.Errorf("%+v", y)
 	}
 	if y := examine(t, w, Brought{Data: badge}, ""); y.IsRecipient {
 		t.Error("nobody is the recipient")
 	}
-	if y := examine(t, w, Brought{URL: "https://lab.example/badge", Data: []byte("ignored")}, ""); y.Badge.Verdict != "valid" ||
+	if y := examine(t, w, Brought{URL: "https://lab.example/badge", Data: []byte("ignored")},
+		""); y.Badge.Verdict != "valid" ||
 		y.File != "badge" || !bytes.Equal(y.Data, badge) || y.Badge.From != "https://lab.example/badge" {
 		t.Errorf("%+v", y)
 	}
-	if _, err := w.Visitors().Examine(t.Context(), owner, Brought{URL: "http://lab.example/badge"}, ""); len(invalid(err)) != 1 {
+	if _, err := w.Visitors().Examine(t.Context(), owner, Brought{URL: "http://lab.example/badge"},
+		""); len(invalid(err)) != 1 {
 		t.Errorf("%v", err)
 	}
 	// Nothing is stored by an examination, so a list that is out of reach leaves the status unknown.
@@ -119,7 +123,8 @@ func TestVisitorsBadgeIsShownAgainstWhatThePolicyAccepts(t *testing.T) {
 		y.Machines[0].Verdict != policy.Deny {
 		t.Errorf("%+v", y)
 	}
-	if _, err := w.Visitors().Examine(t.Context(), owner, Brought{URL: "https://lab.example/badge"}, ""); len(invalid(err)) != 1 {
+	if _, err := w.Visitors().Examine(t.Context(), owner, Brought{URL: "https://lab.example/badge"},
+		""); len(invalid(err)) != 1 {
 		t.Errorf("%v", err)
 	}
 }
@@ -144,7 +149,8 @@ func TestVisitorsFileThatIsNoBadgeIsToldSo(t *testing.T) {
 		}
 	}
 	w.policy = nil
-	if x := examine(t, w, Brought{Data: badge}, ""); len(x.Machines) > 0 || len(x.Matches) > 0 || x.Badge.Verdict == "valid" {
+	if x := examine(t, w, Brought{Data: badge}, ""); len(x.Machines) > 0 || len(x.Matches) > 0 ||
+		x.Badge.Verdict == "valid" {
 		t.Errorf("without a policy: %+v", x)
 	}
 }
@@ -170,7 +176,8 @@ func TestVisitorIsAddedWholeOrNotAtAll(t *testing.T) {
 	m := w.member(id)
 	if m.Name != "Léa Martin" || m.Language != "en" || !slices.Equal(m.Emails, []string{"lea@example.org"}) ||
 		m.Until != x.Until || len(m.Cards) != 1 || m.Cards[0].Number != "62E3086CED" || m.Cards[0].State != Active ||
-		!m.Cards[0].Since.Equal(w.now) || len(m.Badges) != 1 || m.Badges[0].Verdict != "valid" || m.Badges[0].Local != "cut" ||
+		!m.Cards[0].Since.Equal(w.now) || len(m.Badges) != 1 || m.Badges[0].Verdict != "valid" ||
+		m.Badges[0].Local != "cut" ||
 		m.Badges[0].File != "badges/lea.json" {
 		t.Errorf("%+v", m)
 	}
@@ -193,14 +200,16 @@ func TestVisitorIsRefusedWithTheReason(t *testing.T) {
 		field  string
 		part   string // part of the sentence
 	}{
-		"another address":  {nil, func(x *Admission) { x.Email = "tom@example.org" }, "badge", "somebody else"},
-		"no address":       {nil, func(x *Admission) { x.Email = "" }, "badge", "somebody else"},
-		"not a badge":      {nil, func(x *Admission) { x.Badge.Data = []byte("x") }, "badge", "not a badge"},
-		"a random number":  {nil, func(x *Admission) { x.Number = "08A1B2C3" }, "number", "begins with 08"},
-		"no card":          {nil, func(x *Admission) { x.Number = "" }, "number", ""},
-		"no name":          {nil, func(x *Admission) { x.Name = "" }, "name", ""},
-		"a member's card":  {func(t *testing.T, w *world) { giveCard(t, w, "62E3086CED") }, nil, "number", "belongs to a member"},
-		"a member's email": {func(_ *testing.T, w *world) { w.add("Léa", "LEA@example.org") }, nil, "email", "has this address"},
+		"another address": {nil, func(x *Admission) { x.Email = "tom@example.org" }, "badge", "somebody else"},
+		"no address":      {nil, func(x *Admission) { x.Email = "" }, "badge", "somebody else"},
+		"not a badge":     {nil, func(x *Admission) { x.Badge.Data = []byte("x") }, "badge", "not a badge"},
+		"a random number": {nil, func(x *Admission) { x.Number = "08A1B2C3" }, "number", "begins with 08"},
+		"no card":         {nil, func(x *Admission) { x.Number = "" }, "number", ""},
+		"no name":         {nil, func(x *Admission) { x.Name = "" }, "name", ""},
+		"a member's card": {func(t *testing.T, w *world) { giveCard(t, w, "62E3086CED") }, nil, "number",
+			"belongs to a member"},
+		"a member's email": {func(_ *testing.T, w *world) { w.add("Léa", "LEA@example.org") }, nil, "email",
+			"has this address"},
 		"a list out of reach": {func(t *testing.T, w *world) { w.remake(func(o *Options) { o.Fetch = nil }) }, nil, "badge",
 			"not valid"},
 	} {
@@ -215,7 +224,8 @@ func TestVisitorIsRefusedWithTheReason(t *testing.T) {
 				c.change(&x)
 			}
 			_, err := w.Visitors().Admit(t.Context(), owner, x)
-			if f := invalid(err); len(f) != 1 || f[0].Field != c.field || !strings.Contains(f[0].Wrong, c.part) || f[0].Right == "" {
+			if f := invalid(err); len(f) != 1 || f[0].Field != c.field || !strings.Contains(f[0].Wrong, c.part) ||
+				f[0].Right == "" {
 				t.Errorf("%v", err)
 			}
 			if after := len(members(t, w)); after != n {

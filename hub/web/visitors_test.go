@@ -66,7 +66,8 @@ func TestVisitorIsLetInByTheDesk(t *testing.T) {
 	entry := url.Values{"version": {"1"}, "name": {"Léa"}, "consent": {"on"}, "tap": {"u-1"}, "until": {"2026-11-30"}}
 	wants(t, h.post("/visitors/v-new1", entry), 422, "nothing proves yet", `value="on" checked> <span><q>`)
 	entry.Set("code", "x")
-	wants(t, h.post("/visitors/v-new1", entry), 422, "the code is wrong", `value="x"`, `value="Léa"`, `value="u-1" checked`)
+	wants(t, h.post("/visitors/v-new1", entry), 422, "the code is wrong", `value="x"`, `value="Léa"`,
+		`value="u-1" checked`)
 	entry.Set("until", "x")
 	wants(t, h.post("/visitors/v-new1", entry), 422, "the day has passed")
 	entry.Set("until", "2026-11-30")
@@ -121,7 +122,8 @@ func TestBadgeThatLetsNobodyInIsShownWithItsReason(t *testing.T) {
 func TestDeskMailsDismissesAndEnds(t *testing.T) {
 	h := open(t, 0)
 	for path, to := range map[string]string{"/visitors/v-nora/code": "/visitors/v-nora?done=code-mailed",
-		"/visitors/v-in/end": "/visitors?done=visitor-ended", "/visitors/v-past/dismiss": "/visitors?done=visitor-dismissed"} {
+		"/visitors/v-in/end":       "/visitors?done=visitor-ended",
+		"/visitors/v-past/dismiss": "/visitors?done=visitor-dismissed"} {
 		if w := h.post(path, nil); w.Code != 303 || w.Header().Get("Location") != to {
 			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Location"))
 		}
@@ -168,7 +170,8 @@ func TestVisitorUsesTheirOwnPhone(t *testing.T) {
 	wants(t, nobody.get("/visit"), 200, `name="name"`, `enctype="multipart/form-data"`)
 	wants(t, nobody.bring("/visit", "expired", url.Values{"name": {"Léa"}}), 422, "The badge is not valid", `value="Léa"`)
 	w := nobody.bring("/visit", strings.Repeat("x", visitor.MaxBadge), url.Values{"name": {"Léa"}})
-	if w.Code != 303 || w.Header().Get("Location") != "/visit/v-new1?done=badge-good" || w.Header().Get("Set-Cookie") != "" {
+	if w.Code != 303 || w.Header().Get("Location") != "/visit/v-new1?done=badge-good" ||
+		w.Header().Get("Set-Cookie") != "" {
 		t.Fatalf("%d %s", w.Code, w.Header())
 	}
 	if w := nobody.bring("/visit", strings.Repeat("x", visitor.MaxBadge+70<<10), nil); w.Code != 413 {
