@@ -341,6 +341,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			Reports:    h.services.report,
 			Hub:        siteAdmin{h},
 			Search:     h.pagesServer.search,
+			Visitors:   h.pagesServer.visitors.Desk,
 			Version:    h.core.program,
 			Events:     h.core.db.Site(h.core.c.Site),
 			Status:     account.Status,
