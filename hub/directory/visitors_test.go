@@ -251,8 +251,8 @@ func giveCard(t *testing.T, w *world, number string) {
 	must[Card](t)(w.Cards.AddCard(t.Context(), owner, w.add("Tom").ID, Card{Number: number}))
 }
 
-// An error of another package, such as a visit that was changed meanwhile, leaves no member behind. Neither does a badge
-// or an address that a member got between the examination and the admission.
+// An error of another package, such as a visit that was changed meanwhile, leaves no member behind. Neither does a
+// badge or an address that a member got between the examination and the admission.
 func TestVisitorIsNotAddedIfSomethingChangedMeanwhile(t *testing.T) {
 	w, _, badge := visitWorld(t)
 	x := admission(badge)

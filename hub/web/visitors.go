@@ -43,15 +43,16 @@ type visitorsPage struct {
 // NameOf returns the name of a visitor who was let in, or the id if the user may not read names.
 func (d visitorsPage) NameOf(id policy.MemberID) string { return cmp.Or(d.names[id], string(id)) }
 
-// bringForm returns the form of a new visit. With who, the form also asks for the name.
+// bringForm returns the form of a new visit. With who, the form also asks for the name. At the desk, the address has the
+// focus, and on the next page the name, so that an administrator begins to type without a click.
 func bringForm(action string, who bool) form {
 	f := form{ID: "bring", Action: action, Submit: "visitor.check", Upload: true, Fields: []field{
+		{Name: "address", Kind: "email", Label: "visitor.address", Hint: "visitor.address.hint", Auto: "off", First: true},
 		{Name: "file", Kind: "file", Label: "visitor.file", Hint: "visitor.file.hint"},
 		{Name: "badge", Kind: "area", Rows: 2, Label: "visitor.text", Hint: "visitor.text.hint"},
-		{Name: "address", Kind: "email", Label: "visitor.address", Hint: "visitor.address.hint", Auto: "off"},
 	}}
 	if who {
-		f.Fields[2].Auto = "email"
+		f.Fields[0].Auto, f.Fields[0].First = "email", false
 		f.Fields = append([]field{{Name: "name", Kind: "text", Label: "visitor.name", Required: true, Auto: "name"}},
 			f.Fields...)
 	}
@@ -229,8 +230,8 @@ func (p *visitorPages) page(q *request) (visitPage, error) {
 		d.Tap = d.Taps[0].ID
 	}
 	d.Form = form{ID: "letin", Version: v.Version, Fields: []field{
-		{Name: "name", Kind: "text", Label: "visitor.name", Value: v.Name, Required: true, Auto: "off"},
-		{Name: "code", Kind: "text", Label: "visitor.code", Hint: "visitor.code.hint", Auto: "off"},
+		{Name: "name", Kind: "text", Label: "visitor.name", Value: v.Name, Required: true, Auto: "off", First: v.Name == ""},
+		{Name: "code", Kind: "text", Label: "visitor.code", Hint: "visitor.code.hint", Auto: "off", First: v.Name != ""},
 		{Name: "number", Kind: "text", Label: "visitor.number", Hint: "visitor.number.hint", Auto: "off"},
 		{Name: "until", Kind: "date", Label: "visitor.until", Value: all.Today.AddDays(all.Days - 1).String(),
 			Required: true, Auto: "off"},
