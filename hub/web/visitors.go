@@ -47,7 +47,8 @@ func (d visitorsPage) NameOf(id policy.MemberID) string { return cmp.Or(d.names[
 // focus, and on the next page the name, so that an administrator begins to type without a click.
 func bringForm(action string, who bool) form {
 	f := form{ID: "bring", Action: action, Submit: "visitor.check", Upload: true, Fields: []field{
-		{Name: "address", Kind: "email", Label: "visitor.address", Hint: "visitor.address.hint", Auto: "off", First: true},
+		{Name: "address", Kind: "email", Label: "visitor.address", Hint: "visitor.address.hint", Auto: "off",
+			First: true},
 		{Name: "file", Kind: "file", Label: "visitor.file", Hint: "visitor.file.hint"},
 		{Name: "badge", Kind: "area", Rows: 2, Label: "visitor.text", Hint: "visitor.text.hint"},
 	}}
