@@ -254,3 +254,14 @@ func TestSettingsOfVisitsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestEachRefusalHasItsSentence(t *testing.T) {
+	for reason, want := range map[Reason]string{Unreadable: "not a badge", NotValid: "is not valid",
+		Undetermined: "out of reach", NotAccepted: "accepts no such badge", OwnBadge: "issues this badge itself",
+		BadgeTaken: "has this badge already", OtherPerson: "another address", NoAddress: "state the address",
+		NoRecipient: "names no recipient"} {
+		if got := (&Refused{Reason: reason}).wrong(); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", reason, got, want)
+		}
+	}
+}

@@ -82,7 +82,7 @@ func (s *Desk) MailCode(ctx context.Context, a actor.Actor, id string) error {
 	if err != nil {
 		return err
 	}
-	if v.Address == "" || !s.visits.o.Codes.Sends() || v.Stay.Member != "" {
+	if v.Address == "" || !s.visits.o.Codes.Sends() { // the visit of somebody who is in has no address any more
 		return &fault.Invalid{Faults: []fault.Field{{Field: "code", Wrong: "the hub cannot mail a code to this visitor",
 			Right: "an identity that you saw"}}}
 	}

@@ -753,3 +753,160 @@ func TestServicesNeedAllTheirOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestStepsOfAVisitAreInTheAuditLogWithoutNames(t *testing.T) {
+	b := open(t)
+	set(b, func(v *visitor.Values) { v.Self = true })
+	b.audited = nil
+	if err := b.Desk.Dismiss(t.Context(), desk, b.bring(visitor.Person{Name: "Lea"}).ID); err != nil {
+		t.Fatal(err)
+	}
+	key, err := b.Arrivals.Bring(t.Context(), visitor.Brought{Text: "x"}, visitor.Person{Name: "Lea"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Arrivals.Confirm(t.Context(), key, "RIGHT", true); err != nil {
+		t.Fatal(err)
+	}
+	b.now = b.now.AddDate(0, 0, 1)
+	if err := b.Keeper.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"Adele members.write: badge of another lab brought", "Adele members.write: dismissed",
+		"visitor's phone members.write: badge of another lab brought",
+		"visitor's phone members.write: mailed code was right, consent to text 1",
+		"visitors members.write: forgotten: nobody let the person in"}
+	if !slices.Equal(b.audited, want) {
+		t.Errorf("%q, want %q", b.audited, want)
+	}
+}
+
+// A visitor without a code consents on the phone, and shows an identity at the desk.
+func TestOwnPhoneProvesNoIdentity(t *testing.T) {
+	b := open(t)
+	set(b, func(v *visitor.Values) { v.Self = true })
+	b.codes.off = true
+	key, err := b.Arrivals.Bring(t.Context(), visitor.Brought{Text: "x"}, visitor.Person{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.Arrivals.Confirm(t.Context(), key, "", true)
+	if err != nil || v.Proof.Kind != "" || v.Consent.At.IsZero() || v.Version != 2 {
+		t.Fatalf("%+v %v", v, err)
+	}
+	if again, err := b.Arrivals.Confirm(t.Context(), key, "", false); err != nil || again.Version != 2 {
+		t.Errorf("a consent was asked for again: %+v %v", again, err)
+	}
+	e := b.entry()
+	e.Code, e.Consent = "", false
+	if _, err := b.letIn(v, e); field(err) != "proof" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestVisitAtTheDeskHasNoPageAndStartsWithVersionOne(t *testing.T) {
+	b := open(t)
+	b.codes.off = true
+	v := b.bring(visitor.Person{})
+	var n int
+	err := b.site.QueryRow(t.Context(), `SELECT count(*) FROM visitor WHERE site = $1 AND hash = $2`, []byte{}).Scan(&n)
+	if err != nil || n != 1 || v.Version != 1 || len(v.ID) != 12 {
+		t.Errorf("%d rows without a key, %v, %+v", n, err, v)
+	}
+	if _, err := b.Desk.Bring(t.Context(), desk, visitor.Brought{Text: "x"},
+		visitor.Person{Name: "a\u202eb"}); field(err) != "name" {
+		t.Errorf("%v", err)
+	}
+	b.report.Recipient = visitor.Recipient{Readable: true, Subject: "did:x"}
+	b.codes.off = false
+	if err := b.Desk.MailCode(t.Context(), desk, b.bring(visitor.Person{}).ID); field(err) != "code" {
+		t.Errorf("a code for a badge without an address: %v", err)
+	}
+	var conflict *fault.Conflict
+	_, err = b.Desk.LetIn(t.Context(), desk, v.ID, 3, b.entry())
+	if !errors.As(err, &conflict) || conflict.Have != 1 || conflict.Got != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
+// Without the database, each method returns the error, and nothing is half done.
+func TestErrorsOfTheDatabaseAreReturned(t *testing.T) {
+	b := open(t)
+	set(b, func(v *visitor.Values) { v.Self = true })
+	v := b.bring(visitor.Person{})
+	key, err := b.Arrivals.Bring(t.Context(), visitor.Brought{Text: "x"}, visitor.Person{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, list := b.Desk.List(ctx, desk)
+	_, get := b.Desk.Get(ctx, desk, v.ID)
+	_, bring := b.Desk.Bring(ctx, desk, visitor.Brought{Text: "x"}, visitor.Person{})
+	_, page := b.Arrivals.Get(ctx, key)
+	_, change := b.Settings.Change(ctx, desk, 2, func(v *visitor.Values) error { v.Days = 9; return nil })
+	_, open := visitor.New(ctx, b.options())
+	_, is := b.IsVisitor(ctx, "m-1")
+	for i, err := range []error{list, get, bring, page, change, open, is, b.Keeper.Once(ctx),
+		b.Desk.Dismiss(ctx, desk, v.ID)} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if now, _ := b.Settings.Get(t.Context(), desk); now.Days != 1 || now.Version != 2 {
+		t.Errorf("a change that failed is in force: %+v", now)
+	}
+	err = b.site.Write(t.Context(), func(tx *store.Tx) error {
+		if b.Forget(ctx, tx, "m-1") == nil {
+			t.Error("Forget hides the error of the database")
+		}
+		_, err := tx.Exec(t.Context(), `UPDATE visitor SET erase_day = 'x' WHERE site = $1`)
+		return err
+	})
+	if err == nil {
+		_, err = b.Desk.Get(t.Context(), desk, v.ID)
+	}
+	if err == nil || !strings.Contains(err.Error(), "x") {
+		t.Errorf("a day that cannot be read: %v", err)
+	}
+	if _, err := b.Desk.List(t.Context(), desk); err == nil {
+		t.Error("a list with a day that cannot be read")
+	}
+}
+
+// Run reports an error, and tries again every five minutes. An error at the end of the program is not reported.
+func TestKeeperReportsItsErrors(t *testing.T) {
+	b := open(t)
+	b.mustLetIn(b.bring(visitor.Person{}), b.entry())
+	b.now = b.now.AddDate(0, 0, 1)
+	b.fail = errors.New("the disk is full")
+	run := func(stops bool) string {
+		var log strings.Builder
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithTimeout(t.Context(), 11*time.Minute)
+			defer stop()
+			o := b.options()
+			o.Log = slog.New(slog.NewTextHandler(&log, nil))
+			o.End = func(context.Context, actor.Actor, policy.MemberID) error {
+				if stops {
+					stop()
+				}
+				return b.fail
+			}
+			sv, err := visitor.New(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sv.Keeper.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		return log.String()
+	}
+	if log := run(false); strings.Count(log, "visits were not ended") != 3 || !strings.Contains(log, "the disk is full") {
+		t.Errorf("reported: %s", log)
+	}
+	if log := run(true); log != "" {
+		t.Errorf("reported at the end: %s", log)
+	}
+}
