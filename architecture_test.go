@@ -24,6 +24,7 @@ var drawn = []string{
 	"daemon/control",
 	"hub", "hub/web", "hub/api", "hub/account", "hub/directory", "hub/publish", "hub/enrol", "hub/report", "hub/issue",
 	"hub/maintenance",
+	"hub/training",
 	"hub/evidence", "hub/ledger", "hub/broker", "hub/store",
 }
 

@@ -113,6 +113,9 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 			values["award"] = r.newAward()
 		}
 	}
+	if values["training"] = foreignID; strings.Contains(path, "{training}") && of != "foreign" {
+		values["training"] = r.newTraining(trainingMachine(of))
+	}
 	if strings.Contains(path, "{card}") {
 		values["card"] = r.cardOf(about.member)
 	}
@@ -123,6 +126,10 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 		values["session"] = "s-" + r.newSession("biklab", sessionOwner(r, about))[:8]
 	}
 	q := request{method: method, path: fillPath(path, values)}
+	if method == "POST" && path == "/trainings" {
+		r.closeTrainings()
+		machine = trainingMachine(of)
+	}
 	if method == "POST" {
 		r.formOf(path, about, who, machine, &q)
 	}
@@ -188,6 +195,17 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		set("version", strconv.FormatInt(m.Version, 10), "reason", "smoke")
 	case "/machines/{id}/tag":
 		set("reason", "smoke")
+	case "/trainings":
+		set("what", machine+" "+machine+"-user")
+	case "/trainings/{training}/join", "/trainings/{training}/remove":
+		set("member", string(r.newHolder()))
+	case "/trainings/{training}/new":
+		n := r.newNumber()
+		set("name", fmt.Sprint("Trained ", n), "email", fmt.Sprintf("trained%d@example.org", n))
+	case "/trainings/{training}/award":
+		set("member", string(r.trained))
+	case "/badge-classes/{class}/checks":
+		set("version", r.checksVersion(), "items", "fire\nfocus")
 	case "/awards":
 		set("badge", "laser-user", "member", string(r.newHolder()), "why", "test")
 	case "/awards/{award}/revoke":

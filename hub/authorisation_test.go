@@ -109,7 +109,7 @@ func subjectsOf(route string) []string {
 	case strings.HasPrefix(route, "POST /settings/"), strings.Contains(route, "/policy/"):
 		return []string{"-"}
 	case strings.Contains(route, "{member}"), strings.Contains(route, "{machine}"), strings.Contains(route, "{account}"),
-		strings.Contains(route, "{id}"):
+		strings.Contains(route, "{id}"), strings.Contains(route, "{training}"), route == "POST /trainings":
 		return []string{"own", "other"}
 	}
 	return []string{"-"}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"portillon/hub/directory"
 	"portillon/hub/issue"
 	"portillon/hub/store"
+	"portillon/hub/training"
 	"portillon/hub/web"
 	"portillon/openbadge"
 	"portillon/policy"
@@ -100,7 +102,7 @@ func (i *issuing) apply(ctx context.Context, a actor.Actor, c issue.Change,
 // forgetMember removes the data of an erased member that other services than the directory store.
 func (i *issuing) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID,
 	addresses []string) error {
-	if err := i.records().Forget(ctx, tx, id); err != nil {
+	if err := cmp.Or(i.records().Forget(ctx, tx, id), training.Forget(ctx, tx, id)); err != nil {
 		return err
 	}
 	return i.services.forgetMember(ctx, tx, a, id, addresses)
@@ -108,7 +110,7 @@ func (i *issuing) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor,
 
 // mergeMember moves the data of a merged member that other services than the directory store.
 func (i *issuing) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
-	if err := i.records().Merged(ctx, tx, keep, drop); err != nil {
+	if err := cmp.Or(i.records().Merged(ctx, tx, keep, drop), training.Merged(ctx, tx, keep, drop)); err != nil {
 		return err
 	}
 	return i.services.mergeMember(ctx, tx, a, keep, drop)

@@ -25,6 +25,7 @@ import (
 	"portillon/hub/report"
 	"portillon/hub/search"
 	"portillon/hub/store"
+	"portillon/hub/training"
 	"portillon/hub/visitor"
 	"portillon/hub/web"
 	"portillon/openbadge/fetch"
@@ -94,6 +95,9 @@ func (op *opening) openManaged() error {
 		return err
 	}
 	if err := openIssuing(op.hub); err != nil {
+		return err
+	}
+	if err := openTrainings(op.hub); err != nil {
 		return err
 	}
 	if err := openDisplay(op.hub); err != nil {
@@ -263,7 +267,9 @@ type pagesServer struct {
 	search   *search.Service
 	visitors *visitor.Services
 
-	maintenance *maintenance.Service // only pages and API call this service
+	// Only pages and API call these services. training is nil if the hub issues no badges.
+	maintenance *maintenance.Service
+	training    *training.Service
 
 	api      *api.API
 	pages    *web.Pages
@@ -378,6 +384,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Visitors:       pageVisitors(h.pagesServer.visitors),
 			Search:         h.pagesServer.search,
 			Maintenance:    h.pagesServer.maintenance,
+			Trainings:      h.pagesServer.trainingPages(),
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,

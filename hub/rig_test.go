@@ -49,6 +49,7 @@ type rig struct {
 	n       int     // counter from which the rig makes new ids
 	mails   *mailSink
 	tokens  map[string]string
+	trained policy.MemberID // person in the newest training
 }
 
 // newRig creates a complete hub with listeners, and with a second site in the hub's database.
@@ -378,6 +379,65 @@ func (r *rig) newAward() string {
 		r.t.Fatal(err)
 	}
 	return all[0].ID
+}
+
+// trainingMachine returns the machine of a training of the reader ("own") or of others.
+func trainingMachine(of string) string {
+	if of == "other" {
+		return "vinyl"
+	}
+	return "laser"
+}
+
+// newTraining opens a training with one person (r.trained) at a machine, and returns the id of the training.
+func (r *rig) newTraining(machine string) string {
+	r.t.Helper()
+	if r.h.Trainings() == nil {
+		return foreignID
+	}
+	r.closeTrainings()
+	t, err := r.h.Trainings().Open(r.t.Context(), root, policy.MachineID(machine), policy.BadgeID(machine+"-user"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.trained = r.newHolder()
+	if err := r.h.Trainings().Join(r.t.Context(), root, t.ID, r.trained, ""); err != nil {
+		r.t.Fatal(err)
+	}
+	return t.ID
+}
+
+// closeTrainings closes all trainings, because a machine has one open training.
+func (r *rig) closeTrainings() {
+	r.t.Helper()
+	if r.h.Trainings() == nil {
+		return
+	}
+	all, err := r.h.Trainings().List(r.t.Context(), root)
+	for _, t := range all {
+		err = errors.Join(err, r.h.Trainings().Close(r.t.Context(), root, t.ID))
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// checksVersion returns the version of the check list of a badge.
+func (r *rig) checksVersion() string {
+	r.t.Helper()
+	if r.h.Trainings() == nil {
+		return "0"
+	}
+	all, err := r.h.Trainings().CheckLists(r.t.Context(), root)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Badge == "laser-user" {
+			return strconv.FormatInt(c.Version, 10)
+		}
+	}
+	return "0"
 }
 
 // newHolder creates a member to whom a badge can be issued.

@@ -108,7 +108,7 @@ try {
     office = await hub('[data-id=as-owner]', 'fr');
     await office.locator('footer').filter({ hasText: 'olivia@biklab.example' }).waitFor();
     await office.locator('a[href^="/cards/unknown/"]').first().click({ timeout: 20000 });
-    await office.locator('input[type=search]').fill('Tom');
+    await office.getByLabel('Nom, adresse ou identifiant').fill('Tom');
     await office.waitForFunction(() => document.querySelectorAll('#found form').length === 1); // found while one types
     await office.bringToFront();
     await office.screenshot({ path: `${out}/demo-hub-assign.png` });

@@ -51,6 +51,15 @@ const tasks = {
   }],
   'let in a visitor by a mailed code': [6, 'a-olivia', p => letIn(p, () => type(p, '#letin-code', 'K7QF2-M9X'))],
   'let in a visitor by an identity': [6, 'a-olivia', p => letIn(p, () => p.getByLabel('I have seen an identity document').click())],
+  'award 12 people after a training': [14, 'a-karim', async p => {
+    await p.getByRole('link', { name: 'Trainings' }).click();
+    await p.click('#training button');
+    await p.locator('#people input[name=member]').nth(11).waitFor({ state: 'attached' }); // the cards are tapped at the machine
+    for (const box of await p.locator('#award input[type=checkbox]').all()) await box.click();
+    await p.getByRole('button', { name: 'Issue the badges' }).click();
+    await said(p, 'Badges issued');
+    assert.equal(await p.locator('#people .state.on').count(), 12, 'people with a badge');
+  }],
 };
 // letIn lets in a person with a badge of another lab, whose card was tapped at a machine.
 async function letIn(p, prove) {

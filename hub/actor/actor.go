@@ -58,6 +58,7 @@ const (
 	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
 	AwardBadges   Act = "badges.award"   // issue badges of the site to members, and revoke them
+	LeadTraining  Act = "trainings.lead" // train people at one machine, and issue the badge for its users to them
 	ReadTaps      Act = "taps.read"      // read the latest taps of unknown cards
 	ReadPolicy    Act = "policy.read"    // read the policy's text, effect and versions
 	PublishPolicy Act = "policy.publish" // upload, publish and restore a version of the policy
@@ -105,6 +106,14 @@ func (a Actor) May(act Act, on Target) error {
 	return &Denied{Act: act, Actor: a, Target: on}
 }
 
+// Only returns the same actor with some rights and no others. A service that has checked a right uses Only to perform
+// what this right includes: a mentor who may lead a training issues its badge without a right to issue badges.
+func (a Actor) Only(acts ...Act) Actor {
+	a.Site, a.Machines = Administrator, nil
+	a.Scopes = append([]Act{}, acts...) // never nil, which would mean all rights
+	return a
+}
+
 func (a Actor) allowed(act Act, on Target) bool {
 	if ofSite(a.Site, act) {
 		return true
@@ -150,6 +159,7 @@ var ofMachine = map[Act][]Role{
 	ReadSessions: {Maintainer, Mentor},
 	TagMachine:   {Maintainer},
 	StopMachine:  {Maintainer, Mentor},
+	LeadTraining: {Mentor},
 	ReadReports:  {Maintainer, Mentor},
 }
 
@@ -173,6 +183,7 @@ func Acts() []Act {
 		WriteCards,
 		WriteBadges,
 		AwardBadges,
+		LeadTraining,
 		ReadTaps,
 		ReadPolicy,
 		PublishPolicy,

@@ -30,6 +30,7 @@ func speakers() []string {
 		"../display/*.go",
 		"../search/*.go",
 		"../visitor/*.go",
+		"../training/*.go",
 		"../web/*.go",
 		"../../policy/file/*.go",
 		"../../yamlfile/*.go",

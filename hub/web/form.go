@@ -17,7 +17,7 @@ var errForm = errors.New("form cannot be parsed")
 // field is one field of a form, with the value that the user entered and the value's fault.
 type field struct {
 	Name     string
-	Kind     string // one of text, email, password, date, file, area, select, pick, check, hidden
+	Kind     string // one of text, email, password, date, file, area, select, pick
 	Label    string // keys of messages
 	Hint     string
 	Value    string

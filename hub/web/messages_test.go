@@ -19,6 +19,7 @@ import (
 	"portillon/hub/maintenance"
 	"portillon/hub/memberlist"
 	"portillon/hub/search"
+	"portillon/hub/training"
 	"portillon/hub/visitor"
 	"portillon/policy"
 	"portillon/wire"
@@ -123,6 +124,9 @@ func composed() (keys []string) {
 	}
 	for _, p := range []visitor.Proof{visitor.ByMail, visitor.Identity} {
 		keys = append(keys, "visitor.proved."+string(p))
+	}
+	for _, x := range training.Standings() {
+		keys = append(keys, "training.standing."+string(x))
 	}
 	for _, g := range maintenance.Groups() {
 		keys = append(keys, "upkeep.group."+string(g))

@@ -64,7 +64,7 @@ func open(t testing.TB, more int) *hub {
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
 		Display: displayOf(s), Visitors: visitorsOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
-		Maintenance: webtest.Maintenance{Site: s},
+		Trainings: webtest.Trainings{Site: s}, Maintenance: webtest.Maintenance{Site: s},
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
@@ -159,7 +159,7 @@ func paths() []string {
 		"/machines/vinyl", "/card-key",
 		"/awards", "/awards?member=m-lea", "/awards/new", "/awards/new?q=tom&member=m-lea&badge=laser-user",
 		"/awards/new?member=m-lea&badge=laser-user&step=decide", "/awards/new?badge=laser-user&step=decide",
-		"/badge-classes/laser-user",
+		"/badge-classes/laser-user", "/trainings", "/trainings/t-open?q=tom&tap=u-1", "/trainings/t-done",
 		"/policy", "/policy/try", "/policy/try?member=m-lea&machine=laser", "/policy/edit",
 		"/policy/edit?at=laser.0", "/policy/edit?at=laser.hours", "/policy/edit?at=badge", "/policy/versions/1",
 		"/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",

@@ -41,6 +41,7 @@ func (p *Pages) table() []family {
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}
 	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
+	trained := &trainingPages{trainings: o.Trainings, machineName: p.machineName, badgeName: p.badgeName}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
@@ -68,6 +69,7 @@ func (p *Pages) table() []family {
 			[]entry{{"visitors", "/visitors", may(actor.WriteMembers)}}},
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},
+		{o.Trainings != nil, trained.routes(), []entry{{"trainings", "/trainings", mayTrain}}},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Policies != nil, append(trials.routes(), forms.routes()...), nil},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},

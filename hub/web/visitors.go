@@ -43,8 +43,8 @@ type visitorsPage struct {
 // NameOf returns the name of a visitor who was let in, or the id if the user may not read names.
 func (d visitorsPage) NameOf(id policy.MemberID) string { return cmp.Or(d.names[id], string(id)) }
 
-// bringForm returns the form of a new visit. With who, the form also asks for the name. At the desk, the address has the
-// focus, and on the next page the name, so that an administrator begins to type without a click.
+// bringForm returns the form of a new visit. With who, the form also asks for the name. At the desk, the address has
+// the focus, and on the next page the name, so that an administrator begins to type without a click.
 func bringForm(action string, who bool) form {
 	f := form{ID: "bring", Action: action, Submit: "visitor.check", Upload: true, Fields: []field{
 		{Name: "address", Kind: "email", Label: "visitor.address", Hint: "visitor.address.hint", Auto: "off",

@@ -57,6 +57,8 @@ type Options struct {
 	Display   Display
 	Search    Search
 	Visitors  Visitors
+	// Trainings is the service of trainings at machines; nil: the hub issues no badges.
+	Trainings Trainings
 	// Maintenance is the service of what the machines need.
 	Maintenance Maintenance
 	// Who returns the user who sent a request; the zero Actor: the user is not signed in.

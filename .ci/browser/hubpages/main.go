@@ -113,7 +113,7 @@ func (s *server) reset(more int, sign bool) error {
 		Drafts:   webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
 		Display: displayOf(site), Visitors: visitorsOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
-		Maintenance: webtest.Maintenance{Site: site},
+		Trainings: webtest.Trainings{Site: site}, Maintenance: webtest.Maintenance{Site: site},
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ type Issuing struct{ Site *Site }
 type awards struct {
 	issued []issue.Issued // the newest first
 	texts  map[policy.BadgeID]issue.Class
+
+	trainings trainings
 }
 
 // enter locks the site for one call, and checks the permission to issue badges.

@@ -86,6 +86,7 @@ func New(more int) *Site {
 	s.things()
 	s.awarded()
 	addVisits(s)
+	s.addTrainings()
 	return s
 }
 
