@@ -56,14 +56,14 @@ func proofs() map[string]proof {
 		"audit":       {"OnlyThoseWhoMay", "audit"},
 		"report":      {"MaySee", "report"},
 		"cardkey":     {"OnlyAdministrators", "card-key"},
-		"issue":       {"OnlyAdministratorsIssueBadges", "awards|badge-classes"},
+		"issue":       {"OnlyAdministratorsIssueBadges|PictureContains", "awards|badge-classes"},
 		"display":     {"OnlyAdministratorsChoose", "public|screens"},
 		"search":      {"LeavesOutWhatTheActorMayNotRead", "search"},
 		"training":    {"OnlyMentorsOfTheMachine", "trainings|checks"},
 		"maintenance": {"OnlyMaintainersMentors|OnlyForThoseWhoMay|ActorsOnly", "maintenance"},
 		"api":         {"OwnRight|MayNot|ByRights|OpenNothing", "note|badges|imports|events"},
 		"web":         {"FollowTheRole|FollowsTheRole", "^GET /(members|cards|settings|today|machines|.$)"},
-		hubPackage:    {"", "settings|/hub$"},
+		hubPackage:    {"SearchOfAHub", "settings|/hub$"},
 	}
 }
 

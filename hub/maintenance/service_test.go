@@ -110,6 +110,14 @@ func TestOnlyMaintainersMentorsAndAdministratorsReadTheirMachines(t *testing.T) 
 			t.Errorf("%s: %s, %s; want %s, %s", c.who.Name, got, at, c.want, c.at)
 		}
 	}
+	for _, c := range []struct {
+		who actor.Actor
+		tag bool
+	}{{owner, true}, {ines, true}, {karim, false}} {
+		if m := b.machine(c.who, "laser"); m.MayTag != c.tag {
+			t.Errorf("%s may close reports: %v, want %v", c.who.Name, m.MayTag, c.tag)
+		}
+	}
 	var missing *fault.NotFound
 	if _, err := b.s.Machine(t.Context(), owner, "mill"); !errors.As(err, &missing) {
 		t.Errorf("an unknown machine: %v", err)
