@@ -150,14 +150,14 @@ func Merged(ctx context.Context, tx *store.Tx, keep, drop policy.MemberID) error
 	if err := mergeWaiting(ctx, tx, keep, drop); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `UPDATE training_person SET member = $2 WHERE site = $1 AND member = $3 AND NOT EXISTS (SELECT 1
-		FROM training_person AS k WHERE k.site = $1 AND k.training = training_person.training AND k.member = $2)`,
+	_, err := tx.Exec(ctx, `UPDATE training_person SET member = $2 WHERE site = $1 AND member = $3 AND NOT EXISTS
+		(SELECT 1 FROM training_person AS k WHERE k.site = $1 AND k.training = training_person.training AND k.member = $2)`,
 		keep, drop)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE training SET leader_member = $2 WHERE site = $1 AND leader_member = $3`, keep, drop)
-	if err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE training SET leader_member = $2 WHERE site = $1 AND leader_member = $3`, keep,
+		drop); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `DELETE FROM training_person WHERE site = $1 AND member = $2`, drop)

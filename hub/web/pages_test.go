@@ -39,6 +39,12 @@ func displayOf(s *webtest.Site) web.Display {
 		Board: webtest.Board{Site: s}}
 }
 
+// visitorsOf returns the services of visits; one fake implements desk and arrivals.
+func visitorsOf(s *webtest.Site) web.Visitors {
+	return web.Visitors{Settings: webtest.VisitorSettings{Site: s}, Desk: webtest.Desk{Site: s},
+		Arrivals: webtest.Arrivals{Site: s}}
+}
+
 // accountsOf returns the services of accounts; one fake implements all of them.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -57,7 +63,7 @@ func open(t testing.TB, more int) *hub {
 		Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
-		Display: displayOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
+		Display: displayOf(s), Visitors: visitorsOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
 		OwnBadges: webtest.Issuing{Site: s}, Trainings: webtest.Trainings{Site: s},
 		Waiting: webtest.Waiting{Site: s}, Maintenance: webtest.Maintenance{Site: s},
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
@@ -161,6 +167,7 @@ func paths() []string {
 		"/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
 		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/settings/public", "/search",
+		"/visitors", "/visitors/v-nora", "/visitors/v-in", "/visitors/v-none",
 		"/search?q=a", "/search?q=" + strings.Repeat("x", 201),
 		"/nowhere"}
 }
@@ -172,6 +179,7 @@ func signedOut() []string {
 		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/issuer/badges/aw-first",
 		"/issuer/badges/aw-first?verify=1",
 		"/issuer/badges/aw-karim?verify=1", "/issuer/badges/aw-lea", "/wall?key=" + webtest.WallKey,
+		"/visit", "/visit/v-nora",
 		"/nowhere"}
 }
 

@@ -14,6 +14,7 @@ import (
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
+	"portillon/hub/visitor"
 	"portillon/policy"
 )
 
@@ -64,9 +65,12 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	}
 }
 
-// bodyLimit returns the maximum size of a request's form in bytes. Visitors without an account may not upload files.
+// bodyLimit returns the maximum size of a request's form in bytes. Clients without an account may upload nothing but a
+// visitor's badge.
 func (q *request) bodyLimit() int64 {
 	switch {
+	case q.r.URL.Path == "/visit":
+		return visitor.MaxBadge + smallForm
 	case q.actor.Account == "":
 		return smallForm
 	case strings.HasPrefix(q.r.Header.Get("Content-Type"), "multipart/form-data"):

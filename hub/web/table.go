@@ -53,6 +53,8 @@ func (p *Pages) table() []family {
 	upkeep := &maintenancePages{maintenance: o.Maintenance, machineName: p.machineName}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	finds := &searchPages{search: o.Search, words: p.words, menu: p.menu}
+	visitors := &visitorPages{visitors: o.Visitors, members: o.Directory.Members, taps: o.Directory.Taps, now: o.Now}
+	arrivals := &arrivalPages{arrivals: o.Visitors.Arrivals}
 	shown := &displayPages{display: o.Display}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
@@ -67,6 +69,8 @@ func (p *Pages) table() []family {
 		{o.Directory != (Directory{}), own.routes(), nil},
 		{o.OwnBadges != nil && o.Directory != (Directory{}), ownBadges.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
+		{o.Visitors != (Visitors{}) && o.Directory != (Directory{}), append(visitors.routes(), arrivals.routes()...),
+			[]entry{{"visitors", "/visitors", may(actor.WriteMembers)}}},
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},
 		{o.Trainings != nil, trained.routes(), []entry{{"trainings", "/trainings", mayTrain}}},
