@@ -197,6 +197,8 @@ func (r *rig) formOf(path string, about, who *reader, machine string, q *request
 		set("reason", "smoke")
 	case "/trainings":
 		set("what", machine+" "+machine+"-user")
+	case "/me/trainings", "/me/trainings/withdraw":
+		set("what", "laser laser-user")
 	case "/trainings/{training}/join", "/trainings/{training}/remove":
 		set("member", string(r.newHolder()))
 	case "/trainings/{training}/new":

@@ -109,7 +109,8 @@ func subjectsOf(route string) []string {
 	case strings.HasPrefix(route, "POST /settings/"), strings.Contains(route, "/policy/"):
 		return []string{"-"}
 	case strings.Contains(route, "{member}"), strings.Contains(route, "{machine}"), strings.Contains(route, "{account}"),
-		strings.Contains(route, "{id}"), strings.Contains(route, "{training}"), route == "POST /trainings":
+		strings.Contains(route, "{id}"), strings.Contains(route, "{training}"),
+		route == "POST /trainings", route == "POST "+api.Prefix+"/trainings":
 		return []string{"own", "other"}
 	}
 	return []string{"-"}
@@ -200,7 +201,7 @@ func (r *rig) sendWithScopes(d tableLine, x api.Route) {
 func (r *rig) sendForeignIDs(d tableLine, x api.Route) {
 	path := x.Path
 	for _, name := range []string{"member", "account", "machine", "card", "badge", "tap", "import", "token", "session",
-		"award"} {
+		"award", "training", "class"} {
 		if d.of != "own" && !strings.HasSuffix(path, "/url") && strings.Contains(path, "{"+name+"}") {
 			who := r.readers["owner"]
 			q := r.apiRequest(x, who, d.of, name)
@@ -264,11 +265,21 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 	if own["class"] = "laser-user"; strings.Contains(x.Path, "{award}") {
 		own["award"] = r.newAward()
 	}
+	if strings.HasPrefix(x.Path, "/trainings") {
+		machine = trainingMachine(of)
+		r.closeTrainings()
+	}
+	if strings.Contains(x.Path, "{training}") {
+		own["training"] = r.newTraining(machine)
+	}
 	for _, name := range elsewhere {
 		own[name] = foreignID
 	}
 	q := request{method: x.Method, path: api.Prefix + fillPath(x.Path, own)}
 	r.bodyOf(x, about, &q)
+	if x.Method+" "+x.Path == "POST /trainings" {
+		q.kind, q.body = "application/json", mustJSON(map[string]string{"machine": machine, "badge": machine + "-user"})
+	}
 	if x.IfMatch {
 		q.match = `"` + r.matchOf(x, about, machine) + `"`
 	}
@@ -304,6 +315,8 @@ func (r *rig) matchOf(x api.Route, about *reader, machine string) string {
 		return strconv.FormatInt(m.Version, 10)
 	case strings.HasPrefix(x.Path, "/badge-classes"):
 		return r.classVersion()
+	case strings.HasPrefix(x.Path, "/check-lists"):
+		return r.checksVersion()
 	case x.Path == "/policy":
 		return r.policyNumber()
 	case x.Path == "/settings":
@@ -358,6 +371,12 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 		set(object{"badge": "laser-user", "members": []policy.MemberID{r.newHolder()}, "why": "test"})
 	case "POST /awards/{award}/revoke":
 		set(object{"reason": "test"})
+	case "POST /trainings/{training}/people":
+		set(object{"member": r.newHolder()})
+	case "POST /trainings/{training}/award":
+		set(object{"members": []policy.MemberID{r.trained}, "confirmed": 0})
+	case "PUT /check-lists/{class}":
+		set(object{"items": []string{}})
 	case "PUT /badge-classes/{class}":
 		set(object{"criteria": "Cut a box"})
 	case "POST /card-key/rotate":

@@ -358,6 +358,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			SessionNow: h.services.accounts.Sessions.ActorNow,
 
 			Maintenance: h.pagesServer.maintenance,
+			Trainings:   h.pagesServer.trainingAPI(),
 		},
 	)
 }
@@ -386,6 +387,7 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Maintenance:    h.pagesServer.maintenance,
 			OwnBadges:      h.pagesServer.issuing.ownBadges(),
 			Trainings:      h.pagesServer.trainingPages(),
+			Waiting:        h.pagesServer.waitingPages(),
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
 			Who:            requestActor,

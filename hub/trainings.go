@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/api"
 	"portillon/hub/directory"
 	"portillon/hub/fault"
 	"portillon/hub/fold"
@@ -55,6 +56,22 @@ func (h *Hub) Trainings() *training.Service { return h.pagesServer.training }
 
 // trainingPages returns the service for the pages; nil: the hub issues no badges.
 func (p *pagesServer) trainingPages() web.Trainings {
+	if p.training == nil {
+		return nil
+	}
+	return p.training
+}
+
+// waitingPages returns the list of those who wait for a training, for the pages; nil: the hub issues no badges.
+func (p *pagesServer) waitingPages() web.Waiting {
+	if p.training == nil {
+		return nil
+	}
+	return training.NewWaiting(p.training)
+}
+
+// trainingAPI returns the service for the API; nil: the hub issues no badges.
+func (p *pagesServer) trainingAPI() api.Trainings {
 	if p.training == nil {
 		return nil
 	}

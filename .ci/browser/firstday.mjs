@@ -12,9 +12,9 @@ const begin = (at, line) => { const p = spawn(at, [line], { stdio: ['ignore', 'p
 const says = async (p, re) => { for (let i = 0; i < 600; i++) { const m = p.said.match(re); if (m) return m; await new Promise(r => setTimeout(r, 100)) } throw new Error(`want ${re}, it said ${p.said}`) };
 const end = p => new Promise(done => { p.on('exit', done); p.kill('SIGTERM') });
 const run = (at, line) => execFileSync(at, [line], { encoding: 'utf8' });
-const tap = () => { try { return run(atPi, `portillon machine tap --lang fr --socket /run/portillon.sock ${card}`) } catch (e) { return String(e.stdout) } };
+const tap = (number = card) => { try { return run(atPi, `portillon machine tap --lang fr --socket /run/portillon.sock ${number}`) } catch (e) { return String(e.stdout) } };
 const status = () => run(atPi, 'portillon machine status --lang en --socket /run/portillon.sock');
-const until = async (what, is) => { for (let i = 0; i < 300; i++) { if (is()) return; await new Promise(r => setTimeout(r, 200)) } throw new Error('it does not come: ' + what) };
+const until = async (what, is) => { for (let i = 0; i < 300; i++) { if (await is()) return; await new Promise(r => setTimeout(r, 200)) } throw new Error('it does not come: ' + what) };
 
 let hub = begin(atHub, 'mkdir biklab && cd biklab && exec portillon-hub');
 const code = (await says(hub, /\/code\/owner\?code=(\S+)/))[1], phrase = (await says(hub, /with secrets: (\S+)/))[1];
@@ -133,6 +133,50 @@ try {
     await page.goto(url + '/members?q=bernard');
     assert.equal(await page.getByRole('link', { name: 'Jules Bernard' }).count(), 0, 'the erased member is back');
   });
+  // The hub now issues badges by itself: four people with unknown cards are trained, one of whom the site does not know.
+  await end(hub);
+  run(atHub, `mv issuer.key elsewhere/ && chmod 600 elsewhere/issuer.key && cd elsewhere && sed -i 's|^web:.*|web:\\n  url: "https://hub.lab.example"|' hub.yaml`
+    + " && echo 'issuer: { key: issuer.key }' >> hub.yaml");
+  hub = begin(atHub, 'cd elsewhere && exec portillon-hub');
+  await says(hub, /open http/);
+  await step('training', async () => {
+    await page.goto(url + '/trainings');
+    if (/sign-in/.test(page.url())) { // a hub with an address of its own names the cookie of a session otherwise
+      await page.fill('[name=name]', 'olivia@lab.example');
+      await page.fill('[name=password]', 'an invented passphrase');
+      await page.locator('form:has([name=password]) button').click();
+      await page.getByRole('button', { name: 'Se déconnecter' }).waitFor();
+      await page.goto(url + '/trainings');
+    }
+    await page.click('#training button');
+    await done('Formation commencée');
+  });
+  const trained = [['04A124B2115E80', 'Léa'], ['04A32AB2135E80', 'Inès'], ['04A633B2165E80', 'Malik'], ['04DEADBEEF0204', 'Nina']];
+  const at = page.url().split('?')[0];
+  await step('trained', async () => {
+    tap(); // Karim ends his session
+    await until('the laser off', () => /relay +off/.test(status()));
+    for (const [number, name] of trained) assert.match(tap(number), name === 'Nina' ? /carte inconnue/i : /Il manque le badge/);
+    const assign = page.getByRole('link', { name: /^Attribuer/ }).first();
+    await until('three people and an unknown card', async () => { await page.goto(at); return await assign.count() > 0 && await page.locator('#people input[form=award]').count() === 3 });
+    await assign.click();
+    await page.getByText('Nouvelle personne').click();
+    await page.fill('#new-name', 'Nina Roy');
+    await page.fill('#new-email', 'nina.roy@adherents.example');
+    await page.click('#new button');
+    await done('Personne ajoutée');
+    assert.equal(await page.locator('#people input[form=award]').count(), 4, 'people who receive the badge');
+  });
+  await step('awarded', async () => {
+    await page.getByRole('button', { name: 'Délivrer les badges' }).click();
+    await done('Badges délivrés');
+  });
+  for (const [number, name] of trained) {
+    await until(`the laser on for ${name}`, () => { execFileSync('sleep', ['2.2']); return tap(number).includes(name) && /relay +on/.test(status()) });
+    execFileSync('sleep', ['2.2']); tap(number);
+    await until('the laser off', () => /relay +off/.test(status()));
+  }
+  console.log('ok', 'each of the four opens the laser alone');
   assert.deepEqual(complaints, []);
 } catch (e) {
   await page.screenshot({ path: `${out}/firstday-failed.png`, fullPage: true });

@@ -56,6 +56,7 @@ const (
 	LoseOwnCard   Act = "own.cards"      // report one's own card as lost, which blocks the card
 	ShowOwnBadge  Act = "own.badges"     // show one's own badge to everybody, or end this
 	AskErasure    Act = "own.erasure"    // request the erasure of one's own data, and withdraw the request
+	AskTraining   Act = "own.trainings"  // join and leave the list of members who wait for a training
 	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
 	AwardBadges   Act = "badges.award"   // issue badges of the site to members, and revoke them
@@ -129,7 +130,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 }
 
 // ofOneself lists the acts that every member may perform about the member's own data.
-var ofOneself = []Act{ReadOwn, LoseOwnCard, ShowOwnBadge, AskErasure}
+var ofOneself = []Act{ReadOwn, LoseOwnCard, ShowOwnBadge, AskErasure, AskTraining}
 
 // best returns the most powerful role that the actor has at any machine.
 func (a Actor) best() (best Role) {
@@ -182,6 +183,7 @@ func Acts() []Act {
 		LoseOwnCard,
 		ShowOwnBadge,
 		AskErasure,
+		AskTraining,
 		WriteCards,
 		WriteBadges,
 		AwardBadges,

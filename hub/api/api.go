@@ -47,6 +47,8 @@ type Options struct {
 	Events    Events
 	// Maintenance is the service of what the machines need.
 	Maintenance Maintenance
+	// Trainings is the service of trainings at machines; nil: the hub issues no badges.
+	Trainings Trainings
 	// Session returns the user of a browser's session cookie, or the zero Actor if there is no session. If Session is
 	// nil, browsers cannot sign in.
 	Session func(*http.Request) (actor.Actor, error)
@@ -185,6 +187,7 @@ func (s *API) allRoutes() (all []Route) {
 		{true, accounts.routes()},
 		{o.Reports != nil, (&reportAPI{reports: o.Reports}).routes()},
 		{o.Maintenance != nil, (&maintenanceAPI{maintenance: o.Maintenance}).routes()},
+		{o.Trainings != nil, (&trainingAPI{trainings: o.Trainings}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
 		{o.Search != nil, (&searchAPI{search: o.Search}).routes()},
 		{o.Visitors != nil, (&visitorAPI{desk: o.Visitors}).routes()},

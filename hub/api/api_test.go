@@ -499,3 +499,35 @@ func TestUploadsWithoutPermissionAreNotRead(t *testing.T) {
 		t.Errorf("the service was given the file: %s", got)
 	}
 }
+
+func TestTrainingRoutesPassTheirValuesToTheService(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct{ method, path, body, match, want string }{
+		{"POST", "/trainings", `{"machine": "laser", "badge": "laser-user"}`, "", "training laser laser-user"},
+		{"GET", "/trainings/t9/found?text=l%C3%A9", "", "", "find t9 lé"},
+		{"POST", "/trainings/t9/people", `{"member": "m-lea", "tap": "t2"}`, "", "join t9 m-lea t2"},
+		{"POST", "/trainings/t9/people", `{"name": "Zoé", "email": "z@example.org", "tap": "t2"}`, "",
+			"join new t9 Zoé z@example.org t2"},
+		{"DELETE", "/trainings/t9/people/m-lea", "", "", "remove t9 m-lea"},
+		{"POST", "/trainings/t9/close", "", "", "close t9"},
+		{"POST", "/trainings/t9/award", `{"members": ["m-lea", "m-tom"], "confirmed": 3}`, "", "award t9 [m-lea m-tom] 3"},
+		{"PUT", "/check-lists/laser-user", `{"items": ["fire", "focus"]}`, `"2"`, "checks laser-user [fire focus] 2"},
+	} {
+		resp, body := s.do(req{method: c.method, path: c.path, as: "owner", body: c.body, match: c.match})
+		if resp.StatusCode >= 300 || s.asked() != c.want {
+			t.Errorf("%s %s: %d %s: asked %q, want %q", c.method, c.path, resp.StatusCode, body, s.asked(), c.want)
+		}
+		if to := resp.Header.Get("Location"); c.path == "/trainings" && to != Prefix+"/trainings/t%2F1" {
+			t.Errorf("the new training is at %s", to)
+		}
+		s.got = nil
+	}
+	// Empty lists are [] in JSON, not null.
+	for _, path := range []string{"/training-choices", "/trainings", "/trainings/empty", "/check-lists"} {
+		if _, body := s.request(200, req{method: "GET", path: path, as: "owner"}); strings.Contains(body, "null") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	s.request(428, req{method: "PUT", path: "/check-lists/laser-user", as: "owner", body: `{"items": []}`})
+	s.request(422, req{method: "POST", path: "/trainings/t9/award", as: "owner", body: `{"members": `})
+}

@@ -15,6 +15,7 @@ import (
 	"portillon/hub/maintenance"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/training"
 	"portillon/policy"
 )
 
@@ -381,4 +382,71 @@ func (f hubFake) ChangeSettings(_ context.Context, a actor.Actor, version int64,
 		return v, err
 	}
 	return v, change(&v)
+}
+
+// trainingsFake implements Trainings.
+type trainingsFake struct{ *fakes }
+
+func mayLead(a actor.Actor) error { return a.May(actor.LeadTraining, actor.Target{}) }
+
+func (f trainingsFake) Choices(_ context.Context, a actor.Actor) ([]training.Choice, error) {
+	return []training.Choice{filled[training.Choice](), {Machine: "saw"}}, mayLead(a)
+}
+
+func (f trainingsFake) List(_ context.Context, a actor.Actor) ([]training.Training, error) {
+	return []training.Training{filled[training.Training](), {}}, mayLead(a)
+}
+
+func (f trainingsFake) Open(_ context.Context, a actor.Actor, at policy.MachineID,
+	b policy.BadgeID) (training.Training, error) {
+	f.note("training %s %s", at, b)
+	return training.Training{ID: "t/1", Machine: at, Badge: b}, mayLead(a)
+}
+
+func (f trainingsFake) Get(_ context.Context, a actor.Actor, id string) (training.View, error) {
+	if id == "t1" {
+		out := filled[training.View]()
+		out.People[0].Standing, out.Removed[0].Standing = training.Ready, training.Holder
+		return out, mayLead(a)
+	}
+	return training.View{}, mayLead(a)
+}
+
+func (f trainingsFake) Find(_ context.Context, a actor.Actor, id, text string) ([]training.Person, error) {
+	f.note("find %s %s", id, text)
+	return []training.Person{{Member: "m-lea", Name: "Léa"}}, mayLead(a)
+}
+
+func (f trainingsFake) Join(_ context.Context, a actor.Actor, id string, m policy.MemberID, tap string) error {
+	f.note("join %s %s %s", id, m, tap)
+	return mayLead(a)
+}
+
+func (f trainingsFake) JoinNew(_ context.Context, a actor.Actor, id, name, email, tap string) error {
+	f.note("join new %s %s %s %s", id, name, email, tap)
+	return mayLead(a)
+}
+
+func (f trainingsFake) Remove(_ context.Context, a actor.Actor, id string, m policy.MemberID) error {
+	f.note("remove %s %s", id, m)
+	return mayLead(a)
+}
+
+func (f trainingsFake) Close(_ context.Context, a actor.Actor, id string) error {
+	f.note("close %s", id)
+	return mayLead(a)
+}
+
+func (f trainingsFake) Award(_ context.Context, a actor.Actor, id string, members []policy.MemberID, n int) error {
+	f.note("award %s %v %d", id, members, n)
+	return mayLead(a)
+}
+
+func (f trainingsFake) CheckLists(_ context.Context, a actor.Actor) ([]training.Checks, error) {
+	return []training.Checks{filled[training.Checks](), {Badge: "laser-user"}}, mayAward(a)
+}
+
+func (f trainingsFake) SetChecks(_ context.Context, a actor.Actor, c training.Checks) error {
+	f.note("checks %s %v %d", c.Badge, c.Items, c.Version)
+	return mayAward(a)
 }

@@ -112,7 +112,7 @@ func compare(t *testing.T, d *parsedDescription, r Route, op, item map[string]an
 // sampleRequest returns a request to a route that succeeds for a user with all permissions.
 func sampleRequest(r Route) req {
 	a := req{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
-		"{source}", "fab",
+		"{source}", "fab", "{training}", "t1",
 		"{account}", "a1",
 		"{visit}", "v-1",
 		"{token}", "k1", "{session}", "s1", "{award}", "aw1", "{class}", "laser-user", "{number}", "2").Replace(r.Path)}
@@ -143,6 +143,10 @@ func sampleRequest(r Route) req {
 		"POST /machines/{machine}/revoke":    `{"reason": "stolen"}`,
 		"POST /awards":                       `{"badge": "laser-user", "members": ["m-lea"], "why": "seen"}`,
 		"POST /awards/{award}/revoke":        `{"reason": "unsafe"}`,
+		"POST /trainings":                    `{"machine": "laser", "badge": "laser-user"}`,
+		"POST /trainings/{training}/people":  `{"name": "Zoé", "email": "zoe@example.org", "tap": "t1"}`,
+		"POST /trainings/{training}/award":   `{"members": ["m-lea"], "confirmed": 3}`,
+		"PUT /check-lists/{class}":           `{"items": ["fire"]}`,
 		"PUT /badge-classes/{class}":         `{"criteria": "Cut a box"}`,
 		"POST /card-key/rotate":              `{"reason": "laser stolen"}`,
 		"POST /machines/{machine}/tag":       `{"reason": "belt"}`,

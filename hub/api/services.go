@@ -16,6 +16,7 @@ import (
 	"portillon/hub/report"
 	"portillon/hub/search"
 	"portillon/hub/store"
+	"portillon/hub/training"
 	"portillon/hub/visitor"
 	"portillon/policy"
 )
@@ -220,6 +221,23 @@ type Reports interface {
 type Maintenance interface {
 	Overview(ctx context.Context, a actor.Actor) (maintenance.Overview, error)
 	Machine(ctx context.Context, a actor.Actor, id policy.MachineID) (maintenance.Machine, error)
+}
+
+// Trainings lists the methods of training.Service that the API calls.
+type Trainings interface {
+	Choices(ctx context.Context, a actor.Actor) ([]training.Choice, error)
+	List(ctx context.Context, a actor.Actor) ([]training.Training, error)
+	Open(ctx context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) (training.Training, error)
+	Get(ctx context.Context, a actor.Actor, id string) (training.View, error)
+	Find(ctx context.Context, a actor.Actor, id, text string) ([]training.Person, error)
+	// Join, JoinNew and Remove change the list of people. tap is the tap of an unknown card, or empty.
+	Join(ctx context.Context, a actor.Actor, id string, m policy.MemberID, tap string) error
+	JoinNew(ctx context.Context, a actor.Actor, id, name, email, tap string) error
+	Remove(ctx context.Context, a actor.Actor, id string, m policy.MemberID) error
+	Close(ctx context.Context, a actor.Actor, id string) error
+	Award(ctx context.Context, a actor.Actor, id string, members []policy.MemberID, ticked int) error
+	CheckLists(ctx context.Context, a actor.Actor) ([]training.Checks, error)
+	SetChecks(ctx context.Context, a actor.Actor, c training.Checks) error
 }
 
 // Hub reads and changes the hub's settings, and reads the hub's state. Each method checks a.May.

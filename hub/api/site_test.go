@@ -120,6 +120,7 @@ func (s *site) options() Options {
 		},
 	}
 	o.Maintenance = maintenanceFake{f}
+	o.Trainings = trainingsFake{f}
 	if s.store != nil {
 		o.Events = s.store
 	}

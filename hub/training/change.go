@@ -227,6 +227,9 @@ func (s *Service) recordAward(ctx context.Context, a actor.Actor, t Training, me
 			if err != nil {
 				return err
 			}
+			if err := trained(ctx, tx, t, m); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `UPDATE training SET awarded = $3, closed = CASE closed WHEN 0 THEN $3 ELSE closed END,
 			version = version + 1 WHERE site = $1 AND id = $2`, t.ID, now)

@@ -133,6 +133,9 @@ func saveChecks(ctx context.Context, tx *store.Tx, b policy.BadgeID, version int
 
 // Forget removes the data of a member whom the directory erases, in the directory's transaction.
 func Forget(ctx context.Context, tx *store.Tx, id policy.MemberID) error {
+	if err := forgetWaiting(ctx, tx, id); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `DELETE FROM training_person WHERE site = $1 AND member = $2`, id); err != nil {
 		return err
 	}
@@ -144,6 +147,9 @@ func Forget(ctx context.Context, tx *store.Tx, id policy.MemberID) error {
 // Merged moves the trainings of the member drop to the member keep, in the directory's transaction. If both were in a
 // training, the entry of keep stays.
 func Merged(ctx context.Context, tx *store.Tx, keep, drop policy.MemberID) error {
+	if err := mergeWaiting(ctx, tx, keep, drop); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `UPDATE training_person SET member = $2 WHERE site = $1 AND member = $3 AND NOT EXISTS
 		(SELECT 1 FROM training_person AS k WHERE k.site = $1 AND k.training = training_person.training AND k.member = $2)`,
 		keep, drop)

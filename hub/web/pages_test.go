@@ -65,7 +65,7 @@ func open(t testing.TB, more int) *hub {
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
 		Display: displayOf(s), Visitors: visitorsOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
 		OwnBadges: webtest.Issuing{Site: s}, Trainings: webtest.Trainings{Site: s},
-		Maintenance: webtest.Maintenance{Site: s},
+		Waiting: webtest.Waiting{Site: s}, Maintenance: webtest.Maintenance{Site: s},
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
@@ -153,7 +153,7 @@ func head(s string) string {
 // paths returns all pages that the owner can open with GET.
 func paths() []string {
 	return []string{"/today", "/me", "/me/cards", "/me/cards/c-olivia/lost", "/me/machines",
-		"/me/path", "/me/hours", "/me/data", "/me/erasure",
+		"/me/path", "/me/trainings", "/me/hours", "/me/data", "/me/erasure",
 		"/about", "/members", "/members?q=lea&state=current", "/members/new",
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",

@@ -153,6 +153,7 @@ func (q *request) renderIn(layout string, status int, page, section, title strin
 			"issuing":   q.p.o.Issuing != nil,
 			"badges":    q.p.o.OwnBadges != nil,
 			"reports":   q.p.o.Reports != nil,
+			"waiting":   q.p.o.Waiting != nil,
 			"accounts":  q.p.o.Accounts != (Accounts{}),
 			"display":   q.p.o.Display != (Display{}),
 			"search":    q.p.o.Search != nil && q.actor.May(actor.ReadMachines, actor.Target{}) == nil,

@@ -41,7 +41,9 @@ func (p *Pages) table() []family {
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}
 	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
-	trained := &trainingPages{trainings: o.Trainings, machineName: p.machineName, badgeName: p.badgeName}
+	waits := &waitingPages{o.Waiting}
+	trained := &trainingPages{trainings: o.Trainings, waiting: o.Waiting,
+		machineName: p.machineName, badgeName: p.badgeName}
 	ownBadges := &ownBadgePages{own: o.OwnBadges, members: o.Directory.Members}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
@@ -72,6 +74,7 @@ func (p *Pages) table() []family {
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},
 		{o.Trainings != nil, trained.routes(), []entry{{"trainings", "/trainings", mayTrain}}},
+		{o.Waiting != nil, waits.routes(), nil},
 		{o.Policies != nil, policies.routes(), []entry{{"policy", "/policy", may(actor.ReadPolicy)}}},
 		{o.Policies != nil, append(trials.routes(), forms.routes()...), nil},
 		{o.Reports != nil, reports.routes(), []entry{{"reports", "/reports", may(actor.ReadReports)}}},

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"portillon/hub/actor"
@@ -31,6 +32,7 @@ type Trainings interface {
 // trainingPages serves the trainings at machines.
 type trainingPages struct {
 	trainings   Trainings
+	waiting     Waiting // nil: there is no list of members who wait
 	machineName func(tongue, policy.MachineID) string
 	badgeName   func(tongue, policy.BadgeID) string
 }
@@ -64,6 +66,7 @@ type trainingsPage struct {
 	Form    form // opens a training
 	Choices int  // number of machines and badges in the form
 	Checks  []checksForm
+	Waiting []training.Waiter
 }
 
 // checksForm is the form of the check list of a badge.
@@ -83,6 +86,9 @@ func (p *trainingPages) showList(q *request, status int, faults []fault.Field, c
 	}
 	var d trainingsPage
 	if d.List, err = p.trainings.List(ctxOf(q), q.actor); err != nil {
+		return err
+	}
+	if d.Waiting, err = p.waiters(q); err != nil {
 		return err
 	}
 	f := field{Name: "what", Kind: "pick", Label: "training.what", Required: true}
@@ -117,6 +123,14 @@ func checksFormOf(c training.Checks) checksForm {
 		Submit: "save", Version: c.Version, Fields: []field{items}}}
 }
 
+// waiters returns who waits for trainings at the machines of the user.
+func (p *trainingPages) waiters(q *request) ([]training.Waiter, error) {
+	if p.waiting == nil {
+		return nil, nil
+	}
+	return p.waiting.List(ctxOf(q), q.actor)
+}
+
 // open answers POST /trainings.
 func (p *trainingPages) open(q *request) error {
 	v, err := q.values()
@@ -145,8 +159,10 @@ type trainingPage struct {
 	Tap   *training.Card // the unknown card that is being assigned; nil: none
 	Text  string         // text of the search
 	Found []training.Person
-	Form  form // faults of the award or of a change
-	New   form // adds a new person
+	// Waiting are members who wait for this training and are not on its list.
+	Waiting []training.Waiter
+	Form    form // faults of the award or of a change
+	New     form // adds a new person
 }
 
 // training answers GET /trainings/{training}.
@@ -170,6 +186,16 @@ func (p *trainingPages) show(q *request, status int, v url.Values, faults []faul
 	for i := range d.Cards {
 		if d.Cards[i].Tap == v.Get("tap") && d.Cards[i].Assignable {
 			d.Tap = &d.Cards[i]
+		}
+	}
+	waiters, err := p.waiters(q)
+	if err != nil {
+		return err
+	}
+	for _, x := range waiters {
+		in := slices.ContainsFunc(d.People, func(p training.Person) bool { return p.Member == x.Member })
+		if x.Machine == d.Machine && x.Badge == d.Badge && !in {
+			d.Waiting = append(d.Waiting, x)
 		}
 	}
 	if d.Found, err = p.trainings.Find(ctxOf(q), q.actor, view.ID, d.Text); err != nil {

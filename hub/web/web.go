@@ -61,6 +61,8 @@ type Options struct {
 	OwnBadges OwnBadges
 	// Trainings is the service of trainings at machines; nil: the hub issues no badges.
 	Trainings Trainings
+	// Waiting is the list of members who wait for a training; nil: the hub issues no badges.
+	Waiting Waiting
 	// Maintenance is the service of what the machines need.
 	Maintenance Maintenance
 	// Who returns the user who sent a request; the zero Actor: the user is not signed in.

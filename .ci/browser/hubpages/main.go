@@ -114,6 +114,7 @@ func (s *server) reset(more int, sign bool) error {
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
 		Display: displayOf(site), Visitors: visitorsOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
 		OwnBadges: webtest.Issuing{Site: site}, Trainings: webtest.Trainings{Site: site},
+		Waiting:     webtest.Waiting{Site: site},
 		Maintenance: webtest.Maintenance{Site: site},
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {

@@ -20,6 +20,7 @@ type Trainings struct{ Site *Site }
 type trainings struct {
 	list   []training.View // the newest first
 	checks []string
+	waits  map[policy.MemberID]time.Time // since when members wait
 }
 
 // enter locks the site for one call, and checks the permission to lead a training at a machine.
@@ -264,4 +265,61 @@ func (t Trainings) SetChecks(_ context.Context, a actor.Actor, c training.Checks
 	}
 	t.Site.awards.trainings.checks = c.Items
 	return nil
+}
+
+// Waiting implements web.Waiting. Two members wait for a training at the laser cutter.
+type Waiting struct{ Site *Site }
+
+// Own implements web.Waiting.
+func (w Waiting) Own(_ context.Context, a actor.Actor) ([]training.Wish, error) {
+	leave, err := Own{w.Site}.enterOwn(a)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return []training.Wish{{Machine: "laser", Badge: "laser-user", Since: w.Site.awards.trainings.waits[a.Member]},
+		{Machine: "laser", Badge: "laser-first-steps", Since: w.Site.now.AddDate(0, 0, -3)}}, nil
+}
+
+// Ask implements web.Waiting.
+func (w Waiting) Ask(_ context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) error {
+	return w.change(a, at, b, w.Site.now)
+}
+
+// Withdraw implements web.Waiting.
+func (w Waiting) Withdraw(_ context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) error {
+	return w.change(a, at, b, time.Time{})
+}
+
+// change stores since when a member waits.
+func (w Waiting) change(a actor.Actor, at policy.MachineID, b policy.BadgeID, since time.Time) error {
+	leave, err := w.Site.enter(a, actor.AskTraining, actor.Target{Member: a.Member})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if at != "laser" || b == "" {
+		return bad("badge", string(b), "no training leads to this badge at this machine", "a training of the list")
+	}
+	if w.Site.awards.trainings.waits == nil {
+		w.Site.awards.trainings.waits = map[policy.MemberID]time.Time{}
+	}
+	w.Site.awards.trainings.waits[a.Member] = since
+	return nil
+}
+
+// List implements web.Waiting.
+func (w Waiting) List(_ context.Context, a actor.Actor) (out []training.Waiter, err error) {
+	leave, err := Trainings{w.Site}.enter(a, "laser")
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for i, m := range w.Site.directory.members {
+		if i >= len(w.Site.directory.members)-2 {
+			out = append(out, training.Waiter{Machine: "laser", Badge: "laser-user", Member: m.ID, Name: m.Name,
+				Since: w.Site.now.AddDate(0, 0, i-30)})
+		}
+	}
+	return out, nil
 }
