@@ -33,7 +33,7 @@ var drawn = []string{
 var notDrawn = []string{
 	"bench", "internal", "dberror", "keykind", "yamlfile", "firmware-config", ".", "site-example",
 	"hub/actor", "hub/apiclient", "hub/audit", "hub/cardkey", "hub/chunks", "hub/decided", "hub/display", "hub/fault",
-	"hub/fold", "hub/httpd", "hub/memberlist", "hub/search",
+	"hub/fold", "hub/httpd", "hub/memberlist", "hub/search", "hub/visitor",
 }
 
 // arrows is a graph: from each node to the nodes that it uses.

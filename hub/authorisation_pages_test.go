@@ -95,7 +95,8 @@ func (r *rig) pageRequest(method, path string, who *reader, of string) request {
 	if strings.HasSuffix(path, "/revoke") && of != "foreign" {
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
-	values := map[string]string{"tap": "t-none", "file": "laser.svg", "number": "1", "id": string(about.member), "$": ""}
+	values := map[string]string{"tap": "t-none", "file": "laser.svg", "number": "1", "id": string(about.member), "$": "",
+		"visit": "v-none", "key": "none"}
 	switch {
 	case strings.HasPrefix(path, "/machines/"):
 		values["id"] = machine

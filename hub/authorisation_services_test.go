@@ -111,6 +111,8 @@ func methodsWithoutActor() map[string]string {
 		"UseCode":  "a printed code",
 		"MailLink": "answers alike for every address", "Link": "the code of a link", "UseLink": "the code of a link",
 		"Public": "shows nothing unless the site wants a public status", "SpaceAPI": "as Public", "Wall": "a screen's key",
+		"Form": "answers not found unless the site permits visits on the visitor's own phone", "Bring": "as Form",
+		"Get": "the secret of a visit", "Confirm": "the secret of a visit",
 		"SignOut": "ends the session of the request itself", "Subscribe": "names no row; each event is filtered (mayHear)",
 	}
 }

@@ -245,7 +245,7 @@ func (r *rig) apiRequest(x api.Route, who *reader, of string, elsewhere ...strin
 		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
 	}
 	own := map[string]string{"member": string(about.member), "account": about.account, "machine": machine, "tap": "t-none",
-		"number": "1"}
+		"number": "1", "visit": "v-none"}
 	if strings.Contains(x.Path, "{card}") {
 		own["card"] = r.cardOf(about.member)
 	}
@@ -344,6 +344,10 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 		set(object{"columns": object{"name": "name"}})
 	case "POST /taps/{tap}/assign":
 		set(object{"member": r.victim.member})
+	case "POST /visits":
+		set(object{"badge": ""})
+	case "POST /visits/{visit}/admission":
+		set(object{"until": "2026-11-30"})
 	case "POST /machines":
 		set(object{"id": fmt.Sprintf("machine%d", r.newNumber())})
 	case "POST /machines/{machine}/code":

@@ -41,6 +41,7 @@ func (h *Hub) Asked() map[string]any {
 	addDuties(asked, "enrol", *h.enrolments.machines)
 	addDuties(asked, "publish", *h.services.publish)
 	addDuties(asked, "display", *h.pagesServer.display)
+	addDuties(asked, "visitor", *h.pagesServer.visitors)
 	return asked
 }
 

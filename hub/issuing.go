@@ -68,6 +68,14 @@ func (i *issuing) forPages() web.Issuing {
 	return i.service
 }
 
+// ownBadges returns the service of members' own badges for the pages; nil: the hub issues no badges.
+func (i *issuing) ownBadges() web.OwnBadges {
+	if i.service == nil {
+		return nil
+	}
+	return i.service.OwnBadges()
+}
+
 // recipient returns a member to whom a badge may be issued.
 func (i *issuing) recipient(ctx context.Context, id policy.MemberID) (issue.Recipient, error) {
 	m, err := i.services.directory.Members.Get(ctx, actor.System("issue badges"), id)

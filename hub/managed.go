@@ -26,6 +26,7 @@ import (
 	"portillon/hub/search"
 	"portillon/hub/store"
 	"portillon/hub/training"
+	"portillon/hub/visitor"
 	"portillon/hub/web"
 	"portillon/openbadge/fetch"
 )
@@ -102,6 +103,9 @@ func (op *opening) openManaged() error {
 	if err := openDisplay(op.hub); err != nil {
 		return err
 	}
+	if err := openVisitors(op.hub); err != nil {
+		return err
+	}
 	openSearch(op.hub)
 	return op.openPages()
 }
@@ -149,8 +153,8 @@ func (op *opening) openDirectory() error {
 			OldCardKey:  op.hub.cards.oldCardKey,
 			OldCardHash: op.hub.cards.oldCardHash,
 			Fetch:       op.hub.pagesServer.issuing.documents(documents),
-			Forget:      op.hub.pagesServer.issuing.forgetMember,
-			Merged:      op.hub.pagesServer.issuing.mergeMember,
+			Forget:      op.hub.pagesServer.forgetMember,
+			Merged:      op.hub.pagesServer.mergeMember,
 			Lists:       lists,
 			Tell:        op.hub.services.tellOfList,
 		},
@@ -176,7 +180,7 @@ func (op *opening) openAccounts() error {
 			Folder:   op.hub.core.c.Data,
 			Log:      op.hub.core.log,
 			Audit:    op.hub.services.audit,
-			People:   op.hub.services.people(),
+			People:   op.hub.pagesServer.people(),
 			URL:      op.hub.core.c.Web.URL,
 			Mail:     sender,
 			Now:      op.hub.core.now,
@@ -261,6 +265,7 @@ type pagesServer struct {
 	issuing  *issuing
 	display  *display.Services
 	search   *search.Service
+	visitors *visitor.Services
 
 	// Only pages and API call these services. training is nil if the hub issues no badges.
 	maintenance *maintenance.Service
@@ -342,6 +347,7 @@ func newAPI(h *Hub) (*api.API, error) {
 			Reports:    h.services.report,
 			Hub:        siteAdmin{h},
 			Search:     h.pagesServer.search,
+			Visitors:   h.pagesServer.visitors.Desk,
 			Version:    h.core.program,
 			Events:     h.core.db.Site(h.core.c.Site),
 			Status:     account.Status,
@@ -375,8 +381,10 @@ func newPages(h *Hub) (*web.Pages, error) {
 			Accounts:       pageAccounts(h.services.accounts, h.services.audit),
 			Reports:        h.services.report,
 			Display:        pageDisplay(h.pagesServer.display),
+			Visitors:       pageVisitors(h.pagesServer.visitors),
 			Search:         h.pagesServer.search,
 			Maintenance:    h.pagesServer.maintenance,
+			OwnBadges:      h.pagesServer.issuing.ownBadges(),
 			Trainings:      h.pagesServer.trainingPages(),
 			Version:        h.core.program,
 			Live:           h.pagesServer.livePage,
@@ -473,6 +481,7 @@ func (op *opening) runManaged(start func(func(context.Context) error)) {
 		return packDecisions(ctx, k.ledger.Decisions(), k.db.Site(k.c.Site), k.log)
 	})
 	start(op.hub.pagesServer.maintenance.Run)
+	start(op.hub.pagesServer.visitors.Keeper.Run)
 	start(op.hub.services.accounts.Outbox.Run)
 	start(op.hub.services.refreshBadges)
 	start(op.hub.services.directory.Sources.Run)

@@ -36,6 +36,7 @@ const pages = {
   awards: ['a-olivia', '/awards'], award: ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&q=t'], 'award-decide': ['a-olivia', '/awards/new?badge=laser-user&member=m-lea&member=m-tom&step=decide'],
   trainings: ['a-olivia', '/trainings'], 'trainings-mentor': ['a-karim', '/trainings'],
   training: ['a-karim', '/trainings/t-open'], 'training-card': ['a-karim', '/trainings/t-open?tap=u-1&q=tom'], 'training-awarded': ['a-olivia', '/trainings/t-done'],
+  'me-badges': ['a-karim', '/me/badges'], 'me-badge': ['a-karim', '/me/badges/aw-first'], 'badge': ['', '/issuer/badges/aw-first?verify=1'], 'badge-revoked': ['', '/issuer/badges/aw-karim'],
   'badge-class': ['a-olivia', '/badge-classes/laser-user'],
   'try': ['a-olivia', '/policy/try'], 'try-answer': ['a-olivia', '/policy/try?member=m-tom&machine=laser&at=2026-11-23T10:00'], 'try-own': ['a-karim', '/policy/try?machine=laser'], 'try-found': ['a-olivia', '/policy/try?member=a&machine=laser'],
   edit: ['a-olivia', '/policy/edit'], 'edit-grant': ['a-olivia', '/policy/edit?at=laser.0'], 'edit-several': ['a-olivia', '/policy/edit?at=laser.2'], 'edit-hours': ['a-olivia', '/policy/edit?at=laser.hours'],
@@ -45,6 +46,7 @@ const pages = {
   'upkeep-maintainer': ['a-ines', '/machines/laser/maintenance?show=reports'], 'upkeep-none': ['a-olivia', '/machines/fdm/maintenance'],
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
+  visitors: ['a-olivia', '/visitors'], visit: ['a-olivia', '/visitors/v-nora'], 'visit-in': ['a-olivia', '/visitors/v-in'], arrival: ['', '/visit'], 'arrival-confirm': ['', '/visit/v-nora'],
   search: ['a-olivia', '/search?q=la'], 'search-none': ['a-lea', '/search?q=zzz'], 'public-display': ['a-olivia', '/settings/public'], status: ['', '/status'], wall: ['', '/wall?key=WALLKEYWALLKEYWALLKEYWALLK'],
 };
 // blank empties a field that the browser would not send empty.
@@ -92,6 +94,10 @@ const posted = {
   'training-new-faults': ['/trainings/t-open?tap=u-1', async p => { await p.locator('summary').last().click(); await p.locator('#new').evaluate(f => { f.querySelector('#new-email').type = 'text' }); await p.fill('#new-name', 'Nina'); await p.fill('#new-email', 'x'); await p.click('#new button') }],
   'checks-faults': ['/trainings', async p => { await p.locator('summary').first().click(); await p.fill('#checks-laser-user-items', 'x\n'.repeat(21)); await p.click('#checks-laser-user button') }],
   'class-faults': ['/badge-classes/laser-user', async p => { await blank(p, '#class-criteria'); await p.click('#class button') }],
+  'visitor-refused': ['/visitors', async p => { await p.fill('#bring-badge', 'unknown'); await p.click('#bring button') }],
+  'visitor-expired': ['/visitors', async p => { await p.fill('#bring-badge', 'expired'); await p.click('#bring button') }],
+  'visit-faults': ['/visitors/v-nora', async p => { await blank(p, '#letin-name'); await p.fill('#letin-code', 'x'); await p.fill('#letin-until', '2026-12-24'); await p.click('#letin button.main') }],
+  'visitor-settings-faults': ['/visitors', async p => { await p.fill('#settings-days', '0'); await p.click('#settings button') }],
   printed: ['/members/m-lea', async p => { await p.click('form[action$="/codes"] button') }],
 };
 // The pages that the hub has, of which each is to be looked at; files are none.
@@ -114,7 +120,7 @@ const shape = () => {
   const seen = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 1 && r.height > 1 && s.visibility !== 'hidden' && !e.closest('.skip') && (e.matches('summary') || !e.closest('details:not([open])')) };
   // WCAG 2.2, 2.5.8: 24 by 24 px, but for links within a sentence.
   const small = [...document.querySelectorAll('a, button, input, select, textarea, summary')].filter(seen).filter(e => {
-    const r = (e.type === 'checkbox' ? e.closest('label') : e).getBoundingClientRect();
+    const r = (/^(checkbox|radio)$/.test(e.type) ? e.closest('label') : e).getBoundingClientRect();
     return r.height < 23.5 || r.width < 23.5;
   }).map(e => `${e.tagName} ${e.textContent.trim().slice(0, 30) || e.id}`);
   const cut = [...document.querySelectorAll('h1, h2, p, li, button, .button, .state, dd, label')].filter(e => seen(e) && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline' && !e.closest('.scroll'))
@@ -317,6 +323,52 @@ try {
     await said('Déconnecté');
     ok('without JavaScript: sign in, change, assign, import, publish, enrol, tag out, erase, sign out');
     await page.context().close();
+  }
+  { // a visitor with another lab's badge: at most 6 clicks, by a mailed code, by an identity, and from the visitor's own phone
+    const badge = { name: 'badge.png', mimeType: 'image/png', buffer: Buffer.from('a valid badge') };
+    for (const how of ['code', 'identity']) {
+      await reset();
+      const page = await open('a-olivia', 'en', 'light', 'laptop', { javaScriptEnabled: how === 'code' });
+      let clicks = 0;
+      const click = async control => { clicks++; await control.click() };
+      await page.goto(url + '/today');
+      await click(page.getByRole('link', { name: 'Visitors', exact: true }));
+      clicks++; // the button of the file, or a drop on it
+      await page.setInputFiles('#bring-file', badge);
+      await page.fill('#bring-address', 'lea@other.example');
+      await click(page.getByRole('button', { name: 'Check the badge' }));
+      await page.getByText('The badge is valid').waitFor();
+      assert.deepEqual(await page.locator('.state', { hasText: /opens|mentor|does not open/ }).count(), 3, 'not every machine is told');
+      await page.fill('#letin-name', 'Léa Dubois');
+      if (how === 'code') await page.fill('#letin-code', 'K7QF2-M9X'); else await click(page.getByLabel('I have seen an identity document'));
+      await click(page.getByLabel('I agree that this site keeps'));
+      assert.ok(await page.locator('#card input').first().isChecked(), 'the card that was just tapped is not chosen');
+      await click(page.getByRole('button', { name: 'Let in' }));
+      await page.getByRole('status').filter({ hasText: 'The visitor is in' }).waitFor();
+      assert.equal(await page.locator('#inside li').count(), 2);
+      assert.ok(clicks <= 6, `a visitor is let in with ${clicks} clicks`);
+      ok(`a visitor is let in with ${clicks} clicks (${how}), and no word is typed but name, address and code`);
+      await page.context().close();
+    }
+    await reset();
+    const phone = await open('', 'fr', 'light', 'phone', { javaScriptEnabled: false }), desk = await open('a-olivia', 'fr', 'light', 'laptop');
+    await phone.goto(url + '/visit');
+    await phone.fill('#bring-name', 'Léa Dubois');
+    await phone.setInputFiles('#bring-file', badge);
+    await phone.fill('#bring-address', 'lea@other.example');
+    await phone.getByRole('button', { name: 'Vérifier le badge' }).click();
+    await phone.fill('#confirm-code', 'K7QF2-M9X');
+    await phone.getByLabel('J’accepte que ce lieu garde').check();
+    await phone.getByRole('button', { name: 'Envoyer' }).click();
+    await phone.getByText('Présentez-vous à l’accueil').waitFor();
+    assert.deepEqual((await phone.context().cookies()).map(c => c.name), [], 'a cookie for a visitor');
+    await look(phone, 'visit on a phone', 'fr', false);
+    await desk.goto(url + '/visitors');
+    await desk.getByRole('link', { name: 'Léa Dubois' }).click();
+    await desk.getByRole('button', { name: 'Accueillir', exact: true }).click();
+    await desk.getByRole('status').filter({ hasText: 'Visiteur accueilli' }).waitFor();
+    ok('a visitor brings the badge on a phone, and gets a card at the desk with two clicks there');
+    await phone.context().close(); await desk.context().close();
   }
   { // with JavaScript, what changes at the site changes on the page, and results come while one types
     await reset();

@@ -49,6 +49,8 @@ const tasks = {
     await p.click('#person button');
     await said(p, 'Saved');
   }],
+  'let in a visitor by a mailed code': [6, 'a-olivia', p => letIn(p, () => type(p, '#letin-code', 'K7QF2-M9X'))],
+  'let in a visitor by an identity': [6, 'a-olivia', p => letIn(p, () => p.getByLabel('I have seen an identity document').click())],
   'award 12 people after a training': [14, 'a-karim', async p => {
     await p.getByRole('link', { name: 'Trainings' }).click();
     await p.click('#training button');
@@ -59,6 +61,20 @@ const tasks = {
     assert.equal(await p.locator('#people .state.on').count(), 12, 'people with a badge');
   }],
 };
+// letIn lets in a person with a badge of another lab, whose card was tapped at a machine.
+async function letIn(p, prove) {
+  await p.getByRole('link', { name: 'Visitors', exact: true }).click();
+  await type(p, '#bring-address', 'lea@other.example');
+  const [chooser] = await Promise.all([p.waitForEvent('filechooser'), p.click('#bring-file')]);
+  await chooser.setFiles({ name: 'badge.png', mimeType: 'image/png', buffer: Buffer.from('a valid badge') });
+  await p.getByRole('button', { name: 'Check the badge' }).click();
+  await said(p, 'The badge is valid');
+  await type(p, '#letin-name', 'Léa Dubois');
+  await prove();
+  await p.getByLabel('I agree that this site keeps').click();
+  await p.getByRole('button', { name: 'Let in' }).click();
+  await said(p, 'The visitor is in');
+}
 // type writes into a field; a field without the focus is clicked first, as a visitor would.
 async function type(page, field, text) {
   await page.locator(field).waitFor();

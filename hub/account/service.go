@@ -48,6 +48,7 @@ const (
 	Current Standing = "current" // the member has all rights of the member's roles
 	Lapsed  Standing = "lapsed"  // the membership ended or is suspended, and the member may read only their own record
 	Blocked Standing = "blocked" // the member is blocked and may not sign in
+	Visitor Standing = "visitor" // the member visits, may read only their own record, and has no assigned role either
 )
 
 // Settings are the values that an administrator may change while the hub runs. This package reads the current values
@@ -95,6 +96,7 @@ type Services struct {
 	Sessions     *Sessions     // signed-in browsers
 	Tokens       *Tokens       // API tokens
 	Registry     *Registry     // adds, changes and removes accounts and their roles
+	AddressCodes *AddressCodes // codes that prove an e-mail address
 	Outbox       *Outbox       // mails to send
 	Requests     *Requests     // finds the actor of an HTTP request by the cookie or the token
 }
@@ -126,11 +128,12 @@ func New(o Options) (*Services, error) {
 		PrintedCodes: &PrintedCodes{core: core, limits: limits, member: o.People.Member, codes: codes},
 		Ownership: &Ownership{core: core, limits: limits, hasher: hasher, rights: rights, rows: rows, browsers: browsers,
 			folder: o.Folder},
-		Recovery: &Recovery{core: core, limits: limits, rights: rights, passwords: passwords},
-		Sessions: sessions,
-		Tokens:   tokens,
-		Registry: &Registry{core: core, hasher: hasher, rights: rights, rows: rows},
-		Outbox:   outbox,
+		Recovery:     &Recovery{core: core, limits: limits, rights: rights, passwords: passwords},
+		Sessions:     sessions,
+		Tokens:       tokens,
+		Registry:     &Registry{core: core, hasher: hasher, rights: rights, rows: rows},
+		AddressCodes: &AddressCodes{core: core, limits: limits, outbox: outbox, settings: o.Settings},
+		Outbox:       outbox,
 		Requests: &Requests{sessions: sessions, tokens: tokens, manager: browsers.manager, request: o.Request,
 			refuse: o.Refuse},
 	}, nil

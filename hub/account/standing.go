@@ -35,12 +35,12 @@ func (s *rights) isShut(ctx context.Context, x row) (bool, error) {
 		return true, nil
 	}
 	of, err := s.standing(ctx, x)
-	return of != Current && of != Lapsed, err
+	return of != Current && of != Lapsed && of != Visitor, err
 }
 
 // actorOf returns the current actor of an account. The caller must first check the account with isShut. A member whose
 // membership has lapsed keeps an assigned role owner or administrator. Without such a role, the member may read only
-// their own record.
+// their own record. A visitor may read only their own record, whatever role somebody assigned.
 func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	v := visitorOf(ctx)
 	a := actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Request: v.request, Address: v.address}
@@ -48,7 +48,7 @@ func (s *rights) actorOf(ctx context.Context, x row) (actor.Actor, error) {
 	if err != nil {
 		return actor.Actor{}, err
 	}
-	if x.isTrusted() {
+	if x.isTrusted() && of != Visitor {
 		a.Site = x.Site
 	}
 	if of != Current {

@@ -23,16 +23,18 @@ type rate struct {
 }
 
 // rates returns the limits of each kind of attempt.
-func rates() (r struct{ name, known, address, code, token, mailFrom, mailTo rate }) {
+func rates() (r struct{ name, known, address, code, subject, token, mailFrom, mailTo, arrival rate }) {
 	// Wrong passwords for a name, from addresses that are not known to the account.
 	r.name = rate{"password/name", 10, time.Minute}
 	// wrong passwords for a name, from an address known to the account
 	r.known = rate{"password/known", 10, time.Minute}
 	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords for any name, from one address
 	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links, from one address
+	r.subject = rate{"code/subject", 5, 3 * time.Minute}       // wrong codes for one subject (AddressCodes)
 	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens, from one address
 	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails that one client address requested
 	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails that one recipient got
+	r.arrival = rate{"arrival/from", 20, 30 * time.Second}     // badges that one client address brought
 	return r
 }
 

@@ -54,6 +54,7 @@ const (
 	ReadNotes     Act = "members.notes"  // read the notes that only administrators see
 	ReadOwn       Act = "own.read"       // read one's own data as a member
 	LoseOwnCard   Act = "own.cards"      // report one's own card as lost, which blocks the card
+	ShowOwnBadge  Act = "own.badges"     // show one's own badge to everybody, or end this
 	AskErasure    Act = "own.erasure"    // request the erasure of one's own data, and withdraw the request
 	WriteCards    Act = "cards.write"    // assign cards, block cards, report cards as lost
 	WriteBadges   Act = "badges.write"   // add and remove badges of members
@@ -128,7 +129,7 @@ func (a Actor) allowed(act Act, on Target) bool {
 }
 
 // ofOneself lists the acts that every member may perform about the member's own data.
-var ofOneself = []Act{ReadOwn, LoseOwnCard, AskErasure}
+var ofOneself = []Act{ReadOwn, LoseOwnCard, ShowOwnBadge, AskErasure}
 
 // best returns the most powerful role that the actor has at any machine.
 func (a Actor) best() (best Role) {
@@ -179,6 +180,7 @@ func Acts() []Act {
 		ReadNotes,
 		ReadOwn,
 		LoseOwnCard,
+		ShowOwnBadge,
 		AskErasure,
 		WriteCards,
 		WriteBadges,

@@ -43,6 +43,7 @@ type Options struct {
 	Reports   Reports
 	Hub       Hub
 	Search    Search
+	Visitors  VisitorDesk
 	Events    Events
 	// Maintenance is the service of what the machines need.
 	Maintenance Maintenance
@@ -186,6 +187,7 @@ func (s *API) allRoutes() (all []Route) {
 		{o.Maintenance != nil, (&maintenanceAPI{maintenance: o.Maintenance}).routes()},
 		{o.Hub != nil, (&hubAPI{hub: o.Hub}).routes()},
 		{o.Search != nil, (&searchAPI{search: o.Search}).routes()},
+		{o.Visitors != nil, (&visitorAPI{desk: o.Visitors}).routes()},
 		{o.Events != nil, events.routes()},
 		{true, accounts.ownRoutes()},
 		{true, []Route{{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.getDescription}}},

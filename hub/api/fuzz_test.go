@@ -37,6 +37,7 @@ func FuzzRequest(f *testing.F) {
 			Reports:   reportsFake{newFakes()},
 			Hub:       hubFake{newFakes()},
 			Search:    searchFake{newFakes()},
+			Visitors:  visitsFake{newFakes()},
 			Status:    statusOfFake,
 		},
 	)

@@ -114,6 +114,7 @@ func sampleRequest(r Route) req {
 	a := req{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
 		"{source}", "fab",
 		"{account}", "a1",
+		"{visit}", "v-1",
 		"{token}", "k1", "{session}", "s1", "{award}", "aw1", "{class}", "laser-user", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {
 		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`,
@@ -135,6 +136,8 @@ func sampleRequest(r Route) req {
 		"POST /imports":                      "id,name\r\n",
 		"POST /imports/{import}/columns":     `{"columns": {"Nom": "last"}, "until": "2027-08-31"}`,
 		"POST /taps/{tap}/assign":            `{"member": "m-lea"}`,
+		"POST /visits":                       `{"badge": "https://badges.example/1", "address": "lea@x.example"}`,
+		"POST /visits/{visit}/admission":     `{"identity": true, "consent": true, "tap": "t1", "until": "2026-11-30"}`,
 		"POST /machines":                     `{"id": "lathe"}`,
 		"POST /machines/{machine}/code":      `{"replace": true}`,
 		"POST /machines/{machine}/revoke":    `{"reason": "stolen"}`,

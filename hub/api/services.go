@@ -16,6 +16,7 @@ import (
 	"portillon/hub/report"
 	"portillon/hub/search"
 	"portillon/hub/store"
+	"portillon/hub/visitor"
 	"portillon/policy"
 )
 
@@ -231,6 +232,17 @@ type Hub interface {
 // Search is the method of search.Service that the API calls.
 type Search interface {
 	Search(ctx context.Context, a actor.Actor, text string) ([]search.Group, error)
+}
+
+// VisitorDesk lists the methods of visitor.Desk that the API calls.
+type VisitorDesk interface {
+	List(ctx context.Context, a actor.Actor) (visitor.Overview, error)
+	Get(ctx context.Context, a actor.Actor, id string) (visitor.Visit, error)
+	Bring(ctx context.Context, a actor.Actor, b visitor.Brought, p visitor.Person) (visitor.Visit, error)
+	MailCode(ctx context.Context, a actor.Actor, id string) error
+	LetIn(ctx context.Context, a actor.Actor, id string, version int64, e visitor.Entry) (visitor.Visit, error)
+	Dismiss(ctx context.Context, a actor.Actor, id string) error
+	End(ctx context.Context, a actor.Actor, id string) error
 }
 
 // Events announces changes. *store.Site implements it.

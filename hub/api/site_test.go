@@ -110,6 +110,7 @@ func (s *site) options() Options {
 		Reports:   reportsFake{f},
 		Hub:       hubFake{f},
 		Search:    searchFake{f},
+		Visitors:  visitsFake{f},
 		Status:    statusOfFake,
 		RetryAfter: func(err error) int {
 			if err == errMany {

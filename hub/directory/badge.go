@@ -53,37 +53,50 @@ func (s *Badges) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Membe
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return Badge{}, err
 	}
-	wrong := func(why string) error {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "url", Given: clip(address, 200), Wrong: why,
-			Right: "https://…, the address of a badge"}}}
+	f, err := s.fetchBadge(ctx, address)
+	if err != nil {
+		return Badge{}, err
 	}
+	all, err := s.addFiles(ctx, a, id, []upload{f})
+	if err != nil {
+		return Badge{}, err
+	}
+	if len(all) != 1 {
+		return Badge{}, wrongURL(address, "a status list stands there: it was kept, and no badge")
+	}
+	return all[0], nil
+}
+
+// wrongURL returns the error for an address from which the hub gets no badge.
+func wrongURL(address, wrong string) error {
+	return &fault.Invalid{Faults: []fault.Field{{Field: "url", Given: clip(address, 200), Wrong: wrong,
+		Right: "https://…, the address of a badge"}}}
+}
+
+// fetchBadge fetches the badge at an https address. The error is *fault.Invalid if the address cannot be used or
+// fetched. The fetcher refuses addresses of the hub's own network.
+func (s *Badges) fetchBadge(ctx context.Context, address string) (upload, error) {
+	wrong := func(why string) (upload, error) { return upload{}, wrongURL(address, why) }
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || len(address) > maxSubject:
-		return Badge{}, wrong("not an address")
+		return wrong("not an address")
 	case u.Scheme != "https" || u.Host == "" || u.User != nil:
-		return Badge{}, wrong("an address begins with https:// and names a host, without a user")
+		return wrong("an address begins with https:// and names a host, without a user")
 	case s.documents.fetch == nil:
-		return Badge{}, wrong("the hub fetches nothing from the web: download the badge and add the file")
+		return wrong("the hub fetches nothing from the web: download the badge and add the file")
 	}
 	// Fetch the badge. Use the last part of the address as the file name.
 	data, err := s.documents.fetch(ctx).Resolve(address)
 	if err != nil {
 		s.core.log.Info("fetching a badge failed", "err", err)
-		return Badge{}, wrong("the badge cannot be fetched: " + clip(err.Error(), 300))
+		return wrong("the badge cannot be fetched: " + clip(err.Error(), 300))
 	}
 	base := path.Base(u.Path)
 	if base == "." || base == "/" {
 		base = u.Hostname()
 	}
-	all, err := s.addFiles(ctx, a, id, []upload{{name: base, from: address, data: data}})
-	if err != nil {
-		return Badge{}, err
-	}
-	if len(all) != 1 {
-		return Badge{}, wrong("a status list stands there: it was kept, and no badge")
-	}
-	return all[0], nil
+	return upload{name: base, from: address, data: data}, nil
 }
 
 // upload is a file that a person uploaded or that the hub fetched.

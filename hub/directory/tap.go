@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -134,21 +133,34 @@ func (s *Taps) Unknown(ctx context.Context, a actor.Actor, page Page) ([]Tap, st
 // number. The actor needs actor.WriteCards about the member, and actor.ReadTaps. The error is *fault.NotFound if the
 // tap is no longer listed, and *fault.Invalid if the machine did not seal the card's number for this hub.
 func (s *Taps) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
-	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
+	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return Card{}, err
 	}
-	all, err := s.recent(ctx)
+	number, err := s.numberOf(ctx, a, tapID)
 	if err != nil {
 		return Card{}, err
 	}
+	return s.cards.AddCard(ctx, a, id, Card{Number: number})
+}
+
+// numberOf returns the number of a tapped card as the database stores it: "hmac:", followed by the card's HMAC. The
+// actor needs actor.ReadTaps. The errors are those of Assign.
+func (s *Taps) numberOf(ctx context.Context, a actor.Actor, tapID string) (string, error) {
+	if err := a.May(actor.ReadTaps, actor.Target{}); err != nil {
+		return "", err
+	}
+	all, err := s.recent(ctx)
+	if err != nil {
+		return "", err
+	}
 	at := slices.IndexFunc(all, func(g tapGroup) bool { return g.ID == tapID })
 	if at < 0 {
-		return Card{}, &fault.NotFound{What: "tap", ID: clip(tapID, 64)}
+		return "", &fault.NotFound{What: "tap", ID: clip(tapID, 64)}
 	}
 	if !all[at].Assignable {
-		return Card{}, &fault.Invalid{Faults: []fault.Field{{Field: "tap", Given: tapID,
+		return "", &fault.Invalid{Faults: []fault.Field{{Field: "tap", Given: tapID,
 			Wrong: "the machine did not seal this card for the hub",
 			Right: "tap the card again once the machine is online, or add the card by its number"}}}
 	}
-	return s.cards.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})
+	return hmacPrefix + all[at].card, nil
 }

@@ -29,6 +29,7 @@ func speakers() []string {
 		"../report/*.go",
 		"../display/*.go",
 		"../search/*.go",
+		"../visitor/*.go",
 		"../training/*.go",
 		"../web/*.go",
 		"../../policy/file/*.go",

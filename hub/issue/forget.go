@@ -11,7 +11,7 @@ import (
 // member's badges in the status lists stay, so that no other badge gets them.
 func (s *Service) Forget(ctx context.Context, tx *store.Tx, id policy.MemberID) error {
 	_, err := tx.Exec(ctx, `UPDATE issue_badge SET member = '', credential = '', data = $3, why = '', evidence = '{}',
-		reason = '' WHERE site = $1 AND member = $2`, string(id), []byte{})
+		reason = '', shown = 0, shown_name = '' WHERE site = $1 AND member = $2`, string(id), []byte{})
 	if err != nil {
 		return err
 	}

@@ -586,3 +586,140 @@ func (b *bench) revokeDuring(id string) func() {
 		}
 	}
 }
+
+func TestBadgeIsPublicWhileItsMemberWantsIt(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	n := b.mustAward("m-lea")[0]
+	other := b.mustAward("m-tom")[0]
+	lea := actor.Actor{Account: "x", Site: actor.Member, Member: "m-lea"}
+	hidden := func(id string) {
+		t.Helper()
+		var missing *fault.NotFound
+		if _, err := b.s.OwnBadges().Public(ctx, id); !errors.As(err, &missing) {
+			t.Errorf("badge %s is public: %v", id, err)
+		}
+		if _, err := b.s.OwnBadges().Verify(ctx, id); !errors.As(err, &missing) {
+			t.Errorf("badge %s is verified in public: %v", id, err)
+		}
+	}
+	hidden(n.ID)
+	hidden("unknown")
+	own, err := b.s.OwnBadges().Own(ctx, lea)
+	if err != nil || len(own) != 1 || own[0].Shown || own[0].Address != "https://hub.lab.example/issuer/badges/"+n.ID ||
+		own[0].Class.Criteria == "" || own[0].Issued.By+own[0].Issued.Why != "" || own[0].Issued.Undoable {
+		t.Fatalf("own badges %+v, %v", own, err)
+	}
+	if err := b.s.OwnBadges().Show(ctx, lea, n.ID, true, " Léa M. "); err != nil {
+		t.Fatal(err)
+	}
+	x, err := b.s.OwnBadges().Public(ctx, n.ID)
+	if err != nil || x.Own.Name != "Léa M." || x.Issuer != "Lab" || x.Own.Issued.Badge != "laser-user" ||
+		x.Own.Issued.Revoked != nil || x.Own.Issued.Member != "" ||
+		x.Picture != "https://hub.lab.example/issuer/pictures/laser-user.png" || !x.Own.Issued.At.Equal(n.At) ||
+		x.ContentType != "application/vc+ld+json" || b.verdict(x.Data).State != openbadge.Valid {
+		t.Fatalf("%+v, %v", x, err)
+	}
+	if v, err := b.s.OwnBadges().Verify(ctx, n.ID); err != nil || v.State != openbadge.Valid {
+		t.Errorf("verification: %s, %v", v.Why(), err)
+	}
+	hidden(other.ID)
+	if own, err := b.s.OwnBadges().Own(ctx, lea); err != nil || !own[0].Shown || own[0].Name != "Léa M." {
+		t.Errorf("own badges %+v, %v", own, err)
+	}
+	if got := strings.Join(b.audit, ";"); strings.Contains(got, "Léa") || !strings.HasSuffix(got,
+		"badge/"+n.ID+"public page of the badge switched on") {
+		t.Errorf("audit %s", got)
+	}
+	if err := b.s.Revoke(ctx, root, n.ID, "lost"); err != nil {
+		t.Fatal(err)
+	}
+	x, err = b.s.OwnBadges().Public(ctx, n.ID)
+	if err != nil || x.Own.Issued.Revoked == nil || x.Own.Issued.Revoked.Reason != "" {
+		t.Errorf("a revoked badge: %+v, %v", x, err)
+	}
+	if v, err := b.s.OwnBadges().Verify(ctx, n.ID); err != nil || v.State != openbadge.Invalid {
+		t.Errorf("verification of a revoked badge: %s, %v", v.Why(), err)
+	}
+	if own, err := b.s.OwnBadges().Own(ctx, lea); err != nil || own[0].Issued.Revoked.By != "" {
+		t.Errorf("own badges %+v, %v", own, err)
+	}
+	if err := b.s.OwnBadges().Show(ctx, lea, n.ID, false, "ignored"); err != nil {
+		t.Fatal(err)
+	}
+	hidden(n.ID)
+}
+
+func TestOnlyItsMemberShowsABadge(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	n := b.mustAward("m-lea")[0]
+	lea := actor.Actor{Account: "x", Site: actor.Member, Member: "m-lea"}
+	tom := actor.Actor{Account: "y", Site: actor.Member, Member: "m-tom"}
+	token := actor.Actor{Account: "x", Member: "m-lea", Scopes: []actor.Act{actor.ReadOwn}}
+	var denied *actor.Denied
+	var missing *fault.NotFound
+	var wrong *fault.Invalid
+	for name, err := range map[string]error{
+		"nobody":      b.s.OwnBadges().Show(ctx, actor.Actor{}, n.ID, true, "x"),
+		"no member":   b.s.OwnBadges().Show(ctx, actor.Actor{Account: "z", Site: actor.Member}, n.ID, true, "x"),
+		"a token":     b.s.OwnBadges().Show(ctx, token, n.ID, true, "x"),
+		"own, nobody": func() error { _, err := b.s.OwnBadges().Own(ctx, actor.Actor{}); return err }(),
+	} {
+		if !errors.As(err, &denied) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, err := range map[string]error{"another member": b.s.OwnBadges().Show(ctx, tom, n.ID, true, "x"),
+		"an owner": b.s.OwnBadges().Show(ctx, root, n.ID, true, "x"),
+		"unknown":  b.s.OwnBadges().Show(ctx, lea, "unknown", true, "x")} {
+		if !errors.As(err, &missing) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "  ", "a\nb", strings.Repeat("é", 101), "\xff"} {
+		if err := b.s.OwnBadges().Show(ctx, lea, n.ID, true, name); !errors.As(err, &wrong) {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+	if err := b.s.OwnBadges().Show(ctx, lea, n.ID, true, strings.Repeat("é", 100)); err != nil {
+		t.Error(err)
+	}
+	if own, err := b.s.OwnBadges().Own(ctx, tom); err != nil || len(own) != 0 {
+		t.Errorf("badges of another member: %+v, %v", own, err)
+	}
+	// A badge that is taken back, or whose member is erased, is not public any more.
+	if err := b.s.Undo(ctx, root, n.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.s.OwnBadges().Public(ctx, n.ID); !errors.As(err, &missing) {
+		t.Errorf("a badge that was taken back is public: %v", err)
+	}
+	if err := b.s.OwnBadges().Show(ctx, lea, n.ID, true, "x"); !errors.As(err, &missing) {
+		t.Errorf("a badge that was taken back is shown: %v", err)
+	}
+	if own, err := b.s.OwnBadges().Own(ctx, lea); err != nil || len(own) != 0 {
+		t.Errorf("a badge that was taken back is listed: %+v, %v", own, err)
+	}
+	again := b.mustAward("m-lea")[0]
+	if err := b.s.OwnBadges().Show(ctx, lea, again.ID, true, "Léa"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.rows.Write(ctx, func(tx *store.Tx) error { return b.s.Forget(ctx, tx, "m-lea") }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.s.OwnBadges().Public(ctx, again.ID); !errors.As(err, &missing) {
+		t.Errorf("the badge of an erased member is public: %v", err)
+	}
+	if err := b.s.OwnBadges().Show(ctx, root, again.ID, true, "x"); !errors.As(err, &missing) {
+		t.Errorf("an account without a member shows the badge of an erased member: %v", err)
+	}
+	if own, err := b.s.OwnBadges().Own(ctx, root); err != nil || len(own) != 0 {
+		t.Errorf("an account without a member has badges of erased members: %+v, %v", own, err)
+	}
+	var name string
+	if err := b.rows.QueryRow(ctx, `SELECT shown_name FROM issue_badge WHERE site = $1 AND id = $2`, again.ID).
+		Scan(&name); err != nil || name != "" {
+		t.Errorf("the name %q of an erased member is stored, %v", name, err)
+	}
+}

@@ -144,15 +144,16 @@ func Forget(ctx context.Context, tx *store.Tx, id policy.MemberID) error {
 // Merged moves the trainings of the member drop to the member keep, in the directory's transaction. If both were in a
 // training, the entry of keep stays.
 func Merged(ctx context.Context, tx *store.Tx, keep, drop policy.MemberID) error {
-	for _, statement := range []string{
-		`UPDATE training_person SET member = $2 WHERE site = $1 AND member = $3 AND NOT EXISTS (SELECT 1
-			FROM training_person AS k WHERE k.site = $1 AND k.training = training_person.training AND k.member = $2)`,
-		`UPDATE training SET leader_member = $2 WHERE site = $1 AND leader_member = $3`,
-	} {
-		if _, err := tx.Exec(ctx, statement, keep, drop); err != nil {
-			return err
-		}
+	_, err := tx.Exec(ctx, `UPDATE training_person SET member = $2 WHERE site = $1 AND member = $3 AND NOT EXISTS
+		(SELECT 1 FROM training_person AS k WHERE k.site = $1 AND k.training = training_person.training AND k.member = $2)`,
+		keep, drop)
+	if err != nil {
+		return err
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM training_person WHERE site = $1 AND member = $2`, drop)
+	if _, err := tx.Exec(ctx, `UPDATE training SET leader_member = $2 WHERE site = $1 AND leader_member = $3`, keep,
+		drop); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM training_person WHERE site = $1 AND member = $2`, drop)
 	return err
 }

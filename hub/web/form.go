@@ -27,7 +27,7 @@ type field struct {
 	Rows     int
 	Choices  []choice
 	Faults   []fault.Field
-	First    bool // true for the first field of the form that has a fault
+	First    bool // true for the field that gets the focus: the first one with a fault, or one that a page chooses
 }
 
 // shownValue is a field's value as the page showed it. The browser sends this value together with the form (Sent), so
@@ -101,6 +101,9 @@ func (f form) refuse(faults []fault.Field) form {
 		f.Fields[at].Faults = append(f.Fields[at].Faults, x)
 	}
 	// Mark the first field with a fault, so that the browser focuses it.
+	for i := range f.Fields {
+		f.Fields[i].First = false
+	}
 	for i := range f.Fields {
 		if len(f.Fields[i].Faults) > 0 {
 			f.Fields[i].First = true

@@ -20,6 +20,7 @@ import (
 	"portillon/hub/memberlist"
 	"portillon/hub/search"
 	"portillon/hub/training"
+	"portillon/hub/visitor"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -118,6 +119,12 @@ func composed() (keys []string) {
 	for _, s := range display.States() {
 		keys = append(keys, "status."+string(s))
 	}
+	for _, r := range visitor.Reasons() {
+		keys = append(keys, "visitor.why."+string(r))
+	}
+	for _, p := range []visitor.Proof{visitor.ByMail, visitor.Identity} {
+		keys = append(keys, "visitor.proved."+string(p))
+	}
 	for _, x := range training.Standings() {
 		keys = append(keys, "training.standing."+string(x))
 	}
@@ -207,7 +214,7 @@ func keysUsed(t *testing.T) map[string]string {
 // literals matches words that templates may contain outside of messages: names of formats, and commands.
 var literals = regexp.MustCompile(
 	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|` +
-		`portillon-hub backup portillon-backup\.tar|SpaceAPI|/spaceapi\.json|/status/?|\.svg`,
+		`portillon-hub backup portillon-backup\.tar|SpaceAPI|/spaceapi\.json|/status/?|/visit|\.svg`,
 )
 
 // No template contains a sentence, neither as text nor in an attribute that people read.

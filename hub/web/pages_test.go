@@ -39,6 +39,12 @@ func displayOf(s *webtest.Site) web.Display {
 		Board: webtest.Board{Site: s}}
 }
 
+// visitorsOf returns the services of visits; one fake implements desk and arrivals.
+func visitorsOf(s *webtest.Site) web.Visitors {
+	return web.Visitors{Settings: webtest.VisitorSettings{Site: s}, Desk: webtest.Desk{Site: s},
+		Arrivals: webtest.Arrivals{Site: s}}
+}
+
 // accountsOf returns the services of accounts; one fake implements all of them.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -57,8 +63,9 @@ func open(t testing.TB, more int) *hub {
 		Policies: webtest.Policies{Site: s}, Drafts: webtest.Drafts{Site: s},
 		Bundles:  webtest.Bundles{Site: s},
 		Accounts: accountsOf(webtest.Accounts{Site: s}), Reports: webtest.Reports{Site: s},
-		Display: displayOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
-		Trainings: webtest.Trainings{Site: s}, Maintenance: webtest.Maintenance{Site: s},
+		Display: displayOf(s), Visitors: visitorsOf(s), Search: webtest.Search{Site: s}, Who: s.Who,
+		OwnBadges: webtest.Issuing{Site: s}, Trainings: webtest.Trainings{Site: s},
+		Maintenance: webtest.Maintenance{Site: s},
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
 		RequestID: func(*http.Request) string { return "req-7" }}
@@ -151,14 +158,16 @@ func paths() []string {
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
 		"/machines/vinyl", "/card-key",
-		"/awards", "/awards?member=m-lea", "/awards/new", "/awards/new?q=tom&member=m-lea&badge=laser-user",
+		"/me/badges", "/awards", "/awards?member=m-lea", "/awards/new", "/awards/new?q=tom&member=m-lea&badge=laser-user",
 		"/awards/new?member=m-lea&badge=laser-user&step=decide", "/awards/new?badge=laser-user&step=decide",
-		"/badge-classes/laser-user", "/trainings", "/trainings/t-open?q=tom&tap=u-1", "/trainings/t-done",
+		"/badge-classes/laser-user", "/trainings",
+		"/trainings/t-open?q=tom&tap=u-1", "/trainings/t-done",
 		"/policy", "/policy/try", "/policy/try?member=m-lea&machine=laser", "/policy/edit",
 		"/policy/edit?at=laser.0", "/policy/edit?at=laser.hours", "/policy/edit?at=badge", "/policy/versions/1",
 		"/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
 		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/settings/public", "/search",
+		"/visitors", "/visitors/v-nora", "/visitors/v-in", "/visitors/v-none",
 		"/search?q=a", "/search?q=" + strings.Repeat("x", 201),
 		"/nowhere"}
 }
@@ -167,7 +176,10 @@ func paths() []string {
 func signedOut() []string {
 	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
 		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
-		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/wall?key=" + webtest.WallKey,
+		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/status", "/issuer/badges/aw-first",
+		"/issuer/badges/aw-first?verify=1",
+		"/issuer/badges/aw-karim?verify=1", "/issuer/badges/aw-lea", "/wall?key=" + webtest.WallKey,
+		"/visit", "/visit/v-nora",
 		"/nowhere"}
 }
 

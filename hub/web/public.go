@@ -21,14 +21,16 @@ type publicPages struct {
 
 // publicRoutes returns the addresses that answer everybody alike.
 func (p *Pages) publicRoutes() []route {
+	var out []route
+	if p.o.OwnBadges != nil {
+		out = append(out, route{"GET /issuer/badges/{badge}", (&publicBadges{p.o.OwnBadges}).badge})
+	}
 	if p.o.Display == (Display{}) {
-		return nil
+		return out
 	}
 	s := &publicPages{board: p.o.Display.Board, machineName: p.machineName, address: p.o.Address}
-	return []route{
-		{"GET /status", s.status}, {"GET /status/{file}", s.badge}, {"GET /spaceapi.json", s.spaceAPI},
-		{"GET /wall", s.wall},
-	}
+	return append(out, route{"GET /status", s.status}, route{"GET /status/{file}", s.badge},
+		route{"GET /spaceapi.json", s.spaceAPI}, route{"GET /wall", s.wall})
 }
 
 // Public returns a handler that serves the addresses for people who are not signed in, and calls next for all other

@@ -14,6 +14,7 @@ import (
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
+	"portillon/hub/visitor"
 	"portillon/policy"
 )
 
@@ -64,9 +65,12 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	}
 }
 
-// bodyLimit returns the maximum size of a request's form in bytes. Visitors without an account may not upload files.
+// bodyLimit returns the maximum size of a request's form in bytes. Clients without an account may upload nothing but a
+// visitor's badge.
 func (q *request) bodyLimit() int64 {
 	switch {
+	case q.r.URL.Path == "/visit":
+		return visitor.MaxBadge + smallForm
 	case q.actor.Account == "":
 		return smallForm
 	case strings.HasPrefix(q.r.Header.Get("Content-Type"), "multipart/form-data"):
@@ -147,6 +151,7 @@ func (q *request) renderIn(layout string, status int, page, section, title strin
 			"machines":  q.p.o.Machines != nil,
 			"policies":  q.p.o.Policies != nil,
 			"issuing":   q.p.o.Issuing != nil,
+			"badges":    q.p.o.OwnBadges != nil,
 			"reports":   q.p.o.Reports != nil,
 			"accounts":  q.p.o.Accounts != (Accounts{}),
 			"display":   q.p.o.Display != (Display{}),

@@ -16,6 +16,8 @@ import (
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/search"
+	"portillon/hub/visitor"
+	"portillon/openbadge"
 	"portillon/policy"
 )
 
@@ -146,6 +148,15 @@ type Issuing interface {
 	Baked(ctx context.Context, a actor.Actor, id string) (name string, data []byte, err error)
 	Undo(ctx context.Context, a actor.Actor, id string) error
 	Revoke(ctx context.Context, a actor.Actor, id, reason string) error
+}
+
+// OwnBadges are the methods of issue.OwnBadges that the pages call. Own and Show are about the actor's own member.
+// Public and Verify are for everybody.
+type OwnBadges interface {
+	Own(ctx context.Context, a actor.Actor) ([]issue.Own, error)
+	Show(ctx context.Context, a actor.Actor, id string, on bool, name string) error
+	Public(ctx context.Context, id string) (issue.Shown, error)
+	Verify(ctx context.Context, id string) (openbadge.Verdict, error)
 }
 
 // Policies are the methods of publish.Policies that the pages call.
@@ -299,4 +310,36 @@ type Board interface {
 // Search is the method of search.Service that the pages call.
 type Search interface {
 	Search(ctx context.Context, a actor.Actor, text string) ([]search.Group, error)
+}
+
+// Visitors has the services of package visitor that the pages call. With the zero value, the hub has no visitors.
+type Visitors struct {
+	Settings VisitorSettings
+	Desk     VisitorDesk
+	Arrivals Arrivals
+}
+
+// VisitorSettings are the settings of visits.
+type VisitorSettings interface {
+	Get(ctx context.Context, a actor.Actor) (visitor.Values, error)
+	Change(ctx context.Context, a actor.Actor, version int64, change func(*visitor.Values) error) (visitor.Values, error)
+}
+
+// VisitorDesk lets visitors in.
+type VisitorDesk interface {
+	List(ctx context.Context, a actor.Actor) (visitor.Overview, error)
+	Get(ctx context.Context, a actor.Actor, id string) (visitor.Visit, error)
+	Bring(ctx context.Context, a actor.Actor, b visitor.Brought, p visitor.Person) (visitor.Visit, error)
+	MailCode(ctx context.Context, a actor.Actor, id string) error
+	LetIn(ctx context.Context, a actor.Actor, id string, version int64, e visitor.Entry) (visitor.Visit, error)
+	Dismiss(ctx context.Context, a actor.Actor, id string) error
+	End(ctx context.Context, a actor.Actor, id string) error
+}
+
+// Arrivals are visits on the visitor's own phone. A key is the secret of one visit.
+type Arrivals interface {
+	Form(ctx context.Context) (keep int, err error)
+	Bring(ctx context.Context, b visitor.Brought, p visitor.Person) (key string, err error)
+	Get(ctx context.Context, key string) (visitor.Visit, error)
+	Confirm(ctx context.Context, key, code string, consent bool) (visitor.Visit, error)
 }

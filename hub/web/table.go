@@ -42,6 +42,7 @@ func (p *Pages) table() []family {
 	keys := &cardKeyPages{keys: o.CardKeys}
 	awards := &awardPages{issuing: o.Issuing, directory: o.Directory, zone: p.zone}
 	trained := &trainingPages{trainings: o.Trainings, machineName: p.machineName, badgeName: p.badgeName}
+	ownBadges := &ownBadgePages{own: o.OwnBadges, members: o.Directory.Members}
 	cards := &cardPages{directory: o.Directory, members: members}
 	policies := &policyPages{policies: o.Policies, drafts: o.Drafts, bundles: o.Bundles}
 	trials := &trialPages{drafts: o.Drafts, members: o.Directory.Members, zone: p.zone}
@@ -50,6 +51,8 @@ func (p *Pages) table() []family {
 	upkeep := &maintenancePages{maintenance: o.Maintenance, machineName: p.machineName}
 	settings := &settingPages{accounts: o.Accounts, now: o.Now, zone: p.zone, version: o.Version}
 	finds := &searchPages{search: o.Search, words: p.words, menu: p.menu}
+	visitors := &visitorPages{visitors: o.Visitors, members: o.Directory.Members, taps: o.Directory.Taps, now: o.Now}
+	arrivals := &arrivalPages{arrivals: o.Visitors.Arrivals}
 	shown := &displayPages{display: o.Display}
 	accounts := &accountPages{accounts: o.Accounts, machines: o.Machines, now: o.Now}
 	sign := &signPages{accounts: o.Accounts, address: o.Address}
@@ -62,7 +65,10 @@ func (p *Pages) table() []family {
 		{o.Machines != nil, machines.routes(), []entry{{"machines", "/machines", anybody}}},
 		{o.CardKeys != nil, keys.routes(), nil},
 		{o.Directory != (Directory{}), own.routes(), nil},
+		{o.OwnBadges != nil && o.Directory != (Directory{}), ownBadges.routes(), nil},
 		{o.Directory != (Directory{}), cards.routes(), []entry{{"cards", "/cards", may(actor.ReadMembers)}}},
+		{o.Visitors != (Visitors{}) && o.Directory != (Directory{}), append(visitors.routes(), arrivals.routes()...),
+			[]entry{{"visitors", "/visitors", may(actor.WriteMembers)}}},
 		{o.Issuing != nil && o.Directory != (Directory{}), awards.routes(), []entry{
 			{"awards", "/awards", may(actor.AwardBadges)}}},
 		{o.Trainings != nil, trained.routes(), []entry{{"trainings", "/trainings", mayTrain}}},

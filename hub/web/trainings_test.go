@@ -12,14 +12,15 @@ import (
 func TestTrainingIsOpenedFilledAndAwarded(t *testing.T) {
 	h := open(t, 0)
 	h.who = webtest.MentorName
-	expect(t, h.get("/trainings"), 200, `value="laser laser-user"`, "/trainings/t-open", "badges issued", "badges not issued")
+	expect(t, h.get("/trainings"), 200, `value="laser laser-user"`, "/trainings/t-open", "badges issued",
+		"badges not issued")
 	expect(t, h.post("/trainings", url.Values{"what": {"laser vinyl-user"}}), 422, "cannot be issued after a training",
 		`value="laser laser-user"`)
 	w := h.post("/trainings", url.Values{"what": {"laser laser-user"}})
 	expect(t, w, 303, "done=training-opened")
 	path, _, _ := strings.Cut(w.Header().Get("Location"), "?")
-	body := expect(t, h.get(path), 200, "Tap the cards", `name="member" value="m-lea" form="award"`, "has this badge already",
-		`href="`+path+`?tap=u-1#add"`, `action="`+path+`/close"`, `name="check" value="2" required`)
+	body := expect(t, h.get(path), 200, "Tap the cards", `name="member" value="m-lea" form="award"`,
+		"has this badge already", `href="`+path+`?tap=u-1#add"`, `action="`+path+`/close"`, `name="check" value="2" required`)
 	if n := strings.Count(body, `form="award"`); n != 12 {
 		t.Errorf("%d people receive the badge, want the 12 who lack it", n)
 	}
@@ -29,8 +30,8 @@ func TestTrainingIsOpenedFilledAndAwarded(t *testing.T) {
 		t.Error("a person off the list receives the badge")
 	}
 	expect(t, h.post(path+"/join", url.Values{"member": {"m-lea"}}), 303, path+"?done=training-joined")
-	expect(t, h.get(path+"?q=tom&tap=u-1"), 200, "Whose card is K7QD2M?", `name="member" value="m-tom"><input type="hidden" `+
-		`name="tap" value="u-1"`, `name="tap" value="u-1"`)
+	expect(t, h.get(path+"?q=tom&tap=u-1"), 200, "Whose card is K7QD2M?",
+		`name="member" value="m-tom"><input type="hidden" name="tap" value="u-1"`, `name="tap" value="u-1"`)
 	form := url.Values{"name": {"Nina Roy"}, "email": {"nina"}, "tap": {"u-1"}}
 	expect(t, h.post(path+"/new", form), 422, "an e-mail address is needed", `value="Nina Roy"`, `value="u-1"`)
 	form.Set("email", "nina@example.org")

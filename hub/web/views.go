@@ -57,7 +57,8 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
 		"author": l.author, "machineFault": l.machineFault, "text": l.of, "decimal": l.decimal,
-		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
+		"clock": l.clock, "day": l.day, "fullday": l.fullDay,
+		"date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"since": l.since,
 		"hours": l.hours,
 		"month": l.month, "monthOf": l.monthOf, "monthName": l.monthName,

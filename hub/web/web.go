@@ -56,6 +56,9 @@ type Options struct {
 	Reports   Reports
 	Display   Display
 	Search    Search
+	Visitors  Visitors
+	// OwnBadges serves members' own badges and their public pages; nil: the hub issues no badges.
+	OwnBadges OwnBadges
 	// Trainings is the service of trainings at machines; nil: the hub issues no badges.
 	Trainings Trainings
 	// Maintenance is the service of what the machines need.

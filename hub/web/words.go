@@ -138,6 +138,15 @@ func (l tongue) day(t time.Time) string {
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 }
 
+// fullDay formats the day of a time with its year, for what people keep or pass on.
+func (l tongue) fullDay(t time.Time) string {
+	s := l.day(t)
+	if year := strconv.Itoa(t.In(l.zone()).Year()); !strings.HasSuffix(s, year) {
+		s += "\u00a0" + year
+	}
+	return s
+}
+
 // date formats a calendar date in the same way as day.
 func (l tongue) date(d policy.Date) string {
 	if d == (policy.Date{}) {

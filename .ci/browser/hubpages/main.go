@@ -88,6 +88,12 @@ func displayOf(s *webtest.Site) web.Display {
 		Board: webtest.Board{Site: s}}
 }
 
+// visitorsOf returns the services of visits; one fake implements desk and arrivals.
+func visitorsOf(s *webtest.Site) web.Visitors {
+	return web.Visitors{Settings: webtest.VisitorSettings{Site: s}, Desk: webtest.Desk{Site: s},
+		Arrivals: webtest.Arrivals{Site: s}}
+}
+
 // accountsOf returns accounts whose services are all the same fake.
 func accountsOf(a webtest.Accounts) web.Accounts {
 	return web.Accounts{Passwords: a, Links: a, PrintedCodes: a, Ownership: a, Recovery: a, Sessions: a, Tokens: a,
@@ -98,6 +104,7 @@ func accountsOf(a webtest.Accounts) web.Accounts {
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	site.ShowPublic()
+	webtest.PermitPhones(site)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: directoryOf(webtest.Directory{Site: site}), Machines: webtest.Machines{Site: site},
 		Codes: webtest.Codes{Site: site}, Orders: webtest.Orders{Site: site},
@@ -105,8 +112,9 @@ func (s *server) reset(more int, sign bool) error {
 		Policies: webtest.Policies{Site: site, Sign: sign},
 		Drafts:   webtest.Drafts{Site: site}, Bundles: webtest.Bundles{Site: site},
 		Accounts: accountsOf(webtest.Accounts{Site: site}), Reports: webtest.Reports{Site: site},
-		Display: displayOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
-		Trainings: webtest.Trainings{Site: site}, Maintenance: webtest.Maintenance{Site: site},
+		Display: displayOf(site), Visitors: visitorsOf(site), Search: webtest.Search{Site: site}, Who: site.Who,
+		OwnBadges: webtest.Issuing{Site: site}, Trainings: webtest.Trainings{Site: site},
+		Maintenance: webtest.Maintenance{Site: site},
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
 		return err

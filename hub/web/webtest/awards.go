@@ -22,6 +22,7 @@ type awards struct {
 	texts  map[policy.BadgeID]issue.Class
 
 	trainings trainings
+	shown     ownBadges
 }
 
 // enter locks the site for one call, and checks the permission to issue badges.
@@ -199,17 +200,23 @@ func (i Issuing) withdraw(a actor.Actor, id string, r issue.Revocation) error {
 	return nil
 }
 
-// awarded fills the list of issued badges: one of today, one that was revoked, and one of an erased member.
+// awarded fills the list of issued badges: one of today, one that was revoked, one that is
+// public, and one of an erased member.
 func (s *Site) awarded() {
 	day := func(n int) time.Time { return s.now.AddDate(0, 0, -n) }
-	s.awards = awards{texts: map[policy.BadgeID]issue.Class{}, issued: []issue.Issued{
-		{ID: "aw-lea", Badge: "laser-user", Member: "m-lea", By: AdminName, Why: "Découpe montrée à l'atelier",
-			Evidence: issue.Evidence{Text: "Une boîte", URLs: []string{"https://lab.example/boite"}}, At: s.now,
-			Undoable: true},
-		{ID: "aw-karim", Badge: "laser-mentor", Member: "m-karim", By: OwnerName, Why: "Deux formations", At: day(90),
-			Revoked: &issue.Revocation{At: day(2), By: OwnerName, Reason: "A quitté l'association"}},
-		{ID: "aw-gone", Badge: "laser-user", At: day(300)},
-	}}
+	s.awards = awards{texts: map[policy.BadgeID]issue.Class{},
+		shown: ownBadges{"aw-karim": "Karim B.", "aw-first": "Karim B."},
+		issued: []issue.Issued{
+			{ID: "aw-lea", Badge: "laser-user", Member: "m-lea", By: AdminName, Why: "Découpe montrée à l'atelier",
+				Evidence: issue.Evidence{Text: "Une boîte", URLs: []string{"https://lab.example/boite"}}, At: s.now,
+				Undoable: true},
+			{ID: "aw-karim", Badge: "laser-mentor", Member: "m-karim", By: OwnerName, Why: "Deux formations", At: day(90),
+				Revoked: &issue.Revocation{At: day(2), By: OwnerName, Reason: "A quitté l'association"}},
+			{ID: "aw-first", Badge: "laser-first-steps", Member: "m-karim", By: OwnerName, Why: "Formation", At: day(200),
+				Evidence: issue.Evidence{Text: "Découpe laser\n- arrêt d'urgence",
+					URLs: []string{"https://lab.example/photo"}}},
+			{ID: "aw-gone", Badge: "laser-user", At: day(300)},
+		}}
 }
 
 // poisonAwards writes text into the issued badges and the texts of a badge.
@@ -220,4 +227,87 @@ func (s *Site) poisonAwards(text string) {
 	s.awards.texts["laser-user"] = issue.Class{ID: "laser-user", Version: 1, Name: text, Level: text,
 		Texts: issue.Texts{Description: text, Criteria: text,
 			Alignments: []openbadge.Alignment{{Name: text, URL: text}}}}
+}
+
+// ownBadges is the state of the members' public pages: the name on the page of each badge that is public.
+type ownBadges map[string]string
+
+// Own returns the badges of the actor's own member.
+func (i Issuing) Own(_ context.Context, a actor.Actor) (out []issue.Own, err error) {
+	leave, err := i.Site.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, n := range i.Site.awards.issued {
+		if n.Member == a.Member {
+			out = append(out, i.own(n))
+		}
+	}
+	return out, nil
+}
+
+// own returns a badge as its member sees it.
+func (i Issuing) own(n issue.Issued) issue.Own {
+	c, err := i.class(n.Badge)
+	if err != nil {
+		c = issue.Class{ID: n.Badge, Name: string(n.Badge)}
+	}
+	name, shown := i.Site.awards.shown[n.ID]
+	n.Why, n.By = "", ""
+	return issue.Own{Issued: n, Class: c, Address: "https://hub.lab.example/issuer/badges/" + n.ID, Shown: shown,
+		Name: name}
+}
+
+// Show switches the public page of a badge of the actor's own member on or off.
+func (i Issuing) Show(_ context.Context, a actor.Actor, id string, on bool, name string) error {
+	leave, err := i.Site.enter(a, actor.ShowOwnBadge, actor.Target{Member: a.Member})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	for _, n := range i.Site.awards.issued {
+		switch {
+		case n.ID != id || n.Member != a.Member:
+			continue
+		case on && name == "":
+			return bad("name", name, "a name for the page is needed", "1 to 100 characters")
+		case on:
+			i.Site.awards.shown[id] = name
+		default:
+			delete(i.Site.awards.shown, id)
+		}
+		return nil
+	}
+	return missing("badge", id)
+}
+
+// Public returns a badge that its member shows to everybody.
+func (i Issuing) Public(_ context.Context, id string) (issue.Shown, error) {
+	i.Site.mu.Lock()
+	defer i.Site.mu.Unlock()
+	for _, n := range i.Site.awards.issued {
+		x := i.own(n)
+		if n.ID != id || !x.Shown {
+			continue
+		}
+		x.Issued.Member = ""
+		return issue.Shown{Own: x, Issuer: "BIK'LAB", Data: []byte(`{"id":"` + x.Address + `"}`),
+			Picture:     "https://hub.lab.example/issuer/pictures/" + string(n.Badge) + ".png",
+			ContentType: "application/vc+ld+json"}, i.Site.broken
+	}
+	return issue.Shown{}, missing("badge", id)
+}
+
+// Verify verifies a badge that its member shows to everybody: each badge that is not revoked is valid.
+func (i Issuing) Verify(ctx context.Context, id string) (openbadge.Verdict, error) {
+	x, err := i.Public(ctx, id)
+	v := openbadge.Verdict{State: openbadge.Valid}
+	for _, name := range []string{"form", "proof", "dates", "status"} {
+		v.Checks = append(v.Checks, openbadge.Check{Name: name, Outcome: "ok"})
+	}
+	if x.Own.Issued.Revoked != nil {
+		v.State, v.Checks[3].Outcome = openbadge.Invalid, "revoked"
+	}
+	return v, err
 }

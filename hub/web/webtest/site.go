@@ -50,6 +50,7 @@ type people struct {
 	taps     []directory.Tap
 	previews map[string]directory.Preview
 	erasures map[policy.MemberID]time.Time // requests for erasure
+	visits   visits
 }
 
 // access is the state of the accounts.
@@ -84,6 +85,7 @@ func New(more int) *Site {
 	s.people(more)
 	s.things()
 	s.awarded()
+	addVisits(s)
 	s.addTrainings()
 	return s
 }
