@@ -75,6 +75,8 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	switch {
 	case !q.Since.IsZero():
 		return q.rowsSince(ctx, site)
+	case len(q.Kinds) == 0 && q.Member != "":
+		return q.rowsOfMember(ctx, site)
 	case len(q.Kinds) == 0:
 		args := q.args()
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
@@ -84,6 +86,16 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
 	}
 	return q.rowsOfKinds(ctx, site)
+}
+
+// rowsOfMember reads the records of all kinds about q.Member. The index of members has no records about no member, so
+// that SQLite and PostgreSQL use the index only for a statement that excludes those records.
+func (q Query) rowsOfMember(ctx context.Context, site queryer) (*sql.Rows, error) {
+	return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+		AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND r.member = $6 AND r.member <> ''
+		ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, q.args()...)
 }
 
 // args returns the arguments $2 to $7 of every statement: machine, 1 for any generation, generation, sequence number,

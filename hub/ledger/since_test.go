@@ -45,6 +45,29 @@ func (x *planRecorder) Query(ctx context.Context, query string, args ...any) (*s
 	return nil, rows.Err()
 }
 
+// An export of a member's data must not read the records about all members.
+func TestQueriesByMemberUseAnIndex(t *testing.T) {
+	l, err := Open(filepath.Join(t.TempDir(), "portillon.db"), "biklab", Keys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, q := range map[string]Query{
+		"all machines": {Member: "m-1"},
+		"of a machine": {Member: "m-1", Machine: "laser", After: 7},
+	} {
+		x := &planRecorder{Site: l.site}
+		if _, err := q.rows(context.Background(), x); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(x.plan, func(s string) bool {
+			return strings.Contains(s, "ledger_records_member (site=? AND journal=? AND member=? AND seq>?)")
+		}) {
+			t.Errorf("%s: %q", name, x.plan)
+		}
+	}
+}
+
 // Each query must use an index that restricts more than the site, so that the query reads only the selected records.
 func TestQueriesByKindUseAnIndex(t *testing.T) {
 	l, err := Open(filepath.Join(t.TempDir(), "portillon.db"), "biklab", Keys{})
