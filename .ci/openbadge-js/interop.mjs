@@ -5,6 +5,7 @@ import {badge, issue} from './badge.mjs';
 import {judge, proveRed} from './judge.mjs';
 import {issuer, verifier} from './theirs.mjs';
 import {Portillon} from './ours.mjs';
+import {picture, steps, token} from './hub-judges.mjs';
 import {createCredential, createList} from '@digitalbazaar/vc-bitstring-status-list';
 import {execFileSync} from 'node:child_process';
 import {createPublicKey, verify} from 'node:crypto';
@@ -119,6 +120,38 @@ async function hubBadge() {
   console.log('a badge that the hub issued, and its status list, verified by @digitalbazaar/vc: 3 of 3 answers right');
 }
 
+// The same badge judged by other programs, and a token of a hub with an RSA key.
+async function otherJudges() {
+  const issued = more => JSON.parse(execFileSync('go', ['run', './.ci/openbadge-js/hubbadge', ...more], {encoding: 'utf8', cwd: `${import.meta.dirname}/../..`}));
+  const now = new Date(Date.now() + 60_000), hub = issued([]), {badge: credential, documents, list} = hub;
+  const good = await steps(credential, hub);
+  for (const step of ['valid_signature', 'revocation_status', 'expiration', 'schema']) expect(`verifier-core, ${step}`, good[step], true);
+  expect('verifier-core, revoked', (await steps(credential, {...hub, list: documents[list.id]})).revocation_status, false);
+  const changed = structuredClone(credential), poor = structuredClone(credential);
+  changed.credentialSubject.achievement.name += '!';
+  expect('verifier-core, changed', (await steps(changed, hub)).errors, /invalid_signature/);
+  delete poor.credentialSubject.achievement.criteria;
+  expect('verifier-core, without criteria', (await steps(poor, hub)).schema, false);
+  console.log('a badge that the hub issued, verified by @digitalcredentials/verifier-core with the schema: 4 steps good; revoked, changed and incomplete ones refused');
+
+  const rsa = issued(['rsa']), jwks = rsa.documents.jwks;
+  const {alg, id} = await token(rsa.badge, jwks, now);
+  expect('the algorithm of a token of the hub', alg, 'RS256');
+  expect('the id of a token of the hub', id, /^https:\/\/hub\.lab\.example\/issuer\/badges\/[a-z2-7]{16}$/);
+  const parts = rsa.badge.trim().split('.');
+  parts[1] = Buffer.from(Buffer.from(parts[1], 'base64url').toString().replace('laser-user', 'laser-other')).toString('base64url');
+  for (const [what, text] of [['changed', parts.join('.')], ['unsigned', `${Buffer.from('{"alg":"none"}').toString('base64url')}.${parts[1]}.`]]) {
+    expect(`jose, ${what}`, await token(text, jwks, now).then(() => 'accepted', e => e.code ?? e.message), /^ERR_J/);
+  }
+  console.log('a token that the hub issued, verified by jose with the published keys and the schema: accepted; 2 of 2 changes refused');
+
+  for (const [what, {picture: png}] of Object.entries({badge: hub, token: rsa})) {
+    const {width, height, colours} = picture(png);
+    if (width < 100 || width !== height || colours < 3) throw new Error(`the picture of a ${what} is ${width} x ${height} with ${colours} colours`);
+  }
+  console.log('the pictures of both, which contain the badge, read by pngjs: 2 of 2');
+}
+
 const p = new Portillon(process.argv[2]);
 try {
   await bothWays(p);
@@ -126,6 +159,7 @@ try {
   await theirStatusList(p);
   tokens(p);
   await hubBadge();
+  await otherJudges();
 } finally {
   p.close();
 }

@@ -16,6 +16,9 @@ const texts = (...names) => Object.fromEntries(names.map(n => [n, one(text)]));
 const node = (type, required, properties) => ({type: 'object', required: [...(type ? ['type'] : []), ...required],
   properties: {...(type === true ? {type: anyType} : type ? {type: typed(type)} : {}), ...properties}});
 
+// plain is the schema for a validator that has only the formats of JSON Schema.
+export const plain = () => JSON.parse(JSON.stringify(schema).replaceAll('"stamp"', '"date-time"'));
+
 export const schema = {
   $schema: 'https://json-schema.org/draft/2019-09/schema',
   ...node(false, ['id', 'name', 'credentialSubject', 'issuer'], {

@@ -1,5 +1,6 @@
 // Program hubbadge prints a badge that package hub/issue has issued, and the documents that the hub serves for it, as
-// one JSON object: badge, did, documents (by address), and list (the status list before the badge was revoked).
+// one JSON object: badge, picture (a PNG that contains the badge, in base64), did, documents (by address), and list (the
+// status list before the badge was revoked). With the argument rsa, the issuer has an RSA key, and the badge is a token.
 package main
 
 import (
@@ -23,7 +24,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	out, err := run(context.Background(), dir)
+	out, err := run(context.Background(), dir, len(os.Args) > 1 && os.Args[1] == "rsa")
 	if err := os.RemoveAll(dir); err != nil {
 		log.Print(err)
 	}
@@ -35,7 +36,11 @@ func main() {
 	}
 }
 
-const did = "did:web:hub.lab.example"
+// The issuer's id, and the address of its profile, which is the id of an issuer with an RSA key.
+const (
+	did     = "did:web:hub.lab.example"
+	profile = "https://hub.lab.example/issuer"
+)
 
 // issuer is the service that issues badges, and the badge that it issued last.
 type issuer struct {
@@ -44,13 +49,17 @@ type issuer struct {
 }
 
 // open returns the service for the rows of a site. Its policy has one badge.
-func open(rows *store.Site) (*issuer, error) {
-	key, err := openbadge.GenerateKey("hubbadge")
+func open(rows *store.Site, rsa bool) (*issuer, error) {
+	generate, id := openbadge.GenerateKey, did
+	if rsa {
+		generate, id = openbadge.GenerateRSAKey, profile
+	}
+	key, err := generate("hubbadge")
 	if err != nil {
 		return nil, err
 	}
 	p, err := policy.New(policy.Model{Site: "biklab",
-		Issuers: []policy.Issuer{{ID: "lab", Name: "BIK’LAB", Profile: did, Keys: []string{did}}},
+		Issuers: []policy.Issuer{{ID: "lab", Name: "BIK’LAB", Profile: id, Keys: []string{id}}},
 		Badges: []policy.Badge{{ID: "laser-user", Issuer: "lab", Achievement: "https://lab.example/achievements/laser-user",
 			Name: policy.Text{FR: "Découpe laser - Utilisateur autonome"}}}})
 	if err != nil {
@@ -74,13 +83,13 @@ func open(rows *store.Site) (*issuer, error) {
 }
 
 // run issues a badge, revokes it, and returns the object that main prints.
-func run(ctx context.Context, dir string) (map[string]any, error) {
+func run(ctx context.Context, dir string, rsa bool) (map[string]any, error) {
 	db, err := store.Open(ctx, filepath.Join(dir, store.Name))
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
-	s, err := open(db.Site("biklab"))
+	s, err := open(db.Site("biklab"), rsa)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +105,10 @@ func run(ctx context.Context, dir string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, picture, err := s.Baked(ctx, by, all[0].ID)
+	if err != nil {
+		return nil, err
+	}
 	const list = "https://hub.lab.example/issuer/status/1"
 	clean, _, err := s.Document(ctx, list)
 	if err != nil {
@@ -104,14 +117,23 @@ func run(ctx context.Context, dir string) (map[string]any, error) {
 	if err := s.Revoke(ctx, by, all[0].ID, "test"); err != nil {
 		return nil, err
 	}
-	documents := map[string]json.RawMessage{}
-	for name, address := range map[string]string{did: "https://hub.lab.example/.well-known/did.json", list: list} {
+	documents := map[string]any{}
+	for name, address := range map[string]string{did: "https://hub.lab.example/.well-known/did.json", list: list,
+		"jwks": profile + "/jwks.json"} {
 		data, _, err := s.Document(ctx, address)
 		if err != nil {
 			return nil, err
 		}
-		documents[name] = data
+		documents[name] = document(data)
 	}
-	return map[string]any{"badge": json.RawMessage(s.badge), "did": did, "documents": documents,
-		"list": json.RawMessage(clean)}, nil
+	return map[string]any{"badge": document(s.badge), "picture": picture, "did": did, "documents": documents,
+		"list": document(clean)}, nil
+}
+
+// document returns a document as JSON, or as a text if it is a token.
+func document(data []byte) any {
+	if json.Valid(data) {
+		return json.RawMessage(data)
+	}
+	return string(data)
 }
