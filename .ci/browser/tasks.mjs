@@ -51,6 +51,17 @@ const tasks = {
   }],
   'let in a visitor by a mailed code': [6, 'a-olivia', p => letIn(p, () => type(p, '#letin-code', 'K7QF2-M9X'))],
   'let in a visitor by an identity': [6, 'a-olivia', p => letIn(p, () => p.getByLabel('I have seen an identity document').click())],
+  'change opening hours after reading the effect': [5, 'a-olivia', async p => {
+    await p.getByRole('main').getByRole('link', { name: 'Laser cutter' }).first().click();
+    await p.getByRole('link', { name: 'Opening hours' }).click();
+    await p.click('#edit-d-sa');
+    await p.keyboard.press('Control+A');
+    await p.keyboard.type('10:00-16:00');
+    await p.getByRole('button', { name: 'Show the effect' }).click();
+    await p.getByText('Lose access').waitFor();
+    await p.getByRole('button', { name: 'Publish' }).click();
+    await said(p, 'Policy published');
+  }],
   'award 12 people after a training': [14, 'a-karim', async p => {
     await p.getByRole('link', { name: 'Trainings' }).click();
     await p.click('#training button');

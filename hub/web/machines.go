@@ -82,6 +82,7 @@ type machinePage struct {
 	Tag, Revoke form
 	Code        *codePage
 	Name        string
+	Ruled       bool // true: the policy has rules for the machine
 }
 
 // Same has the results of comparing the keys that the machine pins with the hub's keys. The value for each key is
@@ -124,7 +125,8 @@ func (p *machinePages) machinePage(q *request) (machinePage, error) {
 	}
 	s, err := p.standing(q, m)
 	at := "/machines/" + url.PathEscape(string(m.ID))
-	return machinePage{machineWithUser: s, Name: p.machineName(q.tongue(), m.ID),
+	ruled := p.policyMachines == nil || slices.Contains(p.policyMachines(), m.ID)
+	return machinePage{machineWithUser: s, Name: p.machineName(q.tongue(), m.ID), Ruled: ruled,
 		Tag: form{ID: "tag", Action: at + "/tag", Submit: "machine.tag", Fields: []field{
 			{Name: "reason", Kind: "text", Label: "machine.tag.reason", Hint: "machine.tag.hint", Required: true, Auto: "off"}}},
 		Revoke: form{ID: "revoke", Action: at + "/revoke", Submit: "machine.revoke", Version: m.Version, Danger: true,

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"portillon/hub/web/webtest"
+	"portillon/policy"
 )
 
 // A change of opening hours takes five steps: the policy, the list, the grant, the effect, publish.
@@ -142,4 +143,22 @@ func TestStalePolicyShowsWhatHasChangedSince(t *testing.T) {
 		"What has changed since version 2", "<del>    3 − language: fr</del>", "    2   site: biklab", "# mine",
 		`name="of" value="3"`)
 	expect(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n# mine\n"}, "of": {"77"}}), 412, "# mine")
+}
+
+func TestMachineLinksToItsOpeningHours(t *testing.T) {
+	h := open(t, 0)
+	const link = `href="/policy/edit?at=laser.hours"`
+	expect(t, h.get("/machines/laser"), 200, link)
+	h.options.PolicyMachines = func() []policy.MachineID { return []policy.MachineID{"vinyl"} }
+	h.build()
+	if body := expect(t, h.get("/machines/laser"), 200, "/policy/edit#m-laser"); strings.Contains(body, link) {
+		t.Error("a machine without rules links to its opening hours")
+	}
+	h.options.PolicyMachines = func() []policy.MachineID { return []policy.MachineID{"laser"} }
+	h.build()
+	expect(t, h.get("/machines/laser"), 200, link)
+	h.who = webtest.MaintName
+	if body := expect(t, h.get("/machines/laser"), 200); strings.Contains(body, link) {
+		t.Error("a maintainer, who may not change the policy, sees the link")
+	}
 }

@@ -1,6 +1,7 @@
 // Program hubbadge prints a badge that package hub/issue has issued, and the documents that the hub serves for it, as
-// one JSON object: badge, picture (a PNG that contains the badge, in base64), did, documents (by address), and list (the
-// status list before the badge was revoked). With the argument rsa, the issuer has an RSA key, and the badge is a token.
+// one JSON object: badge, picture (a PNG that contains the badge, in base64), did, documents (by address), and list
+// (the status list before the badge was revoked). With the argument rsa, the issuer has an RSA key, and the badge is a
+// token.
 package main
 
 import (
