@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-var writeDrawing = flag.Bool("update", false, "write the drawings of docs/architecture.md anew")
+var writeDrawing = flag.Bool("update", false,
+	"write docs/accessibilite.md and the drawings of docs/architecture.md anew")
 
 // drawn names the folders that the drawing of the packages shows. A folder that the list does not name is drawn as the
 // nearest folder above it that the list names: all readers are drawn as "rfid", for example.
