@@ -113,6 +113,39 @@ func (w *Waiting) Own(ctx context.Context, a actor.Actor) (out []Wish, err error
 	return out, nil
 }
 
+// Attended is a training in whose list the hub stores a member.
+type Attended struct {
+	Machine policy.MachineID `json:"machine"`
+	Badge   policy.BadgeID   `json:"badge"`
+	Opened  time.Time        `json:"opened"`
+	State   string           `json:"state"` // in, out (the leader took the member off the list), or awarded
+}
+
+// Attended returns the trainings in whose lists the actor's own member is stored, the newest first, for the file with
+// everything that the hub stores about a member. The actor needs actor.ReadOwn.
+func (w *Waiting) Attended(ctx context.Context, a actor.Actor) (out []Attended, err error) {
+	if err := a.May(actor.ReadOwn, actor.Target{Member: a.Member}); err != nil {
+		return nil, err
+	}
+	rows, err := w.s.o.Site.Query(ctx, `SELECT t.machine, t.badge, t.opened, p.state FROM training_person AS p
+		JOIN training AS t ON t.site = $1 AND t.id = p.training WHERE p.site = $1 AND p.member = $2
+		ORDER BY t.opened DESC, t.id`, a.Member)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var x Attended
+		var ms int64
+		if err := rows.Scan(&x.Machine, &x.Badge, &ms, &x.State); err != nil {
+			return nil, err
+		}
+		x.Opened = fromMillis(ms)
+		out = append(out, x)
+	}
+	return out, rows.Err()
+}
+
 // Ask puts the actor's own member on the list. A member who waits already keeps the place. The actor needs
 // actor.AskTraining. The error is *fault.Invalid if there is no such training.
 func (w *Waiting) Ask(ctx context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) error {

@@ -216,3 +216,45 @@ func TestTheLongestWaitingMemberComesFirstAtAllMachines(t *testing.T) {
 		t.Errorf("waiters %q", got)
 	}
 }
+
+func TestMembersReadTheTrainingsInWhichTheyAreStored(t *testing.T) {
+	b := newBench(t)
+	x := b.open()
+	lea := actor.Actor{Account: "a-lea", Member: "m-lea", Site: actor.Member}
+	tom := actor.Actor{Account: "a-tom", Member: "m-tom", Site: actor.Member}
+	w := NewWaiting(b.s)
+	states := func(a actor.Actor) (out string) {
+		t.Helper()
+		all, err := w.Attended(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, y := range all {
+			out += string(y.Machine) + " " + string(y.Badge) + " " + y.State + " " + y.Opened.Format(time.DateOnly) + ";"
+		}
+		return out
+	}
+	for _, m := range []policy.MemberID{"m-lea", "m-tom"} {
+		if err := b.s.Join(t.Context(), mentor("laser"), x.ID, m, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.s.Remove(t.Context(), mentor("laser"), x.ID, "m-tom"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.s.Award(t.Context(), mentor("laser"), x.ID, []policy.MemberID{"m-lea"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := states(lea); got != "laser laser-user awarded 2026-11-30;" {
+		t.Errorf("Léa: %s", got)
+	}
+	if got := states(tom); got != "laser laser-user out 2026-11-30;" {
+		t.Errorf("Tom: %s", got)
+	}
+	var denied *actor.Denied
+	for _, a := range []actor.Actor{{}, {Account: "x", Member: "m-lea", Scopes: []actor.Act{actor.ReadMachines}}} {
+		if _, err := w.Attended(t.Context(), a); !errors.As(err, &denied) {
+			t.Errorf("%+v reads trainings: %v", a, err)
+		}
+	}
+}

@@ -11,8 +11,10 @@ import (
 // ownPages serves the pages on which members read and change their own data, below /me.
 type ownPages struct {
 	directory Directory
-	reports   Reports // nil: the hub has no reports
-	audit     Audit   // nil: the hub has no audit log
+	reports   Reports   // nil: the hub has no reports
+	audit     Audit     // nil: the hub has no audit log
+	badges    OwnBadges // nil: the hub issues no badges
+	waiting   Waiting   // nil: there are no trainings
 	now       func() time.Time
 	zone      func() *time.Location
 }

@@ -1,10 +1,12 @@
 package web_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
 
+	"portillon/hub/training"
 	"portillon/hub/web/webtest"
 )
 
@@ -59,7 +61,24 @@ func TestMemberDownloadsOwnDataAndAsksForErasure(t *testing.T) {
 	h := open(t, 0).as(webtest.MemberName)
 	admin := h.as(webtest.AdminName)
 	expect(t, h.get("/me/record.json"), 200, `"name": "Léa Morvan"`, `"sessions": [`, `"kind": "refused"`,
-		`"detail": "changed until"`)
+		`"detail": "changed until"`, `"issued": [`, `"address": "https://hub.lab.example/issuer/badges/aw-lea"`)
+	var file struct {
+		Trainings []training.Attended
+		Waits     []training.Wish
+	}
+	read := func() {
+		t.Helper()
+		if err := json.Unmarshal(h.get("/me/record.json").Body.Bytes(), &file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read(); len(file.Trainings) != 1 || file.Trainings[0].State != "in" || len(file.Waits) != 1 {
+		t.Errorf("%+v, want one training, and one for which the member waits", file)
+	}
+	expect(t, h.post("/me/trainings", url.Values{"what": {"laser laser-user"}}), 303, "/me/trainings")
+	if read(); len(file.Waits) != 2 || file.Waits[0].Badge != "laser-user" || file.Waits[0].Since.IsZero() {
+		t.Errorf("%+v, want two trainings for which the member waits", file.Waits)
+	}
 	body := expect(t, h.get("/me/data"), 200, `href="/me/record.json"`, `href="/me/erasure"`)
 	if strings.Contains(body, "Cancel the request for erasure") {
 		t.Error("a request that nobody made can be withdrawn")

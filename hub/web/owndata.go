@@ -6,7 +6,9 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/directory"
+	"portillon/hub/issue"
 	"portillon/hub/report"
+	"portillon/hub/training"
 	"portillon/policy"
 )
 
@@ -43,6 +45,10 @@ type ownRecord struct {
 	Records  []directory.OwnRecord `json:"records,omitempty"`
 	Audit    []account.OwnEntry    `json:"audit,omitempty"`
 	Erasure  time.Time             `json:"erasure_requested,omitzero"`
+	// Issued are the badges that the hub has issued, with their public pages.
+	Issued    []issue.Own         `json:"issued,omitempty"`
+	Trainings []training.Attended `json:"trainings,omitempty"`
+	Waits     []training.Wish     `json:"waits,omitempty"` // trainings for which the member waits
 }
 
 // record answers GET /me/record.json.
@@ -68,11 +74,36 @@ func (p *ownPages) record(q *request) error {
 			return err
 		}
 	}
+	if err := p.addTrainings(q, &out); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		return err
 	}
 	return q.download("portillon-"+string(d.ID)+".json", "application/json", append(data, '\n'))
+}
+
+// addTrainings adds the issued badges, and the trainings that the user attended or waits for.
+func (p *ownPages) addTrainings(q *request, out *ownRecord) (err error) {
+	if p.badges != nil {
+		if out.Issued, err = p.badges.Own(ctxOf(q), q.actor); err != nil {
+			return err
+		}
+	}
+	if p.waiting == nil {
+		return nil
+	}
+	if out.Trainings, err = p.waiting.Attended(ctxOf(q), q.actor); err != nil {
+		return err
+	}
+	wishes, err := p.waiting.Own(ctxOf(q), q.actor)
+	for _, x := range wishes {
+		if !x.Since.IsZero() {
+			out.Waits = append(out.Waits, x)
+		}
+	}
+	return err
 }
 
 // askErasure answers GET /me/erasure with the page on which the user confirms the request.

@@ -36,7 +36,8 @@ func (p *Pages) table() []family {
 	today := &todayPages{directory: o.Directory, now: o.Now, version: o.Version, machines: o.Machines,
 		naming: machines}
 	members := &memberPages{directory: o.Directory}
-	own := &ownPages{directory: o.Directory, reports: o.Reports, audit: o.Accounts.Audit, now: o.Now, zone: p.zone}
+	own := &ownPages{directory: o.Directory, reports: o.Reports, audit: o.Accounts.Audit, badges: o.OwnBadges,
+		waiting: o.Waiting, now: o.Now, zone: p.zone}
 	records := &recordPages{directory: o.Directory, accounts: o.Accounts, members: members}
 	imports := &importPages{directory: o.Directory}
 	keys := &cardKeyPages{keys: o.CardKeys}

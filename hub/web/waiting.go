@@ -15,6 +15,8 @@ type Waiting interface {
 	Ask(ctx context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) error
 	Withdraw(ctx context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) error
 	List(ctx context.Context, a actor.Actor) ([]training.Waiter, error)
+	// Attended returns the trainings in whose lists the actor's own member is stored.
+	Attended(ctx context.Context, a actor.Actor) ([]training.Attended, error)
 }
 
 // waitingPages serves the page on which members ask for a training.

@@ -281,6 +281,27 @@ func (w Waiting) Own(_ context.Context, a actor.Actor) ([]training.Wish, error) 
 		{Machine: "laser", Badge: "laser-first-steps", Since: w.Site.now.AddDate(0, 0, -3)}}, nil
 }
 
+// Attended implements web.Waiting.
+func (w Waiting) Attended(_ context.Context, a actor.Actor) (out []training.Attended, err error) {
+	leave, err := w.Site.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, v := range w.Site.awards.trainings.list {
+		for _, p := range v.People {
+			state := "in"
+			if p.Standing == training.Awarded {
+				state = "awarded"
+			}
+			if p.Member == a.Member {
+				out = append(out, training.Attended{Machine: v.Machine, Badge: v.Badge, Opened: v.Opened, State: state})
+			}
+		}
+	}
+	return out, nil
+}
+
 // Ask implements web.Waiting.
 func (w Waiting) Ask(_ context.Context, a actor.Actor, at policy.MachineID, b policy.BadgeID) error {
 	return w.change(a, at, b, w.Site.now)
