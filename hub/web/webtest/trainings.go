@@ -272,7 +272,7 @@ type Waiting struct{ Site *Site }
 
 // Own implements web.Waiting.
 func (w Waiting) Own(_ context.Context, a actor.Actor) ([]training.Wish, error) {
-	leave, err := Own{w.Site}.enterOwn(a)
+	leave, err := Own(w).enterOwn(a)
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +331,7 @@ func (w Waiting) change(a actor.Actor, at policy.MachineID, b policy.BadgeID, si
 
 // List implements web.Waiting.
 func (w Waiting) List(_ context.Context, a actor.Actor) (out []training.Waiter, err error) {
-	leave, err := Trainings{w.Site}.enter(a, "laser")
+	leave, err := Trainings(w).enter(a, "laser")
 	if err != nil {
 		return nil, err
 	}
