@@ -316,12 +316,18 @@ try {
     await page.fill('#tag-reason', 'courroie usée');
     await page.click('#tag button');
     await said('Machine mise hors service');
+    await page.goto(url + '/trainings/t-open');
+    await page.getByRole('button', { name: 'Ôter de la liste Binta Sow' }).click();
+    await said('Personne ôtée de la liste');
+    for (const box of await page.locator('#award input[type=checkbox]').all()) await box.check();
+    await page.getByRole('button', { name: 'Délivrer les badges' }).click();
+    await said('Badges délivrés');
     await page.goto(url + '/members/m-maud/erase');
     await page.getByRole('button', { name: 'Effacer Maud Pichon' }).click();
     await said('effacées');
     await page.getByRole('button', { name: 'Se déconnecter' }).click();
     await said('Déconnecté');
-    ok('without JavaScript: sign in, change, assign, import, publish, enrol, tag out, erase, sign out');
+    ok('without JavaScript: sign in, change, assign, import, publish, enrol, tag out, train, erase, sign out');
     await page.context().close();
   }
   { // a visitor with another lab's badge: at most 6 clicks, by a mailed code, by an identity, and from the visitor's own phone
