@@ -206,6 +206,11 @@ func TestPeopleWhoTapDuringTheTrainingReceiveItsBadge(t *testing.T) {
 		w.Why != "training "+x.ID+", led by karim" {
 		t.Errorf("award %+v", w)
 	}
+	// A change that began before the award and is stored after it does not undo the award.
+	if err := b.s.set(t.Context(), mentor("laser"), x, "m-lea", removed); err != nil {
+		t.Fatal(err)
+	}
+	b.audit = b.audit[:len(b.audit)-1]
 	v = b.view(x.ID)
 	if got := names(v.People); got != "Léa awarded, Tom awarded" || v.MayAward || !v.Awarded.Equal(b.now) {
 		t.Errorf("after the award: people %q, %+v", got, v.Training)

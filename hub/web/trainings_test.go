@@ -19,7 +19,8 @@ func TestTrainingIsOpenedFilledAndAwarded(t *testing.T) {
 	w := h.post("/trainings", url.Values{"what": {"laser laser-user"}})
 	expect(t, w, 303, "done=training-opened")
 	path, _, _ := strings.Cut(w.Header().Get("Location"), "?")
-	body := expect(t, h.get(path), 200, "Tap the cards", `name="member" value="m-lea" form="award"`,
+	body := expect(t, h.get(path), 200, "Tap the cards", "The machine must be free",
+		`name="member" value="m-lea" form="award"`,
 		"has this badge already", `href="`+path+`?tap=u-1#add"`, `action="`+path+`/close"`, `name="check" value="2" required`)
 	if n := strings.Count(body, `form="award"`); n != 12 {
 		t.Errorf("%d people receive the badge, want the 12 who lack it", n)
