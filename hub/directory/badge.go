@@ -126,8 +126,8 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 	}
 	now := s.core.now()
 	// Read the status lists first, because the badges of the same ZIP are checked against these lists.
-	lists := src.readLists(files, p, now)
-	var out []Badge
+	lists, out := src.readLists(files, p, now)
+	fresh := len(lists) - len(out) // status lists that are stored
 	var kept []verified
 	owners := x.newOwnerSearch()
 	// Verify each badge, and find the member who receives the badge.
@@ -149,7 +149,7 @@ func (s *Badges) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID
 		out = append(out, v.Badge)
 	}
 	// Write the badges and status lists that can be stored.
-	if len(kept) == 0 && !slices.Contains(lists, true) {
+	if len(kept) == 0 && fresh == 0 {
 		return nil, refusals(files, out)
 	}
 	if err := s.writeBadges(ctx, a, id, files, kept, src); err != nil {
@@ -181,22 +181,50 @@ func refusals(files []upload, all []Badge) error {
 }
 
 // readLists finds the status lists among the files and adds them to src, so that the badges of the same upload are
-// checked against these lists. readLists reports for each file whether the file is a status list.
-func (s *sources) readLists(files []upload, p *policy.Policy, at time.Time) []bool {
-	out := make([]bool, len(files))
+// checked against these lists. readLists returns the indexes of the files that are status lists, and a refusal for each
+// list that does not replace the stored one.
+func (s *sources) readLists(files []upload, p *policy.Policy, at time.Time) (lists map[int]bool, refused []Badge) {
+	lists = map[int]bool{}
 	if p == nil {
-		return out
+		return lists, nil
 	}
 	for i, f := range files {
 		if bake.Format(f.data) != "" {
 			continue
 		}
 		o := openbadge.Options{Trust: site.Trust(p), At: at, Documents: webSource{s}}
-		if l, err := openbadge.ReadStatusList(f.data, o); err == nil && l.ID != "" {
-			s.gotLists[l.ID], s.accepted[l.ID], out[i] = f.data, true, true
+		l, err := openbadge.ReadStatusList(f.data, o)
+		if err != nil || l.ID == "" {
+			continue
 		}
+		lists[i] = true
+		if wrong := s.refuseList(l, o); wrong != "" {
+			refused = append(refused, Badge{From: f.from, Refused: wrong})
+			continue
+		}
+		s.gotLists[l.ID], s.accepted[l.ID] = f.data, true
 	}
-	return out
+	return lists, refused
+}
+
+// refuseList returns why an uploaded status list does not replace the list that the hub has of the same address; empty:
+// the list replaces it. An older list would make a revoked badge valid again, and a list of another issuer would make
+// the badges of the right issuer unusable. A stored list that cannot be used any more is always replaced.
+func (s *sources) refuseList(l *openbadge.StatusList, o openbadge.Options) string {
+	have := s.gotLists[l.ID]
+	if have == nil {
+		have = s.lists[l.ID]
+	}
+	old, err := openbadge.ReadStatusList(have, o)
+	switch {
+	case err != nil:
+		return ""
+	case old.Issuer != l.Issuer:
+		return "the hub has this status list from another issuer"
+	case l.From.Before(old.From):
+		return "the hub has a newer version of this status list"
+	}
+	return ""
 }
 
 // ownerSearch finds the member who receives a badge. The field count has the number of badges of each member,

@@ -150,3 +150,94 @@ func TestVerdictsOfTheHubsBadgesFollowTheirStatusList(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestOlderStatusListsDoNotReplaceTheStoredList(t *testing.T) {
+	w := newWorld(t)
+	w.importSite(example)
+	const id = policy.MemberID("m-020dc2")
+	s := newSigner(w)
+	b := s.badge("laser-mentor", w.member(id).Emails[0], 7)
+	b.Member = id
+	before := s.lists()[s.list.ID] // says that the badge is valid
+	w.now = w.now.Add(time.Hour)
+	s.list.Set = []int{7}
+	revoked := s.lists()
+	if err := w.Badges.ChangeIssued(t.Context(), owner, IssuedChange{Add: []IssuedBadge{b}, Lists: map[string][]byte{
+		s.list.ID: before}}, noMore); err != nil {
+		t.Fatal(err)
+	}
+	verdict := func() string {
+		t.Helper()
+		if err := w.Verdicts.Verify(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		all := w.member(id).Badges
+		return all[len(all)-1].Verdict
+	}
+	upload := func(list []byte) error {
+		_, err := w.Badges.AddBadges(t.Context(), owner, "", "list.json", list)
+		return err
+	}
+	if err := upload(revoked[s.list.ID]); err != nil || verdict() != "invalid" {
+		t.Fatalf("the newer list: %v, the badge is %s", err, verdict())
+	}
+	if err := upload(revoked[s.list.ID]); err != nil {
+		t.Errorf("the same list again: %v", err)
+	}
+	if err := upload(before); err == nil || !strings.Contains(err.Error(), "newer version of this status list") ||
+		verdict() != "invalid" {
+		t.Errorf("the older list: %v, the badge is %s", err, verdict())
+	}
+	// In a ZIP, the older list is named, and the rest is stored.
+	good := s.badge("laser-mentor", w.member(id).Emails[0], 8)
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"list.json": before, "badge.json": good.Data} {
+		if err := os.WriteFile(dir+"/"+name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := w.Badges.AddBadges(t.Context(), owner, "", "all.zip", zipOf(t, dir, "."))
+	if err != nil || len(got) != 2 || !strings.Contains(got[0].Refused, "newer version") || got[1].Refused != "" ||
+		got[1].Verdict != "valid" {
+		t.Errorf("a ZIP with an older list: %+v, %v", got, err)
+	}
+}
+
+func TestStatusListOfAnotherIssuerDoesNotReplaceTheStoredList(t *testing.T) {
+	at := time.Date(2026, 11, 30, 10, 0, 0, 0, time.UTC)
+	draft := openbadge.StatusListDraft{ID: "https://hub.lab.example/issuer/status/1"}
+	var o openbadge.Options
+	o.At = at.Add(48 * time.Hour)
+	list := func(name string) func(at time.Time) []byte {
+		key := must[*openbadge.Key](t)(openbadge.GenerateKey(name))
+		o.Trust = append(o.Trust, openbadge.Issuer{ID: key.DID(), Keys: []string{key.DID()}})
+		return func(at time.Time) []byte { return must[[]byte](t)(openbadge.IssueStatusList(draft, key, at)) }
+	}
+	ours, theirs := list("ours"), list("theirs")
+	for _, c := range []struct {
+		name              string
+		stored, got, file []byte
+		want              string
+	}{
+		{"no list", nil, nil, ours(at), ""},
+		{"a newer list", ours(at), nil, ours(at.Add(time.Second)), ""},
+		{"a list of the same time", ours(at), nil, ours(at), ""},
+		{"an older list", ours(at), nil, ours(at.Add(-time.Second)), "the hub has a newer version of this status list"},
+		{"older than in this upload", nil, ours(at), ours(at.Add(-time.Second)),
+			"the hub has a newer version of this status list"},
+		{"another issuer", ours(at), nil, theirs(at.Add(time.Hour)), "the hub has this status list from another issuer"},
+		{"the stored list is unusable", []byte("{}"), nil, theirs(at), ""},
+	} {
+		src := &sources{lists: map[string][]byte{}, gotLists: map[string][]byte{}}
+		if c.stored != nil {
+			src.lists[draft.ID] = c.stored
+		}
+		if c.got != nil {
+			src.gotLists[draft.ID] = c.got
+		}
+		l := must[*openbadge.StatusList](t)(openbadge.ReadStatusList(c.file, o))
+		if got := src.refuseList(l, o); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
